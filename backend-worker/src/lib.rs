@@ -1,0 +1,1 @@
+//! `tender-worker`: takes crates from source to artifact. Knows no manifest and no workspace.

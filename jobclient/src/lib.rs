@@ -1,0 +1,1 @@
+//! Joins a GNU make jobserver pool.

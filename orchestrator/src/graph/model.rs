@@ -1,0 +1,107 @@
+//! The graph of one build: items in topological order.
+
+use crate::manifest::{CrateId, Profile};
+use camino::Utf8PathBuf;
+use tender_protocol::Work;
+
+/// Index into `Graph::items`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemIx(pub u32);
+
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// Workspace root, absolute: the working directory of workers, and what relative paths in items start from.
+    pub root: Utf8PathBuf,
+    pub profile: Profile,
+    /// `target/<profile>`, absolute.
+    pub out_dir: Utf8PathBuf,
+    /// `target/<profile>/.tender`, absolute.
+    pub state_dir: Utf8PathBuf,
+    /// Every item comes after those it depends on.
+    pub items: Vec<Item>,
+    /// What a successful build leaves for people, in order of crate and name.
+    pub artifacts: Vec<Artifact>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ItemKind {
+    Generate,
+    Compile,
+    Check,
+    Archive,
+    Shared,
+    Program,
+}
+
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub krate: CrateId,
+    pub krate_name: String,
+    pub kind: ItemKind,
+    /// Stable over builds and unique: `zstd lib src/a.c`, `zstd archive`, `app bin app`, `app bin app src/main.c`.
+    pub key: String,
+    /// What people see: the source's path relative to the workspace root, or the artifact's file name.
+    pub label: String,
+    /// Must be up to date before this one is judged or run.
+    pub after: Vec<ItemIx>,
+    pub run: Run,
+    /// Files it reads that are known beforehand, relative to the root or absolute (source, objects, generate inputs).
+    pub inputs: Vec<Utf8PathBuf>,
+    /// Files it writes, relative to the root or absolute.
+    pub outputs: Vec<Utf8PathBuf>,
+    pub ingredients: Ingredients,
+    /// Bytes of the source where known, a guess at cost without history.
+    pub size: u64,
+}
+
+#[derive(Clone, Debug)]
+pub enum Run {
+    Worker(Work),
+    Command(Command),
+}
+
+/// A `[[generate]]` command: not run by a worker, one job, a jobserver client.
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub words: Vec<String>,
+    /// Absolute.
+    pub dir: Utf8PathBuf,
+    pub env: Vec<(String, String)>,
+}
+
+/// What decides that an item must run again, apart from file contents. Kept in parts so that the reason can be named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ingredients {
+    /// The command in the words of this crate alone: flags, defines, include directories, members.
+    pub own: Vec<String>,
+    /// Words that the profile adds.
+    pub profile: Vec<String>,
+    /// Words that each dependency's public interface adds (headers, public defines, link requirements).
+    pub interfaces: Vec<(String, Vec<String>)>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Artifact {
+    pub item: ItemIx,
+    pub krate: CrateId,
+    pub kind: ArtifactKind,
+    /// Name of the target: the program's or the crate's.
+    pub name: String,
+    /// Absolute.
+    pub path: Utf8PathBuf,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArtifactKind {
+    Staticlib,
+    Cdylib,
+    Program,
+}
+
+impl std::ops::Index<ItemIx> for Graph {
+    type Output = Item;
+
+    fn index(&self, ix: ItemIx) -> &Item {
+        &self.items[ix.0 as usize]
+    }
+}

@@ -1,0 +1,145 @@
+//! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute and normalised.
+
+use camino::Utf8PathBuf;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CrateId(pub u32);
+
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// Directory of the root manifest, absolute.
+    pub root: Utf8PathBuf,
+    pub manifest: Utf8PathBuf,
+    /// Sorted by name; indexed by `CrateId`. Includes crates outside the members that path dependencies reach.
+    pub crates: Vec<Crate>,
+    /// What a command without `-p` builds: the root package if there is one, else every member.
+    pub default_members: Vec<CrateId>,
+    pub members: Vec<CrateId>,
+    pub build: BuildSettings,
+    /// Every profile by name, `dev` and `release` included, inheritance applied.
+    pub profiles: BTreeMap<String, Profile>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct BuildSettings {
+    pub jobs: Option<u32>,
+    pub memory: Option<MemorySetting>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum MemorySetting {
+    Bytes(u64),
+    /// Of the smallest limit found, more than 0 and at most 100.
+    Percent(f64),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    pub name: String,
+    pub opt_level: OptLevel,
+    pub debug: DebugInfo,
+    pub lto: Lto,
+    /// At most this many pieces per source file; absent: the measured default.
+    pub codegen_units: Option<u32>,
+    pub translate: Translate,
+    pub defines: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptLevel {
+    O0,
+    O1,
+    O2,
+    O3,
+    Os,
+    Oz,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DebugInfo {
+    None,
+    LineTablesOnly,
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lto {
+    Off,
+    ThinLocal,
+    Thin,
+    Fat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Translate {
+    Parallel,
+    Serial,
+}
+
+#[derive(Clone, Debug)]
+pub struct Crate {
+    pub name: String,
+    pub version: String,
+    /// Absolute.
+    pub dir: Utf8PathBuf,
+    pub manifest: Utf8PathBuf,
+    pub lib: Option<Lib>,
+    pub bins: Vec<Bin>,
+    /// In declaration order.
+    pub dependencies: Vec<CrateId>,
+    pub generate: Vec<Generate>,
+}
+
+/// What may stand in `[package]`, `[lib]` or `[[bin]]`; here already merged: package first, then the target's own.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TargetSettings {
+    pub include: Vec<Utf8PathBuf>,
+    pub defines: Vec<String>,
+    pub flags: Vec<String>,
+    pub c_std: Option<String>,
+    pub cxx_std: Option<String>,
+    /// System libraries, without `-l`.
+    pub link: Vec<String>,
+    pub link_args: Vec<String>,
+    /// e.g. `openssl >= 3`.
+    pub pkg_config: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Lib {
+    pub sources: Sources,
+    /// Public include directories, absolute.
+    pub headers: Vec<Utf8PathBuf>,
+    pub public_defines: Vec<String>,
+    pub staticlib: bool,
+    pub cdylib: bool,
+    /// Version script of the shared library, absolute.
+    pub exports: Option<Utf8PathBuf>,
+    pub settings: TargetSettings,
+}
+
+#[derive(Clone, Debug)]
+pub struct Bin {
+    pub name: String,
+    pub sources: Sources,
+    pub settings: TargetSettings,
+}
+
+/// A target's sources: the files found, and the patterns, because `[[generate]]` outputs may match them too.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Absolute, sorted, each once.
+    pub files: Vec<Utf8PathBuf>,
+    /// As written in the manifest, relative to the crate's directory, `!` excludes.
+    pub patterns: Vec<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Generate {
+    pub run: Vec<String>,
+    /// Absolute, globs expanded, sorted.
+    pub inputs: Vec<Utf8PathBuf>,
+    /// As written: `$OUT_DIR` not yet replaced (it depends on the profile).
+    pub outputs: Vec<String>,
+}

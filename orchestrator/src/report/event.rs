@@ -1,0 +1,136 @@
+//! One stream of events feeds the lines, the bar, JSON, the trace, and the tests that read it.
+
+use crate::fingerprint::RebuildReason;
+use crate::graph::{Graph, ItemIx};
+use std::time::Duration;
+use tender_protocol::{Diagnostic, Outcome, PhaseName};
+
+/// Number of a worker process in this build, from 0, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerNo(pub u32);
+
+/// Times `at_us`, `start_us` are CLOCK_MONOTONIC in microseconds.
+#[derive(Clone, Debug)]
+pub enum Event {
+    BuildStarted {
+        jobs: u32,
+        at_us: u64,
+    },
+    /// Judged up to date.
+    Fresh {
+        item: ItemIx,
+    },
+    /// Will run, and why.
+    Dirty {
+        item: ItemIx,
+        reason: RebuildReason,
+    },
+    WorkerStarted {
+        worker: WorkerNo,
+        pid: u32,
+        at_us: u64,
+    },
+    WorkerEnded {
+        worker: WorkerNo,
+        at_us: u64,
+    },
+    /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's starting slot.
+    ItemStarted {
+        item: ItemIx,
+        worker: Option<WorkerNo>,
+        slot: u32,
+        at_us: u64,
+    },
+    Phase {
+        item: ItemIx,
+        worker: Option<WorkerNo>,
+        slot: u32,
+        phase: PhaseName,
+        start_us: u64,
+        dur_us: u64,
+    },
+    ItemFinished {
+        item: ItemIx,
+        outcome: Outcome,
+        at_us: u64,
+        wall_us: u64,
+        peak_bytes: u64,
+    },
+    /// `replayed`: kept from an earlier build of a fresh unit.
+    Diagnostic {
+        item: ItemIx,
+        diagnostic: Diagnostic,
+        replayed: bool,
+    },
+    /// Standard output and error of a `[[generate]]` command, shown at once when it ends.
+    CommandOutput {
+        item: ItemIx,
+        text: String,
+    },
+    Artifact {
+        item: ItemIx,
+        fresh: bool,
+    },
+    /// Why ready work waits.
+    Wait {
+        item: ItemIx,
+        reason: WaitReason,
+        at_us: u64,
+    },
+    Tokens {
+        used: u32,
+        n: u32,
+        at_us: u64,
+    },
+    LiveModules {
+        worker: WorkerNo,
+        n: u32,
+        at_us: u64,
+    },
+    Rss {
+        worker: WorkerNo,
+        bytes: u64,
+        at_us: u64,
+    },
+    /// The orchestrator's own words. Errors here make the build fail.
+    Message {
+        severity: Severity,
+        text: String,
+    },
+    /// How far the build is: items known to need running.
+    Progress {
+        done: u32,
+        total: u32,
+    },
+    Interrupted {
+        signal: i32,
+    },
+    BuildFinished {
+        success: bool,
+        elapsed: Duration,
+        at_us: u64,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    Note,
+    Warning,
+    Error,
+}
+
+/// Why an item that could run does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// Every token is in use.
+    Token,
+}
+
+/// Something that is told all that happens, in order, by one thread.
+pub trait Sink {
+    fn event(&mut self, graph: &Graph, event: &Event);
+    /// Called about ten times a second while the build waits (to draw).
+    fn tick(&mut self, _graph: &Graph) {}
+    /// Before the process stops itself (Ctrl-Z) or gives the terminal away: take the bar off the screen.
+    fn suspend(&mut self) {}
+}

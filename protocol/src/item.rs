@@ -1,0 +1,95 @@
+//! What a worker is asked to do: plans made of items.
+
+use serde::{Deserialize, Serialize};
+
+/// Names a plan for the lifetime of one worker; chosen by the orchestrator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanId(pub u32);
+
+/// Names an item within its plan. Ids need not be dense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ItemId(pub u32);
+
+/// Items of one crate that one worker runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    pub id: PlanId,
+    #[serde(rename = "crate")]
+    pub krate: String,
+    /// Jobs to run at once where no jobserver is inherited (`--plan` by hand); ignored under one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jobs: Option<u32>,
+    pub items: Vec<Item>,
+}
+
+/// The unit of scheduling: it runs on one thread, holding one token.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    pub id: ItemId,
+    /// What people see: the source's path, or the artifact's file name.
+    pub unit: String,
+    /// Expected cost in microseconds, from history or guessed from size; only the order matters.
+    #[serde(default)]
+    pub cost: u64,
+    /// Items of this plan that must succeed first. If one fails, this one is skipped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<ItemId>,
+    pub work: Work,
+}
+
+/// The languages a unit can be written in; they follow from the file's extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Language {
+    C,
+    Cxx,
+    /// `.ll`
+    LlvmIr,
+    /// `.bc`
+    Bitcode,
+    /// `.s`: assembled as it is.
+    Assembly,
+    /// `.S`: preprocessed first.
+    AssemblyWithCpp,
+}
+
+/// Paths are relative to the worker's working directory, the workspace root, or absolute.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
+pub enum Work {
+    /// Source to object. `args` are clang driver arguments without the program, the input, `-c` and `-o`.
+    Compile {
+        source: String,
+        language: Language,
+        args: Vec<String>,
+        object: String,
+        /// Where the `.dwo` goes when `args` ask for split DWARF.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        dwo: Option<String>,
+    },
+    /// Front end only: diagnostics, no output file.
+    Check { source: String, language: Language, args: Vec<String> },
+    /// Writes the preprocessed source (for a reproducer after a crash).
+    Preprocess { source: String, language: Language, args: Vec<String>, output: String },
+    /// A deterministic static archive. Members that are archives are opened and their members added.
+    Archive { output: String, members: Vec<Member> },
+    /// Runs the link driver. The worker adds `-o`, a temporary name, and the thread limit itself.
+    Link {
+        /// The driver and its leading words, e.g. `["cc", "-B/usr/lib/llvm-22/bin", "-fuse-ld=lld"]`.
+        driver: Vec<String>,
+        args: Vec<String>,
+        output: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Name inside the archive.
+    pub name: String,
+    pub path: String,
+}

@@ -1,0 +1,119 @@
+//! What came of an item.
+
+use crate::{ItemId, PlanId};
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    Ok,
+    /// Said why in diagnostics.
+    Failed,
+    /// Not run: cancelled, or an item it comes after failed.
+    Skipped,
+}
+
+/// What makes a file the same as before without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStamp {
+    /// Bytes.
+    pub size: u64,
+    /// Nanoseconds since the epoch.
+    pub mtime_ns: i64,
+}
+
+/// A file that the item read, as it was when it was read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InputFile {
+    pub path: String,
+    #[serde(flatten)]
+    pub stamp: FileStamp,
+    /// blake3 of the bytes that were read, 64 hexadecimal digits.
+    pub hash: String,
+}
+
+/// A file that the item wrote and renamed to its final name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputFile {
+    pub path: String,
+    #[serde(flatten)]
+    pub stamp: FileStamp,
+    /// blake3, 64 hexadecimal digits.
+    pub hash: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ItemReport {
+    pub plan: PlanId,
+    pub item: ItemId,
+    pub outcome: Outcome,
+    /// CLOCK_MONOTONIC, microseconds.
+    pub at_us: u64,
+    /// Wall time from start to finish, microseconds.
+    pub wall_us: u64,
+    /// Peak of live allocations on the item's thread, bytes; 0 where it is not known.
+    #[serde(default)]
+    pub peak_bytes: u64,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub inputs: Vec<InputFile>,
+    /// Paths that were looked for and not found: one that appears may shadow what was found.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outputs: Vec<OutputFile>,
+}
+
+/// The names are those of the trace file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PhaseName {
+    Translate,
+    Cut,
+    Optimise,
+    Serialise,
+    Thinlink,
+    Backend,
+    Emit,
+    Join,
+    Archive,
+    Link,
+    Generate,
+}
+
+/// One finished stretch of an item's time on a job slot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    pub plan: PlanId,
+    pub item: ItemId,
+    pub phase: PhaseName,
+    pub slot: u32,
+    /// CLOCK_MONOTONIC, microseconds.
+    pub start_us: u64,
+    pub dur_us: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    Remark,
+    Note,
+    Warning,
+    Error,
+}
+
+/// One message with its notes, as clang prints it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    pub level: Level,
+    /// The text alone.
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// From 1; 0 where there is none.
+    #[serde(default)]
+    pub line: u32,
+    #[serde(default)]
+    pub column: u32,
+    /// As shown to people, with its source lines, carets and notes, in colour (ANSI).
+    pub rendered: String,
+}

@@ -1,0 +1,79 @@
+//! One message, one line.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+#[derive(Debug)]
+pub struct WireError {
+    pub line: String,
+    pub source: serde_json::Error,
+}
+
+impl std::fmt::Display for WireError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let start: String = self.line.chars().take(120).collect();
+        write!(f, "not a message of the worker protocol ({}): {start}", self.source)
+    }
+}
+
+impl std::error::Error for WireError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Encodes `message` as a line, its newline included. JSON escapes newlines, so a message is never two lines.
+pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
+    let mut line = serde_json::to_vec(message).expect("messages have string keys only");
+    line.push(b'\n');
+    line
+}
+
+/// Decodes one line, with or without its newline.
+pub fn decode<T: DeserializeOwned>(line: &str) -> Result<T, WireError> {
+    serde_json::from_str(line).map_err(|source| WireError { line: line.to_owned(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{FromWorker, Item, ItemId, Language, Plan, PlanId, ToWorker, Work};
+
+    #[test]
+    fn a_message_is_one_line_and_comes_back() {
+        let plan = ToWorker::Plan(Plan {
+            id: PlanId(1),
+            krate: "a".into(),
+            jobs: None,
+            items: vec![Item {
+                id: ItemId(0),
+                unit: "src/with\nnewline.c".into(),
+                cost: 3,
+                after: vec![],
+                work: Work::Compile {
+                    source: "src/with\nnewline.c".into(),
+                    language: Language::C,
+                    args: vec!["-O2".into()],
+                    object: "x.o".into(),
+                    dwo: None,
+                },
+            }],
+        });
+        let line = encode(&plan);
+        assert_eq!(line.iter().filter(|b| **b == b'\n').count(), 1);
+        assert_eq!(decode::<ToWorker>(std::str::from_utf8(&line).unwrap()).unwrap(), plan);
+    }
+
+    #[test]
+    fn names_are_those_of_the_contract() {
+        let line = String::from_utf8(encode(&FromWorker::SlotParked)).unwrap();
+        assert_eq!(line, "{\"type\":\"slot-parked\"}\n");
+        let line = String::from_utf8(encode(&FromWorker::Want { tokens: 2 })).unwrap();
+        assert_eq!(line, "{\"type\":\"want\",\"tokens\":2}\n");
+    }
+
+    #[test]
+    fn a_bad_line_says_what_it_was() {
+        let error = decode::<ToWorker>("{\"type\":\"nonsense\"}").unwrap_err();
+        assert!(error.to_string().contains("nonsense"), "{error}");
+    }
+}
