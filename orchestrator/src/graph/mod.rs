@@ -1,5 +1,22 @@
 //! Crates -> units -> items, with dense typed ids. No I/O here beyond what `build` is given.
+//!
+//! - `model`: the types; `source`: files by extension; `paths`: names of outputs; `args`, `link`: words of commands
+//! - `build`: workspace and request -> graph
+//! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
 
+mod args;
+mod build;
+pub mod compile_commands;
+mod error;
+mod link;
 mod model;
+mod paths;
+mod source;
+#[cfg(test)]
+mod tests;
 
+pub use build::{GraphRequest, Mode, PkgConfig, Surroundings, build};
+pub use error::GraphError;
 pub use model::*;
+pub use paths::{profile_dir, seen_from};
+pub use source::SourceKind;

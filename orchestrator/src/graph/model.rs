@@ -54,6 +54,12 @@ pub struct Item {
     pub size: u64,
 }
 
+/// What stands in `Work::Link`'s `driver` until the item is to run: finding the real program costs processes, which a build
+/// that does nothing must not start. `toolchain::Toolchain::complete` puts the program's words in its place.
+pub const DRIVER_C: &str = "cc";
+/// As `DRIVER_C`, for links with C++ code in them.
+pub const DRIVER_CXX: &str = "c++";
+
 #[derive(Clone, Debug)]
 pub enum Run {
     Worker(Work),
@@ -103,5 +109,23 @@ impl std::ops::Index<ItemIx> for Graph {
 
     fn index(&self, ix: ItemIx) -> &Item {
         &self.items[ix.0 as usize]
+    }
+}
+
+impl Graph {
+    /// For every item, in the order of `items`, those that come directly after it.
+    pub fn dependents(&self) -> Vec<Vec<ItemIx>> {
+        let mut dependents = vec![Vec::new(); self.items.len()];
+        for (ix, item) in self.indexed() {
+            for before in &item.after {
+                dependents[before.0 as usize].push(ix);
+            }
+        }
+        dependents
+    }
+
+    /// Items with their indices, those that others come after first.
+    pub fn indexed(&self) -> impl Iterator<Item = (ItemIx, &Item)> {
+        (0u32..).map(ItemIx).zip(&self.items)
     }
 }

@@ -1,0 +1,153 @@
+//! The words of compile commands, in a fixed order. Does no I/O and knows no items.
+//!
+//! The order, first to last (for clang the last `-O`, `-std` or `-f` wins, and the first `-I` that has the header):
+//!
+//! 1. `-std=`, if the manifest names one for the language
+//! 2. profile: `-O`, `-g` or `-gline-tables-only`
+//! 3. `-fPIC` for libraries, `-fPIE` for programs; `-ffile-compilation-dir=.`
+//! 4. profile: its defines
+//! 5. the target's defines
+//! 6. the target's private include directories, then the crate's public ones with its public defines
+//! 7. OUT_DIR, if the crate has `[[generate]]`
+//! 8. for every dependency, direct and transitive, in declaration order, each once: public include directories, OUT_DIR if
+//!    headers are generated there, public defines, pkg-config's cflags
+//! 9. the target's pkg-config cflags (system directories, so after those of the workspace)
+//! 10. the target's `flags`
+
+use super::model::Ingredients;
+use crate::manifest::{DebugInfo, OptLevel, Profile, TargetSettings};
+use tender_protocol::Language;
+
+/// All that compile commands of one target are made of, each part already as words.
+pub(super) struct CompileWords<'a> {
+    pub profile: &'a Profile,
+    pub settings: &'a TargetSettings,
+    pub program: bool,
+    /// Parts 6 and 7.
+    pub directories: Vec<String>,
+    /// Part 8, by dependency.
+    pub interfaces: Vec<(String, Vec<String>)>,
+    /// Part 9.
+    pub pkg_config: Vec<String>,
+}
+
+impl CompileWords<'_> {
+    /// Arguments without program, input, `-c` and `-o`, and the same in parts.
+    pub fn of(&self, language: Language) -> (Vec<String>, Ingredients) {
+        let takes = |word: &String| accepts(language, word);
+        let mut args = Vec::new();
+        let mut own = Vec::new();
+        let mut profile = Vec::new();
+        let add = |args: &mut Vec<String>, part: &mut Vec<String>, words: Vec<String>| {
+            args.extend(words.iter().cloned());
+            part.extend(words);
+        };
+
+        let std = match language {
+            Language::C => self.settings.c_std.as_ref(),
+            Language::Cxx => self.settings.cxx_std.as_ref(),
+            _ => None,
+        };
+        add(&mut args, &mut own, std.map(|std| format!("-std={std}")).into_iter().collect());
+        add(&mut args, &mut profile, optimisation(self.profile).into_iter().filter(takes).collect());
+        let place = if self.program { "-fPIE" } else { "-fPIC" };
+        add(&mut args, &mut own, vec![place.to_owned(), "-ffile-compilation-dir=.".to_owned()]);
+        add(&mut args, &mut profile, defines(&self.profile.defines).filter(takes).collect());
+        add(&mut args, &mut own, defines(&self.settings.defines).filter(takes).collect());
+        add(&mut args, &mut own, self.directories.iter().filter(|word| takes(word)).cloned().collect());
+        let mut interfaces = Vec::with_capacity(self.interfaces.len());
+        for (name, words) in &self.interfaces {
+            let mut part = Vec::new();
+            add(&mut args, &mut part, words.iter().filter(|word| takes(word)).cloned().collect());
+            if !part.is_empty() {
+                interfaces.push((name.clone(), part));
+            }
+        }
+        add(&mut args, &mut own, self.pkg_config.iter().filter(|word| takes(word)).cloned().collect());
+        add(&mut args, &mut own, self.settings.flags.clone());
+        (args, Ingredients { own, profile, interfaces })
+    }
+}
+
+pub(super) fn defines(defines: &[String]) -> impl Iterator<Item = String> + '_ {
+    defines.iter().map(|define| format!("-D{define}"))
+}
+
+fn optimisation(profile: &Profile) -> Vec<String> {
+    let level = match profile.opt_level {
+        OptLevel::O0 => "-O0",
+        OptLevel::O1 => "-O1",
+        OptLevel::O2 => "-O2",
+        OptLevel::O3 => "-O3",
+        OptLevel::Os => "-Os",
+        OptLevel::Oz => "-Oz",
+    };
+    let debug = match profile.debug {
+        DebugInfo::None => None,
+        DebugInfo::LineTablesOnly => Some("-gline-tables-only"),
+        DebugInfo::Full => Some("-g"),
+    };
+    [Some(level), debug].into_iter().flatten().map(str::to_owned).collect()
+}
+
+/// Clang warns of words that have no effect on its input. Those that we add by ourselves must not cause such a warning;
+/// those in `flags` are the user's own, and are passed as they are.
+fn accepts(language: Language, word: &str) -> bool {
+    match language {
+        Language::C | Language::Cxx | Language::AssemblyWithCpp => true,
+        Language::Assembly => !word.starts_with("-D") && !word.starts_with("-O"),
+        Language::LlvmIr | Language::Bitcode => !word.starts_with("-D") && !word.starts_with("-I"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::{Lto, Translate};
+
+    fn words(language: Language) -> String {
+        let profile = Profile {
+            name: "release".into(),
+            opt_level: OptLevel::O2,
+            debug: DebugInfo::LineTablesOnly,
+            lto: Lto::Off,
+            codegen_units: None,
+            translate: Translate::Parallel,
+            defines: vec!["NDEBUG".into()],
+        };
+        let settings = TargetSettings {
+            defines: vec!["A=1 2".into()],
+            flags: vec!["-Wall".into()],
+            c_std: Some("c17".into()),
+            cxx_std: Some("c++20".into()),
+            ..TargetSettings::default()
+        };
+        let words = CompileWords {
+            profile: &profile,
+            settings: &settings,
+            program: false,
+            directories: vec!["-Iown".into()],
+            interfaces: vec![("dep".into(), vec!["-Idep".into(), "-DDEP".into()])],
+            pkg_config: vec!["-Isys".into()],
+        };
+        words.of(language).0.join("|")
+    }
+
+    #[test]
+    fn order_of_words_and_what_each_language_takes() {
+        let check = |language, expect: &str| assert_eq!(words(language), expect);
+        check(
+            Language::C,
+            "-std=c17|-O2|-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall",
+        );
+        check(
+            Language::Cxx,
+            "-std=c++20|-O2|-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall",
+        );
+        check(
+            Language::Assembly,
+            "-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-Iown|-Idep|-Isys|-Wall",
+        );
+        check(Language::LlvmIr, "-O2|-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-Wall");
+    }
+}

@@ -1,0 +1,230 @@
+//! `compile_commands.json` for clangd and its like: one plain clang command per unit. Knows nothing of freshness.
+//!
+//! The file is written only when it would differ. What it would hold is known by a hash of the units, kept beside the
+//! profile's other state together with the written file's stamp, so that a build that does nothing neither makes nor reads
+//! the JSON.
+
+use super::model::{Graph, Run};
+use camino::Utf8Path;
+use serde::Serialize;
+use std::io;
+use std::io::Write as _;
+use std::os::unix::fs::MetadataExt;
+use tender_protocol::{Language, Work};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Entry {
+    /// The workspace root.
+    pub directory: String,
+    pub arguments: Vec<String>,
+    pub file: String,
+    pub output: String,
+}
+
+/// One entry per unit, in the graph's order. `llvm_bin` is the directory of `clang`.
+pub fn compile_commands(graph: &Graph, llvm_bin: &Utf8Path) -> Vec<Entry> {
+    units(graph)
+        .map(|(source, language, args, object)| {
+            let program = if language == Language::Cxx { "clang++" } else { "clang" };
+            let mut arguments = vec![llvm_bin.join(program).into_string()];
+            arguments.extend(args.iter().cloned());
+            arguments.extend(["-c", source, "-o", object].map(str::to_owned));
+            Entry {
+                directory: graph.root.to_string(),
+                arguments,
+                file: source.to_owned(),
+                output: object.to_owned(),
+            }
+        })
+        .collect()
+}
+
+/// Writes `compile_commands.json` in `target_dir` if it is not there as it should be, and links it from the workspace root
+/// unless something of the user's is in that place. `graph` is best the whole workspace's, in `Mode::Build`.
+///
+/// # Errors
+/// The file or the link cannot be written; nothing else depends on them.
+pub fn write_compile_commands(graph: &Graph, target_dir: &Utf8Path, llvm_bin: &Utf8Path) -> io::Result<()> {
+    let file = target_dir.join("compile_commands.json");
+    let note = graph.state_dir.join("compile_commands");
+    let digest = digest(graph, llvm_bin);
+    let up_to_date =
+        |stamp: &str| std::fs::read_to_string(&note).is_ok_and(|known| known == format!("{digest} {stamp}"));
+    if !stamp(&file).is_some_and(|stamp| up_to_date(&stamp)) {
+        let mut json =
+            serde_json::to_vec_pretty(&compile_commands(graph, llvm_bin)).map_err(io::Error::other)?;
+        json.push(b'\n');
+        replace(&file, &json)?;
+        if let Some(stamp) = stamp(&file) {
+            replace(&note, format!("{digest} {stamp}").as_bytes())?;
+        }
+    }
+    link_from_root(&graph.root, target_dir, &file)
+}
+
+fn units(graph: &Graph) -> impl Iterator<Item = (&str, Language, &[String], &str)> {
+    graph.items.iter().filter_map(|item| match &item.run {
+        Run::Worker(Work::Compile { source, language, args, object, .. }) => {
+            Some((source.as_str(), *language, args.as_slice(), object.as_str()))
+        }
+        _ => None,
+    })
+}
+
+fn digest(graph: &Graph, llvm_bin: &Utf8Path) -> String {
+    let mut bytes = Vec::with_capacity(64 * 1024);
+    let mut add = |word: &str| {
+        bytes.extend_from_slice(word.as_bytes());
+        bytes.push(0);
+    };
+    add(graph.root.as_str());
+    add(llvm_bin.as_str());
+    for (source, _, args, object) in units(graph) {
+        add(source);
+        args.iter().for_each(|arg| add(arg));
+        add(object);
+    }
+    blake3::hash(&bytes).to_hex().to_string()
+}
+
+fn stamp(path: &Utf8Path) -> Option<String> {
+    let found = std::fs::metadata(path).ok()?;
+    Some(format!("{} {}.{:09}", found.size(), found.mtime(), found.mtime_nsec()))
+}
+
+fn replace(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().ok_or_else(|| io::Error::other("a file without a directory"))?;
+    std::fs::create_dir_all(dir)?;
+    let mut file = tempfile::Builder::new()
+        .prefix(".compile_commands")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
+        .tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn link_from_root(root: &Utf8Path, target_dir: &Utf8Path, file: &Utf8Path) -> io::Result<()> {
+    let link = root.join("compile_commands.json");
+    if link == *file {
+        return Ok(());
+    }
+    let wanted = file.strip_prefix(root).map_or_else(|_| file.to_owned(), Utf8Path::to_owned);
+    match std::fs::read_link(&link) {
+        Ok(text) if text == wanted.as_std_path() => Ok(()),
+        Ok(text) if is_ours(root, &text) => {
+            // Renamed into place, so that clangd never finds it missing.
+            let new = target_dir.join(format!(".compile_commands.link.{}", std::process::id()));
+            let _ = std::fs::remove_file(&new);
+            std::os::unix::fs::symlink(&wanted, &new)?;
+            std::fs::rename(&new, &link).or_else(|_| {
+                std::fs::remove_file(&new)?;
+                std::fs::remove_file(&link)?;
+                std::os::unix::fs::symlink(&wanted, &link)
+            })
+        }
+        // Somebody else's link, or (EINVAL) a regular file.
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::os::unix::fs::symlink(&wanted, &link).or_else(|error| match error.kind() {
+                // Another build was quicker.
+                io::ErrorKind::AlreadyExists => Ok(()),
+                _ => Err(error),
+            })
+        }
+        Err(_) => Ok(()),
+    }
+}
+
+/// A link is ours if it leads into a target directory: one with a profile's directory in it that has `.tender`.
+fn is_ours(root: &Utf8Path, text: &std::path::Path) -> bool {
+    let target = root.as_std_path().join(text);
+    if target.file_name() != Some("compile_commands.json".as_ref()) {
+        return false;
+    }
+    let Some(entries) = target.parent().and_then(|dir| std::fs::read_dir(dir).ok()) else { return false };
+    entries.flatten().any(|entry| entry.path().join(".tender").is_dir())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::tests::graph_of_one_unit;
+    use std::fs;
+
+    struct Place {
+        _dir: tempfile::TempDir,
+        root: camino::Utf8PathBuf,
+        target: camino::Utf8PathBuf,
+    }
+
+    fn place() -> Place {
+        let dir = tempfile::tempdir().unwrap();
+        let root = camino::Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        let target = root.join("target");
+        Place { _dir: dir, root, target }
+    }
+
+    fn write(place: &Place, define: &str, target: &Utf8Path) {
+        let graph = graph_of_one_unit(&place.root, target, define);
+        write_compile_commands(&graph, target, "/llvm/bin".into()).unwrap();
+    }
+
+    #[test]
+    fn a_plain_clang_command_per_unit() {
+        let graph = graph_of_one_unit("/w".into(), "/w/target".into(), "X");
+        let entry = &compile_commands(&graph, "/llvm/bin".into())[0];
+        assert_eq!(entry.directory, "/w");
+        assert_eq!(entry.file, "one/src/a.c");
+        assert_eq!(entry.arguments[0], "/llvm/bin/clang");
+        assert!(entry.arguments.contains(&"-DX".to_owned()), "{entry:?}");
+        let object = "target/debug/.tender/one/obj/lib/src/a.c.o";
+        assert_eq!(entry.arguments[entry.arguments.len() - 4..], ["-c", "one/src/a.c", "-o", object]);
+    }
+
+    #[test]
+    fn written_again_only_when_it_would_differ_or_was_touched() {
+        let place = place();
+        let file = place.target.join("compile_commands.json");
+        let inode = || fs::metadata(&file).unwrap().ino();
+        write(&place, "X", &place.target);
+        let first = inode();
+        assert_eq!(
+            fs::read_to_string(place.root.join("compile_commands.json")).unwrap().matches("-DX").count(),
+            1
+        );
+        write(&place, "X", &place.target);
+        assert_eq!(inode(), first);
+        write(&place, "Y", &place.target);
+        assert!(fs::read_to_string(&file).unwrap().contains("-DY"));
+        fs::write(&file, "[]").unwrap();
+        write(&place, "Y", &place.target);
+        assert!(fs::read_to_string(&file).unwrap().contains("-DY"));
+        fs::remove_file(&file).unwrap();
+        write(&place, "Y", &place.target);
+        assert!(file.exists());
+    }
+
+    #[test]
+    fn the_users_own_file_or_link_stays() {
+        let place = place();
+        let link = place.root.join("compile_commands.json");
+        fs::write(&link, "mine").unwrap();
+        write(&place, "X", &place.target);
+        assert_eq!(fs::read_to_string(&link).unwrap(), "mine");
+        fs::remove_file(&link).unwrap();
+        std::os::unix::fs::symlink("build/compile_commands.json", &link).unwrap();
+        write(&place, "X", &place.target);
+        assert_eq!(fs::read_link(&link).unwrap(), std::path::Path::new("build/compile_commands.json"));
+    }
+
+    #[test]
+    fn a_link_of_ours_follows_the_target_directory() {
+        let place = place();
+        let link = place.root.join("compile_commands.json");
+        write(&place, "X", &place.target);
+        assert_eq!(fs::read_link(&link).unwrap(), std::path::Path::new("target/compile_commands.json"));
+        write(&place, "X", &place.root.join("other"));
+        assert_eq!(fs::read_link(&link).unwrap(), std::path::Path::new("other/compile_commands.json"));
+    }
+}

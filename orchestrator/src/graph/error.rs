@@ -1,0 +1,22 @@
+//! What can be wrong with a workspace only once its crates are seen together.
+
+use camino::Utf8PathBuf;
+
+#[derive(Debug, thiserror::Error)]
+pub enum GraphError {
+    #[error(
+        "two parts of the workspace write the same file\n  file: {path}\n  first: {first}\n  second: {second}\n  help: rename one of them"
+    )]
+    SameOutput { path: Utf8PathBuf, first: String, second: String },
+
+    #[error("crate `{krate}` needs the package `{package}`, named by `pkg-config` in {manifest}: {message}")]
+    PkgConfig { krate: String, manifest: Utf8PathBuf, package: String, message: String },
+
+    #[error("crate `{krate}` has a source pattern that is not a glob: `{pattern}`: {message}")]
+    BadPattern { krate: String, pattern: String, message: String },
+
+    #[error(
+        "crate `{krate}` generates `{output}`, which lies neither in $OUT_DIR nor in the crate's directory ({dir})"
+    )]
+    OutputOutside { krate: String, output: String, dir: Utf8PathBuf },
+}

@@ -1,0 +1,75 @@
+//! What a library brings into the links of its dependents. Knows no items' work and does no I/O.
+
+use super::model::ItemIx;
+use crate::manifest::TargetSettings;
+use camino::Utf8PathBuf;
+
+/// A library that dependents link.
+#[derive(Clone, Debug)]
+pub(super) struct LinkInput {
+    pub path: Utf8PathBuf,
+    pub item: ItemIx,
+    pub shared: bool,
+    /// It holds C++ code, so that who links it as an archive needs the C++ runtime.
+    pub cxx: bool,
+}
+
+/// Requirements of a link apart from the workspace's own files.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct LinkWords {
+    /// In order, nothing dropped: their words may belong together (`-Xlinker --foo`).
+    args: Vec<String>,
+    /// Libraries, `-l` words from the manifest and what pkg-config says.
+    libraries: Vec<String>,
+}
+
+impl LinkWords {
+    pub fn of(settings: &TargetSettings, pkg_config: Vec<String>) -> Self {
+        let mut words = Self { args: settings.link_args.clone(), libraries: Vec::new() };
+        words.add_libraries(settings.link.iter().map(|name| format!("-l{name}")));
+        words.add_libraries(pkg_config);
+        words
+    }
+
+    pub fn append(&mut self, other: Self) {
+        self.args.extend(other.args);
+        self.add_libraries(other.libraries);
+    }
+
+    /// These words without the link-args that both targets of a crate have from its `[package]`, which stand first in both.
+    pub fn without_shared_start(&self, lib: &TargetSettings, bin: &TargetSettings) -> Self {
+        let shared = lib.link_args.iter().zip(&bin.link_args).take_while(|(a, b)| a == b).count();
+        Self { args: self.args[shared..].to_vec(), libraries: self.libraries.clone() }
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = String> + '_ {
+        self.args.iter().chain(&self.libraries).cloned()
+    }
+
+    /// A library named again moves to the end: it must stand after everything that uses it. Words that are not a name on
+    /// their own, such as `-framework X` or `-L`, keep their place.
+    fn add_libraries(&mut self, words: impl IntoIterator<Item = String>) {
+        for word in words {
+            if word.starts_with("-l") || word.starts_with("-L") || word == "-pthread" {
+                self.libraries.retain(|known| *known != word);
+            }
+            self.libraries.push(word);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_stands_after_all_that_use_it() {
+        let settings = |link: &[&str]| TargetSettings {
+            link: link.iter().map(|s| s.to_string()).collect(),
+            ..TargetSettings::default()
+        };
+        let mut words = LinkWords::of(&settings(&["m", "z"]), vec![]);
+        words.append(LinkWords::of(&settings(&["dl", "m"]), vec!["-L/opt/lib".into(), "-lssl".into()]));
+        assert_eq!(words.all().collect::<Vec<_>>(), ["-lz", "-ldl", "-lm", "-L/opt/lib", "-lssl"]);
+    }
+}

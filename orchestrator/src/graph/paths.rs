@@ -1,0 +1,172 @@
+//! Where things go: paths as workers see them, object files, archive members. Does no I/O.
+//!
+//! Workers run in the workspace root, and every path below it is given relative to it, so that two copies of a workspace
+//! in different directories are built by the same words into the same bytes.
+
+use crate::manifest::{Crate, Profile};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use std::collections::{HashMap, HashSet};
+
+/// The directory below the target directory that a profile's outputs go to.
+pub fn profile_dir(profile: &Profile) -> &str {
+    match profile.name.as_str() {
+        "dev" => "debug",
+        name => name,
+    }
+}
+
+/// `path` as a worker in `root` is told it: relative where it lies below, else absolute. A name that a driver or linker
+/// would take for an option or a response file gets a leading `./`.
+pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
+    match path.strip_prefix(root) {
+        Ok(rest) if rest.as_str().is_empty() => Utf8PathBuf::from("."),
+        Ok(rest) if rest.as_str().starts_with(['-', '@']) => Utf8PathBuf::from(format!("./{rest}")),
+        Ok(rest) => rest.to_owned(),
+        Err(_) => path.to_owned(),
+    }
+}
+
+/// Removes `.` and `..` by their names alone.
+pub fn normalised(path: &Utf8Path) -> Utf8PathBuf {
+    let mut out = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::CurDir => {}
+            Utf8Component::ParentDir => {
+                if !out.pop() {
+                    out.push("..");
+                }
+            }
+            other => out.push(other.as_str()),
+        }
+    }
+    out
+}
+
+/// How a source is named within its crate: relative to the crate's directory, `$OUT_DIR/...` if generated there, with
+/// `..` where it lies elsewhere in the workspace, else absolute. Stable when the workspace moves.
+pub(super) fn name_in_crate(
+    root: &Utf8Path,
+    krate: &Crate,
+    crate_out: &Utf8Path,
+    source: &Utf8Path,
+) -> String {
+    if let Ok(rest) = source.strip_prefix(crate_out) {
+        return format!("$OUT_DIR/{rest}");
+    }
+    if let Ok(rest) = source.strip_prefix(&krate.dir) {
+        return rest.to_string();
+    }
+    let (Ok(dir), Ok(source_in_root)) = (krate.dir.strip_prefix(root), source.strip_prefix(root)) else {
+        return source.to_string();
+    };
+    let common = dir.components().zip(source_in_root.components()).take_while(|(a, b)| a == b).count();
+    let mut name = Utf8PathBuf::new();
+    for _ in dir.components().skip(common) {
+        name.push("..");
+    }
+    name.extend(source_in_root.components().skip(common));
+    name.into_string()
+}
+
+/// The object file of the source with this name, relative to its target's object directory. Different names give
+/// different paths: what is not a plain component becomes one that begins with `__`, which plain ones are kept from.
+pub(super) fn object_path(name: &str) -> Utf8PathBuf {
+    let mut path = Utf8PathBuf::new();
+    let name = match name.strip_prefix("$OUT_DIR/") {
+        Some(rest) => {
+            path.push("__out");
+            rest
+        }
+        None => name,
+    };
+    for component in Utf8Path::new(name).components() {
+        match component {
+            Utf8Component::RootDir | Utf8Component::Prefix(_) => path.push("__abs"),
+            Utf8Component::ParentDir => path.push("__up"),
+            Utf8Component::CurDir => {}
+            Utf8Component::Normal(plain) if plain.starts_with("__") => path.push(format!("__{plain}")),
+            Utf8Component::Normal(plain) => path.push(plain),
+        }
+    }
+    let mut path = path.into_string();
+    path.push_str(".o");
+    path.into()
+}
+
+/// Names of archive members, in the order of `sources` (names in the crate): `<stem>.o` where no other has that stem,
+/// else the whole path with `_` between its parts, and a number where even that is taken.
+pub(super) fn member_names(sources: &[(String, bool)]) -> Vec<String> {
+    let short = |(name, prebuilt): &(String, bool)| {
+        let path = Utf8Path::new(name);
+        if *prebuilt {
+            path.file_name().unwrap_or(name).to_owned()
+        } else {
+            format!("{}.o", path.file_stem().unwrap_or(name))
+        }
+    };
+    let mut uses: HashMap<String, u32> = HashMap::new();
+    for source in sources {
+        *uses.entry(short(source)).or_default() += 1;
+    }
+    let mut taken: HashSet<String> = HashSet::new();
+    let mut names = Vec::with_capacity(sources.len());
+    for source in sources {
+        let mut name = short(source);
+        if uses[&name] > 1 {
+            let flat = object_path(&source.0).into_string().replace('/', "_");
+            let flat = flat.strip_suffix(".o").unwrap_or(&flat).to_owned();
+            name = format!("{flat}.o");
+            let mut number = 2;
+            while taken.contains(&name) || uses.contains_key(&name) {
+                name = format!("{flat}-{number}.o");
+                number += 1;
+            }
+        }
+        taken.insert(name.clone());
+        names.push(name);
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_as_workers_see_them() {
+        let check = |path: &str, expect: &str| {
+            assert_eq!(seen_from("/w".into(), path.into()), Utf8Path::new(expect), "{path}");
+        };
+        check("/w/a/x.c", "a/x.c");
+        check("/w", ".");
+        check("/elsewhere/x.c", "/elsewhere/x.c");
+        check("/ww/x.c", "/ww/x.c");
+        check("/w/-x.c", "./-x.c");
+        check("/w/@x.c", "./@x.c");
+    }
+
+    #[test]
+    fn objects_do_not_collide() {
+        let check = |name: &str, expect: &str| assert_eq!(object_path(name), Utf8Path::new(expect), "{name}");
+        check("src/a.c", "src/a.c.o");
+        check("src/a.cc", "src/a.cc.o");
+        check("../b/a.c", "__up/b/a.c.o");
+        check("__up/b/a.c", "____up/b/a.c.o");
+        check("/usr/src/a.c", "__abs/usr/src/a.c.o");
+        check("$OUT_DIR/a.c", "__out/a.c.o");
+    }
+
+    #[test]
+    fn members_are_named_by_stem_unless_two_share_it() {
+        let names = |sources: &[&str]| {
+            member_names(&sources.iter().map(|s| (s.to_string(), s.ends_with(".o"))).collect::<Vec<_>>())
+        };
+        assert_eq!(names(&["src/a.c", "src/b.c"]), ["a.o", "b.o"]);
+        assert_eq!(names(&["src/x/a.c", "src/y/a.c", "b.c"]), ["src_x_a.c.o", "src_y_a.c.o", "b.o"]);
+        assert_eq!(names(&["a.c", "a.S"]), ["a.c.o", "a.S.o"]);
+        assert_eq!(names(&["a/b_c.c", "a_b/c.c", "x/b_c.c", "x/c.c"])[0], "a_b_c.c.o");
+        assert_eq!(names(&["a/b_c.c", "a_b/c.c", "x/b_c.c", "x/c.c"])[1], "a_b_c.c-2.o");
+        assert_eq!(names(&["pre/z.o", "z.c"]), ["pre_z.o.o", "z.c.o"]);
+    }
+}

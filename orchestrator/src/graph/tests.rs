@@ -1,0 +1,489 @@
+//! Literal workspaces -> expected items.
+
+use super::*;
+use crate::manifest::{
+    Bin, BuildSettings, Crate, CrateId, DebugInfo, Generate, Lib, Lto, OptLevel, Profile, Sources,
+    TargetSettings, Translate, Workspace,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use tender_protocol::Work;
+
+fn profile(name: &str) -> Profile {
+    Profile {
+        name: name.into(),
+        opt_level: OptLevel::O0,
+        debug: DebugInfo::None,
+        lto: Lto::Off,
+        codegen_units: None,
+        translate: Translate::Parallel,
+        defines: vec![],
+    }
+}
+
+fn krate(name: &str) -> Crate {
+    let dir = Utf8PathBuf::from("/w").join(name);
+    Crate {
+        name: name.into(),
+        version: "0.1.0".into(),
+        manifest: dir.join("Tender.toml"),
+        dir,
+        lib: None,
+        bins: vec![],
+        dependencies: vec![],
+        generate: vec![],
+    }
+}
+
+fn sources(krate: &Crate, files: &[&str]) -> Sources {
+    Sources {
+        files: files.iter().map(|f| krate.dir.join(f)).collect(),
+        patterns: files.iter().map(|f| f.to_string()).collect(),
+    }
+}
+
+fn lib(mut krate: Crate, files: &[&str]) -> Crate {
+    krate.lib = Some(Lib {
+        sources: sources(&krate, files),
+        headers: vec![krate.dir.join("include")],
+        public_defines: vec![],
+        staticlib: true,
+        cdylib: false,
+        exports: None,
+        settings: TargetSettings::default(),
+    });
+    krate
+}
+
+fn bin(mut krate: Crate, name: &str, files: &[&str]) -> Crate {
+    let sources = sources(&krate, files);
+    krate.bins.push(Bin { name: name.into(), sources, settings: TargetSettings::default() });
+    krate
+}
+
+/// Crates in any order; their `dependencies` are given by name.
+fn workspace(crates: Vec<(Crate, &[&str])>) -> Workspace {
+    let mut crates = crates;
+    crates.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    let names: Vec<String> = crates.iter().map(|(krate, _)| krate.name.clone()).collect();
+    let id = |name: &&str| CrateId(names.iter().position(|n| n == name).unwrap() as u32);
+    let crates: Vec<Crate> = crates
+        .into_iter()
+        .map(|(krate, needs)| Crate { dependencies: needs.iter().map(id).collect(), ..krate })
+        .collect();
+    let members: Vec<CrateId> = (0..crates.len() as u32).map(CrateId).collect();
+    Workspace {
+        root: "/w".into(),
+        manifest: "/w/Tender.toml".into(),
+        crates,
+        default_members: members.clone(),
+        members,
+        build: BuildSettings::default(),
+        profiles: BTreeMap::new(),
+    }
+}
+
+struct Table;
+
+impl Surroundings for Table {
+    fn pkg_config(&self, package: &str) -> Result<PkgConfig, String> {
+        match package {
+            "ssl" => Ok(PkgConfig { cflags: vec!["-I/opt/ssl".into()], libs: vec!["-lssl".into()] }),
+            _ => Err("no such package".into()),
+        }
+    }
+
+    fn file_size(&self, _: &Utf8Path) -> u64 {
+        7
+    }
+
+    fn chosen_driver(&self, cxx: bool) -> Option<String> {
+        (!cxx).then(|| "gcc-9".to_owned())
+    }
+}
+
+fn try_graph(workspace: &Workspace, mode: Mode, roots: &[&str]) -> Result<Graph, GraphError> {
+    let profile = profile("dev");
+    let roots = roots
+        .iter()
+        .map(|name| CrateId(workspace.crates.iter().position(|k| k.name == *name).unwrap() as u32))
+        .collect();
+    let request = GraphRequest {
+        profile: &profile,
+        mode,
+        roots,
+        target_dir: workspace.root.join("target"),
+        surroundings: &Table,
+    };
+    build(workspace, &request)
+}
+
+fn graph(workspace: &Workspace, roots: &[&str]) -> Graph {
+    try_graph(workspace, Mode::Build, roots).unwrap()
+}
+
+pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: &str) -> Graph {
+    let mut one = lib(krate("one"), &["src/a.c"]);
+    one.dir = root.join("one");
+    let lib = one.lib.as_mut().unwrap();
+    lib.sources.files = vec![root.join("one/src/a.c")];
+    lib.settings.defines = vec![define.into()];
+    let mut workspace = workspace(vec![(one, &[])]);
+    workspace.root = root.to_owned();
+    let profile = profile("dev");
+    let request = GraphRequest {
+        profile: &profile,
+        mode: Mode::Build,
+        roots: vec![CrateId(0)],
+        target_dir: target_dir.to_owned(),
+        surroundings: &Table,
+    };
+    build(&workspace, &request).unwrap()
+}
+
+fn item<'a>(graph: &'a Graph, key: &str) -> &'a Item {
+    let keys: Vec<&str> = graph.items.iter().map(|item| item.key.as_str()).collect();
+    graph.items.iter().find(|item| item.key == key).unwrap_or_else(|| panic!("{key} is not in {keys:?}"))
+}
+
+fn keys(graph: &Graph) -> Vec<&str> {
+    graph.items.iter().map(|item| item.key.as_str()).collect()
+}
+
+fn after<'a>(graph: &'a Graph, key: &str) -> Vec<&'a str> {
+    item(graph, key).after.iter().map(|ix| graph[*ix].key.as_str()).collect()
+}
+
+fn args(graph: &Graph, key: &str) -> String {
+    match &item(graph, key).run {
+        Run::Worker(Work::Compile { args, .. } | Work::Check { args, .. } | Work::Link { args, .. }) => {
+            args.join(" ")
+        }
+        other => panic!("{other:?} has no args"),
+    }
+}
+
+fn driver(graph: &Graph, key: &str) -> String {
+    match &item(graph, key).run {
+        Run::Worker(Work::Link { driver, .. }) => driver.join(" "),
+        other => panic!("{other:?} has no driver"),
+    }
+}
+
+/// app -> left, right -> base
+fn diamond() -> Workspace {
+    workspace(vec![
+        (bin(krate("app"), "app", &["src/main.c"]), &["left", "right"]),
+        (lib(krate("left"), &["l.c"]), &["base"]),
+        (lib(krate("right"), &["r.c"]), &["base"]),
+        (lib(krate("base"), &["b.c"]), &[]),
+    ])
+}
+
+#[test]
+fn a_diamond_is_linked_once_in_order() {
+    let graph = graph(&diamond(), &["app"]);
+    assert_eq!(
+        keys(&graph),
+        [
+            "base lib b.c",
+            "base archive",
+            "left lib l.c",
+            "left archive",
+            "right lib r.c",
+            "right archive",
+            "app bin app src/main.c",
+            "app bin app"
+        ]
+    );
+    assert_eq!(
+        args(&graph, "app bin app"),
+        "-pie target/debug/.tender/app/obj/bin-app/src/main.c.o \
+         target/debug/libleft.a target/debug/libright.a target/debug/libbase.a"
+    );
+    assert_eq!(
+        args(&graph, "app bin app src/main.c"),
+        "-O0 -fPIE -ffile-compilation-dir=. -Ileft/include -Ibase/include -Iright/include"
+    );
+    assert_eq!(
+        after(&graph, "app bin app"),
+        ["app bin app src/main.c", "left archive", "right archive", "base archive"]
+    );
+    // Units need only headers, so nothing keeps them from running at once.
+    assert!(after(&graph, "app bin app src/main.c").is_empty());
+    assert_eq!(driver(&graph, "app bin app"), DRIVER_C);
+    assert!(item(&graph, "app bin app").ingredients.own.contains(&"CC=gcc-9".to_owned()));
+    assert_eq!(item(&graph, "app bin app src/main.c").label, "app/src/main.c");
+    assert_eq!(item(&graph, "app bin app src/main.c").size, 7);
+}
+
+#[test]
+fn dependents_are_the_reverse_of_after() {
+    let graph = graph(&diamond(), &["app"]);
+    let dependents = graph.dependents();
+    for (ix, item) in graph.indexed() {
+        for before in &item.after {
+            assert!(*before < ix, "not in topological order");
+            assert!(dependents[before.0 as usize].contains(&ix));
+        }
+    }
+    assert_eq!(
+        dependents.iter().map(Vec::len).sum::<usize>(),
+        graph.items.iter().map(|i| i.after.len()).sum::<usize>()
+    );
+}
+
+#[test]
+fn an_archive_below_comes_after_everything_that_uses_it() {
+    // app names base first, yet left uses it.
+    let mut workspace = diamond();
+    let base = workspace.crates.iter().position(|k| k.name == "base").unwrap() as u32;
+    workspace.crates[0].dependencies.insert(0, CrateId(base));
+    let graph = graph(&workspace, &["app"]);
+    assert!(
+        args(&graph, "app bin app")
+            .ends_with("target/debug/libleft.a target/debug/libright.a target/debug/libbase.a")
+    );
+    assert!(
+        args(&graph, "app bin app src/main.c").ends_with("-Ibase/include -Ileft/include -Iright/include")
+    );
+}
+
+#[test]
+fn interfaces_and_requirements_are_passed_on() {
+    let mut base = lib(krate("base"), &["b.cc"]);
+    let settings = base.lib.as_mut().unwrap();
+    settings.public_defines = vec!["BASE=1".into()];
+    settings.settings.include = vec!["/w/base/private".into()];
+    settings.settings.defines = vec!["SECRET".into()];
+    settings.settings.link = vec!["m".into()];
+    settings.settings.link_args = vec!["-Wl,--wrap=f".into()];
+    settings.settings.pkg_config = vec!["ssl".into()];
+    let workspace = workspace(vec![
+        (bin(krate("app"), "app", &["main.c"]), &["mid"]),
+        (lib(krate("mid"), &["m.c"]), &["base"]),
+        (base, &[]),
+    ]);
+    let graph = graph(&workspace, &["app"]);
+    assert_eq!(
+        args(&graph, "base lib b.cc"),
+        "-O0 -fPIC -ffile-compilation-dir=. -DSECRET -Ibase/private -Ibase/include -DBASE=1 -I/opt/ssl"
+    );
+    assert_eq!(
+        args(&graph, "app bin app main.c"),
+        "-O0 -fPIE -ffile-compilation-dir=. -Imid/include -Ibase/include -DBASE=1 -I/opt/ssl"
+    );
+    assert!(
+        args(&graph, "app bin app")
+            .ends_with("target/debug/libmid.a target/debug/libbase.a -Wl,--wrap=f -lm -lssl")
+    );
+    // One C++ file anywhere below asks for the C++ driver.
+    assert_eq!(driver(&graph, "app bin app"), DRIVER_CXX);
+    assert_eq!(
+        item(&graph, "app bin app main.c").ingredients.interfaces[1],
+        (
+            "base".to_owned(),
+            vec!["-Ibase/include".to_owned(), "-DBASE=1".to_owned(), "-I/opt/ssl".to_owned()]
+        )
+    );
+}
+
+#[test]
+fn shared_libraries() {
+    let mut plugin = lib(krate("plugin"), &["p.cc"]);
+    let settings = plugin.lib.as_mut().unwrap();
+    settings.staticlib = false;
+    settings.cdylib = true;
+    settings.exports = Some("/w/plugin/lib.map".into());
+    let workspace = workspace(vec![
+        (bin(krate("app"), "app", &["main.c"]), &["plugin"]),
+        (plugin, &["base"]),
+        (lib(krate("base"), &["b.c"]), &[]),
+    ]);
+    let graph = graph(&workspace, &["app"]);
+    assert_eq!(
+        args(&graph, "plugin shared"),
+        "-shared -Wl,-soname,libplugin.so -Wl,--version-script=plugin/lib.map \
+         target/debug/.tender/plugin/obj/lib/p.cc.o target/debug/libbase.a"
+    );
+    assert_eq!(driver(&graph, "plugin shared"), DRIVER_CXX);
+    assert!(item(&graph, "plugin shared").inputs.contains(&"plugin/lib.map".into()));
+    assert!(
+        args(&graph, "app bin app")
+            .ends_with("target/debug/libplugin.so target/debug/libbase.a -Wl,-rpath,$ORIGIN")
+    );
+    // The C++ runtime is the shared library's own business.
+    assert_eq!(driver(&graph, "app bin app"), DRIVER_C);
+}
+
+#[test]
+fn of_both_forms_dependents_link_the_archive() {
+    let both = |name| {
+        let mut both = lib(krate(name), &["p.c"]);
+        both.lib.as_mut().unwrap().cdylib = true;
+        both
+    };
+    let workspace = workspace(vec![(bin(krate("app"), "app", &["main.c"]), &["both"]), (both("both"), &[])]);
+    let only_app = graph(&workspace, &["app"]);
+    assert!(args(&only_app, "app bin app").ends_with("target/debug/libboth.a"));
+    assert!(!keys(&only_app).contains(&"both shared"), "nobody asked for it");
+    let all = graph(&workspace, &["app", "both"]);
+    assert!(keys(&all).contains(&"both shared"));
+    let artifacts: Vec<&str> = all.artifacts.iter().map(|a| a.path.as_str()).collect();
+    assert_eq!(artifacts, ["/w/target/debug/app", "/w/target/debug/libboth.a", "/w/target/debug/libboth.so"]);
+}
+
+#[test]
+fn programs_link_their_own_crates_library() {
+    let mut app = bin(lib(krate("app"), &["lib.c"]), "app", &["main.c"]);
+    app.lib.as_mut().unwrap().settings.link_args = vec!["-Wl,-z,now".into(), "-Wl,--lib".into()];
+    app.bins[0].settings.link_args = vec!["-Wl,-z,now".into(), "-Wl,--bin".into()];
+    let graph = graph(&workspace(vec![(app, &[])]), &["app"]);
+    assert_eq!(
+        args(&graph, "app bin app"),
+        "-pie target/debug/.tender/app/obj/bin-app/main.c.o target/debug/libapp.a \
+         -Wl,-z,now -Wl,--bin -Wl,--lib"
+    );
+}
+
+#[test]
+fn prebuilt_files_go_straight_in() {
+    let app = bin(lib(krate("app"), &["pre/x.o", "x.c", "pre/liby.a"]), "app", &["main.c", "z.o"]);
+    let graph = graph(&workspace(vec![(app, &[])]), &["app"]);
+    match &item(&graph, "app archive").run {
+        Run::Worker(Work::Archive { members, .. }) => {
+            let members: Vec<String> = members.iter().map(|m| format!("{}={}", m.name, m.path)).collect();
+            assert_eq!(
+                members,
+                [
+                    "pre_x.o.o=app/pre/x.o",
+                    "x.c.o=target/debug/.tender/app/obj/lib/x.c.o",
+                    "liby.a=app/pre/liby.a"
+                ]
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(args(&graph, "app bin app").contains("main.c.o app/z.o target/debug/libapp.a"));
+}
+
+fn generating() -> Workspace {
+    let mut base = lib(krate("base"), &["b.c"]);
+    base.generate = vec![
+        Generate {
+            run: vec!["make".into(), "config".into()],
+            inputs: vec!["/w/base/config.in".into()],
+            outputs: vec!["$OUT_DIR/config.h".into()],
+        },
+        Generate { run: vec!["make".into()], inputs: vec![], outputs: vec!["$OUT_DIR/table.c".into()] },
+    ];
+    let mut app = bin(krate("app"), "app", &["main.c"]);
+    app.bins[0].sources.patterns = vec!["main.c".into(), "gen/*.c".into()];
+    app.generate = vec![Generate {
+        run: vec!["./gen".into()],
+        inputs: vec!["/w/target/debug/.tender/base/out/config.h".into()],
+        outputs: vec!["gen/x.c".into(), "gen/ignored.txt".into()],
+    }];
+    workspace(vec![(app, &["base"]), (base, &[])])
+}
+
+#[test]
+fn generated_files() {
+    let graph = graph(&generating(), &["app"]);
+    assert_eq!(
+        keys(&graph),
+        [
+            "base generate 0",
+            "base generate 1",
+            "base lib b.c",
+            "base lib $OUT_DIR/table.c",
+            "base archive",
+            "app generate 0",
+            "app bin app main.c",
+            "app bin app gen/x.c",
+            "app bin app"
+        ]
+    );
+    // All of the crate's own commands, but only those of a dependency that write headers.
+    assert_eq!(after(&graph, "base lib b.c"), ["base generate 0", "base generate 1"]);
+    assert_eq!(after(&graph, "app bin app main.c"), ["app generate 0", "base generate 0"]);
+    assert_eq!(after(&graph, "app generate 0"), ["base generate 0"]);
+    assert_eq!(
+        args(&graph, "app bin app main.c"),
+        "-O0 -fPIE -ffile-compilation-dir=. -Itarget/debug/.tender/app/out \
+         -Ibase/include -Itarget/debug/.tender/base/out"
+    );
+    let generate = item(&graph, "base generate 0");
+    assert_eq!(generate.outputs, ["target/debug/.tender/base/out/config.h"]);
+    match &generate.run {
+        Run::Command(command) => {
+            assert_eq!(command.dir, "/w/base");
+            assert_eq!(command.env[0], ("OUT_DIR".to_owned(), "/w/target/debug/.tender/base/out".to_owned()));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_generated_source_keeps_its_place_once_it_exists() {
+    let before = graph(&generating(), &["app"]);
+    let mut workspace = generating();
+    let app = workspace.crates.iter_mut().find(|k| k.name == "app").unwrap();
+    app.bins[0].sources.files.insert(0, "/w/app/gen/x.c".into());
+    assert_eq!(args(&graph(&workspace, &["app"]), "app bin app"), args(&before, "app bin app"));
+}
+
+#[test]
+fn check_has_no_outputs() {
+    let graph = try_graph(&diamond(), Mode::Check, &["app"]).unwrap();
+    assert_eq!(
+        keys(&graph),
+        ["base check lib b.c", "left check lib l.c", "right check lib r.c", "app check bin app src/main.c"]
+    );
+    assert!(graph.items.iter().all(|item| item.outputs.is_empty() && item.kind == ItemKind::Check));
+    assert!(graph.artifacts.is_empty());
+}
+
+#[test]
+fn a_library_of_headers_alone_has_no_archive() {
+    let workspace =
+        workspace(vec![(bin(krate("app"), "app", &["main.c"]), &["h"]), (lib(krate("h"), &[]), &[])]);
+    let graph = graph(&workspace, &["app", "h"]);
+    assert_eq!(keys(&graph), ["app bin app main.c", "app bin app"]);
+    assert!(args(&graph, "app bin app main.c").ends_with("-Ih/include"));
+}
+
+#[test]
+fn errors_name_the_culprits() {
+    let check = |workspace: Workspace, roots: &[&str], parts: &[&str]| {
+        let error = try_graph(&workspace, Mode::Build, roots).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
+    };
+    check(
+        workspace(vec![(bin(krate("a"), "same", &["m.c"]), &[]), (bin(krate("b"), "same", &["m.c"]), &[])]),
+        &["a", "b"],
+        &["target/debug/same", "a bin same", "b bin same"],
+    );
+    let mut absent = lib(krate("a"), &["m.c"]);
+    absent.lib.as_mut().unwrap().settings.pkg_config = vec!["absent >= 2".into()];
+    check(
+        workspace(vec![(absent, &[])]),
+        &["a"],
+        &["crate `a`", "`absent >= 2`", "pkg-config", "/w/a/Tender.toml", "no such package"],
+    );
+    let mut outside = lib(krate("a"), &["m.c"]);
+    outside.generate =
+        vec![Generate { run: vec!["x".into()], inputs: vec![], outputs: vec!["../b/x.h".into()] }];
+    check(workspace(vec![(outside, &[])]), &["a"], &["`../b/x.h`", "$OUT_DIR", "/w/a"]);
+}
+
+#[test]
+fn the_same_words_from_any_directory() {
+    let words = |root: &str| {
+        let graph = graph_of_one_unit(root.into(), &Utf8Path::new(root).join("target"), "X");
+        graph.items.iter().map(|item| format!("{:?} {:?}", item.run, item.outputs)).collect::<Vec<_>>()
+    };
+    assert_eq!(words("/first"), words("/second/deeper"));
+}
