@@ -8,3 +8,4 @@ pub mod report;
 pub mod schedule;
 pub mod supervise;
 pub mod tokens;
+pub mod toolchain;

@@ -1,0 +1,185 @@
+//! The link driver: `CC` or `CXX`, else the platform's own compiler, as the `cc` crate finds it.
+//!
+//! The `cc` crate is made for build scripts. Outside one it needs target, host, optimisation level and output directory by
+//! hand, and must not print. It starts the compiler to learn its family, so its answer is kept in a file, good as long as
+//! the variable has the same value and the name leads to the same program.
+
+use super::stamp::{Stamp, save};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ToolchainError {
+    #[error(
+        "no program to link with: `{program}` is not found\n  help: install a C and C++ compiler (on Debian and Ubuntu: apt-get install gcc g++), or name one in {variable}"
+    )]
+    NoDriver { program: String, variable: &'static str },
+    #[error("no program to link with: {message}\n  help: name a compiler in {variable}")]
+    Detection { message: String, variable: &'static str },
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Found {
+    chosen: Option<String>,
+    /// As the driver is started: a name to look for in PATH, or a path.
+    program: String,
+    stamp: Stamp,
+    /// Words that `CC` or `CXX` has after the program.
+    arguments: Vec<String>,
+}
+
+/// The driver and its leading words, for C or for C++; lld is asked for where LLVM's directory has it.
+///
+/// # Errors
+/// The program that `CC`, `CXX` or the platform names does not exist.
+pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, ToolchainError> {
+    let cache = cache_dir.join(if cxx { "link-driver-cxx" } else { "link-driver-c" });
+    let chosen = chosen_driver(cxx);
+    let cached = std::fs::read(&cache).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
+    let good = |found: &Found| {
+        found.chosen == chosen
+            && resolve(&found.program) == Some(found.stamp.path.clone())
+            && found.stamp.holds()
+    };
+    let found = match cached.filter(good) {
+        Some(found) => found,
+        None => {
+            let found = detect(cache_dir, chosen, cxx)?;
+            save(&cache, &found);
+            found
+        }
+    };
+    let mut words = vec![found.program];
+    words.extend(found.arguments);
+    words.extend(linker_words(&super::llvm_bin()));
+    Ok(words)
+}
+
+/// The value that decides about the driver, from the first of the variables that the `cc` crate looks at. It is part of the
+/// fingerprint of links.
+pub fn chosen_driver(cxx: bool) -> Option<String> {
+    let name = variable(cxx);
+    let target = target();
+    let names = [
+        format!("{name}_{target}"),
+        format!("{name}_{}", target.replace('-', "_")),
+        format!("HOST_{name}"),
+        name.to_owned(),
+    ];
+    names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.trim().is_empty())
+}
+
+fn detect(cache_dir: &Utf8Path, chosen: Option<String>, cxx: bool) -> Result<Found, ToolchainError> {
+    let variable = variable(cxx);
+    let tool = cc::Build::new()
+        .cpp(cxx)
+        .target(&target())
+        .host(&target())
+        .opt_level(0)
+        .out_dir(cache_dir)
+        .cargo_metadata(false)
+        .cargo_warnings(false)
+        .cargo_output(false)
+        .no_default_flags(true)
+        .warnings(false)
+        .try_get_compiler()
+        .map_err(|error| ToolchainError::Detection { message: error.to_string(), variable })?;
+    let program = tool.path().to_string_lossy().into_owned();
+    let Some(path) = resolve(&program) else {
+        return Err(ToolchainError::NoDriver { program, variable });
+    };
+    let given: Vec<String> = tool.args().iter().map(|word| word.to_string_lossy().into_owned()).collect();
+    let arguments = arguments_of_variable(chosen.as_deref().unwrap_or_default(), given);
+    Ok(Found { chosen, program, stamp: Stamp::of(&path), arguments })
+}
+
+/// The `cc` crate gives the words that the variable has after the program first; then come flags for compiling, those of
+/// CFLAGS among them, which a link does not want.
+fn arguments_of_variable(value: &str, mut given: Vec<String>) -> Vec<String> {
+    let words: Vec<&str> = value.split_whitespace().collect();
+    let most = given.len().min(words.len().saturating_sub(1));
+    let own = (0..=most).rev().find(|n| given[..*n] == words[words.len() - n..]).unwrap_or(0);
+    given.truncate(own);
+    given
+}
+
+fn linker_words(llvm_bin: &Utf8Path) -> Vec<String> {
+    if llvm_bin.join("ld.lld").exists() {
+        vec![format!("-B{llvm_bin}"), "-fuse-ld=lld".to_owned()]
+    } else {
+        Vec::new()
+    }
+}
+
+fn variable(cxx: bool) -> &'static str {
+    if cxx { "CXX" } else { "CC" }
+}
+
+/// The platform that `tender` itself runs on: it links for no other.
+fn target() -> String {
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
+    format!("{}-unknown-linux-{libc}", std::env::consts::ARCH)
+}
+
+fn resolve(program: &str) -> Option<Utf8PathBuf> {
+    let executable = |path: &Utf8Path| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return Some(Utf8PathBuf::from(program)).filter(|path| executable(path));
+    }
+    let path = std::env::var("PATH").ok()?;
+    path.split(':').map(|dir| Utf8Path::new(dir).join(program)).find(|path| executable(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_driver_is_found_and_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Utf8Path::from_path(dir.path()).unwrap();
+        let words = link_driver(cache, false).unwrap();
+        assert!(resolve(&words[0]).is_some(), "{words:?}");
+        let kept: Found =
+            serde_json::from_slice(&std::fs::read(cache.join("link-driver-c")).unwrap()).unwrap();
+        assert_eq!(kept.program, words[0]);
+        // What is kept is believed: a word put there by hand comes back.
+        let marked = Found { arguments: vec!["-marked".into()], ..kept };
+        save(&cache.join("link-driver-c"), &marked);
+        assert_eq!(link_driver(cache, false).unwrap()[1], "-marked");
+        // But not for another program.
+        save(
+            &cache.join("link-driver-c"),
+            &Found { stamp: Stamp::of("/absent".into()), program: "/absent".into(), ..marked },
+        );
+        assert_eq!(link_driver(cache, false).unwrap(), words);
+        // A damaged file is as good as none.
+        std::fs::write(cache.join("link-driver-c"), "{").unwrap();
+        assert_eq!(link_driver(cache, false).unwrap(), words);
+    }
+
+    #[test]
+    fn words_of_the_variable_and_no_others() {
+        let check = |value: &str, given: &[&str], expect: &[&str]| {
+            let given = given.iter().map(|word| word.to_string()).collect();
+            assert_eq!(arguments_of_variable(value, given), expect, "{value}");
+        };
+        check("", &["-w"], &[]);
+        check("gcc", &["-w", "-O2"], &[]);
+        check("gcc -m32", &["-m32", "-w", "-O2"], &["-m32"]);
+        check("ccache clang --target=x -m32", &["--target=x", "-m32", "-w"], &["--target=x", "-m32"]);
+        check("/a dir/gcc", &["-w"], &[]);
+    }
+
+    #[test]
+    fn lld_is_preferred_where_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = Utf8Path::from_path(dir.path()).unwrap();
+        assert!(linker_words(bin).is_empty());
+        std::fs::write(bin.join("ld.lld"), "").unwrap();
+        assert_eq!(linker_words(bin), [format!("-B{bin}"), "-fuse-ld=lld".to_owned()]);
+    }
+}

@@ -1,0 +1,83 @@
+//! The programs of the machine that a build leans on: LLVM's tools, the link driver, pkg-config. Knows no items but for the
+//! place that a link keeps for its driver.
+//!
+//! Finding them costs processes, so everything here is asked for late and kept in the state directory; a build that does
+//! nothing starts none.
+
+mod driver;
+mod pkg_config;
+mod stamp;
+
+pub use driver::{ToolchainError, chosen_driver, link_driver};
+
+use crate::graph::{DRIVER_CXX, PkgConfig, Surroundings};
+use camino::{Utf8Path, Utf8PathBuf};
+use tender_protocol::Work;
+
+/// Where LLVM 22 is installed: as it was when `tender` was built.
+pub fn llvm_bin() -> Utf8PathBuf {
+    Utf8Path::new(option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22")).join("bin")
+}
+
+/// Those of `CFLAGS` and `CXXFLAGS` that are set. They are ignored, of which the user should be told: flags stand in manifests,
+/// so that a build's result does not depend on who started it.
+pub fn ignored_variables() -> Vec<&'static str> {
+    let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    ["CFLAGS", "CXXFLAGS"].into_iter().filter(set).collect()
+}
+
+/// Link drivers, each found at most once.
+#[derive(Debug)]
+pub struct Toolchain {
+    cache_dir: Utf8PathBuf,
+    /// For C, for C++.
+    drivers: [Option<Vec<String>>; 2],
+}
+
+impl Toolchain {
+    pub fn new(cache_dir: &Utf8Path) -> Self {
+        Self { cache_dir: cache_dir.to_owned(), drivers: [None, None] }
+    }
+
+    /// Puts the real driver in the place that the graph left for it; to be called on the work of items that will run.
+    ///
+    /// # Errors
+    /// No driver is found.
+    pub fn complete(&mut self, work: &mut Work) -> Result<(), ToolchainError> {
+        let Work::Link { driver, .. } = work else { return Ok(()) };
+        let cxx = driver.first().is_some_and(|word| word == DRIVER_CXX);
+        let known = &mut self.drivers[usize::from(cxx)];
+        if known.is_none() {
+            *known = Some(link_driver(&self.cache_dir, cxx)?);
+        }
+        driver.clone_from(known.as_ref().expect("just found"));
+        Ok(())
+    }
+}
+
+/// The machine that the build runs on.
+#[derive(Debug)]
+pub struct Machine {
+    pkg_config: pkg_config::Cache,
+}
+
+impl Machine {
+    /// `cache_dir`: the profile's state directory. Nothing is read before it is needed.
+    pub fn new(cache_dir: &Utf8Path) -> Self {
+        Self { pkg_config: pkg_config::Cache::new(cache_dir) }
+    }
+}
+
+impl Surroundings for Machine {
+    fn pkg_config(&self, package: &str) -> Result<PkgConfig, String> {
+        self.pkg_config.find(package)
+    }
+
+    fn file_size(&self, path: &Utf8Path) -> u64 {
+        std::fs::metadata(path).map_or(0, |found| found.len())
+    }
+
+    fn chosen_driver(&self, cxx: bool) -> Option<String> {
+        chosen_driver(cxx)
+    }
+}
