@@ -1,1 +1,22 @@
-//! Pure: events in, actions out, time is a parameter. No processes, paths, clocks.
+//! Decides what runs where and when. Pure: events in, actions out. No processes, paths or clocks; tokens are a number.
+//!
+//! - `task.rs`: what is known of an item, and its expected cost.
+//! - `action.rs`: the words exchanged with whoever carries the decisions out.
+//! - `items.rs`: the life of an item, from blocked to final; knows no workers.
+//! - `workers.rs`: what each worker was given and is doing; knows no costs.
+//! - `scheduler.rs`: the policy: who gets a free slot.
+//!
+//! Nothing here decides what an output contains, only when it is made.
+
+mod action;
+mod items;
+mod scheduler;
+mod task;
+mod workers;
+
+#[cfg(test)]
+mod simulation;
+
+pub use action::{Action, Death, Event, PlannedItem, Verdict, WorkerIx};
+pub use scheduler::Scheduler;
+pub use task::{Class, Task, expected_cost, tasks};

@@ -1,0 +1,83 @@
+//! The words between the scheduler and the engine that carries its decisions out.
+
+use crate::graph::ItemIx;
+use tender_protocol::Outcome;
+
+/// Number of a worker process in this build, from 0, never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerIx(pub u32);
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Answer to `Action::Judge`.
+    Judged { item: ItemIx, fresh: bool },
+    /// The worker said something after its greeting, so it has read its first plan.
+    WorkerHeard { worker: WorkerIx },
+    /// The worker gave its starting slot back.
+    WorkerParked { worker: WorkerIx },
+    /// The process is gone and reaped.
+    WorkerGone { worker: WorkerIx, death: Death },
+    /// A worker started an item of one of its plans.
+    Started { worker: WorkerIx, item: ItemIx },
+    /// A worker or a command is done with an item.
+    Finished { item: ItemIx, outcome: Outcome },
+}
+
+/// How a worker ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Death {
+    /// It was told to close, or we killed it for no fault of its items.
+    Closed,
+    /// It crashed, or left without finishing what it was given.
+    Crashed,
+    /// Somebody else sent SIGKILL: the kernel for memory, or a person.
+    Killed,
+}
+
+/// What is to be done. `StartWorker`, `LendSlot` and `RunCommand` use one free slot each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Find out whether the item is up to date; all that it comes after is. Answered by `Event::Judged`.
+    Judge(ItemIx),
+    /// Start a process. Its first plan follows at once.
+    StartWorker(WorkerIx),
+    /// Give the worker the starting slot again that it parked.
+    LendSlot(WorkerIx),
+    /// The worker runs these items as one plan, higher priority first.
+    SendPlan { worker: WorkerIx, items: Vec<PlannedItem> },
+    /// Start nothing more of what the worker was given; it reports the rest as skipped.
+    CancelPlans(WorkerIx),
+    /// End of input for a worker that has nothing left to do.
+    CloseWorker(WorkerIx),
+    /// Run the item outside workers. Answered by `Event::Finished`.
+    RunCommand(ItemIx),
+    /// The item was never run: something it comes after failed, or the build stops.
+    Skip(ItemIx),
+    /// The item took its worker down, and counts as failed.
+    Blame { item: ItemIx, verdict: Verdict },
+    /// The item was in flight in a worker that died, and runs again, alone in a fresh worker.
+    Retry(ItemIx),
+    /// Every item is in its final state. Sent once, last.
+    Finish { success: bool },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedItem {
+    pub item: ItemIx,
+    /// Items of the same plan that must succeed first.
+    pub after: Vec<ItemIx>,
+    /// Longest expected path from the start of this item to the end of the build, microseconds.
+    pub priority: u64,
+}
+
+/// Why an item is given up without having reported failure itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was the only item in flight when its worker crashed.
+    Crashed,
+    /// Its worker was killed again when it ran alone.
+    KilledAgain,
+    /// Workers that were given it end before they run anything.
+    NeverStarted,
+}

@@ -1,0 +1,549 @@
+//! The policy: who gets a free slot.
+//!
+//! A free slot goes to the most urgent item that can start, wherever it is:
+//!
+//! - in a running worker that has its slot: the broker feeds that worker a token, nothing is to be done here;
+//! - in a worker that parked its slot: the slot is lent to it again;
+//! - with nobody: its plan goes to the worker that has other items of its crate, else to a parked worker, else to a new
+//!   process, of which there are never more than slots. A `[[generate]]` command just starts.
+//!
+//! So the engine asks twice: `claim` before the broker feeds tokens, which leaves them to items in workers that are more
+//! urgent, and `fill` after, which uses what nobody took. Between the two no slot stays free while an item can start,
+//! with one exception: a slot may wait for a worker that is starting and was given more urgent items than any other.
+//!
+//! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks, if all slots are in
+//! use; it starts on it without a round trip. Nothing is lost if another slot gets free first: what waits inside
+//! a worker is known to the broker as a wish for tokens.
+
+use super::action::{Action, Death, Event, PlannedItem, Verdict, WorkerIx};
+use super::items::{Items, Rank, State};
+use super::task::{Class, Task};
+use super::workers::{Phase, Worker, Workers};
+use crate::graph::ItemIx;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use tender_protocol::Outcome;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Building,
+    /// Starts nothing more and waits for what runs.
+    Draining,
+    Finished,
+}
+
+/// What became of workers that had an item, when it was not the item's proven fault.
+#[derive(Clone, Copy, Default)]
+struct Suspicion {
+    /// Runs alone in a fresh worker.
+    alone: bool,
+    kills: u32,
+    /// Workers that were given it and ended before they ran anything.
+    unstarted: u32,
+}
+
+pub struct Scheduler {
+    items: Items,
+    workers: Workers,
+    slots: u32,
+    keep_going: bool,
+    mode: Mode,
+    suspicions: BTreeMap<ItemIx, Suspicion>,
+    actions: VecDeque<Action>,
+    /// An item failed, or the build was cancelled.
+    failed: bool,
+}
+
+/// Where the next free slot goes.
+enum Claimant {
+    /// A token for the worker, which the broker feeds.
+    Token(WorkerIx),
+    ParkedSlot(WorkerIx),
+    Nobodys(ItemIx),
+}
+
+impl Scheduler {
+    /// `tasks` stand in topological order, `ItemIx` is their index; `slots` is at least 1.
+    pub fn new(tasks: Vec<Task>, slots: u32, keep_going: bool) -> Scheduler {
+        let mut scheduler = Scheduler {
+            items: Items::new(tasks),
+            workers: Workers::default(),
+            slots: slots.max(1),
+            keep_going,
+            mode: Mode::Building,
+            suspicions: BTreeMap::new(),
+            actions: VecDeque::new(),
+            failed: false,
+        };
+        for ix in scheduler.items.all() {
+            scheduler.judge_if_unblocked(ix);
+        }
+        scheduler.finish_if_done();
+        scheduler
+    }
+
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Whether `worker` may report on `item`: it was given it, and is not done with it.
+    pub fn is_given(&self, worker: WorkerIx, item: ItemIx) -> bool {
+        self.workers[worker].given.contains(&item)
+    }
+
+    /// Items that could start if there were a slot, and were given to no worker; most urgent first.
+    pub fn waiting(&self) -> impl Iterator<Item = ItemIx> + '_ {
+        self.items.ready().map(|(_, ix)| ix)
+    }
+
+    /// The most urgent item in the worker that wants a token: the worker's claim among those that want one too,
+    /// in microseconds to the end of the build.
+    pub fn urgency(&self, worker: WorkerIx) -> u64 {
+        self.workers[worker].wanting_tokens().next().map_or(0, |(priority, _)| priority.0)
+    }
+
+    /// Starts nothing more; what runs is waited for, the rest is skipped. The build has failed.
+    pub fn cancel(&mut self) {
+        self.failed = true;
+        self.drain();
+        self.finish_if_done();
+    }
+
+    pub fn handle(&mut self, event: Event) {
+        match event {
+            Event::Judged { item, fresh } => self.judged(item, fresh),
+            Event::WorkerHeard { worker } => {
+                if self.workers[worker].phase == Phase::Starting {
+                    self.workers[worker].phase = Phase::Up;
+                }
+            }
+            Event::WorkerParked { worker } => self.workers[worker].parked = true,
+            Event::WorkerGone { worker, death } => self.worker_gone(worker, death),
+            Event::Started { worker, item } => self.started(worker, item),
+            Event::Finished { item, outcome } => self.finished(item, outcome),
+        }
+        self.finish_if_done();
+    }
+
+    /// Uses up to `free` slots, and leaves to the broker those that belong to more urgent items inside workers.
+    pub fn claim(&mut self, free: u32) {
+        self.distribute(free, |_| true);
+    }
+
+    /// Uses `free` slots that are left after the broker has fed the workers that want tokens, then hands plans ahead.
+    pub fn fill(&mut self, free: u32) {
+        // A starting worker has not said yet what it wants; what it was given counts all the same.
+        let left = self.distribute(free, |phase| phase == Phase::Starting);
+        if left == 0 {
+            self.hand_plans_ahead();
+        }
+        self.close_idle_workers();
+    }
+
+    /// Returns how many slots nobody has a use for.
+    fn distribute(&mut self, free: u32, tokens_go_to: impl Fn(Phase) -> bool) -> u32 {
+        if self.mode != Mode::Building {
+            return free;
+        }
+        let mut left = free;
+        // How many tokens each worker is being left in this round.
+        let mut tokens: BTreeMap<WorkerIx, usize> = BTreeMap::new();
+        while left > 0 {
+            let Some(claimant) = self.most_urgent(&tokens, &tokens_go_to) else { break };
+            match claimant {
+                Claimant::Token(worker) => {
+                    *tokens.entry(worker).or_default() += 1;
+                    left -= 1;
+                }
+                Claimant::ParkedSlot(worker) => {
+                    self.lend_slot(worker);
+                    left -= 1;
+                }
+                Claimant::Nobodys(item) => left -= u32::from(self.place(item)),
+            }
+        }
+        left
+    }
+
+    fn most_urgent(
+        &self,
+        tokens: &BTreeMap<WorkerIx, usize>,
+        tokens_go_to: impl Fn(Phase) -> bool,
+    ) -> Option<Claimant> {
+        let mut best: Option<(Rank, Claimant)> = None;
+        let mut consider = |rank: Rank, claimant: Claimant| {
+            if best.as_ref().is_none_or(|(than, _)| rank < *than) {
+                best = Some((rank, claimant));
+            }
+        };
+        for (ix, worker) in self.workers.iter() {
+            if worker.parked {
+                if let Some(rank) = worker.startable.first() {
+                    consider(*rank, Claimant::ParkedSlot(ix));
+                }
+            } else if tokens_go_to(worker.phase) {
+                let left_already = tokens.get(&ix).copied().unwrap_or(0);
+                if let Some(rank) = worker.wanting_tokens().nth(left_already) {
+                    consider(rank, Claimant::Token(ix));
+                }
+            }
+        }
+        if let Some(rank) = self.items.ready().find(|(_, item)| self.can_be_placed(*item)) {
+            consider(rank, Claimant::Nobodys(rank.1));
+        }
+        best.map(|(_, claimant)| claimant)
+    }
+
+    fn is_suspect(&self, item: ItemIx) -> bool {
+        self.suspicions.get(&item).is_some_and(|suspicion| suspicion.alone)
+    }
+
+    fn may_start_worker(&self) -> bool {
+        self.workers.live() < self.slots
+    }
+
+    fn worker_of_crate(&self, item: ItemIx) -> Option<WorkerIx> {
+        let krate = self.items.krate(item);
+        self.workers.find(|worker| worker.is_open() && worker.crates.contains_key(&krate))
+    }
+
+    fn parked_worker(&self) -> Option<WorkerIx> {
+        self.idle_worker().or_else(|| self.workers.find(|worker| worker.is_open() && worker.parked))
+    }
+
+    /// An idle worker can leave for a fresh one. One at a time: the one that leaves now counts until it is gone.
+    fn can_make_room(&self) -> bool {
+        self.idle_worker().is_some() && self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
+    }
+
+    fn idle_worker(&self) -> Option<WorkerIx> {
+        self.workers.find(|worker| worker.is_open() && worker.parked && worker.is_idle())
+    }
+
+    fn can_be_placed(&self, item: ItemIx) -> bool {
+        if self.items.class(item) == Class::Command || self.may_start_worker() {
+            return true;
+        }
+        if self.is_suspect(item) {
+            return self.can_make_room();
+        }
+        self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
+    }
+
+    /// Gives a ready item, with what goes along, to somebody. Returns whether that took a free slot.
+    fn place(&mut self, item: ItemIx) -> bool {
+        if self.items.class(item) == Class::Command {
+            self.items.set(item, State::Running(None));
+            self.actions.push_back(Action::RunCommand(item));
+            return true;
+        }
+        if self.is_suspect(item) {
+            return self.place_alone(item);
+        }
+        if let Some(worker) = self.worker_of_crate(item) {
+            // Takes no slot by itself: the item now waits inside the worker, and competes from there.
+            self.send_plan(worker, item);
+            return false;
+        }
+        if let Some(worker) = self.parked_worker() {
+            self.lend_slot(worker);
+            self.send_plan(worker, item);
+            return true;
+        }
+        let worker = self.workers.start(false);
+        self.actions.push_back(Action::StartWorker(worker));
+        self.send_plan(worker, item);
+        true
+    }
+
+    fn place_alone(&mut self, item: ItemIx) -> bool {
+        if !self.may_start_worker() {
+            let idle = self.idle_worker().expect("can_be_placed found one");
+            self.close(idle);
+            return false;
+        }
+        let worker = self.workers.start(true);
+        self.actions.push_back(Action::StartWorker(worker));
+        self.give(worker, &[item]);
+        true
+    }
+
+    fn lend_slot(&mut self, worker: WorkerIx) {
+        self.workers[worker].parked = false;
+        self.actions.push_back(Action::LendSlot(worker));
+    }
+
+    fn close(&mut self, worker: WorkerIx) {
+        self.workers[worker].phase = Phase::Closing;
+        self.actions.push_back(Action::CloseWorker(worker));
+    }
+
+    fn send_plan(&mut self, worker: WorkerIx, first: ItemIx) {
+        let mut plan = self.items.plan_with(first);
+        plan.retain(|item| *item == first || !self.is_suspect(*item));
+        // Without its suspect units, which run elsewhere, an archive cannot go along.
+        let in_plan = |items: &Items, ix: &ItemIx, plan: &[ItemIx]| {
+            items.after(*ix).iter().all(|a| plan.contains(a) || items.state(*a).is_up_to_date())
+        };
+        let complete: Vec<ItemIx> =
+            plan.iter().copied().filter(|ix| in_plan(&self.items, ix, &plan)).collect();
+        self.give(worker, &complete);
+    }
+
+    fn give(&mut self, worker: WorkerIx, plan: &[ItemIx]) {
+        let in_plan: BTreeSet<ItemIx> = plan.iter().copied().collect();
+        let mut items = Vec::with_capacity(plan.len());
+        for item in plan {
+            let rank = self.items.rank(*item);
+            let after = self.items.after(*item).iter().copied().filter(|a| in_plan.contains(a)).collect();
+            items.push(PlannedItem { item: *item, after, priority: rank.0.0 });
+            self.items.set(*item, State::Given(worker));
+            let unblocked = self.items.is_unblocked(*item);
+            let heavy = self.items.class(*item) != Class::Archive;
+            let krate = self.items.krate(*item);
+            let worker = &mut self.workers[worker];
+            worker.given.insert(*item);
+            *worker.crates.entry(krate).or_default() += 1;
+            worker.heavy_unstarted += usize::from(heavy);
+            if unblocked {
+                worker.startable.insert(rank);
+            }
+        }
+        self.actions.push_back(Action::SendPlan { worker, items });
+    }
+
+    fn hand_plans_ahead(&mut self) {
+        if self.mode != Mode::Building {
+            return;
+        }
+        let needs_more = |worker: &Worker| worker.is_open() && !worker.parked && worker.heavy_unstarted == 0;
+        let mut about_to_idle: Vec<WorkerIx> =
+            self.workers.iter().filter(|(_, worker)| needs_more(worker)).map(|(ix, _)| ix).collect();
+        // Those that have run out already come first.
+        about_to_idle.sort_by_key(|ix| !self.workers[*ix].is_idle());
+        for worker in about_to_idle {
+            let movable =
+                |item: &ItemIx| self.items.class(*item) != Class::Command && !self.is_suspect(*item);
+            let Some(item) = self.waiting().find(movable) else { return };
+            self.send_plan(worker, item);
+        }
+    }
+
+    /// Once everything that is left is in workers or on slots, idle processes only hold memory.
+    fn close_idle_workers(&mut self) {
+        if self.items.nobodys() > 0 || self.mode == Mode::Finished {
+            return;
+        }
+        let idle = |worker: &Worker| {
+            worker.parked && worker.is_idle() && matches!(worker.phase, Phase::Starting | Phase::Up)
+        };
+        while let Some(worker) = self.workers.find(idle) {
+            self.close(worker);
+        }
+    }
+
+    fn judge_if_unblocked(&mut self, item: ItemIx) {
+        if self.mode == Mode::Building
+            && self.items.state(item) == State::Blocked
+            && self.items.is_unblocked(item)
+        {
+            self.items.set(item, State::Judging);
+            self.actions.push_back(Action::Judge(item));
+        }
+    }
+
+    fn judged(&mut self, item: ItemIx, fresh: bool) {
+        if self.items.state(item) != State::Judging {
+            return;
+        }
+        if fresh {
+            self.items.set(item, State::Fresh);
+            self.unblock_dependents(item);
+        } else {
+            self.items.set(item, State::Ready);
+        }
+    }
+
+    fn started(&mut self, ix: WorkerIx, item: ItemIx) {
+        if self.items.state(item) != State::Given(ix) {
+            return;
+        }
+        self.items.set(item, State::Running(Some(ix)));
+        let heavy = self.items.class(item) != Class::Archive;
+        let rank = self.items.rank(item);
+        let worker = &mut self.workers[ix];
+        if worker.phase == Phase::Starting {
+            worker.phase = Phase::Up;
+        }
+        worker.was_of_use = true;
+        worker.heavy_unstarted -= usize::from(heavy);
+        worker.startable.remove(&rank);
+        worker.running.insert(item);
+    }
+
+    fn finished(&mut self, item: ItemIx, outcome: Outcome) {
+        let state = self.items.state(item);
+        if state.is_final() {
+            return;
+        }
+        if let State::Given(worker) | State::Running(Some(worker)) = state {
+            self.take_back(worker, item);
+            if self.workers[worker].alone && self.workers[worker].is_idle() {
+                self.close(worker);
+            }
+        }
+        match outcome {
+            Outcome::Ok => {
+                self.items.set(item, State::Built);
+                self.unblock_dependents(item);
+            }
+            Outcome::Failed => self.fail(item),
+            Outcome::Skipped => {
+                self.items.set(item, State::Skipped);
+                self.skip_dependents(item);
+            }
+        }
+    }
+
+    /// The worker no longer has the item.
+    fn take_back(&mut self, ix: WorkerIx, item: ItemIx) {
+        let heavy = self.items.class(item) != Class::Archive;
+        let rank = self.items.rank(item);
+        let krate = self.items.krate(item);
+        let worker = &mut self.workers[ix];
+        worker.given.remove(&item);
+        worker.startable.remove(&rank);
+        if !worker.running.remove(&item) {
+            worker.heavy_unstarted -= usize::from(heavy);
+        }
+        let of_crate = worker.crates.get_mut(&krate).expect("counted when it was given");
+        *of_crate -= 1;
+        if *of_crate == 0 {
+            worker.crates.remove(&krate);
+        }
+    }
+
+    fn unblock_dependents(&mut self, item: ItemIx) {
+        for dependent in self.items.dependents(item).to_vec() {
+            if !self.items.is_unblocked(dependent) {
+                continue;
+            }
+            if let State::Given(worker) = self.items.state(dependent) {
+                let rank = self.items.rank(dependent);
+                self.workers[worker].startable.insert(rank);
+            }
+            self.judge_if_unblocked(dependent);
+        }
+    }
+
+    fn fail(&mut self, item: ItemIx) {
+        self.items.set(item, State::Failed);
+        self.failed = true;
+        self.skip_dependents(item);
+        if !self.keep_going {
+            self.drain();
+        }
+    }
+
+    /// Skips all that come after `item` and that no worker has; a worker skips what it has by itself.
+    fn skip_dependents(&mut self, item: ItemIx) {
+        let mut doomed = self.items.dependents(item).to_vec();
+        while let Some(next) = doomed.pop() {
+            if matches!(self.items.state(next), State::Blocked | State::Judging | State::Ready) {
+                self.skip(next);
+                doomed.extend_from_slice(self.items.dependents(next));
+            }
+        }
+    }
+
+    fn skip(&mut self, item: ItemIx) {
+        self.items.set(item, State::Skipped);
+        self.actions.push_back(Action::Skip(item));
+    }
+
+    fn drain(&mut self) {
+        if self.mode != Mode::Building {
+            return;
+        }
+        self.mode = Mode::Draining;
+        self.actions.retain(|action| !matches!(action, Action::Judge(_)));
+        for item in self.items.all() {
+            if matches!(self.items.state(item), State::Blocked | State::Judging | State::Ready) {
+                self.skip(item);
+            }
+        }
+        let has_unstarted = |worker: &Worker| worker.given.len() > worker.running.len();
+        let to_cancel: Vec<WorkerIx> =
+            self.workers.iter().filter(|(_, worker)| has_unstarted(worker)).map(|(ix, _)| ix).collect();
+        self.actions.extend(to_cancel.into_iter().map(Action::CancelPlans));
+    }
+
+    /// Whose fault was it? With one item in flight a crash is that item's. With several, each runs again alone, so that
+    /// the guilty one convicts itself. A kill may be anyone's: each in flight gets one more chance, alone.
+    fn worker_gone(&mut self, ix: WorkerIx, death: Death) {
+        let in_flight: Vec<ItemIx> = self.workers[ix].running.iter().copied().collect();
+        let unstarted: Vec<ItemIx> =
+            self.workers[ix].given.difference(&self.workers[ix].running).copied().collect();
+        let was_of_use = self.workers[ix].was_of_use;
+        for item in in_flight.iter().chain(&unstarted) {
+            self.take_back(ix, *item);
+        }
+        self.workers.gone(ix);
+        for item in unstarted {
+            let suspicion = self.suspicions.entry(item).or_default();
+            suspicion.unstarted += u32::from(!was_of_use && death != Death::Closed);
+            let often = suspicion.unstarted > 1;
+            if often && !self.a_prerequisite_failed(item) {
+                self.blame(item, Verdict::NeverStarted);
+            } else {
+                self.requeue(item);
+            }
+        }
+        let alone = in_flight.len() == 1;
+        for item in in_flight {
+            let suspicion = self.suspicions.entry(item).or_default();
+            suspicion.kills += u32::from(death == Death::Killed);
+            match death {
+                Death::Closed => self.requeue(item),
+                Death::Crashed if alone => self.blame(item, Verdict::Crashed),
+                Death::Killed if suspicion.kills > 1 => self.blame(item, Verdict::KilledAgain),
+                Death::Crashed | Death::Killed => {
+                    suspicion.alone = true;
+                    if self.mode == Mode::Building {
+                        self.actions.push_back(Action::Retry(item));
+                    }
+                    self.requeue(item);
+                }
+            }
+        }
+    }
+
+    fn requeue(&mut self, item: ItemIx) {
+        if self.mode != Mode::Building || self.a_prerequisite_failed(item) {
+            self.skip(item);
+            self.skip_dependents(item);
+        } else if self.items.class(item) == Class::Archive {
+            // It was never judged by itself, and what it waits for may now be made elsewhere.
+            self.items.set(item, State::Blocked);
+            self.judge_if_unblocked(item);
+        } else {
+            self.items.set(item, State::Ready);
+        }
+    }
+
+    fn a_prerequisite_failed(&self, item: ItemIx) -> bool {
+        let after = self.items.after(item);
+        after.iter().any(|before| matches!(self.items.state(*before), State::Failed | State::Skipped))
+    }
+
+    fn blame(&mut self, item: ItemIx, verdict: Verdict) {
+        self.actions.push_back(Action::Blame { item, verdict });
+        self.fail(item);
+    }
+
+    fn finish_if_done(&mut self) {
+        if self.items.open() == 0 && self.mode != Mode::Finished {
+            self.mode = Mode::Finished;
+            self.actions.push_back(Action::Finish { success: !self.failed });
+        }
+    }
+}

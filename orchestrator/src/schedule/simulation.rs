@@ -1,0 +1,422 @@
+//! Property tests: random graphs, workers that behave like the real ones in a random order of events, failures, deaths.
+
+use super::*;
+use crate::graph::ItemIx;
+use crate::manifest::CrateId;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use tender_protocol::Outcome;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Fresh,
+    Builds,
+    Fails,
+    /// Takes its worker down, always.
+    Crashes,
+}
+
+/// A worker as the protocol describes it: starts what it has slots for, wants tokens for the rest, parks when idle.
+#[derive(Default)]
+struct FakeWorker {
+    heard: bool,
+    parked: bool,
+    tokens: usize,
+    /// Unstarted items with those they wait for.
+    given: Vec<(ItemIx, Vec<ItemIx>)>,
+    running: Vec<ItemIx>,
+    closing: bool,
+    cancelled: bool,
+}
+
+impl FakeWorker {
+    fn slots(&self) -> usize {
+        usize::from(!self.parked) + self.tokens
+    }
+
+    fn startable(&self) -> Option<usize> {
+        self.given.iter().position(|(_, after)| after.is_empty())
+    }
+
+    fn wants(&self) -> usize {
+        let startable = self.given.iter().filter(|(_, after)| after.is_empty()).count();
+        (self.running.len() + startable).saturating_sub(usize::from(!self.parked))
+    }
+}
+
+struct World {
+    slots: usize,
+    keep_going: bool,
+    fates: Vec<Fate>,
+    tasks: Vec<Task>,
+    scheduler: Scheduler,
+    workers: BTreeMap<WorkerIx, FakeWorker>,
+    commands: Vec<ItemIx>,
+    ends: BTreeMap<ItemIx, &'static str>,
+    finish: Option<bool>,
+    most_live: usize,
+}
+
+impl World {
+    fn new(tasks: Vec<Task>, fates: Vec<Fate>, slots: usize, keep_going: bool) -> World {
+        World {
+            scheduler: Scheduler::new(tasks.clone(), slots as u32, keep_going),
+            slots,
+            keep_going,
+            fates,
+            tasks,
+            workers: BTreeMap::new(),
+            commands: Vec::new(),
+            ends: BTreeMap::new(),
+            finish: None,
+            most_live: 0,
+        }
+    }
+
+    fn used(&self) -> usize {
+        self.workers.values().map(FakeWorker::slots).sum::<usize>() + self.commands.len()
+    }
+
+    fn end(&mut self, item: ItemIx, end: &'static str) {
+        if let Some(before) = self.ends.insert(item, end) {
+            panic!("item {} ends as {before}, then as {end}", item.0);
+        }
+    }
+
+    fn perform(&mut self) {
+        while let Some(action) = self.scheduler.next_action() {
+            assert!(self.finish.is_none(), "{action:?} after the end");
+            match action {
+                Action::Judge(item) => {
+                    for before in &self.tasks[item.0 as usize].after {
+                        assert!(matches!(self.ends.get(before), Some(&"fresh" | &"built")));
+                    }
+                    let fresh = self.fates[item.0 as usize] == Fate::Fresh;
+                    if fresh {
+                        self.end(item, "fresh");
+                    }
+                    self.scheduler.handle(Event::Judged { item, fresh });
+                }
+                Action::StartWorker(ix) => {
+                    assert!(self.workers.insert(ix, FakeWorker::default()).is_none());
+                    self.most_live = self.most_live.max(self.workers.len());
+                }
+                Action::LendSlot(ix) => {
+                    let worker = self.workers.get_mut(&ix).unwrap();
+                    assert!(worker.parked, "a slot is lent once");
+                    worker.parked = false;
+                }
+                Action::SendPlan { worker, items } => {
+                    let worker = self.workers.get_mut(&worker).unwrap();
+                    assert!(!worker.closing);
+                    let ids: BTreeSet<ItemIx> = items.iter().map(|planned| planned.item).collect();
+                    for planned in items {
+                        for before in &self.tasks[planned.item.0 as usize].after {
+                            let up_to_date = matches!(self.ends.get(before), Some(&"fresh" | &"built"));
+                            assert!(up_to_date || (ids.contains(before) && planned.after.contains(before)));
+                        }
+                        worker.given.push((planned.item, planned.after));
+                    }
+                }
+                Action::CancelPlans(ix) => self.workers.get_mut(&ix).unwrap().cancelled = true,
+                Action::CloseWorker(ix) => {
+                    let worker = self.workers.get_mut(&ix).unwrap();
+                    assert!(worker.given.is_empty() && worker.running.is_empty());
+                    worker.closing = true;
+                }
+                Action::RunCommand(item) => self.commands.push(item),
+                Action::Skip(item) => self.end(item, "skipped"),
+                Action::Blame { item, .. } => self.end(item, "failed"),
+                Action::Retry(_) => {}
+                Action::Finish { success } => self.finish = Some(success),
+            }
+            assert!(self.used() <= self.slots, "{} slots of {} are in use", self.used(), self.slots);
+        }
+    }
+
+    /// What the engine does after each event.
+    fn settle(&mut self) {
+        self.perform();
+        self.scheduler.claim((self.slots - self.used()) as u32);
+        self.perform();
+        let mut by_urgency: Vec<WorkerIx> = self.workers.keys().copied().collect();
+        by_urgency.sort_by_key(|ix| std::cmp::Reverse(self.scheduler.urgency(*ix)));
+        for ix in by_urgency {
+            while self.used() < self.slots {
+                let worker = self.workers.get_mut(&ix).unwrap();
+                if !worker.heard || worker.wants() <= worker.tokens {
+                    break;
+                }
+                worker.tokens += 1;
+            }
+        }
+        self.scheduler.fill((self.slots - self.used()) as u32);
+        self.perform();
+    }
+
+    /// Everything that workers do at once and of themselves.
+    fn react(&mut self) -> bool {
+        let ixs: Vec<WorkerIx> = self.workers.keys().copied().collect();
+        for ix in ixs {
+            let worker = self.workers.get_mut(&ix).unwrap();
+            if !worker.heard {
+                continue;
+            }
+            if worker.cancelled && !worker.given.is_empty() {
+                let (item, _) = worker.given.remove(0);
+                self.end(item, "skipped");
+                self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                return true;
+            }
+            if worker.running.len() < worker.slots() {
+                if let Some(position) = worker.startable() {
+                    let (item, _) = worker.given.remove(position);
+                    worker.running.push(item);
+                    self.scheduler.handle(Event::Started { worker: ix, item });
+                    return true;
+                }
+                if worker.tokens > 0 && worker.running.len() < worker.slots() {
+                    worker.tokens -= 1;
+                    return true;
+                }
+                if !worker.parked && worker.running.is_empty() {
+                    worker.parked = true;
+                    self.scheduler.handle(Event::WorkerParked { worker: ix });
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// One thing that takes time happens; `pick` chooses which. False if nothing can.
+    fn step(&mut self, pick: usize, killed: bool) -> bool {
+        let mut choices: Vec<(Option<WorkerIx>, Option<ItemIx>)> = Vec::new();
+        for (ix, worker) in &self.workers {
+            if !worker.heard || worker.closing {
+                choices.push((Some(*ix), None));
+            }
+            choices.extend(worker.running.iter().map(|item| (Some(*ix), Some(*item))));
+        }
+        choices.extend(self.commands.iter().map(|item| (None, Some(*item))));
+        if choices.is_empty() {
+            return false;
+        }
+        match choices[pick % choices.len()] {
+            (Some(ix), _) if killed => self.die(ix, Death::Killed),
+            (Some(ix), None) if self.workers[&ix].closing => self.die(ix, Death::Closed),
+            (Some(ix), None) => {
+                self.workers.get_mut(&ix).unwrap().heard = true;
+                self.scheduler.handle(Event::WorkerHeard { worker: ix });
+            }
+            (Some(ix), Some(item)) if self.fates[item.0 as usize] == Fate::Crashes => {
+                self.die(ix, Death::Crashed);
+            }
+            (Some(ix), Some(item)) => {
+                let outcome = self.outcome(item);
+                let worker = self.workers.get_mut(&ix).unwrap();
+                worker.running.retain(|other| *other != item);
+                let mut skipped = Vec::new();
+                for (other, after) in &mut worker.given {
+                    if outcome == Outcome::Failed && after.contains(&item) {
+                        skipped.push(*other);
+                    }
+                    after.retain(|before| *before != item);
+                }
+                worker.given.retain(|(other, _)| !skipped.contains(other));
+                self.scheduler.handle(Event::Finished { item, outcome });
+                for item in skipped {
+                    self.end(item, "skipped");
+                    self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                }
+            }
+            (None, Some(item)) => {
+                self.commands.retain(|other| *other != item);
+                let outcome = self.outcome(item);
+                self.scheduler.handle(Event::Finished { item, outcome });
+            }
+            (None, None) => unreachable!(),
+        }
+        true
+    }
+
+    fn outcome(&mut self, item: ItemIx) -> Outcome {
+        if matches!(self.fates[item.0 as usize], Fate::Fails | Fate::Crashes) {
+            self.end(item, "failed");
+            Outcome::Failed
+        } else {
+            self.end(item, "built");
+            Outcome::Ok
+        }
+    }
+
+    fn die(&mut self, ix: WorkerIx, death: Death) {
+        self.workers.remove(&ix);
+        self.scheduler.handle(Event::WorkerGone { worker: ix, death });
+    }
+
+    fn run(&mut self, picks: &[usize], kills: &BTreeSet<usize>) {
+        let mut step = 0;
+        loop {
+            loop {
+                self.settle();
+                if !self.react() {
+                    break;
+                }
+            }
+            self.check_work_conservation();
+            if self.finish.is_some() {
+                break;
+            }
+            let moved = self.step(picks[step % picks.len()], kills.contains(&step));
+            assert!(moved, "nothing runs and the build is not finished: {:?}", self.ends);
+            step += 1;
+            assert!(step < 20_000, "the build does not end");
+        }
+        self.check_ends();
+    }
+
+    fn check_work_conservation(&self) {
+        let free = self.slots - self.used();
+        let comes_soon = self.workers.values().any(|worker| !worker.heard || worker.closing);
+        if free == 0 || comes_soon || self.finish.is_some() {
+            return;
+        }
+        assert_eq!(self.scheduler.waiting().count(), 0, "{free} slots are free");
+        for worker in self.workers.values() {
+            assert!(worker.startable().is_none(), "{free} slots are free and a worker has work");
+        }
+    }
+
+    fn check_ends(&self) {
+        assert_eq!(self.ends.len(), self.tasks.len(), "every item has an end");
+        assert!(self.most_live <= self.slots, "{} workers on {} slots", self.most_live, self.slots);
+        let is = |item: ItemIx, ends: &[&str]| ends.contains(&self.ends[&item]);
+        for (number, task) in self.tasks.iter().enumerate() {
+            let item = ItemIx(number as u32);
+            let prerequisites_hold = task.after.iter().all(|before| is(*before, &["fresh", "built"]));
+            assert!(prerequisites_hold || is(item, &["skipped"]), "ran after a failure");
+            if self.keep_going && prerequisites_hold {
+                assert!(!is(item, &["skipped"]), "--keep-going runs all that it can");
+            }
+        }
+        let all_well = self.ends.values().all(|end| matches!(*end, "fresh" | "built"));
+        assert_eq!(self.finish, Some(all_well));
+    }
+}
+
+/// Crates of a few units, an archive each, some with a command first and some with a program behind.
+fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
+    let fate = prop_oneof![
+        3 => Just(Fate::Fresh),
+        12 => Just(Fate::Builds),
+        1 => Just(Fate::Fails),
+        1 => Just(Fate::Crashes),
+    ];
+    let krate =
+        (0..6usize, any::<bool>(), any::<bool>(), prop::collection::vec(any::<prop::sample::Index>(), 0..3));
+    (prop::collection::vec(krate, 1..8), prop::collection::vec((fate, 1..1000u64), 80)).prop_map(
+        |(crates, variety)| {
+            let mut tasks: Vec<Task> = Vec::new();
+            let mut archives: Vec<ItemIx> = Vec::new();
+            for (number, (units, command, program, dependencies)) in crates.into_iter().enumerate() {
+                let mut add = |class: Class, after: Vec<ItemIx>| {
+                    let cost_us = variety[tasks.len() % variety.len()].1;
+                    tasks.push(Task { krate: CrateId(number as u32), class, after, cost_us });
+                    ItemIx(tasks.len() as u32 - 1)
+                };
+                let first: Vec<ItemIx> = command.then(|| add(Class::Command, vec![])).into_iter().collect();
+                let objects: Vec<ItemIx> = (0..units).map(|_| add(Class::Unit, first.clone())).collect();
+                let archive = add(Class::Archive, objects);
+                let mut linked: BTreeSet<ItemIx> = [archive].into();
+                if !archives.is_empty() {
+                    linked.extend(dependencies.iter().map(|index| *index.get(&archives)));
+                }
+                if program {
+                    add(Class::Link, linked.into_iter().collect());
+                }
+                archives.push(archive);
+            }
+            let fates = (0..tasks.len()).map(|number| variety[number % variety.len()].0).collect();
+            (tasks, fates)
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_build_ends_well_or_badly_but_ends(
+        (tasks, fates) in graph(),
+        slots in 1..6usize,
+        keep_going: bool,
+        picks in prop::collection::vec(0..1000usize, 1..60),
+        kills in prop::collection::btree_set(0..60usize, 0..4),
+    ) {
+        World::new(tasks, fates, slots, keep_going).run(&picks, &kills);
+    }
+}
+
+fn one_file_crates(n: u32) -> Vec<Task> {
+    (0..n)
+        .flat_map(|krate| {
+            let task = |class, after| Task { krate: CrateId(krate), class, after, cost_us: 10 };
+            [task(Class::Unit, vec![]), task(Class::Archive, vec![ItemIx(2 * krate)])]
+        })
+        .collect()
+}
+
+#[test]
+fn two_workers_build_a_thousand_crates_of_one_file_without_parking() {
+    let tasks = one_file_crates(1000);
+    let fates = vec![Fate::Builds; tasks.len()];
+    let mut world = World::new(tasks, fates, 2, false);
+    let mut parked_with_work_left = 0;
+    let mut step = 0;
+    while world.finish.is_none() {
+        world.settle();
+        while world.react() {
+            if world.scheduler.waiting().next().is_some() {
+                parked_with_work_left += world.workers.values().filter(|worker| worker.parked).count();
+            }
+            world.settle();
+        }
+        world.step(step, false);
+        step += 1;
+    }
+    assert_eq!(world.finish, Some(true));
+    assert_eq!(world.most_live, 2);
+    assert_eq!(parked_with_work_left, 0, "the next plan is there before the last item ends");
+}
+
+#[test]
+fn one_crate_is_one_worker_and_its_files_take_tokens() {
+    let tasks: Vec<Task> =
+        (0..8).map(|_| Task { krate: CrateId(0), class: Class::Unit, after: vec![], cost_us: 10 }).collect();
+    let mut world = World::new(tasks, vec![Fate::Builds; 8], 4, false);
+    world.run(&[0], &BTreeSet::new());
+    assert_eq!(world.most_live, 1);
+}
+
+#[test]
+fn the_longest_path_starts_first() {
+    let task = |krate, after: &[u32], cost_us| Task {
+        krate: CrateId(krate),
+        class: Class::Link,
+        after: after.iter().copied().map(ItemIx).collect(),
+        cost_us,
+    };
+    // 1 is cheap, but 3 waits for it: 1 + 50 is more than 20.
+    let mut scheduler = Scheduler::new(
+        vec![task(0, &[], 20), task(1, &[], 1), task(2, &[], 30), task(3, &[1], 50)],
+        1,
+        false,
+    );
+    while let Some(action) = scheduler.next_action() {
+        let Action::Judge(item) = action else { panic!("{action:?}") };
+        scheduler.handle(Event::Judged { item, fresh: false });
+    }
+    let waiting: Vec<u32> = scheduler.waiting().map(|item| item.0).collect();
+    assert_eq!(waiting, [1, 2, 0]);
+}

@@ -1,0 +1,116 @@
+//! What each worker was given and is doing. Knows no policy.
+//!
+//! A worker is charged its starting slot unless it parked it. Whatever else it runs on are tokens that it took from the
+//! broker; how many those are is not known here, and need not be.
+
+use super::action::WorkerIx;
+use super::items::Rank;
+use crate::graph::ItemIx;
+use crate::manifest::CrateId;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not heard of yet.
+    Starting,
+    Up,
+    /// Told to close.
+    Closing,
+    Gone,
+}
+
+pub(super) struct Worker {
+    pub(super) phase: Phase,
+    /// The starting slot is free.
+    pub(super) parked: bool,
+    /// Runs one suspect item and no other, then closes.
+    pub(super) alone: bool,
+    /// Has started at least one item.
+    pub(super) was_of_use: bool,
+    /// All that it was given and is not done with.
+    pub(super) given: BTreeSet<ItemIx>,
+    pub(super) running: BTreeSet<ItemIx>,
+    /// Given, not running, and nothing it comes after is left to do.
+    pub(super) startable: BTreeSet<Rank>,
+    /// Given, not running, and more than the blink of an archive.
+    pub(super) heavy_unstarted: usize,
+    /// How many unfinished items of which crate.
+    pub(super) crates: BTreeMap<CrateId, usize>,
+}
+
+impl Worker {
+    /// Can be given something.
+    pub(super) fn is_open(&self) -> bool {
+        !self.alone && matches!(self.phase, Phase::Starting | Phase::Up)
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.given.is_empty()
+    }
+
+    /// Items that want a slot beyond the starting one, most urgent first.
+    pub(super) fn wanting_tokens(&self) -> impl Iterator<Item = Rank> + '_ {
+        let starting_slot_is_unused = !self.parked && self.running.is_empty();
+        self.startable.iter().copied().skip(usize::from(starting_slot_is_unused))
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Workers {
+    list: Vec<Worker>,
+    live: u32,
+}
+
+impl Workers {
+    pub(super) fn start(&mut self, alone: bool) -> WorkerIx {
+        self.list.push(Worker {
+            phase: Phase::Starting,
+            parked: false,
+            alone,
+            was_of_use: false,
+            given: BTreeSet::new(),
+            running: BTreeSet::new(),
+            startable: BTreeSet::new(),
+            heavy_unstarted: 0,
+            crates: BTreeMap::new(),
+        });
+        self.live += 1;
+        WorkerIx(self.list.len() as u32 - 1)
+    }
+
+    pub(super) fn gone(&mut self, ix: WorkerIx) {
+        assert_ne!(self[ix].phase, Phase::Gone, "worker {} dies twice", ix.0);
+        self[ix].phase = Phase::Gone;
+        self.live -= 1;
+    }
+
+    /// Processes that are not gone.
+    pub(super) fn live(&self) -> u32 {
+        self.live
+    }
+
+    /// In order of age.
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (WorkerIx, &Worker)> {
+        // Numbers are never used twice, so the dead pile up; a build that loses thousands of workers has other worries.
+        let live = self.list.iter().enumerate().filter(|(_, worker)| worker.phase != Phase::Gone);
+        live.map(|(number, worker)| (WorkerIx(number as u32), worker))
+    }
+
+    pub(super) fn find(&self, wanted: impl Fn(&Worker) -> bool) -> Option<WorkerIx> {
+        self.iter().find(|(_, worker)| wanted(worker)).map(|(ix, _)| ix)
+    }
+}
+
+impl std::ops::Index<WorkerIx> for Workers {
+    type Output = Worker;
+
+    fn index(&self, ix: WorkerIx) -> &Worker {
+        &self.list[ix.0 as usize]
+    }
+}
+
+impl std::ops::IndexMut<WorkerIx> for Workers {
+    fn index_mut(&mut self, ix: WorkerIx) -> &mut Worker {
+        &mut self.list[ix.0 as usize]
+    }
+}
