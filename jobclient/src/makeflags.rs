@@ -1,0 +1,170 @@
+//! Reads MAKEFLAGS: which pool it names, and whether make only pretends to run. Opens nothing.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Where a pool is, as one variable of the environment says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// `fifo:PATH`, of GNU make 4.4 and newer.
+    Fifo(PathBuf),
+    /// `R,W`: the ends of an inherited pipe.
+    Descriptors { read: i32, write: i32 },
+    /// `-2,-2`: make has a pool and does not share it with this command.
+    Disabled,
+    /// Anything else, e.g. the name of a semaphore on Windows.
+    Unknown(OsString),
+}
+
+/// Finds the pool that the text of MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS names.
+///
+/// Only the last `--jobserver-auth=` counts, so that make can append `-2,-2`. `--jobserver-fds=`, the name before make
+/// 4.2, counts where there is no other, because some programs write both and put a fifo in the new one alone. What
+/// follows the word `--` are variables of make's command line, whose values may contain anything.
+pub(crate) fn find_auth(flags: &OsStr) -> Option<Auth> {
+    let options = || words(flags).take_while(|word| *word != b"--");
+    let last_of = |name: &[u8]| options().filter_map(|word| word.strip_prefix(name)).last();
+    last_of(b"--jobserver-auth=").or_else(|| last_of(b"--jobserver-fds=")).map(parse_auth)
+}
+
+/// Whether make was asked only to say what it would do (`-n`), so that a client should do nothing either.
+///
+/// make puts the letters of its flags in the first word without a dash; the word is empty, and so the text starts with a
+/// blank, if there are none.
+pub fn is_dry_run(env: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    env("MAKEFLAGS").is_some_and(|flags| says_dry_run(&flags))
+}
+
+fn says_dry_run(flags: &OsStr) -> bool {
+    let flags = flags.as_bytes();
+    let end = flags.iter().position(|byte| is_blank(*byte)).unwrap_or(flags.len());
+    let letters = &flags[..end];
+    !letters.starts_with(b"-") && !letters.contains(&b'=') && letters.contains(&b'n')
+}
+
+fn parse_auth(value: &[u8]) -> Auth {
+    if let Some(path) = value.strip_prefix(b"fifo:") {
+        if path.is_empty() {
+            return Auth::Unknown(OsStr::from_bytes(value).to_owned());
+        }
+        return Auth::Fifo(Path::new(OsStr::from_bytes(path)).to_owned());
+    }
+    let pair = std::str::from_utf8(value).ok().and_then(|text| text.split_once(','));
+    match pair.map(|(read, write)| (read.parse::<i32>(), write.parse::<i32>())) {
+        Some((Ok(read), Ok(write))) if read < 0 || write < 0 => Auth::Disabled,
+        Some((Ok(read), Ok(write))) => Auth::Descriptors { read, write },
+        _ => Auth::Unknown(OsStr::from_bytes(value).to_owned()),
+    }
+}
+
+fn words(flags: &OsStr) -> impl Iterator<Item = &[u8]> {
+    flags.as_bytes().split(|byte| is_blank(*byte)).filter(|word| !word.is_empty())
+}
+
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn check(flags: &str, expect: Option<Auth>) {
+        assert_eq!(find_auth(OsStr::new(flags)), expect, "{flags:?}");
+    }
+
+    fn fifo(path: &str) -> Option<Auth> {
+        Some(Auth::Fifo(path.into()))
+    }
+
+    fn descriptors(read: i32, write: i32) -> Option<Auth> {
+        Some(Auth::Descriptors { read, write })
+    }
+
+    fn unknown(value: &str) -> Option<Auth> {
+        Some(Auth::Unknown(value.into()))
+    }
+
+    #[test]
+    fn the_forms_of_make() {
+        check("", None);
+        check(" -j", None);
+        check(" -j1", None);
+        check(" -j4 --jobserver-auth=3,4", descriptors(3, 4));
+        check("kn -j4 --jobserver-auth=3,4", descriptors(3, 4));
+        check(" -j4 --jobserver-auth=fifo:/tmp/GMfifo12", fifo("/tmp/GMfifo12"));
+        check(" --jobserver-fds=3,4 -j", descriptors(3, 4));
+        check("-j --jobserver-fds=5,6 --jobserver-auth=5,6", descriptors(5, 6));
+    }
+
+    #[test]
+    fn the_last_auth_wins_and_fds_count_only_without_it() {
+        check(" --jobserver-auth=3,4 --jobserver-auth=fifo:/p", fifo("/p"));
+        check(" --jobserver-auth=fifo:/p --jobserver-auth=3,4", descriptors(3, 4));
+        check(" --jobserver-auth=fifo:/p --jobserver-fds=3,4", fifo("/p"));
+        check(" --jobserver-fds=3,4 --jobserver-fds=5,6", descriptors(5, 6));
+    }
+
+    #[test]
+    fn a_negative_number_means_disabled() {
+        check(" -j4 --jobserver-auth=3,4 --jobserver-auth=-2,-2", Some(Auth::Disabled));
+        check(" --jobserver-auth=3,-1", Some(Auth::Disabled));
+        check(" --jobserver-auth=-1,4", Some(Auth::Disabled));
+    }
+
+    #[test]
+    fn what_is_no_form_is_kept_to_be_named() {
+        check(" --jobserver-auth=", unknown(""));
+        check(" --jobserver-auth=3", unknown("3"));
+        check(" --jobserver-auth=3,4,5", unknown("3,4,5"));
+        check(" --jobserver-auth=3,99999999999", unknown("3,99999999999"));
+        check(" --jobserver-auth=fifo:", unknown("fifo:"));
+        check(" --jobserver-auth=gmake_semaphore_12", unknown("gmake_semaphore_12"));
+    }
+
+    #[test]
+    fn variables_of_the_command_line_are_no_options() {
+        check(" -j2 -- CFLAGS=--jobserver-auth=3,4", None);
+        check(r" -j2 --jobserver-auth=3,4 -- X=a\ --jobserver-auth=5,6", descriptors(3, 4));
+        check(" --no-jobserver-auth=3,4", None);
+    }
+
+    #[test]
+    fn dry_run_is_a_letter_of_the_first_word() {
+        for (flags, expect) in [
+            ("n", true),
+            ("kn -j4", true),
+            ("k", false),
+            ("", false),
+            (" n", false),
+            (" -n", false),
+            ("-n", false),
+            ("--no-print-directory", false),
+            ("NAME=n", false),
+        ] {
+            assert_eq!(says_dry_run(OsStr::new(flags)), expect, "{flags:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let flags = OsStr::from_bytes(&bytes);
+            find_auth(flags);
+            says_dry_run(flags);
+        }
+
+        #[test]
+        fn any_value_is_read_without_a_panic(value in "(fifo:)?[-0-9,/: \\-]{0,16}( --jobserver-auth=[-0-9,]{0,8})?") {
+            find_auth(OsStr::new(&format!("k --jobserver-auth={value}")));
+        }
+
+        #[test]
+        fn what_make_writes_comes_back(read in 0i32.., write in 0i32.., n in 1u32..) {
+            let flags = format!(" -j{n} --jobserver-auth={read},{write}");
+            prop_assert_eq!(find_auth(OsStr::new(&flags)), descriptors(read, write));
+        }
+    }
+}
