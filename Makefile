@@ -1,0 +1,63 @@
+# The project's commands. Recipes that run cargo or tender begin with `+`, so that they share the jobserver of a `make -j`.
+
+CARGO ?= cargo
+PREFIX ?= /usr/local
+# Where cargo builds: its own variable if set, and given to it by name so that both agree.
+TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
+TENDER := $(TARGET)/release/tender
+# More words for the benchmark, such as BENCH="--pairs 3 --only lua".
+BENCH ?=
+
+cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check build install bench fetch deps deps-test
+
+help: ## show this list
+	@echo 'Usage: make TARGET'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 14
+
+demo: build fetch ## build four real C libraries and a program that uses them, and run it
+	@echo
+	@echo 'Building Lua, zlib, zstd, SQLite and a program on top, in workspace-examples/real-world.'
+	@echo 'No compiler is started: clang runs inside the processes of tender-worker.'
+	+@cd workspace-examples/real-world && '$(TENDER)' clean -q && '$(TENDER)' build --release
+	@echo
+	@echo 'Running the program: a Lua script fills an in-memory SQLite table, packs each row with zlib and'
+	@echo 'zstd, and reads every row back. The checksums are the same on every machine.'
+	+@cd workspace-examples/real-world && '$(TENDER)' run --release -q -p app
+	@echo
+	@echo 'Building once more: nothing has changed, so nothing is done.'
+	+@cd workspace-examples/real-world && '$(TENDER)' build --release
+
+test: deps-test fetch ## run all tests; installs ninja, gdb and tmux if missing
+	+$(cargo) build --locked -p tender -p tender-worker
+	+$(cargo) test --locked --workspace
+
+check: deps ## check the format of the code, and lint it with warnings denied
+	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \
+	    echo 'error: cargo lacks rustfmt or clippy; with rustup, install them by: rustup component add rustfmt clippy' >&2; \
+	    exit 1; }
+	+$(cargo) fmt --all --check
+	+$(cargo) clippy --locked --workspace --all-targets -- -D warnings
+
+build: deps ## build tender and tender-worker, optimised
+	+$(cargo) build --locked --release -p tender -p tender-worker
+
+# Root often has no cargo: `make build`, then `sudo make install` installs what was built.
+install: $(if $(shell command -v $(CARGO)),build) ## install both programs to $(PREFIX)/bin (PREFIX=/usr/local)
+	install -d '$(DESTDIR)$(PREFIX)/bin'
+	install -m 755 '$(TENDER)' '$(TENDER)-worker' '$(DESTDIR)$(PREFIX)/bin'
+
+bench: build deps-test fetch ## measure against ninja and clang, side by side (BENCH="--pairs 3 --only lua")
+	+$(cargo) run --locked --release -q -p tender-bench -- --tender '$(TENDER)' $(BENCH)
+
+fetch: ## fetch the sources that workspace-examples/real-world builds
+	@CARGO='$(CARGO)' tools/fetch.sh
+
+deps: ## install what building needs and is missing
+	@tools/deps.sh
+
+# First what building needs, so that two installations never run at once.
+deps-test: deps
+	@tools/deps.sh test

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace report {
+
+std::vector<std::string> lines();
+
+} // namespace report
