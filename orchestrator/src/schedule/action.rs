@@ -10,7 +10,7 @@ pub struct WorkerIx(pub u32);
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// Answer to `Action::Judge`.
+    /// Answer to `Scheduler::next_to_judge`.
     Judged { item: ItemIx, fresh: bool },
     /// The worker said something after its greeting, so it has read its first plan.
     WorkerHeard { worker: WorkerIx },
@@ -38,8 +38,6 @@ pub enum Death {
 /// What is to be done. `StartWorker`, `LendSlot` and `RunCommand` use one free slot each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Find out whether the item is up to date; all that it comes after is. Answered by `Event::Judged`.
-    Judge(ItemIx),
     /// Start a process. Its first plan follows at once.
     StartWorker(WorkerIx),
     /// Give the worker the starting slot again that it parked.

@@ -64,10 +64,9 @@ pub(super) struct Items {
     /// The items in state `Ready`.
     ready: BTreeSet<Rank>,
     of_crate: BTreeMap<CrateId, Vec<ItemIx>>,
-    /// Items not in a final state, those that no worker and no slot has, and those that failed.
+    /// Items not in a final state, and those that no worker and no slot has.
     open: usize,
     nobodys: usize,
-    failed: usize,
 }
 
 impl Items {
@@ -97,7 +96,6 @@ impl Items {
             of_crate,
             open: tasks.len(),
             nobodys: tasks.len(),
-            failed: 0,
             tasks,
         }
     }
@@ -147,10 +145,6 @@ impl Items {
         self.nobodys
     }
 
-    pub(super) fn failed(&self) -> usize {
-        self.failed
-    }
-
     /// The one place where a state changes.
     pub(super) fn set(&mut self, ix: ItemIx, to: State) {
         let from = std::mem::replace(&mut self.state[ix.0 as usize], to);
@@ -164,7 +158,6 @@ impl Items {
         self.nobodys -= usize::from(from.is_nobodys());
         self.nobodys += usize::from(to.is_nobodys());
         self.open -= usize::from(to.is_final());
-        self.failed += usize::from(to == State::Failed);
         if to.is_up_to_date() {
             for dependent in &self.dependents[ix.0 as usize] {
                 self.waiting[dependent.0 as usize] -= 1;

@@ -48,6 +48,7 @@ pub struct Scheduler {
     keep_going: bool,
     mode: Mode,
     suspicions: BTreeMap<ItemIx, Suspicion>,
+    to_judge: VecDeque<ItemIx>,
     actions: VecDeque<Action>,
     /// An item failed, or the build was cancelled.
     failed: bool,
@@ -71,6 +72,7 @@ impl Scheduler {
             keep_going,
             mode: Mode::Building,
             suspicions: BTreeMap::new(),
+            to_judge: VecDeque::new(),
             actions: VecDeque::new(),
             failed: false,
         };
@@ -79,6 +81,12 @@ impl Scheduler {
         }
         scheduler.finish_if_done();
         scheduler
+    }
+
+    /// The next item of which to find out whether it is up to date; all that it comes after is. Answered by `Event::Judged`.
+    /// Apart from the actions, because judging reads files: whoever does it may let actions overtake.
+    pub fn next_to_judge(&mut self) -> Option<ItemIx> {
+        self.to_judge.pop_front()
     }
 
     pub fn next_action(&mut self) -> Option<Action> {
@@ -347,7 +355,7 @@ impl Scheduler {
             && self.items.is_unblocked(item)
         {
             self.items.set(item, State::Judging);
-            self.actions.push_back(Action::Judge(item));
+            self.to_judge.push_back(item);
         }
     }
 
@@ -465,7 +473,7 @@ impl Scheduler {
             return;
         }
         self.mode = Mode::Draining;
-        self.actions.retain(|action| !matches!(action, Action::Judge(_)));
+        self.to_judge.clear();
         for item in self.items.all() {
             if matches!(self.items.state(item), State::Blocked | State::Judging | State::Ready) {
                 self.skip(item);

@@ -84,19 +84,19 @@ impl World {
     }
 
     fn perform(&mut self) {
+        while let Some(item) = self.scheduler.next_to_judge() {
+            for before in &self.tasks[item.0 as usize].after {
+                assert!(matches!(self.ends.get(before), Some(&"fresh" | &"built")));
+            }
+            let fresh = self.fates[item.0 as usize] == Fate::Fresh;
+            if fresh {
+                self.end(item, "fresh");
+            }
+            self.scheduler.handle(Event::Judged { item, fresh });
+        }
         while let Some(action) = self.scheduler.next_action() {
             assert!(self.finish.is_none(), "{action:?} after the end");
             match action {
-                Action::Judge(item) => {
-                    for before in &self.tasks[item.0 as usize].after {
-                        assert!(matches!(self.ends.get(before), Some(&"fresh" | &"built")));
-                    }
-                    let fresh = self.fates[item.0 as usize] == Fate::Fresh;
-                    if fresh {
-                        self.end(item, "fresh");
-                    }
-                    self.scheduler.handle(Event::Judged { item, fresh });
-                }
                 Action::StartWorker(ix) => {
                     assert!(self.workers.insert(ix, FakeWorker::default()).is_none());
                     self.most_live = self.most_live.max(self.workers.len());
@@ -413,8 +413,7 @@ fn the_longest_path_starts_first() {
         1,
         false,
     );
-    while let Some(action) = scheduler.next_action() {
-        let Action::Judge(item) = action else { panic!("{action:?}") };
+    while let Some(item) = scheduler.next_to_judge() {
         scheduler.handle(Event::Judged { item, fresh: false });
     }
     let waiting: Vec<u32> = scheduler.waiting().map(|item| item.0).collect();
