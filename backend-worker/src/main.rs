@@ -1,1 +1,179 @@
-fn main() {}
+//! The program: a worker of `tender` on its standard input and output, or one plan by hand.
+
+use std::ffi::OsString;
+use std::io::{BufReader, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tender_jobclient::{FromEnv, Pool};
+use tender_protocol::{FromWorker, Level, PROTOCOL, Plan};
+use tender_worker::{coordinator, execute::Executor, llvm};
+
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+const USAGE: &str = "\
+usage: tender-worker                 serve the orchestrator on standard input and output
+       tender-worker --plan FILE     run one plan (JSON), under the jobserver of the environment if there is one
+       tender-worker --version
+
+  -j, --jobs N      with --plan: jobs to run at once where no jobserver is inherited
+  -h, --help        print this
+";
+
+/// As in `tender`: a usage error, and a plan that failed.
+const USAGE_ERROR: u8 = 2;
+const FAILED: u8 = 101;
+
+enum Command {
+    Serve,
+    Plan { file: OsString, jobs: Option<u32> },
+    Version,
+    Help,
+}
+
+fn main() -> ExitCode {
+    let command = match parse(std::env::args_os().skip(1)) {
+        Ok(command) => command,
+        Err(why) => {
+            say(&format!("tender-worker: {why}\n{USAGE}"));
+            return ExitCode::from(USAGE_ERROR);
+        }
+    };
+    let ended = match command {
+        Command::Help => return data(USAGE),
+        Command::Version => {
+            return data(&format!(
+                "tender-worker {} (LLVM {})\n",
+                env!("CARGO_PKG_VERSION"),
+                llvm::llvm_version()
+            ));
+        }
+        Command::Serve => serve(),
+        Command::Plan { file, jobs } => run_plan(&file, jobs),
+    };
+    // Not a return from main: destructors of LLVM's globals would run beside threads whose work is dropped.
+    tender_worker::channel::exit_now(ended)
+}
+
+fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
+    let (mut file, mut jobs) = (None, None);
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("--plan") => file = Some(args.next().ok_or("--plan needs a file")?),
+            Some("-j" | "--jobs") => {
+                let text = args.next().ok_or("--jobs needs a number")?;
+                let number = text.to_str().and_then(|text| text.parse::<u32>().ok()).filter(|n| *n > 0);
+                jobs = Some(number.ok_or_else(|| format!("--jobs needs a number above 0, not {text:?}"))?);
+            }
+            Some("--version" | "-V") => return Ok(Command::Version),
+            Some("--help" | "-h") => return Ok(Command::Help),
+            _ => return Err(format!("unknown argument {arg:?}")),
+        }
+    }
+    Ok(match file {
+        Some(file) => Command::Plan { file, jobs },
+        None => Command::Serve,
+    })
+}
+
+fn serve() -> u8 {
+    let pool = match pool(None) {
+        Ok(pool) => pool,
+        Err(why) => return fail(&format!("no job slots: {why}")),
+    };
+    let channel = match tender_worker::channel::take() {
+        Ok(channel) => channel,
+        Err(why) => return fail(&format!("cannot take the channel: {why}")),
+    };
+    llvm::initialise(fatal);
+    let hello =
+        FromWorker::Hello { protocol: PROTOCOL, llvm: llvm::llvm_version(), libraries: llvm::libraries() };
+    let input = BufReader::new(channel.input);
+    match coordinator::serve(input, channel.output, pool, Arc::new(Executor::default()), hello) {
+        Ok(_) => 0,
+        Err(why) => fail(&why.to_string()),
+    }
+}
+
+fn run_plan(file: &OsString, jobs: Option<u32>) -> u8 {
+    let name = file.to_string_lossy();
+    let plan: Plan = match std::fs::read_to_string(file)
+        .map_err(|why| why.to_string())
+        .and_then(|text| serde_json::from_str(&text).map_err(|why| format!("not a plan: {why}")))
+    {
+        Ok(plan) => plan,
+        Err(why) => {
+            say(&format!("tender-worker: {name}: {why}\n"));
+            return USAGE_ERROR;
+        }
+    };
+    let pool = match pool(jobs.or(plan.jobs)) {
+        Ok(pool) => pool,
+        Err(why) => return fail(&format!("no job slots: {why}")),
+    };
+    llvm::initialise(fatal);
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let ran = coordinator::run_plan(plan, pool, Arc::new(Executor::default()), |message| {
+        if let FromWorker::Diagnostic { diagnostic, .. } = message
+            && diagnostic.level >= Level::Note
+        {
+            say(&if colour { diagnostic.rendered } else { without_colour(&diagnostic.rendered) });
+        }
+    });
+    match ran {
+        Ok(true) => 0,
+        Ok(false) => FAILED,
+        Err(why) => {
+            say(&format!("tender-worker: {name}: {why}\n"));
+            USAGE_ERROR
+        }
+    }
+}
+
+/// The pool of the environment, else a private one of `jobs`, else of the cores that this process may use.
+fn pool(jobs: Option<u32>) -> std::io::Result<Pool> {
+    match Pool::from_env(&|name| std::env::var_os(name)) {
+        FromEnv::Inherited(pool) => Ok(pool),
+        FromEnv::Unusable(why) => {
+            say(&format!("tender-worker: warning: {why}; running one job at a time\n"));
+            Pool::private(1)
+        }
+        FromEnv::None => {
+            let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+            Pool::private(jobs.unwrap_or(cores))
+        }
+    }
+}
+
+/// Removes the ANSI sequences that clang's text has (`ESC [ ... m`).
+fn without_colour(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("\x1b[") {
+        out.push_str(&rest[..start]);
+        rest = rest[start..].split_once('m').map_or("", |(_, after)| after);
+    }
+    out + rest
+}
+
+fn fatal(message: &str) {
+    let thread = std::thread::current();
+    say(&format!("LLVM ERROR: {message} (in {})\n", thread.name().unwrap_or("a thread")));
+}
+
+fn fail(why: &str) -> u8 {
+    say(&format!("tender-worker: {why}\n"));
+    FAILED
+}
+
+/// For people. A standard error that is closed is no reason to fail.
+fn say(text: &str) {
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}
+
+fn data(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,25 @@
+// Buffers and strings that cross the C interface.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+
+#include "llvm/ADT/StringRef.h"
+
+#include "shim.h"
+
+namespace tender {
+
+inline llvm::StringRef ref(TenderStr s) { return llvm::StringRef(s.data, s.len); }
+inline TenderStr str(llvm::StringRef s) { return TenderStr{s.data(), s.size()}; }
+
+// The copy is malloc'd, so that Rust and C++ agree on who frees it: tender_buffer_free.
+inline TenderBuffer copy(llvm::StringRef bytes) {
+  char *data = static_cast<char *>(std::malloc(bytes.size() ? bytes.size() : 1));
+  if (!data)
+    std::abort();
+  std::memcpy(data, bytes.data(), bytes.size());
+  return TenderBuffer{data, bytes.size()};
+}
+
+} // namespace tender

@@ -1,0 +1,399 @@
+// clang in process: one source file, one CompilerInstance, one LLVMContext.
+//
+// The pass pipeline and the code generator are clang's own (emitBackendOutput), run on the module in two steps, so
+// every flag has the effect that it has in `clang -c`, by construction. The AST is freed in between.
+#include <mutex>
+
+#include "clang/Basic/DiagnosticDriver.h"
+#include "clang/Basic/DiagnosticFrontend.h"
+#include "clang/Basic/FileManager.h"
+#include "clang/Basic/SourceManager.h"
+#include "clang/Basic/TargetInfo.h"
+#include "clang/CodeGen/BackendUtil.h"
+#include "clang/CodeGen/CodeGenAction.h"
+#include "clang/Frontend/CompilerInstance.h"
+#include "clang/Frontend/CompilerInvocation.h"
+#include "clang/Frontend/FrontendActions.h"
+#include "clang/Frontend/Utils.h"
+#include "clang/Lex/Preprocessor.h"
+#include "clang/Lex/PreprocessorOptions.h"
+#include "llvm/IR/DiagnosticInfo.h"
+#include "llvm/IR/DiagnosticPrinter.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Signals.h"
+
+#include "buffer.h"
+#include "diagnostics.h"
+#include "driver.h"
+#include "recording_fs.h"
+#include "shim.h"
+
+using namespace clang;
+using namespace tender;
+
+struct TenderClang {
+  explicit TenderClang(const TenderEvents &events) : events(events), consumer(options, events) {}
+  ~TenderClang() {
+    instance.reset();
+    consumer.flush();
+  }
+
+  const TenderEvents &events;
+  // Options and consumer come first, because the instance's engine refers to them until it is destroyed.
+  DiagnosticOptions options;
+  Diagnostics consumer;
+  std::unique_ptr<CompilerInstance> instance;
+  std::string dwoPath;
+};
+
+namespace {
+
+// What the options ask for although it is global to the process, or makes LLVM write files of its own.
+// Judged on the parsed options, so that no spelling slips through.
+const char *refusal(const CompilerInvocation &invocation) {
+  const FrontendOptions &front = invocation.getFrontendOpts();
+  const CodeGenOptions &codegen = invocation.getCodeGenOpts();
+  if (!front.LLVMArgs.empty() || !codegen.LimitFloatPrecision.empty() || !codegen.DebugPass.empty())
+    return "an option of LLVM itself (-mllvm), which is global to the process";
+  if (!front.Plugins.empty() || !front.AddPluginActions.empty() || !codegen.PassPlugins.empty())
+    return "a plugin (-fplugin, -fpass-plugin, -load)";
+  if (!codegen.SaveTempsFilePrefix.empty())
+    return "-save-temps";
+  if (!codegen.OptRecordFile.empty())
+    return "-fsave-optimization-record";
+  if (!codegen.StackUsageOutput.empty())
+    return "-fstack-usage";
+  if (!codegen.ThinLTOIndexFile.empty() || codegen.PrepareForLTO || codegen.PrepareForThinLTO)
+    return "-flto (set `lto` in the profile)";
+  if (front.TimeTracePath.size())
+    return "-ftime-trace (use --trace)";
+  if (invocation.getLangOpts().Modules && invocation.getLangOpts().ImplicitModules &&
+      !invocation.getHeaderSearchOpts().ModuleCachePath.empty())
+    return "implicit modules (-fmodules)";
+  if (!invocation.getDependencyOutputOpts().OutputFile.empty())
+    return "a dependency file (-M...): it tracks what a unit reads itself";
+  if (front.ProgramAction != frontend::EmitObj)
+    return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled header)";
+  return nullptr;
+}
+
+// What LLVM says while it optimises and emits, in clang's words and, where it can be found, at clang's place.
+class BackendDiagnostics final : public llvm::DiagnosticHandler {
+public:
+  explicit BackendDiagnostics(TenderClang &unit) : unit(unit) {
+    const CodeGenOptions &codegen = unit.instance->getCodeGenOpts();
+    passed = codegen.OptimizationRemark;
+    missed = codegen.OptimizationRemarkMissed;
+    analysis = codegen.OptimizationRemarkAnalysis;
+  }
+
+  bool handleDiagnostics(const llvm::DiagnosticInfo &info) override {
+    DiagnosticsEngine &diags = unit.instance->getDiagnostics();
+    std::string words;
+    llvm::raw_string_ostream stream(words);
+    llvm::DiagnosticPrinterRawOStream printer(stream);
+    SourceLocation location;
+    switch (info.getKind()) {
+    case llvm::DK_SrcMgr: {
+      // Inline assembly. The cookie is clang's own location of the statement.
+      const auto &source = llvm::cast<llvm::DiagnosticInfoSrcMgr>(info);
+      if (source.isInlineAsmDiag())
+        location = SourceLocation::getFromRawEncoding(source.getLocCookie());
+      words = source.getSMDiag().getMessage().str();
+      break;
+    }
+    case llvm::DK_InlineAsm: {
+      const auto &source = llvm::cast<llvm::DiagnosticInfoInlineAsm>(info);
+      location = SourceLocation::getFromRawEncoding(source.getLocCookie());
+      words = source.getMsgStr().str();
+      break;
+    }
+    case llvm::DK_DontCall: {
+      const auto &source = llvm::cast<llvm::DiagnosticInfoDontCall>(info);
+      location = SourceLocation::getFromRawEncoding(source.getLocCookie());
+      info.print(printer);
+      break;
+    }
+    case llvm::DK_StackSize: {
+      const auto &source = llvm::cast<llvm::DiagnosticInfoStackSize>(info);
+      stream << "stack frame size (" << source.getStackSize() << ") exceeds limit (" << source.getStackLimit()
+             << ") in '" << source.getFunction().getName() << "'";
+      break;
+    }
+    case llvm::DK_Unsupported: {
+      const auto &source = llvm::cast<llvm::DiagnosticInfoUnsupported>(info);
+      location = find(source);
+      words = source.getMessage().str();
+      break;
+    }
+    case llvm::DK_OptimizationRemark:
+    case llvm::DK_OptimizationRemarkMissed:
+    case llvm::DK_OptimizationRemarkAnalysis:
+    case llvm::DK_OptimizationRemarkAnalysisFPCommute:
+    case llvm::DK_OptimizationRemarkAnalysisAliasing:
+    case llvm::DK_MachineOptimizationRemark:
+    case llvm::DK_MachineOptimizationRemarkMissed:
+    case llvm::DK_MachineOptimizationRemarkAnalysis: {
+      const auto &remark = llvm::cast<llvm::DiagnosticInfoOptimizationBase>(info);
+      if (!wanted(remark))
+        return true;
+      location = find(remark);
+      words = remark.getMsg();
+      words += std::string(" [") + (remark.isMissed() ? "-Rpass-missed=" : remark.isAnalysis() ? "-Rpass-analysis="
+                                                                                              : "-Rpass=") +
+               remark.getPassName().str() + "]";
+      break;
+    }
+    case llvm::DK_OptimizationFailure: {
+      const auto &failure = llvm::cast<llvm::DiagnosticInfoOptimizationBase>(info);
+      location = find(failure);
+      words = failure.getMsg() + " [-Wpass-failed=" + failure.getPassName().str() + "]";
+      if (diags.isIgnored(diag::warn_fe_backend_optimization_failure, location))
+        return true;
+      break;
+    }
+    default:
+      info.print(printer);
+      break;
+    }
+    DiagnosticsEngine::Level level = DiagnosticsEngine::Error;
+    switch (info.getSeverity()) {
+    case llvm::DS_Error:
+      break;
+    case llvm::DS_Warning:
+      level = DiagnosticsEngine::Warning;
+      break;
+    case llvm::DS_Remark:
+      level = DiagnosticsEngine::Remark;
+      break;
+    case llvm::DS_Note:
+      level = DiagnosticsEngine::Note;
+      break;
+    }
+    diags.Report(location, diags.getCustomDiagID(level, "%0")) << words;
+    return true;
+  }
+
+  bool isAnalysisRemarkEnabled(llvm::StringRef pass) const override { return analysis.patternMatches(pass); }
+  bool isMissedOptRemarkEnabled(llvm::StringRef pass) const override { return missed.patternMatches(pass); }
+  bool isPassedOptRemarkEnabled(llvm::StringRef pass) const override { return passed.patternMatches(pass); }
+  bool isAnyRemarkEnabled() const override {
+    return analysis.hasValidPattern() || missed.hasValidPattern() || passed.hasValidPattern();
+  }
+
+private:
+  bool wanted(const llvm::DiagnosticInfoOptimizationBase &remark) const {
+    if (remark.isPassed())
+      return passed.patternMatches(remark.getPassName());
+    if (remark.isMissed())
+      return missed.patternMatches(remark.getPassName());
+    return analysis.patternMatches(remark.getPassName());
+  }
+
+  SourceLocation find(const llvm::DiagnosticInfoWithLocationBase &info) const {
+    if (!info.isLocationAvailable() || !unit.instance->hasSourceManager())
+      return SourceLocation();
+    llvm::StringRef path;
+    unsigned line = 0, column = 0;
+    info.getLocation(path, line, column);
+    auto file = unit.instance->getFileManager().getOptionalFileRef(path);
+    if (!file || line == 0)
+      return SourceLocation();
+    return unit.instance->getSourceManager().translateFileLineCol(*file, line, column ? column : 1);
+  }
+
+  TenderClang &unit;
+  CodeGenOptions::OptRemark passed, missed, analysis;
+};
+
+// Text between BeginSourceFile and EndSourceFile may refer to source lines; the backend runs after clang ended its own.
+class Speaking {
+public:
+  explicit Speaking(TenderClang &unit) : unit(unit) {
+    unit.consumer.BeginSourceFile(unit.instance->getLangOpts(), nullptr);
+  }
+  ~Speaking() { unit.consumer.EndSourceFile(); }
+
+private:
+  TenderClang &unit;
+};
+
+bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, bool passes,
+                std::unique_ptr<llvm::raw_pwrite_stream> out) {
+  CompilerInstance &instance = *unit.instance;
+  CodeGenOptions &codegen = instance.getCodeGenOpts();
+  Speaking speaking(unit);
+  llvm::LLVMContext &context = module.getContext();
+  auto previous = context.getDiagnosticHandler();
+  context.setDiagnosticHandler(std::make_unique<BackendDiagnostics>(unit));
+  unsigned before = instance.getDiagnosticClient().getNumErrors();
+
+  bool disabled = codegen.DisableLLVMPasses;
+  codegen.DisableLLVMPasses = !passes || disabled;
+  emitBackendOutput(instance, codegen, instance.getTarget().getDataLayoutString(), &module, action,
+                    instance.getVirtualFileSystemPtr(), std::move(out));
+  codegen.DisableLLVMPasses = disabled;
+
+  context.setDiagnosticHandler(std::move(previous));
+  return instance.getDiagnosticClient().getNumErrors() == before;
+}
+
+} // namespace
+
+extern "C" {
+
+TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, const TenderEvents *events) {
+  auto unit = std::make_unique<TenderClang>(*events);
+  std::optional<DriverJob> job;
+  {
+    // The driver has an engine of its own: that of the instance depends on what the driver finds out.
+    auto diags = llvm::makeIntrusiveRefCnt<DiagnosticsEngine>(DiagnosticIDs::create(), unit->options,
+                                                              &unit->consumer, /*ShouldOwnClient=*/false);
+    job = runDriver(clang, args, count, *diags);
+    unit->consumer.flush();
+    if (!job)
+      return nullptr;
+    std::vector<const char *> words;
+    for (const std::string &word : job->args)
+      words.push_back(word.c_str());
+    auto invocation = std::make_shared<CompilerInvocation>();
+    std::string program = ref(clang).str();
+    bool ok = CompilerInvocation::CreateFromArgs(*invocation, words, *diags, program.c_str());
+    if (const char *what = ok ? refusal(*invocation) : nullptr) {
+      diags->Report(diags->getCustomDiagID(DiagnosticsEngine::Error, "tender does not support %0")) << what;
+      ok = false;
+    }
+    unit->consumer.flush();
+    if (!ok)
+      return nullptr;
+
+    FrontendOptions &front = invocation->getFrontendOpts();
+    CodeGenOptions &codegen = invocation->getCodeGenOpts();
+    // The driver asks for both because its process ends at once; this one goes on.
+    front.DisableFree = false;
+    codegen.DisableFree = false;
+    codegen.ClearASTBeforeBackend = false;
+    front.OutputFile.clear();
+    front.ShowStats = false;
+    unit->dwoPath = codegen.SplitDwarfOutput;
+    invocation->getDiagnosticOpts().ShowColors = true;
+    unit->options = invocation->getDiagnosticOpts();
+    unit->options.ShowColors = true;
+    unit->instance = std::make_unique<CompilerInstance>(std::move(invocation));
+  }
+  CompilerInstance &instance = *unit->instance;
+  instance.createVirtualFileSystem(recordingFileSystem(*events), &unit->consumer);
+  instance.createDiagnostics(&unit->consumer, /*ShouldOwnClient=*/false);
+  // "2 errors generated" is for the end of a clang process; the counts of a build are shown once.
+  instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
+  return unit.release();
+}
+
+void tender_clang_free(TenderClang *unit) { delete unit; }
+
+LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) {
+  CompilerInstance &instance = *unit->instance;
+  CodeGenOptions &codegen = instance.getCodeGenOpts();
+  bool disabled = codegen.DisableLLVMPasses;
+  // Optimisation waits until the AST is gone.
+  codegen.DisableLLVMPasses = true;
+  EmitLLVMOnlyAction action(llvm::unwrap(context));
+  bool ok = instance.ExecuteAction(action);
+  codegen.DisableLLVMPasses = disabled;
+  std::unique_ptr<llvm::Module> module = action.takeModule();
+  unit->consumer.flush();
+  instance.setSema(nullptr);
+  instance.setASTConsumer(nullptr);
+  instance.setASTContext(nullptr);
+  instance.setPreprocessor(nullptr);
+  if (!ok || !module)
+    return nullptr;
+  return llvm::wrap(module.release());
+}
+
+bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {
+  CompilerInstance &instance = *unit->instance;
+  llvm::Module &module = *llvm::unwrap(moduleRef);
+  instance.createFileManager();
+  instance.createSourceManager();
+  if (!instance.createTarget())
+    return false;
+  Speaking speaking(*unit);
+  const std::string &wanted = instance.getTargetOpts().Triple;
+  // clang does the same with -x ir: the command line decides, and a module for another target is news.
+  if (module.getTargetTriple().str() != wanted) {
+    if (!module.getTargetTriple().empty())
+      instance.getDiagnostics().Report(SourceLocation(), diag::warn_fe_override_module) << wanted;
+    module.setTargetTriple(llvm::Triple(wanted));
+  }
+  if (module.getDataLayout().isDefault())
+    module.setDataLayout(instance.getTarget().getDataLayoutString());
+  return true;
+}
+
+bool tender_clang_check(TenderClang *unit) {
+  SyntaxOnlyAction action;
+  bool ok = unit->instance->ExecuteAction(action);
+  unit->consumer.flush();
+  return ok;
+}
+
+bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out) {
+  CompilerInstance &instance = *unit->instance;
+  // A reproducer must not crash while it is made: https://clang.llvm.org/docs/LanguageExtensions.html, __debug.
+  instance.getPreprocessorOpts().DisablePragmaDebugCrash = true;
+  instance.getPreprocessorOutputOpts().ShowCPP = true;
+  llvm::SmallString<0> text;
+  instance.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(text));
+  PrintPreprocessedAction action;
+  bool ok = instance.ExecuteAction(action);
+  unit->consumer.flush();
+  *out = copy(text);
+  return ok;
+}
+
+bool tender_clang_optimise(TenderClang *unit, LLVMModuleRef module) {
+  return runBackend(*unit, *llvm::unwrap(module), Backend_EmitNothing, /*passes=*/true, nullptr);
+}
+
+bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *object, TenderBuffer *dwo) {
+  *dwo = TenderBuffer{nullptr, 0};
+  llvm::SmallString<0> code;
+  CodeGenOptions &codegen = unit->instance->getCodeGenOpts();
+  auto emit = [&] {
+    return runBackend(*unit, *llvm::unwrap(module), Backend_EmitObj, /*passes=*/false,
+                      std::make_unique<llvm::raw_svector_ostream>(code));
+  };
+  bool ok;
+  if (codegen.SplitDwarfOutput.empty()) {
+    ok = emit();
+  } else {
+    // clang opens the .dwo itself and installs LLVM's signal handlers to remove it. It gets a temporary file,
+    // and the handlers are taken out again; one at a time, because they are global.
+    static std::mutex lock;
+    std::lock_guard<std::mutex> guard(lock);
+    llvm::SmallString<128> path;
+    if (auto error = llvm::sys::fs::createTemporaryFile("tender", "dwo", path)) {
+      Speaking speaking(*unit);
+      unit->instance->getDiagnostics().Report(diag::err_fe_unable_to_open_output) << path << error.message();
+      return false;
+    }
+    std::string wanted = codegen.SplitDwarfOutput;
+    codegen.SplitDwarfOutput = std::string(path);
+    ok = emit();
+    codegen.SplitDwarfOutput = wanted;
+    if (auto bytes = llvm::MemoryBuffer::getFile(path))
+      *dwo = copy((*bytes)->getBuffer());
+    llvm::sys::DontRemoveFileOnSignal(path);
+    llvm::sys::unregisterHandlers();
+    llvm::sys::fs::remove(path);
+  }
+  if (ok)
+    *object = copy(code);
+  return ok;
+}
+
+TenderStr tender_clang_dwo_path(const TenderClang *unit) { return str(unit->dwoPath); }
+
+} // extern "C"

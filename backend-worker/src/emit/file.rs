@@ -1,0 +1,90 @@
+//! Output files: written under another name beside the final one and renamed, so none is ever seen half-written.
+
+use crate::frontend::stamp;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use tender_protocol::OutputFile;
+
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {path}: {source}")]
+pub struct WriteError {
+    pub path: String,
+    pub source: std::io::Error,
+}
+
+/// The name that a file has while it is written. It is always the same, so that what an interrupted build left is
+/// overwritten by the next one; two builds of one target directory are kept apart by its lock.
+pub fn partial(path: &str) -> PathBuf {
+    PathBuf::from(format!("{path}.part"))
+}
+
+/// Writes `content` to `path`, which appears whole or not at all.
+pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
+    let fail = |source| WriteError { path: path.to_owned(), source };
+    let partial = partial(path);
+    let mut file = create(&partial).map_err(fail)?;
+    let written = file.write_all(content).and_then(|()| std::fs::rename(&partial, path));
+    if let Err(why) = written {
+        // What there is of it is in nobody's way, but on a full disk the room is.
+        let _ = std::fs::remove_file(&partial);
+        return Err(fail(why));
+    }
+    let stamp = stamp(&file.metadata().map_err(fail)?);
+    Ok(OutputFile { path: path.to_owned(), stamp, hash: blake3::hash(content).to_hex().to_string() })
+}
+
+/// Gives a file that another program wrote as `partial(path)` its final name.
+pub fn publish(path: &str) -> Result<OutputFile, WriteError> {
+    let fail = |source| WriteError { path: path.to_owned(), source };
+    let partial = partial(path);
+    let content = std::fs::read(&partial).map_err(fail)?;
+    std::fs::rename(&partial, path).map_err(fail)?;
+    let stamp = stamp(&std::fs::metadata(path).map_err(fail)?);
+    Ok(OutputFile { path: path.to_owned(), stamp, hash: blake3::hash(&content).to_hex().to_string() })
+}
+
+/// The directory of an output is made when it is not there, which is rare enough to try without first.
+fn create(path: &Path) -> std::io::Result<std::fs::File> {
+    std::fs::File::create(path).or_else(|error| match (error.kind(), path.parent()) {
+        (std::io::ErrorKind::NotFound, Some(parent)) => {
+            std::fs::create_dir_all(parent)?;
+            std::fs::File::create(path)
+        }
+        _ => Err(error),
+    })
+}
+
+/// Makes the directory that `path` goes to.
+pub fn make_parent(path: &str) -> Result<(), WriteError> {
+    match Path::new(path).parent() {
+        Some(parent) => {
+            std::fs::create_dir_all(parent).map_err(|source| WriteError { path: path.to_owned(), source })
+        }
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_appears_whole_in_a_directory_that_was_not_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b c/x.o").to_str().unwrap().to_owned();
+        let out = write(&path, b"abc").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert_eq!(out.stamp.size, 3);
+        assert!(!partial(&path).exists());
+    }
+
+    #[test]
+    fn a_directory_in_the_way_is_an_error_that_names_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x").to_str().unwrap().to_owned();
+        std::fs::create_dir(&path).unwrap();
+        let error = write(&path, b"abc").unwrap_err().to_string();
+        assert!(error.contains(&path), "{error}");
+        assert!(!partial(&path).exists());
+    }
+}

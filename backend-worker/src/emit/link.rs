@@ -1,0 +1,129 @@
+//! A link: the driver runs as a child process, with no more threads than the link has tokens.
+#![expect(unsafe_code, reason = "the link must die with the worker, which only pre_exec can arrange")]
+
+use super::file::{make_parent, partial, publish};
+use crate::frontend::stamp;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Command, Stdio};
+use tender_protocol::{FileStamp, OutputFile};
+
+#[derive(Default)]
+pub struct Linked {
+    /// What the driver and the linker said, in colour.
+    pub text: String,
+    /// Absent if the link failed; `error` then says how, in one line.
+    pub output: Option<OutputFile>,
+    pub error: Option<String>,
+    /// Files the linker read, libraries of the system among them, where the linker tells.
+    pub inputs: Vec<(String, FileStamp)>,
+}
+
+/// Runs `driver` with `args` so that `output` appears whole or not at all.
+pub fn link(driver: &[String], args: &[String], output: &str, threads: u32) -> Linked {
+    match run(driver, args, output, threads) {
+        Ok(linked) => linked,
+        Err(error) => {
+            let _ = std::fs::remove_file(partial(output));
+            Linked { error: Some(error), ..Linked::default() }
+        }
+    }
+}
+
+fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result<Linked, String> {
+    let (program, words) = driver.split_first().ok_or("the link has no driver")?;
+    make_parent(output).map_err(|why| why.to_string())?;
+    let temporary = partial(output);
+    let depfile = std::path::PathBuf::from(format!("{output}.link.d"));
+    let lld = driver.iter().any(|word| word == "-fuse-ld=lld");
+
+    let mut command = Command::new(program);
+    command.args(words).args(args).arg("-o").arg(&temporary);
+    if lld {
+        command.arg(format!("-Wl,--threads={}", threads.max(1)));
+        command.arg("-Wl,--color-diagnostics=always");
+        command.arg(format!("-Wl,--dependency-file={}", depfile.display()));
+    }
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        // The link is one job: a driver that finds a jobserver (gcc's -flto does) would start more.
+        .env_remove("MAKEFLAGS")
+        .env_remove("MFLAGS")
+        .env_remove("CARGO_MAKEFLAGS");
+    // SAFETY: prctl is async-signal-safe and touches nothing of the parent's.
+    unsafe {
+        command.pre_exec(|| {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            Ok(())
+        });
+    }
+    let done = command.output().map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
+    let mut linked = Linked {
+        text: String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned(),
+        ..Linked::default()
+    };
+    if done.status.success() {
+        linked.inputs = dependencies(&depfile);
+        linked.output = Some(publish(output).map_err(|why| why.to_string())?);
+    } else {
+        let _ = std::fs::remove_file(&temporary);
+        linked.error = Some(match (done.status.code(), done.status.signal()) {
+            (Some(code), _) => format!("the link driver `{program}` failed with exit status {code}"),
+            (None, Some(signal)) => format!("the link driver `{program}` was killed by signal {signal}"),
+            (None, None) => format!("the link driver `{program}` failed"),
+        });
+    }
+    let _ = std::fs::remove_file(&depfile);
+    Ok(linked)
+}
+
+/// The prerequisites of the first rule of a make-style file, as lld writes it.
+fn dependencies(depfile: &std::path::Path) -> Vec<(String, FileStamp)> {
+    let Ok(text) = std::fs::read_to_string(depfile) else { return Vec::new() };
+    prerequisites(&text)
+        .into_iter()
+        .filter_map(|path| {
+            let metadata = std::fs::metadata(&path).ok()?;
+            Some((path, stamp(&metadata)))
+        })
+        .collect()
+}
+
+/// lld escapes blanks and `#` with a backslash and `$` by doubling it; a backslash before a newline goes on.
+fn prerequisites(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let word = words.last_mut().expect("never empty");
+        match c {
+            '\\' if chars.peek() == Some(&'\n') => {
+                chars.next();
+                words.push(String::new());
+            }
+            '\\' if matches!(chars.peek(), Some(' ' | '#')) => word.extend(chars.next()),
+            '$' if chars.peek() == Some(&'$') => word.extend(chars.next()),
+            // The first rule ends here; the empty rules that follow are for make.
+            '\n' => break,
+            c if c.is_whitespace() => words.push(String::new()),
+            c => word.push(c),
+        }
+    }
+    let mut words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
+    match words.iter().position(|word| word.ends_with(':')) {
+        Some(target) => words.split_off(target + 1),
+        None => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dependency_file_is_read_as_make_would() {
+        let text = "app.part: \\\n  /lib/crt1.o \\\n  a\\ b.o \\\n  c$$d.a\n\n/lib/crt1.o:\n";
+        assert_eq!(prerequisites(text), ["/lib/crt1.o", "a b.o", "c$d.a"]);
+        assert!(prerequisites("").is_empty());
+    }
+}

@@ -1,0 +1,113 @@
+//! The files that a unit depends on, found while it compiles: what it read, and what it looked for in vain.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tender_protocol::{FileStamp, InputFile};
+
+/// Hashes of files that many units read, so that a header is hashed once per worker.
+#[derive(Default)]
+pub struct StampCache {
+    known: Mutex<HashMap<String, (FileStamp, blake3::Hash)>>,
+}
+
+/// A file younger than this may change again without a new time, so its hash is not kept.
+const SETTLED: Duration = Duration::from_secs(2);
+
+impl StampCache {
+    pub fn hash(&self, path: &str, stamp: FileStamp, content: &[u8]) -> blake3::Hash {
+        let settled = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .is_ok_and(|now| now.as_nanos() as i64 - stamp.mtime_ns > SETTLED.as_nanos() as i64);
+        if settled
+            && let Some((seen, hash)) = self.known.lock().expect("no panic while locked").get(path)
+            && *seen == stamp
+        {
+            return *hash;
+        }
+        let hash = blake3::hash(content);
+        if settled {
+            self.known.lock().expect("no panic while locked").insert(path.to_owned(), (stamp, hash));
+        }
+        hash
+    }
+}
+
+/// Collects one unit's inputs.
+#[derive(Default)]
+pub struct Inputs {
+    found: BTreeMap<String, (FileStamp, Option<blake3::Hash>)>,
+    missing: BTreeSet<String>,
+}
+
+impl Inputs {
+    pub fn read(&mut self, cache: &StampCache, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
+        let hash = content.map(|bytes| cache.hash(path, stamp, bytes));
+        match self.found.get_mut(path) {
+            Some(known) => {
+                if hash.is_some() {
+                    *known = (stamp, hash);
+                }
+            }
+            None => {
+                self.found.insert(path.to_owned(), (stamp, hash));
+            }
+        }
+    }
+
+    pub fn missing(&mut self, path: &str) {
+        if !self.missing.contains(path) {
+            self.missing.insert(path.to_owned());
+        }
+    }
+
+    /// In the order of their paths. A file that was only asked for is read now, because its content may come to matter.
+    pub fn finish(self, cache: &StampCache) -> (Vec<InputFile>, Vec<String>) {
+        let mut files = Vec::with_capacity(self.found.len());
+        let mut missing = self.missing;
+        for (path, (stamp, hash)) in self.found {
+            let hash = match hash {
+                Some(hash) => hash,
+                None => match std::fs::read(&path) {
+                    Ok(content) => cache.hash(&path, stamp, &content),
+                    Err(_) => {
+                        // It was there and is gone: the next build has to look.
+                        missing.insert(path);
+                        continue;
+                    }
+                },
+            };
+            files.push(InputFile { path, stamp, hash: hash.to_hex().to_string() });
+        }
+        (files, missing.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STAMP: FileStamp = FileStamp { size: 3, mtime_ns: 1_000 };
+
+    #[test]
+    fn a_file_that_was_first_only_seen_gets_its_hash_when_it_is_read() {
+        let cache = StampCache::default();
+        let mut inputs = Inputs::default();
+        inputs.read(&cache, "a.h", STAMP, None);
+        inputs.read(&cache, "a.h", STAMP, Some(b"abc"));
+        inputs.missing("b.h");
+        let (files, missing) = inputs.finish(&cache);
+        assert_eq!(files.len(), 1);
+        assert_eq!(files[0].hash, blake3::hash(b"abc").to_hex().to_string());
+        assert_eq!(missing, ["b.h"]);
+    }
+
+    #[test]
+    fn a_young_file_is_hashed_anew() {
+        let cache = StampCache::default();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
+        let young = FileStamp { size: 3, mtime_ns: now };
+        assert_eq!(cache.hash("a.h", young, b"abc"), blake3::hash(b"abc"));
+        assert_eq!(cache.hash("a.h", young, b"xyz"), blake3::hash(b"xyz"));
+    }
+}

@@ -1,0 +1,68 @@
+//! What concerns the whole process: LLVM's set-up, its version, and the allocator.
+
+use super::ffi;
+use std::ffi::CStr;
+use std::sync::OnceLock;
+use tikv_jemalloc_ctl::raw;
+use tikv_jemalloc_sys::mallctl;
+
+static FATAL: OnceLock<fn(&str)> = OnceLock::new();
+
+/// Once, before anything else of this module. `fatal` is told the text of an LLVM fatal error, after which the
+/// process aborts: LLVM cannot go on after one.
+pub fn initialise(fatal: fn(&str)) {
+    let _ = FATAL.set(fatal);
+    // SAFETY: called once, before any other use of LLVM.
+    unsafe { ffi::tender_initialise(on_fatal) }
+}
+
+extern "C" fn on_fatal(message: ffi::Str) {
+    // SAFETY: the shim's string is valid during the call.
+    let text = unsafe { message.to_string() };
+    if let Some(fatal) = FATAL.get() {
+        fatal(&text);
+    }
+}
+
+/// Version of the library that is loaded, e.g. `22.1.8`.
+pub fn llvm_version() -> String {
+    // SAFETY: a static, null-terminated string.
+    unsafe { CStr::from_ptr(ffi::tender_llvm_version()) }.to_string_lossy().into_owned()
+}
+
+/// Paths of the LLVM and clang libraries that this process has loaded: with them the output may change.
+pub fn libraries() -> Vec<String> {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mut paths: Vec<String> = maps
+        .lines()
+        .filter_map(|line| line.find('/').map(|at| line[at..].to_owned()))
+        .filter(|path| path.contains("/libLLVM") || path.contains("/libclang-cpp"))
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// Starts measuring the peak of live allocations of the calling thread.
+pub fn reset_thread_peak() {
+    command(c"thread.peak.reset");
+}
+
+/// Peak since `reset_thread_peak`, bytes; 0 where the allocator does not tell.
+pub fn thread_peak() -> u64 {
+    // SAFETY: `thread.peak.read` is a uint64_t (jemalloc(3)).
+    unsafe { raw::read::<u64>(b"thread.peak.read\0") }.unwrap_or(0)
+}
+
+/// Returns free pages of all arenas to the system.
+pub fn purge() {
+    // 4096 is MALLCTL_ARENAS_ALL.
+    command(c"arena.4096.purge");
+}
+
+/// A control of jemalloc(3) that neither reads nor writes a value. An unknown one does nothing.
+fn command(name: &CStr) {
+    use std::ptr::null_mut;
+    // SAFETY: the name is null-terminated, and null pointers stand for no value in either direction.
+    unsafe { mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
+}
