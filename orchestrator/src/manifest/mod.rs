@@ -1,5 +1,32 @@
-//! Tender.toml -> Workspace. The only code that knows TOML.
+//! Tender.toml -> Workspace. The only code that knows TOML. Prints nothing, starts nothing, knows no compilers.
+//!
+//! `locate` finds the root manifest; `raw` reads one manifest through `reader` and `value`, without I/O; `load` follows members
+//! and path dependencies; `targets` applies defaults and expands lists through `sources`, `pattern` and `walk`; `profile`
+//! resolves profiles; `check` compares crates. All problems are collected as values (`problem`) and shown by `render`.
 
+mod check;
+mod load;
+mod locate;
 mod model;
+mod pattern;
+mod problem;
+mod profile;
+mod raw;
+mod reader;
+mod render;
+mod sources;
+mod targets;
+#[cfg(test)]
+mod tests;
+mod value;
+mod walk;
 
+pub use load::{Loaded, load};
+pub use locate::find;
 pub use model::*;
+pub use pattern::OUT_DIR;
+pub use problem::{Location, ManifestErrors, Problem, Severity, Source};
+pub use render::render;
+pub use value::{ValueError, check_name, parse_memory};
+
+pub const MANIFEST_NAME: &str = "Tender.toml";

@@ -1,6 +1,6 @@
 //! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute and normalised.
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -142,4 +142,25 @@ pub struct Generate {
     pub inputs: Vec<Utf8PathBuf>,
     /// As written: `$OUT_DIR` not yet replaced (it depends on the profile).
     pub outputs: Vec<String>,
+}
+
+impl Workspace {
+    /// The crate whose directory `dir` is or lies in, the innermost if there are several; None beside all crates, as in the root of
+    /// a workspace without a root package.
+    pub fn crate_of(&self, dir: &Utf8Path) -> Option<CrateId> {
+        let inside = self.crates.iter().enumerate().filter(|(_, krate)| dir.starts_with(&krate.dir));
+        inside.max_by_key(|(_, krate)| krate.dir.as_str().len()).map(|(id, _)| CrateId(id as u32))
+    }
+
+    pub fn crate_named(&self, name: &str) -> Option<CrateId> {
+        self.crates.binary_search_by(|krate| krate.name.as_str().cmp(name)).ok().map(|id| CrateId(id as u32))
+    }
+}
+
+impl std::ops::Index<CrateId> for Workspace {
+    type Output = Crate;
+
+    fn index(&self, id: CrateId) -> &Crate {
+        &self.crates[id.0 as usize]
+    }
 }

@@ -1,0 +1,164 @@
+//! What can be wrong between crates: names, dependencies, outputs. Each crate by itself is right by now.
+
+use super::model::Crate;
+use super::problem::Problem;
+use super::raw::Manifest;
+use std::collections::BTreeMap;
+
+/// A crate on the way to its place in the workspace.
+pub(super) struct Node {
+    pub manifest: Manifest,
+    pub member: bool,
+    /// One for each entry of `manifest.dependencies`; None if that could not be read, which has been said.
+    pub dependencies: Vec<Option<usize>>,
+    /// None after an error.
+    pub krate: Option<Crate>,
+}
+
+impl Node {
+    fn name(&self) -> &str {
+        self.manifest
+            .package
+            .as_ref()
+            .and_then(|package| package.name.as_ref())
+            .map_or("", |name| &name.value)
+    }
+}
+
+pub(super) fn check_all(nodes: &[Node], problems: &mut Vec<Problem>) {
+    check_names(nodes, problems);
+    check_programs(nodes, problems);
+    check_dependencies(nodes, problems);
+    check_cycles(nodes, problems);
+}
+
+fn check_names(nodes: &[Node], problems: &mut Vec<Problem>) {
+    let mut first = BTreeMap::new();
+    for node in nodes {
+        let Some(name) = node.manifest.package.as_ref().and_then(|package| package.name.as_ref()) else {
+            continue;
+        };
+        if let Some(other) = first.insert(name.value.as_str(), name) {
+            let problem =
+                Problem::error(format!("two packages are named `{}`", name.value)).at(name.at.clone());
+            problems.push(problem.related(other.at.clone(), "the other one").help("rename one of them"));
+        }
+    }
+}
+
+/// Programs of all members lie in one directory, so their names must differ. (Libraries are named after packages.)
+fn check_programs(nodes: &[Node], problems: &mut Vec<Problem>) {
+    let mut first: BTreeMap<&str, (&Node, &Crate)> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.member) {
+        let Some(krate) = &node.krate else { continue };
+        for bin in &krate.bins {
+            let Some((other_node, other)) = first.insert(&bin.name, (node, krate)) else { continue };
+            let message = format!(
+                "the packages `{}` and `{}` both make the program `{}`",
+                other.name, krate.name, bin.name
+            );
+            if other.name == krate.name {
+                continue;
+            }
+            let mut problem =
+                Problem::error(message).help("rename one of the programs: `[[bin]]` with another `name`");
+            if let Some(here) = place_of(node, &bin.name) {
+                problem = problem.at(here);
+            }
+            if let Some(there) = place_of(other_node, &bin.name) {
+                problem = problem.related(there, "the other one");
+            }
+            problems.push(problem);
+        }
+    }
+}
+
+/// Where a program's name stands: in its `[[bin]]`, else in its package.
+fn place_of(node: &Node, program: &str) -> Option<super::problem::Location> {
+    let bins = node.manifest.bins.iter().filter_map(|bin| bin.name.as_ref());
+    let package = node.manifest.package.as_ref().and_then(|package| package.name.as_ref());
+    bins.filter(|name| name.value == program).chain(package).next().map(|name| name.at.clone())
+}
+
+fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
+    for node in nodes {
+        for (dependency, target) in node.manifest.dependencies.iter().zip(&node.dependencies) {
+            let Some(target) = target.map(|index| &nodes[index]) else { continue };
+            let (key, name) = (&dependency.name, target.name());
+            if name.is_empty() {
+                if target.manifest.package.is_none() {
+                    let problem = Problem::error(format!(
+                        "`{}` is a workspace without a package",
+                        dependency.path.value
+                    ));
+                    problems.push(
+                        problem
+                            .at(dependency.path.at.clone())
+                            .help("name the directory of one of its crates"),
+                    );
+                }
+            } else if key.value != name {
+                let problem =
+                    Problem::error(format!("the package in `{}` is named `{name}`", dependency.path.value));
+                let problem = problem.at(key.at.clone()).label(format!("not `{}`", key.value.escape_debug()));
+                problems.push(
+                    problem.help(format!("write `{name} = {{ path = \"{}\" }}`", dependency.path.value)),
+                );
+            } else if target.krate.as_ref().is_some_and(|krate| krate.lib.is_none())
+                && !std::ptr::eq(target, node)
+            {
+                let problem = Problem::error(format!("the package `{name}` has no library to depend on"));
+                let help = format!("put sources under `{}`, or write `[lib]` in its manifest", "src");
+                problems.push(problem.at(key.at.clone()).help(help));
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Visit {
+    Not,
+    /// On the path from the start to here.
+    Open,
+    Done,
+}
+
+/// Reports a circle for every dependency that closes one, without recursion, as chains may be thousands of crates long.
+fn check_cycles(nodes: &[Node], problems: &mut Vec<Problem>) {
+    let mut visits = vec![Visit::Not; nodes.len()];
+    for start in 0..nodes.len() {
+        if visits[start] != Visit::Not {
+            continue;
+        }
+        visits[start] = Visit::Open;
+        // Each crate of the path with the number of its dependency that comes next.
+        let mut path = vec![(start, 0)];
+        while let Some((at, next)) = path.last_mut() {
+            let node = &nodes[*at];
+            let number = *next;
+            *next += 1;
+            let Some(target) = node.dependencies.get(number) else {
+                visits[*at] = Visit::Done;
+                path.pop();
+                continue;
+            };
+            let Some(target) = *target else { continue };
+            match visits[target] {
+                Visit::Done => {}
+                Visit::Not => {
+                    visits[target] = Visit::Open;
+                    path.push((target, 0));
+                }
+                Visit::Open => {
+                    let circle = path.iter().map(|(index, _)| *index).skip_while(|index| *index != target);
+                    let names: Vec<&str> = circle.chain([target]).map(|index| nodes[index].name()).collect();
+                    let problem = Problem::error(format!("dependency cycle: {}", names.join(" -> ")));
+                    let at = node.manifest.dependencies[number].name.at.clone();
+                    let help =
+                        "remove one of these dependencies, or move what both need into a crate of its own";
+                    problems.push(problem.at(at).label("closes the cycle").help(help));
+                }
+            }
+        }
+    }
+}

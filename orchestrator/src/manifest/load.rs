@@ -1,0 +1,359 @@
+//! A manifest and all that it leads to -> the workspace: members, path dependencies, inheritance, then the checks.
+
+use super::MANIFEST_NAME;
+use super::check::{Node, check_all};
+use super::locate::{Above, absolute, excludes, read, root_above};
+use super::model::{CrateId, Workspace};
+use super::pattern::{Pattern, Place, resolve};
+use super::problem::{ManifestErrors, Problem, Source, sort};
+use super::profile::resolve_profiles;
+use super::raw::{self, Manifest, Package, Shared, WorkspaceTable};
+use super::targets::{resolve_crate, visible_outputs};
+use super::walk::{Dirs, Kind, identity};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeSet, HashMap};
+
+/// A workspace without errors.
+#[derive(Debug)]
+pub struct Loaded {
+    pub workspace: Workspace,
+    /// In order of file and place.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the workspace that the manifest belongs to, whichever of its manifests it is (see `find`).
+///
+/// # Errors
+/// All that is wrong with any manifest of the workspace, at once.
+pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
+    let path = absolute(manifest_path)?;
+    let source = read(&path)?;
+    let mut problems = Vec::new();
+    let root = match raw::workspace_of(&source) {
+        Some(_) => source,
+        None => match root_above(&path) {
+            Above::Root(root, _) => root,
+            Above::Stranger(other) => {
+                problems.push(stranger(&source, &other));
+                source
+            }
+            Above::None => source,
+        },
+    };
+    let mut loader = Loader { problems, ..Loader::default() };
+    let workspace = loader.workspace(&root);
+    let mut problems = loader.problems;
+    sort(&mut problems);
+    // What is inherited is looked at once for each heir.
+    problems.dedup_by(|a, b| a.message == b.message && same_place(a, b));
+    match workspace {
+        Some(workspace) if !problems.iter().any(Problem::is_error) => {
+            Ok(Loaded { workspace, warnings: problems })
+        }
+        _ => Err(ManifestErrors { problems }),
+    }
+}
+
+fn same_place(a: &Problem, b: &Problem) -> bool {
+    let place = |problem: &Problem| {
+        problem.location.as_ref().map(|location| (location.source.path.clone(), location.span.clone()))
+    };
+    place(a) == place(b)
+}
+
+fn stranger(source: &Source, root: &Utf8Path) -> Problem {
+    let problem = Problem::warning(format!(
+        "this crate is no member of the workspace in `{root}`; it is built on its own"
+    ));
+    let dir = source.path.parent().zip(root.parent()).and_then(|(dir, root)| dir.strip_prefix(root).ok());
+    let dir = dir.unwrap_or(Utf8Path::new("."));
+    problem
+        .at(source.at(0..0))
+        .help(format!("add \"{dir}\" to its `members`, or to `exclude` to silence this"))
+}
+
+#[derive(Default)]
+struct Loader {
+    problems: Vec<Problem>,
+    dirs: Dirs,
+    nodes: Vec<Node>,
+    /// By directory; None: broken, which has been said.
+    by_dir: HashMap<Utf8PathBuf, Option<usize>>,
+    /// By device and inode of the manifest: one crate reached on two ways (symbolic links) is one crate.
+    by_file: HashMap<(u64, u64), usize>,
+}
+
+/// There is no manifest.
+struct Missing;
+
+impl Loader {
+    fn workspace(&mut self, root: &Source) -> Option<Workspace> {
+        let mut manifest = raw::parse(root, &mut self.problems)?;
+        let dir = root.path.parent()?.to_owned();
+        let profiles = resolve_profiles(&manifest.profiles, &mut self.problems);
+        let build = manifest.build.take().map(|(settings, _)| settings).unwrap_or_default();
+        let table = manifest.workspace.take();
+        let root_package = manifest.package.is_some().then(|| self.insert(manifest, true));
+        if let Some(table) = &table {
+            self.members(&dir, table);
+            if self.nodes.is_empty() && !self.problems.iter().any(Problem::is_error) {
+                let problem = Problem::error("the workspace has no members").at(table.at.clone());
+                self.problems
+                    .push(problem.help("name the directories of its crates: `members = [\"crates/*\"]`"));
+            }
+        }
+        self.dependencies();
+        self.inherit(&dir, table.and_then(|table| table.shared).as_ref());
+        self.resolve();
+        check_all(&self.nodes, &mut self.problems);
+        if self.problems.iter().any(Problem::is_error) {
+            return None;
+        }
+        Some(self.assemble(dir, root, build, profiles, root_package))
+    }
+
+    fn insert(&mut self, manifest: Manifest, member: bool) -> usize {
+        let index = self.nodes.len();
+        let path = manifest.source.path.clone();
+        if let Some(id) = identity(path.as_std_path()) {
+            self.by_file.insert(id, index);
+        }
+        if let Some(dir) = path.parent() {
+            self.by_dir.insert(dir.to_owned(), Some(index));
+        }
+        self.nodes.push(Node { manifest, member, dependencies: Vec::new(), krate: None });
+        index
+    }
+
+    /// The crate in `dir`, read if it has not been. None if it is broken.
+    fn add(&mut self, dir: &Utf8Path, member: bool) -> Result<Option<usize>, Missing> {
+        if let Some(known) = self.by_dir.get(dir) {
+            return Ok(*known);
+        }
+        let path = dir.join(MANIFEST_NAME);
+        let Some(id) = identity(path.as_std_path()) else { return Err(Missing) };
+        if let Some(index) = self.by_file.get(&id) {
+            self.by_dir.insert(dir.to_owned(), Some(*index));
+            return Ok(Some(*index));
+        }
+        let manifest = match read(&path) {
+            Ok(source) => raw::parse(&source, &mut self.problems),
+            Err(errors) => {
+                self.problems.extend(errors.problems);
+                None
+            }
+        };
+        match manifest {
+            Some(manifest) => Ok(Some(self.insert(manifest, member))),
+            None => {
+                self.by_dir.insert(dir.to_owned(), None);
+                Ok(None)
+            }
+        }
+    }
+
+    fn members(&mut self, root: &Utf8Path, table: &WorkspaceTable) {
+        let mut members = Vec::new();
+        let mut out = Vec::new();
+        for (text, exclude) in table
+            .members
+            .iter()
+            .map(|text| (text, false))
+            .chain(table.exclude.iter().map(|text| (text, true)))
+        {
+            match Pattern::parse(root, &text.value) {
+                Ok(pattern) if exclude || pattern.exclude => out.push(pattern),
+                Ok(pattern) => members.push((pattern, text)),
+                Err(why) => {
+                    let problem = Problem::error(format!("`{}` is no pattern: {why}", text.value));
+                    self.problems.push(problem.at(text.at.clone()));
+                }
+            }
+        }
+        for (pattern, text) in members {
+            let before = self.nodes.len();
+            match &pattern.place {
+                Place::Path(dir) => {
+                    if excludes_any(&out, dir) {
+                        continue;
+                    }
+                    if self.add(dir, true).is_err() {
+                        let problem =
+                            Problem::error(format!("the member `{}` has no `{MANIFEST_NAME}`", text.value));
+                        let problem = problem.at(text.at.clone()).label(format!("looked in {dir}"));
+                        self.problems.push(problem.help("`tender init` makes one"));
+                    }
+                }
+                Place::Glob(glob) => {
+                    let mut any = false;
+                    for found in self.dirs.find(glob, Kind::Directory) {
+                        if excludes_any(&out, found.path()) {
+                            any = true;
+                        } else if let super::walk::Found::Path(dir) = &found {
+                            any |= self.add(dir, true).is_ok();
+                        } else if Utf8Path::new(root).join(found.path()).join(MANIFEST_NAME).is_file() {
+                            any = true;
+                        }
+                    }
+                    if !any {
+                        let problem = Problem::error(format!(
+                            "`{}` matches no directory with a `{MANIFEST_NAME}`",
+                            text.value
+                        ));
+                        self.problems
+                            .push(problem.at(text.at.clone()).label(format!("looked in {}", glob.base)));
+                    }
+                }
+            }
+            for node in &self.nodes[before..] {
+                check_member(node, &mut self.problems);
+            }
+        }
+    }
+
+    /// Reads what path dependencies reach, breadth first.
+    fn dependencies(&mut self) {
+        let mut at = 0;
+        while at < self.nodes.len() {
+            let dir = self.nodes[at].manifest.source.path.parent().unwrap_or(Utf8Path::new("/")).to_owned();
+            for number in 0..self.nodes[at].manifest.dependencies.len() {
+                let path = self.nodes[at].manifest.dependencies[number].path.clone();
+                let target_dir = resolve(&dir, &path.value);
+                let target = self.add(&target_dir, false).unwrap_or_else(|Missing| {
+                    let problem = if target_dir.file_name() == Some(MANIFEST_NAME) && target_dir.is_file() {
+                        Problem::error(format!("`{}` is a manifest", path.value))
+                            .help("name the directory that it lies in")
+                    } else if target_dir.is_dir() {
+                        let problem = Problem::error(format!("`{}` has no `{MANIFEST_NAME}`", path.value));
+                        problem.help("`tender init` makes one")
+                    } else {
+                        Problem::error(format!("the directory `{}` does not exist", path.value))
+                    };
+                    self.problems.push(problem.at(path.at.clone()).label(format!("looked for {target_dir}")));
+                    None
+                });
+                self.nodes[at].dependencies.push(target);
+            }
+            at += 1;
+        }
+    }
+
+    /// Fills in `key.workspace = true`.
+    fn inherit(&mut self, root: &Utf8Path, shared: Option<&Shared>) {
+        for node in &mut self.nodes {
+            let path = node.manifest.source.path.clone();
+            let Some(package) =
+                node.manifest.package.as_mut().filter(|package| !package.inherited.is_empty())
+            else {
+                continue;
+            };
+            if node.member {
+                take_over(package, shared, &mut self.problems);
+            } else if let Some(table) = &node.manifest.workspace {
+                take_over(package, table.shared.as_ref(), &mut self.problems);
+            } else if let Above::Root(_, table) = root_above(&path) {
+                take_over(package, table.shared.as_ref(), &mut self.problems);
+            } else {
+                // In this workspace's directory, though no member.
+                take_over(package, shared.filter(|_| path.starts_with(root)), &mut self.problems);
+            }
+        }
+    }
+
+    fn resolve(&mut self) {
+        let outputs: BTreeSet<Utf8PathBuf> =
+            self.nodes.iter().flat_map(|node| visible_outputs(&node.manifest)).collect();
+        for node in &mut self.nodes {
+            node.krate = resolve_crate(&node.manifest, &mut self.dirs, &outputs, &mut self.problems);
+        }
+    }
+
+    /// Numbers the crates by name and puts them together.
+    fn assemble(
+        &mut self,
+        root: Utf8PathBuf,
+        source: &Source,
+        build: super::model::BuildSettings,
+        profiles: std::collections::BTreeMap<String, super::model::Profile>,
+        root_package: Option<usize>,
+    ) -> Workspace {
+        let mut order: Vec<usize> =
+            (0..self.nodes.len()).filter(|index| self.nodes[*index].krate.is_some()).collect();
+        order.sort_by_key(|index| self.nodes[*index].krate.as_ref().map(|krate| krate.name.clone()));
+        let mut ids = vec![CrateId(0); self.nodes.len()];
+        for (id, index) in order.iter().enumerate() {
+            ids[*index] = CrateId(id as u32);
+        }
+        let mut crates = Vec::with_capacity(order.len());
+        let mut members = Vec::new();
+        for index in order {
+            let node = &mut self.nodes[index];
+            let Some(mut krate) = node.krate.take() else { continue };
+            krate.dependencies = node.dependencies.iter().flatten().map(|target| ids[*target]).collect();
+            crates.push(krate);
+            if node.member {
+                members.push(ids[index]);
+            }
+        }
+        let default_members = root_package.map_or_else(|| members.clone(), |index| vec![ids[index]]);
+        let manifest = source.path.to_path_buf();
+        Workspace { root, manifest, crates, default_members, members, build, profiles }
+    }
+}
+
+fn excludes_any(patterns: &[Pattern], dir: &Utf8Path) -> bool {
+    patterns.iter().any(|pattern| excludes(pattern, dir))
+}
+
+fn check_member(node: &Node, problems: &mut Vec<Problem>) {
+    let manifest = &node.manifest;
+    if let Some(table) = &manifest.workspace {
+        let problem =
+            Problem::error("a member of a workspace cannot be the root of another").at(table.at.clone());
+        problems.push(
+            problem
+                .help("remove `[workspace]` here, or put this crate into `exclude` of the outer workspace"),
+        );
+    } else if let Some(first) = manifest.profiles.first() {
+        let problem = Problem::warning("profiles of a member have no effect").at(first.name.at.clone());
+        problems.push(problem.help("write them into the manifest of the workspace root"));
+    }
+    if let Some((_, at)) = &manifest.build {
+        let problem = Problem::warning("`[build]` of a member has no effect").at(at.clone());
+        problems.push(problem.help("write it into the manifest of the workspace root"));
+    }
+}
+
+fn take_over(package: &mut Package, shared: Option<&Shared>, problems: &mut Vec<Problem>) {
+    let own = &mut package.shared;
+    for (key, at) in &package.inherited {
+        let found = shared.is_some_and(|shared| {
+            let (to, from) = (&mut own.settings, &shared.settings);
+            match *key {
+                "version" => copy(&mut own.version, &shared.version),
+                "include" => copy(&mut to.include, &from.include),
+                "defines" => copy(&mut to.defines, &from.defines),
+                "flags" => copy(&mut to.flags, &from.flags),
+                "c-std" => copy(&mut to.c_std, &from.c_std),
+                "cxx-std" => copy(&mut to.cxx_std, &from.cxx_std),
+                "link" => copy(&mut to.link, &from.link),
+                "link-args" => copy(&mut to.link_args, &from.link_args),
+                "pkg-config" => copy(&mut to.pkg_config, &from.pkg_config),
+                _ => false,
+            }
+        });
+        if !found {
+            let message = match shared {
+                Some(_) => format!("the workspace has no `{key}` to inherit"),
+                None => format!("there is no `[workspace.package]` to inherit `{key}` from"),
+            };
+            let help = format!("set `{key}` in `[workspace.package]` of the workspace root");
+            problems.push(Problem::error(message).at(at.clone()).help(help));
+        }
+    }
+}
+
+fn copy<T: Clone>(to: &mut Option<T>, from: &Option<T>) -> bool {
+    to.clone_from(from);
+    from.is_some()
+}

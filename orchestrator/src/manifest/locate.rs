@@ -1,0 +1,128 @@
+//! Which manifest is meant: reading it, finding the nearest one, and the workspace root above it.
+
+use super::MANIFEST_NAME;
+use super::pattern::{Pattern, Place, normalise};
+use super::problem::{ManifestErrors, Problem, Source};
+use super::raw::{WorkspaceTable, workspace_of};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The root manifest of the workspace that `start_dir` lies in: the nearest `Tender.toml` upwards, then on upwards to the one
+/// whose `[workspace]` has it as a member. A crate of no workspace is its own root.
+///
+/// # Errors
+/// There is no manifest, or the nearest one cannot be read. Mistakes in it are left to `load`.
+pub fn find(start_dir: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {
+    let start = absolute(start_dir)?;
+    for dir in start.ancestors() {
+        let path = dir.join(MANIFEST_NAME);
+        if !path.is_file() {
+            continue;
+        }
+        let source = read(&path)?;
+        if workspace_of(&source).is_some() {
+            return Ok(path);
+        }
+        return Ok(match root_above(&path) {
+            Above::Root(root, _) => root.path.to_path_buf(),
+            Above::Stranger(_) | Above::None => path,
+        });
+    }
+    let problem =
+        Problem::error(format!("there is no `{MANIFEST_NAME}` in `{start}` or any directory above it"));
+    Err(ManifestErrors::one(
+        problem.help("`tender init` makes one here, `tender new NAME` in a new directory"),
+    ))
+}
+
+pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {
+    match camino::absolute_utf8(path) {
+        Ok(path) => Ok(normalise(&path)),
+        Err(error) => {
+            Err(ManifestErrors::one(Problem::error(format!("cannot tell where `{path}` is: {error}"))))
+        }
+    }
+}
+
+pub(super) fn read(path: &Utf8Path) -> Result<Source, ManifestErrors> {
+    let problem = match std::fs::read(path) {
+        Ok(bytes) => return decode(path, bytes),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Problem::error(format!("the manifest `{path}` does not exist")).help("`tender init` makes one")
+        }
+        Err(_) if path.is_dir() => Problem::error(format!("`{path}` is a directory, not a manifest"))
+            .help(format!("name its manifest: `{}`", path.join(MANIFEST_NAME))),
+        Err(error) => Problem::error(format!("cannot read `{path}`: {error}")),
+    };
+    Err(ManifestErrors::one(problem))
+}
+
+fn decode(path: &Utf8Path, bytes: Vec<u8>) -> Result<Source, ManifestErrors> {
+    String::from_utf8(bytes).map(|text| Source::new(path.to_owned(), &text)).map_err(|error| {
+        // The text up to the first bad byte is good, so the place can be shown.
+        let at = error.utf8_error().valid_up_to();
+        let source = Source::new(path.to_owned(), &String::from_utf8_lossy(error.as_bytes()));
+        let problem = Problem::error("the manifest is not UTF-8").at(source.at(at..at + 1));
+        ManifestErrors::one(problem.label("the first byte that is not").help("save the file as UTF-8"))
+    })
+}
+
+pub(super) enum Above {
+    /// A workspace that has the crate as a member.
+    Root(Source, Box<WorkspaceTable>),
+    /// A workspace that neither names nor excludes it.
+    Stranger(Utf8PathBuf),
+    None,
+}
+
+/// The workspace above a manifest. Manifests on the way that cannot be read are not this crate's business.
+pub(super) fn root_above(manifest: &Utf8Path) -> Above {
+    let Some(dir) = manifest.parent() else { return Above::None };
+    let mut stranger = None;
+    for above in dir.ancestors().skip(1) {
+        let path = above.join(MANIFEST_NAME);
+        // Most directories above have no manifest at all.
+        if !path.is_file() {
+            continue;
+        }
+        let Some((source, table)) =
+            read(&path).ok().and_then(|source| workspace_of(&source).map(|table| (source, table)))
+        else {
+            continue;
+        };
+        match membership(above, &table, dir) {
+            Membership::Member => return Above::Root(source, Box::new(table)),
+            Membership::Excluded => {}
+            Membership::Unknown => stranger = stranger.or(Some(path)),
+        }
+    }
+    stranger.map_or(Above::None, Above::Stranger)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Membership {
+    Member,
+    Excluded,
+    Unknown,
+}
+
+fn membership(root: &Utf8Path, table: &WorkspaceTable, dir: &Utf8Path) -> Membership {
+    let parse = |text: &super::reader::Text| Pattern::parse(root, &text.value).ok();
+    let (out, members): (Vec<Pattern>, Vec<Pattern>) =
+        table.members.iter().filter_map(parse).partition(|pattern| pattern.exclude);
+    if out.iter().chain(&table.exclude.iter().filter_map(parse).collect::<Vec<_>>()).any(|p| excludes(p, dir))
+    {
+        Membership::Excluded
+    } else if members.iter().any(|pattern| pattern.matches(dir)) {
+        Membership::Member
+    } else {
+        Membership::Unknown
+    }
+}
+
+/// An excluded directory takes everything below it along.
+pub(super) fn excludes(pattern: &Pattern, dir: &Utf8Path) -> bool {
+    match &pattern.place {
+        Place::Path(path) => dir.starts_with(path),
+        Place::Glob(_) => dir.ancestors().any(|dir| pattern.matches(dir)),
+    }
+}

@@ -1,0 +1,246 @@
+//! Paths and globs as manifests write them. Pure: text in, places out (see `walk` for the files).
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use tender_protocol::Language;
+
+/// Stands for the directory of generated files, which depends on the profile.
+pub const OUT_DIR: &str = "$OUT_DIR";
+
+/// How a file takes part in the build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SourceKind {
+    Unit(Language),
+    /// `.o`, `.a`: goes into the archive or the link as it is.
+    Prebuilt,
+}
+
+/// By extension; upper case counts, as for clang. None for headers and all else that is no source.
+pub(super) fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
+    Some(match path.extension()? {
+        "c" => SourceKind::Unit(Language::C),
+        "cc" | "cpp" | "cxx" | "c++" | "C" => SourceKind::Unit(Language::Cxx),
+        "ll" => SourceKind::Unit(Language::LlvmIr),
+        "bc" => SourceKind::Unit(Language::Bitcode),
+        "s" => SourceKind::Unit(Language::Assembly),
+        "S" => SourceKind::Unit(Language::AssemblyWithCpp),
+        "o" | "a" => SourceKind::Prebuilt,
+        _ => return None,
+    })
+}
+
+pub(super) const SOURCE_EXTENSIONS: &str =
+    "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .s, .S, .ll, .bc, .o or .a";
+
+/// Absolute and without `.` and `..`, or still beginning with `$OUT_DIR`. By text alone, so a symbolic link followed
+/// by `..` leads to where it is written, not to where it points.
+pub(super) fn resolve(dir: &Utf8Path, text: &str) -> Utf8PathBuf {
+    if in_out_dir(text) { normalise(Utf8Path::new(text)) } else { normalise(&dir.join(text)) }
+}
+
+pub(super) fn in_out_dir(text: &str) -> bool {
+    text.strip_prefix(OUT_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+pub(super) fn normalise(path: &Utf8Path) -> Utf8PathBuf {
+    let mut normal = Utf8PathBuf::new();
+    for component in path.components() {
+        match component {
+            Utf8Component::CurDir => {}
+            // Above the root there is the root again.
+            Utf8Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+/// One element of a list of sources, members or inputs.
+#[derive(Clone, Debug)]
+pub(super) struct Pattern {
+    pub exclude: bool,
+    pub place: Place,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Place {
+    /// No wildcard: this very path.
+    Path(Utf8PathBuf),
+    Glob(Glob),
+}
+
+/// A glob, cut into the directory that is certain and what is matched below it.
+#[derive(Clone, Debug)]
+pub(super) struct Glob {
+    pub base: Utf8PathBuf,
+    /// How many levels below `base` a match can lie; None: any.
+    pub depth: Option<usize>,
+    /// Whether names that begin with a point are asked for.
+    pub hidden: bool,
+    matcher: Matcher,
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    /// `**`, the commonest by far, needs no automaton.
+    All,
+    Set(GlobSet),
+}
+
+impl Glob {
+    pub fn everything_below(dir: &Utf8Path) -> Glob {
+        Glob { base: dir.to_owned(), depth: None, hidden: false, matcher: Matcher::All }
+    }
+
+    /// `below` is relative to `base`.
+    pub fn matches(&self, below: &str) -> bool {
+        match &self.matcher {
+            Matcher::All => true,
+            Matcher::Set(set) => set.is_match(below),
+        }
+    }
+}
+
+impl Pattern {
+    /// # Errors
+    /// What is wrong with the glob, as a fragment.
+    pub fn parse(dir: &Utf8Path, text: &str) -> Result<Pattern, String> {
+        let (exclude, text) = match text.strip_prefix('!') {
+            Some(rest) => (true, rest),
+            None => (false, text),
+        };
+        if text.is_empty() {
+            return Err("it is empty".to_owned());
+        }
+        Ok(Pattern { exclude, place: Place::parse(dir, text)? })
+    }
+
+    /// An exclusion also takes what lies below a directory that it names.
+    pub fn matches(&self, path: &Utf8Path) -> bool {
+        match &self.place {
+            Place::Path(place) if self.exclude => path.starts_with(place),
+            Place::Path(place) => path == place,
+            Place::Glob(glob) => path.strip_prefix(&glob.base).is_ok_and(|below| {
+                let depth = below.components().count();
+                depth > 0 && glob.depth.is_none_or(|limit| depth <= limit) && glob.matches(below.as_str())
+            }),
+        }
+    }
+}
+
+impl Place {
+    fn parse(dir: &Utf8Path, text: &str) -> Result<Place, String> {
+        let Some(wildcard) = text.find(['*', '?', '[', '{']) else {
+            return Ok(Place::Path(resolve(dir, text)));
+        };
+        let (base, below) = match text[..wildcard].rfind('/') {
+            Some(slash) => (resolve(dir, if slash == 0 { "/" } else { &text[..slash] }), &text[slash + 1..]),
+            None => (normalise(dir), text),
+        };
+        let below = below.trim_end_matches('/');
+        // A path is matched as it is once normalised, so a pattern that goes up after a wildcard could never match.
+        if below.split('/').any(|part| matches!(part, "." | ".." | "")) {
+            return Err("`.`, `..` and `//` cannot follow a wildcard".to_owned());
+        }
+        let slashes = below.matches('/').count();
+        let braces_with_slash = below.contains('{') && slashes > 0;
+        let depth = if below.contains("**") || braces_with_slash { None } else { Some(slashes + 1) };
+        let hidden = below.split(['/', '{', ',']).any(|part| part.starts_with('.'));
+        let matcher = if below == "**" { Matcher::All } else { Matcher::Set(compile(below, depth)?) };
+        Ok(Place::Glob(Glob { base, depth, hidden, matcher }))
+    }
+}
+
+fn compile(below: &str, depth: Option<usize>) -> Result<GlobSet, String> {
+    // On one level there is no `/` to be matched by `*`; saying so lets globset compare `*.c` by extension, without
+    // compiling a regular expression.
+    let glob = GlobBuilder::new(below)
+        .literal_separator(depth != Some(1))
+        .backslash_escape(true)
+        .empty_alternates(true)
+        .build()
+        .map_err(|error| error.kind().to_string())?;
+    GlobSetBuilder::new().add(glob).build().map_err(|error| error.kind().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_normalised_by_text() {
+        let check = |text, expect: &str| assert_eq!(resolve("/w/zip".into(), text), expect);
+        check("src/a.c", "/w/zip/src/a.c");
+        check("./src//a.c", "/w/zip/src/a.c");
+        check("../x/../y", "/w/y");
+        check("../../../../y", "/y");
+        check("/abs/./y", "/abs/y");
+        check(".", "/w/zip");
+        check("$OUT_DIR/a/../b.c", "$OUT_DIR/b.c");
+        check("$OUT_DIRECTORY/a", "/w/zip/$OUT_DIRECTORY/a");
+        check("a $x'\"\n.c", "/w/zip/a $x'\"\n.c");
+    }
+
+    #[test]
+    fn patterns_match() {
+        let check = |pattern, path: &str, expect| {
+            let pattern = Pattern::parse("/w".into(), pattern).unwrap();
+            assert_eq!(pattern.matches(path.into()), expect, "{pattern:?} {path}");
+        };
+        check("src/**/*.c", "/w/src/a.c", true);
+        check("src/**/*.c", "/w/src/x/y/a.c", true);
+        check("src/**/*.c", "/w/src/a.h", false);
+        check("src/**/*.c", "/w/lib/a.c", false);
+        check("src/*.c", "/w/src/a.c", true);
+        check("src/*.c", "/w/src/x/a.c", false);
+        check("*.c", "/w/a.c", true);
+        check("*.c", "/w/x/a.c", false);
+        check("src/*/a.c", "/w/src/x/a.c", true);
+        check("src/*/a.c", "/w/src/x/y/a.c", false);
+        check("src/**", "/w/src/x/y/a.c", true);
+        check("src/**", "/w/src", false);
+        check("src/?.c", "/w/src/a.c", true);
+        check("src/?.c", "/w/src/ab.c", false);
+        check("src/[ab].c", "/w/src/b.c", true);
+        check("src/[!ab].c", "/w/src/b.c", false);
+        check("src/{a,b/c}.c", "/w/src/b/c.c", true);
+        check("{a,b}/*.c", "/w/b/c.c", true);
+        check("a.{c,cc}", "/w/a.cc", true);
+        check("../x/**/*.c", "/x/y/a.c", true);
+        check("/abs/*.c", "/abs/a.c", true);
+        check("/*.c", "/a.c", true);
+        check("$OUT_DIR/*.c", "$OUT_DIR/a.c", true);
+        check("src/a.c", "/w/src/a.c", true);
+        check("src", "/w/src/a.c", false);
+        check("!src", "/w/src/a.c", true);
+        check("!src/win32/**", "/w/src/win32/x/a.c", true);
+        check("src/a\\[1\\].c", "/w/src/a[1].c", true);
+    }
+
+    #[test]
+    fn refused_patterns() {
+        let check = |pattern| assert!(Pattern::parse("/w".into(), pattern).is_err(), "{pattern}");
+        check("");
+        check("!");
+        check("src/[a.c");
+        check("src/{a.c");
+        check("src/*/../a.c");
+    }
+
+    #[test]
+    fn extensions() {
+        let check = |path: &str, expect| assert_eq!(source_kind(path.into()), expect, "{path}");
+        check("a.c", Some(SourceKind::Unit(Language::C)));
+        check("a.C", Some(SourceKind::Unit(Language::Cxx)));
+        check("a.b.c++", Some(SourceKind::Unit(Language::Cxx)));
+        check("a.s", Some(SourceKind::Unit(Language::Assembly)));
+        check("a.S", Some(SourceKind::Unit(Language::AssemblyWithCpp)));
+        check("a.ll", Some(SourceKind::Unit(Language::LlvmIr)));
+        check("a.bc", Some(SourceKind::Unit(Language::Bitcode)));
+        check("a.o", Some(SourceKind::Prebuilt));
+        check("a.a", Some(SourceKind::Prebuilt));
+        check("a.h", None);
+        check("Makefile", None);
+        check(".c", None);
+    }
+}

@@ -1,0 +1,171 @@
+//! What is wrong with a manifest: values, not text on a terminal. Knows nothing of how they are shown (see `render`).
+
+use camino::{Utf8Path, Utf8PathBuf};
+use std::ops::Range;
+use std::sync::Arc;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// One thing that is wrong, complete: what, where, and what to do about it.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub severity: Severity,
+    /// Without a final period, as clang's and cargo's.
+    pub message: String,
+    /// What to do.
+    pub help: Option<String>,
+    pub location: Option<Location>,
+    /// Stands beside the caret.
+    pub label: Option<String>,
+    /// Another place that has to do with it, with its own label.
+    pub related: Option<(Location, String)>,
+}
+
+impl Problem {
+    pub fn error(message: impl Into<String>) -> Problem {
+        Problem::new(Severity::Error, message.into())
+    }
+
+    pub fn warning(message: impl Into<String>) -> Problem {
+        Problem::new(Severity::Warning, message.into())
+    }
+
+    fn new(severity: Severity, message: String) -> Problem {
+        Problem { severity, message, help: None, location: None, label: None, related: None }
+    }
+
+    pub fn at(mut self, location: Location) -> Problem {
+        self.location = Some(location);
+        self
+    }
+
+    pub fn label(mut self, label: impl Into<String>) -> Problem {
+        self.label = Some(label.into());
+        self
+    }
+
+    pub fn help(mut self, help: impl Into<String>) -> Problem {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub fn related(mut self, location: Location, label: impl Into<String>) -> Problem {
+        self.related = Some((location, label.into()));
+        self
+    }
+
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+/// A stretch of a manifest. It keeps the text, so that a message shows what was read even if the file changes meanwhile.
+#[derive(Clone, Debug)]
+pub struct Location {
+    pub source: Source,
+    /// Bytes.
+    pub span: Range<usize>,
+}
+
+impl Location {
+    /// Line of the first byte, from 1.
+    pub fn line(&self) -> usize {
+        let start = self.span.start.min(self.source.text.len());
+        1 + self.source.text.as_bytes()[..start].iter().filter(|byte| **byte == b'\n').count()
+    }
+}
+
+/// A manifest's text and where it came from. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Absolute.
+    pub path: Arc<Utf8Path>,
+    pub text: Arc<str>,
+}
+
+impl Source {
+    pub fn new(path: Utf8PathBuf, text: &str) -> Source {
+        Source { path: path.into(), text: text.into() }
+    }
+
+    pub fn at(&self, span: Range<usize>) -> Location {
+        Location { source: self.clone(), span }
+    }
+}
+
+/// Every problem that was found, warnings included; at least one is an error.
+#[derive(Debug, thiserror::Error)]
+pub struct ManifestErrors {
+    /// In order of file and place.
+    pub problems: Vec<Problem>,
+}
+
+impl ManifestErrors {
+    pub fn one(problem: Problem) -> ManifestErrors {
+        ManifestErrors { problems: vec![problem] }
+    }
+}
+
+impl std::fmt::Display for ManifestErrors {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (index, problem) in self.problems.iter().filter(|problem| problem.is_error()).enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            if let Some(location) = &problem.location {
+                write!(f, "{}:{}: ", location.source.path, location.line())?;
+            }
+            f.write_str(&problem.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts problems into the order in which people read: those of no file first, then by file and place.
+pub(super) fn sort(problems: &mut [Problem]) {
+    problems.sort_by(|a, b| place(a).cmp(&place(b)));
+}
+
+fn place(problem: &Problem) -> Option<(&Utf8Path, usize)> {
+    problem.location.as_ref().map(|location| (&*location.source.path, location.span.start))
+}
+
+/// The known name that a wrong one was most likely meant to be.
+pub(super) fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let folded = wrong.to_lowercase().replace('_', "-");
+    known
+        .into_iter()
+        .map(|name| (strsim::damerau_levenshtein(&folded, &name.to_lowercase()), name))
+        .filter(|(distance, name)| *distance <= (name.len().max(folded.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn suggestions() {
+        let check =
+            |wrong, expect| assert_eq!(suggestion(wrong, ["sources", "c-std", "link", "debug"]), expect);
+        check("source", Some("sources"));
+        check("c_std", Some("c-std"));
+        check("Link", Some("link"));
+        check("lnik", Some("link"));
+        check("colour", None);
+        check("", None);
+    }
+
+    #[test]
+    fn lines_count_from_one() {
+        let source = Source::new("/x/Tender.toml".into(), "a\nb\n");
+        assert_eq!(source.at(0..1).line(), 1);
+        assert_eq!(source.at(2..3).line(), 2);
+        assert_eq!(source.at(99..99).line(), 3);
+    }
+}

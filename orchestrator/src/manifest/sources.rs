@@ -1,0 +1,195 @@
+//! Turns lists of patterns into files, and says what is wrong with the lists. Knows no targets (see `targets`).
+
+use super::model::Sources;
+use super::pattern::{Pattern, Place, SOURCE_EXTENSIONS, resolve, source_kind};
+use super::problem::Problem;
+use super::reader::Text;
+use super::walk::{Dirs, Found, Kind};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
+
+/// What stands around the lists of one crate.
+pub(super) struct Lists<'a> {
+    pub dir: &'a Utf8Path,
+    pub dirs: &'a mut Dirs,
+    pub problems: &'a mut Vec<Problem>,
+    /// What the crate's commands write, normalised: there or not, these are not found but known.
+    pub outputs: &'a BTreeSet<Utf8PathBuf>,
+    /// What any crate's commands write.
+    pub all_outputs: &'a BTreeSet<Utf8PathBuf>,
+}
+
+impl Lists<'_> {
+    /// The sources that a list names. Outputs of commands are left out of the files, so that the answer is the same
+    /// before and after the first build.
+    pub fn sources(&mut self, texts: &[Text]) -> Sources {
+        let mut files = BTreeSet::new();
+        let patterns = self.parse(texts);
+        if let (Some(first), false) = (texts.first(), patterns.iter().any(|(pattern, _)| !pattern.exclude)) {
+            if patterns.len() == texts.len() {
+                let problem = Problem::error("the list excludes sources but names none").at(first.at.clone());
+                self.problems.push(problem.help("begin with what there is, such as \"src/**\""));
+            }
+        }
+        for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
+            match &pattern.place {
+                Place::Path(path) if source_kind(path).is_none() && !path.is_dir() => {
+                    let problem = Problem::error(format!("`{}` has no extension of a source", text.value));
+                    let help = match path.extension() {
+                        Some("h" | "hpp" | "hh" | "hxx" | "H" | "inc") => {
+                            "headers are found through `include` and `headers`; they are not listed"
+                        }
+                        _ => SOURCE_EXTENSIONS,
+                    };
+                    self.problems.push(problem.at(text.at.clone()).help(help));
+                }
+                Place::Path(path) => {
+                    if self.is_there(path, text) && !self.outputs.contains(path) {
+                        files.insert(path.clone());
+                    }
+                }
+                Place::Glob(_) => {
+                    let found = self.expand(pattern, text, |path| source_kind(path).is_some());
+                    files.extend(found.into_iter().filter(|path| !self.outputs.contains(path)));
+                }
+            }
+        }
+        files.retain(|path| !patterns.iter().any(|(pattern, _)| pattern.exclude && pattern.matches(path)));
+        Sources {
+            files: files.into_iter().collect(),
+            patterns: texts.iter().map(|text| text.value.clone()).collect(),
+        }
+    }
+
+    /// The files that a command reads; `own` are those that it writes.
+    pub fn inputs(&mut self, texts: &[Text], own: &BTreeSet<Utf8PathBuf>) -> Vec<Utf8PathBuf> {
+        let mut files = BTreeSet::new();
+        let patterns = self.parse(texts);
+        for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
+            match &pattern.place {
+                Place::Path(path) => {
+                    if self.is_there(path, text) {
+                        files.insert(path.clone());
+                    }
+                }
+                Place::Glob(_) => {
+                    files.extend(self.expand(pattern, text, |_| true));
+                    files.extend(self.outputs.iter().filter(|path| pattern.matches(path)).cloned());
+                }
+            }
+        }
+        files.retain(|path| {
+            !own.contains(path)
+                && !patterns.iter().any(|(pattern, _)| pattern.exclude && pattern.matches(path))
+        });
+        files.into_iter().collect()
+    }
+
+    /// Directories of headers.
+    pub fn directories(&mut self, texts: &[Text]) -> Vec<Utf8PathBuf> {
+        let mut directories = Vec::with_capacity(texts.len());
+        for text in texts {
+            let path = resolve(dir_of(text), &text.value);
+            let made = self.all_outputs.iter().chain(self.outputs).any(|output| output.starts_with(&path));
+            if !made && !path.is_dir() {
+                let what = if path.exists() { "is no directory" } else { "does not exist" };
+                let problem =
+                    Problem::error(format!("the directory `{}` {what}", text.value)).at(text.at.clone());
+                self.problems.push(problem.label(format!("looked for {path}")));
+            }
+            if !directories.contains(&path) {
+                directories.push(path);
+            }
+        }
+        directories
+    }
+
+    /// One file that must be there.
+    pub fn file(&mut self, text: &Text) -> Utf8PathBuf {
+        let path = resolve(dir_of(text), &text.value);
+        self.is_there(&path, text);
+        path
+    }
+
+    fn parse<'t>(&mut self, texts: &'t [Text]) -> Vec<(Pattern, &'t Text)> {
+        let mut patterns = Vec::with_capacity(texts.len());
+        for text in texts {
+            match Pattern::parse(self.dir, &text.value) {
+                Ok(pattern) => patterns.push((pattern, text)),
+                Err(why) => {
+                    let problem = Problem::error(format!("`{}` is no pattern: {why}", text.value));
+                    self.problems.push(problem.at(text.at.clone()));
+                }
+            }
+        }
+        patterns
+    }
+
+    /// Whether `path` is a file or will be one; if not, that has been said.
+    fn is_there(&mut self, path: &Utf8Path, text: &Text) -> bool {
+        if self.outputs.contains(path) || self.all_outputs.contains(path) {
+            return true;
+        }
+        let shown = &text.value;
+        let problem = if super::pattern::in_out_dir(path.as_str()) {
+            Problem::error(format!("no `[[generate]]` command writes `{shown}`")).help("name it in `outputs`")
+        } else {
+            match std::fs::metadata(path) {
+                Ok(metadata) if metadata.is_file() => return true,
+                Ok(metadata) if metadata.is_dir() => Problem::error(format!("`{shown}` is a directory"))
+                    .help(format!("for all files below it write \"{}/**\"", shown.trim_end_matches('/'))),
+                Ok(_) => Problem::error(format!("`{shown}` is no regular file")),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    Problem::error(format!("the file `{shown}` does not exist"))
+                        .label(format!("looked for {path}"))
+                }
+                Err(error) => Problem::error(format!("cannot read `{shown}`: {error}")),
+            }
+        };
+        self.problems.push(problem.at(text.at.clone()));
+        false
+    }
+
+    /// The files that a glob matches; nothing at all is an error.
+    fn expand(&mut self, pattern: &Pattern, text: &Text, wanted: fn(&Utf8Path) -> bool) -> Vec<Utf8PathBuf> {
+        let Place::Glob(glob) = &pattern.place else { return Vec::new() };
+        let shown = &text.value;
+        let (mut files, mut refused, mut others) = (Vec::new(), false, false);
+        let walked = match super::pattern::in_out_dir(glob.base.as_str()) {
+            true => Vec::new(),
+            false => self.dirs.find(glob, Kind::File),
+        };
+        for found in walked {
+            match found {
+                found if !wanted(found.path()) => others = true,
+                Found::Path(path) => files.push(path),
+                Found::NotUtf8(path) => {
+                    refused = true;
+                    let problem = Problem::error(format!("the name of the file `{path}` is not UTF-8"));
+                    self.problems.push(problem.at(text.at.clone()).help("rename the file, or exclude it"));
+                }
+            }
+        }
+        let known = self.outputs.iter().any(|path| wanted(path) && pattern.matches(path));
+        if files.is_empty() && !refused && !known {
+            // Somebody who wrote the name of a file that looks like a glob means the file.
+            let literal = resolve(self.dir, shown);
+            if literal.is_file() && wanted(&literal) {
+                return vec![literal];
+            }
+            let problem = if others {
+                Problem::error(format!("`{shown}` matches no source, only files of other kinds"))
+                    .help(SOURCE_EXTENSIONS)
+            } else {
+                Problem::error(format!("`{shown}` matches no file")).label(format!("looked in {}", glob.base))
+            };
+            self.problems.push(problem.at(text.at.clone()));
+        }
+        files
+    }
+}
+
+/// Texts may come from another manifest than the crate's, by inheritance.
+fn dir_of(text: &Text) -> &Utf8Path {
+    text.at.source.path.parent().unwrap_or(Utf8Path::new("/"))
+}

@@ -1,0 +1,323 @@
+//! One manifest and the files around it -> one crate: its library, its programs, its commands, with all defaults.
+
+use super::model::{Bin, Crate, Generate, Lib, Sources, TargetSettings};
+use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
+use super::problem::{Location, Problem};
+use super::raw::{BinTable, GenerateTable, LibTable, Manifest, Settings};
+use super::reader::Text;
+use super::sources::Lists;
+use super::value::check_name;
+use super::walk::{Dirs, Found, Kind};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
+
+const DEFAULT_LIB: [&str; 3] = ["src/**", "!src/main.*", "!src/bin/**"];
+
+/// The crate of a manifest with `[package]`. None if it has no name; dependencies are filled in later.
+pub(super) fn resolve_crate(
+    manifest: &Manifest,
+    dirs: &mut Dirs,
+    all_outputs: &BTreeSet<Utf8PathBuf>,
+    problems: &mut Vec<Problem>,
+) -> Option<Crate> {
+    let package = manifest.package.as_ref()?;
+    let name = package.name.as_ref()?;
+    let dir = manifest.source.path.parent()?;
+    let outputs = outputs(manifest, problems);
+    let lists = Lists { dir, dirs, problems, outputs: &outputs, all_outputs };
+    let mut resolver = Resolver { dir, package: &package.shared.settings, name, lists };
+    let bins = resolver.bins(&manifest.bins);
+    let lib = resolver.lib(manifest.lib.as_ref(), &bins);
+    let generate = manifest.generate.iter().map(|table| resolver.generate(table)).collect();
+    if lib.is_none() && bins.is_empty() && manifest.lib.is_none() && manifest.bins.is_empty() {
+        let problem =
+            Problem::error(format!("the package `{}` has nothing to build", name.value)).at(name.at.clone());
+        let help = match dir.join("include").is_dir() {
+            true => "for a library of headers alone write `[lib]`; other sources belong under `src`",
+            false => {
+                "put sources under `src` (`src/main.c` makes a program), or name them in `[lib]` or `[[bin]]`"
+            }
+        };
+        resolver.lists.problems.push(problem.help(help));
+    }
+    Some(Crate {
+        name: name.value.clone(),
+        version: package.shared.version.clone().unwrap_or_else(|| "0.0.0".to_owned()),
+        dir: dir.to_owned(),
+        manifest: manifest.source.path.to_path_buf(),
+        lib,
+        bins,
+        dependencies: Vec::new(),
+        generate,
+    })
+}
+
+/// What the commands of a manifest write.
+fn outputs(manifest: &Manifest, problems: &mut Vec<Problem>) -> BTreeSet<Utf8PathBuf> {
+    let mut outputs = BTreeSet::new();
+    let Some(dir) = manifest.source.path.parent() else { return outputs };
+    for text in manifest.generate.iter().flat_map(|table| &table.outputs) {
+        let path = resolve(dir, &text.value);
+        if !in_out_dir(path.as_str()) && !path.starts_with(dir) {
+            let problem =
+                Problem::error(format!("`{}` lies outside the crate", text.value)).at(text.at.clone());
+            problems.push(problem.help("write it to `$OUT_DIR` or below the crate's directory"));
+        } else if !outputs.insert(path) {
+            let problem = Problem::error(format!("`{}` is written twice", text.value)).at(text.at.clone());
+            problems.push(problem.help("let one `[[generate]]` command write it"));
+        }
+    }
+    outputs
+}
+
+/// Absolute paths that the commands of a manifest write, for others to read.
+pub(super) fn visible_outputs(manifest: &Manifest) -> impl Iterator<Item = Utf8PathBuf> {
+    let dir = manifest.source.path.parent().unwrap_or(Utf8Path::new("/"));
+    let texts = manifest.generate.iter().flat_map(|table| &table.outputs);
+    texts.map(move |text| resolve(dir, &text.value)).filter(|path| !in_out_dir(path.as_str()))
+}
+
+struct Resolver<'a> {
+    dir: &'a Utf8Path,
+    name: &'a Text,
+    /// Settings of `[package]`, for all targets.
+    package: &'a Settings,
+    lists: Lists<'a>,
+}
+
+impl Resolver<'_> {
+    fn lib(&mut self, table: Option<&LibTable>, bins: &[Bin]) -> Option<Lib> {
+        let sources = match table.and_then(|table| table.sources.as_ref()) {
+            Some(texts) => self.lists.sources(texts),
+            None => self.default_lib_sources(bins),
+        };
+        let headers = match table.and_then(|table| table.headers.as_ref()) {
+            Some(texts) => self.lists.directories(texts),
+            None => Some(self.dir.join("include")).filter(|dir| dir.is_dir()).into_iter().collect(),
+        };
+        let generated = self.generates_sources(&sources.patterns, table.is_some());
+        if sources.files.is_empty() && !generated {
+            // A library of headers alone has to be asked for.
+            let table = table?;
+            let named_none = table.sources.as_ref().is_some_and(Vec::is_empty);
+            if headers.is_empty() && (named_none || table.sources.is_none()) {
+                let problem =
+                    Problem::error("the library has neither sources nor headers").at(table.at.clone());
+                self.lists.problems.push(problem.help("put sources under `src`, or name them in `sources`"));
+            }
+        }
+        let settings = self.settings(table.map(|table| &table.settings));
+        Some(Lib {
+            sources,
+            headers,
+            public_defines: table.map(|table| table.public_defines.clone()).unwrap_or_default(),
+            staticlib: table.is_none_or(|table| table.staticlib),
+            cdylib: table.is_some_and(|table| table.cdylib),
+            exports: table.and_then(|table| table.exports.as_ref()).map(|text| self.lists.file(text)),
+            settings,
+        })
+    }
+
+    /// `src/**` less what belongs to programs: by its place, or because a `[[bin]]` names it.
+    fn default_lib_sources(&mut self, bins: &[Bin]) -> Sources {
+        let src = self.dir.join("src");
+        let taken: BTreeSet<&Utf8PathBuf> = bins.iter().flat_map(|bin| &bin.sources.files).collect();
+        let mut files = self.below(&src);
+        let is_main = |path: &Utf8Path| {
+            path.parent() == Some(&src) && path.file_name().is_some_and(|name| name.starts_with("main."))
+        };
+        files.retain(|path| !path.starts_with(src.join("bin")) && !is_main(path) && !taken.contains(path));
+        let mut patterns: Vec<String> = DEFAULT_LIB.map(str::to_owned).into();
+        for path in taken.into_iter().filter_map(|path| path.strip_prefix(self.dir).ok()) {
+            if path.starts_with("src") && !path.starts_with("src/bin") {
+                patterns.push(format!("!{}", globset::escape(path.as_str())));
+            }
+        }
+        Sources { files, patterns }
+    }
+
+    /// All sources below a directory, sorted.
+    fn below(&mut self, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+        let glob = Glob::everything_below(dir);
+        let mut files = Vec::new();
+        for found in self.lists.dirs.find(&glob, Kind::File) {
+            match found {
+                found if source_kind(found.path()).is_none() => {}
+                Found::Path(path) if self.lists.outputs.contains(&path) => {}
+                Found::Path(path) => files.push(path),
+                Found::NotUtf8(path) => {
+                    let problem = Problem::error(format!("the name of the file `{path}` is not UTF-8"));
+                    let problem = problem.at(self.name.at.clone()).label("in this package");
+                    self.lists.problems.push(problem.help("rename the file"));
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
+    /// Whether a command writes sources of this target. Those in `$OUT_DIR` that no list mentions join the library.
+    fn generates_sources(&self, patterns: &[String], is_lib: bool) -> bool {
+        if self.lists.outputs.is_empty() {
+            return false;
+        }
+        let patterns: Vec<Pattern> =
+            patterns.iter().filter_map(|text| Pattern::parse(self.dir, text).ok()).collect();
+        let matches = |exclude, path: &Utf8Path| {
+            patterns.iter().any(|pattern| pattern.exclude == exclude && pattern.matches(path))
+        };
+        self.lists.outputs.iter().filter(|path| source_kind(path).is_some()).any(|path| {
+            !matches(true, path) && (matches(false, path) || (is_lib && in_out_dir(path.as_str())))
+        })
+    }
+
+    fn bins(&mut self, tables: &[BinTable]) -> Vec<Bin> {
+        let found = self.default_bins();
+        let mut bins: Vec<Bin> = Vec::new();
+        let mut places: Vec<&Location> = Vec::new();
+        for table in tables {
+            let Some(name) = &table.name else { continue };
+            if let Some(first) = bins.iter().position(|bin| bin.name == name.value) {
+                let problem =
+                    Problem::error(format!("two programs are named `{}`", name.value)).at(name.at.clone());
+                self.lists
+                    .problems
+                    .push(problem.related(places[first].clone(), "first here").help("rename one of them"));
+                continue;
+            }
+            let default = found.iter().find(|found| found.name == name.value);
+            let sources = match (&table.sources, default) {
+                (Some(texts), _) => self.bin_sources(table, texts),
+                (None, Some(default)) => default.sources.clone(),
+                (None, None) => {
+                    let problem = Problem::error(format!("the program `{}` has no sources", name.value));
+                    let help = format!("name them in `sources`, or write `src/bin/{}.c`", name.value);
+                    self.lists.problems.push(problem.at(table.at.clone()).help(help));
+                    Sources::default()
+                }
+            };
+            let settings = self.settings(Some(&table.settings));
+            bins.push(Bin { name: name.value.clone(), sources, settings });
+            places.push(&name.at);
+        }
+        let named: BTreeSet<Utf8PathBuf> = bins.iter().flat_map(|bin| &bin.sources.files).cloned().collect();
+        let is_named = |name: &str| {
+            tables.iter().any(|table| table.name.as_ref().is_some_and(|text| text.value == name))
+        };
+        for bin in found {
+            if is_named(&bin.name) || bin.sources.files.iter().any(|file| named.contains(file)) {
+                continue;
+            }
+            if let Some(other) = bins.iter().find(|other| other.name == bin.name) {
+                let (a, b) = (self.shown(&other.sources), self.shown(&bin.sources));
+                let problem = Problem::error(format!("`{a}` and `{b}` both make the program `{}`", bin.name));
+                let help = "rename one of them, or name the program's sources in `[[bin]]`";
+                self.lists
+                    .problems
+                    .push(problem.at(self.name.at.clone()).label("in this package").help(help));
+            } else if let Err(error) = check_name("program name", &bin.name) {
+                let problem = Problem::error(format!("{}: `{}`", error.message, self.shown(&bin.sources)));
+                let help = "rename the file, or name the program in `[[bin]]`";
+                self.lists
+                    .problems
+                    .push(problem.at(self.name.at.clone()).label("in this package").help(help));
+            } else {
+                bins.push(bin);
+            }
+        }
+        bins
+    }
+
+    fn bin_sources(&mut self, table: &BinTable, texts: &[Text]) -> Sources {
+        let before = self.lists.problems.len();
+        let sources = self.lists.sources(texts);
+        let said = self.lists.problems.len() > before;
+        if sources.files.is_empty() && !said && !self.generates_sources(&sources.patterns, false) {
+            let problem = Problem::error("the program has no sources").at(table.at.clone());
+            self.lists.problems.push(problem.help("name them in `sources`"));
+        }
+        sources
+    }
+
+    fn shown(&self, sources: &Sources) -> String {
+        sources
+            .files
+            .first()
+            .map(|file| file.strip_prefix(self.dir).unwrap_or(file).to_string())
+            .unwrap_or_default()
+    }
+
+    /// `src/main.*` named after the package; each source in `src/bin`, and each directory there with all of its sources.
+    fn default_bins(&mut self) -> Vec<Bin> {
+        let src = self.dir.join("src");
+        let settings = self.settings(None);
+        let bin = |name: &str, files: Vec<Utf8PathBuf>, pattern: String| Bin {
+            name: name.to_owned(),
+            sources: Sources { files, patterns: vec![pattern] },
+            settings: settings.clone(),
+        };
+        let literal = |path: &str| globset::escape(path);
+        let mut bins = Vec::new();
+        for entry in &self.lists.dirs.list(src.as_std_path()).entries {
+            let Some(name) = entry.name() else { continue };
+            let path = src.join(name);
+            if entry.kind == Kind::File && path.file_stem() == Some("main") && is_unit(&path) {
+                bins.push(bin(&self.name.value, vec![path], literal(&format!("src/{name}"))));
+            }
+        }
+        let dir = src.join("bin");
+        for entry in &self.lists.dirs.list(dir.as_std_path()).entries {
+            // A name that is not UTF-8 comes up when the sources below `src` are listed.
+            let Some(name) = entry.name().filter(|name| !name.starts_with('.')) else { continue };
+            let path = dir.join(name);
+            match entry.kind {
+                Kind::File if is_unit(&path) => {
+                    let pattern = literal(&format!("src/bin/{name}"));
+                    bins.push(bin(path.file_stem().unwrap_or(name), vec![path.clone()], pattern));
+                }
+                Kind::Directory => {
+                    let files = self.below(&path);
+                    if !files.is_empty() {
+                        bins.push(bin(name, files, format!("{}/**", literal(&format!("src/bin/{name}")))));
+                    }
+                }
+                _ => {}
+            }
+        }
+        bins
+    }
+
+    fn generate(&mut self, table: &GenerateTable) -> Generate {
+        let own = table.outputs.iter().map(|text| resolve(self.dir, &text.value)).collect();
+        Generate {
+            run: table.run.clone(),
+            inputs: self.lists.inputs(&table.inputs, &own),
+            outputs: table.outputs.iter().map(|text| text.value.clone()).collect(),
+        }
+    }
+
+    /// The package's settings, then the target's own: lists are joined, single values replaced.
+    fn settings(&mut self, target: Option<&Settings>) -> TargetSettings {
+        let empty = Settings::default();
+        let (package, target) = (self.package, target.unwrap_or(&empty));
+        let include: Vec<Text> = package.include.iter().chain(&target.include).flatten().cloned().collect();
+        let join = |package: &Option<Vec<String>>, target: &Option<Vec<String>>| -> Vec<String> {
+            package.iter().chain(target).flatten().cloned().collect()
+        };
+        TargetSettings {
+            include: self.lists.directories(&include),
+            defines: join(&package.defines, &target.defines),
+            flags: join(&package.flags, &target.flags),
+            c_std: target.c_std.clone().or_else(|| package.c_std.clone()),
+            cxx_std: target.cxx_std.clone().or_else(|| package.cxx_std.clone()),
+            link: join(&package.link, &target.link),
+            link_args: join(&package.link_args, &target.link_args),
+            pkg_config: join(&package.pkg_config, &target.pkg_config),
+        }
+    }
+}
+
+/// A file that can hold `main`: objects and archives in `src/bin` are somebody's inputs, not programs.
+fn is_unit(path: &Utf8Path) -> bool {
+    matches!(source_kind(path), Some(SourceKind::Unit(_)))
+}

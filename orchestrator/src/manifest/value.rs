@@ -1,0 +1,251 @@
+//! The small languages inside strings: memory sizes, names, standards. Pure; errors are sentences without a place.
+
+use super::model::{MemorySetting, OptLevel};
+use super::problem::suggestion;
+
+/// Why a value is refused, and what to write.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ValueError {
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl ValueError {
+    fn new(message: String, help: impl Into<String>) -> ValueError {
+        ValueError { message, help: Some(help.into()) }
+    }
+}
+
+/// `75%`, or bytes with an optional unit: K M G T (powers of 1000), Ki Mi Gi Ti (powers of 1024), each with an optional B.
+pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
+    let wrong = || {
+        ValueError::new(
+            format!("`{text}` is no amount of memory"),
+            "write a share such as `75%`, or bytes such as `8G` (1000) or `8Gi` (1024)",
+        )
+    };
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    // Digits and a point only, so neither `inf` nor an exponent comes through.
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let unit = unit.trim_start().to_ascii_lowercase();
+    if unit == "%" {
+        return if number > 0.0 && number <= 100.0 {
+            Ok(MemorySetting::Percent(number))
+        } else {
+            Err(ValueError::new(
+                format!("`{text}` is not between 0 and 100 %"),
+                "write a share such as `75%`",
+            ))
+        };
+    }
+    let scale: u64 = match unit.strip_suffix('b').unwrap_or(&unit) {
+        "" => 1,
+        "k" => 1000,
+        "m" => 1000u64.pow(2),
+        "g" => 1000u64.pow(3),
+        "t" => 1000u64.pow(4),
+        "ki" => 1 << 10,
+        "mi" => 1 << 20,
+        "gi" => 1 << 30,
+        "ti" => 1 << 40,
+        _ => return Err(wrong()),
+    };
+    let bytes = number * scale as f64;
+    if bytes < 1.0 || bytes >= u64::MAX as f64 {
+        return Err(wrong());
+    }
+    Ok(MemorySetting::Bytes(bytes as u64))
+}
+
+/// Names of packages, programs and profiles: they become file names, so they are plain.
+pub fn check_name(what: &str, name: &str) -> Result<(), ValueError> {
+    let help = "names are made of ASCII letters, digits, `-` and `_`";
+    if name.is_empty() {
+        return Err(ValueError::new(format!("the {what} is empty"), help));
+    }
+    match name.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_')) {
+        Some(bad) => Err(ValueError::new(
+            format!("the character `{}` cannot stand in a {what}", bad.escape_debug()),
+            help,
+        )),
+        // A program of that name would be taken for an option by whatever is given it.
+        None if name.starts_with('-') => Err(ValueError::new(
+            format!("a {what} cannot start with `-`"),
+            "start it with a letter, a digit or `_`",
+        )),
+        None => Ok(()),
+    }
+}
+
+pub(super) fn parse_opt_level(text: &str) -> Option<OptLevel> {
+    Some(match text {
+        "0" => OptLevel::O0,
+        "1" => OptLevel::O1,
+        "2" => OptLevel::O2,
+        "3" => OptLevel::O3,
+        "s" => OptLevel::Os,
+        "z" => OptLevel::Oz,
+        _ => return None,
+    })
+}
+
+// The names that clang 22 takes for -std=, without its rarely met aliases `iso9899:...`.
+const C_STANDARDS: &[&str] = &[
+    "c89", "c90", "c99", "c11", "c17", "c18", "c23", "c2x", "c2y", "gnu89", "gnu90", "gnu99", "gnu11",
+    "gnu17", "gnu18", "gnu23", "gnu2x", "gnu2y",
+];
+const CXX_STANDARDS: &[&str] = &[
+    "c++98", "c++03", "c++11", "c++14", "c++17", "c++20", "c++23", "c++26", "c++0x", "c++1y", "c++1z",
+    "c++2a", "c++2b", "c++2c", "gnu++98", "gnu++03", "gnu++11", "gnu++14", "gnu++17", "gnu++20", "gnu++23",
+    "gnu++26", "gnu++0x", "gnu++1y", "gnu++1z", "gnu++2a", "gnu++2b", "gnu++2c",
+];
+
+pub(super) fn check_c_std(text: &str) -> Result<(), ValueError> {
+    check_std(text, C_STANDARDS, "C", ("cxx-std", CXX_STANDARDS))
+}
+
+pub(super) fn check_cxx_std(text: &str) -> Result<(), ValueError> {
+    check_std(text, CXX_STANDARDS, "C++", ("c-std", C_STANDARDS))
+}
+
+fn check_std(text: &str, known: &[&str], language: &str, other: (&str, &[&str])) -> Result<(), ValueError> {
+    if known.contains(&text) {
+        return Ok(());
+    }
+    let message = format!("`{text}` is no {language} standard");
+    if other.1.contains(&text) {
+        return Err(ValueError::new(message, format!("it belongs to `{} = \"{text}\"`", other.0)));
+    }
+    let help = match suggestion(text, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!(
+            "one of {}",
+            known.iter().filter(|s| !s.starts_with("gnu")).copied().collect::<Vec<_>>().join(", ")
+        ),
+    };
+    Err(ValueError::new(message, help))
+}
+
+/// `NAME`, `NAME=VALUE` or `NAME(ARGS)=VALUE`, as after `-D`.
+pub(super) fn check_define(text: &str) -> Result<(), ValueError> {
+    if let Some(rest) = text.strip_prefix("-D") {
+        return Err(ValueError::new(
+            format!("`{text}` is written as a flag"),
+            format!("leave out `-D`: `{rest}`"),
+        ));
+    }
+    let name = text.split(['=', '(']).next().unwrap_or_default();
+    let mut chars = name.chars();
+    let starts_well = chars.next().is_some_and(|c| c.is_alphabetic() || matches!(c, '_' | '$'));
+    if starts_well && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '$')) {
+        return Ok(());
+    }
+    Err(ValueError::new(format!("`{text}` defines no macro"), "write `NAME` or `NAME=VALUE`"))
+}
+
+/// What follows `-l`.
+pub(super) fn check_link(text: &str) -> Result<(), ValueError> {
+    if let Some(rest) = text.strip_prefix("-l") {
+        return Err(ValueError::new(
+            format!("`{text}` is written as a flag"),
+            format!("leave out `-l`: `{rest}`"),
+        ));
+    }
+    if text.is_empty() || text.starts_with('-') {
+        let help = "name system libraries as after `-l`; other words for the linker belong to `link-args`";
+        return Err(ValueError::new(format!("`{text}` is no library"), help));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory() {
+        let check =
+            |text, expect: Option<MemorySetting>| assert_eq!(parse_memory(text).ok(), expect, "{text}");
+        let bytes = |n| Some(MemorySetting::Bytes(n));
+        check("75%", Some(MemorySetting::Percent(75.0)));
+        check("12.5 %", Some(MemorySetting::Percent(12.5)));
+        check("100%", Some(MemorySetting::Percent(100.0)));
+        check("0%", None);
+        check("101%", None);
+        check("4096", bytes(4096));
+        check("4096B", bytes(4096));
+        check("1K", bytes(1000));
+        check("1k", bytes(1000));
+        check("1KB", bytes(1000));
+        check("1Ki", bytes(1024));
+        check("1KiB", bytes(1024));
+        check("3M", bytes(3_000_000));
+        check("3 Mi", bytes(3 << 20));
+        check("2G", bytes(2_000_000_000));
+        check("1.5GiB", bytes(3 << 29));
+        check("", None);
+        check("G", None);
+        check("-1G", None);
+        check("0", None);
+        check("1X", None);
+        check("1iB", None);
+        check("1e3", None);
+        check("inf", None);
+        check("1.2.3G", None);
+        check("99999999999999999999999G", None);
+    }
+
+    #[test]
+    fn names() {
+        let check = |name, ok| assert_eq!(check_name("name", name).is_ok(), ok, "{name:?}");
+        check("zip", true);
+        check("a-b_C9", true);
+        check("7zip", true);
+        check("", false);
+        check("a b", false);
+        check("a/b", false);
+        check("..", false);
+        check("-a", false);
+        check("naïve", false);
+        check("a\n", false);
+    }
+
+    #[test]
+    fn standards() {
+        let check = |result: Result<(), ValueError>, expect: Result<(), &str>| {
+            let got = result.map_err(|error| error.help.unwrap());
+            assert_eq!(got, expect.map_err(str::to_owned));
+        };
+        check(check_c_std("c17"), Ok(()));
+        check(check_c_std("gnu23"), Ok(()));
+        check(check_cxx_std("c++20"), Ok(()));
+        check(check_c_std("c++20"), Err("it belongs to `cxx-std = \"c++20\"`"));
+        check(check_cxx_std("c11"), Err("it belongs to `c-std = \"c11\"`"));
+        check(check_c_std("C17"), Err("did you mean `c17`?"));
+        check(check_c_std("pascal"), Err("one of c89, c90, c99, c11, c17, c18, c23, c2x, c2y"));
+    }
+
+    #[test]
+    fn defines_and_libraries() {
+        let define = |text, ok| assert_eq!(check_define(text).is_ok(), ok, "{text:?}");
+        define("NDEBUG", true);
+        define("A=1", true);
+        define("A=", true);
+        define("F(x)=x+1", true);
+        define("A=\"a b\"", true);
+        define("-DA", false);
+        define("", false);
+        define("=1", false);
+        define("1A", false);
+        define("A B", false);
+        let link = |text, ok| assert_eq!(check_link(text).is_ok(), ok, "{text:?}");
+        link("m", true);
+        link("stdc++", true);
+        link(":libx.a", true);
+        link("-lm", false);
+        link("", false);
+    }
+}
