@@ -2,7 +2,7 @@
 //!
 //! `locate` finds the root manifest; `raw` reads one manifest through `reader` and `value`, without I/O; `load` follows members
 //! and path dependencies; `targets` applies defaults and expands lists through `sources`, `pattern` and `walk`; `profile`
-//! resolves profiles; `check` compares crates. All problems are collected as values (`problem`) and shown by `render`.
+//! resolves profiles; `check` compares crates; `scaffold` writes new ones. All problems are collected as values (`problem`) and shown by `render`.
 
 mod check;
 mod load;
@@ -14,6 +14,7 @@ mod profile;
 mod raw;
 mod reader;
 mod render;
+mod scaffold;
 mod sources;
 mod targets;
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use model::*;
 pub use pattern::OUT_DIR;
 pub use problem::{Location, ManifestErrors, Problem, Severity, Source};
 pub use render::render;
+pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, init_crate, new_crate};
 pub use value::{ValueError, check_name, parse_memory};
 
 pub const MANIFEST_NAME: &str = "Tender.toml";

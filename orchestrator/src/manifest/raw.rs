@@ -119,7 +119,16 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Mani
             }) {
                 continue;
             }
-            cx.error(span, error.message().trim_end().replace('\n', ", "));
+            let rest = source.text.get(span.start..).unwrap_or_default();
+            // The parser takes whatever stands for a value as an attempt at a string, even nothing.
+            let missing = span.is_empty() && rest.lines().next().is_none_or(|line| line.trim().is_empty());
+            let message = match error.message() {
+                text if missing && text.starts_with("string values must be quoted") => {
+                    "the value is missing".to_owned()
+                }
+                text => text.trim_end().replace('\n', ", "),
+            };
+            cx.error(span, message);
         }
         return None;
     }
@@ -392,7 +401,11 @@ fn inherits(
     let mut inner = Section::new(format!("[package.{key}]"), span.clone(), table);
     match inner.get("workspace").map(|flag| (flag, flag.get_ref().as_bool())) {
         Some((_, Some(true))) => inherited.push((key, cx.at(span))),
-        Some((flag, _)) => drop(cx.wrong_type(&format!("{key}.workspace"), "true", flag)),
+        Some((flag, Some(false))) => {
+            let problem = cx.error(flag.span(), format!("`{key}.workspace` can only be true"));
+            problem.help = Some(format!("write `{key} = ...` for a value of its own"));
+        }
+        Some((flag, None)) => drop(cx.wrong_type(&format!("{key}.workspace"), "true", flag)),
         None => {
             let problem = cx.error(span, format!("`{key}` must not be a table"));
             problem.help = Some(format!("to inherit it write `{key}.workspace = true`"));

@@ -26,10 +26,12 @@ pub(super) fn resolve_crate(
     let outputs = outputs(manifest, problems);
     let lists = Lists { dir, dirs, problems, outputs: &outputs, all_outputs };
     let mut resolver = Resolver { dir, package: &package.shared.settings, name, lists };
+    let before = resolver.lists.problems.len();
     let bins = resolver.bins(&manifest.bins);
     let lib = resolver.lib(manifest.lib.as_ref(), &bins);
     let generate = manifest.generate.iter().map(|table| resolver.generate(table)).collect();
-    if lib.is_none() && bins.is_empty() && manifest.lib.is_none() && manifest.bins.is_empty() {
+    let said = resolver.lists.problems.len() > before;
+    if lib.is_none() && bins.is_empty() && manifest.lib.is_none() && manifest.bins.is_empty() && !said {
         let problem =
             Problem::error(format!("the package `{}` has nothing to build", name.value)).at(name.at.clone());
         let help = match dir.join("include").is_dir() {

@@ -215,3 +215,462 @@ fn keys_and_types() {
     check("[build]\njobs = 0", &["Tender.toml:4 `0`: `jobs` must be at least 1 and at most 4294967295"]);
     check("[build]\nmemory = \"much\"", &["Tender.toml:4 `\"much\"`: `much` is no amount of memory"]);
 }
+
+#[test]
+fn more_keys_and_values() {
+    let check = |rest: &str, expect: &[&str]| {
+        check_problems(&format!("[package]\nname = \"zip\"\n{rest}"), expect);
+    };
+    check("c-std = \"c++17\"", &["Tender.toml:3 `\"c++17\"`: `c++17` is no C standard"]);
+    check("c-std = 17", &["Tender.toml:3 `17`: `c-std` must be a string, not an integer"]);
+    check("defines = [\"-DA\"]", &["Tender.toml:3 `\"-DA\"`: `-DA` is written as a flag"]);
+    check("defines = [\"A\\u0000\"]", &["Tender.toml:3 `\"A\\u0000\"`: `defines` contains a NUL character"]);
+    check(
+        "sources = []",
+        &["warning: Tender.toml:3 `sources`: unknown key `sources` in `[package]` is ignored"],
+    );
+    check(
+        "[bin]\nname = \"x\"",
+        &["Tender.toml:3 `[bin]`: `bin` must be an array of tables, `[[bin]]`, not a table"],
+    );
+    check(
+        "[profile.dev]\nopt-level = 4",
+        &["Tender.toml:4 `4`: `opt-level` must be one of 0, 1, 2, 3, \"s\", \"z\""],
+    );
+    check(
+        "[profile.dev]\ncodegen-units = 0",
+        &["Tender.toml:4 `0`: `codegen-units` must be at least 1 and at most 4294967295"],
+    );
+    check(
+        "[profile.dev]\ndebug = 1",
+        &["Tender.toml:4 `1`: `debug` must be false, \"line-tables-only\" or true, not an integer"],
+    );
+    check(
+        "[profile.dev]\nlto = \"thinlocal\"\ntranslate = \"both\"",
+        &[
+            "Tender.toml:4 `\"thinlocal\"`: `lto` must be one of \"off\", \"thin-local\", \"thin\", \"fat\"",
+            "Tender.toml:5 `\"both\"`: `translate` must be one of \"parallel\", \"serial\"",
+        ],
+    );
+    check(
+        "[lib]\nexports = \"src/a.h\"",
+        &["warning: Tender.toml:4 `\"src/a.h\"`: `exports` has no effect without a shared library"],
+    );
+    check(
+        "[lib]\ncrate-type = [\"dylib\"]",
+        &["Tender.toml:4 `\"dylib\"`: `crate-type` must be of \"staticlib\", \"cdylib\""],
+    );
+    check(
+        "[[generate]]",
+        &[
+            "Tender.toml:3 `[[generate]]`: `[[generate]]` has no `run`",
+            "Tender.toml:3 `[[generate]]`: `[[generate]]` has no `outputs`",
+        ],
+    );
+    check(
+        "version.workspace = true",
+        &["Tender.toml:3 `version`: there is no `[workspace.package]` to inherit `version` from"],
+    );
+    check("version.workspace = false", &["Tender.toml:3 `false`: `version.workspace` can only be true"]);
+    check(
+        "[dependencies]\nz = \"1.2\"",
+        &["Tender.toml:4 `\"1.2\"`: `z` must be a table with a `path`, not a string"],
+    );
+    check(
+        "[dependencies]\nz = { git = \"x\" }",
+        &[
+            "Tender.toml:4 `z`: the dependency `z` has no `path`",
+            "warning: Tender.toml:4 `git`: unknown key `git` in `[dependencies.z]` is ignored",
+        ],
+    );
+    check(
+        "[dependencies]\nz = { path = \"../no\" }",
+        &["Tender.toml:4 `\"../no\"`: the directory `../no` does not exist"],
+    );
+}
+
+#[test]
+fn manifests_that_are_none() {
+    check_problems("", &["Tender.toml:1 ``: the manifest has neither `[package]` nor `[workspace]`"]);
+    check_problems("[lib]", &["Tender.toml:1 `lib`: `lib` needs a `[package]`"]);
+    check_problems("[package]", &["Tender.toml:1 `[package]`: `[package]` has no `name`"]);
+    check_problems("[package]\nname = \"\"", &["Tender.toml:2 `\"\"`: the package name is empty"]);
+    check_problems(
+        "[package]\nname = \"a b\"",
+        &["Tender.toml:2 `\"a b\"`: the character ` ` cannot stand in a package name"],
+    );
+    check_problems(
+        "package = 1",
+        &["Tender.toml:1 `1`: `package` must be a table, `[package]`, not an integer"],
+    );
+    check_problems("[package]\nname = \"a\"\nname = \"b\"", &["Tender.toml:3 `name`: duplicate key"]);
+    check_problems("[package\nname = \"a\"", &["Tender.toml:1 ``: unclosed table, expected `]`"]);
+    check_problems("[package]\nname = \n", &["Tender.toml:2 ``: the value is missing"]);
+    check_problems("[package]\nname = \"zip\n", &["Tender.toml:2 ``: invalid basic string, expected `\"`"]);
+}
+
+#[test]
+fn lists_of_sources() {
+    let check = |lib: &str, expect: &[&str]| {
+        let tree = Tree::new(&[
+            ("Tender.toml", &format!("[package]\nname = \"zip\"\n[lib]\n{lib}")),
+            ("src/a.c", ""),
+            ("src/b.c", ""),
+            ("src/a.h", ""),
+            ("src/win32/w.c", ""),
+            ("src/x[1].c", ""),
+            ("src/it's $x \"q\"\n.c", ""),
+            ("src/notes.txt", ""),
+            ("src/obj.o", ""),
+            ("asm/s.S", ""),
+        ]);
+        let answer = match tree.load("Tender.toml") {
+            Ok(loaded) => tree.short(&loaded.workspace.crates[0].lib.as_ref().unwrap().sources.files),
+            Err(_) => problems(&tree),
+        };
+        assert_eq!(answer, expect, "{lib}");
+    };
+    check("sources = [\"src/a.c\", \"./src/../src/b.c\", \"src/a.c\"]", &["src/a.c", "src/b.c"]);
+    check("sources = [\"src/?.c\", \"asm/*.S\"]", &["asm/s.S", "src/a.c", "src/b.c"]);
+    check(
+        "sources = [\"src/**\", \"!src/win32/**\", \"!src/*[']*\", \"!src/x*\"]",
+        &["src/a.c", "src/b.c", "src/obj.o"],
+    );
+    check(
+        "sources = [\"src/**/*.c\", \"!src/win32\", \"!src/b.c\"]",
+        &["src/a.c", "src/it's $x \"q\"\n.c", "src/x[1].c"],
+    );
+    check("sources = [\"src/x[1].c\"]", &["src/x[1].c"]);
+    check("sources = [\"src/it's $x \\\"q\\\"\\n.c\"]", &["src/it's $x \"q\"\n.c"]);
+    check(
+        "sources = [\"src/none.c\"]",
+        &["Tender.toml:4 `\"src/none.c\"`: the file `src/none.c` does not exist"],
+    );
+    check("sources = [\"src/*.cc\"]", &["Tender.toml:4 `\"src/*.cc\"`: `src/*.cc` matches no file"]);
+    check(
+        "sources = [\"src/*.txt\"]",
+        &["Tender.toml:4 `\"src/*.txt\"`: `src/*.txt` matches no source, only files of other kinds"],
+    );
+    check(
+        "sources = [\"src/a.h\"]",
+        &["Tender.toml:4 `\"src/a.h\"`: `src/a.h` has no extension of a source"],
+    );
+    check("sources = [\"src\"]", &["Tender.toml:4 `\"src\"`: `src` is a directory"]);
+    check(
+        "sources = [\"!src/a.c\"]",
+        &["Tender.toml:4 `\"!src/a.c\"`: the list excludes sources but names none"],
+    );
+    check(
+        "sources = [\"src/[a.c\"]",
+        &["Tender.toml:4 `\"src/[a.c\"`: `src/[a.c` is no pattern: unclosed character class; missing ']'"],
+    );
+    check(
+        "sources = [\"$OUT_DIR/a.c\"]",
+        &["Tender.toml:4 `\"$OUT_DIR/a.c\"`: no `[[generate]]` command writes `$OUT_DIR/a.c`"],
+    );
+    check("sources = []", &["Tender.toml:3 `[lib]`: the library has neither sources nor headers"]);
+    check("headers = [\"inc\"]", &["Tender.toml:4 `\"inc\"`: the directory `inc` does not exist"]);
+    check(
+        "exports = \"z.map\"\ncrate-type = [\"cdylib\"]",
+        &["Tender.toml:4 `\"z.map\"`: the file `z.map` does not exist"],
+    );
+}
+
+#[test]
+fn generated_files_count_as_found() {
+    let manifest = "[package]\nname = \"zip\"\n[lib]\n\
+        sources = [\"src/*.c\", \"$OUT_DIR/*.c\", \"gen/x.c\", \"gen/*.cc\"]\nheaders = [\"$OUT_DIR/inc\", \"gen\"]\n\
+        [[generate]]\nrun = [\"sh\", \"g.sh\"]\ninputs = [\"g.sh\", \"in/*\"]\n\
+        outputs = [\"$OUT_DIR/t.c\", \"gen/x.c\", \"gen/y.cc\", \"$OUT_DIR/inc/t.h\", \"in/made\"]\n";
+    let files = [("Tender.toml", manifest), ("src/a.c", ""), ("g.sh", ""), ("in/b", ""), ("in/a", "")];
+    let check = |tree: &Tree| {
+        let workspace = workspace(tree);
+        let zip = &workspace.crates[0];
+        let lib = zip.lib.as_ref().unwrap();
+        assert_eq!(tree.short(&lib.sources.files), ["src/a.c"]);
+        assert_eq!(tree.short(&lib.headers), ["$OUT_DIR/inc", "gen"]);
+        assert_eq!(tree.short(&zip.generate[0].inputs), ["g.sh", "in/a", "in/b"]);
+        assert_eq!(zip.generate[0].outputs[0], "$OUT_DIR/t.c");
+    };
+    check(&Tree::new(&files));
+    // The second build finds the first one's files, and must come to the same answer.
+    let built = [("gen/x.c", ""), ("gen/y.cc", ""), ("in/made", "")];
+    check(&Tree::new(&[&files[..], &built[..]].concat()));
+    let package = "[package]\nname = \"zip\"\n";
+    check_problems(
+        &format!(
+            "{package}[[generate]]\nrun = [\"a\"]\noutputs = [\"../x.h\", \"y.h\", \"./y.h\"]\ninputs = [\"no\"]"
+        ),
+        &[
+            "Tender.toml:5 `\"../x.h\"`: `../x.h` lies outside the crate",
+            "Tender.toml:5 `\"./y.h\"`: `./y.h` is written twice",
+            "Tender.toml:6 `\"no\"`: the file `no` does not exist",
+        ],
+    );
+}
+
+#[test]
+fn programs() {
+    let check = |manifest: &str, files: &[&str], expect: &[&str]| {
+        let manifest = format!("[package]\nname = \"zip\"\n{manifest}");
+        let mut all = vec![("Tender.toml", manifest.as_str())];
+        all.extend(files.iter().map(|file| (*file, "")));
+        let tree = Tree::new(&all);
+        let answer = match tree.load("Tender.toml") {
+            Ok(loaded) => {
+                let krate = &loaded.workspace.crates[0];
+                let line = |name: &str, sources: &Sources| {
+                    format!("{name}: {}", tree.short(&sources.files).join(" "))
+                };
+                let lib = krate.lib.iter().map(|lib| line("lib", &lib.sources));
+                lib.chain(krate.bins.iter().map(|bin| line(&bin.name, &bin.sources))).collect()
+            }
+            Err(_) => problems(&tree),
+        };
+        assert_eq!(answer, expect, "{manifest}");
+    };
+    check("", &["src/main.cc"], &["zip: src/main.cc"]);
+    check("", &["src/main.h"], &["Tender.toml:2 `\"zip\"`: the package `zip` has nothing to build"]);
+    check(
+        "",
+        &["src/main.c", "src/main.cc"],
+        &["Tender.toml:2 `\"zip\"`: `src/main.c` and `src/main.cc` both make the program `zip`"],
+    );
+    check(
+        "",
+        &["src/bin/a.c", "src/bin/a/x.c"],
+        &["Tender.toml:2 `\"zip\"`: `src/bin/a/x.c` and `src/bin/a.c` both make the program `a`"],
+    );
+    check(
+        "",
+        &["src/bin/a b.c"],
+        &["Tender.toml:2 `\"zip\"`: the character ` ` cannot stand in a program name: `src/bin/a b.c`"],
+    );
+    check(
+        "[[bin]]\nname = \"z\"\nsources = [\"src/main.c\"]",
+        &["src/main.c", "src/u.c"],
+        &["lib: src/u.c", "z: src/main.c"],
+    );
+    check(
+        "[[bin]]\nname = \"z\"\nsources = [\"src/*.c\"]",
+        &["src/main.c", "src/u.c"],
+        &["z: src/main.c src/u.c"],
+    );
+    check(
+        "[[bin]]\nname = \"zip\"\ndefines = [\"A\"]",
+        &["src/main.c", "src/bin/b.c"],
+        &["zip: src/main.c", "b: src/bin/b.c"],
+    );
+    check(
+        "[[bin]]\nname = \"z\"",
+        &["src/main.c"],
+        &["Tender.toml:3 `[[bin]]`: the program `z` has no sources"],
+    );
+    check(
+        "[[bin]]\nname = \"z\"\nsources = []",
+        &["src/main.c"],
+        &["Tender.toml:3 `[[bin]]`: the program has no sources"],
+    );
+    check(
+        "[[bin]]\nname = \"z\"\nsources = [\"a.c\"]\n[[bin]]\nname = \"z\"\nsources = [\"b.c\"]",
+        &["a.c", "b.c"],
+        &["Tender.toml:7 `\"z\"`: two programs are named `z`"],
+    );
+    check("", &["include/zip.h"], &["Tender.toml:2 `\"zip\"`: the package `zip` has nothing to build"]);
+    check("[lib]", &["include/zip.h"], &["lib: "]);
+}
+
+#[test]
+fn between_crates() {
+    let a = |rest: &str| format!("[package]\nname = \"a\"\n[dependencies]\n{rest}");
+    let b = |rest: &str| format!("[package]\nname = \"b\"\n{rest}");
+    let check = |a: &str, b: &str, expect: &[&str]| {
+        let tree = Tree::new(&[
+            ("Tender.toml", "[workspace]\nmembers = [\"a\", \"b\"]\n"),
+            ("a/Tender.toml", a),
+            ("a/src/a.c", ""),
+            ("a/src/bin/tool.c", ""),
+            ("b/Tender.toml", b),
+            ("b/src/main.c", ""),
+        ]);
+        assert_eq!(problems(&tree), expect);
+    };
+    check(&a(""), &b(""), &[]);
+    check(
+        &a("b = { path = \"../b\" }"),
+        &b(""),
+        &["a/Tender.toml:4 `b`: the package `b` has no library to depend on"],
+    );
+    check(
+        &a("c = { path = \"../b\" }"),
+        &b("[lib]\nsources = [\"src/main.c\"]"),
+        &["a/Tender.toml:4 `c`: the package in `../b` is named `b`"],
+    );
+    check(&a(""), &a(""), &["b/Tender.toml:2 `\"a\"`: two packages are named `a`"]);
+    check(
+        &a("b = { path = \"../b\" }"),
+        &b("[lib]\nsources = [\"src/main.c\"]\n[dependencies]\na = { path = \"../a\" }"),
+        &["b/Tender.toml:6 `a`: dependency cycle: a -> b -> a"],
+    );
+    check(&a("a = { path = \".\" }"), &b(""), &["a/Tender.toml:4 `a`: dependency cycle: a -> a"]);
+    check(
+        &a(""),
+        &b("[[bin]]\nname = \"tool\"\nsources = [\"src/main.c\"]"),
+        &["b/Tender.toml:4 `\"tool\"`: the packages `a` and `b` both make the program `tool`"],
+    );
+    check(
+        &a("b = { path = \"../b/Tender.toml\" }"),
+        &b(""),
+        &["a/Tender.toml:4 `\"../b/Tender.toml\"`: `../b/Tender.toml` is a manifest"],
+    );
+    check(&a("b = { path = \"src\" }"), &b(""), &["a/Tender.toml:4 `\"src\"`: `src` has no `Tender.toml`"]);
+    check(
+        &a("b = { path = \"..\" }"),
+        &b(""),
+        &["a/Tender.toml:4 `\"..\"`: `..` is a workspace without a package"],
+    );
+    check(
+        &a(""),
+        &b("[profile.dev]\n[build]\njobs = 2"),
+        &[
+            "warning: b/Tender.toml:3 `dev`: profiles of a member have no effect",
+            "warning: b/Tender.toml:4 `[build]`: `[build]` of a member has no effect",
+        ],
+    );
+    check(
+        &a(""),
+        &b("[workspace]"),
+        &["b/Tender.toml:3 `[workspace]`: a member of a workspace cannot be the root of another"],
+    );
+    // Every mistake of every manifest at once; a broken dependency is not reported again where it is used.
+    check(
+        "[package",
+        &b("jobs = 1\nflags = 2\n[dependencies]\na = { path = \"../a\" }"),
+        &[
+            "a/Tender.toml:1 ``: unclosed table, expected `]`",
+            "warning: b/Tender.toml:3 `jobs`: unknown key `jobs` in `[package]` is ignored",
+            "b/Tender.toml:4 `2`: `flags` must be an array of strings, not an integer",
+        ],
+    );
+}
+
+#[test]
+fn members() {
+    let check = |workspace: &str, expect: &[&str]| {
+        let tree = Tree::new(&[
+            ("Tender.toml", &format!("[workspace]\n{workspace}")),
+            ("crates/a/Tender.toml", "[package]\nname = \"a\"\n"),
+            ("crates/a/src/a.c", ""),
+            ("crates/none/", ""),
+        ]);
+        assert_eq!(problems(&tree), expect, "{workspace}");
+    };
+    check("members = [\"crates/*\"]", &[]);
+    check("members = [\"crates/a\", \"crates/a/\", \"./crates/*\"]", &[]);
+    check("members = []", &["Tender.toml:1 `[workspace]`: the workspace has no members"]);
+    check(
+        "members = [\"crates/none\"]",
+        &["Tender.toml:2 `\"crates/none\"`: the member `crates/none` has no `Tender.toml`"],
+    );
+    check(
+        "members = [\"lib/*\"]",
+        &["Tender.toml:2 `\"lib/*\"`: `lib/*` matches no directory with a `Tender.toml`"],
+    );
+    check(
+        "members = \"crates/*\"",
+        &["Tender.toml:2 `\"crates/*\"`: `members` must be an array of strings, not a string"],
+    );
+    check(
+        "mebmers = [\"crates/*\"]",
+        &[
+            "Tender.toml:1 `[workspace]`: the workspace has no members",
+            "warning: Tender.toml:2 `mebmers`: unknown key `mebmers` in `[workspace]` is ignored",
+        ],
+    );
+}
+
+#[test]
+fn names_and_manifests_that_are_not_utf8_are_refused() {
+    use std::os::unix::ffi::OsStrExt;
+    let tree = Tree::new(&[("Tender.toml", "[package]\nname = \"zip\"\n"), ("src/a.c", "")]);
+    let name = std::ffi::OsStr::from_bytes(b"b\xff.c");
+    std::fs::write(tree.path("src").as_std_path().join(name), "").unwrap();
+    assert_eq!(
+        problems(&tree),
+        ["Tender.toml:2 `\"zip\"`: the name of the file `src/b\u{fffd}.c` is not UTF-8"]
+    );
+    std::fs::write(tree.path("Tender.toml"), b"[package]\nname = \"zip\"\n[lib]\nsources = [\"src/*.c\"]")
+        .unwrap();
+    assert_eq!(
+        problems(&tree),
+        ["Tender.toml:4 `\"src/*.c\"`: the name of the file `src/b\u{fffd}.c` is not UTF-8"]
+    );
+    std::fs::write(tree.path("Tender.toml"), b"[package]\nname = \"z\xfc\"\n").unwrap();
+    assert_eq!(problems(&tree), ["Tender.toml:2 `?`: the manifest is not UTF-8"]);
+}
+
+/// Uses most of the format.
+const RICH: &str = "[workspace]\nmembers = [\"crates/*\"]\nexclude = []\n[workspace.package]\nversion = \"1\"\n\
+    [build]\njobs = 8\nmemory = \"75%\"\n[profile.fast]\ninherits = \"release\"\nopt-level = \"s\"\ndebug = false\n\
+    lto = \"thin\"\ncodegen-units = 4\ntranslate = \"serial\"\ndefines = [\"A=1\"]\n[package]\nname = \"zip\"\n\
+    version.workspace = true\ninclude = [\"i\"]\nc-std = \"c17\"\nlink = [\"m\"]\npkg-config = [\"x >= 3\"]\n\
+    [lib]\nsources = [\"src/**/*.{c,cc}\", \"!src/[a-b].c\"]\nheaders = [\"include\"]\ncrate-type = [\"cdylib\"]\n\
+    exports = \"z.map\"\n[[bin]]\nname = \"zip\"\nsources = [\"src/main.c\"]\n[dependencies]\nz = { path = \"../z\" }\n\
+    [[generate]]\nrun = [\"make\"]\ninputs = [\"g/*\"]\noutputs = [\"$OUT_DIR/c.h\"]\n";
+
+mod never_panics {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Loads and renders. A temporary directory with one source, so that the walk is reached as well.
+    fn try_it(text: &str) {
+        let tree = Tree::new(&[("Tender.toml", text), ("src/a.c", ""), ("include/", "")]);
+        let problems = match tree.load("Tender.toml") {
+            Ok(loaded) => loaded.warnings,
+            Err(errors) => {
+                assert!(errors.problems.iter().any(Problem::is_error));
+                assert!(!errors.to_string().is_empty());
+                errors.problems
+            }
+        };
+        for problem in &problems {
+            assert!(!render(problem, true).is_empty());
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn on_any_text(text in "\\PC{0,80}") {
+            try_it(&text);
+        }
+
+        #[test]
+        fn on_any_values(
+            key in "(sources|flags|name|version|members|jobs|run|path|z|c-std|[a-z\\-]{1,8})",
+            value in "(-?[0-9]{1,20}|true|\\[\\]|\\{\\}|\\[\"[^\"\\\\]{0,12}\"\\]|\"[^\"\\\\]{0,12}\"|1.5|nan|1979-05-27|\\[1, \\[2\\]\\])",
+            table in "(package|lib|bin|workspace|build|profile|profile.x|dependencies|generate|dependencies.z)",
+            double: bool,
+        ) {
+            let header = if double { format!("[[{table}]]") } else { format!("[{table}]") };
+            try_it(&format!("{header}\n{key} = {value}\n"));
+            if table != "package" {
+                try_it(&format!("[package]\nname = \"zip\"\n{header}\n{key} = {value}\n"));
+            }
+        }
+
+        #[test]
+        fn on_mutations_of_a_good_manifest(
+            edits in proptest::collection::vec((0..RICH.len(), 0..12usize, "\\PC{0,4}|[\\[\\]{}\"=.,!*\n]{0,3}"), 1..4)
+        ) {
+            let mut text: Vec<char> = RICH.chars().collect();
+            for (at, removed, inserted) in edits {
+                let at = at.min(text.len());
+                let end = (at + removed).min(text.len());
+                text.splice(at..end, inserted.chars());
+            }
+            try_it(&text.into_iter().collect::<String>());
+        }
+    }
+}
