@@ -2,6 +2,7 @@
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, ItemIx};
+use serde::Serialize;
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Outcome, PhaseName};
 
@@ -24,6 +25,11 @@ pub enum Event {
     Dirty {
         item: ItemIx,
         reason: RebuildReason,
+    },
+    /// How long an item that will run took before, microseconds, where that is known. Follows its `Dirty`.
+    Expected {
+        item: ItemIx,
+        wall_us: u64,
     },
     WorkerStarted {
         worker: WorkerNo,
@@ -120,7 +126,8 @@ pub enum Severity {
 }
 
 /// Why an item that could run does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum WaitReason {
     /// Every token is in use.
     Token,

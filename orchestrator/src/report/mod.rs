@@ -1,5 +1,31 @@
 //! What people and programs see of a build. With `cli` the only code that prints.
+//!
+//! One stream of events feeds every sink: `human` (with its `bar`), `json`, `trace`. Sentences live in `words`.
 
+mod bar;
+mod clock;
+mod command;
+mod console;
+mod crates;
+mod diagnostic;
 mod event;
+mod fanout;
+#[cfg(test)]
+mod fixture;
+mod human;
+mod json;
+mod link_errors;
+pub mod style;
+mod trace;
+pub mod words;
 
+pub use bar::{Bar, Place};
+pub use clock::now_us;
+pub use command::quoted;
+pub use console::Console;
+pub use crates::{CrateInfo, Crates, Target};
 pub use event::*;
+pub use fanout::Fanout;
+pub use human::{Human, Verbosity};
+pub use json::Json;
+pub use trace::Trace;

@@ -1,0 +1,397 @@
+//! The progress bar: how much is done, what runs now, how long it has taken and may still take.
+//!
+//! The line is computed here, by width; indicatif puts it on the terminal and takes it off. Nothing of indicatif is set
+//! up before the first draw, because most builds end before it. Knows no diagnostics and prints nothing that stays.
+
+use crate::graph::{Graph, ItemIx, ItemKind};
+use crate::report::event::Event;
+use crate::report::{style, words};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+use std::time::Duration;
+use tender_protocol::Outcome;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+/// A build that ends sooner shows no bar: it would only flicker.
+const FIRST_DRAW_US: u64 = 500_000;
+/// Ten draws a second, as cargo: more cost time and cannot be read.
+const BETWEEN_DRAWS_US: u64 = 100_000;
+/// Columns between the brackets.
+const BAR_COLUMNS: usize = 26;
+/// Below this width the words matter more than the picture.
+const WIDTH_FOR_PICTURE: usize = 70;
+/// A guess at the cost of a source before anything was measured, microseconds a byte: small C files take about this.
+const US_PER_BYTE: f64 = 8.0;
+
+pub struct Bar {
+    place: Place,
+    drawn: Option<ProgressBar>,
+    last_draw_us: Option<u64>,
+    progress: Progress,
+}
+
+/// Where the bar is drawn.
+pub struct Place {
+    /// Makes a fresh target, because a bar that was taken off the screen does not come back.
+    pub target: Box<dyn Fn() -> ProgressDrawTarget>,
+    /// Columns now; terminals are resized.
+    pub width: Box<dyn Fn() -> usize>,
+    pub colour: bool,
+}
+
+impl Place {
+    /// The terminal on standard error.
+    pub fn stderr(colour: bool) -> Self {
+        Self {
+            target: Box::new(|| ProgressDrawTarget::stderr_with_hz(20)),
+            width: Box::new(stderr_width),
+            colour,
+        }
+    }
+}
+
+fn stderr_width() -> usize {
+    rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(20)
+}
+
+impl Bar {
+    pub fn new(place: Place) -> Self {
+        Self { place, drawn: None, last_draw_us: None, progress: Progress::default() }
+    }
+
+    pub fn event(&mut self, graph: &Graph, event: &Event) {
+        self.progress.event(graph, event);
+    }
+
+    /// Draws if it is time to. `now_us` is CLOCK_MONOTONIC.
+    pub fn tick(&mut self, graph: &Graph, now_us: u64) {
+        let Some(start) = self.progress.start_us else { return };
+        let due = match self.last_draw_us {
+            None => start + FIRST_DRAW_US,
+            Some(last) => last + BETWEEN_DRAWS_US,
+        };
+        if now_us < due || self.progress.total == 0 {
+            return;
+        }
+        self.last_draw_us = Some(now_us);
+        self.draw(graph, now_us);
+    }
+
+    /// Takes the bar off the screen; the next due tick draws it again.
+    pub fn clear(&mut self) {
+        if let Some(bar) = self.drawn.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn draw(&mut self, graph: &Graph, now_us: u64) {
+        let width = (self.place.width)();
+        let picture = width >= WIDTH_FOR_PICTURE;
+        // Verb, space, brackets, space; the last column stays free, because some terminals wrap when it is filled.
+        let taken = 12 + 1 + if picture { BAR_COLUMNS + 3 } else { 0 } + 1;
+        let text = self.progress.line(graph, now_us, width.saturating_sub(taken));
+        let verb = match self.place.colour {
+            true => style::bar_verb(self.progress.verb),
+            false => format!("{:>12}", self.progress.verb),
+        };
+        let template = match picture {
+            true => format!("{{verb}} [{{bar:{BAR_COLUMNS}}}] {{text}}"),
+            false => "{verb} {text}".to_owned(),
+        };
+        // Keys, not messages: setting a message draws at once, and one update is to be one draw.
+        let style = ProgressStyle::with_template(&template)
+            .expect("the template is ours")
+            .progress_chars("=> ")
+            .with_key("verb", move |_: &ProgressState, w: &mut dyn std::fmt::Write| _ = w.write_str(&verb))
+            .with_key("text", move |_: &ProgressState, w: &mut dyn std::fmt::Write| _ = w.write_str(&text));
+        let bar =
+            self.drawn.get_or_insert_with(|| ProgressBar::with_draw_target(None, (self.place.target)()));
+        bar.set_style(style);
+        let (done, total) = (self.progress.done, self.progress.total);
+        bar.update(|state| {
+            state.set_len(u64::from(total));
+            state.set_pos(u64::from(done));
+        });
+    }
+}
+
+impl Drop for Bar {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// What the bar knows of the build.
+#[derive(Debug)]
+struct Progress {
+    verb: &'static str,
+    start_us: Option<u64>,
+    jobs: u32,
+    done: u32,
+    total: u32,
+    /// When each running item started.
+    running: BTreeMap<ItemIx, u64>,
+    /// Dirty items that have not finished, the running ones included.
+    unfinished: BTreeSet<ItemIx>,
+    /// From history, microseconds.
+    expected: HashMap<ItemIx, u64>,
+    /// Of the items that finished: bytes of source, and microseconds.
+    measured: (u64, u64),
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            verb: "Building",
+            start_us: None,
+            jobs: 1,
+            done: 0,
+            total: 0,
+            running: BTreeMap::new(),
+            unfinished: BTreeSet::new(),
+            expected: HashMap::new(),
+            measured: (0, 0),
+        }
+    }
+}
+
+impl Progress {
+    fn event(&mut self, graph: &Graph, event: &Event) {
+        match *event {
+            Event::BuildStarted { jobs, at_us } => {
+                self.start_us = Some(at_us);
+                self.jobs = jobs.max(1);
+                if graph.items.iter().any(|item| item.kind == ItemKind::Check) {
+                    self.verb = "Checking";
+                }
+            }
+            Event::Progress { done, total } => (self.done, self.total) = (done, total),
+            Event::Dirty { item, .. } => {
+                self.unfinished.insert(item);
+            }
+            Event::Expected { item, wall_us } => {
+                self.expected.insert(item, wall_us);
+            }
+            Event::ItemStarted { item, at_us, .. } => {
+                self.running.insert(item, at_us);
+            }
+            Event::ItemFinished { item, outcome, wall_us, .. } => {
+                self.running.remove(&item);
+                self.unfinished.remove(&item);
+                if outcome == Outcome::Ok {
+                    self.measured.0 += graph[item].size;
+                    self.measured.1 += wall_us;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// `12/85, 5s, about 20s left: sqlite3.c (4s), zstd`, cut to `columns` at the joints.
+    fn line(&self, graph: &Graph, now_us: u64, columns: usize) -> String {
+        let mut line = Fitted::new(columns);
+        line.push(&format!("{}/{}", self.done, self.total));
+        let elapsed = now_us.saturating_sub(self.start_us.unwrap_or(now_us));
+        line.push(&format!(", {}", words::rough(Duration::from_micros(elapsed))));
+        if let Some(left) = self.left(graph, now_us) {
+            line.push(&format!(", about {} left", words::rough(left)));
+        }
+        for (n, name) in self.names(graph, now_us).into_iter().enumerate() {
+            let joint = if n == 0 { ": " } else { ", " };
+            if !line.push(&format!("{joint}{name}")) {
+                line.push("...");
+                break;
+            }
+        }
+        line.text
+    }
+
+    /// The unit that has run longest, with its time, then the crates of the others.
+    fn names(&self, graph: &Graph, now_us: u64) -> Vec<String> {
+        let mut running: Vec<(u64, ItemIx)> = self.running.iter().map(|(item, at)| (*at, *item)).collect();
+        running.sort_unstable();
+        let mut names = Vec::new();
+        for (n, (at, item)) in running.into_iter().enumerate() {
+            let item = &graph[item];
+            let name = if n == 0 {
+                let time = words::rough(Duration::from_micros(now_us.saturating_sub(at)));
+                let file = item.label.rsplit_once('/').map_or(item.label.as_str(), |(_, file)| file);
+                format!("{} ({time})", words::visible(file))
+            } else {
+                item.krate_name.clone()
+            };
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// What is left takes as long as its work spread over all jobs, and at least as long as its longest item. `None`
+    /// until something was measured, in this build or an earlier one.
+    fn left(&self, graph: &Graph, now_us: u64) -> Option<Duration> {
+        if self.measured.1 == 0 && self.expected.is_empty() {
+            return None;
+        }
+        let us_per_byte = match self.measured {
+            (0, _) => US_PER_BYTE,
+            (bytes, us) => us as f64 / bytes as f64,
+        };
+        let (mut sum, mut longest) = (0, 0);
+        for item in &self.unfinished {
+            let guess = || (graph[*item].size as f64 * us_per_byte) as u64;
+            let whole = self.expected.get(item).copied().unwrap_or_else(guess);
+            let spent = self.running.get(item).map_or(0, |at| now_us.saturating_sub(*at));
+            let rest = whole.saturating_sub(spent);
+            sum += rest;
+            longest = longest.max(rest);
+        }
+        Some(Duration::from_micros(longest.max(sum / u64::from(self.jobs))))
+    }
+}
+
+/// A line that never grows beyond its columns.
+struct Fitted {
+    text: String,
+    columns: usize,
+}
+
+impl Fitted {
+    fn new(columns: usize) -> Self {
+        Self { text: String::new(), columns }
+    }
+
+    /// Appends `part` if it fits with room for a `...` after it, else as much as fits when the line is empty. Says
+    /// whether all of it went in.
+    fn push(&mut self, part: &str) -> bool {
+        let used = self.text.width();
+        if used + part.width() <= self.columns.saturating_sub(3) || part == "..." && used + 3 <= self.columns
+        {
+            self.text.push_str(part);
+            return true;
+        }
+        if self.text.is_empty() {
+            let mut left = self.columns;
+            for c in part.chars() {
+                let width = c.width().unwrap_or(0);
+                if width > left {
+                    break;
+                }
+                left -= width;
+                let _ = self.text.write_char(c);
+            }
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fingerprint::RebuildReason;
+    use crate::report::fixture;
+    use indicatif::{InMemoryTerm, TermLike};
+
+    fn bar(term: &InMemoryTerm) -> Bar {
+        let (target, width) = (term.clone(), term.clone());
+        Bar::new(Place {
+            target: Box::new(move || ProgressDrawTarget::term_like(Box::new(target.clone()))),
+            width: Box::new(move || usize::from(width.width())),
+            colour: false,
+        })
+    }
+
+    fn started(item: ItemIx, at_us: u64) -> Event {
+        Event::ItemStarted { item, worker: None, slot: 0, at_us }
+    }
+
+    /// Two units run, one of three is done after two seconds.
+    fn busy(bar: &mut Bar, graph: &Graph) {
+        let dirty = |item| Event::Dirty { item, reason: RebuildReason::New };
+        for event in [
+            Event::BuildStarted { jobs: 2, at_us: 0 },
+            dirty(fixture::ZIP_A),
+            dirty(fixture::ZIP_B),
+            dirty(fixture::APP_MAIN),
+            Event::Progress { done: 0, total: 3 },
+            started(fixture::ZIP_A, 0),
+            started(fixture::ZIP_B, 0),
+            Event::ItemFinished {
+                item: fixture::ZIP_A,
+                outcome: Outcome::Ok,
+                at_us: 2_000_000,
+                wall_us: 2_000_000,
+                peak_bytes: 0,
+            },
+            Event::Progress { done: 1, total: 3 },
+            started(fixture::APP_MAIN, 2_000_000),
+            Event::Expected { item: fixture::ZIP_B, wall_us: 9_000_000 },
+        ] {
+            bar.event(graph, &event);
+        }
+    }
+
+    #[track_caller]
+    fn check(columns: u16, expect: &str) {
+        let graph = fixture::graph();
+        let term = InMemoryTerm::new(4, columns);
+        let mut bar = bar(&term);
+        busy(&mut bar, &graph);
+        bar.tick(&graph, 3_000_000);
+        assert_eq!(term.contents(), expect);
+        for line in term.contents().lines() {
+            assert!(line.width() < usize::from(columns), "{line}");
+        }
+        bar.clear();
+        assert_eq!(term.contents(), "");
+    }
+
+    #[test]
+    fn the_line_fits_the_terminal() {
+        // `b.c` took 9 s before, so 6 s are left; `main.c` is guessed from the 2 ms a byte of `a.c`: 1 s.
+        check(100, "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s), app");
+        check(70, "    Building [========>                 ] 1/3, 3s, about 6s left...");
+        check(50, "    Building 1/3, 3s, about 6s left: b.c (3s)...");
+        check(24, "    Building 1/3, 3s...");
+        check(20, "    Building 1/3...");
+    }
+
+    #[test]
+    fn it_is_drawn_late_and_ten_times_a_second() {
+        let graph = fixture::graph();
+        let term = InMemoryTerm::new(4, 100);
+        let mut bar = bar(&term);
+        busy(&mut bar, &graph);
+        let mut draws = Vec::new();
+        for now_us in (0..1_000_000).step_by(10_000) {
+            bar.tick(&graph, now_us);
+            if !term.moves_since_last_check().is_empty() {
+                draws.push(now_us);
+            }
+        }
+        assert_eq!(draws, [500_000, 600_000, 700_000, 800_000, 900_000]);
+    }
+
+    #[test]
+    fn a_build_with_nothing_to_do_draws_nothing() {
+        let graph = fixture::graph();
+        let term = InMemoryTerm::new(4, 100);
+        let mut bar = bar(&term);
+        bar.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 0 });
+        bar.tick(&graph, 10_000_000);
+        assert_eq!(term.moves_since_last_check(), "");
+    }
+
+    #[test]
+    fn wide_and_strange_names_are_measured() {
+        let mut graph = fixture::graph();
+        graph.items[1].label = "zip/src/漢字漢字漢字\n.c".into();
+        let term = InMemoryTerm::new(4, 80);
+        let mut bar = bar(&term);
+        busy(&mut bar, &graph);
+        bar.tick(&graph, 3_000_000);
+        assert_eq!(term.contents().lines().count(), 1);
+        assert!(term.contents().lines().all(|line| line.width() < 80), "{}", term.contents());
+    }
+}

@@ -1,0 +1,30 @@
+//! Standard error as reports use it: whole texts, each in one write, with or without colours.
+//!
+//! One write a text, so that what other processes print to the same terminal never cuts a line of ours. A reader that
+//! is gone is no reason to fail a build, so errors of writing are ignored.
+
+use crate::report::diagnostic::plain;
+use std::io::Write;
+
+pub struct Console {
+    out: Box<dyn Write>,
+    colour: bool,
+}
+
+impl Console {
+    pub fn new(out: Box<dyn Write>, colour: bool) -> Self {
+        Self { out, colour }
+    }
+
+    pub fn stderr(colour: bool) -> Self {
+        Self::new(Box::new(std::io::stderr()), colour)
+    }
+
+    pub fn print(&mut self, text: &str) {
+        let _ = match self.colour {
+            true => self.out.write_all(text.as_bytes()),
+            false => self.out.write_all(plain(text).as_bytes()),
+        };
+        let _ = self.out.flush();
+    }
+}

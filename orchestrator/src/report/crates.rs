@@ -1,0 +1,176 @@
+//! What reports say about a crate: its names, its places, its targets. Taken from the workspace once.
+//!
+//! Events name items, and the graph names crates by id; everything people read about a crate comes from here.
+
+use crate::graph::{Item, ItemKind};
+use crate::manifest::{Crate, CrateId, Workspace};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Indexed by `CrateId`.
+#[derive(Clone, Debug, Default)]
+pub struct Crates {
+    all: Vec<CrateInfo>,
+}
+
+#[derive(Clone, Debug)]
+pub struct CrateInfo {
+    pub name: String,
+    pub version: String,
+    /// Absolute.
+    pub dir: Utf8PathBuf,
+    /// Absolute.
+    pub manifest: Utf8PathBuf,
+    /// First source of the library, absolute, where there is a library.
+    lib: Option<LibInfo>,
+    bins: Vec<BinInfo>,
+}
+
+#[derive(Clone, Debug)]
+struct LibInfo {
+    staticlib: bool,
+    cdylib: bool,
+    source: Option<Utf8PathBuf>,
+}
+
+#[derive(Clone, Debug)]
+struct BinInfo {
+    name: String,
+    source: Option<Utf8PathBuf>,
+}
+
+/// The part of a crate that an item belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    Lib,
+    Bin(&'a str),
+    Generate,
+}
+
+impl Crates {
+    pub fn new(workspace: &Workspace) -> Self {
+        Self { all: workspace.crates.iter().map(CrateInfo::new).collect() }
+    }
+
+    pub fn get(&self, id: CrateId) -> &CrateInfo {
+        &self.all[id.0 as usize]
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub fn of(&self, item: &Item) -> &CrateInfo {
+        self.get(item.krate)
+    }
+
+    /// Read from the item's key, e.g. `app bin app src/main.c`. A program's name may hold spaces, so the longest name
+    /// of the crate that fits is meant.
+    pub fn target<'a>(&'a self, item: &Item) -> Target<'a> {
+        if item.kind == ItemKind::Generate {
+            return Target::Generate;
+        }
+        let words = item.key.strip_prefix(item.krate_name.as_str()).unwrap_or(&item.key);
+        let Some(rest) = words.strip_prefix(" bin ") else { return Target::Lib };
+        self.of(item)
+            .bins
+            .iter()
+            .map(|bin| bin.name.as_str())
+            .filter(|name| {
+                rest.strip_prefix(name).is_some_and(|tail| tail.is_empty() || tail.starts_with(' '))
+            })
+            .max_by_key(|name| name.len())
+            .map_or(Target::Lib, Target::Bin)
+    }
+}
+
+impl CrateInfo {
+    fn new(krate: &Crate) -> Self {
+        Self {
+            name: krate.name.clone(),
+            version: krate.version.clone(),
+            dir: krate.dir.clone(),
+            manifest: krate.manifest.clone(),
+            lib: krate.lib.as_ref().map(|lib| LibInfo {
+                staticlib: lib.staticlib,
+                cdylib: lib.cdylib,
+                source: lib.sources.files.first().cloned(),
+            }),
+            bins: krate
+                .bins
+                .iter()
+                .map(|bin| BinInfo { name: bin.name.clone(), source: bin.sources.files.first().cloned() })
+                .collect(),
+        }
+    }
+
+    /// `zstd v0.1.0 (/path/to/zstd)`
+    pub fn describe(&self) -> String {
+        format!("{} v{} ({})", self.name, self.version, self.dir)
+    }
+
+    /// Cargo's form of a package id for a crate on this machine.
+    pub fn package_id(&self) -> String {
+        format!("path+file://{}#{}@{}", self.dir, self.name, self.version)
+    }
+
+    /// Cargo's `kind` of a target, which for ours is also its `crate_types`.
+    pub fn target_kinds(&self, target: Target<'_>) -> Vec<&'static str> {
+        match target {
+            Target::Bin(_) => vec!["bin"],
+            Target::Generate => vec!["custom-build"],
+            Target::Lib => {
+                let (staticlib, cdylib) =
+                    self.lib.as_ref().map_or((true, false), |l| (l.staticlib, l.cdylib));
+                let kinds = [(staticlib, "staticlib"), (cdylib, "cdylib")];
+                kinds.into_iter().filter_map(|(is, kind)| is.then_some(kind)).collect()
+            }
+        }
+    }
+
+    pub fn target_name<'a>(&'a self, target: Target<'a>) -> &'a str {
+        match target {
+            Target::Bin(name) => name,
+            Target::Lib | Target::Generate => &self.name,
+        }
+    }
+
+    /// The target's first source; the manifest where there is none, as for generated sources.
+    pub fn target_source(&self, target: Target<'_>) -> &Utf8Path {
+        let source = match target {
+            Target::Bin(name) => {
+                self.bins.iter().find(|bin| bin.name == name).and_then(|bin| bin.source.as_deref())
+            }
+            Target::Lib => self.lib.as_ref().and_then(|lib| lib.source.as_deref()),
+            Target::Generate => None,
+        };
+        source.unwrap_or(&self.manifest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[track_caller]
+    fn check(key: &str, expect: Target<'_>) {
+        let workspace = fixture::workspace();
+        let crates = Crates::new(&workspace);
+        let mut item = fixture::graph().items[4].clone();
+        item.key = key.to_owned();
+        assert_eq!(crates.target(&item), expect);
+    }
+
+    #[test]
+    fn a_key_names_its_target() {
+        check("app bin app", Target::Bin("app"));
+        check("app bin app src/main.c", Target::Bin("app"));
+        check("app bin app two src/main.c", Target::Bin("app two"));
+        check("app lib src/bin app.c", Target::Lib);
+        check("app archive", Target::Lib);
+    }
+}

@@ -1,0 +1,165 @@
+//! A small workspace and its graph, for the tests of reports: the library `zip`, and the program `app` that uses it.
+
+use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
+use crate::manifest::{
+    Bin, BuildSettings, Crate, CrateId, DebugInfo, Lib, Lto, OptLevel, Profile, Sources, TargetSettings,
+    Translate, Workspace,
+};
+use tender_protocol::{Diagnostic, Language, Level, Member, Work};
+
+pub const ZIP_A: ItemIx = ItemIx(0);
+pub const ZIP_B: ItemIx = ItemIx(1);
+pub const ZIP_ARCHIVE: ItemIx = ItemIx(2);
+pub const APP_MAIN: ItemIx = ItemIx(3);
+pub const APP_LINK: ItemIx = ItemIx(4);
+
+fn sources(files: &[&str]) -> Sources {
+    Sources { files: files.iter().map(|f| (*f).into()).collect(), patterns: vec![] }
+}
+
+fn krate(name: &str) -> Crate {
+    Crate {
+        name: name.into(),
+        version: "0.1.0".into(),
+        dir: format!("/ws/{name}").into(),
+        manifest: format!("/ws/{name}/Tender.toml").into(),
+        lib: None,
+        bins: vec![],
+        dependencies: vec![],
+        generate: vec![],
+    }
+}
+
+pub fn profile() -> Profile {
+    Profile {
+        name: "release".into(),
+        opt_level: OptLevel::O2,
+        debug: DebugInfo::None,
+        lto: Lto::Off,
+        codegen_units: None,
+        translate: Translate::Parallel,
+        defines: vec!["NDEBUG".into()],
+    }
+}
+
+pub fn workspace() -> Workspace {
+    let bin = |name: &str, file: &str| Bin {
+        name: name.into(),
+        sources: sources(&[file]),
+        settings: TargetSettings::default(),
+    };
+    let app = Crate {
+        bins: vec![bin("app", "/ws/app/src/main.c"), bin("app two", "/ws/app/src/bin/two.c")],
+        dependencies: vec![CrateId(1)],
+        ..krate("app")
+    };
+    let zip = Crate {
+        lib: Some(Lib {
+            sources: sources(&["/ws/zip/src/a.c", "/ws/zip/src/b.c"]),
+            headers: vec![],
+            public_defines: vec![],
+            staticlib: true,
+            cdylib: false,
+            exports: None,
+            settings: TargetSettings::default(),
+        }),
+        ..krate("zip")
+    };
+    Workspace {
+        root: "/ws".into(),
+        manifest: "/ws/Tender.toml".into(),
+        crates: vec![app, zip],
+        default_members: vec![CrateId(0), CrateId(1)],
+        members: vec![CrateId(0), CrateId(1)],
+        build: BuildSettings::default(),
+        profiles: [("release".to_owned(), profile())].into(),
+    }
+}
+
+fn item(krate: u32, kind: ItemKind, key: &str, label: &str, run: Run, output: &str) -> Item {
+    Item {
+        krate: CrateId(krate),
+        krate_name: ["app", "zip"][krate as usize].into(),
+        kind,
+        key: key.into(),
+        label: label.into(),
+        after: vec![],
+        run,
+        inputs: vec![],
+        outputs: vec![output.into()],
+        ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },
+        size: 1000,
+    }
+}
+
+fn compile(krate: u32, key: &str, source: &str, object: &str) -> Item {
+    let work = Work::Compile {
+        source: source.into(),
+        language: Language::C,
+        args: vec!["-O2".into(), "-DNAME=\"a b\"".into()],
+        object: object.into(),
+        dwo: None,
+    };
+    item(krate, ItemKind::Compile, key, source, Run::Worker(work), object)
+}
+
+pub fn graph() -> Graph {
+    let archive = Work::Archive {
+        output: "target/release/libzip.a".into(),
+        members: vec![Member { name: "a.o".into(), path: "target/release/.tender/zip/a.o".into() }],
+    };
+    let link = Work::Link {
+        driver: vec!["cc".into(), "-fuse-ld=lld".into()],
+        args: vec!["target/release/.tender/app/main.o".into()],
+        output: "target/release/app".into(),
+    };
+    Graph {
+        root: "/ws".into(),
+        profile: profile(),
+        out_dir: "/ws/target/release".into(),
+        state_dir: "/ws/target/release/.tender".into(),
+        items: vec![
+            compile(1, "zip lib src/a.c", "zip/src/a.c", "target/release/.tender/zip/a.o"),
+            compile(1, "zip lib src/b.c", "zip/src/b.c", "target/release/.tender/zip/b.o"),
+            item(
+                1,
+                ItemKind::Archive,
+                "zip archive",
+                "libzip.a",
+                Run::Worker(archive),
+                "target/release/libzip.a",
+            ),
+            compile(0, "app bin app src/main.c", "app/src/main.c", "target/release/.tender/app/main.o"),
+            item(0, ItemKind::Program, "app bin app", "app", Run::Worker(link), "target/release/app"),
+        ],
+        artifacts: vec![
+            Artifact {
+                item: APP_LINK,
+                krate: CrateId(0),
+                kind: ArtifactKind::Program,
+                name: "app".into(),
+                path: "/ws/target/release/app".into(),
+            },
+            Artifact {
+                item: ZIP_ARCHIVE,
+                krate: CrateId(1),
+                kind: ArtifactKind::Staticlib,
+                name: "zip".into(),
+                path: "/ws/target/release/libzip.a".into(),
+            },
+        ],
+    }
+}
+
+/// A diagnostic as clang's renderer leaves it: in colour, its newline included.
+pub fn diagnostic(level: Level, message: &str) -> Diagnostic {
+    let word = if level == Level::Error { "error" } else { "warning" };
+    Diagnostic {
+        level,
+        message: message.into(),
+        file: Some("zip/src/a.c".into()),
+        line: 3,
+        column: 5,
+        rendered: format!("zip/src/a.c:3:5: \u{1b}[31m{word}: \u{1b}[0m{message}\n  f();\n  ^\n"),
+    }
+}

@@ -1,0 +1,504 @@
+//! What a person reads on standard error: cargo's lines, clang's diagnostics, counts at the end.
+//!
+//! The diagnostics of an item are kept until it ends and then shown together, so that those of two items are never
+//! mixed. Lines go above the bar: it is taken off before a line and comes back with the next tick.
+
+use crate::graph::{Graph, Item, ItemIx, ItemKind};
+use crate::manifest::CrateId;
+use crate::report::bar::Bar;
+use crate::report::clock::now_us;
+use crate::report::command::command_line;
+use crate::report::console::Console;
+use crate::report::crates::Crates;
+use crate::report::diagnostic::shown;
+use crate::report::event::{Event, Severity, Sink};
+use crate::report::{style, words};
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::time::Duration;
+use tender_protocol::{Diagnostic, Level, Outcome, PhaseName};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Errors and warnings only.
+    Quiet,
+    Normal,
+    /// Each unit, its command, and why it runs.
+    Verbose,
+    /// Phases, memory and waits too.
+    VeryVerbose,
+}
+
+pub struct Human {
+    console: Console,
+    bar: Option<Bar>,
+    crates: Rc<Crates>,
+    verbosity: Verbosity,
+    /// False where diagnostics go elsewhere (JSON messages): they are counted, not shown.
+    diagnostics: bool,
+    /// What items that still run have to say.
+    kept: HashMap<ItemIx, Kept>,
+    told: BTreeMap<CrateId, Told>,
+    running: usize,
+    failed: bool,
+}
+
+/// Of one item, until it ends.
+#[derive(Default)]
+struct Kept {
+    diagnostics: Vec<Diagnostic>,
+    output: Vec<String>,
+    phases: Vec<(PhaseName, u64)>,
+}
+
+/// What was said about a crate.
+#[derive(Default)]
+struct Told {
+    generating: bool,
+    building: bool,
+    fresh: usize,
+    /// Of items that succeeded; a failed item's line has its own count.
+    warnings: usize,
+    failed: bool,
+}
+
+#[derive(Default)]
+struct Counts {
+    errors: usize,
+    warnings: usize,
+}
+
+impl Human {
+    pub fn new(console: Console, bar: Option<Bar>, crates: Rc<Crates>, verbosity: Verbosity) -> Self {
+        Self {
+            console,
+            bar,
+            crates,
+            verbosity,
+            diagnostics: true,
+            kept: HashMap::new(),
+            told: BTreeMap::new(),
+            running: 0,
+            failed: false,
+        }
+    }
+
+    /// For builds whose diagnostics go to standard output as JSON.
+    pub fn without_diagnostics(self) -> Self {
+        Self { diagnostics: false, ..self }
+    }
+
+    fn print(&mut self, text: &str) {
+        if let Some(bar) = &mut self.bar {
+            bar.clear();
+        }
+        self.console.print(text);
+    }
+
+    fn at_least(&self, verbosity: Verbosity) -> bool {
+        self.verbosity >= verbosity
+    }
+
+    fn told(&mut self, item: &Item) -> &mut Told {
+        self.told.entry(item.krate).or_default()
+    }
+
+    fn fresh(&mut self, graph: &Graph, item: &Item) {
+        if !self.at_least(Verbosity::Verbose) {
+            return;
+        }
+        let all = graph.items.iter().filter(|other| other.krate == item.krate).count();
+        let told = self.told(item);
+        told.fresh += 1;
+        if told.fresh == all {
+            let text = style::status("Fresh", self.crates.of(item).describe());
+            self.print(&text);
+        }
+    }
+
+    /// Says once that a crate is being built, when its first item starts.
+    fn announce(&mut self, item: &Item) {
+        let told = self.told(item);
+        let verb = match item.kind {
+            ItemKind::Generate if told.generating || told.building => return,
+            ItemKind::Generate => "Generating",
+            _ if told.building => return,
+            ItemKind::Compile => "Compiling",
+            ItemKind::Check => "Checking",
+            ItemKind::Archive => "Archiving",
+            ItemKind::Shared | ItemKind::Program => "Linking",
+        };
+        match item.kind {
+            ItemKind::Generate => told.generating = true,
+            _ => told.building = true,
+        }
+        if self.at_least(Verbosity::Normal) {
+            let text = style::status(verb, self.crates.of(item).describe());
+            self.print(&text);
+        }
+    }
+
+    fn started(&mut self, item: &Item) {
+        self.running += 1;
+        self.announce(item);
+        if self.at_least(Verbosity::Verbose) {
+            self.print(&style::status("Running", format!("`{}`", words::visible(&command_line(item)))));
+        }
+    }
+
+    fn finished(&mut self, graph: &Graph, ix: ItemIx, outcome: Outcome, wall_us: u64, peak_bytes: u64) {
+        let item = &graph[ix];
+        self.running = self.running.saturating_sub(1);
+        let kept = self.kept.remove(&ix).unwrap_or_default();
+        if outcome == Outcome::Ok && self.at_least(Verbosity::Verbose) {
+            self.built(item, &kept, wall_us, peak_bytes);
+        }
+        if outcome == Outcome::Failed || self.at_least(Verbosity::Normal) {
+            for text in &kept.output {
+                self.print(text);
+            }
+        }
+        let counts = self.show(graph, item, &kept.diagnostics);
+        match outcome {
+            Outcome::Failed => self.item_failed(item, counts),
+            Outcome::Ok | Outcome::Skipped => self.told(item).warnings += counts.warnings,
+        }
+    }
+
+    /// `Built zip/src/a.c in 0.34s`, with phases and memory at `-vv`.
+    fn built(&mut self, item: &Item, kept: &Kept, wall_us: u64, peak_bytes: u64) {
+        let mut text =
+            format!("{} in {}", words::visible(&item.label), words::elapsed(Duration::from_micros(wall_us)));
+        if self.at_least(Verbosity::VeryVerbose) {
+            let mut parts: Vec<String> = kept
+                .phases
+                .iter()
+                .map(|(phase, us)| {
+                    format!("{} {}", words::phase(*phase), words::elapsed(Duration::from_micros(*us)))
+                })
+                .collect();
+            if peak_bytes > 0 {
+                parts.push(format!("peak {}", words::bytes(peak_bytes)));
+            }
+            if !parts.is_empty() {
+                text += &format!(" ({})", parts.join(", "));
+            }
+        }
+        self.print(&style::status("Built", text));
+    }
+
+    fn item_failed(&mut self, item: &Item, counts: Counts) {
+        self.told(item).failed = true;
+        let crates = Rc::clone(&self.crates);
+        let text = words::could_not(item, crates.target(item), counts.errors, counts.warnings);
+        self.print(&style::message(Level::Error, text));
+        if !self.failed && self.running > 0 && self.at_least(Verbosity::Normal) {
+            let text = "build failed, waiting for other jobs to finish...";
+            self.print(&style::message(Level::Warning, text));
+        }
+        self.failed = true;
+    }
+
+    /// Shows diagnostics in the order in which they came.
+    fn show(&mut self, graph: &Graph, item: &Item, diagnostics: &[Diagnostic]) -> Counts {
+        let crates = Rc::clone(&self.crates);
+        let whole = self.at_least(Verbosity::Verbose);
+        let mut counts = Counts::default();
+        let mut text = String::new();
+        for one in diagnostics.iter().flat_map(|d| shown(graph, &crates, item, d, whole)) {
+            match one.level {
+                Level::Error => counts.errors += 1,
+                Level::Warning => counts.warnings += 1,
+                Level::Note | Level::Remark if !self.at_least(Verbosity::Normal) => continue,
+                Level::Note | Level::Remark => {}
+            }
+            text += &one.rendered;
+        }
+        if self.diagnostics && !text.is_empty() {
+            self.print(&text);
+        }
+        counts
+    }
+
+    fn build_finished(&mut self, graph: &Graph, success: bool, elapsed: Duration) {
+        // An item that was cut off by an interrupt never ended; what it had to say is said now.
+        let mut left: Vec<ItemIx> = self.kept.keys().copied().collect();
+        left.sort_unstable();
+        for ix in left {
+            let kept = self.kept.remove(&ix).unwrap_or_default();
+            let counts = self.show(graph, &graph[ix], &kept.diagnostics);
+            self.told(&graph[ix]).warnings += counts.warnings;
+        }
+        let crates = Rc::clone(&self.crates);
+        let mut failed = Vec::new();
+        let mut text = String::new();
+        for (krate, told) in &self.told {
+            let name = crates.get(*krate).name.as_str();
+            if told.warnings > 0 {
+                text += &style::message(Level::Warning, words::generated_warnings(name, told.warnings));
+            }
+            if told.failed {
+                failed.push(name);
+            }
+        }
+        if failed.len() > 1 {
+            text += &style::message(Level::Error, words::several_failed(&failed));
+        }
+        if success && self.at_least(Verbosity::Normal) {
+            text += &style::status("Finished", words::finished(&graph.profile, elapsed));
+        }
+        if text.is_empty() {
+            self.suspend();
+        } else {
+            self.print(&text);
+        }
+    }
+}
+
+impl Sink for Human {
+    fn event(&mut self, graph: &Graph, event: &Event) {
+        if let Some(bar) = &mut self.bar {
+            bar.event(graph, event);
+        }
+        match event {
+            Event::Fresh { item } => self.fresh(graph, &graph[*item]),
+            Event::Dirty { item, reason } if self.at_least(Verbosity::Verbose) => {
+                let item = &graph[*item];
+                let text = format!(
+                    "{} ({}): {}",
+                    item.krate_name,
+                    words::visible(&item.label),
+                    words::reason(reason)
+                );
+                self.print(&style::status("Dirty", text));
+            }
+            Event::ItemStarted { item, .. } => self.started(&graph[*item]),
+            Event::Phase { item, phase, dur_us, .. } if self.at_least(Verbosity::VeryVerbose) => {
+                self.kept.entry(*item).or_default().phases.push((*phase, *dur_us));
+            }
+            Event::ItemFinished { item, outcome, wall_us, peak_bytes, .. } => {
+                self.finished(graph, *item, *outcome, *wall_us, *peak_bytes);
+            }
+            Event::Diagnostic { item, diagnostic, replayed: true } => {
+                let counts = self.show(graph, &graph[*item], std::slice::from_ref(diagnostic));
+                self.told(&graph[*item]).warnings += counts.warnings;
+            }
+            Event::Diagnostic { item, diagnostic, replayed: false } => {
+                self.kept.entry(*item).or_default().diagnostics.push(diagnostic.clone());
+            }
+            Event::CommandOutput { item, text } => {
+                let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+                self.kept.entry(*item).or_default().output.push(format!("{text}{newline}"));
+            }
+            Event::Wait { item, reason, .. } if self.at_least(Verbosity::VeryVerbose) => {
+                let item = &graph[*item];
+                let text = format!("{}: {}", words::visible(&item.label), words::wait(*reason));
+                self.print(&style::status("Waiting", text));
+            }
+            Event::Message { severity, text } => {
+                let level = match severity {
+                    Severity::Note if !self.at_least(Verbosity::Normal) => return,
+                    Severity::Note => Level::Note,
+                    Severity::Warning => Level::Warning,
+                    Severity::Error => Level::Error,
+                };
+                self.print(&style::message(level, text.trim_end()));
+            }
+            Event::Interrupted { signal } if self.at_least(Verbosity::Normal) => {
+                self.print(&style::caution("Interrupted", format!("by {}", words::signal(*signal))));
+            }
+            Event::BuildFinished { success, elapsed, .. } => self.build_finished(graph, *success, *elapsed),
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, graph: &Graph) {
+        if let Some(bar) = &mut self.bar {
+            bar.tick(graph, now_us());
+        }
+    }
+
+    fn suspend(&mut self) {
+        if let Some(bar) = &mut self.bar {
+            bar.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fingerprint::RebuildReason;
+    use crate::report::fixture::{self, APP_LINK, APP_MAIN, ZIP_A, ZIP_ARCHIVE, ZIP_B};
+    use std::cell::RefCell;
+    use std::io::Write;
+
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[track_caller]
+    fn check(verbosity: Verbosity, events: &[Event], expect: &str) {
+        let graph = fixture::graph();
+        let out = Shared::default();
+        let crates = Rc::new(Crates::new(&fixture::workspace()));
+        let mut human = Human::new(Console::new(Box::new(out.clone()), false), None, crates, verbosity);
+        for event in events {
+            human.event(&graph, event);
+        }
+        assert_eq!(String::from_utf8(out.0.take()).unwrap(), expect);
+    }
+
+    fn started(item: ItemIx) -> Event {
+        Event::ItemStarted { item, worker: None, slot: 0, at_us: 0 }
+    }
+
+    fn ended(item: ItemIx, outcome: Outcome) -> Event {
+        Event::ItemFinished { item, outcome, at_us: 0, wall_us: 340_000, peak_bytes: 1 << 20 }
+    }
+
+    fn said(item: ItemIx, level: Level, message: &str) -> Event {
+        Event::Diagnostic { item, diagnostic: fixture::diagnostic(level, message), replayed: false }
+    }
+
+    fn end(success: bool) -> Event {
+        Event::BuildFinished { success, elapsed: Duration::from_millis(1230), at_us: 0 }
+    }
+
+    const OK: Outcome = Outcome::Ok;
+
+    #[test]
+    fn a_build_in_cargos_manner() {
+        let events = [
+            started(ZIP_A),
+            started(ZIP_B),
+            ended(ZIP_A, OK),
+            ended(ZIP_B, OK),
+            started(ZIP_ARCHIVE),
+            ended(ZIP_ARCHIVE, OK),
+            started(APP_LINK),
+            ended(APP_LINK, OK),
+            end(true),
+        ];
+        let expect = [
+            "   Compiling zip v0.1.0 (/ws/zip)\n",
+            "     Linking app v0.1.0 (/ws/app)\n",
+            "    Finished `release` profile [optimized] target(s) in 1.23s\n",
+        ];
+        check(Verbosity::Normal, &events, &expect.concat());
+        check(Verbosity::Quiet, &events, "");
+    }
+
+    #[test]
+    fn verbose_tells_reasons_commands_and_units() {
+        let events = [
+            Event::Fresh { item: ZIP_A },
+            Event::Fresh { item: ZIP_B },
+            Event::Fresh { item: ZIP_ARCHIVE },
+            Event::Dirty { item: APP_MAIN, reason: RebuildReason::New },
+            started(APP_MAIN),
+            Event::Phase {
+                item: APP_MAIN,
+                worker: None,
+                slot: 0,
+                phase: PhaseName::Emit,
+                start_us: 0,
+                dur_us: 50_000,
+            },
+            ended(APP_MAIN, OK),
+        ];
+        let first = "       Fresh zip v0.1.0 (/ws/zip)\n";
+        let dirty = format!("       Dirty app (app/src/main.c): {}\n", words::reason(&RebuildReason::New));
+        let rest = [
+            "   Compiling app v0.1.0 (/ws/app)\n",
+            "     Running `clang -O2 '-DNAME=\"a b\"' -c app/src/main.c -o target/release/.tender/app/main.o`\n",
+            "       Built app/src/main.c in 0.34s",
+        ]
+        .concat();
+        check(Verbosity::Verbose, &events, &format!("{first}{dirty}{rest}\n"));
+        check(Verbosity::VeryVerbose, &events, &format!("{first}{dirty}{rest} (emit 0.05s, peak 1.0 MiB)\n"));
+    }
+
+    #[test]
+    fn diagnostics_come_whole_and_are_counted() {
+        let events = [
+            started(ZIP_A),
+            started(ZIP_B),
+            said(ZIP_A, Level::Warning, "one"),
+            said(ZIP_B, Level::Error, "two"),
+            said(ZIP_A, Level::Warning, "three"),
+            ended(ZIP_B, Outcome::Failed),
+            ended(ZIP_A, OK),
+            end(false),
+        ];
+        let expect = "zip/src/a.c:3:5: error: two\n  f();\n  ^\n\
+             error: could not compile `zip` (zip/src/b.c) due to 1 error\n\
+             zip/src/a.c:3:5: warning: one\n  f();\n  ^\n\
+             zip/src/a.c:3:5: warning: three\n  f();\n  ^\n\
+             warning: `zip` generated 2 warnings\n";
+        check(Verbosity::Quiet, &events, expect);
+    }
+
+    #[test]
+    fn several_failures_are_summed_up() {
+        let events = [
+            started(ZIP_A),
+            started(APP_MAIN),
+            ended(ZIP_A, Outcome::Failed),
+            ended(APP_MAIN, Outcome::Failed),
+            end(false),
+        ];
+        let expect = "   Compiling zip v0.1.0 (/ws/zip)\n   Compiling app v0.1.0 (/ws/app)\n\
+             error: could not compile `zip` (zip/src/a.c)\n\
+             warning: build failed, waiting for other jobs to finish...\n\
+             error: could not compile `app` (app/src/main.c)\n\
+             error: 2 crates failed: `app`, `zip`\n";
+        check(Verbosity::Normal, &events, expect);
+    }
+
+    #[test]
+    fn warnings_of_fresh_units_are_shown_again() {
+        let replayed = Event::Diagnostic {
+            item: ZIP_A,
+            diagnostic: fixture::diagnostic(Level::Warning, "old"),
+            replayed: true,
+        };
+        let expect = "zip/src/a.c:3:5: warning: old\n  f();\n  ^\nwarning: `zip` generated 1 warning\n";
+        check(Verbosity::Quiet, &[replayed, end(true)], expect);
+    }
+
+    #[test]
+    fn what_an_unfinished_item_said_is_not_lost() {
+        let events =
+            [started(ZIP_A), said(ZIP_A, Level::Error, "late"), Event::Interrupted { signal: 2 }, end(false)];
+        let expect = "   Compiling zip v0.1.0 (/ws/zip)\n Interrupted by SIGINT\n\
+             zip/src/a.c:3:5: error: late\n  f();\n  ^\n";
+        check(Verbosity::Normal, &events, expect);
+    }
+
+    #[test]
+    fn commands_and_the_orchestrator_speak_too() {
+        let events = [
+            started(ZIP_A),
+            Event::CommandOutput { item: ZIP_A, text: "made config.h".into() },
+            ended(ZIP_A, OK),
+            Event::Message { severity: Severity::Warning, text: "clocks differ".into() },
+            Event::Message { severity: Severity::Note, text: "by the way".into() },
+        ];
+        check(
+            Verbosity::Normal,
+            &events,
+            "   Compiling zip v0.1.0 (/ws/zip)\nmade config.h\nwarning: clocks differ\nnote: by the way\n",
+        );
+        check(Verbosity::Quiet, &events, "warning: clocks differ\n");
+    }
+}

@@ -1,0 +1,355 @@
+//! Messages for programs, one JSON object a line on standard output. See `docs/json.md`.
+//!
+//! `compiler-message`, `compiler-artifact` and `build-finished` have cargo's shape, so that tools which read cargo's
+//! read ours; the other messages are what cargo's readers miss: starts, ends with their reasons, waits.
+
+use crate::fingerprint::RebuildReason;
+use crate::graph::{ArtifactKind, Graph, Item, ItemIx};
+use crate::manifest::{DebugInfo, OptLevel, Profile};
+use crate::report::crates::Crates;
+use crate::report::diagnostic::{plain, shown};
+use crate::report::event::{Event, Sink};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::Write;
+use std::rc::Rc;
+use tender_protocol::{Diagnostic, Level};
+
+pub struct Json {
+    out: Box<dyn Write>,
+    crates: Rc<Crates>,
+    /// Nobody reads any more: say nothing, and let the build end.
+    broken: bool,
+    reasons: HashMap<ItemIx, RebuildReason>,
+    started: HashMap<ItemIx, u64>,
+}
+
+impl Json {
+    pub fn new(out: Box<dyn Write>, crates: Rc<Crates>) -> Self {
+        Self { out, crates, broken: false, reasons: HashMap::new(), started: HashMap::new() }
+    }
+
+    pub fn stdout(crates: Rc<Crates>) -> Self {
+        Self::new(Box::new(std::io::stdout()), crates)
+    }
+
+    fn write(&mut self, message: &Value) {
+        if self.broken {
+            return;
+        }
+        let line = format!("{message}\n");
+        self.broken = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()).is_err();
+    }
+
+    /// `more` with the fields that every message about an item begins with.
+    fn about(&self, reason: &str, item: &Item, more: Value) -> Value {
+        let krate = self.crates.of(item);
+        let target = self.crates.target(item);
+        let kinds = krate.target_kinds(target);
+        let mut message = json!({
+            "reason": reason,
+            "package_id": krate.package_id(),
+            "manifest_path": krate.manifest,
+            "target": {
+                "kind": kinds,
+                "crate_types": kinds,
+                "name": krate.target_name(target),
+                "src_path": krate.target_source(target),
+                "edition": "2021",
+                "doc": false,
+                "doctest": false,
+                "test": false,
+            },
+        });
+        if let (Value::Object(message), Value::Object(more)) = (&mut message, more) {
+            message.extend(more);
+        }
+        message
+    }
+
+    fn diagnostic(&mut self, graph: &Graph, item: ItemIx, diagnostic: &Diagnostic) {
+        let item = &graph[item];
+        let crates = Rc::clone(&self.crates);
+        for one in shown(graph, &crates, item, diagnostic, false) {
+            let level = match one.level {
+                Level::Error => "error",
+                Level::Warning => "warning",
+                Level::Note | Level::Remark => "note",
+            };
+            let message = json!({
+                "$message_type": "diagnostic",
+                "rendered": plain(&one.rendered),
+                "level": level,
+                "message": one.message,
+                "spans": spans(diagnostic),
+                "code": null,
+                "children": [],
+            });
+            let message =
+                self.about("compiler-message", item, json!({ "message": message, "unit": item.label }));
+            self.write(&message);
+        }
+    }
+
+    fn artifact(&mut self, graph: &Graph, item: ItemIx, fresh: bool) {
+        let files: Vec<_> = graph.artifacts.iter().filter(|artifact| artifact.item == item).collect();
+        if files.is_empty() {
+            return;
+        }
+        let executable = files.iter().find(|file| file.kind == ArtifactKind::Program).map(|file| &file.path);
+        let names: Vec<_> = files.iter().map(|file| &file.path).collect();
+        let more = json!({
+            "profile": profile(&graph.profile),
+            "features": [],
+            "filenames": names,
+            "executable": executable,
+            "fresh": fresh,
+        });
+        let message = self.about("compiler-artifact", &graph[item], more);
+        self.write(&message);
+    }
+}
+
+/// Clang gives one place; cargo's readers expect a stretch, so it is one column long.
+fn spans(diagnostic: &Diagnostic) -> Value {
+    match &diagnostic.file {
+        Some(file) if diagnostic.line > 0 => json!([{
+            "file_name": file,
+            "byte_start": 0,
+            "byte_end": 0,
+            "line_start": diagnostic.line,
+            "line_end": diagnostic.line,
+            "column_start": diagnostic.column,
+            "column_end": diagnostic.column + 1,
+            "is_primary": true,
+            "text": [],
+            "label": null,
+            "suggested_replacement": null,
+            "suggestion_applicability": null,
+            "expansion": null,
+        }]),
+        _ => json!([]),
+    }
+}
+
+fn profile(profile: &Profile) -> Value {
+    let level = match profile.opt_level {
+        OptLevel::O0 => "0",
+        OptLevel::O1 => "1",
+        OptLevel::O2 => "2",
+        OptLevel::O3 => "3",
+        OptLevel::Os => "s",
+        OptLevel::Oz => "z",
+    };
+    let debug = match profile.debug {
+        DebugInfo::None => 0,
+        DebugInfo::LineTablesOnly => 1,
+        DebugInfo::Full => 2,
+    };
+    json!({
+        "opt_level": level,
+        "debuginfo": debug,
+        "debug_assertions": !profile.defines.iter().any(|define| define == "NDEBUG"),
+        "overflow_checks": false,
+        "test": false,
+    })
+}
+
+impl Sink for Json {
+    fn event(&mut self, graph: &Graph, event: &Event) {
+        let message = match event {
+            Event::BuildStarted { jobs, at_us } => json!({
+                "reason": "build-started",
+                "profile": graph.profile.name,
+                "jobs": jobs,
+                "items": graph.items.len(),
+                "at_us": at_us,
+            }),
+            Event::Dirty { item, reason } => {
+                self.reasons.insert(*item, reason.clone());
+                return;
+            }
+            Event::ItemStarted { item, worker, slot, at_us } => {
+                self.started.insert(*item, *at_us);
+                let item = &graph[*item];
+                let more = json!({
+                    "unit": item.label, "worker": worker.map(|w| w.0), "slot": slot, "at_us": at_us,
+                });
+                self.about("unit-started", item, more)
+            }
+            Event::ItemFinished { item, outcome, at_us, wall_us, peak_bytes } => {
+                let more = json!({
+                    "unit": graph[*item].label,
+                    "outcome": outcome,
+                    "rebuild": self.reasons.remove(item),
+                    "start_us": self.started.remove(item),
+                    "at_us": at_us,
+                    "wall_us": wall_us,
+                    "peak_bytes": peak_bytes,
+                });
+                self.about("unit-finished", &graph[*item], more)
+            }
+            Event::Diagnostic { item, diagnostic, .. } => return self.diagnostic(graph, *item, diagnostic),
+            Event::Artifact { item, fresh } => return self.artifact(graph, *item, *fresh),
+            Event::Wait { item, reason, at_us } => {
+                let more = json!({ "unit": graph[*item].label, "wait": reason, "at_us": at_us });
+                self.about("wait", &graph[*item], more)
+            }
+            Event::BuildFinished { success, .. } => json!({ "reason": "build-finished", "success": success }),
+            _ => return,
+        };
+        self.write(&message);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::WorkerNo;
+    use crate::report::fixture;
+    use std::cell::RefCell;
+    use std::time::Duration;
+    use tender_protocol::Outcome;
+
+    #[derive(Clone, Default)]
+    struct Shared(Rc<RefCell<Vec<u8>>>);
+
+    impl Write for Shared {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.borrow_mut().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[track_caller]
+    fn check(events: &[Event], expect: &[Value]) {
+        let graph = fixture::graph();
+        let out = Shared::default();
+        let crates = Rc::new(Crates::new(&fixture::workspace()));
+        let mut json = Json::new(Box::new(out.clone()), crates);
+        for event in events {
+            json.event(&graph, event);
+        }
+        let text = String::from_utf8(out.0.take()).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines, expect);
+    }
+
+    fn zip(reason: &str, more: Value) -> Value {
+        let mut message = json!({
+            "reason": reason,
+            "package_id": "path+file:///ws/zip#zip@0.1.0",
+            "manifest_path": "/ws/zip/Tender.toml",
+            "target": {
+                "kind": ["staticlib"], "crate_types": ["staticlib"], "name": "zip", "src_path": "/ws/zip/src/a.c",
+                "edition": "2021", "doc": false, "doctest": false, "test": false,
+            },
+        });
+        message.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        message
+    }
+
+    #[test]
+    fn starts_ends_and_reasons() {
+        check(
+            &[
+                Event::BuildStarted { jobs: 2, at_us: 1 },
+                Event::Dirty {
+                    item: fixture::ZIP_A,
+                    reason: RebuildReason::InputChanged { path: "zip/src/a.c".into() },
+                },
+                Event::ItemStarted { item: fixture::ZIP_A, worker: Some(WorkerNo(0)), slot: 1, at_us: 5 },
+                Event::ItemFinished {
+                    item: fixture::ZIP_A,
+                    outcome: Outcome::Ok,
+                    at_us: 9,
+                    wall_us: 4,
+                    peak_bytes: 7,
+                },
+                Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: 10 },
+            ],
+            &[
+                json!({"reason": "build-started", "profile": "release", "jobs": 2, "items": 5, "at_us": 1}),
+                zip("unit-started", json!({"unit": "zip/src/a.c", "worker": 0, "slot": 1, "at_us": 5})),
+                zip(
+                    "unit-finished",
+                    json!({
+                        "unit": "zip/src/a.c", "outcome": "ok",
+                        "rebuild": {"reason": "input-changed", "path": "zip/src/a.c"},
+                        "start_us": 5, "at_us": 9, "wall_us": 4, "peak_bytes": 7,
+                    }),
+                ),
+                json!({"reason": "build-finished", "success": true}),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_diagnostic_has_cargos_shape() {
+        check(
+            &[Event::Diagnostic {
+                item: fixture::ZIP_A,
+                diagnostic: fixture::diagnostic(Level::Warning, "unused"),
+                replayed: false,
+            }],
+            &[zip(
+                "compiler-message",
+                json!({
+                    "unit": "zip/src/a.c",
+                    "message": {
+                        "$message_type": "diagnostic",
+                        "rendered": "zip/src/a.c:3:5: warning: unused\n  f();\n  ^\n",
+                        "level": "warning", "message": "unused", "code": null, "children": [],
+                        "spans": [{
+                            "file_name": "zip/src/a.c", "byte_start": 0, "byte_end": 0, "line_start": 3, "line_end": 3,
+                            "column_start": 5, "column_end": 6, "is_primary": true, "text": [], "label": null,
+                            "suggested_replacement": null, "suggestion_applicability": null, "expansion": null,
+                        }],
+                    },
+                }),
+            )],
+        );
+    }
+
+    #[test]
+    fn artifacts_name_their_files() {
+        let profile = json!({
+            "opt_level": "2", "debuginfo": 0, "debug_assertions": false, "overflow_checks": false, "test": false,
+        });
+        let archive = json!({
+            "profile": profile, "features": [], "filenames": ["/ws/target/release/libzip.a"], "executable": null,
+            "fresh": true,
+        });
+        check(
+            &[
+                Event::Artifact { item: fixture::ZIP_ARCHIVE, fresh: true },
+                // An object is no artifact that people asked for.
+                Event::Artifact { item: fixture::ZIP_A, fresh: true },
+            ],
+            &[zip("compiler-artifact", archive)],
+        );
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_ends_the_messages() {
+        struct Gone(u32);
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                assert_eq!(self.0, 0, "wrote again after a broken pipe");
+                self.0 += 1;
+                Err(std::io::ErrorKind::BrokenPipe.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let graph = fixture::graph();
+        let mut json = Json::new(Box::new(Gone(0)), Rc::new(Crates::new(&fixture::workspace())));
+        json.event(&graph, &Event::BuildStarted { jobs: 1, at_us: 0 });
+        json.event(&graph, &Event::BuildStarted { jobs: 1, at_us: 0 });
+    }
+}

@@ -1,0 +1,385 @@
+//! The trace file: Chrome trace JSON, for viewers and for the tests that check the invariants. See `docs/trace.md`.
+//!
+//! | field | means |
+//! |---|---|
+//! | `pid` | 0 the orchestrator, else the worker's number + 1. Not the system's process ids, which are used again; those are in the row's name |
+//! | `tid` | the job slot: 0 is the process's starting slot, others hold a token. In row 0, the n-th command that runs at once |
+//! | `ph: X` | one phase of an item. These never overlap on a row, and never more than N overlap at all |
+//! | `ph: b`, `e` | an item from start to end (`unit`), or while it is ready and waits (`wait`); `id` is the item |
+//! | `ph: C` | a counter |
+//!
+//! Events are written as they come. The closing bracket is written on drop; viewers load a file that lacks it.
+
+use crate::graph::{Graph, ItemIx, ItemKind};
+use crate::report::clock::now_us;
+use crate::report::event::{Event, Sink, WorkerNo};
+use crate::report::words;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::io::{BufWriter, Write};
+use tender_protocol::PhaseName;
+
+/// Row of the orchestrator itself.
+const ORCHESTRATOR: u32 = 0;
+/// Nothing is lost of a killed build but the last second.
+const BETWEEN_FLUSHES_US: u64 = 1_000_000;
+
+pub struct Trace<W: Write> {
+    out: BufWriter<W>,
+    empty: bool,
+    /// A write failed (disk full, reader gone). The build goes on without a trace.
+    broken: bool,
+    last_flush_us: u64,
+    /// Items that run: their rows, and when they started.
+    running: HashMap<ItemIx, Running>,
+    waiting: HashMap<ItemIx, &'static str>,
+    /// Rows of commands: which are in use. The orchestrator has no slots of its own.
+    command_rows: Vec<bool>,
+}
+
+struct Running {
+    pid: u32,
+    tid: u32,
+    start_us: u64,
+    phases: u32,
+}
+
+/// One event of the file.
+#[derive(Serialize)]
+struct Entry<'a> {
+    name: &'a str,
+    cat: &'a str,
+    ph: &'a str,
+    /// CLOCK_MONOTONIC, microseconds.
+    ts: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dur: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<u32>,
+    pid: u32,
+    tid: u32,
+    args: Value,
+}
+
+impl Trace<std::fs::File> {
+    /// Opens the file before anything is built; where that fails, an older file stays as it was.
+    pub fn create(path: &std::path::Path) -> std::io::Result<Self> {
+        Ok(Self::new(std::fs::File::create(path)?))
+    }
+}
+
+impl<W: Write> Trace<W> {
+    pub fn new(out: W) -> Self {
+        let mut trace = Self {
+            out: BufWriter::with_capacity(64 * 1024, out),
+            empty: true,
+            broken: false,
+            last_flush_us: 0,
+            running: HashMap::new(),
+            waiting: HashMap::new(),
+            command_rows: Vec::new(),
+        };
+        trace.raw(b"[\n");
+        trace.name_process(ORCHESTRATOR, "tender");
+        trace
+    }
+
+    fn raw(&mut self, bytes: &[u8]) {
+        if !self.broken && self.out.write_all(bytes).is_err() {
+            self.broken = true;
+        }
+    }
+
+    fn write(&mut self, entry: &Entry<'_>) {
+        let line = serde_json::to_vec(entry).expect("entries have string keys only");
+        if !self.empty {
+            self.raw(b",\n");
+        }
+        self.empty = false;
+        self.raw(&line);
+    }
+
+    fn flush(&mut self) {
+        if !self.broken && self.out.flush().is_err() {
+            self.broken = true;
+        }
+    }
+
+    fn name_process(&mut self, pid: u32, name: &str) {
+        let entry = |of, args| Entry {
+            name: of,
+            cat: "__metadata",
+            ph: "M",
+            ts: 0,
+            dur: None,
+            id: None,
+            pid,
+            tid: 0,
+            args,
+        };
+        self.write(&entry("process_name", json!({ "name": name })));
+        self.write(&entry("process_sort_index", json!({ "sort_index": pid })));
+    }
+
+    fn counter(&mut self, name: &str, cat: &str, pid: u32, ts: u64, args: Value) {
+        self.write(&Entry { name, cat, ph: "C", ts, dur: None, id: None, pid, tid: 0, args });
+    }
+
+    /// `name` of the begin and the end must agree: with `id` they tie the two together.
+    fn span(&mut self, ph: &str, (cat, name): (&str, &str), item: ItemIx, pid: u32, ts: u64, args: Value) {
+        self.write(&Entry { name, cat, ph, ts, dur: None, id: Some(item.0), pid, tid: 0, args });
+    }
+
+    fn phase(&mut self, graph: &Graph, item: ItemIx, row: (u32, u32), phase: PhaseName, ts: u64, dur: u64) {
+        let of = &graph[item];
+        let cat = match of.kind {
+            ItemKind::Archive | ItemKind::Shared | ItemKind::Program => "link",
+            ItemKind::Generate | ItemKind::Compile | ItemKind::Check => "unit",
+        };
+        let (pid, tid) = row;
+        // A unit that is not cut is one piece, number 0.
+        let args = json!({ "crate": of.krate_name, "unit": of.label, "cgu": 0 });
+        let name = words::phase(phase);
+        self.write(&Entry { name, cat, ph: "X", ts, dur: Some(dur), id: None, pid, tid, args });
+    }
+
+    fn item_started(&mut self, graph: &Graph, item: ItemIx, worker: Option<WorkerNo>, slot: u32, at_us: u64) {
+        if let Some(reason) = self.waiting.remove(&item) {
+            self.span("e", ("wait", reason), item, ORCHESTRATOR, at_us, json!({}));
+        }
+        let (pid, tid) = match worker {
+            Some(worker) => (row(worker), slot),
+            None => (ORCHESTRATOR, self.take_command_row()),
+        };
+        let of = &graph[item];
+        let args = json!({ "crate": of.krate_name, "unit": of.label, "slot": tid });
+        self.span("b", ("unit", &of.label), item, pid, at_us, args);
+        self.running.insert(item, Running { pid, tid, start_us: at_us, phases: 0 });
+    }
+
+    fn item_finished(&mut self, graph: &Graph, item: ItemIx, outcome: Value, at_us: u64) {
+        let Some(running) = self.running.remove(&item) else { return };
+        if running.pid == ORCHESTRATOR {
+            // Nobody reports phases of a foreign command: it is one.
+            if running.phases == 0 {
+                let dur = at_us.saturating_sub(running.start_us);
+                let row = (running.pid, running.tid);
+                self.phase(graph, item, row, PhaseName::Generate, running.start_us, dur);
+            }
+            self.command_rows[running.tid as usize - 1] = false;
+        }
+        let args = json!({ "outcome": outcome });
+        self.span("e", ("unit", &graph[item].label), item, running.pid, at_us, args);
+    }
+
+    /// The lowest row that is free, from 1.
+    fn take_command_row(&mut self) -> u32 {
+        let free = self.command_rows.iter().position(|used| !used).unwrap_or_else(|| {
+            self.command_rows.push(false);
+            self.command_rows.len() - 1
+        });
+        self.command_rows[free] = true;
+        free as u32 + 1
+    }
+
+    /// Ends what is open, so that every begin has its end.
+    fn close_all(&mut self, graph: &Graph, at_us: u64) {
+        let mut open: Vec<ItemIx> = self.running.keys().copied().collect();
+        open.sort_unstable();
+        for item in open {
+            self.item_finished(graph, item, json!("interrupted"), at_us);
+        }
+        let mut waiting: Vec<(ItemIx, &str)> = self.waiting.drain().collect();
+        waiting.sort_unstable();
+        for (item, reason) in waiting {
+            self.span("e", ("wait", reason), item, ORCHESTRATOR, at_us, json!({}));
+        }
+    }
+}
+
+fn row(worker: WorkerNo) -> u32 {
+    worker.0 + 1
+}
+
+impl<W: Write> Sink for Trace<W> {
+    fn event(&mut self, graph: &Graph, event: &Event) {
+        match *event {
+            Event::WorkerStarted { worker, pid, .. } => {
+                self.name_process(row(worker), &format!("worker {} ({pid})", worker.0));
+            }
+            Event::ItemStarted { item, worker, slot, at_us } => {
+                self.item_started(graph, item, worker, slot, at_us);
+            }
+            Event::Phase { item, worker, slot, phase, start_us, dur_us } => {
+                let running = self.running.get_mut(&item).map(|running| {
+                    running.phases += 1;
+                    (running.pid, running.tid)
+                });
+                let at = worker.map(|worker| (row(worker), slot)).or(running).unwrap_or((ORCHESTRATOR, 0));
+                self.phase(graph, item, at, phase, start_us, dur_us);
+            }
+            Event::ItemFinished { item, outcome, at_us, .. } => {
+                self.item_finished(graph, item, json!(outcome), at_us);
+            }
+            Event::Wait { item, reason, at_us } => {
+                let name = words::wait(reason);
+                if self.waiting.insert(item, name).is_none() {
+                    let args = json!({ "crate": graph[item].krate_name, "unit": graph[item].label });
+                    self.span("b", ("wait", name), item, ORCHESTRATOR, at_us, args);
+                }
+            }
+            Event::Tokens { used, n, at_us } => {
+                self.counter("tokens", "token", ORCHESTRATOR, at_us, json!({ "used": used, "n": n }));
+            }
+            Event::LiveModules { worker, n, at_us } => {
+                self.counter("live_modules", "unit", row(worker), at_us, json!({ "n": n }));
+            }
+            Event::Rss { worker, bytes, at_us } => {
+                self.counter("rss", "lease", row(worker), at_us, json!({ "bytes": bytes }));
+            }
+            Event::Interrupted { .. } => self.flush(),
+            Event::BuildFinished { at_us, .. } => {
+                self.close_all(graph, at_us);
+                self.flush();
+            }
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self, _graph: &Graph) {
+        let now_us = now_us();
+        if now_us >= self.last_flush_us + BETWEEN_FLUSHES_US {
+            self.last_flush_us = now_us;
+            self.flush();
+        }
+    }
+}
+
+impl<W: Write> Drop for Trace<W> {
+    fn drop(&mut self) {
+        self.raw(b"\n]\n");
+        self.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+    use std::time::Duration;
+    use tender_protocol::Outcome;
+
+    fn trace(events: &[Event]) -> Vec<Value> {
+        let graph = fixture::graph();
+        let mut out = Vec::new();
+        let mut trace = Trace::new(&mut out);
+        for event in events {
+            trace.event(&graph, event);
+        }
+        drop(trace);
+        serde_json::from_slice::<Vec<Value>>(&out).unwrap()
+    }
+
+    fn of_kind<'a>(entries: &'a [Value], ph: &str) -> Vec<&'a Value> {
+        entries.iter().filter(|entry| entry["ph"] == ph).collect()
+    }
+
+    fn started(item: ItemIx, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
+        Event::ItemStarted { item, worker: worker.map(WorkerNo), slot, at_us }
+    }
+
+    fn phase(item: ItemIx, slot: u32, phase: PhaseName, start_us: u64, dur_us: u64) -> Event {
+        Event::Phase { item, worker: Some(WorkerNo(0)), slot, phase, start_us, dur_us }
+    }
+
+    fn finished(item: ItemIx, at_us: u64) -> Event {
+        Event::ItemFinished { item, outcome: Outcome::Ok, at_us, wall_us: 0, peak_bytes: 0 }
+    }
+
+    #[test]
+    fn phases_are_complete_events_on_the_row_of_their_slot() {
+        let entries = trace(&[
+            Event::WorkerStarted { worker: WorkerNo(0), pid: 4711, at_us: 1 },
+            started(fixture::ZIP_A, Some(0), 1, 10),
+            phase(fixture::ZIP_A, 1, PhaseName::Translate, 10, 5),
+            phase(fixture::ZIP_A, 1, PhaseName::Emit, 15, 5),
+            finished(fixture::ZIP_A, 20),
+        ]);
+        let names: Vec<_> = of_kind(&entries, "M").iter().map(|m| m["args"]["name"].clone()).collect();
+        assert_eq!(names, [json!("tender"), Value::Null, json!("worker 0 (4711)"), Value::Null]);
+        let complete = of_kind(&entries, "X");
+        assert_eq!(complete.len(), 2);
+        assert_eq!(
+            *complete[0],
+            json!({
+                "name": "translate", "cat": "unit", "ph": "X", "ts": 10, "dur": 5, "pid": 1, "tid": 1,
+                "args": { "crate": "zip", "unit": "zip/src/a.c", "cgu": 0 }
+            })
+        );
+        assert_eq!(of_kind(&entries, "b")[0]["name"], "zip/src/a.c");
+        assert_eq!(of_kind(&entries, "e")[0]["args"]["outcome"], "ok");
+    }
+
+    #[test]
+    fn links_and_counters_have_their_categories() {
+        let entries = trace(&[
+            phase(fixture::APP_LINK, 0, PhaseName::Link, 1, 2),
+            Event::Tokens { used: 1, n: 2, at_us: 3 },
+            Event::LiveModules { worker: WorkerNo(0), n: 3, at_us: 4 },
+            Event::Rss { worker: WorkerNo(0), bytes: 5, at_us: 5 },
+        ]);
+        assert_eq!(of_kind(&entries, "X")[0]["cat"], "link");
+        let counters: Vec<_> =
+            of_kind(&entries, "C").iter().map(|c| (c["name"].clone(), c["args"].clone())).collect();
+        assert_eq!(
+            counters,
+            [
+                (json!("tokens"), json!({ "used": 1, "n": 2 })),
+                (json!("live_modules"), json!({ "n": 3 })),
+                (json!("rss"), json!({ "bytes": 5 })),
+            ]
+        );
+    }
+
+    #[test]
+    fn commands_at_once_get_rows_of_their_own() {
+        let (a, b) = (fixture::ZIP_A, fixture::ZIP_B);
+        let entries = trace(&[
+            started(a, None, 0, 1),
+            started(b, None, 0, 2),
+            finished(a, 5),
+            started(a, None, 0, 6),
+            finished(b, 7),
+            finished(a, 8),
+        ]);
+        let rows: Vec<_> =
+            of_kind(&entries, "X").iter().map(|x| (x["tid"].clone(), x["ts"].clone())).collect();
+        assert_eq!(rows, [(json!(1), json!(1)), (json!(2), json!(2)), (json!(1), json!(6))]);
+    }
+
+    #[test]
+    fn a_wait_ends_when_its_item_starts() {
+        let wait =
+            |at_us| Event::Wait { item: fixture::ZIP_A, reason: crate::report::WaitReason::Token, at_us };
+        let entries = trace(&[wait(1), wait(2), started(fixture::ZIP_A, Some(0), 0, 9)]);
+        let waits: Vec<_> = entries
+            .iter()
+            .filter(|e| e["cat"] == "wait")
+            .map(|e| (e["ph"].clone(), e["ts"].clone()))
+            .collect();
+        assert_eq!(waits, [(json!("b"), json!(1)), (json!("e"), json!(9))]);
+    }
+
+    #[test]
+    fn an_interrupted_build_leaves_whole_json() {
+        let entries = trace(&[
+            started(fixture::ZIP_A, Some(0), 0, 1),
+            Event::Interrupted { signal: 2 },
+            Event::BuildFinished { success: false, elapsed: Duration::ZERO, at_us: 9 },
+        ]);
+        assert_eq!(of_kind(&entries, "b").len(), of_kind(&entries, "e").len());
+        // Dropped without an end: still whole.
+        trace(&[started(fixture::ZIP_A, Some(0), 0, 1)]);
+    }
+}

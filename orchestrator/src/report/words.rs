@@ -1,0 +1,226 @@
+//! The sentences that people read, in one place: counts, plurals, times. No terminal, no colours.
+
+use crate::fingerprint::RebuildReason;
+use crate::graph::{Item, ItemKind};
+use crate::manifest::{DebugInfo, OptLevel, Profile};
+use crate::report::crates::Target;
+use crate::report::event::WaitReason;
+use std::borrow::Cow;
+use std::time::Duration;
+use tender_protocol::PhaseName;
+
+/// `1 warning`, `3 warnings`
+pub fn count(n: usize, noun: &str) -> String {
+    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
+}
+
+/// `0.34s`, `2m 05s`: as cargo writes it.
+pub fn elapsed(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds >= 60 {
+        format!("{}m {:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{seconds}.{:02}s", time.subsec_millis() / 10)
+    }
+}
+
+/// `5s`, `2m 05s`: for a line that is redrawn, where hundredths only flicker.
+pub fn rough(time: Duration) -> String {
+    let seconds = time.as_secs();
+    if seconds >= 60 { format!("{}m {:02}s", seconds / 60, seconds % 60) } else { format!("{seconds}s") }
+}
+
+/// What follows `Finished`.
+pub fn finished(profile: &Profile, time: Duration) -> String {
+    let optimised = if profile.opt_level == OptLevel::O0 { "unoptimized" } else { "optimized" };
+    let debug = if profile.debug == DebugInfo::None { "" } else { " + debuginfo" };
+    format!("`{}` profile [{optimised}{debug}] target(s) in {}", profile.name, elapsed(time))
+}
+
+pub fn generated_warnings(krate: &str, warnings: usize) -> String {
+    format!("`{krate}` generated {}", count(warnings, "warning"))
+}
+
+/// Why a crate is not built: which of its items failed.
+pub fn could_not(item: &Item, target: Target<'_>, errors: usize, warnings: usize) -> String {
+    let label = visible(&item.label);
+    let (verb, what) = match (item.kind, target) {
+        (ItemKind::Compile, _) => ("compile", label),
+        (ItemKind::Check, _) => ("check", label),
+        (ItemKind::Archive, _) => ("archive", label),
+        (ItemKind::Generate, _) => ("generate sources of", label),
+        (ItemKind::Shared | ItemKind::Program, Target::Bin(name)) => ("link", format!("bin `{name}`").into()),
+        (ItemKind::Shared | ItemKind::Program, _) => ("link", label),
+    };
+    let mut text = format!("could not {verb} `{}` ({what})", item.krate_name);
+    if errors > 0 {
+        text += &format!(" due to {}", count(errors, "error"));
+    }
+    if warnings > 0 {
+        text += &format!("; {} emitted", count(warnings, "warning"));
+    }
+    text
+}
+
+/// The last line after failures in several crates. `crates` has at least two.
+pub fn several_failed(crates: &[&str]) -> String {
+    let names: Vec<String> = crates.iter().map(|name| format!("`{name}`")).collect();
+    format!("{} failed: {}", count(crates.len(), "crate"), names.join(", "))
+}
+
+pub fn undefined_symbol(symbol: &str, krate: &str, target: Target<'_>, users: &[String]) -> String {
+    let target = match target {
+        Target::Bin(name) => format!(" (bin `{name}`)"),
+        Target::Lib | Target::Generate => String::new(),
+    };
+    let mut text = format!("undefined symbol `{symbol}` in crate `{krate}`{target}");
+    if !users.is_empty() {
+        text += &format!(", used by {}", users.join(", "));
+    }
+    text
+}
+
+/// A file name as one line: control characters are escaped, because a name may hold a newline or a terminal's commands.
+pub fn visible(name: &str) -> Cow<'_, str> {
+    if !name.contains(char::is_control) {
+        return name.into();
+    }
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    name.chars().map(escape).collect()
+}
+
+/// `SIGINT`, or the number where the name is unusual.
+pub fn signal(number: i32) -> String {
+    match number {
+        libc::SIGHUP => "SIGHUP".into(),
+        libc::SIGINT => "SIGINT".into(),
+        libc::SIGTERM => "SIGTERM".into(),
+        other => format!("signal {other}"),
+    }
+}
+
+/// The name of a phase in the trace and in JSON.
+pub fn phase(name: PhaseName) -> &'static str {
+    match name {
+        PhaseName::Translate => "translate",
+        PhaseName::Cut => "cut",
+        PhaseName::Optimise => "optimise",
+        PhaseName::Serialise => "serialise",
+        PhaseName::Thinlink => "thinlink",
+        PhaseName::Backend => "backend",
+        PhaseName::Emit => "emit",
+        PhaseName::Join => "join",
+        PhaseName::Archive => "archive",
+        PhaseName::Link => "link",
+        PhaseName::Generate => "generate",
+    }
+}
+
+/// Why a unit runs again.
+pub fn reason(reason: &RebuildReason) -> String {
+    let changed = |what: &str, added: &[String], removed: &[String]| {
+        let list = |sign: &str, words: &[String]| -> String {
+            words.iter().map(|word| format!(" {sign}{}", visible(word))).collect()
+        };
+        format!("{what} changed:{}{}", list("+", added), list("-", removed))
+    };
+    match reason {
+        RebuildReason::New => "it was not built before".into(),
+        RebuildReason::NotFinished => "its last build failed or was interrupted".into(),
+        RebuildReason::InputChanged { path } => format!("the file `{}` changed", visible(path)),
+        RebuildReason::InputMissing { path } => format!("the file `{}` is gone", visible(path)),
+        RebuildReason::InputAppeared { path } => format!("the file `{}` appeared", visible(path)),
+        RebuildReason::OutputMissing { path } => format!("its output `{}` is gone", visible(path)),
+        RebuildReason::OutputChanged { path } => {
+            format!("its output `{}` was changed by something else", visible(path))
+        }
+        RebuildReason::CommandChanged { added, removed } => changed("its command", added, removed),
+        RebuildReason::ProfileChanged { added, removed } => changed("the profile", added, removed),
+        RebuildReason::DependencyInterface { dependency } => {
+            format!("the public interface of `{dependency}` changed")
+        }
+        RebuildReason::ToolChanged { was, is } => format!("the tool changed from {was} to {is}"),
+    }
+}
+
+pub fn wait(reason: WaitReason) -> &'static str {
+    match reason {
+        WaitReason::Token => "every token is in use",
+    }
+}
+
+/// `1.5 MiB`: for people, so at most one digit after the point.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if n < 1024 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1024.0;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{value:.1} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture;
+
+    #[test]
+    fn times() {
+        #[track_caller]
+        fn check(millis: u64, expect: &str) {
+            assert_eq!(elapsed(Duration::from_millis(millis)), expect);
+        }
+        check(0, "0.00s");
+        check(7, "0.00s");
+        check(345, "0.34s");
+        check(59_999, "59.99s");
+        check(60_000, "1m 00s");
+        check(3_725_000, "62m 05s");
+    }
+
+    #[test]
+    fn the_last_line_is_cargos() {
+        let release = fixture::profile();
+        let dev = Profile {
+            name: "dev".into(),
+            opt_level: OptLevel::O0,
+            debug: DebugInfo::Full,
+            ..release.clone()
+        };
+        let time = Duration::from_millis(10);
+        assert_eq!(finished(&release, time), "`release` profile [optimized] target(s) in 0.01s");
+        assert_eq!(finished(&dev, time), "`dev` profile [unoptimized + debuginfo] target(s) in 0.01s");
+    }
+
+    #[test]
+    fn failures_name_crate_and_unit() {
+        let graph = fixture::graph();
+        #[track_caller]
+        fn check(item: &Item, target: Target<'_>, counts: (usize, usize), expect: &str) {
+            assert_eq!(could_not(item, target, counts.0, counts.1), expect);
+        }
+        let unit = &graph[fixture::ZIP_A];
+        check(unit, Target::Lib, (1, 0), "could not compile `zip` (zip/src/a.c) due to 1 error");
+        check(
+            unit,
+            Target::Lib,
+            (2, 1),
+            "could not compile `zip` (zip/src/a.c) due to 2 errors; 1 warning emitted",
+        );
+        check(unit, Target::Lib, (0, 0), "could not compile `zip` (zip/src/a.c)");
+        let link = &graph[fixture::APP_LINK];
+        check(link, Target::Bin("app"), (1, 0), "could not link `app` (bin `app`) due to 1 error");
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(bytes(0), "0 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(bytes(3 << 30), "3.0 GiB");
+    }
+}
