@@ -1,5 +1,47 @@
-//! What makes an item fresh or dirty, and the reason why.
+//! What makes an item fresh or dirty, and the reason why. Knows nothing of processes and of what is shown.
+//!
+//! An item is judged when everything it comes after is up to date. It is fresh if the record of its last success still
+//! holds in every respect; each respect has its own `RebuildReason`. Contents decide, by blake3; size and modification time
+//! are the shortcut by which contents are not read again.
+//!
+//! | input                                        | enters the record as           | compared by                           |
+//! |----------------------------------------------|--------------------------------|---------------------------------------|
+//! | sources, headers, objects, `[[generate]]` inputs | `inputs`: path, content    | content, through the path's stamp     |
+//! | outputs of other items (objects, generated headers) | `inputs`                | the producer's record: never read again |
+//! | look-ups that failed                         | `missing`: paths               | still absent, one stat per path       |
+//! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |
+//! | driver arguments, members, file lists, `CC`, `CXX` | `command`, a hash        | hash; the words only explain          |
+//! | flags, defines, directories of the crate     | `command`, words as `own`      | as above                              |
+//! | profile                                      | `command`, words as `profile`  | as above; profiles also have own directories |
+//! | public headers, defines, links of dependencies | `command`, words as `interfaces` | as above                          |
+//! | environment and directory of `[[generate]]`  | `command`                      | as above                              |
+//! | `tender-worker`                              | `tool`                         | blake3, through its stamp             |
+//! | LLVM and clang: version, libraries           | `tool`                         | version, stamps of the libraries      |
+//! | PATH, linker, C library, contents of OUT_DIR that no item declares | not at all | known imperfections: `tender clean`  |
+//!
+//! **Stamps that cannot be trusted.** A file changed twice within one tick of the clock has one stamp and two contents. A stamp
+//! is believed only if it was at least 20 ms old (2 s where the file system keeps whole seconds) when the content was read;
+//! otherwise the next build reads the file once more and then knows. Outputs are exempt: we wrote them ourselves.
+//!
+//! **Interruption.** `begin` writes a `Started` record before any output can be replaced, `record` a `Finished` one after all
+//! are in place. What dies between the two leaves a `Started` that says "not finished". Each append is one write at the end of
+//! what is known to be good, with length and checksum; a torn one is cut off by the next build. Losing records is always safe:
+//! an older record is either still true of the files, or does not match them.
+//!
+//! Parts: `fingerprints` judges; `files` stats and hashes each path once; `store` holds the records, `journal` their file;
+//! `tool` is the identity of the worker; `lock` keeps two builds apart.
 
+mod command;
+mod files;
+mod fingerprints;
+mod journal;
+mod lock;
 mod reason;
+mod store;
+#[cfg(test)]
+mod tests;
+mod tool;
 
+pub use fingerprints::{Fingerprints, Freshness, History, StateError};
+pub use lock::DirectoryLock;
 pub use reason::RebuildReason;

@@ -45,3 +45,102 @@ pub enum RebuildReason {
         is: String,
     },
 }
+
+impl RebuildReason {
+    /// The reason in words, to stand in brackets after the item's name.
+    pub fn present(&self) -> String {
+        match self {
+            Self::New => "it has not been built before".to_owned(),
+            Self::NotFinished => "the last attempt did not finish".to_owned(),
+            Self::InputChanged { path } => format!("the file {path} has changed"),
+            Self::InputMissing { path } => format!("the file {path} is gone"),
+            Self::InputAppeared { path } => format!("the file {path} has appeared"),
+            Self::OutputMissing { path } => format!("the output {path} is gone"),
+            Self::OutputChanged { path } => format!("the output {path} was changed by something else"),
+            Self::CommandChanged { added, removed } => words("the command has changed", added, removed),
+            Self::ProfileChanged { added, removed } => words("the profile has changed", added, removed),
+            Self::DependencyInterface { dependency } => {
+                format!("the public interface of {dependency} has changed")
+            }
+            Self::ToolChanged { was, is } => format!("it was built by {was}, now it is {is}"),
+        }
+    }
+
+    /// The reason's name in JSON and in the trace.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::NotFinished => "not-finished",
+            Self::InputChanged { .. } => "input-changed",
+            Self::InputMissing { .. } => "input-missing",
+            Self::InputAppeared { .. } => "input-appeared",
+            Self::OutputMissing { .. } => "output-missing",
+            Self::OutputChanged { .. } => "output-changed",
+            Self::CommandChanged { .. } => "command-changed",
+            Self::ProfileChanged { .. } => "profile-changed",
+            Self::DependencyInterface { .. } => "dependency-interface",
+            Self::ToolChanged { .. } => "tool-changed",
+        }
+    }
+}
+
+/// At most this many words of a kind are shown; all of them are in the JSON.
+const SHOWN: usize = 4;
+
+fn words(what: &str, added: &[String], removed: &[String]) -> String {
+    let list = |verb: &str, words: &[String]| {
+        let shown = words.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let more = words.len().saturating_sub(SHOWN);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        (!words.is_empty()).then(|| format!("{verb} {shown}{more}"))
+    };
+    let parts: Vec<String> = [list("added", added), list("removed", removed)].into_iter().flatten().collect();
+    if parts.is_empty() { format!("{what}: other order") } else { format!("{what}: {}", parts.join(", ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_for_people() {
+        let check = |reason: RebuildReason, expect: &str| {
+            assert_eq!(reason.present(), expect);
+            let json = serde_json::to_value(&reason).unwrap();
+            assert_eq!(json["reason"], reason.kind());
+        };
+        let path = || "include/zstd.h".to_owned();
+        check(RebuildReason::New, "it has not been built before");
+        check(RebuildReason::NotFinished, "the last attempt did not finish");
+        check(RebuildReason::InputChanged { path: path() }, "the file include/zstd.h has changed");
+        check(RebuildReason::InputMissing { path: path() }, "the file include/zstd.h is gone");
+        check(RebuildReason::InputAppeared { path: path() }, "the file include/zstd.h has appeared");
+        check(RebuildReason::OutputMissing { path: "a.o".into() }, "the output a.o is gone");
+        check(
+            RebuildReason::OutputChanged { path: "a.o".into() },
+            "the output a.o was changed by something else",
+        );
+        let command = |added: &[&str], removed: &[&str]| RebuildReason::CommandChanged {
+            added: added.iter().map(|s| s.to_string()).collect(),
+            removed: removed.iter().map(|s| s.to_string()).collect(),
+        };
+        check(command(&["-DA"], &["-DB", "-DC"]), "the command has changed: added -DA, removed -DB -DC");
+        check(command(&[], &[]), "the command has changed: other order");
+        check(
+            command(&["1", "2", "3", "4", "5", "6"], &[]),
+            "the command has changed: added 1 2 3 4 and 2 more",
+        );
+        check(
+            RebuildReason::ProfileChanged { added: vec!["-O2".into()], removed: vec![] },
+            "the profile has changed: added -O2",
+        );
+        check(
+            RebuildReason::DependencyInterface { dependency: "zlib".into() },
+            "the public interface of zlib has changed",
+        );
+        check(
+            RebuildReason::ToolChanged { was: "LLVM 22.1.7".into(), is: "LLVM 22.1.8".into() },
+            "it was built by LLVM 22.1.7, now it is LLVM 22.1.8",
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! The command of an item as one hash, and what has changed when it is another one. Does no I/O.
+
+use super::reason::RebuildReason;
+use crate::graph::{Item, Run};
+use std::collections::HashMap;
+use tender_protocol::Work;
+
+pub(super) type Hash = [u8; 32];
+
+/// All that an item's result depends on apart from contents of files. `buffer` is reused from item to item.
+pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
+    buffer.clear();
+    // Lengths keep words apart; counts, lists.
+    let mut add = |word: &str| {
+        buffer.extend_from_slice(&(word.len() as u64).to_le_bytes());
+        buffer.extend_from_slice(word.as_bytes());
+    };
+    match &item.run {
+        Run::Worker(Work::Compile { source, language, args, object, dwo }) => {
+            add("compile");
+            add(source);
+            add(language_name(*language));
+            add(object);
+            add(dwo.as_deref().unwrap_or_default());
+            args.iter().for_each(|arg| add(arg));
+        }
+        Run::Worker(Work::Check { source, language, args }) => {
+            add("check");
+            add(source);
+            add(language_name(*language));
+            args.iter().for_each(|arg| add(arg));
+        }
+        Run::Worker(Work::Preprocess { source, language, args, output }) => {
+            add("preprocess");
+            add(source);
+            add(language_name(*language));
+            add(output);
+            args.iter().for_each(|arg| add(arg));
+        }
+        Run::Worker(Work::Archive { output, members }) => {
+            add("archive");
+            add(output);
+            for member in members {
+                add(&member.name);
+                add(&member.path);
+            }
+        }
+        // The driver is left out: the item's own words have what chooses it.
+        Run::Worker(Work::Link { driver: _, args, output }) => {
+            add("link");
+            add(output);
+            add(&args.len().to_string());
+            args.iter().for_each(|arg| add(arg));
+            item.ingredients.own.iter().for_each(|word| add(word));
+        }
+        Run::Command(command) => {
+            add("command");
+            add(command.dir.as_str());
+            add(&format!("{} {} {}", command.words.len(), command.env.len(), item.inputs.len()));
+            command.words.iter().for_each(|word| add(word));
+            for (key, value) in &command.env {
+                add(key);
+                add(value);
+            }
+            item.inputs.iter().for_each(|input| add(input.as_str()));
+            item.outputs.iter().for_each(|output| add(output.as_str()));
+        }
+    }
+    *blake3::hash(buffer).as_bytes()
+}
+
+fn language_name(language: tender_protocol::Language) -> &'static str {
+    use tender_protocol::Language as L;
+    match language {
+        L::C => "c",
+        L::Cxx => "c++",
+        L::LlvmIr => "ll",
+        L::Bitcode => "bc",
+        L::Assembly => "s",
+        L::AssemblyWithCpp => "S",
+    }
+}
+
+/// The words of an earlier command, to tell what has changed.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Words<'a> {
+    pub own: Vec<&'a str>,
+    pub profile: Vec<&'a str>,
+    pub interfaces: Vec<(&'a str, Vec<&'a str>)>,
+    /// Paths.
+    pub inputs: Vec<&'a str>,
+}
+
+/// Says why two commands differ, given that their hashes do.
+pub(super) fn explain(was: &Words<'_>, item: &Item) -> RebuildReason {
+    let now = &item.ingredients;
+    if let Some((added, removed)) = difference(&was.own, &now.own) {
+        return RebuildReason::CommandChanged { added, removed };
+    }
+    if let Some((added, removed)) = difference(&was.profile, &now.profile) {
+        return RebuildReason::ProfileChanged { added, removed };
+    }
+    let known: HashMap<&str, &Vec<&str>> =
+        was.interfaces.iter().map(|(name, words)| (*name, words)).collect();
+    let changed = now.interfaces.iter().find(|(name, words)| known.get(name.as_str()) != Some(&&strs(words)));
+    let gone = was.interfaces.iter().find(|(name, _)| now.interfaces.iter().all(|(other, _)| other != name));
+    if let Some(dependency) = changed.map(|(name, _)| name.clone()).or(gone.map(|(name, _)| name.to_string()))
+    {
+        return RebuildReason::DependencyInterface { dependency };
+    }
+    if let Run::Command(_) = item.run {
+        if let Some(path) = item.inputs.iter().find(|path| !was.inputs.contains(&path.as_str())) {
+            return RebuildReason::InputAppeared { path: path.to_string() };
+        }
+        if let Some(path) = was.inputs.iter().find(|path| item.inputs.iter().all(|now| now != *path)) {
+            return RebuildReason::InputMissing { path: path.to_string() };
+        }
+    }
+    RebuildReason::CommandChanged { added: Vec::new(), removed: Vec::new() }
+}
+
+fn strs(words: &[String]) -> Vec<&str> {
+    words.iter().map(String::as_str).collect()
+}
+
+/// Words added and removed, in their order; nothing where the words are the same in whatever order.
+fn difference(was: &[&str], now: &[String]) -> Option<(Vec<String>, Vec<String>)> {
+    let mut count: HashMap<&str, i32> = HashMap::new();
+    was.iter().for_each(|word| *count.entry(word).or_default() -= 1);
+    now.iter().for_each(|word| *count.entry(word).or_default() += 1);
+    let mut take = |word: &str, sign: i32| {
+        let left = count.get_mut(word).expect("every word was counted");
+        let more = left.signum() == sign;
+        *left -= if more { sign } else { 0 };
+        more
+    };
+    let added: Vec<String> = now.iter().filter(|word| take(word, 1)).cloned().collect();
+    let removed: Vec<String> =
+        was.iter().filter(|word| take(word, -1)).map(|word| word.to_string()).collect();
+    (!added.is_empty() || !removed.is_empty()).then_some((added, removed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_differ() {
+        let check = |was: &[&str], now: &[&str], expect: Option<(&[&str], &[&str])>| {
+            let now: Vec<String> = now.iter().map(|s| s.to_string()).collect();
+            let owned = |words: &[&str]| words.iter().map(|s| s.to_string()).collect::<Vec<_>>();
+            let expect = expect.map(|(added, removed)| (owned(added), owned(removed)));
+            assert_eq!(difference(was, &now), expect, "{was:?} {now:?}");
+        };
+        check(&["a", "b"], &["a", "b"], None);
+        check(&["a", "b"], &["b", "a"], None);
+        check(&["a"], &["a", "b"], Some((&["b"], &[])));
+        check(&["a", "a"], &["a"], Some((&[], &["a"])));
+        check(&["a", "c", "d"], &["x", "a", "y"], Some((&["x", "y"], &["c", "d"])));
+    }
+}

@@ -1,0 +1,173 @@
+//! The files of one build: each path is looked at once, and read only if its stamp proves nothing. Knows no items.
+
+use super::command::Hash;
+use super::store::{Observed, Tables, TextId, VersionId};
+use camino::Utf8Path;
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::time::{SystemTime, UNIX_EPOCH};
+use tender_protocol::FileStamp;
+
+/// What a path is in this build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Absent,
+    /// It is there, but cannot be read.
+    Unreadable,
+    Is(VersionId),
+}
+
+#[derive(Debug)]
+pub(super) struct Files {
+    /// What relative paths start from.
+    root: OwnedFd,
+    /// By path; the outer option says whether it was looked at.
+    stamps: Vec<Option<Option<FileStamp>>>,
+    contents: Vec<Option<Content>>,
+}
+
+impl Files {
+    pub fn new(root: &Utf8Path) -> io::Result<Self> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(root.as_std_path(), flags, Mode::empty())?;
+        Ok(Self { root, stamps: Vec::new(), contents: Vec::new() })
+    }
+
+    /// Forgets all that was seen: a command ran, which may have written more than it says.
+    pub fn forget(&mut self) {
+        self.stamps.clear();
+        self.contents.clear();
+    }
+
+    /// Takes note of what is known to be at a path now, because an item has just put it there.
+    pub fn know(&mut self, tables: &Tables, path: TextId, stamp: FileStamp, content: Content) {
+        self.grow(tables);
+        self.stamps[path as usize] = Some(Some(stamp));
+        self.contents[path as usize] = Some(content);
+    }
+
+    pub fn exists(&mut self, tables: &Tables, path: TextId) -> bool {
+        self.stamp(tables, path).is_some()
+    }
+
+    pub fn content(&mut self, tables: &mut Tables, path: TextId) -> Content {
+        self.grow(tables);
+        if let Some(known) = self.contents[path as usize] {
+            return known;
+        }
+        let content = match self.stamp(tables, path) {
+            None => Content::Absent,
+            Some(stamp) => match tables.observed(path) {
+                Some(seen) if seen.trusted && seen.stamp == stamp => Content::Is(seen.version),
+                _ => self.read(tables, path),
+            },
+        };
+        self.contents[path as usize] = Some(content);
+        content
+    }
+
+    fn stamp(&mut self, tables: &Tables, path: TextId) -> Option<FileStamp> {
+        self.grow(tables);
+        if let Some(known) = self.stamps[path as usize] {
+            return known;
+        }
+        let found = rustix::fs::statat(&self.root, tables.text(path), AtFlags::empty());
+        let stamp = found.ok().map(|stat| stamp(&stat));
+        self.stamps[path as usize] = Some(stamp);
+        stamp
+    }
+
+    fn read(&mut self, tables: &mut Tables, path: TextId) -> Content {
+        let before = now_ns();
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = rustix::fs::openat(&self.root, tables.text(path), flags, Mode::empty());
+        let Ok((stamp, hash)) = opened.map_err(io::Error::from).and_then(|fd| hash_open(fd.into())) else {
+            return Content::Unreadable;
+        };
+        let version = tables.version(path, hash);
+        tables.observe(Observed { stamp, version, trusted: trusted(stamp, before) });
+        Content::Is(version)
+    }
+
+    fn grow(&mut self, tables: &Tables) {
+        if self.stamps.len() < tables.texts() {
+            self.stamps.resize(tables.texts(), None);
+            self.contents.resize(tables.texts(), None);
+        }
+    }
+}
+
+/// Whether a file with this stamp, read at `read_ns` (nanoseconds since the epoch) or later, would have another stamp if
+/// it had changed after it was read. Clocks of file systems tick every 4 to 10 ms; a stamp of whole seconds means one that
+/// ticks every second or two.
+pub(super) fn trusted(stamp: FileStamp, read_ns: i64) -> bool {
+    let margin = if stamp.mtime_ns % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
+    stamp.mtime_ns.saturating_add(margin) < read_ns
+}
+
+/// Nanoseconds since the epoch.
+pub(super) fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+pub(super) fn stamp_of(path: &Utf8Path) -> Option<FileStamp> {
+    rustix::fs::stat(path.as_std_path()).ok().map(|stat| stamp(&stat))
+}
+
+/// # Errors
+/// The file cannot be read.
+pub(super) fn hash_file(path: &Utf8Path) -> io::Result<(FileStamp, Hash)> {
+    hash_open(std::fs::File::open(path)?)
+}
+
+/// The stamp is taken first: if the file changes while it is read, the stamp is already wrong.
+fn hash_open(mut file: std::fs::File) -> io::Result<(FileStamp, Hash)> {
+    let stat = rustix::fs::fstat(&file)?;
+    let stamp = stamp(&stat);
+    // A directory among `[[generate]]` inputs counts by being there.
+    if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
+        return Ok((stamp, *blake3::hash(b"directory").as_bytes()));
+    }
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok((stamp, *hasher.finalize().as_bytes())),
+            Ok(n) => {
+                hasher.update(&buffer[..n]);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+#[expect(clippy::useless_conversion, reason = "the fields' types differ between platforms")]
+fn stamp(stat: &Stat) -> FileStamp {
+    let seconds = i64::from(stat.st_mtime);
+    let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
+    FileStamp { size: stat.st_size as u64, mtime_ns: seconds.saturating_mul(1_000_000_000) + nanoseconds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_that_prove_something() {
+        const S: i64 = 1_000_000_000;
+        const MS: i64 = 1_000_000;
+        let check = |mtime_ns: i64, read_ns: i64, expect: bool| {
+            assert_eq!(trusted(FileStamp { size: 1, mtime_ns }, read_ns), expect, "{mtime_ns} {read_ns}");
+        };
+        check(100 * S + 5, 100 * S + 5, false);
+        check(100 * S + 5, 100 * S + 19 * MS, false);
+        check(100 * S + 5, 100 * S + 21 * MS, true);
+        check(100 * S, 101 * S, false);
+        check(100 * S, 103 * S, true);
+        // From the future.
+        check(200 * S + 5, 100 * S, false);
+    }
+}

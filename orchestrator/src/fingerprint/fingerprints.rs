@@ -1,0 +1,319 @@
+//! The judge: is an item as its last success left it, and if not, why.
+
+use super::command::{Words, command_hash, explain};
+use super::files::{Content, Files, hash_file, now_ns, trusted};
+use super::reason::RebuildReason;
+use super::store::{Observed, Store, Tables, Unit, VersionId, WordIds};
+use super::tool::CurrentTool;
+use crate::graph::{Graph, Item, ItemIx, ItemKind, Run};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{HashMap, HashSet};
+use std::io;
+use tender_protocol::{Diagnostic, ItemId, ItemReport, Outcome, OutputFile, PlanId};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    Fresh,
+    Dirty(RebuildReason),
+}
+
+/// What an item cost when it last succeeded, however long ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct History {
+    pub wall_us: u64,
+    /// 0 where it is not known.
+    pub peak_bytes: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("the build state {path} cannot be written: {source}")]
+    Write { path: Utf8PathBuf, source: io::Error },
+    #[error("the workspace directory {path} cannot be opened: {source}")]
+    Root { path: Utf8PathBuf, source: io::Error },
+    /// The command succeeded and yet did not do what the manifest says.
+    #[error("the command `{command}` has not written its output {path}")]
+    OutputNotWritten { command: String, path: Utf8PathBuf },
+}
+
+#[derive(Debug)]
+pub struct Fingerprints {
+    path: Utf8PathBuf,
+    store: Store,
+    files: Files,
+    tool: CurrentTool,
+    /// Inputs as they were when an item began, of those items whose worker does not say what it read.
+    begun: HashMap<ItemIx, Vec<VersionId>>,
+    buffer: Vec<u8>,
+}
+
+impl Fingerprints {
+    /// Reads the state in `state_dir`; none, or a damaged one, makes items new and is no error. `root` is what relative paths
+    /// of items start from, `worker` the program that will run them. Nothing is written before `begin`.
+    ///
+    /// # Errors
+    /// `root` is not a directory that can be entered.
+    pub fn open(root: &Utf8Path, state_dir: &Utf8Path, worker: &Utf8Path) -> Result<Self, StateError> {
+        let path = state_dir.join("state");
+        let mut store = Store::open(&path);
+        let files = Files::new(root).map_err(|source| StateError::Root { path: root.to_owned(), source })?;
+        let tool = CurrentTool::find(worker, &mut store.tables);
+        Ok(Self { path, store, files, tool, begun: HashMap::new(), buffer: Vec::new() })
+    }
+
+    /// Takes what a worker's `hello` says; before the first of its reports is recorded.
+    pub fn tool_said(&mut self, llvm: &str, libraries: &[String]) {
+        self.tool.said(llvm, libraries, &mut self.store.tables);
+    }
+
+    /// Judges an item; everything that it comes after is up to date.
+    pub fn check(&mut self, graph: &Graph, ix: ItemIx) -> Freshness {
+        match self.judge(&graph[ix]) {
+            None => Freshness::Fresh,
+            Some(reason) => Freshness::Dirty(reason),
+        }
+    }
+
+    fn judge(&mut self, item: &Item) -> Option<RebuildReason> {
+        let Some(entry) = self.store.find(&item.key) else { return Some(RebuildReason::New) };
+        let entry = &self.store.entries[entry];
+        if entry.started {
+            return Some(RebuildReason::NotFinished);
+        }
+        let Some(unit) = &entry.unit else { return Some(RebuildReason::New) };
+        let tables = &mut self.store.tables;
+
+        if matches!(item.run, Run::Worker(_)) && !self.tool.made(unit.tool, tables) {
+            let was = unit.tool.map(|id| tables.tools[id as usize].describe()).unwrap_or_default();
+            return Some(RebuildReason::ToolChanged { was, is: self.tool.describe() });
+        }
+        if command_hash(item, &mut self.buffer) != unit.command {
+            return Some(explain(&words_of(tables, unit), item));
+        }
+        for version in &unit.inputs {
+            let path = tables.path(*version);
+            match self.files.content(tables, path) {
+                Content::Is(now) if now == *version => {}
+                Content::Absent => {
+                    return Some(RebuildReason::InputMissing { path: tables.text(path).to_owned() });
+                }
+                _ => return Some(RebuildReason::InputChanged { path: tables.text(path).to_owned() }),
+            }
+        }
+        for path in &unit.missing {
+            if self.files.exists(tables, *path) {
+                return Some(RebuildReason::InputAppeared { path: tables.text(*path).to_owned() });
+            }
+        }
+        for version in &unit.outputs {
+            let path = tables.path(*version);
+            match self.files.content(tables, path) {
+                Content::Is(now) if now == *version => {}
+                Content::Absent => {
+                    return Some(RebuildReason::OutputMissing { path: tables.text(path).to_owned() });
+                }
+                _ => return Some(RebuildReason::OutputChanged { path: tables.text(path).to_owned() }),
+            }
+        }
+        None
+    }
+
+    /// Notes durably that an attempt begins; to be called before anything can replace the item's outputs.
+    ///
+    /// # Errors
+    /// The state cannot be written, e.g. because the disk is full.
+    pub fn begin(&mut self, graph: &Graph, ix: ItemIx) -> Result<(), StateError> {
+        let item = &graph[ix];
+        if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) {
+            // What items before this one write may not be there yet; it is known from their records by the time it matters.
+            let written: HashSet<&Utf8Path> =
+                item.after.iter().flat_map(|before| &graph[*before].outputs).map(|path| &**path).collect();
+            let mut inputs = Vec::new();
+            for path in item.inputs.iter().filter(|path| !written.contains(path.as_path())) {
+                let path = self.store.tables.intern(path.as_str());
+                if let Content::Is(version) = self.files.content(&mut self.store.tables, path) {
+                    inputs.push(version);
+                }
+            }
+            self.begun.insert(ix, inputs);
+        }
+        self.store.start(&item.key).map_err(|source| self.write_error(source))
+    }
+
+    /// Notes how an attempt ended. Only a success makes an item fresh; of anything else `begin`'s note remains.
+    ///
+    /// # Errors
+    /// The state cannot be written; the item is then run again by the next build.
+    pub fn record(
+        &mut self,
+        graph: &Graph,
+        ix: ItemIx,
+        report: &ItemReport,
+        diagnostics: &[Diagnostic],
+    ) -> Result<(), StateError> {
+        let item = &graph[ix];
+        let begun = self.begun.remove(&ix).unwrap_or_default();
+        if matches!(item.run, Run::Command(_)) {
+            self.files.forget();
+        }
+        if report.outcome != Outcome::Ok {
+            return Ok(());
+        }
+        let tables = &mut self.store.tables;
+        let tool = matches!(item.run, Run::Worker(_)).then(|| self.tool.id(tables));
+
+        let read_from = start_ns(report);
+        let mut inputs = begun;
+        for file in &report.inputs {
+            let Ok(hash) = blake3::Hash::from_hex(&file.hash) else { continue };
+            let path = tables.intern(&file.path);
+            let version = tables.version(path, *hash.as_bytes());
+            tables.observe(Observed { stamp: file.stamp, version, trusted: trusted(file.stamp, read_from) });
+            inputs.push(version);
+        }
+        let told: HashSet<_> = inputs.iter().map(|version| tables.path(*version)).collect();
+        for path in &item.inputs {
+            let path = tables.intern(path.as_str());
+            if !told.contains(&path) {
+                if let Content::Is(version) = self.files.content(tables, path) {
+                    inputs.push(version);
+                }
+            }
+        }
+        let mut outputs = Vec::new();
+        for file in &report.outputs {
+            let Ok(hash) = blake3::Hash::from_hex(&file.hash) else { continue };
+            let path = tables.intern(&file.path);
+            let version = tables.version(path, *hash.as_bytes());
+            tables.observe(Observed { stamp: file.stamp, version, trusted: true });
+            self.files.know(tables, path, file.stamp, Content::Is(version));
+            outputs.push(version);
+        }
+        let mut missing: Vec<_> = report.missing.iter().map(|path| tables.intern(path)).collect();
+        dedup(&mut inputs);
+        dedup(&mut missing);
+
+        let diagnostics = match diagnostics {
+            [] => Box::default(),
+            _ => serde_json::to_vec(diagnostics).expect("diagnostics have string keys only").into(),
+        };
+        let unit = Unit {
+            tool,
+            command: command_hash(item, &mut self.buffer),
+            words: intern_words(tables, item),
+            inputs,
+            missing,
+            outputs,
+            diagnostics,
+            wall_us: report.wall_us,
+            peak_bytes: report.peak_bytes,
+        };
+        self.store.finish(&item.key, unit).map_err(|source| self.write_error(source))
+    }
+
+    /// The report of a `[[generate]]` command, which no worker makes; its outputs are read here. Times are CLOCK_MONOTONIC
+    /// and wall time, microseconds.
+    ///
+    /// # Errors
+    /// It succeeded without writing all that it should.
+    pub fn command_report(
+        &self,
+        graph: &Graph,
+        ix: ItemIx,
+        outcome: Outcome,
+        at_us: u64,
+        wall_us: u64,
+    ) -> Result<ItemReport, StateError> {
+        let item = &graph[ix];
+        let mut outputs = Vec::new();
+        if outcome == Outcome::Ok {
+            for path in &item.outputs {
+                let (stamp, hash) = hash_file(&graph.root.join(path)).map_err(|_| {
+                    let command = item.label.clone();
+                    StateError::OutputNotWritten { command, path: path.clone() }
+                })?;
+                let hash = blake3::Hash::from(hash).to_hex().to_string();
+                outputs.push(OutputFile { path: path.to_string(), stamp, hash });
+            }
+        }
+        Ok(ItemReport {
+            plan: PlanId(0),
+            item: ItemId(ix.0),
+            outcome,
+            at_us,
+            wall_us,
+            peak_bytes: 0,
+            inputs: Vec::new(),
+            missing: Vec::new(),
+            outputs,
+        })
+    }
+
+    /// What the item's last success had to say, to be shown again while the item is fresh.
+    pub fn diagnostics(&self, graph: &Graph, ix: ItemIx) -> Vec<Diagnostic> {
+        let entry = self.store.find(&graph[ix].key).map(|entry| &self.store.entries[entry]);
+        let bytes = entry.and_then(|entry| entry.unit.as_ref()).map_or(&[][..], |unit| &unit.diagnostics);
+        if bytes.is_empty() { Vec::new() } else { serde_json::from_slice(bytes).unwrap_or_default() }
+    }
+
+    /// `key` is the item's. Kept through failures and changes of the item.
+    pub fn history(&self, key: &str) -> Option<History> {
+        let unit = self.store.entries[self.store.find(key)?].unit.as_ref()?;
+        Some(History { wall_us: unit.wall_us, peak_bytes: unit.peak_bytes })
+    }
+
+    /// Writes what was learnt by the way, and tidies the file. In a build that did nothing and learnt nothing it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// The state cannot be written. What was recorded before is safe.
+    pub fn close(mut self) -> Result<(), StateError> {
+        self.store.close().map_err(|source| self.write_error(source))
+    }
+
+    fn write_error(&self, source: io::Error) -> StateError {
+        StateError::Write { path: self.path.clone(), source }
+    }
+}
+
+/// When the item began, nanoseconds since the epoch: it read nothing earlier. A report without times says it read at the
+/// epoch, so that no stamp is believed.
+fn start_ns(report: &ItemReport) -> i64 {
+    let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let now_us = clock.tv_sec * 1_000_000 + clock.tv_nsec / 1000;
+    let start_us = report.at_us.saturating_sub(report.wall_us);
+    if start_us == 0 {
+        return 0;
+    }
+    let ago_us = now_us.saturating_sub_unsigned(start_us).max(0);
+    now_ns().saturating_sub(ago_us.saturating_mul(1000))
+}
+
+fn dedup(ids: &mut Vec<u32>) {
+    ids.sort_unstable();
+    ids.dedup();
+}
+
+fn intern_words(tables: &mut Tables, item: &Item) -> Box<[u8]> {
+    let mut all = |words: &[String]| words.iter().map(|word| tables.intern(word)).collect::<Vec<_>>();
+    let own = all(&item.ingredients.own);
+    let profile = all(&item.ingredients.profile);
+    let interfaces = item
+        .ingredients
+        .interfaces
+        .iter()
+        .map(|(name, words)| (all(std::slice::from_ref(name))[0], all(words)))
+        .collect();
+    WordIds { own, profile, interfaces }.encode()
+}
+
+fn words_of<'a>(tables: &'a Tables, unit: &Unit) -> Words<'a> {
+    let Some(ids) = WordIds::decode(&unit.words) else { return Words::default() };
+    let texts = |ids: &[u32]| ids.iter().map(|id| tables.text(*id)).collect::<Vec<_>>();
+    Words {
+        own: texts(&ids.own),
+        profile: texts(&ids.profile),
+        interfaces: ids.interfaces.iter().map(|(name, words)| (tables.text(*name), texts(words))).collect(),
+        inputs: unit.inputs.iter().map(|version| tables.text(tables.path(*version))).collect(),
+    }
+}

@@ -1,0 +1,555 @@
+//! The records of a profile's items, in memory and as bytes. Knows no items, commands or files: only their names and hashes.
+//!
+//! Texts (paths, keys, words) and versions (a path with one content) are written once and then meant by number, in the order of
+//! writing. So a record is small, and what hundreds of units have in common is looked at once.
+
+use super::command::Hash;
+use super::journal::Journal;
+use super::tool::Tool;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::io;
+use tender_protocol::FileStamp;
+
+pub(super) type TextId = u32;
+pub(super) type VersionId = u32;
+pub(super) type ToolId = u32;
+
+/// Last observation of a path: with this stamp it had this content.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Observed {
+    pub stamp: FileStamp,
+    pub version: VersionId,
+    /// The stamp was old enough when the content was read; else it proves nothing.
+    pub trusted: bool,
+}
+
+/// An item's last success.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Unit {
+    pub tool: Option<ToolId>,
+    pub command: Hash,
+    /// The command in words, encoded: needed only to explain.
+    pub words: Box<[u8]>,
+    pub inputs: Vec<VersionId>,
+    pub missing: Vec<TextId>,
+    pub outputs: Vec<VersionId>,
+    /// JSON of the diagnostics; empty where there are none.
+    pub diagnostics: Box<[u8]>,
+    pub wall_us: u64,
+    pub peak_bytes: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Entry {
+    pub key: TextId,
+    /// An attempt began after `unit` was recorded.
+    pub started: bool,
+    pub unit: Option<Unit>,
+    /// Of the record of `unit`, to know how much of the file is garbage.
+    bytes: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+enum Record<'a> {
+    Text(&'a str),
+    Version {
+        path: TextId,
+        hash: Hash,
+    },
+    Observed {
+        version: VersionId,
+        size: u64,
+        mtime_ns: i64,
+        trusted: bool,
+    },
+    Tool(Tool),
+    Started {
+        key: TextId,
+    },
+    #[serde(borrow)]
+    Finished(UnitRecord<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+struct UnitRecord<'a> {
+    key: TextId,
+    tool: Option<ToolId>,
+    command: Hash,
+    words: &'a [u8],
+    inputs: Cow<'a, [VersionId]>,
+    missing: Cow<'a, [TextId]>,
+    outputs: Cow<'a, [VersionId]>,
+    diagnostics: &'a [u8],
+    wall_us: u64,
+    peak_bytes: u64,
+}
+
+/// Texts, versions and observations, with the bytes of those that are not in the journal yet.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    text: String,
+    /// Where each text ends in `text`.
+    ends: Vec<usize>,
+    /// Filled when the first text is looked for: a build that does nothing never does.
+    text_ids: HashMap<Box<str>, TextId>,
+    versions: Vec<(TextId, Hash)>,
+    version_ids: HashMap<(TextId, Hash), VersionId>,
+    /// By path.
+    observed: Vec<Option<Observed>>,
+    pub tools: Vec<Tool>,
+    unwritten: Vec<u8>,
+}
+
+impl Tables {
+    pub fn text(&self, id: TextId) -> &str {
+        let ix = id as usize;
+        let start = if ix == 0 { 0 } else { self.ends[ix - 1] };
+        &self.text[start..self.ends[ix]]
+    }
+
+    pub fn texts(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The path that a version is one of.
+    pub fn path(&self, version: VersionId) -> TextId {
+        self.versions[version as usize].0
+    }
+
+    pub fn hash(&self, version: VersionId) -> &Hash {
+        &self.versions[version as usize].1
+    }
+
+    pub fn observed(&self, path: TextId) -> Option<Observed> {
+        self.observed.get(path as usize).copied().flatten()
+    }
+
+    pub fn intern(&mut self, text: &str) -> TextId {
+        if self.text_ids.is_empty() {
+            self.text_ids = (0..self.ends.len() as u32).map(|id| (self.text(id).into(), id)).collect();
+        }
+        if let Some(id) = self.text_ids.get(text) {
+            return *id;
+        }
+        let id = self.push_text(text);
+        self.text_ids.insert(text.into(), id);
+        encode(&mut self.unwritten, &Record::Text(text));
+        id
+    }
+
+    pub fn version(&mut self, path: TextId, hash: Hash) -> VersionId {
+        if self.version_ids.is_empty() {
+            self.version_ids = self.versions.iter().copied().zip(0..).collect();
+        }
+        if let Some(id) = self.version_ids.get(&(path, hash)) {
+            return *id;
+        }
+        let id = self.versions.len() as VersionId;
+        self.versions.push((path, hash));
+        self.version_ids.insert((path, hash), id);
+        encode(&mut self.unwritten, &Record::Version { path, hash });
+        id
+    }
+
+    /// Takes note of what a path was seen to be. What was once proved is not forgotten for a lesser observation.
+    pub fn observe(&mut self, seen: Observed) {
+        let known = self.observed(self.path(seen.version));
+        let nothing_new = |known: Observed| {
+            (known.stamp, known.version) == (seen.stamp, seen.version) && known.trusted >= seen.trusted
+        };
+        if known.is_some_and(nothing_new) {
+            return;
+        }
+        self.set_observed(seen);
+        let FileStamp { size, mtime_ns } = seen.stamp;
+        let record = Record::Observed { version: seen.version, size, mtime_ns, trusted: seen.trusted };
+        encode(&mut self.unwritten, &record);
+    }
+
+    pub fn add_tool(&mut self, tool: Tool) -> ToolId {
+        let record = Record::Tool(tool);
+        encode(&mut self.unwritten, &record);
+        let Record::Tool(tool) = record else { unreachable!("made above") };
+        self.tools.push(tool);
+        (self.tools.len() - 1) as ToolId
+    }
+
+    fn push_text(&mut self, text: &str) -> TextId {
+        self.text.push_str(text);
+        self.ends.push(self.text.len());
+        (self.ends.len() - 1) as TextId
+    }
+
+    fn set_observed(&mut self, seen: Observed) {
+        let path = self.path(seen.version) as usize;
+        if self.observed.len() <= path {
+            self.observed.resize(path + 1, None);
+        }
+        self.observed[path] = Some(seen);
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Store {
+    pub tables: Tables,
+    pub entries: Vec<Entry>,
+    by_key: HashMap<Box<str>, usize>,
+    journal: Journal,
+    /// Bytes of the journal that later records have made useless.
+    garbage: u64,
+}
+
+/// Below this size a journal is not worth compacting, bytes.
+const SMALL: u64 = 64 * 1024;
+
+impl Store {
+    pub fn open(path: &camino::Utf8Path) -> Self {
+        let mut loaded = Loaded::default();
+        let journal = Journal::read(path, |payload| loaded.frame(payload));
+        let Loaded { tables, entries, garbage, .. } = loaded;
+        let by_key =
+            entries.iter().enumerate().map(|(ix, entry)| (tables.text(entry.key).into(), ix)).collect();
+        Self { tables, entries, by_key, journal, garbage }
+    }
+
+    pub fn find(&self, key: &str) -> Option<usize> {
+        self.by_key.get(key).copied()
+    }
+
+    /// Writes that an attempt begins, with all that is unwritten.
+    pub fn start(&mut self, key: &str) -> io::Result<()> {
+        let ix = self.entry(key);
+        let key = self.entries[ix].key;
+        self.write(&Record::Started { key })?;
+        self.entries[ix].started = true;
+        self.garbage += 1;
+        Ok(())
+    }
+
+    /// Writes a success, with all that is unwritten.
+    pub fn finish(&mut self, key: &str, unit: Unit) -> io::Result<()> {
+        let ix = self.entry(key);
+        let bytes = self.write(&Record::Finished(record(self.entries[ix].key, &unit)))?;
+        let entry = &mut self.entries[ix];
+        self.garbage += std::mem::replace(&mut entry.bytes, bytes);
+        entry.started = false;
+        entry.unit = Some(unit);
+        Ok(())
+    }
+
+    /// Writes what is unwritten, and the whole file anew where more than half of it is garbage.
+    pub fn close(&mut self) -> io::Result<()> {
+        if !self.tables.unwritten.is_empty() {
+            self.journal.append(&self.tables.unwritten)?;
+            self.tables.unwritten.clear();
+        }
+        if self.journal.len() > SMALL && self.garbage > self.journal.len() / 2 {
+            self.compact()?;
+        }
+        Ok(())
+    }
+
+    fn compact(&mut self) -> io::Result<()> {
+        let mut tables = Tables { tools: Vec::new(), ..Tables::default() };
+        let mut frames = Vec::new();
+        for tool in &self.tables.tools {
+            tables.add_tool(tool.clone());
+        }
+        for entry in &self.entries {
+            let key = tables.intern(self.tables.text(entry.key));
+            if let Some(unit) = &entry.unit {
+                let moved = self.moved(unit, &mut tables);
+                encode(&mut tables.unwritten, &Record::Finished(record(key, &moved)));
+            }
+            if entry.started {
+                encode(&mut tables.unwritten, &Record::Started { key });
+            }
+            frames.push(std::mem::take(&mut tables.unwritten));
+        }
+        self.journal.replace(&frames)?;
+        self.garbage = 0;
+        Ok(())
+    }
+
+    /// `unit` with the numbers that `tables` has for what it means.
+    fn moved(&self, unit: &Unit, tables: &mut Tables) -> Unit {
+        let text = |tables: &mut Tables, id: TextId| tables.intern(self.tables.text(id));
+        let versions = |tables: &mut Tables, ids: &[VersionId]| {
+            ids.iter()
+                .map(|id| {
+                    let path = text(tables, self.tables.path(*id));
+                    let version = tables.version(path, *self.tables.hash(*id));
+                    let seen = self.tables.observed(self.tables.path(*id));
+                    if let Some(seen) = seen.filter(|seen| seen.version == *id) {
+                        tables.observe(Observed { version, ..seen });
+                    }
+                    version
+                })
+                .collect()
+        };
+        let inputs = versions(tables, &unit.inputs);
+        let outputs = versions(tables, &unit.outputs);
+        let missing = unit.missing.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
+        let words = match WordIds::decode(&unit.words) {
+            Some(words) => words.map(|id| tables.intern(self.tables.text(id))).encode(),
+            None => unit.words.clone(),
+        };
+        Unit { words, inputs, outputs, missing, ..unit.clone() }
+    }
+
+    fn entry(&mut self, key: &str) -> usize {
+        if let Some(ix) = self.find(key) {
+            return ix;
+        }
+        let ix = self.entries.len();
+        self.entries.push(Entry { key: self.tables.intern(key), ..Entry::default() });
+        self.by_key.insert(key.into(), ix);
+        ix
+    }
+
+    /// Appends `record` after all that is unwritten. If that fails, the latter stays unwritten: numbers count from it.
+    fn write(&mut self, record: &Record<'_>) -> io::Result<u64> {
+        let before = self.tables.unwritten.len();
+        encode(&mut self.tables.unwritten, record);
+        let bytes = (self.tables.unwritten.len() - before) as u64;
+        let written = self.journal.append(&self.tables.unwritten);
+        match written {
+            Ok(()) => self.tables.unwritten.clear(),
+            Err(_) => self.tables.unwritten.truncate(before),
+        }
+        written.map(|()| bytes)
+    }
+}
+
+fn record(key: TextId, unit: &Unit) -> UnitRecord<'_> {
+    UnitRecord {
+        key,
+        tool: unit.tool,
+        command: unit.command,
+        words: &unit.words,
+        inputs: Cow::Borrowed(&unit.inputs),
+        missing: Cow::Borrowed(&unit.missing),
+        outputs: Cow::Borrowed(&unit.outputs),
+        diagnostics: &unit.diagnostics,
+        wall_us: unit.wall_us,
+        peak_bytes: unit.peak_bytes,
+    }
+}
+
+fn encode(bytes: &mut Vec<u8>, record: &Record<'_>) {
+    let taken = std::mem::take(bytes);
+    *bytes = postcard::to_extend(record, taken).expect("records have sizes that postcard knows");
+}
+
+#[derive(Default)]
+struct Loaded {
+    tables: Tables,
+    entries: Vec<Entry>,
+    /// By key.
+    entry_of: HashMap<TextId, usize>,
+    garbage: u64,
+}
+
+impl Loaded {
+    /// Answers `false` for a frame that makes no sense, which is then as if torn.
+    fn frame(&mut self, mut bytes: &[u8]) -> bool {
+        while !bytes.is_empty() {
+            let Ok((record, rest)) = postcard::take_from_bytes::<Record<'_>>(bytes) else { return false };
+            if !self.apply(record, (bytes.len() - rest.len()) as u64) {
+                return false;
+            }
+            bytes = rest;
+        }
+        true
+    }
+
+    fn apply(&mut self, record: Record<'_>, bytes: u64) -> bool {
+        let texts = self.tables.ends.len() as u32;
+        let versions = self.tables.versions.len() as u32;
+        let tools = self.tables.tools.len() as u32;
+        match record {
+            Record::Text(text) => {
+                self.tables.push_text(text);
+            }
+            Record::Version { path, hash } if path < texts => self.tables.versions.push((path, hash)),
+            Record::Observed { version, size, mtime_ns, trusted } if version < versions => {
+                let stamp = FileStamp { size, mtime_ns };
+                self.tables.set_observed(Observed { stamp, version, trusted });
+            }
+            Record::Tool(tool) => self.tables.tools.push(tool),
+            Record::Started { key } if key < texts => {
+                self.entry(key).started = true;
+                self.garbage += bytes;
+            }
+            Record::Finished(found)
+                if found.key < texts
+                    && found.tool.is_none_or(|tool| tool < tools)
+                    && found.inputs.iter().chain(found.outputs.iter()).all(|id| *id < versions)
+                    && found.missing.iter().all(|id| *id < texts) =>
+            {
+                let entry = self.entry(found.key);
+                let old = std::mem::replace(&mut entry.bytes, bytes);
+                entry.started = false;
+                entry.unit = Some(Unit {
+                    tool: found.tool,
+                    command: found.command,
+                    words: found.words.into(),
+                    inputs: found.inputs.into_owned(),
+                    missing: found.missing.into_owned(),
+                    outputs: found.outputs.into_owned(),
+                    diagnostics: found.diagnostics.into(),
+                    wall_us: found.wall_us,
+                    peak_bytes: found.peak_bytes,
+                });
+                self.garbage += old;
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn entry(&mut self, key: TextId) -> &mut Entry {
+        let ix = *self.entry_of.entry(key).or_insert_with(|| {
+            self.entries.push(Entry { key, ..Entry::default() });
+            self.entries.len() - 1
+        });
+        &mut self.entries[ix]
+    }
+}
+
+/// A command's words by number.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct WordIds {
+    pub own: Vec<TextId>,
+    pub profile: Vec<TextId>,
+    pub interfaces: Vec<(TextId, Vec<TextId>)>,
+}
+
+impl WordIds {
+    pub fn encode(&self) -> Box<[u8]> {
+        postcard::to_allocvec(self).expect("lists of numbers").into()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        postcard::from_bytes(bytes).ok()
+    }
+
+    fn map(self, mut to: impl FnMut(TextId) -> TextId) -> Self {
+        let mut all = |ids: Vec<TextId>| ids.into_iter().map(&mut to).collect::<Vec<_>>();
+        let own = all(self.own);
+        let profile = all(self.profile);
+        let interfaces =
+            self.interfaces.into_iter().map(|(name, words)| (all(vec![name])[0], all(words))).collect();
+        Self { own, profile, interfaces }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use camino::Utf8Path;
+
+    fn unit(tables: &mut Tables, content: u8) -> Unit {
+        let path = tables.intern("a.c");
+        let version = tables.version(path, [content; 32]);
+        let stamp = FileStamp { size: 1, mtime_ns: i64::from(content) };
+        tables.observe(Observed { stamp, version, trusted: true });
+        let word = tables.intern("-O2");
+        let words =
+            WordIds { own: vec![word], profile: vec![], interfaces: vec![(word, vec![word])] }.encode();
+        Unit {
+            tool: None,
+            command: [content; 32],
+            words,
+            inputs: vec![version],
+            missing: vec![tables.intern("gone.h")],
+            outputs: vec![],
+            diagnostics: Box::new([1, 2]),
+            wall_us: u64::from(content),
+            peak_bytes: 9,
+        }
+    }
+
+    /// What the store means, without its numbers.
+    fn meaning(store: &Store) -> Vec<String> {
+        let tables = &store.tables;
+        let version = |id: &u32| {
+            let path = tables.path(*id);
+            let seen = tables.observed(path).filter(|seen| seen.version == *id).map(|seen| seen.stamp);
+            format!("{} {} {seen:?}", tables.text(path), tables.hash(*id)[0])
+        };
+        let mut all: Vec<String> = store
+            .entries
+            .iter()
+            .map(|entry| {
+                let unit = entry.unit.as_ref().map(|unit| {
+                    let words = WordIds::decode(&unit.words).unwrap();
+                    format!(
+                        "{:?} {:?} {:?} {} {}",
+                        unit.inputs.iter().map(version).collect::<Vec<_>>(),
+                        unit.missing.iter().map(|id| tables.text(*id)).collect::<Vec<_>>(),
+                        words.own.iter().map(|id| tables.text(*id)).collect::<Vec<_>>(),
+                        unit.command[0],
+                        unit.wall_us
+                    )
+                });
+                format!("{} {} {unit:?}", tables.text(entry.key), entry.started)
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn comes_back_and_survives_compaction() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("state");
+        let mut store = Store::open(&path);
+        let mut longest = 0;
+        for round in 0..4_000u32 {
+            store.start("k").unwrap();
+            let unit = unit(&mut store.tables, (round % 200) as u8);
+            store.finish("k", unit).unwrap();
+            if round % 1000 == 999 {
+                store.start("interrupted").unwrap();
+                let before = meaning(&store);
+                store.close().unwrap();
+                longest = longest.max(std::fs::metadata(&path).unwrap().len());
+                store = Store::open(&path);
+                assert_eq!(meaning(&store), before);
+                assert!(store.entries[store.find("interrupted").unwrap()].started);
+            }
+        }
+        assert!(longest < SMALL, "garbage is not removed: {longest} bytes");
+    }
+
+    #[test]
+    fn cut_at_any_byte_it_is_an_earlier_state() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("state");
+        let mut store = Store::open(&path);
+        let mut states = vec![meaning(&store)];
+        for round in 0..4 {
+            store.start("k").unwrap();
+            states.push(meaning(&store));
+            let unit = unit(&mut store.tables, round);
+            store.finish("k", unit).unwrap();
+            states.push(meaning(&store));
+        }
+        let whole = std::fs::read(&path).unwrap();
+        for len in 0..=whole.len() {
+            std::fs::write(&path, &whole[..len]).unwrap();
+            let mut cut = Store::open(&path);
+            let found = meaning(&cut);
+            // Observations are part of the meaning and are written with the record after them.
+            assert!(states.contains(&found), "{len}: {found:?}");
+            let more = unit(&mut cut.tables, 77);
+            cut.finish("more", more).unwrap();
+            let again = Store::open(&path);
+            assert_eq!(meaning(&again), meaning(&cut));
+            assert_eq!(again.entries[again.find("more").unwrap()].unit.as_ref().unwrap().command[0], 77);
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! Change -> reason, on real files, with a pretended worker.
+
+use super::files::{hash_file, stamp_of};
+use super::*;
+use crate::graph::{Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
+use crate::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::fs::{self, File};
+use std::time::{Duration, SystemTime};
+use tender_protocol::{
+    Diagnostic, InputFile, ItemId, ItemReport, Language, Level, Member, Outcome, OutputFile, PlanId, Work,
+};
+
+const UNIT: ItemIx = ItemIx(0);
+const ARCHIVE: ItemIx = ItemIx(1);
+const GENERATE: ItemIx = ItemIx(2);
+
+struct Space {
+    _dir: tempfile::TempDir,
+    root: Utf8PathBuf,
+    graph: Graph,
+}
+
+/// A unit `a.c` that includes `inc/a.h`, which was looked for in `first/` before; its archive; a command that makes `out.h`
+/// from `in.txt`. All files are an hour old.
+fn space() -> Space {
+    let dir = tempfile::tempdir().unwrap();
+    let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+    let state_dir = root.join("target/debug/.tender");
+    let profile = Profile {
+        name: "dev".into(),
+        opt_level: OptLevel::O0,
+        debug: DebugInfo::None,
+        lto: Lto::Off,
+        codegen_units: None,
+        translate: Translate::Parallel,
+        defines: vec![],
+    };
+    let item = |key: &str, kind, run, inputs: &[&str], outputs: &[&str], after: &[ItemIx]| Item {
+        krate: CrateId(0),
+        krate_name: "one".into(),
+        kind,
+        key: key.into(),
+        label: key.into(),
+        after: after.to_vec(),
+        run,
+        inputs: inputs.iter().map(Into::into).collect(),
+        outputs: outputs.iter().map(Into::into).collect(),
+        ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },
+        size: 0,
+    };
+    let compile = Work::Compile {
+        source: "a.c".into(),
+        language: Language::C,
+        args: vec![],
+        object: "a.o".into(),
+        dwo: None,
+    };
+    let archive = Work::Archive {
+        output: "lib.a".into(),
+        members: vec![Member { name: "a.o".into(), path: "a.o".into() }],
+    };
+    let command = Command { words: vec!["gen".into()], dir: root.clone(), env: vec![] };
+    let graph = Graph {
+        root: root.clone(),
+        profile,
+        out_dir: root.join("target/debug"),
+        state_dir,
+        items: vec![
+            item("one lib a.c", ItemKind::Compile, Run::Worker(compile), &["a.c"], &["a.o"], &[]),
+            item("one archive", ItemKind::Archive, Run::Worker(archive), &["a.o"], &["lib.a"], &[UNIT]),
+            item("one generate", ItemKind::Generate, Run::Command(command), &["in.txt"], &["out.h"], &[]),
+        ],
+        artifacts: vec![],
+    };
+    let space = Space { _dir: dir, root, graph };
+    for (path, text) in [("a.c", "source"), ("inc/a.h", "header"), ("in.txt", "input"), ("worker", "worker")]
+    {
+        space.write(path, text);
+    }
+    space
+}
+
+impl Space {
+    fn write(&self, path: &str, text: &str) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        self.age(path.as_str(), 3600);
+    }
+
+    fn remove(&self, path: &str) {
+        fs::remove_file(self.root.join(path)).unwrap();
+    }
+
+    fn age(&self, path: &str, seconds: u64) {
+        let then = SystemTime::now() - Duration::from_secs(seconds) + Duration::from_nanos(1);
+        File::options().write(true).open(self.root.join(path)).unwrap().set_modified(then).unwrap();
+    }
+
+    fn open(&self) -> Fingerprints {
+        let mut state =
+            Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join("worker")).unwrap();
+        state.tool_said("22.1.8", &[]);
+        state
+    }
+
+    /// Without a word from a worker, as in a build that does nothing.
+    fn check(&self, ix: ItemIx) -> Freshness {
+        let mut state =
+            Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join("worker")).unwrap();
+        let freshness = state.check(&self.graph, ix);
+        state.close().unwrap();
+        freshness
+    }
+
+    fn run(&self, state: &mut Fingerprints, ix: ItemIx) {
+        state.begin(&self.graph, ix).unwrap();
+        let (inputs, missing, output) = match ix {
+            UNIT if self.root.join("first/a.h").exists() => (vec!["a.c", "first/a.h"], vec![], "a.o"),
+            UNIT => (vec!["a.c", "inc/a.h"], vec!["first/a.h"], "a.o"),
+            // Workers do not read objects again to say what they are.
+            ARCHIVE => (vec![], vec![], "lib.a"),
+            _ => (vec![], vec![], "out.h"),
+        };
+        let content = |path: &str| hash_file(&self.root.join(path)).unwrap();
+        let inputs: Vec<InputFile> = inputs
+            .into_iter()
+            .map(|path| {
+                let (stamp, hash) = content(path);
+                InputFile { path: path.into(), stamp, hash: blake3::Hash::from(hash).to_string() }
+            })
+            .collect();
+        // Comments do not change an object.
+        let source = fs::read_to_string(self.root.join("a.c")).unwrap();
+        fs::write(self.root.join(output), source.split("//").next().unwrap()).unwrap();
+        let (stamp, hash) = content(output);
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let at_us = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000;
+        let report = match self.graph[ix].run {
+            Run::Command(_) => state.command_report(&self.graph, ix, Outcome::Ok, at_us, 10).unwrap(),
+            Run::Worker(_) => ItemReport {
+                plan: PlanId(0),
+                item: ItemId(0),
+                outcome: Outcome::Ok,
+                at_us,
+                wall_us: 10,
+                peak_bytes: 5,
+                inputs,
+                missing: missing.into_iter().map(str::to_owned).collect(),
+                outputs: vec![OutputFile {
+                    path: output.into(),
+                    stamp,
+                    hash: blake3::Hash::from(hash).to_string(),
+                }],
+            },
+        };
+        state.record(&self.graph, ix, &report, &[]).unwrap();
+    }
+
+    /// Builds what is dirty and says what that was.
+    fn build(&self) -> Vec<(ItemIx, &'static str)> {
+        let mut state = self.open();
+        let mut ran = Vec::new();
+        for ix in [UNIT, ARCHIVE, GENERATE] {
+            if let Freshness::Dirty(reason) = state.check(&self.graph, ix) {
+                self.run(&mut state, ix);
+                ran.push((ix, reason.kind()));
+            }
+        }
+        state.close().unwrap();
+        ran
+    }
+
+    fn ingredients(&mut self, ix: ItemIx) -> &mut Ingredients {
+        // What the words are taken from changes with them.
+        if let Run::Worker(Work::Compile { args, .. }) = &mut self.graph.items[ix.0 as usize].run {
+            args.push("-changed".into());
+        }
+        &mut self.graph.items[ix.0 as usize].ingredients
+    }
+}
+
+fn dirty(reason: RebuildReason) -> Freshness {
+    Freshness::Dirty(reason)
+}
+
+#[test]
+fn change_and_reason() {
+    let check = |change: fn(&mut Space), ix: ItemIx, expect: RebuildReason| {
+        let mut space = space();
+        assert_eq!(space.build(), [(UNIT, "new"), (ARCHIVE, "new"), (GENERATE, "new")]);
+        for ix in [UNIT, ARCHIVE, GENERATE] {
+            assert_eq!(space.check(ix), Freshness::Fresh, "{}", space.graph[ix].key);
+        }
+        change(&mut space);
+        assert_eq!(space.check(ix), dirty(expect.clone()));
+        space.build();
+        assert_eq!(space.build(), [], "{expect:?} is not cured by a build");
+    };
+    let path = |path: &str| path.to_owned();
+    let changed = |p: &str| RebuildReason::InputChanged { path: path(p) };
+    let appeared = |p: &str| RebuildReason::InputAppeared { path: path(p) };
+    check(|s| s.write("a.c", "other"), UNIT, changed("a.c"));
+    check(|s| s.write("inc/a.h", "header, longer"), UNIT, changed("inc/a.h"));
+    check(|s| s.write("in.txt", "other"), GENERATE, changed("in.txt"));
+    check(|s| s.write("first/a.h", "in the way"), UNIT, appeared("first/a.h"));
+    check(|s| s.remove("a.o"), UNIT, RebuildReason::OutputMissing { path: path("a.o") });
+    check(|s| s.write("a.o", "tampered"), UNIT, RebuildReason::OutputChanged { path: path("a.o") });
+    check(|s| s.write("lib.a", "tampered"), ARCHIVE, RebuildReason::OutputChanged { path: path("lib.a") });
+    check(|s| s.remove("out.h"), GENERATE, RebuildReason::OutputMissing { path: path("out.h") });
+    check(
+        |s| s.ingredients(UNIT).own.push("-DX".into()),
+        UNIT,
+        RebuildReason::CommandChanged { added: vec!["-DX".into()], removed: vec![] },
+    );
+    check(
+        |s| s.ingredients(UNIT).profile.push("-O2".into()),
+        UNIT,
+        RebuildReason::ProfileChanged { added: vec!["-O2".into()], removed: vec![] },
+    );
+    check(
+        |s| s.ingredients(UNIT).interfaces.push(("zlib".into(), vec!["-Iz".into()])),
+        UNIT,
+        RebuildReason::DependencyInterface { dependency: "zlib".into() },
+    );
+    check(
+        |s| {
+            s.write("in2.txt", "");
+            s.graph.items[2].inputs.push("in2.txt".into());
+        },
+        GENERATE,
+        appeared("in2.txt"),
+    );
+}
+
+#[test]
+fn a_deleted_header_is_a_reason() {
+    let space = space();
+    space.build();
+    space.remove("inc/a.h");
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputMissing { path: "inc/a.h".into() }));
+}
+
+#[test]
+fn contents_decide_not_times() {
+    let space = space();
+    space.build();
+    for path in ["a.c", "inc/a.h", "a.o", "lib.a", "in.txt", "out.h", "worker"] {
+        space.age(path, 7200);
+    }
+    assert_eq!(space.build(), []);
+    // The new stamps were kept, so that files need not be read again: not even unreadable contents matter now.
+    let text = fs::read_to_string(space.root.join("a.c")).unwrap();
+    let stamp = stamp_of(&space.root.join("a.c")).unwrap();
+    fs::write(space.root.join("a.c"), "x".repeat(text.len())).unwrap();
+    let then = SystemTime::UNIX_EPOCH + Duration::from_nanos(stamp.mtime_ns as u64);
+    File::options().write(true).open(space.root.join("a.c")).unwrap().set_modified(then).unwrap();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+}
+
+#[test]
+fn an_object_that_comes_out_the_same_spares_the_archive() {
+    let space = space();
+    space.build();
+    space.write("a.c", "source// and a comment");
+    assert_eq!(space.build(), [(UNIT, "input-changed")]);
+    space.write("a.c", "another source");
+    assert_eq!(space.build(), [(UNIT, "input-changed"), (ARCHIVE, "input-changed")]);
+}
+
+#[test]
+fn a_change_within_one_tick_of_the_clock_is_seen() {
+    let space = space();
+    // Just written when it is read, and changed at once to the same size with the same time.
+    fs::write(space.root.join("inc/a.h"), "first").unwrap();
+    let mtime = fs::metadata(space.root.join("inc/a.h")).unwrap().modified().unwrap();
+    space.build();
+    let change = |text: &str| {
+        fs::write(space.root.join("inc/a.h"), text).unwrap();
+        File::options().write(true).open(space.root.join("inc/a.h")).unwrap().set_modified(mtime).unwrap();
+    };
+    change("other");
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputChanged { path: "inc/a.h".into() }));
+    change("first");
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+}
+
+#[test]
+fn an_attempt_that_did_not_finish_is_made_again() {
+    let space = space();
+    space.build();
+    let mut state = space.open();
+    state.begin(&space.graph, UNIT).unwrap();
+    // Killed here: nothing is closed.
+    std::mem::forget(state);
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::NotFinished));
+    assert_eq!(space.open().history("one lib a.c"), Some(History { wall_us: 10, peak_bytes: 5 }));
+    assert_eq!(space.build(), [(UNIT, "not-finished")]);
+}
+
+#[test]
+fn a_failure_is_made_again() {
+    let space = space();
+    space.build();
+    let mut state = space.open();
+    state.begin(&space.graph, UNIT).unwrap();
+    let report = state.command_report(&space.graph, UNIT, Outcome::Failed, 1, 1).unwrap();
+    state.record(&space.graph, UNIT, &report, &[]).unwrap();
+    state.close().unwrap();
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::NotFinished));
+}
+
+#[test]
+fn warnings_of_fresh_items_are_kept() {
+    let space = space();
+    let mut state = space.open();
+    let warning = Diagnostic {
+        level: Level::Warning,
+        message: "unused".into(),
+        file: None,
+        line: 3,
+        column: 1,
+        rendered: "\u{1b}[1munused".into(),
+    };
+    state.begin(&space.graph, UNIT).unwrap();
+    fs::write(space.root.join("a.o"), "").unwrap();
+    let report = state.command_report(&space.graph, UNIT, Outcome::Ok, 1, 1).unwrap();
+    state.record(&space.graph, UNIT, &report, std::slice::from_ref(&warning)).unwrap();
+    state.close().unwrap();
+    assert_eq!(space.open().diagnostics(&space.graph, UNIT), [warning]);
+    assert_eq!(space.open().diagnostics(&space.graph, ARCHIVE), []);
+}
+
+#[test]
+fn another_tool_makes_all_but_commands_again() {
+    let space = space();
+    let with = |llvm: &str, library: &str| {
+        let mut state =
+            Fingerprints::open(&space.root, &space.graph.state_dir, &space.root.join("worker")).unwrap();
+        state.tool_said(llvm, &[space.root.join(library).to_string()]);
+        state
+    };
+    space.write("libLLVM.so", "one");
+    let mut state = with("22.1.8", "libLLVM.so");
+    [UNIT, GENERATE].iter().for_each(|ix| space.run(&mut state, *ix));
+    state.close().unwrap();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+
+    // A copy of the same worker elsewhere is the same tool.
+    let copy = space.root.join("copy");
+    fs::copy(space.root.join("worker"), &copy).unwrap();
+    let mut state = Fingerprints::open(&space.root, &space.graph.state_dir, &copy).unwrap();
+    assert_eq!(state.check(&space.graph, UNIT), Freshness::Fresh);
+
+    space.write("worker", "a new one");
+    let Freshness::Dirty(RebuildReason::ToolChanged { was, is }) = space.check(UNIT) else {
+        panic!("fresh in spite of another worker")
+    };
+    assert!(was.starts_with("LLVM 22.1.8 (tender-worker "), "{was}");
+    assert!(is.starts_with("tender-worker "), "{is}");
+    assert_eq!(space.check(GENERATE), Freshness::Fresh);
+    space.write("worker", "worker");
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+
+    space.write("libLLVM.so", "another");
+    assert!(matches!(space.check(UNIT), Freshness::Dirty(RebuildReason::ToolChanged { .. })));
+    let mut state = with("22.1.9", "libLLVM.so");
+    let reason = state.check(&space.graph, UNIT);
+    assert!(
+        matches!(&reason, Freshness::Dirty(RebuildReason::ToolChanged { is, .. }) if is.contains("22.1.9"))
+    );
+}
+
+#[test]
+fn a_command_that_does_not_write_its_output_is_an_error() {
+    let space = space();
+    let state = space.open();
+    let error = state.command_report(&space.graph, GENERATE, Outcome::Ok, 1, 1).unwrap_err();
+    assert_eq!(error.to_string(), "the command `one generate` has not written its output out.h");
+}
+
+#[test]
+fn a_state_that_cannot_be_written_is_an_error_and_harms_nothing() {
+    let space = space();
+    fs::create_dir_all(space.root.join("target")).unwrap();
+    fs::write(space.root.join("target/debug"), "a file in the way").unwrap();
+    let mut state = space.open();
+    assert_eq!(state.check(&space.graph, UNIT), dirty(RebuildReason::New));
+    let error = state.begin(&space.graph, UNIT).unwrap_err().to_string();
+    assert!(error.contains("target/debug/.tender/state cannot be written"), "{error}");
+    fs::remove_file(space.root.join("target/debug")).unwrap();
+    // Later records do not build on what could not be written.
+    space.run(&mut state, UNIT);
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+}
+
+#[test]
+fn cut_at_any_byte_the_next_build_is_right() {
+    let space = space();
+    space.build();
+    space.write("a.c", "a second source");
+    space.build();
+    let path = space.graph.state_dir.join("state");
+    let whole = fs::read(&path).unwrap();
+    for len in 0..whole.len() {
+        fs::write(&path, &whole[..len]).unwrap();
+        // Files are those of the second build, so whatever is called fresh must be.
+        if space.check(UNIT) == Freshness::Fresh {
+            let object = fs::read_to_string(space.root.join("a.o")).unwrap();
+            assert_eq!(object, "a second source");
+        }
+        if len % 16 == 0 {
+            space.build();
+            assert_eq!(space.build(), []);
+        }
+    }
+}
+
+#[test]
+fn a_build_that_does_nothing_writes_nothing() {
+    let space = space();
+    space.build();
+    space.build();
+    let path: &Utf8Path = &space.graph.state_dir.join("state");
+    let before = (stamp_of(path), fs::read(path).unwrap());
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+    assert_eq!((stamp_of(path), fs::read(path).unwrap()), before);
+}
