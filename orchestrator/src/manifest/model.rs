@@ -94,6 +94,7 @@ pub struct Crate {
 /// What may stand in `[package]`, `[lib]` or `[[bin]]`; here already merged: package first, then the target's own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TargetSettings {
+    /// Absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub include: Vec<Utf8PathBuf>,
     pub defines: Vec<String>,
     pub flags: Vec<String>,
@@ -109,7 +110,7 @@ pub struct TargetSettings {
 #[derive(Clone, Debug)]
 pub struct Lib {
     pub sources: Sources,
-    /// Public include directories, absolute.
+    /// Public include directories, absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub headers: Vec<Utf8PathBuf>,
     pub public_defines: Vec<String>,
     pub staticlib: bool,
@@ -129,7 +130,7 @@ pub struct Bin {
 /// A target's sources: the files found, and the patterns, because `[[generate]]` outputs may match them too.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Absolute, sorted, each once.
+    /// Absolute, sorted, each once. What `[[generate]]` writes is never among them, even if it is there from an earlier build.
     pub files: Vec<Utf8PathBuf>,
     /// As written in the manifest, relative to the crate's directory, `!` excludes.
     pub patterns: Vec<String>,
@@ -138,7 +139,7 @@ pub struct Sources {
 #[derive(Clone, Debug)]
 pub struct Generate {
     pub run: Vec<String>,
-    /// Absolute, globs expanded, sorted.
+    /// Absolute, or beginning with `$OUT_DIR` (what another command writes); globs expanded, sorted.
     pub inputs: Vec<Utf8PathBuf>,
     /// As written: `$OUT_DIR` not yet replaced (it depends on the profile).
     pub outputs: Vec<String>,
