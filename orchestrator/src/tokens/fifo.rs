@@ -12,8 +12,10 @@ use super::port::{Port, Ports};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
+use std::fs::Permissions;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
@@ -59,8 +61,9 @@ impl Fifos {
             let why = "a jobserver's path must be absolute, of UTF-8, and without blanks";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        // Mode 0700.
-        let directory = tempfile::Builder::new().prefix("tender-jobs-").tempdir_in(place)?;
+        let for_us_alone = Permissions::from_mode(0o700);
+        let directory =
+            tempfile::Builder::new().prefix("tender-jobs-").permissions(for_us_alone).tempdir_in(place)?;
         let mut fifos = Fifos { directory, made: 0 };
         fifos.make().map(|_probe| fifos)
     }
@@ -186,4 +189,144 @@ impl Drop for Fifo {
 /// The directory goes at the end anyway, so that a failure leaves nothing behind that matters.
 fn remove(path: &Path) {
     let _ = std::fs::remove_file(path);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, poll};
+    use std::os::unix::fs::FileTypeExt;
+    use std::sync::mpsc;
+    use tender_jobclient::{FromEnv, Pool};
+
+    fn fifos() -> Fifos {
+        Fifos::new([std::env::temp_dir()]).unwrap()
+    }
+
+    /// A client's own description of the FIFO.
+    fn client(fifo: &Fifo) -> OwnedFd {
+        open(&fifo.path, OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap()
+    }
+
+    #[test]
+    fn the_fifo_is_private_and_goes_with_its_owner() {
+        let mut fifos = fifos();
+        let fifo = fifos.make().unwrap();
+        let (path, directory) = (fifo.path.clone(), fifos.directory.path().to_owned());
+        let metadata = std::fs::metadata(&path).unwrap();
+        assert!(metadata.file_type().is_fifo());
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(fifo.auth(), format!("fifo:{}", path.display()));
+        drop(fifo);
+        assert!(!path.exists());
+        drop(fifos);
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    fn a_place_that_no_client_could_name_is_passed_over() {
+        let parent = tempfile::tempdir().unwrap();
+        let with_blank = parent.path().join("with blank");
+        std::fs::create_dir(&with_blank).unwrap();
+        let missing = parent.path().join("missing");
+        let fifos = Fifos::new([missing.clone(), with_blank.clone(), std::env::temp_dir()]).unwrap();
+        assert!(fifos.directory.path().starts_with(std::env::temp_dir()));
+        assert_eq!(std::fs::read_dir(&with_blank).unwrap().count(), 0);
+        let why = Fifos::new([missing, with_blank]).unwrap_err().to_string();
+        assert!(why.contains("with blank: a jobserver's path must be"), "{why}");
+    }
+
+    #[test]
+    fn what_is_put_in_can_be_counted_and_taken_back() {
+        let mut fifos = fifos();
+        let mut fifo = fifos.make().unwrap();
+        assert_eq!((fifo.put(5).unwrap(), fifo.unread().unwrap()), (5, 5));
+        assert_eq!(read(client(&fifo), &mut [0; 2]).unwrap(), 2);
+        assert_eq!((fifo.take_back(9).unwrap(), fifo.unread().unwrap()), (3, 0));
+    }
+
+    #[test]
+    fn more_than_a_pipe_holds_is_put_in_part() {
+        let mut fifos = fifos();
+        let mut fifo = fifos.make().unwrap();
+        let capacity = fifo.capacity;
+        assert_eq!(fifo.put(70_000).unwrap(), capacity);
+        assert_eq!(fifo.put(70_000).unwrap(), 0);
+        assert_eq!(fifo.unread().unwrap(), capacity);
+        assert_eq!(read(client(&fifo), &mut [0; 100]).unwrap(), 100);
+        assert_eq!(fifo.put(70_000).unwrap(), 100);
+        assert_eq!(fifo.take_back(70_000).unwrap(), capacity);
+    }
+
+    #[test]
+    fn a_page_that_is_never_empty_does_not_fill_up() {
+        let mut fifos = fifos();
+        let mut fifo = fifos.make().unwrap();
+        let client = client(&fifo);
+        // The trap is real: without `put`, one unread byte blocks the page after a page of writes.
+        fifo.put(1).unwrap();
+        let turns_of_the_kernel = (0..10_000).take_while(|_| {
+            let written = fifo.write(1).unwrap();
+            written == 1 && read(&client, &mut [0]).unwrap() == 1
+        });
+        assert!(turns_of_the_kernel.count() <= fifo.capacity as usize);
+        for turn in 0..10_000 {
+            assert_eq!(fifo.put(1).unwrap(), 1, "turn {turn}");
+            assert_eq!(read(&client, &mut [0]).unwrap(), 1);
+        }
+        assert_eq!(fifo.unread().unwrap(), 1);
+    }
+
+    #[test]
+    fn a_returned_byte_wakes_the_host() {
+        let mut fifos = fifos();
+        let mut fifo = fifos.make().unwrap();
+        let client = client(&fifo);
+        fifo.put(1).unwrap();
+        read(&client, &mut [0]).unwrap();
+        write(&client, b"x").unwrap();
+        let mut watched = [PollFd::new(&fifo, PollFlags::IN)];
+        assert_eq!(poll(&mut watched, None).unwrap(), 1);
+        drop(watched);
+        assert_eq!(fifo.take_back(1).unwrap(), 1);
+    }
+
+    /// The broker, a real FIFO and the `jobserver` crate: tokens go out, work, and come back.
+    #[test]
+    fn a_client_of_the_jobserver_crate_is_served() {
+        use crate::tokens::{Broker, ChildId, Settled};
+        let child = ChildId(0);
+        let mut broker = Broker::new(4, fifos());
+        let admission = broker.admit(child).unwrap();
+        let makeflags = |name: &str| {
+            let mut variables = admission.environment().into_iter();
+            variables.find(|(variable, _)| *variable == name).map(|(_, value)| value.into())
+        };
+        let FromEnv::Inherited(pool) = Pool::from_env(&makeflags) else { panic!("no pool") };
+        let (arrivals, arrived) = mpsc::channel();
+        let (client, _slot) = pool.start(move |token| drop(arrivals.send(token.unwrap()))).unwrap();
+
+        client.wish(3);
+        broker.want(child, 2);
+        broker.settle(0).unwrap();
+        let tokens = [arrived.recv().unwrap(), arrived.recv().unwrap()];
+        assert_eq!((broker.held(child).unwrap(), broker.free()), (2, 1));
+
+        // The third wish is withdrawn, and a token that reaches it nevertheless comes back by itself.
+        client.wish(0);
+        broker.want(child, 3);
+        broker.settle(0).unwrap();
+        assert_eq!(broker.free(), 0);
+        drop(tokens);
+        broker.want(child, 0);
+        while broker.free() < 3 {
+            let mut watched = [PollFd::new(broker.port(child).unwrap(), PollFlags::IN)];
+            poll(&mut watched, None).unwrap();
+            assert_eq!(broker.settle(0).unwrap(), []);
+        }
+        drop(client);
+        assert_eq!(broker.remove(child), Settled::default());
+        assert_eq!(broker.free(), 4);
+    }
 }
