@@ -111,3 +111,106 @@ impl fmt::Debug for Client {
         f.debug_struct("Client").field("wished", &state.wished).field("asking", &state.asking).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::{self, Receiver};
+    use std::thread;
+
+    /// A pool of `tokens`, seen from outside by the second value.
+    fn start(tokens: usize) -> (Client, jobserver::Client, Receiver<io::Result<Token>>) {
+        let pool = jobserver::Client::new(tokens).unwrap();
+        let (arrivals, arrived) = mpsc::channel();
+        let client = Client::start(pool.clone(), move |token| drop(arrivals.send(token))).unwrap();
+        (client, pool, arrived)
+    }
+
+    /// Waits for what the helper thread does by itself.
+    fn until(condition: impl Fn() -> bool) {
+        while !condition() {
+            thread::yield_now();
+        }
+    }
+
+    fn is_asking(client: &Client) -> bool {
+        client.shared.lock().asking
+    }
+
+    #[test]
+    fn as_many_tokens_arrive_as_are_wished_for() {
+        let (client, pool, arrived) = start(5);
+        client.wish(3);
+        let tokens: Vec<Token> = arrived.iter().take(3).map(Result::unwrap).collect();
+        until(|| !is_asking(&client));
+        assert_eq!(pool.available().unwrap(), 2);
+        drop(tokens);
+        assert_eq!(pool.available().unwrap(), 5);
+    }
+
+    #[test]
+    fn wishes_are_absolute_and_one_request_is_outstanding() {
+        let (client, pool, arrived) = start(0);
+        client.wish(4);
+        client.wish(2);
+        client.wish(2);
+        for _ in 0..5 {
+            pool.release_raw().unwrap();
+        }
+        let tokens: Vec<Token> = arrived.iter().take(2).map(Result::unwrap).collect();
+        until(|| !is_asking(&client));
+        assert_eq!((tokens.len(), pool.available().unwrap()), (2, 3));
+        assert!(arrived.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_token_for_a_withdrawn_wish_goes_straight_back() {
+        let (client, pool, arrived) = start(0);
+        client.wish(1);
+        client.wish(0);
+        assert!(is_asking(&client), "the crate cannot cancel a request");
+        pool.release_raw().unwrap();
+        until(|| !is_asking(&client) && pool.available().unwrap() == 1);
+        assert!(arrived.try_recv().is_err());
+        // The thread is as useful as before.
+        client.wish(1);
+        arrived.recv().unwrap().unwrap();
+    }
+
+    #[test]
+    fn the_thread_ends_while_it_waits() {
+        let (client, pool, arrived) = start(0);
+        client.wish(7);
+        drop(client);
+        assert!(arrived.recv().is_err(), "the callback is gone with its thread");
+        pool.release_raw().unwrap();
+        assert_eq!(pool.available().unwrap(), 1);
+    }
+
+    #[test]
+    fn tokens_outlive_the_client_and_may_be_dropped_anywhere() {
+        let (client, pool, arrived) = start(1);
+        client.wish(1);
+        let token = arrived.recv().unwrap().unwrap();
+        drop(client);
+        thread::spawn(move || drop(token)).join().unwrap();
+        assert_eq!(pool.available().unwrap(), 1);
+    }
+
+    #[test]
+    fn many_takers_lose_nothing() {
+        let (client, pool, arrived) = start(4);
+        for turn in 0..500u32 {
+            client.wish(turn % 7);
+            if let Ok(token) = arrived.try_recv() {
+                drop(token.unwrap());
+            }
+        }
+        client.wish(0);
+        drop(client);
+        while let Ok(token) = arrived.recv() {
+            drop(token.unwrap());
+        }
+        assert_eq!(pool.available().unwrap(), 4);
+    }
+}

@@ -12,7 +12,7 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A pool of tokens, with this process's own slot still in it.
 #[derive(Debug)]
@@ -180,14 +180,19 @@ fn borrow(number: i32) -> BorrowedFd<'static> {
 }
 
 /// Opens a pool through the crate, which takes names from the process's environment only.
+fn open_by_name(auth: &str) -> io::Result<jobserver::Client> {
+    open_while_locked(auth, &ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Held while CARGO_MAKEFLAGS is not what it was.
+static ENVIRONMENT: Mutex<()> = Mutex::new(());
+
 #[expect(
     unsafe_code,
     reason = "the crate takes descriptors on trust, and the environment belongs to all threads"
 )]
-fn open_by_name(auth: &str) -> io::Result<jobserver::Client> {
+fn open_while_locked(auth: &str, _: &MutexGuard<'_, ()>) -> io::Result<jobserver::Client> {
     const VARIABLE: &str = "CARGO_MAKEFLAGS";
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let before = std::env::var_os(VARIABLE);
     // SAFETY: std serialises its own accesses; `Pool::from_env` asks to be called before there are threads of C code.
     // The descriptors were checked to be ends of one pipe.
@@ -209,5 +214,211 @@ fn describe(auth: &Auth) -> String {
         Auth::Descriptors { read, write } => format!("{read},{write}"),
         Auth::Disabled => "a negative descriptor".to_owned(),
         Auth::Unknown(value) => format!("`{}`", value.to_string_lossy()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
+    use rustix::pipe::{PipeFlags, pipe_with};
+    use std::collections::HashMap;
+    use std::fs::File;
+    use std::io::{Read, Write};
+    use std::os::fd::{AsRawFd, OwnedFd};
+    use std::path::PathBuf;
+    use std::sync::mpsc;
+
+    /// A pool as GNU make has it before 4.4: a pipe with a byte for each token.
+    struct Pipe {
+        read: OwnedFd,
+        write: OwnedFd,
+    }
+
+    impl Pipe {
+        fn new(tokens: usize) -> Pipe {
+            let (read, write) = pipe_with(PipeFlags::empty()).unwrap();
+            rustix::io::write(&write, &vec![b'+'; tokens]).unwrap();
+            Pipe { read, write }
+        }
+
+        fn auth(&self) -> String {
+            format!("{},{}", self.read.as_raw_fd(), self.write.as_raw_fd())
+        }
+
+        fn unread(&self) -> u64 {
+            rustix::io::ioctl_fionread(&self.read).unwrap()
+        }
+    }
+
+    /// A pool as GNU make has it since 4.4.
+    struct Fifo {
+        path: PathBuf,
+        ends: File,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Fifo {
+        fn new(tokens: usize) -> Fifo {
+            let directory = tempfile::tempdir().unwrap();
+            let path = directory.path().join("fifo");
+            mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR).unwrap();
+            let mut ends = File::options().read(true).write(true).open(&path).unwrap();
+            ends.write_all(&vec![b'+'; tokens]).unwrap();
+            Fifo { path, ends, _directory: directory }
+        }
+
+        fn auth(&self) -> String {
+            format!("fifo:{}", self.path.display())
+        }
+    }
+
+    fn from_env(variables: &[(&str, &str)]) -> FromEnv {
+        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+        Pool::from_env(&|name| variables.get(name).map(OsString::from))
+    }
+
+    fn refusal(variables: &[(&str, &str)]) -> String {
+        match from_env(variables) {
+            FromEnv::Unusable(why) => why.to_string(),
+            other => panic!("{variables:?} gives {other:?}"),
+        }
+    }
+
+    fn flags(auth: &str) -> String {
+        format!(" -j4 --jobserver-auth={auth}")
+    }
+
+    /// Takes every token of the pool and counts them; then it is as before.
+    fn count(found: FromEnv) -> usize {
+        let FromEnv::Inherited(pool) = found else { panic!("{found:?}") };
+        let (arrivals, arrived) = mpsc::channel();
+        let tokens = pool.tokens.available().unwrap();
+        let (client, _slot) = pool.start(move |token| drop(arrivals.send(token.unwrap()))).unwrap();
+        client.wish(tokens as u32);
+        let held: Vec<Token> = arrived.iter().take(tokens).collect();
+        held.len()
+    }
+
+    #[test]
+    fn no_variable_names_no_pool() {
+        assert!(matches!(from_env(&[]), FromEnv::None));
+        assert!(matches!(from_env(&[("MAKEFLAGS", "k -j1"), ("MFLAGS", "-k")]), FromEnv::None));
+    }
+
+    #[test]
+    fn both_forms_are_joined_and_left_as_they_were() {
+        let (pipe, mut fifo) = (Pipe::new(3), Fifo::new(2));
+        assert_eq!(count(from_env(&[("MAKEFLAGS", &flags(&pipe.auth()))])), 3);
+        assert_eq!(pipe.unread(), 3);
+        assert_eq!(count(from_env(&[("MFLAGS", &flags(&fifo.auth()))])), 2);
+        fifo.ends.read_exact(&mut [0; 2]).unwrap();
+    }
+
+    #[test]
+    fn an_inherited_pipe_stays_blocking_and_is_not_passed_on() {
+        let pipe = Pipe::new(1);
+        assert_eq!(count(from_env(&[("MAKEFLAGS", &flags(&pipe.auth()))])), 1);
+        for end in [&pipe.read, &pipe.write] {
+            assert!(!fcntl_getfl(end).unwrap().contains(OFlags::NONBLOCK));
+            assert_eq!(rustix::io::fcntl_getfd(end).unwrap(), FdFlags::CLOEXEC);
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_another_client_made_nonblocking_is_no_matter() {
+        let pipe = Pipe::new(2);
+        rustix::fs::fcntl_setfl(&pipe.read, OFlags::NONBLOCK).unwrap();
+        assert_eq!(count(from_env(&[("MAKEFLAGS", &flags(&pipe.auth()))])), 2);
+        assert!(fcntl_getfl(&pipe.read).unwrap().contains(OFlags::NONBLOCK));
+    }
+
+    #[test]
+    fn cargo_makeflags_comes_first_unless_it_is_broken() {
+        let (ours, makes) = (Pipe::new(3), Pipe::new(1));
+        let makeflags = flags(&makes.auth());
+        let both =
+            |auth: &str| count(from_env(&[("CARGO_MAKEFLAGS", &flags(auth)), ("MAKEFLAGS", &makeflags)]));
+        assert_eq!(both(&ours.auth()), 3);
+        for broken in ["fifo:/nowhere/at/all", "nonsense", "-2,-2", "900001,900002"] {
+            assert_eq!(both(broken), 1, "{broken}");
+        }
+        assert_eq!(count(from_env(&[("CARGO_MAKEFLAGS", "-j"), ("MAKEFLAGS", &makeflags)])), 1);
+    }
+
+    #[test]
+    fn a_disabled_makeflags_is_not_outdone_by_mflags() {
+        let pipe = Pipe::new(1);
+        let disabled = format!("{} --jobserver-auth=-2,-2", flags(&pipe.auth()));
+        let why = refusal(&[("MAKEFLAGS", &disabled), ("MFLAGS", &flags(&pipe.auth()))]);
+        assert_eq!(
+            why,
+            "cannot join the jobserver that MAKEFLAGS names (a negative descriptor): make does not share its job slots \
+             with this command; put `+` before the command in the makefile"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_joined_is_named_with_its_cure() {
+        let file = tempfile::tempfile().unwrap();
+        let regular = file.as_raw_fd();
+        let (one, two) = (Pipe::new(1), Pipe::new(1));
+        let directory = tempfile::tempdir().unwrap();
+        let directory = directory.path().to_str().unwrap();
+        let end = |fd: &OwnedFd| fd.as_raw_fd();
+        for (auth, expect) in [
+            ("900001,900002".to_owned(), "file descriptor 900001 is not open; put `+`".to_owned()),
+            (format!("{regular},{regular}"), format!("file descriptor {regular} is not an end of a pipe")),
+            // Writing into the read end, and two pipes that are not one pool.
+            (
+                format!("{},{}", end(&one.read), end(&one.read)),
+                format!("file descriptor {} is not", end(&one.read)),
+            ),
+            (
+                format!("{},{}", end(&one.read), end(&two.write)),
+                format!("file descriptor {} is not", end(&two.write)),
+            ),
+            ("3;4".to_owned(), "this is neither `fifo:PATH` nor `R,W`; unset MAKEFLAGS".to_owned()),
+            ("fifo:/nowhere/at/all".to_owned(), "cannot open /nowhere/at/all (No such file".to_owned()),
+            (format!("fifo:{directory}"), format!("{directory} is no FIFO")),
+        ] {
+            let why = refusal(&[("MAKEFLAGS", &flags(&auth))]);
+            assert!(why.contains(&format!("): {expect}")), "{auth}: {why}");
+        }
+        assert_eq!((one.unread(), two.unread()), (1, 1));
+    }
+
+    #[test]
+    fn the_environment_is_as_before() {
+        let pipe = Pipe::new(1);
+        let guard = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::env::var_os("CARGO_MAKEFLAGS");
+        assert!(open_while_locked(&pipe.auth(), &guard).is_ok());
+        assert_eq!(std::env::var_os("CARGO_MAKEFLAGS"), before);
+    }
+
+    #[test]
+    fn a_private_pool_has_one_slot_less_than_jobs_in_its_pipe() {
+        for (jobs, tokens) in [(0, 0), (1, 0), (4, 3), (u32::MAX, 65_536)] {
+            assert_eq!(Pool::private(jobs).unwrap().tokens.available().unwrap(), tokens);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_environment_makes_it_panic(
+            makeflags in "[kn]{0,2}( -j[0-9]{0,3})?( --jobserver-(auth|fds)=(fifo:)?[-/,a-z0-9]{0,12}){0,3}( --.{0,9})?",
+            cargo in proptest::option::of("--jobserver-auth=.{0,12}"),
+        ) {
+            let found = Pool::from_env(&|name| match name {
+                "MAKEFLAGS" => Some(OsString::from(&makeflags)),
+                "CARGO_MAKEFLAGS" => cargo.as_ref().map(OsString::from),
+                _ => None,
+            });
+            if let FromEnv::Unusable(why) = found {
+                prop_assert!(why.to_string().starts_with("cannot join the jobserver that "));
+            }
+        }
     }
 }
