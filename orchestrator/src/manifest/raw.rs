@@ -569,6 +569,10 @@ fn generate_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> Option<
         }
     }
     section.finish(cx, &[]);
+    if let Some(program) = run.iter().flatten().next().filter(|program| program.value.is_empty()) {
+        cx.error(program.at.span.clone(), "`run` begins with an empty word").help =
+            Some("name a program first".to_owned());
+    }
     let (run, outputs) = (run?, outputs?);
     complete.then(|| GenerateTable { run: run.into_iter().map(|text| text.value).collect(), inputs, outputs })
 }

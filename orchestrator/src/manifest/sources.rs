@@ -49,12 +49,12 @@ impl Lists<'_> {
                     }
                 }
                 Place::Glob(_) => {
-                    let found = self.expand(pattern, text, |path| source_kind(path).is_some());
+                    let found = self.expand(&patterns, pattern, text, |path| source_kind(path).is_some());
                     files.extend(found.into_iter().filter(|path| !self.outputs.contains(path)));
                 }
             }
         }
-        files.retain(|path| !patterns.iter().any(|(pattern, _)| pattern.exclude && pattern.matches(path)));
+        files.retain(|path| !excluded(&patterns, path));
         Sources {
             files: files.into_iter().collect(),
             patterns: texts.iter().map(|text| text.value.clone()).collect(),
@@ -73,15 +73,12 @@ impl Lists<'_> {
                     }
                 }
                 Place::Glob(_) => {
-                    files.extend(self.expand(pattern, text, |_| true));
+                    files.extend(self.expand(&patterns, pattern, text, |_| true));
                     files.extend(self.outputs.iter().filter(|path| pattern.matches(path)).cloned());
                 }
             }
         }
-        files.retain(|path| {
-            !own.contains(path)
-                && !patterns.iter().any(|(pattern, _)| pattern.exclude && pattern.matches(path))
-        });
+        files.retain(|path| !own.contains(path) && !excluded(&patterns, path));
         files.into_iter().collect()
     }
 
@@ -150,8 +147,14 @@ impl Lists<'_> {
         false
     }
 
-    /// The files that a glob matches; nothing at all is an error.
-    fn expand(&mut self, pattern: &Pattern, text: &Text, wanted: fn(&Utf8Path) -> bool) -> Vec<Utf8PathBuf> {
+    /// The files that a glob matches, before exclusion by the others of its list; nothing at all is an error.
+    fn expand(
+        &mut self,
+        list: &[(Pattern, &Text)],
+        pattern: &Pattern,
+        text: &Text,
+        wanted: fn(&Utf8Path) -> bool,
+    ) -> Vec<Utf8PathBuf> {
         let Place::Glob(glob) = &pattern.place else { return Vec::new() };
         let shown = &text.value;
         let (mut files, mut refused, mut others) = (Vec::new(), false, false);
@@ -165,6 +168,9 @@ impl Lists<'_> {
                 Found::Path(path) => files.push(path),
                 Found::NotUtf8(path) => {
                     refused = true;
+                    if excluded(list, Utf8Path::new(&path)) {
+                        continue;
+                    }
                     let problem = Problem::error(format!("the name of the file `{path}` is not UTF-8"));
                     self.problems.push(problem.at(text.at.clone()).help("rename the file, or exclude it"));
                 }
@@ -187,6 +193,10 @@ impl Lists<'_> {
         }
         files
     }
+}
+
+fn excluded(list: &[(Pattern, &Text)], path: &Utf8Path) -> bool {
+    list.iter().any(|(pattern, _)| pattern.exclude && pattern.matches(path))
 }
 
 /// Texts may come from another manifest than the crate's, by inheritance.

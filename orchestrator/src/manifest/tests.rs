@@ -71,6 +71,14 @@ fn problems(tree: &Tree) -> Vec<String> {
         .collect()
 }
 
+/// How many problems one manifest has by itself.
+fn parse_only(text: &str) -> usize {
+    let mut problems = Vec::new();
+    raw::parse(&Source::new("/w/Tender.toml".into(), text), &mut problems);
+    problems.iter().for_each(|problem| drop(render(problem, false)));
+    problems.len()
+}
+
 /// One crate with `manifest` and a few files.
 fn check_problems(manifest: &str, expect: &[&str]) {
     let tree = Tree::new(&[("Tender.toml", manifest), ("src/a.c", ""), ("src/main.c", ""), ("src/a.h", "")]);
@@ -291,6 +299,9 @@ fn more_keys_and_values() {
 
 #[test]
 fn manifests_that_are_none() {
+    let deep = format!("a = {}", "[".repeat(20_000));
+    assert!(parse_only(&deep) > 0);
+    assert_eq!(parse_only("\u{feff}[package]\r\nname = \"zip\"\r\n"), 0);
     check_problems("", &["Tender.toml:1 ``: the manifest has neither `[package]` nor `[workspace]`"]);
     check_problems("[lib]", &["Tender.toml:1 `lib`: `lib` needs a `[package]`"]);
     check_problems("[package]", &["Tender.toml:1 `[package]`: `[package]` has no `name`"]);
@@ -605,6 +616,9 @@ fn names_and_manifests_that_are_not_utf8_are_refused() {
         problems(&tree),
         ["Tender.toml:4 `\"src/*.c\"`: the name of the file `src/b\u{fffd}.c` is not UTF-8"]
     );
+    let excluded = "[package]\nname = \"zip\"\n[lib]\nsources = [\"src/*.c\", \"!src/b*\"]";
+    std::fs::write(tree.path("Tender.toml"), excluded).unwrap();
+    assert_eq!(problems(&tree), [""; 0]);
     std::fs::write(tree.path("Tender.toml"), b"[package]\nname = \"z\xfc\"\n").unwrap();
     assert_eq!(problems(&tree), ["Tender.toml:2 `?`: the manifest is not UTF-8"]);
 }
