@@ -50,9 +50,9 @@ pub enum ServeError {
     Wire(#[from] WireError),
     #[error(transparent)]
     Plan(#[from] PlanError),
-    #[error("cannot read the plan's channel: {0}")]
+    #[error("cannot read from the orchestrator: {0}")]
     Read(#[source] io::Error),
-    #[error("cannot report: {0}")]
+    #[error("cannot write to the orchestrator: {0}")]
     Write(#[source] io::Error),
     #[error("cannot start a thread: {0}")]
     Thread(#[source] io::Error),
@@ -374,7 +374,8 @@ fn thread_name(unit: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Mutex;
+    use std::os::unix::net::UnixStream;
+    use std::sync::Barrier;
     use tender_protocol::{Item, Work};
 
     /// Does what the unit's name says.
@@ -391,6 +392,16 @@ mod tests {
                 "panics" => panic!("a hole in the floor"),
                 _ => Finished { outcome: Outcome::Ok, ..Finished::failed() },
             }
+        }
+    }
+
+    /// Every item waits for all others.
+    struct Meeting(Barrier);
+
+    impl Execute for Meeting {
+        fn run(&self, _: &Job<'_>) -> Finished {
+            self.0.wait();
+            Finished { outcome: Outcome::Ok, ..Finished::failed() }
         }
     }
 
@@ -455,17 +466,9 @@ mod tests {
 
     #[test]
     fn more_jobs_run_side_by_side() {
-        /// Every item waits for all others.
-        struct Meeting(std::sync::Barrier);
-        impl Execute for Meeting {
-            fn run(&self, _: &Job<'_>) -> Finished {
-                self.0.wait();
-                Finished { outcome: Outcome::Ok, ..Finished::failed() }
-            }
-        }
         let mut slots = Vec::new();
         let items: Vec<(u32, &str, &[u32])> = (0..4).map(|id| (id, "x", &[] as &[u32])).collect();
-        let exec = Arc::new(Meeting(std::sync::Barrier::new(4)));
+        let exec = Arc::new(Meeting(Barrier::new(4)));
         let ok = run_plan(plan(1, &items), Pool::private(4).unwrap(), exec, |message| {
             if let FromWorker::ItemStarted { slot, .. } = message {
                 slots.push(slot);
@@ -476,59 +479,112 @@ mod tests {
         assert_eq!(slots, [0, 1, 2, 3]);
     }
 
-    /// What an orchestrator would see. `output` outlives the call, unlike the writer.
-    fn serve_lines(lines: &[ToWorker]) -> (Result<Ended, ServeError>, Vec<FromWorker>) {
-        #[derive(Clone, Default)]
-        struct Output(Arc<Mutex<Vec<u8>>>);
-        impl Write for Output {
-            fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-                self.0.lock().unwrap().extend(bytes);
-                Ok(bytes.len())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
+    /// The orchestrator's side of a served worker.
+    struct Peer {
+        to_worker: UnixStream,
+        from_worker: io::Lines<io::BufReader<UnixStream>>,
+        worker: thread::JoinHandle<Result<Ended, ServeError>>,
+    }
+
+    impl Peer {
+        fn start(jobs: u32, exec: impl Execute) -> Peer {
+            let (ours, theirs) = UnixStream::pair().unwrap();
+            let worker = thread::spawn(move || {
+                let input = io::BufReader::new(theirs.try_clone().unwrap());
+                let hello =
+                    FromWorker::Hello { protocol: PROTOCOL, llvm: "22.1.8".into(), libraries: Vec::new() };
+                serve(input, theirs, Pool::private(jobs).unwrap(), Arc::new(exec), hello)
+            });
+            let from_worker = io::BufReader::new(ours.try_clone().unwrap()).lines();
+            let mut peer = Peer { to_worker: ours, from_worker, worker };
+            assert!(matches!(peer.next(), Some(FromWorker::Hello { .. })));
+            peer
         }
-        /// Ends only when the worker has parked its slot, as an orchestrator would end it.
-        struct Input {
-            lines: io::Cursor<Vec<u8>>,
-            output: Output,
-            plans: usize,
+
+        /// A worker that has been greeted.
+        fn greet(jobs: u32, exec: impl Execute) -> Peer {
+            let mut peer = Peer::start(jobs, exec);
+            peer.say(hello(PROTOCOL, "22"));
+            peer
         }
-        impl io::Read for Input {
-            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-                let read = self.lines.read(into)?;
-                while read == 0 && self.output.text().matches("\"done\"").count() < self.plans {
-                    thread::yield_now();
-                }
-                Ok(read)
+
+        fn say(&mut self, message: ToWorker) {
+            self.to_worker.write_all(&encode(&message)).unwrap();
+        }
+
+        fn next(&mut self) -> Option<FromWorker> {
+            self.from_worker.next().map(|line| decode(&line.unwrap()).unwrap())
+        }
+
+        /// The messages up to the one that `last` knows, which comes for certain.
+        fn until(&mut self, last: impl Fn(&FromWorker) -> bool) -> Vec<FromWorker> {
+            let mut messages = Vec::new();
+            while !messages.last().is_some_and(&last) {
+                messages.push(self.next().expect("the worker is there"));
             }
+            messages
         }
-        impl Output {
-            fn text(&self) -> String {
-                String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-            }
+
+        fn end(self) -> Result<Ended, ServeError> {
+            self.to_worker.shutdown(std::net::Shutdown::Write).unwrap();
+            self.worker.join().unwrap()
         }
-        let output = Output::default();
-        let plans = lines.iter().filter(|line| matches!(line, ToWorker::Plan(_))).count();
-        let lines = io::Cursor::new(lines.iter().flat_map(encode).collect());
-        let input = io::BufReader::new(Input { lines, output: output.clone(), plans });
-        let hello = FromWorker::Hello { protocol: PROTOCOL, llvm: "22.1.8".into(), libraries: Vec::new() };
-        let ended = serve(input, output.clone(), Pool::private(1).unwrap(), Arc::new(Fake), hello);
-        (ended, output.text().lines().map(|line| decode(line).unwrap()).collect())
     }
 
     fn hello(protocol: u32, llvm: &str) -> ToWorker {
         ToWorker::Hello { protocol, llvm: llvm.to_owned() }
     }
 
+    fn parked(message: &FromWorker) -> bool {
+        *message == FromWorker::SlotParked
+    }
+
     #[test]
     fn plans_are_served_until_the_end_of_input() {
-        let (ended, messages) =
-            serve_lines(&[hello(PROTOCOL, "22"), ToWorker::Plan(plan(4, &[(0, "x", &[])]))]);
-        assert!(matches!(ended, Ok(Ended::EndOfInput)), "{ended:?}");
-        assert!(matches!(messages[0], FromWorker::Hello { .. }));
-        assert_eq!(words(&messages)[..2], ["0 Ok", "done 4 true"]);
+        let mut peer = Peer::greet(1, Fake);
+        peer.say(ToWorker::Plan(plan(4, &[(0, "x", &[])])));
+        assert_eq!(words(&peer.until(parked)), ["0 Ok", "done 4 true", "parked"]);
+        peer.say(ToWorker::Slot);
+        peer.say(ToWorker::Plan(plan(5, &[(0, "fails", &[])])));
+        assert_eq!(words(&peer.until(parked)), ["0: it fails", "0 Failed", "done 5 false", "parked"]);
+        assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
+    }
+
+    #[test]
+    fn tokens_are_asked_for_on_the_channel_and_in_the_pool() {
+        let exec = Meeting(Barrier::new(3));
+        let mut peer = Peer::greet(3, exec);
+        peer.say(ToWorker::Plan(plan(1, &[(0, "x", &[]), (1, "y", &[]), (2, "z", &[])])));
+        let messages = peer.until(parked);
+        let wants: Vec<u32> = messages
+            .iter()
+            .filter_map(|message| match message {
+                FromWorker::Want { tokens } => Some(*tokens),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(wants, [2, 1, 0]);
+        assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
+    }
+
+    #[test]
+    fn a_cancelled_plan_ends_and_its_running_item_is_told() {
+        /// Runs until it is cancelled.
+        struct Patient;
+        impl Execute for Patient {
+            fn run(&self, job: &Job<'_>) -> Finished {
+                while !job.cancelled() {
+                    thread::yield_now();
+                }
+                skipped()
+            }
+        }
+        let mut peer = Peer::greet(1, Patient);
+        peer.say(ToWorker::Plan(plan(1, &[(0, "x", &[]), (1, "y", &[])])));
+        peer.until(|message| matches!(message, FromWorker::ItemStarted { .. }));
+        peer.say(ToWorker::Cancel { plan: Some(PlanId(1)) });
+        assert_eq!(words(&peer.until(parked)), ["1 Skipped", "0 Skipped", "done 1 false", "parked"]);
+        assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
     }
 
     #[test]
@@ -538,7 +594,24 @@ mod tests {
             (hello(PROTOCOL, "21.1.0"), "the orchestrator speaks protocol"),
             (ToWorker::Slot, "the first message from the orchestrator is not `hello`"),
         ] {
-            let words = serve_lines(&[first]).0.unwrap_err().to_string();
+            let mut peer = Peer::start(1, Fake);
+            peer.say(first);
+            let words = peer.worker.join().unwrap().unwrap_err().to_string();
+            assert!(words.starts_with(expect), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_message_or_no_plan_ends_the_worker() {
+        let twice = [encode(&hello(PROTOCOL, "22")), encode(&ToWorker::Plan(plan(1, &[(0, "x", &[0])])))];
+        for (lines, expect) in [
+            (b"{}\n".to_vec(), "not a message of the worker protocol"),
+            (b"\xff\n".to_vec(), "cannot read from the orchestrator: stream did not contain valid UTF-8"),
+            (twice.concat(), "plan 1: item 0 comes after itself, perhaps through others"),
+        ] {
+            let mut peer = Peer::start(1, Fake);
+            peer.to_worker.write_all(&lines).unwrap();
+            let words = peer.worker.join().unwrap().unwrap_err().to_string();
             assert!(words.starts_with(expect), "{words}");
         }
     }

@@ -286,9 +286,7 @@ mod tests {
         fifo.put(1).unwrap();
         read(&client, &mut [0]).unwrap();
         write(&client, b"x").unwrap();
-        let mut watched = [PollFd::new(&fifo, PollFlags::IN)];
-        assert_eq!(poll(&mut watched, None).unwrap(), 1);
-        drop(watched);
+        assert_eq!(poll(&mut [PollFd::new(&fifo, PollFlags::IN)], None).unwrap(), 1);
         assert_eq!(fifo.take_back(1).unwrap(), 1);
     }
 
