@@ -1,0 +1,114 @@
+//! Runs one command to its end and takes its times. Knows nothing of what is run.
+
+use std::error::Error;
+use std::fs::File;
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// What one run took.
+#[derive(Clone, Copy, Debug)]
+pub struct Taken {
+    pub wall: Duration,
+    /// User and system time of the process and of all descendants that were waited for.
+    pub cpu: Duration,
+}
+
+/// Variables that would make a build join another's job pool, or change what is built.
+const DISTURBING: [&str; 12] = [
+    "MAKEFLAGS",
+    "MFLAGS",
+    "GNUMAKEFLAGS",
+    "MAKELEVEL",
+    "CARGO_MAKEFLAGS",
+    "CFLAGS",
+    "CXXFLAGS",
+    "CC",
+    "CXX",
+    "NINJAFLAGS",
+    "NINJA_STATUS",
+    "CCC_OVERRIDE_OPTIONS",
+];
+
+/// A command with an environment that does not disturb.
+pub fn command(program: &Path, dir: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(dir);
+    for name in DISTURBING {
+        command.env_remove(name);
+    }
+    for (name, _) in std::env::vars_os() {
+        if name.as_encoded_bytes().starts_with(b"TENDER_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Runs `command` with its output going to the file `log`.
+///
+/// # Errors
+/// It cannot be started, or ends with anything but success; the message then holds the end of its output.
+pub fn run(mut command: Command, log: &Path) -> Result<Taken, Box<dyn Error>> {
+    let output = File::create(log)?;
+    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+    let start = Instant::now();
+    let child =
+        command.spawn().map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
+    let (status, cpu) = wait(child.id())?;
+    let wall = start.elapsed();
+    if !status.success() {
+        let text = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        let end = lines[lines.len().saturating_sub(20)..].join("\n");
+        return Err(format!("{:?}: {status}\n{end}", command.get_program()).into());
+    }
+    Ok(Taken { wall, cpu })
+}
+
+#[expect(
+    unsafe_code,
+    reason = "std waits without the resource usage, which only wait4 tells of one child alone"
+)]
+fn wait(pid: u32) -> std::io::Result<(ExitStatus, Duration)> {
+    let mut status = 0;
+    // SAFETY: all zeros is a valid rusage.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both pointers are valid for the call. The child is ours and nobody else waits for it.
+        if unsafe { libc::wait4(pid as libc::pid_t, &raw mut status, 0, &raw mut usage) } >= 0 {
+            break;
+        }
+        let error = std::io::Error::last_os_error();
+        if error.kind() != std::io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
+    Ok((ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Result<Taken, Box<dyn Error>> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = command(Path::new("sh"), dir.path());
+        command.args(["-c", script]);
+        run(command, &dir.path().join("log"))
+    }
+
+    #[test]
+    fn time_of_grandchildren_counts() {
+        let taken = sh("sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done'; true").unwrap();
+        assert!(taken.cpu > Duration::from_millis(5), "{taken:?}");
+    }
+
+    #[test]
+    fn a_failure_shows_the_end_of_the_output() {
+        let error = sh("echo broken >&2; exit 3").unwrap_err().to_string();
+        assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! Writes ninja's build file from the compile commands that `tender` writes for clangd: so sources and flags are the same
+//! by construction.
+
+use crate::subject::{Kind, Target};
+use serde::Deserialize;
+use std::error::Error;
+use std::fmt::Write;
+use std::path::Path;
+
+/// An entry of compile_commands.json.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Entry {
+    /// The compiler, its flags, then `-c`, the source, `-o` and the object.
+    pub arguments: Vec<String>,
+    pub file: String,
+}
+
+/// # Errors
+/// The file is missing or is not of the form that `tender` writes.
+pub fn read_commands(file: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
+    let text = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()).into())
+}
+
+/// The text of build.ninja. Its paths are absolute or relative to the workspace root, where ninja runs.
+///
+/// # Errors
+/// A target has no compile commands.
+pub fn build_file(
+    commands: &[Entry],
+    targets: &[Target],
+    out: &Path,
+    llvm_bin: &Path,
+) -> Result<String, Box<dyn Error>> {
+    let out = out.to_str().ok_or("the scratch directory's path is not UTF-8")?;
+    let bin = llvm_bin.to_str().ok_or("the path of LLVM is not UTF-8")?;
+    let mut text = String::from("ninja_required_version = 1.5\n");
+    writeln!(text, "builddir = {}", path(out))?;
+    writeln!(
+        text,
+        "rule cc\n  command = $words -MD -MF $out.d -c $in -o $out\n  depfile = $out.d\n  deps = gcc"
+    )?;
+    writeln!(text, "rule ar\n  command = {} rcsD $out $in", command(&format!("{bin}/llvm-ar")))?;
+    writeln!(
+        text,
+        "rule link\n  command = {} -fuse-ld=lld -pie -o $out $in $words",
+        command(&format!("{bin}/clang"))
+    )?;
+    for target in targets {
+        let mut objects = Vec::new();
+        for (i, entry) in commands.iter().filter(|entry| entry.file.contains(&target.sources)).enumerate() {
+            let stem = Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
+            let object = path(&format!("{out}/{}/{i}-{stem}.o", target.name));
+            let words: Vec<String> = flags(&entry.arguments).iter().map(|word| command(word)).collect();
+            writeln!(text, "build {object}: cc {}\n  words = {}", path(&entry.file), words.join(" "))?;
+            objects.push(object);
+        }
+        if objects.is_empty() {
+            return Err(format!("the compile commands name no source of {}", target.name).into());
+        }
+        let file = path(&format!("{out}/{}", target.file_name()));
+        match &target.kind {
+            Kind::Archive => writeln!(text, "build {file}: ar {}", objects.join(" "))?,
+            Kind::Program { archives, words } => {
+                objects.extend(archives.iter().map(|name| path(&format!("{out}/lib{name}.a"))));
+                writeln!(text, "build {file}: link {}\n  words = {}", objects.join(" "), words.join(" "))?;
+            }
+        }
+    }
+    Ok(text)
+}
+
+/// The command without its input and output.
+fn flags(arguments: &[String]) -> &[String] {
+    let end = arguments.iter().rposition(|word| word == "-c").unwrap_or(arguments.len());
+    &arguments[..end]
+}
+
+/// A path as ninja reads it.
+fn path(text: &str) -> String {
+    text.replace('$', "$$").replace(' ', "$ ").replace(':', "$:")
+}
+
+/// A word of a command, quoted for the shell and then for ninja.
+fn command(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./,:@%".contains(c);
+    let quoted = if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    };
+    quoted.replace('$', "$$")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_ninja_and_the_shell() {
+        let check = |word: &str, expect: &str| assert_eq!(command(word), expect);
+        check("-DA=1", "-DA=1");
+        check("-DA=\"x y\"", "'-DA=\"x y\"'");
+        check("it's", r"'it'\''s'");
+        check("-Wl,-rpath,$ORIGIN", "'-Wl,-rpath,$$ORIGIN'");
+        check("", "''");
+    }
+
+    #[test]
+    fn a_program_of_one_file_and_one_archive() {
+        let entry = |file: &str| Entry {
+            arguments: ["clang", "-O2", "-c", file, "-o", "x.o"].map(str::to_owned).to_vec(),
+            file: file.to_owned(),
+        };
+        let program = Kind::Program { archives: vec!["a".into()], words: vec!["-lm".into()] };
+        let targets = [
+            Target { name: "a".into(), kind: Kind::Archive, sources: "a/".into() },
+            Target { name: "p".into(), kind: program, sources: "p/".into() },
+        ];
+        let text =
+            build_file(&[entry("p/m.c"), entry("a/x y.c")], &targets, Path::new("/o"), Path::new("/bin"))
+                .unwrap();
+        let builds: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("build ")).collect();
+        assert_eq!(
+            builds,
+            [
+                "build /o/a/0-x$ y.c.o: cc a/x$ y.c",
+                "  words = clang -O2",
+                "build /o/liba.a: ar /o/a/0-x$ y.c.o",
+                "build /o/p/0-m.c.o: cc p/m.c",
+                "  words = clang -O2",
+                "build /o/p: link /o/p/0-m.c.o /o/liba.a",
+                "  words = -lm",
+            ]
+        );
+    }
+}

@@ -1,0 +1,144 @@
+//! Runs the contestants in turn and collects figures. Prints nothing but where it is.
+
+use crate::contest::{Contest, Contestant, Tools};
+use crate::measure::{self, Taken};
+use crate::statistics::Summary;
+use crate::subject::{Name, Subject};
+use crate::trace::{self, Usage};
+use std::error::Error;
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+/// Builds that do nothing are short, so their times scatter more; they cost nothing to repeat.
+const NOTHING_ROUNDS: u32 = 20;
+
+/// Both contestants' figures from one round.
+#[derive(Clone, Copy, Debug)]
+pub struct Pair {
+    pub tender: Taken,
+    pub ninja: Taken,
+}
+
+#[derive(Debug)]
+pub struct Outcome {
+    pub name: Name,
+    pub jobs: u32,
+    pub cold: Vec<Pair>,
+    /// Builds in which nothing is to be done.
+    pub nothing: Vec<Pair>,
+    /// From one more cold build with `--trace`, and that build's time.
+    pub usage: Usage,
+    pub traced: Taken,
+}
+
+impl Outcome {
+    pub fn ratio(pairs: &[Pair], of: impl Fn(&Taken) -> Duration) -> Summary {
+        Summary::of(pairs.iter().map(|pair| of(&pair.tender).as_secs_f64() / of(&pair.ninja).as_secs_f64()))
+    }
+
+    pub fn wall(pairs: &[Pair], who: Contestant) -> Summary {
+        Summary::of(pairs.iter().map(|pair| match who {
+            Contestant::Tender => pair.tender.wall.as_secs_f64(),
+            Contestant::Ninja => pair.ninja.wall.as_secs_f64(),
+        }))
+    }
+}
+
+/// # Errors
+/// A build fails, or the two do not build the same.
+pub fn run(tools: &Tools, subject: &Subject, pairs: u32, jobs: u32) -> Result<Outcome, Box<dyn Error>> {
+    let title = subject.name.title();
+    progress(&format!("{title}: preparing"));
+    let contest = Contest::prepare(tools, subject, jobs)?;
+
+    let mut cold = Vec::new();
+    for round in 0..pairs {
+        progress(&format!("{title}: cold builds, pair {} of {pairs}", round + 1));
+        cold.push(pair(round, |who| {
+            contest.remove(who)?;
+            contest.build(who, &[])
+        })?);
+    }
+
+    progress(&format!("{title}: builds that do nothing"));
+    let mut nothing = Vec::new();
+    // The first one may still settle something, such as time stamps too young to be trusted.
+    pair(0, |who| contest.build(who, &[]))?;
+    for round in 0..NOTHING_ROUNDS {
+        nothing.push(pair(round, |who| contest.build(who, &[]))?);
+    }
+
+    progress(&format!("{title}: one more cold build, traced"));
+    let file = subject.scratch.join("trace.json");
+    contest.remove(Contestant::Tender)?;
+    let traced = contest.build(Contestant::Tender, &[OsStr::new("--trace"), file.as_os_str()])?;
+    let usage = trace::usage(&file, jobs)?;
+    progress("");
+    Ok(Outcome { name: subject.name, jobs, cold, nothing, usage, traced })
+}
+
+/// Who goes first changes from round to round, so that a drift of the machine harms both alike.
+fn pair(
+    round: u32,
+    mut take: impl FnMut(Contestant) -> Result<Taken, Box<dyn Error>>,
+) -> Result<Pair, Box<dyn Error>> {
+    if round % 2 == 0 {
+        let tender = take(Contestant::Tender)?;
+        Ok(Pair { tender, ninja: take(Contestant::Ninja)? })
+    } else {
+        let ninja = take(Contestant::Ninja)?;
+        Ok(Pair { tender: take(Contestant::Tender)?, ninja })
+    }
+}
+
+/// Seconds that cargo takes to do nothing in a workspace of five packages, to compare with real-world's; nothing where
+/// there is no cargo.
+///
+/// # Errors
+/// The workspace cannot be written or built.
+pub fn cargo_does_nothing() -> Result<Option<Summary>, Box<dyn Error>> {
+    let cargo = Path::new("cargo");
+    let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
+    let root = scratch.path().join("workspace");
+    std::fs::create_dir_all(&root)?;
+    if measure::run(version_of(cargo, &root), &scratch.path().join("log")).is_err() {
+        return Ok(None);
+    }
+    std::fs::write(root.join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"part*\"]\n")?;
+    for i in 0..5 {
+        let dir = root.join(format!("part{i}"));
+        std::fs::create_dir_all(dir.join("src"))?;
+        let manifest = format!("[package]\nname = \"part{i}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+        std::fs::write(dir.join("Cargo.toml"), manifest)?;
+        std::fs::write(dir.join("src/lib.rs"), "pub fn part() {}\n")?;
+    }
+    let build = || {
+        let mut command = measure::command(cargo, &root);
+        command.args(["build", "--offline"]).env_remove("CARGO_TARGET_DIR");
+        measure::run(command, &scratch.path().join("log"))
+    };
+    build()?;
+    let times = (0..NOTHING_ROUNDS)
+        .map(|_| build().map(|taken| taken.wall.as_secs_f64()))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Some(Summary::of(times)))
+}
+
+fn version_of(cargo: &Path, dir: &Path) -> std::process::Command {
+    let mut command = measure::command(cargo, dir);
+    command.arg("--version");
+    command
+}
+
+/// On standard error, apart from the figures, and only for somebody who watches.
+fn progress(text: &str) {
+    use std::io::IsTerminal;
+    let mut err = std::io::stderr().lock();
+    if err.is_terminal() {
+        // Not being able to say so is no reason to stop measuring.
+        let _ = write!(err, "\r\x1b[K{text}");
+        let _ = err.flush();
+    }
+}
