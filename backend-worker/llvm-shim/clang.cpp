@@ -51,7 +51,7 @@ namespace {
 
 // What the options ask for although it is global to the process, or makes LLVM write files of its own.
 // Judged on the parsed options, so that no spelling slips through.
-const char *refusal(const CompilerInvocation &invocation) {
+const char *refusal(const CompilerInvocation &invocation, frontend::ActionKind action) {
   const FrontendOptions &front = invocation.getFrontendOpts();
   const CodeGenOptions &codegen = invocation.getCodeGenOpts();
   if (!front.LLVMArgs.empty() || !codegen.LimitFloatPrecision.empty() || !codegen.DebugPass.empty())
@@ -73,7 +73,7 @@ const char *refusal(const CompilerInvocation &invocation) {
     return "implicit modules (-fmodules)";
   if (!invocation.getDependencyOutputOpts().OutputFile.empty())
     return "a dependency file (-M...): it tracks what a unit reads itself";
-  if (front.ProgramAction != frontend::EmitObj)
+  if (front.ProgramAction != action)
     return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled header)";
   return nullptr;
 }
@@ -219,6 +219,22 @@ private:
   TenderClang &unit;
 };
 
+// clang's own action writes to a file or to standard output.
+class PreprocessToString final : public PreprocessorFrontendAction {
+public:
+  explicit PreprocessToString(llvm::raw_ostream &out) : out(out) {}
+
+protected:
+  void ExecuteAction() override {
+    CompilerInstance &instance = getCompilerInstance();
+    DoPrintPreprocessedInput(instance.getPreprocessor(), &out, instance.getPreprocessorOutputOpts());
+  }
+  bool hasPCHSupport() const override { return true; }
+
+private:
+  llvm::raw_ostream &out;
+};
+
 bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, bool passes,
                 std::unique_ptr<llvm::raw_pwrite_stream> out) {
   CompilerInstance &instance = *unit.instance;
@@ -243,7 +259,8 @@ bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, b
 
 extern "C" {
 
-TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, const TenderEvents *events) {
+TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, bool preprocess,
+                               const TenderEvents *events) {
   auto unit = std::make_unique<TenderClang>(*events);
   std::optional<DriverJob> job;
   {
@@ -260,7 +277,8 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     auto invocation = std::make_shared<CompilerInvocation>();
     std::string program = ref(clang).str();
     bool ok = CompilerInvocation::CreateFromArgs(*invocation, words, *diags, program.c_str());
-    if (const char *what = ok ? refusal(*invocation) : nullptr) {
+    frontend::ActionKind action = preprocess ? frontend::PrintPreprocessedInput : frontend::EmitObj;
+    if (const char *what = ok ? refusal(*invocation, action) : nullptr) {
       diags->Report(diags->getCustomDiagID(DiagnosticsEngine::Error, "tender does not support %0")) << what;
       ok = false;
     }
@@ -345,8 +363,8 @@ bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out) {
   instance.getPreprocessorOpts().DisablePragmaDebugCrash = true;
   instance.getPreprocessorOutputOpts().ShowCPP = true;
   llvm::SmallString<0> text;
-  instance.setOutputStream(std::make_unique<llvm::raw_svector_ostream>(text));
-  PrintPreprocessedAction action;
+  llvm::raw_svector_ostream stream(text);
+  PreprocessToString action(stream);
   bool ok = instance.ExecuteAction(action);
   unit->consumer.flush();
   *out = copy(text);

@@ -46,8 +46,10 @@ struct TenderEvents {
 struct TenderClang;
 
 // `clang` is LLVM's own driver program by full path, `args` driver arguments with the input and `-c`.
-// Returns null after reporting why. `events` must outlive the result.
-TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, const TenderEvents *events);
+// `preprocess`: the arguments have -E in place of `-c`. Returns null after reporting why. `events` must outlive the
+// result.
+TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, bool preprocess,
+                               const TenderEvents *events);
 void tender_clang_free(TenderClang *unit);
 
 // Source to IR in `context`, not optimised; the AST is freed before this returns. Null after reporting errors.

@@ -62,11 +62,13 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
             Some("--plan") => file = Some(args.next().ok_or("--plan needs a file")?),
             Some("-j" | "--jobs") => {
                 let text = args.next().ok_or("--jobs needs a number")?;
-                let number = text.to_str().and_then(|text| text.parse::<u32>().ok()).filter(|n| *n > 0);
-                jobs = Some(number.ok_or_else(|| format!("--jobs needs a number above 0, not {text:?}"))?);
+                jobs = Some(job_count(&text.to_string_lossy())?);
             }
             Some("--version" | "-V") => return Ok(Command::Version),
             Some("--help" | "-h") => return Ok(Command::Help),
+            Some(short) if short.strip_prefix("-j").is_some_and(|n| !n.is_empty()) => {
+                jobs = Some(job_count(&short[2..])?);
+            }
             _ => return Err(format!("unknown argument {arg:?}")),
         }
     }
@@ -74,6 +76,11 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
         Some(file) => Command::Plan { file, jobs },
         None => Command::Serve,
     })
+}
+
+fn job_count(text: &str) -> Result<u32, String> {
+    let number = text.parse::<u32>().ok().filter(|n| *n > 0);
+    number.ok_or_else(|| format!("--jobs needs a number above 0, not {text:?}"))
 }
 
 fn serve() -> u8 {

@@ -47,7 +47,7 @@ impl Unit<'_> {
         self.listened(cache, watch, |ear| match self.language {
             Language::C | Language::Cxx => {
                 ear.watch.enter(PhaseName::Translate);
-                Clang::open(&self.driver_args(self.language), ear)?.check()
+                Clang::open(&self.driver_args(self.language, "-c"), ear)?.check()
             }
             Language::LlvmIr | Language::Bitcode => {
                 ear.watch.enter(PhaseName::Translate);
@@ -61,7 +61,7 @@ impl Unit<'_> {
     pub fn preprocess(&self, cache: &StampCache, watch: &dyn Watch) -> Left<Buffer> {
         self.listened(cache, watch, |ear| {
             ear.watch.enter(PhaseName::Translate);
-            Clang::open(&self.driver_args(self.language), ear)?.preprocess()
+            self.preprocessed(ear)
         })
     }
 
@@ -85,7 +85,7 @@ impl Unit<'_> {
     fn compile_c(&self, ear: &Ear<'_>) -> Result<Emitted, Reported> {
         ear.watch.enter(PhaseName::Translate);
         let context = Context::create();
-        let mut clang = Clang::open(&self.driver_args(self.language), ear)?;
+        let mut clang = Clang::open(&self.driver_args(self.language, "-c"), ear)?;
         let module = clang.translate(&context)?;
         let _live = Live::new(ear.watch);
         backend(&mut clang, &module, ear)
@@ -95,7 +95,7 @@ impl Unit<'_> {
         ear.watch.enter(PhaseName::Translate);
         let content = self.read_source(ear)?;
         let context = Context::create();
-        let mut clang = Clang::open(&self.driver_args(self.language), ear)?;
+        let mut clang = Clang::open(&self.driver_args(self.language, "-c"), ear)?;
         let module = self.parse_ir(&context, &content, ear)?;
         let _live = Live::new(ear.watch);
         clang.adopt(&module)?;
@@ -105,16 +105,18 @@ impl Unit<'_> {
     fn assemble(&self, ear: &Ear<'_>) -> Result<Emitted, Reported> {
         ear.watch.enter(PhaseName::Translate);
         let text = match self.language {
-            Language::AssemblyWithCpp => {
-                Clang::open(&self.driver_args(Language::AssemblyWithCpp), ear)?.preprocess()?.to_vec()
-            }
+            Language::AssemblyWithCpp => self.preprocessed(ear)?.to_vec(),
             _ => self.read_source(ear)?,
         };
         ear.watch.enter(PhaseName::Emit);
         let text = String::from_utf8(text)
             .map_err(|_| ear.error(self.source, "the assembly file is not UTF-8".to_owned()))?;
-        let object = assemble(&self.driver_args(Language::Assembly), &text, self.source, ear)?;
+        let object = assemble(&self.driver_args(Language::Assembly, "-c"), &text, self.source, ear)?;
         Ok(Emitted { object, dwo: None })
+    }
+
+    fn preprocessed(&self, ear: &Ear<'_>) -> Result<Buffer, Reported> {
+        Clang::open_to_preprocess(&self.driver_args(self.language, "-E"), ear)?.preprocess()
     }
 
     fn parse_ir<'c>(
@@ -124,11 +126,8 @@ impl Unit<'_> {
         ear: &Ear<'_>,
     ) -> Result<Module<'c>, Reported> {
         parse(context, content, self.source).map_err(|text| {
-            // LLVM's text begins with the file's name and place, as a compiler's does.
-            ear.error(
-                self.source,
-                text.strip_prefix(&format!("{}:", self.source)).unwrap_or(&text).trim().to_owned(),
-            )
+            ear.watch.diagnostic(ir_error(self.source, &text));
+            Reported
         })
     }
 
@@ -150,7 +149,7 @@ impl Unit<'_> {
     }
 
     /// The plan's arguments with what the worker decides: one input, compiled to an object that is never written.
-    fn driver_args(&self, language: Language) -> Vec<String> {
+    fn driver_args(&self, language: Language, action: &str) -> Vec<String> {
         let mut args = self.args.to_vec();
         let (name, unused) = match language {
             Language::C => ("c", false),
@@ -163,11 +162,7 @@ impl Unit<'_> {
             // A crate has one list of flags for all its units; what means nothing to this language is no news.
             args.push("-Qunused-arguments".to_owned());
         }
-        let last = match language {
-            Language::AssemblyWithCpp => "-E",
-            _ => "-c",
-        };
-        args.extend([last, "-x", name, "-o", self.object, "--", self.source].map(str::to_owned));
+        args.extend([action, "-x", name, "-o", self.object, "--", self.source].map(str::to_owned));
         args
     }
 }
@@ -183,6 +178,25 @@ fn backend(clang: &mut Clang<'_>, module: &Module<'_>, ear: &Ear<'_>) -> Result<
 /// Size and time of a file as the protocol has them.
 pub fn stamp(metadata: &std::fs::Metadata) -> FileStamp {
     FileStamp { size: metadata.len(), mtime_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec() }
+}
+
+/// LLVM's text on a module that it cannot parse: for textual IR `FILE:LINE:COLUMN: error: MESSAGE` and the line.
+fn ir_error(file: &str, text: &str) -> Diagnostic {
+    let text = text.trim_end();
+    let parsed = text.strip_prefix(file).and_then(|rest| {
+        let mut parts = rest.strip_prefix(':')?.splitn(3, ':');
+        let (line, column) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let (first, shown) = parts.next()?.split_once('\n').unwrap_or_default();
+        Some((line, column, first.trim().trim_start_matches("error:").trim().to_owned(), shown.to_owned()))
+    });
+    match parsed {
+        Some((line, column, message, shown)) => {
+            let first = plain_error(Some(&format!("{file}:{line}:{column}")), message.clone()).rendered;
+            let (file, rendered) = (Some(file.to_owned()), format!("{first}{shown}\n"));
+            Diagnostic { level: Level::Error, message, file, line, column, rendered }
+        }
+        None => plain_error(Some(file), text.trim_start_matches("error:").trim().to_owned()),
+    }
 }
 
 /// Passes clang's events on, and collects what was read.

@@ -26,6 +26,15 @@ pub struct Emitted {
 impl<'a> Clang<'a> {
     /// Parses driver arguments, the input and `-c` among them.
     pub fn open(args: &[String], listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+        Self::open_for(args, false, listener)
+    }
+
+    /// Parses driver arguments with `-E` in place of `-c`, for `preprocess` alone.
+    pub fn open_to_preprocess(args: &[String], listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+        Self::open_for(args, true, listener)
+    }
+
+    fn open_for(args: &[String], preprocess: bool, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
         let events = Lent::new(listener);
         let program = clang_program();
         let words: Vec<ffi::Str> = args.iter().map(|arg| ffi::Str::new(arg)).collect();
@@ -35,6 +44,7 @@ impl<'a> Clang<'a> {
                 ffi::Str::new(&program),
                 words.as_ptr(),
                 words.len(),
+                preprocess,
                 &raw const events.events,
             )
         };

@@ -40,8 +40,13 @@ pub struct Clang {
 
 unsafe extern "C" {
     pub fn tender_buffer_free(buffer: Buffer);
-    pub fn tender_clang_open(clang: Str, args: *const Str, count: usize, events: *const Events)
-    -> *mut Clang;
+    pub fn tender_clang_open(
+        clang: Str,
+        args: *const Str,
+        count: usize,
+        preprocess: bool,
+        events: *const Events,
+    ) -> *mut Clang;
     pub fn tender_clang_free(unit: *mut Clang);
     pub fn tender_clang_translate(unit: *mut Clang, context: LLVMContextRef) -> LLVMModuleRef;
     pub fn tender_clang_adopt(unit: *mut Clang, module: LLVMModuleRef) -> bool;

@@ -1,0 +1,228 @@
+//! Every driver flag has the effect that it has in clang: the objects are the same, byte for byte.
+//!
+//! (-frecord-command-line is not in the table: it records the command, and ours names the language.)
+//!
+//! Each row compiles one source with the flag by `clang -c` and by a plan, to the same object name.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+const CLANG: &str = concat!(env!("TENDER_LLVM_PREFIX"), "/bin/clang");
+
+const C: &str = r#"
+#include <stdint.h>
+#include <string.h>
+static int counter;
+int global_bss[100];
+__attribute__((noinline)) static double kernel(double *a, const double *b, int n) {
+    double sum = 0;
+    for (int i = 0; i < n; i++) { a[i] = a[i] * b[i] + sum; sum += a[i] / 3.0; }
+    return sum;
+}
+extern int outside(int);
+extern int outside_var;
+int shift(int x, int by) { counter++; return x << by; }
+int copy(char *to, const char *from) { char buffer[64]; strcpy(buffer, from); return strlen(strcpy(to, buffer)); }
+int call(int x) { return outside(x) + outside_var + global_bss[x & 63]; }
+double work(double *a, double *b, int n) { return kernel(a, b, n) + kernel(b, a, n / 2) + counter; }
+int wraps(int x) { return x + 1 > x; }
+"#;
+
+const CXX: &str = r#"
+#include <string>
+#include <vector>
+struct Base { virtual ~Base() {} virtual int f() const { return 1; } };
+struct Derived : Base { int f() const override { return 2; } };
+int use(const Base &b) { return b.f(); }
+#ifdef __EXCEPTIONS
+int thrower(int x) { if (x > 3) throw std::string("too much"); return x; }
+int catcher(int x) { try { return thrower(x); } catch (const std::string &s) { return (int)s.size(); } }
+#endif
+std::vector<int> numbers(int n) { std::vector<int> v; for (int i = 0; i < n; i++) v.push_back(i * i); return v; }
+static Derived global_object;
+int entry() { return use(global_object); }
+"#;
+
+/// Flags, and whether they are for C++ only.
+const ROWS: &[(&[&str], bool)] = &[
+    (&[], false),
+    (&["-O0"], false),
+    (&["-O1"], false),
+    (&["-O2"], false),
+    (&["-O3"], false),
+    (&["-Os"], false),
+    (&["-Oz"], false),
+    (&["-O2", "-fPIC"], false),
+    (&["-O2", "-fPIE"], false),
+    (&["-O2", "-fno-pic"], false),
+    (&["-O2", "-ffunction-sections", "-fdata-sections"], false),
+    (&["-O1", "-fsanitize=address"], false),
+    (&["-O0", "-fsanitize=address"], false),
+    (&["-O1", "-fsanitize=undefined"], false),
+    (&["-O1", "-fsanitize=thread"], false),
+    (&["-O2", "-fprofile-generate"], false),
+    (&["-O2", "-fprofile-instr-generate", "-fcoverage-mapping"], false),
+    (&["-O2", "-g"], false),
+    (&["-O2", "-gline-tables-only"], false),
+    (&["-O0", "-g", "-gdwarf-4"], false),
+    (&["-O2", "-g", "-gsplit-dwarf"], false),
+    (&["-O2", "-g", "-gz"], false),
+    (&["-O2", "-g", "-gz=zstd"], false),
+    (&["-O2", "-mcmodel=medium"], false),
+    (&["-O2", "-mcmodel=large", "-fno-pic"], false),
+    (&["-O2", "-march=x86-64-v3"], false),
+    (&["-O2", "-mtune=znver3"], false),
+    (&["-O2", "-fPIC", "-fno-plt"], false),
+    (&["-O2", "-fvisibility=hidden"], false),
+    (&["-O2", "-fno-exceptions"], true),
+    (&["-O2", "-fno-rtti"], true),
+    (&["-O2"], true),
+    (&["-O0", "-g"], true),
+    (&["-O2", "-std=c++20"], true),
+    (&["-O2", "-fstack-protector-all"], false),
+    (&["-O2", "-fstack-protector-strong"], false),
+    (&["-O2", "-fcf-protection=full"], false),
+    (&["-O2", "-fwrapv"], false),
+    (&["-O2", "-ffast-math"], false),
+    (&["-O2", "-fno-builtin"], false),
+    (&["-O2", "-fno-strict-aliasing"], false),
+    (&["-O2", "-femulated-tls"], false),
+    (&["-O2", "-faddrsig"], false),
+    (&["-O2", "-fno-addrsig"], false),
+    (&["-O2", "-fstack-size-section"], false),
+    (&["-O2", "-fno-unroll-loops", "-fno-vectorize"], false),
+    (&["-O2", "-fomit-frame-pointer", "-fno-asynchronous-unwind-tables"], false),
+    (&["-O2", "-fno-omit-frame-pointer"], false),
+    (&["-O2", "-finstrument-functions"], false),
+    (&["-O2", "-fpatchable-function-entry=4"], false),
+    (&["-O2", "-ftrivial-auto-var-init=zero"], false),
+    (&["-O2", "-fzero-call-used-regs=used"], false),
+    (&["-O2", "-mno-sse4.2", "-mavx"], false),
+    (&["-O2", "-fsplit-stack"], false),
+    (&["-O2", "-fbasic-block-sections=all"], false),
+    (&["-O2", "-funique-internal-linkage-names"], false),
+    (&["-O2", "-fxray-instrument"], false),
+    (&["-O2", "-Wa,--noexecstack"], false),
+];
+
+struct Bench {
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("unit.c"), C).unwrap();
+        std::fs::write(dir.path().join("unit.cc"), CXX).unwrap();
+        Bench { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn clang(&self, flags: &[&str], source: &str) -> Output {
+        Command::new(CLANG)
+            .current_dir(self.dir.path())
+            .args(flags)
+            .args(["-ffile-compilation-dir=.", "-c", "-o", "out/unit.o", source])
+            .output()
+            .unwrap()
+    }
+
+    fn worker(&self, flags: &[&str], source: &str) -> Output {
+        let language = if source.ends_with(".cc") { "cxx" } else { "c" };
+        let mut args: Vec<&str> = flags.to_vec();
+        args.push("-ffile-compilation-dir=.");
+        let plan = serde_json::json!({
+            "id": 1, "crate": "flags",
+            "items": [{"id": 0, "unit": source, "work":
+                {"kind": "compile", "source": source, "language": language, "args": args, "object": "out/unit.o"}}],
+        });
+        let file = self.path("plan.json");
+        std::fs::write(&file, plan.to_string()).unwrap();
+        worker(&file, self.dir.path())
+    }
+}
+
+fn worker(plan: &Path, dir: &Path) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tender-worker"))
+        .current_dir(dir)
+        .env_remove("MAKEFLAGS")
+        .env_remove("MFLAGS")
+        .env_remove("CARGO_MAKEFLAGS")
+        .arg("--plan")
+        .arg(plan)
+        .output()
+        .unwrap()
+}
+
+fn outputs(bench: &Bench) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(bench.path("out"))
+        .unwrap()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            (entry.file_name().into_string().unwrap(), std::fs::read(entry.path()).unwrap())
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn objects_are_those_of_clang() {
+    let bench = Bench::new();
+    let mut different = Vec::new();
+    for (flags, cxx) in ROWS {
+        let source = if *cxx { "unit.cc" } else { "unit.c" };
+        let run = |tool: &dyn Fn(&[&str], &str) -> Output| {
+            let _ = std::fs::remove_dir_all(bench.path("out"));
+            std::fs::create_dir(bench.path("out")).unwrap();
+            let output = tool(flags, source);
+            (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned(), outputs(&bench))
+        };
+        let (clang_ok, clang_text, expected) = run(&|flags, source| bench.clang(flags, source));
+        let (ok, text, actual) = run(&|flags, source| bench.worker(flags, source));
+        assert!(clang_ok, "clang itself refuses {flags:?}: {clang_text}");
+        let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
+            files.iter().map(|(name, bytes)| format!("{name} ({} bytes)", bytes.len())).collect()
+        };
+        if !ok {
+            different.push(format!("{flags:?}: refused: {text}"));
+        } else if actual != expected {
+            different.push(format!("{flags:?}: {:?}, but clang {:?}", names(&actual), names(&expected)));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn what_cannot_take_effect_is_refused_by_name() {
+    let bench = Bench::new();
+    for (flags, word) in [
+        (&["-mllvm", "-inline-threshold=3"][..], "-mllvm"),
+        (&["-fplugin=nothing.so"], "-fplugin"),
+        (&["-Xclang", "-load", "-Xclang", "nothing.so"], "plugin"),
+        (&["-save-temps"], "-save-temps"),
+        (&["-E"], "-E"),
+        (&["-S"], "-S"),
+        (&["-o", "elsewhere.o"], "-o"),
+        (&["-x", "c++"], "-x"),
+        (&["-flto"], "-flto"),
+        (&["-flto=thin"], "-flto"),
+        (&["-MMD"], "-M"),
+        (&["-MD", "-MF", "x.d"], "-M"),
+        (&["-ftime-trace"], "-ftime-trace"),
+        (&["-fsave-optimization-record"], "-fsave-optimization-record"),
+        (&["-fstack-usage"], "-fstack-usage"),
+        (&["-Xclang", "-emit-llvm-bc"], "another action"),
+        (&["-no-such-flag-at-all"], "-no-such-flag-at-all"),
+    ] {
+        let output = bench.worker(flags, "unit.c");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(101), "{flags:?}: {text}");
+        assert!(text.contains("error:") && text.contains(word), "{flags:?}: {text}");
+        assert!(!bench.path("out/unit.o").exists(), "{flags:?} left an object");
+        assert!(!bench.path("elsewhere.o").exists());
+    }
+}

@@ -1,0 +1,240 @@
+//! Plans run by hand: every language, archives and links, what is told about bad input.
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::{Command, Output};
+
+const LLVM: &str = concat!(env!("TENDER_LLVM_PREFIX"), "/bin");
+
+struct Bench {
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    fn new(files: &[(&str, &str)]) -> Bench {
+        let bench = Bench { dir: tempfile::tempdir().unwrap() };
+        for (name, text) in files {
+            std::fs::write(bench.dir.path().join(name), text).unwrap();
+        }
+        bench
+    }
+
+    fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    fn run(&self, items: &Value) -> Output {
+        self.run_jobs(items, "2")
+    }
+
+    fn run_jobs(&self, items: &Value, jobs: &str) -> Output {
+        let plan = json!({"id": 1, "crate": "test", "items": items});
+        std::fs::write(self.dir().join("plan.json"), plan.to_string()).unwrap();
+        Command::new(env!("CARGO_BIN_EXE_tender-worker"))
+            .current_dir(self.dir())
+            .env_remove("MAKEFLAGS")
+            .env_remove("MFLAGS")
+            .env_remove("CARGO_MAKEFLAGS")
+            .args(["--plan", "plan.json", "--jobs", jobs])
+            .output()
+            .unwrap()
+    }
+
+    fn tool(&self, program: &str, args: &[&str]) -> String {
+        let output = Command::new(program).current_dir(self.dir()).args(args).output().unwrap();
+        assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+fn compile(id: u32, source: &str, language: &str) -> Value {
+    json!({"id": id, "unit": source, "work": {"kind": "compile", "source": source, "language": language,
+           "args": ["-O2", "-fPIC", "-ffile-compilation-dir=."], "object": format!("out/{source}.o")}})
+}
+
+fn text(output: &Output) -> String {
+    assert!(output.stdout.is_empty(), "standard output is for data");
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn every_language_goes_into_one_program() {
+    let bench = Bench::new(&[
+        (
+            "main.c",
+            "int c(void), ll(int), bc(int), s(int), S(int), cxx(int);\n\
+                    int main(void) { return ll(1) + bc(2) + s(3) + S(4) + cxx(5) == 1100 + 15 ? 42 : 1; }\n",
+        ),
+        (
+            "cxx.cc",
+            "#include <vector>\nextern \"C\" int cxx(int x) { std::vector<int> v(3, x); return v.at(2) + 500; }\n",
+        ),
+        ("ll.ll", "define i32 @ll(i32 %x) {\n  %y = add i32 %x, 100\n  ret i32 %y\n}\n"),
+        ("bc.in", "define i32 @bc(i32 %x) {\n  %y = add i32 %x, 200\n  ret i32 %y\n}\n"),
+        ("s.c", "int s(int x) { return x + 100; }\n"),
+        ("big.h", "#define VALUE 200\n"),
+        (
+            "S.S",
+            "#include \"big.h\"\n\t.text\n\t.globl S\n\t.type S,@function\nS:\n#if defined(__x86_64__)\n\
+             \tleal VALUE(%rdi), %eax\n#else\n\tadd w0, w0, #VALUE\n#endif\n\tret\n\t.size S, .-S\n\
+             \t.section .note.GNU-stack,\"\",@progbits\n",
+        ),
+    ]);
+    bench.tool(&format!("{LLVM}/llvm-as"), &["bc.in", "-o", "bc.bc"]);
+    bench.tool(&format!("{LLVM}/clang"), &["-O2", "-S", "s.c", "-o", "s.s"]);
+    let mut items = vec![
+        compile(0, "main.c", "c"),
+        compile(1, "cxx.cc", "cxx"),
+        compile(2, "ll.ll", "llvm-ir"),
+        compile(3, "bc.bc", "bitcode"),
+        compile(4, "s.s", "assembly"),
+        compile(5, "S.S", "assembly-with-cpp"),
+    ];
+    let members: Vec<Value> = ["cxx.cc", "ll.ll", "bc.bc", "s.s", "S.S"]
+        .iter()
+        .map(|name| json!({"name": format!("{name}.o"), "path": format!("out/{name}.o")}))
+        .collect();
+    items.push(json!({"id": 6, "unit": "libx.a", "after": [1, 2, 3, 4, 5],
+                      "work": {"kind": "archive", "output": "out/libx.a", "members": members}}));
+    items.push(json!({"id": 7, "unit": "app", "after": [0, 6], "work": {"kind": "link",
+        "driver": ["c++", format!("-B{LLVM}"), "-fuse-ld=lld"], "args": ["out/main.c.o", "out/libx.a"],
+        "output": "out/app"}}));
+    let output = bench.run(&json!(items));
+    assert!(output.status.success(), "{}", text(&output));
+    let status = Command::new(bench.dir().join("out/app")).status().unwrap();
+    assert_eq!(status.code(), Some(42));
+    assert_eq!(
+        bench.tool(&format!("{LLVM}/llvm-ar"), &["t", "out/libx.a"]),
+        "cxx.cc.o\nll.ll.o\nbc.bc.o\ns.s.o\nS.S.o\n"
+    );
+}
+
+#[test]
+fn an_archive_among_members_is_opened_and_nothing_depends_on_jobs() {
+    let bench = Bench::new(&[("a.c", "int a(void) { return 1; }\n"), ("b.c", "int b(void) { return 2; }\n")]);
+    let items = json!([
+        compile(0, "a.c", "c"),
+        compile(1, "b.c", "c"),
+        {"id": 2, "unit": "inner.a", "after": [0], "work": {"kind": "archive", "output": "out/inner.a",
+            "members": [{"name": "a.o", "path": "out/a.c.o"}]}},
+        {"id": 3, "unit": "outer.a", "after": [1, 2], "work": {"kind": "archive", "output": "out/outer.a",
+            "members": [{"name": "inner.a", "path": "out/inner.a"}, {"name": "b.o", "path": "out/b.c.o"}]}},
+    ]);
+    let bytes = |jobs| {
+        let output = bench.run_jobs(&items, jobs);
+        assert!(output.status.success(), "{}", text(&output));
+        std::fs::read(bench.dir().join("out/outer.a")).unwrap()
+    };
+    assert!(bytes("1") == bytes("4"), "the archive depends on the number of jobs");
+    assert_eq!(bench.tool(&format!("{LLVM}/llvm-ar"), &["t", "out/outer.a"]), "a.o\nb.o\n");
+}
+
+#[test]
+fn what_does_not_compile_is_shown_in_clangs_look_and_the_rest_goes_on() {
+    let bench = Bench::new(&[
+        ("bad.c", "#include \"nowhere.h\"\nint f(void) { return 1 }\n"),
+        ("type.c", "int f(void) { return undeclared; }\n"),
+        ("good.c", "int g(void) { return 1; }\n"),
+    ]);
+    let output = bench.run(&json!([
+        compile(0, "bad.c", "c"),
+        compile(1, "type.c", "c"),
+        compile(2, "good.c", "c"),
+        {"id": 3, "unit": "x.a", "after": [0, 2], "work": {"kind": "archive", "output": "out/x.a",
+            "members": [{"name": "bad.o", "path": "out/bad.c.o"}]}},
+    ]));
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(101));
+    assert!(text.contains("bad.c:1:10: fatal error: 'nowhere.h' file not found\n"), "{text}");
+    assert!(text.contains("    1 | int f(void) { return undeclared; }\n"), "{text}");
+    assert!(bench.dir().join("out/good.c.o").exists());
+    assert!(!bench.dir().join("out/bad.c.o").exists());
+    assert!(!bench.dir().join("out/x.a").exists());
+}
+
+#[test]
+fn the_backends_own_errors_have_a_place_and_do_not_end_the_worker() {
+    let bench = Bench::new(&[
+        ("asm.c", "int ok;\nvoid f(void) {\n  __asm__(\"no_such_instruction\");\n}\n"),
+        ("ir.ll", "define i32 @f( {\n"),
+        ("s.s", "\tno_such_instruction\n"),
+        ("good.c", "int g(void) { return 1; }\n"),
+    ]);
+    let output = bench.run(&json!([
+        compile(0, "asm.c", "c"),
+        compile(1, "ir.ll", "llvm-ir"),
+        compile(2, "s.s", "assembly"),
+        compile(3, "good.c", "c"),
+        compile(4, "absent.c", "c"),
+    ]));
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(101), "{text}");
+    assert!(text.contains("asm.c:3:"), "{text}");
+    assert!(text.contains("ir.ll:2:1: error: expected type\n"), "{text}");
+    assert!(text.contains("s.s:1:2: error: invalid instruction mnemonic"), "{text}");
+    assert!(text.contains("absent.c"), "{text}");
+    assert!(bench.dir().join("out/good.c.o").exists());
+}
+
+#[test]
+fn a_missing_symbol_is_named_and_no_program_is_left() {
+    let bench = Bench::new(&[("main.c", "int nowhere(void);\nint main(void) { return nowhere(); }\n")]);
+    let output = bench.run(&json!([
+        compile(0, "main.c", "c"),
+        {"id": 1, "unit": "app", "after": [0], "work": {"kind": "link",
+            "driver": ["cc", format!("-B{LLVM}"), "-fuse-ld=lld"], "args": ["out/main.c.o"], "output": "out/app"}},
+    ]));
+    let text = text(&output);
+    assert_eq!(output.status.code(), Some(101));
+    assert!(text.contains("undefined symbol: nowhere"), "{text}");
+    let left: Vec<_> =
+        std::fs::read_dir(bench.dir().join("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["main.c.o"]);
+}
+
+#[test]
+fn a_plan_that_is_none_is_refused() {
+    let bench = Bench::new(&[("plan.json", "{\"id\": 1}")]);
+    let output = Command::new(env!("CARGO_BIN_EXE_tender-worker"))
+        .current_dir(bench.dir())
+        .args(["--plan", "plan.json"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output).contains("plan.json: not a plan"), "{}", text(&output));
+}
+
+#[test]
+fn split_dwarf_leaves_no_signal_handler_behind() {
+    // LLVM's TempFile would replace the handlers of the process; SigCgt has a bit for each signal that is caught.
+    let bench = Bench::new(&[("a.c", "int a(void) { return 1; }\n")]);
+    let caught = |args: &[&str]| -> u64 {
+        let plan = json!({"type": "plan", "id": 1, "crate": "test", "items": [{"id": 0, "unit": "a.c", "work":
+            {"kind": "compile", "source": "a.c", "language": "c", "args": args, "object": "a.o"}}]});
+        let mut child = Command::new(env!("CARGO_BIN_EXE_tender-worker"))
+            .current_dir(bench.dir())
+            .env_remove("MAKEFLAGS")
+            .env_remove("CARGO_MAKEFLAGS")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        use std::io::{BufRead, Write};
+        let mut input = child.stdin.take().unwrap();
+        writeln!(input, "{}", json!({"type": "hello", "protocol": 1, "llvm": "22"})).unwrap();
+        writeln!(input, "{plan}").unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+        let done =
+            lines.map(Result::unwrap).any(|line| line.contains("\"type\":\"done\"") && line.contains("true"));
+        assert!(done, "the plan did not succeed");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        drop(input);
+        child.wait().unwrap();
+        u64::from_str_radix(&mask, 16).unwrap()
+    };
+    let plain = caught(&["-O1", "-g"]);
+    assert_eq!(caught(&["-O1", "-g", "-gsplit-dwarf"]), plain);
+    let (int, term, hup) = (1 << 1, 1 << 14, 1);
+    assert_eq!(plain & (int | term | hup), 0, "LLVM's handlers are installed: {plain:x}");
+}
