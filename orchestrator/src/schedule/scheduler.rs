@@ -98,6 +98,15 @@ impl Scheduler {
         self.workers[worker].given.contains(&item)
     }
 
+    /// All that the worker was given and is not done with.
+    pub fn given_to(&self, worker: WorkerIx) -> Vec<ItemIx> {
+        self.workers[worker].given.iter().copied().collect()
+    }
+
+    pub fn has_to_judge(&self) -> bool {
+        !self.to_judge.is_empty()
+    }
+
     /// Items that could start if there were a slot, and were given to no worker; most urgent first.
     pub fn waiting(&self) -> impl Iterator<Item = ItemIx> + '_ {
         self.items.ready().map(|(_, ix)| ix)

@@ -1,1 +1,29 @@
-//! See DESIGN.md.
+//! Starts children, talks to them, watches and reaps them; passes signals on. Carries out what `schedule` decides.
+//!
+//! - `engine.rs`: the loop of a build; `engine/` in parts: decisions carried out, children heard, signals.
+//! - `worker.rs`, `command.rs`: the two kinds of children of a build.
+//! - `crash.rs`: what is said and saved when a worker crashes.
+//! - `foreground.rs`: a program that is given the terminal (`tender run`).
+//! - `process.rs`, `pipe.rs`, `lines.rs`, `watch.rs`, `signals.rs`, `clock.rs`: the system, each wrapped once.
+//!
+//! One thread owns everything and starts all children. Prints nothing: all that happens goes to the `Sink`.
+
+mod clock;
+mod command;
+mod crash;
+mod engine;
+mod error;
+mod foreground;
+mod lines;
+mod pipe;
+mod process;
+mod signals;
+mod watch;
+mod worker;
+
+pub use clock::now_us;
+pub use engine::{Request, Summary, build};
+pub use error::EngineError;
+pub use foreground::{Foreground, run_foreground};
+pub use process::Exit;
+pub use signals::die_by;

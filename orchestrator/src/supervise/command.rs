@@ -1,0 +1,84 @@
+//! A `[[generate]]` command: somebody else's program, run as one job, its output kept until it ends.
+
+use super::clock::now_us;
+use super::pipe;
+use super::process::{Owner, Process};
+use crate::graph::{Command, Graph, Item};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+pub(super) struct CommandProcess {
+    pub(super) process: Process,
+    pub(super) output: OwnedFd,
+    text: Vec<u8>,
+    pub(super) started_us: u64,
+    /// A signal that stops the build was passed on to it.
+    pub(super) interrupted: bool,
+}
+
+impl CommandProcess {
+    pub(super) fn start(
+        graph: &Graph,
+        item: &Item,
+        command: &Command,
+        job_env: impl IntoIterator<Item = (String, String)>,
+    ) -> io::Result<CommandProcess> {
+        let (program, arguments) = command.words.split_first().expect("the manifest has at least one word");
+        for output in &item.outputs {
+            if let Some(parent) = graph.root.join(output).parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+        }
+        let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        pipe::set_nonblocking(&output)?;
+        let mut child = std::process::Command::new(program);
+        child.args(arguments).current_dir(&command.dir).envs(command.env.iter().cloned());
+        child.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
+        let process = Process::start(&mut child, Owner::Others, job_env)?;
+        let started_us = now_us();
+        Ok(CommandProcess { process, output, text: Vec::new(), started_us, interrupted: false })
+    }
+
+    pub(super) fn read(&mut self) {
+        let _ = pipe::read_available(&self.output, |bytes| self.text.extend_from_slice(bytes));
+    }
+
+    /// Both its streams, in the order in which it wrote them.
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.text).into_owned()
+    }
+}
+
+/// The words as a person would type them.
+pub(super) fn shown(command: &Command) -> String {
+    command.words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
+}
+
+/// A word for a POSIX shell.
+pub(super) fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_survive_a_shell() {
+        for (word, expect) in [
+            ("make", "make"),
+            ("-DX=1", "-DX=1"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME\n", "'$HOME\n'"),
+        ] {
+            assert_eq!(quoted(word), expect);
+        }
+    }
+}

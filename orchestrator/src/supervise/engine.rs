@@ -1,0 +1,367 @@
+//! A build: the loop that sleeps until something happens, tells the scheduler, and carries out what it decides.
+//!
+//! After each round of events the free slots are given out in this order, see `schedule::Scheduler`: returned tokens are
+//! collected, the scheduler claims slots for the most urgent items, the broker feeds workers that want tokens, and the
+//! scheduler fills what is left.
+
+mod carry_out;
+mod hear;
+mod reproduce;
+mod signalled;
+
+use super::EngineError;
+use super::clock::now_us;
+use super::command::CommandProcess;
+use super::error::system;
+use super::process;
+use super::signals::Signals;
+use super::watch::{Watch, Watched};
+use super::worker::WorkerProcess;
+use crate::fingerprint::{Fingerprints, StateError};
+use crate::graph::{Graph, ItemIx};
+use crate::report::{Event, Severity, Sink, WorkerNo};
+use crate::schedule::{self, Scheduler, WorkerIx};
+use crate::tokens::{Broker, ChildId, Fifos};
+use camino::Utf8Path;
+use mio::Interest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use tender_protocol::Diagnostic;
+
+/// How often the sink may draw and the orphans are reaped.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long items are judged before free slots are looked at again, so that the first worker starts early.
+const JUDGING_SLICE: Duration = Duration::from_millis(10);
+
+/// What to build, and how.
+pub struct Request<'a> {
+    pub graph: &'a Graph,
+    /// Closed when the build ends.
+    pub fingerprints: Fingerprints,
+    /// Job slots, at least 1.
+    pub jobs: u32,
+    pub keep_going: bool,
+    /// The `tender-worker` to start.
+    pub worker: &'a Utf8Path,
+    /// Measure the memory of workers at each tick and tell `Event::Rss`.
+    pub sample_memory: bool,
+    pub sink: &'a mut dyn Sink,
+}
+
+/// How the build ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub success: bool,
+    /// The signal that ended it. The caller puts everything right and then calls `die_by` with it.
+    pub interrupted: Option<i32>,
+    /// Items that ran to their end, and those of them that failed.
+    pub ran: u32,
+    pub failed: u32,
+}
+
+/// Builds all items of the graph that are not up to date. From the main thread only, see `process`.
+///
+/// Tells `BuildStarted` first and `BuildFinished` last. A failed item is no error here: errors are those of the machine
+/// or the installation, and leave no child behind.
+pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
+    let mut engine = Engine::new(request)?;
+    let started = Instant::now();
+    engine.tell(Event::BuildStarted { jobs: engine.jobs, at_us: now_us() });
+    let result = engine.run();
+    engine.end_children();
+    let result = result.and(engine.record_error.take().map_or(Ok(()), Err));
+    let ended = engine.summary();
+    // Even when the engine failed: what was built stays built.
+    let Engine { fingerprints, sink, graph, .. } = engine;
+    let closed = fingerprints.close().map_err(EngineError::from);
+    let summary = result.and(closed).map(|()| ended);
+    let success = summary.as_ref().is_ok_and(|summary| summary.success);
+    sink.event(graph, &Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() });
+    summary
+}
+
+/// What a watched descriptor stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Signals,
+    WorkerInput(WorkerIx),
+    WorkerOutput(WorkerIx),
+    WorkerErrors(WorkerIx),
+    WorkerEnd(WorkerIx),
+    CommandOutput(ItemIx),
+    CommandEnd(ItemIx),
+    /// Bytes were returned; `Broker::settle` collects them.
+    Fifo,
+}
+
+struct Running<T> {
+    child: T,
+    watched: Vec<Watched>,
+}
+
+struct Engine<'a> {
+    graph: &'a Graph,
+    fingerprints: Fingerprints,
+    sink: &'a mut dyn Sink,
+    jobs: u32,
+    worker_program: &'a Utf8Path,
+    sample_memory: bool,
+    scheduler: Scheduler,
+    broker: Broker<Fifos>,
+    watch: Watch<Source>,
+    signals: Signals,
+    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
+    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
+    /// Diagnostics of items that are not finished.
+    diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
+    /// How the worker of an item died that was in flight.
+    deaths: BTreeMap<ItemIx, Death>,
+    /// Items that crashed and of which a reproducer is to be saved.
+    crashed: Vec<ItemIx>,
+    artifacts: BTreeSet<ItemIx>,
+    told_to_wait: BTreeSet<ItemIx>,
+    newly_ready: bool,
+    /// `None` while it builds.
+    finished: Option<bool>,
+    interrupted: Option<i32>,
+    told_tokens: u32,
+    told_progress: (u32, u32),
+    dirty: u32,
+    done: u32,
+    ran: u32,
+    failed: u32,
+    /// The record could not be kept.
+    record_error: Option<EngineError>,
+}
+
+/// What is known of the end of a worker.
+#[derive(Clone, Debug)]
+struct Death {
+    /// `signal 11, SIGSEGV`, or what it did that no worker does.
+    how: String,
+    /// The last lines on its standard error, each after a newline.
+    tail: String,
+}
+
+impl<'a> Engine<'a> {
+    fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
+        let Request { graph, fingerprints, jobs, keep_going, worker, sample_memory, sink } = request;
+        process::prepare_this_process().map_err(system("prepare for child processes"))?;
+        let tasks = schedule::tasks(graph, |key| fingerprints.history(key).map(|history| history.wall_us));
+        let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
+        let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
+        let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
+        let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
+        let signals = Signals::take_over().map_err(system("take over signals"))?;
+        watch
+            .add(signals.as_fd(), Interest::READABLE, Source::Signals)
+            .map_err(system("watch for signals"))?;
+        Ok(Engine {
+            scheduler: Scheduler::new(tasks, jobs, keep_going),
+            broker: Broker::new(jobs.max(1), fifos),
+            watch,
+            signals,
+            workers: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            diagnostics: BTreeMap::new(),
+            deaths: BTreeMap::new(),
+            crashed: Vec::new(),
+            artifacts: graph.artifacts.iter().map(|artifact| artifact.item).collect(),
+            told_to_wait: BTreeSet::new(),
+            newly_ready: false,
+            finished: None,
+            interrupted: None,
+            told_tokens: 0,
+            told_progress: (0, 0),
+            dirty: 0,
+            done: 0,
+            ran: 0,
+            failed: 0,
+            record_error: None,
+            graph,
+            fingerprints,
+            sink,
+            jobs: jobs.max(1),
+            worker_program: worker,
+            sample_memory,
+        })
+    }
+
+    fn run(&mut self) -> Result<(), EngineError> {
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            let more_to_judge = self.advance()?;
+            if self.finished.is_some() {
+                break;
+            }
+            let until_tick = next_tick.saturating_duration_since(Instant::now());
+            let timeout = if more_to_judge { Duration::ZERO } else { until_tick };
+            for source in self.watch.wait(timeout).map_err(system("wait for events"))? {
+                self.hear(source)?;
+            }
+            if Instant::now() >= next_tick {
+                self.tick();
+                next_tick = Instant::now() + TICK;
+            }
+        }
+        self.save_reproducers();
+        Ok(())
+    }
+
+    /// Carries out decisions until there are none. Returns whether there is still something to judge.
+    fn advance(&mut self) -> Result<bool, EngineError> {
+        let deadline = Instant::now() + JUDGING_SLICE;
+        loop {
+            let mut late = false;
+            while !late && let Some(item) = self.scheduler.next_to_judge() {
+                self.judge(item);
+                late = Instant::now() >= deadline;
+            }
+            self.give_out_slots()?;
+            if late || self.finished.is_some() {
+                return Ok(true);
+            }
+            if !self.scheduler.has_to_judge() {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn give_out_slots(&mut self) -> Result<(), EngineError> {
+        self.carry_out_actions()?;
+        // Nobody gets anything yet: this only collects what was returned.
+        self.settle(u32::MAX)?;
+        self.scheduler.claim(self.broker.free());
+        self.carry_out_actions()?;
+        for worker in self.workers.keys() {
+            self.broker.priority(child_of_worker(*worker), self.scheduler.urgency(*worker));
+        }
+        self.settle(0)?;
+        self.scheduler.fill(self.broker.free());
+        self.carry_out_actions()?;
+        self.tell_waits();
+        self.tell_counts();
+        Ok(())
+    }
+
+    fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
+        let surpluses = self.broker.settle(reserve).map_err(|source| EngineError::Jobserver { source })?;
+        for surplus in surpluses {
+            let text = format!(
+                "{} returned {} job tokens more than it took; they are discarded",
+                self.name_of(surplus.child),
+                surplus.tokens
+            );
+            self.tell(Event::Message { severity: Severity::Warning, text });
+        }
+        Ok(())
+    }
+
+    fn name_of(&self, child: ChildId) -> String {
+        if child.0 % 2 == 0 {
+            return "tender-worker".to_owned();
+        }
+        let item = &self.graph[ItemIx(child.0 / 2)];
+        format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.sink.event(self.graph, &event);
+    }
+
+    fn tell_error(&mut self, text: String) {
+        self.tell(Event::Message { severity: Severity::Error, text });
+    }
+
+    fn tell_waits(&mut self) {
+        if !std::mem::take(&mut self.newly_ready) || self.broker.free() > 0 {
+            return;
+        }
+        let waiting: Vec<ItemIx> = self.scheduler.waiting().collect();
+        for item in waiting {
+            if self.told_to_wait.insert(item) {
+                let reason = crate::report::WaitReason::Token;
+                self.tell(Event::Wait { item, reason, at_us: now_us() });
+            }
+        }
+    }
+
+    fn tell_counts(&mut self) {
+        let used = self.broker.used();
+        if used != self.told_tokens {
+            self.told_tokens = used;
+            self.tell(Event::Tokens { used, n: self.jobs, at_us: now_us() });
+        }
+        let progress = (self.done, self.dirty);
+        if progress != self.told_progress {
+            self.told_progress = progress;
+            self.tell(Event::Progress { done: progress.0, total: progress.1 });
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.sample_memory {
+            let of_worker = |(ix, running): (&WorkerIx, &Running<WorkerProcess>)| {
+                let bytes = super::clock::resident_bytes(running.child.process.pid())?;
+                Some(Event::Rss { worker: WorkerNo(ix.0), bytes, at_us: now_us() })
+            };
+            let samples: Vec<Event> = self.workers.iter().filter_map(of_worker).collect();
+            for sample in samples {
+                self.tell(sample);
+            }
+        }
+        let workers = self.workers.values().map(|running| running.child.process.pid());
+        let commands = self.commands.values().map(|running| running.child.process.pid());
+        let ours: BTreeSet<u32> = workers.chain(commands).collect();
+        process::reap_orphans(|pid| ours.contains(&pid));
+        self.sink.tick(self.graph);
+    }
+
+    /// Nothing of ours outlives the build: idle workers are told to go, and are not waited for longer than a kill takes.
+    fn end_children(&mut self) {
+        // All outputs are at their final names before an item is reported, so there is nothing to lose.
+        for ix in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.workers[&ix].child.process.signal_group(rustix::process::Signal::KILL);
+        }
+        while let Some((ix, mut running)) = self.workers.pop_first() {
+            running.child.process.kill();
+            self.forget(running.watched);
+            self.broker.remove(child_of_worker(ix));
+            self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
+        }
+        while let Some((item, mut running)) = self.commands.pop_first() {
+            running.child.process.kill();
+            self.forget(running.watched);
+            self.broker.remove(child_of_command(item));
+        }
+        self.tell_counts();
+    }
+
+    fn forget(&mut self, watched: Vec<Watched>) {
+        for one in watched {
+            self.watch.remove(one);
+        }
+    }
+
+    /// Without a record the next build would not know what this one did: nothing more is started.
+    pub(super) fn check_record(&mut self, written: Result<(), StateError>) {
+        if let Err(error) = written {
+            self.record_error.get_or_insert(error.into());
+            self.scheduler.cancel();
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let success = self.finished == Some(true) && self.interrupted.is_none();
+        Summary { success, interrupted: self.interrupted, ran: self.ran, failed: self.failed }
+    }
+}
+
+fn child_of_worker(ix: WorkerIx) -> ChildId {
+    ChildId(ix.0 * 2)
+}
+
+fn child_of_command(item: ItemIx) -> ChildId {
+    ChildId(item.0 * 2 + 1)
+}

@@ -1,0 +1,223 @@
+//! What the scheduler decides, done.
+
+use super::super::EngineError;
+use super::super::clock::now_us;
+use super::super::command::{self, CommandProcess};
+use super::super::crash;
+use super::super::error::system;
+use super::super::worker::WorkerProcess;
+use super::{Engine, Running, Source, child_of_command, child_of_worker};
+use crate::fingerprint::{Freshness, RebuildReason};
+use crate::graph::{ItemIx, ItemKind, Run};
+use crate::report::{Event, Severity, WorkerNo};
+use crate::schedule::{self, Action, PlannedItem, Verdict, WorkerIx};
+use crate::tokens::{Admission, AdmitError};
+use mio::Interest;
+use std::io;
+use tender_protocol::{Outcome, ToWorker};
+
+impl Engine<'_> {
+    pub(super) fn judge(&mut self, item: ItemIx) {
+        let fresh = match self.fingerprints.check(self.graph, item) {
+            Freshness::Fresh => {
+                self.tell(Event::Fresh { item });
+                for diagnostic in self.fingerprints.diagnostics(self.graph, item) {
+                    self.tell(Event::Diagnostic { item, diagnostic, replayed: true });
+                }
+                if self.artifacts.contains(&item) {
+                    self.tell(Event::Artifact { item, fresh: true });
+                }
+                true
+            }
+            Freshness::Dirty(reason) => {
+                self.found_dirty(item, reason);
+                self.newly_ready = true;
+                false
+            }
+        };
+        self.scheduler.handle(schedule::Event::Judged { item, fresh });
+    }
+
+    fn found_dirty(&mut self, item: ItemIx, reason: RebuildReason) {
+        self.dirty += 1;
+        self.tell(Event::Dirty { item, reason });
+    }
+
+    pub(super) fn carry_out_actions(&mut self) -> Result<(), EngineError> {
+        while let Some(action) = self.scheduler.next_action() {
+            match action {
+                Action::StartWorker(worker) => self.start_worker(worker)?,
+                Action::LendSlot(worker) => {
+                    let lent = self.broker.lend_slot(child_of_worker(worker));
+                    assert!(lent, "the scheduler lends slots that are free");
+                    self.say(worker, &ToWorker::Slot);
+                }
+                Action::SendPlan { worker, items } => self.send_plan(worker, &items),
+                Action::CancelPlans(worker) => self.say(worker, &ToWorker::Cancel { plan: None }),
+                Action::CloseWorker(worker) => {
+                    if let Some(running) = self.workers.get_mut(&worker) {
+                        running.child.dismissed = true;
+                        running.child.outgoing.close();
+                    }
+                }
+                Action::RunCommand(item) => self.run_command(item)?,
+                Action::Skip(item) => self.skipped(item),
+                Action::Blame { item, verdict } => self.blame(item, verdict),
+                Action::Retry(item) => {
+                    let death = self.deaths.get(&item).map(|death| death.how.clone()).unwrap_or_default();
+                    let item = &self.graph[item];
+                    let text = format!(
+                        "tender-worker died ({death}) with `{}` of crate `{}` in flight; it is tried again alone",
+                        item.label, item.krate_name
+                    );
+                    self.tell(Event::Message { severity: Severity::Note, text });
+                }
+                Action::Finish { success } => self.finished = Some(success),
+            }
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, worker: WorkerIx, message: &ToWorker) {
+        if let Some(running) = self.workers.get_mut(&worker) {
+            running.child.send(message);
+        }
+    }
+
+    fn start_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
+        let admission = self.broker.admit(child_of_worker(ix)).map_err(admit_error)?;
+        let child = WorkerProcess::start(self.worker_program, &self.graph.root, environment(&admission))?;
+        let port = self.broker.port(child_of_worker(ix));
+        let mut watched = vec![
+            self.watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
+            self.watch.add(&child.errors, Interest::READABLE, Source::WorkerErrors(ix)),
+            self.watch.add(child.process.pidfd(), Interest::READABLE, Source::WorkerEnd(ix)),
+        ];
+        watched.extend(
+            child.outgoing.fd().map(|fd| self.watch.add(fd, Interest::WRITABLE, Source::WorkerInput(ix))),
+        );
+        watched.extend(port.map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)));
+        let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
+        let pid = child.process.pid();
+        self.workers.insert(ix, Running { child, watched });
+        self.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
+        Ok(())
+    }
+
+    fn send_plan(&mut self, worker: WorkerIx, items: &[PlannedItem]) {
+        for planned in items {
+            // The units were judged. An archive that goes along with them was not: it follows from them.
+            if !planned.after.is_empty() {
+                let reason = match self.fingerprints.check(self.graph, planned.item) {
+                    Freshness::Dirty(reason) => reason,
+                    Freshness::Fresh => {
+                        let made_anew = &self.graph[planned.after[0]].outputs;
+                        let path = made_anew.first().map(ToString::to_string).unwrap_or_default();
+                        RebuildReason::InputChanged { path }
+                    }
+                };
+                self.found_dirty(planned.item, reason);
+            }
+            self.begin(planned.item);
+        }
+        if let Some(running) = self.workers.get_mut(&worker) {
+            running.child.send_plan(self.graph, items);
+        }
+    }
+
+    /// Until it is finished, the record says that it is not.
+    fn begin(&mut self, item: ItemIx) {
+        let written = self.fingerprints.begin(self.graph, item);
+        self.check_record(written);
+    }
+
+    fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
+        let item = &self.graph[ix];
+        let Run::Command(words) = &item.run else { unreachable!("only commands run outside workers") };
+        let id = child_of_command(ix);
+        let admission = self.broker.admit(id).map_err(admit_error)?;
+        self.begin(ix);
+        let child = match CommandProcess::start(self.graph, item, words, environment(&admission)) {
+            Ok(child) => child,
+            Err(error) => {
+                self.broker.remove(id);
+                let command = command::shown(words);
+                let dir = &words.dir;
+                self.tell_error(format!(
+                    "failed to start `{command}` of crate `{}` in {dir}: {error}",
+                    item.krate_name
+                ));
+                self.ended(ix, Outcome::Failed, 0, 0);
+                self.scheduler.handle(schedule::Event::Finished { item: ix, outcome: Outcome::Failed });
+                return Ok(());
+            }
+        };
+        let mut watched = vec![
+            self.watch.add(&child.output, Interest::READABLE, Source::CommandOutput(ix)),
+            self.watch.add(child.process.pidfd(), Interest::READABLE, Source::CommandEnd(ix)),
+        ];
+        watched
+            .extend(self.broker.port(id).map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)));
+        let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
+        let at_us = child.started_us;
+        self.commands.insert(ix, Running { child, watched });
+        self.tell(Event::ItemStarted { item: ix, worker: None, slot: 0, at_us });
+        Ok(())
+    }
+
+    fn skipped(&mut self, item: ItemIx) {
+        self.tell(Event::ItemFinished {
+            item,
+            outcome: Outcome::Skipped,
+            at_us: now_us(),
+            wall_us: 0,
+            peak_bytes: 0,
+        });
+    }
+
+    fn blame(&mut self, ix: ItemIx, verdict: Verdict) {
+        let item = &self.graph[ix];
+        let what = match item.kind {
+            ItemKind::Compile => "compiling",
+            ItemKind::Check => "checking",
+            ItemKind::Archive => "archiving",
+            ItemKind::Shared | ItemKind::Program => "linking",
+            ItemKind::Generate => "generating",
+        };
+        let (label, krate) = (&item.label, &item.krate_name);
+        let (how, tail) = match self.deaths.get(&ix) {
+            Some(death) => (death.how.as_str(), death.tail.as_str()),
+            None => ("unknown end", ""),
+        };
+        let text = match verdict {
+            Verdict::Crashed => {
+                format!(
+                    "internal compiler error: tender-worker died ({how}) while {what} `{label}` of crate `{krate}`{tail}"
+                )
+            }
+            Verdict::KilledAgain => format!(
+                "tender-worker was killed again by signal 9, perhaps for memory, while {what} `{label}` of crate `{krate}` alone{tail}"
+            ),
+            Verdict::NeverStarted => format!(
+                "tender-worker died twice ({how}) before it started {what} `{label}` of crate `{krate}`{tail}"
+            ),
+        };
+        self.tell_error(text);
+        if verdict == Verdict::Crashed && crash::can_be_reproduced(item) {
+            self.crashed.push(ix);
+        }
+        self.ended(ix, Outcome::Failed, 0, 0);
+    }
+}
+
+fn environment(admission: &Admission) -> Vec<(String, String)> {
+    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    admission.environment().into_iter().map(own).collect()
+}
+
+fn admit_error(error: AdmitError) -> EngineError {
+    match error {
+        AdmitError::NoFreeSlot => unreachable!("the scheduler starts children on free slots"),
+        AdmitError::Port(source) => EngineError::Jobserver { source },
+    }
+}

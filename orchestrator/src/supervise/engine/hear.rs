@@ -1,0 +1,258 @@
+//! What children say, and how they end.
+
+use super::super::EngineError;
+use super::super::clock::now_us;
+use super::super::command;
+use super::super::error::system;
+use super::super::process::Exit;
+use super::super::worker::item_of;
+use super::{Death, Engine, Source, child_of_command, child_of_worker};
+use crate::fingerprint::StateError;
+use crate::graph::{ItemIx, Run};
+use crate::report::{Event, Severity, WorkerNo};
+use crate::schedule::{self, WorkerIx};
+use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome, ToWorker};
+
+impl Engine<'_> {
+    pub(super) fn hear(&mut self, source: Source) -> Result<(), EngineError> {
+        match source {
+            Source::Signals => {
+                for signal in self.signals.pending() {
+                    self.signalled(signal);
+                }
+            }
+            Source::WorkerInput(ix) => {
+                if let Some(running) = self.workers.get_mut(&ix) {
+                    running.child.outgoing.flush();
+                }
+            }
+            Source::WorkerOutput(ix) => self.read_worker(ix)?,
+            Source::WorkerErrors(ix) => {
+                if let Some(running) = self.workers.get_mut(&ix) {
+                    running.child.read_errors();
+                }
+            }
+            Source::WorkerEnd(ix) => self.worker_ended(ix)?,
+            Source::CommandOutput(item) => {
+                if let Some(running) = self.commands.get_mut(&item) {
+                    running.child.read();
+                }
+            }
+            Source::CommandEnd(item) => self.command_ended(item)?,
+            Source::Fifo => {}
+        }
+        Ok(())
+    }
+
+    fn read_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
+        let Some(running) = self.workers.get_mut(&ix) else { return Ok(()) };
+        if running.child.dismissed && self.interrupted.is_some() {
+            return Ok(());
+        }
+        let greeted_before = running.child.greeted;
+        let messages = running.child.read(self.worker_program)?;
+        if running.child.greeted && !greeted_before {
+            self.fingerprints.tool_said(&running.child.llvm, &running.child.libraries);
+        }
+        for message in messages {
+            self.hear_worker(ix, message);
+        }
+        let Some(running) = self.workers.get_mut(&ix) else { return Ok(()) };
+        if running.child.misbehaviour.is_some() {
+            running.child.process.signal_group(rustix::process::Signal::KILL);
+        }
+        Ok(())
+    }
+
+    fn hear_worker(&mut self, ix: WorkerIx, message: FromWorker) {
+        let worker = WorkerNo(ix.0);
+        let Some(running) = self.workers.get_mut(&ix) else { return };
+        if !running.child.heard {
+            running.child.heard = true;
+            self.scheduler.handle(schedule::Event::WorkerHeard { worker: ix });
+        }
+        match message {
+            FromWorker::Hello { .. } | FromWorker::Done { .. } | FromWorker::Artifact { .. } => {}
+            FromWorker::Want { tokens } => self.broker.want(child_of_worker(ix), tokens),
+            FromWorker::SlotParked => {
+                self.broker.park(child_of_worker(ix));
+                self.scheduler.handle(schedule::Event::WorkerParked { worker: ix });
+                self.show_worker_errors(ix);
+            }
+            // No budget yet: whoever asks is granted what it asks for.
+            FromWorker::LeaseWanted { plan, item, bytes } => {
+                running.child.send(&ToWorker::Lease { plan, item, bytes });
+            }
+            FromWorker::LeaseResized { .. } => {}
+            FromWorker::LiveModules { n, at_us } => self.tell(Event::LiveModules { worker, n, at_us }),
+            FromWorker::ItemStarted { item, slot, at_us, .. } => {
+                if let Some(item) = self.checked(ix, item) {
+                    self.scheduler.handle(schedule::Event::Started { worker: ix, item });
+                    self.tell(Event::ItemStarted { item, worker: Some(worker), slot, at_us });
+                }
+            }
+            FromWorker::Phase(phase) => {
+                if let Some(item) = self.checked(ix, phase.item) {
+                    let tender_protocol::Phase { phase, slot, start_us, dur_us, .. } = phase;
+                    self.tell(Event::Phase { item, worker: Some(worker), slot, phase, start_us, dur_us });
+                }
+            }
+            FromWorker::Diagnostic { item, diagnostic, .. } => {
+                if let Some(item) = self.checked(ix, item) {
+                    self.diagnostics.entry(item).or_default().push(diagnostic.clone());
+                    self.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+                }
+            }
+            FromWorker::ItemFinished(report) => {
+                if let Some(item) = self.checked(ix, report.item) {
+                    self.show_worker_errors(ix);
+                    self.item_finished(item, &report);
+                }
+            }
+        }
+    }
+
+    /// The item that a worker names, if it was given it. Otherwise the worker is broken, and is ended for it.
+    fn checked(&mut self, ix: WorkerIx, id: ItemId) -> Option<ItemIx> {
+        let item = item_of(id);
+        if self.scheduler.is_given(ix, item) {
+            return Some(item);
+        }
+        if let Some(running) = self.workers.get_mut(&ix) {
+            let what = format!("it reports on item {}, which it was not given", id.0);
+            running.child.misbehaviour.get_or_insert(what);
+        }
+        None
+    }
+
+    /// Code in LLVM or a linker may print where it likes; its words are shown between items, never inside a diagnostic.
+    fn show_worker_errors(&mut self, ix: WorkerIx) {
+        let Some(running) = self.workers.get_mut(&ix) else { return };
+        running.child.read_errors();
+        let lines = running.child.take_unseen();
+        if lines.is_empty() {
+            return;
+        }
+        let crates: Vec<&str> = running.child.crates.iter().map(String::as_str).collect();
+        let from = match crates.as_slice() {
+            [one] => format!("tender-worker, crate `{one}`"),
+            _ => "tender-worker".to_owned(),
+        };
+        let text = format!("{from}: {}", lines.join("\n"));
+        self.tell(Event::Message { severity: Severity::Note, text });
+    }
+
+    fn item_finished(&mut self, item: ItemIx, report: &ItemReport) {
+        let diagnostics = self.diagnostics.remove(&item).unwrap_or_default();
+        if report.outcome == Outcome::Skipped {
+            self.done += 1;
+            self.tell(Event::ItemFinished {
+                item,
+                outcome: Outcome::Skipped,
+                at_us: report.at_us,
+                wall_us: 0,
+                peak_bytes: 0,
+            });
+        } else {
+            let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
+            self.check_record(written);
+            self.ended(item, report.outcome, report.wall_us, report.peak_bytes);
+        }
+        self.scheduler.handle(schedule::Event::Finished { item, outcome: report.outcome });
+    }
+
+    /// Tells that an item ran and what came of it.
+    pub(super) fn ended(&mut self, item: ItemIx, outcome: Outcome, wall_us: u64, peak_bytes: u64) {
+        self.done += 1;
+        self.ran += 1;
+        self.failed += u32::from(outcome == Outcome::Failed);
+        self.tell(Event::ItemFinished { item, outcome, at_us: now_us(), wall_us, peak_bytes });
+        if outcome == Outcome::Ok && self.artifacts.contains(&item) {
+            self.tell(Event::Artifact { item, fresh: false });
+        }
+    }
+
+    fn worker_ended(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
+        let Some(running) = self.workers.get_mut(&ix) else { return Ok(()) };
+        let Some(exit) = running.child.try_reap().map_err(system("wait for a worker"))? else {
+            return Ok(());
+        };
+        // Its last words may still lie in the pipes.
+        self.read_worker(ix)?;
+        let Some(mut running) = self.workers.remove(&ix) else { return Ok(()) };
+        running.child.read_errors();
+        self.forget(running.watched);
+        self.broker.remove(child_of_worker(ix));
+        self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
+        let child = &mut running.child;
+        let killed_by_others =
+            exit == Exit::Signal(libc::SIGKILL) && !child.dismissed && child.misbehaviour.is_none();
+        if !child.greeted && !child.dismissed && !killed_by_others {
+            let program = self.worker_program.to_owned();
+            return Err(EngineError::WorkerUnusable { program, exit, stderr: child.tail() });
+        }
+        let death = if child.dismissed {
+            schedule::Death::Closed
+        } else if killed_by_others {
+            schedule::Death::Killed
+        } else {
+            schedule::Death::Crashed
+        };
+        if death != schedule::Death::Closed {
+            let how = child.misbehaviour.clone().unwrap_or_else(|| exit.to_string());
+            let death = Death { how, tail: child.tail() };
+            for item in self.scheduler.given_to(ix) {
+                self.diagnostics.remove(&item);
+                self.deaths.insert(item, death.clone());
+            }
+        }
+        self.scheduler.handle(schedule::Event::WorkerGone { worker: ix, death });
+        Ok(())
+    }
+
+    fn command_ended(&mut self, ix: ItemIx) -> Result<(), EngineError> {
+        let Some(running) = self.commands.get_mut(&ix) else { return Ok(()) };
+        let exit = running.child.process.try_reap().map_err(system("wait for a command"))?;
+        let Some(exit) = exit else { return Ok(()) };
+        let Some(mut running) = self.commands.remove(&ix) else { return Ok(()) };
+        running.child.read();
+        self.forget(running.watched);
+        self.broker.remove(child_of_command(ix));
+        let child = running.child;
+        let text = child.text();
+        if !text.is_empty() {
+            self.tell(Event::CommandOutput { item: ix, text });
+        }
+        let item = &self.graph[ix];
+        let Run::Command(words) = &item.run else { unreachable!("it was run as a command") };
+        let (command, krate) = (command::shown(words), &item.krate_name);
+        let wall_us = now_us() - child.started_us;
+        let outcome = if child.interrupted && !exit.success() {
+            Outcome::Skipped
+        } else if !exit.success() {
+            self.tell_error(format!("`{command}` of crate `{krate}` failed ({exit})"));
+            Outcome::Failed
+        } else {
+            match self.fingerprints.command_report(self.graph, ix, Outcome::Ok, now_us(), wall_us) {
+                Ok(report) => {
+                    let written = self.fingerprints.record(self.graph, ix, &report, &[]);
+                    self.check_record(written);
+                    Outcome::Ok
+                }
+                Err(StateError::OutputNotWritten { path, .. }) => {
+                    self.tell_error(format!(
+                        "`{command}` of crate `{krate}` succeeded but did not make `{path}`, which is among its `outputs`"
+                    ));
+                    Outcome::Failed
+                }
+                Err(error) => {
+                    self.check_record(Err(error));
+                    Outcome::Failed
+                }
+            }
+        };
+        self.ended(ix, outcome, wall_us, 0);
+        self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
+        Ok(())
+    }
+}

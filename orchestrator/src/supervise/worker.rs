@@ -1,0 +1,210 @@
+//! One `tender-worker` process: what is said to it and what it says. Knows the protocol, and no policy.
+
+use super::EngineError;
+use super::lines::LineBuffer;
+use super::pipe::{self, Outgoing};
+use super::process::{Exit, Owner, Process};
+use crate::graph::{Graph, ItemIx, Run};
+use crate::schedule::PlannedItem;
+use camino::Utf8Path;
+use std::collections::{BTreeSet, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::{ChildStderr, ChildStdout, Command, Stdio};
+use tender_protocol::{FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, decode, encode};
+
+/// How much of what a worker said on standard error is kept for the report of its death, lines.
+const TAIL: usize = 40;
+
+pub(super) struct WorkerProcess {
+    pub(super) process: Process,
+    pub(super) outgoing: Outgoing,
+    pub(super) output: ChildStdout,
+    pub(super) errors: ChildStderr,
+    lines: LineBuffer,
+    error_lines: LineBuffer,
+    /// Lines from standard error that nobody has seen yet.
+    unseen: Vec<String>,
+    tail: VecDeque<String>,
+    plans: u32,
+    /// Of LLVM and clang, as its greeting says.
+    pub(super) libraries: Vec<String>,
+    pub(super) llvm: String,
+    pub(super) greeted: bool,
+    /// Has said something after its greeting.
+    pub(super) heard: bool,
+    /// It was told to close, or killed by us for no fault of its items.
+    pub(super) dismissed: bool,
+    /// What it did that no worker does.
+    pub(super) misbehaviour: Option<String>,
+    /// Names of the crates it was given something of.
+    pub(super) crates: BTreeSet<String>,
+}
+
+impl WorkerProcess {
+    pub(super) fn start(
+        program: &Utf8Path,
+        root: &Utf8Path,
+        job_env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<WorkerProcess, EngineError> {
+        let failed = |source| EngineError::StartWorker { program: program.to_owned(), source };
+        let mut command = Command::new(program);
+        command.current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = Process::start(&mut command, Owner::Us, job_env).map_err(failed)?;
+        let input = OwnedFd::from(process.child.stdin.take().expect("piped"));
+        let output = process.child.stdout.take().expect("piped");
+        let errors = process.child.stderr.take().expect("piped");
+        pipe::set_nonblocking(&output).map_err(failed)?;
+        pipe::set_nonblocking(&errors).map_err(failed)?;
+        let mut worker = WorkerProcess {
+            process,
+            outgoing: Outgoing::new(input).map_err(failed)?,
+            output,
+            errors,
+            lines: LineBuffer::default(),
+            error_lines: LineBuffer::default(),
+            unseen: Vec::new(),
+            tail: VecDeque::new(),
+            plans: 0,
+            libraries: Vec::new(),
+            llvm: String::new(),
+            greeted: false,
+            heard: false,
+            dismissed: false,
+            misbehaviour: None,
+            crates: BTreeSet::new(),
+        };
+        worker.send(&ToWorker::Hello { protocol: PROTOCOL, llvm: LLVM_MAJOR.to_string() });
+        Ok(worker)
+    }
+
+    pub(super) fn send(&mut self, message: &ToWorker) {
+        self.outgoing.send(&encode(message));
+    }
+
+    pub(super) fn send_plan(&mut self, graph: &Graph, items: &[PlannedItem]) {
+        let krate = items.first().map(|planned| graph[planned.item].krate_name.clone()).unwrap_or_default();
+        let items = items.iter().map(|planned| {
+            let item = &graph[planned.item];
+            let Run::Worker(work) = &item.run else { unreachable!("commands are not given to workers") };
+            tender_protocol::Item {
+                id: ItemId(planned.item.0),
+                unit: item.label.clone(),
+                // The order inside the worker is that of the whole build, so its cost is the path behind it too.
+                cost: planned.priority,
+                after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
+                work: work.clone(),
+            }
+        });
+        let plan = Plan { id: PlanId(self.plans), krate: krate.clone(), jobs: None, items: items.collect() };
+        self.plans += 1;
+        self.crates.insert(krate);
+        self.send(&ToWorker::Plan(plan));
+    }
+
+    /// What it said since the last time. The first message is its greeting, checked here.
+    pub(super) fn read(&mut self, program: &Utf8Path) -> Result<Vec<FromWorker>, EngineError> {
+        // An error of a pipe is its end: the process will be seen to end too.
+        let _ = pipe::read_available(&self.output, |bytes| self.lines.push(bytes));
+        let mut messages = Vec::new();
+        for line in self.lines.take_lines() {
+            if self.misbehaviour.is_some() {
+                break;
+            }
+            match decode::<FromWorker>(&line) {
+                Ok(FromWorker::Hello { protocol, llvm, libraries }) => {
+                    check_greeting(program, protocol, &llvm)?;
+                    self.greeted = true;
+                    self.libraries = libraries;
+                    self.llvm = llvm;
+                }
+                Ok(message) if self.greeted => messages.push(message),
+                Err(error) if self.greeted => self.misbehaviour = Some(error.to_string()),
+                Ok(_) | Err(_) => {
+                    let line = line.chars().take(120).collect();
+                    return Err(EngineError::NotAWorker { program: program.to_owned(), line });
+                }
+            }
+        }
+        Ok(messages)
+    }
+
+    pub(super) fn read_errors(&mut self) {
+        let _ = pipe::read_available(&self.errors, |bytes| self.error_lines.push(bytes));
+        for line in self.error_lines.take_lines() {
+            self.note_error_line(line);
+        }
+    }
+
+    fn note_error_line(&mut self, line: String) {
+        if self.tail.len() == TAIL {
+            self.tail.pop_front();
+        }
+        self.tail.push_back(line.clone());
+        self.unseen.push(line);
+    }
+
+    /// What it said on standard error and nobody has shown yet.
+    pub(super) fn take_unseen(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.unseen)
+    }
+
+    /// The last lines on standard error, each on a line of its own after a newline.
+    pub(super) fn tail(&mut self) -> String {
+        if let Some(rest) = self.error_lines.take_rest() {
+            self.note_error_line(rest);
+        }
+        self.tail.iter().flat_map(|line| ["\n", line]).collect()
+    }
+
+    /// Kills it. What it had is nobody's fault.
+    pub(super) fn dismiss(&mut self) {
+        self.dismissed = true;
+        self.process.signal_group(rustix::process::Signal::KILL);
+    }
+
+    pub(super) fn try_reap(&mut self) -> io::Result<Option<Exit>> {
+        self.process.try_reap()
+    }
+}
+
+fn check_greeting(program: &Utf8Path, protocol: u32, llvm: &str) -> Result<(), EngineError> {
+    let program = program.to_owned();
+    if protocol != PROTOCOL {
+        return Err(EngineError::Protocol { program, theirs: protocol, ours: PROTOCOL });
+    }
+    if llvm.split('.').next() != Some(LLVM_MAJOR.to_string().as_str()) {
+        return Err(EngineError::Llvm { program, theirs: llvm.to_owned(), ours: LLVM_MAJOR });
+    }
+    Ok(())
+}
+
+/// The item that a message is about, as the number that we gave it.
+pub(super) fn item_of(id: ItemId) -> ItemIx {
+    ItemIx(id.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(protocol: u32, llvm: &str, expect: Result<(), &str>) {
+        let found = check_greeting("/usr/bin/tender-worker".into(), protocol, llvm);
+        match expect {
+            Ok(()) => assert!(found.is_ok()),
+            Err(part) => {
+                let message = found.unwrap_err().to_string();
+                assert!(message.contains(part), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mismatch_names_both_versions() {
+        check(PROTOCOL, "22", Ok(()));
+        check(PROTOCOL, "22.1.8", Ok(()));
+        check(PROTOCOL, "21.1.0", Err("LLVM 21.1.0 and tender is built for LLVM 22"));
+        check(PROTOCOL, "221.0", Err("LLVM 221.0"));
+        check(7, "22", Err("version 7 of the worker protocol and tender speaks version 1"));
+    }
+}

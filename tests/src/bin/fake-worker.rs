@@ -1,0 +1,205 @@
+//! A worker for tests of the engine: speaks the protocol, compiles nothing.
+//!
+//! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit N`, `garbage`, `stderr`,
+//! `kill-once` (SIGKILL the first time, `ok` after). The name that it is called by changes its manners: `wrong-protocol`,
+//! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::mpsc;
+use tender_protocol::{
+    Diagnostic, FileStamp, FromWorker, InputFile, Item, ItemReport, LLVM_MAJOR, Level, Outcome, OutputFile,
+    PROTOCOL, Plan, ToWorker, Work, decode, encode,
+};
+
+fn main() {
+    let called = std::env::args().next().unwrap_or_default();
+    let manner = |name: &str| called.ends_with(name);
+    if manner("not-a-worker") {
+        say_bytes(b"Usage: something else\n");
+    }
+    let protocol = if manner("wrong-protocol") { PROTOCOL + 1 } else { PROTOCOL };
+    let llvm = if manner("wrong-llvm") { "3.1".to_owned() } else { format!("{LLVM_MAJOR}.1.0") };
+    say(&FromWorker::Hello { protocol, llvm, libraries: Vec::new() });
+
+    let (sender, messages) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines() {
+            let Ok(line) = line else { break };
+            let message = decode::<ToWorker>(&line).expect("tender speaks the protocol");
+            if sender.send(message).is_err() {
+                break;
+            }
+        }
+    });
+
+    let mut plans: VecDeque<Plan> = VecDeque::new();
+    let mut cancelled = false;
+    let mut parked = false;
+    loop {
+        let message = if plans.is_empty() || parked {
+            if !parked && plans.is_empty() {
+                say(&FromWorker::SlotParked);
+                parked = true;
+            }
+            let Ok(message) = messages.recv() else { return };
+            Some(message)
+        } else {
+            messages.try_recv().ok()
+        };
+        match message {
+            Some(ToWorker::Plan(plan)) => plans.push_back(plan),
+            Some(ToWorker::Slot) => parked = false,
+            Some(ToWorker::Cancel { .. }) => cancelled = true,
+            Some(_) => {}
+            None => {
+                let plan = plans.pop_front().expect("not empty");
+                run(&plan, manner("greedy"), || {
+                    while let Ok(message) = messages.try_recv() {
+                        match message {
+                            ToWorker::Plan(plan) => plans.push_back(plan),
+                            ToWorker::Cancel { .. } => cancelled = true,
+                            _ => {}
+                        }
+                    }
+                    cancelled
+                });
+            }
+        }
+    }
+}
+
+fn run(plan: &Plan, greedy: bool, mut cancelled: impl FnMut() -> bool) {
+    let start = |item: &Item| {
+        say(&FromWorker::ItemStarted { plan: plan.id, item: item.id, slot: 0, at_us: 0 });
+    };
+    if greedy {
+        plan.items.iter().filter(|item| item.after.is_empty()).for_each(start);
+    }
+    let mut not_ok = Vec::new();
+    for item in &plan.items {
+        let doomed = item.after.iter().any(|before| not_ok.contains(before));
+        if doomed || cancelled() {
+            not_ok.push(item.id);
+            finish(plan, item, Outcome::Skipped, Vec::new());
+            continue;
+        }
+        if !greedy || !item.after.is_empty() {
+            start(item);
+        }
+        let (outcome, inputs) = work(plan, item);
+        if outcome != Outcome::Ok {
+            not_ok.push(item.id);
+        }
+        finish(plan, item, outcome, inputs);
+    }
+    say(&FromWorker::Done { plan: plan.id, ok: not_ok.is_empty() });
+}
+
+fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
+    let (sources, output): (Vec<&str>, &str) = match &item.work {
+        Work::Compile { source, object, .. } => (vec![source], object),
+        Work::Preprocess { source, output, .. } => {
+            let text = format!("preprocessed {}", std::fs::read_to_string(source).unwrap());
+            std::fs::write(output, text).unwrap();
+            return (Outcome::Ok, Vec::new());
+        }
+        Work::Archive { output, members } => (members.iter().map(|m| m.path.as_str()).collect(), output),
+        Work::Link { args, output, .. } => (args.iter().map(String::as_str).collect(), output),
+        Work::Check { source, .. } => (vec![source], ""),
+    };
+    let inputs: Vec<InputFile> = sources.iter().map(|path| input(path)).collect();
+    let text: Vec<String> = sources.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let compiles = matches!(item.work, Work::Compile { .. });
+    let words: Vec<&str> = if compiles { text[0].split_whitespace().collect() } else { vec!["ok"] };
+    match words[..] {
+        ["fail", ..] => {
+            let diagnostic = Diagnostic {
+                level: Level::Error,
+                message: "it is told to fail".into(),
+                file: Some(sources[0].into()),
+                line: 1,
+                column: 1,
+                rendered: format!("{}:1:1: error: it is told to fail\n", sources[0]),
+            };
+            say(&FromWorker::Diagnostic { plan: plan.id, item: item.id, diagnostic });
+            return (Outcome::Failed, inputs);
+        }
+        ["sleep", ms, ..] => std::thread::sleep(std::time::Duration::from_millis(ms.parse().unwrap())),
+        ["signal", n, ..] => {
+            say_error("Stack dump: this is the tail\n");
+            die_by(n.parse().unwrap());
+        }
+        ["exit", n, ..] => std::process::exit(n.parse().unwrap()),
+        ["garbage", ..] => say_bytes(b"printf debugging\n"),
+        ["stderr", ..] => say_error("LLVM talks to itself\n"),
+        ["kill-once", ..] => {
+            let mark = format!("{}.killed", sources[0]);
+            if !Path::new(&mark).exists() {
+                std::fs::write(mark, "").unwrap();
+                die_by(libc::SIGKILL);
+            }
+        }
+        _ => {}
+    }
+    if !output.is_empty() {
+        let output = Path::new(output);
+        std::fs::create_dir_all(output.parent().unwrap()).unwrap();
+        std::fs::write(output, text.concat()).unwrap();
+    }
+    (Outcome::Ok, inputs)
+}
+
+fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
+    let output = match &item.work {
+        Work::Compile { object, .. } => Some(object),
+        Work::Archive { output, .. } | Work::Link { output, .. } => Some(output),
+        Work::Preprocess { .. } | Work::Check { .. } => None,
+    };
+    let outputs = output.filter(|_| outcome == Outcome::Ok).map(|path| {
+        let InputFile { path, stamp, hash } = input(path);
+        OutputFile { path, stamp, hash }
+    });
+    say(&FromWorker::ItemFinished(Box::new(ItemReport {
+        plan: plan.id,
+        item: item.id,
+        outcome,
+        at_us: 1,
+        wall_us: 1,
+        peak_bytes: 0,
+        inputs,
+        missing: Vec::new(),
+        outputs: outputs.into_iter().collect(),
+    })));
+}
+
+fn input(path: &str) -> InputFile {
+    let metadata = std::fs::metadata(path).unwrap();
+    let mtime_ns = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
+    let hash = blake3::hash(&std::fs::read(path).unwrap()).to_hex().to_string();
+    InputFile { path: path.to_owned(), stamp: FileStamp { size: metadata.size(), mtime_ns }, hash }
+}
+
+fn say(message: &FromWorker) {
+    say_bytes(&encode(message));
+}
+
+fn say_bytes(bytes: &[u8]) {
+    let mut output = std::io::stdout().lock();
+    output.write_all(bytes).and_then(|()| output.flush()).expect("tender listens");
+}
+
+fn say_error(text: &str) {
+    std::io::stderr().lock().write_all(text.as_bytes()).expect("tender listens");
+}
+
+fn die_by(signal: i32) -> ! {
+    let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal's number");
+    // More than once: std handles the first SIGSEGV, to look for a stack overflow, and leaves the second to the system.
+    loop {
+        rustix::process::kill_process(rustix::process::getpid(), signal).expect("we may signal ourselves");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}

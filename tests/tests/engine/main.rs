@@ -1,0 +1,188 @@
+//! The engine with a worker that behaves well or badly on demand.
+
+mod space;
+
+use space::{Space, Told};
+use tender::supervise::{EngineError, Summary};
+
+fn success((result, told): (Result<Summary, EngineError>, Told)) -> Told {
+    let summary = result.unwrap();
+    assert!(summary.success, "{}", told.all_messages());
+    told
+}
+
+fn failure((result, told): (Result<Summary, EngineError>, Told)) -> Told {
+    let summary = result.unwrap();
+    assert!(!summary.success && summary.interrupted.is_none());
+    told
+}
+
+fn error((result, _): (Result<Summary, EngineError>, Told)) -> String {
+    result.unwrap_err().to_string()
+}
+
+#[test]
+fn a_workspace_is_built_and_then_fresh() {
+    let mut space = Space::new();
+    let a = space.library("a", &["ok 1", "ok 2"]);
+    let b = space.library("b", &["sleep 5"]);
+    space.program("app", &[a, b]);
+    let told = success(space.build(2, false));
+    assert_eq!(told.built.len(), 6);
+    assert_eq!(told.built.last().unwrap(), "app");
+    assert_eq!(told.artifacts, [("app".to_owned(), false)]);
+    assert!(told.most_tokens <= 2);
+    assert_eq!(std::fs::read_to_string(space.path("target/debug/app")).unwrap(), "ok 1\nok 2\nsleep 5\n");
+
+    let told = success(space.build(2, false));
+    assert_eq!((told.fresh, told.built.len(), told.workers), (6, 0, 0));
+    assert_eq!(told.artifacts, [("app".to_owned(), true)]);
+
+    space.write("b/0.c", "ok other\n");
+    let told = success(space.build(2, false));
+    assert_eq!(told.built, ["b/0.c", "libb.a", "app"]);
+}
+
+#[test]
+fn many_crates_are_handed_to_few_workers() {
+    let mut space = Space::new();
+    for number in 0..40 {
+        space.library(&format!("c{number}"), &["ok"]);
+    }
+    let told = success(space.build(2, false));
+    assert_eq!((told.built.len(), told.workers), (80, 2));
+}
+
+#[test]
+fn a_failure_stops_the_build_unless_told_otherwise() {
+    let mut space = Space::new();
+    let bad = space.library("bad", &["fail", "ok"]);
+    let good = space.library("good", &["sleep 1", "ok"]);
+    space.program("needs-bad", &[bad]);
+    space.program("needs-good", &[good]);
+    let told = failure(space.build(1, true));
+    assert_eq!(told.failed, ["bad/0.c"]);
+    let mut skipped = told.skipped.clone();
+    skipped.sort();
+    assert_eq!(skipped, ["libbad.a", "needs-bad"]);
+    assert!(told.built.contains(&"needs-good".to_owned()));
+
+    let told = failure(space.build(1, false));
+    assert_eq!(told.failed, ["bad/0.c"]);
+    assert!(told.built.is_empty());
+}
+
+#[test]
+fn a_crash_names_the_unit_and_leaves_a_reproducer() {
+    let mut space = Space::new();
+    space.library("bad", &["signal 11"]);
+    space.library("good", &["ok"]);
+    let told = failure(space.build(1, true));
+    let errors = told.errors();
+    assert!(errors.contains("internal compiler error"), "{errors}");
+    assert!(errors.contains("signal 11, SIGSEGV") && errors.contains("`bad/0.c` of crate `bad`"), "{errors}");
+    assert!(errors.contains("Stack dump: this is the tail"), "{errors}");
+    assert!(told.built.contains(&"libgood.a".to_owned()));
+    let messages = told.all_messages();
+    let script = messages.lines().last().unwrap().split("to run it: ").nth(1).unwrap();
+    let text = std::fs::read_to_string(script).unwrap();
+    assert!(text.contains("'-DWHAT=a b'") && text.contains("source.i"), "{text}");
+    let source = script.replace("run.sh", "source.i");
+    assert_eq!(std::fs::read_to_string(source).unwrap(), "preprocessed signal 11\n");
+}
+
+#[test]
+fn of_several_in_flight_the_guilty_one_convicts_itself() {
+    let mut space = Space::new().worker_called("greedy");
+    space.library("a", &["ok", "signal 6", "ok"]);
+    let told = failure(space.build(1, true));
+    assert_eq!(told.failed, ["a/1.c"]);
+    let mut built = told.built.clone();
+    built.sort();
+    assert_eq!(built, ["a/0.c", "a/2.c"]);
+    assert_eq!(told.skipped, ["liba.a"]);
+}
+
+#[test]
+fn an_early_exit_and_garbage_are_crashes_too() {
+    for (behaviour, says) in [("exit 3", "exit status 3"), ("garbage", "printf debugging")] {
+        let mut space = Space::new();
+        space.library("a", &[behaviour]);
+        let told = failure(space.build(1, false));
+        assert!(told.errors().contains(says), "{}", told.errors());
+        assert_eq!(told.failed, ["a/0.c"]);
+    }
+}
+
+#[test]
+fn what_is_killed_from_outside_gets_one_more_chance() {
+    let mut space = Space::new();
+    space.library("a", &["kill-once"]);
+    let told = success(space.build(1, false));
+    assert!(told.built.contains(&"a/0.c".to_owned()));
+    assert!(told.all_messages().contains("signal 9"), "{}", told.all_messages());
+
+    let mut space = Space::new();
+    space.library("a", &["signal 9"]);
+    let told = failure(space.build(1, false));
+    assert!(told.errors().contains("signal 9, perhaps for memory"), "{}", told.errors());
+}
+
+#[test]
+fn words_on_standard_error_are_shown_with_the_crate() {
+    let mut space = Space::new();
+    space.library("a", &["stderr"]);
+    let told = success(space.build(1, false));
+    assert_eq!(told.all_messages(), "tender-worker, crate `a`: LLVM talks to itself");
+}
+
+#[test]
+fn a_worker_that_does_not_fit_is_refused() {
+    for (called, says) in [
+        ("wrong-protocol", "speaks version 2 of the worker protocol and tender speaks version 1"),
+        ("wrong-llvm", "LLVM 3.1 and tender is built for LLVM 22"),
+        ("not-a-worker", "Usage: something else"),
+    ] {
+        let mut space = Space::new().worker_called(called);
+        space.library("a", &["ok"]);
+        let message = error(space.build(1, false));
+        assert!(message.contains(says), "{message}");
+    }
+    let mut space = Space::new();
+    space.library("a", &["ok"]);
+    space.worker = "/bin/false".into();
+    assert!(error(space.build(1, false)).contains("`/bin/false` ends before it is ready (exit status 1)"));
+}
+
+#[test]
+fn a_command_runs_before_what_waits_for_it() {
+    let mut space = Space::new();
+    let script = "echo making; echo x > $OUT_DIR/config.h; cat; test -n \"$MAKEFLAGS\"";
+    let header = space.generate(&["sh", "-c", script], "out/config.h");
+    space.library_after("a", &["ok"], &[header]);
+    let told = success(space.build(2, false));
+    assert_eq!(told.output, "making\n");
+    assert_eq!(told.built[0], "out/config.h");
+    let told = success(space.build(2, false));
+    assert_eq!((told.fresh, told.built.len()), (3, 0));
+}
+
+#[test]
+fn a_command_that_fails_is_named_with_its_end() {
+    for (script, says) in [
+        ("exit 4", "`sh -c 'exit 4'` of crate `gen` failed (exit status 4)"),
+        ("kill -9 $$", "failed (signal 9, SIGKILL)"),
+        ("true", "succeeded but did not make `out/config.h`"),
+    ] {
+        let mut space = Space::new();
+        let header = space.generate(&["sh", "-c", script], "out/config.h");
+        space.library_after("a", &["ok"], &[header]);
+        let told = failure(space.build(2, true));
+        assert!(told.errors().contains(says), "{}", told.errors());
+        assert_eq!(told.skipped.len(), 2);
+    }
+    let mut space = Space::new();
+    space.generate(&["no-such-program"], "out/config.h");
+    let told = failure(space.build(1, false));
+    assert!(told.errors().contains("failed to start `no-such-program` of crate `gen`"), "{}", told.errors());
+}
