@@ -8,7 +8,9 @@ use super::model::{
 };
 use super::paths::{member_names, name_in_crate, normalised, object_path, profile_dir, seen_from};
 use super::source::{Mention, Patterns, SourceKind};
-use crate::manifest::{Bin, Crate, CrateId, Lib, Profile, Sources, TargetSettings, Workspace};
+use crate::manifest::{
+    Bin, Crate, CrateId, Generate, Lib, OUT_DIR, Profile, Sources, TargetSettings, Workspace,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Language, Member, Work};
@@ -192,10 +194,10 @@ impl Builder<'_> {
         let mut planned = Planned { header_items: generated.header_items.clone(), ..Planned::default() };
         let Some(lib) = &krate.lib else { return Ok(planned) };
         for dir in &lib.headers {
-            planned.compile_words.push(self.include(dir));
+            planned.compile_words.push(self.include(krate, dir));
         }
         if generated.headers_in_out_dir {
-            planned.compile_words.push(self.include(&self.crate_out(krate)));
+            planned.compile_words.push(self.include(krate, &self.crate_out(krate)));
         }
         planned.compile_words.extend(defines(&lib.public_defines));
         let mut pkg_libs = Vec::new();
@@ -224,13 +226,12 @@ impl Builder<'_> {
         }
         let crate_out = self.crate_out(krate);
 
-        for (number, generate) in krate.generate.iter().enumerate() {
+        for (number, generate) in self.generate_order(krate)? {
             let mut outputs = Vec::new();
             let mut writes_headers = false;
             for written in &generate.outputs {
-                let in_out_dir = written.starts_with("$OUT_DIR");
-                let expanded = written.replace("$OUT_DIR", crate_out.as_str());
-                let path = normalised(&krate.dir.join(expanded));
+                let in_out_dir = Utf8Path::new(written).starts_with(OUT_DIR);
+                let path = self.expanded(krate, written.as_ref());
                 if !path.starts_with(&krate.dir) && !path.starts_with(&crate_out) {
                     return Err(GraphError::OutputOutside {
                         krate: krate.name.clone(),
@@ -259,8 +260,9 @@ impl Builder<'_> {
                     }
                 }
             }
-            let inputs: Vec<_> = generate.inputs.iter().map(|path| self.seen(path)).collect();
-            // A command may read what an earlier one, of this crate or of a dependency, writes.
+            let inputs: Vec<_> =
+                generate.inputs.iter().map(|path| self.seen(&self.expanded(krate, path))).collect();
+            // A command may read what another one, of this crate or of a dependency, writes.
             let after = inputs.iter().filter_map(|path| self.writers.get(path).copied()).collect();
             let command = Command {
                 words: generate.run.clone(),
@@ -290,6 +292,36 @@ impl Builder<'_> {
         Ok(generated)
     }
 
+    /// The crate's commands with their numbers in the manifest, those that others read from first.
+    fn generate_order<'k>(&self, krate: &'k Crate) -> Result<Vec<(usize, &'k Generate)>, GraphError> {
+        let mut left: Vec<(usize, &Generate)> = krate.generate.iter().enumerate().collect();
+        let mut order = Vec::new();
+        while !left.is_empty() {
+            let waits_for = |reader: &Generate, writer: &Generate| {
+                let written = |path: &String| self.expanded(krate, path.as_ref());
+                let read = |path: &Utf8PathBuf| self.expanded(krate, path);
+                reader
+                    .inputs
+                    .iter()
+                    .any(|input| writer.outputs.iter().any(|path| written(path) == read(input)))
+            };
+            let ready = |(number, reader): &(usize, &Generate)| {
+                left.iter().all(|(other, writer)| other == number || !waits_for(reader, writer))
+            };
+            let Some(next) = left.iter().position(ready) else {
+                let commands: Vec<String> =
+                    left.iter().map(|(_, generate)| format!("`{}`", generate.run.join(" "))).collect();
+                return Err(GraphError::GenerateCycle {
+                    krate: krate.name.clone(),
+                    manifest: krate.manifest.clone(),
+                    commands: commands.join(", "),
+                });
+            };
+            order.push(left.remove(next));
+        }
+        Ok(order)
+    }
+
     /// The names are cargo's for build scripts. None begins with `TENDER_`: those would reach a nested `tender`.
     fn command_environment(&self, crate_out: &Utf8Path) -> Vec<(String, String)> {
         let profile = self.request.profile;
@@ -313,14 +345,14 @@ impl Builder<'_> {
         after: &[ItemIx],
     ) -> Result<Vec<Object>, GraphError> {
         let mut directories: Vec<String> =
-            target.settings.include.iter().map(|dir| self.include(dir)).collect();
+            target.settings.include.iter().map(|dir| self.include(krate, dir)).collect();
         if let Some(lib) = &krate.lib {
-            directories.extend(lib.headers.iter().map(|dir| self.include(dir)));
+            directories.extend(lib.headers.iter().map(|dir| self.include(krate, dir)));
             directories.extend(defines(&lib.public_defines));
         }
         let crate_out = self.crate_out(krate);
         if !krate.generate.is_empty() {
-            directories.push(self.include(&crate_out));
+            directories.push(self.include(krate, &crate_out));
         }
         let mut pkg_config = Vec::new();
         for package in &target.settings.pkg_config {
@@ -446,7 +478,7 @@ impl Builder<'_> {
             let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];
             let mut inputs = Vec::new();
             if let Some(exports) = &lib.exports {
-                let exports = self.seen(exports);
+                let exports = self.seen(&self.expanded(krate, exports));
                 own.push(format!("-Wl,--version-script={exports}"));
                 inputs.push(exports);
             }
@@ -502,7 +534,10 @@ impl Builder<'_> {
         for package in &settings.pkg_config {
             pkg_libs.extend(self.pkg_config(what.krate, package)?.libs);
         }
-        let mut after: Vec<ItemIx> = objects.iter().filter_map(|object| object.item).collect();
+        // A version script may be generated.
+        let mut after: Vec<ItemIx> =
+            inputs.iter().filter_map(|path| self.writers.get(path).copied()).collect();
+        after.extend(objects.iter().filter_map(|object| object.item));
         let mut cxx = objects.iter().any(|object| object.cxx);
         own.extend(objects.iter().map(|object| object.path.to_string()));
         inputs.extend(objects.iter().map(|object| object.path.clone()));
@@ -614,8 +649,17 @@ impl Builder<'_> {
         seen_from(&self.workspace.root, path)
     }
 
-    fn include(&self, dir: &Utf8Path) -> String {
-        format!("-I{}", self.seen(dir))
+    fn include(&self, krate: &Crate, dir: &Utf8Path) -> String {
+        format!("-I{}", self.seen(&self.expanded(krate, dir)))
+    }
+
+    /// A path of the manifest that may begin with `$OUT_DIR`.
+    fn expanded(&self, krate: &Crate, path: &Utf8Path) -> Utf8PathBuf {
+        match path.strip_prefix(OUT_DIR) {
+            Ok(rest) if rest.as_str().is_empty() => self.crate_out(krate),
+            Ok(rest) => self.crate_out(krate).join(rest),
+            Err(_) => normalised(&krate.dir.join(path)),
+        }
     }
 }
 

@@ -19,4 +19,9 @@ pub enum GraphError {
         "crate `{krate}` generates `{output}`, which lies neither in $OUT_DIR nor in the crate's directory ({dir})"
     )]
     OutputOutside { krate: String, output: String, dir: Utf8PathBuf },
+
+    #[error(
+        "the `[[generate]]` commands of crate `{krate}` wait for each other's outputs: {commands}\n  manifest: {manifest}"
+    )]
+    GenerateCycle { krate: String, manifest: Utf8PathBuf, commands: String },
 }

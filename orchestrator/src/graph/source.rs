@@ -20,11 +20,11 @@ impl SourceKind {
     pub fn of(path: &Utf8Path) -> Self {
         match path.extension() {
             Some("c") => Self::Unit(Language::C),
-            Some("cc" | "cpp" | "cxx" | "c++" | "C" | "CPP" | "cp") => Self::Unit(Language::Cxx),
+            Some("cc" | "cpp" | "cxx" | "c++" | "C") => Self::Unit(Language::Cxx),
             Some("ll") => Self::Unit(Language::LlvmIr),
             Some("bc") => Self::Unit(Language::Bitcode),
             Some("s") => Self::Unit(Language::Assembly),
-            Some("S" | "sx") => Self::Unit(Language::AssemblyWithCpp),
+            Some("S") => Self::Unit(Language::AssemblyWithCpp),
             Some("o" | "a") => Self::Prebuilt,
             _ => Self::Other,
         }
@@ -35,6 +35,8 @@ impl SourceKind {
 pub(super) struct Patterns {
     include: Vec<GlobMatcher>,
     exclude: Vec<GlobMatcher>,
+    /// Excluded words as they are: one that names a directory takes all that lies below it.
+    excluded_paths: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +52,13 @@ impl Patterns {
     pub fn new(krate: &str, patterns: &[String]) -> Result<Self, GraphError> {
         let mut include = Vec::new();
         let mut exclude = Vec::new();
+        let mut excluded_paths = Vec::new();
         for pattern in patterns {
             let (list, glob) = match pattern.strip_prefix('!') {
-                Some(rest) => (&mut exclude, rest),
+                Some(rest) => {
+                    excluded_paths.push(rest.trim_start_matches("./").trim_end_matches('/').to_owned());
+                    (&mut exclude, rest)
+                }
                 None => (&mut include, pattern.as_str()),
             };
             let glob = GlobBuilder::new(glob.trim_start_matches("./"))
@@ -65,13 +71,14 @@ impl Patterns {
                 })?;
             list.push(glob.compile_matcher());
         }
-        Ok(Self { include, exclude })
+        Ok(Self { include, exclude, excluded_paths })
     }
 
     /// `output` is as written in the manifest: relative to the crate's directory, or beginning with `$OUT_DIR`.
     pub fn mention(&self, output: &str) -> Mention {
         let output = output.trim_start_matches("./");
-        if self.exclude.iter().any(|glob| glob.is_match(output)) {
+        let below = |path: &String| Utf8Path::new(output).starts_with(path);
+        if self.exclude.iter().any(|glob| glob.is_match(output)) || self.excluded_paths.iter().any(below) {
             Mention::Excluded
         } else if self.include.iter().any(|glob| glob.is_match(output)) {
             Mention::Included
@@ -104,13 +111,16 @@ mod tests {
 
     #[test]
     fn which_outputs_patterns_mention() {
-        let patterns =
-            Patterns::new("x", &["src/**/*.c".into(), "!src/win32/**".into(), "$OUT_DIR/*.c".into()])
-                .unwrap();
+        let patterns = Patterns::new(
+            "x",
+            &["src/**/*.c".into(), "!src/win32/**".into(), "!src/old".into(), "$OUT_DIR/*.c".into()],
+        )
+        .unwrap();
         let check = |output: &str, expect| assert_eq!(patterns.mention(output), expect, "{output}");
         check("src/a.c", Mention::Included);
         check("./src/deep/a.c", Mention::Included);
         check("src/win32/a.c", Mention::Excluded);
+        check("src/old/deep/a.c", Mention::Excluded);
         check("$OUT_DIR/a.c", Mention::Included);
         check("$OUT_DIR/sub/a.c", Mention::No);
         check("gen/a.c", Mention::No);

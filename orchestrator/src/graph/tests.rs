@@ -425,6 +425,35 @@ fn generated_files() {
 }
 
 #[test]
+fn commands_run_after_those_they_read_from() {
+    let generate = |run: &str, inputs: &[&str], outputs: &[&str]| Generate {
+        run: vec![run.into()],
+        inputs: inputs.iter().map(Into::into).collect(),
+        outputs: outputs.iter().map(|s| s.to_string()).collect(),
+    };
+    let mut a = lib(krate("a"), &["a.c"]);
+    a.generate = vec![
+        generate("second", &["$OUT_DIR/x.txt"], &["$OUT_DIR/inc/y.h"]),
+        generate("first", &["/w/a/x.in"], &["$OUT_DIR/x.txt"]),
+    ];
+    let library = a.lib.as_mut().unwrap();
+    library.headers = vec!["$OUT_DIR/inc".into()];
+    library.cdylib = true;
+    library.exports = Some("$OUT_DIR/x.txt".into());
+    let mut workspace = workspace(vec![(a, &[])]);
+    let graph = graph(&workspace, &["a"]);
+    assert_eq!(keys(&graph)[..2], ["a generate 1", "a generate 0"]);
+    assert_eq!(after(&graph, "a generate 0"), ["a generate 1"]);
+    assert!(args(&graph, "a lib a.c").contains("-Itarget/debug/.tender/a/out/inc "));
+    assert_eq!(after(&graph, "a shared"), ["a generate 1", "a lib a.c"]);
+    assert!(args(&graph, "a shared").contains("--version-script=target/debug/.tender/a/out/x.txt"));
+
+    workspace.crates[0].generate[1].inputs = vec!["$OUT_DIR/inc/y.h".into()];
+    let error = try_graph(&workspace, Mode::Build, &["a"]).unwrap_err().to_string();
+    assert!(error.contains("crate `a`") && error.contains("`second`, `first`"), "{error}");
+}
+
+#[test]
 fn a_generated_source_keeps_its_place_once_it_exists() {
     let before = graph(&generating(), &["app"]);
     let mut workspace = generating();
