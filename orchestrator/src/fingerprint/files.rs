@@ -1,6 +1,7 @@
 //! The files of one build: each path is looked at once, and read only if its stamp proves nothing. Knows no items.
 
 use super::command::Hash;
+use super::listing::Listings;
 use super::store::{Observed, Tables, TextId, VersionId};
 use camino::Utf8Path;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
@@ -25,19 +26,21 @@ pub(super) struct Files {
     /// By path; the outer option says whether it was looked at.
     stamps: Vec<Option<Option<FileStamp>>>,
     contents: Vec<Option<Content>>,
+    listings: Listings,
 }
 
 impl Files {
     pub fn new(root: &Utf8Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root.as_std_path(), flags, Mode::empty())?;
-        Ok(Self { root, stamps: Vec::new(), contents: Vec::new() })
+        Ok(Self { root, stamps: Vec::new(), contents: Vec::new(), listings: Listings::default() })
     }
 
     /// Forgets all that was seen: a command ran, which may have written more than it says.
     pub fn forget(&mut self) {
         self.stamps.clear();
         self.contents.clear();
+        self.listings.clear();
     }
 
     /// Takes note of what is known to be at a path now, because an item has just put it there.
@@ -47,7 +50,16 @@ impl Files {
         self.contents[path as usize] = Some(content);
     }
 
+    /// For paths that are expected not to exist.
     pub fn exists(&mut self, tables: &Tables, path: TextId) -> bool {
+        self.grow(tables);
+        if let Some(known) = self.stamps[path as usize] {
+            return known.is_some();
+        }
+        if self.listings.rule_out(&self.root, tables.text(path)) {
+            self.stamps[path as usize] = Some(None);
+            return false;
+        }
         self.stamp(tables, path).is_some()
     }
 

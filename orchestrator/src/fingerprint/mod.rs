@@ -8,7 +8,7 @@
 //! |----------------------------------------------|--------------------------------|---------------------------------------|
 //! | sources, headers, objects, `[[generate]]` inputs | `inputs`: path, content    | content, through the path's stamp     |
 //! | outputs of other items (objects, generated headers) | `inputs`                | the producer's record: never read again |
-//! | look-ups that failed                         | `missing`: paths               | still absent, one stat per path       |
+//! | look-ups that failed                         | `missing`: paths               | still absent: one stat per path, or one reading of the directory |
 //! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |
 //! | driver arguments, members, file lists, `CC`, `CXX` | `command`, a hash        | hash; the words only explain          |
 //! | flags, defines, directories of the crate     | `command`, words as `own`      | as above                              |
@@ -28,13 +28,15 @@
 //! what is known to be good, with length and checksum; a torn one is cut off by the next build. Losing records is always safe:
 //! an older record is either still true of the files, or does not match them.
 //!
-//! Parts: `fingerprints` judges; `files` stats and hashes each path once; `store` holds the records, `journal` their file;
-//! `tool` is the identity of the worker; `lock` keeps two builds apart.
+//! Parts: `fingerprints` judges; `files` stats and hashes each path once, `listing` spares most stats of absent ones; `store`
+//! holds the records, `journal` their file; `command` compares commands; `tool` is the identity of the worker; `lock` keeps two
+//! builds apart.
 
 mod command;
 mod files;
 mod fingerprints;
 mod journal;
+mod listing;
 mod lock;
 mod reason;
 mod store;

@@ -1,0 +1,142 @@
+//! Which names are certainly not in a directory. Knows no records.
+//!
+//! A unit that includes a hundred headers has looked for most of them in several directories in vain, and each of these paths
+//! must still not exist. A stat costs about a microsecond, reading a directory of include files as much as ten of them: so a
+//! directory that is asked about more often than that is read once, and most look-ups cost no system call. Nothing is
+//! kept from build to build, so nothing can be stale.
+
+use rustix::fs::{Dir, Mode, OFlags};
+use rustix::io::Errno;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::os::fd::OwnedFd;
+
+/// A directory is read when it is asked about once more than this.
+const PATIENCE: u32 = 6;
+
+/// Larger directories are not read to the end: looking for single names is cheaper.
+const LARGE: usize = 2000;
+
+#[derive(Debug, Default)]
+pub(super) struct Listings {
+    directories: HashMap<Box<str>, Directory>,
+    /// Hashes of directory and name. That two may collide does no harm: a name is only ever ruled out by its absence.
+    names: HashSet<u64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Directory {
+    /// Asked about so often.
+    Unread(u32),
+    Absent,
+    /// All its names are in `names`.
+    Read,
+    /// Cannot be read, or is too large.
+    Opaque,
+}
+
+impl Listings {
+    pub fn clear(&mut self) {
+        self.directories.clear();
+        self.names.clear();
+    }
+
+    /// Whether `path`, relative to `root` or absolute, certainly does not exist. `false` says nothing.
+    pub fn rule_out(&mut self, root: &OwnedFd, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        if directory.is_empty() || matches!(name, "" | "." | "..") {
+            return false;
+        }
+        if !self.directories.contains_key(directory) {
+            self.directories.insert(directory.into(), Directory::Unread(0));
+        }
+        let state = self.directories.get_mut(directory).expect("just inserted");
+        if let Directory::Unread(asked) = state {
+            *asked += 1;
+            if *asked <= PATIENCE {
+                return false;
+            }
+            *state = read(root, directory, &mut self.names);
+        }
+        match state {
+            Directory::Absent => true,
+            Directory::Read => !self.names.contains(&hash(directory, name.as_bytes())),
+            Directory::Opaque | Directory::Unread(_) => false,
+        }
+    }
+}
+
+fn read(root: &OwnedFd, directory: &str, names: &mut HashSet<u64>) -> Directory {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = match rustix::fs::openat(root, directory, flags, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT | Errno::NOTDIR) => return Directory::Absent,
+        Err(_) => return Directory::Opaque,
+    };
+    let Ok(mut entries) = Dir::new(opened) else { return Directory::Opaque };
+    let mut count = 0;
+    while let Some(entry) = entries.read() {
+        let Ok(entry) = entry else { return Directory::Opaque };
+        count += 1;
+        if count > LARGE {
+            return Directory::Opaque;
+        }
+        names.insert(hash(directory, entry.file_name().to_bytes()));
+    }
+    Directory::Read
+}
+
+/// Without regard to case, because a file system may have none: then a name is only not ruled out.
+fn hash(directory: &str, name: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    directory.hash(&mut hasher);
+    name.iter().for_each(|byte| hasher.write_u8(byte.to_ascii_lowercase()));
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Asks often enough that directories are read.
+    fn check(make: impl Fn(&std::path::Path), path: &str, expect: bool) {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path());
+        let root = std::fs::File::open(dir.path()).unwrap().into();
+        let mut listings = Listings::default();
+        for _ in 0..PATIENCE {
+            assert!(!listings.rule_out(&root, path), "{path} is ruled out before anything is known");
+        }
+        assert_eq!(listings.rule_out(&root, path), expect, "{path}");
+    }
+
+    #[test]
+    fn only_what_is_certainly_absent_is_ruled_out() {
+        let make = |dir: &std::path::Path| {
+            std::fs::create_dir(dir.join("inc")).unwrap();
+            std::fs::write(dir.join("inc/There.h"), "").unwrap();
+            std::os::unix::fs::symlink("nowhere", dir.join("inc/dangling.h")).unwrap();
+        };
+        check(make, "inc/gone.h", true);
+        check(make, "absent/gone.h", true);
+        check(make, "inc/There.h/below.h", true);
+        check(make, "inc/There.h", false);
+        check(make, "inc/there.h", false);
+        check(make, "inc/dangling.h", false);
+        check(make, "inc/..", false);
+        check(make, "gone.h", false);
+        check(make, "/gone.h", false);
+    }
+
+    #[test]
+    fn large_directories_are_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..=LARGE {
+            std::fs::write(dir.path().join(format!("{number}")), "").unwrap();
+        }
+        let root = std::fs::File::open("/").unwrap().into();
+        let mut listings = Listings::default();
+        let path = format!("{}/gone.h", dir.path().display());
+        assert!((0..20).all(|_| !listings.rule_out(&root, &path)));
+    }
+}
