@@ -390,6 +390,19 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_that_ends_says_so_once() {
+        let FromEnv::Inherited(pool) = from_env(&[("MAKEFLAGS", &flags("fifo:/dev/null"))]) else {
+            panic!("a character device may be a pool");
+        };
+        let (arrivals, arrived) = mpsc::channel();
+        let (client, _slot) = pool.start(move |token| drop(arrivals.send(token))).unwrap();
+        client.wish(2);
+        assert!(arrived.recv().unwrap().is_err());
+        drop(client);
+        assert!(arrived.recv().is_err(), "the second wish ended with the pool");
+    }
+
+    #[test]
     fn the_environment_is_as_before() {
         let pipe = Pipe::new(1);
         let guard = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);

@@ -327,4 +327,22 @@ mod tests {
         assert_eq!(broker.remove(child), Settled::default());
         assert_eq!(broker.free(), 4);
     }
+
+    #[test]
+    fn more_tokens_than_a_fifo_holds_are_fed_in_turns() {
+        use crate::tokens::{Broker, ChildId};
+        let (n, child) = (70_000, ChildId(0));
+        let mut broker = Broker::new(n, fifos());
+        broker.admit(child).unwrap();
+        broker.want(child, n - 1);
+        let client = client(broker.port(child).unwrap());
+        let mut held = 0;
+        while broker.free() > 0 {
+            assert_eq!(broker.settle(0).unwrap(), []);
+            held += read(&client, &mut [0; PIPE_SIZE]).unwrap() as u32;
+            assert_eq!(broker.held(child).unwrap(), held);
+        }
+        assert_eq!(broker.remove(child).held_lost, held);
+        assert_eq!(broker.free(), n);
+    }
 }
