@@ -169,17 +169,6 @@ pub struct Told {
     pub artifacts: Vec<(String, bool)>,
 }
 
-impl Told {
-    pub fn errors(&self) -> String {
-        let errors = self.messages.iter().filter(|(severity, _)| *severity == Severity::Error);
-        errors.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")
-    }
-
-    pub fn all_messages(&self) -> String {
-        self.messages.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")
-    }
-}
-
 impl Sink for Told {
     fn event(&mut self, graph: &Graph, event: &Event) {
         match event {
