@@ -1,5 +1,7 @@
 //! Compiles the shim and finds LLVM and clang, or says in one line which package is missing.
 
+#![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+
 use std::path::{Path, PathBuf};
 
 const SOURCES: [&str; 7] =

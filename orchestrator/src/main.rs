@@ -1,1 +1,7 @@
-fn main() {}
+//! `tender`. Everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tender::cli::main()
+}

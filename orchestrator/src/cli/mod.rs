@@ -1,1 +1,69 @@
-//! See DESIGN.md.
+//! Commands, options, environment, exit codes. With `report` the only code that prints, and the only one that reads
+//! `tender`'s environment.
+//!
+//! `options` is the shape of the command line; `env` the environment; `terminal` what may be shown; `project` the
+//! workspace and what was chosen of it; then a file for each group of commands. `error` has all words for what went wrong.
+
+mod build;
+mod clean;
+pub mod env;
+mod error;
+mod exit;
+mod jobs;
+mod options;
+mod project;
+mod scaffold;
+mod target_dir;
+mod terminal;
+mod worker;
+
+pub use exit::Exit;
+
+use crate::graph::Mode;
+use clap::Parser;
+use env::Environment;
+use error::CliError;
+use options::{Command, Options};
+use std::process::ExitCode;
+use terminal::{Stderr, Terminal};
+
+/// The whole program.
+pub fn main() -> ExitCode {
+    // Prints help, the version and errors of usage itself; the latter end with 2.
+    let options = Options::parse();
+    let mut terminal = Terminal::plain();
+    let result = dispatch(&options, &mut terminal);
+    let exit = result.unwrap_or_else(|error| {
+        terminal.console().print(&error.text());
+        error.exit()
+    });
+    exit.finish()
+}
+
+/// `terminal` is set as soon as it is known, so that errors are shown in its manner.
+fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError> {
+    let environment = Environment::read()?;
+    *terminal = Terminal::new(&options.common, &environment, Stderr::now())?;
+    if let Some(dir) = &options.common.directory {
+        std::env::set_current_dir(dir)
+            .map_err(|error| CliError::usage(format!("cannot go to the directory `{dir}`: {error}")))?;
+    }
+    let terminal = *terminal;
+    match &options.command {
+        Command::Build(options) => build::build(options, Mode::Build, &environment, terminal),
+        Command::Check(options) => build::build(options, Mode::Check, &environment, terminal),
+        Command::Run(options) => build::run(options, &environment, terminal),
+        Command::Clean(options) => clean::clean(options, &environment, terminal),
+        Command::New(options) => scaffold::new(options, terminal),
+        Command::Init(options) => scaffold::init(options, terminal),
+        Command::Exec(_) => not_yet("exec"),
+        Command::Test(_) => not_yet("test"),
+        Command::Tree(_) => not_yet("tree"),
+        Command::Metadata(_) => not_yet("metadata"),
+        Command::Install(_) => not_yet("install"),
+    }
+}
+
+fn not_yet(command: &str) -> Result<Exit, CliError> {
+    Err(CliError::usage(format!("`tender {command}` is not there yet; a later version has it")))
+}

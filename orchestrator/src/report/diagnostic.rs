@@ -74,9 +74,13 @@ fn as_it_is(diagnostic: &Diagnostic) -> Shown<'_> {
 fn user_text(graph: &Graph, user: &User) -> String {
     let unit =
         user.object.as_deref().or(user.place.as_deref()).and_then(|object| unit_of(graph, user, object));
-    match (unit, user.place.as_deref()) {
+    // The compilation directory is `.`, which linkers keep.
+    let place = user.place.as_deref().map(|place| place.trim_start_matches("./"));
+    match (unit, place) {
         // `app/src/main.c:3`: debug information names the very line, perhaps of a header.
-        (_, Some(place)) if place.contains('/') && !place.contains(":(") => place.to_owned(),
+        (_, Some(place)) if place.rsplit_once(':').is_some_and(|(_, line)| line.parse::<u32>().is_ok()) => {
+            place.to_owned()
+        }
         (Some(unit), _) => unit.to_owned(),
         (None, place) => {
             let place = place.or(user.object.as_deref()).unwrap_or("an object file");

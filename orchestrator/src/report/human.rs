@@ -268,7 +268,7 @@ impl Sink for Human {
                     "{} ({}): {}",
                     item.krate_name,
                     words::visible(&item.label),
-                    words::reason(reason)
+                    words::visible(&reason.present())
                 );
                 self.print(&style::status("Dirty", text));
             }
@@ -417,7 +417,7 @@ mod tests {
             ended(APP_MAIN, OK),
         ];
         let first = "       Fresh zip v0.1.0 (/ws/zip)\n";
-        let dirty = format!("       Dirty app (app/src/main.c): {}\n", words::reason(&RebuildReason::New));
+        let dirty = format!("       Dirty app (app/src/main.c): {}\n", RebuildReason::New.present());
         let rest = [
             "   Compiling app v0.1.0 (/ws/app)\n",
             "     Running `clang -O2 '-DNAME=\"a b\"' -c app/src/main.c -o target/release/.tender/app/main.o`\n",

@@ -44,6 +44,8 @@ pub struct LinkErrors {
 pub fn parse(text: &str) -> LinkErrors {
     let mut found = LinkErrors::default();
     let mut in_undefined = false;
+    // GNU ld names the object once for all complaints about a function.
+    let mut object = None;
     for line in text.lines() {
         let line = line.trim_end();
         if let Some(note) = line.strip_prefix(">>>") {
@@ -58,7 +60,9 @@ pub fn parse(text: &str) -> LinkErrors {
             found.undefined.push(Undefined { symbol: symbol.to_owned(), users: vec![], suggestion: None });
             in_undefined = true;
         } else if let Some((user, symbol)) = gnu_symbol(line) {
-            found.gnu(user, symbol);
+            found.gnu(user, symbol, object);
+        } else if let Some((place, _)) = line.split_once(": in function ") {
+            object = Some(after_the_linkers_name(place));
         } else if line.contains("error:") && !is_driver_summary(line) {
             found.others = true;
         }
@@ -101,17 +105,30 @@ fn gnu_symbol(line: &str) -> Option<(&str, &str)> {
     Some((user, rest.trim_matches(['`', '\''])))
 }
 
-/// The driver repeats that the linker failed; that is no error of its own.
+/// The driver, and the worker after it, repeat that the linker failed; that is no error of its own.
 fn is_driver_summary(line: &str) -> bool {
-    line.contains("linker command failed") || line.contains("ld returned")
+    ["linker command failed", "ld returned", "link driver"].iter().any(|summary| line.contains(summary))
+}
+
+/// `/usr/bin/ld: main.o` -> `main.o`
+fn after_the_linkers_name(text: &str) -> &str {
+    text.split_once("ld: ").map_or(text, |(_, rest)| rest)
 }
 
 impl LinkErrors {
-    fn gnu(&mut self, user: &str, symbol: &str) {
-        // `/usr/bin/ld: main.c:(.text+0x5)`: the linker's own name, then the place.
-        let place = user.split_once("ld: ").map_or(user, |(_, place)| place);
+    fn gnu(&mut self, user: &str, symbol: &str, object: Option<&str>) {
+        let place = after_the_linkers_name(user);
         let place = place.split_once(":(").map_or(place, |(file, _)| file);
-        let user = User { place: Some(place.to_owned()), ..User::default() };
+        let (object, archive) = match object.and_then(|object| object.strip_suffix(')')?.split_once('(')) {
+            // `libzip.a(a.o)`
+            Some((archive, member)) => (Some(member), Some(archive)),
+            None => (object, None),
+        };
+        let user = User {
+            place: Some(place.to_owned()),
+            object: object.map(str::to_owned),
+            archive: archive.map(str::to_owned),
+        };
         match self.undefined.iter_mut().find(|u| u.symbol == symbol) {
             Some(known) => known.users.push(user),
             None => self.undefined.push(Undefined {
@@ -197,8 +214,21 @@ mod tests {
             "/usr/bin/ld: target/main.o: in function `main':\n\
              main.c:(.text+0x5): undefined reference to `f'\n\
              /usr/bin/ld: main.c:(.text+0xa): undefined reference to `f'\n\
-             collect2: error: ld returned 1 exit status\n",
-            &[("f", &[(Some("main.c"), None, None), (Some("main.c"), None, None)])],
+             collect2: error: ld returned 1 exit status\n\
+             error: the link driver `cc` failed with exit status 1\n",
+            &[(
+                "f",
+                &[
+                    (Some("main.c"), Some("target/main.o"), None),
+                    (Some("main.c"), Some("target/main.o"), None),
+                ],
+            )],
+            false,
+        );
+        check(
+            "/usr/bin/ld: target/libzip.a(a.o): in function `z':\n\
+             ././zip/src/a.c:7: undefined reference to `f'\n",
+            &[("f", &[(Some("././zip/src/a.c:7"), Some("a.o"), Some("target/libzip.a"))])],
             false,
         );
     }

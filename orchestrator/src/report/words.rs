@@ -1,6 +1,5 @@
 //! The sentences that people read, in one place: counts, plurals, times. No terminal, no colours.
 
-use crate::fingerprint::RebuildReason;
 use crate::graph::{Item, ItemKind};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Target;
@@ -113,33 +112,6 @@ pub fn phase(name: PhaseName) -> &'static str {
         PhaseName::Archive => "archive",
         PhaseName::Link => "link",
         PhaseName::Generate => "generate",
-    }
-}
-
-/// Why a unit runs again.
-pub fn reason(reason: &RebuildReason) -> String {
-    let changed = |what: &str, added: &[String], removed: &[String]| {
-        let list = |sign: &str, words: &[String]| -> String {
-            words.iter().map(|word| format!(" {sign}{}", visible(word))).collect()
-        };
-        format!("{what} changed:{}{}", list("+", added), list("-", removed))
-    };
-    match reason {
-        RebuildReason::New => "it was not built before".into(),
-        RebuildReason::NotFinished => "its last build failed or was interrupted".into(),
-        RebuildReason::InputChanged { path } => format!("the file `{}` changed", visible(path)),
-        RebuildReason::InputMissing { path } => format!("the file `{}` is gone", visible(path)),
-        RebuildReason::InputAppeared { path } => format!("the file `{}` appeared", visible(path)),
-        RebuildReason::OutputMissing { path } => format!("its output `{}` is gone", visible(path)),
-        RebuildReason::OutputChanged { path } => {
-            format!("its output `{}` was changed by something else", visible(path))
-        }
-        RebuildReason::CommandChanged { added, removed } => changed("its command", added, removed),
-        RebuildReason::ProfileChanged { added, removed } => changed("the profile", added, removed),
-        RebuildReason::DependencyInterface { dependency } => {
-            format!("the public interface of `{dependency}` changed")
-        }
-        RebuildReason::ToolChanged { was, is } => format!("the tool changed from {was} to {is}"),
     }
 }
 

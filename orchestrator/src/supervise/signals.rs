@@ -59,6 +59,7 @@ pub(super) fn stop_this_process() {
 }
 
 /// Ends this process by `signal`, so that make and shells see what happened. To be called last, after all is put right.
+#[expect(clippy::disallowed_methods, reason = "the last thing that this process does")]
 pub fn die_by(signal: i32) -> ! {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
     // Only if the signal does not end a process.

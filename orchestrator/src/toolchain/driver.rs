@@ -4,6 +4,8 @@
 //! hand, and must not print. It starts the compiler to learn its family, so its answer is kept in a file, good as long as
 //! the variable has the same value and the name leads to the same program.
 
+#![expect(clippy::disallowed_methods, reason = "`CC`, `CXX` and `PATH` are the business of this file")]
+
 use super::stamp::{Stamp, save};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};

@@ -3,6 +3,8 @@
 //! Besides the package's own `.pc` file the directories that pkg-config searches are stamped: packages are installed and
 //! replaced by renaming, which changes the directory, so files that the package requires are covered too.
 
+#![expect(clippy::disallowed_methods, reason = "pkg-config's variables decide whether its answer still holds")]
+
 use super::stamp::{Stamp, save};
 use crate::graph::PkgConfig;
 use camino::{Utf8Path, Utf8PathBuf};

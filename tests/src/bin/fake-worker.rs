@@ -4,6 +4,8 @@
 //! `kill-once` (SIGKILL the first time, `ok` after). The name that it is called by changes its manners: `wrong-protocol`,
 //! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once.
 
+#![expect(clippy::disallowed_methods, reason = "a probe that ends as its plan says")]
+
 use std::collections::VecDeque;
 use std::io::{BufRead, Write};
 use std::os::unix::fs::MetadataExt;

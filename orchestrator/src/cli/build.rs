@@ -1,0 +1,219 @@
+//! `tender build`, `check` and `run`: from options to a request to the engine.
+//!
+//! A build with nothing to do is the most frequent one, so nothing here starts a thread or a process, or sets up what only
+//! work needs.
+
+use super::clean::lock;
+use super::env::Environment;
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::{BuildOptions, MessageFormat, RunOptions};
+use super::project::{Project, check_memory};
+use super::terminal::Terminal;
+use super::{jobs, target_dir, worker};
+use crate::fingerprint::Fingerprints;
+use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, compile_commands};
+use crate::manifest::CrateId;
+use crate::report::{Bar, Crates, Fanout, Human, Json, Place, Trace, quoted, style};
+use crate::supervise::{self, Foreground, Request, run_foreground};
+use crate::toolchain::{self, Machine};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+use tender_protocol::Level;
+
+pub fn build(
+    options: &BuildOptions,
+    mode: Mode,
+    environment: &Environment,
+    terminal: Terminal,
+) -> Result<Exit, CliError> {
+    let project = Project::open(&options.place, environment, terminal)?;
+    let roots = project.select(&options.selection)?;
+    Ok(run_build(&project, roots, mode, options, environment, terminal)?.1)
+}
+
+pub fn run(options: &RunOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
+    let project = Project::open(&options.build.place, environment, terminal)?;
+    let candidates = project.select(&options.build.selection)?;
+    let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
+    let (graph, exit) = run_build(&project, vec![krate], Mode::Build, &options.build, environment, terminal)?;
+    if exit != Exit::Success {
+        return Ok(exit);
+    }
+    let program = graph
+        .artifacts
+        .iter()
+        .find(|file| file.krate == krate && file.kind == ArtifactKind::Program && file.name == name)
+        .map(|file| file.path.clone())
+        .expect("a program of the manifest is an artifact of the graph");
+    execute(&program, options, terminal)
+}
+
+fn execute(program: &Utf8Path, options: &RunOptions, terminal: Terminal) -> Result<Exit, CliError> {
+    let shown = shown_path(program);
+    let words = options.args.iter().map(|arg| quoted(&arg.to_string_lossy()).into_owned());
+    let line: Vec<String> = std::iter::once(quoted(&shown).into_owned()).chain(words).collect();
+    terminal.say(&style::status("Running", format!("`{}`", line.join(" "))));
+    let mut command = Command::new(program);
+    command.args(&options.args);
+    let exit = run_foreground(Foreground { command, job_env: Vec::new() })
+        .map_err(|error| CliError::build(format!("cannot run `{program}`: {error}")))?;
+    Ok(match exit {
+        supervise::Exit::Code(code) => Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
+        supervise::Exit::Signal(signal) => Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX)),
+    })
+}
+
+/// Relative where it lies below the current directory, as people type it.
+fn shown_path(path: &Utf8Path) -> String {
+    let here = super::project::current_dir().ok();
+    let below = here.and_then(|here| path.strip_prefix(&here).ok().map(Utf8Path::to_string));
+    below.unwrap_or_else(|| path.to_string())
+}
+
+fn choose_program(
+    project: &Project,
+    candidates: &[CrateId],
+    wanted: Option<&str>,
+) -> Result<(CrateId, String), CliError> {
+    let programs: Vec<(CrateId, &str)> = candidates
+        .iter()
+        .flat_map(|id| {
+            project.workspace.crates[id.0 as usize].bins.iter().map(|bin| (*id, bin.name.as_str()))
+        })
+        .collect();
+    let names = programs.iter().map(|(_, name)| *name);
+    let listed = names.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let found = match wanted {
+        Some(wanted) => programs.iter().find(|(_, name)| *name == wanted).ok_or_else(|| {
+            let error = CliError::usage(format!("there is no program `{wanted}`"));
+            match super::error::suggestion(wanted, names) {
+                Some(help) => error.with_help(help),
+                None if listed.is_empty() => error,
+                None => error.with_help(format!("there are {listed}")),
+            }
+        })?,
+        None => match programs.as_slice() {
+            [one] => one,
+            [] => {
+                return Err(CliError::usage("there is no program to run")
+                    .with_help("a crate with `src/main.c` or a `[[bin]]` makes one"));
+            }
+            _ => {
+                return Err(CliError::usage(format!("there are several programs: {listed}"))
+                    .with_help("choose one with `--bin`"));
+            }
+        },
+    };
+    Ok((found.0, found.1.to_owned()))
+}
+
+fn run_build(
+    project: &Project,
+    roots: Vec<CrateId>,
+    mode: Mode,
+    options: &BuildOptions,
+    environment: &Environment,
+    terminal: Terminal,
+) -> Result<(Graph, Exit), CliError> {
+    let workspace = &project.workspace;
+    let profile = project.profile()?;
+    let jobs = jobs::choose(options.jobs, environment.jobs.as_deref(), workspace.build.jobs)?;
+    check_memory(environment)?;
+    warn(options, terminal);
+    let worker = worker::find(environment)?;
+    let whole = roots.len() == workspace.crates.len() && mode == Mode::Build;
+    let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
+    let machine = Machine::new(&state_dir);
+    let request = |mode, roots| GraphRequest {
+        profile,
+        mode,
+        roots,
+        target_dir: project.target_dir.clone(),
+        surroundings: &machine,
+    };
+    let graph = graph::build(workspace, &request(mode, roots))?;
+    // Before anything is built: a wrong path is an error of usage.
+    let trace = options.trace.as_deref().map(open_trace).transpose()?;
+    target_dir::prepare(&project.target_dir)?;
+    let lock = lock(&state_dir, terminal)?;
+    // For editors, so it holds the whole workspace, whatever is built. Mistakes elsewhere are no reason not to build this.
+    if whole {
+        write_commands(&graph, &project.target_dir, terminal);
+    } else if let Ok(all) = graph::build(workspace, &request(Mode::Build, workspace.members.clone())) {
+        write_commands(&all, &project.target_dir, terminal);
+    }
+    let fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker)?;
+    let sample_memory = trace.is_some();
+    let mut sinks = sinks(Rc::new(Crates::new(workspace)), options, trace, terminal);
+    let request = Request {
+        graph: &graph,
+        fingerprints,
+        jobs,
+        keep_going: options.keep_going,
+        worker: &worker,
+        sample_memory,
+        sink: &mut sinks,
+    };
+    let summary = supervise::build(request)?;
+    // The trace is finished and the bar gone before anything else happens, death by a signal above all.
+    drop(sinks);
+    drop(lock);
+    let exit = match (summary.interrupted, summary.success) {
+        (Some(signal), _) => Exit::Interrupted(signal),
+        (None, true) => Exit::Success,
+        (None, false) => Exit::BuildFailed,
+    };
+    Ok((graph, exit))
+}
+
+fn warn(options: &BuildOptions, terminal: Terminal) {
+    let ignored = toolchain::ignored_variables();
+    if !ignored.is_empty() {
+        let verb = if ignored.len() == 1 { "is" } else { "are" };
+        let text = format!(
+            "{} {verb} set and ignored: flags stand in `Tender.toml`, so that everybody builds the same",
+            ignored.join(" and ")
+        );
+        terminal.console().print(&style::message(Level::Warning, text));
+    }
+    if options.timings {
+        let text = "`--timings` is not there yet and is ignored; `--trace FILE` shows where the time goes";
+        terminal.console().print(&style::message(Level::Warning, text));
+    }
+}
+
+fn open_trace(path: &Utf8Path) -> Result<Trace<std::fs::File>, CliError> {
+    Trace::create(path.as_std_path())
+        .map_err(|error| CliError::usage(format!("cannot write the trace file `{path}`: {error}")))
+}
+
+fn sinks(
+    crates: Rc<Crates>,
+    options: &BuildOptions,
+    trace: Option<Trace<std::fs::File>>,
+    terminal: Terminal,
+) -> Fanout {
+    let json = options.message_format == MessageFormat::Json;
+    let bar = (terminal.bar && !json).then(|| Bar::new(Place::stderr(terminal.colour)));
+    let human = Human::new(terminal.console(), bar, Rc::clone(&crates), terminal.verbosity);
+    let mut sinks = Fanout::default();
+    if let Some(trace) = trace {
+        sinks.push(trace);
+    }
+    if json {
+        sinks.push(human.without_diagnostics());
+        sinks.push(Json::stdout(crates));
+    } else {
+        sinks.push(human);
+    }
+    sinks
+}
+
+fn write_commands(graph: &Graph, target_dir: &Utf8PathBuf, terminal: Terminal) {
+    if let Err(error) = compile_commands::write_compile_commands(graph, target_dir, &toolchain::llvm_bin()) {
+        let text = format!("cannot write `{}`: {error}", target_dir.join("compile_commands.json"));
+        terminal.console().print(&style::message(Level::Warning, text));
+    }
+}

@@ -1,0 +1,171 @@
+//! `tender clean`: removes what builds made, and nothing else.
+
+use super::env::Environment;
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::CleanOptions;
+use super::project::Project;
+use super::target_dir;
+use super::terminal::Terminal;
+use crate::fingerprint::DirectoryLock;
+use crate::graph::{self, GraphRequest, Mode, profile_dir};
+use crate::manifest::{CrateId, Profile};
+use crate::report::{style, words};
+use crate::toolchain::Machine;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::io;
+
+pub fn clean(
+    options: &CleanOptions,
+    environment: &Environment,
+    terminal: Terminal,
+) -> Result<Exit, CliError> {
+    let project = Project::open(&options.place, environment, terminal)?;
+    let crates = project.named(&options.package)?;
+    let chosen = options.place.release || options.place.profile.is_some();
+    let chosen = if chosen { Some(project.profile()?) } else { None };
+    let dir = &project.target_dir;
+    let mut removed = Removed::default();
+    if dir.symlink_metadata().is_ok() {
+        if !target_dir::is_ours(dir) {
+            return Err(CliError::usage(format!("`{dir}` was not made by tender, so it is not removed"))
+                .with_help("remove it by hand if nothing in it is needed"));
+        }
+        let profiles: Vec<&Profile> = match chosen {
+            Some(profile) => vec![profile],
+            None => project.workspace.profiles.values().collect(),
+        };
+        let profiles = profiles.into_iter().filter(|profile| state_dir(dir, profile).is_dir());
+        let profiles: Vec<&Profile> = profiles.collect();
+        // A build that runs would be left with half of its files.
+        let locks: Vec<DirectoryLock> = profiles
+            .iter()
+            .map(|profile| lock(&state_dir(dir, profile), terminal))
+            .collect::<Result<_, _>>()?;
+        let result = match (crates.is_empty(), chosen) {
+            (true, None) => whole(&project, &mut removed),
+            (true, Some(profile)) => removed.tree(&dir.join(profile_dir(profile))),
+            (false, _) => parts(&project, &profiles, &crates, &mut removed)?,
+        };
+        drop(locks);
+        result.map_err(|error| CliError::build(format!("cannot remove all of `{dir}`: {error}")))?;
+    }
+    terminal.say(&style::status("Removed", removed.text(dir)));
+    Ok(Exit::Success)
+}
+
+fn state_dir(target_dir: &Utf8Path, profile: &Profile) -> Utf8PathBuf {
+    target_dir.join(profile_dir(profile)).join(".tender")
+}
+
+/// Waits for a build that runs.
+///
+/// # Errors
+/// The directory cannot be written.
+pub fn lock(state_dir: &Utf8Path, terminal: Terminal) -> Result<DirectoryLock, CliError> {
+    let waiting = |first| {
+        if first {
+            terminal.say(&style::caution("Blocking", "waiting for another build of this target directory"));
+        }
+        true
+    };
+    DirectoryLock::acquire(state_dir, waiting)
+        .map(|lock| lock.expect("a wait that is never given up ends with the lock"))
+        .map_err(|error| {
+            CliError::build(format!("cannot write to the target directory `{state_dir}`: {error}"))
+                .with_help("choose another one with `--target-dir`")
+        })
+}
+
+fn whole(project: &Project, removed: &mut Removed) -> io::Result<()> {
+    let dir = &project.target_dir;
+    // The link in the root, where clangd looks, would lead nowhere.
+    let link = project.workspace.root.join("compile_commands.json");
+    if link
+        .read_link_utf8()
+        .is_ok_and(|to| project.workspace.root.join(to) == dir.join("compile_commands.json"))
+    {
+        removed.file(&link)?;
+    }
+    removed.tree(dir)
+}
+
+/// What the items of these crates write, in these profiles.
+fn parts(
+    project: &Project,
+    profiles: &[&Profile],
+    crates: &[CrateId],
+    removed: &mut Removed,
+) -> Result<io::Result<()>, CliError> {
+    for profile in profiles {
+        let state_dir = state_dir(&project.target_dir, profile);
+        let machine = Machine::new(&state_dir);
+        let request = GraphRequest {
+            profile,
+            mode: Mode::Build,
+            roots: crates.to_vec(),
+            target_dir: project.target_dir.clone(),
+            surroundings: &machine,
+        };
+        let graph = graph::build(&project.workspace, &request)?;
+        for item in graph.items.iter().filter(|item| crates.contains(&item.krate)) {
+            for output in &item.outputs {
+                // Never a file that the user keeps: a generated one may lie in the crate's own directory.
+                let output = graph.root.join(output);
+                if output.starts_with(&graph.out_dir)
+                    && let Err(error) = removed.file(&output)
+                {
+                    return Ok(Err(error));
+                }
+            }
+        }
+        for krate in crates {
+            let own = state_dir.join(&project.workspace.crates[krate.0 as usize].name);
+            if let Err(error) = removed.tree(&own) {
+                return Ok(Err(error));
+            }
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Counts what goes.
+#[derive(Debug, Default)]
+struct Removed {
+    files: usize,
+    bytes: u64,
+}
+
+impl Removed {
+    fn tree(&mut self, dir: &Utf8Path) -> io::Result<()> {
+        match dir.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(meta) if !meta.is_dir() => return self.file(dir),
+            Ok(_) => {}
+        }
+        for entry in dir.read_dir_utf8()? {
+            self.tree(entry?.path())?;
+        }
+        std::fs::remove_dir(dir)
+    }
+
+    fn file(&mut self, path: &Utf8Path) -> io::Result<()> {
+        let bytes = match path.symlink_metadata() {
+            Ok(meta) => meta.len(),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        std::fs::remove_file(path)?;
+        self.files += 1;
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    fn text(&self, dir: &Utf8Path) -> String {
+        match self.files {
+            0 => format!("nothing: `{dir}` holds none of it"),
+            files => format!("{}, {}, from `{dir}`", words::count(files, "file"), words::bytes(self.bytes)),
+        }
+    }
+}

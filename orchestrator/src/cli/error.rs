@@ -1,0 +1,161 @@
+//! Every error of every part becomes words, a hint and an exit code here, and nowhere else.
+
+use super::exit::Exit;
+use crate::fingerprint::StateError;
+use crate::graph::GraphError;
+use crate::manifest::{ManifestErrors, Problem, ScaffoldError, ValueError, render};
+use crate::report::style;
+use crate::supervise::EngineError;
+use std::fmt::Write as _;
+use tender_protocol::Level;
+
+/// Why a command cannot go on.
+#[derive(Debug)]
+pub enum CliError {
+    /// What the user wrote is wrong.
+    Usage {
+        message: String,
+        help: Option<String>,
+    },
+    Manifest(ManifestErrors),
+    Graph(GraphError),
+    Scaffold(ScaffoldError),
+    /// The machine or the installation does not let us build.
+    Build {
+        message: String,
+        help: Option<String>,
+    },
+    /// The engine ended early, and has said so if it could.
+    Engine(EngineError),
+}
+
+impl CliError {
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage { message: message.into(), help: None }
+    }
+
+    pub fn build(message: impl Into<String>) -> Self {
+        Self::Build { message: message.into(), help: None }
+    }
+
+    pub fn with_help(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Usage { message, .. } => Self::Usage { message, help: Some(text.into()) },
+            Self::Build { message, .. } => Self::Build { message, help: Some(text.into()) },
+            other => other,
+        }
+    }
+
+    pub fn value(where_from: &str, error: ValueError) -> Self {
+        Self::Usage { message: format!("{where_from}: {}", error.message), help: error.help }
+    }
+
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Usage { .. } | Self::Manifest(_) | Self::Graph(_) | Self::Scaffold(_) => Exit::Usage,
+            Self::Build { .. } | Self::Engine(_) => Exit::BuildFailed,
+        }
+    }
+
+    /// In colour; the console strips it where it must.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Usage { message, help } | Self::Build { message, help } => {
+                error_text(message, help.as_deref())
+            }
+            Self::Manifest(errors) => problems_text(&errors.problems),
+            Self::Graph(error) => error_text(&error.to_string(), None),
+            Self::Scaffold(error) => error_text(&error.to_string(), error.help().as_deref()),
+            Self::Engine(error) => error_text(&error.to_string(), None),
+        }
+    }
+}
+
+/// Problems of manifests, each with its place.
+pub fn problems_text(problems: &[Problem]) -> String {
+    let mut text = String::new();
+    for problem in problems {
+        let one = render(problem, true);
+        let _ = writeln!(text, "{}", one.trim_end_matches('\n'));
+    }
+    text
+}
+
+fn error_text(message: &str, help: Option<&str>) -> String {
+    let mut text = style::message(Level::Error, message.trim_end());
+    if let Some(help) = help {
+        let _ = writeln!(text, "  {}: {help}", style::bold("help"));
+    }
+    text
+}
+
+impl From<ManifestErrors> for CliError {
+    fn from(errors: ManifestErrors) -> Self {
+        Self::Manifest(errors)
+    }
+}
+
+impl From<GraphError> for CliError {
+    fn from(error: GraphError) -> Self {
+        Self::Graph(error)
+    }
+}
+
+impl From<ScaffoldError> for CliError {
+    fn from(error: ScaffoldError) -> Self {
+        Self::Scaffold(error)
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(error)
+    }
+}
+
+impl From<StateError> for CliError {
+    fn from(error: StateError) -> Self {
+        Self::build(error.to_string())
+    }
+}
+
+/// The known name that `wrong` was most likely meant to be.
+pub fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
+    let near =
+        |name: &&str| strsim::damerau_levenshtein(wrong, name) <= (wrong.len().max(name.len()) / 3).max(1);
+    known
+        .filter(near)
+        .min_by_key(|name| strsim::damerau_levenshtein(wrong, name))
+        .map(|name| format!("did you mean `{name}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_code() {
+        let check = |error: CliError, exit: Exit| assert_eq!(error.exit(), exit, "{error:?}");
+        check(CliError::usage("x"), Exit::Usage);
+        check(CliError::build("x"), Exit::BuildFailed);
+        check(ManifestErrors { problems: vec![Problem::error("x")] }.into(), Exit::Usage);
+    }
+
+    #[test]
+    fn help_follows_the_error() {
+        let error = CliError::usage("no package `zpi`").with_help("did you mean `zip`?");
+        let text = anstream::adapter::strip_str(&error.text()).to_string();
+        assert_eq!(text, "error: no package `zpi`\n  help: did you mean `zip`?\n");
+    }
+
+    #[test]
+    fn suggestions_are_near() {
+        let check = |wrong: &str, expect: Option<&str>| {
+            let found = suggestion(wrong, ["zip", "zlib", "app"].into_iter());
+            assert_eq!(found, expect.map(|name| format!("did you mean `{name}`?")));
+        };
+        check("zpi", Some("zip"));
+        check("zlibb", Some("zlib"));
+        check("sqlite", None);
+    }
+}

@@ -1,0 +1,57 @@
+//! How `tender` ends.
+
+use std::process::ExitCode;
+
+/// The exit codes; they are documented in `docs/cli.md` and do not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All that was asked for is done. Code 0.
+    Success,
+    /// Wrong options, a wrong manifest, or a command that does not exist yet; nothing was built. Code 2.
+    Usage,
+    /// Something could not be built. Code 101, as cargo's.
+    BuildFailed,
+    /// `run`: what the program ended with.
+    Child(u8),
+    /// `run`: the program died by this signal. Code 128 + n, as a shell's.
+    ChildSignal(u8),
+    /// We were told to stop: we die by the same signal, so that make and shells see it.
+    Interrupted(i32),
+}
+
+impl Exit {
+    /// The code, where the end is not by a signal.
+    pub fn code(self) -> Option<u8> {
+        match self {
+            Exit::Success => Some(0),
+            Exit::Usage => Some(2),
+            Exit::BuildFailed => Some(101),
+            Exit::Child(code) => Some(code),
+            Exit::ChildSignal(signal) => Some(signal.saturating_add(128)),
+            Exit::Interrupted(_) => None,
+        }
+    }
+
+    pub fn finish(self) -> ExitCode {
+        match self {
+            Exit::Interrupted(signal) => crate::supervise::die_by(signal),
+            _ => ExitCode::from(self.code().expect("only an interrupt has no code")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_documents() {
+        let check = |exit: Exit, expect: Option<u8>| assert_eq!(exit.code(), expect);
+        check(Exit::Success, Some(0));
+        check(Exit::Usage, Some(2));
+        check(Exit::BuildFailed, Some(101));
+        check(Exit::Child(7), Some(7));
+        check(Exit::ChildSignal(11), Some(139));
+        check(Exit::Interrupted(2), None);
+    }
+}

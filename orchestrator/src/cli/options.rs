@@ -1,0 +1,293 @@
+//! The command line, as clap sees it. Only its shape: what options mean is decided where they are used.
+
+use super::jobs::Jobs;
+use crate::manifest::{MemorySetting, parse_memory};
+use camino::Utf8PathBuf;
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::sync::LazyLock;
+
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{} (LLVM {})", env!("CARGO_PKG_VERSION"), tender_protocol::LLVM_MAJOR));
+
+/// Builds workspaces of C, C++ and LLVM IR crates
+#[derive(Debug, Parser)]
+#[command(name = "tender", version = VERSION.as_str(), disable_help_subcommand = true, max_term_width = 100)]
+pub struct Options {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Say more: reasons and commands; twice, also phases, memory and waits
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but warnings and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to use colours
+    #[arg(long, global = true, value_name = "WHEN")]
+    pub color: Option<Color>,
+    /// Go to this directory before doing anything
+    #[arg(short = 'C', global = true, value_name = "DIR")]
+    pub directory: Option<Utf8PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compile and link
+    #[command(visible_alias = "b")]
+    Build(BuildOptions),
+    /// Find errors without making objects or programs
+    #[command(visible_alias = "c")]
+    Check(BuildOptions),
+    /// Build a program and run it
+    #[command(visible_alias = "r")]
+    Run(RunOptions),
+    /// Remove what was built
+    Clean(CleanOptions),
+    /// Make a crate in a new directory
+    New(NewOptions),
+    /// Make a crate of this directory
+    Init(InitOptions),
+    /// Run a command as a child of the job pool (not yet)
+    Exec(Later),
+    /// Run tests (not yet)
+    Test(Later),
+    /// Show the graph of dependencies (not yet)
+    Tree(Later),
+    /// Describe the workspace as JSON (not yet)
+    Metadata(Later),
+    /// Install programs and libraries (not yet)
+    Install(Later),
+}
+
+/// Which crates.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Selection {
+    /// Only this crate and what it depends on (may be repeated)
+    #[arg(short, long = "package", value_name = "NAME")]
+    pub package: Vec<String>,
+    /// All crates of the workspace
+    #[arg(long, conflicts_with = "package")]
+    pub workspace: bool,
+}
+
+/// Which profile, and where things are.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Place {
+    /// With optimisations: the profile `release`
+    #[arg(short, long, conflicts_with = "profile")]
+    pub release: bool,
+    /// Build with this profile
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Directory of all outputs (`target` beside the root manifest)
+    #[arg(long, value_name = "DIR")]
+    pub target_dir: Option<Utf8PathBuf>,
+    /// Path of the manifest (`Tender.toml` here or above)
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<Utf8PathBuf>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct BuildOptions {
+    #[command(flatten)]
+    pub selection: Selection,
+    #[command(flatten)]
+    pub place: Place,
+    /// Jobs to run at once; negative: that many fewer than the cores; `default`: all cores
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
+    pub jobs: Option<Jobs>,
+    /// Memory budget: a share such as 75%, or bytes such as 8G or 8Gi (checked now, kept to by a later version)
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<MemorySetting>,
+    /// Build as much as possible after an error
+    #[arg(long)]
+    pub keep_going: bool,
+    /// Form of messages; `json` goes to standard output
+    #[arg(long, value_name = "FORMAT", default_value = "human", hide_default_value = true)]
+    pub message_format: MessageFormat,
+    /// Write a page that shows where the time went (not yet)
+    #[arg(long)]
+    pub timings: bool,
+    /// Write a Chrome trace of the build
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<Utf8PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    Human,
+    Json,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct RunOptions {
+    #[command(flatten)]
+    pub build: BuildOptions,
+    /// The program to run, where there are several
+    #[arg(long, value_name = "NAME")]
+    pub bin: Option<String>,
+    /// Arguments of the program
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    pub args: Vec<OsString>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CleanOptions {
+    /// Remove only what was made of this crate (may be repeated)
+    #[arg(short, long = "package", value_name = "NAME")]
+    pub package: Vec<String>,
+    #[command(flatten)]
+    pub place: Place,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct NewOptions {
+    /// The directory to make
+    pub path: Utf8PathBuf,
+    #[command(flatten)]
+    pub kind: CrateOptions,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct InitOptions {
+    /// The directory
+    #[arg(default_value = ".")]
+    pub path: Utf8PathBuf,
+    #[command(flatten)]
+    pub kind: CrateOptions,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct CrateOptions {
+    /// A library
+    #[arg(long, conflicts_with = "bin")]
+    pub lib: bool,
+    /// A program (this is the default)
+    #[arg(long)]
+    pub bin: bool,
+    /// Name of the crate (that of its directory)
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// In C++ instead of C
+    #[arg(long)]
+    pub cxx: bool,
+}
+
+/// A command of a later version: its words are taken as they are.
+#[derive(Clone, Debug, Args)]
+pub struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub words: Vec<OsString>,
+}
+
+fn memory(text: &str) -> Result<MemorySetting, String> {
+    parse_memory(text).map_err(|error| match error.help {
+        Some(help) => format!("{}: {help}", error.message),
+        None => error.message,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::env;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Options::command().debug_assert();
+    }
+
+    fn parse(line: &str) -> Result<Options, clap::Error> {
+        Options::try_parse_from(line.split(' '))
+    }
+
+    #[track_caller]
+    fn build(line: &str) -> BuildOptions {
+        match parse(line).unwrap().command {
+            Command::Build(options) => options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn options_as_in_cargo() {
+        let options =
+            build("tender build -p a --package b -r -j-2 --keep-going --memory 8Gi --target-dir out");
+        assert_eq!(options.selection.package, ["a", "b"]);
+        assert!(options.place.release && options.keep_going);
+        assert_eq!(options.jobs, Some(Jobs::AllBut(2)));
+        assert_eq!(options.memory, Some(MemorySetting::Bytes(8 << 30)));
+        assert_eq!(build("tender b -j -1").jobs, Some(Jobs::AllBut(1)));
+        assert_eq!(build("tender b --jobs=default").jobs, Some(Jobs::Default));
+        assert_eq!(build("tender b --message-format json").message_format, MessageFormat::Json);
+        assert_eq!(parse("tender -q build").unwrap().common.verbose, 0);
+        assert_eq!(parse("tender build -vv").unwrap().common.verbose, 2);
+        assert_eq!(parse("tender -C x build").unwrap().common.directory.unwrap(), "x");
+    }
+
+    #[test]
+    fn what_is_wrong_ends_with_2() {
+        #[track_caller]
+        fn check(line: &str) {
+            assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
+        }
+        check("tender");
+        check("tender bild");
+        check("tender build -j 0");
+        check("tender build -j many");
+        check("tender build --memory lots");
+        check("tender build --release --profile dev");
+        check("tender build -p a --workspace");
+        check("tender build --color sometimes");
+        check("tender new");
+        check("tender new a --lib --bin");
+    }
+
+    #[test]
+    fn the_programs_arguments_are_its_own() {
+        let Command::Run(options) = parse("tender run --bin a -- -v --release x").unwrap().command else {
+            panic!("not run")
+        };
+        assert_eq!(options.bin.as_deref(), Some("a"));
+        assert_eq!(options.args, ["-v", "--release", "x"]);
+        assert!(!options.build.place.release);
+        assert_eq!(parse("tender run -- -v").unwrap().common.verbose, 0);
+    }
+
+    /// `docs/cli.md` names every command, option, alias and environment variable.
+    #[test]
+    fn the_documentation_is_complete() {
+        let text = include_str!("../../../docs/cli.md");
+        let missing =
+            |name: &str| !text.contains(&format!("`{name}")) && !text.contains(&format!(" {name}`"));
+        let mut all: Vec<String> = env::ALL.iter().map(|name| (*name).to_owned()).collect();
+        let mut commands = vec![Options::command()];
+        while let Some(command) = commands.pop() {
+            for option in command.get_arguments() {
+                all.extend(option.get_long().map(|name| format!("--{name}")));
+                all.extend(option.get_short().map(|name| format!("-{name}")));
+            }
+            for sub in command.get_subcommands() {
+                all.push(sub.get_name().to_owned());
+                commands.push(sub.clone());
+            }
+        }
+        all.retain(|name| missing(name));
+        assert_eq!(all, [""; 0], "docs/cli.md does not say what these are");
+    }
+}

@@ -1,0 +1,137 @@
+//! The workspace that a command is about, and the choices made from options, environment and manifest.
+
+use super::env::{self, Environment};
+use super::error::{CliError, problems_text, suggestion};
+use super::options::{Place, Selection};
+use super::terminal::Terminal;
+use crate::manifest::{self, CrateId, MANIFEST_NAME, Profile, Workspace};
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub struct Project {
+    pub workspace: Workspace,
+    /// Absolute.
+    pub target_dir: Utf8PathBuf,
+    /// The crate whose directory we are in, or whose manifest was named.
+    here: Option<CrateId>,
+    profile: String,
+}
+
+impl Project {
+    /// Reads the workspace and shows the warnings about it.
+    ///
+    /// # Errors
+    /// There is none, or it has mistakes.
+    pub fn open(place: &Place, environment: &Environment, terminal: Terminal) -> Result<Self, CliError> {
+        let here = current_dir()?;
+        let (root, nearest) = match &place.manifest_path {
+            Some(path) => (path.clone(), Some(here.join(path))),
+            None => (manifest::find(&here)?, nearest_manifest(&here)),
+        };
+        let loaded = manifest::load(&root)?;
+        if !loaded.warnings.is_empty() {
+            terminal.console().print(&problems_text(&loaded.warnings));
+        }
+        let workspace = loaded.workspace;
+        let here_crate = nearest.and_then(|path| {
+            let at = workspace.crates.iter().position(|krate| same_file(&krate.manifest, &path))?;
+            Some(CrateId(u32::try_from(at).expect("crates are counted in 32 bits")))
+        });
+        let target_dir = match (&place.target_dir, &environment.target_dir) {
+            (Some(dir), _) => here.join(dir),
+            (None, Some(dir)) => here.join(dir),
+            (None, None) => workspace.root.join("target"),
+        };
+        let profile = match (&place.profile, place.release, &environment.profile) {
+            (Some(name), _, _) => name.clone(),
+            (None, true, _) => "release".to_owned(),
+            (None, false, Some(name)) => name.clone(),
+            (None, false, None) => "dev".to_owned(),
+        };
+        Ok(Self { workspace, target_dir: tidy(&target_dir), here: here_crate, profile })
+    }
+
+    /// # Errors
+    /// There is no such profile.
+    pub fn profile(&self) -> Result<&Profile, CliError> {
+        // The directory of `dev` is `debug`, and so people call it.
+        let name = if self.profile == "debug" { "dev" } else { &self.profile };
+        self.workspace.profiles.get(name).ok_or_else(|| {
+            let known = self.workspace.profiles.keys().map(String::as_str);
+            let help = suggestion(name, known.clone())
+                .unwrap_or_else(|| format!("there are {}", known.collect::<Vec<_>>().join(", ")));
+            CliError::usage(format!("there is no profile `{name}` in {}", self.workspace.manifest))
+                .with_help(help)
+        })
+    }
+
+    /// What `-p` and `--workspace` choose; else the crate that we are in; else what the workspace says.
+    ///
+    /// # Errors
+    /// There is no such crate.
+    pub fn select(&self, selection: &Selection) -> Result<Vec<CrateId>, CliError> {
+        if selection.workspace {
+            return Ok(self.workspace.members.clone());
+        }
+        if !selection.package.is_empty() {
+            return self.named(&selection.package);
+        }
+        Ok(self.here.map_or_else(|| self.workspace.default_members.clone(), |krate| vec![krate]))
+    }
+
+    /// # Errors
+    /// There is no such crate.
+    pub fn named(&self, names: &[String]) -> Result<Vec<CrateId>, CliError> {
+        let mut found: Vec<CrateId> = names.iter().map(|name| self.one(name)).collect::<Result<_, _>>()?;
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    fn one(&self, name: &str) -> Result<CrateId, CliError> {
+        let crates = &self.workspace.crates;
+        match crates.iter().position(|krate| krate.name == name) {
+            Some(at) => Ok(CrateId(u32::try_from(at).expect("crates are counted in 32 bits"))),
+            None => {
+                let error =
+                    CliError::usage(format!("there is no crate `{name}` in {}", self.workspace.manifest));
+                Err(match suggestion(name, crates.iter().map(|krate| krate.name.as_str())) {
+                    Some(help) => error.with_help(help),
+                    None => error,
+                })
+            }
+        }
+    }
+}
+
+/// # Errors
+/// `TENDER_MEMORY` is no amount of memory.
+pub fn check_memory(environment: &Environment) -> Result<(), CliError> {
+    match &environment.memory {
+        Some(text) => {
+            manifest::parse_memory(text).map(drop).map_err(|error| CliError::value(env::MEMORY, error))
+        }
+        None => Ok(()),
+    }
+}
+
+pub fn current_dir() -> Result<Utf8PathBuf, CliError> {
+    let dir = std::env::current_dir()
+        .map_err(|error| CliError::usage(format!("cannot tell the current directory: {error}")))?;
+    Utf8PathBuf::from_path_buf(dir).map_err(|dir| {
+        CliError::usage(format!("the current directory's path is not UTF-8: `{}`", dir.display()))
+    })
+}
+
+fn nearest_manifest(dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    dir.ancestors().map(|dir| dir.join(MANIFEST_NAME)).find(|path| path.is_file())
+}
+
+/// By name first: most paths are equal as they stand.
+fn same_file(a: &Utf8Path, b: &Utf8Path) -> bool {
+    a == b || a.file_name() == b.file_name() && a.canonicalize_utf8().ok() == b.canonicalize_utf8().ok()
+}
+
+/// Without `.` and trailing slashes; `..` stays, because what it means depends on symbolic links.
+fn tidy(path: &Utf8Path) -> Utf8PathBuf {
+    path.components().collect()
+}

@@ -1,0 +1,51 @@
+//! `tender new` and `tender init`.
+
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::{CrateOptions, InitOptions, NewOptions};
+use super::project::current_dir;
+use super::terminal::Terminal;
+use crate::manifest::{CrateKind, CrateLanguage, init_crate, new_crate};
+use crate::report::style;
+use camino::{Utf8Path, Utf8PathBuf};
+
+pub fn new(options: &NewOptions, terminal: Terminal) -> Result<Exit, CliError> {
+    let (name, kind, language) = choices(&options.path, &options.kind)?;
+    let files = new_crate(&options.path, &name, kind, language)?;
+    Ok(created(&name, kind, &files, terminal))
+}
+
+pub fn init(options: &InitOptions, terminal: Terminal) -> Result<Exit, CliError> {
+    let (name, kind, language) = choices(&options.path, &options.kind)?;
+    let files = init_crate(&options.path, &name, kind, language)?;
+    Ok(created(&name, kind, &files, terminal))
+}
+
+fn choices(dir: &Utf8Path, options: &CrateOptions) -> Result<(String, CrateKind, CrateLanguage), CliError> {
+    let kind = if options.lib { CrateKind::Lib } else { CrateKind::Bin };
+    let language = if options.cxx { CrateLanguage::Cxx } else { CrateLanguage::C };
+    let name = match &options.name {
+        Some(name) => name.clone(),
+        None => directory_name(&current_dir()?.join(dir))?,
+    };
+    Ok((name, kind, language))
+}
+
+/// The crate is named after its directory; `.` and `..` are followed to see what that is.
+fn directory_name(dir: &Utf8Path) -> Result<String, CliError> {
+    let dir = dir.canonicalize_utf8().unwrap_or_else(|_| dir.components().collect());
+    dir.file_name().map(str::to_owned).ok_or_else(|| {
+        CliError::usage(format!("`{dir}` has no name that a crate could have"))
+            .with_help("give one with `--name`")
+    })
+}
+
+fn created(name: &str, kind: CrateKind, files: &[Utf8PathBuf], terminal: Terminal) -> Exit {
+    let kind = match kind {
+        CrateKind::Bin => "program",
+        CrateKind::Lib => "library",
+    };
+    let files: Vec<&str> = files.iter().map(|file| file.as_str()).collect();
+    terminal.say(&style::status("Created", format!("{kind} `{name}` ({})", files.join(", "))));
+    Exit::Success
+}

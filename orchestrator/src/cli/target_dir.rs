@@ -1,0 +1,62 @@
+//! The target directory as a place of our own: marked when we make it, so that `clean` never removes another's.
+
+use super::error::CliError;
+use camino::Utf8Path;
+
+/// The convention of https://bford.info/cachedir: backup programs skip what holds such a file.
+const TAG_NAME: &str = "CACHEDIR.TAG";
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
+    # This directory was made by tender. `tender clean` removes it.\n";
+
+/// Makes the directory if need be. One that is new or empty is marked as ours.
+///
+/// # Errors
+/// It cannot be made or written.
+pub fn prepare(dir: &Utf8Path) -> Result<(), CliError> {
+    let tag = dir.join(TAG_NAME);
+    if tag.exists() {
+        return Ok(());
+    }
+    let failed = |error: std::io::Error| {
+        CliError::build(format!("cannot write to the target directory `{dir}`: {error}"))
+            .with_help("choose another one with `--target-dir`")
+    };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    if dir.read_dir_utf8().map_err(failed)?.next().is_none() {
+        std::fs::write(&tag, TAG).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Did we make it?
+pub fn is_ours(dir: &Utf8Path) -> bool {
+    std::fs::read_to_string(dir.join(TAG_NAME)).is_ok_and(|text| text == TAG)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_we_made_is_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = Utf8Path::from_path(dir.path()).unwrap();
+        let (ours, theirs) = (dir.join("a/target"), dir.join("b"));
+        prepare(&ours).unwrap();
+        prepare(&ours).unwrap();
+        assert!(is_ours(&ours));
+        std::fs::create_dir(&theirs).unwrap();
+        std::fs::write(theirs.join("thesis.tex"), "").unwrap();
+        prepare(&theirs).unwrap();
+        assert!(!is_ours(&theirs));
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = Utf8Path::from_path(dir.path()).unwrap().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = prepare(&file.join("target")).unwrap_err();
+        assert!(error.text().contains(file.as_str()), "{}", error.text());
+    }
+}

@@ -1,0 +1,125 @@
+//! What the terminal allows and what the user wants of it: colours, the bar, how much is said.
+
+use super::env::{self, Environment};
+use super::error::CliError;
+use super::options::{Color, Common};
+use crate::report::{Console, Verbosity};
+use clap::ValueEnum;
+use std::io::IsTerminal;
+
+/// Standard error, for everything that is said to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terminal {
+    pub colour: bool,
+    /// A line that is redrawn makes sense.
+    pub bar: bool,
+    pub verbosity: Verbosity,
+}
+
+/// What there is, apart from what is wanted.
+#[derive(Clone, Copy, Debug)]
+pub struct Stderr {
+    pub is_terminal: bool,
+}
+
+impl Stderr {
+    pub fn now() -> Self {
+        Self { is_terminal: std::io::stderr().is_terminal() }
+    }
+}
+
+impl Terminal {
+    /// # Errors
+    /// `TENDER_COLOR` is no choice of colours; both `-v` and `-q` are given.
+    pub fn new(common: &Common, environment: &Environment, stderr: Stderr) -> Result<Self, CliError> {
+        if common.quiet && common.verbose > 0 {
+            return Err(CliError::usage("`--verbose` and `--quiet` cannot be used together"));
+        }
+        let verbosity = match (common.quiet, common.verbose) {
+            (true, _) => Verbosity::Quiet,
+            (_, 0) => Verbosity::Normal,
+            (_, 1) => Verbosity::Verbose,
+            _ => Verbosity::VeryVerbose,
+        };
+        let wanted = match (&common.color, &environment.color) {
+            (Some(color), _) => Some(*color),
+            (None, Some(text)) => Some(Color::from_str(text, false).map_err(|_| {
+                CliError::usage(format!("{}: `{text}` is no choice of colours", env::COLOR))
+                    .with_help("write `auto`, `always` or `never`")
+            })?),
+            (None, None) => None,
+        };
+        let clever = stderr.is_terminal && !environment.dumb_terminal;
+        let colour = match wanted {
+            Some(Color::Always) => true,
+            Some(Color::Never) => false,
+            Some(Color::Auto) => clever,
+            None => clever && !environment.no_color,
+        };
+        Ok(Self { colour, bar: clever && verbosity != Verbosity::Quiet, verbosity })
+    }
+
+    /// For errors that come before the options are understood.
+    pub fn plain() -> Self {
+        Self { colour: false, bar: false, verbosity: Verbosity::Normal }
+    }
+
+    pub fn console(&self) -> Console {
+        Console::stderr(self.colour)
+    }
+
+    /// Says `text` unless `-q` is given.
+    pub fn say(&self, text: &str) {
+        if self.verbosity > Verbosity::Quiet {
+            self.console().print(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn common(color: Option<Color>) -> Common {
+        Common { verbose: 0, quiet: false, color, directory: None }
+    }
+
+    #[track_caller]
+    fn check(option: Option<Color>, variable: Option<&str>, no_color: bool, is_terminal: bool, expect: bool) {
+        let environment =
+            Environment { color: variable.map(str::to_owned), no_color, ..Environment::default() };
+        let terminal = Terminal::new(&common(option), &environment, Stderr { is_terminal }).unwrap();
+        assert_eq!(terminal.colour, expect);
+    }
+
+    #[test]
+    fn colours() {
+        check(None, None, false, true, true);
+        check(None, None, false, false, false);
+        check(None, None, true, true, false);
+        check(None, Some("always"), true, false, true);
+        check(Some(Color::Never), Some("always"), false, true, false);
+        check(Some(Color::Auto), None, true, true, true);
+    }
+
+    #[test]
+    fn no_bar_without_a_clever_terminal() {
+        let bar = |quiet, dumb_terminal, is_terminal| {
+            let common = Common { quiet, ..common(None) };
+            let environment = Environment { dumb_terminal, ..Environment::default() };
+            Terminal::new(&common, &environment, Stderr { is_terminal }).unwrap().bar
+        };
+        assert!(bar(false, false, true));
+        assert!(!bar(true, false, true));
+        assert!(!bar(false, true, true));
+        assert!(!bar(false, false, false));
+    }
+
+    #[test]
+    fn loud_and_quiet_is_an_error() {
+        let both = Common { verbose: 1, quiet: true, ..common(None) };
+        assert!(Terminal::new(&both, &Environment::default(), Stderr { is_terminal: true }).is_err());
+        let environment = Environment { color: Some("pink".into()), ..Environment::default() };
+        assert!(Terminal::new(&common(None), &environment, Stderr { is_terminal: true }).is_err());
+    }
+}
