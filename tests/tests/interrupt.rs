@@ -57,8 +57,9 @@ fn signals_end_a_build_and_what_it_started() {
     // Our own workers are killed at once, and the next build goes on where this one was.
     for (signal, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
         let mut space = Space::new();
-        space.library("a", &["sleep 1000000"]);
-        space.library("b", &["sleep 1000000"]);
+        let a = space.library("a", &["sleep 1000000"]);
+        let b = space.library("b", &["sleep 1000000"]);
+        space.program("app", &[a, b]);
         let mut sender = Sender::new(2, &[signal]);
         let summary = space.build_telling(2, false, &mut sender).unwrap();
         assert_eq!((summary.success, summary.interrupted), (false, Some(number)));
@@ -72,7 +73,7 @@ fn signals_end_a_build_and_what_it_started() {
         space.write("b/0.c", "ok");
         let (result, told) = space.build(2, false);
         assert!(result.unwrap().success);
-        assert_eq!(told.built.len(), 4);
+        assert_eq!(told.built.len(), 5);
     }
 
     // A command of others is asked, and waited for: it cleans up after itself.

@@ -6,6 +6,15 @@ use space::{Space, Told};
 use tender::report::Severity;
 use tender::supervise::{EngineError, Summary};
 
+/// A workspace whose worker is called by another name, which changes its manners.
+fn worker_called(name: &str) -> Space {
+    let mut space = Space::new();
+    let link = space.path(name);
+    std::os::unix::fs::symlink(&space.worker, &link).unwrap();
+    space.worker = link;
+    space
+}
+
 fn errors(told: &Told) -> String {
     let errors = told.messages.iter().filter(|(severity, _)| *severity == Severity::Error);
     errors.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")
@@ -103,7 +112,7 @@ fn a_crash_names_the_unit_and_leaves_a_reproducer() {
 
 #[test]
 fn of_several_in_flight_the_guilty_one_convicts_itself() {
-    let mut space = Space::new().worker_called("greedy");
+    let mut space = worker_called("greedy");
     space.library("a", &["ok", "signal 6", "ok"]);
     let told = failure(space.build(1, true));
     assert_eq!(told.failed, ["a/1.c"]);
@@ -153,7 +162,7 @@ fn a_worker_that_does_not_fit_is_refused() {
         ("wrong-llvm", "LLVM 3.1 and tender is built for LLVM 22"),
         ("not-a-worker", "Usage: something else"),
     ] {
-        let mut space = Space::new().worker_called(called);
+        let mut space = worker_called(called);
         space.library("a", &["ok"]);
         let message = error(space.build(1, false));
         assert!(message.contains(says), "{message}");

@@ -34,14 +34,6 @@ impl Space {
         Space { dir, graph, worker: fake_worker() }
     }
 
-    /// Calls the worker by another name, which changes its manners.
-    pub fn worker_called(mut self, name: &str) -> Space {
-        let link = self.path(name);
-        std::os::unix::fs::symlink(&self.worker, &link).unwrap();
-        self.worker = link;
-        self
-    }
-
     pub fn path(&self, name: &str) -> Utf8PathBuf {
         Utf8Path::from_path(self.dir.path()).unwrap().join(name)
     }
