@@ -6,10 +6,10 @@ use super::link::{LinkInput, LinkWords};
 use super::model::{
     Artifact, ArtifactKind, Command, DRIVER_C, DRIVER_CXX, Graph, Ingredients, Item, ItemIx, ItemKind, Run,
 };
-use super::paths::{member_names, name_in_crate, normalised, object_path, profile_dir, seen_from};
-use super::source::{Mention, Patterns, SourceKind};
+use super::paths::{member_names, name_in_crate, object_path, profile_dir, seen_from};
 use crate::manifest::{
-    Bin, Crate, CrateId, Generate, Lib, OUT_DIR, Profile, Sources, TargetSettings, Workspace,
+    Bin, Crate, CrateId, Generate, Lib, Mention, OUT_DIR, Profile, SourceKind, Sources, TargetSettings,
+    Workspace, mention, resolve, source_kind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashMap};
@@ -216,14 +216,6 @@ impl Builder<'_> {
         if krate.generate.is_empty() {
             return Ok(generated);
         }
-        let lib_patterns = match &krate.lib {
-            Some(lib) => Some(Patterns::new(&krate.name, &lib.sources.patterns)?),
-            None => None,
-        };
-        let mut bin_patterns = Vec::new();
-        for bin in &krate.bins {
-            bin_patterns.push(Patterns::new(&krate.name, &bin.sources.patterns)?);
-        }
         let crate_out = self.crate_out(krate);
 
         for (number, generate) in self.generate_order(krate)? {
@@ -241,13 +233,14 @@ impl Builder<'_> {
                 }
                 outputs.push(self.seen(&path));
                 generated.all.push(path.clone());
-                if SourceKind::of(&path) == SourceKind::Other {
+                if source_kind(&path).is_none() {
                     writes_headers = true;
                     generated.headers_in_out_dir |= in_out_dir;
                     continue;
                 }
-                let in_lib = lib_patterns.as_ref().map(|patterns| patterns.mention(written));
-                let in_bins: Vec<Mention> = bin_patterns.iter().map(|p| p.mention(written)).collect();
+                let of = |sources: &Sources| mention(&krate.dir, &sources.patterns, written);
+                let in_lib = krate.lib.as_ref().map(|lib| of(&lib.sources));
+                let in_bins: Vec<Mention> = krate.bins.iter().map(|bin| of(&bin.sources)).collect();
                 let unmentioned =
                     in_lib.unwrap_or(Mention::No) == Mention::No && in_bins.iter().all(|m| *m == Mention::No);
                 let joins_by_default = unmentioned && in_out_dir;
@@ -376,14 +369,14 @@ impl Builder<'_> {
         for source in found.chain(&late) {
             let name = name_in_crate(&self.workspace.root, krate, &crate_out, source);
             let seen = self.seen(source);
-            let language = match SourceKind::of(source) {
-                SourceKind::Other => continue,
-                SourceKind::Prebuilt => {
+            let language = match source_kind(source) {
+                None => continue,
+                Some(SourceKind::Prebuilt) => {
                     let item = self.writers.get(&seen).copied();
                     objects.push(Object { name, path: seen, item, cxx: false, size: 0 });
                     continue;
                 }
-                SourceKind::Unit(language) => language,
+                Some(SourceKind::Unit(language)) => language,
             };
             let (args, ingredients) =
                 by_language.entry(language as u8).or_insert_with(|| words.of(language)).clone();
@@ -655,10 +648,11 @@ impl Builder<'_> {
 
     /// A path of the manifest that may begin with `$OUT_DIR`.
     fn expanded(&self, krate: &Crate, path: &Utf8Path) -> Utf8PathBuf {
+        let path = resolve(&krate.dir, path.as_str());
         match path.strip_prefix(OUT_DIR) {
             Ok(rest) if rest.as_str().is_empty() => self.crate_out(krate),
             Ok(rest) => self.crate_out(krate).join(rest),
-            Err(_) => normalised(&krate.dir.join(path)),
+            Err(_) => path,
         }
     }
 }

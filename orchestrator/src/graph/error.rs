@@ -12,9 +12,6 @@ pub enum GraphError {
     #[error("crate `{krate}` needs the package `{package}`, named by `pkg-config` in {manifest}: {message}")]
     PkgConfig { krate: String, manifest: Utf8PathBuf, package: String, message: String },
 
-    #[error("crate `{krate}` has a source pattern that is not a glob: `{pattern}`: {message}")]
-    BadPattern { krate: String, pattern: String, message: String },
-
     #[error(
         "crate `{krate}` generates `{output}`, which lies neither in $OUT_DIR nor in the crate's directory ({dir})"
     )]

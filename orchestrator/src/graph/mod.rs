@@ -1,6 +1,6 @@
 //! Crates -> units -> items, with dense typed ids. No I/O here beyond what `build` is given.
 //!
-//! - `model`: the types; `source`: files by extension; `paths`: names of outputs; `args`, `link`: words of commands
+//! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands
 //! - `build`: workspace and request -> graph
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
 
@@ -11,7 +11,6 @@ mod error;
 mod link;
 mod model;
 mod paths;
-mod source;
 #[cfg(test)]
 mod tests;
 
@@ -19,4 +18,3 @@ pub use build::{GraphRequest, Mode, PkgConfig, Surroundings, build};
 pub use error::GraphError;
 pub use model::*;
 pub use paths::{profile_dir, seen_from};
-pub use source::SourceKind;

@@ -26,23 +26,6 @@ pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     }
 }
 
-/// Removes `.` and `..` by their names alone.
-pub fn normalised(path: &Utf8Path) -> Utf8PathBuf {
-    let mut out = Utf8PathBuf::new();
-    for component in path.components() {
-        match component {
-            Utf8Component::CurDir => {}
-            Utf8Component::ParentDir => {
-                if !out.pop() {
-                    out.push("..");
-                }
-            }
-            other => out.push(other.as_str()),
-        }
-    }
-    out
-}
-
 /// How a source is named within its crate: relative to the crate's directory, `$OUT_DIR/...` if generated there, with
 /// `..` where it lies elsewhere in the workspace, else absolute. Stable when the workspace moves.
 pub(super) fn name_in_crate(

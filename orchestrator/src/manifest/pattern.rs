@@ -9,14 +9,14 @@ pub const OUT_DIR: &str = "$OUT_DIR";
 
 /// How a file takes part in the build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum SourceKind {
+pub enum SourceKind {
     Unit(Language),
     /// `.o`, `.a`: goes into the archive or the link as it is.
     Prebuilt,
 }
 
 /// By extension; upper case counts, as for clang. None for headers and all else that is no source.
-pub(super) fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
+pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
     Some(match path.extension()? {
         "c" => SourceKind::Unit(Language::C),
         "cc" | "cpp" | "cxx" | "c++" | "C" => SourceKind::Unit(Language::Cxx),
@@ -34,7 +34,7 @@ pub(super) const SOURCE_EXTENSIONS: &str =
 
 /// Absolute and without `.` and `..`, or still beginning with `$OUT_DIR`. By text alone, so a symbolic link followed
 /// by `..` leads to where it is written, not to where it points.
-pub(super) fn resolve(dir: &Utf8Path, text: &str) -> Utf8PathBuf {
+pub fn resolve(dir: &Utf8Path, text: &str) -> Utf8PathBuf {
     if in_out_dir(text) { normalise(Utf8Path::new(text)) } else { normalise(&dir.join(text)) }
 }
 
@@ -53,6 +53,28 @@ pub(super) fn normalise(path: &Utf8Path) -> Utf8PathBuf {
         }
     }
     normal
+}
+
+/// How the patterns of a target speak of a file, which need not exist yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mention {
+    Included,
+    Excluded,
+    No,
+}
+
+/// `patterns` and `text` are as written in the manifest of the crate in `dir`; `text` names one file.
+pub fn mention(dir: &Utf8Path, patterns: &[String], text: &str) -> Mention {
+    let path = resolve(dir, text);
+    let mut mention = Mention::No;
+    for pattern in patterns.iter().filter_map(|pattern| Pattern::parse(dir, pattern).ok()) {
+        match (pattern.matches(&path), pattern.exclude) {
+            (true, true) => return Mention::Excluded,
+            (true, false) => mention = Mention::Included,
+            (false, _) => {}
+        }
+    }
+    mention
 }
 
 /// One element of a list of sources, members or inputs.
@@ -166,6 +188,19 @@ fn compile(below: &str, depth: Option<usize>) -> Result<GlobSet, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn files_that_patterns_mention() {
+        let patterns = ["src/**/*.c", "!src/win32/**", "!src/old", "$OUT_DIR/*.c"].map(str::to_owned);
+        let check = |text: &str, expect| assert_eq!(mention("/w".into(), &patterns, text), expect, "{text}");
+        check("src/a.c", Mention::Included);
+        check("./src/deep/a.c", Mention::Included);
+        check("src/win32/a.c", Mention::Excluded);
+        check("src/old/deep/a.c", Mention::Excluded);
+        check("$OUT_DIR/a.c", Mention::Included);
+        check("$OUT_DIR/sub/a.c", Mention::No);
+        check("gen/a.c", Mention::No);
+    }
 
     #[test]
     fn paths_are_normalised_by_text() {

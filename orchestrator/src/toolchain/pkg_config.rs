@@ -3,7 +3,10 @@
 //! Besides the package's own `.pc` file the directories that pkg-config searches are stamped: packages are installed and
 //! replaced by renaming, which changes the directory, so files that the package requires are covered too.
 
-#![expect(clippy::disallowed_methods, reason = "pkg-config's variables decide whether its answer still holds")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "pkg-config's variables decide whether its answer still holds"
+)]
 
 use super::stamp::{Stamp, save};
 use crate::graph::PkgConfig;
@@ -95,26 +98,7 @@ fn run(program: &str, args: &[&str]) -> Result<String, String> {
 
 /// pkg-config writes words for a shell: with backslashes, and quotes where the `.pc` file has them.
 fn words(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote: Option<char> = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match (quote, c) {
-            (Some(q), _) if c == q => quote = None,
-            (Some('\''), _) => word.get_or_insert_default().push(c),
-            (_, '\\') => word.get_or_insert_default().extend(chars.next()),
-            (Some(_), _) => word.get_or_insert_default().push(c),
-            (None, '"' | '\'') => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            (None, _) if c.is_whitespace() => words.extend(word.take()),
-            (None, _) => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
+    shlex::split(text).unwrap_or_else(|| text.split_whitespace().map(str::to_owned).collect())
 }
 
 #[cfg(test)]
