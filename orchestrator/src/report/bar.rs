@@ -21,8 +21,8 @@ const BETWEEN_DRAWS_US: u64 = 100_000;
 const BAR_COLUMNS: usize = 26;
 /// Below this width the words matter more than the picture.
 const WIDTH_FOR_PICTURE: usize = 70;
-/// A guess at the cost of a source before anything was measured, microseconds a byte: small C files take about this.
-const US_PER_BYTE: f64 = 8.0;
+/// Below this one even the verb leaves no room for the numbers.
+const WIDTH_FOR_VERB: usize = 24;
 
 pub struct Bar {
     place: Place,
@@ -52,7 +52,10 @@ impl Place {
 }
 
 fn stderr_width() -> usize {
-    rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(80, |size| usize::from(size.ws_col)).max(20)
+    // A terminal that was never told its size says 0.
+    let columns =
+        rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { 80 } else { columns }
 }
 
 impl Bar {
@@ -89,15 +92,20 @@ impl Bar {
         let width = (self.place.width)();
         let picture = width >= WIDTH_FOR_PICTURE;
         // Verb, space, brackets, space; the last column stays free, because some terminals wrap when it is filled.
-        let taken = 12 + 1 + if picture { BAR_COLUMNS + 3 } else { 0 } + 1;
+        let taken = match (picture, width >= WIDTH_FOR_VERB) {
+            (true, _) => 13 + BAR_COLUMNS + 3 + 1,
+            (false, true) => 13 + 1,
+            (false, false) => 1,
+        };
         let text = self.progress.line(graph, now_us, width.saturating_sub(taken));
         let verb = match self.place.colour {
             true => style::bar_verb(self.progress.verb),
             false => format!("{:>12}", self.progress.verb),
         };
-        let template = match picture {
-            true => format!("{{verb}} [{{bar:{BAR_COLUMNS}}}] {{text}}"),
-            false => "{verb} {text}".to_owned(),
+        let template = match (picture, width >= WIDTH_FOR_VERB) {
+            (true, _) => format!("{{verb}} [{{bar:{BAR_COLUMNS}}}] {{text}}"),
+            (false, true) => "{verb} {text}".to_owned(),
+            (false, false) => "{text}".to_owned(),
         };
         // Keys, not messages: setting a message draws at once, and one update is to be one draw.
         let style = ProgressStyle::with_template(&template)
@@ -136,8 +144,8 @@ struct Progress {
     unfinished: BTreeSet<ItemIx>,
     /// From history, microseconds.
     expected: HashMap<ItemIx, u64>,
-    /// Of the items that finished: bytes of source, and microseconds.
-    measured: (u64, u64),
+    /// Of the items that finished, by kind.
+    measured: HashMap<ItemKind, Measured>,
 }
 
 impl Default for Progress {
@@ -151,7 +159,7 @@ impl Default for Progress {
             running: BTreeMap::new(),
             unfinished: BTreeSet::new(),
             expected: HashMap::new(),
-            measured: (0, 0),
+            measured: HashMap::new(),
         }
     }
 }
@@ -180,8 +188,7 @@ impl Progress {
                 self.running.remove(&item);
                 self.unfinished.remove(&item);
                 if outcome == Outcome::Ok {
-                    self.measured.0 += graph[item].size;
-                    self.measured.1 += wall_us;
+                    self.measured.entry(graph[item].kind).or_default().add(graph[item].size, wall_us);
                 }
             }
             _ => {}
@@ -231,16 +238,13 @@ impl Progress {
     /// What is left takes as long as its work spread over all jobs, and at least as long as its longest item. `None`
     /// until something was measured, in this build or an earlier one.
     fn left(&self, graph: &Graph, now_us: u64) -> Option<Duration> {
-        if self.measured.1 == 0 && self.expected.is_empty() {
+        if self.measured.is_empty() && self.expected.is_empty() {
             return None;
         }
-        let us_per_byte = match self.measured {
-            (0, _) => US_PER_BYTE,
-            (bytes, us) => us as f64 / bytes as f64,
-        };
         let (mut sum, mut longest) = (0, 0);
         for item in &self.unfinished {
-            let guess = || (graph[*item].size as f64 * us_per_byte) as u64;
+            let of = &graph[*item];
+            let guess = || self.measured.get(&of.kind).map_or(0, |measured| measured.guess(of.size));
             let whole = self.expected.get(item).copied().unwrap_or_else(guess);
             let spent = self.running.get(item).map_or(0, |at| now_us.saturating_sub(*at));
             let rest = whole.saturating_sub(spent);
@@ -248,6 +252,30 @@ impl Progress {
             longest = longest.max(rest);
         }
         Some(Duration::from_micros(longest.max(sum / u64::from(self.jobs))))
+    }
+}
+
+/// What items of one kind took, microseconds, and the bytes of their sources.
+#[derive(Clone, Copy, Debug, Default)]
+struct Measured {
+    items: u64,
+    bytes: u64,
+    us: u64,
+}
+
+impl Measured {
+    fn add(&mut self, bytes: u64, us: u64) {
+        self.items += 1;
+        self.bytes += bytes;
+        self.us += us;
+    }
+
+    /// Half of a compile goes with the size of the source; the other half, headers above all, is the same for all.
+    fn guess(&self, bytes: u64) -> u64 {
+        let items = self.items.max(1) as f64;
+        let (mean_us, mean_bytes) = (self.us as f64 / items, self.bytes as f64 / items);
+        let relative = if mean_bytes > 0.0 { bytes as f64 / mean_bytes } else { 1.0 };
+        (mean_us * (0.5 + 0.5 * relative)) as u64
     }
 }
 
@@ -349,12 +377,13 @@ mod tests {
 
     #[test]
     fn the_line_fits_the_terminal() {
-        // `b.c` took 9 s before, so 6 s are left; `main.c` is guessed from the 2 ms a byte of `a.c`: 1 s.
+        // `b.c` took 9 s before, so 6 s are left; `main.c` is guessed from `a.c`: 1 s.
         check(100, "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s), app");
         check(70, "    Building [========>                 ] 1/3, 3s, about 6s left...");
         check(50, "    Building 1/3, 3s, about 6s left: b.c (3s)...");
         check(24, "    Building 1/3, 3s...");
-        check(20, "    Building 1/3...");
+        check(20, "1/3, 3s...");
+        check(5, "1/3");
     }
 
     #[test]

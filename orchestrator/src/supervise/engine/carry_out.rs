@@ -41,6 +41,9 @@ impl Engine<'_> {
     fn found_dirty(&mut self, item: ItemIx, reason: RebuildReason) {
         self.dirty += 1;
         self.tell(Event::Dirty { item, reason });
+        if let Some(history) = self.fingerprints.history(&self.graph[item].key) {
+            self.tell(Event::Expected { item, wall_us: history.wall_us });
+        }
     }
 
     pub(super) fn carry_out_actions(&mut self) -> Result<(), EngineError> {
