@@ -22,6 +22,7 @@ use crate::graph::{Graph, ItemIx};
 use crate::report::{Event, Severity, Sink, WorkerNo};
 use crate::schedule::{self, Scheduler, WorkerIx};
 use crate::tokens::{Broker, ChildId, Fifos};
+use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use mio::Interest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,6 +104,7 @@ struct Running<T> {
 struct Engine<'a> {
     graph: &'a Graph,
     fingerprints: Fingerprints,
+    toolchain: Toolchain,
     sink: &'a mut dyn Sink,
     jobs: u32,
     worker_program: &'a Utf8Path,
@@ -179,6 +181,7 @@ impl<'a> Engine<'a> {
             ran: 0,
             failed: 0,
             record_error: None,
+            toolchain: Toolchain::new(&graph.state_dir),
             graph,
             fingerprints,
             sink,

@@ -6,6 +6,7 @@ use super::pipe::{self, Outgoing};
 use super::process::{Exit, Owner, Process};
 use crate::graph::{Graph, ItemIx, Run};
 use crate::schedule::PlannedItem;
+use crate::toolchain::{Toolchain, ToolchainError};
 use camino::Utf8Path;
 use std::collections::{BTreeSet, VecDeque};
 use std::io;
@@ -82,24 +83,35 @@ impl WorkerProcess {
         self.outgoing.send(&encode(message));
     }
 
-    pub(super) fn send_plan(&mut self, graph: &Graph, items: &[PlannedItem]) {
+    /// # Errors
+    /// No program to link with is found.
+    pub(super) fn send_plan(
+        &mut self,
+        graph: &Graph,
+        items: &[PlannedItem],
+        toolchain: &mut Toolchain,
+    ) -> Result<(), ToolchainError> {
         let krate = items.first().map(|planned| graph[planned.item].krate_name.clone()).unwrap_or_default();
         let items = items.iter().map(|planned| {
             let item = &graph[planned.item];
             let Run::Worker(work) = &item.run else { unreachable!("commands are not given to workers") };
-            tender_protocol::Item {
+            let mut work = work.clone();
+            toolchain.complete(&mut work)?;
+            Ok(tender_protocol::Item {
                 id: ItemId(planned.item.0),
                 unit: item.label.clone(),
                 // The order inside the worker is that of the whole build, so its cost is the path behind it too.
                 cost: planned.priority,
                 after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
-                work: work.clone(),
-            }
+                work,
+            })
         });
-        let plan = Plan { id: PlanId(self.plans), krate: krate.clone(), jobs: None, items: items.collect() };
+        let items = items.collect::<Result<_, _>>()?;
+        let plan = Plan { id: PlanId(self.plans), krate: krate.clone(), jobs: None, items };
         self.plans += 1;
         self.crates.insert(krate);
         self.send(&ToWorker::Plan(plan));
+        Ok(())
     }
 
     /// What it said since the last time. The first message is its greeting, checked here.

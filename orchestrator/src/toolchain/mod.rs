@@ -10,7 +10,7 @@ mod stamp;
 
 pub use driver::{ToolchainError, chosen_driver, link_driver};
 
-use crate::graph::{DRIVER_CXX, PkgConfig, Surroundings};
+use crate::graph::{DRIVER_C, DRIVER_CXX, PkgConfig, Surroundings};
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::Work;
 
@@ -45,7 +45,11 @@ impl Toolchain {
     /// No driver is found.
     pub fn complete(&mut self, work: &mut Work) -> Result<(), ToolchainError> {
         let Work::Link { driver, .. } = work else { return Ok(()) };
-        let cxx = driver.first().is_some_and(|word| word == DRIVER_CXX);
+        let cxx = match driver.as_slice() {
+            [word] if word == DRIVER_C => false,
+            [word] if word == DRIVER_CXX => true,
+            _ => return Ok(()),
+        };
         let known = &mut self.drivers[usize::from(cxx)];
         if known.is_none() {
             *known = Some(link_driver(&self.cache_dir, cxx)?);

@@ -55,7 +55,7 @@ impl Engine<'_> {
                     assert!(lent, "the scheduler lends slots that are free");
                     self.say(worker, &ToWorker::Slot);
                 }
-                Action::SendPlan { worker, items } => self.send_plan(worker, &items),
+                Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
                 Action::CancelPlans(worker) => self.say(worker, &ToWorker::Cancel { plan: None }),
                 Action::CloseWorker(worker) => {
                     if let Some(running) = self.workers.get_mut(&worker) {
@@ -107,7 +107,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn send_plan(&mut self, worker: WorkerIx, items: &[PlannedItem]) {
+    fn send_plan(&mut self, worker: WorkerIx, items: &[PlannedItem]) -> Result<(), EngineError> {
         for planned in items {
             // The units were judged. An archive that goes along with them was not: it follows from them.
             if !planned.after.is_empty() {
@@ -124,8 +124,9 @@ impl Engine<'_> {
             self.begin(planned.item);
         }
         if let Some(running) = self.workers.get_mut(&worker) {
-            running.child.send_plan(self.graph, items);
+            running.child.send_plan(self.graph, items, &mut self.toolchain)?;
         }
+        Ok(())
     }
 
     /// Until it is finished, the record says that it is not.
