@@ -13,7 +13,7 @@ use crate::report::crates::Crates;
 use crate::report::diagnostic::shown;
 use crate::report::event::{Event, Severity, Sink};
 use crate::report::{style, words};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Level, Outcome, PhaseName};
@@ -39,7 +39,7 @@ pub struct Human {
     /// What items that still run have to say.
     kept: HashMap<ItemIx, Kept>,
     told: BTreeMap<CrateId, Told>,
-    running: usize,
+    running: HashSet<ItemIx>,
     failed: bool,
 }
 
@@ -78,7 +78,7 @@ impl Human {
             diagnostics: true,
             kept: HashMap::new(),
             told: BTreeMap::new(),
-            running: 0,
+            running: HashSet::new(),
             failed: false,
         }
     }
@@ -138,8 +138,8 @@ impl Human {
         }
     }
 
-    fn started(&mut self, item: &Item) {
-        self.running += 1;
+    fn started(&mut self, ix: ItemIx, item: &Item) {
+        self.running.insert(ix);
         self.announce(item);
         if self.at_least(Verbosity::Verbose) {
             self.print(&style::status("Running", format!("`{}`", words::visible(&command_line(item)))));
@@ -148,7 +148,7 @@ impl Human {
 
     fn finished(&mut self, graph: &Graph, ix: ItemIx, outcome: Outcome, wall_us: u64, peak_bytes: u64) {
         let item = &graph[ix];
-        self.running = self.running.saturating_sub(1);
+        self.running.remove(&ix);
         let kept = self.kept.remove(&ix).unwrap_or_default();
         if outcome == Outcome::Ok && self.at_least(Verbosity::Verbose) {
             self.built(item, &kept, wall_us, peak_bytes);
@@ -192,7 +192,7 @@ impl Human {
         let crates = Rc::clone(&self.crates);
         let text = words::could_not(item, crates.target(item), counts.errors, counts.warnings);
         self.print(&style::message(Level::Error, text));
-        if !self.failed && self.running > 0 && self.at_least(Verbosity::Normal) {
+        if !self.failed && !self.running.is_empty() && self.at_least(Verbosity::Normal) {
             let text = "build failed, waiting for other jobs to finish...";
             self.print(&style::message(Level::Warning, text));
         }
@@ -272,7 +272,7 @@ impl Sink for Human {
                 );
                 self.print(&style::status("Dirty", text));
             }
-            Event::ItemStarted { item, .. } => self.started(&graph[*item]),
+            Event::ItemStarted { item, .. } => self.started(*item, &graph[*item]),
             Event::Phase { item, phase, dur_us, .. } if self.at_least(Verbosity::VeryVerbose) => {
                 self.kept.entry(*item).or_default().phases.push((*phase, *dur_us));
             }

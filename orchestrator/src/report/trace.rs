@@ -183,13 +183,19 @@ impl<W: Write> Trace<W> {
         free as u32 + 1
     }
 
-    /// Ends what is open, so that every begin has its end.
-    fn close_all(&mut self, graph: &Graph, at_us: u64) {
-        let mut open: Vec<ItemIx> = self.running.keys().copied().collect();
+    /// Ends the items that run on `pid`, or all, so that every begin has its end. A worker that died leaves some.
+    fn close_items(&mut self, graph: &Graph, pid: Option<u32>, at_us: u64) {
+        let on_row = |running: &Running| pid.is_none_or(|pid| pid == running.pid);
+        let mut open: Vec<ItemIx> =
+            self.running.iter().filter(|(_, running)| on_row(running)).map(|(item, _)| *item).collect();
         open.sort_unstable();
         for item in open {
             self.item_finished(graph, item, json!("interrupted"), at_us);
         }
+    }
+
+    fn close_all(&mut self, graph: &Graph, at_us: u64) {
+        self.close_items(graph, None, at_us);
         let mut waiting: Vec<(ItemIx, &str)> = self.waiting.drain().collect();
         waiting.sort_unstable();
         for (item, reason) in waiting {
@@ -208,6 +214,7 @@ impl<W: Write> Sink for Trace<W> {
             Event::WorkerStarted { worker, pid, .. } => {
                 self.name_process(row(worker), &format!("worker {} ({pid})", worker.0));
             }
+            Event::WorkerEnded { worker, at_us } => self.close_items(graph, Some(row(worker)), at_us),
             Event::ItemStarted { item, worker, slot, at_us } => {
                 self.item_started(graph, item, worker, slot, at_us);
             }

@@ -151,7 +151,7 @@ impl Engine<'_> {
                     "failed to start `{command}` of crate `{}` in {dir}: {error}",
                     item.krate_name
                 ));
-                self.ended(ix, Outcome::Failed, 0, 0);
+                self.ended(ix, Outcome::Failed, now_us(), 0, 0);
                 self.scheduler.handle(schedule::Event::Finished { item: ix, outcome: Outcome::Failed });
                 return Ok(());
             }
@@ -210,7 +210,7 @@ impl Engine<'_> {
         if verdict == Verdict::Crashed && crash::can_be_reproduced(item) {
             self.crashed.push(ix);
         }
-        self.ended(ix, Outcome::Failed, 0, 0);
+        self.ended(ix, Outcome::Failed, now_us(), 0, 0);
     }
 }
 

@@ -156,17 +156,18 @@ impl Engine<'_> {
         } else {
             let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
             self.check_record(written);
-            self.ended(item, report.outcome, report.wall_us, report.peak_bytes);
+            self.ended(item, report.outcome, report.at_us, report.wall_us, report.peak_bytes);
         }
         self.scheduler.handle(schedule::Event::Finished { item, outcome: report.outcome });
     }
 
-    /// Tells that an item ran and what came of it.
-    pub(super) fn ended(&mut self, item: ItemIx, outcome: Outcome, wall_us: u64, peak_bytes: u64) {
+    /// Tells that an item ran and what came of it. `at_us` is when it ended, not when we hear of it: by then the next one may
+    /// run on its slot.
+    pub(super) fn ended(&mut self, item: ItemIx, outcome: Outcome, at_us: u64, wall_us: u64, peak_bytes: u64) {
         self.done += 1;
         self.ran += 1;
         self.failed += u32::from(outcome == Outcome::Failed);
-        self.tell(Event::ItemFinished { item, outcome, at_us: now_us(), wall_us, peak_bytes });
+        self.tell(Event::ItemFinished { item, outcome, at_us, wall_us, peak_bytes });
         if outcome == Outcome::Ok && self.artifacts.contains(&item) {
             self.tell(Event::Artifact { item, fresh: false });
         }
@@ -251,7 +252,7 @@ impl Engine<'_> {
                 }
             }
         };
-        self.ended(ix, outcome, wall_us, 0);
+        self.ended(ix, outcome, now_us(), wall_us, 0);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
         Ok(())
     }
