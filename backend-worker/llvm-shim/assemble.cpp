@@ -68,6 +68,20 @@ bool parse(const std::vector<std::string> &args, Settings &out, DiagnosticsEngin
     case opts::OPT_clear_ast_before_backend:
     case opts::OPT_fno_verbose_asm:
     case opts::OPT_tune_cpu:
+    // For other object formats.
+    case opts::OPT_object_file_name_EQ:
+    // clang writes a .dwo for assembly too, without anything in it.
+    case opts::OPT_split_dwarf_output:
+    case opts::OPT_debugger_tuning_EQ:
+      break;
+    case opts::OPT_femit_dwarf_unwind_EQ:
+      out.mc.EmitDwarfUnwind = llvm::StringSwitch<llvm::EmitDwarfUnwindType>(arg->getValue())
+                                   .Case("always", llvm::EmitDwarfUnwindType::Always)
+                                   .Case("no-compact-unwind", llvm::EmitDwarfUnwindType::NoCompactUnwind)
+                                   .Default(llvm::EmitDwarfUnwindType::Default);
+      break;
+    case opts::OPT_crel:
+      out.mc.Crel = true;
       break;
     case opts::OPT_triple:
       out.triple = llvm::Triple::normalize(arg->getValue());

@@ -43,6 +43,22 @@ static Derived global_object;
 int entry() { return use(global_object); }
 "#;
 
+const ASSEMBLY: &str = "\
+    \t.text\n\t.globl f\n\t.type f,@function\nf:\n\t.cfi_startproc\n\tjmp g@PLT\n\tret\n\t.cfi_endproc\n\t.size f, .-f\n\
+    \t.section .note.GNU-stack,\"\",@progbits\n";
+
+/// Flags for an assembly file.
+#[cfg(target_arch = "x86_64")]
+const ASSEMBLY_ROWS: &[&[&str]] = &[
+    &[],
+    &["-g"],
+    &["-g", "-gdwarf-4", "-gz"],
+    &["-fPIC", "-O2", "-g", "-fdebug-prefix-map=unit=other"],
+    &["-march=x86-64-v3", "-Wa,--fatal-warnings"],
+    &["-Wa,-mrelax-relocations=no"],
+    &["-fcf-protection=full", "-fsanitize=address", "-ffunction-sections"],
+];
+
 /// Flags, and whether they are for C++ only.
 const ROWS: &[(&[&str], bool)] = &[
     (&[], false),
@@ -114,6 +130,7 @@ impl Bench {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("unit.c"), C).unwrap();
         std::fs::write(dir.path().join("unit.cc"), CXX).unwrap();
+        std::fs::write(dir.path().join("unit.s"), ASSEMBLY).unwrap();
         Bench { dir }
     }
 
@@ -131,7 +148,11 @@ impl Bench {
     }
 
     fn worker(&self, flags: &[&str], source: &str) -> Output {
-        let language = if source.ends_with(".cc") { "cxx" } else { "c" };
+        let language = match source.rsplit_once('.') {
+            Some((_, "cc")) => "cxx",
+            Some((_, "s")) => "assembly",
+            _ => "c",
+        };
         let mut args: Vec<&str> = flags.to_vec();
         args.push("-ffile-compilation-dir=.");
         let plan = serde_json::json!({
@@ -173,8 +194,10 @@ fn outputs(bench: &Bench) -> Vec<(String, Vec<u8>)> {
 fn objects_are_those_of_clang() {
     let bench = Bench::new();
     let mut different = Vec::new();
-    for (flags, cxx) in ROWS {
-        let source = if *cxx { "unit.cc" } else { "unit.c" };
+    let rows = ROWS.iter().map(|(flags, cxx)| (flags, if *cxx { "unit.cc" } else { "unit.c" }));
+    #[cfg(target_arch = "x86_64")]
+    let rows = rows.chain(ASSEMBLY_ROWS.iter().map(|flags| (flags, "unit.s")));
+    for (flags, source) in rows {
         let run = |tool: &dyn Fn(&[&str], &str) -> Output| {
             let _ = std::fs::remove_dir_all(bench.path("out"));
             std::fs::create_dir(bench.path("out")).unwrap();
@@ -188,9 +211,13 @@ fn objects_are_those_of_clang() {
             files.iter().map(|(name, bytes)| format!("{name} ({} bytes)", bytes.len())).collect()
         };
         if !ok {
-            different.push(format!("{flags:?}: refused: {text}"));
+            different.push(format!("{source} {flags:?}: refused: {text}"));
         } else if actual != expected {
-            different.push(format!("{flags:?}: {:?}, but clang {:?}", names(&actual), names(&expected)));
+            different.push(format!(
+                "{source} {flags:?}: {:?}, but clang {:?}",
+                names(&actual),
+                names(&expected)
+            ));
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
