@@ -379,6 +379,23 @@ mod tests {
     }
 
     #[test]
+    fn items_of_a_dead_worker_end_with_it() {
+        let entries = trace(&[
+            started(fixture::ZIP_A, Some(0), 0, 1),
+            started(fixture::ZIP_B, Some(1), 0, 2),
+            Event::WorkerEnded { worker: WorkerNo(0), at_us: 5 },
+            started(fixture::ZIP_A, Some(2), 0, 6),
+        ]);
+        let spans: Vec<_> = entries
+            .iter()
+            .filter(|e| e["ph"] == "b" || e["ph"] == "e")
+            .map(|e| (e["ph"].clone(), e["pid"].clone(), e["ts"].clone()))
+            .collect();
+        let expect = [("b", 1, 1), ("b", 2, 2), ("e", 1, 5), ("b", 3, 6)];
+        assert_eq!(spans, expect.map(|(ph, pid, ts)| (json!(ph), json!(pid), json!(ts))));
+    }
+
+    #[test]
     fn an_interrupted_build_leaves_whole_json() {
         let entries = trace(&[
             started(fixture::ZIP_A, Some(0), 0, 1),

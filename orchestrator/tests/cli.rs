@@ -1,0 +1,120 @@
+//! The real binary, as far as it gets without compiling: words, streams and exit codes of what is refused.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+/// Runs `tender` in `dir` without anything of the caller's environment that it reads.
+fn tender(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tender"));
+    command.current_dir(dir).args(args).envs(env.iter().copied());
+    for name in tender::cli::env::ALL.iter().filter(|name| !env.iter().any(|(set, _)| set == *name)) {
+        command.env_remove(name);
+    }
+    command.output().unwrap()
+}
+
+#[track_caller]
+fn check(dir: &Path, args: &[&str], env: &[(&str, &str)], code: i32, says: &str) {
+    let output = tender(dir, args, env);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
+    assert!(stderr.contains(says), "`{says}` is not in: {stderr}");
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "", "talk belongs on standard error");
+}
+
+/// A directory with one crate, `hello`.
+fn hello() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("src")).unwrap();
+    std::fs::write(dir.path().join("Tender.toml"), "[package]\nname = \"hello\"\nversion = \"0.1.0\"\n")
+        .unwrap();
+    std::fs::write(dir.path().join("src/main.c"), "int main(void) { return 0; }\n").unwrap();
+    dir
+}
+
+/// Any program will do where none is started.
+const WORKER: (&str, &str) = ("TENDER_WORKER", "/bin/true");
+
+#[test]
+fn wrong_options_end_with_2() {
+    let dir = hello();
+    let dir = dir.path();
+    check(dir, &["bild"], &[], 2, "'build'");
+    check(dir, &["build", "-j", "0"], &[], 2, "jobs may not be 0");
+    check(dir, &["build"], &[WORKER, ("TENDER_JOBS", "0")], 2, "TENDER_JOBS: `0` is no number of jobs");
+    check(dir, &["build"], &[WORKER, ("TENDER_MEMORY", "lots")], 2, "TENDER_MEMORY: `lots`");
+    check(dir, &["build", "-v", "-q"], &[], 2, "cannot be used together");
+    check(dir, &["build", "-p", "helo"], &[WORKER], 2, "did you mean `hello`?");
+    check(dir, &["build", "--profile", "relase"], &[WORKER], 2, "did you mean `release`?");
+    check(dir, &["build"], &[WORKER, ("TENDER_PROFILE", "fast")], 2, "there is no profile `fast`");
+    check(dir, &["run", "--bin", "helo"], &[WORKER], 2, "did you mean `hello`?");
+    check(dir, &["-C", "nowhere", "build"], &[], 2, "cannot go to the directory `nowhere`");
+    check(dir, &["build", "--trace", "no/such/file"], &[WORKER], 2, "cannot write the trace file");
+    assert!(!dir.join("target").exists(), "nothing is built before the options are right");
+}
+
+#[test]
+fn commands_of_later_versions_say_so() {
+    let dir = hello();
+    for command in ["exec", "test", "tree", "metadata", "install"] {
+        check(
+            dir.path(),
+            &[command, "--any", "words"],
+            &[],
+            2,
+            &format!("`tender {command}` is not there yet"),
+        );
+    }
+}
+
+#[test]
+fn a_directory_without_a_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    check(dir.path(), &["build"], &[], 2, "there is no `Tender.toml`");
+}
+
+#[test]
+fn a_worker_that_is_not_there() {
+    let dir = hello();
+    check(
+        dir.path(),
+        &["build"],
+        &[("TENDER_WORKER", "/no/worker")],
+        101,
+        "TENDER_WORKER names `/no/worker`",
+    );
+}
+
+#[test]
+fn ignored_variables_are_named_once() {
+    let dir = hello();
+    let output = tender(dir.path(), &["build"], &[("TENDER_WORKER", "/no/worker"), ("CXXFLAGS", "-O3")]);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr.matches("CXXFLAGS is set and ignored").count(), 1, "{stderr}");
+}
+
+#[test]
+fn clean_removes_only_what_tender_made() {
+    let dir = hello();
+    let mine = dir.path().join("mine");
+    std::fs::create_dir(&mine).unwrap();
+    std::fs::write(mine.join("thesis.tex"), "").unwrap();
+    check(dir.path(), &["clean", "--target-dir", "mine"], &[], 2, "was not made by tender");
+    assert!(mine.join("thesis.tex").exists());
+    check(dir.path(), &["clean"], &[], 0, "Removed nothing");
+}
+
+#[test]
+fn new_makes_a_crate_of_its_directorys_name() {
+    let dir = tempfile::tempdir().unwrap();
+    check(dir.path(), &["new", "a/zip", "--lib", "--cxx"], &[], 0, "Created library `zip`");
+    assert!(dir.path().join("a/zip/Tender.toml").exists());
+    check(dir.path(), &["new", "a/zip"], &[], 2, "is not empty");
+    check(dir.path(), &["-C", "a/zip", "init"], &[], 2, "exists already");
+}
+
+#[test]
+fn the_version_names_llvm() {
+    let output = tender(Path::new("/"), &["--version"], &[]);
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "tender 0.1.0 (LLVM 22)\n");
+}
