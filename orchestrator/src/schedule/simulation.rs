@@ -54,6 +54,7 @@ struct World {
     commands: Vec<ItemIx>,
     ends: BTreeMap<ItemIx, &'static str>,
     finish: Option<bool>,
+    interrupted: bool,
     most_live: usize,
 }
 
@@ -69,6 +70,7 @@ impl World {
             commands: Vec::new(),
             ends: BTreeMap::new(),
             finish: None,
+            interrupted: false,
             most_live: 0,
         }
     }
@@ -118,7 +120,12 @@ impl World {
                         worker.given.push((planned.item, planned.after));
                     }
                 }
-                Action::CancelPlans(ix) => self.workers.get_mut(&ix).unwrap().cancelled = true,
+                Action::CancelPlans(ix) => {
+                    // It may have died in the meantime.
+                    if let Some(worker) = self.workers.get_mut(&ix) {
+                        worker.cancelled = true;
+                    }
+                }
                 Action::CloseWorker(ix) => {
                     let worker = self.workers.get_mut(&ix).unwrap();
                     assert!(worker.given.is_empty() && worker.running.is_empty());
@@ -255,7 +262,17 @@ impl World {
         self.scheduler.handle(Event::WorkerGone { worker: ix, death });
     }
 
-    fn run(&mut self, picks: &[usize], kills: &BTreeSet<usize>) {
+    /// What an interruption does: our workers are killed, commands end.
+    fn interrupt(&mut self) {
+        self.keep_going = false;
+        self.interrupted = true;
+        self.scheduler.cancel();
+        for ix in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.die(ix, Death::Closed);
+        }
+    }
+
+    fn run(&mut self, picks: &[usize], kills: &BTreeSet<usize>, interrupt_at: Option<usize>) {
         let mut step = 0;
         loop {
             loop {
@@ -267,6 +284,11 @@ impl World {
             self.check_work_conservation();
             if self.finish.is_some() {
                 break;
+            }
+            if interrupt_at == Some(step) {
+                self.interrupt();
+                step += 1;
+                continue;
             }
             let moved = self.step(picks[step % picks.len()], kills.contains(&step));
             assert!(moved, "nothing runs and the build is not finished: {:?}", self.ends);
@@ -300,7 +322,7 @@ impl World {
                 assert!(!is(item, &["skipped"]), "--keep-going runs all that it can");
             }
         }
-        let all_well = self.ends.values().all(|end| matches!(*end, "fresh" | "built"));
+        let all_well = !self.interrupted && self.ends.values().all(|end| matches!(*end, "fresh" | "built"));
         assert_eq!(self.finish, Some(all_well));
     }
 }
@@ -353,8 +375,9 @@ proptest! {
         keep_going: bool,
         picks in prop::collection::vec(0..1000usize, 1..60),
         kills in prop::collection::btree_set(0..60usize, 0..4),
+        interrupt_at in prop::option::weighted(0.2, 0..40usize),
     ) {
-        World::new(tasks, fates, slots, keep_going).run(&picks, &kills);
+        World::new(tasks, fates, slots, keep_going).run(&picks, &kills, interrupt_at);
     }
 }
 
@@ -395,7 +418,7 @@ fn one_crate_is_one_worker_and_its_files_take_tokens() {
     let tasks: Vec<Task> =
         (0..8).map(|_| Task { krate: CrateId(0), class: Class::Unit, after: vec![], cost_us: 10 }).collect();
     let mut world = World::new(tasks, vec![Fate::Builds; 8], 4, false);
-    world.run(&[0], &BTreeSet::new());
+    world.run(&[0], &BTreeSet::new(), None);
     assert_eq!(world.most_live, 1);
 }
 

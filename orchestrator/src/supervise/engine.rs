@@ -321,15 +321,18 @@ impl<'a> Engine<'a> {
         self.sink.tick(self.graph);
     }
 
-    /// Nothing of ours outlives the build: idle workers are told to go, and are not waited for longer than a kill takes.
+    /// Nothing of ours outlives the build. All outputs are at their final names before an item is reported, so there is
+    /// nothing to lose.
     fn end_children(&mut self) {
-        // All outputs are at their final names before an item is reported, so there is nothing to lose.
-        for ix in self.workers.keys().copied().collect::<Vec<_>>() {
-            self.workers[&ix].child.process.signal_group(rustix::process::Signal::KILL);
+        for running in self.workers.values() {
+            running.child.process.signal_group(rustix::process::Signal::KILL);
         }
         while let Some((ix, mut running)) = self.workers.pop_first() {
-            running.child.process.kill();
             self.forget(running.watched);
+            match self.finished {
+                Some(true) => running.child.process.abandon(),
+                _ => running.child.process.kill(),
+            }
             self.broker.remove(child_of_worker(ix));
             self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
         }

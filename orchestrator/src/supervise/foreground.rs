@@ -1,6 +1,6 @@
 //! A program that stands in our place for a while (`tender run`): it gets the terminal, our signals, and the last word.
 
-use super::process::{Exit, Owner, Process, prepare_this_process};
+use super::process::{Exit, Owner, Process, prepare_this_process, reap_orphans};
 use super::signals::{Signals, named, stop_this_process};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
@@ -52,6 +52,7 @@ pub fn run_foreground(program: Foreground) -> io::Result<Exit> {
         if let Some(exit) = process.try_reap()? {
             break exit;
         }
+        reap_orphans(|pid| pid == process.pid());
         for signal in signals.pending() {
             match signal {
                 SIGCONT => process.signal_group(Signal::CONT),
