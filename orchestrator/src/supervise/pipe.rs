@@ -9,15 +9,21 @@ pub(super) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
 
-/// Hands what can be read now to `sink`. Returns whether the pipe has ended.
-pub(super) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
-    let mut buffer = [0; 64 * 1024];
+/// Hands what can be read now to `sink`. That the pipe has ended is not told: what matters is the end of the process.
+pub(super) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::Result<()> {
+    // Messages are short and many, and the buffer is cleared for each.
+    let mut buffer = [0; 8 * 1024];
     loop {
         match rustix::io::read(&fd, &mut buffer) {
-            Ok(0) => return Ok(true),
-            Ok(n) => sink(&buffer[..n]),
+            Ok(0) | Err(Errno::AGAIN) => return Ok(()),
+            Ok(n) => {
+                sink(&buffer[..n]);
+                // The pipe is empty now, and what comes later wakes an edge-triggered poll again: see epoll(7).
+                if n < buffer.len() {
+                    return Ok(());
+                }
+            }
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) => return Ok(false),
             Err(error) => return Err(error.into()),
         }
     }
