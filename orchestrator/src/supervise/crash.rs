@@ -66,14 +66,10 @@ pub(super) fn script(item: &Item, args: &[String], clang: &str, root: &Utf8Path,
     )
 }
 
-/// LLVM's clang beside the libraries that the worker has loaded, else whichever the shell finds.
-pub(super) fn clang_beside(libraries: &[String]) -> String {
-    let beside = |library: &String| {
-        let prefix = Utf8Path::new(library).parent()?.parent()?;
-        let clang = prefix.join("bin/clang");
-        clang.is_file().then(|| clang.into_string())
-    };
-    libraries.iter().find_map(beside).unwrap_or_else(|| format!("clang-{}", tender_protocol::LLVM_MAJOR))
+/// The clang of the LLVM that we were built for, else whichever the shell finds.
+pub(super) fn clang() -> String {
+    let clang = crate::toolchain::llvm_bin().join("clang");
+    if clang.is_file() { clang.into_string() } else { format!("clang-{}", tender_protocol::LLVM_MAJOR) }
 }
 
 #[cfg(test)]
@@ -86,11 +82,5 @@ mod tests {
         assert_ne!(slug("a b"), slug("a-b"));
         assert!(!slug("../../etc").contains('/'));
         assert!(slug(&"x".repeat(500)).len() < 100);
-    }
-
-    #[test]
-    fn without_libraries_the_path_decides() {
-        assert_eq!(clang_beside(&[]), "clang-22");
-        assert_eq!(clang_beside(&["/nowhere/lib/libLLVM.so".to_owned()]), "clang-22");
     }
 }

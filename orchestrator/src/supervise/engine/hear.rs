@@ -163,7 +163,14 @@ impl Engine<'_> {
 
     /// Tells that an item ran and what came of it. `at_us` is when it ended, not when we hear of it: by then the next one may
     /// run on its slot.
-    pub(super) fn ended(&mut self, item: ItemIx, outcome: Outcome, at_us: u64, wall_us: u64, peak_bytes: u64) {
+    pub(super) fn ended(
+        &mut self,
+        item: ItemIx,
+        outcome: Outcome,
+        at_us: u64,
+        wall_us: u64,
+        peak_bytes: u64,
+    ) {
         self.done += 1;
         self.ran += 1;
         self.failed += u32::from(outcome == Outcome::Failed);

@@ -42,13 +42,9 @@ impl Engine<'_> {
         let (preprocess, extension) = crash::extension(unit.language);
         let kept = dir.join(format!("source.{extension}"));
         let original = self.graph.root.join(unit.source);
-        let mut clang = crash::clang_beside(&[]);
         let input = if preprocess {
             match self.preprocess(&unit, &kept) {
-                Ok(libraries) => {
-                    clang = crash::clang_beside(&libraries);
-                    kept
-                }
+                Ok(()) => kept,
                 // The crash is in the preprocessor itself, or the worker is unusable. The source then has to do.
                 Err(()) => original,
             }
@@ -57,13 +53,13 @@ impl Engine<'_> {
             kept
         };
         let script = dir.join("run.sh");
-        std::fs::write(&script, crash::script(item, unit.args, &clang, &self.graph.root, &input))?;
+        std::fs::write(&script, crash::script(item, unit.args, &crash::clang(), &self.graph.root, &input))?;
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
         Ok(script)
     }
 
-    /// Has a fresh worker preprocess the unit. Returns the libraries that it has loaded.
-    fn preprocess(&mut self, unit: &Unit<'_>, output: &Utf8Path) -> Result<Vec<String>, ()> {
+    /// Has a fresh worker preprocess the unit.
+    fn preprocess(&mut self, unit: &Unit<'_>, output: &Utf8Path) -> Result<(), ()> {
         let work = Work::Preprocess {
             source: unit.source.to_owned(),
             language: unit.language,
@@ -90,9 +86,7 @@ impl Engine<'_> {
                         worker.send(&ToWorker::Lease { plan, item, bytes });
                     }
                     FromWorker::SlotParked => worker.send(&ToWorker::Slot),
-                    FromWorker::ItemFinished(report) if report.outcome == Outcome::Ok => {
-                        return Ok(std::mem::take(&mut worker.libraries));
-                    }
+                    FromWorker::ItemFinished(report) if report.outcome == Outcome::Ok => return Ok(()),
                     FromWorker::ItemFinished(_) | FromWorker::Done { .. } => ended = true,
                     _ => {}
                 }
