@@ -1,1 +1,47 @@
-//! Placeholder header.
+//! Harness of the end-to-end tests: the real `tender` in directories of its own.
+//!
+//! ```no_run
+//! use tender_tests::TestSpace;
+//!
+//! let space = TestSpace::new();
+//! space.write("Tender.toml", "[package]\nname = \"hi\"\n");
+//! space.write("src/main.c", "int main(void) { return 0; }\n");
+//! space.tender(&["build", "-j2"]).expect_ok();
+//! space.write("src/main.c", "int main(void) { return; }\n");
+//! let run = space.tender(&["build"]).expect_code(101);
+//! assert!(run.stderr.contains("src/main.c:1:"), "{run}");
+//! ```
+//!
+//! - [`TestSpace`] is a directory that goes away with the test; `TENDER_TEST_KEEP=1` keeps those of tests that fail,
+//!   [`TestSpace::eject`] keeps one anyway.
+//! - [`Run`] is what a program said and how it ended. Print it in every assertion's message.
+//! - `TestSpace::build` builds with `-v` and says what was rebuilt, and why; `TestSpace::trace_build` reads the trace.
+//! - [`Trace`] reads a trace file as `docs/trace.md` tells, for tests of "never more than N".
+//! - [`program`] finds the programs under test: in `TENDER_TEST_BIN` if set, else cargo builds them, once, in the profile of
+//!   the tests.
+//! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on demand, for generators and
+//!   links that behave badly.
+//!
+//! Tests check the effect that a user sees. None is decided by a clock: those that need something to be under way wait for
+//! it to be seen, with [`wait_until`].
+
+mod programs;
+mod run;
+mod space;
+mod trace;
+
+pub use programs::{probe, program};
+pub use run::{Rebuild, Run};
+pub use space::{TestSpace, examples, vendored};
+pub use trace::{Job, Trace};
+
+use std::time::{Duration, Instant};
+
+/// Waits until `seen`; panics after a minute, which only a hang needs.
+pub fn wait_until(what: &str, mut seen: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !seen() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited in vain: {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}

@@ -1,0 +1,275 @@
+//! A directory for one test, and `tender` run in it.
+
+use crate::programs::program;
+use crate::run::{Rebuild, Run};
+use crate::trace::Trace;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
+
+/// What would change a build if the tests' environment had it; `TENDER_...` goes too.
+const CLEARED: &[&str] = &[
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "CARGO_MAKEFLAGS",
+    "CC",
+    "CXX",
+    "CFLAGS",
+    "CXXFLAGS",
+    "CPATH",
+    "C_INCLUDE_PATH",
+    "CPLUS_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "SOURCE_DATE_EPOCH",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+];
+
+pub struct TestSpace {
+    /// Absent once the directory is to stay.
+    dir: Option<tempfile::TempDir>,
+    root: Utf8PathBuf,
+}
+
+impl Default for TestSpace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestSpace {
+    /// An empty directory.
+    pub fn new() -> TestSpace {
+        let dir = tempfile::Builder::new().prefix("tender-test-").tempdir().unwrap();
+        let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
+        TestSpace { dir: Some(dir), root }
+    }
+
+    /// A copy of `workspace-examples/NAME` without what was built there. `vendor` is linked, not copied.
+    pub fn example(name: &str) -> TestSpace {
+        let space = TestSpace::new();
+        copy(&examples().join(name), &space.root, &["target", "vendor", "compile_commands.json"]);
+        let vendor = examples().join(name).join("vendor");
+        if vendor.exists() {
+            std::os::unix::fs::symlink(vendor, space.root.join("vendor")).unwrap();
+        }
+        space
+    }
+
+    /// `count` library crates `c0`, `c1`, ... of `files` small C files each, which depend on nothing, in one workspace.
+    pub fn many_crates(count: usize, files: usize) -> TestSpace {
+        let space = TestSpace::new();
+        space.write("Tender.toml", "[workspace]\nmembers = [\"c*\"]\n");
+        for krate in 0..count {
+            space.write(&format!("c{krate}/Tender.toml"), format!("[package]\nname = \"c{krate}\"\n"));
+            for file in 0..files {
+                let text = format!("int f{krate}_{file}(int x) {{ return x * {krate} + {file}; }}\n");
+                space.write(&format!("c{krate}/src/f{file}.c"), text);
+            }
+        }
+        space
+    }
+
+    /// A copy of all that is here, targets included, in another directory.
+    pub fn duplicate(&self) -> TestSpace {
+        let space = TestSpace::new();
+        copy(&self.root, &space.root, &[]);
+        space
+    }
+
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    pub fn path(&self, path: &str) -> Utf8PathBuf {
+        self.root.join(path)
+    }
+
+    /// Writes a file, and the directories above it where they are missing.
+    pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, content).unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// Replaces `from`, which has to be there, by `to`.
+    #[track_caller]
+    pub fn edit(&self, path: &str, from: &str, to: &str) {
+        let text = self.read(path);
+        assert!(text.contains(from), "no {from:?} in {path}:\n{text}");
+        self.write(path, text.replace(from, to));
+    }
+
+    #[track_caller]
+    pub fn read(&self, path: &str) -> String {
+        String::from_utf8(self.read_bytes(path)).unwrap()
+    }
+
+    #[track_caller]
+    pub fn read_bytes(&self, path: &str) -> Vec<u8> {
+        fs::read(self.path(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    pub fn exists(&self, path: &str) -> bool {
+        self.path(path).symlink_metadata().is_ok()
+    }
+
+    /// Makes a file look as if it was written `ago` before now. Its content stays.
+    pub fn touch(&self, path: &str, ago: Duration) {
+        let file = fs::File::options().append(true).open(self.path(path)).unwrap();
+        file.set_modified(SystemTime::now() - ago).unwrap();
+    }
+
+    pub fn mtime(&self, path: &str) -> SystemTime {
+        fs::metadata(self.path(path)).unwrap().modified().unwrap()
+    }
+
+    /// Makes a file look as if it was last written at `when`.
+    pub fn set_mtime(&self, path: &str, when: SystemTime) {
+        fs::File::options().append(true).open(self.path(path)).unwrap().set_modified(when).unwrap();
+    }
+
+    /// Removes a file or a directory with all in it.
+    #[track_caller]
+    pub fn remove(&self, path: &str) {
+        let full = self.path(path);
+        let result = if full.is_dir() { fs::remove_dir_all(&full) } else { fs::remove_file(&full) };
+        result.unwrap_or_else(|error| panic!("{path}: {error}"));
+    }
+
+    /// `tender` in this directory, with a clean environment, before it runs.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(program("tender"));
+        self.prepare(&mut command);
+        command.args(args);
+        command
+    }
+
+    /// Puts `command` in this directory and a clean environment, without colours and input.
+    pub fn prepare(&self, command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("TENDER_") || CLEARED.contains(&&*text) {
+                command.env_remove(&name);
+            }
+        }
+        command.current_dir(&self.root).stdin(Stdio::null());
+    }
+
+    /// Runs `tender ARGS` to its end.
+    pub fn tender(&self, args: &[&str]) -> Run {
+        self.run(self.command(args))
+    }
+
+    /// Runs any command to its end, as `command` or `prepare` made it.
+    pub fn run(&self, mut command: Command) -> Run {
+        let words = std::iter::once(command.get_program()).chain(command.get_args());
+        let line = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let output = command.output().unwrap_or_else(|error| panic!("cannot run `{line}`: {error}"));
+        Run::new(line, output, self.root.to_string())
+    }
+
+    /// Runs a program that was built here, such as `target/debug/app`.
+    pub fn built(&self, path: &str) -> Run {
+        let mut command = Command::new(self.path(path));
+        self.prepare(&mut command);
+        self.run(command)
+    }
+
+    /// Builds with `-v`, which has to succeed. Answers what was rebuilt and why, sorted.
+    #[track_caller]
+    pub fn build(&self, args: &[&str]) -> Vec<Rebuild> {
+        self.tender(&[&["build", "-v"], args].concat()).expect_ok().rebuilt()
+    }
+
+    /// Builds again: nothing is done, and no worker is started.
+    #[track_caller]
+    pub fn expect_fresh(&self, args: &[&str]) {
+        let file = self.path("trace.json");
+        let run = self.tender(&[&["build", "-v", "--trace", file.as_str()], args].concat());
+        let run = run.expect_ok().expect_nothing_done();
+        let trace = Trace::read(&file);
+        assert_eq!((trace.workers(), trace.jobs()), (0, vec![]), "{run}");
+    }
+
+    /// Builds with a trace, which has to succeed.
+    #[track_caller]
+    pub fn trace_build(&self, args: &[&str]) -> Trace {
+        let file = self.path("trace.json");
+        self.tender(&[&["build", "--trace", file.as_str()], args].concat()).expect_ok();
+        Trace::read(&file)
+    }
+
+    /// All that users find in `target/PROFILE`, by name: programs, archives, shared libraries.
+    pub fn outputs(&self, profile: &str) -> BTreeMap<String, Vec<u8>> {
+        let directory = self.path("target").join(profile);
+        let entries = directory.read_dir_utf8().unwrap_or_else(|error| panic!("{directory}: {error}"));
+        entries
+            .map(Result::unwrap)
+            .filter(|entry| entry.file_type().unwrap().is_file())
+            .map(|entry| (entry.file_name().to_owned(), fs::read(entry.path()).unwrap()))
+            .collect()
+    }
+
+    /// Keeps the directory and says where it is.
+    pub fn eject(&mut self) {
+        if let Some(dir) = self.dir.take() {
+            say(&format!("kept: {}", dir.keep().display()));
+        }
+    }
+}
+
+impl Drop for TestSpace {
+    fn drop(&mut self) {
+        if std::thread::panicking() && std::env::var_os("TENDER_TEST_KEEP").is_some() {
+            self.eject();
+        }
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the one thing that tests have to say")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// `workspace-examples`.
+pub fn examples() -> Utf8PathBuf {
+    Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("workspace-examples")
+}
+
+/// Whether the sources of `real-world` are there, fetched if they were not. Says so loudly if they cannot be.
+pub fn vendored() -> bool {
+    let script = examples().parent().unwrap().join("tools/fetch.sh");
+    // Serialised by the stamp that `fetch.sh` compares first: only one of several tests that start together fetches.
+    let lock = fs::File::create(std::env::temp_dir().join("tender-tests-fetch.lock")).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let there = Command::new("sh").arg(script).status().is_ok_and(|status| status.success());
+    if !there {
+        say("SKIPPED: the sources of real-world are not there and cannot be fetched; run `make fetch`");
+    }
+    there
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path, except: &[&str]) {
+    fs::create_dir_all(to).unwrap();
+    for entry in from.read_dir_utf8().unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        let kind = entry.file_type().unwrap();
+        if except.contains(&entry.file_name()) {
+            continue;
+        } else if kind.is_dir() {
+            copy(entry.path(), &to, except);
+        } else if kind.is_symlink() {
+            std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), &to).unwrap();
+        } else {
+            fs::copy(entry.path(), &to).unwrap();
+            let modified = entry.metadata().unwrap().modified().unwrap();
+            fs::File::options().append(true).open(&to).unwrap().set_modified(modified).unwrap();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The workspaces of `workspace-examples`: built, run, built again, and opened in an editor.
+
+use std::process::Command;
+use tender_tests::{TestSpace, examples, vendored};
+
+/// Builds an example in a profile, runs its program, and builds it again.
+#[track_caller]
+fn check(example: &str, program: &str, profile: &[&str]) {
+    let space = TestSpace::example(example);
+    let expected = std::fs::read_to_string(examples().join(example).join("expected-output.txt")).unwrap();
+    let directory = if profile.is_empty() { "debug" } else { "release" };
+
+    let run = space.tender(&[&["build", "-j2"], profile].concat()).expect_ok();
+    assert!(run.stderr.contains("Compiling ") && run.stderr.contains("Finished "), "{run}");
+    assert!(!run.stderr.contains("warning") && !run.stderr.contains('\x1b'), "{run}");
+    assert_eq!(run.stdout, "", "{run}");
+
+    assert_eq!(space.built(&format!("target/{directory}/{program}")).expect_ok().stdout, expected);
+    let run = space.tender(&[&["run", "-q", "-p", program], profile].concat()).expect_ok();
+    assert_eq!((run.stdout.as_str(), run.stderr.as_str()), (expected.as_str(), ""), "{run}");
+
+    space.expect_fresh(profile);
+    commands_compile(&space, profile);
+}
+
+/// Each line for editors is a command that works as it stands, and makes the very object that the build made.
+#[track_caller]
+fn commands_compile(space: &TestSpace, profile: &[&str]) {
+    let commands: Vec<serde_json::Value> =
+        serde_json::from_str(&space.read("compile_commands.json")).unwrap();
+    assert!(!commands.is_empty());
+    // The front end alone where there are many: that is what an editor runs.
+    let whole = commands.len() < 20;
+    for command in &commands {
+        let words: Vec<&str> =
+            command["arguments"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let mut clang = Command::new(words[0]);
+        space.prepare(&mut clang);
+        clang.current_dir(command["directory"].as_str().unwrap()).args(&words[1..]);
+        let file = command["file"].as_str().unwrap();
+        if !whole && !file.ends_with(".S") {
+            clang.args(["-fsyntax-only", "-Wno-unused-command-line-argument"]);
+        }
+        let run = space.run(clang).expect_ok();
+        assert_eq!(run.stderr, "", "{run}");
+        assert!(words.contains(&file), "{run}");
+    }
+    space.expect_fresh(profile);
+}
+
+#[test]
+fn hello() {
+    check("hello", "hello", &[]);
+    check("hello", "hello", &["--release"]);
+}
+
+#[test]
+fn diamond() {
+    check("diamond", "app", &[]);
+    check("diamond", "app", &["--release"]);
+}
+
+#[test]
+fn real_world() {
+    if vendored() {
+        check("real-world", "app", &[]);
+        check("real-world", "app", &["--release"]);
+    }
+}
