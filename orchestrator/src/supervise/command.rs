@@ -4,6 +4,7 @@ use super::clock::now_us;
 use super::pipe;
 use super::process::{Owner, Process};
 use crate::graph::{Command, Graph, Item};
+use camino::Utf8Path;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
@@ -25,10 +26,12 @@ impl CommandProcess {
         job_env: impl IntoIterator<Item = (String, String)>,
     ) -> io::Result<CommandProcess> {
         let (program, arguments) = command.words.split_first().expect("the manifest has at least one word");
-        for output in &item.outputs {
-            if let Some(parent) = graph.root.join(output).parent() {
-                std::fs::create_dir_all(parent)?;
-            }
+        // OUT_DIR also where nothing is written to it: units look into it, and would see it appear when their objects are
+        // put beside it.
+        let out_dir =
+            command.env.iter().find(|(name, _)| name == "OUT_DIR").map(|(_, dir)| Utf8Path::new(dir));
+        for directory in item.outputs.iter().filter_map(|output| output.parent()).chain(out_dir) {
+            std::fs::create_dir_all(graph.root.join(directory))?;
         }
         let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         pipe::set_nonblocking(&output)?;
