@@ -15,6 +15,7 @@
 //! - [`TestSpace`] is a directory that goes away with the test; `TENDER_TEST_KEEP=1` keeps those of tests that fail,
 //!   [`TestSpace::eject`] keeps one anyway.
 //! - [`Run`] is what a program said and how it ended. Print it in every assertion's message.
+//! - [`TestSpace::start`] gives a [`Started`], for tests that do something to a program while it runs.
 //! - `TestSpace::build` builds with `-v` and says what was rebuilt, and why; `TestSpace::trace_build` reads the trace.
 //! - [`Trace`] reads a trace file as `docs/trace.md` tells, for tests of "never more than N".
 //! - [`program`] finds the programs under test: in `TENDER_TEST_BIN` if set, else cargo builds them, once, in the profile of
@@ -31,7 +32,7 @@ mod space;
 mod trace;
 
 pub use programs::{probe, program};
-pub use run::{Rebuild, Run};
+pub use run::{Rebuild, Run, Started};
 pub use space::{TestSpace, examples, vendored};
 pub use trace::{Job, Trace};
 

@@ -1,9 +1,11 @@
 //! What a program said and how it ended.
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fmt::{self, Display, Formatter};
+use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::process::{ExitStatus, Output};
+use std::process::{Child, ExitStatus, Output};
 
 #[derive(Clone, Debug)]
 pub struct Run {
@@ -15,6 +17,56 @@ pub struct Run {
     pub stderr: String,
     /// The directory of the space, for `redacted`.
     pub(crate) root: String,
+}
+
+/// A program that is running. Killed if it is dropped.
+pub struct Started {
+    pub(crate) child: Child,
+    pub(crate) line: String,
+    pub(crate) root: String,
+}
+
+impl Started {
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Its children, by process id.
+    pub fn children(&self) -> Vec<u32> {
+        let pid = self.pid();
+        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        // It may have ended by itself.
+        let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// Waits for its end.
+    pub fn finish(mut self) -> Run {
+        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            out.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let mut stderr = Vec::new();
+        err.read_to_end(&mut stderr).unwrap();
+        let stdout = reader.join().unwrap().unwrap();
+        let status = self.child.wait().unwrap();
+        Run::new(self.line.clone(), Output { status, stdout, stderr }, self.root.clone())
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// One line `Dirty KRATE (UNIT): REASON` of `-v`.

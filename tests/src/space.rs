@@ -1,7 +1,7 @@
 //! A directory for one test, and `tender` run in it.
 
 use crate::programs::program;
-use crate::run::{Rebuild, Run};
+use crate::run::{Rebuild, Run, Started};
 use crate::trace::Trace;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -60,17 +60,26 @@ impl TestSpace {
         space
     }
 
-    /// `count` library crates `c0`, `c1`, ... of `files` small C files each, which depend on nothing, in one workspace.
+    /// `count` library crates `c0`, `c1`, ... of `files` small C files each, and a program `app` that calls them all.
     pub fn many_crates(count: usize, files: usize) -> TestSpace {
         let space = TestSpace::new();
-        space.write("Tender.toml", "[workspace]\nmembers = [\"c*\"]\n");
+        space.write("Tender.toml", "[workspace]\nmembers = [\"c*\", \"app\"]\n");
+        let mut manifest = "[package]\nname = \"app\"\n[dependencies]\n".to_owned();
+        let (mut declared, mut called) = (String::new(), String::new());
         for krate in 0..count {
             space.write(&format!("c{krate}/Tender.toml"), format!("[package]\nname = \"c{krate}\"\n"));
+            manifest += &format!("c{krate} = {{ path = \"../c{krate}\" }}\n");
             for file in 0..files {
-                let text = format!("int f{krate}_{file}(int x) {{ return x * {krate} + {file}; }}\n");
+                let name = format!("f{krate}_{file}");
+                let text = format!("int {name}(int x) {{ return x * {krate} + {file}; }}\n");
                 space.write(&format!("c{krate}/src/f{file}.c"), text);
+                declared += &format!("int {name}(int);\n");
+                called += &format!(" + {name}(2)");
             }
         }
+        space.write("app/Tender.toml", manifest);
+        let body = format!("int main(void) {{ printf(\"%d\\n\", 0{called}); return 0; }}\n");
+        space.write("app/src/main.c", format!("#include <stdio.h>\n{declared}{body}"));
         space
     }
 
@@ -120,8 +129,7 @@ impl TestSpace {
 
     /// Makes a file look as if it was written `ago` before now. Its content stays.
     pub fn touch(&self, path: &str, ago: Duration) {
-        let file = fs::File::options().append(true).open(self.path(path)).unwrap();
-        file.set_modified(SystemTime::now() - ago).unwrap();
+        self.set_mtime(path, SystemTime::now() - ago);
     }
 
     pub fn mtime(&self, path: &str) -> SystemTime {
@@ -130,7 +138,8 @@ impl TestSpace {
 
     /// Makes a file look as if it was last written at `when`.
     pub fn set_mtime(&self, path: &str, when: SystemTime) {
-        fs::File::options().append(true).open(self.path(path)).unwrap().set_modified(when).unwrap();
+        // Opened for reading, which a program that runs allows.
+        fs::File::open(self.path(path)).unwrap().set_modified(when).unwrap();
     }
 
     /// Removes a file or a directory with all in it.
@@ -166,11 +175,17 @@ impl TestSpace {
     }
 
     /// Runs any command to its end, as `command` or `prepare` made it.
-    pub fn run(&self, mut command: Command) -> Run {
+    pub fn run(&self, command: Command) -> Run {
+        self.start(command).finish()
+    }
+
+    /// Starts a command and leaves it running. What it says is read when it is finished: no more than a pipe holds.
+    pub fn start(&self, mut command: Command) -> Started {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let line = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
-        let output = command.output().unwrap_or_else(|error| panic!("cannot run `{line}`: {error}"));
-        Run::new(line, output, self.root.to_string())
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot run `{line}`: {error}"));
+        Started { child, line, root: self.root.to_string() }
     }
 
     /// Runs a program that was built here, such as `target/debug/app`.
@@ -269,7 +284,7 @@ fn copy(from: &Utf8Path, to: &Utf8Path, except: &[&str]) {
         } else {
             fs::copy(entry.path(), &to).unwrap();
             let modified = entry.metadata().unwrap().modified().unwrap();
-            fs::File::options().append(true).open(&to).unwrap().set_modified(modified).unwrap();
+            fs::File::open(&to).unwrap().set_modified(modified).unwrap();
         }
     }
 }

@@ -1,0 +1,508 @@
+//! What is rebuilt, why, and above all what is not.
+
+use rustix::process::Signal;
+use std::io::Write;
+use std::process::Command;
+use std::time::Duration;
+use tender_tests::{TestSpace, probe, wait_until};
+
+/// A library of two units, of which one reads the public header, and a program that uses it.
+fn pair() -> TestSpace {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[workspace]\nmembers = [\"base\", \"app\"]\n");
+    space.write("base/Tender.toml", "[package]\nname = \"base\"\n[lib]\n");
+    space.write("base/include/base.h", "int base(void);\n#ifndef EXTRA\n#define EXTRA 0\n#endif\n");
+    space.write("base/src/base.c", "#include \"base.h\"\nint base(void) { return 40 + EXTRA; }\n");
+    space.write("base/src/other.c", "int other(void) { return 1; }\n");
+    space.write("app/Tender.toml", APP);
+    space.write("app/src/main.c", MAIN);
+    space
+}
+
+const APP: &str = "[package]\nname = \"app\"\n[dependencies]\nbase = { path = \"../base\" }\n";
+
+const MAIN: &str = r#"#include <stdio.h>
+#include "base.h"
+int main(void) { printf("%d\n", base() + EXTRA); return 0; }
+"#;
+
+/// Builds, and checks that exactly these items were rebuilt, in any order, each for its reason: `ITEM: REASON`, `*` for any. `@` stands
+/// for the directory of objects, `%` for that of outputs. Then nothing is left to do. An archive goes along with its units, to
+/// the same worker, so it is made anew also where they turn out as before; what is made from it is not.
+#[track_caller]
+fn check(space: &TestSpace, args: &[&str], expect: &[&str]) {
+    let built = space.build(args);
+    let mut found: Vec<String> = built
+        .iter()
+        .map(|rebuild| format!("{}: {}", rebuild.unit, rebuild.reason))
+        .map(|line| line.replace("target/release/", "target/debug/"))
+        .map(|line| line.replace("target/debug/.tender/", "@").replace("target/debug/", "%"))
+        .collect();
+    // Of several reasons one is told; which, is open.
+    for line in &mut found {
+        let item = line.split(": ").next().unwrap();
+        let any = format!("{item}: *");
+        if expect.contains(&any.as_str()) {
+            *line = any;
+        }
+    }
+    found.sort();
+    let mut expect = expect.to_vec();
+    expect.sort_unstable();
+    assert_eq!(found, expect, "args: {args:?}");
+    space.expect_fresh(args);
+}
+
+/// The same in the profile `dev`, after a first build.
+#[track_caller]
+fn check_after(space: &TestSpace, change: impl FnOnce(&TestSpace), expect: &[&str]) {
+    change(space);
+    check(space, &[], expect);
+}
+
+/// What follows when one object of `base` has another content, in a program that is linked again.
+const RELINKED: [&str; 2] =
+    ["libbase.a: the file @base/obj/lib/src/base.c.o has changed", "app: the file %libbase.a has changed"];
+
+#[track_caller]
+fn says(space: &TestSpace, text: &str) {
+    assert_eq!(space.built("target/debug/app").expect_ok().stdout, format!("{text}\n"));
+}
+
+#[test]
+fn the_first_build_builds_all() {
+    let space = pair();
+    let all = ["base/src/base.c", "base/src/other.c", "libbase.a", "app/src/main.c", "app"];
+    check(
+        &space,
+        &[],
+        &all.map(|item| format!("{item}: it has not been built before")).each_ref().map(|s| s.as_str()),
+    );
+    says(&space, "40");
+    // Profiles do not disturb each other.
+    assert_eq!(space.build(&["--release"]).len(), 5);
+    space.expect_fresh(&[]);
+    space.expect_fresh(&["--release"]);
+}
+
+#[test]
+fn sources_and_headers_count_by_content() {
+    let space = pair();
+    space.build(&[]);
+    for path in
+        ["base/src/base.c", "base/include/base.h", "app/src/main.c", "base/Tender.toml", "Tender.toml"]
+    {
+        space.touch(path, Duration::ZERO);
+        space.expect_fresh(&[]);
+        space.touch(path, Duration::from_secs(1_000_000));
+        space.expect_fresh(&[]);
+    }
+
+    let source = space.read("base/src/base.c");
+    let change = |space: &TestSpace| space.edit("base/src/base.c", "40", "41");
+    let changed = "base/src/base.c: the file base/src/base.c has changed";
+    check_after(&space, change, &[changed, RELINKED[0], RELINKED[1]]);
+    says(&space, "41");
+
+    // Size and time as before, but another content: the time of the last change of its inode tells nobody, the hash does.
+    let before = space.mtime("base/src/base.c");
+    space.edit("base/src/base.c", "41", "42");
+    space.set_mtime("base/src/base.c", before + Duration::from_nanos(1));
+    check(&space, &[], &[changed, RELINKED[0], RELINKED[1]]);
+    says(&space, "42");
+
+    // Reverted, without and with a build in between.
+    let old = space.outputs("debug");
+    let edited = space.read("base/src/base.c");
+    space.write("base/src/base.c", "nonsense");
+    space.write("base/src/base.c", &edited);
+    space.expect_fresh(&[]);
+    check_after(
+        &space,
+        |space| space.write("base/src/base.c", &source),
+        &[changed, RELINKED[0], RELINKED[1]],
+    );
+    check_after(
+        &space,
+        |space| space.write("base/src/base.c", &edited),
+        &[changed, RELINKED[0], RELINKED[1]],
+    );
+    assert!(old == space.outputs("debug"), "the same sources, but another program");
+
+    // A header reaches all that read it, and nothing else.
+    let header = |item: &str| format!("{item}: the file base/include/base.h has changed");
+    let (base, main) = (header("base/src/base.c"), header("app/src/main.c"));
+    space.edit("base/include/base.h", "EXTRA 0", "EXTRA 5");
+    check(&space, &[], &[&base, &main, RELINKED[0], "app: *"]);
+    says(&space, "52");
+
+    // The same object from another source: nothing is linked.
+    let release = &["--release"][..];
+    space.build(release);
+    space.edit("base/src/base.c", "return", "/* to the caller */ return");
+    check(&space, release, &[changed, "libbase.a: the file @base/obj/lib/src/base.c.o has changed"]);
+}
+
+#[test]
+fn headers_that_appear_or_go() {
+    let space = pair();
+    space.edit("app/Tender.toml", "[dep", "include = [\"first\", \"second\"]\n[dep");
+    space.write("app/second/found.h", "#define FOUND 2\n");
+    space.write("app/first/keep.h", "");
+    space.write(
+        "app/src/main.c",
+        "#include <stdio.h>\n#include \"found.h\"\n#if __has_include(\"maybe.h\")\n#include \"maybe.h\"\n#endif\n#ifndef MAYBE\n#define MAYBE 0\n#endif\nint main(void) { printf(\"%d %d\\n\", FOUND, MAYBE); return 0; }\n",
+    );
+    space.build(&[]);
+    says(&space, "2 0");
+    let link = "app: the file @app/obj/bin-app/src/main.c.o has changed";
+
+    // One that shadows another.
+    space.write("app/first/found.h", "#define FOUND 1\n");
+    check(&space, &[], &["app/src/main.c: the file app/first/found.h has appeared", link]);
+    says(&space, "1 0");
+    space.remove("app/first/found.h");
+    check(&space, &[], &["app/src/main.c: the file app/first/found.h is gone", link]);
+    says(&space, "2 0");
+
+    // One that was asked for and not there.
+    space.write("app/second/maybe.h", "#define MAYBE 3\n");
+    check(&space, &[], &["app/src/main.c: the file app/second/maybe.h has appeared", link]);
+    says(&space, "2 3");
+    space.remove("app/second/maybe.h");
+    check(&space, &[], &["app/src/main.c: the file app/second/maybe.h is gone", link]);
+    says(&space, "2 0");
+
+    // One in a directory that is new as well.
+    space.edit("app/src/main.c", "\"found.h\"", "\"sub/found.h\"");
+    space.write("app/second/sub/found.h", "#define FOUND 2\n");
+    check(&space, &[], &["app/src/main.c: the file app/src/main.c has changed", "app: *"]);
+    space.write("app/first/sub/found.h", "#define FOUND 7\n");
+    check(&space, &[], &["app/src/main.c: the file app/first/sub has appeared", link]);
+    says(&space, "7 0");
+
+    // A header that nothing reads may come and go.
+    space.write("app/first/unread.h", "#error unread");
+    space.expect_fresh(&[]);
+    space.remove("app/first/unread.h");
+    space.expect_fresh(&[]);
+
+    // A header that is gone and needed no more is no error.
+    space.remove("app/first/sub");
+    space.edit("app/src/main.c", "#include \"sub/found.h\"", "#define FOUND 9");
+    let built = space.build(&[]);
+    assert!(built.iter().any(|one| one.unit == "app/src/main.c"), "{built:?}");
+    says(&space, "9 0");
+    space.expect_fresh(&[]);
+
+    // One that is gone and needed is, each time, until it is back.
+    let header = space.read("base/include/base.h");
+    space.remove("base/include/base.h");
+    for _ in 0..2 {
+        space
+            .tender(&["build"])
+            .expect_code(101)
+            .expect_stderr(&["'base.h' file not found", "base/src/base.c:1:"]);
+    }
+    space.write("base/include/base.h", header);
+    space.build(&[]);
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn commands_and_profiles_and_interfaces() {
+    let space = pair();
+    space.build(&[]);
+    let objects = "app: the file @app/obj/bin-app/src/main.c.o has changed";
+
+    // The crate's own.
+    space.edit("app/Tender.toml", "[dep", "defines = [\"EXTRA=1\"]\nflags = [\"-Wno-unused\"]\n[dep");
+    check(&space, &[], &["app/src/main.c: the command has changed: added -DEXTRA=1 -Wno-unused", objects]);
+    says(&space, "41");
+    space.edit("app/Tender.toml", "-Wno-unused", "-Wno-shadow");
+    check(&space, &[], &["app/src/main.c: the command has changed: added -Wno-shadow, removed -Wno-unused"]);
+    space.write("app/Tender.toml", APP);
+    check(&space, &[], &["app/src/main.c: the command has changed: removed -DEXTRA=1 -Wno-shadow", objects]);
+    says(&space, "40");
+
+    // The profile's: all units, whatever they make of it.
+    space.write(
+        "Tender.toml",
+        "[workspace]\nmembers = [\"base\", \"app\"]\n[profile.dev]\ndefines = [\"EXTRA=2\"]\n",
+    );
+    let changed = |item: &str| format!("{item}: the profile has changed: added -DEXTRA=2");
+    let (base, other, main) =
+        (changed("base/src/base.c"), changed("base/src/other.c"), changed("app/src/main.c"));
+    check(&space, &[], &[&base, &other, &main, RELINKED[0], "app: *"]);
+    says(&space, "44");
+    space.write("Tender.toml", "[workspace]\nmembers = [\"base\", \"app\"]\n");
+    space.build(&[]);
+    says(&space, "40");
+
+    // A dependency's.
+    space.edit("base/Tender.toml", "[lib]\n", "[lib]\npublic-defines = [\"EXTRA=3\"]\n");
+    check(
+        &space,
+        &[],
+        &[
+            "base/src/base.c: the command has changed: added -DEXTRA=3",
+            "base/src/other.c: the command has changed: added -DEXTRA=3",
+            "app/src/main.c: the public interface of base has changed",
+            RELINKED[0],
+            "app: *",
+        ],
+    );
+    says(&space, "46");
+    space.edit("base/Tender.toml", "[lib]\n", "[lib]\nlink = [\"m\"]\n");
+    check(&space, &[], &["app: the public interface of base has changed"]);
+
+    // What nothing here is made from.
+    space.edit("base/Tender.toml", "name = \"base\"\n", "name = \"base\"\nversion = \"3.0.0\"\n");
+    space.edit("app/Tender.toml", "[package]", "# about the app\n[package]");
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn another_worker_is_another_tool() {
+    let space = pair();
+    std::fs::copy(tender_tests::program("tender-worker"), space.path("worker")).unwrap();
+    let build = || {
+        let mut command = space.command(&["build", "-v"]);
+        command.env("TENDER_WORKER", space.path("worker"));
+        space.run(command).expect_ok().rebuilt()
+    };
+    assert_eq!(build().len(), 5);
+    let before = space.outputs("debug");
+    space.touch("worker", Duration::from_secs(5));
+    assert_eq!(build(), []);
+
+    // Bytes after the end of an ELF file mean nothing to it. A file of its own, because the old one may still be in use.
+    std::fs::copy(space.path("worker"), space.path("other")).unwrap();
+    std::fs::File::options().append(true).open(space.path("other")).unwrap().write_all(b"\0").unwrap();
+    std::fs::rename(space.path("other"), space.path("worker")).unwrap();
+    let built = build();
+    let reasons = built.iter().filter(|one| one.reason.starts_with("it was built by LLVM 22."));
+    assert_eq!(reasons.count(), 5, "{built:?}");
+    assert_eq!(build(), []);
+    assert!(before == space.outputs("debug"), "the same compiler, but another program");
+}
+
+#[test]
+fn outputs_that_are_gone_or_changed() {
+    let space = pair();
+    space.build(&[]);
+    let before = space.outputs("debug");
+    let object = "target/debug/.tender/base/obj/lib/src/base.c.o";
+    let gone = |path: &str| space.remove(path);
+    let spoil = |path: &str| space.write(path, "spoilt");
+
+    gone(object);
+    let object_gone = "base/src/base.c: the output @base/obj/lib/src/base.c.o is gone";
+    check(&space, &[], &[object_gone, "libbase.a: the file @base/obj/lib/src/base.c.o is gone"]);
+    gone("target/debug/libbase.a");
+    check(&space, &[], &["libbase.a: the output %libbase.a is gone"]);
+    gone("target/debug/app");
+    check(&space, &[], &["app: the output %app is gone"]);
+    spoil(object);
+    let object_spoilt =
+        "base/src/base.c: the output @base/obj/lib/src/base.c.o was changed by something else";
+    check(&space, &[], &[object_spoilt, RELINKED[0]]);
+    spoil("target/debug/libbase.a");
+    check(&space, &[], &["libbase.a: the output %libbase.a was changed by something else"]);
+    spoil("target/debug/app");
+    check(&space, &[], &["app: the output %app was changed by something else"]);
+    assert!(before == space.outputs("debug"), "not what it was");
+
+    // With the state gone as well, or spoilt, all is built again.
+    space.write("target/debug/.tender/compile_commands.json", "");
+    for state in std::fs::read_dir(space.path("target/debug/.tender")).unwrap() {
+        let path = state.unwrap().path();
+        if path.is_file() {
+            std::fs::write(path, "spoilt").unwrap();
+        }
+    }
+    assert_eq!(space.build(&[]).len(), 5);
+    space.remove("target");
+    assert_eq!(space.build(&[]).len(), 5);
+    assert!(before == space.outputs("debug"), "not what it was");
+}
+
+#[test]
+fn members_come_and_go() {
+    let space = pair();
+    space.build(&[]);
+    space.write("base/src/sub/new.c", "int fresh(void) { return 1; }\n");
+    space.build(&[]);
+    let names = || {
+        let mut ar = Command::new("ar");
+        space.prepare(&mut ar);
+        let names = space.run({
+            ar.args(["t", "target/debug/libbase.a"]);
+            ar
+        });
+        names.expect_ok().stdout
+    };
+    assert!(names().contains("new.o"), "{}", names());
+    space.remove("base/src/sub/new.c");
+    space.build(&[]);
+    assert!(!names().contains("new.o"), "{}", names());
+    space.expect_fresh(&[]);
+    // A member that is gone is not linked, either.
+    space.remove("base/src/base.c");
+    let run = space.tender(&["build"]).expect_code(101);
+    run.expect_stderr(&["undefined symbol `base`"]);
+}
+
+#[test]
+fn warnings_are_told_again() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"w\"\nflags = [\"-Wall\"]\n");
+    space.write("src/main.c", "int main(void) { int unused; return 0; }\n");
+    space.write("src/lib.c", "#warning \"look here\"\n");
+    let first = space.tender(&["build"]).expect_ok();
+    let warnings = |text: &str| {
+        let start = text.lines().skip_while(|line| !line.starts_with("src/"));
+        start.take_while(|line| !line.contains("generated")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let mut of_first = warnings(&first.stderr);
+    of_first.sort();
+    assert!(first.stderr.contains("warning: unused variable 'unused'"), "{first}");
+    assert!(first.stderr.contains("look here"), "{first}");
+
+    for _ in 0..2 {
+        let again = space.tender(&["build"]).expect_ok().expect_nothing_done();
+        let mut of_again = warnings(&again.stderr);
+        of_again.sort();
+        assert_eq!(of_again, of_first, "{again}");
+        assert!(!again.stderr.contains('\x1b'), "{again}");
+    }
+    let coloured = space.tender(&["build", "--color", "always"]).expect_ok();
+    assert!(coloured.stderr.contains("\x1b["), "{coloured}");
+    let plain = space.tender(&["build", "--color", "never"]).expect_ok();
+    assert!(!plain.stderr.contains('\x1b'), "{plain}");
+
+    // With the cause the warning goes.
+    space.write("src/main.c", "int main(void) { return 0; }\n");
+    let run = space.tender(&["build"]).expect_ok();
+    assert!(!run.stderr.contains("unused") && run.stderr.contains("look here"), "{run}");
+}
+
+#[test]
+fn a_failure_is_repaired_by_its_repair_alone() {
+    let space = pair();
+    space.build(&[]);
+    space.edit("base/src/base.c", "return", "retrun");
+    for _ in 0..2 {
+        let run = space.tender(&["build"]).expect_code(101);
+        run.expect_stderr(&["base/src/base.c:2:", "retrun"]);
+    }
+    space.edit("base/src/base.c", "retrun 40", "return 30");
+    check(
+        &space,
+        &[],
+        &[
+            "base/src/base.c: the last attempt did not finish",
+            "libbase.a: the last attempt did not finish",
+            RELINKED[1],
+        ],
+    );
+    says(&space, "30");
+
+    // An error at the end of all, and its repair.
+    space.edit("app/src/main.c", "base() +", "nobody() + base() +");
+    space.edit("app/src/main.c", "int main", "int nobody(void);\nint main");
+    let run = space.tender(&["build"]).expect_code(101);
+    run.expect_stderr(&["undefined symbol `nobody`"]);
+    space.edit("app/src/main.c", "nobody() + base()", "base()");
+    space.build(&[]);
+    says(&space, "30");
+    space.expect_fresh(&[]);
+}
+
+/// `pair` with a header that a script makes from a file.
+fn generated() -> TestSpace {
+    let space = pair();
+    space.edit("base/Tender.toml", "[lib]\n", "[lib]\n[[generate]]\nrun = [\"sh\", \"make.sh\"]\ninputs = [\"make.sh\", \"number.txt\"]\noutputs = [\"$OUT_DIR/number.h\"]\n");
+    space.write(
+        "base/make.sh",
+        "set -e\necho \"#define NUMBER $(head -n 1 number.txt)\" > \"$OUT_DIR/number.h\"\n",
+    );
+    space.write("base/number.txt", "40\n");
+    space.edit("base/src/base.c", "#include", "#include \"number.h\"\n#include");
+    space.edit("base/src/base.c", "40", "NUMBER");
+    space
+}
+
+#[test]
+fn generated_files() {
+    let space = generated();
+    space.build(&[]);
+    says(&space, "40");
+    let compiled = "base/src/base.c: the file @base/out/number.h has changed";
+
+    space.write("base/number.txt", "50\n");
+    check(
+        &space,
+        &[],
+        &["sh make.sh: the file base/number.txt has changed", compiled, RELINKED[0], RELINKED[1]],
+    );
+    says(&space, "50");
+
+    // What it writes is the same: nothing that reads it is done again.
+    space.write("base/number.txt", "50\n# a remark\n");
+    check(&space, &[], &["sh make.sh: the file base/number.txt has changed"]);
+    space.touch("target/debug/.tender/base/out/number.h", Duration::ZERO);
+    space.expect_fresh(&[]);
+
+    space.remove("target/debug/.tender/base/out/number.h");
+    check(&space, &[], &["sh make.sh: the output @base/out/number.h is gone"]);
+    space.write("target/debug/.tender/base/out/number.h", "#define NUMBER 1\n");
+    check(&space, &[], &["sh make.sh: the output @base/out/number.h was changed by something else"]);
+    says(&space, "50");
+
+    // A command that fails, and one that does not write what it should, are done again.
+    space.write("base/make.sh", "echo before >&2; exit 3\n");
+    for _ in 0..2 {
+        space.tender(&["build"]).expect_code(101).expect_stderr(&["before"]);
+    }
+    space.write("base/make.sh", "rm -f \"$OUT_DIR/number.h\"\n");
+    space.tender(&["build"]).expect_code(101).expect_stderr(&["number.h"]);
+    space.write("base/make.sh", "echo '#define NUMBER 60' > \"$OUT_DIR/number.h\"\n");
+    space.build(&[]);
+    says(&space, "60");
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn files_generated_outside_out_dir() {
+    let space = pair();
+    let generate = "[lib]\n[[generate]]\nrun = [\"sh\", \"make.sh\"]\ninputs = [\"make.sh\"]\n";
+    space.edit("base/Tender.toml", "[lib]\n", &format!("{generate}outputs = [\"src/made.h\"]\n"));
+    space.write("base/make.sh", "echo '#define MADE 8' > src/made.h\n");
+    space.write("base/src/base.c", "#include \"made.h\"\nint base(void) { return MADE; }\n");
+    space.build(&[]);
+    says(&space, "8");
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn a_command_that_was_cut_off_is_run_again() {
+    let space = generated();
+    let probe = probe();
+    space.write(
+        "base/make.sh",
+        format!("'{probe}' touch ../started await ../go\necho '#define NUMBER 7' > \"$OUT_DIR/number.h\"\n"),
+    );
+    let tender = space.start(space.command(&["build"]));
+    wait_until("the command runs", || space.exists("started"));
+    tender.signal(Signal::KILL);
+    tender.finish().expect_signal(9);
+    space.write("go", "");
+    let built = space.build(&[]);
+    assert!(
+        built.iter().any(|one| one.unit == "sh make.sh" && one.reason == "the last attempt did not finish"),
+        "{built:?}"
+    );
+    says(&space, "7");
+    space.expect_fresh(&[]);
+}

@@ -1,0 +1,133 @@
+//! A build that is killed at any moment, or whose worker is, leaves nothing that the next build could be wrong about.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use tender_tests::{Run, TestSpace, probe, wait_until};
+
+const CRATES: usize = 8;
+const FILES: usize = 3;
+
+/// A moment of a build: so many objects and outputs are there.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    objects: usize,
+    outputs: usize,
+}
+
+const MOMENTS: [Moment; 6] = [
+    Moment { objects: 0, outputs: 0 },
+    Moment { objects: 1, outputs: 0 },
+    Moment { objects: 7, outputs: 0 },
+    Moment { objects: 0, outputs: 1 },
+    Moment { objects: CRATES * FILES, outputs: 0 },
+    Moment { objects: 0, outputs: CRATES },
+];
+
+/// A build of it cannot end before there is a file `go`: one of its commands waits for that.
+fn space() -> TestSpace {
+    let space = TestSpace::many_crates(CRATES, FILES);
+    let probe = probe();
+    let command = format!("[[generate]]\nrun = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
+    space.write(
+        "c-last/Tender.toml",
+        format!("[package]\nname = \"c-last\"\n{command}outputs = [\"made.h\"]\n"),
+    );
+    space.write("c-last/src/last.c", "#include \"../made.h\"\nint last;\n");
+    space
+}
+
+/// What an undisturbed build makes. It is the same in every directory.
+fn undisturbed() -> BTreeMap<String, Vec<u8>> {
+    let space = space();
+    space.write("go", "");
+    space.build(&[]);
+    space.outputs("debug")
+}
+
+/// Files below `directory` whose names end so.
+fn count(directory: &Path, end: &str) -> usize {
+    let Ok(entries) = directory.read_dir() else { return 0 };
+    let of = |path: PathBuf| {
+        if path.is_dir() { count(&path, end) } else { usize::from(path.to_string_lossy().ends_with(end)) }
+    };
+    entries.flatten().map(|entry| of(entry.path())).sum()
+}
+
+fn is_alive(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+}
+
+/// Builds, and calls `disturb` with the build's process id and its children's at `moment`.
+fn build_disturbed(space: &TestSpace, moment: Moment, disturb: impl FnOnce(u32, &[u32])) -> Run {
+    let _ = std::fs::remove_file(space.path("go"));
+    let tender = space.start(space.command(&["build", "-j2"]));
+    let target = space.path("target/debug");
+    let mut workers = Vec::new();
+    wait_until("the moment", || {
+        workers = tender.children();
+        !workers.is_empty()
+            && count(target.join(".tender").as_std_path(), ".o") >= moment.objects
+            && count(target.as_std_path(), ".a") >= moment.outputs
+    });
+    disturb(tender.pid(), &workers);
+    space.write("go", "");
+    tender.finish()
+}
+
+fn kill(pid: u32) {
+    // It may have ended by itself.
+    let _ = kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL);
+}
+
+#[test]
+fn the_build_is_killed() {
+    let expected = undisturbed();
+    for moment in MOMENTS {
+        let space = space();
+        let mut workers = Vec::new();
+        build_disturbed(&space, moment, |pid, children| {
+            workers = children.to_vec();
+            kill(pid);
+        })
+        .expect_signal(9);
+        wait_until("workers and commands die with the build", || !workers.iter().any(|pid| is_alive(*pid)));
+        space.tender(&["build"]).expect_ok();
+        assert!(space.outputs("debug") == expected, "killed at {moment:?}, and the next build is wrong");
+        space.expect_fresh(&[]);
+    }
+}
+
+#[test]
+fn a_worker_is_killed() {
+    let expected = undisturbed();
+    for moment in MOMENTS {
+        let space = space();
+        let run = build_disturbed(&space, moment, |_, children| {
+            // Not the command, nor a worker that has ended for want of work.
+            let name = |pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if let Some(worker) = children.iter().find(|pid| name(**pid) == "tender-worker\n") {
+                kill(*worker);
+            }
+        });
+        run.expect_ok();
+        assert!(
+            space.outputs("debug") == expected,
+            "a worker was killed at {moment:?}, and the build is wrong"
+        );
+        space.expect_fresh(&[]);
+    }
+}
+
+#[test]
+fn it_is_killed_again_and_again() {
+    let expected = undisturbed();
+    let space = space();
+    for objects in 1..=CRATES * FILES {
+        build_disturbed(&space, Moment { objects, outputs: 0 }, |pid, _| kill(pid)).expect_signal(9);
+    }
+    space.tender(&["build"]).expect_ok();
+    assert!(space.outputs("debug") == expected, "the build after many that were killed is wrong");
+    space.expect_fresh(&[]);
+}
