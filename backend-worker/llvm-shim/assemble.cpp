@@ -279,12 +279,13 @@ bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name, co
 
 } // namespace
 
-extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t count, TenderStr source,
-                                TenderStr source_name, const TenderEvents *events, TenderBuffer *object) {
+extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
+                                TenderStr output, TenderStr text, const TenderEvents *events,
+                                TenderBuffer *object) {
   DiagnosticOptions options;
   Diagnostics consumer(options, *events);
   DiagnosticsEngine diags(DiagnosticIDs::create(), options, &consumer, /*ShouldOwnClient=*/false);
-  std::optional<DriverJob> job = runDriver(clang, args, count, diags);
+  std::optional<DriverJob> job = runDriver(DriverRequest(clang, args, count, input, output), diags);
   if (!job)
     return false;
   if (!job->assembler) {
@@ -295,5 +296,5 @@ extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t c
   Settings settings;
   if (!parse(job->args, settings, diags))
     return false;
-  return assemble(settings, ref(source), ref(source_name), *events, diags, object);
+  return assemble(settings, ref(text), ref(input), *events, diags, object);
 }

@@ -259,15 +259,15 @@ bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, b
 
 extern "C" {
 
-TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, bool preprocess,
-                               const TenderEvents *events) {
+TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
+                               TenderStr output, bool preprocess, const TenderEvents *events) {
   auto unit = std::make_unique<TenderClang>(*events);
   std::optional<DriverJob> job;
   {
     // The driver has an engine of its own: that of the instance depends on what the driver finds out.
     auto diags = llvm::makeIntrusiveRefCnt<DiagnosticsEngine>(DiagnosticIDs::create(), unit->options,
                                                               &unit->consumer, /*ShouldOwnClient=*/false);
-    job = runDriver(clang, args, count, *diags);
+    job = runDriver(DriverRequest(clang, args, count, input, output), *diags);
     unit->consumer.flush();
     if (!job)
       return nullptr;

@@ -2,11 +2,20 @@
 //
 // `clang::createInvocation` is not used: it forces -fsyntax-only on the driver, so options that depend on the output
 // (split DWARF, coverage notes) come out differently from those of `clang -c`.
+//
+// A run of the driver looks for GCC installations and headers with over a hundred system calls, and all units of a
+// crate give it the same arguments but for two names. So its answer is kept, with the names to be filled in, where
+// they stand only in places that are understood.
 #include "driver.h"
+
+#include <map>
+#include <mutex>
 
 #include "clang/Driver/Compilation.h"
 #include "clang/Driver/Driver.h"
 #include "clang/Driver/Tool.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/VirtualFileSystem.h"
 #include "llvm/TargetParser/Host.h"
 
@@ -16,17 +25,24 @@ using namespace clang;
 
 namespace tender {
 
-std::optional<DriverJob> runDriver(TenderStr clang, const TenderStr *args, size_t count, DiagnosticsEngine &diags) {
-  std::string program = ref(clang).str();
-  std::vector<std::string> storage;
-  storage.reserve(count);
+DriverRequest::DriverRequest(TenderStr clang, const TenderStr *args, size_t count, TenderStr input, TenderStr output)
+    : clang(ref(clang).str()), input(ref(input).str()), output(ref(output).str()) {
+  this->args.reserve(count);
   for (size_t i = 0; i < count; ++i)
-    storage.push_back(ref(args[i]).str());
-  llvm::SmallVector<const char *, 64> argv{program.c_str()};
-  for (const std::string &arg : storage)
-    argv.push_back(arg.c_str());
+    this->args.push_back(ref(args[i]).str());
+}
 
-  driver::Driver theDriver(program, llvm::sys::getDefaultTargetTriple(), diags);
+namespace {
+
+std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngine &diags) {
+  llvm::SmallVector<const char *, 64> argv{request.clang.c_str()};
+  for (const std::string &arg : request.args)
+    argv.push_back(arg.c_str());
+  // The last `-o` counts, and after `--` an input may begin with a dash.
+  for (const char *arg : {"-o", request.output.c_str(), "--", request.input.c_str()})
+    argv.push_back(arg);
+
+  driver::Driver theDriver(request.clang, llvm::sys::getDefaultTargetTriple(), diags);
   theDriver.setCheckInputsExist(false);
   theDriver.setProbePrecompiled(false);
   std::unique_ptr<driver::Compilation> compilation(theDriver.BuildCompilation(argv));
@@ -53,6 +69,86 @@ std::optional<DriverJob> runDriver(TenderStr clang, const TenderStr *args, size_
   for (const char *word : llvm::ArrayRef<const char *>(words).drop_front())
     result.args.emplace_back(word);
   return result;
+}
+
+// A job for any input and output: at these places stands a name.
+struct Template {
+  DriverJob job;
+  std::optional<size_t> input, output, mainFile;
+
+  DriverJob fill(const DriverRequest &request) const {
+    DriverJob filled = job;
+    if (input)
+      filled.args[*input] = request.input;
+    if (output)
+      filled.args[*output] = request.output;
+    if (mainFile)
+      filled.args[*mainFile] = llvm::sys::path::filename(request.input).str();
+    return filled;
+  }
+};
+
+const char MARK[] = "tender-placeholder";
+
+// Nothing if a name has reached a place that is not known here; such arguments are given to the driver for each unit.
+std::optional<Template> makeTemplate(DriverJob job) {
+  Template result{std::move(job), {}, {}, {}};
+  const std::vector<std::string> &args = result.job.args;
+  for (size_t i = 0; i < args.size(); ++i) {
+    if (args[i].find(MARK) == std::string::npos)
+      continue;
+    llvm::StringRef before = i ? llvm::StringRef(args[i - 1]) : llvm::StringRef();
+    if (args[i] == std::string("in/") + MARK && i + 1 == args.size())
+      result.input = i;
+    else if (args[i] == std::string("out/") + MARK && before == "-o")
+      result.output = i;
+    else if (args[i] == MARK && before == "-main-file-name")
+      result.mainFile = i;
+    else
+      return std::nullopt;
+  }
+  if (!result.input)
+    return std::nullopt;
+  return result;
+}
+
+std::mutex lock;
+// By the program and the arguments; an empty template says that these cannot be shared.
+std::map<std::string, std::optional<Template>> &kept() {
+  static std::map<std::string, std::optional<Template>> all;
+  return all;
+}
+
+} // namespace
+
+std::optional<DriverJob> runDriver(const DriverRequest &request, DiagnosticsEngine &diags) {
+  std::string key = request.clang + '\0' + llvm::join(request.args, llvm::StringRef("\0", 1));
+  bool known;
+  {
+    std::lock_guard<std::mutex> guard(lock);
+    auto found = kept().find(key);
+    known = found != kept().end();
+    if (known && found->second)
+      return found->second->fill(request);
+  }
+  unsigned before = diags.getClient()->getNumWarnings();
+  std::optional<DriverJob> job = runAfresh(request, diags);
+  // What the driver warns of is said for every unit, so such arguments are never kept.
+  if (known || !job || diags.getClient()->getNumWarnings() != before)
+    return job;
+
+  DriverRequest general = request;
+  general.input = std::string("in/") + MARK;
+  general.output = std::string("out/") + MARK;
+  std::optional<Template> made;
+  if (std::optional<DriverJob> shared = runAfresh(general, diags))
+    made = makeTemplate(std::move(*shared));
+  // The proof that the template is right is that it gives what the driver gave for this unit.
+  if (made && made->fill(request).args != job->args)
+    made.reset();
+  std::lock_guard<std::mutex> guard(lock);
+  kept().emplace(std::move(key), std::move(made));
+  return job;
 }
 
 } // namespace tender

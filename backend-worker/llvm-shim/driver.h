@@ -17,8 +17,17 @@ struct DriverJob {
   std::vector<std::string> args;
 };
 
+// Driver arguments without the input and the output, which are given apart so that units can share a run.
+struct DriverRequest {
+  std::string clang;
+  std::vector<std::string> args;
+  std::string input;
+  std::string output;
+
+  DriverRequest(TenderStr clang, const TenderStr *args, size_t count, TenderStr input, TenderStr output);
+};
+
 // Nothing after reporting why through `diags`.
-std::optional<DriverJob> runDriver(TenderStr clang, const TenderStr *args, size_t count,
-                                   clang::DiagnosticsEngine &diags);
+std::optional<DriverJob> runDriver(const DriverRequest &request, clang::DiagnosticsEngine &diags);
 
 } // namespace tender

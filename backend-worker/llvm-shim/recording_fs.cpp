@@ -1,9 +1,16 @@
-// See recording_fs.h. The real file system answers; only the answers are noted.
+// See recording_fs.h. The real file system answers; the answers are noted, and the content of small files is kept:
+// the headers of a crate are read by all its units, and a unit that finds one here saves opening, reading and closing
+// it. Every use asks the system for the file's state first.
+//
+// Files are read, not mapped: a mapping that is given up interrupts all cores of the process, and one whose file is
+// truncated by an editor kills it.
 #include "recording_fs.h"
 
 #include <chrono>
+#include <mutex>
 
 #include "llvm/ADT/SmallString.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MemoryBuffer.h"
 
 #include "buffer.h"
@@ -17,28 +24,90 @@ int64_t nanoseconds(sys::TimePoint<> time) {
   return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
 }
 
-class RecordingFile final : public vfs::File {
+using Content = std::shared_ptr<const MemoryBuffer>;
+
+// Null-terminated, as clang's lexer needs it.
+class SharedBuffer final : public MemoryBuffer {
 public:
-  RecordingFile(std::unique_ptr<vfs::File> inner, std::string path, const TenderEvents &events)
-      : inner(std::move(inner)), path(std::move(path)), events(events) {}
+  SharedBuffer(Content content, StringRef name) : content(std::move(content)), name(name) {
+    init(this->content->getBufferStart(), this->content->getBufferEnd(), /*RequiresNullTerminator=*/true);
+  }
+  BufferKind getBufferKind() const override { return MemoryBuffer_Malloc; }
+  StringRef getBufferIdentifier() const override { return name; }
 
-  ErrorOr<vfs::Status> status() override { return inner->status(); }
-  ErrorOr<std::string> getName() override { return inner->getName(); }
-  std::error_code close() override { return inner->close(); }
+private:
+  Content content;
+  std::string name;
+};
 
-  ErrorOr<std::unique_ptr<MemoryBuffer>> getBuffer(const Twine &name, int64_t size, bool nullTerminated,
-                                                   bool isVolatile) override {
-    auto status = inner->status();
-    auto buffer = inner->getBuffer(name, size, nullTerminated, isVolatile);
-    if (buffer && status)
-      events.read(events.context, str(path), (*buffer)->getBufferSize(),
-                  nanoseconds(status->getLastModificationTime()), (*buffer)->getBufferStart());
-    return buffer;
+// Larger ones are seldom headers.
+constexpr uint64_t largestKept = 1 << 20;
+
+// A file that changed less than this ago may change again without a new time.
+constexpr auto settled = std::chrono::seconds(2);
+
+class Contents {
+public:
+  Content find(StringRef path, const vfs::Status &status) {
+    std::lock_guard<std::mutex> guard(lock);
+    auto entry = entries.find(path);
+    if (entry == entries.end() || entry->second.size != status.getSize() ||
+        entry->second.mtime != status.getLastModificationTime() || entry->second.id != status.getUniqueID())
+      return nullptr;
+    return entry->second.content;
+  }
+
+  void keep(StringRef path, const vfs::Status &status, Content content) {
+    if (content->getBufferSize() > largestKept || content->getBufferSize() != status.getSize() ||
+        status.getLastModificationTime() + settled > std::chrono::system_clock::now())
+      return;
+    std::lock_guard<std::mutex> guard(lock);
+    entries[path] = {status.getSize(), status.getLastModificationTime(), status.getUniqueID(), std::move(content)};
   }
 
 private:
+  struct Entry {
+    uint64_t size = 0;
+    sys::TimePoint<> mtime;
+    sys::fs::UniqueID id;
+    Content content;
+  };
+  std::mutex lock;
+  StringMap<Entry> entries;
+};
+
+Contents &contents() {
+  static Contents all;
+  return all;
+}
+
+class RecordingFile final : public vfs::File {
+public:
+  // Without `inner` the content is known already.
+  RecordingFile(vfs::Status status, std::unique_ptr<vfs::File> inner, Content content, const TenderEvents &events)
+      : known(std::move(status)), inner(std::move(inner)), content(std::move(content)), events(events) {}
+
+  ErrorOr<vfs::Status> status() override { return known; }
+  std::error_code close() override { return inner ? inner->close() : std::error_code(); }
+
+  ErrorOr<std::unique_ptr<MemoryBuffer>> getBuffer(const Twine &name, int64_t size, bool, bool) override {
+    if (!content) {
+      auto buffer = inner->getBuffer(name, size, /*RequiresNullTerminator=*/true, /*IsVolatile=*/true);
+      if (!buffer)
+        return buffer.getError();
+      content = std::move(*buffer);
+      contents().keep(known.getName(), known, content);
+    }
+    events.read(events.context, str(known.getName()), content->getBufferSize(),
+                nanoseconds(known.getLastModificationTime()), content->getBufferStart());
+    SmallString<256> storage;
+    return std::unique_ptr<MemoryBuffer>(new SharedBuffer(content, name.toStringRef(storage)));
+  }
+
+private:
+  vfs::Status known;
   std::unique_ptr<vfs::File> inner;
-  std::string path;
+  Content content;
   const TenderEvents &events;
 };
 
@@ -54,17 +123,26 @@ public:
   }
 
   ErrorOr<std::unique_ptr<vfs::File>> openFileForRead(const Twine &path) override {
-    auto file = ProxyFileSystem::openFileForRead(path);
     SmallString<256> storage;
     StringRef name = path.toStringRef(storage);
-    if (!file) {
-      if (absent(file.getError()))
-        events.missing(events.context, str(name));
-      return file;
+    auto status = ProxyFileSystem::status(name);
+    note(name, status);
+    if (!status)
+      return status.getError();
+    Content content = contents().find(name, *status);
+    std::unique_ptr<vfs::File> inner;
+    if (!content) {
+      auto file = ProxyFileSystem::openFileForRead(name);
+      if (!file)
+        return file;
+      // What was opened counts, if the file was replaced in between.
+      status = (*file)->status();
+      if (!status)
+        return status.getError();
+      inner = std::move(*file);
     }
-    auto status = (*file)->status();
-    note(path, status);
-    return std::unique_ptr<vfs::File>(new RecordingFile(std::move(*file), name.str(), events));
+    return std::unique_ptr<vfs::File>(
+        new RecordingFile(std::move(*status), std::move(inner), std::move(content), events));
   }
 
   bool exists(const Twine &path) override { return bool(status(path)); }

@@ -45,11 +45,10 @@ struct TenderEvents {
 // One source file on its way to an object: clang's invocation and, once it runs, its compiler instance.
 struct TenderClang;
 
-// `clang` is LLVM's own driver program by full path, `args` driver arguments with the input and `-c`.
-// `preprocess`: the arguments have -E in place of `-c`. Returns null after reporting why. `events` must outlive the
-// result.
-TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, bool preprocess,
-                               const TenderEvents *events);
+// `clang` is LLVM's own driver program by full path, `args` driver arguments with the action (`-c`, or `-E` where
+// `preprocess`), without input and output. Returns null after reporting why. `events` must outlive the result.
+TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
+                               TenderStr output, bool preprocess, const TenderEvents *events);
 void tender_clang_free(TenderClang *unit);
 
 // Source to IR in `context`, not optimised; the AST is freed before this returns. Null after reporting errors.
@@ -67,9 +66,10 @@ bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *ob
 // Where the driver wants the .dwo, empty unless DWARF is split; lives as long as the unit.
 TenderStr tender_clang_dwo_path(const TenderClang *unit);
 
-// Assembles text that needs no preprocessing any more. `args` as for tender_clang_open. False after reporting.
-bool tender_assemble(TenderStr clang, const TenderStr *args, size_t count, TenderStr source, TenderStr source_name,
-                     const TenderEvents *events, TenderBuffer *object);
+// Assembles `text`, which needs no preprocessing any more and came from `input`. `args` as for tender_clang_open.
+// False after reporting.
+bool tender_assemble(TenderStr clang, const TenderStr *args, size_t count, TenderStr input, TenderStr output,
+                     TenderStr text, const TenderEvents *events, TenderBuffer *object);
 
 struct TenderMember {
   TenderStr name;

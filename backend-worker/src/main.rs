@@ -1,5 +1,7 @@
 //! The program: a worker of `tender` on its standard input and output, or one plan by hand.
 
+mod allocator;
+
 use std::ffi::OsString;
 use std::io::{BufReader, Write};
 use std::process::ExitCode;
@@ -7,9 +9,6 @@ use std::sync::Arc;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::{FromWorker, Level, PROTOCOL, Plan};
 use tender_worker::{coordinator, execute::Executor, llvm};
-
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const USAGE: &str = "\
 usage: tender-worker                 serve the orchestrator on standard input and output

@@ -155,10 +155,16 @@ impl Bench {
         };
         let mut args: Vec<&str> = flags.to_vec();
         args.push("-ffile-compilation-dir=.");
+        let warm = format!("warm.{}", source.rsplit_once('.').unwrap().1);
+        std::fs::write(self.path(&warm), "\n").unwrap();
+        let compile = |id: u32, source: &str, object: &str, after: &[u32]| {
+            serde_json::json!({"id": id, "unit": source, "after": after, "work": {"kind": "compile",
+                "source": source, "language": language, "args": args, "object": object}})
+        };
+        // The unit is the second one with its flags, so that what the worker keeps from the first is put to use.
         let plan = serde_json::json!({
             "id": 1, "crate": "flags",
-            "items": [{"id": 0, "unit": source, "work":
-                {"kind": "compile", "source": source, "language": language, "args": args, "object": "out/unit.o"}}],
+            "items": [compile(0, &warm, "warm/warm.o", &[]), compile(1, source, "out/unit.o", &[0])],
         });
         let file = self.path("plan.json");
         std::fs::write(&file, plan.to_string()).unwrap();

@@ -2,7 +2,7 @@
 
 use super::flags::refused;
 use super::inputs::{Inputs, StampCache};
-use crate::llvm::{Buffer, Clang, Context, Emitted, Listen, Module, Reported, assemble, parse};
+use crate::llvm::{Buffer, Clang, Context, Emitted, Listen, Module, Reported, Request, assemble, parse};
 use std::cell::RefCell;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
@@ -47,7 +47,7 @@ impl Unit<'_> {
         self.listened(cache, watch, |ear| match self.language {
             Language::C | Language::Cxx => {
                 ear.watch.enter(PhaseName::Translate);
-                Clang::open(&self.driver_args(self.language, "-c"), ear)?.check()
+                Clang::open(self.request(&self.driver_args(self.language, "-c")), ear)?.check()
             }
             Language::LlvmIr | Language::Bitcode => {
                 ear.watch.enter(PhaseName::Translate);
@@ -85,7 +85,7 @@ impl Unit<'_> {
     fn compile_c(&self, ear: &Ear<'_>) -> Result<Emitted, Reported> {
         ear.watch.enter(PhaseName::Translate);
         let context = Context::create();
-        let mut clang = Clang::open(&self.driver_args(self.language, "-c"), ear)?;
+        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), ear)?;
         let module = clang.translate(&context)?;
         let _live = Live::new(ear.watch);
         backend(&mut clang, &module, ear)
@@ -95,7 +95,7 @@ impl Unit<'_> {
         ear.watch.enter(PhaseName::Translate);
         let content = self.read_source(ear)?;
         let context = Context::create();
-        let mut clang = Clang::open(&self.driver_args(self.language, "-c"), ear)?;
+        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), ear)?;
         let module = self.parse_ir(&context, &content, ear)?;
         let _live = Live::new(ear.watch);
         clang.adopt(&module)?;
@@ -111,12 +111,12 @@ impl Unit<'_> {
         ear.watch.enter(PhaseName::Emit);
         let text = String::from_utf8(text)
             .map_err(|_| ear.error(self.source, "the assembly file is not UTF-8".to_owned()))?;
-        let object = assemble(&self.driver_args(Language::Assembly, "-c"), &text, self.source, ear)?;
+        let object = assemble(self.request(&self.driver_args(Language::Assembly, "-c")), &text, ear)?;
         Ok(Emitted { object, dwo: None })
     }
 
     fn preprocessed(&self, ear: &Ear<'_>) -> Result<Buffer, Reported> {
-        Clang::open_to_preprocess(&self.driver_args(self.language, "-E"), ear)?.preprocess()
+        Clang::open_to_preprocess(self.request(&self.driver_args(self.language, "-E")), ear)?.preprocess()
     }
 
     fn parse_ir<'c>(
@@ -148,7 +148,11 @@ impl Unit<'_> {
         }
     }
 
-    /// The plan's arguments with what the worker decides: one input, compiled to an object that is never written.
+    fn request<'r>(&'r self, args: &'r [String]) -> Request<'r> {
+        Request { args, input: self.source, output: self.object }
+    }
+
+    /// The plan's arguments with what the worker decides.
     fn driver_args(&self, language: Language, action: &str) -> Vec<String> {
         let mut args = self.args.to_vec();
         let (name, unused) = match language {
@@ -162,7 +166,7 @@ impl Unit<'_> {
             // A crate has one list of flags for all its units; what means nothing to this language is no news.
             args.push("-Qunused-arguments".to_owned());
         }
-        args.extend([action, "-x", name, "-o", self.object, "--", self.source].map(str::to_owned));
+        args.extend([action, "-x", name].map(str::to_owned));
         args
     }
 }

@@ -10,6 +10,14 @@ use inkwell::module::Module;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reported;
 
+/// What the driver is asked: its arguments with the action (`-c` or `-E`), and apart from them the two names.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    pub args: &'a [String],
+    pub input: &'a str,
+    pub output: &'a str,
+}
+
 /// One source file's compile. Used on one thread, from `open` to drop.
 pub struct Clang<'a> {
     unit: *mut ffi::Clang,
@@ -24,26 +32,32 @@ pub struct Emitted {
 }
 
 impl<'a> Clang<'a> {
-    /// Parses driver arguments, the input and `-c` among them.
-    pub fn open(args: &[String], listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
-        Self::open_for(args, false, listener)
+    /// Parses driver arguments with `-c`.
+    pub fn open(request: Request<'_>, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+        Self::open_for(request, false, listener)
     }
 
     /// Parses driver arguments with `-E` in place of `-c`, for `preprocess` alone.
-    pub fn open_to_preprocess(args: &[String], listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
-        Self::open_for(args, true, listener)
+    pub fn open_to_preprocess(request: Request<'_>, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+        Self::open_for(request, true, listener)
     }
 
-    fn open_for(args: &[String], preprocess: bool, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+    fn open_for(
+        request: Request<'_>,
+        preprocess: bool,
+        listener: &'a dyn Listen,
+    ) -> Result<Clang<'a>, Reported> {
         let events = Lent::new(listener);
         let program = clang_program();
-        let words: Vec<ffi::Str> = args.iter().map(|arg| ffi::Str::new(arg)).collect();
+        let words: Vec<ffi::Str> = request.args.iter().map(|arg| ffi::Str::new(arg)).collect();
         // SAFETY: all strings outlive the call, and the events outlive the unit.
         let unit = unsafe {
             ffi::tender_clang_open(
                 ffi::Str::new(&program),
                 words.as_ptr(),
                 words.len(),
+                ffi::Str::new(request.input),
+                ffi::Str::new(request.output),
                 preprocess,
                 &raw const events.events,
             )
@@ -109,11 +123,11 @@ impl Drop for Clang<'_> {
     }
 }
 
-/// Assembles text that is already preprocessed. `args` are driver arguments with an assembler input and `-c`.
-pub fn assemble(args: &[String], text: &str, name: &str, listener: &dyn Listen) -> Result<Buffer, Reported> {
+/// Assembles `text`, the input's content after preprocessing where it needed any. The arguments have `-c`.
+pub fn assemble(request: Request<'_>, text: &str, listener: &dyn Listen) -> Result<Buffer, Reported> {
     let events = Lent::new(listener);
     let program = clang_program();
-    let words: Vec<ffi::Str> = args.iter().map(|arg| ffi::Str::new(arg)).collect();
+    let words: Vec<ffi::Str> = request.args.iter().map(|arg| ffi::Str::new(arg)).collect();
     let mut object = ffi::Buffer::EMPTY;
     // SAFETY: all strings and the events outlive the call; `object` is written before it is read.
     let ok = unsafe {
@@ -121,8 +135,9 @@ pub fn assemble(args: &[String], text: &str, name: &str, listener: &dyn Listen) 
             ffi::Str::new(&program),
             words.as_ptr(),
             words.len(),
+            ffi::Str::new(request.input),
+            ffi::Str::new(request.output),
             ffi::Str::new(text),
-            ffi::Str::new(name),
             &raw const events.events,
             &raw mut object,
         )

@@ -44,6 +44,8 @@ unsafe extern "C" {
         clang: Str,
         args: *const Str,
         count: usize,
+        input: Str,
+        output: Str,
         preprocess: bool,
         events: *const Events,
     ) -> *mut Clang;
@@ -64,8 +66,9 @@ unsafe extern "C" {
         clang: Str,
         args: *const Str,
         count: usize,
-        source: Str,
-        source_name: Str,
+        input: Str,
+        output: Str,
+        text: Str,
         events: *const Events,
         object: *mut Buffer,
     ) -> bool;

@@ -11,7 +11,7 @@ mod process;
 
 pub use archive::{Member, archive};
 pub use buffer::Buffer;
-pub use clang::{Clang, Emitted, Reported, assemble, clang_program};
+pub use clang::{Clang, Emitted, Reported, Request, assemble, clang_program};
 pub use inkwell::context::Context;
 pub use inkwell::module::Module;
 pub use listener::Listen;
