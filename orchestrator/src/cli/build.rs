@@ -13,8 +13,8 @@ use super::terminal::Terminal;
 use super::{jobs, target_dir, worker};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, compile_commands};
-use crate::manifest::CrateId;
-use crate::report::{Bar, Crates, Fanout, Human, Json, Place, Trace, quoted, style};
+use crate::manifest::{CrateId, Lto, Profile, Translate};
+use crate::report::{Bar, Crates, Fanout, Human, Json, Place, Trace, quoted_words, style, words};
 use crate::supervise::{self, Foreground, Request, run_foreground};
 use crate::toolchain::{self, Machine};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -52,9 +52,9 @@ pub fn run(options: &RunOptions, environment: &Environment, terminal: Terminal) 
 
 fn execute(program: &Utf8Path, options: &RunOptions, terminal: Terminal) -> Result<Exit, CliError> {
     let shown = shown_path(program);
-    let words = options.args.iter().map(|arg| quoted(&arg.to_string_lossy()).into_owned());
-    let line: Vec<String> = std::iter::once(quoted(&shown).into_owned()).chain(words).collect();
-    terminal.say(&style::status("Running", format!("`{}`", line.join(" "))));
+    let words = options.args.iter().map(|arg| arg.to_string_lossy());
+    let line = quoted_words(std::iter::once(shown.as_str().into()).chain(words));
+    terminal.say(&style::status("Running", format!("`{}`", words::visible(&line))));
     let mut command = Command::new(program);
     command.args(&options.args);
     let exit = run_foreground(Foreground { command, job_env: Vec::new() })
@@ -91,7 +91,10 @@ fn choose_program(
             match super::error::suggestion(wanted, names) {
                 Some(help) => error.with_help(help),
                 None if listed.is_empty() => error,
-                None => error.with_help(format!("there are {listed}")),
+                None => {
+                    let verb = if programs.len() == 1 { "is" } else { "are" };
+                    error.with_help(format!("there {verb} {listed}"))
+                }
             }
         })?,
         None => match programs.as_slice() {
@@ -121,7 +124,7 @@ fn run_build(
     let profile = project.profile()?;
     let jobs = jobs::choose(options.jobs, environment.jobs.as_deref(), workspace.build.jobs)?;
     check_memory(environment)?;
-    warn(options, terminal);
+    warn(options, profile, terminal);
     let worker = worker::find(environment)?;
     let whole = roots.len() == workspace.crates.len() && mode == Mode::Build;
     let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
@@ -168,20 +171,44 @@ fn run_build(
     Ok((graph, exit))
 }
 
-fn warn(options: &BuildOptions, terminal: Terminal) {
+/// Says, once a build, what is asked for and has no effect.
+fn warn(options: &BuildOptions, profile: &Profile, terminal: Terminal) {
+    let warning = |text: String| terminal.console().print(&style::message(Level::Warning, text));
     let ignored = toolchain::ignored_variables();
     if !ignored.is_empty() {
         let verb = if ignored.len() == 1 { "is" } else { "are" };
-        let text = format!(
+        warning(format!(
             "{} {verb} set and ignored: flags stand in `Tender.toml`, so that everybody builds the same",
             ignored.join(" and ")
-        );
-        terminal.console().print(&style::message(Level::Warning, text));
+        ));
     }
     if options.timings {
-        let text = "`--timings` is not there yet and is ignored; `--trace FILE` shows where the time goes";
-        terminal.console().print(&style::message(Level::Warning, text));
+        warning(
+            "`--timings` is not there yet and is ignored; `--trace FILE` shows where the time goes"
+                .to_owned(),
+        );
     }
+    let settings = without_effect(profile);
+    if !settings.is_empty() {
+        let verb = if settings.len() == 1 { "has" } else { "have" };
+        let name = &profile.name;
+        warning(format!("{} in profile `{name}` {verb} no effect yet", settings.join(" and ")));
+    }
+}
+
+/// Settings of the manifest's format that a later version acts on. Without them a build is right, only slower or larger.
+fn without_effect(profile: &Profile) -> Vec<&'static str> {
+    let mut settings = Vec::new();
+    if profile.lto != Lto::Off {
+        settings.push("`lto`");
+    }
+    if profile.codegen_units.is_some() {
+        settings.push("`codegen-units`");
+    }
+    if profile.translate != Translate::Parallel {
+        settings.push("`translate`");
+    }
+    settings
 }
 
 fn open_trace(path: &Utf8Path) -> Result<Trace<std::fs::File>, CliError> {

@@ -12,7 +12,7 @@ static VERSION: LazyLock<String> =
 
 /// Builds workspaces of C, C++ and LLVM IR crates
 #[derive(Debug, Parser)]
-#[command(name = "tender", version = VERSION.as_str(), disable_help_subcommand = true, max_term_width = 100)]
+#[command(name = "tender", version = VERSION.as_str(), max_term_width = 100)]
 pub struct Options {
     #[command(flatten)]
     pub common: Common,
@@ -22,8 +22,9 @@ pub struct Options {
 
 /// Of every command.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Say more: reasons and commands; twice, also phases, memory and waits
+    /// Say why each unit is rebuilt, and its command; twice, also phases, memory and waits
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing but warnings and errors
@@ -32,7 +33,7 @@ pub struct Common {
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN")]
     pub color: Option<Color>,
-    /// Go to this directory before doing anything
+    /// Go to this directory first
     #[arg(short = 'C', global = true, value_name = "DIR")]
     pub directory: Option<Utf8PathBuf>,
 }
@@ -49,7 +50,7 @@ pub enum Command {
     /// Compile and link
     #[command(visible_alias = "b")]
     Build(BuildOptions),
-    /// Find errors without making objects or programs
+    /// Find errors, without making objects or programs
     #[command(visible_alias = "c")]
     Check(BuildOptions),
     /// Build a program and run it
@@ -59,22 +60,28 @@ pub enum Command {
     Clean(CleanOptions),
     /// Make a crate in a new directory
     New(NewOptions),
-    /// Make a crate of this directory
+    /// Make a crate of a directory and the sources in it
     Init(InitOptions),
     /// Run a command as a child of the job pool (not yet)
+    #[command(hide = true)]
     Exec(Later),
     /// Run tests (not yet)
+    #[command(hide = true)]
     Test(Later),
     /// Show the graph of dependencies (not yet)
+    #[command(hide = true)]
     Tree(Later),
     /// Describe the workspace as JSON (not yet)
+    #[command(hide = true)]
     Metadata(Later),
     /// Install programs and libraries (not yet)
+    #[command(hide = true)]
     Install(Later),
 }
 
 /// Which crates.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Which crates")]
 pub struct Selection {
     /// Only this crate and what it depends on (may be repeated)
     #[arg(short, long = "package", value_name = "NAME")]
@@ -86,17 +93,18 @@ pub struct Selection {
 
 /// Which profile, and where things are.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Profile and places")]
 pub struct Place {
-    /// With optimisations: the profile `release`
+    /// Optimise: the profile `release`
     #[arg(short, long, conflicts_with = "profile")]
     pub release: bool,
-    /// Build with this profile
+    /// Use this profile (else `dev`)
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
-    /// Directory of all outputs (`target` beside the root manifest)
+    /// Directory of all outputs (else `target` beside the root manifest)
     #[arg(long, value_name = "DIR")]
     pub target_dir: Option<Utf8PathBuf>,
-    /// Path of the manifest (`Tender.toml` here or above)
+    /// Path of the manifest (else the nearest `Tender.toml`, here or above)
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<Utf8PathBuf>,
 }
@@ -107,22 +115,22 @@ pub struct BuildOptions {
     pub selection: Selection,
     #[command(flatten)]
     pub place: Place,
-    /// Jobs to run at once; negative: that many fewer than the cores; `default`: all cores
+    /// Jobs to run at once (else as many as cores); -1: one less than the cores
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub jobs: Option<Jobs>,
-    /// Memory budget: a share such as 75%, or bytes such as 8G or 8Gi (checked now, kept to by a later version)
+    /// Memory budget, such as 75%, 8G or 8Gi (not kept to yet)
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory: Option<MemorySetting>,
-    /// Build as much as possible after an error
+    /// After an error, build all that does not depend on it
     #[arg(long)]
     pub keep_going: bool,
-    /// Form of messages; `json` goes to standard output
+    /// `json`: messages for programs, on standard output
     #[arg(long, value_name = "FORMAT", default_value = "human", hide_default_value = true)]
     pub message_format: MessageFormat,
     /// Write a page that shows where the time went (not yet)
-    #[arg(long)]
+    #[arg(long, hide = true)]
     pub timings: bool,
-    /// Write a Chrome trace of the build
+    /// Write a Chrome trace of the build, for ui.perfetto.dev
     #[arg(long, value_name = "FILE")]
     pub trace: Option<Utf8PathBuf>,
 }
@@ -140,7 +148,7 @@ pub struct RunOptions {
     /// The program to run, where there are several
     #[arg(long, value_name = "NAME")]
     pub bin: Option<String>,
-    /// Arguments of the program
+    /// Arguments of the program, after `--` where they look like options
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
 }
@@ -164,8 +172,8 @@ pub struct NewOptions {
 
 #[derive(Clone, Debug, Args)]
 pub struct InitOptions {
-    /// The directory
-    #[arg(default_value = ".")]
+    /// The directory (else this one)
+    #[arg(default_value = ".", hide_default_value = true)]
     pub path: Utf8PathBuf,
     #[command(flatten)]
     pub kind: CrateOptions,
@@ -173,16 +181,16 @@ pub struct InitOptions {
 
 #[derive(Clone, Debug, Args)]
 pub struct CrateOptions {
-    /// A library
+    /// Make a library
     #[arg(long, conflicts_with = "bin")]
     pub lib: bool,
-    /// A program (this is the default)
+    /// Make a program (the default)
     #[arg(long)]
     pub bin: bool,
-    /// Name of the crate (that of its directory)
+    /// Name of the crate (else that of its directory)
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-    /// In C++ instead of C
+    /// Write C++ instead of C
     #[arg(long)]
     pub cxx: bool,
 }

@@ -45,7 +45,7 @@ fn created(name: &str, kind: CrateKind, files: &[Utf8PathBuf], terminal: Termina
         CrateKind::Bin => "program",
         CrateKind::Lib => "library",
     };
-    let files: Vec<&str> = files.iter().map(|file| file.as_str()).collect();
+    let files: Vec<&str> = files.iter().map(|file| file.strip_prefix(".").unwrap_or(file).as_str()).collect();
     terminal.say(&style::status("Created", format!("{kind} `{name}` ({})", files.join(", "))));
     Exit::Success
 }

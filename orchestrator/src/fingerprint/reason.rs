@@ -12,6 +12,10 @@ pub enum RebuildReason {
     InputChanged {
         path: String,
     },
+    /// What it is made of is made again in this build.
+    InputRebuilt {
+        path: String,
+    },
     InputMissing {
         path: String,
     },
@@ -53,6 +57,7 @@ impl RebuildReason {
             Self::New => "it has not been built before".to_owned(),
             Self::NotFinished => "the last attempt did not finish".to_owned(),
             Self::InputChanged { path } => format!("the file {path} has changed"),
+            Self::InputRebuilt { path } => format!("{path} is rebuilt"),
             Self::InputMissing { path } => format!("the file {path} is gone"),
             Self::InputAppeared { path } => format!("the file {path} has appeared"),
             Self::OutputMissing { path } => format!("the output {path} is gone"),
@@ -72,6 +77,7 @@ impl RebuildReason {
             Self::New => "new",
             Self::NotFinished => "not-finished",
             Self::InputChanged { .. } => "input-changed",
+            Self::InputRebuilt { .. } => "input-rebuilt",
             Self::InputMissing { .. } => "input-missing",
             Self::InputAppeared { .. } => "input-appeared",
             Self::OutputMissing { .. } => "output-missing",
@@ -113,6 +119,7 @@ mod tests {
         check(RebuildReason::New, "it has not been built before");
         check(RebuildReason::NotFinished, "the last attempt did not finish");
         check(RebuildReason::InputChanged { path: path() }, "the file include/zstd.h has changed");
+        check(RebuildReason::InputRebuilt { path: "a.o".into() }, "a.o is rebuilt");
         check(RebuildReason::InputMissing { path: path() }, "the file include/zstd.h is gone");
         check(RebuildReason::InputAppeared { path: path() }, "the file include/zstd.h has appeared");
         check(RebuildReason::OutputMissing { path: "a.o".into() }, "the output a.o is gone");

@@ -4,16 +4,21 @@ use crate::graph::{Item, Run};
 use std::borrow::Cow;
 use tender_protocol::Work;
 
-/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell.
-pub fn command_line(item: &Item) -> String {
-    let words: Vec<&str> = match &item.run {
-        Run::Command(command) => command.words.iter().map(String::as_str).collect(),
-        Run::Worker(work) => worker_words(work),
-    };
-    words.into_iter().map(quoted).collect::<Vec<_>>().join(" ")
+/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell. `driver` is what a link runs in place of the
+/// name that stands in the graph.
+pub fn command_line(item: &Item, driver: Option<&[String]>) -> String {
+    match &item.run {
+        Run::Command(command) => quoted_words(&command.words),
+        Run::Worker(work) => quoted_words(worker_words(work, driver)),
+    }
 }
 
-fn worker_words(work: &Work) -> Vec<&str> {
+/// Words as a person would type them.
+pub fn quoted_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
+    words.into_iter().map(|word| quoted(word.as_ref()).into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'a str> {
     match work {
         Work::Compile { source, args, object, .. } => join(&["clang"], args, &["-c", source, "-o", object]),
         Work::Check { source, args, .. } => join(&["clang"], args, &["-fsyntax-only", source]),
@@ -25,7 +30,7 @@ fn worker_words(work: &Work) -> Vec<&str> {
             [&["llvm-ar", "rcsD", output.as_str()], paths.as_slice()].concat()
         }
         Work::Link { driver, args, output } => {
-            let mut words: Vec<&str> = driver.iter().map(String::as_str).collect();
+            let mut words: Vec<&str> = real_driver.unwrap_or(driver).iter().map(String::as_str).collect();
             words.extend(join(&[], args, &["-o", output]));
             words
         }
@@ -58,7 +63,17 @@ mod tests {
 
     #[track_caller]
     fn check(graph: &Graph, item: ItemIx, expect: &str) {
-        assert_eq!(command_line(&graph[item]), expect);
+        assert_eq!(command_line(&graph[item], None), expect);
+    }
+
+    #[test]
+    fn a_link_shows_the_program_that_it_runs() {
+        let graph = fixture::graph();
+        let driver = ["gcc".to_owned(), "-B/opt/a b".to_owned()];
+        assert_eq!(
+            command_line(&graph[fixture::APP_LINK], Some(&driver)),
+            "gcc '-B/opt/a b' target/release/.tender/app/main.o -o target/release/app"
+        );
     }
 
     #[test]

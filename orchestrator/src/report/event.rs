@@ -40,6 +40,11 @@ pub enum Event {
         worker: WorkerNo,
         at_us: u64,
     },
+    /// The program that a link runs, with its leading words: found when the link is handed out, told before it starts.
+    Driver {
+        item: ItemIx,
+        words: Vec<String>,
+    },
     /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's starting slot.
     ItemStarted {
         item: ItemIx,

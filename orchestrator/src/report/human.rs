@@ -38,7 +38,11 @@ pub struct Human {
     diagnostics: bool,
     /// What items that still run have to say.
     kept: HashMap<ItemIx, Kept>,
+    /// The programs that links run, until they start.
+    drivers: HashMap<ItemIx, Vec<String>>,
     told: BTreeMap<CrateId, Told>,
+    /// How many items each crate has; counted when first asked for.
+    items_of: HashMap<CrateId, usize>,
     running: HashSet<ItemIx>,
     failed: bool,
 }
@@ -77,7 +81,9 @@ impl Human {
             verbosity,
             diagnostics: true,
             kept: HashMap::new(),
+            drivers: HashMap::new(),
             told: BTreeMap::new(),
+            items_of: HashMap::new(),
             running: HashSet::new(),
             failed: false,
         }
@@ -107,10 +113,13 @@ impl Human {
         if !self.at_least(Verbosity::Verbose) {
             return;
         }
-        let all = graph.items.iter().filter(|other| other.krate == item.krate).count();
+        if self.items_of.is_empty() {
+            graph.items.iter().for_each(|item| *self.items_of.entry(item.krate).or_default() += 1);
+        }
+        let all = self.items_of.get(&item.krate).copied();
         let told = self.told(item);
         told.fresh += 1;
-        if told.fresh == all {
+        if Some(told.fresh) == all {
             let text = style::status("Fresh", self.crates.of(item).describe());
             self.print(&text);
         }
@@ -141,8 +150,10 @@ impl Human {
     fn started(&mut self, ix: ItemIx, item: &Item) {
         self.running.insert(ix);
         self.announce(item);
+        let driver = self.drivers.remove(&ix);
         if self.at_least(Verbosity::Verbose) {
-            self.print(&style::status("Running", format!("`{}`", words::visible(&command_line(item)))));
+            let line = command_line(item, driver.as_deref());
+            self.print(&style::status("Running", format!("`{}`", words::visible(&line))));
         }
     }
 
@@ -271,6 +282,9 @@ impl Sink for Human {
                     words::visible(&reason.present())
                 );
                 self.print(&style::status("Dirty", text));
+            }
+            Event::Driver { item, words } => {
+                self.drivers.insert(*item, words.clone());
             }
             Event::ItemStarted { item, .. } => self.started(*item, &graph[*item]),
             Event::Phase { item, phase, dur_us, .. } if self.at_least(Verbosity::VeryVerbose) => {

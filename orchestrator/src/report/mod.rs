@@ -21,7 +21,7 @@ pub mod words;
 
 pub use bar::{Bar, Place};
 pub use clock::now_us;
-pub use command::quoted;
+pub use command::{quoted, quoted_words};
 pub use console::Console;
 pub use crates::{CrateInfo, Crates, Target};
 pub use event::*;

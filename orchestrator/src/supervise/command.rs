@@ -52,36 +52,3 @@ impl CommandProcess {
         String::from_utf8_lossy(&self.text).into_owned()
     }
 }
-
-/// The words as a person would type them.
-pub(super) fn shown(command: &Command) -> String {
-    command.words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
-}
-
-/// A word for a POSIX shell.
-pub(super) fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,+@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_survive_a_shell() {
-        for (word, expect) in [
-            ("make", "make"),
-            ("-DX=1", "-DX=1"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("it's", r"'it'\''s'"),
-            ("$HOME\n", "'$HOME\n'"),
-        ] {
-            assert_eq!(quoted(word), expect);
-        }
-    }
-}

@@ -1,7 +1,7 @@
 //! What a reproducer of a crash consists of: the preprocessed source, and a script that runs LLVM's own clang on it.
 
-use super::command::quoted;
 use crate::graph::{Item, Run};
+use crate::report::{quoted, quoted_words};
 use camino::Utf8Path;
 use tender_protocol::{Language, Work};
 
@@ -51,7 +51,6 @@ pub(super) fn extension(language: Language) -> (bool, &'static str) {
 /// A POSIX shell script that compiles `input`, an absolute path, as the unit was compiled; `root` is where relative paths
 /// among the arguments start from. Arguments of the script are added to clang's.
 pub(super) fn script(item: &Item, args: &[String], clang: &str, root: &Utf8Path, input: &Utf8Path) -> String {
-    let words: Vec<String> = args.iter().map(|arg| quoted(arg)).collect();
     // A label may hold anything, even a newline, which would end the comment.
     let label = item.label.replace(char::is_control, "?");
     format!(
@@ -61,7 +60,7 @@ pub(super) fn script(item: &Item, args: &[String], clang: &str, root: &Utf8Path,
          exec \"${{CLANG:-{clang}}}\" {words} -c {input} -o /dev/null \"$@\"\n",
         krate = item.krate_name,
         root = quoted(root.as_str()),
-        words = words.join(" "),
+        words = quoted_words(args),
         input = quoted(input.as_str()),
     )
 }

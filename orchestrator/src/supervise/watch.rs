@@ -19,7 +19,7 @@ pub(super) struct Watch<S> {
 #[derive(Debug)]
 pub(super) struct Watched(usize);
 
-impl<S: Copy> Watch<S> {
+impl<S: Copy + PartialEq> Watch<S> {
     pub(super) fn new() -> io::Result<Watch<S>> {
         let events = Events::with_capacity(256);
         Ok(Watch { poll: Poll::new()?, events, sources: BTreeMap::new(), next: 0 })
@@ -41,6 +41,17 @@ impl<S: Copy> Watch<S> {
         }
     }
 
+    /// Stops watching all that stands for `source`. As with `remove`, before its descriptor is closed: a number that is closed
+    /// is soon another descriptor's, and that one must stay watched.
+    pub(super) fn remove_source(&mut self, source: S) {
+        let of_source =
+            |(token, (_, stands_for)): (&usize, &(RawFd, S))| (*stands_for == source).then_some(*token);
+        let tokens: Vec<usize> = self.sources.iter().filter_map(of_source).collect();
+        for token in tokens {
+            self.remove(Watched(token));
+        }
+    }
+
     /// Sleeps until something happens, at most `timeout`. Returns what the descriptors that woke us stand for.
     pub(super) fn wait(&mut self, timeout: Duration) -> io::Result<Vec<S>> {
         match self.poll.poll(&mut self.events, Some(timeout)) {
@@ -49,5 +60,28 @@ impl<S: Copy> Watch<S> {
         }
         let sources = self.events.iter().filter_map(|event| self.sources.get(&event.token().0));
         Ok(sources.map(|(_, source)| *source).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Write, pipe};
+
+    #[test]
+    fn a_descriptor_that_reuses_a_number_stays_watched() {
+        let mut watch = Watch::new().unwrap();
+        let (old, _writer) = pipe().unwrap();
+        let number = old.as_raw_fd();
+        let watched = watch.add(&old, Interest::READABLE, "old").unwrap();
+        watch.remove_source("old");
+        drop(old);
+        // The lowest free number from there on: the same one, unless another test has taken it meanwhile.
+        let (reader, mut writer) = pipe().unwrap();
+        let new = rustix::io::fcntl_dupfd_cloexec(&reader, number).unwrap();
+        watch.add(&new, Interest::READABLE, "new").unwrap();
+        watch.remove(watched);
+        writer.write_all(b"x").unwrap();
+        assert_eq!(watch.wait(Duration::from_secs(60)).unwrap(), ["new"]);
     }
 }

@@ -44,18 +44,29 @@ impl Toolchain {
     /// # Errors
     /// No driver is found.
     pub fn complete(&mut self, work: &mut Work) -> Result<(), ToolchainError> {
-        let Work::Link { driver, .. } = work else { return Ok(()) };
-        let cxx = match driver.as_slice() {
+        if let Work::Link { driver, .. } = work
+            && let Some(real) = self.driver(driver)?
+        {
+            *driver = real.to_vec();
+        }
+        Ok(())
+    }
+
+    /// The program, with its leading words, for what the graph left in a driver's place; None if that is a program already.
+    ///
+    /// # Errors
+    /// No driver is found.
+    pub fn driver(&mut self, place: &[String]) -> Result<Option<&[String]>, ToolchainError> {
+        let cxx = match place {
             [word] if word == DRIVER_C => false,
             [word] if word == DRIVER_CXX => true,
-            _ => return Ok(()),
+            _ => return Ok(None),
         };
         let known = &mut self.drivers[usize::from(cxx)];
         if known.is_none() {
             *known = Some(link_driver(&self.cache_dir, cxx)?);
         }
-        driver.clone_from(known.as_ref().expect("just found"));
-        Ok(())
+        Ok(known.as_deref())
     }
 }
 

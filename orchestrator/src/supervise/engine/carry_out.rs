@@ -2,19 +2,19 @@
 
 use super::super::EngineError;
 use super::super::clock::now_us;
-use super::super::command::{self, CommandProcess};
+use super::super::command::CommandProcess;
 use super::super::crash;
 use super::super::error::system;
 use super::super::worker::WorkerProcess;
 use super::{Engine, Running, Source, child_of_command, child_of_worker};
 use crate::fingerprint::{Freshness, RebuildReason};
 use crate::graph::{ItemIx, ItemKind, Run};
-use crate::report::{Event, Severity, WorkerNo};
+use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, Action, PlannedItem, Verdict, WorkerIx};
 use crate::tokens::{Admission, AdmitError};
 use mio::Interest;
 use std::io;
-use tender_protocol::{Outcome, ToWorker};
+use tender_protocol::{Outcome, ToWorker, Work};
 
 impl Engine<'_> {
     pub(super) fn judge(&mut self, item: ItemIx) {
@@ -58,6 +58,7 @@ impl Engine<'_> {
                 Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
                 Action::CancelPlans(worker) => self.say(worker, &ToWorker::Cancel { plan: None }),
                 Action::CloseWorker(worker) => {
+                    self.watch.remove_source(Source::WorkerInput(worker));
                     if let Some(running) = self.workers.get_mut(&worker) {
                         running.child.dismissed = true;
                         running.child.outgoing.close();
@@ -116,10 +117,16 @@ impl Engine<'_> {
                     Freshness::Fresh => {
                         let made_anew = &self.graph[planned.after[0]].outputs;
                         let path = made_anew.first().map(ToString::to_string).unwrap_or_default();
-                        RebuildReason::InputChanged { path }
+                        RebuildReason::InputRebuilt { path }
                     }
                 };
                 self.found_dirty(planned.item, reason);
+            }
+            if let Run::Worker(Work::Link { driver, .. }) = &self.graph[planned.item].run
+                && let Some(words) = self.toolchain.driver(driver).map_err(EngineError::from)?
+            {
+                let words = words.to_vec();
+                self.tell(Event::Driver { item: planned.item, words });
             }
             self.begin(planned.item);
         }
@@ -145,7 +152,7 @@ impl Engine<'_> {
             Ok(child) => child,
             Err(error) => {
                 self.broker.remove(id);
-                let command = command::shown(words);
+                let command = quoted_words(&words.words);
                 let dir = &words.dir;
                 self.tell_error(format!(
                     "failed to start `{command}` of crate `{}` in {dir}: {error}",

@@ -2,14 +2,13 @@
 
 use super::super::EngineError;
 use super::super::clock::now_us;
-use super::super::command;
 use super::super::error::system;
 use super::super::process::Exit;
 use super::super::worker::item_of;
 use super::{Death, Engine, Source, child_of_command, child_of_worker};
 use crate::fingerprint::StateError;
 use crate::graph::{ItemIx, Run};
-use crate::report::{Event, Severity, WorkerNo};
+use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, WorkerIx};
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome, ToWorker};
 
@@ -233,7 +232,7 @@ impl Engine<'_> {
         }
         let item = &self.graph[ix];
         let Run::Command(words) = &item.run else { unreachable!("it was run as a command") };
-        let (command, krate) = (command::shown(words), &item.krate_name);
+        let (command, krate) = (quoted_words(&words.words), &item.krate_name);
         let wall_us = now_us() - child.started_us;
         let outcome = if child.interrupted && !exit.success() {
             Outcome::Skipped
