@@ -44,7 +44,7 @@ check() {
 }
 
 if ! command -v cargo >/dev/null; then
-    echo "error: cargo is missing; install Rust 1.85 or newer from https://rustup.rs" >&2
+    echo "error: cargo is missing; install Rust 1.88 or newer from https://rustup.rs" >&2
     exit 1
 fi
 check "$@"

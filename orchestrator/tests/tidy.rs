@@ -1,0 +1,235 @@
+//! Keeps the layers apart and the tree clean: reads all sources as text, and says of each breach what to do instead.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+/// What must not stand where.
+struct Rule {
+    /// Files and directories it is about, relative to the root; empty: the whole tree.
+    of: &'static [&'static str],
+    /// Files and directories among those that may.
+    but: &'static [&'static str],
+    /// Any of these in a line of code breaks it. Comments and the tests at the foot of a file do not count.
+    words: &'static [&'static str],
+    instead: &'static str,
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        of: &["orchestrator/src/schedule"],
+        but: &[],
+        words: &[
+            "std::process",
+            "std::fs",
+            "Instant",
+            "SystemTime",
+            "camino",
+            "std::path",
+            "crate::supervise",
+        ],
+        instead: "the scheduler is pure: make it an event that `supervise` tells or an action that it carries out",
+    },
+    Rule {
+        of: &["orchestrator/src/tokens", "jobclient/src"],
+        but: &[],
+        words: &["clang", "llvm", "tender_protocol", "crate::graph", "crate::supervise", "crate::schedule"],
+        instead: "tokens know no compilers and no plans: let `supervise` translate",
+    },
+    Rule {
+        of: &["orchestrator/src/graph", "orchestrator/src/fingerprint", "orchestrator/src/schedule"],
+        but: &[],
+        words: &["crate::cli", "crate::supervise", "crate::report", "crate::tokens"],
+        instead: "layers point one way, from `cli` down: move what both need to the lower one",
+    },
+    Rule {
+        of: &["orchestrator/src/supervise", "orchestrator/src/report"],
+        but: &[],
+        words: &["crate::cli"],
+        instead: "`cli` is on top: give what is needed as an argument",
+    },
+    Rule {
+        of: &["orchestrator/src"],
+        but: &["orchestrator/src/manifest"],
+        words: &["toml::", "serde_spanned"],
+        instead: "only `manifest` knows TOML: add what is needed to its model",
+    },
+    Rule {
+        of: &["orchestrator/src"],
+        but: &["orchestrator/src/cli", "orchestrator/src/report"],
+        words: &["anstream", "stdout().", "stderr().", "println!", "print!"],
+        instead: "only `cli` and `report` print: tell the `Sink` an `Event`",
+    },
+    Rule {
+        of: &["orchestrator/src"],
+        but: &["orchestrator/src/cli", "orchestrator/src/toolchain"],
+        words: &["\"TENDER_"],
+        instead: "only `cli::env` reads tender's own variables: give the value as an argument",
+    },
+    Rule {
+        of: &["backend-worker/src/frontend", "backend-worker/src/emit", "backend-worker/src/llvm"],
+        but: &[],
+        words: &["tender_jobclient", "coordinator", "jobserver"],
+        instead: "these know no tokens: let `execute` pass what is needed in, or take it as a trait",
+    },
+    Rule {
+        of: &["backend-worker/src/coordinator"],
+        but: &[],
+        words: &["crate::llvm", "crate::frontend", "crate::emit", "inkwell"],
+        instead: "the coordinator knows no LLVM: put it behind `Execute`",
+    },
+    Rule {
+        of: &["backend-worker/src"],
+        but: &["backend-worker/src/llvm"],
+        words: &["inkwell", "llvm_sys", "extern \"C\""],
+        instead: "only `llvm` touches LLVM's pointers: give it a safe type",
+    },
+    Rule {
+        of: &["protocol/src"],
+        but: &[],
+        words: &["std::process", "std::fs", "std::thread", "std::env"],
+        instead: "`protocol` has types and no logic",
+    },
+    Rule {
+        of: &[],
+        but: &[
+            "backend-worker/src/channel.rs",
+            "backend-worker/src/emit/link.rs",
+            "backend-worker/src/llvm",
+            "bench/src/measure.rs",
+            "jobclient/src/pool.rs",
+            "orchestrator/src/supervise",
+            "tests",
+        ],
+        words: &["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"],
+        instead: "`unsafe` is for descriptors, for starting processes and for LLVM: use rustix, or a safe type of theirs",
+    },
+    Rule {
+        of: &[],
+        but: &[],
+        words: &["todo!(", "unimplemented!(", "dbg!(", "#[ignore"],
+        instead: "finish it, or leave it out and say so in the documents",
+    },
+    Rule {
+        of: &[],
+        but: &[],
+        words: &["/home/", "/Users/", "/root/"],
+        instead: "no path of a developer's machine: make a temporary directory, or start from the manifest's",
+    },
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
+
+/// The packages' Rust files, relative to the root with their contents.
+fn sources() -> Vec<(String, String)> {
+    let root = root();
+    let mut left: Vec<PathBuf> =
+        ["orchestrator", "backend-worker", "jobclient", "protocol", "tests", "bench"]
+            .map(|dir| root.join(dir))
+            .into();
+    let mut found = Vec::new();
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+            found.push((name, std::fs::read_to_string(&path).unwrap()));
+        }
+    }
+    found.sort();
+    found
+}
+
+/// This file names what it forbids.
+const SELF: &str = "orchestrator/tests/tidy.rs";
+
+fn is_below(file: &str, places: &[&str]) -> bool {
+    places.iter().any(|place| Path::new(file).starts_with(place))
+}
+
+/// `FILE:LINE: what stands there` for each line of `text` that breaks `rule`.
+fn breaches(rule: &Rule, file: &str, text: &str) -> String {
+    let mut found = String::new();
+    if file == SELF || is_below(file, rule.but) || !(rule.of.is_empty() || is_below(file, rule.of)) {
+        return found;
+    }
+    let code = text.lines().take_while(|line| *line != "#[cfg(test)]");
+    for (number, line) in (1..).zip(code) {
+        let code = line.split("//").next().unwrap_or_default();
+        if let Some(word) = rule.words.iter().find(|word| code.contains(*word)) {
+            let _ = writeln!(
+                found,
+                "{file}:{number}: `{word}` does not belong here\n  instead: {}",
+                rule.instead
+            );
+        }
+    }
+    found
+}
+
+#[test]
+fn what_belongs_elsewhere_is_not_here() {
+    let sources = sources();
+    assert!(sources.len() > 100, "the sources are found");
+    let found: String =
+        RULES.iter().flat_map(|rule| sources.iter().map(|(file, text)| breaches(rule, file, text))).collect();
+    assert!(found.is_empty(), "\n{found}");
+}
+
+#[test]
+fn rules_are_about_places_that_exist() {
+    for place in RULES.iter().flat_map(|rule| rule.of.iter().chain(rule.but)) {
+        assert!(root().join(place).exists(), "a rule is about {place}, which is not there: change the rule");
+    }
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    for (file, text) in sources() {
+        assert!(
+            text.starts_with("//! "),
+            "{file}: begin with `//!` and what the file does and must not know"
+        );
+    }
+}
+
+#[test]
+fn the_rules_can_be_broken() {
+    let rule = &RULES[0];
+    let check = |file: &str, text: &str, expect: usize| {
+        assert_eq!(breaches(rule, file, text).matches("instead").count(), expect, "{file}: {text}");
+    };
+    let inside = "orchestrator/src/schedule/scheduler.rs";
+    check(inside, "use std::time::Instant;\nlet now = Instant::now();\n", 2);
+    check(inside, "// An Instant would be a clock.\n#[cfg(test)]\nuse std::fs;\n", 0);
+    check("orchestrator/src/supervise/engine.rs", "use std::time::Instant;", 0);
+    check("orchestrator/src/scheduled.rs", "use std::time::Instant;", 0);
+}
+
+/// `docs/manifest.md` names every key that the reader of manifests asks for.
+#[test]
+fn every_key_of_the_manifest_is_documented() {
+    let document = std::fs::read_to_string(root().join("docs/manifest.md")).unwrap();
+    let reader = std::fs::read_to_string(root().join("orchestrator/src/manifest/raw.rs")).unwrap();
+    let is_key = |word: &&str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
+    };
+    // The methods of `Section` take the key as their last argument, or as their only one.
+    let calls = reader.split("section.").chain(reader.split("file.")).skip(1);
+    let keys: Vec<&str> = calls
+        .filter_map(|call| {
+            let arguments = call.split_once('(')?.1.split_once(')')?.0;
+            Some(arguments.rsplit(',').next()?.trim().strip_prefix('"')?.strip_suffix('"')?)
+        })
+        .filter(is_key)
+        .collect();
+    assert!(keys.len() > 20, "the keys are found: {keys:?}");
+    for key in keys {
+        let named = [format!("`{key}`"), format!("`[{key}]`"), format!("[{key}."), format!("[[{key}]]")];
+        assert!(
+            named.iter().any(|name| document.contains(name)),
+            "docs/manifest.md does not name the key `{key}`"
+        );
+    }
+}
