@@ -92,6 +92,7 @@ const RULES: &[Rule] = &[
     Rule {
         of: &[],
         but: &[
+            "backend-worker/src/allocator.rs",
             "backend-worker/src/channel.rs",
             "backend-worker/src/emit/link.rs",
             "backend-worker/src/llvm",
