@@ -30,9 +30,9 @@ demo: build fetch ## build four real C libraries and a program that uses them, a
 	@echo 'Building once more: nothing has changed, so nothing is done.'
 	+@cd workspace-examples/real-world && '$(TENDER)' build --release
 
-test: deps-test fetch ## run all tests; installs ninja, gdb and tmux if missing
-	+$(cargo) build --locked -p tender -p tender-worker
-	+$(cargo) test --locked --workspace
+# End-to-end tests run what `make demo` and `make install` use.
+test: build deps-test fetch ## run all tests; installs ninja, gdb and tmux if missing
+	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace
 
 check: deps ## check the format of the code, and lint it with warnings denied
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \
