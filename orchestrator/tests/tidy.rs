@@ -221,7 +221,7 @@ fn every_key_of_the_manifest_is_documented() {
     let keys: Vec<&str> = calls
         .filter_map(|call| {
             let arguments = call.split_once('(')?.1.split_once(')')?.0;
-            Some(arguments.rsplit(',').next()?.trim().strip_prefix('"')?.strip_suffix('"')?)
+            arguments.rsplit(',').next()?.trim().strip_prefix('"')?.strip_suffix('"')
         })
         .filter(is_key)
         .collect();

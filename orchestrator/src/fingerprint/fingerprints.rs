@@ -174,10 +174,10 @@ impl Fingerprints {
         let told: HashSet<_> = inputs.iter().map(|version| tables.path(*version)).collect();
         for path in &item.inputs {
             let path = tables.intern(path.as_str());
-            if !told.contains(&path) {
-                if let Content::Is(version) = self.files.content(tables, path) {
-                    inputs.push(version);
-                }
+            if !told.contains(&path)
+                && let Content::Is(version) = self.files.content(tables, path)
+            {
+                inputs.push(version);
             }
         }
         let mut outputs = Vec::new();

@@ -46,10 +46,10 @@ pub(super) fn resolve_profiles(
         }
     }
     for table in tables {
-        if !profiles.contains_key(&table.name.value) {
-            if let Some(profile) = resolve_custom(table, tables, &profiles, problems) {
-                profiles.insert(profile.name.clone(), profile);
-            }
+        if !profiles.contains_key(&table.name.value)
+            && let Some(profile) = resolve_custom(table, tables, &profiles, problems)
+        {
+            profiles.insert(profile.name.clone(), profile);
         }
     }
     profiles

@@ -452,10 +452,10 @@ fn own<'t, 'i>(
     key: &'static str,
     inherited: &mut Option<&mut Vec<(&'static str, Location)>>,
 ) -> Option<&'t Value<'i>> {
-    if let Some(list) = inherited {
-        if inherits(cx, section, key, list) {
-            return None;
-        }
+    if let Some(list) = inherited
+        && inherits(cx, section, key, list)
+    {
+        return None;
     }
     section.get(key)
 }

@@ -25,11 +25,11 @@ impl Lists<'_> {
     pub fn sources(&mut self, texts: &[Text]) -> Sources {
         let mut files = BTreeSet::new();
         let patterns = self.parse(texts);
-        if let (Some(first), false) = (texts.first(), patterns.iter().any(|(pattern, _)| !pattern.exclude)) {
-            if patterns.len() == texts.len() {
-                let problem = Problem::error("the list excludes sources but names none").at(first.at.clone());
-                self.problems.push(problem.help("begin with what there is, such as \"src/**\""));
-            }
+        if let (Some(first), false) = (texts.first(), patterns.iter().any(|(pattern, _)| !pattern.exclude))
+            && patterns.len() == texts.len()
+        {
+            let problem = Problem::error("the list excludes sources but names none").at(first.at.clone());
+            self.problems.push(problem.help("begin with what there is, such as \"src/**\""));
         }
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
             match &pattern.place {

@@ -262,7 +262,7 @@ impl<'a> Engine<'a> {
     }
 
     fn name_of(&self, child: ChildId) -> String {
-        if child.0 % 2 == 0 {
+        if child.0.is_multiple_of(2) {
             return "tender-worker".to_owned();
         }
         let item = &self.graph[ItemIx(child.0 / 2)];

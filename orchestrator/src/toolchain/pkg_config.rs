@@ -53,10 +53,11 @@ impl Cache {
             RefCell::new(serde_json::from_slice(&bytes).unwrap_or_default())
         });
         let environment: Vec<_> = VARIABLES.iter().map(|name| std::env::var(name).ok()).collect();
-        if let Some(answer) = kept.borrow().get(package) {
-            if answer.environment == environment && answer.stamps.iter().all(Stamp::holds) {
-                return Ok(answer.found.clone());
-            }
+        if let Some(answer) = kept.borrow().get(package)
+            && answer.environment == environment
+            && answer.stamps.iter().all(Stamp::holds)
+        {
+            return Ok(answer.found.clone());
         }
         let program = environment[0].clone().unwrap_or_else(|| "pkg-config".to_owned());
         let (found, stamps) = ask(&program, environment[1].as_deref(), package)?;
