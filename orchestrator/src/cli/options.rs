@@ -79,6 +79,9 @@ pub enum Command {
     Install(Later),
 }
 
+/// A heading holds for what follows it, also behind a flattened group, so those after one name theirs.
+const HOW: &str = "How to build";
+
 /// Which crates.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Which crates")]
@@ -116,22 +119,22 @@ pub struct BuildOptions {
     #[command(flatten)]
     pub place: Place,
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
-    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = HOW)]
     pub jobs: Option<Jobs>,
     /// Memory budget, such as 75%, 8G or 8Gi (not kept to yet)
-    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = HOW)]
     pub memory: Option<MemorySetting>,
     /// After an error, build all that does not depend on it
-    #[arg(long)]
+    #[arg(long, help_heading = HOW)]
     pub keep_going: bool,
     /// `json`: messages for programs, on standard output
-    #[arg(long, value_name = "FORMAT", default_value = "human", hide_default_value = true)]
+    #[arg(long, value_name = "FORMAT", default_value = "human", hide_default_value = true, help_heading = HOW)]
     pub message_format: MessageFormat,
     /// Write a page that shows where the time went (not yet)
     #[arg(long, hide = true)]
     pub timings: bool,
     /// Write a Chrome trace of the build, for ui.perfetto.dev
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = HOW)]
     pub trace: Option<Utf8PathBuf>,
 }
 
@@ -146,17 +149,17 @@ pub struct RunOptions {
     #[command(flatten)]
     pub build: BuildOptions,
     /// The program to run, where there are several
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Which crates")]
     pub bin: Option<String>,
-    /// Arguments of the program, after `--` where they look like options
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGS")]
+    /// Its arguments, after `--` where they look like options
+    #[arg(trailing_var_arg = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
 }
 
 #[derive(Clone, Debug, Args)]
 pub struct CleanOptions {
     /// Remove only what was made of this crate (may be repeated)
-    #[arg(short, long = "package", value_name = "NAME")]
+    #[arg(short, long = "package", value_name = "NAME", help_heading = "Which crates")]
     pub package: Vec<String>,
     #[command(flatten)]
     pub place: Place,
@@ -275,6 +278,12 @@ mod tests {
         assert_eq!(options.args, ["-v", "--release", "x"]);
         assert!(!options.build.place.release);
         assert_eq!(parse("tender run -- -v").unwrap().common.verbose, 0);
+        let Command::Run(options) = parse("tender run -r -j2 word -r -- -x").unwrap().command else {
+            panic!("not run")
+        };
+        assert!(options.build.place.release && options.build.jobs == "2".parse().ok());
+        assert_eq!(options.args, ["word", "-r", "--", "-x"]);
+        assert!(parse("tender run --relase").is_err(), "a slip is no argument of the program");
     }
 
     /// `docs/cli.md` names every command, option, alias and environment variable.
