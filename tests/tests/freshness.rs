@@ -26,9 +26,12 @@ const MAIN: &str = r#"#include <stdio.h>
 int main(void) { printf("%d\n", base() + EXTRA); return 0; }
 "#;
 
-/// Builds, and checks that exactly these items were rebuilt, in any order, each for its reason: `ITEM: REASON`, `*` for any. `@` stands
-/// for the directory of objects, `%` for that of outputs. Then nothing is left to do. An archive goes along with its units, to
-/// the same worker, so it is made anew also where they turn out as before; what is made from it is not.
+/// Builds, and checks that exactly these items were rebuilt, in any order, each for its reason: `ITEM: REASON`, `*` for any
+/// reason, `?` for an item that may be rebuilt or not. `@` stands for the directory of objects, `%` for that of outputs.
+/// Then nothing is left to do.
+///
+/// An archive may go along with its units, to the same worker, before it is known what becomes of them: so it may be made anew
+/// where they turn out as before, and nothing follows from that.
 #[track_caller]
 fn check(space: &TestSpace, args: &[&str], expect: &[&str]) {
     let built = space.build(args);
@@ -41,13 +44,15 @@ fn check(space: &TestSpace, args: &[&str], expect: &[&str]) {
     // Of several reasons one is told; which, is open.
     for line in &mut found {
         let item = line.split(": ").next().unwrap();
-        let any = format!("{item}: *");
-        if expect.contains(&any.as_str()) {
-            *line = any;
+        let open = [format!("{item}: *"), format!("{item}: ?")];
+        if let Some(known) = open.into_iter().find(|known| expect.contains(&known.as_str())) {
+            *line = known;
         }
     }
+    found.retain(|line| !line.ends_with(": ?"));
     found.sort();
     let mut expect = expect.to_vec();
+    expect.retain(|line| !line.ends_with(": ?"));
     expect.sort_unstable();
     assert_eq!(found, expect, "args: {args:?}");
     space.expect_fresh(args);
@@ -61,8 +66,7 @@ fn check_after(space: &TestSpace, change: impl FnOnce(&TestSpace), expect: &[&st
 }
 
 /// What follows when one object of `base` has another content, in a program that is linked again.
-const RELINKED: [&str; 2] =
-    ["libbase.a: the file @base/obj/lib/src/base.c.o has changed", "app: the file %libbase.a has changed"];
+const RELINKED: [&str; 2] = ["libbase.a: *", "app: the file %libbase.a has changed"];
 
 #[track_caller]
 fn says(space: &TestSpace, text: &str) {
@@ -140,7 +144,7 @@ fn sources_and_headers_count_by_content() {
     let release = &["--release"][..];
     space.build(release);
     space.edit("base/src/base.c", "return", "/* to the caller */ return");
-    check(&space, release, &[changed, "libbase.a: the file @base/obj/lib/src/base.c.o has changed"]);
+    check(&space, release, &[changed, "libbase.a: ?"]);
 }
 
 #[test]
@@ -298,7 +302,7 @@ fn outputs_that_are_gone_or_changed() {
 
     gone(object);
     let object_gone = "base/src/base.c: the output @base/obj/lib/src/base.c.o is gone";
-    check(&space, &[], &[object_gone, "libbase.a: the file @base/obj/lib/src/base.c.o is gone"]);
+    check(&space, &[], &[object_gone, "libbase.a: ?"]);
     gone("target/debug/libbase.a");
     check(&space, &[], &["libbase.a: the output %libbase.a is gone"]);
     gone("target/debug/app");
@@ -306,7 +310,7 @@ fn outputs_that_are_gone_or_changed() {
     spoil(object);
     let object_spoilt =
         "base/src/base.c: the output @base/obj/lib/src/base.c.o was changed by something else";
-    check(&space, &[], &[object_spoilt, RELINKED[0]]);
+    check(&space, &[], &[object_spoilt, "libbase.a: ?"]);
     spoil("target/debug/libbase.a");
     check(&space, &[], &["libbase.a: the output %libbase.a was changed by something else"]);
     spoil("target/debug/app");
@@ -397,15 +401,7 @@ fn a_failure_is_repaired_by_its_repair_alone() {
         run.expect_stderr(&["base/src/base.c:2:", "retrun"]);
     }
     space.edit("base/src/base.c", "retrun 40", "return 30");
-    check(
-        &space,
-        &[],
-        &[
-            "base/src/base.c: the last attempt did not finish",
-            "libbase.a: the last attempt did not finish",
-            RELINKED[1],
-        ],
-    );
+    check(&space, &[], &["base/src/base.c: the last attempt did not finish", "libbase.a: *", RELINKED[1]]);
     says(&space, "30");
 
     // An error at the end of all, and its repair.
