@@ -90,6 +90,35 @@ fn the_first_build_builds_all() {
 }
 
 #[test]
+fn commands_do_not_disturb_each_other() {
+    let space = pair();
+    space.build(&["-p", "base"]);
+    // What was built for one crate is fresh when all are.
+    assert_eq!(space.build(&[]).len(), 2);
+    space.expect_fresh(&["-p", "base"]);
+
+    let check = || space.tender(&["check", "-v"]).expect_ok();
+    assert_eq!(check().rebuilt().len(), 3);
+    check().expect_nothing_done();
+    space.expect_fresh(&[]);
+    space.edit("base/src/other.c", "return 1", "return 2");
+    assert_eq!(check().rebuilt().len(), 1);
+    let built = space.build(&[]);
+    assert!(built.iter().any(|one| one.unit == "base/src/other.c"), "{built:?}");
+    check().expect_nothing_done();
+
+    // Another target directory is another world.
+    assert_eq!(space.build(&["--target-dir", "elsewhere"]).len(), 5);
+    space.expect_fresh(&["--target-dir", "elsewhere"]);
+    space.expect_fresh(&[]);
+
+    space.tender(&["clean", "-p", "base"]).expect_ok();
+    let built = space.build(&[]);
+    assert!(built.iter().all(|one| one.krate == "base"), "the program is as it was: {built:?}");
+    assert_eq!(built.len(), 3);
+}
+
+#[test]
 fn sources_and_headers_count_by_content() {
     let space = pair();
     space.build(&[]);
@@ -145,6 +174,80 @@ fn sources_and_headers_count_by_content() {
     space.build(release);
     space.edit("base/src/base.c", "return", "/* to the caller */ return");
     check(&space, release, &[changed, "libbase.a: ?"]);
+}
+
+#[test]
+fn edits_in_quick_succession() {
+    // As fast as possible, each of the same length, so that size and time tell little.
+    let space = pair();
+    for number in 10..40 {
+        space.write("base/src/base.c", format!("int base(void) {{ return {number}; }}\n"));
+        space.tender(&["build", "-q"]).expect_ok();
+        says(&space, &number.to_string());
+    }
+}
+
+#[test]
+fn edits_while_it_builds() {
+    let space = pair();
+    let probe = probe();
+    let command = format!("[[generate]]\nrun = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
+    space.write("app/Tender.toml", format!("{APP}{command}outputs = [\"made.h\"]\n"));
+    let object = "target/debug/.tender/base/obj/lib/src/base.c.o";
+    let tender = space.start(space.command(&["build", "-j2"]));
+    wait_until("the unit is compiled", || space.exists(object));
+    space.edit("base/src/base.c", "40", "41");
+    space.write("go", "");
+    tender.finish().expect_ok();
+    says(&space, "40");
+    let changed = "base/src/base.c: the file base/src/base.c has changed";
+    check(&space, &[], &[changed, RELINKED[0], RELINKED[1]]);
+    says(&space, "41");
+}
+
+#[test]
+fn a_header_that_changes_while_it_builds() {
+    // The program's unit may get what the worker read for the library's, or the new one: the next build is right anyway.
+    for wait in [false, true] {
+        let space = pair();
+        let probe = probe();
+        let command = format!("run = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
+        space.write("app/Tender.toml", format!("{APP}[[generate]]\n{command}outputs = [\"made.h\"]\n"));
+        if wait {
+            // Old enough for its stamp to be believed.
+            space.touch("base/include/base.h", Duration::from_secs(10));
+        }
+        let tender = space.start(space.command(&["build", "-j2"]));
+        wait_until("the unit is compiled", || space.exists("target/debug/.tender/base/obj/lib/src/base.c.o"));
+        space.edit("base/include/base.h", "EXTRA 0", "EXTRA 5");
+        space.write("go", "");
+        tender.finish().expect_ok();
+        let built = space.build(&[]);
+        assert!(built.iter().any(|one| one.unit == "base/src/base.c"), "{built:?}");
+        says(&space, "50");
+        space.expect_fresh(&[]);
+    }
+}
+
+#[test]
+fn headers_that_are_links() {
+    let space = pair();
+    space.build(&[]);
+    let header = space.read("base/include/base.h");
+    space.write("elsewhere/one.h", &header);
+    space.write("elsewhere/two.h", header.replace("EXTRA 0", "EXTRA 4"));
+    space.remove("base/include/base.h");
+    let link = |to: &str| {
+        let _ = std::fs::remove_file(space.path("base/include/base.h"));
+        std::os::unix::fs::symlink(space.path(to), space.path("base/include/base.h")).unwrap();
+    };
+    link("elsewhere/one.h");
+    space.expect_fresh(&[]);
+    link("elsewhere/two.h");
+    let header = |item: &str| format!("{item}: the file base/include/base.h has changed");
+    let (base, main) = (header("base/src/base.c"), header("app/src/main.c"));
+    check(&space, &[], &[&base, &main, RELINKED[0], "app: *"]);
+    says(&space, "48");
 }
 
 #[test]
