@@ -9,10 +9,16 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
+/// Bytes of its output. A command that writes without end must not fill our memory; what it writes beyond is read and dropped,
+/// so that it is not held up.
+const MOST_KEPT: usize = 1 << 20;
+
 pub(super) struct CommandProcess {
     pub(super) process: Process,
     pub(super) output: OwnedFd,
     text: Vec<u8>,
+    /// It wrote more than is kept.
+    cut: bool,
     pub(super) started_us: u64,
     /// A signal that stops the build was passed on to it.
     pub(super) interrupted: bool,
@@ -40,15 +46,25 @@ impl CommandProcess {
         child.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
         let process = Process::start(&mut child, Owner::Others, job_env)?;
         let started_us = now_us();
-        Ok(CommandProcess { process, output, text: Vec::new(), started_us, interrupted: false })
+        Ok(CommandProcess { process, output, text: Vec::new(), cut: false, started_us, interrupted: false })
     }
 
-    pub(super) fn read(&mut self) {
-        let _ = pipe::read_available(&self.output, |bytes| self.text.extend_from_slice(bytes));
+    /// Returns whether there may be more to read.
+    pub(super) fn read(&mut self) -> bool {
+        let more = pipe::read_available(&self.output, |bytes| {
+            let room = MOST_KEPT - self.text.len();
+            self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.cut |= bytes.len() > room;
+        });
+        more.unwrap_or(false)
     }
 
     /// Both its streams, in the order in which it wrote them.
     pub(super) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.text).into_owned()
+        let mut text = String::from_utf8_lossy(&self.text).into_owned();
+        if self.cut {
+            text += "\n(the rest of what it wrote is left out)\n";
+        }
+        text
     }
 }

@@ -121,6 +121,8 @@ struct Engine<'a> {
     deaths: BTreeMap<ItemIx, Death>,
     /// Items that crashed and of which a reproducer is to be saved.
     crashed: Vec<ItemIx>,
+    /// What was not read to its end, and is to be heard again after everything else.
+    again: Vec<Source>,
     artifacts: BTreeSet<ItemIx>,
     told_to_wait: BTreeSet<ItemIx>,
     newly_ready: bool,
@@ -169,6 +171,7 @@ impl<'a> Engine<'a> {
             diagnostics: BTreeMap::new(),
             deaths: BTreeMap::new(),
             crashed: Vec::new(),
+            again: Vec::new(),
             artifacts: graph.artifacts.iter().map(|artifact| artifact.item).collect(),
             told_to_wait: BTreeSet::new(),
             newly_ready: false,
@@ -199,8 +202,11 @@ impl<'a> Engine<'a> {
                 break;
             }
             let until_tick = next_tick.saturating_duration_since(Instant::now());
-            let timeout = if more_to_judge { Duration::ZERO } else { until_tick };
-            for source in self.watch.wait(timeout).map_err(system("wait for events"))? {
+            let busy = more_to_judge || !self.again.is_empty();
+            let timeout = if busy { Duration::ZERO } else { until_tick };
+            let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
+            sources.append(&mut self.again);
+            for source in sources {
                 self.hear(source)?;
             }
             if Instant::now() >= next_tick {

@@ -9,18 +9,29 @@ pub(super) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
 
+/// Bytes that are read in one go. More than a pipe holds, so after the end of its writers one go takes all.
+const ONE_GO: usize = 1 << 20;
+
 /// Hands what can be read now to `sink`. That the pipe has ended is not told: what matters is the end of the process.
-pub(super) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::Result<()> {
+///
+/// Returns whether there may be more, of which an edge-triggered poll does not tell again: the caller comes back to it after
+/// it has looked at everything else, because a child may write as fast as we read, and for ever.
+pub(super) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
     // Messages are short and many, and the buffer is cleared for each.
     let mut buffer = [0; 8 * 1024];
+    let mut left = ONE_GO;
     loop {
         match rustix::io::read(&fd, &mut buffer) {
-            Ok(0) | Err(Errno::AGAIN) => return Ok(()),
+            Ok(0) | Err(Errno::AGAIN) => return Ok(false),
             Ok(n) => {
                 sink(&buffer[..n]);
                 // The pipe is empty now, and what comes later wakes an edge-triggered poll again: see epoll(7).
                 if n < buffer.len() {
-                    return Ok(());
+                    return Ok(false);
+                }
+                left = left.saturating_sub(n);
+                if left == 0 {
+                    return Ok(true);
                 }
             }
             Err(Errno::INTR) => {}
@@ -70,5 +81,26 @@ impl Outgoing {
     /// The other side sees the end of its input.
     pub(super) fn close(&mut self) {
         self.fd = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_writer_without_end_does_not_keep_the_reader() {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        set_nonblocking(&reader).unwrap();
+        // Ends when the reader is gone.
+        let endless = std::thread::spawn(move || while writer.write_all(&[b'y'; 64 * 1024]).is_ok() {});
+        let (mut read, mut more) = (0, false);
+        while !more {
+            more = read_available(&reader, |bytes| read += bytes.len()).unwrap();
+        }
+        assert!(read >= ONE_GO);
+        drop(reader);
+        endless.join().unwrap();
     }
 }

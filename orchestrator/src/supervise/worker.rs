@@ -36,6 +36,9 @@ pub(super) struct WorkerProcess {
     pub(super) heard: bool,
     /// It was told to close, or killed by us for no fault of its items.
     pub(super) dismissed: bool,
+    /// There may be more to read than was read last.
+    pub(super) more_output: bool,
+    pub(super) more_errors: bool,
     /// What it did that no worker does.
     pub(super) misbehaviour: Option<String>,
     /// Names of the crates it was given something of.
@@ -72,6 +75,8 @@ impl WorkerProcess {
             greeted: false,
             heard: false,
             dismissed: false,
+            more_output: false,
+            more_errors: false,
             misbehaviour: None,
             crates: BTreeSet::new(),
         };
@@ -117,7 +122,8 @@ impl WorkerProcess {
     /// What it said since the last time. The first message is its greeting, checked here.
     pub(super) fn read(&mut self, program: &Utf8Path) -> Result<Vec<FromWorker>, EngineError> {
         // An error of a pipe is its end: the process will be seen to end too.
-        let _ = pipe::read_available(&self.output, |bytes| self.lines.push(bytes));
+        self.more_output =
+            pipe::read_available(&self.output, |bytes| self.lines.push(bytes)).unwrap_or(false);
         let mut messages = Vec::new();
         for line in self.lines.take_lines() {
             if self.misbehaviour.is_some() {
@@ -142,7 +148,8 @@ impl WorkerProcess {
     }
 
     pub(super) fn read_errors(&mut self) {
-        let _ = pipe::read_available(&self.errors, |bytes| self.error_lines.push(bytes));
+        let more = pipe::read_available(&self.errors, |bytes| self.error_lines.push(bytes));
+        self.more_errors = more.unwrap_or(false);
         for line in self.error_lines.take_lines() {
             self.note_error_line(line);
         }

@@ -25,16 +25,26 @@ impl Engine<'_> {
                     running.child.outgoing.flush();
                 }
             }
-            Source::WorkerOutput(ix) => self.read_worker(ix)?,
+            Source::WorkerOutput(ix) => {
+                self.read_worker(ix)?;
+                if self.workers.get(&ix).is_some_and(|running| running.child.more_output) {
+                    self.again.push(source);
+                }
+            }
             Source::WorkerErrors(ix) => {
                 if let Some(running) = self.workers.get_mut(&ix) {
                     running.child.read_errors();
+                    if running.child.more_errors {
+                        self.again.push(source);
+                    }
                 }
             }
             Source::WorkerEnd(ix) => self.worker_ended(ix)?,
             Source::CommandOutput(item) => {
-                if let Some(running) = self.commands.get_mut(&item) {
-                    running.child.read();
+                if let Some(running) = self.commands.get_mut(&item)
+                    && running.child.read()
+                {
+                    self.again.push(source);
                 }
             }
             Source::CommandEnd(item) => self.command_ended(item)?,
