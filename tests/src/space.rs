@@ -259,8 +259,8 @@ pub fn examples() -> Utf8PathBuf {
 /// Whether the sources of `real-world` are there, fetched if they were not. Says so loudly if they cannot be.
 pub fn vendored() -> bool {
     let script = examples().parent().unwrap().join("tools/fetch.sh");
-    // Serialised by the stamp that `fetch.sh` compares first: only one of several tests that start together fetches.
-    let lock = fs::File::create(std::env::temp_dir().join("tender-tests-fetch.lock")).unwrap();
+    // Of several tests that start together only one fetches.
+    let lock = fs::File::open(&script).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let there = Command::new("sh").arg(script).status().is_ok_and(|status| status.success());
     if !there {
