@@ -50,11 +50,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         let result = runner::run(&tools, &subject, options.pairs, options.jobs)?;
         print::subject(&mut out, &result)?;
     }
-    if wanted(&subject::Name::RealWorld) {
-        if let Some(times) = runner::cargo_does_nothing()? {
+    if wanted(&subject::Name::RealWorld)
+        && let Some(times) = runner::cargo_does_nothing()? {
             print::cargo(&mut out, &times)?;
         }
-    }
     out.flush()?;
     Ok(())
 }

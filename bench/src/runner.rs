@@ -84,7 +84,7 @@ fn pair(
     round: u32,
     mut take: impl FnMut(Contestant) -> Result<Taken, Box<dyn Error>>,
 ) -> Result<Pair, Box<dyn Error>> {
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         let tender = take(Contestant::Tender)?;
         Ok(Pair { tender, ninja: take(Contestant::Ninja)? })
     } else {
