@@ -65,7 +65,7 @@ const char *refusal(const CompilerInvocation &invocation, frontend::ActionKind a
   if (!codegen.StackUsageOutput.empty())
     return "-fstack-usage";
   if (!codegen.ThinLTOIndexFile.empty() || codegen.PrepareForLTO || codegen.PrepareForThinLTO)
-    return "-flto (set `lto` in the profile)";
+    return "-flto (link-time optimisation belongs to the profile: `lto`)";
   if (front.TimeTracePath.size())
     return "-ftime-trace (use --trace)";
   if (invocation.getLangOpts().Modules && invocation.getLangOpts().ImplicitModules &&

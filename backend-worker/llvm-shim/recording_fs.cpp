@@ -43,6 +43,9 @@ private:
 // Larger ones are seldom headers.
 constexpr uint64_t largestKept = 1 << 20;
 
+// All that is kept; what comes later is read anew for each unit. The headers of a large C++ unit are some 10 MiB.
+constexpr uint64_t allKept = 64 << 20;
+
 // A file that changed less than this ago may change again without a new time.
 constexpr auto settled = std::chrono::seconds(2);
 
@@ -62,7 +65,11 @@ public:
         status.getLastModificationTime() + settled > std::chrono::system_clock::now())
       return;
     std::lock_guard<std::mutex> guard(lock);
-    entries[path] = {status.getSize(), status.getLastModificationTime(), status.getUniqueID(), std::move(content)};
+    if (total + status.getSize() > allKept)
+      return;
+    Entry &entry = entries[path];
+    total += status.getSize() - entry.size;
+    entry = {status.getSize(), status.getLastModificationTime(), status.getUniqueID(), std::move(content)};
   }
 
 private:
@@ -73,6 +80,7 @@ private:
     Content content;
   };
   std::mutex lock;
+  uint64_t total = 0;
   StringMap<Entry> entries;
 };
 

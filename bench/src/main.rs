@@ -51,9 +51,10 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         print::subject(&mut out, &result)?;
     }
     if wanted(&subject::Name::RealWorld)
-        && let Some(times) = runner::cargo_does_nothing()? {
-            print::cargo(&mut out, &times)?;
-        }
+        && let Some(times) = runner::cargo_does_nothing()?
+    {
+        print::cargo(&mut out, &times)?;
+    }
     out.flush()?;
     Ok(())
 }

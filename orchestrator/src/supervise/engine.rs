@@ -155,6 +155,7 @@ impl<'a> Engine<'a> {
         let tasks = schedule::tasks(graph, |key| fingerprints.history(key).map(|history| history.wall_us));
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
         let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
+        Fifos::remove_left(graph.state_dir.as_std_path());
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
         let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
         let signals = Signals::take_over().map_err(system("take over signals"))?;

@@ -22,6 +22,9 @@ use tempfile::TempDir;
 /// What a token looks like. Clients may return another byte (GNU make writes `+` whatever it read), so it means nothing.
 const TOKEN: u8 = b'+';
 
+/// How the names of private directories begin.
+const PREFIX: &str = "tender-jobs-";
+
 /// Bytes. Kernels with larger pages round up.
 const PIPE_SIZE: usize = 4096;
 
@@ -50,9 +53,22 @@ impl Fifos {
         Err(why)
     }
 
-    /// The runtime directory of the user, which needs no disk, else the system's temporary directory, else `state_dir`.
+    /// `state_dir`, else the runtime directory of the user, else the system's temporary directory.
+    ///
+    /// `state_dir` comes first because only one build uses it at a time, so that what a killed build left there is known
+    /// to be nobody's: see [`Fifos::remove_left`].
     pub fn usual_places(runtime_dir: Option<PathBuf>, state_dir: PathBuf) -> Vec<PathBuf> {
-        runtime_dir.into_iter().chain([std::env::temp_dir(), state_dir]).collect()
+        [state_dir].into_iter().chain(runtime_dir).chain([std::env::temp_dir()]).collect()
+    }
+
+    /// Removes the directories of builds that were killed. The caller holds the lock of `state_dir`.
+    pub fn remove_left(state_dir: &Path) {
+        for entry in std::fs::read_dir(state_dir).into_iter().flatten().flatten() {
+            if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
+                // What cannot be removed is in nobody's way.
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
     }
 
     fn in_place(place: &Path) -> io::Result<Fifos> {
@@ -63,7 +79,7 @@ impl Fifos {
         }
         let for_us_alone = Permissions::from_mode(0o700);
         let directory =
-            tempfile::Builder::new().prefix("tender-jobs-").permissions(for_us_alone).tempdir_in(place)?;
+            tempfile::Builder::new().prefix(PREFIX).permissions(for_us_alone).tempdir_in(place)?;
         let mut fifos = Fifos { directory, made: 0 };
         fifos.make().map(|_probe| fifos)
     }
