@@ -4,6 +4,7 @@
 use super::file::{make_parent, partial, publish};
 use crate::frontend::stamp;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tender_protocol::{FileStamp, OutputFile};
 
@@ -23,7 +24,7 @@ pub fn link(driver: &[String], args: &[String], output: &str, threads: u32) -> L
     match run(driver, args, output, threads) {
         Ok(linked) => linked,
         Err(error) => {
-            let _ = std::fs::remove_file(partial(output));
+            remove_left(&partial(output));
             Linked { error: Some(error), ..Linked::default() }
         }
     }
@@ -33,7 +34,7 @@ fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result
     let (program, words) = driver.split_first().ok_or("the link has no driver")?;
     make_parent(output).map_err(|why| why.to_string())?;
     let temporary = partial(output);
-    let depfile = std::path::PathBuf::from(format!("{output}.link.d"));
+    let depfile = PathBuf::from(format!("{output}.link.d"));
     let lld = driver.iter().any(|word| word == "-fuse-ld=lld");
 
     let mut command = Command::new(program);
@@ -67,19 +68,52 @@ fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result
         linked.inputs = dependencies(&depfile);
         linked.output = Some(publish(output).map_err(|why| why.to_string())?);
     } else {
-        let _ = std::fs::remove_file(&temporary);
-        linked.error = Some(match (done.status.code(), done.status.signal()) {
+        // Before what the linker left is removed, which makes room again.
+        let full = full_disk(&temporary);
+        remove_left(&temporary);
+        let error = match (done.status.code(), done.status.signal()) {
             (Some(code), _) => format!("the link driver `{program}` failed with exit status {code}"),
             (None, Some(signal)) => format!("the link driver `{program}` was killed by signal {signal}"),
             (None, None) => format!("the link driver `{program}` failed"),
+        };
+        linked.error = Some(match full {
+            Some(place) => {
+                // What the linker says then is a stack dump of its own.
+                linked.text.clear();
+                format!("{error}: the disk is full at {place}")
+            }
+            None => error,
         });
     }
     let _ = std::fs::remove_file(&depfile);
     Ok(linked)
 }
 
+/// A linker that is killed leaves its own temporary file, which has a random end to the name, beside the output.
+fn remove_left(temporary: &Path) {
+    let _ = std::fs::remove_file(temporary);
+    let (Some(dir), Some(name)) = (temporary.parent(), temporary.file_name()) else { return };
+    let start = [name.as_encoded_bytes(), b".tmp"].concat();
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_name().as_encoded_bytes().starts_with(&start) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// lld maps its output, and where the disk is full it dies by SIGBUS without a word. Less room than this tells why.
+const HARDLY_ANY_ROOM: u64 = 1 << 20;
+
+/// The directory of `path`, if its file system has no room left.
+fn full_disk(path: &Path) -> Option<String> {
+    let dir = path.parent()?;
+    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+    let room = rustix::fs::statvfs(dir).ok()?;
+    (room.f_bavail * room.f_frsize < HARDLY_ANY_ROOM).then(|| dir.display().to_string())
+}
+
 /// The prerequisites of the first rule of a make-style file, as lld writes it.
-fn dependencies(depfile: &std::path::Path) -> Vec<(String, FileStamp)> {
+fn dependencies(depfile: &Path) -> Vec<(String, FileStamp)> {
     let Ok(text) = std::fs::read_to_string(depfile) else { return Vec::new() };
     prerequisites(&text)
         .into_iter()
