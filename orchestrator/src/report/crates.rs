@@ -4,6 +4,7 @@
 
 use crate::graph::{Item, ItemKind};
 use crate::manifest::{Crate, CrateId, Workspace};
+use crate::report::words;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Indexed by `CrateId`.
@@ -107,9 +108,9 @@ impl CrateInfo {
         }
     }
 
-    /// `zstd v0.1.0 (/path/to/zstd)`
+    /// `zstd v0.1.0 (/path/to/zstd)`, on one line whatever the directory is called.
     pub fn describe(&self) -> String {
-        format!("{} v{} ({})", self.name, self.version, self.dir)
+        format!("{} v{} ({})", self.name, self.version, words::visible(self.dir.as_str()))
     }
 
     /// Cargo's form of a package id for a crate on this machine.
@@ -163,6 +164,14 @@ mod tests {
         let mut item = fixture::graph().items[4].clone();
         item.key = key.to_owned();
         assert_eq!(crates.target(&item), expect);
+    }
+
+    #[test]
+    fn a_description_is_one_line() {
+        let mut krate = Crates::new(&fixture::workspace()).get(CrateId(1)).clone();
+        assert_eq!(krate.describe(), "zip v0.1.0 (/ws/zip)");
+        krate.dir = "/ws/z\nip\u{1b}[2J".into();
+        assert_eq!(krate.describe(), r"zip v0.1.0 (/ws/z\nip\u{1b}[2J)");
     }
 
     #[test]

@@ -318,8 +318,12 @@ impl Sink for Human {
                 };
                 self.print(&style::message(level, text.trim_end()));
             }
-            Event::Interrupted { signal } if self.at_least(Verbosity::Normal) => {
-                self.print(&style::caution("Interrupted", format!("by {}", words::signal(*signal))));
+            Event::Interrupted { signal } => {
+                // For good: the build only waits for its processes now, and the user's prompt is next.
+                self.bar = None;
+                if self.at_least(Verbosity::Normal) {
+                    self.print(&style::caution("Interrupted", format!("by {}", words::signal(*signal))));
+                }
             }
             Event::BuildFinished { success, elapsed, .. } => self.build_finished(graph, *success, *elapsed),
             _ => {}
@@ -343,7 +347,9 @@ impl Sink for Human {
 mod tests {
     use super::*;
     use crate::fingerprint::RebuildReason;
+    use crate::report::bar::Place;
     use crate::report::fixture::{self, APP_LINK, APP_MAIN, ZIP_A, ZIP_ARCHIVE, ZIP_B};
+    use indicatif::{InMemoryTerm, ProgressDrawTarget};
     use std::cell::RefCell;
     use std::io::Write;
 
@@ -497,6 +503,33 @@ mod tests {
         let expect = "   Compiling zip v0.1.0 (/ws/zip)\n Interrupted by SIGINT\n\
              zip/src/a.c:3:5: error: late\n  f();\n  ^\n";
         check(Verbosity::Normal, &events, expect);
+    }
+
+    #[test]
+    fn an_interrupt_takes_the_bar_away_for_good() {
+        let graph = fixture::graph();
+        let term = InMemoryTerm::new(4, 100);
+        let target = term.clone();
+        let bar = Bar::new(Place {
+            target: Box::new(move || ProgressDrawTarget::term_like(Box::new(target.clone()))),
+            width: Box::new(|| 100),
+            colour: false,
+        });
+        let console = Console::new(Box::new(Shared::default()), false);
+        let crates = Rc::new(Crates::new(&fixture::workspace()));
+        let mut human = Human::new(console, Some(bar), crates, Verbosity::Normal);
+        // Started at time 0, so that every tick is late enough to draw.
+        human.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 0 });
+        human.event(&graph, &Event::Progress { done: 0, total: 3 });
+        human.tick(&graph);
+        assert!(term.contents().contains("Building"));
+        human.event(&graph, &Event::Interrupted { signal: 2 });
+        assert_eq!(term.contents(), "");
+        term.moves_since_last_check();
+        human.event(&graph, &Event::Progress { done: 1, total: 3 });
+        std::thread::sleep(Duration::from_millis(150));
+        human.tick(&graph);
+        assert_eq!(term.moves_since_last_check(), "");
     }
 
     #[test]
