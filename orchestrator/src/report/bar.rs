@@ -5,6 +5,7 @@
 
 use crate::graph::{Graph, ItemIx, ItemKind};
 use crate::report::event::Event;
+use crate::report::screen::{self, Screen};
 use crate::report::{style, words};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -44,18 +45,11 @@ impl Place {
     /// The terminal on standard error.
     pub fn stderr(colour: bool) -> Self {
         Self {
-            target: Box::new(|| ProgressDrawTarget::stderr_with_hz(20)),
-            width: Box::new(stderr_width),
+            target: Box::new(|| ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), 20)),
+            width: Box::new(|| usize::from(screen::columns())),
             colour,
         }
     }
-}
-
-fn stderr_width() -> usize {
-    // A terminal that was never told its size says 0.
-    let columns =
-        rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(0, |size| usize::from(size.ws_col));
-    if columns == 0 { 80 } else { columns }
 }
 
 impl Bar {

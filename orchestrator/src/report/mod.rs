@@ -15,6 +15,7 @@ mod fixture;
 mod human;
 mod json;
 mod link_errors;
+mod screen;
 pub mod style;
 mod trace;
 pub mod words;
