@@ -18,6 +18,7 @@
 //! - [`TestSpace::start`] gives a [`Started`], for tests that do something to a program while it runs.
 //! - `TestSpace::build` builds with `-v` and says what was rebuilt, and why; `TestSpace::trace_build` reads the trace.
 //! - [`Trace`] reads a trace file as `docs/trace.md` tells, for tests of "never more than N".
+//! - [`Terminal`] runs a program on a terminal of its own and types keys.
 //! - [`program`] finds the programs under test: in `TENDER_TEST_BIN` if set, else cargo builds them, once, in the profile of
 //!   the tests.
 //! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on demand, for generators and
@@ -29,11 +30,13 @@
 mod programs;
 mod run;
 mod space;
+mod terminal;
 mod trace;
 
 pub use programs::{probe, program};
 pub use run::{Rebuild, Run, Started};
 pub use space::{TestSpace, examples, vendored};
+pub use terminal::Terminal;
 pub use trace::{Job, Trace};
 
 use std::time::{Duration, Instant};

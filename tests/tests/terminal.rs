@@ -1,0 +1,159 @@
+//! `tender` on a terminal: the bar, colours, and the keys that interrupt and stop.
+
+use rustix::process::{Pid, Signal, kill_process};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Stdio};
+use tender_tests::{Terminal, TestSpace, wait_until};
+
+const ESCAPE: char = '\x1b';
+/// The verb of the bar, which no other line has.
+const BAR: &str = "Building";
+const COLUMNS: u16 = 50;
+
+/// A crate whose build lasts until there is a file `go`.
+fn waiting() -> TestSpace {
+    let space = TestSpace::new();
+    let run = ": > started; while ! [ -e go ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
+    let generate = format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
+    space.write("Tender.toml", format!("[package]\nname = \"x\"\n{generate}"));
+    space.write("src/main.c", "int unused; int main(void) { return 0; }\n");
+    space
+}
+
+/// `tender ARGS` for a terminal that is clever.
+fn tender(space: &TestSpace, args: &[&str]) -> Command {
+    let mut command = space.command(args);
+    command.env("TERM", "xterm-256color");
+    command
+}
+
+/// Lets the build show its bar, then lets it end.
+#[track_caller]
+fn whole_build(space: &TestSpace, command: Command) -> Terminal {
+    let mut terminal = Terminal::start(COLUMNS, command);
+    terminal.shows(BAR);
+    space.write("go", "");
+    let status = terminal.ends();
+    assert!(status.success(), "{status}: {}", terminal.screen());
+    terminal
+}
+
+#[test]
+fn the_bar_fits_the_terminal_and_goes_away() {
+    let space = waiting();
+    let terminal = whole_build(&space, tender(&space, &["build"]));
+    for row in terminal.wrapped() {
+        assert!(!row.contains(BAR), "the bar is too long for {COLUMNS} columns: {row}");
+    }
+    let screen = terminal.screen();
+    assert!(screen.contains("Finished") && !screen.contains(BAR), "{screen}");
+}
+
+#[test]
+fn colours_are_left_out_where_they_are_not_wanted() {
+    let colours = |terminal: &Terminal| {
+        let bytes = terminal.bytes();
+        let sequences = bytes.split("\x1b[").skip(1);
+        // A sequence ends with its first letter, and that of colours is `m`.
+        sequences.filter(|text| text.chars().find(|c| c.is_ascii_alphabetic()) == Some('m')).count()
+    };
+    let space = waiting();
+    assert!(colours(&whole_build(&space, tender(&space, &["build"]))) > 0);
+
+    let space = waiting();
+    let mut command = tender(&space, &["build"]);
+    command.env("NO_COLOR", "1");
+    assert_eq!(colours(&whole_build(&space, command)), 0);
+
+    let space = waiting();
+    assert_eq!(colours(&whole_build(&space, tender(&space, &["build", "--color", "never"]))), 0);
+}
+
+#[test]
+fn a_pipe_and_a_simple_terminal_get_plain_lines() {
+    let space = waiting();
+    let mut command = tender(&space, &["build"]);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    command.stderr(Stdio::null());
+    let mut terminal = Terminal::start_with_stderr(COLUMNS, command, Some(writer.into()));
+    wait_until("the build is under way", || space.exists("started"));
+    // Longer than a bar needs to appear, so that one that is drawn wrongly is seen.
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    space.write("go", "");
+    assert!(terminal.ends().success());
+    let mut text = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut text).unwrap();
+    assert!(text.contains("Finished") && !text.contains(ESCAPE) && !text.contains(BAR), "{text:?}");
+
+    space.write("src/main.c", "int main(void) { return 1; }\n");
+    let mut command = space.command(&["build"]);
+    command.env("TERM", "dumb");
+    let mut terminal = Terminal::start(COLUMNS, command);
+    assert!(terminal.ends().success());
+    let text = terminal.bytes();
+    assert!(text.contains("Finished") && !text.contains(ESCAPE), "{text:?}");
+}
+
+#[test]
+fn control_c_ends_it_by_sigint() {
+    let space = waiting();
+    let mut terminal = Terminal::start(COLUMNS, tender(&space, &["build"]));
+    terminal.shows(BAR);
+    terminal.types("\x03");
+    let status = terminal.ends();
+    assert_eq!(status.signal(), Some(Signal::INT.as_raw()), "{status}");
+    let screen = terminal.screen();
+    assert!(screen.contains("Interrupted by SIGINT") && !screen.contains(BAR), "{screen}");
+}
+
+/// The state of a process, as `proc_pid_stat(5)` tells it: `T` is stopped.
+fn state(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+fn children(pid: Pid) -> Vec<u32> {
+    let pid = pid.as_raw_nonzero();
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// Whether a process runs `tender-worker`.
+fn is_worker(pid: u32) -> bool {
+    std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe.ends_with("tender-worker"))
+}
+
+#[test]
+fn control_z_stops_the_workers_too() {
+    let space = TestSpace::many_crates(2, 1);
+    let long: Vec<String> = (0..40_000).map(|i| format!("int g{i}(int x) {{ return x + {i}; }}\n")).collect();
+    space.write("c0/src/long.c", long.concat());
+    space.write("c1/src/long.c", long.concat());
+    let mut terminal = Terminal::start(COLUMNS, tender(&space, &["build", "-j2"]));
+    let tender = terminal.pid();
+    terminal.shows("Compiling");
+    wait_until("a worker runs", || children(tender).into_iter().any(is_worker));
+    terminal.types("\x1a");
+    terminal.stops();
+    let children = children(tender);
+    assert!(children.iter().any(|pid| is_worker(*pid)));
+    wait_until("all stop", || children.iter().all(|pid| state(*pid) == Some('T')));
+    kill_process(tender, Signal::CONT).unwrap();
+    let status = terminal.ends();
+    assert!(status.success(), "{status}: {}", terminal.bytes());
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn a_program_that_is_run_reads_the_terminal() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n");
+    let program = "#include <stdio.h>\n#include <string.h>\nint main(void) {\n  char line[80];\n  puts(\"ready\");\n  \
+         if (!fgets(line, sizeof line, stdin)) return 1;\n  printf(\"got <%.*s>\\n\", (int)strcspn(line, \"\\n\"), line);\n  return 3;\n}\n";
+    space.write("src/main.c", program);
+    let mut terminal = Terminal::start(COLUMNS, tender(&space, &["run"]));
+    terminal.shows("ready");
+    terminal.types("bob\n");
+    terminal.shows("got <bob>");
+    assert_eq!(terminal.ends().code(), Some(3));
+}
