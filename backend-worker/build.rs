@@ -2,6 +2,9 @@
 
 #![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
 
+#[path = "build/llvm.rs"]
+mod llvm;
+
 use std::path::{Path, PathBuf};
 
 const SOURCES: [&str; 7] =
@@ -13,7 +16,9 @@ fn main() {
     let prefix =
         PathBuf::from(std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".to_owned()));
     let include = prefix.join("include");
-    check(&prefix, &include);
+    if let Err(missing) = llvm::check(&prefix) {
+        fail(&missing.what, missing.package);
+    }
 
     let clangxx = prefix.join("bin/clang++");
     let mut build = cc::Build::new();
@@ -56,25 +61,6 @@ fn clang_library(lib: &Path) -> String {
         .collect();
     names.sort();
     names.pop().unwrap_or_else(|| fail("libclang-cpp.so.22 is not there", "libclang-cpp22"))
-}
-
-fn check(prefix: &Path, include: &Path) {
-    let config = include.join("llvm/Config/llvm-config.h");
-    let Ok(text) = std::fs::read_to_string(&config) else {
-        fail(&format!("LLVM 22 is not found in {}", prefix.display()), "llvm-22-dev");
-    };
-    let major = text
-        .lines()
-        .find_map(|line| line.strip_prefix("#define LLVM_VERSION_MAJOR "))
-        .map(str::trim)
-        .unwrap_or("unknown")
-        .to_owned();
-    if major != "22" {
-        fail(&format!("LLVM in {} is version {major}, but 22 is needed", prefix.display()), "llvm-22-dev");
-    }
-    if !include.join("clang/Frontend/CompilerInstance.h").exists() {
-        fail(&format!("clang's headers are not found in {}", include.display()), "libclang-22-dev");
-    }
 }
 
 /// One plain line, with the way out, in place of pages of compiler errors.
