@@ -41,10 +41,13 @@ impl Terminal {
         let end = File::options().read(true).write(true).open(name).unwrap();
         command.stdin(end.try_clone().unwrap()).stdout(end.try_clone().unwrap());
         command.stderr(stderr.unwrap_or_else(|| end.into()));
-        // SAFETY: two system calls, no allocation.
+        // SAFETY: three system calls, no allocation.
         unsafe {
             command.pre_exec(|| {
                 rustix::process::setsid()?;
+                // Whoever runs the tests in the background of a script gives them an interrupt that is ignored, and a
+                // shell cannot trap that.
+                libc::signal(libc::SIGINT, libc::SIG_DFL);
                 Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
             });
         }

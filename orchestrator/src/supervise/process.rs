@@ -134,13 +134,6 @@ impl Process {
         Ok(self.reaped)
     }
 
-    /// Kills the group and does not wait: taking down a large address space takes the kernel a while, and nothing of ours
-    /// runs in it any more. `reap_orphans` or our own end clears up.
-    pub fn abandon(mut self) {
-        self.signal_group(Signal::KILL);
-        self.reaped.get_or_insert(Exit::Signal(libc::SIGKILL));
-    }
-
     /// Kills the group and waits for the process.
     pub fn kill(&mut self) {
         if self.reaped.is_none() {
