@@ -163,3 +163,17 @@ pub fn diagnostic(level: Level, message: &str) -> Diagnostic {
         rendered: format!("zip/src/a.c:3:5: \u{1b}[31m{word}: \u{1b}[0m{message}\n  f();\n  ^\n"),
     }
 }
+
+/// Output that a sink writes to and a test reads.
+#[derive(Clone, Default)]
+pub struct Shared(pub std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
+
+impl std::io::Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

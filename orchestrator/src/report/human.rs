@@ -348,23 +348,8 @@ mod tests {
     use super::*;
     use crate::fingerprint::RebuildReason;
     use crate::report::bar::Place;
-    use crate::report::fixture::{self, APP_LINK, APP_MAIN, ZIP_A, ZIP_ARCHIVE, ZIP_B};
+    use crate::report::fixture::{self, APP_LINK, APP_MAIN, Shared, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use indicatif::{InMemoryTerm, ProgressDrawTarget};
-    use std::cell::RefCell;
-    use std::io::Write;
-
-    #[derive(Clone, Default)]
-    struct Shared(Rc<RefCell<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.borrow_mut().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[track_caller]
     fn check(verbosity: Verbosity, events: &[Event], expect: &str) {

@@ -206,23 +206,9 @@ impl Sink for Json {
 mod tests {
     use super::*;
     use crate::report::WorkerNo;
-    use crate::report::fixture;
-    use std::cell::RefCell;
+    use crate::report::fixture::{self, Shared};
     use std::time::Duration;
     use tender_protocol::Outcome;
-
-    #[derive(Clone, Default)]
-    struct Shared(Rc<RefCell<Vec<u8>>>);
-
-    impl Write for Shared {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.borrow_mut().write(bytes)
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
 
     #[track_caller]
     fn check(events: &[Event], expect: &[Value]) {
