@@ -33,7 +33,7 @@ impl Execute for Executor {
 impl Executor {
     fn work(&self, course: &Course<'_>) -> Finished {
         match &course.job.item.work {
-            Work::Compile { source, language, args, object, dwo: _ } => {
+            Work::Compile { source, language, args, object, .. } => {
                 let unit = Unit { source, language: *language, args, object };
                 let left = unit.compile(&self.stamps, course);
                 course.finish(left, |emitted| write_objects(object, &emitted))
@@ -47,14 +47,14 @@ impl Executor {
                 let left = unit.preprocess(&self.stamps, course);
                 course.finish(left, |text| Ok(vec![emit::write(output, &text).map_err(|e| e.to_string())?]))
             }
-            Work::Archive { output, members } => {
+            Work::Archive { output, members, .. } => {
                 course.enter(PhaseName::Archive);
                 match emit::archive(output, members) {
                     Ok(file) => course.done(vec![file]),
                     Err(why) => course.fail(None, why),
                 }
             }
-            Work::Link { driver, args, output } => self.link(course, driver, args, output),
+            Work::Link { driver, args, output, .. } => self.link(course, driver, args, output),
         }
     }
 

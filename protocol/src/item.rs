@@ -22,7 +22,34 @@ pub struct Plan {
     /// Jobs to run at once where no jobserver is inherited (`--plan` by hand); ignored under one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
+    #[serde(default)]
+    pub translate: Translate,
     pub items: Vec<Item>,
+}
+
+/// How the units of a plan become modules. The bytes that come out are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Translate {
+    /// On the thread of each item.
+    #[default]
+    Parallel,
+    /// On the worker's main thread alone, one unit after the other, as rustc does.
+    Serial,
+}
+
+/// Link-time optimisation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lto {
+    #[default]
+    Off,
+    /// ThinLTO among the modules of one target.
+    ThinLocal,
+    /// ThinLTO over all that a program or shared library is linked from.
+    Thin,
+    /// One merged module.
+    Fat,
 }
 
 /// The unit of scheduling: it runs on one thread, holding one token.
@@ -70,20 +97,85 @@ pub enum Work {
         /// Where the `.dwo` goes when `args` ask for split DWARF.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dwo: Option<String>,
+        /// How a large module is cut; absent: it stays whole.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cut: Option<Cut>,
+        /// Unless off, `object` is an archive of bitcode modules, one for each codegen unit in order. A unit of assembly
+        /// gives machine code all the same.
+        #[serde(default, skip_serializing_if = "Lto::is_off")]
+        lto: Lto,
     },
     /// Front end only: diagnostics, no output file.
     Check { source: String, language: Language, args: Vec<String> },
     /// Writes the preprocessed source (for a reproducer after a crash).
     Preprocess { source: String, language: Language, args: Vec<String>, output: String },
     /// A deterministic static archive. Members that are archives are opened and their members added.
-    Archive { output: String, members: Vec<Member> },
+    Archive {
+        output: String,
+        members: Vec<Member>,
+        /// The members that are bitcode are optimised among themselves first, everything in them being visible.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lto: Option<LtoArchive>,
+    },
     /// Runs the link driver. The worker adds `-o`, a temporary name, and the thread limit itself.
     Link {
         /// The driver and its leading words, e.g. `["cc", "-B/usr/lib/llvm-22/bin", "-fuse-ld=lld"]`.
         driver: Vec<String>,
         args: Vec<String>,
         output: String,
+        /// Objects among `args` may be archives of bitcode, as `Compile` makes them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        lto: Option<LtoLink>,
     },
+}
+
+/// Cutting a module into codegen units.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cut {
+    /// At most this many pieces.
+    pub units: u32,
+    /// Ends the names of local symbols that must be seen by other pieces: unique for crate, target, source and profile.
+    pub suffix: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LtoArchive {
+    /// 0 to 3.
+    pub opt_level: u8,
+    /// Directory for the objects, of this item alone.
+    pub work_dir: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LtoLink {
+    pub mode: Lto,
+    /// 0 to 3.
+    pub opt_level: u8,
+    /// Directory for the objects, of this item alone.
+    pub work_dir: String,
+    /// Libraries that exist only as their members.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub libraries: Vec<LtoLibrary>,
+}
+
+/// Takes part in a link as an archive would: a member comes in when it defines what is wanted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LtoLibrary {
+    /// The word of the link's `args` that this stands for.
+    pub word: String,
+    #[serde(rename = "crate")]
+    pub krate: String,
+    pub members: Vec<Member>,
+}
+
+impl Lto {
+    pub fn is_off(&self) -> bool {
+        *self == Lto::Off
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

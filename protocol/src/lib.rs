@@ -7,7 +7,9 @@ mod message;
 mod outcome;
 mod wire;
 
-pub use item::{Item, ItemId, Language, Member, Plan, PlanId, Work};
+pub use item::{
+    Cut, Item, ItemId, Language, Lto, LtoArchive, LtoLibrary, LtoLink, Member, Plan, PlanId, Translate, Work,
+};
 pub use message::{FromWorker, ToWorker};
 pub use outcome::{
     Diagnostic, FileStamp, InputFile, ItemReport, Level, Outcome, OutputFile, Phase, PhaseName,

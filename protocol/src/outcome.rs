@@ -51,6 +51,9 @@ pub struct ItemReport {
     pub at_us: u64,
     /// Wall time from start to finish, microseconds.
     pub wall_us: u64,
+    /// Time on job slots, pieces included, microseconds; 0 where it is the same as `wall_us`.
+    #[serde(default)]
+    pub busy_us: u64,
     /// Peak of live allocations on the item's thread, bytes; 0 where it is not known.
     #[serde(default)]
     pub peak_bytes: u64,
@@ -87,6 +90,12 @@ pub struct Phase {
     pub item: ItemId,
     pub phase: PhaseName,
     pub slot: u32,
+    /// The codegen unit, from 0, where the unit was cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cgu: Option<u32>,
+    /// The unit that the code is from, where it is not the item's own: a backend of link-time optimisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
     /// CLOCK_MONOTONIC, microseconds.
     pub start_us: u64,
     pub dur_us: u64,

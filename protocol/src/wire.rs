@@ -44,6 +44,7 @@ mod tests {
             id: PlanId(1),
             krate: "a".into(),
             jobs: None,
+            translate: Default::default(),
             items: vec![Item {
                 id: ItemId(0),
                 unit: "src/with\nnewline.c".into(),
@@ -55,6 +56,8 @@ mod tests {
                     args: vec!["-O2".into()],
                     object: "x.o".into(),
                     dwo: None,
+                    cut: None,
+                    lto: Default::default(),
                 },
             }],
         });

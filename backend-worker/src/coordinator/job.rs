@@ -69,7 +69,16 @@ impl<'a> Job<'a> {
     /// Reports a finished stretch of this item's time. `start_us` is a reading of [`now_us`].
     pub fn phase(&self, phase: PhaseName, start_us: u64, dur_us: u64) {
         let (plan, item, slot) = (self.plan, self.item.id, self.slot);
-        (self.sink)(FromWorker::Phase(Phase { plan, item, phase, slot, start_us, dur_us }));
+        (self.sink)(FromWorker::Phase(Phase {
+            plan,
+            item,
+            phase,
+            slot,
+            cgu: None,
+            of: None,
+            start_us,
+            dur_us,
+        }));
     }
 
     pub fn diagnostic(&self, diagnostic: Diagnostic) {

@@ -102,9 +102,15 @@ mod tests {
             unit: format!("{id}.c"),
             cost: 0,
             after: after.iter().copied().map(ItemId).collect(),
-            work: Work::Archive { output: String::new(), members: Vec::new() },
+            work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
         };
-        Plan { id: PlanId(7), krate: "a".into(), jobs: None, items: items.iter().map(item).collect() }
+        Plan {
+            id: PlanId(7),
+            krate: "a".into(),
+            jobs: None,
+            translate: Default::default(),
+            items: items.iter().map(item).collect(),
+        }
     }
 
     fn check(items: &[(u32, &[u32])], expect: Option<&str>) {

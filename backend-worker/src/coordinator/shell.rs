@@ -321,7 +321,7 @@ fn report(plan: PlanId, item: ItemId, started_us: u64, finished: Finished) -> It
     let at_us = now_us();
     let Finished { outcome, inputs, missing, outputs, peak_bytes } = finished;
     let wall_us = at_us.saturating_sub(started_us);
-    ItemReport { plan, item, outcome, at_us, wall_us, peak_bytes, inputs, missing, outputs }
+    ItemReport { plan, item, outcome, at_us, wall_us, busy_us: 0, peak_bytes, inputs, missing, outputs }
 }
 
 fn check_peer(protocol: u32, llvm: String) -> Result<(), ServeError> {
@@ -416,9 +416,15 @@ mod tests {
             unit: (*unit).to_owned(),
             cost: 1,
             after: after.iter().copied().map(ItemId).collect(),
-            work: Work::Archive { output: String::new(), members: Vec::new() },
+            work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
         };
-        Plan { id: PlanId(id), krate: "a".into(), jobs: None, items: items.iter().map(item).collect() }
+        Plan {
+            id: PlanId(id),
+            krate: "a".into(),
+            jobs: None,
+            translate: Default::default(),
+            items: items.iter().map(item).collect(),
+        }
     }
 
     /// One word per message that tells something about an item or a plan.

@@ -16,7 +16,7 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
         buffer.extend_from_slice(word.as_bytes());
     };
     match &item.run {
-        Run::Worker(Work::Compile { source, language, args, object, dwo }) => {
+        Run::Worker(Work::Compile { source, language, args, object, dwo, .. }) => {
             add("compile");
             add(source);
             add(language_name(*language));
@@ -30,14 +30,14 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(language_name(*language));
             args.iter().for_each(|arg| add(arg));
         }
-        Run::Worker(Work::Preprocess { source, language, args, output }) => {
+        Run::Worker(Work::Preprocess { source, language, args, output, .. }) => {
             add("preprocess");
             add(source);
             add(language_name(*language));
             add(output);
             args.iter().for_each(|arg| add(arg));
         }
-        Run::Worker(Work::Archive { output, members }) => {
+        Run::Worker(Work::Archive { output, members, .. }) => {
             add("archive");
             add(output);
             for member in members {
@@ -46,7 +46,7 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             }
         }
         // The driver is left out: the item's own words have what chooses it.
-        Run::Worker(Work::Link { driver: _, args, output }) => {
+        Run::Worker(Work::Link { driver: _, args, output, .. }) => {
             add("link");
             add(output);
             add(&args.len().to_string());

@@ -242,6 +242,7 @@ impl Fingerprints {
             outcome,
             at_us,
             wall_us,
+            busy_us: 0,
             peak_bytes: 0,
             inputs: Vec::new(),
             missing: Vec::new(),

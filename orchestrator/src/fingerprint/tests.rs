@@ -55,10 +55,13 @@ fn space() -> Space {
         args: vec![],
         object: "a.o".into(),
         dwo: None,
+        cut: None,
+        lto: Default::default(),
     };
     let archive = Work::Archive {
         output: "lib.a".into(),
         members: vec![Member { name: "a.o".into(), path: "a.o".into() }],
+        lto: None,
     };
     let command = Command { words: vec!["gen".into()], dir: root.clone(), env: vec![] };
     let graph = Graph {
@@ -145,6 +148,7 @@ impl Space {
                 outcome: Outcome::Ok,
                 at_us,
                 wall_us: 10,
+                busy_us: 0,
                 peak_bytes: 5,
                 inputs,
                 missing: missing.into_iter().map(str::to_owned).collect(),

@@ -13,7 +13,7 @@ use crate::manifest::{
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashMap};
-use tender_protocol::{Language, Member, Work};
+use tender_protocol::{Language, Lto, Member, Work};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -405,6 +405,8 @@ impl Builder<'_> {
                         args,
                         object: object.to_string(),
                         dwo: dwo.map(Utf8PathBuf::into_string),
+                        cut: None,
+                        lto: Lto::Off,
                     };
                     (ItemKind::Compile, format!("{} {} {name}", krate.name, target.name), work, outputs)
                 }
@@ -456,7 +458,7 @@ impl Builder<'_> {
                 key: format!("{} archive", krate.name),
                 label: format!("lib{}.a", krate.name),
                 after: objects.iter().filter_map(|object| object.item).collect(),
-                run: Run::Worker(Work::Archive { output: path.to_string(), members }),
+                run: Run::Worker(Work::Archive { output: path.to_string(), members, lto: None }),
                 inputs: objects.iter().map(|object| object.path.clone()).collect(),
                 outputs: vec![path.clone()],
                 ingredients: Ingredients { own, profile: Vec::new(), interfaces: Vec::new() },
@@ -586,7 +588,7 @@ impl Builder<'_> {
             key: what.key,
             label: path.file_name().unwrap_or(path.as_str()).to_owned(),
             after,
-            run: Run::Worker(Work::Link { driver: vec![driver.to_owned()], args, output }),
+            run: Run::Worker(Work::Link { driver: vec![driver.to_owned()], args, output, lto: None }),
             inputs,
             outputs: vec![path.to_owned()],
             ingredients: Ingredients { own, profile: Vec::new(), interfaces },

@@ -25,11 +25,11 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
         Work::Preprocess { source, args, output, .. } => {
             join(&["clang"], args, &["-E", source, "-o", output])
         }
-        Work::Archive { output, members } => {
+        Work::Archive { output, members, .. } => {
             let paths: Vec<&str> = members.iter().map(|member| member.path.as_str()).collect();
             [&["llvm-ar", "rcsD", output.as_str()], paths.as_slice()].concat()
         }
-        Work::Link { driver, args, output } => {
+        Work::Link { driver, args, output, .. } => {
             let mut words: Vec<&str> = real_driver.unwrap_or(driver).iter().map(String::as_str).collect();
             words.extend(join(&[], args, &["-o", output]));
             words

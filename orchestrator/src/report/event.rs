@@ -57,6 +57,10 @@ pub enum Event {
         worker: Option<WorkerNo>,
         slot: u32,
         phase: PhaseName,
+        /// The codegen unit, from 0, where the unit was cut.
+        cgu: Option<u32>,
+        /// The unit that the code is from, where it is not the item's own: a backend of link-time optimisation.
+        of: Option<String>,
         start_us: u64,
         dur_us: u64,
     },

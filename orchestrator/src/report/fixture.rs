@@ -99,6 +99,8 @@ fn compile(krate: u32, key: &str, source: &str, object: &str) -> Item {
         args: vec!["-O2".into(), "-DNAME=\"a b\"".into()],
         object: object.into(),
         dwo: None,
+        cut: None,
+        lto: Default::default(),
     };
     item(krate, ItemKind::Compile, key, source, Run::Worker(work), object)
 }
@@ -107,11 +109,13 @@ pub fn graph() -> Graph {
     let archive = Work::Archive {
         output: "target/release/libzip.a".into(),
         members: vec![Member { name: "a.o".into(), path: "target/release/.tender/zip/a.o".into() }],
+        lto: None,
     };
     let link = Work::Link {
         driver: vec!["cc".into(), "-fuse-ld=lld".into()],
         args: vec!["target/release/.tender/app/main.o".into()],
         output: "target/release/app".into(),
+        lto: None,
     };
     Graph {
         root: "/ws".into(),

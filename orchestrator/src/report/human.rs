@@ -416,6 +416,8 @@ mod tests {
                 worker: None,
                 slot: 0,
                 phase: PhaseName::Emit,
+                cgu: None,
+                of: None,
                 start_us: 0,
                 dur_us: 50_000,
             },

@@ -131,7 +131,15 @@ impl<W: Write> Trace<W> {
         self.write(&Entry { name, cat, ph, ts, dur: None, id: Some(item.0), pid, tid: 0, args });
     }
 
-    fn phase(&mut self, graph: &Graph, item: ItemIx, row: (u32, u32), phase: PhaseName, ts: u64, dur: u64) {
+    fn phase(
+        &mut self,
+        graph: &Graph,
+        item: ItemIx,
+        row: (u32, u32),
+        (phase, cgu, from): (PhaseName, Option<u32>, Option<&str>),
+        ts: u64,
+        dur: u64,
+    ) {
         let of = &graph[item];
         let cat = match of.kind {
             ItemKind::Archive | ItemKind::Shared | ItemKind::Program => "link",
@@ -139,7 +147,8 @@ impl<W: Write> Trace<W> {
         };
         let (pid, tid) = row;
         // A unit that is not cut is one piece, number 0.
-        let args = json!({ "crate": of.krate_name, "unit": of.label, "cgu": 0 });
+        let args =
+            json!({ "crate": of.krate_name, "unit": from.unwrap_or(&of.label), "cgu": cgu.unwrap_or(0) });
         let name = words::phase(phase);
         self.write(&Entry { name, cat, ph: "X", ts, dur: Some(dur), id: None, pid, tid, args });
     }
@@ -165,7 +174,7 @@ impl<W: Write> Trace<W> {
             if running.phases == 0 {
                 let dur = at_us.saturating_sub(running.start_us);
                 let row = (running.pid, running.tid);
-                self.phase(graph, item, row, PhaseName::Generate, running.start_us, dur);
+                self.phase(graph, item, row, (PhaseName::Generate, None, None), running.start_us, dur);
             }
             self.command_rows[running.tid as usize - 1] = false;
         }
@@ -218,13 +227,13 @@ impl<W: Write> Sink for Trace<W> {
             Event::ItemStarted { item, worker, slot, at_us } => {
                 self.item_started(graph, item, worker, slot, at_us);
             }
-            Event::Phase { item, worker, slot, phase, start_us, dur_us } => {
+            Event::Phase { item, worker, slot, phase, cgu, ref of, start_us, dur_us } => {
                 let running = self.running.get_mut(&item).map(|running| {
                     running.phases += 1;
                     (running.pid, running.tid)
                 });
                 let at = worker.map(|worker| (row(worker), slot)).or(running).unwrap_or((ORCHESTRATOR, 0));
-                self.phase(graph, item, at, phase, start_us, dur_us);
+                self.phase(graph, item, at, (phase, cgu, of.as_deref()), start_us, dur_us);
             }
             Event::ItemFinished { item, outcome, at_us, .. } => {
                 self.item_finished(graph, item, json!(outcome), at_us);
@@ -297,7 +306,7 @@ mod tests {
     }
 
     fn phase(item: ItemIx, slot: u32, phase: PhaseName, start_us: u64, dur_us: u64) -> Event {
-        Event::Phase { item, worker: Some(WorkerNo(0)), slot, phase, start_us, dur_us }
+        Event::Phase { item, worker: Some(WorkerNo(0)), slot, phase, cgu: None, of: None, start_us, dur_us }
     }
 
     fn finished(item: ItemIx, at_us: u64) -> Event {

@@ -5,6 +5,7 @@ use super::lines::LineBuffer;
 use super::pipe::{self, Outgoing};
 use super::process::{Exit, Owner, Process};
 use crate::graph::{Graph, ItemIx, Run};
+use crate::manifest;
 use crate::schedule::PlannedItem;
 use crate::toolchain::{Toolchain, ToolchainError};
 use camino::Utf8Path;
@@ -12,7 +13,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
-use tender_protocol::{FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, decode, encode};
+use tender_protocol::{
+    FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, Translate, decode, encode,
+};
 
 /// How much of what a worker said on standard error is kept for the report of its death, lines.
 const TAIL: usize = 40;
@@ -112,7 +115,11 @@ impl WorkerProcess {
             })
         });
         let items = items.collect::<Result<_, _>>()?;
-        let plan = Plan { id: PlanId(self.plans), krate: krate.clone(), jobs: None, items };
+        let translate = match graph.profile.translate {
+            manifest::Translate::Parallel => Translate::Parallel,
+            manifest::Translate::Serial => Translate::Serial,
+        };
+        let plan = Plan { id: PlanId(self.plans), krate: krate.clone(), jobs: None, translate, items };
         self.plans += 1;
         self.crates.insert(krate);
         self.send(&ToWorker::Plan(plan));

@@ -108,7 +108,7 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
             std::fs::write(output, text).unwrap();
             return (Outcome::Ok, Vec::new());
         }
-        Work::Archive { output, members } => (members.iter().map(|m| m.path.as_str()).collect(), output),
+        Work::Archive { output, members, .. } => (members.iter().map(|m| m.path.as_str()).collect(), output),
         Work::Link { args, output, .. } => (args.iter().map(String::as_str).collect(), output),
         Work::Check { source, .. } => (vec![source], ""),
     };
@@ -170,6 +170,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         outcome,
         at_us: 1,
         wall_us: 1,
+        busy_us: 0,
         peak_bytes: 0,
         inputs,
         missing: Vec::new(),

@@ -62,12 +62,18 @@ impl Space {
                 args: vec!["-DWHAT=a b".into()],
                 object: object.clone(),
                 dwo: None,
+                cut: None,
+                lto: Default::default(),
             };
             objects.push((self.add(krate, name, ItemKind::Compile, &source, after, work, &object), object));
         }
         let output = format!("target/debug/lib{name}.a");
         let member = |(_, path): &(ItemIx, String)| Member { name: path.clone(), path: path.clone() };
-        let work = Work::Archive { output: output.clone(), members: objects.iter().map(member).collect() };
+        let work = Work::Archive {
+            output: output.clone(),
+            members: objects.iter().map(member).collect(),
+            lto: None,
+        };
         let inputs: Vec<ItemIx> = objects.iter().map(|(ix, _)| *ix).collect();
         self.add(krate, name, ItemKind::Archive, &format!("lib{name}.a"), &inputs, work, &output)
     }
@@ -76,7 +82,7 @@ impl Space {
         let krate = CrateId(1000);
         let output = format!("target/debug/{name}");
         let args = archives.iter().map(|ix| self.graph[*ix].outputs[0].to_string()).collect();
-        let work = Work::Link { driver: vec!["cc".into()], args, output: output.clone() };
+        let work = Work::Link { driver: vec!["cc".into()], args, output: output.clone(), lto: None };
         let item = self.add(krate, name, ItemKind::Program, name, archives, work, &output);
         let path = self.graph.root.join(&output);
         let kind = ArtifactKind::Program;

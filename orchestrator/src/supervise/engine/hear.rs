@@ -102,8 +102,17 @@ impl Engine<'_> {
             }
             FromWorker::Phase(phase) => {
                 if let Some(item) = self.checked(ix, phase.item) {
-                    let tender_protocol::Phase { phase, slot, start_us, dur_us, .. } = phase;
-                    self.tell(Event::Phase { item, worker: Some(worker), slot, phase, start_us, dur_us });
+                    let tender_protocol::Phase { phase, slot, cgu, of, start_us, dur_us, .. } = phase;
+                    self.tell(Event::Phase {
+                        item,
+                        worker: Some(worker),
+                        slot,
+                        phase,
+                        cgu,
+                        of,
+                        start_us,
+                        dur_us,
+                    });
                 }
             }
             FromWorker::Diagnostic { item, diagnostic, .. } => {

@@ -75,7 +75,13 @@ impl Engine<'_> {
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
         let mut worker = WorkerProcess::start(self.worker_program, &self.graph.root, []).map_err(|_| ())?;
-        let plan = Plan { id: PlanId(0), krate: "reproducer".to_owned(), jobs: Some(1), items: vec![item] };
+        let plan = Plan {
+            id: PlanId(0),
+            krate: "reproducer".to_owned(),
+            jobs: Some(1),
+            translate: tender_protocol::Translate::Parallel,
+            items: vec![item],
+        };
         worker.send(&ToWorker::Plan(plan));
         let deadline = now_us() + PATIENCE_US;
         while now_us() < deadline && self.interrupted.is_none() {
