@@ -1,15 +1,19 @@
 //! Crates -> units -> items, with dense typed ids. No I/O here beyond what `build` is given.
 //!
 //! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands
-//! - `build`: workspace and request -> graph
+//! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and for archives and links;
+//!   `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
 
 mod args;
+mod artifacts;
 mod build;
 pub mod compile_commands;
 mod error;
+mod generate;
 mod link;
 mod model;
+mod order;
 mod paths;
 #[cfg(test)]
 mod tests;

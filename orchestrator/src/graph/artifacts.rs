@@ -1,0 +1,187 @@
+//! Archives, shared libraries and programs as items.
+
+use super::GraphError;
+use super::build::{Builder, Object, Planned};
+use super::link::{LinkInput, LinkWords};
+use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemIx, ItemKind, Run};
+use super::order::link_order;
+use super::paths::member_names;
+use crate::manifest::{Bin, Crate, CrateId, Lib, TargetSettings};
+use camino::{Utf8Path, Utf8PathBuf};
+use tender_protocol::{Member, Work};
+
+/// What is linked.
+struct Linked<'a> {
+    id: CrateId,
+    krate: &'a Crate,
+    kind: ItemKind,
+    key: String,
+}
+
+impl Builder<'_> {
+    /// The archive and the shared library, as far as somebody wants them: a dependency is built in one form only.
+    pub(super) fn plan_library(
+        &mut self,
+        id: CrateId,
+        krate: &Crate,
+        lib: &Lib,
+        objects: &[Object],
+        root: bool,
+    ) -> Result<Option<LinkInput>, GraphError> {
+        let cxx = objects.iter().any(|object| object.cxx);
+        let mut library = None;
+        if lib.staticlib || !lib.cdylib {
+            let path = self.seen(&self.graph.out_dir).join(format!("lib{}.a", krate.name));
+            let names: Vec<(String, bool)> =
+                objects.iter().map(|object| (object.name.clone(), object.item.is_none())).collect();
+            let members: Vec<Member> = member_names(&names)
+                .into_iter()
+                .zip(objects)
+                .map(|(name, object)| Member { name, path: object.path.to_string() })
+                .collect();
+            let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
+            let item = self.add(Item {
+                krate: id,
+                krate_name: krate.name.clone(),
+                kind: ItemKind::Archive,
+                key: format!("{} archive", krate.name),
+                label: format!("lib{}.a", krate.name),
+                after: objects.iter().filter_map(|object| object.item).collect(),
+                run: Run::Worker(Work::Archive { output: path.to_string(), members, lto: None }),
+                inputs: objects.iter().map(|object| object.path.clone()).collect(),
+                outputs: vec![path.clone()],
+                ingredients: Ingredients { own, profile: Vec::new(), interfaces: Vec::new() },
+                size: objects.iter().map(|object| object.size).sum(),
+            })?;
+            self.artifact(item, id, ArtifactKind::Staticlib, &krate.name);
+            library = Some(LinkInput { path, item, shared: false, cxx });
+        }
+        if lib.cdylib && (root || library.is_none()) {
+            let file = format!("lib{}.so", krate.name);
+            let path = self.seen(&self.graph.out_dir).join(&file);
+            let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];
+            let mut inputs = Vec::new();
+            if let Some(exports) = &lib.exports {
+                let exports = self.seen(&self.expanded(krate, exports));
+                own.push(format!("-Wl,--version-script={exports}"));
+                inputs.push(exports);
+            }
+            let item = self.plan_link(
+                Linked { id, krate, kind: ItemKind::Shared, key: format!("{} shared", krate.name) },
+                &path,
+                (own, inputs),
+                objects,
+                None,
+                &lib.settings,
+            )?;
+            self.artifact(item, id, ArtifactKind::Cdylib, &krate.name);
+            library = library.or(Some(LinkInput { path, item, shared: true, cxx }));
+        }
+        Ok(library)
+    }
+
+    pub(super) fn plan_program(
+        &mut self,
+        id: CrateId,
+        krate: &Crate,
+        bin: &Bin,
+        objects: &[Object],
+        of_crate: &Planned,
+    ) -> Result<(), GraphError> {
+        let path = self.seen(&self.graph.out_dir).join(&bin.name);
+        let key = format!("{} bin {}", krate.name, bin.name);
+        let item = self.plan_link(
+            Linked { id, krate, kind: ItemKind::Program, key },
+            &path,
+            (vec!["-pie".to_owned()], Vec::new()),
+            objects,
+            krate.lib.as_ref().map(|lib| (lib, of_crate)),
+            &bin.settings,
+        )?;
+        self.artifact(item, id, ArtifactKind::Program, &bin.name);
+        Ok(())
+    }
+
+    /// The order of words: own leading ones, own objects, the crate's own library, the libraries of dependencies (each
+    /// before those it depends on), rpath, link-args, then system libraries, the last two with those of dependencies.
+    fn plan_link(
+        &mut self,
+        what: Linked<'_>,
+        path: &Utf8Path,
+        (mut own, mut inputs): (Vec<String>, Vec<Utf8PathBuf>),
+        objects: &[Object],
+        own_lib: Option<(&Lib, &Planned)>,
+        settings: &TargetSettings,
+    ) -> Result<ItemIx, GraphError> {
+        let workspace = self.workspace;
+        let mut pkg_libs = Vec::new();
+        for package in &settings.pkg_config {
+            pkg_libs.extend(self.pkg_config(what.krate, package)?.libs);
+        }
+        // A version script may be generated.
+        let mut after: Vec<ItemIx> =
+            inputs.iter().filter_map(|path| self.writers.get(path).copied()).collect();
+        after.extend(objects.iter().filter_map(|object| object.item));
+        let mut cxx = objects.iter().any(|object| object.cxx);
+        own.extend(objects.iter().map(|object| object.path.to_string()));
+        inputs.extend(objects.iter().map(|object| object.path.clone()));
+
+        let mut args = own.clone();
+        let mut interfaces = Vec::new();
+        let mut requirements = LinkWords::of(settings, pkg_libs);
+        let own_requirements = requirements.clone();
+        let mut libraries: Vec<(&str, &LinkInput)> = Vec::new();
+        if let Some((lib, planned)) = own_lib {
+            libraries.extend(planned.library.as_ref().map(|library| (what.krate.name.as_str(), library)));
+            requirements.append(planned.link_words.without_shared_start(&lib.settings, settings));
+        }
+        for dependency in link_order(workspace, what.id) {
+            let name = workspace.crates[dependency.0 as usize].name.as_str();
+            let known = self.planned(dependency);
+            libraries.extend(known.library.as_ref().map(|library| (name, library)));
+            requirements.append(known.link_words.clone());
+            let mut words: Vec<String> =
+                known.library.iter().map(|library| library.path.to_string()).collect();
+            words.extend(known.link_words.all());
+            if !words.is_empty() {
+                interfaces.push((name.to_owned(), words));
+            }
+        }
+        let mut runtime_path = false;
+        for (_, library) in &libraries {
+            args.push(library.path.to_string());
+            inputs.push(library.path.clone());
+            after.push(library.item);
+            cxx |= library.cxx && !library.shared;
+            runtime_path |= library.shared;
+        }
+        if let Some((_, planned)) = own_lib {
+            own.extend(planned.library.iter().map(|library| library.path.to_string()));
+        }
+        if runtime_path {
+            args.push("-Wl,-rpath,$ORIGIN".to_owned());
+        }
+        args.extend(requirements.all());
+        own.extend(own_requirements.all());
+
+        let driver = if cxx { DRIVER_CXX } else { DRIVER_C };
+        own.push(match self.request.surroundings.chosen_driver(cxx) {
+            Some(chosen) => format!("{}={chosen}", if cxx { "CXX" } else { "CC" }),
+            None => driver.to_owned(),
+        });
+        let output = path.to_string();
+        self.add(Item {
+            krate: what.id,
+            krate_name: what.krate.name.clone(),
+            kind: what.kind,
+            key: what.key,
+            label: path.file_name().unwrap_or(path.as_str()).to_owned(),
+            after,
+            run: Run::Worker(Work::Link { driver: vec![driver.to_owned()], args, output, lto: None }),
+            inputs,
+            outputs: vec![path.to_owned()],
+            ingredients: Ingredients { own, profile: Vec::new(), interfaces },
+            size: objects.iter().map(|object| object.size).sum(),
+        })
+    }
+}

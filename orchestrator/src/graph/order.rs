@@ -1,0 +1,57 @@
+//! The orders in which a crate's dependencies matter. Knows nothing of items.
+
+use crate::manifest::{CrateId, Workspace};
+
+pub(super) fn dependencies_first(workspace: &Workspace, roots: &[CrateId]) -> Vec<CrateId> {
+    let mut order = Vec::new();
+    let mut seen = vec![false; workspace.crates.len()];
+    for root in roots {
+        postorder(workspace, *root, false, &mut seen, &mut order);
+    }
+    order
+}
+
+/// Dependencies of `id`, each before those it depends on, siblings in declaration order: as a linker wants archives.
+pub(super) fn link_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
+    let mut order = Vec::new();
+    let mut seen = vec![false; workspace.crates.len()];
+    postorder(workspace, id, true, &mut seen, &mut order);
+    order.pop();
+    order.reverse();
+    order
+}
+
+fn postorder(
+    workspace: &Workspace,
+    id: CrateId,
+    backwards: bool,
+    seen: &mut [bool],
+    order: &mut Vec<CrateId>,
+) {
+    if std::mem::replace(&mut seen[id.0 as usize], true) {
+        return;
+    }
+    let dependencies = &workspace.crates[id.0 as usize].dependencies;
+    if backwards {
+        dependencies.iter().rev().for_each(|next| postorder(workspace, *next, backwards, seen, order));
+    } else {
+        dependencies.iter().for_each(|next| postorder(workspace, *next, backwards, seen, order));
+    }
+    order.push(id);
+}
+
+/// Dependencies of `id` in declaration order, each followed by its own that are new: the order of include directories.
+pub(super) fn include_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
+    fn visit(workspace: &Workspace, id: CrateId, seen: &mut [bool], order: &mut Vec<CrateId>) {
+        for next in &workspace.crates[id.0 as usize].dependencies {
+            if !std::mem::replace(&mut seen[next.0 as usize], true) {
+                order.push(*next);
+                visit(workspace, *next, seen, order);
+            }
+        }
+    }
+    let mut order = Vec::new();
+    let mut seen = vec![false; workspace.crates.len()];
+    visit(workspace, id, &mut seen, &mut order);
+    order
+}
