@@ -105,15 +105,9 @@ fn unknown_keys_are_warnings_with_a_suggestion() {
 }
 
 #[test]
-fn settings_of_later_versions_are_warnings() {
-    let profile = "[profile.release]\nlto = \"thin\"\ncodegen-units = 4\ntranslate = \"serial\"\n";
-    let space = program(profile);
-    let run = space.tender(&["build", "--release"]).expect_ok();
-    let run = run.expect_stderr(&["`lto`", "`codegen-units`", "`translate`", "have no effect yet"]);
-    assert_eq!(run.stderr.matches("warning: ").count(), 1, "{run}");
-    // The profile that is built has none of them.
-    let run = space.tender(&["build"]).expect_ok();
-    assert!(!run.stderr.contains("warning"), "{run}");
+fn too_many_codegen_units() {
+    let space = program("[profile.release]\ncodegen-units = 257\n");
+    refused(&space, &["`codegen-units` must be at least 1 and at most 256", "--> Tender.toml:4:17", "^^^"]);
 }
 
 #[test]

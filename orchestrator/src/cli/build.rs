@@ -13,7 +13,7 @@ use super::terminal::Terminal;
 use super::{jobs, target_dir, worker};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, compile_commands};
-use crate::manifest::{CrateId, Lto, Profile, Translate};
+use crate::manifest::CrateId;
 use crate::report::{Bar, Crates, Fanout, Human, Json, Place, Trace, quoted_words, style, words};
 use crate::supervise::{self, Foreground, Request, run_foreground};
 use crate::toolchain::{self, Machine};
@@ -30,14 +30,17 @@ pub fn build(
 ) -> Result<Exit, CliError> {
     let project = Project::open(&options.place, environment, terminal)?;
     let roots = project.select(&options.selection)?;
-    Ok(run_build(&project, roots, mode, options, environment, terminal)?.1)
+    let named = if options.selection.package.is_empty() { Vec::new() } else { roots.clone() };
+    let what = What { roots, named, mode };
+    Ok(run_build(&project, what, options, environment, terminal)?.1)
 }
 
 pub fn run(options: &RunOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
     let project = Project::open(&options.build.place, environment, terminal)?;
     let candidates = project.select(&options.build.selection)?;
     let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
-    let (graph, exit) = run_build(&project, vec![krate], Mode::Build, &options.build, environment, terminal)?;
+    let what = What { roots: vec![krate], named: Vec::new(), mode: Mode::Build };
+    let (graph, exit) = run_build(&project, what, &options.build, environment, terminal)?;
     if exit != Exit::Success {
         return Ok(exit);
     }
@@ -112,10 +115,16 @@ fn choose_program(
     Ok((found.0, found.1.to_owned()))
 }
 
+/// What to build, as `GraphRequest` has it.
+struct What {
+    roots: Vec<CrateId>,
+    named: Vec<CrateId>,
+    mode: Mode,
+}
+
 fn run_build(
     project: &Project,
-    roots: Vec<CrateId>,
-    mode: Mode,
+    What { roots, named, mode }: What,
     options: &BuildOptions,
     environment: &Environment,
     terminal: Terminal,
@@ -124,19 +133,20 @@ fn run_build(
     let profile = project.profile()?;
     let jobs = jobs::choose(options.jobs, environment.jobs.as_deref(), workspace.build.jobs)?;
     check_memory(environment)?;
-    warn(options, profile, terminal);
+    warn(options, terminal);
     let worker = worker::find(environment)?;
     let whole = roots.len() == workspace.crates.len() && mode == Mode::Build;
     let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
     let machine = Machine::new(&state_dir);
-    let request = |mode, roots| GraphRequest {
+    let request = |mode, roots, named| GraphRequest {
         profile,
         mode,
         roots,
+        named,
         target_dir: project.target_dir.clone(),
         surroundings: &machine,
     };
-    let graph = graph::build(workspace, &request(mode, roots))?;
+    let graph = graph::build(workspace, &request(mode, roots, named))?;
     // Before anything is built: a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
@@ -144,7 +154,8 @@ fn run_build(
     // For editors, so it holds the whole workspace, whatever is built. Mistakes elsewhere are no reason not to build this.
     if whole {
         write_commands(&graph, &project.target_dir, terminal);
-    } else if let Ok(all) = graph::build(workspace, &request(Mode::Build, workspace.members.clone())) {
+    } else if let Ok(all) = graph::build(workspace, &request(Mode::Build, workspace.members.clone(), vec![]))
+    {
         write_commands(&all, &project.target_dir, terminal);
     }
     let fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker)?;
@@ -172,7 +183,7 @@ fn run_build(
 }
 
 /// Says, once a build, what is asked for and has no effect.
-fn warn(options: &BuildOptions, profile: &Profile, terminal: Terminal) {
+fn warn(options: &BuildOptions, terminal: Terminal) {
     let warning = |text: String| terminal.console().print(&style::message(Level::Warning, text));
     let ignored = toolchain::ignored_variables();
     if !ignored.is_empty() {
@@ -188,27 +199,6 @@ fn warn(options: &BuildOptions, profile: &Profile, terminal: Terminal) {
                 .to_owned(),
         );
     }
-    let settings = without_effect(profile);
-    if !settings.is_empty() {
-        let verb = if settings.len() == 1 { "has" } else { "have" };
-        let name = &profile.name;
-        warning(format!("{} in profile `{name}` {verb} no effect yet", settings.join(" and ")));
-    }
-}
-
-/// Settings of the manifest's format that a later version acts on. Without them a build is right, only slower or larger.
-fn without_effect(profile: &Profile) -> Vec<&'static str> {
-    let mut settings = Vec::new();
-    if profile.lto != Lto::Off {
-        settings.push("`lto`");
-    }
-    if profile.codegen_units.is_some() {
-        settings.push("`codegen-units`");
-    }
-    if profile.translate != Translate::Parallel {
-        settings.push("`translate`");
-    }
-    settings
 }
 
 fn open_trace(path: &Utf8Path) -> Result<Trace<std::fs::File>, CliError> {

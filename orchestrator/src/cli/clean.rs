@@ -104,6 +104,7 @@ fn parts(
             profile,
             mode: Mode::Build,
             roots: crates.to_vec(),
+            named: crates.to_vec(),
             target_dir: project.target_dir.clone(),
             surroundings: &machine,
         };

@@ -3,7 +3,7 @@
 use super::reason::RebuildReason;
 use crate::graph::{Item, Run};
 use std::collections::HashMap;
-use tender_protocol::Work;
+use tender_protocol::{Cut, Lto, LtoArchive, LtoLink, Work};
 
 pub(super) type Hash = [u8; 32];
 
@@ -16,12 +16,16 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
         buffer.extend_from_slice(word.as_bytes());
     };
     match &item.run {
-        Run::Worker(Work::Compile { source, language, args, object, dwo, .. }) => {
+        Run::Worker(Work::Compile { source, language, args, object, dwo, cut, lto }) => {
             add("compile");
             add(source);
             add(language_name(*language));
             add(object);
             add(dwo.as_deref().unwrap_or_default());
+            if let Some(Cut { units, suffix }) = cut {
+                add(&format!("cut {units} {suffix}"));
+            }
+            add(lto_name(*lto));
             args.iter().for_each(|arg| add(arg));
         }
         Run::Worker(Work::Check { source, language, args }) => {
@@ -37,18 +41,33 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(output);
             args.iter().for_each(|arg| add(arg));
         }
-        Run::Worker(Work::Archive { output, members, .. }) => {
+        Run::Worker(Work::Archive { output, members, lto }) => {
             add("archive");
             add(output);
+            if let Some(LtoArchive { opt_level, work_dir }) = lto {
+                add(&format!("lto {opt_level} {work_dir}"));
+            }
             for member in members {
                 add(&member.name);
                 add(&member.path);
             }
         }
         // The driver is left out: the item's own words have what chooses it.
-        Run::Worker(Work::Link { driver: _, args, output, .. }) => {
+        Run::Worker(Work::Link { driver: _, args, output, lto }) => {
             add("link");
             add(output);
+            if let Some(LtoLink { mode, opt_level, work_dir, libraries }) = lto {
+                add(&format!("lto {} {opt_level} {work_dir}", lto_name(*mode)));
+                for library in libraries {
+                    add(&format!("library {}", library.members.len()));
+                    add(&library.word);
+                    add(&library.krate);
+                    for member in &library.members {
+                        add(&member.name);
+                        add(&member.path);
+                    }
+                }
+            }
             add(&args.len().to_string());
             args.iter().for_each(|arg| add(arg));
             item.ingredients.own.iter().for_each(|word| add(word));
@@ -78,6 +97,15 @@ fn language_name(language: tender_protocol::Language) -> &'static str {
         L::Bitcode => "bc",
         L::Assembly => "s",
         L::AssemblyWithCpp => "S",
+    }
+}
+
+fn lto_name(lto: Lto) -> &'static str {
+    match lto {
+        Lto::Off => "off",
+        Lto::ThinLocal => "thin-local",
+        Lto::Thin => "thin",
+        Lto::Fat => "fat",
     }
 }
 

@@ -12,7 +12,9 @@
 //! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |
 //! | driver arguments, members, file lists, `CC`, `CXX` | `command`, a hash        | hash; the words only explain          |
 //! | flags, defines, directories of the crate     | `command`, words as `own`      | as above                              |
-//! | profile                                      | `command`, words as `profile`  | as above; profiles also have own directories |
+//! | profile: levels, `codegen-units`, `lto`      | `command`, words as `profile`  | as above; profiles also have own directories |
+//! | profile: `translate`                         | not at all                     | the bytes are the same                |
+//! | members of libraries that a link takes apart | `inputs`, `command`            | content; names and order              |
 //! | public headers, defines, links of dependencies | `command`, words as `interfaces` | as above                          |
 //! | environment and directory of `[[generate]]`  | `command`                      | as above                              |
 //! | `tender-worker`                              | `tool`                         | blake3, through its stamp             |

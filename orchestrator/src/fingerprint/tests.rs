@@ -75,6 +75,7 @@ fn space() -> Space {
             item("one generate", ItemKind::Generate, Run::Command(command), &["in.txt"], &["out.h"], &[]),
         ],
         artifacts: vec![],
+        unmade: vec![],
     };
     let space = Space { _dir: dir, root, graph };
     for (path, text) in [("a.c", "source"), ("inc/a.h", "header"), ("in.txt", "input"), ("worker", "worker")]

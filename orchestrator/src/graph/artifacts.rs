@@ -2,13 +2,14 @@
 
 use super::GraphError;
 use super::build::{Builder, Object, Planned};
-use super::link::{LinkInput, LinkWords};
+use super::codegen;
+use super::link::{LibraryForm, LinkInput, LinkWords};
 use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemIx, ItemKind, Run};
 use super::order::link_order;
 use super::paths::member_names;
 use crate::manifest::{Bin, Crate, CrateId, Lib, TargetSettings};
 use camino::{Utf8Path, Utf8PathBuf};
-use tender_protocol::{Member, Work};
+use tender_protocol::{LtoArchive, LtoLibrary, LtoLink, Member, Work};
 
 /// What is linked.
 struct Linked<'a> {
@@ -16,6 +17,8 @@ struct Linked<'a> {
     krate: &'a Crate,
     kind: ItemKind,
     key: String,
+    /// In its crate's directory for link-time optimisation.
+    directory: String,
 }
 
 impl Builder<'_> {
@@ -31,30 +34,21 @@ impl Builder<'_> {
         let cxx = objects.iter().any(|object| object.cxx);
         let mut library = None;
         if lib.staticlib || !lib.cdylib {
-            let path = self.seen(&self.graph.out_dir).join(format!("lib{}.a", krate.name));
-            let names: Vec<(String, bool)> =
-                objects.iter().map(|object| (object.name.clone(), object.item.is_none())).collect();
-            let members: Vec<Member> = member_names(&names)
-                .into_iter()
-                .zip(objects)
-                .map(|(name, object)| Member { name, path: object.path.to_string() })
-                .collect();
-            let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
-            let item = self.add(Item {
-                krate: id,
-                krate_name: krate.name.clone(),
-                kind: ItemKind::Archive,
-                key: format!("{} archive", krate.name),
-                label: format!("lib{}.a", krate.name),
-                after: objects.iter().filter_map(|object| object.item).collect(),
-                run: Run::Worker(Work::Archive { output: path.to_string(), members, lto: None }),
-                inputs: objects.iter().map(|object| object.path.clone()).collect(),
-                outputs: vec![path.clone()],
-                ingredients: Ingredients { own, profile: Vec::new(), interfaces: Vec::new() },
-                size: objects.iter().map(|object| object.size).sum(),
-            })?;
-            self.artifact(item, id, ArtifactKind::Staticlib, &krate.name);
-            library = Some(LinkInput { path, item, shared: false, cxx });
+            let item = self.archive(id, krate, objects);
+            let path = item.outputs[0].clone();
+            let form = if codegen::crosses_crates(self.request.profile) {
+                let asked_for = self.request.named.contains(&id) || (root && !self.linked[id.0 as usize]);
+                let form = LibraryForm::Members { members: members(objects), items: item.after.clone() };
+                if asked_for {
+                    self.add_archive(item)?;
+                } else {
+                    self.graph.unmade.push(item);
+                }
+                form
+            } else {
+                LibraryForm::Archive(self.add_archive(item)?)
+            };
+            library = Some(LinkInput { path, form, cxx });
         }
         if lib.cdylib && (root || library.is_none()) {
             let file = format!("lib{}.so", krate.name);
@@ -67,7 +61,13 @@ impl Builder<'_> {
                 inputs.push(exports);
             }
             let item = self.plan_link(
-                Linked { id, krate, kind: ItemKind::Shared, key: format!("{} shared", krate.name) },
+                Linked {
+                    id,
+                    krate,
+                    kind: ItemKind::Shared,
+                    key: format!("{} shared", krate.name),
+                    directory: "shared".to_owned(),
+                },
                 &path,
                 (own, inputs),
                 objects,
@@ -75,9 +75,47 @@ impl Builder<'_> {
                 &lib.settings,
             )?;
             self.artifact(item, id, ArtifactKind::Cdylib, &krate.name);
-            library = library.or(Some(LinkInput { path, item, shared: true, cxx }));
+            library = library.or(Some(LinkInput { path, form: LibraryForm::Shared(item), cxx }));
         }
         Ok(library)
+    }
+
+    /// An archive of native code, in every mode.
+    fn archive(&self, id: CrateId, krate: &Crate, objects: &[Object]) -> Item {
+        let profile = self.request.profile;
+        let path = self.seen(&self.graph.out_dir).join(format!("lib{}.a", krate.name));
+        let members = members(objects);
+        let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
+        let lto = objects.iter().any(|object| object.bitcode).then(|| LtoArchive {
+            opt_level: codegen::lto_level(profile),
+            work_dir: self.lto_dir(krate, "archive"),
+        });
+        let words = if lto.is_some() { codegen::lto_words(profile) } else { Vec::new() };
+        Item {
+            krate: id,
+            krate_name: krate.name.clone(),
+            kind: ItemKind::Archive,
+            key: format!("{} archive", krate.name),
+            label: format!("lib{}.a", krate.name),
+            after: objects.iter().filter_map(|object| object.item).collect(),
+            run: Run::Worker(Work::Archive { output: path.to_string(), members, lto }),
+            inputs: objects.iter().map(|object| object.path.clone()).collect(),
+            outputs: vec![path],
+            ingredients: Ingredients { own, profile: words, interfaces: Vec::new() },
+            size: objects.iter().map(|object| object.size).sum(),
+        }
+    }
+
+    fn add_archive(&mut self, item: Item) -> Result<ItemIx, GraphError> {
+        let (id, name) = (item.krate, item.krate_name.clone());
+        let ix = self.add(item)?;
+        self.artifact(ix, id, ArtifactKind::Staticlib, &name);
+        Ok(ix)
+    }
+
+    /// Where link-time optimisation puts objects: a directory for one item.
+    fn lto_dir(&self, krate: &Crate, of: &str) -> String {
+        self.seen(&self.graph.state_dir).join(&krate.name).join("lto").join(of).into_string()
     }
 
     pub(super) fn plan_program(
@@ -90,8 +128,9 @@ impl Builder<'_> {
     ) -> Result<(), GraphError> {
         let path = self.seen(&self.graph.out_dir).join(&bin.name);
         let key = format!("{} bin {}", krate.name, bin.name);
+        let directory = format!("bin-{}", bin.name);
         let item = self.plan_link(
-            Linked { id, krate, kind: ItemKind::Program, key },
+            Linked { id, krate, kind: ItemKind::Program, key, directory },
             &path,
             (vec!["-pie".to_owned()], Vec::new()),
             objects,
@@ -148,12 +187,24 @@ impl Builder<'_> {
             }
         }
         let mut runtime_path = false;
-        for (_, library) in &libraries {
+        let mut as_members = Vec::new();
+        for (name, library) in &libraries {
             args.push(library.path.to_string());
-            inputs.push(library.path.clone());
-            after.push(library.item);
-            cxx |= library.cxx && !library.shared;
-            runtime_path |= library.shared;
+            after.extend(library.items());
+            cxx |= library.cxx && !library.is_shared();
+            runtime_path |= library.is_shared();
+            match &library.form {
+                LibraryForm::Archive(_) | LibraryForm::Shared(_) => inputs.push(library.path.clone()),
+                LibraryForm::Members { members, .. } => {
+                    inputs.extend(members.iter().map(|member| Utf8PathBuf::from(&member.path)));
+                    own.extend(members.iter().map(|member| member.path.clone()));
+                    as_members.push(LtoLibrary {
+                        word: library.path.to_string(),
+                        krate: (*name).to_owned(),
+                        members: members.clone(),
+                    });
+                }
+            }
         }
         if let Some((_, planned)) = own_lib {
             own.extend(planned.library.iter().map(|library| library.path.to_string()));
@@ -169,6 +220,15 @@ impl Builder<'_> {
             Some(chosen) => format!("{}={chosen}", if cxx { "CXX" } else { "CC" }),
             None => driver.to_owned(),
         });
+        let profile = self.request.profile;
+        let bitcode = objects.iter().any(|object| object.bitcode);
+        let lto = (bitcode || !as_members.is_empty()).then(|| LtoLink {
+            mode: codegen::lto(profile),
+            opt_level: codegen::lto_level(profile),
+            work_dir: self.lto_dir(what.krate, &what.directory),
+            libraries: as_members,
+        });
+        let words = if lto.is_some() { codegen::lto_words(profile) } else { Vec::new() };
         let output = path.to_string();
         self.add(Item {
             krate: what.id,
@@ -177,11 +237,19 @@ impl Builder<'_> {
             key: what.key,
             label: path.file_name().unwrap_or(path.as_str()).to_owned(),
             after,
-            run: Run::Worker(Work::Link { driver: vec![driver.to_owned()], args, output, lto: None }),
+            run: Run::Worker(Work::Link { driver: vec![driver.to_owned()], args, output, lto }),
             inputs,
             outputs: vec![path.to_owned()],
-            ingredients: Ingredients { own, profile: Vec::new(), interfaces },
+            ingredients: Ingredients { own, profile: words, interfaces },
             size: objects.iter().map(|object| object.size).sum(),
         })
     }
+}
+
+/// The members of a crate's archive, in the order of its sources.
+fn members(objects: &[Object]) -> Vec<Member> {
+    let names: Vec<(String, bool)> =
+        objects.iter().map(|object| (object.name.clone(), object.prebuilt)).collect();
+    let member = |(name, object): (String, &Object)| Member { name, path: object.path.to_string() };
+    member_names(&names).into_iter().zip(objects).map(member).collect()
 }

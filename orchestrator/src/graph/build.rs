@@ -2,11 +2,12 @@
 
 use super::GraphError;
 use super::args::{CompileWords, defines};
+use super::codegen::{self, Origin};
 use super::generate::Generated;
 use super::link::{LinkInput, LinkWords};
 use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
-use super::order::{dependencies_first, include_order};
-use super::paths::{name_in_crate, object_path, profile_dir, seen_from};
+use super::order::{dependencies_first, include_order, linked_crates};
+use super::paths::{name_in_crate, object_path, portable_name, profile_dir, seen_from};
 use crate::manifest::{
     Crate, CrateId, OUT_DIR, Profile, SourceKind, Sources, TargetSettings, Workspace, resolve, source_kind,
 };
@@ -26,6 +27,8 @@ pub struct GraphRequest<'a> {
     pub mode: Mode,
     /// What to build; the libraries that these depend on are added.
     pub roots: Vec<CrateId>,
+    /// Those of the roots that were asked for by name: their archives are made even where no link needs them.
+    pub named: Vec<CrateId>,
     /// Absolute, without the profile.
     pub target_dir: Utf8PathBuf,
     pub surroundings: &'a dyn Surroundings,
@@ -67,7 +70,9 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
             state_dir,
             items: Vec::new(),
             artifacts: Vec::new(),
+            unmade: Vec::new(),
         },
+        linked: linked_crates(workspace, &request.roots),
         planned: vec![None; workspace.crates.len()],
         writers: HashMap::new(),
         pkg_config: HashMap::new(),
@@ -88,6 +93,8 @@ pub(super) struct Builder<'a> {
     /// By `CrateId`; those of dependencies are there before their dependents are planned.
     planned: Vec<Option<Planned>>,
     pub writers: HashMap<Utf8PathBuf, ItemIx>,
+    /// By `CrateId`: its library goes into a program or shared library of this build.
+    pub linked: Vec<bool>,
     pkg_config: HashMap<String, PkgConfig>,
 }
 
@@ -109,8 +116,12 @@ pub(super) struct Object {
     /// The source's name in its crate.
     pub name: String,
     pub path: Utf8PathBuf,
-    /// Absent for prebuilt files.
+    /// Absent where nothing of this build makes it.
     pub item: Option<ItemIx>,
+    /// It was there before, or a command makes it: what it holds is not known.
+    pub prebuilt: bool,
+    /// Modules for link-time optimisation, not machine code.
+    pub bitcode: bool,
     pub cxx: bool,
     pub size: u64,
 }
@@ -206,6 +217,7 @@ impl Builder<'_> {
         interfaces: &[(String, Vec<String>)],
         after: &[ItemIx],
     ) -> Result<Vec<Object>, GraphError> {
+        let profile = self.request.profile;
         let mut directories: Vec<String> =
             target.settings.include.iter().map(|dir| self.include(krate, dir)).collect();
         if let Some(lib) = &krate.lib {
@@ -221,7 +233,7 @@ impl Builder<'_> {
             pkg_config.extend(self.pkg_config(krate, package)?.cflags);
         }
         let words = CompileWords {
-            profile: self.request.profile,
+            profile,
             settings: target.settings,
             program: target.program,
             directories,
@@ -235,6 +247,7 @@ impl Builder<'_> {
         let found = target.sources.files.iter().filter(|path| !generated.all.contains(path));
         let mut by_language: BTreeMap<u8, (Vec<String>, Ingredients)> = BTreeMap::new();
         let mut objects = Vec::new();
+        let mut outside = HashMap::new();
         for source in found.chain(&late) {
             let name = name_in_crate(&self.workspace.root, krate, &crate_out, source);
             let seen = self.seen(source);
@@ -242,12 +255,20 @@ impl Builder<'_> {
                 None => continue,
                 Some(SourceKind::Prebuilt) => {
                     let item = self.writers.get(&seen).copied();
-                    objects.push(Object { name, path: seen, item, cxx: false, size: 0 });
+                    objects.push(Object {
+                        name,
+                        path: seen,
+                        item,
+                        prebuilt: true,
+                        bitcode: false,
+                        cxx: false,
+                        size: 0,
+                    });
                     continue;
                 }
                 Some(SourceKind::Unit(language)) => language,
             };
-            let (args, ingredients) =
+            let (args, mut ingredients) =
                 by_language.entry(language as u8).or_insert_with(|| words.of(language)).clone();
             let object = self
                 .seen(&self.graph.state_dir)
@@ -256,6 +277,7 @@ impl Builder<'_> {
                 .join(&target.directory)
                 .join(object_path(&name));
             let size = self.request.surroundings.file_size(source);
+            let lto = if codegen::has_module(language) { codegen::lto(profile) } else { Lto::Off };
             let (kind, key, run, outputs) = match self.request.mode {
                 Mode::Check => (
                     ItemKind::Check,
@@ -264,8 +286,15 @@ impl Builder<'_> {
                     Vec::new(),
                 ),
                 Mode::Build => {
-                    let dwo =
-                        args.iter().any(|arg| arg == "-gsplit-dwarf").then(|| object.with_extension("dwo"));
+                    let splits_debug = args.iter().any(|arg| arg == "-gsplit-dwarf");
+                    // Where modules go on to a link, debug information goes with them.
+                    let dwo = (splits_debug && lto.is_off()).then(|| object.with_extension("dwo"));
+                    let source_name = portable_name(&name, &mut outside);
+                    let origin = Origin { krate: &krate.name, target: &target.name, source: &source_name };
+                    // One object names one `.dwo`.
+                    let may_cut = codegen::has_module(language) && dwo.is_none();
+                    let cut = may_cut.then(|| codegen::cut(profile, &origin)).flatten();
+                    ingredients.profile.extend(codegen::unit_words(profile, language));
                     let mut outputs = vec![object.clone()];
                     outputs.extend(dwo.clone());
                     let work = Work::Compile {
@@ -274,8 +303,8 @@ impl Builder<'_> {
                         args,
                         object: object.to_string(),
                         dwo: dwo.map(Utf8PathBuf::into_string),
-                        cut: None,
-                        lto: Lto::Off,
+                        cut,
+                        lto,
                     };
                     (ItemKind::Compile, format!("{} {} {name}", krate.name, target.name), work, outputs)
                 }
@@ -294,7 +323,16 @@ impl Builder<'_> {
                 size,
             })?;
             let cxx = language == Language::Cxx;
-            objects.push(Object { name, path: object, item: Some(item), cxx, size });
+            let bitcode = !lto.is_off();
+            objects.push(Object {
+                name,
+                path: object,
+                item: Some(item),
+                prebuilt: false,
+                bitcode,
+                cxx,
+                size,
+            });
         }
         Ok(objects)
     }

@@ -3,15 +3,42 @@
 use super::model::ItemIx;
 use crate::manifest::TargetSettings;
 use camino::Utf8PathBuf;
+use tender_protocol::Member;
 
 /// A library that dependents link.
 #[derive(Clone, Debug)]
 pub(super) struct LinkInput {
+    /// The word that stands for it in links.
     pub path: Utf8PathBuf,
-    pub item: ItemIx,
-    pub shared: bool,
+    pub form: LibraryForm,
     /// It holds C++ code, so that who links it as an archive needs the C++ runtime.
     pub cxx: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum LibraryForm {
+    Archive(ItemIx),
+    Shared(ItemIx),
+    /// Under link-time optimisation over crates: the members of an archive that dependents do without.
+    Members {
+        members: Vec<Member>,
+        /// Those that make the members.
+        items: Vec<ItemIx>,
+    },
+}
+
+impl LinkInput {
+    pub fn is_shared(&self) -> bool {
+        matches!(self.form, LibraryForm::Shared(_))
+    }
+
+    /// What a link comes after.
+    pub fn items(&self) -> &[ItemIx] {
+        match &self.form {
+            LibraryForm::Archive(item) | LibraryForm::Shared(item) => std::slice::from_ref(item),
+            LibraryForm::Members { items, .. } => items,
+        }
+    }
 }
 
 /// Requirements of a link apart from the workspace's own files.

@@ -1,6 +1,7 @@
 //! Crates -> units -> items, with dense typed ids. No I/O here beyond what `build` is given.
 //!
-//! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands
+//! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands; `codegen`: what the profile asks of
+//!   code generation
 //! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and for archives and links;
 //!   `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
@@ -8,6 +9,7 @@
 mod args;
 mod artifacts;
 mod build;
+mod codegen;
 pub mod compile_commands;
 mod error;
 mod generate;
@@ -19,6 +21,7 @@ mod paths;
 mod tests;
 
 pub use build::{GraphRequest, Mode, PkgConfig, Surroundings, build};
+pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use error::GraphError;
 pub use model::*;
 pub use paths::{profile_dir, seen_from};

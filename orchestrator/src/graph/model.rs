@@ -21,6 +21,9 @@ pub struct Graph {
     pub items: Vec<Item>,
     /// What a successful build leaves for people, in order of crate and name.
     pub artifacts: Vec<Artifact>,
+    /// Archives that this build does not make. One that an earlier build has made, in another mode of link-time optimisation
+    /// or because it was asked for, may be out of date.
+    pub unmade: Vec<Item>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

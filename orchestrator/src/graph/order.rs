@@ -40,6 +40,22 @@ fn postorder(
     order.push(id);
 }
 
+/// For every crate, whether its library goes into a program or shared library of a build of `roots`, its own shared form apart.
+pub(super) fn linked_crates(workspace: &Workspace, roots: &[CrateId]) -> Vec<bool> {
+    let mut linked = vec![false; workspace.crates.len()];
+    for id in dependencies_first(workspace, roots) {
+        let krate = &workspace.crates[id.0 as usize];
+        let root = roots.contains(&id);
+        let program = root && !krate.bins.is_empty();
+        let shared = krate.lib.as_ref().is_some_and(|lib| lib.cdylib && (root || !lib.staticlib));
+        if program || shared {
+            link_order(workspace, id).into_iter().for_each(|used| linked[used.0 as usize] = true);
+        }
+        linked[id.0 as usize] |= program;
+    }
+    linked
+}
+
 /// Dependencies of `id` in declaration order, each followed by its own that are new: the order of include directories.
 pub(super) fn include_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
     fn visit(workspace: &Workspace, id: CrateId, seen: &mut [bool], order: &mut Vec<CrateId>) {

@@ -52,6 +52,19 @@ pub(super) fn name_in_crate(
     name.into_string()
 }
 
+/// A source's name in its crate, or for one that lies outside the workspace its file name with a number, so that the result is
+/// the same wherever the workspace lies. `outside` has how often each such file name came before, in one target.
+pub(super) fn portable_name(name_in_crate: &str, outside: &mut HashMap<String, u32>) -> String {
+    let path = Utf8Path::new(name_in_crate);
+    if !path.is_absolute() {
+        return name_in_crate.to_owned();
+    }
+    let file = path.file_name().unwrap_or(name_in_crate);
+    let count = outside.entry(file.to_owned()).or_default();
+    *count += 1;
+    format!("/{count}/{file}")
+}
+
 /// The object file of the source with this name, relative to its target's object directory. Different names give
 /// different paths: what is not a plain component becomes one that begins with `__`, which plain ones are kept from.
 pub(super) fn object_path(name: &str) -> Utf8PathBuf {
@@ -127,6 +140,18 @@ mod tests {
         check("/ww/x.c", "/ww/x.c");
         check("/w/-x.c", "./-x.c");
         check("/w/@x.c", "./@x.c");
+    }
+
+    #[test]
+    fn names_for_symbols_have_no_place_in_them() {
+        let mut outside = HashMap::new();
+        let mut check = |name: &str, expect: &str| assert_eq!(portable_name(name, &mut outside), expect);
+        check("src/a.c", "src/a.c");
+        check("$OUT_DIR/a.c", "$OUT_DIR/a.c");
+        check("../b/a.c", "../b/a.c");
+        check("/usr/src/a.c", "/1/a.c");
+        check("/usr/src/b.c", "/1/b.c");
+        check("/usr/src/x/a.c", "/2/a.c");
     }
 
     #[test]

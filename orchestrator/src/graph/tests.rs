@@ -1,5 +1,7 @@
 //! Literal workspaces -> expected items.
 
+mod codegen;
+
 use super::*;
 use crate::manifest::{
     Bin, BuildSettings, Crate, CrateId, DebugInfo, Generate, Lib, Lto, OptLevel, Profile, Sources,
@@ -103,15 +105,22 @@ impl Surroundings for Table {
 }
 
 fn try_graph(workspace: &Workspace, mode: Mode, roots: &[&str]) -> Result<Graph, GraphError> {
-    let profile = profile("dev");
-    let roots = roots
-        .iter()
-        .map(|name| CrateId(workspace.crates.iter().position(|k| k.name == *name).unwrap() as u32))
-        .collect();
+    try_graph_with(workspace, &profile("dev"), mode, roots, &[])
+}
+
+fn try_graph_with(
+    workspace: &Workspace,
+    profile: &Profile,
+    mode: Mode,
+    roots: &[&str],
+    named: &[&str],
+) -> Result<Graph, GraphError> {
+    let ids = |names: &[&str]| names.iter().map(|name| workspace.crate_named(name).unwrap()).collect();
     let request = GraphRequest {
-        profile: &profile,
+        profile,
         mode,
-        roots,
+        roots: ids(roots),
+        named: ids(named),
         target_dir: workspace.root.join("target"),
         surroundings: &Table,
     };
@@ -135,6 +144,7 @@ pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: 
         profile: &profile,
         mode: Mode::Build,
         roots: vec![CrateId(0)],
+        named: vec![],
         target_dir: target_dir.to_owned(),
         surroundings: &Table,
     };

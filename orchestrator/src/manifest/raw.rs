@@ -212,7 +212,7 @@ fn workspace_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> Worksp
 }
 
 fn build_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> (BuildSettings, Location) {
-    let jobs = section.get("jobs").and_then(|value| positive(cx, "jobs", value));
+    let jobs = section.get("jobs").and_then(|value| positive(cx, "jobs", value, u32::MAX));
     let memory = section.get("memory").and_then(|value| memory(cx, value));
     let at = cx.at(section.span.clone());
     section.finish(cx, &[]);
@@ -290,7 +290,7 @@ fn profile_tables(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Vec<Profil
             lto: section.get("lto").and_then(|value| choice(cx, "lto", value, LTO)),
             codegen_units: section
                 .get("codegen-units")
-                .and_then(|value| positive(cx, "codegen-units", value)),
+                .and_then(|value| positive(cx, "codegen-units", value, MAX_CODEGEN_UNITS)),
             translate: section.get("translate").and_then(|value| choice(cx, "translate", value, TRANSLATE)),
             defines: checked_strings(cx, &mut section, "defines", value::check_define),
         });
@@ -298,6 +298,9 @@ fn profile_tables(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Vec<Profil
     }
     profiles
 }
+
+/// More pieces than this are each too small to be worth a module's overhead.
+const MAX_CODEGEN_UNITS: u32 = 256;
 
 const LTO: &[(&str, Lto)] =
     &[("off", Lto::Off), ("thin-local", Lto::ThinLocal), ("thin", Lto::Thin), ("fat", Lto::Fat)];

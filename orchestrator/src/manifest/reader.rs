@@ -179,17 +179,16 @@ pub(super) fn strings(cx: &mut Context<'_>, key: &str, value: &Value<'_>) -> Opt
     Some(array.iter().filter_map(|element| string(cx, key, element)).collect())
 }
 
-/// A whole number of at least 1.
-pub(super) fn positive(cx: &mut Context<'_>, key: &str, value: &Value<'_>) -> Option<u32> {
+/// A whole number of at least 1 and at most `max`.
+pub(super) fn positive(cx: &mut Context<'_>, key: &str, value: &Value<'_>, max: u32) -> Option<u32> {
     let Some(integer) = value.get_ref().as_integer() else {
         cx.wrong_type(key, "an integer", value);
         return None;
     };
     match u32::from_str_radix(integer.as_str(), integer.radix()) {
-        Ok(number) if number > 0 => Some(number),
+        Ok(number) if (1..=max).contains(&number) => Some(number),
         _ => {
-            let problem =
-                cx.error(value.span(), format!("`{key}` must be at least 1 and at most {}", u32::MAX));
+            let problem = cx.error(value.span(), format!("`{key}` must be at least 1 and at most {max}"));
             problem.label = Some("out of range".to_owned());
             None
         }

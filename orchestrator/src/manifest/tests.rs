@@ -247,7 +247,11 @@ fn more_keys_and_values() {
     );
     check(
         "[profile.dev]\ncodegen-units = 0",
-        &["Tender.toml:4 `0`: `codegen-units` must be at least 1 and at most 4294967295"],
+        &["Tender.toml:4 `0`: `codegen-units` must be at least 1 and at most 256"],
+    );
+    check(
+        "[profile.dev]\ncodegen-units = 257",
+        &["Tender.toml:4 `257`: `codegen-units` must be at least 1 and at most 256"],
     );
     check(
         "[profile.dev]\ndebug = 1",

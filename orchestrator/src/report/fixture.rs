@@ -136,6 +136,7 @@ pub fn graph() -> Graph {
             compile(0, "app bin app src/main.c", "app/src/main.c", "target/release/.tender/app/main.o"),
             item(0, ItemKind::Program, "app bin app", "app", Run::Worker(link), "target/release/app"),
         ],
+        unmade: vec![],
         artifacts: vec![
             Artifact {
                 item: APP_LINK,

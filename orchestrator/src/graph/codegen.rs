@@ -1,0 +1,116 @@
+//! What a profile asks of code generation, as items say it: cutting into codegen units, link-time optimisation. Knows no
+//! items and does no I/O.
+
+use crate::manifest::{self, OptLevel, Profile};
+use tender_protocol::{Cut, Language, Lto};
+
+/// Pieces per source file where the profile does not say.
+pub const DEFAULT_CODEGEN_UNITS: u32 = 8;
+
+/// Hexadecimal digits, 64 bits: two of a million sources share a suffix in one workspace of 40 million.
+const SUFFIX_DIGITS: usize = 16;
+
+pub(super) fn lto(profile: &Profile) -> Lto {
+    match profile.lto {
+        manifest::Lto::Off => Lto::Off,
+        manifest::Lto::ThinLocal => Lto::ThinLocal,
+        manifest::Lto::Thin => Lto::Thin,
+        manifest::Lto::Fat => Lto::Fat,
+    }
+}
+
+/// Programs and shared libraries are optimised together with the libraries that they link, which are then no archives.
+pub(super) fn crosses_crates(profile: &Profile) -> bool {
+    matches!(profile.lto, manifest::Lto::Thin | manifest::Lto::Fat)
+}
+
+/// The level of link-time optimisation, 0 to 3: it has no levels for size, clang gives a linker 2 for them.
+pub(super) fn lto_level(profile: &Profile) -> u8 {
+    match profile.opt_level {
+        OptLevel::O0 => 0,
+        OptLevel::O1 => 1,
+        OptLevel::O2 | OptLevel::Os | OptLevel::Oz => 2,
+        OptLevel::O3 => 3,
+    }
+}
+
+/// Units of this language become modules; of others there is only machine code.
+pub(super) fn has_module(language: Language) -> bool {
+    match language {
+        Language::C | Language::Cxx | Language::LlvmIr | Language::Bitcode => true,
+        Language::Assembly | Language::AssemblyWithCpp => false,
+    }
+}
+
+/// What a source is called where its name ends up in symbols.
+pub(super) struct Origin<'a> {
+    pub krate: &'a str,
+    /// `lib`, `bin zip`
+    pub target: &'a str,
+    /// The same wherever the workspace lies.
+    pub source: &'a str,
+}
+
+/// How the module of `origin` is cut; None where the profile wants one piece.
+pub(super) fn cut(profile: &Profile, origin: &Origin<'_>) -> Option<Cut> {
+    let units = profile.codegen_units.unwrap_or(DEFAULT_CODEGEN_UNITS);
+    (units > 1).then(|| Cut { units, suffix: suffix(&profile.name, origin) })
+}
+
+/// Names alone go in. With content, N or time in it, outputs would differ where nothing else does.
+fn suffix(profile: &str, origin: &Origin<'_>) -> String {
+    // No name holds a NUL.
+    let names = [origin.krate, origin.target, origin.source, profile].join("\0");
+    blake3::hash(names.as_bytes()).to_hex()[..SUFFIX_DIGITS].to_owned()
+}
+
+/// What the profile adds to the command of a unit, to name it when it changes.
+pub(super) fn unit_words(profile: &Profile, language: Language) -> Vec<String> {
+    if !has_module(language) {
+        return Vec::new();
+    }
+    let units = profile.codegen_units.unwrap_or(DEFAULT_CODEGEN_UNITS);
+    let mut words = vec![format!("codegen-units={units}")];
+    words.extend(lto_word(profile));
+    words
+}
+
+/// As `unit_words`, for an archive or a link with bitcode in it.
+pub(super) fn lto_words(profile: &Profile) -> Vec<String> {
+    let level = format!("opt-level={}", lto_level(profile));
+    lto_word(profile).into_iter().chain([level]).collect()
+}
+
+fn lto_word(profile: &Profile) -> Option<String> {
+    let mode = match profile.lto {
+        manifest::Lto::Off => return None,
+        manifest::Lto::ThinLocal => "thin-local",
+        manifest::Lto::Thin => "thin",
+        manifest::Lto::Fat => "fat",
+    };
+    Some(format!("lto={mode}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_suffix_depends_on_each_name() {
+        let of = |krate, target, source, profile| suffix(profile, &Origin { krate, target, source });
+        let all = [
+            of("zip", "lib", "src/a.c", "release"),
+            of("zap", "lib", "src/a.c", "release"),
+            of("zip", "bin zip", "src/a.c", "release"),
+            of("zip", "lib", "src/b.c", "release"),
+            of("zip", "lib", "src/a.c", "dev"),
+            of("zi", "plib", "src/a.c", "release"),
+        ];
+        for (number, one) in all.iter().enumerate() {
+            assert!(one.len() == SUFFIX_DIGITS && one.chars().all(|c| c.is_ascii_hexdigit()), "{one}");
+            assert!(!all[..number].contains(one), "{one} of {all:?}");
+        }
+        // It stands in object files: another value makes every workspace's outputs other ones.
+        assert_eq!(all[0], "bfe0298ba55507e3");
+    }
+}
