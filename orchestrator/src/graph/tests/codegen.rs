@@ -216,15 +216,13 @@ fn suffixes_are_of_one_unit_and_of_no_directory() {
     let at = |root: &str| {
         let mut workspace = generating();
         workspace.root = root.into();
+        let move_here =
+            |path: &mut Utf8PathBuf| *path = Utf8Path::new(root).join(path.strip_prefix("/w").unwrap());
         for krate in &mut workspace.crates {
-            let moved = |path: &Utf8PathBuf| match path.strip_prefix("/w") {
-                Ok(rest) => Utf8Path::new(root).join(rest),
-                Err(_) => path.clone(),
-            };
-            krate.dir = moved(&krate.dir);
+            move_here(&mut krate.dir);
             let lib = krate.lib.as_mut().map(|lib| &mut lib.sources.files);
             for files in lib.into_iter().chain(krate.bins.iter_mut().map(|bin| &mut bin.sources.files)) {
-                *files = files.iter().map(moved).collect();
+                files.iter_mut().for_each(move_here);
                 files.push(Utf8Path::new(root).parent().unwrap().join("shared/s.c"));
             }
         }
