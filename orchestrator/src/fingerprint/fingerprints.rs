@@ -29,6 +29,8 @@ pub struct History {
 pub enum StateError {
     #[error("the build state {path} cannot be written: {source}")]
     Write { path: Utf8PathBuf, source: io::Error },
+    #[error("the outdated file {path} cannot be removed: {source}")]
+    Remove { path: Utf8PathBuf, source: io::Error },
     #[error("the workspace directory {path} cannot be opened: {source}")]
     Root { path: Utf8PathBuf, source: io::Error },
     /// The command succeeded and yet did not do what the manifest says.
@@ -209,6 +211,34 @@ impl Fingerprints {
             peak_bytes: report.peak_bytes,
         };
         self.store.finish(&item.key, unit).map_err(|source| self.write_error(source))
+    }
+
+    /// Removes what earlier builds left of the items that this one does without, unless it is what they would make now; else
+    /// it would pass for new. To be called when all items of the graph are up to date.
+    ///
+    /// # Errors
+    /// A file cannot be removed, or the state not be written.
+    pub fn remove_outdated(&mut self, graph: &Graph) -> Result<(), StateError> {
+        for item in &graph.unmade {
+            let Some(entry) = self.store.find(&item.key) else { continue };
+            if self.judge(item).is_none() {
+                continue;
+            }
+            // As before an attempt: whatever happens now, nobody takes the record for true.
+            if !self.store.entries[entry].started {
+                self.store.start(&item.key).map_err(|source| self.write_error(source))?;
+            }
+            for output in &item.outputs {
+                let path = graph.root.join(output);
+                match std::fs::remove_file(&path) {
+                    Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                        return Err(StateError::Remove { path, source });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The report of a `[[generate]]` command, which no worker makes; its outputs are read here. Times are CLOCK_MONOTONIC

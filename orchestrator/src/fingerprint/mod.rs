@@ -30,6 +30,9 @@
 //! what is known to be good, with length and checksum; a torn one is cut off by the next build. Losing records is always safe:
 //! an older record is either still true of the files, or does not match them.
 //!
+//! **Left behind.** What an earlier build has made and this one does without (archives, under link-time optimisation over crates)
+//! stays while its record would make it fresh, and is removed when it would be made again.
+//!
 //! Parts: `fingerprints` judges; `files` stats and hashes each path once, `listing` spares most stats of absent ones; `store`
 //! holds the records, `journal` their file; `command` compares commands; `tool` is the identity of the worker; `lock` keeps two
 //! builds apart.

@@ -1,5 +1,7 @@
 //! Change -> reason, on real files, with a pretended worker.
 
+mod codegen;
+
 use super::files::{hash_file, stamp_of};
 use super::*;
 use crate::graph::{Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};

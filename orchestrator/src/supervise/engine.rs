@@ -74,9 +74,11 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let result = result.and(engine.record_error.take().map_or(Ok(()), Err));
     let ended = engine.summary();
     // Even when the engine failed: what was built stays built.
-    let Engine { fingerprints, sink, graph, .. } = engine;
-    let closed = fingerprints.close().map_err(EngineError::from);
-    let summary = result.and(closed).map(|()| ended);
+    let Engine { mut fingerprints, sink, graph, .. } = engine;
+    let removed = if ended.success { fingerprints.remove_outdated(graph) } else { Ok(()) };
+    let closed = fingerprints.close();
+    let summary = result.and(removed.map_err(EngineError::from)).and(closed.map_err(EngineError::from));
+    let summary = summary.map(|()| ended);
     let success = summary.as_ref().is_ok_and(|summary| summary.success);
     sink.event(graph, &Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() });
     summary
