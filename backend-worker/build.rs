@@ -7,8 +7,8 @@ mod llvm;
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 7] =
-    ["archive", "assemble", "clang", "diagnostics", "driver", "process", "recording_fs"];
+const SOURCES: [&str; 8] =
+    ["archive", "assemble", "bitcode", "clang", "diagnostics", "driver", "process", "recording_fs"];
 
 fn main() {
     println!("cargo:rerun-if-changed=llvm-shim");

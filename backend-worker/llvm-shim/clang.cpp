@@ -23,6 +23,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Signals.h"
 
+#include "bitcode.h"
 #include "buffer.h"
 #include "diagnostics.h"
 #include "driver.h"
@@ -45,6 +46,7 @@ struct TenderClang {
   Diagnostics consumer;
   std::unique_ptr<CompilerInstance> instance;
   std::string dwoPath;
+  TenderLto lto = TENDER_LTO_OFF;
 };
 
 namespace {
@@ -260,7 +262,7 @@ bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, b
 extern "C" {
 
 TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
-                               TenderStr output, bool preprocess, const TenderEvents *events) {
+                               TenderStr output, bool preprocess, TenderLto lto, const TenderEvents *events) {
   auto unit = std::make_unique<TenderClang>(*events);
   std::optional<DriverJob> job;
   {
@@ -293,6 +295,11 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     codegen.DisableFree = false;
     codegen.ClearASTBeforeBackend = false;
     front.OutputFile.clear();
+    // What `-flto` on the command line of clang sets: the pipeline then stops where a linker goes on.
+    unit->lto = lto;
+    codegen.PrepareForLTO = lto != TENDER_LTO_OFF;
+    codegen.PrepareForThinLTO = lto == TENDER_LTO_THIN;
+    codegen.LTOUnit = lto != TENDER_LTO_OFF;
     front.ShowStats = false;
     unit->dwoPath = codegen.SplitDwarfOutput;
     invocation->getDiagnosticOpts().ShowColors = true;
@@ -410,6 +417,11 @@ bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *ob
   if (ok)
     *object = copy(code);
   return ok;
+}
+
+void tender_clang_serialise(TenderClang *unit, LLVMModuleRef moduleRef, TenderBuffer *bitcode) {
+  llvm::Module &module = *llvm::unwrap(moduleRef);
+  *bitcode = copy(unit->lto == TENDER_LTO_THIN ? thinBitcode(module) : plainBitcode(module, false));
 }
 
 TenderStr tender_clang_dwo_path(const TenderClang *unit) { return str(unit->dwoPath); }

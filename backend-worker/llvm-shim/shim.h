@@ -45,10 +45,17 @@ struct TenderEvents {
 // One source file on its way to an object: clang's invocation and, once it runs, its compiler instance.
 struct TenderClang;
 
+// Link-time optimisation, for which `optimise` stops early and `serialise` takes the place of `emit`.
+enum TenderLto : int32_t {
+  TENDER_LTO_OFF = 0,
+  TENDER_LTO_THIN = 1,
+  TENDER_LTO_FULL = 2,
+};
+
 // `clang` is LLVM's own driver program by full path, `args` driver arguments with the action (`-c`, or `-E` where
 // `preprocess`), without input and output. Returns null after reporting why. `events` must outlive the result.
 TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
-                               TenderStr output, bool preprocess, const TenderEvents *events);
+                               TenderStr output, bool preprocess, TenderLto lto, const TenderEvents *events);
 void tender_clang_free(TenderClang *unit);
 
 // Source to IR in `context`, not optimised; the AST is freed before this returns. Null after reporting errors.
@@ -63,8 +70,14 @@ bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out);
 bool tender_clang_optimise(TenderClang *unit, LLVMModuleRef module);
 // Machine code. `dwo` is filled where the options split DWARF. False after reporting errors.
 bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *object, TenderBuffer *dwo);
+// Bitcode for link-time optimisation: for ThinLTO with a summary, otherwise without, so that a linker merges each module
+// as it comes and need not keep it.
+void tender_clang_serialise(TenderClang *unit, LLVMModuleRef module, TenderBuffer *bitcode);
 // Where the driver wants the .dwo, empty unless DWARF is split; lives as long as the unit.
 TenderStr tender_clang_dwo_path(const TenderClang *unit);
+
+// A module as bitcode from which the same machine code is made: the order of use lists is kept.
+void tender_bitcode_write(LLVMModuleRef module, TenderBuffer *bitcode);
 
 // Assembles `text`, which needs no preprocessing any more and came from `input`. `args` as for tender_clang_open.
 // False after reporting.

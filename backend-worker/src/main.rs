@@ -95,7 +95,16 @@ fn serve() -> u8 {
     let hello =
         FromWorker::Hello { protocol: PROTOCOL, llvm: llvm::llvm_version(), libraries: llvm::libraries() };
     let input = BufReader::new(channel.input);
-    match coordinator::serve(input, channel.output, pool, Arc::new(Executor::default()), hello) {
+    let exec = Arc::new(Executor::default());
+    // At once, on the coordinator's thread: the main thread may be in the middle of a long translation.
+    let ended =
+        |ended: &Result<_, coordinator::ServeError>| tender_worker::channel::exit_now(exit_code(ended));
+    let ended = coordinator::serve(input, channel.output, pool, exec, hello, ended);
+    exit_code(&ended)
+}
+
+fn exit_code(ended: &Result<coordinator::Ended, coordinator::ServeError>) -> u8 {
+    match ended {
         Ok(_) => 0,
         Err(why) => fail(&why.to_string()),
     }

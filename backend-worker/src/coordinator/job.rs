@@ -1,32 +1,75 @@
-//! What the thread of an item sees: the work, and where to report.
+//! What the threads of an item see: the work, and where to report.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tender_protocol::{
     Diagnostic, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName, PlanId,
 };
 
-/// Does the work of items. Called on a new thread for each item, several at once.
+/// Does the work of items. Called on several threads at once. A panic is caught and reported as an internal error.
 pub trait Execute: Send + Sync + 'static {
-    /// Runs one item to its end. Errors of the user's input are diagnostics of `job` and [`Outcome::Failed`]; a panic is
-    /// caught and reported as an internal error.
-    fn run(&self, job: &Job<'_>) -> Finished;
-
+    /// Runs an item from its beginning. Errors of the user's input are diagnostics of `job` and [`Outcome::Failed`].
+    fn begin(&self, job: &Job<'_>, goal: Goal) -> Step;
     /// Returns free memory to the system. Called on the coordinator's thread, so it should be quick.
     fn purge(&self) {}
+    /// Starts measuring the peak of live allocations of the calling thread.
+    fn reset_peak(&self) {}
+    /// That peak, bytes; 0 where it is not known.
+    fn peak(&self) -> u64 {
+        0
+    }
 }
 
-/// One item while it runs.
+/// How far `begin` should go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// To the end, or to where others can help.
+    Finish,
+    /// Translation alone, since it has the only thread that may translate: the rest is left as pieces, or as one.
+    Translate,
+}
+
+/// Where the beginning of an item led.
+pub enum Step {
+    Finished(Finished),
+    InPieces(Box<dyn Pieces>),
+}
+
+/// What is left of an item that began: pieces for any threads, in any order, and then the join.
+pub trait Pieces: Send + Sync {
+    /// Expected costs of the pieces relative to each other. There is at least one piece.
+    fn costs(&self) -> Vec<u64>;
+    /// Runs one piece. What went wrong is a diagnostic of `job`.
+    fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed>;
+    /// After all pieces succeeded.
+    fn join(&self, job: &Job<'_>) -> Finished;
+    /// In place of `join`, if a piece failed or the item was cancelled: what the item read, with `outcome`. Called on the
+    /// coordinator's thread.
+    fn abandon(&self, outcome: Outcome) -> Finished;
+}
+
+/// A piece failed, and has said why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PieceFailed;
+
+/// An item, or a part of one, while it runs.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
     plan: PlanId,
     pub krate: &'a str,
     pub item: &'a Item,
-    /// The row of the trace that this item is drawn on: 0 the starting slot, else a token's place.
+    /// The row of the trace that this part is drawn on: 0 the starting slot, else a token's place.
     pub slot: u32,
-    /// Job slots that this item occupies, and so the threads it may use at once, its own included. Today always 1.
-    pub tokens_held: u32,
     cancelled: &'a AtomicBool,
     sink: &'a dyn Fn(FromWorker),
+}
+
+/// The code that a phase was spent on, where that is not the whole unit of the item.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Of {
+    /// From 0.
+    pub cgu: Option<u32>,
+    /// Where it is not the item's own.
+    pub unit: Option<String>,
 }
 
 /// What came of an item. The coordinator adds who and when.
@@ -36,20 +79,16 @@ pub struct Finished {
     pub inputs: Vec<InputFile>,
     pub missing: Vec<String>,
     pub outputs: Vec<OutputFile>,
-    /// Peak of live allocations on the item's thread, bytes; 0 where it is not known.
-    pub peak_bytes: u64,
 }
 
 impl Finished {
     /// An item that failed and has said why in diagnostics.
     pub fn failed() -> Finished {
-        Finished {
-            outcome: Outcome::Failed,
-            inputs: Vec::new(),
-            missing: Vec::new(),
-            outputs: Vec::new(),
-            peak_bytes: 0,
-        }
+        Finished::without_files(Outcome::Failed)
+    }
+
+    pub fn without_files(outcome: Outcome) -> Finished {
+        Finished { outcome, inputs: Vec::new(), missing: Vec::new(), outputs: Vec::new() }
     }
 }
 
@@ -63,24 +102,15 @@ impl<'a> Job<'a> {
         cancelled: &'a AtomicBool,
         sink: &'a dyn Fn(FromWorker),
     ) -> Job<'a> {
-        Job { plan, krate, item, slot, tokens_held: 1, cancelled, sink }
+        Job { plan, krate, item, slot, cancelled, sink }
     }
 
     /// Reports a finished stretch of this item's time. `start_us` is a reading of [`now_us`].
-    pub fn phase(&self, phase: PhaseName, start_us: u64, dur_us: u64) {
+    pub fn phase(&self, phase: PhaseName, of: Of, start_us: u64, dur_us: u64) {
         let (plan, item, slot) = (self.plan, self.item.id, self.slot);
-        (self.sink)(FromWorker::Phase(Phase {
-            plan,
-            item,
-            phase,
-            slot,
-            cgu: None,
-            of: None,
-            start_us,
-            dur_us,
-        }));
+        let Of { cgu, unit: of } = of;
+        (self.sink)(FromWorker::Phase(Phase { plan, item, phase, slot, cgu, of, start_us, dur_us }));
     }
-
     pub fn diagnostic(&self, diagnostic: Diagnostic) {
         (self.sink)(FromWorker::Diagnostic { plan: self.plan, item: self.item.id, diagnostic });
     }

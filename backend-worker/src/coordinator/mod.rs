@@ -1,13 +1,16 @@
 //! Runs the items of plans on threads, never more at once than this process has job slots.
 //!
-//! `machine` decides and is pure; `shell` owns the threads, the pool and the channel, and does what `machine` says;
-//! `outline` checks a plan; `job` is what an item's thread sees. Knows no LLVM: the work itself is behind [`Execute`].
+//! `machine` decides and is pure, with `plan_state` for the items of one plan; `shell` does what it says and owns the pool and
+//! the channel; `serve` has the threads that live as long as the worker; `outline` checks a plan; `job` is what an item's
+//! threads see. Knows no LLVM: the work itself is behind [`Execute`].
 
 mod job;
 mod machine;
 mod outline;
+mod plan_state;
+mod serve;
 mod shell;
 
-pub use job::{Execute, Finished, Job, now_us};
+pub use job::{Execute, Finished, Goal, Job, Of, PieceFailed, Pieces, Step, now_us};
 pub use outline::PlanError;
-pub use shell::{Ended, ServeError, run_plan, serve};
+pub use serve::{Ended, ServeError, run_plan, serve};

@@ -1,7 +1,7 @@
 //! A plan as the state machine sees it: checked, with positions in place of ids.
 
 use std::collections::HashMap;
-use tender_protocol::{ItemId, Plan, PlanId};
+use tender_protocol::{ItemId, Plan, PlanId, Translate, Work};
 
 /// Why a plan cannot be run. Only a plan written by hand gets here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -21,12 +21,15 @@ pub enum PlanError {
 pub(super) struct Outline {
     pub id: PlanId,
     pub items: Vec<OutlineItem>,
+    positions: HashMap<ItemId, usize>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OutlineItem {
     pub id: ItemId,
     pub cost: u64,
+    /// Only the main thread may begin it.
+    pub serial: bool,
     /// How many items of the plan come first.
     pub waits_for: u32,
     /// Positions of the items that come after this one.
@@ -34,6 +37,12 @@ pub(super) struct OutlineItem {
 }
 
 impl Outline {
+    #[cfg(test)]
+    pub fn of_items(id: PlanId, items: Vec<OutlineItem>) -> Outline {
+        let positions = items.iter().enumerate().map(|(position, item)| (item.id, position)).collect();
+        Outline { id, items, positions }
+    }
+
     pub fn new(plan: &Plan) -> Result<Outline, PlanError> {
         let id = plan.id;
         let mut positions = HashMap::new();
@@ -45,6 +54,7 @@ impl Outline {
         let bare = |item: &tender_protocol::Item| OutlineItem {
             id: item.id,
             cost: item.cost,
+            serial: plan.translate == Translate::Serial && matches!(item.work, Work::Compile { .. }),
             waits_for: 0,
             dependents: Vec::new(),
         };
@@ -58,11 +68,16 @@ impl Outline {
                 items[position].waits_for += 1;
             }
         }
-        let outline = Outline { id, items };
+        let outline = Outline { id, items, positions };
         match outline.find_cycle() {
             Some(item) => Err(PlanError::Cycle { plan: id, item }),
             None => Ok(outline),
         }
+    }
+
+    /// Where in `items` an item is.
+    pub fn position(&self, item: ItemId) -> Option<usize> {
+        self.positions.get(&item).copied()
     }
 
     /// An item that can never start, if there is one.
@@ -94,7 +109,7 @@ impl Outline {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tender_protocol::{Item, Work};
+    use tender_protocol::Item;
 
     fn plan(items: &[(u32, &[u32])]) -> Plan {
         let item = |(id, after): &(u32, &[u32])| Item {

@@ -2,8 +2,10 @@
 
 mod archive;
 mod file;
+mod join;
 mod link;
 
 pub use archive::archive;
 pub use file::{WriteError, write};
+pub use join::join;
 pub use link::{Linked, link};

@@ -1,8 +1,10 @@
-//! A unit of source -> a module -> machine code, on one thread ("parallel" translation). Knows no tokens.
+//! A unit of source -> modules -> machine code or bitcode. Knows no tokens.
 
 mod flags;
 mod inputs;
+mod modules;
 mod unit;
 
 pub use inputs::{Inputs, StampCache};
-pub use unit::{Left, Unit, Watch, plain_error, stamp};
+pub use modules::Modules;
+pub use unit::{Begun, Code, Left, Plan, Unit, Watch, plain_error, stamp};

@@ -1,12 +1,15 @@
-//! One source file, from translation to machine code, whatever its language.
+//! One source file, from translation to machine code or bitcode, whatever its language: whole, or in pieces.
 
 use super::flags::refused;
 use super::inputs::{Inputs, StampCache};
-use crate::llvm::{Buffer, Clang, Context, Emitted, Listen, Module, Reported, Request, assemble, parse};
+use super::modules::Modules;
+use crate::llvm::{
+    Buffer, Clang, Context, Emitted, Listen, Module, Reported, Request, assemble, parse, serialise,
+};
 use std::cell::RefCell;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use tender_protocol::{Diagnostic, FileStamp, InputFile, Language, Level, PhaseName};
+use tender_protocol::{Cut, Diagnostic, FileStamp, InputFile, Language, Level, Lto, PhaseName};
 
 /// Is told of a unit's course, on the unit's thread. Times are the caller's business.
 pub trait Watch {
@@ -24,6 +27,29 @@ pub struct Unit<'a> {
     pub args: &'a [String],
     /// Where the object goes: the driver derives other names from it.
     pub object: &'a str,
+    pub lto: Lto,
+}
+
+/// What is wanted of a unit's beginning.
+#[derive(Clone, Copy)]
+pub struct Plan<'a> {
+    /// How it may be cut.
+    pub cut: Option<&'a Cut>,
+    /// Stop after translation in every case.
+    pub translate_only: bool,
+}
+
+/// What a unit's beginning gave.
+pub enum Begun {
+    Code(Code),
+    Modules(Modules),
+}
+
+/// What a module became.
+pub enum Code {
+    Object(Emitted),
+    /// For link-time optimisation.
+    Bitcode(Buffer),
 }
 
 /// What a unit left: its result, and in every case what it read and what it looked for in vain.
@@ -34,12 +60,27 @@ pub struct Left<T> {
 }
 
 impl Unit<'_> {
-    pub fn compile(&self, cache: &StampCache, watch: &dyn Watch) -> Left<Emitted> {
+    pub fn begin(&self, plan: Plan<'_>, cache: &StampCache, watch: &dyn Watch) -> Left<Begun> {
         self.listened(cache, watch, |ear| match self.language {
-            Language::C | Language::Cxx => self.compile_c(ear),
-            Language::LlvmIr | Language::Bitcode => self.compile_ir(ear),
-            Language::Assembly | Language::AssemblyWithCpp => self.assemble(ear),
+            Language::C | Language::Cxx => self.begin_c(plan, ear),
+            Language::LlvmIr | Language::Bitcode => self.begin_ir(plan, ear),
+            Language::Assembly | Language::AssemblyWithCpp => {
+                self.assemble(ear).map(|object| Begun::Code(Code::Object(object)))
+            }
         })
+    }
+
+    /// Makes code of one of the modules that the beginning left. May run on any thread, beside others.
+    pub fn piece(&self, modules: &Modules, index: u32, watch: &dyn Watch) -> Result<Code, Reported> {
+        // What a piece reads again, to show a line of the source, was an input when the unit was translated.
+        let ear = Ear { watch, cache: None, inputs: RefCell::default() };
+        watch.enter(PhaseName::Optimise);
+        let context = Context::create();
+        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, &ear)?;
+        let module = modules.piece(&context, index).map_err(|why| ear.error(self.source, why))?;
+        let _live = Live::new(watch);
+        clang.adopt(&module)?;
+        self.backend(&mut clang, &module, &ear)
     }
 
     /// The front end alone.
@@ -47,7 +88,7 @@ impl Unit<'_> {
         self.listened(cache, watch, |ear| match self.language {
             Language::C | Language::Cxx => {
                 ear.watch.enter(PhaseName::Translate);
-                Clang::open(self.request(&self.driver_args(self.language, "-c")), ear)?.check()
+                Clang::open(self.request(&self.driver_args(self.language, "-c")), Lto::Off, ear)?.check()
             }
             Language::LlvmIr | Language::Bitcode => {
                 ear.watch.enter(PhaseName::Translate);
@@ -71,7 +112,7 @@ impl Unit<'_> {
         watch: &dyn Watch,
         work: impl FnOnce(&Ear<'_>) -> Result<T, Reported>,
     ) -> Left<T> {
-        let ear = Ear { watch, cache, inputs: RefCell::default() };
+        let ear = Ear { watch, cache: Some(cache), inputs: RefCell::default() };
         let result = match refused(self.args) {
             Some((flag, reason)) => {
                 Err(ear.error(self.source, format!("the flag `{flag}` is not supported: {reason}")))
@@ -82,24 +123,52 @@ impl Unit<'_> {
         Left { result, inputs, missing }
     }
 
-    fn compile_c(&self, ear: &Ear<'_>) -> Result<Emitted, Reported> {
+    fn begin_c(&self, plan: Plan<'_>, ear: &Ear<'_>) -> Result<Begun, Reported> {
         ear.watch.enter(PhaseName::Translate);
         let context = Context::create();
-        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), ear)?;
+        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
         let module = clang.translate(&context)?;
-        let _live = Live::new(ear.watch);
-        backend(&mut clang, &module, ear)
+        let live = Live::new(ear.watch);
+        self.translated(clang, module, live, plan, ear)
     }
 
-    fn compile_ir(&self, ear: &Ear<'_>) -> Result<Emitted, Reported> {
+    fn begin_ir(&self, plan: Plan<'_>, ear: &Ear<'_>) -> Result<Begun, Reported> {
         ear.watch.enter(PhaseName::Translate);
         let content = self.read_source(ear)?;
         let context = Context::create();
-        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), ear)?;
+        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
         let module = self.parse_ir(&context, &content, ear)?;
-        let _live = Live::new(ear.watch);
+        let live = Live::new(ear.watch);
         clang.adopt(&module)?;
-        backend(&mut clang, &module, ear)
+        self.translated(clang, module, live, plan, ear)
+    }
+
+    /// Goes on with a translated module, or keeps it as bitcode for others to go on with.
+    fn translated(
+        &self,
+        mut clang: Clang<'_>,
+        module: Module<'_>,
+        _live: Live<'_>,
+        plan: Plan<'_>,
+        ear: &Ear<'_>,
+    ) -> Result<Begun, Reported> {
+        if plan.translate_only {
+            return Ok(Begun::Modules(Modules::whole(serialise(&module))));
+        }
+        self.backend(&mut clang, &module, ear).map(Begun::Code)
+    }
+
+    /// The two steps after translation.
+    fn backend(&self, clang: &mut Clang<'_>, module: &Module<'_>, ear: &Ear<'_>) -> Result<Code, Reported> {
+        ear.watch.enter(PhaseName::Optimise);
+        clang.optimise(module)?;
+        if self.lto.is_off() {
+            ear.watch.enter(PhaseName::Emit);
+            clang.emit(module).map(Code::Object)
+        } else {
+            ear.watch.enter(PhaseName::Serialise);
+            Ok(Code::Bitcode(clang.serialise(module)))
+        }
     }
 
     fn assemble(&self, ear: &Ear<'_>) -> Result<Emitted, Reported> {
@@ -171,14 +240,6 @@ impl Unit<'_> {
     }
 }
 
-/// The two steps after translation.
-fn backend(clang: &mut Clang<'_>, module: &Module<'_>, ear: &Ear<'_>) -> Result<Emitted, Reported> {
-    ear.watch.enter(PhaseName::Optimise);
-    clang.optimise(module)?;
-    ear.watch.enter(PhaseName::Emit);
-    clang.emit(module)
-}
-
 /// Size and time of a file as the protocol has them.
 pub fn stamp(metadata: &std::fs::Metadata) -> FileStamp {
     FileStamp { size: metadata.len(), mtime_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec() }
@@ -206,7 +267,8 @@ fn ir_error(file: &str, text: &str) -> Diagnostic {
 /// Passes clang's events on, and collects what was read.
 struct Ear<'a> {
     watch: &'a dyn Watch,
-    cache: &'a StampCache,
+    /// Absent where reads are no news.
+    cache: Option<&'a StampCache>,
     inputs: RefCell<Inputs>,
 }
 
@@ -230,7 +292,9 @@ impl Listen for Ear<'_> {
     }
 
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
-        self.inputs.borrow_mut().read(self.cache, path, stamp, content);
+        if let Some(cache) = self.cache {
+            self.inputs.borrow_mut().read(cache, path, stamp, content);
+        }
     }
 
     fn missing(&self, path: &str) {

@@ -6,6 +6,8 @@ pub struct Buffer(ffi::Buffer);
 
 // SAFETY: the memory is plain malloc'd bytes with one owner.
 unsafe impl Send for Buffer {}
+// SAFETY: nothing changes them until they are freed.
+unsafe impl Sync for Buffer {}
 
 impl Buffer {
     /// Takes over what the shim filled in; `None` if it filled in nothing.

@@ -5,6 +5,7 @@ use super::listener::{Lent, Listen};
 use super::{LLVM_PREFIX, ffi};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
+use tender_protocol::Lto;
 
 /// Something went wrong, and the listener has been told what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,19 +33,21 @@ pub struct Emitted {
 }
 
 impl<'a> Clang<'a> {
-    /// Parses driver arguments with `-c`.
-    pub fn open(request: Request<'_>, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
-        Self::open_for(request, false, listener)
+    /// Parses driver arguments with `-c`. With `lto`, `optimise` stops where a linker goes on, and `serialise` takes the
+    /// place of `emit`.
+    pub fn open(request: Request<'_>, lto: Lto, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+        Self::open_for(request, false, lto, listener)
     }
 
     /// Parses driver arguments with `-E` in place of `-c`, for `preprocess` alone.
     pub fn open_to_preprocess(request: Request<'_>, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
-        Self::open_for(request, true, listener)
+        Self::open_for(request, true, Lto::Off, listener)
     }
 
     fn open_for(
         request: Request<'_>,
         preprocess: bool,
+        lto: Lto,
         listener: &'a dyn Listen,
     ) -> Result<Clang<'a>, Reported> {
         let events = Lent::new(listener);
@@ -59,6 +62,11 @@ impl<'a> Clang<'a> {
                 ffi::Str::new(request.input),
                 ffi::Str::new(request.output),
                 preprocess,
+                match lto {
+                    Lto::Off => 0,
+                    Lto::ThinLocal | Lto::Thin => 1,
+                    Lto::Fat => 2,
+                },
                 &raw const events.events,
             )
         };
@@ -113,6 +121,17 @@ impl<'a> Clang<'a> {
         // SAFETY: the path lives as long as the unit.
         let path = unsafe { ffi::tender_clang_dwo_path(self.unit).to_string() };
         Ok(Emitted { object: object.ok_or(Reported)?, dwo: dwo.map(|bytes| (path, bytes)) })
+    }
+}
+
+impl Clang<'_> {
+    /// Bitcode of an optimised module for link-time optimisation, with a summary for ThinLTO
+    /// (`llvm::ThinLTOBitcodeWriterPass`).
+    pub fn serialise(&mut self, module: &Module<'_>) -> Buffer {
+        let mut bitcode = ffi::Buffer::EMPTY;
+        // SAFETY: unit and module are alive; the buffer is written before it is read.
+        unsafe { ffi::tender_clang_serialise(self.unit, module.as_mut_ptr(), &raw mut bitcode) };
+        Buffer::adopt(bitcode).expect("bitcode is never empty")
     }
 }
 

@@ -47,6 +47,7 @@ unsafe extern "C" {
         input: Str,
         output: Str,
         preprocess: bool,
+        lto: i32,
         events: *const Events,
     ) -> *mut Clang;
     pub fn tender_clang_free(unit: *mut Clang);
@@ -61,6 +62,8 @@ unsafe extern "C" {
         object: *mut Buffer,
         dwo: *mut Buffer,
     ) -> bool;
+    pub fn tender_clang_serialise(unit: *mut Clang, module: LLVMModuleRef, bitcode: *mut Buffer);
+    pub fn tender_bitcode_write(module: LLVMModuleRef, bitcode: *mut Buffer);
     pub fn tender_clang_dwo_path(unit: *const Clang) -> Str;
     pub fn tender_assemble(
         clang: Str,

@@ -15,7 +15,7 @@ pub use clang::{Clang, Emitted, Reported, Request, assemble, clang_program};
 pub use inkwell::context::Context;
 pub use inkwell::module::Module;
 pub use listener::Listen;
-pub use module::parse;
+pub use module::{parse, serialise};
 pub use process::{initialise, libraries, llvm_version, purge, reset_thread_peak, thread_peak};
 
 /// Where LLVM was installed when this program was built.

@@ -1,0 +1,181 @@
+//! The threads of a worker that live as long as it does, and what each is for.
+//!
+//! The *main thread* called [`serve`] or [`run_plan`]; it translates where units are to be translated one after the other, and
+//! does nothing else. The *coordinator* is `shell`. The *reader* turns lines into messages. The pool's helper thread is the
+//! job client's.
+
+use super::job::Execute;
+use super::machine::Mode;
+use super::outline::PlanError;
+use super::shell::{Flow, Message, Shell, panic_words};
+use std::io::{self, BufRead, Write};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use tender_jobclient::Pool;
+use tender_protocol::{FromWorker, LLVM_MAJOR, PROTOCOL, Plan, ToWorker, WireError, decode, encode};
+
+/// LLVM and clang recurse deeply; this is what the main thread of a process usually has.
+const STACK_BYTES: usize = 8 << 20;
+
+/// Why [`serve`] ended without an error. Items may still run: the process should exit at once, which drops their work, and
+/// nothing of it is under a final name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The orchestrator closed the channel.
+    EndOfInput,
+    /// The orchestrator no longer reads.
+    BrokenPipe,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("the first message from the orchestrator is not `hello`")]
+    NoHello,
+    #[error(
+        "the orchestrator speaks protocol {protocol} with LLVM {llvm}, this worker protocol {PROTOCOL} with LLVM \
+         {LLVM_MAJOR}; install both programs from one build"
+    )]
+    OtherVersion { protocol: u32, llvm: String },
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    #[error("cannot read from the orchestrator: {0}")]
+    Read(#[source] io::Error),
+    #[error("cannot write to the orchestrator: {0}")]
+    Write(#[source] io::Error),
+    #[error("cannot start a thread: {0}")]
+    Thread(#[source] io::Error),
+    #[error("internal error in the coordinator: {0}")]
+    Panic(String),
+}
+
+/// Runs the plans that an orchestrator sends, until it closes the channel. Says `hello` first and expects it first.
+///
+/// Blocks the calling thread, which becomes the main thread of the worker. `ended` is told the end on another thread at
+/// once; this function returns when the main thread, too, has nothing more to do.
+pub fn serve(
+    input: impl BufRead + Send + 'static,
+    mut output: impl Write + Send,
+    pool: Pool,
+    exec: Arc<dyn Execute>,
+    hello: FromWorker,
+    ended: impl FnOnce(&Result<Ended, ServeError>) + Send,
+) -> Result<Ended, ServeError> {
+    with_main_thread(move |main_thread| {
+        let (inbox, messages) = mpsc::channel();
+        let mut send = |message: FromWorker| {
+            output.write_all(&encode(&message)).and_then(|()| output.flush()).map_err(ServeError::Write)
+        };
+        let result = send(hello).and_then(|()| {
+            let to_inbox = inbox.clone();
+            spawn("reader", move || read_messages(input, &to_inbox))?;
+            match messages.recv() {
+                Ok(Message::FromPeer(ToWorker::Hello { protocol, llvm })) => check_peer(protocol, llvm)?,
+                Ok(Message::EndOfInput) => return Ok(Ended::EndOfInput),
+                Ok(Message::BadInput(error)) => return Err(error),
+                _ => return Err(ServeError::NoHello),
+            }
+            Shell::start(Mode::Served, inbox, pool, exec, main_thread, &mut send)?.run(&messages)
+        });
+        let result = match result {
+            Err(ServeError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+                Ok(Ended::BrokenPipe)
+            }
+            result => result,
+        };
+        ended(&result);
+        result
+    })
+}
+
+/// Runs one plan without an orchestrator and returns whether every item of it succeeded.
+///
+/// Blocks the calling thread, which becomes the main thread of the worker; `on_message` is called on the coordinator's.
+pub fn run_plan(
+    plan: Plan,
+    pool: Pool,
+    exec: Arc<dyn Execute>,
+    mut on_message: impl FnMut(FromWorker) + Send,
+) -> Result<bool, ServeError> {
+    with_main_thread(move |main_thread| {
+        let (inbox, messages) = mpsc::channel();
+        let mut all_ok = true;
+        let mut send = |message: FromWorker| {
+            if let FromWorker::Done { ok, .. } = message {
+                all_ok = ok;
+            }
+            on_message(message);
+            Ok(())
+        };
+        let mut shell = Shell::start(Mode::ByHand, inbox, pool, exec, main_thread, &mut send)?;
+        if shell.take_plan(plan)? == Flow::Continue {
+            shell.run(&messages)?;
+        }
+        drop(shell);
+        Ok(all_ok)
+    })
+}
+
+/// Hands work to the main thread, which does it in order.
+pub(super) struct MainThread(Sender<Box<dyn FnOnce() + Send>>);
+
+impl MainThread {
+    pub fn run(&self, work: Box<dyn FnOnce() + Send>) -> Result<(), ServeError> {
+        // It listens for as long as there is a sender.
+        self.0.send(work).map_err(|_| ServeError::Panic("the main thread is gone".to_owned()))
+    }
+}
+
+/// Runs `coordinate` on a thread of its own, while the calling thread does what it is handed.
+fn with_main_thread<T: Send>(
+    coordinate: impl FnOnce(MainThread) -> Result<T, ServeError> + Send,
+) -> Result<T, ServeError> {
+    let (to_main, work) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
+    thread::scope(|scope| {
+        let coordinator = thread::Builder::new()
+            .name("coordinator".to_owned())
+            .spawn_scoped(scope, || coordinate(MainThread(to_main)))
+            .map_err(ServeError::Thread)?;
+        for work in work {
+            work();
+        }
+        let panicked = |panic: Box<dyn std::any::Any + Send>| ServeError::Panic(panic_words(panic.as_ref()));
+        coordinator.join().map_err(panicked)?
+    })
+}
+
+fn check_peer(protocol: u32, llvm: String) -> Result<(), ServeError> {
+    let major = llvm.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    if protocol == PROTOCOL && major == Some(LLVM_MAJOR) {
+        Ok(())
+    } else {
+        Err(ServeError::OtherVersion { protocol, llvm })
+    }
+}
+
+fn read_messages(mut input: impl BufRead, inbox: &Sender<Message>) {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let message = match input.read_line(&mut line) {
+            Ok(0) => Message::EndOfInput,
+            Ok(_) if line.trim().is_empty() => continue,
+            Ok(_) => match decode(&line) {
+                Ok(message) => Message::FromPeer(message),
+                Err(error) => Message::BadInput(error.into()),
+            },
+            Err(error) => Message::BadInput(ServeError::Read(error)),
+        };
+        let last = matches!(message, Message::EndOfInput | Message::BadInput(_));
+        if inbox.send(message).is_err() || last {
+            return;
+        }
+    }
+}
+
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), ServeError> {
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
+    thread.spawn(body).map(drop).map_err(ServeError::Thread)
+}

@@ -1,0 +1,402 @@
+use super::super::job::{Of, PieceFailed};
+use super::super::serve::{run_plan, serve};
+use super::*;
+use std::io::{BufRead, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Barrier;
+use std::thread;
+use tender_protocol::{Item, Language, PROTOCOL, Translate, Work, decode, encode};
+
+/// Does what the unit's name says: words for the beginning, then for each piece, then for the join; `/` between them.
+struct Fake;
+
+impl Execute for Fake {
+    fn begin(&self, job: &Job<'_>, goal: Goal) -> Step {
+        job.phase(tender_protocol::PhaseName::Archive, Of::default(), now_us(), 0);
+        let mut words = job.item.unit.split('/').map(str::to_owned);
+        let first = words.next().unwrap_or_default();
+        let rest: Vec<String> = words.collect();
+        match act(job, &first) {
+            Ok(()) if rest.is_empty() && goal == Goal::Finish => done(),
+            Ok(()) => Step::InPieces(Box::new(FakePieces(rest))),
+            Err(PieceFailed) => Step::Finished(Finished::failed()),
+        }
+    }
+
+    fn purge(&self) {
+        panic!("the coordinator trips");
+    }
+}
+
+/// The last is the join.
+struct FakePieces(Vec<String>);
+
+impl Pieces for FakePieces {
+    fn costs(&self) -> Vec<u64> {
+        vec![1; self.0.len().saturating_sub(1).max(1)]
+    }
+    fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {
+        self.0.get(piece as usize).map_or(Ok(()), |word| act(job, word))
+    }
+    fn join(&self, job: &Job<'_>) -> Finished {
+        let joined = self.0.last().map_or(Ok(()), |word| act(job, word));
+        Finished::without_files(if joined.is_ok() { Outcome::Ok } else { Outcome::Failed })
+    }
+    fn abandon(&self, outcome: Outcome) -> Finished {
+        Finished { missing: vec!["abandoned".to_owned()], ..Finished::without_files(outcome) }
+    }
+}
+
+fn act(job: &Job<'_>, word: &str) -> Result<(), PieceFailed> {
+    match word {
+        "fails" => {
+            job.diagnostic(error("it fails"));
+            Err(PieceFailed)
+        }
+        "panics" => panic!("a hole in the floor"),
+        "main" => {
+            assert_ne!(thread::current().name(), Some(job.item.unit.as_str()), "not the main thread");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn done() -> Step {
+    Step::Finished(Finished::without_files(Outcome::Ok))
+}
+
+/// Every item waits for all others.
+struct Meeting(Barrier);
+
+impl Execute for Meeting {
+    fn begin(&self, _: &Job<'_>, _: Goal) -> Step {
+        self.0.wait();
+        done()
+    }
+}
+
+fn error(message: &str) -> Diagnostic {
+    let message = message.to_owned();
+    Diagnostic { level: Level::Error, rendered: message.clone(), message, file: None, line: 0, column: 0 }
+}
+
+fn plan(id: u32, items: &[(u32, &str, &[u32])]) -> Plan {
+    let item = |(id, unit, after): &(u32, &str, &[u32])| Item {
+        id: ItemId(*id),
+        unit: (*unit).to_owned(),
+        cost: 1,
+        after: after.iter().copied().map(ItemId).collect(),
+        work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
+    };
+    Plan {
+        id: PlanId(id),
+        krate: "a".into(),
+        jobs: None,
+        translate: Default::default(),
+        items: items.iter().map(item).collect(),
+    }
+}
+
+/// One word per message that tells something about an item or a plan.
+fn words(messages: &[FromWorker]) -> Vec<String> {
+    let word = |message: &FromWorker| match message {
+        FromWorker::Diagnostic { item, diagnostic, .. } => {
+            Some(format!("{}: {}", item.0, diagnostic.message))
+        }
+        FromWorker::ItemFinished(report) => Some(format!("{} {:?}", report.item.0, report.outcome)),
+        FromWorker::Done { plan, ok } => Some(format!("done {} {ok}", plan.0)),
+        FromWorker::SlotParked => Some("parked".to_owned()),
+        _ => None,
+    };
+    messages.iter().filter_map(word).collect()
+}
+
+fn check_plan(items: &[(u32, &str, &[u32])], expect: &[&str]) {
+    let mut messages = Vec::new();
+    let pool = Pool::private(1).unwrap();
+    run_plan(plan(1, items), pool, Arc::new(Fake), |message| messages.push(message)).unwrap();
+    assert_eq!(words(&messages), expect);
+}
+
+#[test]
+fn a_plan_by_hand_runs_in_order() {
+    check_plan(&[(0, "x", &[1]), (1, "y", &[])], &["1 Ok", "0 Ok", "done 1 true"]);
+    check_plan(&[], &["done 1 true"]);
+}
+
+#[test]
+fn what_follows_a_failure_is_skipped_and_the_rest_runs() {
+    check_plan(
+        &[(0, "fails", &[]), (1, "x", &[0]), (2, "y", &[])],
+        &["0: it fails", "0 Failed", "1 Skipped", "2 Ok", "done 1 false"],
+    );
+}
+
+#[test]
+fn a_panic_is_a_diagnostic() {
+    check_plan(
+        &[(0, "panics", &[])],
+        &["0: internal error in tender-worker: a hole in the floor", "0 Failed", "done 1 false"],
+    );
+}
+
+#[test]
+fn an_item_in_pieces_is_one_item() {
+    check_plan(&[(0, "x/a/b/c/join", &[]), (1, "y", &[0])], &["0 Ok", "1 Ok", "done 1 true"]);
+    check_plan(
+        &[(0, "x/a/fails/c/join", &[]), (1, "y", &[0])],
+        &["0: it fails", "0 Failed", "1 Skipped", "done 1 false"],
+    );
+    check_plan(&[(0, "x/a/fails", &[])], &["0: it fails", "0 Failed", "done 1 false"]);
+    let panic = "0: internal error in tender-worker: a hole in the floor";
+    check_plan(&[(0, "x/panics/b/join", &[])], &[panic, "0 Failed", "done 1 false"]);
+    check_plan(&[(0, "x/a/b/panics", &[])], &[panic, "0 Failed", "done 1 false"]);
+}
+
+/// A plan whose units only the main thread may translate. All of it says once what it has to say, whatever the order.
+fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
+    let items: Vec<(u32, &str, &[u32])> =
+        (0..).zip(units).map(|(id, unit)| (id, *unit, &[] as &[u32])).collect();
+    let mut plan = plan(1, &items);
+    plan.translate = Translate::Serial;
+    for item in &mut plan.items {
+        item.work = Work::Compile {
+            source: String::new(),
+            language: Language::C,
+            args: Vec::new(),
+            object: String::new(),
+            dwo: None,
+            cut: None,
+            lto: Default::default(),
+        };
+    }
+    let mut messages = Vec::new();
+    let pool = Pool::private(jobs).unwrap();
+    run_plan(plan, pool, Arc::new(Fake), |message| messages.push(message)).unwrap();
+    let mut words = words(&messages);
+    words.sort();
+    assert_eq!(words, expect);
+}
+
+#[test]
+fn the_main_thread_translates_and_others_do_the_rest() {
+    for jobs in [1, 2, 7] {
+        check_serial(&["main", "main/a/b/join"], jobs, &["0 Ok", "1 Ok", "done 1 true"]);
+        check_serial(
+            &["main", "panics", "main/panics", "fails", "x/a/b/c/d/join"],
+            jobs,
+            &[
+                "0 Ok",
+                "1 Failed",
+                "1: internal error in tender-worker: a hole in the floor",
+                "2 Failed",
+                "2: internal error in tender-worker: a hole in the floor",
+                "3 Failed",
+                "3: it fails",
+                "4 Ok",
+                "done 1 false",
+            ],
+        );
+    }
+}
+
+#[test]
+fn a_panic_of_the_coordinator_ends_the_worker() {
+    let mut peer = Peer::greet(1, Fake);
+    peer.say(ToWorker::Purge);
+    let words = peer.worker.join().unwrap().unwrap_err().to_string();
+    assert_eq!(words, "internal error in the coordinator: the coordinator trips");
+}
+
+#[test]
+fn what_an_abandoned_item_read_is_reported() {
+    let mut missing = Vec::new();
+    run_plan(plan(1, &[(0, "x/fails/b/join", &[])]), Pool::private(1).unwrap(), Arc::new(Fake), |message| {
+        if let FromWorker::ItemFinished(report) = message {
+            missing = report.missing;
+        }
+    })
+    .unwrap();
+    assert_eq!(missing, ["abandoned"]);
+}
+
+#[test]
+fn more_jobs_run_side_by_side() {
+    let mut slots = Vec::new();
+    let items: Vec<(u32, &str, &[u32])> = (0..4).map(|id| (id, "x", &[] as &[u32])).collect();
+    let exec = Arc::new(Meeting(Barrier::new(4)));
+    let ok = run_plan(plan(1, &items), Pool::private(4).unwrap(), exec, |message| {
+        if let FromWorker::ItemStarted { slot, .. } = message {
+            slots.push(slot);
+        }
+    });
+    assert!(ok.unwrap());
+    slots.sort_unstable();
+    assert_eq!(slots, [0, 1, 2, 3]);
+}
+
+/// The orchestrator's side of a served worker.
+struct Peer {
+    to_worker: UnixStream,
+    from_worker: io::Lines<io::BufReader<UnixStream>>,
+    worker: thread::JoinHandle<Result<Ended, ServeError>>,
+}
+
+impl Peer {
+    fn start(jobs: u32, exec: impl Execute) -> Peer {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let worker = thread::spawn(move || {
+            let input = io::BufReader::new(theirs.try_clone().unwrap());
+            let hello =
+                FromWorker::Hello { protocol: PROTOCOL, llvm: "22.1.8".into(), libraries: Vec::new() };
+            serve(input, theirs, Pool::private(jobs).unwrap(), Arc::new(exec), hello, |_| {})
+        });
+        let from_worker = io::BufReader::new(ours.try_clone().unwrap()).lines();
+        let mut peer = Peer { to_worker: ours, from_worker, worker };
+        assert!(matches!(peer.next(), Some(FromWorker::Hello { .. })));
+        peer
+    }
+
+    /// A worker that has been greeted.
+    fn greet(jobs: u32, exec: impl Execute) -> Peer {
+        let mut peer = Peer::start(jobs, exec);
+        peer.say(hello(PROTOCOL, "22"));
+        peer
+    }
+
+    fn say(&mut self, message: ToWorker) {
+        self.to_worker.write_all(&encode(&message)).unwrap();
+    }
+
+    fn next(&mut self) -> Option<FromWorker> {
+        self.from_worker.next().map(|line| decode(&line.unwrap()).unwrap())
+    }
+
+    /// The messages up to the one that `last` knows, which comes for certain.
+    fn until(&mut self, last: impl Fn(&FromWorker) -> bool) -> Vec<FromWorker> {
+        let mut messages = Vec::new();
+        while !messages.last().is_some_and(&last) {
+            messages.push(self.next().expect("the worker is there"));
+        }
+        messages
+    }
+
+    fn end(self) -> Result<Ended, ServeError> {
+        self.to_worker.shutdown(std::net::Shutdown::Write).unwrap();
+        self.worker.join().unwrap()
+    }
+}
+
+fn hello(protocol: u32, llvm: &str) -> ToWorker {
+    ToWorker::Hello { protocol, llvm: llvm.to_owned() }
+}
+
+fn parked(message: &FromWorker) -> bool {
+    *message == FromWorker::SlotParked
+}
+
+#[test]
+fn plans_are_served_until_the_end_of_input() {
+    let mut peer = Peer::greet(1, Fake);
+    peer.say(ToWorker::Plan(plan(4, &[(0, "x", &[])])));
+    assert_eq!(words(&peer.until(parked)), ["0 Ok", "done 4 true", "parked"]);
+    peer.say(ToWorker::Slot);
+    peer.say(ToWorker::Plan(plan(5, &[(0, "fails", &[])])));
+    assert_eq!(words(&peer.until(parked)), ["0: it fails", "0 Failed", "done 5 false", "parked"]);
+    assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
+}
+
+#[test]
+fn tokens_are_asked_for_on_the_channel_and_in_the_pool() {
+    let exec = Meeting(Barrier::new(3));
+    let mut peer = Peer::greet(3, exec);
+    peer.say(ToWorker::Plan(plan(1, &[(0, "x", &[]), (1, "y", &[]), (2, "z", &[])])));
+    let messages = peer.until(parked);
+    let wants: Vec<u32> = messages
+        .iter()
+        .filter_map(|message| match message {
+            FromWorker::Want { tokens } => Some(*tokens),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(wants, [2, 1, 0]);
+    assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
+}
+
+#[test]
+fn a_cancelled_plan_ends_and_its_running_item_is_told() {
+    /// Runs until it is cancelled.
+    struct Patient;
+    impl Execute for Patient {
+        fn begin(&self, job: &Job<'_>, _: Goal) -> Step {
+            while !job.cancelled() {
+                thread::yield_now();
+            }
+            Step::Finished(Finished::without_files(Outcome::Skipped))
+        }
+    }
+    let mut peer = Peer::greet(1, Patient);
+    peer.say(ToWorker::Plan(plan(1, &[(0, "x", &[]), (1, "y", &[])])));
+    peer.until(|message| matches!(message, FromWorker::ItemStarted { .. }));
+    peer.say(ToWorker::Cancel { plan: Some(PlanId(1)) });
+    assert_eq!(words(&peer.until(parked)), ["1 Skipped", "0 Skipped", "done 1 false", "parked"]);
+    assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
+}
+
+#[test]
+fn another_version_is_refused() {
+    for (first, expect) in [
+        (hello(PROTOCOL + 1, "22"), "the orchestrator speaks protocol"),
+        (hello(PROTOCOL, "21.1.0"), "the orchestrator speaks protocol"),
+        (ToWorker::Slot, "the first message from the orchestrator is not `hello`"),
+    ] {
+        let mut peer = Peer::start(1, Fake);
+        peer.say(first);
+        let words = peer.worker.join().unwrap().unwrap_err().to_string();
+        assert!(words.starts_with(expect), "{words}");
+    }
+}
+
+#[test]
+fn what_is_no_message_or_no_plan_ends_the_worker() {
+    let twice = [encode(&hello(PROTOCOL, "22")), encode(&ToWorker::Plan(plan(1, &[(0, "x", &[0])])))];
+    for (lines, expect) in [
+        (b"{}\n".to_vec(), "not a message of the worker protocol"),
+        (b"\xff\n".to_vec(), "cannot read from the orchestrator: stream did not contain valid UTF-8"),
+        (twice.concat(), "plan 1: item 0 comes after itself, perhaps through others"),
+    ] {
+        let mut peer = Peer::start(1, Fake);
+        peer.to_worker.write_all(&lines).unwrap();
+        let words = peer.worker.join().unwrap().unwrap_err().to_string();
+        assert!(words.starts_with(expect), "{words}");
+    }
+}
+
+#[test]
+fn an_orchestrator_that_is_gone_ends_the_worker() {
+    struct Gone;
+    impl Write for Gone {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let pool = Pool::private(1).unwrap();
+    let ended = serve(io::empty(), Gone, pool, Arc::new(Fake), FromWorker::SlotParked, |_| {});
+    assert!(matches!(ended, Ok(Ended::BrokenPipe)), "{ended:?}");
+}
+
+#[test]
+fn thread_names_fit_the_kernel() {
+    for (unit, expect) in [
+        ("src/a.c", "a.c"),
+        ("src/a_rather_long_name.cpp", "a_rather_long_n"),
+        ("src/ööööööööö.c", "ööööööö"),
+        ("with\nnewline\0.c", "withnewline.c"),
+    ] {
+        assert_eq!(thread_name(unit, Part::Begin), expect, "{unit:?}");
+    }
+}

@@ -1,0 +1,56 @@
+//! Joins the objects of a unit's pieces into one, so that to every linker they are what an uncut compile would give: one
+//! archive member, one file in the order of constructors.
+#![expect(
+    unsafe_code,
+    reason = "the linker inherits descriptors and must die with the worker, which only pre_exec can arrange"
+)]
+
+use crate::llvm::LLVM_PREFIX;
+use rustix::fs::MemfdFlags;
+use rustix::io::FdFlags;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+/// Links `objects` in their order with `ld.lld -r`. The error is a sentence fragment for people.
+///
+/// The objects are handed over in memory, and the result comes back through a pipe, so that nothing is left on the disk
+/// whenever this is interrupted.
+pub fn join(objects: &[&[u8]]) -> Result<Vec<u8>, String> {
+    let failed = |why: std::io::Error| format!("cannot join the pieces of the unit: {why}");
+    let inputs =
+        objects.iter().map(|object| in_memory(object)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let program = format!("{LLVM_PREFIX}/bin/ld.lld");
+    let mut command = Command::new(&program);
+    command.args(["-r", "--threads=1", "-o", "-"]);
+    command.args(inputs.iter().map(|input| format!("/proc/self/fd/{}", input.as_raw_fd())));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let inherited: Vec<i32> = inputs.iter().map(AsRawFd::as_raw_fd).collect();
+    // SAFETY: prctl and fcntl are async-signal-safe and touch nothing of the parent's; the descriptors are open until
+    // the child has been started.
+    unsafe {
+        command.pre_exec(move || {
+            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+            for fd in &inherited {
+                rustix::io::fcntl_setfd(std::os::fd::BorrowedFd::borrow_raw(*fd), FdFlags::empty())?;
+            }
+            Ok(())
+        });
+    }
+    let done = command.output().map_err(|why| format!("cannot start {program}: {why}"))?;
+    if done.status.success() {
+        return Ok(done.stdout);
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(format!("cannot join the pieces of the unit: {program} failed ({}): {}", done.status, said.trim()))
+}
+
+fn in_memory(content: &[u8]) -> std::io::Result<OwnedFd> {
+    let fd = rustix::fs::memfd_create("piece", MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(fd);
+    file.write_all(content)?;
+    debug_assert!(file.as_fd().as_raw_fd() > 2);
+    Ok(OwnedFd::from(file))
+}

@@ -1,0 +1,159 @@
+//! A unit as an item: begun on one thread, finished there or in pieces on others.
+
+use super::course::Course;
+use super::{Executor, Shared};
+use crate::coordinator::{Finished, Goal, Job, Of, PieceFailed, Pieces, Step};
+use crate::emit;
+use crate::frontend::{Begun, Code, Left, Modules, Plan, Unit, Watch};
+use crate::llvm::{Member, Reported, archive};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tender_protocol::{Cut, Diagnostic, InputFile, Language, Lto, Outcome, OutputFile, PhaseName, Work};
+
+impl Executor {
+    /// Runs a `Work::Compile` from its beginning.
+    pub(super) fn compile(&self, job: &Job<'_>, goal: Goal, unit: &Unit<'_>, cut: Option<&Cut>) -> Step {
+        let course = Course::new(job, &self.shared.live);
+        let plan = Plan { cut, translate_only: goal == Goal::Translate };
+        let Left { result, inputs, missing } = unit.begin(plan, &self.shared.stamps, &course);
+        let finished = match result {
+            Ok(Begun::Modules(modules)) => {
+                let pieces = UnitPieces {
+                    shared: Arc::clone(&self.shared),
+                    language: unit.language,
+                    lto: unit.lto,
+                    codes: Mutex::new(modules.costs().iter().map(|_| None).collect()),
+                    modules,
+                    inputs,
+                    missing,
+                    said: Mutex::default(),
+                };
+                return Step::InPieces(Box::new(pieces));
+            }
+            Ok(Begun::Code(code)) => course.written(write(unit.object, unit.lto, vec![code])),
+            Err(Reported) => Finished::failed(),
+        };
+        Step::Finished(Finished { inputs, missing, ..finished })
+    }
+}
+
+/// A translated unit, while its modules wait, run and come back.
+struct UnitPieces {
+    shared: Arc<Shared>,
+    language: Language,
+    lto: Lto,
+    modules: Modules,
+    inputs: Vec<InputFile>,
+    missing: Vec<String>,
+    codes: Mutex<Vec<Option<Code>>>,
+    /// What pieces said: a function that is in several must not be complained about twice.
+    said: Mutex<HashSet<String>>,
+}
+
+impl Pieces for UnitPieces {
+    fn costs(&self) -> Vec<u64> {
+        self.modules.costs()
+    }
+
+    fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {
+        if job.cancelled() {
+            return Err(PieceFailed);
+        }
+        let cgu = (self.modules.costs().len() > 1).then_some(piece);
+        let course = Course::of(job, &self.shared.live, Of { cgu, unit: None });
+        let watch = Once { course: &course, said: &self.said };
+        let code = self.unit(job).piece(&self.modules, piece, &watch).map_err(|Reported| PieceFailed)?;
+        lock(&self.codes)[piece as usize] = Some(code);
+        Ok(())
+    }
+
+    fn join(&self, job: &Job<'_>) -> Finished {
+        let codes: Vec<Code> = lock(&self.codes).iter_mut().filter_map(Option::take).collect();
+        let course = Course::new(job, &self.shared.live);
+        if codes.len() > 1 {
+            course.enter(PhaseName::Join);
+        }
+        let finished = course.written(write(self.unit(job).object, self.lto, codes));
+        Finished { inputs: self.inputs.clone(), missing: self.missing.clone(), ..finished }
+    }
+
+    fn abandon(&self, outcome: Outcome) -> Finished {
+        Finished {
+            inputs: self.inputs.clone(),
+            missing: self.missing.clone(),
+            ..Finished::without_files(outcome)
+        }
+    }
+}
+
+impl UnitPieces {
+    fn unit<'a>(&self, job: &Job<'a>) -> Unit<'a> {
+        let Work::Compile { source, args, object, .. } = &job.item.work else {
+            unreachable!("these are the pieces of a compile");
+        };
+        Unit { source, language: self.language, args, object, lto: self.lto }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Passes on what a piece says, unless another piece of the unit said the same.
+struct Once<'a> {
+    course: &'a Course<'a>,
+    said: &'a Mutex<HashSet<String>>,
+}
+
+impl Watch for Once<'_> {
+    fn diagnostic(&self, diagnostic: Diagnostic) {
+        if lock(self.said).insert(diagnostic.rendered.clone()) {
+            self.course.diagnostic(diagnostic);
+        }
+    }
+
+    fn enter(&self, phase: PhaseName) {
+        self.course.enter(phase);
+    }
+
+    fn live_modules(&self, change: i32) {
+        self.course.live_modules(change);
+    }
+}
+
+/// Makes the unit's files from the code of all its pieces, in their order.
+fn write(object: &str, lto: Lto, codes: Vec<Code>) -> Result<Vec<OutputFile>, String> {
+    let (mut bitcode, mut objects) = (Vec::new(), Vec::new());
+    for code in codes {
+        match code {
+            Code::Bitcode(module) => bitcode.push(module),
+            Code::Object(emitted) => objects.push(emitted),
+        }
+    }
+    let mut files = Vec::with_capacity(2);
+    let mut write = |path: &str, content: &[u8]| {
+        emit::write(path, content).map(|file| files.push(file)).map_err(|why| why.to_string())
+    };
+    if !bitcode.is_empty() {
+        debug_assert!(!lto.is_off() && objects.is_empty());
+        let names: Vec<String> = (0..bitcode.len()).map(|number| format!("{number}.bc")).collect();
+        let members: Vec<Member<'_>> =
+            names.iter().zip(&bitcode).map(|(name, content)| Member { name, content }).collect();
+        write(object, &archive(&members)?)?;
+        return Ok(files);
+    }
+    match objects.as_slice() {
+        [one] => {
+            // The object names its .dwo, so that is there first.
+            if let Some((path, bytes)) = &one.dwo {
+                write(path, bytes)?;
+            }
+            write(object, &one.object)?;
+        }
+        pieces => {
+            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &*piece.object).collect();
+            write(object, &emit::join(&pieces)?)?;
+        }
+    }
+    Ok(files)
+}

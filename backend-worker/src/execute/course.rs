@@ -1,0 +1,78 @@
+//! One part's course: times its phases, counts its modules, and passes on what is told.
+
+use crate::coordinator::{Finished, Job, Of, now_us};
+use crate::frontend::{Watch, plain_error};
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tender_protocol::{Diagnostic, Outcome, OutputFile, PhaseName};
+
+pub struct Course<'a> {
+    pub job: &'a Job<'a>,
+    live: &'a AtomicU32,
+    of: Of,
+    phase: Cell<Option<(PhaseName, u64)>>,
+}
+
+impl<'a> Course<'a> {
+    /// `live` counts the modules of the process.
+    pub fn new(job: &'a Job<'a>, live: &'a AtomicU32) -> Course<'a> {
+        Course::of(job, live, Of::default())
+    }
+
+    /// The course of a part that works on `of`.
+    pub fn of(job: &'a Job<'a>, live: &'a AtomicU32, of: Of) -> Course<'a> {
+        Course { job, live, of, phase: Cell::new(None) }
+    }
+
+    fn leave(&self) {
+        if let Some((phase, start)) = self.phase.take() {
+            self.job.phase(phase, self.of.clone(), start, now_us().saturating_sub(start));
+        }
+    }
+
+    pub fn done(&self, outputs: Vec<OutputFile>) -> Finished {
+        for file in &outputs {
+            self.job.artifact(file.path.as_str());
+        }
+        Finished { outputs, ..Finished::without_files(Outcome::Ok) }
+    }
+
+    pub fn fail(&self, file: Option<&str>, why: String) -> Finished {
+        self.diagnostic(plain_error(file, why));
+        Finished::failed()
+    }
+
+    /// What came of writing files.
+    pub fn written(&self, files: Result<Vec<OutputFile>, String>) -> Finished {
+        match files {
+            Ok(files) => self.done(files),
+            Err(why) => self.fail(None, why),
+        }
+    }
+}
+
+impl Drop for Course<'_> {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Watch for Course<'_> {
+    fn diagnostic(&self, diagnostic: Diagnostic) {
+        self.job.diagnostic(diagnostic);
+    }
+
+    fn enter(&self, phase: PhaseName) {
+        self.leave();
+        self.phase.set(Some((phase, now_us())));
+    }
+
+    fn live_modules(&self, change: i32) {
+        let before = if change > 0 {
+            self.live.fetch_add(change.unsigned_abs(), Ordering::Relaxed)
+        } else {
+            self.live.fetch_sub(change.unsigned_abs(), Ordering::Relaxed)
+        };
+        self.job.live_modules(before.saturating_add_signed(change));
+    }
+}

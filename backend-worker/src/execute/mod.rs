@@ -1,0 +1,116 @@
+//! Joins the coordinator's items to the front end and the emitters: what each kind of work means.
+
+mod compile;
+mod course;
+
+use crate::coordinator::{Execute, Finished, Goal, Job, Step};
+use crate::emit;
+use crate::frontend::{Left, StampCache, Unit, Watch, plain_error};
+use crate::llvm;
+use course::Course;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+use tender_protocol::{Diagnostic, InputFile, Level, Lto, PhaseName, Work};
+
+#[derive(Default)]
+pub struct Executor {
+    shared: Arc<Shared>,
+}
+
+/// All that items of one worker share.
+#[derive(Default)]
+struct Shared {
+    stamps: StampCache,
+    /// LLVM modules in memory.
+    live: AtomicU32,
+}
+
+impl Execute for Executor {
+    fn begin(&self, job: &Job<'_>, goal: Goal) -> Step {
+        if let Work::Compile { source, language, args, object, cut, lto, dwo: _ } = &job.item.work {
+            let unit = Unit { source, language: *language, args, object, lto: *lto };
+            return self.compile(job, goal, &unit, cut.as_ref());
+        }
+        let course = Course::new(job, &self.shared.live);
+        Step::Finished(match &job.item.work {
+            Work::Check { source, language, args } => {
+                let unit = Unit { source, language: *language, args, object: NO_OBJECT, lto: Lto::Off };
+                let Left { result, inputs, missing } = unit.check(&self.shared.stamps, &course);
+                let finished = result.map_or_else(|_| Finished::failed(), |()| course.done(Vec::new()));
+                Finished { inputs, missing, ..finished }
+            }
+            Work::Preprocess { source, language, args, output } => {
+                let unit = Unit { source, language: *language, args, object: output, lto: Lto::Off };
+                let Left { result, inputs, missing } = unit.preprocess(&self.shared.stamps, &course);
+                let write = |text: llvm::Buffer| {
+                    emit::write(output, &text).map(|file| vec![file]).map_err(|why| why.to_string())
+                };
+                let finished = result.map_or_else(|_| Finished::failed(), |text| course.written(write(text)));
+                Finished { inputs, missing, ..finished }
+            }
+            Work::Archive { output, members, .. } => {
+                course.enter(PhaseName::Archive);
+                course.written(emit::archive(output, members).map(|file| vec![file]))
+            }
+            Work::Link { driver, args, output, .. } => self.link(&course, driver, args, output),
+            Work::Compile { .. } => unreachable!("compiled above"),
+        })
+    }
+
+    fn purge(&self) {
+        llvm::purge();
+    }
+
+    fn reset_peak(&self) {
+        llvm::reset_thread_peak();
+    }
+
+    fn peak(&self) -> u64 {
+        llvm::thread_peak()
+    }
+}
+
+impl Executor {
+    fn link(&self, course: &Course<'_>, driver: &[String], args: &[String], output: &str) -> Finished {
+        course.enter(PhaseName::Link);
+        let linked = emit::link(driver, args, output, LINK_THREADS);
+        let inputs = linked.inputs.into_iter().filter_map(|(path, stamp)| {
+            let content = std::fs::read(&path).ok()?;
+            let hash = self.shared.stamps.hash(&path, stamp, &content).to_hex().to_string();
+            Some(InputFile { path, stamp, hash })
+        });
+        let inputs: Vec<InputFile> = inputs.collect();
+        let text = linked.text;
+        let mut finished = match (linked.output, linked.error) {
+            (Some(file), _) => {
+                if !text.trim().is_empty() {
+                    let message = first_line(&text);
+                    course.diagnostic(said(Level::Warning, message, text));
+                }
+                course.done(vec![file])
+            }
+            (None, error) => {
+                let message = error.unwrap_or_else(|| "the link failed".to_owned());
+                let rendered = format!("{}{text}", plain_error(None, message.clone()).rendered);
+                course.diagnostic(said(Level::Error, message, rendered));
+                Finished::failed()
+            }
+        };
+        finished.inputs = inputs;
+        finished
+    }
+}
+
+/// A link is one job.
+const LINK_THREADS: u32 = 1;
+
+/// The driver wants the name of an object even when none is made.
+const NO_OBJECT: &str = "unit.o";
+
+fn said(level: Level, message: String, rendered: String) -> Diagnostic {
+    Diagnostic { level, message, file: None, line: 0, column: 0, rendered }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
