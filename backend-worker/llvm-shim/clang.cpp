@@ -344,6 +344,8 @@ bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {
   instance.createSourceManager();
   if (!instance.createTarget())
     return false;
+  // As for modules that clang translates; names cost time, and would be in bitcode that is made of the module.
+  module.getContext().setDiscardValueNames(instance.getCodeGenOpts().DiscardValueNames);
   Speaking speaking(*unit);
   const std::string &wanted = instance.getTargetOpts().Triple;
   // clang does the same with -x ir: the command line decides, and a module for another target is news.

@@ -1,4 +1,5 @@
-//! Every driver flag has the effect that it has in clang: the objects are the same, byte for byte.
+//! Every driver flag has the effect that it has in clang: the objects are the same, byte for byte, in both forms of
+//! translation; and so is the bitcode for link-time optimisation.
 //!
 //! (-frecord-command-line is not in the table: it records the command, and ours names the language.)
 //!
@@ -8,6 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 const CLANG: &str = concat!(env!("TENDER_LLVM_PREFIX"), "/bin/clang");
+
+const LLVM_DIS: &str = concat!(env!("TENDER_LLVM_PREFIX"), "/bin/llvm-dis");
+const LLVM_AR: &str = concat!(env!("TENDER_LLVM_PREFIX"), "/bin/llvm-ar");
 
 const C: &str = r#"
 #include <stdint.h>
@@ -147,7 +151,7 @@ impl Bench {
             .unwrap()
     }
 
-    fn worker(&self, flags: &[&str], source: &str) -> Output {
+    fn worker(&self, flags: &[&str], source: &str, translate: &str, lto: &str) -> Output {
         let language = match source.rsplit_once('.') {
             Some((_, "cc")) => "cxx",
             Some((_, "s")) => "assembly",
@@ -159,16 +163,42 @@ impl Bench {
         std::fs::write(self.path(&warm), "\n").unwrap();
         let compile = |id: u32, source: &str, object: &str, after: &[u32]| {
             serde_json::json!({"id": id, "unit": source, "after": after, "work": {"kind": "compile",
-                "source": source, "language": language, "args": args, "object": object}})
+                "source": source, "language": language, "args": args, "object": object, "lto": lto}})
         };
         // The unit is the second one with its flags, so that what the worker keeps from the first is put to use.
         let plan = serde_json::json!({
-            "id": 1, "crate": "flags",
+            "id": 1, "crate": "flags", "translate": translate,
             "items": [compile(0, &warm, "warm/warm.o", &[]), compile(1, source, "out/unit.o", &[0])],
         });
         let file = self.path("plan.json");
         std::fs::write(&file, plan.to_string()).unwrap();
         worker(&file, self.dir.path())
+    }
+}
+
+impl Bench {
+    /// A module's text, its hash apart: bitcode lists all kinds of metadata that were ever thought of, used or not.
+    fn disassembled(&self, bitcode: &[u8]) -> String {
+        std::fs::write(self.path("module.bc"), bitcode).unwrap();
+        let run = Command::new(LLVM_DIS).arg("-o").arg("-").arg(self.path("module.bc")).output().unwrap();
+        assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+        let text = String::from_utf8(run.stdout).unwrap();
+        text.lines()
+            .filter(|line| !line.starts_with("^0 = module:"))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    /// As `disassembled`, of an archive of one module.
+    fn only_member(&self, archive: &[u8]) -> String {
+        std::fs::write(self.path("archive.a"), archive).unwrap();
+        let ar = |words: &[&str]| {
+            let run = Command::new(LLVM_AR).args(words).current_dir(self.dir.path()).output().unwrap();
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+            run.stdout
+        };
+        assert_eq!(ar(&["t", "archive.a"]), b"0.bc\n");
+        self.disassembled(&ar(&["p", "archive.a"]))
     }
 }
 
@@ -211,22 +241,47 @@ fn objects_are_those_of_clang() {
             (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned(), outputs(&bench))
         };
         let (clang_ok, clang_text, expected) = run(&|flags, source| bench.clang(flags, source));
-        let (ok, text, actual) = run(&|flags, source| bench.worker(flags, source));
         assert!(clang_ok, "clang itself refuses {flags:?}: {clang_text}");
         let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
             files.iter().map(|(name, bytes)| format!("{name} ({} bytes)", bytes.len())).collect()
         };
-        if !ok {
-            different.push(format!("{source} {flags:?}: refused: {text}"));
-        } else if actual != expected {
-            different.push(format!(
-                "{source} {flags:?}: {:?}, but clang {:?}",
-                names(&actual),
-                names(&expected)
-            ));
+        for form in ["parallel", "serial"] {
+            let (ok, text, actual) = run(&|flags, source| bench.worker(flags, source, form, "off"));
+            if !ok {
+                different.push(format!("{source} {flags:?} {form}: refused: {text}"));
+            } else if actual != expected {
+                let (actual, expected) = (names(&actual), names(&expected));
+                different.push(format!("{source} {flags:?} {form}: {actual:?}, but clang {expected:?}"));
+            }
         }
     }
     assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn bitcode_for_thin_lto_is_that_of_clang() {
+    let bench = Bench::new();
+    // Debug information and sanitizers number their nodes and names in an order that ours has from being read again.
+    for (flags, source, as_clang) in [
+        (&["-O2"][..], "unit.c", true),
+        (&["-O0", "-g"], "unit.c", false),
+        (&["-O3", "-ffunction-sections", "-fPIC"], "unit.cc", true),
+        (&["-Os", "-fno-exceptions"], "unit.cc", true),
+        (&["-Os", "-g", "-fsanitize=address"], "unit.cc", false),
+    ] {
+        let made = |ok: Output| {
+            assert!(ok.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&ok.stderr));
+            std::fs::read(bench.path("out/unit.o")).unwrap()
+        };
+        std::fs::create_dir_all(bench.path("out")).unwrap();
+        let clangs = made(bench.clang(&[flags, &["-flto=thin"]].concat(), source));
+        let ours = ["parallel", "serial"].map(|form| made(bench.worker(flags, source, form, "thin")));
+        assert!(ours[0] == ours[1], "{source} {flags:?}: the forms of translation differ");
+        let (clangs, ours) = (bench.disassembled(&clangs), bench.only_member(&ours[0]));
+        if as_clang {
+            assert!(clangs == ours, "{source} {flags:?}: not what clang makes");
+        }
+    }
 }
 
 #[test]
@@ -251,7 +306,7 @@ fn what_cannot_take_effect_is_refused_by_name() {
         (&["-Xclang", "-emit-llvm-bc"], "another action"),
         (&["-no-such-flag-at-all"], "-no-such-flag-at-all"),
     ] {
-        let output = bench.worker(flags, "unit.c");
+        let output = bench.worker(flags, "unit.c", "parallel", "off");
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(101), "{flags:?}: {text}");
         assert!(text.contains("error:") && text.contains(word), "{flags:?}: {text}");

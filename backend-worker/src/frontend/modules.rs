@@ -24,10 +24,10 @@ impl Modules {
         }
     }
 
-    /// Reads one piece. The error is LLVM's text.
-    pub fn piece<'c>(&self, context: &'c Context, _index: u32) -> Result<Module<'c>, String> {
+    /// Reads one piece. `source` names the module as clang does: sanitizers make symbols of it. The error is LLVM's text.
+    pub fn piece<'c>(&self, context: &'c Context, _index: u32, source: &str) -> Result<Module<'c>, String> {
         match &self.kind {
-            Kind::Whole(bitcode) => parse(context, bitcode, "a waiting module"),
+            Kind::Whole(bitcode) => parse(context, bitcode, source),
         }
     }
 }

@@ -77,7 +77,8 @@ impl Unit<'_> {
         watch.enter(PhaseName::Optimise);
         let context = Context::create();
         let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, &ear)?;
-        let module = modules.piece(&context, index).map_err(|why| ear.error(self.source, why))?;
+        let module =
+            modules.piece(&context, index, self.source).map_err(|why| ear.error(self.source, why))?;
         let _live = Live::new(watch);
         clang.adopt(&module)?;
         self.backend(&mut clang, &module, &ear)
@@ -148,12 +149,19 @@ impl Unit<'_> {
         &self,
         mut clang: Clang<'_>,
         module: Module<'_>,
-        _live: Live<'_>,
+        live: Live<'_>,
         plan: Plan<'_>,
         ear: &Ear<'_>,
     ) -> Result<Begun, Reported> {
         if plan.translate_only {
             return Ok(Begun::Modules(Modules::whole(serialise(&module))));
+        }
+        if !self.lto.is_off() {
+            // Bitcode tells whether its module has been through bitcode before (in the order of metadata, for one), and its
+            // hash becomes part of symbols. So it has been in every form of translation.
+            let modules = Modules::whole(serialise(&module));
+            drop((module, live, clang));
+            return self.piece(&modules, 0, ear.watch).map(Begun::Code);
         }
         self.backend(&mut clang, &module, ear).map(Begun::Code)
     }
