@@ -115,7 +115,12 @@ impl Scheduler {
     /// The most urgent item in the worker that wants a token: the worker's claim among those that want one too,
     /// in microseconds to the end of the build.
     pub fn urgency(&self, worker: WorkerIx) -> u64 {
-        self.workers[worker].wanting_tokens().next().map_or(0, |(priority, _)| priority.0)
+        self.workers[worker].wanting_tokens().first().map_or(0, |(priority, _)| priority.0)
+    }
+
+    /// Takes in how many tokens more than it has `worker` says it could use. An item that comes in pieces wants several.
+    pub fn lacks(&mut self, worker: WorkerIx, tokens: u32) {
+        self.workers[worker].unmet = tokens;
     }
 
     /// Starts nothing more; what runs is waited for, the rest is skipped. The build has failed.
@@ -199,8 +204,8 @@ impl Scheduler {
                 }
             } else if tokens_go_to(worker.phase) {
                 let left_already = tokens.get(&ix).copied().unwrap_or(0);
-                if let Some(rank) = worker.wanting_tokens().nth(left_already) {
-                    consider(rank, Claimant::Token(ix));
+                if let Some(rank) = worker.wanting_tokens().get(left_already) {
+                    consider(*rank, Claimant::Token(ix));
                 }
             }
         }
@@ -394,7 +399,7 @@ impl Scheduler {
         worker.was_of_use = true;
         worker.heavy_unstarted -= usize::from(heavy);
         worker.startable.remove(&rank);
-        worker.running.insert(item);
+        worker.running.insert(item, rank);
     }
 
     fn finished(&mut self, item: ItemIx, outcome: Outcome) {
@@ -429,7 +434,7 @@ impl Scheduler {
         let worker = &mut self.workers[ix];
         worker.given.remove(&item);
         worker.startable.remove(&rank);
-        if !worker.running.remove(&item) {
+        if worker.running.remove(&item).is_none() {
             worker.heavy_unstarted -= usize::from(heavy);
         }
         let of_crate = worker.crates.get_mut(&krate).expect("counted when it was given");
@@ -497,9 +502,8 @@ impl Scheduler {
     /// Whose fault was it? With one item in flight a crash is that item's. With several, each runs again alone, so that
     /// the guilty one convicts itself. A kill may be anyone's: each in flight gets one more chance, alone.
     fn worker_gone(&mut self, ix: WorkerIx, death: Death) {
-        let in_flight: Vec<ItemIx> = self.workers[ix].running.iter().copied().collect();
-        let unstarted: Vec<ItemIx> =
-            self.workers[ix].given.difference(&self.workers[ix].running).copied().collect();
+        let in_flight: Vec<ItemIx> = self.workers[ix].running.keys().copied().collect();
+        let unstarted: Vec<ItemIx> = self.workers[ix].unstarted().collect();
         let was_of_use = self.workers[ix].was_of_use;
         for item in in_flight.iter().chain(&unstarted) {
             self.take_back(ix, *item);

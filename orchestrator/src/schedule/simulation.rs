@@ -442,3 +442,26 @@ fn the_longest_path_starts_first() {
     let waiting: Vec<u32> = scheduler.waiting().map(|item| item.0).collect();
     assert_eq!(waiting, [1, 2, 0]);
 }
+
+#[test]
+fn pieces_of_an_urgent_item_come_before_new_processes() {
+    let unit = |krate, cost_us| Task { krate: CrateId(krate), class: Class::Unit, after: vec![], cost_us };
+    let started = |lacks: u32, free: u32| {
+        let mut scheduler = Scheduler::new(vec![unit(0, 50), unit(1, 20), unit(2, 10)], 4, false);
+        while let Some(item) = scheduler.next_to_judge() {
+            scheduler.handle(Event::Judged { item, fresh: false });
+        }
+        scheduler.claim(1);
+        let worker = WorkerIx(0);
+        scheduler.handle(Event::Started { worker, item: ItemIx(0) });
+        while scheduler.next_action().is_some() {}
+        scheduler.lacks(worker, lacks);
+        scheduler.claim(free);
+        let urgent = scheduler.urgency(worker);
+        let actions = std::iter::from_fn(|| scheduler.next_action());
+        (actions.filter(|action| matches!(action, Action::StartWorker(_))).count(), urgent)
+    };
+    assert_eq!(started(0, 3), (2, 0));
+    assert_eq!(started(2, 3), (1, 50));
+    assert_eq!(started(7, 3), (0, 50));
+}

@@ -29,7 +29,9 @@ pub(super) struct Worker {
     pub(super) was_of_use: bool,
     /// All that it was given and is not done with.
     pub(super) given: BTreeSet<ItemIx>,
-    pub(super) running: BTreeSet<ItemIx>,
+    pub(super) running: BTreeMap<ItemIx, Rank>,
+    /// Tokens that it says it could use and does not have.
+    pub(super) unmet: u32,
     /// Given, not running, and nothing it comes after is left to do.
     pub(super) startable: BTreeSet<Rank>,
     /// Given, not running, and more than the blink of an archive.
@@ -44,14 +46,29 @@ impl Worker {
         !self.alone && matches!(self.phase, Phase::Starting | Phase::Up)
     }
 
+    /// What it was given and has not started.
+    pub(super) fn unstarted(&self) -> impl Iterator<Item = ItemIx> + '_ {
+        self.given.iter().copied().filter(|item| !self.running.contains_key(item))
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.given.is_empty()
     }
 
-    /// Items that want a slot beyond the starting one, most urgent first.
-    pub(super) fn wanting_tokens(&self) -> impl Iterator<Item = Rank> + '_ {
+    /// The ranks of what wants a slot beyond the starting one, most urgent first: items, and pieces of items that run.
+    pub(super) fn wanting_tokens(&self) -> Vec<Rank> {
         let starting_slot_is_unused = !self.parked && self.running.is_empty();
-        self.startable.iter().copied().skip(usize::from(starting_slot_is_unused))
+        let items = self.startable.iter().copied().skip(usize::from(starting_slot_is_unused));
+        let items: Vec<Rank> = items.collect();
+        // What the worker lacks beyond its items is for pieces. Of which item is not known; that of the most urgent one.
+        let pieces = (self.unmet as usize).saturating_sub(items.len());
+        let mut wanting = Vec::new();
+        if let Some(rank) = self.running.values().min() {
+            wanting.resize(pieces, *rank);
+        }
+        wanting.extend(items);
+        wanting.sort();
+        wanting
     }
 }
 
@@ -69,7 +86,8 @@ impl Workers {
             alone,
             was_of_use: false,
             given: BTreeSet::new(),
-            running: BTreeSet::new(),
+            running: BTreeMap::new(),
+            unmet: 0,
             startable: BTreeSet::new(),
             heavy_unstarted: 0,
             crates: BTreeMap::new(),

@@ -244,6 +244,9 @@ impl<'a> Engine<'a> {
         self.carry_out_actions()?;
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;
+        for worker in self.workers.keys() {
+            self.scheduler.lacks(*worker, self.broker.lacks(child_of_worker(*worker)));
+        }
         self.scheduler.claim(self.broker.free());
         self.carry_out_actions()?;
         for worker in self.workers.keys() {

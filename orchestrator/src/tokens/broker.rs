@@ -160,6 +160,11 @@ impl<P: Ports> Broker<P> {
         }
     }
 
+    /// How many tokens more than are out to it the child could use.
+    pub fn lacks(&self, child: ChildId) -> u32 {
+        self.tokens(child).map_or(0, |tokens| tokens.want.saturating_sub(tokens.out))
+    }
+
     /// Children of a higher priority get free tokens first.
     pub fn priority(&mut self, child: ChildId, priority: u64) {
         if let Some(of_child) = self.tokens_mut(child) {
