@@ -7,8 +7,20 @@ mod llvm;
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 8] =
-    ["archive", "assemble", "bitcode", "clang", "diagnostics", "driver", "process", "recording_fs"];
+const SOURCES: [&str; 12] = [
+    "archive",
+    "assemble",
+    "bitcode",
+    "clang",
+    "cut_graph",
+    "cut_join",
+    "cut_pieces",
+    "cut_places",
+    "diagnostics",
+    "driver",
+    "process",
+    "recording_fs",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=llvm-shim");

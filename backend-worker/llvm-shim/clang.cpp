@@ -25,29 +25,13 @@
 
 #include "bitcode.h"
 #include "buffer.h"
-#include "diagnostics.h"
+#include "clang_unit.h"
 #include "driver.h"
 #include "recording_fs.h"
 #include "shim.h"
 
 using namespace clang;
 using namespace tender;
-
-struct TenderClang {
-  explicit TenderClang(const TenderEvents &events) : events(events), consumer(options, events) {}
-  ~TenderClang() {
-    instance.reset();
-    consumer.flush();
-  }
-
-  const TenderEvents &events;
-  // Options and consumer come first, because the instance's engine refers to them until it is destroyed.
-  DiagnosticOptions options;
-  Diagnostics consumer;
-  std::unique_ptr<CompilerInstance> instance;
-  std::string dwoPath;
-  TenderLto lto = TENDER_LTO_OFF;
-};
 
 namespace {
 
@@ -101,19 +85,19 @@ public:
       // Inline assembly. The cookie is clang's own location of the statement.
       const auto &source = llvm::cast<llvm::DiagnosticInfoSrcMgr>(info);
       if (source.isInlineAsmDiag())
-        location = SourceLocation::getFromRawEncoding(source.getLocCookie());
+        location = unit.locate(source.getLocCookie());
       words = source.getSMDiag().getMessage().str();
       break;
     }
     case llvm::DK_InlineAsm: {
       const auto &source = llvm::cast<llvm::DiagnosticInfoInlineAsm>(info);
-      location = SourceLocation::getFromRawEncoding(source.getLocCookie());
+      location = unit.locate(source.getLocCookie());
       words = source.getMsgStr().str();
       break;
     }
     case llvm::DK_DontCall: {
       const auto &source = llvm::cast<llvm::DiagnosticInfoDontCall>(info);
-      location = SourceLocation::getFromRawEncoding(source.getLocCookie());
+      location = unit.locate(source.getLocCookie());
       info.print(printer);
       break;
     }
@@ -194,15 +178,12 @@ private:
   }
 
   SourceLocation find(const llvm::DiagnosticInfoWithLocationBase &info) const {
-    if (!info.isLocationAvailable() || !unit.instance->hasSourceManager())
+    if (!info.isLocationAvailable())
       return SourceLocation();
     llvm::StringRef path;
     unsigned line = 0, column = 0;
     info.getLocation(path, line, column);
-    auto file = unit.instance->getFileManager().getOptionalFileRef(path);
-    if (!file || line == 0)
-      return SourceLocation();
-    return unit.instance->getSourceManager().translateFileLineCol(*file, line, column ? column : 1);
+    return unit.locate(path, line, column);
   }
 
   TenderClang &unit;
@@ -334,6 +315,7 @@ LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) 
   instance.setPreprocessor(nullptr);
   if (!ok || !module)
     return nullptr;
+  unit->translated = true;
   return llvm::wrap(module.release());
 }
 

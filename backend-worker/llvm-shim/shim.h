@@ -97,4 +97,98 @@ bool tender_archive(const TenderMember *members, size_t count, TenderBuffer *out
 void tender_initialise(void (*fatal)(TenderStr message));
 // e.g. 22.1.8, null-terminated.
 const char *tender_llvm_version(void);
+
+// ---- Cutting one module into codegen units (cut_*.cpp) ----
+//
+// A module's global values are numbered: functions, variables, aliases, ifuncs, each in the module's own order, which
+// bitcode keeps. All numbers below are of this kind.
+
+enum TenderNodeFlag : uint32_t {
+  TENDER_NODE_FUNCTION = 1 << 0,
+  TENDER_NODE_DEFINED = 1 << 1,
+  // Internal or private: other pieces can see it only after promotion.
+  TENDER_NODE_LOCAL = 1 << 2,
+  // A local whose name stands in inline assembly: it must not be renamed.
+  TENDER_NODE_PINNED = 1 << 3,
+  // The body or initialiser may be given to other pieces as available_externally.
+  TENDER_NODE_COPYABLE = 1 << 4,
+  // May be defined in several pieces: a local whose address means nothing, or linkonce_odr.
+  TENDER_NODE_REPLICABLE = 1 << 5,
+  TENDER_NODE_ALWAYS_INLINE = 1 << 6,
+  // linkonce: vanishes from its home where that does not use it, unless it is made weak.
+  TENDER_NODE_LINKONCE = 1 << 7,
+  // available_externally already: no piece has to have it.
+  TENDER_NODE_OPTIONAL = 1 << 8,
+  // llvm.used and the like: made anew for each piece, never placed.
+  TENDER_NODE_SPECIAL = 1 << 9,
+};
+struct TenderNode {
+  uint32_t flags;
+  uint32_t instructions; // of a function, without those for debugging
+  uint32_t blocks;
+  uint32_t reserved;
+  uint64_t bytes; // of a variable
+};
+struct TenderEdge {
+  uint32_t from, to;
+  uint32_t calls; // direct calls; 0 where it is only mentioned
+};
+// The two must have the same home.
+struct TenderTie {
+  uint32_t a, b;
+};
+
+struct TenderGraph;
+// With `optimised`, variables that nobody writes are marked constant first, as GlobalOpt would do later if it still
+// saw the whole module.
+TenderGraph *tender_graph(LLVMModuleRef module, bool optimised);
+void tender_graph_free(TenderGraph *graph);
+const TenderNode *tender_graph_nodes(const TenderGraph *graph, size_t *count);
+const TenderEdge *tender_graph_edges(const TenderGraph *graph, size_t *count);
+const TenderTie *tender_graph_ties(const TenderGraph *graph, size_t *count);
+// Why the module must not be cut, empty if it may be.
+TenderStr tender_graph_whole(const TenderGraph *graph);
+// The same, by the options of the unit that translated it.
+TenderStr tender_clang_whole(const TenderClang *unit);
+// Whether the options ask for more than -O0.
+bool tender_clang_optimised(const TenderClang *unit);
+
+enum TenderChange : uint8_t {
+  TENDER_CHANGE_NONE = 0,
+  // A local becomes external, hidden and dso_local, and gets the suffix.
+  TENDER_CHANGE_PROMOTE = 1,
+  // linkonce becomes weak.
+  TENDER_CHANGE_KEEP = 2,
+};
+// Applies one change for each node, and writes the module as bitcode. `renamed(context, before, now)` is called for
+// each promoted symbol that has an entry of its own in an object's symbol table.
+void tender_cut_write(LLVMModuleRef module, const uint8_t *changes, size_t count, TenderStr suffix, void *context,
+                      void (*renamed)(void *context, TenderStr before, TenderStr now), TenderBuffer *bitcode);
+
+enum TenderRole : uint8_t {
+  TENDER_ROLE_NONE = 0,    // at most declared
+  TENDER_ROLE_HOME = 1,    // the definition
+  TENDER_ROLE_COPY = 2,    // available_externally
+  TENDER_ROLE_REPLICA = 3, // a definition of this piece's own
+};
+// One piece, in a context of its own: only what `roles` wants is read. `first` is true for the one that has what an
+// object needs once. Null and LLVM's words in `error` if the bitcode is not what tender_cut_write made.
+LLVMModuleRef tender_cut_piece(LLVMContextRef context, TenderStr bitcode, const uint8_t *roles, size_t count, bool first,
+                               TenderBuffer *error);
+
+// Where clang's location cookies in a module (inline assembly, dontcall) are in the source. A cookie means something
+// only to the SourceManager that made it, so this is asked of the unit that translated the module.
+struct TenderPlaces;
+TenderPlaces *tender_places(const TenderClang *unit, LLVMModuleRef module);
+void tender_places_free(TenderPlaces *places);
+// The unit's backend reports at these places from now on; `places` must outlive it.
+void tender_clang_set_places(TenderClang *unit, const TenderPlaces *places);
+
+struct TenderRename {
+  TenderStr now, before;
+};
+// After the pieces are joined: promoted symbols become local again under the names that the source gives them.
+// On failure false, and `error` holds the reason.
+bool tender_restore_names(TenderStr object, const TenderRename *renames, size_t count, TenderBuffer *out,
+                          TenderBuffer *error);
 } // extern "C"

@@ -21,7 +21,7 @@ pub struct Request<'a> {
 
 /// One source file's compile. Used on one thread, from `open` to drop.
 pub struct Clang<'a> {
-    unit: *mut ffi::Clang,
+    pub(super) unit: *mut ffi::Clang,
     // The shim refers to the events until the unit is freed.
     _events: Box<Lent<'a>>,
 }

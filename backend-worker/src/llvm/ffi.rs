@@ -101,3 +101,101 @@ impl Str {
 impl Buffer {
     pub const EMPTY: Buffer = Buffer { data: std::ptr::null_mut(), len: 0 };
 }
+
+#[repr(C)]
+pub struct Node {
+    pub flags: u32,
+    pub instructions: u32,
+    pub blocks: u32,
+    pub reserved: u32,
+    pub bytes: u64,
+}
+
+impl Node {
+    pub const FUNCTION: u32 = 1 << 0;
+    pub const DEFINED: u32 = 1 << 1;
+    pub const LOCAL: u32 = 1 << 2;
+    pub const PINNED: u32 = 1 << 3;
+    pub const COPYABLE: u32 = 1 << 4;
+    pub const REPLICABLE: u32 = 1 << 5;
+    pub const ALWAYS_INLINE: u32 = 1 << 6;
+    pub const LINKONCE: u32 = 1 << 7;
+    pub const OPTIONAL: u32 = 1 << 8;
+    pub const SPECIAL: u32 = 1 << 9;
+}
+
+#[repr(C)]
+pub struct Edge {
+    pub from: u32,
+    pub to: u32,
+    pub calls: u32,
+}
+
+#[repr(C)]
+pub struct Tie {
+    pub a: u32,
+    pub b: u32,
+}
+
+#[repr(C)]
+pub struct Rename {
+    pub now: Str,
+    pub before: Str,
+}
+
+/// Opaque.
+#[repr(C)]
+pub struct Graph {
+    _private: [u8; 0],
+}
+
+/// Opaque.
+#[repr(C)]
+pub struct Places {
+    _private: [u8; 0],
+}
+
+unsafe extern "C" {
+    pub fn tender_graph(module: LLVMModuleRef, optimised: bool) -> *mut Graph;
+    pub fn tender_graph_free(graph: *mut Graph);
+    pub fn tender_graph_nodes(graph: *const Graph, count: *mut usize) -> *const Node;
+    pub fn tender_graph_edges(graph: *const Graph, count: *mut usize) -> *const Edge;
+    pub fn tender_graph_ties(graph: *const Graph, count: *mut usize) -> *const Tie;
+    pub fn tender_graph_whole(graph: *const Graph) -> Str;
+    pub fn tender_clang_whole(unit: *const Clang) -> Str;
+    pub fn tender_clang_optimised(unit: *const Clang) -> bool;
+    pub fn tender_cut_write(
+        module: LLVMModuleRef,
+        changes: *const u8,
+        count: usize,
+        suffix: Str,
+        context: *mut c_void,
+        renamed: extern "C" fn(*mut c_void, Str, Str),
+        bitcode: *mut Buffer,
+    );
+    pub fn tender_cut_piece(
+        context: LLVMContextRef,
+        bitcode: Str,
+        roles: *const u8,
+        count: usize,
+        first: bool,
+        error: *mut Buffer,
+    ) -> LLVMModuleRef;
+    pub fn tender_places(unit: *const Clang, module: LLVMModuleRef) -> *mut Places;
+    pub fn tender_places_free(places: *mut Places);
+    pub fn tender_clang_set_places(unit: *mut Clang, places: *const Places);
+    pub fn tender_restore_names(
+        object: Str,
+        renames: *const Rename,
+        count: usize,
+        out: *mut Buffer,
+        error: *mut Buffer,
+    ) -> bool;
+}
+
+impl Str {
+    /// Bytes that need not be text.
+    pub fn bytes(bytes: &[u8]) -> Str {
+        Str { data: bytes.as_ptr().cast(), len: bytes.len() }
+    }
+}

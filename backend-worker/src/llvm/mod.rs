@@ -4,6 +4,7 @@
 mod archive;
 mod buffer;
 mod clang;
+mod cut;
 mod ffi;
 mod listener;
 mod module;
@@ -12,6 +13,7 @@ mod process;
 pub use archive::{Member, archive};
 pub use buffer::Buffer;
 pub use clang::{Clang, Emitted, Reported, Request, assemble, clang_program};
+pub use cut::{CutModule, Cutting, cut, cut_with, graph, restore_names};
 pub use inkwell::context::Context;
 pub use inkwell::module::Module;
 pub use listener::Listen;

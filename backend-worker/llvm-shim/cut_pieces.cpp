@@ -1,0 +1,220 @@
+// Carries out a cut: promotes what several pieces must see, writes the module once, and reads pieces out of it.
+//
+// Bitcode keeps function bodies apart from each other, so each piece reads its own and skips the rest; only this
+// file's tender_cut_write is serial.
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/BinaryFormat/Dwarf.h"
+#include "llvm/Bitcode/BitcodeReader.h"
+#include "llvm/Bitcode/BitcodeWriter.h"
+#include "llvm/IR/Constants.h"
+#include "llvm/IR/DebugInfoMetadata.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Transforms/Utils/ModuleUtils.h"
+
+#include "buffer.h"
+#include "cut.h"
+#include "shim.h"
+
+using namespace llvm;
+using namespace tender;
+
+namespace {
+
+void promote(GlobalValue &value, StringRef suffix) {
+  value.setName(Twine(value.hasName() ? value.getName() : StringRef("unnamed")) + "." + suffix);
+  value.setLinkage(GlobalValue::ExternalLinkage);
+  value.setVisibility(GlobalValue::HiddenVisibility);
+  value.setDSOLocal(true);
+}
+
+// What refers to a list of symbols by its nature is made anew of those that are at home here.
+void filterUsed(Module &module, const SmallPtrSetImpl<GlobalValue *> &home) {
+  for (bool compiler : {false, true}) {
+    SmallVector<GlobalValue *, 8> list;
+    GlobalVariable *variable = collectUsedGlobalVariables(module, list, compiler);
+    if (!variable)
+      continue;
+    variable->eraseFromParent();
+    llvm::erase_if(list, [&](GlobalValue *value) { return !home.contains(value); });
+    if (compiler)
+      appendToCompilerUsed(module, list);
+    else
+      appendToUsed(module, list);
+  }
+  if (GlobalVariable *annotations = module.getNamedGlobal("llvm.global.annotations"))
+    annotations->eraseFromParent();
+}
+
+// Variables that are described in another piece, and what a compile unit describes although no code needs it, would
+// be in every piece's DWARF.
+void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here, bool first) {
+  SmallPtrSet<Metadata *, 32> elsewhere;
+  for (GlobalVariable &variable : module.globals()) {
+    SmallVector<DIGlobalVariableExpression *, 1> described;
+    variable.getDebugInfo(described);
+    if (!here.contains(&variable))
+      elsewhere.insert(described.begin(), described.end());
+  }
+  for (DICompileUnit *unit : module.debug_compile_units()) {
+    SmallVector<Metadata *, 32> kept;
+    for (DIGlobalVariableExpression *described : unit->getGlobalVariables()) {
+      // One that belongs to no symbol has its value in its expression.
+      bool constant = described->getExpression() && described->getExpression()->isConstant().has_value();
+      if (!elsewhere.contains(described) && (first || !constant))
+        kept.push_back(described);
+    }
+    unit->replaceGlobalVariables(MDTuple::get(module.getContext(), kept));
+    if (first)
+      continue;
+    MDTuple *none = MDTuple::get(module.getContext(), {});
+    unit->replaceEnumTypes(none);
+    unit->replaceRetainedTypes(none);
+    unit->replaceMacros(none);
+  }
+}
+
+void undefine(Function &function) {
+  // A table elsewhere may hold addresses of its blocks, which bitcode cannot resolve without the body.
+  if (any_of(function.users(), [](const User *user) { return isa<BlockAddress>(user); }))
+    cantFail(function.materialize());
+  function.deleteBody();
+  function.setComdat(nullptr);
+}
+
+void undefine(GlobalVariable &variable) {
+  variable.setInitializer(nullptr);
+  variable.setLinkage(GlobalValue::ExternalLinkage);
+  variable.setComdat(nullptr);
+  variable.clearMetadata();
+}
+
+// An alias or ifunc cannot be declared, so a declaration of what it stands for takes its name.
+void undefine(GlobalValue &value, Module &module) {
+  GlobalObject *declaration;
+  if (auto *type = dyn_cast<FunctionType>(value.getValueType()))
+    declaration = Function::Create(type, GlobalValue::ExternalLinkage, value.getAddressSpace(), "", &module);
+  else
+    declaration = new GlobalVariable(module, value.getValueType(), false, GlobalValue::ExternalLinkage, nullptr, "",
+                                     nullptr, value.getThreadLocalMode(), value.getAddressSpace());
+  declaration->takeName(&value);
+  declaration->setVisibility(value.getVisibility());
+  declaration->setDSOLocal(value.isDSOLocal());
+  value.replaceAllUsesWith(declaration);
+  value.eraseFromParent();
+}
+
+void becomeCopy(GlobalObject &value) {
+  value.setLinkage(GlobalValue::AvailableExternallyLinkage);
+  value.setComdat(nullptr);
+}
+
+void becomeReplica(GlobalObject &value) {
+  // A promoted one is external for the sake of other pieces; linkonce and locals stay what they are.
+  if (value.hasExternalLinkage()) {
+    value.setVisibility(GlobalValue::DefaultVisibility);
+    value.setLinkage(GlobalValue::InternalLinkage);
+  }
+}
+
+void assume(GlobalValue &value, TenderRole role, Module &module) {
+  if (value.isDeclaration() || role == TENDER_ROLE_HOME)
+    return;
+  if (auto *object = dyn_cast<GlobalObject>(&value); object && !isa<GlobalIFunc>(object)) {
+    if (role == TENDER_ROLE_COPY)
+      return becomeCopy(*object);
+    if (role == TENDER_ROLE_REPLICA)
+      return becomeReplica(*object);
+  }
+  if (auto *function = dyn_cast<Function>(&value))
+    undefine(*function);
+  else if (auto *variable = dyn_cast<GlobalVariable>(&value)) {
+    // An array such as llvm.global_ctors is whole or not there.
+    if (variable->hasAppendingLinkage())
+      variable->eraseFromParent();
+    else
+      undefine(*variable);
+  } else
+    undefine(value, module);
+}
+
+void eraseUnused(Module &module) {
+  for (Function &function : make_early_inc_range(module)) {
+    function.removeDeadConstantUsers();
+    if (function.isDeclaration() && function.use_empty())
+      function.eraseFromParent();
+  }
+  for (GlobalVariable &variable : make_early_inc_range(module.globals())) {
+    variable.removeDeadConstantUsers();
+    if (variable.isDeclaration() && variable.use_empty())
+      variable.eraseFromParent();
+  }
+}
+
+Expected<std::unique_ptr<Module>> readPiece(LLVMContext &context, StringRef bitcode, ArrayRef<uint8_t> roles,
+                                            bool first) {
+  Expected<std::unique_ptr<Module>> read = getLazyBitcodeModule(MemoryBufferRef(bitcode, "piece"), context);
+  if (!read)
+    return read.takeError();
+  Module &module = **read;
+  module.setModuleIdentifier(module.getSourceFileName());
+  std::vector<GlobalValue *> values = numbered(module);
+  if (values.size() != roles.size())
+    return createStringError("the module has %zu symbols, and %zu have roles", values.size(), roles.size());
+
+  SmallPtrSet<GlobalValue *, 32> home, here;
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (roles[i] == TENDER_ROLE_HOME)
+      home.insert(values[i]);
+    if (roles[i] == TENDER_ROLE_HOME || roles[i] == TENDER_ROLE_REPLICA)
+      here.insert(values[i]);
+  }
+  filterDebugInfo(module, here, first);
+  if (!first)
+    for (const char *name : {"llvm.ident", "llvm.commandline", "llvm.dependent-libraries", "llvm.linker.options"})
+      if (NamedMDNode *node = module.getNamedMetadata(name))
+        node->eraseFromParent();
+  // Aliases go before what they stand for, because an alias of a declaration is not valid.
+  for (size_t i = values.size(); i-- > 0;)
+    if (!isSpecial(values[i]->getName()))
+      assume(*values[i], static_cast<TenderRole>(roles[i]), module);
+  filterUsed(module, home);
+  if (Error error = module.materializeAll())
+    return std::move(error);
+  eraseUnused(module);
+  return read;
+}
+
+} // namespace
+
+extern "C" {
+
+void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t count, TenderStr suffix, void *context,
+                      void (*renamed)(void *context, TenderStr before, TenderStr now), TenderBuffer *bitcode) {
+  Module &module = *unwrap(moduleRef);
+  std::vector<GlobalValue *> values = numbered(module);
+  for (size_t i = 0; i < count && i < values.size(); ++i) {
+    GlobalValue &value = *values[i];
+    if (changes[i] == TENDER_CHANGE_PROMOTE) {
+      std::string before = value.getName().str();
+      promote(value, ref(suffix));
+      renamed(context, str(before), str(value.getName()));
+    } else if (changes[i] == TENDER_CHANGE_KEEP) {
+      value.setLinkage(value.hasLinkOnceODRLinkage() ? GlobalValue::WeakODRLinkage : GlobalValue::WeakAnyLinkage);
+    }
+  }
+  SmallString<0> bytes;
+  raw_svector_ostream stream(bytes);
+  WriteBitcodeToFile(module, stream);
+  *bitcode = copy(bytes);
+}
+
+LLVMModuleRef tender_cut_piece(LLVMContextRef context, TenderStr bitcode, const uint8_t *roles, size_t count, bool first,
+                               TenderBuffer *error) {
+  auto piece = readPiece(*unwrap(context), ref(bitcode), ArrayRef(roles, count), first);
+  if (piece)
+    return wrap(piece->release());
+  *error = copy(toString(piece.takeError()));
+  return nullptr;
+}
+
+} // extern "C"

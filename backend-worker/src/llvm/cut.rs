@@ -1,0 +1,222 @@
+//! Cuts a translated module into pieces that are optimised and emitted apart, and makes their joined object whole.
+//!
+//! How to cut is decided by `partition`; here its decision is carried out. Knows no threads: a `CutModule` may be
+//! shared by as many as like.
+
+use super::buffer::Buffer;
+use super::clang::{Clang, Reported};
+use super::ffi;
+use crate::partition::{Edge, Graph, Limits, Node, Piece, Role, partition};
+use inkwell::context::{AsContextRef, Context};
+use inkwell::module::Module;
+use std::ffi::c_void;
+
+pub enum Cutting<'c> {
+    /// The module as it was, and why: for traces, in the form "it has …".
+    Whole(Module<'c>, String),
+    Cut(CutModule),
+}
+
+/// A module as bitcode, and what each piece takes of it. Its LLVM context is no longer needed.
+pub struct CutModule {
+    bitcode: Buffer,
+    pieces: Vec<Piece>,
+    /// Names of promoted symbols, now and before.
+    promoted: Vec<(String, String)>,
+    places: *mut ffi::Places,
+}
+
+// SAFETY: nothing is written after `cut_with` made it, and the shim's table of places is plain data.
+unsafe impl Send for CutModule {}
+// SAFETY: as above; the shim only looks places up.
+unsafe impl Sync for CutModule {}
+
+/// Cuts the module that `clang` translated, or that it adopted, into at most `units` pieces, if that pays.
+///
+/// `suffix` ends the names of promoted symbols: unique among all that may be linked together, and without a dot.
+pub fn cut<'c>(clang: &Clang<'_>, module: Module<'c>, units: u32, suffix: &str) -> Cutting<'c> {
+    // SAFETY: the unit is alive.
+    let optimised = unsafe { ffi::tender_clang_optimised(clang.unit) };
+    let limits = if optimised { Limits::optimised(units) } else { Limits::unoptimised(units) };
+    cut_with(clang, module, &limits, suffix)
+}
+
+/// `cut` with limits of the caller's own.
+pub fn cut_with<'c>(clang: &Clang<'_>, module: Module<'c>, limits: &Limits, suffix: &str) -> Cutting<'c> {
+    let graph = match graph(clang, &module) {
+        Ok(graph) => graph,
+        Err(reason) => return Cutting::Whole(module, reason),
+    };
+    let Some(assignment) = partition(&graph, limits) else {
+        return Cutting::Whole(module, "it is small".to_owned());
+    };
+    // SAFETY: unit and module are alive, and the unit made the module if it made any.
+    let places = unsafe { ffi::tender_places(clang.unit, module.as_mut_ptr()) };
+    let changes: Vec<u8> = assignment.changes.iter().map(|change| *change as u8).collect();
+    let mut promoted: Vec<(String, String)> = Vec::new();
+    let mut bitcode = ffi::Buffer::EMPTY;
+    // SAFETY: all arguments outlive the call; `renamed` gets the list that it expects.
+    unsafe {
+        ffi::tender_cut_write(
+            module.as_mut_ptr(),
+            changes.as_ptr(),
+            changes.len(),
+            ffi::Str::new(suffix),
+            (&raw mut promoted).cast(),
+            renamed,
+            &raw mut bitcode,
+        );
+    }
+    #[expect(clippy::expect_used, reason = "the shim always fills it in")]
+    let bitcode = Buffer::adopt(bitcode).expect("bitcode was written");
+    Cutting::Cut(CutModule { bitcode, pieces: assignment.pieces, promoted, places })
+}
+
+/// The graph that `cut` is decided from, or why the module must stay whole. For tools.
+pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
+    // SAFETY: the unit is alive, and so is the text that it gives.
+    let (reason, optimised) =
+        unsafe { (ffi::tender_clang_whole(clang.unit).to_string(), ffi::tender_clang_optimised(clang.unit)) };
+    if !reason.is_empty() {
+        return Err(reason);
+    }
+    // SAFETY: the module is alive; the graph is freed below, after everything of it was copied.
+    unsafe {
+        let raw = ffi::tender_graph(module.as_mut_ptr(), optimised);
+        let reason = ffi::tender_graph_whole(raw).to_string();
+        let graph = Graph {
+            nodes: list(raw, ffi::tender_graph_nodes).iter().map(node).collect(),
+            edges: list(raw, ffi::tender_graph_edges)
+                .iter()
+                .map(|edge| Edge { from: edge.from, to: edge.to, calls: edge.calls })
+                .collect(),
+            ties: list(raw, ffi::tender_graph_ties).iter().map(|tie| (tie.a, tie.b)).collect(),
+        };
+        ffi::tender_graph_free(raw);
+        if reason.is_empty() { Ok(graph) } else { Err(reason) }
+    }
+}
+
+/// # Safety
+/// `graph` must be alive for `'g`, and `get` one of the shim's functions that give a list of it.
+unsafe fn list<'g, T>(
+    graph: *const ffi::Graph,
+    get: unsafe extern "C" fn(*const ffi::Graph, *mut usize) -> *const T,
+) -> &'g [T] {
+    let mut count = 0;
+    // SAFETY: promised by the caller.
+    let first = unsafe { get(graph, &raw mut count) };
+    if count == 0 {
+        return &[];
+    }
+    // SAFETY: the shim gives the start of `count` values that live as long as the graph.
+    unsafe { std::slice::from_raw_parts(first, count) }
+}
+
+fn node(raw: &ffi::Node) -> Node {
+    let has = |flag: u32| raw.flags & flag != 0;
+    Node {
+        function: has(ffi::Node::FUNCTION),
+        defined: has(ffi::Node::DEFINED),
+        local: has(ffi::Node::LOCAL),
+        pinned: has(ffi::Node::PINNED),
+        copyable: has(ffi::Node::COPYABLE),
+        replicable: has(ffi::Node::REPLICABLE),
+        always_inline: has(ffi::Node::ALWAYS_INLINE),
+        linkonce: has(ffi::Node::LINKONCE),
+        optional: has(ffi::Node::OPTIONAL),
+        special: has(ffi::Node::SPECIAL),
+        instructions: raw.instructions,
+        blocks: raw.blocks,
+        bytes: raw.bytes,
+    }
+}
+
+extern "C" fn renamed(context: *mut c_void, before: ffi::Str, now: ffi::Str) {
+    // SAFETY: `context` is the list that `cut_with` lends for the call, and the strings are valid during this one.
+    unsafe {
+        let list = &mut *context.cast::<Vec<(String, String)>>();
+        list.push((now.to_string(), before.to_string()));
+    }
+}
+
+impl CutModule {
+    /// Expected cost of each piece, in no unit but the same for all modules. Pieces are joined in this order.
+    pub fn costs(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
+        self.pieces.iter().map(|piece| piece.cost)
+    }
+
+    /// Promoted symbols by the names they have now and had before, for `restore_names`.
+    pub fn promoted(&self) -> &[(String, String)] {
+        &self.promoted
+    }
+
+    pub fn bitcode_len(&self) -> usize {
+        self.bitcode.len()
+    }
+
+    /// Reads one piece into a context of its own, by `getLazyBitcodeModule`. Before it is optimised it has to be
+    /// given to `Clang::adopt_piece`. The error is LLVM's text, and means a defect of ours.
+    pub fn piece<'c>(&self, context: &'c Context, index: usize) -> Result<Module<'c>, String> {
+        let roles: Vec<u8> = self.pieces[index].roles.iter().map(|role: &Role| *role as u8).collect();
+        let mut error = ffi::Buffer::EMPTY;
+        // SAFETY: context, bitcode and roles outlive the call: the shim reads all that it wants at once.
+        let module = unsafe {
+            ffi::tender_cut_piece(
+                context.as_ctx_ref(),
+                ffi::Str::bytes(&self.bitcode),
+                roles.as_ptr(),
+                roles.len(),
+                index == 0,
+                &raw mut error,
+            )
+        };
+        match Buffer::adopt(error) {
+            Some(text) => Err(String::from_utf8_lossy(&text).into_owned()),
+            // SAFETY: without an error the shim made a module in `context` and gave it up.
+            None => Ok(unsafe { Module::new(module) }),
+        }
+    }
+}
+
+impl Drop for CutModule {
+    fn drop(&mut self) {
+        // SAFETY: the table is freed once; units that were told of it do not outlive it.
+        unsafe { ffi::tender_places_free(self.places) }
+    }
+}
+
+impl<'a> Clang<'a> {
+    /// Sets this unit up for a piece of `cut`, as `adopt` does, and lets it report at the places in the source that
+    /// the piece came from.
+    pub fn adopt_piece(&mut self, cut: &'a CutModule, module: &Module<'_>) -> Result<(), Reported> {
+        // SAFETY: the table outlives the unit, by `'a`.
+        unsafe { ffi::tender_clang_set_places(self.unit, cut.places) };
+        self.adopt(module)
+    }
+}
+
+/// Makes the promoted symbols of a joined object local again, under the names that the source gives them (LLVM's
+/// objcopy, in memory). `promoted` is name now and name before. The error is LLVM's text.
+pub fn restore_names(object: &[u8], promoted: &[(String, String)]) -> Result<Buffer, String> {
+    let raw: Vec<ffi::Rename> = promoted
+        .iter()
+        .map(|(now, before)| ffi::Rename { now: ffi::Str::new(now), before: ffi::Str::new(before) })
+        .collect();
+    let (mut out, mut error) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
+    // SAFETY: object and names outlive the call; the buffers are written before they are read.
+    unsafe {
+        ffi::tender_restore_names(
+            ffi::Str::bytes(object),
+            raw.as_ptr(),
+            raw.len(),
+            &raw mut out,
+            &raw mut error,
+        )
+    };
+    match (Buffer::adopt(out), Buffer::adopt(error)) {
+        (Some(bytes), None) => Ok(bytes),
+        (_, Some(text)) => Err(String::from_utf8_lossy(&text).into_owned()),
+        (None, None) => Err("the object could not be written".to_owned()),
+    }
+}

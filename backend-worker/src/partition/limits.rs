@@ -1,0 +1,36 @@
+//! The numbers that a cut obeys, with the measurements they come from.
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// At most this many pieces.
+    pub units: u32,
+    /// At least this many, however small the module. For tests.
+    pub least: u32,
+    /// A module is cut into pieces of about this cost, and one under twice this stays whole.
+    pub piece: u64,
+    /// Instructions up to which a function is copied to the pieces that call it.
+    pub copy: u32,
+    /// How many calls deep copies go.
+    pub depth: u32,
+    /// Instructions up to which a function is defined in each piece that calls it.
+    pub tiny: u32,
+    /// Bytes up to which a constant is copied to the pieces that read it.
+    pub table: u64,
+}
+
+impl Limits {
+    /// With optimisation.
+    pub fn optimised(units: u32) -> Limits {
+        Limits { units, least: 1, piece: 12_000, copy: 100, depth: 4, tiny: 12, table: 4096 }
+    }
+
+    /// Without: an instruction costs a tenth, and nothing is inlined but what must be.
+    pub fn unoptimised(units: u32) -> Limits {
+        Limits { units, least: 1, piece: 120_000, copy: 0, depth: 0, tiny: 0, table: 0 }
+    }
+
+    pub(super) fn pieces(&self, total: u64) -> u32 {
+        let wanted = u32::try_from(total / self.piece.max(1)).unwrap_or(u32::MAX);
+        wanted.min(self.units).max(self.least)
+    }
+}

@@ -1,0 +1,90 @@
+//! Gives clusters to pieces: where their callers and callees are, as long as the pieces stay even.
+
+use super::clusters::Clusters;
+use super::graph::{Graph, Links};
+use super::limits::Limits;
+use super::roles;
+use std::collections::BTreeMap;
+
+/// For each node its home, `None` if it needs none.
+pub(super) type Homes = Vec<Option<u32>>;
+
+pub(super) fn place(graph: &Graph, links: &Links, clusters: &Clusters, count: u32, limits: &Limits) -> Homes {
+    let total: u64 = clusters.cost.values().sum();
+    let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for (node, &cluster) in clusters.of.iter().enumerate() {
+        if graph.nodes[node].has_home() {
+            members.entry(cluster).or_default().push(node as u32);
+        }
+    }
+    let mut order: Vec<(u64, u32)> = clusters.cost.iter().map(|(&cluster, &cost)| (cost, cluster)).collect();
+    order.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+
+    let mut homes: Homes = vec![None; graph.nodes.len()];
+    let mut load = vec![0u64; count as usize];
+    let full = total * 102 / 100 / u64::from(count);
+    for &(cost, cluster) in &order {
+        let affinity = affinity(links, &members[&cluster], &homes, count);
+        let piece = (0..count as usize)
+            .filter(|&piece| load[piece] + cost <= full)
+            .max_by(|&a, &b| affinity[a].cmp(&affinity[b]).then(load[b].cmp(&load[a])).then(b.cmp(&a)))
+            .or_else(|| (0..count as usize).min_by_key(|&piece| (load[piece], piece)))
+            .unwrap_or(0);
+        load[piece] += cost;
+        for &node in &members[&cluster] {
+            homes[node as usize] = Some(piece as u32);
+        }
+    }
+    even(graph, links, &order, &members, &mut homes, count, limits);
+    homes
+}
+
+/// Calls between these nodes and what is at home in each piece.
+fn affinity(links: &Links, nodes: &[u32], homes: &Homes, count: u32) -> Vec<u64> {
+    let mut sum = vec![0u64; count as usize];
+    for &node in nodes {
+        for &(other, calls) in links.out(node).iter().chain(links.into(node)) {
+            if let Some(piece) = homes[other as usize] {
+                sum[piece as usize] += u64::from(calls) * 4 + 1;
+            }
+        }
+    }
+    sum
+}
+
+/// Copies count too, and are known only now: moves clusters from the fullest piece to the emptiest while that helps.
+fn even(
+    graph: &Graph,
+    links: &Links,
+    order: &[(u64, u32)],
+    members: &BTreeMap<u32, Vec<u32>>,
+    homes: &mut Homes,
+    count: u32,
+    limits: &Limits,
+) {
+    const ROUNDS: u32 = 8;
+    for _ in 0..ROUNDS {
+        let costs = roles::costs(graph, links, homes, count, limits);
+        let Some(most) = (0..count as usize).max_by_key(|&piece| (costs[piece], piece)) else { return };
+        let Some(least) = (0..count as usize).min_by_key(|&piece| (costs[piece], piece)) else { return };
+        let mut gap = (costs[most] - costs[least]) / 2;
+        let mean = costs.iter().sum::<u64>() / u64::from(count);
+        if costs[most] <= mean + mean / 20 {
+            return;
+        }
+        let mut moved = false;
+        for &(cost, cluster) in order {
+            let nodes = &members[&cluster];
+            if cost > 0 && cost <= gap && homes[nodes[0] as usize] == Some(most as u32) {
+                gap -= cost;
+                moved = true;
+                for &node in nodes {
+                    homes[node as usize] = Some(least as u32);
+                }
+            }
+        }
+        if !moved {
+            return;
+        }
+    }
+}

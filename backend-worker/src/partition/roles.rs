@@ -1,0 +1,143 @@
+//! From homes to what each piece has: definitions, copies, replicas; and what must change for others to see it.
+
+use super::graph::{Graph, Links, Node};
+use super::limits::Limits;
+use super::place::Homes;
+use std::collections::VecDeque;
+
+/// What a symbol is in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// At most declared.
+    None = 0,
+    Home = 1,
+    /// `available_externally`: for inlining and folding, never emitted.
+    Copy = 2,
+    /// A definition of the piece's own.
+    Replica = 3,
+}
+
+/// What happens to a symbol before the cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Change {
+    None = 0,
+    /// A local becomes visible to other pieces.
+    Promote = 1,
+    /// A `linkonce` must not vanish from its home.
+    Keep = 2,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub roles: Vec<Role>,
+    /// In the unit of `Node::cost`, copies included.
+    pub cost: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    pub pieces: Vec<Piece>,
+    pub changes: Vec<Change>,
+}
+
+pub(super) fn assign(graph: &Graph, links: &Links, homes: &Homes, limits: &Limits) -> Assignment {
+    let count = homes.iter().flatten().max().map_or(0, |last| last + 1);
+    let mut pieces: Vec<Piece> = (0..count).map(|piece| fill(graph, links, homes, piece, limits)).collect();
+    pieces.retain(|piece| piece.roles.contains(&Role::Home));
+
+    let mut changes = vec![Change::None; graph.nodes.len()];
+    for piece in &pieces {
+        for (at, role) in piece.roles.iter().enumerate() {
+            if !matches!(role, Role::None) {
+                for &(to, _) in links.out(at as u32) {
+                    let node = &graph.nodes[to as usize];
+                    let elsewhere = matches!(piece.roles[to as usize], Role::None | Role::Copy);
+                    if node.defined && elsewhere {
+                        changes[to as usize] = change(node);
+                    }
+                }
+            }
+        }
+    }
+    Assignment { pieces, changes }
+}
+
+fn change(node: &Node) -> Change {
+    if node.local {
+        Change::Promote
+    } else if node.linkonce {
+        Change::Keep
+    } else {
+        Change::None
+    }
+}
+
+/// The cost of each piece with its copies.
+pub(super) fn costs(graph: &Graph, links: &Links, homes: &Homes, count: u32, limits: &Limits) -> Vec<u64> {
+    (0..count).map(|piece| fill(graph, links, homes, piece, limits).cost).collect()
+}
+
+/// Everything that one piece has.
+fn fill(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits) -> Piece {
+    let mut roles = vec![Role::None; graph.nodes.len()];
+    let mut cost = 0;
+    // Breadth first: a node is met first on its shortest way, so depth does not depend on the order of edges.
+    let mut queue: VecDeque<(u32, u32)> = VecDeque::new();
+    for (at, home) in homes.iter().enumerate() {
+        if *home == Some(piece) {
+            roles[at] = Role::Home;
+            cost += graph.nodes[at].cost();
+            queue.push_back((at as u32, 0));
+        }
+    }
+    while let Some((from, depth)) = queue.pop_front() {
+        for &(to, _) in links.out(from) {
+            if roles[to as usize] != Role::None {
+                continue;
+            }
+            let role = borrowed(graph, links, to, depth, limits);
+            if role == Role::None {
+                continue;
+            }
+            roles[to as usize] = role;
+            let node = &graph.nodes[to as usize];
+            // A copy is optimised with the rest, but no code is made of it.
+            cost += if role == Role::Copy { node.cost() / 2 } else { node.cost() };
+            queue.push_back((to, depth + 1));
+        }
+    }
+    Piece { roles, cost }
+}
+
+/// What a piece that refers to `to` has of it when its home is elsewhere.
+fn borrowed(graph: &Graph, links: &Links, to: u32, depth: u32, limits: &Limits) -> Role {
+    let node = &graph.nodes[to as usize];
+    if !node.defined || node.special {
+        return Role::None;
+    }
+    if !node.function {
+        if node.everywhere() {
+            return Role::Replica;
+        }
+        // What a copy mentions has to be promoted, and loses more than the copy gains.
+        let alone = || {
+            links.out(to).iter().all(|&(other, _)| {
+                let other = &graph.nodes[other as usize];
+                !other.local || other.everywhere()
+            })
+        };
+        let small = node.copyable && node.bytes <= limits.table;
+        return if small && alone() { Role::Copy } else { Role::None };
+    }
+    if !node.copyable {
+        return Role::None;
+    }
+    let tiny = node.instructions <= limits.tiny;
+    if node.replicable && (tiny || node.always_inline) {
+        return Role::Replica;
+    }
+    let small = node.instructions <= limits.copy && depth < limits.depth;
+    if small || node.always_inline { Role::Copy } else { Role::None }
+}
