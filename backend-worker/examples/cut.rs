@@ -9,7 +9,7 @@ use std::process::{Command, ExitCode};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use tender_protocol::{Diagnostic, FileStamp};
+use tender_protocol::{Diagnostic, FileStamp, Lto};
 use tender_worker::llvm::{self, Clang, Context, Cutting, Listen, Request};
 use tender_worker::partition::Limits;
 
@@ -94,7 +94,7 @@ fn run(options: &Options) -> Result<(), String> {
     let request = Request { args: &args, input: &options.file, output: &options.output };
     let start = Instant::now();
     let context = Context::create();
-    let mut clang = Clang::open(request, &Show).map_err(failed)?;
+    let mut clang = Clang::open(request, Lto::Off, &Show).map_err(failed)?;
     let module = clang.translate(&context).map_err(failed)?;
     let translated = Instant::now();
     let cost: u64 = llvm::graph(&clang, &module)?.nodes.iter().map(|node| node.cost()).sum();
@@ -193,7 +193,7 @@ fn compile(request: Request<'_>, cut: &llvm::CutModule, piece: usize) -> Result<
     let failed = |_| "failed".to_owned();
     let context = Context::create();
     let at = Instant::now();
-    let mut clang = Clang::open(request, &Show).map_err(failed)?;
+    let mut clang = Clang::open(request, Lto::Off, &Show).map_err(failed)?;
     let module = cut.piece(&context, piece)?;
     clang.adopt_piece(cut, &module).map_err(failed)?;
     let read = ms(at);

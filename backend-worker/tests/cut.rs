@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
-use tender_protocol::{Diagnostic, FileStamp};
+use tender_protocol::{Diagnostic, FileStamp, Lto};
 use tender_worker::llvm::{self, Clang, Context, CutModule, Cutting, Listen, Request};
 use tender_worker::partition::Limits;
 
@@ -72,7 +72,7 @@ impl Program {
         let (input, output) = (self.path(file), self.path("unused.o"));
         let request = Request { args: &args, input: &input, output: &output };
         let context = Context::create();
-        let mut clang = Clang::open(request, heard).expect("the arguments are understood");
+        let mut clang = Clang::open(request, Lto::Off, heard).expect("the arguments are understood");
         let module = clang.translate(&context).expect("the source is right");
         match llvm::cut_with(&clang, module, &self.limits, suffix) {
             Cutting::Cut(cut) => {
@@ -92,7 +92,7 @@ impl Program {
             let mut names = Vec::new();
             for index in 0..cut.costs().len() {
                 let context = Context::create();
-                let mut clang = Clang::open(request, &heard).expect("as before");
+                let mut clang = Clang::open(request, Lto::Off, &heard).expect("as before");
                 let module = cut.piece(&context, index).unwrap();
                 module.verify().unwrap();
                 clang.adopt_piece(cut, &module).expect("same target");

@@ -9,9 +9,6 @@ unsafe impl Send for Buffer {}
 // SAFETY: nothing changes them until they are freed.
 unsafe impl Sync for Buffer {}
 
-// SAFETY: nobody writes to it.
-unsafe impl Sync for Buffer {}
-
 impl Buffer {
     /// Takes over what the shim filled in; `None` if it filled in nothing.
     pub(super) fn adopt(raw: ffi::Buffer) -> Option<Buffer> {
