@@ -2,7 +2,7 @@
 
 use crate::graph::{Graph, Item, ItemKind, Run};
 use crate::report::crates::Crates;
-use crate::report::link_errors::{self, User};
+use crate::report::link_errors::{self, Place};
 use crate::report::{style, words};
 use camino::Utf8Path;
 use std::borrow::Cow;
@@ -16,8 +16,8 @@ pub struct Shown<'a> {
     pub rendered: Cow<'a, str>,
 }
 
-/// What to show for one diagnostic of `item`. A link that lacks symbols becomes one error per symbol; the linker's own
-/// text follows if it says more, or if `whole` asks for it.
+/// What to show for one diagnostic of `item`. A link that lacks symbols or has them twice becomes one error per symbol; the
+/// linker's own text follows if it says more, or if `whole` asks for it.
 pub fn shown<'a>(
     graph: &Graph,
     crates: &Crates,
@@ -39,7 +39,8 @@ pub fn shown<'a>(
             continue;
         }
         seen.push(&undefined.symbol);
-        let mut users: Vec<String> = undefined.users.iter().map(|user| user_text(graph, user)).collect();
+        let mut users: Vec<String> =
+            undefined.users.iter().map(|user| place_text(graph, item, user)).collect();
         users.dedup();
         let message = words::undefined_symbol(&undefined.symbol, &item.krate_name, target, &users);
         let mut rendered = format!("{}: {message}\n", style::level(Level::Error));
@@ -47,6 +48,13 @@ pub fn shown<'a>(
             rendered +=
                 &format!("  {}: a symbol with a similar name exists: `{word}`\n", style::bold("help"));
         }
+        all.push(Shown { level: Level::Error, message: message.into(), rendered: rendered.into() });
+    }
+    for duplicate in &found.duplicates {
+        let places: Vec<String> =
+            duplicate.definitions.iter().map(|place| place_text(graph, item, place)).collect();
+        let message = words::duplicate_symbol(&duplicate.symbol, &item.krate_name, target, &places);
+        let rendered = format!("{}: {message}\n", style::level(Level::Error));
         all.push(Shown { level: Level::Error, message: message.into(), rendered: rendered.into() });
     }
     if all.is_empty() {
@@ -70,46 +78,48 @@ fn as_it_is(diagnostic: &Diagnostic) -> Shown<'_> {
     Shown { level: diagnostic.level, message: Cow::from(&diagnostic.message), rendered }
 }
 
-/// The unit's path where an object of ours is meant, e.g. `zip/src/a.c`; with the line where that is known.
-fn user_text(graph: &Graph, user: &User) -> String {
-    let unit =
-        user.object.as_deref().or(user.place.as_deref()).and_then(|object| unit_of(graph, user, object));
+/// The unit's path where an object of ours is meant, e.g. `zip/src/a.c`; with the line where that is known, and the crate
+/// where it is not that of `link`.
+fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
+    let object = place.object.as_deref().or(place.source.as_deref());
+    let unit = object.and_then(|object| unit_of(graph, place, object));
     // The compilation directory is `.`, which linkers keep.
-    let place = user.place.as_deref().map(|place| place.trim_start_matches("./"));
-    match (unit, place) {
+    let source = place.source.as_deref().map(|source| source.trim_start_matches("./"));
+    let text = match (unit, source) {
         // `app/src/main.c:3`: debug information names the very line, perhaps of a header.
-        (_, Some(place)) if place.rsplit_once(':').is_some_and(|(_, line)| line.parse::<u32>().is_ok()) => {
-            place.to_owned()
+        (_, Some(source)) if source.rsplit_once(':').is_some_and(|(_, line)| line.parse::<u32>().is_ok()) => {
+            source.to_owned()
         }
-        (Some(unit), _) => unit.to_owned(),
-        (None, place) => {
-            let place = place.or(user.object.as_deref()).unwrap_or("an object file");
-            match &user.archive {
-                Some(archive) => format!("{place} in {archive}"),
-                None => place.to_owned(),
+        (Some(unit), _) => unit.label.clone(),
+        (None, source) => {
+            let source = source.or(place.object.as_deref()).unwrap_or("an object file");
+            match &place.archive {
+                Some(archive) => format!("{source} in {archive}"),
+                None => source.to_owned(),
             }
         }
+    };
+    match unit {
+        Some(unit) if unit.krate != link.krate => format!("{text} (crate `{}`)", unit.krate_name),
+        _ => text,
     }
 }
 
-/// The unit whose object is `object`, or is the member `object` of `user.archive`.
-fn unit_of<'a>(graph: &'a Graph, user: &User, object: &str) -> Option<&'a str> {
+/// The unit whose object is `object`, or is the member `object` of `place.archive`.
+fn unit_of<'a>(graph: &'a Graph, place: &Place, object: &str) -> Option<&'a Item> {
     let object = object.split_once(":(").map_or(object, |(path, _)| path);
-    let writes = |item: &Item, path: &str| {
-        item.outputs
-            .iter()
-            .any(|out| out == Utf8Path::new(path) || graph.root.join(out) == Utf8Path::new(path))
-    };
-    let object = match &user.archive {
+    let is = |path: &Utf8Path, named: &str| path == named || graph.root.join(path) == named;
+    let writes = |item: &Item, path: &str| item.outputs.iter().any(|output| is(output, path));
+    let object = match &place.archive {
         None => object,
         Some(archive) => {
-            let item = graph.items.iter().find(|item| writes(item, archive))?;
+            // Also one that is only taken apart by links.
+            let item = graph.items.iter().chain(&graph.unmade).find(|item| writes(item, archive))?;
             let Run::Worker(Work::Archive { members, .. }) = &item.run else { return None };
             &members.iter().find(|member| member.name == object)?.path
         }
     };
-    let unit = graph.items.iter().find(|item| item.kind == ItemKind::Compile && writes(item, object))?;
-    Some(&unit.label)
+    graph.items.iter().find(|item| item.kind == ItemKind::Compile && writes(item, object))
 }
 
 /// The text without colours.
@@ -156,14 +166,27 @@ mod tests {
              >>> referenced by a.c:7 (zip/src/a.c:7)\n\
              >>>               a.o:(z) in archive target/release/libzip.a\n>>> did you mean: gg\n",
             false,
-            "error: undefined symbol `g` in crate `app` (bin `app`), used by zip/src/a.c:7\n  \
+            "error: undefined symbol `g` in crate `app` (bin `app`), used by zip/src/a.c:7 (crate `zip`)\n  \
              help: a symbol with a similar name exists: `gg`\n",
         );
         check(
             "ld.lld: error: undefined symbol: g\n\
              >>> referenced by a.c\n>>>               a.o:(z) in archive target/release/libzip.a\n",
             false,
-            "error: undefined symbol `g` in crate `app` (bin `app`), used by zip/src/a.c\n",
+            "error: undefined symbol `g` in crate `app` (bin `app`), used by zip/src/a.c (crate `zip`)\n",
+        );
+    }
+
+    #[test]
+    fn a_symbol_defined_twice_is_named_with_both_units() {
+        check(
+            "ld.lld: error: duplicate symbol: f\n\
+             >>> defined at main.c:3 (app/src/main.c:3)\n\
+             >>>            target/release/.tender/app/main.o:(f)\n\
+             >>> defined at a.o:(.text+0x10) in archive target/release/libzip.a\n",
+            false,
+            "error: duplicate symbol `f` in crate `app` (bin `app`), \
+             defined in app/src/main.c:3 and in zip/src/a.c (crate `zip`)\n",
         );
     }
 

@@ -1,4 +1,4 @@
-//! Reads a linker's complaints, so that a missing symbol is reported by crate and unit and not by object file.
+//! Reads a linker's complaints, so that a missing or doubled symbol is reported by crate and unit and not by object file.
 //!
 //! Pure text in, values out. ld.lld is what we run; the form of GNU ld is read too, for machines where the driver uses it.
 
@@ -6,16 +6,23 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undefined {
     pub symbol: String,
-    pub users: Vec<User>,
+    pub users: Vec<Place>,
     /// The linker's guess at another spelling.
     pub suggestion: Option<String>,
 }
 
-/// Where a symbol is wanted.
+/// A symbol that more than one object defines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Duplicate {
+    pub symbol: String,
+    pub definitions: Vec<Place>,
+}
+
+/// Where a symbol is wanted or defined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct User {
+pub struct Place {
     /// `src/main.c:3`, known with debug information; else the file's name alone, or nothing.
-    pub place: Option<String>,
+    pub source: Option<String>,
     /// As given to the linker; the member's name when it is inside `archive`.
     pub object: Option<String>,
     pub archive: Option<String>,
@@ -26,6 +33,7 @@ pub struct User {
 pub struct LinkErrors {
     /// In the order of the text, each symbol once.
     pub undefined: Vec<Undefined>,
+    pub duplicates: Vec<Duplicate>,
     /// There are errors of other kinds, so that the text itself must be shown.
     pub others: bool,
 }
@@ -40,25 +48,34 @@ pub struct LinkErrors {
 /// >>>               a.o:(g) in archive target/libzip.a
 /// >>> referenced 2 more times
 /// >>> did you mean: ff
+///
+/// ld.lld: error: duplicate symbol: g
+/// >>> defined at a.c:1 (src/a.c:1)
+/// >>>            target/x/a.o:(g)
+/// >>> defined at b.o:(g) in archive target/libzip.a
 /// ```
 pub fn parse(text: &str) -> LinkErrors {
     let mut found = LinkErrors::default();
-    let mut in_undefined = false;
+    let mut notes = Notes::Others;
     // GNU ld names the object once for all complaints about a function.
     let mut object = None;
     for line in text.lines() {
         let line = line.trim_end();
         if let Some(note) = line.strip_prefix(">>>") {
-            if in_undefined {
-                let undefined = found.undefined.last_mut().expect("a symbol was read before its notes");
-                read_note(undefined, note);
+            match notes {
+                Notes::Others => {}
+                Notes::Undefined => found.undefined.last_mut().into_iter().for_each(|of| of.read(note)),
+                Notes::Duplicate => found.duplicates.last_mut().into_iter().for_each(|of| of.read(note)),
             }
             continue;
         }
-        in_undefined = false;
+        notes = Notes::Others;
         if let Some(symbol) = lld_symbol(line) {
             found.undefined.push(Undefined { symbol: symbol.to_owned(), users: vec![], suggestion: None });
-            in_undefined = true;
+            notes = Notes::Undefined;
+        } else if let Some((_, symbol)) = line.split_once("error: duplicate symbol: ") {
+            found.duplicates.push(Duplicate { symbol: symbol.to_owned(), definitions: vec![] });
+            notes = Notes::Duplicate;
         } else if let Some((user, symbol)) = gnu_symbol(line) {
             found.gnu(user, symbol, object);
         } else if let Some((place, _)) = line.split_once(": in function ") {
@@ -80,22 +97,60 @@ fn lld_symbol(line: &str) -> Option<&str> {
     matches!(kind, "" | "hidden " | "protected " | "internal ").then_some(symbol)
 }
 
-fn read_note(undefined: &mut Undefined, note: &str) {
-    if let Some(place) = note.strip_prefix(" referenced by ") {
-        // `main.c:3 (src/main.c:3)`: the path in parentheses says more than the name.
-        let long = place.strip_suffix(')').and_then(|p| p.split_once(" (")).map(|(_, long)| long);
-        let place = long.unwrap_or(place).to_owned();
-        undefined.users.push(User { place: Some(place), ..User::default() });
-    } else if let Some(word) = note.strip_prefix(" did you mean: ") {
-        undefined.suggestion = Some(word.to_owned());
-    } else if note.starts_with("      ") {
-        let Some(user) = undefined.users.last_mut() else { return };
-        let (object, archive) = match note.trim_start().rsplit_once(" in archive ") {
+/// What the lines that begin with `>>>` belong to.
+#[derive(Clone, Copy)]
+enum Notes {
+    Undefined,
+    Duplicate,
+    Others,
+}
+
+impl Undefined {
+    fn read(&mut self, note: &str) {
+        if let Some(place) = note.strip_prefix(" referenced by ") {
+            self.users.push(Place::new(place));
+        } else if let Some(word) = note.strip_prefix(" did you mean: ") {
+            self.suggestion = Some(word.to_owned());
+        } else if let (true, Some(user)) = (note.starts_with("      "), self.users.last_mut()) {
+            user.set_object(note.trim_start());
+        }
+    }
+}
+
+impl Duplicate {
+    fn read(&mut self, note: &str) {
+        // `defined in` where only the file is known.
+        let place = note.strip_prefix(" defined at ").or(note.strip_prefix(" defined in "));
+        if let Some(place) = place {
+            self.definitions.push(Place::new(place));
+        } else if let (true, Some(place)) = (note.starts_with("      "), self.definitions.last_mut()) {
+            place.set_object(note.trim_start());
+        }
+    }
+}
+
+impl Place {
+    /// `main.c:3 (src/main.c:3)`, or where the linker knows no source, what `set_object` takes.
+    fn new(text: &str) -> Place {
+        let mut place = Place::default();
+        if text.contains(":(") || text.ends_with(".o") || text.ends_with(".so") {
+            place.set_object(text);
+        } else {
+            // The path in parentheses says more than the name.
+            let long = text.strip_suffix(')').and_then(|text| text.split_once(" (")).map(|(_, long)| long);
+            place.source = Some(long.unwrap_or(text).to_owned());
+        }
+        place
+    }
+
+    /// `a.o:(g) in archive target/libzip.a`
+    fn set_object(&mut self, text: &str) {
+        let (object, archive) = match text.rsplit_once(" in archive ") {
             Some((object, archive)) => (object, Some(archive.to_owned())),
-            None => (note.trim_start(), None),
+            None => (text, None),
         };
-        user.object = Some(object.rsplit_once(":(").map_or(object, |(path, _)| path).to_owned());
-        user.archive = archive;
+        self.object = Some(object.rsplit_once(":(").map_or(object, |(path, _)| path).to_owned());
+        self.archive = archive;
     }
 }
 
@@ -124,8 +179,8 @@ impl LinkErrors {
             Some((archive, member)) => (Some(member), Some(archive)),
             None => (object, None),
         };
-        let user = User {
-            place: Some(place.to_owned()),
+        let user = Place {
+            source: Some(place.to_owned()),
             object: object.map(str::to_owned),
             archive: archive.map(str::to_owned),
         };
@@ -157,7 +212,7 @@ mod tests {
                 let users: Vec<_> = u
                     .users
                     .iter()
-                    .map(|u| (u.place.as_deref(), u.object.as_deref(), u.archive.as_deref()))
+                    .map(|u| (u.source.as_deref(), u.object.as_deref(), u.archive.as_deref()))
                     .collect();
                 (u.symbol.as_str(), users)
             })
@@ -191,7 +246,7 @@ mod tests {
              >>> referenced by target/b.o:(k)\n",
             &[
                 ("zip::g(int, char)", &[(Some("a.c"), Some("a.o"), Some("target/libzip.a"))]),
-                ("h", &[(Some("target/b.o:(k)"), None, None)]),
+                ("h", &[(None, Some("target/b.o"), None)]),
             ],
             false,
         );
@@ -200,12 +255,38 @@ mod tests {
     #[test]
     fn other_errors_are_noticed() {
         check("ld.lld: error: unable to find library -lnothing\n", &[], true);
-        check(
-            "ld.lld: error: duplicate symbol: f\n>>> defined at a.c:1\n>>>            a.o:(f)\n",
-            &[],
-            true,
-        );
         check("ld.lld: error: undefined symbol: f\nld.lld: error: cannot open x.o\n", &[("f", &[])], true);
+    }
+
+    #[test]
+    fn duplicates() {
+        let found = parse(
+            "ld.lld: error: duplicate symbol: zip::g(int)\n\
+             >>> defined at a.cc:1 (zip/src/a.cc:1)\n>>>            target/x/a.o:(zip::g(int))\n\
+             >>> defined at b.o:(.text+0x10) in archive target/libzip.a\n\n\
+             ld.lld: error: duplicate symbol: h\n>>> defined in x.o\n>>> defined in y.o\n\
+             ld.lld: error: cannot open z.o\n>>> what is no note of ours\n",
+        );
+        let place = |source: Option<&str>, object: &str, archive: Option<&str>| Place {
+            source: source.map(str::to_owned),
+            object: Some(object.to_owned()),
+            archive: archive.map(str::to_owned),
+        };
+        let expect = [
+            Duplicate {
+                symbol: "zip::g(int)".into(),
+                definitions: vec![
+                    place(Some("zip/src/a.cc:1"), "target/x/a.o", None),
+                    place(None, "b.o", Some("target/libzip.a")),
+                ],
+            },
+            Duplicate {
+                symbol: "h".into(),
+                definitions: vec![place(None, "x.o", None), place(None, "y.o", None)],
+            },
+        ];
+        assert_eq!(found.duplicates, expect);
+        assert!(found.others && found.undefined.is_empty());
     }
 
     #[test]

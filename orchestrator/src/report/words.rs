@@ -68,15 +68,27 @@ pub fn several_failed(crates: &[&str]) -> String {
 }
 
 pub fn undefined_symbol(symbol: &str, krate: &str, target: Target<'_>, users: &[String]) -> String {
-    let target = match target {
-        Target::Bin(name) => format!(" (bin `{name}`)"),
-        Target::Lib | Target::Generate => String::new(),
-    };
-    let mut text = format!("undefined symbol `{symbol}` in crate `{krate}`{target}");
+    let mut text = format!("undefined symbol `{symbol}` in crate `{krate}`{}", of_bin(target));
     if !users.is_empty() {
         text += &format!(", used by {}", users.join(", "));
     }
     text
+}
+
+/// `places`: where it is defined.
+pub fn duplicate_symbol(symbol: &str, krate: &str, target: Target<'_>, places: &[String]) -> String {
+    let mut text = format!("duplicate symbol `{symbol}` in crate `{krate}`{}", of_bin(target));
+    if !places.is_empty() {
+        text += &format!(", defined in {}", places.join(" and in "));
+    }
+    text
+}
+
+fn of_bin(target: Target<'_>) -> String {
+    match target {
+        Target::Bin(name) => format!(" (bin `{name}`)"),
+        Target::Lib | Target::Generate => String::new(),
+    }
 }
 
 /// A file name as one line: control characters are escaped, because a name may hold a newline or a terminal's commands.
