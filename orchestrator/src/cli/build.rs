@@ -14,12 +14,15 @@ use super::{jobs, target_dir, worker};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, compile_commands};
 use crate::manifest::CrateId;
-use crate::report::{Bar, Crates, Fanout, Human, Json, Place, Trace, quoted_words, style, words};
+use crate::report::{
+    About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, quoted_words, style, words,
+};
 use crate::supervise::{self, Foreground, Request, run_foreground};
 use crate::toolchain::{self, Machine};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::Command;
 use std::rc::Rc;
+use std::time::SystemTime;
 use tender_protocol::Level;
 
 pub fn build(
@@ -133,7 +136,7 @@ fn run_build(
     let profile = project.profile()?;
     let jobs = jobs::choose(options.jobs, environment.jobs.as_deref(), workspace.build.jobs)?;
     check_memory(environment)?;
-    warn(options, terminal);
+    warn(terminal);
     let worker = worker::find(environment)?;
     let whole = roots.len() == workspace.crates.len() && mode == Mode::Build;
     let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
@@ -159,15 +162,16 @@ fn run_build(
         write_commands(&all, &project.target_dir, terminal);
     }
     let fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker)?;
-    let sample_memory = trace.is_some();
-    let mut sinks = sinks(Rc::new(Crates::new(workspace)), options, trace, terminal);
+    let sample = trace.is_some() || options.timings;
+    let timings = options.timings.then(|| timings(&state_dir, terminal));
+    let mut sinks = sinks(Rc::new(Crates::new(workspace)), options, (trace, timings), terminal);
     let request = Request {
         graph: &graph,
         fingerprints,
         jobs,
         keep_going: options.keep_going,
         worker: &worker,
-        sample_memory,
+        sample,
         sink: &mut sinks,
     };
     let summary = supervise::build(request)?;
@@ -183,7 +187,7 @@ fn run_build(
 }
 
 /// Says, once a build, what is asked for and has no effect.
-fn warn(options: &BuildOptions, terminal: Terminal) {
+fn warn(terminal: Terminal) {
     let warning = |text: String| terminal.console().print(&style::message(Level::Warning, text));
     let ignored = toolchain::ignored_variables();
     if !ignored.is_empty() {
@@ -193,12 +197,6 @@ fn warn(options: &BuildOptions, terminal: Terminal) {
             ignored.join(" and ")
         ));
     }
-    if options.timings {
-        warning(
-            "`--timings` is not there yet and is ignored; `--trace FILE` shows where the time goes"
-                .to_owned(),
-        );
-    }
 }
 
 fn open_trace(path: &Utf8Path) -> Result<Trace<std::fs::File>, CliError> {
@@ -206,10 +204,20 @@ fn open_trace(path: &Utf8Path) -> Result<Trace<std::fs::File>, CliError> {
         .map_err(|error| CliError::usage(format!("cannot write the trace file `{path}`: {error}")))
 }
 
+fn timings(state_dir: &Utf8Path, terminal: Terminal) -> Timings {
+    let console = (terminal.verbosity > Verbosity::Quiet).then(|| terminal.console());
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let about = About {
+        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
+    };
+    Timings::new(state_dir.join("timings.html"), about, console, terminal.console())
+}
+
 fn sinks(
     crates: Rc<Crates>,
     options: &BuildOptions,
-    trace: Option<Trace<std::fs::File>>,
+    (trace, timings): (Option<Trace<std::fs::File>>, Option<Timings>),
     terminal: Terminal,
 ) -> Fanout {
     let json = options.message_format == MessageFormat::Json;
@@ -224,6 +232,10 @@ fn sinks(
         sinks.push(Json::stdout(crates));
     } else {
         sinks.push(human);
+    }
+    // Last, so that where the page is stands below the last line of the build.
+    if let Some(timings) = timings {
+        sinks.push(timings);
     }
     sinks
 }

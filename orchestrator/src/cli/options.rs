@@ -130,8 +130,8 @@ pub struct BuildOptions {
     /// `json`: messages for programs, on standard output
     #[arg(long, value_name = "FORMAT", default_value = "human", hide_default_value = true, help_heading = HOW)]
     pub message_format: MessageFormat,
-    /// Write a page that shows where the time went (not yet)
-    #[arg(long, hide = true)]
+    /// Write a page that shows where the time went
+    #[arg(long, help_heading = HOW)]
     pub timings: bool,
     /// Write a Chrome trace of the build, for ui.perfetto.dev
     #[arg(long, value_name = "FILE", help_heading = HOW)]

@@ -45,7 +45,8 @@ pub enum Event {
         item: ItemIx,
         words: Vec<String>,
     },
-    /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's starting slot.
+    /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's starting slot. A unit that is cut
+    /// starts on one slot and goes on on others, several at once or none: where it runs is told by its phases.
     ItemStarted {
         item: ItemIx,
         worker: Option<WorkerNo>,
@@ -102,9 +103,17 @@ pub enum Event {
         n: u32,
         at_us: u64,
     },
+    /// Memory of a worker that no file backs. Sampled, where somebody asked for it; so is `Cpu`.
     Rss {
         worker: WorkerNo,
         bytes: u64,
+        at_us: u64,
+    },
+    /// Processor time that a worker has used since it started, the children that it waited for included. Without a worker:
+    /// all that the build used; told once, when all its processes have ended.
+    Cpu {
+        worker: Option<WorkerNo>,
+        used_us: u64,
         at_us: u64,
     },
     /// The orchestrator's own words. Errors here make the build fail.

@@ -195,6 +195,32 @@ impl Sink for Json {
                 let more = json!({ "unit": graph[*item].label, "wait": reason, "at_us": at_us });
                 self.about("wait", &graph[*item], more)
             }
+            Event::WorkerStarted { worker, pid, at_us } => {
+                json!({ "reason": "worker-started", "worker": worker.0, "pid": pid, "at_us": at_us })
+            }
+            Event::WorkerEnded { worker, at_us } => {
+                json!({ "reason": "worker-finished", "worker": worker.0, "at_us": at_us })
+            }
+            Event::Phase { item, worker, slot, phase, cgu, of, start_us, dur_us } => {
+                let item = &graph[*item];
+                let more = json!({
+                    "unit": item.label, "worker": worker.map(|w| w.0), "slot": slot, "phase": phase, "cgu": cgu, "of": of,
+                    "start_us": start_us, "dur_us": dur_us,
+                });
+                self.about("phase", item, more)
+            }
+            Event::Tokens { used, n, at_us } => {
+                json!({ "reason": "tokens", "used": used, "n": n, "at_us": at_us })
+            }
+            Event::LiveModules { worker, n, at_us } => {
+                json!({ "reason": "live-modules", "worker": worker.0, "n": n, "at_us": at_us })
+            }
+            Event::Rss { worker, bytes, at_us } => {
+                json!({ "reason": "rss", "worker": worker.0, "bytes": bytes, "at_us": at_us })
+            }
+            Event::Cpu { worker, used_us, at_us } => {
+                json!({ "reason": "cpu", "worker": worker.map(|w| w.0), "used_us": used_us, "at_us": at_us })
+            }
             Event::BuildFinished { success, .. } => json!({ "reason": "build-finished", "success": success }),
             _ => return,
         };
@@ -208,7 +234,7 @@ mod tests {
     use crate::report::WorkerNo;
     use crate::report::fixture::{self, Shared};
     use std::time::Duration;
-    use tender_protocol::Outcome;
+    use tender_protocol::{Outcome, PhaseName};
 
     #[track_caller]
     fn check(events: &[Event], expect: &[Value]) {
@@ -269,6 +295,46 @@ mod tests {
                     }),
                 ),
                 json!({"reason": "build-finished", "success": true}),
+            ],
+        );
+    }
+
+    #[test]
+    fn pieces_and_samples() {
+        let worker = WorkerNo(3);
+        check(
+            &[
+                Event::WorkerStarted { worker, pid: 7, at_us: 1 },
+                Event::Phase {
+                    item: fixture::ZIP_A,
+                    worker: Some(worker),
+                    slot: 1,
+                    phase: PhaseName::Optimise,
+                    cgu: Some(2),
+                    of: None,
+                    start_us: 2,
+                    dur_us: 3,
+                },
+                Event::Tokens { used: 1, n: 2, at_us: 4 },
+                Event::LiveModules { worker, n: 5, at_us: 6 },
+                Event::Rss { worker, bytes: 7, at_us: 8 },
+                Event::Cpu { worker: None, used_us: 9, at_us: 10 },
+                Event::WorkerEnded { worker, at_us: 11 },
+            ],
+            &[
+                json!({"reason": "worker-started", "worker": 3, "pid": 7, "at_us": 1}),
+                zip(
+                    "phase",
+                    json!({
+                        "unit": "zip/src/a.c", "worker": 3, "slot": 1, "phase": "optimise", "cgu": 2, "of": null,
+                        "start_us": 2, "dur_us": 3,
+                    }),
+                ),
+                json!({"reason": "tokens", "used": 1, "n": 2, "at_us": 4}),
+                json!({"reason": "live-modules", "worker": 3, "n": 5, "at_us": 6}),
+                json!({"reason": "rss", "worker": 3, "bytes": 7, "at_us": 8}),
+                json!({"reason": "cpu", "worker": null, "used_us": 9, "at_us": 10}),
+                json!({"reason": "worker-finished", "worker": 3, "at_us": 11}),
             ],
         );
     }

@@ -1,6 +1,6 @@
 //! What people and programs see of a build. With `cli` the only code that prints.
 //!
-//! One stream of events feeds every sink: `human` (with its `bar`), `json`, `trace`. Sentences live in `words`.
+//! One stream of events feeds every sink: `human` (with its `bar`), `json`, `trace`, `timings`. Sentences live in `words`.
 
 mod bar;
 mod clock;
@@ -17,6 +17,7 @@ mod json;
 mod link_errors;
 mod screen;
 pub mod style;
+mod timings;
 mod trace;
 pub mod words;
 
@@ -29,4 +30,5 @@ pub use event::*;
 pub use fanout::Fanout;
 pub use human::{Human, Verbosity};
 pub use json::Json;
+pub use timings::{About, Timings};
 pub use trace::Trace;

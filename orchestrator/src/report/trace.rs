@@ -5,7 +5,7 @@
 //! | `pid` | 0 the orchestrator, else the worker's number + 1. Not the system's process ids, which are used again; those are in the row's name |
 //! | `tid` | the job slot: 0 is the process's starting slot, others hold a token. In row 0, the n-th command that runs at once |
 //! | `ph: X` | one phase of an item. These never overlap on a row, and never more than N overlap at all |
-//! | `ph: b`, `e` | an item from start to end (`unit`), or while it is ready and waits (`wait`); `id` is the item |
+//! | `ph: b`, `e` | an item from start to end (`unit`), or while it is ready and waits (`wait`); `id` is the item. A unit that is cut holds no slot while it waits for its pieces, so these say nothing about slots |
 //! | `ph: C` | a counter |
 //!
 //! Events are written as they come. The closing bracket is written on drop; viewers load a file that lacks it.
@@ -31,7 +31,7 @@ pub struct Trace<W: Write> {
     /// A write failed (disk full, reader gone). The build goes on without a trace.
     broken: bool,
     last_flush_us: u64,
-    /// Items that run: their rows, and when they started.
+    /// Items that run: the rows on which they started, and when. Phases say where they went on.
     running: HashMap<ItemIx, Running>,
     waiting: HashMap<ItemIx, &'static str>,
     /// Rows of commands: which are in use. The orchestrator has no slots of its own.
@@ -254,6 +254,10 @@ impl<W: Write> Sink for Trace<W> {
             Event::Rss { worker, bytes, at_us } => {
                 self.counter("rss", "lease", row(worker), at_us, json!({ "bytes": bytes }));
             }
+            Event::Cpu { worker, used_us, at_us } => {
+                let pid = worker.map_or(ORCHESTRATOR, row);
+                self.counter("cpu", "lease", pid, at_us, json!({ "used_us": used_us }));
+            }
             Event::Interrupted { .. } => self.flush(),
             Event::BuildFinished { at_us, .. } => {
                 self.close_all(graph, at_us);
@@ -338,12 +342,47 @@ mod tests {
     }
 
     #[test]
+    fn pieces_are_on_the_rows_where_they_ran() {
+        let piece = |slot, cgu, of: Option<&str>, start_us| Event::Phase {
+            item: fixture::ZIP_A,
+            worker: Some(WorkerNo(0)),
+            slot,
+            phase: PhaseName::Optimise,
+            cgu: Some(cgu),
+            of: of.map(str::to_owned),
+            start_us,
+            dur_us: 5,
+        };
+        let entries = trace(&[
+            started(fixture::ZIP_A, Some(0), 0, 10),
+            phase(fixture::ZIP_A, 0, PhaseName::Cut, 10, 5),
+            piece(1, 0, None, 15),
+            piece(0, 1, None, 16),
+            piece(2, 0, Some("zip/src/b.c"), 16),
+            phase(fixture::ZIP_A, 2, PhaseName::Join, 21, 5),
+            finished(fixture::ZIP_A, 26),
+        ]);
+        let places: Vec<_> = of_kind(&entries, "X")
+            .iter()
+            .map(|x| (x["tid"].clone(), x["args"]["unit"].clone(), x["args"]["cgu"].clone()))
+            .collect();
+        let expect = [(0, "a.c", 0), (1, "a.c", 0), (0, "a.c", 1), (2, "b.c", 0), (2, "a.c", 0)];
+        assert_eq!(
+            places,
+            expect.map(|(tid, unit, cgu)| (json!(tid), json!(format!("zip/src/{unit}")), json!(cgu)))
+        );
+        // One begin and one end, whatever the rows.
+        assert_eq!((of_kind(&entries, "b").len(), of_kind(&entries, "e").len()), (1, 1));
+    }
+
+    #[test]
     fn links_and_counters_have_their_categories() {
         let entries = trace(&[
             phase(fixture::APP_LINK, 0, PhaseName::Link, 1, 2),
             Event::Tokens { used: 1, n: 2, at_us: 3 },
             Event::LiveModules { worker: WorkerNo(0), n: 3, at_us: 4 },
             Event::Rss { worker: WorkerNo(0), bytes: 5, at_us: 5 },
+            Event::Cpu { worker: Some(WorkerNo(0)), used_us: 6, at_us: 5 },
         ]);
         assert_eq!(of_kind(&entries, "X")[0]["cat"], "link");
         let counters: Vec<_> =
@@ -354,6 +393,7 @@ mod tests {
                 (json!("tokens"), json!({ "used": 1, "n": 2 })),
                 (json!("live_modules"), json!({ "n": 3 })),
                 (json!("rss"), json!({ "bytes": 5 })),
+                (json!("cpu"), json!({ "used_us": 6 })),
             ]
         );
     }

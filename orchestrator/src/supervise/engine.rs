@@ -14,6 +14,7 @@ use super::clock::now_us;
 use super::command::CommandProcess;
 use super::error::system;
 use super::process;
+use super::sample;
 use super::signals::Signals;
 use super::watch::{Watch, Watched};
 use super::worker::WorkerProcess;
@@ -45,8 +46,8 @@ pub struct Request<'a> {
     pub keep_going: bool,
     /// The `tender-worker` to start.
     pub worker: &'a Utf8Path,
-    /// Measure the memory of workers at each tick and tell `Event::Rss`.
-    pub sample_memory: bool,
+    /// Measure memory and processor time at each tick, and tell `Event::Rss` and `Event::Cpu`.
+    pub sample: bool,
     pub sink: &'a mut dyn Sink,
 }
 
@@ -71,6 +72,7 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     engine.tell(Event::BuildStarted { jobs: engine.jobs, at_us: now_us() });
     let result = engine.run();
     engine.end_children();
+    engine.tell_all_used();
     let result = result.and(engine.record_error.take().map_or(Ok(()), Err));
     let ended = engine.summary();
     // Even when the engine failed: what was built stays built.
@@ -110,7 +112,7 @@ struct Engine<'a> {
     sink: &'a mut dyn Sink,
     jobs: u32,
     worker_program: &'a Utf8Path,
-    sample_memory: bool,
+    sample: bool,
     scheduler: Scheduler,
     broker: Broker<Fifos>,
     watch: Watch<Source>,
@@ -152,7 +154,7 @@ struct Death {
 
 impl<'a> Engine<'a> {
     fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
-        let Request { graph, fingerprints, jobs, keep_going, worker, sample_memory, sink } = request;
+        let Request { graph, fingerprints, jobs, keep_going, worker, sample, sink } = request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
         let tasks = schedule::tasks(graph, |key| fingerprints.history(key).map(|history| history.wall_us));
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
@@ -193,7 +195,7 @@ impl<'a> Engine<'a> {
             sink,
             jobs: jobs.max(1),
             worker_program: worker,
-            sample_memory,
+            sample,
         })
     }
 
@@ -316,21 +318,38 @@ impl<'a> Engine<'a> {
     }
 
     fn tick(&mut self) {
-        if self.sample_memory {
-            let of_worker = |(ix, running): (&WorkerIx, &Running<WorkerProcess>)| {
-                let bytes = super::clock::resident_bytes(running.child.process.pid())?;
-                Some(Event::Rss { worker: WorkerNo(ix.0), bytes, at_us: now_us() })
-            };
-            let samples: Vec<Event> = self.workers.iter().filter_map(of_worker).collect();
-            for sample in samples {
-                self.tell(sample);
-            }
+        if self.sample {
+            self.tell_samples();
         }
         let workers = self.workers.values().map(|running| running.child.process.pid());
         let commands = self.commands.values().map(|running| running.child.process.pid());
         let ours: BTreeSet<u32> = workers.chain(commands).collect();
         process::reap_orphans(|pid| ours.contains(&pid));
         self.sink.tick(self.graph);
+    }
+
+    /// All samples of a tick have one time, so that their sum is a value of that time.
+    fn tell_samples(&mut self) {
+        let at_us = now_us();
+        let mut samples = Vec::new();
+        for (ix, running) in &self.workers {
+            let (worker, pid) = (WorkerNo(ix.0), running.child.process.pid());
+            samples.extend(sample::resident_bytes(pid).map(|bytes| Event::Rss { worker, bytes, at_us }));
+            let cpu = |used_us| Event::Cpu { worker: Some(worker), used_us, at_us };
+            samples.extend(sample::used_us(pid).map(cpu));
+        }
+        for sample in samples {
+            self.tell(sample);
+        }
+    }
+
+    /// When all children are gone and waited for, our own processor time has theirs in it.
+    fn tell_all_used(&mut self) {
+        if self.sample
+            && let Some(used_us) = sample::used_us(std::process::id())
+        {
+            self.tell(Event::Cpu { worker: None, used_us, at_us: now_us() });
+        }
     }
 
     /// Nothing of ours outlives the build. All outputs are at their final names before an item is reported, so there is

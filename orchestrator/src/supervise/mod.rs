@@ -4,7 +4,7 @@
 //! - `worker.rs`, `command.rs`: the two kinds of children of a build.
 //! - `crash.rs`: what is said and saved when a worker crashes.
 //! - `foreground.rs`: a program that is given the terminal (`tender run`).
-//! - `process.rs`, `pipe.rs`, `lines.rs`, `watch.rs`, `signals.rs`, `clock.rs`: the system, each wrapped once.
+//! - `process.rs`, `pipe.rs`, `lines.rs`, `watch.rs`, `signals.rs`, `clock.rs`, `sample.rs`: the system, each wrapped once.
 //!
 //! One thread owns everything and starts all children. Prints nothing: all that happens goes to the `Sink`.
 
@@ -17,6 +17,7 @@ mod foreground;
 mod lines;
 mod pipe;
 mod process;
+mod sample;
 mod signals;
 mod watch;
 mod worker;

@@ -145,7 +145,7 @@ impl Space {
         let graph = &self.graph;
         let fingerprints = Fingerprints::open(&graph.root, &graph.state_dir, &self.worker).unwrap();
         let worker = &self.worker;
-        build(Request { graph, fingerprints, jobs, keep_going, worker, sample_memory: false, sink })
+        build(Request { graph, fingerprints, jobs, keep_going, worker, sample: false, sink })
     }
 }
 

@@ -1,0 +1,486 @@
+//! Events of a build -> what the page shows. Knows no file, no page and no clock.
+
+use super::critical::critical_path;
+use super::model::{About, Ending, Lanes, Model, Row, Stage, Stretch, Unit, Worker};
+use super::series::{self, Change, Point};
+use crate::fingerprint::RebuildReason;
+use crate::graph::{Graph, ItemIx};
+use crate::report::event::{Event, WorkerNo};
+use std::collections::{BTreeMap, HashMap};
+use tender_protocol::{Outcome, PhaseName};
+
+/// A lane keeps about four points for each of so many stretches of time: more than a wide screen has pixels.
+const LANE_BUCKETS: usize = 4_000;
+
+#[derive(Debug, Default)]
+pub(super) struct Collector {
+    about: About,
+    start_us: u64,
+    end_us: u64,
+    jobs: u32,
+    fresh: u32,
+    failed: bool,
+    signal: Option<i32>,
+    cpu_us: u64,
+    units: Vec<Unit>,
+    unit_of: HashMap<ItemIx, u32>,
+    workers: BTreeMap<u32, Worker>,
+    /// The unit, the phase and where it ran; `Stretch::row` is set when all rows are known.
+    stretches: Vec<(Row, Stretch)>,
+    /// When the last stretch of each row ended.
+    row_ends: BTreeMap<Row, u64>,
+    sources: Vec<String>,
+    source_of: HashMap<String, u32>,
+    running: BTreeMap<ItemIx, Running>,
+    tokens: Vec<Point>,
+    live_modules: Vec<Change>,
+    memory: Vec<Change>,
+    cpu: Vec<Change>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Running {
+    /// Where it started, or where its last phase was.
+    row: Row,
+    since_us: u64,
+    phases: u32,
+}
+
+impl Collector {
+    pub(super) fn new(about: About) -> Self {
+        Self { about, ..Self::default() }
+    }
+
+    pub(super) fn event(&mut self, graph: &Graph, event: &Event) {
+        match *event {
+            Event::BuildStarted { jobs, at_us } => (self.jobs, self.start_us) = (jobs, at_us),
+            Event::Fresh { .. } => self.fresh += 1,
+            Event::Dirty { item, ref reason } => self.dirty(graph, item, reason),
+            Event::WorkerStarted { worker, pid, at_us } => {
+                let start_us = self.time(at_us);
+                self.workers.insert(worker.0, Worker { pid, start_us, end_us: start_us });
+            }
+            Event::WorkerEnded { worker, at_us } => self.worker_ended(worker, at_us),
+            Event::ItemStarted { item, worker, slot, at_us } => self.started(item, worker, slot, at_us),
+            Event::Phase { item, worker, slot, phase, cgu, ref of, start_us, dur_us } => {
+                let start_us = self.time(start_us);
+                let source = of.as_deref().map(|of| self.source(of));
+                let row = worker.map(|worker| Row { worker: Some(worker.0), slot });
+                self.phase(item, row, Stage::Phase(phase), (cgu, source), (start_us, dur_us));
+            }
+            Event::ItemFinished { item, outcome, at_us, peak_bytes, .. } => {
+                let at_us = self.time(at_us);
+                self.finished(item, Some(outcome), at_us, peak_bytes);
+            }
+            Event::Wait { item, reason, at_us } => {
+                let at_us = self.time(at_us);
+                if let Some(unit) = self.unit(item) {
+                    unit.wait.get_or_insert((reason, at_us));
+                }
+            }
+            Event::Tokens { used, at_us, .. } => {
+                let at_us = self.time(at_us);
+                series::push(&mut self.tokens, at_us, u64::from(used));
+            }
+            Event::LiveModules { worker, n, at_us } => {
+                let change = self.change(worker, u64::from(n), at_us);
+                self.live_modules.push(change);
+            }
+            Event::Rss { worker, bytes, at_us } => {
+                let change = self.change(worker, bytes, at_us);
+                self.memory.push(change);
+            }
+            Event::Cpu { worker: Some(worker), used_us, at_us } => {
+                let change = self.change(worker, used_us, at_us);
+                self.cpu.push(change);
+            }
+            Event::Cpu { worker: None, used_us, .. } => self.cpu_us = used_us,
+            Event::Interrupted { signal } => self.signal = Some(signal),
+            Event::BuildFinished { success, at_us, .. } => {
+                self.failed = !success;
+                self.end_us = self.time(at_us);
+                self.cut_off(|_| true, self.end_us);
+            }
+            Event::Expected { .. }
+            | Event::Driver { .. }
+            | Event::Diagnostic { .. }
+            | Event::CommandOutput { .. }
+            | Event::Artifact { .. }
+            | Event::Message { .. }
+            | Event::Progress { .. } => {}
+        }
+    }
+
+    /// Since the start of the build.
+    fn time(&self, at_us: u64) -> u64 {
+        at_us.saturating_sub(self.start_us)
+    }
+
+    fn change(&self, worker: WorkerNo, value: u64, at_us: u64) -> Change {
+        Change { at_us: self.time(at_us), worker: worker.0, value }
+    }
+
+    fn unit(&mut self, item: ItemIx) -> Option<&mut Unit> {
+        self.unit_of.get(&item).map(|unit| &mut self.units[*unit as usize])
+    }
+
+    fn dirty(&mut self, graph: &Graph, item: ItemIx, reason: &RebuildReason) {
+        let of = &graph[item];
+        self.unit_of.insert(item, self.units.len() as u32);
+        self.units.push(Unit {
+            item,
+            krate: of.krate_name.clone(),
+            label: of.label.clone(),
+            kind: of.kind,
+            reason: reason.clone(),
+            wait: None,
+            start_us: None,
+            end_us: None,
+            outcome: None,
+            peak_bytes: 0,
+            runs: 0,
+        });
+    }
+
+    fn source(&mut self, name: &str) -> u32 {
+        if let Some(known) = self.source_of.get(name) {
+            return *known;
+        }
+        let new = self.sources.len() as u32;
+        self.sources.push(name.to_owned());
+        self.source_of.insert(name.to_owned(), new);
+        new
+    }
+
+    fn started(&mut self, item: ItemIx, worker: Option<WorkerNo>, slot: u32, at_us: u64) {
+        let since_us = self.time(at_us);
+        let row = match worker {
+            Some(worker) => Row { worker: Some(worker.0), slot },
+            None => self.free_command_row(),
+        };
+        if let Some(unit) = self.unit(item) {
+            unit.start_us = Some(since_us);
+            (unit.end_us, unit.outcome) = (None, None);
+            unit.runs += 1;
+        }
+        self.running.insert(item, Running { row, since_us, phases: 0 });
+    }
+
+    /// The lowest that no running command has.
+    fn free_command_row(&self) -> Row {
+        let used: Vec<u32> = self
+            .running
+            .values()
+            .filter(|running| running.row.worker.is_none())
+            .map(|running| running.row.slot)
+            .collect();
+        let slot = (0..).find(|slot| !used.contains(slot)).unwrap_or(0);
+        Row { worker: None, slot }
+    }
+
+    fn phase(
+        &mut self,
+        item: ItemIx,
+        row: Option<Row>,
+        stage: Stage,
+        (cgu, source): (Option<u32>, Option<u32>),
+        (start_us, dur_us): (u64, u64),
+    ) {
+        let (Some(unit), Some(running)) = (self.unit_of.get(&item), self.running.get_mut(&item)) else {
+            return;
+        };
+        let row = row.unwrap_or(running.row);
+        let end_us = start_us + dur_us;
+        *running = Running { row, since_us: running.since_us.max(end_us), phases: running.phases + 1 };
+        let row_end = self.row_ends.entry(row).or_default();
+        *row_end = end_us.max(*row_end);
+        self.stretches.push((row, Stretch { row: 0, unit: *unit, stage, cgu, source, start_us, dur_us }));
+    }
+
+    fn finished(&mut self, item: ItemIx, outcome: Option<Outcome>, at_us: u64, peak_bytes: u64) {
+        if let Some(Running { row, since_us, phases }) = self.running.get(&item).copied() {
+            let stage = match row.worker {
+                // Nobody reports phases of a command: it is one.
+                None => Stage::Phase(PhaseName::Generate),
+                Some(_) => Stage::CutOff,
+            };
+            // Of an item that was cut off, the phase that it was in was not reported. Where the rest of its row is taken, its
+            // pieces were elsewhere.
+            let from_us = since_us.max(self.row_ends.get(&row).copied().unwrap_or(0));
+            if (phases == 0 || outcome.is_none()) && at_us > from_us {
+                self.phase(item, None, stage, (None, None), (from_us, at_us - from_us));
+            }
+            self.running.remove(&item);
+        }
+        if let Some(unit) = self.unit(item) {
+            unit.end_us = unit.start_us.map(|_| at_us);
+            (unit.outcome, unit.peak_bytes) = (outcome, peak_bytes);
+        }
+    }
+
+    fn cut_off(&mut self, is: impl Fn(Row) -> bool, at_us: u64) {
+        let open: Vec<ItemIx> =
+            self.running.iter().filter(|(_, running)| is(running.row)).map(|(item, _)| *item).collect();
+        for item in open {
+            self.finished(item, None, at_us, 0);
+        }
+    }
+
+    fn worker_ended(&mut self, worker: WorkerNo, at_us: u64) {
+        for lane in [&mut self.live_modules, &mut self.memory] {
+            lane.push(Change { at_us: at_us.saturating_sub(self.start_us), worker: worker.0, value: 0 });
+        }
+        let at_us = self.time(at_us);
+        self.cut_off(|row| row.worker == Some(worker.0), at_us);
+        if let Some(worker) = self.workers.get_mut(&worker.0) {
+            worker.end_us = at_us;
+        }
+    }
+
+    /// What was collected.
+    pub(super) fn model(&mut self, graph: &Graph) -> Model {
+        let rows: Vec<Row> = self.row_ends.keys().copied().collect();
+        let number: HashMap<Row, u32> = (0..).zip(&rows).map(|(n, row)| (*row, n)).collect();
+        let placed = |(row, stretch): &(Row, Stretch)| Stretch { row: number[row], ..*stretch };
+        let mut stretches: Vec<Stretch> = self.stretches.iter().map(placed).collect();
+        stretches.sort_by_key(|stretch| (stretch.row, stretch.start_us, stretch.end_us()));
+        let needs = |unit: &Unit| {
+            graph[unit.item].after.iter().filter_map(|item| self.unit_of.get(item).copied()).collect()
+        };
+        let after: Vec<Vec<u32>> = self.units.iter().map(needs).collect();
+        let lane = |points: &[Point]| series::thin(points, LANE_BUCKETS);
+        Model {
+            about: self.about.clone(),
+            ending: match (self.signal, self.failed) {
+                (Some(signal), _) => Ending::Interrupted(signal),
+                (None, true) => Ending::Failed,
+                (None, false) => Ending::Succeeded,
+            },
+            duration_us: self.end_us,
+            jobs: self.jobs,
+            fresh: self.fresh,
+            cpu_us: self.cpu_us,
+            units: self.units.clone(),
+            workers: self.workers.values().copied().collect(),
+            critical: critical_path(&stretches, &after, self.jobs),
+            rows,
+            stretches,
+            sources: self.sources.clone(),
+            lanes: Lanes {
+                tokens: lane(&self.tokens),
+                live_modules: lane(&series::sum(self.live_modules.clone())),
+                memory: lane(&series::sum(self.memory.clone())),
+                cpu: lane(&series::rate(self.cpu.clone())),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::WaitReason;
+    use crate::report::fixture::{self, APP_LINK, ZIP_A, ZIP_ARCHIVE, ZIP_B};
+    use std::time::Duration;
+
+    fn model(events: &[Event]) -> Model {
+        let graph = fixture::graph();
+        let mut collector = Collector::new(About::default());
+        // Times of events start at 100.
+        collector.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 100 });
+        for event in events {
+            collector.event(&graph, event);
+        }
+        collector.model(&graph)
+    }
+
+    fn dirty(item: ItemIx) -> Event {
+        Event::Dirty { item, reason: RebuildReason::New }
+    }
+
+    fn started(item: ItemIx, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
+        Event::ItemStarted { item, worker: worker.map(WorkerNo), slot, at_us }
+    }
+
+    fn phase(
+        item: ItemIx,
+        slot: u32,
+        (phase, cgu): (PhaseName, Option<u32>),
+        from: u64,
+        until: u64,
+    ) -> Event {
+        let worker = Some(WorkerNo(0));
+        Event::Phase { item, worker, slot, phase, cgu, of: None, start_us: from, dur_us: until - from }
+    }
+
+    fn finished(item: ItemIx, at_us: u64) -> Event {
+        Event::ItemFinished { item, outcome: Outcome::Ok, at_us, wall_us: 0, peak_bytes: 7 }
+    }
+
+    fn ended(success: bool, at_us: u64) -> Event {
+        Event::BuildFinished { success, elapsed: Duration::ZERO, at_us }
+    }
+
+    /// Each stretch as its row, its item, its stage, and from when until when.
+    #[track_caller]
+    fn check(events: &[Event], expect: &[(Option<u32>, u32, ItemIx, Stage, u64, u64)]) {
+        let model = model(events);
+        let found: Vec<_> = model
+            .stretches
+            .iter()
+            .map(|stretch| {
+                let row = model.rows[stretch.row as usize];
+                let item = model.units[stretch.unit as usize].item;
+                (row.worker, row.slot, item, stretch.stage, stretch.start_us, stretch.end_us())
+            })
+            .collect();
+        assert_eq!(found, expect);
+        for pair in found.windows(2) {
+            assert!(
+                (pair[0].0, pair[0].1) != (pair[1].0, pair[1].1) || pair[0].5 <= pair[1].4,
+                "{pair:?} overlap"
+            );
+        }
+    }
+
+    const TRANSLATE: Stage = Stage::Phase(PhaseName::Translate);
+    const OPTIMISE: Stage = Stage::Phase(PhaseName::Optimise);
+    const GENERATE: Stage = Stage::Phase(PhaseName::Generate);
+
+    #[test]
+    fn pieces_run_on_any_slot() {
+        check(
+            &[
+                dirty(ZIP_A),
+                started(ZIP_A, Some(0), 0, 100),
+                phase(ZIP_A, 0, (PhaseName::Translate, None), 100, 110),
+                phase(ZIP_A, 1, (PhaseName::Optimise, Some(1)), 110, 120),
+                phase(ZIP_A, 0, (PhaseName::Optimise, Some(0)), 111, 119),
+                phase(ZIP_A, 1, (PhaseName::Join, None), 120, 125),
+                finished(ZIP_A, 125),
+                ended(true, 130),
+            ],
+            &[
+                (Some(0), 0, ZIP_A, TRANSLATE, 0, 10),
+                (Some(0), 0, ZIP_A, OPTIMISE, 11, 19),
+                (Some(0), 1, ZIP_A, OPTIMISE, 10, 20),
+                (Some(0), 1, ZIP_A, Stage::Phase(PhaseName::Join), 20, 25),
+            ],
+        );
+    }
+
+    #[test]
+    fn commands_are_one_phase_each_on_rows_of_their_own() {
+        check(
+            &[
+                dirty(ZIP_A),
+                dirty(ZIP_B),
+                started(ZIP_A, None, 0, 101),
+                started(ZIP_B, None, 0, 102),
+                finished(ZIP_A, 105),
+                finished(ZIP_B, 107),
+                ended(true, 110),
+            ],
+            &[(None, 0, ZIP_A, GENERATE, 1, 5), (None, 1, ZIP_B, GENERATE, 2, 7)],
+        );
+    }
+
+    #[test]
+    fn what_was_cut_off_lasts_to_the_end_of_its_worker() {
+        check(
+            &[
+                dirty(ZIP_A),
+                dirty(ZIP_B),
+                Event::WorkerStarted { worker: WorkerNo(0), pid: 7, at_us: 100 },
+                started(ZIP_A, Some(0), 0, 100),
+                started(ZIP_B, Some(0), 1, 101),
+                phase(ZIP_A, 0, (PhaseName::Translate, None), 100, 110),
+                Event::WorkerEnded { worker: WorkerNo(0), at_us: 115 },
+                // Once more, until the build ends.
+                started(ZIP_B, Some(1), 0, 116),
+                Event::Interrupted { signal: 2 },
+                ended(false, 120),
+            ],
+            &[
+                (Some(0), 0, ZIP_A, TRANSLATE, 0, 10),
+                (Some(0), 0, ZIP_A, Stage::CutOff, 10, 15),
+                (Some(0), 1, ZIP_B, Stage::CutOff, 1, 15),
+                (Some(1), 0, ZIP_B, Stage::CutOff, 16, 20),
+            ],
+        );
+    }
+
+    #[test]
+    fn units_have_their_reasons_waits_and_ends() {
+        let model = model(&[
+            Event::Fresh { item: ZIP_ARCHIVE },
+            dirty(ZIP_A),
+            dirty(ZIP_B),
+            Event::Wait { item: ZIP_A, reason: WaitReason::Token, at_us: 103 },
+            started(ZIP_A, Some(0), 0, 110),
+            finished(ZIP_A, 120),
+            Event::Cpu { worker: None, used_us: 55, at_us: 130 },
+            ended(false, 130),
+        ]);
+        assert_eq!((model.fresh, model.jobs, model.duration_us, model.cpu_us), (1, 2, 30, 55));
+        assert_eq!(model.ending, Ending::Failed);
+        let unit = &model.units[0];
+        assert_eq!((unit.krate.as_str(), unit.label.as_str()), ("zip", "zip/src/a.c"));
+        assert_eq!((unit.start_us, unit.end_us, unit.outcome), (Some(10), Some(20), Some(Outcome::Ok)));
+        assert_eq!((unit.wait, unit.peak_bytes, unit.runs), (Some((WaitReason::Token, 3)), 7, 1));
+        assert_eq!((model.units[1].start_us, model.units[1].outcome), (None, None));
+    }
+
+    #[test]
+    fn lanes_are_sums_over_workers_that_live() {
+        let of = |worker, bytes, at_us| Event::Rss { worker: WorkerNo(worker), bytes, at_us };
+        let model = model(&[
+            of(0, 10, 110),
+            of(1, 5, 110),
+            Event::LiveModules { worker: WorkerNo(0), n: 2, at_us: 111 },
+            Event::WorkerEnded { worker: WorkerNo(0), at_us: 115 },
+            Event::Tokens { used: 2, n: 2, at_us: 101 },
+            Event::Cpu { worker: Some(WorkerNo(1)), used_us: 10, at_us: 110 },
+            ended(true, 120),
+        ]);
+        assert_eq!(model.lanes.memory, [(10, 15), (15, 5)]);
+        assert_eq!(model.lanes.live_modules, [(11, 2), (15, 0)]);
+        assert_eq!(model.lanes.tokens, [(1, 2)]);
+        assert_eq!(model.lanes.cpu, [(0, 1000), (10, 0)]);
+    }
+
+    #[test]
+    fn the_critical_path_follows_the_graph() {
+        let model = model(&[
+            dirty(APP_LINK),
+            dirty(ZIP_ARCHIVE),
+            started(ZIP_ARCHIVE, Some(0), 0, 100),
+            phase(ZIP_ARCHIVE, 0, (PhaseName::Archive, None), 100, 110),
+            finished(ZIP_ARCHIVE, 110),
+            started(APP_LINK, Some(0), 0, 112),
+            phase(APP_LINK, 0, (PhaseName::Link, None), 112, 120),
+            finished(APP_LINK, 120),
+            ended(true, 121),
+        ]);
+        let units: Vec<u32> = model.critical.iter().map(|step| model.stretches[step.stretch].unit).collect();
+        assert_eq!(units, [1, 0]);
+    }
+
+    #[test]
+    fn sources_of_other_units_are_named_once() {
+        let of = |cgu| Event::Phase {
+            item: APP_LINK,
+            worker: Some(WorkerNo(0)),
+            slot: 0,
+            phase: PhaseName::Backend,
+            cgu: Some(cgu),
+            of: Some("zip/src/a.c".into()),
+            start_us: 100 + u64::from(cgu),
+            dur_us: 1,
+        };
+        let model =
+            model(&[dirty(APP_LINK), started(APP_LINK, Some(0), 0, 100), of(0), of(1), ended(true, 110)]);
+        assert_eq!(model.sources, ["zip/src/a.c"]);
+        assert!(model.stretches[..2].iter().all(|stretch| stretch.source == Some(0)));
+    }
+}

@@ -1,0 +1,146 @@
+//! What the page shows, as values. Times are microseconds since the build started.
+
+use crate::fingerprint::RebuildReason;
+use crate::graph::{ItemIx, ItemKind};
+use crate::report::event::WaitReason;
+use tender_protocol::{Outcome, PhaseName};
+
+/// What the build itself does not know about it.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// As it was typed.
+    pub command: Vec<String>,
+    /// Milliseconds since the epoch.
+    pub started_ms: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Model {
+    pub about: About,
+    pub ending: Ending,
+    pub duration_us: u64,
+    pub jobs: u32,
+    /// Items that were up to date.
+    pub fresh: u32,
+    /// All processes together, microseconds; 0 where it is not known.
+    pub cpu_us: u64,
+    /// Items that were not, in the order in which they were judged.
+    pub units: Vec<Unit>,
+    pub workers: Vec<Worker>,
+    /// Sorted by worker and slot; those of commands come first.
+    pub rows: Vec<Row>,
+    /// Sorted by row and start. On one row they do not overlap.
+    pub stretches: Vec<Stretch>,
+    /// The units that code is from which another item makes: backends of link-time optimisation.
+    pub sources: Vec<String>,
+    pub lanes: Lanes,
+    /// In order of time.
+    pub critical: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Ending {
+    #[default]
+    Succeeded,
+    Failed,
+    /// By this signal.
+    Interrupted(i32),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Unit {
+    pub item: ItemIx,
+    pub krate: String,
+    pub label: String,
+    pub kind: ItemKind,
+    pub reason: RebuildReason,
+    /// Since when it was ready and could not start, and why.
+    pub wait: Option<(WaitReason, u64)>,
+    /// Of its last run; `None` if it never ran.
+    pub start_us: Option<u64>,
+    pub end_us: Option<u64>,
+    /// `None`: cut off by an interrupt, or never run.
+    pub outcome: Option<Outcome>,
+    /// 0 where it is not known.
+    pub peak_bytes: u64,
+    /// More than one when its worker died.
+    pub runs: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Worker {
+    /// The system's process id.
+    pub pid: u32,
+    pub start_us: u64,
+    pub end_us: u64,
+}
+
+/// Where things run, one at a time: a job slot of a worker. Commands have no worker; their slots are counted from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Row {
+    pub worker: Option<u32>,
+    pub slot: u32,
+}
+
+/// What a stretch of time on a slot was used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Phase(PhaseName),
+    /// Nobody said: the worker died or was stopped before the phase ended.
+    CutOff,
+}
+
+/// One coloured bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stretch {
+    /// Index into `Model::rows`.
+    pub row: u32,
+    /// Index into `Model::units`.
+    pub unit: u32,
+    pub stage: Stage,
+    /// The codegen unit, from 0.
+    pub cgu: Option<u32>,
+    /// Index into `Model::sources`.
+    pub source: Option<u32>,
+    pub start_us: u64,
+    pub dur_us: u64,
+}
+
+impl Stretch {
+    pub fn end_us(&self) -> u64 {
+        self.start_us + self.dur_us
+    }
+}
+
+/// Values over time: each holds until the next one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lanes {
+    /// Job slots in use.
+    pub tokens: Vec<(u64, u64)>,
+    /// LLVM modules in all workers.
+    pub live_modules: Vec<(u64, u64)>,
+    /// Memory of all workers, bytes.
+    pub memory: Vec<(u64, u64)>,
+    /// Processor time per time, thousandths of a core.
+    pub cpu: Vec<(u64, u64)>,
+}
+
+/// One stretch of the critical path, and why it came after the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Step {
+    /// Index into `Model::stretches`.
+    pub stretch: usize,
+    pub after: After,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// Nothing ended before it.
+    Start,
+    /// The unit's own earlier work.
+    Unit,
+    /// An item that it needs.
+    Dependency,
+    /// What held the job slot.
+    Slot,
+}

@@ -1,0 +1,246 @@
+// The words and tables of the page. Names are put on it as text, never as markup.
+
+function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key === "class") made.className = value;
+    else if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.map((child) => (child instanceof Node ? child : String(child))));
+  return made;
+}
+
+function fillSummary() {
+  const about = DATA.about;
+  $("command").textContent = about.command;
+  $("when").textContent = new Date(about.started).toLocaleString();
+  const ending = about.signal ? `interrupted by ${about.signal}` : about.ending;
+  $("ending").textContent = ending;
+  $("ending").dataset.ending = about.ending;
+  const failed = UNITS.filter((unit) => unit.outcome === "failed").length;
+  const ran = UNITS.filter((unit) => unit.ran).length;
+  const busy = UNITS.reduce((sum, unit) => sum + unit.busy, 0);
+  const onPath = DATA.critical.reduce((sum, [bar]) => sum + BARS.end[bar] - BARS.start[bar], 0);
+  const facts = [
+    ["Time", seconds(DATA.duration), ""],
+    ["CPU time", about.cpu ? seconds(about.cpu) : "not measured", about.cpu ? `${(about.cpu / DURATION).toFixed(1)} cores` : ""],
+    ["Slots", `${about.most.tokens} of ${DATA.jobs}`, busy ? `${(busy / DURATION).toFixed(1)} in use on average` : ""],
+    ["Units built", count(ran, "unit"), `${failed ? `${failed} failed, ` : ""}${about.fresh} fresh`],
+    ["Memory", about.most.memory ? bytes(about.most.memory) : "not measured", "workers, at the most"],
+    ["Live modules", `${about.most.modules}`, "at the most"],
+    ["Critical path", seconds(onPath), `${percent(onPath, DURATION)} of the time`],
+    ["Profile", about.profile, `LTO ${about.lto}, ${about.translate} translation`],
+    ["tender", about.version, `LLVM ${about.llvm}`],
+  ];
+  for (const [name, value, more] of facts) {
+    $("summary").append(
+      element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "more" }, more)),
+    );
+  }
+}
+
+function fillLegend() {
+  const times = new Float64Array(DATA.phases.length);
+  for (const unit of UNITS) unit.phases.forEach((time, phase) => (times[phase] += time));
+  const whole = times.reduce((a, b) => a + b, 0);
+  const used = new Set(BARS.phase);
+  DATA.phases.forEach((name, phase) => {
+    if (!used.has(phase)) return;
+    $("legend").append(element("li", {}, swatch(phase), ` ${name} `, element("small", {}, percent(times[phase], whole))));
+  });
+  if (DATA.critical.length > 0) {
+    $("legend").append(element("li", {}, element("span", { class: "swatch path" }), " critical path"));
+  }
+}
+
+function swatch(phase) {
+  const striped = STRIPED.has(DATA.phases[phase]) ? " striped" : "";
+  return element("span", { class: `swatch${striped}`, style: `--colour: var(--phase-${phase})` });
+}
+
+function unitButton(unit, name = unit.label) {
+  return element("button", { type: "button", class: "link", title: "Show in the picture", onclick: () => goTo(unit) }, name);
+}
+
+function head(columns, sorted) {
+  const cells = columns.map((column) => {
+    const label = column.sort
+      ? element("button", { type: "button", onclick: () => sortBy(column) }, column.name)
+      : column.name;
+    const cell = element("th", { scope: "col", class: column.number ? "number" : "" }, label);
+    if (column.title) cell.title = column.title;
+    if (sorted && column === sorted.column) cell.setAttribute("aria-sort", sorted.down ? "descending" : "ascending");
+    return cell;
+  });
+  return element("thead", {}, element("tr", {}, ...cells));
+}
+
+// The critical path by units: steps of one unit that follow each other are one line.
+function fillCritical() {
+  const lines = [];
+  for (const [bar, after] of DATA.critical) {
+    const last = lines[lines.length - 1];
+    if (last && last.unit === BARS.unit[bar]) {
+      last.bars.push(bar);
+      continue;
+    }
+    const idle = last ? BARS.start[bar] - BARS.end[last.bars[last.bars.length - 1]] : BARS.start[bar];
+    lines.push({ unit: BARS.unit[bar], after, idle, bars: [bar] });
+  }
+  $("critical").hidden = lines.length === 0;
+  if (lines.length === 0) return;
+  $("critical-note").textContent =
+    "What ended last, what it waited for, and so on back to the start: the build ends sooner only if something here does.";
+  const why = (line, n) => {
+    const before = n > 0 ? UNITS[lines[n - 1].unit].file : "";
+    return ["start of the build", "the same unit", `needs ${before}`, `got the slot of ${before}`][line.after];
+  };
+  const rows = lines.map((line, n) => {
+    const unit = UNITS[line.unit];
+    const phases = new Float64Array(DATA.phases.length);
+    let time = 0;
+    for (const bar of line.bars) {
+      time += BARS.end[bar] - BARS.start[bar];
+      phases[BARS.phase[bar]] += BARS.end[bar] - BARS.start[bar];
+    }
+    const from = BARS.start[line.bars[0]];
+    return element(
+      "tr",
+      {},
+      element("td", { class: "number" }, seconds(from)),
+      element("td", {}, unitButton(unit), " ", element("small", {}, unit.crate)),
+      element("td", {}, why(line, n)),
+      element("td", { class: "number" }, line.idle >= 1000 ? seconds(line.idle) : ""),
+      element("td", { class: "number" }, seconds(time)),
+      element("td", { class: "number" }, percent(time, DURATION)),
+      element("td", {}, phaseStrip(phases, time)),
+    );
+  });
+  const columns = [
+    { name: "Start", number: true },
+    { name: "Unit" },
+    { name: "Because" },
+    { name: "Idle before", number: true, title: "Nothing that it waited for ran: starts of processes, judging, scheduling" },
+    { name: "Time", number: true },
+    { name: "Share", number: true },
+    { name: "Phases" },
+  ];
+  fillInSteps($("critical-table"), head(columns), rows);
+}
+
+// Long tables come in parts.
+function fillInSteps(table, heading, rows, step = 40) {
+  const body = element("tbody", {});
+  table.replaceChildren(heading, body);
+  const more = () => {
+    body.append(...rows.splice(0, step));
+    if (rows.length === 0) return;
+    const cell = element("td", { colspan: "20" });
+    const row = element("tr", {}, cell);
+    const next = () => {
+      row.remove();
+      more();
+    };
+    cell.append(element("button", { type: "button", onclick: next }, `${count(rows.length, "more line")}`));
+    body.append(row);
+  };
+  more();
+}
+
+function phaseStrip(phases, whole) {
+  const strip = element("div", { class: "strip" });
+  const said = [];
+  phases.forEach((time, phase) => {
+    if (time <= 0) return;
+    const part = element("span", { style: `--colour: var(--phase-${phase}); flex: ${time / Math.max(1, whole)} 0 0` });
+    if (STRIPED.has(DATA.phases[phase])) part.className = "striped";
+    strip.append(part);
+    said.push(`${DATA.phases[phase]} ${seconds(time)}`);
+  });
+  strip.title = said.join(", ");
+  strip.setAttribute("role", "img");
+  strip.setAttribute("aria-label", strip.title);
+  return strip;
+}
+
+const share = (unit, ...names) =>
+  names.reduce((sum, name) => sum + unit.phases[DATA.phases.indexOf(name)], 0) / Math.max(1, unit.busy);
+const COLUMNS = [
+  { name: "Unit", sort: (u) => u.label, cell: (u) => unitButton(u), header: true },
+  { name: "Crate", sort: (u) => u.crate, cell: (u) => u.crate },
+  { name: "Start", number: true, sort: (u) => u.start, cell: (u) => (u.ran ? seconds(u.start) : "") },
+  { name: "Wall", number: true, sort: (u) => u.wall, cell: (u) => (u.ran ? seconds(u.wall) : ""), title: "From start to end" },
+  { name: "Busy", number: true, sort: (u) => u.busy, cell: (u) => (u.ran ? seconds(u.busy) : ""), title: "Sum of its phases on all slots" },
+  { name: "Phases", cell: (u) => phaseStrip(u.phases, u.busy) },
+  { name: "Optimise", number: true, sort: (u) => share(u, "optimise"), cell: (u) => (u.busy ? percent(share(u, "optimise"), 1) : "") },
+  { name: "Emit", number: true, sort: (u) => share(u, "emit", "backend"), cell: (u) => (u.busy ? percent(share(u, "emit", "backend"), 1) : ""), title: "Machine code, also in link-time backends" },
+  { name: "Pieces", number: true, sort: (u) => u.pieces, cell: (u) => u.pieces || "" },
+  { name: "Waited", number: true, sort: (u) => u.waited, cell: (u) => (u.waited >= 1000 ? seconds(u.waited) : ""), title: "Ready, before it could start" },
+  { name: "Stalled", number: true, sort: (u) => u.stalled, cell: (u) => (u.stalled >= 1000 ? seconds(u.stalled) : ""), title: "Started, but nothing of it ran" },
+  { name: "Peak", number: true, sort: (u) => u.peak, cell: (u) => (u.peak ? bytes(u.peak) : ""), title: "Highest memory of its threads" },
+  { name: "Result", sort: (u) => u.outcome, cell: (u) => (u.runs > 1 ? `${u.outcome}, run ${u.runs} times` : u.outcome) },
+  { name: "Why", sort: (u) => u.reason, cell: (u) => u.reason },
+];
+const sorting = { column: COLUMNS.find((column) => column.name === "Wall"), down: true, shown: 30 };
+
+function sortBy(column) {
+  sorting.down = sorting.column === column ? !sorting.down : Boolean(column.number);
+  sorting.column = column;
+  fillUnits();
+}
+
+function fillUnits() {
+  const { column, down } = sorting;
+  const found = UNITS.filter((unit) => !scene.matches || scene.matches[unit.number]);
+  const compare = (a, b) => {
+    const [x, y] = [column.sort(a), column.sort(b)];
+    const order = x < y ? -1 : x > y ? 1 : 0;
+    return (down ? -order : order) || a.number - b.number;
+  };
+  found.sort(compare);
+  const rows = found.slice(0, sorting.shown).map((unit) => {
+    const cells = COLUMNS.map((column) =>
+      element(column.header ? "th" : "td", { class: column.number ? "number" : "", ...(column.header && { scope: "row" }) }, column.cell(unit)),
+    );
+    const row = element("tr", { "data-outcome": unit.outcome }, ...cells);
+    if (unit.number === scene.marked) row.className = "marked";
+    return row;
+  });
+  $("units-table").replaceChildren(head(COLUMNS, sorting), element("tbody", {}, ...rows));
+  const left = found.length - rows.length;
+  $("more").hidden = left === 0;
+  $("more").textContent = `Show ${Math.min(left, 200)} more of ${left.toLocaleString("en")}`;
+  $("units-note").textContent = `${rows.length.toLocaleString("en")} of ${count(found.length, "unit")}${scene.matches ? " found" : ""}. A heading sorts; a name shows the unit in the picture.`;
+  $("found").textContent = scene.matches ? count(found.length, "unit") : "";
+}
+
+// What the pointer or the keys are on.
+function fillTip(bar) {
+  const unit = UNITS[BARS.unit[bar]];
+  const time = BARS.end[bar] - BARS.start[bar];
+  const line = (...parts) => element("div", {}, ...parts);
+  const lines = [
+    element("strong", {}, unit.label),
+    line(`crate ${unit.crate}, ${unit.kind}`),
+    line(swatch(BARS.phase[bar]), ` ${DATA.phases[BARS.phase[bar]]} `, element("b", {}, seconds(time))),
+  ];
+  if (BARS.piece[bar] >= 0 || BARS.source[bar] >= 0) lines.push(line(barName(bar)));
+  lines.push(line(`${rowName(BARS.row[bar])}, from ${seconds(BARS.start[bar])}`));
+  const parts = [`unit: ${seconds(unit.wall)}`];
+  if (unit.busy - unit.wall > 1000) parts.push(`${seconds(unit.busy)} on slots`);
+  if (unit.pieces) parts.push(count(unit.pieces, "piece"));
+  if (unit.peak) parts.push(`peak ${bytes(unit.peak)}`);
+  lines.push(line(parts.join(", ")));
+  if (unit.waited >= 1000) lines.push(line(`waited ${seconds(unit.waited)}: ${unit.waitFor}`));
+  lines.push(line(unit.reason));
+  if (BARS.critical[bar]) lines.push(line(element("b", {}, "on the critical path")));
+  $("tip").replaceChildren(...lines);
+}
+
+function sayBar(bar) {
+  const time = seconds(BARS.end[bar] - BARS.start[bar]);
+  const path = BARS.critical[bar] ? ", on the critical path" : "";
+  $("said").textContent =
+    `${barName(bar)}, ${DATA.phases[BARS.phase[bar]]}, ${time}, from ${seconds(BARS.start[bar])}, ${rowName(BARS.row[bar])}${path}`;
+}
