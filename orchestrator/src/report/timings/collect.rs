@@ -321,9 +321,11 @@ mod tests {
         Event::BuildFinished { success, elapsed: Duration::ZERO, at_us }
     }
 
-    /// Each stretch as its row, its item, its stage, and from when until when.
+    /// The worker and its slot, the item, the stage, and from when until when.
+    type Bar = (Option<u32>, u32, ItemIx, Stage, u64, u64);
+
     #[track_caller]
-    fn check(events: &[Event], expect: &[(Option<u32>, u32, ItemIx, Stage, u64, u64)]) {
+    fn check(events: &[Event], expect: &[Bar]) {
         let model = model(events);
         let found: Vec<_> = model
             .stretches
