@@ -7,7 +7,7 @@ mod llvm;
 
 use std::path::{Path, PathBuf};
 
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 14] = [
     "archive",
     "assemble",
     "bitcode",
@@ -18,6 +18,8 @@ const SOURCES: [&str; 12] = [
     "cut_places",
     "diagnostics",
     "driver",
+    "lto",
+    "lto_input",
     "process",
     "recording_fs",
 ];

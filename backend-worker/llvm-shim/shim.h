@@ -191,4 +191,77 @@ struct TenderRename {
 // On failure false, and `error` holds the reason.
 bool tender_restore_names(TenderStr object, const TenderRename *renames, size_t count, TenderBuffer *out,
                           TenderBuffer *error);
+
+// ---- Link-time optimisation (lto*.cpp) ----
+//
+// Errors come back as text in `error`; nothing here ends the process by choice.
+
+// One bitcode module and its symbol table. `data` and `id` must outlive it and the link that it is added to.
+struct TenderLtoInput;
+// `id` names the module: unique in the link, and the same in every directory. Null on failure.
+TenderLtoInput *tender_lto_input_open(const char *data, size_t len, TenderStr id, TenderBuffer *error);
+void tender_lto_input_free(TenderLtoInput *input);
+
+enum TenderLtoFlag : uint32_t {
+  TENDER_LTO_UNDEFINED = 1,
+  TENDER_LTO_WEAK = 2,
+  TENDER_LTO_COMMON = 4,
+  TENDER_LTO_USED = 8,
+  // Linkonce and address-insignificant: need not be exported by a shared library.
+  TENDER_LTO_OMITTABLE = 16,
+};
+
+struct TenderLtoSymbol {
+  TenderStr name;
+  // Empty if not given in the source.
+  TenderStr section;
+  // The key of the group of which one is kept in a link; empty if in none.
+  TenderStr comdat;
+  uint64_t common_size;
+  uint32_t flags;
+  // As in ELF: 0 default, 2 hidden, 3 protected.
+  uint32_t visibility;
+};
+size_t tender_lto_input_symbols(const TenderLtoInput *input);
+// The strings live as long as the input.
+TenderLtoSymbol tender_lto_input_symbol(const TenderLtoInput *input, size_t index);
+// The path of the source as it was compiled.
+TenderStr tender_lto_input_source(const TenderLtoInput *input);
+TenderStr tender_lto_input_triple(const TenderLtoInput *input);
+
+// Functions that the code generator may call for `triple`, told one by one.
+void tender_lto_libcalls(TenderStr triple, void *context, void (*name)(void *context, TenderStr name));
+
+struct TenderLtoLink;
+struct TenderLtoConfig {
+  // 0 to 3.
+  uint32_t opt_level;
+  bool position_independent;
+};
+TenderLtoLink *tender_lto_new(const TenderLtoConfig *config);
+void tender_lto_free(TenderLtoLink *lto);
+
+enum TenderLtoResolution : uint8_t {
+  TENDER_LTO_PREVAILING = 1,
+  TENDER_LTO_FINAL_DEFINITION = 2,
+  TENDER_LTO_VISIBLE_TO_REGULAR = 4,
+  TENDER_LTO_EXPORT_DYNAMIC = 8,
+  TENDER_LTO_LINKER_REDEFINED = 16,
+};
+// Takes the input in every case. One resolution for each symbol, in order. A module without a summary is merged at once.
+bool tender_lto_add(TenderLtoLink *lto, TenderLtoInput *input, const uint8_t *resolutions, size_t count,
+                    const TenderEvents *events, TenderBuffer *error);
+// Optimises and emits what was merged, and links the summaries of the others; their backends are left for
+// tender_lto_backend. Once.
+bool tender_lto_run(TenderLtoLink *lto, const TenderEvents *events, TenderBuffer *error);
+// Machine code of the merged modules; null if there were none. Once, after the run.
+TenderBuffer tender_lto_merged(TenderLtoLink *lto);
+// Backends in the order in which modules were added.
+size_t tender_lto_backends(const TenderLtoLink *lto);
+// Of a backend: the module's id.
+TenderStr tender_lto_backend_id(const TenderLtoLink *lto, size_t index);
+// Of a backend: optimises the module with what it imports, and emits machine code. On any thread, at any time after
+// the run, several at once. `object` stays empty if the module has nothing left in it.
+bool tender_lto_backend(const TenderLtoLink *lto, size_t index, const TenderEvents *events, TenderBuffer *object,
+                        TenderBuffer *error);
 } // extern "C"

@@ -199,3 +199,67 @@ impl Str {
         Str { data: bytes.as_ptr().cast(), len: bytes.len() }
     }
 }
+
+/// Opaque.
+#[repr(C)]
+pub struct LtoInput {
+    _private: [u8; 0],
+}
+
+#[repr(C)]
+pub struct LtoSymbol {
+    pub name: Str,
+    pub section: Str,
+    pub comdat: Str,
+    pub common_size: u64,
+    pub flags: u32,
+    pub visibility: u32,
+}
+
+#[repr(C)]
+pub struct LtoConfig {
+    pub opt_level: u32,
+    pub position_independent: bool,
+}
+
+/// Opaque.
+#[repr(C)]
+pub struct Lto {
+    _private: [u8; 0],
+}
+
+unsafe extern "C" {
+    pub fn tender_lto_input_open(
+        data: *const c_char,
+        len: usize,
+        id: Str,
+        error: *mut Buffer,
+    ) -> *mut LtoInput;
+    pub fn tender_lto_input_free(input: *mut LtoInput);
+    pub fn tender_lto_input_symbols(input: *const LtoInput) -> usize;
+    pub fn tender_lto_input_symbol(input: *const LtoInput, index: usize) -> LtoSymbol;
+    pub fn tender_lto_input_source(input: *const LtoInput) -> Str;
+    pub fn tender_lto_input_triple(input: *const LtoInput) -> Str;
+    pub fn tender_lto_libcalls(triple: Str, context: *mut c_void, name: extern "C" fn(*mut c_void, Str));
+    pub fn tender_lto_new(config: *const LtoConfig) -> *mut Lto;
+    pub fn tender_lto_free(lto: *mut Lto);
+    pub fn tender_lto_add(
+        lto: *mut Lto,
+        input: *mut LtoInput,
+        resolutions: *const u8,
+        count: usize,
+        events: *const Events,
+        error: *mut Buffer,
+    ) -> bool;
+    pub fn tender_lto_run(lto: *mut Lto, events: *const Events, error: *mut Buffer) -> bool;
+    pub fn tender_lto_merged(lto: *mut Lto) -> Buffer;
+    pub fn tender_lto_backends(lto: *const Lto) -> usize;
+    pub fn tender_lto_backend_id(lto: *const Lto, index: usize) -> Str;
+    pub fn tender_lto_backend(
+        lto: *const Lto,
+        index: usize,
+        events: *const Events,
+        object: *mut Buffer,
+        error: *mut Buffer,
+    ) -> bool;
+}

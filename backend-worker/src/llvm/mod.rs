@@ -7,6 +7,7 @@ mod clang;
 mod cut;
 mod ffi;
 mod listener;
+mod lto;
 mod module;
 mod process;
 
@@ -17,6 +18,7 @@ pub use cut::{CutModule, Cutting, cut, cut_with, graph, restore_names};
 pub use inkwell::context::Context;
 pub use inkwell::module::Module;
 pub use listener::Listen;
+pub use lto::{Bitcode, Lto, LtoConfig, LtoSymbol, Slice, libcalls};
 pub use module::{parse, serialise};
 pub use process::{initialise, libraries, llvm_version, purge, reset_thread_peak, thread_peak};
 

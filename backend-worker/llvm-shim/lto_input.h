@@ -1,0 +1,19 @@
+// A bitcode module that takes part in a link.
+#pragma once
+
+#include <memory>
+
+#include "llvm/LTO/LTO.h"
+
+#include "shim.h"
+
+struct TenderLtoInput {
+  std::unique_ptr<llvm::lto::InputFile> file;
+};
+
+namespace tender {
+
+// The text of `error`, which is consumed.
+TenderBuffer take(llvm::Error error);
+
+} // namespace tender

@@ -1,0 +1,312 @@
+//! The command line of the linker: what a driver makes of its words, and what of that bears on symbol resolution.
+//! Parsing is pure; only `ask` runs a program.
+
+use super::resolve::Options;
+use super::scope::Glob;
+use std::process::{Command, Stdio};
+
+/// What the linker is given, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub what: What,
+    /// `--whole-archive`
+    pub whole: bool,
+    /// Between `--start-lib` and `--end-lib`.
+    pub lazy: bool,
+    /// `-Bstatic`: libraries are looked for as archives only.
+    pub archives_only: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    File(String),
+    /// `-lNAME`, without the `-l`.
+    Library(String),
+    /// The number of a `mark`.
+    Mark(usize),
+}
+
+/// A parsed command line. Files that options name are still to be read.
+#[derive(Clone, Debug, Default)]
+pub struct Line {
+    pub entries: Vec<Entry>,
+    /// `-L`, in order; `=` stands for the system root.
+    pub search: Vec<String>,
+    pub sysroot: String,
+    pub position_independent: bool,
+    pub options: Options,
+    pub version_scripts: Vec<String>,
+    pub dynamic_lists: Vec<String>,
+    /// Archives whose symbols are not exported; `ALL` is all.
+    pub exclude_libs: Vec<String>,
+    /// `-r`
+    pub relocatable: bool,
+}
+
+/// Stands in the driver's words for an input of ours, so that it can be found in the linker's.
+pub fn mark(number: usize) -> String {
+    format!("-Wl,{MARK}{number}")
+}
+
+const MARK: &str = "--tender-input=";
+
+/// The linker's words for the driver's, by the driver's own account (`-###`). The error is a sentence fragment.
+pub fn ask(driver: &[String], args: &[String]) -> Result<Vec<String>, String> {
+    let (program, words) = driver.split_first().ok_or("the link has no driver")?;
+    let done = Command::new(program)
+        .args(words)
+        .args(args)
+        .args(["-###", "-o", "output"])
+        .env("LC_ALL", "C")
+        .env_remove("MAKEFLAGS")
+        .env_remove("MFLAGS")
+        .env_remove("CARGO_MAKEFLAGS")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .output()
+        .map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
+    let text = String::from_utf8_lossy(&done.stderr);
+    match linker_words(&text) {
+        Some(words) if done.status.success() => Ok(words),
+        _ => Err(format!("the link driver `{program}` does not tell how it links:\n{}", text.trim_end())),
+    }
+}
+
+/// Commands are the lines that start with a blank, and the link is the last one.
+fn linker_words(text: &str) -> Option<Vec<String>> {
+    let line = text.lines().rfind(|line| line.starts_with(' '))?;
+    let mut words = split(line);
+    (!words.is_empty()).then(|| words.split_off(1))
+}
+
+/// gcc and clang quote with double quotes, and a backslash takes the next character as it is.
+fn split(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    let mut chars = line.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            c if c.is_whitespace() && !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+/// Options of ld.lld and GNU ld whose value may be the next word, and that mean nothing here.
+const WITH_VALUE: [&str; 35] = [
+    "Map",
+    "R",
+    "T",
+    "Tbss",
+    "Tdata",
+    "Ttext",
+    "I",
+    "a",
+    "auxiliary",
+    "b",
+    "c",
+    "chroot",
+    "dependency-file",
+    "dynamic-linker",
+    "f",
+    "filter",
+    "format",
+    "h",
+    "hash-style",
+    "image-base",
+    "just-symbols",
+    "m",
+    "o",
+    "output",
+    "plugin",
+    "plugin-opt",
+    "print-map-file",
+    "reproduce",
+    "rpath",
+    "rpath-link",
+    "script",
+    "section-start",
+    "soname",
+    "sort-section",
+    "symbol-ordering-file",
+];
+
+#[derive(Clone, Copy, Default)]
+struct State {
+    whole: bool,
+    lazy: bool,
+    archives_only: bool,
+}
+
+/// Reads the linker's words, its own name not among them.
+pub fn parse(words: &[String]) -> Line {
+    let mut line = Line {
+        options: Options { entry: Some("_start".to_owned()), ..Options::default() },
+        ..Line::default()
+    };
+    let (mut state, mut saved) = (State::default(), Vec::new());
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let add =
+            |what| Entry { what, whole: state.whole, lazy: state.lazy, archives_only: state.archives_only };
+        if let Some(number) = word.strip_prefix(MARK) {
+            line.entries.extend(number.parse().ok().map(|number| add(What::Mark(number))));
+            continue;
+        }
+        let Some(option) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
+            line.entries.push(add(What::File(word.clone())));
+            continue;
+        };
+        let option = option.strip_prefix('-').unwrap_or(option);
+        let (name, joined) = match option.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (option, None),
+        };
+        let mut value = || joined.clone().or_else(|| words.next().cloned()).unwrap_or_default();
+        let options = &mut line.options;
+        match name {
+            "shared" | "Bshareable" => options.shared = true,
+            "pie" | "pic-executable" => line.position_independent = true,
+            "no-pie" | "no-pic-executable" => line.position_independent = false,
+            "export-dynamic" | "E" => options.export_dynamic = true,
+            "no-export-dynamic" => options.export_dynamic = false,
+            "r" | "relocatable" => line.relocatable = true,
+            "static" | "Bstatic" | "dn" | "non_shared" => state.archives_only = true,
+            "Bdynamic" | "dy" | "call_shared" => state.archives_only = false,
+            "whole-archive" => state.whole = true,
+            "no-whole-archive" => state.whole = false,
+            "start-lib" => state.lazy = true,
+            "end-lib" => state.lazy = false,
+            "push-state" => saved.push(state),
+            "pop-state" => state = saved.pop().unwrap_or_default(),
+            "entry" | "e" => options.entry = Some(value()),
+            "undefined" | "u" | "require-defined" => options.undefined.push(value()),
+            "init" | "fini" => options.retained.push(value()),
+            "wrap" => options.wrap.push(value()),
+            "defsym" => {
+                let definition = match joined {
+                    Some(value) => value,
+                    None => words.next().cloned().unwrap_or_default(),
+                };
+                if let Some((name, expression)) = definition.split_once('=') {
+                    options.defined_by_linker.push(name.trim().to_owned());
+                    options.used_by_linker.extend(names_in(expression));
+                }
+            }
+            "version-script" => line.version_scripts.push(value()),
+            "dynamic-list" | "export-dynamic-symbol-list" => line.dynamic_lists.push(value()),
+            "export-dynamic-symbol" => options.dynamic_list.push(Glob::new(&value())),
+            "exclude-libs" => line.exclude_libs.extend(value().split([',', ':']).map(str::to_owned)),
+            "sysroot" => line.sysroot = value(),
+            "library-path" | "L" => line.search.push(value()),
+            "library" | "l" => line.entries.push(add(What::Library(value()))),
+            "z" => drop(value()),
+            _ if WITH_VALUE.contains(&name) => drop(value()),
+            _ => match option.split_at_checked(1) {
+                Some(("l", rest)) => line.entries.push(add(What::Library(rest.to_owned()))),
+                Some(("L", rest)) => line.search.push(rest.to_owned()),
+                Some(("u", rest)) if word.starts_with("-u") => line.options.undefined.push(rest.to_owned()),
+                Some(("e", rest)) if word.starts_with("-e") && is_symbol(rest) => {
+                    line.options.entry = Some(rest.to_owned());
+                }
+                // What is not known has no bearing on symbols.
+                _ => {}
+            },
+        }
+    }
+    line.position_independent |= line.options.shared;
+    // The defaults of every ELF linker.
+    line.options.retained.extend(["_init".to_owned(), "_fini".to_owned()]);
+    line
+}
+
+/// `-emain`; but `-eh-frame-hdr` is an option with one dash.
+fn is_symbol(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$'))
+}
+
+fn names_in(expression: &str) -> impl Iterator<Item = String> + '_ {
+    expression
+        .split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$' | '@')))
+        .filter(|word| word.starts_with(|c: char| !c.is_ascii_digit()))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_link_is_the_last_command_that_the_driver_shows() {
+        let text = "Using built-in specs.\nCOLLECT_GCC=cc\nTarget: x86_64-linux-gnu\n /usr/lib/cc1 x.c\n \
+                    /usr/lib/collect2 -o \"a b\" \"-fuse-ld=lld\" x\\\"y.o \"c\\\\d\"\nCOLLECT_GCC_OPTIONS='-o'\n";
+        let words = linker_words(text).unwrap();
+        assert_eq!(words, ["-o", "a b", "-fuse-ld=lld", "x\"y.o", "c\\d"]);
+        assert_eq!(linker_words("cc: error: no such file\n"), None);
+    }
+
+    #[test]
+    fn inputs_keep_their_order_and_the_state_that_holds_for_them() {
+        let line = line(
+            "-pie a.o --push-state -Bstatic -lz --pop-state --whole-archive w.a --no-whole-archive \
+             --start-lib l.o --end-lib --tender-input=3 -l:libq.so.1 --library=m",
+        );
+        assert!(line.position_independent);
+        let entry = |what| Entry { what, whole: false, lazy: false, archives_only: false };
+        let file = |name: &str| What::File(name.to_owned());
+        let library = |name: &str| What::Library(name.to_owned());
+        assert_eq!(
+            line.entries,
+            [
+                entry(file("a.o")),
+                Entry { archives_only: true, ..entry(library("z")) },
+                Entry { whole: true, ..entry(file("w.a")) },
+                Entry { lazy: true, ..entry(file("l.o")) },
+                entry(What::Mark(3)),
+                entry(library(":libq.so.1")),
+                entry(library("m")),
+            ]
+        );
+    }
+
+    #[test]
+    fn options_that_name_symbols_are_found_in_every_form() {
+        let line = line(
+            "--eh-frame-hdr -m elf_x86_64 -z now -o out -u one -utwo --undefined=three -e go -soname x \
+             --wrap malloc --wrap=free --defsym=a=b+4 --defsym c=0x10 --version-script=v.map -E \
+             --exclude-libs ALL --export-dynamic-symbol=f* -rpath /x -L/a -L /b -plugin p -hash-style=gnu",
+        );
+        assert!(line.entries.is_empty(), "{:?}", line.entries);
+        let options = &line.options;
+        assert_eq!(options.undefined, ["one", "two", "three"]);
+        assert_eq!(options.entry.as_deref(), Some("go"));
+        assert_eq!(options.wrap, ["malloc", "free"]);
+        assert_eq!(options.defined_by_linker, ["a", "c"]);
+        assert_eq!(options.used_by_linker, ["b"]);
+        assert_eq!(line.version_scripts, ["v.map"]);
+        assert_eq!(line.exclude_libs, ["ALL"]);
+        assert_eq!(line.search, ["/a", "/b"]);
+        assert_eq!(options.dynamic_list, [Glob::new("f*")]);
+        assert!(options.export_dynamic && !options.shared && !line.position_independent);
+    }
+
+    #[test]
+    fn long_options_with_one_dash_are_not_short_ones() {
+        let line = line("-export-dynamic -eh-frame-hdr -dynamic-linker /lib/ld.so -shared -emain");
+        assert_eq!(line.options.entry.as_deref(), Some("main"));
+        assert!(line.options.shared && line.options.export_dynamic && line.options.undefined.is_empty());
+        assert!(line.entries.is_empty());
+    }
+}

@@ -1,0 +1,348 @@
+//! The files of a link: finds and reads them, and lists them for symbol resolution. Decides nothing about symbols.
+
+use super::command::{Entry, Line, What};
+use super::resolve::{Input, Kind, Part};
+use super::script::{self, Named};
+use super::symbols::{self, Magic, magic};
+use crate::llvm::{Bitcode, Slice};
+use object::read::archive::ArchiveFile;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tender_protocol::{LtoLibrary, Member};
+
+/// Where an input of a link comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The system's, or native: the last link finds it without us.
+    Foreign,
+    /// The object with this number among the marks.
+    Object(usize),
+    /// A member of the library with this number among the marks.
+    Member { mark: usize, member: usize },
+}
+
+/// Inputs with what resolution does not need to know of them, in parallel lists.
+#[derive(Default)]
+pub struct Inputs {
+    pub list: Vec<Input>,
+    pub sources: Vec<Source>,
+    /// The modules of each part that is bitcode of ours, by input.
+    pub modules: Vec<Vec<Module>>,
+    /// Paths for people.
+    pub labels: Vec<String>,
+    /// Members of libraries, by mark and number, that are archives themselves: the last link opens them again.
+    pub nested: Vec<(usize, usize)>,
+    shared: Vec<PathBuf>,
+}
+
+/// One module of ours.
+pub struct Module {
+    pub krate: String,
+    /// What people see: the source's path, where it could be read.
+    pub unit: String,
+    /// Unique in the link and fit for a file name.
+    pub name: String,
+    pub cgu: u32,
+    pub bitcode: Option<Bitcode>,
+}
+
+/// What stands at a mark.
+pub enum Marked<'a> {
+    Object(&'a str),
+    Library(&'a LtoLibrary),
+}
+
+/// What went wrong, where a file is to blame: a sentence fragment that names it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(pub String);
+
+/// Of a container, the bitcode of each codegen unit; `None` for anything else.
+pub fn container(path: &str) -> Result<Option<Vec<Slice>>, InputError> {
+    let fail = |why: &dyn std::fmt::Display| InputError(format!("cannot read {path}: {why}"));
+    let mut start = [0; 20];
+    let mut file = File::open(path).map_err(|why| fail(&why))?;
+    let read = fill(&mut file, &mut start).map_err(|why| fail(&why))?;
+    let start = &start[..read];
+    let whole = || std::fs::read(path).map(Arc::<[u8]>::from).map_err(|why| fail(&why));
+    match magic(start) {
+        Magic::Bitcode => {
+            let content = whole()?;
+            let range = 0..content.len();
+            Ok(Some(vec![Slice { content, range }]))
+        }
+        Magic::Archive => {
+            let content = whole()?;
+            let archive = ArchiveFile::parse(&*content).map_err(|why| fail(&why))?;
+            let mut modules = Vec::new();
+            for member in archive.members() {
+                let member = member.map_err(|why| fail(&why))?;
+                if modules.is_empty() && !member.name().ends_with(b".bc") {
+                    return Ok(None);
+                }
+                let (offset, size) = member.file_range();
+                let range = usize::try_from(offset).unwrap_or(0)..usize::try_from(offset + size).unwrap_or(0);
+                if range.end > content.len() {
+                    return Err(fail(&"it is cut short"));
+                }
+                modules.push(Slice { content: content.clone(), range });
+            }
+            Ok((!modules.is_empty()).then_some(modules))
+        }
+        Magic::Object | Magic::Shared | Magic::Text => Ok(None),
+    }
+}
+
+fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
+    let mut at = 0;
+    while at < buffer.len() {
+        match file.read(&mut buffer[at..])? {
+            0 => break,
+            more => at += more,
+        }
+    }
+    Ok(at)
+}
+
+impl Inputs {
+    /// Loads all that `line` names, in its order. `krate` is whose link it is.
+    pub fn load(line: &Line, marks: &[Marked<'_>], krate: &str) -> Result<Inputs, InputError> {
+        let mut inputs = Inputs::default();
+        for entry in &line.entries {
+            match &entry.what {
+                What::Mark(number) => match marks.get(*number) {
+                    Some(Marked::Object(path)) => {
+                        let name = file_name(path);
+                        inputs.ours(path, krate, name, entry.lazy, Source::Object(*number))?;
+                    }
+                    Some(Marked::Library(library)) => {
+                        let hidden = excluded(line, Path::new(&library.word));
+                        for (at, member) in library.members.iter().enumerate() {
+                            let from = inputs.list.len();
+                            let source = Source::Member { mark: *number, member: at };
+                            inputs.member(member, &library.krate, !entry.whole, source)?;
+                            for input in &mut inputs.list[from..] {
+                                input.hidden = hidden;
+                            }
+                        }
+                    }
+                    None => {}
+                },
+                What::File(path) => inputs.file(Path::new(path), line, entry)?,
+                What::Library(name) => {
+                    // What is not found is lld's to complain about.
+                    if let Some(path) = find_library(name, line, entry.archives_only) {
+                        inputs.file(&path, line, entry)?;
+                    }
+                }
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// One member of a library of ours.
+    pub fn member(
+        &mut self,
+        member: &Member,
+        krate: &str,
+        lazy: bool,
+        source: Source,
+    ) -> Result<(), InputError> {
+        self.ours(&member.path, krate, &member.name, lazy, source)
+    }
+
+    fn ours(
+        &mut self,
+        path: &str,
+        krate: &str,
+        name: &str,
+        lazy: bool,
+        source: Source,
+    ) -> Result<(), InputError> {
+        let Some(slices) = container(path)? else { return self.native(Path::new(path), lazy, source) };
+        let name = self.unique(&format!("{krate}.{}", name.strip_suffix(".o").unwrap_or(name)));
+        let mut parts = Vec::with_capacity(slices.len());
+        let mut modules = Vec::with_capacity(slices.len());
+        for (cgu, slice) in (0..).zip(slices) {
+            let bitcode = Bitcode::open(slice, &format!("{name}#{cgu}")).map_err(|why| {
+                InputError(format!(
+                    "the bitcode of crate `{krate}`, unit {name}, codegen unit {cgu} cannot be read: {why} ({path})"
+                ))
+            })?;
+            parts.push(symbols::bitcode(bitcode.symbols(), Kind::Bitcode));
+            let unit = bitcode.source();
+            modules.push(Module {
+                krate: krate.to_owned(),
+                unit,
+                name: name.clone(),
+                cgu,
+                bitcode: Some(bitcode),
+            });
+        }
+        self.list.push(Input { lazy, hidden: false, parts });
+        self.sources.push(source);
+        self.modules.push(modules);
+        self.labels.push(path.to_owned());
+        Ok(())
+    }
+
+    /// A crate may have two units of the same file name.
+    fn unique(&self, name: &str) -> String {
+        let taken = |name: &str| self.modules.iter().flatten().any(|module| module.name == name);
+        let mut number = 1;
+        let mut unique = name.to_owned();
+        while taken(&unique) {
+            number += 1;
+            unique = format!("{name}~{number}");
+        }
+        unique
+    }
+
+    fn push(&mut self, part: Part, lazy: bool, hidden: bool, source: Source, label: &Path) {
+        self.list.push(Input { lazy, hidden, parts: vec![part] });
+        self.sources.push(source);
+        self.modules.push(Vec::new());
+        self.labels.push(label.display().to_string());
+    }
+
+    /// A native object or archive of the workspace.
+    fn native(&mut self, path: &Path, lazy: bool, source: Source) -> Result<(), InputError> {
+        let content = read(path)?;
+        if magic(&content) == Magic::Archive {
+            if let Source::Member { mark, member } = source {
+                self.nested.push((mark, member));
+            }
+            return self.archive(path, &content, lazy, false);
+        }
+        let part = native_part(&content).map_err(|why| unreadable(path, &why))?;
+        self.push(part, lazy, false, source, path);
+        Ok(())
+    }
+
+    fn file(&mut self, path: &Path, line: &Line, entry: &Entry) -> Result<(), InputError> {
+        let mut start = [0; 20];
+        // A file that is not there is lld's to complain about.
+        let Ok(mut file) = File::open(path) else { return Ok(()) };
+        let read_in = fill(&mut file, &mut start).map_err(|why| unreadable(path, &why))?;
+        match magic(&start[..read_in]) {
+            Magic::Shared => {
+                if self.shared.iter().any(|known| known == path) {
+                    return Ok(());
+                }
+                self.shared.push(path.to_owned());
+                let cache = object::ReadCache::new(file);
+                let part = symbols::shared(&cache).map_err(|why| unreadable(path, &why))?;
+                self.push(part, false, false, Source::Foreign, path);
+            }
+            Magic::Archive => {
+                let hidden = excluded(line, path);
+                self.archive(path, &read(path)?, !entry.whole, hidden)?;
+            }
+            Magic::Object | Magic::Bitcode => {
+                let part = native_part(&read(path)?).map_err(|why| unreadable(path, &why))?;
+                self.push(part, entry.lazy, false, Source::Foreign, path);
+            }
+            Magic::Text => {
+                let text = String::from_utf8_lossy(&read(path)?).into_owned();
+                for named in script::inputs(&text) {
+                    let found = match named {
+                        Named::Library(name) => find_library(&name, line, entry.archives_only),
+                        Named::File(name) => Some(find_file(&name, path, line)),
+                    };
+                    if let Some(found) = found.filter(|found| found != path) {
+                        self.file(&found, line, entry)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn archive(&mut self, path: &Path, content: &[u8], lazy: bool, hidden: bool) -> Result<(), InputError> {
+        let archive = ArchiveFile::parse(content).map_err(|why| unreadable(path, &why))?;
+        for member in archive.members() {
+            let member = member.map_err(|why| unreadable(path, &why))?;
+            let outside;
+            let data = if archive.is_thin() {
+                let name = String::from_utf8_lossy(member.name()).into_owned();
+                outside = read(&path.parent().unwrap_or(Path::new("")).join(name))?;
+                &outside[..]
+            } else {
+                member.data(content).map_err(|why| unreadable(path, &why))?
+            };
+            // What is no object, such as a table of contents in text, takes no part.
+            if let Ok(part) = native_part(data) {
+                self.push(part, lazy, hidden, Source::Foreign, path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Of machine code, or of bitcode that is not ours: lld optimises that on its own, so that to us it is native.
+fn native_part(content: &[u8]) -> Result<Part, String> {
+    match magic(content) {
+        Magic::Bitcode => {
+            let content: Arc<[u8]> = content.into();
+            let range = 0..content.len();
+            let module = Bitcode::open(Slice { content, range }, "native")?;
+            Ok(symbols::bitcode(module.symbols(), Kind::Object))
+        }
+        _ => symbols::object(content).map_err(|why| why.to_string()),
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, InputError> {
+    std::fs::read(path).map_err(|why| unreadable(path, &why))
+}
+
+fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> InputError {
+    InputError(format!("cannot read {}: {why}", path.display()))
+}
+
+pub fn file_name(path: &str) -> &str {
+    Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
+}
+
+fn excluded(line: &Line, path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    line.exclude_libs.iter().any(|excluded| excluded == "ALL" || excluded == name)
+}
+
+fn directories(line: &Line) -> impl Iterator<Item = PathBuf> + '_ {
+    line.search.iter().map(|dir| match dir.strip_prefix('=').or_else(|| dir.strip_prefix("$SYSROOT")) {
+        Some(below) => PathBuf::from(format!("{}{below}", line.sysroot)),
+        None => PathBuf::from(dir),
+    })
+}
+
+fn find_library(name: &str, line: &Line, archives_only: bool) -> Option<PathBuf> {
+    if let Some(file) = name.strip_prefix(':') {
+        return directories(line).map(|dir| dir.join(file)).find(|path| path.exists());
+    }
+    directories(line).find_map(|dir| {
+        let shared = dir.join(format!("lib{name}.so"));
+        let archive = dir.join(format!("lib{name}.a"));
+        (!archives_only && shared.exists()).then_some(shared).or_else(|| archive.exists().then_some(archive))
+    })
+}
+
+/// A name in a script: below the system root, beside the script, in the search path, or as it is.
+fn find_file(name: &str, script: &Path, line: &Line) -> PathBuf {
+    if name.starts_with('/') && !line.sysroot.is_empty() {
+        let below = PathBuf::from(format!("{}{name}", line.sysroot));
+        if below.exists() && script.starts_with(&line.sysroot) {
+            return below;
+        }
+    }
+    let name = Path::new(name.strip_prefix('=').unwrap_or(name));
+    if name.is_absolute() || name.exists() {
+        return name.to_owned();
+    }
+    let beside = script.parent().map(|dir| dir.join(name)).filter(|path| path.exists());
+    beside
+        .or_else(|| directories(line).map(|dir| dir.join(name)).find(|path| path.exists()))
+        .unwrap_or_else(|| name.to_owned())
+}

@@ -1,0 +1,89 @@
+//! Linker scripts that stand for libraries, such as glibc's `libc.so`: the files that they name. Pure.
+
+/// A file that a script asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    File(String),
+    /// `-lNAME`
+    Library(String),
+}
+
+/// The words in INPUT and GROUP, those in AS_NEEDED among them. Everything else in a script places sections.
+pub fn inputs(text: &str) -> Vec<Named> {
+    let mut found = Vec::new();
+    // The depth of parentheses inside INPUT or GROUP; 0 outside.
+    let mut depth = 0u32;
+    let mut armed = false;
+    for word in words(text) {
+        match word {
+            "(" if armed || depth > 0 => {
+                depth += 1;
+                armed = false;
+            }
+            ")" => depth = depth.saturating_sub(1),
+            "INPUT" | "GROUP" if depth == 0 => armed = true,
+            "AS_NEEDED" | "," | "(" => {}
+            name if depth > 0 => {
+                let name = name.trim_matches('"');
+                found.push(match name.strip_prefix("-l") {
+                    Some(library) => Named::Library(library.to_owned()),
+                    None => Named::File(name.to_owned()),
+                });
+            }
+            _ => armed = false,
+        }
+    }
+    found
+}
+
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut rest = text;
+    loop {
+        rest = rest.trim_start();
+        let Some(first) = rest.chars().next() else { return words };
+        if let Some(comment) = rest.strip_prefix("/*") {
+            rest = comment.split_once("*/").map_or("", |(_, after)| after);
+            continue;
+        }
+        let end = if matches!(first, '(' | ')' | ',' | ';') {
+            1
+        } else if first == '"' {
+            rest[1..].find('"').map_or(rest.len(), |at| at + 2)
+        } else {
+            rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';')).unwrap_or(rest.len())
+        };
+        words.push(&rest[..end]);
+        rest = &rest[end..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &str, expect: &[&str]) {
+        let shown: Vec<String> = inputs(text)
+            .into_iter()
+            .map(|named| match named {
+                Named::File(path) => path,
+                Named::Library(name) => format!("-l{name}"),
+            })
+            .collect();
+        assert_eq!(shown, expect);
+    }
+
+    #[test]
+    fn the_scripts_that_distributions_install() {
+        check(
+            "/* GNU ld script\n */\nOUTPUT_FORMAT(elf64-x86-64)\n\
+             GROUP ( /lib/libc.so.6 /usr/lib/libc_nonshared.a  AS_NEEDED ( /lib64/ld-linux-x86-64.so.2 ) )\n",
+            &["/lib/libc.so.6", "/usr/lib/libc_nonshared.a", "/lib64/ld-linux-x86-64.so.2"],
+        );
+        check("GROUP ( libgcc_s.so.1 -lgcc )", &["libgcc_s.so.1", "-lgcc"]);
+        check("INPUT(libncurses.so.6 -ltinfo)", &["libncurses.so.6", "-ltinfo"]);
+        check("INPUT(\"a b.o\", c.o)", &["a b.o", "c.o"]);
+        check("SECTIONS { .x : { *(.x) } }", &[]);
+    }
+}
