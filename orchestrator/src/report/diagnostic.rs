@@ -6,7 +6,7 @@ use crate::report::link_errors::{self, Place};
 use crate::report::{style, words};
 use camino::Utf8Path;
 use std::borrow::Cow;
-use tender_protocol::{Diagnostic, Level, Work};
+use tender_protocol::{Diagnostic, Level, Member, Work};
 
 /// A diagnostic in its final words. `rendered` ends with a newline and may hold ANSI colours.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,18 +108,57 @@ fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
 /// The unit whose object is `object`, or is the member `object` of `place.archive`.
 fn unit_of<'a>(graph: &'a Graph, place: &Place, object: &str) -> Option<&'a Item> {
     let object = object.split_once(":(").map_or(object, |(path, _)| path);
-    let is = |path: &Utf8Path, named: &str| path == named || graph.root.join(path) == named;
-    let writes = |item: &Item, path: &str| item.outputs.iter().any(|output| is(output, path));
     let object = match &place.archive {
         None => object,
         Some(archive) => {
             // Also one that is only taken apart by links.
-            let item = graph.items.iter().chain(&graph.unmade).find(|item| writes(item, archive))?;
+            let items = graph.items.iter().chain(&graph.unmade);
+            let item = items.into_iter().find(|item| writes(graph, item, archive))?;
             let Run::Worker(Work::Archive { members, .. }) = &item.run else { return None };
             &members.iter().find(|member| member.name == object)?.path
         }
     };
-    graph.items.iter().find(|item| item.kind == ItemKind::Compile && writes(item, object))
+    let object = optimised_from(graph, object).unwrap_or(object);
+    graph.items.iter().find(|item| item.kind == ItemKind::Compile && writes(graph, item, object))
+}
+
+fn writes(graph: &Graph, item: &Item, path: &str) -> bool {
+    item.outputs.iter().any(|output| output == path || graph.root.join(output) == path)
+}
+
+/// The file of modules that link-time optimisation has made `object` from. A worker names the object
+/// `CRATE.UNIT.CGU.o`, UNIT being the file's or the member's name without its extension, and after `~` a number where an input
+/// before had that name.
+fn optimised_from<'a>(graph: &'a Graph, object: &str) -> Option<&'a str> {
+    let (dir, name) = object.rsplit_once('/')?;
+    let (name, _cgu) = name.strip_suffix(".o")?.rsplit_once('.')?;
+    let (name, number) = match name.rsplit_once('~') {
+        Some((name, number)) => (name, number.parse::<usize>().ok()?),
+        None => (name, 1),
+    };
+    for item in &graph.items {
+        let Run::Worker(Work::Link { args, lto: Some(lto), .. }) = &item.run else { continue };
+        if lto.work_dir != dir {
+            continue;
+        }
+        let library = |word: &str| lto.libraries.iter().find(|library| library.word == word);
+        let inputs = args.iter().flat_map(|word| match library(word) {
+            Some(library) => {
+                let member = |member: &'a Member| (library.krate.as_str(), &*member.name, &*member.path);
+                library.members.iter().map(member).collect()
+            }
+            None => {
+                vec![(item.krate_name.as_str(), Utf8Path::new(word).file_name().unwrap_or(word), &**word)]
+            }
+        });
+        let unit = |file: &'a str| file.strip_suffix(".o").unwrap_or(file);
+        let named = |krate: &str, file| name.strip_prefix(krate) == Some(&format!(".{}", unit(file)));
+        return inputs
+            .filter(|(krate, file, _)| named(krate, file))
+            .nth(number.checked_sub(1)?)
+            .map(|(_, _, path)| path);
+    }
+    None
 }
 
 /// The text without colours.
@@ -131,6 +170,7 @@ pub fn plain(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::report::fixture;
+    use tender_protocol::{Lto, LtoLibrary, LtoLink};
 
     fn link_error(text: &str) -> Diagnostic {
         Diagnostic {
@@ -188,6 +228,44 @@ mod tests {
             "error: duplicate symbol `f` in crate `app` (bin `app`), \
              defined in app/src/main.c:3 and in zip/src/a.c (crate `zip`)\n",
         );
+    }
+
+    #[test]
+    fn objects_of_link_time_optimisation_are_known() {
+        let mut graph = fixture::graph();
+        let member = |name: &str, path: &str| Member { name: name.into(), path: path.into() };
+        let dir = "target/release/.tender";
+        let Run::Worker(Work::Link { args, lto, .. }) = &mut graph.items[fixture::APP_LINK.0 as usize].run
+        else {
+            panic!("no link")
+        };
+        args.push("target/release/libzip.a".into());
+        *lto = Some(LtoLink {
+            mode: Lto::Thin,
+            opt_level: 2,
+            work_dir: format!("{dir}/app/lto/bin-app"),
+            libraries: vec![LtoLibrary {
+                word: "target/release/libzip.a".into(),
+                krate: "zip".into(),
+                members: vec![
+                    member("a.o", &format!("{dir}/zip/a.o")),
+                    member("a.o", &format!("{dir}/zip/b.o")),
+                ],
+            }],
+        });
+        let check = |object: &str, expect: Option<&str>| {
+            let path = format!("{dir}/app/lto/bin-app/{object}");
+            let place = Place { object: Some(path.clone()), ..Place::default() };
+            assert_eq!(unit_of(&graph, &place, &path).map(|item| item.label.as_str()), expect, "{object}");
+        };
+        check("zip.a.0.o", Some("zip/src/a.c"));
+        check("zip.a.12.o", Some("zip/src/a.c"));
+        check("zip.a~2.0.o", Some("zip/src/b.c"));
+        check("app.main.3.o", Some("app/src/main.c"));
+        check("zip.a~3.0.o", None);
+        check("zip.a~0.0.o", None);
+        check("app.lto.o", None);
+        check("zip.b.0.o", None);
     }
 
     #[test]
