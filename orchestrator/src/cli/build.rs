@@ -7,12 +7,12 @@ use super::clean::lock;
 use super::env::Environment;
 use super::error::CliError;
 use super::exit::Exit;
-use super::options::{BuildOptions, MessageFormat, RunOptions};
+use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
 use super::project::{Project, check_memory};
 use super::terminal::Terminal;
 use super::{jobs, target_dir, worker};
 use crate::fingerprint::Fingerprints;
-use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, compile_commands};
+use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands};
 use crate::manifest::CrateId;
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, quoted_words, style, words,
@@ -26,15 +26,16 @@ use std::time::SystemTime;
 use tender_protocol::Level;
 
 pub fn build(
-    options: &BuildOptions,
+    TargetsOptions { build: options, targets }: &TargetsOptions,
     mode: Mode,
     environment: &Environment,
     terminal: Terminal,
 ) -> Result<Exit, CliError> {
     let project = Project::open(&options.place, environment, terminal)?;
     let roots = project.select(&options.selection)?;
+    let (roots, targets) = choose_targets(&project, roots, targets)?;
     let named = if options.selection.package.is_empty() { Vec::new() } else { roots.clone() };
-    let what = What { roots, named, mode };
+    let what = What { roots, named, targets, mode };
     Ok(run_build(&project, what, options, environment, terminal)?.1)
 }
 
@@ -42,7 +43,7 @@ pub fn run(options: &RunOptions, environment: &Environment, terminal: Terminal) 
     let project = Project::open(&options.build.place, environment, terminal)?;
     let candidates = project.select(&options.build.selection)?;
     let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
-    let what = What { roots: vec![krate], named: Vec::new(), mode: Mode::Build };
+    let what = What { roots: vec![krate], named: Vec::new(), targets: Targets::ALL, mode: Mode::Build };
     let (graph, exit) = run_build(&project, what, &options.build, environment, terminal)?;
     if exit != Exit::Success {
         return Ok(exit);
@@ -78,6 +79,51 @@ fn shown_path(path: &Utf8Path) -> String {
     below.unwrap_or_else(|| path.to_string())
 }
 
+/// The crates that have what is chosen, and what that is.
+fn choose_targets(
+    project: &Project,
+    mut roots: Vec<CrateId>,
+    chosen: &TargetSelection,
+) -> Result<(Vec<CrateId>, Targets), CliError> {
+    let TargetSelection { lib, bins, bin } = chosen;
+    if !lib && !bins && bin.is_empty() {
+        return Ok((roots, Targets::ALL));
+    }
+    let crates = &project.workspace;
+    let known: Vec<&str> =
+        roots.iter().flat_map(|id| &crates[*id].bins).map(|known| known.name.as_str()).collect();
+    if let Some(wrong) = bin.iter().find(|wanted| !known.contains(&wanted.as_str())) {
+        return Err(no_such_program(wrong, &known));
+    }
+    let programs = if *bins { Programs::All } else { Programs::Named(bin.clone()) };
+    let targets = Targets { libraries: *lib, programs };
+    roots.retain(|id| {
+        let krate = &crates[*id];
+        *lib && krate.lib.is_some() || krate.bins.iter().any(|bin| targets.have_program(&bin.name))
+    });
+    if roots.is_empty() {
+        let what = if *lib { "library" } else { "program" };
+        return Err(CliError::usage(format!("there is no {what} to build")));
+    }
+    Ok((roots, targets))
+}
+
+fn no_such_program(wanted: &str, known: &[&str]) -> CliError {
+    let error = CliError::usage(format!("there is no program `{wanted}`"));
+    match super::error::suggestion(wanted, known.iter().copied()) {
+        Some(help) => error.with_help(help),
+        None if known.is_empty() => error,
+        None => {
+            let verb = if known.len() == 1 { "is" } else { "are" };
+            error.with_help(format!("there {verb} {}", listed(known)))
+        }
+    }
+}
+
+fn listed(names: &[&str]) -> String {
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
 fn choose_program(
     project: &Project,
     candidates: &[CrateId],
@@ -89,20 +135,12 @@ fn choose_program(
             project.workspace.crates[id.0 as usize].bins.iter().map(|bin| (*id, bin.name.as_str()))
         })
         .collect();
-    let names = programs.iter().map(|(_, name)| *name);
-    let listed = names.clone().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let names: Vec<&str> = programs.iter().map(|(_, name)| *name).collect();
     let found = match wanted {
-        Some(wanted) => programs.iter().find(|(_, name)| *name == wanted).ok_or_else(|| {
-            let error = CliError::usage(format!("there is no program `{wanted}`"));
-            match super::error::suggestion(wanted, names) {
-                Some(help) => error.with_help(help),
-                None if listed.is_empty() => error,
-                None => {
-                    let verb = if programs.len() == 1 { "is" } else { "are" };
-                    error.with_help(format!("there {verb} {listed}"))
-                }
-            }
-        })?,
+        Some(wanted) => programs
+            .iter()
+            .find(|(_, name)| *name == wanted)
+            .ok_or_else(|| no_such_program(wanted, &names))?,
         None => match programs.as_slice() {
             [one] => one,
             [] => {
@@ -110,7 +148,7 @@ fn choose_program(
                     .with_help("a crate with `src/main.c` or a `[[bin]]` makes one"));
             }
             _ => {
-                return Err(CliError::usage(format!("there are several programs: {listed}"))
+                return Err(CliError::usage(format!("there are several programs: {}", listed(&names)))
                     .with_help("choose one with `--bin`"));
             }
         },
@@ -122,12 +160,13 @@ fn choose_program(
 struct What {
     roots: Vec<CrateId>,
     named: Vec<CrateId>,
+    targets: Targets,
     mode: Mode,
 }
 
 fn run_build(
     project: &Project,
-    What { roots, named, mode }: What,
+    What { roots, named, targets, mode }: What,
     options: &BuildOptions,
     environment: &Environment,
     terminal: Terminal,
@@ -138,18 +177,19 @@ fn run_build(
     check_memory(environment)?;
     warn(terminal);
     let worker = worker::find(environment)?;
-    let whole = roots.len() == workspace.crates.len() && mode == Mode::Build;
+    let whole = roots.len() == workspace.crates.len() && targets == Targets::ALL && mode == Mode::Build;
     let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
     let machine = Machine::new(&state_dir);
-    let request = |mode, roots, named| GraphRequest {
+    let request = |mode, roots, named, targets| GraphRequest {
         profile,
         mode,
         roots,
         named,
+        targets,
         target_dir: project.target_dir.clone(),
         surroundings: &machine,
     };
-    let graph = graph::build(workspace, &request(mode, roots, named))?;
+    let graph = graph::build(workspace, &request(mode, roots, named, targets))?;
     // Before anything is built: a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
@@ -157,7 +197,8 @@ fn run_build(
     // For editors, so it holds the whole workspace, whatever is built. Mistakes elsewhere are no reason not to build this.
     if whole {
         write_commands(&graph, &project.target_dir, terminal);
-    } else if let Ok(all) = graph::build(workspace, &request(Mode::Build, workspace.members.clone(), vec![]))
+    } else if let Ok(all) =
+        graph::build(workspace, &request(Mode::Build, workspace.members.clone(), vec![], Targets::ALL))
     {
         write_commands(&all, &project.target_dir, terminal);
     }

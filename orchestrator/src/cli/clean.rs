@@ -8,7 +8,7 @@ use super::project::Project;
 use super::target_dir;
 use super::terminal::Terminal;
 use crate::fingerprint::DirectoryLock;
-use crate::graph::{self, GraphRequest, Mode, profile_dir};
+use crate::graph::{self, GraphRequest, Mode, Targets, profile_dir};
 use crate::manifest::{CrateId, Profile};
 use crate::report::{style, words};
 use crate::toolchain::Machine;
@@ -105,6 +105,7 @@ fn parts(
             mode: Mode::Build,
             roots: crates.to_vec(),
             named: crates.to_vec(),
+            targets: Targets::ALL,
             target_dir: project.target_dir.clone(),
             surroundings: &machine,
         };

@@ -49,10 +49,10 @@ pub enum Color {
 pub enum Command {
     /// Compile and link
     #[command(visible_alias = "b")]
-    Build(BuildOptions),
+    Build(TargetsOptions),
     /// Find errors, without making objects or programs
     #[command(visible_alias = "c")]
-    Check(BuildOptions),
+    Check(TargetsOptions),
     /// Build a program and run it
     #[command(visible_alias = "r")]
     Run(RunOptions),
@@ -110,6 +110,30 @@ pub struct Place {
     /// Path of the manifest (else the nearest `Tender.toml`, here or above)
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<Utf8PathBuf>,
+}
+
+/// Of `build` and `check`.
+#[derive(Clone, Debug, Args)]
+pub struct TargetsOptions {
+    #[command(flatten)]
+    pub build: BuildOptions,
+    #[command(flatten)]
+    pub targets: TargetSelection,
+}
+
+/// Which targets of the crates; none chosen: all.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Which targets")]
+pub struct TargetSelection {
+    /// Only the libraries
+    #[arg(long)]
+    pub lib: bool,
+    /// Only the programs
+    #[arg(long)]
+    pub bins: bool,
+    /// Only this program (may be repeated)
+    #[arg(long, value_name = "NAME")]
+    pub bin: Vec<String>,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -230,7 +254,7 @@ mod tests {
     #[track_caller]
     fn build(line: &str) -> BuildOptions {
         match parse(line).unwrap().command {
-            Command::Build(options) => options,
+            Command::Build(options) => options.build,
             other => panic!("{other:?}"),
         }
     }
@@ -249,6 +273,15 @@ mod tests {
         assert_eq!(parse("tender -q build").unwrap().common.verbose, 0);
         assert_eq!(parse("tender build -vv").unwrap().common.verbose, 2);
         assert_eq!(parse("tender -C x build").unwrap().common.directory.unwrap(), "x");
+    }
+
+    #[test]
+    fn targets_as_in_cargo() {
+        let Command::Check(options) = parse("tender check --lib --bin a --bin b").unwrap().command else {
+            panic!("not check")
+        };
+        assert!(options.targets.lib && !options.targets.bins);
+        assert_eq!(options.targets.bin, ["a", "b"]);
     }
 
     #[test]

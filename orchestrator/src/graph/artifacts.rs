@@ -22,14 +22,15 @@ struct Linked<'a> {
 }
 
 impl Builder<'_> {
-    /// The archive and the shared library, as far as somebody wants them: a dependency is built in one form only.
+    /// The archive and the shared library, as far as they are `wanted` for their own sake: a dependency is built in one form
+    /// only.
     pub(super) fn plan_library(
         &mut self,
         id: CrateId,
         krate: &Crate,
         lib: &Lib,
         objects: &[Object],
-        root: bool,
+        wanted: bool,
     ) -> Result<Option<LinkInput>, GraphError> {
         let cxx = objects.iter().any(|object| object.cxx);
         let mut library = None;
@@ -37,9 +38,9 @@ impl Builder<'_> {
             let item = self.archive(id, krate, objects);
             let path = item.outputs[0].clone();
             let form = if codegen::crosses_crates(self.request.profile) {
-                let asked_for = self.request.named.contains(&id) || (root && !self.linked[id.0 as usize]);
+                let alone = self.request.named.contains(&id) || !self.linked[id.0 as usize];
                 let form = LibraryForm::Members { members: members(objects), items: item.after.clone() };
-                if asked_for {
+                if wanted && alone {
                     self.add_archive(item)?;
                 } else {
                     self.graph.unmade.push(item);
@@ -50,7 +51,7 @@ impl Builder<'_> {
             };
             library = Some(LinkInput { path, form, cxx });
         }
-        if lib.cdylib && (root || library.is_none()) {
+        if lib.cdylib && (wanted || library.is_none()) {
             let file = format!("lib{}.so", krate.name);
             let path = self.seen(&self.graph.out_dir).join(&file);
             let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];

@@ -22,6 +22,31 @@ pub enum Mode {
     Check,
 }
 
+/// Which targets of the roots are built; what these need comes along.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets {
+    /// Libraries for their own sake.
+    pub libraries: bool,
+    pub programs: Programs,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Programs {
+    All,
+    Named(Vec<String>),
+}
+
+impl Targets {
+    pub const ALL: Targets = Targets { libraries: true, programs: Programs::All };
+
+    pub fn have_program(&self, name: &str) -> bool {
+        match &self.programs {
+            Programs::All => true,
+            Programs::Named(names) => names.iter().any(|known| known == name),
+        }
+    }
+}
+
 pub struct GraphRequest<'a> {
     pub profile: &'a Profile,
     pub mode: Mode,
@@ -29,6 +54,7 @@ pub struct GraphRequest<'a> {
     pub roots: Vec<CrateId>,
     /// Those of the roots that were asked for by name: their archives are made even where no link needs them.
     pub named: Vec<CrateId>,
+    pub targets: Targets,
     /// Absolute, without the profile.
     pub target_dir: Utf8PathBuf,
     pub surroundings: &'a dyn Surroundings,
@@ -72,7 +98,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
             artifacts: Vec::new(),
             unmade: Vec::new(),
         },
-        linked: linked_crates(workspace, &request.roots),
+        linked: linked_crates(workspace, &request.roots, &request.targets),
         planned: vec![None; workspace.crates.len()],
         writers: HashMap::new(),
         pkg_config: HashMap::new(),
@@ -166,11 +192,14 @@ impl Builder<'_> {
             };
             let objects = self.plan_units(id, krate, &target, &generated, &interfaces, &after)?;
             if self.request.mode == Mode::Build && !objects.is_empty() {
-                planned.library = self.plan_library(id, krate, lib, &objects, root)?;
+                let wanted = root && self.request.targets.libraries;
+                planned.library = self.plan_library(id, krate, lib, &objects, wanted)?;
             }
         }
         if root {
-            for (number, bin) in krate.bins.iter().enumerate() {
+            let targets = &self.request.targets;
+            let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
+            for (number, bin) in bins {
                 let target = Target {
                     name: format!("bin {}", bin.name),
                     directory: format!("bin-{}", bin.name),

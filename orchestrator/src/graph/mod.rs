@@ -20,7 +20,7 @@ mod paths;
 #[cfg(test)]
 mod tests;
 
-pub use build::{GraphRequest, Mode, PkgConfig, Surroundings, build};
+pub use build::{GraphRequest, Mode, PkgConfig, Programs, Surroundings, Targets, build};
 pub use codegen::DEFAULT_CODEGEN_UNITS;
 pub use error::GraphError;
 pub use model::*;

@@ -1,5 +1,6 @@
 //! The orders in which a crate's dependencies matter. Knows nothing of items.
 
+use super::build::Targets;
 use crate::manifest::{CrateId, Workspace};
 
 pub(super) fn dependencies_first(workspace: &Workspace, roots: &[CrateId]) -> Vec<CrateId> {
@@ -41,13 +42,14 @@ fn postorder(
 }
 
 /// For every crate, whether its library goes into a program or shared library of a build of `roots`, its own shared form apart.
-pub(super) fn linked_crates(workspace: &Workspace, roots: &[CrateId]) -> Vec<bool> {
+pub(super) fn linked_crates(workspace: &Workspace, roots: &[CrateId], targets: &Targets) -> Vec<bool> {
     let mut linked = vec![false; workspace.crates.len()];
     for id in dependencies_first(workspace, roots) {
         let krate = &workspace.crates[id.0 as usize];
         let root = roots.contains(&id);
-        let program = root && !krate.bins.is_empty();
-        let shared = krate.lib.as_ref().is_some_and(|lib| lib.cdylib && (root || !lib.staticlib));
+        let program = root && krate.bins.iter().any(|bin| targets.have_program(&bin.name));
+        let wanted = root && targets.libraries;
+        let shared = krate.lib.as_ref().is_some_and(|lib| lib.cdylib && (wanted || !lib.staticlib));
         if program || shared {
             link_order(workspace, id).into_iter().for_each(|used| linked[used.0 as usize] = true);
         }

@@ -108,6 +108,10 @@ fn try_graph(workspace: &Workspace, mode: Mode, roots: &[&str]) -> Result<Graph,
     try_graph_with(workspace, &profile("dev"), mode, roots, &[])
 }
 
+fn graph_of_targets(workspace: &Workspace, profile: &Profile, roots: &[&str], targets: Targets) -> Graph {
+    request(workspace, profile, Mode::Build, roots, &[], targets).unwrap()
+}
+
 fn try_graph_with(
     workspace: &Workspace,
     profile: &Profile,
@@ -115,12 +119,24 @@ fn try_graph_with(
     roots: &[&str],
     named: &[&str],
 ) -> Result<Graph, GraphError> {
+    request(workspace, profile, mode, roots, named, Targets::ALL)
+}
+
+fn request(
+    workspace: &Workspace,
+    profile: &Profile,
+    mode: Mode,
+    roots: &[&str],
+    named: &[&str],
+    targets: Targets,
+) -> Result<Graph, GraphError> {
     let ids = |names: &[&str]| names.iter().map(|name| workspace.crate_named(name).unwrap()).collect();
     let request = GraphRequest {
         profile,
         mode,
         roots: ids(roots),
         named: ids(named),
+        targets,
         target_dir: workspace.root.join("target"),
         surroundings: &Table,
     };
@@ -145,6 +161,7 @@ pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: 
         mode: Mode::Build,
         roots: vec![CrateId(0)],
         named: vec![],
+        targets: Targets::ALL,
         target_dir: target_dir.to_owned(),
         surroundings: &Table,
     };
@@ -354,6 +371,27 @@ fn programs_link_their_own_crates_library() {
         "-pie target/debug/.tender/app/obj/bin-app/main.c.o target/debug/libapp.a \
          -Wl,-z,now -Wl,--bin -Wl,--lib"
     );
+}
+
+#[test]
+fn targets_can_be_chosen() {
+    let mut app = bin(bin(lib(krate("app"), &["l.c"]), "one", &["one.c"]), "two", &["two.c"]);
+    app.lib.as_mut().unwrap().cdylib = true;
+    let workspace = workspace(vec![(app, &[])]);
+    let check = |lto, libraries, programs, expect: &[&str]| {
+        let profile = Profile { lto, ..profile("dev") };
+        let graph = graph_of_targets(&workspace, &profile, &["app"], Targets { libraries, programs });
+        let links: Vec<&str> = keys(&graph).into_iter().filter(|key| !key.ends_with(".c")).collect();
+        assert_eq!(links, expect);
+    };
+    let named = |names: &[&str]| Programs::Named(names.iter().map(|name| name.to_string()).collect());
+    check(Lto::Off, true, Programs::All, &["app archive", "app shared", "app bin one", "app bin two"]);
+    check(Lto::Off, false, Programs::All, &["app archive", "app bin one", "app bin two"]);
+    check(Lto::Off, false, named(&["two"]), &["app archive", "app bin two"]);
+    check(Lto::Off, true, named(&[]), &["app archive", "app shared"]);
+    check(Lto::Thin, true, Programs::All, &["app shared", "app bin one", "app bin two"]);
+    check(Lto::Thin, false, named(&["two"]), &["app bin two"]);
+    check(Lto::Thin, true, named(&[]), &["app archive", "app shared"]);
 }
 
 #[test]
