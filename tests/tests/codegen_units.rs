@@ -1,0 +1,132 @@
+//! Codegen units as users see them: large files are cut, and nothing but time shows it.
+
+use std::fmt::Write as _;
+use tender_tests::TestSpace;
+
+/// A library of two large files that have statics of the same names, tables of functions, a constructor, a thread-local and
+/// a string in common, and a program that calls all of it.
+fn workspace(profile: &str) -> TestSpace {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        format!("[package]\nname = \"large\"\n[profile.release]\n{profile}\n[profile.dev]\n{profile}\n"),
+    );
+    for file in ["left", "right"] {
+        space.write(&format!("src/{file}.c"), large_file(file));
+    }
+    space.write(
+        "src/main.c",
+        "#include <stdio.h>\n\
+         unsigned left(unsigned), right(unsigned);\nconst char *left_name(void), *right_name(void);\n\
+         int main(void) {\n\
+           printf(\"%u %u %u %s %s\\n\", left(1), right(1), left(2), left_name(), right_name());\n  return 0;\n}\n",
+    );
+    space
+}
+
+const FUNCTIONS: usize = 120;
+
+fn large_file(name: &str) -> String {
+    let salt = name.len();
+    let mut text = "static unsigned state;\nstatic _Thread_local unsigned depth;\n\
+                    static const char text[] = \"the same in both\";\n\
+                    __attribute__((constructor)) static void start(void) { state = 1; }\n\
+                    static unsigned mix(unsigned x) { return x * 2654435761u ^ state++; }\n"
+        .to_owned();
+    for n in 0..FUNCTIONS {
+        writeln!(
+            text,
+            "static __attribute__((noinline)) unsigned step{n}(unsigned x) {{\n  depth++;\n  \
+             for (unsigned i = 0; i < (x & 7) + {salt}; i++) x = (x << {}) ^ mix(x + {n}) ^ (x >> {});\n  \
+             switch (x % 5) {{ case 0: return x + {n}; case 1: return x ^ {n}; case 2: return ~x; default: return x * 3; }}\n}}",
+            n % 13 + 1,
+            n % 7 + 1,
+        )
+        .unwrap();
+    }
+    let all = (0..FUNCTIONS).map(|n| format!("step{n}")).collect::<Vec<_>>().join(", ");
+    write!(
+        text,
+        "static unsigned (*const table[])(unsigned) = {{ {all} }};\n\
+         unsigned {name}(unsigned x) {{\n  for (int i = 0; i < {FUNCTIONS}; i++) x = table[i](x);\n  return x + depth;\n}}\n\
+         const char *{name}_name(void) {{ return text; }}\n"
+    )
+    .unwrap();
+    text
+}
+
+fn says(space: &TestSpace, path: &str) -> String {
+    space.built(path).expect_ok().stdout
+}
+
+#[test]
+fn behaviour_does_not_depend_on_the_number_of_pieces() {
+    for args in [&["build", "-j2"][..], &["build", "-j2", "--release"]] {
+        let program = if args.len() == 3 { "target/release/large" } else { "target/debug/large" };
+        let of = |units: u32| {
+            let space = workspace(&format!("codegen-units = {units}"));
+            space.tender(args).expect_ok();
+            says(&space, program)
+        };
+        let whole = of(1);
+        for units in [2, 16] {
+            assert_eq!(of(units), whole, "{units} pieces");
+        }
+    }
+}
+
+#[test]
+fn outputs_depend_on_sources_and_profile_alone() {
+    let outputs = |jobs: &str, translate: &str| {
+        let space = workspace(&format!("codegen-units = 8\ntranslate = \"{translate}\"\ndebug = true"));
+        space.tender(&["build", "--release", jobs]).expect_ok();
+        space.outputs("release")
+    };
+    let expect = outputs("-j1", "parallel");
+    for (jobs, translate) in [("-j8", "parallel"), ("-j1", "serial"), ("-j8", "serial")] {
+        let found = outputs(jobs, translate);
+        let differ: Vec<&String> = expect.keys().filter(|name| expect[*name] != found[*name]).collect();
+        assert!(differ.is_empty(), "{jobs} {translate}: these differ: {differ:?}");
+    }
+}
+
+#[test]
+fn another_number_is_a_reason_and_another_way_to_translate_is_none() {
+    let space = workspace("codegen-units = 2\ntranslate = \"parallel\"");
+    space.tender(&["build", "--release", "-j2"]).expect_ok();
+    let two = space.outputs("release");
+    space.edit("Tender.toml", "translate = \"parallel\"", "translate = \"serial\"");
+    space.expect_fresh(&["--release"]);
+    space.edit("Tender.toml", "codegen-units = 2", "codegen-units = 4");
+    let rebuilt = space.build(&["--release", "-j2"]);
+    let reason = "the profile has changed: added codegen-units=4, removed codegen-units=2";
+    let units: Vec<&str> = rebuilt
+        .iter()
+        .filter(|rebuild| rebuild.reason == reason)
+        .map(|rebuild| rebuild.unit.as_str())
+        .collect();
+    assert_eq!(units, ["src/left.c", "src/main.c", "src/right.c"]);
+    space.expect_fresh(&["--release"]);
+    space.edit("Tender.toml", "codegen-units = 4", "codegen-units = 2");
+    space.build(&["--release", "-j2"]);
+    assert!(space.outputs("release") == two, "other bytes after there and back");
+}
+
+#[test]
+fn one_piece_is_what_clang_makes() {
+    let space = workspace("codegen-units = 1");
+    space.tender(&["build", "--release", "-j2"]).expect_ok();
+    let commands: serde_json::Value =
+        serde_json::from_str(&space.read("target/compile_commands.json")).unwrap();
+    let left = commands.as_array().unwrap().iter().find(|entry| entry["file"] == "src/left.c").unwrap();
+    let words: Vec<&str> =
+        left["arguments"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
+    let ours = space.read_bytes("target/release/.tender/large/obj/lib/src/left.c.o");
+    // What tools are told is a plain compile.
+    let mut clang = std::process::Command::new(words[0]);
+    space.prepare(&mut clang);
+    let output = words.iter().position(|word| *word == "-o").unwrap();
+    clang.args(&words[1..output]).args(["-o", "left.o"]);
+    space.run(clang).expect_ok();
+    assert!(space.read_bytes("left.o") == ours, "{words:?}");
+}

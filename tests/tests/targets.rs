@@ -1,0 +1,54 @@
+//! `--lib`, `--bins` and `--bin`: which targets of a crate are built.
+
+use tender_tests::TestSpace;
+
+/// A crate with a library and the programs `one` and `two`.
+fn space() -> TestSpace {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n");
+    space.write("src/lib.c", "int f(void) { return 0; }\n");
+    for name in ["one", "two"] {
+        space.write(&format!("src/bin/{name}.c"), "int f(void); int main(void) { return f(); }\n");
+    }
+    space
+}
+
+#[test]
+fn only_what_is_chosen_is_built() {
+    #[track_caller]
+    fn check(words: &[&str], expect: &[&str]) {
+        let space = space();
+        space.tender(&[&["build"], words].concat()).expect_ok();
+        assert_eq!(space.outputs("debug").into_keys().collect::<Vec<_>>(), expect);
+        space.expect_fresh(words);
+        // For editors: all targets, whatever is built.
+        assert_eq!(space.read("target/compile_commands.json").matches("\"file\"").count(), 3);
+    }
+    check(&["--lib"], &["libx.a"]);
+    check(&["--bin", "two"], &["libx.a", "two"]);
+    check(&["--bins"], &["libx.a", "one", "two"]);
+    check(&["--lib", "--bin", "one"], &["libx.a", "one"]);
+}
+
+#[test]
+fn check_knows_them_too() {
+    let space = space();
+    space.write("src/bin/two.c", "int main(void) { return x; }\n");
+    space.tender(&["check", "--bin", "one"]).expect_ok();
+    space.tender(&["check", "--bins"]).expect_code(101);
+}
+
+#[test]
+fn what_is_not_there_is_a_mistake() {
+    let space = space();
+    let run = space.tender(&["build", "--bin", "tow"]).expect_code(2);
+    run.expect_stderr(&["error: there is no program `tow`", "did you mean `two`?"]);
+    let run = space.tender(&["build", "--bin", "elsewhere"]).expect_code(2);
+    run.expect_stderr(&["error: there is no program `elsewhere`", "there are `one`, `two`"]);
+    space.remove("src/lib.c");
+    for name in ["one", "two"] {
+        space.write(&format!("src/bin/{name}.c"), "int main(void) { return 0; }\n");
+    }
+    space.tender(&["build", "--lib"]).expect_code(2).expect_stderr(&["error: there is no library to build"]);
+    space.tender(&["build"]).expect_ok();
+}
