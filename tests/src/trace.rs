@@ -17,6 +17,7 @@ pub struct Job {
     pub unit: String,
     /// The row: 0 for `[[generate]]` commands, else the worker's number + 1.
     pub pid: u64,
+    /// Where it began.
     pub slot: u64,
     /// CLOCK_MONOTONIC, microseconds.
     pub start_us: u64,
@@ -83,12 +84,14 @@ impl Trace {
         jobs
     }
 
+    /// How many items had begun and not ended at once: the slots in use, where no unit is cut. One that is waits for its pieces
+    /// without a slot.
     pub fn max_concurrent_jobs(&self) -> u64 {
         let spans = self.jobs().into_iter().map(|job| (job.start_us, job.end_us));
         most_at_once(spans)
     }
 
-    /// The same from the phases, which lie inside their items.
+    /// How many phases ran at once, which is never more than the slots in use.
     pub fn max_concurrent_phases(&self) -> u64 {
         most_at_once(self.of_kind("X").map(|event| {
             let start = number(event, "ts");

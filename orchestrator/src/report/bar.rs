@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 use std::time::Duration;
-use tender_protocol::Outcome;
+use tender_protocol::{Outcome, PhaseName};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A build that ends sooner shows no bar: it would only flicker.
@@ -124,6 +124,23 @@ impl Drop for Bar {
     }
 }
 
+/// An item that runs.
+#[derive(Debug)]
+struct Running {
+    since_us: u64,
+    /// The codegen units that are machine code: which of which unit. Empty where the unit is whole.
+    pieces: BTreeSet<(Option<String>, u32)>,
+}
+
+impl Running {
+    /// A phase of a piece has ended. Nobody says how many pieces there are.
+    fn piece(&mut self, phase: PhaseName, of: Option<&String>, cgu: u32) {
+        if matches!(phase, PhaseName::Emit | PhaseName::Backend | PhaseName::Serialise) {
+            self.pieces.insert((of.cloned(), cgu));
+        }
+    }
+}
+
 /// What the bar knows of the build.
 #[derive(Debug)]
 struct Progress {
@@ -132,8 +149,7 @@ struct Progress {
     jobs: u32,
     done: u32,
     total: u32,
-    /// When each running item started.
-    running: BTreeMap<ItemIx, u64>,
+    running: BTreeMap<ItemIx, Running>,
     /// Dirty items that have not finished, the running ones included.
     unfinished: BTreeSet<ItemIx>,
     /// From history, microseconds.
@@ -176,7 +192,12 @@ impl Progress {
                 self.expected.insert(item, wall_us);
             }
             Event::ItemStarted { item, at_us, .. } => {
-                self.running.insert(item, at_us);
+                self.running.insert(item, Running { since_us: at_us, pieces: BTreeSet::new() });
+            }
+            Event::Phase { item, phase, cgu: Some(cgu), ref of, .. } => {
+                if let Some(running) = self.running.get_mut(&item) {
+                    running.piece(phase, of.as_ref(), cgu);
+                }
             }
             Event::ItemFinished { item, outcome, wall_us, .. } => {
                 self.running.remove(&item);
@@ -210,15 +231,19 @@ impl Progress {
 
     /// The unit that has run longest, with its time, then the crates of the others.
     fn names(&self, graph: &Graph, now_us: u64) -> Vec<String> {
-        let mut running: Vec<(u64, ItemIx)> = self.running.iter().map(|(item, at)| (*at, *item)).collect();
-        running.sort_unstable();
+        let mut running: Vec<(&ItemIx, &Running)> = self.running.iter().collect();
+        running.sort_by_key(|(item, running)| (running.since_us, **item));
         let mut names = Vec::new();
-        for (n, (at, item)) in running.into_iter().enumerate() {
-            let item = &graph[item];
+        for (n, (item, running)) in running.into_iter().enumerate() {
+            let item = &graph[*item];
             let name = if n == 0 {
-                let time = words::rough(Duration::from_micros(now_us.saturating_sub(at)));
+                let time = words::rough(Duration::from_micros(now_us.saturating_sub(running.since_us)));
                 let file = item.label.rsplit_once('/').map_or(item.label.as_str(), |(_, file)| file);
-                format!("{} ({time})", words::visible(file))
+                let pieces = match running.pieces.len() {
+                    0 => String::new(),
+                    done => format!(", {} done", words::count(done, "piece")),
+                };
+                format!("{} ({time}{pieces})", words::visible(file))
             } else {
                 item.krate_name.clone()
             };
@@ -240,7 +265,7 @@ impl Progress {
             let of = &graph[*item];
             let guess = || self.measured.get(&of.kind).map_or(0, |measured| measured.guess(of.size));
             let whole = self.expected.get(item).copied().unwrap_or_else(guess);
-            let spent = self.running.get(item).map_or(0, |at| now_us.saturating_sub(*at));
+            let spent = self.running.get(item).map_or(0, |running| now_us.saturating_sub(running.since_us));
             let rest = whole.saturating_sub(spent);
             sum += rest;
             longest = longest.max(rest);
@@ -378,6 +403,36 @@ mod tests {
         check(24, "    Building 1/3, 3s...");
         check(20, "1/3, 3s...");
         check(5, "1/3");
+    }
+
+    #[test]
+    fn a_unit_in_pieces_shows_how_many_are_done() {
+        let graph = fixture::graph();
+        let term = InMemoryTerm::new(4, 100);
+        let mut bar = bar(&term);
+        busy(&mut bar, &graph);
+        let phase = |phase, cgu| Event::Phase {
+            item: fixture::ZIP_B,
+            worker: None,
+            slot: 0,
+            phase,
+            cgu,
+            of: None,
+            start_us: 0,
+            dur_us: 1,
+        };
+        bar.event(&graph, &phase(PhaseName::Emit, None));
+        for cgu in 0..3 {
+            bar.event(&graph, &phase(PhaseName::Optimise, Some(cgu)));
+        }
+        for cgu in [0, 2, 2] {
+            bar.event(&graph, &phase(PhaseName::Emit, Some(cgu)));
+        }
+        bar.tick(&graph, 3_000_000);
+        assert_eq!(
+            term.contents(),
+            "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s, 2 pieces done), app"
+        );
     }
 
     #[test]

@@ -52,7 +52,17 @@ pub struct Human {
 struct Kept {
     diagnostics: Vec<Diagnostic>,
     output: Vec<String>,
-    phases: Vec<(PhaseName, u64)>,
+    /// In the order in which they first ended: the time of each, all pieces together, and of how many stretches it is the sum.
+    phases: Vec<(PhaseName, u64, usize)>,
+}
+
+impl Kept {
+    fn phase(&mut self, name: PhaseName, dur_us: u64) {
+        match self.phases.iter_mut().find(|(known, ..)| *known == name) {
+            Some((_, sum_us, times)) => (*sum_us, *times) = (*sum_us + dur_us, *times + 1),
+            None => self.phases.push((name, dur_us, 1)),
+        }
+    }
 }
 
 /// What was said about a crate.
@@ -184,8 +194,10 @@ impl Human {
             let mut parts: Vec<String> = kept
                 .phases
                 .iter()
-                .map(|(phase, us)| {
-                    format!("{} {}", words::phase(*phase), words::elapsed(Duration::from_micros(*us)))
+                .map(|(phase, us, times)| {
+                    let time = words::elapsed(Duration::from_micros(*us));
+                    let pieces = if *times > 1 { format!(" in {times} pieces") } else { String::new() };
+                    format!("{} {time}{pieces}", words::phase(*phase))
                 })
                 .collect();
             if peak_bytes > 0 {
@@ -288,7 +300,7 @@ impl Sink for Human {
             }
             Event::ItemStarted { item, .. } => self.started(*item, &graph[*item]),
             Event::Phase { item, phase, dur_us, .. } if self.at_least(Verbosity::VeryVerbose) => {
-                self.kept.entry(*item).or_default().phases.push((*phase, *dur_us));
+                self.kept.entry(*item).or_default().phase(*phase, *dur_us);
             }
             Event::ItemFinished { item, outcome, wall_us, peak_bytes, .. } => {
                 self.finished(graph, *item, *outcome, *wall_us, *peak_bytes);
@@ -405,22 +417,19 @@ mod tests {
 
     #[test]
     fn verbose_tells_reasons_commands_and_units() {
+        let phase = |phase, cgu, dur_us| {
+            let (item, of) = (APP_MAIN, None);
+            Event::Phase { item, worker: None, slot: 0, phase, cgu, of, start_us: 0, dur_us }
+        };
         let events = [
             Event::Fresh { item: ZIP_A },
             Event::Fresh { item: ZIP_B },
             Event::Fresh { item: ZIP_ARCHIVE },
             Event::Dirty { item: APP_MAIN, reason: RebuildReason::New },
             started(APP_MAIN),
-            Event::Phase {
-                item: APP_MAIN,
-                worker: None,
-                slot: 0,
-                phase: PhaseName::Emit,
-                cgu: None,
-                of: None,
-                start_us: 0,
-                dur_us: 50_000,
-            },
+            phase(PhaseName::Translate, None, 10_000),
+            phase(PhaseName::Emit, Some(0), 50_000),
+            phase(PhaseName::Emit, Some(1), 30_000),
             ended(APP_MAIN, OK),
         ];
         let first = "       Fresh zip v0.1.0 (/ws/zip)\n";
@@ -432,7 +441,8 @@ mod tests {
         ]
         .concat();
         check(Verbosity::Verbose, &events, &format!("{first}{dirty}{rest}\n"));
-        check(Verbosity::VeryVerbose, &events, &format!("{first}{dirty}{rest} (emit 0.05s, peak 1.0 MiB)\n"));
+        let phases = "translate 0.01s, emit 0.08s in 2 pieces";
+        check(Verbosity::VeryVerbose, &events, &format!("{first}{dirty}{rest} ({phases}, peak 1.0 MiB)\n"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, ItemIx};
 use crate::report::event::{Event, WorkerNo};
 use crate::report::{WaitReason, fixture};
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tender_protocol::{Outcome, PhaseName};
 
@@ -36,28 +37,12 @@ pub(super) fn model_of(graph: &Graph, events: &[Event]) -> Model {
     collector.model(graph)
 }
 
-/// A build of that shape, the same at each call: units and pieces of differing length go to the slot that is free first.
+/// A build of that shape, the same at each call: what is urgent goes first to the slot that is free first, pieces before units.
 pub(super) fn build(shape: Shape) -> (Graph, Model) {
     let graph = graph(shape);
-    let mut simulation = Simulation {
-        events: vec![Event::BuildStarted { jobs: shape.jobs, at_us: 0 }],
-        free_at: vec![1_000; shape.jobs as usize],
-        random: 1,
-    };
-    for worker in 0..shape.jobs.div_ceil(SLOTS) {
-        simulation.events.push(Event::WorkerStarted {
-            worker: WorkerNo(worker),
-            pid: 1000 + worker,
-            at_us: 10,
-        });
-    }
-    for item in (0..shape.units).map(ItemIx) {
-        simulation.events.push(Event::Dirty { item, reason: RebuildReason::New });
-    }
-    for item in (0..shape.units).map(ItemIx) {
-        simulation.unit(item, shape.pieces);
-    }
-    simulation.samples(shape.jobs);
+    let mut simulation = Simulation::new(shape);
+    while simulation.step() {}
+    simulation.samples();
     let model = model_of(&graph, &simulation.events);
     (graph, model)
 }
@@ -79,13 +64,39 @@ fn graph(shape: Shape) -> Graph {
 }
 
 struct Simulation {
+    shape: Shape,
     events: Vec<Event>,
     /// For each slot of all workers.
     free_at: Vec<u64>,
+    /// Units that have not begun.
+    left: std::ops::Range<u32>,
+    /// Pieces and joins: when each is ready, of which unit, and which piece; joins have none.
+    ready: BTreeSet<(u64, u32, Option<u32>)>,
+    /// Pieces of each unit that have not ended, and when the last of those that have did.
+    open: Vec<(u32, u64)>,
     random: u64,
 }
 
 impl Simulation {
+    fn new(shape: Shape) -> Self {
+        let mut events = vec![Event::BuildStarted { jobs: shape.jobs, at_us: 0 }];
+        for worker in (0..shape.jobs.div_ceil(SLOTS)).map(WorkerNo) {
+            events.push(Event::WorkerStarted { worker, pid: 1000 + worker.0, at_us: 10 });
+        }
+        for item in (0..shape.units).map(ItemIx) {
+            events.push(Event::Dirty { item, reason: RebuildReason::New });
+        }
+        Self {
+            shape,
+            events,
+            free_at: vec![1_000; shape.jobs as usize],
+            left: 0..shape.units,
+            ready: BTreeSet::new(),
+            open: vec![(shape.pieces, 0); shape.units as usize],
+            random: 1,
+        }
+    }
+
     /// Around `mean`, most below, some far above. (A linear congruential generator: tests are the same each time.)
     fn length(&mut self, mean: u64) -> u64 {
         self.random =
@@ -94,65 +105,97 @@ impl Simulation {
         mean / 3 + mean * share * share / 500_000
     }
 
-    /// Runs something on the slot that is free first, not before `ready`. Returns when it ends.
+    /// Gives the slot that is free first something to do. Returns whether there was something.
+    fn step(&mut self) -> bool {
+        use PhaseName::{Cut, Emit, Join, Optimise, Translate};
+        let slot = (0..self.free_at.len()).min_by_key(|slot| self.free_at[*slot]).unwrap_or(0);
+        let now_us = self.free_at[slot];
+        let urgent =
+            self.ready.first().copied().filter(|(ready_us, ..)| *ready_us <= now_us || self.left.is_empty());
+        if let Some((ready_us, unit, piece)) = urgent {
+            self.ready.remove(&(ready_us, unit, piece));
+            let start_us = now_us.max(ready_us);
+            if piece.is_none() {
+                let end_us = self.run(slot, unit, &[(Join, 1_500)], None, start_us);
+                self.finished(unit, end_us);
+                return true;
+            }
+            let end_us = self.run(slot, unit, &[(Optimise, 9_000), (Emit, 5_000)], piece, start_us);
+            let (open, last_us) = &mut self.open[unit as usize];
+            (*open, *last_us) = (*open - 1, end_us.max(*last_us));
+            if *open == 0 {
+                self.ready.insert((*last_us, unit, None));
+            }
+            return true;
+        }
+        let Some(unit) = self.left.next() else { return false };
+        let item = ItemIx(unit);
+        if now_us > 1_000 {
+            self.events.push(Event::Wait { item, reason: WaitReason::Token, at_us: 1_000 });
+        }
+        let (worker, slot_of_worker) = place(slot);
+        self.events.push(Event::ItemStarted {
+            item,
+            worker: Some(worker),
+            slot: slot_of_worker,
+            at_us: now_us,
+        });
+        if self.shape.pieces == 0 {
+            let phases = [(Translate, 60_000), (Optimise, 90_000), (Emit, 50_000)];
+            let end_us = self.run(slot, unit, &phases, None, now_us);
+            self.finished(unit, end_us);
+        } else {
+            let cut_us = self.run(slot, unit, &[(Translate, 60_000), (Cut, 4_000)], None, now_us);
+            self.ready.extend((0..self.shape.pieces).map(|piece| (cut_us, unit, Some(piece))));
+        }
+        true
+    }
+
+    /// Returns when it ends.
     fn run(
         &mut self,
-        item: ItemIx,
+        slot: usize,
+        unit: u32,
         phases: &[(PhaseName, u64)],
         cgu: Option<u32>,
-        ready: Option<u64>,
+        mut at_us: u64,
     ) -> u64 {
-        let slot = (0..self.free_at.len()).min_by_key(|slot| self.free_at[*slot]).unwrap_or(0);
-        let mut at_us = self.free_at[slot].max(ready.unwrap_or(0));
-        let (worker, slot_of_worker) = (WorkerNo(slot as u32 / SLOTS), slot as u32 % SLOTS);
-        if ready.is_none() {
-            if at_us > 1_000 {
-                self.events.push(Event::Wait { item, reason: WaitReason::Token, at_us: 500 });
-            }
-            let worker = Some(worker);
-            self.events.push(Event::ItemStarted { item, worker, slot: slot_of_worker, at_us });
-        }
+        let (worker, slot_of_worker) = place(slot);
         for (phase, mean) in phases {
             let dur_us = self.length(*mean);
-            let (worker, slot) = (Some(worker), slot_of_worker);
-            let (phase, start_us) = (*phase, at_us);
-            self.events.push(Event::Phase { item, worker, slot, phase, cgu, of: None, start_us, dur_us });
+            self.events.push(Event::Phase {
+                item: ItemIx(unit),
+                worker: Some(worker),
+                slot: slot_of_worker,
+                phase: *phase,
+                cgu,
+                of: None,
+                start_us: at_us,
+                dur_us,
+            });
             at_us += dur_us;
         }
         self.free_at[slot] = at_us;
         at_us
     }
 
-    fn unit(&mut self, item: ItemIx, pieces: u32) {
-        use PhaseName::{Cut, Emit, Join, Optimise, Translate};
-        let mut end_us = if pieces == 0 {
-            self.run(item, &[(Translate, 60_000), (Optimise, 90_000), (Emit, 50_000)], None, None)
-        } else {
-            self.run(item, &[(Translate, 60_000), (Cut, 4_000)], None, None)
-        };
-        if pieces > 0 {
-            let cut_us = end_us;
-            for cgu in 0..pieces {
-                let phases = [(Optimise, 9_000), (Emit, 5_000)];
-                end_us = end_us.max(self.run(item, &phases, Some(cgu), Some(cut_us)));
-            }
-            end_us = self.run(item, &[(Join, 1_500)], None, Some(end_us));
-        }
-        let peak_bytes = 20 << 20 | u64::from(item.0) << 12;
-        let outcome = Outcome::Ok;
-        self.events.push(Event::ItemFinished { item, outcome, at_us: end_us, wall_us: 0, peak_bytes });
+    fn finished(&mut self, unit: u32, at_us: u64) {
+        let peak_bytes = 20 << 20 | u64::from(unit) << 12;
+        let (item, outcome) = (ItemIx(unit), Outcome::Ok);
+        self.events.push(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes });
     }
 
     /// What a sampler would have seen, every 100 ms.
-    fn samples(&mut self, jobs: u32) {
+    fn samples(&mut self) {
+        let jobs = self.shape.jobs;
         let end_us = self.free_at.iter().copied().max().unwrap_or(0);
         self.events.push(Event::Tokens { used: jobs, n: jobs, at_us: 1_000 });
+        let mut used_us = 0;
         for at_us in (100_000..end_us).step_by(100_000) {
             let n = (at_us / 100_000) as u32;
+            used_us += u64::from(SLOTS.min(jobs)) * (90_000 + 10_000 * u64::from(n % 2));
             for worker in (0..jobs.div_ceil(SLOTS)).map(WorkerNo) {
-                let slots = u64::from(SLOTS.min(jobs));
                 let bytes = (200 + 90 * u64::from((n + worker.0) % 11)) << 20;
-                let used_us = at_us * slots - at_us * slots / 40 * u64::from(n % 3);
                 self.events.push(Event::Rss { worker, bytes, at_us });
                 self.events.push(Event::Cpu { worker: Some(worker), used_us, at_us });
                 self.events.push(Event::LiveModules { worker, n: 1 + n % 9, at_us });
@@ -165,4 +208,8 @@ impl Simulation {
             at_us: end_us,
         });
     }
+}
+
+fn place(slot: usize) -> (WorkerNo, u32) {
+    (WorkerNo(slot as u32 / SLOTS), slot as u32 % SLOTS)
 }

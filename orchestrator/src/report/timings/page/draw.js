@@ -16,6 +16,7 @@ function redraw() {
 function drawAll() {
   drawOverview();
   drawAxis();
+  drawPath();
   drawSlots();
   drawLanes();
 }
@@ -238,10 +239,21 @@ function drawBands(ctx, top, height) {
 }
 
 function drawRow(ctx, row, y, height, columns) {
-  const texts = [];
+  const from = barAfter(row, scene.from);
   const last = BARS.first[row + 1];
+  let to = from;
+  while (to < last && BARS.start[to] < scene.to) to++;
+  drawBars(ctx, range(from, to), y, height, columns);
+}
+
+function* range(from, to) {
+  for (let n = from; n < to; n++) yield n;
+}
+
+function drawBars(ctx, bars, y, height, columns) {
+  const texts = [];
   let named = -1; // unit whose name was written just before
-  for (let bar = barAfter(row, scene.from); bar < last && BARS.start[bar] < scene.to; bar++) {
+  for (const bar of bars) {
     const from = Math.max(xOf(BARS.start[bar]), GUTTER - 2);
     const to = Math.min(xOf(BARS.end[bar]), scene.width + 2);
     const unit = BARS.unit[bar];
@@ -258,7 +270,7 @@ function drawRow(ctx, row, y, height, columns) {
       continue;
     }
     fillBar(ctx, BARS.phase[bar], from, y, to - from - gap, height);
-    if (to - from > 26 && height >= 10) {
+    if (to - from > 20 && height >= 10) {
       texts.push([bar, Math.max(from, GUTTER), to, named === unit]);
       named = unit;
     }
@@ -267,16 +279,16 @@ function drawRow(ctx, row, y, height, columns) {
   for (const [bar, from, to, again] of texts) nameBar(ctx, bar, from, to, y + height / 2, again);
 }
 
-// The unit's name, and on the bars of the same unit that follow the phase's.
+// The unit's name; on the bars of the same unit that follow the phase's, or the number of the piece.
 function nameBar(ctx, bar, from, to, middle, again) {
   const unit = UNITS[BARS.unit[bar]];
   const phase = DATA.phases[BARS.phase[bar]];
   const source = BARS.source[bar] < 0 ? unit.file : DATA.sources[BARS.source[bar]].split("/").pop();
-  const piece = BARS.piece[bar] < 0 ? "" : ` ${BARS.piece[bar]}`;
+  const piece = BARS.piece[bar] < 0 ? "" : `#${BARS.piece[bar]}`;
   const room = to - from - 8;
-  const whole = `${source}${piece}`;
-  const candidates =
-    again && BARS.piece[bar] < 0 ? [phase] : [`${whole}  ${phase}`, whole, shorten(ctx, whole, room)];
+  const whole = piece ? `${source} ${piece}` : source;
+  const long = [`${whole}  ${phase}`, whole, piece || shorten(ctx, whole, room)];
+  const candidates = !again ? long : piece ? [`${piece}  ${phase}`, piece] : [phase];
   const text = candidates.find((text) => text && ctx.measureText(text).width <= room);
   if (!text) return;
   if (STRIPED.has(phase)) {
@@ -299,17 +311,40 @@ function outline(ctx, bar) {
   ctx.strokeRect(from, scene.rowTop[BARS.row[bar]] + 1, width, scene.rowHeight - 2);
 }
 
+// The critical path as a row of its own: what it was spent on.
+function drawPath() {
+  const height = DATA.critical.length > 0 ? 24 : 1;
+  const ctx = surface($("path"), scene.width, height);
+  if (DATA.critical.length === 0) return;
+  ctx.fillStyle = scene.colours.text;
+  ctx.textAlign = "left";
+  ctx.fillText("critical path", 8, height / 2);
+  ctx.beginPath();
+  ctx.rect(GUTTER, 0, plotWidth() + 1, height);
+  ctx.clip();
+  ctx.fillStyle = scene.colours.band;
+  ctx.fillRect(GUTTER, 2, plotWidth(), height - 4);
+  const columns = new Columns(Math.ceil(plotWidth()) + 1);
+  drawBars(ctx, DATA.critical.map(([bar]) => bar).filter((bar) => BARS.end[bar] > scene.from && BARS.start[bar] < scene.to), 2, height - 4, columns);
+  drawSelection(ctx, height, xOf);
+}
+
+// More lines than this from row to row only hide what they connect.
+const MOST_CONNECTIONS = 150;
+
 // A line below the bars of the path, and from the end of each to the start of the next.
 function drawCritical(ctx) {
   ctx.fillStyle = ctx.strokeStyle = scene.colours.text;
   ctx.lineWidth = 1;
   const path = DATA.critical;
   const foot = (bar) => scene.rowTop[BARS.row[bar]] + scene.rowHeight - 2;
+  const shown = path.filter(([bar]) => BARS.end[bar] >= scene.from && BARS.start[bar] <= scene.to);
+  const connected = shown.length <= MOST_CONNECTIONS;
   ctx.beginPath();
   for (let n = 0; n < path.length; n++) {
     const bar = path[n][0];
     if (BARS.start[bar] > scene.to) break;
-    if (n > 0 && BARS.end[bar] >= scene.from) {
+    if (n > 0 && connected && BARS.end[bar] >= scene.from) {
       const before = path[n - 1][0];
       const [x, y] = [xOf(BARS.end[before]), foot(before)];
       const [nextX, nextY] = [xOf(BARS.start[bar]), foot(bar)];
@@ -373,6 +408,7 @@ const LANES = [
     name: "CPU",
     top: () => DATA.jobs * 1000,
     line: () => DATA.jobs * 1000,
+    ends: true, // with its last sample
     say: (v) => `${(v / 1000).toFixed(1)} cores`,
   },
 ].filter((lane) => DATA.lanes[lane.key].length > 0);
@@ -425,7 +461,8 @@ function drawLane(ctx, lane) {
     value = lane.points[n * 2 + 1];
     path.lineTo(x, y(value));
   }
-  x = xOf(Math.min(scene.to, DURATION));
+  const end = lane.ends ? lane.points[lane.points.length - 2] : DURATION;
+  x = Math.max(x, xOf(Math.min(scene.to, end)));
   path.lineTo(x, y(value));
   path.lineTo(x, y(0));
   ctx.globalAlpha = 0.28;

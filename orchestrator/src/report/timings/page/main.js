@@ -76,9 +76,16 @@ function onSlots(event) {
   return { x: event.clientX - box.left, y: event.clientY - box.top + $("scroll").scrollTop };
 }
 
+// The bar at a place of a canvas that shows bars, or -1.
+function barOn(canvas, x, y) {
+  if (canvas === $("slots")) return barAt(x, y);
+  if (canvas === $("path")) return pathAt(x);
+  return -1;
+}
+
 function listenToPointer() {
   let drag = null;
-  const canvases = [$("slots"), $("lanes"), $("axis")];
+  const canvases = [$("slots"), $("lanes"), $("axis"), $("path")];
   for (const canvas of canvases) {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button !== 0) return;
@@ -99,7 +106,7 @@ function listenToPointer() {
           scene.select = [timeOf(drag.x), timeOf(x)];
         }
       }
-      const bar = canvas === $("slots") && !(drag && drag.far) ? barAt(x, y) : -1;
+      const bar = drag && drag.far ? -1 : barOn(canvas, x, y);
       scene.hover = bar;
       tipAt(bar, event.clientX, event.clientY);
       redraw();
@@ -110,8 +117,8 @@ function listenToPointer() {
         const [a, b] = scene.select;
         scene.select = null;
         show(Math.min(a, b), Math.max(a, b));
-      } else if (drag && !drag.far && canvas === $("slots")) {
-        const bar = barAt(x, y);
+      } else if (drag && !drag.far) {
+        const bar = barOn(canvas, x, y);
         mark(bar < 0 || BARS.unit[bar] === scene.marked ? -1 : BARS.unit[bar]);
       }
       drag = null;

@@ -90,6 +90,14 @@ function barAt(x, y) {
   return BARS.start[bar] <= time + near ? bar : -1;
 }
 
+// The bar of the critical path there, or -1. The path is sorted by time.
+function pathAt(x) {
+  const time = timeOf(x);
+  const near = (2 / plotWidth()) * span();
+  const found = DATA.critical.find(([bar]) => BARS.end[bar] >= time - near);
+  return x >= GUTTER && found && BARS.start[found[0]] <= time + near ? found[0] : -1;
+}
+
 function search(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) {

@@ -91,7 +91,8 @@ function fillCritical() {
   $("critical").hidden = lines.length === 0;
   if (lines.length === 0) return;
   $("critical-note").textContent =
-    "What ended last, what it waited for, and so on back to the start: the build ends sooner only if something here does.";
+    "What ended last, what it waited for, and so on back to the start. What is not here could take longer, and nothing would change. " +
+    "A line that got a slot was ready before: with more slots it would have started sooner.";
   const why = (line, n) => {
     const before = n > 0 ? UNITS[lines[n - 1].unit].file : "";
     return ["start of the build", "the same unit", `needs ${before}`, `got the slot of ${before}`][line.after];
