@@ -248,8 +248,9 @@ fn open_trace(path: &Utf8Path) -> Result<Trace<std::fs::File>, CliError> {
 fn timings(state_dir: &Utf8Path, terminal: Terminal) -> Timings {
     let console = (terminal.verbosity > Verbosity::Quiet).then(|| terminal.console());
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let words = std::env::args_os().skip(1).map(|word| word.to_string_lossy().into_owned());
     let about = About {
-        command: std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect(),
+        command: std::iter::once("tender".to_owned()).chain(words).collect(),
         started_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
     };
     Timings::new(state_dir.join("timings.html"), about, console, terminal.console())
