@@ -2,7 +2,7 @@
 //!
 //!     cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [--tiny N] [--table BYTES] [-o OBJECT] -- FLAGS
 //!
-//! Times are walls in milliseconds. `-k` forces that many pieces.
+//! Times are milliseconds of the thread's processor time; `backend`, `join` and `all` are walls. `-k` forces that many pieces.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 use std::process::{Command, ExitCode};
@@ -82,6 +82,12 @@ fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
+/// Processor time of this thread so far.
+fn cpu_ms() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as f64 * 1000.0 + time.tv_nsec as f64 / 1e6
+}
+
 fn run(options: &Options) -> Result<(), String> {
     let failed = |_| "failed".to_owned();
     let language = match options.file.rsplit_once('.') {
@@ -96,26 +102,26 @@ fn run(options: &Options) -> Result<(), String> {
     let context = Context::create();
     let mut clang = Clang::open(request, Lto::Off, &Show).map_err(failed)?;
     let module = clang.translate(&context).map_err(failed)?;
-    let translated = Instant::now();
+    let translate = cpu_ms();
     let cost: u64 = llvm::graph(&clang, &module)?.nodes.iter().map(|node| node.cost()).sum();
-    let graphed = ms(translated);
+    let graphed = cpu_ms() - translate;
     let cutting = llvm::cut_with(&clang, module, &options.limits, "0123456789abcdef");
-    let cut_ms = ms(translated) - graphed;
+    let cut_ms = cpu_ms() - translate - graphed;
     let cut = match cutting {
         Cutting::Cut(cut) => cut,
         Cutting::Whole(module, why) => {
-            println!("translate {:.0}, whole: {why}, cost {cost}", ms(start) - ms(translated));
-            let at = Instant::now();
+            println!("translate {:.0}, whole: {why}, cost {cost}", translate);
+            let at = cpu_ms();
             clang.optimise(&module).map_err(failed)?;
-            let optimise = ms(at);
+            let optimise = cpu_ms() - at;
             let object = clang.emit(&module).map_err(failed)?.object;
-            println!("optimise {optimise:.0}, emit {:.0}, all {:.0}", ms(at) - optimise, ms(start));
+            println!("optimise {optimise:.0}, emit {:.0}, all {:.0}", cpu_ms() - at - optimise, ms(start));
             return std::fs::write(&options.output, &*object).map_err(|why| why.to_string());
         }
     };
     println!(
         "translate {:.0}, graph {graphed:.0}, graph + cut {cut_ms:.0}, cost {cost}, bitcode {} KiB, promoted {}",
-        ms(start) - ms(translated),
+        translate,
         cut.bitcode_len() / 1024,
         cut.promoted().len()
     );
@@ -192,13 +198,13 @@ fn run(options: &Options) -> Result<(), String> {
 fn compile(request: Request<'_>, cut: &llvm::CutModule, piece: usize) -> Result<(Vec<u8>, [f64; 3]), String> {
     let failed = |_| "failed".to_owned();
     let context = Context::create();
-    let at = Instant::now();
+    let at = cpu_ms();
     let mut clang = Clang::open(request, Lto::Off, &Show).map_err(failed)?;
     let module = cut.piece(&context, piece)?;
     clang.adopt_piece(cut, &module).map_err(failed)?;
-    let read = ms(at);
+    let read = cpu_ms() - at;
     clang.optimise(&module).map_err(failed)?;
-    let optimise = ms(at) - read;
+    let optimise = cpu_ms() - at - read;
     let object = clang.emit(&module).map_err(failed)?.object.to_vec();
-    Ok((object, [read, optimise, ms(at) - read - optimise]))
+    Ok((object, [read, optimise, cpu_ms() - at - read - optimise]))
 }

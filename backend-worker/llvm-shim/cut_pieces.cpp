@@ -63,13 +63,13 @@ void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here,
       if (!elsewhere.contains(described) && (first || !constant))
         kept.push_back(described);
     }
-    unit->replaceGlobalVariables(MDTuple::get(module.getContext(), kept));
+    unit->replaceGlobalVariables(kept.empty() ? nullptr : MDTuple::get(module.getContext(), kept));
     if (first)
       continue;
-    MDTuple *none = MDTuple::get(module.getContext(), {});
-    unit->replaceEnumTypes(none);
-    unit->replaceRetainedTypes(none);
-    unit->replaceMacros(none);
+    // Absent, not empty: an empty list of macros would be pointed to, and not written.
+    unit->replaceEnumTypes(nullptr);
+    unit->replaceRetainedTypes(nullptr);
+    unit->replaceMacros(nullptr);
   }
 }
 

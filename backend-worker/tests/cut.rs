@@ -238,3 +238,333 @@ fn static_initialisers_of_cxx_run_in_order() {
         )],
     );
 }
+
+/// A function that is large enough to be a piece's worth beside the others of a small file.
+fn bulk(name: &str) -> String {
+    format!(
+        "__attribute__((noinline)) int {name}(int n) {{ int s = n; for (int i = 0; i < n; ++i) {{ s += i * n; \
+         if (s % 7 == 3) s ^= i; if (s % 11 == 5) s -= n; if (s % 13 == 2) s += 17; }} return s; }}\n"
+    )
+}
+
+fn bulks(names: &[&str]) -> String {
+    names.iter().map(|name| bulk(name)).collect()
+}
+
+#[test]
+fn a_constructor_comes_with_the_function_that_a_library_is_linked_for() {
+    let text = format!(
+        "static int ready;\n{}__attribute__((constructor)) static void prepare(void) {{ ready = bulk_a(3) != 0; }}\n\
+         __attribute__((noinline)) int is_ready(void) {{ return bulk_b(2) * 0 + ready; }}\n",
+        bulks(&["bulk_a", "bulk_b", "bulk_c", "bulk_d"])
+    );
+    let program = program("-O2", &[("lib.c", &text)]);
+    std::fs::write(
+        program.path("main.c"),
+        "int is_ready(void);\nint main(void) { return is_ready() != 1; }\n",
+    )
+    .unwrap();
+    let (object, _) = program.joined("lib.c", SUFFIXES[0]);
+    let piece_of = |symbol: &str| {
+        (0..4).find(|piece| {
+            let object = program.path(&format!("lib.c.{piece}.o"));
+            Path::new(&object).exists()
+                && program.tool("llvm-nm", &["--defined-only", &object]).contains(&format!(" {symbol}"))
+        })
+    };
+    assert_ne!(piece_of("prepare"), piece_of("is_ready"), "the test wants them apart");
+    program.tool("llvm-ar", &["rc", "lib.a", &object]);
+    let built = program.link("main", &[program.whole("main.c"), program.path("lib.a")], &[]);
+    assert_eq!(program.run(&built, &[]).status.code(), Some(0));
+}
+
+#[test]
+fn registries_in_sections_are_whole_and_in_order() {
+    let text = format!(
+        "#include <stdio.h>\nstruct entry {{ const char *name; int (*run)(int); }};\n{}\
+         #define REGISTER(f) static const struct entry entry_##f \
+         __attribute__((used, section(\"registry\"))) = {{#f, f}}\n\
+         REGISTER(one);\nREGISTER(two);\nREGISTER(three);\nREGISTER(four);\nREGISTER(five);\n\
+         extern const struct entry __start_registry[], __stop_registry[];\n\
+         int main(void) {{ for (const struct entry *e = __start_registry; e < __stop_registry; ++e)\n\
+         printf(\"%s %d\\n\", e->name, e->run(9)); return 0; }}\n",
+        bulks(&["one", "two", "three", "four", "five"])
+    );
+    let program = same("-O2", &[("a.c", &text)]);
+    let built = program.path("cut");
+    let output = program.run(Path::new(&built), &[]);
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 5);
+}
+
+#[test]
+fn comdats_inline_functions_and_templates_of_two_files() {
+    let header = "#pragma once\n#include <string>\n#include <vector>\n\
+        struct Shape { virtual ~Shape() {} virtual int area() const { return 1; } virtual const char *name() const = 0; };\n\
+        inline int next() { static int count = 100; return ++count; }\n\
+        inline std::string &shared() { static std::string text = \"start\"; return text; }\n\
+        template <class T> T twice(T x) { static int calls; ++calls; return x + x + (calls > 1000 ? T() : T()); }\n\
+        template <class T> struct Counted { static int live; Counted() { ++live; } ~Counted() { --live; } };\n\
+        template <class T> int Counted<T>::live = 0;\n\
+        int other(Shape &shape);\n";
+    let a = format!(
+        "#include \"h.h\"\n#include <cstdio>\n{}\
+         struct Square : Shape {{ int side; Square(int s) : side(s) {{}} int area() const override {{ return side * side + bulk_a(2) * 0; }}\n\
+           const char *name() const override {{ return \"square\"; }} }};\n\
+         __attribute__((noinline)) int f(int x) {{ shared() += \"f\"; return twice(x) + next(); }}\n\
+         __attribute__((noinline)) int g(int x) {{ shared() += \"g\"; std::vector<int> v(x, 3); return twice((int)v.size()) + next(); }}\n\
+         int main() {{ Square s(5); Counted<int> c; int r = f(1) + g(2) + other(s);\n\
+           std::printf(\"%d %s %d %zu\\n\", r, shared().c_str(), Counted<int>::live, twice(std::string(\"ab\")).size()); return 0; }}\n",
+        bulks(&["bulk_a", "bulk_b"])
+    );
+    let b = format!(
+        "#include \"h.h\"\n#include <cstdio>\n{}\
+         __attribute__((noinline)) int h(int x) {{ shared() += \"h\"; Counted<int> c; return twice(x) * Counted<int>::live; }}\n\
+         int other(Shape &shape) {{ shared() += \"o\"; std::printf(\"%s %d\\n\", shape.name(), shape.area());\n\
+           Shape *dynamic = &shape; return h(next()) + dynamic->area() + bulk_c(1) + bulk_d(2); }}\n",
+        bulks(&["bulk_c", "bulk_d"])
+    );
+    for args in ["-O2", "-O0", "-O2 -fPIC -ffunction-sections -fdata-sections"] {
+        same(args, &[("h.h", header), ("a.cc", &a), ("b.cc", &b)]);
+    }
+}
+
+#[test]
+fn aliases_and_ifuncs() {
+    let text = format!(
+        "#include <stdio.h>\n{}\
+         static int target(int x) {{ return x + 40 + bulk_a(1) * 0; }}\n\
+         int strong(int) __attribute__((alias(\"target\")));\n\
+         static int local(int) __attribute__((alias(\"target\")));\n\
+         int feeble(int) __attribute__((weak, alias(\"target\")));\n\
+         static int data[2] = {{1, 2}};\nextern int same_data[2] __attribute__((alias(\"data\")));\n\
+         static int chosen(int x) {{ return x * 2 + bulk_b(1) * 0; }}\n\
+         static int (*resolve(void))(int) {{ return chosen; }}\n\
+         int indirect(int) __attribute__((ifunc(\"resolve\")));\n\
+         __attribute__((noinline)) int one(int x) {{ return strong(x) + local(x) + indirect(x); }}\n\
+         __attribute__((noinline)) int two(int x) {{ same_data[1] += x; return data[1] + feeble(x) + indirect(x); }}\n\
+         int main(void) {{ printf(\"%d %d %d\\n\", one(1), two(2), bulk_c(3)); return 0; }}\n",
+        bulks(&["bulk_a", "bulk_b", "bulk_c"])
+    );
+    same("-O2", &[("a.c", &text)]);
+    same("-O0", &[("a.c", &text)]);
+}
+
+#[test]
+fn computed_goto_setjmp_and_varargs() {
+    let text = format!(
+        "#include <setjmp.h>\n#include <stdarg.h>\n#include <stdio.h>\n{}\
+         __attribute__((noinline)) int interpret(const unsigned char *code) {{\n\
+           static const void *const labels[] = {{&&stop, &&add, &&twice}};\n\
+           int value = 1;\n goto *labels[*code++];\n add: value += 5; goto *labels[*code++];\n\
+           twice: value *= 2; goto *labels[*code++];\n stop: return value; }}\n\
+         static jmp_buf where;\n\
+         __attribute__((noinline)) static void thrower(int x) {{ if (x > 1) longjmp(where, x); }}\n\
+         __attribute__((noinline)) int catcher(int x) {{ volatile int seen = 0; int code = setjmp(where);\n\
+           if (code) return code + seen; seen = 10; thrower(x); return -1; }}\n\
+         __attribute__((noinline)) static int sum(int n, ...) {{ va_list list; va_start(list, n); int s = 0;\n\
+           while (n--) s += va_arg(list, int); va_end(list); return s; }}\n\
+         __attribute__((noinline)) int caller(int x) {{ return sum(3, x, 2, 3) + sum(1, x); }}\n\
+         int main(void) {{ const unsigned char code[] = {{1, 2, 2, 1, 0}};\n\
+           printf(\"%d %d %d %d\\n\", interpret(code), catcher(7), catcher(0), caller(4)); return bulk_a(1) == 99999; }}\n",
+        bulks(&["bulk_a", "bulk_b"])
+    );
+    same("-O2", &[("a.c", &text)]);
+    same("-O0", &[("a.c", &text)]);
+}
+
+#[test]
+fn thread_locals_stay_one_for_each_thread() {
+    let text = format!(
+        "#include <cstdio>\n#include <thread>\n#include <string>\n{}\
+         static thread_local int plain = 5;\nthread_local std::string text = \"new\";\n\
+         __attribute__((noinline)) int one(int x) {{ plain += x; text += 'a'; return plain; }}\n\
+         __attribute__((noinline)) int two(int x) {{ plain *= x; text += 'b'; return plain; }}\n\
+         int main() {{ one(1); two(2); std::thread([] {{ one(3); std::printf(\"%d %s\\n\", two(4), text.c_str()); }}).join();\n\
+           std::printf(\"%d %s\\n\", plain, text.c_str()); return bulk_a(1) == 99999; }}\n",
+        bulks(&["bulk_a", "bulk_b"])
+    );
+    same("-O2 -fPIC", &[("a.cc", &text)]);
+}
+
+#[test]
+fn assembly_outside_of_functions_keeps_a_file_whole() {
+    let text = format!("{}asm(\".globl here\\nhere: ret\\n\");\n", bulks(&["a", "b", "c", "d"]));
+    let program = program("-O2", &[("a.c", &text)]);
+    let heard = Heard(RefCell::default());
+    program.cut("a.c", SUFFIXES[0], &heard, |cut, _| {
+        assert_eq!(cut.err(), Some("it has assembly outside of functions"));
+    });
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn assembly_in_functions_that_names_locals() {
+    let text = format!(
+        "#include <stdio.h>\n{}\
+         static int hidden_value __attribute__((used)) = 7;\n\
+         __attribute__((noinline, used)) static int callee(int x) {{ return x + 1; }}\n\
+         __attribute__((noinline)) int by_text(void) {{ int r; asm volatile(\"movl hidden_value(%%rip), %0\" : \"=r\"(r)); return r; }}\n\
+         __attribute__((noinline)) int by_c(int x) {{ hidden_value += x; return hidden_value + callee(x); }}\n\
+         extern char label_in_text[];\n\
+         __attribute__((noinline)) int defines(void) {{ asm volatile(\"label_in_text: nop\"); return 3; }}\n\
+         __attribute__((noinline)) int mentions(void) {{ return label_in_text != (char *)0; }}\n\
+         static inline __attribute__((always_inline)) int constant(int x) {{ int r; asm(\"movl %1, %0\" : \"=r\"(r) : \"i\"(41)); return r + x; }}\n\
+         int main(void) {{ int sum = by_c(2); printf(\"%d %d %d %d %d\\n\", sum, by_text(), defines(), mentions(), constant(1)); return bulk_a(1) == 99999; }}\n",
+        bulks(&["bulk_a", "bulk_b", "bulk_c"])
+    );
+    same("-O2", &[("a.c", &text)]);
+}
+
+#[test]
+fn weak_and_common_symbols_and_visibility() {
+    let a = format!(
+        "#include <stdio.h>\n{}\
+         int common_value;\n__attribute__((weak)) int feeble(void) {{ return 1; }}\n\
+         __attribute__((weak)) int own(void) {{ return 10; }}\n\
+         __attribute__((weak)) extern int absent(void);\n\
+         __attribute__((visibility(\"hidden\"))) int concealed(int x) {{ return x + 1; }}\n\
+         __attribute__((visibility(\"protected\"))) int guarded(int x) {{ return x + 2; }}\n\
+         __attribute__((noinline)) int one(int x) {{ common_value += x; return feeble() + own() + concealed(x); }}\n\
+         __attribute__((noinline)) int two(int x) {{ return common_value + feeble() + guarded(x) + (absent ? 1000 : 0); }}\n\
+         int main(void) {{ int sum = one(3); printf(\"%d %d\\n\", sum, two(4)); return bulk_a(1) == 99999; }}\n",
+        bulks(&["bulk_a", "bulk_b"])
+    );
+    let b = format!("{}int common_value;\nint feeble(void) {{ return 2; }}\n", bulks(&["ub", "uc", "ud"]));
+    same("-O2 -fcommon -fPIC", &[("a.c", &a), ("b.c", &b)]);
+}
+
+#[test]
+fn exceptions_cross_pieces() {
+    let text = format!(
+        "#include <cstdio>\n#include <stdexcept>\n#include <string>\n{}\
+         namespace {{ struct Mine : std::runtime_error {{ using std::runtime_error::runtime_error; int code = 4; }}; \n\
+         struct Guard {{ const char *name; ~Guard() {{ std::printf(\"~%s\\n\", name); }} }}; }}\n\
+         __attribute__((noinline)) static void thrower(int x) {{ Guard g{{\"thrower\"}}; if (x) throw Mine(\"mine\"); throw 5; }}\n\
+         __attribute__((noinline)) int middle(int x) {{ Guard g{{\"middle\"}}; thrower(x); return 0; }}\n\
+         __attribute__((noinline)) int outer(int x) {{ try {{ middle(x); }} catch (const Mine &e) {{ std::printf(\"%s %d\\n\", e.what(), e.code); return 1; }}\n\
+           catch (int i) {{ return i; }} return 9; }}\n\
+         int main() {{ int a = outer(1), b = outer(0); std::printf(\"%d %d\\n\", a, b); return bulk_a(1) == 99999; }}\n",
+        bulks(&["bulk_a", "bulk_b"])
+    );
+    same("-O2", &[("a.cc", &text)]);
+    same("-O0", &[("a.cc", &text)]);
+}
+
+const DEBUGGED: &str = "static int total;\n\
+    static const int factors[] = {2, 3, 5};\n\
+    enum color { red, green };\n\
+    struct point { int x, y; enum color color; };\n\
+    __attribute__((noinline)) static int deepest(struct point *p)\n{\n\
+    \ttotal += p->x;\n\
+    \treturn *(volatile int *)0 + factors[p->y];\n}\n\
+    __attribute__((noinline)) int middle(int x)\n{\n\
+    \tstruct point p = {x, 1, green};\n\
+    \treturn deepest(&p) + 1;\n}\n\
+    __attribute__((noinline)) int outer(int x)\n{\n\
+    \treturn middle(x + 1) * 2;\n}\n\
+    int main(int argc, char **argv)\n{\n\
+    \t(void)argv;\n\
+    \treturn outer(argc) + total;\n}\n";
+
+#[test]
+fn debug_information_gives_right_lines_once() {
+    for args in ["-O1 -g", "-O0 -g", "-O2 -gline-tables-only"] {
+        let program = program(args, &[("a.c", DEBUGGED)]);
+        let (object, pieces) = program.joined("a.c", SUFFIXES[0]);
+        assert!(pieces > 1);
+        program.tool("llvm-dwarfdump", &["--verify", &object]);
+        let built = program.link("a", &[object.clone()], &[]);
+        let built = built.to_str().unwrap();
+        let words = ["-batch", "-nx", "-ex", "run", "-ex", "bt", "-ex", "up", "-ex", "info line", built];
+        let output = program.run(Path::new("gdb"), &words);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        for (function, line) in [("deepest", 8), ("middle", 13), ("outer", 17), ("main", 22)] {
+            let frame = text.lines().find(|l| l.starts_with('#') && l.contains(&format!(" {function} ")));
+            let frame = frame.unwrap_or_else(|| panic!("{args}: no frame of {function}: {text}"));
+            assert!(frame.ends_with(&format!("a.c:{line}")), "{args}: {frame}");
+        }
+        if args.ends_with("-g") {
+            let dump = program.tool("llvm-dwarfdump", &["--debug-info", &object]);
+            for name in ["total", "factors", "color"] {
+                let lines = dump.lines().filter(|l| l.contains(&format!("DW_AT_name\t(\"{name}\")")));
+                // The member of the structure has the enumeration's name too.
+                let expected = if name == "color" { 2..=4 } else { 1..=1 };
+                assert!(expected.contains(&lines.count()), "{args}: {name} in {dump}");
+            }
+        }
+    }
+}
+
+#[test]
+fn assembly_errors_are_told_once_and_at_their_place() {
+    let text = format!(
+        "{}\nint broken(int x) {{\n\tasm volatile(\"nop\\n\\tnosuch %0\" : : \"r\"(x));\n\treturn x;\n}}\n",
+        bulks(&["a", "b", "c"])
+    );
+    let program = program("-O2", &[("a.c", &text)]);
+    let heard = Heard(RefCell::default());
+    program.cut("a.c", SUFFIXES[0], &heard, |cut, request| {
+        let cut = cut.unwrap();
+        for index in 0..cut.costs().len() {
+            let context = Context::create();
+            let mut clang = Clang::open(request, Lto::Off, &heard).unwrap_or_else(|_| panic!("as before"));
+            let module = cut.piece(&context, index).unwrap();
+            clang.adopt_piece(cut, &module).unwrap();
+            clang.optimise(&module).unwrap();
+            let _ = clang.emit(&module);
+        }
+    });
+    let heard = heard.0.into_inner();
+    let [error] = &heard[..] else { panic!("one error is expected: {heard:?}") };
+    assert!(error.file.as_ref().is_some_and(|file| file.ends_with("a.c")), "{error:?}");
+    assert_eq!(error.line, 6, "{error:?}");
+    assert!(error.message.contains("nosuch"), "{error:?}");
+}
+
+#[test]
+fn the_same_cut_every_time() {
+    let text = bulks(&["a", "b", "c", "d", "e"]);
+    let program = program("-O2 -g", &[("a.c", &text)]);
+    let read = |(object, _): (String, usize)| std::fs::read(object).unwrap();
+    let first = read(program.joined("a.c", SUFFIXES[0]));
+    assert_eq!(first, read(program.joined("a.c", SUFFIXES[0])));
+}
+
+#[test]
+fn sanitizers_see_the_whole_program() {
+    let text = format!(
+        "#include <limits.h>\n#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n{}\
+         static int shared, numbers[4] = {{1, 2, 3, 4}};\n\
+         __attribute__((noinline)) static int read_at(int i) {{ return numbers[i]; }}\n\
+         __attribute__((noinline)) int overflow(int i) {{ return read_at(i) + bulk_a(1); }}\n\
+         __attribute__((noinline)) int signed_add(int x) {{ return x + 1; }}\n\
+         static void *increment(void *p) {{ for (int i = 0; i < 1000; ++i) ++shared; return p; }}\n\
+         __attribute__((noinline)) int race(void) {{ pthread_t a, b; pthread_create(&a, 0, increment, 0);\n\
+           pthread_create(&b, 0, increment, 0); pthread_join(a, 0); pthread_join(b, 0); return shared != 0; }}\n\
+         int main(int argc, char **argv) {{ if (argc == 1) {{ printf(\"clean %d %d\\n\", read_at(2), signed_add(3)); return 0; }}\n\
+           if (!strcmp(argv[1], \"address\")) return overflow(atoi(argv[2])) == 12345;\n\
+           if (!strcmp(argv[1], \"undefined\")) return signed_add(INT_MAX - 4 + atoi(argv[2])) == 5;\n\
+           return race() == 5; }}\n",
+        bulks(&["bulk_a", "bulk_b", "bulk_c"])
+    );
+    for (kind, word) in [
+        ("address", "global-buffer-overflow"),
+        ("undefined", "signed integer overflow"),
+        ("thread", "data race"),
+    ] {
+        let program = program(&format!("-O1 -g -fPIC -fsanitize={kind}"), &[("a.c", &text)]);
+        let (object, pieces) = program.joined("a.c", SUFFIXES[0]);
+        assert!(pieces > 1);
+        // The runtime of either compiler will do, and GCC's is where a C++ compiler is.
+        let built = program.path("san");
+        let words = [&object, "-o", &built, &format!("-fsanitize={kind}"), "-pthread"];
+        let linked = program.run(Path::new("g++"), &words);
+        assert!(linked.status.success(), "{}", String::from_utf8_lossy(&linked.stderr));
+        let clean = program.run(Path::new(&built), &[]);
+        assert_eq!(String::from_utf8_lossy(&clean.stdout), "clean 3 4\n");
+        assert_eq!(clean.status.code(), Some(0), "{}", String::from_utf8_lossy(&clean.stderr));
+        let caught = program.run(Path::new(&built), &[kind, "4"]);
+        let text = String::from_utf8_lossy(&caught.stderr).into_owned();
+        assert!(text.contains(word), "{kind}: {text}");
+    }
+}

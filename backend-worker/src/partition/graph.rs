@@ -65,7 +65,7 @@ impl Node {
 }
 
 impl Graph {
-    /// In one order, with one edge for each pair.
+    /// In one order, with one edge for each pair, and with what follows from edges written into the nodes.
     pub(super) fn normal(&self) -> Graph {
         let mut edges = self.edges.clone();
         edges.retain(|edge| edge.from != edge.to);
@@ -77,7 +77,16 @@ impl Graph {
             }
             same
         });
-        Graph { nodes: self.nodes.clone(), edges, ties: self.ties.clone() }
+        let mut nodes = self.nodes.clone();
+        for edge in &edges {
+            let to = self.nodes[edge.to as usize];
+            if to.pinned && (to.local || !to.defined) {
+                // A copy elsewhere could not refer to it.
+                let from = &mut nodes[edge.from as usize];
+                (from.copyable, from.replicable, from.always_inline) = (false, false, false);
+            }
+        }
+        Graph { nodes, edges, ties: self.ties.clone() }
     }
 }
 

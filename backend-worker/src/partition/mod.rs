@@ -8,6 +8,8 @@ mod graph;
 mod limits;
 mod place;
 mod roles;
+#[cfg(test)]
+mod tests;
 mod ties;
 
 pub use graph::{Edge, Graph, Node};

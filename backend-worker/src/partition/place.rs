@@ -63,8 +63,9 @@ fn even(
     limits: &Limits,
 ) {
     const ROUNDS: u32 = 8;
+    let cost_of = |homes: &Homes, piece: u32| roles::cost(graph, links, homes, piece, limits);
+    let mut costs: Vec<u64> = (0..count).map(|piece| cost_of(homes, piece)).collect();
     for _ in 0..ROUNDS {
-        let costs = roles::costs(graph, links, homes, count, limits);
         let Some(most) = (0..count as usize).max_by_key(|&piece| (costs[piece], piece)) else { return };
         let Some(least) = (0..count as usize).min_by_key(|&piece| (costs[piece], piece)) else { return };
         let mut gap = (costs[most] - costs[least]) / 2;
@@ -85,6 +86,9 @@ fn even(
         }
         if !moved {
             return;
+        }
+        for piece in [most, least] {
+            costs[piece] = cost_of(homes, piece as u32);
         }
     }
 }

@@ -74,9 +74,9 @@ fn change(node: &Node) -> Change {
     }
 }
 
-/// The cost of each piece with its copies.
-pub(super) fn costs(graph: &Graph, links: &Links, homes: &Homes, count: u32, limits: &Limits) -> Vec<u64> {
-    (0..count).map(|piece| fill(graph, links, homes, piece, limits).cost).collect()
+/// The cost of one piece with its copies.
+pub(super) fn cost(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits) -> u64 {
+    fill(graph, links, homes, piece, limits).cost
 }
 
 /// Everything that one piece has.

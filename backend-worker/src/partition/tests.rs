@@ -1,0 +1,177 @@
+//! What holds of every assignment, on graphs made at random.
+
+use super::{Assignment, Change, Edge, Graph, Limits, Node, Role, partition};
+use proptest::prelude::*;
+
+fn node() -> impl Strategy<Value = Node> {
+    let flags = proptest::collection::vec(any::<bool>(), 8);
+    (flags, 0u32..400, 0u64..9000, 0u8..10).prop_map(|(flags, instructions, bytes, kind)| {
+        let function = kind < 7;
+        let defined = kind != 0;
+        Node {
+            function,
+            defined,
+            local: flags[0] && defined,
+            pinned: flags[1] && flags[2] && flags[3],
+            copyable: flags[4] && defined,
+            replicable: flags[5] && flags[4] && flags[0] && defined && !(flags[1] && flags[2] && flags[3]),
+            always_inline: flags[6] && flags[7] && flags[4] && function && defined,
+            linkonce: !flags[0] && flags[1] && defined,
+            optional: !flags[0] && !flags[1] && flags[2] && flags[3] && defined,
+            special: false,
+            instructions: if function { instructions } else { 0 },
+            blocks: if function { 1 + instructions / 9 } else { 0 },
+            bytes: if function { 0 } else { bytes },
+        }
+    })
+}
+
+fn graph() -> impl Strategy<Value = Graph> {
+    proptest::collection::vec(node(), 2..60).prop_flat_map(|nodes| {
+        let count = nodes.len() as u32;
+        let edge = (0..count, 0..count, 0u32..4).prop_map(|(from, to, calls)| Edge { from, to, calls });
+        let edges = proptest::collection::vec(edge, 0..150);
+        let ties = proptest::collection::vec((0..count, 0..count), 0..6);
+        (edges, ties).prop_map(move |(mut edges, ties)| {
+            // What is not defined refers to nothing.
+            edges.retain(|edge| nodes[edge.from as usize].defined);
+            Graph { nodes: nodes.clone(), edges, ties }
+        })
+    })
+}
+
+fn limits(least: u32) -> Limits {
+    Limits { least, ..Limits::optimised(16) }
+}
+
+fn home(assignment: &Assignment, node: u32) -> Option<usize> {
+    assignment.pieces.iter().position(|piece| piece.roles[node as usize] == Role::Home)
+}
+
+fn check(graph: &Graph, assignment: &Assignment) {
+    let graph = &graph.normal();
+    for (at, node) in graph.nodes.iter().enumerate() {
+        let roles: Vec<Role> = assignment.pieces.iter().map(|piece| piece.roles[at]).collect();
+        let homes = roles.iter().filter(|role| **role == Role::Home).count();
+        assert_eq!(homes, usize::from(node.has_home()), "{at} has {homes} homes");
+        if !node.defined {
+            assert!(roles.iter().all(|role| *role == Role::None), "{at} is only declared");
+        }
+        if roles.contains(&Role::Copy) {
+            assert!(node.copyable, "{at} must not be copied");
+        }
+        if roles.contains(&Role::Replica) {
+            assert!(node.replicable, "{at} must not be defined twice");
+        }
+        if assignment.changes[at] == Change::Promote {
+            assert!(node.local && !node.pinned, "{at} must not be renamed");
+        }
+    }
+    for &(a, b) in &graph.ties {
+        let (a_home, b_home) = (home(assignment, a), home(assignment, b));
+        assert!(a_home.is_none() || b_home.is_none() || a_home == b_home, "{a} and {b} are tied");
+    }
+    for piece in &assignment.pieces {
+        assert!(piece.roles.contains(&Role::Home), "a piece has something of its own");
+        for edge in &graph.edges {
+            let (from, to) = (piece.roles[edge.from as usize], piece.roles[edge.to as usize]);
+            let node = &graph.nodes[edge.to as usize];
+            if from == Role::None || edge.from == edge.to || !node.defined {
+                continue;
+            }
+            let change = assignment.changes[edge.to as usize];
+            let seen = matches!(to, Role::Home | Role::Replica) || !node.local || change == Change::Promote;
+            assert!(seen, "{} refers to {}, which it cannot see", edge.from, edge.to);
+            let kept = to != Role::None && to != Role::Copy || !node.linkonce || change == Change::Keep;
+            assert!(kept, "{} refers to {}, which may vanish", edge.from, edge.to);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_assignment_is_right(graph in graph(), least in 2u32..9) {
+        if let Some(assignment) = partition(&graph, &limits(least)) {
+            prop_assert!(assignment.pieces.len() as u32 <= least);
+            check(&graph, &assignment);
+        }
+    }
+
+    #[test]
+    fn the_order_of_edges_and_ties_does_not_matter(graph in graph(), least in 2u32..9, seed in any::<u64>()) {
+        let mut other = graph.clone();
+        let mut state = seed;
+        let mut shuffle = |length: usize| {
+            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (state >> 33) as usize % length.max(1)
+        };
+        for at in (1..other.edges.len()).rev() {
+            other.edges.swap(at, shuffle(at + 1));
+        }
+        for at in (1..other.ties.len()).rev() {
+            other.ties.swap(at, shuffle(at + 1));
+        }
+        prop_assert_eq!(partition(&graph, &limits(least)), partition(&other, &limits(least)));
+    }
+
+    #[test]
+    fn free_functions_are_spread_evenly(sizes in proptest::collection::vec(1u32..200, 64..200), least in 2u32..9) {
+        let nodes: Vec<Node> = sizes
+            .iter()
+            .map(|&instructions| Node { function: true, defined: true, instructions, blocks: 1, ..Node::default() })
+            .collect();
+        let graph = Graph { nodes, ..Graph::default() };
+        let assignment = partition(&graph, &limits(least)).unwrap();
+        let costs: Vec<u64> = assignment.pieces.iter().map(|piece| piece.cost).collect();
+        let mean = costs.iter().sum::<u64>() / costs.len() as u64;
+        prop_assert!(costs.iter().all(|&cost| cost <= mean * 5 / 4), "{costs:?}");
+    }
+}
+
+fn function(instructions: u32) -> Node {
+    Node { function: true, defined: true, instructions, blocks: 1, copyable: true, ..Node::default() }
+}
+
+#[test]
+fn a_small_module_is_not_cut() {
+    let graph = Graph { nodes: vec![function(100); 20], ..Graph::default() };
+    assert_eq!(partition(&graph, &Limits::optimised(16)), None);
+}
+
+#[test]
+fn a_local_with_one_caller_stays_with_it() {
+    let local = Node { local: true, ..function(300) };
+    let mut nodes = vec![function(300); 9];
+    nodes.push(local);
+    let graph = Graph { nodes, edges: vec![Edge { from: 3, to: 9, calls: 1 }], ties: vec![] };
+    // Of two pieces each cluster may be an eighth of the whole, and such a pair twice that.
+    let assignment = partition(&graph, &limits(2)).unwrap();
+    assert_eq!(home(&assignment, 9), home(&assignment, 3));
+    assert_eq!(assignment.changes[9], Change::None);
+}
+
+#[test]
+fn what_must_be_inlined_is_at_hand_however_deep() {
+    let inlined = Node { always_inline: true, ..function(1000) };
+    let mut nodes = vec![inlined; 9];
+    nodes.extend(vec![function(3000); 4]);
+    let mut edges: Vec<Edge> = (0..8).map(|at| Edge { from: at, to: at + 1, calls: 1 }).collect();
+    edges.extend((9..13).map(|from| Edge { from, to: 0, calls: 1 }));
+    let graph = Graph { nodes, edges, ties: vec![] };
+    let assignment = partition(&graph, &limits(4)).unwrap();
+    for piece in &assignment.pieces {
+        let uses = (9..13).any(|at| piece.roles[at] == Role::Home);
+        assert!(!uses || piece.roles[..9].iter().all(|role| *role != Role::None), "{:?}", piece.roles);
+    }
+}
+
+#[test]
+fn users_of_a_name_that_must_stay_are_with_it() {
+    let pinned = Node { local: true, pinned: true, ..function(10) };
+    let mut nodes = vec![function(500); 8];
+    nodes.push(Node { copyable: false, ..pinned });
+    let edges = vec![Edge { from: 0, to: 8, calls: 1 }, Edge { from: 7, to: 8, calls: 0 }];
+    let assignment = partition(&Graph { nodes, edges, ties: vec![] }, &limits(4)).unwrap();
+    assert_eq!(home(&assignment, 0), home(&assignment, 8));
+    assert_eq!(home(&assignment, 7), home(&assignment, 8));
+}
