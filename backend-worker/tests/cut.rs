@@ -473,7 +473,7 @@ fn debug_information_gives_right_lines_once() {
         let (object, pieces) = program.joined("a.c", SUFFIXES[0]);
         assert!(pieces > 1);
         program.tool("llvm-dwarfdump", &["--verify", &object]);
-        let built = program.link("a", &[object.clone()], &[]);
+        let built = program.link("a", std::slice::from_ref(&object), &[]);
         let built = built.to_str().unwrap();
         let words = ["-batch", "-nx", "-ex", "run", "-ex", "bt", "-ex", "up", "-ex", "info line", built];
         let output = program.run(Path::new("gdb"), &words);
