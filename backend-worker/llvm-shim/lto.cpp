@@ -120,6 +120,8 @@ struct TenderLtoLink {
   const ModuleSummaryIndex *index = nullptr;
   MapVector<StringRef, BitcodeModule> *modules = nullptr;
   std::vector<std::unique_ptr<Backend>> backends;
+  // The linkage that weak definitions have in their source, where copies are kept.
+  std::vector<std::pair<const GlobalValueSummary *, GlobalValue::LinkageTypes>> weak;
   SmallString<0> merged;
   lto::LTO lto;
 };
@@ -135,6 +137,12 @@ public:
       : ThinBackendProc(config, index, defined, nullptr, false, heavyweight_hardware_concurrency(1)), link(link) {
     link.config = &config;
     link.index = &index;
+    // The thin link leaves one copy of each, and makes the others available_externally.
+    DenseMap<const GlobalValueSummary *, GlobalValue::LinkageTypes> before(link.weak.begin(), link.weak.end());
+    for (auto &entry : index)
+      for (const auto &summary : entry.second.getSummaryList())
+        if (auto known = before.find(summary.get()); known != before.end())
+          summary->setLinkage(known->second);
   }
 
   Error start(unsigned task, BitcodeModule module, const FunctionImporter::ImportMapTy &imports,
@@ -164,10 +172,24 @@ bool done(Error result, const Hearing &hearing, TenderBuffer *error) {
   return !hearing.failed;
 }
 
+// The hook is called before the thin link changes anything.
+lto::Config noting(TenderLtoLink &link, const TenderLtoConfig &wanted) {
+  lto::Config config = configOf(wanted);
+  if (wanted.keep_copies)
+    config.CombinedIndexHook = [&link](const ModuleSummaryIndex &index, const DenseSet<GlobalValue::GUID> &) {
+      for (const auto &entry : index)
+        for (const auto &summary : entry.second.getSummaryList())
+          if (GlobalValue::isWeakForLinker(summary->linkage()))
+            link.weak.emplace_back(summary.get(), summary->linkage());
+      return true;
+    };
+  return config;
+}
+
 } // namespace
 
 TenderLtoLink::TenderLtoLink(const TenderLtoConfig &config)
-    : lto(configOf(config),
+    : lto(noting(*this, config),
           lto::ThinBackend(
               [this](const lto::Config &config, ModuleSummaryIndex &index,
                      const DenseMap<StringRef, GVSummaryMapTy> &defined, AddStreamFn, FileCache) {

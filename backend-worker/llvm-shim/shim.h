@@ -237,6 +237,8 @@ struct TenderLtoConfig {
   // 0 to 3.
   uint32_t opt_level;
   bool position_independent;
+  // Every module keeps its own copy of what several define weakly, because each may be linked without the others.
+  bool keep_copies;
 };
 TenderLtoLink *tender_lto_new(const TenderLtoConfig *config);
 void tender_lto_free(TenderLtoLink *lto);

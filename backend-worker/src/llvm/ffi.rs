@@ -220,6 +220,7 @@ pub struct LtoSymbol {
 pub struct LtoConfig {
     pub opt_level: u32,
     pub position_independent: bool,
+    pub keep_copies: bool,
 }
 
 /// Opaque.

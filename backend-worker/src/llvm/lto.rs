@@ -140,6 +140,8 @@ pub struct LtoConfig {
     /// 0 to 3.
     pub opt_level: u8,
     pub position_independent: bool,
+    /// Every module keeps its own copy of what several define weakly, because each may be linked without the others.
+    pub keep_copies: bool,
 }
 
 /// A link: `add` all, `run`, then each `backend` once, on whatever thread.
@@ -159,6 +161,7 @@ impl Lto {
         let config = ffi::LtoConfig {
             opt_level: config.opt_level.into(),
             position_independent: config.position_independent,
+            keep_copies: config.keep_copies,
         };
         // SAFETY: the configuration is read during the call.
         Lto { raw: unsafe { ffi::tender_lto_new(&raw const config) }, kept: Vec::new() }

@@ -6,8 +6,10 @@ use super::script::{self, Named};
 use super::symbols::{self, Magic, magic};
 use crate::llvm::{Bitcode, Slice};
 use object::read::archive::ArchiveFile;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tender_protocol::{LtoLibrary, Member};
@@ -59,40 +61,48 @@ pub enum Marked<'a> {
 #[error("{0}")]
 pub struct InputError(pub String);
 
-/// Of a container, the bitcode of each codegen unit; `None` for anything else.
-pub fn container(path: &str) -> Result<Option<Vec<Slice>>, InputError> {
-    let fail = |why: &dyn std::fmt::Display| InputError(format!("cannot read {path}: {why}"));
-    let mut start = [0; 20];
-    let mut file = File::open(path).map_err(|why| fail(&why))?;
-    let read = fill(&mut file, &mut start).map_err(|why| fail(&why))?;
-    let start = &start[..read];
-    let whole = || std::fs::read(path).map(Arc::<[u8]>::from).map_err(|why| fail(&why));
-    match magic(start) {
-        Magic::Bitcode => {
-            let content = whole()?;
-            let range = 0..content.len();
-            Ok(Some(vec![Slice { content, range }]))
-        }
+/// Whether a file is bitcode, plain or a container of it: an archive whose first member is `0.bc`.
+pub fn is_ours(path: &str) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    let mut start = [0; MEMBER_HEADER + 8];
+    let Ok(read) = file.read_at(&mut start, 0) else { return false };
+    match magic(&start[..read]) {
+        Magic::Bitcode => true,
         Magic::Archive => {
-            let content = whole()?;
-            let archive = ArchiveFile::parse(&*content).map_err(|why| fail(&why))?;
-            let mut modules = Vec::new();
-            for member in archive.members() {
-                let member = member.map_err(|why| fail(&why))?;
-                if modules.is_empty() && !member.name().ends_with(b".bc") {
-                    return Ok(None);
-                }
-                let (offset, size) = member.file_range();
-                let range = usize::try_from(offset).unwrap_or(0)..usize::try_from(offset + size).unwrap_or(0);
-                if range.end > content.len() {
-                    return Err(fail(&"it is cut short"));
-                }
-                modules.push(Slice { content: content.clone(), range });
+            let first = &start[8..];
+            if !first.starts_with(b"/ ") {
+                return first.starts_with(b"0.bc/");
             }
-            Ok((!modules.is_empty()).then_some(modules))
+            // Behind the table of symbols, whose size stands in its header (ar(5)).
+            let size = std::str::from_utf8(&first[48..58]).ok().and_then(|text| text.trim_end().parse().ok());
+            let Some(size): Option<u64> = size else { return false };
+            let mut name = [0; 5];
+            let next = start.len() as u64 + size + size % 2;
+            file.read_exact_at(&mut name, next).is_ok() && name == *b"0.bc/"
         }
-        Magic::Object | Magic::Shared | Magic::Text => Ok(None),
+        Magic::Object | Magic::Shared | Magic::Text => false,
     }
+}
+
+const MEMBER_HEADER: usize = 60;
+
+/// The bitcode of each codegen unit in a file that `is_ours`.
+fn codegen_units(path: &str) -> Result<Vec<Slice>, InputError> {
+    let content: Arc<[u8]> = read(Path::new(path))?.into();
+    if magic(&content) == Magic::Bitcode {
+        let range = 0..content.len();
+        return Ok(vec![Slice { content, range }]);
+    }
+    let fail = |why: &dyn std::fmt::Display| unreadable(Path::new(path), why);
+    let archive = ArchiveFile::parse(&*content).map_err(|why| fail(&why))?;
+    let ranges = archive.members().map(|member| {
+        let (offset, size) = member.map_err(|why| fail(&why))?.file_range();
+        let bounds = usize::try_from(offset).ok().zip(usize::try_from(offset.saturating_add(size)).ok());
+        let range = bounds.map(|(start, end)| start..end).filter(|range| range.end <= content.len());
+        range.ok_or_else(|| fail(&"it is cut short"))
+    });
+    let ranges = ranges.collect::<Result<Vec<_>, _>>()?;
+    Ok(ranges.into_iter().map(|range| Slice { content: content.clone(), range }).collect())
 }
 
 fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -110,8 +120,10 @@ impl Inputs {
     /// Loads all that `line` names, in its order. `krate` is whose link it is.
     pub fn load(line: &Line, marks: &[Marked<'_>], krate: &str) -> Result<Inputs, InputError> {
         let mut inputs = Inputs::default();
+        let mut loaded = HashSet::new();
         for entry in &line.entries {
             match &entry.what {
+                What::Mark(number) if !loaded.insert(*number) => {}
                 What::Mark(number) => match marks.get(*number) {
                     Some(Marked::Object(path)) => {
                         let name = file_name(path);
@@ -161,7 +173,10 @@ impl Inputs {
         lazy: bool,
         source: Source,
     ) -> Result<(), InputError> {
-        let Some(slices) = container(path)? else { return self.native(Path::new(path), lazy, source) };
+        if !is_ours(path) {
+            return self.native(Path::new(path), lazy, source);
+        }
+        let slices = codegen_units(path)?;
         let name = self.unique(&format!("{krate}.{}", name.strip_suffix(".o").unwrap_or(name)));
         let mut parts = Vec::with_capacity(slices.len());
         let mut modules = Vec::with_capacity(slices.len());

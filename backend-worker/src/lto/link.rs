@@ -4,14 +4,14 @@
 //! the driver's linker would take; it then runs as for any other link, with objects where the bitcode was.
 
 use super::command::{self, Line};
-use super::inputs::{Inputs, Marked, Source, container};
+use super::inputs::{Inputs, Marked, Source, file_name, is_ours};
 use super::resolve::{self, Place, Resolution};
 use super::scope::{self, VersionScript};
 use crate::emit::{self, Linked};
 use crate::frontend::{Watch, plain_error};
 use crate::llvm::{self, Listen, Lto, LtoConfig};
 use std::sync::OnceLock;
-use tender_protocol::{Diagnostic, FileStamp, LtoLink, OutputFile, PhaseName};
+use tender_protocol::{Diagnostic, FileStamp, LtoLink, Member, OutputFile, PhaseName};
 
 /// What is asked for.
 #[derive(Clone, Copy)]
@@ -50,6 +50,11 @@ enum Word {
     Plain(String),
     /// The object of a backend.
     Object(usize),
+    /// Members whose symbols are not exported, which a linker only believes of an archive.
+    Hidden {
+        archive: String,
+        members: Vec<Word>,
+    },
 }
 
 /// The modules of a thin link, each to be made into an object.
@@ -74,11 +79,14 @@ impl LinkJob {
     pub fn open(request: Request<'_>, watch: &dyn Watch) -> Result<LinkJob, Vec<Diagnostic>> {
         watch.enter(PhaseName::Thinlink);
         let fail = |why: String| vec![plain_error(None, why)];
-        let (marks, places) = marks(request).map_err(|why| fail(why.to_string()))?;
+        let (marks, places) = marks(request);
         let line = read_line(request, &places).map_err(fail)?;
         let mut inputs = Inputs::load(&line, &marks, request.krate).map_err(|why| fail(why.to_string()))?;
-        let config =
-            LtoConfig { opt_level: request.lto.opt_level, position_independent: line.position_independent };
+        let config = LtoConfig {
+            opt_level: request.lto.opt_level,
+            position_independent: line.position_independent,
+            keep_copies: false,
+        };
         let resolution = settle(&inputs, &line.options)?;
         let linking = run(&mut inputs, &resolution, config, &request.lto.work_dir, request.krate, watch)?;
         let words = Placing::new(request, &inputs, &resolution, &linking).words(&marks, &places);
@@ -106,35 +114,55 @@ impl LinkJob {
     /// # Panics
     /// If a backend has not been run.
     pub fn finish(&self, threads: u32) -> Linked {
-        let args: Vec<String> = self
-            .words
-            .iter()
-            .filter_map(|word| match word {
-                Word::Plain(word) => Some(word.clone()),
-                Word::Object(job) => self.backends.object(*job).map(str::to_owned),
-            })
-            .collect();
-        emit::link(&self.driver, &args, &self.output, threads)
+        match self.args(&self.words) {
+            Ok(args) => emit::link(&self.driver, &args, &self.output, threads),
+            Err(error) => Linked { error: Some(error), ..Linked::default() },
+        }
+    }
+
+    fn args(&self, words: &[Word]) -> Result<Vec<String>, String> {
+        let mut args = Vec::with_capacity(words.len());
+        for word in words {
+            match word {
+                Word::Plain(word) => args.push(word.clone()),
+                Word::Object(job) => args.extend(self.backends.object(*job).map(str::to_owned)),
+                Word::Hidden { archive, members } => {
+                    let paths = self.args(members)?;
+                    let members =
+                        paths.into_iter().map(|path| Member { name: file_name(&path).to_owned(), path });
+                    emit::archive(archive, &members.collect::<Vec<_>>())?;
+                    let open = ["-Wl,--push-state", "-Wl,--whole-archive"];
+                    args.extend(
+                        open.into_iter().chain([archive.as_str(), "-Wl,--pop-state"]).map(str::to_owned),
+                    );
+                }
+            }
+        }
+        Ok(args)
     }
 }
 
 /// The inputs among the words that are ours, and for each word the number of its mark.
-fn marks(request: Request<'_>) -> Result<(Vec<Marked<'_>>, Vec<Option<usize>>), super::inputs::InputError> {
+fn marks(request: Request<'_>) -> (Vec<Marked<'_>>, Vec<Option<usize>>) {
     let mut marks = Vec::new();
     let mut places = Vec::with_capacity(request.args.len());
     for word in request.args {
-        if let Some(library) = request.lto.libraries.iter().find(|library| library.word == *word) {
-            places.push(Some(marks.len()));
-            marks.push(Marked::Library(library));
-        } else if !word.starts_with('-') && std::path::Path::new(word).is_file() && container(word)?.is_some()
-        {
+        let libraries = request.lto.libraries.iter();
+        if let Some(library) = libraries.into_iter().find(|library| library.word == *word) {
+            // A library named again is the same one.
+            let known = marks.iter().position(|mark| matches!(mark, Marked::Library(l) if l.word == *word));
+            places.push(Some(known.unwrap_or(marks.len())));
+            if known.is_none() {
+                marks.push(Marked::Library(library));
+            }
+        } else if !word.starts_with('-') && is_ours(word) {
             places.push(Some(marks.len()));
             marks.push(Marked::Object(word));
         } else {
             places.push(None);
         }
     }
-    Ok((marks, places))
+    (marks, places)
 }
 
 /// What the driver will have linked, and the files that its options name.
@@ -277,8 +305,9 @@ struct Placing<'a> {
     inputs: &'a Inputs,
     resolution: &'a Resolution,
     linking: &'a Linking,
-    /// What each input brought in.
+    /// What each input brought in, and so stands behind it; of inputs and members that are ours.
     brought: Vec<Vec<usize>>,
+    follows: Vec<bool>,
     placed: Vec<bool>,
     merged_placed: bool,
     words: Vec<Word>,
@@ -292,10 +321,13 @@ impl<'a> Placing<'a> {
         linking: &'a Linking,
     ) -> Self {
         let count = inputs.list.len();
-        let mut brought = vec![Vec::new(); count];
+        let (mut brought, mut follows) = (vec![Vec::new(); count], vec![false; count]);
+        // Hidden ones stay together, where their library is named.
+        let stays = |index: usize| inputs.sources[index] == Source::Foreign || inputs.list[index].hidden;
         for &(index, by) in &resolution.order {
-            if let Some(by) = by {
+            if let Some(by) = by.filter(|by| !stays(*by) && !stays(index)) {
                 brought[by].push(index);
+                follows[index] = true;
             }
         }
         let placed = vec![false; count];
@@ -305,6 +337,7 @@ impl<'a> Placing<'a> {
             resolution,
             linking,
             brought,
+            follows,
             placed,
             merged_placed: false,
             words: Vec::new(),
@@ -317,7 +350,13 @@ impl<'a> Placing<'a> {
                 None => self.words.push(Word::Plain(word.clone())),
                 Some((number, Marked::Object(_))) => self.taken(|source| *source == Source::Object(number)),
                 Some((number, Marked::Library(library))) => {
+                    let before = self.words.len();
                     self.taken(|source| matches!(source, Source::Member { mark, .. } if *mark == number));
+                    if self.hides(number) && self.words.len() > before {
+                        let members = self.words.split_off(before);
+                        let archive = format!("{}/{}", self.request.lto.work_dir, file_name(&library.word));
+                        self.words.push(Word::Hidden { archive, members });
+                    }
                     let members: Vec<&str> =
                         library.members.iter().map(|member| member.path.as_str()).collect();
                     self.left(number, &members);
@@ -327,11 +366,12 @@ impl<'a> Placing<'a> {
         self.words
     }
 
-    /// Inputs from one word that take part, in the order in which they came in.
+    /// Inputs from one word that take part, in the order in which they came in; but what another one brought in stands
+    /// behind that.
     fn taken(&mut self, from: impl Fn(&Source) -> bool) {
         let resolution = self.resolution;
         for &(index, _) in &resolution.order {
-            if from(&self.inputs.sources[index]) {
+            if from(&self.inputs.sources[index]) && !self.follows[index] {
                 self.place(index);
             }
         }
@@ -341,14 +381,12 @@ impl<'a> Placing<'a> {
     fn place(&mut self, index: usize) {
         let mut open = vec![index];
         while let Some(index) = open.pop() {
-            if self.placed[index] || self.inputs.sources[index] == Source::Foreign {
+            if std::mem::replace(&mut self.placed[index], true) {
                 continue;
             }
-            self.placed[index] = true;
             match &self.inputs.sources[index] {
-                Source::Member { mark, member } if self.linking.job_of[index].is_empty() => {
-                    let path = self.member_path(*mark, *member);
-                    self.words.extend(path.map(Word::Plain));
+                Source::Member { .. } if self.linking.job_of[index].is_empty() => {
+                    self.words.push(Word::Plain(self.inputs.labels[index].clone()));
                 }
                 _ => {
                     for job in &self.linking.job_of[index] {
@@ -363,18 +401,15 @@ impl<'a> Placing<'a> {
                     }
                 }
             }
-            let members = self.brought[index]
-                .iter()
-                .filter(|brought| matches!(self.inputs.sources[**brought], Source::Member { .. }));
-            open.extend(members.rev());
+            open.extend(self.brought[index].iter().rev());
         }
     }
 
-    fn member_path(&self, mark: usize, member: usize) -> Option<String> {
-        // Marks of libraries stand for words in order.
-        let input =
-            self.inputs.sources.iter().position(|source| *source == Source::Member { mark, member })?;
-        Some(self.inputs.labels[input].clone())
+    fn hides(&self, number: usize) -> bool {
+        let mut inputs = self.inputs.sources.iter().zip(&self.inputs.list);
+        inputs.any(|(source, input)| {
+            input.hidden && matches!(source, Source::Member { mark, .. } if *mark == number)
+        })
     }
 
     /// Native members that nothing wants yet: the code generator may still call them.
@@ -383,7 +418,8 @@ impl<'a> Placing<'a> {
         let waiting: Vec<Word> = (0..self.inputs.list.len())
             .filter(|index| {
                 let ours = matches!(self.inputs.sources[*index], Source::Member { mark: m, .. } if m == mark);
-                ours && !self.placed[*index] && self.inputs.modules[*index].is_empty()
+                let taken = !self.resolution.flags[*index].is_empty();
+                ours && !taken && self.inputs.modules[*index].is_empty()
             })
             .map(|index| Word::Plain(self.inputs.labels[index].clone()))
             .collect();
