@@ -333,6 +333,23 @@ std::vector<GlobalValue *> numbered(Module &module) {
 
 extern "C" {
 
+TenderModuleSize tender_module_size(LLVMModuleRef moduleRef) {
+  TenderModuleSize size{};
+  const Module &module = *unwrap(moduleRef);
+  for (const Function &function : module) {
+    size.functions += !function.isDeclaration();
+    for (const BasicBlock &block : function) {
+      ++size.blocks;
+      size.instructions += block.size();
+    }
+  }
+  const DataLayout &layout = module.getDataLayout();
+  for (const GlobalVariable &variable : module.globals())
+    if (variable.hasInitializer())
+      size.bytes += layout.getTypeAllocSize(variable.getValueType()).getFixedValue();
+  return size;
+}
+
 TenderGraph *tender_graph(LLVMModuleRef moduleRef, bool optimised) {
   Module &module = *unwrap(moduleRef);
   auto graph = std::make_unique<TenderGraph>();

@@ -138,6 +138,12 @@ struct TenderTie {
   uint32_t a, b;
 };
 
+// What a module has at most, found without a look at what refers to what.
+struct TenderModuleSize {
+  uint64_t functions, blocks, instructions, bytes;
+};
+TenderModuleSize tender_module_size(LLVMModuleRef module);
+
 struct TenderGraph;
 // With `optimised`, variables that nobody writes are marked constant first, as GlobalOpt would do later if it still
 // saw the whole module.

@@ -5,7 +5,7 @@ use super::{Executor, Shared};
 use crate::coordinator::{Finished, Goal, Job, Of, PieceFailed, Pieces, Step};
 use crate::emit;
 use crate::frontend::{Begun, Code, Left, Modules, Plan, Unit, Watch};
-use crate::llvm::{Member, Reported, archive};
+use crate::llvm::{Member, Reported, archive, restore_names};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tender_protocol::{Cut, Diagnostic, InputFile, Language, Lto, Outcome, OutputFile, PhaseName, Work};
@@ -30,7 +30,7 @@ impl Executor {
                 };
                 return Step::InPieces(Box::new(pieces));
             }
-            Ok(Begun::Code(code)) => course.written(write(unit.object, unit.lto, vec![code])),
+            Ok(Begun::Code(code)) => course.written(write(unit.object, vec![code], &[])),
             Err(Reported) => Finished::failed(),
         };
         Step::Finished(Finished { inputs, missing, ..finished })
@@ -73,7 +73,7 @@ impl Pieces for UnitPieces {
         if codes.len() > 1 {
             course.enter(PhaseName::Join);
         }
-        let finished = course.written(write(self.unit(job).object, self.lto, codes));
+        let finished = course.written(write(self.unit(job).object, codes, self.modules.promoted()));
         Finished { inputs: self.inputs.clone(), missing: self.missing.clone(), ..finished }
     }
 
@@ -121,8 +121,8 @@ impl Watch for Once<'_> {
     }
 }
 
-/// Makes the unit's files from the code of all its pieces, in their order.
-fn write(object: &str, lto: Lto, codes: Vec<Code>) -> Result<Vec<OutputFile>, String> {
+/// Makes the unit's files from the code of all its pieces, in their order. `promoted` symbols become local again.
+fn write(object: &str, codes: Vec<Code>, promoted: &[(String, String)]) -> Result<Vec<OutputFile>, String> {
     let (mut bitcode, mut objects) = (Vec::new(), Vec::new());
     for code in codes {
         match code {
@@ -135,7 +135,6 @@ fn write(object: &str, lto: Lto, codes: Vec<Code>) -> Result<Vec<OutputFile>, St
         emit::write(path, content).map(|file| files.push(file)).map_err(|why| why.to_string())
     };
     if !bitcode.is_empty() {
-        debug_assert!(!lto.is_off() && objects.is_empty());
         let names: Vec<String> = (0..bitcode.len()).map(|number| format!("{number}.bc")).collect();
         let members: Vec<Member<'_>> =
             names.iter().zip(&bitcode).map(|(name, content)| Member { name, content }).collect();
@@ -152,7 +151,7 @@ fn write(object: &str, lto: Lto, codes: Vec<Code>) -> Result<Vec<OutputFile>, St
         }
         pieces => {
             let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &*piece.object).collect();
-            write(object, &emit::join(&pieces)?)?;
+            write(object, &restore_names(&emit::join(&pieces)?, promoted)?)?;
         }
     }
     Ok(files)

@@ -2,32 +2,43 @@
 //!
 //! A module that waits is never kept as IR, which takes about ten times the memory.
 
-use crate::llvm::{Buffer, Context, Module, parse};
+use crate::llvm::{Clang, Context, CutModule, Module, Reported, WaitingModule};
 
-pub struct Modules {
-    kind: Kind,
-}
-
-enum Kind {
-    Whole(Buffer),
+pub enum Modules {
+    Whole(WaitingModule),
+    Cut(CutModule),
 }
 
 impl Modules {
-    pub fn whole(bitcode: Buffer) -> Modules {
-        Modules { kind: Kind::Whole(bitcode) }
-    }
-
     /// Expected costs of the pieces relative to each other; one if the module is whole.
     pub fn costs(&self) -> Vec<u64> {
-        match &self.kind {
-            Kind::Whole(bitcode) => vec![bitcode.len() as u64],
+        match self {
+            Modules::Whole(module) => vec![module.size() as u64],
+            Modules::Cut(module) => module.costs().collect(),
         }
     }
 
-    /// Reads one piece. `source` names the module as clang does: sanitizers make symbols of it. The error is LLVM's text.
-    pub fn piece<'c>(&self, context: &'c Context, _index: u32, source: &str) -> Result<Module<'c>, String> {
-        match &self.kind {
-            Kind::Whole(bitcode) => parse(context, bitcode, source),
+    /// Symbols that pieces share and that were local before: by the names that they have now, and had.
+    pub fn promoted(&self) -> &[(String, String)] {
+        match self {
+            Modules::Whole(_) => &[],
+            Modules::Cut(module) => module.promoted(),
+        }
+    }
+
+    /// Reads one piece, named as clang names the module of `source`. The error is LLVM's text.
+    pub fn read<'c>(&self, context: &'c Context, piece: u32, source: &str) -> Result<Module<'c>, String> {
+        match self {
+            Modules::Whole(module) => module.read(context, source),
+            Modules::Cut(module) => module.piece(context, piece as usize),
+        }
+    }
+
+    /// Sets `clang` up for a piece that was read.
+    pub fn adopted_by<'a>(&'a self, clang: &mut Clang<'a>, module: &Module<'_>) -> Result<(), Reported> {
+        match self {
+            Modules::Whole(waiting) => clang.adopt_waiting(waiting, module),
+            Modules::Cut(cut) => clang.adopt_piece(cut, module),
         }
     }
 }

@@ -4,7 +4,8 @@ use super::flags::refused;
 use super::inputs::{Inputs, StampCache};
 use super::modules::Modules;
 use crate::llvm::{
-    Buffer, Clang, Context, Emitted, Listen, Module, Reported, Request, assemble, parse, serialise,
+    self, Buffer, Clang, Context, Cutting, Emitted, Listen, Module, Reported, Request, WaitingModule,
+    assemble, parse,
 };
 use std::cell::RefCell;
 use std::io::Read;
@@ -77,10 +78,10 @@ impl Unit<'_> {
         watch.enter(PhaseName::Optimise);
         let context = Context::create();
         let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, &ear)?;
-        let module =
-            modules.piece(&context, index, self.source).map_err(|why| ear.error(self.source, why))?;
+        let module = modules.read(&context, index, self.source);
+        let module = module.map_err(|why| ear.error(self.source, why))?;
         let _live = Live::new(watch);
-        clang.adopt(&module)?;
+        modules.adopted_by(&mut clang, &module)?;
         self.backend(&mut clang, &module, &ear)
     }
 
@@ -148,18 +149,27 @@ impl Unit<'_> {
     fn translated(
         &self,
         mut clang: Clang<'_>,
-        module: Module<'_>,
+        mut module: Module<'_>,
         live: Live<'_>,
         plan: Plan<'_>,
         ear: &Ear<'_>,
     ) -> Result<Begun, Reported> {
+        if let Some(cut) = plan.cut
+            && llvm::may_be_cut(&clang, &module, cut.units)
+        {
+            ear.watch.enter(PhaseName::Cut);
+            match llvm::cut(&clang, module, cut.units, &cut.suffix) {
+                Cutting::Cut(pieces) => return Ok(Begun::Modules(Modules::Cut(pieces))),
+                Cutting::Whole(whole, _) => module = whole,
+            }
+        }
         if plan.translate_only {
-            return Ok(Begun::Modules(Modules::whole(serialise(&module))));
+            return Ok(Begun::Modules(Modules::Whole(WaitingModule::of(&clang, &module))));
         }
         if !self.lto.is_off() {
             // Bitcode tells whether its module has been through bitcode before (in the order of metadata, for one), and its
             // hash becomes part of symbols. So it has been in every form of translation.
-            let modules = Modules::whole(serialise(&module));
+            let modules = Modules::Whole(WaitingModule::of(&clang, &module));
             drop((module, live, clang));
             return self.piece(&modules, 0, ear.watch).map(Begun::Code);
         }

@@ -6,6 +6,7 @@
 use super::buffer::Buffer;
 use super::clang::{Clang, Reported};
 use super::ffi;
+use super::places::Places;
 use crate::partition::{Edge, Graph, Limits, Node, Piece, Role, partition};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
@@ -23,22 +24,28 @@ pub struct CutModule {
     pieces: Vec<Piece>,
     /// Names of promoted symbols, now and before.
     promoted: Vec<(String, String)>,
-    places: *mut ffi::Places,
+    places: Places,
 }
 
-// SAFETY: nothing is written after `cut_with` made it, and the shim's table of places is plain data.
-unsafe impl Send for CutModule {}
-// SAFETY: as above; the shim only looks places up.
-unsafe impl Sync for CutModule {}
+/// Whether `cut` might cut the module: quick, and sometimes wrong when it says yes.
+pub fn may_be_cut(clang: &Clang<'_>, module: &Module<'_>, units: u32) -> bool {
+    // SAFETY: the module is alive.
+    let size = unsafe { ffi::tender_module_size(module.as_mut_ptr()) };
+    let cost = Node::most_cost(size.functions, size.blocks, size.instructions, size.bytes);
+    limits(clang, units).allow_cut(cost)
+}
+
+fn limits(clang: &Clang<'_>, units: u32) -> Limits {
+    // SAFETY: the unit is alive.
+    let optimised = unsafe { ffi::tender_clang_optimised(clang.unit) };
+    if optimised { Limits::optimised(units) } else { Limits::unoptimised(units) }
+}
 
 /// Cuts the module that `clang` translated, or that it adopted, into at most `units` pieces, if that pays.
 ///
 /// `suffix` ends the names of promoted symbols: unique among all that may be linked together, and without a dot.
 pub fn cut<'c>(clang: &Clang<'_>, module: Module<'c>, units: u32, suffix: &str) -> Cutting<'c> {
-    // SAFETY: the unit is alive.
-    let optimised = unsafe { ffi::tender_clang_optimised(clang.unit) };
-    let limits = if optimised { Limits::optimised(units) } else { Limits::unoptimised(units) };
-    cut_with(clang, module, &limits, suffix)
+    cut_with(clang, module, &limits(clang, units), suffix)
 }
 
 /// `cut` with limits of the caller's own.
@@ -50,8 +57,7 @@ pub fn cut_with<'c>(clang: &Clang<'_>, module: Module<'c>, limits: &Limits, suff
     let Some(assignment) = partition(&graph, limits) else {
         return Cutting::Whole(module, "it is small".to_owned());
     };
-    // SAFETY: unit and module are alive, and the unit made the module if it made any.
-    let places = unsafe { ffi::tender_places(clang.unit, module.as_mut_ptr()) };
+    let places = Places::of(clang, &module);
     let changes: Vec<u8> = assignment.changes.iter().map(|change| *change as u8).collect();
     let mut promoted: Vec<(String, String)> = Vec::new();
     let mut bitcode = ffi::Buffer::EMPTY;
@@ -179,19 +185,11 @@ impl CutModule {
     }
 }
 
-impl Drop for CutModule {
-    fn drop(&mut self) {
-        // SAFETY: the table is freed once; units that were told of it do not outlive it.
-        unsafe { ffi::tender_places_free(self.places) }
-    }
-}
-
 impl<'a> Clang<'a> {
     /// Sets this unit up for a piece of `cut`, as `adopt` does, and lets it report at the places in the source that
     /// the piece came from.
     pub fn adopt_piece(&mut self, cut: &'a CutModule, module: &Module<'_>) -> Result<(), Reported> {
-        // SAFETY: the table outlives the unit, by `'a`.
-        unsafe { ffi::tender_clang_set_places(self.unit, cut.places) };
+        cut.places.lend(self);
         self.adopt(module)
     }
 }

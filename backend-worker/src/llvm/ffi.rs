@@ -32,6 +32,14 @@ pub struct Events {
     pub missing: extern "C" fn(*mut c_void, Str),
 }
 
+#[repr(C)]
+pub struct ModuleSize {
+    pub functions: u64,
+    pub blocks: u64,
+    pub instructions: u64,
+    pub bytes: u64,
+}
+
 /// Opaque.
 #[repr(C)]
 pub struct Clang {
@@ -156,6 +164,7 @@ pub struct Places {
 }
 
 unsafe extern "C" {
+    pub fn tender_module_size(module: LLVMModuleRef) -> ModuleSize;
     pub fn tender_graph(module: LLVMModuleRef, optimised: bool) -> *mut Graph;
     pub fn tender_graph_free(graph: *mut Graph);
     pub fn tender_graph_nodes(graph: *const Graph, count: *mut usize) -> *const Node;

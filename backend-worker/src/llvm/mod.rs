@@ -9,17 +9,19 @@ mod ffi;
 mod listener;
 mod lto;
 mod module;
+mod places;
 mod process;
 
 pub use archive::{Member, archive};
 pub use buffer::Buffer;
 pub use clang::{Clang, Emitted, Reported, Request, assemble, clang_program};
-pub use cut::{CutModule, Cutting, cut, cut_with, graph, restore_names};
+pub use cut::{CutModule, Cutting, cut, cut_with, graph, may_be_cut, restore_names};
 pub use inkwell::context::Context;
 pub use inkwell::module::Module;
 pub use listener::Listen;
 pub use lto::{Bitcode, Lto, LtoConfig, LtoSymbol, Slice, libcalls};
-pub use module::{parse, serialise};
+pub use module::parse;
+pub use places::WaitingModule;
 pub use process::{initialise, libraries, llvm_version, purge, reset_thread_peak, thread_peak};
 
 /// Where LLVM was installed when this program was built.

@@ -14,7 +14,7 @@ pub fn parse<'c>(context: &'c Context, content: &[u8], name: &str) -> Result<Mod
 
 /// Bitcode from which the same machine code is made as from `module`: it keeps the order of use lists, on which
 /// optimisations depend (`llvm::WriteBitcodeToFile`).
-pub fn serialise(module: &Module<'_>) -> Buffer {
+pub(super) fn serialise(module: &Module<'_>) -> Buffer {
     let mut bitcode = ffi::Buffer::EMPTY;
     // SAFETY: the module is alive; the buffer is written before it is read.
     unsafe { ffi::tender_bitcode_write(module.as_mut_ptr(), &raw mut bitcode) };

@@ -53,6 +53,11 @@ impl Node {
         }
     }
 
+    /// What all nodes of a module that has as much of everything cost together, or a little more.
+    pub fn most_cost(functions: u64, blocks: u64, instructions: u64, bytes: u64) -> u64 {
+        instructions + 4 * blocks + 8 * functions + bytes / 512
+    }
+
     /// Whether exactly one piece must have it.
     pub fn has_home(&self) -> bool {
         self.defined && !self.special && !self.optional && !self.everywhere()

@@ -29,6 +29,11 @@ impl Limits {
         Limits { units, least: 1, piece: 120_000, copy: 0, depth: 0, tiny: 0, table: 0 }
     }
 
+    /// Whether a module of this cost is worth more than one piece.
+    pub fn allow_cut(&self, cost: u64) -> bool {
+        self.pieces(cost) > 1
+    }
+
     pub(super) fn pieces(&self, total: u64) -> u32 {
         let wanted = u32::try_from(total / self.piece.max(1)).unwrap_or(u32::MAX);
         wanted.min(self.units).max(self.least)
