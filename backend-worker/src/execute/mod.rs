@@ -2,9 +2,10 @@
 
 mod compile;
 mod course;
+mod lto;
 
 use crate::coordinator::{Execute, Finished, Goal, Job, Step};
-use crate::emit;
+use crate::emit::{self, Linked};
 use crate::frontend::{Left, StampCache, Unit, Watch, plain_error};
 use crate::llvm;
 use course::Course;
@@ -31,6 +32,15 @@ impl Execute for Executor {
             let unit = Unit { source, language: *language, args, object, lto: *lto };
             return self.compile(job, goal, &unit, cut.as_ref());
         }
+        match &job.item.work {
+            Work::Archive { output, members, lto: Some(lto) } => {
+                return self.lto_archive(job, output, members, lto);
+            }
+            Work::Link { driver, args, output, lto: Some(lto) } => {
+                return self.lto_link(job, driver, args, output, lto);
+            }
+            _ => {}
+        }
         let course = Course::new(job, &self.shared.live);
         Step::Finished(match &job.item.work {
             Work::Check { source, language, args } => {
@@ -52,7 +62,10 @@ impl Execute for Executor {
                 course.enter(PhaseName::Archive);
                 course.written(emit::archive(output, members).map(|file| vec![file]))
             }
-            Work::Link { driver, args, output, .. } => self.link(&course, driver, args, output),
+            Work::Link { driver, args, output, .. } => {
+                course.enter(PhaseName::Link);
+                self.shared.linked(&course, emit::link(driver, args, output, LINK_THREADS))
+            }
             Work::Compile { .. } => unreachable!("compiled above"),
         })
     }
@@ -70,13 +83,12 @@ impl Execute for Executor {
     }
 }
 
-impl Executor {
-    fn link(&self, course: &Course<'_>, driver: &[String], args: &[String], output: &str) -> Finished {
-        course.enter(PhaseName::Link);
-        let linked = emit::link(driver, args, output, LINK_THREADS);
+impl Shared {
+    /// What came of a link.
+    fn linked(&self, course: &Course<'_>, linked: Linked) -> Finished {
         let inputs = linked.inputs.into_iter().filter_map(|(path, stamp)| {
             let content = std::fs::read(&path).ok()?;
-            let hash = self.shared.stamps.hash(&path, stamp, &content).to_hex().to_string();
+            let hash = self.stamps.hash(&path, stamp, &content).to_hex().to_string();
             Some(InputFile { path, stamp, hash })
         });
         let inputs: Vec<InputFile> = inputs.collect();

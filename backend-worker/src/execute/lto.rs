@@ -1,0 +1,127 @@
+//! A link or an archive with link-time optimisation as an item: the thin link, then a backend for each module on any
+//! thread, then the link itself.
+
+use super::course::Course;
+use super::{Executor, Shared};
+use crate::coordinator::{Finished, Job, Of, PieceFailed, Pieces, Step};
+use crate::frontend::Watch;
+use crate::lto::{ArchiveJob, BackendJob, LinkJob, Request};
+use std::sync::Arc;
+use tender_protocol::{Diagnostic, LtoArchive, LtoLink, Member, Outcome, PhaseName};
+
+impl Executor {
+    /// Runs a `Work::Link` with `lto` from its beginning.
+    pub(super) fn lto_link(
+        &self,
+        job: &Job<'_>,
+        driver: &[String],
+        args: &[String],
+        output: &str,
+        lto: &LtoLink,
+    ) -> Step {
+        let course = Course::new(job, &self.shared.live);
+        let opened = LinkJob::open(Request { krate: job.krate, driver, args, output, lto }, &course);
+        self.opened(course, opened.map(|link| Stage::Link(link, lto.work_dir.clone())))
+    }
+
+    /// Runs a `Work::Archive` with `lto` from its beginning.
+    pub(super) fn lto_archive(
+        &self,
+        job: &Job<'_>,
+        output: &str,
+        members: &[Member],
+        lto: &LtoArchive,
+    ) -> Step {
+        let course = Course::new(job, &self.shared.live);
+        let opened = ArchiveJob::open(job.krate, output, members, lto, &course);
+        self.opened(course, opened.map(Stage::Archive))
+    }
+
+    fn opened(&self, course: Course<'_>, opened: Result<Stage, Vec<Diagnostic>>) -> Step {
+        match opened {
+            Ok(stage) => {
+                let pieces = LtoPieces { shared: Arc::clone(&self.shared), stage };
+                if pieces.jobs().is_empty() {
+                    return Step::Finished(pieces.finish(&course));
+                }
+                Step::InPieces(Box::new(pieces))
+            }
+            Err(diagnostics) => {
+                diagnostics.into_iter().for_each(|diagnostic| course.diagnostic(diagnostic));
+                Step::Finished(Finished::failed())
+            }
+        }
+    }
+}
+
+/// What the thin link decided.
+enum Stage {
+    /// With the directory of its objects.
+    Link(LinkJob, String),
+    Archive(ArchiveJob),
+}
+
+struct LtoPieces {
+    shared: Arc<Shared>,
+    stage: Stage,
+}
+
+impl LtoPieces {
+    fn jobs(&self) -> &[BackendJob] {
+        match &self.stage {
+            Stage::Link(link, _) => link.jobs(),
+            Stage::Archive(archive) => archive.jobs(),
+        }
+    }
+
+    fn finish(&self, course: &Course<'_>) -> Finished {
+        match &self.stage {
+            Stage::Link(link, work_dir) => {
+                course.enter(PhaseName::Link);
+                let linked = link.finish(super::LINK_THREADS);
+                let mut finished = self.shared.linked(course, linked);
+                // What the backends made follows from the bitcode, which is an input of the item.
+                finished.inputs.retain(|input| !input.path.starts_with(work_dir.as_str()));
+                finished
+            }
+            Stage::Archive(archive) => {
+                course.enter(PhaseName::Archive);
+                course.written(archive.finish().map(|file| vec![file]))
+            }
+        }
+    }
+}
+
+impl Pieces for LtoPieces {
+    fn costs(&self) -> Vec<u64> {
+        self.jobs().iter().map(|job| job.cost).collect()
+    }
+
+    fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {
+        if job.cancelled() {
+            return Err(PieceFailed);
+        }
+        let backend = &self.jobs()[piece as usize];
+        let of = Of { cgu: Some(backend.cgu), unit: Some(backend.unit.clone()) };
+        let course = Course::of(job, &self.shared.live, of);
+        let ran = match &self.stage {
+            Stage::Link(link, _) => link.backend(piece as usize, &course),
+            Stage::Archive(archive) => archive.backend(piece as usize, &course),
+        };
+        match ran {
+            Ok(_) => Ok(()),
+            Err(why) => {
+                course.fail(None, why);
+                Err(PieceFailed)
+            }
+        }
+    }
+
+    fn join(&self, job: &Job<'_>) -> Finished {
+        self.finish(&Course::new(job, &self.shared.live))
+    }
+
+    fn abandon(&self, outcome: Outcome) -> Finished {
+        Finished::without_files(outcome)
+    }
+}
