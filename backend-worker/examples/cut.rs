@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tender_protocol::{Diagnostic, FileStamp, Lto};
 use tender_worker::llvm::{self, Clang, Context, Cutting, Listen, Request};
-use tender_worker::partition::Limits;
+use tender_worker::partition::{self, Limits};
 
 struct Show;
 
@@ -103,7 +103,7 @@ fn run(options: &Options) -> Result<(), String> {
     let mut clang = Clang::open(request, Lto::Off, &Show).map_err(failed)?;
     let module = clang.translate(&context).map_err(failed)?;
     let translate = cpu_ms();
-    let cost: u64 = llvm::graph(&clang, &module)?.nodes.iter().map(|node| node.cost()).sum();
+    let cost = partition::cost(&llvm::graph(&clang, &module)?);
     let graphed = cpu_ms() - translate;
     let cutting = llvm::cut_with(&clang, module, &options.limits, "0123456789abcdef");
     let cut_ms = cpu_ms() - translate - graphed;

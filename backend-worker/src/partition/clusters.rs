@@ -17,7 +17,7 @@ pub(super) fn cluster(graph: &Graph, links: &Links, groups: &[u32], limit: u64) 
     let mut cost = vec![0u64; graph.nodes.len()];
     for (node, &group) in groups.iter().enumerate() {
         sets.join(node as u32, group);
-        cost[group as usize] += graph.nodes[node].cost();
+        cost[group as usize] += links.cost(node as u32);
     }
     let mut join = |sets: &mut Sets, a: u32, b: u32, limit: u64| {
         let (a, b) = (sets.find(a), sets.find(b));
@@ -43,7 +43,7 @@ pub(super) fn cluster(graph: &Graph, links: &Links, groups: &[u32], limit: u64) 
         .filter(|edge| graph.nodes[edge.from as usize].has_home() && graph.nodes[edge.to as usize].has_home())
         .map(|edge| {
             let weight = u64::from(edge.calls) * 4 + 1;
-            (weight * (1 << 20) / (graph.nodes[edge.to as usize].cost() + 1), edge.from, edge.to)
+            (weight * (1 << 20) / (links.cost(edge.to) + 1), edge.from, edge.to)
         })
         .collect();
     edges.sort_unstable_by(|a, b| b.0.cmp(&a.0).then((a.1, a.2).cmp(&(b.1, b.2))));
@@ -55,7 +55,7 @@ pub(super) fn cluster(graph: &Graph, links: &Links, groups: &[u32], limit: u64) 
     let mut costs = BTreeMap::new();
     for (node, &cluster) in of.iter().enumerate() {
         if graph.nodes[node].has_home() {
-            *costs.entry(cluster).or_insert(0) += graph.nodes[node].cost();
+            *costs.entry(cluster).or_insert(0) += links.cost(node as u32);
         }
     }
     Clusters { of, cost: costs }

@@ -6,7 +6,8 @@ pub struct Limits {
     pub units: u32,
     /// At least this many, however small the module. For tests.
     pub least: u32,
-    /// A module is cut into pieces of about this cost, and one under twice this stays whole.
+    /// A module is cut into pieces of about this cost, and one under twice this stays whole: that is about one second
+    /// of optimising and emitting, and starting over for a piece costs some tens of milliseconds.
     pub piece: u64,
     /// Instructions up to which a function is copied to the pieces that call it.
     pub copy: u32,
@@ -19,7 +20,10 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// With optimisation.
+    /// With optimisation. Measured on sqlite3.c at -O2, all processor time, against 44 s uncut: 4 to 16 pieces take 38
+    /// to 48 s on a busy machine, the text grows by 4 %, and an SQL workload runs as fast as uncut (0.98 of its time
+    /// with 8 pieces, 0.975 with 16). Without copies the cut takes 32 s and the text shrinks by a fifth, but the
+    /// workload takes 1.025 of the time.
     pub fn optimised(units: u32) -> Limits {
         Limits { units, least: 1, piece: 12_000, copy: 100, depth: 4, tiny: 12, table: 4096 }
     }

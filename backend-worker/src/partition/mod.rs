@@ -18,16 +18,26 @@ pub use roles::{Assignment, Change, Piece, Role};
 
 /// `None`: the module is not worth more than one piece.
 pub fn partition(graph: &Graph, limits: &Limits) -> Option<Assignment> {
-    let total: u64 = graph.nodes.iter().map(Node::cost).sum();
+    let graph = graph.normal();
+    let links = graph::Links::new(&graph);
+    let total = total(&graph, &links);
     let count = limits.pieces(total);
     if count < 2 {
         return None;
     }
-    let graph = graph.normal();
-    let links = graph::Links::new(&graph);
     let groups = ties::groups(&graph, &links);
-    let clusters = clusters::cluster(&graph, &links, &groups, total / (4 * count as u64));
+    let clusters = clusters::cluster(&graph, &links, &groups, total / (4 * u64::from(count)));
     let homes = place::place(&graph, &links, &clusters, count, limits);
     let assignment = roles::assign(&graph, &links, &homes, limits);
     (assignment.pieces.len() >= 2).then_some(assignment)
+}
+
+/// Expected cost of compiling a module, in the unit of `Limits::piece`.
+pub fn cost(graph: &Graph) -> u64 {
+    let graph = graph.normal();
+    total(&graph, &graph::Links::new(&graph))
+}
+
+fn total(graph: &Graph, links: &graph::Links) -> u64 {
+    (0..graph.nodes.len() as u32).map(|node| links.cost(node)).fold(0, u64::saturating_add)
 }

@@ -32,7 +32,7 @@ pub enum Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
     pub roles: Vec<Role>,
-    /// In the unit of `Node::cost`, copies included.
+    /// In the unit of `Limits::piece`, copies included.
     pub cost: u64,
 }
 
@@ -88,7 +88,7 @@ fn fill(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits
     for (at, home) in homes.iter().enumerate() {
         if *home == Some(piece) {
             roles[at] = Role::Home;
-            cost += graph.nodes[at].cost();
+            cost += links.cost(at as u32);
             queue.push_back((at as u32, 0));
         }
     }
@@ -103,8 +103,13 @@ fn fill(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits
             }
             roles[to as usize] = role;
             let node = &graph.nodes[to as usize];
-            // A copy is optimised with the rest, but no code is made of it.
-            cost += if role == Role::Copy { node.cost() / 2 } else { node.cost() };
+            cost += match role {
+                // Its callers have it in their costs.
+                _ if node.always_inline => 0,
+                // A copy is optimised with the rest, but no code is made of it.
+                Role::Copy => links.cost(to) / 2,
+                _ => links.cost(to),
+            };
             queue.push_back((to, depth + 1));
         }
     }
