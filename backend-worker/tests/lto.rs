@@ -4,7 +4,7 @@
 #[path = "lto/space.rs"]
 mod space;
 
-use space::{Space, tool};
+use space::{Notes, Space, tool};
 use std::process::Command;
 use tender_worker::llvm;
 use tender_worker::lto::LinkJob;
@@ -537,4 +537,50 @@ fn members_of_an_archive_may_be_alternatives() {
     );
     space.run(tool("clang").args(["-fuse-ld=lld", &main, &archive, "-o", "program"]));
     assert_eq!(space.output_of(&space.path("program")), "2 2\n");
+}
+
+#[test]
+fn a_unit_in_pieces_is_one_member() {
+    const FIRST: &str =
+        "__attribute__((visibility(\"hidden\"))) int part(int);\nint whole(int a) { return part(a) + 1; }\n";
+    const SECOND: &str = "volatile int seen;\n\
+        __attribute__((visibility(\"hidden\"), noinline)) int part(int a) { seen = a; return a * 7; }\n";
+    for mut space in [Space::new(), Space::fat()] {
+        let main = space.bitcode(
+            "main.c",
+            &format!(
+                "{PRINT}int whole(int);\nint main(int argc, char **argv) {{ printf(\"%d\\n\", whole(argc)); return 0; }}\n"
+            ),
+        );
+        let unit = space.cut("unit.c", FIRST, SECOND);
+        space.word(main).library("unit", &[unit]);
+        assert_eq!(space.output_of(&space.link("ours")), "8\n");
+    }
+    let space = Space::new();
+    let archive = space.archive("libunit.a", &[space.cut("unit.c", FIRST, SECOND)]);
+    assert_eq!(space.run(tool("llvm-ar").args(["t", &archive])), "unit.c.o\n");
+    let main = space
+        .native("main.c", "int whole(int);\nint main(int argc, char **argv) { return whole(argc) - 8; }\n");
+    space.run(tool("clang").args(["-fuse-ld=lld", &main, &archive, "-o", "program"]));
+    space.output_of(&space.path("program"));
+}
+
+#[test]
+fn merging_keeps_two_modules_alive_however_many_there_are() {
+    let mut space = Space::fat();
+    let members: Vec<String> = (0..6)
+        .map(|n| space.bitcode(&format!("f{n}.c"), &format!("int f{n}(void) {{ return {n}; }}\n")))
+        .collect();
+    let calls: String = (0..6).map(|n| format!("int f{n}(void);\n")).collect();
+    let main = space.bitcode(
+        "main.c",
+        &format!("{calls}int main(void) {{ return f0() + f1() + f2() + f3() + f4() + f5() - 15; }}\n"),
+    );
+    space.word(main).library("f", &members);
+    let notes = Notes::default();
+    let job = space.open_watched("ours", &notes).unwrap_or_else(|told| panic!("{told:?}"));
+    assert_eq!(notes.most_live.get(), 2);
+    assert!(notes.told.borrow().is_empty());
+    assert!(space.complete(&job).error.is_none());
+    space.output_of(&space.path("ours"));
 }

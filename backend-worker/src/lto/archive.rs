@@ -10,7 +10,7 @@ use crate::emit;
 use crate::frontend::{Watch, plain_error};
 use crate::llvm::{self, LtoConfig};
 use std::collections::HashSet;
-use tender_protocol::{Diagnostic, LtoArchive, Member, OutputFile, PhaseName};
+use tender_protocol::{Diagnostic, Lto, LtoArchive, Member, OutputFile, PhaseName};
 
 /// An archive whose decisions are made.
 pub struct ArchiveJob {
@@ -50,7 +50,7 @@ impl ArchiveJob {
         let config = LtoConfig { opt_level: lto.opt_level, position_independent: true, keep_copies: true };
         let mut links = Vec::new();
         for resolution in resolutions(&inputs) {
-            links.push(run(&mut inputs, &resolution, config, &lto.work_dir, krate, watch)?);
+            links.push(run(&mut inputs, &resolution, config, &lto.work_dir, krate, Lto::ThinLocal, watch)?);
         }
 
         let mut jobs = Vec::new();

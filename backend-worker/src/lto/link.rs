@@ -11,7 +11,7 @@ use crate::emit::{self, Linked};
 use crate::frontend::{Watch, plain_error};
 use crate::llvm::{self, Listen, Lto, LtoConfig};
 use std::sync::OnceLock;
-use tender_protocol::{Diagnostic, FileStamp, LtoLink, Member, OutputFile, PhaseName};
+use tender_protocol::{Diagnostic, FileStamp, Lto as Mode, LtoLink, Member, OutputFile, PhaseName};
 
 /// What is asked for.
 #[derive(Clone, Copy)]
@@ -88,7 +88,15 @@ impl LinkJob {
             keep_copies: false,
         };
         let resolution = settle(&inputs, &line.options)?;
-        let linking = run(&mut inputs, &resolution, config, &request.lto.work_dir, request.krate, watch)?;
+        let linking = run(
+            &mut inputs,
+            &resolution,
+            config,
+            &request.lto.work_dir,
+            request.krate,
+            request.lto.mode,
+            watch,
+        )?;
         let words = Placing::new(request, &inputs, &resolution, &linking).words(&marks, &places);
         Ok(LinkJob {
             driver: request.driver.to_vec(),
@@ -219,8 +227,12 @@ pub(super) fn run(
     config: LtoConfig,
     work_dir: &str,
     krate: &str,
+    mode: Mode,
     watch: &dyn Watch,
 ) -> Result<Linking, Vec<Diagnostic>> {
+    // The merged module, and while it is added each other one; a summary is no module.
+    let fat = mode == Mode::Fat;
+    let whole = fat.then(|| Live::new(watch));
     let mut lto = Lto::new(config);
     let mut jobs = Vec::new();
     let mut ids = Vec::new();
@@ -235,18 +247,17 @@ pub(super) fn run(
                 cost: bitcode.size(),
                 object: format!("{work_dir}/{}.{}.o", module.name, module.cgu),
             };
-            let _live = Live::new(watch);
+            let _live = fat.then(|| Live::new(watch));
             lto.add(bitcode, flags, &Told(watch)).map_err(|why| vec![blame(&job, &why)])?;
             ids.push((format!("{}#{}", module.name, module.cgu), index, job_of[index].len()));
             job_of[index].push(None);
             jobs.push(job);
         }
     }
-    let merged = {
-        let _live = Live::new(watch);
-        lto.run(&Told(watch))
-            .map_err(|why| vec![plain_error(None, format!("link-time optimisation: {why}"))])?
-    };
+    let merged = lto
+        .run(&Told(watch))
+        .map_err(|why| vec![plain_error(None, format!("link-time optimisation: {why}"))])?;
+    drop(whole);
     let merged = match merged {
         Some(bytes) => {
             let path = format!("{work_dir}/{krate}.lto.o");

@@ -1,6 +1,6 @@
 //! A directory with crates in it: compiled to bitcode by clang, linked by us and, as the oracle, by clang and lld.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
@@ -17,16 +17,24 @@ pub fn tool(name: &str) -> Command {
 
 /// Collects what is told, from one thread.
 #[derive(Default)]
-pub struct Notes(pub RefCell<Vec<Diagnostic>>);
+pub struct Notes {
+    pub told: RefCell<Vec<Diagnostic>>,
+    live: Cell<i32>,
+    /// The most modules at a time.
+    pub most_live: Cell<i32>,
+}
 
 impl Watch for Notes {
     fn diagnostic(&self, diagnostic: Diagnostic) {
-        self.0.borrow_mut().push(diagnostic);
+        self.told.borrow_mut().push(diagnostic);
     }
 
     fn enter(&self, _: PhaseName) {}
 
-    fn live_modules(&self, _: i32) {}
+    fn live_modules(&self, change: i32) {
+        self.live.set(self.live.get() + change);
+        self.most_live.set(self.most_live.get().max(self.live.get()));
+    }
 }
 
 pub struct Space {
@@ -118,6 +126,20 @@ impl Space {
         self.write(&object, &*container)
     }
 
+    /// One unit of two modules, as cutting leaves it.
+    pub fn cut(&self, name: &str, first: &str, second: &str) -> String {
+        let modules =
+            [(format!("{name}.0.c"), first), (format!("{name}.1.c"), second)].map(|(name, text)| {
+                self.bitcode(&name, text);
+                std::fs::read(self.path(&format!("{name}.bc"))).unwrap()
+            });
+        let container = llvm::archive(&[
+            llvm::Member { name: "0.bc", content: &modules[0] },
+            llvm::Member { name: "1.bc", content: &modules[1] },
+        ]);
+        self.write(&format!("{name}.o"), &*container.unwrap())
+    }
+
     /// Compiles `text` to machine code.
     pub fn native(&self, name: &str, text: &str) -> String {
         self.write(name, text);
@@ -147,6 +169,10 @@ impl Space {
 
     /// Makes all decisions of a link to `output`, whose objects go to `output.lto`.
     pub fn open(&self, output: &str) -> Result<LinkJob, Vec<Diagnostic>> {
+        self.open_watched(output, &Notes::default())
+    }
+
+    pub fn open_watched(&self, output: &str, notes: &Notes) -> Result<LinkJob, Vec<Diagnostic>> {
         let lto = LtoLink {
             mode: self.mode,
             opt_level: 2,
@@ -156,7 +182,7 @@ impl Space {
         let output = self.text(output);
         LinkJob::open(
             Request { krate: "app", driver: &self.driver, args: &self.words, output: &output, lto: &lto },
-            &Notes::default(),
+            notes,
         )
     }
 
