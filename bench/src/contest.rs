@@ -1,7 +1,7 @@
 //! The two contestants: how each builds a subject, and how what it built is taken away.
 
-use crate::measure::{self, Taken};
-use crate::ninja;
+use crate::measure::{self, Taken, Watch};
+use crate::ninja::{self, Extra};
 use crate::subject::{Kind, Subject, Target};
 use std::error::Error;
 use std::ffi::OsStr;
@@ -35,6 +35,24 @@ impl Tools {
         }
         Ok(Self { tender, ninja, llvm_bin })
     }
+
+    /// `tender build --release` of what the subject names.
+    pub fn build(&self, subject: &Subject, jobs: u32) -> Command {
+        let mut command = measure::command(&self.tender, &subject.root);
+        command.args(["build", "--release", &format!("-j{jobs}")]);
+        for package in &subject.packages {
+            command.args(["-p", package]);
+        }
+        command
+    }
+}
+
+/// Takes a directory away if it is there.
+pub fn remove(dir: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +73,27 @@ impl<'a> Contest<'a> {
     /// Builds once with each, unmeasured: that fills the page cache, gives the compile commands that ninja's build is made
     /// of, and shows that both build the same.
     pub fn prepare(tools: &'a Tools, subject: &'a Subject, jobs: u32) -> Result<Self, Box<dyn Error>> {
+        Self::prepare_with(tools, subject, jobs, &Extra::default())
+    }
+
+    /// As `prepare`, with more words for clang.
+    pub fn prepare_with(
+        tools: &'a Tools,
+        subject: &'a Subject,
+        jobs: u32,
+        extra: &Extra,
+    ) -> Result<Self, Box<dyn Error>> {
         let contest = Self { tools, subject, jobs };
         contest.remove(Contestant::Tender)?;
         contest.build(Contestant::Tender, &[])?;
         let commands = ninja::read_commands(&subject.root.join("target/compile_commands.json"))?;
-        let text = ninja::build_file(&commands, &subject.targets, &contest.ninja_out(), &tools.llvm_bin)?;
+        let text =
+            ninja::build_file(&commands, &subject.targets, &contest.ninja_out(), &tools.llvm_bin, extra)?;
         std::fs::create_dir_all(contest.ninja_out())?;
         std::fs::write(subject.scratch.join("build.ninja"), text)?;
         contest.build(Contestant::Ninja, &[])?;
-        contest.compare()?;
+        // What is optimised in the link is no archive of machine code on either side.
+        contest.compare(!extra.link.is_empty())?;
         Ok(contest)
     }
 
@@ -71,30 +101,41 @@ impl<'a> Contest<'a> {
         self.subject.scratch.join("ninja")
     }
 
-    fn tender_out(&self) -> PathBuf {
-        self.subject.root.join("target/release")
+    /// Where a contestant puts archives and programs.
+    pub fn out(&self, who: Contestant) -> PathBuf {
+        match who {
+            Contestant::Tender => self.subject.root.join("target/release"),
+            Contestant::Ninja => self.ninja_out(),
+        }
     }
 
     /// Builds with one of the two, with more words for it.
     pub fn build(&self, who: Contestant, words: &[&OsStr]) -> Result<Taken, Box<dyn Error>> {
-        let jobs = format!("-j{}", self.jobs);
+        measure::run(self.command(who, words), &self.subject.scratch.join("log"))
+    }
+
+    /// As `build`, watched.
+    pub fn build_watched(
+        &self,
+        who: Contestant,
+        words: &[&OsStr],
+        watch: Watch<'_>,
+    ) -> Result<Taken, Box<dyn Error>> {
+        measure::run_together(vec![self.command(who, words)], &self.subject.scratch.join("log"), Some(watch))
+    }
+
+    fn command(&self, who: Contestant, words: &[&OsStr]) -> Command {
         let mut command = match who {
-            Contestant::Tender => {
-                let mut command = measure::command(&self.tools.tender, &self.subject.root);
-                command.args(["build", "--release", &jobs]);
-                for package in &self.subject.packages {
-                    command.args(["-p", package]);
-                }
-                command
-            }
+            Contestant::Tender => self.tools.build(self.subject, self.jobs),
             Contestant::Ninja => {
                 let mut command = measure::command(&self.tools.ninja, &self.subject.root);
-                command.arg("-f").arg(self.subject.scratch.join("build.ninja")).arg(&jobs);
+                command.arg("-f").arg(self.subject.scratch.join("build.ninja"));
+                command.arg(format!("-j{}", self.jobs));
                 command
             }
         };
         command.args(words);
-        measure::run(command, &self.subject.scratch.join("log"))
+        command
     }
 
     /// Takes away all that a contestant built, so that its next build is cold.
@@ -103,10 +144,7 @@ impl<'a> Contest<'a> {
             Contestant::Tender => self.subject.root.join("target"),
             Contestant::Ninja => self.ninja_out(),
         };
-        match std::fs::remove_dir_all(&dir) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+        remove(&dir)?;
         if who == Contestant::Ninja {
             std::fs::create_dir_all(dir)?;
         }
@@ -115,12 +153,17 @@ impl<'a> Contest<'a> {
 
     /// # Errors
     /// An artifact is missing, an archive holds another number of members, or the programs say different things.
-    fn compare(&self) -> Result<(), Box<dyn Error>> {
+    fn compare(&self, programs_only: bool) -> Result<(), Box<dyn Error>> {
         // A thousand calls of llvm-ar would take long; the first and the last will do.
         let targets = &self.subject.targets;
-        for target in targets.iter().take(8).chain(targets.last()) {
-            let [ours, theirs] = [self.tender_out(), self.ninja_out()]
-                .map(|dir| self.holds(target, &dir.join(target.file_name())));
+        let chosen: Vec<&Target> = if programs_only {
+            self.subject.programs().collect()
+        } else {
+            targets.iter().take(8).chain(targets.last()).collect()
+        };
+        for target in chosen {
+            let [ours, theirs] = [Contestant::Tender, Contestant::Ninja]
+                .map(|who| self.holds(target, &self.out(who).join(target.file_name())));
             if ours? != theirs? {
                 return Err(format!("{} differs between tender and ninja", target.file_name()).into());
             }

@@ -1,23 +1,31 @@
 //! `tender-bench`: measures `tender` against ninja with clang, side by side. See CONTRIBUTING.md.
 //!
-//! `runner` measures and knows no words; `print` shows and measures nothing.
+//! `runner` and `experiment` measure; `print` shows and measures nothing.
 
 mod contest;
 mod copy;
+mod experiment;
+mod generate;
 mod machine;
 mod measure;
 mod ninja;
 mod print;
+mod processes;
+mod program;
+mod progress;
 mod runner;
 mod statistics;
 mod subject;
+mod table;
 mod trace;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
+use experiment::{Settings, Units};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use subject::Name;
 
 /// Builds the same code with `tender` and with ninja and clang, in turn, and prints the ratios of their times.
 #[derive(Parser)]
@@ -25,12 +33,21 @@ struct Options {
     /// How many times each of the two builds each subject, one after the other
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
-    /// Measure only this subject; may be given several times
-    #[arg(long, value_enum)]
-    only: Vec<subject::Name>,
-    /// Jobs to run at once
-    #[arg(long, short, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
-    jobs: u32,
+    /// Measure only this; may be given several times
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Topic>,
+    /// Jobs to run at once; several numbers are measured one after the other [default: 2; guard: cores; memory: 8]
+    #[arg(long, short, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    jobs: Vec<u32>,
+    /// cut: these codegen-units instead of all, such as `default,8`
+    #[arg(long, value_delimiter = ',')]
+    units: Vec<Units>,
+    /// lto: these modes instead of thin-local, thin and fat
+    #[arg(long, value_enum, value_delimiter = ',')]
+    lto: Vec<experiment::lto::Mode>,
+    /// cut, lto: how many times each of two programs that were built runs
+    #[arg(long, default_value_t = experiment::PROGRAM_PAIRS, value_parser = clap::value_parser!(u32).range(1..))]
+    program_pairs: u32,
     /// The program to measure
     #[arg(long, default_value = "target/release/tender")]
     tender: PathBuf,
@@ -39,23 +56,80 @@ struct Options {
     examples: PathBuf,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Topic {
+    Lua,
+    Zstd,
+    RealWorld,
+    /// 1,000 crates of one small file each
+    Many,
+    /// sqlite3.c cut into codegen units
+    Cut,
+    /// Link-time optimisation of real-world
+    Lto,
+    /// 8 crates on one pool, and with a pool each
+    Guard,
+    /// Peak memory and live modules
+    Memory,
+    /// What a worker's own threads cost with 5,000 tiny units
+    Coordinator,
+}
+
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout().lock();
     let tools = contest::Tools::find(&options.tender)?;
-    print::machine(&mut out, &machine::Machine::look(&tools), options.jobs)?;
-    let wanted = |name: &subject::Name| options.only.is_empty() || options.only.contains(name);
-    for name in subject::Name::all().filter(wanted) {
-        let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
-        let subject = subject::Subject::prepare(name, &options.examples, scratch.path())?;
-        let result = runner::run(&tools, &subject, options.pairs, options.jobs)?;
-        print::subject(&mut out, &result)?;
-    }
-    if wanted(&subject::Name::RealWorld)
-        && let Some(times) = runner::cargo_does_nothing()?
-    {
-        print::cargo(&mut out, &times)?;
+    print::machine(&mut out, &machine::Machine::look(&tools))?;
+    let settings = Settings {
+        pairs: options.pairs,
+        jobs: options.jobs.clone(),
+        units: options.units.clone(),
+        lto: options.lto.clone(),
+        program_pairs: options.program_pairs,
+    };
+    let wanted = |topic: &&Topic| options.only.is_empty() || options.only.contains(topic);
+    for topic in Topic::value_variants().iter().filter(wanted) {
+        run_topic(&mut out, *topic, &tools, &settings, options)?;
     }
     out.flush()?;
+    Ok(())
+}
+
+fn run_topic(
+    out: &mut dyn Write,
+    topic: Topic,
+    tools: &contest::Tools,
+    settings: &Settings,
+    options: &Options,
+) -> Result<(), Box<dyn Error>> {
+    let examples = &options.examples;
+    let against_ninja = |out: &mut dyn Write, name: Name| -> Result<(), Box<dyn Error>> {
+        for jobs in settings.jobs_or(2) {
+            let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
+            let subject = subject::Subject::prepare(name, examples, scratch.path())?;
+            print::subject(out, &runner::run(tools, &subject, settings.pairs, jobs)?)?;
+        }
+        Ok(())
+    };
+    match topic {
+        Topic::Lua => against_ninja(out, Name::Lua)?,
+        Topic::Zstd => against_ninja(out, Name::Zstd)?,
+        Topic::RealWorld => {
+            against_ninja(out, Name::RealWorld)?;
+            if let Some(times) = runner::cargo_does_nothing()? {
+                print::cargo(out, &times)?;
+            }
+        }
+        Topic::Many => against_ninja(out, Name::Many)?,
+        Topic::Cut => {
+            for table in experiment::cut::run(tools, examples, settings)? {
+                print::table(out, &table)?;
+            }
+        }
+        Topic::Lto => print::table(out, &experiment::lto::run(tools, examples, settings)?)?,
+        Topic::Guard => print::table(out, &experiment::guard::run(tools, examples, settings)?)?,
+        Topic::Memory => print::table(out, &experiment::memory::run(tools, examples, settings)?)?,
+        Topic::Coordinator => print::table(out, &experiment::coordinator::run(tools, examples, settings)?)?,
+    }
     Ok(())
 }
 

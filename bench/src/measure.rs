@@ -1,10 +1,11 @@
-//! Runs one command to its end and takes its times. Knows nothing of what is run.
+//! Runs commands to their end and takes their times. Knows nothing of what is run.
 
 use std::error::Error;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// What one run took.
@@ -13,6 +14,15 @@ pub struct Taken {
     pub wall: Duration,
     /// User and system time of the process and of all descendants that were waited for.
     pub cpu: Duration,
+    /// The user's share of `cpu`.
+    pub user: Duration,
+}
+
+/// Looks at what runs, again and again.
+pub struct Watch<'a> {
+    pub every: Duration,
+    /// Is told the process ids of the commands, some of which may have ended.
+    pub look: &'a mut (dyn FnMut(&[u32]) + Send),
 }
 
 /// Variables that would make a build join another's job pool, or change what is built.
@@ -50,28 +60,78 @@ pub fn command(program: &Path, dir: &Path) -> Command {
 ///
 /// # Errors
 /// It cannot be started, or ends with anything but success; the message then holds the end of its output.
-pub fn run(mut command: Command, log: &Path) -> Result<Taken, Box<dyn Error>> {
+pub fn run(command: Command, log: &Path) -> Result<Taken, Box<dyn Error>> {
+    run_together(vec![command], log, None)
+}
+
+/// Runs `commands` all at once, with their output going to the file `log`. The time is that until the last has ended.
+///
+/// # Errors
+/// As `run`, for the first that fails, after all have ended.
+pub fn run_together(
+    mut commands: Vec<Command>,
+    log: &Path,
+    watch: Option<Watch<'_>>,
+) -> Result<Taken, Box<dyn Error>> {
     let output = File::create(log)?;
-    command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
-    let start = Instant::now();
-    let child =
-        command.spawn().map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
-    let (status, cpu) = wait(child.id())?;
-    let wall = start.elapsed();
-    if !status.success() {
-        let text = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
-        let lines: Vec<&str> = text.lines().collect();
-        let end = lines[lines.len().saturating_sub(20)..].join("\n");
-        return Err(format!("{:?}: {status}\n{end}", command.get_program()).into());
+    for command in &mut commands {
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
     }
-    Ok(Taken { wall, cpu })
+    let start = Instant::now();
+    let mut pids = Vec::new();
+    let mut cannot_start = None;
+    for command in &mut commands {
+        match command.spawn() {
+            Ok(child) => pids.push(child.id()),
+            Err(error) => {
+                cannot_start = Some(format!("cannot start {:?}: {error}", command.get_program()));
+                break;
+            }
+        }
+    }
+    let ended = std::thread::scope(|scope| {
+        let (end, ending) = mpsc::channel::<()>();
+        if let Some(Watch { every, look }) = watch {
+            let pids = &pids;
+            scope.spawn(move || {
+                while ending.recv_timeout(every) == Err(RecvTimeoutError::Timeout) {
+                    look(pids);
+                }
+            });
+        }
+        let ended: std::io::Result<Vec<_>> = pids.iter().map(|&pid| wait(pid)).collect();
+        drop(end);
+        ended
+    })?;
+    let wall = start.elapsed();
+    if let Some(why) = cannot_start {
+        return Err(why.into());
+    }
+    let (mut user, mut system) = (Duration::ZERO, Duration::ZERO);
+    for (command, ended) in commands.iter().zip(ended) {
+        if !ended.status.success() {
+            let text = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
+            let lines: Vec<&str> = text.lines().collect();
+            let end = lines[lines.len().saturating_sub(20)..].join("\n");
+            return Err(format!("{:?}: {}\n{end}", command.get_program(), ended.status).into());
+        }
+        user += ended.user;
+        system += ended.system;
+    }
+    Ok(Taken { wall, cpu: user + system, user })
+}
+
+struct Ended {
+    status: ExitStatus,
+    user: Duration,
+    system: Duration,
 }
 
 #[expect(
     unsafe_code,
     reason = "std waits without the resource usage, which only wait4 tells of one child alone"
 )]
-fn wait(pid: u32) -> std::io::Result<(ExitStatus, Duration)> {
+fn wait(pid: u32) -> std::io::Result<Ended> {
     let mut status = 0;
     // SAFETY: all zeros is a valid rusage.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -86,7 +146,11 @@ fn wait(pid: u32) -> std::io::Result<(ExitStatus, Duration)> {
         }
     }
     let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
-    Ok((ExitStatus::from_raw(status), time(usage.ru_utime) + time(usage.ru_stime)))
+    Ok(Ended {
+        status: ExitStatus::from_raw(status),
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+    })
 }
 
 #[cfg(test)]
@@ -104,6 +168,25 @@ mod tests {
     fn time_of_grandchildren_counts() {
         let taken = sh("sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done'; true").unwrap();
         assert!(taken.cpu > Duration::from_millis(5), "{taken:?}");
+    }
+
+    #[test]
+    fn all_are_waited_for_and_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let sleeps = |seconds: &str| {
+            let mut command = command(Path::new("sleep"), dir.path());
+            command.arg(seconds);
+            command
+        };
+        let mut most = 0;
+        let watch = Watch {
+            every: Duration::from_millis(5),
+            look: &mut |pids| most = most.max(crate::processes::tree(pids).len()),
+        };
+        let taken =
+            run_together(vec![sleeps("0.4"), sleeps("0.2")], &dir.path().join("log"), Some(watch)).unwrap();
+        assert!(taken.wall >= Duration::from_millis(400), "{taken:?}");
+        assert_eq!(most, 2);
     }
 
     #[test]

@@ -15,6 +15,13 @@ pub struct Entry {
     pub file: String,
 }
 
+/// Words for clang that `tender`'s compile commands lack, because a profile says the same to `tender`.
+#[derive(Clone, Debug, Default)]
+pub struct Extra {
+    pub compile: Vec<String>,
+    pub link: Vec<String>,
+}
+
 /// # Errors
 /// The file is missing or is not of the form that `tender` writes.
 pub fn read_commands(file: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
@@ -31,6 +38,7 @@ pub fn build_file(
     targets: &[Target],
     out: &Path,
     llvm_bin: &Path,
+    extra: &Extra,
 ) -> Result<String, Box<dyn Error>> {
     let out = out.to_str().ok_or("the scratch directory's path is not UTF-8")?;
     let bin = llvm_bin.to_str().ok_or("the path of LLVM is not UTF-8")?;
@@ -51,7 +59,8 @@ pub fn build_file(
         for (i, entry) in commands.iter().filter(|entry| entry.file.contains(&target.sources)).enumerate() {
             let stem = Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
             let object = path(&format!("{out}/{}/{i}-{stem}.o", target.name));
-            let words: Vec<String> = flags(&entry.arguments).iter().map(|word| command(word)).collect();
+            let words = flags(&entry.arguments).iter().chain(&extra.compile);
+            let words: Vec<String> = words.map(|word| command(word)).collect();
             writeln!(text, "build {object}: cc {}\n  words = {}", path(&entry.file), words.join(" "))?;
             objects.push(object);
         }
@@ -63,6 +72,7 @@ pub fn build_file(
             Kind::Archive => writeln!(text, "build {file}: ar {}", objects.join(" "))?,
             Kind::Program { archives, words } => {
                 objects.extend(archives.iter().map(|name| path(&format!("{out}/lib{name}.a"))));
+                let words: Vec<String> = words.iter().chain(&extra.link).map(|word| command(word)).collect();
                 writeln!(text, "build {file}: link {}\n  words = {}", objects.join(" "), words.join(" "))?;
             }
         }
@@ -71,7 +81,7 @@ pub fn build_file(
 }
 
 /// The command without its input and output.
-fn flags(arguments: &[String]) -> &[String] {
+pub fn flags(arguments: &[String]) -> &[String] {
     let end = arguments.iter().rposition(|word| word == "-c").unwrap_or(arguments.len());
     &arguments[..end]
 }
@@ -117,20 +127,20 @@ mod tests {
             Target { name: "a".into(), kind: Kind::Archive, sources: "a/".into() },
             Target { name: "p".into(), kind: program, sources: "p/".into() },
         ];
-        let text =
-            build_file(&[entry("p/m.c"), entry("a/x y.c")], &targets, Path::new("/o"), Path::new("/bin"))
-                .unwrap();
+        let extra = Extra { compile: vec!["-flto".into()], link: vec!["-O2".into()] };
+        let commands = [entry("p/m.c"), entry("a/x y.c")];
+        let text = build_file(&commands, &targets, Path::new("/o"), Path::new("/bin"), &extra).unwrap();
         let builds: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("build ")).collect();
         assert_eq!(
             builds,
             [
                 "build /o/a/0-x$ y.c.o: cc a/x$ y.c",
-                "  words = clang -O2",
+                "  words = clang -O2 -flto",
                 "build /o/liba.a: ar /o/a/0-x$ y.c.o",
                 "build /o/p/0-m.c.o: cc p/m.c",
-                "  words = clang -O2",
+                "  words = clang -O2 -flto",
                 "build /o/p: link /o/p/0-m.c.o /o/liba.a",
-                "  words = -lm",
+                "  words = -lm -O2",
             ]
         );
     }

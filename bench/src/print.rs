@@ -5,24 +5,30 @@ use crate::machine::Machine;
 use crate::runner::{Outcome, Pair};
 use crate::statistics::Summary;
 use crate::subject::Name;
+use crate::table::Table;
 use std::io::{Result, Write};
 
 /// Above this, other programs disturb what is measured.
 const QUIET_LOAD: f64 = 0.5;
 
-pub fn machine(out: &mut dyn Write, machine: &Machine, jobs: u32) -> Result<()> {
+pub fn machine(out: &mut dyn Write, machine: &Machine) -> Result<()> {
     let Machine { date, cpu, cores, memory_gib, system, load, versions } = machine;
     writeln!(out, "{date}: {cpu}, {cores} cores, {memory_gib:.1} GiB, {system}")?;
     writeln!(out, "{}", versions.join("; "))?;
-    writeln!(out, "-j{jobs}; ratios are tender / ninja, below 1 where tender is faster")?;
+    writeln!(out, "ratios are tender / the other, below 1 where tender is faster or smaller")?;
     if *load > QUIET_LOAD {
         writeln!(out, "warning: the machine is not quiet (load {load:.2}); do not trust these figures")?;
     }
     Ok(())
 }
 
+pub fn table(out: &mut dyn Write, table: &Table) -> Result<()> {
+    write!(out, "\n{table}")?;
+    out.flush()
+}
+
 pub fn subject(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
-    writeln!(out, "\n{}", outcome.name.title())?;
+    writeln!(out, "\n{}, -j{}", outcome.name.title(), outcome.jobs)?;
     let cold = &outcome.cold;
     head(out, &format!("cold, {} pairs", cold.len()))?;
     row(out, "wall time, ratio", Outcome::ratio(cold, |taken| taken.wall))?;

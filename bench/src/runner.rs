@@ -1,18 +1,21 @@
-//! Runs the contestants in turn and collects figures. Prints nothing but where it is.
+//! Runs the contestants in turn and collects figures. Knows no words but where it is.
 
 use crate::contest::{Contest, Contestant, Tools};
 use crate::measure::{self, Taken};
+use crate::progress;
 use crate::statistics::Summary;
 use crate::subject::{Name, Subject};
 use crate::trace::{self, Usage};
 use std::error::Error;
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
 /// Builds that do nothing are short, so their times scatter more; they cost nothing to repeat.
 const NOTHING_ROUNDS: u32 = 20;
+/// For a thousand crates, of which ninja takes half a minute to build each round: their times scatter little.
+const MANY_PAIRS: u32 = 3;
+const MANY_NOTHING_ROUNDS: u32 = 5;
 
 /// Both contestants' figures from one round.
 #[derive(Clone, Copy, Debug)]
@@ -50,33 +53,41 @@ impl Outcome {
 /// A build fails, or the two do not build the same.
 pub fn run(tools: &Tools, subject: &Subject, pairs: u32, jobs: u32) -> Result<Outcome, Box<dyn Error>> {
     let title = subject.name.title();
-    progress(&format!("{title}: preparing"));
+    progress::show(&format!("{title}: preparing"));
     let contest = Contest::prepare(tools, subject, jobs)?;
+    let (pairs, nothing_rounds) = match subject.name {
+        Name::Many => (pairs.min(MANY_PAIRS), MANY_NOTHING_ROUNDS),
+        _ => (pairs, NOTHING_ROUNDS),
+    };
+    let cold = cold_pairs(&contest, title, pairs)?;
 
-    let mut cold = Vec::new();
-    for round in 0..pairs {
-        progress(&format!("{title}: cold builds, pair {} of {pairs}", round + 1));
-        cold.push(pair(round, |who| {
-            contest.remove(who)?;
-            contest.build(who, &[])
-        })?);
-    }
-
-    progress(&format!("{title}: builds that do nothing"));
+    progress::show(&format!("{title}: builds that do nothing"));
     let mut nothing = Vec::new();
     // The first one may still settle something, such as time stamps too young to be trusted.
     pair(0, |who| contest.build(who, &[]))?;
-    for round in 0..NOTHING_ROUNDS {
+    for round in 0..nothing_rounds {
         nothing.push(pair(round, |who| contest.build(who, &[]))?);
     }
 
-    progress(&format!("{title}: one more cold build, traced"));
+    progress::show(&format!("{title}: one more cold build, traced"));
     let file = subject.scratch.join("trace.json");
     contest.remove(Contestant::Tender)?;
     let traced = contest.build(Contestant::Tender, &[OsStr::new("--trace"), file.as_os_str()])?;
     let usage = trace::usage(&file, jobs)?;
-    progress("");
+    progress::show("");
     Ok(Outcome { name: subject.name, jobs, cold, nothing, usage, traced })
+}
+
+/// Builds from nothing with each in turn; what the last round built is left.
+pub fn cold_pairs(contest: &Contest<'_>, title: &str, pairs: u32) -> Result<Vec<Pair>, Box<dyn Error>> {
+    let one = |round| {
+        progress::show(&format!("{title}: cold builds, pair {} of {pairs}", round + 1));
+        pair(round, |who| {
+            contest.remove(who)?;
+            contest.build(who, &[])
+        })
+    };
+    (0..pairs).map(one).collect()
 }
 
 /// Who goes first changes from round to round, so that a drift of the machine harms both alike.
@@ -130,15 +141,4 @@ fn version_of(cargo: &Path, dir: &Path) -> std::process::Command {
     let mut command = measure::command(cargo, dir);
     command.arg("--version");
     command
-}
-
-/// On standard error, apart from the figures, and only for somebody who watches.
-fn progress(text: &str) {
-    use std::io::IsTerminal;
-    let mut err = std::io::stderr().lock();
-    if err.is_terminal() {
-        // Not being able to say so is no reason to stop measuring.
-        let _ = write!(err, "\r\x1b[K{text}");
-        let _ = err.flush();
-    }
 }

@@ -1,30 +1,34 @@
 //! What is built: a workspace in a scratch directory, and the archives and the program that must come out.
 
-use crate::copy;
+use crate::{copy, generate};
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Name {
     Lua,
     Zstd,
+    Sqlite,
     RealWorld,
     /// 1,000 crates of one small file each
     Many,
+    /// 8 crates of 16 units each, which take some time
+    Heavy,
+    /// One crate of 5,000 tiny units
+    Tiny,
 }
 
 impl Name {
-    pub fn all() -> impl Iterator<Item = Self> {
-        [Self::Lua, Self::Zstd, Self::RealWorld, Self::Many].into_iter()
-    }
-
     pub fn title(self) -> &'static str {
         match self {
             Self::Lua => "Lua",
             Self::Zstd => "zstd",
+            Self::Sqlite => "sqlite3.c as one crate",
             Self::RealWorld => "real-world (Lua, zlib, zstd, SQLite and a program)",
             Self::Many => "1,000 crates of one small file each",
+            Self::Heavy => "8 crates of 16 units each",
+            Self::Tiny => "one crate of 5,000 tiny units",
         }
     }
 }
@@ -74,6 +78,11 @@ pub struct Subject {
 }
 
 const MANY: usize = 1000;
+pub const HEAVY_CRATES: usize = 8;
+pub const HEAVY_UNITS: usize = 16;
+const TINY: usize = 5000;
+/// Rows of real-world's program: with as many it runs for a second or two, long enough to compare.
+const ROWS: &str = "local ROWS = 40000";
 
 impl Subject {
     /// Makes the workspace in `scratch`, where building it changes nothing of the project's.
@@ -87,15 +96,45 @@ impl Subject {
         let (packages, targets) = match name {
             Name::Lua => library("lua", "vendor/lua-src/"),
             Name::Zstd => library("zstd", "vendor/zstd-sys/"),
+            Name::Sqlite => library("sqlite", "vendor/libsqlite3-sys/"),
             Name::RealWorld => (Vec::new(), real_world()),
-            Name::Many => (Vec::new(), many()),
+            Name::Many => (Vec::new(), numbered("part", MANY)),
+            Name::Heavy => (Vec::new(), numbered("heavy", HEAVY_CRATES)),
+            Name::Tiny => library("tiny", "parts/tiny/"),
         };
-        if name == Name::Many {
-            write_many(&root)?;
-        } else {
-            copy_real_world(&examples.join("real-world"), &root)?;
+        match name {
+            Name::Many => write_many(&root)?,
+            Name::Heavy => write_heavy(&root)?,
+            Name::Tiny => write_tiny(&root)?,
+            _ => copy_real_world(&examples.join("real-world"), &root)?,
         }
         Ok(Self { name, root, scratch: scratch.to_owned(), packages, targets })
+    }
+
+    /// Replaces what the workspace says of the release profile: lines of TOML.
+    pub fn set_profile(&self, lines: &str) -> std::io::Result<()> {
+        const HEAD: &str = "\n[profile.release]\n";
+        let file = self.root.join("Tender.toml");
+        let text = fs::read_to_string(&file)?;
+        let rest = text.split(HEAD).next().unwrap_or_default();
+        fs::write(file, format!("{rest}{HEAD}{lines}\n"))
+    }
+
+    /// Makes the program of real-world work for longer. Its sources must be that subject's.
+    ///
+    /// # Errors
+    /// The line of its script that says how many rows there are is missing.
+    pub fn lengthen_program(&self) -> Result<(), Box<dyn Error>> {
+        let file = self.root.join("app/src/script.lua");
+        let text = fs::read_to_string(&file)?;
+        let line = text.lines().find(|line| line.starts_with("local ROWS = "));
+        let line = line.ok_or_else(|| format!("{}: no line sets ROWS", file.display()))?;
+        fs::write(&file, text.replacen(line, ROWS, 1))?;
+        Ok(())
+    }
+
+    pub fn programs(&self) -> impl Iterator<Item = &Target> {
+        self.targets.iter().filter(|target| matches!(target.kind, Kind::Program { .. }))
     }
 }
 
@@ -123,43 +162,44 @@ fn copy_real_world(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn many() -> Vec<Target> {
-    let target = |i| Target::archive(&format!("part{i:04}"), &format!("parts/part{i:04}/"));
-    (0..MANY).map(target).collect()
+fn numbered(name: &str, count: usize) -> Vec<Target> {
+    let target = |i| Target::archive(&format!("{name}{i:04}"), &format!("parts/{name}{i:04}/"));
+    (0..count).map(target).collect()
 }
 
 fn write_many(root: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(root)?;
-    fs::write(root.join("Tender.toml"), "[workspace]\nmembers = [\"parts/*\"]\n")?;
-    for i in 0..MANY {
-        let dir = root.join(format!("parts/part{i:04}"));
-        fs::create_dir_all(dir.join("src"))?;
-        fs::write(
-            dir.join("Tender.toml"),
-            format!("[package]\nname = \"part{i:04}\"\nversion = \"0.1.0\"\n"),
-        )?;
-        fs::write(dir.join(format!("src/part{i:04}.c")), small_source(i))?;
-    }
-    Ok(())
+    write_root(root)?;
+    (0..MANY).try_for_each(|i| {
+        let name = format!("part{i:04}");
+        write_crate(root, &name, &[(format!("{name}.c"), generate::small(i))])
+    })
 }
 
-/// Some dozen lines and the headers that nearly every C file includes.
-fn small_source(i: usize) -> String {
-    format!(
-        "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\n\
-         struct part{i} {{ int id; char name[32]; }};\n\n\
-         struct part{i} *part{i}_new(const char *name)\n{{\n    \
-             struct part{i} *part = calloc(1, sizeof *part);\n    \
-             if (part == NULL)\n        return NULL;\n    \
-             part->id = {i};\n    \
-             strncpy(part->name, name, sizeof part->name - 1);\n    \
-             return part;\n}}\n\n\
-         int part{i}_sum(const struct part{i} *parts, size_t count)\n{{\n    \
-             int sum = 0;\n    \
-             for (size_t i = 0; i < count; i++)\n        sum += parts[i].id ^ (int)strlen(parts[i].name);\n    \
-             return sum;\n}}\n\n\
-         void part{i}_print(const struct part{i} *part)\n{{\n    printf(\"%d %s\\n\", part->id, part->name);\n}}\n"
-    )
+fn write_heavy(root: &Path) -> std::io::Result<()> {
+    write_root(root)?;
+    (0..HEAVY_CRATES).try_for_each(|i| {
+        let unit = |j| (format!("unit{j:02}.c"), generate::heavy(i * HEAVY_UNITS + j));
+        write_crate(root, &format!("heavy{i:04}"), &(0..HEAVY_UNITS).map(unit).collect::<Vec<_>>())
+    })
+}
+
+fn write_tiny(root: &Path) -> std::io::Result<()> {
+    write_root(root)?;
+    let unit = |i| (format!("unit{i:04}.c"), generate::tiny(i));
+    write_crate(root, "tiny", &(0..TINY).map(unit).collect::<Vec<_>>())
+}
+
+fn write_root(root: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(root)?;
+    fs::write(root.join("Tender.toml"), "[workspace]\nmembers = [\"parts/*\"]\n")
+}
+
+/// A library of files, each with its name and text.
+fn write_crate(root: &Path, name: &str, sources: &[(String, String)]) -> std::io::Result<()> {
+    let dir = root.join("parts").join(name);
+    fs::create_dir_all(dir.join("src"))?;
+    fs::write(dir.join("Tender.toml"), format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n"))?;
+    sources.iter().try_for_each(|(file, text)| fs::write(dir.join("src").join(file), text))
 }
 
 #[cfg(test)]
@@ -168,12 +208,22 @@ mod tests {
 
     #[test]
     fn each_source_belongs_to_one_target() {
-        let targets = many();
+        let targets = numbered("part", MANY);
         let of = |path: &str| targets.iter().filter(|target| path.contains(&target.sources)).count();
         assert_eq!(of("parts/part0100/src/part0100.c"), 1);
         let targets = real_world();
         let of = |path: &str| targets.iter().filter(|target| path.contains(&target.sources)).count();
         assert_eq!(of("app/src/db.c"), 1);
         assert_eq!(of("vendor/libsqlite3-sys/sqlite3/sqlite3.c"), 1);
+    }
+
+    #[test]
+    fn the_profile_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let subject = Subject::prepare(Name::Heavy, Path::new("none"), dir.path()).unwrap();
+        subject.set_profile("lto = \"thin\"").unwrap();
+        subject.set_profile("codegen-units = 4").unwrap();
+        let text = fs::read_to_string(subject.root.join("Tender.toml")).unwrap();
+        assert_eq!(text, "[workspace]\nmembers = [\"parts/*\"]\n\n[profile.release]\ncodegen-units = 4\n");
     }
 }

@@ -1,0 +1,136 @@
+//! What /proc says of a tree of processes: who is in it, its memory, its threads. Knows nothing of what they do.
+//!
+//! A process may end while it is looked at; what can then no longer be read counts as nothing.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+
+/// One thread's use of the processor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Thread {
+    pub tid: u32,
+    /// As the kernel has it, so cut after 15 bytes.
+    pub name: String,
+    /// Time on a processor so far.
+    pub cpu_ns: u64,
+}
+
+/// The live processes that are one of `roots` or descend from one.
+pub fn tree(roots: &[u32]) -> Vec<u32> {
+    let parents: HashMap<u32, u32> = numbers_in(Path::new("/proc"))
+        .filter_map(|pid| {
+            let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+            Some((pid, parse_stat(&text)?.parent))
+        })
+        .collect();
+    descendants(roots, &parents)
+}
+
+fn descendants(roots: &[u32], parents: &HashMap<u32, u32>) -> Vec<u32> {
+    let belongs = |mut pid: u32| {
+        // Parents are read one after the other, so a pid that was used again could close a circle.
+        for _ in 0..parents.len() {
+            if roots.contains(&pid) {
+                return true;
+            }
+            match parents.get(&pid) {
+                Some(&parent) => pid = parent,
+                None => return false,
+            }
+        }
+        false
+    };
+    let mut found: Vec<u32> = parents.keys().copied().filter(|&pid| belongs(pid)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// Bytes of a process that no file backs: those that count against a budget.
+pub fn memory(pid: u32) -> u64 {
+    fs::read_to_string(format!("/proc/{pid}/status")).map_or(0, |text| parse_memory(&text))
+}
+
+/// Threads of a process that run or could run.
+pub fn runnable(pid: u32) -> usize {
+    tasks(pid)
+        .filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok())
+        .filter(|text| parse_stat(text).is_some_and(|stat| stat.state == 'R'))
+        .count()
+}
+
+pub fn threads(pid: u32) -> Vec<Thread> {
+    let thread = |tid: u32| {
+        let file = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
+        let cpu_ns = file("schedstat")?.split_whitespace().next()?.parse().ok()?;
+        Some(Thread { tid, name: file("comm")?.trim_end().to_owned(), cpu_ns })
+    };
+    tasks(pid).filter_map(thread).collect()
+}
+
+fn tasks(pid: u32) -> impl Iterator<Item = u32> {
+    numbers_in(Path::new(&format!("/proc/{pid}/task")))
+}
+
+fn numbers_in(dir: &Path) -> impl Iterator<Item = u32> + use<> {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+#[derive(Debug, PartialEq)]
+struct Stat {
+    state: char,
+    parent: u32,
+}
+
+/// `stat` of a process or thread. The name, in brackets, may itself hold brackets and spaces.
+fn parse_stat(text: &str) -> Option<Stat> {
+    let mut words = text[text.rfind(')')? + 1..].split_whitespace();
+    Some(Stat { state: words.next()?.chars().next()?, parent: words.next()?.parse().ok()? })
+}
+
+/// RssAnon and RssShmem of `status`, in bytes.
+fn parse_memory(text: &str) -> u64 {
+    let kib = |line: &str| line.split_whitespace().nth(1)?.parse::<u64>().ok();
+    let counted = |line: &&str| line.starts_with("RssAnon:") || line.starts_with("RssShmem:");
+    text.lines().filter(counted).filter_map(kib).sum::<u64>() * 1024
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stat_lines() {
+        let check = |text: &str, expect: Option<(char, u32)>| {
+            assert_eq!(parse_stat(text), expect.map(|(state, parent)| Stat { state, parent }), "{text}");
+        };
+        check("12 (sh) S 7 12 12 0", Some(('S', 7)));
+        check("12 (a ) R 1) R 7 12", Some(('R', 7)));
+        check("12 (sh) S", None);
+        check("", None);
+    }
+
+    #[test]
+    fn memory_that_no_file_backs() {
+        let check = |text: &str, expect: u64| assert_eq!(parse_memory(text), expect, "{text}");
+        check("Name:\tx\nVmRSS:\t 99 kB\nRssAnon:\t  10 kB\nRssFile:\t 80 kB\nRssShmem:\t 2 kB\n", 12 * 1024);
+        check("Name:\tkthreadd\n", 0);
+    }
+
+    #[test]
+    fn descendants_of_two_roots() {
+        let parents =
+            HashMap::from([(1, 0), (5, 1), (6, 5), (7, 6), (8, 1), (9, 8), (10, 1), (11, 12), (12, 11)]);
+        assert_eq!(descendants(&[5, 9], &parents), [5, 6, 7, 9]);
+        assert!(descendants(&[4], &parents).is_empty());
+    }
+
+    #[test]
+    fn this_process_is_seen() {
+        let own = std::process::id();
+        assert!(tree(&[own]).contains(&own));
+        assert!(memory(own) > 0);
+        assert!(threads(own).iter().any(|thread| thread.tid == own));
+    }
+}
