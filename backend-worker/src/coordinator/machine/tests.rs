@@ -1,3 +1,5 @@
+//! The machine's tests: tables, and random histories of a whole worker.
+
 use super::super::outline::OutlineItem;
 use super::*;
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! The shell's tests: tables, and real threads around work that does what its name says.
+
 use super::super::job::{Of, PieceFailed};
 use super::super::serve::{run_plan, serve};
 use super::*;
