@@ -91,6 +91,9 @@ fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
             source.to_owned()
         }
         (Some(unit), _) => unit.label.clone(),
+        (None, _) if object.is_some_and(|object| is_merged(link, object)) => {
+            "modules that are merged (`debug` in the profile tells the line)".to_owned()
+        }
         (None, source) => {
             let source = source.or(place.object.as_deref()).unwrap_or("an object file");
             match &place.archive {
@@ -124,6 +127,12 @@ fn unit_of<'a>(graph: &'a Graph, place: &Place, object: &str) -> Option<&'a Item
 
 fn writes(graph: &Graph, item: &Item, path: &str) -> bool {
     item.outputs.iter().any(|output| output == path || graph.root.join(output) == path)
+}
+
+/// One object of all modules of `link`: nothing in it tells the unit.
+fn is_merged(link: &Item, object: &str) -> bool {
+    let Run::Worker(Work::Link { lto: Some(lto), .. }) = &link.run else { return false };
+    object.strip_prefix(lto.work_dir.as_str()) == Some(&format!("/{}.lto.o", link.krate_name))
 }
 
 /// The file of modules that link-time optimisation has made `object` from. A worker names the object
@@ -265,6 +274,7 @@ mod tests {
         check("zip.a~3.0.o", None);
         check("zip.a~0.0.o", None);
         check("app.lto.o", None);
+        assert!(is_merged(&graph[fixture::APP_LINK], &format!("{dir}/app/lto/bin-app/app.lto.o")));
         check("zip.b.0.o", None);
     }
 
