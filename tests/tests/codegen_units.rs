@@ -76,6 +76,26 @@ fn behaviour_does_not_depend_on_the_number_of_pieces() {
 }
 
 #[test]
+fn a_large_file_is_cut_and_comes_back_as_one_object() {
+    let trace = |units: u32| {
+        let space = workspace(&format!("codegen-units = {units}"));
+        let trace = space.trace_build(&["--release", "-j2"]);
+        let members = std::process::Command::new(tender::toolchain::llvm_bin().join("llvm-ar"))
+            .args(["t", space.path("target/release/liblarge.a").as_str()])
+            .output()
+            .unwrap();
+        let members = String::from_utf8(members.stdout).unwrap();
+        assert_eq!(members.lines().collect::<Vec<_>>(), ["left.o", "right.o"], "{units} pieces");
+        trace.phases().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let (cut, whole) = (trace(8), trace(1));
+    for phase in ["cut", "join"] {
+        assert!(cut.contains(&phase.to_owned()), "no {phase} in {cut:?}");
+        assert!(!whole.contains(&phase.to_owned()), "{phase} in {whole:?}");
+    }
+}
+
+#[test]
 fn outputs_depend_on_sources_and_profile_alone() {
     let outputs = |jobs: &str, translate: &str| {
         let space = workspace(&format!("codegen-units = 8\ntranslate = \"{translate}\"\ndebug = true"));
