@@ -142,6 +142,8 @@ pub struct Cut {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LtoArchive {
+    /// With `fat` the modules of a member are merged, and members stay apart: each must be of use without the others.
+    pub mode: Lto,
     /// 0 to 3.
     pub opt_level: u8,
     /// Directory for the objects, of this item alone.

@@ -176,8 +176,8 @@ fn what_is_used_from_outside_stays() {
         for name in ["base_for_assembly", "base_from_assembly", "main"] {
             assert!(names.contains(&name.to_owned()), "{mode}: no {name} in {names:?}");
         }
-        // Nothing but other modules used it, so its name is gone with the calls.
-        assert!(!names.contains(&"base_scale".to_owned()), "{mode}: {names:?}");
+        // Only other modules used it. Merged with them it is gone with the calls; a backend of its own must leave it to others.
+        assert_eq!(names.contains(&"base_scale".to_owned()), mode == "thin", "{mode}: {names:?}");
     }
 }
 
@@ -208,7 +208,11 @@ fn modes_can_be_switched_back_and_forth() {
             assert!(rebuilt.iter().all(|rebuild| rebuild.unit != "base/src/jump.s"), "{rebuilt:?}");
         }
         says(&space, SAYS);
-        let outputs = space.outputs("release");
+        let mut outputs = space.outputs("release");
+        if matches!(mode, "thin" | "fat") {
+            // An archive that an earlier build made, and that is still right, may stay.
+            outputs.retain(|name, _| name == "app");
+        }
         let first = made.entry(mode).or_insert_with(|| outputs.clone());
         assert!(
             *first == outputs,

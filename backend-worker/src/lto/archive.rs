@@ -25,6 +25,8 @@ pub struct ArchiveJob {
 /// Where a member's content comes from.
 enum From {
     File,
+    /// The object of its modules.
+    Merged(String),
     /// The jobs of its modules.
     Jobs(Vec<usize>),
 }
@@ -49,8 +51,10 @@ impl ArchiveJob {
         // A library is position independent, and who links it is not known.
         let config = LtoConfig { opt_level: lto.opt_level, position_independent: true, keep_copies: true };
         let mut links = Vec::new();
-        for resolution in resolutions(&inputs) {
-            links.push(run(&mut inputs, &resolution, config, &lto.work_dir, krate, Lto::ThinLocal, watch)?);
+        for (number, resolution) in resolutions(&inputs, lto.mode).into_iter().enumerate() {
+            // Names the merged object of a member.
+            let name = format!("{krate}.{number}");
+            links.push(run(&mut inputs, &resolution, config, &lto.work_dir, &name, lto.mode, watch)?);
         }
 
         let mut jobs = Vec::new();
@@ -63,19 +67,19 @@ impl ArchiveJob {
                 None => From::File,
                 Some(input) => {
                     let mut own = Vec::new();
+                    let mut merged = None;
                     for (at, link) in links.iter().enumerate() {
                         for job in link.job_of[input].iter() {
                             let Some(job) = *job else {
-                                let why =
-                                    "the bitcode has no summary, so it cannot be optimised for an archive";
-                                return Err(vec![plain_error(None, format!("{}: {why}", member.path))]);
+                                merged = link.merged.clone();
+                                continue;
                             };
                             own.push(jobs.len());
                             jobs.push(link.backends.jobs[job].clone());
                             place_of.push((at, job));
                         }
                     }
-                    From::Jobs(own)
+                    merged.map_or(From::Jobs(own), From::Merged)
                 }
             };
             list.push((member.clone(), from));
@@ -101,9 +105,16 @@ impl ArchiveJob {
     pub fn finish(&self) -> Result<OutputFile, String> {
         let mut members = Vec::with_capacity(self.members.len());
         for (member, from) in &self.members {
-            let From::Jobs(jobs) = from else {
-                members.push(member.clone());
-                continue;
+            let jobs = match from {
+                From::File => {
+                    members.push(member.clone());
+                    continue;
+                }
+                From::Merged(path) => {
+                    members.push(Member { name: member.name.clone(), path: path.clone() });
+                    continue;
+                }
+                From::Jobs(jobs) => jobs,
             };
             let made = jobs.iter().filter_map(|job| {
                 let (link, job) = self.place_of[*job];
@@ -130,8 +141,8 @@ impl ArchiveJob {
 }
 
 /// One link of all members. But members may be alternatives that define the same, and no module may take one for the
-/// other: then each is optimised on its own.
-fn resolutions(inputs: &Inputs) -> Vec<Resolution> {
+/// other: then each is optimised on its own. So it is where a link gives one object, because members must stay apart.
+fn resolutions(inputs: &Inputs, mode: Lto) -> Vec<Resolution> {
     let triple = inputs.modules.iter().flatten().find_map(|module| Some(module.bitcode.as_ref()?.triple()));
     let options = Options {
         everything_visible: true,
@@ -141,7 +152,7 @@ fn resolutions(inputs: &Inputs) -> Vec<Resolution> {
     let whole = resolve::resolve(&inputs.list, &options);
     let rivals: HashSet<usize> =
         whole.duplicates.iter().flat_map(|duplicate| [duplicate.first.0, duplicate.second.0]).collect();
-    if rivals.is_empty() {
+    if rivals.is_empty() && mode != Lto::Fat {
         return vec![whole];
     }
     (0..inputs.list.len())

@@ -236,7 +236,7 @@ impl Space {
 
     /// Makes an archive of `members` that are optimised among themselves.
     pub fn archive(&self, output: &str, members: &[String]) -> String {
-        let lto = LtoArchive { opt_level: 2, work_dir: self.text(&format!("{output}.lto")) };
+        let lto = LtoArchive { mode: self.mode, opt_level: 2, work_dir: self.text(&format!("{output}.lto")) };
         let told = Notes::default();
         let job = ArchiveJob::open("lib", &self.text(output), &members_of(members), &lto, &told)
             .unwrap_or_else(|told| panic!("{told:?}"));

@@ -44,8 +44,8 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
         Run::Worker(Work::Archive { output, members, lto }) => {
             add("archive");
             add(output);
-            if let Some(LtoArchive { opt_level, work_dir }) = lto {
-                add(&format!("lto {opt_level} {work_dir}"));
+            if let Some(LtoArchive { mode, opt_level, work_dir }) = lto {
+                add(&format!("lto {mode:?} {opt_level} {work_dir}"));
             }
             for member in members {
                 add(&member.name);

@@ -88,6 +88,7 @@ impl Builder<'_> {
         let members = members(objects);
         let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
         let lto = objects.iter().any(|object| object.bitcode).then(|| LtoArchive {
+            mode: codegen::lto(profile),
             opt_level: codegen::lto_level(profile),
             work_dir: self.lto_dir(krate, "archive"),
         });

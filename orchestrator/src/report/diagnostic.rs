@@ -85,6 +85,7 @@ fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
     let unit = object.and_then(|object| unit_of(graph, place, object));
     // The compilation directory is `.`, which linkers keep.
     let source = place.source.as_deref().map(|source| source.trim_start_matches("./"));
+    let unit = unit.or_else(|| unit_at(graph, source?.rsplit_once(':')?.0));
     let text = match (unit, source) {
         // `app/src/main.c:3`: debug information names the very line, perhaps of a header.
         (_, Some(source)) if source.rsplit_once(':').is_some_and(|(_, line)| line.parse::<u32>().is_ok()) => {
@@ -106,6 +107,11 @@ fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
         Some(unit) if unit.krate != link.krate => format!("{text} (crate `{}`)", unit.krate_name),
         _ => text,
     }
+}
+
+/// The unit that is compiled from the file at `path`.
+fn unit_at<'a>(graph: &'a Graph, path: &str) -> Option<&'a Item> {
+    graph.items.iter().find(|item| item.kind == ItemKind::Compile && item.label == path)
 }
 
 /// The unit whose object is `object`, or is the member `object` of `place.archive`.

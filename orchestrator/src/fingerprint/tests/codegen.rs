@@ -190,7 +190,7 @@ fn an_archive_of_another_mode_is_removed_once() {
     without_archive(&mut space);
     match &mut space.graph.unmade[0].run {
         Run::Worker(Work::Archive { lto, .. }) => {
-            *lto = Some(LtoArchive { opt_level: 2, work_dir: "lto".into() });
+            *lto = Some(LtoArchive { mode: UnitLto::Thin, opt_level: 2, work_dir: "lto".into() });
         }
         other => panic!("{other:?}"),
     }
