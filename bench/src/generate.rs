@@ -26,9 +26,9 @@ pub fn tiny(i: usize) -> String {
     format!("int tiny{i}(int value)\n{{\n    return value * {} + {i};\n}}\n", i % 17 + 2)
 }
 
-/// Functions of loops and branches that the optimiser is busy with for some tenths of a second.
+/// Functions of loops and branches that the optimiser is busy with for about a tenth of a second.
 pub fn heavy(i: usize) -> String {
-    const FUNCTIONS: usize = 48;
+    const FUNCTIONS: usize = 3;
     let mut text = String::new();
     for f in 0..FUNCTIONS {
         let (step, mask) = ((i + f) % 13 + 3, (1 << (f % 7 + 2)) - 1);

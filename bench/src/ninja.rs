@@ -58,7 +58,8 @@ pub fn build_file(
         let mut objects = Vec::new();
         for (i, entry) in commands.iter().filter(|entry| entry.file.contains(&target.sources)).enumerate() {
             let stem = Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
-            let object = path(&format!("{out}/{}/{i}-{stem}.o", target.name));
+            // In a directory of their own: a program's file is called like its target.
+            let object = path(&format!("{out}/obj/{}/{i}-{stem}.o", target.name));
             let words = flags(&entry.arguments).iter().chain(&extra.compile);
             let words: Vec<String> = words.map(|word| command(word)).collect();
             writeln!(text, "build {object}: cc {}\n  words = {}", path(&entry.file), words.join(" "))?;
@@ -134,12 +135,12 @@ mod tests {
         assert_eq!(
             builds,
             [
-                "build /o/a/0-x$ y.c.o: cc a/x$ y.c",
+                "build /o/obj/a/0-x$ y.c.o: cc a/x$ y.c",
                 "  words = clang -O2 -flto",
-                "build /o/liba.a: ar /o/a/0-x$ y.c.o",
-                "build /o/p/0-m.c.o: cc p/m.c",
+                "build /o/liba.a: ar /o/obj/a/0-x$ y.c.o",
+                "build /o/obj/p/0-m.c.o: cc p/m.c",
                 "  words = clang -O2 -flto",
-                "build /o/p: link /o/p/0-m.c.o /o/liba.a",
+                "build /o/p: link /o/obj/p/0-m.c.o /o/liba.a",
                 "  words = -lm -O2",
             ]
         );
