@@ -28,7 +28,11 @@ impl Bench {
     }
 
     fn run_jobs(&self, items: &Value, jobs: &str) -> Output {
-        let plan = json!({"id": 1, "crate": "test", "items": items});
+        self.run_as(items, jobs, "parallel")
+    }
+
+    fn run_as(&self, items: &Value, jobs: &str, translate: &str) -> Output {
+        let plan = json!({"id": 1, "crate": "test", "translate": translate, "items": items});
         std::fs::write(self.dir().join("plan.json"), plan.to_string()).unwrap();
         Command::new(env!("CARGO_BIN_EXE_tender-worker"))
             .current_dir(self.dir())
@@ -237,4 +241,69 @@ fn split_dwarf_leaves_no_signal_handler_behind() {
     assert_eq!(caught(&["-O1", "-g", "-gsplit-dwarf"]), plain);
     let (int, term, hup) = (1 << 1, 1 << 14, 1);
     assert_eq!(plain & (int | term | hup), 0, "LLVM's handlers are installed: {plain:x}");
+}
+
+/// Parses, but a value is used where it may not have been computed.
+const INVALID_IR: &str = "define i32 @f(i1 %c) {\nentry:\n  br i1 %c, label %a, label %b\na:\n  %x = add i32 1, 2\n  \
+                          br label %b\nb:\n  ret i32 %x\n}\n";
+
+#[test]
+fn each_bad_unit_among_many_says_why_once_and_the_rest_goes_on() {
+    let bench = Bench::new(&[
+        ("invalid.ll", INVALID_IR),
+        ("valid.ll", "define i32 @g() {\n  ret i32 1\n}\n"),
+        ("wrong.c", "int wrong(void) { return nowhere; }\n"),
+        ("asm.c", "void bad(void) { __asm__(\"no_such_instruction\"); }\n"),
+    ]);
+    bench.tool(&format!("{LLVM}/llvm-as"), &["valid.ll", "-o", "valid.bc"]);
+    let whole = std::fs::read(bench.dir().join("valid.bc")).unwrap();
+    std::fs::write(bench.dir().join("short.bc"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(bench.dir().join("other.bc"), of_another_version(&bench, &whole)).unwrap();
+    let mut items = vec![
+        compile(0, "invalid.ll", "llvm-ir"),
+        compile(1, "wrong.c", "c"),
+        compile(2, "asm.c", "c"),
+        compile(3, "short.bc", "bitcode"),
+        compile(4, "other.bc", "bitcode"),
+    ];
+    for number in 5..40 {
+        let name = format!("good{number}.c");
+        std::fs::write(bench.dir().join(&name), format!("int good{number}(void) {{ return {number}; }}\n"))
+            .unwrap();
+        items.push(compile(number, &name, "c"));
+    }
+    for (form, jobs) in [("parallel", "1"), ("parallel", "4"), ("serial", "1"), ("serial", "4")] {
+        let _ = std::fs::remove_dir_all(bench.dir().join("out"));
+        let output = bench.run_as(&json!(items), jobs, form);
+        assert_eq!(output.status.code(), Some(101));
+        let said = text(&output);
+        for once in [
+            "invalid.ll: error: the module is not valid IR: Instruction does not dominate all uses!",
+            "wrong.c:1:26: error: use of undeclared identifier 'nowhere'",
+            "asm.c:1:26: error: invalid instruction mnemonic 'no_such_instruction'",
+            "short.bc: error:",
+            "other.bc: error:",
+        ] {
+            assert_eq!(said.matches(once).count(), 1, "{form} -j{jobs}: {once} in {said}");
+        }
+        assert_eq!(said.matches("error:").count(), 5, "{form} -j{jobs}: {said}");
+        let made = std::fs::read_dir(bench.dir().join("out")).unwrap().count();
+        assert_eq!(made, 35, "{form} -j{jobs}");
+    }
+}
+
+/// `bitcode` as another version of LLVM would have marked it: the record of the epoch is changed.
+fn of_another_version(bench: &Bench, bitcode: &[u8]) -> Vec<u8> {
+    let complains = |content: &[u8]| {
+        std::fs::write(bench.dir().join("try.bc"), content).unwrap();
+        let mut run = Command::new(format!("{LLVM}/llvm-dis"));
+        let run = run.args(["try.bc", "-o", "/dev/null"]).current_dir(bench.dir()).output().unwrap();
+        String::from_utf8_lossy(&run.stderr).contains("epoch")
+    };
+    let changed = |at: usize| {
+        let mut content = bitcode.to_vec();
+        content[at] ^= 0x40;
+        content
+    };
+    (8..80).map(changed).find(|content| complains(content)).expect("one of the first bytes is the epoch")
 }

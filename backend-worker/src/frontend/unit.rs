@@ -212,10 +212,16 @@ impl Unit<'_> {
         content: &[u8],
         ear: &Ear<'_>,
     ) -> Result<Module<'c>, Reported> {
-        parse(context, content, self.source).map_err(|text| {
+        let module = parse(context, content, self.source).map_err(|text| {
             ear.watch.diagnostic(ir_error(self.source, &text));
             Reported
-        })
+        })?;
+        // What is well-formed may still mean nothing, on which the passes would crash. clang's own output needs no check.
+        module.verify().map_err(|text| {
+            let text = text.to_string();
+            ear.error(self.source, format!("the module is not valid IR: {}", text.trim_end()))
+        })?;
+        Ok(module)
     }
 
     fn read_source(&self, ear: &Ear<'_>) -> Result<Vec<u8>, Reported> {
@@ -278,7 +284,11 @@ fn ir_error(file: &str, text: &str) -> Diagnostic {
             let (file, rendered) = (Some(file.to_owned()), format!("{first}{shown}\n"));
             Diagnostic { level: Level::Error, message, file, line, column, rendered }
         }
-        None => plain_error(Some(file), text.trim_start_matches("error:").trim().to_owned()),
+        // Of bitcode it says `FILE: error: MESSAGE`.
+        None => {
+            let text = text.strip_prefix(file).map_or(text, |rest| rest.trim_start_matches(':').trim_start());
+            plain_error(Some(file), text.trim_start_matches("error:").trim().to_owned())
+        }
     }
 }
 
