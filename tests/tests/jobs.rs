@@ -197,10 +197,15 @@ fn messages(space: &TestSpace, args: &[&str], success: bool) -> Vec<Value> {
         "compiler-message",
         "compiler-artifact",
         "wait",
+        "phase",
     ];
+    // What concerns the build or a worker, and no unit.
+    let of_all = ["tokens", "live-modules", "worker-started", "worker-finished"];
     for message in &messages {
-        assert!(known.contains(&reason(message).as_str()), "{message}");
-        if !reason(message).starts_with("build-") {
+        let reason = reason(message);
+        let of_unit = known.contains(&reason.as_str());
+        assert!(of_unit || of_all.contains(&reason.as_str()), "{message}");
+        if of_unit && !reason.starts_with("build-") {
             assert!(message["target"]["name"].is_string(), "{message}");
         }
     }
