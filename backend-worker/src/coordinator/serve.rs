@@ -8,7 +8,7 @@ use super::job::Execute;
 use super::machine::Mode;
 use super::outline::PlanError;
 use super::shell::{Flow, Message, Shell, panic_words};
-use std::io::{self, BufRead, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -57,7 +57,7 @@ pub enum ServeError {
 /// once; this function returns when the main thread, too, has nothing more to do.
 pub fn serve(
     input: impl BufRead + Send + 'static,
-    mut output: impl Write + Send,
+    output: impl Write + Send,
     pool: Pool,
     exec: Arc<dyn Execute>,
     hello: FromWorker,
@@ -65,10 +65,9 @@ pub fn serve(
 ) -> Result<Ended, ServeError> {
     with_main_thread(move |main_thread| {
         let (inbox, messages) = mpsc::channel();
-        let mut send = |message: FromWorker| {
-            output.write_all(&encode(&message)).and_then(|()| output.flush()).map_err(ServeError::Write)
-        };
-        let result = send(hello).and_then(|()| {
+        let mut outbox = ToPeer(BufWriter::new(output));
+        let greeted = outbox.send(hello).and_then(|()| outbox.flush());
+        let result = greeted.and_then(|()| {
             let to_inbox = inbox.clone();
             spawn("reader", move || read_messages(input, &to_inbox))?;
             match messages.recv() {
@@ -77,7 +76,7 @@ pub fn serve(
                 Ok(Message::BadInput(error)) => return Err(error),
                 _ => return Err(ServeError::NoHello),
             }
-            Shell::start(Mode::Served, inbox, pool, exec, main_thread, &mut send)?.run(&messages)
+            Shell::start(Mode::Served, inbox, pool, exec, main_thread, &mut outbox)?.run(&messages)
         });
         let result = match result {
             Err(ServeError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -85,6 +84,8 @@ pub fn serve(
             }
             result => result,
         };
+        // After an error there may still be messages to let go of, and `ended` may end the process.
+        let _ = outbox.flush();
         ended(&result);
         result
     })
@@ -97,25 +98,56 @@ pub fn run_plan(
     plan: Plan,
     pool: Pool,
     exec: Arc<dyn Execute>,
-    mut on_message: impl FnMut(FromWorker) + Send,
+    on_message: impl FnMut(FromWorker) + Send,
 ) -> Result<bool, ServeError> {
     with_main_thread(move |main_thread| {
         let (inbox, messages) = mpsc::channel();
-        let mut all_ok = true;
-        let mut send = |message: FromWorker| {
-            if let FromWorker::Done { ok, .. } = message {
-                all_ok = ok;
-            }
-            on_message(message);
-            Ok(())
-        };
-        let mut shell = Shell::start(Mode::ByHand, inbox, pool, exec, main_thread, &mut send)?;
+        let mut outbox = ToCaller { tell: on_message, all_ok: true };
+        let mut shell = Shell::start(Mode::ByHand, inbox, pool, exec, main_thread, &mut outbox)?;
         if shell.take_plan(plan)? == Flow::Continue {
             shell.run(&messages)?;
         }
         drop(shell);
-        Ok(all_ok)
+        Ok(outbox.all_ok)
     })
+}
+
+/// Where the coordinator's messages go.
+pub(super) trait Outbox {
+    fn send(&mut self, message: FromWorker) -> Result<(), ServeError>;
+    /// Lets go of all that was sent.
+    fn flush(&mut self) -> Result<(), ServeError>;
+}
+
+struct ToPeer<W: Write>(BufWriter<W>);
+
+impl<W: Write> Outbox for ToPeer<W> {
+    fn send(&mut self, message: FromWorker) -> Result<(), ServeError> {
+        self.0.write_all(&encode(&message)).map_err(ServeError::Write)
+    }
+
+    fn flush(&mut self) -> Result<(), ServeError> {
+        self.0.flush().map_err(ServeError::Write)
+    }
+}
+
+struct ToCaller<F> {
+    tell: F,
+    all_ok: bool,
+}
+
+impl<F: FnMut(FromWorker)> Outbox for ToCaller<F> {
+    fn send(&mut self, message: FromWorker) -> Result<(), ServeError> {
+        if let FromWorker::Done { ok, .. } = message {
+            self.all_ok = ok;
+        }
+        (self.tell)(message);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), ServeError> {
+        Ok(())
+    }
 }
 
 /// Hands work to the main thread, which does it in order.

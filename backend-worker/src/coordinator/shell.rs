@@ -11,7 +11,7 @@
 use super::job::{Execute, Finished, Goal, Job, Pieces, Step, now_us};
 use super::machine::{Action, Event, Machine, Mode, Part};
 use super::outline::{Outline, PlanError};
-use super::serve::{Ended, MainThread, ServeError, spawn};
+use super::serve::{Ended, MainThread, Outbox, ServeError, spawn};
 use std::any::Any;
 use std::collections::HashMap;
 use std::io;
@@ -72,7 +72,7 @@ pub(super) struct Shell<'a> {
     begun: HashMap<(PlanId, ItemId), Begun>,
     inbox: Sender<Message>,
     exec: Arc<dyn Execute>,
-    send: &'a mut dyn FnMut(FromWorker) -> Result<(), ServeError>,
+    outbox: &'a mut dyn Outbox,
     main_thread: MainThread,
     pool: Client,
     /// The machine says when it is lent; it is never written to the pool.
@@ -100,7 +100,7 @@ impl<'a> Shell<'a> {
         pool: Pool,
         exec: Arc<dyn Execute>,
         main_thread: MainThread,
-        send: &'a mut dyn FnMut(FromWorker) -> Result<(), ServeError>,
+        outbox: &'a mut dyn Outbox,
     ) -> Result<Shell<'a>, ServeError> {
         let to_inbox = inbox.clone();
         // Where the coordinator is gone, the token comes back with the error and is given back as it is dropped.
@@ -112,7 +112,7 @@ impl<'a> Shell<'a> {
             begun: HashMap::new(),
             inbox,
             exec,
-            send,
+            outbox,
             main_thread,
             pool,
             _starting_slot: starting_slot,
@@ -121,7 +121,16 @@ impl<'a> Shell<'a> {
     }
 
     pub fn run(&mut self, messages: &Receiver<Message>) -> Result<Ended, ServeError> {
-        for message in messages {
+        loop {
+            let message = match messages.try_recv() {
+                Ok(message) => message,
+                // What is said goes out when there is a moment: a small unit says a dozen things at once.
+                Err(_) => {
+                    self.outbox.flush()?;
+                    let Ok(message) = messages.recv() else { break };
+                    message
+                }
+            };
             let flow = match message {
                 Message::FromPeer(message) => self.obey(message)?,
                 Message::BadInput(error) => return Err(error),
@@ -133,7 +142,7 @@ impl<'a> Shell<'a> {
                 // The rest of the work goes on, on the starting slot and the tokens at hand.
                 Message::Token(Err(_)) => self.feed(Event::PoolLost)?,
                 Message::FromItem(message) => {
-                    (self.send)(message)?;
+                    self.outbox.send(message)?;
                     Flow::Continue
                 }
                 Message::PartEnded { plan, item, spent, result } => {
@@ -144,6 +153,7 @@ impl<'a> Shell<'a> {
                 break;
             }
         }
+        self.outbox.flush()?;
         Ok(Ended::EndOfInput)
     }
 
@@ -222,7 +232,7 @@ impl<'a> Shell<'a> {
                     if let FromWorker::Done { plan, .. } = message {
                         self.plans.remove(&plan);
                     }
-                    (self.send)(message)?;
+                    self.outbox.send(message)?;
                 }
                 Action::Exit => return Ok(Flow::Exit),
             }
@@ -240,7 +250,7 @@ impl<'a> Shell<'a> {
         let Finished { outcome, inputs, missing, outputs } = finished;
         let report =
             ItemReport { plan, item, outcome, at_us, wall_us, busy_us, peak_bytes, inputs, missing, outputs };
-        (self.send)(FromWorker::ItemFinished(Box::new(report)))
+        self.outbox.send(FromWorker::ItemFinished(Box::new(report)))
     }
 
     fn start_part(&mut self, plan: PlanId, item: ItemId, part: Part, slot: u32) -> Result<(), ServeError> {
@@ -248,7 +258,7 @@ impl<'a> Shell<'a> {
         let position = live.positions[&item];
         let at_us = now_us();
         if matches!(part, Part::Begin | Part::Translate) {
-            (self.send)(FromWorker::ItemStarted { plan, item, slot, at_us })?;
+            self.outbox.send(FromWorker::ItemStarted { plan, item, slot, at_us })?;
             self.begun.insert((plan, item), Begun { at_us, spent: Spent::default(), pieces: None });
         }
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.clone());
