@@ -13,6 +13,7 @@ use super::machine::{Action, Event, Machine, Mode, Part};
 use super::outline::{Outline, PlanError};
 use super::serve::{Ended, MainThread, Outbox, ServeError, spawn};
 use std::any::Any;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -29,11 +30,13 @@ pub(super) enum Message {
     BadInput(ServeError),
     EndOfInput,
     Token(io::Result<Token>),
-    /// To be passed on as it is.
-    FromItem(FromWorker),
+    /// To be passed on as they are.
+    FromItem(Vec<FromWorker>),
     PartEnded {
         plan: PlanId,
         item: ItemId,
+        /// What is left to be passed on first.
+        said: Vec<FromWorker>,
         spent: Spent,
         result: PartResult,
     },
@@ -141,11 +144,12 @@ impl<'a> Shell<'a> {
                 }
                 // The rest of the work goes on, on the starting slot and the tokens at hand.
                 Message::Token(Err(_)) => self.feed(Event::PoolLost)?,
-                Message::FromItem(message) => {
-                    self.outbox.send(message)?;
+                Message::FromItem(said) => {
+                    self.pass_on(said)?;
                     Flow::Continue
                 }
-                Message::PartEnded { plan, item, spent, result } => {
+                Message::PartEnded { plan, item, said, spent, result } => {
+                    self.pass_on(said)?;
                     self.part_ended(plan, item, spent, result)?
                 }
             };
@@ -187,6 +191,10 @@ impl<'a> Shell<'a> {
             // No item asks for a lease yet, so none is granted. A second `hello` says nothing new.
             ToWorker::Lease { .. } | ToWorker::Hello { .. } => Ok(Flow::Continue),
         }
+    }
+
+    fn pass_on(&mut self, said: Vec<FromWorker>) -> Result<(), ServeError> {
+        said.into_iter().try_for_each(|message| self.outbox.send(message))
     }
 
     fn part_ended(
@@ -266,12 +274,14 @@ impl<'a> Shell<'a> {
         let inbox = self.inbox.clone();
         let name = thread_name(&live.plan.items[position].unit, part);
         let run = move || {
-            let running = RunningPart { live: &live, position, slot, exec: exec.as_ref(), inbox: &inbox };
+            let said = Said { inbox: &inbox, waiting: RefCell::default() };
+            let running = RunningPart { live: &live, position, slot, exec: exec.as_ref(), said: &said };
             let (spent, result) = running.run(part, pieces.as_deref());
+            let said = said.waiting.into_inner();
             // A join's result owns nothing of the pieces; the last thread frees them, not the coordinator's.
             drop(pieces);
             // The coordinator is gone only when the process is about to exit.
-            drop(inbox.send(Message::PartEnded { plan, item, spent, result }));
+            drop(inbox.send(Message::PartEnded { plan, item, said, spent, result }));
         };
         match part {
             Part::Translate => self.main_thread.run(Box::new(run)),
@@ -296,12 +306,30 @@ struct RunningPart<'a> {
     position: usize,
     slot: u32,
     exec: &'a dyn Execute,
+    said: &'a Said<'a>,
+}
+
+/// What a part says. Its messages wait for each other, because each that is handed over wakes the coordinator, which for a
+/// small unit takes longer than to deal with it. Nobody waits for them but people, for diagnostics.
+struct Said<'a> {
     inbox: &'a Sender<Message>,
+    waiting: RefCell<Vec<FromWorker>>,
+}
+
+impl Said<'_> {
+    fn add(&self, message: FromWorker) {
+        let is_read_at_once = matches!(message, FromWorker::Diagnostic { .. });
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.push(message);
+        if is_read_at_once {
+            drop(self.inbox.send(Message::FromItem(std::mem::take(&mut *waiting))));
+        }
+    }
 }
 
 impl RunningPart<'_> {
     fn run(&self, part: Part, pieces: Option<&dyn Pieces>) -> (Spent, PartResult) {
-        let sink = |message| drop(self.inbox.send(Message::FromItem(message)));
+        let sink = |message| self.said.add(message);
         let item = &self.live.plan.items[self.position];
         let live = self.live;
         let job = Job::new(live.plan.id, &live.plan.krate, item, self.slot, &live.cancelled, &sink);
