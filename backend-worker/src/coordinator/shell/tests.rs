@@ -204,6 +204,29 @@ fn the_main_thread_translates_and_others_do_the_rest() {
 }
 
 #[test]
+fn under_load_every_item_is_reported_once_with_what_it_said() {
+    let kinds = ["x", "x/a/b/c/join", "fails", "x/a/fails/c/join", "panics", "x/a/b/panics", "x/a/join"];
+    let bad = |unit: &str| unit.contains("fails") || unit.contains("panics");
+    for round in 0..8 {
+        let units: Vec<&str> = (0..300).map(|n| kinds[(n * 5 + round) % kinds.len()]).collect();
+        let mut expect: Vec<String> = Vec::new();
+        for (id, unit) in units.iter().enumerate() {
+            let word = if unit.contains("panics") {
+                "internal error in tender-worker: a hole in the floor"
+            } else {
+                "it fails"
+            };
+            expect.extend(bad(unit).then(|| format!("{id}: {word}")));
+            expect.push(format!("{id} {}", if bad(unit) { "Failed" } else { "Ok" }));
+        }
+        expect.push("done 1 false".to_owned());
+        expect.sort();
+        let expect: Vec<&str> = expect.iter().map(String::as_str).collect();
+        check_serial(&units, 1 + round as u32 * 2, &expect);
+    }
+}
+
+#[test]
 fn a_panic_of_the_coordinator_ends_the_worker() {
     let mut peer = Peer::greet(1, Fake);
     peer.say(ToWorker::Purge);
