@@ -1,11 +1,13 @@
-//! Compiles the shim and finds LLVM and clang, or says in one line which package is missing.
+//! Compiles the shim, and finds LLVM and clang and how to link them, or says in one line which package is missing.
 
 #![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
 
+#[path = "build/link.rs"]
+mod link;
 #[path = "build/llvm.rs"]
 mod llvm;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const SOURCES: [&str; 14] = [
     "archive",
@@ -26,6 +28,7 @@ const SOURCES: [&str; 14] = [
 
 fn main() {
     println!("cargo:rerun-if-changed=llvm-shim");
+    println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-env-changed=LLVM_SYS_221_PREFIX");
     let prefix =
         PathBuf::from(std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".to_owned()));
@@ -58,23 +61,12 @@ fn main() {
     }
     build.compile("tender-llvm-shim");
 
-    let lib = prefix.join("lib");
-    println!("cargo:rustc-link-search=native={}", lib.display());
-    // The -dev package has no plain `.so` name for it, so it is linked by its full one.
-    println!("cargo:rustc-link-arg=-l:{}", clang_library(&lib));
+    // By it `tender` knows the program without reading all of it.
+    println!("cargo:rustc-link-arg=-Wl,--build-id=sha1");
+    for argument in link::arguments(&prefix).unwrap_or_else(|missing| fail(&missing.what, missing.package)) {
+        println!("cargo:rustc-link-arg={argument}");
+    }
     println!("cargo:rustc-env=TENDER_LLVM_PREFIX={}", prefix.display());
-}
-
-fn clang_library(lib: &Path) -> String {
-    let mut names: Vec<String> = std::fs::read_dir(lib)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| name.starts_with("libclang-cpp.so.22"))
-        .collect();
-    names.sort();
-    names.pop().unwrap_or_else(|| fail("libclang-cpp.so.22 is not there", "libclang-cpp22"))
 }
 
 /// One plain line, with the way out, in place of pages of compiler errors.

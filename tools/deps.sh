@@ -19,6 +19,12 @@ need() {
 }
 program() { command -v "$1"; }
 cxx() { command -v c++ && ls /usr/include/c++/*/vector; }
+headers() { test -e "$llvm/include/llvm-c/Core.h"; }
+# Debian's LLVM calls Polly, whose archive is in a package of its own. An LLVM yet to be installed will be Debian's.
+polly() { test -e "$llvm/lib/libPolly.a" || { headers && ! grep -qs getPollyPluginInfo "$llvm/lib/libLLVMLTO.a"; }; }
+system_libs() { "$llvm/bin/llvm-config" --link-static --system-libs; }
+# library NAME: it can be linked, or LLVM's archives do not need it.
+library() { cc -print-file-name="lib$1.so" | grep -q / || { headers && ! system_libs | grep -qw -e "-l$1"; }; }
 
 check_build() {
     need llvm-22-dev "LLVM 22 with its headers, in $llvm" test -e "$llvm/include/llvm-c/Core.h" -a -e "$llvm/bin/llvm-config"
@@ -26,6 +32,10 @@ check_build() {
     need clang-22 "clang 22 and its own headers, in $llvm" test -x "$llvm/bin/clang" -a -e "$llvm/lib/clang/22/include/stddef.h"
     need lld-22 "the linker lld 22, in $llvm" test -x "$llvm/bin/ld.lld"
     need g++ "a C++ compiler with its standard library, to link C++ programs" cxx
+    need libpolly-22-dev "Polly, which LLVM's archives need, in $llvm" polly
+    need zlib1g-dev "zlib, which LLVM's archives need" library z
+    need libzstd-dev "zstd, which LLVM's archives need" library zstd
+    need libxml2-dev "libxml2, which LLVM's archives need" library xml2
     need pkg-config pkg-config program pkg-config
 }
 

@@ -17,7 +17,7 @@
 //! | members of libraries that a link takes apart | `inputs`, `command`            | content; names and order              |
 //! | public headers, defines, links of dependencies | `command`, words as `interfaces` | as above                          |
 //! | environment and directory of `[[generate]]`  | `command`                      | as above                              |
-//! | `tender-worker`                              | `tool`                         | blake3, through its stamp             |
+//! | `tender-worker`                              | `tool`                         | build id, through its stamp           |
 //! | LLVM and clang: version, libraries           | `tool`                         | version, stamps of the libraries      |
 //! | PATH, linker, C library, contents of OUT_DIR that no item declares | not at all | known imperfections: `tender clean`  |
 //!
@@ -34,7 +34,7 @@
 //! stays while its record would make it fresh, and is removed when it would be made again.
 //!
 //! Parts: `fingerprints` judges; `files` stats and hashes each path once, `listing` spares most stats of absent ones; `store`
-//! holds the records, `journal` their file; `command` compares commands; `tool` is the identity of the worker; `lock` keeps two
+//! holds the records, `journal` their file; `command` compares commands; `tool` is the identity of the worker, `program` that of its file; `lock` keeps two
 //! builds apart.
 
 mod command;
@@ -43,6 +43,7 @@ mod fingerprints;
 mod journal;
 mod listing;
 mod lock;
+mod program;
 mod reason;
 mod store;
 #[cfg(test)]

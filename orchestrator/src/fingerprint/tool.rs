@@ -1,10 +1,11 @@
 //! Which `tender-worker` and which LLVM made an item. Another one may make another result of the same source.
 //!
-//! The worker is known by the hash of its program, LLVM by its version and the stamps of its libraries (they are too large to be
-//! read). Both are told by stamps alone in a build that starts no worker.
+//! The worker is known by its program's build id, LLVM, where it is not part of that program, by its version and the stamps of
+//! its libraries (they are too large to be read). Both are told by stamps alone in a build that starts no worker.
 
 use super::command::Hash;
-use super::files::{hash_file, stamp_of};
+use super::files::stamp_of;
+use super::program;
 use super::store::{Tables, ToolId};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -55,7 +56,7 @@ impl CurrentTool {
         let known = |tool: &&Tool| tool.worker == worker && tool.stamp == stamp;
         let hash = match tables.tools.iter().rev().find(known) {
             Some(tool) => tool.hash,
-            None => hash_file(worker).map_or([0; 32], |(_, hash)| hash),
+            None => program::identity(worker).unwrap_or([0; 32]),
         };
         let found = tables.tools.iter().rposition(|tool| tool.hash == hash && tool.libraries_hold());
         let Some(ix) = found else {
