@@ -11,7 +11,7 @@ BENCH ?=
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build install bench fetch deps deps-test
+.PHONY: help demo test check build install bench fetch interop deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -31,7 +31,7 @@ demo: build fetch ## build four real C libraries and a program that uses them, a
 	+@cd workspace-examples/real-world && '$(TENDER)' build --release
 
 # End-to-end tests run what `make demo` and `make install` use.
-test: build deps-test fetch ## run all tests; installs ninja, gdb and tmux if missing
+test: build deps-test fetch interop ## run all tests; installs ninja, gdb and tmux if missing
 	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace
 
 check: deps ## check the format of the code, and lint it with warnings denied
@@ -54,6 +54,10 @@ bench: build deps-test fetch ## measure against ninja and clang, side by side (B
 
 fetch: ## fetch the sources that workspace-examples/real-world builds
 	@CARGO='$(CARGO)' tools/fetch.sh
+
+# Built once, and kept below the target directory. Without them tests are skipped, and say so.
+interop: deps-test ## get the makes and ninjas that tests share a jobserver with
+	+@tools/interop.sh '$(TARGET)/interop'
 
 deps: ## install what building needs and is missing
 	@tools/deps.sh

@@ -43,6 +43,9 @@ check_test() {
     need ninja-build ninja program ninja
     need gdb gdb program gdb
     need tmux tmux program tmux
+    # For tools/interop.sh.
+    need python3-pip "pip, which Kitware's ninja comes by" python3 -m pip --version
+    need xz-utils "xz, which source packages are packed with" program xz
 }
 
 check() {

@@ -23,10 +23,12 @@
 //!   the tests.
 //! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on demand, for generators and
 //!   links that behave badly.
+//! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
 //!
 //! Tests check the effect that a user sees. None is decided by a clock: those that need something to be under way wait for
 //! it to be seen, with [`wait_until`].
 
+pub mod interop;
 mod programs;
 mod run;
 mod space;

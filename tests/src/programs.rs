@@ -39,7 +39,7 @@ fn find_or_build() -> Utf8PathBuf {
 }
 
 /// The directory of cargo's profile that this test was built in: `target/debug/deps/freshness-0123` lies two below.
-fn profile_directory() -> Utf8PathBuf {
+pub(crate) fn profile_directory() -> Utf8PathBuf {
     let own =
         Utf8PathBuf::from_path_buf(std::env::current_exe().unwrap()).expect("a target directory in UTF-8");
     let directory = own.parent().unwrap();

@@ -1,0 +1,205 @@
+//! Other build tools that speak the jobserver protocol, and trees of them whose jobs can be counted.
+//!
+//! ```no_run
+//! use tender_tests::TestSpace;
+//! use tender_tests::interop::{Probes, Tool, find};
+//!
+//! let (Some(make), Some(ninja)) = (find(Tool::Make44), find(Tool::Ninja)) else { return };
+//! let space = TestSpace::new();
+//! // Each job lasts until three have run at once, so three are seen if the tools can do it.
+//! let probes = Probes::new(&space, 3);
+//! let inner = ninja.tree(&probes, "inner", 6, &[]);
+//! let outer = make.tree(&probes, "outer", 2, &[inner]);
+//! outer.arg("-j3").run(&space).expect_ok();
+//! assert_eq!(probes.log().most_at_once(), 3);
+//! ```
+//!
+//! - [`find`] looks for a tool. Where it is missing it says so loudly, past the harness that captures what tests print, and
+//!   answers `None`. `make interop` gets those that a machine lacks.
+//! - [`Found::tree`] writes what makes a tool run K probe jobs, and other trees below it.
+//! - [`Log`] says what ran when; [`expect_whole_pool`] reads GNU make's own audit.
+
+mod log;
+mod tree;
+
+pub use log::{Log, ProbeJob};
+pub use tree::{CommandLine, Probes};
+
+use crate::programs::{profile_directory, program};
+use crate::run::Run;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::Once;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tool {
+    /// GNU make before 4.4, as Debian 12 has it: a pipe's descriptors, and `fifo:` is a fatal error.
+    Make43,
+    /// GNU make 4.4.1: both forms; hosts a FIFO unless it is given `--jobserver-style=pipe`.
+    Make44,
+    /// The machine's ninja, if it is older than 1.13: no client.
+    NinjaOld,
+    /// Upstream's ninja since 1.13: joins a FIFO, and no pipe.
+    Ninja,
+    /// Kitware's ninja, from its Python package: joins both.
+    NinjaKitware,
+    /// A host with a pipe, and a client of both forms.
+    Cargo,
+    /// A link with `-flto=jobserver`: runs GNU make on its back ends. A leaf of every tree.
+    Gcc,
+    Tender,
+}
+
+impl Tool {
+    pub const ALL: &[Tool] = &[
+        Tool::Make43,
+        Tool::Make44,
+        Tool::NinjaOld,
+        Tool::Ninja,
+        Tool::NinjaKitware,
+        Tool::Cargo,
+        Tool::Gcc,
+        Tool::Tender,
+    ];
+
+    /// For messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Tool::Make43 => "GNU make before 4.4",
+            Tool::Make44 => "GNU make 4.4.1",
+            Tool::NinjaOld => "ninja before 1.13",
+            Tool::Ninja => "upstream's ninja since 1.13",
+            Tool::NinjaKitware => "Kitware's ninja",
+            Tool::Cargo => "cargo",
+            Tool::Gcc => "gcc",
+            Tool::Tender => "tender",
+        }
+    }
+}
+
+/// A tool that is there.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub tool: Tool,
+    /// The program, by an absolute path.
+    pub path: Utf8PathBuf,
+    /// The first line of what it answers to `--version`.
+    pub version: String,
+}
+
+/// Looks for a tool, and says so on standard error if it is not there. The first look of a machine gets what is to be got.
+pub fn find(tool: Tool) -> Option<Found> {
+    let candidates = match tool {
+        Tool::Make43 => in_path("make"),
+        Tool::Make44 => vec![got("make-4.4.1/make")],
+        Tool::NinjaOld => in_path("ninja"),
+        Tool::Ninja => vec![got("ninja-upstream/ninja")],
+        Tool::NinjaKitware => vec![got("ninja-kitware/ninja")],
+        Tool::Cargo => in_path("cargo"),
+        Tool::Gcc => in_path("gcc"),
+        Tool::Tender => vec![program("tender")],
+    };
+    let found = candidates.into_iter().find_map(|path| {
+        let version = version(&path)?;
+        is(tool, &version).then_some(Found { tool, path, version })
+    });
+    if found.is_none() {
+        shout(&format!(
+            "SKIPPED: a test needs {}, which is not there; `make interop` may get it",
+            tool.name()
+        ));
+    }
+    found
+}
+
+/// Whether a program of this version is the tool.
+fn is(tool: Tool, version: &str) -> bool {
+    let make = version.strip_prefix("GNU Make ");
+    let number = |text: &str| {
+        let mut numbers = text.split('.').map_while(|number| number.parse::<u32>().ok());
+        numbers.next().zip(numbers.next())
+    };
+    match tool {
+        Tool::Make43 => make.and_then(number).is_some_and(|version| ((4, 2)..(4, 4)).contains(&version)),
+        Tool::Make44 => make.and_then(number).is_some_and(|version| version >= (4, 4)),
+        // ninja answers nothing but a number.
+        Tool::NinjaOld => number(version).is_some_and(|version| version < (1, 13)),
+        Tool::Ninja => {
+            number(version).is_some_and(|version| version >= (1, 13)) && !version.contains("kitware")
+        }
+        Tool::NinjaKitware => version.contains("kitware.jobserver"),
+        // Clang may be installed as gcc, and reads no MAKEFLAGS.
+        Tool::Gcc => version.starts_with("gcc"),
+        Tool::Cargo | Tool::Tender => true,
+    }
+}
+
+/// The first line that a program answers to `--version`.
+fn version(path: &Utf8Path) -> Option<String> {
+    let mut command = Command::new(path);
+    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
+    for variable in ["MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS"] {
+        command.env_remove(variable);
+    }
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
+}
+
+fn in_path(name: &str) -> Vec<Utf8PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let directories = std::env::split_paths(&path).filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
+    directories.map(|directory| directory.join(name)).filter(|path| path.is_file()).collect()
+}
+
+/// A program that `tools/interop.sh` gets, below the target directory.
+fn got(path: &str) -> Utf8PathBuf {
+    static TRIED: Once = Once::new();
+    let directory =
+        profile_directory().parent().expect("a profile lies in a target directory").join("interop");
+    TRIED.call_once(|| {
+        // `make test` has tried already; without a network each test would try again in vain.
+        if !directory.exists() {
+            let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tools/interop.sh");
+            let status = Command::new(script).arg(&directory).status().expect("tools/interop.sh starts");
+            assert!(status.success(), "tools/interop.sh: {status}");
+        }
+    });
+    directory.join(path)
+}
+
+/// Tells the person who runs the tests, also if the test passes: only what goes by print macros is captured.
+fn shout(text: &str) {
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// No GNU make above missed a token, or got one too many. Its exit status says nothing of it.
+#[track_caller]
+pub fn expect_whole_pool(run: &Run) {
+    let missed = run.stderr.lines().find(|line| line.contains("INTERNAL: ") && line.contains("token"));
+    assert_eq!(missed, None, "{run}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_tell_tools_apart() {
+        let check = |version: &str, expect: &[Tool]| {
+            let all = Tool::ALL.iter().copied().filter(|tool| !matches!(tool, Tool::Cargo | Tool::Tender));
+            assert_eq!(all.filter(|tool| is(*tool, version)).collect::<Vec<_>>(), expect, "{version}");
+        };
+        check("GNU Make 4.3", &[Tool::Make43]);
+        check("GNU Make 4.2.1", &[Tool::Make43]);
+        check("GNU Make 4.4.1", &[Tool::Make44]);
+        check("GNU Make 3.81", &[]);
+        check("1.11.1", &[Tool::NinjaOld]);
+        check("1.13.2", &[Tool::Ninja]);
+        check("1.14.0.git", &[Tool::Ninja]);
+        check("1.13.0.git.kitware.jobserver-pipe-1", &[Tool::NinjaKitware]);
+        check("gcc (Debian 12.2.0-14+deb12u1) 12.2.0", &[Tool::Gcc]);
+        check("Apple clang version 15.0.0", &[]);
+    }
+}

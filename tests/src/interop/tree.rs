@@ -1,0 +1,264 @@
+//! Trees of build tools whose leaves are probe jobs: for each tool the files by which it runs some jobs, and other trees.
+
+use super::{Found, Log, Tool};
+use crate::programs::profile_directory;
+use crate::run::Run;
+use crate::space::TestSpace;
+use camino::Utf8PathBuf;
+use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+/// The jobs of the trees in one space, and what they have in common.
+pub struct Probes<'a> {
+    space: &'a TestSpace,
+    meet: usize,
+    pause_ms: u64,
+}
+
+impl<'a> Probes<'a> {
+    /// Jobs that last until `meet` of them have run at once, and for the usual pause.
+    pub fn new(space: &'a TestSpace, meet: usize) -> Probes<'a> {
+        // What starts too many does it within moments, while those that have met are there still.
+        Probes { space, meet, pause_ms: 50 }
+    }
+
+    /// With a pause of so many milliseconds.
+    pub fn lasting(self, pause_ms: u64) -> Probes<'a> {
+        Probes { pause_ms, ..self }
+    }
+
+    /// What was noted so far.
+    #[track_caller]
+    pub fn log(&self) -> Log {
+        Log::read(&self.path())
+    }
+
+    fn path(&self) -> Utf8PathBuf {
+        self.space.path("probes.log")
+    }
+
+    /// One job alone, for commands that no tree has. `COMMAND...` may follow.
+    pub fn job(&self, id: &str) -> CommandLine {
+        let program = profile_directory().join("probe-job");
+        assert!(program.is_file(), "there is no program {program}: `cargo build -p tender-tests` makes it");
+        let (ms, meet) = (self.pause_ms.to_string(), self.meet.to_string());
+        CommandLine::new([program.as_str(), self.path().as_str(), id, &ms, &meet])
+    }
+
+    /// An executable script that runs `program`, if any, with its words; as a probe job of `tree` if they include `words`. All of
+    /// these jobs have the same id: what tells them apart is the process.
+    fn wrapper(&self, path: &str, tree: &str, words: &str, program: &str) -> Utf8PathBuf {
+        let job = self.job(&format!("{tree}.wrapped")).shell();
+        let text = format!(
+            "#!/bin/sh\ncase \" $* \" in\n*{words:?}*) exec {job} {program} \"$@\" ;;\nesac\nexec {program} \"$@\"\n"
+        );
+        self.space.write(path, text);
+        let path = self.space.path(path);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("the script is ours");
+        path
+    }
+}
+
+/// The words of a command. All paths in them are absolute, so that it can be run from anywhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommandLine {
+    pub words: Vec<String>,
+}
+
+impl CommandLine {
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a str>) -> CommandLine {
+        CommandLine { words: words.into_iter().map(str::to_owned).collect() }
+    }
+
+    /// With a word more at the end, such as `-j3`.
+    #[must_use]
+    pub fn arg(mut self, word: &str) -> CommandLine {
+        self.words.push(word.to_owned());
+        self
+    }
+
+    /// As the child of a command that runs the words after its own, such as `tender exec --`.
+    #[must_use]
+    pub fn under<'a>(self, host: impl IntoIterator<Item = &'a str>) -> CommandLine {
+        let mut words = CommandLine::new(host).words;
+        words.extend(self.words);
+        CommandLine { words }
+    }
+
+    /// In the space, and in its clean environment.
+    pub fn command(&self, space: &TestSpace) -> Command {
+        let mut command = Command::new(&self.words[0]);
+        space.prepare(&mut command);
+        command.args(&self.words[1..]);
+        command
+    }
+
+    pub fn run(&self, space: &TestSpace) -> Run {
+        space.run(self.command(space))
+    }
+
+    /// For a shell.
+    pub fn shell(&self) -> String {
+        shlex::try_join(self.words.iter().map(String::as_str)).expect("no word has a zero byte")
+    }
+
+    /// For a shell, below a tool that reads `$` itself.
+    fn recipe(&self) -> String {
+        self.shell().replace('$', "$$")
+    }
+}
+
+impl Found {
+    /// Writes into the directory `name` what makes this tool run `jobs` probe jobs, called `NAME.0` and so on, and `children`,
+    /// all of them as soon as it may. Answers its command, which has no `-j`.
+    pub fn tree(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+        match self.tool {
+            Tool::Make43 | Tool::Make44 => self.makefile(probes, name, jobs, children),
+            Tool::NinjaOld | Tool::Ninja | Tool::NinjaKitware => {
+                self.build_ninja(probes, name, jobs, children)
+            }
+            Tool::Cargo => self.cargo_workspace(probes, name, jobs, children),
+            Tool::Gcc => self.lto_link(probes, name, jobs, children),
+            Tool::Tender => self.tender_workspace(probes, name, jobs, children),
+        }
+    }
+
+    /// Children have `+`, without which they get no jobserver.
+    fn makefile(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+        let mut rules = String::new();
+        let mut all = "all:".to_owned();
+        for (number, child) in children.iter().enumerate() {
+            let _ = write!(all, " child{number}");
+            let _ = write!(rules, "child{number}:\n\t+@{}\n", child.recipe());
+        }
+        for number in 0..jobs {
+            let _ = write!(all, " job{number}");
+            let _ = write!(rules, "job{number}:\n\t@{}\n", probes.job(&format!("{name}.{number}")).recipe());
+        }
+        let file = format!("{name}/Makefile");
+        probes.space.write(&file, format!("{all}\n{rules}"));
+        CommandLine::new([self.path.as_str(), "-f", probes.space.path(&file).as_str()])
+    }
+
+    fn build_ninja(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+        let directory = probes.space.path(name);
+        let mut text = format!("builddir = {directory}\nrule run\n  command = $words\n");
+        let own = (0..jobs).map(|number| probes.job(&format!("{name}.{number}")));
+        for (number, job) in children.iter().cloned().chain(own).enumerate() {
+            // Nobody makes the output, so it runs each time.
+            let _ = write!(text, "build {directory}/{number}: run\n  words = {}\n", job.recipe());
+        }
+        let file = format!("{name}/build.ninja");
+        probes.space.write(&file, text);
+        CommandLine::new([self.path.as_str(), "-f", probes.space.path(&file).as_str()])
+    }
+
+    /// Probe jobs are compilers of crates, through a wrapper. Children are run by build scripts; those get no MAKEFLAGS, and
+    /// pass on CARGO_MAKEFLAGS, as those that run make do.
+    fn cargo_workspace(
+        &self,
+        probes: &Probes,
+        name: &str,
+        jobs: usize,
+        children: &[CommandLine],
+    ) -> CommandLine {
+        let space = probes.space;
+        let profile = "debug = false\nincremental = false\ncodegen-units = 1\n";
+        space.write(
+            &format!("{name}/Cargo.toml"),
+            format!(
+                "[workspace]\nresolver = \"2\"\nmembers = [\"k*\"]\n[profile.dev]\n{profile}[profile.dev.build-override]\n\
+                 debug = false\ncodegen-units = 1\n"
+            ),
+        );
+        let package = |krate: &str| {
+            let text = format!("[package]\nname = \"{krate}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+            space.write(&format!("{name}/{krate}/Cargo.toml"), text);
+            space.write(&format!("{name}/{krate}/src/lib.rs"), "");
+        };
+        (0..jobs).for_each(|number| package(&format!("kjob{number}")));
+        for (number, child) in children.iter().enumerate() {
+            let krate = format!("kchild{number}");
+            package(&krate);
+            let text = format!(
+                "fn main() {{\n    let flags = std::env::var(\"CARGO_MAKEFLAGS\").unwrap_or_default();\n    \
+                 let status = std::process::Command::new({:?}).args({:?} as [&str; {}])\n        \
+                 .env(\"MAKEFLAGS\", flags).status().unwrap();\n    assert!(status.success());\n}}\n",
+                child.words[0],
+                &child.words[1..],
+                child.words.len() - 1
+            );
+            space.write(&format!("{name}/{krate}/build.rs"), text);
+        }
+        let wrapper = probes.wrapper(&format!("{name}/wrapper"), name, " --crate-name kjob", "");
+        let directory = space.path(name);
+        CommandLine::new([
+            self.path.as_str(),
+            "build",
+            "--offline",
+            "--manifest-path",
+            directory.join("Cargo.toml").as_str(),
+            "--target-dir",
+            directory.join("target").as_str(),
+            "--config",
+            &format!("build.rustc-wrapper={:?}", wrapper.as_str()),
+        ])
+    }
+
+    /// Probe jobs are the back ends of a link, one of each source file: the program that they and the driver's other steps run is
+    /// found in a directory of ours first.
+    fn lto_link(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+        assert!(jobs > 0 && children.is_empty(), "a link runs back ends, and nothing else");
+        let space = probes.space;
+        let mut command = Command::new(&self.path);
+        space.prepare(&mut command);
+        command.arg("-print-prog-name=lto1");
+        let lto1 = space.run(command).expect_ok().stdout;
+        probes.wrapper(&format!("{name}/bin/lto1"), name, " -fltrans ", lto1.trim_end());
+        let directory = space.path(name);
+        let mut line = CommandLine::new([
+            self.path.as_str(),
+            "-O1",
+            "-flto=jobserver",
+            "-flto-partition=1to1",
+            "-B",
+            directory.join("bin/").as_str(),
+            "-o",
+            directory.join("program").as_str(),
+        ]);
+        for number in 0..jobs {
+            let function = if number == 0 { "main".to_owned() } else { format!("f{number}") };
+            let file = format!("{name}/f{number}.c");
+            space.write(
+                &file,
+                format!("__attribute__((used, noinline)) int {function}(void) {{ return 0; }}\n"),
+            );
+            line = line.arg(space.path(&file).as_str());
+        }
+        line
+    }
+
+    /// Probe jobs and children are commands of crates, each of which has one small source file besides.
+    fn tender_workspace(
+        &self,
+        probes: &Probes,
+        name: &str,
+        jobs: usize,
+        children: &[CommandLine],
+    ) -> CommandLine {
+        let space = probes.space;
+        space.write(&format!("{name}/Tender.toml"), "[workspace]\nmembers = [\"k*\"]\n");
+        let own = (0..jobs).map(|number| probes.job(&format!("{name}.{number}")));
+        for (number, job) in children.iter().cloned().chain(own).enumerate() {
+            let krate = format!("k{number}");
+            let run = format!("{} && : > \"$OUT_DIR/done.h\"", job.shell());
+            let text = format!(
+                "[package]\nname = \"{krate}\"\n[[generate]]\nrun = [\"sh\", \"-c\", {run:?}]\noutputs = [\"$OUT_DIR/done.h\"]\n"
+            );
+            space.write(&format!("{name}/{krate}/Tender.toml"), text);
+            space.write(&format!("{name}/{krate}/src/unit.c"), format!("int {krate};\n"));
+        }
+        CommandLine::new([self.path.as_str(), "-C", space.path(name).as_str(), "build"])
+    }
+}
