@@ -338,8 +338,8 @@ impl Machine {
         self.ready.pop_first()
     }
 
-    /// Parts that lack nothing but a slot.
-    fn startable(&self) -> u32 {
+    /// Parts that could start if there were slots for them.
+    pub fn startable(&self) -> u32 {
         let main_could = !self.translating && !self.to_translate.is_empty();
         self.ready.len() as u32 + u32::from(main_could)
     }

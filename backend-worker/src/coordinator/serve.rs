@@ -12,11 +12,18 @@ use std::io::{self, BufRead, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::{Duration, Instant};
 use tender_jobclient::Pool;
-use tender_protocol::{FromWorker, LLVM_MAJOR, PROTOCOL, Plan, ToWorker, WireError, decode, encode};
+use tender_protocol::{FromWorker, LLVM_MAJOR, Outcome, PROTOCOL, Plan, ToWorker, WireError, decode, encode};
 
 /// LLVM and clang recurse deeply; this is what the main thread of a process usually has.
-const STACK_BYTES: usize = 8 << 20;
+pub(super) const STACK_BYTES: usize = 8 << 20;
+
+/// How long a message waits for others that nobody waits for. Less than anybody sees.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// What a pipe holds; a message beyond it would wait for the orchestrator in any case.
+const PIPE_BYTES: usize = 64 << 10;
 
 /// Why [`serve`] ended without an error. Items may still run: the process should exit at once, which drops their work, and
 /// nothing of it is under a final name.
@@ -65,7 +72,7 @@ pub fn serve(
 ) -> Result<Ended, ServeError> {
     with_main_thread(move |main_thread| {
         let (inbox, messages) = mpsc::channel();
-        let mut outbox = ToPeer(BufWriter::new(output));
+        let mut outbox = ToPeer::new(output);
         let greeted = outbox.send(hello).and_then(|()| outbox.flush());
         let result = greeted.and_then(|()| {
             let to_inbox = inbox.clone();
@@ -117,17 +124,51 @@ pub(super) trait Outbox {
     fn send(&mut self, message: FromWorker) -> Result<(), ServeError>;
     /// Lets go of all that was sent.
     fn flush(&mut self) -> Result<(), ServeError>;
+    /// For how long what was sent may be kept; `None` if somebody waits for it, or it goes out at once anyway.
+    fn may_wait(&self) -> Option<Duration>;
 }
 
-struct ToPeer<W: Write>(BufWriter<W>);
+struct ToPeer<W: Write> {
+    pipe: BufWriter<W>,
+    /// When the first message was sent that is not let go of.
+    since: Option<Instant>,
+    urgent: bool,
+}
+
+impl<W: Write> ToPeer<W> {
+    fn new(output: W) -> ToPeer<W> {
+        ToPeer { pipe: BufWriter::with_capacity(PIPE_BYTES, output), since: None, urgent: false }
+    }
+}
 
 impl<W: Write> Outbox for ToPeer<W> {
     fn send(&mut self, message: FromWorker) -> Result<(), ServeError> {
-        self.0.write_all(&encode(&message)).map_err(ServeError::Write)
+        self.urgent |= is_urgent(&message);
+        self.since.get_or_insert_with(Instant::now);
+        self.pipe.write_all(&encode(&message)).map_err(ServeError::Write)
     }
 
     fn flush(&mut self) -> Result<(), ServeError> {
-        self.0.flush().map_err(ServeError::Write)
+        (self.since, self.urgent) = (None, false);
+        self.pipe.flush().map_err(ServeError::Write)
+    }
+
+    fn may_wait(&self) -> Option<Duration> {
+        let since = self.since.filter(|_| !self.urgent)?;
+        PATIENCE.checked_sub(since.elapsed())
+    }
+}
+
+/// People read diagnostics, and the orchestrator acts on the others. What is left is what a unit says that went well: it is
+/// only counted and recorded.
+fn is_urgent(message: &FromWorker) -> bool {
+    match message {
+        FromWorker::ItemFinished(report) => report.outcome != Outcome::Ok,
+        FromWorker::ItemStarted { .. }
+        | FromWorker::Phase(_)
+        | FromWorker::LiveModules { .. }
+        | FromWorker::Artifact { .. } => false,
+        _ => true,
     }
 }
 
@@ -147,6 +188,10 @@ impl<F: FnMut(FromWorker)> Outbox for ToCaller<F> {
 
     fn flush(&mut self) -> Result<(), ServeError> {
         Ok(())
+    }
+
+    fn may_wait(&self) -> Option<Duration> {
+        None
     }
 }
 
@@ -207,7 +252,69 @@ fn read_messages(mut input: impl BufRead, inbox: &Sender<Message>) {
     }
 }
 
-pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), ServeError> {
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), ServeError> {
     let thread = thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES);
     thread.spawn(body).map(drop).map_err(ServeError::Thread)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tender_protocol::{Diagnostic, ItemId, ItemReport, Level, PlanId};
+
+    const PLAN: PlanId = PlanId(0);
+    const ITEM: ItemId = ItemId(0);
+
+    fn finished(outcome: Outcome) -> FromWorker {
+        let (at_us, wall_us, busy_us, peak_bytes) = (0, 0, 0, 0);
+        let (inputs, missing, outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let report = ItemReport {
+            plan: PLAN,
+            item: ITEM,
+            outcome,
+            at_us,
+            wall_us,
+            busy_us,
+            peak_bytes,
+            inputs,
+            missing,
+            outputs,
+        };
+        FromWorker::ItemFinished(Box::new(report))
+    }
+
+    #[test]
+    fn only_what_is_counted_and_recorded_may_wait() {
+        let check = |message: FromWorker, may_wait: bool| {
+            let mut outbox = ToPeer::new(Vec::new());
+            assert_eq!(outbox.may_wait(), None, "there is nothing");
+            outbox.send(FromWorker::LiveModules { n: 1, at_us: 0 }).unwrap();
+            outbox.send(message.clone()).unwrap();
+            assert_eq!(outbox.may_wait().is_some(), may_wait, "{message:?}");
+            outbox.flush().unwrap();
+            assert_eq!(outbox.may_wait(), None);
+        };
+        check(FromWorker::ItemStarted { plan: PLAN, item: ITEM, slot: 0, at_us: 0 }, true);
+        check(finished(Outcome::Ok), true);
+        check(finished(Outcome::Failed), false);
+        check(FromWorker::Want { tokens: 1 }, false);
+        check(FromWorker::SlotParked, false);
+        let diagnostic = Diagnostic {
+            level: Level::Note,
+            message: String::new(),
+            file: None,
+            line: 0,
+            column: 0,
+            rendered: String::new(),
+        };
+        check(FromWorker::Diagnostic { plan: PLAN, item: ITEM, diagnostic }, false);
+    }
+
+    #[test]
+    fn nothing_waits_for_long() {
+        let mut outbox = ToPeer::new(Vec::new());
+        outbox.send(finished(Outcome::Ok)).unwrap();
+        outbox.since = outbox.since.and_then(|since| since.checked_sub(PATIENCE * 2));
+        assert_eq!(outbox.may_wait(), None);
+    }
 }

@@ -4,14 +4,13 @@
 //! the coordinator's thread empties: so messages are never interleaved and an item's diagnostics always precede its end. The
 //! channel is unbounded: a bounded one would let a slow reader of our output stop parts that hold tokens.
 //!
-//! Every part gets a thread of its own, but for those that only the main thread may run. Starting one costs some tens of
-//! microseconds, against milliseconds for the smallest part, and leaves nothing of the part before in thread-local state of
-//! clang or LLVM.
+//! Every part has a thread to itself while it runs, from `threads`, but for those that only the main thread may run.
 
 use super::job::{Execute, Finished, Goal, Job, Pieces, Step, now_us};
 use super::machine::{Action, Event, Machine, Mode, Part};
 use super::outline::{Outline, PlanError};
-use super::serve::{Ended, MainThread, Outbox, ServeError, spawn};
+use super::serve::{Ended, MainThread, Outbox, ServeError};
+use super::threads::{Idle, Threads};
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -19,7 +18,7 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 use tender_protocol::{Diagnostic, FromWorker, ItemId, ItemReport, Level, Outcome, Plan, PlanId, ToWorker};
 
@@ -39,6 +38,8 @@ pub(super) enum Message {
         said: Vec<FromWorker>,
         spent: Spent,
         result: PartResult,
+        /// The thread that it ran on, unless that was the main thread.
+        thread: Option<Idle>,
     },
 }
 
@@ -77,6 +78,7 @@ pub(super) struct Shell<'a> {
     exec: Arc<dyn Execute>,
     outbox: &'a mut dyn Outbox,
     main_thread: MainThread,
+    threads: Threads,
     pool: Client,
     /// The machine says when it is lent; it is never written to the pool.
     _starting_slot: ImplicitSlot,
@@ -117,6 +119,7 @@ impl<'a> Shell<'a> {
             exec,
             outbox,
             main_thread,
+            threads: Threads::default(),
             pool,
             _starting_slot: starting_slot,
             tokens: Vec::new(),
@@ -127,12 +130,10 @@ impl<'a> Shell<'a> {
         loop {
             let message = match messages.try_recv() {
                 Ok(message) => message,
-                // What is said goes out when there is a moment: a small unit says a dozen things at once.
-                Err(_) => {
-                    self.outbox.flush()?;
-                    let Ok(message) = messages.recv() else { break };
-                    message
-                }
+                Err(_) => match self.wait(messages)? {
+                    Some(message) => message,
+                    None => break,
+                },
             };
             let flow = match message {
                 Message::FromPeer(message) => self.obey(message)?,
@@ -148,7 +149,8 @@ impl<'a> Shell<'a> {
                     self.pass_on(said)?;
                     Flow::Continue
                 }
-                Message::PartEnded { plan, item, said, spent, result } => {
+                Message::PartEnded { plan, item, said, spent, result, thread } => {
+                    thread.into_iter().for_each(|thread| self.threads.returned(thread));
                     self.pass_on(said)?;
                     self.part_ended(plan, item, spent, result)?
                 }
@@ -159,6 +161,23 @@ impl<'a> Shell<'a> {
         }
         self.outbox.flush()?;
         Ok(Ended::EndOfInput)
+    }
+
+    /// What is said goes out when there is a moment. While other parts wait for slots here, nobody waits for the news that
+    /// one has ended: then it may wait for others, because each time that the orchestrator is woken takes as long as a tenth
+    /// of a tiny unit.
+    fn wait(&mut self, messages: &Receiver<Message>) -> Result<Option<Message>, ServeError> {
+        if self.machine.startable() > 0
+            && let Some(left) = self.outbox.may_wait()
+        {
+            match messages.recv_timeout(left) {
+                Ok(message) => return Ok(Some(message)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+            }
+        }
+        self.outbox.flush()?;
+        Ok(messages.recv().ok())
     }
 
     pub fn take_plan(&mut self, plan: Plan) -> Result<Flow, ServeError> {
@@ -273,7 +292,7 @@ impl<'a> Shell<'a> {
         let exec = Arc::clone(&self.exec);
         let inbox = self.inbox.clone();
         let name = thread_name(&live.plan.items[position].unit, part);
-        let run = move || {
+        let run = move |thread| {
             let said = Said { inbox: &inbox, waiting: RefCell::default() };
             let running = RunningPart { live: &live, position, slot, exec: exec.as_ref(), said: &said };
             let (spent, result) = running.run(part, pieces.as_deref());
@@ -281,11 +300,11 @@ impl<'a> Shell<'a> {
             // A join's result owns nothing of the pieces; the last thread frees them, not the coordinator's.
             drop(pieces);
             // The coordinator is gone only when the process is about to exit.
-            drop(inbox.send(Message::PartEnded { plan, item, said, spent, result }));
+            drop(inbox.send(Message::PartEnded { plan, item, said, spent, result, thread }));
         };
         match part {
-            Part::Translate => self.main_thread.run(Box::new(run)),
-            Part::Begin | Part::Piece(_) | Part::Join => spawn(&name, run),
+            Part::Translate => self.main_thread.run(Box::new(|| run(None))),
+            Part::Begin | Part::Piece(_) | Part::Join => self.threads.run(name, |thread| run(Some(thread))),
         }
     }
 }
