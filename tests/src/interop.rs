@@ -18,11 +18,19 @@
 //!   answers `None`. `make interop` gets those that a machine lacks.
 //! - [`Found::tree`] writes what makes a tool run K probe jobs, and other trees below it.
 //! - [`Log`] says what ran when; [`expect_whole_pool`] reads GNU make's own audit.
+//! - [`expect_sharing`] checks one pair of tools: whether the inner one shares, runs one job, or is outside the pool.
+//! - [`Pool`] is a pool of the test's own, which sees every byte; [`members`] finds the processes of a tree, to kill some.
 
 mod log;
+mod members;
+mod pool;
+mod sharing;
 mod tree;
 
 pub use log::{Log, ProbeJob};
+pub use members::{Member, members};
+pub use pool::Pool;
+pub use sharing::{Sharing, expect_sharing};
 pub use tree::{CommandLine, Probes};
 
 use crate::programs::{profile_directory, program};

@@ -1,5 +1,6 @@
 //! Trees of build tools whose leaves are probe jobs: for each tool the files by which it runs some jobs, and other trees.
 
+use super::members::MARK;
 use super::{Found, Log, Tool};
 use crate::programs::profile_directory;
 use crate::run::Run;
@@ -8,6 +9,16 @@ use camino::Utf8PathBuf;
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+
+/// What would change how the tools here run, besides what changes `tender`.
+const FOREIGN: &[&str] = &[
+    "GNUMAKEFLAGS",
+    "NINJA_STATUS",
+    "CARGO_BUILD_JOBS",
+    "RUSTC_WRAPPER",
+    "RUSTC_WORKSPACE_WRAPPER",
+    "RUSTFLAGS",
+];
 
 /// The jobs of the trees in one space, and what they have in common.
 pub struct Probes<'a> {
@@ -90,7 +101,10 @@ impl CommandLine {
     pub fn command(&self, space: &TestSpace) -> Command {
         let mut command = Command::new(&self.words[0]);
         space.prepare(&mut command);
-        command.args(&self.words[1..]);
+        for variable in FOREIGN {
+            command.env_remove(variable);
+        }
+        command.env(MARK, space.root()).args(&self.words[1..]);
         command
     }
 

@@ -1,0 +1,31 @@
+//! The processes of a tree, however far down and whoever is their parent by now: they have a mark in their environment.
+
+use crate::space::TestSpace;
+use rustix::process::Pid;
+
+pub(super) const MARK: &str = "TENDER_TEST_MARK";
+
+/// A process that was started in a space by a [`super::CommandLine`], or by one of those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub pid: Pid,
+    /// Of the program, as the kernel cuts it: 15 bytes at most.
+    pub name: String,
+}
+
+/// Those that run now, by process id. One that has ended and is not waited for is none.
+pub fn members(space: &TestSpace) -> Vec<Member> {
+    let mark = format!("{MARK}={}", space.root()).into_bytes();
+    let entries = std::fs::read_dir("/proc").expect("there is a /proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let mut members: Vec<Member> = pids
+        .filter_map(|pid| {
+            let environment = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
+            let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+            let marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark);
+            marked.then_some(Member { pid: Pid::from_raw(pid)?, name: name.trim_end().to_owned() })
+        })
+        .collect();
+    members.sort_by_key(|member| member.pid.as_raw_nonzero());
+    members
+}

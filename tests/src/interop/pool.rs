@@ -1,0 +1,88 @@
+//! A pool that a test hosts itself, so that it sees every byte: what a client takes, gives back, loses or adds.
+
+use super::CommandLine;
+use crate::space::TestSpace;
+use camino::Utf8PathBuf;
+use rustix::fs::{Mode, OFlags, mknodat, open};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// A pool of N slots holds N - 1 bytes, of any values.
+#[derive(Debug)]
+pub struct Pool {
+    read: OwnedFd,
+    write: OwnedFd,
+    form: Form,
+    slots: usize,
+}
+
+#[derive(Debug)]
+enum Form {
+    Pipe,
+    Fifo(Utf8PathBuf),
+}
+
+impl Pool {
+    /// Announced as `--jobserver-auth=R,W`, as GNU make 4.3 and cargo do.
+    pub fn pipe(bytes: &[u8]) -> Pool {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).unwrap();
+        Pool::filled(read, write, Form::Pipe, bytes)
+    }
+
+    /// Announced as `--jobserver-auth=fifo:PATH`, as GNU make 4.4 does. The FIFO is in the space, called `pool`.
+    pub fn fifo(space: &TestSpace, bytes: &[u8]) -> Pool {
+        let path = space.path("pool");
+        let mode = Mode::RUSR | Mode::WUSR;
+        mknodat(rustix::fs::CWD, path.as_std_path(), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let read = open(path.as_std_path(), flags, Mode::empty()).unwrap();
+        let write = open(path.as_std_path(), flags, Mode::empty()).unwrap();
+        Pool::filled(read, write, Form::Fifo(path), bytes)
+    }
+
+    fn filled(read: OwnedFd, write: OwnedFd, form: Form, bytes: &[u8]) -> Pool {
+        assert_eq!(rustix::io::write(&write, bytes), Ok(bytes.len()));
+        Pool { read, write, form, slots: bytes.len() + 1 }
+    }
+
+    /// What a client finds in MAKEFLAGS.
+    pub fn makeflags(&self) -> String {
+        let auth = match &self.form {
+            Form::Pipe => "3,4".to_owned(),
+            Form::Fifo(path) => format!("fifo:{path}"),
+        };
+        format!(" -j{} --jobserver-auth={auth}", self.slots)
+    }
+
+    /// The command as a client of this pool. Descriptors 3 and 4 of a pipe are opened for it and its children alone, and block, as
+    /// those do that make hands down.
+    pub fn around(&self, line: CommandLine) -> CommandLine {
+        let flags = format!("MAKEFLAGS={}", self.makeflags());
+        let CommandLine { words } = line.under(["env", &flags]);
+        let line = CommandLine { words };
+        match self.form {
+            Form::Fifo(_) => line,
+            Form::Pipe => {
+                let directory = format!("/proc/{}/fd", std::process::id());
+                let (read, write) = (self.read.as_raw_fd(), self.write.as_raw_fd());
+                let script = format!("exec \"$@\" 3<{directory}/{read} 4>{directory}/{write}");
+                line.under(["sh", "-c", &script, "sh"])
+            }
+        }
+    }
+
+    /// Takes all bytes that are in the pool, sorted.
+    pub fn drain(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match rustix::io::read(&self.read, &mut buffer) {
+                Ok(0) | Err(rustix::io::Errno::AGAIN) => break,
+                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+                Err(error) => panic!("the pool cannot be read: {error}"),
+            }
+        }
+        bytes.sort_unstable();
+        bytes
+    }
+}

@@ -1,0 +1,56 @@
+//! One cell of the matrix: what becomes of a tool below another. Each answer is seen without a clock; only one that is not the
+//! expected takes long.
+
+use super::{CommandLine, Found, Probes, expect_whole_pool};
+use crate::run::Run;
+use crate::space::TestSpace;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The inner tool gets all N slots, and never more.
+    Shared,
+    /// The inner tool runs one job at a time.
+    OneJob,
+    /// The inner tool runs more than N jobs: it does not see the pool. N has to be less than what it starts by itself: for a ninja
+    /// three jobs on two processors, for a gcc one for each processor.
+    Outside,
+    /// The inner tool fails, and runs nothing.
+    Refused,
+}
+
+/// Runs `inner` with probe jobs below what `outer` makes of its command: a command of `n` slots that runs it and nothing else.
+#[track_caller]
+pub fn expect_sharing(
+    inner: &Found,
+    n: usize,
+    expect: Sharing,
+    outer: impl FnOnce(&Probes, CommandLine) -> CommandLine,
+) -> Run {
+    let space = TestSpace::new();
+    let (meet, jobs) = match expect {
+        Sharing::Shared => (n, 2 * n),
+        Sharing::OneJob => (1, 3),
+        Sharing::Outside => (n + 1, 2 * n + 2),
+        Sharing::Refused => (1, 2),
+    };
+    let probes = Probes::new(&space, meet);
+    let child = inner.tree(&probes, "inner", jobs, &[]);
+    let run = outer(&probes, child).run(&space);
+    let log = probes.log();
+    let cell = format!("{} ({}), {expect:?}", inner.tool.name(), inner.version);
+    let most = log.most_at_once();
+    match expect {
+        Sharing::Shared => assert_eq!(most, n, "{cell}: {run}"),
+        Sharing::OneJob => assert_eq!(most, 1, "{cell}: {run}"),
+        Sharing::Outside => assert!(most > n, "{cell}: {most} at once of {n}: {run}"),
+        Sharing::Refused => {
+            assert_eq!(log.jobs.len(), 0, "{cell}: {run}");
+            assert!(!run.status.success(), "{cell}: {run}");
+            return run;
+        }
+    }
+    assert!(run.status.success(), "{cell}: {run}");
+    assert_eq!((log.jobs.len(), log.finished()), (jobs, jobs), "{cell}: {run}");
+    expect_whole_pool(&run);
+    run
+}
