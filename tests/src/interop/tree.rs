@@ -1,14 +1,17 @@
 //! Trees of build tools whose leaves are probe jobs: for each tool the files by which it runs some jobs, and other trees.
 
-use super::members::MARK;
+use super::members::{MARK, members};
 use super::{Found, Log, Tool};
 use crate::programs::profile_directory;
 use crate::run::Run;
 use crate::space::TestSpace;
 use camino::Utf8PathBuf;
+use rustix::process::{Signal, kill_process};
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 
 /// What would change how the tools here run, besides what changes `tender`.
 const FOREIGN: &[&str] = &[
@@ -19,6 +22,9 @@ const FOREIGN: &[&str] = &[
     "RUSTC_WORKSPACE_WRAPPER",
     "RUSTFLAGS",
 ];
+
+/// Only a hang needs so long. More than jobs wait for those that never come.
+const HANG: Duration = Duration::from_secs(120);
 
 /// The jobs of the trees in one space, and what they have in common.
 pub struct Probes<'a> {
@@ -43,6 +49,13 @@ impl<'a> Probes<'a> {
     #[track_caller]
     pub fn log(&self) -> Log {
         Log::read(&self.path())
+    }
+
+    /// Forgets what was noted, for another round in the same space.
+    pub fn forget(&self) {
+        if self.path().exists() {
+            std::fs::remove_file(self.path()).expect("the log is ours");
+        }
     }
 
     fn path(&self) -> Utf8PathBuf {
@@ -108,8 +121,29 @@ impl CommandLine {
         command
     }
 
+    /// Runs it to its end. A tree that hangs is killed, and its processes are in the message.
+    #[track_caller]
     pub fn run(&self, space: &TestSpace) -> Run {
-        space.run(self.command(space))
+        let started = space.start(self.command(space));
+        let (finished, end) = mpsc::channel::<()>();
+        let (run, hung) = std::thread::scope(|scope| {
+            let watchdog = scope.spawn(move || {
+                let mut hung = Vec::new();
+                if end.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
+                    hung = members(space);
+                    for member in &hung {
+                        // Some end by themselves when others do.
+                        let _ = kill_process(member.pid, Signal::KILL);
+                    }
+                }
+                hung
+            });
+            let run = started.finish();
+            drop(finished);
+            (run, watchdog.join().expect("the watchdog does not panic"))
+        });
+        assert_eq!(hung, [], "it hung; these were left: {run}");
+        run
     }
 
     /// For a shell.
