@@ -44,7 +44,7 @@ use std::sync::Once;
 pub enum Tool {
     /// GNU make before 4.4, as Debian 12 has it: a pipe's descriptors, and `fifo:` is a fatal error.
     Make43,
-    /// GNU make 4.4.1: both forms; hosts a FIFO unless it is given `--jobserver-style=pipe`.
+    /// GNU make 4.4.1, else a newer one of the machine: both forms; hosts a FIFO unless it is given `--jobserver-style=pipe`.
     Make44,
     /// The machine's ninja, if it is older than 1.13: no client.
     NinjaOld,
@@ -75,7 +75,7 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Tool::Make43 => "GNU make before 4.4",
-            Tool::Make44 => "GNU make 4.4.1",
+            Tool::Make44 => "GNU make since 4.4",
             Tool::NinjaOld => "ninja before 1.13",
             Tool::Ninja => "upstream's ninja since 1.13",
             Tool::NinjaKitware => "Kitware's ninja",
@@ -100,9 +100,9 @@ pub struct Found {
 pub fn find(tool: Tool) -> Option<Found> {
     let candidates = match tool {
         Tool::Make43 => in_path("make"),
-        Tool::Make44 => vec![got("make-4.4.1/make")],
+        Tool::Make44 => [vec![got("make-4.4.1/make")], in_path("make")].concat(),
         Tool::NinjaOld => in_path("ninja"),
-        Tool::Ninja => vec![got("ninja-upstream/ninja")],
+        Tool::Ninja => [vec![got("ninja-upstream/ninja")], in_path("ninja")].concat(),
         Tool::NinjaKitware => vec![got("ninja-kitware/ninja")],
         Tool::Cargo => in_path("cargo"),
         Tool::Gcc => in_path("gcc"),

@@ -54,12 +54,11 @@ impl Pool {
         format!(" -j{} --jobserver-auth={auth}", self.slots)
     }
 
-    /// The command as a client of this pool. Descriptors 3 and 4 of a pipe are opened for it and its children alone, and block, as
-    /// those do that make hands down.
+    /// The command as a client of this pool. Descriptors 3 and 4 of a pipe are opened for it and its children alone, and
+    /// block, as those do that a host hands down.
     pub fn around(&self, line: CommandLine) -> CommandLine {
         let flags = format!("MAKEFLAGS={}", self.makeflags());
-        let CommandLine { words } = line.under(["env", &flags]);
-        let line = CommandLine { words };
+        let line = line.under(["env", &flags]);
         match self.form {
             Form::Fifo(_) => line,
             Form::Pipe => {

@@ -11,8 +11,8 @@ pub enum Sharing {
     Shared,
     /// The inner tool runs one job at a time.
     OneJob,
-    /// The inner tool runs more than N jobs: it does not see the pool. N has to be less than what it starts by itself: for a ninja
-    /// three jobs on two processors, for a gcc one for each processor.
+    /// The inner tool runs more than N jobs: it does not see the pool. N has to be less than what it starts by itself: for a
+    /// ninja three jobs on two processors, for a gcc one for each processor.
     Outside,
     /// The inner tool fails, and runs nothing.
     Refused,
