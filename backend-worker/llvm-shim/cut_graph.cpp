@@ -338,6 +338,8 @@ TenderModuleSize tender_module_size(LLVMModuleRef moduleRef) {
   const Module &module = *unwrap(moduleRef);
   for (const Function &function : module) {
     size.functions += !function.isDeclaration();
+    size.alwaysInline +=
+        !function.isDeclaration() && function.hasFnAttribute(Attribute::AlwaysInline);
     for (const BasicBlock &block : function) {
       ++size.blocks;
       size.instructions += block.size();

@@ -141,6 +141,7 @@ struct TenderTie {
 // What a module has at most, found without a look at what refers to what.
 struct TenderModuleSize {
   uint64_t functions, blocks, instructions, bytes;
+  uint64_t alwaysInline; // of the functions
 };
 TenderModuleSize tender_module_size(LLVMModuleRef module);
 

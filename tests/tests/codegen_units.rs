@@ -96,6 +96,26 @@ fn a_large_file_is_cut_and_comes_back_as_one_object() {
     }
 }
 
+/// As in zstd's compressors: little code, most of which is inlined into much, because it must be.
+#[test]
+fn a_file_that_grows_by_inlining_is_cut() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"grows\"\n");
+    let mut text =
+        "static inline __attribute__((always_inline)) unsigned body(unsigned x, int way) {\n".to_owned();
+    for n in 0..150 {
+        writeln!(text, "  if (x % {} == (unsigned)way) x = x * {} ^ (x >> 3);", n + 2, n * 2 + 3).unwrap();
+    }
+    text += "  return x;\n}\n";
+    for n in 0..30 {
+        writeln!(text, "unsigned f{n}(unsigned x) {{ return body(x, {n}) + body(x + 1, {n} + 1); }}")
+            .unwrap();
+    }
+    space.write("src/grows.c", text);
+    let trace = space.trace_build(&["--release", "-j2"]);
+    assert!(trace.phases().into_iter().any(|phase| phase == "cut"), "{:?}", trace.phases());
+}
+
 #[test]
 fn outputs_depend_on_sources_and_profile_alone() {
     let outputs = |jobs: &str, translate: &str| {

@@ -28,12 +28,18 @@ pub struct CutModule {
 }
 
 /// Whether `cut` might cut the module: quick, and sometimes wrong when it says yes.
+///
+/// What must be inlined may multiply what there is, as in zstd's compressors, and only a look at the calls tells by how much.
 pub fn may_be_cut(clang: &Clang<'_>, module: &Module<'_>, units: u32) -> bool {
     // SAFETY: the module is alive.
     let size = unsafe { ffi::tender_module_size(module.as_mut_ptr()) };
     let cost = Node::most_cost(size.functions, size.blocks, size.instructions, size.bytes);
-    limits(clang, units).allow_cut(cost)
+    let most_grown = if size.always_inline > 0 { cost.saturating_mul(GROWTH) } else { cost };
+    limits(clang, units).allow_cut(most_grown)
 }
+
+/// How often a module may hold its code when all is inlined that must be; more is not looked for.
+const GROWTH: u64 = 16;
 
 fn limits(clang: &Clang<'_>, units: u32) -> Limits {
     // SAFETY: the unit is alive.

@@ -38,6 +38,7 @@ pub struct ModuleSize {
     pub blocks: u64,
     pub instructions: u64,
     pub bytes: u64,
+    pub always_inline: u64,
 }
 
 /// Opaque.
