@@ -28,6 +28,13 @@ pub(crate) fn find_auth(flags: &OsStr) -> Option<Auth> {
     last_of(b"--jobserver-auth=").or_else(|| last_of(b"--jobserver-fds=")).map(parse_auth)
 }
 
+/// The N of the last `-jN`: how many slots the pool is said to have. It may be absent, and it may be wrong.
+pub(crate) fn find_hint(flags: &OsStr) -> Option<u32> {
+    let options = words(flags).take_while(|word| *word != b"--");
+    let number = |word: &[u8]| std::str::from_utf8(word.strip_prefix(b"-j")?).ok()?.parse::<u32>().ok();
+    options.filter_map(number).last().filter(|n| *n > 0)
+}
+
 /// Whether make was asked only to say what it would do (`-n`), so that a client should do nothing either.
 ///
 /// make puts the letters of its flags in the first word without a dash; the word is empty, and so the text starts with a
@@ -129,6 +136,18 @@ mod tests {
         check(" -j2 -- CFLAGS=--jobserver-auth=3,4", None);
         check(r" -j2 --jobserver-auth=3,4 -- X=a\ --jobserver-auth=5,6", descriptors(3, 4));
         check(" --no-jobserver-auth=3,4", None);
+    }
+
+    #[test]
+    fn the_number_of_slots_is_a_hint() {
+        let check =
+            |flags: &str, expect: Option<u32>| assert_eq!(find_hint(OsStr::new(flags)), expect, "{flags:?}");
+        check(" -j4 --jobserver-auth=3,4", Some(4));
+        check("k -j4 -j8 --jobserver-auth=3,4", Some(8));
+        check(" -j --jobserver-auth=3,4", None);
+        check(" -j0 --jobserver-auth=3,4", None);
+        check(" --jobserver-auth=3,4 -- X=-j4", None);
+        check(" -j99999999999", None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! once. The checks are stricter than those of the `jobserver` crate, because a number in a stale MAKEFLAGS may by now be
 //! any open file, which must never be read from or written to.
 
-use crate::makeflags::{Auth, find_auth};
+use crate::makeflags::{Auth, find_auth, find_hint};
 use crate::{Client, ImplicitSlot, Token};
 use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -19,6 +19,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub struct Pool {
     tokens: jobserver::Client,
     slot: ImplicitSlot,
+    hint: Option<u32>,
 }
 
 /// What the environment says about a pool.
@@ -79,14 +80,14 @@ impl Pool {
     /// descriptors become close-on-exec, so that no child keeps the pool open by accident.
     pub fn from_env(env: &dyn Fn(&str) -> Option<OsString>) -> FromEnv {
         let find = |variable: &'static str| {
-            let auth = find_auth(&env(variable)?)?;
-            Some((variable, auth))
+            let flags = env(variable)?;
+            Some((variable, find_auth(&flags)?, find_hint(&flags)))
         };
         let candidates = [find("CARGO_MAKEFLAGS"), find("MAKEFLAGS").or_else(|| find("MFLAGS"))];
         let mut first_refusal = None;
-        for (variable, auth) in candidates.into_iter().flatten() {
+        for (variable, auth, hint) in candidates.into_iter().flatten() {
             match open(variable, &auth) {
-                Ok(tokens) => return FromEnv::Inherited(Pool { tokens, slot: ImplicitSlot::new() }),
+                Ok(tokens) => return FromEnv::Inherited(Pool { tokens, slot: ImplicitSlot::new(), hint }),
                 Err(problem) => {
                     let auth = describe(&auth);
                     first_refusal.get_or_insert(Unusable { variable, auth, problem });
@@ -103,7 +104,13 @@ impl Pool {
     pub fn private(jobs: u32) -> io::Result<Pool> {
         let beyond_our_own = jobs.saturating_sub(1).min(65_536);
         let tokens = jobserver::Client::new(beyond_our_own as usize)?;
-        Ok(Pool { tokens, slot: ImplicitSlot::new() })
+        Ok(Pool { tokens, slot: ImplicitSlot::new(), hint: Some(jobs) })
+    }
+
+    /// How many slots the pool is said to have, this process's own among them. `None` where nobody says; and nobody says by how
+    /// many other processes they are used.
+    pub fn hint(&self) -> Option<u32> {
+        self.hint
     }
 
     /// Starts the helper thread. Each token that was wished for is passed to `deliver`, on that thread.

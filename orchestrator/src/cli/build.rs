@@ -9,15 +9,16 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
 use super::project::{Project, check_memory};
+use super::slots::slots;
 use super::terminal::Terminal;
-use super::{jobs, target_dir, worker};
+use super::{target_dir, worker};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands};
 use crate::manifest::CrateId;
 use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, quoted_words, style, words,
 };
-use crate::supervise::{self, Foreground, Request, run_foreground};
+use crate::supervise::{self, Request, run_foreground};
 use crate::toolchain::{self, Machine};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::Command;
@@ -64,12 +65,9 @@ fn execute(program: &Utf8Path, options: &RunOptions, terminal: Terminal) -> Resu
     terminal.say(&style::status("Running", format!("`{}`", words::visible(&line))));
     let mut command = Command::new(program);
     command.args(&options.args);
-    let exit = run_foreground(Foreground { command, job_env: Vec::new() })
+    let exit = run_foreground(command, None)
         .map_err(|error| CliError::build(format!("cannot run `{program}`: {error}")))?;
-    Ok(match exit {
-        supervise::Exit::Code(code) => Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
-        supervise::Exit::Signal(signal) => Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX)),
-    })
+    Ok(Exit::of_child(exit))
 }
 
 /// Relative where it lies below the current directory, as people type it.
@@ -173,7 +171,7 @@ fn run_build(
 ) -> Result<(Graph, Exit), CliError> {
     let workspace = &project.workspace;
     let profile = project.profile()?;
-    let jobs = jobs::choose(options.jobs, environment.jobs.as_deref(), workspace.build.jobs)?;
+    let slots = slots(options.jobs, environment, workspace.build.jobs, terminal)?;
     check_memory(environment)?;
     warn(terminal);
     let worker = worker::find(environment)?;
@@ -209,7 +207,7 @@ fn run_build(
     let request = Request {
         graph: &graph,
         fingerprints,
-        jobs,
+        slots,
         keep_going: options.keep_going,
         worker: &worker,
         sample,

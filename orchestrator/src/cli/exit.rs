@@ -1,5 +1,6 @@
 //! How `tender` ends.
 
+use crate::supervise;
 use std::process::ExitCode;
 
 /// The exit codes; they are documented in `docs/cli.md` and do not change.
@@ -11,15 +12,22 @@ pub enum Exit {
     Usage,
     /// Something could not be built. Code 101, as cargo's.
     BuildFailed,
-    /// `run`: what the program ended with.
+    /// `run`, `exec`: what the program ended with; `exec`: 127 if it does not exist, 126 if it cannot be run.
     Child(u8),
-    /// `run`: the program died by this signal. Code 128 + n, as a shell's.
+    /// `run`, `exec`: the program died by this signal. Code 128 + n, as a shell's.
     ChildSignal(u8),
     /// We were told to stop: we die by the same signal, so that make and shells see it.
     Interrupted(i32),
 }
 
 impl Exit {
+    pub fn of_child(exit: supervise::Exit) -> Exit {
+        match exit {
+            supervise::Exit::Code(code) => Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
+            supervise::Exit::Signal(signal) => Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX)),
+        }
+    }
+
     /// The code, where the end is not by a signal.
     pub fn code(self) -> Option<u8> {
         match self {

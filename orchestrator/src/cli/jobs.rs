@@ -68,7 +68,7 @@ pub fn choose(
 }
 
 /// Cores that this process may use. The standard library looks at the affinity mask and at the CPU quotas of cgroups, v1 and v2.
-fn cores() -> u32 {
+pub fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }
 

@@ -8,11 +8,13 @@ mod build;
 mod clean;
 pub mod env;
 mod error;
+mod exec;
 mod exit;
 mod jobs;
 mod options;
 mod project;
 mod scaffold;
+mod slots;
 mod target_dir;
 mod terminal;
 mod worker;
@@ -20,11 +22,13 @@ mod worker;
 pub use exit::Exit;
 
 use crate::graph::Mode;
+use crate::report::style;
 use clap::Parser;
 use env::Environment;
 use error::CliError;
 use options::{Command, Options};
 use std::process::ExitCode;
+use tender_protocol::Level;
 use terminal::{Stderr, Terminal};
 
 /// The whole program.
@@ -49,6 +53,10 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError
             .map_err(|error| CliError::usage(format!("cannot go to the directory `{dir}`: {error}")))?;
     }
     let terminal = *terminal;
+    if options.command.does_work() && tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {
+        terminal.say(&style::message(Level::Note, "`make -n` runs this, so nothing is done"));
+        return Ok(Exit::Success);
+    }
     match &options.command {
         Command::Build(options) => build::build(options, Mode::Build, &environment, terminal),
         Command::Check(options) => build::build(options, Mode::Check, &environment, terminal),
@@ -56,7 +64,7 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError
         Command::Clean(options) => clean::clean(options, &environment, terminal),
         Command::New(options) => scaffold::new(options, terminal),
         Command::Init(options) => scaffold::init(options, terminal),
-        Command::Exec(_) => not_yet("exec"),
+        Command::Exec(options) => exec::exec(options, &environment, terminal),
         Command::Test(_) => not_yet("test"),
         Command::Tree(_) => not_yet("tree"),
         Command::Metadata(_) => not_yet("metadata"),

@@ -5,6 +5,7 @@ use crate::manifest::{MemorySetting, parse_memory};
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
+use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
 static VERSION: LazyLock<String> =
@@ -62,9 +63,8 @@ pub enum Command {
     New(NewOptions),
     /// Make a crate of a directory and the sources in it
     Init(InitOptions),
-    /// Run a command as a child of the job pool (not yet)
-    #[command(hide = true)]
-    Exec(Later),
+    /// Run a command, such as make, ninja or cargo, as a child of the job pool
+    Exec(ExecOptions),
     /// Run tests (not yet)
     #[command(hide = true)]
     Test(Later),
@@ -77,6 +77,13 @@ pub enum Command {
     /// Install programs and libraries (not yet)
     #[command(hide = true)]
     Install(Later),
+}
+
+impl Command {
+    /// Whether `make -n` should only pretend to run it.
+    pub fn does_work(&self) -> bool {
+        matches!(self, Self::Build(_) | Self::Check(_) | Self::Run(_) | Self::Clean(_) | Self::Exec(_))
+    }
 }
 
 /// A heading holds for what follows it, also behind a flattened group, so those after one name theirs.
@@ -178,6 +185,22 @@ pub struct RunOptions {
     /// Its arguments, after `--` where they look like options
     #[arg(trailing_var_arg = true, value_name = "ARGS")]
     pub args: Vec<OsString>,
+}
+
+#[derive(Clone, Debug, Args)]
+pub struct ExecOptions {
+    /// Jobs to run at once (else as many as cores); -1: one less than the cores
+    #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
+    pub jobs: Option<Jobs>,
+    /// Memory budget, such as 75%, 8G or 8Gi (not kept to yet)
+    #[arg(long, value_name = "SIZE", value_parser = memory)]
+    pub memory: Option<MemorySetting>,
+    /// The command is no jobserver client: hold K slots for it, and write their number in place of `{jobs}`
+    #[arg(long, value_name = "K")]
+    pub take: Option<NonZeroU32>,
+    /// The command and its arguments, after `--`
+    #[arg(trailing_var_arg = true, required = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
 }
 
 #[derive(Clone, Debug, Args)]

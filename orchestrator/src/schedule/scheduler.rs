@@ -123,6 +123,17 @@ impl Scheduler {
         self.workers[worker].unmet = tokens;
     }
 
+    /// How many more slots than are in use could be put to work at once, counted up to `most`.
+    pub fn wanted(&self, most: u32) -> u32 {
+        if self.mode != Mode::Building {
+            return 0;
+        }
+        let in_workers: usize = self.workers.iter().map(|(_, worker)| worker.slots_wanted()).sum();
+        let left = (most as usize).saturating_sub(in_workers);
+        let nobodys = self.items.ready().filter(|(_, item)| self.can_be_placed(*item)).take(left).count();
+        (in_workers + nobodys).min(most as usize) as u32
+    }
+
     /// Starts nothing more; what runs is waited for, the rest is skipped. The build has failed.
     pub fn cancel(&mut self) {
         self.failed = true;

@@ -55,6 +55,15 @@ impl Worker {
         self.given.is_empty()
     }
 
+    /// How many more slots it could use, its starting slot among them if that is parked.
+    pub(super) fn slots_wanted(&self) -> usize {
+        if self.parked {
+            return self.startable.len();
+        }
+        let on_starting_slot = usize::from(self.running.is_empty());
+        self.startable.len().saturating_sub(on_starting_slot).max(self.unmet as usize)
+    }
+
     /// The ranks of what wants a slot beyond the starting one, most urgent first: items, and pieces of items that run.
     pub(super) fn wanting_tokens(&self) -> Vec<Rank> {
         let starting_slot_is_unused = !self.parked && self.running.is_empty();

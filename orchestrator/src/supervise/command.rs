@@ -2,7 +2,7 @@
 
 use super::clock::now_us;
 use super::pipe;
-use super::process::{Owner, Process};
+use super::process::{Jobs, Owner, Process};
 use crate::graph::{Command, Graph, Item};
 use camino::Utf8Path;
 use std::io;
@@ -29,7 +29,7 @@ impl CommandProcess {
         graph: &Graph,
         item: &Item,
         command: &Command,
-        job_env: impl IntoIterator<Item = (String, String)>,
+        jobs: &Jobs<'_>,
     ) -> io::Result<CommandProcess> {
         let (program, arguments) = command.words.split_first().expect("the manifest has at least one word");
         // OUT_DIR also where nothing is written to it: units look into it, and would see it appear when their objects are
@@ -44,7 +44,7 @@ impl CommandProcess {
         let mut child = std::process::Command::new(program);
         child.args(arguments).current_dir(&command.dir).envs(command.env.iter().cloned());
         child.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
-        let process = Process::start(&mut child, Owner::Others, job_env)?;
+        let process = Process::start(&mut child, Owner::Others, jobs)?;
         let started_us = now_us();
         Ok(CommandProcess { process, output, text: Vec::new(), cut: false, started_us, interrupted: false })
     }

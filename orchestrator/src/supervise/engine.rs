@@ -12,21 +12,24 @@ mod signalled;
 use super::EngineError;
 use super::clock::now_us;
 use super::command::CommandProcess;
-use super::error::system;
+use super::error::{jobserver_error, system};
+use super::host::{self, Slots};
 use super::process;
 use super::sample;
 use super::signals::Signals;
+use super::tools::Tools;
 use super::watch::{Watch, Watched};
 use super::worker::WorkerProcess;
 use crate::fingerprint::{Fingerprints, StateError};
 use crate::graph::{Graph, ItemIx};
 use crate::report::{Event, Severity, Sink, WorkerNo};
 use crate::schedule::{self, Scheduler, WorkerIx};
-use crate::tokens::{Broker, ChildId, Fifos};
+use crate::tokens::{ChildId, Fifos, Parent, Pool, Settled, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use mio::Interest;
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 use tender_protocol::Diagnostic;
 
@@ -41,8 +44,7 @@ pub struct Request<'a> {
     pub graph: &'a Graph,
     /// Closed when the build ends.
     pub fingerprints: Fingerprints,
-    /// Job slots, at least 1.
-    pub jobs: u32,
+    pub slots: Slots,
     pub keep_going: bool,
     /// The `tender-worker` to start.
     pub worker: &'a Utf8Path,
@@ -96,13 +98,25 @@ enum Source {
     WorkerEnd(WorkerIx),
     CommandOutput(ItemIx),
     CommandEnd(ItemIx),
-    /// Bytes were returned; `Broker::settle` collects them.
+    /// Of a process that a command left behind.
+    SurvivorEnd(ItemIx),
+    /// Bytes were taken or returned; `Broker::settle` finds out.
     Fifo,
+    /// Tokens have arrived from the parent's pool.
+    Parent,
 }
 
 struct Running<T> {
     child: T,
     watched: Vec<Watched>,
+}
+
+/// Processes, each as the descriptor that tells its end.
+struct Survivors {
+    pidfds: Vec<OwnedFd>,
+    watched: Vec<Watched>,
+    /// The command was told to stop, so that tokens it did not return are no fault of its.
+    interrupted: bool,
 }
 
 struct Engine<'a> {
@@ -114,11 +128,16 @@ struct Engine<'a> {
     worker_program: &'a Utf8Path,
     sample: bool,
     scheduler: Scheduler,
-    broker: Broker<Fifos>,
+    pool: Pool<Fifos, Parent>,
+    /// When free slots are looked at again, whatever happens until then; microseconds.
+    next_round_us: Option<u64>,
+    tools: Tools,
     watch: Watch<Source>,
     signals: Signals,
     workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
     commands: BTreeMap<ItemIx, Running<CommandProcess>>,
+    /// What commands that have ended left running. The tokens that it holds stay charged.
+    survivors: BTreeMap<ItemIx, Survivors>,
     /// Diagnostics of items that are not finished.
     diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
     /// How the worker of an item died that was in flight.
@@ -154,25 +173,34 @@ struct Death {
 
 impl<'a> Engine<'a> {
     fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
-        let Request { graph, fingerprints, jobs, keep_going, worker, sample, sink } = request;
+        let Request { graph, fingerprints, slots, keep_going, worker, sample, sink } = request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
         let tasks = schedule::tasks(graph, |key| fingerprints.history(key).map(|history| history.wall_us));
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
         let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
+        let pool = slots.into_pool(fifos)?;
+        let jobs = pool.hint();
         let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
         let signals = Signals::take_over().map_err(system("take over signals"))?;
         watch
             .add(signals.as_fd(), Interest::READABLE, Source::Signals)
             .map_err(system("watch for signals"))?;
+        if let Some(parent) = pool.lender() {
+            let added = watch.add(parent.as_fd(), Interest::READABLE, Source::Parent);
+            added.map_err(system("watch for the parent's tokens"))?;
+        }
         Ok(Engine {
             scheduler: Scheduler::new(tasks, jobs, keep_going),
-            broker: Broker::new(jobs.max(1), fifos),
+            pool,
+            next_round_us: None,
+            tools: Tools::default(),
             watch,
             signals,
             workers: BTreeMap::new(),
             commands: BTreeMap::new(),
+            survivors: BTreeMap::new(),
             diagnostics: BTreeMap::new(),
             deaths: BTreeMap::new(),
             crashed: Vec::new(),
@@ -193,7 +221,7 @@ impl<'a> Engine<'a> {
             graph,
             fingerprints,
             sink,
-            jobs: jobs.max(1),
+            jobs,
             worker_program: worker,
             sample,
         })
@@ -208,7 +236,9 @@ impl<'a> Engine<'a> {
             }
             let until_tick = next_tick.saturating_duration_since(Instant::now());
             let busy = more_to_judge || !self.again.is_empty();
-            let timeout = if busy { Duration::ZERO } else { until_tick };
+            let until_round = self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
+            let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
+            let timeout = if busy { Duration::ZERO } else { until_something };
             let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
             sources.append(&mut self.again);
             for source in sources {
@@ -246,33 +276,48 @@ impl<'a> Engine<'a> {
         self.carry_out_actions()?;
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;
-        for worker in self.workers.keys() {
-            self.scheduler.lacks(*worker, self.broker.lacks(child_of_worker(*worker)));
+        self.hear_lacks();
+        let wanted = self.scheduler.wanted(self.pool.most_more());
+        if let Some(error) = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)? {
+            let text =
+                format!("the jobserver of the parent is gone ({error}); going on with the slots at hand");
+            self.tell(Event::Message { severity: Severity::Warning, text });
         }
-        self.scheduler.claim(self.broker.free());
+        self.scheduler.claim(self.pool.broker.free());
         self.carry_out_actions()?;
         for worker in self.workers.keys() {
-            self.broker.priority(child_of_worker(*worker), self.scheduler.urgency(*worker));
+            self.pool.broker.priority(child_of_worker(*worker), self.scheduler.urgency(*worker));
         }
         self.settle(0)?;
-        self.scheduler.fill(self.broker.free());
+        self.scheduler.fill(self.pool.broker.free());
         self.carry_out_actions()?;
+        self.hear_lacks();
+        let wanted = self.scheduler.wanted(self.pool.most_more());
+        self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
         self.tell_waits();
         self.tell_counts();
         Ok(())
     }
 
+    fn hear_lacks(&mut self) {
+        for worker in self.workers.keys() {
+            self.scheduler.lacks(*worker, self.pool.broker.lacks(child_of_worker(*worker)));
+        }
+    }
+
     fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
-        let surpluses = self.broker.settle(reserve).map_err(|source| EngineError::Jobserver { source })?;
-        for surplus in surpluses {
-            let text = format!(
-                "{} returned {} job tokens more than it took; they are discarded",
-                self.name_of(surplus.child),
-                surplus.tokens
-            );
+        for Surplus { child, tokens } in self.pool.broker.settle(reserve).map_err(jobserver_error)? {
+            let text = host::too_many(&self.name_of(child), tokens);
             self.tell(Event::Message { severity: Severity::Warning, text });
         }
         Ok(())
+    }
+
+    /// Says what is not right with the tokens of a child that is gone.
+    fn tell_unsettled(&mut self, child: ChildId, settled: Settled) {
+        if let Some(text) = host::unsettled(&self.name_of(child), settled) {
+            self.tell(Event::Message { severity: Severity::Warning, text });
+        }
     }
 
     fn name_of(&self, child: ChildId) -> String {
@@ -292,7 +337,7 @@ impl<'a> Engine<'a> {
     }
 
     fn tell_waits(&mut self) {
-        if !std::mem::take(&mut self.newly_ready) || self.broker.free() > 0 {
+        if !std::mem::take(&mut self.newly_ready) || self.pool.broker.free() > 0 {
             return;
         }
         let waiting: Vec<ItemIx> = self.scheduler.waiting().collect();
@@ -305,7 +350,7 @@ impl<'a> Engine<'a> {
     }
 
     fn tell_counts(&mut self) {
-        let used = self.broker.used();
+        let used = self.pool.broker.used();
         if used != self.told_tokens {
             self.told_tokens = used;
             self.tell(Event::Tokens { used, n: self.jobs, at_us: now_us() });
@@ -362,14 +407,15 @@ impl<'a> Engine<'a> {
         while let Some((ix, mut running)) = self.workers.pop_first() {
             self.forget(running.watched);
             running.child.process.kill();
-            self.broker.remove(child_of_worker(ix));
+            self.pool.broker.remove(child_of_worker(ix));
             self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
         }
         while let Some((item, mut running)) = self.commands.pop_first() {
             running.child.process.kill();
             self.forget(running.watched);
-            self.broker.remove(child_of_command(item));
+            self.pool.broker.remove(child_of_command(item));
         }
+        self.pool.return_all();
         self.tell_counts();
     }
 

@@ -41,6 +41,11 @@ pub enum EngineError {
     System { what: &'static str, source: io::Error },
 }
 
+/// For `map_err`: our own FIFOs and the parent's pool.
+pub(super) fn jobserver_error(source: io::Error) -> EngineError {
+    EngineError::Jobserver { source }
+}
+
 /// For `map_err`: a system call that does not fail on a healthy machine.
 pub(super) fn system<E: Into<io::Error>>(what: &'static str) -> impl Fn(E) -> EngineError {
     move |source| EngineError::System { what, source: source.into() }

@@ -1,8 +1,14 @@
-//! A program that stands in our place for a while (`tender run`): it gets the terminal, our signals, and the last word.
+//! A program that stands in our place for a while (`tender run`, `tender exec`): it gets the terminal, our signals, and the last
+//! word; under `exec` also job slots.
 
-use super::process::{Exit, Owner, Process, prepare_this_process, reap_orphans};
+use super::EngineError;
+use super::clock::now_us;
+use super::error::{jobserver_error, system};
+use super::guest::Guest;
+use super::process::{Exit, Jobs, Leftovers, Owner, Process, prepare_this_process, reap_orphans};
 use super::signals::{Signals, named, stop_this_process};
-use rustix::event::{PollFd, PollFlags};
+use super::watch::Watch;
+use mio::Interest;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use rustix::termios::{isatty, tcgetpgrp, tcsetpgrp};
 use signal_hook::consts::{SIGCONT, SIGTSTP};
@@ -10,25 +16,36 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::process::Command;
+use std::time::Duration;
 
-/// A program to run in the foreground. Standard streams are passed on.
-#[derive(Debug)]
-pub struct Foreground {
-    pub command: Command,
-    /// The jobserver variables that it gets in place of ours, if any.
-    pub job_env: Vec<(String, String)>,
+/// A child that stops wakes no descriptor, so it is looked for ten times a second.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Why a program did not run to its end under our eyes.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error("{0}")]
+    Start(#[source] io::Error),
+    #[error("{0}")]
+    Host(#[from] EngineError),
 }
 
-/// Runs the program and waits for its end. From the main thread only, see `process`.
+/// Runs the program and waits for its end. From the main thread only, see `process`. Standard streams are passed on.
 ///
 /// On a terminal its group gets the foreground, and we take it back. SIGINT, SIGTERM and SIGHUP that reach us are passed on;
-/// if it stops (Ctrl-Z) we stop too, and continue it when we are continued. Errors are those of starting and waiting.
-pub fn run_foreground(program: Foreground) -> io::Result<Exit> {
-    prepare_this_process()?;
-    let mut signals = Signals::take_over()?;
+/// if it stops (Ctrl-Z) we stop too, and continue it when we are continued.
+///
+/// A `guest` has its slots already. What its tokens do is told to it as long as the program runs.
+pub fn run_foreground(mut command: Command, mut guest: Option<&mut Guest<'_>>) -> Result<Exit, RunError> {
+    prepare_this_process().map_err(system("prepare for a child process"))?;
+    let mut signals = Signals::take_over().map_err(system("take over signals"))?;
     let terminal = Terminal::controlling();
-    let Foreground { mut command, job_env } = program;
-    let mut process = Process::start(&mut command, Owner::Others, job_env)?;
+    let jobs = guest.as_ref().map_or_else(Jobs::default, |guest| guest.jobs());
+    let mut process = Process::start(&mut command, Owner::Others, &jobs).map_err(RunError::Start)?;
+    drop(jobs);
+    if let Some(guest) = &mut guest {
+        guest.started();
+    }
     let group = Pid::from_child(&process.child);
     let had_foreground = terminal.as_ref().is_some_and(Terminal::is_ours);
     if had_foreground {
@@ -36,20 +53,25 @@ pub fn run_foreground(program: Foreground) -> io::Result<Exit> {
         // If it read from the terminal before it had the foreground, it is stopped.
         process.signal_group(Signal::CONT);
     }
+    let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
+    let watched = [process.pidfd(), signals.as_fd()];
+    for fd in watched {
+        watch.add(fd, Interest::READABLE, ()).map_err(system("watch a program"))?;
+    }
+    for (fd, interest) in guest.iter().flat_map(|guest| guest.watched()) {
+        watch.add(fd, interest, ()).map_err(system("watch a FIFO"))?;
+    }
     let exit = loop {
+        let mut timeout = TICK;
+        if let Some(guest) = &mut guest
+            && let Some(deadline_us) = guest.round(now_us()).map_err(jobserver_error)?
         {
-            let mut awaited = [
-                PollFd::from_borrowed_fd(process.pidfd(), PollFlags::IN),
-                PollFd::from_borrowed_fd(signals.as_fd(), PollFlags::IN),
-            ];
-            // A child that stops wakes no descriptor, so it is looked for ten times a second.
-            let tick = rustix::event::Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-            match rustix::event::poll(&mut awaited, Some(&tick)) {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
+            timeout = timeout.min(Duration::from_micros(deadline_us.saturating_sub(now_us())));
         }
-        if let Some(exit) = process.try_reap()? {
+        watch.wait(timeout).map_err(system("wait for a program"))?;
+        // What a program under `exec` leaves running is its own business, as under a shell.
+        let leftovers = if guest.is_some() { Leftovers::Leave } else { Leftovers::Kill };
+        if let Some(exit) = process.try_reap(leftovers).map_err(system("wait for a program"))? {
             break exit;
         }
         reap_orphans(|pid| pid == process.pid());
@@ -63,7 +85,7 @@ pub fn run_foreground(program: Foreground) -> io::Result<Exit> {
                 }
             }
         }
-        if has_stopped(group)? {
+        if has_stopped(group).map_err(system("look at a program"))? {
             if had_foreground {
                 give(&terminal, rustix::process::getpgrp());
             }

@@ -3,7 +3,8 @@
 //! Knows neither protocol nor tokens. All children must be started by the main thread: PR_SET_PDEATHSIG fires when the
 //! *thread* that forked ends.
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::io::FdFlags;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -33,6 +34,21 @@ pub enum Owner {
     Us,
     /// Somebody else's: gets the limits that we were started with. (Programs that use select(2) need the low one.)
     Others,
+}
+
+/// What a child gets of a jobserver; by default nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Jobs<'a> {
+    pub variables: Vec<(&'a str, &'a str)>,
+    /// Inherited under their present numbers, which the variables name.
+    pub descriptors: Vec<BorrowedFd<'a>>,
+}
+
+/// What becomes of processes that a child leaves behind in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    Kill,
+    Leave,
 }
 
 /// How a process ended.
@@ -80,19 +96,16 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in a new process group. Its jobserver variables are exactly `job_env`: what we inherited is
-    /// for us, not for our children.
-    pub fn start(
-        command: &mut Command,
-        owner: Owner,
-        job_env: impl IntoIterator<Item = (String, String)>,
-    ) -> io::Result<Process> {
+    /// Starts `command` in a new process group. What it has of a jobserver is exactly `jobs`: what we inherited is for us, not
+    /// for our children.
+    pub fn start(command: &mut Command, owner: Owner, jobs: &Jobs<'_>) -> io::Result<Process> {
         for name in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"] {
             command.env_remove(name);
         }
-        command.envs(job_env);
+        command.envs(jobs.variables.iter().copied());
         command.process_group(0);
-        die_with_us(command, owner);
+        let inherited = jobs.descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        prepare_child(command, owner, inherited);
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) {
@@ -123,12 +136,14 @@ impl Process {
         }
     }
 
-    /// If the process has ended, kills what is left of its group and reaps it.
+    /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left of its group.
     ///
     /// In this order: until it is reaped, its number cannot be another group's.
-    pub fn try_reap(&mut self) -> io::Result<Option<Exit>> {
+    pub fn try_reap(&mut self, leftovers: Leftovers) -> io::Result<Option<Exit>> {
         if self.reaped.is_none() && has_ended(self.pid)? {
-            self.signal_group(Signal::KILL);
+            if leftovers == Leftovers::Kill {
+                self.signal_group(Signal::KILL);
+            }
             self.reaped = Some(self.child.wait()?.into());
         }
         Ok(self.reaped)
@@ -188,9 +203,9 @@ fn first_zombie() -> Option<Pid> {
     Pid::from_raw(pid)
 }
 
-/// Has the child killed when our main thread ends, however it ends.
+/// Has the child killed when our main thread ends, however it ends, and lets it inherit descriptors.
 #[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
-fn die_with_us(command: &mut Command, owner: Owner) {
+fn prepare_child(command: &mut Command, owner: Owner, inherited: Vec<RawFd>) {
     let parent = rustix::process::getpid();
     let limit = ORIGINAL_FILE_LIMIT.get().copied().filter(|_| owner == Owner::Others);
     let confine = move || {
@@ -201,6 +216,11 @@ fn die_with_us(command: &mut Command, owner: Owner) {
         }
         if let Some(limit) = limit {
             rustix::process::setrlimit(Resource::Nofile, limit)?;
+        }
+        for number in &inherited {
+            // SAFETY: whoever starts the child keeps the descriptor open until it is started.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
+            rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
         }
         Ok(())
     };
@@ -219,12 +239,12 @@ mod tests {
     fn run(script: &str) -> Exit {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::null());
-        let job_env = [("MAKEFLAGS".to_owned(), " -j3".to_owned())];
-        let mut process = Process::start(&mut command, Owner::Others, job_env).unwrap();
+        let jobs = Jobs { variables: vec![("MAKEFLAGS", " -j3")], descriptors: Vec::new() };
+        let mut process = Process::start(&mut command, Owner::Others, &jobs).unwrap();
         loop {
             let mut ended = [rustix::event::PollFd::new(&process.pidfd, rustix::event::PollFlags::IN)];
             rustix::event::poll(&mut ended, None).unwrap();
-            if let Some(exit) = process.try_reap().unwrap() {
+            if let Some(exit) = process.try_reap(Leftovers::Kill).unwrap() {
                 return exit;
             }
         }
@@ -250,7 +270,7 @@ mod tests {
         let mut command = Command::new("sh");
         // The grandchild holds the pipe: end of file comes only when it is dead too.
         command.args(["-c", "sleep 1000 & echo started; wait"]).stdout(Stdio::piped()).stdin(Stdio::null());
-        let mut process = Process::start(&mut command, Owner::Us, []).unwrap();
+        let mut process = Process::start(&mut command, Owner::Us, &Jobs::default()).unwrap();
         let mut output = process.child.stdout.take().unwrap();
         let mut started = [0; 8];
         output.read_exact(&mut started).unwrap();

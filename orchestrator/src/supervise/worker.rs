@@ -3,7 +3,7 @@
 use super::EngineError;
 use super::lines::LineBuffer;
 use super::pipe::{self, Outgoing};
-use super::process::{Exit, Owner, Process};
+use super::process::{Exit, Jobs, Leftovers, Owner, Process};
 use crate::graph::{Graph, ItemIx, Run};
 use crate::manifest;
 use crate::schedule::PlannedItem;
@@ -52,12 +52,12 @@ impl WorkerProcess {
     pub(super) fn start(
         program: &Utf8Path,
         root: &Utf8Path,
-        job_env: impl IntoIterator<Item = (String, String)>,
+        jobs: &Jobs<'_>,
     ) -> Result<WorkerProcess, EngineError> {
         let failed = |source| EngineError::StartWorker { program: program.to_owned(), source };
         let mut command = Command::new(program);
         command.current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = Process::start(&mut command, Owner::Us, job_env).map_err(failed)?;
+        let mut process = Process::start(&mut command, Owner::Us, jobs).map_err(failed)?;
         let input = OwnedFd::from(process.child.stdin.take().expect("piped"));
         let output = process.child.stdout.take().expect("piped");
         let errors = process.child.stderr.take().expect("piped");
@@ -190,7 +190,7 @@ impl WorkerProcess {
     }
 
     pub(super) fn try_reap(&mut self) -> io::Result<Option<Exit>> {
-        self.process.try_reap()
+        self.process.try_reap(Leftovers::Kill)
     }
 }
 

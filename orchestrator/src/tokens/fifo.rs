@@ -3,12 +3,12 @@
 //! A FIFO per child, and not one for all, because a byte has no owner: what was put into this FIFO and is neither in it
 //! nor taken back is held by this child or lost with it.
 //!
-//! The FIFO is one page long. Then it becomes writable at the moment when the last byte is taken, which will tell when an
-//! offer to a foreign child is accepted, and a thousand children do not use up the user's share of pipe memory. The price
+//! The FIFO is one page long. Then it becomes writable at the moment when the last byte is taken, which tells when an offer
+//! to a foreign child is accepted, and a thousand children do not use up the user's share of pipe memory. The price
 //! is a trap: the kernel fills the page from front to back and starts again only when it was empty, so after 4096 bytes
 //! written in all it refuses more although a single one is unread. `put` then empties it first.
 
-use super::port::{Port, Ports};
+use super::port::{Pair, Port, Ports};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
@@ -89,18 +89,18 @@ impl Ports for Fifos {
     type Port = Fifo;
 
     fn make(&mut self) -> io::Result<Fifo> {
-        let path = self.directory.path().join(self.made.to_string());
+        let path = format!("{}/{}", self.directory.path().display(), self.made);
         self.made += 1;
         Fifo::create(path)
     }
 }
 
 /// One FIFO, removed when it is dropped. As a descriptor it is edge-triggered for input whenever the child returns a byte,
-/// and also when we put some.
+/// and also when we put some; and for output when the child takes the last one.
 #[derive(Debug)]
 pub struct Fifo {
-    path: PathBuf,
-    auth: String,
+    /// UTF-8: the directory's is, see [`Fifos::new`].
+    path: String,
     ends: OwnedFd,
     /// Bytes.
     capacity: u32,
@@ -109,16 +109,15 @@ pub struct Fifo {
 }
 
 impl Fifo {
-    fn create(path: PathBuf) -> io::Result<Fifo> {
-        mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR)?;
+    fn create(path: String) -> io::Result<Fifo> {
+        mkfifoat(CWD, path.as_str(), Mode::RUSR | Mode::WUSR)?;
         // Both ends, so that opening does not wait for the child and no reader ever sees the end of file. O_NONBLOCK
         // belongs to this description alone: the child opens its own.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let ends = open(&path, flags, Mode::empty()).inspect_err(|_| remove(&path))?;
+        let ends = open(path.as_str(), flags, Mode::empty()).inspect_err(|_| remove(&path))?;
         // A FIFO of the usual size works as well; it only costs more memory.
         let capacity = fcntl_setpipe_size(&ends, PIPE_SIZE).or_else(|_| fcntl_getpipe_size(&ends));
-        let auth = format!("fifo:{}", path.display());
-        Ok(Fifo { path, auth, ends, capacity: capacity.unwrap_or(PIPE_SIZE) as u32, set_aside: 0 })
+        Ok(Fifo { path, ends, capacity: capacity.unwrap_or(PIPE_SIZE) as u32, set_aside: 0 })
     }
 
     fn in_pipe(&self) -> io::Result<u32> {
@@ -161,8 +160,15 @@ impl Fifo {
 }
 
 impl Port for Fifo {
-    fn auth(&self) -> &str {
-        &self.auth
+    fn path(&self) -> &str {
+        &self.path
+    }
+
+    fn open_pair(&self) -> io::Result<Pair> {
+        // Neither waits for the other end, because we hold both.
+        let read = open(self.path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let write = open(self.path.as_str(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Pair { read, write })
     }
 
     fn unread(&self) -> io::Result<u32> {
@@ -203,7 +209,7 @@ impl Drop for Fifo {
 }
 
 /// The directory goes at the end anyway, so that a failure leaves nothing behind that matters.
-fn remove(path: &Path) {
+fn remove(path: &str) {
     let _ = std::fs::remove_file(path);
 }
 
@@ -221,7 +227,7 @@ mod tests {
 
     /// A client's own description of the FIFO.
     fn client(fifo: &Fifo) -> OwnedFd {
-        open(&fifo.path, OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap()
+        open(fifo.path.as_str(), OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap()
     }
 
     #[test]
@@ -229,11 +235,12 @@ mod tests {
         let mut fifos = fifos();
         let fifo = fifos.make().unwrap();
         let (path, directory) = (fifo.path.clone(), fifos.directory.path().to_owned());
+        let path = PathBuf::from(path);
         let metadata = std::fs::metadata(&path).unwrap();
         assert!(metadata.file_type().is_fifo());
         assert_eq!(metadata.permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::metadata(&directory).unwrap().permissions().mode() & 0o777, 0o700);
-        assert_eq!(fifo.auth(), format!("fifo:{}", path.display()));
+        assert_eq!(fifo.path(), path.to_str().unwrap());
         drop(fifo);
         assert!(!path.exists());
         drop(fifos);
@@ -309,10 +316,10 @@ mod tests {
     /// The broker, a real FIFO and the `jobserver` crate: tokens go out, work, and come back.
     #[test]
     fn a_client_of_the_jobserver_crate_is_served() {
-        use crate::tokens::{Broker, ChildId, Settled};
+        use crate::tokens::{Broker, ChildId, Kind, Settled};
         let child = ChildId(0);
         let mut broker = Broker::new(4, fifos());
-        let admission = broker.admit(child).unwrap();
+        let admission = broker.admit(child, Kind::Own, 4).unwrap();
         let makeflags = |name: &str| {
             let mut variables = admission.environment().into_iter();
             variables.find(|(variable, _)| *variable == name).map(|(_, value)| value.into())
@@ -346,10 +353,10 @@ mod tests {
 
     #[test]
     fn more_tokens_than_a_fifo_holds_are_fed_in_turns() {
-        use crate::tokens::{Broker, ChildId};
+        use crate::tokens::{Broker, ChildId, Kind};
         let (n, child) = (70_000, ChildId(0));
         let mut broker = Broker::new(n, fifos());
-        broker.admit(child).unwrap();
+        broker.admit(child, Kind::Own, 4).unwrap();
         broker.want(child, n - 1);
         let client = client(broker.port(child).unwrap());
         let mut held = 0;

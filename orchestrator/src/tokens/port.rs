@@ -1,11 +1,16 @@
 //! Where the tokens of one child lie until it reads them, as the broker sees it. Tests of the broker use a fake.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 /// One child's end of the pool. No call ever blocks.
 pub trait Port {
-    /// How a jobserver client names this port, the value of `--jobserver-auth=`.
-    fn auth(&self) -> &str;
+    /// Path of the FIFO, absolute and without blanks.
+    fn path(&self) -> &str;
+
+    /// Opens the FIFO once more, for reading and for writing, for a child that takes descriptors and no path. They block, as
+    /// clients expect, and belong to descriptions of their own: whatever a client does to them, nobody else has it.
+    fn open_pair(&self) -> io::Result<Pair>;
 
     /// Bytes that lie in the port: put in and not read, or returned by the child.
     fn unread(&self) -> io::Result<u32>;
@@ -15,6 +20,13 @@ pub trait Port {
 
     /// Removes up to `tokens` bytes and returns how many, fewer where the child was quicker.
     fn take_back(&mut self, tokens: u32) -> io::Result<u32>;
+}
+
+/// The two ends of a FIFO, as a child gets them. Close-on-exec here; whoever starts the child undoes that in the child.
+#[derive(Debug)]
+pub struct Pair {
+    pub read: OwnedFd,
+    pub write: OwnedFd,
 }
 
 /// Makes ports.

@@ -5,13 +5,14 @@ use super::super::clock::now_us;
 use super::super::command::CommandProcess;
 use super::super::crash;
 use super::super::error::system;
+use super::super::host::{TAKEN_OR_RETURNED, jobs_of};
 use super::super::worker::WorkerProcess;
 use super::{Engine, Running, Source, child_of_command, child_of_worker};
 use crate::fingerprint::{Freshness, RebuildReason};
 use crate::graph::{ItemIx, ItemKind, Run};
 use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, Action, PlannedItem, Verdict, WorkerIx};
-use crate::tokens::{Admission, AdmitError};
+use crate::tokens::{AdmitError, Kind};
 use mio::Interest;
 use std::io;
 use tender_protocol::{Outcome, ToWorker, Work};
@@ -51,7 +52,7 @@ impl Engine<'_> {
             match action {
                 Action::StartWorker(worker) => self.start_worker(worker)?,
                 Action::LendSlot(worker) => {
-                    let lent = self.broker.lend_slot(child_of_worker(worker));
+                    let lent = self.pool.broker.lend_slot(child_of_worker(worker));
                     assert!(lent, "the scheduler lends slots that are free");
                     self.say(worker, &ToWorker::Slot);
                 }
@@ -89,9 +90,10 @@ impl Engine<'_> {
     }
 
     fn start_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
-        let admission = self.broker.admit(child_of_worker(ix)).map_err(admit_error)?;
-        let child = WorkerProcess::start(self.worker_program, &self.graph.root, environment(&admission))?;
-        let port = self.broker.port(child_of_worker(ix));
+        let id = child_of_worker(ix);
+        let admission = self.pool.broker.admit(id, Kind::Own, self.pool.hint()).map_err(admit_error)?;
+        let child = WorkerProcess::start(self.worker_program, &self.graph.root, &jobs_of(&admission))?;
+        let port = self.pool.broker.port(id);
         let mut watched = vec![
             self.watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
             self.watch.add(&child.errors, Interest::READABLE, Source::WorkerErrors(ix)),
@@ -146,12 +148,13 @@ impl Engine<'_> {
         let item = &self.graph[ix];
         let Run::Command(words) = &item.run else { unreachable!("only commands run outside workers") };
         let id = child_of_command(ix);
-        let admission = self.broker.admit(id).map_err(admit_error)?;
+        let kind = Kind::Foreign(self.tools.dialect(words.words.first().map_or("", String::as_str)));
+        let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
         self.begin(ix);
-        let child = match CommandProcess::start(self.graph, item, words, environment(&admission)) {
+        let child = match CommandProcess::start(self.graph, item, words, &jobs_of(&admission)) {
             Ok(child) => child,
             Err(error) => {
-                self.broker.remove(id);
+                self.pool.broker.remove(id);
                 let command = quoted_words(&words.words);
                 let dir = &words.dir;
                 self.tell_error(format!(
@@ -167,8 +170,9 @@ impl Engine<'_> {
             self.watch.add(&child.output, Interest::READABLE, Source::CommandOutput(ix)),
             self.watch.add(child.process.pidfd(), Interest::READABLE, Source::CommandEnd(ix)),
         ];
-        watched
-            .extend(self.broker.port(id).map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)));
+        watched.extend(
+            self.pool.broker.port(id).map(|port| self.watch.add(port, TAKEN_OR_RETURNED, Source::Fifo)),
+        );
         let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
         let at_us = child.started_us;
         self.commands.insert(ix, Running { child, watched });
@@ -219,11 +223,6 @@ impl Engine<'_> {
         }
         self.ended(ix, Outcome::Failed, now_us(), 0, 0);
     }
-}
-
-fn environment(admission: &Admission) -> Vec<(String, String)> {
-    let own = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
-    admission.environment().into_iter().map(own).collect()
 }
 
 fn admit_error(error: AdmitError) -> EngineError {

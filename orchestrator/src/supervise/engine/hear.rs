@@ -3,13 +3,20 @@
 use super::super::EngineError;
 use super::super::clock::now_us;
 use super::super::error::system;
-use super::super::process::Exit;
+use super::super::host::TAKEN_OR_RETURNED;
+use super::super::process::{Exit, Leftovers};
+use super::super::survivors;
+use super::super::watch::Watched;
 use super::super::worker::item_of;
-use super::{Death, Engine, Source, child_of_command, child_of_worker};
+use super::{Death, Engine, Source, Survivors, child_of_command, child_of_worker};
 use crate::fingerprint::StateError;
 use crate::graph::{ItemIx, Run};
 use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, WorkerIx};
+use crate::tokens::Port as _;
+use mio::Interest;
+use rustix::process::PidfdFlags;
+use std::os::fd::OwnedFd;
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome, ToWorker};
 
 impl Engine<'_> {
@@ -48,7 +55,8 @@ impl Engine<'_> {
                 }
             }
             Source::CommandEnd(item) => self.command_ended(item)?,
-            Source::Fifo => {}
+            Source::SurvivorEnd(item) => self.survivor_ended(item),
+            Source::Fifo | Source::Parent => {}
         }
         Ok(())
     }
@@ -82,9 +90,9 @@ impl Engine<'_> {
         }
         match message {
             FromWorker::Hello { .. } | FromWorker::Done { .. } | FromWorker::Artifact { .. } => {}
-            FromWorker::Want { tokens } => self.broker.want(child_of_worker(ix), tokens),
+            FromWorker::Want { tokens } => self.pool.broker.want(child_of_worker(ix), tokens),
             FromWorker::SlotParked => {
-                self.broker.park(child_of_worker(ix));
+                self.pool.broker.park(child_of_worker(ix));
                 self.scheduler.handle(schedule::Event::WorkerParked { worker: ix });
                 self.show_worker_errors(ix);
             }
@@ -208,7 +216,7 @@ impl Engine<'_> {
         let Some(mut running) = self.workers.remove(&ix) else { return Ok(()) };
         running.child.read_errors();
         self.forget(running.watched);
-        self.broker.remove(child_of_worker(ix));
+        self.pool.broker.remove(child_of_worker(ix));
         self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
         let child = &mut running.child;
         let killed_by_others =
@@ -236,15 +244,48 @@ impl Engine<'_> {
         Ok(())
     }
 
+    /// The command's own process is gone. If others of its tree live on, its slot is free, and what they hold is not.
+    fn settle_with_command(&mut self, ix: ItemIx, interrupted: bool) {
+        let id = child_of_command(ix);
+        let fifo = self.pool.broker.port(id).map(|port| port.path().to_owned());
+        // One that ends just now is not there any more, and one that cannot be watched is not waited for.
+        let open = |pid| rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK).ok();
+        let pidfds: Vec<OwnedFd> =
+            fifo.map(|fifo| survivors::of(&fifo)).unwrap_or_default().into_iter().filter_map(open).collect();
+        let mut watched: Vec<Watched> = Vec::new();
+        for pidfd in &pidfds {
+            watched.extend(self.watch.add(pidfd, Interest::READABLE, Source::SurvivorEnd(ix)));
+        }
+        if watched.is_empty() {
+            let settled = self.pool.broker.remove(id);
+            if !interrupted {
+                self.tell_unsettled(id, settled);
+            }
+            return;
+        }
+        self.pool.broker.park(id);
+        let port = self.pool.broker.port(id);
+        watched.extend(port.and_then(|port| self.watch.add(port, TAKEN_OR_RETURNED, Source::Fifo).ok()));
+        self.survivors.insert(ix, Survivors { pidfds, watched, interrupted });
+    }
+
+    /// One of them has ended; it may have started others meanwhile.
+    fn survivor_ended(&mut self, ix: ItemIx) {
+        let Some(Survivors { pidfds, watched, interrupted }) = self.survivors.remove(&ix) else { return };
+        self.forget(watched);
+        drop(pidfds);
+        self.settle_with_command(ix, interrupted);
+    }
+
     fn command_ended(&mut self, ix: ItemIx) -> Result<(), EngineError> {
         let Some(running) = self.commands.get_mut(&ix) else { return Ok(()) };
-        let exit = running.child.process.try_reap().map_err(system("wait for a command"))?;
+        let exit = running.child.process.try_reap(Leftovers::Kill).map_err(system("wait for a command"))?;
         let Some(exit) = exit else { return Ok(()) };
         let Some(mut running) = self.commands.remove(&ix) else { return Ok(()) };
         running.child.read();
         self.forget(running.watched);
-        self.broker.remove(child_of_command(ix));
         let child = running.child;
+        self.settle_with_command(ix, child.interrupted);
         let text = child.text();
         if !text.is_empty() {
             self.tell(Event::CommandOutput { item: ix, text });

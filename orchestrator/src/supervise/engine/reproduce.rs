@@ -3,6 +3,7 @@
 use super::super::clock::now_us;
 use super::super::crash::{self, Unit};
 use super::super::pipe;
+use super::super::process::Jobs;
 use super::super::worker::WorkerProcess;
 use super::Engine;
 use crate::graph::ItemIx;
@@ -74,7 +75,8 @@ impl Engine<'_> {
             work,
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
-        let mut worker = WorkerProcess::start(self.worker_program, &self.graph.root, []).map_err(|_| ())?;
+        let mut worker =
+            WorkerProcess::start(self.worker_program, &self.graph.root, &Jobs::default()).map_err(|_| ())?;
         let plan = Plan {
             id: PlanId(0),
             krate: "reproducer".to_owned(),

@@ -1,0 +1,117 @@
+//! `tender exec`: any command as a child of the pool.
+
+use super::env::Environment;
+use super::error::CliError;
+use super::exit::Exit;
+use super::options::ExecOptions;
+use super::project::check_memory;
+use super::slots::slots;
+use super::terminal::Terminal;
+use crate::report::{style, words};
+use crate::supervise::{self, Guest, RunError, run_foreground};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::process::Command;
+use tender_protocol::Level;
+
+/// What stands for the number of slots in the words of a command that is no client.
+const PLACEHOLDER: &[u8] = b"{jobs}";
+
+pub fn exec(options: &ExecOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
+    check_memory(environment)?;
+    let slots = slots(options.jobs, environment, None, terminal)?;
+    let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
+    let mut command_line = options.command.clone();
+    let program = options.command[0].to_string_lossy().into_owned();
+    let mut guest = match options.take {
+        Some(wanted) => {
+            let (guest, taken) = Guest::holder(slots, wanted.get(), &program, &warn)?;
+            command_line = command_line.iter().map(|word| with_number(word, taken)).collect();
+            guest
+        }
+        None => {
+            if let Some(option) = own_jobs(&program, &options.command[1..]) {
+                warn(format!(
+                    "`{program}` is given its own `{option}`, so it does not share the job slots; leave the option away"
+                ));
+            }
+            Guest::client(slots, &program, &warn)?
+        }
+    };
+    let mut command = Command::new(&command_line[0]);
+    command.args(&command_line[1..]);
+    let result = run_foreground(command, Some(&mut guest));
+    guest.ended(matches!(result, Ok(supervise::Exit::Code(_))));
+    match result {
+        Ok(exit) => Ok(Exit::of_child(exit)),
+        Err(RunError::Host(error)) => Err(error.into()),
+        // As of shells, env(1) and nice(1).
+        Err(RunError::Start(error)) => {
+            let text = format!("cannot run `{}`: {error}", words::visible(&program));
+            terminal.console().print(&style::message(Level::Error, text));
+            Ok(Exit::Child(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }))
+        }
+    }
+}
+
+/// The option by which a jobserver client is told to make a pool of its own.
+fn own_jobs(program: &str, arguments: &[OsString]) -> Option<String> {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    if !matches!(name, "make" | "gmake" | "ninja" | "ninja-build" | "cargo") {
+        return None;
+    }
+    let options = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
+    let mut options = options.filter(|word| {
+        word.strip_prefix("-j").is_some_and(|rest| rest.is_empty() || rest.parse::<i32>().is_ok())
+            || *word == "--jobs"
+            || word.starts_with("--jobs=")
+    });
+    // cargo itself ignores it under a jobserver, and says so.
+    options.next().filter(|_| name != "cargo").map(str::to_owned)
+}
+
+fn with_number(word: &OsStr, number: u32) -> OsString {
+    let mut rest = word.as_bytes();
+    let mut replaced = Vec::new();
+    while let Some(at) = rest.windows(PLACEHOLDER.len()).position(|window| window == PLACEHOLDER) {
+        replaced.extend_from_slice(&rest[..at]);
+        replaced.extend_from_slice(number.to_string().as_bytes());
+        rest = &rest[at + PLACEHOLDER.len()..];
+    }
+    replaced.extend_from_slice(rest);
+    OsString::from_vec(replaced)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_number_of_slots_stands_in_any_word() {
+        let check = |word: &str, expect: &str| assert_eq!(with_number(OsStr::new(word), 12), expect);
+        check("-j{jobs}", "-j12");
+        check("{jobs}", "12");
+        check("a{jobs}b{jobs}", "a12b12");
+        check("{job}{jobs", "{job}{jobs");
+        check("", "");
+    }
+
+    #[test]
+    fn clients_that_are_given_their_own_jobs_are_named() {
+        let check = |line: &str, expect: Option<&str>| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let program = words[0].to_str().unwrap();
+            assert_eq!(own_jobs(program, &words[1..]).as_deref(), expect, "{line}");
+        };
+        check("make -j8", Some("-j8"));
+        check("/usr/bin/make all -j", Some("-j"));
+        check("make --jobs=3", Some("--jobs=3"));
+        check("ninja -j 5", Some("-j"));
+        check("ninja -k0", None);
+        check("cargo build -j2", None);
+        check("make -- -j8", None);
+        check("make -jobs", None);
+        check("xargs -j8", None);
+    }
+}

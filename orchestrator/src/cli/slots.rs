@@ -1,0 +1,42 @@
+//! Where job slots come from: the parent's jobserver if there is one, else as many as are chosen.
+
+use super::env::Environment;
+use super::error::CliError;
+use super::jobs::{self, Jobs};
+use super::terminal::Terminal;
+use crate::report::style;
+use crate::supervise::Slots;
+use tender_jobclient::{FromEnv, Pool};
+use tender_protocol::Level;
+
+/// Says, once, where the parent's jobserver cannot be joined, and where `-j` has no effect.
+///
+/// # Errors
+/// The environment's value is no number of jobs.
+pub fn slots(
+    option: Option<Jobs>,
+    environment: &Environment,
+    manifest: Option<u32>,
+    terminal: Terminal,
+) -> Result<Slots, CliError> {
+    let chosen = jobs::choose(option, environment.jobs.as_deref(), manifest)?;
+    let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
+    let slots = match Pool::from_env(&|name| std::env::var_os(name)) {
+        FromEnv::None => return Ok(Slots::Own(chosen)),
+        FromEnv::Inherited(pool) => {
+            let hint = pool.hint().unwrap_or_else(jobs::cores);
+            Slots::Parent { pool, hint }
+        }
+        FromEnv::Unusable(why) => {
+            warn(format!("{why}; running one job at a time"));
+            Slots::Own(1)
+        }
+    };
+    if option.is_some() {
+        warn(
+            "`-j` is ignored, because the jobserver in the environment says how many jobs there are"
+                .to_owned(),
+        );
+    }
+    Ok(slots)
+}

@@ -1,0 +1,143 @@
+//! The one child of `tender exec`, and its slots: a client of the pool, or a program that is none and holds several slots.
+
+use super::EngineError;
+use super::clock::now_us;
+use super::error::jobserver_error;
+use super::host::{Slots, TAKEN_OR_RETURNED, jobs_of, too_many, unsettled};
+use super::process::Jobs;
+use super::survivors;
+use super::tools::Tools;
+use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
+use mio::Interest;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The client, or the first slot of a program that is none; further slots have the ids after it.
+const GUEST: ChildId = ChildId(0);
+
+/// How long slots are gathered that a parent has to lend. None is kept idle for longer, because two programs that each wait
+/// for the rest of theirs would wait for each other.
+const GATHER_US: u64 = 50_000;
+
+pub struct Guest<'a> {
+    pool: Pool<Fifos, Parent>,
+    /// None for a program that is no client, and when it has started.
+    admission: Option<Admission>,
+    /// How people know it.
+    name: String,
+    /// Takes warnings.
+    warn: &'a dyn Fn(String),
+    told_of_surplus: bool,
+}
+
+impl<'a> Guest<'a> {
+    /// A client of the pool, which starts as `program`.
+    ///
+    /// # Errors
+    /// No FIFO can be made, or the parent's pool cannot be joined.
+    pub fn client(slots: Slots, program: &str, warn: &'a dyn Fn(String)) -> Result<Guest<'a>, EngineError> {
+        let mut pool = slots.into_pool(fifos()?)?;
+        let kind = Kind::Foreign(Tools::default().dialect(program));
+        let hint = pool.hint();
+        let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
+            AdmitError::NoFreeSlot => unreachable!("a pool has at least one slot, and nobody else is there"),
+            AdmitError::Port(source) => jobserver_error(source),
+        })?;
+        let name = format!("`{program}`");
+        Ok(Guest { pool, admission: Some(admission), name, warn, told_of_surplus: false })
+    }
+
+    /// A program that is no client and may run as many jobs as it has slots: `slots` of the pool, or fewer where there are not
+    /// that many. Returns how many there are.
+    ///
+    /// # Errors
+    /// As `client`.
+    pub fn holder(
+        slots: Slots,
+        wanted: u32,
+        program: &str,
+        warn: &'a dyn Fn(String),
+    ) -> Result<(Guest<'a>, u32), EngineError> {
+        let mut pool = slots.into_pool(fifos()?)?;
+        let deadline_us = now_us() + GATHER_US;
+        let mut taken = 0;
+        loop {
+            pool.begin_round(wanted - taken, now_us()).map_err(jobserver_error)?;
+            while taken < wanted && pool.broker.charge(ChildId(taken)).is_ok() {
+                taken += 1;
+            }
+            let lacks = if now_us() < deadline_us { wanted - taken } else { 0 };
+            pool.end_round(lacks, now_us()).map_err(jobserver_error)?;
+            if lacks == 0 || pool.lender().is_none() {
+                break;
+            }
+            // Nothing of what a parent has lent is kept while it is not used, but for this short time.
+            pool.lender().map_or(Ok(()), |parent| wait_for(parent, deadline_us)).map_err(jobserver_error)?;
+        }
+        let name = format!("`{program}`");
+        Ok((Guest { pool, admission: None, name, warn, told_of_surplus: false }, taken))
+    }
+
+    pub(super) fn jobs(&self) -> Jobs<'_> {
+        self.admission.as_ref().map_or_else(Jobs::default, jobs_of)
+    }
+
+    /// The child has its descriptors; ours would keep the FIFO open for nothing.
+    pub(super) fn started(&mut self) {
+        self.admission = None;
+    }
+
+    pub(super) fn watched(&self) -> Vec<(BorrowedFd<'_>, Interest)> {
+        let port = self.pool.broker.port(GUEST).map(|port| (port.as_fd(), TAKEN_OR_RETURNED));
+        let parent = self.pool.lender().map(|parent| (parent.as_fd(), Interest::READABLE));
+        port.into_iter().chain(parent).collect()
+    }
+
+    /// Returns when to call again, whatever happens until then.
+    pub(super) fn round(&mut self, now_us: u64) -> io::Result<Option<u64>> {
+        for surplus in self.pool.broker.settle(0)? {
+            if !std::mem::replace(&mut self.told_of_surplus, true) {
+                (self.warn)(too_many(&self.name, surplus.tokens));
+            }
+        }
+        if let Some(error) = self.pool.begin_round(0, now_us)? {
+            (self.warn)(format!(
+                "the jobserver of the parent is gone ({error}); going on with the slots at hand"
+            ));
+        }
+        self.pool.end_round(0, now_us)
+    }
+
+    /// The program is gone. `in_order`: by itself, so that tokens it has not returned are a fault of its, unless something that
+    /// it left running still uses them.
+    pub fn ended(mut self, in_order: bool) {
+        let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
+        let left_running = fifo.is_some_and(|fifo| !survivors::of(&fifo).is_empty());
+        let settled = self.pool.broker.remove(GUEST);
+        if in_order
+            && !left_running
+            && let Some(text) = unsettled(&self.name, settled)
+        {
+            (self.warn)(text);
+        }
+        self.pool.return_all();
+    }
+}
+
+fn wait_for(parent: &Parent, deadline_us: u64) -> io::Result<()> {
+    let left = Duration::from_micros(deadline_us.saturating_sub(now_us()));
+    let left = Timespec::try_from(left).unwrap_or_default();
+    match poll(&mut [PollFd::from_borrowed_fd(parent.as_fd(), PollFlags::IN)], Some(&left)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fifos() -> Result<Fifos, EngineError> {
+    let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    Fifos::new(runtime_dir.into_iter().chain([std::env::temp_dir()])).map_err(jobserver_error)
+}
