@@ -150,3 +150,6 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! The account, with ports of which the tests play the clients.
 
 use super::*;
+use crate::tokens::port::Pair;
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -187,6 +188,111 @@ fn who_returns_too_much_is_named() {
     assert_eq!(broker.free(), 3);
 }
 
+const FOREIGN: Kind = Kind::Foreign(Dialect::Fifo);
+
+/// A broker of `n` with foreign children 0, 1, ..., whose starting slots come on top.
+fn with_foreign(n: u32, children: u32) -> Broker<FakePorts> {
+    let mut broker = broker(n + children);
+    (0..children).for_each(|id| drop(broker.admit(ChildId(id), FOREIGN, n).unwrap()));
+    broker
+}
+
+fn all_unread(broker: &Broker<FakePorts>, children: u32) -> Vec<u32> {
+    (0..children).map(|id| unread(broker, ChildId(id))).collect()
+}
+
+#[test]
+fn what_is_free_is_offered_one_by_one() {
+    let mut broker = with_foreign(3, 1);
+    let offers = broker.offer(0, Terms::Standing, 0).unwrap();
+    assert_eq!(offers, Offers::default());
+    assert_eq!((unread(&broker, A), broker.free(), broker.used()), (1, 2, 1));
+    // Nobody took it: nothing changes, however long it stands.
+    broker.settle(0).unwrap();
+    assert_eq!(broker.offer(0, Terms::Standing, 1_000_000).unwrap(), Offers::default());
+    for held in 1..=3 {
+        read(&broker, A, 1);
+        broker.settle(0).unwrap();
+        let offers = broker.offer(0, Terms::Standing, 2_000_000).unwrap();
+        assert_eq!((offers.taken, broker.held(A).unwrap()), (true, held));
+    }
+    assert_eq!((unread(&broker, A), broker.free(), broker.used()), (0, 0, 4));
+    // What it returns is free again, but for the one that is its offer now.
+    give_back(&broker, A, 3);
+    broker.settle(0).unwrap();
+    broker.offer(0, Terms::Standing, 3_000_000).unwrap();
+    assert_eq!((unread(&broker, A), broker.free(), broker.held(A).unwrap()), (1, 2, 0));
+}
+
+#[test]
+fn an_offer_moves_on_after_its_turn() {
+    let mut broker = with_foreign(1, 3);
+    let mut now_us = 0;
+    let mut had = vec![];
+    for _ in 0..7 {
+        let offers = broker.offer(0, Terms::Standing, now_us).unwrap();
+        had.push(all_unread(&broker, 3).iter().position(|unread| *unread == 1).unwrap());
+        assert_eq!((offers.without, offers.deadline_us), (2, Some(now_us + TURN_US)));
+        broker.offer(0, Terms::Standing, now_us + TURN_US - 1).unwrap();
+        assert_eq!(all_unread(&broker, 3).iter().position(|unread| *unread == 1), had.last().copied());
+        now_us += TURN_US;
+    }
+    assert_eq!(had, [0, 1, 2, 0, 1, 2, 0]);
+}
+
+#[test]
+fn many_children_have_shorter_turns() {
+    let mut broker = with_foreign(1, 40);
+    let mut now_us = 0;
+    let mut had = BTreeSet::new();
+    while now_us < ROUND_US {
+        now_us = broker.offer(0, Terms::Standing, now_us).unwrap().deadline_us.unwrap();
+        had.extend(all_unread(&broker, 40).iter().position(|unread| *unread == 1));
+    }
+    assert_eq!(had.len(), 40);
+}
+
+#[test]
+fn an_urgent_child_is_offered_more_often() {
+    let mut broker = with_foreign(1, 3);
+    broker.priority(B, 9);
+    let had = (0..6).map(|turn| {
+        broker.offer(0, Terms::Standing, turn * TURN_US).unwrap();
+        all_unread(&broker, 3).iter().position(|unread| *unread == 1).unwrap()
+    });
+    assert_eq!(had.collect::<Vec<_>>(), [1, 0, 1, 2, 1, 0]);
+}
+
+#[test]
+fn offers_are_drawn_back_for_our_own() {
+    let mut broker = with_foreign(2, 2);
+    broker.offer(0, Terms::Standing, 0).unwrap();
+    assert_eq!((broker.free(), broker.used()), (0, 2));
+    broker.draw_back(1).unwrap();
+    assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 0], 1));
+    // One of them is quicker than we are.
+    read(&broker, A, 1);
+    broker.draw_back(2).unwrap();
+    assert_eq!((broker.held(A).unwrap(), broker.free()), (1, 1));
+    // What our own need is not offered again.
+    assert_eq!(broker.offer(1, Terms::Standing, 0).unwrap().without, 2);
+    assert_eq!(all_unread(&broker, 2), [0, 0]);
+}
+
+#[test]
+fn a_borrowed_offer_goes_round_once() {
+    let mut broker = with_foreign(1, 2);
+    let terms = Terms::Until(100);
+    let first = broker.offer(0, terms, 100).unwrap();
+    assert_eq!((all_unread(&broker, 2), first.deadline_us), (vec![1, 0], Some(100 + TURN_US)));
+    let second = broker.offer(0, terms, 100 + TURN_US).unwrap();
+    assert_eq!((all_unread(&broker, 2), second.refused), (vec![0, 1], false));
+    let third = broker.offer(1, terms, 100 + 2 * TURN_US).unwrap();
+    assert_eq!((all_unread(&broker, 2), third.refused, broker.free()), (vec![0, 0], true, 1));
+    assert_eq!(broker.shrink(5), 1);
+    assert_eq!((broker.n(), broker.free()), (2, 0));
+}
+
 /// One step of a random history. Children are taken by number modulo those that are there.
 #[derive(Clone, Debug)]
 enum Step {
@@ -201,6 +307,11 @@ enum Step {
     GiveTooMuch(u8, u32),
     Remove(u8),
     Settle(u32),
+    AdmitForeign,
+    Offer { reserve: u32, borrowed: bool, later_us: u64 },
+    DrawBack(u32),
+    Grow(u32),
+    Shrink(u32),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -216,6 +327,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (any::<u8>(), 1..3u32).prop_map(|(child, tokens)| Step::GiveTooMuch(child, tokens)),
         1 => any::<u8>().prop_map(Step::Remove),
         6 => (0..3u32).prop_map(Step::Settle),
+        2 => Just(Step::AdmitForeign),
+        6 => (0..3u32, any::<bool>(), 0..6000u64)
+            .prop_map(|(reserve, borrowed, later_us)| Step::Offer { reserve, borrowed, later_us }),
+        2 => (0..4u32).prop_map(Step::DrawBack),
+        1 => (1..4u32).prop_map(Step::Grow),
+        1 => (1..4u32).prop_map(Step::Shrink),
     ];
     proptest::collection::vec(step, 1..120)
 }
@@ -224,6 +341,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Truth {
     client: bool,
+    foreign: bool,
     charged: bool,
     want: u32,
     priority: u64,
@@ -239,18 +357,21 @@ proptest! {
         let mut broker = Broker::new(n, FakePorts { capacity });
         let mut truth: BTreeMap<ChildId, Truth> = BTreeMap::new();
         let mut next = 0;
+        let mut now_us = 0;
         for step in steps {
             let pick = |number: u8| truth.keys().nth(number as usize % truth.len().max(1)).copied();
             match step {
-                Step::Admit | Step::Charge => {
+                Step::Admit | Step::AdmitForeign | Step::Charge => {
                     let child = ChildId(next);
                     next += 1;
-                    let client = matches!(step, Step::Admit);
+                    let client = !matches!(step, Step::Charge);
+                    let foreign = matches!(step, Step::AdmitForeign);
+                    let kind = if foreign { FOREIGN } else { Kind::Own };
                     let free = broker.free();
-                    let admitted = if client { broker.admit(child, Kind::Own, n).is_ok() } else { broker.charge(child).is_ok() };
+                    let admitted = if client { broker.admit(child, kind, n).is_ok() } else { broker.charge(child).is_ok() };
                     prop_assert_eq!(admitted, free > 0);
                     if admitted {
-                        truth.insert(child, Truth { client, charged: true, ..Truth::default() });
+                        truth.insert(child, Truth { client, foreign, charged: true, ..Truth::default() });
                     }
                 }
                 Step::Want(number, want) => if let Some(child) = pick(number) {
@@ -301,6 +422,33 @@ proptest! {
                     prop_assert_eq!(i64::from(settled.held_lost) - i64::from(settled.surplus),
                         i64::from(held) - i64::from(extra));
                 },
+                Step::Offer { reserve, borrowed, later_us } => {
+                    now_us += later_us;
+                    let terms = if borrowed { Terms::Until(now_us / 2) } else { Terms::Standing };
+                    let offers = broker.offer(reserve, terms, now_us).unwrap();
+                    prop_assert!(offers.deadline_us.is_none_or(|at| now_us < at && at <= now_us + TURN_US));
+                    // Nothing that may be offered idles while a foreign child has no offer.
+                    let refused = offers.refused || terms != Terms::Standing;
+                    // One whose port is full of what it returned too much cannot be offered anything until that is found.
+                    let full = truth.keys().any(|child| unread(&broker, *child) >= capacity);
+                    prop_assert!(offers.without == 0 || broker.free() <= reserve || refused || full);
+                }
+                Step::DrawBack(slots) => {
+                    broker.draw_back(slots).unwrap();
+                    let none_stands = broker.standing().next().is_none();
+                    prop_assert!(broker.free() >= slots || none_stands);
+                }
+                Step::Grow(slots) => {
+                    let before = (broker.n(), broker.free());
+                    broker.grow(slots);
+                    prop_assert_eq!((broker.n(), broker.free()), (before.0 + slots, before.1 + slots));
+                }
+                Step::Shrink(slots) => {
+                    let before = (broker.n(), broker.free());
+                    let gone = broker.shrink(slots);
+                    prop_assert_eq!((broker.n(), broker.free()), (before.0 - gone, before.1 - gone));
+                    prop_assert_eq!(gone, slots.min(before.1));
+                }
                 Step::Settle(reserve) => {
                     let surpluses = broker.settle(reserve).unwrap();
                     for Surplus { child, tokens } in surpluses {
@@ -308,8 +456,13 @@ proptest! {
                         prop_assert!(of_child.extra >= tokens, "{child:?} is accused of {tokens}");
                         of_child.extra -= tokens;
                     }
-                    for (child, Truth { want, priority, .. }) in &truth {
+                    for (child, Truth { want, priority, foreign, .. }) in &truth {
                         let Some(tokens) = broker.tokens(*child) else { continue };
+                        if *foreign {
+                            let stands = tokens.offer.is_some_and(|offer| offer.stands);
+                            prop_assert_eq!(tokens.port.unread().unwrap(), u32::from(stands));
+                            continue;
+                        }
                         // Nothing lies unread that is not wanted, and nothing was put beyond the wish.
                         let unread = tokens.port.unread().unwrap();
                         prop_assert!(unread == 0 || tokens.out <= *want);
@@ -326,12 +479,13 @@ proptest! {
             for (child, Truth { held, extra, .. }) in &truth {
                 found += held + unread(&broker, *child) - extra;
             }
-            prop_assert_eq!(found, n);
-            prop_assert_eq!(broker.free() + broker.used(), n);
+            prop_assert_eq!(found, broker.n());
+            let offered = broker.standing().count() as u32;
+            prop_assert_eq!(broker.free() + broker.used() + offered, broker.n());
         }
         for child in truth.into_keys() {
             broker.remove(child);
         }
-        prop_assert_eq!(broker.free(), n);
+        prop_assert_eq!(broker.free(), broker.n());
     }
 }

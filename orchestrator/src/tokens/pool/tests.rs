@@ -1,0 +1,309 @@
+//! What is borrowed and returned, with a lender and ports of which the tests play the other side.
+
+use super::*;
+use crate::tokens::broker::{ChildId, Kind};
+use crate::tokens::dialect::Dialect;
+use crate::tokens::port::{Pair, Port};
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::rc::Rc;
+
+#[derive(Clone, Debug)]
+struct FakePort(Rc<RefCell<u32>>);
+
+impl Port for FakePort {
+    fn path(&self) -> &str {
+        "/fake"
+    }
+
+    fn open_pair(&self) -> io::Result<Pair> {
+        let (read, write) = io::pipe()?;
+        Ok(Pair { read: read.into(), write: write.into() })
+    }
+
+    fn unread(&self) -> io::Result<u32> {
+        Ok(*self.0.borrow())
+    }
+
+    fn put(&mut self, tokens: u32) -> io::Result<u32> {
+        *self.0.borrow_mut() += tokens;
+        Ok(tokens)
+    }
+
+    fn take_back(&mut self, tokens: u32) -> io::Result<u32> {
+        let mut unread = self.0.borrow_mut();
+        let taken = tokens.min(*unread);
+        *unread -= taken;
+        Ok(taken)
+    }
+}
+
+struct FakePorts;
+
+impl Ports for FakePorts {
+    type Port = FakePort;
+
+    fn make(&mut self) -> io::Result<FakePort> {
+        Ok(FakePort(Rc::default()))
+    }
+}
+
+/// A parent with `left` tokens in its pool.
+#[derive(Clone, Default)]
+struct FakeLender(Rc<RefCell<Lending>>);
+
+#[derive(Default)]
+struct Lending {
+    left: u32,
+    wished: u32,
+    /// Out of the pool, and not yet noticed by us.
+    arriving: u32,
+    lent: u32,
+    lost: bool,
+}
+
+impl FakeLender {
+    /// Grants what is wished for, as far as there is something.
+    fn grant(&self) {
+        let mut lending = self.0.borrow_mut();
+        let granted = lending.wished.min(lending.left);
+        lending.wished -= granted;
+        lending.left -= granted;
+        lending.arriving += granted;
+        lending.lent += granted;
+    }
+}
+
+impl Lender for FakeLender {
+    fn wish(&mut self, tokens: u32) {
+        self.0.borrow_mut().wished = tokens;
+    }
+
+    fn arrived(&mut self) -> Arrived {
+        let mut lending = self.0.borrow_mut();
+        let tokens = std::mem::take(&mut lending.arriving);
+        let lost = std::mem::take(&mut lending.lost).then(|| io::Error::other("gone"));
+        Arrived { tokens, lost }
+    }
+
+    fn give_back(&mut self, tokens: u32) {
+        let mut lending = self.0.borrow_mut();
+        assert!(tokens <= lending.lent, "{tokens} returned of {}", lending.lent);
+        lending.lent -= tokens;
+        lending.left += tokens;
+    }
+}
+
+const OWN: ChildId = ChildId(0);
+const FOREIGN: ChildId = ChildId(1);
+
+fn under(left: u32, hint: u32) -> (Pool<FakePorts, FakeLender>, FakeLender) {
+    let lender = FakeLender::default();
+    lender.0.borrow_mut().left = left;
+    (Pool::under(lender.clone(), hint, FakePorts), lender)
+}
+
+fn round(pool: &mut Pool<FakePorts, FakeLender>, wanted: u32, now_us: u64) -> Option<u64> {
+    pool.broker.settle(u32::MAX).unwrap();
+    pool.begin_round(wanted, now_us).unwrap();
+    pool.broker.settle(0).unwrap();
+    pool.end_round(wanted.saturating_sub(pool.broker.free()), now_us).unwrap()
+}
+
+fn unread(pool: &Pool<FakePorts, FakeLender>, child: ChildId) -> u32 {
+    pool.broker.port(child).unwrap().unread().unwrap()
+}
+
+fn read(pool: &Pool<FakePorts, FakeLender>, child: ChildId, tokens: u32) {
+    *pool.broker.port(child).unwrap().0.borrow_mut() -= tokens;
+}
+
+#[test]
+fn the_slot_that_came_with_us_is_used_first() {
+    let (mut pool, lender) = under(9, 10);
+    assert_eq!(pool.broker.free(), 1);
+    pool.broker.admit(OWN, Kind::Own, 10).unwrap();
+    round(&mut pool, 0, 0);
+    assert_eq!(lender.0.borrow().wished, 0, "nothing waits");
+}
+
+#[test]
+fn tokens_are_borrowed_for_work_and_returned_at_once() {
+    let (mut pool, lender) = under(9, 10);
+    drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
+    pool.broker.want(OWN, 3);
+    pool.end_round(3, 0).unwrap();
+    assert_eq!(lender.0.borrow().wished, 3);
+    lender.grant();
+    pool.begin_round(3, 1).unwrap();
+    pool.broker.settle(0).unwrap();
+    pool.end_round(0, 1).unwrap();
+    assert_eq!((unread(&pool, OWN), pool.broker.n(), lender.0.borrow().lent), (3, 4, 3));
+    // Two are read, and then one is enough.
+    read(&pool, OWN, 2);
+    pool.broker.want(OWN, 2);
+    round(&mut pool, 0, 2);
+    assert_eq!((pool.broker.n(), lender.0.borrow().lent), (3, 2));
+    pool.broker.remove(OWN);
+    round(&mut pool, 0, 3);
+    assert_eq!((pool.broker.n(), pool.broker.free(), lender.0.borrow().lent), (1, 1, 0));
+}
+
+#[test]
+fn no_more_is_wished_for_than_there_can_be() {
+    let (mut pool, lender) = under(9, 4);
+    pool.end_round(100, 0).unwrap();
+    assert_eq!(lender.0.borrow().wished, 3);
+}
+
+#[test]
+fn a_token_that_comes_too_late_goes_back() {
+    let (mut pool, lender) = under(9, 10);
+    drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
+    pool.end_round(2, 0).unwrap();
+    lender.grant();
+    round(&mut pool, 0, 1);
+    assert_eq!((pool.broker.n(), lender.0.borrow().lent), (1, 0));
+}
+
+#[test]
+fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
+    let (mut pool, lender) = under(1, 4);
+    drop(pool.broker.admit(FOREIGN, Kind::Foreign(Dialect::Fifo), 4).unwrap());
+    let mut pauses = vec![];
+    let mut now_us = 0;
+    for _ in 0..6 {
+        assert_eq!(round(&mut pool, 0, now_us), None, "it waits for a token");
+        assert_eq!(lender.0.borrow().wished, 1);
+        lender.grant();
+        let turn = round(&mut pool, 0, now_us).unwrap();
+        assert_eq!((turn, unread(&pool, FOREIGN)), (now_us + 5_000, 1));
+        now_us = turn;
+        let next = round(&mut pool, 0, now_us).unwrap();
+        assert_eq!((unread(&pool, FOREIGN), lender.0.borrow().lent, lender.0.borrow().wished), (0, 0, 0));
+        pauses.push(next - now_us);
+        now_us = next;
+    }
+    assert_eq!(pauses, [5_000, 10_000, 20_000, 40_000, 40_000, 40_000]);
+    // It takes one: the next trial is at once, and the pauses begin anew.
+    round(&mut pool, 0, now_us);
+    lender.grant();
+    round(&mut pool, 0, now_us);
+    read(&pool, FOREIGN, 1);
+    round(&mut pool, 0, now_us);
+    assert_eq!((lender.0.borrow().wished, lender.0.borrow().lent), (1, 1));
+}
+
+#[test]
+fn what_a_foreign_child_returns_goes_back_after_a_turn() {
+    let (mut pool, lender) = under(1, 4);
+    drop(pool.broker.admit(FOREIGN, Kind::Foreign(Dialect::Fifo), 4).unwrap());
+    round(&mut pool, 0, 0);
+    lender.grant();
+    round(&mut pool, 0, 0);
+    read(&pool, FOREIGN, 1);
+    round(&mut pool, 0, 10);
+    *pool.broker.port(FOREIGN).unwrap().0.borrow_mut() += 1;
+    let mut now_us = 1_000;
+    for _ in 0..3 {
+        now_us = round(&mut pool, 0, now_us).unwrap_or(now_us);
+    }
+    assert_eq!((lender.0.borrow().lent, pool.broker.n()), (0, 1));
+}
+
+#[test]
+fn a_lost_pool_is_told_once() {
+    let (mut pool, lender) = under(1, 4);
+    lender.0.borrow_mut().lost = true;
+    assert!(pool.begin_round(0, 0).unwrap().is_some());
+    assert!(pool.begin_round(0, 0).unwrap().is_none());
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    AdmitOwn,
+    AdmitForeign,
+    Want(u8, u32),
+    Read(u8, u32),
+    GiveBack(u8, u32),
+    Remove(u8),
+    Grant,
+    Round { wanted: u32, later_us: u64 },
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        2 => Just(Step::AdmitOwn),
+        2 => Just(Step::AdmitForeign),
+        4 => (any::<u8>(), 0..6u32).prop_map(|(child, tokens)| Step::Want(child, tokens)),
+        4 => (any::<u8>(), 1..4u32).prop_map(|(child, tokens)| Step::Read(child, tokens)),
+        4 => (any::<u8>(), 1..4u32).prop_map(|(child, tokens)| Step::GiveBack(child, tokens)),
+        1 => any::<u8>().prop_map(Step::Remove),
+        4 => Just(Step::Grant),
+        8 => (0..4u32, 0..20_000u64).prop_map(|(wanted, later_us)| Step::Round { wanted, later_us }),
+    ];
+    proptest::collection::vec(step, 1..150)
+}
+
+proptest! {
+    #[test]
+    fn all_that_is_borrowed_is_in_the_account(left in 0..8u32, steps in steps()) {
+        let (mut pool, lender) = under(left, 6);
+        let mut children: Vec<(ChildId, u32)> = Vec::new();
+        let (mut next, mut now_us) = (0, 0);
+        for step in steps {
+            let pick = |number: u8| number as usize % children.len().max(1);
+            match step {
+                Step::AdmitOwn | Step::AdmitForeign => {
+                    let own = matches!(step, Step::AdmitOwn);
+                    let kind = if own { Kind::Own } else { Kind::Foreign(Dialect::Fifo) };
+                    let child = ChildId(next);
+                    next += 1;
+                    if pool.broker.admit(child, kind, 6).is_ok() {
+                        children.push((child, 0));
+                    }
+                }
+                Step::Want(number, tokens) => if let Some((child, _)) = children.get(pick(number)) {
+                    pool.broker.want(*child, tokens);
+                },
+                Step::Read(number, tokens) => {
+                    let at = pick(number);
+                    if let Some((child, held)) = children.get_mut(at) {
+                        let tokens = tokens.min(unread(&pool, *child));
+                        read(&pool, *child, tokens);
+                        *held += tokens;
+                    }
+                }
+                Step::GiveBack(number, tokens) => {
+                    let at = pick(number);
+                    if let Some((child, held)) = children.get_mut(at) {
+                        let tokens = tokens.min(*held);
+                        *pool.broker.port(*child).unwrap().0.borrow_mut() += tokens;
+                        *held -= tokens;
+                    }
+                }
+                Step::Remove(number) => if !children.is_empty() {
+                    let (child, held) = children.remove(pick(number));
+                    prop_assert_eq!(pool.broker.remove(child).held_lost, held);
+                },
+                Step::Grant => lender.grant(),
+                Step::Round { wanted, later_us } => {
+                    now_us += later_us;
+                    let deadline = round(&mut pool, wanted, now_us);
+                    prop_assert!(deadline.is_none_or(|at| at > now_us));
+                }
+            }
+            let lending = lender.0.borrow();
+            prop_assert_eq!(pool.broker.n() + lending.arriving, 1 + lending.lent);
+            prop_assert_eq!(lending.left + lending.lent, left);
+        }
+        // When all are gone, the next round returns everything.
+        for (child, _) in children {
+            pool.broker.remove(child);
+        }
+        pool.broker.settle(u32::MAX).unwrap();
+        pool.begin_round(0, now_us).unwrap();
+        pool.end_round(0, now_us).unwrap();
+        prop_assert_eq!((lender.0.borrow().lent, pool.broker.n(), pool.broker.free()), (0, 1, 1));
+    }
+}
