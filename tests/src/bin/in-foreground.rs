@@ -1,13 +1,13 @@
 //! Runs its arguments as `tender run` runs a program, and ends as that ends. For tests on a terminal of their own.
 
 use std::process::{Command, ExitCode};
-use tender::supervise::{Exit, Foreground, run_foreground};
+use tender::supervise::{Exit, run_foreground};
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);
     let mut command = Command::new(words.next().expect("a program"));
     command.args(words);
-    let exit = run_foreground(Foreground { command, job_env: Vec::new() }).expect("it starts");
+    let exit = run_foreground(command, None).expect("it starts");
     let code = match exit {
         Exit::Code(code) => code,
         Exit::Signal(signal) => 128 + signal,

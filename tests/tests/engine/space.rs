@@ -5,7 +5,7 @@ use tender::fingerprint::Fingerprints;
 use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use tender::report::{Event, Severity, Sink};
-use tender::supervise::{EngineError, Request, Summary, build};
+use tender::supervise::{EngineError, Request, Slots, Summary, build};
 use tender_protocol::{Language, Member, Outcome, Work};
 
 pub struct Space {
@@ -145,7 +145,15 @@ impl Space {
         let graph = &self.graph;
         let fingerprints = Fingerprints::open(&graph.root, &graph.state_dir, &self.worker).unwrap();
         let worker = &self.worker;
-        build(Request { graph, fingerprints, jobs, keep_going, worker, sample: false, sink })
+        build(Request {
+            graph,
+            fingerprints,
+            slots: Slots::Own(jobs),
+            keep_going,
+            worker,
+            sample: false,
+            sink,
+        })
     }
 }
 
