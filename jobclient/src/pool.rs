@@ -6,11 +6,11 @@
 
 use crate::makeflags::{Auth, find_auth, find_hint};
 use crate::{Client, ImplicitSlot, Token};
-use rustix::fs::{FileType, OFlags, Stat, fcntl_getfl, fstat};
-use rustix::io::{FdFlags, fcntl_setfd};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat};
+use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -20,6 +20,8 @@ pub struct Pool {
     tokens: jobserver::Client,
     slot: ImplicitSlot,
     hint: Option<u32>,
+    /// None for a private one.
+    auth: Option<Auth>,
 }
 
 /// What the environment says about a pool.
@@ -87,7 +89,10 @@ impl Pool {
         let mut first_refusal = None;
         for (variable, auth, hint) in candidates.into_iter().flatten() {
             match open(variable, &auth) {
-                Ok(tokens) => return FromEnv::Inherited(Pool { tokens, slot: ImplicitSlot::new(), hint }),
+                Ok(tokens) => {
+                    let (slot, auth) = (ImplicitSlot::new(), Some(auth));
+                    return FromEnv::Inherited(Pool { tokens, slot, hint, auth });
+                }
                 Err(problem) => {
                     let auth = describe(&auth);
                     first_refusal.get_or_insert(Unusable { variable, auth, problem });
@@ -104,7 +109,22 @@ impl Pool {
     pub fn private(jobs: u32) -> io::Result<Pool> {
         let beyond_our_own = jobs.saturating_sub(1).min(65_536);
         let tokens = jobserver::Client::new(beyond_our_own as usize)?;
-        Ok(Pool { tokens, slot: ImplicitSlot::new(), hint: Some(jobs) })
+        Ok(Pool { tokens, slot: ImplicitSlot::new(), hint: Some(jobs), auth: None })
+    }
+
+    /// Opens the end that tokens are returned to once more, for whoever returns them if this process cannot.
+    ///
+    /// # Errors
+    /// The pool is gone, or private to this process.
+    pub fn open_for_return(&self) -> io::Result<OwnedFd> {
+        match &self.auth {
+            // Does not wait for a reader: the pool's own client is one.
+            Some(Auth::Fifo(path)) => {
+                Ok(rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?)
+            }
+            Some(Auth::Descriptors { write, .. }) => Ok(fcntl_dupfd_cloexec(borrow(*write), 3)?),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
     }
 
     /// How many slots the pool is said to have, this process's own among them. `None` where nobody says; and nobody says by how

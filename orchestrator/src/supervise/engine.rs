@@ -13,7 +13,7 @@ use super::EngineError;
 use super::clock::now_us;
 use super::command::CommandProcess;
 use super::error::{jobserver_error, system};
-use super::host::{self, Slots};
+use super::host::{self, Guard, Slots};
 use super::process;
 use super::sample;
 use super::signals::Signals;
@@ -129,6 +129,7 @@ struct Engine<'a> {
     sample: bool,
     scheduler: Scheduler,
     pool: Pool<Fifos, Parent>,
+    guard: Guard,
     /// When free slots are looked at again, whatever happens until then; microseconds.
     next_round_us: Option<u64>,
     tools: Tools,
@@ -180,7 +181,7 @@ impl<'a> Engine<'a> {
         let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
-        let pool = slots.into_pool(fifos)?;
+        let (pool, guard) = slots.into_pool(fifos)?;
         let jobs = pool.hint();
         let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
         let signals = Signals::take_over().map_err(system("take over signals"))?;
@@ -194,6 +195,7 @@ impl<'a> Engine<'a> {
         Ok(Engine {
             scheduler: Scheduler::new(tasks, jobs, keep_going),
             pool,
+            guard,
             next_round_us: None,
             tools: Tools::default(),
             watch,
@@ -368,7 +370,7 @@ impl<'a> Engine<'a> {
         }
         let workers = self.workers.values().map(|running| running.child.process.pid());
         let commands = self.commands.values().map(|running| running.child.process.pid());
-        let ours: BTreeSet<u32> = workers.chain(commands).collect();
+        let ours: BTreeSet<u32> = workers.chain(commands).chain(self.guard.pid()).collect();
         process::reap_orphans(|pid| ours.contains(&pid));
         self.sink.tick(self.graph);
     }

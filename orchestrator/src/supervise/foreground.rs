@@ -44,7 +44,7 @@ pub fn run_foreground(mut command: Command, mut guest: Option<&mut Guest<'_>>) -
     let mut process = Process::start(&mut command, Owner::Others, &jobs).map_err(RunError::Start)?;
     drop(jobs);
     if let Some(guest) = &mut guest {
-        guest.started();
+        guest.started(process.pid())?;
     }
     let group = Pid::from_child(&process.child);
     let had_foreground = terminal.as_ref().is_some_and(Terminal::is_ours);
@@ -74,7 +74,8 @@ pub fn run_foreground(mut command: Command, mut guest: Option<&mut Guest<'_>>) -
         if let Some(exit) = process.try_reap(leftovers).map_err(system("wait for a program"))? {
             break exit;
         }
-        reap_orphans(|pid| pid == process.pid());
+        let guardian = guest.as_ref().and_then(|guest| guest.guardian());
+        reap_orphans(|pid| pid == process.pid() || Some(pid) == guardian);
         for signal in signals.pending() {
             match signal {
                 SIGCONT => process.signal_group(Signal::CONT),

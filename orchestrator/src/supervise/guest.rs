@@ -3,7 +3,7 @@
 use super::EngineError;
 use super::clock::now_us;
 use super::error::jobserver_error;
-use super::host::{Slots, TAKEN_OR_RETURNED, jobs_of, too_many, unsettled};
+use super::host::{Guard, Slots, TAKEN_OR_RETURNED, jobs_of, too_many, unsettled};
 use super::process::Jobs;
 use super::survivors;
 use super::tools::Tools;
@@ -25,6 +25,7 @@ const GATHER_US: u64 = 50_000;
 
 pub struct Guest<'a> {
     pool: Pool<Fifos, Parent>,
+    guard: Guard,
     /// None for a program that is no client, and when it has started.
     admission: Option<Admission>,
     /// How people know it.
@@ -40,7 +41,7 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// No FIFO can be made, or the parent's pool cannot be joined.
     pub fn client(slots: Slots, program: &str, warn: &'a dyn Fn(String)) -> Result<Guest<'a>, EngineError> {
-        let mut pool = slots.into_pool(fifos()?)?;
+        let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let kind = Kind::Foreign(Tools::default().dialect(program));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
@@ -48,7 +49,7 @@ impl<'a> Guest<'a> {
             AdmitError::Port(source) => jobserver_error(source),
         })?;
         let name = format!("`{program}`");
-        Ok(Guest { pool, admission: Some(admission), name, warn, told_of_surplus: false })
+        Ok(Guest { pool, guard, admission: Some(admission), name, warn, told_of_surplus: false })
     }
 
     /// A program that is no client and may run as many jobs as it has slots: `slots` of the pool, or fewer where there are not
@@ -62,7 +63,7 @@ impl<'a> Guest<'a> {
         program: &str,
         warn: &'a dyn Fn(String),
     ) -> Result<(Guest<'a>, u32), EngineError> {
-        let mut pool = slots.into_pool(fifos()?)?;
+        let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let deadline_us = now_us() + GATHER_US;
         let mut taken = 0;
         loop {
@@ -79,7 +80,7 @@ impl<'a> Guest<'a> {
             pool.lender().map_or(Ok(()), |parent| wait_for(parent, deadline_us)).map_err(jobserver_error)?;
         }
         let name = format!("`{program}`");
-        Ok((Guest { pool, admission: None, name, warn, told_of_surplus: false }, taken))
+        Ok((Guest { pool, guard, admission: None, name, warn, told_of_surplus: false }, taken))
     }
 
     pub(super) fn jobs(&self) -> Jobs<'_> {
@@ -87,8 +88,14 @@ impl<'a> Guest<'a> {
     }
 
     /// The child has its descriptors; ours would keep the FIFO open for nothing.
-    pub(super) fn started(&mut self) {
+    pub(super) fn started(&mut self, leader: u32) -> Result<(), EngineError> {
         self.admission = None;
+        self.guard.add_group(leader)
+    }
+
+    /// A child of ours that nobody waits for but us.
+    pub(super) fn guardian(&self) -> Option<u32> {
+        self.guard.pid()
     }
 
     pub(super) fn watched(&self) -> Vec<(BorrowedFd<'_>, Interest)> {

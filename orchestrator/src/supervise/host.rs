@@ -2,11 +2,13 @@
 //! not keep to the rules.
 
 use super::EngineError;
-use super::error::jobserver_error;
+use super::error::{jobserver_error, system};
+use super::guardian::Guardian;
 use super::process::Jobs;
 use crate::tokens::{Admission, Fifos, Parent, Pool, Settled};
 use mio::Interest;
 use std::os::fd::AsFd;
+use std::rc::Rc;
 
 /// What to watch a foreign child's FIFO for: it is readable when a byte was returned, and writable when the offer was taken.
 pub(super) const TAKEN_OR_RETURNED: Interest = Interest::READABLE.add(Interest::WRITABLE);
@@ -21,13 +23,46 @@ pub enum Slots {
 }
 
 impl Slots {
-    pub(super) fn into_pool(self, fifos: Fifos) -> Result<Pool<Fifos, Parent>, EngineError> {
-        Ok(match self {
-            Slots::Own(n) => Pool::own(n.max(1), fifos),
+    /// The guardian of what is borrowed comes before anything is.
+    pub(super) fn into_pool(self, fifos: Fifos) -> Result<(Pool<Fifos, Parent>, Guard), EngineError> {
+        match self {
+            Slots::Own(n) => Ok((Pool::own(n.max(1), fifos), Guard::default())),
             Slots::Parent { pool, hint } => {
-                Pool::under(Parent::join(pool).map_err(jobserver_error)?, hint.max(1), fifos)
+                let returns = pool.open_for_return().map_err(jobserver_error)?;
+                let guardian = Rc::new(Guardian::start(Some(returns)).map_err(system("start a process"))?);
+                let to_guardian = Rc::clone(&guardian);
+                let parent =
+                    Parent::join(pool, move |held| to_guardian.tokens(held)).map_err(jobserver_error)?;
+                Ok((Pool::under(parent, hint.max(1), fifos), Guard(Some(guardian))))
             }
-        })
+        }
+    }
+}
+
+/// The guardian, if there is one yet: without a parent it is started with the first child, so that a build with nothing to do
+/// has none.
+#[derive(Default)]
+pub(super) struct Guard(Option<Rc<Guardian>>);
+
+impl Guard {
+    /// The child's group is killed if we are.
+    pub(super) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
+        let guardian = match &self.0 {
+            Some(guardian) => guardian,
+            None => self.0.insert(Rc::new(Guardian::start(None).map_err(system("start a process"))?)),
+        };
+        guardian.add_group(leader);
+        Ok(())
+    }
+
+    pub(super) fn remove_group(&self, leader: u32) {
+        if let Some(guardian) = &self.0 {
+            guardian.remove_group(leader);
+        }
+    }
+
+    pub(super) fn pid(&self) -> Option<u32> {
+        self.0.as_ref().map(|guardian| guardian.pid())
     }
 }
 

@@ -10,22 +10,24 @@ use std::sync::mpsc::{Receiver, channel};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 
 /// Tokens that are dropped go back; so everything is returned with this, on every way out but SIGKILL.
-#[derive(Debug)]
 pub struct Parent {
     client: Client,
     arrivals: Receiver<io::Result<Token>>,
     told: Arc<OwnedFd>,
     tokens: Vec<Token>,
+    /// Is told how many there are.
+    tell: Box<dyn Fn(u32)>,
     /// The account holds it as its first slot.
     _slot: ImplicitSlot,
 }
 
 impl Parent {
-    /// Starts the client's thread.
+    /// Starts the client's thread. `tell` hears how many tokens are held: more after they have arrived, fewer before they go
+    /// back.
     ///
     /// # Errors
     /// The system has no thread or descriptor for us.
-    pub fn join(pool: Pool) -> io::Result<Parent> {
+    pub fn join(pool: Pool, tell: impl Fn(u32) + 'static) -> io::Result<Parent> {
         let told = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (sender, arrivals) = channel();
         let of_thread = Arc::clone(&told);
@@ -35,7 +37,7 @@ impl Parent {
             // Full only if it was not read 2^64 times.
             let _ = write(&of_thread, &1u64.to_ne_bytes());
         })?;
-        Ok(Parent { client, arrivals, told, tokens: Vec::new(), _slot: slot })
+        Ok(Parent { client, arrivals, told, tokens: Vec::new(), tell: Box::new(tell), _slot: slot })
     }
 
     /// Becomes readable when a token has arrived.
@@ -63,6 +65,10 @@ impl Lender for Parent {
             }
         }
         arrived
+    }
+
+    fn borrowed(&mut self, tokens: u32) {
+        (self.tell)(tokens);
     }
 
     fn give_back(&mut self, tokens: u32) {

@@ -25,6 +25,9 @@ pub trait Lender {
 
     /// Returns tokens, of those that have arrived.
     fn give_back(&mut self, tokens: u32);
+
+    /// Is told how many tokens are borrowed: more after they have arrived, fewer before they are given back.
+    fn borrowed(&mut self, tokens: u32);
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +99,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
                 lent.borrowed += arrived.tokens;
                 lent.wished = lent.wished.saturating_sub(arrived.tokens);
                 lent.trial.since_us = now_us;
+                lent.lender.borrowed(lent.borrowed);
                 self.broker.grow(arrived.tokens);
             }
             if arrived.lost.is_some() {
@@ -128,6 +132,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         let returned = self.broker.shrink(surplus);
         if returned > 0 {
             lent.borrowed -= returned;
+            lent.lender.borrowed(lent.borrowed);
             lent.lender.give_back(returned);
         }
         let lacking = wanted.saturating_sub(self.broker.free());
@@ -146,6 +151,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     pub fn return_all(&mut self) {
         if let Some(lent) = &mut self.lender {
             lent.lender.wish(0);
+            lent.lender.borrowed(0);
             lent.lender.give_back(std::mem::take(&mut lent.borrowed));
         }
     }

@@ -105,6 +105,7 @@ impl Engine<'_> {
         watched.extend(port.map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)));
         let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
         let pid = child.process.pid();
+        self.guard.add_group(pid)?;
         self.workers.insert(ix, Running { child, watched });
         self.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
         Ok(())
@@ -175,6 +176,7 @@ impl Engine<'_> {
         );
         let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
         let at_us = child.started_us;
+        self.guard.add_group(child.process.pid())?;
         self.commands.insert(ix, Running { child, watched });
         self.tell(Event::ItemStarted { item: ix, worker: None, slot: 0, at_us });
         Ok(())

@@ -211,6 +211,7 @@ impl Engine<'_> {
         let Some(exit) = running.child.try_reap().map_err(system("wait for a worker"))? else {
             return Ok(());
         };
+        self.guard.remove_group(running.child.process.pid());
         // Its last words may still lie in the pipes.
         self.read_worker(ix)?;
         let Some(mut running) = self.workers.remove(&ix) else { return Ok(()) };
@@ -281,6 +282,7 @@ impl Engine<'_> {
         let Some(running) = self.commands.get_mut(&ix) else { return Ok(()) };
         let exit = running.child.process.try_reap(Leftovers::Kill).map_err(system("wait for a command"))?;
         let Some(exit) = exit else { return Ok(()) };
+        self.guard.remove_group(running.child.process.pid());
         let Some(mut running) = self.commands.remove(&ix) else { return Ok(()) };
         running.child.read();
         self.forget(running.watched);

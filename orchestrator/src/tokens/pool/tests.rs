@@ -59,6 +59,8 @@ struct Lending {
     /// Out of the pool, and not yet noticed by us.
     arriving: u32,
     lent: u32,
+    /// What the pool says that it has borrowed.
+    told: u32,
     lost: bool,
 }
 
@@ -84,6 +86,12 @@ impl Lender for FakeLender {
         let tokens = std::mem::take(&mut lending.arriving);
         let lost = std::mem::take(&mut lending.lost).then(|| io::Error::other("gone"));
         Arrived { tokens, lost }
+    }
+
+    fn borrowed(&mut self, tokens: u32) {
+        let mut lending = self.0.borrow_mut();
+        lending.told = tokens;
+        assert!(tokens <= lending.lent, "a token that is not there would be made");
     }
 
     fn give_back(&mut self, tokens: u32) {
@@ -296,6 +304,7 @@ proptest! {
             let lending = lender.0.borrow();
             prop_assert_eq!(pool.broker.n() + lending.arriving, 1 + lending.lent);
             prop_assert_eq!(lending.left + lending.lent, left);
+            prop_assert_eq!(lending.told + lending.arriving, lending.lent);
         }
         // When all are gone, the next round returns everything.
         for (child, _) in children {
