@@ -18,8 +18,9 @@ use std::time::Duration;
 /// Groups that it can remember. A build has as many as it has job slots; beyond that, they die with us or end by themselves.
 const MOST_GROUPS: usize = 4096;
 
-/// How long it waits for killed groups to be gone before it gives tokens back nevertheless.
-const GONE_WITHIN: Duration = Duration::from_secs(2);
+/// How long it waits for killed groups to be gone before it gives tokens back nevertheless. They are killed in an instant; but
+/// one that nobody reaps, as in a container without an init, is never gone.
+const GONE_WITHIN: Duration = Duration::from_millis(100);
 
 #[derive(Debug)]
 pub(super) struct Guardian {
