@@ -1,0 +1,424 @@
+//! `tender` as a child of a make, of itself, and as the host of what its commands start: one pool, and all of it is back after.
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use serde_json::json;
+use std::os::unix::net::UnixListener;
+use std::os::unix::process::CommandExt;
+use tender_tests::interop::{CommandLine, Found, Probes, Tool, expect_whole_pool, find};
+use tender_tests::{Run, Started, TestSpace, Trace, program, wait_until};
+
+fn tender() -> Found {
+    find(Tool::Tender).expect("it is the program under test")
+}
+
+/// GNU make with a pipe, and with a FIFO, as far as they are there.
+fn makes() -> impl Iterator<Item = Found> {
+    [Tool::Make43, Tool::Make44].into_iter().filter_map(find)
+}
+
+/// Long enough to be found running by the test, which ends it.
+const ENDLESS: usize = 1000;
+
+#[track_caller]
+fn expect_no_warning(run: &Run) {
+    assert!(!run.stderr.contains("warning") && !run.stderr.contains("INTERNAL"), "{run}");
+}
+
+#[track_caller]
+fn expect_one_warning(run: &Run, texts: &[&str]) {
+    let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning:")).collect();
+    assert_eq!(warnings.len(), 1, "{run}");
+    for text in texts {
+        assert!(warnings[0].contains(text), "no {text:?}:\n{run}");
+    }
+}
+
+#[test]
+fn builds_share_the_pool_of_make() {
+    for make in makes() {
+        for n in [2, 3] {
+            let space = TestSpace::new();
+            let probes = Probes::new(&space, n);
+            let children = ["a", "b"].map(|name| tender().tree(&probes, name, 4, &[]));
+            let tree = make.tree(&probes, "outer", 2, &children).arg(&format!("-j{n}"));
+            let run = tree.run(&space).expect_ok();
+            assert_eq!(probes.log().finished(), 10, "{run}");
+            assert_eq!(probes.log().most_at_once(), n, "{run}");
+            expect_no_warning(&run);
+        }
+    }
+}
+
+#[test]
+fn one_build_gets_the_whole_pool() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let child = tender().tree(&probes, "inner", 7, &[]);
+        let run = make.tree(&probes, "outer", 0, &[child]).arg("-j3").run(&space).expect_ok();
+        assert_eq!(probes.log().most_at_once(), 3, "{run}");
+        expect_no_warning(&run);
+    }
+}
+
+/// The steps of two builds, compilers' threads and all, as their traces tell.
+#[test]
+fn steps_of_two_builds_keep_to_one_pool() {
+    for make in makes() {
+        for n in [2, 3] {
+            let space = TestSpace::new();
+            let workspaces = [TestSpace::many_crates(12, 3), TestSpace::many_crates(9, 4)];
+            let traces = workspaces.each_ref().map(|workspace| workspace.path("trace.json"));
+            let builds: Vec<CommandLine> = workspaces
+                .iter()
+                .zip(&traces)
+                .map(|(workspace, trace)| {
+                    let words = ["-C", workspace.root().as_str(), "build", "--trace", trace.as_str()];
+                    CommandLine::new([program("tender").as_str()].into_iter().chain(words))
+                })
+                .collect();
+            let probes = Probes::new(&space, 1);
+            let run = make.tree(&probes, "outer", 0, &builds).arg(&format!("-j{n}")).run(&space).expect_ok();
+            // Both give times of the same clock.
+            let events = traces.iter().flat_map(|trace| Trace::read(trace).events).collect();
+            let most = Trace { events }.max_concurrent_phases();
+            assert!(most <= n, "{most} steps at once of {n}: {run}");
+            expect_no_warning(&run);
+        }
+    }
+}
+
+#[test]
+fn a_build_that_fails_returns_all() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let broken = TestSpace::many_crates(6, 2);
+        broken.write("c3/src/f1.c", "int broken(");
+        let probes = Probes::new(&space, 1);
+        for option in ["-q", "--keep-going"] {
+            let words = [program("tender").as_str(), "-C", broken.root().as_str(), "build", option]
+                .map(str::to_owned)
+                .to_vec();
+            let tree = make.tree(&probes, "outer", 3, &[CommandLine { words }]).arg("-j3").arg("-k");
+            let run = tree.run(&space).expect_code(2);
+            assert!(run.stderr.contains("error: expected"), "{run}");
+            expect_whole_pool(&run);
+        }
+    }
+}
+
+/// `make -j3` with a build of four jobs, of which three run, all in a process group of their own; and tender's process.
+fn start(make: &Found, space: &TestSpace) -> (Started, Pid) {
+    let probes = Probes::new(space, ENDLESS);
+    let child = tender().tree(&probes, "inner", 4, &[]);
+    let mut command = make.tree(&probes, "outer", 0, &[child]).arg("-j3").command(space);
+    command.process_group(0);
+    let started = space.start(command);
+    wait_until("three jobs run", || probes.log().jobs.len() == 3);
+    let of_make = started.children();
+    // Where the recipe is run by a shell, tender is the shell's child.
+    let tender = of_make.iter().copied().flat_map(|pid| [vec![pid], children(pid)].concat()).find(|pid| {
+        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        exe.ends_with("tender")
+    });
+    let tender = tender.expect("tender runs below make") as i32;
+    (started, Pid::from_raw(tender).unwrap())
+}
+
+fn children(pid: u32) -> Vec<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
+}
+
+/// The jobs are gone when the pool is whole.
+#[track_caller]
+fn expect_all_over(space: &TestSpace, run: &Run) {
+    expect_whole_pool(run);
+    let jobs = Probes::new(space, ENDLESS).log().jobs;
+    wait_until("no job runs", || {
+        jobs.iter().all(|job| {
+            let stat = std::fs::read_to_string(format!("/proc/{}/stat", job.pid)).unwrap_or_default();
+            let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+            state.is_none_or(|state| state == 'Z')
+        })
+    });
+}
+
+#[test]
+fn signals_to_all_return_all() {
+    for make in makes() {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+            let space = TestSpace::new();
+            let (started, _) = start(&make, &space);
+            let group = Pid::from_raw(started.pid() as i32).unwrap();
+            kill_process_group(group, signal).unwrap();
+            let run = started.finish();
+            assert!(!run.status.success(), "{run}");
+            expect_all_over(&space, &run);
+        }
+    }
+}
+
+#[test]
+fn signals_to_tender_return_all() {
+    for make in makes() {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
+            let space = TestSpace::new();
+            let (started, tender) = start(&make, &space);
+            kill_process(tender, signal).unwrap();
+            let run = started.finish().expect_code(2);
+            expect_all_over(&space, &run);
+        }
+    }
+}
+
+#[test]
+fn without_a_plus_one_job_runs_and_the_cure_is_said() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 1);
+        let child = tender().tree(&probes, "inner", 4, &[]);
+        let mut tree = make.tree(&probes, "outer", 0, &[child]);
+        space.edit("outer/Makefile", "+@", "@");
+        // A FIFO can be opened by whoever knows its path, and so no `+` is needed.
+        if make.tool == Tool::Make44 {
+            tree = tree.arg("--jobserver-style=pipe");
+        }
+        let run = tree.arg("-j3").run(&space).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (4, 1), "{run}");
+        expect_one_warning(&run, &["put `+` before the command", "one job at a time"]);
+    }
+}
+
+#[test]
+fn a_fifo_needs_no_plus() {
+    let Some(make) = find(Tool::Make44) else { return };
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 3);
+    let child = tender().tree(&probes, "inner", 6, &[]);
+    let tree = make.tree(&probes, "outer", 0, &[child]).arg("-j3");
+    space.edit("outer/Makefile", "+@", "@");
+    let run = tree.run(&space).expect_ok();
+    assert_eq!(probes.log().most_at_once(), 3, "{run}");
+    expect_no_warning(&run);
+}
+
+#[test]
+fn our_own_j_is_ignored_under_a_parent() {
+    let make = makes().next().expect("a make");
+    for own in ["-j1", "-j9"] {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let child = tender().tree(&probes, "inner", 6, &[]).arg(own);
+        let run = make.tree(&probes, "outer", 0, &[child]).arg("-j3").run(&space).expect_ok();
+        assert_eq!(probes.log().most_at_once(), 3, "{run}");
+        expect_one_warning(&run, &["`-j` is ignored, because the jobserver"]);
+        expect_whole_pool(&run);
+    }
+}
+
+#[test]
+fn a_broken_variable_does_not_hide_a_good_one() {
+    let make = makes().next().expect("a make");
+    for broken in
+        ["--jobserver-auth=fifo:/nowhere/at/all", "--jobserver-auth=-2,-2", "--jobserver-auth=90,91", "-j"]
+    {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let child = tender().tree(&probes, "inner", 6, &[]);
+        let child = child.under(["env", &format!("CARGO_MAKEFLAGS={broken}")]);
+        let run = make.tree(&probes, "outer", 0, &[child]).arg("-j3").run(&space).expect_ok();
+        assert_eq!(probes.log().most_at_once(), 3, "{broken}: {run}");
+        expect_no_warning(&run);
+    }
+}
+
+#[test]
+fn pools_that_cannot_be_joined_are_named_once() {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 1);
+    space.write("plain", "++++");
+    std::fs::create_dir(space.path("directory")).unwrap();
+    let _socket = UnixListener::bind(space.path("socket")).unwrap();
+    let check = |auth: &str, texts: &[&str]| {
+        let _ = std::fs::remove_file(space.path("probes.log"));
+        let child = tender().tree(&probes, "inner", 3, &[]);
+        // Whatever was built is built again: a command that has run is fresh.
+        let _ = std::fs::remove_dir_all(space.path("inner/target"));
+        let mut command = child.command(&space);
+        command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth={auth}"));
+        let run = space.run(command).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+        expect_one_warning(&run, &[&["MAKEFLAGS", "one job at a time"], texts].concat());
+    };
+    let fifo = |name: &str| format!("fifo:{}", space.path(name));
+    check("-2,-2", &["put `+` before the command"]);
+    check("3,-1", &["put `+` before the command"]);
+    check("90,91", &["descriptor 90 is not open", "put `+` before the command"]);
+    // Standard input is /dev/null, and standard output is ours, and no pool.
+    check("0,1", &["descriptor", "put `+` before the command"]);
+    check("gmake_semaphore_12", &["gmake_semaphore_12", "neither `fifo:PATH` nor `R,W`"]);
+    check("fifo:", &["neither `fifo:PATH` nor `R,W`"]);
+    check(&fifo("plain"), &["plain is no FIFO"]);
+    check(&fifo("directory"), &["directory is no FIFO"]);
+    check(&fifo("socket"), &["socket is no FIFO"]);
+    check(&fifo("nowhere"), &["nowhere", "is the make that created it still running?"]);
+    assert_eq!(space.read("plain"), "++++");
+}
+
+#[test]
+fn a_fifo_without_tokens_or_host_is_no_hang() {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 1);
+    let path = space.path("fifo");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        path.as_std_path(),
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .unwrap();
+    let mut command = tender().tree(&probes, "inner", 3, &[]).command(&space);
+    command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth=fifo:{path}"));
+    let run = space.run(command).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+    expect_no_warning(&run);
+}
+
+#[test]
+fn a_dry_run_does_nothing() {
+    let make = makes().next().expect("a make");
+    let space = TestSpace::new();
+    let workspace = TestSpace::many_crates(1, 1);
+    let commands = [&["build"][..], &["check"], &["run"], &["clean"], &["exec", "--", "touch", "made"]];
+    let child = |words: &[&str]| {
+        let tender = program("tender");
+        let words = [&[tender.as_str(), "-C", workspace.root().as_str()], words].concat();
+        CommandLine::new(words)
+    };
+    let children: Vec<CommandLine> = commands.iter().map(|words| child(words)).collect();
+    let run = make.tree(&Probes::new(&space, 1), "outer", 0, &children).arg("-nj2").run(&space).expect_ok();
+    assert_eq!(run.stderr.matches("note: `make -n` runs this, so nothing is done").count(), 5, "{run}");
+    assert!(!workspace.exists("target") && !workspace.exists("made"), "{run}");
+    // Without -n the same makefile does it.
+    make.tree(&Probes::new(&space, 1), "outer", 0, &children[4..]).arg("-j2").run(&space).expect_ok();
+    assert!(workspace.exists("made"));
+}
+
+/// `tender-worker --plan`: a plan of links, whose driver is a probe job.
+fn plan(space: &TestSpace, probes: &Probes, name: &str, links: usize) -> CommandLine {
+    let items: Vec<_> = (0..links)
+        .map(|number| {
+            let job = probes.job(&format!("{name}.{number}"));
+            let make = "while [ \"$1\" != -o ]; do shift; done; : > \"$2\"";
+            let driver = [job.words, ["sh", "-c", make, "sh"].map(str::to_owned).to_vec()].concat();
+            let output = space.path(&format!("{name}/{number}"));
+            let work = json!({"kind": "link", "driver": driver, "args": [], "output": output});
+            json!({"id": number, "unit": number.to_string(), "work": work})
+        })
+        .collect();
+    let file = format!("{name}.json");
+    space.write(&file, json!({"id": 1, "crate": name, "items": items}).to_string());
+    std::fs::create_dir(space.path(name)).unwrap();
+    CommandLine::new([program("tender-worker").as_str(), "--plan", space.path(&file).as_str()])
+}
+
+#[test]
+fn plans_alone_share_the_pool_of_make() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let children = ["a", "b"].map(|name| plan(&space, &probes, name, 4));
+        let run = make.tree(&probes, "outer", 1, &children).arg("-j3").run(&space).expect_ok();
+        assert_eq!(probes.log().finished(), 9, "{run}");
+        assert_eq!(probes.log().most_at_once(), 3, "{run}");
+        expect_no_warning(&run);
+    }
+}
+
+#[test]
+fn a_plan_alone_without_a_jobserver_keeps_to_its_j() {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 2);
+    let run = plan(&space, &probes, "a", 5).arg("-j2").run(&space).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (5, 2), "{run}");
+    // Where make does not share its slots: one job, and the cure.
+    let probes = Probes::new(&space, 1);
+    space.remove("probes.log");
+    let mut command = plan(&space, &probes, "b", 3).command(&space);
+    command.env("MAKEFLAGS", " -j4 --jobserver-auth=-2,-2");
+    let run = space.run(command).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+    expect_one_warning(&run, &["put `+` before the command"]);
+}
+
+#[test]
+fn tender_below_tender_shares_its_pool() {
+    let (tender, space) = (tender(), TestSpace::new());
+    let probes = Probes::new(&space, 2);
+    let inner = tender.tree(&probes, "inner", 5, &[]);
+    let tree = inner.clone().under([tender.path.as_str(), "exec", "-j2", "--"]);
+    let run = tree.run(&space).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (5, 2), "{run}");
+    expect_no_warning(&run);
+    // As a command of a build, too.
+    for file in ["inner/target", "probes.log"] {
+        space.remove(file);
+    }
+    let run = tender.tree(&probes, "outer", 2, &[inner]).arg("-j2").run(&space).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (7, 2), "{run}");
+    expect_no_warning(&run);
+}
+
+#[test]
+fn commands_of_a_build_that_run_make_use_the_pool() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let children = ["a", "b"].map(|name| make.tree(&probes, name, 5, &[]));
+        let run = tender().tree(&probes, "outer", 2, &children[..1]).arg("-j3").run(&space).expect_ok();
+        assert_eq!(probes.log().of("a").finished(), 5, "{run}");
+        assert_eq!(probes.log().most_at_once(), 3, "{run}");
+        expect_no_warning(&run);
+        // Alone it gets all; and two of them share.
+        for (name, children) in [("alone", &children[1..]), ("both", &children[..])] {
+            space.remove("probes.log");
+            let run = tender().tree(&probes, name, 0, children).arg("-j3").run(&space).expect_ok();
+            assert_eq!(probes.log().most_at_once(), 3, "{name}: {run}");
+            expect_no_warning(&run);
+        }
+    }
+}
+
+#[test]
+fn one_slot_is_enough_for_make_in_a_command() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 1);
+        let child = make.tree(&probes, "inner", 3, &[]);
+        let run = tender().tree(&probes, "outer", 1, &[child]).arg("-j1").run(&space).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (4, 1), "{run}");
+        expect_no_warning(&run);
+    }
+}
+
+#[test]
+fn a_server_that_a_command_starts_does_not_hold_up_make() {
+    for make in makes() {
+        let space = TestSpace::new();
+        // It has left the group of the command, which is killed, when its number is there.
+        let server = "setsid sh -c 'echo $$ > ../server.pid; exec sleep 60' </dev/null >/dev/null 2>&1 & \
+                      while ! [ -s ../server.pid ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
+        let generate =
+            format!("[[generate]]\nrun = [\"sh\", \"-c\", {server:?}]\noutputs = [\"$OUT_DIR/x.h\"]\n");
+        space.write("krate/Tender.toml", format!("[package]\nname = \"krate\"\n{generate}"));
+        space.write("krate/src/main.c", "int main(void) { return 0; }\n");
+        let words =
+            [program("tender").as_str(), "-C", space.path("krate").as_str(), "build"].map(str::to_owned);
+        let child = CommandLine { words: words.to_vec() };
+        let run = make.tree(&Probes::new(&space, 1), "outer", 0, &[child]).arg("-j2").run(&space).expect_ok();
+        expect_whole_pool(&run);
+        let server = space.read("server.pid").trim().parse().unwrap();
+        // make waits for the end of its pipe; had the server kept that open, it would be over by now.
+        kill_process(Pid::from_raw(server).unwrap(), Signal::KILL).expect("the server runs");
+    }
+}
