@@ -1,7 +1,8 @@
 //! The workspaces of `workspace-examples`: built, run, built again, and opened in an editor.
 
 use std::process::Command;
-use tender_tests::{TestSpace, examples, vendored};
+use tender_tests::interop::{Tool, expect_whole_pool, find};
+use tender_tests::{TestSpace, examples, program, vendored};
 
 /// Builds an example in a profile, runs its program, and builds it again.
 #[track_caller]
@@ -68,5 +69,34 @@ fn real_world() {
     if vendored() {
         check("real-world", "app", &[]);
         check("real-world", "app", &["--release"]);
+    }
+}
+
+/// make builds it with either form of jobserver, and as a child of `tender exec`; and again, when nothing is to be done.
+#[test]
+fn sub_make() {
+    let tender = program("tender");
+    let word = format!("TENDER={tender}");
+    let host = [tender.as_str(), "exec", "-j3", "--"];
+    for make in [Tool::Make43, Tool::Make44].into_iter().filter_map(find) {
+        let make = make.path.as_str();
+        for line in [&[make, "-sj3"][..], &[&host[..], &[make, "-s"]].concat()] {
+            let space = TestSpace::example("sub-make");
+            let build = || {
+                let mut command = Command::new(line[0]);
+                space.prepare(&mut command);
+                command.args(&line[1..]).arg(&word);
+                let run = space.run(command).expect_ok();
+                assert_eq!(space.read("almanac.txt"), space.read("expected-output.txt"), "{run}");
+                assert!(!run.stderr.contains("warning"), "{run}");
+                expect_whole_pool(&run);
+                run
+            };
+            let run = build();
+            for krate in ["dates", "weekday", "moon", "phase"] {
+                assert!(run.stderr.contains(&format!("Compiling {krate} v0.1.0")), "{run}");
+            }
+            build().expect_nothing_done();
+        }
     }
 }
