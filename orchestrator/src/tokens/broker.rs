@@ -18,8 +18,10 @@
 //! *Our own* say how many tokens they can use, and are given them.
 //!
 //! *Foreign* ones (make, ninja, cargo, gcc) cannot: a client that waits for a byte cannot be seen. So slots that nobody has a use
-//! for are *offered*: one byte at a time lies in a child's port. If the child takes it, it gets another one. If not, the offer
-//! moves on to the next child that has none, after a turn of at most 5 ms, and is drawn back at once when one of ours needs it.
+//! for are *offered*: shared out evenly, they lie in the children's ports. (All of them, and not one byte for each child, because
+//! ninja looks into its port only when a job of its ends.) What a child takes is followed by more, if there is more. Where there
+//! are fewer than children, an offer moves on to the next child that has none after a turn of at most 5 ms. One of ours that needs
+//! a slot draws an offer back at once.
 //!
 //! # A pool that varies
 //!
@@ -34,6 +36,9 @@ use std::os::fd::AsRawFd;
 
 /// How long an offer stands before it moves on to another child, at most; microseconds. (Design, section 3: 5 ms.)
 const TURN_US: u64 = 5_000;
+
+/// No child is offered more at a time; when it has taken them all, more follow. A FIFO of one page holds many times that.
+const MOST_OFFERED: u32 = 64;
 
 /// Within this time every foreign child has been offered a token that became free, microseconds.
 const ROUND_US: u64 = 40_000;
@@ -146,11 +151,11 @@ struct Tokens<Port> {
     priority: u64,
 }
 
-/// One unread byte more than the child has a use for, as far as is known.
+/// Unread bytes beyond what the child has a use for, as far as is known.
 #[derive(Clone, Copy, Debug, Default)]
 struct Offer {
-    stands: bool,
-    /// When it was made, or, if it does not stand, when the last one ended.
+    count: u32,
+    /// When it was made, or, if there is none, when the last one ended.
     since_us: u64,
     taken: bool,
 }
@@ -172,7 +177,7 @@ impl<P: Ports> Broker<P> {
 
     /// Slots that are charged or out, offers apart; a byte that one of ours wants and has not read yet counts.
     pub fn used(&self) -> u32 {
-        self.n - self.free - self.standing().count() as u32
+        self.n - self.free - self.standing().map(|(_, offer)| offer.count).sum::<u32>()
     }
 
     /// Tokens that the child has read and not returned, its starting slot not counted. 0 for a child that is not known.
@@ -303,10 +308,10 @@ impl<P: Ports> Broker<P> {
     /// Takes offers back until `slots` are free, or there are no more.
     pub fn draw_back(&mut self, slots: u32) -> io::Result<()> {
         while self.free < slots
-            // The latest first: it is the least likely to be taken this instant.
-            && let Some((_, id)) = self.standing().max()
+            // The latest of the largest first: it is the least likely to be taken this instant.
+            && let Some((id, offer)) = self.standing().max_by_key(|(id, offer)| (offer.count, offer.since_us, *id))
         {
-            self.end_offer(id, None)?;
+            self.take_back_offer(id, offer.count.min(slots - self.free))?;
         }
         Ok(())
     }
@@ -314,20 +319,16 @@ impl<P: Ports> Broker<P> {
     /// Offers free slots to foreign children, except the last `reserve`, and moves on what nobody took.
     pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<Offers> {
         let mut offers = Offers::default();
+        self.share_out(reserve, terms, now_us)?;
         let mut waiting = self.without_offer();
-        while self.free > reserve
-            && let Some(id) = waiting.pop()
-        {
-            self.make_offer(id, now_us)?;
-        }
-        let foreign = waiting.len() + self.standing().count();
-        let turn_us = (ROUND_US / foreign.max(1) as u64).min(TURN_US);
-        let mut standing: Vec<(u64, ChildId)> = self.standing().collect();
+        let mut standing: Vec<(u64, ChildId)> =
+            self.standing().map(|(id, offer)| (offer.since_us, id)).collect();
+        let turn_us = (ROUND_US / (waiting.len() + standing.len()).max(1) as u64).min(TURN_US);
         standing.sort_unstable();
         for (since_us, id) in standing {
             let next = waiting.iter().rposition(|id| match terms {
                 Terms::Standing => true,
-                Terms::Until(start_us) => self.offer_since(*id) < start_us,
+                Terms::Until(start_us) => self.offer_of(*id).since_us < start_us,
             });
             if next.is_none() && terms == Terms::Standing {
                 break;
@@ -336,12 +337,14 @@ impl<P: Ports> Broker<P> {
                 offers.deadline_us = Some(since_us + turn_us);
                 break;
             }
-            if !self.end_offer(id, Some(now_us))? {
+            let taken_back = self.take_back_offer(id, u32::MAX)?;
+            self.end_turn(id, now_us);
+            if taken_back == 0 {
                 continue;
             }
             match next {
                 Some(next) => {
-                    self.make_offer(waiting.remove(next), now_us)?;
+                    self.make_offer(waiting.remove(next), 1, now_us)?;
                     offers.deadline_us = Some(now_us + turn_us);
                 }
                 None => offers.refused = true,
@@ -350,17 +353,46 @@ impl<P: Ports> Broker<P> {
         for tokens in self.children.values_mut().filter_map(|child| child.tokens.as_mut()) {
             if let Some(offer) = &mut tokens.offer {
                 offers.taken |= std::mem::take(&mut offer.taken);
-                offers.without += u32::from(!offer.stands);
+                offers.without += u32::from(offer.count == 0);
             }
         }
         Ok(offers)
+    }
+
+    /// Makes offers of what is free, so that those of any two children differ by one at most.
+    fn share_out(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<()> {
+        let most = if terms == Terms::Standing { MOST_OFFERED } else { 1 };
+        let available = self.free.saturating_sub(reserve);
+        let mut order = self.without_offer();
+        order.reverse();
+        order.extend(self.standing().map(|(id, _)| id));
+        if order.is_empty() {
+            return Ok(());
+        }
+        let offered: u32 = order.iter().map(|id| self.offer_of(*id).count).sum();
+        let (share, rest) = {
+            let children = order.len() as u32;
+            ((offered + available) / children, (offered + available) % children)
+        };
+        let goals: Vec<(ChildId, u32)> =
+            (0..).zip(&order).map(|(at, id)| (*id, (share + u32::from(at < rest)).min(most))).collect();
+        for (id, goal) in &goals {
+            let count = self.offer_of(*id).count;
+            // An offer that is all there is moves on with its turn and not before.
+            self.take_back_offer(*id, count.saturating_sub((*goal).max(1)))?;
+        }
+        for (id, goal) in goals {
+            let lacks = goal.saturating_sub(self.offer_of(id).count);
+            self.make_offer(id, lacks.min(self.free.saturating_sub(reserve)), now_us)?;
+        }
+        Ok(())
     }
 
     /// Foreign children without an offer; the next one last.
     fn without_offer(&self) -> Vec<ChildId> {
         let waiting = self.children.iter().filter_map(|(id, child)| {
             let tokens = child.tokens.as_ref()?;
-            let offer = tokens.offer.filter(|offer| !offer.stands)?;
+            let offer = tokens.offer.filter(|offer| offer.count == 0)?;
             Some((tokens.priority, Reverse(offer.since_us), Reverse(*id)))
         });
         let mut waiting: Vec<_> = waiting.collect();
@@ -368,38 +400,56 @@ impl<P: Ports> Broker<P> {
         waiting.into_iter().map(|(_, _, Reverse(id))| id).collect()
     }
 
-    /// Offers that stand, with the time when they were made.
-    fn standing(&self) -> impl Iterator<Item = (u64, ChildId)> + '_ {
+    /// The offers that stand.
+    fn standing(&self) -> impl Iterator<Item = (ChildId, Offer)> + '_ {
         self.children.iter().filter_map(|(id, child)| {
-            let offer = child.tokens.as_ref()?.offer.filter(|offer| offer.stands)?;
-            Some((offer.since_us, *id))
+            let offer = child.tokens.as_ref()?.offer.filter(|offer| offer.count > 0)?;
+            Some((*id, offer))
         })
     }
 
-    fn offer_since(&self, child: ChildId) -> u64 {
-        self.tokens(child).and_then(|tokens| tokens.offer).map_or(0, |offer| offer.since_us)
+    fn offer_of(&self, child: ChildId) -> Offer {
+        self.tokens(child).and_then(|tokens| tokens.offer).unwrap_or_default()
     }
 
-    fn make_offer(&mut self, child: ChildId, now_us: u64) -> io::Result<()> {
-        let tokens = self.tokens_mut(child).expect("it waits for an offer");
-        let put = tokens.port.put(1)?;
+    fn make_offer(&mut self, child: ChildId, count: u32, now_us: u64) -> io::Result<()> {
+        if count == 0 {
+            return Ok(());
+        }
+        let tokens = self.tokens_mut(child).expect("it is a client");
+        let put = tokens.port.put(count)?;
         tokens.out += put;
-        tokens.offer = Some(Offer { stands: put > 0, since_us: now_us, ..tokens.offer.unwrap_or_default() });
+        let offer = tokens.offer.get_or_insert_default();
+        if offer.count == 0 {
+            offer.since_us = now_us;
+        }
+        offer.count += put;
         self.free -= put;
         Ok(())
     }
 
-    /// Returns whether the token came back: not if the child was quicker.
-    fn end_offer(&mut self, child: ChildId, now_us: Option<u64>) -> io::Result<bool> {
-        let tokens = self.tokens_mut(child).expect("it has an offer");
-        let taken_back = tokens.port.take_back(1)?;
-        tokens.out -= taken_back;
+    /// Returns how many came back: fewer than `count` if there were not as many, or the child was quicker.
+    fn take_back_offer(&mut self, child: ChildId, count: u32) -> io::Result<u32> {
+        let tokens = self.tokens_mut(child).expect("it is a client");
         let offer = tokens.offer.get_or_insert_default();
-        offer.stands = false;
-        offer.taken |= taken_back == 0;
-        offer.since_us = now_us.unwrap_or(offer.since_us);
+        let wanted = count.min(offer.count);
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let taken_back = tokens.port.take_back(wanted)?;
+        tokens.out -= taken_back;
+        let rest = offer.count - taken_back;
+        // What did not come back is taken, and so is what lay behind it.
+        offer.taken |= taken_back < wanted;
+        offer.count = if taken_back < wanted { 0 } else { rest };
         self.free += taken_back;
-        Ok(taken_back > 0)
+        Ok(taken_back)
+    }
+
+    fn end_turn(&mut self, child: ChildId, now_us: u64) {
+        if let Some(offer) = self.tokens_mut(child).and_then(|tokens| tokens.offer.as_mut()) {
+            offer.since_us = now_us;
+        }
     }
 
     fn collect(&mut self) -> io::Result<Vec<Surplus>> {
@@ -414,11 +464,11 @@ impl<P: Ports> Broker<P> {
             }
             let unread = unread - surplus;
             let unwanted = match &mut tokens.offer {
-                Some(offer) if offer.stands && unread == 0 => {
-                    *offer = Offer { stands: false, taken: true, ..*offer };
-                    0
+                Some(offer) => {
+                    offer.taken |= unread < offer.count;
+                    offer.count = offer.count.min(unread);
+                    unread - offer.count
                 }
-                Some(offer) => unread - u32::from(offer.stands),
                 None => tokens.out.saturating_sub(tokens.want).min(unread),
             };
             if unwanted > 0 {

@@ -202,26 +202,47 @@ fn all_unread(broker: &Broker<FakePorts>, children: u32) -> Vec<u32> {
 }
 
 #[test]
-fn what_is_free_is_offered_one_by_one() {
+fn what_is_free_is_offered() {
     let mut broker = with_foreign(3, 1);
     let offers = broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(offers, Offers::default());
-    assert_eq!((unread(&broker, A), broker.free(), broker.used()), (1, 2, 1));
+    assert_eq!((unread(&broker, A), broker.free(), broker.used()), (3, 0, 1));
     // Nobody took it: nothing changes, however long it stands.
     broker.settle(0).unwrap();
     assert_eq!(broker.offer(0, Terms::Standing, 1_000_000).unwrap(), Offers::default());
-    for held in 1..=3 {
-        read(&broker, A, 1);
-        broker.settle(0).unwrap();
-        let offers = broker.offer(0, Terms::Standing, 2_000_000).unwrap();
-        assert_eq!((offers.taken, broker.held(A).unwrap()), (true, held));
-    }
+    read(&broker, A, 2);
+    broker.settle(0).unwrap();
+    let offers = broker.offer(0, Terms::Standing, 2_000_000).unwrap();
+    assert_eq!((offers.taken, broker.held(A).unwrap(), broker.used()), (true, 2, 3));
+    read(&broker, A, 1);
+    broker.settle(0).unwrap();
     assert_eq!((unread(&broker, A), broker.free(), broker.used()), (0, 0, 4));
-    // What it returns is free again, but for the one that is its offer now.
+    // What it returns is free, and so is offered to it again.
     give_back(&broker, A, 3);
     broker.settle(0).unwrap();
+    assert_eq!(broker.free(), 3);
     broker.offer(0, Terms::Standing, 3_000_000).unwrap();
-    assert_eq!((unread(&broker, A), broker.free(), broker.held(A).unwrap()), (1, 2, 0));
+    assert_eq!((unread(&broker, A), broker.free(), broker.held(A).unwrap()), (3, 0, 0));
+}
+
+#[test]
+fn offers_are_shared_evenly_and_again_when_children_come() {
+    let mut broker = with_foreign(5, 1);
+    broker.offer(0, Terms::Standing, 0).unwrap();
+    assert_eq!(all_unread(&broker, 1), [5]);
+    // Its starting slot has to be free first.
+    broker.draw_back(1).unwrap();
+    drop(broker.admit(B, FOREIGN, 5).unwrap());
+    broker.offer(0, Terms::Standing, 1).unwrap();
+    assert_eq!((all_unread(&broker, 2), broker.free()), (vec![2, 2], 0));
+    // No more than a few at a time, however many there are.
+    let mut broker = with_foreign(1000, 2);
+    broker.offer(0, Terms::Standing, 0).unwrap();
+    assert_eq!(all_unread(&broker, 2), [MOST_OFFERED, MOST_OFFERED]);
+    // Under a parent one at a time.
+    let mut broker = with_foreign(10, 2);
+    broker.offer(0, Terms::Until(1), 1).unwrap();
+    assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 1], 8));
 }
 
 #[test]
@@ -459,8 +480,7 @@ proptest! {
                     for (child, Truth { want, priority, foreign, .. }) in &truth {
                         let Some(tokens) = broker.tokens(*child) else { continue };
                         if *foreign {
-                            let stands = tokens.offer.is_some_and(|offer| offer.stands);
-                            prop_assert_eq!(tokens.port.unread().unwrap(), u32::from(stands));
+                            prop_assert_eq!(tokens.port.unread().unwrap(), broker.offer_of(*child).count);
                             continue;
                         }
                         // Nothing lies unread that is not wanted, and nothing was put beyond the wish.
@@ -480,7 +500,7 @@ proptest! {
                 found += held + unread(&broker, *child) - extra;
             }
             prop_assert_eq!(found, broker.n());
-            let offered = broker.standing().count() as u32;
+            let offered: u32 = broker.standing().map(|(_, offer)| offer.count).sum();
             prop_assert_eq!(broker.free() + broker.used() + offered, broker.n());
         }
         for child in truth.into_keys() {
