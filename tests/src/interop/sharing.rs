@@ -1,9 +1,10 @@
 //! One cell of the matrix: what becomes of a tool below another. Each answer is seen without a clock; only one that is not the
 //! expected takes long.
 
-use super::{CommandLine, Found, Probes, expect_whole_pool};
+use super::{CommandLine, Found, Probes, expect_whole_pool, members};
 use crate::run::Run;
 use crate::space::TestSpace;
+use crate::wait_until;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
@@ -18,7 +19,8 @@ pub enum Sharing {
     Refused,
 }
 
-/// Runs `inner` with probe jobs below what `outer` makes of its command: a command of `n` slots that runs it and nothing else.
+/// Runs `inner` with probe jobs below what `outer` makes of its command: a command of `n` slots that runs it, and at most other
+/// probe jobs beside it.
 #[track_caller]
 pub fn expect_sharing(
     inner: &Found,
@@ -36,6 +38,7 @@ pub fn expect_sharing(
     let probes = Probes::new(&space, meet);
     let child = inner.tree(&probes, "inner", jobs, &[]);
     let run = outer(&probes, child).run(&space);
+    wait_until("nothing is left running", || members(&space).is_empty());
     let log = probes.log();
     let cell = format!("{} ({}), {expect:?}", inner.tool.name(), inner.version);
     let most = log.most_at_once();
@@ -50,7 +53,8 @@ pub fn expect_sharing(
         }
     }
     assert!(run.status.success(), "{cell}: {run}");
-    assert_eq!((log.jobs.len(), log.finished()), (jobs, jobs), "{cell}: {run}");
+    let inner = log.of("inner");
+    assert_eq!((inner.jobs.len(), inner.finished()), (jobs, jobs), "{cell}: {run}");
     expect_whole_pool(&run);
     run
 }

@@ -203,7 +203,7 @@ impl Found {
     }
 
     /// Probe jobs are compilers of crates, through a wrapper. Children are run by build scripts; those get no MAKEFLAGS, and
-    /// pass on CARGO_MAKEFLAGS, as those that run make do.
+    /// pass on CARGO_MAKEFLAGS, as those that run make do. The wrapper is for this tree alone, not for a cargo below it.
     fn cargo_workspace(
         &self,
         probes: &Probes,
@@ -232,7 +232,8 @@ impl Found {
             let text = format!(
                 "fn main() {{\n    let flags = std::env::var(\"CARGO_MAKEFLAGS\").unwrap_or_default();\n    \
                  let status = std::process::Command::new({:?}).args({:?} as [&str; {}])\n        \
-                 .env(\"MAKEFLAGS\", flags).status().unwrap();\n    assert!(status.success());\n}}\n",
+                 .env(\"MAKEFLAGS\", flags).env_remove(\"RUSTC_WRAPPER\").status().unwrap();\n    \
+                 assert!(status.success());\n}}\n",
                 child.words[0],
                 &child.words[1..],
                 child.words.len() - 1

@@ -1,0 +1,184 @@
+//! Every pair of tools shares a pool, or does not, as the table in `docs/jobserver-matrix.md` says. Each cell is run with the real
+//! tools; a tool that is not there is told of, and its row or column left out.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use tender_tests::interop::{Found, Sharing, Tool, expect_sharing, find};
+
+/// What a column of the table stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outer {
+    TenderExec,
+    /// With a `[[generate]]` command, where PATH finds that make.
+    TenderBuild(Tool),
+    /// With a recipe, and a word more.
+    Make(Tool, Option<&'static str>),
+    /// With a build script.
+    Cargo,
+}
+
+const OUTERS: [(&str, Outer); 7] = [
+    ("`tender exec`", Outer::TenderExec),
+    ("`tender build`, old `make`", Outer::TenderBuild(Tool::Make43)),
+    ("`tender build`, new `make`", Outer::TenderBuild(Tool::Make44)),
+    ("make before 4.4", Outer::Make(Tool::Make43, None)),
+    ("make since 4.4, pipe", Outer::Make(Tool::Make44, Some("--jobserver-style=pipe"))),
+    ("make since 4.4, fifo", Outer::Make(Tool::Make44, None)),
+    ("cargo", Outer::Cargo),
+];
+
+/// What the rows stand for.
+const INNERS: [(&str, Tool); 9] = [
+    ("make before 4.4", Tool::Make43),
+    ("make since 4.4", Tool::Make44),
+    ("ninja before 1.13", Tool::NinjaOld),
+    ("ninja since 1.13", Tool::Ninja),
+    ("Kitware's ninja", Tool::NinjaKitware),
+    ("cargo", Tool::Cargo),
+    ("gcc before 13", Tool::Gcc),
+    ("gcc since 13", Tool::Gcc),
+    ("tender", Tool::Tender),
+];
+
+/// Whether a row is about this version of its tool. Which forms gcc reads depends on it.
+fn is_of(row: &str, found: &Found) -> bool {
+    if found.tool != Tool::Gcc {
+        return true;
+    }
+    let number = found.version.rsplit(' ').next().and_then(|number| number.split('.').next());
+    let major: u32 = number.and_then(|number| number.parse().ok()).expect("gcc says its version");
+    row == if major < 13 { "gcc before 13" } else { "gcc since 13" }
+}
+
+/// The cells of the table, by row and column, without the first of each.
+fn table() -> (Vec<String>, Vec<(String, Vec<Sharing>)>) {
+    let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/jobserver-matrix.md");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mut rows = text.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|')).map(|line| {
+        let mut cells = line.split('|').map(|cell| cell.trim().to_owned());
+        (cells.next().expect("split gives one at least"), cells.collect::<Vec<_>>())
+    });
+    let (_, header) = rows.next().expect("there is a table");
+    let sharing = |word: &String| match word.as_str() {
+        "shared" => Sharing::Shared,
+        "one job" => Sharing::OneJob,
+        "outside" => Sharing::Outside,
+        "refused" => Sharing::Refused,
+        _ => panic!("{path}: not a word of the table: {word:?}"),
+    };
+    // After the line that makes it a table.
+    let rows = rows.skip(1).map(|(name, cells)| (name, cells.iter().map(sharing).collect())).collect();
+    (header, rows)
+}
+
+#[test]
+fn the_table_has_every_pair() {
+    let (header, rows) = table();
+    assert_eq!(header, OUTERS.map(|(name, _)| name));
+    assert_eq!(rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), INNERS.map(|(name, _)| name));
+    for (name, cells) in rows {
+        assert_eq!(cells.len(), OUTERS.len(), "{name}");
+    }
+}
+
+/// Runs every cell of a column.
+#[track_caller]
+fn check(column: &str) {
+    let (header, rows) = table();
+    let number = header.iter().position(|name| name == column).expect("the table has the column");
+    let outer = OUTERS[number].1;
+    let Some(host) = find(host(outer)) else { return };
+    // The make that PATH is to find: what is started beside the commands has to see it too.
+    let make = match outer {
+        Outer::TenderBuild(make) => match find(make) {
+            Some(make) => Some(make.path.parent().expect("a program is in a directory").to_owned()),
+            None => return,
+        },
+        _ => None,
+    };
+    for ((row, inner), (_, cells)) in INNERS.into_iter().zip(&rows) {
+        let Some(inner) = find(inner).filter(|inner| is_of(row, inner)) else { continue };
+        cell(outer, &host, make.as_ref(), &inner, cells[number]);
+    }
+}
+
+fn host(outer: Outer) -> Tool {
+    match outer {
+        Outer::TenderExec | Outer::TenderBuild(_) => Tool::Tender,
+        Outer::Make(make, _) => make,
+        Outer::Cargo => Tool::Cargo,
+    }
+}
+
+#[track_caller]
+fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, expect: Sharing) {
+    let by_tender = host.tool == Tool::Tender;
+    let ninja = matches!(inner.tool, Tool::Ninja | Tool::NinjaKitware);
+    let n = match expect {
+        // A make of one slot has no pool; and a ninja that is alone on a machine of two processors runs three.
+        Sharing::Outside if by_tender => 1,
+        Sharing::Outside => 2,
+        // ninja looks for tokens at its start, and then only when one of its jobs has ended. Here none ends before all have met.
+        _ if by_tender && ninja => 2,
+        // cargo does not say how many slots it has, and then tender takes no more than a machine of two processors has.
+        _ if outer == Outer::Cargo && inner.tool == Tool::Tender => 2,
+        _ => 3,
+    };
+    // A gcc that is outside runs no more than a job for each processor. The jobs of the outer tool are more.
+    let beside = usize::from(inner.tool == Tool::Gcc && expect == Sharing::Outside && !by_tender);
+    let run = expect_sharing(inner, n, expect, |probes, child| {
+        let jobs = format!("-j{n}");
+        match outer {
+            Outer::TenderExec => child.under([host.path.as_str(), "exec", &jobs, "--"]),
+            Outer::TenderBuild(_) => {
+                let before = make.map_or("", |make| make.as_str());
+                let script = "PATH=$0:$PATH exec \"$@\"";
+                let line = host.tree(probes, "outer", beside, &[child]).arg(&jobs);
+                line.under(["sh", "-c", script, before])
+            }
+            Outer::Make(_, style) => {
+                let line = host.tree(probes, "outer", beside, &[child]).arg(&jobs);
+                style.into_iter().fold(line, |line, word| line.arg(word))
+            }
+            Outer::Cargo => host.tree(probes, "outer", beside, &[child]).arg(&jobs),
+        }
+    });
+    if by_tender && expect != Sharing::Refused {
+        // It says so when a child lost tokens, or returned more than it took.
+        assert!(!run.stderr.contains("token"), "{run}");
+    }
+}
+
+#[test]
+fn below_tender_exec() {
+    check("`tender exec`");
+}
+
+#[test]
+fn below_tender_build_where_make_is_old() {
+    check("`tender build`, old `make`");
+}
+
+#[test]
+fn below_tender_build_where_make_is_new() {
+    check("`tender build`, new `make`");
+}
+
+#[test]
+fn below_old_make() {
+    check("make before 4.4");
+}
+
+#[test]
+fn below_new_make_with_a_pipe() {
+    check("make since 4.4, pipe");
+}
+
+#[test]
+fn below_new_make_with_a_fifo() {
+    check("make since 4.4, fifo");
+}
+
+#[test]
+fn below_cargo() {
+    check("cargo");
+}
