@@ -184,9 +184,17 @@ fn without_a_plus_one_job_runs_and_the_cure_is_said() {
         if make.tool == Tool::Make44 {
             tree = tree.arg("--jobserver-style=pipe");
         }
-        let run = tree.arg("-j3").run(&space).expect_ok();
+        let run = tree.clone().arg("-j3").run(&space).expect_ok();
         assert_eq!((probes.log().finished(), probes.log().most_at_once()), (4, 1), "{run}");
         expect_one_warning(&run, &["put `+` before the command", "one job at a time"]);
+
+        // A `-j` of ours changes nothing, and is no second warning.
+        space.remove("inner/target");
+        space.remove("probes.log");
+        space.edit("outer/Makefile", " build", " build -j3");
+        let run = tree.arg("-j3").run(&space).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (4, 1), "{run}");
+        expect_one_warning(&run, &["put `+` before the command", "one job at a time, whatever `-j` says"]);
     }
 }
 
@@ -401,6 +409,17 @@ fn one_slot_is_enough_for_make_in_a_command() {
     }
 }
 
+/// `make -j2` with a recipe that leaves a server running, whose number is in `server.pid`.
+#[track_caller]
+fn server_holds_up_nobody(make: &Found, space: &TestSpace, words: &[&str]) {
+    let child = CommandLine::new([program("tender").as_str()].iter().chain(words).copied());
+    let run = make.tree(&Probes::new(space, 1), "outer", 0, &[child]).arg("-j2").run(space).expect_ok();
+    expect_no_warning(&run);
+    let server = space.read("server.pid").trim().parse().unwrap();
+    // make waits for the end of its pipe; had the server kept that open, it would be over by now.
+    kill_process(Pid::from_raw(server).unwrap(), Signal::KILL).expect("the server runs");
+}
+
 #[test]
 fn a_server_that_a_command_starts_does_not_hold_up_make() {
     for make in makes() {
@@ -412,13 +431,10 @@ fn a_server_that_a_command_starts_does_not_hold_up_make() {
             format!("[[generate]]\nrun = [\"sh\", \"-c\", {server:?}]\noutputs = [\"$OUT_DIR/x.h\"]\n");
         space.write("krate/Tender.toml", format!("[package]\nname = \"krate\"\n{generate}"));
         space.write("krate/src/main.c", "int main(void) { return 0; }\n");
-        let words =
-            [program("tender").as_str(), "-C", space.path("krate").as_str(), "build"].map(str::to_owned);
-        let child = CommandLine { words: words.to_vec() };
-        let run = make.tree(&Probes::new(&space, 1), "outer", 0, &[child]).arg("-j2").run(&space).expect_ok();
-        expect_whole_pool(&run);
-        let server = space.read("server.pid").trim().parse().unwrap();
-        // make waits for the end of its pipe; had the server kept that open, it would be over by now.
-        kill_process(Pid::from_raw(server).unwrap(), Signal::KILL).expect("the server runs");
+        server_holds_up_nobody(&make, &space, &["-C", space.path("krate").as_str(), "build"]);
+
+        // Under exec it may stay in the group.
+        let server = "sleep 60 </dev/null >/dev/null 2>&1 & echo $! > server.pid";
+        server_holds_up_nobody(&make, &space, &["exec", "--", "sh", "-c", server]);
     }
 }

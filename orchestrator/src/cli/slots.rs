@@ -21,22 +21,20 @@ pub fn slots(
 ) -> Result<Slots, CliError> {
     let chosen = jobs::choose(option, environment.jobs.as_deref(), manifest)?;
     let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
-    let slots = match Pool::from_env(&|name| std::env::var_os(name)) {
-        FromEnv::None => return Ok(Slots::Own(chosen)),
+    match Pool::from_env(&|name| std::env::var_os(name)) {
+        FromEnv::None => Ok(Slots::Own(chosen)),
         FromEnv::Inherited(pool) => {
+            if option.is_some() {
+                let why = "because the jobserver in the environment says how many jobs there are";
+                warn(format!("`-j` is ignored, {why}"));
+            }
             let hint = pool.hint().unwrap_or_else(jobs::cores);
-            Slots::Parent { pool, hint }
+            Ok(Slots::Parent { pool, hint })
         }
         FromEnv::Unusable(why) => {
-            warn(format!("{why}; running one job at a time"));
-            Slots::Own(1)
+            let but = if option.is_some() { ", whatever `-j` says" } else { "" };
+            warn(format!("{why}; running one job at a time{but}"));
+            Ok(Slots::Own(1))
         }
-    };
-    if option.is_some() {
-        warn(
-            "`-j` is ignored, because the jobserver in the environment says how many jobs there are"
-                .to_owned(),
-        );
     }
-    Ok(slots)
 }
