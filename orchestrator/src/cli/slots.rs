@@ -9,6 +9,10 @@ use crate::supervise::Slots;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::Level;
 
+/// How many slots a parent is taken to have that does not say. (cargo writes `-j` without a number.) Its pool is the bound; this
+/// one only keeps wishes within reason.
+const UNSAID: u32 = 64;
+
 /// Says, once, where the parent's jobserver cannot be joined, and where `-j` has no effect.
 ///
 /// # Errors
@@ -28,7 +32,7 @@ pub fn slots(
                 let why = "because the jobserver in the environment says how many jobs there are";
                 warn(format!("`-j` is ignored, {why}"));
             }
-            let hint = pool.hint().unwrap_or_else(jobs::cores);
+            let hint = pool.hint().unwrap_or_else(|| jobs::cores().max(UNSAID));
             Ok(Slots::Parent { pool, hint })
         }
         FromEnv::Unusable(why) => {

@@ -4,7 +4,7 @@ use super::super::EngineError;
 use super::super::clock::now_us;
 use super::super::command::CommandProcess;
 use super::super::crash;
-use super::super::error::system;
+use super::super::error::{jobserver_error, system};
 use super::super::host::{TAKEN_OR_RETURNED, jobs_of};
 use super::super::worker::WorkerProcess;
 use super::{Engine, Running, Source, child_of_command, child_of_worker};
@@ -151,6 +151,9 @@ impl Engine<'_> {
         let id = child_of_command(ix);
         let kind = Kind::Foreign(self.tools.dialect(words.words.first().map_or("", String::as_str)));
         let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
+        // What is free is offered before it starts: ninja looks once then, and not again until a job of its ends.
+        let wanted = self.scheduler.wanted(self.pool.most_more());
+        self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
         self.begin(ix);
         let child = match CommandProcess::start(self.graph, item, words, &jobs_of(&admission)) {
             Ok(child) => child,
