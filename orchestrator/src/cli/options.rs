@@ -63,7 +63,7 @@ pub enum Command {
     New(NewOptions),
     /// Make a crate of a directory and the sources in it
     Init(InitOptions),
-    /// Run a command, such as make, ninja or cargo, as a child of the job pool
+    /// Run a command, such as make, ninja or cargo, whose jobs share one pool
     Exec(ExecOptions),
     /// Run tests (not yet)
     #[command(hide = true)]
