@@ -107,10 +107,21 @@ fn a_build_that_fails_returns_all() {
     }
 }
 
-/// `make -j3` with a build of four jobs, of which three run, all in a process group of their own; and tender's process.
-fn start(make: &Found, space: &TestSpace) -> (Started, Pid) {
+/// What of tender's runs four jobs.
+#[derive(Clone, Copy, PartialEq)]
+enum Runs {
+    Build,
+    /// Of the same make as above.
+    Exec,
+}
+
+/// `make -j3` with four jobs below tender, of which three run, all in a process group of their own; and tender's process.
+fn start(make: &Found, space: &TestSpace, runs: Runs) -> (Started, Pid) {
     let probes = Probes::new(space, ENDLESS);
-    let child = tender().tree(&probes, "inner", 4, &[]);
+    let child = match runs {
+        Runs::Build => tender().tree(&probes, "inner", 4, &[]),
+        Runs::Exec => make.tree(&probes, "inner", 4, &[]).under([program("tender").as_str(), "exec", "--"]),
+    };
     let mut command = make.tree(&probes, "outer", 0, &[child]).arg("-j3").command(space);
     command.process_group(0);
     let started = space.start(command);
@@ -144,12 +155,16 @@ fn expect_all_over(space: &TestSpace, run: &Run) {
     });
 }
 
+fn signals<const N: usize>(all: [Signal; N]) -> impl Iterator<Item = (Signal, Runs)> {
+    all.into_iter().flat_map(|signal| [(signal, Runs::Build), (signal, Runs::Exec)])
+}
+
 #[test]
 fn signals_to_all_return_all() {
     for make in makes() {
-        for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        for (signal, runs) in signals([Signal::INT, Signal::TERM, Signal::HUP]) {
             let space = TestSpace::new();
-            let (started, _) = start(&make, &space);
+            let (started, _) = start(&make, &space, runs);
             let group = Pid::from_raw(started.pid() as i32).unwrap();
             kill_process_group(group, signal).unwrap();
             let run = started.finish();
@@ -162,9 +177,9 @@ fn signals_to_all_return_all() {
 #[test]
 fn signals_to_tender_return_all() {
     for make in makes() {
-        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL] {
+        for (signal, runs) in signals([Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL]) {
             let space = TestSpace::new();
-            let (started, tender) = start(&make, &space);
+            let (started, tender) = start(&make, &space, runs);
             kill_process(tender, signal).unwrap();
             let run = started.finish().expect_code(2);
             expect_all_over(&space, &run);
