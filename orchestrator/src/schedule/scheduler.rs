@@ -123,6 +123,14 @@ impl Scheduler {
         self.workers[worker].unmet = tokens;
     }
 
+    /// Actions that take a free slot each and are still to be carried out.
+    pub fn starts_decided(&self) -> u32 {
+        let takes_slot = |action: &&Action| {
+            matches!(action, Action::StartWorker(_) | Action::LendSlot(_) | Action::RunCommand(_))
+        };
+        self.actions.iter().filter(takes_slot).count() as u32
+    }
+
     /// How many more slots than are in use could be put to work at once, counted up to `most`.
     pub fn wanted(&self, most: u32) -> u32 {
         if self.mode != Mode::Building {

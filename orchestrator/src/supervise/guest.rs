@@ -49,7 +49,7 @@ impl<'a> Guest<'a> {
             AdmitError::Port(source) => jobserver_error(source),
         })?;
         // Offered before it starts: ninja looks once then, and not again until a job of its ends.
-        pool.end_round(0, now_us()).map_err(jobserver_error)?;
+        pool.offer_ahead(0, now_us()).map_err(jobserver_error)?;
         let name = format!("`{program}`");
         Ok(Guest { pool, guard, admission: Some(admission), name, warn, told_of_surplus: false })
     }

@@ -111,6 +111,15 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Ok(lost)
     }
 
+    /// Offers what is free, but for `reserve`, to a foreign child that is about to start. Under a parent nothing is free that is
+    /// not planned for.
+    pub fn offer_ahead(&mut self, reserve: u32, now_us: u64) -> io::Result<()> {
+        if self.lender.is_none() {
+            self.broker.offer(reserve, Terms::Standing, now_us)?;
+        }
+        Ok(())
+    }
+
     /// Ends a round, when everything that could be given out is. Slots that our own still have a use for are kept, `wanted`
     /// many, and asked for if they are not there; the others are offered to foreign children, or go back to the parent.
     ///

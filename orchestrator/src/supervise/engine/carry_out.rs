@@ -152,8 +152,8 @@ impl Engine<'_> {
         let kind = Kind::Foreign(self.tools.dialect(words.words.first().map_or("", String::as_str)));
         let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
         // What is free is offered before it starts: ninja looks once then, and not again until a job of its ends.
-        let wanted = self.scheduler.wanted(self.pool.most_more());
-        self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
+        let reserve = self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
+        self.pool.offer_ahead(reserve, now_us()).map_err(jobserver_error)?;
         self.begin(ix);
         let child = match CommandProcess::start(self.graph, item, words, &jobs_of(&admission)) {
             Ok(child) => child,
