@@ -148,5 +148,5 @@ fn wait_for(parent: &Parent, deadline_us: u64) -> io::Result<()> {
 
 fn fifos() -> Result<Fifos, EngineError> {
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    Fifos::new(runtime_dir.into_iter().chain([std::env::temp_dir()])).map_err(jobserver_error)
+    Fifos::new(runtime_dir.into_iter().chain(Fifos::last_resorts())).map_err(jobserver_error)
 }

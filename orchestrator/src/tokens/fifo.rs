@@ -58,7 +58,12 @@ impl Fifos {
     /// `state_dir` comes first because only one build uses it at a time, so that what a killed build left there is known
     /// to be nobody's: see [`Fifos::remove_left`].
     pub fn usual_places(runtime_dir: Option<PathBuf>, state_dir: PathBuf) -> Vec<PathBuf> {
-        [state_dir].into_iter().chain(runtime_dir).chain([std::env::temp_dir()]).collect()
+        [state_dir].into_iter().chain(runtime_dir).chain(Fifos::last_resorts()).collect()
+    }
+
+    /// Where any program may have files; the first of them is for the user to choose, and may be chosen badly.
+    pub fn last_resorts() -> impl Iterator<Item = PathBuf> {
+        [std::env::temp_dir(), "/tmp".into(), "/dev/shm".into()].into_iter()
     }
 
     /// Removes the directories of builds that were killed. The caller holds the lock of `state_dir`.
