@@ -3,7 +3,7 @@
 use super::EngineError;
 use super::clock::now_us;
 use super::error::jobserver_error;
-use super::host::{Guard, Slots, TAKEN_OR_RETURNED, jobs_of, too_many, unsettled};
+use super::host::{Guard, Slots, jobs_of, too_many, unsettled};
 use super::process::Jobs;
 use super::survivors;
 use super::tools::Tools;
@@ -101,7 +101,7 @@ impl<'a> Guest<'a> {
     }
 
     pub(super) fn watched(&self) -> Vec<(BorrowedFd<'_>, Interest)> {
-        let port = self.pool.broker.port(GUEST).map(|port| (port.as_fd(), TAKEN_OR_RETURNED));
+        let port = self.pool.broker.port(GUEST).map(|port| (port.as_fd(), Interest::READABLE));
         let parent = self.pool.lender().map(|parent| (parent.as_fd(), Interest::READABLE));
         port.into_iter().chain(parent).collect()
     }

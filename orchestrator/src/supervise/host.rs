@@ -6,12 +6,8 @@ use super::error::{jobserver_error, system};
 use super::guardian::Guardian;
 use super::process::Jobs;
 use crate::tokens::{Admission, Fifos, Parent, Pool, Settled};
-use mio::Interest;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-
-/// What to watch a foreign child's FIFO for: it is readable when a byte was returned, and writable when the offer was taken.
-pub(super) const TAKEN_OR_RETURNED: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 /// Where the job slots come from.
 #[derive(Debug)]

@@ -37,8 +37,8 @@ use std::os::fd::AsRawFd;
 /// How long an offer stands before it moves on to another child, at most; microseconds. (Design, section 3: 5 ms.)
 const TURN_US: u64 = 5_000;
 
-/// No child is offered more at a time; when it has taken them all, more follow. A FIFO of one page holds many times that.
-const MOST_OFFERED: u32 = 64;
+/// No child is offered more at a time; when it has taken some, more follow. A FIFO holds many times that.
+const MOST_OFFERED: u32 = 512;
 
 /// Within this time every foreign child has been offered a token that became free, microseconds.
 const ROUND_US: u64 = 40_000;
@@ -297,7 +297,7 @@ impl<P: Ports> Broker<P> {
     /// last `reserve`, which are kept for processes about to start.
     ///
     /// Highest priority first, then those with the fewest tokens out, then by id. Call it after every event: a child's
-    /// port became readable or writable, its wish changed, or a slot became free. Errors are those of the system on our own
+    /// port became readable, its wish changed, or a slot became free. Errors are those of the system on our own
     /// FIFOs; the account is right in spite of them.
     pub fn settle(&mut self, reserve: u32) -> io::Result<Vec<Surplus>> {
         let surpluses = self.collect()?;

@@ -3,10 +3,11 @@
 //! A FIFO per child, and not one for all, because a byte has no owner: what was put into this FIFO and is neither in it
 //! nor taken back is held by this child or lost with it.
 //!
-//! The FIFO is one page long. Then it becomes writable at the moment when the last byte is taken, which tells when an offer
-//! to a foreign child is accepted, and a thousand children do not use up the user's share of pipe memory. The price
-//! is a trap: the kernel fills the page from front to back and starts again only when it was empty, so after 4096 bytes
-//! written in all it refuses more although a single one is unread. `put` then empties it first.
+//! The FIFO is two pages long. That is enough, and a thousand children do not use up the user's share of pipe memory. One page
+//! would be a trap, though it would tell when its last byte is taken: the kernel fills a page from front to back and starts
+//! again only when it was empty, so that after 4096 bytes written in all a child that returns a token would wait for ever,
+//! although a single byte of an offer is unread. Two pages are emptied in turn. Where the system gives us only one, `put` at
+//! least empties it first.
 
 use super::port::{Pair, Port, Ports};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
@@ -25,8 +26,8 @@ const TOKEN: u8 = b'+';
 /// How the names of private directories begin.
 const PREFIX: &str = "tender-jobs-";
 
-/// Bytes. Kernels with larger pages round up.
-const PIPE_SIZE: usize = 4096;
+/// Bytes. Kernels with larger pages round up, and then have one page, which holds as many times more.
+const PIPE_SIZE: usize = 2 * 4096;
 
 /// The private directory that the FIFOs lie in; it goes when this is dropped.
 #[derive(Debug)]
@@ -101,7 +102,7 @@ impl Ports for Fifos {
 }
 
 /// One FIFO, removed when it is dropped. As a descriptor it is edge-triggered for input whenever the child returns a byte,
-/// and also when we put some; and for output when the child takes the last one.
+/// and also when we put some. That it takes one cannot be seen but by counting.
 #[derive(Debug)]
 pub struct Fifo {
     /// UTF-8: the directory's is, see [`Fifos::new`].
@@ -287,13 +288,35 @@ mod tests {
         assert_eq!(fifo.take_back(70_000).unwrap(), capacity);
     }
 
+    /// A client that takes and returns while an offer stands, and one that only takes what is put.
     #[test]
-    fn a_page_that_is_never_empty_does_not_fill_up() {
+    fn a_fifo_that_is_never_empty_does_not_fill_up() {
         let mut fifos = fifos();
         let mut fifo = fifos.make().unwrap();
         let client = client(&fifo);
-        // The trap is real: without `put`, one unread byte blocks the page after a page of writes.
+        for offer in [1, 64, 1024] {
+            fifo.put(offer).unwrap();
+            for turn in 0..20_000 {
+                assert_eq!(read(&client, &mut [0]).unwrap(), 1);
+                assert_eq!(write(&client, b"x"), Ok(1), "turn {turn} with {offer} on offer");
+            }
+            for turn in 0..20_000 {
+                assert_eq!(fifo.put(1).unwrap(), 1, "turn {turn} with {offer} on offer");
+                assert_eq!(read(&client, &mut [0]).unwrap(), 1);
+            }
+            assert_eq!(fifo.take_back(u32::MAX).unwrap(), offer);
+        }
+    }
+
+    /// Where the system gives only one page, at least our own writes go on.
+    #[test]
+    fn a_single_page_is_emptied_before_it_refuses() {
+        let mut fifos = fifos();
+        let mut fifo = fifos.make().unwrap();
+        fifo.capacity = fcntl_setpipe_size(&fifo.ends, 4096).unwrap() as u32;
+        let client = client(&fifo);
         fifo.put(1).unwrap();
+        // The trap is real: one unread byte blocks the page after a page of writes.
         let turns_of_the_kernel = (0..10_000).take_while(|_| {
             let written = fifo.write(1).unwrap();
             written == 1 && read(&client, &mut [0]).unwrap() == 1

@@ -5,7 +5,7 @@ use super::super::clock::now_us;
 use super::super::command::CommandProcess;
 use super::super::crash;
 use super::super::error::{jobserver_error, system};
-use super::super::host::{TAKEN_OR_RETURNED, jobs_of};
+use super::super::host::jobs_of;
 use super::super::worker::WorkerProcess;
 use super::{Engine, Running, Source, child_of_command, child_of_worker};
 use crate::fingerprint::{Freshness, RebuildReason};
@@ -175,7 +175,7 @@ impl Engine<'_> {
             self.watch.add(child.process.pidfd(), Interest::READABLE, Source::CommandEnd(ix)),
         ];
         watched.extend(
-            self.pool.broker.port(id).map(|port| self.watch.add(port, TAKEN_OR_RETURNED, Source::Fifo)),
+            self.pool.broker.port(id).map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)),
         );
         let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
         let at_us = child.started_us;

@@ -3,7 +3,6 @@
 use super::super::EngineError;
 use super::super::clock::now_us;
 use super::super::error::system;
-use super::super::host::TAKEN_OR_RETURNED;
 use super::super::process::{Exit, Leftovers};
 use super::super::survivors;
 use super::super::watch::Watched;
@@ -266,7 +265,7 @@ impl Engine<'_> {
         }
         self.pool.broker.park(id);
         let port = self.pool.broker.port(id);
-        watched.extend(port.and_then(|port| self.watch.add(port, TAKEN_OR_RETURNED, Source::Fifo).ok()));
+        watched.extend(port.and_then(|port| self.watch.add(port, Interest::READABLE, Source::Fifo).ok()));
         self.survivors.insert(ix, Survivors { pidfds, watched, interrupted });
     }
 

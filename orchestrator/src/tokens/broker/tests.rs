@@ -236,7 +236,7 @@ fn offers_are_shared_evenly_and_again_when_children_come() {
     broker.offer(0, Terms::Standing, 1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![2, 2], 0));
     // No more than a few at a time, however many there are.
-    let mut broker = with_foreign(1000, 2);
+    let mut broker = with_foreign(5000, 2);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(all_unread(&broker, 2), [MOST_OFFERED, MOST_OFFERED]);
     // Under a parent one at a time.
