@@ -56,7 +56,7 @@ fn wrong_options_end_with_2() {
 #[test]
 fn commands_of_later_versions_say_so() {
     let dir = hello();
-    for command in ["exec", "test", "tree", "metadata", "install"] {
+    for command in ["test", "tree", "metadata", "install"] {
         check(
             dir.path(),
             &[command, "--any", "words"],
