@@ -112,15 +112,10 @@ fn host(outer: Outer) -> Tool {
 #[track_caller]
 fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, expect: Sharing) {
     let by_tender = host.tool == Tool::Tender;
-    let ninja = matches!(inner.tool, Tool::Ninja | Tool::NinjaKitware);
     let n = match expect {
         // A make of one slot has no pool; and a ninja that is alone on a machine of two processors runs three.
         Sharing::Outside if by_tender => 1,
         Sharing::Outside => 2,
-        // ninja looks for tokens at its start, and then only when one of its jobs has ended. Here none ends before all have met.
-        _ if by_tender && ninja => 2,
-        // cargo does not say how many slots it has, and then tender takes no more than a machine of two processors has.
-        _ if outer == Outer::Cargo && inner.tool == Tool::Tender => 2,
         _ => 3,
     };
     // A gcc that is outside runs no more than a job for each processor. The jobs of the outer tool are more.

@@ -70,6 +70,24 @@ impl Pool {
         }
     }
 
+    /// How many bytes are in the pool now.
+    pub fn left(&self) -> usize {
+        rustix::io::ioctl_fionread(&self.read).expect("it is a pipe") as usize
+    }
+
+    /// Puts bytes in, as another client does that returns them.
+    pub fn put(&self, bytes: &[u8]) {
+        assert_eq!(rustix::io::write(&self.write, bytes), Ok(bytes.len()));
+    }
+
+    /// Of a pipe that the test lets go of: whether nobody else can write to it any more, as GNU make waits for at its end.
+    pub fn is_free(self) -> bool {
+        assert!(matches!(self.form, Form::Pipe), "a FIFO's read end can write");
+        self.drain();
+        drop(self.write);
+        rustix::io::read(&self.read, &mut [0]) == Ok(0)
+    }
+
     /// Takes all bytes that are in the pool, sorted.
     pub fn drain(&self) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -1,0 +1,305 @@
+//! The hazards of a jobserver, each of which some tool does not survive: what becomes of the bytes of a pool that the test hosts
+//! when tender is its client, and of the pool that tender hosts when its clients misbehave.
+
+use rustix::process::{Pid, Signal, kill_process};
+use tender_tests::interop::{
+    CommandLine, Found, Member, Pool, Probes, Tool, expect_whole_pool, find, members,
+};
+use tender_tests::{Run, Started, TestSpace, program, wait_until};
+
+fn tender() -> Found {
+    find(Tool::Tender).expect("it is the program under test")
+}
+
+/// More jobs than can meet, so that those that run are there until they are ended.
+const ENDLESS: usize = 1000;
+
+/// A pool of both forms, with these bytes.
+fn pools(space: &TestSpace, bytes: &[u8]) -> [Pool; 2] {
+    [Pool::fifo(space, bytes), Pool::pipe(bytes)]
+}
+
+#[track_caller]
+fn expect_no_word_of_tokens(run: &Run) {
+    assert!(!run.stderr.contains("token") && !run.stderr.contains("jobserver"), "{run}");
+}
+
+/// Whatever a client of ours does with its own bytes.
+#[test]
+fn bytes_go_back_as_they_came() {
+    for is_exec in [false, true] {
+        let space = TestSpace::new();
+        for pool in pools(&space, b"ABCDE") {
+            let space = TestSpace::new();
+            let probes = Probes::new(&space, 6);
+            let line = if is_exec {
+                // It writes `+` for every byte that it read.
+                let Some(make) = find(Tool::Make43) else { continue };
+                let tree = make.tree(&probes, "tree", 12, &[]);
+                tree.under([program("tender").as_str(), "exec", "--"])
+            } else {
+                tender().tree(&probes, "tree", 12, &[])
+            };
+            let run = pool.around(line).run(&space).expect_ok();
+            assert_eq!(probes.log().most_at_once(), 6, "{run}");
+            assert_eq!(pool.drain(), b"ABCDE", "{run}");
+            expect_no_word_of_tokens(&run);
+        }
+    }
+}
+
+/// The description of descriptor 3 is the one that the whole tree shares. `dd` sets the flag on it, as LLVM and GNU make do.
+#[test]
+fn the_mode_of_the_pipe_is_left_as_it_is() {
+    const SET: &str = "dd iflag=nonblock count=0 status=none <&3";
+    // Reads it in a process that has inherited it.
+    const SHOW: &str = "sed -n 's/^flags:\\s*/flags /p' /proc/self/fdinfo/3";
+    let check = |before: &str, during: &str, expect: bool| {
+        let space = TestSpace::new();
+        let pool = Pool::pipe(b"AB");
+        let probes = Probes::new(&space, 3);
+        let first = CommandLine::new(["sh", "-c", ": > begun; until [ -e flipped ]; do sleep 0.01; done"]);
+        let first = first.under(["env", "-C", space.root().as_str()]);
+        let line = tender().tree(&probes, "tree", 6, &[first]);
+        let script = format!(
+            "{before}; {{ until [ -e begun ]; do sleep 0.01; done; {during}; : > flipped; }} & \"$@\"; code=$?; {SHOW}; exit $code"
+        );
+        let run = pool.around(line.under(["sh", "-c", &script, "sh"])).run(&space).expect_ok();
+        let flags = run.stdout.lines().find_map(|line| line.strip_prefix("flags "));
+        let flags = u32::from_str_radix(flags.unwrap_or_else(|| panic!("{run}")), 8).expect("octal digits");
+        assert_eq!(flags & 0o4000 != 0, expect, "{run}");
+        assert_eq!(probes.log().most_at_once(), 3, "{run}");
+        assert_eq!(pool.drain(), b"AB", "{run}");
+        expect_no_word_of_tokens(&run);
+    };
+    check("true", "true", false);
+    check(SET, "true", true);
+    check("true", SET, true);
+}
+
+/// Every tool that can be a client, in one tree, below a pool of which tender knows every byte. Upstream's ninja is a client of the
+/// form that GNU make 4.3 does not pass on, so it has a tender of its own between.
+#[test]
+fn tools_of_all_kinds_share_one_pool() {
+    let Some(top) = find(Tool::Make43) else { return };
+    for is_client in [false, true] {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 4);
+        let exec = program("tender");
+        let kinds = [
+            Tool::Make43,
+            Tool::Make44,
+            Tool::Ninja,
+            Tool::NinjaKitware,
+            Tool::Cargo,
+            Tool::Gcc,
+            Tool::Tender,
+        ];
+        let children: Vec<CommandLine> = kinds
+            .into_iter()
+            .filter_map(find)
+            .map(|found| {
+                let tree = found.tree(&probes, &format!("{:?}", found.tool), 4, &[]);
+                let is_ninja = found.tool == Tool::Ninja;
+                if is_ninja { tree.under([exec.as_str(), "exec", "--"]) } else { tree }
+            })
+            .collect();
+        let count = 4 * children.len() + 2;
+        let tree = top.tree(&probes, "top", 2, &children);
+        let run = if is_client {
+            let pool = Pool::fifo(&space, b"ABC");
+            let run = pool.around(tree.under([exec.as_str(), "exec", "--"])).run(&space).expect_ok();
+            assert_eq!(pool.drain(), b"ABC", "{run}");
+            run
+        } else {
+            tree.under([exec.as_str(), "exec", "-j4", "--"]).run(&space).expect_ok()
+        };
+        let log = probes.log();
+        assert_eq!((log.jobs.len(), log.finished()), (count, count), "{run}");
+        assert_eq!(log.most_at_once(), 4, "{run}");
+        expect_whole_pool(&run);
+        expect_no_word_of_tokens(&run);
+        assert_eq!(members(&space), [], "{run}");
+    }
+}
+
+fn workers(space: &TestSpace) -> Vec<Member> {
+    members(space).into_iter().filter(|member| member.name == "tender-worker").collect()
+}
+
+/// A crate whose units take the compiler a while, in a space of its own, and the build of it under the pool.
+fn start_compiling(space: &TestSpace, pool: &Pool) -> Started {
+    space.write("Tender.toml", "[package]\nname = \"wide\"\n");
+    let functions: String =
+        (0..400).map(|n| format!("int F({n})(int x) {{ return x * {n} ^ (x >> {}); }}\n", n % 31)).collect();
+    for unit in 0..24 {
+        let glue = format!("#define GLUE(a, b) a ## b\n#define F(n) GLUE(f{unit}_, n)\n");
+        space.write(&format!("src/u{unit}.c"), format!("{glue}{functions}"));
+    }
+    let build = CommandLine::new([program("tender").as_str(), "build", "--release"]);
+    space.start(pool.around(build).command(space))
+}
+
+/// Stops a worker while tokens are out, and answers it.
+fn stop_a_worker_with_tokens(space: &TestSpace, pool: &Pool, all: usize) -> Pid {
+    let mut stopped = None;
+    wait_until("a worker holds tokens", || {
+        let Some(worker) = workers(space).pop() else { return false };
+        if kill_process(worker.pid, Signal::STOP).is_err() {
+            return false;
+        }
+        // What it holds, it cannot give back now.
+        if pool.left() < all {
+            stopped = Some(worker.pid);
+            return true;
+        }
+        let _ = kill_process(worker.pid, Signal::CONT);
+        false
+    });
+    stopped.expect("it was waited for")
+}
+
+/// All threads of the process wait for something.
+fn is_asleep(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('S'))
+    })
+}
+
+#[test]
+fn a_worker_that_is_killed_loses_no_token() {
+    let space = TestSpace::new();
+    for pool in pools(&space, b"ABC") {
+        let space = TestSpace::new();
+        let started = start_compiling(&space, &pool);
+        let worker = stop_a_worker_with_tokens(&space, &pool, 3);
+        kill_process(worker, Signal::KILL).expect("it is stopped");
+        // What it was at is done by another one.
+        let run = started.finish().expect_ok();
+        assert_eq!(pool.drain(), b"ABC", "{run}");
+        expect_no_word_of_tokens(&run);
+        assert_eq!(members(&space), [], "{run}");
+    }
+}
+
+/// Nothing of its own can give tokens back then. The one process that does knows how many there are, not which bytes they were.
+#[test]
+fn a_build_that_is_killed_gives_all_tokens_back() {
+    let space = TestSpace::new();
+    for pool in pools(&space, b"ABC") {
+        let space = TestSpace::new();
+        let started = start_compiling(&space, &pool);
+        stop_a_worker_with_tokens(&space, &pool, 3);
+        // A token that is just being acquired is lost, as the documentation says.
+        wait_until("tender has nothing to do", || is_asleep(started.pid()));
+        started.signal(Signal::KILL);
+        let run = started.finish().expect_signal(9);
+        wait_until("its workers are gone, and what puts it right", || members(&space).is_empty());
+        assert_eq!(pool.left(), 3, "{run}");
+    }
+    for pool in pools(&TestSpace::new(), b"AB") {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, ENDLESS);
+        let started = space.start(pool.around(tender().tree(&probes, "tree", 5, &[])).command(&space));
+        wait_until("three jobs run", || probes.log().jobs.len() == 3);
+        started.signal(Signal::KILL);
+        let run = started.finish().expect_signal(9);
+        wait_until("its commands are gone, and what puts it right", || members(&space).is_empty());
+        assert_eq!(pool.left(), 2, "{run}");
+    }
+}
+
+/// All that can be waited for ends in order, so the bytes are those that were read.
+#[test]
+fn signals_give_every_byte_back() {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
+        for pool in pools(&TestSpace::new(), b"AB") {
+            let space = TestSpace::new();
+            let probes = Probes::new(&space, ENDLESS);
+            let started = space.start(pool.around(tender().tree(&probes, "tree", 5, &[])).command(&space));
+            wait_until("three jobs run", || probes.log().jobs.len() == 3);
+            assert_eq!(pool.drain(), b"", "three jobs are more than one");
+            started.signal(signal);
+            let run = started.finish();
+            assert!(!run.status.success(), "{run}");
+            assert_eq!(pool.drain(), b"AB", "{signal:?}: {run}");
+            wait_until("no job is left", || members(&space).is_empty());
+        }
+    }
+}
+
+/// A server that a command leaves running is what make waits for in vain, where it has inherited the pipe.
+#[test]
+fn nothing_that_outlives_a_build_holds_the_pipe() {
+    let space = TestSpace::new();
+    let pool = Pool::pipe(b"AB");
+    let probes = Probes::new(&space, 3);
+    let server = "setsid sleep 1000 </dev/null >/dev/null 2>&1 & echo $! > server";
+    let server = CommandLine::new(["sh", "-c", server]).under(["env", "-C", space.root().as_str()]);
+    let run = pool.around(tender().tree(&probes, "tree", 6, &[server])).run(&space).expect_ok();
+    assert_eq!(pool.drain(), b"AB", "{run}");
+    assert!(pool.is_free(), "{run}");
+    for member in members(&space) {
+        kill_process(member.pid, Signal::KILL).expect("it is ours");
+    }
+
+    let Some(make) = find(Tool::Make43) else { return };
+    let server = "setsid sleep 1000 </dev/null >/dev/null 2>&1 &";
+    let child = tender().tree(&probes, "below", 3, &[CommandLine::new(["sh", "-c", server])]);
+    // A make that waits for the server hangs.
+    let run = make.tree(&probes, "make", 0, &[child]).arg("-j3").run(&space).expect_ok();
+    expect_whole_pool(&run);
+    for member in members(&space) {
+        kill_process(member.pid, Signal::KILL).expect("it is ours");
+    }
+}
+
+/// Neither is passed on to the parent: it has neither fewer tokens nor more.
+#[test]
+fn commands_that_lose_or_make_tokens_are_named() {
+    const OPEN: &str = "flags=$CARGO_MAKEFLAGS; exec 8<>\"${flags##*fifo:}\"; ";
+    let check = |script: &str, expect: &str| {
+        for pool in pools(&TestSpace::new(), b"ABC") {
+            let space = TestSpace::new();
+            let probes = Probes::new(&space, 1);
+            let child = CommandLine::new(["sh", "-c", &format!("{OPEN}{script}")]);
+            let run = pool.around(tender().tree(&probes, "tree", 2, &[child])).run(&space).expect_ok();
+            let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("token")).collect();
+            assert_eq!(warnings.len(), 1, "{run}");
+            assert!(warnings[0].contains("k0") && warnings[0].contains(expect), "{run}");
+            assert_eq!(pool.drain(), b"ABC", "{run}");
+        }
+    };
+    check("printf '++' >&8", "2 job tokens more than it took");
+    check("dd bs=1 count=1 status=none <&8 >/dev/null", "1 job token that it did not return");
+}
+
+/// Jobs meet only if tokens that come while a client is idle start work; none ends before all have met.
+#[test]
+fn tokens_that_come_late_start_work() {
+    let makes = [Tool::Make43, Tool::Make44].into_iter().filter_map(find);
+    for inner in makes.chain([tender()]) {
+        for pool in pools(&TestSpace::new(), b"AB") {
+            let space = TestSpace::new();
+            let probes = Probes::new(&space, ENDLESS);
+            let tree = inner.tree(&probes, "tree", 6, &[]);
+            let line = match inner.tool {
+                Tool::Tender => tree,
+                _ => tree.under([program("tender").as_str(), "exec", "--"]),
+            };
+            assert_eq!(pool.drain(), b"AB");
+            let started = space.start(pool.around(line).command(&space));
+            wait_until("one job runs", || probes.log().jobs.len() == 1);
+            pool.put(b"A");
+            wait_until("two jobs run", || probes.log().jobs.len() == 2);
+            pool.put(b"B");
+            wait_until("three jobs run", || probes.log().jobs.len() == 3);
+            started.signal(Signal::TERM);
+            let run = started.finish();
+            assert_eq!(pool.drain(), b"AB", "{run}");
+            wait_until("no job is left", || members(&space).is_empty());
+        }
+    }
+}
