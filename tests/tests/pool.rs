@@ -2,6 +2,7 @@
 //! when tender is its client, and of the pool that tender hosts when its clients misbehave.
 
 use rustix::process::{Pid, Signal, kill_process};
+use std::io::{Read, Write};
 use tender_tests::interop::{
     CommandLine, Found, Member, Pool, Probes, Tool, expect_whole_pool, find, members,
 };
@@ -302,4 +303,41 @@ fn tokens_that_come_late_start_work() {
             wait_until("no job is left", || members(&space).is_empty());
         }
     }
+}
+
+/// `tender exec` with a pool of 100 000 slots, whose client is the test, and what the client does.
+#[track_caller]
+fn with_a_wide_pool(client: impl FnOnce(&mut std::fs::File)) {
+    let space = TestSpace::new();
+    let script =
+        "echo \"${CARGO_MAKEFLAGS##*fifo:}\" > told; mv told path; until [ -e done ]; do sleep 0.01; done";
+    let started = space.start(space.command(&["exec", "-j100000", "--", "sh", "-c", script]));
+    wait_until("the command runs", || space.exists("path"));
+    let path = space.read("path");
+    client(&mut std::fs::File::options().read(true).write(true).open(path.trim_end()).unwrap());
+    space.write("done", "");
+    let run = started.finish().expect_ok();
+    assert_eq!(run.stderr, "", "{run}");
+}
+
+/// All are held at once, and then returned at once through a FIFO of a page.
+#[test]
+fn more_tokens_than_a_pipe_holds() {
+    with_a_wide_pool(|fifo| {
+        let mut held = vec![0; 70_000];
+        fifo.read_exact(&mut held).unwrap();
+        fifo.write_all(&held).unwrap();
+    });
+}
+
+/// A page that is never empty refuses more after so many bytes as it holds, although few of them are in it.
+#[test]
+fn a_token_is_taken_and_returned_ten_thousand_times() {
+    with_a_wide_pool(|fifo| {
+        let mut byte = [0];
+        for _ in 0..10_000 {
+            fifo.read_exact(&mut byte).unwrap();
+            fifo.write_all(&byte).unwrap();
+        }
+    });
 }
