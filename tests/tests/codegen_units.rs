@@ -103,11 +103,11 @@ fn a_file_that_grows_by_inlining_is_cut() {
     space.write("Tender.toml", "[package]\nname = \"grows\"\n");
     let mut text =
         "static inline __attribute__((always_inline)) unsigned body(unsigned x, int way) {\n".to_owned();
-    for n in 0..150 {
+    for n in 0..80 {
         writeln!(text, "  if (x % {} == (unsigned)way) x = x * {} ^ (x >> 3);", n + 2, n * 2 + 3).unwrap();
     }
     text += "  return x;\n}\n";
-    for n in 0..30 {
+    for n in 0..24 {
         writeln!(text, "unsigned f{n}(unsigned x) {{ return body(x, {n}) + body(x + 1, {n} + 1); }}")
             .unwrap();
     }
