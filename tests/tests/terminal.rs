@@ -135,9 +135,9 @@ fn control_z_stops_the_workers_too() {
     wait_until("a worker runs", || children(tender).into_iter().any(is_worker));
     terminal.types("\x1a");
     terminal.stops();
-    let children = children(tender);
-    assert!(children.iter().any(|pid| is_worker(*pid)));
-    wait_until("all stop", || children.iter().all(|pid| state(*pid) == Some('T')));
+    let workers: Vec<u32> = children(tender).into_iter().filter(|pid| is_worker(*pid)).collect();
+    assert!(!workers.is_empty());
+    wait_until("all stop", || workers.iter().all(|pid| state(*pid) == Some('T')));
     kill_process(tender, Signal::CONT).unwrap();
     let status = terminal.ends();
     assert!(status.success(), "{status}: {}", terminal.bytes());

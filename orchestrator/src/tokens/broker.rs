@@ -337,8 +337,11 @@ impl<P: Ports> Broker<P> {
                 offers.deadline_us = Some(since_us + turn_us);
                 break;
             }
-            let taken_back = self.take_back_offer(id, u32::MAX)?;
-            self.end_turn(id, now_us);
+            // One that is larger than others gives up what is too much, and stands.
+            let taken_back = self.take_back_offer(id, 1)?;
+            if self.offer_of(id).count == 0 {
+                self.end_turn(id, now_us);
+            }
             if taken_back == 0 {
                 continue;
             }
@@ -362,7 +365,6 @@ impl<P: Ports> Broker<P> {
     /// Makes offers of what is free, so that those of any two children differ by one at most.
     fn share_out(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<()> {
         let most = if terms == Terms::Standing { MOST_OFFERED } else { 1 };
-        let available = self.free.saturating_sub(reserve);
         let mut order = self.without_offer();
         order.reverse();
         order.extend(self.standing().map(|(id, _)| id));
@@ -370,10 +372,8 @@ impl<P: Ports> Broker<P> {
             return Ok(());
         }
         let offered: u32 = order.iter().map(|id| self.offer_of(*id).count).sum();
-        let (share, rest) = {
-            let children = order.len() as u32;
-            ((offered + available) / children, (offered + available) % children)
-        };
+        let all = (offered + self.free).saturating_sub(reserve);
+        let (share, rest) = (all / order.len() as u32, all % order.len() as u32);
         let goals: Vec<(ChildId, u32)> =
             (0..).zip(&order).map(|(at, id)| (*id, (share + u32::from(at < rest)).min(most))).collect();
         for (id, goal) in &goals {
