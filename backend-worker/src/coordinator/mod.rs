@@ -1,8 +1,8 @@
 //! Runs the items of plans on threads, never more at once than this process has job slots.
 //!
 //! `machine` decides and is pure, with `plan_state` for the items of one plan; `shell` does what it says and owns the pool and
-//! the channel; `serve` has the threads that live as long as the worker, `threads` those of parts; `outline` checks a plan; `job` is what an item's
-//! threads see. Knows no LLVM: the work itself is behind [`Execute`].
+//! the channel; `serve` has the threads that live as long as the worker, `threads` those of parts; `outline` checks a plan;
+//! `job` is what an item's threads see. Knows no LLVM: the work itself is behind [`Execute`].
 
 mod job;
 mod machine;

@@ -58,8 +58,8 @@ pub fn run_foreground(mut command: Command, mut guest: Option<&mut Guest<'_>>) -
     for fd in watched {
         watch.add(fd, Interest::READABLE, ()).map_err(system("watch a program"))?;
     }
-    for (fd, interest) in guest.iter().flat_map(|guest| guest.watched()) {
-        watch.add(fd, interest, ()).map_err(system("watch a FIFO"))?;
+    for fd in guest.iter().flat_map(|guest| guest.watched()) {
+        watch.add(fd, Interest::READABLE, ()).map_err(system("watch a FIFO"))?;
     }
     let exit = loop {
         let mut timeout = TICK;

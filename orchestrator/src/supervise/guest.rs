@@ -8,7 +8,6 @@ use super::process::Jobs;
 use super::survivors;
 use super::tools::Tools;
 use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
-use mio::Interest;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
@@ -100,10 +99,10 @@ impl<'a> Guest<'a> {
         self.guard.pid()
     }
 
-    pub(super) fn watched(&self) -> Vec<(BorrowedFd<'_>, Interest)> {
-        let port = self.pool.broker.port(GUEST).map(|port| (port.as_fd(), Interest::READABLE));
-        let parent = self.pool.lender().map(|parent| (parent.as_fd(), Interest::READABLE));
-        port.into_iter().chain(parent).collect()
+    /// What becomes readable when there is a reason for another round.
+    pub(super) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let port = self.pool.broker.port(GUEST).map(AsFd::as_fd);
+        port.into_iter().chain(self.pool.lender().map(Parent::as_fd))
     }
 
     /// Returns when to call again, whatever happens until then.

@@ -5,6 +5,8 @@
 
 mod broker;
 mod dialect;
+#[cfg(test)]
+mod fake;
 mod fifo;
 mod parent;
 mod pool;

@@ -1,59 +1,8 @@
 //! The account, with ports of which the tests play the clients.
 
 use super::*;
-use crate::tokens::port::Pair;
+use crate::tokens::fake::FakePorts;
 use proptest::prelude::*;
-use std::cell::RefCell;
-use std::rc::Rc;
-
-/// A port of which the test plays the client.
-#[derive(Clone, Debug)]
-struct FakePort {
-    unread: Rc<RefCell<u32>>,
-    capacity: u32,
-}
-
-impl Port for FakePort {
-    fn path(&self) -> &str {
-        "/fake"
-    }
-
-    fn open_pair(&self) -> io::Result<Pair> {
-        let (read, write) = io::pipe()?;
-        Ok(Pair { read: read.into(), write: write.into() })
-    }
-
-    fn unread(&self) -> io::Result<u32> {
-        Ok(*self.unread.borrow())
-    }
-
-    fn put(&mut self, tokens: u32) -> io::Result<u32> {
-        let mut unread = self.unread.borrow_mut();
-        let put = tokens.min(self.capacity.saturating_sub(*unread));
-        *unread += put;
-        Ok(put)
-    }
-
-    fn take_back(&mut self, tokens: u32) -> io::Result<u32> {
-        let mut unread = self.unread.borrow_mut();
-        let taken = tokens.min(*unread);
-        *unread -= taken;
-        Ok(taken)
-    }
-}
-
-#[derive(Debug)]
-struct FakePorts {
-    capacity: u32,
-}
-
-impl Ports for FakePorts {
-    type Port = FakePort;
-
-    fn make(&mut self) -> io::Result<FakePort> {
-        Ok(FakePort { unread: Rc::default(), capacity: self.capacity })
-    }
-}
 
 const A: ChildId = ChildId(0);
 const B: ChildId = ChildId(1);

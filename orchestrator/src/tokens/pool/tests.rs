@@ -3,50 +3,11 @@
 use super::*;
 use crate::tokens::broker::{ChildId, Kind};
 use crate::tokens::dialect::Dialect;
-use crate::tokens::port::{Pair, Port};
+use crate::tokens::fake::FakePorts;
+use crate::tokens::port::Port;
 use proptest::prelude::*;
 use std::cell::RefCell;
 use std::rc::Rc;
-
-#[derive(Clone, Debug)]
-struct FakePort(Rc<RefCell<u32>>);
-
-impl Port for FakePort {
-    fn path(&self) -> &str {
-        "/fake"
-    }
-
-    fn open_pair(&self) -> io::Result<Pair> {
-        let (read, write) = io::pipe()?;
-        Ok(Pair { read: read.into(), write: write.into() })
-    }
-
-    fn unread(&self) -> io::Result<u32> {
-        Ok(*self.0.borrow())
-    }
-
-    fn put(&mut self, tokens: u32) -> io::Result<u32> {
-        *self.0.borrow_mut() += tokens;
-        Ok(tokens)
-    }
-
-    fn take_back(&mut self, tokens: u32) -> io::Result<u32> {
-        let mut unread = self.0.borrow_mut();
-        let taken = tokens.min(*unread);
-        *unread -= taken;
-        Ok(taken)
-    }
-}
-
-struct FakePorts;
-
-impl Ports for FakePorts {
-    type Port = FakePort;
-
-    fn make(&mut self) -> io::Result<FakePort> {
-        Ok(FakePort(Rc::default()))
-    }
-}
 
 /// A parent with `left` tokens in its pool.
 #[derive(Clone, Default)]
@@ -108,7 +69,7 @@ const FOREIGN: ChildId = ChildId(1);
 fn under(left: u32, hint: u32) -> (Pool<FakePorts, FakeLender>, FakeLender) {
     let lender = FakeLender::default();
     lender.0.borrow_mut().left = left;
-    (Pool::under(lender.clone(), hint, FakePorts), lender)
+    (Pool::under(lender.clone(), hint, FakePorts { capacity: 1000 }), lender)
 }
 
 fn round(pool: &mut Pool<FakePorts, FakeLender>, wanted: u32, now_us: u64) -> Option<u64> {
@@ -123,7 +84,7 @@ fn unread(pool: &Pool<FakePorts, FakeLender>, child: ChildId) -> u32 {
 }
 
 fn read(pool: &Pool<FakePorts, FakeLender>, child: ChildId, tokens: u32) {
-    *pool.broker.port(child).unwrap().0.borrow_mut() -= tokens;
+    *pool.broker.port(child).unwrap().unread.borrow_mut() -= tokens;
 }
 
 #[test]
@@ -211,7 +172,7 @@ fn what_a_foreign_child_returns_goes_back_after_a_turn() {
     round(&mut pool, 0, 0);
     read(&pool, FOREIGN, 1);
     round(&mut pool, 0, 10);
-    *pool.broker.port(FOREIGN).unwrap().0.borrow_mut() += 1;
+    *pool.broker.port(FOREIGN).unwrap().unread.borrow_mut() += 1;
     let mut now_us = 1_000;
     for _ in 0..3 {
         now_us = round(&mut pool, 0, now_us).unwrap_or(now_us);
@@ -286,7 +247,7 @@ proptest! {
                     let at = pick(number);
                     if let Some((child, held)) = children.get_mut(at) {
                         let tokens = tokens.min(*held);
-                        *pool.broker.port(*child).unwrap().0.borrow_mut() += tokens;
+                        *pool.broker.port(*child).unwrap().unread.borrow_mut() += tokens;
                         *held -= tokens;
                     }
                 }
