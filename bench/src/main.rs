@@ -5,7 +5,9 @@
 mod contest;
 mod copy;
 mod experiment;
+mod gaps;
 mod generate;
+mod jobserver;
 mod machine;
 mod measure;
 mod ninja;
@@ -19,7 +21,7 @@ mod subject;
 mod table;
 mod trace;
 
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use experiment::{Settings, Units};
 use std::error::Error;
 use std::io::Write;
@@ -29,7 +31,10 @@ use subject::Name;
 
 /// Builds the same code with `tender` and with ninja and clang, in turn, and prints the ratios of their times.
 #[derive(Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Options {
+    #[command(subcommand)]
+    role: Option<Role>,
     /// How many times each of the two builds each subject, one after the other
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     pairs: u32,
@@ -56,6 +61,13 @@ struct Options {
     examples: PathBuf,
 }
 
+/// What this program is when the benchmark itself starts it.
+#[derive(Subcommand)]
+enum Role {
+    #[command(hide = true)]
+    Client(jobserver::client::Options),
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Topic {
     Lua,
@@ -73,9 +85,14 @@ enum Topic {
     Memory,
     /// What a worker's own threads cost with 5,000 tiny units
     Coordinator,
+    /// How long job tokens are idle, what they cost, and how soon they are back when somebody is killed
+    Tokens,
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    if let Some(Role::Client(options)) = &options.role {
+        return jobserver::client::run(options);
+    }
     let mut out = std::io::stdout().lock();
     let tools = contest::Tools::find(&options.tender)?;
     print::machine(&mut out, &machine::Machine::look(&tools))?;
@@ -128,6 +145,11 @@ fn run_topic(
         Topic::Lto => print::table(out, &experiment::lto::run(tools, examples, settings)?)?,
         Topic::Guard => print::table(out, &experiment::guard::run(tools, examples, settings)?)?,
         Topic::Memory => print::table(out, &experiment::memory::run(tools, examples, settings)?)?,
+        Topic::Tokens => {
+            for table in experiment::tokens::run(tools, examples, settings)? {
+                print::table(out, &table)?;
+            }
+        }
         Topic::Coordinator => print::table(out, &experiment::coordinator::run(tools, examples, settings)?)?,
     }
     Ok(())

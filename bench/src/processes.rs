@@ -27,6 +27,12 @@ pub fn tree(roots: &[u32]) -> Vec<u32> {
     descendants(roots, &parents)
 }
 
+/// The parent of a live process.
+pub fn parent(pid: u32) -> Option<u32> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    parse_stat(&text).map(|stat| stat.parent)
+}
+
 fn descendants(roots: &[u32], parents: &HashMap<u32, u32>) -> Vec<u32> {
     let belongs = |mut pid: u32| {
         // Parents are read one after the other, so a pid that was used again could close a circle.

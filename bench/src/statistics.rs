@@ -15,13 +15,35 @@ impl Summary {
     pub fn of(values: impl IntoIterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
-        let at = |share: f64| {
-            let place = share * (sorted.len() - 1) as f64;
-            let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
-            below + (above - below) * place.fract()
-        };
+        let at = |share| at(&sorted, share);
         Self { min: at(0.0), lower: at(0.25), median: at(0.5), upper: at(0.75), max: at(1.0) }
     }
+}
+
+/// The usual and the worst of many times, in the unit of the values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tail {
+    pub count: usize,
+    pub median: f64,
+    pub p95: f64,
+    pub max: f64,
+}
+
+impl Tail {
+    /// The 95th percentile is interpolated as quartiles are. None of no values.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        sorted.sort_by(f64::total_cmp);
+        let max = *sorted.last()?;
+        Some(Self { count: sorted.len(), median: at(&sorted, 0.5), p95: at(&sorted, 0.95), max })
+    }
+}
+
+/// What lies at a share of sorted values, interpolated between neighbours. There must be one.
+fn at(sorted: &[f64], share: f64) -> f64 {
+    let place = share * (sorted.len() - 1) as f64;
+    let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
+    below + (above - below) * place.fract()
 }
 
 /// The geometric mean of ratios, and between which numbers the true one lies with a probability of 95 %.
@@ -73,6 +95,18 @@ mod tests {
         check(&[3.0], [3.0, 3.0, 3.0, 3.0, 3.0]);
         check(&[2.0, 1.0], [1.0, 1.25, 1.5, 1.75, 2.0]);
         check(&[5.0, 1.0, 4.0, 2.0, 3.0], [1.0, 2.0, 3.0, 4.0, 5.0]);
+    }
+
+    #[test]
+    fn the_worst_of_many() {
+        let check = |values: &[f64], expect: Option<(usize, f64, f64, f64)>| {
+            let tail = Tail::of(values.iter().copied());
+            assert_eq!(tail.map(|Tail { count, median, p95, max }| (count, median, p95, max)), expect);
+        };
+        check(&[], None);
+        check(&[2.0], Some((1, 2.0, 2.0, 2.0)));
+        let hundred: Vec<f64> = (0..=100).rev().map(f64::from).collect();
+        check(&hundred, Some((101, 50.0, 95.0, 100.0)));
     }
 
     #[test]

@@ -17,6 +17,8 @@ pub enum Name {
     Heavy,
     /// One crate of 5,000 tiny units
     Tiny,
+    /// 6 crates of 40 units each, most of them tiny
+    Varied,
 }
 
 impl Name {
@@ -29,6 +31,7 @@ impl Name {
             Self::Many => "1,000 crates of one small file each",
             Self::Heavy => "8 crates of 16 units each",
             Self::Tiny => "one crate of 5,000 tiny units",
+            Self::Varied => "6 crates of 40 units each, most of them tiny",
         }
     }
 }
@@ -81,6 +84,8 @@ const MANY: usize = 1000;
 pub const HEAVY_CRATES: usize = 8;
 pub const HEAVY_UNITS: usize = 16;
 const TINY: usize = 5000;
+const VARIED_CRATES: usize = 6;
+const VARIED_UNITS: usize = 40;
 /// Rows of real-world's program: with as many it runs for a second or two, long enough to compare.
 const ROWS: &str = "local ROWS = 40000";
 
@@ -101,11 +106,13 @@ impl Subject {
             Name::Many => (Vec::new(), numbered("part", MANY)),
             Name::Heavy => (Vec::new(), numbered("heavy", HEAVY_CRATES)),
             Name::Tiny => library("tiny", "parts/tiny/"),
+            Name::Varied => (Vec::new(), numbered("varied", VARIED_CRATES)),
         };
         match name {
             Name::Many => write_many(&root)?,
             Name::Heavy => write_heavy(&root)?,
             Name::Tiny => write_tiny(&root)?,
+            Name::Varied => write_varied(&root)?,
             _ => copy_real_world(&examples.join("real-world"), &root)?,
         }
         Ok(Self { name, root, scratch: scratch.to_owned(), packages, targets })
@@ -180,6 +187,22 @@ fn write_heavy(root: &Path) -> std::io::Result<()> {
     (0..HEAVY_CRATES).try_for_each(|i| {
         let unit = |j| (format!("unit{j:02}.c"), generate::heavy(i * HEAVY_UNITS + j));
         write_crate(root, &format!("heavy{i:04}"), &(0..HEAVY_UNITS).map(unit).collect::<Vec<_>>())
+    })
+}
+
+fn write_varied(root: &Path) -> std::io::Result<()> {
+    write_root(root)?;
+    (0..VARIED_CRATES).try_for_each(|i| {
+        let unit = |j| {
+            let number = i * VARIED_UNITS + j;
+            let text = match j % 8 {
+                0 => generate::heavy(number),
+                1 | 5 => generate::small(number),
+                _ => generate::tiny(number),
+            };
+            (format!("unit{j:02}.c"), text)
+        };
+        write_crate(root, &format!("varied{i:04}"), &(0..VARIED_UNITS).map(unit).collect::<Vec<_>>())
     })
 }
 

@@ -1,7 +1,9 @@
-//! What a trace file of `tender` says: how well the cores were used, how even pieces are, how many modules live at once.
+//! What a trace file of `tender` says: how well the cores were used, how even pieces are, how many modules live at once, how long
+//! job slots were idle.
 
+use crate::gaps::{self, Change, What};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::Path;
 
@@ -40,6 +42,31 @@ impl Live {
     }
 }
 
+/// A job slot that was idle although there were units to compile.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Idle {
+    pub way: Way,
+    /// From the end of one item's last phase to the start of the next one's first.
+    pub millis: f64,
+    /// The part of it from the word that the one has ended to the word that the other starts: what is left is the system's time
+    /// to wake threads, and that of writing outputs.
+    pub told_millis: f64,
+    /// The items that ended and started, for people.
+    pub after: String,
+    pub before: String,
+}
+
+/// Where a slot was used next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Its worker kept it.
+    Kept,
+    /// It went to another worker, through the account.
+    Moved,
+    /// It went to a worker that had run nothing before, so the time has the start of a process in it.
+    Started,
+}
+
 #[derive(Deserialize)]
 struct Event {
     #[serde(default)]
@@ -56,7 +83,16 @@ struct Event {
     #[serde(default)]
     tid: u32,
     #[serde(default)]
+    id: u32,
+    #[serde(default)]
     args: Args,
+}
+
+impl Event {
+    /// Crate and unit.
+    fn item(&self) -> (&str, &str) {
+        (&self.args.krate, &self.args.unit)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -88,6 +124,14 @@ pub fn pieces(file: &Path, unit: &str) -> Result<Pieces, Box<dyn Error>> {
 /// The file cannot be read, is no trace, or no worker counted its modules.
 pub fn live(file: &Path) -> Result<Live, Box<dyn Error>> {
     read(file, live_of)
+}
+
+/// Of a build in which every unit is whole and is ready from the start.
+///
+/// # Errors
+/// The file cannot be read or is no trace.
+pub fn idle(file: &Path) -> Result<Vec<Idle>, Box<dyn Error>> {
+    read(file, idle_of)
 }
 
 fn read<T>(file: &Path, of: impl FnOnce(&str) -> Result<T, Box<dyn Error>>) -> Result<T, Box<dyn Error>> {
@@ -130,6 +174,73 @@ fn live_of(text: &str) -> Result<Live, Box<dyn Error>> {
         running = running.max(now);
     }
     Ok(Live { most: most.args.n, running: running.unsigned_abs() })
+}
+
+fn idle_of(text: &str) -> Result<Vec<Idle>, Box<dyn Error>> {
+    struct Job<'a> {
+        event: &'a Event,
+        start: f64,
+        end: f64,
+    }
+    let all: Vec<Event> = serde_json::from_str(text)?;
+    // From the start of an item's first phase to the end of its last.
+    let mut jobs: BTreeMap<(&str, &str), Job<'_>> = BTreeMap::new();
+    for event in all.iter().filter(|event| event.ph == "X") {
+        let (start, end) = (event.ts, event.ts + event.dur);
+        let job = jobs.entry(event.item()).or_insert(Job { event, start, end });
+        job.start = job.start.min(start);
+        job.end = job.end.max(end);
+    }
+    // When the start and the end of each were told.
+    let spans = || all.iter().filter(|event| event.cat == "unit");
+    let ends: BTreeMap<u32, f64> =
+        spans().filter(|event| event.ph == "e").map(|event| (event.id, event.ts)).collect();
+    let told: BTreeMap<(&str, &str), (f64, f64)> = spans()
+        .filter(|event| event.ph == "b")
+        .filter_map(|event| Some((event.item(), (event.ts, *ends.get(&event.id)?))))
+        .collect();
+
+    let jobs: Vec<Job<'_>> = jobs.into_values().collect();
+    let rows: BTreeSet<(u32, u32)> = jobs.iter().map(|job| (job.event.pid, job.event.tid)).collect();
+    let rows: BTreeMap<(u32, u32), u32> = rows.into_iter().zip(0..).collect();
+    let mut first: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut changes = Vec::new();
+    for (number, job) in jobs.iter().enumerate() {
+        let row = rows[&(job.event.pid, job.event.tid)];
+        let mut change = |at: f64, what| {
+            changes.push(Change { at_ns: (at * 1e3) as u64, what, row, job: number });
+        };
+        change(job.start, What::Takes);
+        change(job.end, What::Returns);
+        // When an archive became ready is not known here.
+        change(if job.event.cat == "unit" { 0.0 } else { job.start }, What::Waits);
+        let start = first.entry(job.event.pid).or_insert(job.start);
+        *start = start.min(job.start);
+    }
+    let describe = |event: &Event| {
+        let Args { krate, unit, .. } = &event.args;
+        format!("{unit} of {krate} (row {}, slot {})", event.pid, event.tid)
+    };
+    let gaps = gaps::find(changes).into_iter().map(|gap| {
+        let (after, before) = (&jobs[gap.after], &jobs[gap.before]);
+        let way = if after.event.pid == before.event.pid {
+            Way::Kept
+        } else if before.start <= first[&before.event.pid] {
+            Way::Started
+        } else {
+            Way::Moved
+        };
+        let end = told.get(&after.event.item()).map_or(after.end, |(_, end)| *end);
+        let start = told.get(&before.event.item()).map_or(before.start, |(start, _)| *start);
+        Idle {
+            way,
+            millis: gap.millis(),
+            told_millis: (start - end).max(0.0) / 1e3,
+            after: describe(after.event),
+            before: describe(before.event),
+        }
+    });
+    Ok(gaps.collect())
 }
 
 fn usage_of(text: &str, jobs: u32) -> Result<Usage, Box<dyn Error>> {
@@ -182,6 +293,40 @@ fn covered(mut intervals: Vec<(f64, f64)>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn idle_slots() {
+        let event = |name: &str, cat: &str, unit: &str, pid: u32, tid: u32, ts: u32, dur: u32| {
+            format!(
+                r#"{{"name":"{name}","cat":"{cat}","ph":"X","ts":{ts},"dur":{dur},"pid":{pid},"tid":{tid},"args":{{"crate":"c","unit":"{unit}","cgu":0}}}}"#
+            )
+        };
+        let told = |ph: &str, id: u32, unit: &str, ts: u32| {
+            format!(
+                r#"{{"name":"{unit}","cat":"unit","ph":"{ph}","ts":{ts},"id":{id},"pid":1,"tid":0,"args":{{"crate":"c","unit":"{unit}"}}}}"#
+            )
+        };
+        let events = [
+            // Phases of one unit leave no gap between them.
+            event("translate", "unit", "a.c", 1, 0, 1000, 500),
+            event("emit", "unit", "a.c", 1, 0, 1600, 400),
+            // Kept for 0.1 ms, then moved within 2 ms to a worker that is new, and back within 1 ms.
+            event("translate", "unit", "b.c", 1, 0, 2100, 900),
+            event("translate", "unit", "c.c", 2, 0, 5000, 1000),
+            event("translate", "unit", "d.c", 1, 1, 7000, 1000),
+            // Nothing is left to compile: an archive may wait for anything.
+            event("archive", "link", "libc.a", 1, 0, 9000, 100),
+            told("b", 1, "b.c", 2090),
+            told("e", 1, "", 3500),
+            told("b", 2, "c.c", 4500),
+            told("e", 2, "", 6000),
+        ];
+        let idle = idle_of(&format!("[{}]", events.join(","))).unwrap();
+        let ways: Vec<_> = idle.iter().map(|idle| (idle.way, idle.millis, idle.told_millis)).collect();
+        assert_eq!(ways, [(Way::Kept, 0.1, 0.09), (Way::Started, 2.0, 1.0), (Way::Moved, 1.0, 1.0)]);
+        assert_eq!(idle[2].after, "c.c of c (row 2, slot 0)");
+        assert!(idle_of("[").is_err());
+    }
 
     #[test]
     fn pieces_of_a_unit() {

@@ -1,0 +1,120 @@
+//! How long a token is idle that foreign clients swap, each of which waits for it in read(2) while the other holds it.
+
+use super::hosted::{self, TWICE};
+use super::{Latency, row};
+use crate::contest::Tools;
+use crate::experiment::Settings;
+use crate::gaps;
+use crate::jobserver::note;
+use crate::jobserver::pool::{Form, Pool};
+use crate::measure;
+use crate::progress;
+use std::error::Error;
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::Command;
+
+/// Milliseconds.
+const PROMISE: f64 = 50.0;
+/// How long a token is held at least. It is held for less than twice that.
+const HELD_US: u64 = 6_000;
+const ROUNDS_PER_PAIR: u32 = 15;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Case {
+    Make(Form),
+    /// Two clients below one command.
+    Exec,
+    /// Two commands, and others that want no token.
+    Commands {
+        others: u32,
+    },
+    /// Two `tender exec` below one pool.
+    Execs,
+}
+
+const CASES: [Case; 6] = [
+    Case::Make(Form::Pipe),
+    Case::Make(Form::Fifo),
+    Case::Exec,
+    Case::Commands { others: 0 },
+    Case::Commands { others: 6 },
+    Case::Execs,
+];
+
+impl Case {
+    fn title(self) -> String {
+        match self {
+            Self::Make(Form::Pipe) => "make's pipe: two clients".into(),
+            Self::Make(Form::Fifo) => "make's FIFO: two clients".into(),
+            Self::Exec => "tender exec: two clients below one command".into(),
+            Self::Commands { others: 0 } => "tender build: two [[generate]] commands".into(),
+            Self::Commands { others } => format!("tender build: two commands, {others} others want none"),
+            Self::Execs => "two tender exec on make's FIFO".into(),
+        }
+    }
+}
+
+pub fn run(tools: &Tools, settings: &Settings) -> Result<Latency, Box<dyn Error>> {
+    let mut latency = Latency::default();
+    for case in CASES {
+        progress::show(&format!("tokens: {}", case.title()));
+        let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
+        let millis = swap(tools, case, settings.pairs * ROUNDS_PER_PAIR, scratch.path())?;
+        let promise = (!matches!(case, Case::Make(_))).then_some(PROMISE);
+        latency.rows.push(row(case.title(), &millis, promise));
+    }
+    latency.notes.push(format!(
+        "Clients: two swap one token, each holds it for {} to {} ms; CLOCK_MONOTONIC before write(2) and after read(2).",
+        HELD_US / 1000,
+        HELD_US * 2 / 1000
+    ));
+    Ok(latency)
+}
+
+fn swap(tools: &Tools, case: Case, rounds: u32, dir: &Path) -> Result<Vec<f64>, Box<dyn Error>> {
+    let notes = dir.join("notes");
+    let client = hosted::client(&notes, &["swap".into(), rounds.to_string(), HELD_US.to_string()])?;
+    let twice = hosted::script(TWICE, &client);
+    let words = |head: &[&'static str], tail: &[String]| -> Vec<String> {
+        head.iter().map(|&word| word.to_owned()).chain(tail.iter().cloned()).collect()
+    };
+    // Lives until all have run, or the tokens would go round among fewer.
+    let pool;
+    let commands: Vec<Command> = match case {
+        Case::Make(form) => {
+            pool = Pool::new(form, 1, dir)?;
+            vec![pool.command(&twice, dir)]
+        }
+        Case::Exec => {
+            let words: Vec<&OsStr> = ["-j2", "--"].map(OsStr::new).into_iter().chain(twice).collect();
+            vec![hosted::exec(tools, &words, dir)]
+        }
+        Case::Commands { others } => {
+            // They last until both clients have noted what they saw.
+            let lines = rounds * 3 * 2;
+            let wait =
+                format!("until [ \"$(cat \"$1\" 2>/dev/null | wc -l)\" -ge {lines} ]; do sleep 0.2; done");
+            let notes = notes.to_str().ok_or("the scratch directory's path is not UTF-8")?.to_owned();
+            let wait = words(&["sh", "-c"], &[wait, "sh".into(), notes]);
+            let commands = [client.clone(), client].into_iter();
+            let commands: Vec<_> = commands.chain((0..others).map(|_| wait.clone())).collect();
+            hosted::write_workspace(&dir.join("workspace"), &commands)?;
+            let mut command = measure::command(&tools.tender, &dir.join("workspace"));
+            command.args(["build", &format!("-j{}", commands.len() + 1)]);
+            vec![command]
+        }
+        Case::Execs => {
+            pool = Pool::new(Form::Fifo, 1, dir)?;
+            let tender = tools.tender.as_os_str();
+            let words: Vec<&OsStr> = [tender, OsStr::new("exec"), OsStr::new("--")]
+                .into_iter()
+                .chain(client.iter().map(OsStr::new))
+                .collect();
+            vec![pool.command(&words, dir), pool.command(&words, dir)]
+        }
+    };
+    measure::run_together(commands, &dir.join("log"), None)?;
+    let gaps = gaps::find(note::changes(&note::read(&notes)?));
+    Ok(gaps.iter().map(gaps::Gap::millis).collect())
+}
