@@ -138,6 +138,27 @@ fn clients_with_a_j_of_their_own_are_warned_about() {
     expect_quiet(&exec(&space, &["-j2"], &["echo", "-j3"]).expect_ok());
 }
 
+#[test]
+fn a_ninja_that_is_no_client_is_warned_about() {
+    let space = TestSpace::new();
+    space.write("build.ninja", "rule touch\n  command = touch $out\nbuild all: touch\n");
+    let ninja = |tool: Tool, takes: &[&str]| {
+        let found = find(tool)?;
+        let options = ["-j2"].into_iter().chain(takes.iter().copied()).collect::<Vec<_>>();
+        Some(exec(&space, &options, &[found.path.as_str(), "-C", space.root().as_str()]).expect_ok())
+    };
+    if let Some(run) = ninja(Tool::NinjaOld, &[]) {
+        let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+        assert!(
+            matches!(warnings[..], [warning] if warning.contains("cannot share job slots") && warning.contains("--take")),
+            "{run}"
+        );
+    }
+    let quiet =
+        [ninja(Tool::NinjaOld, &["--take", "2"]), ninja(Tool::Ninja, &[]), ninja(Tool::NinjaKitware, &[])];
+    quiet.iter().flatten().for_each(expect_quiet);
+}
+
 /// `tender exec -jN` on a tree of each tool: N jobs run at once, and never more.
 #[track_caller]
 fn share(tool: Tool, n: usize) {

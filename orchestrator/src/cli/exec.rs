@@ -30,14 +30,7 @@ pub fn exec(options: &ExecOptions, environment: &Environment, terminal: Terminal
             command_line = command_line.iter().map(|word| with_number(word, taken)).collect();
             guest
         }
-        None => {
-            if let Some(option) = own_jobs(&program, &options.command[1..]) {
-                warn(format!(
-                    "`{program}` is given its own `{option}`, so it does not share the job slots; leave the option away"
-                ));
-            }
-            Guest::client(slots, &program, &warn)?
-        }
+        None => Guest::client(slots, &command_line, &warn)?,
     };
     let mut command = Command::new(&command_line[0]);
     command.args(&command_line[1..]);
@@ -53,22 +46,6 @@ pub fn exec(options: &ExecOptions, environment: &Environment, terminal: Terminal
             Ok(Exit::Child(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }))
         }
     }
-}
-
-/// The option by which a jobserver client is told to make a pool of its own.
-fn own_jobs(program: &str, arguments: &[OsString]) -> Option<String> {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    if !matches!(name, "make" | "gmake" | "ninja" | "ninja-build" | "cargo") {
-        return None;
-    }
-    let options = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str());
-    let mut options = options.filter(|word| {
-        word.strip_prefix("-j").is_some_and(|rest| rest.is_empty() || rest.parse::<i32>().is_ok())
-            || *word == "--jobs"
-            || word.starts_with("--jobs=")
-    });
-    // cargo itself ignores it under a jobserver, and says so.
-    options.next().filter(|_| name != "cargo").map(str::to_owned)
 }
 
 fn with_number(word: &OsStr, number: u32) -> OsString {
@@ -95,23 +72,5 @@ mod tests {
         check("a{jobs}b{jobs}", "a12b12");
         check("{job}{jobs", "{job}{jobs");
         check("", "");
-    }
-
-    #[test]
-    fn clients_that_are_given_their_own_jobs_are_named() {
-        let check = |line: &str, expect: Option<&str>| {
-            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let program = words[0].to_str().unwrap();
-            assert_eq!(own_jobs(program, &words[1..]).as_deref(), expect, "{line}");
-        };
-        check("make -j8", Some("-j8"));
-        check("/usr/bin/make all -j", Some("-j"));
-        check("make --jobs=3", Some("--jobs=3"));
-        check("ninja -j 5", Some("-j"));
-        check("ninja -k0", None);
-        check("cargo build -j2", None);
-        check("make -- -j8", None);
-        check("make -jobs", None);
-        check("xargs -j8", None);
     }
 }

@@ -281,9 +281,7 @@ impl<'a> Engine<'a> {
         self.hear_lacks();
         let wanted = self.scheduler.wanted(self.pool.most_more());
         if let Some(error) = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)? {
-            let text =
-                format!("the jobserver of the parent is gone ({error}); going on with the slots at hand");
-            self.tell(Event::Message { severity: Severity::Warning, text });
+            self.tell_warning(host::parent_is_gone(&error));
         }
         self.scheduler.claim(self.pool.broker.free());
         self.carry_out_actions()?;
@@ -310,7 +308,7 @@ impl<'a> Engine<'a> {
     fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
         for Surplus { child, tokens } in self.pool.broker.settle(reserve).map_err(jobserver_error)? {
             let text = host::too_many(&self.name_of(child), tokens);
-            self.tell(Event::Message { severity: Severity::Warning, text });
+            self.tell_warning(text);
         }
         Ok(())
     }
@@ -318,7 +316,7 @@ impl<'a> Engine<'a> {
     /// Says what is not right with the tokens of a child that is gone.
     fn tell_unsettled(&mut self, child: ChildId, settled: Settled) {
         if let Some(text) = host::unsettled(&self.name_of(child), settled) {
-            self.tell(Event::Message { severity: Severity::Warning, text });
+            self.tell_warning(text);
         }
     }
 
@@ -332,6 +330,10 @@ impl<'a> Engine<'a> {
 
     fn tell(&mut self, event: Event) {
         self.sink.event(self.graph, &event);
+    }
+
+    fn tell_warning(&mut self, text: String) {
+        self.tell(Event::Message { severity: Severity::Warning, text });
     }
 
     fn tell_error(&mut self, text: String) {

@@ -3,12 +3,13 @@
 //! Nobody who is killed so can clean up: what its children have started runs on, and the tokens that it had from a parent's
 //! jobserver are lost to everybody. So before the first child starts, the guardian is forked off. It sleeps on a pipe that only
 //! we write to. When we end in order we tell it so, and it ends first. When the pipe ends without that word, it kills the groups
-//! of our children, waits until they are gone, and gives the parent the tokens back that we had told it of.
+//! of our children, waits until nothing of them runs, and gives the parent the tokens back that we had told it of.
 //!
 //! It holds nothing but that pipe and the write end of the parent's pool, in a session of its own, so that neither a terminal's
-//! signals nor a kill of our group reach it. What is left is the moment between acquiring or returning a token and telling it:
-//! in that moment a token is lost, never made.
+//! signals nor a kill of our group reach it. What is left is the moment between reading a token and telling it, on the same
+//! thread, and between telling and returning it: in that moment a token is lost, never made.
 
+use super::group::runs_in_any;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
 use rustix::process::{Pid, Signal, WaitOptions};
@@ -18,9 +19,12 @@ use std::time::Duration;
 /// Groups that it can remember. A build has as many as it has job slots; beyond that, they die with us or end by themselves.
 const MOST_GROUPS: usize = 4096;
 
-/// How long it waits for killed groups to be gone before it gives tokens back nevertheless. They are killed in an instant; but
-/// one that nobody reaps, as in a container without an init, is never gone.
-const GONE_WITHIN: Duration = Duration::from_millis(100);
+/// How often it looks whether killed groups have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// How often at most, before it gives tokens back nevertheless: a process that waits for a disk or a dead file server cannot be
+/// killed for as long.
+const MOST_LOOKS: u32 = 5_000;
 
 #[derive(Debug)]
 pub(super) struct Guardian {
@@ -32,7 +36,8 @@ pub(super) struct Guardian {
 enum Order {
     AddGroup = 1,
     RemoveGroup,
-    Tokens,
+    TokenTaken,
+    TokenReturned,
     End,
 }
 
@@ -69,9 +74,14 @@ impl Guardian {
         self.order(Order::RemoveGroup, leader);
     }
 
-    /// How many tokens of the parent's we hold. More are told after they were acquired, fewer before they are returned.
-    pub(super) fn tokens(&self, held: u32) {
-        self.order(Order::Tokens, held);
+    /// To be called as soon as a token of the parent's was read, on the thread that read it.
+    pub(super) fn token_taken(&self) {
+        self.order(Order::TokenTaken, 0);
+    }
+
+    /// To be called before a token is returned to the parent: one that is returned twice would be one too many for ever.
+    pub(super) fn token_returned(&self) {
+        self.order(Order::TokenReturned, 0);
     }
 
     fn order(&self, order: Order, value: u32) {
@@ -113,7 +123,7 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<BorrowedFd<'_>>) -> ! {
         }
     }
     let mut groups = [0u32; MOST_GROUPS];
-    let mut tokens = 0;
+    let mut tokens = 0i32;
     let mut order = [0; ORDER_BYTES];
     loop {
         // Orders are written whole, because they are shorter than PIPE_BUF.
@@ -127,7 +137,8 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<BorrowedFd<'_>>) -> ! {
         match kind {
             kind if kind == Order::AddGroup as u64 => replace(&mut groups, 0, value),
             kind if kind == Order::RemoveGroup as u64 => replace(&mut groups, value, 0),
-            kind if kind == Order::Tokens as u64 => tokens = value,
+            kind if kind == Order::TokenTaken as u64 => tokens += 1,
+            kind if kind == Order::TokenReturned as u64 => tokens -= 1,
             // SAFETY: ends this process without running anything of the one that it was forked from.
             _ => unsafe { libc::_exit(0) },
         }
@@ -143,18 +154,17 @@ fn replace(groups: &mut [u32; MOST_GROUPS], old: u32, new: u32) {
     }
 }
 
-fn put_right(groups: &[u32; MOST_GROUPS], tokens: u32, pool: Option<BorrowedFd<'_>>) {
+fn put_right(groups: &[u32; MOST_GROUPS], tokens: i32, pool: Option<BorrowedFd<'_>>) {
     let leaders = || groups.iter().filter_map(|group| Pid::from_raw(*group as i32));
     for leader in leaders() {
         let _ = rustix::process::kill_process_group(leader, Signal::KILL);
     }
-    let step = Duration::from_millis(1);
-    let mut left = GONE_WITHIN;
-    while left > Duration::ZERO
-        && leaders().any(|leader| rustix::process::test_kill_process_group(leader).is_ok())
-    {
-        std::thread::sleep(step);
-        left = left.saturating_sub(step);
+    // A group exists for as long as a zombie is in it, which in a container without an init may be for ever.
+    let exists = || leaders().any(|leader| rustix::process::test_kill_process_group(leader).is_ok());
+    let mut looks = 0;
+    while looks < MOST_LOOKS && exists() && runs_in_any(groups) {
+        std::thread::sleep(LOOK_EVERY);
+        looks += 1;
     }
     let Some(pool) = pool else { return };
     let mut given = 0;
@@ -203,15 +213,12 @@ mod tests {
         let mut children = [group(), group()];
         children.iter().for_each(|child| guardian.add_group(child.id()));
         guardian.remove_group(children[1].id());
-        guardian.tokens(3);
-        guardian.tokens(2);
-        // A zombie counts as there, so it has to be reaped meanwhile, as init does.
+        (0..3).for_each(|_| guardian.token_taken());
+        guardian.token_returned();
         let [first, second] = &mut children;
-        std::thread::scope(|scope| {
-            let ended = scope.spawn(|| first.wait().unwrap());
-            killed(guardian);
-            assert!(!ended.join().unwrap().success());
-        });
+        // Nobody reaps it meanwhile.
+        killed(guardian);
+        assert!(!first.try_wait().unwrap().expect("it was waited for").success());
         let mut bytes = [0; 10];
         assert_eq!((read(&their_pool, &mut bytes).unwrap(), &bytes[..2]), (2, &b"++"[..]));
         assert_eq!(read(&their_pool, &mut bytes).unwrap(), 0, "nobody holds the pool open");
@@ -227,7 +234,7 @@ mod tests {
         let guardian = Guardian::start(Some(of_parent)).unwrap();
         let mut child = group();
         guardian.add_group(child.id());
-        guardian.tokens(5);
+        guardian.token_taken();
         drop(guardian);
         assert_eq!(read(&their_pool, &mut [0; 10]).unwrap(), 0);
         assert!(child.try_wait().unwrap().is_none());

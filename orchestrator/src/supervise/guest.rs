@@ -3,13 +3,15 @@
 use super::EngineError;
 use super::clock::now_us;
 use super::error::jobserver_error;
-use super::host::{Guard, Slots, jobs_of, too_many, unsettled};
+use super::host::{Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
+use super::outside;
 use super::process::Jobs;
 use super::survivors;
 use super::tools::Tools;
 use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
@@ -21,6 +23,12 @@ const GUEST: ChildId = ChildId(0);
 /// How long slots are gathered that a parent has to lend. None is kept idle for longer, because two programs that each wait
 /// for the rest of theirs would wait for each other.
 const GATHER_US: u64 = 50_000;
+
+/// How long a program that looks for tokens only when it starts is kept waiting for those that a parent has to spare.
+const GATHER_AHEAD_US: u64 = 5_000;
+
+/// How long they are kept for it, if it does not take any: it reads its build file first.
+const AHEAD_US: u64 = 50_000;
 
 pub struct Guest<'a> {
     pool: Pool<Fifos, Parent>,
@@ -35,21 +43,36 @@ pub struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    /// A client of the pool, which starts as `program`.
+    /// A client of the pool. Its first word is the program.
     ///
     /// # Errors
     /// No FIFO can be made, or the parent's pool cannot be joined.
-    pub fn client(slots: Slots, program: &str, warn: &'a dyn Fn(String)) -> Result<Guest<'a>, EngineError> {
+    pub fn client(
+        slots: Slots,
+        words: &[OsString],
+        warn: &'a dyn Fn(String),
+    ) -> Result<Guest<'a>, EngineError> {
+        let (program, arguments) = words.split_first().expect("a command has a program");
+        if let Some(outside) = outside::of(program, arguments) {
+            warn(outside.to_string());
+        }
         let (mut pool, guard) = slots.into_pool(fifos()?)?;
-        let kind = Kind::Foreign(Tools::default().dialect(program));
+        let name = program.to_string_lossy();
+        let kind = Kind::Foreign(Tools::default().dialect(&name));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
             AdmitError::NoFreeSlot => unreachable!("a pool has at least one slot, and nobody else is there"),
             AdmitError::Port(source) => jobserver_error(source),
         })?;
         // Offered before it starts: ninja looks once then, and not again until a job of its ends.
-        pool.offer_ahead(0, now_us()).map_err(jobserver_error)?;
-        let name = format!("`{program}`");
+        if outside::is_ninja(program)
+            && let Some(error) = borrow_ahead(&mut pool).map_err(jobserver_error)?
+        {
+            warn(parent_is_gone(&error));
+        }
+        let now_us = now_us();
+        pool.offer_ahead(0, now_us + AHEAD_US, now_us).map_err(jobserver_error)?;
+        let name = format!("`{name}`");
         Ok(Guest { pool, guard, admission: Some(admission), name, warn, told_of_surplus: false })
     }
 
@@ -113,9 +136,7 @@ impl<'a> Guest<'a> {
             }
         }
         if let Some(error) = self.pool.begin_round(0, now_us)? {
-            (self.warn)(format!(
-                "the jobserver of the parent is gone ({error}); going on with the slots at hand"
-            ));
+            (self.warn)(parent_is_gone(&error));
         }
         self.pool.end_round(0, now_us)
     }
@@ -133,6 +154,22 @@ impl<'a> Guest<'a> {
             (self.warn)(text);
         }
         self.pool.return_all();
+    }
+}
+
+/// Borrows what the parent can spare now. Returns why its pool is lost, if it is.
+fn borrow_ahead(pool: &mut Pool<Fifos, Parent>) -> io::Result<Option<io::Error>> {
+    let deadline_us = now_us() + GATHER_AHEAD_US;
+    loop {
+        let now_us = now_us();
+        let lost = pool.begin_round(0, now_us)?;
+        let wanted = pool.most_more();
+        if lost.is_some() || now_us >= deadline_us || pool.broker.free() >= wanted {
+            return Ok(lost);
+        }
+        pool.end_round(wanted, now_us)?;
+        let Some(parent) = pool.lender() else { return Ok(None) };
+        wait_for(parent, deadline_us)?;
     }
 }
 

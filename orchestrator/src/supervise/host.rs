@@ -5,9 +5,10 @@ use super::EngineError;
 use super::error::{jobserver_error, system};
 use super::guardian::Guardian;
 use super::process::Jobs;
-use crate::tokens::{Admission, Fifos, Parent, Pool, Settled};
+use crate::tokens::{Admission, Fifos, Parent, Pool, Settled, Witness};
+use std::io;
 use std::os::fd::AsFd;
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where the job slots come from.
 #[derive(Debug)]
@@ -25,10 +26,9 @@ impl Slots {
             Slots::Own(n) => Ok((Pool::own(n.max(1), fifos), Guard::default())),
             Slots::Parent { pool, hint } => {
                 let returns = pool.open_for_return().map_err(jobserver_error)?;
-                let guardian = Rc::new(Guardian::start(Some(returns)).map_err(system("start a process"))?);
-                let to_guardian = Rc::clone(&guardian);
-                let parent =
-                    Parent::join(pool, move |held| to_guardian.tokens(held)).map_err(jobserver_error)?;
+                let guardian = Arc::new(Guardian::start(Some(returns)).map_err(system("start a process"))?);
+                let witness = Arc::clone(&guardian);
+                let parent = Parent::join(pool, witness).map_err(jobserver_error)?;
                 Ok((Pool::under(parent, hint.max(1), fifos), Guard(Some(guardian))))
             }
         }
@@ -38,14 +38,14 @@ impl Slots {
 /// The guardian, if there is one yet: without a parent it is started with the first child, so that a build with nothing to do
 /// has none.
 #[derive(Default)]
-pub(super) struct Guard(Option<Rc<Guardian>>);
+pub(super) struct Guard(Option<Arc<Guardian>>);
 
 impl Guard {
     /// The child's group is killed if we are.
     pub(super) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
         let guardian = match &self.0 {
             Some(guardian) => guardian,
-            None => self.0.insert(Rc::new(Guardian::start(None).map_err(system("start a process"))?)),
+            None => self.0.insert(Arc::new(Guardian::start(None).map_err(system("start a process"))?)),
         };
         guardian.add_group(leader);
         Ok(())
@@ -62,9 +62,23 @@ impl Guard {
     }
 }
 
+impl Witness for Guardian {
+    fn taken(&self) {
+        self.token_taken();
+    }
+
+    fn returned(&self) {
+        self.token_returned();
+    }
+}
+
 pub(super) fn jobs_of(admission: &Admission) -> Jobs<'_> {
     let descriptors = admission.pair().into_iter().flat_map(|pair| [pair.read.as_fd(), pair.write.as_fd()]);
     Jobs { variables: admission.environment().to_vec(), descriptors: descriptors.collect() }
+}
+
+pub(super) fn parent_is_gone(why: &io::Error) -> String {
+    format!("the jobserver of the parent is gone ({why}); going on with the slots at hand")
 }
 
 /// `name` is how people know the child.

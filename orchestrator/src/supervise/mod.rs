@@ -4,9 +4,9 @@
 //! - `worker.rs`, `command.rs`: the two kinds of children of a build.
 //! - `crash.rs`: what is said and saved when a worker crashes.
 //! - `foreground.rs`: a program that is given the terminal (`tender run`, `tender exec`); `guest.rs`: its job slots.
-//! - `guardian.rs`: what is put right if this process is killed.
-//! - `host.rs`: what all hosts of a pool have in common; `tools.rs`: which form of it programs understand;
-//!   `survivors.rs`: what a foreign child leaves running.
+//! - `guardian.rs`: what is put right if this process is killed; `group.rs`: whether that has ended.
+//! - `host.rs`: what all hosts of a pool have in common; `tools.rs`: which form of it programs understand; `outside.rs`: which
+//!   will not share it; `survivors.rs`: what a foreign child leaves running.
 //! - `process.rs`, `pipe.rs`, `lines.rs`, `watch.rs`, `signals.rs`, `clock.rs`, `sample.rs`: the system, each wrapped once.
 //!
 //! One thread owns everything and starts all children. Prints nothing: all that happens goes to the `Sink`.
@@ -17,10 +17,12 @@ mod crash;
 mod engine;
 mod error;
 mod foreground;
+mod group;
 mod guardian;
 mod guest;
 mod host;
 mod lines;
+mod outside;
 mod pipe;
 mod process;
 mod sample;

@@ -105,8 +105,9 @@ pub struct Settled {
 pub enum Terms {
     /// It moves on if another child has none, and stands otherwise.
     Standing,
-    /// The token is wanted elsewhere: it moves on to a child that had no offer since this time, and is drawn back otherwise.
-    Until(u64),
+    /// The tokens are wanted elsewhere: they move on to a child that had no offer since `start_us`, and are drawn back otherwise.
+    /// No child is offered more than `most`.
+    Trial { start_us: u64, most: u32 },
 }
 
 /// How the offers stand.
@@ -328,7 +329,7 @@ impl<P: Ports> Broker<P> {
         for (since_us, id) in standing {
             let next = waiting.iter().rposition(|id| match terms {
                 Terms::Standing => true,
-                Terms::Until(start_us) => self.offer_of(*id).since_us < start_us,
+                Terms::Trial { start_us, .. } => self.offer_of(*id).since_us < start_us,
             });
             if next.is_none() && terms == Terms::Standing {
                 break;
@@ -338,7 +339,8 @@ impl<P: Ports> Broker<P> {
                 break;
             }
             // One that is larger than others gives up what is too much, and stands.
-            let taken_back = self.take_back_offer(id, 1)?;
+            let too_much = if next.is_some() { 1 } else { u32::MAX };
+            let taken_back = self.take_back_offer(id, too_much)?;
             if self.offer_of(id).count == 0 {
                 self.end_turn(id, now_us);
             }
@@ -364,7 +366,10 @@ impl<P: Ports> Broker<P> {
 
     /// Makes offers of what is free, so that those of any two children differ by one at most.
     fn share_out(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<()> {
-        let most = if terms == Terms::Standing { MOST_OFFERED } else { 1 };
+        let most = match terms {
+            Terms::Standing => MOST_OFFERED,
+            Terms::Trial { most, .. } => most,
+        };
         let mut order = self.without_offer();
         order.reverse();
         order.extend(self.standing().map(|(id, _)| id));

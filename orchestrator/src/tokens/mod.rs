@@ -15,6 +15,6 @@ mod port;
 pub use broker::{Admission, AdmitError, Broker, ChildId, Kind, Offers, Settled, Surplus, Terms};
 pub use dialect::Dialect;
 pub use fifo::{Fifo, Fifos};
-pub use parent::Parent;
+pub use parent::{Parent, Witness};
 pub use pool::{Arrived, Lender, Pool};
 pub use port::{Pair, Port, Ports};

@@ -12,32 +12,55 @@ use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 /// Tokens that are dropped go back; so everything is returned with this, on every way out but SIGKILL.
 pub struct Parent {
     client: Client,
-    arrivals: Receiver<io::Result<Token>>,
+    arrivals: Receiver<io::Result<Borrowed>>,
     told: Arc<OwnedFd>,
-    tokens: Vec<Token>,
-    /// Is told how many there are.
-    tell: Box<dyn Fn(u32)>,
+    tokens: Vec<Borrowed>,
     /// The account holds it as its first slot.
     _slot: ImplicitSlot,
 }
 
+/// Keeps the account for the case that we are killed.
+pub trait Witness: Send + Sync {
+    /// A token was taken from the parent's pool. On the thread that took it, at once.
+    fn taken(&self);
+
+    /// A token is about to be returned.
+    fn returned(&self);
+}
+
+/// A token with its witness.
+struct Borrowed {
+    witness: Arc<dyn Witness>,
+    /// Goes back after the witness has heard of it: fields are dropped after `drop` has run.
+    _token: Token,
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        self.witness.returned();
+    }
+}
+
 impl Parent {
-    /// Starts the client's thread. `tell` hears how many tokens are held: more after they have arrived, fewer before they go
-    /// back.
+    /// Starts the client's thread.
     ///
     /// # Errors
     /// The system has no thread or descriptor for us.
-    pub fn join(pool: Pool, tell: impl Fn(u32) + 'static) -> io::Result<Parent> {
+    pub fn join(pool: Pool, witness: Arc<dyn Witness>) -> io::Result<Parent> {
         let told = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (sender, arrivals) = channel();
         let of_thread = Arc::clone(&told);
         let (client, slot) = pool.start(move |token| {
+            let token = token.map(|token| {
+                witness.taken();
+                Borrowed { witness: Arc::clone(&witness), _token: token }
+            });
             // Where nobody listens any more, the token is dropped, and so returned.
             drop(sender.send(token));
             // Full only if it was not read 2^64 times.
             let _ = write(&of_thread, &1u64.to_ne_bytes());
         })?;
-        Ok(Parent { client, arrivals, told, tokens: Vec::new(), tell: Box::new(tell), _slot: slot })
+        Ok(Parent { client, arrivals, told, tokens: Vec::new(), _slot: slot })
     }
 
     /// Becomes readable when a token has arrived.
@@ -65,10 +88,6 @@ impl Lender for Parent {
             }
         }
         arrived
-    }
-
-    fn borrowed(&mut self, tokens: u32) {
-        (self.tell)(tokens);
     }
 
     fn give_back(&mut self, tokens: u32) {

@@ -5,7 +5,8 @@
 //! `N = 1 + borrowed`. A token is asked for when there is work that waits for it, and goes back as soon as there is not.
 //!
 //! A foreign child's wish cannot be seen, so under a parent a token is borrowed for it on trial: each foreign child is offered
-//! it for a turn, and if none takes it, it goes back, and the next trial comes after twice the time.
+//! it for a turn, and if none takes it, it goes back, and the next trial comes after twice the time. After one that was taken
+//! the next is at once, and for twice as many.
 
 use super::broker::{Broker, Terms};
 use super::port::Ports;
@@ -25,9 +26,6 @@ pub trait Lender {
 
     /// Returns tokens, of those that have arrived.
     fn give_back(&mut self, tokens: u32);
-
-    /// Is told how many tokens are borrowed: more after they have arrived, fewer before they are given back.
-    fn borrowed(&mut self, tokens: u32);
 }
 
 #[derive(Debug, Default)]
@@ -56,6 +54,11 @@ struct Lent<L> {
 struct Trial {
     /// When the token came that is on offer.
     since_us: u64,
+    /// Until then, or until one is taken, offers stand: a child is about to start.
+    stands_until_us: u64,
+    size: u32,
+    /// How many of the present one have not arrived.
+    lacks: u32,
     pause_us: u64,
     next_us: u64,
 }
@@ -68,7 +71,14 @@ impl<P: Ports, L: Lender> Pool<P, L> {
 
     /// The slot that came with this process, and what `lender` lends. `hint` is how many slots the parent is said to have.
     pub fn under(lender: L, hint: u32, ports: P) -> Pool<P, L> {
-        let trial = Trial { since_us: 0, pause_us: SHORTEST_PAUSE_US, next_us: 0 };
+        let trial = Trial {
+            since_us: 0,
+            stands_until_us: 0,
+            size: 1,
+            lacks: 0,
+            pause_us: SHORTEST_PAUSE_US,
+            next_us: 0,
+        };
         let lender = Some(Lent { lender, borrowed: 0, wished: 0, trial });
         Pool { broker: Broker::new(1, ports), lender, hint }
     }
@@ -98,8 +108,8 @@ impl<P: Ports, L: Lender> Pool<P, L> {
             if arrived.tokens > 0 {
                 lent.borrowed += arrived.tokens;
                 lent.wished = lent.wished.saturating_sub(arrived.tokens);
+                lent.trial.lacks = lent.trial.lacks.saturating_sub(arrived.tokens);
                 lent.trial.since_us = now_us;
-                lent.lender.borrowed(lent.borrowed);
                 self.broker.grow(arrived.tokens);
             }
             if arrived.lost.is_some() {
@@ -111,12 +121,17 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Ok(lost)
     }
 
-    /// Offers what is free, but for `reserve`, to a foreign child that is about to start. Under a parent nothing is free that is
-    /// not planned for.
-    pub fn offer_ahead(&mut self, reserve: u32, now_us: u64) -> io::Result<()> {
-        if self.lender.is_none() {
-            self.broker.offer(reserve, Terms::Standing, now_us)?;
+    /// Offers what is free, but for `reserve`, to a foreign child that is about to start. What a parent has lent for it is
+    /// offered until `until_us`, or until some of it is taken.
+    pub fn offer_ahead(&mut self, reserve: u32, until_us: u64, now_us: u64) -> io::Result<()> {
+        if let Some(lent) = &mut self.lender {
+            // Nothing of the parent's is free that is not planned for.
+            if until_us <= now_us {
+                return Ok(());
+            }
+            lent.trial.stands_until_us = until_us;
         }
+        self.broker.offer(reserve, Terms::Standing, now_us)?;
         Ok(())
     }
 
@@ -128,12 +143,22 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         let Some(lent) = &mut self.lender else {
             return Ok(self.broker.offer(wanted, Terms::Standing, now_us)?.deadline_us);
         };
-        let offers = self.broker.offer(wanted, Terms::Until(lent.trial.since_us), now_us)?;
         let trial = &mut lent.trial;
+        let stands = now_us < trial.stands_until_us;
+        let trial_terms = Terms::Trial { start_us: trial.since_us, most: trial.size };
+        let terms = if stands { Terms::Standing } else { trial_terms };
+        let mut offers = self.broker.offer(wanted, terms, now_us)?;
         if offers.taken {
+            trial.stands_until_us = 0;
             trial.pause_us = SHORTEST_PAUSE_US;
+            trial.size = (trial.size * 2).min(self.hint);
+            trial.lacks = 0;
             trial.next_us = trial.next_us.min(now_us);
+        } else if stands {
+            offers.deadline_us = Some(trial.stands_until_us);
         } else if offers.refused {
+            trial.size = 1;
+            trial.lacks = 0;
             trial.next_us = trial.next_us.max(now_us.saturating_add(trial.pause_us));
             trial.pause_us = (trial.pause_us * 2).min(LONGEST_PAUSE_US);
         }
@@ -141,13 +166,13 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         let returned = self.broker.shrink(surplus);
         if returned > 0 {
             lent.borrowed -= returned;
-            lent.lender.borrowed(lent.borrowed);
             lent.lender.give_back(returned);
         }
         let lacking = wanted.saturating_sub(self.broker.free());
-        let on_trial =
-            u32::from(offers.without > 0 && trial.next_us <= now_us && offers.deadline_us.is_none());
-        let wish = (lacking + on_trial).min(self.hint.max(2).saturating_sub(self.broker.n()));
+        if offers.deadline_us.is_none() {
+            trial.lacks = if offers.without > 0 && trial.next_us <= now_us { trial.size } else { 0 };
+        }
+        let wish = (lacking + trial.lacks).min(self.hint.max(2).saturating_sub(self.broker.n()));
         if wish != lent.wished {
             lent.wished = wish;
             lent.lender.wish(wish);
@@ -160,7 +185,6 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     pub fn return_all(&mut self) {
         if let Some(lent) = &mut self.lender {
             lent.lender.wish(0);
-            lent.lender.borrowed(0);
             lent.lender.give_back(std::mem::take(&mut lent.borrowed));
         }
     }

@@ -6,6 +6,7 @@ use super::super::command::CommandProcess;
 use super::super::crash;
 use super::super::error::{jobserver_error, system};
 use super::super::host::jobs_of;
+use super::super::outside;
 use super::super::worker::WorkerProcess;
 use super::{Engine, Running, Source, child_of_command, child_of_worker};
 use crate::fingerprint::{Freshness, RebuildReason};
@@ -149,11 +150,16 @@ impl Engine<'_> {
         let item = &self.graph[ix];
         let Run::Command(words) = &item.run else { unreachable!("only commands run outside workers") };
         let id = child_of_command(ix);
-        let kind = Kind::Foreign(self.tools.dialect(words.words.first().map_or("", String::as_str)));
+        let (program, arguments) =
+            words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        if let Some(outside) = outside::of(program, arguments) {
+            self.tell_warning(format!("in a command of crate `{}`: {outside}", item.krate_name));
+        }
+        let kind = Kind::Foreign(self.tools.dialect(program));
         let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
         // What is free is offered before it starts: ninja looks once then, and not again until a job of its ends.
         let reserve = self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
-        self.pool.offer_ahead(reserve, now_us()).map_err(jobserver_error)?;
+        self.pool.offer_ahead(reserve, 0, now_us()).map_err(jobserver_error)?;
         self.begin(ix);
         let child = match CommandProcess::start(self.graph, item, words, &jobs_of(&admission)) {
             Ok(child) => child,

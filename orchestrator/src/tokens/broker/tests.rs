@@ -190,7 +190,7 @@ fn offers_are_shared_evenly_and_again_when_children_come() {
     assert_eq!(all_unread(&broker, 2), [MOST_OFFERED, MOST_OFFERED]);
     // Under a parent one at a time.
     let mut broker = with_foreign(10, 2);
-    broker.offer(0, Terms::Until(1), 1).unwrap();
+    broker.offer(0, Terms::Trial { start_us: 1, most: 1 }, 1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 1], 8));
 }
 
@@ -252,7 +252,7 @@ fn offers_are_drawn_back_for_our_own() {
 #[test]
 fn a_borrowed_offer_goes_round_once() {
     let mut broker = with_foreign(1, 2);
-    let terms = Terms::Until(100);
+    let terms = Terms::Trial { start_us: 100, most: 1 };
     let first = broker.offer(0, terms, 100).unwrap();
     assert_eq!((all_unread(&broker, 2), first.deadline_us), (vec![1, 0], Some(100 + TURN_US)));
     let second = broker.offer(0, terms, 100 + TURN_US).unwrap();
@@ -394,7 +394,7 @@ proptest! {
                 },
                 Step::Offer { reserve, borrowed, later_us } => {
                     now_us += later_us;
-                    let terms = if borrowed { Terms::Until(now_us / 2) } else { Terms::Standing };
+                    let terms = if borrowed { Terms::Trial { start_us: now_us / 2, most: 1 } } else { Terms::Standing };
                     let offers = broker.offer(reserve, terms, now_us).unwrap();
                     prop_assert!(offers.deadline_us.is_none_or(|at| now_us < at && at <= now_us + TURN_US));
                     // Nothing that may be offered idles while a foreign child has no offer.

@@ -1,0 +1,80 @@
+//! Whether anything of some process groups still runs. For a process that was forked off one with threads: allocates nothing and
+//! takes no locks. Knows no children and no tokens.
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, RawDir, open, openat};
+use rustix::io::read;
+use std::ffi::CStr;
+use std::mem::MaybeUninit;
+
+const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
+
+/// Whether a process that has not ended is in one of the groups; 0 is none. A zombie has ended. Where /proc cannot be read, nobody
+/// is found.
+pub(super) fn runs_in_any(groups: &[u32]) -> bool {
+    let Ok(proc) = open(c"/proc", FLAGS | OFlags::DIRECTORY, Mode::empty()) else { return false };
+    let mut buffer = [MaybeUninit::uninit(); 8192];
+    let mut entries = RawDir::new(&proc, &mut buffer);
+    while let Some(Ok(entry)) = entries.next() {
+        let name = entry.file_name();
+        let is_process = name.to_bytes().first().is_some_and(u8::is_ascii_digit);
+        if is_process
+            && let Some(group) = group_of_running(&proc, name)
+            && group != 0
+            && groups.contains(&group)
+        {
+            return true;
+        }
+    }
+    false
+}
+
+fn group_of_running(proc: &OwnedFd, process: &CStr) -> Option<u32> {
+    let directory = openat(proc, process, FLAGS | OFlags::DIRECTORY, Mode::empty()).ok()?;
+    let stat = openat(directory.as_fd(), c"stat", FLAGS, Mode::empty()).ok()?;
+    let mut bytes = [0; 512];
+    let length = read(&stat, &mut bytes).ok()?;
+    parse(&bytes[..length])
+}
+
+/// The group of `PID (NAME) STATE PARENT GROUP ...`, unless the state is that of a process that has ended. (proc_pid_stat(5))
+fn parse(stat: &[u8]) -> Option<u32> {
+    // The name may contain anything, blanks and parentheses among it.
+    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
+    let mut fields = stat[after_name..].split(|byte| *byte == b' ').filter(|field| !field.is_empty());
+    let state = fields.next()?;
+    let group = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
+    (!matches!(state, b"Z" | b"X")).then_some(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn the_name_of_a_process_hides_nothing() {
+        let check = |stat: &str, expect: Option<u32>| assert_eq!(parse(stat.as_bytes()), expect, "{stat}");
+        check("12 (sh) S 1 7 7 0 -1 4194304", Some(7));
+        check("12 (a) Z 1 (b) R 1 34 7 0", Some(34));
+        check("12 (sh) Z 1 7 7 0", None);
+        check("12 (sh) X 1 7 7 0", None);
+        check("12 (sh) S 1", None);
+        check("", None);
+    }
+
+    #[test]
+    fn a_zombie_does_not_run() {
+        use std::os::unix::process::CommandExt;
+        let mut command = Command::new("sleep");
+        let mut child = command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().unwrap();
+        let groups = [0, child.id()];
+        assert!(runs_in_any(&groups));
+        child.kill().unwrap();
+        while runs_in_any(&groups) {
+            std::thread::yield_now();
+        }
+        child.wait().unwrap();
+        assert!(!runs_in_any(&[0]));
+    }
+}
