@@ -140,10 +140,10 @@ fn clients_with_a_j_of_their_own_are_warned_about() {
 
 #[test]
 fn a_ninja_that_is_no_client_is_warned_about() {
-    let space = TestSpace::new();
-    space.write("build.ninja", "rule touch\n  command = touch $out\nbuild all: touch\n");
     let ninja = |tool: Tool, takes: &[&str]| {
         let found = find(tool)?;
+        let space = TestSpace::new();
+        space.write("build.ninja", "rule touch\n  command = touch $out\nbuild all: touch\n");
         let options = ["-j2"].into_iter().chain(takes.iter().copied()).collect::<Vec<_>>();
         Some(exec(&space, &options, &[found.path.as_str(), "-C", space.root().as_str()]).expect_ok())
     };

@@ -9,6 +9,7 @@ use super::process::{Exit, Jobs, Leftovers, Owner, Process, prepare_this_process
 use super::signals::{Signals, named, stop_this_process};
 use super::watch::Watch;
 use mio::Interest;
+use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 use rustix::termios::{isatty, tcgetpgrp, tcsetpgrp};
 use signal_hook::consts::{SIGCONT, SIGTSTP};
@@ -107,7 +108,12 @@ pub fn run_foreground(mut command: Command, mut guest: Option<&mut Guest<'_>>) -
 /// Whether the child has stopped since we last asked.
 fn has_stopped(pid: Pid) -> io::Result<bool> {
     let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
-    Ok(waitid(WaitId::Pid(pid), options)?.is_some_and(|status| status.stopped()))
+    match waitid(WaitId::Pid(pid), options) {
+        Ok(status) => Ok(status.is_some_and(|status| status.stopped())),
+        // It has just ended: asked only for those that have stopped, waitid(2) knows no such child.
+        Err(Errno::CHILD) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 struct Terminal(File);
@@ -147,5 +153,28 @@ fn with_sigttou_blocked(change: impl FnOnce()) {
         libc::pthread_sigmask(libc::SIG_BLOCK, &block, &mut before);
         change();
         libc::pthread_sigmask(libc::SIG_SETMASK, &before, std::ptr::null_mut());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::process::{WaitOptions, kill_process, waitpid};
+
+    #[test]
+    fn a_child_that_ends_has_not_stopped() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = Pid::from_child(&child);
+        assert!(!has_stopped(pid).unwrap());
+        kill_process(pid, Signal::STOP).unwrap();
+        while !has_stopped(pid).unwrap() {
+            std::thread::yield_now();
+        }
+        assert!(!has_stopped(pid).unwrap(), "that is told once");
+        kill_process(pid, Signal::KILL).unwrap();
+        waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        assert!(!has_stopped(pid).unwrap(), "a zombie");
+        child.wait().unwrap();
+        assert!(waitpid(Some(pid), WaitOptions::NOHANG).is_err());
     }
 }
