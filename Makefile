@@ -52,7 +52,7 @@ install: $(if $(shell command -v $(CARGO)),build) ## install both programs to $(
 bench: build deps-test fetch ## measure against ninja and clang, side by side (BENCH="--pairs 3 --only lua")
 	+$(cargo) run --locked --release -q -p tender-bench -- --tender '$(TENDER)' $(BENCH)
 
-fetch: ## fetch the sources that workspace-examples/real-world builds
+fetch: ## fetch the sources that real-world and rocksdb in workspace-examples build
 	@CARGO='$(CARGO)' tools/fetch.sh
 
 # Built once, and kept below the target directory. Without them tests are skipped, and say so.
