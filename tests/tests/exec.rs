@@ -185,6 +185,22 @@ fn ninja_has_three_jobs() {
     share(Tool::NinjaKitware, 3);
 }
 
+/// GNU make passes the name of the FIFO on, though an old one cannot read it.
+#[test]
+fn ninja_below_make_has_three_jobs() {
+    let Some(ninja) = find(Tool::Ninja) else { return };
+    let tender = find(Tool::Tender).expect("it is the program under test");
+    for make in [Tool::Make43, Tool::Make44].into_iter().filter_map(find) {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let children = [ninja.tree(&probes, "a", 5, &[]), ninja.tree(&probes, "b", 5, &[])];
+        let tree = make.tree(&probes, "outer", 0, &children);
+        let run = tree.under([tender.path.as_str(), "exec", "-j3", "--"]).run(&space).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (10, 3), "{run}");
+        assert!(!run.stderr.contains("token") && !run.stderr.contains("warning"), "{run}");
+    }
+}
+
 #[test]
 fn cargo_has_three_jobs() {
     share(Tool::Cargo, 3);

@@ -1,4 +1,4 @@
-//! Which form of jobserver the programs of this machine understand: GNU make and ninja are asked once for their versions.
+//! Which form of jobserver the programs of this machine understand: GNU make is asked once for its version.
 
 use crate::tokens::Dialect;
 use std::path::Path;
@@ -22,7 +22,6 @@ impl Tools {
     pub(super) fn dialect(&self, program: &str) -> Dialect {
         let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
         match name {
-            "ninja" | "ninja-build" | "tender" => Dialect::Fifo,
             // One that is named by a path may be another than the one that PATH finds.
             "make" | "gmake" if program.contains('/') => of_make(make_version(program)),
             _ => of_make(*self.make.get_or_init(|| make_version("make"))),
@@ -32,8 +31,8 @@ impl Tools {
 
 fn of_make(version: Option<Version>) -> Dialect {
     match version {
-        Some(version) if version < MAKE_WITH_FIFO => Dialect::Pair,
-        _ => Dialect::Both,
+        Some(version) if version < MAKE_WITH_FIFO => Dialect::AnyMake,
+        _ => Dialect::NewMake,
     }
 }
 
@@ -72,10 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn old_make_needs_descriptors() {
-        assert_eq!(of_make(Some((4, 3))), Dialect::Pair);
-        assert_eq!(of_make(Some((4, 4))), Dialect::Both);
-        assert_eq!(of_make(None), Dialect::Both);
-        assert_eq!(Tools::default().dialect("/usr/bin/ninja"), Dialect::Fifo);
+    fn old_make_reads_no_fifo() {
+        assert_eq!(of_make(Some((4, 3))), Dialect::AnyMake);
+        assert_eq!(of_make(Some((4, 4))), Dialect::NewMake);
+        assert_eq!(of_make(None), Dialect::NewMake);
     }
 }

@@ -1,21 +1,26 @@
 //! How a pool is announced to a child, which depends on what the child is. Knows no processes.
 //!
-//! No single text works for all: GNU make before 4.4 ends with an error where it reads `fifo:`, and upstream ninja runs at full
-//! width where it reads `R,W`. So the child's program and version decide, and users of the `jobserver` crate, cargo and rustc
-//! above all, have CARGO_MAKEFLAGS, which they prefer and nobody else reads.
+//! There are two forms, the descriptors of a pipe and the name of a FIFO, and no tool knows which one another understands. GNU make
+//! before 4.4 ends with an error where it finds `fifo:` among its options. Upstream's ninja warns about descriptors, and runs at
+//! full width. Most other clients look for `--jobserver-auth=` in the words of MAKEFLAGS and take the last, gcc the first.
+//!
+//! So old make is told both in one text: the descriptors as an option, and the FIFO after `--`. There GNU make expects variables
+//! of its command line: it takes the word for a variable of an odd name, and hands it on to what it starts behind its own options,
+//! as it does with all of them ("Communicating Options to a Sub-make", GNU make manual). Users of the `jobserver` crate, cargo and
+//! rustc above all, have CARGO_MAKEFLAGS besides, which they prefer and nobody else reads.
 
 use std::os::fd::RawFd;
 
-/// Which forms of `--jobserver-auth` a child gets.
+/// Which forms of `--jobserver-auth` a child gets, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// `fifo:PATH` alone. For our own workers, other `tender`s and ninja.
+    /// The FIFO alone. For our own workers.
     Fifo,
-    /// `R,W` alone, and the FIFO in CARGO_MAKEFLAGS. For GNU make before 4.4, and for children that may start one.
-    Pair,
-    /// The FIFO, and `R,W` under the older name, for whoever knows only that. For children that may start anything where
-    /// make is new enough, or absent.
-    Both,
+    /// Descriptors for GNU make of any version, the FIFO for whoever takes the last word for the right one.
+    AnyMake,
+    /// For children that may start anything where GNU make reads the FIFO, or is absent. It is the better one for them: it is there
+    /// too where a program between has closed the descriptors, which are for clients that take the first word.
+    NewMake,
 }
 
 impl Dialect {
@@ -29,16 +34,15 @@ impl Dialect {
     /// They start with a blank because the first word of MAKEFLAGS, make's single-letter flags, is empty. CARGO_MAKEFLAGS is
     /// set in every case, so that an inherited one does not survive.
     pub(super) fn announce(self, n: u32, path: &str, pair: Option<(RawFd, RawFd)>) -> [String; 2] {
-        let fifo = format!(" -j{n} --jobserver-auth=fifo:{path}");
-        let makeflags = match (self, pair) {
-            (Dialect::Fifo, _) | (_, None) => fifo.clone(),
-            (Dialect::Pair, Some((read, write))) => format!(" -j{n} --jobserver-auth={read},{write}"),
-            // The last one counts for those that take both names for one.
-            (Dialect::Both, Some((read, write))) => {
-                format!(" -j{n} --jobserver-fds={read},{write} --jobserver-auth=fifo:{path}")
-            }
+        let jobs = format!(" -j{n}");
+        let fifo = format!(" --jobserver-auth=fifo:{path}");
+        let pair = pair.map_or_else(String::new, |(read, write)| format!(" --jobserver-auth={read},{write}"));
+        let makeflags = match self {
+            Dialect::Fifo => format!("{jobs}{fifo}"),
+            Dialect::AnyMake => format!("{jobs}{pair} --{fifo}"),
+            Dialect::NewMake => format!("{jobs}{pair}{fifo}"),
         };
-        [makeflags, fifo]
+        [makeflags, format!("{jobs}{fifo}")]
     }
 }
 
@@ -53,7 +57,7 @@ mod tests {
             assert_eq!(announced, [makeflags, " -j8 --jobserver-auth=fifo:/d/1"], "{dialect:?}");
         };
         check(Dialect::Fifo, " -j8 --jobserver-auth=fifo:/d/1");
-        check(Dialect::Pair, " -j8 --jobserver-auth=5,6");
-        check(Dialect::Both, " -j8 --jobserver-fds=5,6 --jobserver-auth=fifo:/d/1");
+        check(Dialect::AnyMake, " -j8 --jobserver-auth=5,6 -- --jobserver-auth=fifo:/d/1");
+        check(Dialect::NewMake, " -j8 --jobserver-auth=5,6 --jobserver-auth=fifo:/d/1");
     }
 }
