@@ -20,6 +20,7 @@ mod statistics;
 mod subject;
 mod table;
 mod trace;
+mod tree;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use experiment::{Settings, Units};
@@ -41,7 +42,8 @@ struct Options {
     /// Measure only this; may be given several times
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Topic>,
-    /// Jobs to run at once; several numbers are measured one after the other [default: 2; guard: cores; memory: 8]
+    /// Jobs to run at once; several numbers are measured one after the other [default: 2; guard: cores;
+    /// memory: 8; tokens, mixed: 2,4]
     #[arg(long, short, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Vec<u32>,
     /// cut: these codegen-units instead of all, such as `default,8`
@@ -87,6 +89,8 @@ enum Topic {
     Coordinator,
     /// How long job tokens are idle, what they cost, and how soon they are back when somebody is killed
     Tokens,
+    /// make, ninja, cargo and tender at once: on one pool, and with jobs of their own
+    Mixed,
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -150,6 +154,7 @@ fn run_topic(
                 print::table(out, &table)?;
             }
         }
+        Topic::Mixed => print::table(out, &experiment::mixed::run(tools, settings)?)?,
         Topic::Coordinator => print::table(out, &experiment::coordinator::run(tools, examples, settings)?)?,
     }
     Ok(())

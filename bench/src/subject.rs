@@ -212,13 +212,13 @@ fn write_tiny(root: &Path) -> std::io::Result<()> {
     write_crate(root, "tiny", &(0..TINY).map(unit).collect::<Vec<_>>())
 }
 
-fn write_root(root: &Path) -> std::io::Result<()> {
+pub fn write_root(root: &Path) -> std::io::Result<()> {
     fs::create_dir_all(root)?;
     fs::write(root.join("Tender.toml"), "[workspace]\nmembers = [\"parts/*\"]\n")
 }
 
 /// A library of files, each with its name and text.
-fn write_crate(root: &Path, name: &str, sources: &[(String, String)]) -> std::io::Result<()> {
+pub fn write_crate(root: &Path, name: &str, sources: &[(String, String)]) -> std::io::Result<()> {
     let dir = root.join("parts").join(name);
     fs::create_dir_all(dir.join("src"))?;
     fs::write(dir.join("Tender.toml"), format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n"))?;

@@ -5,6 +5,7 @@ pub mod cut;
 pub mod guard;
 pub mod lto;
 pub mod memory;
+pub mod mixed;
 pub mod tokens;
 
 use std::fmt;
