@@ -58,37 +58,30 @@ pub fn heavy(i: usize) -> String {
     text
 }
 
-/// A library in Rust whose types are used with collections, so that much is instantiated, for some tenths of a second.
+/// A library in Rust that uses a type of its own with collections, so that much is instantiated, for most of a second.
 pub fn rust(i: usize) -> String {
-    const TYPES: usize = 3;
-    let mut text = String::from("use std::collections::{BTreeMap, HashMap};\n");
-    for t in 0..TYPES {
-        let (name, shift) = (format!("Part{i}x{t}"), (i + t) % 13 + 3);
-        // Writing to a string cannot fail.
-        let _ = write!(
-            text,
-            "\n#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]\n\
-             pub struct {name} {{\n    pub id: u64,\n    pub name: String,\n    pub parents: Vec<u32>,\n}}\n\n\
-             impl {name} {{\n    \
-                 pub fn group(parts: &[{name}]) -> BTreeMap<u64, Vec<{name}>> {{\n        \
-                     let mut groups: HashMap<{name}, Vec<{name}>> = HashMap::new();\n        \
-                     for part in parts {{\n            \
-                         let key = {name} {{ id: part.id >> {shift}, ..part.clone() }};\n            \
-                         groups.entry(key).or_default().push(part.clone());\n        \
-                     }}\n        \
-                     let mut sorted: Vec<({name}, Vec<{name}>)> = groups.into_iter().collect();\n        \
-                     sorted.sort();\n        \
-                     sorted.dedup_by(|a, b| a.0.parents == b.0.parents);\n        \
-                     sorted.into_iter().map(|(key, all)| (key.id, all)).collect()\n    \
-                 }}\n\n    \
-                 pub fn describe(parts: &BTreeMap<{name}, u64>) -> String {{\n        \
-                     let mut words: Vec<String> = parts.iter().map(|(part, n)| format!(\"{{part:?}} {{n}}\")).collect();\n        \
-                     words.sort_by_key(|word| word.len() >> {shift});\n        \
-                     words.join(\", \")\n    \
-                 }}\n}}\n"
-        );
-    }
-    text
+    let (name, shift) = (format!("Part{i}"), i % 13 + 3);
+    format!(
+        "use std::collections::{{BTreeMap, HashMap}};\n\n\
+         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]\n\
+         pub struct {name} {{\n    pub id: u64,\n    pub name: String,\n    pub parents: Vec<u32>,\n}}\n\n\
+         pub fn group(parts: &[{name}]) -> BTreeMap<u64, Vec<{name}>> {{\n    \
+             let mut groups: HashMap<{name}, Vec<{name}>> = HashMap::new();\n    \
+             for part in parts {{\n        \
+                 let key = {name} {{ id: part.id >> {shift}, ..part.clone() }};\n        \
+                 groups.entry(key).or_default().push(part.clone());\n    \
+             }}\n    \
+             let mut sorted: Vec<({name}, Vec<{name}>)> = groups.into_iter().collect();\n    \
+             sorted.sort();\n    \
+             sorted.dedup_by(|a, b| a.0.parents == b.0.parents);\n    \
+             sorted.into_iter().map(|(key, all)| (key.id, all)).collect()\n\
+         }}\n\n\
+         pub fn describe(parts: &BTreeMap<{name}, u64>) -> String {{\n    \
+             let mut words: Vec<String> = parts.iter().map(|(part, n)| format!(\"{{part:?}} {{n}}\")).collect();\n    \
+             words.sort_by_key(|word| word.len() >> {shift});\n    \
+             words.join(\", \")\n\
+         }}\n"
+    )
 }
 
 #[cfg(test)]

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Units of C in each of the projects of make, ninja and `tender`, and packages of cargo's. So many that each of the tools alone
-/// would keep two cores busy for a second or two.
-const UNITS: usize = 24;
-const TENDER_CRATES: usize = 3;
-const CARGO_PACKAGES: usize = 10;
+/// has work for some seconds on one core.
+const UNITS: usize = 60;
+const TENDER_CRATES: usize = 4;
+const CARGO_PACKAGES: usize = 5;
 
 /// What would make cargo build something else, or elsewhere.
 const OF_CARGO: [&str; 7] = [
