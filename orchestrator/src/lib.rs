@@ -1,9 +1,11 @@
-//! `tender`: the orchestrator. Layers point one way: cli -> supervise, report -> schedule, graph, fingerprint, tokens.
+//! `tender`: the orchestrator. Layers point one way: cli -> supervise, report -> schedule, graph, fingerprint, tokens,
+//! memory.
 
 pub mod cli;
 pub mod fingerprint;
 pub mod graph;
 pub mod manifest;
+pub mod memory;
 pub mod report;
 pub mod schedule;
 pub mod supervise;

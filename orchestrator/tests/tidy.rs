@@ -36,9 +36,26 @@ const RULES: &[Rule] = &[
         instead: "tokens know no compilers and no plans: let `supervise` translate",
     },
     Rule {
+        of: &["orchestrator/src/memory"],
+        but: &[],
+        words: &[
+            "clang",
+            "llvm",
+            "tender_protocol",
+            "std::process",
+            "Instant",
+            "SystemTime",
+            "crate::graph",
+            "crate::supervise",
+            "crate::schedule",
+            "crate::tokens",
+        ],
+        instead: "memory knows no compilers, workers, tokens or clocks: let `supervise` tell it",
+    },
+    Rule {
         of: &["orchestrator/src/graph", "orchestrator/src/fingerprint", "orchestrator/src/schedule"],
         but: &[],
-        words: &["crate::cli", "crate::supervise", "crate::report", "crate::tokens"],
+        words: &["crate::cli", "crate::supervise", "crate::report", "crate::tokens", "crate::memory"],
         instead: "layers point one way, from `cli` down: move what both need to the lower one",
     },
     Rule {

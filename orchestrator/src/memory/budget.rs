@@ -1,0 +1,204 @@
+//! What the user allows a build to use, made bytes. Pure: limits are arguments, because they may change while it runs.
+
+use super::headroom::{Bound, Reading};
+use crate::manifest::MemorySetting;
+use serde::Serialize;
+
+/// Who chose the budget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Origin {
+    /// `--memory`.
+    Option,
+    /// The environment's variable.
+    Environment,
+    /// `[build] memory`.
+    Manifest,
+    /// Nobody: it is what there is.
+    Found,
+}
+
+/// A wish that no build can keep to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BudgetError {
+    #[error("a build cannot do with no memory at all")]
+    Zero,
+    #[error("a share of memory is more than 0 and at most 100 %")]
+    Share,
+}
+
+/// What was wished for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Budget {
+    wish: Option<(MemorySetting, Origin)>,
+}
+
+/// What the leases of a build may come to, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chosen {
+    /// `None` where nothing is wished for, or only a share, and no limit can be read.
+    pub bytes: Option<u64>,
+    pub by: Origin,
+    /// The smallest limit, of which this is a part.
+    pub of: Option<Bound>,
+    /// More was wished for than there is: something to warn of.
+    pub clamped: Option<Clamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Clamp {
+    /// Bytes.
+    pub asked: u64,
+    /// What there is, bytes.
+    pub limit: u64,
+}
+
+impl Budget {
+    /// The first of `option`, `environment` and `manifest` that is set.
+    ///
+    /// # Errors
+    /// That one allows nothing, or is no share.
+    pub fn new(
+        option: Option<MemorySetting>,
+        environment: Option<MemorySetting>,
+        manifest: Option<MemorySetting>,
+    ) -> Result<Budget, BudgetError> {
+        let wishes =
+            [(option, Origin::Option), (environment, Origin::Environment), (manifest, Origin::Manifest)];
+        let wish = wishes.into_iter().find_map(|(setting, by)| Some((setting?, by)));
+        match wish {
+            Some((MemorySetting::Bytes(0), _)) => Err(BudgetError::Zero),
+            // Not a number is none either.
+            Some((MemorySetting::Percent(share), _)) if !(share > 0.0 && share <= 100.0) => {
+                Err(BudgetError::Share)
+            }
+            _ => Ok(Budget { wish }),
+        }
+    }
+
+    /// The budget under these limits. A wish can only lower what there is; the headroom is kept besides.
+    pub fn ceiling(&self, limits: Option<&Reading>) -> Chosen {
+        let smallest = limits.map(Reading::smallest);
+        let (by, bytes) = match self.wish {
+            None => (Origin::Found, smallest.map(|level| level.usable())),
+            Some((MemorySetting::Bytes(bytes), by)) => (by, Some(bytes)),
+            Some((MemorySetting::Percent(share), by)) => {
+                // Rounded down, and no more than a byte off in the limits of real machines.
+                (by, smallest.map(|level| (level.limit as f64 * (share / 100.0)) as u64))
+            }
+        };
+        let over = bytes.zip(smallest).filter(|(bytes, level)| *bytes > level.limit);
+        let clamped = over.map(|(asked, level)| Clamp { asked, limit: level.limit });
+        Chosen {
+            bytes: clamped.as_ref().map_or(bytes, |clamp| Some(clamp.limit)),
+            by,
+            of: smallest.map(|level| level.bound.clone()),
+            clamped,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::cgroup::Limited;
+    use super::super::meminfo::Machine;
+    use super::*;
+    use MemorySetting::{Bytes, Percent};
+    use proptest::prelude::*;
+
+    const MIB: u64 = 1 << 20;
+
+    /// A machine of 10 GB, and a group in it with a limit in MiB.
+    fn limits(group: Option<u64>) -> Option<Reading> {
+        let machine = Machine { total: 10_000 * MIB, available: 1 };
+        let group = group.map(|limit| Limited { path: "/g".into(), limit: limit * MIB, used: 0 });
+        Reading::new(Some(machine), group.into_iter().collect())
+    }
+
+    #[test]
+    fn a_wish_becomes_bytes() {
+        let check = |wish: Option<MemorySetting>, group, expect: u64, clamped: bool| {
+            let chosen = Budget::new(wish, None, None).unwrap().ceiling(limits(group).as_ref());
+            assert_eq!(
+                (chosen.bytes.unwrap() / MIB, chosen.clamped.is_some()),
+                (expect, clamped),
+                "{wish:?}"
+            );
+        };
+        check(None, None, 9700, false);
+        check(None, Some(800), 736, false);
+        check(None, Some(10), 0, false);
+        check(Some(Bytes(500 * MIB)), None, 500, false);
+        check(Some(Bytes(500 * MIB)), Some(800), 500, false);
+        check(Some(Bytes(800 * MIB)), Some(800), 800, false);
+        check(Some(Bytes(900 * MIB)), Some(800), 800, true);
+        check(Some(Bytes(u64::MAX)), None, 10_000, true);
+        check(Some(Percent(75.0)), None, 7500, false);
+        check(Some(Percent(75.0)), Some(800), 600, false);
+        check(Some(Percent(100.0)), Some(800), 800, false);
+    }
+
+    #[test]
+    fn the_nearest_wish_counts() {
+        let check = |option, environment, manifest, bytes: u64, by: Origin| {
+            let chosen = Budget::new(option, environment, manifest).unwrap().ceiling(limits(None).as_ref());
+            assert_eq!((chosen.bytes, chosen.by), (Some(bytes), by));
+        };
+        check(Some(Bytes(1)), Some(Bytes(2)), Some(Bytes(3)), 1, Origin::Option);
+        check(None, Some(Bytes(2)), Some(Bytes(3)), 2, Origin::Environment);
+        check(None, None, Some(Bytes(3)), 3, Origin::Manifest);
+        check(None, None, None, 9700 * MIB, Origin::Found);
+    }
+
+    #[test]
+    fn what_allows_nothing_is_refused() {
+        let check = |wish, expect| assert_eq!(Budget::new(Some(wish), None, None).err(), Some(expect));
+        check(Bytes(0), BudgetError::Zero);
+        check(Percent(0.0), BudgetError::Share);
+        check(Percent(-5.0), BudgetError::Share);
+        check(Percent(100.5), BudgetError::Share);
+        check(Percent(f64::NAN), BudgetError::Share);
+    }
+
+    #[test]
+    fn without_limits_only_bytes_mean_something() {
+        let check = |wish, expect| {
+            let chosen = Budget::new(wish, None, None).unwrap().ceiling(None);
+            assert_eq!((chosen.bytes, chosen.of, chosen.clamped), (expect, None, None));
+        };
+        check(None, None);
+        check(Some(Percent(50.0)), None);
+        check(Some(Bytes(7)), Some(7));
+    }
+
+    #[test]
+    fn a_limit_lowered_during_the_build_lowers_the_budget() {
+        let budget = Budget::new(Some(Percent(50.0)), None, None).unwrap();
+        let at = |group| budget.ceiling(limits(Some(group)).as_ref()).bytes.unwrap() / MIB;
+        assert_eq!([at(800), at(400), at(2), at(800)], [400, 200, 1, 400]);
+    }
+
+    #[test]
+    fn why_is_a_value_in_messages() {
+        let budget = Budget::new(None, None, Some(Bytes(900 * MIB))).unwrap();
+        let json = serde_json::to_value(budget.ceiling(limits(Some(800)).as_ref())).unwrap();
+        let expect = serde_json::json!({
+            "bytes": 800 * MIB,
+            "by": "manifest",
+            "of": { "kind": "cgroup", "path": "/g" },
+            "clamped": { "asked": 900 * MIB, "limit": 800 * MIB },
+        });
+        assert_eq!(json, expect);
+    }
+
+    proptest! {
+        #[test]
+        fn never_more_than_the_smallest_limit(bytes in 1u64.., share in 0.001f64..=100.0, group in 0u64..20_000) {
+            let limits = limits(Some(group)).unwrap();
+            for wish in [Bytes(bytes), Percent(share)] {
+                let chosen = Budget::new(Some(wish), None, None).unwrap().ceiling(Some(&limits));
+                prop_assert!(chosen.bytes.unwrap() <= limits.smallest().limit);
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The peaks of memory that items were measured to have in earlier builds. An item is a name; what it does is not known.
+//!
+//! One file in the profile's state directory: header, checksum, records. It is small and written whole, at the end of a build
+//! that measured anything, so any damage can only mean a file that is not ours any more: then history starts anew. Losing
+//! it costs time, never correctness. No syncing, as with the records of freshness.
+
+use super::note::Note;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+
+/// The number is the version of the records' format: a file with another one is as good as none.
+const HEADER: &[u8; 17] = b"tender-memory 01\n";
+/// blake3 of what follows it.
+const CHECKSUM: usize = 32;
+/// A file that is larger was not written by us, and reading it would cost what it is to save. Bytes.
+const LARGEST_FILE: u64 = 64 << 20;
+/// Of one item's one stage. With more, a source that has shrunk would be overestimated for too many builds.
+const MOST_PEAKS: usize = 8;
+/// When there are more items, those with the least to say, the small ones, are left out.
+const MOST_ITEMS: usize = 100_000;
+
+/// The halves of an item that are estimated apart: a C++ front end peaks at several times what its module takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    FrontEnd,
+    BackEnd,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Peaks {
+    /// Bytes, the newest last.
+    measured: Vec<u64>,
+    /// Set by a kill, gone with the next measurement: what the item is then assumed to need, bytes.
+    doubled: Option<u64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Item {
+    front_end: Peaks,
+    back_end: Peaks,
+}
+
+/// Measured peaks by the items' names.
+#[derive(Clone, Debug)]
+pub struct History {
+    path: Utf8PathBuf,
+    /// Sorted, so that the same measurements are the same bytes.
+    items: BTreeMap<String, Item>,
+    changed: bool,
+}
+
+impl History {
+    /// Reads the file. Where there is none, history is empty; where it is damaged or of another version it is empty too,
+    /// and the note says so.
+    pub fn read(path: &Utf8Path) -> (History, Option<Note>) {
+        let (items, why) = match load(path) {
+            Ok(items) => (items, None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
+            Err(error) => (BTreeMap::new(), Some(error.to_string())),
+        };
+        let note = why.map(|why| Note::History { path: path.to_owned(), why });
+        (History { path: path.to_owned(), items, changed: false }, note)
+    }
+
+    /// What the stage is expected to peak at, bytes. `None` if it was neither measured nor killed.
+    pub fn estimate(&self, item: &str, stage: Stage) -> Option<u64> {
+        self.items.get(item)?.of(stage).estimate()
+    }
+
+    /// Takes note that a stage came to its end and peaked at `bytes`.
+    pub fn measured(&mut self, item: &str, stage: Stage, bytes: u64) {
+        let peaks = self.peaks(item, stage);
+        if peaks.measured.len() == MOST_PEAKS {
+            peaks.measured.remove(0);
+        }
+        peaks.measured.push(bytes);
+        peaks.doubled = None;
+    }
+
+    /// Takes note that the item was killed for memory while it held `bytes`: twice that is expected from now on, until it is
+    /// measured. Answers the new estimate, which is never below twice the old one.
+    pub fn killed(&mut self, item: &str, stage: Stage, bytes: u64) -> u64 {
+        let peaks = self.peaks(item, stage);
+        let doubled = bytes.max(peaks.estimate().unwrap_or(0)).saturating_mul(2);
+        peaks.doubled = Some(doubled);
+        doubled
+    }
+
+    /// Writes the file if anything was measured, at once in the place of the old one. Items that `keep` denies are dropped:
+    /// those that the workspace has no more.
+    ///
+    /// # Errors
+    /// The file cannot be written; then the old one stays.
+    pub fn write(&mut self, keep: impl Fn(&str) -> bool) -> io::Result<()> {
+        if !self.changed {
+            return Ok(());
+        }
+        self.items.retain(|name, _| keep(name));
+        self.drop_smallest(MOST_ITEMS);
+        let payload = postcard::to_allocvec(&self.items).map_err(io::Error::other)?;
+        let dir = self.path.parent().ok_or_else(|| io::Error::other("a state file without a directory"))?;
+        std::fs::create_dir_all(dir)?;
+        let mut file = tempfile::Builder::new().prefix(".memory").tempfile_in(dir)?;
+        file.write_all(HEADER)?;
+        file.write_all(blake3::hash(&payload).as_bytes())?;
+        file.write_all(&payload)?;
+        file.persist(&self.path).map_err(|error| error.error)?;
+        self.changed = false;
+        Ok(())
+    }
+
+    fn drop_smallest(&mut self, most: usize) {
+        let surplus = self.items.len().saturating_sub(most);
+        if surplus == 0 {
+            return;
+        }
+        let largest = |item: &Item| item.front_end.estimate().max(item.back_end.estimate());
+        let mut by_size: Vec<_> =
+            self.items.iter().map(|(name, item)| (largest(item), name.clone())).collect();
+        by_size.sort_unstable();
+        for (_, name) in &by_size[..surplus] {
+            self.items.remove(name);
+        }
+    }
+
+    fn peaks(&mut self, item: &str, stage: Stage) -> &mut Peaks {
+        self.changed = true;
+        let item = self.items.entry(item.to_owned()).or_default();
+        match stage {
+            Stage::FrontEnd => &mut item.front_end,
+            Stage::BackEnd => &mut item.back_end,
+        }
+    }
+}
+
+impl Item {
+    fn of(&self, stage: Stage) -> &Peaks {
+        match stage {
+            Stage::FrontEnd => &self.front_end,
+            Stage::BackEnd => &self.back_end,
+        }
+    }
+}
+
+impl Peaks {
+    /// The largest of the recent peaks, where each build that came after one makes it an eighth less, and a sixteenth on top:
+    /// peaks of one source vary by a few percent, and too little costs a kill where too much costs a short wait.
+    fn estimate(&self) -> Option<u64> {
+        let decayed = |(age, peak): (usize, &u64)| (0..age).fold(*peak, |peak, _| peak - peak / 8);
+        let measured = self.measured.iter().rev().enumerate().map(decayed).max();
+        let with_margin = measured.map(|peak| peak.saturating_add(peak / 16));
+        with_margin.max(self.doubled)
+    }
+}
+
+fn load(path: &Utf8Path) -> io::Result<BTreeMap<String, Item>> {
+    let damaged = |why| io::Error::new(io::ErrorKind::InvalidData, why);
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_FILE {
+        return Err(damaged("too large"));
+    }
+    let rest = bytes.strip_prefix(HEADER).ok_or_else(|| damaged("of another version or damaged"))?;
+    let (checksum, payload) = rest.split_at_checked(CHECKSUM).ok_or_else(|| damaged("cut short"))?;
+    if blake3::hash(payload).as_bytes() != checksum {
+        return Err(damaged("damaged"));
+    }
+    postcard::from_bytes(payload).map_err(|_| damaged("damaged"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tempfile::TempDir;
+
+    fn empty() -> (TempDir, History) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("release/.tender/memory");
+        let (history, note) = History::read(&path);
+        assert_eq!((history.items.len(), note), (0, None));
+        (dir, history)
+    }
+
+    #[test]
+    fn the_largest_of_the_recent_peaks() {
+        let check = |peaks: &[u64], expect: Option<u64>| {
+            let (_dir, mut history) = empty();
+            peaks.iter().for_each(|peak| history.measured("a", Stage::FrontEnd, *peak));
+            assert_eq!(history.estimate("a", Stage::FrontEnd), expect, "{peaks:?}");
+        };
+        check(&[], None);
+        check(&[0], Some(0));
+        check(&[1600], Some(1700));
+        check(&[1600, 1600], Some(1700));
+        check(&[800, 1600], Some(1700));
+        // An eighth less for each build since.
+        check(&[1600, 160], Some(1400 + 1400 / 16));
+        check(&[1600, 160, 160], Some(1225 + 1225 / 16));
+        // And forgotten after eight.
+        check(&[1 << 40, 1, 1, 1, 1, 1, 1, 1, 1], Some(1));
+        check(&[u64::MAX], Some(u64::MAX));
+    }
+
+    #[test]
+    fn stages_and_items_are_apart() {
+        let (_dir, mut history) = empty();
+        history.measured("a", Stage::FrontEnd, 1600);
+        history.measured("a", Stage::BackEnd, 160);
+        assert_eq!(history.estimate("a", Stage::FrontEnd), Some(1700));
+        assert_eq!(history.estimate("a", Stage::BackEnd), Some(170));
+        assert_eq!(history.estimate("b", Stage::BackEnd), None);
+    }
+
+    #[test]
+    fn a_kill_doubles_until_it_is_measured() {
+        let (_dir, mut history) = empty();
+        history.measured("a", Stage::FrontEnd, 1600);
+        assert_eq!(history.killed("a", Stage::FrontEnd, 5000), 10_000);
+        assert_eq!(history.estimate("a", Stage::FrontEnd), Some(10_000));
+        assert_eq!(history.killed("a", Stage::FrontEnd, 1), 20_000);
+        history.measured("a", Stage::FrontEnd, 3200);
+        assert_eq!(history.estimate("a", Stage::FrontEnd), Some(3400));
+        assert_eq!(history.killed("new", Stage::BackEnd, 7), 14);
+    }
+
+    #[test]
+    fn what_is_written_is_read_again_and_what_is_gone_is_dropped() {
+        let (dir, mut history) = empty();
+        history.measured("a", Stage::FrontEnd, 1600);
+        history.killed("b", Stage::BackEnd, 50);
+        history.measured("gone", Stage::BackEnd, 7);
+        history.write(|name| name != "gone").unwrap();
+        let (again, note) = History::read(&history.path);
+        assert_eq!((&again.items, note), (&history.items, None));
+        assert_eq!(again.items.len(), 2);
+        assert_eq!(again.estimate("b", Stage::BackEnd), Some(100));
+        let state = history.path.parent().unwrap();
+        assert_eq!(state.read_dir_utf8().unwrap().count(), 1, "no temporary file is left");
+        drop(dir);
+        // A build that measured nothing writes nothing.
+        let mut again = again;
+        again.write(|_| true).unwrap();
+        assert!(!again.path.exists());
+    }
+
+    #[test]
+    fn the_same_measurements_are_the_same_bytes() {
+        let write = |names: [&str; 3]| {
+            let (_dir, mut history) = empty();
+            names.iter().for_each(|name| history.measured(name, Stage::BackEnd, name.len() as u64));
+            history.write(|_| true).unwrap();
+            std::fs::read(&history.path).unwrap()
+        };
+        assert_eq!(write(["a", "bb", "ccc"]), write(["ccc", "a", "bb"]));
+    }
+
+    #[test]
+    fn small_items_go_first_when_there_are_too_many() {
+        let (_dir, mut history) = empty();
+        for (name, bytes) in [("a", 5), ("b", 9000), ("c", 5), ("d", 7000)] {
+            history.measured(name, Stage::BackEnd, bytes);
+        }
+        history.drop_smallest(3);
+        assert_eq!(history.items.keys().collect::<Vec<_>>(), ["b", "c", "d"]);
+        history.drop_smallest(2);
+        assert_eq!(history.items.keys().collect::<Vec<_>>(), ["b", "d"]);
+    }
+
+    #[test]
+    fn what_is_no_history_is_said_and_replaced() {
+        let (_dir, mut history) = empty();
+        history.measured("a", Stage::FrontEnd, 1);
+        history.write(|_| true).unwrap();
+        let good = std::fs::read(&history.path).unwrap();
+        let check = |bytes: &[u8], why: &str| {
+            std::fs::write(&history.path, bytes).unwrap();
+            let (mut read, note) = History::read(&history.path);
+            assert!(read.items.is_empty());
+            assert_eq!(note, Some(Note::History { path: history.path.clone(), why: why.into() }));
+            read.measured("b", Stage::FrontEnd, 1);
+            read.write(|_| true).unwrap();
+            assert_eq!(History::read(&history.path).1, None);
+        };
+        check(b"", "of another version or damaged");
+        check(b"tender-memory 99\nxxx", "of another version or damaged");
+        check(&good[..HEADER.len() + 3], "cut short");
+        check(&good[..good.len() - 1], "damaged");
+        check(&[&good[..], b"x"].concat(), "damaged");
+        let nonsense = [255; 40];
+        let sealed = [&HEADER[..], blake3::hash(&nonsense).as_bytes(), &nonsense].concat();
+        check(&sealed, "damaged");
+    }
+
+    #[test]
+    fn a_history_that_cannot_be_read_is_a_note_and_one_that_cannot_be_written_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap();
+        let (mut history, note) = History::read(path);
+        assert!(matches!(note, Some(Note::History { .. })));
+        history.measured("a", Stage::FrontEnd, 1);
+        assert!(history.write(|_| true).is_err());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+        /// Cut anywhere, or with a byte damaged anywhere, there is no history and a note; never other numbers.
+        #[test]
+        fn any_damage_is_seen(
+            items in proptest::collection::vec(("[a-z]{1,8}", any::<bool>(), any::<u64>()), 1..8),
+            flip in any::<bool>(),
+        ) {
+            let (_dir, mut history) = empty();
+            for (name, front, bytes) in &items {
+                history.measured(name, if *front { Stage::FrontEnd } else { Stage::BackEnd }, *bytes);
+            }
+            history.write(|_| true).unwrap();
+            let whole = std::fs::read(&history.path).unwrap();
+            for at in 0..whole.len() {
+                let mut damaged = whole.clone();
+                if flip { damaged[at] ^= 0x41 } else { damaged.truncate(at) }
+                std::fs::write(&history.path, &damaged).unwrap();
+                let (read, note) = History::read(&history.path);
+                prop_assert!(read.items.is_empty() && note.is_some());
+            }
+        }
+
+        /// At least the newest peak, at most the largest and a sixteenth.
+        #[test]
+        fn an_estimate_covers_what_was_last_seen(peaks in proptest::collection::vec(0u64..1 << 50, 1..20)) {
+            let (_dir, mut history) = empty();
+            peaks.iter().for_each(|peak| history.measured("a", Stage::FrontEnd, *peak));
+            let estimate = history.estimate("a", Stage::FrontEnd).unwrap();
+            let largest = *peaks.iter().max().unwrap();
+            prop_assert!(estimate >= *peaks.last().unwrap() && estimate <= largest + largest / 16);
+        }
+    }
+}

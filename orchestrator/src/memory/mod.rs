@@ -1,0 +1,30 @@
+//! How much memory there is, what it is used for, and how much of it a build may take. Knows no compilers, no workers and no
+//! tokens; an item is a name.
+//!
+//! What is read from the system fails soft: a file that is absent or makes no sense is remembered as a [`Note`], said once,
+//! and the build goes by what is left. With nothing left it goes by `-j` and by its own history.
+//!
+//! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
+//! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
+//! tick; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way.
+
+mod budget;
+mod cgroup;
+mod files;
+mod headroom;
+mod history;
+mod meminfo;
+mod note;
+mod pressure;
+mod shares;
+mod system;
+
+pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
+pub use cgroup::Limited;
+pub use headroom::{Bound, Level, Reading};
+pub use history::{History, Stage};
+pub use meminfo::Machine;
+pub use note::{Note, Notes};
+pub use pressure::{Stall, Totals};
+pub use shares::{Others, ShareError, Shares};
+pub use system::{Sample, System};

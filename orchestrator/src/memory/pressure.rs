@@ -1,0 +1,192 @@
+//! Memory pressure: the kernel's count of stalled time, and the share of it in windows of our own. Decides nothing.
+//!
+//! The averages that the kernel gives are brought up to date every two seconds only; its totals are exact at each reading.
+
+use super::files::Files;
+use camino::Utf8Path;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+/// Time that was lost waiting for memory (reclaim, refaults, swap) since the system or the group began, microseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Totals {
+    /// While at least one task waited.
+    pub some_us: u64,
+    /// While all that could run waited.
+    pub full_us: u64,
+}
+
+impl Totals {
+    /// `None` is no error: kernels may be built without pressure information, or started with it switched off, and then
+    /// the file is absent or reading it fails with EOPNOTSUPP.
+    pub(super) fn read(files: &Files, path: &Utf8Path) -> Option<Totals> {
+        parse(&files.read(path).ok()?)
+    }
+}
+
+fn parse(text: &str) -> Option<Totals> {
+    let total = |kind: &str| -> Option<u64> {
+        let line = text.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))?;
+        line.split(' ').find_map(|field| field.strip_prefix("total="))?.parse().ok()
+    };
+    Some(Totals { some_us: total("some")?, full_us: total("full")? })
+}
+
+/// Shares of stalled time over the last seconds. Pure: the clock is the caller's.
+#[derive(Clone, Debug)]
+pub struct Stall {
+    /// The longest window that is asked for.
+    keep: Duration,
+    /// Oldest first; times and totals never fall.
+    seen: VecDeque<(Duration, Totals)>,
+}
+
+impl Stall {
+    pub fn new(longest_window: Duration) -> Self {
+        Self { keep: longest_window, seen: VecDeque::new() }
+    }
+
+    /// Takes note of a reading at `now`, a time since any fixed moment. `None` forgets all there was. So does a total that
+    /// fell: it is another group's.
+    pub fn add(&mut self, now: Duration, totals: Option<Totals>) {
+        let Some(totals) = totals else { return self.seen.clear() };
+        if let Some((last, before)) = self.seen.back() {
+            if totals.some_us < before.some_us || totals.full_us < before.full_us {
+                self.seen.clear();
+            } else if now <= *last {
+                return;
+            }
+        }
+        self.seen.push_back((now, totals));
+        let start = now.saturating_sub(self.keep);
+        // One at or before the start stays, because the start of the window lies between two readings.
+        while self.seen.get(1).is_some_and(|(at, _)| *at <= start) {
+            self.seen.pop_front();
+        }
+    }
+
+    /// The share of the last `window` in which at least one task waited for memory, 0 to 1. What was before the first
+    /// reading counts as no stall. `None` before the second reading.
+    pub fn some(&self, window: Duration) -> Option<f64> {
+        self.share(window, |totals| totals.some_us)
+    }
+
+    /// As `some`, of the time in which all waited.
+    pub fn full(&self, window: Duration) -> Option<f64> {
+        self.share(window, |totals| totals.full_us)
+    }
+
+    fn share(&self, window: Duration, total: impl Fn(&Totals) -> u64) -> Option<f64> {
+        let (now, latest) = self.seen.back()?;
+        let first = self.seen.front()?;
+        if self.seen.len() < 2 || window.is_zero() {
+            return None;
+        }
+        let start = now.saturating_sub(window);
+        let after = self.seen.partition_point(|(at, _)| *at <= start);
+        let at_start = match after.checked_sub(1).map(|before| (self.seen[before], self.seen[after])) {
+            None => total(&first.1) as f64,
+            Some(((early, low), (late, high))) => {
+                let part = (start - early).as_secs_f64() / (late - early).as_secs_f64();
+                total(&low) as f64 + part * (total(&high) - total(&low)) as f64
+            }
+        };
+        let stalled_us = total(latest) as f64 - at_start;
+        Some((stalled_us / 1e6 / window.as_secs_f64()).clamp(0.0, 1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn totals(full_us: u64) -> Option<Totals> {
+        Some(Totals { some_us: 2 * full_us, full_us })
+    }
+
+    #[test]
+    fn totals_are_read() {
+        let check = |text: &str, expect: Option<(u64, u64)>| {
+            let expect = expect.map(|(some_us, full_us)| Totals { some_us, full_us });
+            assert_eq!(parse(text), expect, "{text}");
+        };
+        let full = "full avg10=0.00 avg60=0.00 avg300=0.00 total=5\n";
+        check(&format!("some avg10=1.00 avg60=0.00 avg300=0.00 total=7\n{full}"), Some((7, 5)));
+        check(&format!("{full}later avg=1 total=3\nsome new=1 total=7 more=2\n"), Some((7, 5)));
+        check(full, None);
+        check("some avg10=0.00 total=x\nfull total=1\n", None);
+        check("", None);
+    }
+
+    #[test]
+    fn shares_of_windows() {
+        // Half of the time is stalled from the 10th second to the 14th, read every second.
+        let mut stall = Stall::new(30 * SECOND);
+        let mut full = 0;
+        let mut check = |until: u32, expect: (f64, f64)| {
+            let from = stall.seen.back().map_or(0, |(at, _)| at.as_secs() as u32 + 1);
+            for second in from..=until {
+                full += if (11..=14).contains(&second) { 500_000 } else { 0 };
+                stall.add(second * SECOND, totals(full));
+            }
+            let shares = (stall.full(5 * SECOND).unwrap(), stall.full(30 * SECOND).unwrap());
+            assert!((shares.0 - expect.0).abs() + (shares.1 - expect.1).abs() < 1e-9, "{until}: {shares:?}");
+        };
+        check(10, (0.0, 0.0));
+        check(11, (0.1, 0.5 / 30.0));
+        check(14, (0.4, 2.0 / 30.0));
+        check(17, (0.2, 2.0 / 30.0));
+        check(19, (0.0, 2.0 / 30.0));
+        check(60, (0.0, 0.0));
+        assert!(stall.seen.len() <= 32, "what is older than the longest window is forgotten");
+    }
+
+    #[test]
+    fn a_window_may_begin_between_two_readings() {
+        let mut stall = Stall::new(30 * SECOND);
+        stall.add(Duration::ZERO, totals(0));
+        stall.add(10 * SECOND, totals(5_000_000));
+        assert_eq!(stall.full(4 * SECOND), Some(0.5));
+        assert_eq!(stall.some(4 * SECOND), Some(1.0));
+    }
+
+    #[test]
+    fn nothing_is_known_without_two_readings_of_one_group() {
+        let mut stall = Stall::new(30 * SECOND);
+        assert_eq!(stall.full(SECOND), None);
+        stall.add(SECOND, totals(4));
+        assert_eq!(stall.full(SECOND), None);
+        stall.add(2 * SECOND, totals(5));
+        assert!(stall.full(SECOND).is_some());
+        stall.add(3 * SECOND, None);
+        assert_eq!(stall.full(SECOND), None);
+        stall.add(4 * SECOND, totals(9));
+        stall.add(5 * SECOND, totals(1));
+        assert_eq!(stall.full(SECOND), None, "a total that fell is another group's");
+        stall.add(5 * SECOND, totals(2));
+        assert_eq!(stall.full(SECOND), None, "a clock that stands still");
+    }
+
+    proptest! {
+        /// Any readings give shares from 0 to 1, `full` at most `some`.
+        #[test]
+        fn shares_are_shares(steps in proptest::collection::vec((0u64..5000, 0u64..3_000_000), 0..200)) {
+            let mut stall = Stall::new(30 * SECOND);
+            let (mut now, mut full) = (0, 0);
+            for (ms, stalled) in steps {
+                now += ms;
+                full += stalled;
+                stall.add(Duration::from_millis(now), totals(full));
+                for window in [SECOND / 10, 5 * SECOND, 30 * SECOND] {
+                    let shares = (stall.full(window), stall.some(window));
+                    if let (Some(full), Some(some)) = shares {
+                        prop_assert!((0.0..=1.0).contains(&full) && full <= some && some <= 1.0);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Builds of one user that run together, and what each is still going to take. Knows no items, only a sum.
+//!
+//! Each build has a file, locked for as long as it lives, with the part of its leases that is not used yet. What is used is
+//! seen by everybody in the machine's memory; what is promised is not, so that two builds would both start on the same free
+//! gigabyte. The kernel drops the lock when its holder dies, however that is; whoever finds such a file removes it.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use rustix::process::{geteuid, getpid};
+use std::fs::{DirBuilder, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Why builds do not see each other. They then go by the free memory alone.
+#[derive(Debug, thiserror::Error)]
+pub enum ShareError {
+    #[error("cannot make {path}: {source}")]
+    Make { path: Utf8PathBuf, source: io::Error },
+    #[error("{path} is not a directory of this user alone")]
+    Foreign { path: Utf8PathBuf },
+    #[error("file locks do not work in {path}")]
+    NoLocks { path: Utf8PathBuf },
+}
+
+/// What other live builds of this user say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Others {
+    pub builds: u32,
+    /// The sum of what they were granted and do not use yet, bytes.
+    pub growth: u64,
+}
+
+/// Our file, removed when this is dropped.
+#[derive(Debug)]
+pub struct Shares {
+    directory: Utf8PathBuf,
+    name: String,
+    file: File,
+    /// What the file says, bytes.
+    growth: u64,
+}
+
+/// So many files are looked at: more builds at once have other troubles.
+const MOST: usize = 1024;
+
+/// A line of fixed length is replaced by one write, so that readers never see half of it.
+fn line(growth: u64) -> String {
+    format!("tender 1 growth {growth:020}\n")
+}
+
+/// `None` for what a version to come may write.
+fn parse(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.strip_prefix("tender 1 growth ")?.strip_suffix('\n')?.parse().ok()
+}
+
+impl Shares {
+    /// Joins the builds of this user: in `tender-memory` below the user's runtime directory if there is one, else in
+    /// `tender-memory-UID` below `fallback`, which is for all users.
+    ///
+    /// # Errors
+    /// The directory cannot be made or used, or belongs to somebody else.
+    pub fn join(runtime_dir: Option<&Utf8Path>, fallback: &Utf8Path) -> Result<Shares, ShareError> {
+        let own = runtime_dir.map(|dir| Shares::join_in(dir.join("tender-memory")));
+        // A runtime directory may be named and not be there, as after `su`.
+        match own {
+            Some(Ok(shares)) => Ok(shares),
+            _ => Shares::join_in(fallback.join(format!("tender-memory-{}", geteuid().as_raw()))),
+        }
+    }
+
+    fn join_in(directory: Utf8PathBuf) -> Result<Shares, ShareError> {
+        let failed = |source| ShareError::Make { path: directory.clone(), source };
+        match DirBuilder::new().mode(0o700).create(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            _ => {}
+        }
+        // The link itself and not what it points to: where all users may make files, somebody may have been there first. What
+        // is ours and closed to others stays so.
+        let found = directory.symlink_metadata().map_err(failed)?;
+        if !found.is_dir() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
+            return Err(ShareError::Foreign { path: directory });
+        }
+        loop {
+            let (name, file) = match make(&directory) {
+                Ok(made) => made,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
+                Err(error) => return Err(failed(error)),
+            };
+            // Between making and locking it, another build may have taken the file for a dead one's.
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {}
+                Err(Errno::WOULDBLOCK | Errno::INTR) => {
+                    remove(&directory, &name);
+                    continue;
+                }
+                Err(_) => {
+                    remove(&directory, &name);
+                    return Err(ShareError::NoLocks { path: directory });
+                }
+            }
+            if file.metadata().map_err(failed)?.nlink() == 0 {
+                continue;
+            }
+            file.write_all_at(line(0).as_bytes(), 0).map_err(failed)?;
+            return Ok(Shares { directory, name, file, growth: 0 });
+        }
+    }
+
+    /// Tells the others what of our leases is not used yet, bytes. Does nothing while that is the same.
+    ///
+    /// # Errors
+    /// The file cannot be written; the others go by what it said.
+    pub fn publish(&mut self, growth: u64) -> io::Result<()> {
+        if growth != self.growth {
+            self.file.write_all_at(line(growth).as_bytes(), 0)?;
+            self.growth = growth;
+        }
+        Ok(())
+    }
+
+    /// What the others say now. Removes the files of builds that are dead. A live one whose file makes no sense counts as
+    /// one build without growth.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn others(&self) -> io::Result<Others> {
+        let mut others = Others::default();
+        for entry in self.directory.read_dir_utf8()?.take(MOST) {
+            let entry = entry?;
+            if entry.file_name() == self.name {
+                continue;
+            }
+            // It may have gone since the directory was read.
+            let Ok(file) = File::open(entry.path()) else { continue };
+            // Shared, so that two builds that look at the same time do not take each other for its owner.
+            match flock(&file, FlockOperation::NonBlockingLockShared) {
+                Ok(()) => remove(&self.directory, entry.file_name()),
+                Err(Errno::WOULDBLOCK) => {
+                    let mut text = [0; 64];
+                    let read = file.read_at(&mut text, 0).unwrap_or(0);
+                    others.builds += 1;
+                    let growth = parse(&text[..read]).unwrap_or(0);
+                    others.growth = others.growth.saturating_add(growth);
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(others)
+    }
+}
+
+impl Drop for Shares {
+    fn drop(&mut self) {
+        remove(&self.directory, &self.name);
+    }
+}
+
+/// A file of a new name, not yet locked.
+fn make(directory: &Utf8Path) -> io::Result<(String, File)> {
+    static MADE: AtomicU32 = AtomicU32::new(0);
+    let name = format!("{}-{}", getpid().as_raw_nonzero(), MADE.fetch_add(1, Ordering::Relaxed));
+    let options = File::options().write(true).create_new(true).mode(0o600).open(directory.join(&name));
+    options.map(|file| (name, file))
+}
+
+/// A file that stays costs the next build one look.
+fn remove(directory: &Utf8Path, name: &str) {
+    let _ = std::fs::remove_file(directory.join(name));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+    use tempfile::TempDir;
+
+    fn runtime() -> (TempDir, Utf8PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(dir.path().to_owned()).unwrap();
+        (dir, path)
+    }
+
+    fn join(runtime: &Utf8Path) -> Shares {
+        Shares::join(Some(runtime), Utf8Path::new("/nonexistent")).unwrap()
+    }
+
+    #[test]
+    fn each_build_sees_the_others() {
+        let (_dir, runtime) = runtime();
+        let (mut a, mut b, c) = (join(&runtime), join(&runtime), join(&runtime));
+        assert_eq!(a.others().unwrap(), Others { builds: 2, growth: 0 });
+        a.publish(100).unwrap();
+        b.publish(u64::MAX).unwrap();
+        b.publish(20).unwrap();
+        assert_eq!(a.others().unwrap(), Others { builds: 2, growth: 20 });
+        assert_eq!(b.others().unwrap(), Others { builds: 2, growth: 100 });
+        assert_eq!(c.others().unwrap(), Others { builds: 2, growth: 120 });
+        drop((b, c));
+        assert_eq!(a.others().unwrap(), Others::default());
+    }
+
+    #[test]
+    fn the_file_goes_with_its_build_and_is_for_its_user_alone() {
+        let (_dir, runtime) = runtime();
+        let shares = join(&runtime);
+        let directory = runtime.join("tender-memory");
+        assert_eq!(directory.metadata().unwrap().mode() & 0o777, 0o700);
+        assert_eq!(directory.join(&shares.name).metadata().unwrap().mode() & 0o777, 0o600);
+        drop(shares);
+        assert_eq!(directory.read_dir_utf8().unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_the_dead_left_is_removed() {
+        let (_dir, runtime) = runtime();
+        let ours = join(&runtime);
+        let left = runtime.join("tender-memory/1-0");
+        std::fs::write(&left, line(1 << 40)).unwrap();
+        assert_eq!(ours.others().unwrap(), Others::default());
+        assert!(!left.exists());
+        // Ours is still there, and not taken for a dead one's by the next.
+        assert_eq!(join(&runtime).others().unwrap().builds, 1);
+    }
+
+    #[test]
+    fn a_live_file_of_another_version_is_a_build() {
+        let (_dir, runtime) = runtime();
+        let ours = join(&runtime);
+        let path = runtime.join("tender-memory/other");
+        let check = |text: &[u8]| {
+            std::fs::write(&path, text).unwrap();
+            let other = File::open(&path).unwrap();
+            flock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
+            assert_eq!(ours.others().unwrap(), Others { builds: 1, growth: 0 });
+        };
+        check(b"");
+        check(b"tender 2 all\n");
+        check(b"tender 1 growth -5\n");
+        check(&[255; 100]);
+    }
+
+    #[test]
+    fn a_directory_that_others_could_use_is_refused() {
+        let refused = |runtime: &Utf8Path| {
+            let directory = runtime.join("tender-memory");
+            assert!(matches!(
+                Shares::join_in(directory.clone()),
+                Err(ShareError::Foreign { path }) if path == directory
+            ));
+        };
+        let (_dir, open) = runtime();
+        std::fs::create_dir(open.join("tender-memory")).unwrap();
+        let for_all = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(open.join("tender-memory"), for_all).unwrap();
+        refused(&open);
+        let (_dir, linked) = runtime();
+        std::fs::create_dir(linked.join("elsewhere")).unwrap();
+        std::fs::set_permissions(linked.join("elsewhere"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::os::unix::fs::symlink(linked.join("elsewhere"), linked.join("tender-memory")).unwrap();
+        refused(&linked);
+        let (_dir, file) = runtime();
+        std::fs::write(file.join("tender-memory"), "").unwrap();
+        refused(&file);
+    }
+
+    #[test]
+    fn without_a_runtime_directory_it_is_one_by_user() {
+        let (_dir, fallback) = runtime();
+        let absent = fallback.join("absent");
+        let a = Shares::join(None, &fallback).unwrap();
+        let b = Shares::join(Some(&absent), &fallback).unwrap();
+        assert_eq!(b.others().unwrap().builds, 1);
+        assert!(a.directory.ends_with(format!("tender-memory-{}", geteuid().as_raw())));
+        let nowhere = Shares::join(Some(&absent), &absent);
+        assert!(matches!(nowhere, Err(ShareError::Make { path, .. }) if path.starts_with(&absent)));
+    }
+
+    /// Builds that start and end while others look: none is removed while it lives, and none stays.
+    #[test]
+    fn many_come_and_go() {
+        let (_dir, runtime) = runtime();
+        let stays = join(&runtime);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for round in 0..200 {
+                        let mut shares = join(&runtime);
+                        shares.publish(round).unwrap();
+                        assert!(shares.others().unwrap().builds >= 1, "the one that stays is seen");
+                        assert!(runtime.join("tender-memory").join(&shares.name).exists());
+                    }
+                });
+            }
+        });
+        assert_eq!(stays.others().unwrap(), Others::default());
+    }
+}

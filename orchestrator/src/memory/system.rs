@@ -1,0 +1,136 @@
+//! All that is read of the system on each tick, in one place. Decides nothing.
+
+use super::cgroup::Cgroups;
+use super::files::Files;
+use super::headroom::Reading;
+use super::meminfo::Machine;
+use super::note::{Note, Notes};
+use super::pressure::Totals;
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Where this process gets its memory from. The files are opened anew for each reading: some ten of them, a few microseconds
+/// each.
+#[derive(Debug)]
+pub struct System {
+    files: Files,
+    cgroups: Cgroups,
+    pressure: Utf8PathBuf,
+    notes: Notes,
+}
+
+/// One tick's reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// `None` if no limit and no amount of memory can be read.
+    pub limits: Option<Reading>,
+    /// `None` where the kernel tells no pressure.
+    pub pressure: Option<Totals>,
+}
+
+impl System {
+    /// Finds what binds this process. `root` is `/`, or a tree of files in its likeness.
+    pub fn find(root: &Utf8Path) -> System {
+        let files = Files::new(root);
+        let mut notes = Notes::default();
+        let cgroups = Cgroups::find(&files, &mut notes);
+        let pressure = cgroups.pressure_file(&files);
+        System { files, cgroups, pressure, notes }
+    }
+
+    pub fn sample(&mut self) -> Sample {
+        let machine = Machine::read(&self.files, &mut self.notes);
+        let total = machine.map_or(u64::MAX, |machine| machine.total);
+        // Version 1 spells "no limit" as a number near the largest; without the machine's size it is known by being absurd.
+        let absurd = total.min(1 << 60);
+        let groups = self.cgroups.limited(&self.files, absurd, &mut self.notes);
+        let limits = Reading::new(machine, groups);
+        if limits.is_none() {
+            self.notes.add(Note::Blind);
+        }
+        Sample { limits, pressure: Totals::read(&self.files, &self.pressure) }
+    }
+
+    /// Processes of ours that were killed because memory ran out, since some moment in the past: to compare with what it was.
+    pub fn oom_kills(&self) -> Option<u64> {
+        self.cgroups.oom_kills(&self.files)
+    }
+
+    /// What could not be read, each said once.
+    pub fn notes(&mut self) -> Vec<Note> {
+        self.notes.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::fixture::{tree, write};
+    use super::super::headroom::Bound;
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+    const PROC: &[(&str, &str)] = &[
+        ("/proc/meminfo", "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n"),
+        ("/proc/self/cgroup", "0::/a\n"),
+        ("/proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+        ("/proc/pressure/memory", "some avg10=0 total=1\nfull avg10=0 total=1\n"),
+        ("/sys/fs/cgroup/cgroup.controllers", "memory\n"),
+        ("/sys/fs/cgroup/a/memory.max", "838860800\n"),
+        ("/sys/fs/cgroup/a/memory.high", "max\n"),
+        ("/sys/fs/cgroup/a/memory.current", "104857600\n"),
+        ("/sys/fs/cgroup/a/memory.stat", "inactive_file 0\n"),
+        ("/sys/fs/cgroup/a/memory.events", "oom_kill 0\n"),
+        ("/sys/fs/cgroup/a/memory.pressure", "some avg10=0 total=9\nfull avg10=0 total=5\n"),
+    ];
+
+    #[test]
+    fn each_sample_reads_anew() {
+        let (dir, files) = tree(PROC);
+        let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
+        let mut check = |headroom: u64, bound: Bound| {
+            let limits = system.sample().limits.unwrap();
+            assert_eq!((limits.headroom() / MIB, &limits.binding().bound), (headroom, &bound));
+        };
+        let group = || Bound::Cgroup { path: "/sys/fs/cgroup/a".into() };
+        check(636, group());
+        write(&files, "/sys/fs/cgroup/a/memory.max", "419430400\n");
+        check(236, group());
+        write(&files, "/sys/fs/cgroup/a/memory.high", "209715200\n");
+        check(36, group());
+        write(&files, "/proc/meminfo", "MemTotal: 8388608 kB\nMemAvailable: 10 kB\n");
+        check(0, Bound::Machine);
+        write(&files, "/sys/fs/cgroup/a/memory.high", "max\n");
+        write(&files, "/sys/fs/cgroup/a/memory.max", "max\n");
+        check(0, Bound::Machine);
+        assert_eq!(system.sample().pressure, Some(Totals { some_us: 9, full_us: 5 }));
+        assert_eq!(system.oom_kills(), Some(0));
+        write(&files, "/sys/fs/cgroup/a/memory.events", "oom_kill 1\n");
+        assert_eq!(system.oom_kills(), Some(1));
+        assert_eq!(system.notes(), []);
+    }
+
+    #[test]
+    fn without_proc_and_sys_there_is_no_reading_and_one_note_of_it() {
+        let (dir, _) = tree(&[]);
+        let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
+        let nothing = Sample { limits: None, pressure: None };
+        assert_eq!((system.sample(), system.sample()), (nothing.clone(), nothing));
+        assert_eq!(system.oom_kills(), None);
+        let notes = system.notes();
+        assert!(
+            matches!(&notes[..], [Note::Unreadable { path, .. }, Note::Blind] if path == "/proc/meminfo")
+        );
+    }
+
+    #[test]
+    fn without_the_machine_the_group_still_binds() {
+        let (dir, _) = tree(&PROC[1..]);
+        let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
+        assert_eq!(system.sample().limits.unwrap().headroom() / MIB, 636);
+    }
+
+    #[test]
+    fn this_system_is_read() {
+        let sample = System::find(Utf8Path::new("/")).sample();
+        assert!(sample.limits.is_some());
+    }
+}
