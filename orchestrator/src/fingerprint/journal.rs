@@ -73,9 +73,15 @@ impl Journal {
         let mut bytes = HEADER.to_vec();
         payloads.iter().for_each(|payload| push_frame(&mut bytes, payload));
         let dir = self.path.parent().ok_or_else(|| io::Error::other("a state file without a directory"))?;
-        let mut file = tempfile::Builder::new().prefix(".state").tempfile_in(dir)?;
-        file.write_all(&bytes)?;
-        self.file = Some(file.persist(&self.path).map_err(|error| error.error)?);
+        // Only one build of a profile runs at a time. What one that was killed left is written over.
+        let new = dir.join("state.part");
+        let mut file = File::create(&new)?;
+        let replaced = file.write_all(&bytes).and_then(|()| std::fs::rename(&new, &self.path));
+        if let Err(error) = replaced {
+            let _ = std::fs::remove_file(&new);
+            return Err(error);
+        }
+        self.file = Some(file);
         self.len = bytes.len() as u64;
         Ok(())
     }

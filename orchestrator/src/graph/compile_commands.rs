@@ -8,7 +8,6 @@ use super::model::{Graph, Run};
 use camino::Utf8Path;
 use serde::Serialize;
 use std::io;
-use std::io::Write as _;
 use std::os::unix::fs::MetadataExt;
 use tender_protocol::{Language, Work};
 
@@ -47,6 +46,9 @@ pub fn compile_commands(graph: &Graph, llvm_bin: &Utf8Path) -> Vec<Entry> {
 pub fn write_compile_commands(graph: &Graph, target_dir: &Utf8Path, llvm_bin: &Utf8Path) -> io::Result<()> {
     let file = target_dir.join("compile_commands.json");
     let note = graph.state_dir.join("compile_commands");
+    // Of this profile, of which only one build runs at a time: what a build that was killed left is written over by the next.
+    let profile = graph.state_dir.parent().and_then(Utf8Path::file_name).unwrap_or_default();
+    let new = target_dir.join(format!(".compile_commands.{profile}.part"));
     let digest = digest(graph, llvm_bin);
     let up_to_date =
         |stamp: &str| std::fs::read_to_string(&note).is_ok_and(|known| known == format!("{digest} {stamp}"));
@@ -54,12 +56,12 @@ pub fn write_compile_commands(graph: &Graph, target_dir: &Utf8Path, llvm_bin: &U
         let mut json =
             serde_json::to_vec_pretty(&compile_commands(graph, llvm_bin)).map_err(io::Error::other)?;
         json.push(b'\n');
-        replace(&file, &json)?;
+        replace(&file, &new, &json)?;
         if let Some(stamp) = stamp(&file) {
-            replace(&note, format!("{digest} {stamp}").as_bytes())?;
+            replace(&note, &note.with_extension("part"), format!("{digest} {stamp}").as_bytes())?;
         }
     }
-    link_from_root(&graph.root, target_dir, &file)
+    link_from_root(&graph.root, &file, &new)
 }
 
 fn units(graph: &Graph) -> impl Iterator<Item = (&str, Language, &[String], &str)> {
@@ -92,19 +94,19 @@ fn stamp(path: &Utf8Path) -> Option<String> {
     Some(format!("{} {}.{:09}", found.size(), found.mtime(), found.mtime_nsec()))
 }
 
-fn replace(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+/// `new` is in the same directory.
+fn replace(path: &Utf8Path, new: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or_else(|| io::Error::other("a file without a directory"))?;
     std::fs::create_dir_all(dir)?;
-    let mut file = tempfile::Builder::new()
-        .prefix(".compile_commands")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644))
-        .tempfile_in(dir)?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    let replaced = std::fs::write(new, bytes).and_then(|()| std::fs::rename(new, path));
+    if replaced.is_err() {
+        let _ = std::fs::remove_file(new);
+    }
+    replaced
 }
 
-fn link_from_root(root: &Utf8Path, target_dir: &Utf8Path, file: &Utf8Path) -> io::Result<()> {
+/// `new` is a name beside `file` that nobody else uses.
+fn link_from_root(root: &Utf8Path, file: &Utf8Path, new: &Utf8Path) -> io::Result<()> {
     let link = root.join("compile_commands.json");
     if link == *file {
         return Ok(());
@@ -114,11 +116,10 @@ fn link_from_root(root: &Utf8Path, target_dir: &Utf8Path, file: &Utf8Path) -> io
         Ok(text) if text == wanted.as_std_path() => Ok(()),
         Ok(text) if is_ours(root, &text) => {
             // Renamed into place, so that clangd never finds it missing.
-            let new = target_dir.join(format!(".compile_commands.link.{}", std::process::id()));
-            let _ = std::fs::remove_file(&new);
-            std::os::unix::fs::symlink(&wanted, &new)?;
-            std::fs::rename(&new, &link).or_else(|_| {
-                std::fs::remove_file(&new)?;
+            let _ = std::fs::remove_file(new);
+            std::os::unix::fs::symlink(&wanted, new)?;
+            std::fs::rename(new, &link).or_else(|_| {
+                std::fs::remove_file(new)?;
                 std::fs::remove_file(&link)?;
                 std::os::unix::fs::symlink(&wanted, &link)
             })
