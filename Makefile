@@ -11,7 +11,7 @@ BENCH ?=
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check build install bench fetch interop deps deps-test
+.PHONY: help demo test storm check build install bench fetch interop deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -33,6 +33,11 @@ demo: build fetch ## build four real C libraries and a program that uses them, a
 # End-to-end tests run what `make demo` and `make install` use.
 test: build deps-test fetch interop ## run all tests; installs ninja, gdb and tmux if missing
 	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace
+
+# A build in a storm has members of all kinds of tools. The twenty rounds are also among the tests.
+storm: build deps-test interop ## kill and stop members of builds at random, and look what comes of it (FULL=1: 200 rounds)
+	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_STORM_ROUNDS=$(if $(FULL),200,20) \
+	    $(cargo) test --locked -p tender-tests --test storm
 
 check: deps ## check the format of the code, and lint it with warnings denied
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \

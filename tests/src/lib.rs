@@ -24,6 +24,7 @@
 //! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on demand, for generators and
 //!   links that behave badly.
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
+//! - [`storm`] kills, stops and interrupts members of a build at random moments.
 //!
 //! Tests check the effect that a user sees. None is decided by a clock: those that need something to be under way wait for
 //! it to be seen, with [`wait_until`].
@@ -32,6 +33,7 @@ pub mod interop;
 mod programs;
 mod run;
 mod space;
+pub mod storm;
 mod terminal;
 mod trace;
 

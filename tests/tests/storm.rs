@@ -1,0 +1,59 @@
+//! Random members of wide builds are killed, stopped and interrupted. No token is lost, nothing hangs or is left running, and the
+//! next build's bytes are right.
+//!
+//! Twenty rounds of fixed seeds, all hosts of a pool among them. `TENDER_STORM_ROUNDS=200` makes it so many,
+//! `TENDER_STORM_SEED=17` starts with that seed: together with one round, that storm alone.
+
+#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+use tender_tests::storm::{Figures, Plan, Weather};
+
+const ROUNDS: u64 = 20;
+
+/// Rounds at once: members that wait leave processors to those of another round.
+const LANES: usize = 3;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
+}
+
+#[test]
+fn builds_survive_storms() {
+    let first = number("TENDER_STORM_SEED").unwrap_or(0);
+    let chosen = number("TENDER_STORM_ROUNDS");
+    let end = first + chosen.unwrap_or(ROUNDS);
+    let start = Instant::now();
+    let weather = Weather::new();
+    let next = AtomicU64::new(first);
+    let (figures, failures) = (Mutex::new(Figures::default()), Mutex::new(Vec::new()));
+    let lane = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= end {
+                break;
+            }
+            match weather.round(&Plan::new(seed)) {
+                Ok(of_round) => figures.lock().unwrap().add(of_round),
+                Err(failure) => failures.lock().unwrap().push(failure),
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(lane);
+        }
+    });
+    let (figures, failures) = (figures.into_inner().unwrap(), failures.into_inner().unwrap());
+    let summary = format!("{figures}\n{} s, {} rounds failed", start.elapsed().as_secs(), failures.len());
+    if chosen.is_some() {
+        // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
+        let _ = writeln!(std::io::stderr(), "{summary}");
+    }
+    assert!(failures.is_empty(), "{}\n\n{summary}", failures.join("\n\n"));
+    assert!(figures.hits() > 0, "nobody was hit: {summary}");
+}
