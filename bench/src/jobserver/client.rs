@@ -14,6 +14,10 @@ use std::time::Duration;
 
 /// The client gives up cycling after this time, so that a slow pool makes no endless measurement.
 const LONGEST: Duration = Duration::from_secs(10);
+/// Rare, so that clients which are idle disturb nobody.
+const BETWEEN_READS: Duration = Duration::from_millis(200);
+/// How long a token is left to others, at most.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// How often the clock is looked at for that; a cycle takes some microseconds.
 const CYCLES_BETWEEN_LOOKS: u64 = 64;
 
@@ -28,12 +32,14 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Does {
-    /// Takes a token, holds it for MICROS to twice that, returns it, waits for MICROS / 2, and begins again
+    /// Takes a token, holds it for MICROS to twice that, returns it, waits until another has taken it, and begins again
     Swap { rounds: u32, micros: u64 },
     /// Takes tokens and holds them until it is killed
     Hold { tokens: u32 },
     /// Takes and returns tokens, one at a time
     Cycle { cycles: u64 },
+    /// Takes no token, and ends when others have made as many notes
+    Idle { notes: usize },
 }
 
 pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -42,18 +48,19 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let note = |kind| Note { pid: std::process::id(), kind };
     match options.does {
         Does::Swap { rounds, micros } => {
+            let token_note = |what| note(Kind::Token { what, at_ns: now_ns() });
             let mut notes = Vec::new();
-            let mut at = |what| notes.push(note(Kind::Token { what, at_ns: now_ns() }));
             for round in 0..u64::from(rounds) {
-                at(What::Waits);
+                notes.push(token_note(What::Waits));
                 let token = pool.take()?;
-                at(What::Takes);
+                // Others wait for this one, and for no other before all is over.
+                note::append(&options.notes, &[token_note(What::Takes)])?;
                 std::thread::sleep(Duration::from_micros(micros + spread(round, micros)));
-                at(What::Returns);
+                let noted = noted(&options.notes)?;
+                notes.push(token_note(What::Returns));
                 pool.give_back(token)?;
-                std::thread::sleep(Duration::from_micros(micros / 2));
+                wait_for_another(&options.notes, noted)?;
             }
-            // At the end, so that writing delays nobody.
             note::append(&options.notes, &notes)?;
         }
         Does::Hold { tokens } => {
@@ -69,6 +76,25 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             let cycled = cycle(&mut pool, cycles)?;
             note::append(&options.notes, &[note(Kind::Cycled(cycled))])?;
         }
+        Does::Idle { notes } => {
+            while note::read(&options.notes)?.len() < notes {
+                std::thread::sleep(BETWEEN_READS);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of notes so far.
+fn noted(notes: &Path) -> io::Result<u64> {
+    Ok(std::fs::metadata(notes)?.len())
+}
+
+/// Waits until somebody has noted something since there were `before` bytes of notes. The last one waits in vain.
+fn wait_for_another(notes: &Path, before: u64) -> io::Result<()> {
+    let deadline_ns = now_ns() + PATIENCE.as_nanos() as u64;
+    while noted(notes)? == before && now_ns() < deadline_ns {
+        std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }

@@ -33,12 +33,13 @@ enum Case {
     Execs,
 }
 
-const CASES: [Case; 6] = [
+const CASES: [Case; 7] = [
     Case::Make(Form::Pipe),
     Case::Make(Form::Fifo),
     Case::Exec,
     Case::Commands { others: 0 },
     Case::Commands { others: 6 },
+    Case::Commands { others: 30 },
     Case::Execs,
 ];
 
@@ -76,9 +77,6 @@ fn swap(tools: &Tools, case: Case, rounds: u32, dir: &Path) -> Result<Vec<f64>, 
     let notes = dir.join("notes");
     let client = hosted::client(&notes, &["swap".into(), rounds.to_string(), HELD_US.to_string()])?;
     let twice = hosted::script(TWICE, &client);
-    let words = |head: &[&'static str], tail: &[String]| -> Vec<String> {
-        head.iter().map(|&word| word.to_owned()).chain(tail.iter().cloned()).collect()
-    };
     // Lives until all have run, or the tokens would go round among fewer.
     let pool;
     let commands: Vec<Command> = match case {
@@ -92,13 +90,10 @@ fn swap(tools: &Tools, case: Case, rounds: u32, dir: &Path) -> Result<Vec<f64>, 
         }
         Case::Commands { others } => {
             // They last until both clients have noted what they saw.
-            let lines = rounds * 3 * 2;
-            let wait =
-                format!("until [ \"$(cat \"$1\" 2>/dev/null | wc -l)\" -ge {lines} ]; do sleep 0.2; done");
-            let notes = notes.to_str().ok_or("the scratch directory's path is not UTF-8")?.to_owned();
-            let wait = words(&["sh", "-c"], &[wait, "sh".into(), notes]);
+            let all = rounds * 3 * 2;
+            let idle = hosted::client(&notes, &["idle".into(), all.to_string()])?;
             let commands = [client.clone(), client].into_iter();
-            let commands: Vec<_> = commands.chain((0..others).map(|_| wait.clone())).collect();
+            let commands: Vec<_> = commands.chain((0..others).map(|_| idle.clone())).collect();
             hosted::write_workspace(&dir.join("workspace"), &commands)?;
             let mut command = measure::command(&tools.tender, &dir.join("workspace"));
             command.args(["build", &format!("-j{}", commands.len() + 1)]);

@@ -16,7 +16,7 @@ use std::error::Error;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ struct Stage {
     client: Option<OwnedFd>,
     case: Case,
     /// A file that ends a command that holds no tokens.
-    done: std::path::PathBuf,
+    done: PathBuf,
 }
 
 impl Stage {
@@ -133,10 +133,13 @@ impl Stage {
         };
         let tender = start(&mut command, &log)?;
         let mut stage = Self { pool, tender, client: None, case, done };
-        stage.wait_until_lent(&notes).map_err(|error| {
+        if let Err(error) = stage.wait_until_lent(&notes) {
+            // It may have ended by itself, and may have said why.
+            let _ = stage.tender.kill();
+            stage.tender.wait()?;
             let said = std::fs::read_to_string(&log).unwrap_or_default();
-            format!("{case:?}: {error}\n{said}")
-        })?;
+            return Err(format!("{case:?}: {error}\n{said}").into());
+        }
         Ok(stage)
     }
 
@@ -186,9 +189,7 @@ impl Stage {
 
 fn start(command: &mut Command, log: &Path) -> Result<Child, Box<dyn Error>> {
     let output = File::create(log)?;
-    let output = output.try_clone().map(|other| (output, other))?;
-    let command = command.stdin(Stdio::null()).stdout(output.0).stderr(output.1);
-    let child = command.spawn();
+    let child = command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output).spawn();
     Ok(child.map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?)
 }
 
