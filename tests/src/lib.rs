@@ -23,12 +23,14 @@
 //!   the tests.
 //! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on demand, for generators and
 //!   links that behave badly.
+//! - [`Cgroup`] bounds the memory of a command, and counts who was killed for it.
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
 //! - [`storm`] kills, stops and interrupts members of a build at random moments.
 //!
 //! Tests check the effect that a user sees. None is decided by a clock: those that need something to be under way wait for
 //! it to be seen, with [`wait_until`].
 
+mod cgroup;
 pub mod interop;
 mod programs;
 mod run;
@@ -37,6 +39,7 @@ pub mod storm;
 mod terminal;
 mod trace;
 
+pub use cgroup::Cgroup;
 pub use programs::{probe, program};
 pub use run::{Rebuild, Run, Started};
 pub use space::{TestSpace, examples, vendored};

@@ -247,7 +247,7 @@ impl Drop for TestSpace {
 }
 
 #[expect(clippy::print_stderr, reason = "the one thing that tests have to say")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
