@@ -25,8 +25,8 @@ struct Cgroup {
     version: Version,
     /// As mounted.
     directory: Utf8PathBuf,
-    /// No group above this one is visible.
-    is_top: bool,
+    /// There are groups above this one that are not visible.
+    is_cut_off: bool,
 }
 
 /// A group with a limit, as it is now.
@@ -51,8 +51,8 @@ impl Cgroups {
         // about memory, so version 1 goes first.
         let by_version = [Version::V1, Version::V2].into_iter().find_map(|version| {
             let path = own_path(&own, version)?;
-            let (top, below) = place(&mounts, version, path)?;
-            has_memory(files, version, &top, notes).then(|| walk(files, version, &top, &below))
+            let place = place(&mounts, version, path)?;
+            has_memory(files, version, &place.top, notes).then(|| walk(files, version, &place))
         });
         Cgroups { groups: by_version.unwrap_or_default() }
     }
@@ -116,7 +116,7 @@ impl Cgroup {
                 let own = one("memory.limit_in_bytes", &bytes);
                 // Of groups above that are not visible.
                 let key = "hierarchical_memory_limit";
-                let above = self.is_top.then(|| one("memory.stat", &|text| keyed(text, key)));
+                let above = self.is_cut_off.then(|| one("memory.stat", &|text| keyed(text, key)));
                 own.into_iter().chain(above.flatten()).min()
             }
         }
@@ -177,16 +177,26 @@ fn own_path(text: &str, version: Version) -> Option<&str> {
     })
 }
 
-/// Where the hierarchy is mounted, and where our group lies below that. Of several mounts, the one that shows most.
-fn place(mountinfo: &str, version: Version, own: &str) -> Option<(Utf8PathBuf, Utf8PathBuf)> {
+/// A hierarchy as we see it.
+struct Place {
+    /// Where it is mounted.
+    top: Utf8PathBuf,
+    /// Where our group lies below that.
+    below: Utf8PathBuf,
+    /// The mount begins below the root of the hierarchy.
+    is_part: bool,
+}
+
+/// Of several mounts, the one that shows most.
+fn place(mountinfo: &str, version: Version, own: &str) -> Option<Place> {
     let mounts = mountinfo.lines().filter_map(|line| mount(line, version));
-    let seen = mounts.map(|(root, point)| {
+    let seen = mounts.map(|(root, top)| {
         let below = strip(&root, own);
         // A mount that does not hold our group, because it shows another namespace, still shows a level above us.
         let rank = (below.is_none(), root.len());
-        (rank, point, below.unwrap_or_default())
+        (rank, Place { top, below: below.unwrap_or_default(), is_part: root != "/" })
     });
-    seen.min_by(|a, b| a.0.cmp(&b.0)).map(|(_, point, below)| (point, below))
+    seen.min_by_key(|(rank, _)| *rank).map(|(_, place)| place)
 }
 
 /// `own` relative to `root`, if it lies there.
@@ -235,11 +245,12 @@ fn has_memory(files: &Files, version: Version, top: &Utf8Path, notes: &mut Notes
     }
 }
 
-/// The groups from ours up to `top`. What is not visible is left out from below.
-fn walk(files: &Files, version: Version, top: &Utf8Path, below: &Utf8Path) -> Vec<Cgroup> {
+/// The groups from ours up to the top. What is not visible is left out from below.
+fn walk(files: &Files, version: Version, place: &Place) -> Vec<Cgroup> {
     let mut groups = Vec::new();
-    for path in below.ancestors() {
-        let directory = if path.as_str().is_empty() { top.to_owned() } else { top.join(path) };
+    for path in place.below.ancestors() {
+        let is_top = path.as_str().is_empty();
+        let directory = if is_top { place.top.clone() } else { place.top.join(path) };
         if !files.real(&directory).is_dir() {
             continue;
         }
@@ -250,7 +261,7 @@ fn walk(files: &Files, version: Version, top: &Utf8Path, below: &Utf8Path) -> Ve
         if !counts_below {
             break;
         }
-        groups.push(Cgroup { version, directory, is_top: path.as_str().is_empty() });
+        groups.push(Cgroup { version, directory, is_cut_off: is_top && place.is_part });
     }
     groups
 }

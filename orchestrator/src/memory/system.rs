@@ -8,8 +8,8 @@ use super::note::{Note, Notes};
 use super::pressure::Totals;
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Where this process gets its memory from. The files are opened anew for each reading: some ten of them, a few microseconds
-/// each.
+/// Where this process gets its memory from. The files are opened anew for each reading, about ten of them: together some
+/// tenths of a millisecond, so ten readings in a second cost well below 1 % of a core.
 #[derive(Debug)]
 pub struct System {
     files: Files,
@@ -51,6 +51,7 @@ impl System {
     }
 
     /// Processes of ours that were killed because memory ran out, since some moment in the past: to compare with what it was.
+    /// Looks at all groups below ours too, so it is for when a process was killed and not for every tick.
     pub fn oom_kills(&self) -> Option<u64> {
         self.cgroups.oom_kills(&self.files)
     }
