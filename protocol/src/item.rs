@@ -65,7 +65,27 @@ pub struct Item {
     /// Items of this plan that must succeed first. If one fails, this one is skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<ItemId>,
+    #[serde(default, skip_serializing_if = "ItemMemory::is_unknown")]
+    pub memory: ItemMemory,
     pub work: Work,
+}
+
+/// What the parts of an item are expected to need, bytes; 0 where nothing is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ItemMemory {
+    /// Its beginning, which for most items is all of it.
+    #[serde(default)]
+    pub begin: u64,
+    /// Each piece, if it comes in pieces.
+    #[serde(default)]
+    pub piece: u64,
+}
+
+impl ItemMemory {
+    fn is_unknown(&self) -> bool {
+        *self == ItemMemory::default()
+    }
 }
 
 /// The languages a unit can be written in; they follow from the file's extension.

@@ -54,9 +54,13 @@ pub struct ItemReport {
     /// Time on job slots, pieces included, microseconds; 0 where it is the same as `wall_us`.
     #[serde(default)]
     pub busy_us: u64,
-    /// Peak of live allocations on the item's thread, bytes; 0 where it is not known.
+    /// Peak of live allocations on the thread of the item's beginning, which for most items is all of it, or of the join of
+    /// its pieces, bytes; 0 where it is not known.
     #[serde(default)]
     pub peak_bytes: u64,
+    /// The same of the piece that needed most; 0 if there was none.
+    #[serde(default)]
+    pub piece_peak_bytes: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputFile>,
     /// Paths that were looked for and not found: one that appears may shadow what was found.

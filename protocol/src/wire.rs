@@ -36,7 +36,7 @@ pub fn decode<T: DeserializeOwned>(line: &str) -> Result<T, WireError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{FromWorker, Item, ItemId, Language, Plan, PlanId, ToWorker, Work};
+    use crate::{FromWorker, Item, ItemId, ItemMemory, Language, Plan, PlanId, ToWorker, Work};
 
     #[test]
     fn a_message_is_one_line_and_comes_back() {
@@ -50,6 +50,7 @@ mod tests {
                 unit: "src/with\nnewline.c".into(),
                 cost: 3,
                 after: vec![],
+                memory: ItemMemory { begin: 1 << 30, piece: 0 },
                 work: Work::Compile {
                     source: "src/with\nnewline.c".into(),
                     language: Language::C,

@@ -117,6 +117,7 @@ mod tests {
             unit: format!("{id}.c"),
             cost: 0,
             after: after.iter().copied().map(ItemId).collect(),
+            memory: Default::default(),
             work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
         };
         Plan {

@@ -266,7 +266,7 @@ mod tests {
     const ITEM: ItemId = ItemId(0);
 
     fn finished(outcome: Outcome) -> FromWorker {
-        let (at_us, wall_us, busy_us, peak_bytes) = (0, 0, 0, 0);
+        let (at_us, wall_us, busy_us, peak_bytes, piece_peak_bytes) = (0, 0, 0, 0, 0);
         let (inputs, missing, outputs) = (Vec::new(), Vec::new(), Vec::new());
         let report = ItemReport {
             plan: PLAN,
@@ -276,6 +276,7 @@ mod tests {
             wall_us,
             busy_us,
             peak_bytes,
+            piece_peak_bytes,
             inputs,
             missing,
             outputs,

@@ -49,18 +49,32 @@ pub(super) enum PartResult {
     Finished(Finished),
 }
 
-/// What parts of an item took.
-#[derive(Clone, Copy, Default)]
+/// What a part of an item took.
+#[derive(Clone, Copy)]
 pub(super) struct Spent {
     busy_us: u64,
-    /// Bytes; of the part that needed most.
-    peak_bytes: u64,
+    /// Bytes.
+    peak: u64,
 }
 
-impl Spent {
-    fn add(&mut self, other: Spent) {
-        self.busy_us += other.busy_us;
-        self.peak_bytes = self.peak_bytes.max(other.peak_bytes);
+/// What all parts of an item took.
+#[derive(Clone, Copy, Default)]
+struct SpentByItem {
+    busy_us: u64,
+    /// Bytes; of its beginning.
+    peak: u64,
+    /// Bytes; of the piece that needed most.
+    piece_peak: u64,
+}
+
+impl SpentByItem {
+    fn add(&mut self, spent: Spent, result: &PartResult) {
+        self.busy_us += spent.busy_us;
+        match result {
+            PartResult::Piece { .. } => self.piece_peak = self.piece_peak.max(spent.peak),
+            // A join, too, works for the whole item.
+            PartResult::InPieces(_) | PartResult::Finished(_) => self.peak = self.peak.max(spent.peak),
+        }
     }
 }
 
@@ -94,7 +108,7 @@ struct LivePlan {
 /// An item that began and is not reported.
 struct Begun {
     at_us: u64,
-    spent: Spent,
+    spent: SpentByItem,
     pieces: Option<Arc<dyn Pieces>>,
 }
 
@@ -224,7 +238,7 @@ impl<'a> Shell<'a> {
         result: PartResult,
     ) -> Result<Flow, ServeError> {
         let begun = self.begun.get_mut(&(plan, item)).expect("its parts are of an item that began");
-        begun.spent.add(spent);
+        begun.spent.add(spent, &result);
         match result {
             PartResult::InPieces(pieces) => {
                 let pieces: Arc<dyn Pieces> = pieces.into();
@@ -271,12 +285,22 @@ impl<'a> Shell<'a> {
         let at_us = now_us();
         let (wall_us, spent) = match self.begun.remove(&(plan, item)) {
             Some(begun) => (at_us.saturating_sub(begun.at_us), begun.spent),
-            None => (0, Spent::default()),
+            None => (0, SpentByItem::default()),
         };
-        let Spent { busy_us, peak_bytes } = spent;
         let Finished { outcome, inputs, missing, outputs } = finished;
-        let report =
-            ItemReport { plan, item, outcome, at_us, wall_us, busy_us, peak_bytes, inputs, missing, outputs };
+        let report = ItemReport {
+            plan,
+            item,
+            outcome,
+            at_us,
+            wall_us,
+            busy_us: spent.busy_us,
+            peak_bytes: spent.peak,
+            piece_peak_bytes: spent.piece_peak,
+            inputs,
+            missing,
+            outputs,
+        };
         self.outbox.send(FromWorker::ItemFinished(Box::new(report)))
     }
 
@@ -286,7 +310,7 @@ impl<'a> Shell<'a> {
         let at_us = now_us();
         if matches!(part, Part::Begin | Part::Translate) {
             self.outbox.send(FromWorker::ItemStarted { plan, item, slot, at_us })?;
-            self.begun.insert((plan, item), Begun { at_us, spent: Spent::default(), pieces: None });
+            self.begun.insert((plan, item), Begun { at_us, spent: SpentByItem::default(), pieces: None });
         }
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.clone());
         let exec = Arc::clone(&self.exec);
@@ -364,7 +388,7 @@ impl RunningPart<'_> {
             }
             Part::Join => caught(&job, || pieces().join(&job)).map(PartResult::Finished),
         };
-        let spent = Spent { busy_us: now_us().saturating_sub(started_us), peak_bytes: self.exec.peak() };
+        let spent = Spent { busy_us: now_us().saturating_sub(started_us), peak: self.exec.peak() };
         (spent, result.unwrap_or_else(|| PartResult::Finished(Finished::failed())))
     }
 }

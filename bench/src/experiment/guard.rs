@@ -195,6 +195,7 @@ fn plan(krate: &str, commands: &[&Entry], dir: &str) -> Plan {
         unit: entry.file.clone(),
         cost: 0,
         after: Vec::new(),
+        memory: Default::default(),
         work: Work::Compile {
             source: entry.file.clone(),
             language: Language::C,
@@ -213,6 +214,7 @@ fn plan(krate: &str, commands: &[&Entry], dir: &str) -> Plan {
         unit: format!("lib{krate}.a"),
         cost: 0,
         after: (0..count as u32).map(ItemId).collect(),
+        memory: Default::default(),
         work: Work::Archive {
             output,
             members: (0..count).map(|i| Member { name: format!("{i}.o"), path: object(i) }).collect(),

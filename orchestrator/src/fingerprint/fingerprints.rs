@@ -208,7 +208,7 @@ impl Fingerprints {
             outputs,
             diagnostics,
             wall_us: report.wall_us,
-            peak_bytes: report.peak_bytes,
+            peak_bytes: report.peak_bytes.max(report.piece_peak_bytes),
         };
         self.store.finish(&item.key, unit).map_err(|source| self.write_error(source))
     }
@@ -274,6 +274,7 @@ impl Fingerprints {
             wall_us,
             busy_us: 0,
             peak_bytes: 0,
+            piece_peak_bytes: 0,
             inputs: Vec::new(),
             missing: Vec::new(),
             outputs,

@@ -153,6 +153,7 @@ impl Space {
                 wall_us: 10,
                 busy_us: 0,
                 peak_bytes: 5,
+                piece_peak_bytes: 0,
                 inputs,
                 missing: missing.into_iter().map(str::to_owned).collect(),
                 outputs: vec![OutputFile {

@@ -111,6 +111,7 @@ impl WorkerProcess {
                 // The order inside the worker is that of the whole build, so its cost is the path behind it too.
                 cost: planned.priority,
                 after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
+                memory: Default::default(),
                 work,
             })
         });

@@ -172,6 +172,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         wall_us: 1,
         busy_us: 0,
         peak_bytes: 0,
+        piece_peak_bytes: 0,
         inputs,
         missing: Vec::new(),
         outputs: outputs.into_iter().collect(),

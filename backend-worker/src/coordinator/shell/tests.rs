@@ -89,6 +89,7 @@ fn plan(id: u32, items: &[(u32, &str, &[u32])]) -> Plan {
         unit: (*unit).to_owned(),
         cost: 1,
         after: after.iter().copied().map(ItemId).collect(),
+        memory: Default::default(),
         work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
     };
     Plan {

@@ -181,7 +181,8 @@ impl Engine<'_> {
         } else {
             let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
             self.check_record(written);
-            self.ended(item, report.outcome, report.at_us, report.wall_us, report.peak_bytes);
+            let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
+            self.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
         }
         self.scheduler.handle(schedule::Event::Finished { item, outcome: report.outcome });
     }

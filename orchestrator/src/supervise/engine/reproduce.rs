@@ -72,6 +72,7 @@ impl Engine<'_> {
             unit: unit.source.to_owned(),
             cost: 0,
             after: Vec::new(),
+            memory: Default::default(),
             work,
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
