@@ -13,5 +13,5 @@ mod slot;
 
 pub use client::{Client, Token};
 pub use makeflags::is_dry_run;
-pub use pool::{FromEnv, Pool, Unusable};
+pub use pool::{Ends, FromEnv, Pool, Unusable};
 pub use slot::ImplicitSlot;

@@ -24,6 +24,13 @@ pub struct Pool {
     auth: Option<Auth>,
 }
 
+/// Both ends of a pool's pipe.
+#[derive(Debug)]
+pub struct Ends {
+    pub read: OwnedFd,
+    pub write: OwnedFd,
+}
+
 /// What the environment says about a pool.
 #[derive(Debug)]
 pub enum FromEnv {
@@ -112,19 +119,36 @@ impl Pool {
         Ok(Pool { tokens, slot: ImplicitSlot::new(), hint: Some(jobs), auth: None })
     }
 
-    /// Opens the end that tokens are returned to once more, for whoever returns them if this process cannot.
+    /// The two ends of the pool's pipe, for whoever takes and returns tokens in another way than through a [`Client`]. None where
+    /// the pool is no pipe, or private to this process.
+    ///
+    /// The descriptions may be shared with other processes: no flag of them may be changed.
     ///
     /// # Errors
-    /// The pool is gone, or private to this process.
-    pub fn open_for_return(&self) -> io::Result<OwnedFd> {
-        match &self.auth {
-            // Does not wait for a reader: the pool's own client is one.
+    /// The pool is gone.
+    pub fn open_ends(&self) -> io::Result<Option<Ends>> {
+        let ends = match &self.auth {
             Some(Auth::Fifo(path)) => {
-                Ok(rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?)
+                if FileType::from_raw_mode(rustix::fs::stat(path)?.st_mode) != FileType::Fifo {
+                    return Ok(None);
+                }
+                let open = |access| rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty());
+                // For reading alone it would wait for a writer.
+                let read = open(OFlags::RDWR)?;
+                Ends { read, write: open(OFlags::WRONLY)? }
             }
-            Some(Auth::Descriptors { write, .. }) => Ok(fcntl_dupfd_cloexec(borrow(*write), 3)?),
-            _ => Err(io::ErrorKind::Unsupported.into()),
-        }
+            Some(Auth::Descriptors { read, write }) => Ends {
+                read: fcntl_dupfd_cloexec(borrow(*read), 3)?,
+                write: fcntl_dupfd_cloexec(borrow(*write), 3)?,
+            },
+            _ => return Ok(None),
+        };
+        Ok(Some(ends))
+    }
+
+    /// The slot that came with this process, for whoever takes tokens from the ends.
+    pub fn into_slot(self) -> ImplicitSlot {
+        self.slot
     }
 
     /// How many slots the pool is said to have, this process's own among them. `None` where nobody says; and nobody says by how

@@ -8,7 +8,8 @@ mod outcome;
 mod wire;
 
 pub use item::{
-    Cut, Item, ItemId, ItemMemory, Language, Lto, LtoArchive, LtoLibrary, LtoLink, Member, Plan, PlanId, Translate, Work,
+    Cut, Item, ItemId, ItemMemory, Language, Lto, LtoArchive, LtoLibrary, LtoLink, Member, Plan, PlanId,
+    Translate, Work,
 };
 pub use message::{FromWorker, ToWorker};
 pub use outcome::{

@@ -3,13 +3,16 @@
 //! Nobody who is killed so can clean up: what its children have started runs on, and the tokens that it had from a parent's
 //! jobserver are lost to everybody. So before the first child starts, the guardian is forked off. It sleeps on a pipe that only
 //! we write to. When we end in order we tell it so, and it ends first. When the pipe ends without that word, it kills the groups
-//! of our children, waits until nothing of them runs, and gives the parent the tokens back that we had told it of.
+//! of our children, waits until nothing of them runs, and gives the parent back all that is in our purse.
 //!
-//! It holds nothing but that pipe and the write end of the parent's pool, in a session of its own, so that neither a terminal's
-//! signals nor a kill of our group reach it. What is left is the moment between reading a token and telling it, on the same
-//! thread, and between telling and returning it: in that moment a token is lost, never made.
+//! It gives tokens back while we live, too: so that there is no moment in which one is neither in the purse nor in the parent's pool,
+//! but in the memory of somebody who may be killed for another's fault.
+//!
+//! It holds nothing but that pipe, the purse and the write end of the parent's pool, in a session of its own, so that neither a
+//! terminal's signals nor a kill of our group reach it.
 
 use super::group::runs_in_any;
+use crate::tokens::{MOST_PIPES, give_back};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
 use rustix::process::{Pid, Signal, WaitOptions};
@@ -36,13 +39,13 @@ pub(super) struct Guardian {
 enum Order {
     AddGroup = 1,
     RemoveGroup,
-    TokenTaken,
-    TokenReturned,
+    GiveBack,
     End,
 }
 
 impl Guardian {
-    /// `pool` is where tokens are written to, under a parent.
+    /// Under a parent, `pool` is where tokens are written to, with the ends of the purse that they are read from: at most
+    /// [`MOST_PIPES`].
     ///
     /// # Errors
     /// The system has no process or pipe for us.
@@ -50,13 +53,13 @@ impl Guardian {
         unsafe_code,
         reason = "fork(2); the child calls nothing but what may be called after it, and never returns"
     )]
-    pub(super) fn start(pool: Option<OwnedFd>) -> io::Result<Guardian> {
+    pub(super) fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> io::Result<Guardian> {
         let (theirs, orders) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         // SAFETY: `guard` makes system calls on its arguments and its stack, allocates nothing and takes no locks.
         let pid = unsafe { libc::fork() };
         match pid {
             -1 => Err(io::Error::last_os_error()),
-            0 => guard(theirs.as_fd(), pool.as_ref().map(AsFd::as_fd)),
+            0 => guard(theirs.as_fd(), pool),
             pid => Ok(Guardian { pid: Pid::from_raw(pid).expect("a child has a number"), orders }),
         }
     }
@@ -66,33 +69,37 @@ impl Guardian {
     }
 
     pub(super) fn add_group(&self, leader: u32) {
-        self.order(Order::AddGroup, leader);
+        // It is gone only if somebody killed it, and then there is no guardian; nothing else depends on it.
+        let _ = self.order(Order::AddGroup, leader);
     }
 
     /// To be called as soon as the leader is reaped: from then on its number may be another's.
     pub(super) fn remove_group(&self, leader: u32) {
-        self.order(Order::RemoveGroup, leader);
+        let _ = self.order(Order::RemoveGroup, leader);
     }
 
-    /// To be called as soon as a token of the parent's was read, on the thread that read it.
-    pub(super) fn token_taken(&self) {
-        self.order(Order::TokenTaken, 0);
+    /// Gives tokens in the purse back to the parent.
+    ///
+    /// # Errors
+    /// Somebody killed it.
+    pub(super) fn give_back(&self, tokens: u32) -> io::Result<()> {
+        self.order(Order::GiveBack, tokens)
     }
 
-    /// To be called before a token is returned to the parent: one that is returned twice would be one too many for ever.
-    pub(super) fn token_returned(&self) {
-        self.order(Order::TokenReturned, 0);
-    }
-
-    fn order(&self, order: Order, value: u32) {
-        // It is gone only if somebody killed it, and then there is no guardian; nothing else depends on it.
-        let _ = write(&self.orders, &encode(order, value));
+    fn order(&self, order: Order, value: u32) -> io::Result<()> {
+        loop {
+            match write(&self.orders, &encode(order, value)) {
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        self.order(Order::End, 0);
+        let _ = self.order(Order::End, 0);
         while matches!(rustix::process::waitpid(Some(self.pid), WaitOptions::empty()), Err(Errno::INTR)) {}
     }
 }
@@ -105,25 +112,31 @@ fn encode(order: Order, value: u32) -> [u8; ORDER_BYTES] {
 
 /// The guardian's whole life.
 #[expect(unsafe_code, reason = "close_range(2) on all that this process inherited, and _exit(2)")]
-fn guard(orders: BorrowedFd<'_>, pool: Option<BorrowedFd<'_>>) -> ! {
+fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> ! {
     let _ = rustix::process::setsid();
-    let mut kept = [orders.as_raw_fd(), pool.map_or(orders.as_raw_fd(), |pool| pool.as_raw_fd())];
+    let mut kept = [orders.as_raw_fd(); MOST_PIPES + 2];
+    if let Some((pool, purse)) = pool {
+        kept[1] = pool.as_raw_fd();
+        kept[2..].iter_mut().zip(purse).for_each(|(place, pipe)| *place = pipe.as_raw_fd());
+    }
     kept.sort_unstable();
     // SAFETY: all descriptors but the kept ones are closed, standard streams among them, and nothing uses them any more: a pipe
     // that we held open would never end for its reader.
     unsafe {
-        libc::close_range(0, (kept[0] as u32).saturating_sub(1), 0);
-        if kept[1] > kept[0] + 1 {
-            libc::close_range(kept[0] as u32 + 1, kept[1] as u32 - 1, 0);
+        let mut first = 0;
+        for number in kept.map(|number| number as u32) {
+            if number > first {
+                libc::close_range(first, number - 1, 0);
+            }
+            first = number + 1;
         }
-        libc::close_range(kept[1] as u32 + 1, u32::MAX, 0);
+        libc::close_range(first, u32::MAX, 0);
         // Handlers of ours would write to a pipe that is closed here.
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGTSTP, libc::SIGCONT] {
             libc::signal(signal, libc::SIG_IGN);
         }
     }
     let mut groups = [0u32; MOST_GROUPS];
-    let mut tokens = 0i32;
     let mut order = [0; ORDER_BYTES];
     loop {
         // Orders are written whole, because they are shorter than PIPE_BUF.
@@ -137,13 +150,13 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<BorrowedFd<'_>>) -> ! {
         match kind {
             kind if kind == Order::AddGroup as u64 => replace(&mut groups, 0, value),
             kind if kind == Order::RemoveGroup as u64 => replace(&mut groups, value, 0),
-            kind if kind == Order::TokenTaken as u64 => tokens += 1,
-            kind if kind == Order::TokenReturned as u64 => tokens -= 1,
+            kind if kind == Order::GiveBack as u64 => give_tokens(pool, value),
             // SAFETY: ends this process without running anything of the one that it was forked from.
             _ => unsafe { libc::_exit(0) },
         }
     }
-    put_right(&groups, tokens, pool);
+    end_groups(&groups);
+    give_tokens(pool, u32::MAX);
     // SAFETY: as above.
     unsafe { libc::_exit(0) }
 }
@@ -154,7 +167,13 @@ fn replace(groups: &mut [u32; MOST_GROUPS], old: u32, new: u32) {
     }
 }
 
-fn put_right(groups: &[u32; MOST_GROUPS], tokens: i32, pool: Option<BorrowedFd<'_>>) {
+fn give_tokens(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>, tokens: u32) {
+    if let Some((pool, purse)) = pool {
+        give_back(purse, pool, tokens);
+    }
+}
+
+fn end_groups(groups: &[u32; MOST_GROUPS]) {
     let leaders = || groups.iter().filter_map(|group| Pid::from_raw(*group as i32));
     for leader in leaders() {
         let _ = rustix::process::kill_process_group(leader, Signal::KILL);
@@ -166,20 +185,12 @@ fn put_right(groups: &[u32; MOST_GROUPS], tokens: i32, pool: Option<BorrowedFd<'
         std::thread::sleep(LOOK_EVERY);
         looks += 1;
     }
-    let Some(pool) = pool else { return };
-    let mut given = 0;
-    while given < tokens {
-        match write(pool, b"+") {
-            Ok(_) => given += 1,
-            Err(Errno::INTR) => {}
-            Err(_) => return,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens::{Purse, Taken};
     use std::os::unix::process::CommandExt;
     use std::process::{Child, Command, Stdio};
 
@@ -209,18 +220,25 @@ mod tests {
     #[test]
     fn groups_are_killed_and_tokens_given_back() {
         let (their_pool, of_parent) = pool();
-        let guardian = Guardian::start(Some(of_parent)).unwrap();
+        let purse = Purse::new(4).unwrap();
+        let readers: Vec<_> = purse.readers().collect();
+        let guardian = Guardian::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut children = [group(), group()];
         children.iter().for_each(|child| guardian.add_group(child.id()));
         guardian.remove_group(children[1].id());
-        (0..3).for_each(|_| guardian.token_taken());
-        guardian.token_returned();
+        write(&of_parent, b"abc").unwrap();
+        (0..3).for_each(|_| assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token));
+        guardian.give_back(1).unwrap();
+        let mut byte = [0];
+        assert_eq!((read(&their_pool, &mut byte).unwrap(), &byte), (1, b"a"));
+        drop(readers);
+        drop((of_parent, purse));
         let [first, second] = &mut children;
         // Nobody reaps it meanwhile.
         killed(guardian);
         assert!(!first.try_wait().unwrap().expect("it was waited for").success());
         let mut bytes = [0; 10];
-        assert_eq!((read(&their_pool, &mut bytes).unwrap(), &bytes[..2]), (2, &b"++"[..]));
+        assert_eq!((read(&their_pool, &mut bytes).unwrap(), &bytes[..2]), (2, &b"bc"[..]));
         assert_eq!(read(&their_pool, &mut bytes).unwrap(), 0, "nobody holds the pool open");
         assert!(second.try_wait().unwrap().is_none(), "it is not ours any more");
         let leader = Pid::from_child(second);
@@ -231,11 +249,15 @@ mod tests {
     #[test]
     fn an_end_in_order_puts_nothing_right() {
         let (their_pool, of_parent) = pool();
-        let guardian = Guardian::start(Some(of_parent)).unwrap();
+        let purse = Purse::new(4).unwrap();
+        let readers: Vec<_> = purse.readers().collect();
+        let guardian = Guardian::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut child = group();
         guardian.add_group(child.id());
-        guardian.token_taken();
+        write(&of_parent, b"+").unwrap();
+        assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token);
         drop(guardian);
+        drop(of_parent);
         assert_eq!(read(&their_pool, &mut [0; 10]).unwrap(), 0);
         assert!(child.try_wait().unwrap().is_none());
         rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();

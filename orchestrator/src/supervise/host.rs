@@ -5,10 +5,10 @@ use super::EngineError;
 use super::error::{jobserver_error, system};
 use super::guardian::Guardian;
 use super::process::Jobs;
-use crate::tokens::{Admission, Fifos, Parent, Pool, Settled, Witness};
+use crate::tokens::{Admission, Fifos, Parent, Pool, Purse, Returner, Settled};
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::rc::Rc;
 
 /// Where the job slots come from.
 #[derive(Debug)]
@@ -25,11 +25,18 @@ impl Slots {
         match self {
             Slots::Own(n) => Ok((Pool::own(n.max(1), fifos), Guard::default())),
             Slots::Parent { pool, hint } => {
-                let returns = pool.open_for_return().map_err(jobserver_error)?;
-                let guardian = Arc::new(Guardian::start(Some(returns)).map_err(system("start a process"))?);
-                let witness = Arc::clone(&guardian);
-                let parent = Parent::join(pool, witness).map_err(jobserver_error)?;
-                Ok((Pool::under(parent, hint.max(1), fifos), Guard(Some(guardian))))
+                let hint = hint.max(1);
+                let ends = pool.open_ends().map_err(jobserver_error)?;
+                let Some((ends, purse)) = ends.zip(Purse::new(hint - 1).ok()) else {
+                    let parent = Parent::with_waiter(pool).map_err(jobserver_error)?;
+                    return Ok((Pool::under(parent, hint, fifos), Guard::default()));
+                };
+                let readers: Vec<_> = purse.readers().collect();
+                let guardian = Guardian::start(Some((ends.write.as_fd(), &readers)));
+                let guardian = Rc::new(guardian.map_err(system("start a process"))?);
+                let returner = Box::new(Rc::clone(&guardian));
+                let parent = Parent::with_purse(pool, ends, purse, returner).map_err(jobserver_error)?;
+                Ok((Pool::under(parent, hint, fifos), Guard(Some(guardian))))
             }
         }
     }
@@ -38,14 +45,14 @@ impl Slots {
 /// The guardian, if there is one yet: without a parent it is started with the first child, so that a build with nothing to do
 /// has none.
 #[derive(Default)]
-pub(super) struct Guard(Option<Arc<Guardian>>);
+pub(super) struct Guard(Option<Rc<Guardian>>);
 
 impl Guard {
     /// The child's group is killed if we are.
     pub(super) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
         let guardian = match &self.0 {
             Some(guardian) => guardian,
-            None => self.0.insert(Arc::new(Guardian::start(None).map_err(system("start a process"))?)),
+            None => self.0.insert(Rc::new(Guardian::start(None).map_err(system("start a process"))?)),
         };
         guardian.add_group(leader);
         Ok(())
@@ -62,13 +69,9 @@ impl Guard {
     }
 }
 
-impl Witness for Guardian {
-    fn taken(&self) {
-        self.token_taken();
-    }
-
-    fn returned(&self) {
-        self.token_returned();
+impl Returner for Rc<Guardian> {
+    fn give_back(&self, tokens: u32) -> io::Result<()> {
+        Guardian::give_back(self, tokens)
     }
 }
 

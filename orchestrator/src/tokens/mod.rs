@@ -1,7 +1,8 @@
 //! The jobserver: who may run how many jobs. Knows no compilers, no processes and no clocks.
 //!
 //! `broker` is the account, pure over `port`; `fifo` is the port that real children read; `dialect` is how it is announced;
-//! `pool` is the account together with what is borrowed of a parent's jobserver, which `parent` reaches.
+//! `pool` is the account together with what is borrowed of a parent's jobserver, which `parent` reaches: what it lends lies in a
+//! `purse`, or, where it is no pipe, comes from a `waiter`.
 
 mod broker;
 mod dialect;
@@ -11,10 +12,13 @@ mod fifo;
 mod parent;
 mod pool;
 mod port;
+mod purse;
+mod waiter;
 
 pub use broker::{Admission, AdmitError, Broker, ChildId, Kind, Offers, Settled, Surplus, Terms};
 pub use dialect::Dialect;
 pub use fifo::{Fifo, Fifos};
-pub use parent::{Parent, Witness};
+pub use parent::{Parent, Returner};
 pub use pool::{Arrived, Lender, Pool};
 pub use port::{Pair, Port, Ports};
+pub use purse::{MOST_PIPES, Purse, Taken, give_back};

@@ -1,97 +1,259 @@
-//! The parent's jobserver as a lender: tokens arrive on the job client's thread, and a descriptor tells of them.
+//! The parent's jobserver as a lender: tokens are moved into a purse of ours, and a descriptor tells when there are some to be had.
 
 use super::pool::{Arrived, Lender};
-use rustix::event::{EventfdFlags, eventfd};
+use super::purse::{Purse, Taken, give_back};
+use super::waiter::Waiter;
+use rustix::event::epoll;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::io::{read, write};
 use std::io;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, channel};
-use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
+use tender_jobclient::{Ends, ImplicitSlot, Pool};
 
-/// Tokens that are dropped go back; so everything is returned with this, on every way out but SIGKILL.
-pub struct Parent {
-    client: Client,
-    arrivals: Receiver<io::Result<Borrowed>>,
-    told: Arc<OwnedFd>,
-    tokens: Vec<Borrowed>,
+/// What is borrowed goes back when this is dropped.
+pub struct Parent(Way);
+
+enum Way {
+    Purse(Borrowing),
+    /// A pool that is no pipe, or a system that cannot move bytes between pipes.
+    Waiter(Waiter),
+}
+
+/// Who gives back what lies in the purse: another process, which does it as well if we are killed.
+pub trait Returner {
+    /// # Errors
+    /// It is gone, and nobody gives back anything.
+    fn give_back(&self, tokens: u32) -> io::Result<()>;
+}
+
+struct Borrowing {
+    ends: Ends,
+    purse: Purse,
+    returner: Box<dyn Returner>,
+    /// Ready while the pool has a token and one is wished for.
+    ready: OwnedFd,
+    wished: u32,
+    held: u32,
+    lost: bool,
     /// The account holds it as its first slot.
     _slot: ImplicitSlot,
 }
 
-/// Keeps the account for the case that we are killed.
-pub trait Witness: Send + Sync {
-    /// A token was taken from the parent's pool. On the thread that took it, at once.
-    fn taken(&self);
-
-    /// A token is about to be returned.
-    fn returned(&self);
-}
-
-/// A token with its witness.
-struct Borrowed {
-    witness: Arc<dyn Witness>,
-    /// Goes back after the witness has heard of it: fields are dropped after `drop` has run.
-    _token: Token,
-}
-
-impl Drop for Borrowed {
-    fn drop(&mut self) {
-        self.witness.returned();
-    }
-}
-
 impl Parent {
-    /// Starts the client's thread.
+    /// Borrows through a purse. `returner` has its other end.
+    ///
+    /// # Errors
+    /// The system has no descriptor for us.
+    pub fn with_purse(
+        pool: Pool,
+        ends: Ends,
+        purse: Purse,
+        returner: Box<dyn Returner>,
+    ) -> io::Result<Parent> {
+        let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let slot = pool.into_slot();
+        let (wished, held, lost) = (0, 0, false);
+        Ok(Parent(Way::Purse(Borrowing { ends, purse, returner, ready, wished, held, lost, _slot: slot })))
+    }
+
+    /// Borrows through the job client, whose tokens are lost if we are killed.
     ///
     /// # Errors
     /// The system has no thread or descriptor for us.
-    pub fn join(pool: Pool, witness: Arc<dyn Witness>) -> io::Result<Parent> {
-        let told = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
-        let (sender, arrivals) = channel();
-        let of_thread = Arc::clone(&told);
-        let (client, slot) = pool.start(move |token| {
-            let token = token.map(|token| {
-                witness.taken();
-                Borrowed { witness: Arc::clone(&witness), _token: token }
-            });
-            // Where nobody listens any more, the token is dropped, and so returned.
-            drop(sender.send(token));
-            // Full only if it was not read 2^64 times.
-            let _ = write(&of_thread, &1u64.to_ne_bytes());
-        })?;
-        Ok(Parent { client, arrivals, told, tokens: Vec::new(), _slot: slot })
+    pub fn with_waiter(pool: Pool) -> io::Result<Parent> {
+        Ok(Parent(Way::Waiter(Waiter::join(pool)?)))
     }
 
-    /// Becomes readable when a token has arrived.
+    /// Becomes readable when a token has arrived, or could be had.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.told.as_fd()
+        match &self.0 {
+            Way::Purse(borrowing) => borrowing.ready.as_fd(),
+            Way::Waiter(waiter) => waiter.as_fd(),
+        }
     }
 }
 
 impl Lender for Parent {
     fn wish(&mut self, tokens: u32) {
-        self.client.wish(tokens);
+        match &mut self.0 {
+            Way::Purse(borrowing) => borrowing.wish(tokens),
+            Way::Waiter(waiter) => waiter.wish(tokens),
+        }
     }
 
     fn arrived(&mut self) -> Arrived {
-        // Nothing to read is no error, and an eventfd has no others.
-        let _ = read(&self.told, &mut [0; 8]);
+        match &mut self.0 {
+            Way::Purse(borrowing) => borrowing.take(),
+            Way::Waiter(waiter) => waiter.arrived(),
+        }
+    }
+
+    fn give_back(&mut self, tokens: u32) {
+        match &mut self.0 {
+            Way::Purse(borrowing) => borrowing.give_back(tokens),
+            Way::Waiter(waiter) => waiter.give_back(tokens),
+        }
+    }
+}
+
+impl Borrowing {
+    fn wish(&mut self, tokens: u32) {
+        let room = if self.lost { 0 } else { self.purse.room().saturating_sub(self.held) };
+        let before = self.wished > 0;
+        self.wished = tokens.min(room);
+        let now = self.wished > 0;
+        // Who wishes for nothing is not woken by what others do with the pool.
+        let changed = match (before, now) {
+            (false, true) => {
+                let data = epoll::EventData::new_u64(0);
+                epoll::add(&self.ready, &self.ends.read, data, epoll::EventFlags::IN)
+            }
+            (true, false) => epoll::delete(&self.ready, &self.ends.read),
+            _ => Ok(()),
+        };
+        // A pipe can always be watched, but for want of memory in the kernel; then tokens arrive late, with the next event.
+        let _ = changed;
+    }
+
+    fn take(&mut self) -> Arrived {
         let mut arrived = Arrived::default();
-        while let Ok(token) = self.arrivals.try_recv() {
-            match token {
-                Ok(token) => {
-                    self.tokens.push(token);
-                    arrived.tokens += 1;
+        while self.wished > arrived.tokens {
+            match self.purse.take(self.ends.read.as_fd()) {
+                Ok(Taken::Token) => arrived.tokens += 1,
+                Ok(Taken::Nothing) => break,
+                Ok(Taken::Closed) => {
+                    arrived.lost = Some(io::ErrorKind::UnexpectedEof.into());
+                    break;
                 }
-                Err(error) => arrived.lost = Some(error),
+                Err(error) => {
+                    arrived.lost = Some(error);
+                    break;
+                }
             }
         }
+        self.held += arrived.tokens;
+        self.lost |= arrived.lost.is_some();
+        self.wish(self.wished - arrived.tokens);
         arrived
     }
 
     fn give_back(&mut self, tokens: u32) {
-        let kept = self.tokens.len().saturating_sub(tokens as usize);
-        self.tokens.truncate(kept);
+        let tokens = tokens.min(self.held);
+        self.held -= tokens;
+        if tokens > 0 && self.returner.give_back(tokens).is_err() {
+            // It was killed.
+            let readers: Vec<BorrowedFd<'_>> = self.purse.readers().collect();
+            give_back(&readers, self.ends.write.as_fd(), tokens);
+        }
+    }
+}
+
+impl Drop for Borrowing {
+    fn drop(&mut self) {
+        self.give_back(self.held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::pipe::{PipeFlags, pipe_with};
+    use std::cell::Cell;
+    use std::os::fd::AsRawFd;
+    use std::rc::Rc;
+    use tender_jobclient::FromEnv;
+
+    struct Counting(Rc<Cell<u32>>);
+
+    impl Returner for Counting {
+        fn give_back(&self, tokens: u32) -> io::Result<()> {
+            self.0.set(self.0.get() + tokens);
+            Ok(())
+        }
+    }
+
+    struct Gone;
+
+    impl Returner for Gone {
+        fn give_back(&self, _: u32) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    /// A parent with `tokens` in its pipe, of which the test has both ends.
+    fn parent(tokens: usize, returner: Box<dyn Returner>) -> (Parent, Ends) {
+        let (read, write) = pipe_with(PipeFlags::empty()).unwrap();
+        rustix::io::write(&write, &vec![b'+'; tokens]).unwrap();
+        let flags = format!(" -j9 --jobserver-auth={},{}", read.as_raw_fd(), write.as_raw_fd());
+        let env = |name: &str| (name == "MAKEFLAGS").then(|| flags.clone().into());
+        let FromEnv::Inherited(pool) = Pool::from_env(&env) else { panic!("no pool") };
+        let ends = pool.open_ends().unwrap().expect("it is a pipe");
+        let parent = Parent::with_purse(pool, ends, Purse::new(8).unwrap(), returner).unwrap();
+        (parent, Ends { read, write })
+    }
+
+    fn is_ready(parent: &Parent) -> bool {
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::from_borrowed_fd(parent.as_fd(), PollFlags::IN)], Some(&now)).unwrap() > 0
+    }
+
+    fn unread(ends: &Ends) -> u64 {
+        rustix::io::ioctl_fionread(&ends.read).unwrap()
+    }
+
+    #[test]
+    fn only_what_is_wished_for_is_taken_and_told_of() {
+        let (mut parent, pool) = parent(3, Box::new(Counting(Rc::default())));
+        assert!(!is_ready(&parent), "nothing is wished for");
+        assert_eq!((parent.arrived().tokens, unread(&pool)), (0, 3));
+        parent.wish(2);
+        assert!(is_ready(&parent));
+        assert_eq!((parent.arrived().tokens, unread(&pool)), (2, 1));
+        assert!(!is_ready(&parent), "all wishes are met");
+        parent.wish(2);
+        assert_eq!((parent.arrived().tokens, unread(&pool)), (1, 0));
+        assert!(!is_ready(&parent), "the pool is empty");
+        rustix::io::write(&pool.write, b"+").unwrap();
+        assert!(is_ready(&parent));
+        parent.wish(0);
+        assert!(!is_ready(&parent), "a wish is withdrawn at once");
+        assert_eq!((parent.arrived().tokens, unread(&pool)), (0, 1));
+    }
+
+    #[test]
+    fn what_is_left_goes_back_at_the_end() {
+        let returned = Rc::new(Cell::new(0));
+        let (mut parent, _pool) = parent(5, Box::new(Counting(Rc::clone(&returned))));
+        parent.wish(4);
+        assert_eq!(parent.arrived().tokens, 4);
+        parent.give_back(1);
+        assert_eq!(returned.get(), 1);
+        drop(parent);
+        assert_eq!(returned.get(), 4);
+    }
+
+    #[test]
+    fn without_the_returner_we_do_it() {
+        let (mut parent, pool) = parent(3, Box::new(Gone));
+        parent.wish(3);
+        parent.arrived();
+        parent.give_back(1);
+        assert_eq!(unread(&pool), 1);
+        drop(parent);
+        assert_eq!(unread(&pool), 3);
+    }
+
+    #[test]
+    fn a_pool_that_is_gone_is_told_once() {
+        let (mut parent, pool) = parent(0, Box::new(Gone));
+        let Way::Purse(borrowing) = &mut parent.0 else { panic!("it is a purse") };
+        // As if nobody but others had had it.
+        borrowing.ends.write = rustix::io::fcntl_dupfd_cloexec(&pool.read, 3).unwrap();
+        drop(pool);
+        parent.wish(1);
+        assert!(is_ready(&parent));
+        assert!(parent.arrived().lost.is_some());
+        parent.wish(1);
+        assert!(parent.arrived().lost.is_none());
+        assert!(!is_ready(&parent));
     }
 }

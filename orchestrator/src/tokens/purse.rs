@@ -1,0 +1,215 @@
+//! Where tokens of a parent's pool lie while they are lent to us: in a pipe of our own. Knows no account and no processes.
+//!
+//! A byte that is read is lost if its reader is killed before it has told anybody. So none is read: splice(2) moves it from the parent's
+//! pipe into the purse, in one step that is done or not done. Whoever holds the other end of the purse, which is the guardian, can
+//! give back all that is in it, whatever becomes of us.
+//!
+//! The way back is a read and a write, by the guardian, because a byte that is moved takes a whole slot of a pipe, of which most have
+//! 16, and a client that wants to return a token of its own must not find the parent's pipe full.
+
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::io::{Errno, read, write};
+use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
+use std::io;
+
+/// What a user may have without privileges (pipe-max-size), bytes; a slot for each page.
+const PIPE_SIZE: usize = 1 << 20;
+const PAGE: usize = 4096;
+
+/// Pipes of a purse, at most: room for 4096 tokens.
+pub const MOST_PIPES: usize = 16;
+
+/// Tokens that are given back at a time.
+const CHUNK: usize = 256;
+
+#[derive(Debug)]
+pub struct Purse {
+    pipes: Vec<Pipe>,
+    room: u32,
+}
+
+#[derive(Debug)]
+struct Pipe {
+    read: OwnedFd,
+    write: OwnedFd,
+}
+
+/// What a pool had to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Token,
+    /// None now, or the purse is full.
+    Nothing,
+    /// Nobody can put one in any more.
+    Closed,
+}
+
+impl Purse {
+    /// A purse for about `tokens`.
+    ///
+    /// # Errors
+    /// The system has no pipe for us, or cannot move bytes between two.
+    pub fn new(tokens: u32) -> io::Result<Purse> {
+        let mut pipes = vec![Pipe::new()?];
+        // Other pipes are as large as the first.
+        let slots = fcntl_getpipe_size(&pipes[0].read)? / PAGE;
+        let needed = (tokens as usize).div_ceil(slots.max(1)).min(MOST_PIPES);
+        while pipes.len() < needed {
+            pipes.push(Pipe::new()?);
+        }
+        let room = (slots * pipes.len()) as u32;
+        let purse = Purse { pipes, room };
+        purse.probe()?;
+        Ok(purse)
+    }
+
+    /// Some sandboxes have no splice(2).
+    fn probe(&self) -> io::Result<()> {
+        let (from, to_from) = pipe_with(PipeFlags::CLOEXEC)?;
+        write(&to_from, b"+")?;
+        let taken = self.take(from.as_fd())?;
+        let back = give_back(&self.readers().collect::<Vec<_>>(), to_from.as_fd(), 1);
+        if (taken, back) == (Taken::Token, 1) { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
+    }
+
+    /// Moves one token from the pool to here, if it has one. The pool's description may be anybody's: no flag of it is used or
+    /// changed.
+    ///
+    /// # Errors
+    /// Those of splice(2).
+    pub fn take(&self, pool: BorrowedFd<'_>) -> io::Result<Taken> {
+        for pipe in &self.pipes {
+            loop {
+                match splice(pool, None, &pipe.write, None, 1, SpliceFlags::NONBLOCK) {
+                    Ok(0) => return Ok(Taken::Closed),
+                    Ok(_) => return Ok(Taken::Token),
+                    Err(Errno::INTR) => {}
+                    // Either end may be the reason.
+                    Err(Errno::AGAIN) => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+        Ok(Taken::Nothing)
+    }
+
+    /// How many tokens it holds at most.
+    pub fn room(&self) -> u32 {
+        self.room
+    }
+
+    /// The ends that tokens are given back from.
+    pub fn readers(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.pipes.iter().map(|pipe| pipe.read.as_fd())
+    }
+}
+
+impl Pipe {
+    fn new() -> io::Result<Pipe> {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+        // A smaller one has less room, and works as well.
+        let _ = fcntl_setpipe_size(&write, PIPE_SIZE);
+        Ok(Pipe { read, write })
+    }
+}
+
+/// Gives back up to `tokens` of what lies in a purse, and returns how many. Allocates nothing: for a process that was forked off one
+/// with threads.
+pub fn give_back(purse: &[BorrowedFd<'_>], pool: BorrowedFd<'_>, tokens: u32) -> u32 {
+    let mut bytes = [0; CHUNK];
+    let mut given = 0;
+    for pipe in purse {
+        while given < tokens {
+            let most = CHUNK.min((tokens - given) as usize);
+            match read(pipe, &mut bytes[..most]) {
+                Ok(0) | Err(Errno::AGAIN) => break,
+                Ok(count) => given += put(pool, &bytes[..count]),
+                Err(Errno::INTR) => {}
+                Err(_) => break,
+            }
+        }
+    }
+    given
+}
+
+/// Returns how many were written: fewer only if the pool is gone.
+fn put(pool: BorrowedFd<'_>, bytes: &[u8]) -> u32 {
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match write(pool, rest) {
+            Ok(count) => rest = &rest[count..],
+            Err(Errno::INTR) => {}
+            // A host or a client has set O_NONBLOCK on the description. The pipe had room for them before.
+            Err(Errno::AGAIN) => std::thread::yield_now(),
+            Err(_) => break,
+        }
+    }
+    (bytes.len() - rest.len()) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pool(tokens: &[u8]) -> (OwnedFd, OwnedFd) {
+        let (read, to_it) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        write(&to_it, tokens).unwrap();
+        (read, to_it)
+    }
+
+    fn unread(pool: &OwnedFd) -> u64 {
+        rustix::io::ioctl_fionread(pool).unwrap()
+    }
+
+    #[test]
+    fn tokens_are_moved_and_given_back_as_they_were() {
+        let purse = Purse::new(4).unwrap();
+        let (pool, to_pool) = pool(b"abc");
+        for left in [2, 1, 0] {
+            assert_eq!((purse.take(pool.as_fd()).unwrap(), unread(&pool)), (Taken::Token, left));
+        }
+        // The description has no O_NONBLOCK, and nothing waits.
+        assert_eq!(purse.take(pool.as_fd()).unwrap(), Taken::Nothing);
+        let readers: Vec<_> = purse.readers().collect();
+        assert_eq!(give_back(&readers, to_pool.as_fd(), 2), 2);
+        assert_eq!(give_back(&readers, to_pool.as_fd(), 2), 1);
+        assert_eq!(give_back(&readers, to_pool.as_fd(), 2), 0);
+        let mut bytes = [0; 4];
+        assert_eq!((read(&pool, &mut bytes).unwrap(), &bytes[..3]), (3, &b"abc"[..]));
+    }
+
+    #[test]
+    fn a_pool_without_writers_is_closed() {
+        let purse = Purse::new(4).unwrap();
+        let (pool, to_pool) = pool(b"");
+        drop(to_pool);
+        assert_eq!(purse.take(pool.as_fd()).unwrap(), Taken::Closed);
+    }
+
+    #[test]
+    fn many_tokens_have_room() {
+        let tokens = 1000;
+        let purse = Purse::new(tokens).unwrap();
+        let (pool, to_pool) = pool(&[b'+'; 1000]);
+        let mut taken = 0;
+        while purse.take(pool.as_fd()).unwrap() == Taken::Token {
+            taken += 1;
+        }
+        assert_eq!(taken, tokens);
+        let readers: Vec<_> = purse.readers().collect();
+        assert_eq!((give_back(&readers, to_pool.as_fd(), u32::MAX), unread(&pool)), (tokens, 1000));
+    }
+
+    /// GNU make's pipe has 16 slots, and a client that returns a token to it may not be made to wait.
+    #[test]
+    fn what_is_given_back_takes_no_more_room_than_before() {
+        let purse = Purse::new(40).unwrap();
+        let (pool, to_pool) = pool(&[b'+'; 40]);
+        let readers: Vec<_> = purse.readers().collect();
+        for _ in 0..10_000 {
+            assert_eq!(purse.take(pool.as_fd()).unwrap(), Taken::Token);
+            assert_eq!(give_back(&readers, to_pool.as_fd(), 1), 1);
+        }
+        assert_eq!(unread(&pool), 40);
+    }
+}
