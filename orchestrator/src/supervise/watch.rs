@@ -2,9 +2,12 @@
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// `S` says what a descriptor stands for. All descriptors are watched edge-triggered: whoever is woken reads until nothing is left.
@@ -13,7 +16,15 @@ pub(super) struct Watch<S> {
     events: Events,
     sources: BTreeMap<usize, (RawFd, S)>,
     next: usize,
+    /// For short waits: epoll_wait(2) counts in milliseconds, and mio rounds up.
+    alarm: OwnedFd,
 }
+
+/// Stands for the alarm.
+const ALARM: Token = Token(usize::MAX);
+
+/// Longer waits need not be exact.
+const SHORT: Duration = Duration::from_millis(20);
 
 /// To stop watching. Must happen before the descriptor is closed.
 #[derive(Debug)]
@@ -21,8 +32,11 @@ pub(super) struct Watched(usize);
 
 impl<S: Copy + PartialEq> Watch<S> {
     pub(super) fn new() -> io::Result<Watch<S>> {
-        let events = Events::with_capacity(256);
-        Ok(Watch { poll: Poll::new()?, events, sources: BTreeMap::new(), next: 0 })
+        let (poll, events) = (Poll::new()?, Events::with_capacity(256));
+        let alarm =
+            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        poll.registry().register(&mut SourceFd(&alarm.as_raw_fd()), ALARM, Interest::READABLE)?;
+        Ok(Watch { poll, events, sources: BTreeMap::new(), next: 0, alarm })
     }
 
     pub(super) fn add(&mut self, fd: impl AsFd, interest: Interest, source: S) -> io::Result<Watched> {
@@ -54,12 +68,26 @@ impl<S: Copy + PartialEq> Watch<S> {
 
     /// Sleeps until something happens, at most `timeout`. Returns what the descriptors that woke us stand for.
     pub(super) fn wait(&mut self, timeout: Duration) -> io::Result<Vec<S>> {
+        if Duration::ZERO < timeout && timeout < SHORT {
+            self.set_alarm(timeout)?;
+        }
         match self.poll.poll(&mut self.events, Some(timeout)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(Vec::new()),
             other => other?,
         }
         let sources = self.events.iter().filter_map(|event| self.sources.get(&event.token().0));
         Ok(sources.map(|(_, source)| *source).collect())
+    }
+}
+
+impl<S> Watch<S> {
+    /// One that was set before and has not rung is forgotten; one that rings too late, or is not asked for any more, wakes us once
+    /// for nothing.
+    fn set_alarm(&self, after: Duration) -> io::Result<()> {
+        let it_value = Timespec::try_from(after).unwrap_or_default();
+        let once = Itimerspec { it_interval: Timespec::default(), it_value };
+        timerfd_settime(&self.alarm, TimerfdTimerFlags::empty(), &once)?;
+        Ok(())
     }
 }
 
