@@ -1,6 +1,7 @@
 //! The program: a worker of `tender` on its standard input and output, or one plan by hand.
 
 mod allocator;
+mod memory_size;
 
 use std::ffi::OsString;
 use std::io::{BufReader, Write};
@@ -16,6 +17,8 @@ usage: tender-worker                 serve the orchestrator on standard input an
        tender-worker --version
 
   -j, --jobs N      with --plan: jobs to run at once where no jobserver is inherited
+      --memory SIZE with --plan: start no more than what is likely to fit, but one job; bytes, or a number with
+                    K M G (1000) or Ki Mi Gi (1024); without it memory is no limit
   -h, --help        print this
 ";
 
@@ -25,7 +28,7 @@ const FAILED: u8 = 101;
 
 enum Command {
     Serve,
-    Plan { file: OsString, jobs: Option<u32> },
+    Plan { file: OsString, jobs: Option<u32>, memory: Option<u64> },
     Version,
     Help,
 }
@@ -48,14 +51,14 @@ fn main() -> ExitCode {
             ));
         }
         Command::Serve => serve(),
-        Command::Plan { file, jobs } => run_plan(&file, jobs),
+        Command::Plan { file, jobs, memory } => run_plan(&file, jobs, memory),
     };
     // Not a return from main: destructors of LLVM's globals would run beside threads whose work is dropped.
     tender_worker::channel::exit_now(ended)
 }
 
 fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
-    let (mut file, mut jobs) = (None, None);
+    let (mut file, mut jobs, mut memory) = (None, None, None);
     while let Some(arg) = args.next() {
         match arg.to_str() {
             Some("--plan") => file = Some(args.next().ok_or("--plan needs a file")?),
@@ -63,16 +66,20 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
                 let text = args.next().ok_or("--jobs needs a number")?;
                 jobs = Some(job_count(&text.to_string_lossy())?);
             }
+            Some("--memory") => {
+                memory = Some(size(&args.next().ok_or("--memory needs a size")?.to_string_lossy())?);
+            }
             Some("--version" | "-V") => return Ok(Command::Version),
             Some("--help" | "-h") => return Ok(Command::Help),
             Some(short) if short.strip_prefix("-j").is_some_and(|n| !n.is_empty()) => {
                 jobs = Some(job_count(&short[2..])?);
             }
+            Some(long) if long.starts_with("--memory=") => memory = Some(size(&long["--memory=".len()..])?),
             _ => return Err(format!("unknown argument {arg:?}")),
         }
     }
     Ok(match file {
-        Some(file) => Command::Plan { file, jobs },
+        Some(file) => Command::Plan { file, jobs, memory },
         None => Command::Serve,
     })
 }
@@ -80,6 +87,11 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
 fn job_count(text: &str) -> Result<u32, String> {
     let number = text.parse::<u32>().ok().filter(|n| *n > 0);
     number.ok_or_else(|| format!("--jobs needs a number above 0, not {text:?}"))
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    memory_size::parse(text)
+        .ok_or_else(|| format!("--memory needs a size such as 800M or 8Gi, above 0, not {text:?}"))
 }
 
 fn serve() -> u8 {
@@ -110,7 +122,7 @@ fn exit_code(ended: &Result<coordinator::Ended, coordinator::ServeError>) -> u8 
     }
 }
 
-fn run_plan(file: &OsString, jobs: Option<u32>) -> u8 {
+fn run_plan(file: &OsString, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     let name = file.to_string_lossy();
     let plan: Plan = match std::fs::read_to_string(file)
         .map_err(|why| why.to_string())
@@ -128,7 +140,7 @@ fn run_plan(file: &OsString, jobs: Option<u32>) -> u8 {
     };
     llvm::initialise(fatal);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let ran = coordinator::run_plan(plan, pool, Arc::new(Executor::default()), |message| {
+    let ran = coordinator::run_plan(plan, pool, memory, Arc::new(Executor::default()), |message| {
         if let FromWorker::Diagnostic { diagnostic, .. } = message
             && diagnostic.level >= Level::Note
         {

@@ -38,6 +38,10 @@ pub enum Step {
 pub trait Pieces: Send + Sync {
     /// Expected costs of the pieces relative to each other. There is at least one piece.
     fn costs(&self) -> Vec<u64>;
+    /// Bytes that are kept for the pieces that are left and for the join.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
     /// Runs one piece. What went wrong is a diagnostic of `job`.
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed>;
     /// After all pieces succeeded.

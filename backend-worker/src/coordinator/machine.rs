@@ -4,15 +4,27 @@
 //! # The states of an item
 //!
 //! ```text
-//!     Waiting --all before it are done--> Ready --> Begin or Translate --Finished-----------------> Reported
-//!                                                          |                                          ^
-//!                                                       InPieces --> Piece 0..k --all ok--> Join -----+
-//!                                                                        |                            |
-//!                                                                        +--one failed, or cancelled--+
+//!     Waiting --all before it are done--> Ready --lease--> Begin or Translate --Finished------------------> Reported
+//!                                                                 |                                            ^
+//!                                                              InPieces --lease--> Piece 0..k --all ok--> Join-+
+//!                                                                                      |                       |
+//!                                                                                      +-one failed, cancelled-+
 //! ```
 //!
 //! `Begin` runs on any thread, to the item's end or until it comes in pieces. `Translate` is the beginning of a unit in a
 //! plan that is translated serially: it runs on the main thread, one at a time, and always ends in pieces unless it fails.
+//!
+//! # Leases come before slots
+//!
+//! A part waits in `leases` until memory is granted for it, and only then among the parts that wait for slots. Until that it
+//! is as if it were not there: no token is wished for or kept for its sake, nor the starting slot. Pieces are asked for as
+//! they come; beginnings when there is nothing else to do on a slot, because an orchestrator grants them unasked.
+//! A join needs no grant: what it works on is there.
+//!
+//! # Bursts
+//!
+//! A plan comes with grants behind it, and parts often end together. So all that is said or given back follows from
+//! `Quiet`, which is fed when nothing else has happened: the coordinator is about to wait.
 //!
 //! # The main thread
 //!
@@ -23,8 +35,8 @@
 //!                                  InPieces, or Finished
 //! ```
 //!
-//! The rule is rustc's (`queue_full_enough`): enough waits if there is a piece for every fourth worker, rounded up, counting
-//! the workers that the slots at hand allow. So threads do not starve, and few modules are made before they are needed.
+//! The rule is rustc's (`queue_full_enough`): enough waits if there is a piece with a lease for every fourth worker, rounded
+//! up, counting the workers that the slots at hand allow. So threads do not starve, and few modules are made before they are needed.
 //!
 //! # Slots are accounting
 //!
@@ -38,92 +50,25 @@
 //! # The starting slot
 //!
 //! ```text
-//!              nothing runs or is ready: SlotParked
+//!              nothing runs or could: SlotParked
 //!     usable ------------------------------------> parked
 //!            <------------------------------------
 //!                        Event::Slot
 //! ```
 //!
-//! `Slot` comes before its plan or after it. One that comes before must not be parked again at once, although nothing is
-//! ready, and one that comes when its plan is already over must be: `expects_plan` tells the two apart.
+//! `Slot` comes before the lease that it is for or after it. One that comes before must not be parked again at once,
+//! although nothing could run, and one that comes when its work is already over must be: `expects_work` tells the two apart.
+//! While the slot is lent out, any lease, the end of a plan and a cancel end the expectation, for then the slot on its way
+//! may be too late; a plan alone does not, since its leases follow. While we have the slot, a plan ends it as well: should
+//! there be no memory for it now, others can use the slot.
 
+use super::events::{Action, Event, Mode, Part};
+use super::leases::{Candidate, Leases};
 use super::outline::Outline;
 use super::plan_state::{End, ItemState, PlanState};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tender_protocol::{FromWorker, ItemId, Outcome, PlanId};
-
-/// What happened.
-#[derive(Clone, Debug)]
-pub(super) enum Event {
-    /// Work came. Its id is not that of a live plan.
-    Plan(Outline),
-    /// The starting slot, parked before, is ours again.
-    Slot,
-    /// A token came from the pool.
-    Token,
-    /// The pool is gone: no token will come any more.
-    PoolLost,
-    /// The beginning of an item ended with pieces to run; their costs, in any unit. There is at least one.
-    InPieces { plan: PlanId, item: ItemId, costs: Vec<u64> },
-    /// A started piece ended.
-    PieceEnded { plan: PlanId, item: ItemId, piece: u32, ok: bool },
-    /// A started item ended: its beginning without pieces, or its join.
-    Finished { plan: PlanId, item: ItemId, outcome: Outcome },
-    /// Nothing more of this plan, or of any, is to be started.
-    Cancel(Option<PlanId>),
-}
-
-/// What of an item runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
-    Begin,
-    /// On the main thread.
-    Translate,
-    /// From 0.
-    Piece(u32),
-    /// What follows the last piece.
-    Join,
-}
-
-/// What to do, in this order.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Action {
-    /// Run the part on a thread. `slot` is the row of the trace: 0 the starting slot, else a token's place.
-    Start { plan: PlanId, item: ItemId, part: Part, slot: u32 },
-    /// Report an item that will never run.
-    Skip { plan: PlanId, item: ItemId },
-    /// Report an item that began and will not be joined.
-    Abandon { plan: PlanId, item: ItemId, outcome: Outcome },
-    /// Wish for this many tokens beyond those that have arrived.
-    SetWish(u32),
-    /// Give one token back.
-    ReleaseToken,
-    /// Tell the orchestrator.
-    Send(FromWorker),
-    /// Every plan is done and there is nobody who could send another.
-    Exit,
-}
-
-/// Who sends plans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
-    /// An orchestrator, which lends the starting slot to others while it is parked.
-    Served,
-    /// A person, with one plan: no messages about slots, and the end of the plan is the end.
-    ByHand,
-}
-
-/// A part that could run. Sorts by the cost of its item, largest first, because a large one started last leaves the other
-/// slots idle at the end; then by age; then by the cost of the piece.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct ReadyPart {
-    cost: Reverse<u64>,
-    age: u64,
-    position: usize,
-    piece_cost: Reverse<u64>,
-    part: Part,
-}
 
 #[derive(Debug)]
 pub(super) struct Machine {
@@ -131,15 +76,17 @@ pub(super) struct Machine {
     plans: BTreeMap<u64, PlanState>,
     ages: HashMap<PlanId, u64>,
     plans_seen: u64,
-    ready: BTreeSet<ReadyPart>,
-    /// Units that only the main thread may begin.
-    to_translate: BTreeSet<ReadyPart>,
+    leases: Leases,
+    /// Parts that have their lease and lack but a slot.
+    ready: BTreeSet<Candidate>,
+    /// As `ready`, of units that only the main thread may begin.
+    to_translate: BTreeSet<Candidate>,
     translating: bool,
     /// Rows of the trace that are in use.
     slots_in_use: BTreeSet<u32>,
     parked: bool,
-    /// No plan has come since the starting slot was lent again, or since the start.
-    expects_plan: bool,
+    /// What the starting slot is for, or will be when it is lent again, has not come yet.
+    expects_work: bool,
     tokens: u32,
     pool_lost: bool,
     /// What the pool was last asked for; `None` once a token has arrived, which used up part of it.
@@ -162,12 +109,13 @@ impl Machine {
             plans: BTreeMap::new(),
             ages: HashMap::new(),
             plans_seen: 0,
+            leases: Leases::default(),
             ready: BTreeSet::new(),
             to_translate: BTreeSet::new(),
             translating: false,
             slots_in_use: BTreeSet::new(),
             parked: false,
-            expects_plan: true,
+            expects_work: true,
             tokens: 0,
             pool_lost: false,
             wish: Some(0),
@@ -179,7 +127,15 @@ impl Machine {
     /// Takes in one event and returns what follows from it.
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         match event {
+            Event::Quiet => {
+                self.ask_for_beginnings();
+                self.return_surplus_tokens();
+                self.state_demand();
+                self.report_done_plans();
+                self.park();
+            }
             Event::Plan(outline) => self.add_plan(outline),
+            Event::Lease { plan, item, bytes } => self.granted(plan, item, bytes),
             Event::Slot => {
                 self.parked = false;
             }
@@ -194,10 +150,6 @@ impl Machine {
             Event::Cancel(plan) => self.cancel(plan),
         }
         self.start_ready_parts();
-        self.return_surplus_tokens();
-        self.state_demand();
-        self.report_done_plans();
-        self.park();
         std::mem::take(&mut self.actions)
     }
 
@@ -214,24 +166,66 @@ impl Machine {
     fn add_plan(&mut self, outline: Outline) {
         let age = self.plans_seen;
         self.plans_seen += 1;
-        self.expects_plan = false;
+        self.expects_work &= self.parked;
         self.ages.insert(outline.id, age);
         let state = PlanState::new(outline);
         let ready: Vec<usize> = state.ready().collect();
         self.plans.insert(age, state);
         for position in ready {
-            self.add_ready(age, position);
+            self.add_beginning(age, position);
         }
     }
 
-    fn add_ready(&mut self, age: u64, position: usize) {
+    fn add_beginning(&mut self, age: u64, position: usize) {
         let item = &self.plans[&age].outline.items[position];
-        let (part, set) = if item.serial {
-            (Part::Translate, &mut self.to_translate)
-        } else {
-            (Part::Begin, &mut self.ready)
-        };
-        set.insert(ReadyPart { cost: Reverse(item.cost), age, position, piece_cost: Reverse(0), part });
+        let part = if item.serial { Part::Translate } else { Part::Begin };
+        let candidate = Candidate { cost: Reverse(item.cost), age, position, piece_cost: Reverse(0), part };
+        if let Some(granted) = self.leases.add_beginning(candidate) {
+            self.add_ready(granted);
+        }
+    }
+
+    fn granted(&mut self, plan: PlanId, item: ItemId, bytes: u64) {
+        self.expects_work = false;
+        let Some(age) = self.ages.get(&plan).copied() else { return };
+        let state = &self.plans[&age];
+        let Some(position) = state.outline.position(item) else { return };
+        if matches!(state.items[position], ItemState::Reported(_)) {
+            return;
+        }
+        if let Some(granted) = self.leases.grant((age, position), bytes) {
+            self.add_ready(granted);
+            self.ask_for_pieces(age, position);
+        }
+    }
+
+    /// Takes in a part that has its lease, or needs none.
+    fn add_ready(&mut self, part: Candidate) {
+        let set = if part.part == Part::Translate { &mut self.to_translate } else { &mut self.ready };
+        set.insert(part);
+    }
+
+    fn ask_for_pieces(&mut self, age: u64, position: usize) {
+        let outline = &self.plans[&age].outline;
+        let (plan, item) = (outline.id, outline.items[position].id);
+        for _ in 0..self.leases.ask_for_pieces((age, position), outline.asks) {
+            self.actions.push(Action::AskLease { plan, item, piece: true });
+        }
+    }
+
+    /// Asks for as many beginnings as there are slots for, and for one if nothing runs: its slot may be lent out. By hand
+    /// one is asked for in any case, because nobody grants them unasked and a token is wished for only after the lease.
+    fn ask_for_beginnings(&mut self) {
+        if self.startable() > 0 {
+            return;
+        }
+        let ahead = u32::from(self.mode == Mode::ByHand || self.running() == 0);
+        let free = self.capacity().saturating_sub(self.running());
+        for (age, position) in self.leases.ask_for_beginnings(free.max(ahead), !self.translating) {
+            let outline = &self.plans[&age].outline;
+            let (plan, item) = (outline.id, outline.items[position].id);
+            self.actions.push(Action::AskLease { plan, item, piece: false });
+        }
     }
 
     fn in_pieces(&mut self, plan: PlanId, item: ItemId, costs: &[u64]) {
@@ -241,11 +235,18 @@ impl Machine {
         let cost = Reverse(state.outline.items[position].cost);
         self.slots_in_use.remove(&slot);
         self.translating &= !main;
-        for (piece, piece_cost) in (0..).zip(costs) {
-            let part = Part::Piece(piece);
-            self.ready.insert(ReadyPart { cost, age, position, piece_cost: Reverse(*piece_cost), part });
-        }
-        self.drop_pieces_of_no_use(age, position);
+        self.leases.ended((age, position), if main { Part::Translate } else { Part::Begin });
+        let candidate = |(piece, piece_cost): (u32, &u64)| Candidate {
+            cost,
+            age,
+            position,
+            piece_cost: Reverse(*piece_cost),
+            part: Part::Piece(piece),
+        };
+        let pieces = (0..).zip(costs).map(candidate).collect();
+        self.ready.extend(self.leases.add_pieces((age, position), pieces));
+        self.part_ended(age, position);
+        self.ask_for_pieces(age, position);
     }
 
     fn piece_ended(&mut self, plan: PlanId, item: ItemId, piece: u32, ok: bool) {
@@ -253,7 +254,19 @@ impl Machine {
         let state = self.plans.get_mut(&age).expect("found");
         let slot = state.pieces(position).ended(piece, ok);
         self.slots_in_use.remove(&slot);
+        self.leases.ended((age, position), Part::Piece(piece));
+        self.part_ended(age, position);
+    }
+
+    /// What follows for the item, and what it holds if it is not over.
+    fn part_ended(&mut self, age: u64, position: usize) {
         self.drop_pieces_of_no_use(age, position);
+        let state = &self.plans[&age];
+        if matches!(state.items[position], ItemState::InPieces(_)) {
+            let (plan, item) = (state.outline.id, state.outline.items[position].id);
+            let held = self.leases.held((age, position));
+            self.actions.push(Action::Resize { plan, item, leased: held.bytes, grants: held.grants });
+        }
     }
 
     /// After a piece ended or was cancelled: the join is next, or the item is over once nothing of it runs.
@@ -265,11 +278,18 @@ impl Machine {
             End::Join => {
                 let cost = Reverse(state.outline.items[position].cost);
                 let piece_cost = Reverse(0);
-                self.ready.insert(ReadyPart { cost, age, position, piece_cost, part: Part::Join });
+                self.ready.insert(Candidate { cost, age, position, piece_cost, part: Part::Join });
             }
             End::Drop => {
                 if pieces.drop_unstarted() > 0 {
-                    self.ready.retain(|part| (part.age, part.position) != (age, position));
+                    self.leases.drop_waiting((age, position));
+                    self.ready.retain(|part| {
+                        let is_of_it = (part.age, part.position) == (age, position);
+                        if is_of_it {
+                            self.leases.ended((age, position), part.part);
+                        }
+                        !is_of_it
+                    });
                 }
                 let state = self.plans.get_mut(&age).expect("live");
                 if let Some(outcome) = state.pieces(position).abandoned() {
@@ -293,13 +313,15 @@ impl Machine {
     }
 
     fn reported(&mut self, age: u64, position: usize, outcome: Outcome) {
+        self.leases.forget((age, position));
         let state = self.plans.get_mut(&age).expect("live");
         for ready in state.report(position, outcome, &mut self.actions) {
-            self.add_ready(age, ready);
+            self.add_beginning(age, ready);
         }
     }
 
     fn cancel(&mut self, plan: Option<PlanId>) {
+        self.expects_work = false;
         let of_plan = |state: &PlanState| plan.is_none_or(|plan| plan == state.outline.id);
         let ages: Vec<u64> =
             self.plans.iter().filter(|(_, state)| of_plan(state)).map(|(age, _)| *age).collect();
@@ -307,7 +329,13 @@ impl Machine {
             self.ready.retain(|part| part.age != age);
             self.to_translate.retain(|part| part.age != age);
             let state = self.plans.get_mut(&age).expect("live");
-            for position in state.cancel(&mut self.actions) {
+            let in_pieces = state.cancel(&mut self.actions);
+            for (position, item) in state.items.iter().enumerate() {
+                if matches!(item, ItemState::Reported(_)) {
+                    self.leases.forget((age, position));
+                }
+            }
+            for position in in_pieces {
                 self.drop_pieces_of_no_use(age, position);
             }
         }
@@ -326,7 +354,7 @@ impl Machine {
         }
     }
 
-    fn next_part(&mut self) -> Option<ReadyPart> {
+    fn next_part(&mut self) -> Option<Candidate> {
         if !self.translating && !self.to_translate.is_empty() {
             let waiting = self.ready.len() as u32;
             let other_slots = self.capacity() - self.running() - 1;
@@ -338,7 +366,7 @@ impl Machine {
         self.ready.pop_first()
     }
 
-    /// Parts that could start if there were slots for them.
+    /// Parts that could start if there were slots for them: they have their leases.
     pub fn startable(&self) -> u32 {
         let main_could = !self.translating && !self.to_translate.is_empty();
         self.ready.len() as u32 + u32::from(main_could)
@@ -372,8 +400,11 @@ impl Machine {
 
     fn report_done_plans(&mut self) {
         let plans_before = self.plans.len();
-        self.plans.retain(|_, state| {
+        self.plans.retain(|age, state| {
             if state.is_done() {
+                // What was granted before it was skipped.
+                (0..state.items.len()).for_each(|position| self.leases.forget((*age, position)));
+                self.expects_work = false;
                 self.ages.remove(&state.outline.id);
                 self.actions.push(Action::Send(FromWorker::Done { plan: state.outline.id, ok: state.ok }));
             }
@@ -386,9 +417,9 @@ impl Machine {
 
     fn park(&mut self) {
         let idle = self.running() == 0 && self.startable() == 0;
-        if self.mode == Mode::Served && idle && !self.parked && !self.expects_plan {
+        if self.mode == Mode::Served && idle && !self.parked && !self.expects_work {
             self.parked = true;
-            self.expects_plan = true;
+            self.expects_work = true;
             self.actions.push(Action::Send(FromWorker::SlotParked));
         }
     }

@@ -20,6 +20,8 @@ pub enum PlanError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outline {
     pub id: PlanId,
+    /// How many pieces of an item may wait for a lease that was asked for.
+    pub asks: u32,
     pub items: Vec<OutlineItem>,
     positions: HashMap<ItemId, usize>,
 }
@@ -40,7 +42,7 @@ impl Outline {
     #[cfg(test)]
     pub fn of_items(id: PlanId, items: Vec<OutlineItem>) -> Outline {
         let positions = items.iter().enumerate().map(|(position, item)| (item.id, position)).collect();
-        Outline { id, items, positions }
+        Outline { id, asks: u32::MAX, items, positions }
     }
 
     pub fn new(plan: &Plan) -> Result<Outline, PlanError> {
@@ -68,7 +70,8 @@ impl Outline {
                 items[position].waits_for += 1;
             }
         }
-        let outline = Outline { id, items, positions };
+        let asks = plan.jobs.map_or(u32::MAX, |jobs| jobs.max(1));
+        let outline = Outline { id, asks, items, positions };
         match outline.find_cycle() {
             Some(item) => Err(PlanError::Cycle { plan: id, item }),
             None => Ok(outline),

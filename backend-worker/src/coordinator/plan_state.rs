@@ -1,6 +1,6 @@
 //! How far each item of a plan is. Knows no slots' owners and no order between plans: that is `machine`.
 
-use super::machine::{Action, Part};
+use super::events::{Action, Part};
 use super::outline::Outline;
 use tender_protocol::Outcome;
 

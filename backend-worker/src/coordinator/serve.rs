@@ -4,10 +4,11 @@
 //! does nothing else. The *coordinator* is `shell`. The *reader* turns lines into messages. The pool's helper thread is the
 //! job client's.
 
+use super::by_hand::Ledger;
 use super::job::Execute;
-use super::machine::Mode;
 use super::outline::PlanError;
-use super::shell::{Flow, Message, Shell, panic_words};
+use super::part::panic_words;
+use super::shell::{Message, Shell};
 use std::io::{self, BufRead, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -83,7 +84,7 @@ pub fn serve(
                 Ok(Message::BadInput(error)) => return Err(error),
                 _ => return Err(ServeError::NoHello),
             }
-            Shell::start(Mode::Served, inbox, pool, exec, main_thread, &mut outbox)?.run(&messages)
+            Shell::start(None, inbox, pool, exec, main_thread, &mut outbox)?.run(&messages)
         });
         let result = match result {
             Err(ServeError::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -98,22 +99,24 @@ pub fn serve(
     })
 }
 
-/// Runs one plan without an orchestrator and returns whether every item of it succeeded.
+/// Runs one plan without an orchestrator and returns whether every item of it succeeded. What runs at once is to need no
+/// more than `memory` bytes, as far as that can be told before it runs; but one job runs in any case.
 ///
 /// Blocks the calling thread, which becomes the main thread of the worker; `on_message` is called on the coordinator's.
 pub fn run_plan(
     plan: Plan,
     pool: Pool,
+    memory: Option<u64>,
     exec: Arc<dyn Execute>,
     on_message: impl FnMut(FromWorker) + Send,
 ) -> Result<bool, ServeError> {
     with_main_thread(move |main_thread| {
         let (inbox, messages) = mpsc::channel();
         let mut outbox = ToCaller { tell: on_message, all_ok: true };
-        let mut shell = Shell::start(Mode::ByHand, inbox, pool, exec, main_thread, &mut outbox)?;
-        if shell.take_plan(plan)? == Flow::Continue {
-            shell.run(&messages)?;
-        }
+        let ledger = Some(Ledger::new(memory));
+        let mut shell = Shell::start(ledger, inbox, pool, exec, main_thread, &mut outbox)?;
+        shell.take_plan(plan)?;
+        shell.run(&messages)?;
         drop(shell);
         Ok(outbox.all_ok)
     })
@@ -160,13 +163,14 @@ impl<W: Write> Outbox for ToPeer<W> {
 }
 
 /// People read diagnostics, and the orchestrator acts on the others. What is left is what a unit says that went well: it is
-/// only counted and recorded.
+/// only counted and recorded. While there is work with a lease, memory that it gives back may wait as well.
 fn is_urgent(message: &FromWorker) -> bool {
     match message {
         FromWorker::ItemFinished(report) => report.outcome != Outcome::Ok,
         FromWorker::ItemStarted { .. }
         | FromWorker::Phase(_)
         | FromWorker::LiveModules { .. }
+        | FromWorker::LeaseResized { .. }
         | FromWorker::Artifact { .. } => false,
         _ => true,
     }
@@ -298,6 +302,8 @@ mod tests {
         check(FromWorker::ItemStarted { plan: PLAN, item: ITEM, slot: 0, at_us: 0 }, true);
         check(finished(Outcome::Ok), true);
         check(finished(Outcome::Failed), false);
+        check(FromWorker::LeaseResized { plan: PLAN, item: ITEM, bytes: 1, grants: 1 }, true);
+        check(FromWorker::LeaseWanted { plan: PLAN, item: ITEM, bytes: 1 }, false);
         check(FromWorker::Want { tokens: 1 }, false);
         check(FromWorker::SlotParked, false);
         let diagnostic = Diagnostic {

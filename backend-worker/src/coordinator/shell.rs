@@ -6,21 +6,21 @@
 //!
 //! Every part has a thread to itself while it runs, from `threads`, but for those that only the main thread may run.
 
-use super::job::{Execute, Finished, Goal, Job, Pieces, Step, now_us};
-use super::machine::{Action, Event, Machine, Mode, Part};
+use super::by_hand::{Lease, Ledger, guess};
+use super::events::{Action, Event, Mode, Part};
+use super::job::{Execute, Finished, Pieces, now_us};
+use super::machine::Machine;
 use super::outline::{Outline, PlanError};
+use super::part::{PartResult, RunningPart, Said, Spent, thread_name};
 use super::serve::{Ended, MainThread, Outbox, ServeError};
 use super::threads::{Idle, Threads};
-use std::any::Any;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
-use tender_protocol::{Diagnostic, FromWorker, ItemId, ItemReport, Level, Outcome, Plan, PlanId, ToWorker};
+use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome, Plan, PlanId, ToWorker};
 
 /// Everything that the coordinator's thread waits for.
 pub(super) enum Message {
@@ -41,20 +41,6 @@ pub(super) enum Message {
         /// The thread that it ran on, unless that was the main thread.
         thread: Option<Idle>,
     },
-}
-
-pub(super) enum PartResult {
-    InPieces(Box<dyn Pieces>),
-    Piece { piece: u32, ok: bool },
-    Finished(Finished),
-}
-
-/// What a part of an item took.
-#[derive(Clone, Copy)]
-pub(super) struct Spent {
-    busy_us: u64,
-    /// Bytes.
-    peak: u64,
 }
 
 /// What all parts of an item took.
@@ -79,13 +65,20 @@ impl SpentByItem {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Flow {
+enum Flow {
     Continue,
     Exit,
 }
 
+/// How much may happen at a stretch before the orchestrator and the pool are told what follows.
+const MOST_NEWS: u32 = 64;
+
 pub(super) struct Shell<'a> {
     machine: Machine,
+    /// Events that the machine has not yet had a quiet moment after.
+    news: u32,
+    /// Grants leases where there is no orchestrator.
+    by_hand: Option<Ledger>,
     plans: HashMap<PlanId, Arc<LivePlan>>,
     begun: HashMap<(PlanId, ItemId), Begun>,
     inbox: Sender<Message>,
@@ -99,10 +92,10 @@ pub(super) struct Shell<'a> {
     tokens: Vec<Token>,
 }
 
-struct LivePlan {
-    plan: Plan,
+pub(super) struct LivePlan {
+    pub plan: Plan,
     positions: HashMap<ItemId, usize>,
-    cancelled: AtomicBool,
+    pub cancelled: AtomicBool,
 }
 
 /// An item that began and is not reported.
@@ -113,8 +106,9 @@ struct Begun {
 }
 
 impl<'a> Shell<'a> {
+    /// `by_hand` grants leases where there is no orchestrator.
     pub fn start(
-        mode: Mode,
+        by_hand: Option<Ledger>,
         inbox: Sender<Message>,
         pool: Pool,
         exec: Arc<dyn Execute>,
@@ -126,7 +120,9 @@ impl<'a> Shell<'a> {
         let deliver = move |token| drop(to_inbox.send(Message::Token(token)));
         let (pool, starting_slot) = pool.start(deliver).map_err(ServeError::Thread)?;
         Ok(Shell {
-            machine: Machine::new(mode),
+            machine: Machine::new(if by_hand.is_some() { Mode::ByHand } else { Mode::Served }),
+            news: 0,
+            by_hand,
             plans: HashMap::new(),
             begun: HashMap::new(),
             inbox,
@@ -142,14 +138,16 @@ impl<'a> Shell<'a> {
 
     pub fn run(&mut self, messages: &Receiver<Message>) -> Result<Ended, ServeError> {
         loop {
-            let message = match messages.try_recv() {
-                Ok(message) => message,
-                Err(_) => match self.wait(messages)? {
+            let waiting = if self.news < MOST_NEWS { messages.try_recv().ok() } else { None };
+            let message = match waiting {
+                Some(message) => message,
+                None if self.settle()? == Flow::Exit => break,
+                None => match self.wait(messages)? {
                     Some(message) => message,
                     None => break,
                 },
             };
-            let flow = match message {
+            match message {
                 Message::FromPeer(message) => self.obey(message)?,
                 Message::BadInput(error) => return Err(error),
                 Message::EndOfInput => break,
@@ -159,25 +157,19 @@ impl<'a> Shell<'a> {
                 }
                 // The rest of the work goes on, on the starting slot and the tokens at hand.
                 Message::Token(Err(_)) => self.feed(Event::PoolLost)?,
-                Message::FromItem(said) => {
-                    self.pass_on(said)?;
-                    Flow::Continue
-                }
+                Message::FromItem(said) => self.pass_on(said)?,
                 Message::PartEnded { plan, item, said, spent, result, thread } => {
                     thread.into_iter().for_each(|thread| self.threads.returned(thread));
                     self.pass_on(said)?;
                     self.part_ended(plan, item, spent, result)?
                 }
-            };
-            if flow == Flow::Exit {
-                break;
             }
         }
         self.outbox.flush()?;
         Ok(Ended::EndOfInput)
     }
 
-    /// What is said goes out when there is a moment. While other parts wait for slots here, nobody waits for the news that
+    /// What is said goes out when there is a moment. While other parts wait for slots alone, nobody waits for the news that
     /// one has ended: then it may wait for others, because each time that the orchestrator is woken takes as long as a tenth
     /// of a tiny unit.
     fn wait(&mut self, messages: &Receiver<Message>) -> Result<Option<Message>, ServeError> {
@@ -194,18 +186,26 @@ impl<'a> Shell<'a> {
         Ok(messages.recv().ok())
     }
 
-    pub fn take_plan(&mut self, plan: Plan) -> Result<Flow, ServeError> {
+    pub fn take_plan(&mut self, plan: Plan) -> Result<(), ServeError> {
         if self.machine.knows(plan.id) {
             return Err(PlanError::DuplicatePlan { plan: plan.id }.into());
         }
         let outline = Outline::new(&plan)?;
         let positions = plan.items.iter().enumerate().map(|(position, item)| (item.id, position)).collect();
         let live = LivePlan { plan, positions, cancelled: AtomicBool::new(false) };
-        self.plans.insert(live.plan.id, Arc::new(live));
-        self.feed(Event::Plan(outline))
+        let live = Arc::new(live);
+        let plan = live.plan.id;
+        self.plans.insert(plan, Arc::clone(&live));
+        self.feed(Event::Plan(outline))?;
+        if self.by_hand.as_ref().is_some_and(|ledger| !ledger.is_limited()) {
+            for item in &live.plan.items {
+                self.feed(Event::Lease { plan, item: item.id, bytes: item.memory.begin })?;
+            }
+        }
+        Ok(())
     }
 
-    fn obey(&mut self, message: ToWorker) -> Result<Flow, ServeError> {
+    fn obey(&mut self, message: ToWorker) -> Result<(), ServeError> {
         match message {
             ToWorker::Plan(plan) => self.take_plan(plan),
             ToWorker::Slot => self.feed(Event::Slot),
@@ -219,10 +219,11 @@ impl<'a> Shell<'a> {
             }
             ToWorker::Purge => {
                 self.exec.purge();
-                Ok(Flow::Continue)
+                Ok(())
             }
-            // No item asks for a lease yet, so none is granted. A second `hello` says nothing new.
-            ToWorker::Lease { .. } | ToWorker::Hello { .. } => Ok(Flow::Continue),
+            ToWorker::Lease { plan, item, bytes } => self.feed(Event::Lease { plan, item, bytes }),
+            // A second one says nothing new.
+            ToWorker::Hello { .. } => Ok(()),
         }
     }
 
@@ -236,7 +237,7 @@ impl<'a> Shell<'a> {
         item: ItemId,
         spent: Spent,
         result: PartResult,
-    ) -> Result<Flow, ServeError> {
+    ) -> Result<(), ServeError> {
         let begun = self.begun.get_mut(&(plan, item)).expect("its parts are of an item that began");
         begun.spent.add(spent, &result);
         match result {
@@ -255,7 +256,36 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn feed(&mut self, event: Event) -> Result<Flow, ServeError> {
+    /// Takes in something that happened, and what a ledger of ours grants after it.
+    fn feed(&mut self, event: Event) -> Result<(), ServeError> {
+        self.news += 1;
+        self.handle(event)?;
+        self.grant_by_hand()
+    }
+
+    /// Says and gives back what follows from all that happened.
+    fn settle(&mut self) -> Result<Flow, ServeError> {
+        while self.news > 0 {
+            self.news = 0;
+            if self.handle(Event::Quiet)? == Flow::Exit {
+                return Ok(Flow::Exit);
+            }
+            self.grant_by_hand()?;
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn grant_by_hand(&mut self) -> Result<(), ServeError> {
+        while let Some(ledger) = &mut self.by_hand {
+            let nothing_runs = self.machine.running() == 0 && self.machine.startable() == 0;
+            let Some(Lease { plan, item, bytes }) = ledger.grant(nothing_runs) else { break };
+            self.news += 1;
+            self.handle(Event::Lease { plan, item, bytes })?;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) -> Result<Flow, ServeError> {
         for action in self.machine.handle(event) {
             match action {
                 Action::Start { plan, item, part, slot } => self.start_part(plan, item, part, slot)?,
@@ -267,6 +297,8 @@ impl<'a> Shell<'a> {
                     let finished = pieces.expect("only what is in pieces is abandoned").abandon(outcome);
                     self.report(plan, item, Finished { outcome, ..finished })?;
                 }
+                Action::AskLease { plan, item, piece } => self.ask_for_lease(plan, item, piece)?,
+                Action::Resize { plan, item, leased, grants } => self.resize(plan, item, leased, grants)?,
                 Action::SetWish(tokens) => self.pool.wish(tokens),
                 Action::ReleaseToken => drop(self.tokens.pop()),
                 Action::Send(message) => {
@@ -281,7 +313,33 @@ impl<'a> Shell<'a> {
         Ok(Flow::Continue)
     }
 
+    fn ask_for_lease(&mut self, plan: PlanId, item: ItemId, piece: bool) -> Result<(), ServeError> {
+        let live = &self.plans[&plan];
+        let what = &live.plan.items[live.positions[&item]];
+        let bytes = if piece { what.memory.piece } else { what.memory.begin };
+        let Some(ledger) = &mut self.by_hand else {
+            return self.outbox.send(FromWorker::LeaseWanted { plan, item, bytes });
+        };
+        let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.as_deref());
+        let bytes = if bytes == 0 { guess(what, pieces) } else { bytes };
+        ledger.ask(Lease { plan, item, bytes });
+        Ok(())
+    }
+
+    fn resize(&mut self, plan: PlanId, item: ItemId, leased: u64, grants: u32) -> Result<(), ServeError> {
+        let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.as_ref());
+        let bytes = leased.saturating_add(pieces.map_or(0, |pieces| pieces.held_bytes()));
+        match &mut self.by_hand {
+            Some(ledger) => ledger.resized(plan, item, bytes),
+            None => self.outbox.send(FromWorker::LeaseResized { plan, item, bytes, grants })?,
+        }
+        Ok(())
+    }
+
     fn report(&mut self, plan: PlanId, item: ItemId, finished: Finished) -> Result<(), ServeError> {
+        if let Some(ledger) = &mut self.by_hand {
+            ledger.finished(plan, item);
+        }
         let at_us = now_us();
         let (wall_us, spent) = match self.begun.remove(&(plan, item)) {
             Some(begun) => (at_us.saturating_sub(begun.at_us), begun.spent),
@@ -317,10 +375,10 @@ impl<'a> Shell<'a> {
         let inbox = self.inbox.clone();
         let name = thread_name(&live.plan.items[position].unit, part);
         let run = move |thread| {
-            let said = Said { inbox: &inbox, waiting: RefCell::default() };
+            let said = Said::new(&inbox);
             let running = RunningPart { live: &live, position, slot, exec: exec.as_ref(), said: &said };
             let (spent, result) = running.run(part, pieces.as_deref());
-            let said = said.waiting.into_inner();
+            let said = said.into_rest();
             // A join's result owns nothing of the pieces; the last thread frees them, not the coordinator's.
             drop(pieces);
             // The coordinator is gone only when the process is about to exit.
@@ -341,105 +399,6 @@ impl Drop for Shell<'_> {
             self.tokens.drain(..).for_each(std::mem::forget);
         }
     }
-}
-
-/// One part on its thread.
-struct RunningPart<'a> {
-    live: &'a LivePlan,
-    position: usize,
-    slot: u32,
-    exec: &'a dyn Execute,
-    said: &'a Said<'a>,
-}
-
-/// What a part says. Its messages wait for each other, because each that is handed over wakes the coordinator, which for a
-/// small unit takes longer than to deal with it. Nobody waits for them but people, for diagnostics.
-struct Said<'a> {
-    inbox: &'a Sender<Message>,
-    waiting: RefCell<Vec<FromWorker>>,
-}
-
-impl Said<'_> {
-    fn add(&self, message: FromWorker) {
-        let is_read_at_once = matches!(message, FromWorker::Diagnostic { .. });
-        let mut waiting = self.waiting.borrow_mut();
-        waiting.push(message);
-        if is_read_at_once {
-            drop(self.inbox.send(Message::FromItem(std::mem::take(&mut *waiting))));
-        }
-    }
-}
-
-impl RunningPart<'_> {
-    fn run(&self, part: Part, pieces: Option<&dyn Pieces>) -> (Spent, PartResult) {
-        let sink = |message| self.said.add(message);
-        let item = &self.live.plan.items[self.position];
-        let live = self.live;
-        let job = Job::new(live.plan.id, &live.plan.krate, item, self.slot, &live.cancelled, &sink);
-        let started_us = now_us();
-        self.exec.reset_peak();
-        let pieces = || pieces.expect("the item is in pieces");
-        let result = match part {
-            Part::Begin => caught(&job, || self.exec.begin(&job, Goal::Finish)).map(began),
-            Part::Translate => caught(&job, || self.exec.begin(&job, Goal::Translate)).map(began),
-            Part::Piece(piece) => {
-                let ok = caught(&job, || pieces().run(&job, piece)).is_some_and(|ran| ran.is_ok());
-                Some(PartResult::Piece { piece, ok })
-            }
-            Part::Join => caught(&job, || pieces().join(&job)).map(PartResult::Finished),
-        };
-        let spent = Spent { busy_us: now_us().saturating_sub(started_us), peak: self.exec.peak() };
-        (spent, result.unwrap_or_else(|| PartResult::Finished(Finished::failed())))
-    }
-}
-
-fn began(step: Step) -> PartResult {
-    match step {
-        Step::Finished(finished) => PartResult::Finished(finished),
-        Step::InPieces(pieces) => PartResult::InPieces(pieces),
-    }
-}
-
-/// Runs `work`; a panic becomes a diagnostic of the job. What the part was working on is dropped with the unwinding, and
-/// pieces share nothing that changes but under locks, so nothing half-changed is seen again.
-fn caught<T>(job: &Job<'_>, work: impl FnOnce() -> T) -> Option<T> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(value) => Some(value),
-        Err(panic) => {
-            let message = format!("internal error in tender-worker: {}", panic_words(panic.as_ref()));
-            let rendered = format!("error: {message}\n");
-            let diagnostic =
-                Diagnostic { level: Level::Error, message, file: None, line: 0, column: 0, rendered };
-            job.diagnostic(diagnostic);
-            None
-        }
-    }
-}
-
-pub(super) fn panic_words(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|words| (*words).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
-}
-
-/// The end of the unit's path, and the piece, as debuggers and `top -H` show them: Linux keeps 15 bytes.
-fn thread_name(unit: &str, part: Part) -> String {
-    let ending = match part {
-        Part::Begin | Part::Translate => String::new(),
-        Part::Piece(piece) => format!(".{piece}"),
-        Part::Join => ".join".to_owned(),
-    };
-    let file = unit.rsplit('/').next().unwrap_or(unit);
-    let mut name = String::new();
-    for letter in file.chars().filter(|letter| !letter.is_control()) {
-        if name.len() + letter.len_utf8() + ending.len() > 15 {
-            break;
-        }
-        name.push(letter);
-    }
-    name + &ending
 }
 
 #[cfg(test)]

@@ -55,6 +55,11 @@ impl Pieces for UnitPieces {
         self.modules.costs()
     }
 
+    /// The modules stay until the join is over: any piece may be the last to read them.
+    fn held_bytes(&self) -> u64 {
+        self.modules.held_bytes() + lock(&self.codes).iter().flatten().map(Code::size).sum::<u64>()
+    }
+
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {
         if job.cancelled() {
             return Err(PieceFailed);

@@ -97,6 +97,11 @@ impl Pieces for LtoPieces {
         self.jobs().iter().map(|job| job.cost).collect()
     }
 
+    /// LLVM keeps the bitcode of all modules: a backend imports functions from others.
+    fn held_bytes(&self) -> u64 {
+        self.jobs().iter().map(|job| job.cost).sum()
+    }
+
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {
         if job.cancelled() {
             return Err(PieceFailed);

@@ -18,6 +18,14 @@ impl Modules {
         }
     }
 
+    /// Bytes that wait as bitcode.
+    pub fn held_bytes(&self) -> u64 {
+        match self {
+            Modules::Whole(module) => module.size() as u64,
+            Modules::Cut(module) => module.bitcode_len() as u64,
+        }
+    }
+
     /// Symbols that pieces share and that were local before: by the names that they have now, and had.
     pub fn promoted(&self) -> &[(String, String)] {
         match self {

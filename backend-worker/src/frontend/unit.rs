@@ -53,6 +53,19 @@ pub enum Code {
     Bitcode(Buffer),
 }
 
+impl Code {
+    /// Bytes.
+    pub fn size(&self) -> u64 {
+        let size = match self {
+            Code::Object(emitted) => {
+                emitted.object.len() + emitted.dwo.as_ref().map_or(0, |(_, dwo)| dwo.len())
+            }
+            Code::Bitcode(module) => module.len(),
+        };
+        size as u64
+    }
+}
+
 /// What a unit left: its result, and in every case what it read and what it looked for in vain.
 pub struct Left<T> {
     pub result: Result<T, Reported>,

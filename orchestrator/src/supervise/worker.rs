@@ -120,10 +120,17 @@ impl WorkerProcess {
             manifest::Translate::Parallel => Translate::Parallel,
             manifest::Translate::Serial => Translate::Serial,
         };
-        let plan = Plan { id: PlanId(self.plans), krate: krate.clone(), jobs: None, translate, items };
+        let items: Vec<tender_protocol::Item> = items;
+        let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
+        let id = PlanId(self.plans);
+        let plan = Plan { id, krate: krate.clone(), jobs: None, translate, items };
         self.plans += 1;
         self.crates.insert(krate);
         self.send(&ToWorker::Plan(plan));
+        // No budget yet: every item may begin.
+        for item in ids {
+            self.send(&ToWorker::Lease { plan: id, item, bytes: 0 });
+        }
         Ok(())
     }
 

@@ -59,6 +59,11 @@ fn words(actions: &[Action]) -> String {
                 Part::Join => format!("join {plan}.{item} @{slot}"),
             }
         }
+        Action::AskLease { plan, item, piece: false } => format!("ask {}.{}", plan.0, item.0),
+        Action::AskLease { plan, item, piece: true } => format!("ask {}.{} piece", plan.0, item.0),
+        Action::Resize { plan, item, leased, grants } => {
+            format!("hold {}.{} {leased} of {grants}", plan.0, item.0)
+        }
         Action::Abandon { plan, item, outcome } => format!("abandon {}.{} {outcome:?}", plan.0, item.0),
         Action::Skip { plan, item } => format!("skip {}.{}", plan.0, item.0),
         Action::SetWish(tokens) => format!("wish {tokens}"),
@@ -72,11 +77,44 @@ fn words(actions: &[Action]) -> String {
     actions.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
+fn lease(plan: u32, item: u32, bytes: u64) -> Event {
+    Event::Lease { plan: PlanId(plan), item: ItemId(item), bytes }
+}
+
+/// Everything has memory before it waits for it, and what is said about memory is left out.
 fn check(mode: Mode, steps: Vec<(Event, &str)>) {
     let mut machine = Machine::new(mode);
     for (number, (event, expect)) in steps.into_iter().enumerate() {
         let what = format!("step {number}, {event:?}");
-        assert_eq!(words(&machine.handle(event)), expect, "{what}");
+        let mut burst = vec![event];
+        match &burst[0] {
+            Event::Plan(outline) => {
+                let mut items: Vec<&OutlineItem> = outline.items.iter().collect();
+                items.sort_by_key(|item| Reverse(item.cost));
+                let leases: Vec<Event> = items.iter().map(|item| lease(outline.id.0, item.id.0, 1)).collect();
+                burst.extend(leases);
+            }
+            Event::InPieces { plan, item, costs } => {
+                let leases = vec![lease(plan.0, item.0, 1); costs.len()];
+                burst.splice(0..0, leases);
+            }
+            _ => {}
+        }
+        burst.push(Event::Quiet);
+        let mut actions: Vec<Action> = burst.into_iter().flat_map(|event| machine.handle(event)).collect();
+        actions.retain(|action| !matches!(action, Action::AskLease { .. } | Action::Resize { .. }));
+        assert_eq!(words(&actions), expect, "{what}");
+    }
+}
+
+/// Events that come in bursts, each with what follows; no lease but those among the events.
+fn check_leases(mode: Mode, steps: Vec<(Vec<Event>, &str)>) {
+    let mut machine = Machine::new(mode);
+    for (number, (events, expect)) in steps.into_iter().enumerate() {
+        let what = format!("step {number}, {events:?}");
+        let burst = events.into_iter().chain([Event::Quiet]);
+        let actions: Vec<Action> = burst.flat_map(|event| machine.handle(event)).collect();
+        assert_eq!(words(&actions), expect, "{what}");
     }
 }
 
@@ -327,6 +365,175 @@ fn enough_waits_for_a_quarter_of_the_workers() {
     }
 }
 
+#[test]
+fn a_part_waits_for_its_lease_and_then_for_its_slot() {
+    check_leases(
+        Mode::Served,
+        vec![
+            // It has a slot for one and asks for the largest; nothing waits for memory on the slot.
+            (vec![Event::Plan(outline(1, &[(2, &[]), (5, &[]), (4, &[])]))], "ask 1.1, park"),
+            (vec![lease(1, 1, 7)], "wish 1, want 1"),
+            (vec![Event::Slot], "start 1.1 @0, wish 0, want 0"),
+            // Unasked, and not the one that would have been asked for.
+            (vec![lease(1, 0, 7)], "wish 1, want 1"),
+            (vec![Event::Token], "start 1.0 @1, wish 0"),
+            // Nobody can run on the token, so it goes back; its part is asked for.
+            (vec![ok(1, 0)], "ask 1.2, release, want 0"),
+            (vec![ok(1, 1)], "park"),
+            (vec![lease(1, 2, 7), Event::Slot], "start 1.2 @0"),
+            (vec![ok(1, 2)], "done 1 true, park"),
+        ],
+    );
+}
+
+#[test]
+fn a_plan_with_its_leases_behind_it_asks_for_nothing() {
+    check_leases(
+        Mode::Served,
+        vec![
+            (
+                vec![Event::Plan(outline(1, &[(2, &[]), (1, &[])])), lease(1, 0, 7), lease(1, 1, 7)],
+                "start 1.0 @0, wish 1, want 1",
+            ),
+            // One part for the next without a word in between.
+            (vec![ok(1, 0)], "start 1.1 @0, wish 0, want 0"),
+            (vec![ok(1, 1)], "done 1 true, park"),
+        ],
+    );
+}
+
+#[test]
+fn the_slot_comes_before_its_lease_or_after_it() {
+    let plan = |id| Event::Plan(outline(id, &[(1, &[])]));
+    check_leases(
+        Mode::Served,
+        vec![
+            (vec![plan(1)], "ask 1.0, park"),
+            (vec![Event::Slot], ""),
+            (vec![lease(1, 0, 1)], "start 1.0 @0"),
+            (vec![ok(1, 0)], "done 1 true, park"),
+            // The plan between the two does not end the expectation.
+            (vec![plan(2)], "ask 2.0"),
+            (vec![Event::Slot], ""),
+            (vec![lease(2, 0, 1)], "start 2.0 @0"),
+            (vec![ok(2, 0)], "done 2 true, park"),
+            // What it is for cannot run.
+            (vec![Event::Slot], ""),
+            (vec![lease(2, 0, 1)], "park"),
+            (vec![plan(3)], "ask 3.0"),
+            (vec![Event::Slot], ""),
+            (vec![Event::Cancel(None)], "skip 3.0, done 3 false, park"),
+            (vec![lease(3, 0, 1)], ""),
+            // The part ran on a token, and is over when the slot comes.
+            (vec![plan(4), lease(4, 0, 1)], "wish 1, want 1"),
+            (vec![Event::Token], "start 4.0 @1, wish 0"),
+            (vec![ok(4, 0)], "release, want 0, done 4 true"),
+            (vec![Event::Slot], "park"),
+        ],
+    );
+}
+
+#[test]
+fn pieces_wait_for_leases_of_their_own_and_the_item_holds_what_its_parts_do() {
+    let mut limited = outline(1, &[(5, &[]), (1, &[])]);
+    limited.asks = 2;
+    check_leases(
+        Mode::Served,
+        vec![
+            (vec![Event::Plan(limited), lease(1, 0, 100)], "start 1.0 @0"),
+            // Two are asked for at a time; the slot is for the other item meanwhile.
+            (
+                vec![in_pieces(1, 0, &[3, 9, 4])],
+                "hold 1.0 0 of 1, ask 1.0 piece, ask 1.0 piece, ask 1.1, park",
+            ),
+            (vec![lease(1, 0, 30)], "ask 1.0 piece, wish 1, want 1"),
+            (vec![lease(1, 0, 40), Event::Slot], "piece 1.0.1 @0"),
+            (vec![piece(1, 0, 1, true)], "hold 1.0 40 of 3, piece 1.0.2 @0, wish 0, want 0"),
+            (vec![lease(1, 0, 50)], "wish 1, want 1"),
+            // Its lease is not lost when nothing waits.
+            (vec![lease(1, 0, 7)], ""),
+            (vec![piece(1, 0, 2, true)], "hold 1.0 57 of 5, piece 1.0.0 @0, wish 0, want 0"),
+            (vec![piece(1, 0, 0, true)], "hold 1.0 7 of 5, join 1.0 @0"),
+            (vec![ok(1, 0)], "park"),
+            (vec![lease(1, 0, 9)], ""),
+            (vec![lease(1, 1, 9)], "wish 1, want 1"),
+            (vec![Event::Slot], "start 1.1 @0, wish 0, want 0"),
+            (vec![ok(1, 1)], "done 1 true, park"),
+        ],
+    );
+}
+
+#[test]
+fn a_lease_is_kept_for_the_part_that_comes() {
+    check_leases(
+        Mode::Served,
+        vec![
+            // The second waits for the first, and a piece is granted while the beginning runs.
+            (
+                vec![Event::Plan(outline(1, &[(5, &[]), (1, &[0])])), lease(1, 1, 2), lease(1, 0, 3)],
+                "start 1.0 @0",
+            ),
+            (vec![lease(1, 0, 4)], ""),
+            (vec![in_pieces(1, 0, &[1])], "hold 1.0 4 of 2, piece 1.0.0 @0"),
+            (vec![piece(1, 0, 0, true)], "hold 1.0 0 of 2, join 1.0 @0"),
+            (vec![ok(1, 0)], "start 1.1 @0"),
+            (vec![ok(1, 1)], "done 1 true, park"),
+            // Neither an unknown plan nor an unknown item.
+            (vec![lease(9, 0, 1)], ""),
+            (vec![Event::Plan(outline(2, &[(5, &[])])), lease(2, 9, 1)], "ask 2.0"),
+        ],
+    );
+}
+
+#[test]
+fn a_failed_piece_frees_what_the_others_were_granted() {
+    check_leases(
+        Mode::Served,
+        vec![
+            (vec![Event::Plan(outline(1, &[(5, &[])])), lease(1, 0, 1)], "start 1.0 @0"),
+            (
+                vec![lease(1, 0, 10), lease(1, 0, 20), lease(1, 0, 30), in_pieces(1, 0, &[1, 1, 1, 1])],
+                "hold 1.0 60 of 4, ask 1.0 piece, piece 1.0.0 @0, wish 2, want 2",
+            ),
+            (vec![Event::Token], "piece 1.0.1 @1, wish 1"),
+            (vec![piece(1, 0, 0, false)], "hold 1.0 20 of 4, release, wish 0, want 0"),
+            (vec![piece(1, 0, 1, true)], "abandon 1.0 Failed, done 1 false, park"),
+        ],
+    );
+}
+
+#[test]
+fn a_translation_waits_for_its_lease() {
+    check_leases(
+        Mode::Served,
+        vec![
+            (vec![Event::Plan(serial(1, &[(3, &[]), (2, &[])]))], "ask 1.0, park"),
+            (vec![lease(1, 0, 1), Event::Slot], "translate 1.0 @0"),
+            // The main thread has one to do, and another for which there is no token to wish for.
+            (vec![lease(1, 1, 1)], ""),
+            (vec![in_pieces(1, 0, &[1])], "hold 1.0 0 of 1, ask 1.0 piece, translate 1.1 @0"),
+            (vec![lease(1, 0, 1)], "wish 1, want 1"),
+            (vec![in_pieces(1, 1, &[1])], "hold 1.1 0 of 1, ask 1.1 piece, piece 1.0.0 @0, wish 0, want 0"),
+        ],
+    );
+}
+
+#[test]
+fn by_hand_one_lease_is_asked_for_ahead() {
+    check_leases(
+        Mode::ByHand,
+        vec![
+            (vec![Event::Plan(outline(1, &[(3, &[]), (2, &[]), (1, &[])]))], "ask 1.0"),
+            (vec![lease(1, 0, 1)], "start 1.0 @0, ask 1.1"),
+            (vec![lease(1, 1, 1)], "wish 1"),
+            (vec![Event::Token], "start 1.1 @1, ask 1.2, wish 0"),
+            (vec![ok(1, 0)], "release"),
+            (vec![lease(1, 2, 1), ok(1, 1)], "start 1.2 @0"),
+            (vec![ok(1, 2)], "done 1 true, exit"),
+        ],
+    );
+}
+
 /// What a random plan holds.
 #[derive(Clone, Debug)]
 struct RandomPlan {
@@ -374,6 +581,10 @@ enum Seen {
 struct WorldPlan {
     plan: RandomPlan,
     seen: Vec<Seen>,
+    /// Of each item, while it is not over: grants that came, those that no part has been started for, and asks.
+    grants: Vec<u32>,
+    unused: Vec<u32>,
+    asks: Vec<u32>,
     cancelled: bool,
     done: bool,
 }
@@ -383,6 +594,10 @@ struct World {
     machine: Machine,
     mode: Mode,
     parked: bool,
+    /// What the starting slot is for has not come.
+    expects_work: bool,
+    /// Asks that were not granted, of a beginning or a piece.
+    asks: Vec<(usize, usize)>,
     /// Tokens that were wished for, which the pool may deliver; and those it read before a wish was withdrawn.
     wished: u32,
     tokens: u32,
@@ -390,6 +605,7 @@ struct World {
     plans: Vec<WorldPlan>,
     want: u32,
     exited: bool,
+    in_burst: bool,
 }
 
 impl World {
@@ -398,12 +614,15 @@ impl World {
             machine: Machine::new(mode),
             mode,
             parked: false,
+            expects_work: true,
+            asks: Vec::new(),
             wished: 0,
             tokens: 0,
             running: Vec::new(),
             plans: Vec::new(),
             want: 0,
             exited: false,
+            in_burst: false,
         }
     }
 
@@ -413,8 +632,17 @@ impl World {
         let short: Vec<(u64, &[usize])> =
             plan.items.iter().zip(&after).map(|(item, after)| (item.cost, after.as_slice())).collect();
         let outline = outline_of(id, &short, plan.serial);
-        let seen = vec![Seen::Fresh; plan.items.len()];
-        self.plans.push(WorldPlan { plan: plan.clone(), seen, cancelled: false, done: false });
+        let count = plan.items.len();
+        self.plans.push(WorldPlan {
+            plan: plan.clone(),
+            seen: vec![Seen::Fresh; count],
+            grants: vec![0; count],
+            unused: vec![0; count],
+            asks: vec![0; count],
+            cancelled: false,
+            done: false,
+        });
+        self.expects_work &= self.parked;
         self.step(Event::Plan(outline));
     }
 
@@ -422,7 +650,16 @@ impl World {
         &mut self.plans[plan.0 as usize].seen[item.0 as usize]
     }
 
+    /// In a burst nothing is checked but what starts.
     fn step(&mut self, event: Event) {
+        self.handle(event);
+        if !self.in_burst {
+            self.handle(Event::Quiet);
+            self.check();
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
         for action in self.machine.handle(event) {
             assert!(!self.exited, "{action:?} after the end");
             match action {
@@ -439,6 +676,19 @@ impl World {
                     assert_eq!(outcome == Outcome::Failed, *failed);
                     *self.seen(plan, item) = Seen::Reported(outcome);
                 }
+                Action::AskLease { plan, item, piece } => {
+                    self.asked(plan.0 as usize, item.0 as usize, piece);
+                }
+                Action::Resize { plan, item, leased, grants } => {
+                    let state = &self.plans[plan.0 as usize];
+                    let at = item.0 as usize;
+                    let Seen::InPieces { running, failed, .. } = &state.seen[at] else { panic!() };
+                    let held = u64::from(state.unused[at]) + *running as u64;
+                    // Every grant is of one byte. Those of pieces that were dropped are given back.
+                    let dropped = *failed || state.cancelled;
+                    assert!(leased == held || dropped && leased < held, "{leased} of {held}");
+                    assert_eq!(grants, state.grants[at]);
+                }
                 Action::SetWish(tokens) => self.wished = tokens,
                 Action::ReleaseToken => self.tokens -= 1,
                 Action::Send(FromWorker::Want { tokens }) => {
@@ -447,9 +697,10 @@ impl World {
                 }
                 Action::Send(FromWorker::SlotParked) => {
                     assert!(!self.parked && self.running.is_empty());
-                    self.parked = true;
+                    (self.parked, self.expects_work) = (true, true);
                 }
                 Action::Send(FromWorker::Done { plan, ok }) => {
+                    self.expects_work = false;
                     let state = &mut self.plans[plan.0 as usize];
                     assert!(!std::mem::replace(&mut state.done, true), "done twice");
                     assert!(state.seen.iter().all(|seen| matches!(seen, Seen::Reported(_))));
@@ -459,7 +710,49 @@ impl World {
                 Action::Exit => self.exited = true,
             }
         }
-        self.check();
+    }
+
+    fn asked(&mut self, plan: usize, item: usize, piece: bool) {
+        let (running, slots) = (self.running.len() as u32, u32::from(!self.parked) + self.tokens);
+        let state = &mut self.plans[plan];
+        state.asks[item] += 1;
+        match &state.seen[item] {
+            Seen::Fresh if !piece => {
+                assert_eq!((state.asks[item], state.grants[item]), (1, 0), "asked twice, or for nothing");
+                assert!(self.mode == Mode::ByHand || running < slots || running == 0, "there is no slot");
+            }
+            Seen::InPieces { unstarted, failed: false, .. } if piece => {
+                let waiting = self.asks.iter().filter(|ask| **ask == (plan, item)).count();
+                assert!(waiting + (state.unused[item] as usize) < unstarted.len(), "asked twice");
+            }
+            seen => panic!("asked for an item that is {seen:?}"),
+        }
+        assert!(!state.cancelled);
+        self.asks.push((plan, item));
+    }
+
+    /// A grant of one byte, asked for or not, for an item that may be over or not exist.
+    fn grant(&mut self, plan: usize, item: usize) {
+        if let Some(at) = self.asks.iter().position(|ask| *ask == (plan, item)) {
+            self.asks.swap_remove(at);
+        }
+        if let Some(state) = self.plans.get_mut(plan)
+            && let Some(seen) = state.seen.get(item)
+            && !matches!(seen, Seen::Reported(_))
+        {
+            state.grants[item] += 1;
+            state.unused[item] += 1;
+        }
+        self.expects_work = false;
+        self.step(lease(plan as u32, item as u32, 1));
+    }
+
+    /// Grants one of the asks. An orchestrator forgets those of items that are over.
+    fn grant_asked(&mut self, number: usize) -> bool {
+        let plans = &self.plans;
+        self.asks.retain(|(plan, item)| !matches!(plans[*plan].seen[*item], Seen::Reported(_)));
+        let ask = self.asks.get(number % self.asks.len().max(1)).copied();
+        ask.map(|(plan, item)| self.grant(plan, item)).is_some()
     }
 
     fn started(&mut self, new: Running) {
@@ -470,6 +763,10 @@ impl World {
             assert_eq!(state.seen[before], Seen::Reported(Outcome::Ok));
         }
         let serial = state.plan.serial;
+        if new.part != Part::Join {
+            let unused = &mut self.plans[new.plan.0 as usize].unused[new.item.0 as usize];
+            *unused = unused.checked_sub(1).unwrap_or_else(|| panic!("{new:?} without a lease"));
+        }
         if new.part == Part::Translate {
             assert!(self.running.iter().all(|part| part.part != Part::Translate), "one main thread");
         }
@@ -499,22 +796,27 @@ impl World {
         assert_eq!(self.wished, ready);
         if self.mode == Mode::Served {
             assert_eq!(self.want, (running + ready).saturating_sub(starting));
+            let idle = running == 0 && ready == 0;
+            assert!(!idle || self.parked || self.expects_work, "the slot is kept for nothing");
         }
     }
 
-    /// Parts that could run, counted afresh from the plans. The main thread is one, whatever it has before it.
+    /// Parts that could run, counted afresh from the plans and the grants that came. The main thread is one, whatever it has
+    /// before it.
     fn ready(&self) -> u32 {
         let (mut ready, mut to_translate) = (0, false);
         for state in self.plans.iter().filter(|state| !state.cancelled) {
             for (at, seen) in state.seen.iter().enumerate() {
                 let free =
                     || state.plan.befores(at).all(|first| state.seen[first] == Seen::Reported(Outcome::Ok));
+                let unused = state.unused[at];
                 match seen {
+                    Seen::Fresh if unused == 0 => {}
                     Seen::Fresh if free() && state.plan.serial => to_translate = true,
                     Seen::Fresh if free() => ready += 1,
                     Seen::InPieces { unstarted, running, failed: false } => {
                         let join = unstarted.is_empty() && *running == 0;
-                        ready += unstarted.len() as u32 + u32::from(join);
+                        ready += unused.min(unstarted.len() as u32) + u32::from(join);
                     }
                     _ => {}
                 }
@@ -553,6 +855,7 @@ impl World {
     }
 
     fn cancel(&mut self, plan: Option<usize>) {
+        self.expects_work = false;
         for (number, state) in self.plans.iter_mut().enumerate() {
             state.cancelled |= !state.done && plan.is_none_or(|plan| plan == number);
         }
@@ -587,11 +890,12 @@ proptest! {
     #[test]
     fn no_slot_idles_and_nothing_is_left(
         plans in plans(),
-        steps in proptest::collection::vec((0..20u8, any::<usize>()), 0..120),
+        steps in proptest::collection::vec((0..30u8, any::<usize>(), any::<bool>()), 0..160),
     ) {
         let mut world = World::new(Mode::Served);
         let mut plans = plans.into_iter();
-        for (kind, number) in steps {
+        for (kind, number, in_burst) in steps {
+            world.in_burst = in_burst;
             match kind {
                 0..3 => if let Some(plan) = plans.next() { world.plan(&plan) },
                 3..11 => world.finish(number, true),
@@ -599,16 +903,27 @@ proptest! {
                 12..16 => world.token(false),
                 16 => world.token(true),
                 17..19 => world.lend_slot(),
-                _ => world.cancel((number % 3 > 0).then_some(number % 8)),
+                19 => world.cancel((number % 3 > 0).then_some(number % 8)),
+                20..24 => drop(world.grant_asked(number)),
+                _ => world.grant(number % 5, number / 5 % 9),
             }
         }
+        world.in_burst = false;
         for plan in plans {
             world.plan(&plan);
         }
-        // With nothing but the starting slot everything comes to its end.
+        world.step(Event::Quiet);
+        // With nothing but the starting slot, and what is asked for, everything comes to its end.
         world.lend_slot();
-        while !world.running.is_empty() {
-            world.finish(0, true);
+        loop {
+            if !world.running.is_empty() {
+                world.finish(0, true);
+            } else if world.want > 0 {
+                prop_assert!(world.parked);
+                world.lend_slot();
+            } else if !world.grant_asked(0) {
+                break;
+            }
         }
         prop_assert!(world.plans.iter().all(|plan| plan.done));
         prop_assert_eq!((world.want, world.wished, world.tokens), (0, 0, 0));
@@ -619,9 +934,10 @@ proptest! {
         let mut world = World::new(Mode::ByHand);
         world.plan(&plans[0]);
         for _ in 0..tokens {
+            while world.grant_asked(0) {}
             world.token(false);
         }
-        while !world.running.is_empty() {
+        while world.grant_asked(0) || !world.running.is_empty() {
             prop_assert!(!world.exited);
             world.finish(0, true);
         }

@@ -1,13 +1,16 @@
 //! The shell's tests: tables, and real threads around work that does what its name says.
 
-use super::super::job::{Of, PieceFailed};
+use super::super::job::{Goal, Job, Of, PieceFailed, Step};
 use super::super::serve::{run_plan, serve};
 use super::*;
 use std::io::{BufRead, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::Barrier;
+use std::sync::atomic::AtomicU32;
 use std::thread;
-use tender_protocol::{Item, Language, PROTOCOL, Translate, Work, decode, encode};
+use tender_protocol::{
+    Diagnostic, Item, ItemMemory, Language, Level, PROTOCOL, Translate, Work, decode, encode,
+};
 
 /// Does what the unit's name says: words for the beginning, then for each piece, then for the join; `/` between them.
 struct Fake;
@@ -36,6 +39,9 @@ struct FakePieces(Vec<String>);
 impl Pieces for FakePieces {
     fn costs(&self) -> Vec<u64> {
         vec![1; self.0.len().saturating_sub(1).max(1)]
+    }
+    fn held_bytes(&self) -> u64 {
+        3 * self.0.len() as u64
     }
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed> {
         self.0.get(piece as usize).map_or(Ok(()), |word| act(job, word))
@@ -118,7 +124,7 @@ fn words(messages: &[FromWorker]) -> Vec<String> {
 fn check_plan(items: &[(u32, &str, &[u32])], expect: &[&str]) {
     let mut messages = Vec::new();
     let pool = Pool::private(1).unwrap();
-    run_plan(plan(1, items), pool, Arc::new(Fake), |message| messages.push(message)).unwrap();
+    run_plan(plan(1, items), pool, None, Arc::new(Fake), |message| messages.push(message)).unwrap();
     assert_eq!(words(&messages), expect);
 }
 
@@ -176,7 +182,7 @@ fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
     }
     let mut messages = Vec::new();
     let pool = Pool::private(jobs).unwrap();
-    run_plan(plan, pool, Arc::new(Fake), |message| messages.push(message)).unwrap();
+    run_plan(plan, pool, None, Arc::new(Fake), |message| messages.push(message)).unwrap();
     let mut words = words(&messages);
     words.sort();
     assert_eq!(words, expect);
@@ -238,11 +244,17 @@ fn a_panic_of_the_coordinator_ends_the_worker() {
 #[test]
 fn what_an_abandoned_item_read_is_reported() {
     let mut missing = Vec::new();
-    run_plan(plan(1, &[(0, "x/fails/b/join", &[])]), Pool::private(1).unwrap(), Arc::new(Fake), |message| {
-        if let FromWorker::ItemFinished(report) = message {
-            missing = report.missing;
-        }
-    })
+    run_plan(
+        plan(1, &[(0, "x/fails/b/join", &[])]),
+        Pool::private(1).unwrap(),
+        None,
+        Arc::new(Fake),
+        |message| {
+            if let FromWorker::ItemFinished(report) = message {
+                missing = report.missing;
+            }
+        },
+    )
     .unwrap();
     assert_eq!(missing, ["abandoned"]);
 }
@@ -252,7 +264,7 @@ fn more_jobs_run_side_by_side() {
     let mut slots = Vec::new();
     let items: Vec<(u32, &str, &[u32])> = (0..4).map(|id| (id, "x", &[] as &[u32])).collect();
     let exec = Arc::new(Meeting(Barrier::new(4)));
-    let ok = run_plan(plan(1, &items), Pool::private(4).unwrap(), exec, |message| {
+    let ok = run_plan(plan(1, &items), Pool::private(4).unwrap(), None, exec, |message| {
         if let FromWorker::ItemStarted { slot, .. } = message {
             slots.push(slot);
         }
@@ -267,6 +279,8 @@ struct Peer {
     to_worker: UnixStream,
     from_worker: io::Lines<io::BufReader<UnixStream>>,
     worker: thread::JoinHandle<Result<Ended, ServeError>>,
+    /// Its starting slot is lent to others.
+    parked: bool,
 }
 
 impl Peer {
@@ -279,7 +293,7 @@ impl Peer {
             serve(input, theirs, Pool::private(jobs).unwrap(), Arc::new(exec), hello, |_| {})
         });
         let from_worker = io::BufReader::new(ours.try_clone().unwrap()).lines();
-        let mut peer = Peer { to_worker: ours, from_worker, worker };
+        let mut peer = Peer { to_worker: ours, from_worker, worker, parked: false };
         assert!(matches!(peer.next(), Some(FromWorker::Hello { .. })));
         peer
     }
@@ -295,8 +309,33 @@ impl Peer {
         self.to_worker.write_all(&encode(&message)).unwrap();
     }
 
+    /// A plan, all of which has memory.
+    fn give(&mut self, plan: Plan) {
+        let leases = plan.items.iter().map(|item| ToWorker::Lease { plan: plan.id, item: item.id, bytes: 1 });
+        let leases: Vec<u8> = leases.flat_map(|lease| encode(&lease)).collect();
+        let lines = [encode(&ToWorker::Plan(plan)), leases].concat();
+        self.to_worker.write_all(&lines).unwrap();
+    }
+
+    /// What the worker says next. It gets its slot when it has use for it.
     fn next(&mut self) -> Option<FromWorker> {
-        self.from_worker.next().map(|line| decode(&line.unwrap()).unwrap())
+        let message = self.from_worker.next().map(|line| decode(&line.unwrap()).unwrap());
+        match &message {
+            Some(FromWorker::SlotParked) => self.parked = true,
+            Some(FromWorker::Want { tokens: 1.. }) if std::mem::take(&mut self.parked) => {
+                self.say(ToWorker::Slot);
+            }
+            _ => {}
+        }
+        message
+    }
+
+    /// The messages up to the end of a plan, after which the worker parks its slot.
+    fn until_done(&mut self) -> Vec<FromWorker> {
+        let mut messages = self.until(|message| matches!(message, FromWorker::Done { .. }));
+        self.until(parked);
+        messages.retain(|message| !parked(message));
+        messages
     }
 
     /// The messages up to the one that `last` knows, which comes for certain.
@@ -325,11 +364,10 @@ fn parked(message: &FromWorker) -> bool {
 #[test]
 fn plans_are_served_until_the_end_of_input() {
     let mut peer = Peer::greet(1, Fake);
-    peer.say(ToWorker::Plan(plan(4, &[(0, "x", &[])])));
-    assert_eq!(words(&peer.until(parked)), ["0 Ok", "done 4 true", "parked"]);
-    peer.say(ToWorker::Slot);
-    peer.say(ToWorker::Plan(plan(5, &[(0, "fails", &[])])));
-    assert_eq!(words(&peer.until(parked)), ["0: it fails", "0 Failed", "done 5 false", "parked"]);
+    peer.give(plan(4, &[(0, "x", &[])]));
+    assert_eq!(words(&peer.until_done()), ["0 Ok", "done 4 true"]);
+    peer.give(plan(5, &[(0, "fails", &[])]));
+    assert_eq!(words(&peer.until_done()), ["0: it fails", "0 Failed", "done 5 false"]);
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
 }
 
@@ -337,8 +375,8 @@ fn plans_are_served_until_the_end_of_input() {
 fn tokens_are_asked_for_on_the_channel_and_in_the_pool() {
     let exec = Meeting(Barrier::new(3));
     let mut peer = Peer::greet(3, exec);
-    peer.say(ToWorker::Plan(plan(1, &[(0, "x", &[]), (1, "y", &[]), (2, "z", &[])])));
-    let messages = peer.until(parked);
+    peer.give(plan(1, &[(0, "x", &[]), (1, "y", &[]), (2, "z", &[])]));
+    let messages = peer.until_done();
     let wants: Vec<u32> = messages
         .iter()
         .filter_map(|message| match message {
@@ -346,7 +384,8 @@ fn tokens_are_asked_for_on_the_channel_and_in_the_pool() {
             _ => None,
         })
         .collect();
-    assert_eq!(wants, [2, 1, 0]);
+    // How many leases are there when it first says something is chance.
+    assert!(wants.iter().any(|tokens| *tokens > 0) && wants.ends_with(&[0]), "{wants:?}");
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
 }
 
@@ -363,11 +402,76 @@ fn a_cancelled_plan_ends_and_its_running_item_is_told() {
         }
     }
     let mut peer = Peer::greet(1, Patient);
-    peer.say(ToWorker::Plan(plan(1, &[(0, "x", &[]), (1, "y", &[])])));
+    peer.give(plan(1, &[(0, "x", &[]), (1, "y", &[])]));
     peer.until(|message| matches!(message, FromWorker::ItemStarted { .. }));
     peer.say(ToWorker::Cancel { plan: Some(PlanId(1)) });
-    assert_eq!(words(&peer.until(parked)), ["1 Skipped", "0 Skipped", "done 1 false", "parked"]);
+    assert_eq!(words(&peer.until_done()), ["1 Skipped", "0 Skipped", "done 1 false"]);
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
+}
+
+#[test]
+fn memory_is_asked_for_and_what_an_item_holds_is_said() {
+    let mut peer = Peer::greet(1, Fake);
+    let mut plan = plan(1, &[(0, "x/a/b/join", &[])]);
+    plan.items[0].memory = ItemMemory { begin: 10, piece: 4 };
+    peer.say(ToWorker::Plan(plan));
+    let (mut said, mut asks, mut ended) = (Vec::new(), 0, false);
+    while !ended {
+        match peer.next().expect("the worker is there") {
+            FromWorker::ItemStarted { .. } => said.push("started".to_owned()),
+            FromWorker::LeaseWanted { plan, item, bytes } => {
+                said.push(format!("wants {bytes}"));
+                asks += 1;
+                // The second piece is granted together with the first.
+                for _ in 0..if asks == 2 { 0 } else { asks.min(2) } {
+                    peer.say(ToWorker::Lease { plan, item, bytes });
+                }
+            }
+            FromWorker::LeaseResized { bytes, grants, .. } => said.push(format!("holds {bytes} of {grants}")),
+            FromWorker::ItemFinished(report) => said.push(format!("{:?}", report.outcome)),
+            FromWorker::Done { .. } => ended = true,
+            _ => {}
+        }
+    }
+    // Three bytes are kept for the pieces and the join, by each of them.
+    let first = ["wants 10", "started", "holds 9 of 1", "wants 4", "wants 4"];
+    assert_eq!(said[..5], first);
+    assert!(["holds 13 of 3", "holds 9 of 2"].contains(&said[5].as_str()), "{said:?}");
+    assert_eq!(said[6..], ["holds 9 of 3", "Ok"]);
+    assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
+}
+
+/// Measures how many items run at once.
+#[derive(Default)]
+struct Crowd {
+    now: AtomicU32,
+    most: AtomicU32,
+}
+
+impl Execute for Crowd {
+    fn begin(&self, _: &Job<'_>, _: Goal) -> Step {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        thread::sleep(std::time::Duration::from_millis(1));
+        self.now.fetch_sub(1, Ordering::SeqCst);
+        done()
+    }
+}
+
+#[test]
+fn memory_limits_what_runs_by_hand() {
+    for (memory, most) in [(Some(1), 1), (Some(119), 1), (Some(120), 2), (Some(200), 3)] {
+        let items: Vec<(u32, &str, &[u32])> = (0..40).map(|id| (id, "x", &[] as &[u32])).collect();
+        let mut plan = plan(1, &items);
+        for item in &mut plan.items {
+            item.memory.begin = 60;
+        }
+        let exec = Arc::new(Crowd::default());
+        let pool = Pool::private(8).unwrap();
+        assert!(run_plan(plan, pool, memory, Arc::clone(&exec) as Arc<dyn Execute>, |_| {}).unwrap());
+        let seen = exec.most.load(Ordering::SeqCst);
+        assert!(seen >= 1 && seen <= most, "{seen} at once in {memory:?}");
+    }
 }
 
 #[test]
@@ -413,16 +517,4 @@ fn an_orchestrator_that_is_gone_ends_the_worker() {
     let pool = Pool::private(1).unwrap();
     let ended = serve(io::empty(), Gone, pool, Arc::new(Fake), FromWorker::SlotParked, |_| {});
     assert!(matches!(ended, Ok(Ended::BrokenPipe)), "{ended:?}");
-}
-
-#[test]
-fn thread_names_fit_the_kernel() {
-    for (unit, expect) in [
-        ("src/a.c", "a.c"),
-        ("src/a_rather_long_name.cpp", "a_rather_long_n"),
-        ("src/ööööööööö.c", "ööööööö"),
-        ("with\nnewline\0.c", "withnewline.c"),
-    ] {
-        assert_eq!(thread_name(unit, Part::Begin), expect, "{unit:?}");
-    }
 }

@@ -1,0 +1,308 @@
+//! Which parts of items wait for memory, were asked for, and have it. Pure; knows no slots, and nobody who grants.
+//!
+//! ```text
+//!                      granted before
+//!     beginning ----------------------------+
+//!         |                                 v
+//!      Waiting --asked--> Waiting, asked --grant--> Granted --ended, or its item over--> gone
+//!         ^     (never twice)
+//!      pieces
+//! ```
+//!
+//! A grant is for an item, not for one part of it: its best waiting part gets it. One that no part waits for is kept.
+
+use super::events::Part;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+/// An item: the age of its plan, and its position there.
+pub(super) type Place = (u64, usize);
+
+/// A part that nothing holds back but memory and a slot. Sorts by the cost of its item, largest first, because a large one
+/// started last leaves the other slots idle at the end; then by age; then by the cost of the piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Candidate {
+    pub cost: Reverse<u64>,
+    pub age: u64,
+    pub position: usize,
+    pub piece_cost: Reverse<u64>,
+    pub part: Part,
+}
+
+impl Candidate {
+    fn place(&self) -> Place {
+        (self.age, self.position)
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Leases {
+    accounts: HashMap<Place, Account>,
+    /// Beginnings that wait and were not asked for: on any thread, and on the main thread.
+    unasked: BTreeSet<Candidate>,
+    unasked_main: BTreeSet<Candidate>,
+    /// How many beginnings were asked for and wait, and how many of them are for the main thread.
+    asked: u32,
+    asked_main: u32,
+}
+
+/// One item's.
+#[derive(Debug, Default)]
+struct Account {
+    grants: u32,
+    waiting: Waiting,
+    /// Parts that may run or do, and their leases in bytes.
+    granted: Vec<(Part, u64)>,
+    /// Grants that no part has used yet, the first that came first.
+    spare: Vec<u64>,
+}
+
+#[derive(Debug, Default)]
+enum Waiting {
+    #[default]
+    Nothing,
+    Beginning {
+        candidate: Candidate,
+        asked: bool,
+    },
+    Pieces {
+        /// The best is the last.
+        candidates: Vec<Candidate>,
+        /// How many grants are asked for and have not come.
+        asked: u32,
+    },
+}
+
+/// What an item holds by its grants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Held {
+    pub bytes: u64,
+    /// How many grants have come.
+    pub grants: u32,
+}
+
+impl Leases {
+    /// A beginning waits from now on, unless it is granted already: then it is returned.
+    pub fn add_beginning(&mut self, candidate: Candidate) -> Option<Candidate> {
+        let account = self.accounts.entry(candidate.place()).or_default();
+        if !account.spare.is_empty() {
+            account.granted.push((candidate.part, account.spare.remove(0)));
+            return Some(candidate);
+        }
+        account.waiting = Waiting::Beginning { candidate, asked: false };
+        self.unasked_of(candidate.part).insert(candidate);
+        None
+    }
+
+    /// All pieces of an item wait from now on, but for those that are granted already, which are returned.
+    pub fn add_pieces(&mut self, place: Place, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+        candidates.sort_unstable_by(|a, b| b.cmp(a));
+        let account = self.accounts.entry(place).or_default();
+        let granted = candidates.split_off(candidates.len().saturating_sub(account.spare.len()));
+        let parts = granted.iter().rev().map(|candidate| candidate.part);
+        account.granted.extend(parts.zip(account.spare.drain(..granted.len())));
+        account.waiting =
+            if candidates.is_empty() { Waiting::Nothing } else { Waiting::Pieces { candidates, asked: 0 } };
+        granted
+    }
+
+    /// A grant of `bytes` for an item that is not over. Returns the part that may run for it; there is none if no part
+    /// waits yet.
+    pub fn grant(&mut self, place: Place, bytes: u64) -> Option<Candidate> {
+        let account = self.accounts.entry(place).or_default();
+        account.grants += 1;
+        let candidate = match &mut account.waiting {
+            Waiting::Nothing => None,
+            Waiting::Beginning { .. } => self.take_beginning(place),
+            Waiting::Pieces { candidates, asked } => {
+                *asked = asked.saturating_sub(1);
+                let best = candidates.pop();
+                if candidates.is_empty() {
+                    account.waiting = Waiting::Nothing;
+                }
+                best
+            }
+        };
+        let account = self.accounts.entry(place).or_default();
+        match candidate {
+            Some(candidate) => account.granted.push((candidate.part, bytes)),
+            None => account.spare.push(bytes),
+        }
+        candidate
+    }
+
+    /// How many pieces of the item are to be asked for now, so that `most` are.
+    pub fn ask_for_pieces(&mut self, place: Place, most: u32) -> u32 {
+        let Some(Account { waiting: Waiting::Pieces { candidates, asked }, .. }) =
+            self.accounts.get_mut(&place)
+        else {
+            return 0;
+        };
+        let more = most.min(candidates.len() as u32).saturating_sub(*asked);
+        *asked += more;
+        more
+    }
+
+    /// The best beginnings that are to be asked for now, so that `most` are. Of those for the main thread one is enough,
+    /// and none if the main thread is not free.
+    pub fn ask_for_beginnings(&mut self, most: u32, main_is_free: bool) -> Vec<Place> {
+        let mut places = Vec::new();
+        while self.asked < most {
+            let main = self.unasked_main.first().filter(|_| main_is_free && self.asked_main == 0);
+            let Some(best) = main.into_iter().chain(self.unasked.first()).min().copied() else { break };
+            self.unasked_of(best.part).remove(&best);
+            self.asked += 1;
+            self.asked_main += u32::from(best.part == Part::Translate);
+            let account = self.accounts.get_mut(&best.place()).expect("what waits has an account");
+            account.waiting = Waiting::Beginning { candidate: best, asked: true };
+            places.push(best.place());
+        }
+        places
+    }
+
+    /// A part that was granted has ended, or will not run.
+    pub fn ended(&mut self, place: Place, part: Part) {
+        let account = self.accounts.get_mut(&place).expect("only what was granted ends");
+        let at = account.granted.iter().position(|(granted, _)| *granted == part).expect("it was granted");
+        account.granted.swap_remove(at);
+    }
+
+    /// The parts of the item that wait are of no use any more.
+    pub fn drop_waiting(&mut self, place: Place) {
+        if self.take_beginning(place).is_none()
+            && let Some(account) = self.accounts.get_mut(&place)
+        {
+            account.waiting = Waiting::Nothing;
+        }
+    }
+
+    /// The item is over.
+    pub fn forget(&mut self, place: Place) {
+        self.drop_waiting(place);
+        self.accounts.remove(&place);
+    }
+
+    pub fn held(&self, place: Place) -> Held {
+        let Some(account) = self.accounts.get(&place) else { return Held::default() };
+        let granted = account.granted.iter().map(|(_, bytes)| bytes);
+        // A worker asks for what is there; a plan by hand may hold any numbers.
+        let bytes = granted.chain(&account.spare).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        Held { bytes, grants: account.grants }
+    }
+
+    fn unasked_of(&mut self, part: Part) -> &mut BTreeSet<Candidate> {
+        if part == Part::Translate { &mut self.unasked_main } else { &mut self.unasked }
+    }
+
+    /// The item's beginning, if it waits: not any more.
+    fn take_beginning(&mut self, place: Place) -> Option<Candidate> {
+        let account = self.accounts.get_mut(&place)?;
+        let Waiting::Beginning { candidate, asked } = account.waiting else { return None };
+        account.waiting = Waiting::Nothing;
+        if asked {
+            self.asked -= 1;
+            self.asked_main -= u32::from(candidate.part == Part::Translate);
+        } else {
+            self.unasked_of(candidate.part).remove(&candidate);
+        }
+        Some(candidate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(position: usize, cost: u64, part: Part) -> Candidate {
+        Candidate { cost: Reverse(cost), age: 0, position, piece_cost: Reverse(0), part }
+    }
+
+    fn piece(piece: u32, cost: u64) -> Candidate {
+        Candidate { piece_cost: Reverse(cost), ..candidate(0, 0, Part::Piece(piece)) }
+    }
+
+    /// Items by position, of these costs; their beginnings wait.
+    fn waiting(costs: &[u64], part: Part) -> Leases {
+        let mut leases = Leases::default();
+        for (position, cost) in costs.iter().enumerate() {
+            assert_eq!(leases.add_beginning(candidate(position, *cost, part)), None);
+        }
+        leases
+    }
+
+    fn parts(candidates: &[Candidate]) -> Vec<Part> {
+        candidates.iter().map(|candidate| candidate.part).collect()
+    }
+
+    #[test]
+    fn the_largest_beginnings_are_asked_for_once() {
+        let mut leases = waiting(&[1, 5, 3], Part::Begin);
+        assert!(leases.ask_for_beginnings(0, true).is_empty());
+        assert_eq!(leases.ask_for_beginnings(2, true), [(0, 1), (0, 2)]);
+        assert!(leases.ask_for_beginnings(2, true).is_empty(), "two are asked for");
+        assert_eq!(leases.grant((0, 1), 10), Some(candidate(1, 5, Part::Begin)));
+        assert_eq!(leases.ask_for_beginnings(2, true), [(0, 0)]);
+        leases.forget((0, 0));
+        assert!(leases.ask_for_beginnings(9, true).is_empty());
+        assert_eq!(leases.grant((0, 2), 10), Some(candidate(2, 3, Part::Begin)));
+        assert_eq!((leases.asked, leases.unasked.len()), (0, 0));
+    }
+
+    #[test]
+    fn one_beginning_for_the_main_thread_is_asked_for() {
+        let mut leases = waiting(&[7, 8], Part::Translate);
+        assert_eq!(leases.add_beginning(candidate(2, 1, Part::Begin)), None);
+        assert_eq!(leases.ask_for_beginnings(1, false), [(0, 2)]);
+        assert_eq!(leases.ask_for_beginnings(9, true), [(0, 1)]);
+        assert!(leases.ask_for_beginnings(9, true).is_empty());
+        assert!(leases.grant((0, 0), 1).is_some(), "unasked");
+        leases.drop_waiting((0, 1));
+        assert_eq!((leases.asked, leases.asked_main, leases.unasked_main.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn a_grant_that_comes_too_soon_is_kept() {
+        let mut leases = Leases::default();
+        for bytes in [4, 5, 6] {
+            assert_eq!(leases.grant((0, 0), bytes), None);
+        }
+        assert_eq!(leases.held((0, 0)), Held { bytes: 15, grants: 3 });
+        assert!(leases.add_beginning(candidate(0, 0, Part::Begin)).is_some());
+        leases.ended((0, 0), Part::Begin);
+        assert_eq!(leases.held((0, 0)), Held { bytes: 11, grants: 3 });
+        // The two largest pieces get what is left, the larger one what came first.
+        let granted = leases.add_pieces((0, 0), vec![piece(0, 1), piece(1, 3), piece(2, 2)]);
+        assert_eq!(parts(&granted), [Part::Piece(2), Part::Piece(1)]);
+        leases.ended((0, 0), Part::Piece(1));
+        assert_eq!(leases.held((0, 0)), Held { bytes: 6, grants: 3 });
+        leases.forget((0, 0));
+        assert_eq!(leases.held((0, 0)), Held::default());
+        assert!(leases.accounts.is_empty());
+    }
+
+    #[test]
+    fn pieces_are_asked_for_by_and_by_and_the_largest_is_granted_first() {
+        let mut leases = Leases::default();
+        assert!(leases.add_pieces((0, 0), (0..4).map(|n| piece(n, u64::from(n))).collect()).is_empty());
+        assert_eq!(leases.ask_for_pieces((0, 0), 3), 3);
+        assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
+        assert_eq!(leases.grant((0, 0), 8), Some(piece(3, 3)));
+        assert_eq!(leases.ask_for_pieces((0, 0), 3), 1);
+        assert_eq!(leases.grant((0, 0), 8), Some(piece(2, 2)));
+        assert_eq!(leases.ask_for_pieces((0, 0), 3), 0, "no other waits");
+        assert_eq!(leases.grant((0, 0), 8), Some(piece(1, 1)));
+        assert_eq!(leases.grant((0, 0), 8), Some(piece(0, 0)));
+        assert_eq!(leases.grant((0, 0), 8), None);
+        assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
+        assert_eq!(leases.held((0, 0)), Held { bytes: 40, grants: 5 });
+    }
+
+    #[test]
+    fn pieces_of_no_use_get_nothing() {
+        let mut leases = Leases::default();
+        assert!(leases.add_pieces((0, 0), vec![piece(0, 0), piece(1, 0)]).is_empty());
+        leases.drop_waiting((0, 0));
+        assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
+        assert_eq!(leases.grant((0, 0), 8), None);
+    }
+}
