@@ -2,18 +2,19 @@
 //!
 //! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit N`, `garbage`, `stderr`,
 //! `kill-once` (SIGKILL the first time, `ok` after). The name that it is called by changes its manners: `wrong-protocol`,
-//! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once.
+//! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once. It keeps its slot while it
+//! waits for memory.
 
 #![expect(clippy::disallowed_methods, reason = "a probe that ends as its plan says")]
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::io::{BufRead, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use tender_protocol::{
-    Diagnostic, FileStamp, FromWorker, InputFile, Item, ItemReport, LLVM_MAJOR, Level, Outcome, OutputFile,
-    PROTOCOL, Plan, ToWorker, Work, decode, encode,
+    Diagnostic, FileStamp, FromWorker, InputFile, Item, ItemId, ItemReport, LLVM_MAJOR, Level, Outcome,
+    OutputFile, PROTOCOL, Plan, PlanId, ToWorker, Work, decode, encode,
 };
 
 fn main() {
@@ -37,53 +38,92 @@ fn main() {
         }
     });
 
-    let mut plans: VecDeque<Plan> = VecDeque::new();
-    let mut cancelled = false;
-    let mut parked = false;
+    let mut orders = Orders::new(messages);
     loop {
-        let message = if plans.is_empty() || parked {
-            if !parked && plans.is_empty() {
-                say(&FromWorker::SlotParked);
-                parked = true;
-            }
-            let Ok(message) = messages.recv() else { return };
-            Some(message)
-        } else {
-            messages.try_recv().ok()
-        };
-        match message {
-            Some(ToWorker::Plan(plan)) => plans.push_back(plan),
-            Some(ToWorker::Slot) => parked = false,
-            Some(ToWorker::Cancel { .. }) => cancelled = true,
-            Some(_) => {}
-            None => {
-                let plan = plans.pop_front().expect("not empty");
-                run(&plan, manner("greedy"), || {
-                    while let Ok(message) = messages.try_recv() {
-                        match message {
-                            ToWorker::Plan(plan) => plans.push_back(plan),
-                            ToWorker::Cancel { .. } => cancelled = true,
-                            _ => {}
-                        }
-                    }
-                    cancelled
-                });
-            }
+        orders.take();
+        if orders.plans.is_empty() && !orders.parked {
+            say(&FromWorker::SlotParked);
+            orders.parked = true;
+        }
+        if orders.parked {
+            orders.wait();
+        } else if let Some(plan) = orders.plans.pop_front() {
+            run(&plan, manner("greedy"), &mut orders);
         }
     }
 }
 
-fn run(plan: &Plan, greedy: bool, mut cancelled: impl FnMut() -> bool) {
+/// What the orchestrator said.
+struct Orders {
+    messages: Receiver<ToWorker>,
+    plans: VecDeque<Plan>,
+    /// Items that may start.
+    leases: HashSet<(PlanId, ItemId)>,
+    parked: bool,
+    cancelled: bool,
+}
+
+impl Orders {
+    fn new(messages: Receiver<ToWorker>) -> Orders {
+        let (plans, leases) = (VecDeque::new(), HashSet::new());
+        Orders { messages, plans, leases, parked: false, cancelled: false }
+    }
+
+    /// Takes in all that has come.
+    fn take(&mut self) {
+        while let Ok(message) = self.messages.try_recv() {
+            self.obey(message);
+        }
+    }
+
+    /// Takes in what comes next. The end of input is the end of the process.
+    fn wait(&mut self) {
+        match self.messages.recv() {
+            Ok(message) => self.obey(message),
+            Err(_) => std::process::exit(0),
+        }
+    }
+
+    fn obey(&mut self, message: ToWorker) {
+        match message {
+            ToWorker::Plan(plan) => self.plans.push_back(plan),
+            ToWorker::Lease { plan, item, .. } => drop(self.leases.insert((plan, item))),
+            ToWorker::Slot => self.parked = false,
+            ToWorker::Cancel { .. } => self.cancelled = true,
+            ToWorker::Hello { .. } | ToWorker::Purge => {}
+        }
+    }
+
+    /// Waits until the item has memory, or is not wanted any more. Asks for it if need be.
+    fn lease(&mut self, plan: PlanId, item: &Item) {
+        let is_granted = |orders: &Orders| orders.cancelled || orders.leases.contains(&(plan, item.id));
+        self.take();
+        if !is_granted(self) {
+            say(&FromWorker::LeaseWanted { plan, item: item.id, bytes: item.memory.begin });
+        }
+        while !is_granted(self) {
+            self.wait();
+        }
+    }
+}
+
+fn run(plan: &Plan, greedy: bool, orders: &mut Orders) {
     let start = |item: &Item| {
         say(&FromWorker::ItemStarted { plan: plan.id, item: item.id, slot: 0, at_us: 0 });
     };
     if greedy {
-        plan.items.iter().filter(|item| item.after.is_empty()).for_each(start);
+        for item in plan.items.iter().filter(|item| item.after.is_empty()) {
+            orders.lease(plan.id, item);
+            start(item);
+        }
     }
     let mut not_ok = Vec::new();
     for item in &plan.items {
         let doomed = item.after.iter().any(|before| not_ok.contains(before));
-        if doomed || cancelled() {
+        if !doomed {
+            orders.lease(plan.id, item);
+        }
+        if doomed || orders.cancelled {
             not_ok.push(item.id);
             finish(plan, item, Outcome::Skipped, Vec::new());
             continue;
