@@ -227,6 +227,7 @@ fn split_dwarf_leaves_no_signal_handler_behind() {
         let mut input = child.stdin.take().unwrap();
         writeln!(input, "{}", json!({"type": "hello", "protocol": 1, "llvm": "22"})).unwrap();
         writeln!(input, "{plan}").unwrap();
+        writeln!(input, "{}", json!({"type": "lease", "plan": 1, "item": 0, "bytes": 0})).unwrap();
         let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
         let done =
             lines.map(Result::unwrap).any(|line| line.contains("\"type\":\"done\"") && line.contains("true"));
