@@ -55,8 +55,14 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["orchestrator/src/graph", "orchestrator/src/fingerprint", "orchestrator/src/schedule"],
         but: &[],
-        words: &["crate::cli", "crate::supervise", "crate::report", "crate::tokens", "crate::memory"],
+        words: &["crate::cli", "crate::supervise", "crate::report", "crate::tokens"],
         instead: "layers point one way, from `cli` down: move what both need to the lower one",
+    },
+    Rule {
+        of: &["orchestrator/src/graph", "orchestrator/src/fingerprint"],
+        but: &[],
+        words: &["crate::memory"],
+        instead: "what a build needs is not what it is: let `schedule` ask the ledger",
     },
     Rule {
         of: &["orchestrator/src/supervise", "orchestrator/src/report"],

@@ -8,7 +8,7 @@ use super::env::Environment;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
-use super::project::{Project, check_memory};
+use super::project::{Project, budget};
 use super::slots::slots;
 use super::terminal::Terminal;
 use super::{target_dir, worker};
@@ -172,7 +172,7 @@ fn run_build(
     let workspace = &project.workspace;
     let profile = project.profile()?;
     let slots = slots(options.jobs, environment, workspace.build.jobs, terminal)?;
-    check_memory(environment)?;
+    let budget = budget(options.memory, environment, workspace.build.memory)?;
     warn(terminal);
     let worker = worker::find(environment)?;
     let whole = roots.len() == workspace.crates.len() && targets == Targets::ALL && mode == Mode::Build;
@@ -211,6 +211,7 @@ fn run_build(
         keep_going: options.keep_going,
         worker: &worker,
         sample,
+        budget,
         sink: &mut sinks,
     };
     let summary = supervise::build(request)?;

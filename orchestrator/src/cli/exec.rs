@@ -4,7 +4,7 @@ use super::env::Environment;
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::ExecOptions;
-use super::project::check_memory;
+use super::project::budget;
 use super::slots::slots;
 use super::terminal::Terminal;
 use crate::report::{style, words};
@@ -19,7 +19,7 @@ use tender_protocol::Level;
 const PLACEHOLDER: &[u8] = b"{jobs}";
 
 pub fn exec(options: &ExecOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
-    check_memory(environment)?;
+    budget(options.memory, environment, None)?;
     let slots = slots(options.jobs, environment, None, terminal)?;
     let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
     let mut command_line = options.command.clone();

@@ -4,7 +4,8 @@ use super::env::{self, Environment};
 use super::error::{CliError, problems_text, suggestion};
 use super::options::{Place, Selection};
 use super::terminal::Terminal;
-use crate::manifest::{self, CrateId, MANIFEST_NAME, Profile, Workspace};
+use crate::manifest::{self, CrateId, MANIFEST_NAME, MemorySetting, Profile, Workspace};
+use crate::memory::Budget;
 use camino::{Utf8Path, Utf8PathBuf};
 
 pub struct Project {
@@ -103,15 +104,22 @@ impl Project {
     }
 }
 
+/// The memory budget: the option, `TENDER_MEMORY`, the manifest, else what is found.
+///
 /// # Errors
-/// `TENDER_MEMORY` is no amount of memory.
-pub fn check_memory(environment: &Environment) -> Result<(), CliError> {
-    match &environment.memory {
-        Some(text) => {
-            manifest::parse_memory(text).map(drop).map_err(|error| CliError::value(env::MEMORY, error))
-        }
-        None => Ok(()),
-    }
+/// One of them is no amount of memory, or none to build with.
+pub fn budget(
+    option: Option<MemorySetting>,
+    environment: &Environment,
+    manifest: Option<MemorySetting>,
+) -> Result<Budget, CliError> {
+    let parse =
+        |text: &String| manifest::parse_memory(text).map_err(|error| CliError::value(env::MEMORY, error));
+    let of_environment = environment.memory.as_ref().map(parse).transpose()?;
+    Budget::new(option, of_environment, manifest).map_err(|error| {
+        CliError::usage(format!("the memory budget is of no use: {error}"))
+            .with_help("write an amount, such as `4GiB` or `75%`")
+    })
 }
 
 pub fn current_dir() -> Result<Utf8PathBuf, CliError> {

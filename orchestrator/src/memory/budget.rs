@@ -3,6 +3,7 @@
 use super::headroom::{Bound, Reading};
 use crate::manifest::MemorySetting;
 use serde::Serialize;
+use std::fmt::{self, Display, Formatter};
 
 /// Who chose the budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -43,6 +44,25 @@ pub struct Chosen {
     pub of: Option<Bound>,
     /// More was wished for than there is: something to warn of.
     pub clamped: Option<Clamp>,
+}
+
+/// "memory budget: 512 MiB by --memory, of the machine's", for `-v`.
+impl Display for Chosen {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let by = match self.by {
+            Origin::Option => "by --memory",
+            Origin::Environment => "by TENDER_MEMORY",
+            Origin::Manifest => "by `[build] memory`",
+            Origin::Found => "all but a reserve",
+        };
+        match (self.bytes, &self.of) {
+            (Some(bytes), Some(of)) => {
+                write!(f, "memory budget: {} MiB, {by}; {of} sets the limit", bytes >> 20)
+            }
+            (Some(bytes), None) => write!(f, "memory budget: {} MiB, {by}", bytes >> 20),
+            (None, _) => f.write_str("memory budget: none, because no limit can be read"),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

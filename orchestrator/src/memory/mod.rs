@@ -6,13 +6,15 @@
 //!
 //! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
-//! tick; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way.
+//! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way.
 
 mod budget;
 mod cgroup;
+mod defence;
 mod files;
 mod headroom;
 mod history;
+mod ledger;
 mod meminfo;
 mod note;
 mod pressure;
@@ -21,8 +23,10 @@ mod system;
 
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
 pub use cgroup::Limited;
+pub use defence::{Defence, Measure, Steps};
 pub use headroom::{Bound, Level, Reading};
 pub use history::{History, Stage};
+pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId};
 pub use meminfo::Machine;
 pub use note::{Note, Notes};
 pub use pressure::{Stall, Totals};

@@ -116,6 +116,12 @@ pub enum Event {
         used_us: u64,
         at_us: u64,
     },
+    /// What all items that run were granted, and the most that may be; bytes.
+    Leases {
+        bytes: u64,
+        budget: Option<u64>,
+        at_us: u64,
+    },
     /// The orchestrator's own words. Errors here make the build fail.
     Message {
         severity: Severity,
@@ -138,6 +144,8 @@ pub enum Event {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
+    /// With `-v`.
+    Verbose,
     Note,
     Warning,
     Error,
@@ -149,6 +157,8 @@ pub enum Severity {
 pub enum WaitReason {
     /// Every token is in use.
     Token,
+    /// Too little memory is free.
+    Memory,
 }
 
 /// Something that is told all that happens, in order, by one thread.

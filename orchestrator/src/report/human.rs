@@ -323,8 +323,9 @@ impl Sink for Human {
             }
             Event::Message { severity, text } => {
                 let level = match severity {
+                    Severity::Verbose if !self.at_least(Verbosity::Verbose) => return,
                     Severity::Note if !self.at_least(Verbosity::Normal) => return,
-                    Severity::Note => Level::Note,
+                    Severity::Verbose | Severity::Note => Level::Note,
                     Severity::Warning => Level::Warning,
                     Severity::Error => Level::Error,
                 };

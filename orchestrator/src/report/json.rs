@@ -218,6 +218,9 @@ impl Sink for Json {
             Event::Rss { worker, bytes, at_us } => {
                 json!({ "reason": "rss", "worker": worker.0, "bytes": bytes, "at_us": at_us })
             }
+            Event::Leases { bytes, budget, at_us } => {
+                json!({ "reason": "lease", "bytes": bytes, "budget": budget, "at_us": at_us })
+            }
             Event::Cpu { worker, used_us, at_us } => {
                 json!({ "reason": "cpu", "worker": worker.map(|w| w.0), "used_us": used_us, "at_us": at_us })
             }

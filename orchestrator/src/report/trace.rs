@@ -254,6 +254,13 @@ impl<W: Write> Sink for Trace<W> {
             Event::Rss { worker, bytes, at_us } => {
                 self.counter("rss", "lease", row(worker), at_us, json!({ "bytes": bytes }));
             }
+            Event::Leases { bytes, budget, at_us } => {
+                let mut args = json!({ "bytes": bytes });
+                if let Some(budget) = budget {
+                    args["budget"] = json!(budget);
+                }
+                self.counter("lease", "lease", ORCHESTRATOR, at_us, args);
+            }
             Event::Cpu { worker, used_us, at_us } => {
                 let pid = worker.map_or(ORCHESTRATOR, row);
                 self.counter("cpu", "lease", pid, at_us, json!({ "used_us": used_us }));

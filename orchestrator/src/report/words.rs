@@ -130,6 +130,7 @@ pub fn phase(name: PhaseName) -> &'static str {
 pub fn wait(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::Token => "every token is in use",
+        WaitReason::Memory => "too little memory is free",
     }
 }
 

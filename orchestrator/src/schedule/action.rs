@@ -1,5 +1,6 @@
 //! The words between the scheduler and the engine that carries its decisions out.
 
+use super::need::Need;
 use crate::graph::ItemIx;
 use tender_protocol::Outcome;
 
@@ -20,6 +21,10 @@ pub enum Event {
     WorkerGone { worker: WorkerIx, death: Death },
     /// A worker started an item of one of its plans.
     Started { worker: WorkerIx, item: ItemIx },
+    /// A worker asks for memory for one more part of an item, bytes; 0 where it does not know how much.
+    LeaseWanted { worker: WorkerIx, item: ItemIx, bytes: u64 },
+    /// What an item holds from now on, bytes, because a part of it has ended.
+    LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64 },
     /// A worker or a command is done with an item.
     Finished { item: ItemIx, outcome: Outcome },
 }
@@ -31,8 +36,10 @@ pub enum Death {
     Closed,
     /// It crashed, or left without finishing what it was given.
     Crashed,
-    /// Somebody else sent SIGKILL: the kernel for memory, or a person.
+    /// Somebody else sent SIGKILL: perhaps the kernel for memory, perhaps a person.
     Killed,
+    /// For memory, by the kernel or by us.
+    OutOfMemory,
 }
 
 /// What is to be done. `StartWorker`, `LendSlot` and `RunCommand` use one free slot each.
@@ -44,6 +51,8 @@ pub enum Action {
     LendSlot(WorkerIx),
     /// The worker runs these items as one plan, higher priority first.
     SendPlan { worker: WorkerIx, items: Vec<PlannedItem> },
+    /// The worker may use so many bytes for one part of the item. Comes after the plan that the item is in.
+    Lease { worker: WorkerIx, item: ItemIx, bytes: u64 },
     /// Start nothing more of what the worker was given; it reports the rest as skipped.
     CancelPlans(WorkerIx),
     /// End of input for a worker that has nothing left to do.
@@ -67,6 +76,7 @@ pub struct PlannedItem {
     pub after: Vec<ItemIx>,
     /// Longest expected path from the start of this item to the end of the build, microseconds.
     pub priority: u64,
+    pub memory: Need,
 }
 
 /// Why an item is given up without having reported failure itself.
@@ -76,6 +86,8 @@ pub enum Verdict {
     Crashed,
     /// Its worker was killed again when it ran alone.
     KilledAgain,
+    /// It was killed for memory when nothing else ran.
+    OutOfMemory,
     /// Workers that were given it end before they run anything.
     NeverStarted,
 }

@@ -11,6 +11,7 @@
 //! Knows no workers beyond their number, and takes no decision.
 
 use super::action::WorkerIx;
+use super::need::Need;
 use super::task::{Class, Task};
 use crate::graph::ItemIx;
 use crate::manifest::CrateId;
@@ -114,6 +115,21 @@ impl Items {
 
     pub(super) fn krate(&self, ix: ItemIx) -> CrateId {
         self.tasks[ix.0 as usize].krate
+    }
+
+    pub(super) fn need(&self, ix: ItemIx) -> Need {
+        self.tasks[ix.0 as usize].memory
+    }
+
+    pub(super) fn cost_us(&self, ix: ItemIx) -> u64 {
+        self.tasks[ix.0 as usize].cost_us
+    }
+
+    /// It turned out to need more than was expected.
+    pub(super) fn double_need(&mut self, ix: ItemIx) {
+        let Need { begin, piece } = &mut self.tasks[ix.0 as usize].memory;
+        *begin = begin.saturating_mul(2);
+        *piece = piece.saturating_mul(2);
     }
 
     pub(super) fn after(&self, ix: ItemIx) -> &[ItemIx] {

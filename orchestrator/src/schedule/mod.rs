@@ -1,6 +1,6 @@
 //! Decides what runs where and when. Pure: events in, actions out. No processes, paths or clocks; tokens are a number.
 //!
-//! - `task.rs`: what is known of an item, and its expected cost.
+//! - `task.rs`: what is known of an item, and its expected cost; `need.rs`: its expected memory.
 //! - `action.rs`: the words exchanged with whoever carries the decisions out.
 //! - `items.rs`: the life of an item, from blocked to final; knows no workers.
 //! - `workers.rs`: what each worker was given and is doing; knows no costs.
@@ -10,6 +10,7 @@
 
 mod action;
 mod items;
+mod need;
 mod scheduler;
 mod task;
 mod workers;
@@ -18,5 +19,6 @@ mod workers;
 mod simulation;
 
 pub use action::{Action, Death, Event, PlannedItem, Verdict, WorkerIx};
-pub use scheduler::Scheduler;
+pub use need::{Need, expected_need};
+pub use scheduler::{Scheduler, WORKER_BASELINE, process_of_command, process_of_worker};
 pub use task::{Class, Task, expected_cost, tasks};

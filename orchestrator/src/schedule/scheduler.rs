@@ -11,15 +11,21 @@
 //! urgent, and `fill` after, which uses what nobody took. Between the two no slot stays free while an item can start,
 //! with one exception: a slot may wait for a worker that is starting and was given more urgent items than any other.
 //!
+//! **Memory.** Nothing starts without a lease from the ledger, and a lease comes before a slot: an item that waits for memory waits
+//! outside of any process, or inside a worker where it is no reason for a token. With nothing else to do a worker is leased one or
+//! two items ahead, so that it need not wait for a round trip, but only where memory is plenty.
+//!
 //! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks, if all slots are in
 //! use; it starts on it without a round trip. Nothing is lost if another slot gets free first: what waits inside
 //! a worker is known to the broker as a wish for tokens.
 
 use super::action::{Action, Death, Event, PlannedItem, Verdict, WorkerIx};
 use super::items::{Items, Rank, State};
+use super::need::Need;
 use super::task::{Class, Task};
 use super::workers::{Phase, Worker, Workers};
 use crate::graph::ItemIx;
+use crate::memory::{Denied, LeaseId, Ledger, ProcessId};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tender_protocol::Outcome;
 
@@ -31,11 +37,24 @@ enum Mode {
     Finished,
 }
 
+/// What a worker process uses with nothing to do, bytes: LLVM's tables and what the allocator keeps. (Measured: 17 to 22 MiB.)
+pub const WORKER_BASELINE: u64 = 24 << 20;
+
+/// How many items are asked for that memory does not suffice for, before a round gives up: those that wait are many.
+const MOST_DENIALS: usize = 8;
+
+/// Items are leased ahead until those that a worker has not begun are expected to take so long, microseconds: news of an item's
+/// end may be on the way for 5 ms.
+const AHEAD_US: u64 = 15_000;
+const MOST_AHEAD: usize = 16;
+
 /// What became of workers that had an item, when it was not the item's proven fault.
 #[derive(Clone, Copy, Default)]
 struct Suspicion {
     /// Runs alone in a fresh worker.
     alone: bool,
+    /// And nothing else runs at all.
+    exclusive: bool,
     kills: u32,
     /// Workers that were given it and ended before they ran anything.
     unstarted: u32,
@@ -52,6 +71,9 @@ pub struct Scheduler {
     actions: VecDeque<Action>,
     /// An item failed, or the build was cancelled.
     failed: bool,
+    ledger: Ledger,
+    /// Items that were denied a lease in the last round, most urgent first.
+    denied: Vec<(ItemIx, Denied)>,
 }
 
 /// Where the next free slot goes.
@@ -60,6 +82,22 @@ enum Claimant {
     Token(WorkerIx),
     ParkedSlot(WorkerIx),
     Nobodys(ItemIx),
+    /// Memory first.
+    Lease(WorkerIx, Rank),
+}
+
+/// The process of a worker, in the ledger.
+pub fn process_of_worker(worker: WorkerIx) -> ProcessId {
+    ProcessId(2 * worker.0)
+}
+
+/// The process of an item that is a command.
+pub fn process_of_command(item: ItemIx) -> ProcessId {
+    ProcessId(2 * item.0 + 1)
+}
+
+fn lease_of(item: ItemIx) -> LeaseId {
+    LeaseId(item.0)
 }
 
 impl Scheduler {
@@ -75,6 +113,8 @@ impl Scheduler {
             to_judge: VecDeque::new(),
             actions: VecDeque::new(),
             failed: false,
+            ledger: Ledger::default(),
+            denied: Vec::new(),
         };
         for ix in scheduler.items.all() {
             scheduler.judge_if_unblocked(ix);
@@ -87,6 +127,25 @@ impl Scheduler {
     /// Apart from the actions, because judging reads files: whoever does it may let actions overtake.
     pub fn next_to_judge(&mut self) -> Option<ItemIx> {
         self.to_judge.pop_front()
+    }
+
+    /// Who uses how much memory. What was measured is for whoever measures to tell.
+    pub fn ledger(&mut self) -> &mut Ledger {
+        &mut self.ledger
+    }
+
+    /// Items that the worker has begun and not ended.
+    pub fn running_in(&self, worker: WorkerIx) -> Vec<ItemIx> {
+        self.workers[worker].running.keys().copied().collect()
+    }
+
+    pub fn need(&self, item: ItemIx) -> Need {
+        self.items.need(item)
+    }
+
+    /// Items that could start but for memory, as far as was asked; most urgent first.
+    pub fn denied(&self) -> &[(ItemIx, Denied)] {
+        &self.denied
     }
 
     pub fn next_action(&mut self) -> Option<Action> {
@@ -137,6 +196,12 @@ impl Scheduler {
             return 0;
         }
         let in_workers: usize = self.workers.iter().map(|(_, worker)| worker.slots_wanted()).sum();
+        if !self.denied.is_empty() {
+            return in_workers.min(most as usize) as u32;
+        }
+        let unleased = |worker: &Worker| worker.startable.len() - worker.leased.len() + worker.asked.len();
+        let unleased: usize = self.workers.iter().map(|(_, worker)| unleased(worker)).sum();
+        let in_workers = in_workers + unleased;
         let left = (most as usize).saturating_sub(in_workers);
         let nobodys = self.items.ready().filter(|(_, item)| self.can_be_placed(*item)).take(left).count();
         (in_workers + nobodys).min(most as usize) as u32
@@ -160,6 +225,10 @@ impl Scheduler {
             Event::WorkerParked { worker } => self.workers[worker].parked = true,
             Event::WorkerGone { worker, death } => self.worker_gone(worker, death),
             Event::Started { worker, item } => self.started(worker, item),
+            Event::LeaseWanted { worker, item, bytes } => self.lease_wanted(worker, item, bytes),
+            Event::LeaseResized { worker, item, bytes } => {
+                self.ledger.resize(process_of_worker(worker), lease_of(item), bytes);
+            }
             Event::Finished { item, outcome } => self.finished(item, outcome),
         }
         self.finish_if_done();
@@ -167,6 +236,8 @@ impl Scheduler {
 
     /// Uses up to `free` slots, and leaves to the broker those that belong to more urgent items inside workers.
     pub fn claim(&mut self, free: u32) {
+        self.ledger.begin_round();
+        self.denied.clear();
         self.distribute(free, |_| true);
     }
 
@@ -175,6 +246,7 @@ impl Scheduler {
         // A starting worker has not said yet what it wants; what it was given counts all the same.
         let left = self.distribute(free, |phase| phase == Phase::Starting);
         if left == 0 {
+            self.lease_ahead();
             self.hand_plans_ahead();
         }
         self.close_idle_workers();
@@ -182,7 +254,7 @@ impl Scheduler {
 
     /// Returns how many slots nobody has a use for.
     fn distribute(&mut self, free: u32, tokens_go_to: impl Fn(Phase) -> bool) -> u32 {
-        if self.mode != Mode::Building {
+        if self.mode == Mode::Finished {
             return free;
         }
         let mut left = free;
@@ -200,6 +272,12 @@ impl Scheduler {
                     left -= 1;
                 }
                 Claimant::Nobodys(item) => left -= u32::from(self.place(item)),
+                Claimant::Lease(worker, rank) => {
+                    if self.lease_in_worker(worker, rank) && self.takes_token(worker) {
+                        *tokens.entry(worker).or_default() += 1;
+                        left -= 1;
+                    }
+                }
             }
         }
         left
@@ -216,22 +294,121 @@ impl Scheduler {
                 best = Some((rank, claimant));
             }
         };
+        let is_building = self.mode == Mode::Building;
         for (ix, worker) in self.workers.iter() {
             if worker.parked {
-                if let Some(rank) = worker.startable.first() {
+                if let Some(rank) = worker.leased.first().filter(|_| is_building) {
                     consider(*rank, Claimant::ParkedSlot(ix));
                 }
-            } else if tokens_go_to(worker.phase) {
+            } else if is_building && tokens_go_to(worker.phase) {
                 let left_already = tokens.get(&ix).copied().unwrap_or(0);
                 if let Some(rank) = worker.wanting_tokens().get(left_already) {
                     consider(*rank, Claimant::Token(ix));
                 }
             }
+            if let Some(rank) = worker.unleased(|item| self.may_ask(item)) {
+                consider(rank, Claimant::Lease(ix, rank));
+            }
         }
-        if let Some(rank) = self.items.ready().find(|(_, item)| self.can_be_placed(*item)) {
+        let may_be_placed = |item: ItemIx| self.may_ask(item) && self.can_be_placed(item);
+        if let Some(rank) = self.items.ready().find(|(_, item)| may_be_placed(*item)) {
             consider(rank, Claimant::Nobodys(rank.1));
         }
         best.map(|(_, claimant)| claimant)
+    }
+
+    /// Whether a lease for the item may be asked for in this round.
+    fn may_ask(&self, item: ItemIx) -> bool {
+        let is_in_pieces = matches!(self.items.state(item), State::Running(_));
+        let others_wait =
+            || self.exclusive().is_some_and(|(exclusive, may_start)| exclusive != item || !may_start);
+        self.denied.len() < MOST_DENIALS
+            && !self.denied.iter().any(|(denied, _)| *denied == item)
+            // What runs has to end, whatever waits for it.
+            && (is_in_pieces || (self.mode == Mode::Building && !others_wait()))
+    }
+
+    /// The item that runs while nothing else does, if there is one now, and whether everything else has ended.
+    pub(super) fn exclusive(&self) -> Option<(ItemIx, bool)> {
+        let open = self.suspicions.iter().filter(|(_, suspicion)| suspicion.exclusive).map(|(item, _)| *item);
+        let mut open = open.filter(|item| !self.items.state(*item).is_final());
+        // One that runs comes before those that wait for their turn.
+        let runs = |item: &ItemIx| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
+        let item =
+            open.clone().find(runs).or_else(|| open.find(|item| self.items.state(*item) == State::Ready))?;
+        Some((item, runs(&item) || self.ledger.is_idle()))
+    }
+
+    /// Whether what was just leased in the worker takes a slot beyond its starting one.
+    fn takes_token(&self, worker: WorkerIx) -> bool {
+        let worker = &self.workers[worker];
+        let starting_slot_is_unused = worker.running.is_empty() && worker.leased.len() <= 1;
+        !worker.parked && !starting_slot_is_unused
+    }
+
+    /// Asks the ledger for an item that the worker has, or for a piece of one that it runs. Returns whether there was enough.
+    fn lease_in_worker(&mut self, ix: WorkerIx, rank: Rank) -> bool {
+        let item = rank.1;
+        let asked = self.workers[ix].asked.get(&rank).and_then(|parts| parts.last()).copied();
+        let bytes = asked.unwrap_or(self.items.need(item).begin);
+        if !self.lease(process_of_worker(ix), item, bytes, 0) {
+            return false;
+        }
+        let worker = &mut self.workers[ix];
+        match worker.asked.get_mut(&rank) {
+            Some(parts) => {
+                parts.pop();
+                if parts.is_empty() {
+                    worker.asked.remove(&rank);
+                }
+            }
+            None => {
+                worker.leased.insert(rank);
+            }
+        }
+        self.actions.push_back(Action::Lease { worker: ix, item, bytes });
+        true
+    }
+
+    fn lease(&mut self, process: ProcessId, item: ItemIx, bytes: u64, baseline: u64) -> bool {
+        match self.ledger.lease(process, lease_of(item), bytes, baseline) {
+            Ok(()) => true,
+            Err(denied) => {
+                self.denied.push((item, denied));
+                false
+            }
+        }
+    }
+
+    /// So that a worker goes on without a round trip.
+    fn lease_ahead(&mut self) {
+        if self.mode != Mode::Building || self.exclusive().is_some() {
+            return;
+        }
+        let busy: Vec<WorkerIx> =
+            self.workers.iter().filter(|(_, worker)| !worker.running.is_empty()).map(|(ix, _)| ix).collect();
+        for ix in busy {
+            loop {
+                let worker = &self.workers[ix];
+                let ahead_us: u64 = worker.leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
+                let is_enough = ahead_us >= AHEAD_US || worker.leased.len() >= MOST_AHEAD;
+                let next = worker.startable.iter().find(|rank| !worker.leased.contains(rank)).copied();
+                let Some(rank) = next.filter(|_| !is_enough) else { break };
+                let need = self.items.need(rank.1).begin;
+                if !self.ledger.has_room_ahead(need) || !self.lease_in_worker(ix, rank) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn lease_wanted(&mut self, ix: WorkerIx, item: ItemIx, bytes: u64) {
+        // An item that has not begun is leased as soon as there is a slot for it, asked for or not.
+        if self.items.state(item) == State::Running(Some(ix)) {
+            let bytes = if bytes == 0 { self.items.need(item).piece } else { bytes };
+            let rank = self.items.rank(item);
+            self.workers[ix].asked.entry(rank).or_default().push(bytes);
+        }
     }
 
     fn is_suspect(&self, item: ItemIx) -> bool {
@@ -264,15 +441,19 @@ impl Scheduler {
         if self.items.class(item) == Class::Command || self.may_start_worker() {
             return true;
         }
-        if self.is_suspect(item) {
-            return self.can_make_room();
+        if let Some(suspicion) = self.suspicions.get(&item).filter(|suspicion| suspicion.alone) {
+            return suspicion.exclusive || self.can_make_room();
         }
         self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
     }
 
-    /// Gives a ready item, with what goes along, to somebody. Returns whether that took a free slot.
+    /// Gives a ready item, with what goes along, to somebody, if memory suffices for it. Returns whether that took a free slot.
     fn place(&mut self, item: ItemIx) -> bool {
+        let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
+            if !self.lease(process_of_command(item), item, need, 0) {
+                return false;
+            }
             self.items.set(item, State::Running(None));
             self.actions.push_back(Action::RunCommand(item));
             return true;
@@ -286,26 +467,66 @@ impl Scheduler {
             return false;
         }
         if let Some(worker) = self.parked_worker() {
+            if !self.lease(process_of_worker(worker), item, need, 0) {
+                return false;
+            }
             self.lend_slot(worker);
             self.send_plan(worker, item);
+            self.tell_lease(worker, item);
             return true;
         }
-        let worker = self.workers.start(false);
-        self.actions.push_back(Action::StartWorker(worker));
-        self.send_plan(worker, item);
-        true
+        self.start_worker_for(item, false)
     }
 
     fn place_alone(&mut self, item: ItemIx) -> bool {
-        if !self.may_start_worker() {
+        let is_exclusive = self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive);
+        if is_exclusive {
+            // What they keep of what has ended is memory too. Those that were given something keep it, and are as many as slots.
+            while let Some(idle) = self.idle_worker() {
+                self.close(idle);
+            }
+            if self.workers.find(|worker| worker.phase == Phase::Closing).is_some() {
+                return self.wait_for_room(item);
+            }
+        } else if !self.may_start_worker() {
             let idle = self.idle_worker().expect("can_be_placed found one");
             self.close(idle);
             return false;
         }
-        let worker = self.workers.start(true);
+        self.start_worker_for(item, true)
+    }
+
+    /// Returns whether that took a slot, as `place` does.
+    fn wait_for_room(&mut self, item: ItemIx) -> bool {
+        let need = self.items.need(item).begin;
+        self.denied.push((item, Denied { need, free: self.ledger.free(), kept_for: None }));
+        false
+    }
+
+    fn start_worker_for(&mut self, item: ItemIx, alone: bool) -> bool {
+        let worker = self.workers.next();
+        let process = process_of_worker(worker);
+        if !self.lease(process, item, self.items.need(item).begin, WORKER_BASELINE) {
+            return false;
+        }
+        self.ledger.add_process(process, WORKER_BASELINE);
+        self.workers.start(alone);
         self.actions.push_back(Action::StartWorker(worker));
-        self.give(worker, &[item]);
+        if alone {
+            self.give(worker, &[item]);
+        } else {
+            self.send_plan(worker, item);
+        }
+        self.tell_lease(worker, item);
         true
+    }
+
+    /// The ledger has granted it.
+    fn tell_lease(&mut self, worker: WorkerIx, item: ItemIx) {
+        let rank = self.items.rank(item);
+        self.workers[worker].leased.insert(rank);
+        let bytes = self.items.need(item).begin;
+        self.actions.push_back(Action::Lease { worker, item, bytes });
     }
 
     fn lend_slot(&mut self, worker: WorkerIx) {
@@ -336,7 +557,8 @@ impl Scheduler {
         for item in plan {
             let rank = self.items.rank(*item);
             let after = self.items.after(*item).iter().copied().filter(|a| in_plan.contains(a)).collect();
-            items.push(PlannedItem { item: *item, after, priority: rank.0.0 });
+            let memory = self.items.need(*item);
+            items.push(PlannedItem { item: *item, after, priority: rank.0.0, memory });
             self.items.set(*item, State::Given(worker));
             let unblocked = self.items.is_unblocked(*item);
             let heavy = self.items.class(*item) != Class::Archive;
@@ -419,12 +641,19 @@ impl Scheduler {
         worker.heavy_unstarted -= usize::from(heavy);
         worker.startable.remove(&rank);
         worker.running.insert(item, rank);
+        // A worker that does not wait for leases is taken as it is.
+        if !worker.leased.remove(&rank) {
+            self.ledger.force(process_of_worker(ix), lease_of(item), self.items.need(item).begin);
+        }
     }
 
     fn finished(&mut self, item: ItemIx, outcome: Outcome) {
         let state = self.items.state(item);
         if state.is_final() {
             return;
+        }
+        if state == State::Running(None) {
+            self.ledger.remove_process(process_of_command(item));
         }
         if let State::Given(worker) | State::Running(Some(worker)) = state {
             self.take_back(worker, item);
@@ -451,8 +680,11 @@ impl Scheduler {
         let rank = self.items.rank(item);
         let krate = self.items.krate(item);
         let worker = &mut self.workers[ix];
+        self.ledger.release(process_of_worker(ix), lease_of(item));
         worker.given.remove(&item);
         worker.startable.remove(&rank);
+        worker.leased.remove(&rank);
+        worker.asked.remove(&rank);
         if worker.running.remove(&item).is_none() {
             worker.heavy_unstarted -= usize::from(heavy);
         }
@@ -528,6 +760,7 @@ impl Scheduler {
             self.take_back(ix, *item);
         }
         self.workers.gone(ix);
+        self.ledger.remove_process(process_of_worker(ix));
         for item in unstarted {
             let suspicion = self.suspicions.entry(item).or_default();
             suspicion.unstarted += u32::from(!was_of_use && death != Death::Closed);
@@ -541,13 +774,19 @@ impl Scheduler {
         let alone = in_flight.len() == 1;
         for item in in_flight {
             let suspicion = self.suspicions.entry(item).or_default();
+            let was_exclusive = suspicion.exclusive;
             suspicion.kills += u32::from(death == Death::Killed);
             match death {
                 Death::Closed => self.requeue(item),
                 Death::Crashed if alone => self.blame(item, Verdict::Crashed),
                 Death::Killed if suspicion.kills > 1 => self.blame(item, Verdict::KilledAgain),
-                Death::Crashed | Death::Killed => {
+                Death::OutOfMemory if was_exclusive => self.blame(item, Verdict::OutOfMemory),
+                Death::Crashed | Death::Killed | Death::OutOfMemory => {
                     suspicion.alone = true;
+                    if death == Death::OutOfMemory {
+                        suspicion.exclusive = true;
+                        self.items.double_need(item);
+                    }
                     if self.mode == Mode::Building {
                         self.actions.push_back(Action::Retry(item));
                     }

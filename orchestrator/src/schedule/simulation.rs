@@ -24,6 +24,7 @@ struct FakeWorker {
     tokens: usize,
     /// Unstarted items with those they wait for.
     given: Vec<(ItemIx, Vec<ItemIx>)>,
+    leased: BTreeSet<ItemIx>,
     running: Vec<ItemIx>,
     closing: bool,
     cancelled: bool,
@@ -35,11 +36,17 @@ impl FakeWorker {
     }
 
     fn startable(&self) -> Option<usize> {
-        self.given.iter().position(|(_, after)| after.is_empty())
+        self.given.iter().position(|(item, after)| after.is_empty() && self.leased.contains(item))
+    }
+
+    fn waits_for_memory(&self) -> bool {
+        self.given.iter().any(|(item, after)| after.is_empty() && !self.leased.contains(item))
     }
 
     fn wants(&self) -> usize {
-        let startable = self.given.iter().filter(|(_, after)| after.is_empty()).count();
+        let is_startable =
+            |(item, after): &&(ItemIx, Vec<ItemIx>)| after.is_empty() && self.leased.contains(item);
+        let startable = self.given.iter().filter(is_startable).count();
         (self.running.len() + startable).saturating_sub(usize::from(!self.parked))
     }
 }
@@ -56,6 +63,9 @@ struct World {
     finish: Option<bool>,
     interrupted: bool,
     most_live: usize,
+    ceiling: Option<u64>,
+    /// Kills are told as such.
+    out_of_memory: bool,
 }
 
 impl World {
@@ -72,7 +82,17 @@ impl World {
             finish: None,
             interrupted: false,
             most_live: 0,
+            ceiling: None,
+            out_of_memory: false,
         }
+    }
+
+    fn check_memory(&mut self) {
+        let Some(ceiling) = self.ceiling else { return };
+        let totals = self.scheduler.ledger().totals();
+        let leases: Vec<u64> = self.scheduler.ledger().all_leases().collect();
+        let sum = totals.leases + totals.baselines;
+        assert!(sum <= ceiling || leases.len() == 1, "{leases:?}, {} of {ceiling}", totals.baselines);
     }
 
     fn used(&self) -> usize {
@@ -118,6 +138,13 @@ impl World {
                             assert!(up_to_date || (ids.contains(before) && planned.after.contains(before)));
                         }
                         worker.given.push((planned.item, planned.after));
+                    }
+                }
+                Action::Lease { worker, item, .. } => {
+                    // It may have died in the meantime.
+                    if let Some(worker) = self.workers.get_mut(&worker) {
+                        assert!(worker.given.iter().any(|(given, _)| *given == item), "it was given it");
+                        assert!(worker.leased.insert(item), "a lease is granted once");
                     }
                 }
                 Action::CancelPlans(ix) => {
@@ -210,6 +237,7 @@ impl World {
             return false;
         }
         match choices[pick % choices.len()] {
+            (Some(ix), _) if killed && self.out_of_memory => self.die(ix, Death::OutOfMemory),
             (Some(ix), _) if killed => self.die(ix, Death::Killed),
             (Some(ix), None) if self.workers[&ix].closing => self.die(ix, Death::Closed),
             (Some(ix), None) => {
@@ -223,6 +251,7 @@ impl World {
                 let outcome = self.outcome(item);
                 let worker = self.workers.get_mut(&ix).unwrap();
                 worker.running.retain(|other| *other != item);
+                worker.leased.remove(&item);
                 let mut skipped = Vec::new();
                 for (other, after) in &mut worker.given {
                     if outcome == Outcome::Failed && after.contains(&item) {
@@ -282,6 +311,7 @@ impl World {
                 }
             }
             self.check_work_conservation();
+            self.check_memory();
             if self.finish.is_some() {
                 break;
             }
@@ -298,21 +328,33 @@ impl World {
         self.check_ends();
     }
 
-    fn check_work_conservation(&self) {
+    fn check_work_conservation(&mut self) {
         let free = self.slots - self.used();
         let comes_soon = self.workers.values().any(|worker| !worker.heard || worker.closing);
         if free == 0 || comes_soon || self.finish.is_some() {
             return;
         }
-        assert_eq!(self.scheduler.waiting().count(), 0, "{free} slots are free");
         for worker in self.workers.values() {
             assert!(worker.startable().is_none(), "{free} slots are free and a worker has work");
+        }
+        if self.scheduler.exclusive().is_some() {
+            return;
+        }
+        if !self.scheduler.denied().is_empty() {
+            assert!(!self.scheduler.ledger().is_idle(), "one job may always run");
+            return;
+        }
+        assert_eq!(self.scheduler.waiting().count(), 0, "{free} slots are free");
+        for worker in self.workers.values().filter(|worker| !worker.cancelled) {
+            assert!(!worker.waits_for_memory(), "{free} slots are free, and memory");
         }
     }
 
     fn check_ends(&self) {
         assert_eq!(self.ends.len(), self.tasks.len(), "every item has an end");
-        assert!(self.most_live <= self.slots, "{} workers on {} slots", self.most_live, self.slots);
+        // One that runs while nothing else does may come on top of those that wait.
+        let most = self.slots + usize::from(self.out_of_memory);
+        assert!(self.most_live <= most, "{} workers on {} slots", self.most_live, self.slots);
         let is = |item: ItemIx, ends: &[&str]| ends.contains(&self.ends[&item]);
         for (number, task) in self.tasks.iter().enumerate() {
             let item = ItemIx(number as u32);
@@ -344,7 +386,13 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
             for (number, (units, command, program, dependencies)) in crates.into_iter().enumerate() {
                 let mut add = |class: Class, after: Vec<ItemIx>| {
                     let cost_us = variety[tasks.len() % variety.len()].1;
-                    tasks.push(Task { krate: CrateId(number as u32), class, after, cost_us });
+                    tasks.push(Task {
+                        krate: CrateId(number as u32),
+                        class,
+                        after,
+                        cost_us,
+                        memory: need(cost_us),
+                    });
                     ItemIx(tasks.len() as u32 - 1)
                 };
                 let first: Vec<ItemIx> = command.then(|| add(Class::Command, vec![])).into_iter().collect();
@@ -379,12 +427,41 @@ proptest! {
     ) {
         World::new(tasks, fates, slots, keep_going).run(&picks, &kills, interrupt_at);
     }
+
+    #[test]
+    fn little_memory_makes_builds_slow_but_ends_none(
+        (tasks, fates) in graph(),
+        slots in 1..6usize,
+        keep_going: bool,
+        picks in prop::collection::vec(0..1000usize, 1..60),
+        kills in prop::collection::btree_set(0..60usize, 0..4),
+        out_of_memory: bool,
+        interrupt_at in prop::option::weighted(0.2, 0..40usize),
+        ceiling in 0..3000u64,
+    ) {
+        let ceiling = ceiling + slots as u64 * WORKER_BASELINE;
+        let mut world = World::new(tasks, fates, slots, keep_going);
+        world.ceiling = Some(ceiling);
+        world.out_of_memory = out_of_memory;
+        world.scheduler.ledger().set_ceiling(Some(ceiling));
+        world.run(&picks, &kills, interrupt_at);
+    }
+}
+
+/// The costlier, the larger.
+fn need(cost_us: u64) -> Need {
+    Need { begin: cost_us, piece: 0 }
+}
+
+fn unit(krate: u32, cost_us: u64) -> Task {
+    Task { krate: CrateId(krate), class: Class::Unit, after: vec![], cost_us, memory: need(cost_us) }
 }
 
 fn one_file_crates(n: u32) -> Vec<Task> {
     (0..n)
         .flat_map(|krate| {
-            let task = |class, after| Task { krate: CrateId(krate), class, after, cost_us: 10 };
+            let task =
+                |class, after| Task { krate: CrateId(krate), class, after, cost_us: 10, memory: need(10) };
             [task(Class::Unit, vec![]), task(Class::Archive, vec![ItemIx(2 * krate)])]
         })
         .collect()
@@ -415,8 +492,7 @@ fn two_workers_build_a_thousand_crates_of_one_file_without_parking() {
 
 #[test]
 fn one_crate_is_one_worker_and_its_files_take_tokens() {
-    let tasks: Vec<Task> =
-        (0..8).map(|_| Task { krate: CrateId(0), class: Class::Unit, after: vec![], cost_us: 10 }).collect();
+    let tasks: Vec<Task> = (0..8).map(|_| unit(0, 10)).collect();
     let mut world = World::new(tasks, vec![Fate::Builds; 8], 4, false);
     world.run(&[0], &BTreeSet::new(), None);
     assert_eq!(world.most_live, 1);
@@ -429,6 +505,7 @@ fn the_longest_path_starts_first() {
         class: Class::Link,
         after: after.iter().copied().map(ItemIx).collect(),
         cost_us,
+        memory: need(cost_us),
     };
     // 1 is cheap, but 3 waits for it: 1 + 50 is more than 20.
     let mut scheduler = Scheduler::new(
@@ -445,7 +522,6 @@ fn the_longest_path_starts_first() {
 
 #[test]
 fn pieces_of_an_urgent_item_come_before_new_processes() {
-    let unit = |krate, cost_us| Task { krate: CrateId(krate), class: Class::Unit, after: vec![], cost_us };
     let started = |lacks: u32, free: u32| {
         let mut scheduler = Scheduler::new(vec![unit(0, 50), unit(1, 20), unit(2, 10)], 4, false);
         while let Some(item) = scheduler.next_to_judge() {

@@ -1,5 +1,6 @@
 //! What the scheduler knows of an item: its crate, what it comes after, and what it is expected to cost.
 
+use super::need::{Need, expected_need};
 use crate::graph::{Graph, ItemIx, ItemKind, Run};
 use crate::manifest::CrateId;
 
@@ -22,10 +23,16 @@ pub struct Task {
     pub after: Vec<ItemIx>,
     /// Expected wall time on one slot, microseconds. Only sums and order matter.
     pub cost_us: u64,
+    pub memory: Need,
 }
 
-/// Turns a graph into tasks. `history` gives the wall time, in microseconds, that an item took when it last ran.
-pub fn tasks(graph: &Graph, mut history: impl FnMut(&str) -> Option<u64>) -> Vec<Task> {
+/// Turns a graph into tasks. `history` gives the wall time, in microseconds, that an item took when it last ran, `need` what it
+/// was measured to need.
+pub fn tasks(
+    graph: &Graph,
+    mut history: impl FnMut(&str) -> Option<u64>,
+    mut need: impl FnMut(&str) -> Option<Need>,
+) -> Vec<Task> {
     let task = |item: &crate::graph::Item| Task {
         krate: item.krate,
         class: match item.run {
@@ -39,6 +46,7 @@ pub fn tasks(graph: &Graph, mut history: impl FnMut(&str) -> Option<u64>) -> Vec
         },
         after: item.after.clone(),
         cost_us: history(&item.key).unwrap_or_else(|| expected_cost(item.kind, item.size)),
+        memory: need(&item.key).unwrap_or_else(|| expected_need(item)),
     };
     graph.items.iter().map(task).collect()
 }

@@ -34,6 +34,10 @@ pub(super) struct Worker {
     pub(super) unmet: u32,
     /// Given, not running, and nothing it comes after is left to do.
     pub(super) startable: BTreeSet<Rank>,
+    /// Those of them that hold a lease. Only they can use a slot.
+    pub(super) leased: BTreeSet<Rank>,
+    /// Items that run, and for which the worker asked for leases: bytes, one for each part.
+    pub(super) asked: BTreeMap<Rank, Vec<u64>>,
     /// Given, not running, and more than the blink of an archive.
     pub(super) heavy_unstarted: usize,
     /// How many unfinished items of which crate.
@@ -58,16 +62,23 @@ impl Worker {
     /// How many more slots it could use, its starting slot among them if that is parked.
     pub(super) fn slots_wanted(&self) -> usize {
         if self.parked {
-            return self.startable.len();
+            return self.leased.len();
         }
         let on_starting_slot = usize::from(self.running.is_empty());
-        self.startable.len().saturating_sub(on_starting_slot).max(self.unmet as usize)
+        self.leased.len().saturating_sub(on_starting_slot).max(self.unmet as usize)
+    }
+
+    /// The most urgent one that waits for memory, of those that `may` ask.
+    pub(super) fn unleased(&self, may: impl Fn(ItemIx) -> bool) -> Option<Rank> {
+        let begin = self.startable.iter().find(|rank| !self.leased.contains(rank) && may(rank.1));
+        let piece = self.asked.keys().find(|rank| may(rank.1));
+        begin.into_iter().chain(piece).min().copied()
     }
 
     /// The ranks of what wants a slot beyond the starting one, most urgent first: items, and pieces of items that run.
     pub(super) fn wanting_tokens(&self) -> Vec<Rank> {
         let starting_slot_is_unused = !self.parked && self.running.is_empty();
-        let items = self.startable.iter().copied().skip(usize::from(starting_slot_is_unused));
+        let items = self.leased.iter().copied().skip(usize::from(starting_slot_is_unused));
         let items: Vec<Rank> = items.collect();
         // What the worker lacks beyond its items is for pieces. Of which item is not known; that of the most urgent one.
         let pieces = (self.unmet as usize).saturating_sub(items.len());
@@ -88,6 +99,11 @@ pub(super) struct Workers {
 }
 
 impl Workers {
+    /// The one that `start` adds next.
+    pub(super) fn next(&self) -> WorkerIx {
+        WorkerIx(self.list.len() as u32)
+    }
+
     pub(super) fn start(&mut self, alone: bool) -> WorkerIx {
         self.list.push(Worker {
             phase: Phase::Starting,
@@ -98,6 +114,8 @@ impl Workers {
             running: BTreeMap::new(),
             unmet: 0,
             startable: BTreeSet::new(),
+            leased: BTreeSet::new(),
+            asked: BTreeMap::new(),
             heavy_unstarted: 0,
             crates: BTreeMap::new(),
         });

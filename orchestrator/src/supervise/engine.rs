@@ -6,6 +6,7 @@
 
 mod carry_out;
 mod hear;
+mod memory;
 mod reproduce;
 mod signalled;
 
@@ -22,11 +23,13 @@ use super::watch::{Watch, Watched};
 use super::worker::WorkerProcess;
 use crate::fingerprint::{Fingerprints, StateError};
 use crate::graph::{Graph, ItemIx};
+use crate::memory::Budget;
 use crate::report::{Event, Severity, Sink, WorkerNo};
 use crate::schedule::{self, Scheduler, WorkerIx};
 use crate::tokens::{ChildId, Fifos, Parent, Pool, Settled, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
+use memory::Memory;
 use mio::Interest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -50,6 +53,8 @@ pub struct Request<'a> {
     pub worker: &'a Utf8Path,
     /// Measure memory and processor time at each tick, and tell `Event::Rss` and `Event::Cpu`.
     pub sample: bool,
+    /// What the user allows.
+    pub budget: Budget,
     pub sink: &'a mut dyn Sink,
 }
 
@@ -78,6 +83,8 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let result = result.and(engine.record_error.take().map_or(Ok(()), Err));
     let ended = engine.summary();
     // Even when the engine failed: what was built stays built.
+    // A measurement that is lost is made again.
+    let _ = engine.memory.close();
     let Engine { mut fingerprints, sink, graph, .. } = engine;
     let removed = if ended.success { fingerprints.remove_outdated(graph) } else { Ok(()) };
     let closed = fingerprints.close();
@@ -132,6 +139,9 @@ struct Engine<'a> {
     guard: Guard,
     /// When free slots are looked at again, whatever happens until then; microseconds.
     next_round_us: Option<u64>,
+    memory: Memory,
+    /// Items that run, and since when, microseconds.
+    running_since: BTreeMap<ItemIx, u64>,
     tools: Tools,
     watch: Watch<Source>,
     signals: Signals,
@@ -174,9 +184,11 @@ struct Death {
 
 impl<'a> Engine<'a> {
     fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
-        let Request { graph, fingerprints, slots, keep_going, worker, sample, sink } = request;
+        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink } = request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
-        let tasks = schedule::tasks(graph, |key| fingerprints.history(key).map(|history| history.wall_us));
+        let memory = Memory::new(budget, &graph.state_dir);
+        let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
+        let tasks = schedule::tasks(graph, wall_us, |key| memory.need(key));
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
         let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());
@@ -197,6 +209,8 @@ impl<'a> Engine<'a> {
             pool,
             guard,
             next_round_us: None,
+            memory,
+            running_since: BTreeMap::new(),
             tools: Tools::default(),
             watch,
             signals,
@@ -232,6 +246,7 @@ impl<'a> Engine<'a> {
     fn run(&mut self) -> Result<(), EngineError> {
         let mut next_tick = Instant::now() + TICK;
         loop {
+            self.watch_memory();
             let more_to_judge = self.advance()?;
             if self.finished.is_some() {
                 break;
@@ -240,6 +255,8 @@ impl<'a> Engine<'a> {
             let busy = more_to_judge || !self.again.is_empty();
             let until_round = self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
             let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
+            let until_memory = Duration::from_micros(self.memory.next_us().saturating_sub(now_us()));
+            let until_something = until_something.min(until_memory);
             let timeout = if busy { Duration::ZERO } else { until_something };
             let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
             sources.append(&mut self.again);
@@ -294,6 +311,7 @@ impl<'a> Engine<'a> {
         self.hear_lacks();
         let wanted = self.scheduler.wanted(self.pool.most_more());
         self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
+        self.tell_memory_waits();
         self.tell_waits();
         self.tell_counts();
         Ok(())
@@ -341,7 +359,7 @@ impl<'a> Engine<'a> {
     }
 
     fn tell_waits(&mut self) {
-        if !std::mem::take(&mut self.newly_ready) || self.pool.broker.free() > 0 {
+        if self.pool.broker.free() > 0 || !std::mem::take(&mut self.newly_ready) {
             return;
         }
         let waiting: Vec<ItemIx> = self.scheduler.waiting().collect();
@@ -383,7 +401,6 @@ impl<'a> Engine<'a> {
         let mut samples = Vec::new();
         for (ix, running) in &self.workers {
             let (worker, pid) = (WorkerNo(ix.0), running.child.process.pid());
-            samples.extend(sample::resident_bytes(pid).map(|bytes| Event::Rss { worker, bytes, at_us }));
             let cpu = |used_us| Event::Cpu { worker: Some(worker), used_us, at_us };
             samples.extend(sample::used_us(pid).map(cpu));
         }

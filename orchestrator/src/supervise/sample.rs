@@ -1,5 +1,7 @@
 //! What a process uses now: memory and processor time, read from /proc. Knows no workers and no budget.
 
+use std::collections::BTreeMap;
+
 /// Microseconds in a second.
 const SECOND: u64 = 1_000_000;
 
@@ -15,6 +17,36 @@ pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
 /// kernel counts in ticks, usually of 10 ms. None if it is gone.
 pub(super) fn used_us(pid: u32) -> Option<u64> {
     parse_used(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+}
+
+/// What all processes of each group use, bytes: a worker with the linker that it has started, a command with all that it has.
+pub(super) struct Resident(BTreeMap<u32, u64>);
+
+impl Resident {
+    /// Reads the whole of /proc, some ten microseconds a process: for builds that have such groups, and no others.
+    pub(super) fn of_groups() -> Resident {
+        let mut groups = BTreeMap::new();
+        let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
+            if let Some(group) = stat.and_then(|stat| parse_group(&stat))
+                && group != 0
+            {
+                *groups.entry(group).or_default() += resident_bytes(pid).unwrap_or(0);
+            }
+        }
+        Resident(groups)
+    }
+
+    pub(super) fn get(&self, leader: u32) -> Option<u64> {
+        self.0.get(&leader).copied()
+    }
+}
+
+/// `pgrp` of proc_pid_stat(5), field 5.
+fn parse_group(stat: &str) -> Option<u32> {
+    let (_, after_name) = stat.rsplit_once(')')?;
+    after_name.split_whitespace().nth(2)?.parse().ok()
 }
 
 fn parse_resident(status: &str) -> Option<u64> {

@@ -9,12 +9,12 @@ use crate::manifest;
 use crate::schedule::PlannedItem;
 use crate::toolchain::{Toolchain, ToolchainError};
 use camino::Utf8Path;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use tender_protocol::{
-    FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, Translate, decode, encode,
+    FromWorker, ItemId, ItemMemory, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, Translate, decode, encode,
 };
 
 /// How much of what a worker said on standard error is kept for the report of its death, lines.
@@ -31,6 +31,8 @@ pub(super) struct WorkerProcess {
     unseen: Vec<String>,
     tail: VecDeque<String>,
     plans: u32,
+    /// The plan that an item was sent with last.
+    plan_of: HashMap<ItemIx, PlanId>,
     /// Of LLVM and clang, as its greeting says.
     pub(super) libraries: Vec<String>,
     pub(super) llvm: String,
@@ -73,6 +75,7 @@ impl WorkerProcess {
             unseen: Vec::new(),
             tail: VecDeque::new(),
             plans: 0,
+            plan_of: HashMap::new(),
             libraries: Vec::new(),
             llvm: String::new(),
             greeted: false,
@@ -111,27 +114,29 @@ impl WorkerProcess {
                 // The order inside the worker is that of the whole build, so its cost is the path behind it too.
                 cost: planned.priority,
                 after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
-                memory: Default::default(),
+                memory: ItemMemory { begin: planned.memory.begin, piece: planned.memory.piece },
                 work,
             })
         });
-        let items = items.collect::<Result<_, _>>()?;
+        let items = items.collect::<Result<Vec<_>, ToolchainError>>()?;
         let translate = match graph.profile.translate {
             manifest::Translate::Parallel => Translate::Parallel,
             manifest::Translate::Serial => Translate::Serial,
         };
-        let items: Vec<tender_protocol::Item> = items;
-        let ids: Vec<ItemId> = items.iter().map(|item| item.id).collect();
         let id = PlanId(self.plans);
+        self.plan_of.extend(items.iter().map(|item| (item_of(item.id), id)));
         let plan = Plan { id, krate: krate.clone(), jobs: None, translate, items };
         self.plans += 1;
         self.crates.insert(krate);
         self.send(&ToWorker::Plan(plan));
-        // No budget yet: every item may begin.
-        for item in ids {
-            self.send(&ToWorker::Lease { plan: id, item, bytes: 0 });
-        }
         Ok(())
+    }
+
+    /// Grants memory for one part of an item of a plan that it was sent, bytes.
+    pub(super) fn lease(&mut self, item: ItemIx, bytes: u64) {
+        if let Some(plan) = self.plan_of.get(&item).copied() {
+            self.send(&ToWorker::Lease { plan, item: ItemId(item.0), bytes });
+        }
     }
 
     /// What it said since the last time. The first message is its greeting, checked here.

@@ -107,6 +107,7 @@ impl Collector {
             | Event::CommandOutput { .. }
             | Event::Artifact { .. }
             | Event::Message { .. }
+            | Event::Leases { .. }
             | Event::Progress { .. } => {}
         }
     }

@@ -58,6 +58,11 @@ impl Engine<'_> {
                     self.say(worker, &ToWorker::Slot);
                 }
                 Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
+                Action::Lease { worker, item, bytes } => {
+                    if let Some(running) = self.workers.get_mut(&worker) {
+                        running.child.lease(item, bytes);
+                    }
+                }
                 Action::CancelPlans(worker) => self.say(worker, &ToWorker::Cancel { plan: None }),
                 Action::CloseWorker(worker) => {
                     self.watch.remove_source(Source::WorkerInput(worker));
@@ -223,6 +228,9 @@ impl Engine<'_> {
             }
             Verdict::KilledAgain => format!(
                 "tender-worker was killed again by signal 9, perhaps for memory, while {what} `{label}` of crate `{krate}` alone{tail}"
+            ),
+            Verdict::OutOfMemory => format!(
+                "out of memory while {what} `{label}` of crate `{krate}` with nothing else running ({how}){tail}"
             ),
             Verdict::NeverStarted => format!(
                 "tender-worker died twice ({how}) before it started {what} `{label}` of crate `{krate}`{tail}"

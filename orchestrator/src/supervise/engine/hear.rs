@@ -16,7 +16,7 @@ use crate::tokens::Port as _;
 use mio::Interest;
 use rustix::process::PidfdFlags;
 use std::os::fd::OwnedFd;
-use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome, ToWorker};
+use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
 
 impl Engine<'_> {
     pub(super) fn hear(&mut self, source: Source) -> Result<(), EngineError> {
@@ -95,14 +95,20 @@ impl Engine<'_> {
                 self.scheduler.handle(schedule::Event::WorkerParked { worker: ix });
                 self.show_worker_errors(ix);
             }
-            // No budget yet: whoever asks is granted what it asks for.
-            FromWorker::LeaseWanted { plan, item, bytes } => {
-                running.child.send(&ToWorker::Lease { plan, item, bytes });
+            FromWorker::LeaseWanted { item, bytes, .. } => {
+                if let Some(item) = self.checked(ix, item) {
+                    self.scheduler.handle(schedule::Event::LeaseWanted { worker: ix, item, bytes });
+                }
             }
-            FromWorker::LeaseResized { .. } => {}
+            FromWorker::LeaseResized { item, bytes, .. } => {
+                if let Some(item) = self.checked(ix, item) {
+                    self.scheduler.handle(schedule::Event::LeaseResized { worker: ix, item, bytes });
+                }
+            }
             FromWorker::LiveModules { n, at_us } => self.tell(Event::LiveModules { worker, n, at_us }),
             FromWorker::ItemStarted { item, slot, at_us, .. } => {
                 if let Some(item) = self.checked(ix, item) {
+                    self.running_since.insert(item, at_us);
                     self.scheduler.handle(schedule::Event::Started { worker: ix, item });
                     self.tell(Event::ItemStarted { item, worker: Some(worker), slot, at_us });
                 }
@@ -181,6 +187,7 @@ impl Engine<'_> {
         } else {
             let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
             self.check_record(written);
+            self.learn(item, report);
             let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
             self.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
         }
@@ -197,6 +204,7 @@ impl Engine<'_> {
         wall_us: u64,
         peak_bytes: u64,
     ) {
+        self.running_since.remove(&item);
         self.done += 1;
         self.ran += 1;
         self.failed += u32::from(outcome == Outcome::Failed);
@@ -226,18 +234,29 @@ impl Engine<'_> {
             let program = self.worker_program.to_owned();
             return Err(EngineError::WorkerUnusable { program, exit, stderr: child.tail() });
         }
-        let death = if child.dismissed {
+        let (dismissed, misbehaviour, tail) = (child.dismissed, child.misbehaviour.clone(), child.tail());
+        let death = if dismissed {
             schedule::Death::Closed
+        } else if killed_by_others && self.was_out_of_memory(ix) {
+            schedule::Death::OutOfMemory
         } else if killed_by_others {
             schedule::Death::Killed
         } else {
             schedule::Death::Crashed
         };
         if death != schedule::Death::Closed {
-            let how = child.misbehaviour.clone().unwrap_or_else(|| exit.to_string());
-            let death = Death { how, tail: child.tail() };
+            let how = match death {
+                schedule::Death::OutOfMemory => format!("killed for memory: {}", self.memory_of(ix)),
+                _ => misbehaviour.unwrap_or_else(|| exit.to_string()),
+            };
+            if death == schedule::Death::OutOfMemory {
+                let in_flight: Vec<ItemIx> = self.scheduler.running_in(ix);
+                self.learn_of_kill(&in_flight);
+            }
+            let death = Death { how, tail };
             for item in self.scheduler.given_to(ix) {
                 self.diagnostics.remove(&item);
+                self.running_since.remove(&item);
                 self.deaths.insert(item, death.clone());
             }
         }
@@ -320,6 +339,7 @@ impl Engine<'_> {
                 }
             }
         };
+        self.learn_of_command(ix);
         self.ended(ix, outcome, now_us(), wall_us, 0);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
         Ok(())

@@ -1,0 +1,411 @@
+//! The account of memory: who may use how much, and who has to wait for it. Requests and readings in, answers out. Pure: knows no
+//! processes, no clocks and no files.
+//!
+//! # The account
+//!
+//! Each process has a *baseline*, what it uses with nothing to do, and *leases*, one for each item that it runs. What it really uses
+//! is *measured* from time to time. Until its leases are used up it may grow:
+//!
+//! ```text
+//! growth of a process = max(0, baseline + its leases - measured)
+//! a lease is granted if   it + the growth of all    <= headroom     what was free at the last reading
+//!                    and  it + what all may use     <= ceiling      where the user sets one
+//! ```
+//!
+//! What is in use already is missing from the headroom, so only growth is set aside, and nothing is counted twice. A process that
+//! uses more than its leases say counts with what it uses, and is expected to go on growing for a while.
+//!
+//! # Rules
+//!
+//! - One job may always run, however large: where nothing else holds a lease, one is granted.
+//! - A large one is not starved: after it was passed over [`MOST_PASSES`] times nobody else gets anything until it does.
+
+use std::collections::BTreeMap;
+
+/// Chosen by the caller, as is [`LeaseId`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProcessId(pub u32);
+
+/// An item, in whichever process it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LeaseId(pub u32);
+
+/// How many smaller ones may be granted while a more urgent one waits.
+pub const MOST_PASSES: u32 = 16;
+
+/// Why a lease is not granted now. Bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denied {
+    pub need: u64,
+    /// What could be granted.
+    pub free: u64,
+    /// It may have been enough, but is kept for one that was passed over too often.
+    pub kept_for: Option<LeaseId>,
+}
+
+/// Sums over all processes, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Account {
+    pub leases: u64,
+    pub baselines: u64,
+    pub measured: u64,
+    pub growth: u64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// Free at the last reading, bytes, the reserve and what others have set aside subtracted. None: there is no limit.
+    headroom: Option<u64>,
+    ceiling: Option<u64>,
+    processes: BTreeMap<ProcessId, Process>,
+    waits: Option<Waiting>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Process {
+    baseline: u64,
+    measured: u64,
+    leases: BTreeMap<LeaseId, u64>,
+}
+
+/// The most urgent one that was denied.
+#[derive(Clone, Copy, Debug)]
+struct Waiting {
+    id: LeaseId,
+    passes: u32,
+    /// Asked for in this round.
+    asked: bool,
+}
+
+impl Process {
+    fn leased(&self) -> u64 {
+        self.leases.values().sum()
+    }
+
+    fn growth(&self) -> u64 {
+        let expected = self.baseline + self.leased();
+        if self.measured <= expected {
+            return expected - self.measured;
+        }
+        // Its leases turned out too small; how much too small is seen only later. What an allocator keeps of what has ended looks
+        // the same, so this is bounded.
+        ((self.measured - expected) / 2).min(self.leased() / 2)
+    }
+
+    fn committed(&self) -> u64 {
+        self.measured.max(self.baseline + self.leased())
+    }
+}
+
+impl Ledger {
+    /// No more than `ceiling` bytes for all processes together.
+    pub fn with_ceiling(ceiling: Option<u64>) -> Ledger {
+        Ledger { ceiling, ..Ledger::default() }
+    }
+
+    /// What is free now, bytes. None where it cannot be known: then only the ceiling counts.
+    pub fn reading(&mut self, headroom: Option<u64>) {
+        self.headroom = headroom;
+    }
+
+    pub fn set_ceiling(&mut self, ceiling: Option<u64>) {
+        self.ceiling = ceiling;
+    }
+
+    pub fn ceiling(&self) -> Option<u64> {
+        self.ceiling
+    }
+
+    /// What a process uses now, bytes. Does nothing if it is not known.
+    pub fn measured(&mut self, process: ProcessId, bytes: u64) {
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.measured = bytes;
+        }
+    }
+
+    /// A process that is about to start, and will use `baseline` bytes with nothing to do.
+    pub fn add_process(&mut self, process: ProcessId, baseline: u64) {
+        self.processes.entry(process).or_default().baseline = baseline;
+    }
+
+    /// It is gone, and so are its leases.
+    pub fn remove_process(&mut self, process: ProcessId) {
+        self.processes.remove(&process);
+    }
+
+    /// Begins to ask for leases, the most urgent first.
+    pub fn begin_round(&mut self) {
+        match &mut self.waits {
+            // It is not wanted any more.
+            Some(waiting) if !waiting.asked => self.waits = None,
+            Some(waiting) => waiting.asked = false,
+            None => {}
+        }
+    }
+
+    /// Asks for `bytes` for an item, added to what it has. `baseline` is that of a process that is started for it, else 0.
+    ///
+    /// # Errors
+    /// It has to wait, and why.
+    pub fn lease(
+        &mut self,
+        process: ProcessId,
+        id: LeaseId,
+        bytes: u64,
+        baseline: u64,
+    ) -> Result<(), Denied> {
+        let need = bytes.saturating_add(baseline);
+        let free = self.free();
+        let is_waiting = self.waits.is_some_and(|waiting| waiting.id == id);
+        let kept_for = self.waits.filter(|waiting| waiting.passes >= MOST_PASSES && waiting.id != id);
+        let denied = Denied { need, free, kept_for: kept_for.map(|waiting| waiting.id) };
+        if self.is_idle() || (need <= free && kept_for.is_none()) {
+            if is_waiting {
+                self.waits = None;
+            } else if let Some(waiting) = &mut self.waits {
+                waiting.passes += 1;
+            }
+            self.force(process, id, bytes);
+            return Ok(());
+        }
+        // The first that is denied is the most urgent one.
+        self.waits.get_or_insert(Waiting { id, passes: 0, asked: true }).asked |= is_waiting;
+        Err(denied)
+    }
+
+    /// Whether one more, which could not run at once, does no harm to others.
+    pub fn has_room_ahead(&self, bytes: u64) -> bool {
+        let nobody_waits = self.waits.is_none();
+        nobody_waits && bytes.saturating_mul(4) <= self.free()
+    }
+
+    /// Adds to the lease of an item that runs, asked or not.
+    pub fn force(&mut self, process: ProcessId, id: LeaseId, bytes: u64) {
+        *self.processes.entry(process).or_default().leases.entry(id).or_default() += bytes;
+    }
+
+    /// What the item holds from now on. Does nothing if it holds nothing.
+    pub fn resize(&mut self, process: ProcessId, id: LeaseId, bytes: u64) {
+        let lease = self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
+        lease.into_iter().for_each(|lease| *lease = bytes);
+    }
+
+    pub fn release(&mut self, process: ProcessId, id: LeaseId) {
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.leases.remove(&id);
+        }
+    }
+
+    /// Whether nobody holds a lease.
+    pub fn is_idle(&self) -> bool {
+        self.processes.values().all(|process| process.leases.is_empty())
+    }
+
+    /// The most that could be leased now, bytes.
+    pub fn free(&self) -> u64 {
+        let growth = self.processes.values().map(Process::growth).sum();
+        let committed = self.processes.values().map(Process::committed).sum();
+        let by_reading = self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth));
+        let by_ceiling = self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(committed));
+        by_reading.min(by_ceiling)
+    }
+
+    pub fn totals(&self) -> Account {
+        let mut totals = Account::default();
+        for process in self.processes.values() {
+            totals.leases += process.leased();
+            totals.baselines += process.baseline;
+            totals.measured += process.measured;
+            totals.growth += process.growth();
+        }
+        totals
+    }
+
+    /// All leases, bytes.
+    pub fn all_leases(&self) -> impl Iterator<Item = u64> + '_ {
+        self.processes.values().flat_map(|process| process.leases.values().copied())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    const P: ProcessId = ProcessId(0);
+    const Q: ProcessId = ProcessId(1);
+
+    fn with_headroom(bytes: u64) -> Ledger {
+        let mut ledger = Ledger::default();
+        ledger.reading(Some(bytes));
+        ledger.add_process(P, 0);
+        ledger.add_process(Q, 0);
+        ledger
+    }
+
+    #[test]
+    fn what_is_used_already_is_not_counted_twice() {
+        let mut ledger = with_headroom(100);
+        ledger.lease(P, LeaseId(0), 60, 0).unwrap();
+        assert_eq!(ledger.free(), 40);
+        // It has used 50, which the next reading shows.
+        ledger.measured(P, 50);
+        ledger.reading(Some(50));
+        assert_eq!(ledger.free(), 40);
+        assert_eq!(ledger.lease(Q, LeaseId(1), 41, 0).unwrap_err().free, 40);
+        ledger.lease(Q, LeaseId(1), 40, 0).unwrap();
+        assert_eq!(ledger.totals(), Account { leases: 100, baselines: 0, measured: 50, growth: 50 });
+    }
+
+    #[test]
+    fn a_process_that_overruns_is_expected_to_go_on() {
+        let mut ledger = with_headroom(1000);
+        ledger.lease(P, LeaseId(0), 100, 0).unwrap();
+        ledger.measured(P, 140);
+        assert_eq!(ledger.totals().growth, 20);
+        ledger.measured(P, 900);
+        assert_eq!(ledger.totals().growth, 50, "as much as half of its lease");
+        ledger.release(P, LeaseId(0));
+        assert_eq!(ledger.totals().growth, 0, "what runs nothing does not grow");
+    }
+
+    #[test]
+    fn one_job_may_always_run() {
+        let mut ledger = with_headroom(10);
+        ledger.lease(P, LeaseId(0), 1000, 50).unwrap();
+        assert_eq!(ledger.lease(Q, LeaseId(1), 1, 0), Err(Denied { need: 1, free: 0, kept_for: None }));
+        ledger.remove_process(P);
+        ledger.lease(Q, LeaseId(1), 1000, 0).unwrap();
+    }
+
+    #[test]
+    fn a_ceiling_counts_baselines_and_what_is_used() {
+        let mut ledger = Ledger::with_ceiling(Some(100));
+        ledger.add_process(P, 10);
+        ledger.lease(P, LeaseId(0), 50, 0).unwrap();
+        assert_eq!(ledger.free(), 40);
+        ledger.lease(Q, LeaseId(1), 31, 10).unwrap_err();
+        ledger.lease(Q, LeaseId(1), 30, 10).unwrap();
+        ledger.add_process(Q, 10);
+        assert_eq!(ledger.free(), 0);
+        ledger.resize(P, LeaseId(0), 20);
+        assert_eq!(ledger.free(), 30);
+        ledger.measured(P, 45);
+        assert_eq!(ledger.free(), 15);
+    }
+
+    #[test]
+    fn a_large_one_is_passed_over_so_often_and_no_more() {
+        let mut ledger = with_headroom(100);
+        ledger.lease(P, LeaseId(0), 50, 0).unwrap();
+        let large = LeaseId(1);
+        let mut passes = 0;
+        let kept_for = loop {
+            ledger.begin_round();
+            ledger.lease(Q, large, 60, 0).unwrap_err();
+            let small = LeaseId(100 + passes);
+            match ledger.lease(Q, small, 1, 0) {
+                Ok(()) => ledger.release(Q, small),
+                Err(denied) => break denied.kept_for,
+            }
+            passes += 1;
+        };
+        assert_eq!((passes, kept_for), (MOST_PASSES, Some(large)));
+        // What ended was all that it waited for.
+        ledger.release(P, LeaseId(0));
+        ledger.begin_round();
+        ledger.lease(Q, large, 60, 0).unwrap();
+        ledger.lease(Q, LeaseId(3), 1, 0).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_asked_for_any_more_holds_up_nobody() {
+        let mut ledger = with_headroom(100);
+        ledger.lease(P, LeaseId(0), 50, 0).unwrap();
+        ledger.begin_round();
+        ledger.lease(Q, LeaseId(1), 60, 0).unwrap_err();
+        ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
+        ledger.begin_round();
+        ledger.lease(Q, LeaseId(2), 1, 0).unwrap_err();
+        ledger.begin_round();
+        ledger.lease(Q, LeaseId(2), 1, 0).unwrap();
+    }
+
+    #[test]
+    fn without_any_limit_nobody_waits() {
+        let mut ledger = Ledger::default();
+        for id in 0..100 {
+            ledger.lease(P, LeaseId(id), 1 << 50, 1 << 50).unwrap();
+        }
+        assert!(ledger.has_room_ahead(1 << 60));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Ask { process: u32, id: u32, bytes: u64 },
+        Release { process: u32, id: u32 },
+        Resize { process: u32, id: u32, bytes: u64 },
+        Gone(u32),
+        Measured(u32, u64),
+        Reading(u64),
+        Round,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let (process, id, bytes) = (0..3u32, 0..8u32, 0..200u64);
+        let step = prop_oneof![
+            6 => (process.clone(), id.clone(), bytes.clone())
+                .prop_map(|(process, id, bytes)| Step::Ask { process, id, bytes }),
+            3 => (process.clone(), id.clone()).prop_map(|(process, id)| Step::Release { process, id }),
+            1 => (process.clone(), id, bytes.clone())
+                .prop_map(|(process, id, bytes)| Step::Resize { process, id, bytes }),
+            1 => process.clone().prop_map(Step::Gone),
+            2 => (process, bytes.clone()).prop_map(|(process, bytes)| Step::Measured(process, bytes)),
+            1 => (0..600u64).prop_map(Step::Reading),
+            2 => Just(Step::Round),
+        ];
+        proptest::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        #[test]
+        fn leases_stay_within_what_is_free_but_for_one(ceiling in proptest::option::of(0..500u64), steps in steps()) {
+            let mut ledger = Ledger::with_ceiling(ceiling);
+            ledger.reading(Some(300));
+            let mut held: BTreeSet<(u32, u32)> = BTreeSet::new();
+            for step in steps {
+                match step {
+                    Step::Ask { process, id, bytes } => {
+                        let (free, idle) = (ledger.free(), ledger.is_idle());
+                        let answer = ledger.lease(ProcessId(process), LeaseId(id), bytes, 0);
+                        prop_assert!(answer.is_ok() || !idle, "one job may always run");
+                        if answer.is_ok() {
+                            prop_assert!(idle || bytes <= free);
+                            held.insert((process, id));
+                        }
+                    }
+                    Step::Release { process, id } => {
+                        ledger.release(ProcessId(process), LeaseId(id));
+                        held.remove(&(process, id));
+                    }
+                    Step::Resize { process, id, bytes } => {
+                        ledger.resize(ProcessId(process), LeaseId(id), bytes);
+                    }
+                    Step::Gone(process) => {
+                        ledger.remove_process(ProcessId(process));
+                        held.retain(|(of, _)| *of != process);
+                    }
+                    Step::Measured(process, bytes) => ledger.measured(ProcessId(process), bytes),
+                    Step::Reading(bytes) => ledger.reading(Some(bytes)),
+                    Step::Round => ledger.begin_round(),
+                }
+                prop_assert_eq!(ledger.is_idle(), held.is_empty());
+            }
+            for (process, id) in held {
+                ledger.release(ProcessId(process), LeaseId(id));
+            }
+            prop_assert_eq!(ledger.totals().leases, 0);
+        }
+    }
+}

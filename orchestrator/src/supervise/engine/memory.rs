@@ -1,0 +1,266 @@
+//! Memory while a build runs: read and measured, told to the ledger, and defended when it gets short.
+
+use super::super::clock::now_us;
+use super::super::sample::{self, Resident};
+use super::{Engine, Running};
+use crate::graph::{ItemIx, ItemKind};
+use crate::memory::{Budget, Chosen, Defence, History, Measure, Sample, Shares, Stage, System};
+use crate::report::{Event, Severity, WaitReason, WorkerNo};
+use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
+use camino::Utf8Path;
+use std::collections::{BTreeMap, BTreeSet};
+use tender_protocol::{ItemReport, Outcome, ToWorker};
+
+/// How often memory is read while there is plenty, and while there is not; microseconds.
+const CALM_US: u64 = 100_000;
+const TENSE_US: u64 = 20_000;
+
+/// Less than this is not plenty, bytes: several jobs take so much in the time between two readings.
+const TENSE: u64 = 256 << 20;
+
+pub(super) struct Memory {
+    system: System,
+    budget: Budget,
+    history: History,
+    /// None where builds cannot see each other.
+    shares: Option<Shares>,
+    defence: Defence,
+    /// Processes of ours that the kernel had killed for memory.
+    oom_kills: u64,
+    /// Workers that we killed for memory.
+    victims: BTreeSet<WorkerIx>,
+    next_us: u64,
+    told: Option<Chosen>,
+    told_leases: (u64, Option<u64>),
+    /// The most that each worker and command was seen to use, bytes.
+    peaks: BTreeMap<u32, u64>,
+    /// The most of all together.
+    peak: u64,
+}
+
+impl Memory {
+    pub(super) fn new(budget: Budget, state_dir: &Utf8Path) -> Memory {
+        let system = System::find(Utf8Path::new("/"));
+        let oom_kills = system.oom_kills().unwrap_or(0);
+        let (history, _damaged) = History::read(&state_dir.join("memory"));
+        let runtime_dir = std::env::var("XDG_RUNTIME_DIR").ok();
+        let fallback = std::env::temp_dir();
+        let fallback = Utf8Path::from_path(&fallback).unwrap_or(Utf8Path::new("/tmp"));
+        let shares = Shares::join(runtime_dir.as_deref().map(Utf8Path::new), fallback).ok();
+        Memory {
+            system,
+            budget,
+            history,
+            shares,
+            defence: Defence::default(),
+            oom_kills,
+            victims: BTreeSet::new(),
+            next_us: 0,
+            told: None,
+            told_leases: (0, None),
+            peaks: BTreeMap::new(),
+            peak: 0,
+        }
+    }
+
+    /// What an item was measured to need in earlier builds.
+    pub(super) fn need(&self, key: &str) -> Option<Need> {
+        let begin = self.history.estimate(key, Stage::FrontEnd)?;
+        Some(Need { begin, piece: self.history.estimate(key, Stage::BackEnd).unwrap_or(begin) })
+    }
+
+    /// When memory is to be read again, microseconds.
+    pub(super) fn next_us(&self) -> u64 {
+        self.next_us
+    }
+
+    /// # Errors
+    /// The file of what was measured cannot be written.
+    pub(super) fn close(&mut self) -> std::io::Result<()> {
+        // What this build has nothing to do with may be part of the next.
+        self.history.write(|_| true)
+    }
+}
+
+impl Engine<'_> {
+    /// Reads what is free and measures what is used, if it is time to. Before anything is started, it is.
+    pub(super) fn watch_memory(&mut self) {
+        let now_us = now_us();
+        if now_us < self.memory.next_us {
+            return;
+        }
+        let Sample { limits, .. } = self.memory.system.sample();
+        self.measure(now_us);
+        let others = self.memory.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default();
+        let free = limits.as_ref().map(|limits| limits.headroom());
+        let headroom = free.map(|free| free.saturating_sub(others.growth));
+        let chosen = self.memory.budget.ceiling(limits.as_ref());
+        let ledger = self.scheduler.ledger();
+        ledger.reading(headroom);
+        ledger.set_ceiling(chosen.bytes);
+        let account = ledger.totals();
+        let left = ledger.free();
+        if let Some(shares) = &mut self.memory.shares {
+            // The others go by what it said last.
+            let _ = shares.publish(account.growth);
+        }
+        let pause_us = if left < TENSE { TENSE_US } else { CALM_US };
+        self.memory.next_us = now_us + pause_us;
+        self.memory.peak = self.memory.peak.max(account.measured);
+        self.tell_budget(chosen);
+        if let Some(limits) = &limits {
+            let binding = limits.binding();
+            self.defend(Measure { available: binding.available, reserve: binding.reserve() }, now_us);
+        }
+        self.tell_leases();
+    }
+
+    fn measure(&mut self, at_us: u64) {
+        let mut measured = Vec::new();
+        let links = self.workers.keys().any(|ix| {
+            let is_link =
+                |item: &ItemIx| matches!(self.graph[*item].kind, ItemKind::Program | ItemKind::Shared);
+            self.scheduler.running_in(*ix).iter().any(is_link)
+        });
+        let groups = (links || !self.commands.is_empty()).then(Resident::of_groups);
+        let of = |pid: u32| match &groups {
+            Some(groups) => groups.get(pid),
+            None => sample::resident_bytes(pid),
+        };
+        for (ix, running) in &self.workers {
+            if let Some(bytes) = of(running.child.process.pid()) {
+                measured.push((process_of_worker(*ix), bytes));
+                if self.sample {
+                    let worker = WorkerNo(ix.0);
+                    self.sink.event(self.graph, &Event::Rss { worker, bytes, at_us });
+                }
+            }
+        }
+        for (item, running) in &self.commands {
+            measured.extend(of(running.child.process.pid()).map(|bytes| (process_of_command(*item), bytes)));
+        }
+        for (process, bytes) in measured {
+            self.scheduler.ledger().measured(process, bytes);
+            let peak = self.memory.peaks.entry(process.0).or_default();
+            *peak = bytes.max(*peak);
+        }
+    }
+
+    /// Says once, with `-v`, and again when it changes, what may be used and why.
+    fn tell_budget(&mut self, chosen: Chosen) {
+        if self.memory.told.as_ref() == Some(&chosen) {
+            return;
+        }
+        if let Some(clamp) = &chosen.clamped
+            && self.memory.told.is_none()
+        {
+            let mib = |bytes: u64| bytes >> 20;
+            self.tell_warning(format!(
+                "a memory budget of {} MiB is more than there is; going by {} MiB",
+                mib(clamp.asked),
+                mib(clamp.limit)
+            ));
+        }
+        for note in self.memory.system.notes() {
+            self.tell(Event::Message { severity: Severity::Verbose, text: note.to_string() });
+        }
+        self.tell(Event::Message { severity: Severity::Verbose, text: chosen.to_string() });
+        self.memory.told = Some(chosen);
+    }
+
+    fn tell_leases(&mut self) {
+        let ledger = self.scheduler.ledger();
+        let now = (ledger.totals().leases, ledger.ceiling());
+        if self.sample && self.memory.told_leases != now {
+            self.memory.told_leases = now;
+            self.tell(Event::Leases { bytes: now.0, budget: now.1, at_us: now_us() });
+        }
+    }
+
+    /// What waits for memory, and how much.
+    pub(super) fn tell_memory_waits(&mut self) {
+        for (item, _) in self.scheduler.denied().to_vec() {
+            if self.told_to_wait.insert(item) {
+                self.tell(Event::Wait { item, reason: WaitReason::Memory, at_us: now_us() });
+            }
+        }
+    }
+
+    /// Does what is left to do before the kernel does it.
+    fn defend(&mut self, measure: Measure, now_us: u64) {
+        let steps = self.memory.defence.step(measure, now_us);
+        if steps.purge {
+            for running in self.workers.values_mut() {
+                running.child.send(&ToWorker::Purge);
+            }
+        }
+        if steps.kill
+            && let Some(victim) = self.victim()
+            && let Some(Running { child, .. }) = self.workers.get_mut(&victim)
+        {
+            self.memory.victims.insert(victim);
+            child.process.signal_group(rustix::process::Signal::KILL);
+        }
+    }
+
+    /// The largest worker that does not run the item that has run longest. None if that is the only one.
+    fn victim(&mut self) -> Option<WorkerIx> {
+        let oldest = self
+            .running_since
+            .iter()
+            .min_by_key(|(item, since_us)| (**since_us, **item))
+            .map(|(item, _)| *item);
+        let mut workers: Vec<(u64, WorkerIx)> = Vec::new();
+        for ix in self.workers.keys() {
+            let runs = self.scheduler.running_in(*ix);
+            if !runs.is_empty() && !oldest.is_some_and(|oldest| runs.contains(&oldest)) {
+                let used = self.workers[ix].child.process.pid();
+                workers.push((sample::resident_bytes(used).unwrap_or(0), *ix));
+            }
+        }
+        workers.into_iter().max().map(|(_, ix)| ix)
+    }
+
+    /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that it did.
+    pub(super) fn was_out_of_memory(&mut self, ix: WorkerIx) -> bool {
+        let kills = self.memory.system.oom_kills().unwrap_or(self.memory.oom_kills);
+        let by_kernel = kills > self.memory.oom_kills;
+        self.memory.oom_kills = kills;
+        self.memory.victims.remove(&ix) || by_kernel
+    }
+
+    /// An item ended whose worker lived on.
+    pub(super) fn learn(&mut self, item: ItemIx, report: &ItemReport) {
+        let peaks = [(Stage::FrontEnd, report.peak_bytes), (Stage::BackEnd, report.piece_peak_bytes)];
+        for (stage, bytes) in
+            peaks.into_iter().filter(|(_, bytes)| *bytes > 0 && report.outcome == Outcome::Ok)
+        {
+            self.memory.history.measured(&self.graph[item].key, stage, bytes);
+        }
+    }
+
+    /// A command ended.
+    pub(super) fn learn_of_command(&mut self, item: ItemIx) {
+        if let Some(peak) = self.memory.peaks.remove(&process_of_command(item).0) {
+            self.memory.history.measured(&self.graph[item].key, Stage::FrontEnd, peak);
+        }
+    }
+
+    /// They were in flight when their worker was killed for memory.
+    pub(super) fn learn_of_kill(&mut self, items: &[ItemIx]) {
+        for item in items {
+            let need = self.scheduler.need(*item).begin;
+            self.memory.history.killed(&self.graph[*item].key, Stage::FrontEnd, need);
+        }
+    }
+
+    /// For people: what a process that was killed had used at most, and what there was.
+    pub(super) fn memory_of(&self, ix: WorkerIx) -> String {
+        let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
+        let peak =
+            self.memory.peaks.get(&process_of_worker(ix).0).map_or("unknown".to_owned(), |peak| mib(*peak));
+        let budget =
+            self.memory.told.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
+        format!("peak {peak}, budget {budget}")
+    }
+}
