@@ -23,8 +23,9 @@ pub enum Event {
     Started { worker: WorkerIx, item: ItemIx },
     /// A worker asks for memory for one more part of an item, bytes; 0 where it does not know how much.
     LeaseWanted { worker: WorkerIx, item: ItemIx, bytes: u64 },
-    /// What an item holds from now on, bytes, because a part of it has ended.
-    LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64 },
+    /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it was granted the worker has
+    /// heard of so many; those after them come on top.
+    LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64, grants: u32 },
     /// A worker or a command is done with an item.
     Finished { item: ItemIx, outcome: Outcome },
 }

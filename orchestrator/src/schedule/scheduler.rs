@@ -226,8 +226,10 @@ impl Scheduler {
             Event::WorkerGone { worker, death } => self.worker_gone(worker, death),
             Event::Started { worker, item } => self.started(worker, item),
             Event::LeaseWanted { worker, item, bytes } => self.lease_wanted(worker, item, bytes),
-            Event::LeaseResized { worker, item, bytes } => {
-                self.ledger.resize(process_of_worker(worker), lease_of(item), bytes);
+            Event::LeaseResized { worker, item, bytes, grants } => {
+                let granted = self.workers[worker].granted.get(&item);
+                let on_the_way: u64 = granted.into_iter().flatten().skip(grants as usize).sum();
+                self.ledger.resize(process_of_worker(worker), lease_of(item), bytes + on_the_way);
             }
             Event::Finished { item, outcome } => self.finished(item, outcome),
         }
@@ -238,7 +240,25 @@ impl Scheduler {
     pub fn claim(&mut self, free: u32) {
         self.ledger.begin_round();
         self.denied.clear();
+        self.lease_for_idle_slots();
         self.distribute(free, |_| true);
+    }
+
+    /// A worker that has its starting slot and nothing to run on it needs no other.
+    fn lease_for_idle_slots(&mut self) {
+        let is_idle = |worker: &Worker| {
+            let has_nothing = worker.leased.is_empty() || !worker.asked_to_begin.is_empty();
+            !worker.parked && worker.running.is_empty() && has_nothing
+        };
+        let idle: Vec<WorkerIx> =
+            self.workers.iter().filter(|(_, worker)| is_idle(worker)).map(|(ix, _)| ix).collect();
+        for ix in idle {
+            let worker = &self.workers[ix];
+            let asked = worker.asked_to_begin.iter().find(|rank| self.may_ask(rank.1)).copied();
+            if let Some(rank) = asked.or_else(|| worker.unleased(|item| self.may_ask(item))) {
+                self.lease_in_worker(ix, rank);
+            }
+        }
     }
 
     /// Uses `free` slots that are left after the broker has fed the workers that want tokens, then hands plans ahead.
@@ -363,11 +383,18 @@ impl Scheduler {
                 }
             }
             None => {
+                worker.asked_to_begin.remove(&rank);
                 worker.leased.insert(rank);
             }
         }
-        self.actions.push_back(Action::Lease { worker: ix, item, bytes });
+        self.grant(ix, item, bytes);
         true
+    }
+
+    /// The ledger has granted it.
+    fn grant(&mut self, worker: WorkerIx, item: ItemIx, bytes: u64) {
+        self.workers[worker].granted.entry(item).or_default().push(bytes);
+        self.actions.push_back(Action::Lease { worker, item, bytes });
     }
 
     fn lease(&mut self, process: ProcessId, item: ItemIx, bytes: u64, baseline: u64) -> bool {
@@ -403,11 +430,12 @@ impl Scheduler {
     }
 
     fn lease_wanted(&mut self, ix: WorkerIx, item: ItemIx, bytes: u64) {
-        // An item that has not begun is leased as soon as there is a slot for it, asked for or not.
+        let rank = self.items.rank(item);
         if self.items.state(item) == State::Running(Some(ix)) {
             let bytes = if bytes == 0 { self.items.need(item).piece } else { bytes };
-            let rank = self.items.rank(item);
             self.workers[ix].asked.entry(rank).or_default().push(bytes);
+        } else if self.workers[ix].startable.contains(&rank) && !self.workers[ix].leased.contains(&rank) {
+            self.workers[ix].asked_to_begin.insert(rank);
         }
     }
 
@@ -525,8 +553,7 @@ impl Scheduler {
     fn tell_lease(&mut self, worker: WorkerIx, item: ItemIx) {
         let rank = self.items.rank(item);
         self.workers[worker].leased.insert(rank);
-        let bytes = self.items.need(item).begin;
-        self.actions.push_back(Action::Lease { worker, item, bytes });
+        self.grant(worker, item, self.items.need(item).begin);
     }
 
     fn lend_slot(&mut self, worker: WorkerIx) {
@@ -640,6 +667,7 @@ impl Scheduler {
         worker.was_of_use = true;
         worker.heavy_unstarted -= usize::from(heavy);
         worker.startable.remove(&rank);
+        worker.asked_to_begin.remove(&rank);
         worker.running.insert(item, rank);
         // A worker that does not wait for leases is taken as it is.
         if !worker.leased.remove(&rank) {
@@ -684,6 +712,8 @@ impl Scheduler {
         worker.given.remove(&item);
         worker.startable.remove(&rank);
         worker.leased.remove(&rank);
+        worker.asked_to_begin.remove(&rank);
+        worker.granted.remove(&item);
         worker.asked.remove(&rank);
         if worker.running.remove(&item).is_none() {
             worker.heavy_unstarted -= usize::from(heavy);

@@ -36,6 +36,10 @@ pub(super) struct Worker {
     pub(super) startable: BTreeSet<Rank>,
     /// Those of them that hold a lease. Only they can use a slot.
     pub(super) leased: BTreeSet<Rank>,
+    /// All leases that an item was granted, in this order, bytes.
+    pub(super) granted: BTreeMap<ItemIx, Vec<u64>>,
+    /// Items that it asked to begin: it has a slot for them, whatever else it was leased.
+    pub(super) asked_to_begin: BTreeSet<Rank>,
     /// Items that run, and for which the worker asked for leases: bytes, one for each part.
     pub(super) asked: BTreeMap<Rank, Vec<u64>>,
     /// Given, not running, and more than the blink of an archive.
@@ -115,6 +119,8 @@ impl Workers {
             unmet: 0,
             startable: BTreeSet::new(),
             leased: BTreeSet::new(),
+            granted: BTreeMap::new(),
+            asked_to_begin: BTreeSet::new(),
             asked: BTreeMap::new(),
             heavy_unstarted: 0,
             crates: BTreeMap::new(),

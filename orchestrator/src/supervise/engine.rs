@@ -246,7 +246,6 @@ impl<'a> Engine<'a> {
     fn run(&mut self) -> Result<(), EngineError> {
         let mut next_tick = Instant::now() + TICK;
         loop {
-            self.watch_memory();
             let more_to_judge = self.advance()?;
             if self.finished.is_some() {
                 break;
@@ -292,6 +291,10 @@ impl<'a> Engine<'a> {
     }
 
     fn give_out_slots(&mut self) -> Result<(), EngineError> {
+        // A build that has nothing to do does not care how much memory there is.
+        if self.dirty > 0 {
+            self.watch_memory();
+        }
         self.carry_out_actions()?;
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;

@@ -94,12 +94,15 @@ impl WorkerProcess {
         self.outgoing.send(&encode(message));
     }
 
+    /// `jobs` is how many there are in the whole build.
+    ///
     /// # Errors
     /// No program to link with is found.
     pub(super) fn send_plan(
         &mut self,
         graph: &Graph,
         items: &[PlannedItem],
+        jobs: u32,
         toolchain: &mut Toolchain,
     ) -> Result<(), ToolchainError> {
         let krate = items.first().map(|planned| graph[planned.item].krate_name.clone()).unwrap_or_default();
@@ -125,7 +128,7 @@ impl WorkerProcess {
         };
         let id = PlanId(self.plans);
         self.plan_of.extend(items.iter().map(|item| (item_of(item.id), id)));
-        let plan = Plan { id, krate: krate.clone(), jobs: None, translate, items };
+        let plan = Plan { id, krate: krate.clone(), jobs: Some(jobs), translate, items };
         self.plans += 1;
         self.crates.insert(krate);
         self.send(&ToWorker::Plan(plan));

@@ -21,7 +21,8 @@ fn errors(told: &Told) -> String {
 }
 
 fn all_messages(told: &Told) -> String {
-    told.messages.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")
+    let said = told.messages.iter().filter(|(severity, _)| *severity != Severity::Verbose);
+    said.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 fn success((result, told): (Result<Summary, EngineError>, Told)) -> Told {

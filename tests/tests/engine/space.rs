@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tender::fingerprint::Fingerprints;
 use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
+use tender::memory::Budget;
 use tender::report::{Event, Severity, Sink};
 use tender::supervise::{EngineError, Request, Slots, Summary, build};
 use tender_protocol::{Language, Member, Outcome, Work};
@@ -152,6 +153,7 @@ impl Space {
             keep_going,
             worker,
             sample: false,
+            budget: Budget::new(None, None, None).unwrap(),
             sink,
         })
     }

@@ -140,7 +140,7 @@ impl Engine<'_> {
             self.begin(planned.item);
         }
         if let Some(running) = self.workers.get_mut(&worker) {
-            running.child.send_plan(self.graph, items, &mut self.toolchain)?;
+            running.child.send_plan(self.graph, items, self.jobs, &mut self.toolchain)?;
         }
         Ok(())
     }

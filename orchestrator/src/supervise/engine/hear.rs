@@ -100,9 +100,9 @@ impl Engine<'_> {
                     self.scheduler.handle(schedule::Event::LeaseWanted { worker: ix, item, bytes });
                 }
             }
-            FromWorker::LeaseResized { item, bytes, .. } => {
+            FromWorker::LeaseResized { item, bytes, grants, .. } => {
                 if let Some(item) = self.checked(ix, item) {
-                    self.scheduler.handle(schedule::Event::LeaseResized { worker: ix, item, bytes });
+                    self.scheduler.handle(schedule::Event::LeaseResized { worker: ix, item, bytes, grants });
                 }
             }
             FromWorker::LiveModules { n, at_us } => self.tell(Event::LiveModules { worker, n, at_us }),

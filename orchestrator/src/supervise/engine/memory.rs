@@ -7,8 +7,9 @@ use crate::graph::{ItemIx, ItemKind};
 use crate::memory::{Budget, Chosen, Defence, History, Measure, Sample, Shares, Stage, System};
 use crate::report::{Event, Severity, WaitReason, WorkerNo};
 use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use tender_protocol::{ItemReport, Outcome, ToWorker};
 
 /// How often memory is read while there is plenty, and while there is not; microseconds.
@@ -22,14 +23,16 @@ pub(super) struct Memory {
     system: System,
     budget: Budget,
     history: History,
-    /// None where builds cannot see each other.
-    shares: Option<Shares>,
+    /// None within where builds cannot see each other.
+    shares: Option<Option<Shares>>,
     defence: Defence,
     /// Processes of ours that the kernel had killed for memory.
     oom_kills: u64,
     /// Workers that we killed for memory.
     victims: BTreeSet<WorkerIx>,
     next_us: u64,
+    /// When whole process trees are measured again, microseconds.
+    next_trees_us: u64,
     told: Option<Chosen>,
     told_leases: (u64, Option<u64>),
     /// The most that each worker and command was seen to use, bytes.
@@ -43,19 +46,16 @@ impl Memory {
         let system = System::find(Utf8Path::new("/"));
         let oom_kills = system.oom_kills().unwrap_or(0);
         let (history, _damaged) = History::read(&state_dir.join("memory"));
-        let runtime_dir = std::env::var("XDG_RUNTIME_DIR").ok();
-        let fallback = std::env::temp_dir();
-        let fallback = Utf8Path::from_path(&fallback).unwrap_or(Utf8Path::new("/tmp"));
-        let shares = Shares::join(runtime_dir.as_deref().map(Utf8Path::new), fallback).ok();
         Memory {
             system,
             budget,
             history,
-            shares,
+            shares: None,
             defence: Defence::default(),
             oom_kills,
             victims: BTreeSet::new(),
             next_us: 0,
+            next_trees_us: 0,
             told: None,
             told_leases: (0, None),
             peaks: BTreeMap::new(),
@@ -67,6 +67,16 @@ impl Memory {
     pub(super) fn need(&self, key: &str) -> Option<Need> {
         let begin = self.history.estimate(key, Stage::FrontEnd)?;
         Some(Need { begin, piece: self.history.estimate(key, Stage::BackEnd).unwrap_or(begin) })
+    }
+
+    fn shares(&mut self) -> Option<&mut Shares> {
+        let join = || {
+            let utf8 = |path: PathBuf| Utf8PathBuf::from_path_buf(path).ok();
+            let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).and_then(utf8);
+            let fallback = utf8(std::env::temp_dir()).unwrap_or_else(|| "/tmp".into());
+            Shares::join(runtime_dir.as_deref(), &fallback).ok()
+        };
+        self.shares.get_or_insert_with(join).as_mut()
     }
 
     /// When memory is to be read again, microseconds.
@@ -91,7 +101,7 @@ impl Engine<'_> {
         }
         let Sample { limits, .. } = self.memory.system.sample();
         self.measure(now_us);
-        let others = self.memory.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default();
+        let others = self.memory.shares().and_then(|shares| shares.others().ok()).unwrap_or_default();
         let free = limits.as_ref().map(|limits| limits.headroom());
         let headroom = free.map(|free| free.saturating_sub(others.growth));
         let chosen = self.memory.budget.ceiling(limits.as_ref());
@@ -100,7 +110,7 @@ impl Engine<'_> {
         ledger.set_ceiling(chosen.bytes);
         let account = ledger.totals();
         let left = ledger.free();
-        if let Some(shares) = &mut self.memory.shares {
+        if let Some(shares) = self.memory.shares() {
             // The others go by what it said last.
             let _ = shares.publish(account.growth);
         }
@@ -122,7 +132,12 @@ impl Engine<'_> {
                 |item: &ItemIx| matches!(self.graph[*item].kind, ItemKind::Program | ItemKind::Shared);
             self.scheduler.running_in(*ix).iter().any(is_link)
         });
-        let groups = (links || !self.commands.is_empty()).then(Resident::of_groups);
+        let has_trees = links || !self.commands.is_empty();
+        if has_trees && at_us < self.memory.next_trees_us {
+            return;
+        }
+        let groups = has_trees.then(Resident::of_groups);
+        self.memory.next_trees_us = at_us + CALM_US;
         let of = |pid: u32| match &groups {
             Some(groups) => groups.get(pid),
             None => sample::resident_bytes(pid),
