@@ -19,18 +19,18 @@ use tender_protocol::Level;
 const PLACEHOLDER: &[u8] = b"{jobs}";
 
 pub fn exec(options: &ExecOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
-    budget(options.memory, environment, None)?;
+    let budget = budget(options.memory, environment, None)?;
     let slots = slots(options.jobs, environment, None, terminal)?;
     let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
     let mut command_line = options.command.clone();
     let program = options.command[0].to_string_lossy().into_owned();
     let mut guest = match options.take {
         Some(wanted) => {
-            let (guest, taken) = Guest::holder(slots, wanted.get(), &program, &warn)?;
+            let (guest, taken) = Guest::holder(slots, budget, wanted.get(), &program, &warn)?;
             command_line = command_line.iter().map(|word| with_number(word, taken)).collect();
             guest
         }
-        None => Guest::client(slots, &command_line, &warn)?,
+        None => Guest::client(slots, budget, &command_line, &warn)?,
     };
     let mut command = Command::new(&command_line[0]);
     command.args(&command_line[1..]);

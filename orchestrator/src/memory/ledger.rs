@@ -210,6 +210,17 @@ impl Ledger {
         by_reading.min(by_ceiling)
     }
 
+    /// What others than `processes` may use beyond the `used` bytes that they use now, in bytes: what is free, less what the
+    /// processes may grow. None: there is no limit.
+    pub fn free_beside(&self, processes: &[ProcessId], headroom: Option<u64>, used: u64) -> Option<u64> {
+        let of = |sum: fn(&Process) -> u64| -> u64 {
+            processes.iter().filter_map(|process| self.processes.get(process)).map(sum).sum()
+        };
+        let by_reading = headroom.map(|headroom| headroom.saturating_sub(of(Process::growth)));
+        let by_ceiling = self.ceiling.map(|ceiling| ceiling.saturating_sub(of(Process::committed) + used));
+        by_reading.into_iter().chain(by_ceiling).min()
+    }
+
     pub fn totals(&self) -> Account {
         let mut totals = Account::default();
         for process in self.processes.values() {
@@ -293,6 +304,23 @@ mod tests {
         assert_eq!(ledger.free(), 30);
         ledger.measured(P, 45);
         assert_eq!(ledger.free(), 15);
+    }
+
+    #[test]
+    fn what_is_left_beside_some_processes() {
+        let mut ledger = Ledger::with_ceiling(Some(100));
+        ledger.add_process(P, 10);
+        ledger.lease(P, LeaseId(0), 20, 0).unwrap();
+        ledger.lease(Q, LeaseId(1), 40, 0).unwrap();
+        ledger.measured(P, 25);
+        let check = |headroom, used, expect| {
+            assert_eq!(ledger.free_beside(&[P], headroom, used), expect, "{headroom:?} {used}");
+        };
+        check(None, 0, Some(70));
+        check(None, 60, Some(10));
+        check(None, 80, Some(0));
+        check(Some(50), 0, Some(45));
+        assert_eq!(Ledger::default().free_beside(&[P], None, 1), None);
     }
 
     #[test]

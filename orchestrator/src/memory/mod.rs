@@ -6,8 +6,10 @@
 //!
 //! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
-//! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way.
+//! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them;
+//! `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way.
 
+mod brake;
 mod budget;
 mod cgroup;
 mod defence;
@@ -21,9 +23,10 @@ mod pressure;
 mod shares;
 mod system;
 
+pub use brake::{Brake, Member, Orders};
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
 pub use cgroup::Limited;
-pub use defence::{Defence, Measure, Steps};
+pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
 pub use headroom::{Bound, Level, Reading};
 pub use history::{History, Stage};
 pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId};

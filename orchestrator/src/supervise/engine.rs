@@ -254,7 +254,9 @@ impl<'a> Engine<'a> {
             let busy = more_to_judge || !self.again.is_empty();
             let until_round = self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
             let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
-            let until_memory = Duration::from_micros(self.memory.next_us().saturating_sub(now_us()));
+            let memory_us =
+                self.foreign_us().map_or(self.memory.next_us(), |at| at.min(self.memory.next_us()));
+            let until_memory = Duration::from_micros(memory_us.saturating_sub(now_us()));
             let until_something = until_something.min(until_memory);
             let timeout = if busy { Duration::ZERO } else { until_something };
             let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
@@ -312,6 +314,7 @@ impl<'a> Engine<'a> {
         self.scheduler.fill(self.pool.broker.free());
         self.carry_out_actions()?;
         self.hear_lacks();
+        self.watch_foreign();
         let wanted = self.scheduler.wanted(self.pool.most_more());
         self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
         self.tell_memory_waits();

@@ -82,6 +82,9 @@ pub fn run_foreground(mut command: Command, mut guest: Option<&mut Guest<'_>>) -
                 SIGCONT => process.signal_group(Signal::CONT),
                 SIGTSTP => process.signal_group(Signal::TSTP),
                 other => {
+                    if let Some(guest) = &mut guest {
+                        guest.interrupted();
+                    }
                     process.signal_group(named(other));
                     process.signal_group(Signal::CONT);
                 }

@@ -3,14 +3,18 @@
 use super::EngineError;
 use super::clock::now_us;
 use super::error::jobserver_error;
+use super::foreign::Foreign;
 use super::host::{Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use super::outside;
 use super::process::Jobs;
 use super::survivors;
 use super::tools::Tools;
+use crate::memory::{Budget, Chosen, System};
 use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
+use camino::Utf8Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -40,6 +44,55 @@ pub struct Guest<'a> {
     /// Takes warnings.
     warn: &'a dyn Fn(String),
     told_of_surplus: bool,
+    memory: Memory,
+}
+
+/// What the program, and all that it starts, may use.
+struct Memory {
+    system: System,
+    budget: Budget,
+    chosen: Option<Chosen>,
+    foreign: Foreign,
+    /// Processes that the kernel had killed before the program started.
+    oom_kills: u64,
+}
+
+impl Memory {
+    fn new(budget: Budget) -> Memory {
+        let system = System::find(Utf8Path::new("/"));
+        let oom_kills = system.oom_kills().unwrap_or(0);
+        Memory { system, budget, chosen: None, foreign: Foreign::default(), oom_kills }
+    }
+
+    /// Returns how many further jobs there is room for.
+    fn watch(&mut self, ours: &BTreeSet<u32>, jobs: u32, now_us: u64) -> Option<u32> {
+        let limits = self.system.sample().limits;
+        let chosen = self.budget.ceiling(limits.as_ref());
+        let headroom = limits.map(|limits| limits.headroom());
+        let ceiling = chosen.bytes;
+        self.chosen = Some(chosen);
+        let free =
+            |used: u64| headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min();
+        self.foreign.watch(ours, free, jobs, now_us)
+    }
+
+    /// Whether the kernel has killed processes for memory, and how much there was.
+    fn ran_out(&self, name: &str) -> Option<String> {
+        let kills = self.system.oom_kills()?.saturating_sub(self.oom_kills);
+        let mib = |bytes: u64| bytes >> 20;
+        let budget = self
+            .chosen
+            .as_ref()
+            .and_then(|chosen| chosen.bytes)
+            .map_or("unknown".to_owned(), |bytes| format!("{} MiB", mib(bytes)));
+        let (processes, were) = if kills == 1 { ("process", "was") } else { ("processes", "were") };
+        (kills > 0).then(|| {
+            format!(
+                "{kills} {processes} of {name} {were} killed by the kernel for memory; most in use {} MiB, budget {budget}",
+                mib(self.foreign.peak)
+            )
+        })
+    }
 }
 
 impl<'a> Guest<'a> {
@@ -49,6 +102,7 @@ impl<'a> Guest<'a> {
     /// No FIFO can be made, or the parent's pool cannot be joined.
     pub fn client(
         slots: Slots,
+        budget: Budget,
         words: &[OsString],
         warn: &'a dyn Fn(String),
     ) -> Result<Guest<'a>, EngineError> {
@@ -70,10 +124,14 @@ impl<'a> Guest<'a> {
         {
             warn(parent_is_gone(&error));
         }
-        let now_us = now_us();
-        pool.offer_ahead(0, now_us + AHEAD_US, now_us).map_err(jobserver_error)?;
         let name = format!("`{name}`");
-        Ok(Guest { pool, guard, admission: Some(admission), name, warn, told_of_surplus: false })
+        let memory = Memory::new(budget);
+        let mut guest =
+            Guest { pool, guard, admission: Some(admission), name, warn, told_of_surplus: false, memory };
+        let now_us = now_us();
+        guest.watch_memory(now_us);
+        guest.pool.offer_ahead(0, now_us + AHEAD_US, now_us).map_err(jobserver_error)?;
+        Ok(guest)
     }
 
     /// A program that is no client and may run as many jobs as it has slots: `slots` of the pool, or fewer where there are not
@@ -83,6 +141,7 @@ impl<'a> Guest<'a> {
     /// As `client`.
     pub fn holder(
         slots: Slots,
+        budget: Budget,
         wanted: u32,
         program: &str,
         warn: &'a dyn Fn(String),
@@ -104,7 +163,8 @@ impl<'a> Guest<'a> {
             pool.lender().map_or(Ok(()), |parent| wait_for(parent, deadline_us)).map_err(jobserver_error)?;
         }
         let name = format!("`{program}`");
-        Ok((Guest { pool, guard, admission: None, name, warn, told_of_surplus: false }, taken))
+        let memory = Memory::new(budget);
+        Ok((Guest { pool, guard, admission: None, name, warn, told_of_surplus: false, memory }, taken))
     }
 
     pub(super) fn jobs(&self) -> Jobs<'_> {
@@ -138,7 +198,23 @@ impl<'a> Guest<'a> {
         if let Some(error) = self.pool.begin_round(0, now_us)? {
             (self.warn)(parent_is_gone(&error));
         }
-        self.pool.end_round(0, now_us)
+        if now_us >= self.memory.foreign.next_us() {
+            self.watch_memory(now_us);
+        }
+        let next_us = self.pool.end_round(0, now_us)?;
+        let memory_us = self.memory.foreign.next_us();
+        Ok(Some(next_us.map_or(memory_us, |next_us| next_us.min(memory_us))))
+    }
+
+    fn watch_memory(&mut self, now_us: u64) {
+        let ours = self.guard.pid().into_iter().collect();
+        let more = self.memory.watch(&ours, self.pool.hint(), now_us);
+        self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
+    }
+
+    /// It is told to end. What of it was stopped for memory goes on, to be able to.
+    pub(super) fn interrupted(&mut self) {
+        self.memory.foreign.release();
     }
 
     /// The program is gone. `in_order`: by itself, so that tokens it has not returned are a fault of its, unless something that
@@ -147,6 +223,9 @@ impl<'a> Guest<'a> {
         let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
         let left_running = fifo.is_some_and(|fifo| !survivors::of(&fifo).is_empty());
         let settled = self.pool.broker.remove(GUEST);
+        if let Some(text) = self.memory.ran_out(&self.name) {
+            (self.warn)(text);
+        }
         if in_order
             && !left_running
             && let Some(text) = unsettled(&self.name, settled)

@@ -4,6 +4,7 @@
 //! - `worker.rs`, `command.rs`: the two kinds of children of a build.
 //! - `crash.rs`: what is said and saved when a worker crashes.
 //! - `foreground.rs`: a program that is given the terminal (`tender run`, `tender exec`); `guest.rs`: its job slots.
+//! - `family.rs`: the processes below a process; `foreign.rs`: keeps those of foreign trees within the memory that there is.
 //! - `guardian.rs`: what is put right if this process is killed; `group.rs`: whether that has ended.
 //! - `host.rs`: what all hosts of a pool have in common; `tools.rs`: which form of it programs understand; `outside.rs`: which
 //!   will not share it; `survivors.rs`: what a foreign child leaves running.
@@ -16,7 +17,9 @@ mod command;
 mod crash;
 mod engine;
 mod error;
+mod family;
 mod foreground;
+mod foreign;
 mod group;
 mod guardian;
 mod guest;

@@ -128,6 +128,8 @@ pub struct Offers {
 pub struct Broker<P: Ports> {
     n: u32,
     free: u32,
+    /// All offers together may be as many.
+    most_offered: u32,
     ports: P,
     children: BTreeMap<ChildId, Child<P::Port>>,
 }
@@ -164,7 +166,7 @@ struct Offer {
 impl<P: Ports> Broker<P> {
     /// An account of `n` slots, all free.
     pub fn new(n: u32, ports: P) -> Broker<P> {
-        Broker { n, free: n, ports, children: BTreeMap::new() }
+        Broker { n, free: n, most_offered: u32::MAX, ports, children: BTreeMap::new() }
     }
 
     pub fn n(&self) -> u32 {
@@ -317,6 +319,12 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
+    /// From now on no more than `most` further tokens are given to foreign children (but one that has an offer keeps a token of it
+    /// for its turn, if there is room for any): there is no room for more jobs than that. Call it again when there is.
+    pub fn limit_offers(&mut self, most: u32) {
+        self.most_offered = most;
+    }
+
     /// Offers free slots to foreign children, except the last `reserve`, and moves on what nobody took.
     pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<Offers> {
         let mut offers = Offers::default();
@@ -358,7 +366,7 @@ impl<P: Ports> Broker<P> {
         for tokens in self.children.values_mut().filter_map(|child| child.tokens.as_mut()) {
             if let Some(offer) = &mut tokens.offer {
                 offers.taken |= std::mem::take(&mut offer.taken);
-                offers.without += u32::from(offer.count == 0);
+                offers.without += u32::from(offer.count == 0 && self.most_offered > 0);
             }
         }
         Ok(offers)
@@ -377,14 +385,15 @@ impl<P: Ports> Broker<P> {
             return Ok(());
         }
         let offered: u32 = order.iter().map(|id| self.offer_of(*id).count).sum();
-        let all = (offered + self.free).saturating_sub(reserve);
+        let all = (offered + self.free).saturating_sub(reserve).min(self.most_offered);
         let (share, rest) = (all / order.len() as u32, all % order.len() as u32);
         let goals: Vec<(ChildId, u32)> =
             (0..).zip(&order).map(|(at, id)| (*id, (share + u32::from(at < rest)).min(most))).collect();
         for (id, goal) in &goals {
             let count = self.offer_of(*id).count;
             // An offer that is all there is moves on with its turn and not before.
-            self.take_back_offer(*id, count.saturating_sub((*goal).max(1)))?;
+            let stays = if self.most_offered == 0 { 0 } else { (*goal).max(1) };
+            self.take_back_offer(*id, count.saturating_sub(stays))?;
         }
         for (id, goal) in goals {
             let lacks = goal.saturating_sub(self.offer_of(id).count);
@@ -459,6 +468,7 @@ impl<P: Ports> Broker<P> {
 
     fn collect(&mut self) -> io::Result<Vec<Surplus>> {
         let mut surpluses = Vec::new();
+        let mut taken_by_foreign = 0;
         for (id, child) in &mut self.children {
             let Some(tokens) = &mut child.tokens else { continue };
             let unread = tokens.port.unread()?;
@@ -470,8 +480,10 @@ impl<P: Ports> Broker<P> {
             let unread = unread - surplus;
             let unwanted = match &mut tokens.offer {
                 Some(offer) => {
-                    offer.taken |= unread < offer.count;
-                    offer.count = offer.count.min(unread);
+                    let taken = offer.count.saturating_sub(unread);
+                    offer.taken |= taken > 0;
+                    offer.count -= taken;
+                    taken_by_foreign += taken;
                     unread - offer.count
                 }
                 None => tokens.out.saturating_sub(tokens.want).min(unread),
@@ -481,6 +493,9 @@ impl<P: Ports> Broker<P> {
                 tokens.out -= taken;
                 self.free += taken;
             }
+        }
+        if self.most_offered != u32::MAX {
+            self.most_offered = self.most_offered.saturating_sub(taken_by_foreign);
         }
         Ok(surpluses)
     }

@@ -1,15 +1,19 @@
 //! Memory while a build runs: read and measured, told to the ledger, and defended when it gets short.
 
 use super::super::clock::now_us;
+use super::super::foreign::Foreign;
 use super::super::sample::{self, Resident};
 use super::{Engine, Running};
 use crate::graph::{ItemIx, ItemKind};
-use crate::memory::{Budget, Chosen, Defence, History, Measure, Sample, Shares, Stage, System};
+use crate::memory::{
+    Budget, Chosen, Defence, History, Measure, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stage, Stall, System,
+};
 use crate::report::{Event, Severity, WaitReason, WorkerNo};
 use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 use tender_protocol::{ItemReport, Outcome, ToWorker};
 
 /// How often memory is read while there is plenty, and while there is not; microseconds.
@@ -25,7 +29,13 @@ pub(super) struct Memory {
     history: History,
     /// None within where builds cannot see each other.
     shares: Option<Option<Shares>>,
+    stall: Stall,
     defence: Defence,
+    /// Nothing new starts.
+    holds: bool,
+    foreign: Foreign,
+    /// What can still be used, by the last reading; None where that cannot be known.
+    headroom: Option<u64>,
     /// Processes of ours that the kernel had killed for memory.
     oom_kills: u64,
     /// Workers that we killed for memory.
@@ -51,7 +61,11 @@ impl Memory {
             budget,
             history,
             shares: None,
+            stall: Stall::new(STALL_ENDS),
             defence: Defence::default(),
+            holds: false,
+            foreign: Foreign::default(),
+            headroom: None,
             oom_kills,
             victims: BTreeSet::new(),
             next_us: 0,
@@ -84,6 +98,11 @@ impl Memory {
         self.next_us
     }
 
+    /// Commands are told to end. What of them was stopped goes on, to be able to.
+    pub(super) fn release(&mut self) {
+        self.foreign.release();
+    }
+
     /// # Errors
     /// The file of what was measured cannot be written.
     pub(super) fn close(&mut self) -> std::io::Result<()> {
@@ -99,11 +118,14 @@ impl Engine<'_> {
         if now_us < self.memory.next_us {
             return;
         }
-        let Sample { limits, .. } = self.memory.system.sample();
+        let Sample { limits, pressure } = self.memory.system.sample();
+        self.memory.stall.add(Duration::from_micros(now_us), pressure);
         self.measure(now_us);
         let others = self.memory.shares().and_then(|shares| shares.others().ok()).unwrap_or_default();
         let free = limits.as_ref().map(|limits| limits.headroom());
-        let headroom = free.map(|free| free.saturating_sub(others.growth));
+        let headroom =
+            free.map(|free| if self.memory.holds { 0 } else { free.saturating_sub(others.growth) });
+        self.memory.headroom = headroom;
         let chosen = self.memory.budget.ceiling(limits.as_ref());
         let ledger = self.scheduler.ledger();
         ledger.reading(headroom);
@@ -120,9 +142,39 @@ impl Engine<'_> {
         self.tell_budget(chosen);
         if let Some(limits) = &limits {
             let binding = limits.binding();
-            self.defend(Measure { available: binding.available, reserve: binding.reserve() }, now_us);
+            let (available, reserve) = (binding.available, binding.reserve());
+            let stalled = self.memory.stall.full(STALL_BEGINS);
+            let stalled_long = self.memory.stall.full(STALL_ENDS);
+            self.defend(Measure { available, reserve, stalled, stalled_long }, now_us);
         }
         self.tell_leases();
+    }
+
+    /// Keeps commands, and what they start, within what workers leave of the memory.
+    pub(super) fn watch_foreign(&mut self) {
+        let now_us = now_us();
+        let has_any =
+            !self.commands.is_empty() || !self.survivors.is_empty() || self.memory.foreign.stopped() > 0;
+        if !has_any {
+            return self.pool.broker.limit_offers(u32::MAX);
+        }
+        if now_us < self.memory.foreign.next_us() {
+            return;
+        }
+        let workers = self.workers.values().map(|running| running.child.process.pid());
+        let ours: BTreeSet<u32> = workers.chain(self.guard.pid()).collect();
+        let processes: Vec<_> = self.workers.keys().map(|ix| process_of_worker(*ix)).collect();
+        let headroom = self.memory.headroom;
+        let ledger = self.scheduler.ledger();
+        let free = |used: u64| ledger.free_beside(&processes, headroom, used);
+        let more = self.memory.foreign.watch(&ours, free, self.jobs, now_us);
+        self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
+    }
+
+    /// When to look at commands again, microseconds. None if there are none.
+    pub(super) fn foreign_us(&self) -> Option<u64> {
+        (!self.commands.is_empty() || self.memory.foreign.stopped() > 0)
+            .then(|| self.memory.foreign.next_us())
     }
 
     fn measure(&mut self, at_us: u64) {
@@ -204,6 +256,7 @@ impl Engine<'_> {
     /// Does what is left to do before the kernel does it.
     fn defend(&mut self, measure: Measure, now_us: u64) {
         let steps = self.memory.defence.step(measure, now_us);
+        self.memory.holds = steps.hold;
         if steps.purge {
             for running in self.workers.values_mut() {
                 running.child.send(&ToWorker::Purge);

@@ -27,6 +27,7 @@ impl Engine<'_> {
         for running in self.workers.values_mut() {
             running.child.dismiss();
         }
+        self.memory.release();
         for running in self.commands.values_mut() {
             running.child.interrupted = true;
             running.child.process.signal_group(named(signal));

@@ -1,0 +1,127 @@
+//! The processes below a process, read from /proc. Decides nothing.
+
+use crate::memory::Member;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+/// All processes below `root`, but for `except` and what is below those, and but for those that have ended and are not waited for.
+/// `root` itself is not among them.
+///
+/// Some fifty microseconds a process. One that starts or ends meanwhile may be missed.
+pub(super) fn below(root: u32, except: &BTreeSet<u32>) -> Vec<Member> {
+    let mut members = Vec::new();
+    let mut scanned = None;
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        // Kernels that are built without it have no list of children; then all processes are asked for their parents.
+        let children = children(parent)
+            .unwrap_or_else(|| scanned.get_or_insert_with(scan).remove(&parent).unwrap_or_default());
+        for child in children.into_iter().filter(|child| !except.contains(child)) {
+            if let Some(member) = read(child) {
+                members.push(member);
+                parents.push(child);
+            }
+        }
+    }
+    members
+}
+
+/// Those of all its threads: each thread has the children that it started itself. None if there is no such list.
+fn children(pid: u32) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    // If the process is gone, so are its children.
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => {
+                children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()))
+            }
+            Err(_) if thread.path().exists() => return None,
+            Err(_) => {}
+        }
+    }
+    Some(children)
+}
+
+/// The children of every process.
+fn scan() -> BTreeMap<u32, Vec<u32>> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+        if let Some(member) = read(pid) {
+            children.entry(member.parent).or_default().push(pid);
+        }
+    }
+    children
+}
+
+fn read(pid: u32) -> Option<Member> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    parse(pid, &stat, parse_private(&pages)? * rustix::param::page_size() as u64)
+}
+
+/// `comm`, `state`, `ppid`, `utime`, `stime` and `starttime` of proc_pid_stat(5), fields 2, 3, 4, 14, 15 and 22. The name in
+/// brackets may itself hold spaces and brackets.
+fn parse(pid: u32, stat: &str, bytes: u64) -> Option<Member> {
+    let (before, after) = stat.rsplit_once(')')?;
+    let (_, name) = before.split_once('(')?;
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    let number = |at: usize| -> Option<u64> { fields.get(at)?.parse().ok() };
+    if matches!(*fields.first()?, "Z" | "X") {
+        return None;
+    }
+    Some(Member {
+        pid,
+        parent: number(1)?.try_into().ok()?,
+        started: number(19)?,
+        name: name.to_owned(),
+        bytes,
+        used: number(11)? + number(12)?,
+    })
+}
+
+/// `resident` less `shared` of proc_pid_statm(5), pages: what no file and no other process has too.
+fn parse_private(statm: &str) -> Option<u64> {
+    let mut fields = statm.split_whitespace().skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    Some(resident.saturating_sub(shared))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_line_of_the_kernel() {
+        let stat = "7 (a) (b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99 1000 3";
+        let member = Member { pid: 7, parent: 1, started: 99, name: "a) (b".to_owned(), bytes: 12, used: 11 };
+        assert_eq!(parse(7, stat, 12), Some(member));
+        assert_eq!(parse(7, &stat.replace(" S ", " Z "), 12), None, "it has ended");
+        assert_eq!(parse(7, "7 (a) S 1", 12), None);
+        assert_eq!(parse_private("900 50 20 1 0 30 0\n"), Some(30));
+        assert_eq!(parse_private(""), None);
+    }
+
+    #[test]
+    fn what_a_command_starts_is_below_it() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & sleep 1000 & wait"]).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let me = std::process::id();
+        let names = |except: &BTreeSet<u32>| -> Vec<String> {
+            let mine = below(me, except).into_iter().filter(|member| [child.id()].contains(&member.parent));
+            mine.map(|member| member.name).collect()
+        };
+        while names(&BTreeSet::new()) != ["sleep", "sleep"] {
+            std::thread::yield_now();
+        }
+        assert_eq!(names(&BTreeSet::from([child.id()])), Vec::<String>::new());
+        assert!(scan()[&me].contains(&child.id()));
+        for sleeper in below(child.id(), &BTreeSet::new()) {
+            let pid = rustix::process::Pid::from_raw(sleeper.pid as i32).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        child.wait().unwrap();
+    }
+}
