@@ -72,6 +72,13 @@ public:
     entry = {status.getSize(), status.getLastModificationTime(), status.getUniqueID(), std::move(content)};
   }
 
+  // What is in use lives on until it is not.
+  void forget() {
+    std::lock_guard<std::mutex> guard(lock);
+    entries.clear();
+    total = 0;
+  }
+
 private:
   struct Entry {
     uint64_t size = 0;
@@ -183,3 +190,5 @@ IntrusiveRefCntPtr<vfs::FileSystem> recordingFileSystem(const TenderEvents &even
 }
 
 } // namespace tender
+
+extern "C" void tender_forget_files(void) { tender::contents().forget(); }

@@ -98,6 +98,9 @@ void tender_initialise(void (*fatal)(TenderStr message));
 // e.g. 22.1.8, null-terminated.
 const char *tender_llvm_version(void);
 
+// Drops the contents of files that are kept for later units.
+void tender_forget_files(void);
+
 // ---- Cutting one module into codegen units (cut_*.cpp) ----
 //
 // A module's global values are numbered: functions, variables, aliases, ifuncs, each in the module's own order, which

@@ -88,6 +88,7 @@ unsafe extern "C" {
     -> bool;
     pub fn tender_initialise(fatal: extern "C" fn(Str));
     pub fn tender_llvm_version() -> *const c_char;
+    pub fn tender_forget_files();
 }
 
 impl Str {

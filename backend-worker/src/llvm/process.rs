@@ -54,8 +54,10 @@ pub fn thread_peak() -> u64 {
     unsafe { raw::read::<u64>(b"thread.peak.read\0") }.unwrap_or(0)
 }
 
-/// Returns free pages of all arenas to the system.
+/// Drops what is kept for later units, and returns free pages of all arenas to the system.
 pub fn purge() {
+    // SAFETY: takes a lock of its own; what others use of the contents they hold too.
+    unsafe { ffi::tender_forget_files() };
     // 4096 is MALLCTL_ARENAS_ALL.
     command(c"arena.4096.purge");
 }

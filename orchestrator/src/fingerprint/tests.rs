@@ -65,7 +65,7 @@ fn space() -> Space {
         members: vec![Member { name: "a.o".into(), path: "a.o".into() }],
         lto: None,
     };
-    let command = Command { words: vec!["gen".into()], dir: root.clone(), env: vec![] };
+    let command = Command { words: vec!["gen".into()], dir: root.clone(), env: vec![], retry: false };
     let graph = Graph {
         root: root.clone(),
         profile,

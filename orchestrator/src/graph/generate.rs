@@ -70,6 +70,7 @@ impl Builder<'_> {
                 words: generate.run.clone(),
                 dir: krate.dir.clone(),
                 env: self.command_environment(&crate_out),
+                retry: generate.retry,
             };
             let mut own = command.words.clone();
             own.extend(command.env.iter().map(|(key, value)| format!("{key}={value}")));

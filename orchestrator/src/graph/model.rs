@@ -76,6 +76,8 @@ pub struct Command {
     /// Absolute.
     pub dir: Utf8PathBuf,
     pub env: Vec<(String, String)>,
+    /// It may run again if it was killed for memory.
+    pub retry: bool,
 }
 
 /// What decides that an item must run again, apart from file contents. Kept in parts so that the reason can be named.

@@ -422,8 +422,14 @@ fn generating() -> Workspace {
             run: vec!["make".into(), "config".into()],
             inputs: vec!["/w/base/config.in".into()],
             outputs: vec!["$OUT_DIR/config.h".into()],
+            retry: false,
         },
-        Generate { run: vec!["make".into()], inputs: vec![], outputs: vec!["$OUT_DIR/table.c".into()] },
+        Generate {
+            run: vec!["make".into()],
+            inputs: vec![],
+            outputs: vec!["$OUT_DIR/table.c".into()],
+            retry: false,
+        },
     ];
     let mut app = bin(krate("app"), "app", &["main.c"]);
     app.bins[0].sources.patterns = vec!["main.c".into(), "gen/*.c".into()];
@@ -431,6 +437,7 @@ fn generating() -> Workspace {
         run: vec!["./gen".into()],
         inputs: vec!["/w/target/debug/.tender/base/out/config.h".into()],
         outputs: vec!["gen/x.c".into(), "gen/ignored.txt".into()],
+        retry: false,
     }];
     workspace(vec![(app, &["base"]), (base, &[])])
 }
@@ -478,6 +485,7 @@ fn commands_run_after_those_they_read_from() {
         run: vec![run.into()],
         inputs: inputs.iter().map(Into::into).collect(),
         outputs: outputs.iter().map(|s| s.to_string()).collect(),
+        retry: false,
     };
     let mut a = lib(krate("a"), &["a.c"]);
     a.generate = vec![
@@ -551,8 +559,12 @@ fn errors_name_the_culprits() {
         &["crate `a`", "`absent >= 2`", "pkg-config", "/w/a/Tender.toml", "no such package"],
     );
     let mut outside = lib(krate("a"), &["m.c"]);
-    outside.generate =
-        vec![Generate { run: vec!["x".into()], inputs: vec![], outputs: vec!["../b/x.h".into()] }];
+    outside.generate = vec![Generate {
+        run: vec!["x".into()],
+        inputs: vec![],
+        outputs: vec!["../b/x.h".into()],
+        retry: false,
+    }];
     check(workspace(vec![(outside, &[])]), &["a"], &["`../b/x.h`", "$OUT_DIR", "/w/a"]);
 }
 

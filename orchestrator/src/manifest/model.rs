@@ -143,6 +143,8 @@ pub struct Generate {
     pub inputs: Vec<Utf8PathBuf>,
     /// As written: `$OUT_DIR` not yet replaced (it depends on the profile).
     pub outputs: Vec<String>,
+    /// It may run again if it was killed for memory.
+    pub retry: bool,
 }
 
 impl Workspace {

@@ -103,6 +103,7 @@ pub(super) struct GenerateTable {
     pub run: Vec<String>,
     pub inputs: Vec<Text>,
     pub outputs: Vec<Text>,
+    pub retry: bool,
 }
 
 /// Reads a manifest. None if it is no TOML; with errors of other kinds, whatever could be understood.
@@ -556,6 +557,7 @@ fn generate_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> Option<
     let run = section.strings(cx, "run");
     let inputs = section.strings(cx, "inputs").unwrap_or_default();
     let outputs = section.strings(cx, "outputs");
+    let retry = section.boolean(cx, "retry").unwrap_or_default();
     let mut complete = true;
     for (key, value, help) in [
         ("run", &run, "name the command: `run = [\"sh\", \"gen.sh\"]`"),
@@ -577,5 +579,6 @@ fn generate_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> Option<
             Some("name a program first".to_owned());
     }
     let (run, outputs) = (run?, outputs?);
-    complete.then(|| GenerateTable { run: run.into_iter().map(|text| text.value).collect(), inputs, outputs })
+    let run = run.into_iter().map(|text| text.value).collect();
+    complete.then_some(GenerateTable { run, inputs, outputs, retry })
 }

@@ -100,6 +100,15 @@ impl<'t, 'i> Section<'t, 'i> {
         self.get(key).and_then(|value| strings(cx, key, value))
     }
 
+    pub fn boolean(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<bool> {
+        let value = self.get(key)?;
+        let DeValue::Boolean(yes) = value.get_ref() else {
+            cx.wrong_type(key, "`true` or `false`", value);
+            return None;
+        };
+        Some(*yes)
+    }
+
     pub fn table(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<Section<'t, 'i>> {
         let name = match self.name.trim_matches(['[', ']']) {
             "" => format!("[{key}]"),

@@ -295,6 +295,7 @@ impl Resolver<'_> {
             run: table.run.clone(),
             inputs: self.lists.inputs(&table.inputs, &own),
             outputs: table.outputs.iter().map(|text| text.value.clone()).collect(),
+            retry: table.retry,
         }
     }
 

@@ -26,6 +26,8 @@ pub enum Event {
     /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it was granted the worker has
     /// heard of so many; those after them come on top.
     LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64, grants: u32 },
+    /// What ran the item, a command or a linker that a worker has started, was killed for memory, and the item may run again.
+    OutOfMemory { item: ItemIx },
     /// A worker or a command is done with an item.
     Finished { item: ItemIx, outcome: Outcome },
 }
@@ -64,7 +66,7 @@ pub enum Action {
     Skip(ItemIx),
     /// The item took its worker down, and counts as failed.
     Blame { item: ItemIx, verdict: Verdict },
-    /// The item was in flight in a worker that died, and runs again, alone in a fresh worker.
+    /// What ran the item died, and it runs again, alone.
     Retry(ItemIx),
     /// Every item is in its final state. Sent once, last.
     Finish { success: bool },

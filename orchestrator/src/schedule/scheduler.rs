@@ -231,6 +231,7 @@ impl Scheduler {
                 let on_the_way: u64 = granted.into_iter().flatten().skip(grants as usize).sum();
                 self.ledger.resize(process_of_worker(worker), lease_of(item), bytes + on_the_way);
             }
+            Event::OutOfMemory { item } => self.out_of_memory(item),
             Event::Finished { item, outcome } => self.finished(item, outcome),
         }
         self.finish_if_done();
@@ -479,6 +480,9 @@ impl Scheduler {
     fn place(&mut self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
+            if self.is_exclusive(item) && !self.close_idle() {
+                return self.wait_for_room(item);
+            }
             if !self.lease(process_of_command(item), item, need, 0) {
                 return false;
             }
@@ -507,13 +511,8 @@ impl Scheduler {
     }
 
     fn place_alone(&mut self, item: ItemIx) -> bool {
-        let is_exclusive = self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive);
-        if is_exclusive {
-            // What they keep of what has ended is memory too. Those that were given something keep it, and are as many as slots.
-            while let Some(idle) = self.idle_worker() {
-                self.close(idle);
-            }
-            if self.workers.find(|worker| worker.phase == Phase::Closing).is_some() {
+        if self.is_exclusive(item) {
+            if !self.close_idle() {
                 return self.wait_for_room(item);
             }
         } else if !self.may_start_worker() {
@@ -522,6 +521,19 @@ impl Scheduler {
             return false;
         }
         self.start_worker_for(item, true)
+    }
+
+    fn is_exclusive(&self, item: ItemIx) -> bool {
+        self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive)
+    }
+
+    /// What idle workers keep of what has ended is memory too. (Those that were given something keep it, and are as many as slots.)
+    /// Returns whether they are gone.
+    fn close_idle(&mut self) -> bool {
+        while let Some(idle) = self.idle_worker() {
+            self.close(idle);
+        }
+        self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
     }
 
     /// Returns whether that took a slot, as `place` does.
@@ -676,19 +688,10 @@ impl Scheduler {
     }
 
     fn finished(&mut self, item: ItemIx, outcome: Outcome) {
-        let state = self.items.state(item);
-        if state.is_final() {
+        if self.items.state(item).is_final() {
             return;
         }
-        if state == State::Running(None) {
-            self.ledger.remove_process(process_of_command(item));
-        }
-        if let State::Given(worker) | State::Running(Some(worker)) = state {
-            self.take_back(worker, item);
-            if self.workers[worker].alone && self.workers[worker].is_idle() {
-                self.close(worker);
-            }
-        }
+        self.runs_no_more(item);
         match outcome {
             Outcome::Ok => {
                 self.items.set(item, State::Built);
@@ -698,6 +701,32 @@ impl Scheduler {
             Outcome::Skipped => {
                 self.items.set(item, State::Skipped);
                 self.skip_dependents(item);
+            }
+        }
+    }
+
+    /// Whoever ran it lives, or was no worker.
+    fn out_of_memory(&mut self, item: ItemIx) {
+        if self.items.state(item).is_final() {
+            return;
+        }
+        self.runs_no_more(item);
+        if self.is_exclusive(item) {
+            self.blame(item, Verdict::OutOfMemory)
+        } else {
+            self.try_alone(item, true)
+        }
+    }
+
+    fn runs_no_more(&mut self, item: ItemIx) {
+        let state = self.items.state(item);
+        if state == State::Running(None) {
+            self.ledger.remove_process(process_of_command(item));
+        }
+        if let State::Given(worker) | State::Running(Some(worker)) = state {
+            self.take_back(worker, item);
+            if self.workers[worker].alone && self.workers[worker].is_idle() {
+                self.close(worker);
             }
         }
     }
@@ -811,19 +840,24 @@ impl Scheduler {
                 Death::Crashed if alone => self.blame(item, Verdict::Crashed),
                 Death::Killed if suspicion.kills > 1 => self.blame(item, Verdict::KilledAgain),
                 Death::OutOfMemory if was_exclusive => self.blame(item, Verdict::OutOfMemory),
-                Death::Crashed | Death::Killed | Death::OutOfMemory => {
-                    suspicion.alone = true;
-                    if death == Death::OutOfMemory {
-                        suspicion.exclusive = true;
-                        self.items.double_need(item);
-                    }
-                    if self.mode == Mode::Building {
-                        self.actions.push_back(Action::Retry(item));
-                    }
-                    self.requeue(item);
-                }
+                Death::Crashed | Death::Killed => self.try_alone(item, false),
+                Death::OutOfMemory => self.try_alone(item, true),
             }
         }
+    }
+
+    /// The item runs again, in a fresh worker; for memory with twice its estimate, and with nothing else running.
+    fn try_alone(&mut self, item: ItemIx, for_memory: bool) {
+        let suspicion = self.suspicions.entry(item).or_default();
+        suspicion.alone = true;
+        if for_memory {
+            suspicion.exclusive = true;
+            self.items.double_need(item);
+        }
+        if self.mode == Mode::Building {
+            self.actions.push_back(Action::Retry(item));
+        }
+        self.requeue(item);
     }
 
     fn requeue(&mut self, item: ItemIx) {

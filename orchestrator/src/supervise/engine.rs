@@ -176,6 +176,8 @@ struct Engine<'a> {
 /// What is known of the end of a worker.
 #[derive(Clone, Debug)]
 struct Death {
+    /// What died, for people.
+    who: &'static str,
     /// `signal 11, SIGSEGV`, or what it did that no worker does.
     how: String,
     /// The last lines on its standard error, each after a newline.

@@ -121,7 +121,7 @@ pub(super) fn artifacts(space: &TestSpace) -> BTreeMap<String, Vec<u8>> {
 
 fn collect(directory: &Utf8Path, target: &Utf8Path, workspace: &str, into: &mut BTreeMap<String, Vec<u8>>) {
     // What tender notes for itself, and what it saves of a worker that crashed.
-    const NOTES: [&str; 5] = ["state", "lock", "compile_commands", "link-driver-c", "crash"];
+    const NOTES: [&str; 6] = ["state", "memory", "lock", "compile_commands", "link-driver-c", "crash"];
     let entries = directory.read_dir_utf8().unwrap_or_else(|error| panic!("{directory}: {error}"));
     for entry in entries.map(Result::unwrap) {
         let is_note = directory == target.join(".tender") && NOTES.contains(&entry.file_name());

@@ -1,3 +1,5 @@
+//! Tests of the brake, with trees written down and with a simulated make.
+
 use super::*;
 use proptest::prelude::*;
 
@@ -12,9 +14,9 @@ fn three(mib: [u64; 3]) -> Vec<Member> {
     vec![
         member(10, 1, "make", 2),
         member(20, 10, "sh", 0),
-        member(21, 20, "clang", mib[0]),
-        member(30, 10, "clang", mib[1]),
-        member(40, 10, "clang", mib[2]),
+        member(21, 20, "cc", mib[0]),
+        member(30, 10, "cc", mib[1]),
+        member(40, 10, "cc", mib[2]),
     ]
 }
 
@@ -91,7 +93,7 @@ fn a_make_below_a_make_is_no_job() {
 #[test]
 fn a_program_without_children_is_a_job_itself() {
     let mut brake = Brake::default();
-    let orders = brake.step(&[member(10, 1, "clang", 50)], &[10], Some(0), 0);
+    let orders = brake.step(&[member(10, 1, "cc", 50)], &[10], Some(0), 0);
     assert_eq!(orders, Orders { more: Some(0), ..Orders::default() });
 }
 

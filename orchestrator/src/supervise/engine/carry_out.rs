@@ -8,7 +8,7 @@ use super::super::error::{jobserver_error, system};
 use super::super::host::jobs_of;
 use super::super::outside;
 use super::super::worker::WorkerProcess;
-use super::{Engine, Running, Source, child_of_command, child_of_worker};
+use super::{Death, Engine, Running, Source, child_of_command, child_of_worker};
 use crate::fingerprint::{Freshness, RebuildReason};
 use crate::graph::{ItemIx, ItemKind, Run};
 use crate::report::{Event, Severity, WorkerNo, quoted_words};
@@ -75,10 +75,10 @@ impl Engine<'_> {
                 Action::Skip(item) => self.skipped(item),
                 Action::Blame { item, verdict } => self.blame(item, verdict),
                 Action::Retry(item) => {
-                    let death = self.deaths.get(&item).map(|death| death.how.clone()).unwrap_or_default();
+                    let Some(Death { who, how, .. }) = self.deaths.get(&item) else { continue };
                     let item = &self.graph[item];
                     let text = format!(
-                        "tender-worker died ({death}) with `{}` of crate `{}` in flight; it is tried again alone",
+                        "{who} died ({how}) with `{}` of crate `{}` in flight; it is tried again alone",
                         item.label, item.krate_name
                     );
                     self.tell(Event::Message { severity: Severity::Note, text });

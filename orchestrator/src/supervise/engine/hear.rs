@@ -9,7 +9,7 @@ use super::super::watch::Watched;
 use super::super::worker::item_of;
 use super::{Death, Engine, Source, Survivors, child_of_command, child_of_worker};
 use crate::fingerprint::StateError;
-use crate::graph::{ItemIx, Run};
+use crate::graph::{Item, ItemIx, ItemKind, Run};
 use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, WorkerIx};
 use crate::tokens::Port as _;
@@ -131,7 +131,9 @@ impl Engine<'_> {
             FromWorker::Diagnostic { item, diagnostic, .. } => {
                 if let Some(item) = self.checked(ix, item) {
                     self.diagnostics.entry(item).or_default().push(diagnostic.clone());
-                    self.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+                    if !is_link(&self.graph[item]) {
+                        self.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+                    }
                 }
             }
             FromWorker::ItemFinished(report) => {
@@ -174,6 +176,16 @@ impl Engine<'_> {
     }
 
     fn item_finished(&mut self, item: ItemIx, report: &ItemReport) {
+        if report.outcome == Outcome::Failed
+            && is_link(&self.graph[item])
+            && self.interrupted.is_none()
+            && self.kernel_killed(1)
+        {
+            // What the linker's driver said of it reads like a fault of the code.
+            self.diagnostics.remove(&item);
+            return self.ran_out(item, "the linker");
+        }
+        self.tell_kept_diagnostics(item);
         let diagnostics = self.diagnostics.remove(&item).unwrap_or_default();
         if report.outcome == Outcome::Skipped {
             self.done += 1;
@@ -192,6 +204,24 @@ impl Engine<'_> {
             self.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
         }
         self.scheduler.handle(schedule::Event::Finished { item, outcome: report.outcome });
+    }
+
+    /// What ran the item is gone, killed for memory, and it may run again.
+    fn ran_out(&mut self, item: ItemIx, who: &'static str) {
+        self.running_since.remove(&item);
+        let how = format!("killed for memory: {}", self.memory_left());
+        self.deaths.insert(item, Death { who, how, tail: String::new() });
+        self.learn_of_kill(&[item]);
+        self.scheduler.handle(schedule::Event::OutOfMemory { item });
+    }
+
+    /// Those of a link are kept until it is known that they are about the link.
+    fn tell_kept_diagnostics(&mut self, item: ItemIx) {
+        if is_link(&self.graph[item]) {
+            for diagnostic in self.diagnostics.get(&item).cloned().unwrap_or_default() {
+                self.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+            }
+        }
     }
 
     /// Tells that an item ran and what came of it. `at_us` is when it ended, not when we hear of it: by then the next one may
@@ -237,7 +267,7 @@ impl Engine<'_> {
         let (dismissed, misbehaviour, tail) = (child.dismissed, child.misbehaviour.clone(), child.tail());
         let death = if dismissed {
             schedule::Death::Closed
-        } else if killed_by_others && self.was_out_of_memory(ix) {
+        } else if (killed_by_others && self.was_out_of_memory(ix)) || allocation_failed(exit, &tail) {
             schedule::Death::OutOfMemory
         } else if killed_by_others {
             schedule::Death::Killed
@@ -253,8 +283,12 @@ impl Engine<'_> {
                 let in_flight: Vec<ItemIx> = self.scheduler.running_in(ix);
                 self.learn_of_kill(&in_flight);
             }
-            let death = Death { how, tail };
+            let is_of_memory = death == schedule::Death::OutOfMemory;
+            let death = Death { who: "tender-worker", how, tail };
             for item in self.scheduler.given_to(ix) {
+                if !is_of_memory {
+                    self.tell_kept_diagnostics(item);
+                }
                 self.diagnostics.remove(&item);
                 self.running_since.remove(&item);
                 self.deaths.insert(item, death.clone());
@@ -318,7 +352,20 @@ impl Engine<'_> {
         let outcome = if child.interrupted && !exit.success() {
             Outcome::Skipped
         } else if !exit.success() {
-            self.tell_error(format!("`{command}` of crate `{krate}` failed ({exit})"));
+            let for_memory = self.kernel_killed(u64::MAX);
+            if for_memory && words.retry {
+                self.ran_out(ix, "the command");
+                return Ok(());
+            }
+            let why = if for_memory {
+                let left = self.memory_left();
+                format!(
+                    "{exit}), and the kernel killed a process for memory meanwhile ({left}); if it may run again, say `retry = true`"
+                )
+            } else {
+                format!("{exit})")
+            };
+            self.tell_error(format!("`{command}` of crate `{krate}` failed ({why}"));
             Outcome::Failed
         } else {
             match self.fingerprints.command_report(self.graph, ix, Outcome::Ok, now_us(), wall_us) {
@@ -343,5 +390,34 @@ impl Engine<'_> {
         self.ended(ix, outcome, now_us(), wall_us, 0);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
         Ok(())
+    }
+}
+
+pub(super) fn is_link(item: &Item) -> bool {
+    matches!(item.kind, ItemKind::Program | ItemKind::Shared)
+}
+
+/// Whether a worker ended because an allocation failed, as where the system has no memory to promise or a limit on address space is
+/// met (`ulimit -v`). Neither LLVM nor Rust can go on then: they say so, and abort.
+fn allocation_failed(exit: Exit, tail: &str) -> bool {
+    let said = ["LLVM ERROR: out of memory", "memory allocation of ", "std::bad_alloc"];
+    exit == Exit::Signal(libc::SIGABRT) && said.iter().any(|words| tail.contains(words))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allocation_that_fails_is_no_crash() {
+        let check = |exit: Exit, tail: &str, expect: bool| {
+            assert_eq!(allocation_failed(exit, tail), expect, "{tail}")
+        };
+        let abort = Exit::Signal(libc::SIGABRT);
+        check(abort, "\nLLVM ERROR: out of memory\nAllocation failed", true);
+        check(abort, "\nmemory allocation of 4096 bytes failed", true);
+        check(abort, "\nterminate called after throwing an instance of 'std::bad_alloc'", true);
+        check(abort, "\nLLVM ERROR: Cannot select: 0x1", false);
+        check(Exit::Signal(libc::SIGSEGV), "\nLLVM ERROR: out of memory", false);
     }
 }

@@ -3,8 +3,9 @@
 use super::super::clock::now_us;
 use super::super::foreign::Foreign;
 use super::super::sample::{self, Resident};
+use super::hear::is_link;
 use super::{Engine, Running};
-use crate::graph::{ItemIx, ItemKind};
+use crate::graph::ItemIx;
 use crate::memory::{
     Budget, Chosen, Defence, History, Measure, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stage, Stall, System,
 };
@@ -47,6 +48,8 @@ pub(super) struct Memory {
     told_leases: (u64, Option<u64>),
     /// The most that each worker and command was seen to use, bytes.
     peaks: BTreeMap<u32, u64>,
+    /// The most that the linker of each link was seen to use, bytes.
+    linkers: BTreeMap<ItemIx, u64>,
     /// The most of all together.
     peak: u64,
 }
@@ -73,6 +76,7 @@ impl Memory {
             told: None,
             told_leases: (0, None),
             peaks: BTreeMap::new(),
+            linkers: BTreeMap::new(),
             peak: 0,
         }
     }
@@ -179,11 +183,10 @@ impl Engine<'_> {
 
     fn measure(&mut self, at_us: u64) {
         let mut measured = Vec::new();
-        let links = self.workers.keys().any(|ix| {
-            let is_link =
-                |item: &ItemIx| matches!(self.graph[*item].kind, ItemKind::Program | ItemKind::Shared);
-            self.scheduler.running_in(*ix).iter().any(is_link)
-        });
+        let links = self
+            .workers
+            .keys()
+            .any(|ix| self.scheduler.running_in(*ix).iter().any(|item| is_link(&self.graph[*item])));
         let has_trees = links || !self.commands.is_empty();
         if has_trees && at_us < self.memory.next_trees_us {
             return;
@@ -195,8 +198,18 @@ impl Engine<'_> {
             None => sample::resident_bytes(pid),
         };
         for (ix, running) in &self.workers {
-            if let Some(bytes) = of(running.child.process.pid()) {
+            let pid = running.child.process.pid();
+            if let Some(bytes) = of(pid) {
                 measured.push((process_of_worker(*ix), bytes));
+                // With several links at once it is not known which of the linkers is whose.
+                let links =
+                    self.scheduler.running_in(*ix).into_iter().filter(|item| is_link(&self.graph[*item]));
+                let links: Vec<ItemIx> = links.collect();
+                if let [link] = links.as_slice() {
+                    let own = sample::resident_bytes(pid).unwrap_or(bytes);
+                    let peak = self.memory.linkers.entry(*link).or_default();
+                    *peak = bytes.saturating_sub(own).max(*peak);
+                }
                 if self.sample {
                     let worker = WorkerNo(ix.0);
                     self.sink.event(self.graph, &Event::Rss { worker, bytes, at_us });
@@ -291,14 +304,26 @@ impl Engine<'_> {
 
     /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that it did.
     pub(super) fn was_out_of_memory(&mut self, ix: WorkerIx) -> bool {
+        self.memory.victims.remove(&ix) || self.kernel_killed(1)
+    }
+
+    /// Whether the kernel has killed processes for memory of which nobody has heard yet. `at_most` so many are then heard of.
+    pub(super) fn kernel_killed(&mut self, at_most: u64) -> bool {
         let kills = self.memory.system.oom_kills().unwrap_or(self.memory.oom_kills);
-        let by_kernel = kills > self.memory.oom_kills;
-        self.memory.oom_kills = kills;
-        self.memory.victims.remove(&ix) || by_kernel
+        let news = kills.saturating_sub(self.memory.oom_kills);
+        self.memory.oom_kills += news.min(at_most);
+        news > 0
     }
 
     /// An item ended whose worker lived on.
     pub(super) fn learn(&mut self, item: ItemIx, report: &ItemReport) {
+        // What the worker knows of is its own part of a link.
+        if report.outcome == Outcome::Ok
+            && let Some(linker) = self.memory.linkers.remove(&item)
+        {
+            let peak = linker.saturating_add(report.peak_bytes);
+            return self.memory.history.measured(&self.graph[item].key, Stage::FrontEnd, peak);
+        }
         let peaks = [(Stage::FrontEnd, report.peak_bytes), (Stage::BackEnd, report.piece_peak_bytes)];
         for (stage, bytes) in
             peaks.into_iter().filter(|(_, bytes)| *bytes > 0 && report.outcome == Outcome::Ok)
@@ -324,11 +349,16 @@ impl Engine<'_> {
 
     /// For people: what a process that was killed had used at most, and what there was.
     pub(super) fn memory_of(&self, ix: WorkerIx) -> String {
-        let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-        let peak =
-            self.memory.peaks.get(&process_of_worker(ix).0).map_or("unknown".to_owned(), |peak| mib(*peak));
-        let budget =
-            self.memory.told.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
-        format!("peak {peak}, budget {budget}")
+        let peak = self.memory.peaks.get(&process_of_worker(ix).0).copied();
+        format!("peak {}, {}", mib(peak), self.memory_left())
     }
+
+    /// For people: how much there was in all.
+    pub(super) fn memory_left(&self) -> String {
+        format!("budget {}", mib(self.memory.told.as_ref().and_then(|chosen| chosen.bytes)))
+    }
+}
+
+fn mib(bytes: Option<u64>) -> String {
+    bytes.map_or("unknown".to_owned(), |bytes| format!("{} MiB", bytes >> 20))
 }
