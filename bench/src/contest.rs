@@ -36,10 +36,10 @@ impl Tools {
         Ok(Self { tender, ninja, llvm_bin })
     }
 
-    /// `tender build --release` of what the subject names.
+    /// `tender build` of what the subject names, in its profile.
     pub fn build(&self, subject: &Subject, jobs: u32) -> Command {
         let mut command = measure::command(&self.tender, &subject.root);
-        command.args(["build", "--release", &format!("-j{jobs}")]);
+        command.arg("build").args(subject.profile.words()).arg(format!("-j{jobs}"));
         for package in &subject.packages {
             command.args(["-p", package]);
         }
@@ -104,7 +104,7 @@ impl<'a> Contest<'a> {
     /// Where a contestant puts archives and programs.
     pub fn out(&self, who: Contestant) -> PathBuf {
         match who {
-            Contestant::Tender => self.subject.root.join("target/release"),
+            Contestant::Tender => self.subject.root.join(self.subject.profile.directory()),
             Contestant::Ninja => self.ninja_out(),
         }
     }
@@ -124,7 +124,8 @@ impl<'a> Contest<'a> {
         measure::run_together(vec![self.command(who, words)], &self.subject.scratch.join("log"), Some(watch))
     }
 
-    fn command(&self, who: Contestant, words: &[&OsStr]) -> Command {
+    /// What builds with one of the two.
+    pub fn command(&self, who: Contestant, words: &[&OsStr]) -> Command {
         let mut command = match who {
             Contestant::Tender => self.tools.build(self.subject, self.jobs),
             Contestant::Ninja => {

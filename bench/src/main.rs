@@ -9,8 +9,10 @@ mod gaps;
 mod generate;
 mod jobserver;
 mod machine;
+mod makefile;
 mod measure;
 mod ninja;
+mod plot;
 mod print;
 mod processes;
 mod program;
@@ -23,7 +25,7 @@ mod trace;
 mod tree;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use experiment::{Settings, Units};
+use experiment::{Settings, Units, memory};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
@@ -52,7 +54,7 @@ struct Options {
     /// lto: these modes instead of thin-local, thin and fat
     #[arg(long, value_enum, value_delimiter = ',')]
     lto: Vec<experiment::lto::Mode>,
-    /// cut, lto: how many times each of two programs that were built runs
+    /// cut, lto: how many times each of two programs that were built runs; memory-cost: pairs of builds
     #[arg(long, default_value_t = experiment::PROGRAM_PAIRS, value_parser = clap::value_parser!(u32).range(1..))]
     program_pairs: u32,
     /// The program to measure
@@ -61,6 +63,8 @@ struct Options {
     /// The examples' directory
     #[arg(long, default_value = "workspace-examples")]
     examples: PathBuf,
+    #[command(flatten)]
+    memory: experiment::memory::Options,
 }
 
 /// What this program is when the benchmark itself starts it.
@@ -83,14 +87,33 @@ enum Topic {
     Lto,
     /// 8 crates on one pool, and with a pool each
     Guard,
-    /// Peak memory and live modules
+    /// All six that follow
     Memory,
+    /// Peak memory and live modules
+    MemoryPeaks,
+    /// The smallest memory cgroup in which tender, ninja and make complete
+    MemoryMin,
+    /// Time by the limit of memory, with a plot
+    MemoryTime,
+    /// The budget on and off, with plenty of memory
+    MemoryCost,
+    /// Time in half of the memory that a build takes where there is plenty
+    MemoryHalf,
+    /// How far estimates are from measured peaks
+    MemoryEstimates,
     /// What a worker's own threads cost with 5,000 tiny units
     Coordinator,
     /// How long job tokens are idle, what they cost, and how soon they are back when somebody is killed
     Tokens,
     /// make, ninja, cargo and tender at once: on one pool, and with jobs of their own
     Mixed,
+}
+
+impl Topic {
+    fn is_memory(self) -> bool {
+        use Topic::*;
+        matches!(self, MemoryPeaks | MemoryMin | MemoryTime | MemoryCost | MemoryHalf | MemoryEstimates)
+    }
 }
 
 fn run(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -106,8 +129,12 @@ fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         units: options.units.clone(),
         lto: options.lto.clone(),
         program_pairs: options.program_pairs,
+        memory: options.memory.clone(),
     };
-    let wanted = |topic: &&Topic| options.only.is_empty() || options.only.contains(topic);
+    let wanted = |topic: &&Topic| {
+        let all_of_memory = topic.is_memory() && options.only.contains(&Topic::Memory);
+        options.only.is_empty() || options.only.contains(topic) || all_of_memory
+    };
     for topic in Topic::value_variants().iter().filter(wanted) {
         run_topic(&mut out, *topic, &tools, &settings, options)?;
     }
@@ -148,7 +175,13 @@ fn run_topic(
         }
         Topic::Lto => print::table(out, &experiment::lto::run(tools, examples, settings)?)?,
         Topic::Guard => print::table(out, &experiment::guard::run(tools, examples, settings)?)?,
-        Topic::Memory => print::table(out, &experiment::memory::run(tools, examples, settings)?)?,
+        Topic::Memory => {}
+        Topic::MemoryPeaks => print::table(out, &memory::peaks::run(tools, examples, settings)?)?,
+        Topic::MemoryMin => print::table(out, &memory::minimum::run(tools, examples, settings)?)?,
+        Topic::MemoryTime => print::table(out, &memory::curve::run(tools, examples, settings)?)?,
+        Topic::MemoryCost => print::table(out, &memory::cost::run(tools, examples, settings)?)?,
+        Topic::MemoryHalf => print::table(out, &memory::cost::half(tools, examples, settings)?)?,
+        Topic::MemoryEstimates => print::table(out, &memory::estimates::run(tools, examples, settings)?)?,
         Topic::Tokens => {
             for table in experiment::tokens::run(tools, examples, settings)? {
                 print::table(out, &table)?;

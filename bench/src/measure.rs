@@ -73,14 +73,54 @@ pub fn run_together(
     log: &Path,
     watch: Option<Watch<'_>>,
 ) -> Result<Taken, Box<dyn Error>> {
+    let (wall, ended) = run_all(&mut commands, log, watch)?;
+    let (mut user, mut system) = (Duration::ZERO, Duration::ZERO);
+    for (command, ended) in commands.iter().zip(ended) {
+        if !ended.status.success() {
+            let end = end_of(log)?;
+            return Err(format!("{:?}: {}\n{end}", command.get_program(), ended.status).into());
+        }
+        user += ended.user;
+        system += ended.system;
+    }
+    Ok(Taken { wall, cpu: user + system, user })
+}
+
+/// Runs a command that may fail, with its output going to the file `log`.
+///
+/// # Errors
+/// It cannot be started.
+pub fn attempt(
+    command: Command,
+    log: &Path,
+    watch: Option<Watch<'_>>,
+) -> Result<(ExitStatus, Taken), Box<dyn Error>> {
+    let (wall, ended) = run_all(&mut [command], log, watch)?;
+    let Ended { status, user, system } = ended.into_iter().next().ok_or("nothing was run")?;
+    Ok((status, Taken { wall, cpu: user + system, user }))
+}
+
+/// The last lines that were written to a log.
+pub fn end_of(log: &Path) -> std::io::Result<String> {
+    let text = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
+    let lines: Vec<&str> = text.lines().collect();
+    Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
+}
+
+/// Starts all and waits for all.
+fn run_all(
+    commands: &mut [Command],
+    log: &Path,
+    watch: Option<Watch<'_>>,
+) -> Result<(Duration, Vec<Ended>), Box<dyn Error>> {
     let output = File::create(log)?;
-    for command in &mut commands {
+    for command in &mut *commands {
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output.try_clone()?);
     }
     let start = Instant::now();
     let mut pids = Vec::new();
     let mut cannot_start = None;
-    for command in &mut commands {
+    for command in commands {
         match command.spawn() {
             Ok(child) => pids.push(child.id()),
             Err(error) => {
@@ -103,22 +143,10 @@ pub fn run_together(
         drop(end);
         ended
     })?;
-    let wall = start.elapsed();
-    if let Some(why) = cannot_start {
-        return Err(why.into());
+    match cannot_start {
+        Some(why) => Err(why.into()),
+        None => Ok((start.elapsed(), ended)),
     }
-    let (mut user, mut system) = (Duration::ZERO, Duration::ZERO);
-    for (command, ended) in commands.iter().zip(ended) {
-        if !ended.status.success() {
-            let text = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
-            let lines: Vec<&str> = text.lines().collect();
-            let end = lines[lines.len().saturating_sub(20)..].join("\n");
-            return Err(format!("{:?}: {}\n{end}", command.get_program(), ended.status).into());
-        }
-        user += ended.user;
-        system += ended.system;
-    }
-    Ok(Taken { wall, cpu: user + system, user })
 }
 
 struct Ended {
@@ -187,6 +215,16 @@ mod tests {
             run_together(vec![sleeps("0.4"), sleeps("0.2")], &dir.path().join("log"), Some(watch)).unwrap();
         assert!(taken.wall >= Duration::from_millis(400), "{taken:?}");
         assert_eq!(most, 2);
+    }
+
+    #[test]
+    fn an_attempt_may_fail() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let mut command = command(Path::new("sh"), dir.path());
+        command.args(["-c", "echo said; exit 3"]);
+        let (status, _taken) = attempt(command, &log, None).unwrap();
+        assert_eq!((status.code(), end_of(&log).unwrap().as_str()), (Some(3), "said"));
     }
 
     #[test]

@@ -22,6 +22,14 @@ pub struct Extra {
     pub link: Vec<String>,
 }
 
+impl Extra {
+    /// ThinLTO by clang and lld, with as many backends at once in the link.
+    pub fn thin(jobs: u32) -> Self {
+        let link = ["-O2".to_owned(), "-flto=thin".to_owned(), format!("-Wl,--thinlto-jobs={jobs}")];
+        Self { compile: vec!["-flto=thin".to_owned()], link: link.into() }
+    }
+}
+
 /// # Errors
 /// The file is missing or is not of the form that `tender` writes.
 pub fn read_commands(file: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
@@ -92,8 +100,8 @@ fn path(text: &str) -> String {
     text.replace('$', "$$").replace(' ', "$ ").replace(':', "$:")
 }
 
-/// A word of a command, quoted for the shell and then for ninja.
-fn command(word: &str) -> String {
+/// A word of a command, quoted for the shell and then for ninja or make, to both of which `$$` is a dollar.
+pub fn command(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./,:@%".contains(c);
     let quoted = if !word.is_empty() && word.chars().all(plain) {
         word.to_owned()

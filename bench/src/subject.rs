@@ -11,6 +11,8 @@ pub enum Name {
     Zstd,
     Sqlite,
     RealWorld,
+    /// 18 large C++ files
+    Rocksdb,
     /// 1,000 crates of one small file each
     Many,
     /// 8 crates of 16 units each, which take some time
@@ -28,6 +30,7 @@ impl Name {
             Self::Zstd => "zstd",
             Self::Sqlite => "sqlite3.c as one crate",
             Self::RealWorld => "real-world (Lua, zlib, zstd, SQLite and a program)",
+            Self::Rocksdb => "18 C++ files of RocksDB",
             Self::Many => "1,000 crates of one small file each",
             Self::Heavy => "8 crates of 16 units each",
             Self::Tiny => "one crate of 5,000 tiny units",
@@ -78,6 +81,33 @@ pub struct Subject {
     /// What `tender build` is told to build; nothing: all.
     pub packages: Vec<String>,
     pub targets: Vec<Target>,
+    pub profile: Profile,
+}
+
+/// The profile that is built.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    #[default]
+    Release,
+    Dev,
+}
+
+impl Profile {
+    /// What chooses it.
+    pub fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::Release => &["--release"],
+            Self::Dev => &[],
+        }
+    }
+
+    /// Where its artifacts go, relative to the workspace.
+    pub fn directory(self) -> &'static str {
+        match self {
+            Self::Release => "target/release",
+            Self::Dev => "target/debug",
+        }
+    }
 }
 
 const MANY: usize = 1000;
@@ -93,7 +123,7 @@ impl Subject {
     /// Makes the workspace in `scratch`, where building it changes nothing of the project's.
     ///
     /// # Errors
-    /// The sources of real-world were not fetched, or a file cannot be written.
+    /// The sources of an example were not fetched, or a file cannot be written.
     pub fn prepare(name: Name, examples: &Path, scratch: &Path) -> Result<Self, Box<dyn Error>> {
         let root = scratch.join("workspace");
         let library =
@@ -103,6 +133,7 @@ impl Subject {
             Name::Zstd => library("zstd", "vendor/zstd-sys/"),
             Name::Sqlite => library("sqlite", "vendor/libsqlite3-sys/"),
             Name::RealWorld => (Vec::new(), real_world()),
+            Name::Rocksdb => library("rocksdb", "vendor/librocksdb-sys/"),
             Name::Many => (Vec::new(), numbered("part", MANY)),
             Name::Heavy => (Vec::new(), numbered("heavy", HEAVY_CRATES)),
             Name::Tiny => library("tiny", "parts/tiny/"),
@@ -112,10 +143,11 @@ impl Subject {
             Name::Many => write_many(&root)?,
             Name::Heavy => write_heavy(&root)?,
             Name::Tiny => write_tiny(&root)?,
+            Name::Rocksdb => copy_rocksdb(&examples.join("rocksdb"), &root)?,
             Name::Varied => write_varied(&root)?,
             _ => copy_real_world(&examples.join("real-world"), &root)?,
         }
-        Ok(Self { name, root, scratch: scratch.to_owned(), packages, targets })
+        Ok(Self { name, root, scratch: scratch.to_owned(), packages, targets, profile: Profile::default() })
     }
 
     /// Replaces what the workspace says of the release profile: lines of TOML.
@@ -157,11 +189,24 @@ fn real_world() -> Vec<Target> {
     ]
 }
 
-fn copy_real_world(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+/// All of an example but its sources, which must be there.
+fn copy_example(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     if !from.join("vendor/.fetched").exists() {
-        return Err("the sources of real-world are missing; run `make fetch`".into());
+        return Err(format!("the sources of {} are missing; run `make fetch`", from.display()).into());
     }
     copy::tree(from, to, &|name| ["vendor", "target", "fetch", "compile_commands.json"].contains(&name))?;
+    Ok(())
+}
+
+fn copy_rocksdb(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    copy_example(from, to)?;
+    let sources = Path::new("vendor/librocksdb-sys/rocksdb");
+    copy::tree(&from.join(sources), &to.join(sources), &|name| ["java", "docs"].contains(&name))?;
+    Ok(())
+}
+
+fn copy_real_world(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    copy_example(from, to)?;
     // Of the fetched packages only these hold sources that are built.
     for package in ["lua-src", "libz-sys", "zstd-sys", "libsqlite3-sys"] {
         copy::tree(&from.join("vendor").join(package), &to.join("vendor").join(package), &|_| false)?;

@@ -2,7 +2,7 @@
 //! worker, and against ninja.
 
 use super::Settings;
-use super::memory::LOOK_EVERY;
+use super::memory::peaks::LOOK_EVERY;
 use crate::contest::{self, Contest, Contestant, Tools};
 use crate::measure::{self, Taken, Watch};
 use crate::ninja::{self, Entry};

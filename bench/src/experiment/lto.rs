@@ -41,14 +41,12 @@ impl Mode {
 
     /// clang has nothing like `thin-local`: that is measured against no link-time optimisation at all.
     fn extra(self, jobs: u32) -> Extra {
-        let owned = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect();
         match self {
             Self::Off | Self::ThinLocal => Extra::default(),
-            Self::Thin => Extra {
-                compile: owned(&["-flto=thin"]),
-                link: owned(&["-O2", "-flto=thin", &format!("-Wl,--thinlto-jobs={jobs}")]),
-            },
-            Self::Fat => Extra { compile: owned(&["-flto=full"]), link: owned(&["-O2", "-flto=full"]) },
+            Self::Thin => Extra::thin(jobs),
+            Self::Fat => {
+                Extra { compile: vec!["-flto=full".into()], link: vec!["-O2".into(), "-flto=full".into()] }
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! One pool for a tree of make, ninja, cargo and `tender`, against the same tree where each has its own jobs.
 
 use super::Settings;
-use super::memory::LOOK_EVERY;
+use super::memory::peaks::LOOK_EVERY;
 use crate::contest::Tools;
 use crate::measure::{self, Taken, Watch};
 use crate::statistics::Summary;

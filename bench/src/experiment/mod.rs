@@ -61,6 +61,7 @@ pub struct Settings {
     pub units: Vec<Units>,
     pub lto: Vec<lto::Mode>,
     pub program_pairs: u32,
+    pub memory: memory::Options,
 }
 
 impl Settings {

@@ -1,7 +1,7 @@
 //! Peak memory of whole builds, by form of translation and against ninja with clang; live LLVM modules against their limit.
 
-use super::Settings;
 use crate::contest::{Contest, Contestant, Tools};
+use crate::experiment::Settings;
 use crate::measure::Watch;
 use crate::processes;
 use crate::progress;

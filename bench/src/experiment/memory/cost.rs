@@ -1,0 +1,167 @@
+//! What the budget costs where there is plenty of memory, and what half of the peak costs.
+
+use super::each_of;
+use super::runs::Runs;
+use super::site::Site;
+use super::workload::{Builder, Workload};
+use crate::contest::Tools;
+use crate::experiment::Settings;
+use crate::measure::{self, Taken};
+use crate::progress;
+use crate::statistics::{Interval, Summary};
+use crate::table::{self, Table};
+use std::error::Error;
+use std::ffi::OsStr;
+use std::path::Path;
+
+/// Two that differ: many small units, and some large ones. Both take seconds.
+const QUICK: [Workload; 2] = [Workload::Lua, Workload::Zstd];
+/// clap's code for words that it does not know, which `tender` keeps to.
+const USAGE: i32 = 2;
+
+/// The budget on against `--memory off`.
+///
+/// # Errors
+/// The sources were not fetched, or a build fails.
+pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
+    let options = &settings.memory;
+    let pairs = settings.program_pairs;
+    let mut rows = Vec::new();
+    let mut notes = vec![
+        "Ratios: on / off, of neighbouring builds from nothing; geometric mean with the 95 % interval of Student's t over \
+         the logarithms. CPU: user and system time of all processes."
+            .to_owned(),
+    ];
+    each_of(tools, examples, settings, &options.workloads_or(&QUICK), |site, jobs| {
+        if !knows_off(site)? {
+            notes.push(format!("{}: this tender does not know `--memory off`.", site.workload.word()));
+            return Ok(());
+        }
+        let mut taken = [Vec::new(), Vec::new()];
+        for round in 0..pairs {
+            progress::show(&format!("memory: cost, {}, pair {} of {pairs}", site.workload.word(), round + 1));
+            for number in order(round) {
+                let words: &[&OsStr] = if number == 0 { &[] } else { &["--memory".as_ref(), "off".as_ref()] };
+                taken[number].push(build(site, words)?);
+            }
+        }
+        rows.push(row(site.workload, jobs, &taken));
+        Ok(())
+    })?;
+    progress::show("");
+    Ok(Table {
+        title: format!("The memory budget on and off, with plenty of memory, {pairs} pairs"),
+        columns: vec![
+            "workload",
+            "jobs",
+            "CPU on / off (95 %)",
+            "wall on / off (95 %)",
+            "CPU s on",
+            "CPU s off",
+            "wall s on",
+            "wall s off",
+        ],
+        rows,
+        notes,
+    })
+}
+
+/// A cgroup of half the peak against one without a limit.
+///
+/// # Errors
+/// The sources were not fetched, no cgroup can be made, or a build fails.
+pub fn half(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
+    let options = &settings.memory;
+    let pairs = settings.pairs;
+    let mut rows = Vec::new();
+    let workloads = options.workloads_or(&[Workload::Zstd, Workload::RealWorld]);
+    let mut runs = Runs::open(options.keep.as_deref(), tools)?;
+    each_of(tools, examples, settings, &workloads, |site, jobs| {
+        let peak = runs.whole(site, Builder::Tender, None, jobs)?.peak_mib;
+        for by in [Builder::Tender, Builder::History] {
+            let mut taken = [Vec::new(), Vec::new()];
+            let mut kills = 0;
+            for round in 0..pairs {
+                for number in order(round) {
+                    let limit = (number == 0).then_some(peak / 2);
+                    let run = runs.again(site, by, limit, jobs)?;
+                    if !run.succeeded() {
+                        return Err(
+                            format!("{}: the build fails in {} MiB", site.workload.word(), peak / 2).into()
+                        );
+                    }
+                    kills += run.kills;
+                    taken[number].push(run.seconds);
+                }
+            }
+            let [half, ample] = &taken;
+            let median = |seconds: &[f64]| Summary::of(seconds.iter().copied()).median;
+            rows.push(vec![
+                site.workload.word().into(),
+                by.title(site.workload).into(),
+                format!("-j{jobs}"),
+                peak.to_string(),
+                (peak / 2).to_string(),
+                table::interval(Interval::of(half.iter().zip(ample).map(|(half, ample)| half / ample))),
+                format!("{:.2}", median(half)),
+                format!("{:.2}", median(ample)),
+                kills.to_string(),
+            ]);
+        }
+        Ok(())
+    })?;
+    progress::show("");
+    Ok(Table {
+        title: format!("Half of the memory that a build takes where there is plenty, {pairs} pairs"),
+        columns: vec!["workload", "built by", "jobs", "peak MiB", "half MiB", "wall half / plenty (95 %)", "half s", "plenty s", "kills"],
+        rows,
+        notes: vec![
+            "Peak: of the cgroup of a first build without a limit. Kills: by the kernel, in all builds with half.".into(),
+        ],
+    })
+}
+
+/// Who goes first changes from round to round.
+fn order(round: u32) -> [usize; 2] {
+    if round.is_multiple_of(2) { [0, 1] } else { [1, 0] }
+}
+
+fn build(site: &Site, words: &[&OsStr]) -> Result<Taken, Box<dyn Error>> {
+    site.clear(Builder::Tender)?;
+    let mut command = site.command(Builder::Tender);
+    command.args(words);
+    measure::run(command, &site.log())
+}
+
+/// Whether the budget can be switched off; building once without it also fills the page cache.
+fn knows_off(site: &Site) -> Result<bool, Box<dyn Error>> {
+    site.clear(Builder::Tender)?;
+    let mut command = site.command(Builder::Tender);
+    command.args(["--memory", "off"]);
+    let (status, _) = measure::attempt(command, &site.log(), None)?;
+    match status.code() {
+        Some(0) => Ok(true),
+        Some(USAGE) => Ok(false),
+        _ => Err(format!("{status}\n{}", measure::end_of(&site.log())?).into()),
+    }
+}
+
+fn row(workload: Workload, jobs: u32, [on, off]: &[Vec<Taken>; 2]) -> Vec<String> {
+    let ratio = |of: fn(&Taken) -> f64| {
+        table::interval(Interval::of(on.iter().zip(off).map(|(on, off)| of(on) / of(off))))
+    };
+    let median =
+        |taken: &[Taken], of: fn(&Taken) -> f64| format!("{:.3}", Summary::of(taken.iter().map(of)).median);
+    let cpu = |taken: &Taken| taken.cpu.as_secs_f64();
+    let wall = |taken: &Taken| taken.wall.as_secs_f64();
+    vec![
+        workload.word().into(),
+        format!("-j{jobs}"),
+        ratio(cpu),
+        ratio(wall),
+        median(on, cpu),
+        median(off, cpu),
+        median(on, wall),
+        median(off, wall),
+    ]
+}
