@@ -7,7 +7,8 @@
 //! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
 //! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them;
-//! `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way.
+//! `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps
+//! builds of one user out of each other's way; `tally` sums up what memory cost.
 
 mod brake;
 mod budget;
@@ -22,6 +23,7 @@ mod note;
 mod pressure;
 mod shares;
 mod system;
+mod tally;
 
 pub use brake::{Brake, Member, Orders};
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
@@ -35,3 +37,4 @@ pub use note::{Note, Notes};
 pub use pressure::{Stall, Totals};
 pub use shares::{Others, ShareError, Shares};
 pub use system::{Sample, System};
+pub use tally::{Killer, Summary, Tally};

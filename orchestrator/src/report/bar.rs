@@ -124,6 +124,30 @@ impl Drop for Bar {
     }
 }
 
+/// What is shown of a shortage of memory appears when it has lasted so long, and goes when it has been over so long: between two
+/// items of a build that it slows down there are always gaps.
+const SHORTAGE_SHOWS_US: u64 = 300_000;
+
+/// Slots are free and memory for what could run on them is not.
+#[derive(Clone, Copy, Debug)]
+struct Shortage {
+    slots: u32,
+    since_us: u64,
+    /// Where it is over.
+    until_us: Option<u64>,
+}
+
+impl Shortage {
+    fn is_over(&self, now_us: u64) -> bool {
+        self.until_us.is_some_and(|until_us| now_us >= until_us + SHORTAGE_SHOWS_US)
+    }
+
+    fn is_shown(&self, now_us: u64) -> bool {
+        let lasted_us = self.until_us.unwrap_or(now_us).saturating_sub(self.since_us);
+        lasted_us >= SHORTAGE_SHOWS_US && !self.is_over(now_us)
+    }
+}
+
 /// An item that runs.
 #[derive(Debug)]
 struct Running {
@@ -156,6 +180,8 @@ struct Progress {
     expected: HashMap<ItemIx, u64>,
     /// Of the items that finished, by kind.
     measured: HashMap<ItemKind, Measured>,
+    /// The last one.
+    shortage: Option<Shortage>,
 }
 
 impl Default for Progress {
@@ -170,6 +196,7 @@ impl Default for Progress {
             unfinished: BTreeSet::new(),
             expected: HashMap::new(),
             measured: HashMap::new(),
+            shortage: None,
         }
     }
 }
@@ -206,11 +233,20 @@ impl Progress {
                     self.measured.entry(graph[item].kind).or_default().add(graph[item].size, wall_us);
                 }
             }
+            Event::ShortOfMemory { slots, at_us } => self.short_of_memory(slots, at_us),
             _ => {}
         }
     }
 
-    /// `12/85, 5s, about 20s left: sqlite3.c (4s), zstd`, cut to `columns` at the joints.
+    fn short_of_memory(&mut self, slots: u32, at_us: u64) {
+        self.shortage = match self.shortage.filter(|shortage| !shortage.is_over(at_us)) {
+            Some(shortage) if slots == 0 => Some(Shortage { until_us: Some(at_us), ..shortage }),
+            Some(shortage) => Some(Shortage { slots, until_us: None, ..shortage }),
+            None => (slots > 0).then_some(Shortage { slots, since_us: at_us, until_us: None }),
+        };
+    }
+
+    /// `12/85, 5s, about 20s left, 3 slots wait for memory: sqlite3.c (4s), zstd`, cut to `columns` at the joints.
     fn line(&self, graph: &Graph, now_us: u64, columns: usize) -> String {
         let mut line = Fitted::new(columns);
         line.push(&format!("{}/{}", self.done, self.total));
@@ -218,6 +254,10 @@ impl Progress {
         line.push(&format!(", {}", words::rough(Duration::from_micros(elapsed))));
         if let Some(left) = self.left(graph, now_us) {
             line.push(&format!(", about {} left", words::rough(left)));
+        }
+        if let Some(Shortage { slots, .. }) = self.shortage.filter(|shortage| shortage.is_shown(now_us)) {
+            let verb = if slots == 1 { "waits" } else { "wait" };
+            line.push(&format!(", {} {verb} for memory", words::count(slots as usize, "slot")));
         }
         for (n, name) in self.names(graph, now_us).into_iter().enumerate() {
             let joint = if n == 0 { ": " } else { ", " };
@@ -433,6 +473,32 @@ mod tests {
             term.contents(),
             "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s, 2 pieces done), app"
         );
+    }
+
+    #[test]
+    fn memory_that_is_the_limit_is_said_without_flicker() {
+        let graph = fixture::graph();
+        let term = InMemoryTerm::new(4, 120);
+        let mut bar = bar(&term);
+        busy(&mut bar, &graph);
+        let mut check = |slots: Option<u32>, at_us: u64, drawn_us: u64, expect: &str| {
+            if let Some(slots) = slots {
+                bar.event(&graph, &Event::ShortOfMemory { slots, at_us });
+            }
+            bar.tick(&graph, drawn_us);
+            let line = term.contents();
+            let said = line.split_once("left").and_then(|(_, rest)| rest.split_once(':')).unwrap().0;
+            assert_eq!(said, expect, "{drawn_us}: {line}");
+        };
+        check(Some(0), 2_000_000, 2_100_000, "");
+        check(Some(3), 2_200_000, 2_300_000, "");
+        check(Some(2), 2_400_000, 2_600_000, ", 2 slots wait for memory");
+        // A gap between two items.
+        check(Some(0), 2_700_000, 2_800_000, ", 2 slots wait for memory");
+        check(Some(1), 2_900_000, 2_950_000, ", 1 slot waits for memory");
+        check(Some(0), 3_100_000, 3_500_000, "");
+        // A new one.
+        check(Some(1), 3_600_000, 3_700_000, "");
     }
 
     #[test]

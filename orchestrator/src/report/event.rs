@@ -2,7 +2,7 @@
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, ItemIx};
-use serde::Serialize;
+use crate::memory::{Chosen, Killer, Summary};
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Outcome, PhaseName};
 
@@ -87,10 +87,21 @@ pub enum Event {
         item: ItemIx,
         fresh: bool,
     },
-    /// Why ready work waits.
+    /// Why ready work waits from now on: an item that has not started, or a piece of one that has. Told again where the
+    /// reason changes.
     Wait {
         item: ItemIx,
         reason: WaitReason,
+        at_us: u64,
+    },
+    /// The item has the memory that it waited for. It may still wait for a slot; a wait for that ends when it starts.
+    WaitEnded {
+        item: ItemIx,
+        at_us: u64,
+    },
+    /// So many slots are free from now on only because there is too little memory for what could run on them.
+    ShortOfMemory {
+        slots: u32,
         at_us: u64,
     },
     Tokens {
@@ -116,10 +127,44 @@ pub enum Event {
         used_us: u64,
         at_us: u64,
     },
-    /// What all items that run were granted, and the most that may be; bytes.
+    /// What all items that run were granted, what their processes need besides, and the most that both may come to; bytes.
+    /// This and what follows is told where `Rss` is.
     Leases {
         bytes: u64,
+        baselines: u64,
         budget: Option<u64>,
+        at_us: u64,
+    },
+    /// What all processes of the build use together, commands with all that they started included, and how much more there
+    /// is, a reserve subtracted; bytes. Sampled.
+    Memory {
+        used: u64,
+        free: Option<u64>,
+        at_us: u64,
+    },
+    /// The share of the time since the reading before in which some task waited for memory, and in which all did: whole
+    /// percents, rounded up, so that 0 means never. Of the whole machine, or of our control group where it has a count.
+    Pressure {
+        some: u32,
+        full: u32,
+        at_us: u64,
+    },
+    /// How much memory the build may use, and why. Told first and where it changes.
+    Budget {
+        chosen: Chosen,
+        at_us: u64,
+    },
+    /// A process of the build was killed because memory was short.
+    Killed {
+        who: Victim,
+        by: Killer,
+        /// The most that it was seen to use, bytes; 0 where it was not seen.
+        peak: u64,
+        at_us: u64,
+    },
+    /// What memory cost the build. Told once, before its end, if anything ran.
+    MemorySummary {
+        summary: Summary,
         at_us: u64,
     },
     /// The orchestrator's own words. Errors here make the build fail.
@@ -152,13 +197,31 @@ pub enum Severity {
 }
 
 /// Why an item that could run does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     /// Every token is in use.
     Token,
     /// Too little memory is free.
-    Memory,
+    Memory(Shortage),
+}
+
+/// What kept a lease from being granted, bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shortage {
+    pub need: u64,
+    /// What could be granted. None: without limit, but see `kept_for`.
+    pub free: Option<u64>,
+    pub budget: Option<u64>,
+    /// It may have been enough, but is kept for this larger item, which was passed over too often.
+    pub kept_for: Option<ItemIx>,
+}
+
+/// A process that was killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    Worker(WorkerNo),
+    /// A program that ran the item: a linker that a worker had started, or a command with all that it started.
+    Program(ItemIx),
 }
 
 /// Something that is told all that happens, in order, by one thread.

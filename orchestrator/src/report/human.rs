@@ -316,9 +316,16 @@ impl Sink for Human {
                 let newline = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
                 self.kept.entry(*item).or_default().output.push(format!("{text}{newline}"));
             }
+            Event::Budget { chosen, .. } if self.at_least(Verbosity::Verbose) => {
+                self.print(&style::message(Level::Note, chosen));
+            }
+            Event::MemorySummary { summary, .. } if self.at_least(Verbosity::Verbose) => {
+                self.print(&style::status("Memory", words::memory(summary)));
+            }
             Event::Wait { item, reason, .. } if self.at_least(Verbosity::VeryVerbose) => {
                 let item = &graph[*item];
-                let text = format!("{}: {}", words::visible(&item.label), words::wait(*reason));
+                let text =
+                    format!("{}: {}", words::visible(&item.label), words::wait_in_full(graph, *reason));
                 self.print(&style::status("Waiting", text));
             }
             Event::Message { severity, text } => {
@@ -360,7 +367,9 @@ impl Sink for Human {
 mod tests {
     use super::*;
     use crate::fingerprint::RebuildReason;
+    use crate::memory::{Chosen, Origin, Summary};
     use crate::report::bar::Place;
+    use crate::report::event::{Shortage, WaitReason};
     use crate::report::fixture::{self, APP_LINK, APP_MAIN, Shared, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use indicatif::{InMemoryTerm, ProgressDrawTarget};
 
@@ -528,6 +537,26 @@ mod tests {
         std::thread::sleep(Duration::from_millis(150));
         human.tick(&graph);
         assert_eq!(term.moves_since_last_check(), "");
+    }
+
+    #[test]
+    fn verbose_tells_of_memory() {
+        let chosen = Chosen { bytes: Some(60 << 20), by: Origin::Option, of: None, clamped: None };
+        let short = Shortage { need: 96 << 20, free: Some(0), budget: chosen.bytes, kept_for: None };
+        let summary = Summary { peak: 58 << 20, budget: chosen.bytes, ..Summary::default() };
+        let events = [
+            Event::Budget { chosen, at_us: 0 },
+            Event::Wait { item: ZIP_A, reason: WaitReason::Memory(short), at_us: 1 },
+            Event::MemorySummary { summary, at_us: 2 },
+            end(true),
+        ];
+        let budget = "note: memory budget: 60 MiB, by --memory\n";
+        let waiting = "     Waiting zip/src/a.c: needs 96.0 MiB of memory, and 0 B is free\n";
+        let memory = "      Memory peak 58.0 MiB, budget 60.0 MiB; nothing waited for it\n";
+        let finished = "    Finished `release` profile [optimized] target(s) in 1.23s\n";
+        check(Verbosity::Normal, &events, finished);
+        check(Verbosity::Verbose, &events, &[budget, memory, finished].concat());
+        check(Verbosity::VeryVerbose, &events, &[budget, waiting, memory, finished].concat());
     }
 
     #[test]

@@ -8,7 +8,8 @@ use crate::graph::{ArtifactKind, Graph, Item, ItemIx};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Crates;
 use crate::report::diagnostic::{plain, shown};
-use crate::report::event::{Event, Sink};
+use crate::report::event::{Event, Shortage, Sink, Victim, WaitReason};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::io::Write;
@@ -155,6 +156,26 @@ fn profile(profile: &Profile) -> Value {
     })
 }
 
+/// What a message about a wait says of it.
+fn wait(graph: &Graph, item: ItemIx, reason: WaitReason, at_us: u64) -> Value {
+    let unit = &graph[item].label;
+    match reason {
+        WaitReason::Token => json!({ "unit": unit, "wait": "token", "at_us": at_us }),
+        WaitReason::Memory(Shortage { need, free, budget, kept_for }) => json!({
+            "unit": unit, "wait": "memory", "need": need, "free": free, "budget": budget,
+            "kept_for": kept_for.map(|larger| &graph[larger].label), "at_us": at_us,
+        }),
+    }
+}
+
+/// A message whose fields are those of a value.
+fn with(reason: &str, fields: &impl Serialize, at_us: u64) -> Value {
+    let mut message = serde_json::to_value(fields).expect("fields have string keys only");
+    message["reason"] = json!(reason);
+    message["at_us"] = json!(at_us);
+    message
+}
+
 impl Sink for Json {
     fn event(&mut self, graph: &Graph, event: &Event) {
         let message = match event {
@@ -192,8 +213,28 @@ impl Sink for Json {
             Event::Diagnostic { item, diagnostic, .. } => return self.diagnostic(graph, *item, diagnostic),
             Event::Artifact { item, fresh } => return self.artifact(graph, *item, *fresh),
             Event::Wait { item, reason, at_us } => {
-                let more = json!({ "unit": graph[*item].label, "wait": reason, "at_us": at_us });
+                let more = wait(graph, *item, *reason, *at_us);
                 self.about("wait", &graph[*item], more)
+            }
+            Event::WaitEnded { item, at_us } => self.about(
+                "wait-finished",
+                &graph[*item],
+                json!({ "unit": graph[*item].label, "at_us": at_us }),
+            ),
+            Event::ShortOfMemory { slots, at_us } => {
+                json!({ "reason": "short-of-memory", "slots": slots, "at_us": at_us })
+            }
+            Event::Budget { chosen, at_us } => with("memory-budget", chosen, *at_us),
+            Event::MemorySummary { summary, at_us } => with("memory-summary", summary, *at_us),
+            Event::Killed { who, by, peak, at_us } => {
+                let (worker, command) = match who {
+                    Victim::Worker(worker) => (Some(worker.0), None),
+                    Victim::Program(item) => (None, Some(&graph[*item].label)),
+                };
+                json!({
+                    "reason": "killed-for-memory", "worker": worker, "unit": command, "by": by, "peak_bytes": peak,
+                    "at_us": at_us,
+                })
             }
             Event::WorkerStarted { worker, pid, at_us } => {
                 json!({ "reason": "worker-started", "worker": worker.0, "pid": pid, "at_us": at_us })
@@ -218,8 +259,14 @@ impl Sink for Json {
             Event::Rss { worker, bytes, at_us } => {
                 json!({ "reason": "rss", "worker": worker.0, "bytes": bytes, "at_us": at_us })
             }
-            Event::Leases { bytes, budget, at_us } => {
-                json!({ "reason": "lease", "bytes": bytes, "budget": budget, "at_us": at_us })
+            Event::Leases { bytes, baselines, budget, at_us } => json!({
+                "reason": "lease", "bytes": bytes, "baselines": baselines, "budget": budget, "at_us": at_us,
+            }),
+            Event::Memory { used, free, at_us } => {
+                json!({ "reason": "memory", "used": used, "free": free, "at_us": at_us })
+            }
+            Event::Pressure { some, full, at_us } => {
+                json!({ "reason": "pressure", "some": some, "full": full, "at_us": at_us })
             }
             Event::Cpu { worker, used_us, at_us } => {
                 json!({ "reason": "cpu", "worker": worker.map(|w| w.0), "used_us": used_us, "at_us": at_us })
@@ -234,6 +281,7 @@ impl Sink for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::{Bound, Chosen, Killer, Origin, Summary};
     use crate::report::WorkerNo;
     use crate::report::fixture::{self, Shared};
     use std::time::Duration;
@@ -338,6 +386,66 @@ mod tests {
                 json!({"reason": "rss", "worker": 3, "bytes": 7, "at_us": 8}),
                 json!({"reason": "cpu", "worker": null, "used_us": 9, "at_us": 10}),
                 json!({"reason": "worker-finished", "worker": 3, "at_us": 11}),
+            ],
+        );
+    }
+
+    #[test]
+    fn memory_in_numbers() {
+        let (item, budget) = (fixture::ZIP_A, Some(9));
+        let wait = |kept_for| {
+            let reason = WaitReason::Memory(Shortage { need: 7, free: Some(3), budget, kept_for });
+            Event::Wait { item, reason, at_us: 1 }
+        };
+        let of = Some(Bound::Cgroup { path: "/g".into() });
+        let chosen = Chosen { bytes: budget, by: Origin::Option, of, clamped: None };
+        let summary = Summary { peak: 8, budget, waits: 2, ..Summary::default() };
+        let killed = |who, by| Event::Killed { who, by, peak: 8, at_us: 6 };
+        let about_wait = |larger: Value| {
+            let wait = json!({"unit": "zip/src/a.c", "wait": "memory", "need": 7, "free": 3, "budget": 9, "at_us": 1});
+            let mut message = zip("wait", wait);
+            message["kept_for"] = larger;
+            message
+        };
+        check(
+            &[
+                Event::Budget { chosen, at_us: 1 },
+                Event::Wait { item, reason: WaitReason::Token, at_us: 1 },
+                wait(None),
+                wait(Some(fixture::ZIP_B)),
+                Event::ShortOfMemory { slots: 2, at_us: 2 },
+                Event::WaitEnded { item, at_us: 3 },
+                Event::Leases { bytes: 4, baselines: 1, budget, at_us: 3 },
+                Event::Memory { used: 4, free: None, at_us: 4 },
+                Event::Pressure { some: 5, full: 1, at_us: 5 },
+                killed(Victim::Worker(WorkerNo(3)), Killer::Tender),
+                killed(Victim::Program(item), Killer::Kernel),
+                Event::MemorySummary { summary, at_us: 7 },
+            ],
+            &[
+                json!({
+                    "reason": "memory-budget", "bytes": 9, "by": "option", "of": {"kind": "cgroup", "path": "/g"},
+                    "clamped": null, "at_us": 1,
+                }),
+                zip("wait", json!({"unit": "zip/src/a.c", "wait": "token", "at_us": 1})),
+                about_wait(Value::Null),
+                about_wait(json!("zip/src/b.c")),
+                json!({"reason": "short-of-memory", "slots": 2, "at_us": 2}),
+                zip("wait-finished", json!({"unit": "zip/src/a.c", "at_us": 3})),
+                json!({"reason": "lease", "bytes": 4, "baselines": 1, "budget": 9, "at_us": 3}),
+                json!({"reason": "memory", "used": 4, "free": null, "at_us": 4}),
+                json!({"reason": "pressure", "some": 5, "full": 1, "at_us": 5}),
+                json!({
+                    "reason": "killed-for-memory", "worker": 3, "unit": null, "by": "tender", "peak_bytes": 8, "at_us": 6,
+                }),
+                json!({
+                    "reason": "killed-for-memory", "worker": null, "unit": "zip/src/a.c", "by": "kernel", "peak_bytes": 8,
+                    "at_us": 6,
+                }),
+                json!({
+                    "reason": "memory-summary", "peak": 8, "budget": 9, "waits": 2, "waited_us": 0, "short_us": 0,
+                    "stalled_us": null, "killed_by_tender": 0, "killed_by_kernel": 0, "failed_allocations": 0, "retries": 0, "at_us": 7,
+                }),
             ],
         );
     }

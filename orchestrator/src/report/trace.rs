@@ -7,12 +7,13 @@
 //! | `ph: X` | one phase of an item. These never overlap on a row, and never more than N overlap at all |
 //! | `ph: b`, `e` | an item from start to end (`unit`), or while it is ready and waits (`wait`); `id` is the item. A unit that is cut holds no slot while it waits for its pieces, so these say nothing about slots |
 //! | `ph: C` | a counter |
+//! | `ph: i` | something that happened at one moment, with its facts in `args` |
 //!
 //! Events are written as they come. The closing bracket is written on drop; viewers load a file that lacks it.
 
 use crate::graph::{Graph, ItemIx, ItemKind};
 use crate::report::clock::now_us;
-use crate::report::event::{Event, Sink, WorkerNo};
+use crate::report::event::{Event, Shortage, Sink, Victim, WaitReason, WorkerNo};
 use crate::report::words;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -57,6 +58,9 @@ struct Entry<'a> {
     dur: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<u32>,
+    /// Of an instant event: `p` marks the process, `g` all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    s: Option<&'a str>,
     pid: u32,
     tid: u32,
     args: Value,
@@ -114,6 +118,7 @@ impl<W: Write> Trace<W> {
             ts: 0,
             dur: None,
             id: None,
+            s: None,
             pid,
             tid: 0,
             args,
@@ -123,12 +128,17 @@ impl<W: Write> Trace<W> {
     }
 
     fn counter(&mut self, name: &str, cat: &str, pid: u32, ts: u64, args: Value) {
-        self.write(&Entry { name, cat, ph: "C", ts, dur: None, id: None, pid, tid: 0, args });
+        self.write(&Entry { name, cat, ph: "C", ts, dur: None, id: None, s: None, pid, tid: 0, args });
+    }
+
+    fn instant(&mut self, (cat, name): (&str, &str), pid: u32, ts: u64, args: Value) {
+        let scope = if pid == ORCHESTRATOR { "g" } else { "p" };
+        self.write(&Entry { name, cat, ph: "i", ts, dur: None, id: None, s: Some(scope), pid, tid: 0, args });
     }
 
     /// `name` of the begin and the end must agree: with `id` they tie the two together.
     fn span(&mut self, ph: &str, (cat, name): (&str, &str), item: ItemIx, pid: u32, ts: u64, args: Value) {
-        self.write(&Entry { name, cat, ph, ts, dur: None, id: Some(item.0), pid, tid: 0, args });
+        self.write(&Entry { name, cat, ph, ts, dur: None, id: Some(item.0), s: None, pid, tid: 0, args });
     }
 
     fn phase(
@@ -150,13 +160,36 @@ impl<W: Write> Trace<W> {
         let args =
             json!({ "crate": of.krate_name, "unit": from.unwrap_or(&of.label), "cgu": cgu.unwrap_or(0) });
         let name = words::phase(phase);
-        self.write(&Entry { name, cat, ph: "X", ts, dur: Some(dur), id: None, pid, tid, args });
+        self.write(&Entry { name, cat, ph: "X", ts, dur: Some(dur), id: None, s: None, pid, tid, args });
     }
 
-    fn item_started(&mut self, graph: &Graph, item: ItemIx, worker: Option<WorkerNo>, slot: u32, at_us: u64) {
+    /// One that waits for something else now has ended its wait for what it was.
+    fn waits(&mut self, graph: &Graph, item: ItemIx, reason: WaitReason, at_us: u64) {
+        let name = words::wait(reason);
+        if self.waiting.get(&item) == Some(&name) {
+            return;
+        }
+        self.waits_no_more(item, at_us);
+        self.waiting.insert(item, name);
+        let mut args = json!({ "crate": graph[item].krate_name, "unit": graph[item].label });
+        if let WaitReason::Memory(Shortage { need, free, budget, kept_for }) = reason {
+            args["need"] = json!(need);
+            // Absent, like the budget, where nothing sets a limit: viewers take null for a text.
+            free.into_iter().for_each(|free| args["free"] = json!(free));
+            budget.into_iter().for_each(|budget| args["budget"] = json!(budget));
+            kept_for.into_iter().for_each(|larger| args["kept_for"] = json!(graph[larger].label));
+        }
+        self.span("b", ("wait", name), item, ORCHESTRATOR, at_us, args);
+    }
+
+    fn waits_no_more(&mut self, item: ItemIx, at_us: u64) {
         if let Some(reason) = self.waiting.remove(&item) {
             self.span("e", ("wait", reason), item, ORCHESTRATOR, at_us, json!({}));
         }
+    }
+
+    fn item_started(&mut self, graph: &Graph, item: ItemIx, worker: Option<WorkerNo>, slot: u32, at_us: u64) {
+        self.waits_no_more(item, at_us);
         let (pid, tid) = match worker {
             Some(worker) => (row(worker), slot),
             None => (ORCHESTRATOR, self.take_command_row()),
@@ -168,6 +201,7 @@ impl<W: Write> Trace<W> {
     }
 
     fn item_finished(&mut self, graph: &Graph, item: ItemIx, outcome: Value, at_us: u64) {
+        self.waits_no_more(item, at_us);
         let Some(running) = self.running.remove(&item) else { return };
         if running.pid == ORCHESTRATOR {
             // Nobody reports phases of a foreign command: it is one.
@@ -238,12 +272,10 @@ impl<W: Write> Sink for Trace<W> {
             Event::ItemFinished { item, outcome, at_us, .. } => {
                 self.item_finished(graph, item, json!(outcome), at_us);
             }
-            Event::Wait { item, reason, at_us } => {
-                let name = words::wait(reason);
-                if self.waiting.insert(item, name).is_none() {
-                    let args = json!({ "crate": graph[item].krate_name, "unit": graph[item].label });
-                    self.span("b", ("wait", name), item, ORCHESTRATOR, at_us, args);
-                }
+            Event::Wait { item, reason, at_us } => self.waits(graph, item, reason, at_us),
+            Event::WaitEnded { item, at_us } => self.waits_no_more(item, at_us),
+            Event::ShortOfMemory { slots, at_us } => {
+                self.counter("short_of_memory", "wait", ORCHESTRATOR, at_us, json!({ "slots": slots }));
             }
             Event::Tokens { used, n, at_us } => {
                 self.counter("tokens", "token", ORCHESTRATOR, at_us, json!({ "used": used, "n": n }));
@@ -254,12 +286,38 @@ impl<W: Write> Sink for Trace<W> {
             Event::Rss { worker, bytes, at_us } => {
                 self.counter("rss", "lease", row(worker), at_us, json!({ "bytes": bytes }));
             }
-            Event::Leases { bytes, budget, at_us } => {
-                let mut args = json!({ "bytes": bytes });
+            Event::Leases { bytes, baselines, budget, at_us } => {
+                let mut args = json!({ "bytes": bytes, "baselines": baselines });
                 if let Some(budget) = budget {
                     args["budget"] = json!(budget);
                 }
                 self.counter("lease", "lease", ORCHESTRATOR, at_us, args);
+            }
+            Event::Memory { used, free, at_us } => {
+                let mut args = json!({ "used": used });
+                free.into_iter().for_each(|free| args["free"] = json!(free));
+                self.counter("memory", "lease", ORCHESTRATOR, at_us, args);
+            }
+            Event::Pressure { some, full, at_us } => {
+                let args = json!({ "some": some, "full": full });
+                self.counter("pressure", "lease", ORCHESTRATOR, at_us, args);
+            }
+            Event::Budget { ref chosen, at_us } => {
+                self.instant(("lease", "budget"), ORCHESTRATOR, at_us, json!(chosen));
+            }
+            Event::Killed { who, by, peak, at_us } => {
+                let mut args = json!({ "by": by, "peak": peak });
+                let pid = match who {
+                    Victim::Worker(worker) => row(worker),
+                    Victim::Program(item) => {
+                        args["unit"] = json!(graph[item].label);
+                        ORCHESTRATOR
+                    }
+                };
+                self.instant(("lease", "killed for memory"), pid, at_us, args);
+            }
+            Event::MemorySummary { summary, at_us } => {
+                self.instant(("lease", "memory summary"), ORCHESTRATOR, at_us, json!(summary));
             }
             Event::Cpu { worker, used_us, at_us } => {
                 let pid = worker.map_or(ORCHESTRATOR, row);
@@ -293,6 +351,7 @@ impl<W: Write> Drop for Trace<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::{Chosen, Killer, Origin};
     use crate::report::fixture;
     use std::time::Duration;
     use tender_protocol::Outcome;
@@ -432,6 +491,72 @@ mod tests {
             .map(|e| (e["ph"].clone(), e["ts"].clone()))
             .collect();
         assert_eq!(waits, [(json!("b"), json!(1)), (json!("e"), json!(9))]);
+    }
+
+    #[test]
+    fn a_wait_for_memory_has_its_numbers_and_ends_with_the_lease() {
+        let item = fixture::ZIP_A;
+        let short = |kept_for| Shortage { need: 7, free: Some(3), budget: Some(9), kept_for };
+        let wait = |reason, at_us| Event::Wait { item, reason, at_us };
+        let entries = trace(&[
+            wait(WaitReason::Token, 1),
+            wait(WaitReason::Memory(short(None)), 3),
+            Event::WaitEnded { item, at_us: 5 },
+            started(item, Some(0), 0, 6),
+            // For a piece of it.
+            wait(WaitReason::Memory(short(Some(fixture::ZIP_B))), 7),
+            finished(item, 9),
+        ]);
+        let waits: Vec<&Value> = entries.iter().filter(|e| e["cat"] == "wait").collect();
+        let kinds: Vec<_> =
+            waits.iter().map(|e| (e["ph"].as_str().unwrap(), e["ts"].as_u64().unwrap())).collect();
+        assert_eq!(kinds, [("b", 1), ("e", 3), ("b", 3), ("e", 5), ("b", 7), ("e", 9)]);
+        assert_eq!(waits[0]["name"], waits[1]["name"]);
+        assert_ne!(waits[1]["name"], waits[2]["name"]);
+        let mut args = json!({ "crate": "zip", "unit": "zip/src/a.c", "need": 7, "free": 3, "budget": 9 });
+        assert_eq!(waits[2]["args"], args);
+        args["kept_for"] = json!("zip/src/b.c");
+        assert_eq!(waits[4]["args"], args);
+    }
+
+    #[test]
+    fn memory_is_counted_and_its_kills_are_marked() {
+        let chosen = Chosen { bytes: None, by: Origin::Found, of: None, clamped: None };
+        let killed = |who| Event::Killed { who, by: Killer::Kernel, peak: 8, at_us: 6 };
+        let entries = trace(&[
+            Event::Budget { chosen: chosen.clone(), at_us: 1 },
+            Event::Leases { bytes: 4, baselines: 1, budget: Some(9), at_us: 2 },
+            Event::Leases { bytes: 5, baselines: 1, budget: None, at_us: 3 },
+            Event::Memory { used: 4, free: Some(2), at_us: 3 },
+            Event::Pressure { some: 5, full: 1, at_us: 4 },
+            Event::ShortOfMemory { slots: 2, at_us: 5 },
+            killed(Victim::Worker(WorkerNo(1))),
+            killed(Victim::Program(fixture::ZIP_A)),
+        ]);
+        let told = |ph: &str| -> Vec<(Value, Value, Value)> {
+            let of = |e: &&Value| (e["name"].clone(), e["pid"].clone(), e["args"].clone());
+            of_kind(&entries, ph).iter().map(of).collect()
+        };
+        let expect = |name: &str, pid: u32, args: Value| (json!(name), json!(pid), args);
+        assert_eq!(
+            told("C"),
+            [
+                expect("lease", 0, json!({ "bytes": 4, "baselines": 1, "budget": 9 })),
+                expect("lease", 0, json!({ "bytes": 5, "baselines": 1 })),
+                expect("memory", 0, json!({ "used": 4, "free": 2 })),
+                expect("pressure", 0, json!({ "some": 5, "full": 1 })),
+                expect("short_of_memory", 0, json!({ "slots": 2 })),
+            ]
+        );
+        let of_command = json!({ "by": "kernel", "peak": 8, "unit": "zip/src/a.c" });
+        assert_eq!(
+            told("i"),
+            [
+                expect("budget", 0, json!(chosen)),
+                expect("killed for memory", 2, json!({ "by": "kernel", "peak": 8 })),
+                expect("killed for memory", 0, of_command),
+            ]
+        );
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The sentences that people read, in one place: counts, plurals, times. No terminal, no colours.
 
-use crate::graph::{Item, ItemKind};
+use crate::graph::{Graph, Item, ItemKind};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
+use crate::memory::Summary;
 use crate::report::crates::Target;
-use crate::report::event::WaitReason;
+use crate::report::event::{Shortage, WaitReason};
 use std::borrow::Cow;
 use std::time::Duration;
 use tender_protocol::PhaseName;
@@ -127,12 +128,62 @@ pub fn phase(name: PhaseName) -> &'static str {
     }
 }
 
+/// What a wait is called in the trace and on the timings page.
 pub fn wait(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::Token => "every token is in use",
-        WaitReason::Memory => "too little memory is free",
+        WaitReason::Memory(_) => "too little memory is free",
     }
 }
+
+/// The reason with all that is known of it.
+pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
+    let WaitReason::Memory(Shortage { need, free, kept_for, .. }) = reason else {
+        return wait(reason).into();
+    };
+    let (need, free) = (bytes(need), free.map_or("enough".into(), bytes));
+    match kept_for {
+        Some(larger) => {
+            format!("needs {need} of memory; {free} is free, but kept for {}", visible(&graph[larger].label))
+        }
+        None => format!("needs {need} of memory, and {free} is free"),
+    }
+}
+
+/// What memory cost a build, in one line.
+pub fn memory(sum: &Summary) -> String {
+    let time = |us: u64| elapsed(Duration::from_micros(us));
+    let mut text = format!("peak {}", bytes(sum.peak));
+    if let Some(budget) = sum.budget {
+        text += &format!(", budget {}", bytes(budget));
+    }
+    match sum.waits {
+        0 => text += "; nothing waited for it",
+        waits => {
+            let waits = count(waits as usize, "wait");
+            text += &format!("; {waits} for it, {} in all", time(sum.waited_us));
+            text += &format!(", slots idle for {}", time(sum.short_us));
+        }
+    }
+    if let Some(us) = sum.stalled_us.filter(|us| *us >= LEAST_STALL_US) {
+        text += &format!("; stalled for {}", time(us));
+    }
+    if sum.killed() > 0 {
+        let by = [
+            (sum.killed_by_tender, "tender"),
+            (sum.killed_by_kernel, "the kernel"),
+            (sum.failed_allocations, "a failed allocation"),
+        ];
+        let by: Vec<String> =
+            by.iter().filter(|(n, _)| *n > 0).map(|(n, who)| format!("{n} by {who}")).collect();
+        text += &format!("; killed for it: {}", by.join(", "));
+        text += &format!("; tried again: {}", count(sum.retries as usize, "unit"));
+    }
+    text
+}
+
+/// A shorter time of stalls is no news: reading a file for the first time is one.
+const LEAST_STALL_US: u64 = 50_000;
 
 /// `1.5 MiB`: for people, so at most one digit after the point.
 pub fn bytes(n: u64) -> String {
@@ -207,5 +258,45 @@ mod tests {
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(3 << 30), "3.0 GiB");
+    }
+
+    #[test]
+    fn waits_say_what_is_missing() {
+        let graph = fixture::graph();
+        #[track_caller]
+        fn check(graph: &Graph, reason: WaitReason, expect: &str) {
+            assert_eq!(wait_in_full(graph, reason), expect);
+        }
+        let short = Shortage { need: 96 << 20, free: Some(40 << 20), budget: None, kept_for: None };
+        check(&graph, WaitReason::Token, "every token is in use");
+        check(&graph, WaitReason::Memory(short), "needs 96.0 MiB of memory, and 40.0 MiB is free");
+        let behind = Shortage { free: Some(128 << 20), kept_for: Some(fixture::ZIP_B), ..short };
+        let expect = "needs 96.0 MiB of memory; 128.0 MiB is free, but kept for zip/src/b.c";
+        check(&graph, WaitReason::Memory(behind), expect);
+    }
+
+    #[test]
+    fn memory_in_one_line() {
+        #[track_caller]
+        fn check(sum: Summary, expect: &str) {
+            assert_eq!(memory(&sum), expect);
+        }
+        let calm = Summary {
+            peak: 58 << 20,
+            budget: Some(60 << 20),
+            stalled_us: Some(40_000),
+            ..Summary::default()
+        };
+        check(calm, "peak 58.0 MiB, budget 60.0 MiB; nothing waited for it");
+        check(Summary { budget: None, ..calm }, "peak 58.0 MiB; nothing waited for it");
+        let waited = Summary { waits: 7, waited_us: 12_340_000, short_us: 2_100_000, ..calm };
+        let text = "peak 58.0 MiB, budget 60.0 MiB; 7 waits for it, 12.34s in all, slots idle for 2.10s";
+        check(waited, text);
+        let hard = Summary { stalled_us: Some(410_000), killed_by_kernel: 2, retries: 1, ..waited };
+        let kills = "; stalled for 0.41s; killed for it: 2 by the kernel; tried again: 1 unit";
+        check(hard, &format!("{text}{kills}"));
+        let both = Summary { killed_by_tender: 1, retries: 3, stalled_us: None, ..hard };
+        let kills = "; killed for it: 1 by tender, 2 by the kernel; tried again: 3 units";
+        check(both, &format!("{text}{kills}"));
     }
 }

@@ -20,5 +20,5 @@ mod simulation;
 
 pub use action::{Action, Death, Event, PlannedItem, Verdict, WorkerIx};
 pub use need::{Need, expected_need};
-pub use scheduler::{Scheduler, WORKER_BASELINE, process_of_command, process_of_worker};
+pub use scheduler::{Scheduler, WORKER_BASELINE, item_of_lease, process_of_command, process_of_worker};
 pub use task::{Class, Task, expected_cost, tasks};

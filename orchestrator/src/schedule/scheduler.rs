@@ -100,6 +100,11 @@ fn lease_of(item: ItemIx) -> LeaseId {
     LeaseId(item.0)
 }
 
+/// The item that a lease is for.
+pub fn item_of_lease(lease: LeaseId) -> ItemIx {
+    ItemIx(lease.0)
+}
+
 impl Scheduler {
     /// `tasks` stand in topological order, `ItemIx` is their index; `slots` is at least 1.
     pub fn new(tasks: Vec<Task>, slots: u32, keep_going: bool) -> Scheduler {
@@ -146,6 +151,26 @@ impl Scheduler {
     /// Items that could start but for memory, as far as was asked; most urgent first.
     pub fn denied(&self) -> &[(ItemIx, Denied)] {
         &self.denied
+    }
+
+    /// How many of `unused` slots are so only because memory is short, where leases for these items were denied and not granted
+    /// since. (Not every round asks again.)
+    pub fn short_of_memory(&self, unused: u32, waiting: &[ItemIx]) -> u32 {
+        if self.exclusive().is_some() {
+            return self.items.ready().take(unused as usize).count() as u32;
+        }
+        if waiting.len() >= MOST_DENIALS {
+            // There are more that nobody asked for.
+            return unused;
+        }
+        let parts = |item: &ItemIx| match self.items.state(*item) {
+            State::Running(Some(worker)) => {
+                self.workers[worker].asked.get(&self.items.rank(*item)).map_or(1, Vec::len)
+            }
+            _ => 1,
+        };
+        let waiting: usize = waiting.iter().map(parts).sum();
+        unused.min(u32::try_from(waiting).unwrap_or(unused))
     }
 
     pub fn next_action(&mut self) -> Option<Action> {

@@ -7,6 +7,7 @@
 mod carry_out;
 mod hear;
 mod memory;
+mod memory_seen;
 mod reproduce;
 mod signalled;
 
@@ -30,6 +31,7 @@ use crate::tokens::{ChildId, Fifos, Parent, Pool, Settled, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use memory::Memory;
+use memory_seen::Seen;
 use mio::Interest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
@@ -80,6 +82,7 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let result = engine.run();
     engine.end_children();
     engine.tell_all_used();
+    engine.tell_memory_summary();
     let result = result.and(engine.record_error.take().map_or(Ok(()), Err));
     let ended = engine.summary();
     // Even when the engine failed: what was built stays built.
@@ -140,6 +143,7 @@ struct Engine<'a> {
     /// When free slots are looked at again, whatever happens until then; microseconds.
     next_round_us: Option<u64>,
     memory: Memory,
+    seen: Seen,
     /// Items that run, and since when, microseconds.
     running_since: BTreeMap<ItemIx, u64>,
     tools: Tools,
@@ -212,6 +216,7 @@ impl<'a> Engine<'a> {
             guard,
             next_round_us: None,
             memory,
+            seen: Seen::default(),
             running_since: BTreeMap::new(),
             tools: Tools::default(),
             watch,
@@ -319,7 +324,7 @@ impl<'a> Engine<'a> {
         self.watch_foreign();
         let wanted = self.scheduler.wanted(self.pool.most_more());
         self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
-        self.tell_memory_waits();
+        self.tell_memory_round();
         self.tell_waits();
         self.tell_counts();
         Ok(())

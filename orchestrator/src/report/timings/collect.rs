@@ -1,11 +1,12 @@
 //! Events of a build -> what the page shows. Knows no file, no page and no clock.
 
 use super::critical::critical_path;
-use super::model::{About, Ending, Lanes, Model, Row, Stage, Stretch, Unit, Worker};
+use super::model::{About, Ending, Kill, Lanes, Model, Row, Stage, Stretch, Unit, Wait, Worker};
 use super::series::{self, Change, Point};
 use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, ItemIx};
-use crate::report::event::{Event, WorkerNo};
+use crate::memory::Summary;
+use crate::report::event::{Event, Victim, WaitReason, WorkerNo};
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
 
@@ -34,8 +35,19 @@ pub(super) struct Collector {
     running: BTreeMap<ItemIx, Running>,
     tokens: Vec<Point>,
     live_modules: Vec<Change>,
-    memory: Vec<Change>,
     cpu: Vec<Change>,
+    /// Waits that have not ended: why, and since when.
+    waiting: BTreeMap<ItemIx, (WaitReason, u64)>,
+    short: Vec<Point>,
+    used: Vec<Point>,
+    leases: Vec<Point>,
+    budget: Option<u64>,
+    ceilings: Vec<Point>,
+    pressure_some: Vec<Point>,
+    pressure_full: Vec<Point>,
+    kills: Vec<Kill>,
+    chosen: String,
+    memory: Option<Summary>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +86,13 @@ impl Collector {
             }
             Event::Wait { item, reason, at_us } => {
                 let at_us = self.time(at_us);
-                if let Some(unit) = self.unit(item) {
-                    unit.wait.get_or_insert((reason, at_us));
-                }
+                self.wait_ended(item, at_us);
+                self.waiting.insert(item, (reason, at_us));
+            }
+            Event::WaitEnded { item, at_us } => self.wait_ended(item, self.time(at_us)),
+            Event::ShortOfMemory { slots, at_us } => {
+                let at_us = self.time(at_us);
+                series::push(&mut self.short, at_us, u64::from(slots));
             }
             Event::Tokens { used, at_us, .. } => {
                 let at_us = self.time(at_us);
@@ -86,10 +102,28 @@ impl Collector {
                 let change = self.change(worker, u64::from(n), at_us);
                 self.live_modules.push(change);
             }
-            Event::Rss { worker, bytes, at_us } => {
-                let change = self.change(worker, bytes, at_us);
-                self.memory.push(change);
+            Event::Memory { used, free, at_us } => self.memory_read(used, free, at_us),
+            Event::Leases { bytes, baselines, at_us, .. } => {
+                let at_us = self.time(at_us);
+                series::push(&mut self.leases, at_us, bytes + baselines);
             }
+            Event::Pressure { some, full, at_us } => {
+                let at_us = self.time(at_us);
+                series::push(&mut self.pressure_some, at_us, u64::from(some));
+                series::push(&mut self.pressure_full, at_us, u64::from(full));
+            }
+            Event::Budget { ref chosen, .. } => {
+                (self.budget, self.chosen) = (chosen.bytes, chosen.to_string());
+            }
+            Event::Killed { who, by, peak, at_us } => {
+                let worker = match who {
+                    Victim::Worker(worker) => Some(worker.0),
+                    Victim::Program(_) => None,
+                };
+                let at_us = self.time(at_us);
+                self.kills.push(Kill { at_us, worker, by, peak });
+            }
+            Event::MemorySummary { summary, .. } => self.memory = Some(summary),
             Event::Cpu { worker: Some(worker), used_us, at_us } => {
                 let change = self.change(worker, used_us, at_us);
                 self.cpu.push(change);
@@ -100,6 +134,8 @@ impl Collector {
                 self.failed = !success;
                 self.end_us = self.time(at_us);
                 self.cut_off(|_| true, self.end_us);
+                let open: Vec<ItemIx> = self.waiting.keys().copied().collect();
+                open.into_iter().for_each(|item| self.wait_ended(item, self.end_us));
             }
             Event::Expected { .. }
             | Event::Driver { .. }
@@ -107,7 +143,7 @@ impl Collector {
             | Event::CommandOutput { .. }
             | Event::Artifact { .. }
             | Event::Message { .. }
-            | Event::Leases { .. }
+            | Event::Rss { .. }
             | Event::Progress { .. } => {}
         }
     }
@@ -134,13 +170,29 @@ impl Collector {
             label: of.label.clone(),
             kind: of.kind,
             reason: reason.clone(),
-            wait: None,
+            waits: Vec::new(),
             start_us: None,
             end_us: None,
             outcome: None,
             peak_bytes: 0,
             runs: 0,
         });
+    }
+
+    fn wait_ended(&mut self, item: ItemIx, until_us: u64) {
+        let Some((reason, from_us)) = self.waiting.remove(&item) else { return };
+        if let Some(unit) = self.unit(item) {
+            unit.waits.push(Wait { reason, from_us, until_us: until_us.max(from_us) });
+        }
+    }
+
+    fn memory_read(&mut self, used: u64, free: Option<u64>, at_us: u64) {
+        let at_us = self.time(at_us);
+        series::push(&mut self.used, at_us, used);
+        let there_is = free.map(|free| used + free);
+        if let Some(most) = self.budget.into_iter().chain(there_is).min() {
+            series::push(&mut self.ceilings, at_us, most);
+        }
     }
 
     fn source(&mut self, name: &str) -> u32 {
@@ -155,6 +207,7 @@ impl Collector {
 
     fn started(&mut self, item: ItemIx, worker: Option<WorkerNo>, slot: u32, at_us: u64) {
         let since_us = self.time(at_us);
+        self.wait_ended(item, since_us);
         let row = match worker {
             Some(worker) => Row { worker: Some(worker.0), slot },
             None => self.free_command_row(),
@@ -213,6 +266,7 @@ impl Collector {
             }
             self.running.remove(&item);
         }
+        self.wait_ended(item, at_us);
         if let Some(unit) = self.unit(item) {
             unit.end_us = unit.start_us.map(|_| at_us);
             (unit.outcome, unit.peak_bytes) = (outcome, peak_bytes);
@@ -228,9 +282,8 @@ impl Collector {
     }
 
     fn worker_ended(&mut self, worker: WorkerNo, at_us: u64) {
-        for lane in [&mut self.live_modules, &mut self.memory] {
-            lane.push(Change { at_us: at_us.saturating_sub(self.start_us), worker: worker.0, value: 0 });
-        }
+        let change = self.change(worker, 0, at_us);
+        self.live_modules.push(change);
         let at_us = self.time(at_us);
         self.cut_off(|row| row.worker == Some(worker.0), at_us);
         if let Some(worker) = self.workers.get_mut(&worker.0) {
@@ -250,6 +303,18 @@ impl Collector {
         };
         let after: Vec<Vec<u32>> = self.units.iter().map(needs).collect();
         let lane = |points: &[Point]| series::thin(points, LANE_BUCKETS);
+        let waits = |is: fn(WaitReason) -> bool| {
+            let all = self.units.iter().flat_map(|unit| &unit.waits).filter(|wait| is(wait.reason));
+            series::at_once(all.map(|wait| (wait.from_us, wait.until_us)))
+        };
+        let at_end = |points: &[Point]| {
+            let mut points = points.to_vec();
+            // What all processes use when they have ended was not read.
+            if let Some((last_us, _)) = points.last().copied() {
+                series::push(&mut points, self.end_us.max(last_us), 0);
+            }
+            points
+        };
         Model {
             about: self.about.clone(),
             ending: match (self.signal, self.failed) {
@@ -267,10 +332,20 @@ impl Collector {
             rows,
             stretches,
             sources: self.sources.clone(),
+            kills: self.kills.clone(),
+            budget: self.chosen.clone(),
+            memory: self.memory,
             lanes: Lanes {
                 tokens: lane(&self.tokens),
                 live_modules: lane(&series::sum(self.live_modules.clone())),
-                memory: lane(&series::sum(self.memory.clone())),
+                short: lane(&self.short),
+                wait_slot: lane(&waits(|reason| reason == WaitReason::Token)),
+                wait_memory: lane(&waits(|reason| matches!(reason, WaitReason::Memory(_)))),
+                memory: lane(&at_end(&self.used)),
+                leases: lane(&at_end(&self.leases)),
+                budget: lane(&self.ceilings),
+                pressure_some: lane(&self.pressure_some),
+                pressure_full: lane(&self.pressure_full),
                 cpu: lane(&series::rate(self.cpu.clone())),
             },
         }
@@ -280,7 +355,8 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::WaitReason;
+    use crate::memory::{Chosen, Killer, Origin};
+    use crate::report::event::Shortage;
     use crate::report::fixture::{self, APP_LINK, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use std::time::Duration;
 
@@ -430,26 +506,83 @@ mod tests {
         let unit = &model.units[0];
         assert_eq!((unit.krate.as_str(), unit.label.as_str()), ("zip", "zip/src/a.c"));
         assert_eq!((unit.start_us, unit.end_us, unit.outcome), (Some(10), Some(20), Some(Outcome::Ok)));
-        assert_eq!((unit.wait, unit.peak_bytes, unit.runs), (Some((WaitReason::Token, 3)), 7, 1));
+        let wait = Wait { reason: WaitReason::Token, from_us: 3, until_us: 10 };
+        assert_eq!((unit.waits.as_slice(), unit.peak_bytes, unit.runs), (&[wait][..], 7, 1));
         assert_eq!((model.units[1].start_us, model.units[1].outcome), (None, None));
     }
 
     #[test]
     fn lanes_are_sums_over_workers_that_live() {
-        let of = |worker, bytes, at_us| Event::Rss { worker: WorkerNo(worker), bytes, at_us };
+        let of = |worker, n, at_us| Event::LiveModules { worker: WorkerNo(worker), n, at_us };
         let model = model(&[
-            of(0, 10, 110),
+            of(0, 2, 110),
             of(1, 5, 110),
-            Event::LiveModules { worker: WorkerNo(0), n: 2, at_us: 111 },
             Event::WorkerEnded { worker: WorkerNo(0), at_us: 115 },
             Event::Tokens { used: 2, n: 2, at_us: 101 },
             Event::Cpu { worker: Some(WorkerNo(1)), used_us: 10, at_us: 110 },
             ended(true, 120),
         ]);
-        assert_eq!(model.lanes.memory, [(10, 15), (15, 5)]);
-        assert_eq!(model.lanes.live_modules, [(11, 2), (15, 0)]);
+        assert_eq!(model.lanes.live_modules, [(10, 7), (15, 5)]);
         assert_eq!(model.lanes.tokens, [(1, 2)]);
         assert_eq!(model.lanes.cpu, [(0, 1000), (10, 0)]);
+    }
+
+    #[test]
+    fn waits_have_reasons_and_ends() {
+        let short = WaitReason::Memory(Shortage { need: 7, free: Some(3), budget: Some(9), kept_for: None });
+        let wait = |item, reason, at_us| Event::Wait { item, reason, at_us };
+        let model = model(&[
+            dirty(ZIP_A),
+            dirty(ZIP_B),
+            wait(ZIP_A, WaitReason::Token, 101),
+            wait(ZIP_A, short, 105),
+            wait(ZIP_B, short, 107),
+            Event::ShortOfMemory { slots: 1, at_us: 107 },
+            Event::WaitEnded { item: ZIP_A, at_us: 109 },
+            started(ZIP_A, Some(0), 0, 110),
+            // A piece of it.
+            wait(ZIP_A, short, 112),
+            finished(ZIP_A, 120),
+            Event::ShortOfMemory { slots: 0, at_us: 120 },
+            ended(false, 130),
+        ]);
+        let waits = |unit: usize| -> Vec<(bool, u64, u64)> {
+            let waits = model.units[unit].waits.iter();
+            waits.map(|wait| (wait.reason == short, wait.from_us, wait.until_us)).collect()
+        };
+        assert_eq!(waits(0), [(false, 1, 5), (true, 5, 9), (true, 12, 20)]);
+        assert_eq!(waits(1), [(true, 7, 30)], "until the build ended");
+        assert_eq!(model.lanes.wait_slot, [(1, 1), (5, 0)]);
+        assert_eq!(model.lanes.wait_memory, [(5, 1), (7, 2), (9, 1), (12, 2), (20, 1), (30, 0)]);
+        assert_eq!(model.lanes.short, [(7, 1), (20, 0)]);
+    }
+
+    #[test]
+    fn memory_has_lanes_and_marks() {
+        let read = |used, free, at_us| Event::Memory { used, free, at_us };
+        let chosen = Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None };
+        let who = Victim::Worker(WorkerNo(3));
+        let summary = Summary { peak: 30, ..Summary::default() };
+        let model = model(&[
+            read(0, Some(100), 101),
+            Event::Leases { bytes: 20, baselines: 4, budget: Some(60), at_us: 102 },
+            Event::Budget { chosen, at_us: 103 },
+            read(10, Some(90), 105),
+            Event::Pressure { some: 7, full: 2, at_us: 105 },
+            // Others took some.
+            read(30, Some(20), 110),
+            Event::Killed { who, by: Killer::Tender, peak: 30, at_us: 111 },
+            Event::Pressure { some: 0, full: 0, at_us: 112 },
+            Event::MemorySummary { summary, at_us: 119 },
+            ended(true, 120),
+        ]);
+        assert_eq!(model.lanes.memory, [(1, 0), (5, 10), (10, 30), (20, 0)]);
+        assert_eq!(model.lanes.leases, [(2, 24), (20, 0)]);
+        assert_eq!(model.lanes.budget, [(1, 100), (5, 60), (10, 50)]);
+        assert_eq!(model.lanes.pressure_some, [(5, 7), (12, 0)]);
+        assert_eq!(model.lanes.pressure_full, [(5, 2), (12, 0)]);
+        assert_eq!(model.kills, [Kill { at_us: 11, worker: Some(3), by: Killer::Tender, peak: 30 }]);
+        assert_eq!(model.memory, Some(summary));
     }
 
     #[test]

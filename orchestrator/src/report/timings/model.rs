@@ -2,6 +2,7 @@
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::{ItemIx, ItemKind};
+use crate::memory::{Killer, Summary};
 use crate::report::event::WaitReason;
 use tender_protocol::{Outcome, PhaseName};
 
@@ -35,6 +36,12 @@ pub(super) struct Model {
     pub sources: Vec<String>,
     pub lanes: Lanes,
     /// In order of time.
+    pub kills: Vec<Kill>,
+    /// The budget of memory as people read it; empty where nobody told.
+    pub budget: String,
+    /// `None` where nothing ran.
+    pub memory: Option<Summary>,
+    /// In order of time.
     pub critical: Vec<Step>,
 }
 
@@ -54,8 +61,8 @@ pub(super) struct Unit {
     pub label: String,
     pub kind: ItemKind,
     pub reason: RebuildReason,
-    /// Since when it was ready and could not start, and why.
-    pub wait: Option<(WaitReason, u64)>,
+    /// When it was ready, or a piece of it was, and could not start. In order of time, and not overlapping.
+    pub waits: Vec<Wait>,
     /// Of its last run; `None` if it never ran.
     pub start_us: Option<u64>,
     pub end_us: Option<u64>,
@@ -65,6 +72,24 @@ pub(super) struct Unit {
     pub peak_bytes: u64,
     /// More than one when its worker died.
     pub runs: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wait {
+    pub reason: WaitReason,
+    pub from_us: u64,
+    pub until_us: u64,
+}
+
+/// A process was killed because memory was short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kill {
+    pub at_us: u64,
+    /// `None`: it was a command.
+    pub worker: Option<u32>,
+    pub by: Killer,
+    /// Bytes; 0 where it is not known.
+    pub peak: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,8 +144,21 @@ pub(super) struct Lanes {
     pub tokens: Vec<(u64, u64)>,
     /// LLVM modules in all workers.
     pub live_modules: Vec<(u64, u64)>,
-    /// Memory of all workers, bytes.
+    /// Slots that were free only because memory was short.
+    pub short: Vec<(u64, u64)>,
+    /// Units that were ready, or had a piece that was, and waited: for a slot, and for memory.
+    pub wait_slot: Vec<(u64, u64)>,
+    pub wait_memory: Vec<(u64, u64)>,
+    /// What all processes of the build used, bytes.
     pub memory: Vec<(u64, u64)>,
+    /// What they were granted, with what they need besides, bytes.
+    pub leases: Vec<(u64, u64)>,
+    /// The most that they could have come to, bytes: the budget, or what the processes used and what was free, where that is
+    /// less. Empty where there was no limit.
+    pub budget: Vec<(u64, u64)>,
+    /// Percent of the time in which some task, and in which all tasks, waited for memory. Empty where the kernel does not say.
+    pub pressure_some: Vec<(u64, u64)>,
+    pub pressure_full: Vec<(u64, u64)>,
     /// Processor time per time, thousandths of a core.
     pub cpu: Vec<(u64, u64)>,
 }

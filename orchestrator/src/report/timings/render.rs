@@ -5,10 +5,12 @@
 //!
 //! Each bar is six small numbers, its start as the distance from the start of the one before: some 25 bytes.
 
-use super::model::{After, Ending, Model, Stage, Unit};
+use super::model::{After, Ending, Kill, Model, Stage, Unit, Wait};
 use super::series::{Point, highest};
 use crate::graph::{Graph, ItemKind};
 use crate::manifest::{Lto, Profile, Translate};
+use crate::memory::Killer;
+use crate::report::event::WaitReason;
 use crate::report::words;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -17,10 +19,11 @@ use tender_protocol::{LLVM_MAJOR, Outcome, PhaseName};
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 /// In the order in which they run.
-const SCRIPTS: [&str; 5] = [
+const SCRIPTS: [&str; 6] = [
     include_str!("page/data.js"),
     include_str!("page/scene.js"),
     include_str!("page/draw.js"),
+    include_str!("page/lanes.js"),
     include_str!("page/tables.js"),
     include_str!("page/main.js"),
 ];
@@ -102,10 +105,18 @@ fn data(profile: &Profile, model: &Model) -> Value {
         "rows": rows,
         "bars": bars(model),
         "critical": critical,
+        "kills": model.kills.iter().map(kill).collect::<Vec<_>>(),
         "lanes": {
             "tokens": flat(&model.lanes.tokens),
             "modules": flat(&model.lanes.live_modules),
+            "short": flat(&model.lanes.short),
+            "waitSlot": flat(&model.lanes.wait_slot),
+            "waitMemory": flat(&model.lanes.wait_memory),
             "memory": flat(&model.lanes.memory),
+            "leases": flat(&model.lanes.leases),
+            "budget": flat(&model.lanes.budget),
+            "pressureSome": flat(&model.lanes.pressure_some),
+            "pressureFull": flat(&model.lanes.pressure_full),
             "cpu": flat(&model.lanes.cpu),
         },
     })
@@ -141,6 +152,8 @@ fn about(profile: &Profile, model: &Model) -> Value {
         "signal": signal,
         "fresh": model.fresh,
         "cpu": model.cpu_us,
+        "budget": model.budget,
+        "memory": model.memory,
         // The lanes are thinned, but they keep their highest points.
         "most": {
             "tokens": highest(&model.lanes.tokens),
@@ -150,7 +163,7 @@ fn about(profile: &Profile, model: &Model) -> Value {
     })
 }
 
-/// Crate, name, kind, start, end, outcome, reason, peak of memory, since when it waited and why, runs. -1: none.
+/// Crate, name, kind, start, end, outcome, reason, peak of memory, waits, runs. -1: none.
 fn unit(unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
     let time = |at_us: Option<u64>| at_us.map_or(-1, |at_us| at_us as i64);
     let kind = match unit.kind {
@@ -176,10 +189,30 @@ fn unit(unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
         outcome,
         reasons.number(&unit.reason.present()),
         unit.peak_bytes,
-        time(unit.wait.map(|(_, since_us)| since_us)),
-        unit.wait.map(|(reason, _)| words::wait(reason)),
+        unit.waits.iter().map(wait).collect::<Vec<_>>(),
         unit.runs,
     ])
+}
+
+/// From, until, and for memory what was needed and what was free. -1: no limit.
+fn wait(wait: &Wait) -> Value {
+    match wait.reason {
+        WaitReason::Token => json!([wait.from_us, wait.until_us]),
+        WaitReason::Memory(short) => {
+            let free = short.free.map_or(-1, |bytes| bytes as i64);
+            json!([wait.from_us, wait.until_us, short.need, free])
+        }
+    }
+}
+
+/// Time, worker or -1, by whom, peak.
+fn kill(kill: &Kill) -> Value {
+    let by = match kill.by {
+        Killer::Tender => "tender",
+        Killer::Kernel => "the kernel",
+        Killer::Allocation => "a failed allocation",
+    };
+    json!([kill.at_us, kill.worker.map_or(-1, i64::from), by, kill.peak])
 }
 
 /// For each row its bars one after the other: start after the start of the one before, length, unit, phase, 1 + piece or 0,

@@ -59,6 +59,22 @@ pub(super) fn push(points: &mut Vec<Point>, at_us: u64, value: u64) {
     }
 }
 
+/// How many of these stretches of time there are at once.
+pub(super) fn at_once(stretches: impl IntoIterator<Item = (u64, u64)>) -> Vec<Point> {
+    let lasts = |stretch: &(u64, u64)| stretch.0 < stretch.1;
+    let ends = |(from, until)| [(from, true), (until, false)];
+    let mut steps: Vec<(u64, bool)> = stretches.into_iter().filter(lasts).flat_map(ends).collect();
+    // At equal times an end comes before a start, and no end comes before its own start.
+    steps.sort_unstable();
+    let mut now = 0;
+    let mut points = Vec::new();
+    for (at_us, starts) in steps {
+        now = if starts { now + 1 } else { now - 1 };
+        push(&mut points, at_us, now);
+    }
+    points
+}
+
 /// At most about four points for each of `buckets` stretches of time: the first, the lowest, the highest and the last, which
 /// is all that a line of that many pixels shows.
 pub(super) fn thin(points: &[Point], buckets: usize) -> Vec<Point> {
@@ -115,6 +131,15 @@ mod tests {
             &[(0, 1500), (100, 500), (200, 0)],
         );
         check(&[(100, 0, 100), (200, 1, 100)], &[(0, 1000), (200, 0)]);
+    }
+
+    #[test]
+    fn stretches_at_once() {
+        let check = |of: &[(u64, u64)], expect: &[Point]| assert_eq!(at_once(of.iter().copied()), expect);
+        check(&[], &[]);
+        check(&[(1, 5)], &[(1, 1), (5, 0)]);
+        check(&[(1, 5), (3, 9), (5, 7)], &[(1, 1), (3, 2), (7, 1), (9, 0)]);
+        check(&[(4, 4), (4, 6)], &[(4, 1), (6, 0)]);
     }
 
     #[test]

@@ -195,12 +195,17 @@ impl Simulation {
             let n = (at_us / 100_000) as u32;
             used_us += u64::from(SLOTS.min(jobs)) * (90_000 + 10_000 * u64::from(n % 2));
             for worker in (0..jobs.div_ceil(SLOTS)).map(WorkerNo) {
-                let bytes = (200 + 90 * u64::from((n + worker.0) % 11)) << 20;
-                self.events.push(Event::Rss { worker, bytes, at_us });
                 self.events.push(Event::Cpu { worker: Some(worker), used_us, at_us });
                 self.events.push(Event::LiveModules { worker, n: 1 + n % 9, at_us });
             }
-            self.events.push(Event::Tokens { used: jobs - n % 2, n: jobs, at_us });
+            let short = n % 2;
+            self.events.push(Event::Tokens { used: jobs - short, n: jobs, at_us });
+            self.events.push(Event::ShortOfMemory { slots: short, at_us });
+            let used = (200 + 90 * u64::from(n % 11)) << 20;
+            self.events.push(Event::Memory { used, free: Some(1 << 30), at_us });
+            let (bytes, baselines) = (used + (100 << 20), 24 << 20);
+            self.events.push(Event::Leases { bytes, baselines, budget: None, at_us });
+            self.events.push(Event::Pressure { some: n % 7, full: n % 3, at_us });
         }
         self.events.push(Event::Cpu {
             worker: None,

@@ -50,6 +50,7 @@ impl Engine<'_> {
 
     pub(super) fn carry_out_actions(&mut self) -> Result<(), EngineError> {
         while let Some(action) = self.scheduler.next_action() {
+            self.see_action(&action);
             match action {
                 Action::StartWorker(worker) => self.start_worker(worker)?,
                 Action::LendSlot(worker) => {

@@ -10,6 +10,7 @@ use super::super::worker::item_of;
 use super::{Death, Engine, Source, Survivors, child_of_command, child_of_worker};
 use crate::fingerprint::StateError;
 use crate::graph::{Item, ItemIx, ItemKind, Run};
+use crate::memory::Killer;
 use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, WorkerIx};
 use crate::tokens::Port as _;
@@ -187,6 +188,7 @@ impl Engine<'_> {
         }
         self.tell_kept_diagnostics(item);
         let diagnostics = self.diagnostics.remove(&item).unwrap_or_default();
+        self.see_end_of_wait(item);
         if report.outcome == Outcome::Skipped {
             self.done += 1;
             self.tell(Event::ItemFinished {
@@ -209,6 +211,7 @@ impl Engine<'_> {
     /// What ran the item is gone, killed for memory, and it may run again.
     fn ran_out(&mut self, item: ItemIx, who: &'static str) {
         self.running_since.remove(&item);
+        self.see_end_of_program(item);
         let how = format!("killed for memory: {}", self.memory_left());
         self.deaths.insert(item, Death { who, how, tail: String::new() });
         self.learn_of_kill(&[item]);
@@ -265,6 +268,7 @@ impl Engine<'_> {
             return Err(EngineError::WorkerUnusable { program, exit, stderr: child.tail() });
         }
         let (dismissed, misbehaviour, tail) = (child.dismissed, child.misbehaviour.clone(), child.tail());
+        let is_victim = self.memory.is_victim(ix);
         let death = if dismissed {
             schedule::Death::Closed
         } else if (killed_by_others && self.was_out_of_memory(ix)) || allocation_failed(exit, &tail) {
@@ -280,6 +284,12 @@ impl Engine<'_> {
                 _ => misbehaviour.unwrap_or_else(|| exit.to_string()),
             };
             if death == schedule::Death::OutOfMemory {
+                let by = match killed_by_others {
+                    true if is_victim => Killer::Tender,
+                    true => Killer::Kernel,
+                    false => Killer::Allocation,
+                };
+                self.see_end_of_worker(ix, by);
                 let in_flight: Vec<ItemIx> = self.scheduler.running_in(ix);
                 self.learn_of_kill(&in_flight);
             }
@@ -358,6 +368,7 @@ impl Engine<'_> {
                 return Ok(());
             }
             let why = if for_memory {
+                self.see_end_of_program(ix);
                 let left = self.memory_left();
                 format!(
                     "{exit}), and the kernel killed a process for memory meanwhile ({left}); if it may run again, say `retry = true`"

@@ -7,9 +7,10 @@ use super::hear::is_link;
 use super::{Engine, Running};
 use crate::graph::ItemIx;
 use crate::memory::{
-    Budget, Chosen, Defence, History, Measure, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stage, Stall, System,
+    Budget, Chosen, Defence, History, Measure, ProcessId, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stage,
+    Stall, System,
 };
-use crate::report::{Event, Severity, WaitReason, WorkerNo};
+use crate::report::{Event, Severity, WorkerNo};
 use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,13 +46,12 @@ pub(super) struct Memory {
     /// When whole process trees are measured again, microseconds.
     next_trees_us: u64,
     told: Option<Chosen>,
-    told_leases: (u64, Option<u64>),
+    /// Leases, baselines, budget.
+    told_leases: (u64, u64, Option<u64>),
     /// The most that each worker and command was seen to use, bytes.
     peaks: BTreeMap<u32, u64>,
     /// The most that the linker of each link was seen to use, bytes.
     linkers: BTreeMap<ItemIx, u64>,
-    /// The most of all together.
-    peak: u64,
 }
 
 impl Memory {
@@ -74,10 +74,9 @@ impl Memory {
             next_us: 0,
             next_trees_us: 0,
             told: None,
-            told_leases: (0, None),
+            told_leases: (0, 0, None),
             peaks: BTreeMap::new(),
             linkers: BTreeMap::new(),
-            peak: 0,
         }
     }
 
@@ -95,6 +94,21 @@ impl Memory {
             Shares::join(runtime_dir.as_deref(), &fallback).ok()
         };
         self.shares.get_or_insert_with(join).as_mut()
+    }
+
+    /// The share of the last `window` in which some task stalled for memory, and in which all did.
+    pub(super) fn stalls(&self, window: Duration) -> Option<(f64, f64)> {
+        Some((self.stall.some(window)?, self.stall.full(window)?))
+    }
+
+    /// Whether we killed the worker for memory.
+    pub(super) fn is_victim(&self, worker: WorkerIx) -> bool {
+        self.victims.contains(&worker)
+    }
+
+    /// The most that a process was seen to use, bytes; 0 where it was not.
+    pub(super) fn peak_of(&self, process: ProcessId) -> u64 {
+        self.peaks.get(&process.0).copied().unwrap_or(0)
     }
 
     /// When memory is to be read again, microseconds.
@@ -142,7 +156,6 @@ impl Engine<'_> {
         }
         let pause_us = if left < TENSE { TENSE_US } else { CALM_US };
         self.memory.next_us = now_us + pause_us;
-        self.memory.peak = self.memory.peak.max(account.measured);
         self.tell_budget(chosen);
         if let Some(limits) = &limits {
             let binding = limits.binding();
@@ -151,7 +164,8 @@ impl Engine<'_> {
             let stalled_long = self.memory.stall.full(STALL_ENDS);
             self.defend(Measure { available, reserve, stalled, stalled_long }, now_us);
         }
-        self.tell_leases();
+        let there_is = free.map(|free| free.saturating_sub(others.growth));
+        self.see_reading(account.measured, there_is, pressure, now_us);
     }
 
     /// Keeps commands, and what they start, within what workers leave of the memory.
@@ -244,25 +258,18 @@ impl Engine<'_> {
         for note in self.memory.system.notes() {
             self.tell(Event::Message { severity: Severity::Verbose, text: note.to_string() });
         }
-        self.tell(Event::Message { severity: Severity::Verbose, text: chosen.to_string() });
+        self.tell(Event::Budget { chosen: chosen.clone(), at_us: now_us() });
         self.memory.told = Some(chosen);
     }
 
-    fn tell_leases(&mut self) {
+    pub(super) fn tell_leases(&mut self) {
         let ledger = self.scheduler.ledger();
-        let now = (ledger.totals().leases, ledger.ceiling());
-        if self.sample && self.memory.told_leases != now {
+        let (account, budget) = (ledger.totals(), ledger.ceiling());
+        let now = (account.leases, account.baselines, budget);
+        if self.memory.told_leases != now {
             self.memory.told_leases = now;
-            self.tell(Event::Leases { bytes: now.0, budget: now.1, at_us: now_us() });
-        }
-    }
-
-    /// What waits for memory, and how much.
-    pub(super) fn tell_memory_waits(&mut self) {
-        for (item, _) in self.scheduler.denied().to_vec() {
-            if self.told_to_wait.insert(item) {
-                self.tell(Event::Wait { item, reason: WaitReason::Memory, at_us: now_us() });
-            }
+            let (bytes, baselines) = (account.leases, account.baselines);
+            self.tell(Event::Leases { bytes, baselines, budget, at_us: now_us() });
         }
     }
 

@@ -42,7 +42,7 @@ const BARS = (() => {
 })();
 
 const UNITS = DATA.units.map(
-  ([crate, label, kind, start, end, outcome, reason, peak, waitSince, waitFor, runs], number) => ({
+  ([crate, label, kind, start, end, outcome, reason, peak, waits, runs], number) => ({
     number,
     crate: DATA.crates[crate],
     label,
@@ -53,12 +53,12 @@ const UNITS = DATA.units.map(
     outcome,
     reason: DATA.reasons[reason],
     peak,
-    waitSince,
-    waitFor,
+    waits, // [from, until], for memory also what was needed and what was free
     runs,
     ran: start >= 0,
     wall: start >= 0 && end >= 0 ? end - start : 0,
-    waited: waitSince >= 0 && start >= 0 ? Math.max(0, start - waitSince) : 0,
+    waited: waits.reduce((sum, [from, until]) => sum + until - from, 0),
+    short: waits.reduce((sum, [from, until, need]) => sum + (need === undefined ? 0 : until - from), 0), // of memory
     bars: [],
     busy: 0, // all phases, also those at once
     stalled: 0, // between start and end, while nothing of it ran

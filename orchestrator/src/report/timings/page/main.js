@@ -60,10 +60,24 @@ function reveal(bar) {
 
 // Shows what is known of a bar beside a point of the window.
 function tipAt(bar, x, y) {
-  const tip = $("tip");
-  tip.hidden = bar < 0;
+  $("tip").hidden = bar < 0;
   if (bar < 0) return;
   fillTip(bar);
+  placeTip(x, y);
+}
+
+// The same for a mark on the lanes.
+function tipOnLanes(event) {
+  const box = $("lanes").getBoundingClientRect();
+  const kill = killAt(event.clientX - box.left, event.clientY - box.top);
+  if (!kill) return;
+  $("tip").hidden = false;
+  fillKillTip(kill);
+  placeTip(event.clientX, event.clientY);
+}
+
+function placeTip(x, y) {
+  const tip = $("tip");
   const { width, height } = tip.getBoundingClientRect();
   const left = x + 16 + width > window.innerWidth ? x - 16 - width : x + 16;
   const top = y + 16 + height > window.innerHeight ? y - 16 - height : y + 16;
@@ -109,6 +123,7 @@ function listenToPointer() {
       const bar = drag && drag.far ? -1 : barOn(canvas, x, y);
       scene.hover = bar;
       tipAt(bar, event.clientX, event.clientY);
+      if (canvas === $("lanes") && !(drag && drag.far)) tipOnLanes(event);
       redraw();
     });
     canvas.addEventListener("pointerup", (event) => {

@@ -126,6 +126,10 @@ function readColours() {
     dim: get("--dim"),
     accent: get("--accent"),
     lane: get("--lane"),
+    lease: get("--lease"),
+    some: get("--some"),
+    short: get("--short"),
+    bad: get("--bad"),
   };
 }
 

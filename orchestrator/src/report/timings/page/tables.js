@@ -27,17 +27,35 @@ function fillSummary() {
     ["CPU time", about.cpu ? seconds(about.cpu) : "not measured", about.cpu ? `${(about.cpu / DURATION).toFixed(1)} cores` : ""],
     ["Slots", `${about.most.tokens} of ${DATA.jobs}`, busy ? `${(busy / DURATION).toFixed(1)} in use on average` : ""],
     ["Units built", count(ran, "unit"), `${failed ? `${failed} failed, ` : ""}${about.fresh} fresh`],
-    ["Memory", about.most.memory ? bytes(about.most.memory) : "not measured", "workers, at the most"],
+    ...memoryFacts(about),
     ["Live modules", `${about.most.modules}`, "at the most"],
     ["Critical path", seconds(onPath), `${percent(onPath, DURATION)} of the time`],
     ["Profile", about.profile, `LTO ${about.lto}, ${about.translate} translation`],
     ["tender", about.version, `LLVM ${about.llvm}`],
   ];
-  for (const [name, value, more] of facts) {
+  for (const [name, value, more, title] of facts) {
     $("summary").append(
-      element("div", {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "more" }, more)),
+      element("div", title ? { title } : {}, element("dt", {}, name), element("dd", {}, value), element("dd", { class: "more" }, more)),
     );
   }
+}
+
+// Peak and budget; and what was short, if it was.
+function memoryFacts(about) {
+  const sum = about.memory;
+  const peak = Math.max(about.most.memory, sum ? sum.peak : 0);
+  if (!peak) return [["Memory", "not measured", ""]];
+  const facts = [["Memory", bytes(peak), sum && sum.budget !== null ? `of ${bytes(sum.budget)} allowed` : "at the most", about.budget]];
+  if (sum && sum.waits > 0) {
+    const title = "How long a slot was free and something was ready for it, but too little memory";
+    facts.push(["Short of memory", seconds(sum.short_us), `${percent(sum.short_us, DURATION)} of the time, ${count(sum.waits, "wait")}`, title]);
+  }
+  const kills = sum ? sum.killed_by_tender + sum.killed_by_kernel + sum.failed_allocations : 0;
+  if (kills > 0) {
+    const by = [[sum.killed_by_tender, "tender"], [sum.killed_by_kernel, "the kernel"], [sum.failed_allocations, "a failed allocation"]].filter(([n]) => n > 0);
+    facts.push(["Killed for memory", `${kills}`, `${by.map(([n, who]) => (by.length > 1 ? `${n} by ${who}` : `by ${who}`)).join(", ")}; ${sum.retries} tried again`]);
+  }
+  return facts;
 }
 
 function fillLegend() {
@@ -165,7 +183,7 @@ function phaseStrip(phases, whole) {
   return strip;
 }
 
-const share = (unit, ...names) =>
+const shareOf = (unit, ...names) =>
   names.reduce((sum, name) => sum + unit.phases[DATA.phases.indexOf(name)], 0) / Math.max(1, unit.busy);
 const COLUMNS = [
   { name: "Unit", sort: (u) => u.label, cell: (u) => unitButton(u), header: true },
@@ -174,15 +192,16 @@ const COLUMNS = [
   { name: "Wall", number: true, sort: (u) => u.wall, cell: (u) => (u.ran ? seconds(u.wall) : ""), title: "From start to end" },
   { name: "Busy", number: true, sort: (u) => u.busy, cell: (u) => (u.ran ? seconds(u.busy) : ""), title: "Sum of its phases on all slots" },
   { name: "Phases", cell: (u) => phaseStrip(u.phases, u.busy) },
-  { name: "Optimise", number: true, sort: (u) => share(u, "optimise"), cell: (u) => (u.busy ? percent(share(u, "optimise"), 1) : "") },
-  { name: "Emit", number: true, sort: (u) => share(u, "emit", "backend"), cell: (u) => (u.busy ? percent(share(u, "emit", "backend"), 1) : ""), title: "Machine code, also in link-time backends" },
+  { name: "Optimise", number: true, sort: (u) => shareOf(u, "optimise"), cell: (u) => (u.busy ? percent(shareOf(u, "optimise"), 1) : "") },
+  { name: "Emit", number: true, sort: (u) => shareOf(u, "emit", "backend"), cell: (u) => (u.busy ? percent(shareOf(u, "emit", "backend"), 1) : ""), title: "Machine code, also in link-time backends" },
   { name: "Pieces", number: true, sort: (u) => u.pieces, cell: (u) => u.pieces || "" },
-  { name: "Waited", number: true, sort: (u) => u.waited, cell: (u) => (u.waited >= 1000 ? seconds(u.waited) : ""), title: "Ready, before it could start" },
+  { name: "Waited", number: true, sort: (u) => u.waited, cell: (u) => (u.waited >= 1000 ? seconds(u.waited) : ""), title: "It or a piece of it was ready, and had no slot or no memory" },
+  { name: "For memory", number: true, sort: (u) => u.short, cell: (u) => (u.short >= 1000 ? seconds(u.short) : ""), title: "How much of that for memory", shown: UNITS.some((u) => u.short >= 1000) },
   { name: "Stalled", number: true, sort: (u) => u.stalled, cell: (u) => (u.stalled >= 1000 ? seconds(u.stalled) : ""), title: "Started, but nothing of it ran" },
   { name: "Peak", number: true, sort: (u) => u.peak, cell: (u) => (u.peak ? bytes(u.peak) : ""), title: "Highest memory of its threads" },
   { name: "Result", sort: (u) => u.outcome, cell: (u) => (u.runs > 1 ? `${u.outcome}, run ${u.runs} times` : u.outcome) },
   { name: "Why", sort: (u) => u.reason, cell: (u) => u.reason },
-];
+].filter((column) => column.shown !== false);
 const sorting = { column: COLUMNS.find((column) => column.name === "Wall"), down: true, shown: 30 };
 
 function sortBy(column) {
@@ -233,9 +252,27 @@ function fillTip(bar) {
   if (unit.pieces) parts.push(count(unit.pieces, "piece"));
   if (unit.peak) parts.push(`peak ${bytes(unit.peak)}`);
   lines.push(line(parts.join(", ")));
-  if (unit.waited >= 1000) lines.push(line(`waited ${seconds(unit.waited)}: ${unit.waitFor}`));
+  if (unit.waited - unit.short >= 1000) lines.push(line(`waited ${seconds(unit.waited - unit.short)} for a slot`));
+  if (unit.short >= 1000) lines.push(line(`waited ${seconds(unit.short)} for memory: ${shortage(unit)}`));
   lines.push(line(unit.reason));
   if (BARS.critical[bar]) lines.push(line(element("b", {}, "on the critical path")));
+  $("tip").replaceChildren(...lines);
+}
+
+// Of its longest wait for memory.
+function shortage(unit) {
+  const length = ([from, until]) => until - from;
+  const waits = unit.waits.filter((wait) => wait.length > 2);
+  const [, , need, free] = waits.reduce((a, b) => (length(b) > length(a) ? b : a));
+  return `${bytes(need)} needed${free < 0 ? "" : `, ${bytes(free)} free`}`;
+}
+
+function fillKillTip([time, worker, by, peak]) {
+  const lines = [
+    element("strong", {}, "Killed for memory"),
+    element("div", {}, `${worker < 0 ? "a command" : `worker ${worker}`}, by ${by}, after ${seconds(time)}`),
+  ];
+  if (peak) lines.push(element("div", {}, `it had used ${bytes(peak)}`));
   $("tip").replaceChildren(...lines);
 }
 

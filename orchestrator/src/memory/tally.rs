@@ -1,0 +1,204 @@
+//! What memory cost a build, summed up: how much was used, who waited for it, what was killed. Pure: readings and times are arguments.
+
+use super::pressure::Totals;
+use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Who ended a process because memory was short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Killer {
+    /// This build, before the kernel did it.
+    Tender,
+    Kernel,
+    /// The process itself, because an allocation failed.
+    Allocation,
+}
+
+/// The sum of a whole build.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// The most that all its processes were seen to use together, bytes. Read from time to time: what lasts shorter is missed.
+    pub peak: u64,
+    /// The most that the leases were allowed to come to, bytes; the last value where it changed. None: nothing set a limit.
+    pub budget: Option<u64>,
+    /// Leases that were not granted at once, and the time until they were, all together, microseconds.
+    pub waits: u32,
+    pub waited_us: u64,
+    /// How long there was a free slot and something to run on it, but no memory, microseconds.
+    pub short_us: u64,
+    /// How long at least one task waited for memory as the kernel sees it, microseconds. None where it does not tell.
+    pub stalled_us: Option<u64>,
+    /// Processes that were killed, by whom.
+    pub killed_by_tender: u32,
+    pub killed_by_kernel: u32,
+    /// Processes that gave up because an allocation failed.
+    pub failed_allocations: u32,
+    /// Items of such processes that were begun once more.
+    pub retries: u32,
+}
+
+impl Summary {
+    /// Processes that ended because memory was short.
+    pub fn killed(&self) -> u32 {
+        self.killed_by_tender + self.killed_by_kernel + self.failed_allocations
+    }
+}
+
+/// An item is a number of the caller's.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    sum: Summary,
+    /// Since when, microseconds.
+    waiting: BTreeMap<u32, u64>,
+    short_since: Option<u64>,
+    /// Of the first reading.
+    stalls: Option<Totals>,
+    /// In flight when their process was killed.
+    lost: BTreeSet<u32>,
+}
+
+impl Tally {
+    /// Whether it waits for a lease.
+    pub fn is_waiting(&self, item: u32) -> bool {
+        self.waiting.contains_key(&item)
+    }
+
+    /// All that wait.
+    pub fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
+        self.waiting.keys().copied()
+    }
+
+    /// A lease was denied. Returns whether that is news.
+    pub fn waits(&mut self, item: u32, now_us: u64) -> bool {
+        let is_new = !self.is_waiting(item);
+        if is_new {
+            self.waiting.insert(item, now_us);
+            self.sum.waits += 1;
+        }
+        is_new
+    }
+
+    /// It was granted, or nobody asks for it any more. Returns whether it was waited for.
+    pub fn waits_no_more(&mut self, item: u32, now_us: u64) -> bool {
+        let since_us = self.waiting.remove(&item);
+        self.sum.waited_us += since_us.map_or(0, |since_us| now_us.saturating_sub(since_us));
+        since_us.is_some()
+    }
+
+    /// Whether memory is what keeps a slot from being used.
+    pub fn short(&mut self, is_short: bool, now_us: u64) {
+        match self.short_since {
+            None if is_short => self.short_since = Some(now_us),
+            Some(since_us) if !is_short => {
+                self.sum.short_us += now_us.saturating_sub(since_us);
+                self.short_since = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// What was read: what all processes use, bytes, and the kernel's count of stalls.
+    pub fn read(&mut self, used: u64, budget: Option<u64>, stalls: Option<Totals>) {
+        self.sum.peak = self.sum.peak.max(used);
+        self.sum.budget = budget;
+        if let Some(stalls) = stalls {
+            let first = self.stalls.get_or_insert(stalls);
+            self.sum.stalled_us = Some(stalls.some_us.saturating_sub(first.some_us));
+        }
+    }
+
+    /// A process with these items in flight was killed.
+    pub fn killed(&mut self, by: Killer, in_flight: impl IntoIterator<Item = u32>) {
+        match by {
+            Killer::Tender => self.sum.killed_by_tender += 1,
+            Killer::Kernel => self.sum.killed_by_kernel += 1,
+            Killer::Allocation => self.sum.failed_allocations += 1,
+        }
+        self.lost.extend(in_flight);
+    }
+
+    /// The item is tried again, for whatever reason.
+    pub fn retried(&mut self, item: u32) {
+        self.sum.retries += u32::from(self.lost.remove(&item));
+    }
+
+    /// Up to now. What still waits counts as having waited until now.
+    pub fn summary(&self, now_us: u64) -> Summary {
+        let mut sum = self.sum;
+        let until_now = |since_us: u64| now_us.saturating_sub(since_us);
+        sum.waited_us += self.waiting.values().copied().map(until_now).sum::<u64>();
+        sum.short_us += self.short_since.map_or(0, until_now);
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_counted_from_the_first_denial_to_the_grant() {
+        let mut tally = Tally::default();
+        assert!(tally.waits(1, 100));
+        assert!(!tally.waits(1, 150), "it is known to wait");
+        assert!(tally.waits(2, 200));
+        assert!(tally.waits_no_more(1, 300));
+        assert!(!tally.waits_no_more(1, 400), "it does not wait any more");
+        assert!(tally.waits(1, 500), "once more, for another piece");
+        let check = |now_us: u64, expect: (u32, u64)| {
+            let sum = tally.summary(now_us);
+            assert_eq!((sum.waits, sum.waited_us), expect);
+        };
+        check(500, (3, 200 + 300));
+        check(600, (3, 200 + 400 + 100));
+    }
+
+    #[test]
+    fn time_in_which_memory_was_the_limit() {
+        let mut tally = Tally::default();
+        for (now_us, is_short) in [(10, false), (20, true), (30, true), (50, false), (60, false), (70, true)]
+        {
+            tally.short(is_short, now_us);
+        }
+        assert_eq!(tally.summary(100).short_us, 30 + 30);
+    }
+
+    #[test]
+    fn readings_give_the_peak_and_what_was_lost_to_stalls() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.summary(0).stalled_us, None);
+        let totals = |some_us| Some(Totals { some_us, full_us: 0 });
+        tally.read(10, Some(100), totals(5000));
+        tally.read(40, Some(90), totals(5700));
+        tally.read(20, Some(90), None);
+        let sum = tally.summary(0);
+        assert_eq!((sum.peak, sum.budget, sum.stalled_us), (40, Some(90), Some(700)));
+    }
+
+    #[test]
+    fn only_what_was_lost_to_memory_is_a_retry_for_it() {
+        let mut tally = Tally::default();
+        tally.killed(Killer::Tender, [1, 2]);
+        tally.killed(Killer::Kernel, [3]);
+        tally.killed(Killer::Allocation, []);
+        for item in [1, 1, 3, 7] {
+            tally.retried(item);
+        }
+        let sum = tally.summary(0);
+        assert_eq!(
+            (sum.killed_by_tender, sum.killed_by_kernel, sum.failed_allocations, sum.retries),
+            (1, 1, 1, 2)
+        );
+    }
+
+    #[test]
+    fn it_is_a_value_in_messages() {
+        let sum = Summary { peak: 1, waits: 2, ..Summary::default() };
+        let json = serde_json::to_value(sum).unwrap();
+        assert_eq!(
+            (&json["peak"], &json["waits"], &json["budget"]),
+            (&1.into(), &2.into(), &serde_json::Value::Null)
+        );
+    }
+}
