@@ -11,7 +11,7 @@ BENCH ?=
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm check build install bench fetch interop deps deps-test
+.PHONY: help demo test storm stress check build install bench fetch interop deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -38,6 +38,11 @@ test: build deps-test fetch interop ## run all tests; installs ninja, gdb and tm
 storm: build deps-test interop ## kill and stop members of builds at random, and look what comes of it (FULL=1: 200 rounds)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_STORM_ROUNDS=$(if $(FULL),200,20) \
 	    $(cargo) test --locked -p tender-tests --test storm
+
+# As root, or in a memory cgroup that may have others below it; else it is skipped, and says so. It is among the tests too.
+stress: build deps-test interop ## build in less memory than builds take, and look what comes of it (FULL=1: many more builds)
+	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_STRESS=$(if $(FULL),all,some) \
+	    $(cargo) test --locked -p tender-tests --test memory
 
 check: deps ## check the format of the code, and lint it with warnings denied
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \

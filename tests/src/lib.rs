@@ -21,10 +21,12 @@
 //! - [`Terminal`] runs a program on a terminal of its own and types keys.
 //! - [`program`] finds the programs under test: in `TENDER_TEST_BIN` if set, else cargo builds them, once, in the profile of
 //!   the tests.
+//! - [`invariants`] are what a trace has to show of every build.
 //! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on demand, for generators and
 //!   links that behave badly.
 //! - [`Cgroup`] bounds the memory of a command, and counts who was killed for it.
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
+//! - [`stress`] generates workspaces that need much memory, and builds them with little.
 //! - [`storm`] kills, stops and interrupts members of a build at random moments.
 //!
 //! Tests check the effect that a user sees. None is decided by a clock: those that need something to be under way wait for
@@ -32,17 +34,20 @@
 
 mod cgroup;
 pub mod interop;
+pub mod invariants;
 mod programs;
+mod random;
 mod run;
 mod space;
 pub mod storm;
+pub mod stress;
 mod terminal;
 mod trace;
 
 pub use cgroup::Cgroup;
 pub use programs::{probe, program};
 pub use run::{Rebuild, Run, Started};
-pub use space::{TestSpace, examples, vendored};
+pub use space::{TestSpace, examples, skipped, vendored};
 pub use terminal::Terminal;
 pub use trace::{Job, Trace};
 

@@ -251,6 +251,11 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
+/// Says loudly that a test is skipped, and what it needs.
+pub fn skipped(why: &str) {
+    say(&format!("SKIPPED: {why}"));
+}
+
 /// `workspace-examples`.
 pub fn examples() -> Utf8PathBuf {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("workspace-examples")

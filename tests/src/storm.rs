@@ -11,7 +11,6 @@ mod host;
 mod ledger;
 mod member;
 mod plan;
-mod random;
 mod round;
 mod running;
 mod story;

@@ -138,6 +138,38 @@ impl Trace {
         values
     }
 
+    /// What all leases, and what the processes need in any case, came to in time's order: time, bytes, and the budget where there
+    /// is one.
+    pub fn leases(&self) -> Vec<(u64, u64, Option<u64>)> {
+        let events = self.of_kind("C").filter(|event| event["name"] == "lease");
+        events
+            .map(|event| {
+                let args = &event["args"];
+                let bytes = number(args, "bytes") + args["baselines"].as_u64().unwrap_or(0);
+                (number(event, "ts"), bytes, args["budget"].as_u64())
+            })
+            .collect()
+    }
+
+    /// From begin to end: the pairs of a category that have this name.
+    ///
+    /// # Panics
+    /// A begin has no end.
+    pub fn spans(&self, cat: &str, name: &str) -> Vec<(u64, u64)> {
+        let mut open: HashMap<u64, u64> = HashMap::new();
+        let mut spans = Vec::new();
+        for event in self.events.iter().filter(|event| event["cat"] == cat && event["name"] == name) {
+            let id = number(event, "id");
+            if event["ph"] == "b" {
+                open.insert(id, number(event, "ts"));
+            } else if let Some(start) = open.remove(&id) {
+                spans.push((start, number(event, "ts")));
+            }
+        }
+        assert!(open.is_empty(), "begins without an end: {open:?}");
+        spans
+    }
+
     /// The names of phases that occur.
     pub fn phases(&self) -> BTreeSet<&str> {
         self.of_kind("X").filter_map(|event| event["name"].as_str()).collect()

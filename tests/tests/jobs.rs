@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::collections::{BTreeSet, HashMap};
 use std::process::Command;
-use tender_tests::{TestSpace, Trace, vendored};
+use tender_tests::{TestSpace, Trace, invariants, vendored};
 
 /// What holds for every trace of a build with `n` jobs that succeeded.
 #[track_caller]
@@ -29,7 +29,7 @@ fn check(trace: &Trace, n: u64) {
     }
     one_job_a_slot(trace);
     phases_lie_in_their_jobs(trace);
-    live_modules(trace);
+    invariants::live_modules(trace, n).unwrap_or_else(|why| panic!("{why}"));
 }
 
 /// A slot does one thing at a time. Where an item starts says little: its pieces are elsewhere.
@@ -78,25 +78,6 @@ fn phases_lie_in_their_jobs(trace: &Trace) {
         assert!(inside, "outside of its item: {phase}");
         let end = ends.insert((krate, unit, cgu), start + dur).unwrap_or(0);
         assert!(end <= start, "overlaps another phase of its piece: {phase}");
-    }
-}
-
-/// M1: a worker that runs r items holds at most r + ceil(r/4) + 1 modules. A piece counts as an item.
-#[track_caller]
-fn live_modules(trace: &Trace) {
-    let jobs = trace.jobs();
-    let phases: Vec<(u64, u64, u64)> = trace
-        .of_kind("X")
-        .map(|phase| {
-            let number = |key: &str| phase[key].as_u64().expect("a number");
-            (number("pid"), number("ts"), number("ts") + number("dur"))
-        })
-        .collect();
-    for (ts, pid, n) in trace.counter("live_modules", "n") {
-        let items = jobs.iter().filter(|job| job.pid == pid && job.start_us <= ts && ts <= job.end_us);
-        let pieces = phases.iter().filter(|(row, start, end)| *row == pid && *start <= ts && ts <= *end);
-        let r = items.count().max(pieces.count()) as u64;
-        assert!(n <= r + r.div_ceil(4) + 1, "{n} modules while {r} items run, worker {pid}, at {ts}");
     }
 }
 

@@ -1,8 +1,8 @@
 //! What a seed does to a build. Knows no processes.
 
 use super::host::{Form, Host};
-use super::random::Random;
 use crate::interop::Tool;
+use crate::random::Random;
 use rustix::process::Signal;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;

@@ -97,6 +97,7 @@ impl Space {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             dir: self.graph.root.clone(),
             env: vec![("OUT_DIR".into(), self.graph.root.join("out").into_string())],
+            retry: false,
         };
         let work = Work::Check { source: String::new(), language: Language::C, args: vec![] };
         let item = self.add(CrateId(2000), "gen", ItemKind::Generate, output, &[], work, output);

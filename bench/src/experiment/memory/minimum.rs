@@ -33,35 +33,26 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
     let mut rows = Vec::new();
     let mut notes = Vec::new();
     each(tools, examples, settings, |site, jobs| {
-        let builders = options.builders(site.workload);
-        // It takes a build by `tender` to know which unit is the largest.
-        let need = if builders.iter().any(|by| by.is_tender()) {
-            Some(need::of_largest(&mut runs, tools, examples, site, jobs)?)
-        } else {
-            None
-        };
-        let need_mib = need.as_ref().map(|need| need.mib);
+        let need = need::of_largest(&mut runs, tools, examples, site, jobs)?;
         let mut found: Vec<Found> = Vec::new();
-        for by in builders {
-            let first = found.iter().find(|other| other.by == Builder::Tender && by.is_tender());
-            // What is hoped for, so that few builds are needed where it is true.
-            let hoped = need_mib.filter(|_| by.is_tender()).map(|mib| mib + mib / 4);
-            let hint = first.and_then(|other| other.smallest.limit_mib).or(hoped);
-            found.push(find(&mut runs, site, by, jobs, step, need_mib, hint)?);
+        for by in options.builders(site.workload) {
+            let hint = found.iter().find(|other| other.by == Builder::Tender && by.is_tender());
+            let hint = hint.and_then(|other| other.smallest.limit_mib);
+            found.push(find(&mut runs, site, by, jobs, step, need.mib, hint)?);
         }
-        rows.extend(found.iter().map(|one| row(site.workload, jobs, one, &found, need_mib)));
-        if let Some(Need { unit, mib, peak_mib }) = need {
-            notes.push(format!(
-                "{}: the largest unit is {unit}, with {peak_mib} MiB at most allocated at once; `tender -j1` builds it \
-                 alone in {mib} MiB.",
-                site.workload.word()
-            ));
-        }
+        rows.extend(found.iter().map(|one| row(site.workload, jobs, one, &found, &need)));
+        notes.push(format!(
+            "{}: the largest unit is {}, with {} MiB at most allocated at once; `tender -j1` builds it alone in {} MiB.",
+            site.workload.word(),
+            need.unit,
+            need.peak_mib,
+            need.mib
+        ));
         Ok(())
     })?;
     progress::show("");
     notes.push(format!(
-        "By bisection to {step} MiB, one build for each limit, each from nothing; at most 4 times as long as without a \
+        "By bisection to {step} MiB, one build for each limit, each from nothing; at most 6 times as long as without a \
          limit. Peak: of the cgroup without a limit, with pages of files that were written."
     ));
     notes.push("make builds the archives, not the program.".into());
@@ -90,19 +81,19 @@ fn find(
     by: Builder,
     jobs: u32,
     step: u64,
-    need_mib: Option<u64>,
+    need_mib: u64,
     hint: Option<u64>,
 ) -> Result<Found, Box<dyn Error>> {
     let ample = runs.whole(site, by, None, jobs)?;
-    let fails = need_mib.filter(|_| by.is_tender()).map_or(0, |mib| mib.saturating_sub(step));
-    let mib = smallest(fails, hint.unwrap_or(u64::MAX).min(ample.peak_mib), step, |mib| {
+    let fails = if by.is_tender() { need_mib.saturating_sub(step) } else { 0 };
+    let mib = smallest(fails, hint.unwrap_or(ample.peak_mib), step, |mib| {
         Ok(runs.whole(site, by, Some(mib), jobs)?.succeeded())
     })?;
     let smallest = runs.whole(site, by, Some(mib), jobs)?;
     Ok(Found { by, ample, smallest })
 }
 
-fn row(workload: Workload, jobs: u32, one: &Found, all: &[Found], need_mib: Option<u64>) -> Vec<String> {
+fn row(workload: Workload, jobs: u32, one: &Found, all: &[Found], need: &Need) -> Vec<String> {
     let mib = one.smallest.limit_mib.unwrap_or(0);
     let ninja =
         all.iter().find(|other| other.by == Builder::Ninja).and_then(|ninja| ninja.smallest.limit_mib);
@@ -118,6 +109,6 @@ fn row(workload: Workload, jobs: u32, one: &Found, all: &[Found], need_mib: Opti
         format!("{:.1}", one.smallest.seconds),
         one.smallest.kills.to_string(),
         ratio(ninja),
-        ratio(need_mib),
+        ratio(Some(need.mib)),
     ]
 }

@@ -18,7 +18,7 @@ const MIB: u64 = 1 << 20;
 /// More than any workload takes without a limit.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
 /// So many times the time without a limit count as no end.
-const PATIENCE: f64 = 4.0;
+const PATIENCE: f64 = 6.0;
 
 /// One build, as a line of JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

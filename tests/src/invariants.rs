@@ -1,0 +1,243 @@
+//! What holds for every build, as its trace tells. Knows no workspace. Named as in the project's design: J for jobs, M for memory.
+
+use crate::trace::{Job, Trace};
+use std::collections::BTreeMap;
+
+/// How long a slot may be held with nothing running on it, though an item waits for memory, microseconds. Slots are on their way for
+/// milliseconds, and a process takes some tens of them to start; one that waits for memory with its slot has it until another item
+/// ends.
+const ON_THE_WAY_US: u64 = 500_000;
+
+/// J1: never more jobs than slots, and no slot is in use after a build that has `succeeded`.
+///
+/// # Errors
+/// It is not so, and where.
+pub fn jobs(trace: &Trace, slots: u64, succeeded: bool) -> Result<(), String> {
+    let phases = trace.max_concurrent_phases();
+    ensure(phases <= slots, || format!("J1: {phases} phases at once of {slots}"))?;
+    for (ts, _, n) in trace.counter("tokens", "n") {
+        ensure(n == slots, || format!("J1: {n} slots instead of {slots}, at {ts}"))?;
+    }
+    let used = trace.counter("tokens", "used");
+    for (ts, _, used) in &used {
+        ensure(*used <= slots, || format!("J1: {used} slots in use of {slots}, at {ts}"))?;
+    }
+    let last = used.last().map_or(0, |(_, _, used)| *used);
+    ensure(!succeeded || last == 0, || format!("J2: {last} slots in use after the end"))
+}
+
+/// M1: a worker that runs r items holds at most r + ceil(r/4) + 1 modules. A piece counts as an item. Of a worker that was killed
+/// it is not known which pieces ran at its end: as many as `slots` may have.
+///
+/// # Errors
+/// It is not so, and where.
+pub fn live_modules(trace: &Trace, slots: u64) -> Result<(), String> {
+    let jobs = trace.jobs();
+    let phases = phases(trace);
+    for (ts, pid, n) in trace.counter("live_modules", "n") {
+        let running: Vec<&Job> =
+            jobs.iter().filter(|job| job.pid == pid && job.start_us <= ts && ts <= job.end_us).collect();
+        let pieces = phases.iter().filter(|phase| phase.row == pid && phase.start <= ts && ts <= phase.end);
+        let known = running.len().max(pieces.count()) as u64;
+        let r = if running.iter().any(|job| was_killed(job)) { slots.max(known) } else { known };
+        let limit = r + r.div_ceil(4) + 1;
+        ensure(n <= limit, || format!("M1: {n} modules while {r} items run, worker {pid}, at {ts}"))?;
+    }
+    Ok(())
+}
+
+/// M2: where leases, and what their processes need besides, come to more than the budget, one job runs and no other.
+///
+/// # Errors
+/// It is not so, and where.
+pub fn leases(trace: &Trace) -> Result<(), String> {
+    let phases = phases(trace);
+    for (ts, bytes, budget) in trace.leases() {
+        let Some(budget) = budget.filter(|budget| bytes > *budget) else { continue };
+        let running = phases.iter().filter(|phase| phase.start <= ts && ts < phase.end).count();
+        ensure(running <= 1, || {
+            format!(
+                "M2: leases of {} MiB, a budget of {} MiB, and {running} jobs run, at {ts}",
+                bytes >> 20,
+                budget >> 20
+            )
+        })?;
+    }
+    Ok(())
+}
+
+/// J3: no slot is held while its holder waits for memory. While an item waits for memory, there is a moment in the run of every other
+/// item that takes a while in which each slot in use has a phase running on it.
+///
+/// # Errors
+/// It is not so, and where.
+pub fn idle_slots(trace: &Trace) -> Result<(), String> {
+    let waits = trace.spans("wait", "too little memory is free");
+    let jobs = trace.jobs();
+    // What ran in a worker that was killed is not known.
+    let unknown: Vec<&Job> = jobs.iter().filter(|job| was_killed(job)).collect();
+    let steps = steps(trace);
+    for job in jobs.iter().filter(|job| job.end_us - job.start_us >= ON_THE_WAY_US) {
+        let waits = waits.iter().any(|(start, end)| *start <= job.start_us && job.end_us <= *end);
+        let is_known =
+            !unknown.iter().any(|other| other.start_us < job.end_us && job.start_us < other.end_us);
+        if waits && is_known {
+            let idle = least_idle(&steps, job.start_us, job.end_us);
+            ensure(idle <= 0, || {
+                format!(
+                    "J3: {idle} slots are held and not used while {} runs and others wait for memory, from {} to {}",
+                    job.unit, job.start_us, job.end_us
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// When slots in use less phases that run changes, and by how much; sorted.
+fn steps(trace: &Trace) -> Vec<(u64, i64)> {
+    let mut steps = Vec::new();
+    let mut before = 0;
+    for (ts, _, used) in trace.counter("tokens", "used") {
+        steps.push((ts, used as i64 - before));
+        before = used as i64;
+    }
+    for phase in phases(trace) {
+        steps.extend([(phase.start, -1), (phase.end, 1)]);
+    }
+    steps.sort_unstable();
+    steps
+}
+
+/// The least of the sum of `steps` from `start` to `end`. Those of one time count together: what ends there and what begins.
+fn least_idle(steps: &[(u64, i64)], start: u64, end: u64) -> i64 {
+    let mut sum: i64 = steps.iter().filter(|(ts, _)| *ts <= start).map(|(_, step)| step).sum();
+    let mut least = sum;
+    for at_once in steps.chunk_by(|a, b| a.0 == b.0).filter(|steps| start < steps[0].0 && steps[0].0 < end) {
+        sum += at_once.iter().map(|(_, step)| step).sum::<i64>();
+        least = least.min(sum);
+    }
+    least
+}
+
+struct Phase {
+    row: u64,
+    start: u64,
+    end: u64,
+}
+
+fn phases(trace: &Trace) -> Vec<Phase> {
+    let phase = |event: &serde_json::Value| {
+        let number = |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("no {key} in {event}"));
+        Phase { row: number("pid"), start: number("ts"), end: number("ts") + number("dur") }
+    };
+    trace.of_kind("X").map(phase).collect()
+}
+
+fn was_killed(job: &Job) -> bool {
+    job.outcome == "interrupted"
+}
+
+/// How often each item, by crate and unit, was in a worker that was killed; those that never were are left out.
+pub fn kills(trace: &Trace) -> BTreeMap<(String, String), u32> {
+    let mut kills = BTreeMap::new();
+    for job in trace.jobs().into_iter().filter(was_killed) {
+        *kills.entry((job.krate, job.unit)).or_default() += 1;
+    }
+    kills
+}
+
+fn ensure(holds: bool, why_not: impl FnOnce() -> String) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(why_not()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn event(name: &str, cat: &str, ph: &str, ts: u64, more: Value) -> Value {
+        let mut event =
+            json!({ "name": name, "cat": cat, "ph": ph, "ts": ts, "pid": 0, "tid": 0, "args": {} });
+        let Value::Object(more) = more else { panic!("an object") };
+        event.as_object_mut().unwrap().extend(more);
+        event
+    }
+
+    fn counter(name: &str, ts: u64, args: Value) -> Value {
+        event(name, "token", "C", ts, json!({ "args": args }))
+    }
+
+    /// An item `unit` in worker row 1.
+    fn item(id: u32, (start, end): (u64, u64), outcome: &str) -> [Value; 2] {
+        let args = json!({ "crate": "c", "unit": format!("u{id}"), "slot": 0 });
+        [
+            event("u", "unit", "b", start, json!({ "pid": 1, "id": id, "args": args })),
+            event("u", "unit", "e", end, json!({ "pid": 1, "id": id, "args": { "outcome": outcome } })),
+        ]
+    }
+
+    fn phase(start: u64, dur: u64) -> Value {
+        event("translate", "unit", "X", start, json!({ "pid": 1, "dur": dur }))
+    }
+
+    fn trace(events: Vec<Value>) -> Trace {
+        Trace { events }
+    }
+
+    #[test]
+    fn jobs_are_within_the_slots() {
+        let check =
+            |events: Vec<Value>, is_right: bool| assert_eq!(jobs(&trace(events), 2, true).is_ok(), is_right);
+        let tokens = |ts, used| counter("tokens", ts, json!({ "used": used, "n": 2 }));
+        check(vec![tokens(1, 2), tokens(2, 0)], true);
+        check(vec![tokens(1, 3), tokens(2, 0)], false);
+        check(vec![tokens(1, 1)], false);
+        check(vec![phase(1, 5), phase(2, 5), phase(3, 5)], false);
+    }
+
+    #[test]
+    fn modules_are_within_what_runs() {
+        let check = |n: u64, outcome, is_right: bool| {
+            let mut events = item(1, (0, 10), outcome).to_vec();
+            events.push(event("live_modules", "unit", "C", 5, json!({ "pid": 1, "args": { "n": n } })));
+            assert_eq!(live_modules(&trace(events), 8).is_ok(), is_right, "{n}");
+        };
+        check(3, "ok", true);
+        check(4, "ok", false);
+        // Eight pieces of it may have run.
+        check(11, "interrupted", true);
+        check(12, "interrupted", false);
+    }
+
+    #[test]
+    fn leases_are_within_the_budget_but_for_one() {
+        let check = |phases: &[(u64, u64)], bytes: u64, is_right: bool| {
+            let mut events: Vec<Value> = phases.iter().map(|(start, dur)| phase(*start, *dur)).collect();
+            events.push(counter("lease", 5, json!({ "bytes": bytes, "baselines": 30, "budget": 130 })));
+            assert_eq!(leases(&trace(events)).is_ok(), is_right, "{bytes}");
+        };
+        check(&[(0, 10), (0, 10)], 100, true);
+        check(&[(0, 10), (0, 10)], 101, false);
+        check(&[(0, 10), (0, 5)], 101, true);
+        check(&[(0, 10)], 101, true);
+    }
+
+    #[test]
+    fn slots_are_not_held_while_waiting_for_memory() {
+        let second = 1_000_000;
+        let check = |used: u64, gap: u64, outcome, is_right: bool| {
+            let wait = |ph, ts| event("too little memory is free", "wait", ph, ts, json!({ "id": 2 }));
+            let mut events = item(1, (second, 2 * second), outcome).to_vec();
+            events.extend([wait("b", second / 2), wait("e", 3 * second)]);
+            events.push(counter("tokens", 1, json!({ "used": used, "n": 8 })));
+            events.extend([phase(second, second / 2 - gap), phase(second + second / 2, second / 2)]);
+            assert_eq!(idle_slots(&trace(events)).is_ok(), is_right);
+        };
+        check(1, 0, "ok", true);
+        // Held for a moment only.
+        check(1, 1000, "ok", true);
+        check(2, 0, "ok", false);
+        check(2, 0, "interrupted", true);
+    }
+}

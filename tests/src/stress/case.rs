@@ -1,0 +1,187 @@
+//! One build of a workload in a group of some size, and what has to hold of it.
+
+use super::confined::{Confined, run_in};
+use super::workload::Workload;
+use crate::cgroup::Cgroup;
+use crate::invariants;
+use crate::run::Run;
+use crate::trace::Trace;
+use std::fmt::{self, Display, Formatter};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+/// How large the group is, by what the workload was measured to take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Limit {
+    /// Half as much again as the build takes.
+    Ample,
+    Half,
+    /// In percent of the neediest item's need.
+    OfNeed(u32),
+    /// As little as can be told from the need.
+    JustAbove,
+}
+
+impl Limit {
+    /// Bytes.
+    fn of(self, workload: &Workload) -> u64 {
+        let figures = &workload.figures;
+        match self {
+            Limit::Ample => figures.ample / 2 * 3 + (128 << 20),
+            Limit::Half => figures.ample / 2,
+            Limit::OfNeed(percent) => figures.need / 100 * u64::from(percent),
+            Limit::JustAbove => figures.need + (16 << 20),
+        }
+    }
+}
+
+impl Display for Limit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let text = match self {
+            Limit::Ample => "ample".to_owned(),
+            Limit::Half => "half".to_owned(),
+            Limit::OfNeed(percent) => format!("{percent} %"),
+            Limit::JustAbove => "need + 16".to_owned(),
+        };
+        f.pad(&text)
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    pub jobs: u32,
+    pub limit: Limit,
+    /// Earlier builds have measured what the items take.
+    pub with_history: bool,
+}
+
+/// Most kills of one item in a build, by us or by the kernel.
+const MOST_KILLS: u32 = 2;
+
+/// From so many percent of the need a build succeeds, and from so many the kernel kills nobody if there is a history.
+const SUCCEEDS_FROM: u64 = 125;
+const UNHARMED_FROM: u64 = 130;
+
+/// What came of it.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub workload: String,
+    pub case: Case,
+    /// Bytes.
+    pub limit: u64,
+    pub succeeded: bool,
+    pub kernel_kills: u64,
+    /// Items whose worker was killed, by whomever, and the most of one item.
+    pub items_killed: usize,
+    pub most_kills: u32,
+    pub peak: Option<u64>,
+    pub took: Duration,
+}
+
+impl Row {
+    pub const HEAD: &'static str =
+        "workload     -j  limit      MiB  history  result   kernel  items  most   peak    time";
+}
+
+impl Display for Row {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Case { jobs, limit, with_history } = self.case;
+        write!(
+            f,
+            "{:<11} {jobs:>3}  {limit:<9}{:>5}  {:<7}  {:<7} {:>7} {:>6} {:>5} {:>6} {:>5.1} s",
+            self.workload,
+            self.limit >> 20,
+            if with_history { "yes" } else { "no" },
+            if self.succeeded { "built" } else { "refused" },
+            self.kernel_kills,
+            self.items_killed,
+            self.most_kills,
+            self.peak.map_or("?".to_owned(), |peak| (peak >> 20).to_string()),
+            self.took.as_secs_f64(),
+        )
+    }
+}
+
+impl Case {
+    /// Builds, and judges.
+    ///
+    /// # Errors
+    /// What does not hold, with what the build said.
+    pub fn run(self, workload: &Workload) -> Result<Row, String> {
+        let about = format!("{}, -j{}, {}, {self:?}", workload.recipe, self.jobs, self.limit);
+        let result = catch_unwind(AssertUnwindSafe(|| self.build(workload)));
+        let why = match result {
+            Ok(Ok(row)) => return Ok(row),
+            Ok(Err(why)) => why,
+            Err(why) => {
+                let text = why.downcast_ref::<String>().map(String::as_str);
+                text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+            }
+        };
+        Err(format!("{about}: {why}"))
+    }
+
+    fn build(self, workload: &Workload) -> Result<Row, String> {
+        let space = workload.space(self.with_history);
+        let limit = self.limit.of(workload);
+        let group = Cgroup::new(limit).ok_or("no group can be made")?;
+        let (jobs, file) = (format!("-j{}", self.jobs), space.path("trace.json"));
+        let command = space.command(&["build", "-v", &jobs, "--trace", file.as_str()]);
+        let Confined { run, kills, peak, took } = run_in(&group, &space, command);
+        let say = |why: String| format!("{why} (in {} MiB)\n{run}", limit >> 20);
+
+        let percent = limit * 100 / workload.figures.need;
+        let succeeded = run.status.success();
+        if succeeded {
+            workload.expect_whole(&space).map_err(say)?;
+        } else if percent >= SUCCEEDS_FROM {
+            return Err(say(format!("it fails in {percent} % of the largest item's need")));
+        } else {
+            expect_refusal(&run).map_err(say)?;
+            workload.expect_no_wrong_one(&space).map_err(say)?;
+            // What it left does no harm to a build that has the memory.
+            let again = space.tender(&["build"]);
+            if !again.status.success() {
+                return Err(say(format!("and with plenty, after it: {again}")));
+            }
+            workload.expect_whole(&space).map_err(say)?;
+        }
+        let trace = Trace::read(&file);
+        let slots = u64::from(self.jobs);
+        invariants::jobs(&trace, slots, succeeded).map_err(say)?;
+        invariants::live_modules(&trace, slots).map_err(say)?;
+        invariants::leases(&trace).map_err(say)?;
+        invariants::idle_slots(&trace).map_err(say)?;
+        let of_items = invariants::kills(&trace);
+        let most_kills = of_items.values().copied().max().unwrap_or(0);
+        if most_kills > MOST_KILLS {
+            return Err(say(format!("killed more than {MOST_KILLS} times: {of_items:?}")));
+        }
+        if kills > 0 && self.with_history && percent >= UNHARMED_FROM {
+            return Err(say(format!("the kernel killed {kills} with a history and {percent} % of the need")));
+        }
+        Ok(Row {
+            workload: workload.recipe.kind.to_string(),
+            case: self,
+            limit,
+            succeeded,
+            kernel_kills: kills,
+            items_killed: of_items.len(),
+            most_kills,
+            peak,
+            took,
+        })
+    }
+}
+
+/// It says which item of which crate memory was too little for, and what it used and might have used.
+fn expect_refusal(run: &Run) -> Result<(), String> {
+    if run.status.code() != Some(101) {
+        return Err("this is no end of a build that has too little memory".into());
+    }
+    let said = ["error: out of memory while ", " of crate `", "peak ", "budget "];
+    match said.iter().find(|text| !run.stderr.contains(**text)) {
+        Some(text) => Err(format!("it fails, and does not say why: no {text:?}")),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,83 @@
+//! What a workspace is to be: its kind, its seed, how many crates it has and how heavy they are. Knows no sources.
+
+use std::fmt::{self, Display, Formatter};
+use std::str::FromStr;
+
+/// What is hard about a workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Many crates of a few small units, which depend on each other.
+    Many,
+    /// A few units that are large, with debug information.
+    Huge,
+    /// C++ whose templates take all the memory.
+    Templates,
+    /// One file. It is cut into pieces.
+    Giant,
+    /// Crates that are optimised together at the link, as pieces of it.
+    Lto,
+}
+
+impl Kind {
+    pub const ALL: [Kind; 5] = [Kind::Many, Kind::Huge, Kind::Templates, Kind::Giant, Kind::Lto];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Many => "many",
+            Kind::Huge => "huge",
+            Kind::Templates => "templates",
+            Kind::Giant => "giant",
+            Kind::Lto => "lto",
+        }
+    }
+}
+
+impl Display for Kind {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Kind, String> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.name() == text);
+        kind.ok_or_else(|| {
+            format!("`{text}` is no kind of workspace: {}", Kind::ALL.map(Kind::name).join(", "))
+        })
+    }
+}
+
+/// The same recipe is the same workspace, byte for byte, on every machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recipe {
+    pub kind: Kind,
+    pub seed: u64,
+    /// How many library crates, at least 1. A giant has one whatever is asked for.
+    pub width: u32,
+    /// How large each unit is, at least 1. Twice the weight is about twice the memory.
+    pub weight: u32,
+}
+
+impl Recipe {
+    /// Of usual width, and as light as its kind can be.
+    pub fn new(kind: Kind, seed: u64) -> Recipe {
+        let width = match kind {
+            Kind::Many => 8,
+            Kind::Huge => 4,
+            Kind::Templates => 6,
+            Kind::Giant => 1,
+            Kind::Lto => 6,
+        };
+        Recipe { kind, seed, width, weight: 1 }
+    }
+}
+
+/// Such as `huge, seed 3, width 4, weight 1`.
+impl Display for Recipe {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Recipe { kind, seed, width, weight } = self;
+        write!(f, "{kind}, seed {seed}, width {width}, weight {weight}")
+    }
+}

@@ -1,0 +1,190 @@
+//! A generated workspace, built once without a limit, and measured: what its builds in little memory are compared with, and how much
+//! is little for it.
+
+use super::confined::{Confined, run_in};
+use super::recipe::Recipe;
+use super::workspace::Workspace;
+use crate::cgroup::Cgroup;
+use crate::space::TestSpace;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+use std::time::Duration;
+
+/// To which needs are known, bytes.
+const STEP: u64 = 16 << 20;
+
+/// More than any workload takes, and a limit all the same: the group counts, and never binds.
+const PLENTY: u64 = 1 << 40;
+
+/// Where a build keeps what it measured.
+const HISTORY: &str = "target/debug/.tender/memory";
+
+pub struct Workload {
+    pub recipe: Recipe,
+    workspace: Workspace,
+    /// What a build makes for its users, by name.
+    pub reference: BTreeMap<String, Vec<u8>>,
+    history: Vec<u8>,
+    pub figures: Figures,
+}
+
+/// Measured, bytes.
+#[derive(Clone, Debug)]
+pub struct Figures {
+    /// The smallest group, to 16 MiB, in which the neediest item is built alone; and which that is.
+    pub need: u64,
+    pub neediest: String,
+    /// What a build with eight jobs and no limit takes at most.
+    pub ample: u64,
+    /// Of the build without a limit, with one job.
+    pub took: Duration,
+}
+
+impl Workload {
+    /// Builds and measures. `None`, said loudly, where no cgroup can be made.
+    ///
+    /// # Panics
+    /// The build without a limit is wrong.
+    pub fn measure(recipe: Recipe) -> Option<Workload> {
+        let plenty = Cgroup::new(PLENTY)?;
+        let workspace = Workspace::new(&recipe);
+        let space = TestSpace::new();
+        workspace.write(space.root()).expect("the space is ours");
+        let build = space.command(&["build", "-j1", "--message-format", "json"]);
+        let Confined { run, took, .. } = run_in(&plenty, &space, build);
+        let items = peaks(&run.expect_ok().messages());
+        let printed = space.built("target/debug/app").expect_ok().stdout;
+        assert_eq!(printed, workspace.expected, "clang and the generator differ about {recipe}");
+        let reference = space.outputs("debug");
+        let history = space.read_bytes(HISTORY);
+
+        let wide = TestSpace::new();
+        workspace.write(wide.root()).expect("the space is ours");
+        let group = Cgroup::new(PLENTY)?;
+        let Confined { run, peak, .. } = run_in(&group, &wide, wide.command(&["build", "-j8"]));
+        run.expect_ok();
+        let (need, neediest) = need(&space, &items);
+        let ample = peak.unwrap_or(4 * need).max(need);
+        let figures = Figures { need, neediest, ample, took };
+        Some(Workload { recipe, workspace, reference, history, figures })
+    }
+
+    /// A fresh copy of it, with what an earlier build has measured or not.
+    pub fn space(&self, with_history: bool) -> TestSpace {
+        let space = TestSpace::new();
+        self.workspace.write(space.root()).expect("the space is ours");
+        if with_history {
+            space.write(HISTORY, &self.history);
+        }
+        space
+    }
+
+    /// The program of a build that succeeded prints what it should, and all that was made is as in the reference.
+    ///
+    /// # Errors
+    /// It is not so.
+    pub fn expect_whole(&self, space: &TestSpace) -> Result<(), String> {
+        let names = |of: &BTreeMap<String, Vec<u8>>| of.keys().cloned().collect::<Vec<_>>();
+        let made = space.outputs("debug");
+        if names(&made) != names(&self.reference) {
+            return Err(format!("{:?} were made instead of {:?}", names(&made), names(&self.reference)));
+        }
+        self.expect_no_wrong_one(space)?;
+        let printed = space.built("target/debug/app").stdout;
+        let is_right = printed == self.workspace.expected;
+        if is_right { Ok(()) } else { Err(format!("the program prints another checksum: {printed}")) }
+    }
+
+    /// What a build has made, all of it or a part, is as in the reference.
+    ///
+    /// # Errors
+    /// It is not so.
+    pub fn expect_no_wrong_one(&self, space: &TestSpace) -> Result<(), String> {
+        if !space.exists("target/debug") {
+            return Ok(());
+        }
+        let made = space.outputs("debug");
+        let wrong: Vec<&String> = made
+            .iter()
+            .filter(|(name, bytes)| self.reference.get(*name) != Some(*bytes))
+            .map(|(n, _)| n)
+            .collect();
+        if wrong.is_empty() { Ok(()) } else { Err(format!("made wrong: {wrong:?}")) }
+    }
+}
+
+/// Such as `huge, seed 1, width 4, weight 1: need 160 MiB (crates/c02/src/u0.c), ample 610 MiB, 7.1 s with -j1`.
+impl Display for Workload {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Figures { need, neediest, ample, took } = &self.figures;
+        write!(
+            f,
+            "{}: need {} MiB ({neediest}), ample {} MiB, {:.1} s with -j1",
+            self.recipe,
+            need >> 20,
+            ample >> 20,
+            took.as_secs_f64()
+        )
+    }
+}
+
+/// What each item was measured to use, the most first: bytes, and its name.
+fn peaks(messages: &[Value]) -> Vec<(u64, String)> {
+    let ended = messages.iter().filter(|message| message["reason"] == "unit-finished");
+    let mut peaks: Vec<(u64, String)> = ended
+        .map(|message| {
+            let peak = message["peak_bytes"].as_u64().expect("each has its peak");
+            (peak, message["unit"].as_str().expect("each has its name").to_owned())
+        })
+        .collect();
+    peaks.sort_unstable_by(|a, b| b.cmp(a));
+    peaks
+}
+
+/// Of the largest item, and of the link of the program: what pieces of that take is not in its peak. `space` has been built.
+fn need(space: &TestSpace, items: &[(u64, String)]) -> (u64, String) {
+    let largest = items.first().expect("something was built");
+    let link = items.iter().find(|(_, unit)| unit == "app");
+    let mut candidates: Vec<&(u64, String)> = [Some(largest), link].into_iter().flatten().collect();
+    candidates.dedup();
+    let needs = candidates.into_iter().map(|(peak, unit)| (need_of(space, unit, *peak), unit.clone()));
+    needs.max().expect("there is one")
+}
+
+/// Looks between what the item alone is known to take and what a whole build of it took with plenty.
+fn need_of(space: &TestSpace, unit: &str, peak: u64) -> u64 {
+    let alone = |limit: u64| {
+        make_dirty(space, unit);
+        let group = Cgroup::new(limit).expect("there was one before");
+        run_in(&group, space, space.command(&["build", "-j1"]))
+    };
+    let Confined { run, peak: most, .. } = alone(PLENTY);
+    run.expect_ok();
+    let (mut too_little, mut enough) = (peak / STEP, most.unwrap_or(4 * peak).div_ceil(STEP));
+    while enough > too_little + 1 {
+        let middle = too_little.midpoint(enough);
+        let Confined { run, .. } = alone(middle * STEP);
+        if run.status.success() {
+            enough = middle;
+        } else {
+            too_little = middle;
+        }
+    }
+    make_dirty(space, unit);
+    space.tender(&["build"]).expect_ok();
+    enough * STEP
+}
+
+/// So that this item is built again, and next to nothing else.
+fn make_dirty(space: &TestSpace, unit: &str) {
+    let made = format!("target/debug/{unit}");
+    // A program may be called as a crate's directory is.
+    if space.path(unit).is_file() {
+        let text = space.read(unit);
+        space.write(unit, text + "\n");
+    } else if space.exists(&made) {
+        // Else the last attempt has failed.
+        space.remove(&made);
+    }
+}

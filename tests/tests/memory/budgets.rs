@@ -1,0 +1,108 @@
+//! Budgets that people set: refused where they make no sense, kept to where they do.
+
+use crate::small::units;
+use tender_tests::{Run, TestSpace, Trace};
+
+/// What is no budget, however it is given.
+const NONSENSE: [&str; 10] = ["0", "-5", "lots", "12x", "0%", "-1%", "101%", "1e3", "0.0001", "8 G i"];
+
+#[track_caller]
+fn refused(run: Run, space: &TestSpace, says: &[&str]) {
+    let run = run.expect_code(2).expect_stderr(says);
+    assert_eq!(run.stderr.matches("error:").count(), 1, "one mistake, one error:\n{run}");
+    assert!(!space.exists("target"), "something was made:\n{run}");
+}
+
+/// A crate with this budget.
+fn manifest_with(memory: &str) -> TestSpace {
+    let space = units(1);
+    let text = space.read("Tender.toml");
+    space.write("Tender.toml", format!("[build]\nmemory = {memory}\n{text}"));
+    space
+}
+
+#[test]
+fn nonsense_is_refused_wherever_it_stands() {
+    let space = units(1);
+    for text in NONSENSE {
+        let option = format!("--memory={text}");
+        refused(space.tender(&["build", &option]), &space, &[text, "--memory"]);
+        refused(space.tender(&["exec", &option, "--", "true"]), &space, &[text, "--memory"]);
+
+        let mut command = space.command(&["build"]);
+        command.env("TENDER_MEMORY", text);
+        refused(space.run(command), &space, &[text, "TENDER_MEMORY"]);
+
+        let space = manifest_with(&format!("\"{text}\""));
+        refused(space.tender(&["build"]), &space, &[text, "Tender.toml:2:10", "^"]);
+    }
+    for number in ["0", "-5"] {
+        let space = manifest_with(number);
+        refused(space.tender(&["build"]), &space, &[number, "Tender.toml:2:10", "^"]);
+    }
+    // As people type it. It may be taken for an option, but not for a budget.
+    refused(space.tender(&["build", "--memory", "-5"]), &space, &["-5"]);
+    refused(space.tender(&["build", "--memory"]), &space, &["--memory"]);
+}
+
+#[test]
+fn more_than_there_is_is_said_and_does_no_harm() {
+    let space = units(2);
+    let run = space.tender(&["build", "-v", "--memory", "900T"]).expect_ok();
+    let warning = "a memory budget of 858306884 MiB is more than there is; going by ";
+    let run = run.expect_stderr(&["warning: ", warning]);
+    assert_eq!(run.stderr.matches(warning).count(), 1, "{run}");
+}
+
+/// Whoever asks for it: one item at a time runs, and all of them do.
+#[test]
+fn less_than_one_item_takes_is_one_item_at_a_time() {
+    let by_option = |space: &TestSpace, words: &[&str]| {
+        space.tender(&[words, &["--memory", "1M"]].concat()).expect_ok();
+    };
+    let by_environment = |space: &TestSpace, words: &[&str]| {
+        let mut command = space.command(words);
+        command.env("TENDER_MEMORY", "1M");
+        space.run(command).expect_ok();
+    };
+    let by_manifest = |space: &TestSpace, words: &[&str]| {
+        let text = space.read("Tender.toml");
+        space.write("Tender.toml", format!("[build]\nmemory = 1000000\n{text}"));
+        space.tender(words).expect_ok();
+    };
+    let check = |build: &dyn Fn(&TestSpace, &[&str])| {
+        let space = units(6);
+        let file = space.path("trace.json");
+        build(&space, &["build", "-j8", "--trace", file.as_str()]);
+        let trace = Trace::read(&file);
+        let jobs = trace.jobs();
+        assert_eq!(
+            jobs.len(),
+            9,
+            "six units, the main one, an archive, a program, and nothing twice: {jobs:?}"
+        );
+        assert_eq!(trace.max_concurrent_jobs(), 1, "{jobs:?}");
+    };
+    check(&by_option);
+    check(&by_environment);
+    check(&by_manifest);
+}
+
+/// Whoever is nearer is heard, and `-v` says who that was.
+#[test]
+fn the_nearest_budget_counts() {
+    let space = manifest_with("\"400Mi\"");
+    let check = |words: &[&str], environment: &str, says: &str| {
+        let mut command = space.command(&[&["build", "-v"], words].concat());
+        command.env("TENDER_MEMORY", environment);
+        // Touched, because a build that has nothing to do reads no memory.
+        let text = space.read("src/u0.c");
+        space.write("src/u0.c", text + "\n");
+        space.run(command).expect_ok().expect_stderr(&[says]);
+    };
+    check(&[], "", "memory budget: 400 MiB, by `[build] memory`");
+    check(&[], "300Mi", "memory budget: 300 MiB, by TENDER_MEMORY");
+    check(&["--memory", "200Mi"], "300Mi", "memory budget: 200 MiB, by --memory");
+    // A share of the limit, which depends on the machine.
+    check(&["--memory", "50%"], "300Mi", " MiB, by --memory; ");
+}

@@ -1,0 +1,151 @@
+//! `tender exec` around make and ninja: with memory that their jobs have no room in together, plain tools die, and these do not.
+
+#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
+
+use camino::Utf8PathBuf;
+use std::fmt::Write;
+use std::sync::OnceLock;
+use tender_tests::interop::{CommandLine, Found, Tool, find};
+use tender_tests::stress::{Confined, Kind, Recipe, Workspace, run_in};
+use tender_tests::{Cgroup, TestSpace, skipped};
+
+const MIB: u64 = 1 << 20;
+const PLENTY: u64 = 1 << 40;
+
+/// Crates of the workspace, of one C++ unit each.
+const WIDTH: u32 = 8;
+
+/// The compiler that is in our worker too, as a program.
+fn clang() -> Option<Utf8PathBuf> {
+    let prefix = std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
+    let path = Utf8PathBuf::from(prefix).join("bin/clang");
+    if !path.is_file() {
+        skipped(&format!("there is no {path}"));
+        return None;
+    }
+    Some(path)
+}
+
+/// A build of the same sources by others: for each unit a command, and one for the program.
+struct Foreign {
+    space: TestSpace,
+    expected: String,
+}
+
+impl Foreign {
+    /// With a Makefile and a build.ninja that say the same.
+    fn new() -> Option<Foreign> {
+        let clang = clang()?;
+        let workspace = Workspace::new(&Recipe { width: WIDTH, ..Recipe::new(Kind::Templates, 11) });
+        let space = TestSpace::new();
+        workspace.write(space.root()).expect("the space is ours");
+        let mut sources: Vec<&String> =
+            workspace.files.keys().filter(|path| path.ends_with(".c") || path.ends_with(".cpp")).collect();
+        sources.sort();
+        let include: String = (0..WIDTH).map(|krate| format!(" -Icrates/c{krate:02}/include")).collect();
+        let compile = format!("{clang} -O0 -Iinclude{include} -c");
+        let objects: Vec<String> = (0..sources.len()).map(|n| format!("o{n}.o")).collect();
+        let all = objects.join(" ");
+        let mut make = format!("prog: {all}\n\t{clang} {all} -o prog\n");
+        let mut ninja =
+            format!("rule cc\n command = {compile} $in -o $out\nrule ld\n command = {clang} $in -o $out\n");
+        for (source, object) in sources.iter().zip(&objects) {
+            let _ = writeln!(make, "{object}: {source}\n\t{compile} {source} -o {object}");
+            let _ = writeln!(ninja, "build {object}: cc {source}");
+        }
+        let _ = writeln!(ninja, "build prog: ld {all}");
+        space.write("Makefile", make);
+        space.write("build.ninja", ninja);
+        Some(Foreign { space, expected: workspace.expected })
+    }
+
+    /// From nothing, in the group.
+    fn build(&self, group: &Cgroup, line: &CommandLine) -> Confined {
+        for name in self.space.root().read_dir_utf8().expect("the space is ours").flatten() {
+            if name.path().extension() == Some("o") || name.file_name() == "prog" {
+                let _ = std::fs::remove_file(name.path());
+            }
+        }
+        run_in(group, &self.space, line.command(&self.space))
+    }
+
+    #[track_caller]
+    fn expect_built(&self, confined: Confined) -> Confined {
+        let run = confined.run.clone().expect_ok();
+        let printed = self.space.built("prog").expect_ok().stdout;
+        assert_eq!(printed, self.expected, "{run}");
+        confined
+    }
+}
+
+/// What the tool takes with one job and with eight, bytes, measured once: the tools start the same compilers.
+fn needs(foreign: &Foreign, tool: &Found) -> Option<(u64, u64)> {
+    static NEEDS: OnceLock<Option<(u64, u64)>> = OnceLock::new();
+    *NEEDS.get_or_init(|| {
+        let peak = |jobs: &str| {
+            let group = Cgroup::new(PLENTY)?;
+            let confined = foreign.build(&group, &CommandLine::new([tool.path.as_str(), jobs]));
+            foreign.expect_built(confined).peak
+        };
+        Some((peak("-j1")?, peak("-j8")?))
+    })
+}
+
+/// The tool dies in a group that has room for two of its eight jobs, and is carried through by `exec`.
+fn survives(tool: Tool) {
+    let Some(tool) = find(tool) else { return };
+    let Some(foreign) = Foreign::new() else { return };
+    let Some((one, eight)) = needs(&foreign, &tool) else { return };
+    // The reserve of `exec` comes on top.
+    let limit = 5 * one / 2 + 64 * MIB;
+    assert!(limit < eight, "eight jobs of {tool:?} take {} MiB: no test of memory", eight >> 20);
+    let plain = CommandLine::new([tool.path.as_str(), "-j8"]);
+
+    let group = Cgroup::new(limit).expect("there was one before");
+    let confined = foreign.build(&group, &plain);
+    assert!(confined.kills > 0 && !confined.run.status.success(), "it survives by itself: {}", confined.run);
+
+    let tender = tender_tests::program("tender");
+    // A client of the pool gets its number of jobs from there; one that is given its own is outside of it.
+    let by_pool = CommandLine::new([tool.path.as_str()]).under([tender.as_str(), "exec", "-j8", "--"]);
+    let memory = format!("{}Mi", limit >> 20);
+    let by_itself = plain.under([tender.as_str(), "exec", "--memory", &memory, "--"]);
+    for line in [by_pool, by_itself] {
+        let group = Cgroup::new(limit).expect("there was one before");
+        let confined = foreign.expect_built(foreign.build(&group, &line));
+        assert_eq!(confined.kills, 0, "{}", confined.run);
+    }
+}
+
+#[test]
+fn make_survives() {
+    survives(Tool::Make44);
+}
+
+#[test]
+fn ninja_survives() {
+    survives(Tool::Ninja);
+}
+
+/// With a budget, and no limit that anybody else sets: the tree keeps to the budget, and is faster than with one job.
+#[test]
+fn a_budget_is_kept_to_where_there_is_plenty() {
+    let Some(tool) = find(Tool::Ninja) else { return };
+    let Some(foreign) = Foreign::new() else { return };
+    let Some((one, eight)) = needs(&foreign, &tool) else { return };
+    let (budget, tender) = (3 * one, tender_tests::program("tender"));
+    assert!(budget < eight);
+    let memory = format!("{budget}B");
+    let line = CommandLine::new([tool.path.as_str()]).under([
+        tender.as_str(),
+        "exec",
+        "-j8",
+        "--memory",
+        &memory,
+        "--",
+    ]);
+    let Some(group) = Cgroup::new(PLENTY) else { return };
+    let Confined { peak, run, .. } = foreign.expect_built(foreign.build(&group, &line));
+    let peak = peak.expect("it was known before");
+    assert!(peak < budget + one, "{} MiB were used of {}: {run}", peak >> 20, budget >> 20);
+}

@@ -1,0 +1,214 @@
+//! What befalls a build from outside: limits that change, neighbours that take its memory, a worker that stops, a history that is no
+//! history.
+
+use crate::small::{expect_whole, measured, units};
+use rustix::process::{Pid, Signal, kill_process};
+use std::collections::BTreeSet;
+use std::process::Command;
+use tender_tests::stress::{Confined, Confining, Workload, run_in, start_in};
+use tender_tests::{Cgroup, TestSpace, Trace, invariants, probe, wait_until};
+
+const MIB: u64 = 1 << 20;
+
+fn send(pid: u32, signal: Signal) {
+    // It may have ended by itself.
+    let _ = kill_process(Pid::from_raw(pid as i32).expect("a process id"), signal);
+}
+
+/// The workers in a group.
+fn workers(group: &Cgroup) -> Vec<u32> {
+    let is_worker = |pid: &u32| {
+        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "tender-worker\n")
+    };
+    group.processes().into_iter().filter(is_worker).collect()
+}
+
+/// Objects that a build of `space` has finished.
+fn objects(space: &TestSpace) -> usize {
+    fn count(directory: &std::path::Path) -> usize {
+        let Ok(entries) = directory.read_dir() else { return 0 };
+        let of = |path: std::path::PathBuf| {
+            if path.is_dir() { count(&path) } else { usize::from(path.extension().is_some_and(|e| e == "o")) }
+        };
+        entries.flatten().map(|entry| of(entry.path())).sum()
+    }
+    count(space.path("target").as_std_path())
+}
+
+/// `tender build` in the group, with a trace.
+fn build<'a>(group: &'a Cgroup, space: &'a TestSpace, jobs: &str) -> Confining<'a> {
+    let trace = space.path("trace.json");
+    start_in(group, space, "build", space.command(&["build", "-v", jobs, "--trace", trace.as_str()]))
+}
+
+/// It succeeded, made the right things, and killed nothing more than twice.
+#[track_caller]
+fn expect_survived(workload: &Workload, space: &TestSpace, confined: Confined) -> Confined {
+    let run = confined.run.clone().expect_ok();
+    expect_whole(workload, space);
+    let kills = invariants::kills(&Trace::read(&space.path("trace.json")));
+    assert!(kills.values().all(|kills| *kills <= 2), "{kills:?}\n{run}");
+    confined
+}
+
+#[test]
+fn a_limit_is_lowered_during_the_build() {
+    let Some(workload) = measured() else { return };
+    let Some(group) = Cgroup::new(4 * workload.figures.ample) else { return };
+    let space = workload.space(true);
+    let mut running = build(&group, &space, "-j8");
+    wait_until("work has begun", || !workers(&group).is_empty());
+    let limit = workload.figures.need / 10 * 13;
+    // Under version 1 a limit below what is in use is refused, so it is set as soon as that much is free.
+    wait_until("the limit is lowered", || running.has_ended() || group.set_limit(limit).is_ok());
+    let confined = expect_survived(workload, &space, running.finish());
+    let budgets = Trace::read(&space.path("trace.json")).leases();
+    let budgets: BTreeSet<u64> = budgets.into_iter().filter_map(|(_, _, budget)| budget).collect();
+    let is_seen = budgets.iter().any(|budget| *budget <= limit);
+    assert!(is_seen, "the build has not seen the new limit: {budgets:?}\n{}", confined.run);
+}
+
+#[test]
+fn a_group_above_has_a_smaller_limit() {
+    let Some(workload) = measured() else { return };
+    let Some(outer) = Cgroup::new(workload.figures.need / 10 * 14) else { return };
+    let Some(inner) = outer.inner(64 << 30) else { panic!("no group inside {}", outer.directory()) };
+    let space = workload.space(true);
+    let confined = expect_survived(workload, &space, build(&inner, &space, "-j8").finish());
+    confined.run.expect_stderr(&["memory budget: ", &format!("the cgroup {}", outer.directory())]);
+    assert_eq!(confined.kills, 0);
+}
+
+#[test]
+fn another_program_takes_memory_during_the_build() {
+    let Some(workload) = measured() else { return };
+    let taken = 6 * 50 * MIB;
+    let Some(group) = Cgroup::new(workload.figures.need / 10 * 15 + taken) else { return };
+    let space = workload.space(true);
+    let running = build(&group, &space, "-j8");
+    wait_until("work has begun", || !workers(&group).is_empty());
+    let mut hungry = Command::new(probe());
+    for _ in 0..6 {
+        hungry.args(["fill", &(50 * MIB).to_string(), "sleep", "100"]);
+    }
+    let done = space.path("done");
+    hungry.args(["await", done.as_str()]);
+    let hungry = start_in(&group, &space, "hungry", hungry);
+    let confined = running.finish();
+    space.write("done", "");
+    // Whether it lived is the kernel's choice.
+    let _ = hungry.finish();
+    expect_survived(workload, &space, confined);
+}
+
+/// Nobody knows that it will not go on: what it holds is kept for it, and the others go on with the rest.
+#[test]
+fn a_worker_is_frozen_and_goes_on() {
+    let space = TestSpace::many_crates(40, 6);
+    let reference = space.duplicate();
+    reference.build(&[]);
+    let Some(group) = Cgroup::new(64 << 30) else { return };
+    let mut running = build(&group, &space, "-j2");
+    wait_until("two work", || (workers(&group).len() == 2 && objects(&space) > 0) || running.has_ended());
+    let frozen = workers(&group).first().copied();
+    frozen.into_iter().for_each(|pid| send(pid, Signal::STOP));
+    // What it was given it keeps, which is a small part of all.
+    let before = objects(&space);
+    wait_until("the other goes on", || objects(&space) >= before + 20 || running.has_ended());
+    frozen.into_iter().for_each(|pid| send(pid, Signal::CONT));
+    running.finish().run.expect_ok();
+    assert!(space.outputs("debug") == reference.outputs("debug"));
+}
+
+/// With memory for one item, whose worker is frozen: nothing goes on until that does.
+#[test]
+fn the_one_worker_that_has_memory_is_frozen_and_goes_on() {
+    let Some(workload) = measured() else { return };
+    let Some(group) = Cgroup::new(workload.figures.need / 10 * 13) else { return };
+    let space = workload.space(true);
+    let mut running = build(&group, &space, "-j8");
+    for objects_made in [0, 2, 4] {
+        let reached = || objects(&space) >= objects_made && !workers(&group).is_empty();
+        wait_until("a moment to freeze all at", || reached() || running.has_ended());
+        let frozen = workers(&group);
+        frozen.iter().for_each(|pid| send(*pid, Signal::STOP));
+        // Several of its readings of memory.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        frozen.iter().for_each(|pid| send(*pid, Signal::CONT));
+    }
+    let confined = expect_survived(workload, &space, running.finish());
+    assert_eq!(confined.kills, 0, "{}", confined.run);
+}
+
+#[test]
+fn a_history_that_is_none_is_written_anew() {
+    const HISTORY: &str = "target/debug/.tender/memory";
+    let space = units(3);
+    space.build(&[]);
+    let good = space.read_bytes(HISTORY);
+    let mut flipped = good.clone();
+    *flipped.last_mut().expect("there is something in it") ^= 1;
+    let other_version = [b"tender-memory 99\n", &good[17..]].concat();
+    let cases: [(&str, &[u8]); 6] = [
+        ("empty", b""),
+        ("cut short", &good[..good.len() / 2]),
+        ("damaged", &flipped),
+        ("of another version", &other_version),
+        ("garbage", b"\0\xff\xfe no history at all \n\n\n"),
+        ("too long", &[&good[..], &[0; 1000]].concat()),
+    ];
+    for (what, bytes) in cases {
+        space.remove("target");
+        space.write(HISTORY, bytes);
+        space.tender(&["build"]).expect_ok();
+        let written = space.read_bytes(HISTORY);
+        assert!(
+            written.starts_with(b"tender-memory 01\n") && written != bytes,
+            "{what}: it is not written anew"
+        );
+        space.expect_fresh(&[]);
+    }
+    // What cannot be written is no reason to fail.
+    space.remove("target");
+    space.write("target/debug/.tender/memory/in-the-way", "");
+    space.tender(&["build"]).expect_ok();
+    space.expect_fresh(&[]);
+}
+
+/// What one is still going to take, the other leaves alone.
+#[test]
+fn two_builds_of_one_user_share_what_there_is() {
+    let Some(workload) = measured() else { return };
+    let Some(group) = Cgroup::new(workload.figures.need / 10 * 26) else { return };
+    let runtime = TestSpace::new();
+    let spaces = [workload.space(true), workload.space(true)];
+    let running = spaces.each_ref().map(|space| {
+        let trace = space.path("trace.json");
+        let mut command = space.command(&["build", "-v", "-j8", "--trace", trace.as_str()]);
+        command.env("XDG_RUNTIME_DIR", runtime.root());
+        start_in(&group, space, "build", command)
+    });
+    for (confining, space) in running.into_iter().zip(&spaces) {
+        let confined = expect_survived(workload, space, confining.finish());
+        assert_eq!(confined.kills, 0, "{}", confined.run);
+    }
+    let left = std::fs::read_dir(runtime.path("tender-memory")).expect("they met there").count();
+    assert_eq!(left, 0, "files of builds that have ended");
+}
+
+/// A build that was killed left its file. The next one takes no notice of what it says.
+#[test]
+fn a_build_that_was_killed_takes_nothing_from_the_next() {
+    let Some(workload) = measured() else { return };
+    let Some(group) = Cgroup::new(4 * workload.figures.ample) else { return };
+    let space = workload.space(true);
+    let running = build(&group, &space, "-j8");
+    wait_until("work has begun", || !workers(&group).is_empty());
+    send(running.pid(), Signal::KILL);
+    running.finish().run.expect_signal(9);
+    let shares = space.path(".runtime/tender-memory");
+    assert_eq!(shares.read_dir_utf8().expect("it was there").count(), 1);
+    expect_survived(workload, &space, build(&group, &space, "-j8").finish());
+    assert_eq!(shares.read_dir_utf8().expect("it was there").count(), 0);
+    let _ = run_in(&group, &space, space.command(&["build"])).run.expect_ok().expect_nothing_done();
+}

@@ -1,0 +1,120 @@
+//! Machines that say less than others: no root, no cgroups, files that cannot be read.
+
+use crate::small::{expect_whole, measured, units};
+use camino::Utf8PathBuf;
+use std::os::unix::fs::{PermissionsExt, chown};
+use std::process::Command;
+use tender_tests::stress::{Confined, run_in};
+use tender_tests::{Cgroup, TestSpace, program};
+
+const NOBODY: u32 = 65534;
+
+/// All that is in `space` belongs to nobody.
+fn give_away(space: &TestSpace) {
+    fn walk(path: &camino::Utf8Path) {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        if path.is_dir() {
+            path.read_dir_utf8().unwrap().for_each(|entry| walk(entry.unwrap().path()));
+        }
+    }
+    walk(space.root());
+}
+
+/// The programs, where everybody may run them: they may be built below a home that is closed to others.
+fn programs_for_all(space: &TestSpace) -> Utf8PathBuf {
+    for name in ["tender", "tender-worker"] {
+        let (from, to) = (program(name), space.path(&format!(".bin/{name}")));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::hard_link(&from, &to).or_else(|_| std::fs::copy(&from, &to).map(|_| ())).unwrap();
+        std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    space.path(".bin/tender")
+}
+
+#[test]
+fn without_root() {
+    let Some(workload) = measured() else { return };
+    let Some(group) = Cgroup::new(workload.figures.need / 10 * 14) else { return };
+    // Its programs stay root's.
+    let programs = TestSpace::new();
+    std::fs::set_permissions(programs.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let tender = programs_for_all(&programs);
+    let space = workload.space(true);
+    std::fs::create_dir_all(space.path(".runtime")).unwrap();
+    give_away(&space);
+    let mut command = Command::new(tender);
+    space.prepare(&mut command);
+    command.args(["build", "-v", "-j8"]);
+    // The group is entered as root, and after that nothing is root's.
+    let as_nobody = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \"$@\"";
+    let command = wrapped(&space, as_nobody, command);
+    let Confined { run, kills, .. } = run_in(&group, &space, command);
+    let run = run.expect_ok().expect_stderr(&["memory budget: ", "the cgroup "]);
+    assert_eq!(kills, 0, "{run}");
+    expect_whole(workload, &space);
+}
+
+/// `command` at the end of a shell script, as its `"$@"`.
+fn wrapped(space: &TestSpace, script: &str, command: Command) -> Command {
+    let mut shell = Command::new("sh");
+    space.prepare(&mut shell);
+    shell.args(["-c", script, "sh"]).arg(command.get_program()).args(command.get_args());
+    shell
+}
+
+/// `tender build -v` in a namespace of its own, where `mounts` hide what there is to read. `None`, said loudly, where none can be made.
+fn hidden(space: &TestSpace, mounts: &str) -> Option<tender_tests::Run> {
+    let mut unshare = Command::new("unshare");
+    unshare.args(["--mount", "true"]);
+    if !unshare.status().is_ok_and(|status| status.success()) {
+        tender_tests::skipped("a mount namespace needs root, and `unshare`");
+        return None;
+    }
+    let script = format!("exec unshare --mount sh -c '{mounts} && exec \"$@\"' sh \"$@\"");
+    let trace = space.path("trace.json");
+    let build = space.command(&["build", "-v", "-j4", "--trace", trace.as_str()]);
+    Some(space.run(wrapped(space, &script, build)))
+}
+
+const NO_CGROUPS: &str = "mount -t tmpfs none /sys/fs/cgroup";
+
+#[test]
+fn without_cgroups_the_machine_is_the_limit() {
+    let space = units(4);
+    let Some(run) = hidden(&space, NO_CGROUPS) else { return };
+    run.expect_ok().expect_stderr(&["memory budget: ", "the machine sets the limit"]);
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn without_any_limit_to_read_jobs_alone_bound_the_build() {
+    let space = units(4);
+    let mounts = format!("{NO_CGROUPS} && mount --bind /dev/null /proc/meminfo");
+    let Some(run) = hidden(&space, &mounts) else { return };
+    run.expect_ok().expect_stderr(&["memory budget: none, because no limit can be read"]);
+    space.expect_fresh(&[]);
+}
+
+#[test]
+fn without_pressure_nothing_is_missed() {
+    let space = units(4);
+    let mounts = "if [ -e /proc/pressure/memory ]; then mount --bind /dev/null /proc/pressure/memory; fi";
+    let Some(run) = hidden(&space, mounts) else { return };
+    let run = run.expect_ok().expect_stderr(&["memory budget: "]);
+    assert!(!run.stderr.contains("warning"), "{run}");
+}
+
+/// The files of its group are there and say nothing. It goes by what else there is, and `-v` names what it could not read.
+#[test]
+fn files_that_cannot_be_read_are_named() {
+    let space = units(4);
+    let Some(group) = Cgroup::new(2 << 30) else { return };
+    let limit = ["memory.limit_in_bytes", "memory.max"].map(|name| group.directory().join(name));
+    let limit = limit.into_iter().find(|file| file.exists()).expect("a group has a limit");
+    let script =
+        format!("exec unshare --mount sh -c 'mount --bind /dev/null {limit} && exec \"$@\"' sh \"$@\"");
+    let command = wrapped(&space, &script, space.command(&["build", "-v", "-j4"]));
+    let Confined { run, .. } = run_in(&group, &space, command);
+    run.expect_ok().expect_stderr(&[limit.as_str(), "memory budget: "]);
+    space.expect_fresh(&[]);
+}

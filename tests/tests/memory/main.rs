@@ -1,0 +1,11 @@
+//! Builds in memory cgroups: however little there is, they end, and what they make is right.
+//!
+//! `make stress` shows what came of each build; with FULL=1 there are many more of them. `TENDER_STRESS=all` is the same here, and
+//! `TENDER_STRESS_KIND=giant` leaves out all other kinds of workspaces.
+
+mod budgets;
+mod exec;
+mod faults;
+mod machine;
+mod matrix;
+mod small;

@@ -1,0 +1,130 @@
+//! Generated workspaces by numbers of jobs by limits of memory.
+
+#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+use tender_tests::stress::{Case, Kind, Limit, Recipe, Row, Workload};
+
+/// Builds at once: one that has little memory runs one item at a time.
+const LANES: usize = 2;
+
+/// After so many the others are not tried.
+const MOST_FAILURES: usize = 4;
+
+/// The runs among all tests: with eight jobs each limit, with fewer and more those that are hardest.
+const SOME: [Case; 12] = [
+    first(8, Limit::Ample),
+    first(8, Limit::Half),
+    again(8, Limit::Half),
+    first(8, Limit::OfNeed(130)),
+    again(8, Limit::OfNeed(130)),
+    again(8, Limit::JustAbove),
+    first(8, Limit::OfNeed(70)),
+    first(2, Limit::OfNeed(125)),
+    again(2, Limit::OfNeed(130)),
+    first(32, Limit::Half),
+    first(32, Limit::OfNeed(125)),
+    again(32, Limit::OfNeed(130)),
+];
+
+const fn first(jobs: u32, limit: Limit) -> Case {
+    Case { jobs, limit, with_history: false }
+}
+
+const fn again(jobs: u32, limit: Limit) -> Case {
+    Case { jobs, limit, with_history: true }
+}
+
+/// Everything by everything.
+fn all() -> Vec<Case> {
+    let limits = [
+        Limit::Ample,
+        Limit::Half,
+        Limit::OfNeed(200),
+        Limit::OfNeed(150),
+        Limit::OfNeed(130),
+        Limit::OfNeed(125),
+        Limit::JustAbove,
+        Limit::OfNeed(90),
+        Limit::OfNeed(60),
+    ];
+    let by_jobs = |jobs| limits.into_iter().flat_map(move |limit| [first(jobs, limit), again(jobs, limit)]);
+    [2, 8, 32].into_iter().flat_map(by_jobs).collect()
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// Does `work` on each of `tasks`, some at once. The results are in the order of the tasks.
+fn in_lanes<T: Sync, R: Send>(tasks: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::new());
+    let lane = || {
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(task) = tasks.get(place) else { break };
+            let result = work(task);
+            results.lock().unwrap().push((place, result));
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(lane);
+        }
+    });
+    let mut results = results.into_inner().unwrap();
+    results.sort_by_key(|(place, _)| *place);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+#[test]
+fn builds_fit_into_what_there_is() {
+    let chosen = variable("TENDER_STRESS");
+    let is_all = chosen.as_deref() == Some("all");
+    // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
+    let show = |text: &str| {
+        if chosen.is_some() {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    };
+    let start = Instant::now();
+    let kinds: Vec<Kind> = match variable("TENDER_STRESS_KIND") {
+        Some(name) => vec![name.parse().unwrap()],
+        None => Kind::ALL.to_vec(),
+    };
+    let light = kinds.iter().map(|kind| Recipe::new(*kind, 1));
+    let heavy = kinds.iter().map(|kind| Recipe { weight: 3, ..Recipe::new(*kind, 2) });
+    let recipes: Vec<Recipe> = if is_all { light.chain(heavy).collect() } else { light.collect() };
+
+    let workloads = in_lanes(&recipes, |recipe| Workload::measure(*recipe));
+    // Where no group can be made that was said.
+    let Some(workloads) = workloads.into_iter().collect::<Option<Vec<Workload>>>() else { return };
+    workloads.iter().for_each(|workload| show(&workload.to_string()));
+    show(Row::HEAD);
+    let cases = if is_all { all() } else { SOME.to_vec() };
+    let by_workload = |workload| cases.iter().map(move |case| (workload, *case));
+    let runs: Vec<(&Workload, Case)> = workloads.iter().flat_map(by_workload).collect();
+    let failed = AtomicUsize::new(0);
+    let results = in_lanes(&runs, |(workload, case)| {
+        // Each may be one that hangs.
+        if failed.load(Ordering::Relaxed) >= MOST_FAILURES {
+            return Err("not tried".to_owned());
+        }
+        let result = case.run(workload);
+        failed.fetch_add(usize::from(result.is_err()), Ordering::Relaxed);
+        match &result {
+            Ok(row) => show(&row.to_string()),
+            Err(why) => show(&format!("WRONG: {}", why.lines().next().unwrap_or_default())),
+        }
+        result
+    });
+    let failures: Vec<String> = results.into_iter().filter_map(Result::err).collect();
+    let count = failures.len();
+    let summary = format!("{} builds, {count} wrong, {} s", runs.len(), start.elapsed().as_secs());
+    show(&summary);
+    assert!(failures.is_empty(), "{}\n\n{summary}", failures.join("\n\n"));
+}

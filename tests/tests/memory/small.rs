@@ -1,0 +1,30 @@
+//! What the tests here build: a crate of small units, and a generated workspace that was measured once for all of them.
+
+use std::sync::OnceLock;
+use tender_tests::TestSpace;
+use tender_tests::stress::{Kind, Recipe, Workload};
+
+/// A crate `x` of so many small units, and its program.
+pub fn units(count: usize) -> TestSpace {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n");
+    for unit in 0..count {
+        space.write(&format!("src/u{unit}.c"), format!("int u{unit}(int x) {{ return x + {unit}; }}\n"));
+    }
+    space.write("src/main.c", "int main(void) { return 0; }\n");
+    space
+}
+
+/// A workspace of a few units that each take most of a second, and a hundred megabytes. `None`, said loudly, where no cgroup can be
+/// made.
+pub fn measured() -> Option<&'static Workload> {
+    static MEASURED: OnceLock<Option<Workload>> = OnceLock::new();
+    let recipe = Recipe { width: 5, ..Recipe::new(Kind::Templates, 7) };
+    MEASURED.get_or_init(|| Workload::measure(recipe)).as_ref()
+}
+
+/// All that a build of it made is right.
+#[track_caller]
+pub fn expect_whole(workload: &Workload, space: &TestSpace) {
+    workload.expect_whole(space).unwrap_or_else(|why| panic!("{why}"));
+}
