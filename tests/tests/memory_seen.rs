@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::collections::BTreeSet;
-use tender_tests::{Run, Terminal, TestSpace, Trace};
+use tender_tests::{Cgroup, Run, Terminal, TestSpace, Trace, probe};
 
 const MIB: u64 = 1 << 20;
 /// No two units of C++ have leases within it at once: the model's least for one is 96 MiB.
@@ -72,6 +72,12 @@ fn programs_are_told_in_numbers() {
         of(&all, "short-of-memory").iter().map(|message| message["slots"].as_u64().unwrap()).collect();
     assert!(short.iter().any(|slots| *slots > 0) && short.last() == Some(&0), "{short:?}");
     assert!(short.iter().all(|slots| *slots < 4), "one job always runs: {short:?}");
+    for unit in
+        of(&all, "unit-finished").iter().filter(|unit| unit["unit"].as_str().unwrap().ends_with(".cc"))
+    {
+        let number = |key: &str| unit[key].as_u64().unwrap_or_else(|| panic!("{key}: {unit}"));
+        assert!(number("begin_peak_bytes") > 0 && number("lease_bytes") > 90 * MIB, "{unit}");
+    }
     let [summary] = of(&all, "memory-summary")[..] else { panic!("one summary: {run}") };
     assert_eq!(summary["waits"], waits.len(), "{summary}");
     assert_eq!((&summary["budget"], &summary["killed_by_kernel"]), (&BUDGET.into(), &0.into()));
@@ -157,4 +163,30 @@ fn the_bar_says_that_memory_is_the_limit() {
     space.write("go", "");
     assert!(terminal.ends().success(), "{}", terminal.screen());
     assert!(!terminal.screen().contains("wait for memory"), "{}", terminal.screen());
+}
+
+#[test]
+fn what_the_kernel_kills_is_counted_and_named() {
+    let Some(group) = Cgroup::new(150 * MIB) else { return };
+    let space = TestSpace::new();
+    let probe = probe();
+    let generate = format!("[[generate]]\nrun = [\"{probe}\", \"fill\", \"{}\"]\nretry = true\n", 400 * MIB);
+    space.write("Tender.toml", format!("[package]\nname = \"x\"\n{generate}outputs = [\"$OUT_DIR/x.h\"]\n"));
+    space.write("src/main.c", "int main(void) { return 0; }\n");
+    let file = space.path("trace.json");
+    let mut command =
+        space.command(&["build", "-v", "--timings", "--message-format=json", "--trace", file.as_str()]);
+    group.confine(&mut command);
+    let run = space.run(command).expect_code(101);
+    assert!(run.stderr.contains("; killed for it: 2 by the kernel; tried again: 1 unit"), "{run}");
+    let all = run.messages();
+    let killed = of(&all, "killed-for-memory");
+    assert_eq!(killed.len(), 2, "{run}");
+    assert!(killed.iter().all(|message| message["by"] == "kernel" && message["unit"].is_string()), "{run}");
+    let [summary] = of(&all, "memory-summary")[..] else { panic!("one summary: {run}") };
+    assert_eq!((&summary["killed_by_kernel"], &summary["retries"]), (&2.into(), &1.into()));
+    let trace = Trace::read(&file);
+    assert_eq!(trace.of_kind("i").filter(|event| event["name"] == "killed for memory").count(), 2);
+    let page = space.read("target/debug/.tender/timings.html");
+    assert!(page.contains("\"kills\":[["), "kills are on the page");
 }

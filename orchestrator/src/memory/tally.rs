@@ -18,7 +18,8 @@ pub enum Killer {
 /// The sum of a whole build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// The most that all its processes were seen to use together, bytes. Read from time to time: what lasts shorter is missed.
+    /// The most that all its processes were seen to use together, bytes. Read from time to time; what lasts shorter is missed,
+    /// but for the peak of a single item.
     pub peak: u64,
     /// The most that the leases were allowed to come to, bytes; the last value where it changed. None: nothing set a limit.
     pub budget: Option<u64>,
@@ -27,6 +28,8 @@ pub struct Summary {
     pub waited_us: u64,
     /// How long there was a free slot and something to run on it, but no memory, microseconds.
     pub short_us: u64,
+    /// How long some process of a foreign command was stopped for want of memory, microseconds.
+    pub stopped_us: u64,
     /// How long at least one task waited for memory as the kernel sees it, microseconds. None where it does not tell.
     pub stalled_us: Option<u64>,
     /// Processes that were killed, by whom.
@@ -45,13 +48,36 @@ impl Summary {
     }
 }
 
+/// A state that comes and goes, microseconds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lasting {
+    since_us: Option<u64>,
+    /// Before.
+    sum_us: u64,
+}
+
+impl Lasting {
+    fn set(&mut self, is_on: bool, now_us: u64) {
+        if is_on == self.since_us.is_some() {
+            return;
+        }
+        self.sum_us = self.until(now_us);
+        self.since_us = is_on.then_some(now_us);
+    }
+
+    fn until(&self, now_us: u64) -> u64 {
+        self.sum_us + self.since_us.map_or(0, |since_us| now_us.saturating_sub(since_us))
+    }
+}
+
 /// An item is a number of the caller's.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     sum: Summary,
     /// Since when, microseconds.
     waiting: BTreeMap<u32, u64>,
-    short_since: Option<u64>,
+    short: Lasting,
+    stopped: Lasting,
     /// Of the first reading.
     stalls: Option<Totals>,
     /// In flight when their process was killed.
@@ -88,24 +114,27 @@ impl Tally {
 
     /// Whether memory is what keeps a slot from being used.
     pub fn short(&mut self, is_short: bool, now_us: u64) {
-        match self.short_since {
-            None if is_short => self.short_since = Some(now_us),
-            Some(since_us) if !is_short => {
-                self.sum.short_us += now_us.saturating_sub(since_us);
-                self.short_since = None;
-            }
-            _ => {}
-        }
+        self.short.set(is_short, now_us);
+    }
+
+    /// Whether some process of a foreign command is stopped for want of memory.
+    pub fn stopped(&mut self, is_any: bool, now_us: u64) {
+        self.stopped.set(is_any, now_us);
     }
 
     /// What was read: what all processes use, bytes, and the kernel's count of stalls.
     pub fn read(&mut self, used: u64, budget: Option<u64>, stalls: Option<Totals>) {
-        self.sum.peak = self.sum.peak.max(used);
+        self.used(used);
         self.sum.budget = budget;
         if let Some(stalls) = stalls {
             let first = self.stalls.get_or_insert(stalls);
             self.sum.stalled_us = Some(stalls.some_us.saturating_sub(first.some_us));
         }
+    }
+
+    /// So many bytes were used at once.
+    pub fn used(&mut self, bytes: u64) {
+        self.sum.peak = self.sum.peak.max(bytes);
     }
 
     /// A process with these items in flight was killed.
@@ -128,7 +157,8 @@ impl Tally {
         let mut sum = self.sum;
         let until_now = |since_us: u64| now_us.saturating_sub(since_us);
         sum.waited_us += self.waiting.values().copied().map(until_now).sum::<u64>();
-        sum.short_us += self.short_since.map_or(0, until_now);
+        sum.short_us = self.short.until(now_us);
+        sum.stopped_us = self.stopped.until(now_us);
         sum
     }
 }
@@ -161,7 +191,9 @@ mod tests {
         {
             tally.short(is_short, now_us);
         }
-        assert_eq!(tally.summary(100).short_us, 30 + 30);
+        tally.stopped(true, 90);
+        let sum = tally.summary(100);
+        assert_eq!((sum.short_us, sum.stopped_us), (30 + 30, 10));
     }
 
     #[test]

@@ -65,6 +65,13 @@ pub enum Event {
         start_us: u64,
         dur_us: u64,
     },
+    /// What the item was expected to need, and did need, where it ran to its end. Comes before `ItemFinished`.
+    Needed {
+        item: ItemIx,
+        begin: Needed,
+        /// Of the largest of its pieces.
+        piece: Needed,
+    },
     ItemFinished {
         item: ItemIx,
         outcome: Outcome,
@@ -149,6 +156,11 @@ pub enum Event {
         full: u32,
         at_us: u64,
     },
+    /// So many processes of foreign commands are stopped from now on, until there is memory for them again.
+    Stopped {
+        jobs: u32,
+        at_us: u64,
+    },
     /// How much memory the build may use, and why. Told first and where it changes.
     Budget {
         chosen: Chosen,
@@ -214,6 +226,15 @@ pub struct Shortage {
     pub budget: Option<u64>,
     /// It may have been enough, but is kept for this larger item, which was passed over too often.
     pub kept_for: Option<ItemIx>,
+}
+
+/// Memory of a part of an item, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Needed {
+    /// What it was granted.
+    pub lease: u64,
+    /// What was measured; 0 where it was not, or there is no such part.
+    pub peak: u64,
 }
 
 /// A process that was killed.

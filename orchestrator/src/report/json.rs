@@ -8,7 +8,7 @@ use crate::graph::{ArtifactKind, Graph, Item, ItemIx};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Crates;
 use crate::report::diagnostic::{plain, shown};
-use crate::report::event::{Event, Shortage, Sink, Victim, WaitReason};
+use crate::report::event::{Event, Needed, Shortage, Sink, Victim, WaitReason};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -22,12 +22,21 @@ pub struct Json {
     /// Nobody reads any more: say nothing, and let the build end.
     broken: bool,
     reasons: HashMap<ItemIx, RebuildReason>,
+    /// Of items that are about to end: at the beginning, and of pieces.
+    needed: HashMap<ItemIx, (Needed, Needed)>,
     started: HashMap<ItemIx, u64>,
 }
 
 impl Json {
     pub fn new(out: Box<dyn Write>, crates: Rc<Crates>) -> Self {
-        Self { out, crates, broken: false, reasons: HashMap::new(), started: HashMap::new() }
+        Self {
+            out,
+            crates,
+            broken: false,
+            reasons: HashMap::new(),
+            needed: HashMap::new(),
+            started: HashMap::new(),
+        }
     }
 
     pub fn stdout(crates: Rc<Crates>) -> Self {
@@ -190,6 +199,10 @@ impl Sink for Json {
                 self.reasons.insert(*item, reason.clone());
                 return;
             }
+            Event::Needed { item, begin, piece } => {
+                self.needed.insert(*item, (*begin, *piece));
+                return;
+            }
             Event::ItemStarted { item, worker, slot, at_us } => {
                 self.started.insert(*item, *at_us);
                 let item = &graph[*item];
@@ -199,6 +212,7 @@ impl Sink for Json {
                 self.about("unit-started", item, more)
             }
             Event::ItemFinished { item, outcome, at_us, wall_us, peak_bytes } => {
+                let (begin, piece) = self.needed.remove(item).unwrap_or_default();
                 let more = json!({
                     "unit": graph[*item].label,
                     "outcome": outcome,
@@ -207,6 +221,10 @@ impl Sink for Json {
                     "at_us": at_us,
                     "wall_us": wall_us,
                     "peak_bytes": peak_bytes,
+                    "lease_bytes": begin.lease,
+                    "begin_peak_bytes": begin.peak,
+                    "piece_lease_bytes": piece.lease,
+                    "piece_peak_bytes": piece.peak,
                 });
                 self.about("unit-finished", &graph[*item], more)
             }
@@ -264,6 +282,9 @@ impl Sink for Json {
             }),
             Event::Memory { used, free, at_us } => {
                 json!({ "reason": "memory", "used": used, "free": free, "at_us": at_us })
+            }
+            Event::Stopped { jobs, at_us } => {
+                json!({ "reason": "stopped-for-memory", "jobs": jobs, "at_us": at_us })
             }
             Event::Pressure { some, full, at_us } => {
                 json!({ "reason": "pressure", "some": some, "full": full, "at_us": at_us })
@@ -325,6 +346,11 @@ mod tests {
                     reason: RebuildReason::InputChanged { path: "zip/src/a.c".into() },
                 },
                 Event::ItemStarted { item: fixture::ZIP_A, worker: Some(WorkerNo(0)), slot: 1, at_us: 5 },
+                Event::Needed {
+                    item: fixture::ZIP_A,
+                    begin: Needed { lease: 20, peak: 7 },
+                    piece: Needed { lease: 8, peak: 6 },
+                },
                 Event::ItemFinished {
                     item: fixture::ZIP_A,
                     outcome: Outcome::Ok,
@@ -343,6 +369,7 @@ mod tests {
                         "unit": "zip/src/a.c", "outcome": "ok",
                         "rebuild": {"reason": "input-changed", "path": "zip/src/a.c"},
                         "start_us": 5, "at_us": 9, "wall_us": 4, "peak_bytes": 7,
+                        "lease_bytes": 20, "begin_peak_bytes": 7, "piece_lease_bytes": 8, "piece_peak_bytes": 6,
                     }),
                 ),
                 json!({"reason": "build-finished", "success": true}),
@@ -415,6 +442,7 @@ mod tests {
                 wait(Some(fixture::ZIP_B)),
                 Event::ShortOfMemory { slots: 2, at_us: 2 },
                 Event::WaitEnded { item, at_us: 3 },
+                Event::Stopped { jobs: 4, at_us: 3 },
                 Event::Leases { bytes: 4, baselines: 1, budget, at_us: 3 },
                 Event::Memory { used: 4, free: None, at_us: 4 },
                 Event::Pressure { some: 5, full: 1, at_us: 5 },
@@ -432,6 +460,7 @@ mod tests {
                 about_wait(json!("zip/src/b.c")),
                 json!({"reason": "short-of-memory", "slots": 2, "at_us": 2}),
                 zip("wait-finished", json!({"unit": "zip/src/a.c", "at_us": 3})),
+                json!({"reason": "stopped-for-memory", "jobs": 4, "at_us": 3}),
                 json!({"reason": "lease", "bytes": 4, "baselines": 1, "budget": 9, "at_us": 3}),
                 json!({"reason": "memory", "used": 4, "free": null, "at_us": 4}),
                 json!({"reason": "pressure", "some": 5, "full": 1, "at_us": 5}),
@@ -443,7 +472,7 @@ mod tests {
                     "at_us": 6,
                 }),
                 json!({
-                    "reason": "memory-summary", "peak": 8, "budget": 9, "waits": 2, "waited_us": 0, "short_us": 0,
+                    "reason": "memory-summary", "peak": 8, "budget": 9, "waits": 2, "waited_us": 0, "short_us": 0, "stopped_us": 0,
                     "stalled_us": null, "killed_by_tender": 0, "killed_by_kernel": 0, "failed_allocations": 0, "retries": 0, "at_us": 7,
                 }),
             ],

@@ -298,6 +298,9 @@ impl<W: Write> Sink for Trace<W> {
                 free.into_iter().for_each(|free| args["free"] = json!(free));
                 self.counter("memory", "lease", ORCHESTRATOR, at_us, args);
             }
+            Event::Stopped { jobs, at_us } => {
+                self.counter("stopped", "wait", ORCHESTRATOR, at_us, json!({ "jobs": jobs }));
+            }
             Event::Pressure { some, full, at_us } => {
                 let args = json!({ "some": some, "full": full });
                 self.counter("pressure", "lease", ORCHESTRATOR, at_us, args);
@@ -530,6 +533,7 @@ mod tests {
             Event::Memory { used: 4, free: Some(2), at_us: 3 },
             Event::Pressure { some: 5, full: 1, at_us: 4 },
             Event::ShortOfMemory { slots: 2, at_us: 5 },
+            Event::Stopped { jobs: 3, at_us: 5 },
             killed(Victim::Worker(WorkerNo(1))),
             killed(Victim::Program(fixture::ZIP_A)),
         ]);
@@ -546,6 +550,7 @@ mod tests {
                 expect("memory", 0, json!({ "used": 4, "free": 2 })),
                 expect("pressure", 0, json!({ "some": 5, "full": 1 })),
                 expect("short_of_memory", 0, json!({ "slots": 2 })),
+                expect("stopped", 0, json!({ "jobs": 3 })),
             ]
         );
         let of_command = json!({ "by": "kernel", "peak": 8, "unit": "zip/src/a.c" });

@@ -161,12 +161,14 @@ pub fn memory(sum: &Summary) -> String {
         0 => text += "; nothing waited for it",
         waits => {
             let waits = count(waits as usize, "wait");
-            text += &format!("; {waits} for it, {} in all", time(sum.waited_us));
-            text += &format!(", slots idle for {}", time(sum.short_us));
+            text += &format!("; {waits} for it, slots idle for {}", time(sum.short_us));
         }
     }
     if let Some(us) = sum.stalled_us.filter(|us| *us >= LEAST_STALL_US) {
         text += &format!("; stalled for {}", time(us));
+    }
+    if sum.stopped_us > 0 {
+        text += &format!("; commands stopped for {}", time(sum.stopped_us));
     }
     if sum.killed() > 0 {
         let by = [
@@ -290,8 +292,10 @@ mod tests {
         check(calm, "peak 58.0 MiB, budget 60.0 MiB; nothing waited for it");
         check(Summary { budget: None, ..calm }, "peak 58.0 MiB; nothing waited for it");
         let waited = Summary { waits: 7, waited_us: 12_340_000, short_us: 2_100_000, ..calm };
-        let text = "peak 58.0 MiB, budget 60.0 MiB; 7 waits for it, 12.34s in all, slots idle for 2.10s";
+        let text = "peak 58.0 MiB, budget 60.0 MiB; 7 waits for it, slots idle for 2.10s";
         check(waited, text);
+        let braked = Summary { stopped_us: 1_500_000, ..waited };
+        check(braked, &format!("{text}; commands stopped for 1.50s"));
         let hard = Summary { stalled_us: Some(410_000), killed_by_kernel: 2, retries: 1, ..waited };
         let kills = "; stalled for 0.41s; killed for it: 2 by the kernel; tried again: 1 unit";
         check(hard, &format!("{text}{kills}"));

@@ -39,6 +39,7 @@ pub(super) struct Collector {
     /// Waits that have not ended: why, and since when.
     waiting: BTreeMap<ItemIx, (WaitReason, u64)>,
     short: Vec<Point>,
+    stopped: Vec<Point>,
     used: Vec<Point>,
     leases: Vec<Point>,
     budget: Option<u64>,
@@ -101,6 +102,13 @@ impl Collector {
             Event::LiveModules { worker, n, at_us } => {
                 let change = self.change(worker, u64::from(n), at_us);
                 self.live_modules.push(change);
+            }
+            Event::Stopped { jobs, at_us } => {
+                let at_us = self.time(at_us);
+                series::push(&mut self.stopped, at_us, u64::from(jobs));
+            }
+            Event::Needed { item, begin, .. } => {
+                self.unit(item).into_iter().for_each(|unit| unit.lease_bytes = begin.lease);
             }
             Event::Memory { used, free, at_us } => self.memory_read(used, free, at_us),
             Event::Leases { bytes, baselines, at_us, .. } => {
@@ -175,6 +183,7 @@ impl Collector {
             end_us: None,
             outcome: None,
             peak_bytes: 0,
+            lease_bytes: 0,
             runs: 0,
         });
     }
@@ -339,6 +348,7 @@ impl Collector {
                 tokens: lane(&self.tokens),
                 live_modules: lane(&series::sum(self.live_modules.clone())),
                 short: lane(&self.short),
+                stopped: lane(&self.stopped),
                 wait_slot: lane(&waits(|reason| reason == WaitReason::Token)),
                 wait_memory: lane(&waits(|reason| matches!(reason, WaitReason::Memory(_)))),
                 memory: lane(&at_end(&self.used)),
@@ -356,7 +366,7 @@ impl Collector {
 mod tests {
     use super::*;
     use crate::memory::{Chosen, Killer, Origin};
-    use crate::report::event::Shortage;
+    use crate::report::event::{Needed, Shortage};
     use crate::report::fixture::{self, APP_LINK, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use std::time::Duration;
 
@@ -538,6 +548,8 @@ mod tests {
             wait(ZIP_A, short, 105),
             wait(ZIP_B, short, 107),
             Event::ShortOfMemory { slots: 1, at_us: 107 },
+            Event::Stopped { jobs: 3, at_us: 108 },
+            Event::Needed { item: ZIP_A, begin: Needed { lease: 8, peak: 7 }, piece: Needed::default() },
             Event::WaitEnded { item: ZIP_A, at_us: 109 },
             started(ZIP_A, Some(0), 0, 110),
             // A piece of it.
@@ -555,6 +567,8 @@ mod tests {
         assert_eq!(model.lanes.wait_slot, [(1, 1), (5, 0)]);
         assert_eq!(model.lanes.wait_memory, [(5, 1), (7, 2), (9, 1), (12, 2), (20, 1), (30, 0)]);
         assert_eq!(model.lanes.short, [(7, 1), (20, 0)]);
+        assert_eq!(model.lanes.stopped, [(8, 3)]);
+        assert_eq!((model.units[0].lease_bytes, model.units[1].lease_bytes), (8, 0));
     }
 
     #[test]

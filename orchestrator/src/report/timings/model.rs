@@ -70,6 +70,8 @@ pub(super) struct Unit {
     pub outcome: Option<Outcome>,
     /// 0 where it is not known.
     pub peak_bytes: u64,
+    /// What its beginning was granted, bytes; 0 where it is not known.
+    pub lease_bytes: u64,
     /// More than one when its worker died.
     pub runs: u32,
 }
@@ -146,6 +148,8 @@ pub(super) struct Lanes {
     pub live_modules: Vec<(u64, u64)>,
     /// Slots that were free only because memory was short.
     pub short: Vec<(u64, u64)>,
+    /// Processes of foreign commands that were stopped until there was memory for them again.
+    pub stopped: Vec<(u64, u64)>,
     /// Units that were ready, or had a piece that was, and waited: for a slot, and for memory.
     pub wait_slot: Vec<(u64, u64)>,
     pub wait_memory: Vec<(u64, u64)>,

@@ -110,6 +110,7 @@ fn data(profile: &Profile, model: &Model) -> Value {
             "tokens": flat(&model.lanes.tokens),
             "modules": flat(&model.lanes.live_modules),
             "short": flat(&model.lanes.short),
+            "stopped": flat(&model.lanes.stopped),
             "waitSlot": flat(&model.lanes.wait_slot),
             "waitMemory": flat(&model.lanes.wait_memory),
             "memory": flat(&model.lanes.memory),
@@ -163,7 +164,7 @@ fn about(profile: &Profile, model: &Model) -> Value {
     })
 }
 
-/// Crate, name, kind, start, end, outcome, reason, peak of memory, waits, runs. -1: none.
+/// Crate, name, kind, start, end, outcome, reason, peak of memory, lease, waits, runs. -1: none.
 fn unit(unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
     let time = |at_us: Option<u64>| at_us.map_or(-1, |at_us| at_us as i64);
     let kind = match unit.kind {
@@ -189,6 +190,7 @@ fn unit(unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
         outcome,
         reasons.number(&unit.reason.present()),
         unit.peak_bytes,
+        unit.lease_bytes,
         unit.waits.iter().map(wait).collect::<Vec<_>>(),
         unit.runs,
     ])

@@ -12,7 +12,7 @@ use crate::fingerprint::StateError;
 use crate::graph::{Item, ItemIx, ItemKind, Run};
 use crate::memory::Killer;
 use crate::report::{Event, Severity, WorkerNo, quoted_words};
-use crate::schedule::{self, WorkerIx};
+use crate::schedule::{self, WorkerIx, process_of_command};
 use crate::tokens::Port as _;
 use mio::Interest;
 use rustix::process::PidfdFlags;
@@ -202,6 +202,7 @@ impl Engine<'_> {
             let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
             self.check_record(written);
             self.learn(item, report);
+            self.tell_needed(item, report.peak_bytes, report.piece_peak_bytes);
             let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
             self.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
         }
@@ -397,8 +398,10 @@ impl Engine<'_> {
                 }
             }
         };
+        let peak_bytes = self.memory.peak_of(process_of_command(ix));
         self.learn_of_command(ix);
-        self.ended(ix, outcome, now_us(), wall_us, 0);
+        self.tell_needed(ix, peak_bytes, 0);
+        self.ended(ix, outcome, now_us(), wall_us, peak_bytes);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
         Ok(())
     }

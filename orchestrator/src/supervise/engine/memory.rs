@@ -101,6 +101,11 @@ impl Memory {
         Some((self.stall.some(window)?, self.stall.full(window)?))
     }
 
+    /// How many processes of commands are stopped until there is memory for them again.
+    pub(super) fn stopped(&self) -> u32 {
+        self.foreign.stopped() as u32
+    }
+
     /// Whether we killed the worker for memory.
     pub(super) fn is_victim(&self, worker: WorkerIx) -> bool {
         self.victims.contains(&worker)

@@ -5,7 +5,7 @@ use super::super::clock::now_us;
 use super::Engine;
 use crate::graph::ItemIx;
 use crate::memory::{Denied, Killer, Tally, Totals};
-use crate::report::{Event, Shortage, Victim, WaitReason, WorkerNo};
+use crate::report::{Event, Needed, Shortage, Victim, WaitReason, WorkerNo};
 use crate::schedule::{Action, WorkerIx, item_of_lease, process_of_command, process_of_worker};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ pub(super) struct Seen {
     /// Of the last events.
     pressure: Option<(u32, u32)>,
     short: u32,
+    stopped: u32,
 }
 
 /// Whole percents, rounded up but for what the arithmetic adds.
@@ -41,6 +42,12 @@ impl Engine<'_> {
             self.seen.tally.short(slots > 0, at_us);
             self.tell(Event::ShortOfMemory { slots, at_us });
         }
+        let jobs = self.memory.stopped();
+        if jobs != self.seen.stopped {
+            self.seen.stopped = jobs;
+            self.seen.tally.stopped(jobs > 0, at_us);
+            self.tell(Event::Stopped { jobs, at_us });
+        }
     }
 
     fn tell_new_waits(&mut self, at_us: u64) {
@@ -53,6 +60,14 @@ impl Engine<'_> {
                 self.tell(Event::Wait { item, reason: WaitReason::Memory(short), at_us });
             }
         }
+    }
+
+    pub(super) fn tell_needed(&mut self, item: ItemIx, begin_peak: u64, piece_peak: u64) {
+        let need = self.scheduler.need(item);
+        let begin = Needed { lease: need.begin, peak: begin_peak };
+        let piece = Needed { lease: if piece_peak > 0 { need.piece } else { 0 }, peak: piece_peak };
+        self.seen.tally.used(begin_peak.max(piece_peak));
+        self.tell(Event::Needed { item, begin, piece });
     }
 
     /// What is decided about an item may end its wait.

@@ -42,7 +42,7 @@ const BARS = (() => {
 })();
 
 const UNITS = DATA.units.map(
-  ([crate, label, kind, start, end, outcome, reason, peak, waits, runs], number) => ({
+  ([crate, label, kind, start, end, outcome, reason, peak, lease, waits, runs], number) => ({
     number,
     crate: DATA.crates[crate],
     label,
@@ -53,6 +53,7 @@ const UNITS = DATA.units.map(
     outcome,
     reason: DATA.reasons[reason],
     peak,
+    lease, // what it was expected to need when it began
     waits, // [from, until], for memory also what was needed and what was free
     runs,
     ran: start >= 0,

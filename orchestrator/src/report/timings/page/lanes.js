@@ -34,6 +34,7 @@ const LANES = [
       seriesOf("waitMemory", "for memory", "short", whole, { on: 0, striped: true }),
     ],
   },
+  { name: "jobs stopped", height: 54, top: () => 4, series: [seriesOf("stopped", "", "short", whole)] },
   {
     name: "memory",
     height: 92,
@@ -50,8 +51,8 @@ const LANES = [
     height: 54,
     top: () => 10,
     series: [
-      seriesOf("pressureSome", "some wait", "some", share),
-      seriesOf("pressureFull", "all wait", "short", share),
+      seriesOf("pressureSome", "some", "some", share),
+      seriesOf("pressureFull", "all", "short", share),
     ],
   },
   { name: "live modules", height: 54, top: () => 4, series: [seriesOf("modules", "", "lane", whole)] },

@@ -250,7 +250,7 @@ function fillTip(bar) {
   const parts = [`unit: ${seconds(unit.wall)}`];
   if (unit.busy - unit.wall > 1000) parts.push(`${seconds(unit.busy)} on slots`);
   if (unit.pieces) parts.push(count(unit.pieces, "piece"));
-  if (unit.peak) parts.push(`peak ${bytes(unit.peak)}`);
+  if (unit.peak) parts.push(`peak ${bytes(unit.peak)}${unit.lease ? ` (lease ${bytes(unit.lease)})` : ""}`);
   lines.push(line(parts.join(", ")));
   if (unit.waited - unit.short >= 1000) lines.push(line(`waited ${seconds(unit.waited - unit.short)} for a slot`));
   if (unit.short >= 1000) lines.push(line(`waited ${seconds(unit.short)} for memory: ${shortage(unit)}`));
