@@ -187,6 +187,8 @@ fn what_the_kernel_kills_is_counted_and_named() {
     assert_eq!((&summary["killed_by_kernel"], &summary["retries"]), (&2.into(), &1.into()));
     let trace = Trace::read(&file);
     assert_eq!(trace.of_kind("i").filter(|event| event["name"] == "killed for memory").count(), 2);
+    let outcomes: Vec<String> = trace.jobs().into_iter().map(|job| job.outcome).collect();
+    assert_eq!(outcomes, ["interrupted", "interrupted"], "both runs are there");
     let page = space.read("target/debug/.tender/timings.html");
     assert!(page.contains("\"kills\":[["), "kills are on the page");
 }

@@ -233,6 +233,9 @@ impl Progress {
                     self.measured.entry(graph[item].kind).or_default().add(graph[item].size, wall_us);
                 }
             }
+            Event::ItemLost { item, .. } => {
+                self.running.remove(&item);
+            }
             Event::ShortOfMemory { slots, at_us } => self.short_of_memory(slots, at_us),
             _ => {}
         }

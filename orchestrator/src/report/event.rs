@@ -65,6 +65,11 @@ pub enum Event {
         start_us: u64,
         dur_us: u64,
     },
+    /// What ran the item is gone, and the item may run again. (Those of a worker that ends are lost without a word.)
+    ItemLost {
+        item: ItemIx,
+        at_us: u64,
+    },
     /// What the item was expected to need, and did need, where it ran to its end. Comes before `ItemFinished`.
     Needed {
         item: ItemIx,

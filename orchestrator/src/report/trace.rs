@@ -272,6 +272,7 @@ impl<W: Write> Sink for Trace<W> {
             Event::ItemFinished { item, outcome, at_us, .. } => {
                 self.item_finished(graph, item, json!(outcome), at_us);
             }
+            Event::ItemLost { item, at_us } => self.item_finished(graph, item, json!("interrupted"), at_us),
             Event::Wait { item, reason, at_us } => self.waits(graph, item, reason, at_us),
             Event::WaitEnded { item, at_us } => self.waits_no_more(item, at_us),
             Event::ShortOfMemory { slots, at_us } => {
@@ -579,6 +580,26 @@ mod tests {
             .collect();
         let expect = [("b", 1, 1), ("b", 2, 2), ("e", 1, 5), ("b", 3, 6)];
         assert_eq!(spans, expect.map(|(ph, pid, ts)| (json!(ph), json!(pid), json!(ts))));
+    }
+
+    #[test]
+    fn a_command_that_runs_again_has_two_runs() {
+        let item = fixture::ZIP_A;
+        let entries = trace(&[
+            started(item, None, 0, 1),
+            Event::ItemLost { item, at_us: 5 },
+            started(item, None, 0, 8),
+            finished(item, 9),
+        ]);
+        let told = |ph| -> Vec<_> {
+            of_kind(&entries, ph)
+                .iter()
+                .map(|e| (e["ts"].as_u64().unwrap(), e["tid"].as_u64().unwrap()))
+                .collect()
+        };
+        assert_eq!((told("b"), told("X")), (vec![(1, 0), (8, 0)], vec![(1, 1), (8, 1)]));
+        let outcomes: Vec<_> = of_kind(&entries, "e").iter().map(|e| e["args"]["outcome"].clone()).collect();
+        assert_eq!(outcomes, ["interrupted", "ok"]);
     }
 
     #[test]

@@ -85,6 +85,7 @@ impl Collector {
                 let at_us = self.time(at_us);
                 self.finished(item, Some(outcome), at_us, peak_bytes);
             }
+            Event::ItemLost { item, at_us } => self.finished(item, None, self.time(at_us), 0),
             Event::Wait { item, reason, at_us } => {
                 let at_us = self.time(at_us);
                 self.wait_ended(item, at_us);
@@ -264,8 +265,8 @@ impl Collector {
         if let Some(Running { row, since_us, phases }) = self.running.get(&item).copied() {
             let stage = match row.worker {
                 // Nobody reports phases of a command: it is one.
-                None => Stage::Phase(PhaseName::Generate),
-                Some(_) => Stage::CutOff,
+                None if outcome.is_some() => Stage::Phase(PhaseName::Generate),
+                _ => Stage::CutOff,
             };
             // Of an item that was cut off, the phase that it was in was not reported. Where the rest of its row is taken, its
             // pieces were elsewhere.
@@ -471,6 +472,21 @@ mod tests {
                 ended(true, 110),
             ],
             &[(None, 0, ZIP_A, GENERATE, 1, 5), (None, 1, ZIP_B, GENERATE, 2, 7)],
+        );
+    }
+
+    #[test]
+    fn a_command_that_runs_again_has_two_bars_on_one_row() {
+        check(
+            &[
+                dirty(ZIP_A),
+                started(ZIP_A, None, 0, 101),
+                Event::ItemLost { item: ZIP_A, at_us: 105 },
+                started(ZIP_A, None, 0, 108),
+                finished(ZIP_A, 109),
+                ended(true, 110),
+            ],
+            &[(None, 0, ZIP_A, Stage::CutOff, 1, 5), (None, 0, ZIP_A, GENERATE, 8, 9)],
         );
     }
 

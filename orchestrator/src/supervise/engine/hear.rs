@@ -213,6 +213,7 @@ impl Engine<'_> {
     fn ran_out(&mut self, item: ItemIx, who: &'static str) {
         self.running_since.remove(&item);
         self.see_end_of_program(item);
+        self.tell(Event::ItemLost { item, at_us: now_us() });
         let how = format!("killed for memory: {}", self.memory_left());
         self.deaths.insert(item, Death { who, how, tail: String::new() });
         self.learn_of_kill(&[item]);

@@ -43,7 +43,7 @@ const LANES = [
     series: [
       seriesOf("memory", "used", "lane", bytes),
       seriesOf("leases", "leases", "lease", bytes, { kind: "line" }),
-      seriesOf("budget", "limit", "text", bytes, { kind: "dashes", holds: true, least: true }),
+      seriesOf("budget", "limit", "text", bytes, { kind: "dashes", holds: true }),
     ],
   },
   {
@@ -89,7 +89,7 @@ const SHOWN = LANES.map((lane) => ({ ...lane, series: lane.series.map((one) => (
 );
 for (const lane of SHOWN) {
   for (const one of lane.series) {
-    one.most = one.least ? values(one.points, Math.min, Infinity) : values(one.points, Math.max, 0);
+    one.most = values(one.points, Math.max, 0);
     const below = one.on === undefined ? undefined : lane.series.find((other) => other !== one);
     one.below = below && below.points;
     one.drawn = one.below ? sumOf(one.below, one.points) : one.points;
