@@ -170,25 +170,25 @@ fn messages(space: &TestSpace, args: &[&str], success: bool) -> Vec<Value> {
     for end in ["build-started", "build-finished"] {
         assert_eq!(messages.iter().filter(|message| reason(message) == end).count(), 1, "{run}");
     }
-    let known = [
-        "build-started",
-        "build-finished",
+    let documented: BTreeSet<&str> = include_str!("../../docs/json.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|reasons| reasons.split(", "))
+        .collect();
+    let of_units = [
         "unit-started",
         "unit-finished",
         "compiler-message",
         "compiler-artifact",
         "wait",
+        "wait-finished",
         "phase",
     ];
-    // What concerns the build or a worker, and no unit.
-    let of_all = ["tokens", "live-modules", "worker-started", "worker-finished"];
     for message in &messages {
         let reason = reason(message);
-        let of_unit = known.contains(&reason.as_str());
-        assert!(of_unit || of_all.contains(&reason.as_str()), "{message}");
-        if of_unit && !reason.starts_with("build-") {
-            assert!(message["target"]["name"].is_string(), "{message}");
-        }
+        assert!(documented.contains(&*format!("`{reason}`")), "not in docs/json.md: {message}");
+        let has_target = message["target"]["name"].is_string();
+        assert_eq!(has_target, of_units.contains(&reason.as_str()), "{message}");
     }
     messages
 }
