@@ -152,7 +152,7 @@ pub struct BuildOptions {
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = HOW)]
     pub jobs: Option<Jobs>,
-    /// Memory budget, such as 75%, 8G or 8Gi (not kept to yet)
+    /// Memory budget, such as 75%, 8G or 8Gi; `off`: as many jobs as slots, however much memory they take
     #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = HOW)]
     pub memory: Option<MemorySetting>,
     /// After an error, build all that does not depend on it
@@ -192,7 +192,7 @@ pub struct ExecOptions {
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
     pub jobs: Option<Jobs>,
-    /// Memory budget, such as 75%, 8G or 8Gi (not kept to yet)
+    /// Memory budget, such as 75%, 8G or 8Gi; `off`: nothing is stopped for memory
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory: Option<MemorySetting>,
     /// The command is no jobserver client: hold K slots for it, and write their number in place of `{jobs}`

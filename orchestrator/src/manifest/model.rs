@@ -32,6 +32,8 @@ pub enum MemorySetting {
     Bytes(u64),
     /// Of the smallest limit found, more than 0 and at most 100.
     Percent(f64),
+    /// The build is bounded by its jobs alone.
+    Off,
 }
 
 #[derive(Clone, Debug, PartialEq)]

@@ -17,7 +17,7 @@ impl ValueError {
     }
 }
 
-/// `75%`, or bytes with an optional unit: K M G T (powers of 1000), Ki Mi Gi Ti (powers of 1024), each with an optional B.
+/// `75%`, `off`, or bytes with an optional unit: K M G T (powers of 1000), Ki Mi Gi Ti (powers of 1024), each with an optional B.
 pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
     let wrong = || {
         ValueError::new(
@@ -26,6 +26,9 @@ pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
         )
     };
     let text = text.trim();
+    if text == "off" {
+        return Ok(MemorySetting::Off);
+    }
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     // Digits and a point only, so neither `inf` nor an exponent comes through.
@@ -173,6 +176,8 @@ mod tests {
         check("75%", Some(MemorySetting::Percent(75.0)));
         check("12.5 %", Some(MemorySetting::Percent(12.5)));
         check("100%", Some(MemorySetting::Percent(100.0)));
+        check("off", Some(MemorySetting::Off));
+        check("offM", None);
         check("0%", None);
         check("101%", None);
         check("4096", bytes(4096));

@@ -44,6 +44,8 @@ pub struct Chosen {
     pub of: Option<Bound>,
     /// More was wished for than there is: something to warn of.
     pub clamped: Option<Clamp>,
+    /// None is wished for: nothing is read, measured or waited for.
+    pub off: bool,
 }
 
 /// "memory budget: 512 MiB by --memory, of the machine's", for `-v`.
@@ -56,6 +58,7 @@ impl Display for Chosen {
             Origin::Found => "all but a reserve",
         };
         match (self.bytes, &self.of) {
+            _ if self.off => write!(f, "memory budget: off, {by}"),
             (Some(bytes), Some(of)) => {
                 write!(f, "memory budget: {} MiB, {by}; {of} sets the limit", bytes >> 20)
             }
@@ -96,11 +99,19 @@ impl Budget {
         }
     }
 
+    /// Whether none is wished for.
+    pub fn is_off(&self) -> bool {
+        matches!(self.wish, Some((MemorySetting::Off, _)))
+    }
+
     /// The budget under these limits. A wish can only lower what there is; the headroom is kept besides.
     pub fn ceiling(&self, limits: Option<&Reading>) -> Chosen {
         let smallest = limits.map(Reading::smallest);
         let (by, bytes) = match self.wish {
             None => (Origin::Found, smallest.map(|level| level.usable())),
+            Some((MemorySetting::Off, by)) => {
+                return Chosen { bytes: None, by, of: None, clamped: None, off: true };
+            }
             Some((MemorySetting::Bytes(bytes), by)) => (by, Some(bytes)),
             Some((MemorySetting::Percent(share), by)) => {
                 // Rounded down, and no more than a byte off in the limits of real machines.
@@ -114,6 +125,7 @@ impl Budget {
             by,
             of: smallest.map(|level| level.bound.clone()),
             clamped,
+            off: false,
         }
     }
 }
@@ -192,6 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn it_can_be_switched_off() {
+        let budget = Budget::new(Some(MemorySetting::Off), Some(Bytes(1)), None).unwrap();
+        let chosen = budget.ceiling(limits(Some(800)).as_ref());
+        assert_eq!((chosen.bytes, chosen.by, chosen.off), (None, Origin::Option, true));
+        assert_eq!(chosen.to_string(), "memory budget: off, by --memory");
+        assert!(budget.is_off() && !Budget::new(Some(Bytes(1)), None, None).unwrap().is_off());
+    }
+
+    #[test]
     fn a_limit_lowered_during_the_build_lowers_the_budget() {
         let budget = Budget::new(Some(Percent(50.0)), None, None).unwrap();
         let at = |group| budget.ceiling(limits(Some(group)).as_ref()).bytes.unwrap() / MIB;
@@ -207,6 +228,7 @@ mod tests {
             "by": "manifest",
             "of": { "kind": "cgroup", "path": "/g" },
             "clamped": { "asked": 900 * MIB, "limit": 800 * MIB },
+            "off": false,
         });
         assert_eq!(json, expect);
     }

@@ -425,7 +425,7 @@ mod tests {
             Event::Wait { item, reason, at_us: 1 }
         };
         let of = Some(Bound::Cgroup { path: "/g".into() });
-        let chosen = Chosen { bytes: budget, by: Origin::Option, of, clamped: None };
+        let chosen = Chosen { bytes: budget, by: Origin::Option, of, clamped: None, off: false };
         let summary = Summary { peak: 8, budget, waits: 2, ..Summary::default() };
         let killed = |who, by| Event::Killed { who, by, peak: 8, at_us: 6 };
         let about_wait = |larger: Value| {
@@ -453,7 +453,7 @@ mod tests {
             &[
                 json!({
                     "reason": "memory-budget", "bytes": 9, "by": "option", "of": {"kind": "cgroup", "path": "/g"},
-                    "clamped": null, "at_us": 1,
+                    "clamped": null, "off": false, "at_us": 1,
                 }),
                 zip("wait", json!({"unit": "zip/src/a.c", "wait": "token", "at_us": 1})),
                 about_wait(Value::Null),

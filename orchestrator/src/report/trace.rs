@@ -525,7 +525,7 @@ mod tests {
 
     #[test]
     fn memory_is_counted_and_its_kills_are_marked() {
-        let chosen = Chosen { bytes: None, by: Origin::Found, of: None, clamped: None };
+        let chosen = Chosen { bytes: None, by: Origin::Found, of: None, clamped: None, off: false };
         let killed = |who| Event::Killed { who, by: Killer::Kernel, peak: 8, at_us: 6 };
         let entries = trace(&[
             Event::Budget { chosen: chosen.clone(), at_us: 1 },

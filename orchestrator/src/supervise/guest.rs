@@ -66,6 +66,10 @@ impl Memory {
 
     /// Returns how many further jobs there is room for.
     fn watch(&mut self, ours: &BTreeSet<u32>, jobs: u32, now_us: u64) -> Option<u32> {
+        if self.budget.is_off() {
+            self.foreign.leave_alone();
+            return None;
+        }
         let limits = self.system.sample().limits;
         let chosen = self.budget.ceiling(limits.as_ref());
         let headroom = limits.map(|limits| limits.headroom());

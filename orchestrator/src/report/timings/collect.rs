@@ -590,7 +590,7 @@ mod tests {
     #[test]
     fn memory_has_lanes_and_marks() {
         let read = |used, free, at_us| Event::Memory { used, free, at_us };
-        let chosen = Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None };
+        let chosen = Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None, off: false };
         let who = Victim::Worker(WorkerNo(3));
         let summary = Summary { peak: 30, ..Summary::default() };
         let model = model(&[

@@ -141,6 +141,11 @@ impl Engine<'_> {
         if now_us < self.memory.next_us {
             return;
         }
+        if self.memory.budget.is_off() {
+            self.memory.next_us = u64::MAX;
+            let chosen = self.memory.budget.ceiling(None);
+            return self.tell_budget(chosen);
+        }
         let Sample { limits, pressure } = self.memory.system.sample();
         self.memory.stall.add(Duration::from_micros(now_us), pressure);
         self.measure(now_us);
@@ -178,7 +183,7 @@ impl Engine<'_> {
         let now_us = now_us();
         let has_any =
             !self.commands.is_empty() || !self.survivors.is_empty() || self.memory.foreign.stopped() > 0;
-        if !has_any {
+        if !has_any || self.memory.budget.is_off() {
             return self.pool.broker.limit_offers(u32::MAX);
         }
         if now_us < self.memory.foreign.next_us() {
@@ -196,8 +201,8 @@ impl Engine<'_> {
 
     /// When to look at commands again, microseconds. None if there are none.
     pub(super) fn foreign_us(&self) -> Option<u64> {
-        (!self.commands.is_empty() || self.memory.foreign.stopped() > 0)
-            .then(|| self.memory.foreign.next_us())
+        let has_any = !self.commands.is_empty() || self.memory.foreign.stopped() > 0;
+        (has_any && !self.memory.budget.is_off()).then(|| self.memory.foreign.next_us())
     }
 
     fn measure(&mut self, at_us: u64) {
