@@ -80,6 +80,9 @@ pub struct ItemMemory {
     /// Each piece, if it comes in pieces.
     #[serde(default)]
     pub piece: u64,
+    /// What joins the pieces; 0 also where that takes too little to ask for.
+    #[serde(default)]
+    pub join: u64,
 }
 
 impl ItemMemory {

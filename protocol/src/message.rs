@@ -2,9 +2,10 @@
 //!
 //! # Leases of memory
 //!
-//! A part of an item, its beginning or one of its pieces, starts only with a grant. The order is lease, then job slot, then
-//! run: a part without a grant does not count in `want`, and a worker whose parts all wait for grants gives its tokens back
-//! and parks its starting slot. What joins the pieces runs under what the item holds, and asks for nothing.
+//! A part of an item, its beginning, one of its pieces or what joins them, starts only with a grant. The order is lease, then
+//! job slot, then run: a part without a grant does not count in `want`, and a worker whose parts all wait for grants gives its
+//! tokens back and parks its starting slot. A join of which the item's `memory` says nothing runs under what the item holds, and
+//! asks for nothing.
 //!
 //! What an item holds is the sum of its grants until `lease-resized` says otherwise, and nothing from `item-finished` on,
 //! grants that no part has used included.
@@ -58,8 +59,8 @@ pub enum FromWorker {
     Want {
         tokens: u32,
     },
-    /// Asks for one grant for a part of the item: for its beginning before `item-started`, else for one of its pieces. All
-    /// pieces are asked for, by and by; beginnings only when the worker has a slot free and nothing granted to run on it, so
+    /// Asks for one grant for a part of the item: for its beginning before `item-started`, else for one of its pieces, or for
+    /// what joins them. All pieces are asked for, by and by; beginnings only when the worker has a slot free and nothing granted to run on it, so
     /// an orchestrator that grants them unasked is seldom asked. None is asked for twice, or withdrawn before
     /// `item-finished`.
     LeaseWanted {
@@ -78,6 +79,10 @@ pub enum FromWorker {
         /// How many grants for the item have come. One that is on its way is not in `bytes`.
         #[serde(default)]
         grants: u32,
+        /// How many parts of the item run, or could: they have their grants, or need none. Where there is none, the item goes
+        /// on only when something is granted.
+        #[serde(default)]
+        parts: u32,
     },
     /// Nothing runs on the starting slot: it counts as free until `slot` gives it back.
     SlotParked,

@@ -50,7 +50,7 @@ mod tests {
                 unit: "src/with\nnewline.c".into(),
                 cost: 3,
                 after: vec![],
-                memory: ItemMemory { begin: 1 << 30, piece: 0 },
+                memory: ItemMemory { begin: 1 << 30, ..ItemMemory::default() },
                 work: Work::Compile {
                     source: "src/with\nnewline.c".into(),
                     language: Language::C,

@@ -1,5 +1,6 @@
 //! What the state machine takes in, and what it wants done. Data alone.
 
+use super::leases::Held;
 use super::outline::Outline;
 use tender_protocol::{FromWorker, ItemId, Outcome, PlanId};
 
@@ -49,11 +50,11 @@ pub(super) enum Action {
     Skip { plan: PlanId, item: ItemId },
     /// Report an item that began and will not be joined.
     Abandon { plan: PlanId, item: ItemId, outcome: Outcome },
-    /// Ask for memory for a piece of the item, or else for its beginning.
-    AskLease { plan: PlanId, item: ItemId, piece: bool },
-    /// A part of the item ended, and others are left. The item holds `leased` bytes by its grants, `grants` of which have
-    /// come, beside what its waiting pieces keep.
-    Resize { plan: PlanId, item: ItemId, leased: u64, grants: u32 },
+    /// Ask for memory for a part of the item, any piece standing for all.
+    AskLease { plan: PlanId, item: ItemId, part: Part },
+    /// A part of the item ended, and others are left. The item holds `held.bytes` by its grants, beside what its waiting pieces
+    /// keep.
+    Resize { plan: PlanId, item: ItemId, held: Held },
     /// Wish for this many tokens beyond those that have arrived.
     SetWish(u32),
     /// Give one token back.

@@ -79,6 +79,8 @@ pub(super) struct Held {
     pub bytes: u64,
     /// How many grants have come.
     pub grants: u32,
+    /// How many parts have one and are not over.
+    pub parts: u32,
 }
 
 impl Leases {
@@ -94,7 +96,7 @@ impl Leases {
         None
     }
 
-    /// All pieces of an item wait from now on, but for those that are granted already, which are returned.
+    /// All pieces of an item, or what joins them, wait from now on, but for those that are granted already, which are returned.
     pub fn add_pieces(&mut self, place: Place, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.sort_unstable_by(|a, b| b.cmp(a));
         let account = self.accounts.entry(place).or_default();
@@ -187,7 +189,7 @@ impl Leases {
         let granted = account.granted.iter().map(|(_, bytes)| bytes);
         // A worker asks for what is there; a plan by hand may hold any numbers.
         let bytes = granted.chain(&account.spare).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
-        Held { bytes, grants: account.grants }
+        Held { bytes, grants: account.grants, parts: account.granted.len() as u32 }
     }
 
     fn unasked_of(&mut self, part: Part) -> &mut BTreeSet<Candidate> {
@@ -266,15 +268,15 @@ mod tests {
         for bytes in [4, 5, 6] {
             assert_eq!(leases.grant((0, 0), bytes), None);
         }
-        assert_eq!(leases.held((0, 0)), Held { bytes: 15, grants: 3 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: 15, grants: 3, parts: 0 });
         assert!(leases.add_beginning(candidate(0, 0, Part::Begin)).is_some());
         leases.ended((0, 0), Part::Begin);
-        assert_eq!(leases.held((0, 0)), Held { bytes: 11, grants: 3 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: 11, grants: 3, parts: 0 });
         // The two largest pieces get what is left, the larger one what came first.
         let granted = leases.add_pieces((0, 0), vec![piece(0, 1), piece(1, 3), piece(2, 2)]);
         assert_eq!(parts(&granted), [Part::Piece(2), Part::Piece(1)]);
         leases.ended((0, 0), Part::Piece(1));
-        assert_eq!(leases.held((0, 0)), Held { bytes: 6, grants: 3 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: 6, grants: 3, parts: 1 });
         leases.forget((0, 0));
         assert_eq!(leases.held((0, 0)), Held::default());
         assert!(leases.accounts.is_empty());
@@ -294,7 +296,7 @@ mod tests {
         assert_eq!(leases.grant((0, 0), 8), Some(piece(0, 0)));
         assert_eq!(leases.grant((0, 0), 8), None);
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
-        assert_eq!(leases.held((0, 0)), Held { bytes: 40, grants: 5 });
+        assert_eq!(leases.held((0, 0)), Held { bytes: 40, grants: 5, parts: 4 });
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! A part waits in `leases` until memory is granted for it, and only then among the parts that wait for slots. Until that it
 //! is as if it were not there: no token is wished for or kept for its sake, nor the starting slot. Pieces are asked for as
 //! they come; beginnings when there is nothing else to do on a slot, because an orchestrator grants them unasked.
-//! A join needs no grant: what it works on is there.
+//! A join needs one only where it is known to take much more than what it works on, which is there.
 //!
 //! # Bursts
 //!
@@ -208,8 +208,11 @@ impl Machine {
     fn ask_for_pieces(&mut self, age: u64, position: usize) {
         let outline = &self.plans[&age].outline;
         let (plan, item) = (outline.id, outline.items[position].id);
+        let state = &self.plans[&age].items[position];
+        let is_whole = matches!(state, ItemState::InPieces(pieces) if pieces.end() == End::Join);
+        let part = if is_whole { Part::Join } else { Part::Piece(0) };
         for _ in 0..self.leases.ask_for_pieces((age, position), outline.asks) {
-            self.actions.push(Action::AskLease { plan, item, piece: true });
+            self.actions.push(Action::AskLease { plan, item, part });
         }
     }
 
@@ -224,7 +227,7 @@ impl Machine {
         for (age, position) in self.leases.ask_for_beginnings(free.max(ahead), !self.translating) {
             let outline = &self.plans[&age].outline;
             let (plan, item) = (outline.id, outline.items[position].id);
-            self.actions.push(Action::AskLease { plan, item, piece: false });
+            self.actions.push(Action::AskLease { plan, item, part: Part::Begin });
         }
     }
 
@@ -262,10 +265,16 @@ impl Machine {
     fn part_ended(&mut self, age: u64, position: usize) {
         self.drop_pieces_of_no_use(age, position);
         let state = &self.plans[&age];
-        if matches!(state.items[position], ItemState::InPieces(_)) {
+        if let ItemState::InPieces(pieces) = &state.items[position] {
+            let pieces_end = pieces.end();
             let (plan, item) = (state.outline.id, state.outline.items[position].id);
-            let held = self.leases.held((age, position));
-            self.actions.push(Action::Resize { plan, item, leased: held.bytes, grants: held.grants });
+            let mut held = self.leases.held((age, position));
+            // A join without a lease.
+            held.parts += u32::from(pieces_end == End::Join && !state.outline.items[position].leased_join);
+            self.actions.push(Action::Resize { plan, item, held });
+            if pieces_end == End::Join {
+                self.ask_for_pieces(age, position);
+            }
         }
     }
 
@@ -276,9 +285,14 @@ impl Machine {
         match pieces.end() {
             End::NotYet => {}
             End::Join => {
-                let cost = Reverse(state.outline.items[position].cost);
-                let piece_cost = Reverse(0);
-                self.ready.insert(Candidate { cost, age, position, piece_cost, part: Part::Join });
+                let item = &state.outline.items[position];
+                let (cost, piece_cost) = (Reverse(item.cost), Reverse(0));
+                let join = Candidate { cost, age, position, piece_cost, part: Part::Join };
+                if item.leased_join {
+                    self.ready.extend(self.leases.add_pieces((age, position), vec![join]));
+                } else {
+                    self.ready.insert(join);
+                }
             }
             End::Drop => {
                 if pieces.drop_unstarted() > 0 {

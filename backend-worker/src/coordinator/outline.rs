@@ -32,6 +32,8 @@ pub(super) struct OutlineItem {
     pub cost: u64,
     /// Only the main thread may begin it.
     pub serial: bool,
+    /// What joins its pieces needs a lease.
+    pub leased_join: bool,
     /// How many items of the plan come first.
     pub waits_for: u32,
     /// Positions of the items that come after this one.
@@ -57,6 +59,7 @@ impl Outline {
             id: item.id,
             cost: item.cost,
             serial: plan.translate == Translate::Serial && matches!(item.work, Work::Compile { .. }),
+            leased_join: item.memory.join > 0,
             waits_for: 0,
             dependents: Vec::new(),
         };

@@ -302,7 +302,7 @@ mod tests {
         check(FromWorker::ItemStarted { plan: PLAN, item: ITEM, slot: 0, at_us: 0 }, true);
         check(finished(Outcome::Ok), true);
         check(finished(Outcome::Failed), false);
-        check(FromWorker::LeaseResized { plan: PLAN, item: ITEM, bytes: 1, grants: 1 }, true);
+        check(FromWorker::LeaseResized { plan: PLAN, item: ITEM, bytes: 1, grants: 1, parts: 1 }, true);
         check(FromWorker::LeaseWanted { plan: PLAN, item: ITEM, bytes: 1 }, false);
         check(FromWorker::Want { tokens: 1 }, false);
         check(FromWorker::SlotParked, false);

@@ -9,6 +9,7 @@
 use super::by_hand::{Lease, Ledger, guess};
 use super::events::{Action, Event, Mode, Part};
 use super::job::{Execute, Finished, Pieces, now_us};
+use super::leases::Held;
 use super::machine::Machine;
 use super::outline::{Outline, PlanError};
 use super::part::{PartResult, RunningPart, Said, Spent, thread_name};
@@ -297,8 +298,8 @@ impl<'a> Shell<'a> {
                     let finished = pieces.expect("only what is in pieces is abandoned").abandon(outcome);
                     self.report(plan, item, Finished { outcome, ..finished })?;
                 }
-                Action::AskLease { plan, item, piece } => self.ask_for_lease(plan, item, piece)?,
-                Action::Resize { plan, item, leased, grants } => self.resize(plan, item, leased, grants)?,
+                Action::AskLease { plan, item, part } => self.ask_for_lease(plan, item, part)?,
+                Action::Resize { plan, item, held } => self.resize(plan, item, held)?,
                 Action::SetWish(tokens) => self.pool.wish(tokens),
                 Action::ReleaseToken => drop(self.tokens.pop()),
                 Action::Send(message) => {
@@ -313,10 +314,14 @@ impl<'a> Shell<'a> {
         Ok(Flow::Continue)
     }
 
-    fn ask_for_lease(&mut self, plan: PlanId, item: ItemId, piece: bool) -> Result<(), ServeError> {
+    fn ask_for_lease(&mut self, plan: PlanId, item: ItemId, part: Part) -> Result<(), ServeError> {
         let live = &self.plans[&plan];
         let what = &live.plan.items[live.positions[&item]];
-        let bytes = if piece { what.memory.piece } else { what.memory.begin };
+        let bytes = match part {
+            Part::Begin | Part::Translate => what.memory.begin,
+            Part::Piece(_) => what.memory.piece,
+            Part::Join => what.memory.join,
+        };
         let Some(ledger) = &mut self.by_hand else {
             return self.outbox.send(FromWorker::LeaseWanted { plan, item, bytes });
         };
@@ -326,12 +331,13 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    fn resize(&mut self, plan: PlanId, item: ItemId, leased: u64, grants: u32) -> Result<(), ServeError> {
+    fn resize(&mut self, plan: PlanId, item: ItemId, held: Held) -> Result<(), ServeError> {
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.as_ref());
-        let bytes = leased.saturating_add(pieces.map_or(0, |pieces| pieces.held_bytes()));
+        let bytes = held.bytes.saturating_add(pieces.map_or(0, |pieces| pieces.held_bytes()));
+        let Held { grants, parts, .. } = held;
         match &mut self.by_hand {
             Some(ledger) => ledger.resized(plan, item, bytes),
-            None => self.outbox.send(FromWorker::LeaseResized { plan, item, bytes, grants })?,
+            None => self.outbox.send(FromWorker::LeaseResized { plan, item, bytes, grants, parts })?,
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 /// The number is the version of the records' format: a file with another one is as good as none.
-const HEADER: &[u8; 17] = b"tender-memory 01\n";
+const HEADER: &[u8; 17] = b"tender-memory 02\n";
 /// blake3 of what follows it.
 const CHECKSUM: usize = 32;
 /// A file that is larger was not written by us, and reading it would cost what it is to save. Bytes.
@@ -21,11 +21,14 @@ const MOST_PEAKS: usize = 8;
 /// When there are more items, those with the least to say, the small ones, are left out.
 const MOST_ITEMS: usize = 100_000;
 
-/// The halves of an item that are estimated apart: a C++ front end peaks at several times what its module takes.
+/// The parts of an item that are estimated apart: a C++ front end peaks at several times what its module takes, a linker at
+/// several times what a backend of link-time optimisation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     FrontEnd,
     BackEnd,
+    /// What joins the pieces.
+    Join,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +43,7 @@ struct Peaks {
 struct Item {
     front_end: Peaks,
     back_end: Peaks,
+    join: Peaks,
 }
 
 /// Measured peaks by the items' names.
@@ -116,7 +120,8 @@ impl History {
         if surplus == 0 {
             return;
         }
-        let largest = |item: &Item| item.front_end.estimate().max(item.back_end.estimate());
+        let largest =
+            |item: &Item| item.front_end.estimate().max(item.back_end.estimate()).max(item.join.estimate());
         let mut by_size: Vec<_> =
             self.items.iter().map(|(name, item)| (largest(item), name.clone())).collect();
         by_size.sort_unstable();
@@ -131,6 +136,7 @@ impl History {
         match stage {
             Stage::FrontEnd => &mut item.front_end,
             Stage::BackEnd => &mut item.back_end,
+            Stage::Join => &mut item.join,
         }
     }
 }
@@ -140,6 +146,7 @@ impl Item {
         match stage {
             Stage::FrontEnd => &self.front_end,
             Stage::BackEnd => &self.back_end,
+            Stage::Join => &self.join,
         }
     }
 }

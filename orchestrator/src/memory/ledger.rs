@@ -17,8 +17,10 @@
 //!
 //! # Rules
 //!
-//! - One job may always run, however large: where nothing else holds a lease, one is granted.
-//! - A large one is not starved: after it was passed over [`MOST_PASSES`] times nobody else gets anything until it does.
+//! - One job may always run, however large: where no part of any item runs or could, one is granted. (An item that has come in
+//!   pieces, of which none has memory, holds bytes, and nothing of it runs.)
+//! - A large one is not starved: after it was passed over [`MOST_PASSES`] times nobody else begins until it does. What has begun
+//!   goes on: it gives its bytes back only at its end.
 
 use std::collections::BTreeMap;
 
@@ -65,7 +67,23 @@ pub struct Ledger {
 struct Process {
     baseline: u64,
     measured: u64,
-    leases: BTreeMap<LeaseId, u64>,
+    leases: BTreeMap<LeaseId, Lease>,
+}
+
+/// What an item holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lease {
+    bytes: u64,
+    /// Parts of the item that run under it, or could.
+    parts: u32,
+}
+
+/// What a lease is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Beginning,
+    /// A piece of what has begun, or what joins them.
+    Continuation,
 }
 
 /// The most urgent one that was denied.
@@ -79,7 +97,7 @@ struct Waiting {
 
 impl Process {
     fn leased(&self) -> u64 {
-        self.leases.values().sum()
+        self.leases.values().map(|lease| lease.bytes).sum()
     }
 
     fn growth(&self) -> u64 {
@@ -143,7 +161,7 @@ impl Ledger {
         }
     }
 
-    /// Asks for `bytes` for an item, added to what it has. `baseline` is that of a process that is started for it, else 0.
+    /// Asks for `bytes` for a part of an item, added to what it has. `baseline` is that of a process that is started for it, else 0.
     ///
     /// # Errors
     /// It has to wait, and why.
@@ -153,11 +171,14 @@ impl Ledger {
         id: LeaseId,
         bytes: u64,
         baseline: u64,
+        purpose: Purpose,
     ) -> Result<(), Denied> {
         let need = bytes.saturating_add(baseline);
         let free = self.free();
         let is_waiting = self.waits.is_some_and(|waiting| waiting.id == id);
-        let kept_for = self.waits.filter(|waiting| waiting.passes >= MOST_PASSES && waiting.id != id);
+        let kept_for = self.waits.filter(|waiting| {
+            purpose == Purpose::Beginning && waiting.passes >= MOST_PASSES && waiting.id != id
+        });
         let denied = Denied { need, free, kept_for: kept_for.map(|waiting| waiting.id) };
         if self.is_idle() || (need <= free && kept_for.is_none()) {
             if is_waiting {
@@ -179,15 +200,17 @@ impl Ledger {
         nobody_waits && bytes.saturating_mul(4) <= self.free()
     }
 
-    /// Adds to the lease of an item that runs, asked or not.
+    /// A part of an item runs, asked or not.
     pub fn force(&mut self, process: ProcessId, id: LeaseId, bytes: u64) {
-        *self.processes.entry(process).or_default().leases.entry(id).or_default() += bytes;
+        let lease = self.processes.entry(process).or_default().leases.entry(id).or_default();
+        lease.bytes = lease.bytes.saturating_add(bytes);
+        lease.parts += 1;
     }
 
-    /// What the item holds from now on. Does nothing if it holds nothing.
-    pub fn resize(&mut self, process: ProcessId, id: LeaseId, bytes: u64) {
+    /// What the item holds from now on, and how many of its parts run or could. Does nothing if it holds nothing.
+    pub fn resize(&mut self, process: ProcessId, id: LeaseId, bytes: u64, parts: u32) {
         let lease = self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
-        lease.into_iter().for_each(|lease| *lease = bytes);
+        lease.into_iter().for_each(|lease| *lease = Lease { bytes, parts });
     }
 
     pub fn release(&mut self, process: ProcessId, id: LeaseId) {
@@ -196,9 +219,19 @@ impl Ledger {
         }
     }
 
-    /// Whether nobody holds a lease.
-    pub fn is_idle(&self) -> bool {
+    /// Whether nobody holds a lease: nothing has begun, or is about to.
+    pub fn is_empty(&self) -> bool {
         self.processes.values().all(|process| process.leases.is_empty())
+    }
+
+    /// Whether no part of anything runs, or could.
+    pub fn is_idle(&self) -> bool {
+        self.parts() == 0
+    }
+
+    /// Parts that run, or could.
+    pub fn parts(&self) -> u32 {
+        self.processes.values().flat_map(|process| process.leases.values()).map(|lease| lease.parts).sum()
     }
 
     /// The most that could be leased now, bytes.
@@ -234,15 +267,15 @@ impl Ledger {
 
     /// All leases, bytes.
     pub fn all_leases(&self) -> impl Iterator<Item = u64> + '_ {
-        self.processes.values().flat_map(|process| process.leases.values().copied())
+        self.processes.values().flat_map(|process| process.leases.values().map(|lease| lease.bytes))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::Purpose::{Beginning, Continuation};
     use super::*;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     const P: ProcessId = ProcessId(0);
     const Q: ProcessId = ProcessId(1);
@@ -258,21 +291,21 @@ mod tests {
     #[test]
     fn what_is_used_already_is_not_counted_twice() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, LeaseId(0), 60, 0).unwrap();
+        ledger.lease(P, LeaseId(0), 60, 0, Beginning).unwrap();
         assert_eq!(ledger.free(), 40);
         // It has used 50, which the next reading shows.
         ledger.measured(P, 50);
         ledger.reading(Some(50));
         assert_eq!(ledger.free(), 40);
-        assert_eq!(ledger.lease(Q, LeaseId(1), 41, 0).unwrap_err().free, 40);
-        ledger.lease(Q, LeaseId(1), 40, 0).unwrap();
+        assert_eq!(ledger.lease(Q, LeaseId(1), 41, 0, Beginning).unwrap_err().free, 40);
+        ledger.lease(Q, LeaseId(1), 40, 0, Beginning).unwrap();
         assert_eq!(ledger.totals(), Account { leases: 100, baselines: 0, measured: 50, growth: 50 });
     }
 
     #[test]
     fn a_process_that_overruns_is_expected_to_go_on() {
         let mut ledger = with_headroom(1000);
-        ledger.lease(P, LeaseId(0), 100, 0).unwrap();
+        ledger.lease(P, LeaseId(0), 100, 0, Beginning).unwrap();
         ledger.measured(P, 140);
         assert_eq!(ledger.totals().growth, 20);
         ledger.measured(P, 900);
@@ -284,23 +317,26 @@ mod tests {
     #[test]
     fn one_job_may_always_run() {
         let mut ledger = with_headroom(10);
-        ledger.lease(P, LeaseId(0), 1000, 50).unwrap();
-        assert_eq!(ledger.lease(Q, LeaseId(1), 1, 0), Err(Denied { need: 1, free: 0, kept_for: None }));
+        ledger.lease(P, LeaseId(0), 1000, 50, Beginning).unwrap();
+        assert_eq!(
+            ledger.lease(Q, LeaseId(1), 1, 0, Beginning),
+            Err(Denied { need: 1, free: 0, kept_for: None })
+        );
         ledger.remove_process(P);
-        ledger.lease(Q, LeaseId(1), 1000, 0).unwrap();
+        ledger.lease(Q, LeaseId(1), 1000, 0, Beginning).unwrap();
     }
 
     #[test]
     fn a_ceiling_counts_baselines_and_what_is_used() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
-        ledger.lease(P, LeaseId(0), 50, 0).unwrap();
+        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
         assert_eq!(ledger.free(), 40);
-        ledger.lease(Q, LeaseId(1), 31, 10).unwrap_err();
-        ledger.lease(Q, LeaseId(1), 30, 10).unwrap();
+        ledger.lease(Q, LeaseId(1), 31, 10, Beginning).unwrap_err();
+        ledger.lease(Q, LeaseId(1), 30, 10, Beginning).unwrap();
         ledger.add_process(Q, 10);
         assert_eq!(ledger.free(), 0);
-        ledger.resize(P, LeaseId(0), 20);
+        ledger.resize(P, LeaseId(0), 20, 1);
         assert_eq!(ledger.free(), 30);
         ledger.measured(P, 45);
         assert_eq!(ledger.free(), 15);
@@ -310,8 +346,8 @@ mod tests {
     fn what_is_left_beside_some_processes() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
-        ledger.lease(P, LeaseId(0), 20, 0).unwrap();
-        ledger.lease(Q, LeaseId(1), 40, 0).unwrap();
+        ledger.lease(P, LeaseId(0), 20, 0, Beginning).unwrap();
+        ledger.lease(Q, LeaseId(1), 40, 0, Beginning).unwrap();
         ledger.measured(P, 25);
         let check = |headroom, used, expect| {
             assert_eq!(ledger.free_beside(&[P], headroom, used), expect, "{headroom:?} {used}");
@@ -326,14 +362,14 @@ mod tests {
     #[test]
     fn a_large_one_is_passed_over_so_often_and_no_more() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, LeaseId(0), 50, 0).unwrap();
+        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
         let large = LeaseId(1);
         let mut passes = 0;
         let kept_for = loop {
             ledger.begin_round();
-            ledger.lease(Q, large, 60, 0).unwrap_err();
+            ledger.lease(Q, large, 60, 0, Beginning).unwrap_err();
             let small = LeaseId(100 + passes);
-            match ledger.lease(Q, small, 1, 0) {
+            match ledger.lease(Q, small, 1, 0, Beginning) {
                 Ok(()) => ledger.release(Q, small),
                 Err(denied) => break denied.kept_for,
             }
@@ -343,37 +379,62 @@ mod tests {
         // What ended was all that it waited for.
         ledger.release(P, LeaseId(0));
         ledger.begin_round();
-        ledger.lease(Q, large, 60, 0).unwrap();
-        ledger.lease(Q, LeaseId(3), 1, 0).unwrap();
+        ledger.lease(Q, large, 60, 0, Beginning).unwrap();
+        ledger.lease(Q, LeaseId(3), 1, 0, Beginning).unwrap();
+    }
+
+    #[test]
+    fn a_piece_may_always_run_where_nothing_does() {
+        let mut ledger = with_headroom(10);
+        ledger.lease(P, LeaseId(0), 1000, 0, Beginning).unwrap();
+        // It has come in pieces, and keeps what they are made of.
+        ledger.resize(P, LeaseId(0), 50, 0);
+        assert!(ledger.is_idle() && !ledger.is_empty());
+        ledger.lease(P, LeaseId(0), 500, 0, Continuation).unwrap();
+        assert!(!ledger.is_idle());
+        ledger.lease(P, LeaseId(0), 500, 0, Continuation).unwrap_err();
+        ledger.resize(P, LeaseId(0), 50, 0);
+        ledger.lease(P, LeaseId(0), 500, 0, Continuation).unwrap();
+    }
+
+    #[test]
+    fn what_has_begun_goes_on_whoever_was_passed_over() {
+        let mut ledger = with_headroom(100);
+        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
+        ledger.begin_round();
+        ledger.lease(Q, LeaseId(1), 60, 0, Beginning).unwrap_err();
+        ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
+        assert_eq!(ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap_err().kept_for, Some(LeaseId(1)));
+        ledger.lease(P, LeaseId(0), 40, 0, Continuation).unwrap();
     }
 
     #[test]
     fn what_is_not_asked_for_any_more_holds_up_nobody() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, LeaseId(0), 50, 0).unwrap();
+        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
         ledger.begin_round();
-        ledger.lease(Q, LeaseId(1), 60, 0).unwrap_err();
+        ledger.lease(Q, LeaseId(1), 60, 0, Beginning).unwrap_err();
         ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
         ledger.begin_round();
-        ledger.lease(Q, LeaseId(2), 1, 0).unwrap_err();
+        ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap_err();
         ledger.begin_round();
-        ledger.lease(Q, LeaseId(2), 1, 0).unwrap();
+        ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap();
     }
 
     #[test]
     fn without_any_limit_nobody_waits() {
         let mut ledger = Ledger::default();
         for id in 0..100 {
-            ledger.lease(P, LeaseId(id), 1 << 50, 1 << 50).unwrap();
+            ledger.lease(P, LeaseId(id), 1 << 50, 1 << 50, Beginning).unwrap();
         }
         assert!(ledger.has_room_ahead(1 << 60));
     }
 
     #[derive(Clone, Debug)]
     enum Step {
-        Ask { process: u32, id: u32, bytes: u64 },
+        Ask { process: u32, id: u32, bytes: u64, purpose: Purpose },
         Release { process: u32, id: u32 },
-        Resize { process: u32, id: u32, bytes: u64 },
+        Resize { process: u32, id: u32, bytes: u64, parts: u32 },
         Gone(u32),
         Measured(u32, u64),
         Reading(u64),
@@ -383,11 +444,13 @@ mod tests {
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let (process, id, bytes) = (0..3u32, 0..8u32, 0..200u64);
         let step = prop_oneof![
-            6 => (process.clone(), id.clone(), bytes.clone())
-                .prop_map(|(process, id, bytes)| Step::Ask { process, id, bytes }),
+            6 => (process.clone(), id.clone(), bytes.clone(), any::<bool>()).prop_map(|(process, id, bytes, begins)| {
+                let purpose = if begins { Beginning } else { Continuation };
+                Step::Ask { process, id, bytes, purpose }
+            }),
             3 => (process.clone(), id.clone()).prop_map(|(process, id)| Step::Release { process, id }),
-            1 => (process.clone(), id, bytes.clone())
-                .prop_map(|(process, id, bytes)| Step::Resize { process, id, bytes }),
+            3 => (process.clone(), id, bytes.clone(), 0..3u32)
+                .prop_map(|(process, id, bytes, parts)| Step::Resize { process, id, bytes, parts }),
             1 => process.clone().prop_map(Step::Gone),
             2 => (process, bytes.clone()).prop_map(|(process, bytes)| Step::Measured(process, bytes)),
             1 => (0..600u64).prop_map(Step::Reading),
@@ -401,36 +464,42 @@ mod tests {
         fn leases_stay_within_what_is_free_but_for_one(ceiling in proptest::option::of(0..500u64), steps in steps()) {
             let mut ledger = Ledger::with_ceiling(ceiling);
             ledger.reading(Some(300));
-            let mut held: BTreeSet<(u32, u32)> = BTreeSet::new();
+            // Parts that run, by item.
+            let mut held: BTreeMap<(u32, u32), u32> = BTreeMap::new();
             for step in steps {
                 match step {
-                    Step::Ask { process, id, bytes } => {
+                    Step::Ask { process, id, bytes, purpose } => {
                         let (free, idle) = (ledger.free(), ledger.is_idle());
-                        let answer = ledger.lease(ProcessId(process), LeaseId(id), bytes, 0);
+                        let answer = ledger.lease(ProcessId(process), LeaseId(id), bytes, 0, purpose);
                         prop_assert!(answer.is_ok() || !idle, "one job may always run");
                         if answer.is_ok() {
                             prop_assert!(idle || bytes <= free);
-                            held.insert((process, id));
+                            *held.entry((process, id)).or_default() += 1;
+                        }
+                        if purpose == Continuation {
+                            prop_assert_eq!(answer.is_ok(), idle || bytes <= free);
                         }
                     }
                     Step::Release { process, id } => {
                         ledger.release(ProcessId(process), LeaseId(id));
                         held.remove(&(process, id));
                     }
-                    Step::Resize { process, id, bytes } => {
-                        ledger.resize(ProcessId(process), LeaseId(id), bytes);
+                    Step::Resize { process, id, bytes, parts } => {
+                        ledger.resize(ProcessId(process), LeaseId(id), bytes, parts);
+                        held.entry((process, id)).and_modify(|running| *running = parts);
                     }
                     Step::Gone(process) => {
                         ledger.remove_process(ProcessId(process));
-                        held.retain(|(of, _)| *of != process);
+                        held.retain(|(of, _), _| *of != process);
                     }
                     Step::Measured(process, bytes) => ledger.measured(ProcessId(process), bytes),
                     Step::Reading(bytes) => ledger.reading(Some(bytes)),
                     Step::Round => ledger.begin_round(),
                 }
-                prop_assert_eq!(ledger.is_idle(), held.is_empty());
+                prop_assert_eq!(ledger.is_empty(), held.is_empty());
+                prop_assert_eq!(ledger.is_idle(), held.values().all(|parts| *parts == 0));
             }
-            for (process, id) in held {
+            for (process, id) in held.into_keys() {
                 ledger.release(ProcessId(process), LeaseId(id));
             }
             prop_assert_eq!(ledger.totals().leases, 0);

@@ -31,7 +31,7 @@ pub use cgroup::Limited;
 pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
 pub use headroom::{Bound, Level, Reading};
 pub use history::{History, Stage};
-pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId};
+pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId, Purpose};
 pub use meminfo::Machine;
 pub use note::{Note, Notes};
 pub use pressure::{Stall, Totals};

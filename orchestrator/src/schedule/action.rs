@@ -25,7 +25,7 @@ pub enum Event {
     LeaseWanted { worker: WorkerIx, item: ItemIx, bytes: u64 },
     /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it was granted the worker has
     /// heard of so many; those after them come on top.
-    LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64, grants: u32 },
+    LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64, grants: u32, parts: u32 },
     /// What ran the item, a command or a linker that a worker has started, was killed for memory, and the item may run again.
     OutOfMemory { item: ItemIx },
     /// A worker or a command is done with an item.

@@ -127,9 +127,10 @@ impl Items {
 
     /// It turned out to need more than was expected.
     pub(super) fn double_need(&mut self, ix: ItemIx) {
-        let Need { begin, piece } = &mut self.tasks[ix.0 as usize].memory;
-        *begin = begin.saturating_mul(2);
-        *piece = piece.saturating_mul(2);
+        let Need { begin, piece, join } = &mut self.tasks[ix.0 as usize].memory;
+        for bytes in [begin, piece, join] {
+            *bytes = bytes.saturating_mul(2);
+        }
     }
 
     pub(super) fn after(&self, ix: ItemIx) -> &[ItemIx] {

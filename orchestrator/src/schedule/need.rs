@@ -1,7 +1,7 @@
 //! How much memory an item probably needs that was never measured. Pure figures.
 
 use crate::graph::{Item, ItemKind, Run};
-use tender_protocol::{Language, Work};
+use tender_protocol::{ItemMemory, Language, Work};
 
 /// How much memory an item is expected to need at most, bytes, what its process has anyway not counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +10,14 @@ pub struct Need {
     pub begin: u64,
     /// Each of its pieces.
     pub piece: u64,
+    /// What joins the pieces, where that takes much: the linker behind link-time optimisation. Else 0.
+    pub join: u64,
+}
+
+impl From<Need> for ItemMemory {
+    fn from(Need { begin, piece, join }: Need) -> ItemMemory {
+        ItemMemory { begin, piece, join }
+    }
 }
 
 const MIB: u64 = 1 << 20;
@@ -26,11 +34,18 @@ pub fn expected_need(item: &Item) -> Need {
             Language::Cxx => Need {
                 begin: 96 * MIB + size.saturating_mul(800),
                 piece: 32 * MIB + size.saturating_mul(200),
+                join: 0,
             },
-            _ => Need { begin: 12 * MIB + size.saturating_mul(24), piece: 8 * MIB + size.saturating_mul(8) },
+            _ => Need {
+                begin: 12 * MIB + size.saturating_mul(24),
+                piece: 8 * MIB + size.saturating_mul(8),
+                join: 0,
+            },
         },
-        (_, ItemKind::Archive) => Need { begin: 4 * MIB, piece: 64 * MIB },
-        (_, ItemKind::Shared | ItemKind::Program) => Need { begin: 64 * MIB, piece: 64 * MIB },
-        _ => Need { begin: 64 * MIB, piece: 0 },
+        (Run::Worker(Work::Link { lto: Some(_), .. }), _) => {
+            Need { begin: 64 * MIB, piece: 64 * MIB, join: 64 * MIB }
+        }
+        (_, ItemKind::Archive) => Need { begin: 4 * MIB, piece: 64 * MIB, join: 0 },
+        _ => Need { begin: 64 * MIB, piece: 0, join: 0 },
     }
 }

@@ -25,7 +25,7 @@ use super::need::Need;
 use super::task::{Class, Task};
 use super::workers::{Phase, Worker, Workers};
 use crate::graph::ItemIx;
-use crate::memory::{Denied, LeaseId, Ledger, ProcessId};
+use crate::memory::{Denied, LeaseId, Ledger, ProcessId, Purpose};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use tender_protocol::Outcome;
 
@@ -251,10 +251,12 @@ impl Scheduler {
             Event::WorkerGone { worker, death } => self.worker_gone(worker, death),
             Event::Started { worker, item } => self.started(worker, item),
             Event::LeaseWanted { worker, item, bytes } => self.lease_wanted(worker, item, bytes),
-            Event::LeaseResized { worker, item, bytes, grants } => {
+            Event::LeaseResized { worker, item, bytes, grants, parts } => {
                 let granted = self.workers[worker].granted.get(&item);
-                let on_the_way: u64 = granted.into_iter().flatten().skip(grants as usize).sum();
-                self.ledger.resize(process_of_worker(worker), lease_of(item), bytes + on_the_way);
+                let on_the_way = || granted.into_iter().flatten().skip(grants as usize);
+                let bytes = on_the_way().fold(bytes, |sum, bytes| sum.saturating_add(*bytes));
+                let parts = parts.saturating_add(on_the_way().count() as u32);
+                self.ledger.resize(process_of_worker(worker), lease_of(item), bytes, parts);
             }
             Event::OutOfMemory { item } => self.out_of_memory(item),
             Event::Finished { item, outcome } => self.finished(item, outcome),
@@ -266,8 +268,20 @@ impl Scheduler {
     pub fn claim(&mut self, free: u32) {
         self.ledger.begin_round();
         self.denied.clear();
+        self.lease_for_what_has_begun();
         self.lease_for_idle_slots();
         self.distribute(free, |_| true);
+    }
+
+    /// Where nothing runs, one part may, whatever it takes: of what has begun, because that holds memory until it is over.
+    fn lease_for_what_has_begun(&mut self) {
+        if !self.ledger.is_idle() {
+            return;
+        }
+        let asked = |(ix, worker): (WorkerIx, &Worker)| Some((*worker.asked.keys().next()?, ix));
+        if let Some((rank, ix)) = self.workers.iter().filter_map(asked).min() {
+            self.lease_in_worker(ix, rank);
+        }
     }
 
     /// A worker that has its starting slot and nothing to run on it needs no other.
@@ -368,10 +382,10 @@ impl Scheduler {
         let is_in_pieces = matches!(self.items.state(item), State::Running(_));
         let others_wait =
             || self.exclusive().is_some_and(|(exclusive, may_start)| exclusive != item || !may_start);
-        self.denied.len() < MOST_DENIALS
-            && !self.denied.iter().any(|(denied, _)| *denied == item)
-            // What runs has to end, whatever waits for it.
-            && (is_in_pieces || (self.mode == Mode::Building && !others_wait()))
+        !self.denied.iter().any(|(denied, _)| *denied == item)
+            // What runs has to end, whoever waits, and however many.
+            && (is_in_pieces
+                || (self.denied.len() < MOST_DENIALS && self.mode == Mode::Building && !others_wait()))
     }
 
     /// The item that runs while nothing else does, if there is one now, and whether everything else has ended.
@@ -382,7 +396,7 @@ impl Scheduler {
         let runs = |item: &ItemIx| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
         let item =
             open.clone().find(runs).or_else(|| open.find(|item| self.items.state(*item) == State::Ready))?;
-        Some((item, runs(&item) || self.ledger.is_idle()))
+        Some((item, runs(&item) || self.ledger.is_empty()))
     }
 
     /// Whether what was just leased in the worker takes a slot beyond its starting one.
@@ -397,7 +411,8 @@ impl Scheduler {
         let item = rank.1;
         let asked = self.workers[ix].asked.get(&rank).and_then(|parts| parts.last()).copied();
         let bytes = asked.unwrap_or(self.items.need(item).begin);
-        if !self.lease(process_of_worker(ix), item, bytes, 0) {
+        let purpose = if asked.is_some() { Purpose::Continuation } else { Purpose::Beginning };
+        if !self.lease(process_of_worker(ix), item, bytes, 0, purpose) {
             return false;
         }
         let worker = &mut self.workers[ix];
@@ -423,8 +438,15 @@ impl Scheduler {
         self.actions.push_back(Action::Lease { worker, item, bytes });
     }
 
-    fn lease(&mut self, process: ProcessId, item: ItemIx, bytes: u64, baseline: u64) -> bool {
-        match self.ledger.lease(process, lease_of(item), bytes, baseline) {
+    fn lease(
+        &mut self,
+        process: ProcessId,
+        item: ItemIx,
+        bytes: u64,
+        baseline: u64,
+        purpose: Purpose,
+    ) -> bool {
+        match self.ledger.lease(process, lease_of(item), bytes, baseline, purpose) {
             Ok(()) => true,
             Err(denied) => {
                 self.denied.push((item, denied));
@@ -508,7 +530,7 @@ impl Scheduler {
             if self.is_exclusive(item) && !self.close_idle() {
                 return self.wait_for_room(item);
             }
-            if !self.lease(process_of_command(item), item, need, 0) {
+            if !self.lease(process_of_command(item), item, need, 0, Purpose::Beginning) {
                 return false;
             }
             self.items.set(item, State::Running(None));
@@ -524,7 +546,7 @@ impl Scheduler {
             return false;
         }
         if let Some(worker) = self.parked_worker() {
-            if !self.lease(process_of_worker(worker), item, need, 0) {
+            if !self.lease(process_of_worker(worker), item, need, 0, Purpose::Beginning) {
                 return false;
             }
             self.lend_slot(worker);
@@ -571,7 +593,8 @@ impl Scheduler {
     fn start_worker_for(&mut self, item: ItemIx, alone: bool) -> bool {
         let worker = self.workers.next();
         let process = process_of_worker(worker);
-        if !self.lease(process, item, self.items.need(item).begin, WORKER_BASELINE) {
+        let need = self.items.need(item).begin;
+        if !self.lease(process, item, need, WORKER_BASELINE, Purpose::Beginning) {
             return false;
         }
         self.ledger.add_process(process, WORKER_BASELINE);

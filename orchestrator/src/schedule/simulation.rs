@@ -25,9 +25,37 @@ struct FakeWorker {
     /// Unstarted items with those they wait for.
     given: Vec<(ItemIx, Vec<ItemIx>)>,
     leased: BTreeSet<ItemIx>,
+    /// Once for each part that runs.
     running: Vec<ItemIx>,
+    in_pieces: BTreeMap<ItemIx, FakePieces>,
+    told_want: usize,
     closing: bool,
     cancelled: bool,
+}
+
+/// An item that has begun and come in pieces.
+struct FakePieces {
+    need: Need,
+    waiting: usize,
+    granted: usize,
+    running: usize,
+    grants: u32,
+}
+
+impl FakePieces {
+    /// As after the end of a part.
+    fn resized(&self, worker: WorkerIx, item: ItemIx) -> Event {
+        let parts = self.granted + self.running;
+        let bytes = self.need.begin / 4 + parts as u64 * self.need.piece;
+        Event::LeaseResized { worker, item, bytes, grants: self.grants, parts: parts as u32 }
+    }
+}
+
+/// What a fake worker may start.
+enum Startable {
+    /// The position of what it was given.
+    Item(usize),
+    Piece(ItemIx),
 }
 
 impl FakeWorker {
@@ -35,18 +63,23 @@ impl FakeWorker {
         usize::from(!self.parked) + self.tokens
     }
 
-    fn startable(&self) -> Option<usize> {
-        self.given.iter().position(|(item, after)| after.is_empty() && self.leased.contains(item))
+    fn startable(&self) -> Option<Startable> {
+        let piece = self.in_pieces.iter().find(|(_, pieces)| pieces.granted > 0);
+        let begins =
+            || self.given.iter().position(|(item, after)| after.is_empty() && self.leased.contains(item));
+        piece.map(|(item, _)| Startable::Piece(*item)).or_else(|| begins().map(Startable::Item))
     }
 
     fn waits_for_memory(&self) -> bool {
         self.given.iter().any(|(item, after)| after.is_empty() && !self.leased.contains(item))
+            || self.in_pieces.values().any(|pieces| pieces.waiting > 0)
     }
 
     fn wants(&self) -> usize {
         let is_startable =
             |(item, after): &&(ItemIx, Vec<ItemIx>)| after.is_empty() && self.leased.contains(item);
-        let startable = self.given.iter().filter(is_startable).count();
+        let pieces: usize = self.in_pieces.values().map(|pieces| pieces.granted).sum();
+        let startable = self.given.iter().filter(is_startable).count() + pieces;
         (self.running.len() + startable).saturating_sub(usize::from(!self.parked))
     }
 }
@@ -92,7 +125,8 @@ impl World {
         let totals = self.scheduler.ledger().totals();
         let leases: Vec<u64> = self.scheduler.ledger().all_leases().collect();
         let sum = totals.leases + totals.baselines;
-        assert!(sum <= ceiling || leases.len() == 1, "{leases:?}, {} of {ceiling}", totals.baselines);
+        let parts = self.scheduler.ledger().parts();
+        assert!(sum <= ceiling || parts <= 1, "{leases:?}, {parts}, {} of {ceiling}", totals.baselines);
     }
 
     fn used(&self) -> usize {
@@ -142,7 +176,14 @@ impl World {
                 }
                 Action::Lease { worker, item, .. } => {
                     // It may have died in the meantime.
-                    if let Some(worker) = self.workers.get_mut(&worker) {
+                    let Some(worker) = self.workers.get_mut(&worker) else { continue };
+                    if let Some(pieces) = worker.in_pieces.get_mut(&item) {
+                        pieces.grants += 1;
+                        // It may have been cancelled in the meantime.
+                        let granted = pieces.waiting.min(1);
+                        pieces.waiting -= granted;
+                        pieces.granted += granted;
+                    } else {
                         assert!(worker.given.iter().any(|(given, _)| *given == item), "it was given it");
                         assert!(worker.leased.insert(item), "a lease is granted once");
                     }
@@ -171,6 +212,7 @@ impl World {
     /// What the engine does after each event.
     fn settle(&mut self) {
         self.perform();
+        self.tell_lacks();
         self.scheduler.claim((self.slots - self.used()) as u32);
         self.perform();
         let mut by_urgency: Vec<WorkerIx> = self.workers.keys().copied().collect();
@@ -188,6 +230,12 @@ impl World {
         self.perform();
     }
 
+    fn tell_lacks(&mut self) {
+        for (ix, worker) in self.workers.iter().filter(|(_, worker)| worker.heard) {
+            self.scheduler.lacks(*ix, worker.wants().saturating_sub(worker.tokens) as u32);
+        }
+    }
+
     /// Everything that workers do at once and of themselves.
     fn react(&mut self) -> bool {
         let ixs: Vec<WorkerIx> = self.workers.keys().copied().collect();
@@ -202,12 +250,37 @@ impl World {
                 self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
                 return true;
             }
-            if worker.running.len() < worker.slots() {
-                if let Some(position) = worker.startable() {
-                    let (item, _) = worker.given.remove(position);
-                    worker.running.push(item);
-                    self.scheduler.handle(Event::Started { worker: ix, item });
+            if worker.cancelled {
+                worker.in_pieces.values_mut().for_each(|pieces| (pieces.waiting, pieces.granted) = (0, 0));
+                let over = worker.in_pieces.iter().find(|(_, pieces)| pieces.running == 0);
+                if let Some((item, _)) = over {
+                    let item = *item;
+                    worker.in_pieces.remove(&item);
+                    self.end(item, "skipped");
+                    self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
                     return true;
+                }
+            }
+            let wants = worker.wants();
+            if std::mem::replace(&mut worker.told_want, wants) != wants {
+                return true;
+            }
+            if worker.running.len() < worker.slots() {
+                match worker.startable() {
+                    Some(Startable::Item(position)) => {
+                        let (item, _) = worker.given.remove(position);
+                        worker.running.push(item);
+                        self.scheduler.handle(Event::Started { worker: ix, item });
+                        return true;
+                    }
+                    Some(Startable::Piece(item)) => {
+                        let pieces = worker.in_pieces.get_mut(&item).unwrap();
+                        pieces.granted -= 1;
+                        pieces.running += 1;
+                        worker.running.push(item);
+                        return true;
+                    }
+                    None => {}
                 }
                 if worker.tokens > 0 && worker.running.len() < worker.slots() {
                     worker.tokens -= 1;
@@ -247,11 +320,10 @@ impl World {
             (Some(ix), Some(item)) if self.fates[item.0 as usize] == Fate::Crashes => {
                 self.die(ix, Death::Crashed);
             }
+            (Some(ix), Some(item)) if !self.part_ends(ix, item) => {}
             (Some(ix), Some(item)) => {
                 let outcome = self.outcome(item);
                 let worker = self.workers.get_mut(&ix).unwrap();
-                worker.running.retain(|other| *other != item);
-                worker.leased.remove(&item);
                 let mut skipped = Vec::new();
                 for (other, after) in &mut worker.given {
                     if outcome == Outcome::Failed && after.contains(&item) {
@@ -272,6 +344,42 @@ impl World {
                 self.scheduler.handle(Event::Finished { item, outcome });
             }
             (None, None) => unreachable!(),
+        }
+        true
+    }
+
+    /// One part of the item ends. Returns whether that was all of it.
+    fn part_ends(&mut self, ix: WorkerIx, item: ItemIx) -> bool {
+        let worker = self.workers.get_mut(&ix).unwrap();
+        let at = worker.running.iter().position(|other| *other == item).unwrap();
+        worker.running.swap_remove(at);
+        let Some(pieces) = worker.in_pieces.get_mut(&item) else {
+            let grants = u32::from(worker.leased.remove(&item));
+            let task = &self.tasks[item.0 as usize];
+            let count = pieces_of(task);
+            if count == 0 || self.fates[item.0 as usize] == Fate::Fails {
+                return true;
+            }
+            let pieces = FakePieces { need: task.memory, waiting: count, granted: 0, running: 0, grants };
+            let (resized, bytes) = (pieces.resized(ix, item), pieces.need.piece);
+            worker.in_pieces.insert(item, pieces);
+            self.scheduler.handle(resized);
+            for _ in 0..count {
+                self.scheduler.handle(Event::LeaseWanted { worker: ix, item, bytes });
+            }
+            return false;
+        };
+        pieces.running -= 1;
+        if pieces.waiting + pieces.granted + pieces.running > 0 {
+            let resized = pieces.resized(ix, item);
+            self.scheduler.handle(resized);
+            return false;
+        }
+        worker.in_pieces.remove(&item);
+        if worker.cancelled {
+            self.end(item, "skipped");
+            self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+            return false;
         }
         true
     }
@@ -448,9 +556,17 @@ proptest! {
     }
 }
 
-/// The costlier, the larger.
+/// The costlier, the larger. Some come in pieces.
 fn need(cost_us: u64) -> Need {
-    Need { begin: cost_us, piece: 0 }
+    Need { begin: cost_us, piece: if cost_us.is_multiple_of(3) { cost_us / 2 + 1 } else { 0 }, join: 0 }
+}
+
+/// How many pieces an item comes in; 0: it does not.
+fn pieces_of(task: &Task) -> usize {
+    match task.class {
+        Class::Unit | Class::Link if task.memory.piece > 0 => (task.cost_us % 5) as usize,
+        _ => 0,
+    }
 }
 
 fn unit(krate: u32, cost_us: u64) -> Task {

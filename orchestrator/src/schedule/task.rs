@@ -27,11 +27,11 @@ pub struct Task {
 }
 
 /// Turns a graph into tasks. `history` gives the wall time, in microseconds, that an item took when it last ran, `need` what it
-/// was measured to need.
+/// was measured to need, where it was, in place of what is expected.
 pub fn tasks(
     graph: &Graph,
     mut history: impl FnMut(&str) -> Option<u64>,
-    mut need: impl FnMut(&str) -> Option<Need>,
+    mut need: impl FnMut(&str, Need) -> Need,
 ) -> Vec<Task> {
     let task = |item: &crate::graph::Item| Task {
         krate: item.krate,
@@ -46,7 +46,7 @@ pub fn tasks(
         },
         after: item.after.clone(),
         cost_us: history(&item.key).unwrap_or_else(|| expected_cost(item.kind, item.size)),
-        memory: need(&item.key).unwrap_or_else(|| expected_need(item)),
+        memory: need(&item.key, expected_need(item)),
     };
     graph.items.iter().map(task).collect()
 }

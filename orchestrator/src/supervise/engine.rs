@@ -194,7 +194,7 @@ impl<'a> Engine<'a> {
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
         let memory = Memory::new(budget, &graph.state_dir);
         let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
-        let tasks = schedule::tasks(graph, wall_us, |key| memory.need(key));
+        let tasks = schedule::tasks(graph, wall_us, |key, expected| memory.need(key, expected));
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
         let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());

@@ -14,7 +14,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use tender_protocol::{
-    FromWorker, ItemId, ItemMemory, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, Translate, decode, encode,
+    FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, Translate, decode, encode,
 };
 
 /// How much of what a worker said on standard error is kept for the report of its death, lines.
@@ -117,7 +117,7 @@ impl WorkerProcess {
                 // The order inside the worker is that of the whole build, so its cost is the path behind it too.
                 cost: planned.priority,
                 after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
-                memory: ItemMemory { begin: planned.memory.begin, piece: planned.memory.piece },
+                memory: planned.memory.into(),
                 work,
             })
         });

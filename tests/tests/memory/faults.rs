@@ -163,7 +163,7 @@ fn a_history_that_is_none_is_written_anew() {
         space.tender(&["build"]).expect_ok();
         let written = space.read_bytes(HISTORY);
         assert!(
-            written.starts_with(b"tender-memory 01\n") && written != bytes,
+            written.starts_with(b"tender-memory 02\n") && written != bytes,
             "{what}: it is not written anew"
         );
         space.expect_fresh(&[]);

@@ -1,5 +1,6 @@
 //! The machine's tests: tables, and random histories of a whole worker.
 
+use super::super::leases::Held;
 use super::super::outline::OutlineItem;
 use super::*;
 use proptest::prelude::*;
@@ -21,6 +22,7 @@ fn outline_of(id: u32, items: &[(u64, &[usize])], serial: bool) -> Outline {
             id: ItemId(position as u32),
             cost: *cost,
             serial,
+            leased_join: false,
             waits_for: after.len() as u32,
             dependents: Vec::new(),
         });
@@ -59,10 +61,13 @@ fn words(actions: &[Action]) -> String {
                 Part::Join => format!("join {plan}.{item} @{slot}"),
             }
         }
-        Action::AskLease { plan, item, piece: false } => format!("ask {}.{}", plan.0, item.0),
-        Action::AskLease { plan, item, piece: true } => format!("ask {}.{} piece", plan.0, item.0),
-        Action::Resize { plan, item, leased, grants } => {
-            format!("hold {}.{} {leased} of {grants}", plan.0, item.0)
+        Action::AskLease { plan, item, part } => match part {
+            Part::Begin | Part::Translate => format!("ask {}.{}", plan.0, item.0),
+            Part::Piece(_) => format!("ask {}.{} piece", plan.0, item.0),
+            Part::Join => format!("ask {}.{} join", plan.0, item.0),
+        },
+        Action::Resize { plan, item, held: Held { bytes, grants, parts } } => {
+            format!("hold {}.{} {bytes} of {grants} for {parts}", plan.0, item.0)
         }
         Action::Abandon { plan, item, outcome } => format!("abandon {}.{} {outcome:?}", plan.0, item.0),
         Action::Skip { plan, item } => format!("skip {}.{}", plan.0, item.0),
@@ -444,16 +449,16 @@ fn pieces_wait_for_leases_of_their_own_and_the_item_holds_what_its_parts_do() {
             // Two are asked for at a time; the slot is for the other item meanwhile.
             (
                 vec![in_pieces(1, 0, &[3, 9, 4])],
-                "hold 1.0 0 of 1, ask 1.0 piece, ask 1.0 piece, ask 1.1, park",
+                "hold 1.0 0 of 1 for 0, ask 1.0 piece, ask 1.0 piece, ask 1.1, park",
             ),
             (vec![lease(1, 0, 30)], "ask 1.0 piece, wish 1, want 1"),
             (vec![lease(1, 0, 40), Event::Slot], "piece 1.0.1 @0"),
-            (vec![piece(1, 0, 1, true)], "hold 1.0 40 of 3, piece 1.0.2 @0, wish 0, want 0"),
+            (vec![piece(1, 0, 1, true)], "hold 1.0 40 of 3 for 1, piece 1.0.2 @0, wish 0, want 0"),
             (vec![lease(1, 0, 50)], "wish 1, want 1"),
             // Its lease is not lost when nothing waits.
             (vec![lease(1, 0, 7)], ""),
-            (vec![piece(1, 0, 2, true)], "hold 1.0 57 of 5, piece 1.0.0 @0, wish 0, want 0"),
-            (vec![piece(1, 0, 0, true)], "hold 1.0 7 of 5, join 1.0 @0"),
+            (vec![piece(1, 0, 2, true)], "hold 1.0 57 of 5 for 1, piece 1.0.0 @0, wish 0, want 0"),
+            (vec![piece(1, 0, 0, true)], "hold 1.0 7 of 5 for 1, join 1.0 @0"),
             (vec![ok(1, 0)], "park"),
             (vec![lease(1, 0, 9)], ""),
             (vec![lease(1, 1, 9)], "wish 1, want 1"),
@@ -474,8 +479,8 @@ fn a_lease_is_kept_for_the_part_that_comes() {
                 "start 1.0 @0",
             ),
             (vec![lease(1, 0, 4)], ""),
-            (vec![in_pieces(1, 0, &[1])], "hold 1.0 4 of 2, piece 1.0.0 @0"),
-            (vec![piece(1, 0, 0, true)], "hold 1.0 0 of 2, join 1.0 @0"),
+            (vec![in_pieces(1, 0, &[1])], "hold 1.0 4 of 2 for 1, piece 1.0.0 @0"),
+            (vec![piece(1, 0, 0, true)], "hold 1.0 0 of 2 for 1, join 1.0 @0"),
             (vec![ok(1, 0)], "start 1.1 @0"),
             (vec![ok(1, 1)], "done 1 true, park"),
             // Neither an unknown plan nor an unknown item.
@@ -486,6 +491,31 @@ fn a_lease_is_kept_for_the_part_that_comes() {
 }
 
 #[test]
+fn a_join_that_takes_much_waits_for_its_lease() {
+    let leased = || {
+        let mut leased = outline(1, &[(5, &[])]);
+        leased.items[0].leased_join = true;
+        vec![Event::Plan(leased), lease(1, 0, 1)]
+    };
+    let until_join = || {
+        vec![
+            (leased(), "start 1.0 @0"),
+            (vec![in_pieces(1, 0, &[1])], "hold 1.0 0 of 1 for 0, ask 1.0 piece, park"),
+            (vec![lease(1, 0, 2), Event::Slot], "piece 1.0.0 @0"),
+            (vec![piece(1, 0, 0, true)], "hold 1.0 0 of 2 for 0, ask 1.0 join, park"),
+        ]
+    };
+    let mut granted = until_join();
+    granted.push((vec![lease(1, 0, 9)], "wish 1, want 1"));
+    granted.push((vec![Event::Slot], "join 1.0 @0, wish 0, want 0"));
+    granted.push((vec![ok(1, 0)], "done 1 true, park"));
+    check_leases(Mode::Served, granted);
+    let mut cancelled = until_join();
+    cancelled.push((vec![Event::Cancel(None)], "abandon 1.0 Skipped, done 1 false"));
+    check_leases(Mode::Served, cancelled);
+}
+
+#[test]
 fn a_failed_piece_frees_what_the_others_were_granted() {
     check_leases(
         Mode::Served,
@@ -493,10 +523,10 @@ fn a_failed_piece_frees_what_the_others_were_granted() {
             (vec![Event::Plan(outline(1, &[(5, &[])])), lease(1, 0, 1)], "start 1.0 @0"),
             (
                 vec![lease(1, 0, 10), lease(1, 0, 20), lease(1, 0, 30), in_pieces(1, 0, &[1, 1, 1, 1])],
-                "hold 1.0 60 of 4, ask 1.0 piece, piece 1.0.0 @0, wish 2, want 2",
+                "hold 1.0 60 of 4 for 3, ask 1.0 piece, piece 1.0.0 @0, wish 2, want 2",
             ),
             (vec![Event::Token], "piece 1.0.1 @1, wish 1"),
-            (vec![piece(1, 0, 0, false)], "hold 1.0 20 of 4, release, wish 0, want 0"),
+            (vec![piece(1, 0, 0, false)], "hold 1.0 20 of 4 for 1, release, wish 0, want 0"),
             (vec![piece(1, 0, 1, true)], "abandon 1.0 Failed, done 1 false, park"),
         ],
     );
@@ -511,9 +541,12 @@ fn a_translation_waits_for_its_lease() {
             (vec![lease(1, 0, 1), Event::Slot], "translate 1.0 @0"),
             // The main thread has one to do, and another for which there is no token to wish for.
             (vec![lease(1, 1, 1)], ""),
-            (vec![in_pieces(1, 0, &[1])], "hold 1.0 0 of 1, ask 1.0 piece, translate 1.1 @0"),
+            (vec![in_pieces(1, 0, &[1])], "hold 1.0 0 of 1 for 0, ask 1.0 piece, translate 1.1 @0"),
             (vec![lease(1, 0, 1)], "wish 1, want 1"),
-            (vec![in_pieces(1, 1, &[1])], "hold 1.1 0 of 1, ask 1.1 piece, piece 1.0.0 @0, wish 0, want 0"),
+            (
+                vec![in_pieces(1, 1, &[1])],
+                "hold 1.1 0 of 1 for 0, ask 1.1 piece, piece 1.0.0 @0, wish 0, want 0",
+            ),
         ],
     );
 }
@@ -676,18 +709,24 @@ impl World {
                     assert_eq!(outcome == Outcome::Failed, *failed);
                     *self.seen(plan, item) = Seen::Reported(outcome);
                 }
-                Action::AskLease { plan, item, piece } => {
-                    self.asked(plan.0 as usize, item.0 as usize, piece);
+                Action::AskLease { plan, item, part } => {
+                    self.asked(plan.0 as usize, item.0 as usize, matches!(part, Part::Piece(_)));
                 }
-                Action::Resize { plan, item, leased, grants } => {
+                Action::Resize { plan, item, held: Held { bytes: leased, grants, parts } } => {
                     let state = &self.plans[plan.0 as usize];
                     let at = item.0 as usize;
-                    let Seen::InPieces { running, failed, .. } = &state.seen[at] else { panic!() };
+                    let Seen::InPieces { running, failed, unstarted } = &state.seen[at] else { panic!() };
                     let held = u64::from(state.unused[at]) + *running as u64;
                     // Every grant is of one byte. Those of pieces that were dropped are given back.
                     let dropped = *failed || state.cancelled;
                     assert!(leased == held || dropped && leased < held, "{leased} of {held}");
                     assert_eq!(grants, state.grants[at]);
+                    if !dropped {
+                        // A join needs no lease here, and a grant that no part has use for is none's.
+                        let left = *running + unstarted.len();
+                        let granted = *running + unstarted.len().min(state.unused[at] as usize);
+                        assert_eq!(parts as usize, if left == 0 { 1 } else { granted });
+                    }
                 }
                 Action::SetWish(tokens) => self.wished = tokens,
                 Action::ReleaseToken => self.tokens -= 1,

@@ -413,7 +413,7 @@ fn a_cancelled_plan_ends_and_its_running_item_is_told() {
 fn memory_is_asked_for_and_what_an_item_holds_is_said() {
     let mut peer = Peer::greet(1, Fake);
     let mut plan = plan(1, &[(0, "x/a/b/join", &[])]);
-    plan.items[0].memory = ItemMemory { begin: 10, piece: 4 };
+    plan.items[0].memory = ItemMemory { begin: 10, piece: 4, join: 0 };
     peer.say(ToWorker::Plan(plan));
     let (mut said, mut asks, mut ended) = (Vec::new(), 0, false);
     while !ended {

@@ -101,9 +101,15 @@ impl Engine<'_> {
                     self.scheduler.handle(schedule::Event::LeaseWanted { worker: ix, item, bytes });
                 }
             }
-            FromWorker::LeaseResized { item, bytes, grants, .. } => {
+            FromWorker::LeaseResized { item, bytes, grants, parts, .. } => {
                 if let Some(item) = self.checked(ix, item) {
-                    self.scheduler.handle(schedule::Event::LeaseResized { worker: ix, item, bytes, grants });
+                    self.scheduler.handle(schedule::Event::LeaseResized {
+                        worker: ix,
+                        item,
+                        bytes,
+                        grants,
+                        parts,
+                    });
                 }
             }
             FromWorker::LiveModules { n, at_us } => self.tell(Event::LiveModules { worker, n, at_us }),

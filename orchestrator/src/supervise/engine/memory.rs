@@ -80,10 +80,13 @@ impl Memory {
         }
     }
 
-    /// What an item was measured to need in earlier builds.
-    pub(super) fn need(&self, key: &str) -> Option<Need> {
-        let begin = self.history.estimate(key, Stage::FrontEnd)?;
-        Some(Need { begin, piece: self.history.estimate(key, Stage::BackEnd).unwrap_or(begin) })
+    /// What an item was measured to need in earlier builds, in place of what is expected.
+    pub(super) fn need(&self, key: &str, expected: Need) -> Need {
+        let Some(begin) = self.history.estimate(key, Stage::FrontEnd) else { return expected };
+        let piece = self.history.estimate(key, Stage::BackEnd).unwrap_or(begin);
+        // What is too little to be asked for stays so.
+        let join = self.history.estimate(key, Stage::Join).filter(|_| expected.join > 0);
+        Need { begin, piece, join: join.unwrap_or(expected.join) }
     }
 
     fn shares(&mut self) -> Option<&mut Shares> {
@@ -335,16 +338,19 @@ impl Engine<'_> {
     /// An item ended whose worker lived on.
     pub(super) fn learn(&mut self, item: ItemIx, report: &ItemReport) {
         // What the worker knows of is its own part of a link.
-        if report.outcome == Outcome::Ok
-            && let Some(linker) = self.memory.linkers.remove(&item)
-        {
-            let peak = linker.saturating_add(report.peak_bytes);
-            return self.memory.history.measured(&self.graph[item].key, Stage::FrontEnd, peak);
+        let linker = self.memory.linkers.remove(&item).unwrap_or(0);
+        if report.outcome != Outcome::Ok {
+            return;
         }
-        let peaks = [(Stage::FrontEnd, report.peak_bytes), (Stage::BackEnd, report.piece_peak_bytes)];
-        for (stage, bytes) in
-            peaks.into_iter().filter(|(_, bytes)| *bytes > 0 && report.outcome == Outcome::Ok)
-        {
+        let has_pieces = report.piece_peak_bytes > 0;
+        let (begin, join) = if has_pieces {
+            (report.peak_bytes, linker)
+        } else {
+            (report.peak_bytes.saturating_add(linker), 0)
+        };
+        let peaks =
+            [(Stage::FrontEnd, begin), (Stage::BackEnd, report.piece_peak_bytes), (Stage::Join, join)];
+        for (stage, bytes) in peaks.into_iter().filter(|(_, bytes)| *bytes > 0) {
             self.memory.history.measured(&self.graph[item].key, stage, bytes);
         }
     }
