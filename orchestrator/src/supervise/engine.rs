@@ -10,6 +10,7 @@ mod memory;
 mod memory_seen;
 mod reproduce;
 mod signalled;
+mod stalled;
 
 use super::EngineError;
 use super::clock::now_us;
@@ -405,6 +406,7 @@ impl<'a> Engine<'a> {
         let commands = self.commands.values().map(|running| running.child.process.pid());
         let ours: BTreeSet<u32> = workers.chain(commands).chain(self.guard.pid()).collect();
         process::reap_orphans(|pid| ours.contains(&pid));
+        self.pass_over_who_takes_nothing();
         self.sink.tick(self.graph);
     }
 

@@ -44,10 +44,22 @@ pub(super) struct WorkerProcess {
     /// There may be more to read than was read last.
     pub(super) more_output: bool,
     pub(super) more_errors: bool,
+    pub(super) wishes: Wishes,
     /// What it did that no worker does.
     pub(super) misbehaviour: Option<String>,
     /// Names of the crates it was given something of.
     pub(super) crates: BTreeSet<String>,
+}
+
+/// What a worker says that it could use, and whether it does.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    /// Tokens, those it holds included.
+    pub(super) tokens: u32,
+    /// One lay unread in its FIFO at the last look.
+    pub(super) lay_unread: bool,
+    /// Others have what it does not take.
+    pub(super) passed_over: bool,
 }
 
 impl WorkerProcess {
@@ -83,6 +95,7 @@ impl WorkerProcess {
             dismissed: false,
             more_output: false,
             more_errors: false,
+            wishes: Wishes::default(),
             misbehaviour: None,
             crates: BTreeSet::new(),
         };

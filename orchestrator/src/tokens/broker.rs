@@ -191,6 +191,11 @@ impl<P: Ports> Broker<P> {
         }
     }
 
+    /// Tokens that lie in the child's port and were not read. 0 for a child that is not known.
+    pub fn unread(&self, child: ChildId) -> io::Result<u32> {
+        self.tokens(child).map_or(Ok(0), |tokens| tokens.port.unread())
+    }
+
     /// The child's port, to be watched for the bytes it takes and returns. None for a child that is not known or no client.
     pub fn port(&self, child: ChildId) -> Option<&P::Port> {
         self.tokens(child).map(|tokens| &tokens.port)

@@ -1,7 +1,7 @@
 //! Budgets that people set: refused where they make no sense, kept to where they do.
 
 use crate::small::units;
-use tender_tests::{Run, TestSpace, Trace};
+use tender_tests::{Run, TestSpace, Trace, invariants};
 
 /// What is no budget, however it is given.
 const NONSENSE: [&str; 10] = ["0", "-5", "lots", "12x", "0%", "-1%", "101%", "1e3", "0.0001", "8 G i"];
@@ -86,6 +86,64 @@ fn less_than_one_item_takes_is_one_item_at_a_time() {
     check(&by_option);
     check(&by_environment);
     check(&by_manifest);
+}
+
+/// A file that is large enough to be cut.
+fn large_file(seed: u32) -> String {
+    let function = |n: u32| {
+        format!(
+            "int f{seed}_{n}(int *x, int k) {{ int s = {n}; for (int i = 0; i < k; i++) \
+             s += x[i] * (i ^ {n}) + (s >> {}) - f{seed}_{}(x, i / 2); return s; }}\n",
+            n % 13,
+            (n + 7) % 400
+        )
+    };
+    let declared: String = (0..400).map(|n| format!("int f{seed}_{n}(int *, int);\n")).collect();
+    declared + &(0..400).map(function).collect::<String>()
+}
+
+/// What comes in pieces holds memory while it waits for more, with units of other crates in the same way.
+#[test]
+fn less_than_one_piece_takes_is_one_piece_at_a_time() {
+    let workspace = |lto: &str| {
+        let space = TestSpace::new();
+        space.write(
+            "Tender.toml",
+            format!(
+                "[workspace]\nmembers = [\"a\", \"b\"]\n[profile.release]\nlto = \"{lto}\"\ncodegen-units = 8\n"
+            ),
+        );
+        space.write("a/Tender.toml", "[package]\nname = \"a\"\n");
+        space.write("a/src/f1.c", large_file(1));
+        space.write("b/Tender.toml", "[package]\nname = \"b\"\n[dependencies]\na = { path = \"../a\" }\n");
+        space.write("b/src/f3.c", large_file(3));
+        space.write(
+            "b/src/main.c",
+            "int f1_0(int *, int), f3_0(int *, int);\n\
+             int main(void) { return f1_0(0, 0) + f3_0(0, 0); }\n",
+        );
+        space
+    };
+    for lto in ["off", "thin"] {
+        let expect = workspace(lto);
+        expect.tender(&["build", "--release", "-j2"]).expect_ok();
+        // In the larger one some parts fit beside others.
+        for budget in ["1M", "45M"] {
+            let space = workspace(lto);
+            let file = space.path("trace.json");
+            let words = ["build", "--release", "-j8", "--memory", budget, "--trace", file.as_str()];
+            space.tender(&words).expect_ok();
+            assert!(space.outputs("release") == expect.outputs("release"), "{lto} in {budget}");
+            let trace = Trace::read(&file);
+            let is_piece =
+                |event: &serde_json::Value| event["args"]["cgu"].as_u64().is_some_and(|cgu| cgu > 0);
+            assert!(trace.of_kind("X").any(is_piece), "{lto}: nothing is cut");
+            if budget == "1M" {
+                assert_eq!(trace.max_concurrent_phases(), 1, "{lto}");
+            }
+            invariants::leases(&trace).unwrap_or_else(|why| panic!("{lto} in {budget}: {why}"));
+        }
+    }
 }
 
 /// Whoever is nearer is heard, and `-v` says who that was.

@@ -88,9 +88,10 @@ impl Engine<'_> {
             running.child.heard = true;
             self.scheduler.handle(schedule::Event::WorkerHeard { worker: ix });
         }
+        self.goes_on(ix);
         match message {
             FromWorker::Hello { .. } | FromWorker::Done { .. } | FromWorker::Artifact { .. } => {}
-            FromWorker::Want { tokens } => self.pool.broker.want(child_of_worker(ix), tokens),
+            FromWorker::Want { tokens } => self.wants(ix, tokens),
             FromWorker::SlotParked => {
                 self.pool.broker.park(child_of_worker(ix));
                 self.scheduler.handle(schedule::Event::WorkerParked { worker: ix });
