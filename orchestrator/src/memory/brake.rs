@@ -79,6 +79,8 @@ pub struct Brake {
     /// Peaks of jobs that have ended, by the program that used the most; bytes.
     ended: BTreeMap<String, VecDeque<u64>>,
     progress: Progress,
+    /// What the jobs that run are expected to grow yet, bytes, at the last look.
+    growth: u64,
 }
 
 /// A job, as it is remembered from look to look.
@@ -125,6 +127,7 @@ impl Brake {
         };
         let stands_still = self.stands_still(members, now_us);
         let mut left = free;
+        self.growth = 0;
         let mut any_stopped = false;
         let mut let_go = false;
         for (at, job) in jobs.iter().enumerate() {
@@ -143,6 +146,7 @@ impl Brake {
             }
             if at == 0 || seen.forced || fits {
                 left = left.saturating_sub(growth);
+                self.growth = self.growth.saturating_add(growth);
                 orders.resume.extend(std::mem::take(&mut seen.stopped).into_iter().map(|(_, pid)| pid));
                 continue;
             }
@@ -169,6 +173,11 @@ impl Brake {
     pub fn release(&mut self) -> Vec<u32> {
         let stopped = self.jobs.values_mut().flat_map(|job| std::mem::take(&mut job.stopped));
         stopped.map(|(_, pid)| pid).collect()
+    }
+
+    /// What the jobs that run are expected to grow yet, bytes, at the last look.
+    pub fn growth_of_all(&self) -> u64 {
+        self.growth
     }
 
     /// How many jobs are stopped.

@@ -60,12 +60,17 @@ impl Display for Chosen {
         match (self.bytes, &self.of) {
             _ if self.off => write!(f, "memory budget: off, {by}"),
             (Some(bytes), Some(of)) => {
-                write!(f, "memory budget: {} MiB, {by}; {of} sets the limit", bytes >> 20)
+                write!(f, "memory budget: {}, {by}; {of} sets the limit", size(bytes))
             }
-            (Some(bytes), None) => write!(f, "memory budget: {} MiB, {by}", bytes >> 20),
+            (Some(bytes), None) => write!(f, "memory budget: {}, {by}", size(bytes)),
             (None, _) => f.write_str("memory budget: none, because no limit can be read"),
         }
     }
+}
+
+/// For people.
+fn size(bytes: u64) -> String {
+    if bytes < 10 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -8,9 +8,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::process::{geteuid, getpid};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Why builds do not see each other. They then go by the free memory alone.
@@ -40,6 +43,8 @@ pub struct Shares {
     file: File,
     /// What the file says, bytes.
     growth: u64,
+    /// Files of builds that started this one, or that it started, and of others: as is known of those seen so far.
+    kin: RefCell<BTreeMap<String, bool>>,
 }
 
 /// So many files are looked at: more builds at once have other troubles.
@@ -68,6 +73,16 @@ impl Shares {
             Some(Ok(shares)) => Ok(shares),
             _ => Shares::join_in(fallback.join(format!("tender-memory-{}", geteuid().as_raw()))),
         }
+    }
+
+    /// `join` by this process's environment.
+    /// # Errors
+    /// As `join`.
+    pub fn of_this_user() -> Result<Shares, ShareError> {
+        let utf8 = |path: PathBuf| Utf8PathBuf::from_path_buf(path).ok();
+        let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).and_then(utf8);
+        let fallback = utf8(std::env::temp_dir()).unwrap_or_else(|| "/tmp".into());
+        Shares::join(runtime_dir.as_deref(), &fallback)
     }
 
     fn join_in(directory: Utf8PathBuf) -> Result<Shares, ShareError> {
@@ -104,7 +119,7 @@ impl Shares {
                 continue;
             }
             file.write_all_at(line(0).as_bytes(), 0).map_err(failed)?;
-            return Ok(Shares { directory, name, file, growth: 0 });
+            return Ok(Shares { directory, name, file, growth: 0, kin: RefCell::default() });
         }
     }
 
@@ -120,7 +135,8 @@ impl Shares {
         Ok(())
     }
 
-    /// What the others say now. Removes the files of builds that are dead. A live one whose file makes no sense counts as
+    /// What the others say now. A build that has started this one, as by `tender exec`, sets aside for it already what it is
+    /// expected to take, and this one does so for those that it has started: neither is another. Removes the files of builds that are dead. A live one whose file makes no sense counts as
     /// one build without growth.
     ///
     /// # Errors
@@ -137,6 +153,7 @@ impl Shares {
             // Shared, so that two builds that look at the same time do not take each other for its owner.
             match flock(&file, FlockOperation::NonBlockingLockShared) {
                 Ok(()) => remove(&self.directory, entry.file_name()),
+                Err(Errno::WOULDBLOCK) if self.is_kin(entry.file_name()) => {}
                 Err(Errno::WOULDBLOCK) => {
                     let mut text = [0; 64];
                     let read = file.read_at(&mut text, 0).unwrap_or(0);
@@ -149,6 +166,40 @@ impl Shares {
         }
         Ok(others)
     }
+}
+
+impl Shares {
+    fn is_kin(&self, name: &str) -> bool {
+        if let Some(known) = self.kin.borrow().get(name) {
+            return *known;
+        }
+        let pid = name.split('-').next().and_then(|pid| pid.parse().ok());
+        let me = std::process::id();
+        // Several of one process are others to each other; only tests have them.
+        let is_kin = pid.is_some_and(|pid| pid != me && (descends(me, pid) || descends(pid, me)));
+        let mut kin = self.kin.borrow_mut();
+        if kin.len() < MOST {
+            kin.insert(name.to_owned(), is_kin);
+        }
+        is_kin
+    }
+}
+
+/// Whether `ancestor` has started `pid`, or has started who did. No, where that is not known.
+fn descends(mut pid: u32, ancestor: u32) -> bool {
+    for _ in 0..MOST {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        // The name before it may hold anything.
+        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let Some(parent) = after_name.split_whitespace().nth(1).and_then(|parent| parent.parse().ok()) else {
+            return false;
+        };
+        if parent == ancestor || parent == 0 {
+            return parent == ancestor;
+        }
+        pid = parent;
+    }
+    false
 }
 
 impl Drop for Shares {
@@ -199,6 +250,28 @@ mod tests {
         assert_eq!(c.others().unwrap(), Others { builds: 2, growth: 120 });
         drop((b, c));
         assert_eq!(a.others().unwrap(), Others::default());
+    }
+
+    #[test]
+    fn those_who_started_this_build_are_no_others() {
+        let (_dir, runtime) = runtime();
+        let ours = join(&runtime);
+        let lock = |name: String| {
+            let path = runtime.join("tender-memory").join(name);
+            std::fs::write(&path, line(7)).unwrap();
+            let file = File::open(path).unwrap();
+            flock(&file, FlockOperation::NonBlockingLockExclusive).unwrap();
+            file
+        };
+        let parent = std::os::unix::process::parent_id();
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
+        let _kin = [lock(format!("{parent}-0")), lock(format!("{}-0", child.id()))];
+        assert_eq!(ours.others().unwrap(), Others::default());
+        // Nobody's number.
+        let _other = lock(format!("{}-0", u32::MAX));
+        assert_eq!(ours.others().unwrap(), Others { builds: 1, growth: 7 });
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 
     #[test]

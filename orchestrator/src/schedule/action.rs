@@ -58,6 +58,8 @@ pub enum Action {
     Lease { worker: WorkerIx, item: ItemIx, bytes: u64 },
     /// Start nothing more of what the worker was given; it reports the rest as skipped.
     CancelPlans(WorkerIx),
+    /// The worker returns what its allocator keeps.
+    Purge(WorkerIx),
     /// End of input for a worker that has nothing left to do.
     CloseWorker(WorkerIx),
     /// Run the item outside workers. Answered by `Event::Finished`.

@@ -144,6 +144,12 @@ impl Scheduler {
         self.workers[worker].running.keys().copied().collect()
     }
 
+    /// Whether the item runs and has come in pieces, of which one at least was granted.
+    pub fn is_in_pieces(&self, item: ItemIx) -> bool {
+        let State::Running(Some(worker)) = self.items.state(item) else { return false };
+        self.workers[worker].granted.get(&item).is_some_and(|granted| granted.len() > 1)
+    }
+
     pub fn need(&self, item: ItemIx) -> Need {
         self.items.need(item)
     }
@@ -574,9 +580,13 @@ impl Scheduler {
         self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive)
     }
 
-    /// What idle workers keep of what has ended is memory too. (Those that were given something keep it, and are as many as slots.)
-    /// Returns whether they are gone.
+    /// What idle workers keep of what has ended is memory too. Those that were given something live on, and give back what they can.
+    /// Returns whether the others are gone.
     fn close_idle(&mut self) -> bool {
+        let waits = |worker: &Worker| worker.is_open() && worker.running.is_empty() && !worker.is_idle();
+        let waiting: Vec<WorkerIx> =
+            self.workers.iter().filter(|(_, worker)| waits(worker)).map(|(ix, _)| ix).collect();
+        self.actions.extend(waiting.into_iter().map(Action::Purge));
         while let Some(idle) = self.idle_worker() {
             self.close(idle);
         }

@@ -202,7 +202,7 @@ impl World {
                 Action::RunCommand(item) => self.commands.push(item),
                 Action::Skip(item) => self.end(item, "skipped"),
                 Action::Blame { item, .. } => self.end(item, "failed"),
-                Action::Retry(_) => {}
+                Action::Retry(_) | Action::Purge(_) => {}
                 Action::Finish { success } => self.finish = Some(success),
             }
             assert!(self.used() <= self.slots, "{} slots of {} are in use", self.used(), self.slots);

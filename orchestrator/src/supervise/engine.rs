@@ -187,6 +187,8 @@ struct Death {
     how: String,
     /// The last lines on its standard error, each after a newline.
     tail: String,
+    /// The item had come in pieces.
+    in_pieces: bool,
 }
 
 impl<'a> Engine<'a> {
@@ -313,6 +315,7 @@ impl<'a> Engine<'a> {
         if let Some(error) = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)? {
             self.tell_warning(host::parent_is_gone(&error));
         }
+        self.mind_other_builds();
         self.scheduler.claim(self.pool.broker.free());
         self.carry_out_actions()?;
         for worker in self.workers.keys() {
@@ -325,6 +328,7 @@ impl<'a> Engine<'a> {
         self.watch_foreign();
         let wanted = self.scheduler.wanted(self.pool.most_more());
         self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
+        self.tell_other_builds();
         self.tell_memory_round();
         self.tell_waits();
         self.tell_counts();

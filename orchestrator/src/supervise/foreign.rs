@@ -20,6 +20,7 @@ pub(super) struct Foreign {
     /// All of them together, bytes; at the last look, and the most.
     pub used: u64,
     pub peak: u64,
+    growth: u64,
     /// Nothing is stopped any more: the trees are to come to an end.
     released: bool,
 }
@@ -59,10 +60,16 @@ impl Foreign {
             return Some(0);
         }
         let Orders { stop, resume, more } = self.brake.step(&members, &roots, free, now_us);
+        self.growth = self.brake.growth_of_all();
         // All that is stopped is one of `members`, read this moment, so the number is still that of the process.
         send(&stop, &members, Signal::STOP);
         send(&resume, &members, Signal::CONT);
         more
+    }
+
+    /// What those that run are expected to use yet, bytes, at the last look.
+    pub fn growth(&self) -> u64 {
+        self.growth
     }
 
     /// How many jobs are stopped.

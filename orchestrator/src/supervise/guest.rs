@@ -9,7 +9,7 @@ use super::outside;
 use super::process::Jobs;
 use super::survivors;
 use super::tools::Tools;
-use crate::memory::{Budget, Chosen, System};
+use crate::memory::{Budget, Chosen, Shares, System};
 use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
 use camino::Utf8Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -53,6 +53,8 @@ struct Memory {
     budget: Budget,
     chosen: Option<Chosen>,
     foreign: Foreign,
+    /// None where builds cannot see each other.
+    shares: Option<Shares>,
     /// Processes that the kernel had killed before the program started.
     oom_kills: u64,
 }
@@ -61,7 +63,8 @@ impl Memory {
     fn new(budget: Budget) -> Memory {
         let system = System::find(Utf8Path::new("/"));
         let oom_kills = system.oom_kills().unwrap_or(0);
-        Memory { system, budget, chosen: None, foreign: Foreign::default(), oom_kills }
+        let shares = if budget.is_off() { None } else { Shares::of_this_user().ok() };
+        Memory { system, budget, chosen: None, foreign: Foreign::default(), shares, oom_kills }
     }
 
     /// Returns how many further jobs there is room for.
@@ -72,12 +75,18 @@ impl Memory {
         }
         let limits = self.system.sample().limits;
         let chosen = self.budget.ceiling(limits.as_ref());
-        let headroom = limits.map(|limits| limits.headroom());
+        let others = self.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default();
+        let headroom = limits.map(|limits| limits.headroom().saturating_sub(others.growth));
         let ceiling = chosen.bytes;
         self.chosen = Some(chosen);
         let free =
             |used: u64| headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min();
-        self.foreign.watch(ours, free, jobs, now_us)
+        let more = self.foreign.watch(ours, free, jobs, now_us);
+        if let Some(shares) = &mut self.shares {
+            // The others go by what it said last.
+            let _ = shares.publish(self.foreign.growth());
+        }
+        more
     }
 
     /// Whether the kernel has killed processes for memory, and how much there was.

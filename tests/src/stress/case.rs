@@ -179,9 +179,16 @@ fn expect_refusal(run: &Run) -> Result<(), String> {
     if run.status.code() != Some(101) {
         return Err("this is no end of a build that has too little memory".into());
     }
-    let said = ["error: out of memory while ", " of crate `", "peak ", "budget "];
-    match said.iter().find(|text| !run.stderr.contains(**text)) {
-        Some(text) => Err(format!("it fails, and does not say why: no {text:?}")),
-        None => Ok(()),
+    let errors: Vec<&str> =
+        run.stderr.lines().filter(|line| line.starts_with("error: out of memory ")).collect();
+    let said = [" while ", " of crate `", "with nothing else running", "peak ", "budget "];
+    let is_said = |line: &&str| said.iter().all(|text| line.contains(text));
+    match errors.as_slice() {
+        [] => Err("it fails, and does not say why".into()),
+        lines if !lines.iter().all(is_said) => Err(format!("it does not say all of {said:?}: {lines:?}")),
+        _ if !run.stderr.contains("\nhelp: it needs more memory than there is; ") => {
+            Err("no cure is named".into())
+        }
+        _ => Ok(()),
     }
 }

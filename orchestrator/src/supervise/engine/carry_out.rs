@@ -65,6 +65,7 @@ impl Engine<'_> {
                     }
                 }
                 Action::CancelPlans(worker) => self.say(worker, &ToWorker::Cancel { plan: None }),
+                Action::Purge(worker) => self.say(worker, &ToWorker::Purge),
                 Action::CloseWorker(worker) => {
                     self.watch.remove_source(Source::WorkerInput(worker));
                     if let Some(running) = self.workers.get_mut(&worker) {
@@ -209,7 +210,10 @@ impl Engine<'_> {
 
     fn blame(&mut self, ix: ItemIx, verdict: Verdict) {
         let item = &self.graph[ix];
+        let in_pieces = self.deaths.get(&ix).is_some_and(|death| death.in_pieces);
         let what = match item.kind {
+            ItemKind::Compile if in_pieces => "optimising a piece of",
+            ItemKind::Shared | ItemKind::Program if in_pieces => "optimising the code for",
             ItemKind::Compile => "compiling",
             ItemKind::Check => "checking",
             ItemKind::Archive => "archiving",
@@ -231,7 +235,8 @@ impl Engine<'_> {
                 "tender-worker was killed again by signal 9, perhaps for memory, while {what} `{label}` of crate `{krate}` alone{tail}"
             ),
             Verdict::OutOfMemory => format!(
-                "out of memory while {what} `{label}` of crate `{krate}` with nothing else running ({how}){tail}"
+                "out of memory while {what} `{label}` of crate `{krate}` with nothing else running ({how}){tail}\nhelp: it needs more memory than there is; {}",
+                cure(item.kind, in_pieces)
             ),
             Verdict::NeverStarted => format!(
                 "tender-worker died twice ({how}) before it started {what} `{label}` of crate `{krate}`{tail}"
@@ -242,6 +247,23 @@ impl Engine<'_> {
             self.crashed.push(ix);
         }
         self.ended(ix, Outcome::Failed, now_us(), 0, 0);
+    }
+}
+
+/// What makes an item need less, for people.
+fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
+    match kind {
+        ItemKind::Compile | ItemKind::Check if !in_pieces => {
+            "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile"
+        }
+        ItemKind::Compile | ItemKind::Check => {
+            "more `codegen-units` make smaller pieces, a lower `opt-level` less of each"
+        }
+        ItemKind::Shared | ItemKind::Program => {
+            "`lto = \"off\"` or `\"thin\"`, and `debug = \"line-tables-only\"` or `false`, make links smaller"
+        }
+        ItemKind::Archive => "`lto = \"off\"` makes archives smaller",
+        ItemKind::Generate => "let the command run fewer jobs, or less at once",
     }
 }
 

@@ -187,7 +187,7 @@ impl Engine<'_> {
         if report.outcome == Outcome::Failed
             && is_link(&self.graph[item])
             && self.interrupted.is_none()
-            && self.kernel_killed(1)
+            && self.kernel_killed()
         {
             // What the linker's driver said of it reads like a fault of the code.
             self.diagnostics.remove(&item);
@@ -221,8 +221,9 @@ impl Engine<'_> {
         self.running_since.remove(&item);
         self.see_end_of_program(item);
         self.tell(Event::ItemLost { item, at_us: now_us() });
-        let how = format!("killed for memory: {}", self.memory_left());
-        self.deaths.insert(item, Death { who, how, tail: String::new() });
+        let how = format!("killed for memory: {}", self.memory_of_item(item));
+        let in_pieces = self.scheduler.is_in_pieces(item);
+        self.deaths.insert(item, Death { who, how, tail: String::new(), in_pieces });
         self.learn_of_kill(&[item]);
         self.scheduler.handle(schedule::Event::OutOfMemory { item });
     }
@@ -303,14 +304,15 @@ impl Engine<'_> {
                 self.learn_of_kill(&in_flight);
             }
             let is_of_memory = death == schedule::Death::OutOfMemory;
-            let death = Death { who: "tender-worker", how, tail };
+            let death = Death { who: "tender-worker", how, tail, in_pieces: false };
             for item in self.scheduler.given_to(ix) {
                 if !is_of_memory {
                     self.tell_kept_diagnostics(item);
                 }
                 self.diagnostics.remove(&item);
                 self.running_since.remove(&item);
-                self.deaths.insert(item, death.clone());
+                let in_pieces = self.scheduler.is_in_pieces(item);
+                self.deaths.insert(item, Death { in_pieces, ..death.clone() });
             }
         }
         self.scheduler.handle(schedule::Event::WorkerGone { worker: ix, death });
@@ -371,7 +373,7 @@ impl Engine<'_> {
         let outcome = if child.interrupted && !exit.success() {
             Outcome::Skipped
         } else if !exit.success() {
-            let for_memory = self.kernel_killed(u64::MAX);
+            let for_memory = self.kernel_killed();
             if for_memory && words.retry {
                 self.ran_out(ix, "the command");
                 return Ok(());

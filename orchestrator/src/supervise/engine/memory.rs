@@ -7,14 +7,13 @@ use super::hear::is_link;
 use super::{Engine, Running};
 use crate::graph::ItemIx;
 use crate::memory::{
-    Budget, Chosen, Defence, History, Measure, ProcessId, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stage,
-    Stall, System,
+    Budget, Chosen, Defence, History, Measure, Note, Others, ProcessId, STALL_BEGINS, STALL_ENDS, Sample,
+    Shares, Stage, Stall, System,
 };
 use crate::report::{Event, Severity, WorkerNo};
 use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 use tender_protocol::{ItemReport, Outcome, ToWorker};
 
@@ -24,6 +23,12 @@ const TENSE_US: u64 = 20_000;
 
 /// Less than this is not plenty, bytes: several jobs take so much in the time between two readings.
 const TENSE: u64 = 256 << 20;
+
+/// What other builds are told is rounded up to so many bytes: it changes with each small unit.
+const SHARE_STEP: u64 = 8 << 20;
+
+/// How often what was measured is written while the build runs, microseconds.
+const WRITE_US: u64 = 30_000_000;
 
 pub(super) struct Memory {
     system: System,
@@ -38,8 +43,14 @@ pub(super) struct Memory {
     foreign: Foreign,
     /// What can still be used, by the last reading; None where that cannot be known.
     headroom: Option<u64>,
-    /// Processes of ours that the kernel had killed for memory.
-    oom_kills: u64,
+    evidence: Evidence,
+    /// What was free at the last reading, what others have set aside included.
+    limits_free: Option<u64>,
+    /// Other builds of this user were there at the last reading.
+    has_others: bool,
+    /// What this build does without, to be said.
+    notes: Vec<Note>,
+    written_us: u64,
     /// Workers that we killed for memory.
     victims: BTreeSet<WorkerIx>,
     next_us: u64,
@@ -54,11 +65,48 @@ pub(super) struct Memory {
     linkers: BTreeMap<ItemIx, u64>,
 }
 
+/// Processes of ours that the kernel has killed for memory, by its counters: of each it is to be found out what it ran.
+#[derive(Debug, Default)]
+struct Evidence {
+    /// So many are accounted for, or are old.
+    known: u64,
+    counted: u64,
+    /// When more were first counted, microseconds.
+    since_us: u64,
+    next_us: u64,
+}
+
+/// The end of what was killed is heard of at once. A kill that nothing of ours died of for so long, microseconds, was another's.
+const NEWS_US: u64 = 1_000_000;
+
+impl Evidence {
+    fn new(counted: u64) -> Evidence {
+        Evidence { known: counted, counted, ..Evidence::default() }
+    }
+
+    /// Takes in what the kernel counts now.
+    fn count(&mut self, counted: u64, now_us: u64) {
+        if self.counted > self.known && now_us >= self.since_us + NEWS_US {
+            self.known = self.counted;
+        }
+        if counted > self.counted {
+            (self.counted, self.since_us) = (counted, now_us);
+        }
+    }
+
+    /// Whether there was a kill that nothing accounts for yet; now something does.
+    fn take(&mut self) -> bool {
+        let is_news = self.counted > self.known;
+        self.known += u64::from(is_news);
+        is_news
+    }
+}
+
 impl Memory {
     pub(super) fn new(budget: Budget, state_dir: &Utf8Path) -> Memory {
         let system = System::find(Utf8Path::new("/"));
-        let oom_kills = system.oom_kills().unwrap_or(0);
-        let (history, _damaged) = History::read(&state_dir.join("memory"));
+        let evidence = Evidence::new(system.oom_kills().unwrap_or(0));
+        let (history, damaged) = History::read(&state_dir.join("memory"));
         Memory {
             system,
             budget,
@@ -69,7 +117,11 @@ impl Memory {
             holds: false,
             foreign: Foreign::default(),
             headroom: None,
-            oom_kills,
+            evidence,
+            limits_free: None,
+            has_others: false,
+            notes: damaged.into_iter().collect(),
+            written_us: now_us(),
             victims: BTreeSet::new(),
             next_us: 0,
             next_trees_us: 0,
@@ -90,13 +142,20 @@ impl Memory {
     }
 
     fn shares(&mut self) -> Option<&mut Shares> {
-        let join = || {
-            let utf8 = |path: PathBuf| Utf8PathBuf::from_path_buf(path).ok();
-            let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).and_then(utf8);
-            let fallback = utf8(std::env::temp_dir()).unwrap_or_else(|| "/tmp".into());
-            Shares::join(runtime_dir.as_deref(), &fallback).ok()
-        };
-        self.shares.get_or_insert_with(join).as_mut()
+        let notes = &mut self.notes;
+        let joined = self.shares.get_or_insert_with(|| match Shares::of_this_user() {
+            Ok(shares) => Some(shares),
+            Err(error) => {
+                notes.push(Note::Alone { why: error.to_string() });
+                None
+            }
+        });
+        joined.as_mut()
+    }
+
+    /// What other builds of this user say now.
+    fn others(&mut self) -> Others {
+        self.shares().and_then(|shares| shares.others().ok()).unwrap_or_default()
     }
 
     /// The share of the last `window` in which some task stalled for memory, and in which all did.
@@ -152,21 +211,19 @@ impl Engine<'_> {
         let Sample { limits, pressure } = self.memory.system.sample();
         self.memory.stall.add(Duration::from_micros(now_us), pressure);
         self.measure(now_us);
-        let others = self.memory.shares().and_then(|shares| shares.others().ok()).unwrap_or_default();
+        self.count_kills(now_us);
+        let others = self.memory.others();
         let free = limits.as_ref().map(|limits| limits.headroom());
-        let headroom =
-            free.map(|free| if self.memory.holds { 0 } else { free.saturating_sub(others.growth) });
-        self.memory.headroom = headroom;
+        let there_is = free.map(|free| free.saturating_sub(others.growth));
+        let headroom = there_is.map(|there_is| if self.memory.holds { 0 } else { there_is });
+        (self.memory.headroom, self.memory.limits_free) = (there_is, free);
+        self.memory.has_others = others.builds > 0;
         let chosen = self.memory.budget.ceiling(limits.as_ref());
         let ledger = self.scheduler.ledger();
         ledger.reading(headroom);
         ledger.set_ceiling(chosen.bytes);
         let account = ledger.totals();
         let left = ledger.free();
-        if let Some(shares) = self.memory.shares() {
-            // The others go by what it said last.
-            let _ = shares.publish(account.growth);
-        }
         let pause_us = if left < TENSE { TENSE_US } else { CALM_US };
         self.memory.next_us = now_us + pause_us;
         self.tell_budget(chosen);
@@ -177,8 +234,48 @@ impl Engine<'_> {
             let stalled_long = self.memory.stall.full(STALL_ENDS);
             self.defend(Measure { available, reserve, stalled, stalled_long }, now_us);
         }
-        let there_is = free.map(|free| free.saturating_sub(others.growth));
         self.see_reading(account.measured, there_is, pressure, now_us);
+        // A build that is killed itself leaves most of what it has learned.
+        if now_us >= self.memory.written_us + WRITE_US {
+            self.memory.written_us = now_us;
+            // The end of the build tries again.
+            let _ = self.memory.close();
+        }
+    }
+
+    /// What other builds say may have changed since the last reading, and is looked at before anything is granted; what we are
+    /// granted is said after it. So two builds overlook each other for no more than the moment between.
+    pub(super) fn mind_other_builds(&mut self) {
+        if !self.memory.has_others || self.memory.holds {
+            return;
+        }
+        let others = self.memory.others();
+        let free = self.memory.limits_free;
+        self.memory.headroom = free.map(|free| free.saturating_sub(others.growth));
+        let headroom = self.memory.headroom;
+        self.scheduler.ledger().reading(headroom);
+    }
+
+    pub(super) fn tell_other_builds(&mut self) {
+        if self.memory.budget.is_off() || self.dirty == 0 {
+            return;
+        }
+        let growth = self.scheduler.ledger().totals().growth;
+        if let Some(shares) = self.memory.shares() {
+            // The others go by what it said last.
+            let _ = shares.publish(growth.next_multiple_of(SHARE_STEP));
+        }
+    }
+
+    /// From time to time, so that old kills are known as old. With many groups below ours it takes a while.
+    fn count_kills(&mut self, now_us: u64) {
+        if now_us < self.memory.evidence.next_us {
+            return;
+        }
+        let counted = self.memory.system.oom_kills().unwrap_or(0);
+        self.memory.evidence.count(counted, now_us);
+        let took_us = super::super::clock::now_us().saturating_sub(now_us);
+        self.memory.evidence.next_us = now_us + (200 * took_us).max(NEWS_US / 2);
     }
 
     /// Keeps commands, and what they start, within what workers leave of the memory.
@@ -199,6 +296,8 @@ impl Engine<'_> {
         let ledger = self.scheduler.ledger();
         let free = |used: u64| ledger.free_beside(&processes, headroom, used);
         let more = self.memory.foreign.watch(&ours, free, self.jobs, now_us);
+        // While everything stalls nobody begins anything; what they run goes on.
+        let more = if self.memory.holds { Some(0) } else { more };
         self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
     }
 
@@ -255,6 +354,10 @@ impl Engine<'_> {
 
     /// Says once, with `-v`, and again when it changes, what may be used and why.
     fn tell_budget(&mut self, chosen: Chosen) {
+        let found = self.memory.system.notes();
+        for note in std::mem::take(&mut self.memory.notes).into_iter().chain(found) {
+            self.tell(Event::Message { severity: Severity::Verbose, text: note.to_string() });
+        }
         if self.memory.told.as_ref() == Some(&chosen) {
             return;
         }
@@ -267,9 +370,6 @@ impl Engine<'_> {
                 mib(clamp.asked),
                 mib(clamp.limit)
             ));
-        }
-        for note in self.memory.system.notes() {
-            self.tell(Event::Message { severity: Severity::Verbose, text: note.to_string() });
         }
         self.tell(Event::Budget { chosen: chosen.clone(), at_us: now_us() });
         self.memory.told = Some(chosen);
@@ -304,19 +404,20 @@ impl Engine<'_> {
         }
     }
 
-    /// The largest worker that does not run the item that has run longest. None if that is the only one.
+    /// The largest worker, with its linker, that does not run the item that has run longest. None if that is the only one.
     fn victim(&mut self) -> Option<WorkerIx> {
         let oldest = self
             .running_since
             .iter()
             .min_by_key(|(item, since_us)| (**since_us, **item))
             .map(|(item, _)| *item);
+        let groups = Resident::of_groups();
         let mut workers: Vec<(u64, WorkerIx)> = Vec::new();
         for ix in self.workers.keys() {
             let runs = self.scheduler.running_in(*ix);
             if !runs.is_empty() && !oldest.is_some_and(|oldest| runs.contains(&oldest)) {
-                let used = self.workers[ix].child.process.pid();
-                workers.push((sample::resident_bytes(used).unwrap_or(0), *ix));
+                let pid = self.workers[ix].child.process.pid();
+                workers.push((groups.get(pid).unwrap_or(0), *ix));
             }
         }
         workers.into_iter().max().map(|(_, ix)| ix)
@@ -324,15 +425,15 @@ impl Engine<'_> {
 
     /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that it did.
     pub(super) fn was_out_of_memory(&mut self, ix: WorkerIx) -> bool {
-        self.memory.victims.remove(&ix) || self.kernel_killed(1)
+        self.memory.victims.remove(&ix) || self.kernel_killed()
     }
 
-    /// Whether the kernel has killed processes for memory of which nobody has heard yet. `at_most` so many are then heard of.
-    pub(super) fn kernel_killed(&mut self, at_most: u64) -> bool {
-        let kills = self.memory.system.oom_kills().unwrap_or(self.memory.oom_kills);
-        let news = kills.saturating_sub(self.memory.oom_kills);
-        self.memory.oom_kills += news.min(at_most);
-        news > 0
+    /// Whether the kernel has just killed a process for memory that nothing accounts for yet: what has ended now does.
+    pub(super) fn kernel_killed(&mut self) -> bool {
+        if let Some(counted) = self.memory.system.oom_kills() {
+            self.memory.evidence.count(counted, now_us());
+        }
+        self.memory.evidence.take()
     }
 
     /// An item ended whose worker lived on.
@@ -365,9 +466,21 @@ impl Engine<'_> {
     /// They were in flight when their worker was killed for memory.
     pub(super) fn learn_of_kill(&mut self, items: &[ItemIx]) {
         for item in items {
-            let need = self.scheduler.need(*item).begin;
-            self.memory.history.killed(&self.graph[*item].key, Stage::FrontEnd, need);
+            let Need { begin, piece, .. } = self.scheduler.need(*item);
+            let (stage, need) = if self.scheduler.is_in_pieces(*item) {
+                (Stage::BackEnd, piece)
+            } else {
+                (Stage::FrontEnd, begin)
+            };
+            self.memory.history.killed(&self.graph[*item].key, stage, need);
         }
+    }
+
+    /// For people: what the linker or the command of an item had used at most, as far as that was seen, and what there was.
+    pub(super) fn memory_of_item(&self, item: ItemIx) -> String {
+        let command = self.memory.peaks.get(&process_of_command(item).0);
+        let peak = command.or_else(|| self.memory.linkers.get(&item)).copied();
+        format!("peak {}, {}", mib(peak), self.memory_left())
     }
 
     /// For people: what a process that was killed had used at most, and what there was.
