@@ -1,7 +1,6 @@
 //! `tender` as a child of a make, of itself, and as the host of what its commands start: one pool, and all of it is back after.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use serde_json::json;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
 use tender_tests::interop::{CommandLine, Found, Probes, Tool, expect_whole_pool, find};
@@ -325,53 +324,6 @@ fn a_dry_run_does_nothing() {
     // Without -n the same makefile does it.
     make.tree(&Probes::new(&space, 1), "outer", 0, &children[4..]).arg("-j2").run(&space).expect_ok();
     assert!(workspace.exists("made"));
-}
-
-/// `tender-worker --plan`: a plan of links, whose driver is a probe job.
-fn plan(space: &TestSpace, probes: &Probes, name: &str, links: usize) -> CommandLine {
-    let items: Vec<_> = (0..links)
-        .map(|number| {
-            let job = probes.job(&format!("{name}.{number}"));
-            let make = "while [ \"$1\" != -o ]; do shift; done; : > \"$2\"";
-            let driver = [job.words, ["sh", "-c", make, "sh"].map(str::to_owned).to_vec()].concat();
-            let output = space.path(&format!("{name}/{number}"));
-            let work = json!({"kind": "link", "driver": driver, "args": [], "output": output});
-            json!({"id": number, "unit": number.to_string(), "work": work})
-        })
-        .collect();
-    let file = format!("{name}.json");
-    space.write(&file, json!({"id": 1, "crate": name, "items": items}).to_string());
-    std::fs::create_dir(space.path(name)).unwrap();
-    CommandLine::new([program("tender-worker").as_str(), "--plan", space.path(&file).as_str()])
-}
-
-#[test]
-fn plans_alone_share_the_pool_of_make() {
-    for make in makes() {
-        let space = TestSpace::new();
-        let probes = Probes::new(&space, 3);
-        let children = ["a", "b"].map(|name| plan(&space, &probes, name, 4));
-        let run = make.tree(&probes, "outer", 1, &children).arg("-j3").run(&space).expect_ok();
-        assert_eq!(probes.log().finished(), 9, "{run}");
-        assert_eq!(probes.log().most_at_once(), 3, "{run}");
-        expect_no_warning(&run);
-    }
-}
-
-#[test]
-fn a_plan_alone_without_a_jobserver_keeps_to_its_j() {
-    let space = TestSpace::new();
-    let probes = Probes::new(&space, 2);
-    let run = plan(&space, &probes, "a", 5).arg("-j2").run(&space).expect_ok();
-    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (5, 2), "{run}");
-    // Where make does not share its slots: one job, and the cure.
-    let probes = Probes::new(&space, 1);
-    space.remove("probes.log");
-    let mut command = plan(&space, &probes, "b", 3).command(&space);
-    command.env("MAKEFLAGS", " -j4 --jobserver-auth=-2,-2");
-    let run = space.run(command).expect_ok();
-    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
-    expect_one_warning(&run, &["put `+` before the command"]);
 }
 
 #[test]
