@@ -3,7 +3,9 @@
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use std::os::unix::process::CommandExt;
-use tender_tests::interop::{CommandLine, Found, Pool, Probes, Tool, expect_whole_pool, find, members};
+use tender_tests::interop::{
+    CommandLine, Found, Pool, Probes, Tool, expect_whole_pool, failing_device, find, members,
+};
 use tender_tests::{Run, Started, TestSpace, program, wait_until};
 
 /// GNU make with a pipe, and with a FIFO, as far as they are there.
@@ -108,6 +110,17 @@ fn a_pool_that_cannot_be_joined_is_named_once() {
         assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
         expect_one_warning(&run, &["put `+` before the command", text]);
     }
+}
+
+#[test]
+fn a_pool_that_fails_is_told_once_and_one_job_runs() {
+    let Some(device) = failing_device() else { return };
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 1);
+    let flags = format!("MAKEFLAGS= -j4 --jobserver-auth=fifo:{device}");
+    let run = plan(&space, &probes, "a", 3).under(["env", &flags]).run(&space).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+    expect_one_warning(&run, &["the jobserver of the parent is gone"]);
 }
 
 #[test]
