@@ -217,7 +217,7 @@ fn a_fifo_without_tokens_or_host_is_no_hang() {
 fn a_fifo_that_may_not_be_opened_is_named() {
     let space = TestSpace::new();
     let pool = Pool::fifo(&space, b"AB");
-    std::fs::set_permissions(space.path("pool"), std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(space.path("pool"), std::fs::Permissions::from_mode(0o000)).unwrap();
     let probes = Probes::new(&space, 1);
     let mut line = tender().tree(&probes, "inner", 3, &[]);
     if File::open(space.path("pool")).is_ok() {
