@@ -134,6 +134,22 @@ fn a_dry_run_does_nothing() {
     assert!(!space.exists("probes.log") && left(&space, "a").is_empty(), "{run}");
 }
 
+/// make waits for whoever has its pipe open.
+#[test]
+fn a_server_that_a_driver_starts_does_not_hold_up_make() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let pid = space.path("server.pid");
+        let server = format!("setsid sleep 60 </dev/null >/dev/null 2>&1 & echo $! > {pid}");
+        let job = CommandLine::new(["sh", "-c", &server]);
+        let child = plan_of(&space, "a", &[link(&space, "a", 0, &job)]);
+        let run = make.tree(&Probes::new(&space, 1), "outer", 0, &[child]).arg("-j2").run(&space).expect_ok();
+        expect_no_warning(&run);
+        let server = space.read("server.pid").trim().parse().unwrap();
+        kill_process(Pid::from_raw(server).unwrap(), Signal::KILL).expect("the server runs");
+    }
+}
+
 const SIGNALS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 
 /// `make -j3` with a plan of four links, of which three run, all in a process group of their own; and the worker.

@@ -287,6 +287,12 @@ fn a_child_that_fills_its_fifo_is_named_and_the_pool_works() {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 3);
         let fill = CommandLine::new(["sh", "-c", FILL]);
+        let exec = fill.clone().under([program("tender").as_str(), "exec"]);
+        let exec = match &pool {
+            None => exec,
+            Some(pool) => pool.around(exec),
+        };
+        expect_one_warning(&exec.run(&space).expect_ok(), &["`sh` returned", "more than it took"]);
         let inner = tender().tree(&probes, "inner", 4, &[]);
         let line = tender().tree(&probes, "tree", 4, &[fill, inner]);
         let line = match &pool {
