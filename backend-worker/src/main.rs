@@ -1,6 +1,7 @@
 //! The program: a worker of `tender` on its standard input and output, or one plan by hand.
 
 mod allocator;
+mod interrupts;
 mod memory_size;
 
 use std::ffi::OsString;
@@ -9,14 +10,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::{FromWorker, Level, PROTOCOL, Plan};
-use tender_worker::{coordinator, execute::Executor, llvm};
+use tender_worker::coordinator::{self, ServeError, Told};
+use tender_worker::{emit, execute::Executor, llvm};
 
 const USAGE: &str = "\
 usage: tender-worker                 serve the orchestrator on standard input and output
        tender-worker --plan FILE     run one plan (JSON), under the jobserver of the environment if there is one
        tender-worker --version
 
-  -j, --jobs N      with --plan: jobs to run at once where no jobserver is inherited
+  -j, --jobs N      with --plan: jobs to run at once where no jobserver is inherited; ignored under one
       --memory SIZE with --plan: start no more than what is likely to fit, but one job; bytes, or a number with
                     K M G (1000) or Ki Mi Gi (1024); without it memory is no limit
   -h, --help        print this
@@ -95,7 +97,7 @@ fn size(text: &str) -> Result<u64, String> {
 }
 
 fn serve() -> u8 {
-    let pool = match pool(None) {
+    let pool = match pool(None, None) {
         Ok(pool) => pool,
         Err(why) => return fail(&format!("no job slots: {why}")),
     };
@@ -123,7 +125,11 @@ fn exit_code(ended: &Result<coordinator::Ended, coordinator::ServeError>) -> u8 
 }
 
 fn run_plan(file: &OsString, jobs: Option<u32>, memory: Option<u64>) -> u8 {
-    let name = file.to_string_lossy();
+    if tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {
+        say("tender-worker: note: `make -n` runs this, so nothing is done\n");
+        return 0;
+    }
+    let name = file.to_string_lossy().into_owned();
     let plan: Plan = match std::fs::read_to_string(file)
         .map_err(|why| why.to_string())
         .and_then(|text| serde_json::from_str(&text).map_err(|why| format!("not a plan: {why}")))
@@ -134,40 +140,61 @@ fn run_plan(file: &OsString, jobs: Option<u32>, memory: Option<u64>) -> u8 {
             return USAGE_ERROR;
         }
     };
-    let pool = match pool(jobs.or(plan.jobs)) {
+    // Before there are tokens to be lost.
+    let interruptions = match interrupts::take_over() {
+        Ok(interruptions) => interruptions,
+        Err(why) => return fail(&format!("cannot take over signals: {why}")),
+    };
+    // Without it what a killed driver leaves runs on for a moment, in nobody's way.
+    let _ = emit::keep_orphans();
+    let pool = match pool(jobs, plan.jobs) {
         Ok(pool) => pool,
         Err(why) => return fail(&format!("no job slots: {why}")),
     };
     llvm::initialise(fatal);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let ran = coordinator::run_plan(plan, pool, memory, Arc::new(Executor::default()), |message| {
-        if let FromWorker::Diagnostic { diagnostic, .. } = message
-            && diagnostic.level >= Level::Note
-        {
+    let tell = |told| match told {
+        Told::Message(FromWorker::Diagnostic { diagnostic, .. }) if diagnostic.level >= Level::Note => {
             say(&if colour { diagnostic.rendered } else { without_colour(&diagnostic.rendered) });
         }
-    });
-    match ran {
+        Told::Message(_) => {}
+        Told::PoolLost(why) => {
+            warn(&format!("the jobserver of the parent is gone ({why}); going on with the slots at hand"))
+        }
+    };
+    let code = |ran: &Result<bool, ServeError>| match ran {
         Ok(true) => 0,
         Ok(false) => FAILED,
+        Err(ServeError::Interrupted(signal)) => interrupts::die_by(*signal),
         Err(why) => {
             say(&format!("tender-worker: {name}: {why}\n"));
             USAGE_ERROR
         }
-    }
+    };
+    // At once, on the coordinator's thread, as in `serve`.
+    let ended = |ran: &Result<bool, ServeError>| tender_worker::channel::exit_now(code(ran));
+    let exec = Arc::new(Executor::default());
+    code(&coordinator::run_plan(plan, pool, memory, exec, interruptions, tell, ended))
 }
 
-/// The pool of the environment, else a private one of `jobs`, else of the cores that this process may use.
-fn pool(jobs: Option<u32>) -> std::io::Result<Pool> {
+/// The pool of the environment, else a private one of `option`, else of `jobs`, else of the cores that this process may use.
+fn pool(option: Option<u32>, jobs: Option<u32>) -> std::io::Result<Pool> {
     match Pool::from_env(&|name| std::env::var_os(name)) {
-        FromEnv::Inherited(pool) => Ok(pool),
+        FromEnv::Inherited(pool) => {
+            if option.is_some() {
+                let why = "because the jobserver in the environment says how many jobs there are";
+                warn(&format!("`-j` is ignored, {why}"));
+            }
+            Ok(pool)
+        }
         FromEnv::Unusable(why) => {
-            say(&format!("tender-worker: warning: {why}; running one job at a time\n"));
+            let but = if option.is_some() { ", whatever `-j` says" } else { "" };
+            warn(&format!("{why}; running one job at a time{but}"));
             Pool::private(1)
         }
         FromEnv::None => {
-            let cores = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
-            Pool::private(jobs.unwrap_or(cores))
+            let cores = || std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
+            Pool::private(option.or(jobs).unwrap_or_else(cores))
         }
     }
 }
@@ -186,6 +213,11 @@ fn without_colour(text: &str) -> String {
 fn fatal(message: &str) {
     let thread = std::thread::current();
     say(&format!("LLVM ERROR: {message} (in {})\n", thread.name().unwrap_or("a thread")));
+    interrupts::abort();
+}
+
+fn warn(text: &str) {
+    say(&format!("tender-worker: warning: {text}\n"));
 }
 
 fn fail(why: &str) -> u8 {

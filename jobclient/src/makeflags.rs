@@ -28,6 +28,18 @@ pub(crate) fn find_auth(flags: &OsStr) -> Option<Auth> {
     last_of(b"--jobserver-auth=").or_else(|| last_of(b"--jobserver-fds=")).map(parse_auth)
 }
 
+/// All pairs `R,W` that the text names, also those that do not count because others come later.
+pub(crate) fn find_descriptors(flags: &OsStr) -> Vec<(i32, i32)> {
+    let names: [&[u8]; 2] = [b"--jobserver-auth=", b"--jobserver-fds="];
+    let value = |word| names.iter().find_map(|name| <[u8]>::strip_prefix(word, *name));
+    let options = words(flags).take_while(|word| *word != b"--");
+    let pair = |value| match parse_auth(value) {
+        Auth::Descriptors { read, write } => Some((read, write)),
+        _ => None,
+    };
+    options.filter_map(value).filter_map(pair).collect()
+}
+
 /// The N of the last `-jN`: how many slots the pool is said to have. It may be absent, and it may be wrong.
 pub(crate) fn find_hint(flags: &OsStr) -> Option<u32> {
     let options = words(flags).take_while(|word| *word != b"--");
@@ -139,6 +151,16 @@ mod tests {
     }
 
     #[test]
+    fn pairs_that_do_not_count_are_known_too() {
+        let check = |flags: &str, expect: &[(i32, i32)]| {
+            assert_eq!(find_descriptors(OsStr::new(flags)), expect, "{flags:?}");
+        };
+        check("k -j2 --jobserver-auth=3,4 --jobserver-auth=-2,-2", &[(3, 4)]);
+        check(" --jobserver-fds=5,6 --jobserver-auth=7,8 -- X=--jobserver-auth=9,10", &[(5, 6), (7, 8)]);
+        check(" --jobserver-auth=fifo:/p --jobserver-auth=3 -j", &[]);
+    }
+
+    #[test]
     fn the_number_of_slots_is_a_hint() {
         let check =
             |flags: &str, expect: Option<u32>| assert_eq!(find_hint(OsStr::new(flags)), expect, "{flags:?}");
@@ -172,6 +194,7 @@ mod tests {
         fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
             let flags = OsStr::from_bytes(&bytes);
             find_auth(flags);
+            find_descriptors(flags);
             says_dry_run(flags);
         }
 

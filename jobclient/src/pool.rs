@@ -4,10 +4,11 @@
 //! once. The checks are stricter than those of the `jobserver` crate, because a number in a stale MAKEFLAGS may by now be
 //! any open file, which must never be read from or written to.
 
-use crate::makeflags::{Auth, find_auth, find_hint};
+use crate::makeflags::{Auth, find_auth, find_descriptors, find_hint};
 use crate::{Client, ImplicitSlot, Token};
-use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, major};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
+use rustix::termios::isatty;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -86,8 +87,9 @@ impl Pool {
     /// C code that reads the environment at that moment in another thread would race with the change.
     ///
     /// O_NONBLOCK is never set on an inherited pipe, because every process that shares the pipe would get it. Inherited
-    /// descriptors become close-on-exec, so that no child keeps the pool open by accident.
+    /// descriptors of any pool become close-on-exec, so that no child keeps one open by accident.
     pub fn from_env(env: &dyn Fn(&str) -> Option<OsString>) -> FromEnv {
+        keep_from_children(env);
         let find = |variable: &'static str| {
             let flags = env(variable)?;
             Some((variable, find_auth(&flags)?, find_hint(&flags)))
@@ -129,7 +131,7 @@ impl Pool {
     pub fn open_ends(&self) -> io::Result<Option<Ends>> {
         let ends = match &self.auth {
             Some(Auth::Fifo(path)) => {
-                if FileType::from_raw_mode(rustix::fs::stat(path)?.st_mode) != FileType::Fifo {
+                if !is_fifo(&rustix::fs::stat(path)?) {
                     return Ok(None);
                 }
                 let open = |access| rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty());
@@ -137,6 +139,7 @@ impl Pool {
                 let read = open(OFlags::RDWR)?;
                 Ends { read, write: open(OFlags::WRONLY)? }
             }
+            Some(Auth::Descriptors { read, .. }) if !is_fifo(&fstat(borrow(*read))?) => return Ok(None),
             Some(Auth::Descriptors { read, write }) => Ends {
                 read: fcntl_dupfd_cloexec(borrow(*read), 3)?,
                 write: fcntl_dupfd_cloexec(borrow(*write), 3)?,
@@ -179,12 +182,12 @@ fn open(variable: &'static str, auth: &Auth) -> Result<jobserver::Client, Proble
 
 fn open_fifo(variable: &'static str, path: &Path) -> Result<jobserver::Client, Problem> {
     let shown = path.display().to_string();
-    let is_fifo = match rustix::fs::stat(path) {
-        Ok(stat) => is_fifo_or_device(&stat),
+    let may_be_pool = match rustix::fs::stat(path) {
+        Ok(stat) => may_be_pool(&stat),
         Err(error) => return Err(Problem::Open(shown, error.into())),
     };
     match path.to_str() {
-        Some(path) if is_fifo => {
+        Some(path) if may_be_pool => {
             open_by_name(&format!("fifo:{path}")).map_err(|error| Problem::Open(shown, error))
         }
         _ => Err(Problem::NotAFifo(shown, variable)),
@@ -198,30 +201,57 @@ fn open_descriptors(read: i32, write: i32) -> Result<jobserver::Client, Problem>
     if (stat_of_read.st_dev, stat_of_read.st_ino) != (stat_of_write.st_dev, stat_of_write.st_ino) {
         return Err(Problem::Reused(write));
     }
-    let client = open_by_name(&format!("{read},{write}"))
-        .map_err(|error| Problem::Open(format!("file descriptors {read} and {write}"), error))?;
-    for number in [read, write] {
-        // A failure only means that a child might inherit the descriptor, as it would have without us.
-        let _ = fcntl_setfd(borrow(number), FdFlags::CLOEXEC);
-    }
-    Ok(client)
+    open_by_name(&format!("{read},{write}"))
+        .map_err(|error| Problem::Open(format!("file descriptors {read} and {write}"), error))
 }
+
+/// Makes what the variables name close-on-exec, be it chosen or not: make waits at its end for whoever has its pipe open, such as
+/// a server that a command has left running, and that command knows of no pool but ours.
+fn keep_from_children(env: &dyn Fn(&str) -> Option<OsString>) {
+    for flags in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"].into_iter().filter_map(env) {
+        for (read, write) in find_descriptors(&flags) {
+            for (number, access) in [(read, OFlags::RDONLY), (write, OFlags::WRONLY)] {
+                // Anything else that has the number by now may well be meant for the child.
+                if check_end(number, access).is_ok() {
+                    // A failure only means that a child might inherit it, as it would have without us.
+                    let _ = fcntl_setfd(borrow(number), FdFlags::CLOEXEC);
+                }
+            }
+        }
+    }
+}
+
+/// The highest number of a standard stream. No host puts its pool there, whatever the stream is.
+const STDERR: i32 = 2;
 
 /// Refuses a number that is not an open end of a pipe, or of a device that acts as one, for reading or writing as `access`.
 fn check_end(number: i32, access: OFlags) -> Result<Stat, Problem> {
+    if number < 0 {
+        return Err(Problem::Disabled);
+    }
     let stat = fstat(borrow(number)).map_err(|_| Problem::Closed(number))?;
     let flags = fcntl_getfl(borrow(number)).map_err(|_| Problem::Closed(number))?;
     let mode = flags & OFlags::RWMODE;
-    if is_fifo_or_device(&stat) && (mode == access || mode == OFlags::RDWR) {
+    let is_for_it = mode == access || mode == OFlags::RDWR;
+    if number > STDERR && may_be_pool(&stat) && is_for_it && !isatty(borrow(number)) {
         Ok(stat)
     } else {
         Err(Problem::Reused(number))
     }
 }
 
-/// Pools behind a character device are those of CUSE daemons, which take the role of a FIFO.
-fn is_fifo_or_device(stat: &Stat) -> bool {
-    matches!(FileType::from_raw_mode(stat.st_mode), FileType::Fifo | FileType::CharacterDevice)
+/// Whether there may be tokens in it: in a FIFO, or behind a character device of a daemon (CUSE) that acts as one.
+fn may_be_pool(stat: &Stat) -> bool {
+    let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
+    is_fifo(stat) || (is_device && !NO_POOLS.contains(&major(stat.st_rdev)))
+}
+
+/// Devices that are no daemon's, by major number: /dev/null, /dev/zero, /dev/full and the like, of which some have bytes for
+/// everybody, then terminals and their pseudo ends, which wait for somebody to type. They are what a stale number is most often.
+const NO_POOLS: [u32; 11] = [1, 4, 5, 136, 137, 138, 139, 140, 141, 142, 143];
+
+fn is_fifo(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Fifo
 }
 
 #[expect(unsafe_code, reason = "a number from the environment has no owner in this process")]
@@ -274,10 +304,12 @@ mod tests {
     use proptest::prelude::*;
     use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
     use rustix::pipe::{PipeFlags, pipe_with};
+    use rustix::pty::OpenptFlags;
     use std::collections::HashMap;
     use std::fs::File;
-    use std::io::{Read, Write};
+    use std::io::{Read, Seek, SeekFrom, Write};
     use std::os::fd::{AsRawFd, OwnedFd};
+    use std::os::unix::net::UnixStream;
     use std::path::PathBuf;
     use std::sync::mpsc;
 
@@ -440,17 +472,112 @@ mod tests {
         assert_eq!((one.unread(), two.unread()), (1, 1));
     }
 
+    /// Numbers that are anything by now. A read would change them, or wait.
     #[test]
-    fn a_pool_that_ends_says_so_once() {
-        let FromEnv::Inherited(pool) = from_env(&[("MAKEFLAGS", &flags("fifo:/dev/null"))]) else {
-            panic!("a character device may be a pool");
+    fn what_is_no_pool_is_not_touched() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"++++").unwrap();
+        file.seek(SeekFrom::Start(1)).unwrap();
+        let (socket, mut peer) = UnixStream::pair().unwrap();
+        peer.write_all(b"++++").unwrap();
+        let terminal = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        rustix::pty::grantpt(&terminal).unwrap();
+        rustix::pty::unlockpt(&terminal).unwrap();
+        let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
+        let flags_of_user = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let of_user = rustix::fs::open(&name, flags_of_user, Mode::empty()).unwrap();
+        // A line that somebody has typed.
+        rustix::io::write(&terminal, b"+++\n").unwrap();
+        let device = |path: &str| File::options().read(true).write(true).open(path).unwrap();
+        let (null, full) = (device("/dev/null"), device("/dev/full"));
+        for number in [
+            file.as_raw_fd(),
+            socket.as_raw_fd(),
+            of_user.as_raw_fd(),
+            terminal.as_raw_fd(),
+            null.as_raw_fd(),
+            full.as_raw_fd(),
+            0,
+            1,
+            2,
+        ] {
+            let why = refusal(&[("MAKEFLAGS", &flags(&format!("{number},{number}")))]);
+            assert!(why.contains(&format!("file descriptor {number} is not an end of a pipe")), "{why}");
+        }
+        for path in ["/dev/null", "/dev/full", "/dev/ptmx", &name] {
+            let why = refusal(&[("MAKEFLAGS", &flags(&format!("fifo:{path}")))]);
+            assert!(why.contains(&format!("{path} is no FIFO")), "{why}");
+        }
+        assert_eq!(file.stream_position().unwrap(), 1);
+        assert_eq!(rustix::io::ioctl_fionread(&socket).unwrap(), 4);
+        let mut line = [0; 8];
+        assert_eq!((rustix::io::read(&of_user, &mut line).unwrap(), &line[..4]), (4, &b"+++\n"[..]));
+    }
+
+    #[test]
+    fn a_pool_that_is_not_chosen_is_not_passed_on_either() {
+        let chosen = Pipe::new(0);
+        let is_kept = |fd: &OwnedFd| rustix::io::fcntl_getfd(fd).unwrap() == FdFlags::CLOEXEC;
+        let check = |variables: &dyn Fn(&str) -> Vec<(&'static str, String)>| {
+            let of_make = Pipe::new(1);
+            let variables = variables(&of_make.auth());
+            let variables: Vec<(&str, &str)> =
+                variables.iter().map(|(name, v)| (*name, v.as_str())).collect();
+            from_env(&variables);
+            assert!(is_kept(&of_make.read) && is_kept(&of_make.write), "{variables:?}");
         };
-        let (arrivals, arrived) = mpsc::channel();
-        let (client, _slot) = pool.start(move |token| drop(arrivals.send(token))).unwrap();
-        client.wish(2);
-        assert!(arrived.recv().unwrap().is_err());
-        drop(client);
-        assert!(arrived.recv().is_err(), "the second wish ended with the pool");
+        check(&|auth| vec![("CARGO_MAKEFLAGS", flags(&chosen.auth())), ("MAKEFLAGS", flags(auth))]);
+        check(&|auth| vec![("MAKEFLAGS", flags("fifo:/nowhere/at/all")), ("MFLAGS", flags(auth))]);
+        check(&|auth| vec![("MAKEFLAGS", format!("{} --jobserver-auth=-2,-2", flags(auth)))]);
+        check(&|auth| vec![("MAKEFLAGS", format!(" --jobserver-fds={auth} --jobserver-auth=fifo:/nowhere"))]);
+
+        // One end is closed.
+        let of_make = Pipe::new(1);
+        let write = of_make.write.as_raw_fd();
+        assert!(refusal(&[("MAKEFLAGS", &flags(&format!("900001,{write}")))]).contains("900001"));
+        assert!(is_kept(&of_make.write));
+
+        // What is no pool may be meant for a child.
+        let file = tempfile::tempfile().unwrap();
+        rustix::io::fcntl_setfd(&file, FdFlags::empty()).unwrap();
+        let number = file.as_raw_fd();
+        refusal(&[("MAKEFLAGS", &flags(&format!("{number},{number}")))]);
+        assert_eq!(rustix::io::fcntl_getfd(&file).unwrap(), FdFlags::empty());
+    }
+
+    /// A device may do either at any time; these do at once.
+    #[test]
+    fn a_pool_that_ends_or_fails_says_so_once() {
+        for (device, expect) in [
+            ("/dev/null", io::ErrorKind::UnexpectedEof),
+            // There is nothing at its beginning (EIO).
+            ("/proc/self/mem", io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()).kind()),
+        ] {
+            let tokens = open_by_name(&format!("fifo:{device}")).unwrap();
+            let (arrivals, arrived) = mpsc::channel();
+            let client = Client::start(tokens, move |token| drop(arrivals.send(token))).unwrap();
+            client.wish(2);
+            assert_eq!(arrived.recv().unwrap().unwrap_err().kind(), expect, "{device}");
+            drop(client);
+            assert!(arrived.recv().is_err(), "the second wish ended with the pool");
+        }
+    }
+
+    #[test]
+    fn only_a_pipe_has_ends() {
+        let (pipe, fifo) = (Pipe::new(0), Fifo::new(0));
+        let ends = |auth: Option<Auth>| {
+            let tokens = jobserver::Client::new(0).unwrap();
+            Pool { tokens, slot: ImplicitSlot::new(), hint: None, auth }.open_ends().unwrap()
+        };
+        let descriptors =
+            |fd: &dyn AsRawFd| Some(Auth::Descriptors { read: fd.as_raw_fd(), write: fd.as_raw_fd() });
+        assert!(ends(descriptors(&pipe.read)).is_some());
+        assert!(ends(Some(Auth::Fifo(fifo.path.clone()))).is_some());
+        // Bytes of a device cannot be moved into a pipe without reading them: splice(2) may wait, or fail.
+        assert!(ends(descriptors(&File::open("/dev/null").unwrap())).is_none());
+        assert!(ends(Some(Auth::Fifo("/dev/null".into()))).is_none());
+        assert!(ends(None).is_none());
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod tree;
 
 pub use log::{Log, ProbeJob};
 pub use members::{Member, members};
-pub use pool::Pool;
+pub use pool::{Pool, failing_device};
 pub use sharing::{Sharing, expect_sharing};
 pub use tree::{CommandLine, Probes};
 

@@ -1,10 +1,8 @@
 //! `tender` as a child of a make, of itself, and as the host of what its commands start: one pool, and all of it is back after.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use serde_json::json;
-use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt;
-use tender_tests::interop::{CommandLine, Found, Probes, Tool, expect_whole_pool, find};
+use tender_tests::interop::{CommandLine, Found, Pool, Probes, Tool, expect_whole_pool, find};
 use tender_tests::{Run, Started, TestSpace, Trace, program, wait_until};
 
 fn tender() -> Found {
@@ -257,57 +255,6 @@ fn a_broken_variable_does_not_hide_a_good_one() {
 }
 
 #[test]
-fn pools_that_cannot_be_joined_are_named_once() {
-    let space = TestSpace::new();
-    let probes = Probes::new(&space, 1);
-    space.write("plain", "++++");
-    std::fs::create_dir(space.path("directory")).unwrap();
-    let _socket = UnixListener::bind(space.path("socket")).unwrap();
-    let check = |auth: &str, texts: &[&str]| {
-        let _ = std::fs::remove_file(space.path("probes.log"));
-        let child = tender().tree(&probes, "inner", 3, &[]);
-        // Whatever was built is built again: a command that has run is fresh.
-        let _ = std::fs::remove_dir_all(space.path("inner/target"));
-        let mut command = child.command(&space);
-        command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth={auth}"));
-        let run = space.run(command).expect_ok();
-        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
-        expect_one_warning(&run, &[&["MAKEFLAGS", "one job at a time"], texts].concat());
-    };
-    let fifo = |name: &str| format!("fifo:{}", space.path(name));
-    check("-2,-2", &["put `+` before the command"]);
-    check("3,-1", &["put `+` before the command"]);
-    check("90,91", &["descriptor 90 is not open", "put `+` before the command"]);
-    // Standard input is /dev/null, and standard output is ours, and no pool.
-    check("0,1", &["descriptor", "put `+` before the command"]);
-    check("gmake_semaphore_12", &["gmake_semaphore_12", "neither `fifo:PATH` nor `R,W`"]);
-    check("fifo:", &["neither `fifo:PATH` nor `R,W`"]);
-    check(&fifo("plain"), &["plain is no FIFO"]);
-    check(&fifo("directory"), &["directory is no FIFO"]);
-    check(&fifo("socket"), &["socket is no FIFO"]);
-    check(&fifo("nowhere"), &["nowhere", "is the make that created it still running?"]);
-    assert_eq!(space.read("plain"), "++++");
-}
-
-#[test]
-fn a_fifo_without_tokens_or_host_is_no_hang() {
-    let space = TestSpace::new();
-    let probes = Probes::new(&space, 1);
-    let path = space.path("fifo");
-    rustix::fs::mkfifoat(
-        rustix::fs::CWD,
-        path.as_std_path(),
-        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
-    )
-    .unwrap();
-    let mut command = tender().tree(&probes, "inner", 3, &[]).command(&space);
-    command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth=fifo:{path}"));
-    let run = space.run(command).expect_ok();
-    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
-    expect_no_warning(&run);
-}
-
-#[test]
 fn a_dry_run_does_nothing() {
     let make = makes().next().expect("a make");
     let space = TestSpace::new();
@@ -325,53 +272,6 @@ fn a_dry_run_does_nothing() {
     // Without -n the same makefile does it.
     make.tree(&Probes::new(&space, 1), "outer", 0, &children[4..]).arg("-j2").run(&space).expect_ok();
     assert!(workspace.exists("made"));
-}
-
-/// `tender-worker --plan`: a plan of links, whose driver is a probe job.
-fn plan(space: &TestSpace, probes: &Probes, name: &str, links: usize) -> CommandLine {
-    let items: Vec<_> = (0..links)
-        .map(|number| {
-            let job = probes.job(&format!("{name}.{number}"));
-            let make = "while [ \"$1\" != -o ]; do shift; done; : > \"$2\"";
-            let driver = [job.words, ["sh", "-c", make, "sh"].map(str::to_owned).to_vec()].concat();
-            let output = space.path(&format!("{name}/{number}"));
-            let work = json!({"kind": "link", "driver": driver, "args": [], "output": output});
-            json!({"id": number, "unit": number.to_string(), "work": work})
-        })
-        .collect();
-    let file = format!("{name}.json");
-    space.write(&file, json!({"id": 1, "crate": name, "items": items}).to_string());
-    std::fs::create_dir(space.path(name)).unwrap();
-    CommandLine::new([program("tender-worker").as_str(), "--plan", space.path(&file).as_str()])
-}
-
-#[test]
-fn plans_alone_share_the_pool_of_make() {
-    for make in makes() {
-        let space = TestSpace::new();
-        let probes = Probes::new(&space, 3);
-        let children = ["a", "b"].map(|name| plan(&space, &probes, name, 4));
-        let run = make.tree(&probes, "outer", 1, &children).arg("-j3").run(&space).expect_ok();
-        assert_eq!(probes.log().finished(), 9, "{run}");
-        assert_eq!(probes.log().most_at_once(), 3, "{run}");
-        expect_no_warning(&run);
-    }
-}
-
-#[test]
-fn a_plan_alone_without_a_jobserver_keeps_to_its_j() {
-    let space = TestSpace::new();
-    let probes = Probes::new(&space, 2);
-    let run = plan(&space, &probes, "a", 5).arg("-j2").run(&space).expect_ok();
-    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (5, 2), "{run}");
-    // Where make does not share its slots: one job, and the cure.
-    let probes = Probes::new(&space, 1);
-    space.remove("probes.log");
-    let mut command = plan(&space, &probes, "b", 3).command(&space);
-    command.env("MAKEFLAGS", " -j4 --jobserver-auth=-2,-2");
-    let run = space.run(command).expect_ok();
-    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
-    expect_one_warning(&run, &["put `+` before the command"]);
 }
 
 #[test]
@@ -428,11 +328,17 @@ fn one_slot_is_enough_for_make_in_a_command() {
 #[track_caller]
 fn server_holds_up_nobody(make: &Found, space: &TestSpace, words: &[&str]) {
     let child = CommandLine::new([program("tender").as_str()].iter().chain(words).copied());
+    expect_no_warning(&server_below(make, space, child));
+}
+
+#[track_caller]
+fn server_below(make: &Found, space: &TestSpace, child: CommandLine) -> Run {
     let run = make.tree(&Probes::new(space, 1), "outer", 0, &[child]).arg("-j2").run(space).expect_ok();
-    expect_no_warning(&run);
+    assert!(!run.stderr.contains("INTERNAL"), "{run}");
     let server = space.read("server.pid").trim().parse().unwrap();
     // make waits for the end of its pipe; had the server kept that open, it would be over by now.
     kill_process(Pid::from_raw(server).unwrap(), Signal::KILL).expect("the server runs");
+    run
 }
 
 #[test]
@@ -451,5 +357,32 @@ fn a_server_that_a_command_starts_does_not_hold_up_make() {
         // Under exec it may stay in the group.
         let server = "sleep 60 </dev/null >/dev/null 2>&1 & echo $! > server.pid";
         server_holds_up_nobody(&make, &space, &["exec", "--", "sh", "-c", server]);
+    }
+}
+
+/// The pipe of make is inherited whether it is the pool that is joined or not.
+#[test]
+fn a_server_below_another_pool_does_not_hold_up_make() {
+    for make in makes() {
+        let space = TestSpace::new();
+        let other = Pool::fifo(&space, b"AB");
+        let server = "setsid sleep 60 </dev/null >/dev/null 2>&1 & echo $! > server.pid";
+        let exec = CommandLine::new([program("tender").as_str(), "exec", "--", "sh", "-c", server]);
+        let read = "r=${MAKEFLAGS##*auth=}; r=${r%%,*}";
+        for (before, warnings) in [
+            (format!("CARGO_MAKEFLAGS='{}'; export CARGO_MAKEFLAGS", other.makeflags()), 0),
+            ("MAKEFLAGS=\"$MAKEFLAGS --jobserver-auth=-2,-2\"".to_owned(), 1),
+            ("MAKEFLAGS=\"$MAKEFLAGS --jobserver-auth=fifo:/nowhere/at/all\"".to_owned(), 1),
+            // The rest of a pipe; of a FIFO's path there is no number.
+            (
+                format!("{read}; case $r in fifo*) ;; *) eval \"exec $r<&-\" ;; esac"),
+                usize::from(make.tool == Tool::Make43),
+            ),
+        ] {
+            let script = format!("{before}; exec \"$@\"");
+            let run = server_below(&make, &space, exec.clone().under(["sh", "-c", &script, "sh"]));
+            assert_eq!(run.stderr.matches("warning").count(), warnings, "{before}: {run}");
+        }
+        assert_eq!(other.drain(), b"AB");
     }
 }

@@ -11,6 +11,9 @@ pub trait Execute: Send + Sync + 'static {
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Step;
     /// Returns free memory to the system. Called on the coordinator's thread, so it should be quick.
     fn purge(&self) {}
+    /// Ends what was started for items and removes what is half-written. What runs on our threads may wait from then on for the
+    /// process to end. Called on the coordinator's thread, last of all.
+    fn abandon(&self) {}
     /// Starts measuring the peak of live allocations of the calling thread.
     fn reset_peak(&self) {}
     /// That peak, bytes; 0 where it is not known.

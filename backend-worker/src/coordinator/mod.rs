@@ -19,4 +19,4 @@ mod threads;
 
 pub use job::{Execute, Finished, Goal, Job, Of, PieceFailed, Pieces, Step, now_us};
 pub use outline::PlanError;
-pub use serve::{Ended, ServeError, run_plan, serve};
+pub use serve::{Ended, ServeError, Told, run_plan, serve};

@@ -10,6 +10,7 @@ use super::outline::PlanError;
 use super::part::panic_words;
 use super::shell::{Message, Shell};
 use std::io::{self, BufRead, BufWriter, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -57,6 +58,8 @@ pub enum ServeError {
     Thread(#[source] io::Error),
     #[error("internal error in the coordinator: {0}")]
     Panic(String),
+    #[error("interrupted by signal {0}")]
+    Interrupted(i32),
 }
 
 /// Runs the plans that an orchestrator sends, until it closes the channel. Says `hello` first and expects it first.
@@ -99,26 +102,58 @@ pub fn serve(
     })
 }
 
+/// What is told while a plan runs without an orchestrator.
+#[derive(Debug)]
+pub enum Told {
+    Message(FromWorker),
+    /// The parent's pool is gone; what is left runs on the slots at hand.
+    PoolLost(io::Error),
+}
+
 /// Runs one plan without an orchestrator and returns whether every item of it succeeded. What runs at once is to need no
 /// more than `memory` bytes, as far as that can be told before it runs; but one job runs in any case.
 ///
-/// Blocks the calling thread, which becomes the main thread of the worker; `on_message` is called on the coordinator's.
+/// The first of `interruptions`, numbers of signals, ends it with [`ServeError::Interrupted`]. With this as with any other error,
+/// and so with a panic of the coordinator, what was started is abandoned and the tokens are with the pool again when `ended` is
+/// told of it, at once, on the coordinator's thread: others may be in the middle of a long translation, so the process should exit.
+///
+/// Blocks the calling thread, which becomes the main thread of the worker; `tell` is called on the coordinator's.
 pub fn run_plan(
     plan: Plan,
     pool: Pool,
     memory: Option<u64>,
     exec: Arc<dyn Execute>,
-    on_message: impl FnMut(FromWorker) + Send,
+    interruptions: impl Iterator<Item = i32> + Send + 'static,
+    tell: impl FnMut(Told) + Send,
+    ended: impl FnOnce(&Result<bool, ServeError>) + Send,
 ) -> Result<bool, ServeError> {
     with_main_thread(move |main_thread| {
         let (inbox, messages) = mpsc::channel();
-        let mut outbox = ToCaller { tell: on_message, all_ok: true };
+        let to_inbox = inbox.clone();
+        spawn("signals", move || {
+            for signal in interruptions {
+                // Where nobody listens, the process is about to end anyway.
+                drop(to_inbox.send(Message::Interrupted(signal)));
+            }
+        })?;
+        let mut outbox = ToCaller { tell, all_ok: true };
         let ledger = Some(Ledger::new(memory));
-        let mut shell = Shell::start(ledger, inbox, pool, exec, main_thread, &mut outbox)?;
-        shell.take_plan(plan)?;
-        shell.run(&messages)?;
+        let mut shell = Shell::start(ledger, inbox, pool, Arc::clone(&exec), main_thread, &mut outbox)?;
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            shell.take_plan(plan)?;
+            shell.run(&messages)
+        }));
+        let ran = ran.unwrap_or_else(|panic| Err(ServeError::Panic(panic_words(panic.as_ref()))));
+        if ran.is_err() {
+            // First, since what still runs has a token.
+            exec.abandon();
+        }
         drop(shell);
-        Ok(outbox.all_ok)
+        // There may be tokens among them.
+        drop(messages);
+        let result = ran.map(|_| outbox.all_ok);
+        ended(&result);
+        result
     })
 }
 
@@ -129,6 +164,8 @@ pub(super) trait Outbox {
     fn flush(&mut self) -> Result<(), ServeError>;
     /// For how long what was sent may be kept; `None` if somebody waits for it, or it goes out at once anyway.
     fn may_wait(&self) -> Option<Duration>;
+    /// The pool is gone.
+    fn pool_lost(&mut self, why: io::Error) -> Result<(), ServeError>;
 }
 
 struct ToPeer<W: Write> {
@@ -160,6 +197,11 @@ impl<W: Write> Outbox for ToPeer<W> {
         let since = self.since.filter(|_| !self.urgent)?;
         PATIENCE.checked_sub(since.elapsed())
     }
+
+    /// It is the orchestrator's own.
+    fn pool_lost(&mut self, _: io::Error) -> Result<(), ServeError> {
+        Ok(())
+    }
 }
 
 /// People read diagnostics, and the orchestrator acts on the others. What is left is what a unit says that went well: it is
@@ -181,12 +223,17 @@ struct ToCaller<F> {
     all_ok: bool,
 }
 
-impl<F: FnMut(FromWorker)> Outbox for ToCaller<F> {
+impl<F: FnMut(Told)> Outbox for ToCaller<F> {
     fn send(&mut self, message: FromWorker) -> Result<(), ServeError> {
         if let FromWorker::Done { ok, .. } = message {
             self.all_ok = ok;
         }
-        (self.tell)(message);
+        (self.tell)(Told::Message(message));
+        Ok(())
+    }
+
+    fn pool_lost(&mut self, why: io::Error) -> Result<(), ServeError> {
+        (self.tell)(Told::PoolLost(why));
         Ok(())
     }
 

@@ -30,6 +30,8 @@ pub(super) enum Message {
     BadInput(ServeError),
     EndOfInput,
     Token(io::Result<Token>),
+    /// The process is to end by this signal.
+    Interrupted(i32),
     /// To be passed on as they are.
     FromItem(Vec<FromWorker>),
     PartEnded {
@@ -157,7 +159,11 @@ impl<'a> Shell<'a> {
                     self.feed(Event::Token)?
                 }
                 // The rest of the work goes on, on the starting slot and the tokens at hand.
-                Message::Token(Err(_)) => self.feed(Event::PoolLost)?,
+                Message::Token(Err(why)) => {
+                    self.outbox.pool_lost(why)?;
+                    self.feed(Event::PoolLost)?
+                }
+                Message::Interrupted(signal) => return Err(ServeError::Interrupted(signal)),
                 Message::FromItem(said) => self.pass_on(said)?,
                 Message::PartEnded { plan, item, said, spent, result, thread } => {
                     thread.into_iter().for_each(|thread| self.threads.returned(thread));
@@ -399,9 +405,10 @@ impl<'a> Shell<'a> {
 
 impl Drop for Shell<'_> {
     /// Parts that still run go on until the process exits, so the tokens they run on must not be given to others before
-    /// that. The orchestrator puts them back into the pool when the process is gone.
+    /// that. The orchestrator puts them back into the pool when the process is gone. Without one nobody does; then the process
+    /// exits at once.
     fn drop(&mut self) {
-        if self.machine.running() > 0 {
+        if self.by_hand.is_none() && self.machine.running() > 0 {
             self.tokens.drain(..).for_each(std::mem::forget);
         }
     }

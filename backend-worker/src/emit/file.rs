@@ -1,5 +1,6 @@
 //! Output files: written under another name beside the final one and renamed, so none is ever seen half-written.
 
+use super::unfinished::Unfinished;
 use crate::frontend::stamp;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -22,7 +23,7 @@ pub fn partial(path: &str) -> PathBuf {
 pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
     let fail = |source| WriteError { path: path.to_owned(), source };
     let partial = partial(path);
-    let mut file = create(&partial).map_err(fail)?;
+    let (_unfinished, mut file) = Unfinished::begin(&[&partial], || create(&partial)).map_err(fail)?;
     let written = file.write_all(content).and_then(|()| std::fs::rename(&partial, path));
     if let Err(why) = written {
         // What there is of it is in nobody's way, but on a full disk the room is.

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "the link must die with the worker, which only pre_exec can arrange")]
 
 use super::file::{make_parent, partial, publish};
+use super::unfinished::{Unfinished, remove_left};
 use crate::frontend::stamp;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
@@ -59,7 +60,10 @@ fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result
             Ok(())
         });
     }
-    let done = command.output().map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
+    let failed = |why| format!("cannot start the link driver `{program}`: {why}");
+    let (_unfinished, driver) =
+        Unfinished::begin(&[&temporary, &depfile], || command.spawn()).map_err(failed)?;
+    let done = driver.wait_with_output().map_err(failed)?;
     let mut linked = Linked {
         text: String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned(),
         ..Linked::default()
@@ -87,18 +91,6 @@ fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result
     }
     let _ = std::fs::remove_file(&depfile);
     Ok(linked)
-}
-
-/// A linker that is killed leaves its own temporary file, which has a random end to the name, beside the output.
-fn remove_left(temporary: &Path) {
-    let _ = std::fs::remove_file(temporary);
-    let (Some(dir), Some(name)) = (temporary.parent(), temporary.file_name()) else { return };
-    let start = [name.as_encoded_bytes(), b".tmp"].concat();
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        if entry.file_name().as_encoded_bytes().starts_with(&start) {
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// lld maps its output, and where the disk is full it dies by SIGBUS without a word. Less room than this tells why.

@@ -1,11 +1,15 @@
 //! Objects, archives and links: what leaves the worker as files. Knows no tokens.
 
 mod archive;
+mod children;
 mod file;
 mod join;
 mod link;
+mod unfinished;
 
 pub use archive::archive;
+pub use children::keep_orphans;
 pub use file::{WriteError, write};
 pub use join::join;
 pub use link::{Linked, link};
+pub use unfinished::abandon;

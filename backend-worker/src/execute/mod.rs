@@ -74,6 +74,10 @@ impl Execute for Executor {
         llvm::purge();
     }
 
+    fn abandon(&self) {
+        emit::abandon();
+    }
+
     fn reset_peak(&self) {
         llvm::reset_thread_peak();
     }

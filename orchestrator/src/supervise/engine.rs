@@ -169,6 +169,8 @@ struct Engine<'a> {
     finished: Option<bool>,
     interrupted: Option<i32>,
     told_tokens: u32,
+    /// Commands that returned more than they took, which is told.
+    over_returned: BTreeSet<ChildId>,
     told_progress: (u32, u32),
     dirty: u32,
     done: u32,
@@ -237,6 +239,7 @@ impl<'a> Engine<'a> {
             finished: None,
             interrupted: None,
             told_tokens: 0,
+            over_returned: BTreeSet::new(),
             told_progress: (0, 0),
             dirty: 0,
             done: 0,
@@ -343,14 +346,20 @@ impl<'a> Engine<'a> {
 
     fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
         for Surplus { child, tokens } in self.pool.broker.settle(reserve).map_err(jobserver_error)? {
-            let text = host::too_many(&self.name_of(child), tokens);
-            self.tell_warning(text);
+            // One that fills its FIFO is told of once, however often it is emptied.
+            if self.over_returned.insert(child) {
+                let text = host::too_many(&self.name_of(child), tokens);
+                self.tell_warning(text);
+            }
         }
         Ok(())
     }
 
     /// Says what is not right with the tokens of a child that is gone.
     fn tell_unsettled(&mut self, child: ChildId, settled: Settled) {
+        if self.over_returned.remove(&child) {
+            return;
+        }
         if let Some(text) = host::unsettled(&self.name_of(child), settled) {
             self.tell_warning(text);
         }

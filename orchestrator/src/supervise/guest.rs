@@ -241,6 +241,7 @@ impl<'a> Guest<'a> {
         }
         if in_order
             && !left_running
+            && !self.told_of_surplus
             && let Some(text) = unsettled(&self.name, settled)
         {
             (self.warn)(text);

@@ -200,6 +200,20 @@ mod tests {
         assert_eq!((give_back(&readers, to_pool.as_fd(), u32::MAX), unread(&pool)), (tokens, 1000));
     }
 
+    #[test]
+    fn there_is_room_for_so_many_and_the_rest_stays_in_the_pool() {
+        let purse = Purse::new(100_000).unwrap();
+        let (pool, to_pool) = pool(&[b'+'; 5000]);
+        let mut taken = 0;
+        while purse.take(pool.as_fd()).unwrap() == Taken::Token {
+            taken += 1;
+        }
+        assert!(taken == purse.room() && taken <= 4096, "{taken}");
+        assert_eq!(unread(&pool), 5000 - u64::from(taken));
+        let readers: Vec<_> = purse.readers().collect();
+        assert_eq!((give_back(&readers, to_pool.as_fd(), u32::MAX), unread(&pool)), (taken, 5000));
+    }
+
     /// GNU make's pipe has 16 slots, and a client that returns a token to it may not be made to wait.
     #[test]
     fn what_is_given_back_takes_no_more_room_than_before() {

@@ -16,6 +16,8 @@ pub struct Waiter {
     arrivals: Receiver<io::Result<Token>>,
     told: Arc<OwnedFd>,
     tokens: Vec<Token>,
+    /// It failed once, so it is not asked again: each time it would fail, and be told of.
+    lost: bool,
     /// The account holds it as its first slot.
     _slot: ImplicitSlot,
 }
@@ -35,7 +37,7 @@ impl Waiter {
             // Full only if it was not read 2^64 times.
             let _ = write(&of_thread, &1u64.to_ne_bytes());
         })?;
-        Ok(Waiter { client, arrivals, told, tokens: Vec::new(), _slot: slot })
+        Ok(Waiter { client, arrivals, told, tokens: Vec::new(), lost: false, _slot: slot })
     }
 
     /// Becomes readable when a token has arrived.
@@ -46,7 +48,7 @@ impl Waiter {
 
 impl Lender for Waiter {
     fn wish(&mut self, tokens: u32) {
-        self.client.wish(tokens);
+        self.client.wish(if self.lost { 0 } else { tokens });
     }
 
     fn arrived(&mut self) -> Arrived {
@@ -59,7 +61,11 @@ impl Lender for Waiter {
                     self.tokens.push(token);
                     arrived.tokens += 1;
                 }
-                Err(error) => arrived.lost = Some(error),
+                Err(_) if self.lost => {}
+                Err(error) => {
+                    self.lost = true;
+                    arrived.lost = Some(error);
+                }
             }
         }
         arrived

@@ -1,10 +1,12 @@
 //! A pool that a test hosts itself, so that it sees every byte: what a client takes, gives back, loses or adds.
 
 use super::CommandLine;
-use crate::space::TestSpace;
+use crate::space::{TestSpace, skipped};
 use camino::Utf8PathBuf;
 use rustix::fs::{Mode, OFlags, mknodat, open};
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// A pool of N slots holds N - 1 bytes, of any values.
@@ -102,4 +104,18 @@ impl Pool {
         bytes.sort_unstable();
         bytes
     }
+}
+
+/// A character device that can be opened and not read, as the device of a daemon may be that is gone: these need a daemon of theirs,
+/// or a program that sets them up. Where there is none, that is said.
+pub fn failing_device() -> Option<&'static str> {
+    let fails = |path: &&str| {
+        let opened = File::options().read(true).write(true).open(path);
+        opened.is_ok_and(|mut device| device.read(&mut [0]).is_err())
+    };
+    let found = ["/dev/fuse", "/dev/loop-control", "/dev/net/tun", "/dev/kvm"].into_iter().find(fails);
+    if found.is_none() {
+        skipped("no character device can be opened and not read");
+    }
+    found
 }

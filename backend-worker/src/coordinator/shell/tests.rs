@@ -1,7 +1,7 @@
 //! The shell's tests: tables, and real threads around work that does what its name says.
 
 use super::super::job::{Goal, Job, Of, PieceFailed, Step};
-use super::super::serve::{run_plan, serve};
+use super::super::serve::{self, Told, serve};
 use super::*;
 use std::io::{BufRead, Write};
 use std::os::unix::net::UnixStream;
@@ -119,6 +119,21 @@ fn words(messages: &[FromWorker]) -> Vec<String> {
         _ => None,
     };
     messages.iter().filter_map(word).collect()
+}
+
+/// Runs a plan by hand that nobody interrupts.
+fn run_plan(
+    plan: Plan,
+    pool: Pool,
+    memory: Option<u64>,
+    exec: Arc<dyn Execute>,
+    mut on_message: impl FnMut(FromWorker) + Send,
+) -> Result<bool, ServeError> {
+    let tell = |told| match told {
+        Told::Message(message) => on_message(message),
+        Told::PoolLost(why) => panic!("{why}"),
+    };
+    serve::run_plan(plan, pool, memory, exec, std::iter::empty(), tell, |_| {})
 }
 
 fn check_plan(items: &[(u32, &str, &[u32])], expect: &[&str]) {
@@ -517,4 +532,86 @@ fn an_orchestrator_that_is_gone_ends_the_worker() {
     let pool = Pool::private(1).unwrap();
     let ended = serve(io::empty(), Gone, pool, Arc::new(Fake), FromWorker::SlotParked, |_| {});
     assert!(matches!(ended, Ok(Ended::BrokenPipe)), "{ended:?}");
+}
+
+/// Items that run until the test is over; it counts them, and the bytes that are in the pool when it is told to abandon them.
+struct Stuck {
+    running: AtomicU32,
+    pool: rustix::fd::OwnedFd,
+    /// Nobody knows yet: `u64::MAX`.
+    left: std::sync::atomic::AtomicU64,
+    over: std::sync::Mutex<Receiver<()>>,
+}
+
+impl Execute for Stuck {
+    fn begin(&self, _: &Job<'_>, _: Goal) -> Step {
+        self.running.fetch_add(1, Ordering::SeqCst);
+        let _ = self.over.lock().unwrap().recv();
+        done()
+    }
+
+    fn abandon(&self) {
+        self.left.store(rustix::io::ioctl_fionread(&self.pool).unwrap(), Ordering::SeqCst);
+    }
+}
+
+/// Five items in a pool of three slots; what ends them, and the words of that end.
+#[track_caller]
+fn check_abandoned(
+    interruptions: impl FnOnce(Arc<Stuck>) -> Box<dyn Iterator<Item = i32> + Send>,
+    mut on_message: impl FnMut(u32) + Send,
+    expect: &str,
+) {
+    let (pool, to_pool) = rustix::pipe::pipe().unwrap();
+    rustix::io::write(&to_pool, b"AB").unwrap();
+    let number = |fd: &rustix::fd::OwnedFd| std::os::fd::AsRawFd::as_raw_fd(fd);
+    let flags = format!(" -j3 --jobserver-auth={},{}", number(&pool), number(&to_pool));
+    let found = Pool::from_env(&|name| (name == "MAKEFLAGS").then(|| flags.clone().into()));
+    let tender_jobclient::FromEnv::Inherited(inherited) = found else { panic!("no pool") };
+    let (ends, over) = std::sync::mpsc::channel();
+    let exec = Arc::new(Stuck {
+        running: AtomicU32::new(0),
+        pool: rustix::io::dup(&pool).unwrap(),
+        left: u64::MAX.into(),
+        over: over.into(),
+    });
+    let items: Vec<(u32, &str, &[u32])> = (0..5).map(|id| (id, "x", &[] as &[u32])).collect();
+    let unread = || rustix::io::ioctl_fionread(&pool).unwrap();
+    let (mut started, mut at_end) = (0, None);
+    let tell = |told| {
+        if let Told::Message(FromWorker::ItemStarted { .. }) = told {
+            started += 1;
+            on_message(started);
+        }
+    };
+    let interruptions = interruptions(Arc::clone(&exec));
+    let of_plan = Arc::clone(&exec) as Arc<dyn Execute>;
+    let ran = serve::run_plan(plan(1, &items), inherited, None, of_plan, interruptions, tell, |ran| {
+        at_end = Some((ran.as_ref().unwrap_err().to_string(), unread()));
+    });
+    assert_eq!(at_end, Some((expect.to_owned(), 2)), "all are back");
+    assert!(ran.is_err());
+    assert_eq!(exec.left.load(Ordering::SeqCst), 0, "what had tokens was ended before they went back");
+    drop(ends);
+}
+
+#[test]
+fn an_interruption_gives_all_tokens_back() {
+    let when_all_run = |exec: Arc<Stuck>| -> Box<dyn Iterator<Item = i32> + Send> {
+        Box::new(std::iter::once_with(move || {
+            while exec.running.load(Ordering::SeqCst) == 0
+                || rustix::io::ioctl_fionread(&exec.pool).unwrap() > 0
+            {
+                thread::yield_now();
+            }
+            15
+        }))
+    };
+    check_abandoned(when_all_run, |_| {}, "interrupted by signal 15");
+}
+
+#[test]
+fn a_panic_of_the_coordinator_gives_all_tokens_back() {
+    let trip = |started| assert!(started < 3, "it trips");
+    check_abandoned(|_| Box::new(std::iter::empty()), trip, "internal error in the coordinator: it trips");
 }

@@ -1,0 +1,309 @@
+//! Pools that are none, or behave oddly: what MAKEFLAGS names may be anything, and so may be what comes out of it. One warning, one
+//! job, no hang, and what is no pool is neither read nor written.
+
+use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::OpenptFlags;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+use tender_tests::interop::{CommandLine, Found, Pool, Probes, Tool, failing_device, find};
+use tender_tests::{Run, TestSpace, program, skipped};
+
+fn tender() -> Found {
+    find(Tool::Tender).expect("it is the program under test")
+}
+
+#[track_caller]
+fn expect_one_warning(run: &Run, texts: &[&str]) {
+    let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning:")).collect();
+    assert_eq!(warnings.len(), 1, "{run}");
+    for text in texts {
+        assert!(warnings[0].contains(text), "no {text:?}:\n{run}");
+    }
+}
+
+#[track_caller]
+fn expect_no_warning(run: &Run) {
+    assert!(!run.stderr.contains("warning"), "{run}");
+}
+
+/// A build of three jobs and a command under `exec`, each with these flags and, as descriptor 7, what is given: one job at a time,
+/// and one warning with these texts.
+#[track_caller]
+fn expect_one_job(flags: &str, seven: Option<&OwnedFd>, texts: &[&str]) {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 1);
+    let build = tender().tree(&probes, "inner", 3, &[]);
+    let run = run_with(&space, build, flags, seven).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+    expect_one_warning(&run, texts);
+    let exec = CommandLine::new([program("tender").as_str(), "exec", "--", "sh", "-c", "echo ran"]);
+    let run = run_with(&space, exec, flags, seven).expect_ok();
+    assert_eq!(run.stdout, "ran\n");
+    expect_one_warning(&run, texts);
+}
+
+fn run_with(space: &TestSpace, line: CommandLine, flags: &str, seven: Option<&OwnedFd>) -> Run {
+    let mut command = line.under(["env", &format!("MAKEFLAGS={flags}")]).command(space);
+    if let Some(fd) = seven {
+        inherit(&mut command, fd);
+    }
+    space.run(command)
+}
+
+/// The child has a copy of the descriptor, under the number 7.
+#[expect(unsafe_code, reason = "a descriptor is copied between fork and exec")]
+fn inherit(command: &mut Command, fd: &OwnedFd) {
+    let from = rustix::io::fcntl_dupfd_cloexec(fd, 10).unwrap();
+    // SAFETY: dup2(2) may be called after a fork, and the copy is kept open by the closure.
+    unsafe {
+        command.pre_exec(move || match libc::dup2(from.as_raw_fd(), 7) {
+            7 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
+const SEVEN: &str = " -j4 --jobserver-auth=7,7";
+const NO_PIPE: [&str; 3] =
+    ["file descriptor 7 is not an end of a pipe", "put `+` before the command", "one job at a time"];
+
+#[test]
+fn a_descriptor_that_is_a_file_or_a_socket_is_not_read() {
+    let mut file = tempfile::tempfile().unwrap();
+    file.write_all(b"++++").unwrap();
+    file.seek(SeekFrom::Start(1)).unwrap();
+    // The description is shared, and its offset with it.
+    expect_one_job(SEVEN, Some(&file.try_clone().unwrap().into()), &NO_PIPE);
+    assert_eq!((file.stream_position().unwrap(), file.metadata().unwrap().len()), (1, 4));
+
+    let (socket, mut peer) = UnixStream::pair().unwrap();
+    peer.write_all(b"++++").unwrap();
+    expect_one_job(SEVEN, Some(&socket.try_clone().unwrap().into()), &NO_PIPE);
+    assert_eq!(rustix::io::ioctl_fionread(&socket).unwrap(), 4);
+    peer.set_nonblocking(true).unwrap();
+    assert!(peer.read(&mut [0]).is_err(), "nothing was written");
+}
+
+/// A pseudo terminal: who types, the program's end, and its path.
+fn terminal() -> (OwnedFd, OwnedFd, String) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let typist = rustix::pty::openpt(flags).unwrap();
+    rustix::pty::grantpt(&typist).unwrap();
+    rustix::pty::unlockpt(&typist).unwrap();
+    let path = rustix::pty::ptsname(&typist, Vec::new()).unwrap().into_string().unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let program = rustix::fs::open(&path, flags, Mode::empty()).unwrap();
+    (typist, program, path)
+}
+
+#[test]
+fn a_terminal_is_not_read() {
+    let (typist, screen, path) = terminal();
+    // A read waits until somebody types; and takes what is typed.
+    expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
+    rustix::io::write(&typist, b"+++\n").unwrap();
+    expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
+    expect_one_job(SEVEN, Some(&typist), &NO_PIPE);
+    expect_one_job(&format!(" -j4 --jobserver-auth=fifo:{path}"), None, &[&path, "is no FIFO"]);
+    let mut line = [0; 8];
+    assert_eq!((rustix::io::read(&screen, &mut line).unwrap(), &line[..4]), (4, &b"+++\n"[..]));
+    // Every read of it fails now.
+    drop(typist);
+    expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
+}
+
+/// They end at once (`null`), or have bytes for everybody and cannot be written to (`full`).
+#[test]
+fn devices_that_are_nobodys_are_no_pools() {
+    for path in ["/dev/null", "/dev/full", "/dev/zero"] {
+        let device = File::options().read(true).write(true).open(path).unwrap();
+        expect_one_job(SEVEN, Some(&device.into()), &NO_PIPE);
+        expect_one_job(&format!(" -j4 --jobserver-auth=fifo:{path}"), None, &[path, "is no FIFO"]);
+    }
+}
+
+/// As a daemon's device may at any time.
+#[test]
+fn a_device_that_fails_is_told_once_and_one_job_runs() {
+    let Some(path) = failing_device() else { return };
+    let device = File::options().read(true).write(true).open(path).unwrap().into();
+    for (flags, seven) in
+        [(format!(" -j4 --jobserver-auth=fifo:{path}"), None), (SEVEN.to_owned(), Some(&device))]
+    {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 1);
+        let build = tender().tree(&probes, "inner", 3, &[]);
+        let run = run_with(&space, build, &flags, seven).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+        expect_one_warning(&run, &["the jobserver of the parent is gone"]);
+    }
+}
+
+#[test]
+fn standard_streams_are_no_pools() {
+    for (number, auth) in [(0, "0,1"), (0, "0,0"), (1, "1,2")] {
+        let pool = Pool::pipe(b"AB");
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 1);
+        let build = tender().tree(&probes, "inner", 3, &[]);
+        // Even where they are a pipe.
+        let line = build.under(["sh", "-c", "\"$@\" <&3 2>err", "sh"]);
+        let flags = format!("MAKEFLAGS= -j4 --jobserver-auth={auth}");
+        let run = pool.around(line.under(["env", &flags])).run(&space).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+        let said = space.read("err");
+        assert_eq!(said.matches("warning:").count(), 1, "{said}");
+        assert!(said.contains(&format!("file descriptor {number} is not an end of a pipe")), "{said}");
+        assert_eq!(pool.drain(), b"AB");
+    }
+}
+
+#[test]
+fn pools_that_cannot_be_joined_are_named_once() {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 1);
+    space.write("plain", "++++");
+    std::fs::create_dir(space.path("directory")).unwrap();
+    let _socket = UnixListener::bind(space.path("socket")).unwrap();
+    let check = |auth: &str, texts: &[&str]| {
+        let _ = std::fs::remove_file(space.path("probes.log"));
+        let child = tender().tree(&probes, "inner", 3, &[]);
+        // Whatever was built is built again: a command that has run is fresh.
+        let _ = std::fs::remove_dir_all(space.path("inner/target"));
+        let mut command = child.command(&space);
+        command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth={auth}"));
+        let run = space.run(command).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+        expect_one_warning(&run, &[&["MAKEFLAGS", "one job at a time"], texts].concat());
+    };
+    let fifo = |name: &str| format!("fifo:{}", space.path(name));
+    check("-2,-2", &["put `+` before the command"]);
+    check("3,-1", &["put `+` before the command"]);
+    check("90,91", &["descriptor 90 is not open", "put `+` before the command"]);
+    check("gmake_semaphore_12", &["gmake_semaphore_12", "neither `fifo:PATH` nor `R,W`"]);
+    check("fifo:", &["neither `fifo:PATH` nor `R,W`"]);
+    check(&fifo("plain"), &["plain is no FIFO"]);
+    check(&fifo("directory"), &["directory is no FIFO"]);
+    check(&fifo("socket"), &["socket is no FIFO"]);
+    check(&fifo("nowhere"), &["nowhere", "is the make that created it still running?"]);
+    assert_eq!(space.read("plain"), "++++");
+}
+
+#[test]
+fn a_fifo_without_tokens_or_host_is_no_hang() {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 1);
+    let path = space.path("fifo");
+    rustix::fs::mkfifoat(
+        rustix::fs::CWD,
+        path.as_std_path(),
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+    )
+    .unwrap();
+    let mut command = tender().tree(&probes, "inner", 3, &[]).command(&space);
+    command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth=fifo:{path}"));
+    let run = space.run(command).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+    expect_no_warning(&run);
+}
+
+/// Nobody may open it, as where it is another user's.
+#[test]
+fn a_fifo_that_may_not_be_opened_is_named() {
+    let space = TestSpace::new();
+    let pool = Pool::fifo(&space, b"AB");
+    std::fs::set_permissions(space.path("pool"), std::fs::Permissions::from_mode(0o000)).unwrap();
+    let probes = Probes::new(&space, 1);
+    let mut line = tender().tree(&probes, "inner", 3, &[]);
+    if File::open(space.path("pool")).is_ok() {
+        // We may do anything; so without that.
+        let without = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"];
+        let mut try_it = Command::new(without[0]);
+        try_it.args([without[1], "sh", "-c", "! [ -r \"$0\" ]", space.path("pool").as_str()]);
+        if !try_it.status().is_ok_and(|status| status.success()) {
+            return skipped("everything may be read here, and setpriv(1) cannot take that away");
+        }
+        line = line.under(without);
+    }
+    let run = pool.around(line).run(&space).expect_ok();
+    assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
+    expect_one_warning(&run, &["cannot open", "pool", "Permission denied", "one job at a time"]);
+    assert_eq!(pool.drain(), b"AB");
+}
+
+#[test]
+fn a_hundred_thousand_jobs() {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, 8);
+    let run = tender().tree(&probes, "tree", 8, &[]).arg("-j100000").run(&space).expect_ok();
+    assert_eq!(probes.log().most_at_once(), 8, "{run}");
+    expect_no_warning(&run);
+    // A parent that says so, whatever it has.
+    let space = TestSpace::new();
+    for pool in [Pool::fifo(&space, b"ABC"), Pool::pipe(b"ABC")] {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 4);
+        let flags = format!("MAKEFLAGS={}", pool.makeflags().replace("-j4", "-j100000"));
+        let line = tender().tree(&probes, "tree", 8, &[]).under(["env", &flags]);
+        let run = pool.around(line).run(&space).expect_ok();
+        assert_eq!(probes.log().most_at_once(), 4, "{run}");
+        expect_no_warning(&run);
+        assert_eq!(pool.drain(), b"ABC", "{run}");
+    }
+}
+
+/// More bytes than slots are said to be, and none that a host would write: they are tokens like any other.
+#[test]
+fn bytes_that_somebody_else_has_put_in() {
+    let bytes = b"\0\n +ABC\x7f\xff";
+    let space = TestSpace::new();
+    for pool in [Pool::fifo(&space, bytes), Pool::pipe(bytes)] {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let flags = format!("MAKEFLAGS={}", pool.makeflags().replace("-j10", "-j3"));
+        let line = tender().tree(&probes, "tree", 12, &[]).under(["env", &flags]);
+        let run = pool.around(line).run(&space).expect_ok();
+        assert_eq!(probes.log().finished(), 12, "{run}");
+        assert!(probes.log().most_at_once() >= 3, "{run}");
+        expect_no_warning(&run);
+        let mut all = bytes.to_vec();
+        all.sort_unstable();
+        assert_eq!(pool.drain(), all, "{run}");
+    }
+}
+
+/// The FIFO is that child's alone, and so is the harm.
+#[test]
+fn a_child_that_fills_its_fifo_is_named_and_the_pool_works() {
+    const FILL: &str = "flags=$CARGO_MAKEFLAGS; exec 8<>\"${flags##*fifo:}\"; \
+                        dd if=/dev/zero of=/dev/fd/8 oflag=nonblock bs=4096 count=64 status=none 2>/dev/null; true";
+    let pools_space = TestSpace::new();
+    for pool in [None, Some(Pool::fifo(&pools_space, b"AB")), Some(Pool::pipe(b"AB"))] {
+        let space = TestSpace::new();
+        let probes = Probes::new(&space, 3);
+        let fill = CommandLine::new(["sh", "-c", FILL]);
+        let exec = fill.clone().under([program("tender").as_str(), "exec"]);
+        let exec = match &pool {
+            None => exec,
+            Some(pool) => pool.around(exec),
+        };
+        expect_one_warning(&exec.run(&space).expect_ok(), &["`sh` returned", "more than it took"]);
+        let inner = tender().tree(&probes, "inner", 4, &[]);
+        let line = tender().tree(&probes, "tree", 4, &[fill, inner]);
+        let line = match &pool {
+            None => line.arg("-j3"),
+            Some(pool) => pool.around(line),
+        };
+        let run = line.run(&space).expect_ok();
+        assert_eq!((probes.log().finished(), probes.log().most_at_once()), (8, 3), "{run}");
+        expect_one_warning(&run, &["k0", "more than it took"]);
+        if let Some(pool) = pool {
+            assert_eq!(pool.drain(), b"AB", "{run}");
+        }
+    }
+}
