@@ -141,6 +141,21 @@ impl Ledger {
         }
     }
 
+    /// What a process uses beyond its baseline and its leases, but for the last one of `granted` bytes: what its allocator keeps of
+    /// items that have ended. Bytes.
+    pub fn kept(&self, process: ProcessId, granted: u64) -> u64 {
+        let Some(process) = self.processes.get(&process) else { return 0 };
+        process.measured.saturating_sub(process.baseline + process.leased().saturating_sub(granted))
+    }
+
+    /// It gives that back.
+    pub fn purged(&mut self, process: ProcessId, granted: u64) {
+        let kept = self.kept(process, granted);
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.measured -= kept;
+        }
+    }
+
     /// A process that is about to start, and will use `baseline` bytes with nothing to do.
     pub fn add_process(&mut self, process: ProcessId, baseline: u64) {
         self.processes.entry(process).or_default().baseline = baseline;
@@ -340,6 +355,21 @@ mod tests {
         assert_eq!(ledger.free(), 30);
         ledger.measured(P, 45);
         assert_eq!(ledger.free(), 15);
+    }
+
+    #[test]
+    fn what_an_allocator_keeps_is_known_and_given_back() {
+        let mut ledger = with_headroom(1000);
+        ledger.add_process(P, 10);
+        ledger.lease(P, LeaseId(0), 60, 0, Beginning).unwrap();
+        ledger.measured(P, 65);
+        ledger.lease(P, LeaseId(1), 50, 0, Beginning).unwrap();
+        assert_eq!(ledger.kept(P, 50), 0, "it is less than what runs may use");
+        ledger.release(P, LeaseId(0));
+        assert_eq!(ledger.kept(P, 50), 55);
+        ledger.purged(P, 50);
+        assert_eq!((ledger.kept(P, 50), ledger.totals().growth), (0, 50));
+        assert_eq!(ledger.kept(Q, 50), 0);
     }
 
     #[test]

@@ -487,7 +487,9 @@ impl Scheduler {
         let rank = self.items.rank(item);
         if self.items.state(item) == State::Running(Some(ix)) {
             let bytes = if bytes == 0 { self.items.need(item).piece } else { bytes };
-            self.workers[ix].asked.entry(rank).or_default().push(bytes);
+            if !self.workers[ix].cancelled {
+                self.workers[ix].asked.entry(rank).or_default().push(bytes);
+            }
         } else if self.workers[ix].startable.contains(&rank) && !self.workers[ix].leased.contains(&rank) {
             self.workers[ix].asked_to_begin.insert(rank);
         }
@@ -864,7 +866,12 @@ impl Scheduler {
         let has_unstarted = |worker: &Worker| worker.given.len() > worker.running.len();
         let to_cancel: Vec<WorkerIx> =
             self.workers.iter().filter(|(_, worker)| has_unstarted(worker)).map(|(ix, _)| ix).collect();
-        self.actions.extend(to_cancel.into_iter().map(Action::CancelPlans));
+        for ix in to_cancel {
+            // It drops the pieces that it has not started, too.
+            self.workers[ix].cancelled = true;
+            self.workers[ix].asked.clear();
+            self.actions.push_back(Action::CancelPlans(ix));
+        }
     }
 
     /// Whose fault was it? With one item in flight a crash is that item's. With several, each runs again alone, so that

@@ -25,6 +25,8 @@ pub(super) struct Worker {
     pub(super) parked: bool,
     /// Runs one suspect item and no other, then closes.
     pub(super) alone: bool,
+    /// Starts nothing more of what it was given.
+    pub(super) cancelled: bool,
     /// Has started at least one item.
     pub(super) was_of_use: bool,
     /// All that it was given and is not done with.
@@ -113,6 +115,7 @@ impl Workers {
             phase: Phase::Starting,
             parked: false,
             alone,
+            cancelled: false,
             was_of_use: false,
             given: BTreeSet::new(),
             running: BTreeMap::new(),

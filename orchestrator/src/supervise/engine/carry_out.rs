@@ -60,6 +60,7 @@ impl Engine<'_> {
                 }
                 Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
                 Action::Lease { worker, item, bytes } => {
+                    self.purge_before(worker, bytes);
                     if let Some(running) = self.workers.get_mut(&worker) {
                         running.child.lease(item, bytes);
                     }

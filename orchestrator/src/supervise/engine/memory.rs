@@ -24,6 +24,9 @@ const TENSE_US: u64 = 20_000;
 /// Less than this is not plenty, bytes: several jobs take so much in the time between two readings.
 const TENSE: u64 = 256 << 20;
 
+/// What a worker may keep of what has ended, bytes.
+const LITTLE: u64 = 8 << 20;
+
 /// What other builds are told is rounded up to so many bytes: it changes with each small unit.
 const SHARE_STEP: u64 = 8 << 20;
 
@@ -43,6 +46,8 @@ pub(super) struct Memory {
     foreign: Foreign,
     /// What can still be used, by the last reading; None where that cannot be known.
     headroom: Option<u64>,
+    /// There is not plenty.
+    is_tense: bool,
     evidence: Evidence,
     /// What was free at the last reading, what others have set aside included.
     limits_free: Option<u64>,
@@ -117,6 +122,7 @@ impl Memory {
             holds: false,
             foreign: Foreign::default(),
             headroom: None,
+            is_tense: false,
             evidence,
             limits_free: None,
             has_others: false,
@@ -224,7 +230,8 @@ impl Engine<'_> {
         ledger.set_ceiling(chosen.bytes);
         let account = ledger.totals();
         let left = ledger.free();
-        let pause_us = if left < TENSE { TENSE_US } else { CALM_US };
+        self.memory.is_tense = left < TENSE;
+        let pause_us = if self.memory.is_tense { TENSE_US } else { CALM_US };
         self.memory.next_us = now_us + pause_us;
         self.tell_budget(chosen);
         if let Some(limits) = &limits {
@@ -373,6 +380,20 @@ impl Engine<'_> {
         }
         self.tell(Event::Budget { chosen: chosen.clone(), at_us: now_us() });
         self.memory.told = Some(chosen);
+    }
+
+    /// Where there is not plenty, a worker begins nothing on top of what its allocator keeps of what has ended: what one thread has
+    /// freed another may not find again.
+    pub(super) fn purge_before(&mut self, ix: WorkerIx, granted: u64) {
+        let process = process_of_worker(ix);
+        let ledger = self.scheduler.ledger();
+        if !self.memory.is_tense || ledger.kept(process, granted) < LITTLE {
+            return;
+        }
+        ledger.purged(process, granted);
+        if let Some(running) = self.workers.get_mut(&ix) {
+            running.child.send(&ToWorker::Purge);
+        }
     }
 
     pub(super) fn tell_leases(&mut self) {
