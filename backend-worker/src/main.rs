@@ -52,11 +52,27 @@ fn main() -> ExitCode {
                 llvm::llvm_version()
             ));
         }
-        Command::Serve => serve(),
+        Command::Serve => {
+            prefer_to_be_killed();
+            serve()
+        }
         Command::Plan { file, jobs, memory } => run_plan(&file, jobs, memory),
     };
     // Not a return from main: destructors of LLVM's globals would run beside threads whose work is dropped.
     tender_worker::channel::exit_now(ended)
+}
+
+/// Where memory runs out all the same, the kernel kills the process with the highest score: rather a worker or its linker, whose
+/// items are tried again, than the orchestrator, which may be the largest for a moment. Anybody may raise their own score
+/// (proc_pid_oom_score_adj(5)). One that is higher already stays.
+fn prefer_to_be_killed() {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    const SCORE: i32 = 500;
+    let now = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if now.is_some_and(|now| now < SCORE) {
+        // Where it cannot be written nothing is lost but a preference.
+        let _ = std::fs::write(FILE, SCORE.to_string());
+    }
 }
 
 fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {

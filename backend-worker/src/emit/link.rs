@@ -35,6 +35,8 @@ fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result
     let (program, words) = driver.split_first().ok_or("the link has no driver")?;
     make_parent(output).map_err(|why| why.to_string())?;
     let temporary = partial(output);
+    // Of a linker that was killed together with its worker.
+    remove_left(&temporary);
     let depfile = PathBuf::from(format!("{output}.link.d"));
     let lld = driver.iter().any(|word| word == "-fuse-ld=lld");
 
