@@ -541,7 +541,8 @@ mod tests {
 
     #[test]
     fn verbose_tells_of_memory() {
-        let chosen = Chosen { bytes: Some(60 << 20), by: Origin::Option, of: None, clamped: None, off: false };
+        let chosen =
+            Chosen { bytes: Some(60 << 20), by: Origin::Option, of: None, clamped: None, off: false };
         let short = Shortage { need: 96 << 20, free: Some(0), budget: chosen.bytes, kept_for: None };
         let summary = Summary { peak: 58 << 20, budget: chosen.bytes, ..Summary::default() };
         let events = [

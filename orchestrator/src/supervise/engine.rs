@@ -15,6 +15,7 @@ use super::EngineError;
 use super::clock::now_us;
 use super::command::CommandProcess;
 use super::error::{jobserver_error, system};
+use super::group;
 use super::host::{self, Guard, Slots};
 use super::process;
 use super::sample;
@@ -27,7 +28,7 @@ use crate::graph::{Graph, ItemIx};
 use crate::memory::Budget;
 use crate::report::{Event, Severity, Sink, WorkerNo};
 use crate::schedule::{self, Scheduler, WorkerIx};
-use crate::tokens::{ChildId, Fifos, Parent, Pool, Settled, Surplus};
+use crate::tokens::{ChildId, Fifos, Parent, Pool, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use memory::Memory;
@@ -108,8 +109,8 @@ enum Source {
     WorkerEnd(WorkerIx),
     CommandOutput(ItemIx),
     CommandEnd(ItemIx),
-    /// Of a process that a command left behind.
-    SurvivorEnd(ItemIx),
+    /// Of a process that a child left behind.
+    SurvivorEnd(ChildId),
     /// Bytes were taken or returned; `Broker::settle` finds out.
     Fifo,
     /// Tokens have arrived from the parent's pool.
@@ -121,12 +122,24 @@ struct Running<T> {
     watched: Vec<Watched>,
 }
 
-/// Processes, each as the descriptor that tells its end.
+/// A child whose own process is gone.
+struct Gone {
+    id: ChildId,
+    /// The number of its process group, all of which was killed.
+    group: u32,
+    /// A command, and when it started, as `family::started` says. What a worker starts stays in its group.
+    command: Option<u64>,
+    /// How people know it.
+    name: String,
+    /// Tokens that it has not returned are a fault of its: nobody killed it or told it to stop.
+    in_order: bool,
+}
+
+/// What a child that is gone has left running: processes, each as the descriptor that tells its end.
 struct Survivors {
+    of: Gone,
     pidfds: Vec<OwnedFd>,
     watched: Vec<Watched>,
-    /// The command was told to stop, so that tokens it did not return are no fault of its.
-    interrupted: bool,
 }
 
 struct Engine<'a> {
@@ -138,6 +151,14 @@ struct Engine<'a> {
     worker_program: &'a Utf8Path,
     sample: bool,
     scheduler: Scheduler,
+    /// These come before the pool because fields are dropped in their order: when we panic, children have ended before what they
+    /// hold goes back to a parent.
+    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
+    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
+    /// What children that are gone left running. The slots that it may use stay charged.
+    survivors: BTreeMap<ChildId, Survivors>,
+    /// How many children were retired, each of which has an id of its own.
+    retired: u32,
     pool: Pool<Fifos, Parent>,
     guard: Guard,
     /// When free slots are looked at again, whatever happens until then; microseconds.
@@ -149,10 +170,6 @@ struct Engine<'a> {
     tools: Tools,
     watch: Watch<Source>,
     signals: Signals,
-    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
-    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
-    /// What commands that have ended left running. The tokens that it holds stay charged.
-    survivors: BTreeMap<ItemIx, Survivors>,
     /// Diagnostics of items that are not finished.
     diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
     /// How the worker of an item died that was in flight.
@@ -224,6 +241,7 @@ impl<'a> Engine<'a> {
             workers: BTreeMap::new(),
             commands: BTreeMap::new(),
             survivors: BTreeMap::new(),
+            retired: 0,
             diagnostics: BTreeMap::new(),
             deaths: BTreeMap::new(),
             crashed: Vec::new(),
@@ -344,16 +362,14 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Says what is not right with the tokens of a child that is gone.
-    fn tell_unsettled(&mut self, child: ChildId, settled: Settled) {
-        if let Some(text) = host::unsettled(&self.name_of(child), settled) {
-            self.tell_warning(text);
-        }
-    }
-
+    /// How people know the child.
     fn name_of(&self, child: ChildId) -> String {
+        if let Some(survivors) = self.survivors.get(&child) {
+            return survivors.of.name.clone();
+        }
         if child.0.is_multiple_of(2) {
-            return "tender-worker".to_owned();
+            let running = self.workers.get(&WorkerIx(child.0 / 2));
+            return running.map_or("tender-worker".to_owned(), |running| running.child.name());
         }
         let item = &self.graph[ItemIx(child.0 / 2)];
         format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
@@ -448,6 +464,12 @@ impl<'a> Engine<'a> {
             running.child.process.kill();
             self.forget(running.watched);
             self.pool.broker.remove(child_of_command(item));
+        }
+        // Those that were killed are waited for. A daemon has left its group, and nobody waits for that.
+        while let Some((_, Survivors { of, watched, .. })) = self.survivors.pop_first() {
+            self.forget(watched);
+            group::wait_for_end(of.group, process::KILLED_WITHIN);
+            self.pool.broker.remove(of.id);
         }
         self.pool.return_all();
         self.tell_counts();

@@ -269,6 +269,21 @@ impl<P: Ports> Broker<P> {
         }
     }
 
+    /// The child's own process is gone, and others of its tree live on: what it holds stays charged, and so does its starting slot
+    /// until `park`. What is unread comes back, and it is given and offered nothing more, because nobody waits for what it does.
+    /// From now on it is `to`, so that its id may be used again.
+    ///
+    /// Panics if `to` is in use.
+    pub fn retire(&mut self, child: ChildId, to: ChildId) {
+        let Some(mut retired) = self.children.remove(&child) else { return };
+        if let Some(tokens) = &mut retired.tokens {
+            // As one of ours that has a use for nothing.
+            (tokens.want, tokens.offer) = (0, None);
+        }
+        let before = self.children.insert(to, retired);
+        assert!(before.is_none(), "{to:?} is admitted already");
+    }
+
     /// Settles with a child of which no process is left: what it held is free at once.
     ///
     /// While one of its processes lives, that process may still run a job on a token, so call this no sooner.
@@ -381,6 +396,8 @@ impl<P: Ports> Broker<P> {
         let mut order = self.without_offer();
         order.reverse();
         order.extend(self.standing().map(|(id, _)| id));
+        // What is left over after each has the same goes to the most urgent.
+        order.sort_by_key(|id| Reverse(self.tokens(*id).map_or(0, |tokens| tokens.priority)));
         if order.is_empty() {
             return Ok(());
         }
