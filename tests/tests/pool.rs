@@ -320,7 +320,7 @@ fn with_a_wide_pool(client: impl FnOnce(&mut std::fs::File)) {
     assert_eq!(run.stderr, "", "{run}");
 }
 
-/// All are held at once, and then returned at once through a FIFO of a page.
+/// All are held at once, and then returned at once through a FIFO of two pages.
 #[test]
 fn more_tokens_than_a_pipe_holds() {
     with_a_wide_pool(|fifo| {

@@ -471,7 +471,9 @@ impl<'a> Engine<'a> {
             group::wait_for_end(of.group, process::KILLED_WITHIN);
             self.pool.broker.remove(of.id);
         }
-        self.pool.return_all();
+        if let Some(text) = host::end(&mut self.pool, &self.guard) {
+            self.tell_warning(text);
+        }
         self.tell_counts();
     }
 

@@ -4,7 +4,7 @@ use super::EngineError;
 use super::clock::now_us;
 use super::error::jobserver_error;
 use super::foreign::Foreign;
-use super::host::{Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
+use super::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use super::outside;
 use super::process::Jobs;
 use super::survivors;
@@ -236,7 +236,9 @@ impl<'a> Guest<'a> {
         {
             (self.warn)(text);
         }
-        self.pool.return_all();
+        if let Some(text) = host::end(&mut self.pool, &self.guard) {
+            (self.warn)(text);
+        }
     }
 }
 
