@@ -111,12 +111,13 @@ impl<'a> Guest<'a> {
         warn: &'a dyn Fn(String),
     ) -> Result<Guest<'a>, EngineError> {
         let (program, arguments) = words.split_first().expect("a command has a program");
-        if let Some(outside) = outside::of(program, arguments) {
+        let tools = Tools::default();
+        if let Some(outside) = outside::of(program, arguments, &tools) {
             warn(outside.to_string());
         }
         let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let name = program.to_string_lossy();
-        let kind = Kind::Foreign(Tools::default().dialect(&name));
+        let kind = Kind::Foreign(tools.dialect(&name));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
             AdmitError::NoFreeSlot => unreachable!("a pool has at least one slot, and nobody else is there"),

@@ -233,6 +233,27 @@ fn an_urgent_child_is_offered_more_often() {
     assert_eq!(had.collect::<Vec<_>>(), [1, 0, 1, 2, 1, 0]);
 }
 
+/// They may leave it lying, and the least urgent one may be the one that waits for it.
+#[test]
+fn no_child_is_passed_over_for_more_urgent_ones() {
+    for children in [3, 8, 20] {
+        let mut broker = with_foreign(1, children);
+        (0..children).for_each(|id| broker.priority(ChildId(id), u64::from(children - id)));
+        let mut last_us = BTreeMap::new();
+        let mut now_us = 1_000_000;
+        while now_us < 2_000_000 {
+            let next_us = broker.offer(0, Terms::Standing, now_us).unwrap().deadline_us.unwrap();
+            let has = all_unread(&broker, children).iter().position(|unread| *unread == 1).unwrap();
+            last_us.insert(has, now_us);
+            now_us = next_us;
+            let longest =
+                (0..children as usize).map(|id| now_us - last_us.get(&id).unwrap_or(&1_000_000)).max();
+            assert!(longest.unwrap() <= ROUND_US + 2 * TURN_US, "{children}: {last_us:?} at {now_us}");
+        }
+        assert_eq!(last_us.len(), children as usize);
+    }
+}
+
 #[test]
 fn an_urgent_child_is_offered_more() {
     let mut broker = with_foreign(3, 2);
