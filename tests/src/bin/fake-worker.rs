@@ -148,6 +148,7 @@ fn run(plan: &Plan, greedy: bool, orders: &mut Orders) {
     say(&FromWorker::Done { plan: plan.id, ok: not_ok.is_empty() });
 }
 
+#[expect(clippy::zombie_processes, reason = "an heir outlives its worker")]
 fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
     let (sources, output): (Vec<&str>, &str) = match &item.work {
         Work::Compile { source, object, .. } => (vec![source], object),
