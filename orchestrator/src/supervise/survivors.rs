@@ -30,7 +30,8 @@ pub(super) fn of(fifo: &str) -> Vec<Pid> {
                 }
                 false
             }
-            // It has none, or is at the very moment of getting one.
+            Environment::Never => false,
+            // It may be about to get one.
             Environment::Empty => look < 2,
             Environment::NotYet => true,
         });
@@ -51,7 +52,7 @@ pub(super) fn unnamed(fifo: &str, ours: &BTreeSet<u32>, since: u64) -> Vec<Pid> 
             let mut windows = environment.windows(directory.len().max(1));
             windows.any(|window| window == directory.as_bytes())
         }
-        Environment::Empty | Environment::NotYet => false,
+        Environment::Never | Environment::Empty | Environment::NotYet => false,
     };
     let members = family::below(std::process::id(), ours).into_iter();
     let late =
@@ -64,9 +65,11 @@ fn processes() -> Vec<i32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
+#[derive(Debug, PartialEq, Eq)]
 enum Environment {
     Is(Vec<u8>),
-    /// Also that of another user's process, and of one that has ended.
+    /// It is another user's process, or a thread of the kernel, or has ended.
+    Never,
     Empty,
     /// It is in the middle of execve(2).
     NotYet,
@@ -78,10 +81,8 @@ const LENGTH: usize = 64 << 10;
 fn environment(pid: i32) -> Environment {
     match read(pid) {
         Ok(environment) if !environment.is_empty() => Environment::Is(environment),
-        Ok(_) if is_being_replaced(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default()) => {
-            Environment::NotYet
-        }
-        _ => Environment::Empty,
+        Ok(_) => without(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default()),
+        Err(_) => Environment::Never,
     }
 }
 
@@ -97,13 +98,17 @@ fn read(pid: i32) -> io::Result<Vec<u8>> {
     Ok(environment)
 }
 
-/// Whether a process that was seen without an environment has memory of its own, but no place for one in it, or has one by now:
-/// `state`, `vsize`, `env_start` and `env_end` of proc_pid_stat(5), fields 3, 23, 50 and 51.
-fn is_being_replaced(stat: &str) -> bool {
+/// Why a process was seen without an environment: it has no memory, no place for one in it, or has got one by now; by `state`, `vsize`,
+/// `env_start` and `env_end` of proc_pid_stat(5), fields 3, 23, 50 and 51.
+fn without(stat: &str) -> Environment {
     let after_name = stat.rsplit_once(')').map_or("", |(_, after)| after);
     let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
     let [state, vsize, start, end] = [0, 20, 47, 48].map(|at| fields.get(at).copied().unwrap_or_default());
-    !matches!(state, "" | "Z" | "X") && vsize != "0" && (end == "0" || start != end)
+    match (state, vsize) {
+        ("" | "Z" | "X", _) | (_, "0") => Environment::Never,
+        _ if end == "0" || start != end => Environment::NotYet,
+        _ => Environment::Empty,
+    }
 }
 
 /// Whether a variable ends in the path or has it before a blank: that of FIFO 12 begins with that of FIFO 1.
@@ -149,18 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn a_process_without_a_place_for_its_environment_is_being_replaced() {
+    fn a_process_without_an_environment_may_be_about_to_get_one() {
         let stat = |state: &str, vsize: &str, env_start: &str, env_end: &str| {
             let mut fields = ["1"; 50];
             (fields[0], fields[20], fields[47], fields[48]) = (state, vsize, env_start, env_end);
             format!("7 (a) Z 1) {}", fields.join(" "))
         };
-        assert!(is_being_replaced(&stat("R", "4096", "0", "0")));
-        assert!(is_being_replaced(&stat("R", "4096", "123", "456")), "it has one now");
-        assert!(!is_being_replaced(&stat("R", "4096", "123", "123")), "it has an empty one");
-        assert!(!is_being_replaced(&stat("S", "0", "0", "0")), "a thread of the kernel");
-        assert!(!is_being_replaced(&stat("Z", "0", "0", "0")));
-        assert!(!is_being_replaced(""));
+        assert_eq!(without(&stat("R", "4096", "0", "0")), Environment::NotYet);
+        assert_eq!(without(&stat("R", "4096", "123", "456")), Environment::NotYet, "it has one now");
+        assert_eq!(without(&stat("R", "4096", "123", "123")), Environment::Empty);
+        assert_eq!(without(&stat("S", "0", "0", "0")), Environment::Never, "a thread of the kernel");
+        assert_eq!(without(&stat("Z", "0", "0", "0")), Environment::Never);
+        assert_eq!(without(""), Environment::Never);
     }
 
     /// It is nearly always in the middle of execve(2).
