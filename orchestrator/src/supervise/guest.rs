@@ -231,8 +231,10 @@ impl<'a> Guest<'a> {
         if let Some(text) = self.memory.ran_out(&self.name) {
             (self.warn)(text);
         }
+        let is_told = settled.surplus > 0 && self.told_of_surplus;
         if in_order
             && !left_running
+            && !is_told
             && let Some(text) = unsettled(&self.name, settled)
         {
             (self.warn)(text);

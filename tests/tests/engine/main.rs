@@ -1,7 +1,6 @@
 //! The engine with a worker that behaves well or badly on demand.
 
 mod space;
-mod tokens;
 
 use space::{Space, Told};
 use tender::report::Severity;

@@ -1,22 +1,43 @@
-//! What becomes of job slots when a child of a build is killed, forgets tokens, or tender itself panics.
+//! What becomes of job slots when a child of a build is killed, forgets tokens, or tender itself panics. One build at a time: each is
+//! the parent of all orphans of this process.
 
-use super::space::{Space, Told};
-use super::{all_messages, success};
+#[path = "../engine/space.rs"]
+#[expect(dead_code, reason = "tests of the engine use all of it")]
+mod space;
+
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, kill_process};
+use space::{Space, Told};
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tender::graph::Graph;
-use tender::report::{Event, Sink};
-use tender::supervise::Slots;
+use tender::report::{Event, Severity, Sink};
+use tender::supervise::{EngineError, Slots, Summary};
 use tender_jobclient::{FromEnv, Pool};
 use tender_tests::wait_until;
+
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn all_messages(told: &Told) -> String {
+    let said = told.messages.iter().filter(|(severity, _)| *severity != Severity::Verbose);
+    said.map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n")
+}
+
+fn success((result, told): (Result<Summary, EngineError>, Told)) -> Told {
+    assert!(result.unwrap().success, "{}", all_messages(&told));
+    told
+}
 
 /// A process that is killed runs on for as long as the kernel needs to clear its memory. The slot is not another's before.
 #[test]
 fn what_a_killed_worker_has_started_ends_before_its_slot_is_free() {
+    let _alone = alone();
     for _ in 0..3 {
         let mut space = Space::new();
         space.library("a", &["heir-once 400000000"]);
@@ -42,6 +63,7 @@ impl Sink for Gate {
 /// It ends in order, because there is nothing left for it while a command still runs.
 #[test]
 fn a_worker_that_forgets_tokens_is_named() {
+    let _alone = alone();
     let mut space = Space::new();
     space.library("a", &["leak 2"]);
     let script =
@@ -58,6 +80,7 @@ fn a_worker_that_forgets_tokens_is_named() {
 /// Four commands that each wait for the others end only if all slots are there again while the build goes on.
 #[test]
 fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
+    let _alone = alone();
     let mut space = Space::new();
     space.library("a", &["hold-once 2"]);
     for command in 0..4 {
@@ -87,6 +110,7 @@ fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
 /// One slot is left beside the daemon's, so of two commands one starts when the other has ended.
 #[test]
 fn a_daemon_without_an_environment_keeps_what_its_command_had_taken() {
+    let _alone = alone();
     let mut space = Space::new();
     let wait = |file: &str| {
         format!("n=0; until [ -e {file} ]; do sleep 0.01; n=$((n + 1)); [ $n -lt 3000 ] || exit 1; done; ")
@@ -133,6 +157,7 @@ impl Sink for Fragile<'_> {
 /// Whoever takes a token that came back may run a job, so by then nobody of ours does.
 #[test]
 fn when_we_panic_children_end_first_and_then_the_parent_has_its_tokens() {
+    let _alone = alone();
     let mut space = Space::new();
     for command in 0..2 {
         let script = format!("echo $$ > pid.{command}; exec sleep 1000");
