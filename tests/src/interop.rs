@@ -30,7 +30,7 @@ mod tree;
 pub use log::{Log, ProbeJob};
 pub use members::{Member, members};
 pub use pool::{Pool, failing_device};
-pub use sharing::{Sharing, expect_sharing};
+pub use sharing::{Sharing, expect_sharing, expect_sharing_and_whole};
 pub use tree::{CommandLine, Probes};
 
 use crate::programs::{profile_directory, program};
@@ -117,6 +117,20 @@ pub fn find(tool: Tool) -> Option<Found> {
             "SKIPPED: a test needs {}, which is not there; `make interop` may get it",
             tool.name()
         ));
+    }
+    found
+}
+
+/// A gcc of one of these versions. Says so on standard error if there is none.
+pub fn find_gcc(majors: std::ops::Range<u32>, what: &str) -> Option<Found> {
+    let names = std::iter::once("gcc".to_owned()).chain((9..30).map(|major| format!("gcc-{major}")));
+    let found = names.flat_map(|name| in_path(&name)).find_map(|path| {
+        let version = version(&path).filter(|version| is(Tool::Gcc, version))?;
+        let major = version.rsplit(' ').next()?.split('.').next()?.parse().ok()?;
+        majors.contains(&major).then_some(Found { tool: Tool::Gcc, path, version })
+    });
+    if found.is_none() {
+        shout(&format!("SKIPPED: a test needs {what}, which is not there"));
     }
     found
 }

@@ -131,3 +131,28 @@ fn it_is_killed_again_and_again() {
     assert!(space.outputs("debug") == expected, "the build after many that were killed is wrong");
     space.expect_fresh(&[]);
 }
+
+/// A linker knows nothing of us. It is a child of the worker's child.
+#[test]
+fn a_linker_ends_with_the_build_that_is_killed() {
+    use std::os::unix::fs::PermissionsExt;
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"app\"\n");
+    space.write("src/main.c", "int main(void) { return 0; }\n");
+    let (driver, pids) = (space.path("driver"), space.path("pids"));
+    let script = format!(
+        "#!/bin/sh\ncase \" $* \" in *\" -o \"*) ;; *) exec cc \"$@\" ;; esac\n\
+         sleep 1000 & echo $$ $! > {pids}.part; mv {pids}.part {pids}; wait\n"
+    );
+    space.write("driver", script);
+    std::fs::set_permissions(&driver, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = space.command(&["build"]);
+    command.env("CC", &driver);
+    let tender = space.start(command);
+    wait_until("it links", || space.exists("pids"));
+    let pids: Vec<u32> = space.read("pids").split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    assert!(pids.len() == 2 && pids.iter().all(|pid| is_alive(*pid)));
+    kill(tender.pid());
+    tender.finish().expect_signal(9);
+    wait_until("the linker and its driver end", || !pids.iter().any(|pid| is_alive(*pid)));
+}

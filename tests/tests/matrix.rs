@@ -2,7 +2,7 @@
 //! tools; a tool that is not there is told of, and its row or column left out.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use tender_tests::interop::{Found, Sharing, Tool, expect_sharing, find};
+use tender_tests::interop::{Found, Sharing, Tool, expect_sharing_and_whole, find, find_gcc};
 
 /// What a column of the table stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +39,13 @@ const INNERS: [(&str, Tool); 9] = [
     ("tender", Tool::Tender),
 ];
 
-/// Whether a row is about this version of its tool. Which forms gcc reads depends on it.
-fn is_of(row: &str, found: &Found) -> bool {
-    if found.tool != Tool::Gcc {
-        return true;
+/// The tool of a row. Which forms gcc reads depends on its version.
+fn of_row(row: &str, tool: Tool) -> Option<Found> {
+    match row {
+        "gcc before 13" => find_gcc(1..13, row),
+        "gcc since 13" => find_gcc(13..u32::MAX, row),
+        _ => find(tool),
     }
-    let number = found.version.rsplit(' ').next().and_then(|number| number.split('.').next());
-    let major: u32 = number.and_then(|number| number.parse().ok()).expect("gcc says its version");
-    row == if major < 13 { "gcc before 13" } else { "gcc since 13" }
 }
 
 /// The cells of the table, by row and column, without the first of each.
@@ -96,7 +95,8 @@ fn check(column: &str) {
         _ => None,
     };
     for ((row, inner), (_, cells)) in INNERS.into_iter().zip(&rows) {
-        let Some(inner) = find(inner).filter(|inner| is_of(row, inner)) else { continue };
+        // Whoever looked for it in vain has said so.
+        let Some(inner) = of_row(row, inner) else { continue };
         cell(outer, &host, make.as_ref(), &inner, cells[number]);
     }
 }
@@ -120,8 +120,10 @@ fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, e
     };
     // A gcc that is outside runs no more than a job for each processor. The jobs of the outer tool are more.
     let beside = usize::from(inner.tool == Tool::Gcc && expect == Sharing::Outside && !by_tender);
-    let run = expect_sharing(inner, n, expect, |probes, child| {
-        let jobs = format!("-j{n}");
+    let jobs = format!("-j{n}");
+    let run = expect_sharing_and_whole(inner, n, expect, |probes, child, after| {
+        // Below `exec` it has to be the command itself, because that decides what it is told.
+        let child = if outer == Outer::TenderExec { child } else { child.then(after) };
         match outer {
             Outer::TenderExec => child.under([host.path.as_str(), "exec", &jobs, "--"]),
             Outer::TenderBuild(_) => {
@@ -139,6 +141,15 @@ fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, e
     });
     if by_tender && expect != Sharing::Refused {
         // It says so when a child lost tokens, or returned more than it took.
+        assert!(!run.stderr.contains("token"), "{run}");
+    }
+    if outer == Outer::TenderExec && expect != Sharing::Refused {
+        // The pool of another one is lent to this one, and has to be whole when it has ended.
+        let exec = [host.path.as_str(), "exec"];
+        let run = expect_sharing_and_whole(inner, n, expect, |_, child, after| {
+            let child = child.under(exec.into_iter().chain(["--"])).then(after);
+            child.under(exec.into_iter().chain([jobs.as_str(), "--"]))
+        });
         assert!(!run.stderr.contains("token"), "{run}");
     }
 }

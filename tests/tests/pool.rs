@@ -185,6 +185,66 @@ fn a_worker_that_is_killed_loses_no_token() {
     }
 }
 
+/// Who of a deep tree is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Killed {
+    /// The command itself.
+    Root,
+    /// The make that holds tokens, several processes down.
+    Holder,
+    /// The command, and then all below it, which is in a session of its own.
+    Apart,
+}
+
+/// The other command's four jobs wait for each other, so they end only if all four slots are there while the build goes on.
+#[test]
+fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
+    let Some(make) = find(Tool::Make43).or_else(|| find(Tool::Make44)) else { return };
+    for killed in [Killed::Root, Killed::Holder, Killed::Apart] {
+        let (space, of_tree) = (TestSpace::new(), TestSpace::new());
+        let (probes, endless) = (Probes::new(&space, 4), Probes::new(&of_tree, ENDLESS));
+        let deep = make.tree(&endless, "deep", 0, &[make.tree(&endless, "deeper", 3, &[])]);
+        let deep = if killed == Killed::Apart { deep.under(["setsid", "--wait"]) } else { deep };
+        let script = "until [ -e go ]; do sleep 0.01; done; exec \"$@\"";
+        let wide = make.tree(&probes, "wide", 4, &[]).under(["sh", "-c", script, "sh"]);
+        let wide = wide.under(["env", "-C", space.root().as_str()]);
+        let build = tender().tree(&probes, "tree", 0, &[deep, wide]).arg("-j4").arg("--keep-going");
+        let started = space.start(build.command(&space));
+        wait_until("the tree has all that the other command does not have", || endless.log().jobs.len() == 3);
+        space.write("go", "");
+        wait_until("the other command runs what it can", || probes.log().jobs.len() == 1);
+
+        let words = |pid: u32| {
+            let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&words).replace('\0', " ")
+        };
+        let number = |member: &Member| member.pid.as_raw_nonzero().get() as u32;
+        let kill = |pid: u32| kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL);
+        let all: Vec<u32> = members(&space).iter().map(number).collect();
+        let roots = started.children();
+        let root = roots.iter().find(|pid| words(**pid).contains("deep/Makefile")).expect("it runs");
+        let below = |pid: &&u32| *pid != root && words(**pid).contains(of_tree.root().as_str());
+        match killed {
+            Killed::Root => kill(*root).unwrap(),
+            Killed::Holder => {
+                let holder = all.iter().find(|pid| words(**pid).contains("deeper/Makefile"));
+                kill(*holder.expect("it runs")).unwrap();
+            }
+            Killed::Apart => {
+                kill(*root).unwrap();
+                // Makes end by themselves when those below them do.
+                for pid in all.iter().filter(below) {
+                    let _ = kill(*pid);
+                }
+            }
+        }
+        let run = started.finish().expect_code(101);
+        assert_eq!(probes.log().most_at_once(), 4, "{killed:?}: {run}");
+        assert_eq!(probes.log().finished(), 4, "{killed:?}: {run}");
+        wait_until("nothing is left", || members(&space).is_empty());
+    }
+}
+
 /// Nothing of its own can give tokens back then. The one process that does knows how many there are, not which bytes they were.
 #[test]
 fn a_build_that_is_killed_gives_all_tokens_back() {
@@ -320,7 +380,7 @@ fn with_a_wide_pool(client: impl FnOnce(&mut std::fs::File)) {
     assert_eq!(run.stderr, "", "{run}");
 }
 
-/// All are held at once, and then returned at once through a FIFO of a page.
+/// All are held at once, and then returned at once through a FIFO of two pages.
 #[test]
 fn more_tokens_than_a_pipe_holds() {
     with_a_wide_pool(|fifo| {

@@ -1,6 +1,7 @@
 //! A `[[generate]]` command: somebody else's program, run as one job, its output kept until it ends.
 
 use super::clock::now_us;
+use super::family;
 use super::pipe;
 use super::process::{Jobs, Owner, Process};
 use crate::graph::{Command, Graph, Item};
@@ -20,6 +21,8 @@ pub(super) struct CommandProcess {
     /// It wrote more than is kept.
     cut: bool,
     pub(super) started_us: u64,
+    /// As `family::started` says.
+    pub(super) started: u64,
     /// A signal that stops the build was passed on to it.
     pub(super) interrupted: bool,
 }
@@ -46,7 +49,10 @@ impl CommandProcess {
         child.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
         let process = Process::start(&mut child, Owner::Others, jobs)?;
         let started_us = now_us();
-        Ok(CommandProcess { process, output, text: Vec::new(), cut: false, started_us, interrupted: false })
+        // One that has ended already may have left something, which is as old as that or younger.
+        let started = family::started(process.pid()).unwrap_or(0);
+        let (text, cut, interrupted) = (Vec::new(), false, false);
+        Ok(CommandProcess { process, output, text, cut, started_us, started, interrupted })
     }
 
     /// Returns whether there may be more to read.

@@ -16,6 +16,7 @@ use super::EngineError;
 use super::clock::now_us;
 use super::command::CommandProcess;
 use super::error::{jobserver_error, system};
+use super::group;
 use super::host::{self, Guard, Slots};
 use super::process;
 use super::sample;
@@ -27,8 +28,8 @@ use crate::fingerprint::{Fingerprints, StateError};
 use crate::graph::{Graph, ItemIx};
 use crate::memory::Budget;
 use crate::report::{Event, Severity, Sink, WorkerNo};
-use crate::schedule::{self, Scheduler, WorkerIx};
-use crate::tokens::{ChildId, Fifos, Parent, Pool, Settled, Surplus};
+use crate::schedule::{self, Scheduler, Task, WorkerIx};
+use crate::tokens::{ChildId, Fifos, Parent, Pool, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use memory::Memory;
@@ -109,8 +110,8 @@ enum Source {
     WorkerEnd(WorkerIx),
     CommandOutput(ItemIx),
     CommandEnd(ItemIx),
-    /// Of a process that a command left behind.
-    SurvivorEnd(ItemIx),
+    /// Of a process that a child left behind.
+    SurvivorEnd(ChildId),
     /// Bytes were taken or returned; `Broker::settle` finds out.
     Fifo,
     /// Tokens have arrived from the parent's pool.
@@ -122,12 +123,24 @@ struct Running<T> {
     watched: Vec<Watched>,
 }
 
-/// Processes, each as the descriptor that tells its end.
+/// A child whose own process is gone.
+struct Gone {
+    id: ChildId,
+    /// The number of its process group, all of which was killed.
+    group: u32,
+    /// A command, and when it started, as `family::started` says. What a worker starts stays in its group.
+    command: Option<u64>,
+    /// How people know it.
+    name: String,
+    /// Tokens that it has not returned are a fault of its: nobody killed it or told it to stop.
+    in_order: bool,
+}
+
+/// What a child that is gone has left running: processes, each as the descriptor that tells its end.
 struct Survivors {
+    of: Gone,
     pidfds: Vec<OwnedFd>,
     watched: Vec<Watched>,
-    /// The command was told to stop, so that tokens it did not return are no fault of its.
-    interrupted: bool,
 }
 
 struct Engine<'a> {
@@ -139,6 +152,14 @@ struct Engine<'a> {
     worker_program: &'a Utf8Path,
     sample: bool,
     scheduler: Scheduler,
+    /// These come before the pool because fields are dropped in their order: when we panic, children have ended before what they
+    /// hold goes back to a parent.
+    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
+    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
+    /// What children that are gone left running. The slots that it may use stay charged.
+    survivors: BTreeMap<ChildId, Survivors>,
+    /// How many children were retired, each of which has an id of its own.
+    retired: u32,
     pool: Pool<Fifos, Parent>,
     guard: Guard,
     /// When free slots are looked at again, whatever happens until then; microseconds.
@@ -147,13 +168,11 @@ struct Engine<'a> {
     seen: Seen,
     /// Items that run, and since when, microseconds.
     running_since: BTreeMap<ItemIx, u64>,
+    /// Of each item, the longest expected path to the end of the build, microseconds, by which commands are offered tokens.
+    paths: Vec<u64>,
     tools: Tools,
     watch: Watch<Source>,
     signals: Signals,
-    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
-    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
-    /// What commands that have ended left running. The tokens that it holds stay charged.
-    survivors: BTreeMap<ItemIx, Survivors>,
     /// Diagnostics of items that are not finished.
     diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
     /// How the worker of an item died that was in flight.
@@ -200,6 +219,7 @@ impl<'a> Engine<'a> {
         let memory = Memory::new(budget, &graph.state_dir);
         let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
         let tasks = schedule::tasks(graph, wall_us, |key, expected| memory.need(key, expected));
+        let paths = longest_paths(&tasks);
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
         let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());
@@ -223,12 +243,14 @@ impl<'a> Engine<'a> {
             memory,
             seen: Seen::default(),
             running_since: BTreeMap::new(),
+            paths,
             tools: Tools::default(),
             watch,
             signals,
             workers: BTreeMap::new(),
             commands: BTreeMap::new(),
             survivors: BTreeMap::new(),
+            retired: 0,
             diagnostics: BTreeMap::new(),
             deaths: BTreeMap::new(),
             crashed: Vec::new(),
@@ -355,19 +377,14 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Says what is not right with the tokens of a child that is gone.
-    fn tell_unsettled(&mut self, child: ChildId, settled: Settled) {
-        if self.over_returned.remove(&child) {
-            return;
-        }
-        if let Some(text) = host::unsettled(&self.name_of(child), settled) {
-            self.tell_warning(text);
-        }
-    }
-
+    /// How people know the child.
     fn name_of(&self, child: ChildId) -> String {
+        if let Some(survivors) = self.survivors.get(&child) {
+            return survivors.of.name.clone();
+        }
         if child.0.is_multiple_of(2) {
-            return "tender-worker".to_owned();
+            let running = self.workers.get(&WorkerIx(child.0 / 2));
+            return running.map_or("tender-worker".to_owned(), |running| running.child.name());
         }
         let item = &self.graph[ItemIx(child.0 / 2)];
         format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
@@ -464,7 +481,15 @@ impl<'a> Engine<'a> {
             self.forget(running.watched);
             self.pool.broker.remove(child_of_command(item));
         }
-        self.pool.return_all();
+        // Those that were killed are waited for. A daemon has left its group, and nobody waits for that.
+        while let Some((_, Survivors { of, watched, .. })) = self.survivors.pop_first() {
+            self.forget(watched);
+            group::wait_for_end(of.group, process::KILLED_WITHIN);
+            self.pool.broker.remove(of.id);
+        }
+        if let Some(text) = host::end(&mut self.pool, &self.guard) {
+            self.tell_warning(text);
+        }
         self.tell_counts();
     }
 
@@ -488,10 +513,43 @@ impl<'a> Engine<'a> {
     }
 }
 
+/// By the index of the item. Those that come after an item stand behind it.
+fn longest_paths(tasks: &[Task]) -> Vec<u64> {
+    let mut paths: Vec<u64> = vec![0; tasks.len()];
+    for (ix, task) in tasks.iter().enumerate().rev() {
+        // Until now what is behind it.
+        paths[ix] = paths[ix].saturating_add(task.cost_us);
+        for before in &task.after {
+            paths[before.0 as usize] = paths[before.0 as usize].max(paths[ix]);
+        }
+    }
+    paths
+}
+
 fn child_of_worker(ix: WorkerIx) -> ChildId {
     ChildId(ix.0 * 2)
 }
 
 fn child_of_command(item: ItemIx) -> ChildId {
     ChildId(item.0 * 2 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::CrateId;
+    use crate::schedule::{Class, Need};
+
+    #[test]
+    fn what_much_waits_for_has_a_long_path() {
+        let task = |cost_us: u64, after: &[u32]| Task {
+            krate: CrateId(0),
+            class: Class::Command,
+            after: after.iter().map(|ix| ItemIx(*ix)).collect(),
+            cost_us,
+            memory: Need { begin: 0, piece: 0, join: 0 },
+        };
+        let tasks = [task(1, &[]), task(2, &[0]), task(10, &[0]), task(100, &[1]), task(5, &[])];
+        assert_eq!(longest_paths(&tasks), [103, 102, 10, 100, 5]);
+    }
 }

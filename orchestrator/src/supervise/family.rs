@@ -54,6 +54,11 @@ fn scan() -> BTreeMap<u32, Vec<u32>> {
     children
 }
 
+/// When the process started, as [`Member::started`].
+pub(super) fn started(pid: u32) -> Option<u64> {
+    read(pid).map(|member| member.started)
+}
+
 fn read(pid: u32) -> Option<Member> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;

@@ -1,17 +1,59 @@
-//! Whether anything of some process groups still runs. For a process that was forked off one with threads: allocates nothing and
+//! What of process groups still runs. [`runs_in_any`] is for a process that was forked off one with threads: it allocates nothing and
 //! takes no locks. Knows no children and no tokens.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, RawDir, open, openat};
-use rustix::io::read;
+use rustix::io::{Errno, read};
+use rustix::process::{Pid, PidfdFlags, pidfd_open, test_kill_process_group};
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
+use std::time::{Duration, Instant};
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
 /// Whether a process that has not ended is in one of the groups; 0 is none. A zombie has ended. Where /proc cannot be read, nobody
 /// is found.
 pub(super) fn runs_in_any(groups: &[u32]) -> bool {
+    find(groups, |_| true)
+}
+
+/// The processes of a group that have not ended. Its leader may be reaped: the number is nobody else's while one of them lives.
+pub(super) fn running_in(group: u32) -> Vec<Pid> {
+    let mut running = Vec::new();
+    // Most groups end with their leader, and looking through /proc is dear. A zombie counts here.
+    let exists =
+        Pid::from_raw(group as i32).is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH));
+    if exists {
+        find(&[group], |name| {
+            running.extend(name.to_str().ok().and_then(|name| Pid::from_raw(name.parse().ok()?)));
+            false
+        });
+    }
+    running
+}
+
+/// Waits until nothing of a group runs that was killed, at most so long: a process that waits for a disk or a dead file server
+/// cannot be killed for as long.
+pub(super) fn wait_for_end(group: u32, at_most: Duration) {
+    let start = Instant::now();
+    loop {
+        // What cannot be opened has ended just now.
+        let open = |pid: &Pid| pidfd_open(*pid, PidfdFlags::empty()).ok();
+        let running = running_in(group);
+        let left = at_most.saturating_sub(start.elapsed());
+        if running.is_empty() || left.is_zero() {
+            return;
+        }
+        if let Some(pidfd) = running.iter().find_map(open) {
+            let left = Timespec::try_from(left).unwrap_or_default();
+            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left));
+        }
+    }
+}
+
+/// Calls `is_enough` with the process id of each, as /proc has it, until it says so. Returns whether it did.
+fn find(groups: &[u32], mut is_enough: impl FnMut(&CStr) -> bool) -> bool {
     let Ok(proc) = open(c"/proc", FLAGS | OFlags::DIRECTORY, Mode::empty()) else { return false };
     let mut buffer = [MaybeUninit::uninit(); 8192];
     let mut entries = RawDir::new(&proc, &mut buffer);
@@ -22,6 +64,7 @@ pub(super) fn runs_in_any(groups: &[u32]) -> bool {
             && let Some(group) = group_of_running(&proc, name)
             && group != 0
             && groups.contains(&group)
+            && is_enough(name)
         {
             return true;
         }
@@ -70,11 +113,13 @@ mod tests {
         let mut child = command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().unwrap();
         let groups = [0, child.id()];
         assert!(runs_in_any(&groups));
+        assert_eq!(running_in(child.id()), [Pid::from_child(&child)]);
         child.kill().unwrap();
-        while runs_in_any(&groups) {
-            std::thread::yield_now();
-        }
+        wait_for_end(child.id(), Duration::from_secs(3600));
+        assert!(!runs_in_any(&groups));
+        assert_eq!(running_in(child.id()), [], "it is a zombie");
         child.wait().unwrap();
+        assert_eq!(running_in(child.id()), []);
         assert!(!runs_in_any(&[0]));
     }
 }

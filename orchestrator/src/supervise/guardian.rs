@@ -12,10 +12,12 @@
 //! terminal's signals nor a kill of our group reach it.
 
 use super::group::runs_in_any;
-use crate::tokens::{MOST_PIPES, give_back};
+use crate::tokens::{MOST_PIPES, PATIENCE, give_back};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
-use rustix::process::{Pid, Signal, WaitOptions};
+use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
+use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
@@ -29,10 +31,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// killed for as long.
 const MOST_LOOKS: u32 = 5_000;
 
+/// How long its end is waited for, longer than it takes to find no room in the parent's pool. Somebody may have stopped it.
+const ENDS_WITHIN: Duration = Duration::from_secs(5);
+
 #[derive(Debug)]
 pub(super) struct Guardian {
     pid: Pid,
     orders: OwnedFd,
+    has_ended: Cell<bool>,
 }
 
 #[derive(Clone, Copy)]
@@ -60,7 +66,10 @@ impl Guardian {
         match pid {
             -1 => Err(io::Error::last_os_error()),
             0 => guard(theirs.as_fd(), pool),
-            pid => Ok(Guardian { pid: Pid::from_raw(pid).expect("a child has a number"), orders }),
+            pid => {
+                let pid = Pid::from_raw(pid).expect("a child has a number");
+                Ok(Guardian { pid, orders, has_ended: Cell::new(false) })
+            }
         }
     }
 
@@ -86,6 +95,25 @@ impl Guardian {
         self.order(Order::GiveBack, tokens)
     }
 
+    /// Lets it do what it was told, and end. One that does not is killed; then what it was to give back is still in the purse.
+    pub(super) fn end(&self) {
+        self.end_within(ENDS_WITHIN);
+    }
+
+    fn end_within(&self, patience: Duration) {
+        if self.has_ended.replace(true) {
+            return;
+        }
+        let _ = self.order(Order::End, 0);
+        let patience = Timespec::try_from(patience).unwrap_or_default();
+        if let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty())
+            && poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience)) != Ok(1)
+        {
+            let _ = rustix::process::kill_process(self.pid, Signal::KILL);
+        }
+        while matches!(rustix::process::waitpid(Some(self.pid), WaitOptions::empty()), Err(Errno::INTR)) {}
+    }
+
     fn order(&self, order: Order, value: u32) -> io::Result<()> {
         loop {
             match write(&self.orders, &encode(order, value)) {
@@ -99,8 +127,7 @@ impl Guardian {
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        let _ = self.order(Order::End, 0);
-        while matches!(rustix::process::waitpid(Some(self.pid), WaitOptions::empty()), Err(Errno::INTR)) {}
+        self.end();
     }
 }
 
@@ -138,6 +165,8 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>]
     }
     let mut groups = [0u32; MOST_GROUPS];
     let mut order = [0; ORDER_BYTES];
+    // What the parent's pool had no room for is owed. It is not waited for again with each order.
+    let (mut owed, mut patience) = (0, PATIENCE);
     loop {
         // Orders are written whole, because they are shorter than PIPE_BUF.
         match read(orders, &mut order) {
@@ -150,13 +179,22 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>]
         match kind {
             kind if kind == Order::AddGroup as u64 => replace(&mut groups, 0, value),
             kind if kind == Order::RemoveGroup as u64 => replace(&mut groups, value, 0),
-            kind if kind == Order::GiveBack as u64 => give_tokens(pool, value),
-            // SAFETY: ends this process without running anything of the one that it was forked from.
-            _ => unsafe { libc::_exit(0) },
+            kind if kind == Order::GiveBack as u64 => {
+                owed += value;
+                owed -= give_tokens(pool, owed, patience);
+                if owed > 0 {
+                    patience = Duration::ZERO;
+                }
+            }
+            _ => {
+                give_tokens(pool, owed, PATIENCE);
+                // SAFETY: ends this process without running anything of the one that it was forked from.
+                unsafe { libc::_exit(0) }
+            }
         }
     }
     end_groups(&groups);
-    give_tokens(pool, u32::MAX);
+    give_tokens(pool, u32::MAX, PATIENCE);
     // SAFETY: as above.
     unsafe { libc::_exit(0) }
 }
@@ -167,10 +205,9 @@ fn replace(groups: &mut [u32; MOST_GROUPS], old: u32, new: u32) {
     }
 }
 
-fn give_tokens(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>, tokens: u32) {
-    if let Some((pool, purse)) = pool {
-        give_back(purse, pool, tokens);
-    }
+/// Returns how many.
+fn give_tokens(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>, tokens: u32, patience: Duration) -> u32 {
+    pool.map_or(0, |(pool, purse)| give_back(purse, pool, tokens, patience))
 }
 
 fn end_groups(groups: &[u32; MOST_GROUPS]) {
@@ -262,5 +299,32 @@ mod tests {
         assert!(child.try_wait().unwrap().is_none());
         rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
         child.wait().unwrap();
+    }
+
+    /// It must not keep us from our end, whoever has stopped it.
+    #[test]
+    fn one_that_is_stopped_is_not_waited_for_without_end() {
+        let guardian = Guardian::start(None).unwrap();
+        rustix::process::kill_process(guardian.pid, Signal::STOP).unwrap();
+        guardian.end_within(Duration::from_millis(20));
+        assert!(rustix::process::waitpid(Some(guardian.pid), WaitOptions::NOHANG).is_err(), "it is reaped");
+    }
+
+    #[test]
+    fn tokens_that_find_no_room_are_given_back_when_there_is_some() {
+        let (their_pool, of_parent) = pool();
+        let purse = Purse::new(4).unwrap();
+        let readers: Vec<_> = purse.readers().collect();
+        write(&of_parent, b"+").unwrap();
+        assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token);
+        rustix::pipe::fcntl_setpipe_size(&of_parent, 4096).unwrap();
+        write(&of_parent, &[b'x'; 4096]).unwrap();
+        let guardian = Guardian::start(Some((of_parent.as_fd(), &readers))).unwrap();
+        guardian.give_back(1).unwrap();
+        let mut bytes = [0; 4096];
+        assert_eq!(read(&their_pool, &mut bytes), Ok(4096));
+        drop(guardian);
+        assert_eq!((read(&their_pool, &mut bytes), bytes[0]), (Ok(1), b'+'));
+        assert_eq!(purse.left(), 0);
     }
 }

@@ -4,7 +4,7 @@ use super::EngineError;
 use super::clock::now_us;
 use super::error::jobserver_error;
 use super::foreign::Foreign;
-use super::host::{Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
+use super::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use super::outside;
 use super::process::Jobs;
 use super::survivors;
@@ -120,12 +120,13 @@ impl<'a> Guest<'a> {
         warn: &'a dyn Fn(String),
     ) -> Result<Guest<'a>, EngineError> {
         let (program, arguments) = words.split_first().expect("a command has a program");
-        if let Some(outside) = outside::of(program, arguments) {
+        let tools = Tools::default();
+        if let Some(outside) = outside::of(program, arguments, &tools) {
             warn(outside.to_string());
         }
         let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let name = program.to_string_lossy();
-        let kind = Kind::Foreign(Tools::default().dialect(&name));
+        let kind = Kind::Foreign(tools.dialect(&name));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
             AdmitError::NoFreeSlot => unreachable!("a pool has at least one slot, and nobody else is there"),
@@ -239,14 +240,17 @@ impl<'a> Guest<'a> {
         if let Some(text) = self.memory.ran_out(&self.name) {
             (self.warn)(text);
         }
+        let is_told = settled.surplus > 0 && self.told_of_surplus;
         if in_order
             && !left_running
-            && !self.told_of_surplus
+            && !is_told
             && let Some(text) = unsettled(&self.name, settled)
         {
             (self.warn)(text);
         }
-        self.pool.return_all();
+        if let Some(text) = host::end(&mut self.pool, &self.guard) {
+            (self.warn)(text);
+        }
     }
 }
 

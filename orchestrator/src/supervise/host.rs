@@ -5,10 +5,11 @@ use super::EngineError;
 use super::error::{jobserver_error, system};
 use super::guardian::Guardian;
 use super::process::Jobs;
-use crate::tokens::{Admission, Fifos, Parent, Pool, Purse, Returner, Settled};
+use crate::tokens::{Admission, Fifos, Parent, Pool, Purse, Returner, Settled, never_blocking};
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use tender_jobclient::Ends;
 
 /// Where the job slots come from.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ impl Slots {
                     let parent = Parent::with_waiter(pool).map_err(jobserver_error)?;
                     return Ok((Pool::under(parent, hint, fifos), Guard::default()));
                 };
+                let ends = Ends { write: never_blocking(ends.write), ..ends };
                 let readers: Vec<_> = purse.readers().collect();
                 let guardian = Guardian::start(Some((ends.write.as_fd(), &readers)));
                 let guardian = Rc::new(guardian.map_err(system("start a process"))?);
@@ -67,6 +69,18 @@ impl Guard {
     pub(super) fn pid(&self) -> Option<u32> {
         self.0.as_ref().map(|guardian| guardian.pid())
     }
+}
+
+/// Gives back all that is borrowed, and lets the guardian end. Returns what is to be said if that cannot be done.
+pub(super) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<String> {
+    pool.return_all();
+    if let Some(guardian) = &guard.0 {
+        guardian.end();
+    }
+    let left = pool.lender().map_or(0, Parent::unreturned);
+    let (token, _) = counted(left);
+    (left > 0)
+        .then(|| format!("{token} could not be given back to the parent's jobserver, which has no room"))
 }
 
 impl Returner for Rc<Guardian> {

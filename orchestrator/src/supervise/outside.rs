@@ -1,9 +1,9 @@
 //! Commands that will not share the job slots, as far as their words and their version tell. Knows no pool.
 
+use super::tools::Tools;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Why a command runs as many jobs as it would without us.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,11 @@ impl fmt::Display for Outside {
 }
 
 /// Asks ninja for its version, and nobody else.
-pub(super) fn of(program: impl AsRef<OsStr>, arguments: &[impl AsRef<OsStr>]) -> Option<Outside> {
+pub(super) fn of(
+    program: impl AsRef<OsStr>,
+    arguments: &[impl AsRef<OsStr>],
+    tools: &Tools,
+) -> Option<Outside> {
     let program = program.as_ref();
     let name = Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
     let shown = || program.to_string_lossy().into_owned();
@@ -44,7 +48,7 @@ pub(super) fn of(program: impl AsRef<OsStr>, arguments: &[impl AsRef<OsStr>]) ->
     if !is_ninja(program) {
         return None;
     }
-    let version = ninja_version(program)?;
+    let version = tools.answer(program)?;
     (!shares(&version)).then(|| Outside::OldNinja { program: shown(), version })
 }
 
@@ -66,13 +70,6 @@ fn own_jobs(arguments: &[impl AsRef<OsStr>]) -> Option<String> {
     options.next().map(str::to_owned)
 }
 
-fn ninja_version(program: &OsStr) -> Option<String> {
-    let output =
-        Command::new(program).arg("--version").stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().next().map(|line| line.trim().to_owned())
-}
-
 /// Upstream's ninja is a client since 1.13, Kitware's names the feature in its version. What cannot be read is taken for new.
 fn shares(version: &str) -> bool {
     let mut numbers = version.split('.').map(|number| number.parse::<u32>());
@@ -88,7 +85,7 @@ mod tests {
     fn clients_that_are_given_their_own_jobs_are_named() {
         let check = |line: &str, expect: Option<&str>| {
             let words: Vec<&str> = line.split(' ').collect();
-            let option = of(words[0], &words[1..]).map(|outside| match outside {
+            let option = of(words[0], &words[1..], &Tools::default()).map(|outside| match outside {
                 Outside::OwnJobs { option, .. } => option,
                 Outside::OldNinja { .. } => panic!("{line}"),
             });

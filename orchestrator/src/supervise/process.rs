@@ -3,6 +3,7 @@
 //! Knows neither protocol nor tokens. All children must be started by the main thread: PR_SET_PDEATHSIG fires when the
 //! *thread* that forked ends.
 
+use super::group;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use rustix::io::FdFlags;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
@@ -10,6 +11,10 @@ use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
+use std::time::Duration;
+
+/// How long the end of a killed group is waited for. Only what waits for a disk or a dead file server needs more than moments.
+pub(super) const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The soft limit on open files that we were started with; what we start for others gets it back.
 static ORIGINAL_FILE_LIMIT: OnceLock<Rlimit> = OnceLock::new();
@@ -136,7 +141,8 @@ impl Process {
         }
     }
 
-    /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left of its group.
+    /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left of its group, which takes a while
+    /// to end: see `group::running_in`.
     ///
     /// In this order: until it is reaped, its number cannot be another group's.
     pub fn try_reap(&mut self, leftovers: Leftovers) -> io::Result<Option<Exit>> {
@@ -149,11 +155,12 @@ impl Process {
         Ok(self.reaped)
     }
 
-    /// Kills the group and waits for the process.
+    /// Kills the group and waits for all of it, so that nobody of it runs on a slot that is another's by then.
     pub fn kill(&mut self) {
         if self.reaped.is_none() {
             self.signal_group(Signal::KILL);
             self.reaped = self.child.wait().ok().map(Exit::from);
+            group::wait_for_end(self.pid(), KILLED_WITHIN);
         }
     }
 }

@@ -1,14 +1,16 @@
-//! Which form of jobserver the programs of this machine understand: GNU make is asked once for its version.
+//! Which form of jobserver the programs of this machine understand: each is asked once for its version.
 
 use crate::tokens::Dialect;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
-/// What is known of the programs that are found by PATH. Asked when first needed.
+/// What programs have answered to `--version`, the first line. Asked when first needed.
 #[derive(Debug, Default)]
 pub(super) struct Tools {
-    make: OnceLock<Option<Version>>,
+    answers: RefCell<BTreeMap<OsString, Option<String>>>,
 }
 
 /// Major and minor.
@@ -21,12 +23,35 @@ impl Tools {
     /// For a child that starts as `program`, and may start anything.
     pub(super) fn dialect(&self, program: &str) -> Dialect {
         let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        match name {
+        let make = match name {
             // One that is named by a path may be another than the one that PATH finds.
-            "make" | "gmake" if program.contains('/') => of_make(make_version(program)),
-            _ => of_make(*self.make.get_or_init(|| make_version("make"))),
-        }
+            "make" | "gmake" if program.contains('/') => program,
+            _ => "make",
+        };
+        // None if there is none, or it is not GNU's.
+        of_make(self.answer(OsStr::new(make)).and_then(|answer| parse_make_version(&answer)))
     }
+
+    /// What a program answers to `--version`, the first line. None if it cannot be started.
+    pub(super) fn answer(&self, program: &OsStr) -> Option<String> {
+        if let Some(answer) = self.answers.borrow().get(program) {
+            return answer.clone();
+        }
+        let answer = ask(program);
+        self.answers.borrow_mut().insert(program.to_owned(), answer.clone());
+        answer
+    }
+}
+
+fn ask(program: &OsStr) -> Option<String> {
+    let mut command = Command::new(program);
+    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
+    for variable in ["MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS"] {
+        command.env_remove(variable);
+    }
+    let output = command.output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    text.lines().next().map(|line| line.trim().to_owned())
 }
 
 fn of_make(version: Option<Version>) -> Dialect {
@@ -34,17 +59,6 @@ fn of_make(version: Option<Version>) -> Dialect {
         Some(version) if version < MAKE_WITH_FIFO => Dialect::AnyMake,
         _ => Dialect::NewMake,
     }
-}
-
-/// `None` if there is none, or it is not GNU's.
-fn make_version(program: &str) -> Option<Version> {
-    let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
-    for variable in ["MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS"] {
-        command.env_remove(variable);
-    }
-    let output = command.output().ok()?;
-    parse_make_version(&String::from_utf8_lossy(&output.stdout))
 }
 
 fn parse_make_version(text: &str) -> Option<Version> {
@@ -75,5 +89,26 @@ mod tests {
         assert_eq!(of_make(Some((4, 3))), Dialect::AnyMake);
         assert_eq!(of_make(Some((4, 4))), Dialect::NewMake);
         assert_eq!(of_make(None), Dialect::NewMake);
+    }
+
+    #[test]
+    fn a_program_is_asked_once() {
+        use std::os::unix::fs::PermissionsExt;
+        let directory = tempfile::tempdir().unwrap();
+        let [program, asked] = ["make", "asked"].map(|name| directory.path().join(name));
+        let script = format!("#!/bin/sh\necho >> {}\necho GNU Make 4.3\necho more\n", asked.display());
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let tools = Tools::default();
+        for _ in 0..3 {
+            // One that another thread is forking at this moment may have the file open for writing.
+            while tools.answer(program.as_os_str()).is_none() {
+                tools.answers.borrow_mut().clear();
+            }
+            assert_eq!(tools.answer(program.as_os_str()).as_deref(), Some("GNU Make 4.3"));
+            assert_eq!(tools.dialect(program.to_str().unwrap()), Dialect::AnyMake);
+        }
+        assert_eq!(std::fs::read_to_string(asked).unwrap(), "\n");
+        assert_eq!(tools.answer(OsStr::new("/no/such/program")), None);
     }
 }

@@ -212,6 +212,15 @@ impl WorkerProcess {
         self.tail.iter().flat_map(|line| ["\n", line]).collect()
     }
 
+    /// How people know it, by what it works for.
+    pub(super) fn name(&self) -> String {
+        let mut crates = self.crates.iter();
+        match (crates.next(), crates.next()) {
+            (Some(one), None) => format!("tender-worker, crate `{one}`"),
+            _ => "tender-worker".to_owned(),
+        }
+    }
+
     /// Kills it. What it had is nobody's fault.
     pub(super) fn dismiss(&mut self) {
         self.dismissed = true;

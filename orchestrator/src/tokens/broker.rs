@@ -20,8 +20,8 @@
 //! *Foreign* ones (make, ninja, cargo, gcc) cannot: a client that waits for a byte cannot be seen. So slots that nobody has a use
 //! for are *offered*: shared out evenly, they lie in the children's ports. (All of them, and not one byte for each child, because
 //! ninja looks into its port only when a job of its ends.) What a child takes is followed by more, if there is more. Where there
-//! are fewer than children, an offer moves on to the next child that has none after a turn of at most 5 ms. One of ours that needs
-//! a slot draws an offer back at once.
+//! are fewer than children, an offer moves on to the next child that has none after a turn of at most 5 ms: to the most urgent one,
+//! but to each at least once a round. One of ours that needs a slot draws an offer back at once.
 //!
 //! # A pool that varies
 //!
@@ -163,6 +163,11 @@ struct Offer {
     taken: bool,
 }
 
+/// How long an offer stands before it moves on, where there are so many foreign children.
+fn turn_us(children: usize) -> u64 {
+    (ROUND_US / children.max(1) as u64).min(TURN_US)
+}
+
 impl<P: Ports> Broker<P> {
     /// An account of `n` slots, all free.
     pub fn new(n: u32, ports: P) -> Broker<P> {
@@ -274,6 +279,21 @@ impl<P: Ports> Broker<P> {
         }
     }
 
+    /// The child's own process is gone, and others of its tree live on: what it holds stays charged, and so does its starting slot
+    /// until `park`. What is unread comes back, and it is given and offered nothing more, because nobody waits for what it does.
+    /// From now on it is `to`, so that its id may be used again.
+    ///
+    /// Panics if `to` is in use.
+    pub fn retire(&mut self, child: ChildId, to: ChildId) {
+        let Some(mut retired) = self.children.remove(&child) else { return };
+        if let Some(tokens) = &mut retired.tokens {
+            // As one of ours that has a use for nothing.
+            (tokens.want, tokens.offer) = (0, None);
+        }
+        let before = self.children.insert(to, retired);
+        assert!(before.is_none(), "{to:?} is admitted already");
+    }
+
     /// Settles with a child of which no process is left: what it held is free at once.
     ///
     /// While one of its processes lives, that process may still run a job on a token, so call this no sooner.
@@ -334,10 +354,10 @@ impl<P: Ports> Broker<P> {
     pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<Offers> {
         let mut offers = Offers::default();
         self.share_out(reserve, terms, now_us)?;
-        let mut waiting = self.without_offer();
+        let mut waiting = self.without_offer(now_us);
         let mut standing: Vec<(u64, ChildId)> =
             self.standing().map(|(id, offer)| (offer.since_us, id)).collect();
-        let turn_us = (ROUND_US / (waiting.len() + standing.len()).max(1) as u64).min(TURN_US);
+        let turn_us = turn_us(waiting.len() + standing.len());
         standing.sort_unstable();
         for (since_us, id) in standing {
             let next = waiting.iter().rposition(|id| match terms {
@@ -383,9 +403,11 @@ impl<P: Ports> Broker<P> {
             Terms::Standing => MOST_OFFERED,
             Terms::Trial { most, .. } => most,
         };
-        let mut order = self.without_offer();
+        let mut order = self.without_offer(now_us);
         order.reverse();
         order.extend(self.standing().map(|(id, _)| id));
+        // What is left over after each has the same goes to the most urgent.
+        order.sort_by_key(|id| Reverse(self.tokens(*id).map_or(0, |tokens| tokens.priority)));
         if order.is_empty() {
             return Ok(());
         }
@@ -407,16 +429,22 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// Foreign children without an offer; the next one last.
-    fn without_offer(&self) -> Vec<ChildId> {
-        let waiting = self.children.iter().filter_map(|(id, child)| {
-            let tokens = child.tokens.as_ref()?;
-            let offer = tokens.offer.filter(|offer| offer.count == 0)?;
-            Some((tokens.priority, Reverse(offer.since_us), Reverse(*id)))
-        });
-        let mut waiting: Vec<_> = waiting.collect();
+    /// Foreign children without an offer; the next one last. That is the most urgent one, but one that had none for a whole round comes
+    /// before it: nobody knows who would take what others leave lying.
+    fn without_offer(&self, now_us: u64) -> Vec<ChildId> {
+        let offers = self.children.iter().filter_map(|(id, child)| Some((*id, child.tokens.as_ref()?)));
+        let foreign: Vec<(ChildId, u64, Offer)> =
+            offers.filter_map(|(id, tokens)| Some((id, tokens.priority, tokens.offer?))).collect();
+        let round_us = turn_us(foreign.len()) * foreign.len() as u64;
+        let waiting = foreign.into_iter().filter(|(_, _, offer)| offer.count == 0);
+        let mut waiting: Vec<_> = waiting
+            .map(|(id, priority, Offer { since_us, .. })| {
+                let overdue_since = (now_us >= since_us + round_us).then_some(Reverse(since_us));
+                (overdue_since, priority, Reverse(since_us), Reverse(id))
+            })
+            .collect();
         waiting.sort_unstable();
-        waiting.into_iter().map(|(_, _, Reverse(id))| id).collect()
+        waiting.into_iter().map(|(_, _, _, Reverse(id))| id).collect()
     }
 
     /// The offers that stand.

@@ -21,4 +21,4 @@ pub use fifo::{Fifo, Fifos};
 pub use parent::{Parent, Returner};
 pub use pool::{Arrived, Lender, Pool};
 pub use port::{Pair, Port, Ports};
-pub use purse::{MOST_PIPES, Purse, Taken, give_back};
+pub use purse::{MOST_PIPES, PATIENCE, Purse, Taken, give_back, never_blocking};

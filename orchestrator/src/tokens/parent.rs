@@ -1,7 +1,7 @@
 //! The parent's jobserver as a lender: tokens are moved into a purse of ours, and a descriptor tells when there are some to be had.
 
 use super::pool::{Arrived, Lender};
-use super::purse::{Purse, Taken, give_back};
+use super::purse::{PATIENCE, Purse, Taken, give_back};
 use super::waiter::Waiter;
 use rustix::event::epoll;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -28,13 +28,25 @@ struct Borrowing {
     ends: Ends,
     purse: Purse,
     returner: Box<dyn Returner>,
-    /// Ready while the pool has a token and one is wished for.
+    /// Ready while what is awaited is there.
     ready: OwnedFd,
+    awaits: Awaited,
+    /// All that was given back is not out of the purse yet, and nothing more goes in.
+    is_full: bool,
     wished: u32,
     held: u32,
     lost: bool,
     /// The account holds it as its first slot.
     _slot: ImplicitSlot,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaited {
+    Nothing,
+    /// A token in the pool.
+    Token,
+    /// Room in the purse.
+    Room,
 }
 
 impl Parent {
@@ -50,8 +62,18 @@ impl Parent {
     ) -> io::Result<Parent> {
         let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let slot = pool.into_slot();
-        let (wished, held, lost) = (0, 0, false);
-        Ok(Parent(Way::Purse(Borrowing { ends, purse, returner, ready, wished, held, lost, _slot: slot })))
+        Ok(Parent(Way::Purse(Borrowing {
+            ends,
+            purse,
+            returner,
+            ready,
+            awaits: Awaited::Nothing,
+            is_full: false,
+            wished: 0,
+            held: 0,
+            lost: false,
+            _slot: slot,
+        })))
     }
 
     /// Borrows through the job client, whose tokens are lost if we are killed.
@@ -60,6 +82,16 @@ impl Parent {
     /// The system has no thread or descriptor for us.
     pub fn with_waiter(pool: Pool) -> io::Result<Parent> {
         Ok(Parent(Way::Waiter(Waiter::join(pool)?)))
+    }
+
+    /// How many tokens could not be given back. To be called when the returner has ended: what it has left is tried once more.
+    pub fn unreturned(&self) -> u32 {
+        let Way::Purse(Borrowing { purse, ends, .. }) = &self.0 else { return 0 };
+        if purse.left() > 0 {
+            let readers: Vec<BorrowedFd<'_>> = purse.readers().collect();
+            give_back(&readers, ends.write.as_fd(), u32::MAX, PATIENCE);
+        }
+        purse.left()
     }
 
     /// Becomes readable when a token has arrived, or could be had.
@@ -97,20 +129,35 @@ impl Lender for Parent {
 impl Borrowing {
     fn wish(&mut self, tokens: u32) {
         let room = if self.lost { 0 } else { self.purse.room().saturating_sub(self.held) };
-        let before = self.wished > 0;
         self.wished = tokens.min(room);
-        let now = self.wished > 0;
         // Who wishes for nothing is not woken by what others do with the pool.
-        let changed = match (before, now) {
-            (false, true) => {
-                let data = epoll::EventData::new_u64(0);
-                epoll::add(&self.ready, &self.ends.read, data, epoll::EventFlags::IN)
-            }
-            (true, false) => epoll::delete(&self.ready, &self.ends.read),
-            _ => Ok(()),
+        let awaits = match self.wished {
+            0 => Awaited::Nothing,
+            _ if self.is_full => Awaited::Room,
+            _ => Awaited::Token,
         };
-        // A pipe can always be watched, but for want of memory in the kernel; then tokens arrive late, with the next event.
-        let _ = changed;
+        if awaits != self.awaits {
+            // A pipe can always be watched, but for want of memory in the kernel; then tokens arrive late, with the next event.
+            let _ = self.stop_watching(self.awaits).and_then(|()| self.watch(awaits));
+            self.awaits = awaits;
+        }
+    }
+
+    fn watch(&self, awaited: Awaited) -> rustix::io::Result<()> {
+        let data = epoll::EventData::new_u64(0);
+        match awaited {
+            Awaited::Nothing => Ok(()),
+            Awaited::Token => epoll::add(&self.ready, &self.ends.read, data, epoll::EventFlags::IN),
+            Awaited::Room => epoll::add(&self.ready, self.purse.first_writer(), data, epoll::EventFlags::OUT),
+        }
+    }
+
+    fn stop_watching(&self, awaited: Awaited) -> rustix::io::Result<()> {
+        match awaited {
+            Awaited::Nothing => Ok(()),
+            Awaited::Token => epoll::delete(&self.ready, &self.ends.read),
+            Awaited::Room => epoll::delete(&self.ready, self.purse.first_writer()),
+        }
     }
 
     fn take(&mut self) -> Arrived {
@@ -131,6 +178,7 @@ impl Borrowing {
         }
         self.held += arrived.tokens;
         self.lost |= arrived.lost.is_some();
+        self.is_full = self.wished > arrived.tokens && self.purse.is_full();
         self.wish(self.wished - arrived.tokens);
         arrived
     }
@@ -141,7 +189,7 @@ impl Borrowing {
         if tokens > 0 && self.returner.give_back(tokens).is_err() {
             // It was killed.
             let readers: Vec<BorrowedFd<'_>> = self.purse.readers().collect();
-            give_back(&readers, self.ends.write.as_fd(), tokens);
+            give_back(&readers, self.ends.write.as_fd(), tokens, PATIENCE);
         }
     }
 }
@@ -181,13 +229,17 @@ mod tests {
 
     /// A parent with `tokens` in its pipe, of which the test has both ends.
     fn parent(tokens: usize, returner: Box<dyn Returner>) -> (Parent, Ends) {
+        parent_with(tokens, returner, Purse::new(8).unwrap())
+    }
+
+    fn parent_with(tokens: usize, returner: Box<dyn Returner>, purse: Purse) -> (Parent, Ends) {
         let (read, write) = pipe_with(PipeFlags::empty()).unwrap();
         rustix::io::write(&write, &vec![b'+'; tokens]).unwrap();
         let flags = format!(" -j9 --jobserver-auth={},{}", read.as_raw_fd(), write.as_raw_fd());
         let env = |name: &str| (name == "MAKEFLAGS").then(|| flags.clone().into());
         let FromEnv::Inherited(pool) = Pool::from_env(&env) else { panic!("no pool") };
         let ends = pool.open_ends().unwrap().expect("it is a pipe");
-        let parent = Parent::with_purse(pool, ends, Purse::new(8).unwrap(), returner).unwrap();
+        let parent = Parent::with_purse(pool, ends, purse, returner).unwrap();
         (parent, Ends { read, write })
     }
 
@@ -255,5 +307,41 @@ mod tests {
         parent.wish(1);
         assert!(parent.arrived().lost.is_none());
         assert!(!is_ready(&parent));
+    }
+
+    /// What was given back may still be on its way when the next wish comes.
+    #[test]
+    fn room_in_a_full_purse_is_waited_for() {
+        let purse = Purse::with_pipes_of(4096, 1).unwrap();
+        let all = purse.room();
+        // The returner does nothing by itself.
+        let (mut parent, pool) = parent_with(all as usize + 1, Box::new(Counting(Rc::default())), purse);
+        parent.wish(all);
+        assert_eq!(parent.arrived().tokens, all);
+        parent.give_back(1);
+        parent.wish(1);
+        assert_eq!(parent.arrived().tokens, 0, "it is full");
+        assert!(!is_ready(&parent), "there is nothing to be done until it has room");
+        let Way::Purse(Borrowing { purse, ends, .. }) = &parent.0 else { panic!("it is a purse") };
+        let readers: Vec<_> = purse.readers().collect();
+        assert_eq!(give_back(&readers, ends.write.as_fd(), 1, PATIENCE), 1);
+        assert!(is_ready(&parent));
+        assert_eq!((parent.arrived().tokens, unread(&pool)), (1, 1));
+        assert!(!is_ready(&parent));
+        parent.wish(1);
+        assert_eq!(parent.arrived().tokens, 0);
+        parent.give_back(1);
+        parent.wish(0);
+        assert!(!is_ready(&parent));
+    }
+
+    #[test]
+    fn what_the_returner_has_left_is_given_back_at_the_end() {
+        let (mut parent, pool) = parent(2, Box::new(Counting(Rc::default())));
+        parent.wish(2);
+        parent.arrived();
+        parent.give_back(2);
+        assert_eq!(unread(&pool), 0);
+        assert_eq!((parent.unreturned(), unread(&pool)), (0, 2));
     }
 }

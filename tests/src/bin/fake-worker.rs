@@ -1,14 +1,16 @@
 //! A worker for tests of the engine: speaks the protocol, compiles nothing.
 //!
 //! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit N`, `garbage`, `stderr`,
-//! `kill-once` (SIGKILL the first time, `ok` after). The name that it is called by changes its manners: `wrong-protocol`,
+//! `kill-once` (SIGKILL the first time, `ok` after), `leak N` (takes N tokens and forgets them), `hold-once N` (the first time takes N
+//! tokens, notes its process id in SOURCE.held, and waits to be killed), `heir-once BYTES` (is killed the first time, and leaves a process
+//! that takes a while to end, because it has so much memory; `ok` if that has ended, else `fail`). The name that it is called by changes its manners: `wrong-protocol`,
 //! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once. It keeps its slot while it
 //! waits for memory.
 
 #![expect(clippy::disallowed_methods, reason = "a probe that ends as its plan says")]
 
 use std::collections::{HashSet, VecDeque};
-use std::io::{BufRead, Write};
+use std::io::{BufRead, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
@@ -18,6 +20,12 @@ use tender_protocol::{
 };
 
 fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [what, bytes, note] = &words[..]
+        && what == "heir"
+    {
+        return inherit(bytes.parse().expect("a number"), note);
+    }
     let called = std::env::args().next().unwrap_or_default();
     let manner = |name: &str| called.ends_with(name);
     if manner("not-a-worker") {
@@ -140,6 +148,7 @@ fn run(plan: &Plan, greedy: bool, orders: &mut Orders) {
     say(&FromWorker::Done { plan: plan.id, ok: not_ok.is_empty() });
 }
 
+#[expect(clippy::zombie_processes, reason = "an heir outlives its worker")]
 fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
     let (sources, output): (Vec<&str>, &str) = match &item.work {
         Work::Compile { source, object, .. } => (vec![source], object),
@@ -177,6 +186,32 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
         ["exit", n, ..] => std::process::exit(n.parse().unwrap()),
         ["garbage", ..] => say_bytes(b"printf debugging\n"),
         ["stderr", ..] => say_error("LLVM talks to itself\n"),
+        ["leak", n, ..] => take_tokens(n.parse().unwrap()),
+        ["hold-once", n, ..] => {
+            let note = format!("{}.held", sources[0]);
+            if !Path::new(&note).exists() {
+                take_tokens(n.parse().unwrap());
+                note_pid(&note);
+                loop {
+                    std::thread::park();
+                }
+            }
+        }
+        ["heir-once", bytes, ..] => {
+            let note = format!("{}.heir", sources[0]);
+            match std::fs::read_to_string(&note) {
+                Ok(heir) if is_running(&heir) => return (Outcome::Failed, inputs),
+                Ok(_) => {}
+                Err(_) => {
+                    let program = std::env::current_exe().unwrap();
+                    std::process::Command::new(program).args(["heir", bytes, &note]).spawn().unwrap();
+                    while !Path::new(&note).exists() {
+                        std::thread::sleep(std::time::Duration::from_millis(1));
+                    }
+                    die_by(libc::SIGKILL);
+                }
+            }
+        }
         ["kill-once", ..] => {
             let mark = format!("{}.killed", sources[0]);
             if !Path::new(&mark).exists() {
@@ -192,6 +227,38 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
         std::fs::write(output, text.concat()).unwrap();
     }
     (Outcome::Ok, inputs)
+}
+
+/// Says that it wants them, and waits until it has them.
+fn take_tokens(tokens: u32) {
+    let flags = std::env::var("CARGO_MAKEFLAGS").expect("tender is a host");
+    let (_, path) = flags.rsplit_once("fifo:").expect("with a FIFO");
+    say(&FromWorker::Want { tokens });
+    let mut pool = std::fs::File::options().read(true).write(true).open(path).unwrap();
+    pool.read_exact(&mut vec![0; tokens as usize]).unwrap();
+}
+
+/// Whoever sees the file sees all of it.
+fn note_pid(path: &str) {
+    let part = format!("{path}.part");
+    std::fs::write(&part, std::process::id().to_string()).unwrap();
+    std::fs::rename(part, path).unwrap();
+}
+
+/// Waits to be killed, with so much memory that the kernel needs a while to clear it.
+fn inherit(bytes: usize, note: &str) {
+    let memory = vec![1_u8; bytes];
+    note_pid(note);
+    loop {
+        std::hint::black_box(&memory);
+        std::thread::park();
+    }
+}
+
+fn is_running(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| state != 'Z')
 }
 
 fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {

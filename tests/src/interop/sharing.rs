@@ -1,7 +1,7 @@
 //! One cell of the matrix: what becomes of a tool below another. Each answer is seen without a clock; only one that is not the
 //! expected takes long.
 
-use super::{CommandLine, Found, Probes, expect_whole_pool, members};
+use super::{CommandLine, Found, Probes, Tool, expect_whole_pool, find, members};
 use crate::run::Run;
 use crate::space::TestSpace;
 use crate::wait_until;
@@ -28,6 +28,18 @@ pub fn expect_sharing(
     expect: Sharing,
     outer: impl FnOnce(&Probes, CommandLine) -> CommandLine,
 ) -> Run {
+    expect_sharing_and_whole(inner, n, expect, |probes, child, _| outer(probes, child))
+}
+
+/// The same, and `outer` is given one command more, which runs N jobs at once in the same pool: where it is run after the inner tool it
+/// fails unless that has left all slots behind.
+#[track_caller]
+pub fn expect_sharing_and_whole(
+    inner: &Found,
+    n: usize,
+    expect: Sharing,
+    outer: impl FnOnce(&Probes, CommandLine, &CommandLine) -> CommandLine,
+) -> Run {
     let space = TestSpace::new();
     let (meet, jobs) = match expect {
         Sharing::Shared => (n, 2 * n),
@@ -37,7 +49,12 @@ pub fn expect_sharing(
     };
     let probes = Probes::new(&space, meet);
     let child = inner.tree(&probes, "inner", jobs, &[]);
-    let run = outer(&probes, child).run(&space);
+    let after = Probes::new(&space, n).apart("after.log");
+    // Our own joins every pool.
+    let tender = find(Tool::Tender).expect("it is the program under test");
+    let line = outer(&probes, child, &tender.tree(&after, "after", n + 1, &[]));
+    let runs_after = line.words.iter().any(|word| word.contains(space.path("after").as_str()));
+    let run = line.run(&space);
     wait_until("nothing is left running", || members(&space).is_empty());
     let log = probes.log();
     let cell = format!("{} ({}), {expect:?}", inner.tool.name(), inner.version);
@@ -56,5 +73,9 @@ pub fn expect_sharing(
     let inner = log.of("inner");
     assert_eq!((inner.jobs.len(), inner.finished()), (jobs, jobs), "{cell}: {run}");
     expect_whole_pool(&run);
+    if runs_after {
+        let after = after.log();
+        assert_eq!((after.most_at_once(), after.finished()), (n, n + 1), "{cell}, and then: {run}");
+    }
     run
 }

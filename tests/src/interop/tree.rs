@@ -29,6 +29,7 @@ const HANG: Duration = Duration::from_secs(120);
 /// The jobs of the trees in one space, and what they have in common.
 pub struct Probes<'a> {
     space: &'a TestSpace,
+    log: &'static str,
     meet: usize,
     pause_ms: u64,
 }
@@ -37,12 +38,17 @@ impl<'a> Probes<'a> {
     /// Jobs that last until `meet` of them have run at once, and for the usual pause.
     pub fn new(space: &'a TestSpace, meet: usize) -> Probes<'a> {
         // What starts too many does it within moments, while those that have met are there still.
-        Probes { space, meet, pause_ms: 50 }
+        Probes { space, log: "probes.log", meet, pause_ms: 50 }
     }
 
     /// With a pause of so many milliseconds.
     pub fn lasting(self, pause_ms: u64) -> Probes<'a> {
         Probes { pause_ms, ..self }
+    }
+
+    /// That know nothing of others in the same space: they have a log of their own.
+    pub fn apart(self, log: &'static str) -> Probes<'a> {
+        Probes { log, ..self }
     }
 
     /// What was noted so far.
@@ -59,7 +65,7 @@ impl<'a> Probes<'a> {
     }
 
     fn path(&self) -> Utf8PathBuf {
-        self.space.path("probes.log")
+        self.space.path(self.log)
     }
 
     /// One job alone, for commands that no tree has. `COMMAND...` may follow.
@@ -144,6 +150,12 @@ impl CommandLine {
         });
         assert_eq!(hung, [], "it hung; these were left: {run}");
         run
+    }
+
+    /// One that runs the other one when this one has succeeded.
+    #[must_use]
+    pub fn then(self, other: &CommandLine) -> CommandLine {
+        CommandLine::new(["sh", "-c", &format!("{} && {}", self.shell(), other.shell())])
     }
 
     /// For a shell.

@@ -42,7 +42,7 @@ pub(super) struct Kit {
 
 impl Kit {
     pub(super) fn new() -> Kit {
-        let wanted = [Tool::Make43, Tool::Make44, Tool::Ninja, Tool::NinjaKitware, Tool::Tender];
+        let wanted = [Tool::Make43, Tool::Make44, Tool::Ninja, Tool::NinjaKitware, Tool::Gcc, Tool::Tender];
         Kit { tools: wanted.into_iter().filter_map(find).collect() }
     }
 
@@ -125,7 +125,7 @@ impl Host {
             | Host::ExecUnder(_, Tool::Ninja | Tool::NinjaKitware) => (&[1, 2, 101], true),
             Host::Exec(_) | Host::ExecUnder(..) => (&[2], true),
         };
-        // Kitware's 1.13.0 ends with 0 after SIGINT and SIGTERM, whoever started it.
+        // Kitware's 1.13.0 ends with 0 after SIGINT, SIGTERM and SIGHUP, whoever started it.
         let hides_interrupts =
             matches!(self, Host::Exec(tool) | Host::ExecUnder(_, tool) if tool == Tool::NinjaKitware);
         Ends { codes, as_shells, hides_interrupts }

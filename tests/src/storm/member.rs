@@ -39,8 +39,7 @@ impl Member {
         self.state == 'T'
     }
 
-    /// What can befall it; `None` for the process by which a tender puts right what it cannot when it is killed: that this one
-    /// lives is a condition, see `docs/jobserver.md`. It is a fork of its tender, and starts a session.
+    /// What can befall it. A guardian is a fork of its tender, and starts a session; when its tender is gone nothing befalls it.
     pub(super) fn role(&self, outermost: Pid, all: &[Member]) -> Option<Victim> {
         if self.pid == outermost {
             return Some(Victim::Outermost);
@@ -51,7 +50,11 @@ impl Member {
                 let parent = all.iter().find(|other| other.pid.as_raw_nonzero().get() == self.parent);
                 let is_fork = parent.is_some_and(|parent| parent.words == self.words);
                 let leads = self.session == self.pid.as_raw_nonzero().get();
-                (!is_fork && !leads).then_some(Victim::Inner)
+                match (is_fork, leads) {
+                    (false, false) => Some(Victim::Inner),
+                    (true, true) => Some(Victim::Guardian),
+                    _ => None,
+                }
             }
             "make" | "ninja" => Some(Victim::Tool),
             _ => Some(Victim::Leaf),

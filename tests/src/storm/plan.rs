@@ -37,6 +37,9 @@ pub(super) enum Victim {
     Inner,
     /// What none of these is: shells, jobs, linkers.
     Leaf,
+    /// The process by which a tender puts right what it cannot when it is killed. That one of the two lives is a condition, see
+    /// `docs/jobserver.md`: it is not killed in a storm in which a tender is.
+    Guardian,
     /// The command that the round started.
     Outermost,
 }
@@ -64,7 +67,7 @@ const HOSTS: [Host; 10] = [
     Host::ExecUnder(Form::Pipe, Tool::NinjaKitware),
 ];
 
-const VICTIMS: [Victim; 12] = [
+const VICTIMS: [Victim; 14] = [
     Victim::Worker,
     Victim::Worker,
     Victim::Worker,
@@ -76,6 +79,8 @@ const VICTIMS: [Victim; 12] = [
     Victim::Leaf,
     Victim::Leaf,
     Victim::Leaf,
+    Victim::Guardian,
+    Victim::Outermost,
     Victim::Outermost,
 ];
 
@@ -88,9 +93,11 @@ impl Plan {
         let keep_going = random.below(2) == 0;
         // After many strikes nobody may be left for the last one.
         let ends_all = (seed / count) % 2 == 1;
-        let strikes = if ends_all { random.below(3) } else { 1 + random.below(6) };
+        let strikes = if ends_all { random.below(4) } else { 2 + random.below(6) };
         let mut strikes: Vec<Strike> = (0..strikes).map(|nth| strike(&mut random, nth)).collect();
         if ends_all {
+            let of_guardian = strikes.iter_mut().filter(|strike| strike.victim == Victim::Guardian);
+            of_guardian.for_each(|strike| strike.action = Action::Stop(Duration::from_millis(50)));
             let action = Action::Signal(Signal::KILL);
             let nth = strikes.len() as u64;
             strikes.push(Strike { victim: Victim::Outermost, action, ..strike(&mut random, nth) });
@@ -102,18 +109,28 @@ impl Plan {
 fn strike(random: &mut Random, nth: u64) -> Strike {
     let victim = random.one_of(&VICTIMS);
     let stop = Action::Stop(Duration::from_millis(20 + random.below(200)));
-    let [kill, abort, fault, interrupt, terminate] =
-        [Signal::KILL, Signal::ABORT, Signal::SEGV, Signal::INT, Signal::TERM].map(Action::Signal);
+    let [kill, abort, fault, interrupt, terminate, hang_up] =
+        [Signal::KILL, Signal::ABORT, Signal::SEGV, Signal::INT, Signal::TERM, Signal::HUP]
+            .map(Action::Signal);
     let as_terminal = Action::GroupSignal(Signal::INT);
     let action = match victim {
         Victim::Outermost => {
-            random.one_of(&[stop, stop, interrupt, terminate, as_terminal, as_terminal, abort])
+            random.one_of(&[stop, interrupt, terminate, hang_up, as_terminal, as_terminal, abort])
         }
-        _ => random.one_of(&[kill, kill, kill, abort, fault, stop, stop, interrupt, terminate]),
+        Victim::Guardian => random.one_of(&[kill, kill, stop]),
+        _ => random
+            .one_of(&[kill, kill, kill, abort, fault, stop, stop, interrupt, interrupt, terminate, hang_up]),
     };
     // The first may come before anything is started, and a pause may be none.
     let pause_us = if nth == 0 { random.below(500_000) } else { random.below(150_000) };
     Strike { after: Duration::from_micros(pause_us), victim, action, pick: random.below(1 << 32) }
+}
+
+impl Strike {
+    /// By a signal that nobody can answer: a tender that is ended so leaves everything to its guardian.
+    pub(super) fn kills(&self) -> bool {
+        matches!(self.action, Action::Signal(Signal::KILL | Signal::ABORT | Signal::SEGV))
+    }
 }
 
 impl Action {
@@ -155,6 +172,7 @@ fn name(signal: Signal) -> &'static str {
         Signal::SEGV => "SIGSEGV",
         Signal::INT => "SIGINT",
         Signal::TERM => "SIGTERM",
+        Signal::HUP => "SIGHUP",
         _ => "a signal",
     }
 }
@@ -179,7 +197,7 @@ mod tests {
         for victim in VICTIMS {
             assert!(all.iter().any(|strike| strike.victim == victim), "{victim:?}");
         }
-        for signal in [Signal::KILL, Signal::ABORT, Signal::SEGV, Signal::INT, Signal::TERM] {
+        for signal in [Signal::KILL, Signal::ABORT, Signal::SEGV, Signal::INT, Signal::TERM, Signal::HUP] {
             assert!(all.iter().any(|strike| strike.action == Action::Signal(signal)), "{}", name(signal));
         }
         assert!(all.iter().any(|strike| matches!(strike.action, Action::Stop(_))));

@@ -116,7 +116,9 @@ impl Round<'_> {
         self.story.tell(format!("it has ended: {status}; it said:\n{said}"));
         self.expect_end(host, status, &said);
         self.expect_whole(pool.as_ref());
-        let interrupts = [Signal::INT, Signal::TERM];
+        self.expect_few_jobs(&probes);
+        self.expect_no_fifos(host, status);
+        let interrupts = [Signal::INT, Signal::TERM, Signal::HUP];
         let is_interrupted = self.story.delivered.iter().any(|signal| interrupts.contains(signal));
         let success = status.success() && !(is_interrupted && host.ends().hides_interrupts);
         self.expect_ledgers(host, status, success);
@@ -126,9 +128,10 @@ impl Round<'_> {
         }
 
         probes.forget();
-        let again = match &pool {
-            Some(pool) => pool.around(build),
-            None => build.arg(&format!("-j{slots}")),
+        let again = match (&pool, host) {
+            (Some(pool), _) => pool.around(build),
+            (None, Host::Exec(_)) => host.around(kit, self.space, &probes, build, slots).0,
+            (None, _) => build.arg(&format!("-j{slots}")),
         };
         let run = again.run(self.space).expect_ok();
         self.story.tell(format!("it was built again: {run}"));
@@ -177,7 +180,7 @@ impl Round<'_> {
         let shells = |code: i32| {
             // A ninja ends so after any of the three.
             let as_interrupt =
-                code == 130 && delivered.iter().any(|s| [Signal::INT, Signal::TERM].contains(s));
+                code == 130 && delivered.iter().any(|s| [Signal::INT, Signal::TERM, Signal::HUP].contains(s));
             as_interrupt || delivered.iter().any(|signal| 128 + signal.as_raw() == code)
         };
         let is_known = match (status.code(), status.signal()) {
@@ -191,6 +194,28 @@ impl Round<'_> {
         for word in ["panicked at", "INTERNAL: Exiting with"] {
             assert!(!said.contains(word), "somebody says {word:?}");
         }
+    }
+
+    /// Never more jobs at once than slots, as the jobs themselves noted it, whatever the build says. Those that were killed count when they
+    /// started alone.
+    fn expect_few_jobs(&self, probes: &Probes) {
+        let most = probes.log().most_at_once_if_killed();
+        let (slots, unaccounted) = (self.plan.slots, self.story.unaccounted);
+        assert!(
+            most <= slots + unaccounted,
+            "{most} jobs at once in a pool of {slots}, {unaccounted} of which may have outlived whoever had their slot"
+        );
+    }
+
+    /// A pool without a parent is gone with its host, but for a host that was killed.
+    fn expect_no_fifos(&self, host: Host, status: ExitStatus) {
+        if !matches!(host, Host::Exec(_)) || status.code().is_none() {
+            return;
+        }
+        let entries = std::fs::read_dir(self.space.root()).expect("the space is ours").flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let left: Vec<String> = names.filter(|name| name.starts_with("tender-jobs-")).collect();
+        assert!(left.is_empty(), "FIFOs are left: {left:?}");
     }
 
     fn expect_whole(&mut self, pool: Option<&Pool>) {

@@ -82,6 +82,16 @@ impl<'a> Running<'a> {
 
     pub(super) fn strike(&mut self, strike: &Strike, story: &mut Story) {
         let Some((member, role)) = self.victim(strike) else { return };
+        let is_tender = matches!(role, Victim::Inner | Victim::Outermost);
+        let kills_guardian = role == Victim::Guardian && strike.kills();
+        if (kills_guardian && story.tender_is_killed)
+            || (is_tender && strike.kills() && story.guardian_is_killed)
+        {
+            story.tell(format!("{member} is spared: nobody would be left to put it right"));
+            return;
+        }
+        story.guardian_is_killed |= kills_guardian;
+        story.tender_is_killed |= is_tender && strike.kills();
         let (is_hit, signal) = match strike.action {
             Action::Signal(signal) => (member.signal(self.space, signal), Some(signal)),
             Action::GroupSignal(signal) => {
@@ -100,6 +110,8 @@ impl<'a> Running<'a> {
         story.tell(format!("{} for {role:?} {member}", strike.action));
         story.figures.struck(format!("{} for {role:?}", strike.action.name()));
         story.delivered.extend(signal);
+        let has_jobs = !matches!(role, Victim::Worker | Victim::Guardian);
+        story.unaccounted += usize::from(signal.is_some() && has_jobs);
         if role == Victim::Outermost {
             story.to_outermost.extend(signal);
         }
@@ -120,7 +132,8 @@ impl<'a> Running<'a> {
                 return Some(of_kind[pick(of_kind.len())].clone());
             }
             if Instant::now() >= until {
-                let inner: Vec<_> = known.iter().filter(|(_, role)| *role != Victim::Outermost).collect();
+                let is_spared = |role| matches!(role, Victim::Outermost | Victim::Guardian);
+                let inner: Vec<_> = known.iter().filter(|(_, role)| !is_spared(*role)).collect();
                 return (!inner.is_empty()).then(|| inner[pick(inner.len())].clone());
             }
             if self.wait_for(Duration::from_millis(5)).is_some() {

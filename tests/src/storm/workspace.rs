@@ -87,6 +87,9 @@ fn commands(space: &TestSpace, kit: &Kit, probes: &Probes) -> Vec<(&'static str,
     if let Some(ninja) = kit.get(Tool::NinjaKitware) {
         commands.push(("edges", ninja.tree(probes, "edges", 4, &[])));
     }
+    if let Some(gcc) = kit.get(Tool::Gcc) {
+        commands.push(("linked", gcc.tree(probes, "linked", 2, &[])));
+    }
     let below: Vec<CommandLine> =
         kit.make().map(|make| make.tree(probes, "below", 2, &[])).into_iter().collect();
     kit.tender().tree(probes, "nested", 2, &below);

@@ -144,13 +144,22 @@ impl Space {
         keep_going: bool,
         sink: &mut dyn Sink,
     ) -> Result<Summary, EngineError> {
+        self.build_in(Slots::Own(jobs), keep_going, sink)
+    }
+
+    pub fn build_in(
+        &self,
+        slots: Slots,
+        keep_going: bool,
+        sink: &mut dyn Sink,
+    ) -> Result<Summary, EngineError> {
         let graph = &self.graph;
         let fingerprints = Fingerprints::open(&graph.root, &graph.state_dir, &self.worker).unwrap();
         let worker = &self.worker;
         build(Request {
             graph,
             fingerprints,
-            slots: Slots::Own(jobs),
+            slots,
             keep_going,
             worker,
             sample: false,

@@ -5,6 +5,7 @@ mod foreign;
 mod hosted;
 mod own;
 mod recovery;
+mod reuse;
 
 use super::Settings;
 use crate::contest::Tools;

@@ -1,7 +1,7 @@
 //! How soon a pool is whole again when somebody who holds its tokens is killed: the benchmark's own pool, which lends `tender` all
 //! it has.
 
-use super::{hosted, row};
+use super::{hosted, reuse, row};
 use crate::contest::{self, Tools};
 use crate::experiment::Settings;
 use crate::jobserver::note::{self, Kind};
@@ -75,6 +75,7 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
         row.push(lost.to_string());
         rows.push(row);
     }
+    rows.extend(reuse::rows(tools, examples, settings)?);
     Ok(Table {
         title: format!("How soon the pool is whole after SIGKILL, {rounds} times"),
         columns: vec!["who is killed", "times", "median", "p95", "max", "promise", "late", "tokens lost"],
@@ -84,6 +85,7 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
                 "Milliseconds until all {TOKENS} tokens are back in the pool that lent them, looked at every 50 us: from \
                  the end of the process that is killed (its pidfd), or, where that is tender, from kill(2)."
             ),
+            "In a pool of tender's own: from the end of who held them until they are used again, looked at every 50 us.".into(),
             format!("Lost: not back after {} s.", PATIENCE.as_secs()),
         ],
     })

@@ -160,11 +160,12 @@ impl Engine<'_> {
         let id = child_of_command(ix);
         let (program, arguments) =
             words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-        if let Some(outside) = outside::of(program, arguments) {
+        if let Some(outside) = outside::of(program, arguments, &self.tools) {
             self.tell_warning(format!("in a command of crate `{}`: {outside}", item.krate_name));
         }
         let kind = Kind::Foreign(self.tools.dialect(program));
         let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
+        self.pool.broker.priority(id, self.paths[ix.0 as usize]);
         // What is free is offered before it starts: ninja looks once then, and not again until a job of its ends.
         let reserve = self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
         self.pool.offer_ahead(reserve, 0, now_us()).map_err(jobserver_error)?;

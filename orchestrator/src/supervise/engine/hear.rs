@@ -3,19 +3,21 @@
 use super::super::EngineError;
 use super::super::clock::now_us;
 use super::super::error::system;
+use super::super::group;
+use super::super::host;
 use super::super::process::{Exit, Leftovers};
 use super::super::survivors;
 use super::super::watch::Watched;
 use super::super::worker::item_of;
-use super::{Death, Engine, Source, Survivors, child_of_command, child_of_worker};
+use super::{Death, Engine, Gone, Source, Survivors, child_of_command, child_of_worker};
 use crate::fingerprint::StateError;
 use crate::graph::{Item, ItemIx, ItemKind, Run};
 use crate::memory::Killer;
 use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, WorkerIx, process_of_command};
-use crate::tokens::Port as _;
+use crate::tokens::{ChildId, Port as _};
 use mio::Interest;
-use rustix::process::PidfdFlags;
+use rustix::process::{Pid, PidfdFlags};
 use std::os::fd::OwnedFd;
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
 
@@ -55,7 +57,7 @@ impl Engine<'_> {
                 }
             }
             Source::CommandEnd(item) => self.command_ended(item)?,
-            Source::SurvivorEnd(item) => self.survivor_ended(item),
+            Source::SurvivorEnd(child) => self.survivor_ended(child),
             Source::Fifo | Source::Parent => {}
         }
         Ok(())
@@ -174,12 +176,7 @@ impl Engine<'_> {
         if lines.is_empty() {
             return;
         }
-        let crates: Vec<&str> = running.child.crates.iter().map(String::as_str).collect();
-        let from = match crates.as_slice() {
-            [one] => format!("tender-worker, crate `{one}`"),
-            _ => "tender-worker".to_owned(),
-        };
-        let text = format!("{from}: {}", lines.join("\n"));
+        let text = format!("{}: {}", running.child.name(), lines.join("\n"));
         self.tell(Event::Message { severity: Severity::Note, text });
     }
 
@@ -268,7 +265,13 @@ impl Engine<'_> {
         let Some(mut running) = self.workers.remove(&ix) else { return Ok(()) };
         running.child.read_errors();
         self.forget(running.watched);
-        self.pool.broker.remove(child_of_worker(ix));
+        self.settle_with(Gone {
+            id: child_of_worker(ix),
+            group: running.child.process.pid(),
+            command: None,
+            name: running.child.name(),
+            in_order: matches!(exit, Exit::Code(_)),
+        });
         self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
         let child = &mut running.child;
         let killed_by_others =
@@ -319,37 +322,64 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The command's own process is gone. If others of its tree live on, its slot is free, and what they hold is not.
-    fn settle_with_command(&mut self, ix: ItemIx, interrupted: bool) {
-        let id = child_of_command(ix);
-        let fifo = self.pool.broker.port(id).map(|port| port.path().to_owned());
+    /// If nothing of a child is left, what it had is free. What is left keeps what it may use.
+    fn settle_with(&mut self, mut gone: Gone) {
+        let killed = group::running_in(gone.group);
+        let daemons = gone.command.map(|since| self.daemons_of(gone.id, since)).unwrap_or_default();
         // One that ends just now is not there any more, and one that cannot be watched is not waited for.
-        let open = |pid| rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK).ok();
-        let pidfds: Vec<OwnedFd> =
-            fifo.map(|fifo| survivors::of(&fifo)).unwrap_or_default().into_iter().filter_map(open).collect();
+        let open = |pid: &Pid| rustix::process::pidfd_open(*pid, PidfdFlags::NONBLOCK).ok();
+        let pidfds: Vec<OwnedFd> = killed.iter().chain(&daemons).filter_map(open).collect();
+        let id = ChildId(u32::MAX - self.retired);
         let mut watched: Vec<Watched> = Vec::new();
         for pidfd in &pidfds {
-            watched.extend(self.watch.add(pidfd, Interest::READABLE, Source::SurvivorEnd(ix)));
+            watched.extend(self.watch.add(pidfd, Interest::READABLE, Source::SurvivorEnd(id)));
         }
+        let is_told = self.over_returned.remove(&gone.id);
         if watched.is_empty() {
-            let settled = self.pool.broker.remove(id);
-            if !interrupted {
-                self.tell_unsettled(id, settled);
+            let settled = self.pool.broker.remove(gone.id);
+            if gone.in_order
+                && !(is_told && settled.surplus > 0)
+                && let Some(text) = host::unsettled(&gone.name, settled)
+            {
+                self.tell_warning(text);
             }
             return;
         }
-        self.pool.broker.park(id);
+        self.retired += 1;
+        self.pool.broker.retire(gone.id, id);
+        gone.id = id;
+        if is_told {
+            self.over_returned.insert(id);
+        }
+        // A daemon is nobody's job, though it may have jobs.
+        if killed.is_empty() {
+            self.pool.broker.park(id);
+        }
         let port = self.pool.broker.port(id);
         watched.extend(port.and_then(|port| self.watch.add(port, Interest::READABLE, Source::Fifo).ok()));
-        self.survivors.insert(ix, Survivors { pidfds, watched, interrupted });
+        self.survivors.insert(id, Survivors { of: gone, pidfds, watched });
+    }
+
+    /// What has left a command's group.
+    fn daemons_of(&self, id: ChildId, since: u64) -> Vec<Pid> {
+        let Some(fifo) = self.pool.broker.port(id).map(|port| port.path()) else { return Vec::new() };
+        let mut daemons = survivors::of(fifo);
+        // Whoever has no name may have taken tokens before it lost it; if none are missing it does not matter whose it is.
+        if self.pool.broker.held(id).is_ok_and(|held| held > 0) {
+            let workers = self.workers.values().map(|running| running.child.process.pid());
+            let commands = self.commands.values().map(|running| running.child.process.pid());
+            let ours = workers.chain(commands).chain(self.guard.pid()).collect();
+            daemons.extend(survivors::unnamed(fifo, &ours, since));
+        }
+        daemons
     }
 
     /// One of them has ended; it may have started others meanwhile.
-    fn survivor_ended(&mut self, ix: ItemIx) {
-        let Some(Survivors { pidfds, watched, interrupted }) = self.survivors.remove(&ix) else { return };
+    fn survivor_ended(&mut self, id: ChildId) {
+        let Some(Survivors { of, pidfds, watched }) = self.survivors.remove(&id) else { return };
         self.forget(watched);
         drop(pidfds);
-        self.settle_with_command(ix, interrupted);
+        self.settle_with(of);
     }
 
     fn command_ended(&mut self, ix: ItemIx) -> Result<(), EngineError> {
@@ -361,7 +391,13 @@ impl Engine<'_> {
         running.child.read();
         self.forget(running.watched);
         let child = running.child;
-        self.settle_with_command(ix, child.interrupted);
+        self.settle_with(Gone {
+            id: child_of_command(ix),
+            group: child.process.pid(),
+            command: Some(child.started),
+            name: self.name_of(child_of_command(ix)),
+            in_order: !child.interrupted,
+        });
         let text = child.text();
         if !text.is_empty() {
             self.tell(Event::CommandOutput { item: ix, text });

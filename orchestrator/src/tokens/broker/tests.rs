@@ -233,6 +233,69 @@ fn an_urgent_child_is_offered_more_often() {
     assert_eq!(had.collect::<Vec<_>>(), [1, 0, 1, 2, 1, 0]);
 }
 
+/// They may leave it lying, and the least urgent one may be the one that waits for it.
+#[test]
+fn no_child_is_passed_over_for_more_urgent_ones() {
+    for children in [3, 8, 20] {
+        let mut broker = with_foreign(1, children);
+        (0..children).for_each(|id| broker.priority(ChildId(id), u64::from(children - id)));
+        let mut last_us = BTreeMap::new();
+        let mut now_us = 1_000_000;
+        while now_us < 2_000_000 {
+            let next_us = broker.offer(0, Terms::Standing, now_us).unwrap().deadline_us.unwrap();
+            let has = all_unread(&broker, children).iter().position(|unread| *unread == 1).unwrap();
+            last_us.insert(has, now_us);
+            now_us = next_us;
+            let longest =
+                (0..children as usize).map(|id| now_us - last_us.get(&id).unwrap_or(&1_000_000)).max();
+            assert!(longest.unwrap() <= ROUND_US + 2 * TURN_US, "{children}: {last_us:?} at {now_us}");
+        }
+        assert_eq!(last_us.len(), children as usize);
+    }
+}
+
+#[test]
+fn an_urgent_child_is_offered_more() {
+    let mut broker = with_foreign(3, 2);
+    broker.priority(B, 9);
+    for at in [1, 2, 3_000] {
+        broker.offer(0, Terms::Standing, at).unwrap();
+        assert_eq!(all_unread(&broker, 2), [1, 2]);
+    }
+    broker.priority(A, 10);
+    broker.offer(0, Terms::Standing, 3_001).unwrap();
+    assert_eq!(all_unread(&broker, 2), [2, 1]);
+}
+
+#[test]
+fn what_outlives_its_child_keeps_what_it_holds_and_is_offered_nothing() {
+    let left = ChildId(7);
+    let mut broker = with_foreign(4, 2);
+    broker.offer(0, Terms::Standing, 1).unwrap();
+    read(&broker, A, 2);
+    broker.settle(0).unwrap();
+    broker.offer(0, Terms::Standing, 2).unwrap();
+    broker.retire(A, left);
+    broker.park(left);
+    broker.settle(0).unwrap();
+    assert_eq!((broker.held(left).unwrap(), unread(&broker, left)), (2, 0));
+    broker.offer(0, Terms::Standing, 3).unwrap();
+    assert_eq!((unread(&broker, left), unread(&broker, B)), (0, 3), "all but what is held");
+    // The command runs again.
+    broker.draw_back(1).unwrap();
+    broker.admit(A, Kind::Foreign(Dialect::Fifo), 8).unwrap();
+    give_back(&broker, left, 1);
+    broker.settle(0).unwrap();
+    assert_eq!((broker.held(left).unwrap(), unread(&broker, left), broker.free()), (1, 0, 1));
+    // Nothing is borrowed for it either.
+    broker.remove(A);
+    broker.remove(B);
+    let offers = broker.offer(0, Terms::Standing, 4).unwrap();
+    assert_eq!((offers.without, offers.deadline_us), (0, None));
+    assert_eq!(broker.remove(left), Settled { held_lost: 1, surplus: 0 });
+    assert_eq!(broker.free(), 6);
+}
+
 #[test]
 fn offers_are_drawn_back_for_our_own() {
     let mut broker = with_foreign(2, 2);
