@@ -512,6 +512,11 @@ impl Scheduler {
         self.idle_worker().or_else(|| self.workers.find(|worker| worker.is_open() && worker.parked))
     }
 
+    fn least_given_worker(&self) -> Option<WorkerIx> {
+        let open = self.workers.iter().filter(|(_, worker)| worker.is_open());
+        open.min_by_key(|(_, worker)| worker.given.len()).map(|(ix, _)| ix)
+    }
+
     /// An idle worker can leave for a fresh one. One at a time: the one that leaves now counts until it is gone.
     fn can_make_room(&self) -> bool {
         self.idle_worker().is_some() && self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
@@ -561,6 +566,12 @@ impl Scheduler {
             self.send_plan(worker, item);
             self.tell_lease(worker, item);
             return true;
+        }
+        // A process of its own would take memory that others wait for, or that itself could use. Threads do as well.
+        let is_short = !self.denied.is_empty() || need.saturating_add(WORKER_BASELINE) > self.ledger.free();
+        if is_short && let Some(worker) = self.least_given_worker() {
+            self.send_plan(worker, item);
+            return false;
         }
         self.start_worker_for(item, false)
     }
@@ -690,14 +701,20 @@ impl Scheduler {
         }
     }
 
-    /// Once everything that is left is in workers or on slots, idle processes only hold memory.
+    /// Once everything that is left is in workers or on slots, idle processes only hold memory. So they do where others wait for
+    /// memory, and one that works can be given what comes.
     fn close_idle_workers(&mut self) {
-        if self.items.nobodys() > 0 || self.mode == Mode::Finished {
+        if self.mode == Mode::Finished {
             return;
         }
         let idle = |worker: &Worker| {
             worker.parked && worker.is_idle() && matches!(worker.phase, Phase::Starting | Phase::Up)
         };
+        let works = |worker: &Worker| worker.is_open() && !worker.is_idle();
+        let is_short = !self.denied.is_empty() && self.workers.find(works).is_some();
+        if self.items.nobodys() > 0 && !is_short {
+            return;
+        }
         while let Some(worker) = self.workers.find(idle) {
             self.close(worker);
         }
