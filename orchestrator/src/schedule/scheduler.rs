@@ -144,6 +144,11 @@ impl Scheduler {
         self.workers[worker].running.keys().copied().collect()
     }
 
+    /// The longest expected path from the item's start to the end of the build, microseconds.
+    pub fn priority(&self, item: ItemIx) -> u64 {
+        self.items.rank(item).0.0
+    }
+
     /// Whether the item runs and has come in pieces, of which one at least was granted.
     pub fn is_in_pieces(&self, item: ItemIx) -> bool {
         let State::Running(Some(worker)) = self.items.state(item) else { return false };

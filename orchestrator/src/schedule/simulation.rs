@@ -634,6 +634,7 @@ fn the_longest_path_starts_first() {
     }
     let waiting: Vec<u32> = scheduler.waiting().map(|item| item.0).collect();
     assert_eq!(waiting, [1, 2, 0]);
+    assert_eq!([0, 1, 2, 3].map(|ix| scheduler.priority(ItemIx(ix))), [20, 51, 30, 50]);
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::fingerprint::{Fingerprints, StateError};
 use crate::graph::{Graph, ItemIx};
 use crate::memory::Budget;
 use crate::report::{Event, Severity, Sink, WorkerNo};
-use crate::schedule::{self, Scheduler, Task, WorkerIx};
+use crate::schedule::{self, Scheduler, WorkerIx};
 use crate::tokens::{ChildId, Fifos, Parent, Pool, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
@@ -168,8 +168,6 @@ struct Engine<'a> {
     seen: Seen,
     /// Items that run, and since when, microseconds.
     running_since: BTreeMap<ItemIx, u64>,
-    /// Of each item, the longest expected path to the end of the build, microseconds, by which commands are offered tokens.
-    paths: Vec<u64>,
     tools: Tools,
     watch: Watch<Source>,
     signals: Signals,
@@ -219,7 +217,6 @@ impl<'a> Engine<'a> {
         let memory = Memory::new(budget, &graph.state_dir);
         let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
         let tasks = schedule::tasks(graph, wall_us, |key, expected| memory.need(key, expected));
-        let paths = longest_paths(&tasks);
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
         let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());
@@ -243,7 +240,6 @@ impl<'a> Engine<'a> {
             memory,
             seen: Seen::default(),
             running_since: BTreeMap::new(),
-            paths,
             tools: Tools::default(),
             watch,
             signals,
@@ -513,43 +509,10 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// By the index of the item. Those that come after an item stand behind it.
-fn longest_paths(tasks: &[Task]) -> Vec<u64> {
-    let mut paths: Vec<u64> = vec![0; tasks.len()];
-    for (ix, task) in tasks.iter().enumerate().rev() {
-        // Until now what is behind it.
-        paths[ix] = paths[ix].saturating_add(task.cost_us);
-        for before in &task.after {
-            paths[before.0 as usize] = paths[before.0 as usize].max(paths[ix]);
-        }
-    }
-    paths
-}
-
 fn child_of_worker(ix: WorkerIx) -> ChildId {
     ChildId(ix.0 * 2)
 }
 
 fn child_of_command(item: ItemIx) -> ChildId {
     ChildId(item.0 * 2 + 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::manifest::CrateId;
-    use crate::schedule::{Class, Need};
-
-    #[test]
-    fn what_much_waits_for_has_a_long_path() {
-        let task = |cost_us: u64, after: &[u32]| Task {
-            krate: CrateId(0),
-            class: Class::Command,
-            after: after.iter().map(|ix| ItemIx(*ix)).collect(),
-            cost_us,
-            memory: Need { begin: 0, piece: 0, join: 0 },
-        };
-        let tasks = [task(1, &[]), task(2, &[0]), task(10, &[0]), task(100, &[1]), task(5, &[])];
-        assert_eq!(longest_paths(&tasks), [103, 102, 10, 100, 5]);
-    }
 }

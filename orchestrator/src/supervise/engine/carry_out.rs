@@ -165,7 +165,7 @@ impl Engine<'_> {
         }
         let kind = Kind::Foreign(self.tools.dialect(program));
         let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
-        self.pool.broker.priority(id, self.paths[ix.0 as usize]);
+        self.pool.broker.priority(id, self.scheduler.priority(ix));
         // What is free is offered before it starts: ninja looks once then, and not again until a job of its ends.
         let reserve = self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
         self.pool.offer_ahead(reserve, 0, now_us()).map_err(jobserver_error)?;
