@@ -4,6 +4,7 @@
 //! `TENDER_STRESS_KIND=giant` leaves out all other kinds of workspaces.
 
 mod budgets;
+mod commands;
 mod exec;
 mod faults;
 mod machine;
