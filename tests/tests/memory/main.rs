@@ -9,4 +9,5 @@ mod exec;
 mod faults;
 mod machine;
 mod matrix;
+mod refused;
 mod small;
