@@ -7,6 +7,7 @@ mod budgets;
 mod commands;
 mod exec;
 mod faults;
+mod generator;
 mod machine;
 mod matrix;
 mod refused;
