@@ -12,7 +12,7 @@ mod recipe;
 mod workload;
 mod workspace;
 
-pub use case::{Case, Limit, Row};
+pub use case::{Case, Judged, Limit, Row};
 pub use confined::{Confined, Confining, run_in, start_in};
 pub use recipe::{Kind, Recipe};
 pub use workload::{Figures, Workload};

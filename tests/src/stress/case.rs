@@ -7,6 +7,7 @@ use crate::invariants;
 use crate::run::Run;
 use crate::trace::Trace;
 use std::fmt::{self, Display, Formatter};
+use std::iter::Sum;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -76,6 +77,33 @@ pub struct Row {
     pub most_kills: u32,
     pub peak: Option<u64>,
     pub took: Duration,
+    pub judged: Judged,
+}
+
+/// How much the invariants were about that may have nothing to be about; each as its function says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    pub live_modules: usize,
+    pub leases: usize,
+    pub idle_slots: usize,
+}
+
+impl Judged {
+    /// Those that were about nothing, as the project's design names them.
+    pub fn vacuous(&self) -> Vec<&'static str> {
+        let all = [("M1", self.live_modules), ("M2", self.leases), ("J3", self.idle_slots)];
+        all.into_iter().filter(|(_, judged)| *judged == 0).map(|(name, _)| name).collect()
+    }
+}
+
+impl Sum for Judged {
+    fn sum<I: Iterator<Item = Judged>>(all: I) -> Judged {
+        all.fold(Judged::default(), |a, b| Judged {
+            live_modules: a.live_modules + b.live_modules,
+            leases: a.leases + b.leases,
+            idle_slots: a.idle_slots + b.idle_slots,
+        })
+    }
 }
 
 impl Row {
@@ -149,9 +177,11 @@ impl Case {
         let trace = Trace::read(&file);
         let slots = u64::from(self.jobs);
         invariants::jobs(&trace, slots, succeeded).map_err(say)?;
-        invariants::live_modules(&trace, slots).map_err(say)?;
-        invariants::leases(&trace).map_err(say)?;
-        invariants::idle_slots(&trace).map_err(say)?;
+        let judged = Judged {
+            live_modules: invariants::live_modules(&trace, slots).map_err(say)?,
+            leases: invariants::leases(&trace).map_err(say)?,
+            idle_slots: invariants::idle_slots(&trace).map_err(say)?,
+        };
         let of_items = invariants::kills(&trace);
         let most_kills = of_items.values().copied().max().unwrap_or(0);
         if most_kills > MOST_KILLS {
@@ -170,6 +200,7 @@ impl Case {
             most_kills,
             peak,
             took,
+            judged,
         })
     }
 }

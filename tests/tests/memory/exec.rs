@@ -5,9 +5,9 @@
 use camino::Utf8PathBuf;
 use std::fmt::Write;
 use std::sync::OnceLock;
-use tender_tests::interop::{CommandLine, Found, Tool, find};
+use tender_tests::interop::{CommandLine, Found, Probes, Tool, expect_whole_pool, find};
 use tender_tests::stress::{Confined, Kind, Recipe, Workspace, run_in};
-use tender_tests::{Cgroup, TestSpace, skipped};
+use tender_tests::{Cgroup, TestSpace, probe, skipped};
 
 const MIB: u64 = 1 << 20;
 const PLENTY: u64 = 1 << 40;
@@ -148,4 +148,47 @@ fn a_budget_is_kept_to_where_there_is_plenty() {
     let Confined { peak, run, .. } = foreign.expect_built(foreign.build(&group, &line));
     let peak = peak.expect("it was known before");
     assert!(peak < budget + one, "{} MiB were used of {}: {run}", peak >> 20, budget >> 20);
+}
+
+/// What a job of [`most_at_once`] takes, which is what is expected of one of which nothing is known, and for how many there is room.
+const JOB: u64 = 192 * MIB;
+const ROOM: u64 = 2;
+
+/// The most jobs that a make below `exec -j8` had begun and not ended at once, with memory for two of them. Each notes its start before
+/// it takes any. They last until `meet` have run at once, so that so many are seen if so many are started.
+fn most_at_once(make: &Found, jobs: &str, meet: usize) -> usize {
+    let space = TestSpace::new();
+    let probes = Probes::new(&space, meet);
+    let rules: String = (0..8)
+        .map(|number| {
+            let step = [probe().as_str(), "fill", &JOB.to_string(), "sleep", "50"].map(str::to_owned);
+            let job =
+                step.into_iter().fold(probes.job(&format!("make.{number}")), |job, word| job.arg(&word));
+            format!("all: job{number}\njob{number}:\n\t@{}\n", job.shell())
+        })
+        .collect();
+    space.write("Makefile", rules);
+    std::fs::create_dir(space.path(".runtime")).expect("the space is ours");
+    let runtime = format!("XDG_RUNTIME_DIR={}", space.path(".runtime"));
+    // One more would need half a job more.
+    let memory = format!("{}B", ROOM * JOB + JOB / 2);
+    let tender = tender_tests::program("tender");
+    let words = ["env", &runtime, tender.as_str(), "exec", "-j8", "--memory", &memory, "--"];
+    let run = CommandLine::new([make.path.as_str(), jobs]).under(words).run(&space).expect_ok();
+    expect_whole_pool(&run);
+    let log = probes.log();
+    assert_eq!(log.finished(), 8, "{run}");
+    log.most_at_once()
+}
+
+/// A client of the pool gets no token for a job that there is no room for, so it never starts one. Who is none starts all that it may, and
+/// what finds no room is stopped: so it is not stopping that bounds the client.
+#[test]
+fn a_client_gets_no_tokens_for_jobs_that_have_no_room() {
+    let Some(make) = find(Tool::Make44) else { return };
+    let as_client = most_at_once(&make, "-k", 2);
+    // One is started on a token that was taken the moment before.
+    assert!((2..=3).contains(&as_client), "{as_client} jobs at once, with memory for {ROOM}");
+    let outside = most_at_once(&make, "-j8", 4);
+    assert!(outside >= 4, "{outside} jobs at once, though nothing but stopping holds them back");
 }

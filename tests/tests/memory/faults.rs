@@ -179,21 +179,60 @@ fn a_history_that_is_none_is_written_anew() {
 #[test]
 fn two_builds_of_one_user_share_what_there_is() {
     let Some(workload) = measured() else { return };
-    let Some(group) = Cgroup::new(workload.figures.need / 10 * 26) else { return };
+    let limit = workload.figures.need / 10 * 26;
+    let Some(group) = Cgroup::new(limit) else { return };
     let runtime = TestSpace::new();
     let spaces = [workload.space(true), workload.space(true)];
-    let running = spaces.each_ref().map(|space| {
+    let start = |space| {
+        let space: &TestSpace = space;
         let trace = space.path("trace.json");
         let mut command = space.command(&["build", "-v", "-j8", "--trace", trace.as_str()]);
         command.env("XDG_RUNTIME_DIR", runtime.root());
         start_in(&group, space, "build", command)
-    });
-    for (confining, space) in running.into_iter().zip(&spaces) {
+    };
+    let mut first = start(&spaces[0]);
+    // It has set aside what it runs, and uses next to nothing of that: all of it looks free to who is not told.
+    wait_until("work has begun", || !workers(&group).is_empty() || first.has_ended());
+    let second = start(&spaces[1]);
+    for (confining, space) in [first, second].into_iter().zip(&spaces) {
         let confined = expect_survived(workload, space, confining.finish());
         assert_eq!(confined.kills, 0, "{}", confined.run);
     }
+    expect_shared(&spaces.each_ref().map(|space| Trace::read(&space.path("trace.json"))), limit);
     let left = std::fs::read_dir(runtime.path("tender-memory")).expect("they met there").count();
     assert_eq!(left, 0, "files of builds that have ended");
+}
+
+/// While what two builds have set aside is more than there is, one of them runs no more than the one job that it may always run.
+#[track_caller]
+fn expect_shared(traces: &[Trace; 2], limit: u64) {
+    let leases = traces.each_ref().map(Trace::leases);
+    let phases = traces.each_ref().map(|trace| {
+        let time = |event: &serde_json::Value, key: &str| event[key].as_u64().expect("microseconds");
+        let spans =
+            trace.of_kind("X").map(|event| (time(event, "ts"), time(event, "ts") + time(event, "dur")));
+        spans.collect::<Vec<_>>()
+    });
+    let mut times: Vec<u64> = leases.iter().flatten().map(|(ts, _, _)| *ts).collect();
+    times.extend(phases.iter().flatten().map(|(start, _)| *start));
+    let mut together = 0;
+    for ts in times {
+        let set_aside = leases.each_ref().map(|leases| {
+            leases.iter().take_while(|(at, _, _)| *at <= ts).last().map_or(0, |(_, bytes, _)| *bytes)
+        });
+        let running = phases
+            .each_ref()
+            .map(|phases| phases.iter().filter(|(start, end)| *start <= ts && ts < *end).count());
+        let sum: u64 = set_aside.iter().sum();
+        assert!(
+            sum <= limit || running.iter().any(|running| *running <= 1),
+            "{} MiB are set aside of {}, by builds that run {running:?} jobs",
+            sum >> 20,
+            limit >> 20
+        );
+        together += usize::from(running.iter().all(|running| *running > 0));
+    }
+    assert!(together > 0, "they did not run at the same time");
 }
 
 /// A build that was killed left its file. The next one takes no notice of what it says.

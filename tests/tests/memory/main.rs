@@ -4,8 +4,11 @@
 //! `TENDER_STRESS_KIND=giant` leaves out all other kinds of workspaces.
 
 mod budgets;
+mod commands;
 mod exec;
 mod faults;
+mod generator;
 mod machine;
 mod matrix;
+mod refused;
 mod small;

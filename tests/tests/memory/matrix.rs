@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use tender_tests::stress::{Case, Kind, Limit, Recipe, Row, Workload};
+use tender_tests::stress::{Case, Judged, Kind, Limit, Recipe, Row, Workload};
 
 /// Builds at once: one that has little memory runs one item at a time.
 const LANES: usize = 2;
@@ -122,9 +122,15 @@ fn builds_fit_into_what_there_is() {
         }
         result
     });
+    let judged: Judged = results.iter().flatten().map(|row| row.judged).sum();
     let failures: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     let count = failures.len();
-    let summary = format!("{} builds, {count} wrong, {} s", runs.len(), start.elapsed().as_secs());
+    let summary =
+        format!("{} builds, {count} wrong, {} s; {judged:?}", runs.len(), start.elapsed().as_secs());
     show(&summary);
     assert!(failures.is_empty(), "{}\n\n{summary}", failures.join("\n\n"));
+    // Of nothing everything holds. One kind alone may have nothing of some.
+    if kinds == Kind::ALL {
+        assert_eq!(judged.vacuous(), [""; 0], "these were about nothing: {summary}");
+    }
 }

@@ -312,6 +312,55 @@ fn offers_are_drawn_back_for_our_own() {
     assert_eq!(all_unread(&broker, 2), [0, 0]);
 }
 
+/// Where there is no room for more jobs, foreign children are offered no more than there is room for; what they hold they keep, and
+/// our own are given what they want.
+#[test]
+fn offers_are_limited_by_what_there_is_room_for() {
+    let mut broker = with_foreign(5, 1);
+    broker.limit_offers(2);
+    broker.offer(0, Terms::Standing, 0).unwrap();
+    assert_eq!((all_unread(&broker, 1), broker.free()), (vec![2], 3));
+    read(&broker, A, 1);
+    broker.settle(0).unwrap();
+    broker.limit_offers(0);
+    assert_eq!(broker.offer(0, Terms::Standing, 1).unwrap(), Offers { taken: true, ..Offers::default() });
+    assert_eq!((all_unread(&broker, 1), broker.held(A).unwrap(), broker.free()), (vec![0], 1, 4));
+    broker.admit(B, Kind::Own, 8).unwrap();
+    broker.want(B, 3);
+    broker.settle(0).unwrap();
+    assert_eq!((unread(&broker, B), broker.free()), (3, 0));
+    broker.want(B, 0);
+    broker.settle(0).unwrap();
+    // There is room again.
+    broker.limit_offers(u32::MAX);
+    broker.offer(0, Terms::Standing, 2).unwrap();
+    assert_eq!((unread(&broker, A), broker.held(A).unwrap(), broker.free()), (3, 1, 0));
+}
+
+#[test]
+fn a_limit_of_offers_is_one_for_all_children() {
+    let check = |most: u32, expect: &[u32]| {
+        let mut broker = with_foreign(8, 3);
+        broker.limit_offers(most);
+        broker.offer(0, Terms::Standing, 0).unwrap();
+        assert_eq!(all_unread(&broker, 3), expect, "{most}");
+        // Also of what stands already.
+        broker.limit_offers(u32::MAX);
+        broker.offer(0, Terms::Standing, 1).unwrap();
+        broker.limit_offers(most);
+        broker.offer(0, Terms::Standing, 2).unwrap();
+        assert_eq!(
+            all_unread(&broker, 3).iter().sum::<u32>(),
+            most.min(8).max(u32::from(most > 0) * 3),
+            "{most}"
+        );
+    };
+    check(0, &[0, 0, 0]);
+    check(2, &[1, 1, 0]);
+    check(4, &[2, 1, 1]);
+    check(9, &[3, 3, 2]);
+}
+
 #[test]
 fn a_borrowed_offer_goes_round_once() {
     let mut broker = with_foreign(1, 2);

@@ -1,0 +1,108 @@
+//! What is too large for the memory that there is, with nothing else to build: refused by name, with a cure, and built when there is more.
+
+use std::fmt::Write;
+use tender_tests::stress::{Confined, run_in};
+use tender_tests::{Cgroup, TestSpace};
+
+const MIB: u64 = 1 << 20;
+const PLENTY: u64 = 1 << 40;
+
+/// A build in a group that is too small says `what` and nothing else is wrong, and one with plenty succeeds after it.
+#[track_caller]
+fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str) {
+    let Some(group) = Cgroup::new(limit) else { return };
+    let build = [&["build", "-j4"], words].concat();
+    let Confined { run, .. } = run_in(&group, space, space.command(&build));
+    let run = run.expect_code(101);
+    let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    // The second one says what could not be made.
+    let [error, end] = errors[..] else { panic!("{} errors: {run}", errors.len()) };
+    assert!(end.starts_with("error: could not "), "{run}");
+    let start = format!("error: out of memory while {what} with nothing else running (");
+    let how = error.strip_prefix(&start).and_then(|how| how.split(')').next());
+    let how = how.unwrap_or_else(|| panic!("no {start:?}: {run}"));
+    let number = |name: &str| {
+        let text =
+            how.split_once(name).and_then(|(_, rest)| rest.split_once(" MiB")).map(|(number, _)| number);
+        text.and_then(|number| number.parse::<u64>().ok())
+            .unwrap_or_else(|| panic!("no number of {name:?}: {run}"))
+    };
+    let (peak, budget) = (number("peak "), number("budget "));
+    // Read from time to time, so what was not there yet at the last look is not in it.
+    assert!((1..=limit / MIB).contains(&peak) && (1..=limit / MIB).contains(&budget), "{run}");
+    let help: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("help: ")).collect();
+    assert_eq!(help, [format!("help: it needs more memory than there is; {cure}")], "{run}");
+
+    let group = Cgroup::new(PLENTY).expect("there was one before");
+    run_in(&group, space, space.command(&build)).run.expect_ok();
+    let profile = if words.contains(&"--release") { "release" } else { "debug" };
+    space.built(&format!("target/{profile}/x")).expect_ok();
+    space.expect_fresh(words);
+}
+
+/// A program with so many functions.
+fn functions(count: usize) -> String {
+    let mut text = "int main(void) { return 0; }\n".to_owned();
+    for n in 0..count {
+        let _ = writeln!(
+            text,
+            "int f{n}(int *x, int k) {{ int s = {n}; for (int i = 0; i < k; i++) s += x[i] * (i ^ {n}); return s; }}"
+        );
+    }
+    text
+}
+
+#[test]
+fn a_unit_that_is_too_large() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n");
+    space.write("src/main.c", functions(20_000));
+    refused(
+        &space,
+        &[],
+        96 * MIB,
+        "compiling `src/main.c` of crate `x`",
+        "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile",
+    );
+}
+
+/// The front end sees one function like others, and the assembler that it makes tens of megabytes.
+#[test]
+fn a_piece_of_a_unit_that_is_too_large() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n[profile.release]\ncodegen-units = 4\n");
+    let mut text = functions(400);
+    let section = ".pushsection .note.large\\n.rept 3000000\\n.long 7\\n.endr\\n.popsection";
+    let _ = writeln!(text, "void large(void) {{ __asm__ volatile(\"{section}\"); }}");
+    space.write("src/main.c", text);
+    refused(
+        &space,
+        &["--release"],
+        112 * MIB,
+        "optimising a piece of `src/main.c` of crate `x`",
+        "more `codegen-units` make smaller pieces, a lower `opt-level` less of each",
+    );
+}
+
+/// Strings that are merged: each takes two bytes in a unit, and many more in the linker.
+#[test]
+fn a_link_that_is_too_large() {
+    const UNITS: usize = 40;
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n");
+    let section = ".pushsection .rodata.str1.1,\\\"aMS\\\",@progbits,1\\n.rept 300000\\n.asciz \\\"a\\\"\\n.endr\\n.popsection";
+    for unit in 0..UNITS {
+        space.write(&format!("src/u{unit}.c"), format!("int u{unit};\n__asm__(\"{section}\");\n"));
+    }
+    // So that all of the archive is linked.
+    let names: Vec<String> = (0..UNITS).map(|unit| format!("u{unit}")).collect();
+    let (declared, sum) = (names.join(", "), names.join(" + "));
+    space.write("src/main.c", format!("extern int {declared};\nint main(void) {{ return {sum}; }}\n"));
+    refused(
+        &space,
+        &[],
+        160 * MIB,
+        "linking `x` of crate `x`",
+        "`lto = \"off\"` or `\"thin\"`, and `debug = \"line-tables-only\"` or `false`, make links smaller",
+    );
+}
