@@ -174,7 +174,7 @@ impl Shares {
             return *known;
         }
         let pid = name.split('-').next().and_then(|pid| pid.parse().ok());
-        let me = std::process::id();
+        let me = getpid().as_raw_nonzero().get() as u32;
         // Several of one process are others to each other; only tests have them.
         let is_kin = pid.is_some_and(|pid| pid != me && (descends(me, pid) || descends(pid, me)));
         let mut kin = self.kin.borrow_mut();
