@@ -141,6 +141,13 @@ impl Ledger {
         }
     }
 
+    /// A process uses no less than this now, bytes.
+    pub fn measured_at_least(&mut self, process: ProcessId, bytes: u64) {
+        if let Some(process) = self.processes.get_mut(&process) {
+            process.measured = process.measured.max(bytes);
+        }
+    }
+
     /// What a process uses beyond its baseline and its leases, but for the last one of `granted` bytes: what its allocator keeps of
     /// items that have ended. Bytes.
     pub fn kept(&self, process: ProcessId, granted: u64) -> u64 {
@@ -367,6 +374,10 @@ mod tests {
         assert_eq!(ledger.kept(P, 50), 0, "it is less than what runs may use");
         ledger.release(P, LeaseId(0));
         assert_eq!(ledger.kept(P, 50), 55);
+        ledger.measured_at_least(P, 40);
+        assert_eq!(ledger.kept(P, 50), 55);
+        ledger.measured_at_least(P, 70);
+        assert_eq!(ledger.kept(P, 50), 60);
         ledger.purged(P, 50);
         assert_eq!((ledger.kept(P, 50), ledger.totals().growth), (0, 50));
         assert_eq!(ledger.kept(Q, 50), 0);

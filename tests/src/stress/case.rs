@@ -30,7 +30,8 @@ impl Limit {
         match self {
             Limit::Ample => figures.ample / 2 * 3 + (128 << 20),
             Limit::Half => figures.ample / 2,
-            Limit::OfNeed(percent) => figures.need / 100 * u64::from(percent),
+            // Up, so that it is not judged as a percent less.
+            Limit::OfNeed(percent) => (figures.need * u64::from(percent)).div_ceil(100),
             Limit::JustAbove => figures.need + (16 << 20),
         }
     }

@@ -385,9 +385,18 @@ impl Engine<'_> {
     /// Where there is not plenty, a worker begins nothing on top of what its allocator keeps of what has ended: what one thread has
     /// freed another may not find again.
     pub(super) fn purge_before(&mut self, ix: WorkerIx, granted: u64) {
+        if !self.memory.is_tense {
+            return;
+        }
         let process = process_of_worker(ix);
+        // What has just ended has mostly done so after the last reading. One that would tell of less may leave out a linker.
+        let now =
+            self.workers.get(&ix).and_then(|running| sample::resident_bytes(running.child.process.pid()));
         let ledger = self.scheduler.ledger();
-        if !self.memory.is_tense || ledger.kept(process, granted) < LITTLE {
+        ledger.measured_at_least(process, now.unwrap_or(0));
+        // With a budget of nearly nothing, nothing is little.
+        let little = ledger.ceiling().map_or(LITTLE, |ceiling| LITTLE.min(ceiling / 16));
+        if ledger.kept(process, granted) <= little {
             return;
         }
         ledger.purged(process, granted);
