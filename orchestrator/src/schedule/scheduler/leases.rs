@@ -1,0 +1,151 @@
+//! Memory: which item, or part of one, is asked for next, and what follows where it is granted or denied. The account itself is the
+//! ledger's.
+
+use super::super::action::{Action, WorkerIx};
+use super::super::items::{Rank, State};
+use super::super::workers::Worker;
+use super::{AHEAD_US, MOST_AHEAD, MOST_DENIALS, Mode, Scheduler, lease_of, process_of_worker};
+use crate::graph::ItemIx;
+use crate::memory::{ProcessId, Purpose};
+
+impl Scheduler {
+    /// Where nothing runs, one part may, whatever it takes: of what has begun, because that holds memory until it is over.
+    pub(super) fn lease_for_what_has_begun(&mut self) {
+        if !self.ledger.is_idle() {
+            return;
+        }
+        let asked = |(ix, worker): (WorkerIx, &Worker)| Some((*worker.asked.keys().next()?, ix));
+        if let Some((rank, ix)) = self.workers.iter().filter_map(asked).min() {
+            self.lease_in_worker(ix, rank);
+        }
+    }
+
+    /// A worker that has its starting slot and nothing to run on it needs no other.
+    pub(super) fn lease_for_idle_slots(&mut self) {
+        let is_idle = |worker: &Worker| {
+            let has_nothing = worker.leased.is_empty() || !worker.asked_to_begin.is_empty();
+            !worker.parked && worker.running.is_empty() && has_nothing
+        };
+        let idle: Vec<WorkerIx> =
+            self.workers.iter().filter(|(_, worker)| is_idle(worker)).map(|(ix, _)| ix).collect();
+        for ix in idle {
+            let worker = &self.workers[ix];
+            let asked = worker.asked_to_begin.iter().find(|rank| self.may_ask(rank.1)).copied();
+            if let Some(rank) = asked.or_else(|| worker.unleased(|item| self.may_ask(item))) {
+                self.lease_in_worker(ix, rank);
+            }
+        }
+    }
+
+    /// Whether a lease for the item may be asked for in this round.
+    pub(super) fn may_ask(&self, item: ItemIx) -> bool {
+        let is_in_pieces = matches!(self.items.state(item), State::Running(_));
+        let others_wait =
+            || self.exclusive().is_some_and(|(exclusive, may_start)| exclusive != item || !may_start);
+        !self.denied.iter().any(|(denied, _)| *denied == item)
+            // What runs has to end, whoever waits, and however many.
+            && (is_in_pieces
+                || (self.denied.len() < MOST_DENIALS && self.mode == Mode::Building && !others_wait()))
+    }
+
+    /// The item that runs while nothing else does, if there is one now, and whether everything else has ended.
+    pub(in crate::schedule) fn exclusive(&self) -> Option<(ItemIx, bool)> {
+        let open = self.suspicions.iter().filter(|(_, suspicion)| suspicion.exclusive).map(|(item, _)| *item);
+        let mut open = open.filter(|item| !self.items.state(*item).is_final());
+        // One that runs comes before those that wait for their turn.
+        let runs = |item: &ItemIx| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
+        let item =
+            open.clone().find(runs).or_else(|| open.find(|item| self.items.state(*item) == State::Ready))?;
+        Some((item, runs(&item) || self.ledger.is_empty()))
+    }
+
+    /// Whether what was just leased in the worker takes a slot beyond its starting one.
+    pub(super) fn takes_token(&self, worker: WorkerIx) -> bool {
+        let worker = &self.workers[worker];
+        let starting_slot_is_unused = worker.running.is_empty() && worker.leased.len() <= 1;
+        !worker.parked && !starting_slot_is_unused
+    }
+
+    /// Asks the ledger for an item that the worker has, or for a piece of one that it runs. Returns whether there was enough.
+    pub(super) fn lease_in_worker(&mut self, ix: WorkerIx, rank: Rank) -> bool {
+        let item = rank.1;
+        let asked = self.workers[ix].asked.get(&rank).and_then(|parts| parts.last()).copied();
+        let bytes = asked.unwrap_or(self.items.need(item).begin);
+        let purpose = if asked.is_some() { Purpose::Continuation } else { Purpose::Beginning };
+        if !self.lease(process_of_worker(ix), item, bytes, 0, purpose) {
+            return false;
+        }
+        let worker = &mut self.workers[ix];
+        match worker.asked.get_mut(&rank) {
+            Some(parts) => {
+                parts.pop();
+                if parts.is_empty() {
+                    worker.asked.remove(&rank);
+                }
+            }
+            None => {
+                worker.asked_to_begin.remove(&rank);
+                worker.leased.insert(rank);
+            }
+        }
+        self.grant(ix, item, bytes);
+        true
+    }
+
+    /// The ledger has granted it.
+    pub(super) fn grant(&mut self, worker: WorkerIx, item: ItemIx, bytes: u64) {
+        self.workers[worker].granted.entry(item).or_default().push(bytes);
+        self.actions.push_back(Action::Lease { worker, item, bytes });
+    }
+
+    pub(super) fn lease(
+        &mut self,
+        process: ProcessId,
+        item: ItemIx,
+        bytes: u64,
+        baseline: u64,
+        purpose: Purpose,
+    ) -> bool {
+        match self.ledger.lease(process, lease_of(item), bytes, baseline, purpose) {
+            Ok(()) => true,
+            Err(denied) => {
+                self.denied.push((item, denied));
+                false
+            }
+        }
+    }
+
+    /// So that a worker goes on without a round trip.
+    pub(super) fn lease_ahead(&mut self) {
+        if self.mode != Mode::Building || self.exclusive().is_some() {
+            return;
+        }
+        let busy: Vec<WorkerIx> =
+            self.workers.iter().filter(|(_, worker)| !worker.running.is_empty()).map(|(ix, _)| ix).collect();
+        for ix in busy {
+            loop {
+                let worker = &self.workers[ix];
+                let ahead_us: u64 = worker.leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
+                let is_enough = ahead_us >= AHEAD_US || worker.leased.len() >= MOST_AHEAD;
+                let next = worker.startable.iter().find(|rank| !worker.leased.contains(rank)).copied();
+                let Some(rank) = next.filter(|_| !is_enough) else { break };
+                let need = self.items.need(rank.1).begin;
+                if !self.ledger.has_room_ahead(need) || !self.lease_in_worker(ix, rank) {
+                    break;
+                }
+            }
+        }
+    }
+
+    pub(super) fn lease_wanted(&mut self, ix: WorkerIx, item: ItemIx, bytes: u64) {
+        let rank = self.items.rank(item);
+        if self.items.state(item) == State::Running(Some(ix)) {
+            let bytes = if bytes == 0 { self.items.need(item).piece } else { bytes };
+            if !self.workers[ix].cancelled {
+                self.workers[ix].asked.entry(rank).or_default().push(bytes);
+            }
+        } else if self.workers[ix].startable.contains(&rank) && !self.workers[ix].leased.contains(&rank) {
+            self.workers[ix].asked_to_begin.insert(rank);
+        }
+    }
+}
