@@ -282,7 +282,7 @@ impl Engine<'_> {
         let counted = self.memory.system.oom_kills().unwrap_or(0);
         self.memory.evidence.count(counted, now_us);
         let took_us = super::super::clock::now_us().saturating_sub(now_us);
-        self.memory.evidence.next_us = now_us + (200 * took_us).max(NEWS_US / 2);
+        self.memory.evidence.next_us = now_us + (1000 * took_us).max(NEWS_US / 2);
     }
 
     /// Keeps commands, and what they start, within what workers leave of the memory.
