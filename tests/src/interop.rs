@@ -196,6 +196,30 @@ fn shout(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
+/// Nobody complains of the pool, make neither.
+#[track_caller]
+pub fn expect_no_warning(run: &Run) {
+    assert!(!run.stderr.contains("warning") && !run.stderr.contains("INTERNAL"), "{run}");
+}
+
+/// One warning, and what it says.
+#[track_caller]
+pub fn expect_one_warning(run: &Run, texts: &[&str]) {
+    let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning:")).collect();
+    assert_eq!(warnings.len(), 1, "{run}");
+    for text in texts {
+        assert!(warnings[0].contains(text), "no {text:?}:\n{run}");
+    }
+}
+
+/// GNU make with a pipe, and with a FIFO, as far as they are there.
+pub fn makes() -> impl Iterator<Item = Found> {
+    [Tool::Make43, Tool::Make44].into_iter().filter_map(find)
+}
+
+/// Long enough to be found running by the test, which ends it.
+pub const ENDLESS: usize = 1000;
+
 /// No GNU make above missed a token, or got one too many. Its exit status says nothing of it.
 #[track_caller]
 pub fn expect_whole_pool(run: &Run) {

@@ -4,31 +4,10 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use std::os::unix::process::CommandExt;
 use tender_tests::interop::{
-    CommandLine, Found, Pool, Probes, Tool, expect_whole_pool, failing_device, find, members,
+    CommandLine, ENDLESS, Found, Pool, Probes, expect_no_warning, expect_one_warning, expect_whole_pool,
+    failing_device, makes, members,
 };
-use tender_tests::{Run, Started, TestSpace, program, wait_until};
-
-/// GNU make with a pipe, and with a FIFO, as far as they are there.
-fn makes() -> impl Iterator<Item = Found> {
-    [Tool::Make43, Tool::Make44].into_iter().filter_map(find)
-}
-
-/// Long enough to be found running by the test, which ends it.
-const ENDLESS: usize = 1000;
-
-#[track_caller]
-fn expect_no_warning(run: &Run) {
-    assert!(!run.stderr.contains("warning") && !run.stderr.contains("INTERNAL"), "{run}");
-}
-
-#[track_caller]
-fn expect_one_warning(run: &Run, texts: &[&str]) {
-    let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning:")).collect();
-    assert_eq!(warnings.len(), 1, "{run}");
-    for text in texts {
-        assert!(warnings[0].contains(text), "no {text:?}:\n{run}");
-    }
-}
+use tender_tests::{Started, TestSpace, program, wait_until};
 
 /// A link whose driver leaves half of its output while the job runs, which is a child of the driver.
 fn link(space: &TestSpace, name: &str, number: usize, job: &CommandLine) -> Value {

@@ -10,25 +10,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
-use tender_tests::interop::{CommandLine, Found, Pool, Probes, Tool, failing_device, find};
+use tender_tests::interop::{
+    CommandLine, Found, Pool, Probes, Tool, expect_no_warning, expect_one_warning, failing_device, find,
+};
 use tender_tests::{Run, TestSpace, program, skipped};
 
 fn tender() -> Found {
     find(Tool::Tender).expect("it is the program under test")
-}
-
-#[track_caller]
-fn expect_one_warning(run: &Run, texts: &[&str]) {
-    let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning:")).collect();
-    assert_eq!(warnings.len(), 1, "{run}");
-    for text in texts {
-        assert!(warnings[0].contains(text), "no {text:?}:\n{run}");
-    }
-}
-
-#[track_caller]
-fn expect_no_warning(run: &Run) {
-    assert!(!run.stderr.contains("warning"), "{run}");
 }
 
 /// A build of three jobs and a command under `exec`, each with these flags and, as descriptor 7, what is given: one job at a time,

@@ -2,33 +2,14 @@
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::os::unix::process::CommandExt;
-use tender_tests::interop::{CommandLine, Found, Pool, Probes, Tool, expect_whole_pool, find};
+use tender_tests::interop::{
+    CommandLine, ENDLESS, Found, Pool, Probes, Tool, expect_no_warning, expect_one_warning,
+    expect_whole_pool, find, makes,
+};
 use tender_tests::{Run, Started, TestSpace, Trace, program, wait_until};
 
 fn tender() -> Found {
     find(Tool::Tender).expect("it is the program under test")
-}
-
-/// GNU make with a pipe, and with a FIFO, as far as they are there.
-fn makes() -> impl Iterator<Item = Found> {
-    [Tool::Make43, Tool::Make44].into_iter().filter_map(find)
-}
-
-/// Long enough to be found running by the test, which ends it.
-const ENDLESS: usize = 1000;
-
-#[track_caller]
-fn expect_no_warning(run: &Run) {
-    assert!(!run.stderr.contains("warning") && !run.stderr.contains("INTERNAL"), "{run}");
-}
-
-#[track_caller]
-fn expect_one_warning(run: &Run, texts: &[&str]) {
-    let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning:")).collect();
-    assert_eq!(warnings.len(), 1, "{run}");
-    for text in texts {
-        assert!(warnings[0].contains(text), "no {text:?}:\n{run}");
-    }
 }
 
 #[test]

@@ -136,9 +136,8 @@ impl Shares {
     }
 
     /// What the others say now. A build that has started this one, as by `tender exec`, sets aside for it already what it is
-    /// expected to take, and this one does so for those that it has started: neither is another. Removes the files of builds that are dead. A live one whose file makes no sense counts as
-    /// one build without growth.
-    ///
+    /// expected to take, and this one does so for those that it has started: neither is another. Removes the files of builds that
+    /// are dead. A live one whose file makes no sense counts as one build without growth.
     /// # Errors
     /// The directory cannot be read.
     pub fn others(&self) -> io::Result<Others> {
