@@ -325,9 +325,7 @@ impl<'a> Engine<'a> {
 
     fn give_out_slots(&mut self) -> Result<(), EngineError> {
         // A build that has nothing to do does not care how much memory there is.
-        if self.dirty > 0 {
-            self.watch_memory();
-        }
+        let was_read = self.dirty > 0 && self.watch_memory();
         self.carry_out_actions()?;
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;
@@ -336,7 +334,9 @@ impl<'a> Engine<'a> {
         if let Some(error) = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)? {
             self.tell_warning(host::parent_is_gone(&error));
         }
-        self.mind_other_builds();
+        if !was_read {
+            self.mind_other_builds();
+        }
         self.scheduler.claim(self.pool.broker.free());
         self.carry_out_actions()?;
         for worker in self.workers.keys() {

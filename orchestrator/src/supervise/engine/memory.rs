@@ -204,29 +204,27 @@ impl Memory {
 
 impl Engine<'_> {
     /// Reads what is free and measures what is used, if it is time to. Before anything is started, it is.
-    pub(super) fn watch_memory(&mut self) {
+    /// Returns whether it was.
+    pub(super) fn watch_memory(&mut self) -> bool {
         let now_us = now_us();
         if now_us < self.memory.next_us {
-            return;
+            return false;
         }
         if self.memory.budget.is_off() {
             self.memory.next_us = u64::MAX;
             let chosen = self.memory.budget.ceiling(None);
-            return self.tell_budget(chosen);
+            self.tell_budget(chosen);
+            return true;
         }
         let Sample { limits, pressure } = self.memory.system.sample();
         self.memory.stall.add(Duration::from_micros(now_us), pressure);
         self.measure(now_us);
         self.count_kills(now_us);
-        let others = self.memory.others();
-        let free = limits.as_ref().map(|limits| limits.headroom());
-        let there_is = free.map(|free| free.saturating_sub(others.growth));
-        let headroom = there_is.map(|there_is| if self.memory.holds { 0 } else { there_is });
-        (self.memory.headroom, self.memory.limits_free) = (there_is, free);
-        self.memory.has_others = others.builds > 0;
+        self.memory.limits_free = limits.as_ref().map(|limits| limits.headroom());
+        self.leave_to_others();
+        let there_is = self.memory.headroom;
         let chosen = self.memory.budget.ceiling(limits.as_ref());
         let ledger = self.scheduler.ledger();
-        ledger.reading(headroom);
         ledger.set_ceiling(chosen.bytes);
         let account = ledger.totals();
         let left = ledger.free();
@@ -248,19 +246,24 @@ impl Engine<'_> {
             // The end of the build tries again.
             let _ = self.memory.close();
         }
+        true
     }
 
     /// What other builds say may have changed since the last reading, and is looked at before anything is granted; what we are
     /// granted is said after it. So two builds overlook each other for no more than the moment between.
     pub(super) fn mind_other_builds(&mut self) {
-        if !self.memory.has_others || self.memory.holds {
-            return;
+        if self.memory.has_others && !self.memory.holds {
+            self.leave_to_others();
         }
+    }
+
+    /// What other builds have set aside is not there for us. While nothing new is to start, nothing is.
+    fn leave_to_others(&mut self) {
         let others = self.memory.others();
-        let free = self.memory.limits_free;
-        self.memory.headroom = free.map(|free| free.saturating_sub(others.growth));
-        let headroom = self.memory.headroom;
-        self.scheduler.ledger().reading(headroom);
+        let there_is = self.memory.limits_free.map(|free| free.saturating_sub(others.growth));
+        (self.memory.headroom, self.memory.has_others) = (there_is, others.builds > 0);
+        let holds = self.memory.holds;
+        self.scheduler.ledger().reading(there_is.map(|there_is| if holds { 0 } else { there_is }));
     }
 
     pub(super) fn tell_other_builds(&mut self) {
