@@ -1,6 +1,7 @@
 //! Real small programs, cut into pieces by force, joined, linked and run: they must do what clang's own objects do.
 
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
@@ -326,6 +327,29 @@ fn comdats_inline_functions_and_templates_of_two_files() {
     for args in ["-O2", "-O0", "-O2 -fPIC -ffunction-sections -fdata-sections"] {
         same(args, &[("h.h", header), ("a.cc", &a), ("b.cc", &b)]);
     }
+}
+
+/// What is inlined everywhere is not in the object, as it is not in clang's.
+#[test]
+fn inline_functions_leave_nothing_behind() {
+    let mut text = "#include <stdio.h>\nstruct Sum {\n    int all = 0;\n".to_owned();
+    // Too large for a replica by the other rule.
+    text.push_str("    void add(int x) { ");
+    for factor in 2..12 {
+        let _ = write!(text, "x = x * {factor} + (x >> {factor}); ");
+    }
+    text.push_str("all ^= x; }\n};\n");
+    for name in ["one", "two", "three", "four"] {
+        let _ = write!(
+            text,
+            "__attribute__((noinline)) int {name}(int x) {{ Sum s; for (int i = 0; i < x; i++) s.add(i); return s.all; }}\n"
+        );
+    }
+    text.push_str("int main() { printf(\"%d\\n\", one(9) ^ two(8) ^ three(7) ^ four(6)); }\n");
+    let program = same("-O2", &[("a.cpp", &text)]);
+    let defined = |object: &str| program.tool("llvm-nm", &["--defined-only", "-C", &program.path(object)]);
+    assert!(!defined("a.cpp.whole.o").contains("Sum::add"), "clang does not inline it");
+    assert!(!defined("a.cpp.cut.o").contains("Sum::add"), "{}", defined("a.cpp.cut.o"));
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub struct Graph {
 }
 
 impl Node {
-    /// What optimising and emitting takes by itself, in units of one instruction; 12,000 are half a second or so at -O2.
+    /// What optimising and emitting takes by itself, in units of one instruction; 60,000 to 90,000 are a second or so at -O2.
     /// Blocks count, because control flow is what the expensive passes walk.
     fn own_cost(&self) -> u64 {
         if !self.defined || self.special {

@@ -21,15 +21,19 @@ pub fn partition(graph: &Graph, limits: &Limits) -> Option<Assignment> {
     let graph = graph.normal();
     let links = graph::Links::new(&graph);
     let total = total(&graph, &links);
-    let count = limits.pieces(total);
-    if count < 2 {
-        return None;
-    }
     let groups = ties::groups(&graph, &links);
-    let clusters = clusters::cluster(&graph, &links, &groups, total / (4 * u64::from(count)));
-    let homes = place::place(&graph, &links, &clusters, count, limits);
-    let assignment = roles::assign(&graph, &links, &homes, limits);
-    (assignment.pieces.len() >= 2).then_some(assignment)
+    let mut count = limits.pieces(total);
+    while count >= 2 {
+        let clusters = clusters::cluster(&graph, &links, &groups, total / (4 * u64::from(count)));
+        let homes = place::place(&graph, &links, &clusters, count, limits);
+        let assignment = roles::assign(&graph, &links, &homes, limits);
+        let sum = assignment.pieces.iter().map(|piece| piece.cost).fold(0, u64::saturating_add);
+        if limits.allow_price(count, sum, total) {
+            return (assignment.pieces.len() >= 2).then_some(assignment);
+        }
+        count /= 2;
+    }
+    None
 }
 
 /// Expected cost of compiling a module, in the unit of `Limits::piece`.

@@ -140,7 +140,10 @@ fn borrowed(graph: &Graph, links: &Links, to: u32, depth: u32, limits: &Limits) 
         return Role::None;
     }
     let tiny = node.instructions <= limits.tiny;
-    if node.replicable && (tiny || node.always_inline) {
+    // What headers define inline mostly vanishes into its callers. A copy would keep it alive in its home for nothing: on C++ that
+    // is twice the code, and half as much time again. The linker drops all but one of those that are emitted.
+    let inline = node.linkonce && node.instructions <= limits.copy;
+    if node.replicable && (tiny || inline || node.always_inline) {
         return Role::Replica;
     }
     let small = node.instructions <= limits.copy && depth < limits.depth;

@@ -14,7 +14,11 @@ fn node() -> impl Strategy<Value = Node> {
             local: flags[0] && defined,
             pinned: flags[1] && flags[2] && flags[3],
             copyable: flags[4] && defined,
-            replicable: flags[5] && flags[4] && flags[0] && defined && !(flags[1] && flags[2] && flags[3]),
+            replicable: flags[5]
+                && flags[4]
+                && (flags[0] || flags[1] && function)
+                && defined
+                && !(flags[1] && flags[2] && flags[3]),
             always_inline: flags[6] && flags[7] && flags[4] && function && defined,
             linkonce: !flags[0] && flags[1] && defined,
             optional: !flags[0] && !flags[1] && flags[2] && flags[3] && defined,
@@ -164,6 +168,40 @@ fn what_must_be_inlined_is_at_hand_however_deep() {
         let uses = (9..13).any(|at| piece.roles[at] == Role::Home);
         assert!(!uses || piece.roles[..9].iter().all(|role| *role != Role::None), "{:?}", piece.roles);
     }
+}
+
+#[test]
+fn small_inline_functions_are_in_each_piece_and_kept_by_none() {
+    let inline = |instructions| Node { linkonce: true, replicable: true, ..function(instructions) };
+    let mut nodes = vec![function(3000); 4];
+    nodes.extend([inline(100), inline(101)]);
+    let uses = |to| (0..4).map(move |from| Edge { from, to, calls: 1 });
+    let graph = Graph { nodes, edges: uses(4).chain(uses(5)).collect(), ties: vec![] };
+    let assignment = partition(&graph, &limits(4)).unwrap();
+    let roles = |at: usize| assignment.pieces.iter().map(move |piece| piece.roles[at]);
+    assert!(roles(4).all(|role| matches!(role, Role::Home | Role::Replica)));
+    assert_eq!(assignment.changes[4], Change::None);
+    // A larger one is emitted once.
+    assert!(roles(5).all(|role| matches!(role, Role::Home | Role::None)));
+    assert_eq!(assignment.changes[5], Change::Keep);
+}
+
+/// Each function that calls all of `shared` is dear to have apart from the others.
+#[test]
+fn what_costs_too_much_in_pieces_is_cut_into_fewer_or_not() {
+    let cut = |callers: u32, of_their_own: u32, shared: u32| {
+        let mut nodes = vec![function(of_their_own); callers as usize];
+        let inline = Node { linkonce: true, replicable: true, ..function(100) };
+        nodes.extend(vec![inline; shared as usize]);
+        let uses = |from| (callers..callers + shared).map(move |to| Edge { from, to, calls: 1 });
+        let graph = Graph { nodes, edges: (0..callers).flat_map(uses).collect(), ties: vec![] };
+        partition(&graph, &Limits::optimised(8)).map(|assignment| assignment.pieces.len())
+    };
+    // From a hundredth of the code to half of it is shared.
+    assert_eq!(cut(8, 12_000, 5), Some(8));
+    assert_eq!(cut(8, 12_000, 30), Some(8));
+    assert_eq!(cut(8, 12_000, 60), Some(4));
+    assert_eq!(cut(8, 12_000, 860), None);
 }
 
 #[test]
