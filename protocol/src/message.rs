@@ -69,7 +69,7 @@ pub enum FromWorker {
         /// What the item's `memory` says of the part; 0 if that is not known.
         bytes: u64,
     },
-    /// A part of the item ended and the item is not over.
+    /// A part of the item ended and the item is not over; or its beginning, which runs, needs less from now on.
     LeaseResized {
         plan: PlanId,
         item: ItemId,

@@ -19,6 +19,8 @@ pub(super) enum Event {
     PoolLost,
     /// The beginning of an item ended with pieces to run; their costs, in any unit. There is at least one.
     InPieces { plan: PlanId, item: ItemId, costs: Vec<u64> },
+    /// The beginning of an item, which runs, needs no more than `bytes` from now on.
+    Shrunk { plan: PlanId, item: ItemId, bytes: u64 },
     /// A started piece ended.
     PieceEnded { plan: PlanId, item: ItemId, piece: u32, ok: bool },
     /// A started item ended: its beginning without pieces, or its join.
@@ -52,7 +54,7 @@ pub(super) enum Action {
     Abandon { plan: PlanId, item: ItemId, outcome: Outcome },
     /// Ask for memory for a part of the item, any piece standing for all.
     AskLease { plan: PlanId, item: ItemId, part: Part },
-    /// A part of the item ended, and others are left. The item holds `held.bytes` by its grants, beside what its waiting pieces
+    /// A part of the item ended, and others are left; or one needs less from now on. The item holds `held.bytes` by its grants, beside what its waiting pieces
     /// keep.
     Resize { plan: PlanId, item: ItemId, held: Held },
     /// Wish for this many tokens beyond those that have arrived.

@@ -68,6 +68,7 @@ pub struct Job<'a> {
     pub slot: u32,
     cancelled: &'a AtomicBool,
     sink: &'a dyn Fn(FromWorker),
+    shrink: &'a dyn Fn(u64),
 }
 
 /// The code that a phase was spent on, where that is not the whole unit of the item.
@@ -100,7 +101,8 @@ impl Finished {
 }
 
 impl<'a> Job<'a> {
-    /// A job whose messages go to `sink`. Public so that an [`Execute`] can be tested by itself.
+    /// A job whose messages go to `sink`, and who needs less memory is said to `shrink`. Public so that an [`Execute`] can be tested by
+    /// itself.
     pub fn new(
         plan: PlanId,
         krate: &'a str,
@@ -108,8 +110,9 @@ impl<'a> Job<'a> {
         slot: u32,
         cancelled: &'a AtomicBool,
         sink: &'a dyn Fn(FromWorker),
+        shrink: &'a dyn Fn(u64),
     ) -> Job<'a> {
-        Job { plan, krate, item, slot, cancelled, sink }
+        Job { plan, krate, item, slot, cancelled, sink, shrink }
     }
 
     /// Reports a finished stretch of this item's time. `start_us` is a reading of [`now_us`].
@@ -130,6 +133,11 @@ impl<'a> Job<'a> {
     /// Reports how many LLVM modules live in this process now.
     pub fn live_modules(&self, n: u32) {
         (self.sink)(FromWorker::LiveModules { n, at_us: now_us() });
+    }
+
+    /// Says, in the beginning of an item, that the rest of it needs no more than `bytes`. It costs as much as the news of an end.
+    pub fn shrink(&self, bytes: u64) {
+        (self.shrink)(bytes);
     }
 
     /// Whether the result is no longer wanted. Long work looks here between steps and may end early with

@@ -169,6 +169,19 @@ impl Leases {
         account.granted.swap_remove(at);
     }
 
+    /// The item's beginning, which runs, needs at most `bytes` from now on. Returns whether that is less than it was granted.
+    pub fn shrink_beginning(&mut self, place: Place, bytes: u64) -> bool {
+        let granted = self.accounts.get_mut(&place).into_iter().flat_map(|account| &mut account.granted);
+        let mut beginning = granted.filter(|(part, _)| matches!(part, Part::Begin | Part::Translate));
+        match beginning.next() {
+            Some((_, granted)) if bytes < *granted => {
+                *granted = bytes;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// The parts of the item that wait are of no use any more.
     pub fn drop_waiting(&mut self, place: Place) {
         if self.take_beginning(place).is_none()

@@ -145,6 +145,7 @@ impl Machine {
             }
             Event::PoolLost => self.pool_lost = true,
             Event::InPieces { plan, item, costs } => self.in_pieces(plan, item, &costs),
+            Event::Shrunk { plan, item, bytes } => self.shrunk(plan, item, bytes),
             Event::PieceEnded { plan, item, piece, ok } => self.piece_ended(plan, item, piece, ok),
             Event::Finished { plan, item, outcome } => self.finished(plan, item, outcome),
             Event::Cancel(plan) => self.cancel(plan),
@@ -250,6 +251,15 @@ impl Machine {
         self.ready.extend(self.leases.add_pieces((age, position), pieces));
         self.part_ended(age, position);
         self.ask_for_pieces(age, position);
+    }
+
+    /// What its front end needed others can have while the rest of it runs.
+    fn shrunk(&mut self, plan: PlanId, item: ItemId, bytes: u64) {
+        let place = self.find(plan, item);
+        if self.leases.shrink_beginning(place, bytes) {
+            let held = self.leases.held(place);
+            self.actions.push(Action::Resize { plan, item, held });
+        }
     }
 
     fn piece_ended(&mut self, plan: PlanId, item: ItemId, piece: u32, ok: bool) {

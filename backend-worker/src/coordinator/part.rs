@@ -7,7 +7,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
-use tender_protocol::{Diagnostic, FromWorker, Level};
+use tender_protocol::{Diagnostic, FromWorker, ItemId, Level, PlanId};
 
 pub(super) enum PartResult {
     InPieces(Box<dyn Pieces>),
@@ -50,6 +50,11 @@ impl<'a> Said<'a> {
         self.waiting.into_inner()
     }
 
+    /// Not kept back: others may be waiting for that memory.
+    fn shrink(&self, plan: PlanId, item: ItemId, bytes: u64) {
+        drop(self.inbox.send(Message::Shrunk { plan, item, bytes }));
+    }
+
     fn add(&self, message: FromWorker) {
         let is_read_at_once = matches!(message, FromWorker::Diagnostic { .. });
         let mut waiting = self.waiting.borrow_mut();
@@ -65,7 +70,8 @@ impl RunningPart<'_> {
         let sink = |message| self.said.add(message);
         let item = &self.live.plan.items[self.position];
         let live = self.live;
-        let job = Job::new(live.plan.id, &live.plan.krate, item, self.slot, &live.cancelled, &sink);
+        let shrink = |bytes| self.said.shrink(live.plan.id, item.id, bytes);
+        let job = Job::new(live.plan.id, &live.plan.krate, item, self.slot, &live.cancelled, &sink, &shrink);
         let started_us = now_us();
         self.exec.reset_peak();
         let pieces = || pieces.expect("the item is in pieces");

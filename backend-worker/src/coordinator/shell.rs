@@ -34,6 +34,12 @@ pub(super) enum Message {
     Interrupted(i32),
     /// To be passed on as they are.
     FromItem(Vec<FromWorker>),
+    /// A beginning that runs needs no more than this from now on.
+    Shrunk {
+        plan: PlanId,
+        item: ItemId,
+        bytes: u64,
+    },
     PartEnded {
         plan: PlanId,
         item: ItemId,
@@ -165,6 +171,7 @@ impl<'a> Shell<'a> {
                 }
                 Message::Interrupted(signal) => return Err(ServeError::Interrupted(signal)),
                 Message::FromItem(said) => self.pass_on(said)?,
+                Message::Shrunk { plan, item, bytes } => self.feed(Event::Shrunk { plan, item, bytes })?,
                 Message::PartEnded { plan, item, said, spent, result, thread } => {
                     thread.into_iter().for_each(|thread| self.threads.returned(thread));
                     self.pass_on(said)?;

@@ -2,6 +2,7 @@
 
 use crate::coordinator::{Finished, Job, Of, now_us};
 use crate::frontend::{Watch, plain_error};
+use crate::llvm;
 use std::cell::Cell;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tender_protocol::{Diagnostic, Outcome, OutputFile, PhaseName};
@@ -11,7 +12,16 @@ pub struct Course<'a> {
     live: &'a AtomicU32,
     of: Of,
     phase: Cell<Option<(PhaseName, u64)>>,
+    /// What the thread had before, bytes.
+    before: i64,
 }
+
+/// A back end takes what it is given and, of 18 C++ files of RocksDB at -O2, up to half as much again: a tenth of what the front end
+/// took in the median, a fifth at most.
+const BACK_END: u64 = 2;
+
+/// To say that less is needed is worth the trouble from so many bytes on.
+const WORTH_SAYING: u64 = 32 << 20;
 
 impl<'a> Course<'a> {
     /// `live` counts the modules of the process.
@@ -21,7 +31,7 @@ impl<'a> Course<'a> {
 
     /// The course of a part that works on `of`.
     pub fn of(job: &'a Job<'a>, live: &'a AtomicU32, of: Of) -> Course<'a> {
-        Course { job, live, of, phase: Cell::new(None) }
+        Course { job, live, of, phase: Cell::new(None), before: llvm::thread_live() }
     }
 
     fn leave(&self) {
@@ -65,6 +75,14 @@ impl Watch for Course<'_> {
     fn enter(&self, phase: PhaseName) {
         self.leave();
         self.phase.set(Some((phase, now_us())));
+    }
+
+    fn translated(&self) {
+        let module = u64::try_from(llvm::thread_live() - self.before).unwrap_or(0);
+        let need = module.saturating_mul(BACK_END);
+        if llvm::thread_peak() > need.saturating_add(WORTH_SAYING) {
+            self.job.shrink(need);
+        }
     }
 
     fn live_modules(&self, change: i32) {

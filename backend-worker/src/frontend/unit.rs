@@ -19,6 +19,8 @@ pub trait Watch {
     fn enter(&self, phase: PhaseName);
     /// LLVM modules in memory: one more, or one less.
     fn live_modules(&self, change: i32);
+    /// The front end is over, and what it needed is free. The back end follows on this thread.
+    fn translated(&self) {}
 }
 
 pub struct Unit<'a> {
@@ -179,6 +181,7 @@ impl Unit<'_> {
         if plan.translate_only {
             return Ok(Begun::Modules(Modules::Whole(WaitingModule::of(&clang, &module))));
         }
+        ear.watch.translated();
         if !self.lto.is_off() {
             // Bitcode tells whether its module has been through bitcode before (in the order of metadata, for one), and its
             // hash becomes part of symbols. So it has been in every form of translation.

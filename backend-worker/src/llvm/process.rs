@@ -54,6 +54,14 @@ pub fn thread_peak() -> u64 {
     unsafe { raw::read::<u64>(b"thread.peak.read\0") }.unwrap_or(0)
 }
 
+/// Bytes that the calling thread has allocated and not freed, more or less: what was freed for another thread counts as well. Only
+/// differences mean something; always 0 where the allocator does not tell.
+pub fn thread_live() -> i64 {
+    // SAFETY: both are uint64_t (jemalloc(3)).
+    let read = |name: &[u8]| unsafe { raw::read::<u64>(name) }.unwrap_or(0);
+    read(b"thread.allocated\0").wrapping_sub(read(b"thread.deallocated\0")).cast_signed()
+}
+
 /// Drops what is kept for later units, and returns free pages of all arenas to the system.
 pub fn purge() {
     // SAFETY: takes a lock of its own; what others use of the contents they hold too.

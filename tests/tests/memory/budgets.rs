@@ -1,6 +1,7 @@
 //! Budgets that people set: refused where they make no sense, kept to where they do.
 
 use crate::small::units;
+use tender_tests::stress::{Kind, Recipe, Workspace};
 use tender_tests::{Run, TestSpace, Trace, invariants};
 
 /// What is no budget, however it is given.
@@ -164,4 +165,19 @@ fn the_nearest_budget_counts() {
     check(&["--memory", "200Mi"], "300Mi", "memory budget: 200 MiB, by --memory");
     // A share of the limit, which depends on the machine.
     check(&["--memory", "50%"], "300Mi", " MiB, by --memory; ");
+}
+
+/// The front end of C++ takes several times what follows it, and others can have that at once.
+#[test]
+fn what_a_front_end_needed_is_free_before_its_unit_ends() {
+    let space = TestSpace::new();
+    Workspace::new(&Recipe { width: 1, ..Recipe::new(Kind::Templates, 1) }).write(space.root()).unwrap();
+    let file = space.path("trace.json");
+    space.tender(&["build", "-j1", "--trace", file.as_str()]).expect_ok();
+    let trace = Trace::read(&file);
+    let heavy = trace.jobs().into_iter().find(|job| job.unit.ends_with("u0.cpp")).expect("it was built");
+    let during = trace.leases().into_iter().filter(|(ts, ..)| heavy.start_us <= *ts && *ts < heavy.end_us);
+    let leases: Vec<u64> = during.map(|(_, bytes, _)| bytes).collect();
+    let (most, last) = (leases.iter().max().copied(), leases.last().copied());
+    assert!(last.zip(most).is_some_and(|(last, most)| last < most / 2), "{leases:?}");
 }

@@ -532,6 +532,24 @@ fn a_failed_piece_frees_what_the_others_were_granted() {
     );
 }
 
+/// What its front end needed others can have at once.
+#[test]
+fn a_beginning_that_needs_less_says_so_while_it_runs() {
+    let shrunk = |bytes| Event::Shrunk { plan: PlanId(1), item: ItemId(0), bytes };
+    for (outline, start) in [(outline as fn(_, _) -> _, "start"), (serial, "translate")] {
+        check_leases(
+            Mode::Served,
+            vec![
+                (vec![Event::Plan(outline(1, &[(5, &[])])), lease(1, 0, 200)], &format!("{start} 1.0 @0")),
+                (vec![shrunk(40)], "hold 1.0 40 of 1 for 1"),
+                // More than it has left is no news.
+                (vec![shrunk(50)], ""),
+                (vec![ok(1, 0)], "done 1 true, park"),
+            ],
+        );
+    }
+}
+
 #[test]
 fn a_translation_waits_for_its_lease() {
     check_leases(

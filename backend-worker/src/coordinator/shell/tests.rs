@@ -62,6 +62,10 @@ fn act(job: &Job<'_>, word: &str) -> Result<(), PieceFailed> {
             Err(PieceFailed)
         }
         "panics" => panic!("a hole in the floor"),
+        "shrinks" => {
+            job.shrink(7);
+            Ok(())
+        }
         "main" => {
             assert_ne!(thread::current().name(), Some(job.item.unit.as_str()), "not the main thread");
             Ok(())
@@ -427,7 +431,7 @@ fn a_cancelled_plan_ends_and_its_running_item_is_told() {
 #[test]
 fn memory_is_asked_for_and_what_an_item_holds_is_said() {
     let mut peer = Peer::greet(1, Fake);
-    let mut plan = plan(1, &[(0, "x/a/b/join", &[])]);
+    let mut plan = plan(1, &[(0, "shrinks/a/b/join", &[])]);
     plan.items[0].memory = ItemMemory { begin: 10, piece: 4, join: 0 };
     peer.say(ToWorker::Plan(plan));
     let (mut said, mut asks, mut ended) = (Vec::new(), 0, false);
@@ -449,10 +453,10 @@ fn memory_is_asked_for_and_what_an_item_holds_is_said() {
         }
     }
     // Three bytes are kept for the pieces and the join, by each of them.
-    let first = ["wants 10", "started", "holds 9 of 1", "wants 4", "wants 4"];
-    assert_eq!(said[..5], first);
-    assert!(["holds 13 of 3", "holds 9 of 2"].contains(&said[5].as_str()), "{said:?}");
-    assert_eq!(said[6..], ["holds 9 of 3", "Ok"]);
+    let first = ["wants 10", "started", "holds 7 of 1", "holds 9 of 1", "wants 4", "wants 4"];
+    assert_eq!(said[..6], first);
+    assert!(["holds 13 of 3", "holds 9 of 2"].contains(&said[6].as_str()), "{said:?}");
+    assert_eq!(said[7..], ["holds 9 of 3", "Ok"]);
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
 }
 
