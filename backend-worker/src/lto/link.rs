@@ -10,7 +10,7 @@ use super::scope::{self, VersionScript};
 use crate::emit::{self, Linked};
 use crate::frontend::{Watch, plain_error};
 use crate::llvm::{self, Listen, Lto, LtoConfig};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 use tender_protocol::{Diagnostic, FileStamp, Lto as Mode, LtoLink, Member, OutputFile, PhaseName};
 
 /// What is asked for.
@@ -59,7 +59,8 @@ enum Word {
 
 /// The modules of a thin link, each to be made into an object.
 pub(super) struct Backends {
-    lto: Lto,
+    /// None once all have run: it holds the bitcode of every module, and what was merged.
+    lto: RwLock<Option<Lto>>,
     pub jobs: Vec<BackendJob>,
     /// Whether the backend left an object; unset until it has run.
     made: Vec<OnceLock<bool>>,
@@ -122,6 +123,7 @@ impl LinkJob {
     /// # Panics
     /// If a backend has not been run.
     pub fn finish(&self, threads: u32) -> Linked {
+        self.backends.close();
         match self.args(&self.words) {
             Ok(args) => emit::link(&self.driver, &args, &self.output, threads),
             Err(error) => Linked { error: Some(error), ..Linked::default() },
@@ -276,7 +278,7 @@ pub(super) fn run(
         }
     }
     let made = kept.iter().map(|_| OnceLock::new()).collect();
-    Ok(Linking { backends: Backends { lto, jobs: kept, made }, merged, job_of })
+    Ok(Linking { backends: Backends { lto: RwLock::new(Some(lto)), jobs: kept, made }, merged, job_of })
 }
 
 fn blame(job: &BackendJob, why: &str) -> Diagnostic {
@@ -288,10 +290,11 @@ impl Backends {
         watch.enter(PhaseName::Backend);
         let job = &self.jobs[index];
         let _live = Live::new(watch);
-        let object = self
-            .lto
-            .backend(index, &Told(watch))
-            .map_err(|why| format!("crate `{}`, {}, codegen unit {}: {why}", job.krate, job.unit, job.cgu))?;
+        let lto = self.lto.read().unwrap_or_else(PoisonError::into_inner);
+        let object =
+            lto.as_ref().expect("backends come before the link").backend(index, &Told(watch)).map_err(
+                |why| format!("crate `{}`, {}, codegen unit {}: {why}", job.krate, job.unit, job.cgu),
+            )?;
         let file = match object {
             Some(bytes) => Some(emit::write(&job.object, &bytes).map_err(|why| why.to_string())?),
             None => None,
@@ -299,6 +302,12 @@ impl Backends {
         // A backend that is run again makes the same.
         let _ = self.made[index].set(file.is_some());
         Ok(file)
+    }
+
+    /// After all have run: the linker needs memory of its own.
+    fn close(&self) {
+        drop(self.lto.write().unwrap_or_else(PoisonError::into_inner).take());
+        llvm::purge();
     }
 
     /// The object of a job that has run, if it left one.
