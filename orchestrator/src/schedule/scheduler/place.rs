@@ -56,7 +56,9 @@ impl Scheduler {
     pub(super) fn place(&mut self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
-            if self.is_exclusive(item) && !self.close_idle() {
+            // Where it runs only because nothing else does, what idle workers keep may be what it lacks.
+            let lacks_room = self.ledger.is_idle() && need > self.ledger.free();
+            if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
                 return self.wait_for_room(item);
             }
             if !self.lease(process_of_command(item), item, need, 0, Purpose::Beginning) {
