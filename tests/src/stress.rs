@@ -9,10 +9,11 @@ mod code;
 mod confined;
 mod lists;
 mod recipe;
+mod tables;
 mod workload;
 mod workspace;
 
-pub use case::{Case, Judged, Limit, Row};
+pub use case::{Case, Judged, Limit, Row, SetBy};
 pub use confined::{Confined, Confining, run_in, start_in};
 pub use recipe::{Kind, Recipe};
 pub use workload::{Figures, Workload};

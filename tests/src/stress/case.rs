@@ -1,7 +1,7 @@
 //! One build of a workload in a group of some size, and what has to hold of it.
 
 use super::confined::{Confined, run_in};
-use super::workload::Workload;
+use super::workload::{PLENTY, Workload};
 use crate::cgroup::Cgroup;
 use crate::invariants;
 use crate::run::Run;
@@ -49,10 +49,29 @@ impl Display for Limit {
     }
 }
 
+/// What holds a build to its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetBy {
+    /// A memory cgroup: the kernel kills in what goes beyond.
+    Group,
+    /// `--memory`, where there is plenty: nobody is killed, and one job can always run.
+    Budget,
+}
+
+impl Display for SetBy {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            SetBy::Group => "group",
+            SetBy::Budget => "budget",
+        })
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
     pub jobs: u32,
     pub limit: Limit,
+    pub set_by: SetBy,
     /// Earlier builds have measured what the items take.
     pub with_history: bool,
 }
@@ -76,6 +95,7 @@ pub struct Row {
     /// Items whose worker was killed, by whomever, and the most of one item.
     pub items_killed: usize,
     pub most_kills: u32,
+    /// The most that was used: by the group as the kernel counts it, with a budget by the processes that it is for.
     pub peak: Option<u64>,
     pub took: Duration,
     pub judged: Judged,
@@ -109,15 +129,15 @@ impl Sum for Judged {
 
 impl Row {
     pub const HEAD: &'static str =
-        "workload     -j  limit      MiB  history  result   kernel  items  most   peak    time";
+        "workload     -j  limit      MiB  set by  history  result   kernel  items  most   peak    time";
 }
 
 impl Display for Row {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Case { jobs, limit, with_history } = self.case;
+        let Case { jobs, limit, set_by, with_history } = self.case;
         write!(
             f,
-            "{:<11} {jobs:>3}  {limit:<9}{:>5}  {:<7}  {:<7} {:>7} {:>6} {:>5} {:>6} {:>5.1} s",
+            "{:<11} {jobs:>3}  {limit:<9}{:>5}  {set_by:<6}  {:<7}  {:<7} {:>7} {:>6} {:>5} {:>6} {:>5.1} s",
             self.workload,
             self.limit >> 20,
             if with_history { "yes" } else { "no" },
@@ -132,12 +152,18 @@ impl Display for Row {
 }
 
 impl Case {
+    /// With a budget of as much, where there is plenty.
+    pub const fn by_budget(self) -> Case {
+        Case { set_by: SetBy::Budget, ..self }
+    }
+
     /// Builds, and judges.
     ///
     /// # Errors
     /// What does not hold, with what the build said.
     pub fn run(self, workload: &Workload) -> Result<Row, String> {
-        let about = format!("{}, -j{}, {}, {self:?}", workload.recipe, self.jobs, self.limit);
+        let Case { jobs, limit, set_by, .. } = self;
+        let about = format!("{}, -j{jobs}, {limit} by {set_by}, {self:?}", workload.recipe);
         let result = catch_unwind(AssertUnwindSafe(|| self.build(workload)));
         let why = match result {
             Ok(Ok(row)) => return Ok(row),
@@ -153,16 +179,22 @@ impl Case {
     fn build(self, workload: &Workload) -> Result<Row, String> {
         let space = workload.space(self.with_history);
         let limit = self.limit.of(workload);
-        let group = Cgroup::new(limit).ok_or("no group can be made")?;
         let (jobs, file) = (format!("-j{}", self.jobs), space.path("trace.json"));
-        let command = space.command(&["build", "-v", &jobs, "--trace", file.as_str()]);
-        let Confined { run, kills, peak, took } = run_in(&group, &space, command);
+        let mut command = space.command(&["build", "-v", &jobs, "--trace", file.as_str()]);
+        let has_plenty = self.set_by == SetBy::Budget;
+        if has_plenty {
+            command.args(["--memory", &format!("{limit}B")]);
+        }
+        let group = Cgroup::new(if has_plenty { PLENTY } else { limit }).ok_or("no group can be made")?;
+        let Confined { run, kills, mut peak, took } = run_in(&group, &space, command);
         let say = |why: String| format!("{why} (in {} MiB)\n{run}", limit >> 20);
 
         let percent = limit * 100 / workload.figures.need;
         let succeeded = run.status.success();
         if succeeded {
             workload.expect_whole(&space).map_err(say)?;
+        } else if has_plenty {
+            return Err(say("it fails where there is plenty".into()));
         } else if percent >= SUCCEEDS_FROM {
             return Err(say(format!("it fails in {percent} % of the largest item's need")));
         } else {
@@ -191,6 +223,15 @@ impl Case {
         if kills > 0 && self.with_history && percent >= UNHARMED_FROM {
             return Err(say(format!("the kernel killed {kills} with a history and {percent} % of the need")));
         }
+        if has_plenty {
+            if kills > 0 || most_kills > 0 {
+                return Err(say(format!(
+                    "killed where there is plenty: {kills} by the kernel, {of_items:?}"
+                )));
+            }
+            let used = used(&trace);
+            peak = Some(used);
+        }
         Ok(Row {
             workload: workload.recipe.kind.to_string(),
             case: self,
@@ -204,6 +245,12 @@ impl Case {
             judged,
         })
     }
+}
+
+/// The most that all processes of the build were seen to use together, bytes.
+fn used(trace: &Trace) -> u64 {
+    let mut summaries = trace.of_kind("i").filter(|event| event["name"] == "memory summary");
+    summaries.next().and_then(|event| event["args"]["peak"].as_u64()).expect("it was measured")
 }
 
 /// It says which item of which crate memory was too little for, and what it used and might have used.

@@ -36,6 +36,10 @@ enum Step {
     Look {
         table: Vec<u32>,
     },
+    /// All of a table, one after the other.
+    Fold {
+        table: Vec<u32>,
+    },
     Choose {
         addends: Vec<u32>,
     },
@@ -52,6 +56,9 @@ enum Step {
         list: List,
     },
 }
+
+/// For each number of a table that is taken in. What a command writes has it too.
+const FACTOR: u32 = 16_777_619;
 
 /// What a function is made of.
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +96,11 @@ impl Code {
         self.push(Function { name, start: 0, steps })
     }
 
+    /// One that takes in all numbers of `table`.
+    pub(super) fn add_fold(&mut self, name: String, table: Vec<u32>) -> FunctionIx {
+        self.push(Function { name, start: 0, steps: vec![Step::Fold { table }] })
+    }
+
     fn push(&mut self, function: Function) -> FunctionIx {
         self.functions.push(function);
         FunctionIx(self.functions.len() - 1)
@@ -111,6 +123,7 @@ impl Code {
                     }
                 }
                 Step::Look { table } => x ^= table[y as usize % table.len()],
+                Step::Fold { table } => x = table.iter().fold(x, |x, value| (x ^ value).wrapping_mul(FACTOR)),
                 Step::Choose { addends } => y = y.wrapping_add(addends[x as usize % addends.len()]),
                 Step::Call { callee, mask } => y = y.wrapping_add(self.result(*callee, x & mask)),
                 Step::Pass { callee } => x = self.result(*callee, x),
@@ -141,13 +154,16 @@ impl Code {
                 "    for (unsigned i = 0; i < {times}; i++) {{\n        y = y * {factor}u ^ (x >> {shift});\n        x += y + i;\n    }}"
             ),
             Step::Look { table } => {
+                write_table(table, out);
+                writeln!(out, "    x ^= table[y % {}];", table.len())
+            }
+            Step::Fold { table } => {
+                write_table(table, out);
                 let length = table.len();
-                let _ = write!(out, "    static const unsigned table[{length}] = {{");
-                for (place, value) in table.iter().enumerate() {
-                    let space = if place % 10 == 0 { "\n        " } else { " " };
-                    let _ = write!(out, "{space}{value:#x},");
-                }
-                writeln!(out, "\n    }};\n    x ^= table[y % {length}];")
+                writeln!(
+                    out,
+                    "    for (unsigned i = 0; i < {length}; i++)\n        x = (x ^ table[i]) * {FACTOR}u;"
+                )
             }
             Step::Choose { addends } => {
                 let _ = writeln!(out, "    switch (x % {}) {{", addends.len());
@@ -161,6 +177,15 @@ impl Code {
             Step::Run { list } => writeln!(out, "    x = {list}(x);"),
         };
     }
+}
+
+fn write_table(table: &[u32], out: &mut String) {
+    let _ = write!(out, "    static const unsigned table[{}] = {{", table.len());
+    for (place, value) in table.iter().enumerate() {
+        let space = if place % 10 == 0 { "\n        " } else { " " };
+        let _ = write!(out, "{space}{value:#x},");
+    }
+    out.push_str("\n    };\n");
 }
 
 fn step(random: &mut Random, callees: &[FunctionIx]) -> Step {
@@ -194,6 +219,8 @@ mod tests {
         // y = 3 * 5 ^ (8 >> 1) = 11, x = 8 + 11 + 0 = 19; y = 55 ^ 9 = 62, x = 19 + 62 + 1 = 82.
         check(vec![Step::Mix { times: 2, factor: 5, shift: 1 }], 8, 82 ^ 124);
         check(vec![Step::Look { table: vec![0, 16] }], 8, 24 ^ 6);
+        // (8 ^ 1) * 2^24 + 403 each time.
+        check(vec![Step::Fold { table: vec![1] }], 8, ((9 << 24) + 9 * 403) ^ 6);
         check(vec![Step::Choose { addends: vec![0, 0, 7] }], 8, 8 ^ 20);
     }
 

@@ -16,10 +16,15 @@ pub enum Kind {
     Giant,
     /// Crates that are optimised together at the link, as pieces of it.
     Lto,
+    /// Crates that are merged into one module at the link, which is optimised as one.
+    Fat,
+    /// Crates with a source that a command makes, which takes memory for it.
+    Generated,
 }
 
 impl Kind {
-    pub const ALL: [Kind; 5] = [Kind::Many, Kind::Huge, Kind::Templates, Kind::Giant, Kind::Lto];
+    pub const ALL: [Kind; 7] =
+        [Kind::Many, Kind::Huge, Kind::Templates, Kind::Giant, Kind::Lto, Kind::Fat, Kind::Generated];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -28,6 +33,8 @@ impl Kind {
             Kind::Templates => "templates",
             Kind::Giant => "giant",
             Kind::Lto => "lto",
+            Kind::Fat => "fat",
+            Kind::Generated => "generated",
         }
     }
 }
@@ -69,6 +76,8 @@ impl Recipe {
             Kind::Templates => 6,
             Kind::Giant => 1,
             Kind::Lto => 6,
+            Kind::Fat => 6,
+            Kind::Generated => 8,
         };
         Recipe { kind, seed, width, weight: 1 }
     }

@@ -6,6 +6,7 @@ use super::recipe::Recipe;
 use super::workspace::Workspace;
 use crate::cgroup::Cgroup;
 use crate::space::TestSpace;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -15,7 +16,7 @@ use std::time::Duration;
 const STEP: u64 = 16 << 20;
 
 /// More than any workload takes, and a limit all the same: the group counts, and never binds.
-const PLENTY: u64 = 1 << 40;
+pub(super) const PLENTY: u64 = 1 << 40;
 
 /// Where a build keeps what it measured.
 const HISTORY: &str = "target/debug/.tender/memory";
@@ -53,7 +54,7 @@ impl Workload {
         workspace.write(space.root()).expect("the space is ours");
         let build = space.command(&["build", "-j1", "--message-format", "json"]);
         let Confined { run, took, .. } = run_in(&plenty, &space, build);
-        let items = peaks(&run.expect_ok().messages());
+        let items = items(&run.expect_ok().messages(), space.root());
         let printed = space.built("target/debug/app").expect_ok().stdout;
         assert_eq!(printed, workspace.expected, "clang and the generator differ about {recipe}");
         let reference = space.outputs("debug");
@@ -129,33 +130,61 @@ impl Display for Workload {
     }
 }
 
-/// What each item was measured to use, the most first: bytes, and its name.
-fn peaks(messages: &[Value]) -> Vec<(u64, String)> {
-    let ended = messages.iter().filter(|message| message["reason"] == "unit-finished");
-    let mut peaks: Vec<(u64, String)> = ended
-        .map(|message| {
-            let peak = message["peak_bytes"].as_u64().expect("each has its peak");
-            (peak, message["unit"].as_str().expect("each has its name").to_owned())
-        })
-        .collect();
-    peaks.sort_unstable_by(|a, b| b.cmp(a));
-    peaks
+/// What was built, and what it was measured to use.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Item {
+    /// Bytes.
+    peak: u64,
+    /// A unit's source, a command's input, or what is made.
+    name: String,
+    is_command: bool,
 }
 
-/// Of the largest item, and of the link of the program: what pieces of that take is not in its peak. `space` has been built.
-fn need(space: &TestSpace, items: &[(u64, String)]) -> (u64, String) {
-    let largest = items.first().expect("something was built");
-    let link = items.iter().find(|(_, unit)| unit == "app");
-    let mut candidates: Vec<&(u64, String)> = [Some(largest), link].into_iter().flatten().collect();
+impl Item {
+    /// From the message of its end.
+    fn new(message: &Value, root: &Utf8Path) -> Item {
+        let text =
+            |value: &Value| value.as_str().unwrap_or_else(|| panic!("no text in {message}")).to_owned();
+        let unit = text(&message["unit"]);
+        let is_command = message["target"]["kind"][0] == "custom-build";
+        let name = if is_command {
+            // All commands are called the same, and read what their last word says.
+            let manifest = Utf8PathBuf::from(text(&message["manifest_path"]));
+            let input = manifest.with_file_name(unit.rsplit(' ').next().unwrap_or_default());
+            input.strip_prefix(root).expect("it is one of the workspace").to_string()
+        } else {
+            unit
+        };
+        Item { peak: message["peak_bytes"].as_u64().expect("each has its peak"), name, is_command }
+    }
+}
+
+/// The neediest first, as far as their peaks tell.
+fn items(messages: &[Value], root: &Utf8Path) -> Vec<Item> {
+    let ended = messages.iter().filter(|message| message["reason"] == "unit-finished");
+    let mut items: Vec<Item> = ended.map(|message| Item::new(message, root)).collect();
+    items.sort_unstable_by(|a, b| b.cmp(a));
+    items
+}
+
+/// The need of the neediest item, and which that is. `space` has been built.
+///
+/// A command's peak is that of a process, a unit's what it takes beside what its worker does in any case, and what pieces of the link
+/// take is not in its peak: so the largest of each are looked at.
+fn need(space: &TestSpace, items: &[Item]) -> (u64, String) {
+    let largest = |is_command| items.iter().find(|item| item.is_command == is_command);
+    let link = items.iter().find(|item| item.name == "app");
+    let mut candidates: Vec<&Item> = [largest(true), largest(false), link].into_iter().flatten().collect();
     candidates.dedup();
-    let needs = candidates.into_iter().map(|(peak, unit)| (need_of(space, unit, *peak), unit.clone()));
-    needs.max().expect("there is one")
+    let needs =
+        candidates.into_iter().map(|Item { peak, name, .. }| (need_of(space, name, *peak), name.clone()));
+    needs.max().expect("something was built")
 }
 
 /// Looks between what the item alone is known to take and what a whole build of it took with plenty.
-fn need_of(space: &TestSpace, unit: &str, peak: u64) -> u64 {
+fn need_of(space: &TestSpace, item: &str, peak: u64) -> u64 {
     let alone = |limit: u64| {
-        make_dirty(space, unit);
+        make_dirty(space, item);
         let group = Cgroup::new(limit).expect("there was one before");
         run_in(&group, space, space.command(&["build", "-j1"]))
     };
@@ -171,18 +200,18 @@ fn need_of(space: &TestSpace, unit: &str, peak: u64) -> u64 {
             too_little = middle;
         }
     }
-    make_dirty(space, unit);
+    make_dirty(space, item);
     space.tender(&["build"]).expect_ok();
     enough * STEP
 }
 
 /// So that this item is built again, and next to nothing else.
-fn make_dirty(space: &TestSpace, unit: &str) {
-    let made = format!("target/debug/{unit}");
+fn make_dirty(space: &TestSpace, item: &str) {
+    let made = format!("target/debug/{item}");
     // A program may be called as a crate's directory is.
-    if space.path(unit).is_file() {
-        let text = space.read(unit);
-        space.write(unit, text + "\n");
+    if space.path(item).is_file() {
+        let text = space.read(item);
+        space.write(item, text + "\n");
     } else if space.exists(&made) {
         // Else the last attempt has failed.
         space.remove(&made);

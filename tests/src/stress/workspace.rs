@@ -3,6 +3,7 @@
 use super::code::{Code, FunctionIx, Shape};
 use super::lists::{HEADER, List};
 use super::recipe::{Kind, Recipe};
+use super::tables::{SCRIPT, Walks};
 use crate::random::Random;
 use camino::Utf8Path;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ struct Sizes {
     lists: u32,
     /// Of each list.
     length: u32,
+    /// Numbers that a command keeps, one in each crate. None: there are no commands.
+    kept: u32,
     profile: &'static str,
 }
 
@@ -36,6 +39,7 @@ impl Kind {
             shape: Shape { steps, table },
             lists: 0,
             length: 0,
+            kept: 0,
             profile,
         };
         match self {
@@ -43,9 +47,13 @@ impl Kind {
             Kind::Huge => c(1, 60, 8, 6000, "opt-level = 0\ndebug = true\n"),
             Kind::Giant => c(1, 100, 5, 7000, "opt-level = 1\ndebug = false\n"),
             Kind::Lto => c(2, 8, 5, 8000, "opt-level = 2\ndebug = false\nlto = \"thin\"\n"),
+            Kind::Fat => c(4, 8, 5, 6000, "opt-level = 2\ndebug = false\nlto = \"fat\"\n"),
             Kind::Templates => {
                 let profile = "opt-level = 0\ndebug = false\n";
                 Sizes { lists: 2, length: 60, ..c(1, 0, 0, 0, profile) }
+            }
+            Kind::Generated => {
+                Sizes { kept: 1_000_000, ..c(1, 15, 6, 3000, "opt-level = 0\ndebug = false\n") }
             }
         }
     }
@@ -105,6 +113,9 @@ impl Maker<'_> {
         let mut entries = Vec::new();
         for unit in 0..self.sizes.units {
             entries.push(self.add_unit(&name, unit, &used));
+        }
+        if self.sizes.kept > 0 {
+            entries.push(self.add_command(&name));
         }
         let all = self.code.add_chain(name.clone(), &entries);
         let declared: String = entries.iter().map(|entry| self.code.declaration(*entry)).collect();
@@ -166,6 +177,15 @@ impl Maker<'_> {
         entry
     }
 
+    /// Answers the function that the command writes.
+    fn add_command(&mut self, krate: &str) -> FunctionIx {
+        let name = format!("{krate}_made");
+        let count = self.amount(self.sizes.kept);
+        let walks = Walks::new(&mut self.random, count);
+        self.file(krate, "made.txt", walks.input(&name));
+        self.code.add_fold(name, walks.table())
+    }
+
     /// By the weight, and between three quarters and five quarters of that, so that units differ.
     fn amount(&mut self, at_weight_one: u32) -> u32 {
         let all = u64::from(at_weight_one) * u64::from(self.recipe.weight.max(1));
@@ -190,6 +210,13 @@ impl Maker<'_> {
         for krate in used {
             let other = &self.crates[*krate].name;
             let _ = writeln!(text, "{other} = {{ path = \"../{other}\" }}");
+        }
+        if self.sizes.kept > 0 {
+            let _ = write!(
+                text,
+                "[[generate]]\nrun = [\"awk\", \"-f\", \"../../made.awk\", \"made.txt\"]\n\
+                 inputs = [\"../../made.awk\", \"made.txt\"]\noutputs = [\"$OUT_DIR/{name}_made.c\"]\nretry = true\n"
+            );
         }
         self.file(name, "Tender.toml", text);
     }
@@ -217,6 +244,9 @@ impl Maker<'_> {
         );
         if *kind == Kind::Templates {
             self.files.insert("include/lists.hpp".into(), HEADER.into());
+        }
+        if self.sizes.kept > 0 {
+            self.files.insert("made.awk".into(), SCRIPT.into());
         }
         self.files.insert("Tender.toml".into(), root);
         self.files.insert("app/Tender.toml".into(), manifest);
@@ -249,6 +279,8 @@ mod tests {
         check(Kind::Templates, "c231d0099d6690f4");
         check(Kind::Giant, "98d29a528c0241d0");
         check(Kind::Lto, "a489281d6bcf3ae4");
+        check(Kind::Fat, "faca8a96e3bc921c");
+        check(Kind::Generated, "a690d0f4bdb6e1c1");
     }
 
     #[test]

@@ -70,7 +70,10 @@ fn what_it_does_not_understand_it_says_and_writes_nothing() {
         assert!(!space.exists("x"), "{words:?}: something was written");
     };
     check(&["x"], "`--kind` is missing");
-    check(&["--kind", "small", "x"], "`small` is no kind of workspace: many, huge, templates, giant, lto");
+    check(
+        &["--kind", "small", "x"],
+        "`small` is no kind of workspace: many, huge, templates, giant, lto, fat, generated",
+    );
     check(&["--kind", "many"], "the directory is missing");
     check(&["--kind", "many", "x", "y"], "what is `y`?");
     check(&["--kind", "many", "--width", "0", "x"], "`--width` is from 1 to ");

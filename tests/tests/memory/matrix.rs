@@ -6,7 +6,7 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use tender_tests::stress::{Case, Judged, Kind, Limit, Recipe, Row, Workload};
+use tender_tests::stress::{Case, Judged, Kind, Limit, Recipe, Row, SetBy, Workload};
 
 /// Builds at once: one that has little memory runs one item at a time.
 const LANES: usize = 2;
@@ -15,7 +15,7 @@ const LANES: usize = 2;
 const MOST_FAILURES: usize = 4;
 
 /// The runs among all tests: with eight jobs each limit, with fewer and more those that are hardest.
-const SOME: [Case; 12] = [
+const SOME: [Case; 15] = [
     first(8, Limit::Ample),
     first(8, Limit::Half),
     again(8, Limit::Half),
@@ -28,14 +28,17 @@ const SOME: [Case; 12] = [
     first(32, Limit::Half),
     first(32, Limit::OfNeed(125)),
     again(32, Limit::OfNeed(130)),
+    first(8, Limit::OfNeed(130)).by_budget(),
+    again(8, Limit::Half).by_budget(),
+    again(8, Limit::OfNeed(60)).by_budget(),
 ];
 
 const fn first(jobs: u32, limit: Limit) -> Case {
-    Case { jobs, limit, with_history: false }
+    Case { jobs, limit, set_by: SetBy::Group, with_history: false }
 }
 
 const fn again(jobs: u32, limit: Limit) -> Case {
-    Case { jobs, limit, with_history: true }
+    Case { jobs, limit, set_by: SetBy::Group, with_history: true }
 }
 
 /// Everything by everything.
@@ -51,7 +54,13 @@ fn all() -> Vec<Case> {
         Limit::OfNeed(90),
         Limit::OfNeed(60),
     ];
-    let by_jobs = |jobs| limits.into_iter().flat_map(move |limit| [first(jobs, limit), again(jobs, limit)]);
+    // A budget binds where there is plenty, so it has fewer ways to be too small.
+    let budgets = [Limit::Half, Limit::OfNeed(130), Limit::OfNeed(60)];
+    let both = |jobs, limit| [first(jobs, limit), again(jobs, limit)];
+    let by_jobs = |jobs| {
+        let by_group = limits.into_iter().flat_map(move |limit| both(jobs, limit));
+        by_group.chain(budgets.into_iter().flat_map(move |limit| both(jobs, limit).map(Case::by_budget)))
+    };
     [2, 8, 32].into_iter().flat_map(by_jobs).collect()
 }
 
@@ -105,7 +114,13 @@ fn builds_fit_into_what_there_is() {
     let Some(workloads) = workloads.into_iter().collect::<Option<Vec<Workload>>>() else { return };
     workloads.iter().for_each(|workload| show(&workload.to_string()));
     show(Row::HEAD);
-    let cases = if is_all { all() } else { SOME.to_vec() };
+    let mut cases = if is_all { all() } else { SOME.to_vec() };
+    if let Some(by) = variable("XBY") {
+        cases.retain(|case| case.set_by.to_string() == by);
+    }
+    if let Some(l) = variable("XLIM") {
+        cases.retain(|case| l.split(',').any(|l| l == case.limit.to_string()));
+    }
     let by_workload = |workload| cases.iter().map(move |case| (workload, *case));
     let runs: Vec<(&Workload, Case)> = workloads.iter().flat_map(by_workload).collect();
     let failed = AtomicUsize::new(0);
