@@ -340,9 +340,9 @@ fn inline_functions_leave_nothing_behind() {
     }
     text.push_str("all ^= x; }\n};\n");
     for name in ["one", "two", "three", "four"] {
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "__attribute__((noinline)) int {name}(int x) {{ Sum s; for (int i = 0; i < x; i++) s.add(i); return s.all; }}\n"
+            "__attribute__((noinline)) int {name}(int x) {{ Sum s; for (int i = 0; i < x; i++) s.add(i); return s.all; }}"
         );
     }
     text.push_str("int main() { printf(\"%d\\n\", one(9) ^ two(8) ^ three(7) ^ four(6)); }\n");
