@@ -23,17 +23,21 @@ pub enum Limit {
     JustAbove,
 }
 
+/// In less there is no room for `tender` itself beside a worker that has done nothing yet, and the kernel may choose `tender`. Bytes.
+const LEAST: u64 = 32 << 20;
+
 impl Limit {
     /// Bytes.
     fn of(self, workload: &Workload) -> u64 {
         let figures = &workload.figures;
-        match self {
+        let limit = match self {
             Limit::Ample => figures.ample / 2 * 3 + (128 << 20),
             Limit::Half => figures.ample / 2,
             // Up, so that it is not judged as a percent less.
             Limit::OfNeed(percent) => (figures.need * u64::from(percent)).div_ceil(100),
             Limit::JustAbove => figures.need + (16 << 20),
-        }
+        };
+        limit.max(LEAST)
     }
 }
 
