@@ -1,4 +1,4 @@
-//! One build of a workload in a group of some size, and what has to hold of it.
+//! One build of a workload within some limit, and what has to hold of it.
 
 use super::confined::{Confined, run_in};
 use super::workload::{PLENTY, Workload};
@@ -8,10 +8,11 @@ use crate::run::Run;
 use crate::trace::Trace;
 use std::fmt::{self, Display, Formatter};
 use std::iter::Sum;
+use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// How large the group is, by what the workload was measured to take.
+/// How much there is, by what the workload was measured to take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Limit {
     /// Half as much again as the build takes.
@@ -86,6 +87,10 @@ const MOST_KILLS: u32 = 2;
 /// From so many percent of the need a build succeeds, and from so many the kernel kills nobody if there is a history.
 const SUCCEEDS_FROM: u64 = 125;
 const UNHARMED_FROM: u64 = 130;
+
+/// What is used beyond the budget, or beyond the neediest item's need where one job takes more than that, bytes: a worker with nothing
+/// to do is expected to have 24 MiB, and keeps up to 8 of what has ended. Measured, with a history: 26 MiB at most.
+const BESIDE: u64 = 32 << 20;
 
 /// What came of it.
 #[derive(Clone, Debug)]
@@ -185,24 +190,30 @@ impl Case {
         let limit = self.limit.of(workload);
         let (jobs, file) = (format!("-j{}", self.jobs), space.path("trace.json"));
         let mut command = space.command(&["build", "-v", &jobs, "--trace", file.as_str()]);
-        let has_plenty = self.set_by == SetBy::Budget;
-        if has_plenty {
-            command.args(["--memory", &format!("{limit}B")]);
-        }
-        let group = Cgroup::new(if has_plenty { PLENTY } else { limit }).ok_or("no group can be made")?;
+        let size = match self.set_by {
+            SetBy::Group => limit,
+            SetBy::Budget => {
+                command.args(["--memory", &format!("{limit}B")]);
+                PLENTY
+            }
+        };
+        let group = Cgroup::new(size).ok_or("no group can be made")?;
         let Confined { run, kills, mut peak, took } = run_in(&group, &space, command);
         let say = |why: String| format!("{why} (in {} MiB)\n{run}", limit >> 20);
 
         let percent = limit * 100 / workload.figures.need;
         let succeeded = run.status.success();
+        // A worker that dies is no process any more while its memory is given back. If the group is full in that moment `tender` is the
+        // only one that the kernel can choose. Only where there is less than one item needs; docs/memory.md says so.
+        let kernel_chose_tender = run.status.signal() == Some(9) && kills > 0;
         if succeeded {
             workload.expect_whole(&space).map_err(say)?;
-        } else if has_plenty {
-            return Err(say("it fails where there is plenty".into()));
-        } else if percent >= SUCCEEDS_FROM {
+        } else if percent >= SUCCEEDS_FROM || self.set_by == SetBy::Budget {
             return Err(say(format!("it fails in {percent} % of the largest item's need")));
         } else {
-            expect_refusal(&run).map_err(say)?;
+            if !kernel_chose_tender {
+                expect_refusal(&run).map_err(say)?;
+            }
             workload.expect_no_wrong_one(&space).map_err(say)?;
             // What it left does no harm to a build that has the memory.
             let again = space.tender(&["build"]);
@@ -210,6 +221,9 @@ impl Case {
                 return Err(say(format!("and with plenty, after it: {again}")));
             }
             workload.expect_whole(&space).map_err(say)?;
+        }
+        if kernel_chose_tender {
+            return Ok(self.row(workload, limit, kills, peak, took));
         }
         let trace = Trace::read(&file);
         let slots = u64::from(self.jobs);
@@ -227,27 +241,49 @@ impl Case {
         if kills > 0 && self.with_history && percent >= UNHARMED_FROM {
             return Err(say(format!("the kernel killed {kills} with a history and {percent} % of the need")));
         }
-        if has_plenty {
+        if self.set_by == SetBy::Budget {
             if kills > 0 || most_kills > 0 {
                 return Err(say(format!(
                     "killed where there is plenty: {kills} by the kernel, {of_items:?}"
                 )));
             }
             let used = used(&trace);
+            let most = limit.max(workload.figures.need) + BESIDE;
+            if self.with_history && used > most {
+                return Err(say(format!("{} MiB were used, more than {}", used >> 20, most >> 20)));
+            }
             peak = Some(used);
         }
         Ok(Row {
+            succeeded,
+            items_killed: of_items.len(),
+            most_kills,
+            judged,
+            ..self.row(workload, limit, kills, peak, took)
+        })
+    }
+
+    /// Of a build of which nothing is known but its end.
+    fn row(
+        self,
+        workload: &Workload,
+        limit: u64,
+        kernel_kills: u64,
+        peak: Option<u64>,
+        took: Duration,
+    ) -> Row {
+        Row {
             workload: workload.recipe.kind.to_string(),
             case: self,
             limit,
-            succeeded,
-            kernel_kills: kills,
-            items_killed: of_items.len(),
-            most_kills,
+            succeeded: false,
+            kernel_kills,
+            items_killed: 0,
+            most_kills: 0,
             peak,
             took,
-            judged,
-        })
+            judged: Judged::default(),
+        }
     }
 }
 

@@ -78,14 +78,22 @@ impl Confining<'_> {
         String::from_utf8_lossy(&self.space.read_bytes(&format!(".{}.err", self.name))).into_owned()
     }
 
+    /// Waits until it has ended, or so long since its start. Answers whether it has ended.
+    pub fn ends_within(&mut self, patience: Duration) -> bool {
+        while !self.has_ended() {
+            if self.start.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(3));
+        }
+        true
+    }
+
     /// # Panics
     /// It hangs.
     pub fn finish(mut self) -> Confined {
-        while !self.has_ended() {
-            if self.start.elapsed() > HANG {
-                panic!("`{}` hangs\n{}\n{}", self.line, self.said(), self.members());
-            }
-            std::thread::sleep(Duration::from_millis(3));
+        if !self.ends_within(HANG) {
+            panic!("`{}` hangs\n{}\n{}", self.line, self.said(), self.members());
         }
         let took = self.start.elapsed();
         let read = |end: &str| self.space.read_bytes(&format!(".{}.{end}", self.name));

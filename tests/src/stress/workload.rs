@@ -1,7 +1,7 @@
 //! A generated workspace, built once without a limit, and measured: what its builds in little memory are compared with, and how much
 //! is little for it.
 
-use super::confined::{Confined, run_in};
+use super::confined::{Confined, run_in, start_in};
 use super::recipe::Recipe;
 use super::workspace::Workspace;
 use crate::cgroup::Cgroup;
@@ -17,6 +17,10 @@ const STEP: u64 = 16 << 20;
 
 /// More than any workload takes, and a limit all the same: the group counts, and never binds.
 pub(super) const PLENTY: u64 = 1 << 40;
+
+/// Many times what an item takes. Where it does not suffice the kernel finds memory for a long time before it kills: it drops what is
+/// there of programs, which read it again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a build keeps what it measured.
 const HISTORY: &str = "target/debug/.tender/memory";
@@ -183,18 +187,22 @@ fn need(space: &TestSpace, items: &[Item]) -> (u64, String) {
 
 /// Looks between what the item alone is known to take and what a whole build of it took with plenty.
 fn need_of(space: &TestSpace, item: &str, peak: u64) -> u64 {
-    let alone = |limit: u64| {
+    let build = || {
         make_dirty(space, item);
-        let group = Cgroup::new(limit).expect("there was one before");
-        run_in(&group, space, space.command(&["build", "-j1"]))
+        space.command(&["build", "-j1"])
     };
-    let Confined { run, peak: most, .. } = alone(PLENTY);
+    let group = |limit| Cgroup::new(limit).expect("there was one before");
+    let Confined { run, peak: most, .. } = run_in(&group(PLENTY), space, build());
     run.expect_ok();
+    let suffices = |limit| {
+        let group = group(limit);
+        let mut alone = start_in(&group, space, "alone", build());
+        alone.ends_within(PATIENCE) && alone.finish().run.status.success()
+    };
     let (mut too_little, mut enough) = (peak / STEP, most.unwrap_or(4 * peak).div_ceil(STEP));
     while enough > too_little + 1 {
         let middle = too_little.midpoint(enough);
-        let Confined { run, .. } = alone(middle * STEP);
-        if run.status.success() {
+        if suffices(middle * STEP) {
             enough = middle;
         } else {
             too_little = middle;

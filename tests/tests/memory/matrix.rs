@@ -14,7 +14,8 @@ const LANES: usize = 2;
 /// After so many the others are not tried.
 const MOST_FAILURES: usize = 4;
 
-/// The runs among all tests: with eight jobs each limit, with fewer and more those that are hardest.
+/// The runs among all tests: with eight jobs each limit, with fewer and more those that are hardest; and budgets for one job, for some,
+/// and for less than one.
 const SOME: [Case; 15] = [
     first(8, Limit::Ample),
     first(8, Limit::Half),
@@ -114,13 +115,7 @@ fn builds_fit_into_what_there_is() {
     let Some(workloads) = workloads.into_iter().collect::<Option<Vec<Workload>>>() else { return };
     workloads.iter().for_each(|workload| show(&workload.to_string()));
     show(Row::HEAD);
-    let mut cases = if is_all { all() } else { SOME.to_vec() };
-    if let Some(by) = variable("XBY") {
-        cases.retain(|case| case.set_by.to_string() == by);
-    }
-    if let Some(l) = variable("XLIM") {
-        cases.retain(|case| l.split(',').any(|l| l == case.limit.to_string()));
-    }
+    let cases = if is_all { all() } else { SOME.to_vec() };
     let by_workload = |workload| cases.iter().map(move |case| (workload, *case));
     let runs: Vec<(&Workload, Case)> = workloads.iter().flat_map(by_workload).collect();
     let failed = AtomicUsize::new(0);
