@@ -6,6 +6,8 @@
 use super::files::{Files, keyed};
 use super::note::{Note, Notes};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Version {
@@ -68,8 +70,19 @@ impl Cgroups {
     pub fn oom_kills(&self, files: &Files) -> Option<u64> {
         match self.groups.first() {
             Some(group) => group.oom_kills(files),
-            None => keyed(&files.read(Utf8Path::new("/proc/vmstat")).ok()?, "oom_kill"),
+            None => keyed(&files.read_often(Utf8Path::new("/proc/vmstat")).ok()?, "oom_kill"),
         }
+    }
+
+    /// Pages that the group at `path` had to read again, because they were dropped while they were needed: file pages and swapped ones.
+    /// It only grows. `None` where the kernel does not tell.
+    pub fn refaults(&self, files: &Files, path: &Utf8Path) -> Option<u64> {
+        let group = self.groups.iter().find(|group| group.directory == path)?;
+        let prefix = match group.version {
+            Version::V1 => "total_",
+            Version::V2 => "",
+        };
+        refaults(&files.read_often(&path.join("memory.stat")).ok()?, prefix)
     }
 
     /// The file with the pressure of our group, else of the machine.
@@ -125,18 +138,25 @@ impl Cgroup {
     fn oom_kills(&self, files: &Files) -> Option<u64> {
         match self.version {
             // Counts what is below as well.
-            Version::V2 => keyed(&files.read(&self.directory.join("memory.events")).ok()?, "oom_kill"),
+            Version::V2 => keyed(&files.read_often(&self.directory.join("memory.events")).ok()?, "oom_kill"),
             Version::V1 => {
-                let own = v1_kills(files, &self.directory)?;
+                let file = |group: &Utf8Path| group.join("memory.oom_control");
+                let kills = |text: io::Result<String>| keyed(&text.ok()?, "oom_kill");
+                let own = kills(files.read_often(&file(&self.directory)))?;
+                // There may be many, and they come and go: these do not stay open.
                 let below = below(files, &self.directory);
-                Some(below.iter().filter_map(|group| v1_kills(files, group)).fold(own, u64::saturating_add))
+                let below = below.iter().filter_map(|group| kills(files.read(&file(group))));
+                Some(below.fold(own, u64::saturating_add))
             }
         }
     }
 }
 
-fn v1_kills(files: &Files, directory: &Utf8Path) -> Option<u64> {
-    keyed(&files.read(&directory.join("memory.oom_control")).ok()?, "oom_kill")
+/// As /proc/vmstat and memory.stat have them. Before Linux 5.9 there was one count for all.
+pub(super) fn refaults(text: &str, prefix: &str) -> Option<u64> {
+    let one = |key: &str| keyed(text, &format!("{prefix}{key}"));
+    let file = one("workingset_refault_file").or_else(|| one("workingset_refault"))?;
+    Some(file.saturating_add(one("workingset_refault_anon").unwrap_or(0)))
 }
 
 /// Groups below one, at most so many that looking stays cheap.
@@ -145,6 +165,10 @@ fn below(files: &Files, directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_owned()];
     while let Some(group) = left.pop() {
+        // A group is linked to by each that is below it. To look for them takes memory, as `files` says.
+        if files.real(&group).metadata().is_ok_and(|group| group.nlink() == 2) {
+            continue;
+        }
         let Ok(entries) = files.real(&group).read_dir_utf8() else { continue };
         for entry in entries.flatten() {
             if found.len() < MOST && entry.file_type().is_ok_and(|kind| kind.is_dir()) {

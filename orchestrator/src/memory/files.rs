@@ -1,19 +1,57 @@
 //! The kernel's text files, read below a root that tests replace. Knows their syntax, not what they mean.
+//!
+//! Those that are read again and again stay open. It is cheaper, and where memory is at its limit it matters: to open a file the kernel
+//! takes memory that counts as ours, and if there is none it kills. While a worker that it has killed is no task any more, and its
+//! memory is not given back yet, that can only be us. To read an open one again it takes none.
 
 use super::note::{Note, Notes};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt;
 
 /// Reads files by their absolute names.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Files {
     root: Utf8PathBuf,
+    kept: RefCell<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    open: BTreeMap<Utf8PathBuf, File>,
+    buffer: Vec<u8>,
+}
+
+/// More than most of these files have, bytes.
+const USUAL: usize = 16 << 10;
+
+/// The whole text of an open file, from its start; what the kernel makes up is made up anew. `buffer` is used again.
+///
+/// # Errors
+/// What it was about is gone.
+pub(crate) fn read_again<'a>(file: &File, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+    buffer.resize(buffer.capacity().max(USUAL), 0);
+    let mut length = 0;
+    loop {
+        match file.read_at(&mut buffer[length..], length as u64) {
+            Ok(0) => return Ok(&buffer[..length]),
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if length == buffer.len() {
+            buffer.resize(2 * length, 0);
+        }
+    }
 }
 
 impl Files {
     /// `root` is `/` but for tests.
     pub fn new(root: &Utf8Path) -> Self {
-        Self { root: root.to_owned() }
+        Self { root: root.to_owned(), kept: RefCell::default() }
     }
 
     /// Where the absolute `path` lies.
@@ -27,9 +65,25 @@ impl Files {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// `None` where the file is absent, which needs no note, and where it cannot be read, which gets one.
+    /// As `read`, of a file that is read again; it stays open.
+    pub fn read_often(&self, path: &Utf8Path) -> io::Result<String> {
+        let Kept { open, buffer } = &mut *self.kept.borrow_mut();
+        if let Some(file) = open.get(path) {
+            if let Ok(bytes) = read_again(file, buffer) {
+                return Ok(String::from_utf8_lossy(bytes).into_owned());
+            }
+            // It was taken away, and perhaps there is a new one.
+            open.remove(path);
+        }
+        let file = File::open(self.real(path))?;
+        let text = String::from_utf8_lossy(read_again(&file, buffer)?).into_owned();
+        open.insert(path.to_owned(), file);
+        Ok(text)
+    }
+
+    /// As `read_often`. `None` where the file is absent, which needs no note, and where it cannot be read, which gets one.
     pub fn read_if_there(&self, path: &Utf8Path, notes: &mut Notes) -> Option<String> {
-        match self.read(path) {
+        match self.read_often(path) {
             Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -39,14 +93,14 @@ impl Files {
         }
     }
 
-    /// What `parse` makes of the file, with a note wherever that is nothing.
+    /// What `parse` makes of the file, which stays open, with a note wherever that is nothing.
     pub fn parse<T>(
         &self,
         path: &Utf8Path,
         notes: &mut Notes,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
-        match self.read(path) {
+        match self.read_often(path) {
             Ok(text) => {
                 let parsed = parse(&text);
                 if parsed.is_none() {
@@ -106,6 +160,37 @@ mod tests {
         check("inactive_file\n", None);
         check("inactive_file -1\n", None);
         check("inactive_file lots\n", None);
+    }
+
+    #[test]
+    fn a_file_that_stays_open_is_read_from_its_start() {
+        let (_dir, files) = fixture::tree(&[("/a", "1")]);
+        let check = |text: &str| {
+            fixture::write(&files, "/a", text);
+            assert_eq!(files.read_often("/a".into()).unwrap(), text);
+        };
+        check("12");
+        check("");
+        check(&"long ".repeat(USUAL));
+        check("3");
+        assert_eq!(files.kept.borrow().open.len(), 1);
+        assert!(files.read_often("/none".into()).is_err());
+        fixture::write(&files, "/none", "here");
+        assert_eq!(files.read_often("/none".into()).unwrap(), "here");
+    }
+
+    /// What the kernel has of a process cannot be read when it is gone, also through a file that is open.
+    #[test]
+    fn what_is_gone_is_not_remembered() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let files = Files::new("/".into());
+        let path = Utf8PathBuf::from(format!("/proc/{}/status", child.id()));
+        let before = files.read_often(&path);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(before.unwrap().starts_with("Name:"));
+        assert!(files.read_often(&path).is_err());
+        assert_eq!(files.kept.borrow().open.len(), 0);
     }
 
     #[test]

@@ -256,6 +256,17 @@ impl Ledger {
         self.processes.values().flat_map(|process| process.leases.values()).map(|lease| lease.parts).sum()
     }
 
+    /// Parts of items that run in a process, or could.
+    pub fn parts_in(&self, process: ProcessId) -> u32 {
+        let process = self.processes.get(&process);
+        process.map_or(0, |process| process.leases.values().map(|lease| lease.parts).sum())
+    }
+
+    /// What a process used when it was last measured, bytes.
+    pub fn used_by(&self, process: ProcessId) -> u64 {
+        self.processes.get(&process).map_or(0, |process| process.measured)
+    }
+
     /// The most that could be leased now, bytes.
     pub fn free(&self) -> u64 {
         let growth = self.processes.values().map(Process::growth).sum();
@@ -380,6 +391,8 @@ mod tests {
         assert_eq!(ledger.kept(P, 50), 60);
         ledger.purged(P, 50);
         assert_eq!((ledger.kept(P, 50), ledger.totals().growth), (0, 50));
+        assert_eq!((ledger.parts_in(P), ledger.used_by(P)), (1, 10));
+        assert_eq!((ledger.parts_in(Q), ledger.used_by(Q)), (0, 0));
         assert_eq!(ledger.kept(Q, 50), 0);
     }
 

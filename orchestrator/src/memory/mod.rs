@@ -6,7 +6,7 @@
 //!
 //! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
-//! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them;
+//! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them, `thrash` when nothing gets on;
 //! `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps
 //! builds of one user out of each other's way; `tally` sums up what memory cost.
 
@@ -24,11 +24,13 @@ mod pressure;
 mod shares;
 mod system;
 mod tally;
+mod thrash;
 
 pub use brake::{Brake, Member, Orders};
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
 pub use cgroup::Limited;
 pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
+pub(crate) use files::read_again;
 pub use headroom::{Bound, Level, Reading};
 pub use history::{History, Stage};
 pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId, Purpose};
@@ -38,3 +40,4 @@ pub use pressure::{Stall, Totals};
 pub use shares::{Others, ShareError, Shares};
 pub use system::{Sample, System};
 pub use tally::{Killer, Summary, Tally};
+pub use thrash::{Progress, Thrash};

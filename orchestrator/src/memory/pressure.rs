@@ -20,7 +20,7 @@ impl Totals {
     /// `None` is no error: kernels may be built without pressure information, or started with it switched off, and then
     /// the file is absent or reading it fails with EOPNOTSUPP.
     pub(super) fn read(files: &Files, path: &Utf8Path) -> Option<Totals> {
-        parse(&files.read(path).ok()?)
+        parse(&files.read_often(path).ok()?)
     }
 }
 

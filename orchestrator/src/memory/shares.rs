@@ -5,13 +5,14 @@
 //! gigabyte. The kernel drops the lock when its holder dies, however that is; whoever finds such a file removes it.
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, RawDir, SeekFrom, flock, seek};
 use rustix::io::Errno;
 use rustix::process::{geteuid, getpid};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -39,6 +40,8 @@ pub struct Others {
 #[derive(Debug)]
 pub struct Shares {
     directory: Utf8PathBuf,
+    /// The same, open: to open it each time would take memory from where there may be none, as `files` says.
+    listing: File,
     name: String,
     file: File,
     /// What the file says, bytes.
@@ -119,7 +122,8 @@ impl Shares {
                 continue;
             }
             file.write_all_at(line(0).as_bytes(), 0).map_err(failed)?;
-            return Ok(Shares { directory, name, file, growth: 0, kin: RefCell::default() });
+            let listing = File::open(&directory).map_err(failed)?;
+            return Ok(Shares { directory, listing, name, file, growth: 0, kin: RefCell::default() });
         }
     }
 
@@ -142,17 +146,13 @@ impl Shares {
     /// The directory cannot be read.
     pub fn others(&self) -> io::Result<Others> {
         let mut others = Others::default();
-        for entry in self.directory.read_dir_utf8()?.take(MOST) {
-            let entry = entry?;
-            if entry.file_name() == self.name {
-                continue;
-            }
+        for name in self.names()?.into_iter().filter(|name| *name != self.name) {
             // It may have gone since the directory was read.
-            let Ok(file) = File::open(entry.path()) else { continue };
+            let Ok(file) = File::open(self.directory.join(&name)) else { continue };
             // Shared, so that two builds that look at the same time do not take each other for its owner.
             match flock(&file, FlockOperation::NonBlockingLockShared) {
-                Ok(()) => remove(&self.directory, entry.file_name()),
-                Err(Errno::WOULDBLOCK) if self.is_kin(entry.file_name()) => {}
+                Ok(()) => remove(&self.directory, &name),
+                Err(Errno::WOULDBLOCK) if self.is_kin(&name) => {}
                 Err(Errno::WOULDBLOCK) => {
                     let mut text = [0; 64];
                     let read = file.read_at(&mut text, 0).unwrap_or(0);
@@ -168,6 +168,22 @@ impl Shares {
 }
 
 impl Shares {
+    fn names(&self) -> io::Result<Vec<String>> {
+        seek(&self.listing, SeekFrom::Start(0))?;
+        let mut names = Vec::new();
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut entries = RawDir::new(&self.listing, &mut buffer);
+        while names.len() < MOST
+            && let Some(entry) = entries.next()
+        {
+            // Names that we give are text, and do not begin with a dot.
+            names.extend(
+                entry?.file_name().to_str().ok().filter(|name| !name.starts_with('.')).map(str::to_owned),
+            );
+        }
+        Ok(names)
+    }
+
     fn is_kin(&self, name: &str) -> bool {
         if let Some(known) = self.kin.borrow().get(name) {
             return *known;

@@ -19,7 +19,7 @@ use super::error::{jobserver_error, system};
 use super::group;
 use super::host::{self, Guard, Slots};
 use super::process;
-use super::sample;
+use super::sample::{self, Gauge};
 use super::signals::Signals;
 use super::tools::Tools;
 use super::watch::{Watch, Watched};
@@ -441,9 +441,12 @@ impl<'a> Engine<'a> {
         let at_us = now_us();
         let mut samples = Vec::new();
         for (ix, running) in &self.workers {
-            let (worker, pid) = (WorkerNo(ix.0), running.child.process.pid());
-            let cpu = |used_us| Event::Cpu { worker: Some(worker), used_us, at_us };
-            samples.extend(sample::used_us(pid).map(cpu));
+            let used_us = running.child.gauge.as_ref().and_then(Gauge::used_us);
+            samples.extend(used_us.map(|used_us| Event::Cpu {
+                worker: Some(WorkerNo(ix.0)),
+                used_us,
+                at_us,
+            }));
         }
         for sample in samples {
             self.tell(sample);

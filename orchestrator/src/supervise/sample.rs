@@ -1,6 +1,10 @@
 //! What a process uses now: memory and processor time, read from /proc. Knows no workers and no budget.
 
+use crate::memory::read_again;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 
 /// Microseconds in a second.
 const SECOND: u64 = 1_000_000;
@@ -13,32 +17,82 @@ pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
     parse_resident(&status)
 }
 
+/// What one process uses, read again and again: its files stay open, because to open one takes memory. They are about this process and
+/// no later one of the same number.
+#[derive(Debug)]
+pub(super) struct Gauge {
+    status: File,
+    stat: File,
+    buffer: RefCell<Vec<u8>>,
+}
+
+impl Gauge {
+    /// # Errors
+    /// It is gone, or /proc cannot be read.
+    pub(super) fn open(pid: u32) -> io::Result<Gauge> {
+        let open = |file: &str| File::open(format!("/proc/{pid}/{file}"));
+        Ok(Gauge { status: open("status")?, stat: open("stat")?, buffer: RefCell::default() })
+    }
+
+    /// As [`resident_bytes`].
+    pub(super) fn resident_bytes(&self) -> Option<u64> {
+        self.read(&self.status, parse_resident)
+    }
+
+    /// As [`used_us`].
+    pub(super) fn used_us(&self) -> Option<u64> {
+        self.read(&self.stat, parse_used)
+    }
+
+    /// As `used_us`, without what the kernel has done for it: what it got on with.
+    pub(super) fn user_us(&self) -> Option<u64> {
+        self.read(&self.stat, parse_user)
+    }
+
+    fn read(&self, file: &File, parse: impl FnOnce(&str) -> Option<u64>) -> Option<u64> {
+        let mut buffer = self.buffer.borrow_mut();
+        let bytes = read_again(file, &mut buffer).ok()?;
+        // Its name may be anything, and is in neither.
+        parse(&String::from_utf8_lossy(bytes))
+    }
+}
+
 /// Processor time of a process since it started, all its threads and the children that it has waited for, microseconds. The
 /// kernel counts in ticks, usually of 10 ms. None if it is gone.
 pub(super) fn used_us(pid: u32) -> Option<u64> {
     parse_used(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// What all processes of each group use, bytes: a worker with the linker that it has started, a command with all that it has.
-pub(super) struct Resident(BTreeMap<u32, u64>);
+/// What all processes of each group use: a worker with the linker that it has started, a command with all that it has.
+pub(super) struct Groups(BTreeMap<u32, Use>);
 
-impl Resident {
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Use {
+    pub(super) bytes: u64,
+    /// As [`Gauge::user_us`].
+    pub(super) user_us: u64,
+}
+
+impl Groups {
     /// Reads the whole of /proc, some ten microseconds a process: for builds that have such groups, and no others.
-    pub(super) fn of_groups() -> Resident {
-        let mut groups = BTreeMap::new();
+    pub(super) fn read() -> Groups {
+        let mut groups: BTreeMap<u32, Use> = BTreeMap::new();
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-            if let Some(group) = stat.and_then(|stat| parse_group(&stat))
+            if let Some(stat) = stat
+                && let Some(group) = parse_group(&stat)
                 && group != 0
             {
-                *groups.entry(group).or_default() += resident_bytes(pid).unwrap_or(0);
+                let all = groups.entry(group).or_default();
+                all.bytes += resident_bytes(pid).unwrap_or(0);
+                all.user_us += parse_user(&stat).unwrap_or(0);
             }
         }
-        Resident(groups)
+        Groups(groups)
     }
 
-    pub(super) fn get(&self, leader: u32) -> Option<u64> {
+    pub(super) fn get(&self, leader: u32) -> Option<Use> {
         self.0.get(&leader).copied()
     }
 }
@@ -60,11 +114,21 @@ fn parse_resident(status: &str) -> Option<u64> {
 /// `utime`, `stime`, `cutime` and `cstime` of proc_pid_stat(5), fields 14 to 17. The second field, the name in brackets, may
 /// itself hold spaces and brackets.
 fn parse_used(stat: &str) -> Option<u64> {
+    let [user, system, user_of_children, system_of_children] = parse_times(stat)?;
+    Some(user + system + user_of_children + system_of_children)
+}
+
+fn parse_user(stat: &str) -> Option<u64> {
+    let [user, _, user_of_children, _] = parse_times(stat)?;
+    Some(user + user_of_children)
+}
+
+fn parse_times(stat: &str) -> Option<[u64; 4]> {
     let (_, after_name) = stat.rsplit_once(')')?;
     let fields: Vec<u64> =
         after_name.split_whitespace().skip(11).take(4).map_while(|field| field.parse().ok()).collect();
-    let ticks: u64 = (fields.len() == 4).then(|| fields.iter().sum())?;
-    Some(ticks * SECOND / rustix::param::clock_ticks_per_second().max(1))
+    let ticks: [u64; 4] = fields.try_into().ok()?;
+    Some(ticks.map(|ticks| ticks * SECOND / rustix::param::clock_ticks_per_second().max(1)))
 }
 
 #[cfg(test)]
@@ -87,5 +151,22 @@ mod tests {
         check("7 (a) S 1 7 7 0 -1 4 10 0 0 0 5 6 70", None);
         check("", None);
         assert!(used_us(std::process::id()).is_some());
+        let line = "7 (a) b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99";
+        assert_eq!(parse_user(line), Some(75 * tick));
+    }
+
+    #[test]
+    fn a_gauge_is_of_one_process() {
+        let gauge = Gauge::open(std::process::id()).unwrap();
+        assert!(gauge.resident_bytes().is_some_and(|bytes| bytes > 0));
+        assert!(gauge.user_us() <= gauge.used_us());
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let gauge = Gauge::open(child.id());
+        let before = gauge.as_ref().ok().and_then(Gauge::used_us);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let gauge = gauge.unwrap();
+        assert!(before.is_some());
+        assert_eq!((gauge.used_us(), gauge.resident_bytes()), (None, None));
     }
 }

@@ -4,6 +4,7 @@ use super::EngineError;
 use super::lines::LineBuffer;
 use super::pipe::{self, Outgoing};
 use super::process::{Exit, Jobs, Leftovers, Owner, Process};
+use super::sample::Gauge;
 use crate::graph::{Graph, ItemIx, Run};
 use crate::manifest;
 use crate::schedule::PlannedItem;
@@ -22,6 +23,8 @@ const TAIL: usize = 40;
 
 pub(super) struct WorkerProcess {
     pub(super) process: Process,
+    /// None where /proc cannot be read.
+    pub(super) gauge: Option<Gauge>,
     pub(super) outgoing: Outgoing,
     pub(super) output: ChildStdout,
     pub(super) errors: ChildStderr,
@@ -78,6 +81,7 @@ impl WorkerProcess {
         pipe::set_nonblocking(&output).map_err(failed)?;
         pipe::set_nonblocking(&errors).map_err(failed)?;
         let mut worker = WorkerProcess {
+            gauge: Gauge::open(process.pid()).ok(),
             process,
             outgoing: Outgoing::new(input).map_err(failed)?,
             output,

@@ -3,15 +3,16 @@
 //! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit N`, `garbage`, `stderr`,
 //! `kill-once` (SIGKILL the first time, `ok` after), `leak N` (takes N tokens and forgets them), `hold-once N` (the first time takes N
 //! tokens, notes its process id in SOURCE.held, and waits to be killed), `heir-once BYTES` (is killed the first time, and leaves a process
-//! that takes a while to end, because it has so much memory; `ok` if that has ended, else `fail`). The name that it is called by changes its manners: `wrong-protocol`,
-//! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once. It keeps its slot while it
-//! waits for memory.
+//! that takes a while to end, because it has so much memory; `ok` if that has ended, else `fail`), `thrash BYTES FILE` (takes BYTES of
+//! memory, and reads a file of FILE bytes again and again, for ever). The name that it is called by changes its manners:
+//! `wrong-protocol`, `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once. It keeps its slot
+//! while it waits for memory.
 
 #![expect(clippy::disallowed_methods, reason = "a probe that ends as its plan says")]
 
 use std::collections::{HashSet, VecDeque};
 use std::io::{BufRead, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use tender_protocol::{
@@ -212,6 +213,9 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
                 }
             }
         }
+        ["thrash", bytes, file, ..] => {
+            thrash(bytes.parse().unwrap(), file.parse().unwrap(), &format!("{}.pages", sources[0]))
+        }
         ["kill-once", ..] => {
             let mark = format!("{}.killed", sources[0]);
             if !Path::new(&mark).exists() {
@@ -252,6 +256,21 @@ fn inherit(bytes: usize, note: &str) {
     loop {
         std::hint::black_box(&memory);
         std::thread::park();
+    }
+}
+
+/// As a program does whose code the kernel drops to make room for its data.
+fn thrash(bytes: usize, size: u64, path: &str) -> ! {
+    let memory = vec![1_u8; bytes];
+    let file =
+        std::fs::File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap();
+    file.set_len(size).unwrap();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        std::hint::black_box(&memory);
+        for offset in (0..size).step_by(buffer.len()) {
+            std::hint::black_box(file.read_at(&mut buffer, offset).unwrap());
+        }
     }
 }
 

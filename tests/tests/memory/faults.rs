@@ -251,3 +251,21 @@ fn a_build_that_was_killed_takes_nothing_from_the_next() {
     assert_eq!(shares.read_dir_utf8().expect("it was there").count(), 0);
     let _ = run_in(&group, &space, space.command(&["build"])).run.expect_ok().expect_nothing_done();
 }
+
+/// The kernel kills nobody as long as there are pages of files that it can drop, however soon they are read again. Takes most of a minute:
+/// that nothing gets on is not believed at once.
+#[test]
+fn a_build_that_only_reads_again_what_was_dropped_is_ended() {
+    let Some(group) = Cgroup::new(48 * MIB) else { return };
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n");
+    space.write("src/main.c", format!("thrash {} {}\n", 32 * MIB, 256 * MIB));
+    let mut command = space.command(&["build", "-j1"]);
+    command.env("TENDER_WORKER", env!("CARGO_BIN_EXE_fake-worker"));
+    let Confined { run, kills, .. } = run_in(&group, &space, command);
+    assert_eq!(kills, 0, "it is the kernel that has ended it\n{run}");
+    let why = "(killed for memory, since all its time went into reading what the kernel drops for it: peak ";
+    let says =
+        ["it is tried again alone", "error: out of memory while compiling `src/main.c` of crate `x`", why];
+    run.expect_code(101).expect_stderr(&says);
+}

@@ -293,7 +293,7 @@ impl Engine<'_> {
         };
         if death != schedule::Death::Closed {
             let how = match death {
-                schedule::Death::OutOfMemory => format!("killed for memory: {}", self.memory_of(ix)),
+                schedule::Death::OutOfMemory => format!("killed for memory{}", self.memory_of(ix)),
                 _ => misbehaviour.unwrap_or_else(|| exit.to_string()),
             };
             if death == schedule::Death::OutOfMemory {

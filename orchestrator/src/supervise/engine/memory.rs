@@ -2,17 +2,19 @@
 
 use super::super::clock::now_us;
 use super::super::foreign::Foreign;
-use super::super::sample::{self, Resident};
+use super::super::sample::{Gauge, Groups};
 use super::hear::is_link;
 use super::{Engine, Running};
 use crate::graph::ItemIx;
 use crate::memory::{
-    Budget, Chosen, Defence, History, Measure, Note, Others, ProcessId, STALL_BEGINS, STALL_ENDS, Sample,
-    Shares, Stage, Stall, System,
+    Bound, Budget, Chosen, Defence, History, Measure, Note, Others, ProcessId, Progress, STALL_BEGINS,
+    STALL_ENDS, Sample, Shares, Stage, Stall, System, Thrash,
 };
 use crate::report::{Event, Severity, WorkerNo};
 use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
 use camino::Utf8Path;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tender_protocol::{ItemReport, Outcome, ToWorker};
@@ -30,6 +32,9 @@ const LITTLE: u64 = 8 << 20;
 /// What other builds are told is rounded up to so many bytes: it changes with each small unit.
 const SHARE_STEP: u64 = 8 << 20;
 
+/// How long the memory of what we have killed is waited for. It takes some milliseconds for each 100 MiB.
+const GONE_WITHIN: Duration = Duration::from_millis(200);
+
 /// How often what was measured is written while the build runs, microseconds.
 const WRITE_US: u64 = 30_000_000;
 
@@ -41,6 +46,7 @@ pub(super) struct Memory {
     shares: Option<Option<Shares>>,
     stall: Stall,
     defence: Defence,
+    thrash: Thrash,
     /// Nothing new starts.
     holds: bool,
     foreign: Foreign,
@@ -56,8 +62,8 @@ pub(super) struct Memory {
     /// What this build does without, to be said.
     notes: Vec<Note>,
     written_us: u64,
-    /// Workers that we killed for memory.
-    victims: BTreeSet<WorkerIx>,
+    /// Workers that we killed for memory, and whether it was because nothing got on.
+    victims: BTreeMap<WorkerIx, bool>,
     next_us: u64,
     /// When whole process trees are measured again, microseconds.
     next_trees_us: u64,
@@ -119,6 +125,7 @@ impl Memory {
             shares: None,
             stall: Stall::new(STALL_ENDS),
             defence: Defence::default(),
+            thrash: Thrash::default(),
             holds: false,
             foreign: Foreign::default(),
             headroom: None,
@@ -128,7 +135,7 @@ impl Memory {
             has_others: false,
             notes: damaged.into_iter().collect(),
             written_us: now_us(),
-            victims: BTreeSet::new(),
+            victims: BTreeMap::new(),
             next_us: 0,
             next_trees_us: 0,
             told: None,
@@ -176,7 +183,7 @@ impl Memory {
 
     /// Whether we killed the worker for memory.
     pub(super) fn is_victim(&self, worker: WorkerIx) -> bool {
-        self.victims.contains(&worker)
+        self.victims.contains_key(&worker)
     }
 
     /// The most that a process was seen to use, bytes; 0 where it was not.
@@ -238,6 +245,10 @@ impl Engine<'_> {
             let stalled = self.memory.stall.full(STALL_BEGINS);
             let stalled_long = self.memory.stall.full(STALL_ENDS);
             self.defend(Measure { available, reserve, stalled, stalled_long }, now_us);
+            let progress = (available < reserve / 3).then(|| self.progress(&binding.bound)).flatten();
+            if self.memory.thrash.step(progress, now_us) {
+                self.end_what_gets_nowhere();
+            }
         }
         self.see_reading(account.measured, there_is, pressure, now_us);
         // A build that is killed itself leaves most of what it has learned.
@@ -327,22 +338,20 @@ impl Engine<'_> {
         if has_trees && at_us < self.memory.next_trees_us {
             return;
         }
-        let groups = has_trees.then(Resident::of_groups);
+        let groups = has_trees.then(Groups::read);
         self.memory.next_trees_us = at_us + CALM_US;
-        let of = |pid: u32| match &groups {
-            Some(groups) => groups.get(pid),
-            None => sample::resident_bytes(pid),
-        };
+        let in_group = |pid: u32| groups.as_ref()?.get(pid).map(|all| all.bytes);
         for (ix, running) in &self.workers {
-            let pid = running.child.process.pid();
-            if let Some(bytes) = of(pid) {
+            let alone = || running.child.gauge.as_ref().and_then(Gauge::resident_bytes);
+            let bytes = if has_trees { in_group(running.child.process.pid()) } else { alone() };
+            if let Some(bytes) = bytes {
                 measured.push((process_of_worker(*ix), bytes));
                 // With several links at once it is not known which of the linkers is whose.
                 let links =
                     self.scheduler.running_in(*ix).into_iter().filter(|item| is_link(&self.graph[*item]));
                 let links: Vec<ItemIx> = links.collect();
                 if let [link] = links.as_slice() {
-                    let own = sample::resident_bytes(pid).unwrap_or(bytes);
+                    let own = alone().unwrap_or(bytes);
                     let peak = self.memory.linkers.entry(*link).or_default();
                     *peak = bytes.saturating_sub(own).max(*peak);
                 }
@@ -353,7 +362,8 @@ impl Engine<'_> {
             }
         }
         for (item, running) in &self.commands {
-            measured.extend(of(running.child.process.pid()).map(|bytes| (process_of_command(*item), bytes)));
+            let bytes = in_group(running.child.process.pid());
+            measured.extend(bytes.map(|bytes| (process_of_command(*item), bytes)));
         }
         for (process, bytes) in measured {
             self.scheduler.ledger().measured(process, bytes);
@@ -393,13 +403,14 @@ impl Engine<'_> {
         }
         let process = process_of_worker(ix);
         // What has just ended has mostly done so after the last reading. One that would tell of less may leave out a linker.
-        let now =
-            self.workers.get(&ix).and_then(|running| sample::resident_bytes(running.child.process.pid()));
+        let now = self.workers.get(&ix).and_then(|running| running.child.gauge.as_ref()?.resident_bytes());
         let ledger = self.scheduler.ledger();
         ledger.measured_at_least(process, now.unwrap_or(0));
         // With a budget of nearly nothing, nothing is little.
         let little = ledger.ceiling().map_or(LITTLE, |ceiling| LITTLE.min(ceiling / 16));
-        if ledger.kept(process, granted) <= little {
+        // Where nothing is free this runs because one job always may, and whatever can be spared decides whether it comes to its end.
+        let is_last_resort = self.memory.headroom == Some(0) && ledger.used_by(process) > little;
+        if !is_last_resort && ledger.kept(process, granted) <= little {
             return;
         }
         ledger.purged(process, granted);
@@ -430,10 +441,8 @@ impl Engine<'_> {
         }
         if steps.kill
             && let Some(victim) = self.victim()
-            && let Some(Running { child, .. }) = self.workers.get_mut(&victim)
         {
-            self.memory.victims.insert(victim);
-            child.process.signal_group(rustix::process::Signal::KILL);
+            self.kill_for_memory(victim, false);
         }
     }
 
@@ -444,21 +453,58 @@ impl Engine<'_> {
             .iter()
             .min_by_key(|(item, since_us)| (**since_us, **item))
             .map(|(item, _)| *item);
-        let groups = Resident::of_groups();
         let mut workers: Vec<(u64, WorkerIx)> = Vec::new();
         for ix in self.workers.keys() {
             let runs = self.scheduler.running_in(*ix);
             if !runs.is_empty() && !oldest.is_some_and(|oldest| runs.contains(&oldest)) {
-                let pid = self.workers[ix].child.process.pid();
-                workers.push((groups.get(pid).unwrap_or(0), *ix));
+                workers.push((self.scheduler.ledger().used_by(process_of_worker(*ix)), *ix));
             }
         }
         workers.into_iter().max().map(|(_, ix)| ix)
     }
 
+    fn kill_for_memory(&mut self, victim: WorkerIx, gets_nowhere: bool) {
+        let Some(Running { child, .. }) = self.workers.get_mut(&victim) else { return };
+        self.memory.victims.insert(victim, gets_nowhere);
+        child.process.signal_group(Signal::KILL);
+        // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us. It is back when it has ended.
+        let patience = Timespec::try_from(GONE_WITHIN).unwrap_or_default();
+        let _ = poll(&mut [PollFd::from_borrowed_fd(child.process.pidfd(), PollFlags::IN)], Some(&patience));
+    }
+
+    /// What workers get on with where `bound` leaves nothing. None if none of them runs anything.
+    fn progress(&mut self, bound: &Bound) -> Option<Progress> {
+        let ledger = self.scheduler.ledger();
+        let runs = |ix: &&WorkerIx| ledger.parts_in(process_of_worker(**ix)) > 0;
+        let running: Vec<WorkerIx> = self.workers.keys().filter(runs).copied().collect();
+        let refaults = self.memory.system.refaults(bound).filter(|_| !running.is_empty())?;
+        let is_linking = |ix| self.scheduler.running_in(ix).iter().any(|item| is_link(&self.graph[*item]));
+        let groups = running.iter().any(|ix| is_linking(*ix)).then(Groups::read);
+        let user_us = running.iter().filter_map(|ix| {
+            let child = &self.workers[ix].child;
+            match &groups {
+                Some(groups) => groups.get(child.process.pid()).map(|all| all.user_us),
+                None => child.gauge.as_ref()?.user_us(),
+            }
+        });
+        Some(Progress { user_us: user_us.sum(), refaults, ended: self.done })
+    }
+
+    /// The rule for victims spares the oldest item so that the build advances; it does not.
+    fn end_what_gets_nowhere(&mut self) {
+        let victim = self.victim().or_else(|| {
+            let oldest = self.running_since.iter().min_by_key(|(item, since_us)| (**since_us, **item));
+            let item = *oldest?.0;
+            self.workers.keys().find(|ix| self.scheduler.running_in(**ix).contains(&item)).copied()
+        });
+        if let Some(victim) = victim {
+            self.kill_for_memory(victim, true);
+        }
+    }
+
     /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that it did.
     pub(super) fn was_out_of_memory(&mut self, ix: WorkerIx) -> bool {
-        self.memory.victims.remove(&ix) || self.kernel_killed()
+        self.memory.is_victim(ix) || self.kernel_killed()
     }
 
     /// Whether the kernel has just killed a process for memory that nothing accounts for yet: what has ended now does.
@@ -516,10 +562,16 @@ impl Engine<'_> {
         format!("peak {}, {}", mib(peak), self.memory_left())
     }
 
-    /// For people: what a process that was killed had used at most, and what there was.
+    /// For people, after "killed for memory": why if it is not plain, what the process had used at most, and what there was.
     pub(super) fn memory_of(&self, ix: WorkerIx) -> String {
+        let got_nowhere = self.memory.victims.get(&ix).is_some_and(|got_nowhere| *got_nowhere);
+        let why = if got_nowhere {
+            ", since all its time went into reading what the kernel drops for it"
+        } else {
+            ""
+        };
         let peak = self.memory.peaks.get(&process_of_worker(ix).0).copied();
-        format!("peak {}, {}", mib(peak), self.memory_left())
+        format!("{why}: peak {}, {}", mib(peak), self.memory_left())
     }
 
     /// For people: how much there was in all.
