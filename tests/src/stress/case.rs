@@ -8,7 +8,6 @@ use crate::run::Run;
 use crate::trace::Trace;
 use std::fmt::{self, Display, Formatter};
 use std::iter::Sum;
-use std::os::unix::process::ExitStatusExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -24,9 +23,8 @@ pub enum Limit {
     JustAbove,
 }
 
-/// In less it is `tender` itself and workers with nothing to do that decide, not items: a fat link that needs 32 MiB was killed once in 41,
-/// with a history. Bytes.
-const LEAST: u64 = 64 << 20;
+/// In less there is no room for `tender` itself beside a worker. Bytes.
+const LEAST: u64 = 32 << 20;
 
 impl Limit {
     /// Bytes.
@@ -204,17 +202,12 @@ impl Case {
 
         let percent = limit * 100 / workload.figures.need;
         let succeeded = run.status.success();
-        // A worker that dies is no process any more while its memory is given back. If the group is full in that moment `tender` is the
-        // only one that the kernel can choose. Only where there is less than one item needs; docs/memory.md says so.
-        let kernel_chose_tender = run.status.signal() == Some(9) && kills > 0;
         if succeeded {
             workload.expect_whole(&space).map_err(say)?;
         } else if percent >= SUCCEEDS_FROM || self.set_by == SetBy::Budget {
             return Err(say(format!("it fails in {percent} % of the largest item's need")));
         } else {
-            if !kernel_chose_tender {
-                expect_refusal(&run).map_err(say)?;
-            }
+            expect_refusal(&run).map_err(say)?;
             workload.expect_no_wrong_one(&space).map_err(say)?;
             // What it left does no harm to a build that has the memory.
             let again = space.tender(&["build"]);
@@ -222,9 +215,6 @@ impl Case {
                 return Err(say(format!("and with plenty, after it: {again}")));
             }
             workload.expect_whole(&space).map_err(say)?;
-        }
-        if kernel_chose_tender {
-            return Ok(self.row(workload, limit, kills, peak, took));
         }
         let trace = Trace::read(&file);
         let slots = u64::from(self.jobs);
@@ -256,35 +246,17 @@ impl Case {
             peak = Some(used);
         }
         Ok(Row {
-            succeeded,
-            items_killed: of_items.len(),
-            most_kills,
-            judged,
-            ..self.row(workload, limit, kills, peak, took)
-        })
-    }
-
-    /// Of a build of which nothing is known but its end.
-    fn row(
-        self,
-        workload: &Workload,
-        limit: u64,
-        kernel_kills: u64,
-        peak: Option<u64>,
-        took: Duration,
-    ) -> Row {
-        Row {
             workload: workload.recipe.kind.to_string(),
             case: self,
             limit,
-            succeeded: false,
-            kernel_kills,
-            items_killed: 0,
-            most_kills: 0,
+            succeeded,
+            kernel_kills: kills,
+            items_killed: of_items.len(),
+            most_kills,
             peak,
             took,
-            judged: Judged::default(),
-        }
+            judged,
+        })
     }
 }
 
