@@ -6,6 +6,7 @@
 
 mod carry_out;
 mod hear;
+mod kills;
 mod memory;
 mod memory_seen;
 mod reproduce;

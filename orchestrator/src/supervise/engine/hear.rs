@@ -281,7 +281,7 @@ impl Engine<'_> {
             return Err(EngineError::WorkerUnusable { program, exit, stderr: child.tail() });
         }
         let (dismissed, misbehaviour, tail) = (child.dismissed, child.misbehaviour.clone(), child.tail());
-        let is_victim = self.memory.is_victim(ix);
+        let is_victim = self.memory.kills.is_victim(ix);
         let death = if dismissed {
             schedule::Death::Closed
         } else if (killed_by_others && self.was_out_of_memory(ix)) || allocation_failed(exit, &tail) {

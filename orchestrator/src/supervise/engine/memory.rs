@@ -3,18 +3,17 @@
 use super::super::clock::now_us;
 use super::super::foreign::Foreign;
 use super::super::sample::{Gauge, Groups};
+use super::Engine;
 use super::hear::is_link;
-use super::{Engine, Running};
+use super::kills::Kills;
 use crate::graph::ItemIx;
 use crate::memory::{
-    Bound, Budget, Chosen, Defence, History, Measure, Note, Others, ProcessId, Progress, STALL_BEGINS,
-    STALL_ENDS, Sample, Shares, Stage, Stall, System, Thrash,
+    Budget, Chosen, History, Measure, Note, Others, ProcessId, STALL_BEGINS, STALL_ENDS, Sample, Shares,
+    Stage, Stall, System,
 };
 use crate::report::{Event, Severity, WorkerNo};
 use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
 use camino::Utf8Path;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tender_protocol::{ItemReport, Outcome, ToWorker};
@@ -32,29 +31,24 @@ const LITTLE: u64 = 8 << 20;
 /// What other builds are told is rounded up to so many bytes: it changes with each small unit.
 const SHARE_STEP: u64 = 8 << 20;
 
-/// How long the memory of what we have killed is waited for. It takes some milliseconds for each 100 MiB.
-const GONE_WITHIN: Duration = Duration::from_millis(200);
-
 /// How often what was measured is written while the build runs, microseconds.
 const WRITE_US: u64 = 30_000_000;
 
 pub(super) struct Memory {
-    system: System,
+    pub(super) system: System,
     budget: Budget,
     history: History,
     /// None within where builds cannot see each other.
     shares: Option<Option<Shares>>,
     stall: Stall,
-    defence: Defence,
-    thrash: Thrash,
+    pub(super) kills: Kills,
     /// Nothing new starts.
-    holds: bool,
+    pub(super) holds: bool,
     foreign: Foreign,
     /// What can still be used, by the last reading; None where that cannot be known.
     headroom: Option<u64>,
     /// There is not plenty.
     is_tense: bool,
-    evidence: Evidence,
     /// What was free at the last reading, what others have set aside included.
     limits_free: Option<u64>,
     /// Other builds of this user were there at the last reading.
@@ -62,8 +56,6 @@ pub(super) struct Memory {
     /// What this build does without, to be said.
     notes: Vec<Note>,
     written_us: u64,
-    /// Workers that we killed for memory, and whether it was because nothing got on.
-    victims: BTreeMap<WorkerIx, bool>,
     next_us: u64,
     /// When whole process trees are measured again, microseconds.
     next_trees_us: u64,
@@ -76,47 +68,10 @@ pub(super) struct Memory {
     linkers: BTreeMap<ItemIx, u64>,
 }
 
-/// Processes of ours that the kernel has killed for memory, by its counters: of each it is to be found out what it ran.
-#[derive(Debug, Default)]
-struct Evidence {
-    /// So many are accounted for, or are old.
-    known: u64,
-    counted: u64,
-    /// When more were first counted, microseconds.
-    since_us: u64,
-    next_us: u64,
-}
-
-/// The end of what was killed is heard of at once. A kill that nothing of ours died of for so long, microseconds, was another's.
-const NEWS_US: u64 = 1_000_000;
-
-impl Evidence {
-    fn new(counted: u64) -> Evidence {
-        Evidence { known: counted, counted, ..Evidence::default() }
-    }
-
-    /// Takes in what the kernel counts now.
-    fn count(&mut self, counted: u64, now_us: u64) {
-        if self.counted > self.known && now_us >= self.since_us + NEWS_US {
-            self.known = self.counted;
-        }
-        if counted > self.counted {
-            (self.counted, self.since_us) = (counted, now_us);
-        }
-    }
-
-    /// Whether there was a kill that nothing accounts for yet; now something does.
-    fn take(&mut self) -> bool {
-        let is_news = self.counted > self.known;
-        self.known += u64::from(is_news);
-        is_news
-    }
-}
-
 impl Memory {
     pub(super) fn new(budget: Budget, state_dir: &Utf8Path) -> Memory {
         let system = System::find(Utf8Path::new("/"));
-        let evidence = Evidence::new(system.oom_kills().unwrap_or(0));
+        let kills = Kills::new(system.oom_kills());
         let (history, damaged) = History::read(&state_dir.join("memory"));
         Memory {
             system,
@@ -124,18 +79,15 @@ impl Memory {
             history,
             shares: None,
             stall: Stall::new(STALL_ENDS),
-            defence: Defence::default(),
-            thrash: Thrash::default(),
+            kills,
             holds: false,
             foreign: Foreign::default(),
             headroom: None,
             is_tense: false,
-            evidence,
             limits_free: None,
             has_others: false,
             notes: damaged.into_iter().collect(),
             written_us: now_us(),
-            victims: BTreeMap::new(),
             next_us: 0,
             next_trees_us: 0,
             told: None,
@@ -179,11 +131,6 @@ impl Memory {
     /// How many processes of commands are stopped until there is memory for them again.
     pub(super) fn stopped(&self) -> u32 {
         self.foreign.stopped() as u32
-    }
-
-    /// Whether we killed the worker for memory.
-    pub(super) fn is_victim(&self, worker: WorkerIx) -> bool {
-        self.victims.contains_key(&worker)
     }
 
     /// The most that a process was seen to use, bytes; 0 where it was not.
@@ -245,10 +192,7 @@ impl Engine<'_> {
             let stalled = self.memory.stall.full(STALL_BEGINS);
             let stalled_long = self.memory.stall.full(STALL_ENDS);
             self.defend(Measure { available, reserve, stalled, stalled_long }, now_us);
-            let progress = (available < reserve / 3).then(|| self.progress(&binding.bound)).flatten();
-            if self.memory.thrash.step(progress, now_us) {
-                self.end_what_gets_nowhere();
-            }
+            self.end_what_gets_nowhere(binding, now_us);
         }
         self.see_reading(account.measured, there_is, pressure, now_us);
         // A build that is killed itself leaves most of what it has learned.
@@ -286,17 +230,6 @@ impl Engine<'_> {
             // The others go by what it said last.
             let _ = shares.publish(growth.next_multiple_of(SHARE_STEP));
         }
-    }
-
-    /// From time to time, so that old kills are known as old. With many groups below ours it takes a while.
-    fn count_kills(&mut self, now_us: u64) {
-        if now_us < self.memory.evidence.next_us {
-            return;
-        }
-        let counted = self.memory.system.oom_kills().unwrap_or(0);
-        self.memory.evidence.count(counted, now_us);
-        let took_us = super::super::clock::now_us().saturating_sub(now_us);
-        self.memory.evidence.next_us = now_us + (1000 * took_us).max(NEWS_US / 2);
     }
 
     /// Keeps commands, and what they start, within what workers leave of the memory.
@@ -430,91 +363,6 @@ impl Engine<'_> {
         }
     }
 
-    /// Does what is left to do before the kernel does it.
-    fn defend(&mut self, measure: Measure, now_us: u64) {
-        let steps = self.memory.defence.step(measure, now_us);
-        self.memory.holds = steps.hold;
-        if steps.purge {
-            for running in self.workers.values_mut() {
-                running.child.send(&ToWorker::Purge);
-            }
-        }
-        if steps.kill
-            && let Some(victim) = self.victim()
-        {
-            self.kill_for_memory(victim, false);
-        }
-    }
-
-    /// The largest worker, with its linker, that does not run the item that has run longest. None if that is the only one.
-    fn victim(&mut self) -> Option<WorkerIx> {
-        let oldest = self
-            .running_since
-            .iter()
-            .min_by_key(|(item, since_us)| (**since_us, **item))
-            .map(|(item, _)| *item);
-        let mut workers: Vec<(u64, WorkerIx)> = Vec::new();
-        for ix in self.workers.keys() {
-            let runs = self.scheduler.running_in(*ix);
-            if !runs.is_empty() && !oldest.is_some_and(|oldest| runs.contains(&oldest)) {
-                workers.push((self.scheduler.ledger().used_by(process_of_worker(*ix)), *ix));
-            }
-        }
-        workers.into_iter().max().map(|(_, ix)| ix)
-    }
-
-    fn kill_for_memory(&mut self, victim: WorkerIx, gets_nowhere: bool) {
-        let Some(Running { child, .. }) = self.workers.get_mut(&victim) else { return };
-        self.memory.victims.insert(victim, gets_nowhere);
-        child.process.signal_group(Signal::KILL);
-        // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us. It is back when it has ended.
-        let patience = Timespec::try_from(GONE_WITHIN).unwrap_or_default();
-        let _ = poll(&mut [PollFd::from_borrowed_fd(child.process.pidfd(), PollFlags::IN)], Some(&patience));
-    }
-
-    /// What workers get on with where `bound` leaves nothing. None if none of them runs anything.
-    fn progress(&mut self, bound: &Bound) -> Option<Progress> {
-        let ledger = self.scheduler.ledger();
-        let runs = |ix: &&WorkerIx| ledger.parts_in(process_of_worker(**ix)) > 0;
-        let running: Vec<WorkerIx> = self.workers.keys().filter(runs).copied().collect();
-        let refaults = self.memory.system.refaults(bound).filter(|_| !running.is_empty())?;
-        let is_linking = |ix| self.scheduler.running_in(ix).iter().any(|item| is_link(&self.graph[*item]));
-        let groups = running.iter().any(|ix| is_linking(*ix)).then(Groups::read);
-        let user_us = running.iter().filter_map(|ix| {
-            let child = &self.workers[ix].child;
-            match &groups {
-                Some(groups) => groups.get(child.process.pid()).map(|all| all.user_us),
-                None => child.gauge.as_ref()?.user_us(),
-            }
-        });
-        Some(Progress { user_us: user_us.sum(), refaults, ended: self.done })
-    }
-
-    /// The rule for victims spares the oldest item so that the build advances; it does not.
-    fn end_what_gets_nowhere(&mut self) {
-        let victim = self.victim().or_else(|| {
-            let oldest = self.running_since.iter().min_by_key(|(item, since_us)| (**since_us, **item));
-            let item = *oldest?.0;
-            self.workers.keys().find(|ix| self.scheduler.running_in(**ix).contains(&item)).copied()
-        });
-        if let Some(victim) = victim {
-            self.kill_for_memory(victim, true);
-        }
-    }
-
-    /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that it did.
-    pub(super) fn was_out_of_memory(&mut self, ix: WorkerIx) -> bool {
-        self.memory.is_victim(ix) || self.kernel_killed()
-    }
-
-    /// Whether the kernel has just killed a process for memory that nothing accounts for yet: what has ended now does.
-    pub(super) fn kernel_killed(&mut self) -> bool {
-        if let Some(counted) = self.memory.system.oom_kills() {
-            self.memory.evidence.count(counted, now_us());
-        }
-        self.memory.evidence.take()
-    }
-
     /// An item ended whose worker lived on.
     pub(super) fn learn(&mut self, item: ItemIx, report: &ItemReport) {
         // What the worker knows of is its own part of a link.
@@ -562,24 +410,12 @@ impl Engine<'_> {
         format!("peak {}, {}", mib(peak), self.memory_left())
     }
 
-    /// For people, after "killed for memory": why if it is not plain, what the process had used at most, and what there was.
-    pub(super) fn memory_of(&self, ix: WorkerIx) -> String {
-        let got_nowhere = self.memory.victims.get(&ix).is_some_and(|got_nowhere| *got_nowhere);
-        let why = if got_nowhere {
-            ", since all its time went into reading what the kernel drops for it"
-        } else {
-            ""
-        };
-        let peak = self.memory.peaks.get(&process_of_worker(ix).0).copied();
-        format!("{why}: peak {}, {}", mib(peak), self.memory_left())
-    }
-
     /// For people: how much there was in all.
     pub(super) fn memory_left(&self) -> String {
         format!("budget {}", mib(self.memory.told.as_ref().and_then(|chosen| chosen.bytes)))
     }
 }
 
-fn mib(bytes: Option<u64>) -> String {
+pub(super) fn mib(bytes: Option<u64>) -> String {
     bytes.map_or("unknown".to_owned(), |bytes| format!("{} MiB", bytes >> 20))
 }

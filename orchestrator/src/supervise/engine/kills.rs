@@ -1,0 +1,208 @@
+//! Processes that are killed for memory: which one we kill before the kernel does or where nothing gets on, and how it is known whose death
+//! was the kernel's doing.
+
+use super::super::clock::{self, now_us};
+use super::super::sample::Groups;
+use super::hear::is_link;
+use super::memory::mib;
+use super::{Engine, Running};
+use crate::graph::ItemIx;
+use crate::memory::{Bound, Defence, Level, Measure, Progress, Thrash};
+use crate::schedule::{WorkerIx, process_of_worker};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::Signal;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tender_protocol::ToWorker;
+
+/// How long the memory of what we have killed is waited for. It takes some milliseconds for each 100 MiB.
+const GONE_WITHIN: Duration = Duration::from_millis(200);
+
+/// How often it is looked whether anything gets on, microseconds: with a linker all of /proc is read for it.
+const LOOK_EVERY_US: u64 = 1_000_000;
+
+#[derive(Debug)]
+pub(super) struct Kills {
+    defence: Defence,
+    thrash: Thrash,
+    /// When to look again whether anything gets on, microseconds.
+    next_look_us: u64,
+    evidence: Evidence,
+    /// Workers that we killed for memory, and whether it was because nothing got on.
+    victims: BTreeMap<WorkerIx, bool>,
+}
+
+impl Kills {
+    /// `counted` are those that the kernel has killed so far, whoever they were.
+    pub(super) fn new(counted: Option<u64>) -> Kills {
+        Kills {
+            defence: Defence::default(),
+            thrash: Thrash::default(),
+            next_look_us: 0,
+            evidence: Evidence::new(counted.unwrap_or(0)),
+            victims: BTreeMap::new(),
+        }
+    }
+
+    /// Whether we killed the worker for memory.
+    pub(super) fn is_victim(&self, worker: WorkerIx) -> bool {
+        self.victims.contains_key(&worker)
+    }
+}
+
+/// Processes of ours that the kernel has killed for memory, by its counters: of each it is to be found out what it ran.
+#[derive(Debug, Default)]
+struct Evidence {
+    /// So many are accounted for, or are old.
+    known: u64,
+    counted: u64,
+    /// When more were first counted, microseconds.
+    since_us: u64,
+    next_us: u64,
+}
+
+/// The end of what was killed is heard of at once. A kill that nothing of ours died of for so long, microseconds, was another's.
+const NEWS_US: u64 = 1_000_000;
+
+impl Evidence {
+    fn new(counted: u64) -> Evidence {
+        Evidence { known: counted, counted, ..Evidence::default() }
+    }
+
+    /// Takes in what the kernel counts now.
+    fn count(&mut self, counted: u64, now_us: u64) {
+        if self.counted > self.known && now_us >= self.since_us + NEWS_US {
+            self.known = self.counted;
+        }
+        if counted > self.counted {
+            (self.counted, self.since_us) = (counted, now_us);
+        }
+    }
+
+    /// Whether there was a kill that nothing accounts for yet; now something does.
+    fn take(&mut self) -> bool {
+        let is_news = self.counted > self.known;
+        self.known += u64::from(is_news);
+        is_news
+    }
+}
+
+impl Engine<'_> {
+    /// From time to time, so that old kills are known as old. With many groups below ours it takes a while.
+    pub(super) fn count_kills(&mut self, now_us: u64) {
+        if now_us < self.memory.kills.evidence.next_us {
+            return;
+        }
+        let counted = self.memory.system.oom_kills().unwrap_or(0);
+        self.memory.kills.evidence.count(counted, now_us);
+        let took_us = clock::now_us().saturating_sub(now_us);
+        self.memory.kills.evidence.next_us = now_us + (1000 * took_us).max(NEWS_US / 2);
+    }
+
+    /// Does what is left to do before the kernel does it.
+    pub(super) fn defend(&mut self, measure: Measure, now_us: u64) {
+        let steps = self.memory.kills.defence.step(measure, now_us);
+        self.memory.holds = steps.hold;
+        if steps.purge {
+            for running in self.workers.values_mut() {
+                running.child.send(&ToWorker::Purge);
+            }
+        }
+        if steps.kill
+            && let Some(victim) = self.victim()
+        {
+            self.kill_for_memory(victim, false);
+        }
+    }
+
+    /// The largest worker, with its linker, that does not run the item that has run longest. None if that is the only one.
+    fn victim(&mut self) -> Option<WorkerIx> {
+        let oldest = self.oldest();
+        let mut workers: Vec<(u64, WorkerIx)> = Vec::new();
+        for ix in self.workers.keys() {
+            let runs = self.scheduler.running_in(*ix);
+            if !runs.is_empty() && !oldest.is_some_and(|oldest| runs.contains(&oldest)) {
+                workers.push((self.scheduler.ledger().used_by(process_of_worker(*ix)), *ix));
+            }
+        }
+        workers.into_iter().max().map(|(_, ix)| ix)
+    }
+
+    /// The item that has run longest.
+    fn oldest(&self) -> Option<ItemIx> {
+        let oldest = self.running_since.iter().min_by_key(|(item, since_us)| (**since_us, **item));
+        oldest.map(|(item, _)| *item)
+    }
+
+    fn kill_for_memory(&mut self, victim: WorkerIx, gets_nowhere: bool) {
+        let Some(Running { child, .. }) = self.workers.get_mut(&victim) else { return };
+        self.memory.kills.victims.insert(victim, gets_nowhere);
+        child.process.signal_group(Signal::KILL);
+        // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us. It is back when it has ended.
+        let patience = Timespec::try_from(GONE_WITHIN).unwrap_or_default();
+        let _ = poll(&mut [PollFd::from_borrowed_fd(child.process.pidfd(), PollFlags::IN)], Some(&patience));
+    }
+
+    /// What workers get on with where `bound` leaves nothing. None if none of them runs anything, or it cannot be known.
+    fn progress(&mut self, bound: &Bound) -> Option<Progress> {
+        let ledger = self.scheduler.ledger();
+        let runs = |ix: &&WorkerIx| ledger.parts_in(process_of_worker(**ix)) > 0;
+        let running: Vec<WorkerIx> = self.workers.keys().filter(runs).copied().collect();
+        let refaults = self.memory.system.refaults(bound).filter(|_| !running.is_empty())?;
+        let is_linking = |ix| self.scheduler.running_in(ix).iter().any(|item| is_link(&self.graph[*item]));
+        let groups = running.iter().any(|ix| is_linking(*ix)).then(Groups::read);
+        let user_us = running.iter().map(|ix| {
+            let child = &self.workers[ix].child;
+            match &groups {
+                Some(groups) => groups.get(child.process.pid()).map(|all| all.user_us),
+                None => child.gauge.as_ref()?.user_us(),
+            }
+        });
+        Some(Progress { user_us: user_us.sum::<Option<u64>>()?, refaults, ended: self.done })
+    }
+
+    /// The rule for victims spares the oldest item so that the build advances. Here it does not.
+    pub(super) fn end_what_gets_nowhere(&mut self, binding: &Level, now_us: u64) {
+        if now_us < self.memory.kills.next_look_us {
+            return;
+        }
+        self.memory.kills.next_look_us = now_us + LOOK_EVERY_US;
+        let is_short = binding.available < binding.reserve() / 3;
+        let progress = is_short.then(|| self.progress(&binding.bound)).flatten();
+        if !self.memory.kills.thrash.step(progress, now_us) {
+            return;
+        }
+        let victim = self.victim().or_else(|| {
+            let oldest = self.oldest()?;
+            self.workers.keys().find(|ix| self.scheduler.running_in(**ix).contains(&oldest)).copied()
+        });
+        if let Some(victim) = victim {
+            self.kill_for_memory(victim, true);
+        }
+    }
+
+    /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that it did.
+    pub(super) fn was_out_of_memory(&mut self, ix: WorkerIx) -> bool {
+        self.memory.kills.is_victim(ix) || self.kernel_killed()
+    }
+
+    /// Whether the kernel has just killed a process for memory that nothing accounts for yet: what has ended now does.
+    pub(super) fn kernel_killed(&mut self) -> bool {
+        if let Some(counted) = self.memory.system.oom_kills() {
+            self.memory.kills.evidence.count(counted, now_us());
+        }
+        self.memory.kills.evidence.take()
+    }
+
+    /// For people, after "killed for memory": why if it is not plain, what the process had used at most, and what there was.
+    pub(super) fn memory_of(&self, ix: WorkerIx) -> String {
+        let got_nowhere = self.memory.kills.victims.get(&ix).is_some_and(|got_nowhere| *got_nowhere);
+        let why = if got_nowhere {
+            ", since all its time went into reading what the kernel drops for it"
+        } else {
+            ""
+        };
+        let peak = Some(self.memory.peak_of(process_of_worker(ix))).filter(|peak| *peak > 0);
+        format!("{why}: peak {}, {}", mib(peak), self.memory_left())
+    }
+}
