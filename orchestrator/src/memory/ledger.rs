@@ -96,6 +96,11 @@ struct Waiting {
 }
 
 impl Process {
+    /// That run in it, or could.
+    fn parts(&self) -> u32 {
+        self.leases.values().map(|lease| lease.parts).sum()
+    }
+
     fn leased(&self) -> u64 {
         self.leases.values().map(|lease| lease.bytes).sum()
     }
@@ -253,13 +258,12 @@ impl Ledger {
 
     /// Parts that run, or could.
     pub fn parts(&self) -> u32 {
-        self.processes.values().flat_map(|process| process.leases.values()).map(|lease| lease.parts).sum()
+        self.processes.values().map(Process::parts).sum()
     }
 
     /// Parts of items that run in a process, or could.
     pub fn parts_in(&self, process: ProcessId) -> u32 {
-        let process = self.processes.get(&process);
-        process.map_or(0, |process| process.leases.values().map(|lease| lease.parts).sum())
+        self.processes.get(&process).map_or(0, Process::parts)
     }
 
     /// What a process used when it was last measured, bytes.

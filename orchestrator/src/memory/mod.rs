@@ -6,8 +6,8 @@
 //!
 //! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
-//! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them, `thrash` when nothing gets on;
-//! `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps
+//! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them, and `thrash`
+//! when nothing gets on any more; `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps
 //! builds of one user out of each other's way; `tally` sums up what memory cost.
 
 mod brake;
