@@ -81,6 +81,8 @@ pub struct Scheduler {
     ledger: Ledger,
     /// Items that were denied a lease in the last round, most urgent first.
     denied: Vec<(ItemIx, Denied)>,
+    /// In this round an item was found that waits until idle workers are gone.
+    makes_room: bool,
 }
 
 /// Where the next free slot goes.
@@ -127,6 +129,7 @@ impl Scheduler {
             failed: false,
             ledger: Ledger::default(),
             denied: Vec::new(),
+            makes_room: false,
         };
         for ix in scheduler.items.all() {
             scheduler.judge_if_unblocked(ix);
@@ -286,6 +289,7 @@ impl Scheduler {
     pub fn claim(&mut self, free: u32) {
         self.ledger.begin_round();
         self.denied.clear();
+        self.makes_room = false;
         self.lease_for_what_has_begun();
         self.lease_for_idle_slots();
         self.distribute(free, |_| true);

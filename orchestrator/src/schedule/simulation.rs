@@ -556,9 +556,10 @@ proptest! {
     }
 }
 
-/// The costlier, the larger. Some come in pieces.
+/// The costlier, the larger. Some come in pieces, and some are larger than what a worker keeps.
 fn need(cost_us: u64) -> Need {
-    Need { begin: cost_us, piece: if cost_us.is_multiple_of(3) { cost_us / 2 + 1 } else { 0 }, join: 0 }
+    let begin = cost_us + if cost_us.is_multiple_of(7) { WORKER_BASELINE } else { 0 };
+    Need { begin, piece: if cost_us.is_multiple_of(3) { cost_us / 2 + 1 } else { 0 }, join: 0 }
 }
 
 /// How many pieces an item comes in; 0: it does not.
@@ -657,4 +658,56 @@ fn pieces_of_an_urgent_item_come_before_new_processes() {
     assert_eq!(started(0, 3), (2, 0));
     assert_eq!(started(2, 3), (1, 50));
     assert_eq!(started(7, 3), (0, 50));
+}
+
+/// A worker has run the most urgent of three units. The next takes `large` bytes, and `free` are free beside the worker.
+fn after_a_small_one(large: u64, free: u64) -> Scheduler {
+    let task =
+        |krate, cost_us, begin| Task { memory: Need { begin, piece: 0, join: 0 }, ..unit(krate, cost_us) };
+    let tasks = vec![task(0, 30, 10), task(1, 20, large), task(2, 10, 10)];
+    let mut scheduler = Scheduler::new(tasks, 1, false);
+    scheduler.ledger().set_ceiling(Some(WORKER_BASELINE + free));
+    while let Some(item) = scheduler.next_to_judge() {
+        scheduler.handle(Event::Judged { item, fresh: false });
+    }
+    let (worker, item) = (WorkerIx(0), ItemIx(0));
+    scheduler.claim(1);
+    scheduler.handle(Event::Started { worker, item });
+    scheduler.fill(0);
+    scheduler.handle(Event::Finished { item, outcome: Outcome::Ok });
+    while scheduler.next_action().is_some() {}
+    scheduler
+}
+
+fn done(scheduler: &mut Scheduler) -> Vec<Action> {
+    scheduler.claim(1);
+    scheduler.fill(0);
+    std::iter::from_fn(|| scheduler.next_action()).collect()
+}
+
+#[test]
+fn what_does_not_fit_beside_what_a_worker_keeps_gets_a_fresh_one() {
+    let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - 1);
+    let worker = WorkerIx(0);
+    scheduler.handle(Event::WorkerParked { worker });
+    assert!(
+        matches!(done(&mut scheduler)[..], [Action::CloseWorker(WorkerIx(0))]),
+        "nobody begins meanwhile"
+    );
+    assert!(done(&mut scheduler).is_empty());
+    scheduler.handle(Event::WorkerGone { worker, death: Death::Closed });
+    let actions = done(&mut scheduler);
+    assert!(matches!(actions[0], Action::StartWorker(WorkerIx(1))), "{actions:?}");
+    assert!(matches!(actions[2], Action::Lease { item: ItemIx(1), .. }), "{actions:?}");
+}
+
+#[test]
+fn what_fits_or_is_small_stays_with_the_worker_that_runs() {
+    for (large, free) in [(WORKER_BASELINE, WORKER_BASELINE + 10), (WORKER_BASELINE - 1, 0)] {
+        let mut scheduler = after_a_small_one(large, free);
+        let actions = done(&mut scheduler);
+        let Some(Action::Lease { worker: WorkerIx(0), item: ItemIx(1), .. }) = actions.last() else {
+            panic!("{actions:?}");
+        };
+    }
 }

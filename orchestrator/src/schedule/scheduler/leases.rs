@@ -45,7 +45,10 @@ impl Scheduler {
         !self.denied.iter().any(|(denied, _)| *denied == item)
             // What runs has to end, whoever waits, and however many.
             && (is_in_pieces
-                || (self.denied.len() < MOST_DENIALS && self.mode == Mode::Building && !others_wait()))
+                || (self.denied.len() < MOST_DENIALS
+                    && self.mode == Mode::Building
+                    && !self.makes_room
+                    && !others_wait()))
     }
 
     /// The item that runs while nothing else does, if there is one now, and whether everything else has ended.

@@ -52,12 +52,23 @@ impl Scheduler {
         self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
     }
 
+    /// Unless nothing else runs it has to wait. Where nothing does, what idle workers keep of what has ended may be what it lacks.
+    pub(super) fn lacks_room(&self, item: ItemIx) -> bool {
+        self.items.need(item).begin > self.ledger.free()
+    }
+
+    /// A worker that has run others keeps some 20 MiB of them that no purge gives back. An item that is larger than that is worth the
+    /// start of a process, and may have no other way to fit.
+    pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
+        let is_large = self.items.need(item).begin >= WORKER_BASELINE;
+        is_large && self.items.class(item) != Class::Command && self.lacks_room(item)
+    }
+
     /// Gives a ready item, with what goes along, to somebody, if memory suffices for it. Returns whether that took a free slot.
     pub(super) fn place(&mut self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
-            // Where it runs only because nothing else does, what idle workers keep may be what it lacks.
-            let lacks_room = self.ledger.is_idle() && need > self.ledger.free();
+            let lacks_room = self.ledger.is_idle() && self.lacks_room(item);
             if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
                 return self.wait_for_room(item);
             }
@@ -70,6 +81,15 @@ impl Scheduler {
         }
         if self.is_suspect(item) {
             return self.place_alone(item);
+        }
+        if self.wants_fresh_worker(item) {
+            if !self.ledger.is_idle() {
+                // It waits outside of the workers that run: they are not fresh.
+                return self.lease(process_of_worker(self.workers.next()), item, need, 0, Purpose::Beginning);
+            }
+            if !self.close_idle() {
+                return self.wait_for_room(item);
+            }
         }
         if let Some(worker) = self.worker_of_crate(item) {
             // Takes no slot by itself: the item now waits inside the worker, and competes from there.
@@ -124,8 +144,9 @@ impl Scheduler {
         self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
     }
 
-    /// Returns whether that took a slot, as `place` does.
+    /// Until they are gone nobody else begins, who would keep as much again. Returns whether that took a slot, as `place` does.
     pub(super) fn wait_for_room(&mut self, item: ItemIx) -> bool {
+        self.makes_room = true;
         let need = self.items.need(item).begin;
         self.denied.push((item, Denied { need, free: self.ledger.free(), kept_for: None }));
         false
@@ -169,8 +190,8 @@ impl Scheduler {
 
     pub(super) fn send_plan(&mut self, worker: WorkerIx, first: ItemIx) {
         let mut plan = self.items.plan_with(first);
-        plan.retain(|item| *item == first || !self.is_suspect(*item));
-        // Without its suspect units, which run elsewhere, an archive cannot go along.
+        plan.retain(|item| *item == first || !(self.is_suspect(*item) || self.wants_fresh_worker(*item)));
+        // Without those of its units that run elsewhere, an archive cannot go along.
         let in_plan = |items: &Items, ix: &ItemIx, plan: &[ItemIx]| {
             items.after(*ix).iter().all(|a| plan.contains(a) || items.state(*a).is_up_to_date())
         };
@@ -215,6 +236,9 @@ impl Scheduler {
             let movable =
                 |item: &ItemIx| self.items.class(*item) != Class::Command && !self.is_suspect(*item);
             let Some(item) = self.waiting().find(movable) else { return };
+            if self.wants_fresh_worker(item) {
+                return;
+            }
             self.send_plan(worker, item);
         }
     }
