@@ -1,7 +1,7 @@
 //! What the budget costs where there is plenty of memory, and what half of the peak costs.
 
 use super::each_of;
-use super::runs::Runs;
+use super::runs::{Run, Runs};
 use super::site::Site;
 use super::workload::{Builder, Workload};
 use crate::contest::Tools;
@@ -79,34 +79,8 @@ pub fn half(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table
     each_of(tools, examples, settings, &workloads, |site, jobs| {
         let peak = runs.whole(site, Builder::Tender, None, jobs)?.peak_mib;
         for by in [Builder::Tender, Builder::History] {
-            let mut taken = [Vec::new(), Vec::new()];
-            let mut kills = 0;
-            for round in 0..pairs {
-                for number in order(round) {
-                    let limit = (number == 0).then_some(peak / 2);
-                    let run = runs.again(site, by, limit, jobs)?;
-                    if !run.succeeded() {
-                        return Err(
-                            format!("{}: the build fails in {} MiB", site.workload.word(), peak / 2).into()
-                        );
-                    }
-                    kills += run.kills;
-                    taken[number].push(run.seconds);
-                }
-            }
-            let [half, ample] = &taken;
-            let median = |seconds: &[f64]| Summary::of(seconds.iter().copied()).median;
-            rows.push(vec![
-                site.workload.word().into(),
-                by.title(site.workload).into(),
-                format!("-j{jobs}"),
-                peak.to_string(),
-                (peak / 2).to_string(),
-                table::interval(Interval::of(half.iter().zip(ample).map(|(half, ample)| half / ample))),
-                format!("{:.2}", median(half)),
-                format!("{:.2}", median(ample)),
-                kills.to_string(),
-            ]);
+            let pairs = against_half(&mut runs, site, by, jobs, peak / 2, pairs)?;
+            rows.push(half_row(site.workload, by, jobs, peak, &pairs));
         }
         Ok(())
     })?;
@@ -117,8 +91,53 @@ pub fn half(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table
         rows,
         notes: vec![
             "Peak: of the cgroup of a first build without a limit. Kills: by the kernel, in all builds with half.".into(),
+            "Where half is less than the largest unit takes, a build fails there, and no more are tried.".into(),
         ],
     })
+}
+
+/// Pairs of builds in `half_mib` and without a limit, up to the first one that fails.
+fn against_half(
+    runs: &mut Runs,
+    site: &mut Site,
+    by: Builder,
+    jobs: u32,
+    half_mib: u64,
+    pairs: u32,
+) -> Result<Vec<[Run; 2]>, Box<dyn Error>> {
+    let mut taken = Vec::new();
+    for round in 0..pairs {
+        let mut pair = [None, None];
+        for number in order(round) {
+            let limit = (number == 0).then_some(half_mib);
+            pair[number] = Some(runs.again(site, by, limit, jobs)?);
+        }
+        let [Some(half), Some(ample)] = pair else { unreachable!("each has its turn") };
+        let failed = !half.succeeded();
+        taken.push([half, ample]);
+        if failed {
+            break;
+        }
+    }
+    Ok(taken)
+}
+
+fn half_row(workload: Workload, by: Builder, jobs: u32, peak_mib: u64, pairs: &[[Run; 2]]) -> Vec<String> {
+    let fails = pairs.iter().any(|[half, _]| !half.succeeded());
+    let ratio =
+        || table::interval(Interval::of(pairs.iter().map(|[half, ample]| half.seconds / ample.seconds)));
+    let median = |number: usize| Summary::of(pairs.iter().map(|pair| pair[number].seconds)).median;
+    vec![
+        workload.word().into(),
+        by.title(workload).into(),
+        format!("-j{jobs}"),
+        peak_mib.to_string(),
+        (peak_mib / 2).to_string(),
+        if fails { "fails".into() } else { ratio() },
+        if fails { "-".into() } else { format!("{:.2}", median(0)) },
+        format!("{:.2}", median(1)),
+        pairs.iter().map(|[half, _]| half.kills).sum::<u64>().to_string(),
+    ]
 }
 
 /// Who goes first changes from round to round.
