@@ -1,0 +1,72 @@
+//! A worker as the protocol describes it: starts what it has slots for, wants tokens for the rest, parks when idle. Knows no scheduler.
+
+use super::super::*;
+use crate::graph::ItemIx;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Default)]
+pub(super) struct FakeWorker {
+    pub(super) heard: bool,
+    pub(super) parked: bool,
+    pub(super) tokens: usize,
+    /// Unstarted items with those they wait for.
+    pub(super) given: Vec<(ItemIx, Vec<ItemIx>)>,
+    pub(super) leased: BTreeSet<ItemIx>,
+    /// Once for each part that runs.
+    pub(super) running: Vec<ItemIx>,
+    pub(super) in_pieces: BTreeMap<ItemIx, FakePieces>,
+    pub(super) told_want: usize,
+    pub(super) closing: bool,
+    pub(super) cancelled: bool,
+}
+
+/// An item that has begun and come in pieces.
+pub(super) struct FakePieces {
+    pub(super) need: Need,
+    pub(super) waiting: usize,
+    pub(super) granted: usize,
+    pub(super) running: usize,
+    pub(super) grants: u32,
+}
+
+impl FakePieces {
+    /// As after the end of a part.
+    pub(super) fn resized(&self, worker: WorkerIx, item: ItemIx) -> Event {
+        let parts = self.granted + self.running;
+        let bytes = self.need.begin / 4 + parts as u64 * self.need.piece;
+        Event::LeaseResized { worker, item, bytes, grants: self.grants, parts: parts as u32 }
+    }
+}
+
+/// What a fake worker may start.
+pub(super) enum Startable {
+    /// The position of what it was given.
+    Item(usize),
+    Piece(ItemIx),
+}
+
+impl FakeWorker {
+    pub(super) fn slots(&self) -> usize {
+        usize::from(!self.parked) + self.tokens
+    }
+
+    pub(super) fn startable(&self) -> Option<Startable> {
+        let piece = self.in_pieces.iter().find(|(_, pieces)| pieces.granted > 0);
+        let begins =
+            || self.given.iter().position(|(item, after)| after.is_empty() && self.leased.contains(item));
+        piece.map(|(item, _)| Startable::Piece(*item)).or_else(|| begins().map(Startable::Item))
+    }
+
+    pub(super) fn waits_for_memory(&self) -> bool {
+        self.given.iter().any(|(item, after)| after.is_empty() && !self.leased.contains(item))
+            || self.in_pieces.values().any(|pieces| pieces.waiting > 0)
+    }
+
+    pub(super) fn wants(&self) -> usize {
+        let is_startable =
+            |(item, after): &&(ItemIx, Vec<ItemIx>)| after.is_empty() && self.leased.contains(item);
+        let pieces: usize = self.in_pieces.values().map(|pieces| pieces.granted).sum();
+        let startable = self.given.iter().filter(is_startable).count() + pieces;
+        (self.running.len() + startable).saturating_sub(usize::from(!self.parked))
+    }
+}

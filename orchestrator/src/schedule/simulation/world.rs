@@ -1,0 +1,417 @@
+//! A scheduler with workers and commands around it, in which one thing happens after the other, and what has to hold after each.
+
+use super::super::*;
+use super::worker::{FakePieces, FakeWorker, Startable};
+use crate::graph::ItemIx;
+use std::collections::{BTreeMap, BTreeSet};
+use tender_protocol::Outcome;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Fresh,
+    Builds,
+    Fails,
+    /// Takes its worker down, always.
+    Crashes,
+}
+
+pub(super) struct World {
+    slots: usize,
+    keep_going: bool,
+    fates: Vec<Fate>,
+    tasks: Vec<Task>,
+    pub(super) scheduler: Scheduler,
+    pub(super) workers: BTreeMap<WorkerIx, FakeWorker>,
+    commands: Vec<ItemIx>,
+    ends: BTreeMap<ItemIx, &'static str>,
+    pub(super) finish: Option<bool>,
+    interrupted: bool,
+    pub(super) most_live: usize,
+    pub(super) ceiling: Option<u64>,
+    /// Kills are told as such.
+    pub(super) out_of_memory: bool,
+}
+
+impl World {
+    pub(super) fn new(tasks: Vec<Task>, fates: Vec<Fate>, slots: usize, keep_going: bool) -> World {
+        World {
+            scheduler: Scheduler::new(tasks.clone(), slots as u32, keep_going),
+            slots,
+            keep_going,
+            fates,
+            tasks,
+            workers: BTreeMap::new(),
+            commands: Vec::new(),
+            ends: BTreeMap::new(),
+            finish: None,
+            interrupted: false,
+            most_live: 0,
+            ceiling: None,
+            out_of_memory: false,
+        }
+    }
+
+    fn check_memory(&mut self) {
+        let Some(ceiling) = self.ceiling else { return };
+        let totals = self.scheduler.ledger().totals();
+        let leases: Vec<u64> = self.scheduler.ledger().all_leases().collect();
+        let sum = totals.leases + totals.baselines;
+        let parts = self.scheduler.ledger().parts();
+        assert!(sum <= ceiling || parts <= 1, "{leases:?}, {parts}, {} of {ceiling}", totals.baselines);
+    }
+
+    fn used(&self) -> usize {
+        self.workers.values().map(FakeWorker::slots).sum::<usize>() + self.commands.len()
+    }
+
+    fn end(&mut self, item: ItemIx, end: &'static str) {
+        if let Some(before) = self.ends.insert(item, end) {
+            panic!("item {} ends as {before}, then as {end}", item.0);
+        }
+    }
+
+    fn perform(&mut self) {
+        while let Some(item) = self.scheduler.next_to_judge() {
+            for before in &self.tasks[item.0 as usize].after {
+                assert!(matches!(self.ends.get(before), Some(&"fresh" | &"built")));
+            }
+            let fresh = self.fates[item.0 as usize] == Fate::Fresh;
+            if fresh {
+                self.end(item, "fresh");
+            }
+            self.scheduler.handle(Event::Judged { item, fresh });
+        }
+        while let Some(action) = self.scheduler.next_action() {
+            assert!(self.finish.is_none(), "{action:?} after the end");
+            match action {
+                Action::StartWorker(ix) => {
+                    assert!(self.workers.insert(ix, FakeWorker::default()).is_none());
+                    self.most_live = self.most_live.max(self.workers.len());
+                }
+                Action::LendSlot(ix) => {
+                    let worker = self.workers.get_mut(&ix).unwrap();
+                    assert!(worker.parked, "a slot is lent once");
+                    worker.parked = false;
+                }
+                Action::SendPlan { worker, items } => {
+                    let worker = self.workers.get_mut(&worker).unwrap();
+                    assert!(!worker.closing);
+                    let ids: BTreeSet<ItemIx> = items.iter().map(|planned| planned.item).collect();
+                    for planned in items {
+                        for before in &self.tasks[planned.item.0 as usize].after {
+                            let up_to_date = matches!(self.ends.get(before), Some(&"fresh" | &"built"));
+                            assert!(up_to_date || (ids.contains(before) && planned.after.contains(before)));
+                        }
+                        worker.given.push((planned.item, planned.after));
+                    }
+                }
+                Action::Lease { worker, item, .. } => {
+                    // It may have died in the meantime.
+                    let Some(worker) = self.workers.get_mut(&worker) else { continue };
+                    if let Some(pieces) = worker.in_pieces.get_mut(&item) {
+                        pieces.grants += 1;
+                        // It may have been cancelled in the meantime.
+                        let granted = pieces.waiting.min(1);
+                        pieces.waiting -= granted;
+                        pieces.granted += granted;
+                    } else {
+                        assert!(worker.given.iter().any(|(given, _)| *given == item), "it was given it");
+                        assert!(worker.leased.insert(item), "a lease is granted once");
+                    }
+                }
+                Action::CancelPlans(ix) => {
+                    // It may have died in the meantime.
+                    if let Some(worker) = self.workers.get_mut(&ix) {
+                        worker.cancelled = true;
+                    }
+                }
+                Action::CloseWorker(ix) => {
+                    let worker = self.workers.get_mut(&ix).unwrap();
+                    assert!(worker.given.is_empty() && worker.running.is_empty());
+                    worker.closing = true;
+                }
+                Action::RunCommand(item) => self.commands.push(item),
+                Action::Skip(item) => self.end(item, "skipped"),
+                Action::Blame { item, .. } => self.end(item, "failed"),
+                Action::Retry(_) | Action::Purge(_) => {}
+                Action::Finish { success } => self.finish = Some(success),
+            }
+            assert!(self.used() <= self.slots, "{} slots of {} are in use", self.used(), self.slots);
+        }
+    }
+
+    /// What the engine does after each event.
+    pub(super) fn settle(&mut self) {
+        self.perform();
+        self.tell_lacks();
+        self.scheduler.claim((self.slots - self.used()) as u32);
+        self.perform();
+        let mut by_urgency: Vec<WorkerIx> = self.workers.keys().copied().collect();
+        by_urgency.sort_by_key(|ix| std::cmp::Reverse(self.scheduler.urgency(*ix)));
+        for ix in by_urgency {
+            while self.used() < self.slots {
+                let worker = self.workers.get_mut(&ix).unwrap();
+                if !worker.heard || worker.wants() <= worker.tokens {
+                    break;
+                }
+                worker.tokens += 1;
+            }
+        }
+        self.scheduler.fill((self.slots - self.used()) as u32);
+        self.perform();
+    }
+
+    fn tell_lacks(&mut self) {
+        for (ix, worker) in self.workers.iter().filter(|(_, worker)| worker.heard) {
+            self.scheduler.lacks(*ix, worker.wants().saturating_sub(worker.tokens) as u32);
+        }
+    }
+
+    /// Everything that workers do at once and of themselves.
+    pub(super) fn react(&mut self) -> bool {
+        let ixs: Vec<WorkerIx> = self.workers.keys().copied().collect();
+        for ix in ixs {
+            let worker = self.workers.get_mut(&ix).unwrap();
+            if !worker.heard {
+                continue;
+            }
+            if worker.cancelled && !worker.given.is_empty() {
+                let (item, _) = worker.given.remove(0);
+                self.end(item, "skipped");
+                self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                return true;
+            }
+            if worker.cancelled {
+                worker.in_pieces.values_mut().for_each(|pieces| (pieces.waiting, pieces.granted) = (0, 0));
+                let over = worker.in_pieces.iter().find(|(_, pieces)| pieces.running == 0);
+                if let Some((item, _)) = over {
+                    let item = *item;
+                    worker.in_pieces.remove(&item);
+                    self.end(item, "skipped");
+                    self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                    return true;
+                }
+            }
+            let wants = worker.wants();
+            if std::mem::replace(&mut worker.told_want, wants) != wants {
+                return true;
+            }
+            if worker.running.len() < worker.slots() {
+                match worker.startable() {
+                    Some(Startable::Item(position)) => {
+                        let (item, _) = worker.given.remove(position);
+                        worker.running.push(item);
+                        self.scheduler.handle(Event::Started { worker: ix, item });
+                        return true;
+                    }
+                    Some(Startable::Piece(item)) => {
+                        let pieces = worker.in_pieces.get_mut(&item).unwrap();
+                        pieces.granted -= 1;
+                        pieces.running += 1;
+                        worker.running.push(item);
+                        return true;
+                    }
+                    None => {}
+                }
+                if worker.tokens > 0 && worker.running.len() < worker.slots() {
+                    worker.tokens -= 1;
+                    return true;
+                }
+                if !worker.parked && worker.running.is_empty() {
+                    worker.parked = true;
+                    self.scheduler.handle(Event::WorkerParked { worker: ix });
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// One thing that takes time happens; `pick` chooses which. False if nothing can.
+    pub(super) fn step(&mut self, pick: usize, killed: bool) -> bool {
+        let mut choices: Vec<(Option<WorkerIx>, Option<ItemIx>)> = Vec::new();
+        for (ix, worker) in &self.workers {
+            if !worker.heard || worker.closing {
+                choices.push((Some(*ix), None));
+            }
+            choices.extend(worker.running.iter().map(|item| (Some(*ix), Some(*item))));
+        }
+        choices.extend(self.commands.iter().map(|item| (None, Some(*item))));
+        if choices.is_empty() {
+            return false;
+        }
+        match choices[pick % choices.len()] {
+            (Some(ix), _) if killed && self.out_of_memory => self.die(ix, Death::OutOfMemory),
+            (Some(ix), _) if killed => self.die(ix, Death::Killed),
+            (Some(ix), None) if self.workers[&ix].closing => self.die(ix, Death::Closed),
+            (Some(ix), None) => {
+                self.workers.get_mut(&ix).unwrap().heard = true;
+                self.scheduler.handle(Event::WorkerHeard { worker: ix });
+            }
+            (Some(ix), Some(item)) if self.fates[item.0 as usize] == Fate::Crashes => {
+                self.die(ix, Death::Crashed);
+            }
+            (Some(ix), Some(item)) if !self.part_ends(ix, item) => {}
+            (Some(ix), Some(item)) => {
+                let outcome = self.outcome(item);
+                let worker = self.workers.get_mut(&ix).unwrap();
+                let mut skipped = Vec::new();
+                for (other, after) in &mut worker.given {
+                    if outcome == Outcome::Failed && after.contains(&item) {
+                        skipped.push(*other);
+                    }
+                    after.retain(|before| *before != item);
+                }
+                worker.given.retain(|(other, _)| !skipped.contains(other));
+                self.scheduler.handle(Event::Finished { item, outcome });
+                for item in skipped {
+                    self.end(item, "skipped");
+                    self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                }
+            }
+            (None, Some(item)) => {
+                self.commands.retain(|other| *other != item);
+                let outcome = self.outcome(item);
+                self.scheduler.handle(Event::Finished { item, outcome });
+            }
+            (None, None) => unreachable!(),
+        }
+        true
+    }
+
+    /// One part of the item ends. Returns whether that was all of it.
+    fn part_ends(&mut self, ix: WorkerIx, item: ItemIx) -> bool {
+        let worker = self.workers.get_mut(&ix).unwrap();
+        let at = worker.running.iter().position(|other| *other == item).unwrap();
+        worker.running.swap_remove(at);
+        let Some(pieces) = worker.in_pieces.get_mut(&item) else {
+            let grants = u32::from(worker.leased.remove(&item));
+            let task = &self.tasks[item.0 as usize];
+            let count = pieces_of(task);
+            if count == 0 || self.fates[item.0 as usize] == Fate::Fails {
+                return true;
+            }
+            let pieces = FakePieces { need: task.memory, waiting: count, granted: 0, running: 0, grants };
+            let (resized, bytes) = (pieces.resized(ix, item), pieces.need.piece);
+            worker.in_pieces.insert(item, pieces);
+            self.scheduler.handle(resized);
+            for _ in 0..count {
+                self.scheduler.handle(Event::LeaseWanted { worker: ix, item, bytes });
+            }
+            return false;
+        };
+        pieces.running -= 1;
+        if pieces.waiting + pieces.granted + pieces.running > 0 {
+            let resized = pieces.resized(ix, item);
+            self.scheduler.handle(resized);
+            return false;
+        }
+        worker.in_pieces.remove(&item);
+        if worker.cancelled {
+            self.end(item, "skipped");
+            self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+            return false;
+        }
+        true
+    }
+
+    fn outcome(&mut self, item: ItemIx) -> Outcome {
+        if matches!(self.fates[item.0 as usize], Fate::Fails | Fate::Crashes) {
+            self.end(item, "failed");
+            Outcome::Failed
+        } else {
+            self.end(item, "built");
+            Outcome::Ok
+        }
+    }
+
+    fn die(&mut self, ix: WorkerIx, death: Death) {
+        self.workers.remove(&ix);
+        self.scheduler.handle(Event::WorkerGone { worker: ix, death });
+    }
+
+    /// What an interruption does: our workers are killed, commands end.
+    fn interrupt(&mut self) {
+        self.keep_going = false;
+        self.interrupted = true;
+        self.scheduler.cancel();
+        for ix in self.workers.keys().copied().collect::<Vec<_>>() {
+            self.die(ix, Death::Closed);
+        }
+    }
+
+    pub(super) fn run(&mut self, picks: &[usize], kills: &BTreeSet<usize>, interrupt_at: Option<usize>) {
+        let mut step = 0;
+        loop {
+            loop {
+                self.settle();
+                if !self.react() {
+                    break;
+                }
+            }
+            self.check_work_conservation();
+            self.check_memory();
+            if self.finish.is_some() {
+                break;
+            }
+            if interrupt_at == Some(step) {
+                self.interrupt();
+                step += 1;
+                continue;
+            }
+            let moved = self.step(picks[step % picks.len()], kills.contains(&step));
+            assert!(moved, "nothing runs and the build is not finished: {:?}", self.ends);
+            step += 1;
+            assert!(step < 20_000, "the build does not end");
+        }
+        self.check_ends();
+    }
+
+    fn check_work_conservation(&mut self) {
+        let free = self.slots - self.used();
+        let comes_soon = self.workers.values().any(|worker| !worker.heard || worker.closing);
+        if free == 0 || comes_soon || self.finish.is_some() {
+            return;
+        }
+        for worker in self.workers.values() {
+            assert!(worker.startable().is_none(), "{free} slots are free and a worker has work");
+        }
+        if self.scheduler.exclusive().is_some() {
+            return;
+        }
+        if !self.scheduler.denied().is_empty() {
+            assert!(!self.scheduler.ledger().is_idle(), "one job may always run");
+            return;
+        }
+        assert_eq!(self.scheduler.waiting().count(), 0, "{free} slots are free");
+        for worker in self.workers.values().filter(|worker| !worker.cancelled) {
+            assert!(!worker.waits_for_memory(), "{free} slots are free, and memory");
+        }
+    }
+
+    fn check_ends(&self) {
+        assert_eq!(self.ends.len(), self.tasks.len(), "every item has an end");
+        // One that runs while nothing else does may come on top of those that wait.
+        let most = self.slots + usize::from(self.out_of_memory);
+        assert!(self.most_live <= most, "{} workers on {} slots", self.most_live, self.slots);
+        let is = |item: ItemIx, ends: &[&str]| ends.contains(&self.ends[&item]);
+        for (number, task) in self.tasks.iter().enumerate() {
+            let item = ItemIx(number as u32);
+            let prerequisites_hold = task.after.iter().all(|before| is(*before, &["fresh", "built"]));
+            assert!(prerequisites_hold || is(item, &["skipped"]), "ran after a failure");
+            if self.keep_going && prerequisites_hold {
+                assert!(!is(item, &["skipped"]), "--keep-going runs all that it can");
+            }
+        }
+        let all_well = !self.interrupted && self.ends.values().all(|end| matches!(*end, "fresh" | "built"));
+        assert_eq!(self.finish, Some(all_well));
+    }
+}
+
+/// How many pieces an item comes in; 0: it does not.
+fn pieces_of(task: &Task) -> usize {
+    match task.class {
+        Class::Unit | Class::Link if task.memory.piece > 0 => (task.cost_us % 5) as usize,
+        _ => 0,
+    }
+}
