@@ -6,6 +6,7 @@ pub mod fingerprint;
 pub mod graph;
 pub mod manifest;
 pub mod memory;
+mod process_stat;
 pub mod report;
 pub mod schedule;
 pub mod supervise;

@@ -4,6 +4,7 @@
 //! seen by everybody in the machine's memory; what is promised is not, so that two builds would both start on the same free
 //! gigabyte. The kernel drops the lock when its holder dies, however that is; whoever finds such a file removes it.
 
+use crate::process_stat::{PARENT, Stat};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, RawDir, SeekFrom, flock, seek};
 use rustix::io::Errno;
@@ -203,12 +204,9 @@ impl Shares {
 /// Whether `ancestor` has started `pid`, or has started who did. No, where that is not known.
 fn descends(mut pid: u32, ancestor: u32) -> bool {
     for _ in 0..MOST {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name before it may hold anything.
-        let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-        let Some(parent) = after_name.split_whitespace().nth(1).and_then(|parent| parent.parse().ok()) else {
-            return false;
-        };
+        let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let parent = Stat::parse(&stat).and_then(|stat| stat.number(PARENT)?.try_into().ok());
+        let Some(parent) = parent else { return false };
         if parent == ancestor || parent == 0 {
             return parent == ancestor;
         }

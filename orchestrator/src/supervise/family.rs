@@ -1,6 +1,7 @@
 //! The processes below a process, read from /proc. Decides nothing.
 
 use crate::memory::Member;
+use crate::process_stat::{PARENT, STARTED, Stat, TIMES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -60,28 +61,21 @@ pub(super) fn started(pid: u32) -> Option<u64> {
 }
 
 fn read(pid: u32) -> Option<Member> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
     parse(pid, &stat, parse_private(&pages)? * rustix::param::page_size() as u64)
 }
 
-/// `comm`, `state`, `ppid`, `utime`, `stime` and `starttime` of proc_pid_stat(5), fields 2, 3, 4, 14, 15 and 22. The name in
-/// brackets may itself hold spaces and brackets.
-fn parse(pid: u32, stat: &str, bytes: u64) -> Option<Member> {
-    let (before, after) = stat.rsplit_once(')')?;
-    let (_, name) = before.split_once('(')?;
-    let fields: Vec<&str> = after.split_whitespace().collect();
-    let number = |at: usize| -> Option<u64> { fields.get(at)?.parse().ok() };
-    if matches!(*fields.first()?, "Z" | "X") {
-        return None;
-    }
+fn parse(pid: u32, stat: &[u8], bytes: u64) -> Option<Member> {
+    let stat = Stat::parse(stat).filter(|stat| !stat.has_ended())?;
     Some(Member {
         pid,
-        parent: number(1)?.try_into().ok()?,
-        started: number(19)?,
-        name: name.to_owned(),
+        parent: stat.number(PARENT)?.try_into().ok()?,
+        started: stat.number(STARTED)?,
+        name: String::from_utf8_lossy(stat.name).into_owned(),
         bytes,
-        used: number(11)? + number(12)?,
+        // Without that of children, which were members themselves.
+        used: TIMES.take(2).map(|field| stat.number(field)).sum::<Option<u64>>()?,
     })
 }
 
@@ -101,9 +95,9 @@ mod tests {
     fn a_line_of_the_kernel() {
         let stat = "7 (a) (b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99 1000 3";
         let member = Member { pid: 7, parent: 1, started: 99, name: "a) (b".to_owned(), bytes: 12, used: 11 };
-        assert_eq!(parse(7, stat, 12), Some(member));
-        assert_eq!(parse(7, &stat.replace(" S ", " Z "), 12), None, "it has ended");
-        assert_eq!(parse(7, "7 (a) S 1", 12), None);
+        assert_eq!(parse(7, stat.as_bytes(), 12), Some(member));
+        assert_eq!(parse(7, stat.replace(" S ", " Z ").as_bytes(), 12), None, "it has ended");
+        assert_eq!(parse(7, b"7 (a) S 1", 12), None);
         assert_eq!(parse_private("900 50 20 1 0 30 0\n"), Some(30));
         assert_eq!(parse_private(""), None);
     }

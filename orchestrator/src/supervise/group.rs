@@ -1,6 +1,7 @@
 //! What of process groups still runs. [`runs_in_any`] is for a process that was forked off one with threads: it allocates nothing and
 //! takes no locks. Knows no children and no tokens.
 
+use crate::process_stat::{GROUP, Stat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, RawDir, open, openat};
@@ -77,34 +78,14 @@ fn group_of_running(proc: &OwnedFd, process: &CStr) -> Option<u32> {
     let stat = openat(directory.as_fd(), c"stat", FLAGS, Mode::empty()).ok()?;
     let mut bytes = [0; 512];
     let length = read(&stat, &mut bytes).ok()?;
-    parse(&bytes[..length])
-}
-
-/// The group of `PID (NAME) STATE PARENT GROUP ...`, unless the state is that of a process that has ended. (proc_pid_stat(5))
-fn parse(stat: &[u8]) -> Option<u32> {
-    // The name may contain anything, blanks and parentheses among it.
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let mut fields = stat[after_name..].split(|byte| *byte == b' ').filter(|field| !field.is_empty());
-    let state = fields.next()?;
-    let group = std::str::from_utf8(fields.nth(1)?).ok()?.parse().ok()?;
-    (!matches!(state, b"Z" | b"X")).then_some(group)
+    let stat = Stat::parse(&bytes[..length]).filter(|stat| !stat.has_ended())?;
+    stat.number(GROUP)?.try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::process::{Command, Stdio};
-
-    #[test]
-    fn the_name_of_a_process_hides_nothing() {
-        let check = |stat: &str, expect: Option<u32>| assert_eq!(parse(stat.as_bytes()), expect, "{stat}");
-        check("12 (sh) S 1 7 7 0 -1 4194304", Some(7));
-        check("12 (a) Z 1 (b) R 1 34 7 0", Some(34));
-        check("12 (sh) Z 1 7 7 0", None);
-        check("12 (sh) X 1 7 7 0", None);
-        check("12 (sh) S 1", None);
-        check("", None);
-    }
 
     #[test]
     fn a_zombie_does_not_run() {

@@ -1,6 +1,7 @@
 //! What a process uses now: memory and processor time, read from /proc. Knows no workers and no budget.
 
 use crate::memory::read_again;
+use crate::process_stat::{GROUP, Stat, TIMES};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -36,7 +37,7 @@ impl Gauge {
 
     /// As [`resident_bytes`].
     pub(super) fn resident_bytes(&self) -> Option<u64> {
-        self.read(&self.status, parse_resident)
+        self.read(&self.status, |text| parse_resident(&String::from_utf8_lossy(text)))
     }
 
     /// As [`used_us`].
@@ -49,18 +50,16 @@ impl Gauge {
         self.read(&self.stat, parse_user)
     }
 
-    fn read(&self, file: &File, parse: impl FnOnce(&str) -> Option<u64>) -> Option<u64> {
+    fn read(&self, file: &File, parse: impl FnOnce(&[u8]) -> Option<u64>) -> Option<u64> {
         let mut buffer = self.buffer.borrow_mut();
-        let bytes = read_again(file, &mut buffer).ok()?;
-        // Its name may be anything, and is in neither.
-        parse(&String::from_utf8_lossy(bytes))
+        parse(read_again(file, &mut buffer).ok()?)
     }
 }
 
 /// Processor time of a process since it started, all its threads and the children that it has waited for, microseconds. The
 /// kernel counts in ticks, usually of 10 ms. None if it is gone.
 pub(super) fn used_us(pid: u32) -> Option<u64> {
-    parse_used(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    parse_used(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// What all processes of each group use: a worker with the linker that it has started, a command with all that it has.
@@ -79,9 +78,8 @@ impl Groups {
         let mut groups: BTreeMap<u32, Use> = BTreeMap::new();
         let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok();
-            if let Some(stat) = stat
-                && let Some(group) = parse_group(&stat)
+            let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+            if let Some(group) = parse_group(&stat)
                 && group != 0
             {
                 let all = groups.entry(group).or_default();
@@ -97,10 +95,8 @@ impl Groups {
     }
 }
 
-/// `pgrp` of proc_pid_stat(5), field 5.
-fn parse_group(stat: &str) -> Option<u32> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    after_name.split_whitespace().nth(2)?.parse().ok()
+fn parse_group(stat: &[u8]) -> Option<u32> {
+    Stat::parse(stat)?.number(GROUP)?.try_into().ok()
 }
 
 fn parse_resident(status: &str) -> Option<u64> {
@@ -111,23 +107,20 @@ fn parse_resident(status: &str) -> Option<u64> {
     Some((kib("RssAnon:")? + kib("RssShmem:")?) * 1024)
 }
 
-/// `utime`, `stime`, `cutime` and `cstime` of proc_pid_stat(5), fields 14 to 17. The second field, the name in brackets, may
-/// itself hold spaces and brackets.
-fn parse_used(stat: &str) -> Option<u64> {
+fn parse_used(stat: &[u8]) -> Option<u64> {
     let [user, system, user_of_children, system_of_children] = parse_times(stat)?;
     Some(user + system + user_of_children + system_of_children)
 }
 
-fn parse_user(stat: &str) -> Option<u64> {
+fn parse_user(stat: &[u8]) -> Option<u64> {
     let [user, _, user_of_children, _] = parse_times(stat)?;
     Some(user + user_of_children)
 }
 
-fn parse_times(stat: &str) -> Option<[u64; 4]> {
-    let (_, after_name) = stat.rsplit_once(')')?;
-    let fields: Vec<u64> =
-        after_name.split_whitespace().skip(11).take(4).map_while(|field| field.parse().ok()).collect();
-    let ticks: [u64; 4] = fields.try_into().ok()?;
+fn parse_times(stat: &[u8]) -> Option<[u64; 4]> {
+    let stat = Stat::parse(stat)?;
+    let ticks: Option<Vec<u64>> = TIMES.map(|field| stat.number(field)).collect();
+    let ticks: [u64; 4] = ticks?.try_into().ok()?;
     Some(ticks.map(|ticks| ticks * SECOND / rustix::param::clock_ticks_per_second().max(1)))
 }
 
@@ -146,13 +139,14 @@ mod tests {
     #[test]
     fn processor_time_includes_children_that_ended() {
         let tick = SECOND / rustix::param::clock_ticks_per_second();
-        let check = |stat: &str, ticks: Option<u64>| assert_eq!(parse_used(stat), ticks.map(|n| n * tick));
+        let check =
+            |stat: &str, ticks: Option<u64>| assert_eq!(parse_used(stat.as_bytes()), ticks.map(|n| n * tick));
         check("7 (a) b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99", Some(881));
         check("7 (a) S 1 7 7 0 -1 4 10 0 0 0 5 6 70", None);
         check("", None);
         assert!(used_us(std::process::id()).is_some());
         let line = "7 (a) b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99";
-        assert_eq!(parse_user(line), Some(75 * tick));
+        assert_eq!(parse_user(line.as_bytes()), Some(75 * tick));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! environment is known only by who its parent is by now: we are, because we are a subreaper.
 
 use super::family;
+use crate::process_stat::{ENVIRONMENT_END, ENVIRONMENT_START, Stat, VIRTUAL_SIZE};
 use rustix::process::Pid;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -81,7 +82,7 @@ const LENGTH: usize = 64 << 10;
 fn environment(pid: i32) -> Environment {
     match read(pid) {
         Ok(environment) if !environment.is_empty() => Environment::Is(environment),
-        Ok(_) => without(&fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default()),
+        Ok(_) => without(&fs::read(format!("/proc/{pid}/stat")).unwrap_or_default()),
         Err(_) => Environment::Never,
     }
 }
@@ -98,15 +99,13 @@ fn read(pid: i32) -> io::Result<Vec<u8>> {
     Ok(environment)
 }
 
-/// Why a process was seen without an environment: it has no memory, no place for one in it, or has got one by now; by `state`, `vsize`,
-/// `env_start` and `env_end` of proc_pid_stat(5), fields 3, 23, 50 and 51.
-fn without(stat: &str) -> Environment {
-    let after_name = stat.rsplit_once(')').map_or("", |(_, after)| after);
-    let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
-    let [state, vsize, start, end] = [0, 20, 47, 48].map(|at| fields.get(at).copied().unwrap_or_default());
-    match (state, vsize) {
-        ("" | "Z" | "X", _) | (_, "0") => Environment::Never,
-        _ if end == "0" || start != end => Environment::NotYet,
+/// Why a process was seen without an environment: it has no memory, no place for one in it, or has got one by now.
+fn without(stat: &[u8]) -> Environment {
+    let Some(stat) = Stat::parse(stat).filter(|stat| !stat.has_ended()) else { return Environment::Never };
+    let (start, end) = (stat.number(ENVIRONMENT_START), stat.number(ENVIRONMENT_END));
+    match stat.number(VIRTUAL_SIZE) {
+        Some(0) => Environment::Never,
+        _ if end == Some(0) || start != end => Environment::NotYet,
         _ => Environment::Empty,
     }
 }
@@ -160,12 +159,20 @@ mod tests {
             (fields[0], fields[20], fields[47], fields[48]) = (state, vsize, env_start, env_end);
             format!("7 (a) Z 1) {}", fields.join(" "))
         };
-        assert_eq!(without(&stat("R", "4096", "0", "0")), Environment::NotYet);
-        assert_eq!(without(&stat("R", "4096", "123", "456")), Environment::NotYet, "it has one now");
-        assert_eq!(without(&stat("R", "4096", "123", "123")), Environment::Empty);
-        assert_eq!(without(&stat("S", "0", "0", "0")), Environment::Never, "a thread of the kernel");
-        assert_eq!(without(&stat("Z", "0", "0", "0")), Environment::Never);
-        assert_eq!(without(""), Environment::Never);
+        assert_eq!(without(stat("R", "4096", "0", "0").as_bytes()), Environment::NotYet);
+        assert_eq!(
+            without(stat("R", "4096", "123", "456").as_bytes()),
+            Environment::NotYet,
+            "it has one now"
+        );
+        assert_eq!(without(stat("R", "4096", "123", "123").as_bytes()), Environment::Empty);
+        assert_eq!(
+            without(stat("S", "0", "0", "0").as_bytes()),
+            Environment::Never,
+            "a thread of the kernel"
+        );
+        assert_eq!(without(stat("Z", "0", "0", "0").as_bytes()), Environment::Never);
+        assert_eq!(without(b""), Environment::Never);
     }
 
     /// It is nearly always in the middle of execve(2).

@@ -1,0 +1,92 @@
+//! What the kernel says of a process in one line, /proc/PID/stat (proc_pid_stat(5)). It allocates nothing, because a process that was
+//! forked off one with threads reads it too. Knows nothing of what the figures are for.
+
+use std::ops::RangeInclusive;
+
+/// `utime`, `stime`, `cutime` and `cstime`: the processor time of all its threads, and of the children that it has waited for, ticks.
+pub(crate) const TIMES: RangeInclusive<usize> = 14..=17;
+pub(crate) const PARENT: usize = 4;
+pub(crate) const GROUP: usize = 5;
+/// Ticks after the start of the machine.
+pub(crate) const STARTED: usize = 22;
+/// Bytes of address space: a thread of the kernel has none.
+pub(crate) const VIRTUAL_SIZE: usize = 23;
+pub(crate) const ENVIRONMENT_START: usize = 50;
+pub(crate) const ENVIRONMENT_END: usize = 51;
+
+/// In the manual fields are counted from 1, and these come after the name.
+const FIRST_AFTER_NAME: usize = 3;
+
+pub(crate) struct Stat<'a> {
+    /// It may be anything, spaces, brackets and what is no UTF-8 among it.
+    pub(crate) name: &'a [u8],
+    after_name: &'a [u8],
+}
+
+impl<'a> Stat<'a> {
+    /// None if it is no such line: of a process that is gone there is none.
+    pub(crate) fn parse(line: &'a [u8]) -> Option<Stat<'a>> {
+        let end = line.iter().rposition(|byte| *byte == b')')?;
+        let start = line[..end].iter().position(|byte| *byte == b'(')? + 1;
+        let stat = Stat { name: &line[start..end], after_name: &line[end + 1..] };
+        stat.field(FIRST_AFTER_NAME).map(|_| stat)
+    }
+
+    /// The field of this number in the manual.
+    pub(crate) fn number(&self, field: usize) -> Option<u64> {
+        std::str::from_utf8(self.field(field)?).ok()?.parse().ok()
+    }
+
+    /// It only waits for its parent to ask how.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.field(FIRST_AFTER_NAME), Some(b"Z" | b"X"))
+    }
+
+    fn field(&self, number: usize) -> Option<&'a [u8]> {
+        let mut fields = self.after_name.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+        fields.nth(number - FIRST_AFTER_NAME)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_hides_nothing() {
+        let line = b"7 (a) Z 1 (\xff b) R 12 34 7 0 -1\n";
+        let stat = Stat::parse(line).unwrap();
+        assert_eq!(stat.name, b"a) Z 1 (\xff b");
+        assert_eq!([PARENT, GROUP, 8, 10].map(|field| stat.number(field)), [Some(12), Some(34), None, None]);
+        assert!(!stat.has_ended());
+    }
+
+    #[test]
+    fn what_has_ended_is_known_and_what_is_no_line_is_none() {
+        let ended = |line: &str| Stat::parse(line.as_bytes()).map(|stat| stat.has_ended());
+        assert_eq!(ended("12 (sh) S 1 7 7 0"), Some(false));
+        assert_eq!(ended("12 (sh) Z 1 7 7 0"), Some(true));
+        assert_eq!(ended("12 (sh) X"), Some(true));
+        for line in ["", "12 (sh)", "12 sh) S", "12 (sh S"] {
+            assert_eq!(ended(line), None, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn fields_have_the_numbers_of_the_manual() {
+        let line = std::fs::read("/proc/self/stat").unwrap();
+        let stat = Stat::parse(&line).unwrap();
+        let parent = std::os::unix::process::parent_id();
+        assert_eq!(stat.number(PARENT), Some(parent.into()));
+        let group = rustix::process::getpgid(None).unwrap().as_raw_nonzero().get();
+        assert_eq!(stat.number(GROUP), u64::try_from(group).ok());
+        let environment = [ENVIRONMENT_START, ENVIRONMENT_END].map(|field| stat.number(field).unwrap());
+        let length = std::fs::read("/proc/self/environ").unwrap().len() as u64;
+        assert_eq!(environment[1] - environment[0], length);
+        let size = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = size.split_whitespace().next().unwrap().parse().unwrap();
+        let page = rustix::param::page_size() as u64;
+        // Other tests allocate meanwhile.
+        assert!(stat.number(VIRTUAL_SIZE).unwrap().abs_diff(pages * page) < 1 << 30);
+    }
+}
