@@ -10,21 +10,24 @@ use std::fs;
 ///
 /// Some fifty microseconds a process. One that starts or ends meanwhile may be missed.
 pub(super) fn below(root: u32, except: &BTreeSet<u32>) -> Vec<Member> {
-    let mut members = Vec::new();
+    pids_below(root, except).into_iter().filter_map(read).collect()
+}
+
+/// As [`below`], with those that have ended.
+pub(super) fn pids_below(root: u32, except: &BTreeSet<u32>) -> Vec<u32> {
+    let mut below = Vec::new();
     let mut scanned = None;
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
         // Kernels that are built without it have no list of children; then all processes are asked for their parents.
         let children = children(parent)
             .unwrap_or_else(|| scanned.get_or_insert_with(scan).remove(&parent).unwrap_or_default());
-        for child in children.into_iter().filter(|child| !except.contains(child)) {
-            if let Some(member) = read(child) {
-                members.push(member);
-                parents.push(child);
-            }
-        }
+        let children = children.into_iter().filter(|child| !except.contains(child));
+        let known = below.len();
+        below.extend(children);
+        parents.extend_from_slice(&below[known..]);
     }
-    members
+    below
 }
 
 /// Those of all its threads: each thread has the children that it started itself. None if there is no such list.
