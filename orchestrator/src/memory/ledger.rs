@@ -273,11 +273,15 @@ impl Ledger {
 
     /// The most that could be leased now, bytes.
     pub fn free(&self) -> u64 {
-        let growth = self.processes.values().map(Process::growth).sum();
         let committed = self.processes.values().map(Process::committed).sum();
-        let by_reading = self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth));
         let by_ceiling = self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(committed));
-        by_reading.min(by_ceiling)
+        self.free_by_reading().min(by_ceiling)
+    }
+
+    /// The same without regard to the ceiling: of what goes beyond this, bytes, somebody may be killed.
+    pub fn free_by_reading(&self) -> u64 {
+        let growth = self.processes.values().map(Process::growth).sum();
+        self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth))
     }
 
     /// What others than `processes` may use beyond the `used` bytes that they use now, in bytes: what is free, less what the

@@ -80,12 +80,18 @@ proptest! {
         out_of_memory: bool,
         interrupt_at in prop::option::weighted(0.2, 0..40usize),
         ceiling in 0..3000u64,
+        by_reading: bool,
     ) {
         let ceiling = ceiling + slots as u64 * WORKER_BASELINE;
         let mut world = World::new(tasks, fates, slots, keep_going);
         world.ceiling = Some(ceiling);
         world.out_of_memory = out_of_memory;
-        world.scheduler.ledger().set_ceiling(Some(ceiling));
+        if by_reading {
+            // What is measured stays 0, so it counts as if all were still to grow.
+            world.scheduler.ledger().reading(Some(ceiling));
+        } else {
+            world.scheduler.ledger().set_ceiling(Some(ceiling));
+        }
         world.run(&picks, &kills, interrupt_at);
     }
 }
@@ -186,13 +192,17 @@ fn pieces_of_an_urgent_item_come_before_new_processes() {
     assert_eq!(started(7, 3), (0, 50));
 }
 
-/// A worker has run the most urgent of three units. The next takes `large` bytes, and `free` are free beside the worker.
-fn after_a_small_one(large: u64, free: u64) -> Scheduler {
+/// A worker has run the most urgent of three units. The next takes `large` bytes, and `free` are free beside the worker: by the last
+/// reading, or by a budget.
+fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
     let task =
         |krate, cost_us, begin| Task { memory: Need { begin, piece: 0, join: 0 }, ..unit(krate, cost_us) };
     let tasks = vec![task(0, 30, 10), task(1, 20, large), task(2, 10, 10)];
     let mut scheduler = Scheduler::new(tasks, 1, false);
-    scheduler.ledger().set_ceiling(Some(WORKER_BASELINE + free));
+    match by_reading {
+        true => scheduler.ledger().reading(Some(WORKER_BASELINE + free)),
+        false => scheduler.ledger().set_ceiling(Some(WORKER_BASELINE + free)),
+    }
     while let Some(item) = scheduler.next_to_judge() {
         scheduler.handle(Event::Judged { item, fresh: false });
     }
@@ -213,7 +223,7 @@ fn done(scheduler: &mut Scheduler) -> Vec<Action> {
 
 #[test]
 fn what_does_not_fit_beside_what_a_worker_keeps_gets_a_fresh_one() {
-    let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - 1);
+    let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - 1, true);
     let worker = WorkerIx(0);
     scheduler.handle(Event::WorkerParked { worker });
     assert!(
@@ -228,9 +238,14 @@ fn what_does_not_fit_beside_what_a_worker_keeps_gets_a_fresh_one() {
 }
 
 #[test]
-fn what_fits_or_is_small_stays_with_the_worker_that_runs() {
-    for (large, free) in [(WORKER_BASELINE, WORKER_BASELINE + 10), (WORKER_BASELINE - 1, 0)] {
-        let mut scheduler = after_a_small_one(large, free);
+fn what_fits_or_is_small_or_only_beyond_the_budget_stays_with_the_worker_that_runs() {
+    let cases = [
+        (WORKER_BASELINE, WORKER_BASELINE + 10, true),
+        (WORKER_BASELINE - 1, 0, true),
+        (WORKER_BASELINE, 0, false),
+    ];
+    for (large, free, by_reading) in cases {
+        let mut scheduler = after_a_small_one(large, free, by_reading);
         let actions = done(&mut scheduler);
         let Some(Action::Lease { worker: WorkerIx(0), item: ItemIx(1), .. }) = actions.last() else {
             panic!("{actions:?}");

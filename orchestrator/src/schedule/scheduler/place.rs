@@ -52,23 +52,20 @@ impl Scheduler {
         self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
     }
 
-    /// Unless nothing else runs it has to wait. Where nothing does, what idle workers keep of what has ended may be what it lacks.
-    pub(super) fn lacks_room(&self, item: ItemIx) -> bool {
-        self.items.need(item).begin > self.ledger.free()
-    }
-
     /// A worker that has run others keeps some 20 MiB of them that no purge gives back. An item that is larger than that is worth the
-    /// start of a process, and may have no other way to fit.
+    /// start of a process, and may have no other way to fit into what there is. Beyond a budget alone nobody is killed.
     pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
-        let is_large = self.items.need(item).begin >= WORKER_BASELINE;
-        is_large && self.items.class(item) != Class::Command && self.lacks_room(item)
+        let need = self.items.need(item).begin;
+        let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
+        is_large && need > self.ledger.free_by_reading()
     }
 
     /// Gives a ready item, with what goes along, to somebody, if memory suffices for it. Returns whether that took a free slot.
     pub(super) fn place(&mut self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
-            let lacks_room = self.ledger.is_idle() && self.lacks_room(item);
+            // Where it runs only because nothing else does, what idle workers keep may be what it lacks.
+            let lacks_room = self.ledger.is_idle() && need > self.ledger.free();
             if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
                 return self.wait_for_room(item);
             }
