@@ -52,8 +52,8 @@ impl Scheduler {
         self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
     }
 
-    /// A worker that has run others keeps some 20 MiB of them that no purge gives back. An item that is larger than that is worth the
-    /// start of a process, and may have no other way to fit into what there is. Beyond a budget alone nobody is killed.
+    /// A worker that has run others does not give back all of what they took. A large item is worth the start of a process, and may have
+    /// no other way to fit into what there is. Beyond a budget alone nobody is killed.
     pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
