@@ -39,12 +39,12 @@ const BEYOND: f64 = 762.0;
 /// Colours for light pages, then for dark ones.
 const STYLE: &str = "\
 .page{fill:#fff}.text{fill:#1f2328}.faint{fill:#59636e}.grid{stroke:#d1d9e0}.mark{stroke:#59636e}
-.s0{--c:#0969da}.s1{--c:#1a7f37}.s2{--c:#bc4c00}.s3{--c:#8250df}
+.s0{color:#0969da}.s1{color:#1a7f37}.s2{color:#bc4c00}.s3{color:#8250df}
 @media (prefers-color-scheme:dark){.page{fill:#0d1117}.text{fill:#e6edf3}.faint{fill:#9198a1}.grid{stroke:#30363d}
-.mark{stroke:#9198a1}.s0{--c:#58a6ff}.s1{--c:#3fb950}.s2{--c:#f0883e}.s3{--c:#bc8cff}}
+.mark{stroke:#9198a1}.s0{color:#58a6ff}.s1{color:#3fb950}.s2{color:#f0883e}.s3{color:#bc8cff}}
 text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}.title{font-size:16px;font-weight:600}
-.line{stroke:var(--c);fill:none;stroke-width:2}.sign{fill:var(--c)}.cross{stroke:var(--c);stroke-width:2.5}
-.word{fill:var(--c);font-size:12px}
+.line{stroke:currentColor;fill:none;stroke-width:2}.sign{fill:currentColor}.cross{stroke:currentColor;stroke-width:2.5}
+.word{fill:currentColor;font-size:12px}
 ";
 
 impl Plot {
