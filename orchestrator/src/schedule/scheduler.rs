@@ -14,7 +14,8 @@
 //!
 //! **Memory.** Nothing starts without a lease from the ledger, and a lease comes before a slot: an item that waits for memory waits
 //! outside of any process, or inside a worker where it is no reason for a token. With nothing else to do a worker is leased one or
-//! two items ahead, so that it need not wait for a round trip, but only where memory is plenty.
+//! two items ahead, so that it need not wait for a round trip, but only where memory is plenty. A large item that does not fit beside
+//! anything waits outside of the workers that run, until nothing does, and gets a new process.
 //!
 //! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks, if all slots are in
 //! use; it starts on it without a round trip. Nothing is lost if another slot gets free first: what waits inside

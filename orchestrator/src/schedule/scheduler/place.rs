@@ -141,7 +141,8 @@ impl Scheduler {
         self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
     }
 
-    /// Until they are gone nobody else begins, who would keep as much again. Returns whether that took a slot, as `place` does.
+    /// Idle workers were told to close. Until they are gone nobody else begins, who would keep as much again. Returns whether that took a
+    /// slot, as `place` does.
     pub(super) fn wait_for_room(&mut self, item: ItemIx) -> bool {
         self.makes_room = true;
         let need = self.items.need(item).begin;
