@@ -5,8 +5,10 @@
 //! scheduler fills what is left.
 
 mod carry_out;
+mod give_back;
 mod hear;
 mod kills;
+mod learn;
 mod memory;
 mod memory_seen;
 mod reproduce;

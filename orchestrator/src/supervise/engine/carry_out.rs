@@ -92,7 +92,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    fn say(&mut self, worker: WorkerIx, message: &ToWorker) {
+    pub(super) fn say(&mut self, worker: WorkerIx, message: &ToWorker) {
         if let Some(running) = self.workers.get_mut(&worker) {
             running.child.send(message);
         }

@@ -12,11 +12,10 @@ use crate::memory::{
     Stage, Stall, System,
 };
 use crate::report::{Event, Severity, WorkerNo};
-use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
+use crate::schedule::{Need, process_of_command, process_of_worker};
 use camino::Utf8Path;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use tender_protocol::{ItemReport, Outcome, ToWorker};
 
 /// How often memory is read while there is plenty, and while there is not; microseconds.
 const CALM_US: u64 = 100_000;
@@ -24,9 +23,6 @@ const TENSE_US: u64 = 20_000;
 
 /// Less than this is not plenty, bytes: several jobs take so much in the time between two readings.
 const TENSE: u64 = 256 << 20;
-
-/// What a worker may keep of what has ended, bytes.
-const LITTLE: u64 = 8 << 20;
 
 /// What other builds are told is rounded up to so many bytes: it changes with each small unit.
 const SHARE_STEP: u64 = 8 << 20;
@@ -37,7 +33,7 @@ const WRITE_US: u64 = 30_000_000;
 pub(super) struct Memory {
     pub(super) system: System,
     budget: Budget,
-    history: History,
+    pub(super) history: History,
     /// None within where builds cannot see each other.
     shares: Option<Option<Shares>>,
     stall: Stall,
@@ -46,9 +42,9 @@ pub(super) struct Memory {
     pub(super) holds: bool,
     foreign: Foreign,
     /// What can still be used, by the last reading; None where that cannot be known.
-    headroom: Option<u64>,
+    pub(super) headroom: Option<u64>,
     /// There is not plenty.
-    is_tense: bool,
+    pub(super) is_tense: bool,
     /// What was free at the last reading, what others have set aside included.
     limits_free: Option<u64>,
     /// Other builds of this user were there at the last reading.
@@ -63,9 +59,9 @@ pub(super) struct Memory {
     /// Leases, baselines, budget.
     told_leases: (u64, u64, Option<u64>),
     /// The most that each worker and command was seen to use, bytes.
-    peaks: BTreeMap<u32, u64>,
+    pub(super) peaks: BTreeMap<u32, u64>,
     /// The most that the linker of each link was seen to use, bytes.
-    linkers: BTreeMap<ItemIx, u64>,
+    pub(super) linkers: BTreeMap<ItemIx, u64>,
 }
 
 impl Memory {
@@ -328,30 +324,6 @@ impl Engine<'_> {
         self.memory.told = Some(chosen);
     }
 
-    /// Where there is not plenty, a worker begins nothing on top of what its allocator keeps of what has ended: what one thread has
-    /// freed another may not find again.
-    pub(super) fn purge_before(&mut self, ix: WorkerIx, granted: u64) {
-        if !self.memory.is_tense {
-            return;
-        }
-        let process = process_of_worker(ix);
-        // What has just ended has mostly done so after the last reading. One that would tell of less may leave out a linker.
-        let now = self.workers.get(&ix).and_then(|running| running.child.gauge.as_ref()?.resident_bytes());
-        let ledger = self.scheduler.ledger();
-        ledger.measured_at_least(process, now.unwrap_or(0));
-        // With a budget of nearly nothing, nothing is little.
-        let little = ledger.ceiling().map_or(LITTLE, |ceiling| LITTLE.min(ceiling / 16));
-        // Where nothing is free this runs because one job always may, and whatever can be spared decides whether it comes to its end.
-        let is_last_resort = self.memory.headroom == Some(0) && ledger.used_by(process) > little;
-        if !is_last_resort && ledger.kept(process, granted) <= little {
-            return;
-        }
-        ledger.purged(process, granted);
-        if let Some(running) = self.workers.get_mut(&ix) {
-            running.child.send(&ToWorker::Purge);
-        }
-    }
-
     pub(super) fn tell_leases(&mut self) {
         let ledger = self.scheduler.ledger();
         let (account, budget) = (ledger.totals(), ledger.ceiling());
@@ -360,46 +332,6 @@ impl Engine<'_> {
             self.memory.told_leases = now;
             let (bytes, baselines) = (account.leases, account.baselines);
             self.tell(Event::Leases { bytes, baselines, budget, at_us: now_us() });
-        }
-    }
-
-    /// An item ended whose worker lived on.
-    pub(super) fn learn(&mut self, item: ItemIx, report: &ItemReport) {
-        // What the worker knows of is its own part of a link.
-        let linker = self.memory.linkers.remove(&item).unwrap_or(0);
-        if report.outcome != Outcome::Ok {
-            return;
-        }
-        let has_pieces = report.piece_peak_bytes > 0;
-        let (begin, join) = if has_pieces {
-            (report.peak_bytes, linker)
-        } else {
-            (report.peak_bytes.saturating_add(linker), 0)
-        };
-        let peaks =
-            [(Stage::FrontEnd, begin), (Stage::BackEnd, report.piece_peak_bytes), (Stage::Join, join)];
-        for (stage, bytes) in peaks.into_iter().filter(|(_, bytes)| *bytes > 0) {
-            self.memory.history.measured(&self.graph[item].key, stage, bytes);
-        }
-    }
-
-    /// A command ended.
-    pub(super) fn learn_of_command(&mut self, item: ItemIx) {
-        if let Some(peak) = self.memory.peaks.remove(&process_of_command(item).0) {
-            self.memory.history.measured(&self.graph[item].key, Stage::FrontEnd, peak);
-        }
-    }
-
-    /// They were in flight when their worker was killed for memory.
-    pub(super) fn learn_of_kill(&mut self, items: &[ItemIx]) {
-        for item in items {
-            let Need { begin, piece, .. } = self.scheduler.need(*item);
-            let (stage, need) = if self.scheduler.is_in_pieces(*item) {
-                (Stage::BackEnd, piece)
-            } else {
-                (Stage::FrontEnd, begin)
-            };
-            self.memory.history.killed(&self.graph[*item].key, stage, need);
         }
     }
 

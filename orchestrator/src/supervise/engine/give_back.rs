@@ -1,0 +1,33 @@
+//! What the allocators of workers keep of items that have ended, and when they are to give it back. Knows no item's need but that of
+//! those that wait.
+
+use super::Engine;
+use crate::schedule::{WorkerIx, process_of_worker};
+use tender_protocol::ToWorker;
+
+/// What a worker may keep of what has ended, bytes.
+const LITTLE: u64 = 8 << 20;
+
+impl Engine<'_> {
+    /// Where there is not plenty, a worker begins nothing on top of what its allocator keeps of what has ended: what one thread has
+    /// freed another may not find again.
+    pub(super) fn purge_before(&mut self, ix: WorkerIx, granted: u64) {
+        if !self.memory.is_tense {
+            return;
+        }
+        let process = process_of_worker(ix);
+        // What has just ended has mostly done so after the last reading. One that would tell of less may leave out a linker.
+        let now = self.workers.get(&ix).and_then(|running| running.child.gauge.as_ref()?.resident_bytes());
+        let ledger = self.scheduler.ledger();
+        ledger.measured_at_least(process, now.unwrap_or(0));
+        // With a budget of nearly nothing, nothing is little.
+        let little = ledger.ceiling().map_or(LITTLE, |ceiling| LITTLE.min(ceiling / 16));
+        // Where nothing is free this runs because one job always may, and whatever can be spared decides whether it comes to its end.
+        let is_last_resort = self.memory.headroom == Some(0) && ledger.used_by(process) > little;
+        if !is_last_resort && ledger.kept(process, granted) <= little {
+            return;
+        }
+        ledger.purged(process, granted);
+        self.say(ix, &ToWorker::Purge);
+    }
+}
