@@ -284,6 +284,15 @@ impl Ledger {
         self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth))
     }
 
+    /// What [`Ledger::free`] would be if `processes` gave back what their allocators keep, bytes.
+    pub fn free_if_purged(&self, processes: &[ProcessId]) -> u64 {
+        let kept = processes.iter().map(|process| self.kept(*process, 0)).sum();
+        let mut after = self.clone();
+        after.headroom = self.headroom.map(|headroom| headroom.saturating_add(kept));
+        processes.iter().for_each(|process| after.purged(*process, 0));
+        after.free()
+    }
+
     /// What others than `processes` may use beyond the `used` bytes that they use now, in bytes: what is free, less what the
     /// processes may grow. None: there is no limit.
     pub fn free_beside(&self, processes: &[ProcessId], headroom: Option<u64>, used: u64) -> Option<u64> {
@@ -402,6 +411,24 @@ mod tests {
         assert_eq!((ledger.parts_in(P), ledger.used_by(P)), (1, 10));
         assert_eq!((ledger.parts_in(Q), ledger.used_by(Q)), (0, 0));
         assert_eq!(ledger.kept(Q, 50), 0);
+    }
+
+    #[test]
+    fn what_is_kept_is_all_that_somebody_waits_for() {
+        let mut ledger = with_headroom(30);
+        ledger.add_process(P, 10);
+        ledger.lease(P, LeaseId(0), 20, 0, Beginning).unwrap();
+        ledger.measured(P, 70);
+        ledger.reading(Some(15));
+        // 40 are kept; of these it might be that 10 are used, and go on growing.
+        assert_eq!((ledger.free(), ledger.free_if_purged(&[P])), (5, 55));
+        assert_eq!(ledger.free_if_purged(&[Q]), 5, "it keeps nothing");
+        ledger.set_ceiling(Some(80));
+        assert_eq!((ledger.free(), ledger.free_if_purged(&[P, Q])), (5, 50));
+        ledger.reading(None);
+        assert_eq!((ledger.free(), ledger.free_if_purged(&[P, Q])), (10, 50));
+        ledger.measured(P, 25);
+        assert_eq!((ledger.free(), ledger.free_if_purged(&[P, Q])), (50, 50));
     }
 
     #[test]

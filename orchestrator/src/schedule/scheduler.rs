@@ -45,9 +45,9 @@ enum Mode {
     Finished,
 }
 
-/// What a worker process uses with nothing to do, bytes: LLVM's tables, and what the allocator keeps until a purge is worth it. (Measured:
-/// 8 to 10 MiB after a purge, 17 to 22 without.)
-pub const WORKER_BASELINE: u64 = 24 << 20;
+/// What a worker process uses with nothing to do, bytes: LLVM's tables, and what is left of items once the allocator has given back what
+/// it can. (Measured between items: 11 to 13 MiB at first, 14 to 17 after thirty.)
+pub const WORKER_BASELINE: u64 = 16 << 20;
 
 /// How many items are asked for that memory does not suffice for, before a round gives up: those that wait are many.
 const MOST_DENIALS: usize = 8;

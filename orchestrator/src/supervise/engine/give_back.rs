@@ -2,6 +2,7 @@
 //! those that wait.
 
 use super::Engine;
+use crate::memory::{Denied, ProcessId};
 use crate::schedule::{WorkerIx, process_of_worker};
 use tender_protocol::ToWorker;
 
@@ -29,5 +30,25 @@ impl Engine<'_> {
         }
         ledger.purged(process, granted);
         self.say(ix, &ToWorker::Purge);
+    }
+
+    /// Where all that somebody waits for is what busy workers keep, they give it back now. By themselves they would within some seconds.
+    pub(super) fn purge_for_who_waits(&mut self) {
+        if self.scheduler.denied().is_empty() {
+            return;
+        }
+        let workers: Vec<WorkerIx> = self.workers.keys().copied().collect();
+        let processes: Vec<ProcessId> = workers.iter().map(|ix| process_of_worker(*ix)).collect();
+        let ledger = self.scheduler.ledger();
+        let (free, if_purged) = (ledger.free(), ledger.free_if_purged(&processes));
+        let lacks_this = |denied: &Denied| free < denied.need && denied.need <= if_purged;
+        if !self.scheduler.denied().iter().any(|(_, denied)| lacks_this(denied)) {
+            return;
+        }
+        for ix in workers {
+            if self.scheduler.ledger().kept(process_of_worker(ix), 0) > 0 {
+                self.say(ix, &ToWorker::Purge);
+            }
+        }
     }
 }

@@ -190,6 +190,7 @@ impl Engine<'_> {
             self.defend(Measure { available, reserve, stalled, stalled_long }, now_us);
             self.end_what_gets_nowhere(binding, now_us);
         }
+        self.purge_for_who_waits();
         self.see_reading(account.measured, there_is, pressure, now_us);
         // A build that is killed itself leaves most of what it has learned.
         if now_us >= self.memory.written_us + WRITE_US {
