@@ -21,6 +21,10 @@ const GONE_WITHIN: Duration = Duration::from_millis(200);
 /// How often it is looked whether anything gets on, microseconds: with a linker all of /proc is read for it.
 const LOOK_EVERY_US: u64 = 1_000_000;
 
+/// Where more than this and the reserve are available, bytes, nobody needs to be looked at. Pages of files that are read again and again
+/// count as available, so some always are.
+const SHORT: u64 = 22 << 20;
+
 #[derive(Debug)]
 pub(super) struct Kills {
     defence: Defence,
@@ -167,7 +171,7 @@ impl Engine<'_> {
             return;
         }
         self.memory.kills.next_look_us = now_us + LOOK_EVERY_US;
-        let is_short = binding.available < binding.reserve() / 3;
+        let is_short = binding.available < SHORT.max(binding.reserve());
         let progress = is_short.then(|| self.progress(&binding.bound)).flatten();
         if !self.memory.kills.thrash.step(progress, now_us) {
             return;
