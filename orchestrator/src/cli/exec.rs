@@ -7,7 +7,7 @@ use super::options::ExecOptions;
 use super::project::budget;
 use super::slots::slots;
 use super::terminal::Terminal;
-use crate::report::{style, words};
+use crate::report::{Severity, style, words};
 use crate::supervise::{self, Guest, RunError, run_foreground};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -21,16 +21,20 @@ const PLACEHOLDER: &[u8] = b"{jobs}";
 pub fn exec(options: &ExecOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
     let budget = budget(options.memory, environment, None)?;
     let slots = slots(options.jobs, environment, None, terminal)?;
-    let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
+    let tell = |severity: Severity, text: String| {
+        if let Some(level) = severity.level(terminal.verbosity) {
+            terminal.console().print(&style::message(level, text));
+        }
+    };
     let mut command_line = options.command.clone();
     let program = options.command[0].to_string_lossy().into_owned();
     let mut guest = match options.take {
         Some(wanted) => {
-            let (guest, taken) = Guest::holder(slots, budget, wanted.get(), &program, &warn)?;
+            let (guest, taken) = Guest::holder(slots, budget, wanted.get(), &program, &tell)?;
             command_line = command_line.iter().map(|word| with_number(word, taken)).collect();
             guest
         }
-        None => Guest::client(slots, budget, &command_line, &warn)?,
+        None => Guest::client(slots, budget, &command_line, &tell)?,
     };
     let mut command = Command::new(&command_line[0]);
     command.args(&command_line[1..]);

@@ -81,6 +81,14 @@ pub struct Clamp {
     pub limit: u64,
 }
 
+/// For people: a warning.
+impl Display for Clamp {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let (asked, limit) = (size(self.asked), size(self.limit));
+        write!(f, "a memory budget of {asked} is more than there is; going by {limit}")
+    }
+}
+
 impl Budget {
     /// The first of `option`, `environment` and `manifest` that is set.
     ///

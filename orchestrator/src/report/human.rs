@@ -29,6 +29,18 @@ pub enum Verbosity {
     VeryVerbose,
 }
 
+impl Severity {
+    /// How it is shown; `None` where so much is not to be said.
+    pub fn level(self, verbosity: Verbosity) -> Option<Level> {
+        match self {
+            Severity::Verbose => (verbosity >= Verbosity::Verbose).then_some(Level::Note),
+            Severity::Note => (verbosity >= Verbosity::Normal).then_some(Level::Note),
+            Severity::Warning => Some(Level::Warning),
+            Severity::Error => Some(Level::Error),
+        }
+    }
+}
+
 pub struct Human {
     console: Console,
     bar: Option<Bar>,
@@ -329,13 +341,7 @@ impl Sink for Human {
                 self.print(&style::status("Waiting", text));
             }
             Event::Message { severity, text } => {
-                let level = match severity {
-                    Severity::Verbose if !self.at_least(Verbosity::Verbose) => return,
-                    Severity::Note if !self.at_least(Verbosity::Normal) => return,
-                    Severity::Verbose | Severity::Note => Level::Note,
-                    Severity::Warning => Level::Warning,
-                    Severity::Error => Level::Error,
-                };
+                let Some(level) = severity.level(self.verbosity) else { return };
                 self.print(&style::message(level, text.trim_end()));
             }
             Event::Interrupted { signal } => {

@@ -3,18 +3,17 @@
 use super::EngineError;
 use super::clock::now_us;
 use super::error::jobserver_error;
-use super::foreign::Foreign;
+use super::guest_memory::Memory;
 use super::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use super::outside;
 use super::process::Jobs;
 use super::survivors;
 use super::tools::Tools;
-use crate::memory::{Budget, Chosen, Shares, System};
+use crate::memory::Budget;
+use crate::report::Severity;
 use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
-use camino::Utf8Path;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -34,6 +33,9 @@ const GATHER_AHEAD_US: u64 = 5_000;
 /// How long they are kept for it, if it does not take any: it reads its build file first.
 const AHEAD_US: u64 = 50_000;
 
+/// Takes what is to be said.
+pub type Tell<'a> = &'a dyn Fn(Severity, String);
+
 pub struct Guest<'a> {
     pool: Pool<Fifos, Parent>,
     guard: Guard,
@@ -41,71 +43,9 @@ pub struct Guest<'a> {
     admission: Option<Admission>,
     /// How people know it.
     name: String,
-    /// Takes warnings.
-    warn: &'a dyn Fn(String),
+    tell: Tell<'a>,
     told_of_surplus: bool,
     memory: Memory,
-}
-
-/// What the program, and all that it starts, may use.
-struct Memory {
-    system: System,
-    budget: Budget,
-    chosen: Option<Chosen>,
-    foreign: Foreign,
-    /// None where builds cannot see each other.
-    shares: Option<Shares>,
-    /// Processes that the kernel had killed before the program started.
-    oom_kills: u64,
-}
-
-impl Memory {
-    fn new(budget: Budget) -> Memory {
-        let system = System::find(Utf8Path::new("/"));
-        let oom_kills = system.oom_kills().unwrap_or(0);
-        let shares = if budget.is_off() { None } else { Shares::of_this_user().ok() };
-        Memory { system, budget, chosen: None, foreign: Foreign::default(), shares, oom_kills }
-    }
-
-    /// Returns how many further jobs there is room for.
-    fn watch(&mut self, ours: &BTreeSet<u32>, jobs: u32, now_us: u64) -> Option<u32> {
-        if self.budget.is_off() {
-            self.foreign.leave_alone();
-            return None;
-        }
-        let limits = self.system.sample().limits;
-        let chosen = self.budget.ceiling(limits.as_ref());
-        let others = self.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default();
-        let headroom = limits.map(|limits| limits.headroom().saturating_sub(others.growth));
-        let ceiling = chosen.bytes;
-        self.chosen = Some(chosen);
-        let free =
-            |used: u64| headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min();
-        let more = self.foreign.watch(ours, free, jobs, now_us);
-        if let Some(shares) = &mut self.shares {
-            // The others go by what it said last.
-            let _ = shares.publish(self.foreign.growth());
-        }
-        more
-    }
-
-    /// Whether the kernel has killed processes for memory, and how much there was.
-    fn ran_out(&self, name: &str) -> Option<String> {
-        let kills = self.system.oom_kills()?.saturating_sub(self.oom_kills);
-        let mib = |bytes: u64| bytes >> 20;
-        let budget = self
-            .chosen
-            .as_ref()
-            .and_then(|chosen| chosen.bytes)
-            .map_or("unknown".to_owned(), |bytes| format!("{} MiB", mib(bytes)));
-        let (processes, were) = if kills == 1 { ("process", "was") } else { ("processes", "were") };
-        (kills > 0).then(|| {
-            format!(
-                "{kills} {processes} of {name} {were} killed by the kernel for memory; most in use {} MiB, budget {budget}",
-                mib(self.foreign.peak)
-            )
-        })
-    }
 }
 
 impl<'a> Guest<'a> {
@@ -117,12 +57,12 @@ impl<'a> Guest<'a> {
         slots: Slots,
         budget: Budget,
         words: &[OsString],
-        warn: &'a dyn Fn(String),
+        tell: Tell<'a>,
     ) -> Result<Guest<'a>, EngineError> {
         let (program, arguments) = words.split_first().expect("a command has a program");
         let tools = Tools::default();
         if let Some(outside) = outside::of(program, arguments, &tools) {
-            warn(outside.to_string());
+            tell(Severity::Warning, outside.to_string());
         }
         let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let name = program.to_string_lossy();
@@ -136,12 +76,12 @@ impl<'a> Guest<'a> {
         if outside::is_ninja(program)
             && let Some(error) = borrow_ahead(&mut pool).map_err(jobserver_error)?
         {
-            warn(parent_is_gone(&error));
+            tell(Severity::Warning, parent_is_gone(&error));
         }
         let name = format!("`{name}`");
         let memory = Memory::new(budget);
         let mut guest =
-            Guest { pool, guard, admission: Some(admission), name, warn, told_of_surplus: false, memory };
+            Guest { pool, guard, admission: Some(admission), name, tell, told_of_surplus: false, memory };
         let now_us = now_us();
         guest.watch_memory(now_us);
         guest.pool.offer_ahead(0, now_us + AHEAD_US, now_us).map_err(jobserver_error)?;
@@ -158,7 +98,7 @@ impl<'a> Guest<'a> {
         budget: Budget,
         wanted: u32,
         program: &str,
-        warn: &'a dyn Fn(String),
+        tell: Tell<'a>,
     ) -> Result<(Guest<'a>, u32), EngineError> {
         let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let deadline_us = now_us() + GATHER_US;
@@ -178,7 +118,7 @@ impl<'a> Guest<'a> {
         }
         let name = format!("`{program}`");
         let memory = Memory::new(budget);
-        Ok((Guest { pool, guard, admission: None, name, warn, told_of_surplus: false, memory }, taken))
+        Ok((Guest { pool, guard, admission: None, name, tell, told_of_surplus: false, memory }, taken))
     }
 
     pub(super) fn jobs(&self) -> Jobs<'_> {
@@ -206,29 +146,33 @@ impl<'a> Guest<'a> {
     pub(super) fn round(&mut self, now_us: u64) -> io::Result<Option<u64>> {
         for surplus in self.pool.broker.settle(0)? {
             if !std::mem::replace(&mut self.told_of_surplus, true) {
-                (self.warn)(too_many(&self.name, surplus.tokens));
+                self.warn(too_many(&self.name, surplus.tokens));
             }
         }
         if let Some(error) = self.pool.begin_round(0, now_us)? {
-            (self.warn)(parent_is_gone(&error));
+            self.warn(parent_is_gone(&error));
         }
-        if now_us >= self.memory.foreign.next_us() {
+        if now_us >= self.memory.next_us() {
             self.watch_memory(now_us);
         }
         let next_us = self.pool.end_round(0, now_us)?;
-        let memory_us = self.memory.foreign.next_us();
+        let memory_us = self.memory.next_us();
         Ok(Some(next_us.map_or(memory_us, |next_us| next_us.min(memory_us))))
+    }
+
+    fn warn(&self, text: String) {
+        (self.tell)(Severity::Warning, text);
     }
 
     fn watch_memory(&mut self, now_us: u64) {
         let ours = self.guard.pid().into_iter().collect();
-        let more = self.memory.watch(&ours, self.pool.hint(), now_us);
+        let more = self.memory.watch(&ours, self.pool.hint(), self.tell, now_us);
         self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
     }
 
     /// It is told to end. What of it was stopped for memory goes on, to be able to.
     pub(super) fn interrupted(&mut self) {
-        self.memory.foreign.release();
+        self.memory.release();
     }
 
     /// The program is gone. `in_order`: by itself, so that tokens it has not returned are a fault of its, unless something that
@@ -237,19 +181,17 @@ impl<'a> Guest<'a> {
         let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
         let left_running = fifo.is_some_and(|fifo| !survivors::of(&fifo).is_empty());
         let settled = self.pool.broker.remove(GUEST);
-        if let Some(text) = self.memory.ran_out(&self.name) {
-            (self.warn)(text);
-        }
+        self.memory.sum_up(&self.name, self.tell);
         let is_told = settled.surplus > 0 && self.told_of_surplus;
         if in_order
             && !left_running
             && !is_told
             && let Some(text) = unsettled(&self.name, settled)
         {
-            (self.warn)(text);
+            self.warn(text);
         }
         if let Some(text) = host::end(&mut self.pool, &self.guard) {
-            (self.warn)(text);
+            self.warn(text);
         }
     }
 }

@@ -23,6 +23,7 @@ mod foreign;
 mod group;
 mod guardian;
 mod guest;
+mod guest_memory;
 mod host;
 mod lines;
 mod outside;

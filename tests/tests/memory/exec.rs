@@ -192,3 +192,19 @@ fn a_client_gets_no_tokens_for_jobs_that_have_no_room() {
     let outside = most_at_once(&make, "-j8", 4);
     assert!(outside >= 4, "{outside} jobs at once, though nothing but stopping holds them back");
 }
+
+#[test]
+fn exec_says_which_budget_it_keeps_to_and_what_was_used() {
+    let space = TestSpace::new();
+    let exec = |words: &[&str]| {
+        let words = [&["exec"][..], words, &["--", "true"]].concat();
+        space.tender(&words).expect_ok()
+    };
+    let says = ["note: memory budget: 100 MiB, by --memory; ", "note: memory of `true`: most in use "];
+    exec(&["-v", "--memory", "100Mi"]).expect_stderr(&says);
+    exec(&["-v"]).expect_stderr(&["note: memory budget: ", ", all but a reserve; "]);
+    exec(&["-v", "--memory", "off"]).expect_stderr(&["note: memory budget: off, by --memory"]);
+    assert_eq!(exec(&["--memory", "100Mi"]).stderr, "");
+    let too_much = exec(&["--memory", "900T"]);
+    too_much.expect_stderr(&["warning: a memory budget of ", " is more than there is; going by "]);
+}
