@@ -286,11 +286,18 @@ impl Ledger {
 
     /// What [`Ledger::free`] would be if `processes` gave back what their allocators keep, bytes.
     pub fn free_if_purged(&self, processes: &[ProcessId]) -> u64 {
-        let kept = processes.iter().map(|process| self.kept(*process, 0)).sum();
-        let mut after = self.clone();
-        after.headroom = self.headroom.map(|headroom| headroom.saturating_add(kept));
-        processes.iter().for_each(|process| after.purged(*process, 0));
-        after.free()
+        let kept = |id| if processes.contains(id) { self.kept(*id, 0) } else { 0 };
+        let (mut all_kept, mut growth, mut committed) = (0, 0, 0);
+        for (id, process) in &self.processes {
+            let kept = kept(id);
+            all_kept += kept;
+            // Without it a process is within its leases, and they are used up.
+            growth += if kept > 0 { 0 } else { process.growth() };
+            committed += process.committed() - kept;
+        }
+        let by_reading =
+            self.headroom.map_or(u64::MAX, |headroom| (headroom + all_kept).saturating_sub(growth));
+        by_reading.min(self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(committed)))
     }
 
     /// What others than `processes` may use beyond the `used` bytes that they use now, in bytes: what is free, less what the
@@ -420,7 +427,7 @@ mod tests {
         ledger.lease(P, LeaseId(0), 20, 0, Beginning).unwrap();
         ledger.measured(P, 70);
         ledger.reading(Some(15));
-        // 40 are kept; of these it might be that 10 are used, and go on growing.
+        // 40 are beyond its lease; a half of that, and no more than a half of the lease, counts as growth.
         assert_eq!((ledger.free(), ledger.free_if_purged(&[P])), (5, 55));
         assert_eq!(ledger.free_if_purged(&[Q]), 5, "it keeps nothing");
         ledger.set_ceiling(Some(80));

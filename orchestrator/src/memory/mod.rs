@@ -7,8 +7,9 @@
 //! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
 //! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them, and `thrash`
-//! when nothing gets on any more; `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps
-//! builds of one user out of each other's way; `tally` sums up what memory cost.
+//! when nothing gets on any more; `reclaim` which workers give back what they keep for nobody; `brake` which processes of foreign trees may
+//! run then; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way; `tally` sums up
+//! what memory cost.
 
 mod brake;
 mod budget;
@@ -21,6 +22,7 @@ mod ledger;
 mod meminfo;
 mod note;
 mod pressure;
+mod reclaim;
 mod shares;
 mod system;
 mod tally;
@@ -37,6 +39,7 @@ pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId, Purpose};
 pub use meminfo::Machine;
 pub use note::{Note, Notes};
 pub use pressure::{Stall, Totals};
+pub use reclaim::{Keeps, Reclaim};
 pub use shares::{Others, ShareError, Shares};
 pub use system::{Sample, System};
 pub use tally::{Killer, Summary, Tally};

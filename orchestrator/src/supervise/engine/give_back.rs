@@ -2,8 +2,9 @@
 //! those that wait.
 
 use super::Engine;
-use crate::memory::{Denied, ProcessId};
+use crate::memory::{Denied, Keeps, ProcessId};
 use crate::schedule::{WorkerIx, process_of_worker};
+use std::collections::BTreeMap;
 use tender_protocol::ToWorker;
 
 /// What a worker may keep of what has ended, bytes.
@@ -33,22 +34,24 @@ impl Engine<'_> {
     }
 
     /// Where all that somebody waits for is what busy workers keep, they give it back now. By themselves they would within some seconds.
-    pub(super) fn purge_for_who_waits(&mut self) {
-        if self.scheduler.denied().is_empty() {
-            return;
-        }
-        let workers: Vec<WorkerIx> = self.workers.keys().copied().collect();
-        let processes: Vec<ProcessId> = workers.iter().map(|ix| process_of_worker(*ix)).collect();
+    /// The workers have just been measured.
+    pub(super) fn purge_for_who_waits(&mut self, now_us: u64) {
+        let workers: BTreeMap<ProcessId, WorkerIx> =
+            self.workers.keys().map(|ix| (process_of_worker(*ix), *ix)).collect();
+        let processes: Vec<ProcessId> = workers.keys().copied().collect();
         let ledger = self.scheduler.ledger();
+        let keeps = |process: &ProcessId| Keeps {
+            process: *process,
+            used: ledger.used_by(*process),
+            kept: ledger.kept(*process, 0),
+        };
+        let all: Vec<Keeps> = processes.iter().map(keeps).collect();
         let (free, if_purged) = (ledger.free(), ledger.free_if_purged(&processes));
         let lacks_this = |denied: &Denied| free < denied.need && denied.need <= if_purged;
-        if !self.scheduler.denied().iter().any(|(_, denied)| lacks_this(denied)) {
-            return;
-        }
-        for ix in workers {
-            if self.scheduler.ledger().kept(process_of_worker(ix), 0) > 0 {
-                self.say(ix, &ToWorker::Purge);
-            }
+        let is_lacked =
+            !self.memory.holds && self.scheduler.denied().iter().any(|(_, denied)| lacks_this(denied));
+        for process in self.memory.reclaim.step(&all, is_lacked, now_us) {
+            self.say(workers[&process], &ToWorker::Purge);
         }
     }
 }

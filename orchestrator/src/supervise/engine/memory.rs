@@ -8,8 +8,8 @@ use super::hear::is_link;
 use super::kills::Kills;
 use crate::graph::ItemIx;
 use crate::memory::{
-    Budget, Chosen, History, Measure, Note, Others, ProcessId, STALL_BEGINS, STALL_ENDS, Sample, Shares,
-    Stage, Stall, System,
+    Budget, Chosen, History, Measure, Note, Others, ProcessId, Reclaim, STALL_BEGINS, STALL_ENDS, Sample,
+    Shares, Stage, Stall, System,
 };
 use crate::report::{Event, Severity, WorkerNo};
 use crate::schedule::{Need, process_of_command, process_of_worker};
@@ -38,6 +38,7 @@ pub(super) struct Memory {
     shares: Option<Option<Shares>>,
     stall: Stall,
     pub(super) kills: Kills,
+    pub(super) reclaim: Reclaim,
     /// Nothing new starts.
     pub(super) holds: bool,
     foreign: Foreign,
@@ -76,6 +77,7 @@ impl Memory {
             shares: None,
             stall: Stall::new(STALL_ENDS),
             kills,
+            reclaim: Reclaim::default(),
             holds: false,
             foreign: Foreign::default(),
             headroom: None,
@@ -93,13 +95,15 @@ impl Memory {
         }
     }
 
-    /// What an item was measured to need in earlier builds, in place of what is expected.
+    /// What an item was measured to need in earlier builds, or was killed at, in place of what is expected.
     pub(super) fn need(&self, key: &str, expected: Need) -> Need {
-        let Some(begin) = self.history.estimate(key, Stage::FrontEnd) else { return expected };
-        let piece = self.history.estimate(key, Stage::BackEnd).unwrap_or(begin);
+        let known = |stage| self.history.estimate(key, stage);
+        let begin = known(Stage::FrontEnd);
+        // One that has not come in pieces yet does not take more when it does.
+        let piece = known(Stage::BackEnd).or(begin).unwrap_or(expected.piece);
         // What is too little to be asked for stays so.
-        let join = self.history.estimate(key, Stage::Join).filter(|_| expected.join > 0);
-        Need { begin, piece, join: join.unwrap_or(expected.join) }
+        let join = known(Stage::Join).filter(|_| expected.join > 0);
+        Need { begin: begin.unwrap_or(expected.begin), piece, join: join.unwrap_or(expected.join) }
     }
 
     fn shares(&mut self) -> Option<&mut Shares> {
@@ -168,7 +172,7 @@ impl Engine<'_> {
         }
         let Sample { limits, pressure } = self.memory.system.sample();
         self.memory.stall.add(Duration::from_micros(now_us), pressure);
-        self.measure(now_us);
+        let was_measured = self.measure(now_us);
         self.count_kills(now_us);
         self.memory.limits_free = limits.as_ref().map(|limits| limits.headroom());
         self.leave_to_others();
@@ -190,7 +194,9 @@ impl Engine<'_> {
             self.defend(Measure { available, reserve, stalled, stalled_long }, now_us);
             self.end_what_gets_nowhere(binding, now_us);
         }
-        self.purge_for_who_waits();
+        if was_measured {
+            self.purge_for_who_waits(now_us);
+        }
         self.see_reading(account.measured, there_is, pressure, now_us);
         // A build that is killed itself leaves most of what it has learned.
         if now_us >= self.memory.written_us + WRITE_US {
@@ -258,7 +264,8 @@ impl Engine<'_> {
         (has_any && !self.memory.budget.is_off()).then(|| self.memory.foreign.next_us())
     }
 
-    fn measure(&mut self, at_us: u64) {
+    /// Returns whether it was time to.
+    fn measure(&mut self, at_us: u64) -> bool {
         let mut measured = Vec::new();
         let links = self
             .workers
@@ -266,7 +273,7 @@ impl Engine<'_> {
             .any(|ix| self.scheduler.running_in(*ix).iter().any(|item| is_link(&self.graph[*item])));
         let has_trees = links || !self.commands.is_empty();
         if has_trees && at_us < self.memory.next_trees_us {
-            return;
+            return false;
         }
         let groups = has_trees.then(Groups::read);
         self.memory.next_trees_us = at_us + CALM_US;
@@ -300,6 +307,7 @@ impl Engine<'_> {
             let peak = self.memory.peaks.entry(process.0).or_default();
             *peak = bytes.max(*peak);
         }
+        true
     }
 
     /// Says once, with `-v`, and again when it changes, what may be used and why.
@@ -314,12 +322,7 @@ impl Engine<'_> {
         if let Some(clamp) = &chosen.clamped
             && self.memory.told.is_none()
         {
-            let mib = |bytes: u64| bytes >> 20;
-            self.tell_warning(format!(
-                "a memory budget of {} MiB is more than there is; going by {} MiB",
-                mib(clamp.asked),
-                mib(clamp.limit)
-            ));
+            self.tell_warning(clamp.to_string());
         }
         self.tell(Event::Budget { chosen: chosen.clone(), at_us: now_us() });
         self.memory.told = Some(chosen);
