@@ -415,6 +415,7 @@ impl Engine<'_> {
                 return Ok(());
             }
             let why = if for_memory {
+                self.learn_of_kill(&[ix]);
                 self.see_end_of_program(ix);
                 let left = self.memory_left();
                 format!(
@@ -445,7 +446,7 @@ impl Engine<'_> {
             }
         };
         let peak_bytes = self.memory.peak_of(process_of_command(ix));
-        self.learn_of_command(ix);
+        self.learn_of_command(ix, outcome);
         self.tell_needed(ix, peak_bytes, 0);
         self.ended(ix, outcome, now_us(), wall_us, peak_bytes);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });

@@ -27,9 +27,10 @@ impl Engine<'_> {
         }
     }
 
-    /// A command ended.
-    pub(super) fn learn_of_command(&mut self, item: ItemIx) {
-        if let Some(peak) = self.memory.peaks.remove(&process_of_command(item).0) {
+    /// A command ended. One that failed or was interrupted may have used less than it would have.
+    pub(super) fn learn_of_command(&mut self, item: ItemIx, outcome: Outcome) {
+        let peak = self.memory.peaks.remove(&process_of_command(item).0);
+        if let Some(peak) = peak.filter(|_| outcome == Outcome::Ok) {
             self.memory.history.measured(&self.graph[item].key, Stage::FrontEnd, peak);
         }
     }
@@ -37,11 +38,12 @@ impl Engine<'_> {
     /// They were in flight when their worker was killed for memory.
     pub(super) fn learn_of_kill(&mut self, items: &[ItemIx]) {
         for item in items {
-            let Need { begin, piece, .. } = self.scheduler.need(*item);
-            let (stage, need) = if self.scheduler.is_in_pieces(*item) {
-                (Stage::BackEnd, piece)
-            } else {
-                (Stage::FrontEnd, begin)
+            let Need { begin, piece, join } = self.scheduler.need(*item);
+            let runs_linker = self.memory.linkers.get(item).is_some_and(|peak| *peak > 0);
+            let (stage, need) = match self.scheduler.is_in_pieces(*item) {
+                false => (Stage::FrontEnd, begin),
+                true if runs_linker && join > 0 => (Stage::Join, join),
+                true => (Stage::BackEnd, piece),
             };
             self.memory.history.killed(&self.graph[*item].key, stage, need);
         }
