@@ -36,13 +36,13 @@ pub struct Level {
     pub available: u64,
 }
 
-/// What stays free: what the system, and what nobody asks us for (page tables, pipes, the orchestrator), may need between two
-/// readings. Bytes.
+/// What stays free where the limit is neither small nor large, bytes.
 const RESERVE: u64 = 64 << 20;
 
 impl Level {
-    /// What of the limit is left alone: 64 MiB; 3 % where that is more; a quarter where that is less, since what little fits there
-    /// grows by little between two readings. Bytes.
+    /// What of the limit is left alone, for what the system, and what nobody asks us for (page tables, pipes, the orchestrator), may need
+    /// between two readings: 64 MiB; 3 % of the limit where that is more; a quarter of it where that is less, since what little fits
+    /// there grows by little. Bytes.
     pub fn reserve(&self) -> u64 {
         RESERVE.min(self.limit / 4).max(self.limit / 100 * 3)
     }

@@ -47,7 +47,7 @@ const CUT_OFF: &str = "cut off";
 
 /// The whole page.
 pub(super) fn page(graph: &Graph, model: &Model) -> String {
-    let data = data(&graph.profile, model).to_string().replace('<', "\\u003c");
+    let data = data(graph, model).to_string().replace('<', "\\u003c");
     let mut page = String::with_capacity(PAGE.len() + STYLE.len() + data.len() + 64 * 1024);
     // Split at the places to fill, so that nothing that is filled in is looked at again.
     for (n, part) in PAGE.split("{{").enumerate() {
@@ -83,17 +83,18 @@ fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-fn data(profile: &Profile, model: &Model) -> Value {
+fn data(graph: &Graph, model: &Model) -> Value {
     let mut crates = Names::default();
     let mut reasons = Names::default();
-    let units: Vec<Value> = model.units.iter().map(|one| unit(one, &mut crates, &mut reasons)).collect();
+    let units: Vec<Value> =
+        model.units.iter().map(|one| unit(graph, one, &mut crates, &mut reasons)).collect();
     let phases: Vec<&str> = PHASES.iter().map(|phase| words::phase(*phase)).chain([CUT_OFF]).collect();
     let workers: Vec<_> = model.workers.iter().map(|w| [u64::from(w.pid), w.start_us, w.end_us]).collect();
     let rows: Vec<_> =
         model.rows.iter().map(|row| [row.worker.map_or(-1, i64::from), i64::from(row.slot)]).collect();
     let critical: Vec<_> = model.critical.iter().map(|step| [step.stretch, after(step.after)]).collect();
     json!({
-        "about": about(profile, model),
+        "about": about(&graph.profile, model),
         "jobs": model.jobs,
         "duration": model.duration_us,
         "phases": phases,
@@ -165,7 +166,7 @@ fn about(profile: &Profile, model: &Model) -> Value {
 }
 
 /// Crate, name, kind, start, end, outcome, reason, peak of memory, lease, waits, runs. -1: none.
-fn unit(unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
+fn unit(graph: &Graph, unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
     let time = |at_us: Option<u64>| at_us.map_or(-1, |at_us| at_us as i64);
     let kind = match unit.kind {
         ItemKind::Generate => "generate",
@@ -191,18 +192,24 @@ fn unit(unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
         reasons.number(&unit.reason.present()),
         unit.peak_bytes,
         unit.lease_bytes,
-        unit.waits.iter().map(wait).collect::<Vec<_>>(),
+        unit.waits.iter().map(|one| wait(graph, one)).collect::<Vec<_>>(),
         unit.runs,
     ])
 }
 
-/// From, until, and for memory what was needed and what was free. -1: no limit.
-fn wait(wait: &Wait) -> Value {
+/// From, until, and for memory what was needed, what was free, and the larger unit that this is kept for, if it is. -1: no limit.
+fn wait(graph: &Graph, wait: &Wait) -> Value {
     match wait.reason {
         WaitReason::Token => json!([wait.from_us, wait.until_us]),
         WaitReason::Memory(short) => {
             let free = short.free.map_or(-1, |bytes| bytes as i64);
-            json!([wait.from_us, wait.until_us, short.need, free])
+            match short.kept_for {
+                Some(larger) => {
+                    let larger = words::visible(&graph[larger].label);
+                    json!([wait.from_us, wait.until_us, short.need, free, larger])
+                }
+                None => json!([wait.from_us, wait.until_us, short.need, free]),
+            }
         }
     }
 }
@@ -278,7 +285,7 @@ impl Names {
 mod tests {
     use super::*;
     use crate::fingerprint::RebuildReason;
-    use crate::report::event::Event;
+    use crate::report::event::{Event, Shortage};
     use crate::report::fixture;
     use crate::report::timings::model::About;
     use crate::report::timings::simulated::{self, Shape, model_of};
@@ -371,6 +378,25 @@ mod tests {
         let page = page(&graph, &model);
         assert!(page.len() < phases * 50 + 200_000, "{} bytes for {phases} phases", page.len());
         assert!(!model.critical.is_empty());
+    }
+
+    #[test]
+    fn who_waits_for_memory_is_told_for_whom_it_is_kept() {
+        let graph = fixture::graph();
+        let wait = |free, kept_for, at_us| {
+            let reason = WaitReason::Memory(Shortage { need: 7, free, budget: None, kept_for });
+            Event::Wait { item: fixture::ZIP_A, reason, at_us }
+        };
+        let ready = Event::Dirty { item: fixture::ZIP_A, reason: RebuildReason::New };
+        let events = [ready, wait(Some(3), None, 1), wait(Some(9), Some(fixture::ZIP_B), 2)];
+        let data = data_of(&page(&graph, &model_of(&graph, &events)));
+        let waits: Vec<Value> = data["units"][0][9]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|wait| json!(wait.as_array().unwrap()[2..]))
+            .collect();
+        assert_eq!(waits, [json!([7, 3]), json!([7, 9, graph[fixture::ZIP_B].label])]);
     }
 
     #[test]

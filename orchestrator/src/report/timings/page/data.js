@@ -54,7 +54,7 @@ const UNITS = DATA.units.map(
     reason: DATA.reasons[reason],
     peak,
     lease, // what it was expected to need when it began
-    waits, // [from, until], for memory also what was needed and what was free
+    waits, // [from, until], for memory also what was needed, what was free, and for whom that is kept
     runs,
     ran: start >= 0,
     wall: start >= 0 && end >= 0 ? end - start : 0,

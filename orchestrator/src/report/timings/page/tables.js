@@ -263,8 +263,8 @@ function fillTip(bar) {
 function shortage(unit) {
   const length = ([from, until]) => until - from;
   const waits = unit.waits.filter((wait) => wait.length > 2);
-  const [, , need, free] = waits.reduce((a, b) => (length(b) > length(a) ? b : a));
-  return `${bytes(need)} needed${free < 0 ? "" : `, ${bytes(free)} free`}`;
+  const [, , need, free, larger] = waits.reduce((a, b) => (length(b) > length(a) ? b : a));
+  return `${bytes(need)} needed${free < 0 ? "" : `, ${bytes(free)} free`}${larger ? `, but kept for ${larger}` : ""}`;
 }
 
 function fillKillTip([time, worker, by, peak]) {
