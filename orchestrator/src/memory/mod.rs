@@ -7,14 +7,15 @@
 //! Parts: `files` reads below a root; `cgroup` finds the groups that bound us, `meminfo` the machine; `headroom` says what is
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
 //! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them, and `thrash`
-//! when nothing gets on any more; `reclaim` which workers give back what they keep for nobody; `brake` which processes of foreign trees may
-//! run then; `history` has measured peaks of earlier builds; `shares` keeps builds of one user out of each other's way; `tally` sums up
-//! what memory cost.
+//! when nothing gets on any more; `evidence` whose death was the kernel's doing; `reclaim` which workers give back what they keep for
+//! nobody; `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps builds
+//! of one user out of each other's way; `tally` sums up what memory cost.
 
 mod brake;
 mod budget;
 mod cgroup;
 mod defence;
+mod evidence;
 mod files;
 mod headroom;
 mod history;
@@ -32,6 +33,7 @@ pub use brake::{Brake, Member, Orders};
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
 pub use cgroup::Limited;
 pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
+pub use evidence::{Evidence, NEWS_US};
 pub(crate) use files::read_again;
 pub use headroom::{Bound, Level, Reading};
 pub use history::{History, Stage};

@@ -7,7 +7,7 @@ use super::hear::is_link;
 use super::memory::mib;
 use super::{Engine, Running};
 use crate::graph::ItemIx;
-use crate::memory::{Bound, Defence, Level, Measure, Progress, Thrash};
+use crate::memory::{Bound, Defence, Evidence, Level, Measure, NEWS_US, Progress, Thrash};
 use crate::schedule::{WorkerIx, process_of_worker};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Signal;
@@ -32,6 +32,8 @@ pub(super) struct Kills {
     /// When to look again whether anything gets on, microseconds.
     next_look_us: u64,
     evidence: Evidence,
+    /// When to look again whom the kernel has killed, microseconds.
+    next_count_us: u64,
     /// Workers that we killed for memory, and whether it was because nothing got on.
     victims: BTreeMap<WorkerIx, bool>,
 }
@@ -44,6 +46,7 @@ impl Kills {
             thrash: Thrash::default(),
             next_look_us: 0,
             evidence: Evidence::new(counted.unwrap_or(0)),
+            next_count_us: 0,
             victims: BTreeMap::new(),
         }
     }
@@ -54,53 +57,16 @@ impl Kills {
     }
 }
 
-/// Processes of ours that the kernel has killed for memory, by its counters: of each it is to be found out what it ran.
-#[derive(Debug, Default)]
-struct Evidence {
-    /// So many are accounted for, or are old.
-    known: u64,
-    counted: u64,
-    /// When more were first counted, microseconds.
-    since_us: u64,
-    next_us: u64,
-}
-
-/// The end of what was killed is heard of at once. A kill that nothing of ours died of for so long, microseconds, was another's.
-const NEWS_US: u64 = 1_000_000;
-
-impl Evidence {
-    fn new(counted: u64) -> Evidence {
-        Evidence { known: counted, counted, ..Evidence::default() }
-    }
-
-    /// Takes in what the kernel counts now.
-    fn count(&mut self, counted: u64, now_us: u64) {
-        if self.counted > self.known && now_us >= self.since_us + NEWS_US {
-            self.known = self.counted;
-        }
-        if counted > self.counted {
-            (self.counted, self.since_us) = (counted, now_us);
-        }
-    }
-
-    /// Whether there was a kill that nothing accounts for yet; now something does.
-    fn take(&mut self) -> bool {
-        let is_news = self.counted > self.known;
-        self.known += u64::from(is_news);
-        is_news
-    }
-}
-
 impl Engine<'_> {
     /// From time to time, so that old kills are known as old. With many groups below ours it takes a while.
     pub(super) fn count_kills(&mut self, now_us: u64) {
-        if now_us < self.memory.kills.evidence.next_us {
+        if now_us < self.memory.kills.next_count_us {
             return;
         }
         let counted = self.memory.system.oom_kills().unwrap_or(0);
         self.memory.kills.evidence.count(counted, now_us);
         let took_us = clock::now_us().saturating_sub(now_us);
-        self.memory.kills.evidence.next_us = now_us + (1000 * took_us).max(NEWS_US / 2);
+        self.memory.kills.next_count_us = now_us + (1000 * took_us).max(NEWS_US / 2);
     }
 
     /// Does what is left to do before the kernel does it.
