@@ -39,3 +39,60 @@ impl Evidence {
         is_news
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    enum Seen {
+        /// So many were counted, then, microseconds.
+        Counted(u64, u64),
+        /// Something of ours has died, and whether that is to be the kernel's doing.
+        Died(bool),
+    }
+    use Seen::{Counted, Died};
+
+    #[test]
+    fn a_kill_accounts_for_one_death_and_not_for_ever() {
+        let check = |what: &str, before: u64, seen: &[Seen]| {
+            let mut evidence = Evidence::new(before);
+            for (position, seen) in seen.iter().enumerate() {
+                match *seen {
+                    Counted(counted, now_us) => evidence.count(counted, now_us),
+                    Died(expect) => assert_eq!(evidence.take(), expect, "{what}: at {position}"),
+                }
+            }
+        };
+        check("nothing was counted", 0, &[Died(false), Counted(0, 0), Died(false)]);
+        check("before the build", 7, &[Died(false), Counted(7, 0), Died(false)]);
+        check("one kill", 7, &[Counted(8, 0), Died(true), Died(false), Counted(8, 10), Died(false)]);
+        check("two kills", 7, &[Counted(9, 0), Died(true), Died(true), Died(false)]);
+        check(
+            "one after the other",
+            0,
+            &[Counted(1, 0), Died(true), Counted(2, 10), Died(true), Died(false)],
+        );
+        check("heard of late", 0, &[Counted(1, 5), Counted(1, NEWS_US + 4), Died(true)]);
+        check("old", 0, &[Counted(1, 5), Counted(1, NEWS_US + 5), Died(false)]);
+        check("one is old", 0, &[Counted(1, 5), Counted(2, NEWS_US + 5), Died(true), Died(false)]);
+        check(
+            "none is yet",
+            0,
+            &[Counted(1, 5), Counted(2, NEWS_US + 4), Died(true), Died(true), Died(false)],
+        );
+        check(
+            "accounted for is not old",
+            0,
+            &[Counted(1, 5), Died(true), Counted(2, NEWS_US + 5), Died(true)],
+        );
+        check("a group is gone", 7, &[Counted(3, 0), Died(false), Counted(3, 10), Died(false)]);
+        check("it was not to be read", 7, &[Counted(0, 0), Died(false), Counted(7, 10), Died(false)]);
+        check(
+            "and more were killed",
+            7,
+            &[Counted(3, 0), Counted(9, 10), Died(true), Died(true), Died(false)],
+        );
+        check("gone with its kill", 7, &[Counted(8, 0), Counted(3, 10), Died(true), Died(false)]);
+        check("gone, and old", 7, &[Counted(8, 0), Counted(3, NEWS_US), Died(false)]);
+    }
+}
