@@ -87,21 +87,13 @@ impl Engine<'_> {
 
     /// The largest worker, with its linker, that does not run the item that has run longest. None if that is the only one.
     fn victim(&mut self) -> Option<WorkerIx> {
-        let oldest = self.oldest();
-        let mut workers: Vec<(u64, WorkerIx)> = Vec::new();
-        for ix in self.workers.keys() {
-            let runs = self.scheduler.running_in(*ix);
-            if !runs.is_empty() && !oldest.is_some_and(|oldest| runs.contains(&oldest)) {
-                workers.push((self.scheduler.ledger().used_by(process_of_worker(*ix)), *ix));
-            }
-        }
-        workers.into_iter().max().map(|(_, ix)| ix)
-    }
-
-    /// The item that has run longest.
-    fn oldest(&self) -> Option<ItemIx> {
-        let oldest = self.running_since.iter().min_by_key(|(item, since_us)| (**since_us, **item));
-        oldest.map(|(item, _)| *item)
+        let oldest = oldest(&self.running_since);
+        let of = |ix: &WorkerIx| {
+            let used = self.scheduler.ledger().used_by(process_of_worker(*ix));
+            (*ix, used, self.scheduler.running_in(*ix))
+        };
+        let workers: Vec<_> = self.workers.keys().map(of).collect();
+        largest_without(oldest, &workers)
     }
 
     fn kill_for_memory(&mut self, victim: WorkerIx, gets_nowhere: bool) {
@@ -143,7 +135,7 @@ impl Engine<'_> {
             return;
         }
         let victim = self.victim().or_else(|| {
-            let oldest = self.oldest()?;
+            let oldest = oldest(&self.running_since)?;
             self.workers.keys().find(|ix| self.scheduler.running_in(**ix).contains(&oldest)).copied()
         });
         if let Some(victim) = victim {
@@ -174,5 +166,59 @@ impl Engine<'_> {
         };
         let peak = Some(self.memory.peak_of(process_of_worker(ix))).filter(|peak| *peak > 0);
         format!("{why}: peak {}, {}", mib(peak), self.memory_left())
+    }
+}
+
+/// The item that has run longest, of those that run and since when, microseconds.
+fn oldest(since_us: &BTreeMap<ItemIx, u64>) -> Option<ItemIx> {
+    since_us.iter().min_by_key(|(item, since_us)| (**since_us, **item)).map(|(item, _)| *item)
+}
+
+/// The worker that uses the most of those that run something, and not this item. Workers with the bytes that they use, and what they run.
+/// Of equals the youngest.
+fn largest_without(item: Option<ItemIx>, workers: &[(WorkerIx, u64, Vec<ItemIx>)]) -> Option<WorkerIx> {
+    let may_go = |runs: &[ItemIx]| !runs.is_empty() && !item.is_some_and(|item| runs.contains(&item));
+    let may_go = workers.iter().filter(|(_, _, runs)| may_go(runs));
+    may_go.max_by_key(|(ix, used, _)| (*used, *ix)).map(|(ix, _, _)| *ix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_item_is_that_which_began_first() {
+        let check = |since_us: &[(u32, u64)], expect: Option<u32>| {
+            let since_us = since_us.iter().map(|(item, since_us)| (ItemIx(*item), *since_us)).collect();
+            assert_eq!(oldest(&since_us), expect.map(ItemIx), "{since_us:?}");
+        };
+        check(&[], None);
+        check(&[(3, 500)], Some(3));
+        check(&[(1, 500), (2, 400), (3, 600)], Some(2));
+        check(&[(1, 500), (2, 400), (3, 400)], Some(2));
+    }
+
+    #[test]
+    fn the_largest_goes_that_does_not_run_the_oldest_item() {
+        let check = |oldest: Option<u32>, workers: &[(u32, u64, &[u32])], expect: Option<u32>| {
+            let workers: Vec<_> = workers
+                .iter()
+                .map(|(ix, used, runs)| (WorkerIx(*ix), *used, runs.iter().copied().map(ItemIx).collect()))
+                .collect();
+            let victim = largest_without(oldest.map(ItemIx), &workers);
+            assert_eq!(victim, expect.map(WorkerIx), "{oldest:?} {workers:?}");
+        };
+        check(None, &[], None);
+        check(Some(1), &[(0, 100, &[1])], None);
+        check(Some(1), &[(0, 100, &[1]), (1, 10, &[2]), (2, 20, &[3])], Some(2));
+        check(Some(2), &[(0, 100, &[1]), (1, 10, &[2]), (2, 20, &[3])], Some(0));
+        check(Some(2), &[(0, 100, &[1, 2]), (1, 10, &[3])], Some(1));
+        // Nothing is lost with what runs nothing, and little is won.
+        check(Some(1), &[(0, 100, &[1]), (1, 200, &[]), (2, 5, &[2])], Some(2));
+        check(Some(1), &[(0, 100, &[1]), (1, 200, &[])], None);
+        check(Some(9), &[(3, 50, &[1]), (4, 50, &[2]), (2, 50, &[3])], Some(4));
+        // A command is the oldest, or what runs began just now.
+        check(Some(9), &[(0, 100, &[1])], Some(0));
+        check(None, &[(0, 100, &[1])], Some(0));
     }
 }
