@@ -54,3 +54,101 @@ pub fn expected_need(item: &Item) -> Need {
         _ => Need { begin: 64 * MIB, piece: 0, join: 0 },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::{Command, Ingredients, ItemIx};
+    use crate::manifest::CrateId;
+    use proptest::prelude::*;
+    use tender_protocol::{Lto, LtoLink};
+
+    fn item(kind: ItemKind, run: Run, size: u64, after: u32) -> Item {
+        Item {
+            krate: CrateId(0),
+            krate_name: String::new(),
+            kind,
+            key: String::new(),
+            label: String::new(),
+            after: (0..after).map(ItemIx).collect(),
+            run,
+            inputs: vec![],
+            outputs: vec![],
+            ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },
+            size,
+        }
+    }
+
+    fn compile(language: Language, size: u64) -> Item {
+        let (source, object) = (String::new(), String::new());
+        let work =
+            Work::Compile { source, language, args: vec![], object, dwo: None, cut: None, lto: Lto::Off };
+        item(ItemKind::Compile, Run::Worker(work), size, 0)
+    }
+
+    fn check(language: Language, size: u64) -> Item {
+        let work = Work::Check { source: String::new(), language, args: vec![] };
+        item(ItemKind::Check, Run::Worker(work), size, 0)
+    }
+
+    fn archive(members: u32) -> Item {
+        let work = Work::Archive { output: String::new(), members: vec![], lto: None };
+        item(ItemKind::Archive, Run::Worker(work), 0, members)
+    }
+
+    fn link(kind: ItemKind, mode: Option<Lto>) -> Item {
+        let lto = mode.map(|mode| LtoLink { mode, opt_level: 2, work_dir: String::new(), libraries: vec![] });
+        let work = Work::Link { driver: vec![], args: vec![], output: String::new(), lto };
+        item(kind, Run::Worker(work), 0, 3)
+    }
+
+    fn command() -> Item {
+        let run = Command { words: vec![], dir: "/".into(), env: vec![], retry: true };
+        item(ItemKind::Generate, Run::Command(run), 1 << 40, 3)
+    }
+
+    #[test]
+    fn needs_by_kind_and_size() {
+        const KIB: u64 = 1 << 10;
+        let expect_kib = |what: &str, item: Item, expect: [u64; 3]| {
+            let Need { begin, piece, join } = expected_need(&item);
+            assert_eq!([begin, piece, join], expect.map(|kib| kib * KIB), "{what}");
+        };
+        expect_kib("an empty file", compile(Language::C, 0), [6144, 8192, 0]);
+        expect_kib("a short one", compile(Language::C, 10 * KIB), [7424, 8232, 0]);
+        expect_kib("a long one", compile(Language::C, 58 * KIB), [13216, 8424, 0]);
+        expect_kib("a very long one", compile(Language::C, 337 * KIB), [17680, 9540, 0]);
+        expect_kib("SQLite", compile(Language::C, 9_600_000), [162_288, 45_692, 0]);
+        expect_kib("an empty file of C++", compile(Language::Cxx, 0), [155_648, 10_240, 0]);
+        expect_kib("a short one of C++", compile(Language::Cxx, KIB), [156_128, 10_304, 0]);
+        expect_kib("a long one of C++", compile(Language::Cxx, 180 * KIB), [242_048, 21_760, 0]);
+        expect_kib("bitcode", compile(Language::Bitcode, 10 * KIB), [7424, 8232, 0]);
+        expect_kib("C that is only checked", check(Language::C, 10 * KIB), [7424, 8232, 0]);
+        expect_kib("C++ that is only checked", check(Language::Cxx, KIB), [156_128, 10_304, 0]);
+        expect_kib("an empty archive", archive(0), [4096, 65_536, 0]);
+        expect_kib("an archive", archive(10), [14_336, 65_536, 0]);
+        expect_kib("a link", link(ItemKind::Program, None), [65_536, 0, 0]);
+        let lto = link(ItemKind::Program, Some(Lto::Thin));
+        expect_kib("a link with optimisation", lto, [65_536, 65_536, 65_536]);
+        let lto = link(ItemKind::Shared, Some(Lto::Fat));
+        expect_kib("a library with optimisation", lto, [65_536, 65_536, 65_536]);
+        expect_kib("a command", command(), [65_536, 0, 0]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_larger_never_needs_less(size in 0..400_000u64, more in 0..400_000u64) {
+            let compile_c = |size| compile(Language::C, size);
+            let compile_cxx = |size| compile(Language::Cxx, size);
+            let pairs = [
+                (compile_c(size), compile_c(size + more)),
+                (compile_cxx(size), compile_cxx(size + more)),
+                (archive(size as u32), archive((size + more) as u32)),
+            ];
+            for (small, large) in pairs {
+                let (small, large) = (expected_need(&small), expected_need(&large));
+                prop_assert!(small.begin <= large.begin && small.piece <= large.piece && small.join <= large.join);
+            }
+        }
+    }
+}
