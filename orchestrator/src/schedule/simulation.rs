@@ -18,6 +18,7 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
         12 => Just(Fate::Builds),
         1 => Just(Fate::Fails),
         1 => Just(Fate::Crashes),
+        1 => Just(Fate::IsTooLarge),
     ];
     let krate =
         (0..6usize, any::<bool>(), any::<bool>(), prop::collection::vec(any::<prop::sample::Index>(), 0..3));
@@ -55,8 +56,14 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
     )
 }
 
+/// Cases are quick. `PROPTEST_CASES` may ask for more.
+fn cases() -> ProptestConfig {
+    let default = ProptestConfig::default();
+    ProptestConfig { cases: default.cases.max(1024), ..default }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn every_build_ends_well_or_badly_but_ends(

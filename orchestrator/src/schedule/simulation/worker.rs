@@ -57,6 +57,11 @@ impl FakeWorker {
         piece.map(|(item, _)| Startable::Piece(*item)).or_else(|| begins().map(Startable::Item))
     }
 
+    /// What has begun and not ended.
+    pub(super) fn in_flight(&self) -> BTreeSet<ItemIx> {
+        self.running.iter().chain(self.in_pieces.keys()).copied().collect()
+    }
+
     pub(super) fn waits_for_memory(&self) -> bool {
         self.given.iter().any(|(item, after)| after.is_empty() && !self.leased.contains(item))
             || self.in_pieces.values().any(|pieces| pieces.waiting > 0)

@@ -13,6 +13,8 @@ pub(super) enum Fate {
     Fails,
     /// Takes its worker down, always.
     Crashes,
+    /// Is killed for memory, always.
+    IsTooLarge,
 }
 
 pub(super) struct World {
@@ -24,6 +26,8 @@ pub(super) struct World {
     pub(super) workers: BTreeMap<WorkerIx, FakeWorker>,
     commands: Vec<ItemIx>,
     ends: BTreeMap<ItemIx, &'static str>,
+    /// How often items were killed for memory.
+    ran_out: BTreeMap<ItemIx, u32>,
     pub(super) finish: Option<bool>,
     interrupted: bool,
     pub(super) most_live: usize,
@@ -43,6 +47,7 @@ impl World {
             workers: BTreeMap::new(),
             commands: Vec::new(),
             ends: BTreeMap::new(),
+            ran_out: BTreeMap::new(),
             finish: None,
             interrupted: false,
             most_live: 0,
@@ -58,6 +63,50 @@ impl World {
         let sum = totals.leases + totals.baselines;
         let parts = self.scheduler.ledger().parts();
         assert!(sum <= ceiling || parts <= 1, "{leases:?}, {parts}, {} of {ceiling}", totals.baselines);
+    }
+
+    fn runs_alone(&self, item: ItemIx) -> bool {
+        self.ran_out.contains_key(&item)
+    }
+
+    /// What an item of this world may use: its estimate, or twice that when it was killed for memory.
+    fn expected_need(&self, item: ItemIx) -> Need {
+        let Need { begin, piece, join } = self.tasks[item.0 as usize].memory;
+        let times = 1 << self.ran_out.get(&item).copied().unwrap_or(0);
+        Need { begin: times * begin, piece: times * piece, join: times * join }
+    }
+
+    /// What was killed for memory, and could run again now.
+    fn wait_to_run_alone(&self) -> impl Iterator<Item = ItemIx> + '_ {
+        let is_up_to_date = |before: &ItemIx| matches!(self.ends.get(before), Some(&"fresh" | &"built"));
+        let could_run = move |item: &ItemIx| {
+            !self.ends.contains_key(item) && self.tasks[item.0 as usize].after.iter().all(is_up_to_date)
+        };
+        self.ran_out.keys().copied().filter(could_run)
+    }
+
+    fn check_begins(&self, item: ItemIx) {
+        let waits = self.wait_to_run_alone().next();
+        assert!(
+            self.runs_alone(item) || waits.is_none(),
+            "item {} begins before {waits:?}, which was killed",
+            item.0
+        );
+    }
+
+    fn check_what_runs_alone(&mut self) {
+        let mut in_flight: BTreeSet<ItemIx> = self.workers.values().flat_map(FakeWorker::in_flight).collect();
+        in_flight.extend(&self.commands);
+        let Some(alone) = in_flight.iter().copied().find(|item| self.runs_alone(*item)) else { return };
+        assert_eq!(in_flight.len(), 1, "item {} runs alone, not with {in_flight:?}", alone.0);
+        let leased = |worker: &FakeWorker| worker.leased.iter().copied().collect::<Vec<ItemIx>>();
+        let leased: Vec<ItemIx> = self.workers.values().flat_map(leased).collect();
+        assert!(leased.iter().all(|item| *item == alone), "{leased:?} could begin beside item {}", alone.0);
+        let is_in_pieces = self.workers.values().any(|worker| worker.in_pieces.contains_key(&alone));
+        if !is_in_pieces {
+            let expected = self.expected_need(alone).begin;
+            assert_eq!(self.scheduler.ledger().totals().leases, expected, "twice what it was");
+        }
     }
 
     fn used(&self) -> usize {
@@ -93,11 +142,16 @@ impl World {
                     assert!(worker.parked, "a slot is lent once");
                     worker.parked = false;
                 }
-                Action::SendPlan { worker, items } => {
-                    let worker = self.workers.get_mut(&worker).unwrap();
-                    assert!(!worker.closing);
+                Action::SendPlan { worker: ix, items } => {
                     let ids: BTreeSet<ItemIx> = items.iter().map(|planned| planned.item).collect();
                     for planned in items {
+                        let (expected, alone) =
+                            (self.expected_need(planned.item), self.runs_alone(planned.item));
+                        assert_eq!(planned.memory, expected, "twice what it was, and no more");
+                        let worker = self.workers.get_mut(&ix).unwrap();
+                        assert!(!worker.closing);
+                        let is_fresh = !worker.heard && worker.given.is_empty();
+                        assert!(!alone || (is_fresh && ids.len() == 1), "item {} runs alone", planned.item.0);
                         for before in &self.tasks[planned.item.0 as usize].after {
                             let up_to_date = matches!(self.ends.get(before), Some(&"fresh" | &"built"));
                             assert!(up_to_date || (ids.contains(before) && planned.after.contains(before)));
@@ -105,18 +159,22 @@ impl World {
                         worker.given.push((planned.item, planned.after));
                     }
                 }
-                Action::Lease { worker, item, .. } => {
+                Action::Lease { worker: ix, item, bytes } => {
+                    let expected = self.expected_need(item);
                     // It may have died in the meantime.
-                    let Some(worker) = self.workers.get_mut(&worker) else { continue };
+                    let Some(worker) = self.workers.get_mut(&ix) else { continue };
                     if let Some(pieces) = worker.in_pieces.get_mut(&item) {
                         pieces.grants += 1;
                         // It may have been cancelled in the meantime.
                         let granted = pieces.waiting.min(1);
                         pieces.waiting -= granted;
                         pieces.granted += granted;
+                        assert_eq!(bytes, expected.piece);
                     } else {
                         assert!(worker.given.iter().any(|(given, _)| *given == item), "it was given it");
                         assert!(worker.leased.insert(item), "a lease is granted once");
+                        assert_eq!(bytes, expected.begin);
+                        self.check_begins(item);
                     }
                 }
                 Action::CancelPlans(ix) => {
@@ -130,10 +188,22 @@ impl World {
                     assert!(worker.given.is_empty() && worker.running.is_empty());
                     worker.closing = true;
                 }
-                Action::RunCommand(item) => self.commands.push(item),
+                Action::RunCommand(item) => {
+                    self.commands.push(item);
+                    self.check_begins(item);
+                }
                 Action::Skip(item) => self.end(item, "skipped"),
-                Action::Blame { item, .. } => self.end(item, "failed"),
-                Action::Retry(_) | Action::Purge(_) => {}
+                Action::Blame { item, verdict } => {
+                    let is_of_memory = verdict == Verdict::OutOfMemory;
+                    assert_eq!(is_of_memory, self.ran_out.get(&item) == Some(&2), "{verdict:?}");
+                    self.end(item, "failed");
+                }
+                Action::Retry(item) => {
+                    // An archive is judged before it runs again, and may be whole.
+                    assert!(matches!(self.ends.get(&item), None | Some(&"fresh")));
+                    assert!(self.ran_out.get(&item).is_none_or(|times| *times == 1), "it has had its chance");
+                }
+                Action::Purge(_) => {}
                 Action::Finish { success } => self.finish = Some(success),
             }
             assert!(self.used() <= self.slots, "{} slots of {} are in use", self.used(), self.slots);
@@ -251,7 +321,12 @@ impl World {
             (Some(ix), Some(item)) if self.fates[item.0 as usize] == Fate::Crashes => {
                 self.die(ix, Death::Crashed);
             }
+            (Some(ix), Some(item)) if self.is_too_large(item) && !self.is_link(item) => {
+                self.die(ix, Death::OutOfMemory);
+            }
             (Some(ix), Some(item)) if !self.part_ends(ix, item) => {}
+            // Its linker was killed, and the worker lives.
+            (Some(_), Some(item)) if self.is_too_large(item) => self.run_out(item),
             (Some(ix), Some(item)) => {
                 let outcome = self.outcome(item);
                 let worker = self.workers.get_mut(&ix).unwrap();
@@ -271,6 +346,10 @@ impl World {
             }
             (None, Some(item)) => {
                 self.commands.retain(|other| *other != item);
+                if self.is_too_large(item) || (killed && self.out_of_memory) {
+                    self.run_out(item);
+                    return true;
+                }
                 let outcome = self.outcome(item);
                 self.scheduler.handle(Event::Finished { item, outcome });
             }
@@ -281,17 +360,17 @@ impl World {
 
     /// One part of the item ends. Returns whether that was all of it.
     fn part_ends(&mut self, ix: WorkerIx, item: ItemIx) -> bool {
+        let need = self.expected_need(item);
         let worker = self.workers.get_mut(&ix).unwrap();
         let at = worker.running.iter().position(|other| *other == item).unwrap();
         worker.running.swap_remove(at);
         let Some(pieces) = worker.in_pieces.get_mut(&item) else {
             let grants = u32::from(worker.leased.remove(&item));
-            let task = &self.tasks[item.0 as usize];
-            let count = pieces_of(task);
+            let count = pieces_of(&self.tasks[item.0 as usize]);
             if count == 0 || self.fates[item.0 as usize] == Fate::Fails {
                 return true;
             }
-            let pieces = FakePieces { need: task.memory, waiting: count, granted: 0, running: 0, grants };
+            let pieces = FakePieces { need, waiting: count, granted: 0, running: 0, grants };
             let (resized, bytes) = (pieces.resized(ix, item), pieces.need.piece);
             worker.in_pieces.insert(item, pieces);
             self.scheduler.handle(resized);
@@ -326,8 +405,27 @@ impl World {
     }
 
     fn die(&mut self, ix: WorkerIx, death: Death) {
-        self.workers.remove(&ix);
+        let worker = self.workers.remove(&ix).unwrap();
+        if death == Death::OutOfMemory {
+            for item in worker.in_flight() {
+                *self.ran_out.entry(item).or_default() += 1;
+            }
+        }
         self.scheduler.handle(Event::WorkerGone { worker: ix, death });
+    }
+
+    fn is_too_large(&self, item: ItemIx) -> bool {
+        self.fates[item.0 as usize] == Fate::IsTooLarge
+    }
+
+    fn is_link(&self, item: ItemIx) -> bool {
+        self.tasks[item.0 as usize].class == Class::Link
+    }
+
+    /// What ran the item was killed for memory, and was no worker.
+    fn run_out(&mut self, item: ItemIx) {
+        *self.ran_out.entry(item).or_default() += 1;
+        self.scheduler.handle(Event::OutOfMemory { item });
     }
 
     /// What an interruption does: our workers are killed, commands end.
@@ -345,6 +443,7 @@ impl World {
         loop {
             loop {
                 self.settle();
+                self.check_what_runs_alone();
                 if !self.react() {
                     break;
                 }
@@ -377,6 +476,7 @@ impl World {
             assert!(worker.startable().is_none(), "{free} slots are free and a worker has work");
         }
         if self.scheduler.exclusive().is_some() {
+            assert!(!self.scheduler.ledger().is_empty(), "what runs alone runs, or waits for what does");
             return;
         }
         if !self.scheduler.denied().is_empty() {
@@ -392,11 +492,16 @@ impl World {
     fn check_ends(&self) {
         assert_eq!(self.ends.len(), self.tasks.len(), "every item has an end");
         // One that runs while nothing else does may come on top of those that wait.
-        let most = self.slots + usize::from(self.out_of_memory);
+        let most = self.slots + usize::from(!self.ran_out.is_empty());
         assert!(self.most_live <= most, "{} workers on {} slots", self.most_live, self.slots);
+        for (item, times) in &self.ran_out {
+            let failed = self.ends[item] == "failed";
+            assert!(*times == 1 || (*times == 2 && failed), "item {} ran out {times} times", item.0);
+        }
         let is = |item: ItemIx, ends: &[&str]| ends.contains(&self.ends[&item]);
         for (number, task) in self.tasks.iter().enumerate() {
             let item = ItemIx(number as u32);
+            assert!(self.fates[number] != Fate::IsTooLarge || !is(item, &["built"]));
             let prerequisites_hold = task.after.iter().all(|before| is(*before, &["fresh", "built"]));
             assert!(prerequisites_hold || is(item, &["skipped"]), "ran after a failure");
             if self.keep_going && prerequisites_hold {
