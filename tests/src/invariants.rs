@@ -4,6 +4,46 @@
 
 use crate::trace::{Job, Trace};
 use std::collections::BTreeMap;
+use std::iter::Sum;
+
+/// How much the invariants were about that may have nothing to be about; each as its function says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    pub live_modules: usize,
+    pub leases: usize,
+    pub idle_slots: usize,
+}
+
+impl Judged {
+    /// Those that were about nothing, as the project's design names them.
+    pub fn vacuous(&self) -> Vec<&'static str> {
+        let all = [("M1", self.live_modules), ("M2", self.leases), ("J3", self.idle_slots)];
+        all.into_iter().filter(|(_, judged)| *judged == 0).map(|(name, _)| name).collect()
+    }
+}
+
+impl Sum for Judged {
+    fn sum<I: Iterator<Item = Judged>>(all: I) -> Judged {
+        all.fold(Judged::default(), |a, b| Judged {
+            live_modules: a.live_modules + b.live_modules,
+            leases: a.leases + b.leases,
+            idle_slots: a.idle_slots + b.idle_slots,
+        })
+    }
+}
+
+/// All that holds for a build with so many slots, however it went with its memory.
+///
+/// # Errors
+/// What does not hold, and where.
+pub fn all(trace: &Trace, slots: u64, succeeded: bool) -> Result<Judged, String> {
+    jobs(trace, slots, succeeded)?;
+    Ok(Judged {
+        live_modules: live_modules(trace, slots)?,
+        leases: leases(trace)?,
+        idle_slots: idle_slots(trace)?,
+    })
+}
 
 /// How long a slot may be held with nothing running on it, though an item waits for memory, microseconds. Slots are on their way for
 /// milliseconds, and a process takes some tens of them to start; one that waits for memory with its slot has it until another item
@@ -50,18 +90,28 @@ pub fn live_modules(trace: &Trace, slots: u64) -> Result<usize, String> {
     Ok(judged)
 }
 
-/// M2: where leases, and what their processes need besides, come to more than the budget, one job runs and no other. Answers how often they came to
-/// more than three quarters of it.
+/// M2: where leases, and what their processes need besides, come to more than the budget, one job runs and no other. What was granted
+/// before the budget fell stays granted, and nothing more until that is within it. Answers how often they came to more than three
+/// quarters of it.
 ///
 /// # Errors
 /// It is not so, and where.
 pub fn leases(trace: &Trace) -> Result<usize, String> {
     let phases = phases(trace);
-    let mut judged = 0;
+    let (mut judged, mut before, mut granted_before) = (0, (0, u64::MAX), 0);
     for (ts, bytes, budget) in trace.leases() {
         let Some(budget) = budget else { continue };
         judged += usize::from(bytes > budget / 4 * 3);
+        if budget < before.1 {
+            granted_before = before.0;
+        }
+        before = (bytes, budget);
         if bytes <= budget {
+            granted_before = 0;
+            continue;
+        }
+        if bytes <= granted_before {
+            granted_before = bytes;
             continue;
         }
         let running = phases.iter().filter(|phase| phase.start <= ts && ts < phase.end).count();
@@ -236,6 +286,22 @@ mod tests {
         check(&[(0, 10)], 101, Some(1));
         // Far from it nothing is shown.
         check(&[(0, 10), (0, 10)], 10, Some(0));
+    }
+
+    #[test]
+    fn leases_stay_where_the_budget_falls_and_do_not_grow() {
+        let check = |readings: &[(u64, u64)], is_right: bool| {
+            let mut events = vec![phase(0, 10), phase(0, 10)];
+            events.extend(readings.iter().zip(1..).map(|((bytes, budget), ts)| {
+                counter("lease", ts, json!({ "bytes": bytes, "baselines": 0, "budget": budget }))
+            }));
+            assert_eq!(leases(&trace(events)).is_ok(), is_right, "{readings:?}");
+        };
+        check(&[(100, 130), (100, 50), (70, 50), (40, 50)], true);
+        check(&[(100, 130), (101, 50)], false);
+        check(&[(100, 130), (70, 50), (71, 50)], false);
+        // It was within the new one since.
+        check(&[(100, 130), (100, 50), (40, 50), (60, 50)], false);
     }
 
     #[test]

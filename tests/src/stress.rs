@@ -13,7 +13,7 @@ mod tables;
 mod workload;
 mod workspace;
 
-pub use case::{Case, Judged, Limit, Row, SetBy};
+pub use case::{Case, Limit, Row, SetBy};
 pub use confined::{Confined, Confining, run_in, start_in};
 pub use recipe::{Kind, Recipe};
 pub use workload::{Figures, Workload};

@@ -3,11 +3,10 @@
 use super::confined::{Confined, run_in};
 use super::workload::{PLENTY, Workload};
 use crate::cgroup::Cgroup;
-use crate::invariants;
+use crate::invariants::{self, Judged};
 use crate::run::Run;
 use crate::trace::Trace;
 use std::fmt::{self, Display, Formatter};
-use std::iter::Sum;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
@@ -109,32 +108,6 @@ pub struct Row {
     pub judged: Judged,
 }
 
-/// How much the invariants were about that may have nothing to be about; each as its function says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Judged {
-    pub live_modules: usize,
-    pub leases: usize,
-    pub idle_slots: usize,
-}
-
-impl Judged {
-    /// Those that were about nothing, as the project's design names them.
-    pub fn vacuous(&self) -> Vec<&'static str> {
-        let all = [("M1", self.live_modules), ("M2", self.leases), ("J3", self.idle_slots)];
-        all.into_iter().filter(|(_, judged)| *judged == 0).map(|(name, _)| name).collect()
-    }
-}
-
-impl Sum for Judged {
-    fn sum<I: Iterator<Item = Judged>>(all: I) -> Judged {
-        all.fold(Judged::default(), |a, b| Judged {
-            live_modules: a.live_modules + b.live_modules,
-            leases: a.leases + b.leases,
-            idle_slots: a.idle_slots + b.idle_slots,
-        })
-    }
-}
-
 impl Row {
     pub const HEAD: &'static str =
         "workload     -j  limit      MiB  set by  history  result   kernel  items  most   peak    time";
@@ -217,13 +190,7 @@ impl Case {
             workload.expect_whole(&space).map_err(say)?;
         }
         let trace = Trace::read(&file);
-        let slots = u64::from(self.jobs);
-        invariants::jobs(&trace, slots, succeeded).map_err(say)?;
-        let judged = Judged {
-            live_modules: invariants::live_modules(&trace, slots).map_err(say)?,
-            leases: invariants::leases(&trace).map_err(say)?,
-            idle_slots: invariants::idle_slots(&trace).map_err(say)?,
-        };
+        let judged = invariants::all(&trace, u64::from(self.jobs), succeeded).map_err(say)?;
         let of_items = invariants::kills(&trace);
         let most_kills = of_items.values().copied().max().unwrap_or(0);
         if most_kills > MOST_KILLS {

@@ -6,7 +6,8 @@ use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-use tender_tests::stress::{Case, Judged, Kind, Limit, Recipe, Row, SetBy, Workload};
+use tender_tests::invariants::Judged;
+use tender_tests::stress::{Case, Kind, Limit, Recipe, Row, SetBy, Workload};
 
 /// Builds at once: one that has little memory runs one item at a time.
 const LANES: usize = 2;
