@@ -11,13 +11,19 @@ use std::iter::Sum;
 pub struct Judged {
     pub live_modules: usize,
     pub leases: usize,
+    pub returned_leases: usize,
     pub idle_slots: usize,
 }
 
 impl Judged {
     /// Those that were about nothing, as the project's design names them.
     pub fn vacuous(&self) -> Vec<&'static str> {
-        let all = [("M1", self.live_modules), ("M2", self.leases), ("J3", self.idle_slots)];
+        let all = [
+            ("M1", self.live_modules),
+            ("M2", self.leases),
+            ("M2 at the end", self.returned_leases),
+            ("J3", self.idle_slots),
+        ];
         all.into_iter().filter(|(_, judged)| *judged == 0).map(|(name, _)| name).collect()
     }
 }
@@ -27,6 +33,7 @@ impl Sum for Judged {
         all.fold(Judged::default(), |a, b| Judged {
             live_modules: a.live_modules + b.live_modules,
             leases: a.leases + b.leases,
+            returned_leases: a.returned_leases + b.returned_leases,
             idle_slots: a.idle_slots + b.idle_slots,
         })
     }
@@ -41,6 +48,7 @@ pub fn all(trace: &Trace, slots: u64, succeeded: bool) -> Result<Judged, String>
     Ok(Judged {
         live_modules: live_modules(trace, slots)?,
         leases: leases(trace)?,
+        returned_leases: returned_leases(trace, succeeded)?,
         idle_slots: idle_slots(trace)?,
     })
 }
@@ -124,6 +132,18 @@ pub fn leases(trace: &Trace) -> Result<usize, String> {
         })?;
     }
     Ok(judged)
+}
+
+/// M2 at the end: all leases have come back after a build that has `succeeded`, those of workers that were killed too. Answers how often
+/// some did.
+///
+/// # Errors
+/// It is not so.
+pub fn returned_leases(trace: &Trace, succeeded: bool) -> Result<usize, String> {
+    let leases = trace.counter("lease", "bytes");
+    let last = leases.last().map_or(0, |(_, _, bytes)| *bytes);
+    ensure(!succeeded || last == 0, || format!("M2: leases of {} MiB after the end", last >> 20))?;
+    Ok(if succeeded { leases.windows(2).filter(|pair| pair[1].2 < pair[0].2).count() } else { 0 })
 }
 
 /// J3: no slot is held while its holder waits for memory. While an item waits for memory, there is a moment in the run of every other
@@ -302,6 +322,20 @@ mod tests {
         check(&[(100, 130), (70, 50), (71, 50)], false);
         // It was within the new one since.
         check(&[(100, 130), (100, 50), (40, 50), (60, 50)], false);
+    }
+
+    #[test]
+    fn leases_come_back() {
+        let check = |bytes: &[u64], succeeded, expect: Option<usize>| {
+            let lease =
+                |(bytes, ts): (&u64, u64)| counter("lease", ts, json!({ "bytes": bytes, "budget": 9 }));
+            let events = bytes.iter().zip(1..).map(lease).collect();
+            assert_eq!(returned_leases(&trace(events), succeeded).ok(), expect, "{bytes:?}");
+        };
+        check(&[], true, Some(0));
+        check(&[5, 3, 6, 0], true, Some(2));
+        check(&[5, 3], true, None);
+        check(&[5, 3], false, Some(0));
     }
 
     #[test]
