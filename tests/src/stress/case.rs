@@ -82,7 +82,7 @@ pub struct Case {
 /// Most kills of one item in a build, by us or by the kernel.
 const MOST_KILLS: u32 = 2;
 
-/// From so many percent of the need a build succeeds, and from so many the kernel kills nobody if there is a history.
+/// From so many percent of the need a build succeeds, and from so many nobody is killed if there is a history.
 const SUCCEEDS_FROM: u64 = 125;
 const UNHARMED_FROM: u64 = 130;
 
@@ -196,8 +196,10 @@ impl Case {
         if most_kills > MOST_KILLS {
             return Err(say(format!("killed more than {MOST_KILLS} times: {of_items:?}")));
         }
-        if kills > 0 && self.with_history && percent >= UNHARMED_FROM {
-            return Err(say(format!("the kernel killed {kills} with a history and {percent} % of the need")));
+        if (kills > 0 || most_kills > 0) && self.with_history && percent >= UNHARMED_FROM {
+            return Err(say(format!(
+                "killed with a history and {percent} % of the need: {kills} by the kernel, {of_items:?}"
+            )));
         }
         if self.set_by == SetBy::Budget {
             if kills > 0 || most_kills > 0 {
