@@ -87,8 +87,8 @@ const SUCCEEDS_FROM: u64 = 125;
 const UNHARMED_FROM: u64 = 130;
 
 /// What is used beyond the budget, or beyond the neediest item's need where one job takes more than that, bytes: a worker with nothing
-/// to do is expected to have 24 MiB, and keeps up to 8 of what has ended. Measured, with a history: 26 MiB at most.
-const BESIDE: u64 = 32 << 20;
+/// to do is expected to have 16 MiB, and keeps up to 8 of what has ended. Measured, with a history: 8 MiB at most.
+const BESIDE: u64 = 24 << 20;
 
 /// What came of it.
 #[derive(Clone, Debug)]
