@@ -151,18 +151,28 @@ fn a_history_that_is_none_is_written_anew() {
     let mut flipped = good.clone();
     *flipped.last_mut().expect("there is something in it") ^= 1;
     let other_version = [b"tender-memory 99\n", &good[17..]].concat();
-    let cases: [(&str, &[u8]); 6] = [
-        ("empty", b""),
-        ("cut short", &good[..good.len() / 2]),
-        ("damaged", &flipped),
-        ("of another version", &other_version),
-        ("garbage", b"\0\xff\xfe no history at all \n\n\n"),
-        ("too long", &[&good[..], &[0; 1000]].concat()),
+    let other = "of another version or damaged";
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("empty", b"", other),
+        ("cut short", &good[..20], "cut short"),
+        ("damaged", &flipped, "damaged"),
+        ("of another version", &other_version, other),
+        ("garbage", b"\0\xff\xfe no history at all \n\n\n", other),
+        ("too long", &[&good[..], &[0; 1000]].concat(), "damaged"),
     ];
-    for (what, bytes) in cases {
+    // It is said, once.
+    let build = |why: &str| {
+        let run = space.tender(&["build", "-v"]).expect_ok();
+        let path = space.path(HISTORY);
+        assert_eq!(run.stderr.matches("the history of memory").count(), 1, "{run}");
+        run.expect_stderr(&[&format!(
+            "note: the history of memory in {path} is {why}; the build starts a new one\n"
+        )]);
+    };
+    for (what, bytes, why) in cases {
         space.remove("target");
         space.write(HISTORY, bytes);
-        space.tender(&["build"]).expect_ok();
+        build(why);
         let written = space.read_bytes(HISTORY);
         assert!(
             written.starts_with(b"tender-memory 02\n") && written != bytes,
@@ -173,7 +183,7 @@ fn a_history_that_is_none_is_written_anew() {
     // What cannot be written is no reason to fail.
     space.remove("target");
     space.write("target/debug/.tender/memory/in-the-way", "");
-    space.tender(&["build"]).expect_ok();
+    build("Is a directory (os error 21)");
     space.expect_fresh(&[]);
 }
 
