@@ -1,11 +1,16 @@
 //! What is too large for the memory that there is, with nothing else to build: refused by name, with a cure, and built when there is more.
 
 use std::fmt::Write;
+use std::os::unix::fs::PermissionsExt;
 use tender_tests::stress::{Confined, run_in};
-use tender_tests::{Cgroup, TestSpace};
+use tender_tests::{Cgroup, Run, TestSpace, program};
 
 const MIB: u64 = 1 << 20;
 const PLENTY: u64 = 1 << 40;
+
+/// The cure for a unit that is not cut.
+const SMALLER_UNIT: &str =
+    "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile";
 
 /// A build in a group that is too small says `what` and nothing else is wrong, and one with plenty succeeds after it.
 #[track_caller]
@@ -13,7 +18,21 @@ fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str
     let Some(group) = Cgroup::new(limit) else { return };
     let build = [&["build", "-j4"], words].concat();
     let Confined { run, .. } = run_in(&group, space, space.command(&build));
-    let run = run.expect_code(101);
+    let (peak, budget) = expect_refusal(&run, what, cure);
+    // Read from time to time, so what was not there yet at the last look is not in it.
+    assert!((1..=limit / MIB).contains(&peak) && (1..=limit / MIB).contains(&budget), "{run}");
+
+    let group = Cgroup::new(PLENTY).expect("there was one before");
+    run_in(&group, space, space.command(&build)).run.expect_ok();
+    let profile = if words.contains(&"--release") { "release" } else { "debug" };
+    space.built(&format!("target/{profile}/x")).expect_ok();
+    space.expect_fresh(words);
+}
+
+/// It says `what` and the cure, and nothing else is wrong. Answers the peak and the budget that it tells, MiB.
+#[track_caller]
+fn expect_refusal(run: &Run, what: &str, cure: &str) -> (u64, u64) {
+    let run = run.clone().expect_code(101);
     let errors: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
     // The second one says what could not be made.
     let [error, end] = errors[..] else { panic!("{} errors: {run}", errors.len()) };
@@ -27,17 +46,9 @@ fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str
         text.and_then(|number| number.parse::<u64>().ok())
             .unwrap_or_else(|| panic!("no number of {name:?}: {run}"))
     };
-    let (peak, budget) = (number("peak "), number("budget "));
-    // Read from time to time, so what was not there yet at the last look is not in it.
-    assert!((1..=limit / MIB).contains(&peak) && (1..=limit / MIB).contains(&budget), "{run}");
     let help: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("help: ")).collect();
     assert_eq!(help, [format!("help: it needs more memory than there is; {cure}")], "{run}");
-
-    let group = Cgroup::new(PLENTY).expect("there was one before");
-    run_in(&group, space, space.command(&build)).run.expect_ok();
-    let profile = if words.contains(&"--release") { "release" } else { "debug" };
-    space.built(&format!("target/{profile}/x")).expect_ok();
-    space.expect_fresh(words);
+    (number("peak "), number("budget "))
 }
 
 /// A program with so many functions.
@@ -57,13 +68,35 @@ fn a_unit_that_is_too_large() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
     space.write("src/main.c", functions(20_000));
-    refused(
-        &space,
-        &[],
-        96 * MIB,
-        "compiling `src/main.c` of crate `x`",
-        "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile",
-    );
+    refused(&space, &[], 96 * MIB, "compiling `src/main.c` of crate `x`", SMALLER_UNIT);
+}
+
+/// Nobody kills anything where an address space is limited: an allocation fails, and the worker gives up.
+#[test]
+fn a_unit_that_is_too_large_for_an_address_space() {
+    // A worker that does nothing has half of it.
+    const LIMIT: u64 = 320 * MIB;
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"x\"\n[profile.dev]\ncodegen-units = 1\n");
+    space.write("src/main.c", functions(20_000));
+    space.write("src/small.c", "int small;\n");
+    let worker =
+        format!("#!/bin/sh\nulimit -v {} && exec '{}' \"$@\"\n", LIMIT >> 10, program("tender-worker"));
+    space.write("worker", worker);
+    std::fs::set_permissions(space.path("worker"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = space.command(&["build", "-v", "-j2"]);
+    command.env("TENDER_WORKER", space.path("worker"));
+    let run = space.run(command);
+    let (peak, _) = expect_refusal(&run, "compiling `src/main.c` of crate `x`", SMALLER_UNIT);
+    assert!((1..=LIMIT / MIB).contains(&peak), "{run}");
+    run.expect_stderr(&[
+        "Built src/small.c in ",
+        "; killed for it: 2 by a failed allocation; tried again: 1 unit\n",
+    ]);
+
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/x").expect_ok();
+    space.expect_fresh(&[]);
 }
 
 /// The front end sees one function like others, and the assembler that it makes tens of megabytes.
