@@ -1,8 +1,8 @@
 //! Machines that say less than others: no root, no cgroups, files that cannot be read.
 
 use crate::small::{expect_whole, measured, units};
-use camino::Utf8PathBuf;
-use std::os::unix::fs::{PermissionsExt, chown};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::Command;
 use tender_tests::stress::{Confined, run_in};
 use tender_tests::{Cgroup, TestSpace, program};
@@ -11,7 +11,7 @@ const NOBODY: u32 = 65534;
 
 /// All that is in `space` belongs to nobody.
 fn give_away(space: &TestSpace) {
-    fn walk(path: &camino::Utf8Path) {
+    fn walk(path: &Utf8Path) {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| panic!("{path}: {error}"));
         if path.is_dir() {
             path.read_dir_utf8().unwrap().for_each(|entry| walk(entry.unwrap().path()));
@@ -22,6 +22,7 @@ fn give_away(space: &TestSpace) {
 
 /// The programs, where everybody may run them: they may be built below a home that is closed to others.
 fn programs_for_all(space: &TestSpace) -> Utf8PathBuf {
+    std::fs::set_permissions(space.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
     for name in ["tender", "tender-worker"] {
         let (from, to) = (program(name), space.path(&format!(".bin/{name}")));
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
@@ -37,21 +38,24 @@ fn without_root() {
     let Some(group) = Cgroup::new(workload.figures.need / 10 * 14) else { return };
     // Its programs stay root's.
     let programs = TestSpace::new();
-    std::fs::set_permissions(programs.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let tender = programs_for_all(&programs);
     let space = workload.space(true);
-    std::fs::create_dir_all(space.path(".runtime")).unwrap();
-    give_away(&space);
-    let mut command = Command::new(tender);
-    space.prepare(&mut command);
-    command.args(["build", "-v", "-j8"]);
+    let command = as_nobody(&space, &tender);
     // The group is entered as root, and after that nothing is root's.
-    let as_nobody = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \"$@\"";
-    let command = wrapped(&space, as_nobody, command);
     let Confined { run, kills, .. } = run_in(&group, &space, command);
     let run = run.expect_ok().expect_stderr(&["memory budget: ", "the cgroup "]);
     assert_eq!(kills, 0, "{run}");
     expect_whole(workload, &space);
+}
+
+/// `tender build -v` as nobody, whose the space becomes.
+fn as_nobody(space: &TestSpace, tender: &Utf8Path) -> Command {
+    std::fs::create_dir_all(space.path(".runtime")).unwrap();
+    give_away(space);
+    let mut command = Command::new(tender);
+    command.args(["build", "-v", "-j8"]);
+    let script = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --no-new-privs -- \"$@\"";
+    wrapped(space, script, command)
 }
 
 /// `command` at the end of a shell script, as its `"$@"`.
@@ -62,8 +66,8 @@ fn wrapped(space: &TestSpace, script: &str, command: Command) -> Command {
     shell
 }
 
-/// `tender build -v` in a namespace of its own, where `mounts` hide what there is to read. `None`, said loudly, where none can be made.
-fn hidden(space: &TestSpace, mounts: &str) -> Option<tender_tests::Run> {
+/// `command` in a namespace of its own, where `mounts` hide what there is to read. `None`, said loudly, where none can be made.
+fn hiding(space: &TestSpace, mounts: &str, command: Command) -> Option<Command> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "true"]);
     if !unshare.status().is_ok_and(|status| status.success()) {
@@ -71,9 +75,14 @@ fn hidden(space: &TestSpace, mounts: &str) -> Option<tender_tests::Run> {
         return None;
     }
     let script = format!("exec unshare --mount sh -c '{mounts} && exec \"$@\"' sh \"$@\"");
+    Some(wrapped(space, &script, command))
+}
+
+/// `tender build -v`, as `hiding` has it.
+fn hidden(space: &TestSpace, mounts: &str) -> Option<tender_tests::Run> {
     let trace = space.path("trace.json");
     let build = space.command(&["build", "-v", "-j4", "--trace", trace.as_str()]);
-    Some(space.run(wrapped(space, &script, build)))
+    Some(space.run(hiding(space, mounts, build)?))
 }
 
 const NO_CGROUPS: &str = "mount -t tmpfs none /sys/fs/cgroup";
@@ -84,6 +93,22 @@ fn without_cgroups_the_machine_is_the_limit() {
     let Some(run) = hidden(&space, NO_CGROUPS) else { return };
     run.expect_ok().expect_stderr(&["memory budget: ", "the machine sets the limit"]);
     space.expect_fresh(&[]);
+}
+
+#[test]
+fn without_root_and_cgroups_the_machine_is_the_limit() {
+    // It would be the limit if it were seen.
+    let Some(group) = Cgroup::new(2 << 30) else { return };
+    let programs = TestSpace::new();
+    let space = units(4);
+    let command = as_nobody(&space, &programs_for_all(&programs));
+    let Some(command) = hiding(&space, NO_CGROUPS, command) else { return };
+    let run = run_in(&group, &space, command).run.expect_ok();
+    let run = run.expect_stderr(&["memory budget: ", "the machine sets the limit"]);
+    assert!(!run.stderr.contains("warning") && !run.stderr.contains("cannot "), "{run}");
+    let program = space.path("target/debug/x").metadata().unwrap();
+    assert_eq!(program.uid(), NOBODY, "{run}");
+    space.built("target/debug/x").expect_ok();
 }
 
 #[test]
