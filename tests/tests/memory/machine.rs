@@ -120,26 +120,56 @@ fn without_any_limit_to_read_jobs_alone_bound_the_build() {
     space.expect_fresh(&[]);
 }
 
+/// Files to put in the place of others: one that says nothing, and one of the process that reads it, where reading fails.
+const EMPTY: &str = "/dev/null";
+const UNREADABLE: &str = "/proc/$$/mem";
+
 #[test]
 fn without_pressure_nothing_is_missed() {
-    let space = units(4);
-    let mounts = "if [ -e /proc/pressure/memory ]; then mount --bind /dev/null /proc/pressure/memory; fi";
-    let Some(run) = hidden(&space, mounts) else { return };
-    let run = run.expect_ok().expect_stderr(&["memory budget: "]);
-    assert!(!run.stderr.contains("warning"), "{run}");
+    for file in [EMPTY, UNREADABLE] {
+        let space = units(4);
+        let pressure = "/proc/pressure/memory";
+        let mounts = format!("if [ -e {pressure} ]; then mount --bind {file} {pressure}; fi");
+        let Some(run) = hidden(&space, &mounts) else { return };
+        let run = run.expect_ok().expect_stderr(&["memory budget: "]);
+        assert!(!run.stderr.contains("warning") && !run.stderr.contains("pressure"), "{run}");
+    }
 }
 
-/// The files of its group are there and say nothing. It goes by what else there is, and `-v` names what it could not read.
+/// The files of its group are there, and one says nothing or cannot be read. It goes by what else there is, and `-v` names the file once,
+/// though it is looked at ten times a second.
 #[test]
 fn files_that_cannot_be_read_are_named() {
-    let space = units(4);
-    let Some(group) = Cgroup::new(2 << 30) else { return };
-    let limit = ["memory.limit_in_bytes", "memory.max"].map(|name| group.directory().join(name));
-    let limit = limit.into_iter().find(|file| file.exists()).expect("a group has a limit");
-    let script =
-        format!("exec unshare --mount sh -c 'mount --bind /dev/null {limit} && exec \"$@\"' sh \"$@\"");
-    let command = wrapped(&space, &script, space.command(&["build", "-v", "-j4"]));
-    let Confined { run, .. } = run_in(&group, &space, command);
-    run.expect_ok().expect_stderr(&[limit.as_str(), "memory budget: "]);
-    space.expect_fresh(&[]);
+    let check = |names: [&str; 2], file: &str, says: &dyn Fn(&Utf8Path) -> String| {
+        let space = units(4);
+        let text = space.read("Tender.toml");
+        let run = "run = [\"sh\", \"-c\", \"sleep 0.5; : > $OUT_DIR/x.h\"]\noutputs = [\"$OUT_DIR/x.h\"]\n";
+        space.write("Tender.toml", format!("{text}[[generate]]\n{run}"));
+        let Some(group) = Cgroup::new(2 << 30) else { return };
+        let path = names.map(|name| group.directory().join(name)).into_iter().find(|path| path.exists());
+        let path = path.expect("a group has its files");
+        let mounts = format!("mount --bind {file} {path}");
+        let build = space.command(&["build", "-v", "-j4"]);
+        let Some(command) = hiding(&space, &mounts, build) else { return };
+        let run = run_in(&group, &space, command).run.expect_ok();
+        let notes: Vec<&str> =
+            run.stderr.lines().filter(|line| line.contains("for the memory budget")).collect();
+        assert_eq!(notes, [format!("note: {}", says(&path))], "{run}");
+        let group = format!("the cgroup {} ", group.directory());
+        assert!(run.stderr.contains("memory budget: ") && !run.stderr.contains(&group), "{run}");
+        space.expect_fresh(&[]);
+    };
+    let limit = ["memory.limit_in_bytes", "memory.max"];
+    let used = ["memory.usage_in_bytes", "memory.current"];
+    let malformed = |path: &Utf8Path| {
+        format!("{path} is not written as expected, so it does not count for the memory budget")
+    };
+    let unreadable = |path: &Utf8Path| {
+        let why = "Input/output error (os error 5)";
+        format!("cannot read {path}, so it does not count for the memory budget: {why}")
+    };
+    for names in [limit, used] {
+        check(names, EMPTY, &malformed);
+        check(names, UNREADABLE, &unreadable);
+    }
 }
