@@ -9,26 +9,31 @@ pub const NEWS_US: u64 = 1_000_000;
 /// Processes that the kernel has killed for memory, by its counters: of each it is to be found out what it ran.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// So many are accounted for, or are old.
-    known: u64,
+    /// What its counters said last. They fall where a group below ours is removed.
+    last: Option<u64>,
+    /// Kills since the beginning; so many are accounted for, or are old.
     counted: u64,
+    known: u64,
     /// When more were first counted, microseconds.
     since_us: u64,
 }
 
 impl Evidence {
-    /// `counted` are those that it has killed so far, whoever they were.
-    pub fn new(counted: u64) -> Evidence {
-        Evidence { known: counted, counted, since_us: 0 }
+    /// `reading` is what the counters say at the beginning, whoever was killed; None: they cannot be read.
+    pub fn new(reading: Option<u64>) -> Evidence {
+        Evidence { last: reading, ..Evidence::default() }
     }
 
-    /// Takes in what the kernel counts now.
-    pub fn count(&mut self, counted: u64, now_us: u64) {
+    /// Takes in what they say now.
+    pub fn count(&mut self, reading: Option<u64>, now_us: u64) {
         if self.counted > self.known && now_us >= self.since_us + NEWS_US {
             self.known = self.counted;
         }
-        if counted > self.counted {
-            (self.counted, self.since_us) = (counted, now_us);
+        let Some(reading) = reading else { return };
+        let more = self.last.replace(reading).map_or(0, |last| reading.saturating_sub(last));
+        if more > 0 {
+            self.counted += more;
+            self.since_us = now_us;
         }
     }
 
@@ -47,18 +52,20 @@ mod tests {
     enum Seen {
         /// So many were counted, then, microseconds.
         Counted(u64, u64),
+        Unreadable,
         /// Something of ours has died, and whether that is to be the kernel's doing.
         Died(bool),
     }
-    use Seen::{Counted, Died};
+    use Seen::{Counted, Died, Unreadable};
 
     #[test]
     fn a_kill_accounts_for_one_death_and_not_for_ever() {
         let check = |what: &str, before: u64, seen: &[Seen]| {
-            let mut evidence = Evidence::new(before);
+            let mut evidence = Evidence::new(Some(before));
             for (position, seen) in seen.iter().enumerate() {
                 match *seen {
-                    Counted(counted, now_us) => evidence.count(counted, now_us),
+                    Unreadable => evidence.count(None, 0),
+                    Counted(counted, now_us) => evidence.count(Some(counted), now_us),
                     Died(expect) => assert_eq!(evidence.take(), expect, "{what}: at {position}"),
                 }
             }
@@ -86,13 +93,23 @@ mod tests {
             &[Counted(1, 5), Died(true), Counted(2, NEWS_US + 5), Died(true)],
         );
         check("a group is gone", 7, &[Counted(3, 0), Died(false), Counted(3, 10), Died(false)]);
-        check("it was not to be read", 7, &[Counted(0, 0), Died(false), Counted(7, 10), Died(false)]);
+        check("it was not to be read", 7, &[Unreadable, Died(false), Counted(7, 10), Died(false)]);
+        check("nor while one was killed", 7, &[Unreadable, Counted(8, 10), Died(true), Died(false)]);
         check(
             "and more were killed",
             7,
-            &[Counted(3, 0), Counted(9, 10), Died(true), Died(true), Died(false)],
+            &[Counted(3, 0), Counted(5, 10), Died(true), Died(true), Died(false)],
         );
         check("gone with its kill", 7, &[Counted(8, 0), Counted(3, 10), Died(true), Died(false)]);
         check("gone, and old", 7, &[Counted(8, 0), Counted(3, NEWS_US), Died(false)]);
+    }
+
+    #[test]
+    fn what_was_counted_before_the_first_reading_is_old() {
+        let mut evidence = Evidence::new(None);
+        evidence.count(Some(7), 0);
+        assert!(!evidence.take());
+        evidence.count(Some(8), 0);
+        assert!(evidence.take());
     }
 }

@@ -45,7 +45,7 @@ impl Kills {
             defence: Defence::default(),
             thrash: Thrash::default(),
             next_look_us: 0,
-            evidence: Evidence::new(counted.unwrap_or(0)),
+            evidence: Evidence::new(counted),
             next_count_us: 0,
             victims: BTreeMap::new(),
         }
@@ -63,7 +63,7 @@ impl Engine<'_> {
         if now_us < self.memory.kills.next_count_us {
             return;
         }
-        let counted = self.memory.system.oom_kills().unwrap_or(0);
+        let counted = self.memory.system.oom_kills();
         self.memory.kills.evidence.count(counted, now_us);
         let took_us = clock::now_us().saturating_sub(now_us);
         self.memory.kills.next_count_us = now_us + (1000 * took_us).max(NEWS_US / 2);
@@ -150,9 +150,7 @@ impl Engine<'_> {
 
     /// Whether the kernel has just killed a process for memory that nothing accounts for yet: what has ended now does.
     pub(super) fn kernel_killed(&mut self) -> bool {
-        if let Some(counted) = self.memory.system.oom_kills() {
-            self.memory.kills.evidence.count(counted, now_us());
-        }
+        self.memory.kills.evidence.count(self.memory.system.oom_kills(), now_us());
         self.memory.kills.evidence.take()
     }
 
