@@ -1,11 +1,14 @@
 // After `ld.lld -r` has joined the pieces of one module: its symbol table becomes that of an object that was never
 // cut. Renaming is LLVM's objcopy, in memory.
 #include <deque>
+#include <string>
+#include <system_error>
 
 #include "llvm/ObjCopy/CommonConfig.h"
 #include "llvm/ObjCopy/ELF/ELFConfig.h"
 #include "llvm/ObjCopy/ELF/ELFObjcopy.h"
 #include "llvm/Object/ELFObjectFile.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include "buffer.h"
@@ -70,7 +73,16 @@ extern "C" bool tender_restore_names(TenderStr object, const TenderRename *renam
   SmallString<0> bytes;
   raw_svector_ostream stream(bytes);
   if (Error failed = restore(ref(object), ArrayRef(renames, count), stream)) {
-    *error = copy(toString(std::move(failed)));
+    std::error_code code;
+    std::string text;
+    handleAllErrors(std::move(failed), [&](const ErrorInfoBase &info) {
+      code = info.convertToErrorCode();
+      text = info.message();
+    });
+    // As where any other allocation fails: it is no fault of the unit.
+    if (code == std::errc::not_enough_memory)
+      report_bad_alloc_error(text.c_str());
+    *error = copy(text);
     return false;
   }
   *out = copy(bytes);

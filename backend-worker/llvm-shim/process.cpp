@@ -23,6 +23,8 @@ void tender_initialise(void (*fatal)(TenderStr message)) {
         std::abort();
       },
       reinterpret_cast<void *>(fatal));
+  // LLVM has no exceptions: one that were thrown would unwind through frames that cannot be, and look like a crash.
+  llvm::install_out_of_memory_new_handler();
 }
 
 const char *tender_llvm_version(void) { return LLVM_VERSION_STRING; }

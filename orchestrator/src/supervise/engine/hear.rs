@@ -459,10 +459,17 @@ pub(super) fn is_link(item: &Item) -> bool {
 }
 
 /// Whether a worker ended because an allocation failed, as where the system has no memory to promise or a limit on address space is
-/// met (`ulimit -v`). Neither LLVM nor Rust can go on then: they say so, and abort.
+/// met (`ulimit -v`). Neither LLVM nor Rust can go on then: they say so, and abort. A thread that has no room for its stack is told of
+/// as one too many (pthread_create(3)); if it is the number of threads that is limited, running alone is the cure as well.
 fn allocation_failed(exit: Exit, tail: &str) -> bool {
-    let said = ["LLVM ERROR: out of memory", "memory allocation of ", "std::bad_alloc"];
-    exit == Exit::Signal(libc::SIGABRT) && said.iter().any(|words| tail.contains(words))
+    let said = |words: &[&str]| words.iter().any(|words| tail.contains(words));
+    match exit {
+        Exit::Signal(libc::SIGABRT) => {
+            said(&["LLVM ERROR: out of memory", "memory allocation of ", "std::bad_alloc"])
+        }
+        Exit::Code(_) => said(&["cannot start a thread: "]),
+        Exit::Signal(_) => false,
+    }
 }
 
 #[cfg(test)]
@@ -480,5 +487,7 @@ mod tests {
         check(abort, "\nterminate called after throwing an instance of 'std::bad_alloc'", true);
         check(abort, "\nLLVM ERROR: Cannot select: 0x1", false);
         check(Exit::Signal(libc::SIGSEGV), "\nLLVM ERROR: out of memory", false);
+        check(Exit::Code(101), "\nerror: cannot start a thread: Resource temporarily unavailable", true);
+        check(Exit::Code(101), "\nerror: cannot read from the orchestrator", false);
     }
 }
