@@ -172,7 +172,7 @@ mod tests {
         };
         check(None, None, 9700, false);
         check(None, Some(800), 736, false);
-        check(None, Some(100), 75, false);
+        check(None, Some(90), 75, false);
         check(Some(Bytes(500 * MIB)), None, 500, false);
         check(Some(Bytes(500 * MIB)), Some(800), 500, false);
         check(Some(Bytes(800 * MIB)), Some(800), 800, false);

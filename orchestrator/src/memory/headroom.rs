@@ -41,10 +41,10 @@ const RESERVE: u64 = 64 << 20;
 
 impl Level {
     /// What of the limit is left alone, for what the system, and what nobody asks us for (page tables, pipes, the orchestrator), may need
-    /// between two readings: 64 MiB; 3 % of the limit where that is more; a quarter of it where that is less, since what little fits
+    /// between two readings: 64 MiB; 3 % of the limit where that is more; a sixth of it where that is less, since what little fits
     /// there grows by little. Bytes.
     pub fn reserve(&self) -> u64 {
-        RESERVE.min(self.limit / 4).max(self.limit / 100 * 3)
+        RESERVE.min(self.limit / 6).max(self.limit / 100 * 3)
     }
 
     /// What is available less the reserve, bytes.
@@ -136,7 +136,7 @@ mod tests {
         check((10_000, 9000), &[(800, 100), (1000, 900)], "the cgroup /1", 36);
         check((10_000, 9000), &[(800, 100), (1000, 990)], "the cgroup /1", 0);
         check((10_000, 9000), &[(800, 900)], "the cgroup /0", 0);
-        check((10_000, 9000), &[(80, 30)], "the cgroup /0", 30);
+        check((10_000, 9000), &[(90, 30)], "the cgroup /0", 45);
         check((10_000, 9000), &[(1, 0)], "the cgroup /0", 0);
         // The machine keeps its own, larger reserve though more of it is available.
         check((10_000, 900), &[(1000, 200)], "the machine", 600);
@@ -146,8 +146,8 @@ mod tests {
     fn the_reserve_grows_with_the_limit_and_is_never_most_of_it() {
         let reserve =
             |limit: u64| Level { bound: Bound::Machine, limit: limit * MIB, available: 0 }.reserve() / MIB;
-        let limits = [0, 4, 48, 128, 256, 257, 1000, 2133, 10_000];
-        assert_eq!(limits.map(reserve), [0, 1, 12, 32, 64, 64, 64, 64, 300]);
+        let limits = [0, 6, 48, 120, 384, 385, 1000, 2133, 10_000];
+        assert_eq!(limits.map(reserve), [0, 1, 8, 20, 64, 64, 64, 64, 300]);
     }
 
     #[test]

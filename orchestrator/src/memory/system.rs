@@ -106,7 +106,7 @@ mod tests {
         write(&files, "/sys/fs/cgroup/a/memory.max", "419430400\n");
         check(236, group());
         write(&files, "/sys/fs/cgroup/a/memory.high", "209715200\n");
-        check(50, group());
+        check(66, group());
         write(&files, "/proc/meminfo", "MemTotal: 8388608 kB\nMemAvailable: 10 kB\n");
         check(0, Bound::Machine);
         write(&files, "/sys/fs/cgroup/a/memory.high", "max\n");
