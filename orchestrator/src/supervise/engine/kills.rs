@@ -18,7 +18,7 @@ use tender_protocol::ToWorker;
 /// How long the memory of what we have killed is waited for. It takes some milliseconds for each 100 MiB.
 const GONE_WITHIN: Duration = Duration::from_millis(200);
 
-/// How often it is looked whether anything gets on, microseconds: with a linker all of /proc is read for it.
+/// How often it is looked whether anything gets on, microseconds: with a linker all processes below us are read for it.
 const LOOK_EVERY_US: u64 = 1_000_000;
 
 /// Where more than this and the reserve are available, bytes, nobody needs to be looked at. Pages of files that are read again and again
