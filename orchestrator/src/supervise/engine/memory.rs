@@ -24,6 +24,10 @@ const TENSE_US: u64 = 20_000;
 /// Less than this is not plenty, bytes: several jobs take so much in the time between two readings.
 const TENSE: u64 = 256 << 20;
 
+/// Where less is available, bytes, nothing is read that the kernel needs memory for: with a directory of /proc opened while the memory of
+/// a worker that it has killed was not back yet, it was seen to kill us.
+const BRINK: u64 = 4 << 20;
+
 /// What other builds are told is rounded up to so many bytes: it changes with each small unit.
 const SHARE_STEP: u64 = 8 << 20;
 
@@ -172,7 +176,8 @@ impl Engine<'_> {
         }
         let Sample { limits, pressure } = self.memory.system.sample();
         self.memory.stall.add(Duration::from_micros(now_us), pressure);
-        let was_measured = self.measure(now_us);
+        let at_brink = limits.as_ref().is_some_and(|limits| limits.binding().available < BRINK);
+        let was_measured = self.measure(at_brink, now_us);
         self.count_kills(now_us);
         self.memory.limits_free = limits.as_ref().map(|limits| limits.headroom());
         self.leave_to_others();
@@ -264,15 +269,15 @@ impl Engine<'_> {
         (has_any && !self.memory.budget.is_off()).then(|| self.memory.foreign.next_us())
     }
 
-    /// Returns whether it was time to.
-    fn measure(&mut self, at_us: u64) -> bool {
+    /// Returns whether it was time to, and could be done.
+    fn measure(&mut self, at_brink: bool, at_us: u64) -> bool {
         let mut measured = Vec::new();
         let links = self
             .workers
             .keys()
             .any(|ix| self.scheduler.running_in(*ix).iter().any(|item| is_link(&self.graph[*item])));
         let has_trees = links || !self.commands.is_empty();
-        if has_trees && at_us < self.memory.next_trees_us {
+        if has_trees && (at_brink || at_us < self.memory.next_trees_us) {
             return false;
         }
         let groups = has_trees.then(Groups::read);
