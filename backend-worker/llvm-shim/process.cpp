@@ -23,7 +23,7 @@ void tender_initialise(void (*fatal)(TenderStr message)) {
         std::abort();
       },
       reinterpret_cast<void *>(fatal));
-  // LLVM has no exceptions: one that were thrown would unwind through frames that cannot be, and look like a crash.
+  // LLVM is built without exceptions: an exception would meet frames that cannot be unwound, and look like a crash.
   llvm::install_out_of_memory_new_handler();
 }
 

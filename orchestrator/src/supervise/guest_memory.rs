@@ -111,13 +111,11 @@ impl Memory {
 
     /// At the end: what the program used, and whether the kernel has killed processes for memory.
     pub(super) fn sum_up(&self, name: &str, tell: Tell<'_>) {
-        if self.budget.is_off() {
-            return;
-        }
         let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
         let budget = self.chosen.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
         let most = format!("most in use {}, budget {budget}", mib(self.foreign.peak));
         match self.system.oom_kills().unwrap_or(0).saturating_sub(self.oom_kills) {
+            0 if self.budget.is_off() => {}
             0 => tell(Severity::Verbose, format!("memory of {name}: {most}")),
             kills => {
                 let (processes, were) = if kills == 1 { ("process", "was") } else { ("processes", "were") };

@@ -208,3 +208,18 @@ fn exec_says_which_budget_it_keeps_to_and_what_was_used() {
     let too_much = exec(&["--memory", "900T"]);
     too_much.expect_stderr(&["warning: a memory budget of ", " is more than there is; going by "]);
 }
+
+/// With a budget and without: whoever asks for none is told all the same why a compiler is gone.
+#[test]
+fn exec_says_that_the_kernel_has_killed() {
+    for words in [&["exec"][..], &["exec", "--memory", "off"]] {
+        let Some(group) = Cgroup::new(64 * MIB) else { return };
+        let space = TestSpace::new();
+        let command = space.command(&[words, &["--", "tail", "/dev/zero"]].concat());
+        let Confined { run, kills, .. } = run_in(&group, &space, command);
+        assert_eq!(kills, 1, "{run}");
+        run.expect_stderr(&[
+            "warning: 1 process of `tail` was killed by the kernel for memory; most in use ",
+        ]);
+    }
+}
