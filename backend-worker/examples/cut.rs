@@ -1,6 +1,6 @@
 //! A developer's tool: cuts one source file as the worker would, and says what it took.
 //!
-//!     cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [--tiny N] [--table BYTES] [-o OBJECT] -- FLAGS
+//!     cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [--table BYTES] [-o OBJECT] -- FLAGS
 //!
 //! Times are milliseconds of the thread's processor time; `backend`, `join` and `all` are walls. `-k` forces that many pieces.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
@@ -51,7 +51,6 @@ fn options() -> Option<Options> {
             "--piece" => options.limits.piece = number(&mut words)?,
             "--copy" => options.limits.copy = number(&mut words)? as u32,
             "--depth" => options.limits.depth = number(&mut words)? as u32,
-            "--tiny" => options.limits.tiny = number(&mut words)? as u32,
             "--table" => options.limits.table = number(&mut words)?,
             "-o" => options.output = words.next()?,
             "--" => options.flags.extend(words.by_ref()),
@@ -63,9 +62,7 @@ fn options() -> Option<Options> {
 
 fn main() -> ExitCode {
     let Some(options) = options() else {
-        eprintln!(
-            "usage: cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [--tiny N] [-o OBJECT] -- FLAGS"
-        );
+        eprintln!("usage: cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [-o OBJECT] -- FLAGS");
         return ExitCode::from(2);
     };
     llvm::initialise(|text| eprintln!("LLVM: {text}"));

@@ -4,7 +4,6 @@
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/InlineAsm.h"
@@ -26,6 +25,9 @@ struct TenderGraph {
   std::vector<TenderNode> nodes;
   std::vector<TenderEdge> edges;
   std::vector<TenderTie> ties;
+  std::vector<TenderAssembly> assembly;
+  std::vector<uint32_t> operands;
+  std::vector<std::string> names;
   std::string whole;
 };
 
@@ -61,8 +63,6 @@ void markConstants(Module &module) {
   }
 }
 
-bool isIdentifier(char c) { return isAlnum(c) || c == '_' || c == '.' || c == '$'; }
-
 class Builder {
 public:
   Builder(Module &module, TenderGraph &graph) : module(module), graph(graph), values(numbered(module)) {
@@ -72,7 +72,6 @@ public:
     collectUsedGlobalVariables(module, list, /*CompilerUsed=*/false);
     collectUsedGlobalVariables(module, list, /*CompilerUsed=*/true);
     used.insert(list.begin(), list.end());
-    // Both are known before any node is described: an edge later in the module may forbid an earlier copy.
     for (Function &function : module)
       for (Instruction &instruction : instructions(function))
         look(function, instruction);
@@ -86,10 +85,13 @@ public:
     }
     tieComdats();
     tieSections();
+    if (!graph.assembly.empty())
+      for (const GlobalValue *value : values)
+        graph.names.push_back(value->getName().starts_with("llvm.") ? std::string() : nameInAssembly(*value));
   }
 
 private:
-  // What makes a body one that must not be copied, and which names stand in inline assembly.
+  // What makes a body one that must not be copied, and inline assembly.
   void look(Function &function, Instruction &instruction) {
     if (isa<IndirectBrInst>(instruction) || isa<CallBrInst>(instruction))
       unique.insert(&function);
@@ -99,33 +101,18 @@ private:
     if (call->hasFnAttr(Attribute::ReturnsTwice) || call->isMustTailCall())
       unique.insert(&function);
     if (auto *assembly = dyn_cast<InlineAsm>(call->getCalledOperand()))
-      readAssembly(function, assembly->getAsmString());
+      noteAssembly(function, *call, *assembly);
   }
 
-  void readAssembly(Function &function, StringRef text) {
-    for (size_t at = 0; at < text.size();) {
-      if (!isIdentifier(text[at])) {
-        ++at;
-        continue;
-      }
-      size_t end = at;
-      while (end < text.size() && isIdentifier(text[end]))
-        ++end;
-      StringRef word = text.slice(at, end);
-      at = end;
-      GlobalValue *value = module.getNamedValue(word);
-      if (!value || value == &function)
-        continue;
-      // A declared symbol may be one that the text defines, and then perhaps as a local label: its users have to be
-      // in the same object.
-      bool defines = text.substr(end).ltrim(" \t").starts_with(":") || text.contains(".set") ||
-                     text.contains(".equ") || text.contains("=");
-      if (value->hasLocalLinkage() || (value->isDeclaration() && defines)) {
-        pinned.insert(value);
-        unique.insert(&function);
-        tie(numbers[&function], numbers[value]);
-      }
-    }
+  // What its text means is read in Rust.
+  void noteAssembly(Function &function, const CallBase &call, const InlineAsm &assembly) {
+    TenderAssembly noted = {numbers[&function], 0, 0, str(assembly.getAsmString())};
+    noted.firstOperand = graph.operands.size();
+    for (const Use &operand : call.args())
+      if (auto *value = dyn_cast<GlobalValue>(operand->stripInBoundsConstantOffsets()))
+        graph.operands.push_back(numbers[value]);
+    noted.operands = graph.operands.size() - noted.firstOperand;
+    graph.assembly.push_back(noted);
   }
 
   TenderNode describe(const GlobalValue &value) {
@@ -133,7 +120,6 @@ private:
     auto set = [&](uint32_t flag, bool on) { node.flags |= on ? flag : 0; };
     set(TENDER_NODE_DEFINED, !value.isDeclaration());
     set(TENDER_NODE_LOCAL, value.hasLocalLinkage());
-    set(TENDER_NODE_PINNED, pinned.contains(&value));
     set(TENDER_NODE_LINKONCE, value.hasLinkOnceLinkage());
     set(TENDER_NODE_OPTIONAL, value.hasAvailableExternallyLinkage());
     if (auto *function = dyn_cast<Function>(&value))
@@ -156,23 +142,42 @@ private:
           ++node.instructions;
     }
     bool copyable = !function.isInterposable() && !function.isVarArg() && !blockAddress &&
-                    !unique.contains(&function) && !pinned.contains(&function) &&
+                    !unique.contains(&function) &&
                     !function.hasFnAttribute(Attribute::NoInline) && !function.hasFnAttribute(Attribute::Naked) &&
                     !function.hasFnAttribute(Attribute::OptimizeNone) &&
                     !function.hasFnAttribute(Attribute::ReturnsTwice) &&
                     !function.hasFnAttribute(Attribute::PresplitCoroutine);
+    if (function.hasFnAttribute(Attribute::AlwaysInline))
+      node.flags |= TENDER_NODE_ALWAYS_INLINE;
     if (!copyable)
       return;
     node.flags |= TENDER_NODE_COPYABLE;
-    if (function.hasFnAttribute(Attribute::AlwaysInline))
-      node.flags |= TENDER_NODE_ALWAYS_INLINE;
     bool plainComdat = !function.hasComdat() || function.getComdat()->getUsers().size() == 1;
-    if (!used.contains(&function) && !function.hasSection() && plainComdat &&
+    if (!used.contains(&function) && sectionsOf(function).empty() && plainComdat &&
         ((function.hasLocalLinkage() && !function.hasComdat() && !function.hasAddressTaken()) ||
          function.hasLinkOnceODRLinkage()))
       node.flags |= TENDER_NODE_REPLICABLE;
   }
 
+  // No variable is ever defined twice, whatever its attributes, because every address may be compared, and what a
+  // program compares equal in clang's object has to be equal in ours:
+  //
+  // - `unnamed_addr` promises only that a constant may be *merged* with an equal one
+  //   (https://llvm.org/docs/LangRef.html#global-variables), not that one constant may have two addresses. clang
+  //   itself compares such addresses: dynamic_cast to a final class compares the object's pointer with the vtable,
+  //   which in an anonymous namespace is `internal unnamed_addr constant`. `local_unnamed_addr` promises less still.
+  // - Typeinfo and its names are compared by address where they are local (libstdc++'s std::type_info::operator==).
+  // - A literal is one object wherever the optimiser's copies of the expression that names it are evaluated, and
+  //   programs compare pointers to it (`name != default_name`). That linkers merge equal strings does not help: they
+  //   merge no constant with an embedded NUL, none in .rodata proper, none at -O0, and none across modules that
+  //   link-time optimisation emits into different objects at -O0.
+  // - Tables for switches and initialisers of local arrays are only read; but that they are is not known before
+  //   optimisation has shown it.
+  //
+  // This is what LLVM does where it takes modules apart itself: ThinLTO's import promotes a local that both sides
+  // refer to, and imports its initialiser as available_externally (FunctionImportUtils); SplitModule promotes all.
+  // So other pieces get constants as available_externally: loads fold, and the address is that of the one
+  // definition. The only freedom that `unnamed_addr` gives here is its place.
   void describe(const GlobalVariable &variable, TenderNode &node) {
     if (isSpecial(variable.getName())) {
       node.flags |= TENDER_NODE_SPECIAL;
@@ -183,15 +188,15 @@ private:
     TypeSize size = module.getDataLayout().getTypeAllocSize(variable.getValueType());
     node.bytes = size.getKnownMinValue();
     bool plain = variable.isConstant() && !variable.isInterposable() && !variable.isExternallyInitialized() &&
-                 !variable.isThreadLocal() && !variable.hasSection() && !variable.hasComdat() &&
-                 !used.contains(&variable) && !pinned.contains(&variable) && !variable.hasAppendingLinkage() &&
+                 !variable.isThreadLocal() && sectionsOf(variable).empty() && !variable.hasComdat() &&
+                 !used.contains(&variable) && !variable.hasAppendingLinkage() &&
                  !variable.hasMetadata(LLVMContext::MD_associated);
     if (!plain)
       return;
-    if (variable.hasLocalLinkage() && variable.hasGlobalUnnamedAddr())
-      node.flags |= TENDER_NODE_REPLICABLE;
-    else if (!variable.hasAvailableExternallyLinkage() && !variable.hasLinkOnceLinkage())
+    if (!variable.hasAvailableExternallyLinkage() && !variable.hasLinkOnceLinkage())
       node.flags |= TENDER_NODE_COPYABLE;
+    if (variable.hasLocalLinkage() && variable.hasGlobalUnnamedAddr())
+      node.flags |= TENDER_NODE_FOLLOWS;
   }
 
   // Edges and ties that start at one symbol.
@@ -270,14 +275,41 @@ private:
   void tieSections() {
     StringMap<uint32_t> first;
     for (uint32_t i = 0; i < values.size(); ++i) {
-      auto *variable = dyn_cast<GlobalVariable>(values[i]);
-      if (!variable || variable->isDeclaration() || !variable->hasSection() ||
-          (graph.nodes[i].flags & TENDER_NODE_SPECIAL))
+      auto *object = dyn_cast<GlobalObject>(values[i]);
+      if (!object || object->isDeclaration() || (graph.nodes[i].flags & TENDER_NODE_SPECIAL))
         continue;
-      auto [known, fresh] = first.insert({variable->getSection(), i});
-      if (!fresh)
-        tie(known->second, i);
+      for (StringRef section : sectionsOf(*object)) {
+        auto [known, fresh] = first.insert({section, i});
+        if (!fresh)
+          tie(known->second, i);
+      }
     }
+  }
+
+  // The sections that the source wants `object` in: one of them, where `#pragma clang section` names one for each
+  // kind of variable. The arrays of constructors are what the linker makes of them.
+  static SmallVector<StringRef, 4> sectionsOf(const GlobalObject &object) {
+    SmallVector<StringRef, 4> sections;
+    if (object.getName() == "llvm.global_ctors")
+      sections.push_back(".init_array");
+    if (object.getName() == "llvm.global_dtors")
+      sections.push_back(".fini_array");
+    if (object.hasSection()) {
+      StringRef section = object.getSection();
+      for (StringRef array : {".init_array", ".fini_array"})
+        if (section.starts_with(array))
+          section = array;
+      sections.push_back(section);
+    }
+    if (auto *function = dyn_cast<Function>(&object)) {
+      if (function->hasFnAttribute("implicit-section-name"))
+        sections.push_back(function->getFnAttribute("implicit-section-name").getValueAsString());
+    } else if (auto *variable = dyn_cast<GlobalVariable>(&object)) {
+      for (const char *kind : {"bss-section", "data-section", "relro-section", "rodata-section"})
+        if (variable->hasAttribute(kind))
+          sections.push_back(variable->getAttribute(kind).getValueAsString());
+    }
+    return sections;
   }
 
   void tie(uint32_t a, uint32_t b) {
@@ -289,7 +321,7 @@ private:
   TenderGraph &graph;
   std::vector<GlobalValue *> values;
   DenseMap<const Value *, uint32_t> numbers;
-  SmallPtrSet<const GlobalValue *, 8> used, pinned, unique;
+  SmallPtrSet<const GlobalValue *, 8> used, unique;
   // Of the symbol at hand: what it refers to, with the number of direct calls.
   MapVector<uint32_t, uint32_t> targets;
   SmallPtrSet<const Constant *, 16> visited;
@@ -315,6 +347,14 @@ std::string reasonToKeepWhole(const Module &module) {
 } // namespace
 
 namespace tender {
+
+std::string nameInAssembly(const GlobalValue &value) {
+  StringRef name = value.getName();
+  // A name that the source gives to the assembler is taken as it is.
+  if (name.consume_front("\1"))
+    return name.str();
+  return ((value.hasPrivateLinkage() ? ".L" : "") + name).str();
+}
 
 std::vector<GlobalValue *> numbered(Module &module) {
   std::vector<GlobalValue *> values;
@@ -379,6 +419,20 @@ const TenderEdge *tender_graph_edges(const TenderGraph *graph, size_t *count) {
 const TenderTie *tender_graph_ties(const TenderGraph *graph, size_t *count) {
   *count = graph->ties.size();
   return graph->ties.data();
+}
+
+const TenderAssembly *tender_graph_assembly(const TenderGraph *graph, size_t *count) {
+  *count = graph->assembly.size();
+  return graph->assembly.data();
+}
+
+const uint32_t *tender_graph_operands(const TenderGraph *graph, size_t *count) {
+  *count = graph->operands.size();
+  return graph->operands.data();
+}
+
+TenderStr tender_graph_name(const TenderGraph *graph, uint32_t node) {
+  return node < graph->names.size() ? str(graph->names[node]) : TenderStr{nullptr, 0};
 }
 
 TenderStr tender_graph_whole(const TenderGraph *graph) { return str(graph->whole); }

@@ -21,7 +21,7 @@ using namespace tender;
 namespace {
 
 void promote(GlobalValue &value, StringRef suffix) {
-  value.setName(Twine(value.hasName() ? value.getName() : StringRef("unnamed")) + "." + suffix);
+  value.setName(value.getName() + Twine(".") + suffix);
   value.setLinkage(GlobalValue::ExternalLinkage);
   value.setVisibility(GlobalValue::HiddenVisibility);
   value.setDSOLocal(true);
@@ -195,9 +195,12 @@ void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t co
   for (size_t i = 0; i < count && i < values.size(); ++i) {
     GlobalValue &value = *values[i];
     if (changes[i] == TENDER_CHANGE_PROMOTE) {
-      std::string before = value.getName().str();
+      if (!value.hasName())
+        value.setName("__unnamed");
+      std::string before = nameInAssembly(value);
       promote(value, ref(suffix));
-      renamed(context, str(before), str(value.getName()));
+      std::string now = nameInAssembly(value);
+      renamed(context, str(before), str(now));
     } else if (changes[i] == TENDER_CHANGE_KEEP) {
       value.setLinkage(value.hasLinkOnceODRLinkage() ? GlobalValue::WeakODRLinkage : GlobalValue::WeakAnyLinkage);
     }

@@ -111,11 +111,11 @@ enum TenderNodeFlag : uint32_t {
   TENDER_NODE_DEFINED = 1 << 1,
   // Internal or private: other pieces can see it only after promotion.
   TENDER_NODE_LOCAL = 1 << 2,
-  // A local whose name stands in inline assembly: it must not be renamed.
-  TENDER_NODE_PINNED = 1 << 3,
+  // A constant that may be anywhere, and is placed where its users are.
+  TENDER_NODE_FOLLOWS = 1 << 3,
   // The body or initialiser may be given to other pieces as available_externally.
   TENDER_NODE_COPYABLE = 1 << 4,
-  // May be defined in several pieces: a local whose address means nothing, or linkonce_odr.
+  // A function that may be defined in several pieces: a local whose address nobody takes, or linkonce_odr.
   TENDER_NODE_REPLICABLE = 1 << 5,
   TENDER_NODE_ALWAYS_INLINE = 1 << 6,
   // linkonce: vanishes from its home where that does not use it, unless it is made weak.
@@ -141,6 +141,13 @@ struct TenderTie {
   uint32_t a, b;
 };
 
+// Inline assembly in a function, as the IR spells it. It lives as long as the module.
+struct TenderAssembly {
+  uint32_t function;
+  uint32_t firstOperand, operands; // those that are symbols, of the graph's list
+  TenderStr text;
+};
+
 // What a module has at most, found without a look at what refers to what.
 struct TenderModuleSize {
   uint64_t functions, blocks, instructions, bytes;
@@ -156,6 +163,10 @@ void tender_graph_free(TenderGraph *graph);
 const TenderNode *tender_graph_nodes(const TenderGraph *graph, size_t *count);
 const TenderEdge *tender_graph_edges(const TenderGraph *graph, size_t *count);
 const TenderTie *tender_graph_ties(const TenderGraph *graph, size_t *count);
+const TenderAssembly *tender_graph_assembly(const TenderGraph *graph, size_t *count);
+const uint32_t *tender_graph_operands(const TenderGraph *graph, size_t *count);
+// The name that the assembler sees of a node, empty where it sees none. Known only if there is inline assembly.
+TenderStr tender_graph_name(const TenderGraph *graph, uint32_t node);
 // Why the module must not be cut, empty if it may be.
 TenderStr tender_graph_whole(const TenderGraph *graph);
 // The same, by the options of the unit that translated it.

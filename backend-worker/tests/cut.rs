@@ -127,6 +127,9 @@ impl Program {
         let mut words: Vec<&str> = objects.iter().map(String::as_str).collect();
         words.extend(["-o", &output, "-B", concat_bin(), "-fuse-ld=lld"]);
         words.extend(self.args.iter().map(String::as_str).filter(|arg| arg.starts_with("-fsanitize")));
+        if self.args.iter().any(|arg| arg == "-fno-pie") {
+            words.push("-no-pie");
+        }
         words.extend(args);
         self.tool("clang++", &words);
         PathBuf::from(output)
@@ -146,12 +149,41 @@ impl Program {
             let names = self.tool("llvm-nm", &[object]);
             assert!(!names.contains("c0ffee"), "promoted names are taken back: {names}");
         }
-        let (expected, got) = (self.run(&both.whole, &[]), self.run(&both.cut, &[]));
+        self.runs_the_same(&both.whole, &both.cut);
+        // Where the linker merges no strings, too.
+        let unmerged = ["-lm", "-pthread", "-Wl,-O0"];
+        self.runs_the_same(
+            &self.link("whole-unmerged", &whole, &unmerged),
+            &self.link("cut-unmerged", &cut, &unmerged),
+        );
+        both
+    }
+
+    fn runs_the_same(&self, whole: &Path, cut: &Path) {
+        let (expected, got) = (self.run(whole, &[]), self.run(cut, &[]));
         let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(text(&got), text(&expected));
         assert_eq!(got.status.code(), expected.status.code(), "{}", String::from_utf8_lossy(&got.stderr));
         assert_eq!(expected.status.code(), Some(0), "{}", String::from_utf8_lossy(&expected.stderr));
-        both
+    }
+
+    /// The piece that defines `symbol`, after `same` or `joined`.
+    fn piece_of(&self, file: &str, symbol: &str) -> Option<usize> {
+        (0..9).find(|piece| {
+            let object = self.path(&format!("{file}.{piece}.o"));
+            Path::new(&object).exists()
+                && self
+                    .tool("llvm-nm", &["--defined-only", "--format=just-symbols", &object])
+                    .lines()
+                    .any(|name| name == symbol || name.starts_with(&format!("{symbol}.")))
+        })
+    }
+
+    /// A test of what pieces share is none if one piece has all of its users.
+    fn assert_apart(&self, file: &str, symbols: &[&str]) {
+        let pieces: Vec<Option<usize>> = symbols.iter().map(|symbol| self.piece_of(file, symbol)).collect();
+        assert!(pieces.iter().all(Option::is_some), "{symbols:?} are in {pieces:?}");
+        assert!(pieces.iter().any(|piece| *piece != pieces[0]), "{symbols:?} are all in one piece");
     }
 }
 
@@ -266,14 +298,7 @@ fn a_constructor_comes_with_the_function_that_a_library_is_linked_for() {
     )
     .unwrap();
     let (object, _) = program.joined("lib.c", SUFFIXES[0]);
-    let piece_of = |symbol: &str| {
-        (0..4).find(|piece| {
-            let object = program.path(&format!("lib.c.{piece}.o"));
-            Path::new(&object).exists()
-                && program.tool("llvm-nm", &["--defined-only", &object]).contains(&format!(" {symbol}"))
-        })
-    };
-    assert_ne!(piece_of("prepare"), piece_of("is_ready"), "the test wants them apart");
+    program.assert_apart("lib.c", &["prepare", "is_ready"]);
     program.tool("llvm-ar", &["rc", "lib.a", &object]);
     let built = program.link("main", &[program.whole("main.c"), program.path("lib.a")], &[]);
     assert_eq!(program.run(&built, &[]).status.code(), Some(0));
@@ -295,6 +320,251 @@ fn registries_in_sections_are_whole_and_in_order() {
     let built = program.path("cut");
     let output = program.run(Path::new(&built), &[]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 5);
+}
+
+/// The sections of a table are one section, whoever asks for it.
+#[test]
+fn sections_that_are_named_by_functions_and_pragmas_are_in_order() {
+    let text = format!(
+        "#include <stdio.h>\n{}\
+         typedef int (*function)(int);\n\
+         __attribute__((section(\"inits\"), used, noinline)) static int first(int x) {{ return one(x) + 1; }}\n\
+         __attribute__((section(\"inits\"), used, noinline)) static int second(int x) {{ return two(x) + 2; }}\n\
+         __attribute__((section(\"inits\"), used, noinline)) static int third(int x) {{ return three(x) + 3; }}\n\
+         #pragma clang section data=\"registry\" rodata=\"readonly\" text=\"codes\"\n\
+         function entry_one = one;\n\
+         static const long fixed_one = 1;\n\
+         __attribute__((noinline)) int code_one(int x) {{ return one(x) + (int)fixed_one; }}\n\
+         #pragma clang section data=\"\" rodata=\"\" text=\"\"\n\
+         int other = 4;\n\
+         #pragma clang section data=\"registry\" rodata=\"readonly\" text=\"codes\"\n\
+         function entry_two = two;\n\
+         static const long fixed_two = 2;\n\
+         __attribute__((noinline)) int code_two(int x) {{ return two(x) + (int)fixed_two; }}\n\
+         function entry_three = three;\n\
+         static const long fixed_three = 3;\n\
+         __attribute__((noinline)) int code_three(int x) {{ return three(x) + (int)fixed_three; }}\n\
+         #pragma clang section data=\"\" rodata=\"\" text=\"\"\n\
+         const long *fixed(int n) {{ return n == 0 ? &fixed_one : n == 1 ? &fixed_two : &fixed_three; }}\n\
+         extern function __start_registry[], __stop_registry[];\n\
+         extern const long __start_readonly[], __stop_readonly[];\n\
+         extern char __start_codes[], __stop_codes[];\n\
+         extern char __start_inits[], __stop_inits[];\n\
+         int main(void) {{ for (function *e = __start_registry; e < __stop_registry; ++e) printf(\"%d\\n\", (*e)(9));\n\
+           for (const long *e = __start_readonly; e < __stop_readonly; ++e) printf(\"%ld %d\\n\", *e, e == fixed((int)*e - 1));\n\
+           printf(\"%d %d\\n\", (char *)code_one < (char *)code_two, (char *)code_two < (char *)code_three);\n\
+           printf(\"%d %d\\n\", (char *)first < (char *)second, (char *)second < (char *)third);\n\
+           printf(\"%d %d\\n\", (char *)code_one == __start_codes, (char *)first == __start_inits);\n\
+           return other - 4 + code_one(1) - code_one(1) + code_two(1) * 0 + code_three(1) * 0 + first(1) * 0; }}\n",
+        bulks(&["one", "two", "three", "four", "five"])
+    );
+    for args in ["-O2 -fPIC", "-O0 -fPIC"] {
+        let program = same(args, &[("a.c", &text)]);
+        program.assert_apart("a.c", &["one", "two", "three", "four"]);
+    }
+}
+
+/// A table of the linker's that the source adds to by hand, beside constructors.
+#[test]
+fn constructors_in_arrays_by_hand_keep_their_order() {
+    let text = format!(
+        "#include <stdio.h>\n{}\
+         static void by_hand_one(void) {{ printf(\"by hand one %d\\n\", one(3)); }}\n\
+         static void by_hand_two(void) {{ printf(\"by hand two %d\\n\", two(3)); }}\n\
+         __attribute__((used, section(\".init_array\"))) static void (*entry_one)(void) = by_hand_one;\n\
+         __attribute__((constructor)) static void by_attribute(void) {{ printf(\"by attribute %d\\n\", three(3)); }}\n\
+         __attribute__((constructor(150))) static void early(void) {{ printf(\"early %d\\n\", four(3)); }}\n\
+         __attribute__((used, section(\".init_array\"))) static void (*entry_two)(void) = by_hand_two;\n\
+         __attribute__((destructor)) static void late(void) {{ printf(\"late\\n\"); }}\n\
+         int main(void) {{ return 0; }}\n",
+        bulks(&["one", "two", "three", "four"])
+    );
+    same("-O2", &[("a.c", &text)]);
+    same("-O0", &[("a.c", &text)]);
+}
+
+/// clang compares the vtable's address where the class is final, although an anonymous namespace makes the vtable
+/// `internal unnamed_addr`.
+#[test]
+fn a_local_vtable_has_one_address() {
+    let text = "#include <cstdio>\n\
+        namespace { struct B { virtual ~B() {} virtual int f() { return 1; } };\n\
+          struct D final : B { int x = 5; int f() override { return x; } }; }\n\
+        __attribute__((noinline)) B *make0(int k) { return k ? (B *)new D : new B; }\n\
+        __attribute__((noinline)) B *make1(int k) { return k > 1 ? (B *)new D : new B; }\n\
+        __attribute__((noinline)) int test0(B *b) { auto d = dynamic_cast<D *>(b); return d ? d->x : -1; }\n\
+        __attribute__((noinline)) int test1(B *b) { auto d = dynamic_cast<D *>(b); return d ? d->x * 2 : -2; }\n\
+        int main() { for (int k = 0; k < 4; k++) printf(\"%d %d\\n\", test0(make0(k)), test1(make1(k))); }\n";
+    for args in ["-O0", "-O1", "-O2", "-O3", "-Os", "-O2 -fPIC"] {
+        let program = same(args, &[("a.cc", text)]);
+        program.assert_apart(
+            "a.cc",
+            &["_Z5make1i", "_Z5test0PN12_GLOBAL__N_11BE", "_Z5test1PN12_GLOBAL__N_11BE"],
+        );
+    }
+}
+
+/// Each constant that `unnamed_addr` or a linker's merging might double is asked for in four functions of different
+/// pieces, and all have to give the same address.
+#[test]
+fn a_constant_has_one_address() {
+    let kinds = [
+        ("literal", "\"literal\""),
+        ("embedded", "\"a\\0b\""),
+        ("wide", "L\"wide\""),
+        ("utf16", "u\"utf16\""),
+        ("empty", "\"\""),
+        ("eight", "\"1234567\""),
+        ("long_literal", "\"a text that is longer than any register, and than two of them as well\""),
+        ("table", "table"),
+        ("text_table", "text_table"),
+        ("fields", "&fields"),
+        ("number", "&number"),
+        ("single", "&single"),
+        ("of_inline", "of_inline()"),
+        ("function_name", "name_of()"),
+        ("local_function", "(const void *)local_function"),
+    ];
+    let shared = "static const int table[] = {3, 1, 4, 1, 5};\n\
+        static const char *const text_table[] = {\"one\", \"two\", \"three\"};\n\
+        static const struct { int a; const char *b; } fields = {1, \"field\"};\n\
+        static const int number = 5;\nstatic const double single = 2.5;\n\
+        static inline const char *of_inline(void) { static const char text[] = \"inline\"; return text; }\n\
+        static inline const char *name_of(void) { return __func__; }\n\
+        static int local_function(int x) { return x + 1; }\n";
+    let mut text = format!("#include <stdio.h>\n#include <wchar.h>\n{shared}");
+    for piece in ["a", "b", "c", "d"] {
+        text.push_str(&bulk(&format!("bulk_{piece}")));
+        let _ = writeln!(text, "__attribute__((noinline)) const void *at_{piece}(int k) {{ switch (k) {{");
+        for (number, (_, expression)) in kinds.iter().enumerate() {
+            let _ = writeln!(text, "case {number}: return {expression};");
+        }
+        let _ = writeln!(text, "}} return (void *)(long)bulk_{piece}(k); }}");
+    }
+    let names: Vec<String> = kinds.iter().map(|(name, _)| format!("\"{name}\"")).collect();
+    let _ = writeln!(
+        text,
+        "static const char *const names[] = {{{}}};\nint main(void) {{ for (int k = 0; k < {}; k++)\n\
+         printf(\"%s %d %d %d\\n\", names[k], at_a(k) == at_b(k), at_a(k) == at_c(k), at_a(k) == at_d(k)); return 0; }}",
+        names.join(", "),
+        kinds.len()
+    );
+    let cxx = text.replace("u\"utf16\"", "u\"utf16\" u\"\"");
+    for args in [
+        "-O0",
+        "-O2",
+        "-Os",
+        "-O2 -fmerge-all-constants",
+        "-O2 -fPIC -fdata-sections",
+        "-O2 -fno-pie -mcmodel=large",
+    ] {
+        let c = text.replace("u\"utf16\"", "L\"another\"");
+        let program = same(
+            args,
+            &[
+                ("a.c", &c),
+                (
+                    "b.cc",
+                    &cxx.replace("int main", "int other_main")
+                        .replace("at_", "cxx_at_")
+                        .replace("bulk_", "cxx_bulk_"),
+                ),
+            ],
+        );
+        program.assert_apart("a.c", &["at_a", "at_b", "at_c", "at_d"]);
+        let lines = program.run(&program.dir.path().join("cut"), &[]);
+        let lines = String::from_utf8_lossy(&lines.stdout).into_owned();
+        assert!(
+            lines.lines().count() == kinds.len() && lines.lines().all(|line| line.ends_with(" 1 1 1")),
+            "{args}: {lines}"
+        );
+    }
+}
+
+/// Types of an anonymous namespace are compared by the address of their names or descriptions.
+#[test]
+fn a_local_type_has_one_identity() {
+    let mut text = "#include <cstdio>\n#include <typeinfo>\n#include <exception>\n\
+        namespace { struct Base { virtual ~Base() {} }; struct Left : virtual Base { int l = 1; }; struct Right : virtual Base { int r = 2; };\n\
+          struct Both final : Left, Right { int b = 3; }; enum Colour { red, green }; template <class T> struct Of { T t; }; }\n"
+        .to_owned();
+    for piece in ["a", "b", "c", "d"] {
+        text.push_str(&bulk(&format!("bulk_{piece}")));
+        let _ = writeln!(
+            text,
+            "__attribute__((noinline)) const std::type_info &type_{piece}(int k) {{ switch (k) {{ case 0: return typeid(Both);\n\
+             case 1: return typeid(Colour); case 2: return typeid(Of<Both *>); default: return typeid(Both **); }} }}\n\
+             __attribute__((noinline)) Base *make_{piece}(int k) {{ return k ? (Base *)new Both : (Base *)new Left; }}\n\
+             __attribute__((noinline)) int ask_{piece}(Base *base) {{ auto both = dynamic_cast<Both *>(base); auto right = dynamic_cast<Right *>(base);\n\
+               return (both ? both->b : -1) + (right ? right->r * 10 : -20) + (typeid(*base) == type_{piece}(0)) * 100; }}\n\
+             __attribute__((noinline)) void throw_{piece}(int k) {{ if (k) throw Both(); throw Of<Colour>{{green}}; }}"
+        );
+    }
+    text.push_str(
+        "typedef const std::type_info &(*type)(int); typedef Base *(*make)(int); typedef int (*ask)(Base *); typedef void (*thrower)(int);\n\
+         static type types[] = {type_a, type_b, type_c, type_d}; static make makes[] = {make_a, make_b, make_c, make_d};\n\
+         static ask asks[] = {ask_a, ask_b, ask_c, ask_d}; static thrower throwers[] = {throw_a, throw_b, throw_c, throw_d};\n\
+         __attribute__((noinline)) int caught_0(thrower f, int k) { try { f(k); } catch (const Base &) { return 1; } catch (const Of<Colour> &o) { return 2 + o.t; } return 0; }\n\
+         int main() { for (auto t : types) for (int k = 0; k < 4; k++) std::printf(\"%d %d\\n\", t(k) == types[0](k), &t(k) == &types[0](k));\n\
+           for (auto m : makes) for (auto a : asks) std::printf(\"%d %d\\n\", a(m(0)), a(m(1)));\n\
+           for (auto f : throwers) std::printf(\"%d %d\\n\", caught_0(f, 0), caught_0(f, 1)); }\n",
+    );
+    for args in ["-O0", "-O2", "-O2 -fPIC -ffunction-sections -fdata-sections"] {
+        let program = same(args, &[("a.cc", &text)]);
+        program.assert_apart("a.cc", &["_Z6type_ai", "_Z6type_bi", "_Z6type_ci", "_Z6type_di"]);
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn assembly_names_objects_in_every_spelling() {
+    let text = format!(
+        "#include <stdio.h>\n{}\
+         static int table[4] __attribute__((used)) = {{10, 20, 30, 40}};\n\
+         static int other[4] __attribute__((used)) = {{1, 2, 3, 4}};\n\
+         static int odd[2] __asm__(\"an odd name\") __attribute__((used)) = {{7, 8}};\n\
+         __attribute__((used, noinline)) static int callee(int x) {{ return one(x) - one(x) + x + 1; }}\n\
+         __attribute__((used, noinline)) static int callee_slow(int x) {{ return two(x) - two(x) + x + 2; }}\n\
+         __attribute__((noinline)) int *immediate(void) {{ int *r; __asm__(\"movq $table, %0\" : \"=r\"(r)); return r; }}\n\
+         __attribute__((noinline)) int offset(void) {{ int r; __asm__(\"movl table+4(%%rip), %0\" : \"=r\"(r)); return r; }}\n\
+         __attribute__((noinline)) int dialects(void) {{ int r; __asm__(\"mov{{l table+8(%%rip), %0| %0, dword ptr table[rip+8]}}\" : \"=r\"(r)); return r; }}\n\
+         __attribute__((noinline)) int quoted(void) {{ int r; __asm__(\"movl \\\"an odd name\\\"+4(%%rip), %0\" : \"=r\"(r)); return r; }}\n\
+         __attribute__((noinline)) int plt(int x) {{ int r; __asm__(\"call callee@PLT\" : \"=a\"(r), \"+D\"(x) : : \"rcx\", \"rdx\", \"rsi\", \"r8\", \"r9\", \"r10\", \"r11\", \"memory\"); return r; }}\n\
+         __attribute__((noinline)) int operand(int x) {{ int r; __asm__(\"call %P2\" : \"=a\"(r), \"+D\"(x) : \"i\"(callee) : \"rcx\", \"rdx\", \"rsi\", \"r8\", \"r9\", \"r10\", \"r11\", \"memory\"); return r; }}\n\
+         __attribute__((noinline)) int joined(int x) {{ int r; __asm__(\"call %c2_slow\" : \"=a\"(r), \"+D\"(x) : \"i\"(callee) : \"rcx\", \"rdx\", \"rsi\", \"r8\", \"r9\", \"r10\", \"r11\", \"memory\"); return r; }}\n\
+         __attribute__((noinline)) int constant(void) {{ int r; __asm__(\"movl %c1(%%rip), %0\" : \"=r\"(r) : \"i\"(other)); return r; }}\n\
+         __attribute__((noinline)) int defines(int x) {{ int r = x; __asm__ volatile(\".globl given_by_text\\n.set given_by_text, 42\\n.set private_to_text, 43\\njmp 1f\\nentry_in_text: incl %%eax\\nret\\n1:\" : \"+r\"(r)); return r; }}\n\
+         __attribute__((noinline)) int uses(void) {{ int r; __asm__(\"movl $private_to_text, %0\" : \"=r\"(r)); return r; }}\n\
+         __attribute__((noinline)) int calls(int x) {{ __asm__ volatile(\"call entry_in_text\" : \"+a\"(x)); return x; }}\n\
+         static inline __attribute__((always_inline)) int must_inline(const int x) {{ int r; __asm__(\"movl %c1+other(%%rip), %0\" : \"=r\"(r) : \"i\"(x)); return r; }}\n\
+         __attribute__((noinline)) int inlined_a(void) {{ return must_inline(4); }}\n\
+         __attribute__((noinline)) int inlined_b(void) {{ return must_inline(8) + three(1) * 0; }}\n\
+         extern char given_by_text[];\n\
+         __attribute__((noinline)) int by_c(int x) {{ table[1] += x; other[0] += x; odd[1] += x; return table[2] + callee(x) + callee_slow(x) + (int)(long)given_by_text; }}\n\
+         int main(void) {{ printf(\"%d\\n\", by_c(2)); printf(\"%d\\n\", immediate()[0]); printf(\"%d %d %d\\n\", offset(), dialects(), quoted());\n\
+           printf(\"%d %d %d %d\\n\", plt(1), operand(2), joined(3), constant()); printf(\"%d %d %d\\n\", defines(3), uses(), calls(5));\n\
+           printf(\"%d %d\\n\", inlined_a(), inlined_b()); return four(1) * 0; }}\n",
+        bulks(&["one", "two", "three", "four", "five", "six"])
+    );
+    for args in ["-O2 -fno-pie", "-O1 -fno-pie"] {
+        same(args, &[("a.c", &text)]);
+    }
+}
+
+#[test]
+fn assembly_that_is_not_understood_keeps_a_file_whole() {
+    for (assembly, reason) in [
+        (".macro twice\\nnop\\nnop\\n.endm", "it has assembly with the directive .macro"),
+        (
+            ".pushsection notes, \\\"a\\\"\\n.long 1\\n.popsection",
+            "it has assembly with the directive .pushsection",
+        ),
+    ] {
+        let text = format!("{}void f(void) {{ __asm__(\"{assembly}\"); }}\n", bulks(&["a", "b", "c", "d"]));
+        let program = program("-O2", &[("a.c", &text)]);
+        let heard = Heard(RefCell::default());
+        program.cut("a.c", SUFFIXES[0], &heard, |cut, _| assert_eq!(cut.err(), Some(reason)));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::buffer::Buffer;
 use super::clang::{Clang, Reported};
 use super::ffi;
 use super::places::Places;
-use crate::partition::{Edge, Graph, Limits, Node, Piece, Role, partition};
+use crate::partition::{Assembly, Edge, Graph, Limits, Node, Piece, Role, partition};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
 use std::ffi::c_void;
@@ -96,7 +96,7 @@ pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
     unsafe {
         let raw = ffi::tender_graph(module.as_mut_ptr(), optimised);
         let reason = ffi::tender_graph_whole(raw).to_string();
-        let graph = Graph {
+        let mut graph = Graph {
             nodes: list(raw, ffi::tender_graph_nodes).iter().map(node).collect(),
             edges: list(raw, ffi::tender_graph_edges)
                 .iter()
@@ -104,8 +104,23 @@ pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
                 .collect(),
             ties: list(raw, ffi::tender_graph_ties).iter().map(|tie| (tie.a, tie.b)).collect(),
         };
+        let operands = list(raw, ffi::tender_graph_operands);
+        let assembly: Vec<Assembly> = list(raw, ffi::tender_graph_assembly)
+            .iter()
+            .map(|assembly| Assembly {
+                function: assembly.function,
+                text: assembly.text.to_string(),
+                operands: operands[assembly.first_operand as usize..][..assembly.operands as usize].to_vec(),
+            })
+            .collect();
+        let name = |node: usize| ffi::tender_graph_name(raw, node as u32).to_string();
+        let names: Vec<String> = (0..graph.nodes.len()).map(name).collect();
         ffi::tender_graph_free(raw);
-        if reason.is_empty() { Ok(graph) } else { Err(reason) }
+        if !reason.is_empty() {
+            return Err(reason);
+        }
+        graph.bind(&assembly, &names)?;
+        Ok(graph)
     }
 }
 
@@ -131,7 +146,8 @@ fn node(raw: &ffi::Node) -> Node {
         function: has(ffi::Node::FUNCTION),
         defined: has(ffi::Node::DEFINED),
         local: has(ffi::Node::LOCAL),
-        pinned: has(ffi::Node::PINNED),
+        pinned: false,
+        follows: has(ffi::Node::FOLLOWS),
         copyable: has(ffi::Node::COPYABLE),
         replicable: has(ffi::Node::REPLICABLE),
         always_inline: has(ffi::Node::ALWAYS_INLINE),

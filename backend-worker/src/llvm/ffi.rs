@@ -125,7 +125,7 @@ impl Node {
     pub const FUNCTION: u32 = 1 << 0;
     pub const DEFINED: u32 = 1 << 1;
     pub const LOCAL: u32 = 1 << 2;
-    pub const PINNED: u32 = 1 << 3;
+    pub const FOLLOWS: u32 = 1 << 3;
     pub const COPYABLE: u32 = 1 << 4;
     pub const REPLICABLE: u32 = 1 << 5;
     pub const ALWAYS_INLINE: u32 = 1 << 6;
@@ -145,6 +145,14 @@ pub struct Edge {
 pub struct Tie {
     pub a: u32,
     pub b: u32,
+}
+
+#[repr(C)]
+pub struct Assembly {
+    pub function: u32,
+    pub first_operand: u32,
+    pub operands: u32,
+    pub text: Str,
 }
 
 #[repr(C)]
@@ -172,6 +180,9 @@ unsafe extern "C" {
     pub fn tender_graph_nodes(graph: *const Graph, count: *mut usize) -> *const Node;
     pub fn tender_graph_edges(graph: *const Graph, count: *mut usize) -> *const Edge;
     pub fn tender_graph_ties(graph: *const Graph, count: *mut usize) -> *const Tie;
+    pub fn tender_graph_assembly(graph: *const Graph, count: *mut usize) -> *const Assembly;
+    pub fn tender_graph_operands(graph: *const Graph, count: *mut usize) -> *const u32;
+    pub fn tender_graph_name(graph: *const Graph, node: u32) -> Str;
     pub fn tender_graph_whole(graph: *const Graph) -> Str;
     pub fn tender_clang_whole(unit: *const Clang) -> Str;
     pub fn tender_clang_optimised(unit: *const Clang) -> bool;

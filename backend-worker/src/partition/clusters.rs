@@ -31,7 +31,7 @@ pub(super) fn cluster(graph: &Graph, links: &Links, groups: &[u32], limit: u64) 
     // A local with one user is that user's part: optimised together, it often vanishes into it. Such chains may be
     // longer than other clusters, but not so long that the pieces get uneven.
     for (at, node) in graph.nodes.iter().enumerate() {
-        if let ([(user, _)], true) = (links.into(at as u32), node.local && node.has_home()) {
+        if let ([(user, _)], true) = (links.into(at as u32), node.local && node.is_placed()) {
             join(&mut sets, at as u32, *user, limit.saturating_mul(2));
         }
     }
@@ -40,7 +40,9 @@ pub(super) fn cluster(graph: &Graph, links: &Links, groups: &[u32], limit: u64) 
     let mut edges: Vec<(u64, u32, u32)> = graph
         .edges
         .iter()
-        .filter(|edge| graph.nodes[edge.from as usize].has_home() && graph.nodes[edge.to as usize].has_home())
+        .filter(|edge| {
+            graph.nodes[edge.from as usize].is_placed() && graph.nodes[edge.to as usize].is_placed()
+        })
         .map(|edge| {
             let weight = u64::from(edge.calls) * 4 + 1;
             (weight * (1 << 20) / (links.cost(edge.to) + 1), edge.from, edge.to)
@@ -54,7 +56,7 @@ pub(super) fn cluster(graph: &Graph, links: &Links, groups: &[u32], limit: u64) 
     let of: Vec<u32> = (0..graph.nodes.len() as u32).map(|node| sets.find(node)).collect();
     let mut costs = BTreeMap::new();
     for (node, &cluster) in of.iter().enumerate() {
-        if graph.nodes[node].has_home() {
+        if graph.nodes[node].is_placed() {
             *costs.entry(cluster).or_insert(0) += links.cost(node as u32);
         }
     }

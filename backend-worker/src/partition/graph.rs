@@ -7,9 +7,13 @@ pub struct Node {
     pub defined: bool,
     /// Other pieces can see it only after promotion.
     pub local: bool,
-    /// Must not be renamed, so if it is local its users must be where it is.
+    /// Must not be renamed, and its users must be where it is.
     pub pinned: bool,
+    /// A constant whose place decides nothing: it has its home where its users are, and joins nobody to anybody.
+    pub follows: bool,
+    /// Other pieces may have it as `available_externally`.
     pub copyable: bool,
+    /// A function that several pieces may define. No variable is: its address would be several.
     pub replicable: bool,
     pub always_inline: bool,
     /// Not emitted where its home does not use it, unless it is kept on purpose.
@@ -60,12 +64,12 @@ impl Node {
 
     /// Whether exactly one piece must have it.
     pub fn has_home(&self) -> bool {
-        self.defined && !self.special && !self.optional && !self.everywhere()
+        self.defined && !self.special && !self.optional
     }
 
-    /// A constant without identity: each piece that mentions it gets its own.
-    pub fn everywhere(&self) -> bool {
-        self.replicable && !self.function
+    /// Whether it takes part in deciding who is where.
+    pub(super) fn is_placed(&self) -> bool {
+        self.has_home() && !self.follows
     }
 }
 
@@ -82,16 +86,56 @@ impl Graph {
             }
             same
         });
-        let mut nodes = self.nodes.clone();
+        let (mut nodes, mut ties) = (self.nodes.clone(), self.ties.clone());
+        for node in &mut nodes {
+            node.replicable &= node.copyable && node.function;
+        }
         for edge in &edges {
-            let to = self.nodes[edge.to as usize];
-            if to.pinned && (to.local || !to.defined) {
+            if self.nodes[edge.to as usize].pinned {
                 // A copy elsewhere could not refer to it.
-                let from = &mut nodes[edge.from as usize];
-                (from.copyable, from.replicable, from.always_inline) = (false, false, false);
+                nodes[edge.from as usize].be_one();
+                ties.push((edge.from, edge.to));
             }
         }
-        Graph { nodes, edges, ties: self.ties.clone() }
+        // What has to be inlined and must not be copied is where it is called, because some of it is no valid function of
+        // its own; and then its callers must not be copied either.
+        let mut bound: Vec<u32> = (0..nodes.len() as u32).collect();
+        bound.retain(|&node| {
+            let node = &nodes[node as usize];
+            node.always_inline && !node.copyable && node.defined
+        });
+        let mut callers = vec![Vec::new(); if bound.is_empty() { 0 } else { nodes.len() }];
+        if !bound.is_empty() {
+            edges
+                .iter()
+                .filter(|edge| edge.calls > 0)
+                .for_each(|edge| callers[edge.to as usize].push(edge.from));
+        }
+        while let Some(callee) = bound.pop() {
+            for &caller in &callers[callee as usize] {
+                ties.push((caller, callee));
+                let node = &mut nodes[caller as usize];
+                if node.copyable && node.always_inline {
+                    bound.push(caller);
+                }
+                node.be_one();
+            }
+        }
+        for node in &mut nodes {
+            node.always_inline &= node.copyable;
+        }
+        for &(a, b) in &ties {
+            nodes[a as usize].follows = false;
+            nodes[b as usize].follows = false;
+        }
+        Graph { nodes, edges, ties }
+    }
+}
+
+impl Node {
+    /// It is in one piece only.
+    pub(super) fn be_one(&mut self) {
+        (self.copyable, self.replicable) = (false, false);
     }
 }
 

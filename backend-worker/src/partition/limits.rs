@@ -14,8 +14,6 @@ pub struct Limits {
     pub copy: u32,
     /// How many calls deep copies go.
     pub depth: u32,
-    /// Instructions up to which a function is defined in each piece that calls it.
-    pub tiny: u32,
     /// Bytes up to which a constant is copied to the pieces that read it.
     pub table: u64,
     /// What all pieces may cost together, in percent of the whole module. One of which the pieces cost more is cut into fewer, or not.
@@ -34,13 +32,13 @@ impl Limits {
     ///
     /// The other limits were set once and not swept one by one.
     pub fn optimised(units: u32) -> Limits {
-        Limits { units, least: 1, piece: 12_000, copy: 100, depth: 4, tiny: 12, table: 4096, price: 125 }
+        Limits { units, least: 1, piece: 12_000, copy: 100, depth: 4, table: 4096, price: 125 }
     }
 
     /// Without: an instruction costs a tenth, and nothing is inlined but what must be, so a cut costs next to nothing (the same files at
     /// `-j2` and `-j8`: no difference to be seen).
     pub fn unoptimised(units: u32) -> Limits {
-        Limits { units, least: 1, piece: 120_000, copy: 0, depth: 0, tiny: 0, table: 0, price: 125 }
+        Limits { units, least: 1, piece: 120_000, copy: 0, depth: 0, table: 0, price: 125 }
     }
 
     /// Whether a module of this cost is worth more than one piece.

@@ -3,6 +3,7 @@
 //! Numbers of symbols in, roles of symbols out. The same graph and limits give the same assignment, whatever the order
 //! of edges and ties.
 
+mod assembly;
 mod clusters;
 mod graph;
 mod limits;
@@ -12,6 +13,7 @@ mod roles;
 mod tests;
 mod ties;
 
+pub use assembly::Assembly;
 pub use graph::{Edge, Graph, Node};
 pub use limits::Limits;
 pub use roles::{Assignment, Change, Piece, Role};
@@ -21,7 +23,7 @@ pub fn partition(graph: &Graph, limits: &Limits) -> Option<Assignment> {
     let graph = graph.normal();
     let links = graph::Links::new(&graph);
     let total = total(&graph, &links);
-    let groups = ties::groups(&graph, &links);
+    let groups = ties::groups(&graph);
     let mut count = limits.pieces(total);
     while count >= 2 {
         let clusters = clusters::cluster(&graph, &links, &groups, total / (4 * u64::from(count)));

@@ -4,6 +4,7 @@ use super::clusters::Clusters;
 use super::graph::{Graph, Links};
 use super::limits::Limits;
 use super::roles;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 /// For each node its home, `None` if it needs none.
@@ -13,7 +14,7 @@ pub(super) fn place(graph: &Graph, links: &Links, clusters: &Clusters, count: u3
     let total: u64 = clusters.cost.values().sum();
     let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (node, &cluster) in clusters.of.iter().enumerate() {
-        if graph.nodes[node].has_home() {
+        if graph.nodes[node].is_placed() {
             members.entry(cluster).or_default().push(node as u32);
         }
     }
@@ -36,7 +37,34 @@ pub(super) fn place(graph: &Graph, links: &Links, clusters: &Clusters, count: u3
         }
     }
     even(graph, links, &order, &members, &mut homes, count, limits);
+    follow(graph, links, &mut homes, count);
     homes
+}
+
+/// What may be anywhere goes where most of its users are.
+fn follow(graph: &Graph, links: &Links, homes: &mut Homes, count: u32) {
+    let mut left: Vec<u32> = (0..graph.nodes.len() as u32).collect();
+    left.retain(|&node| graph.nodes[node as usize].has_home() && graph.nodes[node as usize].follows);
+    loop {
+        let before = left.len();
+        left.retain(|&node| {
+            let mut users = vec![0u32; count as usize];
+            for &(user, _) in links.into(node) {
+                if let Some(piece) = homes[user as usize] {
+                    users[piece as usize] += 1;
+                }
+            }
+            let most = (0..count).max_by_key(|&piece| (users[piece as usize], Reverse(piece)));
+            homes[node as usize] = most.filter(|&piece| users[piece as usize] > 0);
+            homes[node as usize].is_none()
+        });
+        if left.len() == before {
+            break;
+        }
+    }
+    for node in left {
+        homes[node as usize] = Some(0);
+    }
 }
 
 /// Calls between these nodes and what is at home in each piece.

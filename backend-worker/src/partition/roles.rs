@@ -123,27 +123,24 @@ fn borrowed(graph: &Graph, links: &Links, to: u32, depth: u32, limits: &Limits) 
         return Role::None;
     }
     if !node.function {
-        if node.everywhere() {
-            return Role::Replica;
-        }
-        // What a copy mentions has to be promoted, and loses more than the copy gains.
+        // What a copy mentions has to be promoted, and loses more than the copy gains; a literal loses nothing.
         let alone = || {
             links.out(to).iter().all(|&(other, _)| {
                 let other = &graph.nodes[other as usize];
-                !other.local || other.everywhere()
+                !other.local || other.follows
             })
         };
         let small = node.copyable && node.bytes <= limits.table;
-        return if small && alone() { Role::Copy } else { Role::None };
+        return if small && (node.follows || alone()) { Role::Copy } else { Role::None };
     }
     if !node.copyable {
         return Role::None;
     }
-    let tiny = node.instructions <= limits.tiny;
     // What headers define inline mostly vanishes into its callers. A copy would keep it alive in its home for nothing: on C++ that
-    // is twice the code, and half as much time again. The linker drops all but one of those that are emitted.
+    // is twice the code, and half as much time again. The linker drops all but one of those that are emitted. Nobody drops a
+    // second definition of a local, so a local is defined twice only if it has to vanish.
     let inline = node.linkonce && node.instructions <= limits.copy;
-    if node.replicable && (tiny || inline || node.always_inline) {
+    if node.replicable && (inline || node.always_inline) {
         return Role::Replica;
     }
     let small = node.instructions <= limits.copy && depth < limits.depth;

@@ -13,13 +13,10 @@ fn node() -> impl Strategy<Value = Node> {
             defined,
             local: flags[0] && defined,
             pinned: flags[1] && flags[2] && flags[3],
+            follows: flags[0] && flags[5] && defined && !function,
             copyable: flags[4] && defined,
-            replicable: flags[5]
-                && flags[4]
-                && (flags[0] || flags[1] && function)
-                && defined
-                && !(flags[1] && flags[2] && flags[3]),
-            always_inline: flags[6] && flags[7] && flags[4] && function && defined,
+            replicable: flags[5] && (flags[0] || flags[1]) && defined,
+            always_inline: flags[6] && flags[7] && function && defined,
             linkonce: !flags[0] && flags[1] && defined,
             optional: !flags[0] && !flags[1] && flags[2] && flags[3] && defined,
             special: false,
@@ -66,10 +63,13 @@ fn check(graph: &Graph, assignment: &Assignment) {
             assert!(node.copyable, "{at} must not be copied");
         }
         if roles.contains(&Role::Replica) {
-            assert!(node.replicable, "{at} must not be defined twice");
+            assert!(node.replicable && node.function, "{at} must not be defined twice");
         }
         if assignment.changes[at] == Change::Promote {
             assert!(node.local && !node.pinned, "{at} must not be renamed");
+        }
+        if node.local && roles.iter().filter(|role| **role == Role::Replica).count() > 0 {
+            assert!(node.always_inline, "{at} is local, and two definitions of it would stay");
         }
     }
     for &(a, b) in &graph.ties {

@@ -1,6 +1,6 @@
 //! What must have the same home, as numbered groups.
 
-use super::graph::{Graph, Links};
+use super::graph::Graph;
 
 /// Disjoint sets. The smallest member stands for a set, so the result does not depend on the order of joining.
 pub(super) struct Sets(Vec<u32>);
@@ -27,18 +27,10 @@ impl Sets {
 }
 
 /// For each node the smallest node of its group.
-pub(super) fn groups(graph: &Graph, links: &Links) -> Vec<u32> {
+pub(super) fn groups(graph: &Graph) -> Vec<u32> {
     let mut sets = Sets::new(graph.nodes.len());
     for &(a, b) in &graph.ties {
         sets.join(a, b);
-    }
-    for (at, node) in graph.nodes.iter().enumerate() {
-        // A name that must not change is seen only in its own object, or is no name of this module at all.
-        if node.pinned && (node.local || !node.defined) {
-            for &(user, _) in links.into(at as u32) {
-                sets.join(at as u32, user);
-            }
-        }
     }
     (0..graph.nodes.len() as u32).map(|node| sets.find(node)).collect()
 }
