@@ -43,6 +43,10 @@ fn wrong_options_end_with_2() {
     check(dir, &["build", "-j", "0"], &[], 2, "jobs may not be 0");
     check(dir, &["build"], &[WORKER, ("TENDER_JOBS", "0")], 2, "TENDER_JOBS: `0` is no number of jobs");
     check(dir, &["build"], &[WORKER, ("TENDER_MEMORY", "lots")], 2, "TENDER_MEMORY: `lots`");
+    for wrong in ["0", "1", "10", "-2", "two", "3 "] {
+        let says = format!("TENDER_FORCE_PIECES: `{wrong}` is no number of pieces");
+        check(dir, &["build"], &[WORKER, ("TENDER_FORCE_PIECES", wrong)], 2, &says);
+    }
     check(dir, &["build", "-v", "-q"], &[], 2, "cannot be used together");
     check(dir, &["build", "-p", "helo"], &[WORKER], 2, "did you mean `hello`?");
     check(dir, &["build", "--profile", "relase"], &[WORKER], 2, "did you mean `release`?");

@@ -160,6 +160,9 @@ pub struct Cut {
     pub units: u32,
     /// Ends the names of local symbols that must be seen by other pieces: unique for crate, target, source and profile.
     pub suffix: String,
+    /// Exactly `units` pieces, or as many as the module has parts, whatever they cost. For tests.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forced: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,7 +1,8 @@
 //! Codegen units as users see them: large files are cut, and nothing but time shows it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use tender_tests::TestSpace;
+use tender_tests::{Run, TestSpace};
 
 /// A library of two large files that have statics of the same names, tables of functions, a constructor, a thread-local and
 /// a string in common, and a program that calls all of it.
@@ -170,4 +171,59 @@ fn one_piece_is_what_clang_makes() {
     clang.args(&words[1..output]).args(["-o", "left.o"]);
     space.run(clang).expect_ok();
     assert!(space.read_bytes("left.o") == ours, "{words:?}");
+}
+
+/// `tender build --release` with a forced number of pieces.
+fn forced(space: &TestSpace, pieces: &str, args: &[&str]) -> Run {
+    let mut command =
+        space.command(&[&["build", "-v", "--release", "--message-format", "json"], args].concat());
+    command.env("TENDER_FORCE_PIECES", pieces);
+    space.run(command).expect_ok()
+}
+
+/// How many pieces each unit was cut into, by the JSON messages.
+fn pieces(run: &Run) -> BTreeMap<String, usize> {
+    let mut pieces: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for message in run.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+        if let ("phase", Some("optimise"), Some(cgu)) =
+            (message["reason"].as_str().unwrap(), message["phase"].as_str(), message["cgu"].as_u64())
+        {
+            pieces.entry(message["unit"].as_str().unwrap().to_owned()).or_default().insert(cgu);
+        }
+    }
+    pieces.into_iter().map(|(unit, cgus)| (unit, cgus.len())).collect()
+}
+
+#[test]
+fn a_forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
+    for lto in ["off", "thin-local", "thin", "fat"] {
+        let space = TestSpace::new();
+        space.write(
+            "Tender.toml",
+            format!("[package]\nname = \"small\"\n[profile.release]\nlto = \"{lto}\"\n"),
+        );
+        space.write("src/one.c", "int one(void) { return 1; }\n");
+        space.write("src/two.cc", "extern \"C\" int two() { return 2; }\nint three() { return 3; }\n");
+        space.write("src/ir.ll", "define i32 @a() {\n  ret i32 1\n}\ndefine i32 @b() {\n  ret i32 2\n}\n");
+        space.write(
+            "src/main.c",
+            "int one(void), two(void), a(void), b(void);\nstatic int sum;\n\
+             static void add(int x) { sum += x; }\n\
+             int main(void) { add(one()); add(two()); add(a()); add(b()); return sum; }\n",
+        );
+        let cut = |expect: &[(&str, usize)], run: Run| {
+            let expect: BTreeMap<String, usize> =
+                expect.iter().map(|(name, n)| (name.to_string(), *n)).collect();
+            assert_eq!(pieces(&run), expect, "{lto}: {run}");
+            space.built("target/release/small").expect_code(6);
+        };
+        cut(&[("src/two.cc", 2), ("src/ir.ll", 2), ("src/main.c", 2)], forced(&space, "2", &[]));
+        let run = forced(&space, "3", &[]);
+        let reason = "the command has changed: added forced-pieces=3, removed forced-pieces=2";
+        assert!(run.stderr.contains(reason), "{run}");
+        cut(&[("src/two.cc", 2), ("src/ir.ll", 2), ("src/main.c", 3)], run);
+        assert!(pieces(&forced(&space, "3", &[])).is_empty());
+        space.build(&["--release"]);
+        assert_eq!(space.built("target/release/small").status.code(), Some(6));
+    }
 }

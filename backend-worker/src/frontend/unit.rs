@@ -170,10 +170,10 @@ impl Unit<'_> {
         ear: &Ear<'_>,
     ) -> Result<Begun, Reported> {
         if let Some(cut) = plan.cut
-            && llvm::may_be_cut(&clang, &module, cut.units)
+            && llvm::may_be_cut(&clang, &module, cut)
         {
             ear.watch.enter(PhaseName::Cut);
-            match llvm::cut(&clang, module, cut.units, &cut.suffix) {
+            match llvm::cut(&clang, module, cut) {
                 Cutting::Cut(pieces) => return Ok(Begun::Modules(Modules::Cut(pieces))),
                 Cutting::Whole(whole, _) => module = whole,
             }

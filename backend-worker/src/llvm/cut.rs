@@ -11,6 +11,7 @@ use crate::partition::{Assembly, Edge, Graph, Limits, Node, Piece, Role, partiti
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
 use std::ffi::c_void;
+use tender_protocol::Cut;
 
 pub enum Cutting<'c> {
     /// The module as it was, and why: for traces, in the form "it has …".
@@ -30,31 +31,31 @@ pub struct CutModule {
 /// Whether `cut` might cut the module: quick, and sometimes wrong when it says yes.
 ///
 /// What must be inlined may multiply what there is, as in zstd's compressors, and only a look at the calls tells by how much.
-pub fn may_be_cut(clang: &Clang<'_>, module: &Module<'_>, units: u32) -> bool {
+pub fn may_be_cut(clang: &Clang<'_>, module: &Module<'_>, wanted: &Cut) -> bool {
     // SAFETY: the module is alive.
     let size = unsafe { ffi::tender_module_size(module.as_mut_ptr()) };
     let cost = Node::most_cost(size.functions, size.blocks, size.instructions, size.bytes);
     let most_grown = if size.always_inline > 0 { cost.saturating_mul(GROWTH) } else { cost };
-    limits(clang, units).allow_cut(most_grown)
+    limits(clang, wanted).allow_cut(most_grown)
 }
 
 /// How often a module may hold its code when all is inlined that must be; more is not looked for.
 const GROWTH: u64 = 16;
 
-fn limits(clang: &Clang<'_>, units: u32) -> Limits {
+fn limits(clang: &Clang<'_>, wanted: &Cut) -> Limits {
     // SAFETY: the unit is alive.
     let optimised = unsafe { ffi::tender_clang_optimised(clang.unit) };
-    if optimised { Limits::optimised(units) } else { Limits::unoptimised(units) }
+    let limits = if optimised { Limits::optimised(wanted.units) } else { Limits::unoptimised(wanted.units) };
+    if wanted.forced { limits.forced() } else { limits }
 }
 
-/// Cuts the module that `clang` translated, or that it adopted, into at most `units` pieces, if that pays.
-///
-/// `suffix` ends the names of promoted symbols: unique among all that may be linked together, and without a dot.
-pub fn cut<'c>(clang: &Clang<'_>, module: Module<'c>, units: u32, suffix: &str) -> Cutting<'c> {
-    cut_with(clang, module, &limits(clang, units), suffix)
+/// Cuts the module that `clang` translated, or that it adopted, if that pays or is forced.
+pub fn cut<'c>(clang: &Clang<'_>, module: Module<'c>, wanted: &Cut) -> Cutting<'c> {
+    cut_with(clang, module, &limits(clang, wanted), &wanted.suffix)
 }
 
-/// `cut` with limits of the caller's own.
+/// `cut` with limits of the caller's own. `suffix` ends the names of promoted symbols: unique among all that may be linked
+/// together, and without a dot.
 pub fn cut_with<'c>(clang: &Clang<'_>, module: Module<'c>, limits: &Limits, suffix: &str) -> Cutting<'c> {
     let graph = match graph(clang, &module) {
         Ok(graph) => graph,

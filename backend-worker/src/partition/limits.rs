@@ -4,7 +4,7 @@
 pub struct Limits {
     /// At most this many pieces.
     pub units: u32,
-    /// At least this many, however small the module. For tests.
+    /// At least this many, or as many as there are groups, however small the module. For tests.
     pub least: u32,
     /// A module is cut into pieces of about this cost, and one under twice this stays whole. At -O2 that is a fifth of a second or
     /// so of optimising and emitting; starting over for a piece costs some tens of milliseconds. Not swept: it decides
@@ -39,6 +39,11 @@ impl Limits {
     /// `-j2` and `-j8`: no difference to be seen).
     pub fn unoptimised(units: u32) -> Limits {
         Limits { units, least: 1, piece: 120_000, copy: 0, depth: 0, table: 0, price: 125 }
+    }
+
+    /// As many pieces as are allowed, whatever they cost.
+    pub fn forced(self) -> Limits {
+        Limits { least: self.units, ..self }
     }
 
     /// Whether a module of this cost is worth more than one piece.

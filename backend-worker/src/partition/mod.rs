@@ -27,7 +27,7 @@ pub fn partition(graph: &Graph, limits: &Limits) -> Option<Assignment> {
     let mut count = limits.pieces(total);
     while count >= 2 {
         let clusters = clusters::cluster(&graph, &links, &groups, total / (4 * u64::from(count)));
-        let homes = place::place(&graph, &links, &clusters, count, limits);
+        let homes = place::place(&graph, &links, &groups, &clusters, count, limits);
         let assignment = roles::assign(&graph, &links, &homes, limits);
         let sum = assignment.pieces.iter().map(|piece| piece.cost).fold(0, u64::saturating_add);
         if limits.allow_price(count, sum, total) {

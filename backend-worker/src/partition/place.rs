@@ -5,12 +5,19 @@ use super::graph::{Graph, Links};
 use super::limits::Limits;
 use super::roles;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// For each node its home, `None` if it needs none.
 pub(super) type Homes = Vec<Option<u32>>;
 
-pub(super) fn place(graph: &Graph, links: &Links, clusters: &Clusters, count: u32, limits: &Limits) -> Homes {
+pub(super) fn place(
+    graph: &Graph,
+    links: &Links,
+    groups: &[u32],
+    clusters: &Clusters,
+    count: u32,
+    limits: &Limits,
+) -> Homes {
     let total: u64 = clusters.cost.values().sum();
     let mut members: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (node, &cluster) in clusters.of.iter().enumerate() {
@@ -37,8 +44,31 @@ pub(super) fn place(graph: &Graph, links: &Links, clusters: &Clusters, count: u3
         }
     }
     even(graph, links, &order, &members, &mut homes, count, limits);
+    spread(groups, &mut homes, count.min(limits.least));
     follow(graph, links, &mut homes, count);
     homes
+}
+
+/// Gives empty pieces a group each until `least` pieces have something, if there are as many groups.
+fn spread(groups: &[u32], homes: &mut Homes, least: u32) {
+    for empty in 0..least {
+        if homes.contains(&Some(empty)) {
+            continue;
+        }
+        let mut held: BTreeMap<u32, BTreeSet<u32>> = BTreeMap::new();
+        for (home, group) in homes.iter().zip(groups) {
+            if let Some(piece) = home {
+                held.entry(*piece).or_default().insert(*group);
+            }
+        }
+        let richest = held.values().max_by_key(|held| held.len()).filter(|held| held.len() > 1);
+        let Some(moved) = richest.and_then(|held| held.last().copied()) else { return };
+        for (home, group) in homes.iter_mut().zip(groups) {
+            if *group == moved && home.is_some() {
+                *home = Some(empty);
+            }
+        }
+    }
 }
 
 /// What may be anywhere goes where most of its users are.

@@ -1,7 +1,8 @@
 //! What holds of every assignment, on graphs made at random.
 
-use super::{Assignment, Change, Edge, Graph, Limits, Node, Role, partition};
+use super::{Assignment, Change, Edge, Graph, Limits, Node, Role, partition, ties};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 fn node() -> impl Strategy<Value = Node> {
     let flags = proptest::collection::vec(any::<bool>(), 8);
@@ -43,7 +44,7 @@ fn graph() -> impl Strategy<Value = Graph> {
 
 /// Exactly `pieces` are wanted, whatever the graph costs.
 fn limits(pieces: u32) -> Limits {
-    Limits { least: pieces, units: pieces, ..Limits::optimised(pieces) }
+    Limits::optimised(pieces).forced()
 }
 
 fn home(assignment: &Assignment, node: u32) -> Option<usize> {
@@ -100,6 +101,16 @@ proptest! {
             prop_assert!(assignment.pieces.len() as u32 <= pieces);
             check(&graph, &assignment);
         }
+    }
+
+    #[test]
+    fn forced_pieces_are_as_many_as_there_are_groups(graph in graph(), pieces in 2u32..10, optimised in any::<bool>()) {
+        let normal = graph.normal();
+        let placed = normal.nodes.iter().zip(ties::groups(&normal)).filter(|(node, _)| node.is_placed());
+        let groups = placed.map(|(_, group)| group).collect::<BTreeSet<_>>().len();
+        let limits = if optimised { Limits::optimised(pieces) } else { Limits::unoptimised(pieces) };
+        let found = partition(&graph, &limits.forced()).map_or(1, |assignment| assignment.pieces.len());
+        prop_assert_eq!(found, groups.min(pieces as usize).max(1));
     }
 
     #[test]

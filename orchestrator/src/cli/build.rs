@@ -173,6 +173,7 @@ fn run_build(
     let profile = project.profile()?;
     let slots = slots(options.jobs, environment, workspace.build.jobs, terminal)?;
     let budget = budget(options.memory, environment, workspace.build.memory)?;
+    let force_pieces = environment.force_pieces()?;
     warn(terminal);
     let worker = worker::find(environment)?;
     let whole = roots.len() == workspace.crates.len() && targets == Targets::ALL && mode == Mode::Build;
@@ -184,6 +185,7 @@ fn run_build(
         roots,
         named,
         targets,
+        force_pieces,
         target_dir: project.target_dir.clone(),
         surroundings: &machine,
     };

@@ -106,6 +106,7 @@ fn parts(
             roots: crates.to_vec(),
             named: crates.to_vec(),
             targets: Targets::ALL,
+            force_pieces: None,
             target_dir: project.target_dir.clone(),
             surroundings: &machine,
         };

@@ -3,6 +3,7 @@
 //! The command line beats the environment, and the environment beats the manifest. An empty value counts as absent.
 
 use super::error::CliError;
+use std::ops::RangeInclusive;
 
 /// Job slots, as `--jobs`.
 pub const JOBS: &str = "TENDER_JOBS";
@@ -16,13 +17,18 @@ pub const TARGET_DIR: &str = "TENDER_TARGET_DIR";
 pub const COLOR: &str = "TENDER_COLOR";
 /// Path of the `tender-worker` to start, in place of the one beside `tender`.
 pub const WORKER: &str = "TENDER_WORKER";
+/// A switch for tests of cutting: how many pieces each unit is cut into, whatever that costs.
+pub const FORCE_PIECES: &str = "TENDER_FORCE_PIECES";
 /// Set to anything: no colours, unless `--color` or `TENDER_COLOR` asks for them (https://no-color.org).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// `dumb`: a terminal without colours and without a bar.
 pub const TERM: &str = "TERM";
 
 /// For documentation and its test.
-pub const ALL: [&str; 8] = [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, NO_COLOR, TERM];
+pub const ALL: [&str; 9] = [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM];
+
+/// The numbers that `FORCE_PIECES` takes: one piece is no cut, and more show nothing that nine do not.
+const PIECES: RangeInclusive<u32> = 2..=9;
 
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
@@ -32,6 +38,7 @@ pub struct Environment {
     pub target_dir: Option<String>,
     pub color: Option<String>,
     pub worker: Option<String>,
+    pub force_pieces: Option<String>,
     pub no_color: bool,
     pub dumb_terminal: bool,
 }
@@ -47,8 +54,23 @@ impl Environment {
             target_dir: value(TARGET_DIR)?,
             color: value(COLOR)?,
             worker: value(WORKER)?,
+            force_pieces: value(FORCE_PIECES)?,
             no_color: std::env::var_os(NO_COLOR).is_some_and(|value| !value.is_empty()),
             dumb_terminal: std::env::var_os(TERM).is_some_and(|value| value == "dumb"),
+        })
+    }
+
+    /// # Errors
+    /// The value of `FORCE_PIECES` is none that it takes.
+    pub fn force_pieces(&self) -> Result<Option<u32>, CliError> {
+        let Some(text) = &self.force_pieces else { return Ok(None) };
+        let number = text.parse().ok().filter(|number| PIECES.contains(number));
+        number.map(Some).ok_or_else(|| {
+            CliError::usage(format!("{FORCE_PIECES}: `{text}` is no number of pieces")).with_help(format!(
+                "write a number from {} to {}",
+                PIECES.start(),
+                PIECES.end()
+            ))
         })
     }
 }

@@ -22,8 +22,9 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
             add(language_name(*language));
             add(object);
             add(dwo.as_deref().unwrap_or_default());
-            if let Some(Cut { units, suffix }) = cut {
-                add(&format!("cut {units} {suffix}"));
+            if let Some(Cut { units, suffix, forced }) = cut {
+                let how = if *forced { "cut forced" } else { "cut" };
+                add(&format!("{how} {units} {suffix}"));
             }
             add(lto_name(*lto));
             args.iter().for_each(|arg| add(arg));

@@ -13,6 +13,7 @@
 //! | driver arguments, members, file lists, `CC`, `CXX` | `command`, a hash        | hash; the words only explain          |
 //! | flags, defines, directories of the crate     | `command`, words as `own`      | as above                              |
 //! | profile: levels, `codegen-units`, `lto`      | `command`, words as `profile`  | as above; profiles also have own directories |
+//! | `TENDER_FORCE_PIECES`                        | `command`, a word as `own`     | as above                              |
 //! | profile: `translate`                         | not at all                     | the bytes are the same                |
 //! | members of libraries that a link takes apart | `inputs`, `command`            | content; names and order              |
 //! | public headers, defines, links of dependencies | `command`, words as `interfaces` | as above                          |

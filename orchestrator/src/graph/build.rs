@@ -55,6 +55,8 @@ pub struct GraphRequest<'a> {
     /// Those of the roots that were asked for by name: their archives are made even where no link needs them.
     pub named: Vec<CrateId>,
     pub targets: Targets,
+    /// Cut each unit into so many pieces, whatever they cost.
+    pub force_pieces: Option<u32>,
     /// Absolute, without the profile.
     pub target_dir: Utf8PathBuf,
     pub surroundings: &'a dyn Surroundings,
@@ -322,7 +324,9 @@ impl Builder<'_> {
                     let origin = Origin { krate: &krate.name, target: &target.name, source: &source_name };
                     // One object names one `.dwo`.
                     let may_cut = codegen::has_module(language) && dwo.is_none();
-                    let cut = may_cut.then(|| codegen::cut(profile, &origin)).flatten();
+                    let forced = self.request.force_pieces.filter(|_| may_cut);
+                    let cut = may_cut.then(|| codegen::cut(profile, forced, &origin)).flatten();
+                    ingredients.own.extend(forced.map(codegen::forced_word));
                     ingredients.profile.extend(codegen::unit_words(profile, language));
                     let mut outputs = vec![object.clone()];
                     outputs.extend(dwo.clone());

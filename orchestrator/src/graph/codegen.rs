@@ -51,10 +51,15 @@ pub(super) struct Origin<'a> {
     pub source: &'a str,
 }
 
-/// How the module of `origin` is cut; None where the profile wants one piece.
-pub(super) fn cut(profile: &Profile, origin: &Origin<'_>) -> Option<Cut> {
-    let units = profile.codegen_units.unwrap_or(DEFAULT_CODEGEN_UNITS);
-    (units > 1).then(|| Cut { units, suffix: suffix(&profile.name, origin) })
+/// How the module of `origin` is cut; None where the profile wants one piece and no number is forced.
+pub(super) fn cut(profile: &Profile, forced: Option<u32>, origin: &Origin<'_>) -> Option<Cut> {
+    let units = forced.or(profile.codegen_units).unwrap_or(DEFAULT_CODEGEN_UNITS);
+    (units > 1).then(|| Cut { units, suffix: suffix(&profile.name, origin), forced: forced.is_some() })
+}
+
+/// What a forced number of pieces adds to the command of a unit.
+pub(super) fn forced_word(pieces: u32) -> String {
+    format!("forced-pieces={pieces}")
 }
 
 /// Names alone go in. With content, N or time in it, outputs would differ where nothing else does.

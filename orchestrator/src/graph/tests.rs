@@ -109,7 +109,7 @@ fn try_graph(workspace: &Workspace, mode: Mode, roots: &[&str]) -> Result<Graph,
 }
 
 fn graph_of_targets(workspace: &Workspace, profile: &Profile, roots: &[&str], targets: Targets) -> Graph {
-    request(workspace, profile, Mode::Build, roots, &[], targets).unwrap()
+    build(workspace, &request(workspace, profile, Mode::Build, roots, &[], targets)).unwrap()
 }
 
 fn try_graph_with(
@@ -119,28 +119,28 @@ fn try_graph_with(
     roots: &[&str],
     named: &[&str],
 ) -> Result<Graph, GraphError> {
-    request(workspace, profile, mode, roots, named, Targets::ALL)
+    build(workspace, &request(workspace, profile, mode, roots, named, Targets::ALL))
 }
 
-fn request(
+fn request<'a>(
     workspace: &Workspace,
-    profile: &Profile,
+    profile: &'a Profile,
     mode: Mode,
     roots: &[&str],
     named: &[&str],
     targets: Targets,
-) -> Result<Graph, GraphError> {
+) -> GraphRequest<'a> {
     let ids = |names: &[&str]| names.iter().map(|name| workspace.crate_named(name).unwrap()).collect();
-    let request = GraphRequest {
+    GraphRequest {
         profile,
         mode,
         roots: ids(roots),
         named: ids(named),
         targets,
+        force_pieces: None,
         target_dir: workspace.root.join("target"),
         surroundings: &Table,
-    };
-    build(workspace, &request)
+    }
 }
 
 fn graph(workspace: &Workspace, roots: &[&str]) -> Graph {
@@ -162,6 +162,7 @@ pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: 
         roots: vec![CrateId(0)],
         named: vec![],
         targets: Targets::ALL,
+        force_pieces: None,
         target_dir: target_dir.to_owned(),
         surroundings: &Table,
     };

@@ -18,7 +18,7 @@ fn compile(space: &mut Space, change: impl FnOnce(&mut Option<Cut>, &mut UnitLto
 fn what_the_profile_asks_of_code_generation_is_a_reason() {
     let set = |space: &mut Space, units: u32, lto: UnitLto, profile: &[&str]| {
         compile(space, |cut, of| {
-            *cut = (units > 1).then(|| Cut { units, suffix: "0123".into() });
+            *cut = (units > 1).then(|| Cut { units, suffix: "0123".into(), forced: false });
             *of = lto;
         });
         space.graph.items[UNIT.0 as usize].ingredients.profile = words(profile);
@@ -45,9 +45,9 @@ fn what_the_profile_asks_of_code_generation_is_a_reason() {
 #[test]
 fn another_suffix_is_another_command() {
     let mut space = space();
-    compile(&mut space, |cut, _| *cut = Some(Cut { units: 8, suffix: "0123".into() }));
+    compile(&mut space, |cut, _| *cut = Some(Cut { units: 8, suffix: "0123".into(), forced: false }));
     space.build();
-    compile(&mut space, |cut, _| *cut = Some(Cut { units: 8, suffix: "4567".into() }));
+    compile(&mut space, |cut, _| *cut = Some(Cut { units: 8, suffix: "4567".into(), forced: false }));
     assert_eq!(space.build(), [(UNIT, "command-changed")]);
 }
 

@@ -198,6 +198,41 @@ fn units_are_cut_unless_one_piece_is_wanted() {
 }
 
 #[test]
+fn a_forced_number_of_pieces_counts_for_units_that_may_be_cut_alone() {
+    let zip = lib(krate("zip"), &["a.c", "b.cc", "c.ll", "d.bc", "e.s"]);
+    let workspace = workspace(vec![(bin(zip, "zip", &["main.c"]), &[])]);
+    let plan = |units: Option<u32>, lto: Lto, force_pieces: Option<u32>| {
+        let profile = Profile { codegen_units: units, lto, ..profile("release") };
+        let request = request(&workspace, &profile, Mode::Build, &["zip"], &["zip"], Targets::ALL);
+        build(&workspace, &GraphRequest { force_pieces, ..request }).unwrap()
+    };
+    for (units, lto) in [(None, Lto::Off), (Some(1), Lto::Thin), (Some(16), Lto::Fat)] {
+        let (plain, forced) = (plan(units, lto, None), plan(units, lto, Some(3)));
+        for (was, now) in plain.items.iter().zip(&forced.items) {
+            let key = now.key.as_str();
+            let cut = match &now.run {
+                Run::Worker(Work::Compile { cut, .. }) => cut.clone(),
+                _ => None,
+            };
+            let Some(cut) = cut else {
+                assert!(
+                    !["a.c", "b.cc", "c.ll", "d.bc", "main.c"].iter().any(|name| key.ends_with(name)),
+                    "{key}"
+                );
+                assert_eq!(format!("{:?}", was.run), format!("{:?}", now.run), "{key}");
+                assert_eq!(was.ingredients, now.ingredients, "{key}");
+                continue;
+            };
+            assert_eq!((cut.units, cut.forced), (3, true), "{key}");
+            assert!(unit(&plain, key).0.is_none_or(|cut| !cut.forced), "{key}");
+            let mut own = was.ingredients.own.clone();
+            own.push("forced-pieces=3".into());
+            assert_eq!(now.ingredients, Ingredients { own, ..was.ingredients.clone() }, "{key}");
+        }
+    }
+}
+
+#[test]
 fn a_unit_with_its_debug_information_apart_stays_whole() {
     let mut zip = lib(krate("zip"), &["a.c"]);
     zip.lib.as_mut().unwrap().settings.flags = vec!["-gsplit-dwarf".into()];
