@@ -81,6 +81,8 @@ pub struct Brake {
     progress: Progress,
     /// What the jobs that run are expected to grow yet, bytes, at the last look.
     growth: u64,
+    /// What those use that are stopped, bytes, since the last look.
+    stopped_bytes: u64,
 }
 
 /// A job, as it is remembered from look to look.
@@ -121,6 +123,7 @@ impl Brake {
         let jobs = self.jobs_of(&tree, roots);
         self.note_jobs(&jobs);
         let mut orders = Orders::default();
+        self.stopped_bytes = 0;
         let Some(free) = free else {
             orders.resume = self.release();
             return orders;
@@ -151,6 +154,7 @@ impl Brake {
                 continue;
             }
             any_stopped = true;
+            self.stopped_bytes += job.bytes;
             if !is_stopped {
                 seen.stopped_us = now_us;
             }
@@ -178,6 +182,11 @@ impl Brake {
     /// What the jobs that run are expected to grow yet, bytes, at the last look.
     pub fn growth_of_all(&self) -> u64 {
         self.growth
+    }
+
+    /// What those jobs use that the last look has stopped or left so, bytes.
+    pub fn stopped_bytes(&self) -> u64 {
+        self.stopped_bytes
     }
 
     /// How many jobs are stopped.

@@ -8,7 +8,7 @@
 //! free and what binds; `budget` what the user allows; `pressure` measures stalls; `system` holds all that is read on each
 //! tick; `ledger` is the account of leases; `defence` says what to do when memory gets short in spite of them, and `thrash`
 //! when nothing gets on any more; `evidence` whose death was the kernel's doing; `reclaim` which workers give back what they keep for
-//! nobody; `brake` which processes of foreign trees may run then; `history` has measured peaks of earlier builds; `shares` keeps builds
+//! nobody; `brake` which processes of foreign trees may run then, and `overuse` when that is not enough; `history` has measured peaks of earlier builds; `shares` keeps builds
 //! of one user out of each other's way; `tally` sums up what memory cost.
 
 mod brake;
@@ -22,6 +22,7 @@ mod history;
 mod ledger;
 mod meminfo;
 mod note;
+mod overuse;
 mod pressure;
 mod reclaim;
 mod shares;
@@ -40,6 +41,7 @@ pub use history::{History, Stage};
 pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId, Purpose};
 pub use meminfo::Machine;
 pub use note::{Note, Notes};
+pub use overuse::{Overuse, Use};
 pub use pressure::{Stall, Totals};
 pub use reclaim::{Keeps, Reclaim};
 pub use shares::{Others, ShareError, Shares};

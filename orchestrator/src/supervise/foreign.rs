@@ -20,6 +20,8 @@ pub(super) struct Foreign {
     /// All of them together, bytes; at the last look, and the most.
     pub used: u64,
     pub peak: u64,
+    /// The name of the largest process at the last look, and what it uses, bytes.
+    pub largest: Option<(String, u64)>,
     growth: u64,
     /// Nothing is stopped any more: the trees are to come to an end.
     released: bool,
@@ -49,6 +51,8 @@ impl Foreign {
         let members = family::below(me, ours);
         self.used = members.iter().map(|member| member.bytes).sum();
         self.peak = self.peak.max(self.used);
+        let largest = members.iter().max_by_key(|member| member.bytes);
+        self.largest = largest.map(|member| (member.name.clone(), member.bytes));
         let roots: Vec<u32> =
             members.iter().filter(|member| member.parent == me).map(|member| member.pid).collect();
         let free = free(self.used);
@@ -70,6 +74,11 @@ impl Foreign {
     /// What those that run are expected to use yet, bytes, at the last look.
     pub fn growth(&self) -> u64 {
         self.growth
+    }
+
+    /// What those use that are not stopped, bytes, at the last look.
+    pub fn running(&self) -> u64 {
+        self.used.saturating_sub(self.brake.stopped_bytes())
     }
 
     /// How many jobs are stopped.

@@ -166,7 +166,7 @@ impl<'a> Guest<'a> {
 
     fn watch_memory(&mut self, now_us: u64) {
         let ours = self.guard.pid().into_iter().collect();
-        let more = self.memory.watch(&ours, self.pool.hint(), self.tell, now_us);
+        let more = self.memory.watch(&self.name, &ours, self.pool.hint(), self.tell, now_us);
         self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
     }
 

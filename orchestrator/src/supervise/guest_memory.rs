@@ -3,9 +3,10 @@
 use super::foreign::Foreign;
 use super::guest::Tell;
 use crate::memory::{
-    Budget, Chosen, Defence, Measure, Note, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stall, System,
+    Budget, Chosen, Defence, Measure, Note, Origin, Overuse, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stall,
+    System, Use,
 };
-use crate::report::Severity;
+use crate::report::{Severity, words};
 use camino::Utf8Path;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub(super) struct Memory {
     foreign: Foreign,
     stall: Stall,
     defence: Defence,
+    overuse: Overuse,
     /// None where builds cannot see each other.
     shares: Option<Shares>,
     /// To be said.
@@ -41,6 +43,7 @@ impl Memory {
             foreign: Foreign::default(),
             stall: Stall::new(STALL_ENDS),
             defence: Defence::default(),
+            overuse: Overuse::default(),
             shares: shares.and_then(Result::ok),
             note,
             oom_kills,
@@ -57,9 +60,10 @@ impl Memory {
         self.foreign.release();
     }
 
-    /// Returns how many further jobs there is room for.
+    /// Returns how many further jobs there is room for. `name` is what people know the program by.
     pub(super) fn watch(
         &mut self,
+        name: &str,
         ours: &BTreeSet<u32>,
         jobs: u32,
         tell: Tell<'_>,
@@ -79,11 +83,23 @@ impl Memory {
         let free =
             |used: u64| headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min();
         let more = self.foreign.watch(ours, free, jobs, now_us);
+        self.tell_overuse(name, tell, now_us);
         if let Some(shares) = &mut self.shares {
             // The others go by what it said last.
             let _ = shares.publish(self.foreign.growth());
         }
         if self.everything_stalls(now_us) { Some(0) } else { more }
+    }
+
+    /// When it happens, and not at the end: whoever sees it may want to end the program.
+    fn tell_overuse(&mut self, name: &str, tell: Tell<'_>, now_us: u64) {
+        let Some(chosen) = &self.chosen else { return };
+        let Some(budget) = chosen.bytes else { return };
+        let seen = Use { all: self.foreign.used, running: self.foreign.running() };
+        if self.overuse.step(seen, budget, now_us) {
+            let largest = self.foreign.largest.as_ref();
+            tell(Severity::Warning, overuse_text(name, seen.all, largest, self.foreign.stopped(), chosen));
+        }
     }
 
     /// Then nobody begins anything; what runs goes on.
@@ -124,5 +140,65 @@ impl Memory {
                 tell(Severity::Warning, text);
             }
         }
+    }
+}
+
+/// `chosen` has a budget.
+fn overuse_text(
+    name: &str,
+    used: u64,
+    largest: Option<&(String, u64)>,
+    stopped: usize,
+    chosen: &Chosen,
+) -> String {
+    // What is more by a byte shall not read as the same.
+    let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1 << 20));
+    let wished = match chosen.by {
+        Origin::Option => Some("--memory"),
+        Origin::Environment => Some("TENDER_MEMORY"),
+        Origin::Manifest => Some("`[build] memory`"),
+        Origin::Found => None,
+    };
+    let by = wished.map(|wish| format!(" by {wish}")).unwrap_or_default();
+    let cure = match wished.filter(|_| chosen.clamped.is_none()) {
+        Some(wish) => format!("raise {wish}"),
+        None => "run it where there is more memory".to_owned(),
+    };
+    let stopped = match stopped {
+        0 => "nothing of it can be stopped".to_owned(),
+        1 => "no more of it can be stopped than the 1 job that is".to_owned(),
+        jobs => format!("no more of it can be stopped than the {jobs} jobs that are"),
+    };
+    let largest = largest.map(|(process, bytes)| {
+        format!(" (its largest process, `{}`, {})", words::visible(process), mib(*bytes))
+    });
+    format!(
+        "{name} uses {}{}, more than its memory budget of {} MiB{by}, and {stopped}; {cure}, or make its jobs smaller",
+        mib(used),
+        largest.unwrap_or_default(),
+        chosen.bytes.unwrap_or_default() >> 20,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn overuse_is_told_with_its_cause_and_its_cure() {
+        let largest = ("cc1plus".to_owned(), 600 << 20);
+        let chosen = |by| Chosen { bytes: Some(500 << 20), by, of: None, clamped: None, off: false };
+        let text =
+            |stopped, by| overuse_text("`make`", (610 << 20) + 1, Some(&largest), stopped, &chosen(by));
+        assert_eq!(
+            text(0, Origin::Option),
+            "`make` uses 611 MiB (its largest process, `cc1plus`, 600 MiB), more than its memory budget of 500 MiB by \
+             --memory, and nothing of it can be stopped; raise --memory, or make its jobs smaller"
+        );
+        assert_eq!(
+            text(3, Origin::Found),
+            "`make` uses 611 MiB (its largest process, `cc1plus`, 600 MiB), more than its memory budget of 500 MiB, and \
+             no more of it can be stopped than the 3 jobs that are; run it where there is more memory, or make its jobs smaller"
+        );
     }
 }

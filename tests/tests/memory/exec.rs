@@ -5,6 +5,7 @@
 use camino::Utf8PathBuf;
 use std::fmt::Write;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 use tender_tests::interop::{CommandLine, Found, Probes, Tool, expect_whole_pool, find};
 use tender_tests::stress::{Confined, Kind, Recipe, Workspace, run_in};
 use tender_tests::{Cgroup, TestSpace, probe, skipped};
@@ -222,4 +223,29 @@ fn exec_says_that_the_kernel_has_killed() {
             "warning: 1 process of `tail` was killed by the kernel for memory; most in use ",
         ]);
     }
+}
+
+/// The job lasts until the warning has been seen: it comes when it happens, and not at the end.
+#[test]
+fn exec_says_when_one_job_needs_more_than_the_budget() {
+    let space = TestSpace::new();
+    let (probe, need) = (probe(), (96 * MIB).to_string());
+    let words = ["exec", "-j4", "--memory", "64Mi", "--", probe.as_str(), "fill", &need, "await", "seen"];
+    let stderr = std::fs::File::create(space.path("err")).expect("the space is ours");
+    let mut command = space.command(&words);
+    command.current_dir(space.root()).stderr(stderr);
+    let mut running = command.spawn().expect("tender starts");
+    // It decides how long a test takes that has failed already.
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !space.read("err").ends_with('\n') && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let said = space.read("err");
+    space.write("seen", "");
+    assert!(running.wait().expect("it is ours").success());
+    let end = ", more than its memory budget of 64 MiB by --memory, and nothing of it can be stopped; raise --memory, or make \
+               its jobs smaller\n";
+    assert!(said.starts_with("warning: `") && said.contains(" (its largest process, `probe`, "), "{said}");
+    assert!(said.ends_with(end), "{said}");
+    assert_eq!(space.read("err"), said, "once");
 }

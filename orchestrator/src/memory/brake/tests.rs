@@ -39,6 +39,7 @@ fn the_youngest_are_stopped_first_and_the_oldest_never() {
         let mut brake = Brake::default();
         let orders = step(&mut brake, &three([92, 92, 92]), free_mib, 0);
         assert_eq!((orders.stop.as_slice(), orders.resume.as_slice()), (stop, [].as_slice()), "{free_mib}");
+        assert_eq!(brake.stopped_bytes(), 92 * MIB * stop.len() as u64);
     };
     check(300, &[]);
     check(250, &[40]);
