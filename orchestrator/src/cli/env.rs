@@ -3,7 +3,11 @@
 //! The command line beats the environment, and the environment beats the manifest. An empty value counts as absent.
 
 use super::error::CliError;
+use crate::manifest::normalise;
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use std::io;
 use std::ops::RangeInclusive;
+use std::os::unix::fs::MetadataExt;
 
 /// Job slots, as `--jobs`.
 pub const JOBS: &str = "TENDER_JOBS";
@@ -23,9 +27,12 @@ pub const FORCE_PIECES: &str = "TENDER_FORCE_PIECES";
 pub const NO_COLOR: &str = "NO_COLOR";
 /// `dumb`: a terminal without colours and without a bar.
 pub const TERM: &str = "TERM";
+/// The current directory by the path that the shell's user took, symbolic links included (POSIX, XBD 8.3).
+pub const PWD: &str = "PWD";
 
 /// For documentation and its test.
-pub const ALL: [&str; 9] = [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM];
+pub const ALL: [&str; 10] =
+    [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM, PWD];
 
 /// The numbers that `FORCE_PIECES` takes: one piece is no cut, and more show nothing that nine do not.
 const PIECES: RangeInclusive<u32> = 2..=9;
@@ -41,6 +48,8 @@ pub struct Environment {
     pub force_pieces: Option<String>,
     pub no_color: bool,
     pub dumb_terminal: bool,
+    /// A path of the current directory that may lead through symbolic links; absent where there is none but the physical one.
+    pub logical_dir: Option<Utf8PathBuf>,
 }
 
 impl Environment {
@@ -57,6 +66,7 @@ impl Environment {
             force_pieces: value(FORCE_PIECES)?,
             no_color: std::env::var_os(NO_COLOR).is_some_and(|value| !value.is_empty()),
             dumb_terminal: std::env::var_os(TERM).is_some_and(|value| value == "dumb"),
+            logical_dir: logical_dir(),
         })
     }
 
@@ -73,6 +83,34 @@ impl Environment {
             ))
         })
     }
+
+    /// Makes `dir` the current directory, as `cd` does.
+    ///
+    /// # Errors
+    /// There is no such directory, or it cannot be entered.
+    pub fn enter(&mut self, dir: &Utf8Path) -> io::Result<()> {
+        let before = self.logical_dir.take().or_else(physical_dir);
+        std::env::set_current_dir(dir)?;
+        self.logical_dir =
+            before.map(|before| normalise(&before.join(dir))).filter(|path| is_current_dir(path));
+        Ok(())
+    }
+}
+
+/// `PWD` is worth nothing where it was set by hand, or inherited over a change of directory.
+fn logical_dir() -> Option<Utf8PathBuf> {
+    let path = Utf8PathBuf::from(std::env::var_os(PWD)?.into_string().ok()?);
+    let plain = |part: Utf8Component<'_>| !matches!(part, Utf8Component::CurDir | Utf8Component::ParentDir);
+    (path.is_absolute() && path.components().all(plain) && is_current_dir(&path)).then_some(path)
+}
+
+fn physical_dir() -> Option<Utf8PathBuf> {
+    Utf8PathBuf::from_path_buf(std::env::current_dir().ok()?).ok()
+}
+
+fn is_current_dir(path: &Utf8Path) -> bool {
+    let identity = |path: &Utf8Path| path.metadata().map(|found| (found.dev(), found.ino())).ok();
+    identity(path).is_some_and(|found| Some(found) == identity(".".into()))
 }
 
 fn value(name: &'static str) -> Result<Option<String>, CliError> {

@@ -46,10 +46,11 @@ pub fn main() -> ExitCode {
 
 /// `terminal` is set as soon as it is known, so that errors are shown in its manner.
 fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError> {
-    let environment = Environment::read()?;
+    let mut environment = Environment::read()?;
     *terminal = Terminal::new(&options.common, &environment, Stderr::now())?;
     if let Some(dir) = &options.common.directory {
-        std::env::set_current_dir(dir)
+        environment
+            .enter(dir)
             .map_err(|error| CliError::usage(format!("cannot go to the directory `{dir}`: {error}")))?;
     }
     let terminal = *terminal;

@@ -4,7 +4,7 @@ use super::env::{self, Environment};
 use super::error::{CliError, problems_text, suggestion};
 use super::options::{Place, Selection};
 use super::terminal::Terminal;
-use crate::manifest::{self, CrateId, MANIFEST_NAME, MemorySetting, Profile, Workspace};
+use crate::manifest::{self, CrateId, MemorySetting, Profile, Workspace};
 use crate::memory::Budget;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -25,18 +25,20 @@ impl Project {
     pub fn open(place: &Place, environment: &Environment, terminal: Terminal) -> Result<Self, CliError> {
         let here = current_dir()?;
         let (root, nearest) = match &place.manifest_path {
-            Some(path) => (path.clone(), Some(here.join(path))),
-            None => (manifest::find(&here)?, nearest_manifest(&here)),
+            Some(path) => (path.clone(), here.join(path)),
+            None => {
+                let found = manifest::find(&here, environment.logical_dir.as_deref())?;
+                (found.root, found.nearest)
+            }
         };
         let loaded = manifest::load(&root)?;
         if !loaded.warnings.is_empty() {
             terminal.console().print(&problems_text(&loaded.warnings));
         }
         let workspace = loaded.workspace;
-        let here_crate = nearest.and_then(|path| {
-            let at = workspace.crates.iter().position(|krate| same_file(&krate.manifest, &path))?;
-            Some(CrateId(u32::try_from(at).expect("crates are counted in 32 bits")))
-        });
+        let here_crate = workspace.crates.iter().position(|krate| same_file(&krate.manifest, &nearest));
+        let here_crate =
+            here_crate.map(|at| CrateId(u32::try_from(at).expect("crates are counted in 32 bits")));
         let target_dir = match (&place.target_dir, &environment.target_dir) {
             (Some(dir), _) => here.join(dir),
             (None, Some(dir)) => here.join(dir),
@@ -128,10 +130,6 @@ pub fn current_dir() -> Result<Utf8PathBuf, CliError> {
     Utf8PathBuf::from_path_buf(dir).map_err(|dir| {
         CliError::usage(format!("the current directory's path is not UTF-8: `{}`", dir.display()))
     })
-}
-
-fn nearest_manifest(dir: &Utf8Path) -> Option<Utf8PathBuf> {
-    dir.ancestors().map(|dir| dir.join(MANIFEST_NAME)).find(|path| path.is_file())
 }
 
 /// By name first: most paths are equal as they stand.

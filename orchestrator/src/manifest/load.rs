@@ -31,7 +31,7 @@ pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
     let mut problems = Vec::new();
     let root = match raw::workspace_of(&source) {
         Some(_) => source,
-        None => match root_above(&path) {
+        None => match root_of(&path) {
             Above::Root(root, _) => root,
             Above::Stranger(other) => {
                 problems.push(stranger(&source, &other));
@@ -51,6 +51,15 @@ pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
             Ok(Loaded { workspace, warnings: problems })
         }
         _ => Err(ManifestErrors { problems }),
+    }
+}
+
+/// The workspace above a manifest by its physical path, else by the path that was given.
+fn root_of(path: &Utf8Path) -> Above {
+    let physical = path.canonicalize_utf8().ok().filter(|physical| physical != path);
+    match physical.map(|physical| root_above(&physical)) {
+        Some(root @ Above::Root(..)) => root,
+        _ => root_above(path),
     }
 }
 

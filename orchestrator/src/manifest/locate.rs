@@ -6,32 +6,78 @@ use super::problem::{ManifestErrors, Problem, Source};
 use super::raw::{WorkspaceTable, workspace_of};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The root manifest of the workspace that `start_dir` lies in: the nearest `Tender.toml` upwards, then on upwards to the one
-/// whose `[workspace]` has it as a member. A crate of no workspace is its own root.
+/// Which manifests a directory leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The nearest manifest, in the directory or above it.
+    pub nearest: Utf8PathBuf,
+    /// The root manifest of the workspace that `nearest` belongs to; a crate of no workspace is its own root.
+    pub root: Utf8PathBuf,
+}
+
+/// The manifests that `dir` leads to: the nearest `Tender.toml` upwards, then on upwards to the one whose `[workspace]` has it as
+/// a member. `logical` is another path of the same directory, by symbolic links: what lies above it counts where `dir` leads to
+/// no manifest, or to a crate of no workspace that is a member of one by this path.
 ///
 /// # Errors
 /// There is no manifest, or the nearest one cannot be read. Mistakes in it are left to `load`.
-pub fn find(start_dir: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {
-    let start = absolute(start_dir)?;
-    for dir in start.ancestors() {
-        let path = dir.join(MANIFEST_NAME);
-        if !path.is_file() {
-            continue;
-        }
-        let source = read(&path)?;
-        if workspace_of(&source).is_some() {
-            return Ok(path);
-        }
-        return Ok(match root_above(&path) {
-            Above::Root(root, _) => root.path.to_path_buf(),
-            Above::Stranger(_) | Above::None => path,
-        });
+pub fn find(dir: &Utf8Path, logical: Option<&Utf8Path>) -> Result<Found, ManifestErrors> {
+    let start = absolute(dir)?;
+    let physical = find_above(&start)?;
+    if physical.as_ref().is_some_and(Nearest::is_in_workspace) {
+        return Ok(physical.expect("just seen").found);
     }
-    let problem =
-        Problem::error(format!("there is no `{MANIFEST_NAME}` in `{start}` or any directory above it"));
-    Err(ManifestErrors::one(
-        problem.help("`tender init` makes one here, `tender new NAME` in a new directory"),
-    ))
+    let other = match logical {
+        Some(logical) => find_above(&absolute(logical)?)?,
+        None => None,
+    };
+    match (physical, other) {
+        (None, Some(other)) => Ok(other.found),
+        (Some(physical), Some(other)) if other.is_in_workspace() && other.same_manifest(&physical) => {
+            Ok(other.found)
+        }
+        (Some(physical), _) => Ok(physical.found),
+        (None, None) => {
+            let problem = Problem::error(format!(
+                "there is no `{MANIFEST_NAME}` in `{start}` or any directory above it"
+            ));
+            Err(ManifestErrors::one(
+                problem.help("`tender init` makes one here, `tender new NAME` in a new directory"),
+            ))
+        }
+    }
+}
+
+struct Nearest {
+    found: Found,
+    is_root: bool,
+}
+
+impl Nearest {
+    fn is_in_workspace(&self) -> bool {
+        self.is_root || self.found.root != self.found.nearest
+    }
+
+    fn same_manifest(&self, other: &Self) -> bool {
+        let real = |nearest: &Self| nearest.found.nearest.canonicalize().ok();
+        real(self).is_some() && real(self) == real(other)
+    }
+}
+
+fn find_above(start: &Utf8Path) -> Result<Option<Nearest>, ManifestErrors> {
+    let Some(nearest) = start.ancestors().map(|dir| dir.join(MANIFEST_NAME)).find(|path| path.is_file())
+    else {
+        return Ok(None);
+    };
+    let is_root = workspace_of(&read(&nearest)?).is_some();
+    let root = match is_root {
+        true => nearest.clone(),
+        false => match root_above(&nearest) {
+            Above::Root(root, _) => root.path.to_path_buf(),
+            Above::Stranger(_) | Above::None => nearest.clone(),
+        },
+    };
+    Ok(Some(Nearest { found: Found { nearest, root }, is_root }))
 }
 
 pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {

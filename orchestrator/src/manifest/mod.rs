@@ -23,9 +23,9 @@ mod value;
 mod walk;
 
 pub use load::{Loaded, load};
-pub use locate::find;
+pub use locate::{Found, find};
 pub use model::*;
-pub use pattern::{Mention, OUT_DIR, SourceKind, mention, resolve, source_kind};
+pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, source_kind};
 pub use problem::{Location, ManifestErrors, Problem, Severity, Source};
 pub use render::render;
 pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, init_crate, new_crate};

@@ -42,7 +42,8 @@ pub(super) fn in_out_dir(text: &str) -> bool {
     text.strip_prefix(OUT_DIR).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-pub(super) fn normalise(path: &Utf8Path) -> Utf8PathBuf {
+/// Without `.`, `..` and double slashes, by text alone: symbolic links are not followed.
+pub fn normalise(path: &Utf8Path) -> Utf8PathBuf {
     let mut normal = Utf8PathBuf::new();
     for component in path.components() {
         match component {

@@ -166,7 +166,7 @@ fn a_whole_workspace() {
     assert_eq!(workspace.crate_of(&tree.path("crates/z/src")), Some(CrateId(2)));
     assert_eq!(workspace.crate_of(&tree.path("crates")), None);
     // Any manifest of the workspace leads to the same root.
-    assert_eq!(find(&tree.path("crates/z/src")).unwrap(), tree.path("Tender.toml"));
+    assert_eq!(find(&tree.path("crates/z/src"), None).unwrap().root, tree.path("Tender.toml"));
     assert_eq!(tree.load("crates/z/Tender.toml").unwrap().workspace.root, workspace.root);
 }
 
@@ -184,8 +184,9 @@ fn the_root_is_found_upwards() {
         ("alone/src/s.c", ""),
         ("own/Tender.toml", "[workspace]\n[package]\nname = \"own\"\n"),
     ]);
-    let check =
-        |dir: &str, expect: &str| assert_eq!(find(&tree.path(dir)).unwrap(), tree.path(expect), "{dir}");
+    let check = |dir: &str, expect: &str| {
+        assert_eq!(find(&tree.path(dir), None).unwrap().root, tree.path(expect), "{dir}")
+    };
     check("", "Tender.toml");
     check("a/src", "Tender.toml");
     check("deep", "Tender.toml");
@@ -198,7 +199,7 @@ fn the_root_is_found_upwards() {
     assert!(warnings[0].message.starts_with("this crate is no member"), "{warnings:?}");
     assert!(tree.load("deep/out/Tender.toml").unwrap().warnings.is_empty());
     let nowhere = Tree::new(&[]);
-    let error = find(&nowhere.path("")).unwrap_err();
+    let error = find(&nowhere.path(""), None).unwrap_err();
     assert!(error.problems[0].help.as_ref().unwrap().contains("tender init"));
 }
 
