@@ -4,10 +4,15 @@
 //
 // Files are read, not mapped: a mapping that is given up interrupts all cores of the process, and one whose file is
 // truncated by an editor kills it.
+//
+// The state is asked for before a file is opened. A file that is replaced in between has a state that is older than its
+// content, so whoever compares states later reads it again.
 #include "recording_fs.h"
 
 #include <chrono>
 #include <mutex>
+
+#include <sys/stat.h>
 
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringMap.h"
@@ -20,8 +25,47 @@ using namespace llvm;
 namespace tender {
 namespace {
 
-int64_t nanoseconds(sys::TimePoint<> time) {
-  return std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch()).count();
+int64_t nanoseconds(const timespec &time) { return int64_t(time.tv_sec) * 1000000000 + time.tv_nsec; }
+
+bool operator==(const TenderStamp &a, const TenderStamp &b) {
+  return a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns && a.inode == b.inode;
+}
+
+// What `vfs::Status` has, and the time of the last change of the inode, which it lacks.
+struct State {
+  vfs::Status status;
+  TenderStamp stamp;
+};
+
+sys::fs::file_type typeOf(mode_t mode) {
+  switch (mode & S_IFMT) {
+  case S_IFREG:
+    return sys::fs::file_type::regular_file;
+  case S_IFDIR:
+    return sys::fs::file_type::directory_file;
+  case S_IFBLK:
+    return sys::fs::file_type::block_file;
+  case S_IFCHR:
+    return sys::fs::file_type::character_file;
+  case S_IFIFO:
+    return sys::fs::file_type::fifo_file;
+  case S_IFSOCK:
+    return sys::fs::file_type::socket_file;
+  default:
+    return sys::fs::file_type::type_unknown;
+  }
+}
+
+ErrorOr<State> stateOf(StringRef path) {
+  SmallString<256> terminated(path);
+  struct stat found;
+  if (::stat(terminated.c_str(), &found) != 0)
+    return std::error_code(errno, std::generic_category());
+  TenderStamp stamp{uint64_t(found.st_size), nanoseconds(found.st_mtim), nanoseconds(found.st_ctim), found.st_ino};
+  vfs::Status status(path, sys::fs::UniqueID(found.st_dev, found.st_ino),
+                     sys::toTimePoint(found.st_mtim.tv_sec, found.st_mtim.tv_nsec), found.st_uid, found.st_gid,
+                     stamp.size, typeOf(found.st_mode), sys::fs::perms(found.st_mode & sys::fs::all_perms));
+  return State{std::move(status), stamp};
 }
 
 using Content = std::shared_ptr<const MemoryBuffer>;
@@ -46,30 +90,36 @@ constexpr uint64_t largestKept = 1 << 20;
 // All that is kept; what comes later is read anew for each unit. The headers of a large C++ unit are some 10 MiB.
 constexpr uint64_t allKept = 64 << 20;
 
-// A file that changed less than this ago may change again without a new time.
-constexpr auto settled = std::chrono::seconds(2);
+// A file that changed less than this ago may change again without a new time; nanoseconds.
+constexpr int64_t settled = 2000000000;
+
+bool isSettled(const TenderStamp &stamp) {
+  auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::max(stamp.mtime_ns, stamp.ctime_ns) + settled <
+         std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
 
 class Contents {
 public:
-  Content find(StringRef path, const vfs::Status &status) {
+  Content find(StringRef path, const State &state) {
     std::lock_guard<std::mutex> guard(lock);
     auto entry = entries.find(path);
-    if (entry == entries.end() || entry->second.size != status.getSize() ||
-        entry->second.mtime != status.getLastModificationTime() || entry->second.id != status.getUniqueID())
+    if (entry == entries.end() || !(entry->second.stamp == state.stamp) ||
+        entry->second.device != state.status.getUniqueID().getDevice())
       return nullptr;
     return entry->second.content;
   }
 
-  void keep(StringRef path, const vfs::Status &status, Content content) {
-    if (content->getBufferSize() > largestKept || content->getBufferSize() != status.getSize() ||
-        status.getLastModificationTime() + settled > std::chrono::system_clock::now())
+  void keep(StringRef path, const State &state, Content content) {
+    if (content->getBufferSize() > largestKept || content->getBufferSize() != state.stamp.size ||
+        !isSettled(state.stamp))
       return;
     std::lock_guard<std::mutex> guard(lock);
-    if (total + status.getSize() > allKept)
+    if (total + state.stamp.size > allKept)
       return;
     Entry &entry = entries[path];
-    total += status.getSize() - entry.size;
-    entry = {status.getSize(), status.getLastModificationTime(), status.getUniqueID(), std::move(content)};
+    total += state.stamp.size - entry.stamp.size;
+    entry = {state.stamp, state.status.getUniqueID().getDevice(), std::move(content)};
   }
 
   // What is in use lives on until it is not.
@@ -81,9 +131,8 @@ public:
 
 private:
   struct Entry {
-    uint64_t size = 0;
-    sys::TimePoint<> mtime;
-    sys::fs::UniqueID id;
+    TenderStamp stamp{};
+    uint64_t device = 0;
     Content content;
   };
   std::mutex lock;
@@ -99,10 +148,10 @@ Contents &contents() {
 class RecordingFile final : public vfs::File {
 public:
   // Without `inner` the content is known already.
-  RecordingFile(vfs::Status status, std::unique_ptr<vfs::File> inner, Content content, const TenderEvents &events)
-      : known(std::move(status)), inner(std::move(inner)), content(std::move(content)), events(events) {}
+  RecordingFile(State known, std::unique_ptr<vfs::File> inner, Content content, const TenderEvents &events)
+      : known(std::move(known)), inner(std::move(inner)), content(std::move(content)), events(events) {}
 
-  ErrorOr<vfs::Status> status() override { return known; }
+  ErrorOr<vfs::Status> status() override { return known.status; }
   std::error_code close() override { return inner ? inner->close() : std::error_code(); }
 
   ErrorOr<std::unique_ptr<MemoryBuffer>> getBuffer(const Twine &name, int64_t size, bool, bool) override {
@@ -111,16 +160,16 @@ public:
       if (!buffer)
         return buffer.getError();
       content = std::move(*buffer);
-      contents().keep(known.getName(), known, content);
+      contents().keep(known.status.getName(), known, content);
     }
-    events.read(events.context, str(known.getName()), content->getBufferSize(),
-                nanoseconds(known.getLastModificationTime()), content->getBufferStart());
+    events.read(events.context, str(known.status.getName()), &known.stamp, content->getBufferStart(),
+                content->getBufferSize());
     SmallString<256> storage;
     return std::unique_ptr<MemoryBuffer>(new SharedBuffer(content, name.toStringRef(storage)));
   }
 
 private:
-  vfs::Status known;
+  State known;
   std::unique_ptr<vfs::File> inner;
   Content content;
   const TenderEvents &events;
@@ -132,32 +181,34 @@ public:
       : ProxyFileSystem(vfs::getRealFileSystem()), events(events) {}
 
   ErrorOr<vfs::Status> status(const Twine &path) override {
-    auto result = ProxyFileSystem::status(path);
-    note(path, result);
-    return result;
+    SmallString<256> storage;
+    ErrorOr<State> state = look(path.toStringRef(storage));
+    if (!state)
+      return state.getError();
+    return std::move(state->status);
   }
 
   ErrorOr<std::unique_ptr<vfs::File>> openFileForRead(const Twine &path) override {
     SmallString<256> storage;
     StringRef name = path.toStringRef(storage);
-    auto status = ProxyFileSystem::status(name);
-    note(name, status);
-    if (!status)
-      return status.getError();
-    Content content = contents().find(name, *status);
+    ErrorOr<State> state = look(name);
+    if (!state)
+      return state.getError();
+    Content content = contents().find(name, *state);
     std::unique_ptr<vfs::File> inner;
     if (!content) {
       auto file = ProxyFileSystem::openFileForRead(name);
       if (!file)
         return file;
       // What was opened counts, if the file was replaced in between.
-      status = (*file)->status();
-      if (!status)
-        return status.getError();
+      ErrorOr<vfs::Status> opened = (*file)->status();
+      if (!opened)
+        return opened.getError();
+      state->status = std::move(*opened);
       inner = std::move(*file);
     }
     return std::unique_ptr<vfs::File>(
-        new RecordingFile(std::move(*status), std::move(inner), std::move(content), events));
+        new RecordingFile(std::move(*state), std::move(inner), std::move(content), events));
   }
 
   bool exists(const Twine &path) override { return bool(status(path)); }
@@ -168,16 +219,15 @@ private:
   }
 
   // What exists matters as much as what is read: `__has_include` only asks.
-  void note(const Twine &path, const ErrorOr<vfs::Status> &status) {
-    SmallString<256> storage;
-    StringRef name = path.toStringRef(storage);
-    if (!status) {
-      if (absent(status.getError()))
+  ErrorOr<State> look(StringRef name) {
+    ErrorOr<State> state = stateOf(name);
+    if (!state) {
+      if (absent(state.getError()))
         events.missing(events.context, str(name));
-    } else if (status->isRegularFile()) {
-      events.read(events.context, str(name), status->getSize(), nanoseconds(status->getLastModificationTime()),
-                  nullptr);
+    } else if (state->status.isRegularFile()) {
+      events.read(events.context, str(name), &state->stamp, nullptr, 0);
     }
+    return state;
   }
 
   const TenderEvents &events;

@@ -30,14 +30,22 @@ enum TenderLevel : int32_t {
   TENDER_ERROR = 3,
 };
 
+// A file's state, as `FileStamp` of the protocol has it.
+struct TenderStamp {
+  uint64_t size;
+  int64_t mtime_ns;
+  int64_t ctime_ns;
+  uint64_t inode;
+};
+
 // What a compile tells while it runs. All are called on the thread that made the call into the shim.
 struct TenderEvents {
   void *context;
   // `rendered` is clang's own text with its notes, in colour.
   void (*diagnostic)(void *context, TenderLevel level, TenderStr message, TenderStr file, uint32_t line,
                      uint32_t column, TenderStr rendered);
-  // A file was read (data, its whole content) or only found to exist (data is null).
-  void (*read)(void *context, TenderStr path, uint64_t size, int64_t mtime_ns, const char *data);
+  // A file was read (data, its whole content of `size` bytes) or only found to exist (data is null).
+  void (*read)(void *context, TenderStr path, const TenderStamp *stamp, const char *data, uint64_t size);
   // A path was looked for in vain.
   void (*missing)(void *context, TenderStr path);
 };

@@ -14,12 +14,23 @@ pub enum Outcome {
 }
 
 /// What makes a file the same as before without reading it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStamp {
     /// Bytes.
     pub size: u64,
-    /// Nanoseconds since the epoch.
+    /// Last change of the content, nanoseconds since the epoch. Any program can set it: `cp -p`, `tar` and `rsync -t` do.
     pub mtime_ns: i64,
+    /// Last change of content, name, mode or links, nanoseconds since the epoch. No program can set it (inode(7)).
+    pub ctime_ns: i64,
+    /// Number of the inode. What was put in the place of a file has another one, where a rename leaves the times alone.
+    pub inode: u64,
+}
+
+impl FileStamp {
+    /// The later of both times: the file was last touched then, whatever its modification time claims.
+    pub fn latest_ns(&self) -> i64 {
+        self.mtime_ns.max(self.ctime_ns)
+    }
 }
 
 /// A file that the item read, as it was when it was read.

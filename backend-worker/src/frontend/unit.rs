@@ -280,9 +280,15 @@ impl Unit<'_> {
     }
 }
 
-/// Size and time of a file as the protocol has them.
+/// A file's state as the protocol has it.
 pub fn stamp(metadata: &std::fs::Metadata) -> FileStamp {
-    FileStamp { size: metadata.len(), mtime_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec() }
+    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    FileStamp {
+        size: metadata.len(),
+        mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        ctime_ns: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        inode: metadata.ino(),
+    }
 }
 
 /// LLVM's text on a module that it cannot parse: for textual IR `FILE:LINE:COLUMN: error: MESSAGE` and the line.

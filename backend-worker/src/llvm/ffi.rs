@@ -25,10 +25,18 @@ pub struct Member {
 }
 
 #[repr(C)]
+pub struct Stamp {
+    pub size: u64,
+    pub mtime_ns: i64,
+    pub ctime_ns: i64,
+    pub inode: u64,
+}
+
+#[repr(C)]
 pub struct Events {
     pub context: *mut c_void,
     pub diagnostic: extern "C" fn(*mut c_void, i32, Str, Str, u32, u32, Str),
-    pub read: extern "C" fn(*mut c_void, Str, u64, i64, *const c_char),
+    pub read: extern "C" fn(*mut c_void, Str, *const Stamp, *const c_char, u64),
     pub missing: extern "C" fn(*mut c_void, Str),
 }
 

@@ -57,13 +57,21 @@ extern "C" fn diagnostic(
     with(context, |l| l.diagnostic(Diagnostic { level, message, file, line, column, rendered }));
 }
 
-extern "C" fn read(context: *mut c_void, path: ffi::Str, size: u64, mtime_ns: i64, data: *const c_char) {
-    // SAFETY: the shim's strings are valid during the call.
-    let path = unsafe { path.to_string() };
+extern "C" fn read(
+    context: *mut c_void,
+    path: ffi::Str,
+    stamp: *const ffi::Stamp,
+    data: *const c_char,
+    size: u64,
+) {
+    // SAFETY: the shim's strings and its stamp are valid during the call.
+    let (path, stamp) = unsafe { (path.to_string(), &*stamp) };
+    let &ffi::Stamp { size: on_disk, mtime_ns, ctime_ns, inode } = stamp;
+    let stamp = FileStamp { size: on_disk, mtime_ns, ctime_ns, inode };
     let content = (!data.is_null())
         // SAFETY: the shim passes a buffer of `size` bytes, valid during the call.
         .then(|| unsafe { std::slice::from_raw_parts(data.cast::<u8>(), size as usize) });
-    with(context, |l| l.read(&path, FileStamp { size, mtime_ns }, content));
+    with(context, |l| l.read(&path, stamp, content));
 }
 
 extern "C" fn missing(context: *mut c_void, path: ffi::Str) {

@@ -2,6 +2,7 @@
 
 use super::reason::RebuildReason;
 use crate::graph::{Item, Run};
+use camino::Utf8Path;
 use std::collections::HashMap;
 use tender_protocol::{Cut, Lto, LtoArchive, LtoLink, Work};
 
@@ -113,6 +114,8 @@ fn lto_name(lto: Lto) -> &'static str {
 /// The words of an earlier command, to tell what has changed.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Words<'a> {
+    /// As `places` gives them.
+    pub places: Vec<&'a str>,
     pub own: Vec<&'a str>,
     pub profile: Vec<&'a str>,
     pub interfaces: Vec<(&'a str, Vec<&'a str>)>,
@@ -120,8 +123,28 @@ pub(super) struct Words<'a> {
     pub inputs: Vec<&'a str>,
 }
 
+/// Where an item works: the directory that a command runs in or a source lies in, if any, and that of its first output. They
+/// are part of the command, and differ where a crate, the workspace or the target directory was moved.
+pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
+    fn parent(path: &str) -> &Utf8Path {
+        Utf8Path::new(path).parent().unwrap_or(Utf8Path::new(""))
+    }
+    let work = match &item.run {
+        Run::Command(command) => command.dir.as_path(),
+        Run::Worker(
+            Work::Compile { source, .. } | Work::Check { source, .. } | Work::Preprocess { source, .. },
+        ) => parent(source),
+        Run::Worker(Work::Archive { .. } | Work::Link { .. }) => Utf8Path::new(""),
+    };
+    [work, item.outputs.first().map_or(Utf8Path::new(""), |output| parent(output.as_str()))]
+}
+
 /// Says why two commands differ, given that their hashes do.
 pub(super) fn explain(was: &Words<'_>, item: &Item) -> RebuildReason {
+    let moved = was.places.iter().zip(places(item)).find(|(was, is)| **was != is.as_str());
+    if let Some((was, is)) = moved {
+        return RebuildReason::DirectoryChanged { was: (*was).to_owned(), is: is.to_string() };
+    }
     let now = &item.ingredients;
     if let Some((added, removed)) = difference(&was.own, &now.own) {
         return RebuildReason::CommandChanged { added, removed };

@@ -111,11 +111,12 @@ impl Files {
 }
 
 /// Whether a file with this stamp, read at `read_ns` (nanoseconds since the epoch) or later, would have another stamp if
-/// it had changed after it was read. Clocks of file systems tick every 4 to 10 ms; a stamp of whole seconds means one that
-/// ticks every second or two.
+/// it had changed after it was read. Clocks of file systems tick every 4 to 10 ms; a time of whole seconds means one that
+/// ticks every second or two. The later of both times counts: a modification time that was set says nothing of when.
 pub(super) fn trusted(stamp: FileStamp, read_ns: i64) -> bool {
-    let margin = if stamp.mtime_ns % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
-    stamp.mtime_ns.saturating_add(margin) < read_ns
+    let latest = stamp.latest_ns();
+    let margin = if latest % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
+    latest.saturating_add(margin) < read_ns
 }
 
 /// Nanoseconds since the epoch.
@@ -158,9 +159,13 @@ fn hash_open(mut file: std::fs::File) -> io::Result<(FileStamp, Hash)> {
 
 #[expect(clippy::useless_conversion, reason = "the fields' types differ between platforms")]
 fn stamp(stat: &Stat) -> FileStamp {
-    let seconds = i64::from(stat.st_mtime);
-    let nanoseconds = i64::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    FileStamp { size: stat.st_size as u64, mtime_ns: seconds.saturating_mul(1_000_000_000) + nanoseconds }
+    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    FileStamp {
+        size: stat.st_size as u64,
+        mtime_ns: nanoseconds(i64::from(stat.st_mtime), i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
+        ctime_ns: nanoseconds(i64::from(stat.st_ctime), i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
+        inode: u64::from(stat.st_ino),
+    }
 }
 
 #[cfg(test)]
@@ -171,15 +176,22 @@ mod tests {
     fn stamps_that_prove_something() {
         const S: i64 = 1_000_000_000;
         const MS: i64 = 1_000_000;
-        let check = |mtime_ns: i64, read_ns: i64, expect: bool| {
-            assert_eq!(trusted(FileStamp { size: 1, mtime_ns }, read_ns), expect, "{mtime_ns} {read_ns}");
+        let check = |mtime_ns: i64, ctime_ns: i64, read_ns: i64, expect: bool| {
+            let stamp = FileStamp { size: 1, mtime_ns, ctime_ns, inode: 1 };
+            assert_eq!(trusted(stamp, read_ns), expect, "{mtime_ns} {ctime_ns} {read_ns}");
         };
-        check(100 * S + 5, 100 * S + 5, false);
-        check(100 * S + 5, 100 * S + 19 * MS, false);
-        check(100 * S + 5, 100 * S + 21 * MS, true);
-        check(100 * S, 101 * S, false);
-        check(100 * S, 103 * S, true);
+        let same = |time: i64, read_ns: i64, expect: bool| check(time, time, read_ns, expect);
+        same(100 * S + 5, 100 * S + 5, false);
+        same(100 * S + 5, 100 * S + 19 * MS, false);
+        same(100 * S + 5, 100 * S + 21 * MS, true);
+        same(100 * S, 101 * S, false);
+        same(100 * S, 103 * S, true);
         // From the future.
-        check(200 * S + 5, 100 * S, false);
+        same(200 * S + 5, 100 * S, false);
+        // The modification time was set: back, to a whole second, to the future.
+        check(50 * S + 5, 100 * S + 5, 100 * S + 19 * MS, false);
+        check(50 * S, 100 * S + 5, 100 * S + 21 * MS, true);
+        check(50 * S + 5, 100 * S, 101 * S, false);
+        check(200 * S, 100 * S + 5, 150 * S, false);
     }
 }

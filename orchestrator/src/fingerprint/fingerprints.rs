@@ -1,6 +1,6 @@
 //! The judge: is an item as its last success left it, and if not, why.
 
-use super::command::{Words, command_hash, explain};
+use super::command::{Words, command_hash, explain, places};
 use super::files::{Content, Files, hash_file, now_ns, trusted};
 use super::reason::RebuildReason;
 use super::store::{Observed, Store, Tables, Unit, VersionId, WordIds};
@@ -328,6 +328,7 @@ fn dedup(ids: &mut Vec<u32>) {
 
 fn intern_words(tables: &mut Tables, item: &Item) -> Box<[u8]> {
     let mut all = |words: &[String]| words.iter().map(|word| tables.intern(word)).collect::<Vec<_>>();
+    let places = all(&places(item).map(Utf8Path::to_string));
     let own = all(&item.ingredients.own);
     let profile = all(&item.ingredients.profile);
     let interfaces = item
@@ -336,13 +337,14 @@ fn intern_words(tables: &mut Tables, item: &Item) -> Box<[u8]> {
         .iter()
         .map(|(name, words)| (all(std::slice::from_ref(name))[0], all(words)))
         .collect();
-    WordIds { own, profile, interfaces }.encode()
+    WordIds { places, own, profile, interfaces }.encode()
 }
 
 fn words_of<'a>(tables: &'a Tables, unit: &Unit) -> Words<'a> {
     let Some(ids) = WordIds::decode(&unit.words) else { return Words::default() };
     let texts = |ids: &[u32]| ids.iter().map(|id| tables.text(*id)).collect::<Vec<_>>();
     Words {
+        places: texts(&ids.places),
         own: texts(&ids.own),
         profile: texts(&ids.profile),
         interfaces: ids.interfaces.iter().map(|(name, words)| (tables.text(*name), texts(words))).collect(),

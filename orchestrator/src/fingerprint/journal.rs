@@ -11,7 +11,7 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 
 /// The number is the version of the records' format: a file with another one is as good as none.
-const HEADER: &[u8; 16] = b"tender-state 01\n";
+const HEADER: &[u8; 16] = b"tender-state 02\n";
 /// Length (u32, little endian) and the first eight bytes of the payload's blake3.
 const FRAME: usize = 12;
 

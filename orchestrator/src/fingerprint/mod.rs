@@ -1,8 +1,10 @@
 //! What makes an item fresh or dirty, and the reason why. Knows nothing of processes and of what is shown.
 //!
 //! An item is judged when everything it comes after is up to date. It is fresh if the record of its last success still
-//! holds in every respect; each respect has its own `RebuildReason`. Contents decide, by blake3; size and modification time
-//! are the shortcut by which contents are not read again.
+//! holds in every respect; each respect has its own `RebuildReason`. Contents decide, by blake3; a file's *stamp* is the
+//! shortcut by which contents are not read again: size, modification time, change time, inode. Anybody can set the modification
+//! time (`cp -p`, `tar`, `rsync -t`), nobody the change time; and what was moved into the place of a file has another inode. So
+//! a chmod or a new hard link costs one more reading of the file, and nothing is rebuilt.
 //!
 //! | input                                        | enters the record as           | compared by                           |
 //! |----------------------------------------------|--------------------------------|---------------------------------------|
@@ -10,6 +12,7 @@
 //! | outputs of other items (objects, generated headers) | `inputs`                | the producer's record: never read again |
 //! | look-ups that failed                         | `missing`: paths               | still absent: one stat per path, or one reading of the directory |
 //! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |
+//! | directory of a command, a source, an output  | `command`, words as `places`   | as the command                        |
 //! | driver arguments, members, file lists, `CC`, `CXX` | `command`, a hash        | hash; the words only explain          |
 //! | flags, defines, directories of the crate     | `command`, words as `own`      | as above                              |
 //! | profile: levels, `codegen-units`, `lto`      | `command`, words as `profile`  | as above; profiles also have own directories |
@@ -23,8 +26,13 @@
 //! | PATH, linker, C library, contents of OUT_DIR that no item declares | not at all | known imperfections: `tender clean`  |
 //!
 //! **Stamps that cannot be trusted.** A file changed twice within one tick of the clock has one stamp and two contents. A stamp
-//! is believed only if it was at least 20 ms old (2 s where the file system keeps whole seconds) when the content was read;
-//! otherwise the next build reads the file once more and then knows. Outputs are exempt: we wrote them ourselves.
+//! is believed only if the later of its times was at least 20 ms old (2 s where the file system keeps whole seconds) when the
+//! content was read; otherwise the next build reads the file once more and then knows. Outputs are exempt: we wrote them
+//! ourselves, and take their stamps after they have their final names, since renaming changes the change time.
+//!
+//! What is left: a network file system's server may have a clock that is behind ours, or a client that shows old attributes for
+//! some seconds (nfs(5), `acregmin`); a file that another machine changes there is seen when its new attributes are. A file
+//! system that has no change time of its own (FAT) shows the modification time in its place.
 //!
 //! **Interruption.** `begin` writes a `Started` record before any output can be replaced, `record` a `Finished` one after all
 //! are in place. What dies between the two leaves a `Started` that says "not finished". Each append is one write at the end of

@@ -35,6 +35,11 @@ pub enum RebuildReason {
         added: Vec<String>,
         removed: Vec<String>,
     },
+    /// The directory that the command runs in, or that its source or output lies in, is another one.
+    DirectoryChanged {
+        was: String,
+        is: String,
+    },
     ProfileChanged {
         added: Vec<String>,
         removed: Vec<String>,
@@ -63,6 +68,7 @@ impl RebuildReason {
             Self::OutputMissing { path } => format!("the output {path} is gone"),
             Self::OutputChanged { path } => format!("the output {path} was changed by something else"),
             Self::CommandChanged { added, removed } => words("the command has changed", added, removed),
+            Self::DirectoryChanged { was, is } => format!("its directory has changed from {was} to {is}"),
             Self::ProfileChanged { added, removed } => words("the profile has changed", added, removed),
             Self::DependencyInterface { dependency } => {
                 format!("the public interface of {dependency} has changed")
@@ -83,6 +89,7 @@ impl RebuildReason {
             Self::OutputMissing { .. } => "output-missing",
             Self::OutputChanged { .. } => "output-changed",
             Self::CommandChanged { .. } => "command-changed",
+            Self::DirectoryChanged { .. } => "directory-changed",
             Self::ProfileChanged { .. } => "profile-changed",
             Self::DependencyInterface { .. } => "dependency-interface",
             Self::ToolChanged { .. } => "tool-changed",
@@ -136,6 +143,10 @@ mod tests {
         check(
             command(&["1", "2", "3", "4", "5", "6"], &[]),
             "the command has changed: added 1 2 3 4 and 2 more",
+        );
+        check(
+            RebuildReason::DirectoryChanged { was: "a/src".into(), is: "b/src".into() },
+            "its directory has changed from a/src to b/src",
         );
         check(
             RebuildReason::ProfileChanged { added: vec!["-O2".into()], removed: vec![] },

@@ -60,8 +60,7 @@ enum Record<'a> {
     },
     Observed {
         version: VersionId,
-        size: u64,
-        mtime_ns: i64,
+        stamp: FileStamp,
         trusted: bool,
     },
     Tool(Tool),
@@ -163,8 +162,7 @@ impl Tables {
             return;
         }
         self.set_observed(seen);
-        let FileStamp { size, mtime_ns } = seen.stamp;
-        let record = Record::Observed { version: seen.version, size, mtime_ns, trusted: seen.trusted };
+        let record = Record::Observed { version: seen.version, stamp: seen.stamp, trusted: seen.trusted };
         encode(&mut self.unwritten, &record);
     }
 
@@ -374,8 +372,7 @@ impl Loaded {
                 self.tables.push_text(text);
             }
             Record::Version { path, hash } if path < texts => self.tables.versions.push((path, hash)),
-            Record::Observed { version, size, mtime_ns, trusted } if version < versions => {
-                let stamp = FileStamp { size, mtime_ns };
+            Record::Observed { version, stamp, trusted } if version < versions => {
                 self.tables.set_observed(Observed { stamp, version, trusted });
             }
             Record::Tool(tool) => self.tables.tools.push(tool),
@@ -422,6 +419,7 @@ impl Loaded {
 /// A command's words by number.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WordIds {
+    pub places: Vec<TextId>,
     pub own: Vec<TextId>,
     pub profile: Vec<TextId>,
     pub interfaces: Vec<(TextId, Vec<TextId>)>,
@@ -438,11 +436,12 @@ impl WordIds {
 
     fn map(self, mut to: impl FnMut(TextId) -> TextId) -> Self {
         let mut all = |ids: Vec<TextId>| ids.into_iter().map(&mut to).collect::<Vec<_>>();
+        let places = all(self.places);
         let own = all(self.own);
         let profile = all(self.profile);
         let interfaces =
             self.interfaces.into_iter().map(|(name, words)| (all(vec![name])[0], all(words))).collect();
-        Self { own, profile, interfaces }
+        Self { places, own, profile, interfaces }
     }
 }
 
@@ -454,11 +453,11 @@ mod tests {
     fn unit(tables: &mut Tables, content: u8) -> Unit {
         let path = tables.intern("a.c");
         let version = tables.version(path, [content; 32]);
-        let stamp = FileStamp { size: 1, mtime_ns: i64::from(content) };
+        let stamp = FileStamp { size: 1, mtime_ns: i64::from(content), ctime_ns: 7, inode: 8 };
         tables.observe(Observed { stamp, version, trusted: true });
         let word = tables.intern("-O2");
-        let words =
-            WordIds { own: vec![word], profile: vec![], interfaces: vec![(word, vec![word])] }.encode();
+        let interfaces = vec![(word, vec![word])];
+        let words = WordIds { places: vec![word], own: vec![word], profile: vec![], interfaces }.encode();
         Unit {
             tool: None,
             command: [content; 32],

@@ -52,7 +52,7 @@ pub(super) struct CurrentTool {
 impl CurrentTool {
     /// An earlier build's tool if worker and libraries are still as they were, else one that is not known yet.
     pub fn find(worker: &Utf8Path, tables: &mut Tables) -> Self {
-        let stamp = stamp_of(worker).unwrap_or(FileStamp { size: 0, mtime_ns: 0 });
+        let stamp = stamp_of(worker).unwrap_or_default();
         let known = |tool: &&Tool| tool.worker == worker && tool.stamp == stamp;
         let hash = match tables.tools.iter().rev().find(known) {
             Some(tool) => tool.hash,

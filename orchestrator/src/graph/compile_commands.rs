@@ -91,7 +91,8 @@ fn digest(graph: &Graph, llvm_bin: &Utf8Path) -> String {
 
 fn stamp(path: &Utf8Path) -> Option<String> {
     let found = std::fs::metadata(path).ok()?;
-    Some(format!("{} {}.{:09}", found.size(), found.mtime(), found.mtime_nsec()))
+    let (changed, inode) = (found.ctime(), found.ino());
+    Some(format!("{} {}.{:09} {inode}", found.size(), changed, found.ctime_nsec()))
 }
 
 /// `new` is in the same directory.

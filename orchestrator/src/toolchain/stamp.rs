@@ -8,14 +8,27 @@ use std::os::unix::fs::MetadataExt;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub path: Utf8PathBuf,
-    /// Size, modification time in seconds and nanoseconds, inode.
-    seen: Option<(u64, i64, i64, u64)>,
+    seen: Option<Seen>,
+}
+
+/// The change time is there because anybody can set the modification time. Times in seconds and nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Seen {
+    size: u64,
+    mtime: (i64, i64),
+    ctime: (i64, i64),
+    inode: u64,
 }
 
 impl Stamp {
     pub fn of(path: &Utf8Path) -> Self {
         let seen = std::fs::metadata(path).ok();
-        let seen = seen.map(|found| (found.size(), found.mtime(), found.mtime_nsec(), found.ino()));
+        let seen = seen.map(|found| Seen {
+            size: found.size(),
+            mtime: (found.mtime(), found.mtime_nsec()),
+            ctime: (found.ctime(), found.ctime_nsec()),
+            inode: found.ino(),
+        });
         Self { path: path.to_owned(), seen }
     }
 

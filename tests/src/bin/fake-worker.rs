@@ -307,9 +307,14 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
 
 fn input(path: &str) -> InputFile {
     let metadata = std::fs::metadata(path).unwrap();
-    let mtime_ns = metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec();
+    let stamp = FileStamp {
+        size: metadata.size(),
+        mtime_ns: metadata.mtime() * 1_000_000_000 + metadata.mtime_nsec(),
+        ctime_ns: metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec(),
+        inode: metadata.ino(),
+    };
     let hash = blake3::hash(&std::fs::read(path).unwrap()).to_hex().to_string();
-    InputFile { path: path.to_owned(), stamp: FileStamp { size: metadata.size(), mtime_ns }, hash }
+    InputFile { path: path.to_owned(), stamp, hash }
 }
 
 fn say(message: &FromWorker) {
