@@ -5,12 +5,12 @@
 //! Times are milliseconds of the thread's processor time; `backend`, `join` and `all` are walls. `-k` forces that many pieces.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tender_protocol::{Diagnostic, FileStamp, Lto};
-use tender_worker::llvm::{self, Clang, Context, Cutting, Listen, Request};
+use tender_worker::llvm::{self, Clang, Context, Cutting, Join, Listen, Request};
 use tender_worker::partition::{self, Limits};
 
 struct Show;
@@ -120,7 +120,7 @@ fn run(options: &Options) -> Result<(), String> {
         "translate {:.0}, graph {graphed:.0}, graph + cut {cut_ms:.0}, cost {cost}, bitcode {} KiB, promoted {}",
         translate,
         cut.bitcode_len() / 1024,
-        cut.promoted().len()
+        cut.promoted()
     );
     drop(clang);
 
@@ -151,7 +151,7 @@ fn run(options: &Options) -> Result<(), String> {
 
     let mut done = done.into_inner().map_err(|_| "a thread failed".to_owned())?;
     done.sort_by_key(|(piece, _)| *piece);
-    let mut names = Vec::new();
+    let mut objects = Vec::new();
     let mut sum = 0.0;
     let mut most: f64 = 0.0;
     for (piece, result) in done {
@@ -162,31 +162,23 @@ fn run(options: &Options) -> Result<(), String> {
         );
         sum += times[1] + times[2];
         most = most.max(times[1] + times[2]);
-        let name = format!("{}.{piece}", options.output);
-        std::fs::write(&name, &object).map_err(|why| why.to_string())?;
-        names.push(name);
+        objects.push(object);
     }
-    let join = Instant::now();
-    let joined = format!("{}.r", options.output);
-    let status = Command::new(format!("{}/bin/ld.lld", llvm::LLVM_PREFIX))
-        .args(["-r", "-o", &joined])
-        .args(&names)
-        .status()
-        .map_err(|why| why.to_string())?;
-    if !status.success() {
-        return Err("the join failed".to_owned());
-    }
-    let joined_ms = ms(join);
-    let bytes = std::fs::read(&joined).map_err(|why| why.to_string())?;
-    let object = llvm::restore_names(&bytes, cut.promoted())?;
+    let pieces: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+    let names = Instant::now();
+    let join = Join::of(&cut, &pieces)?;
+    let mut names_ms = ms(names);
+    let joining = Instant::now();
+    let joined = tender_worker::emit::join(&pieces, Some(&join.script()))?;
+    let joined_ms = ms(joining);
+    let names = Instant::now();
+    let object = join.finish(&joined)?;
+    names_ms += ms(names);
     std::fs::write(&options.output, &*object).map_err(|why| why.to_string())?;
-    for name in names.iter().chain([&joined]) {
-        std::fs::remove_file(name).map_err(|why| why.to_string())?;
-    }
     println!(
         "backend {backend:.0} (CPU {sum:.0}, largest/mean {:.2}), join {joined_ms:.0}, names {:.0}, all {:.0}",
         most * costs.len() as f64 / sum,
-        ms(join) - joined_ms,
+        names_ms,
         ms(start)
     );
     Ok(())
@@ -202,6 +194,7 @@ fn compile(request: Request<'_>, cut: &llvm::CutModule, piece: usize) -> Result<
     let read = cpu_ms() - at;
     clang.optimise(&module).map_err(failed)?;
     let optimise = cpu_ms() - at - read;
+    clang.prepare_piece(cut, piece, &module);
     let object = clang.emit(&module).map_err(failed)?.object.to_vec();
     Ok((object, [read, optimise, cpu_ms() - at - read - optimise]))
 }

@@ -189,9 +189,14 @@ Expected<std::unique_ptr<Module>> readPiece(LLVMContext &context, StringRef bitc
 extern "C" {
 
 void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t count, TenderStr suffix, void *context,
-                      void (*renamed)(void *context, TenderStr before, TenderStr now), TenderBuffer *bitcode) {
+                      void (*renamed)(void *context, TenderStr before, TenderStr now, bool used),
+                      TenderBuffer *bitcode) {
   Module &module = *unwrap(moduleRef);
   std::vector<GlobalValue *> values = numbered(module);
+  SmallVector<GlobalValue *, 8> list;
+  collectUsedGlobalVariables(module, list, /*CompilerUsed=*/false);
+  collectUsedGlobalVariables(module, list, /*CompilerUsed=*/true);
+  SmallPtrSet<GlobalValue *, 8> used(list.begin(), list.end());
   for (size_t i = 0; i < count && i < values.size(); ++i) {
     GlobalValue &value = *values[i];
     if (changes[i] == TENDER_CHANGE_PROMOTE) {
@@ -200,7 +205,7 @@ void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t co
       std::string before = nameInAssembly(value);
       promote(value, ref(suffix));
       std::string now = nameInAssembly(value);
-      renamed(context, str(before), str(now));
+      renamed(context, str(before), str(now), used.contains(&value));
     } else if (changes[i] == TENDER_CHANGE_KEEP) {
       value.setLinkage(value.hasLinkOnceODRLinkage() ? GlobalValue::WeakODRLinkage : GlobalValue::WeakAnyLinkage);
     }

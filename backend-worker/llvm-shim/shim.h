@@ -190,9 +190,10 @@ enum TenderChange : uint8_t {
   TENDER_CHANGE_KEEP = 2,
 };
 // Applies one change for each node, and writes the module as bitcode. `renamed(context, before, now)` is called for
-// each promoted symbol that has an entry of its own in an object's symbol table.
+// each promoted symbol, with the names that an assembler sees; `used` as in TenderRename.
 void tender_cut_write(LLVMModuleRef module, const uint8_t *changes, size_t count, TenderStr suffix, void *context,
-                      void (*renamed)(void *context, TenderStr before, TenderStr now), TenderBuffer *bitcode);
+                      void (*renamed)(void *context, TenderStr before, TenderStr now, bool used),
+                      TenderBuffer *bitcode);
 
 enum TenderRole : uint8_t {
   TENDER_ROLE_NONE = 0,    // at most declared
@@ -213,13 +214,26 @@ void tender_places_free(TenderPlaces *places);
 // The unit's backend reports at these places from now on; `places` must outlive it.
 void tender_clang_set_places(TenderClang *unit, const TenderPlaces *places);
 
+// Before a piece is emitted into an object: promoted functions get sections of their own, and only the first piece
+// names the source file.
+void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef module, TenderStr suffix, bool first);
+
 struct TenderRename {
   TenderStr now, before;
+  // It has to stay although nobody refers to it.
+  bool used;
 };
-// After the pieces are joined: promoted symbols become local again under the names that the source gives them.
-// On failure false, and `error` holds the reason.
-bool tender_restore_names(TenderStr object, const TenderRename *renames, size_t count, TenderBuffer *out,
-                          TenderBuffer *error);
+// How the pieces' objects become one. Objects and renames have to outlive it. Null, and the reason in `error`, where
+// an object cannot be read.
+struct TenderJoin;
+TenderJoin *tender_join_new(const TenderStr *pieces, size_t count, const TenderRename *renames, size_t renameCount,
+                            TenderStr suffix, TenderBuffer *error);
+void tender_join_free(TenderJoin *join);
+// A linker script for `ld.lld -r`.
+TenderStr tender_join_script(const TenderJoin *join);
+// Of what that made: promoted symbols become local again under the names that the source gives them, and tables that
+// name symbols follow. On failure false, and `error` holds the reason.
+bool tender_join_finish(const TenderJoin *join, TenderStr object, TenderBuffer *out, TenderBuffer *error);
 
 // ---- Link-time optimisation (lto*.cpp) ----
 //

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Once;
 use tender_protocol::{Diagnostic, FileStamp, Lto};
-use tender_worker::llvm::{self, Clang, Context, CutModule, Cutting, Listen, Request};
+use tender_worker::emit;
+use tender_worker::llvm::{self, Clang, Context, CutModule, Cutting, Join, Listen, Request};
 use tender_worker::partition::Limits;
 
 /// What the pieces of one file are joined under; each file has its own.
@@ -98,15 +99,15 @@ impl Program {
                 module.verify().unwrap();
                 clang.adopt_piece(cut, &module).expect("same target");
                 assert!(clang.optimise(&module).is_ok(), "{:?}", heard.0.borrow());
+                clang.prepare_piece(cut, index, &module);
                 let emitted = clang.emit(&module).unwrap_or_else(|_| panic!("{:?}", heard.0.borrow()));
                 names.push(self.path(&format!("{file}.{index}.o")));
                 std::fs::write(&names[index], &*emitted.object).unwrap();
             }
-            let joined = self.path(&format!("{file}.r.o"));
-            let mut words = vec!["-r", "-o", &joined];
-            words.extend(names.iter().map(String::as_str));
-            self.tool("ld.lld", &words);
-            let bytes = llvm::restore_names(&std::fs::read(&joined).unwrap(), cut.promoted()).unwrap();
+            let objects: Vec<Vec<u8>> = names.iter().map(|name| std::fs::read(name).unwrap()).collect();
+            let pieces: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
+            let join = Join::of(cut, &pieces).unwrap();
+            let bytes = join.finish(&emit::join(&pieces, Some(&join.script())).unwrap()).unwrap();
             std::fs::write(&object, &*bytes).unwrap();
             names.len()
         });
@@ -145,10 +146,7 @@ impl Program {
             whole: self.link("whole", &whole, &["-lm", "-pthread"]),
             cut: self.link("cut", &cut, &["-lm", "-pthread"]),
         };
-        for object in &cut {
-            let names = self.tool("llvm-nm", &[object]);
-            assert!(!names.contains("c0ffee"), "promoted names are taken back: {names}");
-        }
+        whole.iter().zip(&cut).for_each(|(whole, cut)| self.looks_uncut(whole, cut));
         self.runs_the_same(&both.whole, &both.cut);
         // Where the linker merges no strings, too.
         let unmerged = ["-lm", "-pthread", "-Wl,-O0"];
@@ -157,6 +155,38 @@ impl Program {
             &self.link("cut-unmerged", &cut, &unmerged),
         );
         both
+    }
+
+    fn looks_uncut(&self, whole: &str, cut: &str) {
+        let names = self.tool("llvm-nm", &[cut]);
+        assert!(!names.contains("c0ffee"), "promoted names are taken back: {names}");
+        assert_eq!(self.file_symbols(cut), self.file_symbols(whole));
+        let mut names = self.defined(cut);
+        // What clang numbers, and numbers anew in each piece.
+        names.retain(|name| !name.starts_with(".L") && !name.starts_with("GCC_except_table"));
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all, "a name is there twice: {names:?}");
+        let table =
+            |object: &str| self.tool("llvm-readelf", &["--sections", object]).contains(".llvm_addrsig");
+        assert_eq!(table(cut), table(whole), "the table of significant addresses");
+        let sections = self.tool("llvm-readelf", &["--sections", "--wide", cut]);
+        assert!(!sections.contains("c0ffee") && !sections.contains("tender"), "{sections}");
+    }
+
+    /// Sorted.
+    fn defined(&self, object: &str) -> Vec<String> {
+        let names = self.tool("llvm-nm", &["--defined-only", "--format=just-symbols", object]);
+        let mut names: Vec<String> = names.lines().map(str::to_owned).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Source files that an object names in its symbol table.
+    fn file_symbols(&self, object: &str) -> Vec<String> {
+        let symbols = self.tool("llvm-readelf", &["--symbols", "--wide", object]);
+        let files = symbols.lines().filter(|line| line.contains(" FILE "));
+        files.map(|line| line.rsplit(' ').next().unwrap_or_default().to_owned()).collect()
     }
 
     fn runs_the_same(&self, whole: &Path, cut: &Path) {
@@ -620,6 +650,146 @@ fn inline_functions_leave_nothing_behind() {
     let defined = |object: &str| program.tool("llvm-nm", &["--defined-only", "-C", &program.path(object)]);
     assert!(!defined("a.cpp.whole.o").contains("Sum::add"), "clang does not inline it");
     assert!(!defined("a.cpp.cut.o").contains("Sum::add"), "{}", defined("a.cpp.cut.o"));
+}
+
+/// Functions and constants that vanish in clang's object although several pieces use them.
+fn vanishing() -> String {
+    let mut text = format!(
+        "#include <stdio.h>\n{}\
+         static int state;\n\
+         static int tiny(int x) {{ return x * 3 + 1; }}\n\
+         static int nested(int x) {{ return tiny(x) ^ tiny(x + 1); }}\n\
+         static void change(int x) {{ state += tiny(x); }}\n\
+         __attribute__((used)) static int kept(int x) {{ return x + 77; }}\n\
+         __attribute__((cold)) static int rare(int x) {{ return x - 5; }}\n\
+         __attribute__((noinline, cold)) static int rarely(int x) {{ return x - 6; }}\n\
+         __attribute__((noinline)) static int stays(int x) {{ return x / 3 + state; }}\n\
+         static int taken(int x) {{ return x * 5; }}\n",
+        bulks(&["bulk_a", "bulk_b", "bulk_c", "bulk_d"])
+    );
+    for piece in ["a", "b", "c", "d"] {
+        let _ = writeln!(
+            text,
+            "__attribute__((noinline)) int use_{piece}(int x) {{ change(x); return nested(x) + stays(x) + kept(x) + rare(x) + rarely(x) + bulk_{piece}(x) + taken(x); }}\n\
+             __attribute__((noinline)) int (*take_{piece}(int x))(int) {{ return x ? taken : stays; }}"
+        );
+    }
+    text.push_str(
+        "int main(void) { printf(\"%d %d %d %d\\n\", use_a(1), use_b(2), use_c(3), use_d(4));\n\
+         printf(\"%d %d %d\\n\", take_a(1) == take_b(1), take_c(0) == take_d(0), take_a(1)(3) + take_b(0)(4)); return 0; }\n",
+    );
+    text
+}
+
+#[test]
+fn a_cut_object_has_the_names_of_an_uncut_one() {
+    for args in [
+        "-O2",
+        "-O1 -fPIC",
+        "-Os",
+        "-O0",
+        "-O2 -ffunction-sections -fdata-sections",
+        "-O2 -fno-addrsig",
+        "-O2 -fno-asynchronous-unwind-tables -fno-unwind-tables",
+    ] {
+        let program = same(args, &[("a.c", &vanishing())]);
+        program.assert_apart("a.c", &["use_a", "use_b", "use_c", "use_d"]);
+        let (whole, cut) = (program.path("a.c.whole.o"), program.path("a.c.cut.o"));
+        let names = |object: &str| {
+            let mut names = program.defined(object);
+            names.retain(|name| !name.starts_with(".L"));
+            names
+        };
+        assert_eq!(names(&cut), names(&whole), "{args}");
+        let sections = |object: &str| {
+            let sections = program.tool("llvm-readelf", &["--sections", "--wide", object]);
+            let mut names: Vec<String> = sections
+                .lines()
+                .filter_map(|line| line.split_once("] ")?.1.split(' ').next().map(str::to_owned))
+                .collect();
+            // clang has the names of sections with those of symbols.
+            names.retain(|name| name != ".shstrtab");
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(sections(&cut), sections(&whole), "{args}");
+        let significant = |object: &str| {
+            let table = program.tool("llvm-readelf", &["--addrsig", object]);
+            let mut names: Vec<String> = table
+                .lines()
+                .filter_map(|line| {
+                    line.trim()
+                        .split_once(": ")?
+                        .0
+                        .parse::<u32>()
+                        .ok()
+                        .map(|_| line.trim().split_once(": ").unwrap_or_default().1.to_owned())
+                })
+                .collect();
+            names.sort_unstable();
+            names
+        };
+        assert_eq!(significant(&cut), significant(&whole), "{args}");
+    }
+}
+
+/// Linkers fold functions of the same code if their addresses are not significant, and say nothing of the object.
+#[test]
+fn identical_functions_of_pieces_are_folded_safely() {
+    let program = program("-O2 -ffunction-sections", &[("a.c", &vanishing())]);
+    let (whole, (cut, _)) = (program.whole("a.c"), program.joined("a.c", SUFFIXES[0]));
+    let fold = |name: &str, object: &String| {
+        let output = program.path(name);
+        let words = [
+            object,
+            "-o",
+            &output,
+            "-B",
+            concat_bin(),
+            "-fuse-ld=lld",
+            "-Wl,--icf=safe,--print-icf-sections,--fatal-warnings",
+        ];
+        let mut folded: Vec<String> = program
+            .tool("clang", &words)
+            .lines()
+            .map(|line| line.rsplit('(').next().unwrap_or_default().to_owned())
+            .collect();
+        folded.sort_unstable();
+        (folded, PathBuf::from(output))
+    };
+    let ((expected, whole), (folded, cut)) = (fold("whole", &whole), fold("cut", &cut));
+    assert!(expected.iter().any(|line| line.contains("take_")), "{expected:?}");
+    assert_eq!(folded, expected);
+    program.runs_the_same(&whole, &cut);
+}
+
+/// What the optimiser left nothing of is described as such, and what is there can be stopped at.
+#[test]
+fn debug_information_of_functions_that_vanish() {
+    for args in ["-O2 -g", "-O2 -g -gdwarf-4", "-O2 -g -ffunction-sections", "-O1 -g3 -gz"] {
+        let program = same(args, &[("a.c", &vanishing())]);
+        let built = program.path("cut");
+        program.tool("llvm-dwarfdump", &["--verify", &program.path("a.c.cut.o")]);
+        program.tool("llvm-dwarfdump", &["--verify", &built]);
+        let words = [
+            "-batch",
+            "-nx",
+            "-ex",
+            "break tiny",
+            "-ex",
+            "break stays",
+            "-ex",
+            "run",
+            "-ex",
+            "bt 1",
+            "-ex",
+            "info breakpoints",
+            &built,
+        ];
+        let text = String::from_utf8_lossy(&program.run(Path::new("gdb"), &words).stdout).into_owned();
+        assert!(text.contains("Breakpoint 1 at") && text.contains("Breakpoint 2 at"), "{args}: {text}");
+        assert!(text.lines().any(|line| line.starts_with("#0") && line.contains("tiny")), "{args}: {text}");
+    }
 }
 
 #[test]

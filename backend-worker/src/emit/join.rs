@@ -14,17 +14,18 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// Links `objects` in their order with `ld.lld -r`. The error is a sentence fragment for people.
+/// Links `objects` in their order with `ld.lld -r`, by a linker script if there is one. The error is a sentence fragment for people.
 ///
 /// The objects are handed over in memory, and the result comes back through a pipe, so that nothing is left on the disk
 /// whenever this is interrupted.
-pub fn join(objects: &[&[u8]]) -> Result<Vec<u8>, String> {
+pub fn join(objects: &[&[u8]], script: Option<&str>) -> Result<Vec<u8>, String> {
     let failed = |why: std::io::Error| format!("cannot join the pieces of the unit: {why}");
-    let inputs =
-        objects.iter().map(|object| in_memory(object)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let inputs = script.map(str::as_bytes).into_iter().chain(objects.iter().copied());
+    let inputs = inputs.map(in_memory).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let program = format!("{LLVM_PREFIX}/bin/ld.lld");
     let mut command = Command::new(&program);
     command.args(["-r", "--threads=1", "-o", "-"]);
+    command.args(script.map(|_| "-T"));
     command.args(inputs.iter().map(|input| format!("/proc/self/fd/{}", input.as_raw_fd())));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let inherited: Vec<i32> = inputs.iter().map(AsRawFd::as_raw_fd).collect();

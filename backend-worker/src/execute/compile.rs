@@ -5,7 +5,7 @@ use super::{Executor, Shared};
 use crate::coordinator::{Finished, Goal, Job, Of, PieceFailed, Pieces, Step};
 use crate::emit;
 use crate::frontend::{Begun, Code, Left, Modules, Plan, Unit, Watch};
-use crate::llvm::{Member, Reported, archive, restore_names};
+use crate::llvm::{CutModule, Emitted, Join, Member, Reported, archive};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tender_protocol::{Cut, Diagnostic, InputFile, Language, Lto, Outcome, OutputFile, PhaseName, Work};
@@ -30,7 +30,7 @@ impl Executor {
                 };
                 return Step::InPieces(Box::new(pieces));
             }
-            Ok(Begun::Code(code)) => course.written(write(unit.object, vec![code], &[])),
+            Ok(Begun::Code(code)) => course.written(write(unit.object, vec![code], None)),
             Err(Reported) => Finished::failed(),
         };
         Step::Finished(Finished { inputs, missing, ..finished })
@@ -78,7 +78,7 @@ impl Pieces for UnitPieces {
         if codes.len() > 1 {
             course.enter(PhaseName::Join);
         }
-        let finished = course.written(write(self.unit(job).object, codes, self.modules.promoted()));
+        let finished = course.written(write(self.unit(job).object, codes, self.modules.cut()));
         Finished { inputs: self.inputs.clone(), missing: self.missing.clone(), ..finished }
     }
 
@@ -126,8 +126,8 @@ impl Watch for Once<'_> {
     }
 }
 
-/// Makes the unit's files from the code of all its pieces, in their order. `promoted` symbols become local again.
-fn write(object: &str, codes: Vec<Code>, promoted: &[(String, String)]) -> Result<Vec<OutputFile>, String> {
+/// Makes the unit's files from the code of all its pieces, in their order.
+fn write(object: &str, codes: Vec<Code>, cut: Option<&CutModule>) -> Result<Vec<OutputFile>, String> {
     let (mut bitcode, mut objects) = (Vec::new(), Vec::new());
     for code in codes {
         match code {
@@ -146,17 +146,17 @@ fn write(object: &str, codes: Vec<Code>, promoted: &[(String, String)]) -> Resul
         write(object, &archive(&members)?)?;
         return Ok(files);
     }
-    match objects.as_slice() {
-        [one] => {
+    if let Some(cut) = cut {
+        let pieces: Vec<&[u8]> = objects.iter().map(|piece| &*piece.object).collect();
+        let join = Join::of(cut, &pieces)?;
+        write(object, &join.finish(&emit::join(&pieces, Some(&join.script()))?)?)?;
+    } else {
+        for Emitted { object: code, dwo } in &objects {
             // The object names its .dwo, so that is there first.
-            if let Some((path, bytes)) = &one.dwo {
+            if let Some((path, bytes)) = dwo {
                 write(path, bytes)?;
             }
-            write(object, &one.object)?;
-        }
-        pieces => {
-            let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &*piece.object).collect();
-            write(object, &restore_names(&emit::join(&pieces)?, promoted)?)?;
+            write(object, code)?;
         }
     }
     Ok(files)

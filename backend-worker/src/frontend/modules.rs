@@ -26,11 +26,11 @@ impl Modules {
         }
     }
 
-    /// Symbols that pieces share and that were local before: by the names that they have now, and had.
-    pub fn promoted(&self) -> &[(String, String)] {
+    /// How the module was cut, if it was.
+    pub fn cut(&self) -> Option<&CutModule> {
         match self {
-            Modules::Whole(_) => &[],
-            Modules::Cut(module) => module.promoted(),
+            Modules::Whole(_) => None,
+            Modules::Cut(module) => Some(module),
         }
     }
 

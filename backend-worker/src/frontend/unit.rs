@@ -4,8 +4,8 @@ use super::flags::refused;
 use super::inputs::{Inputs, StampCache};
 use super::modules::Modules;
 use crate::llvm::{
-    self, Buffer, Clang, Context, Cutting, Emitted, Listen, Module, Reported, Request, WaitingModule,
-    assemble, parse,
+    self, Buffer, Clang, Context, CutModule, Cutting, Emitted, Listen, Module, Reported, Request,
+    WaitingModule, assemble, parse,
 };
 use std::cell::RefCell;
 use std::io::Read;
@@ -97,7 +97,7 @@ impl Unit<'_> {
         let module = module.map_err(|why| ear.error(self.source, why))?;
         let _live = Live::new(watch);
         modules.adopted_by(&mut clang, &module)?;
-        self.backend(&mut clang, &module, &ear)
+        self.backend(&mut clang, &module, modules.cut().map(|cut| (cut, index)), &ear)
     }
 
     /// The front end alone.
@@ -189,14 +189,23 @@ impl Unit<'_> {
             drop((module, live, clang));
             return self.piece(&modules, 0, ear.watch).map(Begun::Code);
         }
-        self.backend(&mut clang, &module, ear).map(Begun::Code)
+        self.backend(&mut clang, &module, None, ear).map(Begun::Code)
     }
 
-    /// The two steps after translation.
-    fn backend(&self, clang: &mut Clang<'_>, module: &Module<'_>, ear: &Ear<'_>) -> Result<Code, Reported> {
+    /// The two steps after translation. `piece` is which one of a cut the module is.
+    fn backend(
+        &self,
+        clang: &mut Clang<'_>,
+        module: &Module<'_>,
+        piece: Option<(&CutModule, u32)>,
+        ear: &Ear<'_>,
+    ) -> Result<Code, Reported> {
         ear.watch.enter(PhaseName::Optimise);
         clang.optimise(module)?;
         if self.lto.is_off() {
+            if let Some((cut, index)) = piece {
+                clang.prepare_piece(cut, index as usize, module);
+            }
             ear.watch.enter(PhaseName::Emit);
             clang.emit(module).map(Code::Object)
         } else {

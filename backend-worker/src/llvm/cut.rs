@@ -11,6 +11,7 @@ use crate::partition::{Assembly, Edge, Graph, Limits, Node, Piece, Role, partiti
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
 use std::ffi::c_void;
+use std::ptr::NonNull;
 use tender_protocol::Cut;
 
 pub enum Cutting<'c> {
@@ -23,9 +24,17 @@ pub enum Cutting<'c> {
 pub struct CutModule {
     bitcode: Buffer,
     pieces: Vec<Piece>,
-    /// Names of promoted symbols, now and before.
-    promoted: Vec<(String, String)>,
+    promoted: Vec<Promoted>,
+    suffix: String,
     places: Places,
+}
+
+/// A symbol that was local before the cut. Names are those that an assembler sees.
+struct Promoted {
+    now: String,
+    before: String,
+    /// It has to stay although nobody refers to it.
+    used: bool,
 }
 
 /// Whether `cut` might cut the module: quick, and sometimes wrong when it says yes.
@@ -66,7 +75,7 @@ pub fn cut_with<'c>(clang: &Clang<'_>, module: Module<'c>, limits: &Limits, suff
     };
     let places = Places::of(clang, &module);
     let changes: Vec<u8> = assignment.changes.iter().map(|change| *change as u8).collect();
-    let mut promoted: Vec<(String, String)> = Vec::new();
+    let mut promoted: Vec<Promoted> = Vec::new();
     let mut bitcode = ffi::Buffer::EMPTY;
     // SAFETY: all arguments outlive the call; `renamed` gets the list that it expects.
     unsafe {
@@ -82,7 +91,13 @@ pub fn cut_with<'c>(clang: &Clang<'_>, module: Module<'c>, limits: &Limits, suff
     }
     #[expect(clippy::expect_used, reason = "the shim always fills it in")]
     let bitcode = Buffer::adopt(bitcode).expect("bitcode was written");
-    Cutting::Cut(CutModule { bitcode, pieces: assignment.pieces, promoted, places })
+    Cutting::Cut(CutModule {
+        bitcode,
+        pieces: assignment.pieces,
+        promoted,
+        suffix: suffix.to_owned(),
+        places,
+    })
 }
 
 /// The graph that `cut` is decided from, or why the module must stay whole. For tools.
@@ -161,11 +176,11 @@ fn node(raw: &ffi::Node) -> Node {
     }
 }
 
-extern "C" fn renamed(context: *mut c_void, before: ffi::Str, now: ffi::Str) {
+extern "C" fn renamed(context: *mut c_void, before: ffi::Str, now: ffi::Str, used: bool) {
     // SAFETY: `context` is the list that `cut_with` lends for the call, and the strings are valid during this one.
     unsafe {
-        let list = &mut *context.cast::<Vec<(String, String)>>();
-        list.push((now.to_string(), before.to_string()));
+        let list = &mut *context.cast::<Vec<Promoted>>();
+        list.push(Promoted { now: now.to_string(), before: before.to_string(), used });
     }
 }
 
@@ -175,9 +190,9 @@ impl CutModule {
         self.pieces.iter().map(|piece| piece.cost)
     }
 
-    /// Promoted symbols by the names they have now and had before, for `restore_names`.
-    pub fn promoted(&self) -> &[(String, String)] {
-        &self.promoted
+    /// How many symbols are not local any more.
+    pub fn promoted(&self) -> usize {
+        self.promoted.len()
     }
 
     pub fn bitcode_len(&self) -> usize {
@@ -215,29 +230,79 @@ impl<'a> Clang<'a> {
         cut.places.lend(self);
         self.adopt(module)
     }
+
+    /// Makes an optimised piece ready to be emitted, for `Join`.
+    pub fn prepare_piece(&self, cut: &CutModule, index: usize, module: &Module<'_>) {
+        // SAFETY: the unit, the module and the text are alive.
+        unsafe {
+            ffi::tender_cut_prepare(self.unit, module.as_mut_ptr(), ffi::Str::new(&cut.suffix), index == 0);
+        }
+    }
 }
 
-/// Makes the promoted symbols of a joined object local again, under the names that the source gives them (LLVM's
-/// objcopy, in memory). `promoted` is name now and name before. The error is LLVM's text.
-pub fn restore_names(object: &[u8], promoted: &[(String, String)]) -> Result<Buffer, String> {
-    let raw: Vec<ffi::Rename> = promoted
-        .iter()
-        .map(|(now, before)| ffi::Rename { now: ffi::Str::new(now), before: ffi::Str::new(before) })
-        .collect();
-    let (mut out, mut error) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
-    // SAFETY: object and names outlive the call; the buffers are written before they are read.
-    unsafe {
-        ffi::tender_restore_names(
-            ffi::Str::bytes(object),
-            raw.as_ptr(),
-            raw.len(),
-            &raw mut out,
-            &raw mut error,
-        )
-    };
-    match (Buffer::adopt(out), Buffer::adopt(error)) {
-        (Some(bytes), None) => Ok(bytes),
-        (_, Some(text)) => Err(String::from_utf8_lossy(&text).into_owned()),
-        (None, None) => Err("the object could not be written".to_owned()),
+/// How the objects of all pieces become one that looks as if it had never been cut: `script` tells `ld.lld -r` what to
+/// drop, and `finish` restores names.
+pub struct Join<'a> {
+    raw: NonNull<ffi::Join>,
+    /// What the shim refers to.
+    _cut: &'a CutModule,
+}
+
+impl<'a> Join<'a> {
+    /// `pieces` are the objects of `cut`, each emitted after `prepare_piece`, in their order. The error is LLVM's text.
+    pub fn of(cut: &'a CutModule, pieces: &'a [&'a [u8]]) -> Result<Join<'a>, String> {
+        let objects: Vec<ffi::Str> = pieces.iter().map(|piece| ffi::Str::bytes(piece)).collect();
+        let renames: Vec<ffi::Rename> = (cut.promoted.iter())
+            .map(|Promoted { now, before, used }| ffi::Rename {
+                now: ffi::Str::new(now),
+                before: ffi::Str::new(before),
+                used: *used,
+            })
+            .collect();
+        let mut error = ffi::Buffer::EMPTY;
+        // SAFETY: the lists outlive the call, which copies them; what they refer to outlives the result.
+        let raw = unsafe {
+            ffi::tender_join_new(
+                objects.as_ptr(),
+                objects.len(),
+                renames.as_ptr(),
+                renames.len(),
+                ffi::Str::new(&cut.suffix),
+                &raw mut error,
+            )
+        };
+        match (NonNull::new(raw), Buffer::adopt(error)) {
+            (Some(raw), _) => Ok(Join { raw, _cut: cut }),
+            (None, text) => {
+                Err(text.map_or_else(String::new, |text| String::from_utf8_lossy(&text).into_owned()))
+            }
+        }
+    }
+
+    /// A linker script for `ld.lld -r`.
+    pub fn script(&self) -> String {
+        // SAFETY: both are alive.
+        unsafe { ffi::tender_join_script(self.raw.as_ptr()).to_string() }
+    }
+
+    /// The object that the unit has, of what `ld.lld -r` made. The error is LLVM's text.
+    pub fn finish(&self, joined: &[u8]) -> Result<Buffer, String> {
+        let (mut out, mut error) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
+        // SAFETY: all outlive the call; the buffers are written before they are read.
+        unsafe {
+            ffi::tender_join_finish(self.raw.as_ptr(), ffi::Str::bytes(joined), &raw mut out, &raw mut error)
+        };
+        match (Buffer::adopt(out), Buffer::adopt(error)) {
+            (Some(bytes), None) => Ok(bytes),
+            (_, Some(text)) => Err(String::from_utf8_lossy(&text).into_owned()),
+            (None, None) => Err("the object could not be written".to_owned()),
+        }
+    }
+}
+
+impl Drop for Join<'_> {
+    fn drop(&mut self) {
+        // SAFETY: nobody else has it.
+        unsafe { ffi::tender_join_free(self.raw.as_ptr()) }
     }
 }

@@ -167,6 +167,13 @@ pub struct Assembly {
 pub struct Rename {
     pub now: Str,
     pub before: Str,
+    pub used: bool,
+}
+
+/// Opaque.
+#[repr(C)]
+pub struct Join {
+    _private: [u8; 0],
 }
 
 /// Opaque.
@@ -200,7 +207,7 @@ unsafe extern "C" {
         count: usize,
         suffix: Str,
         context: *mut c_void,
-        renamed: extern "C" fn(*mut c_void, Str, Str),
+        renamed: extern "C" fn(*mut c_void, Str, Str, bool),
         bitcode: *mut Buffer,
     );
     pub fn tender_cut_piece(
@@ -214,13 +221,18 @@ unsafe extern "C" {
     pub fn tender_places(unit: *const Clang, module: LLVMModuleRef) -> *mut Places;
     pub fn tender_places_free(places: *mut Places);
     pub fn tender_clang_set_places(unit: *mut Clang, places: *const Places);
-    pub fn tender_restore_names(
-        object: Str,
-        renames: *const Rename,
+    pub fn tender_cut_prepare(unit: *const Clang, module: LLVMModuleRef, suffix: Str, first: bool);
+    pub fn tender_join_new(
+        pieces: *const Str,
         count: usize,
-        out: *mut Buffer,
+        renames: *const Rename,
+        rename_count: usize,
+        suffix: Str,
         error: *mut Buffer,
-    ) -> bool;
+    ) -> *mut Join;
+    pub fn tender_join_free(join: *mut Join);
+    pub fn tender_join_script(join: *const Join) -> Str;
+    pub fn tender_join_finish(join: *const Join, object: Str, out: *mut Buffer, error: *mut Buffer) -> bool;
 }
 
 impl Str {

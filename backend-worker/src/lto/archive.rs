@@ -130,7 +130,7 @@ impl ArchiveJob {
                     let objects = made.iter().map(read).collect::<Result<Vec<_>, _>>()?;
                     let slices: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
                     let joined = format!("{}.joined.o", first.trim_end_matches(".0.o"));
-                    emit::write(&joined, &emit::join(&slices)?).map_err(|why| why.to_string())?;
+                    emit::write(&joined, &emit::join(&slices, None)?).map_err(|why| why.to_string())?;
                     joined
                 }
             };
