@@ -153,17 +153,13 @@ fn overuse_text(
 ) -> String {
     // What is more by a byte shall not read as the same.
     let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1 << 20));
-    let wished = match chosen.by {
-        Origin::Option => Some("--memory"),
-        Origin::Environment => Some("TENDER_MEMORY"),
-        Origin::Manifest => Some("`[build] memory`"),
-        Origin::Found => None,
+    let (by, wish) = match chosen.by {
+        Origin::Option => (" by --memory", Some("raise --memory")),
+        Origin::Environment => (" by TENDER_MEMORY", Some("raise TENDER_MEMORY")),
+        Origin::Manifest => (" by `[build] memory`", Some("raise `[build] memory`")),
+        Origin::Found => ("", None),
     };
-    let by = wished.map(|wish| format!(" by {wish}")).unwrap_or_default();
-    let cure = match wished.filter(|_| chosen.clamped.is_none()) {
-        Some(wish) => format!("raise {wish}"),
-        None => "run it where there is more memory".to_owned(),
-    };
+    let cure = wish.filter(|_| chosen.clamped.is_none()).unwrap_or("run it where there is more memory");
     let stopped = match stopped {
         0 => "nothing of it can be stopped".to_owned(),
         1 => "no more of it can be stopped than the 1 job that is".to_owned(),
