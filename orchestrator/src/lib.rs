@@ -12,3 +12,4 @@ pub mod schedule;
 pub mod supervise;
 pub mod tokens;
 pub mod toolchain;
+mod whole_file;

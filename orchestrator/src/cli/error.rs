@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use crate::fingerprint::StateError;
 use crate::graph::GraphError;
-use crate::manifest::{ManifestErrors, Problem, ScaffoldError, ValueError, render};
+use crate::manifest::{self, ManifestErrors, Problem, ScaffoldError, ValueError, render};
 use crate::report::style;
 use crate::supervise::EngineError;
 use std::fmt::Write as _;
@@ -71,12 +71,24 @@ impl CliError {
     }
 }
 
-/// Problems of manifests, each with its place.
+/// Nobody reads more, and each takes as long as its manifest is: a damaged file of a megabyte may have half a million.
+const MOST_PROBLEMS: usize = 100;
+
+/// Problems of manifests, each with its place. Of very many, errors go first.
 pub fn problems_text(problems: &[Problem]) -> String {
+    let (errors, warnings): (Vec<_>, Vec<_>) = problems.iter().partition(|problem| problem.is_error());
+    let shown: Vec<&Problem> = match problems.len() {
+        ..=MOST_PROBLEMS => problems.iter().collect(),
+        _ => errors.into_iter().chain(warnings).take(MOST_PROBLEMS).collect(),
+    };
     let mut text = String::new();
-    for problem in problems {
+    for problem in &shown {
         let one = render(problem, true);
         let _ = writeln!(text, "{}", one.trim_end_matches('\n'));
+    }
+    let left_out = problems.len() - shown.len();
+    if left_out > 0 {
+        text += &style::message(Level::Note, format!("{left_out} more problems are not shown"));
     }
     text
 }
@@ -119,14 +131,9 @@ impl From<StateError> for CliError {
     }
 }
 
-/// The known name that `wrong` was most likely meant to be.
+/// The known name that `wrong` was most likely meant to be, as help.
 pub fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
-    let near =
-        |name: &&str| strsim::damerau_levenshtein(wrong, name) <= (wrong.len().max(name.len()) / 3).max(1);
-    known
-        .filter(near)
-        .min_by_key(|name| strsim::damerau_levenshtein(wrong, name))
-        .map(|name| format!("did you mean `{name}`?"))
+    manifest::suggestion(wrong, known).map(|name| format!("did you mean `{name}`?"))
 }
 
 #[cfg(test)]
@@ -146,6 +153,20 @@ mod tests {
         let error = CliError::usage("no package `zpi`").with_help("did you mean `zip`?");
         let text = anstream::adapter::strip_str(&error.text()).to_string();
         assert_eq!(text, "error: no package `zpi`\n  help: did you mean `zip`?\n");
+    }
+
+    #[test]
+    fn of_many_problems_errors_are_shown_first_and_the_rest_is_counted() {
+        let many = |count: usize| {
+            let mut problems = vec![Problem::warning("odd"); count];
+            problems.push(Problem::error("wrong"));
+            anstream::adapter::strip_str(&problems_text(&problems)).to_string()
+        };
+        let few = many(MOST_PROBLEMS - 1);
+        assert!(few.starts_with("warning: odd\n") && few.ends_with("error: wrong\n"), "{few}");
+        let most = many(MOST_PROBLEMS + 4);
+        assert!(most.starts_with("error: wrong\nwarning: odd\n"), "{most}");
+        assert!(most.ends_with("warning: odd\nnote: 5 more problems are not shown\n"), "{most}");
     }
 
     #[test]

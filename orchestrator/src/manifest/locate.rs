@@ -4,6 +4,7 @@ use super::MANIFEST_NAME;
 use super::pattern::{Pattern, Place, normalise};
 use super::problem::{ManifestErrors, Problem, Source};
 use super::raw::{WorkspaceTable, workspace_of};
+use crate::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Which manifests a directory leads to.
@@ -89,8 +90,11 @@ pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {
     }
 }
 
+/// Bytes. A list of a hundred thousand sources has less.
+const LARGEST: u64 = 64 << 20;
+
 pub(super) fn read(path: &Utf8Path) -> Result<Source, ManifestErrors> {
-    let problem = match std::fs::read(path) {
+    let problem = match whole_file::read(path.as_std_path(), LARGEST) {
         Ok(bytes) => return decode(path, bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             Problem::error(format!("the manifest `{path}` does not exist")).help("`tender init` makes one")

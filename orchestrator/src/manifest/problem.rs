@@ -134,13 +134,21 @@ fn place(problem: &Problem) -> Option<(&Utf8Path, usize)> {
     problem.location.as_ref().map(|location| (&*location.source.path, location.span.start))
 }
 
+/// Longer names are not compared, bytes: the time and the memory that it takes are the product of both lengths.
+const LONGEST_NAME: usize = 128;
+
 /// The known name that a wrong one was most likely meant to be.
-pub(super) fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let folded = wrong.to_lowercase().replace('_', "-");
+pub fn suggestion<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if wrong.len() > LONGEST_NAME {
+        return None;
+    }
+    let folded = |name: &str| name.to_lowercase().replace('_', "-");
+    let wrong = folded(wrong);
     known
         .into_iter()
-        .map(|name| (strsim::damerau_levenshtein(&folded, &name.to_lowercase()), name))
-        .filter(|(distance, name)| *distance <= (name.len().max(folded.len()) / 3).max(1))
+        .filter(|name| name.len() <= LONGEST_NAME)
+        .map(|name| (strsim::damerau_levenshtein(&wrong, &folded(name)), name))
+        .filter(|(distance, name)| *distance <= (name.len().max(wrong.len()) / 3).max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
 }
@@ -159,6 +167,10 @@ mod tests {
         check("lnik", Some("link"));
         check("colour", None);
         check("", None);
+        // Would be a matrix of eighty terabytes.
+        let long = "a".repeat(3_000_000);
+        assert_eq!(suggestion(&long, [&*long, "a"]), None);
+        assert_eq!(suggestion("b", [&*long, "a"]), Some("a"));
     }
 
     #[test]

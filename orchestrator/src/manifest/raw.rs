@@ -106,12 +106,16 @@ pub(super) struct GenerateTable {
     pub retry: bool,
 }
 
+/// Errors of syntax beyond this are left out.
+const MOST_ERRORS: usize = 100;
+
 /// Reads a manifest. None if it is no TOML; with errors of other kinds, whatever could be understood.
 pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Manifest> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut cx = Context { source: source.clone(), problems };
     if !errors.is_empty() {
-        for error in errors {
+        // Each looks at the text behind it, and of a file that is no TOML at all every character may be one.
+        for error in errors.into_iter().take(MOST_ERRORS) {
             // A parser that has lost its way reports the same place more than once.
             let span = error.span().unwrap_or(0..0);
             let last = cx.problems.last().and_then(|problem| problem.location.as_ref());

@@ -2,6 +2,8 @@
 //!
 //! Pure text in, values out. ld.lld is what we run; the form of GNU ld is read too, for machines where the driver uses it.
 
+use std::collections::HashMap;
+
 /// A symbol that nothing defines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undefined {
@@ -59,6 +61,8 @@ pub fn parse(text: &str) -> LinkErrors {
     let mut notes = Notes::Others;
     // GNU ld names the object once for all complaints about a function.
     let mut object = None;
+    // By symbol: GNU ld repeats a symbol for each user, and stops at no number of them.
+    let mut of_symbol: HashMap<&str, usize> = HashMap::new();
     for line in text.lines() {
         let line = line.trim_end();
         if let Some(note) = line.strip_prefix(">>>") {
@@ -77,7 +81,16 @@ pub fn parse(text: &str) -> LinkErrors {
             found.duplicates.push(Duplicate { symbol: symbol.to_owned(), definitions: vec![] });
             notes = Notes::Duplicate;
         } else if let Some((user, symbol)) = gnu_symbol(line) {
-            found.gnu(user, symbol, object);
+            let user = gnu_place(user, object);
+            let at = *of_symbol.entry(symbol).or_insert_with(|| {
+                found.undefined.push(Undefined {
+                    symbol: symbol.to_owned(),
+                    users: vec![],
+                    suggestion: None,
+                });
+                found.undefined.len() - 1
+            });
+            found.undefined[at].users.push(user);
         } else if let Some((place, _)) = line.split_once(": in function ") {
             object = Some(after_the_linkers_name(place));
         } else if line.contains("error:") && !is_driver_summary(line) {
@@ -170,28 +183,18 @@ fn after_the_linkers_name(text: &str) -> &str {
     text.split_once("ld: ").map_or(text, |(_, rest)| rest)
 }
 
-impl LinkErrors {
-    fn gnu(&mut self, user: &str, symbol: &str, object: Option<&str>) {
-        let place = after_the_linkers_name(user);
-        let place = place.split_once(":(").map_or(place, |(file, _)| file);
-        let (object, archive) = match object.and_then(|object| object.strip_suffix(')')?.split_once('(')) {
-            // `libzip.a(a.o)`
-            Some((archive, member)) => (Some(member), Some(archive)),
-            None => (object, None),
-        };
-        let user = Place {
-            source: Some(place.to_owned()),
-            object: object.map(str::to_owned),
-            archive: archive.map(str::to_owned),
-        };
-        match self.undefined.iter_mut().find(|u| u.symbol == symbol) {
-            Some(known) => known.users.push(user),
-            None => self.undefined.push(Undefined {
-                symbol: symbol.to_owned(),
-                users: vec![user],
-                suggestion: None,
-            }),
-        }
+fn gnu_place(user: &str, object: Option<&str>) -> Place {
+    let place = after_the_linkers_name(user);
+    let place = place.split_once(":(").map_or(place, |(file, _)| file);
+    let (object, archive) = match object.and_then(|object| object.strip_suffix(')')?.split_once('(')) {
+        // `libzip.a(a.o)`
+        Some((archive, member)) => (Some(member), Some(archive)),
+        None => (object, None),
+    };
+    Place {
+        source: Some(place.to_owned()),
+        object: object.map(str::to_owned),
+        archive: archive.map(str::to_owned),
     }
 }
 

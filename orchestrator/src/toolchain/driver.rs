@@ -6,7 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "`CC`, `CXX` and `PATH` are the business of this file")]
 
-use super::stamp::{Stamp, save};
+use super::stamp::{Stamp, read_saved, save};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,7 @@ struct Found {
 pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, ToolchainError> {
     let cache = cache_dir.join(if cxx { "link-driver-cxx" } else { "link-driver-c" });
     let chosen = chosen_driver(cxx);
-    let cached = std::fs::read(&cache).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
+    let cached = read_saved(&cache).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
     let good = |found: &Found| {
         found.chosen == chosen
             && resolve(&found.program) == Some(found.stamp.path.clone())

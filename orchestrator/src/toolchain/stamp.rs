@@ -1,5 +1,6 @@
 //! Whether a file is still the one that a cached answer came from.
 
+use crate::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
@@ -35,6 +36,11 @@ impl Stamp {
     pub fn holds(&self) -> bool {
         *self == Self::of(&self.path)
     }
+}
+
+/// What `save` has written.
+pub(super) fn read_saved(path: &Utf8Path) -> std::io::Result<Vec<u8>> {
+    whole_file::read(path.as_std_path(), 16 << 20)
 }
 
 /// Writes a cached answer. A failure is no error: the next build asks again.

@@ -1,0 +1,63 @@
+//! Reads files that ought to be regular and of a bounded size: a pipe would be waited for, and a device be read for ever. Knows no formats.
+
+use rustix::fs::OFlags;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The whole content.
+///
+/// # Errors
+/// It cannot be read, is no regular file, or has more than `most` bytes.
+pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // Else opening a pipe waits for its writer. It means nothing for a regular file.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    let too_large =
+        || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20));
+    if metadata.len() > most {
+        return Err(too_large());
+    }
+    let mut content = Vec::with_capacity(metadata.len() as usize);
+    // It may grow meanwhile.
+    file.take(most + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > most { Err(too_large()) } else { Ok(content) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_a_bounded_size_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::write(path("file"), vec![7; 3 << 20]).unwrap();
+        assert_eq!(read(&path("file"), 3 << 20).unwrap().len(), 3 << 20);
+        let why = |name: &str, most: u64| read(&path(name), most).unwrap_err();
+        assert_eq!(why("file", 2 << 20).to_string(), "it has more than 2 MiB");
+        assert_eq!(why("absent", 9).kind(), io::ErrorKind::NotFound);
+        assert_eq!(why("", 9).kind(), io::ErrorKind::IsADirectory);
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .unwrap();
+        assert_eq!(why("pipe", 9).to_string(), "it is no regular file");
+        std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
+        assert_eq!(why("zero", 9).to_string(), "it is no regular file");
+        // A file whose size says nothing, as of /proc.
+        assert!(!read(Path::new("/proc/self/stat"), 1 << 20).unwrap().is_empty());
+    }
+}
