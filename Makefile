@@ -5,13 +5,15 @@ PREFIX ?= /usr/local
 # Where cargo builds: its own variable if set, and given to it by name so that both agree.
 TARGET := $(abspath $(or $(CARGO_TARGET_DIR),target))
 TENDER := $(TARGET)/release/tender
+# Targets of `make fuzz`, such as FUZZ="manifest store"; none: all.
+FUZZ ?=
 # More words for the benchmark, such as BENCH="--pairs 3 --only lua".
 BENCH ?=
 
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm stress check build install bench fetch interop deps deps-test
+.PHONY: help demo test storm stress fuzz check build install bench fetch interop deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -43,6 +45,10 @@ storm: build deps-test interop ## kill and stop members of builds at random, and
 stress: build deps-test interop ## build in less memory than builds take, and look what comes of it (FULL=1: many more builds)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_STRESS=$(if $(FULL),all,some) \
 	    $(cargo) test --locked -p tender-tests --test memory
+
+# Random inputs go to the same parsers among the tests. Here libFuzzer makes them, and a run that was interrupted goes on.
+fuzz: deps ## run the parsers of outside text under libFuzzer (FULL=1: ten million inputs each, some hours)
+	+CARGO='$(CARGO)' tools/fuzz.sh $(if $(FULL),10000000,100000) $(FUZZ)
 
 check: deps ## check the format of the code, and lint it with warnings denied
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \

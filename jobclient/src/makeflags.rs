@@ -189,15 +189,20 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn any_bytes_are_read_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
-            let flags = OsStr::from_bytes(&bytes);
-            find_auth(flags);
-            find_descriptors(flags);
+    #[test]
+    fn fuzz_makeflags() {
+        tender_fuzz::check("makeflags", 10_000, |bytes| {
+            let flags = OsStr::from_bytes(bytes);
+            let pairs = find_descriptors(flags);
+            if let Some(Auth::Descriptors { read, write }) = find_auth(flags) {
+                assert!(read >= 0 && write >= 0 && pairs.contains(&(read, write)));
+            }
+            find_hint(flags);
             says_dry_run(flags);
-        }
+        });
+    }
 
+    proptest! {
         #[test]
         fn any_value_is_read_without_a_panic(value in "(fifo:)?[-0-9,/: \\-]{0,16}( --jobserver-auth=[-0-9,]{0,8})?") {
             find_auth(OsStr::new(&format!("k --jobserver-auth={value}")));

@@ -89,4 +89,16 @@ mod tests {
         // Other tests allocate meanwhile.
         assert!(stat.number(VIRTUAL_SIZE).unwrap().abs_diff(pages * page) < 1 << 30);
     }
+
+    #[test]
+    fn fuzz_process_stat() {
+        tender_fuzz::check("process_stat", 3_000, |line| {
+            let Some(stat) = Stat::parse(line) else { return };
+            assert!(stat.name.len() < line.len());
+            stat.has_ended();
+            for field in FIRST_AFTER_NAME..=ENVIRONMENT_END {
+                stat.number(field);
+            }
+        });
+    }
 }

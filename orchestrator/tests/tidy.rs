@@ -150,7 +150,7 @@ fn root() -> PathBuf {
 fn sources() -> Vec<(String, String)> {
     let root = root();
     let mut left: Vec<PathBuf> =
-        ["orchestrator", "backend-worker", "jobclient", "protocol", "tests", "bench"]
+        ["orchestrator", "backend-worker", "jobclient", "protocol", "tests", "bench", "fuzz"]
             .map(|dir| root.join(dir))
             .into();
     let mut found = Vec::new();

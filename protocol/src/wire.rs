@@ -10,8 +10,10 @@ pub struct WireError {
 
 impl std::fmt::Display for WireError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let start: String = self.line.chars().take(120).collect();
-        write!(f, "not a message of the worker protocol ({}): {start}", self.source)
+        let start = |text: &str, most| text.chars().take(most).collect::<String>();
+        // What is wrong with the line may repeat it: the name of an unknown message is as long as it likes.
+        let why = start(&self.source.to_string(), 400);
+        write!(f, "not a message of the worker protocol ({why}): {}", start(&self.line, 120))
     }
 }
 
@@ -79,5 +81,29 @@ mod tests {
     fn a_bad_line_says_what_it_was() {
         let error = decode::<ToWorker>("{\"type\":\"nonsense\"}").unwrap_err();
         assert!(error.to_string().contains("nonsense"), "{error}");
+        let long = decode::<ToWorker>(&format!("{{\"type\":\"{}\"}}", "long".repeat(100_000))).unwrap_err();
+        assert!(long.to_string().len() < 1000, "what is wrong with it is not repeated whole");
+    }
+
+    /// What is read is written again as a line that means the same.
+    fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str) {
+        match decode::<T>(line) {
+            Ok(message) => {
+                let again = encode(&message);
+                assert_eq!(again.iter().filter(|byte| **byte == b'\n').count(), 1);
+                assert_eq!(decode::<T>(std::str::from_utf8(&again).unwrap()).unwrap(), message);
+            }
+            Err(error) => assert!(error.to_string().len() < 4000, "a line is not repeated whole"),
+        }
+    }
+
+    #[test]
+    fn fuzz_to_worker() {
+        tender_fuzz::check_text("to_worker", 5_000, comes_back::<ToWorker>);
+    }
+
+    #[test]
+    fn fuzz_from_worker() {
+        tender_fuzz::check_text("from_worker", 5_000, comes_back::<FromWorker>);
     }
 }

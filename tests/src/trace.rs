@@ -28,19 +28,21 @@ pub struct Job {
 
 impl Trace {
     /// # Panics
-    /// The file is not JSON, or no list of events with the fields that every event has.
+    /// The file cannot be read, or is no trace.
     #[track_caller]
     pub fn read(path: &Utf8Path) -> Trace {
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
-        let events: Vec<Value> =
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path}: {error}"));
-        for event in &events {
-            let whole = ["name", "cat", "ph"].iter().all(|key| event[key].is_string())
-                && ["ts", "pid", "tid"].iter().all(|key| event[key].is_u64())
-                && event["args"].is_object();
-            assert!(whole, "not a whole event: {event}");
+        Trace::parse(&text).unwrap_or_else(|error| panic!("{path}: {error}"))
+    }
+
+    /// # Errors
+    /// It is no JSON, or no list of events with the fields that every event of its kind has, or what begins does not end.
+    pub fn parse(text: &str) -> Result<Trace, String> {
+        let events: Vec<Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        match events.iter().find(|event| !is_whole(event)) {
+            Some(event) => Err(format!("not a whole event: {event}")),
+            None => Ok(Trace { events }),
         }
-        Trace { events }
     }
 
     /// Events of this `ph`, such as `X`.
@@ -52,36 +54,49 @@ impl Trace {
     ///
     /// # Panics
     /// A begin has no end, or an end no begin.
+    #[track_caller]
     pub fn jobs(&self) -> Vec<Job> {
+        self.try_jobs().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_jobs(&self) -> Result<Vec<Job>, String> {
         let mut open: HashMap<u64, Job> = HashMap::new();
         let mut jobs = Vec::new();
         for event in self.events.iter().filter(|event| event["cat"] == "unit") {
-            let id = event["id"].as_u64();
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-            match (event["ph"].as_str(), id) {
-                (Some("b"), Some(id)) => {
+            match event["ph"].as_str() {
+                Some("b") => {
                     let job = Job {
                         krate: text(&event["args"]["crate"]),
                         unit: text(&event["args"]["unit"]),
                         pid: number(event, "pid"),
-                        slot: event["args"]["slot"].as_u64().expect("an item has a slot"),
+                        slot: number(&event["args"], "slot"),
                         start_us: number(event, "ts"),
                         end_us: 0,
                         outcome: String::new(),
                     };
-                    assert!(open.insert(id, job).is_none(), "an item begins twice: {event}");
+                    if open.insert(number(event, "id"), job).is_some() {
+                        return Err(format!("an item begins twice: {event}"));
+                    }
                 }
-                (Some("e"), Some(id)) => {
-                    let job = open.remove(&id).unwrap_or_else(|| panic!("an end without a begin: {event}"));
-                    let outcome = text(&event["args"]["outcome"]);
-                    jobs.push(Job { end_us: number(event, "ts"), outcome, ..job });
+                Some("e") => {
+                    let job = open
+                        .remove(&number(event, "id"))
+                        .ok_or_else(|| format!("an end without a begin: {event}"))?;
+                    let end_us = number(event, "ts");
+                    if end_us < job.start_us {
+                        return Err(format!("an end before its begin: {event}"));
+                    }
+                    jobs.push(Job { end_us, outcome: text(&event["args"]["outcome"]), ..job });
                 }
                 _ => {}
             }
         }
-        assert!(open.is_empty(), "items without an end: {open:?}");
+        if !open.is_empty() {
+            return Err(format!("items without an end: {open:?}"));
+        }
         jobs.sort_by_key(|job| job.start_us);
-        jobs
+        Ok(jobs)
     }
 
     /// How many items had begun and not ended at once: the slots in use, where no unit is cut. One that is waits for its pieces
@@ -116,12 +131,7 @@ impl Trace {
     /// The row's number and the system's process id of each worker.
     pub fn worker_rows(&self) -> BTreeMap<u64, u32> {
         let rows = self.of_kind("M").filter(|event| event["name"] == "process_name" && event["pid"] != 0);
-        rows.map(|event| {
-            let name = event["args"]["name"].as_str().unwrap();
-            let pid = name.rsplit_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
-            (number(event, "pid"), pid.and_then(|pid| pid.parse().ok()).expect("worker N (PID)"))
-        })
-        .collect()
+        rows.map(|event| (number(event, "pid"), process_of(event).expect("`is_whole` has looked"))).collect()
     }
 
     /// The values of a counter in time's order: time, row, and the value called `value`.
@@ -155,19 +165,24 @@ impl Trace {
     ///
     /// # Panics
     /// A begin has no end.
+    #[track_caller]
     pub fn spans(&self, cat: &str, name: &str) -> Vec<(u64, u64)> {
+        self.try_spans(cat, name).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_spans(&self, cat: &str, name: &str) -> Result<Vec<(u64, u64)>, String> {
         let mut open: HashMap<u64, u64> = HashMap::new();
         let mut spans = Vec::new();
         for event in self.events.iter().filter(|event| event["cat"] == cat && event["name"] == name) {
-            let id = number(event, "id");
             if event["ph"] == "b" {
-                open.insert(id, number(event, "ts"));
-            } else if let Some(start) = open.remove(&id) {
+                open.insert(number(event, "id"), number(event, "ts"));
+            } else if event["ph"] == "e"
+                && let Some(start) = open.remove(&number(event, "id"))
+            {
                 spans.push((start, number(event, "ts")));
             }
         }
-        assert!(open.is_empty(), "begins without an end: {open:?}");
-        spans
+        if open.is_empty() { Ok(spans) } else { Err(format!("begins without an end: {open:?}")) }
     }
 
     /// The names of phases that occur.
@@ -176,8 +191,40 @@ impl Trace {
     }
 }
 
+/// A number that `is_whole` has looked for.
 fn number(event: &Value, key: &str) -> u64 {
     event[key].as_u64().unwrap_or_else(|| panic!("no {key} in {event}"))
+}
+
+/// Numbers in JSON are exact up to this, and no time or amount of a build comes near it.
+const LARGEST: u64 = 1 << 53;
+
+/// Has all that `docs/trace.md` says of events of its kind, as far as it is read here.
+fn is_whole(event: &Value) -> bool {
+    let is_number = |value: &Value| value.as_u64().is_some_and(|number| number <= LARGEST);
+    let args = &event["args"];
+    let of_all = ["name", "cat", "ph"].iter().all(|key| event[key].is_string())
+        && ["ts", "pid", "tid"].iter().all(|key| is_number(&event[key]))
+        && args.is_object();
+    of_all
+        && match event["ph"].as_str() {
+            Some("X") => is_number(&event["dur"]),
+            Some("b") => event["id"].is_u64() && (event["cat"] != "unit" || is_number(&args["slot"])),
+            Some("e") => event["id"].is_u64(),
+            Some("C") => {
+                let values = args.as_object().into_iter().flatten();
+                values.into_iter().all(|(_, value)| is_number(value))
+                    && (event["name"] != "lease" || is_number(&args["bytes"]))
+            }
+            Some("M") if event["name"] == "process_name" && event["pid"] != 0 => process_of(event).is_some(),
+            _ => true,
+        }
+}
+
+/// The process id in the name of a worker's row, `worker N (PID)`.
+fn process_of(event: &Value) -> Option<u32> {
+    let (_, rest) = event["args"]["name"].as_str()?.rsplit_once('(')?;
+    rest.strip_suffix(')')?.parse().ok()
 }
 
 /// One that ends when another starts does not overlap it.
@@ -204,5 +251,21 @@ mod tests {
         check(&[(1, 5), (5, 9)], 1);
         check(&[(1, 5), (4, 9), (4, 6)], 3);
         check(&[(1, 10), (2, 3), (4, 5)], 2);
+    }
+
+    #[test]
+    fn fuzz_trace() {
+        tender_fuzz::check_text("trace", 2_000, |text| {
+            let Ok(trace) = Trace::parse(text) else { return };
+            let _ = trace.try_spans("unit", "a.c");
+            trace.max_concurrent_phases();
+            trace.worker_rows();
+            trace.leases();
+            trace.phases();
+            if trace.try_jobs().is_ok() {
+                trace.max_concurrent_jobs();
+                assert!(trace.busy_share(1) >= 0.0);
+            }
+        });
     }
 }

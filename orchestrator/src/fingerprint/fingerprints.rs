@@ -341,7 +341,7 @@ fn intern_words(tables: &mut Tables, item: &Item) -> Box<[u8]> {
 }
 
 fn words_of<'a>(tables: &'a Tables, unit: &Unit) -> Words<'a> {
-    let Some(ids) = WordIds::decode(&unit.words) else { return Words::default() };
+    let Some(ids) = WordIds::decode(&unit.words, tables) else { return Words::default() };
     let texts = |ids: &[u32]| ids.iter().map(|id| tables.text(*id)).collect::<Vec<_>>();
     Words {
         places: texts(&ids.places),

@@ -4,6 +4,7 @@
 //! tail, which reading leaves out and the next append cuts off. No syncing: records guard against interruption of the
 //! build, not of the machine; after a power cut outputs that do not match their records are made again.
 
+use crate::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::File;
 use std::io;
@@ -12,6 +13,8 @@ use std::os::unix::fs::FileExt;
 
 /// The number is the version of the records' format: a file with another one is as good as none.
 const HEADER: &[u8; 16] = b"tender-state 02\n";
+/// Bytes. A file that is larger was not written by us, or is not worth what reading it takes.
+const LARGEST: u64 = 4 << 30;
 /// Length (u32, little endian) and the first eight bytes of the payload's blake3.
 const FRAME: usize = 12;
 
@@ -28,18 +31,8 @@ impl Journal {
     /// Reads the file; `each` gets the payload of every good frame in order, and ends the reading by answering `false`. No
     /// file, or one that is not ours, is an empty journal.
     pub fn read(path: &Utf8Path, mut each: impl FnMut(&[u8]) -> bool) -> Self {
-        let bytes = std::fs::read(path).unwrap_or_default();
-        let mut len = 0;
-        if bytes.starts_with(HEADER) {
-            len = HEADER.len();
-            while let Some(payload) = frame(&bytes[len..]) {
-                if !each(payload) {
-                    break;
-                }
-                len += FRAME + payload.len();
-            }
-        }
-        Self { path: path.to_owned(), file: None, len: len as u64 }
+        let bytes = whole_file::read(path.as_std_path(), LARGEST).unwrap_or_default();
+        Self { path: path.to_owned(), file: None, len: good(&bytes, &mut each) as u64 }
     }
 
     pub fn len(&self) -> u64 {
@@ -97,6 +90,21 @@ impl Journal {
         }
         Ok(self.file.as_ref().expect("just opened"))
     }
+}
+
+/// How many of the bytes are header and good frames.
+fn good(bytes: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> usize {
+    if !bytes.starts_with(HEADER) {
+        return 0;
+    }
+    let mut len = HEADER.len();
+    while let Some(payload) = frame(&bytes[len..]) {
+        if !each(payload) {
+            break;
+        }
+        len += FRAME + payload.len();
+    }
+    len
 }
 
 fn frame(bytes: &[u8]) -> Option<&[u8]> {
@@ -181,5 +189,19 @@ mod tests {
         assert!(frames.is_empty());
         journal.append(b"x").unwrap();
         assert_eq!(read(&path).1, [b"x".to_vec()]);
+    }
+
+    /// The input stands for what follows the header.
+    #[test]
+    fn fuzz_journal() {
+        tender_fuzz::check("journal", 3_000, |input| {
+            let bytes = [HEADER, input].concat();
+            let mut again = HEADER.to_vec();
+            let len = good(&bytes, &mut |payload| {
+                push_frame(&mut again, payload);
+                true
+            });
+            assert_eq!(again, bytes[..len]);
+        });
     }
 }

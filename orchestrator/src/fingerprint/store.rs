@@ -206,10 +206,7 @@ impl Store {
     pub fn open(path: &camino::Utf8Path) -> Self {
         let mut loaded = Loaded::default();
         let journal = Journal::read(path, |payload| loaded.frame(payload));
-        let Loaded { tables, entries, garbage, .. } = loaded;
-        let by_key =
-            entries.iter().enumerate().map(|(ix, entry)| (tables.text(entry.key).into(), ix)).collect();
-        Self { tables, entries, by_key, journal, garbage }
+        loaded.into_store(journal)
     }
 
     pub fn find(&self, key: &str) -> Option<usize> {
@@ -250,6 +247,13 @@ impl Store {
     }
 
     fn compact(&mut self) -> io::Result<()> {
+        self.journal.replace(&self.compacted())?;
+        self.garbage = 0;
+        Ok(())
+    }
+
+    /// Payloads of a file that means the same, without what later records have made useless.
+    fn compacted(&self) -> Vec<Vec<u8>> {
         let mut tables = Tables { tools: Vec::new(), ..Tables::default() };
         let mut frames = Vec::new();
         for tool in &self.tables.tools {
@@ -266,9 +270,7 @@ impl Store {
             }
             frames.push(std::mem::take(&mut tables.unwritten));
         }
-        self.journal.replace(&frames)?;
-        self.garbage = 0;
-        Ok(())
+        frames
     }
 
     /// `unit` with the numbers that `tables` has for what it means.
@@ -290,7 +292,7 @@ impl Store {
         let inputs = versions(tables, &unit.inputs);
         let outputs = versions(tables, &unit.outputs);
         let missing = unit.missing.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
-        let words = match WordIds::decode(&unit.words) {
+        let words = match WordIds::decode(&unit.words, &self.tables) {
             Some(words) => words.map(|id| tables.intern(self.tables.text(id))).encode(),
             None => unit.words.clone(),
         };
@@ -351,6 +353,13 @@ struct Loaded {
 }
 
 impl Loaded {
+    fn into_store(self, journal: Journal) -> Store {
+        let Loaded { tables, entries, garbage, .. } = self;
+        let by_key =
+            entries.iter().enumerate().map(|(ix, entry)| (tables.text(entry.key).into(), ix)).collect();
+        Store { tables, entries, by_key, journal, garbage }
+    }
+
     /// Answers `false` for a frame that makes no sense, which is then as if torn.
     fn frame(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
@@ -430,8 +439,14 @@ impl WordIds {
         postcard::to_allocvec(self).expect("lists of numbers").into()
     }
 
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        postcard::from_bytes(bytes).ok()
+    /// `None` if it is damaged. A number that no text has is damage too.
+    pub fn decode(bytes: &[u8], tables: &Tables) -> Option<Self> {
+        let words: Self = postcard::from_bytes(bytes).ok()?;
+        let lists =
+            [&words.own, &words.profile].into_iter().chain(words.interfaces.iter().map(|(_, ids)| ids));
+        let names = words.interfaces.iter().map(|(name, _)| name);
+        let is_whole = lists.flatten().chain(names).all(|id| (*id as usize) < tables.texts());
+        is_whole.then_some(words)
     }
 
     fn map(self, mut to: impl FnMut(TextId) -> TextId) -> Self {
@@ -484,12 +499,12 @@ mod tests {
             .iter()
             .map(|entry| {
                 let unit = entry.unit.as_ref().map(|unit| {
-                    let words = WordIds::decode(&unit.words).unwrap();
+                    let words = WordIds::decode(&unit.words, tables);
                     format!(
                         "{:?} {:?} {:?} {} {}",
                         unit.inputs.iter().map(version).collect::<Vec<_>>(),
                         unit.missing.iter().map(|id| tables.text(*id)).collect::<Vec<_>>(),
-                        words.own.iter().map(|id| tables.text(*id)).collect::<Vec<_>>(),
+                        words.map(|words| words.own.iter().map(|id| tables.text(*id)).collect::<Vec<_>>()),
                         unit.command[0],
                         unit.wall_us
                     )
@@ -550,5 +565,25 @@ mod tests {
             assert_eq!(meaning(&again), meaning(&cut));
             assert_eq!(again.entries[again.find("more").unwrap()].unit.as_ref().unwrap().command[0], 77);
         }
+    }
+
+    /// Checksums keep out what nobody wrote, so this is about what another version or a defect of ours may have written.
+    #[test]
+    fn fuzz_store() {
+        let load = |payloads: &[&[u8]]| {
+            let mut loaded = Loaded::default();
+            let whole = payloads.iter().all(|payload| loaded.frame(payload));
+            (loaded.into_store(Journal::read("".into(), |_| true)), whole)
+        };
+        tender_fuzz::check("store", 2_000, |bytes| {
+            let (store, _) = load(&[bytes]);
+            let frames = store.compacted();
+            let (again, whole) = load(&frames.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            assert!(whole, "what we write can be read");
+            let keys: std::collections::BTreeSet<_> = store.by_key.keys().collect();
+            assert!(keys.iter().all(|key| again.find(key).is_some()));
+            meaning(&store);
+            meaning(&again);
+        });
     }
 }

@@ -40,8 +40,13 @@ pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
             Above::None => source,
         },
     };
+    load_root(&root, problems)
+}
+
+/// `problems` are those that are known already.
+pub(super) fn load_root(root: &Source, problems: Vec<Problem>) -> Result<Loaded, ManifestErrors> {
     let mut loader = Loader { problems, ..Loader::default() };
-    let workspace = loader.workspace(&root);
+    let workspace = loader.workspace(root);
     let mut problems = loader.problems;
     sort(&mut problems);
     // What is inherited is looked at once for each heir.

@@ -78,6 +78,9 @@ pub fn mention(dir: &Utf8Path, patterns: &[String], text: &str) -> Mention {
     mention
 }
 
+/// Bytes, as PATH_MAX. To compile a glob takes stack by its nesting and memory by its length.
+const LONGEST: usize = 4096;
+
 /// One element of a list of sources, members or inputs.
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
@@ -134,6 +137,9 @@ impl Pattern {
         };
         if text.is_empty() {
             return Err("it is empty".to_owned());
+        }
+        if text.len() > LONGEST {
+            return Err(format!("it is longer than a path can be, {LONGEST} bytes"));
         }
         Ok(Pattern { exclude, place: Place::parse(dir, text)? })
     }
@@ -278,5 +284,18 @@ mod tests {
         check("a.h", None);
         check("Makefile", None);
         check(".c", None);
+    }
+
+    /// The first line is a pattern, the others are paths.
+    #[test]
+    fn fuzz_pattern() {
+        tender_fuzz::check_text("pattern", 2_000, |text| {
+            let mut lines = text.lines();
+            let dir = Utf8Path::new("/w/crate");
+            let Ok(pattern) = Pattern::parse(dir, lines.next().unwrap_or_default()) else { return };
+            for path in lines {
+                pattern.matches(&resolve(dir, path));
+            }
+        });
     }
 }

@@ -1,5 +1,7 @@
 //! Literal workspaces on disk: what they load as, and what is said of broken ones.
 
+mod fuzz;
+
 use super::*;
 use camino::{Utf8Path, Utf8PathBuf};
 

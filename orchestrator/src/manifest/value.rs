@@ -253,4 +253,19 @@ mod tests {
         link("-lm", false);
         link("", false);
     }
+
+    #[test]
+    fn fuzz_value() {
+        tender_fuzz::check_text("value", 2_000, |text| {
+            match parse_memory(text) {
+                Ok(MemorySetting::Bytes(bytes)) => assert!(bytes > 0),
+                Ok(MemorySetting::Percent(share)) => assert!(share > 0.0 && share <= 100.0),
+                Ok(MemorySetting::Off) | Err(_) => {}
+            }
+            let _ = (check_c_std(text), check_cxx_std(text), check_define(text), check_link(text));
+            if check_name("name", text).is_ok() {
+                assert!(!text.contains(['/', '.', '\0']) && !text.is_empty());
+            }
+        });
+    }
 }

@@ -5,10 +5,11 @@
 //! it costs time, never correctness. No syncing, as with the records of freshness.
 
 use super::note::Note;
+use crate::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 /// The number is the version of the records' format: a file with another one is as good as none.
 const HEADER: &[u8; 17] = b"tender-memory 02\n";
@@ -162,19 +163,26 @@ impl Peaks {
     }
 }
 
+fn damaged(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, why)
+}
+
 fn load(path: &Utf8Path) -> io::Result<BTreeMap<String, Item>> {
-    let damaged = |why| io::Error::new(io::ErrorKind::InvalidData, why);
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(LARGEST_FILE + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > LARGEST_FILE {
-        return Err(damaged("too large"));
-    }
+    decode(&whole_file::read(path.as_std_path(), LARGEST_FILE)?)
+}
+
+fn decode(bytes: &[u8]) -> io::Result<BTreeMap<String, Item>> {
     let rest = bytes.strip_prefix(HEADER).ok_or_else(|| damaged("of another version or damaged"))?;
     let (checksum, payload) = rest.split_at_checked(CHECKSUM).ok_or_else(|| damaged("cut short"))?;
     if blake3::hash(payload).as_bytes() != checksum {
         return Err(damaged("damaged"));
     }
-    postcard::from_bytes(payload).map_err(|_| damaged("damaged"))
+    let mut items: BTreeMap<String, Item> = postcard::from_bytes(payload).map_err(|_| damaged("damaged"))?;
+    for peaks in items.values_mut().flat_map(|item| [&mut item.front_end, &mut item.back_end, &mut item.join])
+    {
+        peaks.measured.drain(..peaks.measured.len().saturating_sub(MOST_PEAKS));
+    }
+    Ok(items)
 }
 
 #[cfg(test)]
@@ -343,5 +351,25 @@ mod tests {
             let largest = *peaks.iter().max().unwrap();
             prop_assert!(estimate >= *peaks.last().unwrap() && estimate <= largest + largest / 16);
         }
+    }
+
+    /// The input stands for what follows the checksum, which would keep nearly all of it out.
+    #[test]
+    fn fuzz_memory_history() {
+        tender_fuzz::check("memory_history", 3_000, |payload| {
+            decode(payload).unwrap_err();
+            let sealed = [&HEADER[..], blake3::hash(payload).as_bytes(), payload].concat();
+            let Ok(items) = decode(&sealed) else { return };
+            let mut history = History { path: "".into(), items, changed: false };
+            for name in history.items.keys().cloned().collect::<Vec<_>>() {
+                for stage in [Stage::FrontEnd, Stage::BackEnd, Stage::Join] {
+                    history.estimate(&name, stage);
+                    history.killed(&name, stage, 1);
+                    history.measured(&name, stage, u64::MAX);
+                    assert!(history.peaks(&name, stage).measured.len() <= MOST_PEAKS);
+                }
+            }
+            history.drop_smallest(1);
+        });
     }
 }

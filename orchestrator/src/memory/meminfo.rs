@@ -52,4 +52,11 @@ mod tests {
         let machine = Machine::read(&Files::new(Utf8Path::new("/")), &mut Notes::default()).unwrap();
         assert!(machine.available > 0 && machine.available <= machine.total);
     }
+
+    #[test]
+    fn fuzz_meminfo() {
+        tender_fuzz::check_text("meminfo", 3_000, |text| {
+            parse(text);
+        });
+    }
 }

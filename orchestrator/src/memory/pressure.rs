@@ -189,4 +189,16 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn fuzz_pressure() {
+        tender_fuzz::check_text("pressure", 3_000, |text| {
+            let Some(totals) = parse(text) else { return };
+            let mut stall = Stall::new(Duration::from_secs(2));
+            for (at, totals) in [(0, Totals { some_us: 0, full_us: 0 }), (1, totals), (2, totals)] {
+                stall.add(Duration::from_secs(at), Some(totals));
+            }
+            assert!(stall.some(Duration::from_secs(2)).is_some_and(|share| (0.0..=1.0).contains(&share)));
+        });
+    }
 }

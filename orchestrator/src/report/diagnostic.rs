@@ -6,6 +6,7 @@ use crate::report::link_errors::{self, Place};
 use crate::report::{style, words};
 use camino::Utf8Path;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use tender_protocol::{Diagnostic, Level, Member, Work};
 
 /// A diagnostic in its final words. `rendered` ends with a newline and may hold ANSI colours.
@@ -32,13 +33,12 @@ pub fn shown<'a>(
     let text = [plain(&diagnostic.rendered), plain(&diagnostic.message)].join("\n");
     let found = link_errors::parse(if diagnostic.rendered.is_empty() { &diagnostic.message } else { &text });
     let target = crates.target(item);
-    let mut seen: Vec<&str> = Vec::new();
+    let mut seen: HashSet<&str> = HashSet::new();
     let mut all = Vec::new();
     for undefined in &found.undefined {
-        if seen.contains(&undefined.symbol.as_str()) {
+        if !seen.insert(&undefined.symbol) {
             continue;
         }
-        seen.push(&undefined.symbol);
         let mut users: Vec<String> =
             undefined.users.iter().map(|user| place_text(graph, item, user)).collect();
         users.dedup();
@@ -290,5 +290,17 @@ mod tests {
         let first = "error: undefined symbol `f` in crate `app` (bin `app`)\n";
         check(text, false, &format!("{first}{text}"));
         check("ld.lld: error: cannot open x.o", false, "ld.lld: error: cannot open x.o\n");
+    }
+
+    #[test]
+    fn fuzz_link_errors() {
+        let graph = fixture::graph();
+        let crates = Crates::new(&fixture::workspace());
+        tender_fuzz::check_text("link_errors", 2_000, |text| {
+            let mut diagnostic = fixture::diagnostic(Level::Error, text);
+            diagnostic.rendered = String::new();
+            let all = shown(&graph, &crates, &graph[fixture::APP_LINK], &diagnostic, true);
+            assert!(all.iter().all(|shown| shown.rendered.ends_with('\n')));
+        });
     }
 }

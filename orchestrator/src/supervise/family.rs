@@ -66,7 +66,7 @@ pub(super) fn started(pid: u32) -> Option<u64> {
 fn read(pid: u32) -> Option<Member> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-    parse(pid, &stat, parse_private(&pages)? * rustix::param::page_size() as u64)
+    parse(pid, &stat, parse_private(&pages)?.checked_mul(rustix::param::page_size() as u64)?)
 }
 
 fn parse(pid: u32, stat: &[u8], bytes: u64) -> Option<Member> {
@@ -78,7 +78,7 @@ fn parse(pid: u32, stat: &[u8], bytes: u64) -> Option<Member> {
         name: String::from_utf8_lossy(stat.name).into_owned(),
         bytes,
         // Without that of children, which were members themselves.
-        used: TIMES.take(2).map(|field| stat.number(field)).sum::<Option<u64>>()?,
+        used: TIMES.take(2).try_fold(0u64, |sum, field| sum.checked_add(stat.number(field)?))?,
     })
 }
 
@@ -125,5 +125,13 @@ mod tests {
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         }
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn fuzz_family() {
+        tender_fuzz::check("family", 3_000, |text| {
+            parse(7, text, 12);
+            parse_private(&String::from_utf8_lossy(text));
+        });
     }
 }

@@ -62,4 +62,22 @@ mod tests {
         check(&[b"\xc3", b"\xa9\n"], &["é"], None);
         check(&[b"\xff\n"], &["\u{fffd}"], None);
     }
+
+    /// However the bytes come, they are the same lines.
+    #[test]
+    fn fuzz_lines() {
+        tender_fuzz::check("lines", 3_000, |bytes| {
+            let (mut whole, mut cut) = (LineBuffer::default(), LineBuffer::default());
+            whole.push(bytes);
+            let expect = whole.take_lines();
+            let mut found = Vec::new();
+            let size = 1 + bytes.first().map_or(0, |first| usize::from(*first) % 64);
+            for chunk in bytes.chunks(size) {
+                cut.push(chunk);
+                found.extend(cut.take_lines());
+            }
+            assert_eq!(found, expect);
+            assert_eq!(cut.take_rest(), whole.take_rest());
+        });
+    }
 }

@@ -124,4 +124,12 @@ mod tests {
         check("ninja.py", false);
         check("", false);
     }
+
+    #[test]
+    fn fuzz_ninja_version() {
+        tender_fuzz::check_text("ninja_version", 2_000, |text| {
+            shares(text);
+            own_jobs(&text.split_whitespace().collect::<Vec<_>>());
+        });
+    }
 }

@@ -105,24 +105,23 @@ fn parse_resident(status: &str) -> Option<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix("kB")?.trim().parse().ok()
     };
-    Some((kib("RssAnon:")? + kib("RssShmem:")?) * 1024)
+    kib("RssAnon:")?.checked_add(kib("RssShmem:")?)?.checked_mul(1024)
 }
 
 fn parse_used(stat: &[u8]) -> Option<u64> {
-    let [user, system, user_of_children, system_of_children] = parse_times(stat)?;
-    Some(user + system + user_of_children + system_of_children)
+    parse_times(stat)?.into_iter().try_fold(0u64, u64::checked_add)
 }
 
 fn parse_user(stat: &[u8]) -> Option<u64> {
     let [user, _, user_of_children, _] = parse_times(stat)?;
-    Some(user + user_of_children)
+    user.checked_add(user_of_children)
 }
 
 fn parse_times(stat: &[u8]) -> Option<[u64; 4]> {
     let stat = Stat::parse(stat)?;
     let ticks: Option<Vec<u64>> = TIMES.map(|field| stat.number(field)).collect();
     let ticks: [u64; 4] = ticks?.try_into().ok()?;
-    Some(ticks.map(|ticks| ticks * SECOND / rustix::param::clock_ticks_per_second().max(1)))
+    Some(ticks.map(|ticks| ticks.saturating_mul(SECOND) / rustix::param::clock_ticks_per_second().max(1)))
 }
 
 #[cfg(test)]
@@ -163,5 +162,15 @@ mod tests {
         let gauge = gauge.unwrap();
         assert!(before.is_some());
         assert_eq!((gauge.used_us(), gauge.resident_bytes()), (None, None));
+    }
+
+    #[test]
+    fn fuzz_sample() {
+        tender_fuzz::check("sample", 3_000, |text| {
+            parse_group(text);
+            parse_used(text);
+            parse_user(text);
+            parse_resident(&String::from_utf8_lossy(text));
+        });
     }
 }

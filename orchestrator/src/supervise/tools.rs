@@ -111,4 +111,11 @@ mod tests {
         assert_eq!(std::fs::read_to_string(asked).unwrap(), "\n");
         assert_eq!(tools.answer(OsStr::new("/no/such/program")), None);
     }
+
+    #[test]
+    fn fuzz_make_version() {
+        tender_fuzz::check_text("make_version", 2_000, |text| {
+            of_make(parse_make_version(text));
+        });
+    }
 }

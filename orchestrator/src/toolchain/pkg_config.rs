@@ -8,7 +8,7 @@
     reason = "pkg-config's variables decide whether its answer still holds"
 )]
 
-use super::stamp::{Stamp, save};
+use super::stamp::{Stamp, read_saved, save};
 use crate::graph::PkgConfig;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -49,7 +49,7 @@ impl Cache {
     /// Text for people: what pkg-config says, or that there is none.
     pub fn find(&self, package: &str) -> Result<PkgConfig, String> {
         let kept = self.kept.get_or_init(|| {
-            let bytes = std::fs::read(&self.file).unwrap_or_default();
+            let bytes = read_saved(&self.file).unwrap_or_default();
             RefCell::new(serde_json::from_slice(&bytes).unwrap_or_default())
         });
         let environment: Vec<_> = VARIABLES.iter().map(|name| std::env::var(name).ok()).collect();
@@ -145,5 +145,13 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
         ask(script.as_str(), None, package)
+    }
+
+    #[test]
+    fn fuzz_pkg_config() {
+        tender_fuzz::check_text("pkg_config", 3_000, |text| {
+            assert!(words(text).iter().map(String::len).sum::<usize>() <= text.len());
+            let _ = serde_json::from_str::<BTreeMap<String, Answer>>(text);
+        });
     }
 }

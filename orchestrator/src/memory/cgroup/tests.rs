@@ -273,3 +273,20 @@ proptest! {
         prop_assert_eq!(unescaped(&escaped), text);
     }
 }
+
+/// All that is read of the kernel about groups: paths, mounts, statistics, limits.
+#[test]
+fn fuzz_cgroup() {
+    tender_fuzz::check_text("cgroup", 3_000, |text| {
+        for version in [Version::V1, Version::V2] {
+            let own = own_path(text, version);
+            if let Some(place) = place(text, version, own.unwrap_or("/a")) {
+                assert!(place.below.is_relative());
+            }
+        }
+        refaults(text, "");
+        refaults(text, "total_");
+        keyed(text, "inactive_file");
+        bytes(text);
+    });
+}
