@@ -20,6 +20,7 @@
 #include "llvm/IR/DiagnosticInfo.h"
 #include "llvm/IR/DiagnosticPrinter.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Signals.h"
 
@@ -35,12 +36,58 @@ using namespace tender;
 
 namespace {
 
-// What the options ask for although it is global to the process, or makes LLVM write files of its own.
+// The driver gives it along with -fprofile-sample-use. Nothing but the pass that reads such a profile looks at it, so it
+// can be set for the whole process when a unit first asks for it.
+constexpr const char *PROFI = "sample-profile-use-profi";
+
+bool setProfi() {
+  static bool known = [] {
+    auto &options = llvm::cl::getRegisteredOptions();
+    auto found = options.find(PROFI);
+    return found != options.end() && !found->second->addOccurrence(0, PROFI, "true");
+  }();
+  return known;
+}
+
+// Which flag of the driver's becomes this option of LLVM's, as far as is known.
+std::string flagOf(llvm::StringRef option) {
+  constexpr std::pair<const char *, const char *> FLAGS[] = {
+      {"x86-asm-syntax", "-masm"},
+      {"x86-align-branch-boundary", "-malign-branch-boundary"},
+      {"x86-align-branch", "-malign-branch"},
+      {"x86-branches-within-32B-boundaries", "-mbranches-within-32B-boundaries"},
+      {"x86-pad-max-prefix-size", "-mpad-max-prefix-size"},
+      {"generate-arange-section", "-gdwarf-aranges"},
+      {"generate-type-units", "-fdebug-types-section"},
+      {"asan-", "-fsanitize-stable-abi"},
+  };
+  llvm::StringRef name = option.ltrim('-');
+  for (auto [prefix, flag] : FLAGS)
+    if (name.starts_with(prefix))
+      return (llvm::Twine(flag) + ", which sets an option of LLVM itself (" + option + ") for the whole process").str();
+  return ("the option " + option + " of LLVM itself (-mllvm), which is global to the process").str();
+}
+
+// What the options ask for although it is global to the process, or makes LLVM write files of its own. Empty if nothing.
 // Judged on the parsed options, so that no spelling slips through.
-const char *refusal(const CompilerInvocation &invocation, frontend::ActionKind action) {
+std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind action) {
   const FrontendOptions &front = invocation.getFrontendOpts();
   const CodeGenOptions &codegen = invocation.getCodeGenOpts();
-  if (!front.LLVMArgs.empty() || !codegen.LimitFloatPrecision.empty() || !codegen.DebugPass.empty())
+  bool profi = false;
+  for (llvm::StringRef option : front.LLVMArgs) {
+    if (option.ltrim('-') != PROFI)
+      return flagOf(option);
+    profi = true;
+  }
+  if (profi && !setProfi())
+    return flagOf(PROFI);
+  if (!profi && !codegen.SampleProfileFile.empty())
+    return "-fno-sample-profile-use-profi (how profiles are read is one setting for the whole process)";
+  // A class may be derived from where this link-time optimisation does not look: in the native code that `thin-local`
+  // leaves other targets in, or in a library.
+  if (codegen.WholeProgramVTables || codegen.VirtualFunctionElimination)
+    return "-fwhole-program-vtables (no optimisation here sees all classes of a program)";
+  if (!codegen.LimitFloatPrecision.empty() || !codegen.DebugPass.empty())
     return "an option of LLVM itself (-mllvm), which is global to the process";
   if (!front.Plugins.empty() || !front.AddPluginActions.empty() || !codegen.PassPlugins.empty())
     return "a plugin (-fplugin, -fpass-plugin, -load)";
@@ -61,7 +108,7 @@ const char *refusal(const CompilerInvocation &invocation, frontend::ActionKind a
     return "a dependency file (-M...): it tracks what a unit reads itself";
   if (front.ProgramAction != action)
     return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled header)";
-  return nullptr;
+  return std::string();
 }
 
 // What LLVM says while it optimises and emits, in clang's words and, where it can be found, at clang's place.
@@ -261,7 +308,7 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     std::string program = ref(clang).str();
     bool ok = CompilerInvocation::CreateFromArgs(*invocation, words, *diags, program.c_str());
     frontend::ActionKind action = preprocess ? frontend::PrintPreprocessedInput : frontend::EmitObj;
-    if (const char *what = ok ? refusal(*invocation, action) : nullptr) {
+    if (std::string what = ok ? refusal(*invocation, action) : std::string(); !what.empty()) {
       diags->Report(diags->getCustomDiagID(DiagnosticsEngine::Error, "tender does not support %0")) << what;
       ok = false;
     }
@@ -291,6 +338,12 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
   CompilerInstance &instance = *unit->instance;
   instance.createVirtualFileSystem(recordingFileSystem(*events), &unit->consumer);
   instance.createDiagnostics(&unit->consumer, /*ShouldOwnClient=*/false);
+  // LLVM reads these after translation, when nobody notes inputs any more.
+  const CodeGenOptions &codegen = instance.getCodeGenOpts();
+  for (const std::string &profile : {codegen.SampleProfileFile, codegen.ProfileInstrumentUsePath,
+                                     codegen.ProfileRemappingFile, codegen.MemoryProfileUsePath})
+    if (!profile.empty())
+      (void)instance.getVirtualFileSystem().getBufferForFile(profile);
   // "2 errors generated" is for the end of a clang process; the counts of a build are shown once.
   instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
   return unit.release();

@@ -51,6 +51,10 @@ const ASSEMBLY: &str = "\
     \t.text\n\t.globl f\n\t.type f,@function\nf:\n\t.cfi_startproc\n\tjmp g@PLT\n\tret\n\t.cfi_endproc\n\t.size f, .-f\n\
     \t.section .note.GNU-stack,\"\",@progbits\n";
 
+/// A profile of samples: https://clang.llvm.org/docs/UsersManual.html#sample-profile-text-format
+const SAMPLES: &str = "work:90000:100\n 0: 100\n 0: 5000 kernel:5000\nkernel:500000:5000\n 0: 5000\n 2: 100000\n\
+    copy:10:0\n_Z7numbersi:80000:900\n 0: 900\n 1: 7000\n";
+
 /// Flags for an assembly file.
 #[cfg(target_arch = "x86_64")]
 const ASSEMBLY_ROWS: &[&[&str]] = &[
@@ -81,6 +85,8 @@ const ROWS: &[(&[&str], bool)] = &[
     (&["-O1", "-fsanitize=undefined"], false),
     (&["-O1", "-fsanitize=thread"], false),
     (&["-O2", "-fprofile-generate"], false),
+    (&["-O2", "-gline-tables-only", "-fprofile-sample-use=unit.prof"], false),
+    (&["-O3", "-fdebug-info-for-profiling", "-gmlt", "-fprofile-sample-use=unit.prof"], true),
     (&["-O2", "-fprofile-instr-generate", "-fcoverage-mapping"], false),
     (&["-O2", "-g"], false),
     (&["-O2", "-gline-tables-only"], false),
@@ -135,6 +141,7 @@ impl Bench {
         std::fs::write(dir.path().join("unit.c"), C).unwrap();
         std::fs::write(dir.path().join("unit.cc"), CXX).unwrap();
         std::fs::write(dir.path().join("unit.s"), ASSEMBLY).unwrap();
+        std::fs::write(dir.path().join("unit.prof"), SAMPLES).unwrap();
         Bench { dir }
     }
 
@@ -305,6 +312,19 @@ fn what_cannot_take_effect_is_refused_by_name() {
         (&["-fstack-usage"], "-fstack-usage"),
         (&["-Xclang", "-emit-llvm-bc"], "another action"),
         (&["-no-such-flag-at-all"], "-no-such-flag-at-all"),
+        // What the driver makes options of LLVM of.
+        (&["-masm=intel"], "-masm"),
+        (&["-gdwarf-aranges"], "-gdwarf-aranges"),
+        (&["-g", "-fdebug-types-section"], "-fdebug-types-section"),
+        (&["-malign-branch-boundary=32"], "-malign-branch-boundary"),
+        (&["-mbranches-within-32B-boundaries"], "-mbranches-within-32B-boundaries"),
+        (&["-fsanitize=address", "-fsanitize-stable-abi"], "-fsanitize-stable-abi"),
+        (
+            &["-fprofile-sample-use=unit.prof", "-fno-sample-profile-use-profi"],
+            "-fno-sample-profile-use-profi",
+        ),
+        (&["-fwhole-program-vtables"], "-fwhole-program-vtables"),
+        (&["-Xclang", "-fwhole-program-vtables"], "-fwhole-program-vtables"),
     ] {
         let output = bench.worker(flags, "unit.c", "parallel", "off");
         let text = String::from_utf8_lossy(&output.stderr);

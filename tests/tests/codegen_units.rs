@@ -227,3 +227,44 @@ fn a_forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
         assert_eq!(space.built("target/release/small").status.code(), Some(6));
     }
 }
+
+/// What is compared by address is one thing, in whatever piece it is asked for: in every mode, and where the linker merges no
+/// strings. clang's cast to a final class compares vtables.
+#[test]
+fn addresses_are_the_same_in_all_pieces_in_every_mode() {
+    let source = r#"#include <cstdio>
+namespace {
+struct Base { virtual ~Base() {} virtual int f() { return 1; } };
+struct Derived final : Base { int x = 5; int f() override { return x; } };
+}
+#define APART __attribute__((noinline))
+APART Base *make0(int k) { return k ? (Base *)new Derived : new Base; }
+APART Base *make1(int k) { return k > 1 ? (Base *)new Derived : new Base; }
+APART int test0(Base *b) { auto d = dynamic_cast<Derived *>(b); return d ? d->x : -1; }
+APART int test1(Base *b) { auto d = dynamic_cast<Derived *>(b); return d ? d->x * 2 : -2; }
+static const char *const words[] = {"one", "two"};
+APART const void *literal0(int k) { return k == 0 ? "a\0b" : k == 1 ? (const void *)L"wide" : k == 2 ? "" : words[k - 3]; }
+APART const void *literal1(int k) { return k == 0 ? "a\0b" : k == 1 ? (const void *)L"wide" : k == 2 ? "" : words[k - 3]; }
+APART const void *literal2(int k) { return k == 3 ? "one" : k == 4 ? "two" : literal1(k); }
+int main() {
+    for (int k = 0; k < 4; k++) printf("%d %d\n", test0(make0(k)), test1(make1(k)));
+    for (int k = 0; k < 5; k++) printf("%d %d\n", literal0(k) == literal1(k), literal0(k) == literal2(k));
+}
+"#;
+    let expected = "-1 -2\n5 -2\n5 10\n5 10\n1 1\n1 1\n1 1\n1 1\n1 1\n";
+    for lto in ["off", "thin-local", "thin", "fat"] {
+        for link_args in ["", "\"-Wl,-O0\""] {
+            let space = TestSpace::new();
+            space.write(
+                "Tender.toml",
+                format!("[package]\nname = \"cast\"\nlink-args = [{link_args}]\n[profile.release]\nlto = \"{lto}\"\n"),
+            );
+            space.write("src/main.cc", source);
+            for number in ["2", "5"] {
+                let run = forced(&space, number, &[]);
+                assert!(pieces(&run)["src/main.cc"] > 1, "{run}");
+                assert_eq!(says(&space, "target/release/cast"), expected, "{lto} {link_args} {number}");
+            }
+        }
+    }
+}

@@ -73,6 +73,33 @@ fn says(space: &TestSpace, text: &str) {
     assert_eq!(space.built("target/debug/app").expect_ok().stdout, format!("{text}\n"));
 }
 
+/// LLVM reads it after translation, in either form of which it counts.
+#[test]
+fn a_profile_is_an_input() {
+    for translate in ["parallel", "serial"] {
+        let space = TestSpace::new();
+        let flags = "flags = [\"-gline-tables-only\", \"-fprofile-sample-use=hot.prof\"]";
+        space.write(
+            "Tender.toml",
+            format!("[package]\nname = \"hot\"\n{flags}\n[profile.release]\ntranslate = \"{translate}\"\n"),
+        );
+        space.write(
+            "src/main.c",
+            "int main(int argc, char **argv) {\n  if (argc > 5)\n    return 1;\n  return 0;\n}\n",
+        );
+        space.write("hot.prof", "main:100:10\n 1: 10\n 2: 10\n");
+        space.build(&["--release"]);
+        space.expect_fresh(&["--release"]);
+        space.write("hot.prof", "main:900:90\n 1: 90\n 3: 90\n");
+        let rebuilt = space.build(&["--release"]);
+        assert!(
+            rebuilt.iter().any(|rebuild| rebuild.unit == "src/main.c" && rebuild.reason.contains("hot.prof")),
+            "{translate}: {rebuilt:?}"
+        );
+        space.expect_fresh(&["--release"]);
+    }
+}
+
 #[test]
 fn the_first_build_builds_all() {
     let space = pair();

@@ -15,9 +15,11 @@ const PLAN: &str = "the build decides inputs and outputs";
 const PROCESS: &str = "it concerns the whole compiler process, which is shared by many units";
 /// What asks for something other than a compile.
 const ACTION: &str = "it asks for something other than compiling";
+/// What is right only if nothing of the program is left out.
+const WHOLE_PROGRAM: &str = "no optimisation here sees all classes of a program";
 const LINK: &str = "it is a flag of the link: put it in `link-args`";
 
-const REFUSED: [(&str, Match, &str); 27] = [
+const REFUSED: [(&str, Match, &str); 29] = [
     ("-c", Exact, PLAN),
     ("-o", Prefix, PLAN),
     ("-x", Prefix, PLAN),
@@ -37,6 +39,8 @@ const REFUSED: [(&str, Match, &str); 27] = [
     ("-save-temps", Prefix, "units never write files of their own"),
     ("--save-temps", Prefix, "units never write files of their own"),
     ("-mllvm", Exact, PROCESS),
+    ("-fwhole-program-vtables", Exact, WHOLE_PROGRAM),
+    ("-fvirtual-function-elimination", Exact, WHOLE_PROGRAM),
     ("-fplugin", Prefix, PROCESS),
     ("-fpass-plugin", Prefix, PROCESS),
     ("-ftime-report", Prefix, PROCESS),
