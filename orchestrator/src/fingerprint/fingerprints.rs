@@ -92,6 +92,14 @@ impl Fingerprints {
         if command_hash(item, &mut self.buffer) != unit.command {
             return Some(explain(&words_of(tables, unit), item));
         }
+        // Of a unit the first is its source; the others are those that the manifest names, and its patterns may match more now.
+        if matches!(item.kind, ItemKind::Compile | ItemKind::Check) && item.inputs.len() > 1 {
+            let known: HashSet<&str> =
+                unit.inputs.iter().map(|version| tables.text(tables.path(*version))).collect();
+            if let Some(path) = item.inputs.iter().find(|path| !known.contains(path.as_str())) {
+                return Some(RebuildReason::InputAppeared { path: path.to_string() });
+            }
+        }
         for version in &unit.inputs {
             let path = tables.path(*version);
             match self.files.content(tables, path) {
@@ -126,7 +134,8 @@ impl Fingerprints {
     /// The state cannot be written, e.g. because the disk is full.
     pub fn begin(&mut self, graph: &Graph, ix: ItemIx) -> Result<(), StateError> {
         let item = &graph[ix];
-        if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) {
+        // A unit's worker says what it read, but of what the manifest names for it nobody else does.
+        if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || item.inputs.len() > 1 {
             // What items before this one write may not be there yet; it is known from their records by the time it matters.
             let written: HashSet<&Utf8Path> =
                 item.after.iter().flat_map(|before| &graph[*before].outputs).map(|path| &**path).collect();

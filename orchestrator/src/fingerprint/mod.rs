@@ -9,6 +9,7 @@
 //! | input                                        | enters the record as           | compared by                           |
 //! |----------------------------------------------|--------------------------------|---------------------------------------|
 //! | sources, headers, objects, `[[generate]]` inputs | `inputs`: path, content    | content, through the path's stamp     |
+//! | `inputs` of a target in the manifest         | `inputs`                       | as above; and each must be in the record |
 //! | outputs of other items (objects, generated headers) | `inputs`                | the producer's record: never read again |
 //! | look-ups that failed                         | `missing`: paths               | still absent: one stat per path, or one reading of the directory |
 //! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |

@@ -272,6 +272,15 @@ impl Builder<'_> {
             pkg_config,
         };
 
+        let declared: Vec<Utf8PathBuf> =
+            target.settings.inputs.iter().map(|path| self.seen(&self.expanded(krate, path))).collect();
+        let mut after = after.to_vec();
+        for writer in declared.iter().filter_map(|path| self.writers.get(path)) {
+            if !after.contains(writer) {
+                after.push(*writer);
+            }
+        }
+
         // Generated files come last whether or not an earlier build has left them on the disk for the globs to find.
         let mut late = target.generated.clone();
         late.sort();
@@ -348,9 +357,9 @@ impl Builder<'_> {
                 kind,
                 key,
                 label: seen.to_string(),
-                after: after.to_vec(),
+                after: after.clone(),
                 run: Run::Worker(run),
-                inputs: vec![seen],
+                inputs: [seen].into_iter().chain(declared.iter().cloned()).collect(),
                 outputs,
                 ingredients,
                 size,

@@ -511,6 +511,35 @@ fn commands_run_after_those_they_read_from() {
 }
 
 #[test]
+fn inputs_that_the_manifest_names_count_for_every_unit() {
+    let generate = |output: &str| Generate {
+        run: vec!["gen".into()],
+        inputs: vec![],
+        outputs: vec![output.into()],
+        retry: false,
+    };
+    let mut base = lib(krate("base"), &["b.c"]);
+    base.generate = vec![generate("data/made.txt")];
+    let mut a = lib(krate("a"), &["a.c", "b.c"]);
+    a.generate = vec![generate("$OUT_DIR/x.txt")];
+    let inputs = ["/w/a/d.txt", "/w/base/data/made.txt", "$OUT_DIR/x.txt"];
+    a.lib.as_mut().unwrap().settings.inputs = inputs.map(Utf8PathBuf::from).into();
+    let a = bin(a, "tool", &["main.c"]);
+    let graph = graph(&workspace(vec![(a, &["base"]), (base, &[])]), &["a"]);
+    let expect = |source: &str| {
+        [source, "a/d.txt", "base/data/made.txt", "target/debug/.tender/a/out/x.txt"].map(Utf8PathBuf::from)
+    };
+    for unit in ["a.c", "b.c"] {
+        let key = format!("a lib {unit}");
+        assert_eq!(item(&graph, &key).inputs, expect(&format!("a/{unit}")));
+        let mut after = after(&graph, &key);
+        after.sort_unstable();
+        assert_eq!(after, ["a generate 0", "base generate 0"]);
+    }
+    assert_eq!(item(&graph, "a bin tool main.c").inputs, ["a/main.c"]);
+}
+
+#[test]
 fn a_generated_source_keeps_its_place_once_it_exists() {
     let before = graph(&generating(), &["app"]);
     let mut workspace = generating();

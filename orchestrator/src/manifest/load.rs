@@ -353,6 +353,7 @@ fn take_over(package: &mut Package, shared: Option<&Shared>, problems: &mut Vec<
                 "link" => copy(&mut to.link, &from.link),
                 "link-args" => copy(&mut to.link_args, &from.link_args),
                 "pkg-config" => copy(&mut to.pkg_config, &from.pkg_config),
+                "inputs" => copy(&mut to.inputs, &from.inputs),
                 _ => false,
             }
         });

@@ -107,6 +107,8 @@ pub struct TargetSettings {
     pub link_args: Vec<String>,
     /// e.g. `openssl >= 3`.
     pub pkg_config: Vec<String>,
+    /// What its units read beside what the compiler tells. Absolute, or beginning with `$OUT_DIR`; globs expanded, sorted.
+    pub inputs: Vec<Utf8PathBuf>,
 }
 
 #[derive(Clone, Debug)]

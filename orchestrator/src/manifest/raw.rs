@@ -57,6 +57,7 @@ pub(super) struct Settings {
     pub link: Option<Vec<String>>,
     pub link_args: Option<Vec<String>>,
     pub pkg_config: Option<Vec<String>>,
+    pub inputs: Option<Vec<Text>>,
 }
 
 #[derive(Debug)]
@@ -440,7 +441,11 @@ fn settings(
     let link = list(cx, section, "link", value::check_link);
     let link_args = list(cx, section, "link-args", check_word);
     let pkg_config = list(cx, section, "pkg-config", check_word);
-    let include = own(cx, section, "include", &mut inherited).and_then(|value| strings(cx, "include", value));
+    let mut texts = |cx: &mut Context<'_>, section: &mut Section<'_, '_>, key: &'static str| {
+        own(cx, section, key, &mut inherited).and_then(|value| strings(cx, key, value))
+    };
+    let include = texts(cx, section, "include");
+    let inputs = texts(cx, section, "inputs");
     let mut standard =
         |cx: &mut Context<'_>, section: &mut Section<'_, '_>, key: &'static str, check: fn(&str) -> _| {
             let value = own(cx, section, key, &mut inherited)?;
@@ -450,7 +455,7 @@ fn settings(
         };
     let c_std = standard(cx, section, "c-std", value::check_c_std);
     let cxx_std = standard(cx, section, "cxx-std", value::check_cxx_std);
-    Settings { include, defines, flags, c_std, cxx_std, link, link_args, pkg_config }
+    Settings { include, defines, flags, c_std, cxx_std, link, link_args, pkg_config, inputs }
 }
 
 /// The value of a key, unless it is inherited.

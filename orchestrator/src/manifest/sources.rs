@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 
 /// What stands around the lists of one crate.
 pub(super) struct Lists<'a> {
-    pub dir: &'a Utf8Path,
     pub dirs: &'a mut Dirs,
     pub problems: &'a mut Vec<Problem>,
     /// What the crate's commands write, normalised: there or not, these are not found but known.
@@ -61,7 +60,7 @@ impl Lists<'_> {
         }
     }
 
-    /// The files that a command reads; `own` are those that it writes.
+    /// The files that a command or the units of a target read; `own` are those that it writes.
     pub fn inputs(&mut self, texts: &[Text], own: &BTreeSet<Utf8PathBuf>) -> Vec<Utf8PathBuf> {
         let mut files = BTreeSet::new();
         let patterns = self.parse(texts);
@@ -111,7 +110,7 @@ impl Lists<'_> {
     fn parse<'t>(&mut self, texts: &'t [Text]) -> Vec<(Pattern, &'t Text)> {
         let mut patterns = Vec::with_capacity(texts.len());
         for text in texts {
-            match Pattern::parse(self.dir, &text.value) {
+            match Pattern::parse(dir_of(text), &text.value) {
                 Ok(pattern) => patterns.push((pattern, text)),
                 Err(why) => {
                     let problem = Problem::error(format!("`{}` is no pattern: {why}", text.value));
@@ -179,7 +178,7 @@ impl Lists<'_> {
         let known = self.outputs.iter().any(|path| wanted(path) && pattern.matches(path));
         if files.is_empty() && !refused && !known {
             // Somebody who wrote the name of a file that looks like a glob means the file.
-            let literal = resolve(self.dir, shown);
+            let literal = resolve(dir_of(text), shown);
             if literal.is_file() && wanted(&literal) {
                 return vec![literal];
             }

@@ -24,7 +24,7 @@ pub(super) fn resolve_crate(
     let name = package.name.as_ref()?;
     let dir = manifest.source.path.parent()?;
     let outputs = outputs(manifest, problems);
-    let lists = Lists { dir, dirs, problems, outputs: &outputs, all_outputs };
+    let lists = Lists { dirs, problems, outputs: &outputs, all_outputs };
     let mut resolver = Resolver { dir, package: &package.shared.settings, name, lists };
     let before = resolver.lists.problems.len();
     let bins = resolver.bins(&manifest.bins);
@@ -303,12 +303,14 @@ impl Resolver<'_> {
     fn settings(&mut self, target: Option<&Settings>) -> TargetSettings {
         let empty = Settings::default();
         let (package, target) = (self.package, target.unwrap_or(&empty));
-        let include: Vec<Text> = package.include.iter().chain(&target.include).flatten().cloned().collect();
+        let texts = |package: &Option<Vec<Text>>, target: &Option<Vec<Text>>| -> Vec<Text> {
+            package.iter().chain(target).flatten().cloned().collect()
+        };
         let join = |package: &Option<Vec<String>>, target: &Option<Vec<String>>| -> Vec<String> {
             package.iter().chain(target).flatten().cloned().collect()
         };
         TargetSettings {
-            include: self.lists.directories(&include),
+            include: self.lists.directories(&texts(&package.include, &target.include)),
             defines: join(&package.defines, &target.defines),
             flags: join(&package.flags, &target.flags),
             c_std: target.c_std.clone().or_else(|| package.c_std.clone()),
@@ -316,6 +318,7 @@ impl Resolver<'_> {
             link: join(&package.link, &target.link),
             link_args: join(&package.link_args, &target.link_args),
             pkg_config: join(&package.pkg_config, &target.pkg_config),
+            inputs: self.lists.inputs(&texts(&package.inputs, &target.inputs), &BTreeSet::new()),
         }
     }
 }

@@ -173,6 +173,38 @@ fn a_whole_workspace() {
 }
 
 #[test]
+fn inputs_of_units_are_files_relative_to_the_manifest_that_names_them() {
+    let tree = Tree::new(&[
+        (
+            "Tender.toml",
+            "[workspace]\nmembers = [\"a\", \"b\"]\n[workspace.package]\ninputs = [\"shared/*.txt\", \"!shared/no.txt\"]\n",
+        ),
+        ("shared/all.txt", ""),
+        ("shared/no.txt", ""),
+        (
+            "a/Tender.toml",
+            "[package]\nname = \"a\"\ninputs.workspace = true\n[lib]\ninputs = [\"data/**\", \"$OUT_DIR/made.txt\"]\n\
+             [[bin]]\nname = \"tool\"\nsources = [\"src/main.c\"]\n\
+             [[generate]]\nrun = [\"sh\"]\noutputs = [\"$OUT_DIR/made.txt\"]\n",
+        ),
+        ("a/data/x.bin", ""),
+        ("a/data/deep/y.bin", ""),
+        ("a/src/a.c", ""),
+        ("a/src/main.c", ""),
+        ("b/Tender.toml", "[package]\nname = \"b\"\ninputs = [\"../a/data/x.bin\"]\n"),
+        ("b/src/b.c", ""),
+    ]);
+    let workspace = workspace(&tree);
+    let [a, b] = &workspace.crates[..] else { panic!("{:?}", workspace.crates) };
+    assert_eq!(
+        tree.short(&a.lib.as_ref().unwrap().settings.inputs),
+        ["a/data/deep/y.bin", "a/data/x.bin", "shared/all.txt", "$OUT_DIR/made.txt"]
+    );
+    assert_eq!(tree.short(&a.bins[0].settings.inputs), ["shared/all.txt"]);
+    assert_eq!(tree.short(&b.lib.as_ref().unwrap().settings.inputs), ["a/data/x.bin"]);
+}
+
+#[test]
 fn the_root_is_found_upwards() {
     let tree = Tree::new(&[
         ("Tender.toml", "[workspace]\nmembers = [\"a\", \"deep/*\"]\nexclude = [\"deep/out\"]\n"),
@@ -286,6 +318,13 @@ fn more_keys_and_values() {
         "version.workspace = true",
         &["Tender.toml:3 `version`: there is no `[workspace.package]` to inherit `version` from"],
     );
+    check(
+        "inputs = \"data\"",
+        &["Tender.toml:3 `\"data\"`: `inputs` must be an array of strings, not a string"],
+    );
+    check("inputs = [\"data/*\"]", &["Tender.toml:3 `\"data/*\"`: `data/*` matches no file"]);
+    check("inputs = [\"data.txt\"]", &["Tender.toml:3 `\"data.txt\"`: the file `data.txt` does not exist"]);
+    check("inputs = [\"src\"]", &["Tender.toml:3 `\"src\"`: `src` is a directory"]);
     check("version.workspace = false", &["Tender.toml:3 `false`: `version.workspace` can only be true"]);
     check(
         "[dependencies]\nz = \"1.2\"",

@@ -1,0 +1,85 @@
+//! `inputs` of a package or a target: files that no compiler reports.
+
+use std::time::Duration;
+use tender_tests::TestSpace;
+
+fn space() -> TestSpace {
+    let space = TestSpace::new();
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"one\"\ninputs = [\"all/*.txt\", \"!all/not.txt\"]\n\
+         [lib]\ninputs = [\"$OUT_DIR/table.txt\"]\n\
+         [[bin]]\nname = \"tool\"\nsources = [\"src/main.c\"]\ninputs = [\"tool.txt\"]\n\
+         [[generate]]\nrun = [\"sh\", \"-c\", \"cp table.in $OUT_DIR/table.txt\"]\n\
+         inputs = [\"table.in\"]\noutputs = [\"$OUT_DIR/table.txt\"]\n",
+    );
+    for path in ["all/a.txt", "all/not.txt", "tool.txt", "table.in"] {
+        space.write(path, "one");
+    }
+    space.write("src/a.c", "int a(void) { return 0; }\n");
+    space.write("src/b.c", "int b(void) { return 0; }\n");
+    space.write("src/main.c", "int a(void);\nint main(void) { return a(); }\n");
+    space
+}
+
+/// What is compiled or generated in a build, with reasons; nothing is left to do.
+#[track_caller]
+fn built(space: &TestSpace) -> Vec<String> {
+    let built = space.build(&[]);
+    space.expect_fresh(&[]);
+    let mut lines: Vec<String> = built
+        .iter()
+        .filter(|one| !one.unit.starts_with("libone") && one.unit != "tool")
+        .map(|one| format!("{}: {}", one.unit, one.reason))
+        .collect();
+    lines.sort();
+    lines
+}
+
+#[test]
+fn inputs_that_the_manifest_names_compile_the_units_of_their_target_again() {
+    let space = space();
+    space.build(&[]);
+    space.expect_fresh(&[]);
+    let of = |units: &[&str], reason: &str| -> Vec<String> {
+        units.iter().map(|unit| format!("{unit}: {reason}")).collect()
+    };
+    let all = ["src/a.c", "src/b.c", "src/main.c"];
+    space.write("all/a.txt", "two");
+    assert_eq!(built(&space), of(&all, "the file all/a.txt has changed"));
+    space.write("tool.txt", "two");
+    assert_eq!(built(&space), of(&["src/main.c"], "the file tool.txt has changed"));
+    space.write("all/b.txt", "one");
+    assert_eq!(built(&space), of(&all, "the file all/b.txt has appeared"));
+    space.remove("all/b.txt");
+    assert_eq!(built(&space), of(&all, "the file all/b.txt is gone"));
+    space.write("table.in", "two");
+    let out = "target/debug/.tender/one/out/table.txt";
+    let mut expect = of(&["src/a.c", "src/b.c"], &format!("the file {out} has changed"));
+    expect.insert(0, "sh -c cp table.in $OUT_DIR/table.txt: the file table.in has changed".to_owned());
+    assert_eq!(built(&space), expect);
+    space.write("all/not.txt", "two");
+    space.touch("all/a.txt", Duration::from_secs(5000));
+    assert_eq!(built(&space), [""; 0]);
+}
+
+#[test]
+fn inputs_that_are_not_there_are_refused() {
+    let space = space();
+    space.remove("tool.txt");
+    space
+        .tender(&["build"])
+        .expect_code(2)
+        .expect_stderr(&["the file `tool.txt` does not exist", "Tender.toml:9"]);
+}
+
+#[test]
+fn inputs_that_the_manifest_names_count_for_checks() {
+    let space = space();
+    let check = || space.tender(&["check", "-v"]).expect_ok();
+    check();
+    check().expect_nothing_done();
+    space.write("all/a.txt", "two");
+    assert_eq!(check().rebuilt().len(), 3);
+    check().expect_nothing_done();
+}
