@@ -9,9 +9,10 @@ mod llvm;
 
 use std::path::PathBuf;
 
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     "archive",
     "assemble",
+    "assembler_files",
     "bitcode",
     "clang",
     "cut_graph",
@@ -24,6 +25,7 @@ const SOURCES: [&str; 14] = [
     "lto_input",
     "process",
     "recording_fs",
+    "source_times",
 ];
 
 fn main() {

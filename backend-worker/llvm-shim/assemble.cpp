@@ -23,6 +23,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/SourceMgr.h"
 
+#include "assembler_files.h"
 #include "buffer.h"
 #include "diagnostics.h"
 #include "driver.h"
@@ -293,6 +294,7 @@ extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t c
                                        "the integrated assembler is needed, but the arguments ask for another"));
     return false;
   }
+  AssemblerFiles files(*events);
   Settings settings;
   if (!parse(job->args, settings, diags))
     return false;

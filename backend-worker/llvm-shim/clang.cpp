@@ -24,12 +24,14 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Signals.h"
 
+#include "assembler_files.h"
 #include "bitcode.h"
 #include "buffer.h"
 #include "clang_unit.h"
 #include "driver.h"
 #include "recording_fs.h"
 #include "shim.h"
+#include "source_times.h"
 
 using namespace clang;
 using namespace tender;
@@ -270,6 +272,7 @@ bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, b
   CompilerInstance &instance = *unit.instance;
   CodeGenOptions &codegen = instance.getCodeGenOpts();
   Speaking speaking(unit);
+  AssemblerFiles files(unit.events);
   llvm::LLVMContext &context = module.getContext();
   auto previous = context.getDiagnosticHandler();
   context.setDiagnosticHandler(std::make_unique<BackendDiagnostics>(unit));
@@ -344,6 +347,7 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
                                      codegen.ProfileRemappingFile, codegen.MemoryProfileUsePath})
     if (!profile.empty())
       (void)instance.getVirtualFileSystem().getBufferForFile(profile);
+  instance.addDependencyCollector(sourceTimes(*events));
   // "2 errors generated" is for the end of a clang process; the counts of a build are shown once.
   instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
   return unit.release();
@@ -458,6 +462,8 @@ bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *ob
 
 void tender_clang_serialise(TenderClang *unit, LLVMModuleRef moduleRef, TenderBuffer *bitcode) {
   llvm::Module &module = *llvm::unwrap(moduleRef);
+  // The symbol table has what assembly outside of functions defines.
+  AssemblerFiles files(unit->events);
   *bitcode = copy(unit->lto == TENDER_LTO_THIN ? thinBitcode(module) : plainBitcode(module, false));
 }
 

@@ -12,6 +12,7 @@
 #include "llvm/Support/Threading.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include "assembler_files.h"
 #include "buffer.h"
 #include "lto_input.h"
 #include "shim.h"
@@ -22,13 +23,14 @@ namespace {
 
 // Who hears what LLVM says on this thread. lto::Config has one handler for all threads.
 struct Hearing {
-  explicit Hearing(const TenderEvents *events) : events(events), outer(current) { current = this; }
+  explicit Hearing(const TenderEvents *events) : events(events), outer(current), files(*events) { current = this; }
   ~Hearing() { current = outer; }
   Hearing(const Hearing &) = delete;
   Hearing &operator=(const Hearing &) = delete;
 
   const TenderEvents *events;
   Hearing *outer;
+  tender::AssemblerFiles files;
   bool failed = false;
   static thread_local Hearing *current;
 };

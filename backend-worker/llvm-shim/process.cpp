@@ -5,6 +5,7 @@
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/TargetSelect.h"
 
+#include "assembler_files.h"
 #include "buffer.h"
 #include "shim.h"
 
@@ -16,6 +17,7 @@ void tender_initialise(void (*fatal)(TenderStr message)) {
   llvm::InitializeNativeTarget();
   llvm::InitializeNativeTargetAsmPrinter();
   llvm::InitializeNativeTargetAsmParser();
+  tender::recordAssemblerFiles();
   // LLVM cannot go on after a fatal error, so the handler ends the process; it only has to say why first.
   llvm::install_fatal_error_handler(
       [](void *fatal, const char *message, bool) {

@@ -48,6 +48,8 @@ struct TenderEvents {
   void (*read)(void *context, TenderStr path, const TenderStamp *stamp, const char *data, uint64_t size);
   // A path was looked for in vain.
   void (*missing)(void *context, TenderStr path);
+  // The time of change of a file, seconds since the epoch, went into the result.
+  void (*dated)(void *context, TenderStr path, int64_t mtime_s);
 };
 
 // One source file on its way to an object: clang's invocation and, once it runs, its compiler instance.

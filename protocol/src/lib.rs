@@ -13,7 +13,7 @@ pub use item::{
 };
 pub use message::{FromWorker, ToWorker};
 pub use outcome::{
-    Diagnostic, FileStamp, InputFile, ItemReport, Level, Outcome, OutputFile, Phase, PhaseName,
+    Diagnostic, FileStamp, FileTime, InputFile, ItemReport, Level, Outcome, OutputFile, Phase, PhaseName,
 };
 pub use wire::{WireError, decode, encode};
 

@@ -43,6 +43,14 @@ pub struct InputFile {
     pub hash: String,
 }
 
+/// A file whose time of change went into an output (`__TIMESTAMP__`), and that time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FileTime {
+    pub path: String,
+    /// Seconds since the epoch.
+    pub mtime_s: i64,
+}
+
 /// A file that the item wrote and renamed to its final name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputFile {
@@ -77,6 +85,8 @@ pub struct ItemReport {
     /// Paths that were looked for and not found: one that appears may shadow what was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dated: Vec<FileTime>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputFile>,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tender_protocol::{
-    Diagnostic, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName, PlanId,
+    Diagnostic, FileTime, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName, PlanId,
 };
 
 /// Does the work of items. Called on several threads at once. A panic is caught and reported as an internal error.
@@ -86,6 +86,7 @@ pub struct Finished {
     pub outcome: Outcome,
     pub inputs: Vec<InputFile>,
     pub missing: Vec<String>,
+    pub dated: Vec<FileTime>,
     pub outputs: Vec<OutputFile>,
 }
 
@@ -96,7 +97,7 @@ impl Finished {
     }
 
     pub fn without_files(outcome: Outcome) -> Finished {
-        Finished { outcome, inputs: Vec::new(), missing: Vec::new(), outputs: Vec::new() }
+        Finished { outcome, inputs: Vec::new(), missing: Vec::new(), dated: Vec::new(), outputs: Vec::new() }
     }
 }
 

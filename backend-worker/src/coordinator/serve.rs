@@ -318,7 +318,7 @@ mod tests {
 
     fn finished(outcome: Outcome) -> FromWorker {
         let (at_us, wall_us, busy_us, peak_bytes, piece_peak_bytes) = (0, 0, 0, 0, 0);
-        let (inputs, missing, outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let (inputs, missing, dated, outputs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let report = ItemReport {
             plan: PLAN,
             item: ITEM,
@@ -330,6 +330,7 @@ mod tests {
             piece_peak_bytes,
             inputs,
             missing,
+            dated,
             outputs,
         };
         FromWorker::ItemFinished(Box::new(report))

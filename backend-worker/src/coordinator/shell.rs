@@ -364,7 +364,7 @@ impl<'a> Shell<'a> {
             Some(begun) => (at_us.saturating_sub(begun.at_us), begun.spent),
             None => (0, SpentByItem::default()),
         };
-        let Finished { outcome, inputs, missing, outputs } = finished;
+        let Finished { outcome, inputs, missing, dated, outputs } = finished;
         let report = ItemReport {
             plan,
             item,
@@ -376,6 +376,7 @@ impl<'a> Shell<'a> {
             piece_peak_bytes: spent.piece_peak,
             inputs,
             missing,
+            dated,
             outputs,
         };
         self.outbox.send(FromWorker::ItemFinished(Box::new(report)))

@@ -1,21 +1,21 @@
 //! A unit as an item: begun on one thread, finished there or in pieces on others.
 
 use super::course::Course;
-use super::{Executor, Shared};
+use super::{Executor, Shared, having_read};
 use crate::coordinator::{Finished, Goal, Job, Of, PieceFailed, Pieces, Step};
 use crate::emit;
-use crate::frontend::{Begun, Code, Left, Modules, Plan, Unit, Watch};
+use crate::frontend::{Begun, Code, Left, Modules, Plan, Reads, Unit, Watch};
 use crate::llvm::{CutModule, Emitted, Join, Member, Reported, archive};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tender_protocol::{Cut, Diagnostic, InputFile, Language, Lto, Outcome, OutputFile, PhaseName, Work};
+use tender_protocol::{Cut, Diagnostic, Language, Lto, Outcome, OutputFile, PhaseName, Work};
 
 impl Executor {
     /// Runs a `Work::Compile` from its beginning.
     pub(super) fn compile(&self, job: &Job<'_>, goal: Goal, unit: &Unit<'_>, cut: Option<&Cut>) -> Step {
         let course = Course::new(job, &self.shared.live);
         let plan = Plan { cut, translate_only: goal == Goal::Translate };
-        let Left { result, inputs, missing } = unit.begin(plan, &self.shared.stamps, &course);
+        let Left { result, reads } = unit.begin(plan, &self.shared.stamps, &course);
         let finished = match result {
             Ok(Begun::Modules(modules)) => {
                 let pieces = UnitPieces {
@@ -24,8 +24,7 @@ impl Executor {
                     lto: unit.lto,
                     codes: Mutex::new(modules.costs().iter().map(|_| None).collect()),
                     modules,
-                    inputs,
-                    missing,
+                    reads: Mutex::new(reads),
                     said: Mutex::default(),
                 };
                 return Step::InPieces(Box::new(pieces));
@@ -33,7 +32,7 @@ impl Executor {
             Ok(Begun::Code(code)) => course.written(write(unit.object, vec![code], None)),
             Err(Reported) => Finished::failed(),
         };
-        Step::Finished(Finished { inputs, missing, ..finished })
+        Step::Finished(having_read(finished, reads))
     }
 }
 
@@ -43,8 +42,7 @@ struct UnitPieces {
     language: Language,
     lto: Lto,
     modules: Modules,
-    inputs: Vec<InputFile>,
-    missing: Vec<String>,
+    reads: Mutex<Reads>,
     codes: Mutex<Vec<Option<Code>>>,
     /// What pieces said: a function that is in several must not be complained about twice.
     said: Mutex<HashSet<String>>,
@@ -67,8 +65,9 @@ impl Pieces for UnitPieces {
         let cgu = (self.modules.costs().len() > 1).then_some(piece);
         let course = Course::of(job, &self.shared.live, Of { cgu, unit: None });
         let watch = Once { course: &course, said: &self.said };
-        let code = self.unit(job).piece(&self.modules, piece, &watch).map_err(|Reported| PieceFailed)?;
-        lock(&self.codes)[piece as usize] = Some(code);
+        let Left { result, reads } = self.unit(job).piece(&self.modules, piece, &self.shared.stamps, &watch);
+        lock(&self.reads).add(reads);
+        lock(&self.codes)[piece as usize] = Some(result.map_err(|Reported| PieceFailed)?);
         Ok(())
     }
 
@@ -79,15 +78,11 @@ impl Pieces for UnitPieces {
             course.enter(PhaseName::Join);
         }
         let finished = course.written(write(self.unit(job).object, codes, self.modules.cut()));
-        Finished { inputs: self.inputs.clone(), missing: self.missing.clone(), ..finished }
+        having_read(finished, lock(&self.reads).clone())
     }
 
     fn abandon(&self, outcome: Outcome) -> Finished {
-        Finished {
-            inputs: self.inputs.clone(),
-            missing: self.missing.clone(),
-            ..Finished::without_files(outcome)
-        }
+        having_read(Finished::without_files(outcome), lock(&self.reads).clone())
     }
 }
 

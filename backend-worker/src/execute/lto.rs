@@ -2,12 +2,13 @@
 //! thread, then the link itself.
 
 use super::course::Course;
-use super::{Executor, Shared};
+use super::{Executor, Shared, having_read};
 use crate::coordinator::{Finished, Job, Of, PieceFailed, Pieces, Step};
-use crate::frontend::Watch;
+use crate::frontend::{Inputs, Reads, StampCache, Watch};
 use crate::lto::{ArchiveJob, BackendJob, LinkJob, Request};
-use std::sync::Arc;
-use tender_protocol::{Diagnostic, LtoArchive, LtoLink, Member, Outcome, PhaseName};
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tender_protocol::{Diagnostic, FileStamp, LtoArchive, LtoLink, Member, Outcome, PhaseName};
 
 impl Executor {
     /// Runs a `Work::Link` with `lto` from its beginning.
@@ -20,8 +21,10 @@ impl Executor {
         lto: &LtoLink,
     ) -> Step {
         let course = Course::new(job, &self.shared.live);
-        let opened = LinkJob::open(Request { krate: job.krate, driver, args, output, lto }, &course);
-        self.opened(course, opened.map(|link| Stage::Link(link, lto.work_dir.clone())))
+        let reading = Reading::new(&course, &self.shared.stamps);
+        let opened = LinkJob::open(Request { krate: job.krate, driver, args, output, lto }, &reading);
+        let reads = reading.finish();
+        self.opened(course, opened.map(|link| Stage::Link(link, lto.work_dir.clone())), reads)
     }
 
     /// Runs a `Work::Archive` with `lto` from its beginning.
@@ -33,14 +36,16 @@ impl Executor {
         lto: &LtoArchive,
     ) -> Step {
         let course = Course::new(job, &self.shared.live);
-        let opened = ArchiveJob::open(job.krate, output, members, lto, &course);
-        self.opened(course, opened.map(Stage::Archive))
+        let reading = Reading::new(&course, &self.shared.stamps);
+        let opened = ArchiveJob::open(job.krate, output, members, lto, &reading);
+        let reads = reading.finish();
+        self.opened(course, opened.map(Stage::Archive), reads)
     }
 
-    fn opened(&self, course: Course<'_>, opened: Result<Stage, Vec<Diagnostic>>) -> Step {
+    fn opened(&self, course: Course<'_>, opened: Result<Stage, Vec<Diagnostic>>, reads: Reads) -> Step {
         match opened {
             Ok(stage) => {
-                let pieces = LtoPieces { shared: Arc::clone(&self.shared), stage };
+                let pieces = LtoPieces { shared: Arc::clone(&self.shared), stage, reads: Mutex::new(reads) };
                 if pieces.jobs().is_empty() {
                     return Step::Finished(pieces.finish(&course));
                 }
@@ -64,6 +69,47 @@ enum Stage {
 struct LtoPieces {
     shared: Arc<Shared>,
     stage: Stage,
+    /// Of assembly in the modules.
+    reads: Mutex<Reads>,
+}
+
+/// A course that notes what is read on it.
+struct Reading<'a> {
+    course: &'a Course<'a>,
+    cache: &'a StampCache,
+    inputs: RefCell<Inputs>,
+}
+
+impl<'a> Reading<'a> {
+    fn new(course: &'a Course<'a>, cache: &'a StampCache) -> Reading<'a> {
+        Reading { course, cache, inputs: RefCell::default() }
+    }
+
+    fn finish(self) -> Reads {
+        self.inputs.into_inner().finish(self.cache)
+    }
+}
+
+impl Watch for Reading<'_> {
+    fn diagnostic(&self, diagnostic: Diagnostic) {
+        self.course.diagnostic(diagnostic);
+    }
+
+    fn enter(&self, phase: PhaseName) {
+        self.course.enter(phase);
+    }
+
+    fn live_modules(&self, change: i32) {
+        self.course.live_modules(change);
+    }
+
+    fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
+        self.inputs.borrow_mut().read(self.cache, path, stamp, content);
+    }
+
+    fn missing(&self, path: &str) {
+        self.inputs.borrow_mut().missing(path);
+    }
 }
 
 impl LtoPieces {
@@ -75,7 +121,7 @@ impl LtoPieces {
     }
 
     fn finish(&self, course: &Course<'_>) -> Finished {
-        match &self.stage {
+        let finished = match &self.stage {
             Stage::Link(link, work_dir) => {
                 course.enter(PhaseName::Link);
                 let linked = link.finish(super::LINK_THREADS);
@@ -88,7 +134,12 @@ impl LtoPieces {
                 course.enter(PhaseName::Archive);
                 course.written(archive.finish().map(|file| vec![file]))
             }
-        }
+        };
+        having_read(finished, self.reads().clone())
+    }
+
+    fn reads(&self) -> MutexGuard<'_, Reads> {
+        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -109,10 +160,12 @@ impl Pieces for LtoPieces {
         let backend = &self.jobs()[piece as usize];
         let of = Of { cgu: Some(backend.cgu), unit: Some(backend.unit.clone()) };
         let course = Course::of(job, &self.shared.live, of);
+        let reading = Reading::new(&course, &self.shared.stamps);
         let ran = match &self.stage {
-            Stage::Link(link, _) => link.backend(piece as usize, &course),
-            Stage::Archive(archive) => archive.backend(piece as usize, &course),
+            Stage::Link(link, _) => link.backend(piece as usize, &reading),
+            Stage::Archive(archive) => archive.backend(piece as usize, &reading),
         };
+        self.reads().add(reading.finish());
         match ran {
             Ok(_) => Ok(()),
             Err(why) => {
@@ -127,6 +180,6 @@ impl Pieces for LtoPieces {
     }
 
     fn abandon(&self, outcome: Outcome) -> Finished {
-        Finished::without_files(outcome)
+        having_read(Finished::without_files(outcome), self.reads().clone())
     }
 }

@@ -6,7 +6,7 @@ mod lto;
 
 use crate::coordinator::{Execute, Finished, Goal, Job, Step};
 use crate::emit::{self, Linked};
-use crate::frontend::{Left, StampCache, Unit, Watch, plain_error};
+use crate::frontend::{Left, Reads, StampCache, Unit, Watch, plain_error};
 use crate::llvm;
 use course::Course;
 use std::sync::Arc;
@@ -45,18 +45,18 @@ impl Execute for Executor {
         Step::Finished(match &job.item.work {
             Work::Check { source, language, args } => {
                 let unit = Unit { source, language: *language, args, object: NO_OBJECT, lto: Lto::Off };
-                let Left { result, inputs, missing } = unit.check(&self.shared.stamps, &course);
+                let Left { result, reads } = unit.check(&self.shared.stamps, &course);
                 let finished = result.map_or_else(|_| Finished::failed(), |()| course.done(Vec::new()));
-                Finished { inputs, missing, ..finished }
+                having_read(finished, reads)
             }
             Work::Preprocess { source, language, args, output } => {
                 let unit = Unit { source, language: *language, args, object: output, lto: Lto::Off };
-                let Left { result, inputs, missing } = unit.preprocess(&self.shared.stamps, &course);
+                let Left { result, reads } = unit.preprocess(&self.shared.stamps, &course);
                 let write = |text: llvm::Buffer| {
                     emit::write(output, &text).map(|file| vec![file]).map_err(|why| why.to_string())
                 };
                 let finished = result.map_or_else(|_| Finished::failed(), |text| course.written(write(text)));
-                Finished { inputs, missing, ..finished }
+                having_read(finished, reads)
             }
             Work::Archive { output, members, .. } => {
                 course.enter(PhaseName::Archive);
@@ -122,6 +122,14 @@ const LINK_THREADS: u32 = 1;
 
 /// The driver wants the name of an object even when none is made.
 const NO_OBJECT: &str = "unit.o";
+
+/// `finished`, to which `reads` counts as well.
+fn having_read(mut finished: Finished, reads: Reads) -> Finished {
+    finished.inputs.extend(reads.inputs);
+    finished.missing.extend(reads.missing);
+    finished.dated.extend(reads.dated);
+    finished
+}
 
 fn said(level: Level, message: String, rendered: String) -> Diagnostic {
     Diagnostic { level, message, file: None, line: 0, column: 0, rendered }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tender_protocol::{FileStamp, InputFile};
+use tender_protocol::{FileStamp, FileTime, InputFile};
 
 /// Hashes of files that many units read, so that a header is hashed once per worker.
 #[derive(Default)]
@@ -33,11 +33,41 @@ impl StampCache {
     }
 }
 
+/// What was read, and what was looked for in vain.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reads {
+    /// A file that changed while several read it is in here once for each content, and so is never found unchanged.
+    pub inputs: Vec<InputFile>,
+    pub missing: Vec<String>,
+    pub dated: Vec<FileTime>,
+}
+
+impl Reads {
+    pub fn add(&mut self, other: Reads) {
+        for input in other.inputs {
+            if !self.inputs.contains(&input) {
+                self.inputs.push(input);
+            }
+        }
+        for path in other.missing {
+            if !self.missing.contains(&path) {
+                self.missing.push(path);
+            }
+        }
+        for file in other.dated {
+            if !self.dated.contains(&file) {
+                self.dated.push(file);
+            }
+        }
+    }
+}
+
 /// Collects one unit's inputs.
 #[derive(Default)]
 pub struct Inputs {
     found: BTreeMap<String, (FileStamp, Option<blake3::Hash>)>,
     missing: BTreeSet<String>,
+    dated: BTreeSet<FileTime>,
 }
 
 impl Inputs {
@@ -61,8 +91,12 @@ impl Inputs {
         }
     }
 
+    pub fn dated(&mut self, file: FileTime) {
+        self.dated.insert(file);
+    }
+
     /// In the order of their paths. A file that was only asked for is read now, because its content may come to matter.
-    pub fn finish(self, cache: &StampCache) -> (Vec<InputFile>, Vec<String>) {
+    pub fn finish(self, cache: &StampCache) -> Reads {
         let mut files = Vec::with_capacity(self.found.len());
         let mut missing = self.missing;
         for (path, (stamp, hash)) in self.found {
@@ -79,7 +113,11 @@ impl Inputs {
             };
             files.push(InputFile { path, stamp, hash: hash.to_hex().to_string() });
         }
-        (files, missing.into_iter().collect())
+        Reads {
+            inputs: files,
+            missing: missing.into_iter().collect(),
+            dated: self.dated.into_iter().collect(),
+        }
     }
 }
 
@@ -96,10 +134,26 @@ mod tests {
         inputs.read(&cache, "a.h", STAMP, None);
         inputs.read(&cache, "a.h", STAMP, Some(b"abc"));
         inputs.missing("b.h");
-        let (files, missing) = inputs.finish(&cache);
-        assert_eq!(files.len(), 1);
-        assert_eq!(files[0].hash, blake3::hash(b"abc").to_hex().to_string());
+        let Reads { inputs, missing, .. } = inputs.finish(&cache);
+        assert_eq!(inputs.len(), 1);
+        assert_eq!(inputs[0].hash, blake3::hash(b"abc").to_hex().to_string());
         assert_eq!(missing, ["b.h"]);
+    }
+
+    #[test]
+    fn reads_of_pieces_are_one_list_with_each_content_of_a_file() {
+        let reads = |content: &[u8], missing: &str| {
+            let mut inputs = Inputs::default();
+            inputs.read(&StampCache::default(), "a.h", STAMP, Some(content));
+            inputs.missing(missing);
+            inputs.finish(&StampCache::default())
+        };
+        let mut all = reads(b"abc", "b.h");
+        all.add(reads(b"abc", "b.h"));
+        assert_eq!(all, reads(b"abc", "b.h"));
+        all.add(reads(b"xyz", "c.h"));
+        assert_eq!(all.inputs, [reads(b"abc", "").inputs, reads(b"xyz", "").inputs].concat());
+        assert_eq!(all.missing, ["b.h", "c.h"]);
     }
 
     #[test]

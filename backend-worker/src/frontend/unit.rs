@@ -1,7 +1,7 @@
 //! One source file, from translation to machine code or bitcode, whatever its language: whole, or in pieces.
 
 use super::flags::refused;
-use super::inputs::{Inputs, StampCache};
+use super::inputs::{Inputs, Reads, StampCache};
 use super::modules::Modules;
 use crate::llvm::{
     self, Buffer, Clang, Context, CutModule, Cutting, Emitted, Listen, Module, Reported, Request,
@@ -10,7 +10,7 @@ use crate::llvm::{
 use std::cell::RefCell;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use tender_protocol::{Cut, Diagnostic, FileStamp, InputFile, Language, Level, Lto, PhaseName};
+use tender_protocol::{Cut, Diagnostic, FileStamp, FileTime, Language, Level, Lto, PhaseName};
 
 /// Is told of a unit's course, on the unit's thread. Times are the caller's business.
 pub trait Watch {
@@ -21,6 +21,10 @@ pub trait Watch {
     fn live_modules(&self, change: i32);
     /// The front end is over, and what it needed is free. The back end follows on this thread.
     fn translated(&self) {}
+    /// Link-time optimisation read a file, which only assembly in a module makes it do. A unit says of itself what it reads.
+    fn read(&self, _path: &str, _stamp: FileStamp, _content: Option<&[u8]>) {}
+    /// As `read`: a path was looked for in vain.
+    fn missing(&self, _path: &str) {}
 }
 
 pub struct Unit<'a> {
@@ -71,8 +75,7 @@ impl Code {
 /// What a unit left: its result, and in every case what it read and what it looked for in vain.
 pub struct Left<T> {
     pub result: Result<T, Reported>,
-    pub inputs: Vec<InputFile>,
-    pub missing: Vec<String>,
+    pub reads: Reads,
 }
 
 impl Unit<'_> {
@@ -87,17 +90,19 @@ impl Unit<'_> {
     }
 
     /// Makes code of one of the modules that the beginning left. May run on any thread, beside others.
-    pub fn piece(&self, modules: &Modules, index: u32, watch: &dyn Watch) -> Result<Code, Reported> {
-        // What a piece reads again, to show a line of the source, was an input when the unit was translated.
-        let ear = Ear { watch, cache: None, inputs: RefCell::default() };
-        watch.enter(PhaseName::Optimise);
+    pub fn piece(&self, modules: &Modules, index: u32, cache: &StampCache, watch: &dyn Watch) -> Left<Code> {
+        self.listened(cache, watch, |ear| self.finish_piece(modules, index, ear))
+    }
+
+    fn finish_piece(&self, modules: &Modules, index: u32, ear: &Ear<'_>) -> Result<Code, Reported> {
+        ear.watch.enter(PhaseName::Optimise);
         let context = Context::create();
-        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, &ear)?;
+        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
         let module = modules.read(&context, index, self.source);
         let module = module.map_err(|why| ear.error(self.source, why))?;
-        let _live = Live::new(watch);
+        let _live = Live::new(ear.watch);
         modules.adopted_by(&mut clang, &module)?;
-        self.backend(&mut clang, &module, modules.cut().map(|cut| (cut, index)), &ear)
+        self.backend(&mut clang, &module, modules.cut().map(|cut| (cut, index)), ear)
     }
 
     /// The front end alone.
@@ -129,15 +134,14 @@ impl Unit<'_> {
         watch: &dyn Watch,
         work: impl FnOnce(&Ear<'_>) -> Result<T, Reported>,
     ) -> Left<T> {
-        let ear = Ear { watch, cache: Some(cache), inputs: RefCell::default() };
+        let ear = Ear { watch, cache, inputs: RefCell::default() };
         let result = match refused(self.args) {
             Some((flag, reason)) => {
                 Err(ear.error(self.source, format!("the flag `{flag}` is not supported: {reason}")))
             }
             None => work(&ear),
         };
-        let (inputs, missing) = ear.inputs.into_inner().finish(cache);
-        Left { result, inputs, missing }
+        Left { result, reads: ear.inputs.into_inner().finish(cache) }
     }
 
     fn begin_c(&self, plan: Plan<'_>, ear: &Ear<'_>) -> Result<Begun, Reported> {
@@ -187,7 +191,7 @@ impl Unit<'_> {
             // hash becomes part of symbols. So it has been in every form of translation.
             let modules = Modules::Whole(WaitingModule::of(&clang, &module));
             drop((module, live, clang));
-            return self.piece(&modules, 0, ear.watch).map(Begun::Code);
+            return self.finish_piece(&modules, 0, ear).map(Begun::Code);
         }
         self.backend(&mut clang, &module, None, ear).map(Begun::Code)
     }
@@ -326,8 +330,7 @@ fn ir_error(file: &str, text: &str) -> Diagnostic {
 /// Passes clang's events on, and collects what was read.
 struct Ear<'a> {
     watch: &'a dyn Watch,
-    /// Absent where reads are no news.
-    cache: Option<&'a StampCache>,
+    cache: &'a StampCache,
     inputs: RefCell<Inputs>,
 }
 
@@ -351,13 +354,15 @@ impl Listen for Ear<'_> {
     }
 
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
-        if let Some(cache) = self.cache {
-            self.inputs.borrow_mut().read(cache, path, stamp, content);
-        }
+        self.inputs.borrow_mut().read(self.cache, path, stamp, content);
     }
 
     fn missing(&self, path: &str) {
         self.inputs.borrow_mut().missing(path);
+    }
+
+    fn dated(&self, file: FileTime) {
+        self.inputs.borrow_mut().dated(file);
     }
 }
 

@@ -38,6 +38,7 @@ pub struct Events {
     pub diagnostic: extern "C" fn(*mut c_void, i32, Str, Str, u32, u32, Str),
     pub read: extern "C" fn(*mut c_void, Str, *const Stamp, *const c_char, u64),
     pub missing: extern "C" fn(*mut c_void, Str),
+    pub dated: extern "C" fn(*mut c_void, Str, i64),
 }
 
 #[repr(C)]

@@ -2,7 +2,7 @@
 
 use super::ffi;
 use std::ffi::{c_char, c_void};
-use tender_protocol::{Diagnostic, FileStamp, Level};
+use tender_protocol::{Diagnostic, FileStamp, FileTime, Level};
 
 /// Receives one unit's events, on the thread that runs it.
 pub trait Listen {
@@ -10,6 +10,8 @@ pub trait Listen {
     /// `content` is absent for a file that was only found to exist.
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>);
     fn missing(&self, path: &str);
+    /// The time of change of a file went into the result.
+    fn dated(&self, _file: FileTime) {}
 }
 
 /// Lends a listener to the shim. The address of this value is what C++ keeps, so it must not move while lent.
@@ -21,7 +23,7 @@ pub(super) struct Lent<'a> {
 impl<'a> Lent<'a> {
     pub fn new(listener: &'a dyn Listen) -> Box<Lent<'a>> {
         let mut lent = Box::new(Lent {
-            events: ffi::Events { context: std::ptr::null_mut(), diagnostic, read, missing },
+            events: ffi::Events { context: std::ptr::null_mut(), diagnostic, read, missing, dated },
             listener,
         });
         lent.events.context = std::ptr::from_mut(&mut *lent).cast();
@@ -78,4 +80,10 @@ extern "C" fn missing(context: *mut c_void, path: ffi::Str) {
     // SAFETY: the shim's strings are valid during the call.
     let path = unsafe { path.to_string() };
     with(context, |l| l.missing(&path));
+}
+
+extern "C" fn dated(context: *mut c_void, path: ffi::Str, mtime_s: i64) {
+    // SAFETY: the shim's strings are valid during the call.
+    let path = unsafe { path.to_string() };
+    with(context, |l| l.dated(FileTime { path, mtime_s }));
 }

@@ -469,7 +469,7 @@ impl Drop for Live<'_> {
     }
 }
 
-/// Gives LLVM's words on.
+/// Gives on what LLVM says and reads.
 struct Told<'a>(&'a dyn Watch);
 
 impl Listen for Told<'_> {
@@ -481,9 +481,13 @@ impl Listen for Told<'_> {
         self.0.diagnostic(Diagnostic { rendered, ..diagnostic });
     }
 
-    fn read(&self, _: &str, _: FileStamp, _: Option<&[u8]>) {}
+    fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
+        self.0.read(path, stamp, content);
+    }
 
-    fn missing(&self, _: &str) {}
+    fn missing(&self, path: &str) {
+        self.0.missing(path);
+    }
 }
 
 fn said(diagnostic: &Diagnostic) -> String {

@@ -63,6 +63,11 @@ impl Files {
         self.stamp(tables, path).is_some()
     }
 
+    /// Time of change, whole seconds since the epoch.
+    pub fn mtime_s(&mut self, tables: &Tables, path: TextId) -> Option<i64> {
+        self.stamp(tables, path).map(|stamp| stamp.mtime_ns.div_euclid(1_000_000_000))
+    }
+
     pub fn content(&mut self, tables: &mut Tables, path: TextId) -> Content {
         self.grow(tables);
         if let Some(known) = self.contents[path as usize] {

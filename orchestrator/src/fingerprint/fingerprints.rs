@@ -110,6 +110,11 @@ impl Fingerprints {
                 _ => return Some(RebuildReason::InputChanged { path: tables.text(path).to_owned() }),
             }
         }
+        for (path, mtime_s) in &unit.dated {
+            if self.files.mtime_s(tables, *path) != Some(*mtime_s) {
+                return Some(RebuildReason::InputTimeChanged { path: tables.text(*path).to_owned() });
+            }
+        }
         for path in &unit.missing {
             if self.files.exists(tables, *path) {
                 return Some(RebuildReason::InputAppeared { path: tables.text(*path).to_owned() });
@@ -201,6 +206,7 @@ impl Fingerprints {
             outputs.push(version);
         }
         let mut missing: Vec<_> = report.missing.iter().map(|path| tables.intern(path)).collect();
+        let dated = report.dated.iter().map(|file| (tables.intern(&file.path), file.mtime_s)).collect();
         dedup(&mut inputs);
         dedup(&mut missing);
 
@@ -214,6 +220,7 @@ impl Fingerprints {
             words: intern_words(tables, item),
             inputs,
             missing,
+            dated,
             outputs,
             diagnostics,
             wall_us: report.wall_us,
@@ -286,6 +293,7 @@ impl Fingerprints {
             piece_peak_bytes: 0,
             inputs: Vec::new(),
             missing: Vec::new(),
+            dated: Vec::new(),
             outputs,
         })
     }

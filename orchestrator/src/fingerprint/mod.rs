@@ -9,7 +9,10 @@
 //! | input                                        | enters the record as           | compared by                           |
 //! |----------------------------------------------|--------------------------------|---------------------------------------|
 //! | sources, headers, objects, `[[generate]]` inputs | `inputs`: path, content    | content, through the path's stamp     |
+//! | files that assembly reads, also in a link that optimises | `inputs`           | as above                              |
 //! | `inputs` of a target in the manifest         | `inputs`                       | as above; and each must be in the record |
+//! | the time of a source with `__TIMESTAMP__`    | `dated`: path, seconds         | the file's time of change             |
+//! | the time of the build (`__DATE__`, `__TIME__`) | not at all                   | as documented for users               |
 //! | outputs of other items (objects, generated headers) | `inputs`                | the producer's record: never read again |
 //! | look-ups that failed                         | `missing`: paths               | still absent: one stat per path, or one reading of the directory |
 //! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |

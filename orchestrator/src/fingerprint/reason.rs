@@ -19,6 +19,10 @@ pub enum RebuildReason {
     InputMissing {
         path: String,
     },
+    /// Its content is the same, but the time of its change is in the output.
+    InputTimeChanged {
+        path: String,
+    },
     /// A look-up that failed before would succeed now, so another file may be meant.
     InputAppeared {
         path: String,
@@ -64,6 +68,9 @@ impl RebuildReason {
             Self::InputChanged { path } => format!("the file {path} has changed"),
             Self::InputRebuilt { path } => format!("{path} is rebuilt"),
             Self::InputMissing { path } => format!("the file {path} is gone"),
+            Self::InputTimeChanged { path } => {
+                format!("the time of the file {path}, which is in the output (__TIMESTAMP__), has changed")
+            }
             Self::InputAppeared { path } => format!("the file {path} has appeared"),
             Self::OutputMissing { path } => format!("the output {path} is gone"),
             Self::OutputChanged { path } => format!("the output {path} was changed by something else"),
@@ -85,6 +92,7 @@ impl RebuildReason {
             Self::InputChanged { .. } => "input-changed",
             Self::InputRebuilt { .. } => "input-rebuilt",
             Self::InputMissing { .. } => "input-missing",
+            Self::InputTimeChanged { .. } => "input-time-changed",
             Self::InputAppeared { .. } => "input-appeared",
             Self::OutputMissing { .. } => "output-missing",
             Self::OutputChanged { .. } => "output-changed",
@@ -128,6 +136,10 @@ mod tests {
         check(RebuildReason::InputChanged { path: path() }, "the file include/zstd.h has changed");
         check(RebuildReason::InputRebuilt { path: "a.o".into() }, "a.o is rebuilt");
         check(RebuildReason::InputMissing { path: path() }, "the file include/zstd.h is gone");
+        check(
+            RebuildReason::InputTimeChanged { path: path() },
+            "the time of the file include/zstd.h, which is in the output (__TIMESTAMP__), has changed",
+        );
         check(RebuildReason::InputAppeared { path: path() }, "the file include/zstd.h has appeared");
         check(RebuildReason::OutputMissing { path: "a.o".into() }, "the output a.o is gone");
         check(

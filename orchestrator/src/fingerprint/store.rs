@@ -34,6 +34,8 @@ pub(super) struct Unit {
     pub words: Box<[u8]>,
     pub inputs: Vec<VersionId>,
     pub missing: Vec<TextId>,
+    /// Files whose time of change is in an output, with that time, seconds since the epoch.
+    pub dated: Vec<(TextId, i64)>,
     pub outputs: Vec<VersionId>,
     /// JSON of the diagnostics; empty where there are none.
     pub diagnostics: Box<[u8]>,
@@ -79,6 +81,7 @@ struct UnitRecord<'a> {
     words: &'a [u8],
     inputs: Cow<'a, [VersionId]>,
     missing: Cow<'a, [TextId]>,
+    dated: Cow<'a, [(TextId, i64)]>,
     outputs: Cow<'a, [VersionId]>,
     diagnostics: &'a [u8],
     wall_us: u64,
@@ -292,11 +295,13 @@ impl Store {
         let inputs = versions(tables, &unit.inputs);
         let outputs = versions(tables, &unit.outputs);
         let missing = unit.missing.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
+        let dated =
+            unit.dated.iter().map(|(id, time)| (tables.intern(self.tables.text(*id)), *time)).collect();
         let words = match WordIds::decode(&unit.words, &self.tables) {
             Some(words) => words.map(|id| tables.intern(self.tables.text(id))).encode(),
             None => unit.words.clone(),
         };
-        Unit { words, inputs, outputs, missing, ..unit.clone() }
+        Unit { words, inputs, outputs, missing, dated, ..unit.clone() }
     }
 
     fn entry(&mut self, key: &str) -> usize {
@@ -331,6 +336,7 @@ fn record(key: TextId, unit: &Unit) -> UnitRecord<'_> {
         words: &unit.words,
         inputs: Cow::Borrowed(&unit.inputs),
         missing: Cow::Borrowed(&unit.missing),
+        dated: Cow::Borrowed(&unit.dated),
         outputs: Cow::Borrowed(&unit.outputs),
         diagnostics: &unit.diagnostics,
         wall_us: unit.wall_us,
@@ -393,7 +399,8 @@ impl Loaded {
                 if found.key < texts
                     && found.tool.is_none_or(|tool| tool < tools)
                     && found.inputs.iter().chain(found.outputs.iter()).all(|id| *id < versions)
-                    && found.missing.iter().all(|id| *id < texts) =>
+                    && found.missing.iter().all(|id| *id < texts)
+                    && found.dated.iter().all(|(id, _)| *id < texts) =>
             {
                 let entry = self.entry(found.key);
                 let old = std::mem::replace(&mut entry.bytes, bytes);
@@ -404,6 +411,7 @@ impl Loaded {
                     words: found.words.into(),
                     inputs: found.inputs.into_owned(),
                     missing: found.missing.into_owned(),
+                    dated: found.dated.into_owned(),
                     outputs: found.outputs.into_owned(),
                     diagnostics: found.diagnostics.into(),
                     wall_us: found.wall_us,
@@ -479,6 +487,7 @@ mod tests {
             words,
             inputs: vec![version],
             missing: vec![tables.intern("gone.h")],
+            dated: vec![(path, i64::from(content))],
             outputs: vec![],
             diagnostics: Box::new([1, 2]),
             wall_us: u64::from(content),
@@ -501,9 +510,10 @@ mod tests {
                 let unit = entry.unit.as_ref().map(|unit| {
                     let words = WordIds::decode(&unit.words, tables);
                     format!(
-                        "{:?} {:?} {:?} {} {}",
+                        "{:?} {:?} {:?} {:?} {} {}",
                         unit.inputs.iter().map(version).collect::<Vec<_>>(),
                         unit.missing.iter().map(|id| tables.text(*id)).collect::<Vec<_>>(),
+                        unit.dated.iter().map(|(id, time)| (tables.text(*id), *time)).collect::<Vec<_>>(),
                         words.map(|words| words.own.iter().map(|id| tables.text(*id)).collect::<Vec<_>>()),
                         unit.command[0],
                         unit.wall_us

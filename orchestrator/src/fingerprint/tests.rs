@@ -11,7 +11,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 use tender_protocol::{
-    Diagnostic, InputFile, ItemId, ItemReport, Language, Level, Member, Outcome, OutputFile, PlanId, Work,
+    Diagnostic, FileTime, InputFile, ItemId, ItemReport, Language, Level, Member, Outcome, OutputFile,
+    PlanId, Work,
 };
 
 const UNIT: ItemIx = ItemIx(0);
@@ -105,6 +106,11 @@ impl Space {
         File::options().write(true).open(self.root.join(path)).unwrap().set_modified(then).unwrap();
     }
 
+    fn mtime_s(&self, path: &str) -> i64 {
+        let modified = fs::metadata(self.root.join(path)).unwrap().modified().unwrap();
+        modified.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() as i64
+    }
+
     fn open(&self) -> Fingerprints {
         let mut state =
             Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join("worker")).unwrap();
@@ -123,6 +129,11 @@ impl Space {
 
     fn run(&self, state: &mut Fingerprints, ix: ItemIx) {
         state.begin(&self.graph, ix).unwrap();
+        self.record(state, ix);
+    }
+
+    /// What is left to do of an item that has begun.
+    fn record(&self, state: &mut Fingerprints, ix: ItemIx) {
         let (inputs, missing, output) = match ix {
             UNIT if self.root.join("first/a.h").exists() => (vec!["a.c", "first/a.h"], vec![], "a.o"),
             UNIT => (vec!["a.c", "inc/a.h"], vec!["first/a.h"], "a.o"),
@@ -157,6 +168,10 @@ impl Space {
                 piece_peak_bytes: 0,
                 inputs,
                 missing: missing.into_iter().map(str::to_owned).collect(),
+                dated: match source.contains("__TIMESTAMP__") {
+                    true => vec![FileTime { path: "a.c".into(), mtime_s: self.mtime_s("a.c") }],
+                    false => Vec::new(),
+                },
                 outputs: vec![OutputFile {
                     path: output.into(),
                     stamp,
@@ -241,6 +256,60 @@ fn change_and_reason() {
         GENERATE,
         appeared("in2.txt"),
     );
+}
+
+#[test]
+fn inputs_that_the_manifest_names_for_a_unit_count() {
+    let mut space = space();
+    space.write("data/one.txt", "1");
+    space.graph.items[0].inputs.push("data/one.txt".into());
+    space.build();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+    space.age("data/one.txt", 7200);
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+    space.write("data/one.txt", "2");
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputChanged { path: "data/one.txt".into() }));
+    space.build();
+    // The pattern matches more files.
+    space.write("data/two.txt", "1");
+    space.graph.items[0].inputs.push("data/two.txt".into());
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputAppeared { path: "data/two.txt".into() }));
+    space.build();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+    // And fewer.
+    space.remove("data/one.txt");
+    space.graph.items[0].inputs.remove(1);
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputMissing { path: "data/one.txt".into() }));
+    space.build();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+}
+
+#[test]
+fn an_input_that_the_manifest_names_is_what_it_was_when_the_unit_began() {
+    let mut space = space();
+    space.write("data.txt", "before");
+    space.graph.items[0].inputs.push("data.txt".into());
+    let mut state = space.open();
+    state.begin(&space.graph, UNIT).unwrap();
+    space.write("data.txt", "after!");
+    space.age("data.txt", 1800);
+    space.record(&mut state, UNIT);
+    state.close().unwrap();
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputChanged { path: "data.txt".into() }));
+}
+
+#[test]
+fn times_count_where_they_are_in_the_output() {
+    let space = space();
+    space.write("a.c", "const char *when = __TIMESTAMP__;");
+    space.build();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+    space.age("inc/a.h", 7200);
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+    space.age("a.c", 7200);
+    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputTimeChanged { path: "a.c".into() }));
+    space.build();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
 }
 
 #[test]

@@ -301,6 +301,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         piece_peak_bytes: 0,
         inputs,
         missing: Vec::new(),
+        dated: Vec::new(),
         outputs: outputs.into_iter().collect(),
     })));
 }
