@@ -9,7 +9,7 @@ mod llvm;
 
 use std::path::PathBuf;
 
-const SOURCES: [&str; 16] = [
+const SOURCES: [&str; 17] = [
     "archive",
     "assemble",
     "assembler_files",
@@ -23,6 +23,7 @@ const SOURCES: [&str; 16] = [
     "driver",
     "lto",
     "lto_input",
+    "precompiled",
     "process",
     "recording_fs",
     "source_times",

@@ -29,6 +29,7 @@
 #include "buffer.h"
 #include "clang_unit.h"
 #include "driver.h"
+#include "precompiled.h"
 #include "recording_fs.h"
 #include "shim.h"
 #include "source_times.h"
@@ -339,7 +340,7 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     unit->instance = std::make_unique<CompilerInstance>(std::move(invocation));
   }
   CompilerInstance &instance = *unit->instance;
-  instance.createVirtualFileSystem(recordingFileSystem(*events), &unit->consumer);
+  instance.createVirtualFileSystem(recordingFileSystem(*events, &unit->times), &unit->consumer);
   instance.createDiagnostics(&unit->consumer, /*ShouldOwnClient=*/false);
   // LLVM reads these after translation, when nobody notes inputs any more.
   const CodeGenOptions &codegen = instance.getCodeGenOpts();
@@ -354,6 +355,17 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
 }
 
 void tender_clang_free(TenderClang *unit) { delete unit; }
+
+void tender_clang_precompiled(const TenderClang *unit, void *context,
+                              void (*input)(void *context, TenderStr file, TenderStr input, int64_t mtime_s)) {
+  for (const PrecompiledFile &file : precompiledFiles(*unit->instance))
+    for (const PrecompiledInput &made : file.inputs)
+      input(context, str(file.path), str(made.path), made.mtime);
+}
+
+void tender_clang_assume_time(TenderClang *unit, TenderStr path, int64_t mtime_s) {
+  unit->times[ref(path)] = llvm::sys::toTimePoint(mtime_s);
+}
 
 LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) {
   CompilerInstance &instance = *unit->instance;

@@ -7,6 +7,7 @@
 #include "clang/Frontend/CompilerInstance.h"
 
 #include "diagnostics.h"
+#include "recording_fs.h"
 #include "shim.h"
 
 struct TenderClang {
@@ -24,6 +25,7 @@ struct TenderClang {
   const TenderEvents &events;
   // Options and consumer come first, because the instance's engine refers to them until it is destroyed.
   clang::DiagnosticOptions options;
+  tender::FileTimes times;
   tender::Diagnostics consumer;
   std::unique_ptr<clang::CompilerInstance> instance;
   std::string dwoPath;

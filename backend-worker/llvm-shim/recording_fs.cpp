@@ -177,15 +177,16 @@ private:
 
 class RecordingFS final : public vfs::ProxyFileSystem {
 public:
-  explicit RecordingFS(const TenderEvents &events)
-      : ProxyFileSystem(vfs::getRealFileSystem()), events(events) {}
+  RecordingFS(const TenderEvents &events, const FileTimes *times)
+      : ProxyFileSystem(vfs::getRealFileSystem()), events(events), times(times) {}
 
   ErrorOr<vfs::Status> status(const Twine &path) override {
     SmallString<256> storage;
-    ErrorOr<State> state = look(path.toStringRef(storage));
+    StringRef name = path.toStringRef(storage);
+    ErrorOr<State> state = look(name);
     if (!state)
       return state.getError();
-    return std::move(state->status);
+    return seen(name, state->status);
   }
 
   ErrorOr<std::unique_ptr<vfs::File>> openFileForRead(const Twine &path) override {
@@ -194,6 +195,9 @@ public:
     ErrorOr<State> state = look(name);
     if (!state)
       return state.getError();
+    // In the place of a file it is passed over, and matters as much as one that is not there.
+    if (state->status.isDirectory())
+      events.read(events.context, str(name), &state->stamp, nullptr, 0);
     Content content = contents().find(name, *state);
     std::unique_ptr<vfs::File> inner;
     if (!content) {
@@ -230,13 +234,21 @@ private:
     return state;
   }
 
+  vfs::Status seen(StringRef name, const vfs::Status &status) const {
+    if (!times || times->find(name) == times->end())
+      return status;
+    return vfs::Status(status.getName(), status.getUniqueID(), times->lookup(name), status.getUser(),
+                       status.getGroup(), status.getSize(), status.getType(), status.getPermissions());
+  }
+
   const TenderEvents &events;
+  const FileTimes *times;
 };
 
 } // namespace
 
-IntrusiveRefCntPtr<vfs::FileSystem> recordingFileSystem(const TenderEvents &events) {
-  return IntrusiveRefCntPtr<vfs::FileSystem>(new RecordingFS(events));
+IntrusiveRefCntPtr<vfs::FileSystem> recordingFileSystem(const TenderEvents &events, const FileTimes *times) {
+  return IntrusiveRefCntPtr<vfs::FileSystem>(new RecordingFS(events, times));
 }
 
 } // namespace tender

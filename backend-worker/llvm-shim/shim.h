@@ -72,6 +72,12 @@ void tender_clang_free(TenderClang *unit);
 LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context);
 // For a module that came from elsewhere (.ll, .bc): sets up the target that the driver arguments ask for.
 bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef module);
+// What the precompiled headers and modules that the options name were made from: told by file and input, with the input's
+// time of change then, seconds since the epoch, 0 where that is not known.
+void tender_clang_precompiled(const TenderClang *unit, void *context,
+                              void (*input)(void *context, TenderStr file, TenderStr input, int64_t mtime_s));
+// The unit takes `path` to have changed last at that time. Before it runs.
+void tender_clang_assume_time(TenderClang *unit, TenderStr path, int64_t mtime_s);
 // Front end only. False after reporting errors.
 bool tender_clang_check(TenderClang *unit);
 // The preprocessed source. False after reporting errors.

@@ -67,6 +67,10 @@ pub struct Item {
     pub after: Vec<ItemId>,
     #[serde(default, skip_serializing_if = "ItemMemory::is_unknown")]
     pub memory: ItemMemory,
+    /// Precompiled headers and modules that are what they would be if they were made now. The compiler would have them made again
+    /// if one of the files that they were made from was only touched.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<String>,
     pub work: Work,
 }
 

@@ -14,6 +14,7 @@ pub use item::{
 pub use message::{FromWorker, ToWorker};
 pub use outcome::{
     Diagnostic, FileStamp, FileTime, InputFile, ItemReport, Level, Outcome, OutputFile, Phase, PhaseName,
+    Precompiled,
 };
 pub use wire::{WireError, decode, encode};
 

@@ -51,6 +51,16 @@ pub struct FileTime {
     pub mtime_s: i64,
 }
 
+/// A precompiled header or module that the item used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Precompiled {
+    pub path: String,
+    /// Paths of the files that it was made from, all of them among the item's inputs.
+    pub made_from: Vec<String>,
+    /// These are as they were when it was made.
+    pub current: bool,
+}
+
 /// A file that the item wrote and renamed to its final name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputFile {
@@ -87,6 +97,8 @@ pub struct ItemReport {
     pub missing: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dated: Vec<FileTime>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub precompiled: Vec<Precompiled>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outputs: Vec<OutputFile>,
 }

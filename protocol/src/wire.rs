@@ -53,6 +53,7 @@ mod tests {
                 cost: 3,
                 after: vec![],
                 memory: ItemMemory { begin: 1 << 30, ..ItemMemory::default() },
+                settled: vec!["a.pch".into()],
                 work: Work::Compile {
                     source: "src/with\nnewline.c".into(),
                     language: Language::C,

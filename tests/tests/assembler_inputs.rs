@@ -252,3 +252,36 @@ fn files_read_by_assembly_count_for_every_link_that_has_it() {
         space.expect_fresh(&["--release"]);
     }
 }
+
+/// Each piece of a unit has its own assembly.
+#[test]
+fn files_read_by_assembly_count_in_pieces_of_a_unit() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"one\"\n");
+    let mut source = "int puts(const char *);\n".to_owned();
+    for number in 0..4 {
+        space.write(&format!("d{number}.txt"), "old");
+        source += &format!(
+            "__attribute__((noinline)) void say{number}(void) {{\n  const char *p;\n  \
+             __asm__(\".pushsection .rodata\\n88: .incbin \\\"d{number}.txt\\\"\\n.byte 0\\n.popsection\\nlea 88b(%%rip), %0\" : \"=r\"(p));\n  \
+             puts(p);\n}}\n"
+        );
+    }
+    source += "int main(void) { say0(); say1(); say2(); say3(); return 0; }\n";
+    space.write("src/main.c", source);
+    let build = || {
+        let mut command = space.command(&["build", "-v"]);
+        command.env("TENDER_FORCE_PIECES", "4");
+        space.run(command).expect_ok()
+    };
+    build();
+    for number in 0..4 {
+        space.write(&format!("d{number}.txt"), "new");
+        let run = build();
+        let reasons: Vec<String> = run.rebuilt().into_iter().map(|one| one.reason).collect();
+        assert!(reasons.contains(&format!("the file d{number}.txt has changed")), "{run}");
+        let expect = "new\n".repeat(number + 1) + &"old\n".repeat(3 - number);
+        assert_eq!(space.built("target/debug/one").expect_ok().stdout, expect);
+        build().expect_nothing_done();
+    }
+}

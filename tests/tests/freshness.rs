@@ -632,3 +632,39 @@ fn a_command_that_was_cut_off_is_run_again() {
     says(&space, "7");
     space.expect_fresh(&[]);
 }
+
+#[test]
+fn a_directory_in_the_place_of_a_file_counts() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"app\"\ninclude = [\"first\", \"second\"]\n");
+    space.write(
+        "src/main.c",
+        "#include \"x.h\"\n#if __has_include(\"y.h\")\n#include \"y.h\"\n#else\n#define Y \"none\"\n#endif\n\
+         int puts(const char *);\nint main(void) { return puts(X Y) < 0; }\n\
+         __asm__(\".include \\\"z.s\\\"\");\n",
+    );
+    space.write("second/x.h", "#define X \"second \"\n");
+    space.write("second/z.s", ".globl z\n");
+    for dir in ["first/x.h", "first/y.h", "first/z.s"] {
+        std::fs::create_dir_all(space.path(dir)).unwrap();
+    }
+    space.build(&[]);
+    says(&space, "second none");
+    space.expect_fresh(&[]);
+    // What lies in it is of no interest.
+    space.write("first/x.h/file", "");
+    space.expect_fresh(&[]);
+    space.remove("first/x.h/file");
+    for (path, text, expect) in [
+        ("first/x.h", "#define X \"first \"\n", "first none"),
+        ("first/y.h", "#define Y \"there\"\n", "first there"),
+        ("first/z.s", ".globl other\n", "first there"),
+    ] {
+        std::fs::remove_dir(space.path(path)).unwrap();
+        space.write(path, text);
+        let built = space.build(&[]);
+        assert!(built.iter().any(|one| one.reason == format!("the file {path} has changed")), "{built:?}");
+        says(&space, expect);
+        space.expect_fresh(&[]);
+    }
+}

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use tender_protocol::{
     Diagnostic, FileTime, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName, PlanId,
+    Precompiled,
 };
 
 /// Does the work of items. Called on several threads at once. A panic is caught and reported as an internal error.
@@ -87,6 +88,7 @@ pub struct Finished {
     pub inputs: Vec<InputFile>,
     pub missing: Vec<String>,
     pub dated: Vec<FileTime>,
+    pub precompiled: Vec<Precompiled>,
     pub outputs: Vec<OutputFile>,
 }
 
@@ -97,7 +99,14 @@ impl Finished {
     }
 
     pub fn without_files(outcome: Outcome) -> Finished {
-        Finished { outcome, inputs: Vec::new(), missing: Vec::new(), dated: Vec::new(), outputs: Vec::new() }
+        Finished {
+            outcome,
+            inputs: Vec::new(),
+            missing: Vec::new(),
+            dated: Vec::new(),
+            precompiled: Vec::new(),
+            outputs: Vec::new(),
+        }
     }
 }
 

@@ -124,6 +124,7 @@ mod tests {
             cost: 0,
             after: after.iter().copied().map(ItemId).collect(),
             memory: Default::default(),
+            settled: Vec::new(),
             work: Work::Archive { output: String::new(), members: Vec::new(), lto: None },
         };
         Plan {

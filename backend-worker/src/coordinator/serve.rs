@@ -331,6 +331,7 @@ mod tests {
             inputs,
             missing,
             dated,
+            precompiled: Vec::new(),
             outputs,
         };
         FromWorker::ItemFinished(Box::new(report))

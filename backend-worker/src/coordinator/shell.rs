@@ -364,7 +364,7 @@ impl<'a> Shell<'a> {
             Some(begun) => (at_us.saturating_sub(begun.at_us), begun.spent),
             None => (0, SpentByItem::default()),
         };
-        let Finished { outcome, inputs, missing, dated, outputs } = finished;
+        let Finished { outcome, inputs, missing, dated, precompiled, outputs } = finished;
         let report = ItemReport {
             plan,
             item,
@@ -377,6 +377,7 @@ impl<'a> Shell<'a> {
             inputs,
             missing,
             dated,
+            precompiled,
             outputs,
         };
         self.outbox.send(FromWorker::ItemFinished(Box::new(report)))

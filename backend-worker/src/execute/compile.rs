@@ -91,7 +91,7 @@ impl UnitPieces {
         let Work::Compile { source, args, object, .. } = &job.item.work else {
             unreachable!("these are the pieces of a compile");
         };
-        Unit { source, language: self.language, args, object, lto: self.lto }
+        Unit { source, language: self.language, args, object, lto: self.lto, settled: &job.item.settled }
     }
 }
 

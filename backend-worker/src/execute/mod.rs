@@ -29,7 +29,8 @@ struct Shared {
 impl Execute for Executor {
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Step {
         if let Work::Compile { source, language, args, object, cut, lto, dwo: _ } = &job.item.work {
-            let unit = Unit { source, language: *language, args, object, lto: *lto };
+            let settled = &job.item.settled;
+            let unit = Unit { source, language: *language, args, object, lto: *lto, settled };
             return self.compile(job, goal, &unit, cut.as_ref());
         }
         match &job.item.work {
@@ -44,13 +45,15 @@ impl Execute for Executor {
         let course = Course::new(job, &self.shared.live);
         Step::Finished(match &job.item.work {
             Work::Check { source, language, args } => {
-                let unit = Unit { source, language: *language, args, object: NO_OBJECT, lto: Lto::Off };
+                let (object, settled) = (NO_OBJECT, job.item.settled.as_slice());
+                let unit = Unit { source, language: *language, args, object, lto: Lto::Off, settled };
                 let Left { result, reads } = unit.check(&self.shared.stamps, &course);
                 let finished = result.map_or_else(|_| Finished::failed(), |()| course.done(Vec::new()));
                 having_read(finished, reads)
             }
             Work::Preprocess { source, language, args, output } => {
-                let unit = Unit { source, language: *language, args, object: output, lto: Lto::Off };
+                let settled = job.item.settled.as_slice();
+                let unit = Unit { source, language: *language, args, object: output, lto: Lto::Off, settled };
                 let Left { result, reads } = unit.preprocess(&self.shared.stamps, &course);
                 let write = |text: llvm::Buffer| {
                     emit::write(output, &text).map(|file| vec![file]).map_err(|why| why.to_string())
@@ -128,6 +131,7 @@ fn having_read(mut finished: Finished, reads: Reads) -> Finished {
     finished.inputs.extend(reads.inputs);
     finished.missing.extend(reads.missing);
     finished.dated.extend(reads.dated);
+    finished.precompiled.extend(reads.precompiled);
     finished
 }
 

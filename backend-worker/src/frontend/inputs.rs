@@ -1,9 +1,10 @@
 //! The files that a unit depends on, found while it compiles: what it read, and what it looked for in vain.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::ErrorKind;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use tender_protocol::{FileStamp, FileTime, InputFile};
+use tender_protocol::{FileStamp, FileTime, InputFile, Precompiled};
 
 /// Hashes of files that many units read, so that a header is hashed once per worker.
 #[derive(Default)]
@@ -40,6 +41,7 @@ pub struct Reads {
     pub inputs: Vec<InputFile>,
     pub missing: Vec<String>,
     pub dated: Vec<FileTime>,
+    pub precompiled: Vec<Precompiled>,
 }
 
 impl Reads {
@@ -59,8 +61,12 @@ impl Reads {
                 self.dated.push(file);
             }
         }
+        self.precompiled.extend(other.precompiled);
     }
 }
+
+/// Stands for the content of a directory in the place of a file. `tender` takes the same.
+const DIRECTORY: &[u8] = b"directory";
 
 /// Collects one unit's inputs.
 #[derive(Default)]
@@ -68,6 +74,7 @@ pub struct Inputs {
     found: BTreeMap<String, (FileStamp, Option<blake3::Hash>)>,
     missing: BTreeSet<String>,
     dated: BTreeSet<FileTime>,
+    precompiled: Vec<Precompiled>,
 }
 
 impl Inputs {
@@ -95,6 +102,10 @@ impl Inputs {
         self.dated.insert(file);
     }
 
+    pub fn precompiled(&mut self, file: Precompiled) {
+        self.precompiled.push(file);
+    }
+
     /// In the order of their paths. A file that was only asked for is read now, because its content may come to matter.
     pub fn finish(self, cache: &StampCache) -> Reads {
         let mut files = Vec::with_capacity(self.found.len());
@@ -104,6 +115,7 @@ impl Inputs {
                 Some(hash) => hash,
                 None => match std::fs::read(&path) {
                     Ok(content) => cache.hash(&path, stamp, &content),
+                    Err(why) if why.kind() == ErrorKind::IsADirectory => blake3::hash(DIRECTORY),
                     Err(_) => {
                         // It was there and is gone: the next build has to look.
                         missing.insert(path);
@@ -117,6 +129,7 @@ impl Inputs {
             inputs: files,
             missing: missing.into_iter().collect(),
             dated: self.dated.into_iter().collect(),
+            precompiled: self.precompiled,
         }
     }
 }

@@ -4,13 +4,13 @@ use super::flags::refused;
 use super::inputs::{Inputs, Reads, StampCache};
 use super::modules::Modules;
 use crate::llvm::{
-    self, Buffer, Clang, Context, CutModule, Cutting, Emitted, Listen, Module, Reported, Request,
+    self, Buffer, Clang, Context, CutModule, Cutting, Emitted, Listen, MadeFrom, Module, Reported, Request,
     WaitingModule, assemble, parse,
 };
 use std::cell::RefCell;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use tender_protocol::{Cut, Diagnostic, FileStamp, FileTime, Language, Level, Lto, PhaseName};
+use tender_protocol::{Cut, Diagnostic, FileStamp, FileTime, Language, Level, Lto, PhaseName, Precompiled};
 
 /// Is told of a unit's course, on the unit's thread. Times are the caller's business.
 pub trait Watch {
@@ -35,6 +35,8 @@ pub struct Unit<'a> {
     /// Where the object goes: the driver derives other names from it.
     pub object: &'a str,
     pub lto: Lto,
+    /// Precompiled files that are what they would be if they were made now.
+    pub settled: &'a [String],
 }
 
 /// What is wanted of a unit's beginning.
@@ -110,7 +112,10 @@ impl Unit<'_> {
         self.listened(cache, watch, |ear| match self.language {
             Language::C | Language::Cxx => {
                 ear.watch.enter(PhaseName::Translate);
-                Clang::open(self.request(&self.driver_args(self.language, "-c")), Lto::Off, ear)?.check()
+                let mut clang =
+                    Clang::open(self.request(&self.driver_args(self.language, "-c")), Lto::Off, ear)?;
+                self.precompiled(&mut clang, ear);
+                clang.check()
             }
             Language::LlvmIr | Language::Bitcode => {
                 ear.watch.enter(PhaseName::Translate);
@@ -148,6 +153,7 @@ impl Unit<'_> {
         ear.watch.enter(PhaseName::Translate);
         let context = Context::create();
         let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
+        self.precompiled(&mut clang, ear);
         let module = clang.translate(&context)?;
         let live = Live::new(ear.watch);
         self.translated(clang, module, live, plan, ear)
@@ -232,7 +238,29 @@ impl Unit<'_> {
     }
 
     fn preprocessed(&self, ear: &Ear<'_>) -> Result<Buffer, Reported> {
-        Clang::open_to_preprocess(self.request(&self.driver_args(self.language, "-E")), ear)?.preprocess()
+        let mut clang = Clang::open_to_preprocess(self.request(&self.driver_args(self.language, "-E")), ear)?;
+        self.precompiled(&mut clang, ear);
+        clang.preprocess()
+    }
+
+    /// What precompiled files were made from counts as read. clang compares times, so it is told the old ones where the contents
+    /// are known to be the same.
+    fn precompiled(&self, clang: &mut Clang<'_>, ear: &Ear<'_>) {
+        for made in clang.precompiled() {
+            let settled = self.settled.iter().any(|path| is_same_file(path, &made.file));
+            if settled {
+                made.inputs.iter().for_each(|(path, mtime_s)| clang.assume_time(path, *mtime_s));
+            }
+            let current = settled || is_current(&made);
+            for (path, _) in &made.inputs {
+                match std::fs::metadata(path) {
+                    Ok(metadata) => ear.read(path, stamp(&metadata), None),
+                    Err(_) => ear.missing(path),
+                }
+            }
+            let made_from = made.inputs.into_iter().map(|(path, _)| path).collect();
+            ear.inputs.borrow_mut().precompiled(Precompiled { path: made.file, made_from, current });
+        }
     }
 
     fn parse_ir<'c>(
@@ -291,6 +319,23 @@ impl Unit<'_> {
         args.extend([action, "-x", name].map(str::to_owned));
         args
     }
+}
+
+fn is_same_file(a: &str, b: &str) -> bool {
+    let id = |path| std::fs::metadata(path).map(|metadata| (metadata.dev(), metadata.ino()));
+    a == b || matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
+}
+
+/// Whether what a precompiled file was made from is as it was then. Its times are whole seconds, so nothing of it may have
+/// changed since the file was written either.
+fn is_current(made: &MadeFrom) -> bool {
+    let Ok(written) = std::fs::metadata(&made.file) else { return false };
+    made.inputs.iter().all(|(path, mtime_s)| {
+        std::fs::metadata(path).is_ok_and(|now| {
+            let changed = (now.ctime(), now.ctime_nsec());
+            (*mtime_s == 0 || now.mtime() == *mtime_s) && changed <= (written.ctime(), written.ctime_nsec())
+        })
+    })
 }
 
 /// A file's state as the protocol has it.

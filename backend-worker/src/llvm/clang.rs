@@ -5,6 +5,7 @@ use super::listener::{Lent, Listen};
 use super::{LLVM_PREFIX, ffi};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
+use std::ffi::c_void;
 use tender_protocol::Lto;
 
 /// Something went wrong, and the listener has been told what.
@@ -24,6 +25,13 @@ pub struct Clang<'a> {
     pub(super) unit: *mut ffi::Clang,
     // The shim refers to the events until the unit is freed.
     _events: Box<Lent<'a>>,
+}
+
+/// A precompiled header or module.
+pub struct MadeFrom {
+    pub file: String,
+    /// Each with its time of change when it was read, seconds since the epoch; 0 where that is not known.
+    pub inputs: Vec<(String, i64)>,
 }
 
 pub struct Emitted {
@@ -71,6 +79,29 @@ impl<'a> Clang<'a> {
             )
         };
         if unit.is_null() { Err(Reported) } else { Ok(Clang { unit, _events: events }) }
+    }
+
+    /// What the precompiled headers and modules that the arguments name were made from.
+    pub fn precompiled(&self) -> Vec<MadeFrom> {
+        extern "C" fn take(context: *mut c_void, file: ffi::Str, input: ffi::Str, mtime_s: i64) {
+            // SAFETY: `context` is the vector below, and the strings are valid during the call.
+            let (files, file, input) =
+                unsafe { (&mut *context.cast::<Vec<MadeFrom>>(), file.to_string(), input.to_string()) };
+            match files.last_mut() {
+                Some(last) if last.file == file => last.inputs.push((input, mtime_s)),
+                _ => files.push(MadeFrom { file, inputs: vec![(input, mtime_s)] }),
+            }
+        }
+        let mut files: Vec<MadeFrom> = Vec::new();
+        // SAFETY: the unit is alive, and `take` is called only during this call.
+        unsafe { ffi::tender_clang_precompiled(self.unit, (&raw mut files).cast(), take) };
+        files
+    }
+
+    /// The unit takes `path` to have changed last at that time, seconds since the epoch. Before it runs.
+    pub fn assume_time(&mut self, path: &str, mtime_s: i64) {
+        // SAFETY: the unit is alive, and the path is read during the call.
+        unsafe { ffi::tender_clang_assume_time(self.unit, ffi::Str::new(path), mtime_s) }
     }
 
     /// Source to IR that is not optimised yet. The AST is gone when this returns.

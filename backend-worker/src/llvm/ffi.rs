@@ -71,6 +71,12 @@ unsafe extern "C" {
     pub fn tender_clang_free(unit: *mut Clang);
     pub fn tender_clang_translate(unit: *mut Clang, context: LLVMContextRef) -> LLVMModuleRef;
     pub fn tender_clang_adopt(unit: *mut Clang, module: LLVMModuleRef) -> bool;
+    pub fn tender_clang_precompiled(
+        unit: *const Clang,
+        context: *mut c_void,
+        input: extern "C" fn(*mut c_void, Str, Str, i64),
+    );
+    pub fn tender_clang_assume_time(unit: *mut Clang, path: Str, mtime_s: i64);
     pub fn tender_clang_check(unit: *mut Clang) -> bool;
     pub fn tender_clang_preprocess(unit: *mut Clang, out: *mut Buffer) -> bool;
     pub fn tender_clang_optimise(unit: *mut Clang, module: LLVMModuleRef) -> bool;

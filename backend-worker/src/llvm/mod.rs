@@ -14,7 +14,7 @@ mod process;
 
 pub use archive::{Member, archive};
 pub use buffer::Buffer;
-pub use clang::{Clang, Emitted, Reported, Request, assemble, clang_program};
+pub use clang::{Clang, Emitted, MadeFrom, Reported, Request, assemble, clang_program};
 pub use cut::{CutModule, Cutting, Join, cut, cut_with, graph, may_be_cut};
 pub use inkwell::context::Context;
 pub use inkwell::module::Module;

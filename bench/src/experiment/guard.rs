@@ -196,6 +196,7 @@ fn plan(krate: &str, commands: &[&Entry], dir: &str) -> Plan {
         cost: 0,
         after: Vec::new(),
         memory: Default::default(),
+        settled: Vec::new(),
         work: Work::Compile {
             source: entry.file.clone(),
             language: Language::C,
@@ -215,6 +216,7 @@ fn plan(krate: &str, commands: &[&Entry], dir: &str) -> Plan {
         cost: 0,
         after: (0..count as u32).map(ItemId).collect(),
         memory: Default::default(),
+        settled: Vec::new(),
         work: Work::Archive {
             output,
             members: (0..count).map(|i| Member { name: format!("{i}.o"), path: object(i) }).collect(),

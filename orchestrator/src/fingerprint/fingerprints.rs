@@ -130,7 +130,84 @@ impl Fingerprints {
                 _ => return Some(RebuildReason::OutputChanged { path: tables.text(path).to_owned() }),
             }
         }
+        // What a command did not name among its inputs, and clang says of the precompiled file that it made.
+        if matches!(item.run, Run::Command(_)) {
+            for version in &unit.outputs {
+                for input in tables.made_from(*version).map(<[_]>::to_vec).unwrap_or_default() {
+                    let path = tables.path(input);
+                    if self.files.content(tables, path) != Content::Is(input) {
+                        return Some(RebuildReason::InputChanged { path: tables.text(path).to_owned() });
+                    }
+                }
+            }
+        }
         None
+    }
+
+    /// The precompiled files that commands before an item made, and would make again as they are: contents say so, whatever the
+    /// times of files are.
+    pub fn settled(&mut self, graph: &Graph, ix: ItemIx) -> Vec<String> {
+        let mut settled = Vec::new();
+        for before in &graph[ix].after {
+            let item = &graph[*before];
+            if !matches!(item.run, Run::Command(_)) {
+                continue;
+            }
+            let Some(entry) = self.store.find(&item.key) else { continue };
+            let Some(unit) = &self.store.entries[entry].unit else { continue };
+            let tables = &mut self.store.tables;
+            for version in &unit.outputs {
+                let Some(inputs) = tables.made_from(*version).map(<[_]>::to_vec) else { continue };
+                let mut is = |version: VersionId| {
+                    self.files.content(tables, tables.path(version)) == Content::Is(version)
+                };
+                if is(*version) && inputs.into_iter().all(is) {
+                    settled.push(tables.text(tables.path(*version)).to_owned());
+                }
+            }
+        }
+        settled
+    }
+
+    /// Takes note of what precompiled files were made from, which a unit says of those that it used, whatever became of it.
+    fn learn_precompiled(
+        &mut self,
+        graph: &Graph,
+        item: &Item,
+        report: &ItemReport,
+    ) -> Result<(), StateError> {
+        for file in &report.precompiled {
+            let id = |path: &Utf8Path| rustix::fs::stat(graph.root.join(path).as_std_path()).ok();
+            let Some(found) = id(file.path.as_ref()) else { continue };
+            let is_it = |path: &Utf8PathBuf| {
+                id(path).is_some_and(|stat| (stat.st_dev, stat.st_ino) == (found.st_dev, found.st_ino))
+            };
+            let made = item.after.iter().find_map(|before| {
+                let output = graph[*before].outputs.iter().find(|path| is_it(path))?;
+                Some((*before, output.as_str()))
+            });
+            // One that nobody here makes is an input like any other.
+            let Some((writer, output)) = made else { continue };
+            if !file.current {
+                // It may be out of date, and who knows what it was made from cannot be asked.
+                self.store.start(&graph[writer].key).map_err(|source| self.write_error(source))?;
+                continue;
+            }
+            let tables = &mut self.store.tables;
+            let version_of = |tables: &mut Tables, told: &str, path: &str| {
+                let input = report.inputs.iter().find(|input| input.path == told)?;
+                let hash = blake3::Hash::from_hex(&input.hash).ok()?;
+                let path = tables.intern(path);
+                Some(tables.version(path, *hash.as_bytes()))
+            };
+            let inputs: Option<Vec<_>> =
+                file.made_from.iter().map(|path| version_of(tables, path, path)).collect();
+            if let (Some(version), Some(mut inputs)) = (version_of(tables, &file.path, output), inputs) {
+                dedup(&mut inputs);
+                tables.set_made_from(version, inputs);
+            }
+        }
+        Ok(())
     }
 
     /// Notes durably that an attempt begins; to be called before anything can replace the item's outputs.
@@ -172,6 +249,7 @@ impl Fingerprints {
         if matches!(item.run, Run::Command(_)) {
             self.files.forget();
         }
+        self.learn_precompiled(graph, item, report)?;
         if report.outcome != Outcome::Ok {
             return Ok(());
         }
@@ -294,6 +372,7 @@ impl Fingerprints {
             inputs: Vec::new(),
             missing: Vec::new(),
             dated: Vec::new(),
+            precompiled: Vec::new(),
             outputs,
         })
     }

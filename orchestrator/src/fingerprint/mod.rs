@@ -15,6 +15,7 @@
 //! | the time of the build (`__DATE__`, `__TIME__`) | not at all                   | as documented for users               |
 //! | outputs of other items (objects, generated headers) | `inputs`                | the producer's record: never read again |
 //! | look-ups that failed                         | `missing`: paths               | still absent: one stat per path, or one reading of the directory |
+//! | what precompiled files of `[[generate]]` were made from | `MadeFrom`, of the file's content | content |
 //! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |
 //! | directory of a command, a source, an output  | `command`, words as `places`   | as the command                        |
 //! | driver arguments, members, file lists, `CC`, `CXX` | `command`, a hash        | hash; the words only explain          |

@@ -65,6 +65,11 @@ enum Record<'a> {
         stamp: FileStamp,
         trusted: bool,
     },
+    /// What a precompiled file was made from.
+    MadeFrom {
+        version: VersionId,
+        inputs: Cow<'a, [VersionId]>,
+    },
     Tool(Tool),
     Started {
         key: TextId,
@@ -100,6 +105,8 @@ pub(super) struct Tables {
     version_ids: HashMap<(TextId, Hash), VersionId>,
     /// By path.
     observed: Vec<Option<Observed>>,
+    /// By a precompiled file what it was made from. Known of its content, whichever item says so.
+    made_from: HashMap<VersionId, Vec<VersionId>>,
     pub tools: Vec<Tool>,
     unwritten: Vec<u8>,
 }
@@ -167,6 +174,18 @@ impl Tables {
         self.set_observed(seen);
         let record = Record::Observed { version: seen.version, stamp: seen.stamp, trusted: seen.trusted };
         encode(&mut self.unwritten, &record);
+    }
+
+    pub fn made_from(&self, version: VersionId) -> Option<&[VersionId]> {
+        self.made_from.get(&version).map(Vec::as_slice)
+    }
+
+    pub fn set_made_from(&mut self, version: VersionId, inputs: Vec<VersionId>) {
+        if self.made_from(version) == Some(&inputs) {
+            return;
+        }
+        encode(&mut self.unwritten, &Record::MadeFrom { version, inputs: Cow::Borrowed(&inputs) });
+        self.made_from.insert(version, inputs);
     }
 
     pub fn add_tool(&mut self, tool: Tool) -> ToolId {
@@ -279,7 +298,7 @@ impl Store {
     /// `unit` with the numbers that `tables` has for what it means.
     fn moved(&self, unit: &Unit, tables: &mut Tables) -> Unit {
         let text = |tables: &mut Tables, id: TextId| tables.intern(self.tables.text(id));
-        let versions = |tables: &mut Tables, ids: &[VersionId]| {
+        let versions = |tables: &mut Tables, ids: &[VersionId]| -> Vec<VersionId> {
             ids.iter()
                 .map(|id| {
                     let path = text(tables, self.tables.path(*id));
@@ -294,6 +313,12 @@ impl Store {
         };
         let inputs = versions(tables, &unit.inputs);
         let outputs = versions(tables, &unit.outputs);
+        for (old, new) in unit.outputs.iter().zip(&outputs) {
+            if let Some(inputs) = self.tables.made_from(*old) {
+                let inputs = versions(tables, inputs);
+                tables.set_made_from(*new, inputs);
+            }
+        }
         let missing = unit.missing.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
         let dated =
             unit.dated.iter().map(|(id, time)| (tables.intern(self.tables.text(*id)), *time)).collect();
@@ -390,6 +415,11 @@ impl Loaded {
             Record::Observed { version, stamp, trusted } if version < versions => {
                 self.tables.set_observed(Observed { stamp, version, trusted });
             }
+            Record::MadeFrom { version, inputs }
+                if version < versions && inputs.iter().all(|id| *id < versions) =>
+            {
+                self.tables.made_from.insert(version, inputs.into_owned());
+            }
             Record::Tool(tool) => self.tables.tools.push(tool),
             Record::Started { key } if key < texts => {
                 self.entry(key).started = true;
@@ -481,6 +511,7 @@ mod tests {
         let word = tables.intern("-O2");
         let interfaces = vec![(word, vec![word])];
         let words = WordIds { places: vec![word], own: vec![word], profile: vec![], interfaces }.encode();
+        tables.set_made_from(version, vec![version]);
         Unit {
             tool: None,
             command: [content; 32],
@@ -488,7 +519,7 @@ mod tests {
             inputs: vec![version],
             missing: vec![tables.intern("gone.h")],
             dated: vec![(path, i64::from(content))],
-            outputs: vec![],
+            outputs: vec![version],
             diagnostics: Box::new([1, 2]),
             wall_us: u64::from(content),
             peak_bytes: 9,
@@ -501,7 +532,8 @@ mod tests {
         let version = |id: &u32| {
             let path = tables.path(*id);
             let seen = tables.observed(path).filter(|seen| seen.version == *id).map(|seen| seen.stamp);
-            format!("{} {} {seen:?}", tables.text(path), tables.hash(*id)[0])
+            let made_from = tables.made_from(*id).map(<[u32]>::len);
+            format!("{} {} {seen:?} {made_from:?}", tables.text(path), tables.hash(*id)[0])
         };
         let mut all: Vec<String> = store
             .entries
@@ -511,7 +543,7 @@ mod tests {
                     let words = WordIds::decode(&unit.words, tables);
                     format!(
                         "{:?} {:?} {:?} {:?} {} {}",
-                        unit.inputs.iter().map(version).collect::<Vec<_>>(),
+                        unit.inputs.iter().chain(&unit.outputs).map(version).collect::<Vec<_>>(),
                         unit.missing.iter().map(|id| tables.text(*id)).collect::<Vec<_>>(),
                         unit.dated.iter().map(|(id, time)| (tables.text(*id), *time)).collect::<Vec<_>>(),
                         words.map(|words| words.own.iter().map(|id| tables.text(*id)).collect::<Vec<_>>()),

@@ -172,6 +172,7 @@ impl Space {
                     true => vec![FileTime { path: "a.c".into(), mtime_s: self.mtime_s("a.c") }],
                     false => Vec::new(),
                 },
+                precompiled: Vec::new(),
                 outputs: vec![OutputFile {
                     path: output.into(),
                     stamp,

@@ -119,11 +119,12 @@ impl WorkerProcess {
         &mut self,
         graph: &Graph,
         items: &[PlannedItem],
+        settled: Vec<Vec<String>>,
         jobs: u32,
         toolchain: &mut Toolchain,
     ) -> Result<(), ToolchainError> {
         let krate = items.first().map(|planned| graph[planned.item].krate_name.clone()).unwrap_or_default();
-        let items = items.iter().map(|planned| {
+        let items = items.iter().zip(settled).map(|(planned, settled)| {
             let item = &graph[planned.item];
             let Run::Worker(work) = &item.run else { unreachable!("commands are not given to workers") };
             let mut work = work.clone();
@@ -135,6 +136,7 @@ impl WorkerProcess {
                 cost: planned.priority,
                 after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
                 memory: planned.memory.into(),
+                settled,
                 work,
             })
         });

@@ -302,6 +302,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         inputs,
         missing: Vec::new(),
         dated: Vec::new(),
+        precompiled: Vec::new(),
         outputs: outputs.into_iter().collect(),
     })));
 }

@@ -142,8 +142,10 @@ impl Engine<'_> {
             }
             self.begin(planned.item);
         }
+        let settled =
+            items.iter().map(|planned| self.fingerprints.settled(self.graph, planned.item)).collect();
         if let Some(running) = self.workers.get_mut(&worker) {
-            running.child.send_plan(self.graph, items, self.jobs, &mut self.toolchain)?;
+            running.child.send_plan(self.graph, items, settled, self.jobs, &mut self.toolchain)?;
         }
         Ok(())
     }

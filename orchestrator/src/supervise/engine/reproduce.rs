@@ -73,6 +73,7 @@ impl Engine<'_> {
             cost: 0,
             after: Vec::new(),
             memory: Default::default(),
+            settled: Vec::new(),
             work,
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
