@@ -24,6 +24,8 @@ pub struct CrateInfo {
     /// First source of the library, absolute, where there is a library.
     lib: Option<LibInfo>,
     bins: Vec<BinInfo>,
+    /// Directories of its library's public headers, absolute, without those that are generated.
+    pub headers: Vec<Utf8PathBuf>,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +64,10 @@ impl Crates {
 
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
+    }
+
+    pub fn all(&self) -> &[CrateInfo] {
+        &self.all
     }
 
     pub fn of(&self, item: &Item) -> &CrateInfo {
@@ -105,7 +111,18 @@ impl CrateInfo {
                 .iter()
                 .map(|bin| BinInfo { name: bin.name.clone(), source: bin.sources.files.first().cloned() })
                 .collect(),
+            headers: krate
+                .lib
+                .iter()
+                .flat_map(|lib| &lib.headers)
+                .filter(|dir| dir.is_absolute())
+                .cloned()
+                .collect(),
         }
+    }
+
+    pub fn has_library(&self) -> bool {
+        self.lib.is_some()
     }
 
     /// `zstd v0.1.0 (/path/to/zstd)`, on one line whatever the directory is called.

@@ -3,7 +3,7 @@
 use crate::graph::{Graph, Item, ItemKind, Run};
 use crate::report::crates::Crates;
 use crate::report::link_errors::{self, Place};
-use crate::report::{style, words};
+use crate::report::{missing_header, style, words};
 use camino::Utf8Path;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -28,7 +28,14 @@ pub fn shown<'a>(
 ) -> Vec<Shown<'a>> {
     let is_link = matches!(item.kind, ItemKind::Program | ItemKind::Shared);
     if !is_link || diagnostic.level != Level::Error {
-        return vec![as_it_is(diagnostic)];
+        let mut one = as_it_is(diagnostic);
+        if let Some(help) = missing_header::help(&graph.root, crates, item, diagnostic) {
+            // Before the blank line with which clang's text may end.
+            let text = one.rendered.trim_end_matches('\n');
+            let end = &one.rendered[text.len()..];
+            one.rendered = format!("{text}\n  {}: {help}{end}", style::bold("help")).into();
+        }
+        return vec![one];
     }
     let text = [plain(&diagnostic.rendered), plain(&diagnostic.message)].join("\n");
     let found = link_errors::parse(if diagnostic.rendered.is_empty() { &diagnostic.message } else { &text });

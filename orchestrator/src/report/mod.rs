@@ -15,6 +15,7 @@ mod fixture;
 mod human;
 mod json;
 mod link_errors;
+mod missing_header;
 mod screen;
 pub mod style;
 mod timings;

@@ -1,0 +1,77 @@
+//! What to do about a header that clang does not find although the workspace has it. Knows clang's words for that, and looks
+//! whether files exist.
+
+use crate::graph::{Item, ItemKind};
+use crate::report::crates::{CrateInfo, Crates};
+use camino::{Utf8Path, Utf8PathBuf};
+use tender_protocol::{Diagnostic, Level};
+
+/// The help for one diagnostic of a unit, if it is of this kind and the header is at hand.
+pub(super) fn help(root: &Utf8Path, crates: &Crates, item: &Item, diagnostic: &Diagnostic) -> Option<String> {
+    if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || diagnostic.level != Level::Error {
+        return None;
+    }
+    let header = wanted(&diagnostic.message)?;
+    let krate = crates.of(item);
+    let manifest = krate.manifest.strip_prefix(root).unwrap_or(&krate.manifest);
+    if krate.dir.join("include").join(header).is_file() {
+        // A header that would be found in a directory that is searched would not be missed.
+        return Some(if krate.has_library() {
+            format!(
+                "`include/{header}` of this crate is not searched: add \"include\" to `headers` of `[lib]` in {manifest}, or to `include`"
+            )
+        } else {
+            format!(
+                "`include/{header}` is not searched, because this crate has no library: add `include = [\"include\"]` to `[package]` in {manifest}"
+            )
+        });
+    }
+    let other = crates
+        .all()
+        .iter()
+        .find(|other| other.dir != krate.dir && other.headers.iter().any(|dir| dir.join(header).is_file()))?;
+    let CrateInfo { name, .. } = other;
+    let path = relative(&krate.dir, &other.dir);
+    Some(format!(
+        "the library `{name}` has this header: add `{name} = {{ path = \"{path}\" }}` to `[dependencies]` in {manifest}"
+    ))
+}
+
+/// The name in `'x.h' file not found`.
+fn wanted(message: &str) -> Option<&str> {
+    message.strip_prefix('\'')?.strip_suffix("' file not found")
+}
+
+/// The way from one absolute directory to another.
+fn relative(from: &Utf8Path, to: &Utf8Path) -> Utf8PathBuf {
+    let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
+    let up = from.components().skip(shared).map(|_| "..");
+    up.chain(to.components().skip(shared).map(|part| part.as_str())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wanted_header_is_read_from_clangs_words() {
+        assert_eq!(wanted("'a/b.h' file not found"), Some("a/b.h"));
+        assert_eq!(wanted("'it's.h' file not found"), Some("it's.h"));
+        for other in
+            ["module 'x' not found", "'x.h' file not found with <angled> include", "x.h file not found"]
+        {
+            assert_eq!(wanted(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn ways_between_directories() {
+        let check = |from: &str, to: &str, expect: &str| {
+            assert_eq!(relative(from.into(), to.into()), expect, "{from} {to}");
+        };
+        check("/w/app", "/w/zip", "../zip");
+        check("/w/deep/app", "/w/zip", "../../zip");
+        check("/w", "/w/zip", "zip");
+        check("/w/app", "/elsewhere/zip", "../../elsewhere/zip");
+    }
+}
