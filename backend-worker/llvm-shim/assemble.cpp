@@ -286,7 +286,7 @@ extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t c
   DiagnosticOptions options;
   Diagnostics consumer(options, *events);
   DiagnosticsEngine diags(DiagnosticIDs::create(), options, &consumer, /*ShouldOwnClient=*/false);
-  std::optional<DriverJob> job = runDriver(DriverRequest(clang, args, count, input, output), diags);
+  std::optional<DriverJob> job = runDriver(DriverRequest(clang, args, count, input, output), diags, *events);
   if (!job)
     return false;
   if (!job->assembler) {

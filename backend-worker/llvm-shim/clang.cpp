@@ -15,6 +15,8 @@
 #include "clang/Frontend/CompilerInvocation.h"
 #include "clang/Frontend/FrontendActions.h"
 #include "clang/Frontend/Utils.h"
+#include "clang/Lex/MacroInfo.h"
+#include "clang/Lex/PPCallbacks.h"
 #include "clang/Lex/Preprocessor.h"
 #include "clang/Lex/PreprocessorOptions.h"
 #include "llvm/IR/DiagnosticInfo.h"
@@ -104,6 +106,10 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
     return "-flto (link-time optimisation belongs to the profile: `lto`)";
   if (front.TimeTracePath.size())
     return "-ftime-trace (use --trace)";
+  if (codegen.TimePasses || !front.StatsFile.empty())
+    return "a report about the whole compiler process (-ftime-report, -save-stats), which is shared by many units";
+  if (!invocation.getFileSystemOpts().WorkingDir.empty())
+    return "-working-directory (all paths start from the workspace root)";
   if (invocation.getLangOpts().Modules && invocation.getLangOpts().ImplicitModules &&
       !invocation.getHeaderSearchOpts().ModuleCachePath.empty())
     return "implicit modules (-fmodules)";
@@ -112,6 +118,71 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
   if (front.ProgramAction != action)
     return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled header)";
   return std::string();
+}
+
+// Tells which of the predefined macros that are not the same in every compile a unit has expanded.
+class DateMacros final : public PPCallbacks {
+public:
+  DateMacros(CompilerInstance &instance, const TenderEvents &events) : instance(instance), events(events) {}
+
+  void MacroExpands(const Token &name, const MacroDefinition &definition, SourceRange, const MacroArgs *) override {
+    const MacroInfo *macro = definition.getMacroInfo();
+    if (!macro || !macro->isBuiltinMacro())
+      return;
+    llvm::StringRef text = name.getIdentifierInfo()->getName();
+    bool timestamp = text == "__TIMESTAMP__";
+    if (!timestamp && text != "__DATE__" && text != "__TIME__")
+      return;
+    events.variable(events.context, str("SOURCE_DATE_EPOCH"));
+    if (timestamp && !instance.getPreprocessorOpts().SourceDateEpoch) {
+      // The time of a file, as the clock on the wall has it.
+      events.variable(events.context, str("TZ"));
+      (void)instance.getVirtualFileSystem().status("/etc/localtime");
+    }
+  }
+
+private:
+  CompilerInstance &instance;
+  const TenderEvents &events;
+};
+
+// An action of clang's with `DateMacros`.
+template <class Action> class WithDateMacros final : public Action {
+public:
+  template <class... Args>
+  explicit WithDateMacros(const TenderEvents &events, Args &&...args)
+      : Action(std::forward<Args>(args)...), events(events) {}
+
+protected:
+  bool BeginSourceFileAction(CompilerInstance &instance) override {
+    instance.getPreprocessor().addPPCallbacks(std::make_unique<DateMacros>(instance, events));
+    return Action::BeginSourceFileAction(instance);
+  }
+
+private:
+  const TenderEvents &events;
+};
+
+// Clang and LLVM open some of the files that options name without asking the file system that they were given.
+void noteFilesBesideTheFileSystem(const CompilerInvocation &invocation, llvm::ArrayRef<const char *> words,
+                                  llvm::vfs::FileSystem &files) {
+  const CodeGenOptions &codegen = invocation.getCodeGenOpts();
+  std::vector<std::string> paths = {invocation.getFrontendOpts().OverrideRecordLayoutsFile, codegen.SampleProfileFile,
+                                    codegen.ProfileInstrumentUsePath, codegen.ProfileRemappingFile,
+                                    codegen.MemoryProfileUsePath,
+                                    codegen.MSSecureHotPatchFunctionsFile};
+  llvm::StringRef sections = codegen.BBSections;
+  if (sections.consume_front("list="))
+    paths.push_back(sections.str());
+  for (const auto *named : {&codegen.SanitizeCoverageAllowlistFiles, &codegen.SanitizeCoverageIgnorelistFiles,
+                            &codegen.OffloadObjects})
+    llvm::append_range(paths, *named);
+  for (llvm::StringRef word : words)
+    if (word.consume_front("-frandomize-layout-seed-file="))
+      paths.push_back(word.str());
+  for (const std::string &path : paths)
+    if (!path.empty())
+      (void)files.status(path);
 }
 
 // What LLVM says while it optimises and emits, in clang's words and, where it can be found, at clang's place.
@@ -253,7 +324,7 @@ private:
 };
 
 // clang's own action writes to a file or to standard output.
-class PreprocessToString final : public PreprocessorFrontendAction {
+class PreprocessToString : public PreprocessorFrontendAction {
 public:
   explicit PreprocessToString(llvm::raw_ostream &out) : out(out) {}
 
@@ -297,15 +368,15 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
                                TenderStr output, bool preprocess, TenderLto lto, const TenderEvents *events) {
   auto unit = std::make_unique<TenderClang>(*events);
   std::optional<DriverJob> job;
+  std::vector<const char *> words;
   {
     // The driver has an engine of its own: that of the instance depends on what the driver finds out.
     auto diags = llvm::makeIntrusiveRefCnt<DiagnosticsEngine>(DiagnosticIDs::create(), unit->options,
                                                               &unit->consumer, /*ShouldOwnClient=*/false);
-    job = runDriver(DriverRequest(clang, args, count, input, output), *diags);
+    job = runDriver(DriverRequest(clang, args, count, input, output), *diags, *events);
     unit->consumer.flush();
     if (!job)
       return nullptr;
-    std::vector<const char *> words;
     for (const std::string &word : job->args)
       words.push_back(word.c_str());
     auto invocation = std::make_shared<CompilerInvocation>();
@@ -341,6 +412,7 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
   }
   CompilerInstance &instance = *unit->instance;
   instance.createVirtualFileSystem(recordingFileSystem(*events, &unit->times), &unit->consumer);
+  noteFilesBesideTheFileSystem(instance.getInvocation(), words, instance.getVirtualFileSystem());
   instance.createDiagnostics(&unit->consumer, /*ShouldOwnClient=*/false);
   // LLVM reads these after translation, when nobody notes inputs any more.
   const CodeGenOptions &codegen = instance.getCodeGenOpts();
@@ -373,7 +445,7 @@ LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) 
   bool disabled = codegen.DisableLLVMPasses;
   // Optimisation waits until the AST is gone.
   codegen.DisableLLVMPasses = true;
-  EmitLLVMOnlyAction action(llvm::unwrap(context));
+  WithDateMacros<EmitLLVMOnlyAction> action(unit->events, llvm::unwrap(context));
   bool ok = instance.ExecuteAction(action);
   codegen.DisableLLVMPasses = disabled;
   std::unique_ptr<llvm::Module> module = action.takeModule();
@@ -411,7 +483,7 @@ bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {
 }
 
 bool tender_clang_check(TenderClang *unit) {
-  SyntaxOnlyAction action;
+  WithDateMacros<SyntaxOnlyAction> action(unit->events);
   bool ok = unit->instance->ExecuteAction(action);
   unit->consumer.flush();
   return ok;
@@ -424,7 +496,7 @@ bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out) {
   instance.getPreprocessorOutputOpts().ShowCPP = true;
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
-  PreprocessToString action(stream);
+  WithDateMacros<PreprocessToString> action(unit->events, stream);
   bool ok = instance.ExecuteAction(action);
   unit->consumer.flush();
   *out = copy(text);

@@ -5,7 +5,8 @@
 //
 // A run of the driver looks for GCC installations and headers with over a hundred system calls, and all units of a
 // crate give it the same arguments but for two names. So its answer is kept, with the names to be filled in, where
-// they stand only in places that are understood.
+// they stand only in places that are understood, and with what it read: each unit depends on that as if it had run the driver
+// itself. What was read is looked at again, because a command of the build may write a configuration file.
 #include "driver.h"
 
 #include <map>
@@ -20,6 +21,7 @@
 #include "llvm/TargetParser/Host.h"
 
 #include "buffer.h"
+#include "recording_fs.h"
 
 using namespace clang;
 
@@ -34,7 +36,47 @@ DriverRequest::DriverRequest(TenderStr clang, const TenderStr *args, size_t coun
 
 namespace {
 
-std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngine &diags) {
+// Keeps what a file system tells, to tell it again.
+class Reads {
+public:
+  TenderEvents events() {
+    return TenderEvents{this, nullptr,
+                        [](void *reads, TenderStr path, const TenderStamp *stamp, const char *data, uint64_t size) {
+                          File file{ref(path).str(), *stamp, {}};
+                          if (data)
+                            file.content.emplace(data, size);
+                          static_cast<Reads *>(reads)->files.push_back(std::move(file));
+                        },
+                        [](void *reads, TenderStr path) {
+                          static_cast<Reads *>(reads)->missing.push_back(ref(path).str());
+                        },
+                        nullptr, nullptr};
+  }
+
+  void tell(const TenderEvents &events) const {
+    for (const File &file : files)
+      events.read(events.context, str(file.path), &file.stamp, file.content ? file.content->data() : nullptr,
+                  file.content ? file.content->size() : 0);
+    for (const std::string &path : missing)
+      events.missing(events.context, str(path));
+  }
+
+  // Whether the files that were read are as they were.
+  bool hold() const {
+    return llvm::all_of(files, [](const File &file) { return !file.content || isAsItWas(file.path, file.stamp); });
+  }
+
+private:
+  struct File {
+    std::string path;
+    TenderStamp stamp;
+    std::optional<std::string> content;
+  };
+  std::vector<File> files;
+  std::vector<std::string> missing;
+};
+
+std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngine &diags, Reads &reads) {
   llvm::SmallVector<const char *, 64> argv{request.clang.c_str()};
   for (const std::string &arg : request.args)
     argv.push_back(arg.c_str());
@@ -42,7 +84,9 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
   for (const char *arg : {"-o", request.output.c_str(), "--", request.input.c_str()})
     argv.push_back(arg);
 
-  driver::Driver theDriver(request.clang, llvm::sys::getDefaultTargetTriple(), diags);
+  const TenderEvents events = reads.events();
+  driver::Driver theDriver(request.clang, llvm::sys::getDefaultTargetTriple(), diags, "clang LLVM compiler",
+                           recordingFileSystem(events, nullptr, Directories::Told));
   theDriver.setCheckInputsExist(false);
   theDriver.setProbePrecompiled(false);
   std::unique_ptr<driver::Compilation> compilation(theDriver.BuildCompilation(argv));
@@ -74,6 +118,7 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
 // A job for any input and output: at these places stands a name.
 struct Template {
   DriverJob job;
+  Reads reads;
   std::optional<size_t> input, output, mainFile;
 
   DriverJob fill(const DriverRequest &request) const {
@@ -91,8 +136,8 @@ struct Template {
 const char MARK[] = "tender-placeholder";
 
 // Nothing if a name has reached a place that is not known here; such arguments are given to the driver for each unit.
-std::optional<Template> makeTemplate(DriverJob job) {
-  Template result{std::move(job), {}, {}, {}};
+std::optional<Template> makeTemplate(DriverJob job, const Reads &reads) {
+  Template result{std::move(job), reads, {}, {}, {}};
   const std::vector<std::string> &args = result.job.args;
   for (size_t i = 0; i < args.size(); ++i) {
     if (args[i].find(MARK) == std::string::npos)
@@ -121,33 +166,39 @@ std::map<std::string, std::optional<Template>> &kept() {
 
 } // namespace
 
-std::optional<DriverJob> runDriver(const DriverRequest &request, DiagnosticsEngine &diags) {
+std::optional<DriverJob> runDriver(const DriverRequest &request, DiagnosticsEngine &diags,
+                                   const TenderEvents &events) {
   std::string key = request.clang + '\0' + llvm::join(request.args, llvm::StringRef("\0", 1));
-  bool known;
+  bool unshared = false;
   {
     std::lock_guard<std::mutex> guard(lock);
     auto found = kept().find(key);
-    known = found != kept().end();
-    if (known && found->second)
+    unshared = found != kept().end() && !found->second;
+    if (found != kept().end() && found->second && found->second->reads.hold()) {
+      found->second->reads.tell(events);
       return found->second->fill(request);
+    }
   }
   unsigned before = diags.getClient()->getNumWarnings();
-  std::optional<DriverJob> job = runAfresh(request, diags);
+  Reads reads;
+  std::optional<DriverJob> job = runAfresh(request, diags, reads);
+  reads.tell(events);
   // What the driver warns of is said for every unit, so such arguments are never kept.
-  if (known || !job || diags.getClient()->getNumWarnings() != before)
+  if (unshared || !job || diags.getClient()->getNumWarnings() != before)
     return job;
 
   DriverRequest general = request;
   general.input = std::string("in/") + MARK;
   general.output = std::string("out/") + MARK;
   std::optional<Template> made;
-  if (std::optional<DriverJob> shared = runAfresh(general, diags))
-    made = makeTemplate(std::move(*shared));
+  Reads unused;
+  if (std::optional<DriverJob> shared = runAfresh(general, diags, unused))
+    made = makeTemplate(std::move(*shared), reads);
   // The proof that the template is right is that it gives what the driver gave for this unit.
   if (made && made->fill(request).args != job->args)
     made.reset();
   std::lock_guard<std::mutex> guard(lock);
-  kept().emplace(std::move(key), std::move(made));
+  kept().insert_or_assign(std::move(key), std::move(made));
   return job;
 }
 

@@ -27,7 +27,9 @@ struct DriverRequest {
   DriverRequest(TenderStr clang, const TenderStr *args, size_t count, TenderStr input, TenderStr output);
 };
 
-// Nothing after reporting why through `diags`.
-std::optional<DriverJob> runDriver(const DriverRequest &request, clang::DiagnosticsEngine &diags);
+// Nothing after reporting why through `diags`. `events` is told which files the driver read and looked for: configuration
+// files, GCC installations.
+std::optional<DriverJob> runDriver(const DriverRequest &request, clang::DiagnosticsEngine &diags,
+                                   const TenderEvents &events);
 
 } // namespace tender

@@ -177,8 +177,8 @@ private:
 
 class RecordingFS final : public vfs::ProxyFileSystem {
 public:
-  RecordingFS(const TenderEvents &events, const FileTimes *times)
-      : ProxyFileSystem(vfs::getRealFileSystem()), events(events), times(times) {}
+  RecordingFS(const TenderEvents &events, const FileTimes *times, Directories directories)
+      : ProxyFileSystem(vfs::getRealFileSystem()), events(events), times(times), directories(directories) {}
 
   ErrorOr<vfs::Status> status(const Twine &path) override {
     SmallString<256> storage;
@@ -217,6 +217,23 @@ public:
 
   bool exists(const Twine &path) override { return bool(status(path)); }
 
+  vfs::directory_iterator dir_begin(const Twine &path, std::error_code &error) override {
+    SmallString<256> storage;
+    StringRef name = path.toStringRef(storage);
+    ErrorOr<State> state = look(name);
+    if (state && state->status.isDirectory()) {
+      if (!name.ends_with("/"))
+        storage = (name + "/").str();
+      told(storage, *state);
+    }
+    return ProxyFileSystem::dir_begin(path, error);
+  }
+
+  // That of the real file system is the process's own, which all units share.
+  std::error_code setCurrentWorkingDirectory(const Twine &) override {
+    return make_error_code(errc::operation_not_permitted);
+  }
+
 private:
   static bool absent(std::error_code error) {
     return error == errc::no_such_file_or_directory || error == errc::not_a_directory;
@@ -228,8 +245,8 @@ private:
     if (!state) {
       if (absent(state.getError()))
         events.missing(events.context, str(name));
-    } else if (state->status.isRegularFile()) {
-      events.read(events.context, str(name), &state->stamp, nullptr, 0);
+    } else if (state->status.isRegularFile() || (directories == Directories::Told && state->status.isDirectory())) {
+      told(name, *state);
     }
     return state;
   }
@@ -241,14 +258,26 @@ private:
                        status.getGroup(), status.getSize(), status.getType(), status.getPermissions());
   }
 
+  // That it is there.
+  void told(StringRef path, const State &state) {
+    events.read(events.context, str(path), &state.stamp, nullptr, 0);
+  }
+
   const TenderEvents &events;
   const FileTimes *times;
+  const Directories directories;
 };
 
 } // namespace
 
-IntrusiveRefCntPtr<vfs::FileSystem> recordingFileSystem(const TenderEvents &events, const FileTimes *times) {
-  return IntrusiveRefCntPtr<vfs::FileSystem>(new RecordingFS(events, times));
+bool isAsItWas(StringRef path, const TenderStamp &stamp) {
+  ErrorOr<State> state = stateOf(path);
+  return state && state->stamp == stamp;
+}
+
+IntrusiveRefCntPtr<vfs::FileSystem> recordingFileSystem(const TenderEvents &events, const FileTimes *times,
+                                                        Directories directories) {
+  return IntrusiveRefCntPtr<vfs::FileSystem>(new RecordingFS(events, times, directories));
 }
 
 } // namespace tender

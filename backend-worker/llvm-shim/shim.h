@@ -44,12 +44,15 @@ struct TenderEvents {
   // `rendered` is clang's own text with its notes, in colour.
   void (*diagnostic)(void *context, TenderLevel level, TenderStr message, TenderStr file, uint32_t line,
                      uint32_t column, TenderStr rendered);
-  // A file was read (data, its whole content of `size` bytes) or only found to exist (data is null).
+  // A file was read (data, its whole content of `size` bytes) or only found to exist (data is null). Data is null too for a
+  // directory that was found to exist, and for one whose entries were listed: its path ends in a slash.
   void (*read)(void *context, TenderStr path, const TenderStamp *stamp, const char *data, uint64_t size);
   // A path was looked for in vain.
   void (*missing)(void *context, TenderStr path);
   // The time of change of a file, seconds since the epoch, went into the result.
   void (*dated)(void *context, TenderStr path, int64_t mtime_s);
+  // The result depends on the value of this environment variable.
+  void (*variable)(void *context, TenderStr name);
 };
 
 // One source file on its way to an object: clang's invocation and, once it runs, its compiler instance.

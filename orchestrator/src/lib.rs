@@ -2,6 +2,7 @@
 //! memory.
 
 pub mod cli;
+pub mod environment;
 pub mod fingerprint;
 pub mod graph;
 pub mod manifest;

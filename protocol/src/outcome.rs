@@ -36,10 +36,12 @@ impl FileStamp {
 /// A file that the item read, as it was when it was read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFile {
+    /// One that ends in `/` is a directory of which the names of the entries count.
     pub path: String,
     #[serde(flatten)]
     pub stamp: FileStamp,
-    /// blake3 of the bytes that were read, 64 hexadecimal digits.
+    /// blake3, 64 hexadecimal digits: of the bytes that were read; of a directory of the word `directory`, or of the names of its
+    /// entries, sorted by their bytes, each with a zero behind it.
     pub hash: String,
 }
 
@@ -95,6 +97,10 @@ pub struct ItemReport {
     /// Paths that were looked for and not found: one that appears may shadow what was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
+    /// Names of environment variables on whose values the result turned out to depend. Those that matter to every item of a
+    /// kind are not told.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub variables: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dated: Vec<FileTime>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -89,6 +89,8 @@ pub struct Finished {
     pub missing: Vec<String>,
     pub dated: Vec<FileTime>,
     pub precompiled: Vec<Precompiled>,
+    /// Names of environment variables.
+    pub variables: Vec<String>,
     pub outputs: Vec<OutputFile>,
 }
 
@@ -105,6 +107,7 @@ impl Finished {
             missing: Vec::new(),
             dated: Vec::new(),
             precompiled: Vec::new(),
+            variables: Vec::new(),
             outputs: Vec::new(),
         }
     }

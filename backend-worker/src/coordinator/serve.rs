@@ -318,7 +318,8 @@ mod tests {
 
     fn finished(outcome: Outcome) -> FromWorker {
         let (at_us, wall_us, busy_us, peak_bytes, piece_peak_bytes) = (0, 0, 0, 0, 0);
-        let (inputs, missing, dated, outputs) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (inputs, missing, outputs) = (Vec::new(), Vec::new(), Vec::new());
+        let (dated, variables) = (Vec::new(), Vec::new());
         let report = ItemReport {
             plan: PLAN,
             item: ITEM,
@@ -332,6 +333,7 @@ mod tests {
             missing,
             dated,
             precompiled: Vec::new(),
+            variables,
             outputs,
         };
         FromWorker::ItemFinished(Box::new(report))

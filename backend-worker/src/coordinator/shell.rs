@@ -364,7 +364,7 @@ impl<'a> Shell<'a> {
             Some(begun) => (at_us.saturating_sub(begun.at_us), begun.spent),
             None => (0, SpentByItem::default()),
         };
-        let Finished { outcome, inputs, missing, dated, precompiled, outputs } = finished;
+        let Finished { outcome, inputs, missing, dated, precompiled, variables, outputs } = finished;
         let report = ItemReport {
             plan,
             item,
@@ -378,6 +378,7 @@ impl<'a> Shell<'a> {
             missing,
             dated,
             precompiled,
+            variables,
             outputs,
         };
         self.outbox.send(FromWorker::ItemFinished(Box::new(report)))

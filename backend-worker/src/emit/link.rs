@@ -1,6 +1,7 @@
 //! A link: the driver runs as a child process, with no more threads than the link has tokens.
 #![expect(unsafe_code, reason = "the link must die with the worker, which only pre_exec can arrange")]
 
+use super::argument_files::argument_files;
 use super::file::{make_parent, partial, publish};
 use super::unfinished::{Unfinished, remove_left};
 use crate::frontend::stamp;
@@ -16,8 +17,10 @@ pub struct Linked {
     /// Absent if the link failed; `error` then says how, in one line.
     pub output: Option<OutputFile>,
     pub error: Option<String>,
-    /// Files the linker read, libraries of the system among them, where the linker tells.
+    /// Files that the link read: those that the linker tells of, libraries of the system among them, and those that the words name.
     pub inputs: Vec<(String, FileStamp)>,
+    /// Paths that were looked for and not found.
+    pub missing: Vec<String>,
 }
 
 /// Runs `driver` with `args` so that `output` appears whole or not at all.
@@ -31,14 +34,14 @@ pub fn link(driver: &[String], args: &[String], output: &str, threads: u32) -> L
     }
 }
 
-fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result<Linked, String> {
-    let (program, words) = driver.split_first().ok_or("the link has no driver")?;
+fn run(driver_words: &[String], args: &[String], output: &str, threads: u32) -> Result<Linked, String> {
+    let (program, words) = driver_words.split_first().ok_or("the link has no driver")?;
     make_parent(output).map_err(|why| why.to_string())?;
     let temporary = partial(output);
     // Of a linker that was killed together with its worker.
     remove_left(&temporary);
     let depfile = PathBuf::from(format!("{output}.link.d"));
-    let lld = driver.iter().any(|word| word == "-fuse-ld=lld");
+    let lld = driver_words.iter().any(|word| word == "-fuse-ld=lld");
 
     let mut command = Command::new(program);
     command.args(words).args(args).arg("-o").arg(&temporary);
@@ -72,6 +75,13 @@ fn run(driver: &[String], args: &[String], output: &str, threads: u32) -> Result
     };
     if done.status.success() {
         linked.inputs = dependencies(&depfile);
+        for path in argument_files(driver_words, args) {
+            match std::fs::metadata(&path) {
+                Ok(metadata) if metadata.is_file() => linked.inputs.push((path, stamp(&metadata))),
+                Ok(_) => {}
+                Err(_) => linked.missing.push(path),
+            }
+        }
         linked.output = Some(publish(output).map_err(|why| why.to_string())?);
     } else {
         // Before what the linker left is removed, which makes room again.

@@ -1,6 +1,7 @@
 //! Objects, archives and links: what leaves the worker as files. Knows no tokens.
 
 mod archive;
+mod argument_files;
 mod children;
 mod file;
 mod join;

@@ -116,6 +116,7 @@ impl Shared {
             }
         };
         finished.inputs = inputs;
+        finished.missing = linked.missing;
         finished
     }
 }
@@ -132,6 +133,7 @@ fn having_read(mut finished: Finished, reads: Reads) -> Finished {
     finished.missing.extend(reads.missing);
     finished.dated.extend(reads.dated);
     finished.precompiled.extend(reads.precompiled);
+    finished.variables.extend(reads.variables);
     finished
 }
 

@@ -1,4 +1,4 @@
-//! The files that a unit depends on, found while it compiles: what it read, and what it looked for in vain.
+//! What a unit depends on, found while it compiles: files that it read, or looked for in vain, and environment variables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
@@ -42,6 +42,8 @@ pub struct Reads {
     pub missing: Vec<String>,
     pub dated: Vec<FileTime>,
     pub precompiled: Vec<Precompiled>,
+    /// Names of environment variables.
+    pub variables: Vec<String>,
 }
 
 impl Reads {
@@ -62,6 +64,11 @@ impl Reads {
             }
         }
         self.precompiled.extend(other.precompiled);
+        for name in other.variables {
+            if !self.variables.contains(&name) {
+                self.variables.push(name);
+            }
+        }
     }
 }
 
@@ -75,6 +82,7 @@ pub struct Inputs {
     missing: BTreeSet<String>,
     dated: BTreeSet<FileTime>,
     precompiled: Vec<Precompiled>,
+    variables: BTreeSet<String>,
 }
 
 impl Inputs {
@@ -106,6 +114,10 @@ impl Inputs {
         self.precompiled.push(file);
     }
 
+    pub fn variable(&mut self, name: &str) {
+        self.variables.insert(name.to_owned());
+    }
+
     /// In the order of their paths. A file that was only asked for is read now, because its content may come to matter.
     pub fn finish(self, cache: &StampCache) -> Reads {
         let mut files = Vec::with_capacity(self.found.len());
@@ -113,7 +125,7 @@ impl Inputs {
         for (path, (stamp, hash)) in self.found {
             let hash = match hash {
                 Some(hash) => hash,
-                None => match std::fs::read(&path) {
+                None => match content(&path) {
                     Ok(content) => cache.hash(&path, stamp, &content),
                     Err(why) if why.kind() == ErrorKind::IsADirectory => blake3::hash(DIRECTORY),
                     Err(_) => {
@@ -130,8 +142,20 @@ impl Inputs {
             missing: missing.into_iter().collect(),
             dated: self.dated.into_iter().collect(),
             precompiled: self.precompiled,
+            variables: self.variables.into_iter().collect(),
         }
     }
+}
+
+/// What counts of a path, as `tender_protocol::InputFile` has it.
+fn content(path: &str) -> std::io::Result<Vec<u8>> {
+    if path.ends_with('/') {
+        let names = std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_encoded_bytes()));
+        let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
+        names.sort_unstable();
+        return Ok(names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect());
+    }
+    std::fs::read(path)
 }
 
 #[cfg(test)]
@@ -167,6 +191,17 @@ mod tests {
         all.add(reads(b"xyz", "c.h"));
         assert_eq!(all.inputs, [reads(b"abc", "").inputs, reads(b"xyz", "").inputs].concat());
         assert_eq!(all.missing, ["b.h", "c.h"]);
+    }
+
+    #[test]
+    fn a_directory_counts_by_being_there_or_by_its_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().to_str().unwrap().to_owned();
+        std::fs::write(dir.path().join("b"), "1").unwrap();
+        std::fs::write(dir.path().join("a"), "2").unwrap();
+        assert_eq!(content(&path).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(content(&format!("{path}/")).unwrap(), b"a\0b\0");
+        assert!(content(&format!("{path}/c/")).is_err());
     }
 
     #[test]

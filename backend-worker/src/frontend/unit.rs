@@ -74,7 +74,7 @@ impl Code {
     }
 }
 
-/// What a unit left: its result, and in every case what it read and what it looked for in vain.
+/// What a unit left: its result, and in every case what it depends on.
 pub struct Left<T> {
     pub result: Result<T, Reported>,
     pub reads: Reads,
@@ -404,6 +404,10 @@ impl Listen for Ear<'_> {
 
     fn missing(&self, path: &str) {
         self.inputs.borrow_mut().missing(path);
+    }
+
+    fn variable(&self, name: &str) {
+        self.inputs.borrow_mut().variable(name);
     }
 
     fn dated(&self, file: FileTime) {

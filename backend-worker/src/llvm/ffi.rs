@@ -39,6 +39,7 @@ pub struct Events {
     pub read: extern "C" fn(*mut c_void, Str, *const Stamp, *const c_char, u64),
     pub missing: extern "C" fn(*mut c_void, Str),
     pub dated: extern "C" fn(*mut c_void, Str, i64),
+    pub variable: extern "C" fn(*mut c_void, Str),
 }
 
 #[repr(C)]

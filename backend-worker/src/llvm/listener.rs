@@ -1,4 +1,4 @@
-//! What the shim tells while it works: diagnostics, files read, look-ups that failed.
+//! What the shim tells while it works: diagnostics, files read, look-ups that failed, environment variables that matter.
 
 use super::ffi;
 use std::ffi::{c_char, c_void};
@@ -7,11 +7,14 @@ use tender_protocol::{Diagnostic, FileStamp, FileTime, Level};
 /// Receives one unit's events, on the thread that runs it.
 pub trait Listen {
     fn diagnostic(&self, diagnostic: Diagnostic);
-    /// `content` is absent for a file that was only found to exist.
+    /// `content` is absent for a file that was only found to exist, and for directories. The path of one whose entries were
+    /// listed ends in `/`.
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>);
     fn missing(&self, path: &str);
     /// The time of change of a file went into the result.
     fn dated(&self, _file: FileTime) {}
+    /// The result depends on this environment variable.
+    fn variable(&self, _name: &str) {}
 }
 
 /// Lends a listener to the shim. The address of this value is what C++ keeps, so it must not move while lent.
@@ -23,7 +26,7 @@ pub(super) struct Lent<'a> {
 impl<'a> Lent<'a> {
     pub fn new(listener: &'a dyn Listen) -> Box<Lent<'a>> {
         let mut lent = Box::new(Lent {
-            events: ffi::Events { context: std::ptr::null_mut(), diagnostic, read, missing, dated },
+            events: ffi::Events { context: std::ptr::null_mut(), diagnostic, read, missing, dated, variable },
             listener,
         });
         lent.events.context = std::ptr::from_mut(&mut *lent).cast();
@@ -80,6 +83,12 @@ extern "C" fn missing(context: *mut c_void, path: ffi::Str) {
     // SAFETY: the shim's strings are valid during the call.
     let path = unsafe { path.to_string() };
     with(context, |l| l.missing(&path));
+}
+
+extern "C" fn variable(context: *mut c_void, name: ffi::Str) {
+    // SAFETY: the shim's strings are valid during the call.
+    let name = unsafe { name.to_string() };
+    with(context, |l| l.variable(&name));
 }
 
 extern "C" fn dated(context: *mut c_void, path: ffi::Str, mtime_s: i64) {

@@ -12,6 +12,7 @@ use super::project::{Project, budget};
 use super::slots::slots;
 use super::terminal::Terminal;
 use super::{target_dir, worker};
+use crate::environment::{SOURCE_DATE_EPOCH, Variables};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands};
 use crate::manifest::CrateId;
@@ -174,7 +175,9 @@ fn run_build(
     let slots = slots(options.jobs, environment, workspace.build.jobs, terminal)?;
     let budget = budget(options.memory, environment, workspace.build.memory)?;
     let force_pieces = environment.force_pieces()?;
-    warn(terminal);
+    let variables = Variables::of_process();
+    check_epoch(&variables)?;
+    warn(&variables, terminal);
     let worker = worker::find(environment)?;
     let whole = roots.len() == workspace.crates.len() && targets == Targets::ALL && mode == Mode::Build;
     let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
@@ -202,7 +205,7 @@ fn run_build(
     {
         write_commands(&all, &project.target_dir, terminal);
     }
-    let fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker)?;
+    let fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
     let sample = trace.is_some() || options.timings;
     let timings = options.timings.then(|| timings(&state_dir, terminal));
     let mut sinks = sinks(Rc::new(Crates::new(workspace)), options, (trace, timings), terminal);
@@ -229,7 +232,7 @@ fn run_build(
 }
 
 /// Says, once a build, what is asked for and has no effect.
-fn warn(terminal: Terminal) {
+fn warn(variables: &Variables, terminal: Terminal) {
     let warning = |text: String| terminal.console().print(&style::message(Level::Warning, text));
     let ignored = toolchain::ignored_variables();
     if !ignored.is_empty() {
@@ -239,6 +242,22 @@ fn warn(terminal: Terminal) {
             ignored.join(" and ")
         ));
     }
+    let removed = variables.kept_from_workers();
+    if !removed.is_empty() {
+        let verb = if removed.len() == 1 { "is" } else { "are" };
+        warning(format!(
+            "{} {verb} set and ignored: no build may depend on another compiler, or other words, than it records",
+            listed(&removed)
+        ));
+    }
+}
+
+/// Clang refuses every unit with such a value, also those that need no date.
+fn check_epoch(variables: &Variables) -> Result<(), CliError> {
+    variables.check_source_date_epoch().map_err(|value| {
+        CliError::usage(format!("the value of {SOURCE_DATE_EPOCH} is no time: `{value}`"))
+            .with_help("it is a number of seconds since 1970, at most 253402300799, as `date +%s` prints it")
+    })
 }
 
 fn open_trace(path: &Utf8Path) -> Result<Trace<std::fs::File>, CliError> {

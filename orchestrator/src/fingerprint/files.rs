@@ -98,8 +98,10 @@ impl Files {
     fn read(&mut self, tables: &mut Tables, path: TextId) -> Content {
         let before = now_ns();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.root, tables.text(path), flags, Mode::empty());
-        let Ok((stamp, hash)) = opened.map_err(io::Error::from).and_then(|fd| hash_open(fd.into())) else {
+        let text = tables.text(path);
+        let opened = rustix::fs::openat(&self.root, text, flags, Mode::empty());
+        let hashed = opened.map_err(io::Error::from).and_then(|fd| hash_open(fd.into(), text.ends_with('/')));
+        let Ok((stamp, hash)) = hashed else {
             return Content::Unreadable;
         };
         let version = tables.version(path, hash);
@@ -137,13 +139,17 @@ pub(super) fn stamp_of(path: &Utf8Path) -> Option<FileStamp> {
 /// # Errors
 /// The file cannot be read.
 pub(super) fn hash_file(path: &Utf8Path) -> io::Result<(FileStamp, Hash)> {
-    hash_open(std::fs::File::open(path)?)
+    hash_open(std::fs::File::open(path)?, path.as_str().ends_with('/'))
 }
 
-/// The stamp is taken first: if the file changes while it is read, the stamp is already wrong.
-fn hash_open(mut file: std::fs::File) -> io::Result<(FileStamp, Hash)> {
+/// The stamp is taken first: if the file changes while it is read, the stamp is already wrong. Of a directory the names count
+/// if it is to be listed, as `tender_protocol::InputFile` has it.
+fn hash_open(mut file: std::fs::File, listed: bool) -> io::Result<(FileStamp, Hash)> {
     let stat = rustix::fs::fstat(&file)?;
     let stamp = stamp(&stat);
+    if listed {
+        return Ok((stamp, hash_names(&file)?));
+    }
     // A directory among `[[generate]]` inputs counts by being there.
     if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
         return Ok((stamp, *blake3::hash(b"directory").as_bytes()));
@@ -162,6 +168,15 @@ fn hash_open(mut file: std::fs::File) -> io::Result<(FileStamp, Hash)> {
     }
 }
 
+fn hash_names(dir: &std::fs::File) -> io::Result<Hash> {
+    let entries = rustix::fs::Dir::read_from(dir)?;
+    let names = entries.map(|entry| Ok(entry?.file_name().to_bytes_with_nul().to_vec()));
+    let mut names = names.collect::<io::Result<Vec<_>>>()?;
+    names.retain(|name| name != b".\0" && name != b"..\0");
+    names.sort_unstable();
+    Ok(*blake3::hash(&names.concat()).as_bytes())
+}
+
 #[expect(clippy::useless_conversion, reason = "the fields' types differ between platforms")]
 fn stamp(stat: &Stat) -> FileStamp {
     let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
@@ -176,6 +191,22 @@ fn stamp(stat: &Stat) -> FileStamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_counts_by_being_there_or_by_its_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(dir.path()).unwrap();
+        std::fs::write(path.join("b"), "1").unwrap();
+        std::fs::write(path.join("a"), "2").unwrap();
+        let hash = |path: &str| hash_file(path.into()).unwrap().1;
+        let expect = |content: &[u8]| *blake3::hash(content).as_bytes();
+        assert_eq!(hash(path.as_str()), expect(b"directory"));
+        assert_eq!(hash(&format!("{path}/")), expect(b"a\0b\0"));
+        std::fs::write(path.join("c"), "").unwrap();
+        assert_eq!(hash(path.as_str()), expect(b"directory"));
+        assert_eq!(hash(&format!("{path}/")), expect(b"a\0b\0c\0"));
+        assert!(hash_file(&path.join("a/")).is_err(), "it is no directory");
+    }
 
     #[test]
     fn stamps_that_prove_something() {

@@ -5,6 +5,8 @@ use super::files::{Content, Files, hash_file, now_ns, trusted};
 use super::reason::RebuildReason;
 use super::store::{Observed, Store, Tables, Unit, VersionId, WordIds};
 use super::tool::CurrentTool;
+use super::variables;
+use crate::environment::Variables;
 use crate::graph::{Graph, Item, ItemIx, ItemKind, Run};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{HashMap, HashSet};
@@ -44,6 +46,7 @@ pub struct Fingerprints {
     store: Store,
     files: Files,
     tool: CurrentTool,
+    variables: Variables,
     /// Inputs as they were when an item began, of those items whose worker does not say what it read.
     begun: HashMap<ItemIx, Vec<VersionId>>,
     buffer: Vec<u8>,
@@ -51,16 +54,22 @@ pub struct Fingerprints {
 
 impl Fingerprints {
     /// Reads the state in `state_dir`; none, or a damaged one, makes items new and is no error. `root` is what relative paths
-    /// of items start from, `worker` the program that will run them. Nothing is written before `begin`.
+    /// of items start from, `worker` the program that will run them, `variables` the environment that it will have. Nothing is
+    /// written before `begin`.
     ///
     /// # Errors
     /// `root` is not a directory that can be entered.
-    pub fn open(root: &Utf8Path, state_dir: &Utf8Path, worker: &Utf8Path) -> Result<Self, StateError> {
+    pub fn open(
+        root: &Utf8Path,
+        state_dir: &Utf8Path,
+        worker: &Utf8Path,
+        variables: Variables,
+    ) -> Result<Self, StateError> {
         let path = state_dir.join("state");
         let mut store = Store::open(&path);
         let files = Files::new(root).map_err(|source| StateError::Root { path: root.to_owned(), source })?;
         let tool = CurrentTool::find(worker, &mut store.tables);
-        Ok(Self { path, store, files, tool, begun: HashMap::new(), buffer: Vec::new() })
+        Ok(Self { path, store, files, tool, variables, begun: HashMap::new(), buffer: Vec::new() })
     }
 
     /// Takes what a worker's `hello` says; before the first of its reports is recorded.
@@ -91,6 +100,10 @@ impl Fingerprints {
         }
         if command_hash(item, &mut self.buffer) != unit.command {
             return Some(explain(&words_of(tables, unit), item));
+        }
+        let recorded = unit.variables.iter().map(|entry| tables.text(*entry));
+        if let Some(variable) = variables::changed(&self.variables, item, recorded) {
+            return Some(RebuildReason::EnvironmentChanged { variable });
         }
         // Of a unit the first is its source; the others are those that the manifest names, and its patterns may match more now.
         if matches!(item.kind, ItemKind::Compile | ItemKind::Check) && item.inputs.len() > 1 {
@@ -285,6 +298,8 @@ impl Fingerprints {
         }
         let mut missing: Vec<_> = report.missing.iter().map(|path| tables.intern(path)).collect();
         let dated = report.dated.iter().map(|file| (tables.intern(&file.path), file.mtime_s)).collect();
+        let variables = variables::entries(&self.variables, item, &report.variables);
+        let variables = variables.iter().map(|entry| tables.intern(entry)).collect();
         dedup(&mut inputs);
         dedup(&mut missing);
 
@@ -299,6 +314,7 @@ impl Fingerprints {
             inputs,
             missing,
             dated,
+            variables,
             outputs,
             diagnostics,
             wall_us: report.wall_us,
@@ -373,6 +389,7 @@ impl Fingerprints {
             missing: Vec::new(),
             dated: Vec::new(),
             precompiled: Vec::new(),
+            variables: Vec::new(),
             outputs,
         })
     }

@@ -14,6 +14,7 @@
 //! | the time of a source with `__TIMESTAMP__`    | `dated`: path, seconds         | the file's time of change             |
 //! | the time of the build (`__DATE__`, `__TIME__`) | not at all                   | as documented for users               |
 //! | outputs of other items (objects, generated headers) | `inputs`                | the producer's record: never read again |
+//! | directories that clang's driver searches      | `inputs`: path with `/`        | names of entries                      |
 //! | look-ups that failed                         | `missing`: paths               | still absent: one stat per path, or one reading of the directory |
 //! | what precompiled files of `[[generate]]` were made from | `MadeFrom`, of the file's content | content |
 //! | own outputs                                  | `outputs`: path, content       | content, through the path's stamp     |
@@ -26,6 +27,7 @@
 //! | members of libraries that a link takes apart | `inputs`, `command`            | content; names and order              |
 //! | public headers, defines, links of dependencies | `command`, words as `interfaces` | as above                          |
 //! | environment and directory of `[[generate]]`  | `command`                      | as above                              |
+//! | environment variables that compilers and linkers read | `variables`: those that bear on the item | value     |
 //! | `tender-worker`                              | `tool`                         | build id, through its stamp           |
 //! | LLVM and clang: version, libraries           | `tool`                         | version, stamps of the libraries      |
 //! | PATH, linker, C library, contents of OUT_DIR that no item declares | not at all | known imperfections: `tender clean`  |
@@ -48,7 +50,8 @@
 //! stays while its record would make it fresh, and is removed when it would be made again.
 //!
 //! Parts: `fingerprints` judges; `files` stats and hashes each path once, `listing` spares most stats of absent ones; `store`
-//! holds the records, `journal` their file; `command` compares commands; `tool` is the identity of the worker, `program` that of its file; `lock` keeps two
+//! holds the records, `journal` their file; `command` compares commands, `variables` the
+//! environment; `tool` is the identity of the worker, `program` that of its file; `lock` keeps two
 //! builds apart.
 
 mod command;
@@ -63,6 +66,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod tool;
+mod variables;
 
 pub use fingerprints::{Fingerprints, Freshness, History, StateError};
 pub use lock::DirectoryLock;

@@ -52,6 +52,10 @@ pub enum RebuildReason {
     DependencyInterface {
         dependency: String,
     },
+    /// An environment variable on which the result depends has another value, or is set or gone.
+    EnvironmentChanged {
+        variable: String,
+    },
     /// `tender-worker` or LLVM is another one.
     ToolChanged {
         was: String,
@@ -65,6 +69,8 @@ impl RebuildReason {
         match self {
             Self::New => "it has not been built before".to_owned(),
             Self::NotFinished => "the last attempt did not finish".to_owned(),
+            // The names of its entries are meant.
+            Self::InputChanged { path } if path.ends_with('/') => format!("what is in {path} has changed"),
             Self::InputChanged { path } => format!("the file {path} has changed"),
             Self::InputRebuilt { path } => format!("{path} is rebuilt"),
             Self::InputMissing { path } => format!("the file {path} is gone"),
@@ -79,6 +85,9 @@ impl RebuildReason {
             Self::ProfileChanged { added, removed } => words("the profile has changed", added, removed),
             Self::DependencyInterface { dependency } => {
                 format!("the public interface of {dependency} has changed")
+            }
+            Self::EnvironmentChanged { variable } => {
+                format!("the environment variable {variable} has changed")
             }
             Self::ToolChanged { was, is } => format!("it was built by {was}, now it is {is}"),
         }
@@ -100,6 +109,7 @@ impl RebuildReason {
             Self::DirectoryChanged { .. } => "directory-changed",
             Self::ProfileChanged { .. } => "profile-changed",
             Self::DependencyInterface { .. } => "dependency-interface",
+            Self::EnvironmentChanged { .. } => "environment-changed",
             Self::ToolChanged { .. } => "tool-changed",
         }
     }
@@ -134,6 +144,10 @@ mod tests {
         check(RebuildReason::New, "it has not been built before");
         check(RebuildReason::NotFinished, "the last attempt did not finish");
         check(RebuildReason::InputChanged { path: path() }, "the file include/zstd.h has changed");
+        check(
+            RebuildReason::InputChanged { path: "/usr/lib/gcc/".into() },
+            "what is in /usr/lib/gcc/ has changed",
+        );
         check(RebuildReason::InputRebuilt { path: "a.o".into() }, "a.o is rebuilt");
         check(RebuildReason::InputMissing { path: path() }, "the file include/zstd.h is gone");
         check(
@@ -167,6 +181,10 @@ mod tests {
         check(
             RebuildReason::DependencyInterface { dependency: "zlib".into() },
             "the public interface of zlib has changed",
+        );
+        check(
+            RebuildReason::EnvironmentChanged { variable: "CPATH".into() },
+            "the environment variable CPATH has changed",
         );
         check(
             RebuildReason::ToolChanged { was: "LLVM 22.1.7".into(), is: "LLVM 22.1.8".into() },

@@ -36,6 +36,8 @@ pub(super) struct Unit {
     pub missing: Vec<TextId>,
     /// Files whose time of change is in an output, with that time, seconds since the epoch.
     pub dated: Vec<(TextId, i64)>,
+    /// `NAME=VALUE` of environment variables, `NAME` of those that were not set.
+    pub variables: Vec<TextId>,
     pub outputs: Vec<VersionId>,
     /// JSON of the diagnostics; empty where there are none.
     pub diagnostics: Box<[u8]>,
@@ -87,6 +89,7 @@ struct UnitRecord<'a> {
     inputs: Cow<'a, [VersionId]>,
     missing: Cow<'a, [TextId]>,
     dated: Cow<'a, [(TextId, i64)]>,
+    variables: Cow<'a, [TextId]>,
     outputs: Cow<'a, [VersionId]>,
     diagnostics: &'a [u8],
     wall_us: u64,
@@ -319,14 +322,15 @@ impl Store {
                 tables.set_made_from(*new, inputs);
             }
         }
-        let missing = unit.missing.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
         let dated =
             unit.dated.iter().map(|(id, time)| (tables.intern(self.tables.text(*id)), *time)).collect();
+        let mut texts = |ids: &[TextId]| ids.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
+        let (missing, variables) = (texts(&unit.missing), texts(&unit.variables));
         let words = match WordIds::decode(&unit.words, &self.tables) {
             Some(words) => words.map(|id| tables.intern(self.tables.text(id))).encode(),
             None => unit.words.clone(),
         };
-        Unit { words, inputs, outputs, missing, dated, ..unit.clone() }
+        Unit { words, inputs, outputs, missing, dated, variables, ..unit.clone() }
     }
 
     fn entry(&mut self, key: &str) -> usize {
@@ -362,6 +366,7 @@ fn record(key: TextId, unit: &Unit) -> UnitRecord<'_> {
         inputs: Cow::Borrowed(&unit.inputs),
         missing: Cow::Borrowed(&unit.missing),
         dated: Cow::Borrowed(&unit.dated),
+        variables: Cow::Borrowed(&unit.variables),
         outputs: Cow::Borrowed(&unit.outputs),
         diagnostics: &unit.diagnostics,
         wall_us: unit.wall_us,
@@ -429,7 +434,7 @@ impl Loaded {
                 if found.key < texts
                     && found.tool.is_none_or(|tool| tool < tools)
                     && found.inputs.iter().chain(found.outputs.iter()).all(|id| *id < versions)
-                    && found.missing.iter().all(|id| *id < texts)
+                    && found.missing.iter().chain(found.variables.iter()).all(|id| *id < texts)
                     && found.dated.iter().all(|(id, _)| *id < texts) =>
             {
                 let entry = self.entry(found.key);
@@ -442,6 +447,7 @@ impl Loaded {
                     inputs: found.inputs.into_owned(),
                     missing: found.missing.into_owned(),
                     dated: found.dated.into_owned(),
+                    variables: found.variables.into_owned(),
                     outputs: found.outputs.into_owned(),
                     diagnostics: found.diagnostics.into(),
                     wall_us: found.wall_us,
@@ -519,6 +525,7 @@ mod tests {
             inputs: vec![version],
             missing: vec![tables.intern("gone.h")],
             dated: vec![(path, i64::from(content))],
+            variables: vec![tables.intern("CPATH=x")],
             outputs: vec![version],
             diagnostics: Box::new([1, 2]),
             wall_us: u64::from(content),
@@ -544,7 +551,11 @@ mod tests {
                     format!(
                         "{:?} {:?} {:?} {:?} {} {}",
                         unit.inputs.iter().chain(&unit.outputs).map(version).collect::<Vec<_>>(),
-                        unit.missing.iter().map(|id| tables.text(*id)).collect::<Vec<_>>(),
+                        unit.missing
+                            .iter()
+                            .chain(&unit.variables)
+                            .map(|id| tables.text(*id))
+                            .collect::<Vec<_>>(),
                         unit.dated.iter().map(|(id, time)| (tables.text(*id), *time)).collect::<Vec<_>>(),
                         words.map(|words| words.own.iter().map(|id| tables.text(*id)).collect::<Vec<_>>()),
                         unit.command[0],

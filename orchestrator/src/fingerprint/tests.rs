@@ -5,6 +5,7 @@ mod codegen;
 use super::files::{hash_file, stamp_of};
 use super::store::Store;
 use super::*;
+use crate::environment::Variables;
 use crate::graph::{Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
 use crate::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -112,16 +113,19 @@ impl Space {
     }
 
     fn open(&self) -> Fingerprints {
-        let mut state =
-            Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join("worker")).unwrap();
+        let mut state = self.open_with("worker", &[]);
         state.tool_said("22.1.8", &[]);
         state
     }
 
+    fn open_with(&self, worker: &str, variables: &[(&str, &str)]) -> Fingerprints {
+        let variables = Variables::new(variables.iter().copied());
+        Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join(worker), variables).unwrap()
+    }
+
     /// Without a word from a worker, as in a build that does nothing.
     fn check(&self, ix: ItemIx) -> Freshness {
-        let mut state =
-            Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join("worker")).unwrap();
+        let mut state = self.open_with("worker", &[]);
         let freshness = state.check(&self.graph, ix);
         state.close().unwrap();
         freshness
@@ -173,6 +177,7 @@ impl Space {
                     false => Vec::new(),
                 },
                 precompiled: Vec::new(),
+                variables: vec![],
                 outputs: vec![OutputFile {
                     path: output.into(),
                     stamp,
@@ -467,8 +472,7 @@ fn warnings_of_fresh_items_are_kept() {
 fn another_tool_makes_all_but_commands_again() {
     let space = space();
     let with = |llvm: &str, library: &str| {
-        let mut state =
-            Fingerprints::open(&space.root, &space.graph.state_dir, &space.root.join("worker")).unwrap();
+        let mut state = space.open_with("worker", &[]);
         state.tool_said(llvm, &[space.root.join(library).to_string()]);
         state
     };
@@ -479,9 +483,8 @@ fn another_tool_makes_all_but_commands_again() {
     assert_eq!(space.check(UNIT), Freshness::Fresh);
 
     // A copy of the same worker elsewhere is the same tool.
-    let copy = space.root.join("copy");
-    fs::copy(space.root.join("worker"), &copy).unwrap();
-    let mut state = Fingerprints::open(&space.root, &space.graph.state_dir, &copy).unwrap();
+    fs::copy(space.root.join("worker"), space.root.join("copy")).unwrap();
+    let mut state = space.open_with("copy", &[]);
     assert_eq!(state.check(&space.graph, UNIT), Freshness::Fresh);
 
     space.write("worker", "a new one");
@@ -501,6 +504,62 @@ fn another_tool_makes_all_but_commands_again() {
     assert!(
         matches!(&reason, Freshness::Dirty(RebuildReason::ToolChanged { is, .. }) if is.contains("22.1.9"))
     );
+}
+
+#[test]
+fn variables_that_bear_on_an_item_count_and_no_others() {
+    let space = space();
+    let built = [("CPATH", "inc"), ("LIBRARY_PATH", "lib"), ("HOME", "/h")];
+    let mut state = space.open_with("worker", &built);
+    state.tool_said("22.1.8", &[]);
+    [UNIT, ARCHIVE, GENERATE].iter().for_each(|ix| space.run(&mut state, *ix));
+    state.close().unwrap();
+
+    let check = |now: &[(&str, &str)], ix: ItemIx, expect: Option<&str>| {
+        let found = space.open_with("worker", now).check(&space.graph, ix);
+        let expect = expect.map_or(Freshness::Fresh, |variable| {
+            dirty(RebuildReason::EnvironmentChanged { variable: variable.into() })
+        });
+        assert_eq!(found, expect, "{now:?} {ix:?}");
+    };
+    check(&built, UNIT, None);
+    check(&[("CPATH", "inc"), ("CPLUS_INCLUDE_PATH", "x"), ("HOME", "/other")], UNIT, None);
+    check(&[("CPATH", "other"), ("LIBRARY_PATH", "lib")], UNIT, Some("CPATH"));
+    check(&[("LIBRARY_PATH", "lib")], UNIT, Some("CPATH"));
+    check(&[("CPATH", "inc"), ("C_INCLUDE_PATH", "x")], UNIT, Some("C_INCLUDE_PATH"));
+    check(&[], ARCHIVE, None);
+    check(&[("CPATH", "inc")], GENERATE, Some("LIBRARY_PATH"));
+}
+
+#[test]
+fn a_variable_that_the_worker_names_counts_for_that_item() {
+    let space = space();
+    let mut state = space.open();
+    state.begin(&space.graph, UNIT).unwrap();
+    let report = ItemReport {
+        plan: PlanId(0),
+        item: ItemId(0),
+        outcome: Outcome::Ok,
+        at_us: 0,
+        wall_us: 0,
+        busy_us: 0,
+        peak_bytes: 0,
+        piece_peak_bytes: 0,
+        inputs: vec![],
+        missing: vec![],
+        dated: vec![],
+        precompiled: vec![],
+        variables: vec!["SOURCE_DATE_EPOCH".into()],
+        outputs: vec![],
+    };
+    state.record(&space.graph, UNIT, &report, &[]).unwrap();
+    space.run(&mut state, ARCHIVE);
+    state.close().unwrap();
+    assert_eq!(space.check(UNIT), Freshness::Fresh);
+    let mut state = space.open_with("worker", &[("SOURCE_DATE_EPOCH", "1")]);
+    let reason = RebuildReason::EnvironmentChanged { variable: "SOURCE_DATE_EPOCH".into() };
+    assert_eq!(state.check(&space.graph, UNIT), dirty(reason));
+    assert_eq!(state.check(&space.graph, ARCHIVE), Freshness::Fresh);
 }
 
 #[test]

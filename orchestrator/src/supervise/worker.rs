@@ -5,6 +5,7 @@ use super::lines::LineBuffer;
 use super::pipe::{self, Outgoing};
 use super::process::{Exit, Jobs, Leftovers, Owner, Process};
 use super::sample::Gauge;
+use crate::environment;
 use crate::graph::{Graph, ItemIx, Run};
 use crate::manifest;
 use crate::schedule::PlannedItem;
@@ -73,6 +74,11 @@ impl WorkerProcess {
     ) -> Result<WorkerProcess, EngineError> {
         let failed = |source| EngineError::StartWorker { program: program.to_owned(), source };
         let mut command = Command::new(program);
+        for name in environment::removed() {
+            command.env_remove(name);
+        }
+        // LLVM believes `PWD` where it names the working directory, so a path through a symbolic link would get into outputs.
+        command.env("PWD", root);
         command.current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = Process::start(&mut command, Owner::Us, jobs).map_err(failed)?;
         let input = OwnedFd::from(process.child.stdin.take().expect("piped"));

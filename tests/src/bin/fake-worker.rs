@@ -303,6 +303,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         missing: Vec::new(),
         dated: Vec::new(),
         precompiled: Vec::new(),
+        variables: Vec::new(),
         outputs: outputs.into_iter().collect(),
     })));
 }

@@ -1,6 +1,7 @@
 //! A workspace of text files, built by the engine with `src/bin/fake-worker.rs`.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use tender::environment::Variables;
 use tender::fingerprint::Fingerprints;
 use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
@@ -154,7 +155,9 @@ impl Space {
         sink: &mut dyn Sink,
     ) -> Result<Summary, EngineError> {
         let graph = &self.graph;
-        let fingerprints = Fingerprints::open(&graph.root, &graph.state_dir, &self.worker).unwrap();
+        let variables = Variables::default();
+        let fingerprints =
+            Fingerprints::open(&graph.root, &graph.state_dir, &self.worker, variables).unwrap();
         let worker = &self.worker;
         build(Request {
             graph,

@@ -1,0 +1,317 @@
+//! The files that the words of a link name, for the driver or for the linker, however deep in response files. What the linker
+//! itself tells of what it read is more, and less: it does not tell of response files, of configuration files and specs of the
+//! driver, and GNU ld may tell nothing. Finding them is pure but for reading response files; nothing here links.
+//!
+//! `docs/inputs.md` has the options of clang's and lld's tables; `tests/option_tables.rs` compares it with the programs.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
+
+/// How an option has its value.
+#[derive(Clone, Copy)]
+enum Value {
+    /// `--name=VALUE`, or the next word.
+    Separate,
+    /// `-nameVALUE`, or the next word.
+    Joined,
+    /// `--name=VALUE` only.
+    Equals,
+}
+
+use Value::{Equals, Joined, Separate};
+
+/// Options of drivers whose value is a file to be read.
+const OF_DRIVERS: [(&str, Value); 9] = [
+    ("T", Joined),
+    ("config", Separate),
+    ("specs", Separate),
+    ("ld-path", Equals),
+    ("fprofile-use", Equals),
+    ("fprofile-instr-use", Equals),
+    ("fprofile-sample-use", Equals),
+    ("fauto-profile", Equals),
+    ("fmemory-profile-use", Equals),
+];
+
+/// The same of ld.lld and GNU ld.
+const OF_LINKERS: [(&str, Value); 23] = [
+    ("T", Joined),
+    ("R", Joined),
+    ("c", Separate),
+    ("script", Separate),
+    ("mri-script", Separate),
+    ("default-script", Separate),
+    ("dT", Separate),
+    ("section-ordering-file", Separate),
+    ("version-script", Separate),
+    ("dynamic-list", Separate),
+    ("export-dynamic-symbol-list", Separate),
+    ("retain-symbols-file", Separate),
+    ("symbol-ordering-file", Separate),
+    ("call-graph-ordering-file", Separate),
+    ("just-symbols", Separate),
+    ("remap-inputs-file", Separate),
+    ("in-implib", Equals),
+    ("irpgo-profile", Separate),
+    ("lto-sample-profile", Equals),
+    ("plugin-opt=sample-profile", Equals),
+    ("lto-cs-profile-file", Equals),
+    ("plugin-opt=cs-profile-path", Equals),
+    ("load-pass-plugin", Equals),
+];
+
+/// Paths as the words have them, each once and in order. That of a file which is not there was looked for in vain.
+pub fn argument_files(driver: &[String], args: &[String]) -> Vec<String> {
+    let mut found = Found::default();
+    let (program, leading) = match driver.split_first() {
+        Some((program, leading)) => (program.as_str(), leading),
+        None => ("", driver),
+    };
+    let words = found.expanded(leading.iter().chain(args).cloned());
+    found.of_driver(program, words);
+    found.files.into_iter().collect()
+}
+
+#[derive(Default)]
+struct Found {
+    files: BTreeSet<String>,
+}
+
+impl Found {
+    /// The words with those that response files have in their places: relative names start from the working directory, in
+    /// response files too.
+    fn expanded(&mut self, words: impl IntoIterator<Item = String>) -> Vec<String> {
+        let mut left: VecDeque<String> = words.into_iter().collect();
+        let mut expanded = Vec::new();
+        // One that names itself is an error of the driver; here it is read once.
+        let mut opened = BTreeSet::new();
+        while let Some(word) = left.pop_front() {
+            let Some(file) = word.strip_prefix('@').filter(|file| !file.is_empty()) else {
+                expanded.push(word);
+                continue;
+            };
+            self.files.insert(file.to_owned());
+            if opened.insert(file.to_owned()) {
+                let text = std::fs::read(file).unwrap_or_default();
+                let words = split(&String::from_utf8_lossy(&text));
+                words.into_iter().rev().for_each(|word| left.push_front(word));
+            }
+        }
+        expanded
+    }
+
+    fn of_driver(&mut self, program: &str, words: Vec<String>) {
+        let mut for_linker = Vec::new();
+        let mut directories = Vec::new();
+        let mut named = Vec::new();
+        let mut target = None;
+        let mut left = words.iter();
+        while let Some(word) = left.next() {
+            if let Some(list) = word.strip_prefix("-Wl,") {
+                for_linker.extend(list.split(',').map(str::to_owned));
+            } else if word == "-Xlinker" {
+                for_linker.extend(left.next().cloned());
+            } else if let Some(dir) =
+                value_of(word, "config-user-dir").or(value_of(word, "config-system-dir"))
+            {
+                directories.push(expand_home(dir));
+            } else if let Some(triple) = value_of(word, "target") {
+                target = Some(triple.to_owned());
+            } else if word == "-target" {
+                target = left.next().cloned();
+            } else if let Some(linker) = word.strip_prefix("-fuse-ld=").filter(|name| name.contains('/')) {
+                self.files.insert(linker.to_owned());
+            } else if let Some((name, value)) = option(&OF_DRIVERS, word, || left.next().cloned()) {
+                // A name without a directory is looked for beside the program.
+                match name == "config" && !value.contains('/') {
+                    true => named.push(value),
+                    false => drop(self.files.insert(value)),
+                }
+            } else if !word.starts_with('-') {
+                self.files.insert(word.clone());
+            }
+        }
+        let for_linker = self.expanded(for_linker);
+        let mut left = for_linker.iter();
+        while let Some(word) = left.next() {
+            if let Some((_, value)) = option(&OF_LINKERS, word, || left.next().cloned()) {
+                self.files.insert(value);
+            }
+        }
+        let (dir, default) = default_configuration(program, target);
+        directories.extend(dir);
+        for dir in &directories {
+            self.files.extend(named.iter().chain(&default).map(|name| format!("{dir}/{name}")));
+        }
+    }
+}
+
+fn value_of<'a>(word: &'a str, name: &str) -> Option<&'a str> {
+    word.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=')
+}
+
+/// The option that `word` is, and its value.
+fn option(
+    table: &[(&'static str, Value)],
+    word: &str,
+    next: impl FnOnce() -> Option<String>,
+) -> Option<(&'static str, String)> {
+    let text = word.strip_prefix('-')?;
+    let text = text.strip_prefix('-').unwrap_or(text);
+    // The longest name that fits: `-Tfile` is one thing and `--script=file` another.
+    let fits = |(name, value): &&(&'static str, Value)| {
+        text.strip_prefix(name).is_some_and(|rest| match value {
+            Separate => rest.is_empty() || rest.starts_with('='),
+            Equals => rest.starts_with('='),
+            Joined => !SECTION_STARTS.contains(&text.split('=').next().unwrap_or(text)),
+        })
+    };
+    let (name, value) = table.iter().filter(fits).max_by_key(|(name, _)| name.len())?;
+    let rest = &text[name.len()..];
+    let given = match value {
+        Joined if !rest.is_empty() => Some(rest.to_owned()),
+        _ => rest.strip_prefix('=').map(str::to_owned),
+    };
+    given.or_else(next).map(|given| (*name, given))
+}
+
+/// Words that begin like `-T` or `-R` and name no file.
+const SECTION_STARTS: [&str; 5] = ["Ttext", "Tdata", "Tbss", "Ttext-segment", "Relocatable"];
+
+/// Where clang looks for configuration files that no word names, and what they are called.
+/// <https://clang.llvm.org/docs/UsersManual.html#configuration-files>
+fn default_configuration(program: &str, target: Option<String>) -> (Option<String>, Vec<String>) {
+    let path = find_program(program).and_then(|path| path.canonicalize().ok());
+    let Some(path) = path else { return (None, Vec::new()) };
+    let called = Path::new(program).file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let real = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if !called.contains("clang") && !real.contains("clang") {
+        return (None, Vec::new());
+    }
+    let arch = std::env::consts::ARCH;
+    let triples = match target {
+        Some(target) => vec![target],
+        None => {
+            ["pc-linux-gnu", "unknown-linux-gnu", "linux-gnu"].map(|rest| format!("{arch}-{rest}")).into()
+        }
+    };
+    let mut modes = vec!["clang".to_owned(), "clang++".to_owned(), called];
+    modes.sort_unstable();
+    modes.dedup();
+    let mut names: Vec<String> = modes.iter().map(|mode| format!("{mode}.cfg")).collect();
+    for triple in triples {
+        names.extend(modes.iter().map(|mode| format!("{triple}-{mode}.cfg")));
+        names.push(format!("{triple}.cfg"));
+    }
+    (path.parent().map(|dir| dir.to_string_lossy().into_owned()), names)
+}
+
+fn find_program(program: &str) -> Option<std::path::PathBuf> {
+    if program.contains('/') {
+        return Some(program.into());
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|dir| dir.join(program)).find(|path| path.is_file())
+}
+
+fn expand_home(dir: &str) -> String {
+    match (dir.strip_prefix('~'), std::env::var_os("HOME")) {
+        (Some(rest), Some(home)) if rest.is_empty() || rest.starts_with('/') => {
+            format!("{}{rest}", home.to_string_lossy())
+        }
+        _ => dir.to_owned(),
+    }
+}
+
+/// GNU style, in which GCC, clang and lld on Linux read response files: blanks separate, quotes of both kinds hold together,
+/// and a backslash takes the next character as it is.
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            c if quote == Some(c) => quote = None,
+            '"' | '\'' if quote.is_none() => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            c if c.is_whitespace() && quote.is_none() => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(args: &str) -> Vec<String> {
+        let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
+        argument_files(&["/absent/cc".to_owned()], &args)
+    }
+
+    #[test]
+    fn options_that_name_files_in_every_form() {
+        let check = |args: &str, expect: &[&str]| assert_eq!(files(args), expect, "{args}");
+        check("-Tx.ld -Wl,-T,y.ld -Wl,--script=z.ld", &["x.ld", "y.ld", "z.ld"]);
+        check("-T x.ld -Ttext=0x100 -Wl,-Ttext,0x100", &["x.ld"]);
+        check("-Wl,--version-script,a.map -Wl,-version-script=b.map", &["a.map", "b.map"]);
+        check("-Xlinker --dynamic-list -Xlinker a.list", &["a.list"]);
+        check("-Wl,--symbol-ordering-file=o -Wl,--retain-symbols-file,r -Wl,-R,s.elf", &["o", "r", "s.elf"]);
+        check("--config=d/a.cfg --config d/b.cfg", &["d/a.cfg", "d/b.cfg"]);
+        check(
+            "-specs=a.specs --specs b.specs -fuse-ld=/opt/ld -fuse-ld=lld",
+            &["/opt/ld", "a.specs", "b.specs"],
+        );
+        check("-Wl,--plugin-opt=sample-profile=p -Wl,--lto-cs-profile-file=q", &["p", "q"]);
+        check("-lz -L/lib -pie -Wl,-rpath,/x -Wl,-z,now a.o -Wl,--as-needed", &["a.o"]);
+    }
+
+    #[test]
+    fn configuration_is_looked_for_where_clang_looks() {
+        let dir = tempfile::tempdir().unwrap();
+        let dir = dir.path().canonicalize().unwrap();
+        let clang = dir.join("clang++");
+        std::fs::write(&clang, "").unwrap();
+        let driver = [clang.to_str().unwrap().to_owned()];
+        let args = ["--config-user-dir=/user", "--config=mine.cfg", "--target=a-b-c"].map(str::to_owned);
+        let found = argument_files(&driver, &args);
+        let beside = |name: &str| format!("{}/{name}", dir.display());
+        for name in ["clang.cfg", "clang++.cfg", "a-b-c-clang++.cfg", "a-b-c.cfg", "mine.cfg"] {
+            assert!(
+                found.contains(&beside(name)) && found.contains(&format!("/user/{name}")),
+                "{name}: {found:?}"
+            );
+        }
+        // GCC has none.
+        assert_eq!(argument_files(&["/absent/gcc".to_owned()], &[]), [""; 0]);
+    }
+
+    #[test]
+    fn response_files_are_opened_where_they_stand() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        let (outer, inner, script) = (path("outer"), path("inner"), path("in the.ld"));
+        std::fs::write(&outer, format!("-lm @{inner} '-Wl,@{inner}'\n@{outer} -Wl,--script")).unwrap();
+        // The driver knows the first, and the linker the second.
+        std::fs::write(&inner, format!("\"-T{script}\" --dynamic-list=d.list @{}\n", path("absent")))
+            .unwrap();
+        let found = argument_files(&[], &[format!("@{outer}"), "-Wl,a.ld".to_owned()]);
+        let mut expect = vec![outer, inner, script, path("absent"), "a.ld".to_owned(), "d.list".to_owned()];
+        expect.sort();
+        assert_eq!(found, expect);
+    }
+
+    #[test]
+    fn words_of_response_files_are_split_as_gcc_splits_them() {
+        let check = |text: &str, expect: &[&str]| assert_eq!(split(text), expect, "{text}");
+        check("a 'b c' \"d e\"f\n\t g\\ h \\\"", &["a", "b c", "d ef", "g h", "\""]);
+        check("'' \"\\\"\" 'a\\'b'", &["", "\"", "a'b"]);
+        check("  ", &[]);
+    }
+}
