@@ -349,7 +349,7 @@ fn what_redirects_the_compiler_is_ignored_with_a_warning() {
 #[test]
 fn the_way_to_the_workspace_is_in_no_output() {
     let space = workspace();
-    space.edit("base/Tender.toml", "[lib]\n", "[lib]\nflags = [\"--coverage\"]\n");
+    space.edit("base/Tender.toml", "[lib]\n", "[lib]\nflags = [\"-fprofile-arcs\"]\n");
     build_with(&space, &["-p", "base"], &[EPOCH]).expect_ok();
     // A working directory whose logical path leads through a symbolic link, as a shell would have it.
     let way = TestSpace::new();
