@@ -268,3 +268,15 @@ int main() {
         }
     }
 }
+
+/// LLVM writes them by itself, while the object's directory is not there yet.
+#[test]
+fn notes_for_coverage_stand_beside_the_object() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[package]\nname = \"noted\"\nflags = [\"--coverage\"]\n");
+    space.write("src/noted.c", "int noted(void) { return 1; }\n");
+    space.tender(&["build"]).expect_ok();
+    for file in ["noted.c.o", "noted.c.gcno"] {
+        assert!(space.exists(&format!("target/debug/.tender/noted/obj/lib/src/{file}")), "no {file}");
+    }
+}

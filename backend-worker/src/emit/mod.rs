@@ -10,7 +10,7 @@ mod unfinished;
 
 pub use archive::archive;
 pub use children::keep_orphans;
-pub use file::{WriteError, write};
+pub use file::{WriteError, make_parent, write};
 pub use join::join;
 pub use link::{Linked, link};
 pub use unfinished::abandon;

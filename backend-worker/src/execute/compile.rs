@@ -14,6 +14,11 @@ impl Executor {
     /// Runs a `Work::Compile` from its beginning.
     pub(super) fn compile(&self, job: &Job<'_>, goal: Goal, unit: &Unit<'_>, cut: Option<&Cut>) -> Step {
         let course = Course::new(job, &self.shared.live);
+        // LLVM itself writes notes for coverage beside the object, and into no directory that is not there.
+        let has_notes = unit.args.iter().any(|arg| ["--coverage", "-ftest-coverage"].contains(&arg.as_str()));
+        if has_notes && let Err(why) = emit::make_parent(unit.object) {
+            return Step::Finished(course.fail(Some(unit.source), why.to_string()));
+        }
         let plan = Plan { cut, translate_only: goal == Goal::Translate };
         let Left { result, reads } = unit.begin(plan, &self.shared.stamps, &course);
         let finished = match result {
