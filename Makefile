@@ -13,7 +13,7 @@ BENCH ?=
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm stress fuzz check build install bench fetch interop deps deps-test
+.PHONY: help demo test storm stress fuzz torture check build install bench fetch interop torture-sources deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -33,7 +33,7 @@ demo: build fetch ## build four real C libraries and a program that uses them, a
 	+@cd workspace-examples/real-world && '$(TENDER)' build --release
 
 # End-to-end tests run what `make demo` and `make install` use.
-test: build deps-test fetch interop ## run all tests; installs ninja, gdb and tmux if missing
+test: build deps-test fetch interop torture-sources ## run all tests; installs ninja, gdb, tmux and csmith if missing
 	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace
 
 # A build in a storm has members of all kinds of tools. The twenty rounds are also among the tests.
@@ -49,6 +49,11 @@ stress: build deps-test interop ## build in less memory than builds take, and lo
 # Random inputs go to the same parsers among the tests. Here libFuzzer makes them, and a run that was interrupted goes on.
 fuzz: deps ## run the parsers of outside text under libFuzzer (FULL=1: ten million inputs each, some hours)
 	+CARGO='$(CARGO)' tools/fuzz.sh $(if $(FULL),10000000,100000) $(FUZZ)
+
+# The sample is among the tests too. All of it goes on where it was; TENDER_TORTURE_MINUTES ends a run.
+torture: build deps-test torture-sources ## build programs of others with cuts forced, and compare what they do (FULL=1: all of them)
+	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_TORTURE=$(if $(FULL),all,sample) \
+	    $(cargo) test --locked -p tender-tests --test torture
 
 check: deps ## check the format of the code, and lint it with warnings denied
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \
@@ -74,6 +79,10 @@ fetch: ## fetch the sources that real-world and rocksdb in workspace-examples bu
 # Built once, and kept below the target directory. Without them tests are skipped, and say so.
 interop: deps-test ## get the makes and ninjas that tests share a jobserver with
 	+@tools/interop.sh '$(TARGET)/interop'
+
+# Unpacked once, and kept below the target directory.
+torture-sources: deps-test
+	@tools/torture.sh '$(TARGET)/torture'
 
 deps: ## install what building needs and is missing
 	@tools/deps.sh

@@ -43,7 +43,11 @@ check_test() {
     need ninja-build ninja program ninja
     need gdb gdb program gdb
     need tmux tmux program tmux
-    # For tools/interop.sh.
+    # For `make torture`: some of the programs ask for sanitizers and coverage.
+    need libclang-rt-22-dev "clang 22's run-time library, in $llvm" test -e "$llvm/lib/clang/22/lib"
+    need csmith "csmith, which makes up C programs" program csmith
+    need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h
+    # For tools/interop.sh and tools/torture.sh.
     need python3-pip "pip, which Kitware's ninja comes by" python3 -m pip --version
     need xz-utils "xz, which source packages are packed with" program xz
 }

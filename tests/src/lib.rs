@@ -28,6 +28,7 @@
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
 //! - [`stress`] generates workspaces that need much memory, and builds them with little.
 //! - [`storm`] kills, stops and interrupts members of a build at random moments.
+//! - [`torture`] builds programs of others with cuts forced, and compares what they do.
 //!
 //! Tests check the effect that a user sees. None is decided by a clock: those that need something to be under way wait for
 //! it to be seen, with [`wait_until`].
@@ -42,6 +43,7 @@ mod space;
 pub mod storm;
 pub mod stress;
 mod terminal;
+pub mod torture;
 mod trace;
 
 pub use cgroup::Cgroup;
