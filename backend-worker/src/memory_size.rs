@@ -53,4 +53,9 @@ mod tests {
         check("1.2.3G", None);
         check("99999999999999999999999G", None);
     }
+
+    #[test]
+    fn fuzz_memory_size() {
+        tender_fuzz::check_text("memory_size", 2_000, |text| assert!(parse(text) != Some(0)));
+    }
 }

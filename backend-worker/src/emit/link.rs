@@ -164,4 +164,12 @@ mod tests {
         assert_eq!(prerequisites(text), ["/lib/crt1.o", "a b.o", "c$d.a"]);
         assert!(prerequisites("").is_empty());
     }
+
+    #[test]
+    fn fuzz_depfile() {
+        tender_fuzz::check_text("depfile", 3_000, |text| {
+            let found = prerequisites(text);
+            assert!(found.iter().map(String::len).sum::<usize>() <= text.len());
+        });
+    }
 }

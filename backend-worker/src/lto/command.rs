@@ -309,4 +309,12 @@ mod tests {
         assert!(line.options.shared && line.options.export_dynamic && line.options.undefined.is_empty());
         assert!(line.entries.is_empty());
     }
+
+    #[test]
+    fn fuzz_link_command() {
+        tender_fuzz::check_text("link_command", 3_000, |text| {
+            let words = linker_words(text).unwrap_or_default();
+            assert!(parse(&words).entries.len() <= words.len());
+        });
+    }
 }

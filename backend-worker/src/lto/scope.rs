@@ -256,4 +256,19 @@ mod tests {
     fn a_dynamic_list_is_all_global() {
         assert_eq!(dynamic_list("{ f; g*; };"), [Glob::new("f"), Glob::new("g*")]);
     }
+
+    /// A script, an empty line, and names.
+    #[test]
+    fn fuzz_version_script() {
+        tender_fuzz::check_text("version_script", 2_000, |text| {
+            let (script, names) = text.split_once("\n\n").unwrap_or((text, ""));
+            let (parsed, list) = (VersionScript::parse(script), dynamic_list(script));
+            for name in names.lines().take(8) {
+                parsed.makes_local(name);
+                for glob in list.iter().take(64) {
+                    glob.matches(name);
+                }
+            }
+        });
+    }
 }

@@ -86,4 +86,9 @@ mod tests {
         check("INPUT(\"a b.o\", c.o)", &["a b.o", "c.o"]);
         check("SECTIONS { .x : { *(.x) } }", &[]);
     }
+
+    #[test]
+    fn fuzz_link_script() {
+        tender_fuzz::check_text("link_script", 3_000, |text| drop(inputs(text)));
+    }
 }

@@ -116,3 +116,20 @@ pub fn magic(start: &[u8]) -> Magic {
         _ => Magic::Text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shared library is read from its file piece by piece, so that way too.
+    #[test]
+    fn fuzz_object() {
+        tender_fuzz::check("object", 2_000, |content| {
+            magic(content);
+            let _ = object(content);
+            let whole = shared(content).ok().map(|part| part.symbols.len());
+            let cache = object::ReadCache::new(std::io::Cursor::new(content));
+            assert_eq!(shared(&cache).ok().map(|part| part.symbols.len()), whole);
+        });
+    }
+}
