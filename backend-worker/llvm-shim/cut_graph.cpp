@@ -63,9 +63,24 @@ void markConstants(Module &module) {
   }
 }
 
+// As GlobalOpt would do later. A piece that has only declarations takes two names for two things.
+void replaceAliases(Module &module) {
+  SmallVector<GlobalValue *, 8> list;
+  collectUsedGlobalVariables(module, list, /*CompilerUsed=*/false);
+  collectUsedGlobalVariables(module, list, /*CompilerUsed=*/true);
+  SmallPtrSet<GlobalValue *, 8> used(list.begin(), list.end());
+  for (GlobalAlias &alias : module.aliases()) {
+    const GlobalObject *object = alias.getAliaseeObject();
+    if (object && !used.contains(&alias) && !alias.isInterposable() && !alias.isWeakForLinker() &&
+        !object->isInterposable() && !object->isWeakForLinker())
+      alias.replaceAllUsesWith(alias.getAliasee());
+  }
+}
+
 class Builder {
 public:
-  Builder(Module &module, TenderGraph &graph) : module(module), graph(graph), values(numbered(module)) {
+  Builder(Module &module, TenderGraph &graph, bool optimised)
+      : module(module), graph(graph), optimised(optimised), values(numbered(module)) {
     for (size_t i = 0; i < values.size(); ++i)
       numbers[values[i]] = static_cast<uint32_t>(i);
     SmallVector<GlobalValue *, 8> list;
@@ -120,6 +135,9 @@ private:
     auto set = [&](uint32_t flag, bool on) { node.flags |= on ? flag : 0; };
     set(TENDER_NODE_DEFINED, !value.isDeclaration());
     set(TENDER_NODE_LOCAL, value.hasLocalLinkage());
+    // The address of an ifunc depends on whether the code that asks knows that it is one. Of an alias that may be
+    // replaced only its own module knows what it may be equal to, which matters where comparisons are folded.
+    set(TENDER_NODE_PINNED, isa<GlobalIFunc>(value) || (optimised && isa<GlobalAlias>(value)));
     set(TENDER_NODE_LINKONCE, value.hasLinkOnceLinkage());
     set(TENDER_NODE_OPTIONAL, value.hasAvailableExternallyLinkage());
     if (auto *function = dyn_cast<Function>(&value))
@@ -319,6 +337,7 @@ private:
 
   Module &module;
   TenderGraph &graph;
+  bool optimised;
   std::vector<GlobalValue *> values;
   DenseMap<const Value *, uint32_t> numbers;
   SmallPtrSet<const GlobalValue *, 8> used, unique;
@@ -397,9 +416,11 @@ TenderGraph *tender_graph(LLVMModuleRef moduleRef, bool optimised) {
   auto graph = std::make_unique<TenderGraph>();
   graph->whole = reasonToKeepWhole(module);
   if (graph->whole.empty()) {
-    if (optimised)
+    if (optimised) {
       markConstants(module);
-    Builder(module, *graph).build();
+      replaceAliases(module);
+    }
+    Builder(module, *graph, optimised).build();
   }
   return graph.release();
 }

@@ -113,6 +113,8 @@ public:
     for (size_t piece = 0; piece < pieces.size(); ++piece)
       findCandidates(piece, promoted);
     for (size_t piece = 0; piece < pieces.size(); ++piece)
+      findOtherNames(piece, promoted);
+    for (size_t piece = 0; piece < pieces.size(); ++piece)
       findReferences(piece);
     while (!work.empty()) {
       uint32_t id = work.back();
@@ -148,6 +150,20 @@ private:
       references.emplace_back();
       ids[piece][section] = id;
       byName[name] = id;
+    }
+  }
+
+  // Aliases are further names of the same code, and other objects may use those that were never local.
+  void findOtherNames(size_t piece, const StringMap<const TenderRename *> &promoted) {
+    const View &view = pieces[piece];
+    for (uint32_t i = 0; i < view.symbols.size(); ++i) {
+      auto found = ids[piece].find(view.sectionOf(i));
+      if (found == ids[piece].end() || view.symbols[i].getBinding() == ELF::STB_LOCAL)
+        continue;
+      StringRef name = view.nameOf(i);
+      byName[name] = found->second;
+      if (!promoted.contains(name))
+        need(found->second);
     }
   }
 

@@ -143,6 +143,8 @@ enum TenderNodeFlag : uint32_t {
   TENDER_NODE_OPTIONAL = 1 << 8,
   // llvm.used and the like: made anew for each piece, never placed.
   TENDER_NODE_SPECIAL = 1 << 9,
+  // Its users have to be where it is.
+  TENDER_NODE_PINNED = 1 << 10,
 };
 struct TenderNode {
   uint32_t flags;

@@ -813,6 +813,32 @@ fn aliases_and_ifuncs() {
     same("-O0", &[("a.c", &text)]);
 }
 
+/// An alias is a second name of one address, and an ifunc has one address too.
+#[test]
+fn aliases_and_ifuncs_have_one_address() {
+    let text = format!(
+        "#include <stdio.h>\n#define N __attribute__((noinline))\n{}\
+         static int impl(int x) {{ return x + 1; }}\n\
+         int feeble(int) __attribute__((weak, alias(\"impl\")));\nint strong(int) __attribute__((alias(\"impl\")));\n\
+         static int data = 5;\nextern int other_data __attribute__((alias(\"data\")));\n\
+         static int chosen(int x) {{ return x + 2; }}\nstatic int (*resolve(void))(int) {{ return chosen; }}\n\
+         int indirect(int) __attribute__((ifunc(\"resolve\")));\n\
+         N int a(int x) {{ return feeble(x); }}\nN int b(int x) {{ return strong(x) + impl(x); }}\n\
+         N int c(void) {{ return (void *)feeble == (void *)strong; }}\nN int d(void) {{ return (void *)strong == (void *)impl; }}\n\
+         N int e(void) {{ other_data++; return data; }}\nN int f(void) {{ data += 2; return &data == &other_data; }}\n\
+         N void *g(void) {{ return (void *)indirect; }}\nN void *h(void) {{ return (void *)indirect; }}\nN int i(int x) {{ return indirect(x); }}\n\
+         int main(void) {{ printf(\"%d %d %d %d %d %d %d %d\\n\", a(1), b(2), c(), d(), e(), f(), g() == h(), i(3)); return 0; }}\n",
+        bulks(&["one", "two", "three"])
+    );
+    for args in ["-O0", "-O2", "-O2 -fPIC -ffunction-sections"] {
+        for pieces in [2, 5, 9] {
+            let mut program = program(args, &[("a.c", &text)]);
+            (program.limits.units, program.limits.least) = (pieces, pieces);
+            program.same();
+        }
+    }
+}
+
 #[test]
 fn computed_goto_setjmp_and_varargs() {
     let text = format!(

@@ -162,7 +162,7 @@ fn node(raw: &ffi::Node) -> Node {
         function: has(ffi::Node::FUNCTION),
         defined: has(ffi::Node::DEFINED),
         local: has(ffi::Node::LOCAL),
-        pinned: false,
+        pinned: has(ffi::Node::PINNED),
         follows: has(ffi::Node::FOLLOWS),
         copyable: has(ffi::Node::COPYABLE),
         replicable: has(ffi::Node::REPLICABLE),

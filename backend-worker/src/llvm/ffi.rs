@@ -148,6 +148,7 @@ impl Node {
     pub const LINKONCE: u32 = 1 << 7;
     pub const OPTIONAL: u32 = 1 << 8;
     pub const SPECIAL: u32 = 1 << 9;
+    pub const PINNED: u32 = 1 << 10;
 }
 
 #[repr(C)]
