@@ -13,7 +13,7 @@ BENCH ?=
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm stress fuzz torture check build install bench fetch interop torture-sources deps deps-test
+.PHONY: help demo test storm stress programs fuzz torture check build install bench fetch interop sources torture-sources deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -33,7 +33,7 @@ demo: build fetch ## build four real C libraries and a program that uses them, a
 	+@cd workspace-examples/real-world && '$(TENDER)' build --release
 
 # End-to-end tests run what `make demo` and `make install` use.
-test: build deps-test fetch interop torture-sources ## run all tests; installs ninja, gdb, tmux and csmith if missing
+test: build deps-test fetch interop sources torture-sources ## run all tests; installs ninja, gdb, tmux and csmith if missing
 	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace
 
 # A build in a storm has members of all kinds of tools. The twenty rounds are also among the tests.
@@ -54,6 +54,11 @@ fuzz: deps ## run the parsers of outside text under libFuzzer (FULL=1: ten milli
 torture: build deps-test torture-sources ## build programs of others with cuts forced, and compare what they do (FULL=1: all of them)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_TORTURE=$(if $(FULL),all,sample) \
 	    $(cargo) test --locked -p tender-tests --test torture
+
+# At each level, by default and forced: half an hour on two cores. A part of it is among the tests.
+programs: build deps-test fetch sources ## build real libraries in all modes of link-time optimisation, cut, and run their tests
+	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_PROGRAMS=all \
+	    $(cargo) test --locked -p tender-tests --test real_programs
 
 check: deps ## check the format of the code, and lint it with warnings denied
 	@$(CARGO) fmt --version >/dev/null 2>&1 && $(CARGO) clippy --version >/dev/null 2>&1 || { \
@@ -79,6 +84,10 @@ fetch: ## fetch the sources that real-world and rocksdb in workspace-examples bu
 # Built once, and kept below the target directory. Without them tests are skipped, and say so.
 interop: deps-test ## get the makes and ninjas that tests share a jobserver with
 	+@tools/interop.sh '$(TARGET)/interop'
+
+# Kept below the target directory, like those. Without them tests are skipped, and say so.
+sources: deps-test ## get the sources of programs that tests build
+	+@CARGO='$(CARGO)' tools/sources.sh '$(TARGET)/sources'
 
 # Unpacked once, and kept below the target directory.
 torture-sources: deps-test
