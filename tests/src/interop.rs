@@ -35,8 +35,8 @@ pub use tree::{CommandLine, Probes};
 
 use crate::programs::{profile_directory, program};
 use crate::run::Run;
+use crate::space::shout;
 use camino::{Utf8Path, Utf8PathBuf};
-use std::io::Write;
 use std::process::{Command, Stdio};
 use std::sync::Once;
 
@@ -188,12 +188,6 @@ fn got(path: &str) -> Utf8PathBuf {
         }
     });
     directory.join(path)
-}
-
-/// Tells the person who runs the tests, also if the test passes: only what goes by print macros is captured.
-fn shout(text: &str) {
-    // Nobody may be reading.
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Nobody complains of the pool, make neither.

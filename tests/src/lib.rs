@@ -27,6 +27,7 @@
 //! - [`Cgroup`] bounds the memory of a command, and counts who was killed for it.
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
 //! - [`stress`] generates workspaces that need much memory, and builds them with little.
+//! - [`libraries`] builds real libraries with `tender` and with clang, and compares what their test programs say.
 //! - [`storm`] kills, stops and interrupts members of a build at random moments.
 //! - [`torture`] builds programs of others with cuts forced, and compares what they do.
 //!
@@ -36,6 +37,7 @@
 mod cgroup;
 pub mod interop;
 pub mod invariants;
+pub mod libraries;
 mod programs;
 mod random;
 mod run;

@@ -6,6 +6,7 @@ use crate::trace::Trace;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -256,6 +257,12 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
+/// Tells the person who runs the tests, also if the test passes: only what goes by print macros is captured.
+pub(crate) fn shout(text: &str) {
+    // Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
 /// Says loudly that a test is skipped, and what it needs.
 pub fn skipped(why: &str) {
     say(&format!("SKIPPED: {why}"));
@@ -268,15 +275,20 @@ pub fn examples() -> Utf8PathBuf {
 
 /// Whether the sources of `real-world` are there, fetched if they were not. Says so loudly if they cannot be.
 pub fn vendored() -> bool {
-    let script = examples().parent().unwrap().join("tools/fetch.sh");
-    // Of several tests that start together only one fetches.
-    let lock = fs::File::open(&script).unwrap();
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-    let there = Command::new("sh").arg(script).status().is_ok_and(|status| status.success());
+    let there = fetched();
     if !there {
         say("SKIPPED: the sources of real-world are not there and cannot be fetched; run `make fetch`");
     }
     there
+}
+
+/// Whether the sources of all examples are there, fetched if they were not.
+pub(crate) fn fetched() -> bool {
+    let script = examples().parent().unwrap().join("tools/fetch.sh");
+    // Of several tests that start together only one fetches.
+    let lock = fs::File::open(&script).unwrap();
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    Command::new("sh").arg(script).status().is_ok_and(|status| status.success())
 }
 
 fn copy(from: &Utf8Path, to: &Utf8Path, except: &[&str]) {

@@ -185,6 +185,13 @@ impl Trace {
         if open.is_empty() { Ok(spans) } else { Err(format!("begins without an end: {open:?}")) }
     }
 
+    /// Units that were cut into two pieces or more.
+    pub fn cut_units(&self) -> BTreeSet<&str> {
+        let pieces =
+            self.of_kind("X").filter(|event| event["args"]["cgu"].as_u64().is_some_and(|cgu| cgu > 0));
+        pieces.filter_map(|event| event["args"]["unit"].as_str()).collect()
+    }
+
     /// The names of phases that occur.
     pub fn phases(&self) -> BTreeSet<&str> {
         self.of_kind("X").filter_map(|event| event["name"].as_str()).collect()

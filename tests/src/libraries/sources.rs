@@ -1,0 +1,66 @@
+//! Finds the sources of real libraries, and gets them where they are missing. Knows not what they are for.
+
+use super::Library;
+use crate::programs::profile_directory;
+use crate::space::{examples, fetched, shout};
+use camino::Utf8PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// Where all sources are.
+#[derive(Clone, Debug)]
+pub struct Sources {
+    /// What `make sources` got.
+    got: Utf8PathBuf,
+    /// RocksDB's package, which carries whole trees of other libraries.
+    bundle: Utf8PathBuf,
+}
+
+impl Sources {
+    pub fn of(&self, library: Library) -> Utf8PathBuf {
+        match library {
+            Library::Sqlite => self.got.join("sqlite"),
+            Library::Zlib => self.bundle.join("zlib"),
+            Library::Zstd => self.bundle.join("zstd"),
+            Library::Lua => self.got.join("lua"),
+            Library::JsonCpp => self.got.join("jsoncpp"),
+        }
+    }
+
+    /// Lua's own test suite, for 5.1.
+    pub fn lua_tests(&self) -> Utf8PathBuf {
+        self.got.join("lua-tests")
+    }
+}
+
+/// Where the sources of these libraries are, or nothing, and then says loudly which are missing. The first call of a process gets
+/// what is to be got.
+pub fn find(libraries: &[Library]) -> Option<Sources> {
+    static SOURCES: OnceLock<Sources> = OnceLock::new();
+    let sources = SOURCES.get_or_init(get);
+    let mut missing: Vec<&str> = Vec::new();
+    for library in libraries {
+        if !sources.of(*library).exists() || *library == Library::Lua && !sources.lua_tests().exists() {
+            missing.push(library.name());
+        }
+    }
+    if missing.is_empty() {
+        return Some(sources.clone());
+    }
+    let names = missing.join(", ");
+    shout(&format!(
+        "SKIPPED: a test needs the sources of {names}, which are not there; run `make fetch sources`"
+    ));
+    None
+}
+
+/// Runs what does nothing where all is there, and says itself what cannot be had.
+fn get() -> Sources {
+    let target = profile_directory().parent().expect("a profile lies in a target directory").to_owned();
+    let got = target.join("sources");
+    let script = examples().parent().unwrap().join("tools/sources.sh");
+    let status = Command::new(script).arg(&got).status().expect("tools/sources.sh starts");
+    assert!(status.success(), "tools/sources.sh: {status}");
+    fetched();
+    Sources { got, bundle: examples().join("rocksdb/vendor/librocksdb-sys") }
+}
