@@ -4,12 +4,56 @@ use crate::graph::{Item, Run};
 use std::borrow::Cow;
 use tender_protocol::Work;
 
-/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell. `driver` is what a link runs in place of the
-/// name that stands in the graph.
+/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell; of one that is too long to be read or pasted, the
+/// start and the end. `driver` is what a link runs in place of the name that stands in the graph.
 pub fn command_line(item: &Item, driver: Option<&[String]>) -> String {
     match &item.run {
-        Run::Command(command) => quoted_words(&command.words),
-        Run::Worker(work) => quoted_words(worker_words(work, driver)),
+        Run::Command(command) => readable(&command.words.iter().map(String::as_str).collect::<Vec<_>>()),
+        Run::Worker(work) => readable(&worker_words(work, driver)),
+    }
+}
+
+/// Command lines up to this length are shown as they are, bytes: the objects of some hundred units.
+const READABLE: usize = 32 << 10;
+
+/// Of longer ones, what is shown of the start and of the end, bytes, and of a word, characters.
+const START: usize = 2 << 10;
+const END: usize = 512;
+const WORD: usize = 256;
+
+fn readable(words: &[&str]) -> String {
+    let length = |words: &[&str]| words.iter().map(|word| word.len() + 1).sum::<usize>();
+    if length(words) <= READABLE {
+        return quoted_words(words);
+    }
+    let short: Vec<Cow<'_, str>> = words.iter().map(|word| shortened(word)).collect();
+    let fit = |words: &mut dyn Iterator<Item = &Cow<'_, str>>, most: usize| {
+        let ends = words.scan(0, |sum, word| {
+            *sum += word.len() + 1;
+            Some(*sum)
+        });
+        ends.take_while(|end| *end <= most).count()
+    };
+    let end = short.len() - fit(&mut short.iter().rev(), END);
+    let start = fit(&mut short.iter(), START).min(end);
+    let left_out = super::words::count(end - start, "word");
+    let text = |words: &[Cow<'_, str>]| {
+        words.iter().map(|word| quoted(word).into_owned()).collect::<Vec<_>>().join(" ")
+    };
+    match start == end {
+        true => text(&short),
+        false => format!("{} [... {left_out} ...] {}", text(&short[..start]), text(&short[end..])),
+    }
+}
+
+/// At most `WORD` characters of a word, and how many bytes it has.
+fn shortened(word: &str) -> Cow<'_, str> {
+    match word.len() <= WORD {
+        true => word.into(),
+        false => {
+            let start: String = word.chars().take(WORD).collect();
+            format!("{start}[... {} bytes]", word.len()).into()
+        }
     }
 }
 
@@ -74,6 +118,24 @@ mod tests {
             command_line(&graph[fixture::APP_LINK], Some(&driver)),
             "gcc '-B/opt/a b' target/release/.tender/app/main.o -o target/release/app"
         );
+    }
+
+    #[test]
+    fn a_command_that_nobody_can_read_is_shortened() {
+        let objects: Vec<String> = (0..20_000).map(|number| format!("objects/{number:05}.o")).collect();
+        let mut words = vec!["cc"];
+        words.extend(objects.iter().map(String::as_str));
+        words.extend(["-o", "app"]);
+        let line = readable(&words);
+        assert!(line.starts_with("cc objects/00000.o objects/00001.o "), "{line}");
+        assert!(line.ends_with(" objects/19999.o -o app"), "{line}");
+        assert!(line.contains(" [... 19842 words ...] ") && line.len() < START + END + 32, "{line}");
+        // As long as it can be read it is whole.
+        assert_eq!(readable(&words[..1000]), words[..1000].join(" "));
+
+        let long = "x".repeat(100_000);
+        let expect = format!("cc '{}[... 100000 bytes]' -o app", "x".repeat(WORD));
+        assert_eq!(readable(&["cc", &long, "-o", "app"]), expect);
     }
 
     #[test]
