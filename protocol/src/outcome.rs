@@ -101,6 +101,9 @@ pub struct ItemReport {
     /// kind are not told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<String>,
+    /// Programs that the item ran, by path, with the libraries that came with them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub programs: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dated: Vec<FileTime>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

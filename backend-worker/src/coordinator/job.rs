@@ -91,6 +91,8 @@ pub struct Finished {
     pub precompiled: Vec<Precompiled>,
     /// Names of environment variables.
     pub variables: Vec<String>,
+    /// Programs that it ran, by path.
+    pub programs: Vec<String>,
     pub outputs: Vec<OutputFile>,
 }
 
@@ -108,6 +110,7 @@ impl Finished {
             dated: Vec::new(),
             precompiled: Vec::new(),
             variables: Vec::new(),
+            programs: Vec::new(),
             outputs: Vec::new(),
         }
     }

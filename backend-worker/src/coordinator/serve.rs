@@ -334,6 +334,7 @@ mod tests {
             dated,
             precompiled: Vec::new(),
             variables,
+            programs: Vec::new(),
             outputs,
         };
         FromWorker::ItemFinished(Box::new(report))

@@ -364,7 +364,8 @@ impl<'a> Shell<'a> {
             Some(begun) => (at_us.saturating_sub(begun.at_us), begun.spent),
             None => (0, SpentByItem::default()),
         };
-        let Finished { outcome, inputs, missing, dated, precompiled, variables, outputs } = finished;
+        let Finished { outcome, inputs, missing, dated, precompiled, variables, programs, outputs } =
+            finished;
         let report = ItemReport {
             plan,
             item,
@@ -379,6 +380,7 @@ impl<'a> Shell<'a> {
             dated,
             precompiled,
             variables,
+            programs,
             outputs,
         };
         self.outbox.send(FromWorker::ItemFinished(Box::new(report)))

@@ -2,13 +2,20 @@
 #![expect(unsafe_code, reason = "the link must die with the worker, which only pre_exec can arrange")]
 
 use super::argument_files::argument_files;
+use super::driver::{Answer, Drivers};
 use super::file::{make_parent, partial, publish};
+use super::lookups::{self, Search};
 use super::unfinished::{Unfinished, remove_left};
-use crate::frontend::stamp;
+use super::{response, script, thin};
+use crate::frontend::{StampCache, stamp};
+use rustix::time::{ClockId, clock_gettime};
+use std::collections::{BTreeSet, HashSet};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tender_protocol::{FileStamp, OutputFile};
+use std::sync::Arc;
+use tender_protocol::{InputFile, OutputFile};
 
 #[derive(Default)]
 pub struct Linked {
@@ -17,40 +24,92 @@ pub struct Linked {
     /// Absent if the link failed; `error` then says how, in one line.
     pub output: Option<OutputFile>,
     pub error: Option<String>,
-    /// Files that the link read: those that the linker tells of, libraries of the system among them, and those that the words name.
-    pub inputs: Vec<(String, FileStamp)>,
-    /// Paths that were looked for and not found.
+    /// Files the linker read, libraries of the system among them, where the linker tells.
+    pub inputs: Vec<InputFile>,
+    /// Where it and its driver have looked for them before.
     pub missing: Vec<String>,
+    /// The programs that ran.
+    pub programs: Vec<String>,
 }
 
-/// Runs `driver` with `args` so that `output` appears whole or not at all.
-pub fn link(driver: &[String], args: &[String], output: &str, threads: u32) -> Linked {
-    match run(driver, args, output, threads) {
+/// A link to be made.
+#[derive(Clone, Copy)]
+pub struct Link<'a> {
+    pub driver: &'a [String],
+    pub args: &'a [String],
+    pub output: &'a str,
+    /// How many the linker may use.
+    pub threads: u32,
+    /// Whatever changes after this was not seen.
+    pub begun: Moment,
+    /// How the driver links, where that is known already.
+    pub answer: Option<&'a Arc<Answer>>,
+}
+
+/// What links of one worker share.
+#[derive(Default)]
+pub struct Links {
+    pub drivers: Drivers,
+    pub stamps: StampCache,
+}
+
+/// Nanoseconds since the epoch, by the clock that file systems stamp with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(i64);
+
+impl Moment {
+    pub fn now() -> Moment {
+        let now = clock_gettime(ClockId::Realtime);
+        Moment(now.tv_sec * 1_000_000_000 + now.tv_nsec)
+    }
+
+    /// When a file last changed, be it its content, its name or its place.
+    fn of_change(metadata: &std::fs::Metadata) -> Moment {
+        Moment(metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec())
+    }
+}
+
+/// The hash of what nobody has read: no content has it, so that the next build links again.
+const UNKNOWN_CONTENT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// Makes a link, so that its output appears whole or not at all.
+pub fn link(link: &Link<'_>, links: &Links) -> Linked {
+    match run(link, links) {
         Ok(linked) => linked,
         Err(error) => {
-            remove_left(&partial(output));
+            remove_left(&partial(link.output));
             Linked { error: Some(error), ..Linked::default() }
         }
     }
 }
 
-fn run(driver_words: &[String], args: &[String], output: &str, threads: u32) -> Result<Linked, String> {
-    let (program, words) = driver_words.split_first().ok_or("the link has no driver")?;
+fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
+    let Link { driver, args, output, threads, .. } = *link;
+    let (program, words) = driver.split_first().ok_or("the link has no driver")?;
     make_parent(output).map_err(|why| why.to_string())?;
     let temporary = partial(output);
     // Of a linker that was killed together with its worker.
     remove_left(&temporary);
     let depfile = PathBuf::from(format!("{output}.link.d"));
-    let lld = driver_words.iter().any(|word| word == "-fuse-ld=lld");
+    let words_file = PathBuf::from(format!("{output}.link.rsp"));
+    let lld = tells_what_it_reads(driver);
 
-    let mut command = Command::new(program);
-    command.args(words).args(args).arg("-o").arg(&temporary);
+    let mut own = vec!["-o".to_owned(), temporary.display().to_string()];
     if lld {
-        command.arg(format!("-Wl,--threads={}", threads.max(1)));
-        command.arg("-Wl,--color-diagnostics=always");
-        command.arg(format!("-Wl,--dependency-file={}", depfile.display()));
+        own.push(format!("-Wl,--threads={}", threads.max(1)));
+        own.push("-Wl,--color-diagnostics=always".to_owned());
+        own.push(format!("-Wl,--dependency-file={}", depfile.display()));
+    }
+    let mut command = Command::new(program);
+    command.args(words);
+    let long = response::is_long(args);
+    if long {
+        command.arg(format!("@{}", words_file.display()));
+    } else {
+        command.args(args);
     }
     command
+        .args(own)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -65,23 +124,24 @@ fn run(driver_words: &[String], args: &[String], output: &str, threads: u32) -> 
             Ok(())
         });
     }
+    let start = || {
+        if long {
+            std::fs::write(&words_file, response::content(args))?;
+        }
+        command.spawn()
+    };
     let failed = |why| format!("cannot start the link driver `{program}`: {why}");
     let (_unfinished, driver) =
-        Unfinished::begin(&[&temporary, &depfile], || command.spawn()).map_err(failed)?;
+        Unfinished::begin(&[&temporary, &depfile, &words_file], start).map_err(failed)?;
     let done = driver.wait_with_output().map_err(failed)?;
+    let _ = std::fs::remove_file(&words_file);
     let mut linked = Linked {
         text: String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned(),
         ..Linked::default()
     };
     if done.status.success() {
-        linked.inputs = dependencies(&depfile);
-        for path in argument_files(driver_words, args) {
-            match std::fs::metadata(&path) {
-                Ok(metadata) if metadata.is_file() => linked.inputs.push((path, stamp(&metadata))),
-                Ok(_) => {}
-                Err(_) => linked.missing.push(path),
-            }
-        }
+        let told = std::fs::read_to_string(&depfile).map(|text| prerequisites(&text)).unwrap_or_default();
+        note_read(&mut linked, link, links, told);
         linked.output = Some(publish(output).map_err(|why| why.to_string())?);
     } else {
         // Before what the linker left is removed, which makes room again.
@@ -105,6 +165,73 @@ fn run(driver_words: &[String], args: &[String], output: &str, threads: u32) -> 
     Ok(linked)
 }
 
+/// Whether the driver starts lld.
+fn tells_what_it_reads(driver: &[String]) -> bool {
+    driver.iter().any(|word| word == "-fuse-ld=lld")
+}
+
+/// Notes what the link has read and run, and where it has looked. `told`: the files that the linker tells of.
+fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<String>) {
+    let (args, mut files) = response::expanded(link.args);
+    // Other linkers than lld do not tell what they read, so that where they have looked is worth no question.
+    let ask = || links.drivers.ask_without_inputs(link.driver, &args).ok();
+    let answer = link.answer.cloned().or_else(|| if tells_what_it_reads(link.driver) { ask() } else { None });
+    let answer = answer.unwrap_or_else(|| Arc::new(Answer::of_words(link.driver, &args)));
+    let (mut words, named) = response::expanded(&answer.words);
+    files.extend(named);
+    words.extend(args.into_iter().filter(|word| !word.starts_with('-')));
+    let search = Search::of(&words);
+
+    let mut read = search.opened(&words, &told);
+    let mut scripts = Vec::new();
+    let mut known: HashSet<String> = HashSet::new();
+    let (named, absent): (Vec<String>, Vec<String>) =
+        argument_files(link.driver, link.args).into_iter().partition(|path| Path::new(path).exists());
+    files.extend(named.into_iter().filter(|path| Path::new(path).is_file()));
+    let mut waiting: Vec<String> = files.into_iter().chain(read.iter().cloned()).rev().collect();
+    while let Some(path) = waiting.pop() {
+        if !known.insert(path.clone()) {
+            continue;
+        }
+        let Some((input, content)) = input(&path, link.begun, &links.stamps) else { continue };
+        linked.inputs.push(input);
+        if thin::is_thin(&content) {
+            // lld has every member in its hands, wanted or not, but tells of the archive alone.
+            waiting.extend(thin::members(Path::new(&path), &content).unwrap_or_default().into_iter().rev());
+        } else if let Some(text) = script::text(&content) {
+            scripts.push((path, text.to_owned()));
+        }
+    }
+    read.retain(|path| known.contains(path));
+    let mut looked = search.before(&read, &scripts);
+    looked.extend(lookups::of_driver(&answer.directories, &words, |dir| Path::new(dir).is_dir()));
+    looked.extend(answer.missing.iter().cloned());
+    looked.extend(absent);
+    linked.missing = in_vain(looked, &known, link.begun);
+    linked.programs = answer.programs.clone();
+}
+
+/// A file that was read, with its content. One that has changed since the link began may have been read as it was before.
+fn input(path: &str, begun: Moment, stamps: &StampCache) -> Option<(InputFile, Vec<u8>)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    let stamp = stamp(&metadata);
+    let content = std::fs::read(path).ok()?;
+    let hash = match Moment::of_change(&metadata) > begun {
+        true => UNKNOWN_CONTENT.to_owned(),
+        false => stamps.hash(path, stamp, &content).to_hex().to_string(),
+    };
+    Some((InputFile { path: path.to_owned(), stamp, hash }, content))
+}
+
+/// Those of `looked` that were not there. What has come since the link began was not there for it.
+fn in_vain(looked: BTreeSet<String>, read: &HashSet<String>, begun: Moment) -> Vec<String> {
+    let was_there = |path: &String| {
+        std::fs::symlink_metadata(path).is_ok_and(|found| Moment::of_change(&found) <= begun)
+            && Path::new(path).exists()
+    };
+    looked.into_iter().filter(|path| !read.contains(path) && !was_there(path)).collect()
+}
+
 /// lld maps its output, and where the disk is full it dies by SIGBUS without a word. Less room than this tells why.
 const HARDLY_ANY_ROOM: u64 = 1 << 20;
 
@@ -117,17 +244,7 @@ fn full_disk(path: &Path) -> Option<String> {
 }
 
 /// The prerequisites of the first rule of a make-style file, as lld writes it.
-fn dependencies(depfile: &Path) -> Vec<(String, FileStamp)> {
-    let Ok(text) = std::fs::read_to_string(depfile) else { return Vec::new() };
-    prerequisites(&text)
-        .into_iter()
-        .filter_map(|path| {
-            let metadata = std::fs::metadata(&path).ok()?;
-            Some((path, stamp(&metadata)))
-        })
-        .collect()
-}
-
+///
 /// lld escapes blanks and `#` with a backslash and `$` by doubling it; a backslash before a newline goes on.
 fn prerequisites(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];

@@ -20,7 +20,7 @@ impl Executor {
             return Step::Finished(course.fail(Some(unit.source), why.to_string()));
         }
         let plan = Plan { cut, translate_only: goal == Goal::Translate };
-        let Left { result, reads } = unit.begin(plan, &self.shared.stamps, &course);
+        let Left { result, reads } = unit.begin(plan, &self.shared.links.stamps, &course);
         let finished = match result {
             Ok(Begun::Modules(modules)) => {
                 let pieces = UnitPieces {
@@ -70,7 +70,8 @@ impl Pieces for UnitPieces {
         let cgu = (self.modules.costs().len() > 1).then_some(piece);
         let course = Course::of(job, &self.shared.live, Of { cgu, unit: None });
         let watch = Once { course: &course, said: &self.said };
-        let Left { result, reads } = self.unit(job).piece(&self.modules, piece, &self.shared.stamps, &watch);
+        let Left { result, reads } =
+            self.unit(job).piece(&self.modules, piece, &self.shared.links.stamps, &watch);
         lock(&self.reads).add(reads);
         lock(&self.codes)[piece as usize] = Some(result.map_err(|Reported| PieceFailed)?);
         Ok(())

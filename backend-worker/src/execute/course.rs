@@ -1,6 +1,7 @@
 //! One part's course: times its phases, counts its modules, and passes on what is told.
 
 use crate::coordinator::{Finished, Job, Of, now_us};
+use crate::emit::Archived;
 use crate::frontend::{Watch, plain_error};
 use crate::llvm;
 use std::cell::Cell;
@@ -50,6 +51,14 @@ impl<'a> Course<'a> {
     pub fn fail(&self, file: Option<&str>, why: String) -> Finished {
         self.diagnostic(plain_error(file, why));
         Finished::failed()
+    }
+
+    /// What came of an archive.
+    pub fn archived(&self, archived: Result<Archived, String>) -> Finished {
+        match archived {
+            Ok(Archived { file, inputs }) => Finished { inputs, ..self.done(vec![file]) },
+            Err(why) => self.fail(None, why),
+        }
     }
 
     /// What came of writing files.

@@ -21,8 +21,12 @@ impl Executor {
         lto: &LtoLink,
     ) -> Step {
         let course = Course::new(job, &self.shared.live);
-        let reading = Reading::new(&course, &self.shared.stamps);
-        let opened = LinkJob::open(Request { krate: job.krate, driver, args, output, lto }, &reading);
+        let reading = Reading::new(&course, &self.shared.links.stamps);
+        let opened = LinkJob::open(
+            Request { krate: job.krate, driver, args, output, lto },
+            &self.shared.links,
+            &reading,
+        );
         let reads = reading.finish();
         self.opened(course, opened.map(|link| Stage::Link(link, lto.work_dir.clone())), reads)
     }
@@ -36,7 +40,7 @@ impl Executor {
         lto: &LtoArchive,
     ) -> Step {
         let course = Course::new(job, &self.shared.live);
-        let reading = Reading::new(&course, &self.shared.stamps);
+        let reading = Reading::new(&course, &self.shared.links.stamps);
         let opened = ArchiveJob::open(job.krate, output, members, lto, &reading);
         let reads = reading.finish();
         self.opened(course, opened.map(Stage::Archive), reads)
@@ -124,15 +128,15 @@ impl LtoPieces {
         let finished = match &self.stage {
             Stage::Link(link, work_dir) => {
                 course.enter(PhaseName::Link);
-                let linked = link.finish(super::LINK_THREADS);
-                let mut finished = self.shared.linked(course, linked);
+                let linked = link.finish(super::LINK_THREADS, &self.shared.links);
+                let mut finished = super::linked(course, linked);
                 // What the backends made follows from the bitcode, which is an input of the item.
                 finished.inputs.retain(|input| !input.path.starts_with(work_dir.as_str()));
                 finished
             }
             Stage::Archive(archive) => {
                 course.enter(PhaseName::Archive);
-                course.written(archive.finish().map(|file| vec![file]))
+                course.archived(archive.finish())
             }
         };
         having_read(finished, self.reads().clone())
@@ -160,7 +164,7 @@ impl Pieces for LtoPieces {
         let backend = &self.jobs()[piece as usize];
         let of = Of { cgu: Some(backend.cgu), unit: Some(backend.unit.clone()) };
         let course = Course::of(job, &self.shared.live, of);
-        let reading = Reading::new(&course, &self.shared.stamps);
+        let reading = Reading::new(&course, &self.shared.links.stamps);
         let ran = match &self.stage {
             Stage::Link(link, _) => link.backend(piece as usize, &reading),
             Stage::Archive(archive) => archive.backend(piece as usize, &reading),

@@ -5,13 +5,13 @@ mod course;
 mod lto;
 
 use crate::coordinator::{Execute, Finished, Goal, Job, Step};
-use crate::emit::{self, Linked};
-use crate::frontend::{Left, Reads, StampCache, Unit, Watch, plain_error};
+use crate::emit::{self, Link, Linked, Links, Moment};
+use crate::frontend::{Left, Reads, Unit, Watch, plain_error};
 use crate::llvm;
 use course::Course;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use tender_protocol::{Diagnostic, InputFile, Level, Lto, PhaseName, Work};
+use tender_protocol::{Diagnostic, Level, Lto, PhaseName, Work};
 
 #[derive(Default)]
 pub struct Executor {
@@ -21,7 +21,7 @@ pub struct Executor {
 /// All that items of one worker share.
 #[derive(Default)]
 struct Shared {
-    stamps: StampCache,
+    links: Links,
     /// LLVM modules in memory.
     live: AtomicU32,
 }
@@ -47,14 +47,14 @@ impl Execute for Executor {
             Work::Check { source, language, args } => {
                 let (object, settled) = (NO_OBJECT, job.item.settled.as_slice());
                 let unit = Unit { source, language: *language, args, object, lto: Lto::Off, settled };
-                let Left { result, reads } = unit.check(&self.shared.stamps, &course);
+                let Left { result, reads } = unit.check(&self.shared.links.stamps, &course);
                 let finished = result.map_or_else(|_| Finished::failed(), |()| course.done(Vec::new()));
                 having_read(finished, reads)
             }
             Work::Preprocess { source, language, args, output } => {
                 let settled = job.item.settled.as_slice();
                 let unit = Unit { source, language: *language, args, object: output, lto: Lto::Off, settled };
-                let Left { result, reads } = unit.preprocess(&self.shared.stamps, &course);
+                let Left { result, reads } = unit.preprocess(&self.shared.links.stamps, &course);
                 let write = |text: llvm::Buffer| {
                     emit::write(output, &text).map(|file| vec![file]).map_err(|why| why.to_string())
                 };
@@ -63,11 +63,13 @@ impl Execute for Executor {
             }
             Work::Archive { output, members, .. } => {
                 course.enter(PhaseName::Archive);
-                course.written(emit::archive(output, members).map(|file| vec![file]))
+                course.archived(emit::archive(output, members))
             }
             Work::Link { driver, args, output, .. } => {
                 course.enter(PhaseName::Link);
-                self.shared.linked(&course, emit::link(driver, args, output, LINK_THREADS))
+                let begun = Moment::now();
+                let link = Link { driver, args, output, threads: LINK_THREADS, begun, answer: None };
+                linked(&course, emit::link(&link, &self.shared.links))
             }
             Work::Compile { .. } => unreachable!("compiled above"),
         })
@@ -90,35 +92,28 @@ impl Execute for Executor {
     }
 }
 
-impl Shared {
-    /// What came of a link.
-    fn linked(&self, course: &Course<'_>, linked: Linked) -> Finished {
-        let inputs = linked.inputs.into_iter().filter_map(|(path, stamp)| {
-            let content = std::fs::read(&path).ok()?;
-            let hash = self.stamps.hash(&path, stamp, &content).to_hex().to_string();
-            Some(InputFile { path, stamp, hash })
-        });
-        let inputs: Vec<InputFile> = inputs.collect();
-        let text = linked.text;
-        let mut finished = match (linked.output, linked.error) {
-            (Some(file), _) => {
-                if !text.trim().is_empty() {
-                    let message = first_line(&text);
-                    course.diagnostic(said(Level::Warning, message, text));
-                }
-                course.done(vec![file])
+/// What came of a link.
+fn linked(course: &Course<'_>, linked: Linked) -> Finished {
+    let text = linked.text;
+    let mut finished = match (linked.output, linked.error) {
+        (Some(file), _) => {
+            if !text.trim().is_empty() {
+                let message = first_line(&text);
+                course.diagnostic(said(Level::Warning, message, text));
             }
-            (None, error) => {
-                let message = error.unwrap_or_else(|| "the link failed".to_owned());
-                let rendered = format!("{}{text}", plain_error(None, message.clone()).rendered);
-                course.diagnostic(said(Level::Error, message, rendered));
-                Finished::failed()
-            }
-        };
-        finished.inputs = inputs;
-        finished.missing = linked.missing;
-        finished
-    }
+            course.done(vec![file])
+        }
+        (None, error) => {
+            let message = error.unwrap_or_else(|| "the link failed".to_owned());
+            let rendered = format!("{}{text}", plain_error(None, message.clone()).rendered);
+            course.diagnostic(said(Level::Error, message, rendered));
+            Finished::failed()
+        }
+    };
+    finished.inputs = linked.inputs;
+    finished.missing = linked.missing;
+    finished.programs = linked.programs;
+    finished
 }
 
 /// A link is one job.

@@ -6,7 +6,7 @@
 use super::inputs::{Inputs, Source};
 use super::link::{BackendJob, Linking, run};
 use super::resolve::{self, Options, Resolution};
-use crate::emit;
+use crate::emit::{self, Archived};
 use crate::frontend::{Watch, plain_error};
 use crate::llvm::{self, LtoConfig};
 use std::collections::HashSet;
@@ -102,7 +102,7 @@ impl ArchiveJob {
     ///
     /// # Panics
     /// If a backend has not been run.
-    pub fn finish(&self) -> Result<OutputFile, String> {
+    pub fn finish(&self) -> Result<Archived, String> {
         let mut members = Vec::with_capacity(self.members.len());
         for (member, from) in &self.members {
             let jobs = match from {

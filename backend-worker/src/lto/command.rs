@@ -1,9 +1,8 @@
-//! The command line of the linker: what a driver makes of its words, and what of that bears on symbol resolution.
-//! Parsing is pure; only `ask` runs a program.
+//! The command line of the linker, and what of it bears on symbol resolution. Pure.
 
 use super::resolve::Options;
 use super::scope::Glob;
-use std::process::{Command, Stdio};
+use std::ops::Range;
 
 /// What the linker is given, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +21,8 @@ pub enum What {
     File(String),
     /// `-lNAME`, without the `-l`.
     Library(String),
-    /// The number of a `mark`.
-    Mark(usize),
+    /// The numbers of marks.
+    Marks(Range<usize>),
 }
 
 /// A parsed command line. Files that options name are still to be read.
@@ -43,62 +42,13 @@ pub struct Line {
     pub relocatable: bool,
 }
 
-/// Stands in the driver's words for an input of ours, so that it can be found in the linker's.
-pub fn mark(number: usize) -> String {
-    format!("-Wl,{MARK}{number}")
+/// Stands in the driver's words for inputs, so that they can be found in the linker's. One word for all that follow each other: a
+/// command line does not take the objects of a large program.
+pub fn mark(numbers: &Range<usize>) -> String {
+    format!("-Wl,{MARK}{}+{}", numbers.start, numbers.len())
 }
 
 const MARK: &str = "--tender-input=";
-
-/// The linker's words for the driver's, by the driver's own account (`-###`). The error is a sentence fragment.
-pub fn ask(driver: &[String], args: &[String]) -> Result<Vec<String>, String> {
-    let (program, words) = driver.split_first().ok_or("the link has no driver")?;
-    let done = Command::new(program)
-        .args(words)
-        .args(args)
-        .args(["-###", "-o", "output"])
-        .env("LC_ALL", "C")
-        .env_remove("MAKEFLAGS")
-        .env_remove("MFLAGS")
-        .env_remove("CARGO_MAKEFLAGS")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .output()
-        .map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
-    let text = String::from_utf8_lossy(&done.stderr);
-    match linker_words(&text) {
-        Some(words) if done.status.success() => Ok(words),
-        _ => Err(format!("the link driver `{program}` does not tell how it links:\n{}", text.trim_end())),
-    }
-}
-
-/// Commands are the lines that start with a blank, and the link is the last one.
-fn linker_words(text: &str) -> Option<Vec<String>> {
-    let line = text.lines().rfind(|line| line.starts_with(' '))?;
-    let mut words = split(line);
-    (!words.is_empty()).then(|| words.split_off(1))
-}
-
-/// gcc and clang quote with double quotes, and a backslash takes the next character as it is.
-fn split(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quoted = false;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' => {
-                quoted = !quoted;
-                word.get_or_insert_default();
-            }
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            c if c.is_whitespace() && !quoted => words.extend(word.take()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
 
 /// Options of ld.lld and GNU ld whose value may be the next word, and that mean nothing here.
 const WITH_VALUE: [&str; 35] = [
@@ -157,8 +107,12 @@ pub fn parse(words: &[String]) -> Line {
     while let Some(word) = words.next() {
         let add =
             |what| Entry { what, whole: state.whole, lazy: state.lazy, archives_only: state.archives_only };
-        if let Some(number) = word.strip_prefix(MARK) {
-            line.entries.extend(number.parse().ok().map(|number| add(What::Mark(number))));
+        if let Some(numbers) = word.strip_prefix(MARK) {
+            let numbers = numbers.split_once('+').and_then(|(start, count)| {
+                let start: usize = start.parse().ok()?;
+                Some(start..start + count.parse::<usize>().ok()?)
+            });
+            line.entries.extend(numbers.map(|numbers| add(What::Marks(numbers))));
             continue;
         }
         let Some(option) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
@@ -249,19 +203,10 @@ mod tests {
     }
 
     #[test]
-    fn the_link_is_the_last_command_that_the_driver_shows() {
-        let text = "Using built-in specs.\nCOLLECT_GCC=cc\nTarget: x86_64-linux-gnu\n /usr/lib/cc1 x.c\n \
-                    /usr/lib/collect2 -o \"a b\" \"-fuse-ld=lld\" x\\\"y.o \"c\\\\d\"\nCOLLECT_GCC_OPTIONS='-o'\n";
-        let words = linker_words(text).unwrap();
-        assert_eq!(words, ["-o", "a b", "-fuse-ld=lld", "x\"y.o", "c\\d"]);
-        assert_eq!(linker_words("cc: error: no such file\n"), None);
-    }
-
-    #[test]
     fn inputs_keep_their_order_and_the_state_that_holds_for_them() {
         let line = line(
             "-pie a.o --push-state -Bstatic -lz --pop-state --whole-archive w.a --no-whole-archive \
-             --start-lib l.o --end-lib --tender-input=3 -l:libq.so.1 --library=m",
+             --start-lib l.o --end-lib --tender-input=3+2 -l:libq.so.1 --library=m",
         );
         assert!(line.position_independent);
         let entry = |what| Entry { what, whole: false, lazy: false, archives_only: false };
@@ -274,7 +219,7 @@ mod tests {
                 Entry { archives_only: true, ..entry(library("z")) },
                 Entry { whole: true, ..entry(file("w.a")) },
                 Entry { lazy: true, ..entry(file("l.o")) },
-                entry(What::Mark(3)),
+                entry(What::Marks(3..5)),
                 entry(library(":libq.so.1")),
                 entry(library("m")),
             ]
@@ -313,7 +258,7 @@ mod tests {
     #[test]
     fn fuzz_link_command() {
         tender_fuzz::check_text("link_command", 3_000, |text| {
-            let words = linker_words(text).unwrap_or_default();
+            let words: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
             assert!(parse(&words).entries.len() <= words.len());
         });
     }

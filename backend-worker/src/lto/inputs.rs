@@ -2,8 +2,8 @@
 
 use super::command::{Entry, Line, What};
 use super::resolve::{Input, Kind, Part};
-use super::script::{self, Named};
 use super::symbols::{self, Magic, magic};
+use crate::emit::{self, Named};
 use crate::llvm::{Bitcode, Slice};
 use object::read::archive::ArchiveFile;
 use std::collections::HashSet;
@@ -37,6 +37,8 @@ pub struct Inputs {
     /// Members of libraries, by mark and number, that are archives themselves: the last link opens them again.
     pub nested: Vec<(usize, usize)>,
     shared: Vec<PathBuf>,
+    /// That are being read, each named by the one before.
+    scripts: Vec<PathBuf>,
 }
 
 /// One module of ours.
@@ -54,6 +56,8 @@ pub struct Module {
 pub enum Marked<'a> {
     Object(&'a str),
     Library(&'a LtoLibrary),
+    /// Not ours.
+    Foreign(&'a str),
 }
 
 /// What went wrong, where a file is to blame: a sentence fragment that names it.
@@ -123,25 +127,11 @@ impl Inputs {
         let mut loaded = HashSet::new();
         for entry in &line.entries {
             match &entry.what {
-                What::Mark(number) if !loaded.insert(*number) => {}
-                What::Mark(number) => match marks.get(*number) {
-                    Some(Marked::Object(path)) => {
-                        let name = file_name(path);
-                        inputs.ours(path, krate, name, entry.lazy, Source::Object(*number))?;
+                What::Marks(numbers) => {
+                    for number in numbers.clone().filter(|number| loaded.insert(*number)) {
+                        inputs.marked(number, marks, line, entry, krate)?;
                     }
-                    Some(Marked::Library(library)) => {
-                        let hidden = excluded(line, Path::new(&library.word));
-                        for (at, member) in library.members.iter().enumerate() {
-                            let from = inputs.list.len();
-                            let source = Source::Member { mark: *number, member: at };
-                            inputs.member(member, &library.krate, !entry.whole, source)?;
-                            for input in &mut inputs.list[from..] {
-                                input.hidden = hidden;
-                            }
-                        }
-                    }
-                    None => {}
-                },
+                }
                 What::File(path) => inputs.file(Path::new(path), line, entry)?,
                 What::Library(name) => {
                     // What is not found is lld's to complain about.
@@ -152,6 +142,36 @@ impl Inputs {
             }
         }
         Ok(inputs)
+    }
+
+    /// What stands at a mark.
+    fn marked(
+        &mut self,
+        number: usize,
+        marks: &[Marked<'_>],
+        line: &Line,
+        entry: &Entry,
+        krate: &str,
+    ) -> Result<(), InputError> {
+        match marks.get(number) {
+            Some(Marked::Object(path)) => {
+                self.ours(path, krate, file_name(path), entry.lazy, Source::Object(number))
+            }
+            Some(Marked::Library(library)) => {
+                let hidden = excluded(line, Path::new(&library.word));
+                for (at, member) in library.members.iter().enumerate() {
+                    let from = self.list.len();
+                    let source = Source::Member { mark: number, member: at };
+                    self.member(member, &library.krate, !entry.whole, source)?;
+                    for input in &mut self.list[from..] {
+                        input.hidden = hidden;
+                    }
+                }
+                Ok(())
+            }
+            Some(Marked::Foreign(path)) => self.file(Path::new(path), line, entry),
+            None => Ok(()),
+        }
     }
 
     /// One member of a library of ours.
@@ -261,36 +281,42 @@ impl Inputs {
             }
             Magic::Text => {
                 let text = String::from_utf8_lossy(&read(path)?).into_owned();
-                for named in script::inputs(&text) {
+                self.scripts.push(path.to_owned());
+                for named in emit::script_inputs(&text) {
                     let found = match named {
                         Named::Library(name) => find_library(&name, line, entry.archives_only),
                         Named::File(name) => Some(find_file(&name, path, line)),
+                        Named::Script(name) => find_script(&name, line),
                     };
-                    if let Some(found) = found.filter(|found| found != path) {
+                    // One that names itself is lld's to complain about.
+                    if let Some(found) = found.filter(|found| !self.scripts.contains(found)) {
                         self.file(&found, line, entry)?;
                     }
                 }
+                self.scripts.pop();
             }
         }
         Ok(())
     }
 
     fn archive(&mut self, path: &Path, content: &[u8], lazy: bool, hidden: bool) -> Result<(), InputError> {
-        let archive = ArchiveFile::parse(content).map_err(|why| unreadable(path, &why))?;
-        for member in archive.members() {
-            let member = member.map_err(|why| unreadable(path, &why))?;
-            let outside;
-            let data = if archive.is_thin() {
-                let name = String::from_utf8_lossy(member.name()).into_owned();
-                outside = read(&path.parent().unwrap_or(Path::new("")).join(name))?;
-                &outside[..]
-            } else {
-                member.data(content).map_err(|why| unreadable(path, &why))?
-            };
-            // What is no object, such as a table of contents in text, takes no part.
+        // What is no object, such as a table of contents in text, takes no part.
+        let mut add = |data: &[u8]| {
             if let Ok(part) = native_part(data) {
                 self.push(part, lazy, hidden, Source::Foreign, path);
             }
+        };
+        if emit::is_thin(content) {
+            let files = emit::thin_members(path, content).map_err(|why| unreadable(path, &why))?;
+            for file in &files {
+                add(&read(Path::new(file))?);
+            }
+            return Ok(());
+        }
+        let archive = ArchiveFile::parse(content).map_err(|why| unreadable(path, &why))?;
+        for member in archive.members() {
+            let member = member.map_err(|why| unreadable(path, &why))?;
+            add(member.data(content).map_err(|why| unreadable(path, &why))?);
         }
         Ok(())
     }
@@ -344,7 +370,7 @@ fn find_library(name: &str, line: &Line, archives_only: bool) -> Option<PathBuf>
     })
 }
 
-/// A name in a script: below the system root, beside the script, in the search path, or as it is.
+/// A name in INPUT or GROUP: below the system root, beside the script, as it is, or in the search path, as lld looks for it.
 fn find_file(name: &str, script: &Path, line: &Line) -> PathBuf {
     if name.starts_with('/') && !line.sysroot.is_empty() {
         let below = PathBuf::from(format!("{}{name}", line.sysroot));
@@ -352,12 +378,24 @@ fn find_file(name: &str, script: &Path, line: &Line) -> PathBuf {
             return below;
         }
     }
-    let name = Path::new(name.strip_prefix('=').unwrap_or(name));
-    if name.is_absolute() || name.exists() {
-        return name.to_owned();
+    if let Some(below) = name.strip_prefix('=') {
+        return match line.sysroot.is_empty() {
+            true => PathBuf::from(below),
+            false => Path::new(&line.sysroot).join(below.trim_start_matches('/')),
+        };
     }
-    let beside = script.parent().map(|dir| dir.join(name)).filter(|path| path.exists());
-    beside
-        .or_else(|| directories(line).map(|dir| dir.join(name)).find(|path| path.exists()))
-        .unwrap_or_else(|| name.to_owned())
+    let path = Path::new(name);
+    if path.is_absolute() {
+        return path.to_owned();
+    }
+    let beside = script.parent().map(|dir| dir.join(path)).filter(|path| path.exists());
+    beside.or_else(|| find_script(name, line)).unwrap_or_else(|| path.to_owned())
+}
+
+/// A script by name: as it is, or in the search path.
+pub(super) fn find_script(name: &str, line: &Line) -> Option<PathBuf> {
+    let found = |path: &PathBuf| path.exists();
+    Some(PathBuf::from(name))
+        .filter(found)
+        .or_else(|| directories(line).map(|dir| dir.join(name)).find(found))
 }

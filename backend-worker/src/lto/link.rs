@@ -4,13 +4,14 @@
 //! the driver's linker would take; it then runs as for any other link, with objects where the bitcode was.
 
 use super::command::{self, Line};
-use super::inputs::{Inputs, Marked, Source, file_name, is_ours};
+use super::inputs::{Inputs, Marked, Source, file_name, find_script, is_ours};
 use super::resolve::{self, Place, Resolution};
 use super::scope::{self, VersionScript};
-use crate::emit::{self, Linked};
+use crate::emit::{self, Answer, Link, Linked, Links, Moment};
 use crate::frontend::{Watch, plain_error};
 use crate::llvm::{self, Listen, Lto, LtoConfig};
-use std::sync::{OnceLock, PoisonError, RwLock};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tender_protocol::{Diagnostic, FileStamp, Lto as Mode, LtoLink, Member, OutputFile, PhaseName};
 
 /// What is asked for.
@@ -43,6 +44,8 @@ pub struct LinkJob {
     output: String,
     words: Vec<Word>,
     backends: Backends,
+    begun: Moment,
+    answer: Arc<Answer>,
 }
 
 /// A word of the last link.
@@ -77,11 +80,16 @@ pub(super) struct Linking {
 
 impl LinkJob {
     /// Reads all that is linked, resolves symbols, and runs the thin link, or the whole of a fat one.
-    pub fn open(request: Request<'_>, watch: &dyn Watch) -> Result<LinkJob, Vec<Diagnostic>> {
+    pub fn open(request: Request<'_>, links: &Links, watch: &dyn Watch) -> Result<LinkJob, Vec<Diagnostic>> {
         watch.enter(PhaseName::Thinlink);
+        let begun = Moment::now();
         let fail = |why: String| vec![plain_error(None, why)];
+        let (args, _) = emit::expanded(request.args);
+        let request = Request { args: &args, ..request };
         let (marks, places) = marks(request);
-        let line = read_line(request, &places).map_err(fail)?;
+        let question = question(request, &places);
+        let answer = links.drivers.ask(request.driver, &question).map_err(fail)?;
+        let line = read_line(&answer).map_err(fail)?;
         let mut inputs = Inputs::load(&line, &marks, request.krate).map_err(|why| fail(why.to_string()))?;
         let config = LtoConfig {
             opt_level: request.lto.opt_level,
@@ -104,6 +112,8 @@ impl LinkJob {
             output: request.output.to_owned(),
             words,
             backends: linking.backends,
+            begun,
+            answer,
         })
     }
 
@@ -122,10 +132,14 @@ impl LinkJob {
     ///
     /// # Panics
     /// If a backend has not been run.
-    pub fn finish(&self, threads: u32) -> Linked {
+    pub fn finish(&self, threads: u32, links: &Links) -> Linked {
         self.backends.close();
+        let LinkJob { driver, output, begun, answer, .. } = self;
         match self.args(&self.words) {
-            Ok(args) => emit::link(&self.driver, &args, &self.output, threads),
+            Ok(args) => {
+                let (args, answer) = (&args, Some(answer));
+                emit::link(&Link { driver, args, output, threads, begun: *begun, answer }, links)
+            }
             Err(error) => Linked { error: Some(error), ..Linked::default() },
         }
     }
@@ -156,6 +170,7 @@ impl LinkJob {
 fn marks(request: Request<'_>) -> (Vec<Marked<'_>>, Vec<Option<usize>>) {
     let mut marks = Vec::new();
     let mut places = Vec::with_capacity(request.args.len());
+    let mut before = None;
     for word in request.args {
         let libraries = request.lto.libraries.iter();
         if let Some(library) = libraries.into_iter().find(|library| library.word == *word) {
@@ -168,26 +183,45 @@ fn marks(request: Request<'_>) -> (Vec<Marked<'_>>, Vec<Option<usize>>) {
         } else if !word.starts_with('-') && is_ours(word) {
             places.push(Some(marks.len()));
             marks.push(Marked::Object(word));
+        } else if emit::is_input(before, word) {
+            places.push(Some(marks.len()));
+            marks.push(Marked::Foreign(word));
         } else {
             places.push(None);
         }
+        before = Some(word.as_str());
     }
     (marks, places)
 }
 
+/// The words that the driver is asked about: with marks for inputs.
+fn question(request: Request<'_>, places: &[Option<usize>]) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut run: Option<Range<usize>> = None;
+    for (word, place) in request.args.iter().zip(places) {
+        match (*place, &mut run) {
+            (Some(number), Some(run)) if number == run.end => run.end += 1,
+            (Some(number), run) => words.extend(run.replace(number..number + 1).as_ref().map(command::mark)),
+            (None, run) => {
+                words.extend(run.take().as_ref().map(command::mark));
+                words.push(word.clone());
+            }
+        }
+    }
+    words.extend(run.as_ref().map(command::mark));
+    words
+}
+
 /// What the driver will have linked, and the files that its options name.
-fn read_line(request: Request<'_>, places: &[Option<usize>]) -> Result<Line, String> {
-    let words: Vec<String> = request
-        .args
-        .iter()
-        .zip(places)
-        .map(|(word, place)| place.map_or_else(|| word.clone(), command::mark))
-        .collect();
-    let mut line = command::parse(&command::ask(request.driver, &words)?);
+fn read_line(answer: &Answer) -> Result<Line, String> {
+    let (words, _) = emit::expanded(&answer.words);
+    let mut line = command::parse(&words);
     let read =
         |path: &String| std::fs::read_to_string(path).map_err(|why| format!("cannot read {path}: {why}"));
     for path in &line.version_scripts {
-        line.options.versions.get_or_insert_with(VersionScript::default).add(&read(path)?);
+        let found = find_script(path, &line).map(|found| found.to_string_lossy().into_owned());
+        let text = read(found.as_ref().unwrap_or(path))?;
+        line.options.versions.get_or_insert_with(VersionScript::default).add(&text);
     }
     for path in &line.dynamic_lists {
         line.options.dynamic_list.extend(scope::dynamic_list(&read(path)?));
@@ -368,6 +402,7 @@ impl<'a> Placing<'a> {
         for (word, place) in self.request.args.iter().zip(places) {
             match place.map(|number| (number, &marks[number])) {
                 None => self.words.push(Word::Plain(word.clone())),
+                Some((_, Marked::Foreign(path))) => self.words.push(Word::Plain((*path).to_owned())),
                 Some((number, Marked::Object(_))) => self.taken(|source| *source == Source::Object(number)),
                 Some((number, Marked::Library(library))) => {
                     let before = self.words.len();

@@ -7,7 +7,6 @@ mod inputs;
 pub mod link;
 pub mod resolve;
 pub mod scope;
-mod script;
 mod symbols;
 
 pub use archive::ArchiveJob;

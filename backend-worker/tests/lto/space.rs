@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tender_protocol::{Diagnostic, Lto, LtoArchive, LtoLibrary, LtoLink, Member, PhaseName};
-use tender_worker::emit::Linked;
+use tender_worker::emit::{Linked, Links};
 use tender_worker::frontend::Watch;
 use tender_worker::llvm;
 use tender_worker::lto::{ArchiveJob, LinkJob, Request};
@@ -47,6 +47,7 @@ pub struct Space {
     words: Vec<String>,
     libraries: Vec<LtoLibrary>,
     pub threads: usize,
+    links: Links,
 }
 
 impl Space {
@@ -62,6 +63,7 @@ impl Space {
             words: Vec::new(),
             libraries: Vec::new(),
             threads: 2,
+            links: Links::default(),
         }
     }
 
@@ -182,6 +184,7 @@ impl Space {
         let output = self.text(output);
         LinkJob::open(
             Request { krate: "app", driver: &self.driver, args: &self.words, output: &output, lto: &lto },
+            &self.links,
             notes,
         )
     }
@@ -202,7 +205,7 @@ impl Space {
                 });
             }
         });
-        job.finish(2)
+        job.finish(2, &self.links)
     }
 
     /// Links, which must succeed.

@@ -2,6 +2,7 @@
 
 use super::command::Hash;
 use super::listing::Listings;
+use super::program;
 use super::store::{Observed, Tables, TextId, VersionId};
 use camino::Utf8Path;
 use rustix::fs::{AtFlags, Mode, OFlags, Stat};
@@ -9,6 +10,19 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tender_protocol::FileStamp;
+
+/// The name under which a file is known as a program, which is told by its build id and not by all that is in it. No path
+/// has this character.
+pub(super) fn program_name(path: &str) -> String {
+    format!("{PROGRAM}{path}")
+}
+
+/// The path that a name stands for.
+pub(super) fn path_of(name: &str) -> &str {
+    name.strip_prefix(PROGRAM).unwrap_or(name)
+}
+
+const PROGRAM: char = '\0';
 
 /// What a path is in this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +103,7 @@ impl Files {
         if let Some(known) = self.stamps[path as usize] {
             return known;
         }
-        let found = rustix::fs::statat(&self.root, tables.text(path), AtFlags::empty());
+        let found = rustix::fs::statat(&self.root, path_of(tables.text(path)), AtFlags::empty());
         let stamp = found.ok().map(|stat| stamp(&stat));
         self.stamps[path as usize] = Some(stamp);
         stamp
@@ -98,10 +112,13 @@ impl Files {
     fn read(&mut self, tables: &mut Tables, path: TextId) -> Content {
         let before = now_ns();
         let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let text = tables.text(path);
-        let opened = rustix::fs::openat(&self.root, text, flags, Mode::empty());
-        let hashed = opened.map_err(io::Error::from).and_then(|fd| hash_open(fd.into(), text.ends_with('/')));
-        let Ok((stamp, hash)) = hashed else {
+        let name = tables.text(path);
+        let hash = |file| match name.starts_with(PROGRAM) {
+            true => program::identity_of(file),
+            false => hash_open(file, name.ends_with('/')),
+        };
+        let opened = rustix::fs::openat(&self.root, path_of(name), flags, Mode::empty());
+        let Ok((stamp, hash)) = opened.map_err(io::Error::from).and_then(|fd| hash(fd.into())) else {
             return Content::Unreadable;
         };
         let version = tables.version(path, hash);
@@ -144,7 +161,7 @@ pub(super) fn hash_file(path: &Utf8Path) -> io::Result<(FileStamp, Hash)> {
 
 /// The stamp is taken first: if the file changes while it is read, the stamp is already wrong. Of a directory the names count
 /// if it is to be listed, as `tender_protocol::InputFile` has it.
-fn hash_open(mut file: std::fs::File, listed: bool) -> io::Result<(FileStamp, Hash)> {
+pub(super) fn hash_open(mut file: std::fs::File, listed: bool) -> io::Result<(FileStamp, Hash)> {
     let stat = rustix::fs::fstat(&file)?;
     let stamp = stamp(&stat);
     if listed {
@@ -175,6 +192,10 @@ fn hash_names(dir: &std::fs::File) -> io::Result<Hash> {
     names.retain(|name| name != b".\0" && name != b"..\0");
     names.sort_unstable();
     Ok(*blake3::hash(&names.concat()).as_bytes())
+}
+
+pub(super) fn stamp_of_open(file: &std::fs::File) -> io::Result<FileStamp> {
+    Ok(stamp(&rustix::fs::fstat(file)?))
 }
 
 #[expect(clippy::useless_conversion, reason = "the fields' types differ between platforms")]

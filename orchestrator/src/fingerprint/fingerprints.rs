@@ -1,13 +1,13 @@
 //! The judge: is an item as its last success left it, and if not, why.
 
-use super::command::{Words, command_hash, explain, places};
-use super::files::{Content, Files, hash_file, now_ns, trusted};
+use super::command::{Hash, Words, command_hash, explain, places};
+use super::files::{Content, Files, hash_file, now_ns, path_of, program_name, trusted};
 use super::reason::RebuildReason;
 use super::store::{Observed, Store, Tables, Unit, VersionId, WordIds};
 use super::tool::CurrentTool;
 use super::variables;
 use crate::environment::Variables;
-use crate::graph::{Graph, Item, ItemIx, ItemKind, Run};
+use crate::graph::{Graph, Item, ItemIx, ItemKind, Program, Run};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -113,14 +113,18 @@ impl Fingerprints {
                 return Some(RebuildReason::InputAppeared { path: path.to_string() });
             }
         }
+        if let Some(program) = &item.program
+            && let Some(reason) = other_program(tables, unit, program)
+        {
+            return Some(reason);
+        }
         for version in &unit.inputs {
             let path = tables.path(*version);
+            let name = |tables: &Tables| path_of(tables.text(path)).to_owned();
             match self.files.content(tables, path) {
                 Content::Is(now) if now == *version => {}
-                Content::Absent => {
-                    return Some(RebuildReason::InputMissing { path: tables.text(path).to_owned() });
-                }
-                _ => return Some(RebuildReason::InputChanged { path: tables.text(path).to_owned() }),
+                Content::Absent => return Some(RebuildReason::InputMissing { path: name(tables) }),
+                _ => return Some(RebuildReason::InputChanged { path: name(tables) }),
             }
         }
         for (path, mtime_s) in &unit.dated {
@@ -241,6 +245,12 @@ impl Fingerprints {
                     inputs.push(version);
                 }
             }
+            if let Some(path) = item.program.as_ref().and_then(|program| program.path.as_ref()) {
+                let path = self.store.tables.intern(&program_name(path.as_str()));
+                if let Content::Is(version) = self.files.content(&mut self.store.tables, path) {
+                    inputs.push(version);
+                }
+            }
             self.begun.insert(ix, inputs);
         }
         self.store.start(&item.key).map_err(|source| self.write_error(source))
@@ -277,6 +287,15 @@ impl Fingerprints {
             let version = tables.version(path, *hash.as_bytes());
             tables.observe(Observed { stamp: file.stamp, version, trusted: trusted(file.stamp, read_from) });
             inputs.push(version);
+        }
+        for path in &report.programs {
+            let path = tables.intern(&program_name(path));
+            if let Content::Is(version) = self.files.content(tables, path) {
+                // One that was replaced since may not be the one that ran.
+                let seen = tables.observed(path).filter(|seen| seen.version == version);
+                let is_later = seen.is_none_or(|seen| seen.stamp.ctime_ns > read_from);
+                inputs.push(if is_later { tables.version(path, UNKNOWN) } else { version });
+            }
         }
         let told: HashSet<_> = inputs.iter().map(|version| tables.path(*version)).collect();
         for path in &item.inputs {
@@ -390,6 +409,7 @@ impl Fingerprints {
             dated: Vec::new(),
             precompiled: Vec::new(),
             variables: Vec::new(),
+            programs: Vec::new(),
             outputs,
         })
     }
@@ -434,6 +454,27 @@ fn start_ns(report: &ItemReport) -> i64 {
     now_ns().saturating_sub(ago_us.saturating_mul(1000))
 }
 
+/// No content has this hash.
+const UNKNOWN: Hash = [0; 32];
+
+/// Tells whether the name of a program leads to another file than it did: PATH is another one, or a program appeared there.
+fn other_program(tables: &Tables, unit: &Unit, program: &Program) -> Option<RebuildReason> {
+    let is = program.path.as_ref().map(|path| path.as_str()).unwrap_or_default();
+    let texts = unit.inputs.iter().map(|version| tables.text(tables.path(*version)));
+    let known: Vec<&str> = texts.filter(|text| path_of(text) != *text).map(path_of).collect();
+    // A record without programs is of a worker that tells of none.
+    if known.is_empty() || known.contains(&is) {
+        return None;
+    }
+    let file_name = |path: &str| Utf8Path::new(path).file_name().map(str::to_owned);
+    let was = known.into_iter().find(|path| file_name(path) == file_name(&program.name)).unwrap_or_default();
+    Some(RebuildReason::ProgramChanged {
+        program: program.name.clone(),
+        was: was.to_owned(),
+        is: is.to_owned(),
+    })
+}
+
 fn dedup(ids: &mut Vec<u32>) {
     ids.sort_unstable();
     ids.dedup();
@@ -461,6 +502,11 @@ fn words_of<'a>(tables: &'a Tables, unit: &Unit) -> Words<'a> {
         own: texts(&ids.own),
         profile: texts(&ids.profile),
         interfaces: ids.interfaces.iter().map(|(name, words)| (tables.text(*name), texts(words))).collect(),
-        inputs: unit.inputs.iter().map(|version| tables.text(tables.path(*version))).collect(),
+        inputs: unit
+            .inputs
+            .iter()
+            .map(|version| tables.text(tables.path(*version)))
+            .filter(|text| path_of(text) == *text)
+            .collect(),
     }
 }

@@ -30,7 +30,16 @@
 //! | environment variables that compilers and linkers read | `variables`: those that bear on the item | value     |
 //! | `tender-worker`                              | `tool`                         | build id, through its stamp           |
 //! | LLVM and clang: version, libraries           | `tool`                         | version, stamps of the libraries      |
-//! | PATH, linker, C library, contents of OUT_DIR that no item declares | not at all | known imperfections: `tender clean`  |
+//! | libraries, startup files, scripts, thin archives' members that a link read | `inputs` | content, through the path's stamp |
+//! | where a linker and its driver looked in vain | `missing`               | still absent                          |
+//! | link driver, linker, their own libraries; the program of `[[generate]]` | `inputs`, by a name of their own | build id or content, through the path's stamp |
+//! | PATH, as far as it leads to these            | `inputs`: the program's path   | where the name leads today            |
+//!
+//! **What does not count.** Files that a `[[generate]]` command reads without declaring them, and what it leaves in OUT_DIR without
+//! declaring it: nobody sees what it opens, and other build tools keep caches there. Who reads such a file is still made again when
+//! it changes. Libraries of the system that drivers and linkers load: they decide nothing about a link's result, and come with
+//! other versions of these programs. A second installation of gcc, whose libraries clang as a link driver would prefer: its own
+//! directories are known only once they are there.
 //!
 //! **Stamps that cannot be trusted.** A file changed twice within one tick of the clock has one stamp and two contents. A stamp
 //! is believed only if the later of its times was at least 20 ms old (2 s where the file system keeps whole seconds) when the

@@ -5,31 +5,37 @@
 //! 100 MB, so that hashing it would be the longest part of a small build.
 
 use super::command::Hash;
-use super::files::hash_file;
+use super::files::{hash_open, stamp_of_open};
 use camino::Utf8Path;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::read::{ReadCache, ReadRef};
 use object::{Endianness, elf};
 use std::fs::File;
-use std::io;
+use std::io::{self, Seek};
+use tender_protocol::FileStamp;
 
 /// The hash of its build id and size, else of all its bytes.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn identity(path: &Utf8Path) -> io::Result<Hash> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let Some(id) = build_id(&ReadCache::new(file)) else {
-        return hash_file(path).map(|(_, hash)| hash);
+    identity_of(File::open(path)?).map(|(_, hash)| hash)
+}
+
+/// The same of a file that is open and at its start, with the stamp that it had before it was read.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn identity_of(mut file: File) -> io::Result<(FileStamp, Hash)> {
+    let stamp = stamp_of_open(&file)?;
+    let Some(id) = build_id(&ReadCache::new(&file)) else {
+        file.rewind()?;
+        return hash_open(file, false);
     };
     // Bytes after the end of the ELF file are not in its id.
-    Ok(*blake3::Hasher::new()
-        .update(b"build id")
-        .update(&id)
-        .update(&size.to_le_bytes())
-        .finalize()
-        .as_bytes())
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"build id").update(&id).update(&stamp.size.to_le_bytes());
+    Ok((stamp, *hasher.finalize().as_bytes()))
 }
 
 fn build_id<'data>(data: impl ReadRef<'data>) -> Option<Vec<u8>> {
@@ -48,6 +54,7 @@ fn build_id<'data>(data: impl ReadRef<'data>) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::files::hash_file;
     use super::*;
     use std::fs;
 

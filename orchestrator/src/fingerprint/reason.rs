@@ -56,6 +56,12 @@ pub enum RebuildReason {
     EnvironmentChanged {
         variable: String,
     },
+    /// The program of the command, or the link driver, is another file; empty where there is none.
+    ProgramChanged {
+        program: String,
+        was: String,
+        is: String,
+    },
     /// `tender-worker` or LLVM is another one.
     ToolChanged {
         was: String,
@@ -89,6 +95,15 @@ impl RebuildReason {
             Self::EnvironmentChanged { variable } => {
                 format!("the environment variable {variable} has changed")
             }
+            Self::ProgramChanged { program, is, .. } if is.is_empty() => {
+                format!("the program {program} is not found any more")
+            }
+            Self::ProgramChanged { program, was, is } if was.is_empty() => {
+                format!("the program {program} is now {is}")
+            }
+            Self::ProgramChanged { program, was, is } => {
+                format!("the program {program} is now {is}, it was {was}")
+            }
             Self::ToolChanged { was, is } => format!("it was built by {was}, now it is {is}"),
         }
     }
@@ -110,17 +125,26 @@ impl RebuildReason {
             Self::ProfileChanged { .. } => "profile-changed",
             Self::DependencyInterface { .. } => "dependency-interface",
             Self::EnvironmentChanged { .. } => "environment-changed",
+            Self::ProgramChanged { .. } => "program-changed",
             Self::ToolChanged { .. } => "tool-changed",
         }
     }
 }
 
-/// At most this many words of a kind are shown; all of them are in the JSON.
+/// At most this many words of a kind are shown, and so many characters of each; all of them are in the JSON.
 const SHOWN: usize = 4;
+const LONGEST: usize = 200;
+
+fn start(word: &str) -> String {
+    match word.len() <= LONGEST {
+        true => word.to_owned(),
+        false => word.chars().take(LONGEST).chain("...".chars()).collect(),
+    }
+}
 
 fn words(what: &str, added: &[String], removed: &[String]) -> String {
     let list = |verb: &str, words: &[String]| {
-        let shown = words.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let shown = words.iter().take(SHOWN).map(|word| start(word)).collect::<Vec<_>>().join(" ");
         let more = words.len().saturating_sub(SHOWN);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         (!words.is_empty()).then(|| format!("{verb} {shown}{more}"))
@@ -170,6 +194,9 @@ mod tests {
             command(&["1", "2", "3", "4", "5", "6"], &[]),
             "the command has changed: added 1 2 3 4 and 2 more",
         );
+        let long = "x".repeat(LONGEST + 1);
+        let expect = format!("the command has changed: added {}...", &long[..LONGEST]);
+        check(command(&[&long], &[]), &expect);
         check(
             RebuildReason::DirectoryChanged { was: "a/src".into(), is: "b/src".into() },
             "its directory has changed from a/src to b/src",
@@ -182,6 +209,14 @@ mod tests {
             RebuildReason::DependencyInterface { dependency: "zlib".into() },
             "the public interface of zlib has changed",
         );
+        let program = |was: &str, is: &str| RebuildReason::ProgramChanged {
+            program: "gen".into(),
+            was: was.into(),
+            is: is.into(),
+        };
+        check(program("/bin/gen", "/opt/gen"), "the program gen is now /opt/gen, it was /bin/gen");
+        check(program("", "/opt/gen"), "the program gen is now /opt/gen");
+        check(program("/bin/gen", ""), "the program gen is not found any more");
         check(
             RebuildReason::EnvironmentChanged { variable: "CPATH".into() },
             "the environment variable CPATH has changed",

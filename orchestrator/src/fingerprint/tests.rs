@@ -6,7 +6,7 @@ use super::files::{hash_file, stamp_of};
 use super::store::Store;
 use super::*;
 use crate::environment::Variables;
-use crate::graph::{Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
+use crate::graph::{Command, Graph, Ingredients, Item, ItemIx, ItemKind, Program, Run};
 use crate::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::{self, File};
@@ -49,6 +49,7 @@ fn space() -> Space {
         label: key.into(),
         after: after.to_vec(),
         run,
+        program: None,
         inputs: inputs.iter().map(Into::into).collect(),
         outputs: outputs.iter().map(Into::into).collect(),
         ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },
@@ -162,6 +163,7 @@ impl Space {
         let report = match self.graph[ix].run {
             Run::Command(_) => state.command_report(&self.graph, ix, Outcome::Ok, at_us, 10).unwrap(),
             Run::Worker(_) => ItemReport {
+                programs: vec![],
                 plan: PlanId(0),
                 item: ItemId(0),
                 outcome: Outcome::Ok,
@@ -395,6 +397,36 @@ fn a_mode_or_a_link_changes_nothing() {
 }
 
 #[test]
+fn a_program_counts_by_its_content_and_by_where_its_name_leads() {
+    let mut space = space();
+    let program = |space: &Space, path: Option<&str>| Program {
+        name: "gen".into(),
+        path: path.map(|path| space.root.join(path)),
+    };
+    space.write("one/gen", "#!/bin/sh one");
+    space.write("two/gen", "#!/bin/sh one");
+    space.graph.items[2].program = Some(program(&space, Some("one/gen")));
+    space.build();
+    assert_eq!(space.check(GENERATE), Freshness::Fresh);
+    space.write("one/gen", "#!/bin/sh two");
+    let one = space.root.join("one/gen").into_string();
+    let two = space.root.join("two/gen").into_string();
+    assert_eq!(space.check(GENERATE), dirty(RebuildReason::InputChanged { path: one.clone() }));
+    space.build();
+    assert_eq!(space.build(), []);
+    let changed = |was: &str, is: &str| {
+        let (was, is) = (was.to_owned(), is.to_owned());
+        dirty(RebuildReason::ProgramChanged { program: "gen".into(), was, is })
+    };
+    space.graph.items[2].program = Some(program(&space, Some("two/gen")));
+    assert_eq!(space.check(GENERATE), changed(&one, &two));
+    space.build();
+    assert_eq!(space.build(), []);
+    space.graph.items[2].program = Some(program(&space, None));
+    assert_eq!(space.check(GENERATE), changed(&two, ""));
+}
+
+#[test]
 fn an_object_that_comes_out_the_same_spares_the_archive() {
     let space = space();
     space.build();
@@ -550,6 +582,7 @@ fn a_variable_that_the_worker_names_counts_for_that_item() {
         dated: vec![],
         precompiled: vec![],
         variables: vec!["SOURCE_DATE_EPOCH".into()],
+        programs: Vec::new(),
         outputs: vec![],
     };
     state.record(&space.graph, UNIT, &report, &[]).unwrap();

@@ -5,7 +5,7 @@ use super::args::{CompileWords, defines};
 use super::codegen::{self, Origin};
 use super::generate::Generated;
 use super::link::{LinkInput, LinkWords};
-use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
+use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Program, Run};
 use super::order::{dependencies_first, include_order, linked_crates};
 use super::paths::{name_in_crate, object_path, portable_name, profile_dir, seen_from};
 use crate::manifest::{
@@ -73,6 +73,10 @@ pub trait Surroundings {
     fn file_size(&self, path: &Utf8Path) -> u64;
     /// The value of `CC` (of `CXX` if `cxx`), which chooses the link driver.
     fn chosen_driver(&self, cxx: bool) -> Option<String>;
+    /// The link driver for C or C++, as far as that can be told without starting a process.
+    fn driver(&self, cxx: bool) -> Program;
+    /// The file that starting `name` in `dir` runs; None where there is none.
+    fn program(&self, name: &str, dir: &Utf8Path) -> Option<Utf8PathBuf>;
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -359,6 +363,7 @@ impl Builder<'_> {
                 label: seen.to_string(),
                 after: after.clone(),
                 run: Run::Worker(run),
+                program: None,
                 inputs: [seen].into_iter().chain(declared.iter().cloned()).collect(),
                 outputs,
                 ingredients,

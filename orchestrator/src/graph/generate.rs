@@ -2,7 +2,7 @@
 
 use super::GraphError;
 use super::build::Builder;
-use super::model::{Command, Ingredients, Item, ItemIx, ItemKind, Run};
+use super::model::{Command, Ingredients, Item, ItemIx, ItemKind, Program, Run};
 use crate::manifest::{Crate, CrateId, Generate, Mention, OUT_DIR, Sources, mention, source_kind};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -64,8 +64,10 @@ impl Builder<'_> {
             }
             let inputs: Vec<_> =
                 generate.inputs.iter().map(|path| self.seen(&self.expanded(krate, path))).collect();
-            // A command may read what another one, of this crate or of a dependency, writes.
-            let after = inputs.iter().filter_map(|path| self.writers.get(path).copied()).collect();
+            let program = self.command_program(krate, generate);
+            // A command may read what another one, of this crate or of a dependency, writes, and run it.
+            let read = inputs.iter().chain(&program.path);
+            let after = read.filter_map(|path| self.writers.get(path).copied()).collect();
             let command = Command {
                 words: generate.run.clone(),
                 dir: krate.dir.clone(),
@@ -82,6 +84,7 @@ impl Builder<'_> {
                 label: generate.run.join(" "),
                 after,
                 run: Run::Command(command),
+                program: Some(program),
                 inputs,
                 outputs,
                 ingredients: Ingredients { own, profile: Vec::new(), interfaces: Vec::new() },
@@ -95,6 +98,16 @@ impl Builder<'_> {
         Ok(generated)
     }
 
+    /// A path may be that of a file that another command writes, so it is not looked at.
+    fn command_program(&self, krate: &Crate, generate: &Generate) -> Program {
+        let name = generate.run.first().cloned().unwrap_or_default();
+        let path = match name.contains('/') {
+            true => Some(self.seen(&crate::manifest::resolve(&krate.dir, &name))),
+            false => self.request.surroundings.program(&name, &krate.dir),
+        };
+        Program { name, path }
+    }
+
     /// The crate's commands with their numbers in the manifest, those that others read from first.
     fn generate_order<'k>(&self, krate: &'k Crate) -> Result<Vec<(usize, &'k Generate)>, GraphError> {
         let mut left: Vec<(usize, &Generate)> = krate.generate.iter().enumerate().collect();
@@ -102,11 +115,10 @@ impl Builder<'_> {
         while !left.is_empty() {
             let waits_for = |reader: &Generate, writer: &Generate| {
                 let written = |path: &String| self.expanded(krate, path.as_ref());
-                let read = |path: &Utf8PathBuf| self.expanded(krate, path);
-                reader
-                    .inputs
-                    .iter()
-                    .any(|input| writer.outputs.iter().any(|path| written(path) == read(input)))
+                let program = reader.run.first().filter(|name| name.contains('/'));
+                let read = reader.inputs.iter().map(|path| self.expanded(krate, path));
+                read.chain(program.map(|name| self.expanded(krate, name.as_ref())))
+                    .any(|read| writer.outputs.iter().any(|path| written(path) == read))
             };
             let ready = |(number, reader): &(usize, &Generate)| {
                 left.iter().all(|(other, writer)| other == number || !waits_for(reader, writer))

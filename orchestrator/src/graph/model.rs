@@ -48,6 +48,8 @@ pub struct Item {
     /// Must be up to date before this one is judged or run.
     pub after: Vec<ItemIx>,
     pub run: Run,
+    /// The program that it runs outside workers, or that its worker runs: a command's, a link's driver.
+    pub program: Option<Program>,
     /// Files it reads that are known beforehand, relative to the root or absolute (source, objects, generate inputs).
     pub inputs: Vec<Utf8PathBuf>,
     /// Files it writes, relative to the root or absolute.
@@ -55,6 +57,15 @@ pub struct Item {
     pub ingredients: Ingredients,
     /// Bytes of the source where known, a guess at cost without history.
     pub size: u64,
+}
+
+/// A program by the name that starts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// As the command has it: to be looked for in PATH, or a path.
+    pub name: String,
+    /// Where that leads today, relative to the root or absolute; None: nowhere.
+    pub path: Option<Utf8PathBuf>,
 }
 
 /// What stands in `Work::Link`'s `driver` until the item is to run: finding the real program costs processes, which a build

@@ -102,6 +102,15 @@ impl Surroundings for Table {
     fn chosen_driver(&self, cxx: bool) -> Option<String> {
         (!cxx).then(|| "gcc-9".to_owned())
     }
+
+    fn driver(&self, cxx: bool) -> Program {
+        let name = if cxx { "c++" } else { "gcc-9" };
+        Program { name: name.to_owned(), path: Some(format!("/usr/bin/{name}").into()) }
+    }
+
+    fn program(&self, name: &str, _: &Utf8Path) -> Option<Utf8PathBuf> {
+        (name != "absent").then(|| format!("/usr/bin/{name}").into())
+    }
 }
 
 fn try_graph(workspace: &Workspace, mode: Mode, roots: &[&str]) -> Result<Graph, GraphError> {

@@ -85,6 +85,7 @@ fn item(krate: u32, kind: ItemKind, key: &str, label: &str, run: Run, output: &s
         label: label.into(),
         after: vec![],
         run,
+        program: None,
         inputs: vec![],
         outputs: vec![output.into()],
         ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },

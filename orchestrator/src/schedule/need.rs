@@ -72,6 +72,7 @@ mod tests {
             label: String::new(),
             after: (0..after).map(ItemIx).collect(),
             run,
+            program: None,
             inputs: vec![],
             outputs: vec![],
             ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },

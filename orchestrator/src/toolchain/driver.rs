@@ -35,15 +35,14 @@ struct Found {
 /// # Errors
 /// The program that `CC`, `CXX` or the platform names does not exist.
 pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, ToolchainError> {
-    let cache = cache_dir.join(if cxx { "link-driver-cxx" } else { "link-driver-c" });
     let chosen = chosen_driver(cxx);
-    let cached = read_saved(&cache).ok().and_then(|bytes| serde_json::from_slice::<Found>(&bytes).ok());
     let good = |found: &Found| {
         found.chosen == chosen
-            && resolve(&found.program) == Some(found.stamp.path.clone())
+            && resolve(&found.program, Utf8Path::new("")) == Some(found.stamp.path.clone())
             && found.stamp.holds()
     };
-    let found = match cached.filter(good) {
+    let cache = cache_file(cache_dir, cxx);
+    let found = match read(&cache).filter(good) {
         Some(found) => found,
         None => {
             let found = detect(cache_dir, chosen, cxx)?;
@@ -55,6 +54,24 @@ pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, Toolc
     words.extend(found.arguments);
     words.extend(linker_words(&super::llvm_bin()));
     Ok(words)
+}
+
+/// The driver's program by name, without asking anybody: as an earlier build found it, else as the variable names it.
+pub fn known_driver(cache_dir: &Utf8Path, cxx: bool) -> String {
+    let chosen = chosen_driver(cxx);
+    let found = read(&cache_file(cache_dir, cxx)).filter(|found| found.chosen == chosen);
+    let of_variable =
+        || chosen.as_deref().and_then(|value| value.split_whitespace().next()).map(str::to_owned);
+    let default = if cxx { "c++" } else { "cc" };
+    found.map(|found| found.program).or_else(of_variable).unwrap_or_else(|| default.to_owned())
+}
+
+fn cache_file(cache_dir: &Utf8Path, cxx: bool) -> Utf8PathBuf {
+    cache_dir.join(if cxx { "link-driver-cxx" } else { "link-driver-c" })
+}
+
+fn read(cache: &Utf8Path) -> Option<Found> {
+    read_saved(cache).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
 /// The value that decides about the driver, from the first of the variables that the `cc` crate looks at. It is part of the
@@ -87,22 +104,19 @@ fn detect(cache_dir: &Utf8Path, chosen: Option<String>, cxx: bool) -> Result<Fou
         .try_get_compiler()
         .map_err(|error| ToolchainError::Detection { message: error.to_string(), variable })?;
     let program = tool.path().to_string_lossy().into_owned();
-    let Some(path) = resolve(&program) else {
+    let Some(path) = resolve(&program, Utf8Path::new("")) else {
         return Err(ToolchainError::NoDriver { program, variable });
     };
-    let given: Vec<String> = tool.args().iter().map(|word| word.to_string_lossy().into_owned()).collect();
-    let arguments = arguments_of_variable(chosen.as_deref().unwrap_or_default(), given);
+    let arguments = arguments_of_variable(chosen.as_deref().unwrap_or_default(), &program);
     Ok(Found { chosen, program, stamp: Stamp::of(&path), arguments })
 }
 
-/// The `cc` crate gives the words that the variable has after the program first; then come flags for compiling, those of
-/// CFLAGS among them, which a link does not want.
-fn arguments_of_variable(value: &str, mut given: Vec<String>) -> Vec<String> {
-    let words: Vec<&str> = value.split_whitespace().collect();
-    let most = given.len().min(words.len().saturating_sub(1));
-    let own = (0..=most).rev().find(|n| given[..*n] == words[words.len() - n..]).unwrap_or(0);
-    given.truncate(own);
-    given
+/// The words that the variable has after the program, which the `cc` crate keeps to itself. A program whose path has blanks takes
+/// none.
+fn arguments_of_variable(value: &str, program: &str) -> Vec<String> {
+    let mut words = value.split_whitespace();
+    let _ = words.find(|word| *word == program);
+    words.map(str::to_owned).collect()
 }
 
 fn linker_words(llvm_bin: &Utf8Path) -> Vec<String> {
@@ -123,16 +137,17 @@ fn target() -> String {
     format!("{}-unknown-linux-{libc}", std::env::consts::ARCH)
 }
 
-fn resolve(program: &str) -> Option<Utf8PathBuf> {
+/// The file that starting `program` in `dir` runs, as execvp(3) finds it.
+pub fn resolve(program: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let executable = |path: &Utf8Path| {
         use std::os::unix::fs::PermissionsExt;
         std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
     if program.contains('/') {
-        return Some(Utf8PathBuf::from(program)).filter(|path| executable(path));
+        return Some(dir.join(program)).filter(|path| executable(path));
     }
     let path = std::env::var("PATH").ok()?;
-    path.split(':').map(|dir| Utf8Path::new(dir).join(program)).find(|path| executable(path))
+    path.split(':').map(|entry| dir.join(entry).join(program)).find(|path| executable(path))
 }
 
 #[cfg(test)]
@@ -144,7 +159,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Utf8Path::from_path(dir.path()).unwrap();
         let words = link_driver(cache, false).unwrap();
-        assert!(resolve(&words[0]).is_some(), "{words:?}");
+        assert!(resolve(&words[0], Utf8Path::new("")).is_some(), "{words:?}");
         let kept: Found =
             serde_json::from_slice(&std::fs::read(cache.join("link-driver-c")).unwrap()).unwrap();
         assert_eq!(kept.program, words[0]);
@@ -165,15 +180,14 @@ mod tests {
 
     #[test]
     fn words_of_the_variable_and_no_others() {
-        let check = |value: &str, given: &[&str], expect: &[&str]| {
-            let given = given.iter().map(|word| word.to_string()).collect();
-            assert_eq!(arguments_of_variable(value, given), expect, "{value}");
+        let check = |value: &str, program: &str, expect: &[&str]| {
+            assert_eq!(arguments_of_variable(value, program), expect, "{value}");
         };
-        check("", &["-w"], &[]);
-        check("gcc", &["-w", "-O2"], &[]);
-        check("gcc -m32", &["-m32", "-w", "-O2"], &["-m32"]);
-        check("ccache clang --target=x -m32", &["--target=x", "-m32", "-w"], &["--target=x", "-m32"]);
-        check("/a dir/gcc", &["-w"], &[]);
+        check("", "cc", &[]);
+        check("gcc", "gcc", &[]);
+        check("gcc -m32", "gcc", &["-m32"]);
+        check("ccache clang --target=x -m32", "clang", &["--target=x", "-m32"]);
+        check("/a dir/gcc", "/a dir/gcc", &[]);
     }
 
     #[test]

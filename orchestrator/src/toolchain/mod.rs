@@ -10,7 +10,7 @@ mod stamp;
 
 pub use driver::{ToolchainError, chosen_driver, link_driver};
 
-use crate::graph::{DRIVER_C, DRIVER_CXX, PkgConfig, Surroundings};
+use crate::graph::{DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::Work;
 
@@ -73,13 +73,14 @@ impl Toolchain {
 /// The machine that the build runs on.
 #[derive(Debug)]
 pub struct Machine {
+    cache_dir: Utf8PathBuf,
     pkg_config: pkg_config::Cache,
 }
 
 impl Machine {
     /// `cache_dir`: the profile's state directory. Nothing is read before it is needed.
     pub fn new(cache_dir: &Utf8Path) -> Self {
-        Self { pkg_config: pkg_config::Cache::new(cache_dir) }
+        Self { cache_dir: cache_dir.to_owned(), pkg_config: pkg_config::Cache::new(cache_dir) }
     }
 }
 
@@ -94,5 +95,15 @@ impl Surroundings for Machine {
 
     fn chosen_driver(&self, cxx: bool) -> Option<String> {
         chosen_driver(cxx)
+    }
+
+    fn driver(&self, cxx: bool) -> Program {
+        let name = driver::known_driver(&self.cache_dir, cxx);
+        let path = driver::resolve(&name, Utf8Path::new(""));
+        Program { name, path }
+    }
+
+    fn program(&self, name: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
+        driver::resolve(name, dir)
     }
 }

@@ -304,6 +304,7 @@ fn finish(plan: &Plan, item: &Item, outcome: Outcome, inputs: Vec<InputFile>) {
         dated: Vec::new(),
         precompiled: Vec::new(),
         variables: Vec::new(),
+        programs: Vec::new(),
         outputs: outputs.into_iter().collect(),
     })));
 }

@@ -125,6 +125,7 @@ impl Space {
             label: label.into(),
             after: after.to_vec(),
             run: Run::Worker(work),
+            program: None,
             inputs: vec![],
             outputs: vec![output.into()],
             ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },

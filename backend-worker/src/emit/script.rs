@@ -6,16 +6,32 @@ pub enum Named {
     File(String),
     /// `-lNAME`
     Library(String),
+    /// Another script, `INCLUDE`.
+    Script(String),
 }
 
-/// The words in INPUT and GROUP, those in AS_NEEDED among them. Everything else in a script places sections.
+/// The text of a file that names others, or may. Objects and archives are none.
+pub fn text(content: &[u8]) -> Option<&str> {
+    let is_binary =
+        content.starts_with(b"\x7fELF") || content.starts_with(b"!<arch>\n") || content.contains(&0);
+    let text = if is_binary { None } else { std::str::from_utf8(content).ok() };
+    text.filter(|text| ["INPUT", "GROUP", "INCLUDE"].iter().any(|word| text.contains(word)))
+}
+
+/// The words in INPUT and GROUP, those in AS_NEEDED among them, and those behind INCLUDE. Everything else in a script places sections.
 pub fn inputs(text: &str) -> Vec<Named> {
     let mut found = Vec::new();
     // The depth of parentheses inside INPUT or GROUP; 0 outside.
     let mut depth = 0u32;
     let mut armed = false;
+    let mut included = false;
     for word in words(text) {
+        if std::mem::take(&mut included) {
+            found.push(Named::Script(word.trim_matches('"').to_owned()));
+            continue;
+        }
         match word {
+            "INCLUDE" => included = true,
             "(" if armed || depth > 0 => {
                 depth += 1;
                 armed = false;
@@ -69,6 +85,7 @@ mod tests {
             .map(|named| match named {
                 Named::File(path) => path,
                 Named::Library(name) => format!("-l{name}"),
+                Named::Script(path) => format!("INCLUDE {path}"),
             })
             .collect();
         assert_eq!(shown, expect);
@@ -84,6 +101,8 @@ mod tests {
         check("GROUP ( libgcc_s.so.1 -lgcc )", &["libgcc_s.so.1", "-lgcc"]);
         check("INPUT(libncurses.so.6 -ltinfo)", &["libncurses.so.6", "-ltinfo"]);
         check("INPUT(\"a b.o\", c.o)", &["a b.o", "c.o"]);
+        check("INCLUDE a.ld INPUT(b.o) INCLUDE \"c d.ld\"", &["INCLUDE a.ld", "b.o", "INCLUDE c d.ld"]);
+        check("SECTIONS { .x : { INCLUDE in.ld *(.x) } }", &["INCLUDE in.ld"]);
         check("SECTIONS { .x : { *(.x) } }", &[]);
     }
 

@@ -1,0 +1,138 @@
+//! Response files: the words of a command line in a file, `@FILE`. A kernel takes some 2 MiB of words and 128 KiB in one
+//! (execve(2)), which the objects of a large program exceed.
+//!
+//! gcc, clang and lld read one syntax: words are apart by white space, quotes of both kinds group, and a backslash takes the next
+//! character as it is, within quotes as well
+//! (<https://gcc.gnu.org/onlinedocs/gcc/Overall-Options.html>, `TokenizeGNUCommandLine` in LLVM). Each passes words on to the
+//! program that it starts by a response file of its own where it was started with one, or where they would not fit.
+
+use std::path::Path;
+
+/// From so many bytes on words go into a file. Far below what any kernel takes, because what a driver adds has to fit as well.
+const LONG: usize = 64 << 10;
+
+/// Whether a command line of these words might be refused.
+pub fn is_long(words: &[String]) -> bool {
+    words.iter().map(|word| word.len() + 1).sum::<usize>() > LONG
+}
+
+/// The content of a response file, a word a line.
+pub fn content(words: &[String]) -> String {
+    let mut text = String::with_capacity(words.iter().map(|word| word.len() + 1).sum());
+    for word in words {
+        if word.is_empty() {
+            text.push_str("\"\"");
+        }
+        for c in word.chars() {
+            if c.is_ascii_whitespace() || matches!(c, '\\' | '"' | '\'') {
+                text.push('\\');
+            }
+            text.push(c);
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// Words with those of the files in place of each `@FILE`, and which files these were. What is no file is a word, as it is to the
+/// programs.
+pub fn expanded(words: &[String]) -> (Vec<String>, Vec<String>) {
+    let (mut out, mut files) = (Vec::with_capacity(words.len()), Vec::new());
+    for word in words {
+        expand(word, &mut Vec::new(), &mut out, &mut files);
+    }
+    (out, files)
+}
+
+/// `open`: the files that `word` is from, the outermost first.
+fn expand(word: &str, open: &mut Vec<String>, out: &mut Vec<String>, files: &mut Vec<String>) {
+    let named = word.strip_prefix('@').filter(|path| !open.iter().any(|known| known == path));
+    let content = named.and_then(|path| Some((path, std::fs::read(Path::new(path)).ok()?)));
+    let Some((path, content)) = content else {
+        out.push(word.to_owned());
+        return;
+    };
+    files.push(path.to_owned());
+    open.push(path.to_owned());
+    for word in split(&String::from_utf8_lossy(&content)) {
+        expand(&word, open, out, files);
+    }
+    open.pop();
+}
+
+fn split(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote = None;
+    let mut chars = text.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => word.get_or_insert_default().extend(chars.next()),
+            c if quote == Some(c) => quote = None,
+            '"' | '\'' if quote.is_none() => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            c if c.is_ascii_whitespace() && quote.is_none() => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::process::Command;
+
+    fn owned(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    #[test]
+    fn words_are_split_as_the_programs_split_them() {
+        let check = |text: &str, expect: &[&str]| assert_eq!(split(text), expect, "{text:?}");
+        check("a  b\n\tc", &["a", "b", "c"]);
+        check(r#""a b" 'c "d' e" "f"#, &["a b", "c \"d", "e f"]);
+        check(r#"a\ b \" "\"" '\'' c\\d"#, &["a b", "\"", "\"", "'", "c\\d"]);
+        check("\"\" ''", &["", ""]);
+        check(" \n", &[]);
+    }
+
+    proptest! {
+        #[test]
+        fn words_come_back(words in proptest::collection::vec("[ -~\\n\\t\u{e4}]{0,12}", 0..8)) {
+            prop_assert_eq!(split(&content(&words)), words);
+        }
+    }
+
+    /// What the driver's linker would be given says how the driver has read the file.
+    #[test]
+    fn drivers_read_what_is_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("words");
+        let words = owned(&["-Wl,a b", "-Wl,c\\d", "-Wl,e\"f", "-Wl,g'h", "-Wl,$i", "-Wl,\tj"]);
+        std::fs::write(&file, content(&words)).unwrap();
+        let clang = format!("{}/bin/clang", option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22"));
+        let said = Command::new(clang).arg(format!("@{}", file.display())).arg("-###").output().unwrap();
+        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        for word in ["\"a b\"", "\"c\\\\d\"", "\"e\\\"f\"", "\"g'h\"", "\"\\$i\"", "\"\tj\""] {
+            assert!(said.contains(word), "no {word} in {said}");
+        }
+    }
+
+    #[test]
+    fn files_may_name_files_and_even_themselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        std::fs::write(path("one"), format!("-la @{} -lc", path("two"))).unwrap();
+        std::fs::write(path("two"), format!("-lb @{} @{}", path("one"), path("absent"))).unwrap();
+        let (words, files) = expanded(&owned(&["-x", &format!("@{}", path("one"))]));
+        let itself = format!("@{}", path("one"));
+        let absent = format!("@{}", path("absent"));
+        assert_eq!(words, ["-x", "-la", "-lb", &itself, &absent, "-lc"]);
+        assert_eq!(files, [path("one"), path("two")]);
+    }
+}

@@ -1,0 +1,26 @@
+//! Thin archives: their members are files of their own, which are named and not contained.
+
+use object::read::archive::ArchiveFile;
+use std::path::Path;
+
+/// Whether this is the start of one (ar(5), "thin").
+pub fn is_thin(content: &[u8]) -> bool {
+    content.starts_with(b"!<thin>\n")
+}
+
+/// The files of a thin archive at `path`. Relative names are relative to the archive's directory.
+///
+/// # Errors
+/// It is damaged: a sentence fragment.
+pub fn members(path: &Path, content: &[u8]) -> Result<Vec<String>, String> {
+    let archive = ArchiveFile::parse(content).map_err(|why| why.to_string())?;
+    let directory = path.parent().unwrap_or(Path::new(""));
+    archive
+        .members()
+        .map(|member| {
+            let member = member.map_err(|why| why.to_string())?;
+            let name = String::from_utf8_lossy(member.name());
+            Ok(directory.join(&*name).to_string_lossy().into_owned())
+        })
+        .collect()
+}
