@@ -1,31 +1,28 @@
 //! What pkg-config says of a package, kept as long as nothing that it reads has changed.
 //!
-//! Besides the package's own `.pc` file the directories that pkg-config searches are stamped: packages are installed and
-//! replaced by renaming, which changes the directory, so files that the package requires are covered too.
+//! Stamped are the program, the `.pc` files of the package and of all that it requires, and the directories that are searched, in
+//! which another file of the same name may appear.
 
 #![expect(
     clippy::disallowed_methods,
     reason = "pkg-config's variables decide whether its answer still holds"
 )]
 
+use super::driver::resolve;
 use super::stamp::{Stamp, read_saved, save};
 use crate::graph::PkgConfig;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-/// Variables that change pkg-config's answers.
-const VARIABLES: [&str; 5] = [
-    "PKG_CONFIG",
-    "PKG_CONFIG_PATH",
-    "PKG_CONFIG_LIBDIR",
-    "PKG_CONFIG_SYSROOT_DIR",
-    "PKG_CONFIG_ALLOW_SYSTEM_CFLAGS",
-];
+/// Variables that change pkg-config's answers, besides those that begin with `PKG_CONFIG`: directories that compilers search
+/// anyway are left out of them (pkgconf(1), `PKG_CONFIG_SYSTEM_INCLUDE_PATH` and what is said there of compilers).
+const VARIABLES: [&str; 6] =
+    ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "LIBRARY_PATH", "DESTDIR"];
 
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -35,7 +32,7 @@ pub(super) struct Cache {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Answer {
-    environment: Vec<Option<String>>,
+    environment: BTreeMap<String, String>,
     stamps: Vec<Stamp>,
     found: PkgConfig,
 }
@@ -52,33 +49,88 @@ impl Cache {
             let bytes = read_saved(&self.file).unwrap_or_default();
             RefCell::new(serde_json::from_slice(&bytes).unwrap_or_default())
         });
-        let environment: Vec<_> = VARIABLES.iter().map(|name| std::env::var(name).ok()).collect();
+        let counts = |name: &str| name.starts_with("PKG_CONFIG") || VARIABLES.contains(&name);
+        let environment: BTreeMap<String, String> =
+            std::env::vars().filter(|(name, _)| counts(name)).collect();
         if let Some(answer) = kept.borrow().get(package)
             && answer.environment == environment
             && answer.stamps.iter().all(Stamp::holds)
         {
             return Ok(answer.found.clone());
         }
-        let program = environment[0].clone().unwrap_or_else(|| "pkg-config".to_owned());
-        let (found, stamps) = ask(&program, environment[1].as_deref(), package)?;
+        let variable = |name: &str| environment.get(name).map(String::as_str);
+        let program = variable("PKG_CONFIG").unwrap_or("pkg-config");
+        let (found, stamps) =
+            ask(program, variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"), package)?;
         kept.borrow_mut().insert(package.to_owned(), Answer { environment, stamps, found: found.clone() });
         save(&self.file, &*kept.borrow());
         Ok(found)
     }
 }
 
-fn ask(program: &str, path: Option<&str>, package: &str) -> Result<(PkgConfig, Vec<Stamp>), String> {
+/// `path` and `libdir`: the variables of these names.
+fn ask(
+    program: &str,
+    path: Option<&str>,
+    libdir: Option<&str>,
+    package: &str,
+) -> Result<(PkgConfig, Vec<Stamp>), String> {
     let cflags = words(&run(program, &["--print-errors", "--cflags", package])?);
     let libs = words(&run(program, &["--print-errors", "--libs", package])?);
-    let name = package.split_whitespace().next().unwrap_or(package);
-    let mut stamps = Vec::new();
-    if let Ok(dir) = run(program, &["--variable=pcfiledir", name]) {
-        stamps.push(Stamp::of(&Utf8Path::new(dir.trim()).join(format!("{name}.pc"))));
-    }
-    let standard = run(program, &["--variable=pc_path", "pkg-config"]).unwrap_or_default();
+    let standard = match libdir {
+        Some(libdir) => libdir.to_owned(),
+        None => run(program, &["--variable=pc_path", "pkg-config"]).unwrap_or_default(),
+    };
     let dirs = path.unwrap_or_default().split(':').chain(standard.trim().split(':'));
-    stamps.extend(dirs.filter(|dir| !dir.is_empty()).map(|dir| Stamp::of(dir.into())));
+    let mut dirs: Vec<&Utf8Path> = dirs.filter(|dir| !dir.is_empty()).map(Utf8Path::new).collect();
+    // Where the package itself was found, should that be somewhere else.
+    let name = package.split_whitespace().next().unwrap_or(package);
+    let own = run(program, &["--variable=pcfiledir", name]).unwrap_or_default();
+    dirs.extend(Some(own.trim()).filter(|dir| !dir.is_empty()).map(Utf8Path::new));
+
+    let mut stamps: Vec<Stamp> =
+        resolve(program, Utf8Path::new("")).iter().map(|path| Stamp::of(path)).collect();
+    stamps.extend(package_files(name, &dirs).iter().map(|path| Stamp::of(path)));
+    stamps.extend(dirs.into_iter().map(Stamp::of));
     Ok((PkgConfig { cflags, libs }, stamps))
+}
+
+/// The `.pc` files of a package and of all that it requires, those in earlier directories first.
+fn package_files(name: &str, dirs: &[&Utf8Path]) -> Vec<Utf8PathBuf> {
+    let (mut files, mut known) = (Vec::new(), BTreeSet::new());
+    let mut waiting = vec![name.to_owned()];
+    while let Some(name) = waiting.pop() {
+        if !known.insert(name.clone()) {
+            continue;
+        }
+        // pkg-config takes the second one where it is there.
+        for file in [format!("{name}.pc"), format!("{name}-uninstalled.pc")] {
+            let Some(path) = dirs.iter().map(|dir| dir.join(&file)).find(|path| path.is_file()) else {
+                continue;
+            };
+            waiting.extend(required(&std::fs::read_to_string(&path).unwrap_or_default()));
+            files.push(path);
+        }
+    }
+    files
+}
+
+/// The packages that a `.pc` file requires, without their versions.
+fn required(text: &str) -> Vec<String> {
+    let fields = text.lines().filter_map(|line| line.split_once(':'));
+    let lists =
+        fields.filter(|(key, _)| matches!(key.trim(), "Requires" | "Requires.private" | "Requires.internal"));
+    let mut names = Vec::new();
+    for (_, list) in lists {
+        let mut words = list.split([',', ' ', '\t']).filter(|word| !word.is_empty());
+        while let Some(word) = words.next() {
+            match word.starts_with(['<', '>', '=', '!']) {
+                true => drop(words.next()),
+                false => names.push(word.to_owned()),
+            }
+        }
+    }
+    names
 }
 
 fn run(program: &str, args: &[&str]) -> Result<String, String> {
@@ -116,6 +168,32 @@ mod tests {
     }
 
     #[test]
+    fn packages_that_are_required() {
+        let text = "prefix=/usr\nName: x\nRequires: a >= 1.2, b,c = 3 d\nRequires.private: e\nLibs: -lx: y\n";
+        assert_eq!(required(text), ["a", "b", "c", "d", "e"]);
+        assert!(required("Name: x\n").is_empty());
+    }
+
+    #[test]
+    fn files_of_all_that_is_required_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(dir.path()).unwrap();
+        let dirs = [root.join("one"), root.join("two")];
+        for (path, text) in [
+            ("one/x.pc", "Requires: y\n"),
+            ("two/x.pc", ""),
+            ("two/y.pc", "Requires: x, z, absent\n"),
+            ("two/z-uninstalled.pc", ""),
+        ] {
+            std::fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
+            std::fs::write(root.join(path), text).unwrap();
+        }
+        let mut found = package_files("x", &[&dirs[0], &dirs[1]]);
+        found.sort();
+        assert_eq!(found, ["one/x.pc", "two/y.pc", "two/z-uninstalled.pc"].map(|path| root.join(path)));
+    }
+
+    #[test]
     fn an_answer_is_kept_until_the_package_changes() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
@@ -133,18 +211,19 @@ mod tests {
         let command = |package: &str| ask_with_shell(&script, package);
         let (found, stamps) = command("x >= 1").unwrap();
         assert_eq!(found, PkgConfig { cflags: vec!["-I/x".into()], libs: vec!["-lx".into()] });
-        assert_eq!(stamps[0].path, package);
+        assert_eq!(stamps[0].path, script);
+        assert_eq!(stamps[1].path, package);
         assert!(stamps.iter().all(Stamp::holds));
         std::fs::write(&package, "changed").unwrap();
-        assert!(!stamps[0].holds());
+        assert!(!stamps[1].holds());
         assert_eq!(command("absent").unwrap_err(), "No package found");
-        assert!(ask("/absent/pkg-config", None, "x").unwrap_err().contains("not found"));
+        assert!(ask("/absent/pkg-config", None, None, "x").unwrap_err().contains("not found"));
     }
 
     fn ask_with_shell(script: &Utf8Path, package: &str) -> Result<(PkgConfig, Vec<Stamp>), String> {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(script, std::fs::Permissions::from_mode(0o755)).unwrap();
-        ask(script.as_str(), None, package)
+        ask(script.as_str(), None, None, package)
     }
 
     #[test]
