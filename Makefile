@@ -13,7 +13,7 @@ BENCH ?=
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm stress programs fuzz torture check build install bench fetch interop sources torture-sources deps deps-test
+.PHONY: help demo test storm stress programs edits fuzz torture check build install bench fetch interop sources torture-sources deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -45,6 +45,12 @@ storm: build deps-test interop ## kill and stop members of builds at random, and
 stress: build deps-test interop ## build in less memory than builds take, and look what comes of it (FULL=1: many more builds)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_STRESS=$(if $(FULL),all,some) \
 	    $(cargo) test --locked -p tender-tests --test memory
+
+# Rounds that are done are noted, so that a run that was interrupted goes on. The rounds without FULL=1 are also among the tests.
+edits: build deps-test ## edit workspaces at random, and compare each build with a clean one (FULL=1: 20,000 steps)
+	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_EDITS_ROUNDS=$(if $(FULL),440,8) \
+	    $(if $(FULL),TENDER_EDITS_JOURNAL='$(TARGET)/edits.jsonl') \
+	    $(cargo) test --locked -p tender-tests --test edits
 
 # Random inputs go to the same parsers among the tests. Here libFuzzer makes them, and a run that was interrupted goes on.
 fuzz: deps ## run the parsers of outside text under libFuzzer (FULL=1: ten million inputs each, some hours)

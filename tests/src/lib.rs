@@ -28,6 +28,7 @@
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
 //! - [`stress`] generates workspaces that need much memory, and builds them with little.
 //! - [`libraries`] builds real libraries with `tender` and with clang, and compares what their test programs say.
+//! - [`edits`] edits generated workspaces at random, and compares what is built with clean builds.
 //! - [`storm`] kills, stops and interrupts members of a build at random moments.
 //! - [`torture`] builds programs of others with cuts forced, and compares what they do.
 //!
@@ -35,6 +36,7 @@
 //! it to be seen, with [`wait_until`].
 
 mod cgroup;
+pub mod edits;
 pub mod interop;
 pub mod invariants;
 pub mod libraries;

@@ -1,0 +1,60 @@
+//! Rounds that are done, one a line of a file: a run goes on where the last one ended.
+
+use super::figures::Figures;
+use crate::programs::program;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write;
+
+/// Rounds of other programs than the ones under test do not count.
+#[derive(Debug)]
+pub struct Journal {
+    path: Utf8PathBuf,
+    programs: String,
+    rounds: BTreeMap<u64, (Figures, Vec<String>)>,
+}
+
+impl Journal {
+    /// # Panics
+    /// The file is there and cannot be read.
+    pub fn open(path: &Utf8Path) -> Journal {
+        let mut hasher = blake3::Hasher::new();
+        for name in ["tender", "tender-worker"] {
+            hasher.update(&std::fs::read(program(name)).unwrap());
+        }
+        let programs = hasher.finalize().to_hex()[..16].to_owned();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => panic!("{path}: {error}"),
+        };
+        // The last line may be torn.
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let own = lines.filter(|line| line["programs"] == *programs);
+        let rounds = own.filter_map(|line| {
+            let failures = line["failures"].as_array()?.iter().filter_map(|text| text.as_str());
+            let failures = failures.map(str::to_owned).collect();
+            Some((line["seed"].as_u64()?, (Figures::from_json(&line["figures"]), failures)))
+        });
+        Journal { path: path.to_owned(), rounds: rounds.collect(), programs }
+    }
+
+    pub fn round(&self, seed: u64) -> Option<&(Figures, Vec<String>)> {
+        self.rounds.get(&seed)
+    }
+
+    /// # Panics
+    /// The file cannot be written.
+    pub fn add(&mut self, seed: u64, figures: &Figures, failures: &[String]) {
+        let line = json!({
+            "seed": seed, "programs": self.programs, "figures": figures.to_json(), "failures": failures,
+        });
+        std::fs::create_dir_all(self.path.parent().expect("it is a file")).unwrap();
+        let mut file = File::options().create(true).append(true).open(&self.path).unwrap();
+        // With a line's end before it: what stands there may be torn.
+        file.write_all(format!("\n{line}").as_bytes()).unwrap();
+        self.rounds.insert(seed, (figures.clone(), failures.to_vec()));
+    }
+}
