@@ -426,7 +426,8 @@ const GCC_ARGS: &[Arg] = &[
     Arg { words: &["-Wl,@a.rsp"], file: "a.rsp", before: "--defsym=v=1", after: "--defsym=v=2", seen: true },
 ];
 
-fn link_args(driver: &str, table: &[Arg]) {
+/// `mode`: of link-time optimisation.
+fn link_args<'a>(driver: &str, mode: &str, table: impl IntoIterator<Item = &'a Arg>) {
     let space = TestSpace::new();
     space.write("src/hidden.c", "int hidden(void) { return 1; }\n");
     space.write("src/visible.c", "int visible(void) { return 2; }\n");
@@ -440,9 +441,10 @@ fn link_args(driver: &str, table: &[Arg]) {
     for Arg { words, file, before, after, seen } in table {
         let words: Vec<&str> = [*words, &["-Wl,--build-id=none"]].concat();
         let flags = "flags = [\"-ffunction-sections\"]";
+        let profile = format!("[profile.dev]\nlto = \"{mode}\"");
         space.write(
             "Tender.toml",
-            format!("[package]\nname = \"a\"\n{flags}\nlink-args = [{}]\n", list(&words)),
+            format!("[package]\nname = \"a\"\n{flags}\nlink-args = [{}]\n{profile}\n", list(&words)),
         );
         space.write(file, before);
         let build = |args: &[&str]| {
@@ -475,7 +477,7 @@ fn link_args(driver: &str, table: &[Arg]) {
 #[test]
 fn link_args_that_name_files_with_clang() {
     let Some(clang) = clang() else { return skipped("clang is needed as the program to link with") };
-    link_args(&clang, ARGS);
+    link_args(&clang, "off", ARGS);
 }
 
 #[test]
@@ -483,7 +485,17 @@ fn link_args_that_name_files_with_gcc() {
     if Command::new("gcc").arg("--version").output().is_err() {
         return skipped("gcc is needed as the program to link with");
     }
-    link_args("gcc", GCC_ARGS);
+    link_args("gcc", "off", GCC_ARGS);
+}
+
+#[test]
+fn response_files_count_for_links_with_link_time_optimisation() {
+    let drivers = [clang(), Some("gcc".to_owned())];
+    for driver in drivers.iter().flatten() {
+        for mode in ["thin-local", "thin", "fat"] {
+            link_args(driver, mode, ARGS.iter().filter(|arg| arg.file == "a.rsp"));
+        }
+    }
 }
 
 #[test]

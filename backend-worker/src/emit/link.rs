@@ -37,6 +37,8 @@ pub struct Linked {
 pub struct Link<'a> {
     pub driver: &'a [String],
     pub args: &'a [String],
+    /// Response files that were read before, whose words stand in `args`.
+    pub response_files: &'a [String],
     pub output: &'a str,
     /// How many the linker may use.
     pub threads: u32,
@@ -172,7 +174,8 @@ fn tells_what_it_reads(driver: &[String]) -> bool {
 
 /// Notes what the link has read and run, and where it has looked. `told`: the files that the linker tells of.
 fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<String>) {
-    let (args, mut files) = response::expanded(link.args);
+    let (args, named) = response::expanded(link.args);
+    let mut files = [link.response_files, &named].concat();
     // Other linkers than lld do not tell what they read, so that where they have looked is worth no question.
     let ask = || links.drivers.ask_without_inputs(link.driver, &args).ok();
     let answer = link.answer.cloned().or_else(|| if tells_what_it_reads(link.driver) { ask() } else { None });

@@ -68,7 +68,9 @@ impl Execute for Executor {
             Work::Link { driver, args, output, .. } => {
                 course.enter(PhaseName::Link);
                 let begun = Moment::now();
-                let link = Link { driver, args, output, threads: LINK_THREADS, begun, answer: None };
+                let response_files = &[];
+                let threads = LINK_THREADS;
+                let link = Link { driver, args, response_files, output, threads, begun, answer: None };
                 linked(&course, emit::link(&link, &self.shared.links))
             }
             Work::Compile { .. } => unreachable!("compiled above"),

@@ -44,6 +44,7 @@ pub struct LinkJob {
     output: String,
     words: Vec<Word>,
     backends: Backends,
+    response_files: Vec<String>,
     begun: Moment,
     answer: Arc<Answer>,
 }
@@ -84,7 +85,7 @@ impl LinkJob {
         watch.enter(PhaseName::Thinlink);
         let begun = Moment::now();
         let fail = |why: String| vec![plain_error(None, why)];
-        let (args, _) = emit::expanded(request.args);
+        let (args, response_files) = emit::expanded(request.args);
         let request = Request { args: &args, ..request };
         let (marks, places) = marks(request);
         let question = question(request, &places);
@@ -112,6 +113,7 @@ impl LinkJob {
             output: request.output.to_owned(),
             words,
             backends: linking.backends,
+            response_files,
             begun,
             answer,
         })
@@ -134,11 +136,12 @@ impl LinkJob {
     /// If a backend has not been run.
     pub fn finish(&self, threads: u32, links: &Links) -> Linked {
         self.backends.close();
-        let LinkJob { driver, output, begun, answer, .. } = self;
+        let LinkJob { driver, output, response_files, begun, answer, .. } = self;
         match self.args(&self.words) {
             Ok(args) => {
                 let (args, answer) = (&args, Some(answer));
-                emit::link(&Link { driver, args, output, threads, begun: *begun, answer }, links)
+                let begun = *begun;
+                emit::link(&Link { driver, args, response_files, output, threads, begun, answer }, links)
             }
             Err(error) => Linked { error: Some(error), ..Linked::default() },
         }
