@@ -110,7 +110,7 @@ pub fn parse(words: &[String]) -> Line {
         if let Some(numbers) = word.strip_prefix(MARK) {
             let numbers = numbers.split_once('+').and_then(|(start, count)| {
                 let start: usize = start.parse().ok()?;
-                Some(start..start + count.parse::<usize>().ok()?)
+                Some(start..start.checked_add(count.parse().ok()?)?)
             });
             line.entries.extend(numbers.map(|numbers| add(What::Marks(numbers))));
             continue;

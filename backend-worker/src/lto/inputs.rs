@@ -128,7 +128,8 @@ impl Inputs {
         for entry in &line.entries {
             match &entry.what {
                 What::Marks(numbers) => {
-                    for number in numbers.clone().filter(|number| loaded.insert(*number)) {
+                    let numbers = numbers.start..numbers.end.min(marks.len());
+                    for number in numbers.filter(|number| loaded.insert(*number)) {
                         inputs.marked(number, marks, line, entry, krate)?;
                     }
                 }
