@@ -16,7 +16,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     if metadata.is_dir() {
-        return Err(io::ErrorKind::IsADirectory.into());
+        return Err(rustix::io::Errno::ISDIR.into());
     }
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
