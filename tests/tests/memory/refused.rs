@@ -105,8 +105,8 @@ fn a_piece_of_a_unit_that_is_too_large() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n[profile.release]\ncodegen-units = 4\n");
     let mut text = functions(400);
-    let section = ".pushsection .note.large\\n.rept 3000000\\n.long 7\\n.endr\\n.popsection";
-    let _ = writeln!(text, "void large(void) {{ __asm__ volatile(\"{section}\"); }}");
+    let code = ".rept 3000000\\n.long 7\\n.endr";
+    let _ = writeln!(text, "void large(void) {{ __asm__ volatile(\"{code}\"); }}");
     space.write("src/main.c", text);
     refused(
         &space,
