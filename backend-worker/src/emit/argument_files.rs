@@ -4,7 +4,8 @@
 //!
 //! `docs/inputs.md` has the options of clang's and lld's tables; `tests/option_tables.rs` compares it with the programs.
 
-use std::collections::{BTreeSet, VecDeque};
+use super::response;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// How an option has its value.
@@ -67,7 +68,7 @@ pub fn argument_files(driver: &[String], args: &[String]) -> Vec<String> {
         Some((program, leading)) => (program.as_str(), leading),
         None => ("", driver),
     };
-    let words = found.expanded(leading.iter().chain(args).cloned());
+    let words = found.expanded(&[leading, args].concat());
     found.of_driver(program, words);
     found.files.into_iter().collect()
 }
@@ -78,26 +79,15 @@ struct Found {
 }
 
 impl Found {
-    /// The words with those that response files have in their places: relative names start from the working directory, in
-    /// response files too.
-    fn expanded(&mut self, words: impl IntoIterator<Item = String>) -> Vec<String> {
-        let mut left: VecDeque<String> = words.into_iter().collect();
-        let mut expanded = Vec::new();
-        // One that names itself is an error of the driver; here it is read once.
-        let mut opened = BTreeSet::new();
-        while let Some(word) = left.pop_front() {
-            let Some(file) = word.strip_prefix('@').filter(|file| !file.is_empty()) else {
-                expanded.push(word);
-                continue;
-            };
-            self.files.insert(file.to_owned());
-            if opened.insert(file.to_owned()) {
-                let text = std::fs::read(file).unwrap_or_default();
-                let words = split(&String::from_utf8_lossy(&text));
-                words.into_iter().rev().for_each(|word| left.push_front(word));
-            }
-        }
-        expanded
+    /// The words with those that response files have in their places. A response file that is not there is no word, but was
+    /// looked for.
+    fn expanded(&mut self, words: &[String]) -> Vec<String> {
+        let (words, read) = response::expanded(words);
+        self.files.extend(read);
+        let is_absent = |word: &String| word.len() > 1 && word.starts_with('@');
+        let (absent, words): (Vec<String>, Vec<String>) = words.into_iter().partition(is_absent);
+        self.files.extend(absent.into_iter().map(|word| word[1..].to_owned()));
+        words
     }
 
     fn of_driver(&mut self, program: &str, words: Vec<String>) {
@@ -131,7 +121,7 @@ impl Found {
                 self.files.insert(word.clone());
             }
         }
-        let for_linker = self.expanded(for_linker);
+        let for_linker = self.expanded(&for_linker);
         let mut left = for_linker.iter();
         while let Some(word) = left.next() {
             if let Some((_, value)) = option(&OF_LINKERS, word, || left.next().cloned()) {
@@ -223,29 +213,6 @@ fn expand_home(dir: &str) -> String {
     }
 }
 
-/// GNU style, in which GCC, clang and lld on Linux read response files: blanks separate, quotes of both kinds hold together,
-/// and a backslash takes the next character as it is.
-fn split(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut quote = None;
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => word.get_or_insert_default().extend(chars.next()),
-            c if quote == Some(c) => quote = None,
-            '"' | '\'' if quote.is_none() => {
-                quote = Some(c);
-                word.get_or_insert_default();
-            }
-            c if c.is_whitespace() && quote.is_none() => words.extend(word.take()),
-            c => word.get_or_insert_default().push(c),
-        }
-    }
-    words.extend(word);
-    words
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -305,13 +272,5 @@ mod tests {
         let mut expect = vec![outer, inner, script, path("absent"), "a.ld".to_owned(), "d.list".to_owned()];
         expect.sort();
         assert_eq!(found, expect);
-    }
-
-    #[test]
-    fn words_of_response_files_are_split_as_gcc_splits_them() {
-        let check = |text: &str, expect: &[&str]| assert_eq!(split(text), expect, "{text}");
-        check("a 'b c' \"d e\"f\n\t g\\ h \\\"", &["a", "b c", "d ef", "g h", "\""]);
-        check("'' \"\\\"\" 'a\\'b'", &["", "\"", "a'b"]);
-        check("  ", &[]);
     }
 }

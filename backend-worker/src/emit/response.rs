@@ -98,7 +98,10 @@ mod tests {
         check(r#""a b" 'c "d' e" "f"#, &["a b", "c \"d", "e f"]);
         check(r#"a\ b \" "\"" '\'' c\\d"#, &["a b", "\"", "\"", "'", "c\\d"]);
         check("\"\" ''", &["", ""]);
+        check("a 'b c' \"d e\"f\n\t g\\ h \\\"", &["a", "b c", "d ef", "g h", "\""]);
+        check("'' \"\\\"\" 'a\\'b'", &["", "\"", "a'b"]);
         check(" \n", &[]);
+        check("  ", &[]);
     }
 
     proptest! {
