@@ -118,44 +118,43 @@ impl Fingerprints {
         {
             return Some(reason);
         }
-        for version in &unit.inputs {
-            let path = tables.path(*version);
-            let name = |tables: &Tables| path_of(tables.text(path)).to_owned();
-            match self.files.content(tables, path) {
-                Content::Is(now) if now == *version => {}
-                Content::Absent => return Some(RebuildReason::InputMissing { path: name(tables) }),
-                _ => return Some(RebuildReason::InputChanged { path: name(tables) }),
-            }
+        if let Some((path, content)) = first_difference(&mut self.files, tables, &unit.inputs) {
+            return Some(match content {
+                Content::Absent => RebuildReason::InputMissing { path },
+                _ => RebuildReason::InputChanged { path },
+            });
         }
-        for (path, mtime_s) in &unit.dated {
-            if self.files.mtime_s(tables, *path) != Some(*mtime_s) {
-                return Some(RebuildReason::InputTimeChanged { path: tables.text(*path).to_owned() });
-            }
+        let dated =
+            unit.dated.iter().filter(|(path, mtime_s)| self.files.mtime_s(tables, *path) != Some(*mtime_s));
+        if let Some(path) = dated.map(|(path, _)| tables.text(*path)).min() {
+            return Some(RebuildReason::InputTimeChanged { path: path.to_owned() });
         }
-        for path in &unit.missing {
-            if self.files.exists(tables, *path) {
-                return Some(RebuildReason::InputAppeared { path: tables.text(*path).to_owned() });
-            }
+        let appeared: Vec<&str> = unit
+            .missing
+            .iter()
+            .filter(|path| self.files.exists(tables, **path))
+            .map(|path| tables.text(*path))
+            .collect();
+        if let Some(path) = first_of_deepest(&appeared) {
+            return Some(RebuildReason::InputAppeared { path: path.to_owned() });
         }
-        for version in &unit.outputs {
-            let path = tables.path(*version);
-            match self.files.content(tables, path) {
-                Content::Is(now) if now == *version => {}
-                Content::Absent => {
-                    return Some(RebuildReason::OutputMissing { path: tables.text(path).to_owned() });
-                }
-                _ => return Some(RebuildReason::OutputChanged { path: tables.text(path).to_owned() }),
-            }
+        if let Some((path, content)) = first_difference(&mut self.files, tables, &unit.outputs) {
+            return Some(match content {
+                Content::Absent => RebuildReason::OutputMissing { path },
+                _ => RebuildReason::OutputChanged { path },
+            });
         }
         // What a command did not name among its inputs, and clang says of the precompiled file that it made.
         if matches!(item.run, Run::Command(_)) {
-            for version in &unit.outputs {
-                for input in tables.made_from(*version).map(<[_]>::to_vec).unwrap_or_default() {
-                    let path = tables.path(input);
-                    if self.files.content(tables, path) != Content::Is(input) {
-                        return Some(RebuildReason::InputChanged { path: tables.text(path).to_owned() });
-                    }
-                }
+            let made_from: Vec<VersionId> = unit
+                .outputs
+                .iter()
+                .filter_map(|version| tables.made_from(*version))
+                .flatten()
+                .copied()
+                .collect();
+            if let Some((path, _)) = first_difference(&mut self.files, tables, &made_from) {
+                return Some(RebuildReason::InputChanged { path });
             }
         }
         None
@@ -452,6 +451,31 @@ fn start_ns(report: &ItemReport) -> i64 {
     }
     let ago_us = now_us.saturating_sub_unsigned(start_us).max(0);
     now_ns().saturating_sub(ago_us.saturating_mul(1000))
+}
+
+/// Of the files that are not what they were, the first by name, and what it is now. The order of `versions` is the order in which
+/// items ended, and a reason must not depend on that.
+fn first_difference(
+    files: &mut Files,
+    tables: &mut Tables,
+    versions: &[VersionId],
+) -> Option<(String, Content)> {
+    let mut first: Option<(String, Content)> = None;
+    for version in versions {
+        let path = tables.path(*version);
+        let content = files.content(tables, path);
+        let name = path_of(tables.text(path));
+        if content != Content::Is(*version) && first.as_ref().is_none_or(|(other, _)| name < other.as_str()) {
+            first = Some((name.to_owned(), content));
+        }
+    }
+    first
+}
+
+/// The first path by name, without those that are directories of another one: a file tells more than its directory.
+fn first_of_deepest<'a>(paths: &[&'a str]) -> Option<&'a str> {
+    let holds = |dir: &str, path: &str| Utf8Path::new(path).starts_with(dir) && dir != path;
+    paths.iter().copied().filter(|dir| !paths.iter().any(|path| holds(dir, path))).min()
 }
 
 /// No content has this hash.

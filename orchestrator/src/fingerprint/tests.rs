@@ -146,6 +146,17 @@ impl Space {
             ARCHIVE => (vec![], vec![], "lib.a"),
             _ => (vec![], vec![], "out.h"),
         };
+        self.record_reads(state, ix, inputs, missing, output);
+    }
+
+    fn record_reads(
+        &self,
+        state: &mut Fingerprints,
+        ix: ItemIx,
+        inputs: Vec<&str>,
+        missing: Vec<&str>,
+        output: &str,
+    ) {
         let content = |path: &str| hash_file(&self.root.join(path)).unwrap();
         let inputs: Vec<InputFile> = inputs
             .into_iter()
@@ -264,6 +275,37 @@ fn change_and_reason() {
         GENERATE,
         appeared("in2.txt"),
     );
+}
+
+/// What the state file numbers first is whatever ended first.
+#[test]
+fn a_reason_does_not_depend_on_the_order_in_which_files_were_told() {
+    let reason = |told: &[&str], missing: &[&str], change: &dyn Fn(&Space)| {
+        let space = space();
+        for path in told {
+            space.write(path, "was");
+        }
+        let mut state = space.open();
+        state.begin(&space.graph, UNIT).unwrap();
+        space.record_reads(&mut state, UNIT, [&["a.c"], told].concat(), missing.to_vec(), "a.o");
+        state.close().unwrap();
+        assert_eq!(space.check(UNIT), Freshness::Fresh);
+        change(&space);
+        space.check(UNIT)
+    };
+    let orders = [["b.h", "a.h"], ["a.h", "b.h"]];
+    for order in orders {
+        let both = |s: &Space| ["b.h", "a.h"].iter().for_each(|path| s.write(path, "is, and longer"));
+        let changed = RebuildReason::InputChanged { path: "a.h".into() };
+        assert_eq!(reason(&order, &[], &both), dirty(changed));
+        let gone = |s: &Space| ["b.h", "a.h"].iter().for_each(|path| s.remove(path));
+        assert_eq!(reason(&order, &[], &gone), dirty(RebuildReason::InputMissing { path: "a.h".into() }));
+    }
+    for order in [["new", "new/a.h", "new/b.h"], ["new/b.h", "new/a.h", "new"]] {
+        let all = |s: &Space| ["new/b.h", "new/a.h"].iter().for_each(|path| s.write(path, "is"));
+        let appeared = RebuildReason::InputAppeared { path: "new/a.h".into() };
+        assert_eq!(reason(&[], &order, &all), dirty(appeared), "the file tells more than its directory");
+    }
 }
 
 #[test]
