@@ -33,6 +33,7 @@ fn main() {
     println!("cargo:rerun-if-changed=llvm-shim");
     println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-env-changed=LLVM_SYS_221_PREFIX");
+    println!("cargo:rerun-if-env-changed=TENDER_SHIM_SANITIZE");
     let prefix =
         PathBuf::from(std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".to_owned()));
     let include = prefix.join("include");
@@ -61,6 +62,13 @@ fn main() {
         .define("__STDC_LIMIT_MACROS", None);
     for source in SOURCES {
         build.file(format!("llvm-shim/{source}.cpp"));
+    }
+    // Sanitizers for the shim alone, such as `address,undefined`; `tools/sanitize.sh` says what else that takes.
+    let sanitizers = std::env::var("TENDER_SHIM_SANITIZE").unwrap_or_default();
+    if !sanitizers.is_empty() {
+        let flag = format!("-fsanitize={sanitizers}");
+        build.flag(&flag).flag("-fno-sanitize-recover=all").flag("-fno-omit-frame-pointer").debug(true);
+        println!("cargo:rustc-link-arg={flag}");
     }
     build.compile("tender-llvm-shim");
 

@@ -380,8 +380,8 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     for (const std::string &word : job->args)
       words.push_back(word.c_str());
     auto invocation = std::make_shared<CompilerInvocation>();
-    std::string program = ref(clang).str();
-    bool ok = CompilerInvocation::CreateFromArgs(*invocation, words, *diags, program.c_str());
+    unit->program = ref(clang).str();
+    bool ok = CompilerInvocation::CreateFromArgs(*invocation, words, *diags, unit->program.c_str());
     frontend::ActionKind action = preprocess ? frontend::PrintPreprocessedInput : frontend::EmitObj;
     if (std::string what = ok ? refusal(*invocation, action) : std::string(); !what.empty()) {
       diags->Report(diags->getCustomDiagID(DiagnosticsEngine::Error, "tender does not support %0")) << what;

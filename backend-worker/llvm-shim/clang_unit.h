@@ -27,6 +27,8 @@ struct TenderClang {
   clang::DiagnosticOptions options;
   tender::FileTimes times;
   tender::Diagnostics consumer;
+  // clang's name, to which the instance's CodeGenOptions::Argv0 points.
+  std::string program;
   std::unique_ptr<clang::CompilerInstance> instance;
   std::string dwoPath;
   TenderLto lto = TENDER_LTO_OFF;

@@ -1,5 +1,6 @@
 //! The program: a worker of `tender` on its standard input and output, or one plan by hand.
 
+#[cfg(feature = "jemalloc")]
 mod allocator;
 mod interrupts;
 mod memory_size;

@@ -39,7 +39,8 @@ pub(super) fn serialise(module: &Module<'_>) -> Buffer {
     Buffer::adopt(bitcode).expect("bitcode is never empty")
 }
 
-#[cfg(test)]
+// Other allocators do not count what a thread has.
+#[cfg(all(test, feature = "jemalloc"))]
 mod tests {
     use super::super::{reset_thread_peak, thread_live, thread_peak};
     use super::*;

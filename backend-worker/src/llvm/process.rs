@@ -3,8 +3,6 @@
 use super::ffi;
 use std::ffi::CStr;
 use std::sync::OnceLock;
-use tikv_jemalloc_ctl::raw;
-use tikv_jemalloc_sys::mallctl;
 
 static FATAL: OnceLock<fn(&str)> = OnceLock::new();
 
@@ -50,16 +48,13 @@ pub fn reset_thread_peak() {
 
 /// Peak since `reset_thread_peak`, bytes; 0 where the allocator does not tell.
 pub fn thread_peak() -> u64 {
-    // SAFETY: `thread.peak.read` is a uint64_t (jemalloc(3)).
-    unsafe { raw::read::<u64>(b"thread.peak.read\0") }.unwrap_or(0)
+    count(b"thread.peak.read\0")
 }
 
 /// Bytes that the calling thread has allocated and not freed, more or less: what was freed for another thread counts as well. Only
 /// differences mean something; always 0 where the allocator does not tell.
 pub fn thread_live() -> i64 {
-    // SAFETY: both are uint64_t (jemalloc(3)).
-    let read = |name: &[u8]| unsafe { raw::read::<u64>(name) }.unwrap_or(0);
-    read(b"thread.allocated\0").wrapping_sub(read(b"thread.deallocated\0")).cast_signed()
+    count(b"thread.allocated\0").wrapping_sub(count(b"thread.deallocated\0")).cast_signed()
 }
 
 /// Drops what is kept for later units, and returns free pages of all arenas to the system.
@@ -70,9 +65,26 @@ pub fn purge() {
     command(c"arena.4096.purge");
 }
 
+/// A control of jemalloc(3) whose value is a uint64_t; 0 where there is none. The name ends with a NUL.
+#[cfg(feature = "jemalloc")]
+fn count(name: &[u8]) -> u64 {
+    // SAFETY: those that are asked for above have that type.
+    unsafe { tikv_jemalloc_ctl::raw::read::<u64>(name) }.unwrap_or(0)
+}
+
 /// A control of jemalloc(3) that neither reads nor writes a value. An unknown one does nothing.
+#[cfg(feature = "jemalloc")]
 fn command(name: &CStr) {
     use std::ptr::null_mut;
     // SAFETY: the name is null-terminated, and null pointers stand for no value in either direction.
-    unsafe { mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
+    unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
 }
+
+/// AddressSanitizer's allocator has no such counts and keeps nothing for later.
+#[cfg(not(feature = "jemalloc"))]
+fn count(_name: &[u8]) -> u64 {
+    0
+}
+
+#[cfg(not(feature = "jemalloc"))]
+fn command(_name: &CStr) {}
