@@ -3,6 +3,9 @@
 //! Each build has a file, locked for as long as it lives, with the part of its leases that is not used yet. What is used is
 //! seen by everybody in the machine's memory; what is promised is not, so that two builds would both start on the same free
 //! gigabyte. The kernel drops the lock when its holder dies, however that is; whoever finds such a file removes it.
+//!
+//! Builds grant in turn: who has the turn, a lock on the directory, reads what the others say, grants, and says what it has granted.
+//! Else two that read at the same time would grant the same memory.
 
 use crate::process_stat::{PARENT, Stat};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -49,7 +52,24 @@ pub struct Shares {
     growth: u64,
     /// Files of builds that started this one, or that it started, and of others: as is known of those seen so far.
     kin: RefCell<BTreeMap<String, bool>>,
+    turn: Turn,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// We have not asked for it.
+    Idle,
+    Ours,
+    /// Another build has it, microseconds.
+    Awaited {
+        since_us: u64,
+    },
+    /// Another build has had it for too long, as one that was stopped while it had it.
+    Ignored,
+}
+
+/// A turn takes a few milliseconds. Who has it for so long, microseconds, is not waited for.
+const PATIENCE_US: u64 = 500_000;
 
 /// So many files are looked at: more builds at once have other troubles.
 const MOST: usize = 1024;
@@ -124,7 +144,41 @@ impl Shares {
             }
             file.write_all_at(line(0).as_bytes(), 0).map_err(failed)?;
             let listing = File::open(&directory).map_err(failed)?;
-            return Ok(Shares { directory, listing, name, file, growth: 0, kin: RefCell::default() });
+            return Ok(Shares {
+                directory,
+                listing,
+                name,
+                file,
+                growth: 0,
+                kin: RefCell::default(),
+                turn: Turn::Idle,
+            });
+        }
+    }
+
+    /// Asks for the turn, without waiting. Returns whether this build may grant; else it is to ask again soon. `now_us` is of the
+    /// monotonic clock.
+    pub fn begin_turn(&mut self, now_us: u64) -> bool {
+        self.turn = match (flock(&self.listing, FlockOperation::NonBlockingLockExclusive), self.turn) {
+            (Ok(()), _) => Turn::Ours,
+            (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Idle | Turn::Ours) => {
+                Turn::Awaited { since_us: now_us }
+            }
+            (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Awaited { since_us })
+                if now_us < since_us.saturating_add(PATIENCE_US) =>
+            {
+                self.turn
+            }
+            _ => Turn::Ignored,
+        };
+        !matches!(self.turn, Turn::Awaited { .. })
+    }
+
+    /// Gives the turn to the others, if we have it; what was granted in it is published before.
+    pub fn end_turn(&mut self) {
+        if self.turn == Turn::Ours {
+            let _ = flock(&self.listing, FlockOperation::Unlock);
+            self.turn = Turn::Idle;
         }
     }
 
@@ -263,6 +317,40 @@ mod tests {
         assert_eq!(c.others().unwrap(), Others { builds: 2, growth: 120 });
         drop((b, c));
         assert_eq!(a.others().unwrap(), Others::default());
+    }
+
+    #[test]
+    fn turns_are_one_build_s_at_a_time() {
+        let (_dir, runtime) = runtime();
+        let (mut a, mut b) = (join(&runtime), join(&runtime));
+        assert!(a.begin_turn(0));
+        assert!(a.begin_turn(1), "it has it already");
+        assert!(!b.begin_turn(2));
+        b.end_turn();
+        assert!(!b.begin_turn(3), "it was not b's to end");
+        a.end_turn();
+        assert!(b.begin_turn(4));
+        // The kernel ends the turn of one that dies.
+        assert!(!a.begin_turn(5));
+        drop(b);
+        assert!(a.begin_turn(6));
+    }
+
+    #[test]
+    fn a_turn_that_does_not_end_is_ignored() {
+        let (_dir, runtime) = runtime();
+        let (mut stopped, mut b) = (join(&runtime), join(&runtime));
+        assert!(stopped.begin_turn(0));
+        assert!(!b.begin_turn(1000));
+        assert!(!b.begin_turn(1000 + PATIENCE_US - 1));
+        assert!(b.begin_turn(1000 + PATIENCE_US));
+        b.end_turn();
+        assert!(b.begin_turn(1001 + PATIENCE_US), "not once more for as long");
+        stopped.end_turn();
+        assert!(b.begin_turn(1002 + PATIENCE_US));
+        b.end_turn();
+        assert!(stopped.begin_turn(0));
+        assert!(!b.begin_turn(1003 + PATIENCE_US), "it was in time again, and is waited for");
     }
 
     #[test]

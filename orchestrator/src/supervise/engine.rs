@@ -49,6 +49,9 @@ const TICK: Duration = Duration::from_millis(100);
 /// How long items are judged before free slots are looked at again, so that the first worker starts early.
 const JUDGING_SLICE: Duration = Duration::from_millis(10);
 
+/// When the turn to grant memory is asked for again, which another build has; microseconds.
+const TURN_PAUSE_US: u64 = 2_000;
+
 /// What to build, and how.
 pub struct Request<'a> {
     pub graph: &'a Graph,
@@ -327,6 +330,13 @@ impl<'a> Engine<'a> {
     }
 
     fn give_out_slots(&mut self) -> Result<(), EngineError> {
+        let given = self.give_out_slots_in_turn();
+        self.end_turn();
+        given
+    }
+
+    fn give_out_slots_in_turn(&mut self) -> Result<(), EngineError> {
+        self.memory.awaits_turn = false;
         // A build that has nothing to do does not care how much memory there is.
         let was_read = self.dirty > 0 && self.watch_memory();
         self.carry_out_actions()?;
@@ -352,8 +362,14 @@ impl<'a> Engine<'a> {
         self.watch_foreign();
         let wanted = self.scheduler.wanted(self.pool.most_more());
         self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
+        let leases_us = now_us();
+        if self.memory.awaits_turn {
+            let next_us = leases_us + TURN_PAUSE_US;
+            self.next_round_us = Some(self.next_round_us.map_or(next_us, |at| at.min(next_us)));
+        }
         self.tell_other_builds();
-        self.tell_memory_round();
+        self.end_turn();
+        self.tell_memory_round(leases_us);
         self.tell_waits();
         self.tell_counts();
         Ok(())

@@ -74,11 +74,15 @@ impl Memory {
             self.foreign.leave_alone();
             return None;
         }
+        let others =
+            || self.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default().growth;
+        // What they use between the one look and the other is missing in the sample.
+        let before = others();
         let Sample { limits, pressure } = self.system.sample();
+        let growth = before.max(others());
         self.stall.add(Duration::from_micros(now_us), pressure);
         self.tell_budget(self.budget.ceiling(limits.as_ref()), tell);
-        let others = self.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default();
-        let headroom = limits.map(|limits| limits.headroom().saturating_sub(others.growth));
+        let headroom = limits.map(|limits| limits.headroom().saturating_sub(growth));
         let ceiling = self.chosen.as_ref().and_then(|chosen| chosen.bytes);
         let free =
             |used: u64| headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min();

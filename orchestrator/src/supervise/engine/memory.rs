@@ -52,8 +52,12 @@ pub(super) struct Memory {
     pub(super) is_tense: bool,
     /// What was free at the last reading, what others have set aside included.
     limits_free: Option<u64>,
-    /// Other builds of this user were there at the last reading.
+    /// Other builds of this user are there.
     has_others: bool,
+    /// What they had set aside before the last reading, bytes. What of it they have used since is not in that reading.
+    others_before: u64,
+    /// Another build has the turn to grant.
+    pub(super) awaits_turn: bool,
     /// What this build does without, to be said.
     notes: Vec<Note>,
     written_us: u64,
@@ -88,6 +92,8 @@ impl Memory {
             is_tense: false,
             limits_free: None,
             has_others: false,
+            others_before: 0,
+            awaits_turn: false,
             notes: damaged.into_iter().collect(),
             written_us: now_us(),
             next_us: 0,
@@ -174,6 +180,7 @@ impl Engine<'_> {
             self.tell_budget(chosen);
             return true;
         }
+        self.memory.others_before = self.memory.others().growth;
         let Sample { limits, pressure } = self.memory.system.sample();
         self.memory.stall.add(Duration::from_micros(now_us), pressure);
         let at_brink = limits.as_ref().is_some_and(|limits| limits.binding().available < BRINK);
@@ -188,7 +195,8 @@ impl Engine<'_> {
         let account = ledger.totals();
         let left = ledger.free();
         self.memory.is_tense = left < TENSE;
-        let pause_us = if self.memory.is_tense { TENSE_US } else { CALM_US };
+        let is_calm = !self.memory.is_tense && !self.memory.has_others;
+        let pause_us = if is_calm { CALM_US } else { TENSE_US };
         self.memory.next_us = now_us + pause_us;
         self.tell_budget(chosen);
         if let Some(limits) = &limits {
@@ -212,20 +220,23 @@ impl Engine<'_> {
         true
     }
 
-    /// What other builds say may have changed since the last reading, and is looked at before anything is granted; what we are
-    /// granted is said after it. So two builds overlook each other for no more than the moment between.
+    /// What other builds say may have changed since the last reading, and is looked at before anything is granted. What is granted is
+    /// said in the same turn, so that no build overlooks it.
     pub(super) fn mind_other_builds(&mut self) {
-        if self.memory.has_others && !self.memory.holds {
+        if self.dirty > 0 && !self.memory.budget.is_off() && !self.memory.holds {
             self.leave_to_others();
         }
     }
 
     /// What other builds have set aside is not there for us. While nothing new is to start, nothing is.
     fn leave_to_others(&mut self) {
+        let now_us = now_us();
+        self.memory.awaits_turn = self.memory.shares().is_some_and(|shares| !shares.begin_turn(now_us));
         let others = self.memory.others();
-        let there_is = self.memory.limits_free.map(|free| free.saturating_sub(others.growth));
+        let growth = others.growth.max(self.memory.others_before);
+        let there_is = self.memory.limits_free.map(|free| free.saturating_sub(growth));
         (self.memory.headroom, self.memory.has_others) = (there_is, others.builds > 0);
-        let holds = self.memory.holds;
+        let holds = self.memory.holds || self.memory.awaits_turn;
         self.scheduler.ledger().reading(there_is.map(|there_is| if holds { 0 } else { there_is }));
     }
 
@@ -237,6 +248,13 @@ impl Engine<'_> {
         if let Some(shares) = self.memory.shares() {
             // The others go by what it said last.
             let _ = shares.publish(growth.next_multiple_of(SHARE_STEP));
+        }
+    }
+
+    /// To be called in any case at the end of a round.
+    pub(super) fn end_turn(&mut self) {
+        if let Some(Some(shares)) = &mut self.memory.shares {
+            shares.end_turn();
         }
     }
 
@@ -333,14 +351,14 @@ impl Engine<'_> {
         self.memory.told = Some(chosen);
     }
 
-    pub(super) fn tell_leases(&mut self) {
+    pub(super) fn tell_leases(&mut self, at_us: u64) {
         let ledger = self.scheduler.ledger();
         let (account, budget) = (ledger.totals(), ledger.ceiling());
         let now = (account.leases, account.baselines, budget);
         if self.memory.told_leases != now {
             self.memory.told_leases = now;
             let (bytes, baselines) = (account.leases, account.baselines);
-            self.tell(Event::Leases { bytes, baselines, budget, at_us: now_us() });
+            self.tell(Event::Leases { bytes, baselines, budget, at_us });
         }
     }
 

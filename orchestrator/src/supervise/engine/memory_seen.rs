@@ -26,10 +26,10 @@ fn percent(share: f64) -> u32 {
 }
 
 impl Engine<'_> {
-    /// After each round in which slots were given out.
-    pub(super) fn tell_memory_round(&mut self) {
+    /// After each round in which slots were given out. `leases_us` is when its last lease was granted, and nobody else was told of any.
+    pub(super) fn tell_memory_round(&mut self, leases_us: u64) {
         if self.sample {
-            self.tell_leases();
+            self.tell_leases(leases_us);
         }
         let at_us = now_us();
         self.tell_new_waits(at_us);
