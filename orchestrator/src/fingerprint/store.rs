@@ -620,6 +620,43 @@ mod tests {
         }
     }
 
+    /// The seeds of `fuzz_journal` and `fuzz_store` are of a build, and of the present format. `journal/build` is a whole state file: of a
+    /// crate with a generated header, a library and a program, built twice with a change between. `store` has payloads of it.
+    #[test]
+    fn seeds_are_of_this_format() {
+        let corpora = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpora");
+        let file = corpora.join("journal/build");
+        let remake =
+            "copy the file target/debug/.tender/state of such a build there, and run this test again";
+        let mut frames: Vec<Vec<u8>> = Vec::new();
+        let journal = Journal::read(&file, |payload| {
+            frames.push(payload.to_vec());
+            true
+        });
+        let whole = std::fs::metadata(&file).unwrap().len();
+        assert_eq!(journal.len(), whole, "{file} is of another format: {remake}");
+
+        let store = Store::open(&file);
+        let keys: Vec<&str> = store.entries.iter().map(|entry| store.tables.text(entry.key)).collect();
+        let expect =
+            ["app generate 0", "app lib src/f.c", "app bin app src/main.c", "app archive", "app bin app"];
+        assert_eq!(keys, expect, "{file}: {remake}");
+        for entry in &store.entries {
+            let unit =
+                entry.unit.as_ref().unwrap_or_else(|| panic!("{file} has an unfinished item: {remake}"));
+            assert!(WordIds::decode(&unit.words, &store.tables).is_some(), "{file}: {remake}");
+        }
+
+        for (name, count) in [("build", frames.len()), ("start", 4), ("first", 1)] {
+            let seed = corpora.join("store").join(name);
+            let payloads = frames[..count].concat();
+            if std::fs::read(&seed).unwrap_or_default() != payloads {
+                std::fs::write(&seed, payloads).unwrap();
+                panic!("{seed} was not made from {file}, and is now: look at it, and add it to the commit");
+            }
+        }
+    }
+
     /// Checksums keep out what nobody wrote, so this is about what another version or a defect of ours may have written.
     #[test]
     fn fuzz_store() {
