@@ -1,36 +1,70 @@
 //! Cuts a stream of bytes into lines as they come. Knows nothing of what they mean.
 
-/// Bytes of a line that has no end yet.
-#[derive(Debug, Default)]
+/// A line of more bytes than are kept: its start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it wrote a line of more than {most} bytes")]
+pub struct LineTooLong {
+    pub most: usize,
+    pub start: String,
+}
+
+/// Bytes of a line that has no end yet, at most `most` of them: who writes without end must not fill our memory.
+#[derive(Debug)]
 pub struct LineBuffer {
+    most: usize,
     bytes: Vec<u8>,
-    /// No newline is before this place.
-    searched: usize,
+    /// The line was too long, and what is left of it is dropped.
+    dropping: bool,
+    lines: Vec<Result<String, LineTooLong>>,
 }
 
 impl LineBuffer {
-    pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+    /// For lines of at most `most` bytes, the newline not counted.
+    pub fn new(most: usize) -> LineBuffer {
+        LineBuffer { most, bytes: Vec::new(), dropping: false, lines: Vec::new() }
     }
 
-    /// Takes the whole lines that are there, without their newlines. What is not UTF-8 is replaced.
-    pub fn take_lines(&mut self) -> Vec<String> {
-        let Some(last) = self.bytes[self.searched..].iter().rposition(|byte| *byte == b'\n') else {
-            self.searched = self.bytes.len();
-            return Vec::new();
-        };
-        let rest = self.bytes.split_off(self.searched + last + 1);
-        let whole = std::mem::replace(&mut self.bytes, rest);
-        self.searched = 0;
-        let text = String::from_utf8_lossy(&whole);
-        text.strip_suffix('\n').unwrap_or(&text).split('\n').map(str::to_owned).collect()
+    pub fn push(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.extend(&bytes[..end]);
+            if !std::mem::take(&mut self.dropping) {
+                let line = self.take_text();
+                self.lines.push(Ok(line));
+            }
+            bytes = &bytes[end + 1..];
+        }
+        self.extend(bytes);
+    }
+
+    /// Takes the lines that are there, without their newlines. What is not UTF-8 is replaced. One that is too long is told once,
+    /// as soon as that is known.
+    pub fn take_lines(&mut self) -> Vec<Result<String, LineTooLong>> {
+        std::mem::take(&mut self.lines)
     }
 
     /// Takes a last line that has no newline.
     pub fn take_rest(&mut self) -> Option<String> {
-        self.searched = 0;
-        let rest = std::mem::take(&mut self.bytes);
-        (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())
+        (!self.bytes.is_empty()).then(|| self.take_text())
+    }
+
+    fn extend(&mut self, bytes: &[u8]) {
+        if self.dropping {
+            return;
+        }
+        let room = self.most - self.bytes.len();
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room {
+            let start = self.take_text();
+            self.lines.push(Err(LineTooLong { most: self.most, start }));
+            self.dropping = true;
+        }
+    }
+
+    fn take_text(&mut self) -> String {
+        match String::from_utf8(std::mem::take(&mut self.bytes)) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        }
     }
 }
 
@@ -38,15 +72,22 @@ impl LineBuffer {
 mod tests {
     use super::*;
 
-    fn check(chunks: &[&[u8]], lines: &[&str], rest: Option<&str>) {
-        let mut buffer = LineBuffer::default();
+    /// A line that is too long is shown with a `!` behind its start.
+    fn check_within(most: usize, chunks: &[&[u8]], lines: &[&str], rest: Option<&str>) {
+        let mut buffer = LineBuffer::new(most);
         let mut found = Vec::new();
         for chunk in chunks {
             buffer.push(chunk);
             found.extend(buffer.take_lines());
+            assert!(buffer.bytes.len() <= most);
         }
-        assert_eq!(found, lines);
+        let shown = |line: Result<String, LineTooLong>| line.unwrap_or_else(|long| long.start + "!");
+        assert_eq!(found.into_iter().map(shown).collect::<Vec<_>>(), lines);
         assert_eq!(buffer.take_rest().as_deref(), rest);
+    }
+
+    fn check(chunks: &[&[u8]], lines: &[&str], rest: Option<&str>) {
+        check_within(1000, chunks, lines, rest);
     }
 
     #[test]
@@ -63,11 +104,20 @@ mod tests {
         check(&[b"\xff\n"], &["\u{fffd}"], None);
     }
 
-    /// However the bytes come, they are the same lines.
+    #[test]
+    fn of_a_line_without_end_the_start_is_kept() {
+        check_within(3, &[b"abc\nabcd\nab\n"], &["abc", "abc!", "ab"], None);
+        check_within(3, &[b"ab", b"cd", b"ef", b"\na", b"bc"], &["abc!"], Some("abc"));
+        check_within(3, &[b"a\n", &[b'x'; 5000], &[b'x'; 5000]], &["a", "xxx!"], None);
+        check_within(0, &[b"\n", b"a\n"], &["", "!"], None);
+    }
+
+    /// However the bytes come, they are the same lines, of bounded length.
     #[test]
     fn fuzz_lines() {
         tender_fuzz::check("lines", 3_000, |bytes| {
-            let (mut whole, mut cut) = (LineBuffer::default(), LineBuffer::default());
+            let most = 100;
+            let (mut whole, mut cut) = (LineBuffer::new(most), LineBuffer::new(most));
             whole.push(bytes);
             let expect = whole.take_lines();
             let mut found = Vec::new();
@@ -75,8 +125,14 @@ mod tests {
             for chunk in bytes.chunks(size) {
                 cut.push(chunk);
                 found.extend(cut.take_lines());
+                assert!(cut.bytes.len() <= most);
             }
             assert_eq!(found, expect);
+            let is_as_written = |(line, written): (&Result<String, LineTooLong>, &[u8])| match line {
+                Ok(line) => *line == String::from_utf8_lossy(written),
+                Err(long) => long.start == String::from_utf8_lossy(&written[..most]) && written.len() > most,
+            };
+            assert!(expect.iter().zip(bytes.split(|byte| *byte == b'\n')).all(is_as_written));
             assert_eq!(cut.take_rest(), whole.take_rest());
         });
     }

@@ -1,7 +1,7 @@
 //! One `tender-worker` process: what is said to it and what it says. Knows the protocol, and no policy.
 
 use super::EngineError;
-use super::lines::LineBuffer;
+use super::lines::{LineBuffer, LineTooLong};
 use super::pipe::{self, Outgoing};
 use super::process::{Exit, Jobs, Leftovers, Owner, Process};
 use super::sample::Gauge;
@@ -22,6 +22,16 @@ use tender_protocol::{
 /// How much of what a worker said on standard error is kept for the report of its death, lines.
 const TAIL: usize = 40;
 
+/// Bytes of a message. The longest there are report the end of a link, with some 300 bytes for each file that it has read: a
+/// quarter of a million of them fit.
+const LONGEST_MESSAGE: usize = 64 << 20;
+
+/// Bytes of a line on standard error, where LLVM and linkers may write what they like; the rest of it is left out.
+const LONGEST_ERROR_LINE: usize = 16 << 10;
+
+/// Bytes of those lines that wait to be shown.
+const MOST_UNSEEN: usize = 1 << 20;
+
 pub(super) struct WorkerProcess {
     pub(super) process: Process,
     /// None where /proc cannot be read.
@@ -33,6 +43,8 @@ pub(super) struct WorkerProcess {
     error_lines: LineBuffer,
     /// Lines from standard error that nobody has seen yet.
     unseen: Vec<String>,
+    /// Bytes of these lines.
+    unseen_bytes: usize,
     tail: VecDeque<String>,
     plans: u32,
     /// The plan that an item was sent with last.
@@ -92,9 +104,10 @@ impl WorkerProcess {
             outgoing: Outgoing::new(input).map_err(failed)?,
             output,
             errors,
-            lines: LineBuffer::default(),
-            error_lines: LineBuffer::default(),
+            lines: LineBuffer::new(LONGEST_MESSAGE),
+            error_lines: LineBuffer::new(LONGEST_ERROR_LINE),
             unseen: Vec::new(),
+            unseen_bytes: 0,
             tail: VecDeque::new(),
             plans: 0,
             plan_of: HashMap::new(),
@@ -177,7 +190,11 @@ impl WorkerProcess {
             if self.misbehaviour.is_some() {
                 break;
             }
-            match decode::<FromWorker>(&line) {
+            let message = match &line {
+                Ok(line) => decode::<FromWorker>(line).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            match message {
                 Ok(FromWorker::Hello { protocol, llvm, libraries }) => {
                     check_greeting(program, protocol, &llvm)?;
                     self.greeted = true;
@@ -185,8 +202,9 @@ impl WorkerProcess {
                     self.llvm = llvm;
                 }
                 Ok(message) if self.greeted => messages.push(message),
-                Err(error) if self.greeted => self.misbehaviour = Some(error.to_string()),
+                Err(error) if self.greeted => self.misbehaviour = Some(error),
                 Ok(_) | Err(_) => {
+                    let line = line.unwrap_or_else(|long| long.start);
                     let line = line.chars().take(120).collect();
                     return Err(EngineError::NotAWorker { program: program.to_owned(), line });
                 }
@@ -199,7 +217,8 @@ impl WorkerProcess {
         let more = pipe::read_available(&self.errors, |bytes| self.error_lines.push(bytes));
         self.more_errors = more.unwrap_or(false);
         for line in self.error_lines.take_lines() {
-            self.note_error_line(line);
+            let cut = |LineTooLong { start, .. }| format!("{start} (the rest of the line is left out)");
+            self.note_error_line(line.unwrap_or_else(cut));
         }
     }
 
@@ -208,11 +227,18 @@ impl WorkerProcess {
             self.tail.pop_front();
         }
         self.tail.push_back(line.clone());
-        self.unseen.push(line);
+        if self.unseen_bytes >= MOST_UNSEEN {
+            return;
+        }
+        // An empty line takes memory too.
+        self.unseen_bytes += line.len() + size_of::<String>();
+        let is_full = self.unseen_bytes >= MOST_UNSEEN;
+        self.unseen.push(if is_full { "(the rest of what it wrote is left out)".to_owned() } else { line });
     }
 
     /// What it said on standard error and nobody has shown yet.
     pub(super) fn take_unseen(&mut self) -> Vec<String> {
+        self.unseen_bytes = 0;
         std::mem::take(&mut self.unseen)
     }
 

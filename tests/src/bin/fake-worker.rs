@@ -1,6 +1,7 @@
 //! A worker for tests of the engine: speaks the protocol, compiles nothing.
 //!
-//! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit N`, `garbage`, `stderr`,
+//! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit N`, `garbage`, `stderr`, `endless` (writes a
+//! line that has no end), `flood` (writes a long line to standard error, and 8 MiB in others),
 //! `kill-once` (SIGKILL the first time, `ok` after), `leak N` (takes N tokens and forgets them), `hold-once N` (the first time takes N
 //! tokens, notes its process id in SOURCE.held, and waits to be killed), `heir-once BYTES` (is killed the first time, and leaves a process
 //! that takes a while to end, because it has so much memory; `ok` if that has ended, else `fail`), `thrash BYTES FILE` (takes BYTES of
@@ -186,6 +187,13 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
         }
         ["exit", n, ..] => std::process::exit(n.parse().unwrap()),
         ["garbage", ..] => say_bytes(b"printf debugging\n"),
+        ["endless", ..] => loop {
+            say_bytes(&[b'x'; 64 << 10]);
+        },
+        ["flood", ..] => {
+            say_error(&("z".repeat(100_000) + "\n"));
+            say_error(&("y".repeat(1023) + "\n").repeat(8 << 10));
+        }
         ["stderr", ..] => say_error("LLVM talks to itself\n"),
         ["leak", n, ..] => take_tokens(n.parse().unwrap()),
         ["hold-once", n, ..] => {

@@ -125,7 +125,11 @@ fn of_several_in_flight_the_guilty_one_convicts_itself() {
 
 #[test]
 fn an_early_exit_and_garbage_are_crashes_too() {
-    for (behaviour, says) in [("exit 3", "exit status 3"), ("garbage", "printf debugging")] {
+    for (behaviour, says) in [
+        ("exit 3", "exit status 3"),
+        ("garbage", "printf debugging"),
+        ("endless", "it wrote a line of more than 67108864 bytes"),
+    ] {
         let mut space = Space::new();
         space.library("a", &[behaviour]);
         let told = failure(space.build(1, false));
@@ -154,6 +158,17 @@ fn words_on_standard_error_are_shown_with_the_crate() {
     space.library("a", &["stderr"]);
     let told = success(space.build(1, false));
     assert_eq!(all_messages(&told), "tender-worker, crate `a`: LLVM talks to itself");
+}
+
+#[test]
+fn of_too_much_on_standard_error_a_part_is_shown() {
+    let mut space = Space::new();
+    space.library("a", &["flood"]);
+    let told = success(space.build(1, false));
+    let messages = all_messages(&told);
+    assert!(messages.contains("zzz (the rest of the line is left out)\nyyy"), "{} bytes", messages.len());
+    assert!(messages.contains("yyy\n(the rest of what it wrote is left out)"), "{} bytes", messages.len());
+    assert!(messages.len() < 3 << 20, "{} bytes", messages.len());
 }
 
 #[test]
