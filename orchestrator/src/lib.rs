@@ -1,6 +1,7 @@
 //! `tender`: the orchestrator. Layers point one way: cli -> supervise, report -> schedule, graph, fingerprint, tokens,
 //! memory.
 
+mod bounded_output;
 pub mod cli;
 pub mod environment;
 pub mod fingerprint;

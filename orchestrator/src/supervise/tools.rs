@@ -1,5 +1,6 @@
 //! Which form of jobserver the programs of this machine understand: each is asked once for its version.
 
+use crate::bounded_output;
 use crate::tokens::Dialect;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -15,6 +16,9 @@ pub(super) struct Tools {
 
 /// Major and minor.
 type Version = (u32, u32);
+
+/// Bytes of an answer. One that says more is no program that we know.
+const LONGEST_ANSWER: u64 = 64 << 10;
 
 /// GNU make reads `fifo:PATH` from this version on.
 const MAKE_WITH_FIFO: Version = (4, 4);
@@ -45,11 +49,11 @@ impl Tools {
 
 fn ask(program: &OsStr) -> Option<String> {
     let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
+    command.arg("--version").stdin(Stdio::null());
     for variable in ["MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS"] {
         command.env_remove(variable);
     }
-    let output = command.output().ok()?;
+    let output = bounded_output::run(&mut command, LONGEST_ANSWER).ok()?;
     let text = String::from_utf8_lossy(&output.stdout);
     text.lines().next().map(|line| line.trim().to_owned())
 }

@@ -10,7 +10,9 @@
 
 use super::driver::resolve;
 use super::stamp::{Stamp, read_saved, save};
+use crate::bounded_output;
 use crate::graph::PkgConfig;
+use crate::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;
@@ -23,6 +25,9 @@ use std::process::{Command, Stdio};
 /// anyway are left out of them (pkgconf(1), `PKG_CONFIG_SYSTEM_INCLUDE_PATH` and what is said there of compilers).
 const VARIABLES: [&str; 6] =
     ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "LIBRARY_PATH", "DESTDIR"];
+
+/// Bytes of what pkg-config says, and of a `.pc` file.
+const LONGEST_ANSWER: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(super) struct Cache {
@@ -108,11 +113,17 @@ fn package_files(name: &str, dirs: &[&Utf8Path]) -> Vec<Utf8PathBuf> {
             let Some(path) = dirs.iter().map(|dir| dir.join(&file)).find(|path| path.is_file()) else {
                 continue;
             };
-            waiting.extend(required(&std::fs::read_to_string(&path).unwrap_or_default()));
+            waiting.extend(required(&content(&path)));
             files.push(path);
         }
     }
     files
+}
+
+/// What cannot be read is for pkg-config to complain about.
+fn content(path: &Utf8Path) -> String {
+    let bytes = whole_file::read(path.as_std_path(), LONGEST_ANSWER).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The packages that a `.pc` file requires, without their versions.
@@ -134,11 +145,12 @@ fn required(text: &str) -> Vec<String> {
 }
 
 fn run(program: &str, args: &[&str]) -> Result<String, String> {
-    let output = Command::new(program).args(args).stdin(Stdio::null()).output();
+    let output = bounded_output::run(Command::new(program).args(args).stdin(Stdio::null()), LONGEST_ANSWER);
     let output = output.map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!(
             "`{program}` is not found (on Debian and Ubuntu: apt-get install pkg-config, or name one in PKG_CONFIG)"
         ),
+        ErrorKind::FileTooLarge => format!("`{program}` is of no use: {error}"),
         _ => format!("`{program}` cannot be started: {error}"),
     })?;
     if output.status.success() {
