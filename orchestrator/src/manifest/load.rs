@@ -5,7 +5,7 @@ use super::check::{Node, check_all};
 use super::locate::{Above, absolute, excludes, read, root_above};
 use super::model::{CrateId, Workspace};
 use super::pattern::{Pattern, Place, resolve};
-use super::problem::{ManifestErrors, Problem, Source, sort};
+use super::problem::{ManifestErrors, Problem, Source, quoted, sort};
 use super::profile::resolve_profiles;
 use super::raw::{self, Manifest, Package, Shared, WorkspaceTable};
 use super::targets::{resolve_crate, visible_outputs};
@@ -179,7 +179,7 @@ impl Loader {
                 Ok(pattern) if exclude || pattern.exclude => out.push(pattern),
                 Ok(pattern) => members.push((pattern, text)),
                 Err(why) => {
-                    let problem = Problem::error(format!("`{}` is no pattern: {why}", text.value));
+                    let problem = Problem::error(format!("{} is no pattern: {why}", quoted(&text.value)));
                     self.problems.push(problem.at(text.at.clone()));
                 }
             }

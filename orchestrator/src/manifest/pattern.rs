@@ -189,7 +189,9 @@ fn compile(below: &str, depth: Option<usize>) -> Result<GlobSet, String> {
         .empty_alternates(true)
         .build()
         .map_err(|error| error.kind().to_string())?;
-    GlobSetBuilder::new().add(glob).build().map_err(|error| error.kind().to_string())
+    // As a regular expression it may be more than that library takes, whose words are about itself.
+    let too_much = |_| "its braces are too many in one another, or it is too large".to_owned();
+    GlobSetBuilder::new().add(glob).build().map_err(too_much)
 }
 
 #[cfg(test)]
@@ -267,6 +269,34 @@ mod tests {
         check("src/[a.c");
         check("src/{a.c");
         check("src/*/../a.c");
+        check(&"a".repeat(LONGEST + 1));
+    }
+
+    /// Those that take most stack and memory to compile for what they are.
+    #[test]
+    fn the_longest_patterns_are_read() {
+        let times = |piece: &str| piece.repeat(LONGEST / piece.len());
+        for text in [
+            times("*a"),
+            times("?"),
+            times("[a-z]"),
+            times("[!ab]*"),
+            format!("{{{}}}", &times("a*,")[..LONGEST - 2]),
+            format!("*{}", &times("ab")[1..]),
+            format!("{}*", &times("ab")[1..]),
+            format!("{}a", &times("**/")[1..]),
+        ] {
+            let pattern =
+                Pattern::parse("/w".into(), &text).unwrap_or_else(|why| panic!("{why}: {text:.20}"));
+            for path in [times("a"), times("a/")] {
+                pattern.matches(&resolve("/w".into(), &path));
+            }
+        }
+        for open in ["{a,", "{*,"] {
+            let text = [open.repeat(LONGEST / 4), "}".repeat(LONGEST / 4)].concat();
+            let why = Pattern::parse("/w".into(), &text).unwrap_err();
+            assert_eq!(why, "its braces are too many in one another, or it is too large");
+        }
     }
 
     #[test]

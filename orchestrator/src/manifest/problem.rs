@@ -134,6 +134,15 @@ fn place(problem: &Problem) -> Option<(&Utf8Path, usize)> {
     problem.location.as_ref().map(|location| (&*location.source.path, location.span.start))
 }
 
+/// A text of the manifest as a message quotes it: of a long one the start, since what is said of it comes behind. The source is shown
+/// as well.
+pub fn quoted(text: &str) -> String {
+    match text.char_indices().nth(80) {
+        Some((end, _)) if text.len() > LONGEST_NAME => format!("`{}...`", &text[..end]),
+        _ => format!("`{text}`"),
+    }
+}
+
 /// Longer names are not compared, bytes: the time and the memory that it takes are the product of both lengths.
 const LONGEST_NAME: usize = 128;
 

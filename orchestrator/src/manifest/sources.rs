@@ -2,7 +2,7 @@
 
 use super::model::Sources;
 use super::pattern::{Pattern, Place, SOURCE_EXTENSIONS, resolve, source_kind};
-use super::problem::Problem;
+use super::problem::{Problem, quoted};
 use super::reader::Text;
 use super::walk::{Dirs, Found, Kind};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -113,7 +113,7 @@ impl Lists<'_> {
             match Pattern::parse(dir_of(text), &text.value) {
                 Ok(pattern) => patterns.push((pattern, text)),
                 Err(why) => {
-                    let problem = Problem::error(format!("`{}` is no pattern: {why}", text.value));
+                    let problem = Problem::error(format!("{} is no pattern: {why}", quoted(&text.value)));
                     self.problems.push(problem.at(text.at.clone()));
                 }
             }
