@@ -9,7 +9,7 @@
 
 use crate::process_stat::{PARENT, Stat};
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::fs::{FlockOperation, RawDir, SeekFrom, flock, seek};
+use rustix::fs::{FlockOperation, OFlags, RawDir, SeekFrom, flock, seek};
 use rustix::io::Errno;
 use rustix::process::{geteuid, getpid};
 use std::cell::RefCell;
@@ -203,7 +203,10 @@ impl Shares {
         let mut others = Others::default();
         for name in self.names()?.into_iter().filter(|name| *name != self.name) {
             // It may have gone since the directory was read.
-            let Ok(file) = File::open(self.directory.join(&name)) else { continue };
+            // To open a pipe, which somebody may have put there, would wait for its writer.
+            let options = OFlags::NONBLOCK.bits().cast_signed();
+            let file = File::options().read(true).custom_flags(options).open(self.directory.join(&name));
+            let Ok(file) = file else { continue };
             // Shared, so that two builds that look at the same time do not take each other for its owner.
             match flock(&file, FlockOperation::NonBlockingLockShared) {
                 Ok(()) => remove(&self.directory, &name),
@@ -291,6 +294,7 @@ fn remove(directory: &Utf8Path, name: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::fs::{FileType, Mode};
     use std::os::unix::fs::PermissionsExt;
     use tempfile::TempDir;
 
@@ -302,6 +306,16 @@ mod tests {
 
     fn join(runtime: &Utf8Path) -> Shares {
         Shares::join(Some(runtime), Utf8Path::new("/nonexistent")).unwrap()
+    }
+
+    #[test]
+    fn fuzz_shares() {
+        tender_fuzz::check("shares", 3_000, |text| {
+            if let Some(growth) = parse(text) {
+                assert_eq!(parse(line(growth).as_bytes()), Some(growth));
+                assert!(text.starts_with(b"tender 1 growth ") && text.ends_with(b"\n"));
+            }
+        });
     }
 
     #[test]
@@ -392,6 +406,10 @@ mod tests {
         let ours = join(&runtime);
         let left = runtime.join("tender-memory/1-0");
         std::fs::write(&left, line(1 << 40)).unwrap();
+        assert_eq!(ours.others().unwrap(), Others::default());
+        assert!(!left.exists());
+        // Whatever it is.
+        rustix::fs::mknodat(rustix::fs::CWD, left.as_std_path(), FileType::Fifo, Mode::RUSR, 0).unwrap();
         assert_eq!(ours.others().unwrap(), Others::default());
         assert!(!left.exists());
         // Ours is still there, and not taken for a dead one's by the next.
