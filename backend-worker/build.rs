@@ -26,7 +26,7 @@ const SOURCES: [&str; 17] = [
     "precompiled",
     "process",
     "recording_fs",
-    "source_times",
+    "time_macros",
 ];
 
 fn main() {

@@ -15,8 +15,6 @@
 #include "clang/Frontend/CompilerInvocation.h"
 #include "clang/Frontend/FrontendActions.h"
 #include "clang/Frontend/Utils.h"
-#include "clang/Lex/MacroInfo.h"
-#include "clang/Lex/PPCallbacks.h"
 #include "clang/Lex/Preprocessor.h"
 #include "clang/Lex/PreprocessorOptions.h"
 #include "llvm/IR/DiagnosticInfo.h"
@@ -34,7 +32,7 @@
 #include "precompiled.h"
 #include "recording_fs.h"
 #include "shim.h"
-#include "source_times.h"
+#include "time_macros.h"
 
 using namespace clang;
 using namespace tender;
@@ -119,49 +117,6 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
     return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled header)";
   return std::string();
 }
-
-// Tells which of the predefined macros that are not the same in every compile a unit has expanded.
-class DateMacros final : public PPCallbacks {
-public:
-  DateMacros(CompilerInstance &instance, const TenderEvents &events) : instance(instance), events(events) {}
-
-  void MacroExpands(const Token &name, const MacroDefinition &definition, SourceRange, const MacroArgs *) override {
-    const MacroInfo *macro = definition.getMacroInfo();
-    if (!macro || !macro->isBuiltinMacro())
-      return;
-    llvm::StringRef text = name.getIdentifierInfo()->getName();
-    bool timestamp = text == "__TIMESTAMP__";
-    if (!timestamp && text != "__DATE__" && text != "__TIME__")
-      return;
-    events.variable(events.context, str("SOURCE_DATE_EPOCH"));
-    if (timestamp && !instance.getPreprocessorOpts().SourceDateEpoch) {
-      // The time of a file, as the clock on the wall has it.
-      events.variable(events.context, str("TZ"));
-      (void)instance.getVirtualFileSystem().status("/etc/localtime");
-    }
-  }
-
-private:
-  CompilerInstance &instance;
-  const TenderEvents &events;
-};
-
-// An action of clang's with `DateMacros`.
-template <class Action> class WithDateMacros final : public Action {
-public:
-  template <class... Args>
-  explicit WithDateMacros(const TenderEvents &events, Args &&...args)
-      : Action(std::forward<Args>(args)...), events(events) {}
-
-protected:
-  bool BeginSourceFileAction(CompilerInstance &instance) override {
-    instance.getPreprocessor().addPPCallbacks(std::make_unique<DateMacros>(instance, events));
-    return Action::BeginSourceFileAction(instance);
-  }
-
-private:
-  const TenderEvents &events;
-};
 
 // Clang and LLVM open some of the files that options name without asking the file system that they were given.
 void noteFilesBesideTheFileSystem(const CompilerInvocation &invocation, llvm::ArrayRef<const char *> words,
@@ -324,7 +279,7 @@ private:
 };
 
 // clang's own action writes to a file or to standard output.
-class PreprocessToString : public PreprocessorFrontendAction {
+class PreprocessToString final : public PreprocessorFrontendAction {
 public:
   explicit PreprocessToString(llvm::raw_ostream &out) : out(out) {}
 
@@ -420,7 +375,7 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
                                      codegen.ProfileRemappingFile, codegen.MemoryProfileUsePath})
     if (!profile.empty())
       (void)instance.getVirtualFileSystem().getBufferForFile(profile);
-  instance.addDependencyCollector(sourceTimes(*events));
+  instance.addDependencyCollector(timeMacros(*events));
   // "2 errors generated" is for the end of a clang process; the counts of a build are shown once.
   instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
   return unit.release();
@@ -445,7 +400,7 @@ LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) 
   bool disabled = codegen.DisableLLVMPasses;
   // Optimisation waits until the AST is gone.
   codegen.DisableLLVMPasses = true;
-  WithDateMacros<EmitLLVMOnlyAction> action(unit->events, llvm::unwrap(context));
+  EmitLLVMOnlyAction action(llvm::unwrap(context));
   bool ok = instance.ExecuteAction(action);
   codegen.DisableLLVMPasses = disabled;
   std::unique_ptr<llvm::Module> module = action.takeModule();
@@ -483,7 +438,7 @@ bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {
 }
 
 bool tender_clang_check(TenderClang *unit) {
-  WithDateMacros<SyntaxOnlyAction> action(unit->events);
+  SyntaxOnlyAction action;
   bool ok = unit->instance->ExecuteAction(action);
   unit->consumer.flush();
   return ok;
@@ -496,7 +451,7 @@ bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out) {
   instance.getPreprocessorOutputOpts().ShowCPP = true;
   llvm::SmallString<0> text;
   llvm::raw_svector_ostream stream(text);
-  WithDateMacros<PreprocessToString> action(unit->events, stream);
+  PreprocessToString action(stream);
   bool ok = instance.ExecuteAction(action);
   unit->consumer.flush();
   *out = copy(text);
