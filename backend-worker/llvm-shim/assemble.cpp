@@ -46,7 +46,7 @@ struct Settings {
 };
 
 // False after reporting an argument that is not known.
-bool parse(const std::vector<std::string> &args, Settings &out, DiagnosticsEngine &diags) {
+bool parse(const std::vector<std::string> &args, const DriverRequest &request, Settings &out, DiagnosticsEngine &diags) {
   std::vector<const char *> words;
   for (const std::string &arg : args)
     words.push_back(arg.c_str());
@@ -161,10 +161,14 @@ bool parse(const std::vector<std::string> &args, Settings &out, DiagnosticsEngin
     case opts::OPT_defsym:
       out.symbols.push_back(arg->getValue());
       break;
-    default:
+    default: {
+      llvm::opt::ArgStringList rendered;
+      arg->render(list, rendered);
+      std::string flags = optionsBehind(request, std::vector<std::string>(rendered.begin(), rendered.end()));
       diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error, "tender's assembler does not support %0"))
-          << arg->getAsString(list);
+          << (flags.empty() ? arg->getAsString(list) : flags);
       ok = false;
+    }
     }
   }
   return ok;
@@ -286,7 +290,8 @@ extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t c
   DiagnosticOptions options;
   Diagnostics consumer(options, *events);
   DiagnosticsEngine diags(DiagnosticIDs::create(), options, &consumer, /*ShouldOwnClient=*/false);
-  std::optional<DriverJob> job = runDriver(DriverRequest(clang, args, count, input, output), diags, *events);
+  const DriverRequest request(clang, args, count, input, output);
+  std::optional<DriverJob> job = runDriver(request, diags, *events);
   if (!job)
     return false;
   if (!job->assembler) {
@@ -296,7 +301,7 @@ extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t c
   }
   AssemblerFiles files(*events);
   Settings settings;
-  if (!parse(job->args, settings, diags))
+  if (!parse(job->args, request, settings, diags))
     return false;
   return assemble(settings, ref(text), ref(input), *events, diags, object);
 }

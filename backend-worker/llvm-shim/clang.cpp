@@ -52,46 +52,36 @@ bool setProfi() {
   return known;
 }
 
-// Which flag of the driver's becomes this option of LLVM's, as far as is known.
-std::string flagOf(llvm::StringRef option) {
-  constexpr std::pair<const char *, const char *> FLAGS[] = {
-      {"x86-asm-syntax", "-masm"},
-      {"x86-align-branch-boundary", "-malign-branch-boundary"},
-      {"x86-align-branch", "-malign-branch"},
-      {"x86-branches-within-32B-boundaries", "-mbranches-within-32B-boundaries"},
-      {"x86-pad-max-prefix-size", "-mpad-max-prefix-size"},
-      {"generate-arange-section", "-gdwarf-aranges"},
-      {"generate-type-units", "-fdebug-types-section"},
-      {"asan-", "-fsanitize-stable-abi"},
-  };
-  llvm::StringRef name = option.ltrim('-');
-  for (auto [prefix, flag] : FLAGS)
-    if (name.starts_with(prefix))
-      return (llvm::Twine(flag) + ", which sets an option of LLVM itself (" + option + ") for the whole process").str();
-  return ("the option " + option + " of LLVM itself (-mllvm), which is global to the process").str();
+// What sets this option of LLVM's, in the user's words if they are known: the driver makes such options of flags of its own.
+std::string settingOfLlvm(const DriverRequest &request, const std::string &option) {
+  std::string flags = optionsBehind(request, {"-mllvm", option});
+  if (flags.empty())
+    return "the option " + option + " of LLVM itself (-mllvm), which is global to the process";
+  return flags + ", which sets the option " + option + " of LLVM itself for the whole process";
 }
 
 // What the options ask for although it is global to the process, or makes LLVM write files of its own. Empty if nothing.
 // Judged on the parsed options, so that no spelling slips through.
-std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind action) {
+std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind action, const DriverRequest &request) {
   const FrontendOptions &front = invocation.getFrontendOpts();
   const CodeGenOptions &codegen = invocation.getCodeGenOpts();
   bool profi = false;
-  for (llvm::StringRef option : front.LLVMArgs) {
-    if (option.ltrim('-') != PROFI)
-      return flagOf(option);
+  for (const std::string &option : front.LLVMArgs) {
+    if (llvm::StringRef(option).ltrim('-') != PROFI || !setProfi())
+      return settingOfLlvm(request, option);
     profi = true;
   }
-  if (profi && !setProfi())
-    return flagOf(PROFI);
   if (!profi && !codegen.SampleProfileFile.empty())
     return "-fno-sample-profile-use-profi (how profiles are read is one setting for the whole process)";
   // A class may be derived from where this link-time optimisation does not look: in the native code that `thin-local`
   // leaves other targets in, or in a library.
   if (codegen.WholeProgramVTables || codegen.VirtualFunctionElimination)
     return "-fwhole-program-vtables (no optimisation here sees all classes of a program)";
-  if (!codegen.LimitFloatPrecision.empty() || !codegen.DebugPass.empty())
-    return "an option of LLVM itself (-mllvm), which is global to the process";
+  // clang sets options of LLVM's by these two (BackendUtil.cpp).
+  if (!codegen.DebugPass.empty())
+    return "-mdebug-pass, which sets an option of LLVM itself for the whole process";
+  if (!codegen.LimitFloatPrecision.empty())
+    return "-mlimit-float-precision, which sets an option of LLVM itself for the whole process";
   if (!front.Plugins.empty() || !front.AddPluginActions.empty() || !codegen.PassPlugins.empty())
     return "a plugin (-fplugin, -fpass-plugin, -load)";
   if (!codegen.SaveTempsFilePrefix.empty())
@@ -328,7 +318,8 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     // The driver has an engine of its own: that of the instance depends on what the driver finds out.
     auto diags = llvm::makeIntrusiveRefCnt<DiagnosticsEngine>(DiagnosticIDs::create(), unit->options,
                                                               &unit->consumer, /*ShouldOwnClient=*/false);
-    job = runDriver(DriverRequest(clang, args, count, input, output), *diags, *events);
+    const DriverRequest request(clang, args, count, input, output);
+    job = runDriver(request, *diags, *events);
     unit->consumer.flush();
     if (!job)
       return nullptr;
@@ -338,7 +329,7 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     unit->program = ref(clang).str();
     bool ok = CompilerInvocation::CreateFromArgs(*invocation, words, *diags, unit->program.c_str());
     frontend::ActionKind action = preprocess ? frontend::PrintPreprocessedInput : frontend::EmitObj;
-    if (std::string what = ok ? refusal(*invocation, action) : std::string(); !what.empty()) {
+    if (std::string what = ok ? refusal(*invocation, action, request) : std::string(); !what.empty()) {
       diags->Report(diags->getCustomDiagID(DiagnosticsEngine::Error, "tender does not support %0")) << what;
       ok = false;
     }

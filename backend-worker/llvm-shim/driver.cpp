@@ -9,13 +9,17 @@
 // itself. What was read is looked at again, because a command of the build may write a configuration file.
 #include "driver.h"
 
+#include <algorithm>
 #include <map>
 #include <mutex>
 
 #include "clang/Driver/Compilation.h"
 #include "clang/Driver/Driver.h"
 #include "clang/Driver/Tool.h"
+#include "clang/Options/Options.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Option/ArgList.h"
+#include "llvm/Option/OptTable.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/VirtualFileSystem.h"
 #include "llvm/TargetParser/Host.h"
@@ -200,6 +204,56 @@ std::optional<DriverJob> runDriver(const DriverRequest &request, DiagnosticsEngi
   std::lock_guard<std::mutex> guard(lock);
   kept().insert_or_assign(std::move(key), std::move(made));
   return job;
+}
+
+std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::string> words) {
+  std::vector<const char *> argv;
+  for (const std::string &arg : request.args)
+    argv.push_back(arg.c_str());
+  unsigned missingIndex = 0, missingCount = 0;
+  const llvm::opt::InputArgList parsed = getDriverOptTable().ParseArgs(
+      argv, missingIndex, missingCount, llvm::opt::Visibility(options::ClangOption));
+
+  // By its first word, the words of an option up to the next one, and what it is under all its names.
+  struct Option {
+    llvm::ArrayRef<std::string> words;
+    unsigned id;
+  };
+  std::map<unsigned, Option> all;
+  for (const llvm::opt::Arg *arg : parsed)
+    all.try_emplace(arg->getIndex(), Option{{}, arg->getOption().getUnaliasedOption().getID()});
+  for (auto at = all.begin(); at != all.end(); ++at) {
+    size_t end = std::next(at) == all.end() ? request.args.size() : std::next(at)->first;
+    at->second.words = llvm::ArrayRef(request.args).slice(at->first, end - at->first);
+  }
+
+  auto gone = [&](llvm::function_ref<bool(const Option &)> leftOut) {
+    DriverRequest less = request;
+    less.args.clear();
+    for (const auto &[index, option] : all)
+      if (!leftOut(option))
+        llvm::append_range(less.args, option.words);
+    DiagnosticOptions silence;
+    IgnoringDiagConsumer nobody;
+    DiagnosticsEngine diags(DiagnosticIDs::create(), silence, &nobody, /*ShouldOwnClient=*/false);
+    Reads unused;
+    std::optional<DriverJob> job = runAfresh(less, diags, unused);
+    return job && std::search(job->args.begin(), job->args.end(), words.begin(), words.end()) == job->args.end();
+  };
+  auto named = [&](llvm::function_ref<bool(const Option &)> decides) {
+    std::vector<std::string> found;
+    for (const auto &[index, option] : all)
+      if (decides(option))
+        llvm::append_range(found, option.words);
+    return llvm::join(found, " ");
+  };
+  std::string one = named([&](const Option &option) {
+    return gone([&](const Option &other) { return &other == &option; });
+  });
+  // An option that is given twice is there without any one of the two.
+  return !one.empty() ? one : named([&](const Option &option) {
+    return gone([&](const Option &other) { return other.id == option.id; });
+  });
 }
 
 } // namespace tender

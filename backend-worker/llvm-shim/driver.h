@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "clang/Basic/Diagnostic.h"
+#include "llvm/ADT/ArrayRef.h"
 
 #include "shim.h"
 
@@ -31,5 +32,9 @@ struct DriverRequest {
 // files, GCC installations.
 std::optional<DriverJob> runDriver(const DriverRequest &request, clang::DiagnosticsEngine &diags,
                                    const TenderEvents &events);
+
+// The options of the request, with blanks between them, without any one of which the driver would not put these words, one behind
+// the other, into the job. Empty if none is found. It takes a run of the driver for each option: for texts of errors.
+std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::string> words);
 
 } // namespace tender

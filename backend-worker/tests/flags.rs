@@ -312,19 +312,10 @@ fn what_cannot_take_effect_is_refused_by_name() {
         (&["-fstack-usage"], "-fstack-usage"),
         (&["-Xclang", "-emit-llvm-bc"], "another action"),
         (&["-no-such-flag-at-all"], "-no-such-flag-at-all"),
-        // What the driver makes options of LLVM of.
-        (&["-masm=intel"], "-masm"),
-        (&["-gdwarf-aranges"], "-gdwarf-aranges"),
-        (&["-g", "-fdebug-types-section"], "-fdebug-types-section"),
-        (&["-malign-branch-boundary=32"], "-malign-branch-boundary"),
-        (&["-mbranches-within-32B-boundaries"], "-mbranches-within-32B-boundaries"),
-        (&["-fsanitize=address", "-fsanitize-stable-abi"], "-fsanitize-stable-abi"),
         (
             &["-fprofile-sample-use=unit.prof", "-fno-sample-profile-use-profi"],
             "-fno-sample-profile-use-profi",
         ),
-        (&["-fwhole-program-vtables"], "-fwhole-program-vtables"),
-        (&["-Xclang", "-fwhole-program-vtables"], "-fwhole-program-vtables"),
     ] {
         let output = bench.worker(flags, "unit.c", "parallel", "off");
         let text = String::from_utf8_lossy(&output.stderr);
@@ -333,4 +324,107 @@ fn what_cannot_take_effect_is_refused_by_name() {
         assert!(!bench.path("out/unit.o").exists(), "{flags:?} left an object");
         assert!(!bench.path("elsewhere.o").exists());
     }
+}
+
+/// The driver makes options of LLVM of these, which are global to the process. They are refused by the words that were written, of
+/// which all those are named that it takes.
+const FLAGS_FOR_LLVM: &[(&[&str], &str)] = &[
+    (&["-masm=intel"], "-masm=intel"),
+    (&["-O2", "-masm=intel", "-g", "-masm=intel"], "-masm=intel -masm=intel"),
+    (&["-fglobal-isel"], "-fglobal-isel"),
+    (&["-fno-global-isel"], "-fno-global-isel"),
+    (&["-fexperimental-isel"], "-fexperimental-isel"),
+    (&["-fenable-matrix"], "-fenable-matrix"),
+    (&["-gdwarf-aranges"], "-gdwarf-aranges"),
+    (&["-g", "-fdebug-types-section"], "-fdebug-types-section"),
+    (&["-fpartition-static-data-sections"], "-fpartition-static-data-sections"),
+    (&["-fprofile-generate", "-ftemporal-profile"], "-ftemporal-profile"),
+    (&["-fprofile-generate-cold-function-coverage"], "-fprofile-generate-cold-function-coverage"),
+    (&["-fcodegen-data-generate"], "-fcodegen-data-generate"),
+    (&["-fcodegen-data-use=unit.prof"], "-fcodegen-data-use=unit.prof"),
+    (&["-fcrash-diagnostics-dir=crash"], "-fcrash-diagnostics-dir=crash"),
+    (&["-malign-branch-boundary=32"], "-malign-branch-boundary=32"),
+    (&["-malign-branch=fused"], "-malign-branch=fused"),
+    (&["-mbranches-within-32B-boundaries"], "-mbranches-within-32B-boundaries"),
+    (&["-mpad-max-prefix-size=4"], "-mpad-max-prefix-size=4"),
+    (&["-mno-outline"], "-mno-outline"),
+    (&["-fsanitize=address", "-fsanitize-stable-abi"], "-fsanitize=address -fsanitize-stable-abi"),
+    (&["-fsanitize=address,pointer-compare"], "-fsanitize=address,pointer-compare"),
+    (
+        &["-fsanitize=thread", "-fno-sanitize-thread-atomics"],
+        "-fsanitize=thread -fno-sanitize-thread-atomics",
+    ),
+    (&["-Xclang", "-mllvm", "-Xclang", "-inline-threshold=3"], "-Xclang -mllvm -Xclang -inline-threshold=3"),
+    (&["--config=./llvm.cfg"], "--config=./llvm.cfg"),
+];
+
+#[test]
+fn flags_that_set_options_of_llvm_are_refused_as_they_were_written() {
+    let bench = Bench::new();
+    std::fs::write(bench.path("llvm.cfg"), "-fglobal-isel\n").unwrap();
+    for (flags, words) in FLAGS_FOR_LLVM {
+        let output = bench.worker(flags, "unit.c", "parallel", "off");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(101), "{flags:?}: {text}");
+        let said = format!("tender does not support {words}, which sets the option -");
+        assert!(text.contains(&said), "{flags:?}: {text}");
+        assert!(!bench.path("out/unit.o").exists(), "{flags:?} left an object");
+    }
+    // The front end sets two by itself.
+    for flag in ["-mdebug-pass", "-mlimit-float-precision"] {
+        let output = bench.worker(&["-Xclang", flag, "-Xclang", "10"], "unit.c", "parallel", "off");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains(&format!("tender does not support {flag}, which sets")), "{text}");
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn flags_that_the_assembler_does_not_know_are_refused_as_they_were_written() {
+    let bench = Bench::new();
+    for (flags, words) in [
+        (&["-masm=intel"][..], "-masm=intel"),
+        (&["-mbranches-within-32B-boundaries"], "-mbranches-within-32B-boundaries"),
+        (&["-malign-branch-boundary=32", "-g"], "-malign-branch-boundary=32"),
+    ] {
+        let output = bench.worker(flags, "unit.s", "parallel", "off");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(101), "{flags:?}: {text}");
+        let said = format!("tender's assembler does not support {words}\n");
+        assert!(text.contains(&said) && !text.contains("-mllvm"), "{flags:?}: {text}");
+    }
+}
+
+/// An option of a newer clang whose expansion sets an option of LLVM makes this fail.
+#[test]
+fn flags_of_clang_that_set_options_of_llvm_are_in_the_table() {
+    let bench = Bench::new();
+    let run = |args: &[&str]| {
+        let output = Command::new(CLANG).current_dir(bench.dir.path()).args(args).output().unwrap();
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let [help, _] = run(&["--help-hidden"]);
+    let names = help.lines().filter_map(|line| line.strip_prefix("  -")).filter_map(|line| {
+        let name = line.split_whitespace().next()?;
+        Some(format!("-{}", name.split('<').next()?))
+    });
+    let mut found = Vec::new();
+    for name in names {
+        // The values that some want are of no concern to the others.
+        let word = if name.ends_with('=') { format!("{name}32") } else { name.clone() };
+        if run(&["-###", "-c", "-g", &word, "unit.c"])[1].contains("\"-mllvm\"") {
+            found.push(name);
+        }
+    }
+    assert!(found.len() >= 15, "{found:?}");
+    // For other processors; by another name; taken (`setProfi`); the option itself.
+    const OTHERS: [&str; 5] =
+        ["-mno-restrict-it", "-mrestrict-it", "--hipstdpar", "-fprofile-sample-use=", "-mllvm="];
+    found.retain(|name| {
+        let known = FLAGS_FOR_LLVM
+            .iter()
+            .any(|(flags, _)| flags.iter().any(|flag| flag.starts_with(name.trim_end_matches('='))));
+        !known && !OTHERS.contains(&name.as_str())
+    });
+    assert!(found.is_empty(), "{found:?}");
 }
