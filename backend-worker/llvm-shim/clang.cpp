@@ -73,10 +73,11 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
   }
   if (!profi && !codegen.SampleProfileFile.empty())
     return "-fno-sample-profile-use-profi (how profiles are read is one setting for the whole process)";
-  // A class may be derived from where this link-time optimisation does not look: in the native code that `thin-local`
-  // leaves other targets in, or in a library.
-  if (codegen.WholeProgramVTables || codegen.VirtualFunctionElimination)
-    return "-fwhole-program-vtables (no optimisation here sees all classes of a program)";
+  // What a link does not see may hold more types: docs/manifest.md, `lto`.
+  if (codegen.WholeProgramVTables || codegen.VirtualFunctionElimination ||
+      invocation.getLangOpts().Sanitize.hasOneOf(SanitizerKind::CFI))
+    return "-fwhole-program-vtables, -fvirtual-function-elimination or -fsanitize=cfi: no mode of `lto` promises to see "
+           "all types of a program";
   // clang sets options of LLVM's by these two (BackendUtil.cpp).
   if (!codegen.DebugPass.empty())
     return "-mdebug-pass, which sets an option of LLVM itself for the whole process";

@@ -428,3 +428,36 @@ fn flags_of_clang_that_set_options_of_llvm_are_in_the_table() {
     });
     assert!(found.is_empty(), "{found:?}");
 }
+
+#[test]
+fn flags_for_which_all_types_of_a_program_must_be_seen_are_refused_in_every_mode() {
+    let bench = Bench::new();
+    let why = "it needs link-time optimisation that sees all types of a program, which no mode of `lto` promises: \
+               leave it out";
+    for (flags, said) in [
+        (
+            &["-fwhole-program-vtables"][..],
+            format!("the flag `-fwhole-program-vtables` is not supported: {why}"),
+        ),
+        (
+            &["-fvirtual-function-elimination"],
+            format!("the flag `-fvirtual-function-elimination` is not supported: {why}"),
+        ),
+        (
+            &["-fvisibility=hidden", "-fsanitize=undefined,cfi"],
+            format!("the flag `-fsanitize=undefined,cfi` is not supported: {why}"),
+        ),
+        (
+            &["-Xclang", "-fwhole-program-vtables"],
+            "tender does not support -fwhole-program-vtables".to_owned(),
+        ),
+        (&["-Xclang", "-fsanitize=cfi-icall"], "or -fsanitize=cfi: no mode of `lto` promises".to_owned()),
+    ] {
+        for lto in ["off", "thin", "fat"] {
+            let output = bench.worker(flags, "unit.cc", "parallel", lto);
+            let text = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(101), "{flags:?} {lto}: {text}");
+            assert!(text.contains(&said), "{flags:?} {lto}: {text}");
+        }
+    }
+}

@@ -5,9 +5,11 @@
 enum Match {
     Exact,
     Prefix,
+    /// One of the values, which commas part, begins like this.
+    Value,
 }
 
-use Match::{Exact, Prefix};
+use Match::{Exact, Prefix, Value};
 
 /// What the plan itself decides.
 const PLAN: &str = "the build decides inputs and outputs";
@@ -16,10 +18,10 @@ const PROCESS: &str = "it concerns the whole compiler process, which is shared b
 /// What asks for something other than a compile.
 const ACTION: &str = "it asks for something other than compiling";
 /// What is right only if nothing of the program is left out.
-const WHOLE_PROGRAM: &str = "no optimisation here sees all classes of a program";
+const WHOLE_PROGRAM: &str = "it needs link-time optimisation that sees all types of a program, which no mode of `lto` promises: leave it out";
 const LINK: &str = "it is a flag of the link: put it in `link-args`";
 
-const REFUSED: [(&str, Match, &str); 29] = [
+const REFUSED: [(&str, Match, &str); 30] = [
     ("-c", Exact, PLAN),
     ("-o", Prefix, PLAN),
     ("-x", Prefix, PLAN),
@@ -41,6 +43,7 @@ const REFUSED: [(&str, Match, &str); 29] = [
     ("-mllvm", Exact, PROCESS),
     ("-fwhole-program-vtables", Exact, WHOLE_PROGRAM),
     ("-fvirtual-function-elimination", Exact, WHOLE_PROGRAM),
+    ("-fsanitize=cfi", Value, WHOLE_PROGRAM),
     ("-fplugin", Prefix, PROCESS),
     ("-fpass-plugin", Prefix, PROCESS),
     ("-ftime-report", Prefix, PROCESS),
@@ -64,6 +67,7 @@ pub fn refused(args: &[String]) -> Option<(&str, &'static str)> {
             let hit = match how {
                 Exact => arg == name,
                 Prefix => arg.starts_with(name) && !KEPT.contains(&arg.as_str()),
+                Value => has_value(arg, name),
             };
             if hit {
                 return Some((arg, reason));
@@ -71,6 +75,16 @@ pub fn refused(args: &[String]) -> Option<(&str, &'static str)> {
         }
     }
     None
+}
+
+/// `pattern` is `OPTION=START`.
+fn has_value(arg: &str, pattern: &str) -> bool {
+    match (arg.split_once('='), pattern.split_once('=')) {
+        (Some((option, values)), Some((name, start))) => {
+            option == name && values.split(',').any(|value| value.starts_with(start))
+        }
+        _ => false,
+    }
 }
 
 const TAKES_OPERAND: [&str; 11] = [
@@ -109,6 +123,7 @@ mod tests {
         check(&["-save-temps=obj"], Some("-save-temps=obj"));
         check(&["-fplugin=x.so"], Some("-fplugin=x.so"));
         check(&["-Wl,-z,now"], Some("-Wl,-z,now"));
+        check(&["-fsanitize=undefined,cfi-icall"], Some("-fsanitize=undefined,cfi-icall"));
     }
 
     #[test]
@@ -116,5 +131,6 @@ mod tests {
         check(&["-O2", "-Wall", "-fPIC", "-march=native", "-std=c17"], None);
         check(&["-include", "-odd.h", "-D", "-x=1"], None);
         check(&["-fsanitize=address", "-Wextra", "-Ofast", "-Os"], None);
+        check(&["-fsanitize=kcfi,undefined", "-fno-sanitize=cfi"], None);
     }
 }
