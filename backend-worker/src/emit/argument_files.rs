@@ -1,10 +1,9 @@
-//! The files that the words of a link name, for the driver or for the linker, however deep in response files. What the linker
+//! The files that the words of a link name, for the driver or for the linker. What the linker
 //! itself tells of what it read is more, and less: it does not tell of response files, of configuration files and specs of the
-//! driver, and GNU ld may tell nothing. Finding them is pure but for reading response files; nothing here links.
+//! driver, and GNU ld may tell nothing. Of the file system this asks only which program is meant; nothing here links.
 //!
 //! `docs/inputs.md` has the options of clang's and lld's tables; `tests/option_tables.rs` compares it with the programs.
 
-use super::response;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -61,79 +60,59 @@ const OF_LINKERS: [(&str, Value); 23] = [
     ("load-pass-plugin", Equals),
 ];
 
-/// Paths as the words have them, each once and in order. That of a file which is not there was looked for in vain.
-pub fn argument_files(driver: &[String], args: &[String]) -> Vec<String> {
-    let mut found = Found::default();
-    let (program, leading) = match driver.split_first() {
-        Some((program, leading)) => (program.as_str(), leading),
-        None => ("", driver),
-    };
-    let words = found.expanded(&[leading, args].concat());
-    found.of_driver(program, words);
-    found.files.into_iter().collect()
-}
-
-#[derive(Default)]
-struct Found {
-    files: BTreeSet<String>,
-}
-
-impl Found {
-    /// The words with those that response files have in their places. A response file that is not there is no word, but was
-    /// looked for.
-    fn expanded(&mut self, words: &[String]) -> Vec<String> {
-        let (words, read) = response::expanded(words);
-        self.files.extend(read);
-        let is_absent = |word: &String| word.len() > 1 && word.starts_with('@');
-        let (absent, words): (Vec<String>, Vec<String>) = words.into_iter().partition(is_absent);
-        self.files.extend(absent.into_iter().map(|word| word[1..].to_owned()));
-        words
-    }
-
-    fn of_driver(&mut self, program: &str, words: Vec<String>) {
-        let mut for_linker = Vec::new();
-        let mut directories = Vec::new();
-        let mut named = Vec::new();
-        let mut target = None;
-        let mut left = words.iter();
-        while let Some(word) = left.next() {
-            if let Some(list) = word.strip_prefix("-Wl,") {
-                for_linker.extend(list.split(',').map(str::to_owned));
-            } else if word == "-Xlinker" {
-                for_linker.extend(left.next().cloned());
-            } else if let Some(dir) =
-                value_of(word, "config-user-dir").or(value_of(word, "config-system-dir"))
-            {
-                directories.push(expand_home(dir));
-            } else if let Some(triple) = value_of(word, "target") {
-                target = Some(triple.to_owned());
-            } else if word == "-target" {
-                target = left.next().cloned();
-            } else if let Some(linker) = word.strip_prefix("-fuse-ld=").filter(|name| name.contains('/')) {
-                self.files.insert(linker.to_owned());
-            } else if let Some((name, value)) = option(&OF_DRIVERS, word, || left.next().cloned()) {
-                // A name without a directory is looked for beside the program.
-                match name == "config" && !value.contains('/') {
-                    true => named.push(value),
-                    false => drop(self.files.insert(value)),
-                }
-            } else if !word.starts_with('-') {
-                self.files.insert(word.clone());
-            }
-        }
-        let for_linker = self.expanded(&for_linker);
-        let mut left = for_linker.iter();
-        while let Some(word) = left.next() {
-            if let Some((_, value)) = option(&OF_LINKERS, word, || left.next().cloned()) {
-                self.files.insert(value);
-            }
-        }
-        let (dir, default) = default_configuration(program, target);
-        directories.extend(dir);
-        for dir in &directories {
-            self.files.extend(named.iter().chain(&default).map(|name| format!("{dir}/{name}")));
+/// Paths as the words have them, each once and in order. That of a file which is not there was looked for in vain. Both lists of words
+/// have those of response files in the places of these; a response file that could not be read is still a word.
+pub fn argument_files(program: &str, for_driver: &[String], for_linker: &[String]) -> Vec<String> {
+    let mut files = BTreeSet::new();
+    of_driver(program, for_driver, &mut files);
+    let mut left = for_linker.iter();
+    while let Some(word) = left.next() {
+        if let Some(file) = absent_response_file(word) {
+            files.insert(file.to_owned());
+        } else if let Some((_, value)) = option(&OF_LINKERS, word, || left.next().cloned()) {
+            files.insert(value);
         }
     }
+    files.into_iter().collect()
+}
+
+fn of_driver(program: &str, words: &[String], files: &mut BTreeSet<String>) {
+    let mut directories = Vec::new();
+    let mut named = Vec::new();
+    let mut target = None;
+    let mut left = words.iter();
+    while let Some(word) = left.next() {
+        if let Some(file) = absent_response_file(word) {
+            files.insert(file.to_owned());
+        } else if word == "-Xlinker" {
+            left.next();
+        } else if let Some(dir) = value_of(word, "config-user-dir").or(value_of(word, "config-system-dir")) {
+            directories.push(expand_home(dir));
+        } else if let Some(triple) = value_of(word, "target") {
+            target = Some(triple.to_owned());
+        } else if word == "-target" {
+            target = left.next().cloned();
+        } else if let Some(linker) = word.strip_prefix("-fuse-ld=").filter(|name| name.contains('/')) {
+            files.insert(linker.to_owned());
+        } else if let Some((name, value)) = option(&OF_DRIVERS, word, || left.next().cloned()) {
+            // A name without a directory is looked for beside the program.
+            match name == "config" && !value.contains('/') {
+                true => named.push(value),
+                false => drop(files.insert(value)),
+            }
+        } else if !word.starts_with('-') {
+            files.insert(word.clone());
+        }
+    }
+    let (dir, default) = default_configuration(program, target);
+    directories.extend(dir);
+    for dir in &directories {
+        files.extend(named.iter().chain(&default).map(|name| format!("{dir}/{name}")));
+    }
+}
+
+fn absent_response_file(word: &str) -> Option<&str> {
+    word.strip_prefix('@').filter(|file| !file.is_empty())
 }
 
 fn value_of<'a>(word: &'a str, name: &str) -> Option<&'a str> {
@@ -216,10 +195,17 @@ fn expand_home(dir: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::emit::Answer;
 
+    fn owned(words: &str) -> Vec<String> {
+        words.split(' ').map(str::to_owned).collect()
+    }
+
+    /// As if the driver said nothing of its own to the linker.
     fn files(args: &str) -> Vec<String> {
-        let args: Vec<String> = args.split(' ').map(str::to_owned).collect();
-        argument_files(&["/absent/cc".to_owned()], &args)
+        let args = owned(args);
+        let answer = Answer::of_words(&[], &args);
+        argument_files("/absent/cc", &args, &answer.words)
     }
 
     #[test]
@@ -245,9 +231,8 @@ mod tests {
         let dir = dir.path().canonicalize().unwrap();
         let clang = dir.join("clang++");
         std::fs::write(&clang, "").unwrap();
-        let driver = [clang.to_str().unwrap().to_owned()];
-        let args = ["--config-user-dir=/user", "--config=mine.cfg", "--target=a-b-c"].map(str::to_owned);
-        let found = argument_files(&driver, &args);
+        let args = owned("--config-user-dir=/user --config=mine.cfg --target=a-b-c");
+        let found = argument_files(clang.to_str().unwrap(), &args, &[]);
         let beside = |name: &str| format!("{}/{name}", dir.display());
         for name in ["clang.cfg", "clang++.cfg", "a-b-c-clang++.cfg", "a-b-c.cfg", "mine.cfg"] {
             assert!(
@@ -256,21 +241,12 @@ mod tests {
             );
         }
         // GCC has none.
-        assert_eq!(argument_files(&["/absent/gcc".to_owned()], &[]), [""; 0]);
+        assert_eq!(argument_files("/absent/gcc", &[], &[]), [""; 0]);
     }
 
     #[test]
-    fn response_files_are_opened_where_they_stand() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
-        let (outer, inner, script) = (path("outer"), path("inner"), path("in the.ld"));
-        std::fs::write(&outer, format!("-lm @{inner} '-Wl,@{inner}'\n@{outer} -Wl,--script")).unwrap();
-        // The driver knows the first, and the linker the second.
-        std::fs::write(&inner, format!("\"-T{script}\" --dynamic-list=d.list @{}\n", path("absent")))
-            .unwrap();
-        let found = argument_files(&[], &[format!("@{outer}"), "-Wl,a.ld".to_owned()]);
-        let mut expect = vec![outer, inner, script, path("absent"), "a.ld".to_owned(), "d.list".to_owned()];
-        expect.sort();
-        assert_eq!(found, expect);
+    fn response_files_that_are_not_there_were_looked_for() {
+        let found = argument_files("/absent/cc", &owned("-la @a.rsp @"), &owned("@b.rsp -T c.ld"));
+        assert_eq!(found, ["@", "a.rsp", "b.rsp", "c.ld"]);
     }
 }

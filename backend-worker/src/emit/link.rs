@@ -174,23 +174,26 @@ fn tells_what_it_reads(driver: &[String]) -> bool {
 
 /// Notes what the link has read and run, and where it has looked. `told`: the files that the linker tells of.
 fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<String>) {
-    let (args, named) = response::expanded(link.args);
-    let mut files = [link.response_files, &named].concat();
+    let (program, leading) = link.driver.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+    // Each response file is read once: what is asked of the words is asked of those that are expanded here.
+    let (leading, of_leading) = response::expanded(leading);
+    let (args, of_args) = response::expanded(link.args);
     // Other linkers than lld do not tell what they read, so that where they have looked is worth no question.
     let ask = || links.drivers.ask_without_inputs(link.driver, &args).ok();
     let answer = link.answer.cloned().or_else(|| if tells_what_it_reads(link.driver) { ask() } else { None });
     let answer = answer.unwrap_or_else(|| Arc::new(Answer::of_words(link.driver, &args)));
-    let (mut words, named) = response::expanded(&answer.words);
-    files.extend(named);
+    let (mut words, of_linker) = response::expanded(&answer.words);
+    let named = argument_files(program, &[&leading[..], &args].concat(), &words);
+    let (named, absent): (Vec<String>, Vec<String>) =
+        named.into_iter().partition(|path| Path::new(path).exists());
+    let mut files = [link.response_files, &of_leading, &of_args, &of_linker].concat();
+    files.extend(named.into_iter().filter(|path| Path::new(path).is_file()));
     words.extend(args.into_iter().filter(|word| !word.starts_with('-')));
     let search = Search::of(&words);
 
     let mut read = search.opened(&words, &told);
     let mut scripts = Vec::new();
     let mut known: HashSet<String> = HashSet::new();
-    let (named, absent): (Vec<String>, Vec<String>) =
-        argument_files(link.driver, link.args).into_iter().partition(|path| Path::new(path).exists());
-    files.extend(named.into_iter().filter(|path| Path::new(path).is_file()));
     let mut waiting: Vec<String> = files.into_iter().chain(read.iter().cloned()).rev().collect();
     while let Some(path) = waiting.pop() {
         if !known.insert(path.clone()) {
