@@ -97,6 +97,14 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
   if (!compilation || compilation->containsError() || diags.hasErrorOccurred())
     return std::nullopt;
 
+  // A word of the command is refused before the driver writes its file; one of a configuration file only here.
+  for (const llvm::opt::Arg *arg :
+       compilation->getArgs().filtered(options::OPT_MJ, options::OPT_gen_cdb_fragment_path)) {
+    diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error,
+                                       "tender does not support %0: units never write files of their own"))
+        << arg->getSpelling();
+    return std::nullopt;
+  }
   const driver::JobList &jobs = compilation->getJobs();
   if (jobs.size() != 1) {
     diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error,

@@ -294,6 +294,7 @@ fn bitcode_for_thin_lto_is_that_of_clang() {
 #[test]
 fn what_cannot_take_effect_is_refused_by_name() {
     let bench = Bench::new();
+    std::fs::write(bench.path("json.cfg"), "-MJ x.json\n").unwrap();
     for (flags, word) in [
         (&["-mllvm", "-inline-threshold=3"][..], "-mllvm"),
         (&["-fplugin=nothing.so"], "-fplugin"),
@@ -306,6 +307,9 @@ fn what_cannot_take_effect_is_refused_by_name() {
         (&["-flto"], "-flto"),
         (&["-flto=thin"], "-flto"),
         (&["-MMD"], "-M"),
+        (&["-MJ", "x.json"], "-MJ"),
+        (&["-gen-cdb-fragment-path", "x"], "-gen-cdb-fragment-path"),
+        (&["--config=./json.cfg"], "-MJ"),
         (&["-MD", "-MF", "x.d"], "-M"),
         (&["-ftime-trace"], "-ftime-trace"),
         (&["-fsave-optimization-record"], "-fsave-optimization-record"),

@@ -19,9 +19,10 @@ const PROCESS: &str = "it concerns the whole compiler process, which is shared b
 const ACTION: &str = "it asks for something other than compiling";
 /// What is right only if nothing of the program is left out.
 const WHOLE_PROGRAM: &str = "it needs link-time optimisation that sees all types of a program, which no mode of `lto` promises: leave it out";
+const NO_FILES: &str = "units never write files of their own";
 const LINK: &str = "it is a flag of the link: put it in `link-args`";
 
-const REFUSED: [(&str, Match, &str); 30] = [
+const REFUSED: [(&str, Match, &str); 32] = [
     ("-c", Exact, PLAN),
     ("-o", Prefix, PLAN),
     ("-x", Prefix, PLAN),
@@ -38,8 +39,11 @@ const REFUSED: [(&str, Match, &str); 30] = [
     ("-fsyntax-only", Exact, ACTION),
     ("-emit-llvm", Exact, ACTION),
     ("--analyze", Exact, ACTION),
-    ("-save-temps", Prefix, "units never write files of their own"),
-    ("--save-temps", Prefix, "units never write files of their own"),
+    ("-save-temps", Prefix, NO_FILES),
+    ("--save-temps", Prefix, NO_FILES),
+    // The driver itself would write these.
+    ("-MJ", Prefix, NO_FILES),
+    ("-gen-cdb-fragment-path", Prefix, NO_FILES),
     ("-mllvm", Exact, PROCESS),
     ("-fwhole-program-vtables", Exact, WHOLE_PROGRAM),
     ("-fvirtual-function-elimination", Exact, WHOLE_PROGRAM),
