@@ -1,6 +1,8 @@
 //! The environment of a build: what a variable bears on is rebuilt when it changes, nothing else is, and every result is that of
 //! a clean build.
 
+mod table;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 use tender_tests::{Rebuild, Run, TestSpace, skipped};
