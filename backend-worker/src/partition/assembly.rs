@@ -6,7 +6,7 @@
 //! with which the module stays whole. Escapes are those of LLVM's IR: https://llvm.org/docs/LangRef.html#asm-template-argument-modifiers
 
 use super::graph::Graph;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// The text of one inline assembly statement, as the IR spells it.
 #[derive(Clone, Debug, Default)]
@@ -94,11 +94,32 @@ const SEGMENTS: &[&str] = &["cs", "ds", "es", "fs", "gs", "ss"];
 /// What one statement names.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Names {
-    mentioned: Vec<String>,
-    defined: Vec<String>,
+    mentioned: BTreeSet<String>,
+    defined: BTreeSet<String>,
     /// An operand is part of a longer word.
     joins_operands: bool,
 }
+
+/// What the assembler sees of a module.
+struct Symbols<'a> {
+    names: HashSet<&'a str>,
+    /// Those that are no words of assembly, and can stand in quotes.
+    odd: Vec<&'a str>,
+}
+
+impl<'a> Symbols<'a> {
+    fn of(names: &'a [String]) -> Symbols<'a> {
+        let names = || names.iter().map(String::as_str).filter(|name| !name.is_empty());
+        Symbols {
+            names: names().collect(),
+            odd: names().filter(|name| !name.chars().all(is_plain)).collect(),
+        }
+    }
+}
+
+/// How many alternatives `{a|b|...}` are looked at. LLVM takes the one of the dialect that it writes, and no target of its has more
+/// than two (`MCAsmInfo::getAssemblerDialect`).
+const MOST_DIALECTS: usize = 4;
 
 impl Graph {
     /// Ties what the assembly in functions binds. `names` are what the assembler sees of the nodes, empty where it sees
@@ -107,7 +128,8 @@ impl Graph {
         if assembly.is_empty() {
             return Ok(());
         }
-        let read = assembly.iter().map(|statement| read(&statement.text, names));
+        let known = Symbols::of(names);
+        let read = assembly.iter().map(|statement| read(&statement.text, &known));
         let read = read.collect::<Result<Vec<Names>, String>>()?;
 
         let symbols =
@@ -195,24 +217,24 @@ impl<'a> Words<'a> {
     }
 }
 
-fn read(text: &str, names: &[String]) -> Result<Names, String> {
+fn read(text: &str, symbols: &Symbols<'_>) -> Result<Names, String> {
     let mut found = Names::default();
     // Which dialect is meant depends on options, so a name counts in each.
-    for dialect in 0.. {
+    for dialect in 0..MOST_DIALECTS {
         let (text, more) = expand(text, dialect);
-        read_dialect(&text, names, &mut found)?;
+        read_dialect(&text, symbols, &mut found)?;
         if !more {
-            break;
+            return Ok(found);
         }
     }
-    Ok(found)
+    Err(format!("it has assembly with more than {MOST_DIALECTS} alternatives"))
 }
 
-fn read_dialect(text: &str, names: &[String], found: &mut Names) -> Result<(), String> {
-    // A name that is no word of assembly can stand in quotes.
-    let odd = |name: &&String| !name.is_empty() && !name.chars().all(is_part);
-    found.mentioned.extend(names.iter().filter(odd).filter(|name| text.contains(name.as_str())).cloned());
-    found.defined.clone_from(&found.mentioned);
+fn read_dialect(text: &str, symbols: &Symbols<'_>, found: &mut Names) -> Result<(), String> {
+    for name in symbols.odd.iter().filter(|name| text.contains(**name)) {
+        found.mentioned.insert((*name).to_owned());
+        found.defined.insert((*name).to_owned());
+    }
 
     let mut rest = text;
     // Words define names until the statement ends.
@@ -238,7 +260,7 @@ fn read_dialect(text: &str, names: &[String], found: &mut Names) -> Result<(), S
             && directive.starts_with(|c: char| c.is_ascii_alphanumeric() || c == HOLE)
             && !word.starts_with(".L")
             && directive.parse::<f64>().is_err()
-            && !names.iter().any(|name| name == word)
+            && !symbols.names.contains(word)
         {
             match directive {
                 _ if DEFINING.contains(&directive) => defining = true,
@@ -255,15 +277,15 @@ fn read_dialect(text: &str, names: &[String], found: &mut Names) -> Result<(), S
         let labels = next.starts_with(':') && !is_register && !SEGMENTS.contains(&word);
         let assigns = next.starts_with('=') && !next.starts_with("==");
         if (defining || labels || assigns) && !word.contains(UNIQUE) {
-            found.defined.push(word.to_owned());
+            found.defined.insert(word.to_owned());
         }
         if word.starts_with(|c: char| c.is_ascii_digit()) {
             // `1b` and `1f` are the nearest label `1:`; other numbers are no names.
             if let Some(label) = word.strip_suffix(['b', 'f']).filter(|label| is_number(label)) {
-                found.mentioned.push(label.to_owned());
+                found.mentioned.insert(label.to_owned());
             }
         } else if !word.contains(UNIQUE) {
-            found.mentioned.push(word.to_owned());
+            found.mentioned.insert(word.to_owned());
         }
     }
     Ok(())
@@ -271,6 +293,11 @@ fn read_dialect(text: &str, names: &[String], found: &mut Names) -> Result<(), S
 
 fn is_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$' | '?' | HOLE | UNIQUE) || !c.is_ascii()
+}
+
+/// Part of a name as the assembler reads it without quotes.
+fn is_plain(c: char) -> bool {
+    is_part(c) && c != HOLE && c != UNIQUE
 }
 
 fn is_number(word: &str) -> bool {
@@ -567,5 +594,41 @@ mod tests {
             graph.bind(&[statement], &["f".to_owned(), "g".to_owned()]).unwrap();
             assert_eq!(graph.nodes[1].pinned, expect, "{text:?}");
         }
+    }
+
+    #[test]
+    fn alternatives_of_dialects_have_a_limit() {
+        named("call $(a$|b$|c$|table$)", "table", true);
+        let bound = bind(&["call $(a$|b$|c$|d$|e$)"], &[]);
+        assert_eq!(bound.whole.as_deref(), Some("it has assembly with more than 4 alternatives"));
+        // Definitions of the one dialect are none of the other's words.
+        let bound = bind(&["$(.set other, 1$|call shared$)", "jmp other", "call shared"], &[]);
+        assert_eq!(bound.graph.ties, [(1, 0)]);
+    }
+
+    /// The first line has the names of a module's symbols, the others are a statement.
+    #[test]
+    fn fuzz_assembly() {
+        tender_fuzz::check_text("assembly", 2_000, |input| {
+            let (names, text) = input.split_once('\n').unwrap_or_default();
+            let names: Vec<&str> = names.split(' ').filter(|name| !name.is_empty()).take(100).collect();
+            let symbols: Vec<(&str, Node)> = names.iter().map(|name| (*name, LOCAL)).collect();
+            let bound = bind(&[text, "jmp table", "table${0:c}: nop"], &symbols);
+            let owned: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            let Ok(found) = read(text, &Symbols::of(&owned)) else { return };
+
+            for word in found.mentioned.iter().chain(&found.defined) {
+                // What is in no alternative or escape stands between the letters of a word, so that it is no part of the text.
+                let mut rest = text.chars();
+                assert!(word.chars().all(|c| c == HOLE || rest.any(|other| other == c)), "{word:?}");
+            }
+            if bound.whole.is_none() && !text.contains(['$', '\\', '{']) {
+                let words: HashSet<&str> = text.split(|c| !is_part(c)).collect();
+                for (name, node) in names.iter().zip(&bound.graph.nodes[3..]) {
+                    let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+                    assert!(!(is_name && words.contains(name)) || node.pinned, "{name:?} is not seen");
+                }
+            }
+        });
     }
 }
