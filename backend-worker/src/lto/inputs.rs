@@ -68,9 +68,14 @@ pub struct InputError(pub String);
 /// Whether a file is bitcode, plain or a container of it: an archive whose first member is `0.bc`.
 pub fn is_ours(path: &str) -> bool {
     let Ok(file) = File::open(path) else { return false };
+    holds_bitcode(|bytes, at| file.read_at(bytes, at).unwrap_or(0))
+}
+
+/// The same of what is `read` from an offset into a buffer, as `pread` does.
+fn holds_bitcode(read: impl Fn(&mut [u8], u64) -> usize) -> bool {
     let mut start = [0; MEMBER_HEADER + 8];
-    let Ok(read) = file.read_at(&mut start, 0) else { return false };
-    match magic(&start[..read]) {
+    let length = read(&mut start, 0);
+    match magic(&start[..length]) {
         Magic::Bitcode => true,
         Magic::Archive => {
             let first = &start[8..];
@@ -82,7 +87,7 @@ pub fn is_ours(path: &str) -> bool {
             let Some(size): Option<u64> = size else { return false };
             let mut name = [0; 5];
             let next = start.len() as u64 + size + size % 2;
-            file.read_exact_at(&mut name, next).is_ok() && name == *b"0.bc/"
+            read(&mut name, next) == name.len() && name == *b"0.bc/"
         }
         Magic::Object | Magic::Shared | Magic::Text => false,
     }
@@ -93,19 +98,22 @@ const MEMBER_HEADER: usize = 60;
 /// The bitcode of each codegen unit in a file that `is_ours`.
 fn codegen_units(path: &str) -> Result<Vec<Slice>, InputError> {
     let content: Arc<[u8]> = read(Path::new(path))?.into();
-    if magic(&content) == Magic::Bitcode {
-        let range = 0..content.len();
-        return Ok(vec![Slice { content, range }]);
+    slices(&content).map_err(|why| unreadable(Path::new(path), &why))
+}
+
+/// The error is a sentence fragment.
+fn slices(content: &Arc<[u8]>) -> Result<Vec<Slice>, String> {
+    if magic(content) == Magic::Bitcode {
+        return Ok(vec![Slice { content: content.clone(), range: 0..content.len() }]);
     }
-    let fail = |why: &dyn std::fmt::Display| unreadable(Path::new(path), why);
-    let archive = ArchiveFile::parse(&*content).map_err(|why| fail(&why))?;
+    let archive = ArchiveFile::parse(&**content).map_err(|why| why.to_string())?;
     let ranges = archive.members().map(|member| {
-        let (offset, size) = member.map_err(|why| fail(&why))?.file_range();
+        let (offset, size) = member.map_err(|why| why.to_string())?.file_range();
         let bounds = usize::try_from(offset).ok().zip(usize::try_from(offset.saturating_add(size)).ok());
         let range = bounds.map(|(start, end)| start..end).filter(|range| range.end <= content.len());
-        range.ok_or_else(|| fail(&"it is cut short"))
+        range.ok_or_else(|| "it is cut short".to_owned())
     });
-    let ranges = ranges.collect::<Result<Vec<_>, _>>()?;
+    let ranges = ranges.collect::<Result<Vec<_>, String>>()?;
     Ok(ranges.into_iter().map(|range| Slice { content: content.clone(), range }).collect())
 }
 
@@ -399,4 +407,31 @@ pub(super) fn find_script(name: &str, line: &Line) -> Option<PathBuf> {
     Some(PathBuf::from(name))
         .filter(found)
         .or_else(|| directories(line).map(|dir| dir.join(name)).find(found))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Containers of bitcode, and archives of others. What is in the members is LLVM's to read, whose reader is none for damaged bitcode
+    /// (it may crash, and the worker with it): here it is bytes.
+    #[test]
+    fn fuzz_container() {
+        tender_fuzz::check("container", 2_000, |bytes| {
+            let read = |buffer: &mut [u8], at: u64| {
+                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+                let length = rest.len().min(buffer.len());
+                buffer[..length].copy_from_slice(&rest[..length]);
+                length
+            };
+            let is_ours = holds_bitcode(read);
+            let content: Arc<[u8]> = bytes.into();
+            if is_ours && let Ok(slices) = slices(&content) {
+                assert!(!slices.is_empty() && slices.iter().all(|slice| slice.len() <= bytes.len()));
+            }
+            if let Ok(files) = emit::thin_members(Path::new("/w/lib.a"), bytes) {
+                assert!(files.iter().all(|file| file.starts_with('/')));
+            }
+        });
+    }
 }
