@@ -1,4 +1,5 @@
-//! The types that `tender` and `tender-worker` exchange: JSON lines both ways, the first line each way a `hello`.
+//! The types that `tender` and `tender-worker` exchange: JSON lines both ways, the first line each way a `hello`. A worker
+//! that writes a line of more than 64 MiB is taken for broken.
 //!
 //! No logic beyond encoding. What a plan means is the worker's business, which plans exist is the orchestrator's.
 

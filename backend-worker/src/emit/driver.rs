@@ -3,7 +3,7 @@
 //!
 //! Each question takes a process, so answers are kept, and inputs of a link, by which most links differ, are left out of it.
 
-use super::response;
+use super::{response, said};
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ fn ask(driver: &[String], question: &[String]) -> Result<Answer, String> {
     let question = short_words(question);
     let (told, text) = run(driver, &question, &["-###", "-o", "output"])?;
     let Some((linker, words)) = told.then(|| linker_command(&text)).flatten() else {
-        return Err(format!("the link driver `{program}` does not tell how it links:\n{}", text.trim_end()));
+        return Err(format!("the link driver `{program}` does not tell how it links:\n{}", shown(&text)));
     };
     let searched = run(driver, &question, &["-print-search-dirs"]).map(|(_, text)| text).unwrap_or_default();
     let directories = searched.lines().find_map(|line| line.strip_prefix("libraries: ="));
@@ -140,6 +140,12 @@ fn linker_name(words: &[String]) -> String {
     chosen.map_or_else(|| "ld".to_owned(), |name| format!("ld.{name}"))
 }
 
+/// Bytes of each stream. What is asked for has the words of a whole link in it.
+const LONGEST_ANSWER: usize = 64 << 20;
+
+/// Characters of an answer that people are shown.
+const MOST_SHOWN: usize = 64 << 10;
+
 /// Whether the driver was content, and what it said on both streams.
 fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, String), String> {
     let (program, words) = driver.split_first().ok_or("the link has no driver")?;
@@ -152,11 +158,23 @@ fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, S
         .env_remove("MFLAGS")
         .env_remove("CARGO_MAKEFLAGS")
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .output()
+        .spawn()
+        .and_then(|driver| said::until_end(driver, LONGEST_ANSWER))
         .map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
-    let text = [done.stdout, done.stderr].concat();
-    Ok((done.status.success(), String::from_utf8_lossy(&text).into_owned()))
+    if done.cut {
+        return Err(format!(
+            "the link driver `{program}` says more than {} MiB to {more:?}",
+            LONGEST_ANSWER >> 20
+        ));
+    }
+    Ok((done.status.success(), done.text))
+}
+
+/// The start of what a driver said.
+fn shown(text: &str) -> &str {
+    text.char_indices().nth(MOST_SHOWN).map_or(text, |(end, _)| &text[..end]).trim_end()
 }
 
 /// A kernel takes no word of more than 128 KiB, but words for the linker may be taken apart. A response file is no way here: gcc

@@ -6,7 +6,7 @@ use super::driver::{Answer, Drivers};
 use super::file::{make_parent, partial, publish};
 use super::lookups::{self, Search};
 use super::unfinished::{Unfinished, remove_left};
-use super::{response, script, thin};
+use super::{response, said, script, thin};
 use crate::frontend::{StampCache, stamp};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashSet};
@@ -74,6 +74,9 @@ impl Moment {
 /// The hash of what nobody has read: no content has it, so that the next build links again.
 const UNKNOWN_CONTENT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
+/// Bytes of each stream of the linker that are kept for people.
+const MOST_SAID: usize = 1 << 20;
+
 /// Makes a link, so that its output appears whole or not at all.
 pub fn link(link: &Link<'_>, links: &Links) -> Linked {
     match run(link, links) {
@@ -135,12 +138,12 @@ fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
     let failed = |why| format!("cannot start the link driver `{program}`: {why}");
     let (_unfinished, driver) =
         Unfinished::begin(&[&temporary, &depfile, &words_file], start).map_err(failed)?;
-    let done = driver.wait_with_output().map_err(failed)?;
+    let done = said::until_end(driver, MOST_SAID).map_err(failed)?;
     let _ = std::fs::remove_file(&words_file);
-    let mut linked = Linked {
-        text: String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned(),
-        ..Linked::default()
-    };
+    let mut linked = Linked { text: done.text, ..Linked::default() };
+    if done.cut {
+        linked.text += "\n(the rest of what it wrote is left out)\n";
+    }
     if done.status.success() {
         let told = std::fs::read_to_string(&depfile).map(|text| prerequisites(&text)).unwrap_or_default();
         note_read(&mut linked, link, links, told);

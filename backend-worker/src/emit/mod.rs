@@ -9,6 +9,7 @@ mod join;
 mod link;
 mod lookups;
 mod response;
+mod said;
 mod script;
 mod thin;
 mod unfinished;

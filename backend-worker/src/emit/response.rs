@@ -11,6 +11,17 @@ use std::path::Path;
 /// From so many bytes on words go into a file. Far below what any kernel takes, because what a driver adds has to fit as well.
 const LONG: usize = 64 << 10;
 
+/// Bytes of a file that is read.
+const LARGEST: u64 = 64 << 20;
+
+/// How many files one command line may name, and bytes that they may have in all: files that name one another may say more than any
+/// memory holds. gcc's own limit is 2000 files.
+const MOST_FILES: usize = 10_000;
+const MOST_BYTES: u64 = 1 << 30;
+
+/// Files in one another: each takes stack.
+const DEEPEST: usize = 200;
+
 /// Whether a command line of these words might be refused.
 pub fn is_long(words: &[String]) -> bool {
     words.iter().map(|word| word.len() + 1).sum::<usize>() > LONG
@@ -35,27 +46,43 @@ pub fn content(words: &[String]) -> String {
 }
 
 /// Words with those of the files in place of each `@FILE`, and which files these were. What is no file is a word, as it is to the
-/// programs.
+/// programs; so is what is beyond the limits above.
 pub fn expanded(words: &[String]) -> (Vec<String>, Vec<String>) {
     let (mut out, mut files) = (Vec::with_capacity(words.len()), Vec::new());
+    let mut left = MOST_BYTES;
     for word in words {
-        expand(word, &mut Vec::new(), &mut out, &mut files);
+        expand(word, &mut Vec::new(), &mut left, &mut out, &mut files);
     }
     (out, files)
 }
 
-/// `open`: the files that `word` is from, the outermost first.
-fn expand(word: &str, open: &mut Vec<String>, out: &mut Vec<String>, files: &mut Vec<String>) {
-    let named = word.strip_prefix('@').filter(|path| !open.iter().any(|known| known == path));
-    let content = named.and_then(|path| Some((path, std::fs::read(Path::new(path)).ok()?)));
+/// None if it is no regular file, or is too large.
+fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
+    // To open a pipe would wait for its writer.
+    let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= most);
+    is_file.then(|| std::fs::read(path).ok()).flatten()
+}
+
+/// `open`: the files that `word` is from, the outermost first. `left`: bytes that may be read yet.
+fn expand(
+    word: &str,
+    open: &mut Vec<String>,
+    left: &mut u64,
+    out: &mut Vec<String>,
+    files: &mut Vec<String>,
+) {
+    let may_read = open.len() < DEEPEST && files.len() < MOST_FILES;
+    let named = word.strip_prefix('@').filter(|path| may_read && !open.iter().any(|known| known == path));
+    let content = named.and_then(|path| Some((path, read(Path::new(path), LARGEST.min(*left))?)));
     let Some((path, content)) = content else {
         out.push(word.to_owned());
         return;
     };
+    *left = left.saturating_sub(content.len() as u64);
     files.push(path.to_owned());
     open.push(path.to_owned());
     for word in split(&String::from_utf8_lossy(&content)) {
-        expand(&word, open, out, files);
+        expand(&word, open, left, out, files);
     }
     open.pop();
 }
@@ -137,5 +164,39 @@ mod tests {
         let absent = format!("@{}", path("absent"));
         assert_eq!(words, ["-x", "-la", "-lb", &itself, &absent, "-lc"]);
         assert_eq!(files, [path("one"), path("two")]);
+    }
+
+    /// Each names the next one twice, so that a few say more than any memory holds.
+    #[test]
+    fn files_that_multiply_and_what_is_no_file_have_limits() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: u32| dir.path().join(name.to_string()).to_str().unwrap().to_owned();
+        for name in 0..40 {
+            std::fs::write(path(name), format!("@{0} @{0}", path(name + 1))).unwrap();
+        }
+        let (words, files) = expanded(&[format!("@{}", path(0))]);
+        assert_eq!(files.len(), MOST_FILES);
+        assert!(words.len() <= MOST_FILES + 1, "{}", words.len());
+
+        let chain = |name: u32| dir.path().join(format!("chain{name}")).to_str().unwrap().to_owned();
+        for name in 0..2000 {
+            std::fs::write(chain(name), format!("@{}", chain(name + 1))).unwrap();
+        }
+        let (words, files) = expanded(&[format!("@{}", chain(0))]);
+        assert_eq!((words, files.len()), (vec![format!("@{}", chain(DEEPEST as u32))], DEEPEST));
+
+        let device = owned(&["@/dev/zero", "@/dev/tty", &format!("@{}", dir.path().display())]);
+        assert_eq!(expanded(&device), (device, Vec::new()));
+    }
+
+    /// What is split and quoted is split as before, and words are made of the text alone.
+    #[test]
+    fn fuzz_response() {
+        tender_fuzz::check_text("response", 3_000, |text| {
+            let words = split(text);
+            assert_eq!(split(&content(&words)), words);
+            assert!(words.iter().map(String::len).sum::<usize>() <= text.len());
+            is_long(&words);
+        });
     }
 }
