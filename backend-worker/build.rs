@@ -1,6 +1,10 @@
-//! Compiles the shim, and finds LLVM and clang and how to link them, or says in one line which package is missing.
+//! Compiles the shim, and finds LLVM and clang and how to link them, or says in one line which
+//! package is missing.
 
-#![expect(clippy::disallowed_methods, reason = "cargo speaks to build scripts through the environment")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to build scripts through the environment"
+)]
 
 #[path = "build/link.rs"]
 mod link;
@@ -34,8 +38,9 @@ fn main() {
     println!("cargo:rerun-if-changed=build");
     println!("cargo:rerun-if-env-changed=LLVM_SYS_221_PREFIX");
     println!("cargo:rerun-if-env-changed=TENDER_SHIM_SANITIZE");
-    let prefix =
-        PathBuf::from(std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".to_owned()));
+    let prefix = PathBuf::from(
+        std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".to_owned()),
+    );
     let include = prefix.join("include");
     if let Err(missing) = llvm::check(&prefix) {
         fail(&missing.what, missing.package);
@@ -43,7 +48,8 @@ fn main() {
 
     let clangxx = prefix.join("bin/clang++");
     let mut build = cc::Build::new();
-    // Either compiler will do; clang is not a build requirement of the shim, but where it is it is quicker.
+    // Either compiler will do; clang is not a build requirement of the shim, but where it is it is
+    // quicker.
     if std::env::var_os("CXX").is_none() && clangxx.exists() {
         build.compiler(clangxx);
     }
@@ -63,18 +69,25 @@ fn main() {
     for source in SOURCES {
         build.file(format!("llvm-shim/{source}.cpp"));
     }
-    // Sanitizers for the shim alone, such as `address,undefined`; `tools/sanitize.sh` says what else that takes.
+    // Sanitizers for the shim alone, such as `address,undefined`; `tools/sanitize.sh` says what
+    // else that takes.
     let sanitizers = std::env::var("TENDER_SHIM_SANITIZE").unwrap_or_default();
     if !sanitizers.is_empty() {
         let flag = format!("-fsanitize={sanitizers}");
-        build.flag(&flag).flag("-fno-sanitize-recover=all").flag("-fno-omit-frame-pointer").debug(true);
+        build
+            .flag(&flag)
+            .flag("-fno-sanitize-recover=all")
+            .flag("-fno-omit-frame-pointer")
+            .debug(true);
         println!("cargo:rustc-link-arg={flag}");
     }
     build.compile("tender-llvm-shim");
 
     // By it `tender` knows the program without reading all of it.
     println!("cargo:rustc-link-arg=-Wl,--build-id=sha1");
-    for argument in link::arguments(&prefix).unwrap_or_else(|missing| fail(&missing.what, missing.package)) {
+    for argument in
+        link::arguments(&prefix).unwrap_or_else(|missing| fail(&missing.what, missing.package))
+    {
         println!("cargo:rustc-link-arg={argument}");
     }
     println!("cargo:rustc-env=TENDER_LLVM_PREFIX={}", prefix.display());

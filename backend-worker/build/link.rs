@@ -1,8 +1,9 @@
-//! How LLVM and clang are linked: from their archives if all of them are there, else as shared libraries.
+//! How LLVM and clang are linked: from their archives if all of them are there, else as shared
+//! libraries.
 //!
-//! From archives a worker starts in 6 ms instead of 25, has half the memory at its start, and compiles zstd with 5 % less
-//! processor time, as no call goes through a table of addresses. A plugin of clang would need the shared libraries, but
-//! plugins are refused by name.
+//! From archives a worker starts in 6 ms instead of 25, has half the memory at its start, and
+//! compiles zstd with 5 % less processor time, as no call goes through a table of addresses. A
+//! plugin of clang would need the shared libraries, but plugins are refused by name.
 //!
 //! Part of the build script. Knows nothing of cargo.
 
@@ -27,7 +28,8 @@ fn archives(lib: &Path) -> Option<Vec<PathBuf>> {
     let wanted = |name: &str| {
         let library = name.strip_prefix("lib").and_then(|name| name.strip_suffix(".a"));
         library.is_some_and(|name| {
-            // `libclang.a` is the C interface with all of clang in it once more; the line editor needs libedit.
+            // `libclang.a` is the C interface with all of clang in it once more; the line editor
+            // needs libedit.
             (name.starts_with("LLVM") && name != "LLVMLineEditor")
                 || (name.starts_with("clang") && name != "clang" && !name.starts_with("clang_rt"))
                 || name.starts_with("Polly")
@@ -36,8 +38,9 @@ fn archives(lib: &Path) -> Option<Vec<PathBuf>> {
     let mut names = files(lib);
     names.retain(|name| wanted(name));
     let has = |name: &str| names.iter().any(|held| held == name);
-    let whole =
-        ["libLLVMCore.a", "libLLVMLTO.a", "libclangCodeGen.a", "libclangDriver.a"].into_iter().all(has);
+    let whole = ["libLLVMCore.a", "libLLVMLTO.a", "libclangCodeGen.a", "libclangDriver.a"]
+        .into_iter()
+        .all(has);
     // Debian's LLVM calls Polly, which is in a package of its own.
     let polly = || has("libPolly.a") || !mentions(&lib.join("libLLVMLTO.a"), b"getPollyPluginInfo");
     (whole && polly()).then(|| names.iter().map(|name| lib.join(name)).collect())
@@ -49,10 +52,12 @@ fn from_archives(prefix: &Path, archives: &[PathBuf]) -> Vec<String> {
     arguments.extend(archives.iter().map(|path| path.display().to_string()));
     arguments.push("-Wl,--end-group".to_owned());
     arguments.push("-Wl,--as-needed".to_owned());
-    let config =
-        Command::new(prefix.join("bin/llvm-config")).args(["--link-static", "--system-libs"]).output();
-    let system =
-        config.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let config = Command::new(prefix.join("bin/llvm-config"))
+        .args(["--link-static", "--system-libs"])
+        .output();
+    let system = config
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     arguments.extend(system.split_whitespace().map(str::to_owned));
     arguments.push("-lstdc++".to_owned());
     arguments
@@ -63,7 +68,8 @@ fn from_shared(lib: &Path) -> Result<Vec<String>, Missing> {
         let mut names = files(lib);
         names.retain(|name| name.starts_with(start));
         names.sort();
-        let missing = || Missing { what: format!("{start} is not found in {}", lib.display()), package };
+        let missing =
+            || Missing { what: format!("{start} is not found in {}", lib.display()), package };
         names.pop().ok_or_else(missing)
     };
     let clang = newest("libclang-cpp.so.22", "libclang-cpp22")?;
@@ -79,7 +85,8 @@ fn from_shared(lib: &Path) -> Result<Vec<String>, Missing> {
 
 fn files(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
     names.sort();
     names
 }

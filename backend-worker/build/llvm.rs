@@ -27,7 +27,10 @@ pub fn check(prefix: &Path) -> Result<(), Missing> {
         return missing(what, "llvm-22-dev");
     }
     if !include.join("clang/Frontend/CompilerInstance.h").exists() {
-        return missing(format!("clang's headers are not found in {}", include.display()), "libclang-22-dev");
+        return missing(
+            format!("clang's headers are not found in {}", include.display()),
+            "libclang-22-dev",
+        );
     }
     Ok(())
 }

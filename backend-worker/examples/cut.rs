@@ -2,7 +2,8 @@
 //!
 //!     cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [--table BYTES] [-o OBJECT] -- FLAGS
 //!
-//! Times are milliseconds of the thread's processor time; `backend`, `join` and `all` are walls. `-k` forces that many pieces.
+//! Times are milliseconds of the thread's processor time; `backend`, `join` and `all` are walls.
+//! `-k` forces that many pieces.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 use std::process::ExitCode;
@@ -62,7 +63,9 @@ fn options() -> Option<Options> {
 
 fn main() -> ExitCode {
     let Some(options) = options() else {
-        eprintln!("usage: cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [-o OBJECT] -- FLAGS");
+        eprintln!(
+            "usage: cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [-o OBJECT] -- FLAGS"
+        );
         return ExitCode::from(2);
     };
     llvm::initialise(|text| eprintln!("LLVM: {text}"));
@@ -112,7 +115,11 @@ fn run(options: &Options) -> Result<(), String> {
             clang.optimise(&module).map_err(failed)?;
             let optimise = cpu_ms() - at;
             let object = clang.emit(&module).map_err(failed)?.object;
-            println!("optimise {optimise:.0}, emit {:.0}, all {:.0}", cpu_ms() - at - optimise, ms(start));
+            println!(
+                "optimise {optimise:.0}, emit {:.0}, all {:.0}",
+                cpu_ms() - at - optimise,
+                ms(start)
+            );
             return std::fs::write(&options.output, &*object).map_err(|why| why.to_string());
         }
     };
@@ -184,7 +191,11 @@ fn run(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-fn compile(request: Request<'_>, cut: &llvm::CutModule, piece: usize) -> Result<(Vec<u8>, [f64; 3]), String> {
+fn compile(
+    request: Request<'_>,
+    cut: &llvm::CutModule,
+    piece: usize,
+) -> Result<(Vec<u8>, [f64; 3]), String> {
     let failed = |_| "failed".to_owned();
     let context = Context::create();
     let at = cpu_ms();

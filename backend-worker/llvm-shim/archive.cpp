@@ -1,6 +1,6 @@
 // Static archives: deterministic, GNU format, with a symbol table; nested archives are opened.
-#include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Object/Archive.h"
+#include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Support/MemoryBuffer.h"
 
@@ -32,7 +32,8 @@ Error addArchive(MemoryBufferRef buffer, std::vector<NewArchiveMember> &members,
 
 } // namespace
 
-extern "C" bool tender_archive(const TenderMember *members, size_t count, TenderBuffer *out, TenderBuffer *error) {
+extern "C" bool tender_archive(const TenderMember *members, size_t count, TenderBuffer *out,
+                               TenderBuffer *error) {
   std::vector<NewArchiveMember> list;
   // Member names refer into the archives they come from.
   std::vector<std::unique_ptr<object::Archive>> owners;

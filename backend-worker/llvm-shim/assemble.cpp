@@ -1,5 +1,6 @@
-// The integrated assembler for .s and preprocessed .S files. clang keeps it in its driver program (cc1as), not in a
-// library, so its set-up is ours: the driver's cc1as arguments decide, and one that is not known is refused by name.
+// The integrated assembler for .s and preprocessed .S files. clang keeps it in its driver program
+// (cc1as), not in a library, so its set-up is ours: the driver's cc1as arguments decide, and one
+// that is not known is refused by name.
 #include "clang/Basic/Diagnostic.h"
 #include "clang/Basic/DiagnosticDriver.h"
 #include "clang/Options/Options.h"
@@ -36,7 +37,8 @@ namespace opts = clang::options;
 namespace {
 
 struct Settings {
-  std::string triple, cpu, compilationDir, dwarfFlags, dwarfProducer, mainFile, abi, relocation = "static";
+  std::string triple, cpu, compilationDir, dwarfFlags, dwarfProducer, mainFile, abi,
+      relocation = "static";
   std::vector<std::string> features, includes, symbols;
   std::vector<std::pair<std::string, std::string>> prefixMap;
   llvm::MCTargetOptions mc;
@@ -46,7 +48,8 @@ struct Settings {
 };
 
 // False after reporting an argument that is not known.
-bool parse(const std::vector<std::string> &args, const DriverRequest &request, Settings &out, DiagnosticsEngine &diags) {
+bool parse(const std::vector<std::string> &args, const DriverRequest &request, Settings &out,
+           DiagnosticsEngine &diags) {
   std::vector<const char *> words;
   for (const std::string &arg : args)
     words.push_back(arg.c_str());
@@ -76,10 +79,11 @@ bool parse(const std::vector<std::string> &args, const DriverRequest &request, S
     case opts::OPT_debugger_tuning_EQ:
       break;
     case opts::OPT_femit_dwarf_unwind_EQ:
-      out.mc.EmitDwarfUnwind = llvm::StringSwitch<llvm::EmitDwarfUnwindType>(arg->getValue())
-                                   .Case("always", llvm::EmitDwarfUnwindType::Always)
-                                   .Case("no-compact-unwind", llvm::EmitDwarfUnwindType::NoCompactUnwind)
-                                   .Default(llvm::EmitDwarfUnwindType::Default);
+      out.mc.EmitDwarfUnwind =
+          llvm::StringSwitch<llvm::EmitDwarfUnwindType>(arg->getValue())
+              .Case("always", llvm::EmitDwarfUnwindType::Always)
+              .Case("no-compact-unwind", llvm::EmitDwarfUnwindType::NoCompactUnwind)
+              .Default(llvm::EmitDwarfUnwindType::Default);
       break;
     case opts::OPT_crel:
       out.mc.Crel = true;
@@ -164,8 +168,10 @@ bool parse(const std::vector<std::string> &args, const DriverRequest &request, S
     default: {
       llvm::opt::ArgStringList rendered;
       arg->render(list, rendered);
-      std::string flags = optionsBehind(request, std::vector<std::string>(rendered.begin(), rendered.end()));
-      diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error, "tender's assembler does not support %0"))
+      std::string flags =
+          optionsBehind(request, std::vector<std::string>(rendered.begin(), rendered.end()));
+      diags.Report(
+          diags.getCustomDiagID(DiagnosticsEngine::Error, "tender's assembler does not support %0"))
           << (flags.empty() ? arg->getAsString(list) : flags);
       ok = false;
     }
@@ -179,7 +185,8 @@ struct Sink {
   bool failed = false;
 };
 
-// The assembler's messages do not go through clang's engine, because they have locations of LLVM's own kind.
+// The assembler's messages do not go through clang's engine, because they have locations of LLVM's
+// own kind.
 void report(const llvm::SMDiagnostic &message, void *context) {
   Sink &sink = *static_cast<Sink *>(context);
   TenderLevel level = TENDER_ERROR;
@@ -203,12 +210,12 @@ void report(const llvm::SMDiagnostic &message, void *context) {
   message.print(nullptr, stream, /*ShowColors=*/true);
   unsigned line = message.getLineNo() > 0 ? message.getLineNo() : 0;
   unsigned column = message.getColumnNo() >= 0 ? message.getColumnNo() + 1 : 0;
-  sink.events.diagnostic(sink.events.context, level, str(message.getMessage()), str(message.getFilename()), line,
-                         column, str(text));
+  sink.events.diagnostic(sink.events.context, level, str(message.getMessage()),
+                         str(message.getFilename()), line, column, str(text));
 }
 
-bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name, const TenderEvents &events,
-              DiagnosticsEngine &diags, TenderBuffer *object) {
+bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name,
+              const TenderEvents &events, DiagnosticsEngine &diags, TenderBuffer *object) {
   std::string error;
   llvm::Triple triple(settings.triple);
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, error);
@@ -220,7 +227,8 @@ bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name, co
   llvm::SourceMgr sources;
   sources.setDiagHandler(report, &sink);
   sources.setIncludeDirs(settings.includes);
-  unsigned main = sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());
+  unsigned main =
+      sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());
 
   llvm::MCTargetOptions &options = settings.mc;
   options.MCUseDwarfDirectory = llvm::MCTargetOptions::EnableDwarfDirectory;
@@ -251,14 +259,16 @@ bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name, co
 
   llvm::SmallString<0> code;
   llvm::raw_svector_ostream out(code);
-  std::unique_ptr<llvm::MCAsmBackend> backend(target->createMCAsmBackend(*subtarget, *registers, options));
+  std::unique_ptr<llvm::MCAsmBackend> backend(
+      target->createMCAsmBackend(*subtarget, *registers, options));
   std::unique_ptr<llvm::MCCodeEmitter> emitter(target->createMCCodeEmitter(*instructions, context));
   std::unique_ptr<llvm::MCObjectWriter> writer = backend->createObjectWriter(out);
   std::unique_ptr<llvm::MCStreamer> streamer(target->createMCObjectStreamer(
       triple, context, std::move(backend), std::move(writer), std::move(emitter), *subtarget));
   streamer->initSections(settings.noExecStack, *subtarget);
 
-  std::unique_ptr<llvm::MCAsmParser> parser(llvm::createMCAsmParser(sources, context, *streamer, *info));
+  std::unique_ptr<llvm::MCAsmParser> parser(
+      llvm::createMCAsmParser(sources, context, *streamer, *info));
   std::unique_ptr<llvm::MCTargetAsmParser> targetParser(
       target->createMCAsmParser(*subtarget, *parser, *instructions, options));
   if (!targetParser) {
@@ -284,9 +294,9 @@ bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name, co
 
 } // namespace
 
-extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
-                                TenderStr output, TenderStr text, const TenderEvents *events,
-                                TenderBuffer *object) {
+extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t count,
+                                TenderStr input, TenderStr output, TenderStr text,
+                                const TenderEvents *events, TenderBuffer *object) {
   DiagnosticOptions options;
   Diagnostics consumer(options, *events);
   DiagnosticsEngine diags(DiagnosticIDs::create(), options, &consumer, /*ShouldOwnClient=*/false);
@@ -295,8 +305,9 @@ extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t c
   if (!job)
     return false;
   if (!job->assembler) {
-    diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error,
-                                       "the integrated assembler is needed, but the arguments ask for another"));
+    diags.Report(diags.getCustomDiagID(
+        DiagnosticsEngine::Error,
+        "the integrated assembler is needed, but the arguments ask for another"));
     return false;
   }
   AssemblerFiles files(*events);

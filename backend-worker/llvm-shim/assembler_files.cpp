@@ -1,10 +1,12 @@
 // See assembler_files.h.
 //
-// LLVM parses assembly in four places: for us (assemble.cpp), in the code generator for each inline assembly and for that
-// outside of functions (AsmPrinter), and for the symbol table of bitcode (ModuleSymbolTable). Each has an llvm::SourceMgr of
-// its own, which searches and reads files, and all but ours keep it to themselves. But each asks the target for its half of
-// the parser (Target::createMCAsmParser) between the making of the source manager and the first line, so there the
-// source manager is given a file system that records. No text is scanned: what LLVM reads is what is told.
+// LLVM parses assembly in four places: for us (assemble.cpp), in the code generator for each inline
+// assembly and for that outside of functions (AsmPrinter), and for the symbol table of bitcode
+// (ModuleSymbolTable). Each has an llvm::SourceMgr of its own, which searches and reads files, and
+// all but ours keep it to themselves. But each asks the target for its half of the parser
+// (Target::createMCAsmParser) between the making of the source manager and the first line, so there
+// the source manager is given a file system that records. No text is scanned: what LLVM reads is
+// what is told.
 #include "assembler_files.h"
 
 #include <map>
@@ -29,8 +31,8 @@ std::map<const Target *, Target> &originals() {
   return all;
 }
 
-MCTargetAsmParser *create(const MCSubtargetInfo &subtarget, MCAsmParser &parser, const MCInstrInfo &instructions,
-                          const MCTargetOptions &options) {
+MCTargetAsmParser *create(const MCSubtargetInfo &subtarget, MCAsmParser &parser,
+                          const MCInstrInfo &instructions, const MCTargetOptions &options) {
   if (recording)
     parser.getSourceManager().setVirtualFileSystem(recording);
   std::string error;
@@ -50,7 +52,8 @@ void recordAssemblerFiles() {
   for (const Target &target : TargetRegistry::targets()) {
     if (!target.hasMCAsmParser() || !originals().emplace(&target, target).second)
       continue;
-    // The registry has them as constants, and takes changes as its own targets make them at start: of what is not constant.
+    // The registry has them as constants, and takes changes as its own targets make them at start:
+    // of what is not constant.
     TargetRegistry::RegisterMCAsmParser(const_cast<Target &>(target), create);
   }
 }

@@ -8,7 +8,8 @@ namespace tender {
 
 // With the order of use lists, the module that is read back gives the same machine code.
 llvm::SmallString<0> plainBitcode(const llvm::Module &module, bool keepUseLists);
-// With the summary that a ThinLTO link needs (ThinLTOBitcodeWriterPass), as `clang -flto=thin` writes it.
+// With the summary that a ThinLTO link needs (ThinLTOBitcodeWriterPass), as `clang -flto=thin`
+// writes it.
 llvm::SmallString<0> thinBitcode(llvm::Module &module);
 
 } // namespace tender

@@ -1,7 +1,8 @@
 // clang in process: one source file, one CompilerInstance, one LLVMContext.
 //
-// The pass pipeline and the code generator are clang's own (emitBackendOutput), run on the module in two steps, so
-// every flag has the effect that it has in `clang -c`, by construction. The AST is freed in between.
+// The pass pipeline and the code generator are clang's own (emitBackendOutput), run on the module
+// in two steps, so every flag has the effect that it has in `clang -c`, by construction. The AST is
+// freed in between.
 #include <mutex>
 
 #include "clang/Basic/DiagnosticDriver.h"
@@ -39,8 +40,8 @@ using namespace tender;
 
 namespace {
 
-// The driver gives it along with -fprofile-sample-use. Nothing but the pass that reads such a profile looks at it, so it
-// can be set for the whole process when a unit first asks for it.
+// The driver gives it along with -fprofile-sample-use. Nothing but the pass that reads such a
+// profile looks at it, so it can be set for the whole process when a unit first asks for it.
 constexpr const char *PROFI = "sample-profile-use-profi";
 
 bool setProfi() {
@@ -52,7 +53,8 @@ bool setProfi() {
   return known;
 }
 
-// What sets this option of LLVM's, in the user's words if they are known: the driver makes such options of flags of its own.
+// What sets this option of LLVM's, in the user's words if they are known: the driver makes such
+// options of flags of its own.
 std::string settingOfLlvm(const DriverRequest &request, const std::string &option) {
   std::string flags = optionsBehind(request, {"-mllvm", option});
   if (flags.empty())
@@ -60,9 +62,10 @@ std::string settingOfLlvm(const DriverRequest &request, const std::string &optio
   return flags + ", which sets the option " + option + " of LLVM itself for the whole process";
 }
 
-// What the options ask for although it is global to the process, or makes LLVM write files of its own. Empty if nothing.
-// Judged on the parsed options, so that no spelling slips through.
-std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind action, const DriverRequest &request) {
+// What the options ask for although it is global to the process, or makes LLVM write files of its
+// own. Empty if nothing. Judged on the parsed options, so that no spelling slips through.
+std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind action,
+                    const DriverRequest &request) {
   const FrontendOptions &front = invocation.getFrontendOpts();
   const CodeGenOptions &codegen = invocation.getCodeGenOpts();
   bool profi = false;
@@ -72,11 +75,13 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
     profi = true;
   }
   if (!profi && !codegen.SampleProfileFile.empty())
-    return "-fno-sample-profile-use-profi (how profiles are read is one setting for the whole process)";
+    return "-fno-sample-profile-use-profi (how profiles are read is one setting for the whole "
+           "process)";
   // What a link does not see may hold more types: docs/manifest.md, `lto`.
   if (codegen.WholeProgramVTables || codegen.VirtualFunctionElimination ||
       invocation.getLangOpts().Sanitize.hasOneOf(SanitizerKind::CFI))
-    return "-fwhole-program-vtables, -fvirtual-function-elimination or -fsanitize=cfi: no mode of `lto` promises to see "
+    return "-fwhole-program-vtables, -fvirtual-function-elimination or -fsanitize=cfi: no mode of "
+           "`lto` promises to see "
            "all types of a program";
   // clang sets options of LLVM's by these two (BackendUtil.cpp).
   if (!codegen.DebugPass.empty())
@@ -96,7 +101,8 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
   if (front.TimeTracePath.size())
     return "-ftime-trace (use --trace)";
   if (codegen.TimePasses || !front.StatsFile.empty())
-    return "a report about the whole compiler process (-ftime-report, -save-stats), which is shared by many units";
+    return "a report about the whole compiler process (-ftime-report, -save-stats), which is "
+           "shared by many units";
   if (!invocation.getFileSystemOpts().WorkingDir.empty())
     return "-working-directory (all paths start from the workspace root)";
   if (invocation.getLangOpts().Modules && invocation.getLangOpts().ImplicitModules &&
@@ -105,23 +111,28 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
   if (!invocation.getDependencyOutputOpts().OutputFile.empty())
     return "a dependency file (-M...): it tracks what a unit reads itself";
   if (front.ProgramAction != action)
-    return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled header)";
+    return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled "
+           "header)";
   return std::string();
 }
 
-// Clang and LLVM open some of the files that options name without asking the file system that they were given.
-void noteFilesBesideTheFileSystem(const CompilerInvocation &invocation, llvm::ArrayRef<const char *> words,
+// Clang and LLVM open some of the files that options name without asking the file system that they
+// were given.
+void noteFilesBesideTheFileSystem(const CompilerInvocation &invocation,
+                                  llvm::ArrayRef<const char *> words,
                                   llvm::vfs::FileSystem &files) {
   const CodeGenOptions &codegen = invocation.getCodeGenOpts();
-  std::vector<std::string> paths = {invocation.getFrontendOpts().OverrideRecordLayoutsFile, codegen.SampleProfileFile,
-                                    codegen.ProfileInstrumentUsePath, codegen.ProfileRemappingFile,
+  std::vector<std::string> paths = {invocation.getFrontendOpts().OverrideRecordLayoutsFile,
+                                    codegen.SampleProfileFile,
+                                    codegen.ProfileInstrumentUsePath,
+                                    codegen.ProfileRemappingFile,
                                     codegen.MemoryProfileUsePath,
                                     codegen.MSSecureHotPatchFunctionsFile};
   llvm::StringRef sections = codegen.BBSections;
   if (sections.consume_front("list="))
     paths.push_back(sections.str());
-  for (const auto *named : {&codegen.SanitizeCoverageAllowlistFiles, &codegen.SanitizeCoverageIgnorelistFiles,
-                            &codegen.OffloadObjects})
+  for (const auto *named : {&codegen.SanitizeCoverageAllowlistFiles,
+                            &codegen.SanitizeCoverageIgnorelistFiles, &codegen.OffloadObjects})
     llvm::append_range(paths, *named);
   for (llvm::StringRef word : words)
     if (word.consume_front("-frandomize-layout-seed-file="))
@@ -131,7 +142,8 @@ void noteFilesBesideTheFileSystem(const CompilerInvocation &invocation, llvm::Ar
       (void)files.status(path);
 }
 
-// What LLVM says while it optimises and emits, in clang's words and, where it can be found, at clang's place.
+// What LLVM says while it optimises and emits, in clang's words and, where it can be found, at
+// clang's place.
 class BackendDiagnostics final : public llvm::DiagnosticHandler {
 public:
   explicit BackendDiagnostics(TenderClang &unit) : unit(unit) {
@@ -170,8 +182,8 @@ public:
     }
     case llvm::DK_StackSize: {
       const auto &source = llvm::cast<llvm::DiagnosticInfoStackSize>(info);
-      stream << "stack frame size (" << source.getStackSize() << ") exceeds limit (" << source.getStackLimit()
-             << ") in '" << source.getFunction().getName() << "'";
+      stream << "stack frame size (" << source.getStackSize() << ") exceeds limit ("
+             << source.getStackLimit() << ") in '" << source.getFunction().getName() << "'";
       break;
     }
     case llvm::DK_Unsupported: {
@@ -193,8 +205,10 @@ public:
         return true;
       location = find(remark);
       words = remark.getMsg();
-      words += std::string(" [") + (remark.isMissed() ? "-Rpass-missed=" : remark.isAnalysis() ? "-Rpass-analysis="
-                                                                                              : "-Rpass=") +
+      words += std::string(" [") +
+               (remark.isMissed()     ? "-Rpass-missed="
+                : remark.isAnalysis() ? "-Rpass-analysis="
+                                      : "-Rpass=") +
                remark.getPassName().str() + "]";
       break;
     }
@@ -228,9 +242,15 @@ public:
     return true;
   }
 
-  bool isAnalysisRemarkEnabled(llvm::StringRef pass) const override { return analysis.patternMatches(pass); }
-  bool isMissedOptRemarkEnabled(llvm::StringRef pass) const override { return missed.patternMatches(pass); }
-  bool isPassedOptRemarkEnabled(llvm::StringRef pass) const override { return passed.patternMatches(pass); }
+  bool isAnalysisRemarkEnabled(llvm::StringRef pass) const override {
+    return analysis.patternMatches(pass);
+  }
+  bool isMissedOptRemarkEnabled(llvm::StringRef pass) const override {
+    return missed.patternMatches(pass);
+  }
+  bool isPassedOptRemarkEnabled(llvm::StringRef pass) const override {
+    return passed.patternMatches(pass);
+  }
   bool isAnyRemarkEnabled() const override {
     return analysis.hasValidPattern() || missed.hasValidPattern() || passed.hasValidPattern();
   }
@@ -257,7 +277,8 @@ private:
   CodeGenOptions::OptRemark passed, missed, analysis;
 };
 
-// Text between BeginSourceFile and EndSourceFile may refer to source lines; the backend runs after clang ended its own.
+// Text between BeginSourceFile and EndSourceFile may refer to source lines; the backend runs after
+// clang ended its own.
 class Speaking {
 public:
   explicit Speaking(TenderClang &unit) : unit(unit) {
@@ -277,7 +298,8 @@ public:
 protected:
   void ExecuteAction() override {
     CompilerInstance &instance = getCompilerInstance();
-    DoPrintPreprocessedInput(instance.getPreprocessor(), &out, instance.getPreprocessorOutputOpts());
+    DoPrintPreprocessedInput(instance.getPreprocessor(), &out,
+                             instance.getPreprocessorOutputOpts());
   }
   bool hasPCHSupport() const override { return true; }
 
@@ -310,15 +332,17 @@ bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, b
 
 extern "C" {
 
-TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
-                               TenderStr output, bool preprocess, TenderLto lto, const TenderEvents *events) {
+TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count,
+                               TenderStr input, TenderStr output, bool preprocess, TenderLto lto,
+                               const TenderEvents *events) {
   auto unit = std::make_unique<TenderClang>(*events);
   std::optional<DriverJob> job;
   std::vector<const char *> words;
   {
-    // The driver has an engine of its own: that of the instance depends on what the driver finds out.
-    auto diags = llvm::makeIntrusiveRefCnt<DiagnosticsEngine>(DiagnosticIDs::create(), unit->options,
-                                                              &unit->consumer, /*ShouldOwnClient=*/false);
+    // The driver has an engine of its own: that of the instance depends on what the driver finds
+    // out.
+    auto diags = llvm::makeIntrusiveRefCnt<DiagnosticsEngine>(
+        DiagnosticIDs::create(), unit->options, &unit->consumer, /*ShouldOwnClient=*/false);
     const DriverRequest request(clang, args, count, input, output);
     job = runDriver(request, *diags, *events);
     unit->consumer.flush();
@@ -330,8 +354,10 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     unit->program = ref(clang).str();
     bool ok = CompilerInvocation::CreateFromArgs(*invocation, words, *diags, unit->program.c_str());
     frontend::ActionKind action = preprocess ? frontend::PrintPreprocessedInput : frontend::EmitObj;
-    if (std::string what = ok ? refusal(*invocation, action, request) : std::string(); !what.empty()) {
-      diags->Report(diags->getCustomDiagID(DiagnosticsEngine::Error, "tender does not support %0")) << what;
+    if (std::string what = ok ? refusal(*invocation, action, request) : std::string();
+        !what.empty()) {
+      diags->Report(diags->getCustomDiagID(DiagnosticsEngine::Error, "tender does not support %0"))
+          << what;
       ok = false;
     }
     unit->consumer.flush();
@@ -345,7 +371,8 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
     codegen.DisableFree = false;
     codegen.ClearASTBeforeBackend = false;
     front.OutputFile.clear();
-    // What `-flto` on the command line of clang sets: the pipeline then stops where a linker goes on.
+    // What `-flto` on the command line of clang sets: the pipeline then stops where a linker goes
+    // on.
     unit->lto = lto;
     codegen.PrepareForLTO = lto != TENDER_LTO_OFF;
     codegen.PrepareForThinLTO = lto == TENDER_LTO_THIN;
@@ -376,7 +403,8 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
 void tender_clang_free(TenderClang *unit) { delete unit; }
 
 void tender_clang_precompiled(const TenderClang *unit, void *context,
-                              void (*input)(void *context, TenderStr file, TenderStr input, int64_t mtime_s)) {
+                              void (*input)(void *context, TenderStr file, TenderStr input,
+                                            int64_t mtime_s)) {
   for (const PrecompiledFile &file : precompiledFiles(*unit->instance))
     for (const PrecompiledInput &made : file.inputs)
       input(context, str(file.path), str(made.path), made.mtime);
@@ -414,11 +442,13 @@ bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {
   instance.createSourceManager();
   if (!instance.createTarget())
     return false;
-  // As for modules that clang translates; names cost time, and would be in bitcode that is made of the module.
+  // As for modules that clang translates; names cost time, and would be in bitcode that is made of
+  // the module.
   module.getContext().setDiscardValueNames(instance.getCodeGenOpts().DiscardValueNames);
   Speaking speaking(*unit);
   const std::string &wanted = instance.getTargetOpts().Triple;
-  // clang does the same with -x ir: the command line decides, and a module for another target is news.
+  // clang does the same with -x ir: the command line decides, and a module for another target is
+  // news.
   if (module.getTargetTriple().str() != wanted) {
     if (!module.getTargetTriple().empty())
       instance.getDiagnostics().Report(SourceLocation(), diag::warn_fe_override_module) << wanted;
@@ -438,7 +468,8 @@ bool tender_clang_check(TenderClang *unit) {
 
 bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out) {
   CompilerInstance &instance = *unit->instance;
-  // A reproducer must not crash while it is made: https://clang.llvm.org/docs/LanguageExtensions.html, __debug.
+  // A reproducer must not crash while it is made:
+  // https://clang.llvm.org/docs/LanguageExtensions.html, __debug.
   instance.getPreprocessorOpts().DisablePragmaDebugCrash = true;
   instance.getPreprocessorOutputOpts().ShowCPP = true;
   llvm::SmallString<0> text;
@@ -454,7 +485,8 @@ bool tender_clang_optimise(TenderClang *unit, LLVMModuleRef module) {
   return runBackend(*unit, *llvm::unwrap(module), Backend_EmitNothing, /*passes=*/true, nullptr);
 }
 
-bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *object, TenderBuffer *dwo) {
+bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *object,
+                       TenderBuffer *dwo) {
   *dwo = TenderBuffer{nullptr, 0};
   llvm::SmallString<0> code;
   CodeGenOptions &codegen = unit->instance->getCodeGenOpts();
@@ -466,14 +498,15 @@ bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *ob
   if (codegen.SplitDwarfOutput.empty()) {
     ok = emit();
   } else {
-    // clang opens the .dwo itself and installs LLVM's signal handlers to remove it. It gets a temporary file,
-    // and the handlers are taken out again; one at a time, because they are global.
+    // clang opens the .dwo itself and installs LLVM's signal handlers to remove it. It gets a
+    // temporary file, and the handlers are taken out again; one at a time, because they are global.
     static std::mutex lock;
     std::lock_guard<std::mutex> guard(lock);
     llvm::SmallString<128> path;
     if (auto error = llvm::sys::fs::createTemporaryFile("tender", "dwo", path)) {
       Speaking speaking(*unit);
-      unit->instance->getDiagnostics().Report(diag::err_fe_unable_to_open_output) << path << error.message();
+      unit->instance->getDiagnostics().Report(diag::err_fe_unable_to_open_output)
+          << path << error.message();
       return false;
     }
     std::string wanted = codegen.SplitDwarfOutput;

@@ -23,7 +23,8 @@ struct TenderClang {
   clang::SourceLocation locate(llvm::StringRef file, unsigned line, unsigned column) const;
 
   const TenderEvents &events;
-  // Options and consumer come first, because the instance's engine refers to them until it is destroyed.
+  // Options and consumer come first, because the instance's engine refers to them until it is
+  // destroyed.
   clang::DiagnosticOptions options;
   tender::FileTimes times;
   tender::Diagnostics consumer;
@@ -32,7 +33,8 @@ struct TenderClang {
   std::unique_ptr<clang::CompilerInstance> instance;
   std::string dwoPath;
   TenderLto lto = TENDER_LTO_OFF;
-  // The modules of this unit were made by its own instance, so that its source manager knows their cookies.
+  // The modules of this unit were made by its own instance, so that its source manager knows their
+  // cookies.
   bool translated = false;
   // Where the cookies of a module that another unit translated are.
   const TenderPlaces *places = nullptr;

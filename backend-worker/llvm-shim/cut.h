@@ -19,7 +19,8 @@ std::vector<llvm::GlobalValue *> numbered(llvm::Module &module);
 // The name that the assembler sees of `value`, as LLVM's Mangler makes it for ELF.
 std::string nameInAssembly(const llvm::GlobalValue &value);
 
-// Lists of symbols that are made anew for each piece, or, as annotations, mean nothing to the backend.
+// Lists of symbols that are made anew for each piece, or, as annotations, mean nothing to the
+// backend.
 inline bool isSpecial(llvm::StringRef name) {
   return name == "llvm.used" || name == "llvm.compiler.used" || name == "llvm.global.annotations";
 }

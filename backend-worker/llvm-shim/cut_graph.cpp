@@ -1,4 +1,5 @@
-// What the cut of a module is decided from: its symbols, who refers to whom, and what must stay together.
+// What the cut of a module is decided from: its symbols, who refers to whom, and what must stay
+// together.
 //
 // Facts only. Which piece a symbol goes to is decided in Rust (`partition`), which knows no LLVM.
 #include "llvm/ADT/DenseMap.h"
@@ -54,8 +55,8 @@ bool onlyRead(const Value &pointer, SmallPtrSetImpl<const Value *> &seen) {
 
 void markConstants(Module &module) {
   for (GlobalVariable &variable : module.globals()) {
-    if (variable.isConstant() || !variable.hasLocalLinkage() || variable.isExternallyInitialized() ||
-        variable.isThreadLocal() || variable.use_empty())
+    if (variable.isConstant() || !variable.hasLocalLinkage() ||
+        variable.isExternallyInitialized() || variable.isThreadLocal() || variable.use_empty())
       continue;
     SmallPtrSet<const Value *, 16> seen;
     if (onlyRead(variable, seen))
@@ -102,7 +103,8 @@ public:
     tieSections();
     if (!graph.assembly.empty())
       for (const GlobalValue *value : values)
-        graph.names.push_back(value->getName().starts_with("llvm.") ? std::string() : nameInAssembly(*value));
+        graph.names.push_back(value->getName().starts_with("llvm.") ? std::string()
+                                                                    : nameInAssembly(*value));
   }
 
 private:
@@ -135,8 +137,9 @@ private:
     auto set = [&](uint32_t flag, bool on) { node.flags |= on ? flag : 0; };
     set(TENDER_NODE_DEFINED, !value.isDeclaration());
     set(TENDER_NODE_LOCAL, value.hasLocalLinkage());
-    // The address of an ifunc depends on whether the code that asks knows that it is one. Of an alias that may be
-    // replaced only its own module knows what it may be equal to, which matters where comparisons are folded.
+    // The address of an ifunc depends on whether the code that asks knows that it is one. Of an
+    // alias that may be replaced only its own module knows what it may be equal to, which matters
+    // where comparisons are folded.
     set(TENDER_NODE_PINNED, isa<GlobalIFunc>(value) || (optimised && isa<GlobalAlias>(value)));
     set(TENDER_NODE_LINKONCE, value.hasLinkOnceLinkage());
     set(TENDER_NODE_OPTIONAL, value.hasAvailableExternallyLinkage());
@@ -160,8 +163,8 @@ private:
           ++node.instructions;
     }
     bool copyable = !function.isInterposable() && !function.isVarArg() && !blockAddress &&
-                    !unique.contains(&function) &&
-                    !function.hasFnAttribute(Attribute::NoInline) && !function.hasFnAttribute(Attribute::Naked) &&
+                    !unique.contains(&function) && !function.hasFnAttribute(Attribute::NoInline) &&
+                    !function.hasFnAttribute(Attribute::Naked) &&
                     !function.hasFnAttribute(Attribute::OptimizeNone) &&
                     !function.hasFnAttribute(Attribute::ReturnsTwice) &&
                     !function.hasFnAttribute(Attribute::PresplitCoroutine);
@@ -177,25 +180,29 @@ private:
       node.flags |= TENDER_NODE_REPLICABLE;
   }
 
-  // No variable is ever defined twice, whatever its attributes, because every address may be compared, and what a
-  // program compares equal in clang's object has to be equal in ours:
+  // No variable is ever defined twice, whatever its attributes, because every address may be
+  // compared, and what a program compares equal in clang's object has to be equal in ours:
   //
   // - `unnamed_addr` promises only that a constant may be *merged* with an equal one
-  //   (https://llvm.org/docs/LangRef.html#global-variables), not that one constant may have two addresses. clang
-  //   itself compares such addresses: dynamic_cast to a final class compares the object's pointer with the vtable,
-  //   which in an anonymous namespace is `internal unnamed_addr constant`. `local_unnamed_addr` promises less still.
-  // - Typeinfo and its names are compared by address where they are local (libstdc++'s std::type_info::operator==).
-  // - A literal is one object wherever the optimiser's copies of the expression that names it are evaluated, and
-  //   programs compare pointers to it (`name != default_name`). That linkers merge equal strings does not help: they
-  //   merge no constant with an embedded NUL, none in .rodata proper, none at -O0, and none across modules that
-  //   link-time optimisation emits into different objects at -O0.
-  // - Tables for switches and initialisers of local arrays are only read; but that they are is not known before
-  //   optimisation has shown it.
+  //   (https://llvm.org/docs/LangRef.html#global-variables), not that one constant may have two
+  //   addresses. clang itself compares such addresses: dynamic_cast to a final class compares the
+  //   object's pointer with the vtable, which in an anonymous namespace is `internal unnamed_addr
+  //   constant`. `local_unnamed_addr` promises less still.
+  // - Typeinfo and its names are compared by address where they are local (libstdc++'s
+  //   std::type_info::operator==).
+  // - A literal is one object wherever the optimiser's copies of the expression that names it are
+  //   evaluated, and programs compare pointers to it (`name != default_name`). That linkers merge
+  //   equal strings does not help: they merge no constant with an embedded NUL, none in .rodata
+  //   proper, none at -O0, and none across modules that link-time optimisation emits into different
+  //   objects at -O0.
+  // - Tables for switches and initialisers of local arrays are only read; but that they are is not
+  //   known before optimisation has shown it.
   //
-  // This is what LLVM does where it takes modules apart itself: ThinLTO's import promotes a local that both sides
-  // refer to, and imports its initialiser as available_externally (FunctionImportUtils); SplitModule promotes all.
-  // So other pieces get constants as available_externally: loads fold, and the address is that of the one
-  // definition. The only freedom that `unnamed_addr` gives here is its place.
+  // This is what LLVM does where it takes modules apart itself: ThinLTO's import promotes a local
+  // that both sides refer to, and imports its initialiser as available_externally
+  // (FunctionImportUtils); SplitModule promotes all. So other pieces get constants as
+  // available_externally: loads fold, and the address is that of the one definition. The only
+  // freedom that `unnamed_addr` gives here is its place.
   void describe(const GlobalVariable &variable, TenderNode &node) {
     if (isSpecial(variable.getName())) {
       node.flags |= TENDER_NODE_SPECIAL;
@@ -205,8 +212,9 @@ private:
       return;
     TypeSize size = module.getDataLayout().getTypeAllocSize(variable.getValueType());
     node.bytes = size.getKnownMinValue();
-    bool plain = variable.isConstant() && !variable.isInterposable() && !variable.isExternallyInitialized() &&
-                 !variable.isThreadLocal() && sectionsOf(variable).empty() && !variable.hasComdat() &&
+    bool plain = variable.isConstant() && !variable.isInterposable() &&
+                 !variable.isExternallyInitialized() && !variable.isThreadLocal() &&
+                 sectionsOf(variable).empty() && !variable.hasComdat() &&
                  !used.contains(&variable) && !variable.hasAppendingLinkage() &&
                  !variable.hasMetadata(LLVMContext::MD_associated);
     if (!plain)
@@ -244,7 +252,8 @@ private:
           if (auto *constant = dyn_cast_or_null<ConstantAsMetadata>(operand.get()))
             if (auto *other = dyn_cast<GlobalObject>(constant->getValue()->stripPointerCasts()))
               tie(from, numbers[other]);
-      // The order of constructors is that of one array, and an entry with a comdat key goes where the key goes.
+      // The order of constructors is that of one array, and an entry with a comdat key goes where
+      // the key goes.
       if (variable->getName() == "llvm.global_ctors" || variable->getName() == "llvm.global_dtors")
         for (const auto &[to, calls] : targets)
           tie(from, to);
@@ -289,7 +298,8 @@ private:
       }
   }
 
-  // A section that the source names is often a table whose entries stand in the order of the source.
+  // A section that the source names is often a table whose entries stand in the order of the
+  // source.
   void tieSections() {
     StringMap<uint32_t> first;
     for (uint32_t i = 0; i < values.size(); ++i) {
@@ -304,8 +314,9 @@ private:
     }
   }
 
-  // The sections that the source wants `object` in: one of them, where `#pragma clang section` names one for each
-  // kind of variable. The arrays of constructors are what the linker makes of them.
+  // The sections that the source wants `object` in: one of them, where `#pragma clang section`
+  // names one for each kind of variable. The arrays of constructors are what the linker makes of
+  // them.
   static SmallVector<StringRef, 4> sectionsOf(const GlobalObject &object) {
     SmallVector<StringRef, 4> sections;
     if (object.getName() == "llvm.global_ctors")
@@ -351,7 +362,8 @@ std::string reasonToKeepWhole(const Module &module) {
     return "it has assembly outside of functions";
   if (!module.getTargetTriple().isOSBinFormatELF())
     return "its object format is not ELF";
-  for (const char *name : {"llvm.gcov", "cfi.functions", "omp_offload.info", "llvm.offloading.symbols"})
+  for (const char *name :
+       {"llvm.gcov", "cfi.functions", "omp_offload.info", "llvm.offloading.symbols"})
     if (module.getNamedMetadata(name))
       return std::string("it has ") + name;
   for (const Function &function : module)

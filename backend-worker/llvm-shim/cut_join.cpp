@@ -1,9 +1,10 @@
-// The last steps of a cut that ends in an object: what `ld.lld -r` is told when it joins the pieces, and what makes the
-// joined object look like one that was never cut.
+// The last steps of a cut that ends in an object: what `ld.lld -r` is told when it joins the
+// pieces, and what makes the joined object look like one that was never cut.
 //
-// A promoted function is in a section of its own, and is dropped with it where nobody refers to it any more: the
-// optimiser could not know that, because users were in other pieces. Then the symbol table and what depends on it are
-// set right. Renaming and removing is LLVM's objcopy, in memory; what it has no option for is changed in place.
+// A promoted function is in a section of its own, and is dropped with it where nobody refers to it
+// any more: the optimiser could not know that, because users were in other pieces. Then the symbol
+// table and what depends on it are set right. Renaming and removing is LLVM's objcopy, in memory;
+// what it has no option for is changed in place.
 #include <deque>
 #include <string>
 #include <system_error>
@@ -153,7 +154,8 @@ private:
     }
   }
 
-  // Aliases are further names of the same code, and other objects may use those that were never local.
+  // Aliases are further names of the same code, and other objects may use those that were never
+  // local.
   void findOtherNames(size_t piece, const StringMap<const TenderRename *> &promoted) {
     const View &view = pieces[piece];
     for (uint32_t i = 0; i < view.symbols.size(); ++i) {
@@ -220,7 +222,8 @@ private:
   std::vector<uint32_t> work;
 };
 
-// Names in .llvm_addrsig, the table of symbols whose address counts, from which linkers know what they may fold.
+// Names in .llvm_addrsig, the table of symbols whose address counts, from which linkers know what
+// they may fold.
 // https://llvm.org/docs/Extensions.html#sht-llvm-addrsig-section-address-significance-table
 Error readSignificant(const View &view, TenderJoin &join, const StringMap<StringRef> &before) {
   for (const ELFT::Shdr &section : view.sections) {
@@ -269,8 +272,8 @@ Error prepare(TenderJoin &join, ArrayRef<TenderStr> objects) {
     }
   // Those that stay go where they were without a section of their own.
   for (const char *section : {".text", ".text.hot.", ".text.unlikely."})
-    script << "  " << section << " : { *(" << section << ' ' << section << (section[5] ? "" : ".") << "tender." << join.suffix
-           << ".*) }\n";
+    script << "  " << section << " : { *(" << section << ' ' << section << (section[5] ? "" : ".")
+           << "tender." << join.suffix << ".*) }\n";
   script << "}\n";
   return Error::success();
 }
@@ -309,7 +312,8 @@ Error adjust(MutableArrayRef<char> bytes, const StringSet<> &nameless) {
     if (!relocations)
       return relocations.takeError();
     // The bytes are ours.
-    MutableArrayRef<ELFT::Rela> list(const_cast<ELFT::Rela *>(relocations->data()), relocations->size());
+    MutableArrayRef<ELFT::Rela> list(const_cast<ELFT::Rela *>(relocations->data()),
+                                     relocations->size());
     size_t kept = 0;
     for (size_t at = 0; at < list.size(); ++at) {
       ELFT::Rela &relocation = list[at];
@@ -324,7 +328,8 @@ Error adjust(MutableArrayRef<char> bytes, const StringSet<> &nameless) {
     const_cast<ELFT::Shdr &>(section).sh_size = kept * sizeof(ELFT::Rela);
     for (ELFT::Rela &relocation : list.take_front(kept)) {
       uint32_t symbol = relocation.getSymbol(false);
-      if (symbol == 0 || symbol >= view->symbols.size() || !refersByPlace(relocation) || !nameless.contains(view->nameOf(symbol)))
+      if (symbol == 0 || symbol >= view->symbols.size() || !refersByPlace(relocation) ||
+          !nameless.contains(view->nameOf(symbol)))
         continue;
       uint32_t at = view->sectionOf(symbol);
       auto found = sectionSymbols.find(at);
@@ -332,7 +337,8 @@ Error adjust(MutableArrayRef<char> bytes, const StringSet<> &nameless) {
       if (!at || found == sectionSymbols.end() ||
           ((view->sections[at].sh_flags & ELF::SHF_MERGE) && relocation.r_addend != 0))
         continue;
-      relocation.r_addend = relocation.r_addend + static_cast<int64_t>(view->symbols[symbol].st_value);
+      relocation.r_addend =
+          relocation.r_addend + static_cast<int64_t>(view->symbols[symbol].st_value);
       relocation.setSymbol(found->second, false);
     }
   }
@@ -364,7 +370,8 @@ Error restore(const TenderJoin &join, StringRef bytes, raw_ostream &out) {
       if (Error error = add(config.UnneededSymbolsToRemove, before))
         return error;
   }
-  elfConfig.SymbolsToSetVisibility.emplace_back(std::move(promoted), static_cast<uint8_t>(ELF::STV_DEFAULT));
+  elfConfig.SymbolsToSetVisibility.emplace_back(std::move(promoted),
+                                                static_cast<uint8_t>(ELF::STV_DEFAULT));
   // The names of further files; see tender_cut_prepare.
   if (Error error = add(config.SymbolsToRemove, join.suffix))
     return error;
@@ -403,7 +410,9 @@ Error writeSignificant(SmallVectorImpl<char> &bytes, const StringSet<> &signific
     Expected<View> view = View::of(StringRef(bytes.data(), bytes.size()));
     if (!view)
       return view.takeError();
-    auto found = find_if(view->sections, [](const ELFT::Shdr &section) { return section.sh_type == ELF::SHT_LLVM_ADDRSIG; });
+    auto found = find_if(view->sections, [](const ELFT::Shdr &section) {
+      return section.sh_type == ELF::SHT_LLVM_ADDRSIG;
+    });
     if (found == view->sections.end())
       return Error::success();
     for (uint32_t i = 0; i < view->symbols.size(); ++i)
@@ -453,7 +462,8 @@ bool tell(Error failed, TenderBuffer *error) {
 
 extern "C" {
 
-void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef moduleRef, TenderStr suffixRef, bool first) {
+void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef moduleRef, TenderStr suffixRef,
+                        bool first) {
   Module &module = *unwrap(moduleRef);
   StringRef suffix = ref(suffixRef);
   // An object names one source file. objcopy knows symbols by names alone.
@@ -469,8 +479,9 @@ void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef moduleRef, Tender
   SmallPtrSet<GlobalValue *, 8> used(list.begin(), list.end());
   for (Function &function : module) {
     StringRef name = function.getName();
-    if (function.isDeclarationForLinker() || !function.hasHiddenVisibility() || !name.consume_back(suffix) ||
-        !name.ends_with(".") || name.contains('"') || function.hasSection() || function.hasComdat() ||
+    if (function.isDeclarationForLinker() || !function.hasHiddenVisibility() ||
+        !name.consume_back(suffix) || !name.ends_with(".") || name.contains('"') ||
+        function.hasSection() || function.hasComdat() ||
         function.hasFnAttribute("implicit-section-name") || used.contains(&function))
       continue;
     // Where CodeGenPrepare would put it.
@@ -478,12 +489,13 @@ void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef moduleRef, Tender
     StringRef kind = divided && function.hasFnAttribute(Attribute::Hot)    ? "hot."
                      : divided && function.hasFnAttribute(Attribute::Cold) ? "unlikely."
                                                                            : "";
-    function.setSection((".text." + kind + "tender." + suffix + "." + nameInAssembly(function)).str());
+    function.setSection(
+        (".text." + kind + "tender." + suffix + "." + nameInAssembly(function)).str());
   }
 }
 
-TenderJoin *tender_join_new(const TenderStr *pieces, size_t count, const TenderRename *renames, size_t renameCount,
-                            TenderStr suffix, TenderBuffer *error) {
+TenderJoin *tender_join_new(const TenderStr *pieces, size_t count, const TenderRename *renames,
+                            size_t renameCount, TenderStr suffix, TenderBuffer *error) {
   auto join = std::make_unique<TenderJoin>();
   join->renames.assign(renames, renames + renameCount);
   join->suffix = ref(suffix).str();
@@ -498,7 +510,8 @@ void tender_join_free(TenderJoin *join) { delete join; }
 
 TenderStr tender_join_script(const TenderJoin *join) { return str(join->script); }
 
-bool tender_join_finish(const TenderJoin *join, TenderStr object, TenderBuffer *out, TenderBuffer *error) {
+bool tender_join_finish(const TenderJoin *join, TenderStr object, TenderBuffer *out,
+                        TenderBuffer *error) {
   SmallString<0> bytes;
   if (Error failed = finish(*join, ref(object), bytes))
     return tell(std::move(failed), error);

@@ -1,7 +1,8 @@
-// Carries out a cut: promotes what several pieces must see, writes the module once, and reads pieces out of it.
+// Carries out a cut: promotes what several pieces must see, writes the module once, and reads
+// pieces out of it.
 //
-// Bitcode keeps function bodies apart from each other, so each piece reads its own and skips the rest; only this
-// file's tender_cut_write is serial.
+// Bitcode keeps function bodies apart from each other, so each piece reads its own and skips the
+// rest; only this file's tender_cut_write is serial.
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/Bitcode/BitcodeReader.h"
@@ -45,8 +46,8 @@ void filterUsed(Module &module, const SmallPtrSetImpl<GlobalValue *> &home) {
     annotations->eraseFromParent();
 }
 
-// Variables that are described in another piece, and what a compile unit describes although no code needs it, would
-// be in every piece's DWARF.
+// Variables that are described in another piece, and what a compile unit describes although no code
+// needs it, would be in every piece's DWARF.
 void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here, bool first) {
   SmallPtrSet<Metadata *, 32> elsewhere;
   for (GlobalVariable &variable : module.globals()) {
@@ -59,7 +60,8 @@ void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here,
     SmallVector<Metadata *, 32> kept;
     for (DIGlobalVariableExpression *described : unit->getGlobalVariables()) {
       // One that belongs to no symbol has its value in its expression.
-      bool constant = described->getExpression() && described->getExpression()->isConstant().has_value();
+      bool constant =
+          described->getExpression() && described->getExpression()->isConstant().has_value();
       if (!elsewhere.contains(described) && (first || !constant))
         kept.push_back(described);
     }
@@ -74,7 +76,8 @@ void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here,
 }
 
 void undefine(Function &function) {
-  // A table elsewhere may hold addresses of its blocks, which bitcode cannot resolve without the body.
+  // A table elsewhere may hold addresses of its blocks, which bitcode cannot resolve without the
+  // body.
   if (any_of(function.users(), [](const User *user) { return isa<BlockAddress>(user); }))
     cantFail(function.materialize());
   function.deleteBody();
@@ -92,10 +95,12 @@ void undefine(GlobalVariable &variable) {
 void undefine(GlobalValue &value, Module &module) {
   GlobalObject *declaration;
   if (auto *type = dyn_cast<FunctionType>(value.getValueType()))
-    declaration = Function::Create(type, GlobalValue::ExternalLinkage, value.getAddressSpace(), "", &module);
+    declaration =
+        Function::Create(type, GlobalValue::ExternalLinkage, value.getAddressSpace(), "", &module);
   else
-    declaration = new GlobalVariable(module, value.getValueType(), false, GlobalValue::ExternalLinkage, nullptr, "",
-                                     nullptr, value.getThreadLocalMode(), value.getAddressSpace());
+    declaration = new GlobalVariable(module, value.getValueType(), false,
+                                     GlobalValue::ExternalLinkage, nullptr, "", nullptr,
+                                     value.getThreadLocalMode(), value.getAddressSpace());
   declaration->takeName(&value);
   declaration->setVisibility(value.getVisibility());
   declaration->setDSOLocal(value.isDSOLocal());
@@ -109,7 +114,8 @@ void becomeCopy(GlobalObject &value) {
 }
 
 void becomeReplica(GlobalObject &value) {
-  // A promoted one is external for the sake of other pieces; linkonce and locals stay what they are.
+  // A promoted one is external for the sake of other pieces; linkonce and locals stay what they
+  // are.
   if (value.hasExternalLinkage()) {
     value.setVisibility(GlobalValue::DefaultVisibility);
     value.setLinkage(GlobalValue::InternalLinkage);
@@ -150,16 +156,18 @@ void eraseUnused(Module &module) {
   }
 }
 
-Expected<std::unique_ptr<Module>> readPiece(LLVMContext &context, StringRef bitcode, ArrayRef<uint8_t> roles,
-                                            bool first) {
-  Expected<std::unique_ptr<Module>> read = getLazyBitcodeModule(MemoryBufferRef(bitcode, "piece"), context);
+Expected<std::unique_ptr<Module>> readPiece(LLVMContext &context, StringRef bitcode,
+                                            ArrayRef<uint8_t> roles, bool first) {
+  Expected<std::unique_ptr<Module>> read =
+      getLazyBitcodeModule(MemoryBufferRef(bitcode, "piece"), context);
   if (!read)
     return read.takeError();
   Module &module = **read;
   module.setModuleIdentifier(module.getSourceFileName());
   std::vector<GlobalValue *> values = numbered(module);
   if (values.size() != roles.size())
-    return createStringError("the module has %zu symbols, and %zu have roles", values.size(), roles.size());
+    return createStringError("the module has %zu symbols, and %zu have roles", values.size(),
+                             roles.size());
 
   SmallPtrSet<GlobalValue *, 32> home, here;
   for (size_t i = 0; i < values.size(); ++i) {
@@ -170,7 +178,8 @@ Expected<std::unique_ptr<Module>> readPiece(LLVMContext &context, StringRef bitc
   }
   filterDebugInfo(module, here, first);
   if (!first)
-    for (const char *name : {"llvm.ident", "llvm.commandline", "llvm.dependent-libraries", "llvm.linker.options"})
+    for (const char *name :
+         {"llvm.ident", "llvm.commandline", "llvm.dependent-libraries", "llvm.linker.options"})
       if (NamedMDNode *node = module.getNamedMetadata(name))
         node->eraseFromParent();
   // Aliases go before what they stand for, because an alias of a declaration is not valid.
@@ -188,7 +197,8 @@ Expected<std::unique_ptr<Module>> readPiece(LLVMContext &context, StringRef bitc
 
 extern "C" {
 
-void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t count, TenderStr suffix, void *context,
+void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t count,
+                      TenderStr suffix, void *context,
                       void (*renamed)(void *context, TenderStr before, TenderStr now, bool used),
                       TenderBuffer *bitcode) {
   Module &module = *unwrap(moduleRef);
@@ -207,7 +217,8 @@ void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t co
       std::string now = nameInAssembly(value);
       renamed(context, str(before), str(now), used.contains(&value));
     } else if (changes[i] == TENDER_CHANGE_KEEP) {
-      value.setLinkage(value.hasLinkOnceODRLinkage() ? GlobalValue::WeakODRLinkage : GlobalValue::WeakAnyLinkage);
+      value.setLinkage(value.hasLinkOnceODRLinkage() ? GlobalValue::WeakODRLinkage
+                                                     : GlobalValue::WeakAnyLinkage);
     }
   }
   SmallString<0> bytes;
@@ -216,8 +227,8 @@ void tender_cut_write(LLVMModuleRef moduleRef, const uint8_t *changes, size_t co
   *bitcode = copy(bytes);
 }
 
-LLVMModuleRef tender_cut_piece(LLVMContextRef context, TenderStr bitcode, const uint8_t *roles, size_t count, bool first,
-                               TenderBuffer *error) {
+LLVMModuleRef tender_cut_piece(LLVMContextRef context, TenderStr bitcode, const uint8_t *roles,
+                               size_t count, bool first, TenderBuffer *error) {
   auto piece = readPiece(*unwrap(context), ref(bitcode), ArrayRef(roles, count), first);
   if (piece)
     return wrap(piece->release());

@@ -1,8 +1,9 @@
-// What of clang a piece of a cut module still needs: places in the source, and options that forbid the cut.
+// What of clang a piece of a cut module still needs: places in the source, and options that forbid
+// the cut.
 #include <unordered_map>
 
-#include "clang/Basic/SourceManager.h"
 #include "clang/Basic/FileManager.h"
+#include "clang/Basic/SourceManager.h"
 #include "llvm/IR/Constants.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
@@ -27,7 +28,8 @@ struct TenderPlaces {
 namespace {
 
 void note(const SourceManager &sources, uint64_t cookie, TenderPlaces &table) {
-  SourceLocation location = SourceLocation::getFromRawEncoding(static_cast<SourceLocation::UIntTy>(cookie));
+  SourceLocation location =
+      SourceLocation::getFromRawEncoding(static_cast<SourceLocation::UIntTy>(cookie));
   if (location.isInvalid())
     return;
   location = sources.getFileLoc(location);
@@ -83,7 +85,9 @@ TenderPlaces *tender_places(const TenderClang *unit, LLVMModuleRef moduleRef) {
 
 void tender_places_free(TenderPlaces *places) { delete places; }
 
-void tender_clang_set_places(TenderClang *unit, const TenderPlaces *places) { unit->places = places; }
+void tender_clang_set_places(TenderClang *unit, const TenderPlaces *places) {
+  unit->places = places;
+}
 
 bool tender_clang_optimised(const TenderClang *unit) {
   return unit->instance->getCodeGenOpts().OptimizationLevel > 0;
@@ -93,24 +97,29 @@ TenderStr tender_clang_whole(const TenderClang *unit) {
   const CodeGenOptions &codegen = unit->instance->getCodeGenOpts();
   const LangOptions &lang = unit->instance->getLangOpts();
   auto reason = [&]() -> const char * {
-    if (codegen.OptimizationRemark.hasValidPattern() || codegen.OptimizationRemarkMissed.hasValidPattern() ||
+    if (codegen.OptimizationRemark.hasValidPattern() ||
+        codegen.OptimizationRemarkMissed.hasValidPattern() ||
         codegen.OptimizationRemarkAnalysis.hasValidPattern())
       return "remarks are asked for (-Rpass)";
     if (!codegen.SplitDwarfOutput.empty() || !codegen.SplitDwarfFile.empty())
       return "debug information is split (-gsplit-dwarf)";
-    if (codegen.getProfileInstr() != llvm::driver::ProfileInstrKind::ProfileNone || codegen.CoverageMapping ||
-        !codegen.CoverageNotesFile.empty() || !codegen.CoverageDataFile.empty())
+    if (codegen.getProfileInstr() != llvm::driver::ProfileInstrKind::ProfileNone ||
+        codegen.CoverageMapping || !codegen.CoverageNotesFile.empty() ||
+        !codegen.CoverageDataFile.empty())
       return "it is instrumented for a profile or for coverage";
     // A profile knows functions by their names, and promoted ones have others.
-    if (codegen.getProfileUse() != llvm::driver::ProfileInstrKind::ProfileNone || !codegen.SampleProfileFile.empty())
+    if (codegen.getProfileUse() != llvm::driver::ProfileInstrKind::ProfileNone ||
+        !codegen.SampleProfileFile.empty())
       return "a profile is used";
-    if (codegen.SanitizeCoverageType || codegen.SanitizeCoverageTracePC || codegen.SanitizeCoverageTracePCGuard ||
-        codegen.SanitizeCoverageInline8bitCounters || codegen.SanitizeCoverageInlineBoolFlag)
+    if (codegen.SanitizeCoverageType || codegen.SanitizeCoverageTracePC ||
+        codegen.SanitizeCoverageTracePCGuard || codegen.SanitizeCoverageInline8bitCounters ||
+        codegen.SanitizeCoverageInlineBoolFlag)
       return "it is instrumented for -fsanitize-coverage";
     SanitizerMask able = SanitizerKind::Address | SanitizerKind::Undefined | SanitizerKind::Thread |
                          SanitizerKind::Leak | SanitizerKind::Memory | SanitizerKind::Integer |
-                         SanitizerKind::Nullability | SanitizerKind::FloatDivideByZero | SanitizerKind::Bounds |
-                         SanitizerKind::PointerOverflow | SanitizerKind::LocalBounds;
+                         SanitizerKind::Nullability | SanitizerKind::FloatDivideByZero |
+                         SanitizerKind::Bounds | SanitizerKind::PointerOverflow |
+                         SanitizerKind::LocalBounds;
     if (lang.Sanitize.Mask & ~able)
       return "it has a sanitizer that looks at the whole module";
     if (codegen.getEmbedBitcode() != CodeGenOptions::Embed_Off)

@@ -11,7 +11,8 @@ using namespace clang;
 namespace tender {
 
 Diagnostics::Diagnostics(DiagnosticOptions &options, const TenderEvents &events)
-    : events(events), stream(text), printer(std::make_unique<TextDiagnosticPrinter>(stream, options)) {
+    : events(events), stream(text),
+      printer(std::make_unique<TextDiagnosticPrinter>(stream, options)) {
   // Colours are always written; whoever shows the text to a place without them takes them out.
   options.ShowColors = true;
   stream.enable_colors(true);

@@ -13,7 +13,8 @@
 
 namespace tender {
 
-// A message and the notes that follow it belong together: they are collected, and sent when the next one starts.
+// A message and the notes that follow it belong together: they are collected, and sent when the
+// next one starts.
 class Diagnostics final : public clang::DiagnosticConsumer {
 public:
   // `options` must outlive this: clang's printer keeps a reference.
@@ -22,7 +23,8 @@ public:
 
   void BeginSourceFile(const clang::LangOptions &lang, const clang::Preprocessor *pp) override;
   void EndSourceFile() override;
-  void HandleDiagnostic(clang::DiagnosticsEngine::Level level, const clang::Diagnostic &info) override;
+  void HandleDiagnostic(clang::DiagnosticsEngine::Level level,
+                        const clang::Diagnostic &info) override;
 
   // Sends what is collected.
   void flush();

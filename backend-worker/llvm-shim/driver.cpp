@@ -1,12 +1,13 @@
 // See driver.h.
 //
-// `clang::createInvocation` is not used: it forces -fsyntax-only on the driver, so options that depend on the output
-// (split DWARF, coverage notes) come out differently from those of `clang -c`.
+// `clang::createInvocation` is not used: it forces -fsyntax-only on the driver, so options that
+// depend on the output (split DWARF, coverage notes) come out differently from those of `clang -c`.
 //
-// A run of the driver looks for GCC installations and headers with over a hundred system calls, and all units of a
-// crate give it the same arguments but for two names. So its answer is kept, with the names to be filled in, where
-// they stand only in places that are understood, and with what it read: each unit depends on that as if it had run the driver
-// itself. What was read is looked at again, because a command of the build may write a configuration file.
+// A run of the driver looks for GCC installations and headers with over a hundred system calls, and
+// all units of a crate give it the same arguments but for two names. So its answer is kept, with
+// the names to be filled in, where they stand only in places that are understood, and with what it
+// read: each unit depends on that as if it had run the driver itself. What was read is looked at
+// again, because a command of the build may write a configuration file.
 #include "driver.h"
 
 #include <algorithm>
@@ -31,7 +32,8 @@ using namespace clang;
 
 namespace tender {
 
-DriverRequest::DriverRequest(TenderStr clang, const TenderStr *args, size_t count, TenderStr input, TenderStr output)
+DriverRequest::DriverRequest(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
+                             TenderStr output)
     : clang(ref(clang).str()), input(ref(input).str()), output(ref(output).str()) {
   this->args.reserve(count);
   for (size_t i = 0; i < count; ++i)
@@ -44,22 +46,26 @@ namespace {
 class Reads {
 public:
   TenderEvents events() {
-    return TenderEvents{this, nullptr,
-                        [](void *reads, TenderStr path, const TenderStamp *stamp, const char *data, uint64_t size) {
-                          File file{ref(path).str(), *stamp, {}};
-                          if (data)
-                            file.content.emplace(data, size);
-                          static_cast<Reads *>(reads)->files.push_back(std::move(file));
-                        },
-                        [](void *reads, TenderStr path) {
-                          static_cast<Reads *>(reads)->missing.push_back(ref(path).str());
-                        },
-                        nullptr, nullptr};
+    return TenderEvents{
+        this,
+        nullptr,
+        [](void *reads, TenderStr path, const TenderStamp *stamp, const char *data, uint64_t size) {
+          File file{ref(path).str(), *stamp, {}};
+          if (data)
+            file.content.emplace(data, size);
+          static_cast<Reads *>(reads)->files.push_back(std::move(file));
+        },
+        [](void *reads, TenderStr path) {
+          static_cast<Reads *>(reads)->missing.push_back(ref(path).str());
+        },
+        nullptr,
+        nullptr};
   }
 
   void tell(const TenderEvents &events) const {
     for (const File &file : files)
-      events.read(events.context, str(file.path), &file.stamp, file.content ? file.content->data() : nullptr,
+      events.read(events.context, str(file.path), &file.stamp,
+                  file.content ? file.content->data() : nullptr,
                   file.content ? file.content->size() : 0);
     for (const std::string &path : missing)
       events.missing(events.context, str(path));
@@ -67,7 +73,8 @@ public:
 
   // Whether the files that were read are as they were.
   bool hold() const {
-    return llvm::all_of(files, [](const File &file) { return !file.content || isAsItWas(file.path, file.stamp); });
+    return llvm::all_of(
+        files, [](const File &file) { return !file.content || isAsItWas(file.path, file.stamp); });
   }
 
 private:
@@ -80,7 +87,8 @@ private:
   std::vector<std::string> missing;
 };
 
-std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngine &diags, Reads &reads) {
+std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngine &diags,
+                                   Reads &reads) {
   llvm::SmallVector<const char *, 64> argv{request.clang.c_str()};
   for (const std::string &arg : request.args)
     argv.push_back(arg.c_str());
@@ -89,7 +97,8 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
     argv.push_back(arg);
 
   const TenderEvents events = reads.events();
-  driver::Driver theDriver(request.clang, llvm::sys::getDefaultTargetTriple(), diags, "clang LLVM compiler",
+  driver::Driver theDriver(request.clang, llvm::sys::getDefaultTargetTriple(), diags,
+                           "clang LLVM compiler",
                            recordingFileSystem(events, nullptr, Directories::Told));
   theDriver.setCheckInputsExist(false);
   theDriver.setProbePrecompiled(false);
@@ -97,18 +106,20 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
   if (!compilation || compilation->containsError() || diags.hasErrorOccurred())
     return std::nullopt;
 
-  // A word of the command is refused before the driver writes its file; one of a configuration file only here.
+  // A word of the command is refused before the driver writes its file; one of a configuration file
+  // only here.
   for (const llvm::opt::Arg *arg :
        compilation->getArgs().filtered(options::OPT_MJ, options::OPT_gen_cdb_fragment_path)) {
-    diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error,
-                                       "tender does not support %0: units never write files of their own"))
+    diags.Report(
+        diags.getCustomDiagID(DiagnosticsEngine::Error,
+                              "tender does not support %0: units never write files of their own"))
         << arg->getSpelling();
     return std::nullopt;
   }
   const driver::JobList &jobs = compilation->getJobs();
   if (jobs.size() != 1) {
-    diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error,
-                                       "these arguments ask for %0 steps where one compile is expected"))
+    diags.Report(diags.getCustomDiagID(
+        DiagnosticsEngine::Error, "these arguments ask for %0 steps where one compile is expected"))
         << static_cast<unsigned>(jobs.size());
     return std::nullopt;
   }
@@ -116,8 +127,8 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
   const llvm::opt::ArgStringList &words = job.getArguments();
   llvm::StringRef first = words.empty() ? llvm::StringRef() : words.front();
   if (first != "-cc1" && first != "-cc1as") {
-    diags.Report(diags.getCustomDiagID(DiagnosticsEngine::Error,
-                                       "these arguments need another program than clang itself: %0"))
+    diags.Report(diags.getCustomDiagID(
+        DiagnosticsEngine::Error, "these arguments need another program than clang itself: %0"))
         << job.getExecutable();
     return std::nullopt;
   }
@@ -147,7 +158,8 @@ struct Template {
 
 const char MARK[] = "tender-placeholder";
 
-// Nothing if a name has reached a place that is not known here; such arguments are given to the driver for each unit.
+// Nothing if a name has reached a place that is not known here; such arguments are given to the
+// driver for each unit.
 std::optional<Template> makeTemplate(DriverJob job, const Reads &reads) {
   Template result{std::move(job), reads, {}, {}, {}};
   const std::vector<std::string> &args = result.job.args;
@@ -222,7 +234,8 @@ std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::stri
   const llvm::opt::InputArgList parsed = getDriverOptTable().ParseArgs(
       argv, missingIndex, missingCount, llvm::opt::Visibility(options::ClangOption));
 
-  // By its first word, the words of an option up to the next one, and what it is under all its names.
+  // By its first word, the words of an option up to the next one, and what it is under all its
+  // names.
   struct Option {
     llvm::ArrayRef<std::string> words;
     unsigned id;
@@ -246,7 +259,8 @@ std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::stri
     DiagnosticsEngine diags(DiagnosticIDs::create(), silence, &nobody, /*ShouldOwnClient=*/false);
     Reads unused;
     std::optional<DriverJob> job = runAfresh(less, diags, unused);
-    return job && std::search(job->args.begin(), job->args.end(), words.begin(), words.end()) == job->args.end();
+    return job && std::search(job->args.begin(), job->args.end(), words.begin(), words.end()) ==
+                      job->args.end();
   };
   auto named = [&](llvm::function_ref<bool(const Option &)> decides) {
     std::vector<std::string> found;

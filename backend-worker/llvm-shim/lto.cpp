@@ -1,5 +1,6 @@
-// Link-time optimisation in two steps: LLVM's own lto::LTO makes all decisions over the whole program, and the
-// backends, one for each module, are run later by whoever has threads and tokens for them.
+// Link-time optimisation in two steps: LLVM's own lto::LTO makes all decisions over the whole
+// program, and the backends, one for each module, are run later by whoever has threads and tokens
+// for them.
 #include <memory>
 #include <vector>
 
@@ -23,7 +24,9 @@ namespace {
 
 // Who hears what LLVM says on this thread. lto::Config has one handler for all threads.
 struct Hearing {
-  explicit Hearing(const TenderEvents *events) : events(events), outer(current), files(*events) { current = this; }
+  explicit Hearing(const TenderEvents *events) : events(events), outer(current), files(*events) {
+    current = this;
+  }
   ~Hearing() { current = outer; }
   Hearing(const Hearing &) = delete;
   Hearing &operator=(const Hearing &) = delete;
@@ -60,8 +63,8 @@ void hear(const DiagnosticInfo &info) {
   DiagnosticPrinterRawOStream printer(stream);
   info.print(printer);
   const TenderEvents &events = *hearing->events;
-  events.diagnostic(events.context, levelOf(info.getSeverity()), tender::str(text), TenderStr{nullptr, 0}, 0, 0,
-                    TenderStr{nullptr, 0});
+  events.diagnostic(events.context, levelOf(info.getSeverity()), tender::str(text),
+                    TenderStr{nullptr, 0}, 0, 0, TenderStr{nullptr, 0});
 }
 
 // The settings of ld.lld, which is what our output is compared with (lld/ELF/LTO.cpp).
@@ -77,16 +80,19 @@ lto::Config configOf(const TenderLtoConfig &wanted) {
   config.DiagHandler = hear;
   config.OptLevel = wanted.opt_level;
   // Code generation below -O2 is for debugging, and a link that optimises is not.
-  config.CGOptLevel = wanted.opt_level >= 3 ? CodeGenOptLevel::Aggressive : CodeGenOptLevel::Default;
+  config.CGOptLevel =
+      wanted.opt_level >= 3 ? CodeGenOptLevel::Aggressive : CodeGenOptLevel::Default;
   config.PTO.LoopVectorization = wanted.opt_level > 1;
   config.PTO.SLPVectorization = wanted.opt_level > 1;
   return config;
 }
 
-// A stream into memory. LLVM's own ends the process if it was not committed, which happens on the way out of an error.
+// A stream into memory. LLVM's own ends the process if it was not committed, which happens on the
+// way out of an error.
 class MemoryStream final : public CachedFileStream {
 public:
-  explicit MemoryStream(SmallVectorImpl<char> &out) : CachedFileStream(std::make_unique<raw_svector_ostream>(out)) {}
+  explicit MemoryStream(SmallVectorImpl<char> &out)
+      : CachedFileStream(std::make_unique<raw_svector_ostream>(out)) {}
   ~MemoryStream() override { Committed = true; }
 };
 
@@ -98,7 +104,8 @@ AddStreamFn into(SmallVectorImpl<char> &out) {
 
 // What the thin link decided for one module. Copies of what lives only as long as LTO::run.
 struct Backend {
-  Backend(unsigned task, BitcodeModule module, const FunctionImporter::ImportMapTy &given, GVSummaryMapTy defined)
+  Backend(unsigned task, BitcodeModule module, const FunctionImporter::ImportMapTy &given,
+          GVSummaryMapTy defined)
       : task(task), module(module), imports(ids), defined(std::move(defined)) {
     for (const auto &[from, guid, kind] : given)
       imports.addGUID(from, guid, kind);
@@ -117,7 +124,8 @@ struct Backend {
 struct TenderLtoLink {
   explicit TenderLtoLink(const TenderLtoConfig &config);
 
-  // These are the link's own, and live as long as it: the first backend that LLVM starts tells where they are.
+  // These are the link's own, and live as long as it: the first backend that LLVM starts tells
+  // where they are.
   const lto::Config *config = nullptr;
   const ModuleSummaryIndex *index = nullptr;
   MapVector<StringRef, BitcodeModule> *modules = nullptr;
@@ -136,11 +144,14 @@ public:
   Recorder(TenderLtoLink &link, const lto::Config &config, ModuleSummaryIndex &index,
            const DenseMap<StringRef, GVSummaryMapTy> &defined)
       // The pool of the base class makes its threads when it is first used, which is never.
-      : ThinBackendProc(config, index, defined, nullptr, false, heavyweight_hardware_concurrency(1)), link(link) {
+      : ThinBackendProc(config, index, defined, nullptr, false,
+                        heavyweight_hardware_concurrency(1)),
+        link(link) {
     link.config = &config;
     link.index = &index;
     // The thin link leaves one copy of each, and makes the others available_externally.
-    DenseMap<const GlobalValueSummary *, GlobalValue::LinkageTypes> before(link.weak.begin(), link.weak.end());
+    DenseMap<const GlobalValueSummary *, GlobalValue::LinkageTypes> before(link.weak.begin(),
+                                                                           link.weak.end());
     for (auto &entry : index)
       for (const auto &summary : entry.second.getSummaryList())
         if (auto known = before.find(summary.get()); known != before.end())
@@ -148,7 +159,8 @@ public:
   }
 
   Error start(unsigned task, BitcodeModule module, const FunctionImporter::ImportMapTy &imports,
-              const FunctionImporter::ExportSetTy &, const std::map<GlobalValue::GUID, GlobalValue::LinkageTypes> &,
+              const FunctionImporter::ExportSetTy &,
+              const std::map<GlobalValue::GUID, GlobalValue::LinkageTypes> &,
               MapVector<StringRef, BitcodeModule> &modules) override {
     link.modules = &modules;
     GVSummaryMapTy defined;
@@ -178,7 +190,8 @@ bool done(Error result, const Hearing &hearing, TenderBuffer *error) {
 lto::Config noting(TenderLtoLink &link, const TenderLtoConfig &wanted) {
   lto::Config config = configOf(wanted);
   if (wanted.keep_copies)
-    config.CombinedIndexHook = [&link](const ModuleSummaryIndex &index, const DenseSet<GlobalValue::GUID> &) {
+    config.CombinedIndexHook = [&link](const ModuleSummaryIndex &index,
+                                       const DenseSet<GlobalValue::GUID> &) {
       for (const auto &entry : index)
         for (const auto &summary : entry.second.getSummaryList())
           if (GlobalValue::isWeakForLinker(summary->linkage()))
@@ -205,8 +218,8 @@ TenderLtoLink *tender_lto_new(const TenderLtoConfig *config) { return new Tender
 
 void tender_lto_free(TenderLtoLink *lto) { delete lto; }
 
-bool tender_lto_add(TenderLtoLink *lto, TenderLtoInput *input, const uint8_t *resolutions, size_t count,
-                    const TenderEvents *events, TenderBuffer *error) {
+bool tender_lto_add(TenderLtoLink *lto, TenderLtoInput *input, const uint8_t *resolutions,
+                    size_t count, const TenderEvents *events, TenderBuffer *error) {
   Hearing hearing(events);
   std::unique_ptr<TenderLtoInput> owned(input);
   std::vector<lto::SymbolResolution> list(count);
@@ -240,20 +253,21 @@ TenderStr tender_lto_backend_id(const TenderLtoLink *lto, size_t index) {
   return tender::str(lto->backends[index]->module.getModuleIdentifier());
 }
 
-bool tender_lto_backend(const TenderLtoLink *lto, size_t index, const TenderEvents *events, TenderBuffer *object,
-                        TenderBuffer *error) {
+bool tender_lto_backend(const TenderLtoLink *lto, size_t index, const TenderEvents *events,
+                        TenderBuffer *object, TenderBuffer *error) {
   Hearing hearing(events);
   const Backend &backend = *lto->backends[index];
   SmallString<0> code;
-  // As LLVM's in-process backend does it, which runs several at once over the same index and modules.
+  // As LLVM's in-process backend does it, which runs several at once over the same index and
+  // modules.
   auto run = [&]() -> Error {
     lto::LTOLLVMContext context(*lto->config);
     BitcodeModule bitcode = backend.module;
     Expected<std::unique_ptr<Module>> module = bitcode.parseModule(context);
     if (!module)
       return module.takeError();
-    return lto::thinBackend(*lto->config, backend.task, into(code), **module, *lto->index, backend.imports,
-                            backend.defined, lto->modules, /*CodeGenOnly=*/false);
+    return lto::thinBackend(*lto->config, backend.task, into(code), **module, *lto->index,
+                            backend.imports, backend.defined, lto->modules, /*CodeGenOnly=*/false);
   };
   bool ok = done(run(), hearing, error);
   if (ok && !code.empty())

@@ -1,4 +1,5 @@
-// Symbol tables of bitcode, for symbol resolution. No IR is loaded where the module brings its table along.
+// Symbol tables of bitcode, for symbol resolution. No IR is loaded where the module brings its
+// table along.
 #include "llvm/Object/IRSymtab.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBufferRef.h"
@@ -30,7 +31,8 @@ TenderBuffer tender::take(Error error) { return copy(toString(std::move(error)))
 
 extern "C" {
 
-TenderLtoInput *tender_lto_input_open(const char *data, size_t len, TenderStr id, TenderBuffer *error) {
+TenderLtoInput *tender_lto_input_open(const char *data, size_t len, TenderStr id,
+                                      TenderBuffer *error) {
   auto file = lto::InputFile::create(MemoryBufferRef(StringRef(data, len), tender::ref(id)));
   if (!file) {
     *error = tender::take(file.takeError());
@@ -41,7 +43,9 @@ TenderLtoInput *tender_lto_input_open(const char *data, size_t len, TenderStr id
 
 void tender_lto_input_free(TenderLtoInput *input) { delete input; }
 
-size_t tender_lto_input_symbols(const TenderLtoInput *input) { return input->file->symbols().size(); }
+size_t tender_lto_input_symbols(const TenderLtoInput *input) {
+  return input->file->symbols().size();
+}
 
 TenderLtoSymbol tender_lto_input_symbol(const TenderLtoInput *input, size_t index) {
   const lto::InputFile::Symbol &symbol = input->file->symbols()[index];
@@ -74,7 +78,8 @@ TenderStr tender_lto_input_triple(const TenderLtoInput *input) {
   return tender::str(input->file->getTargetTriple());
 }
 
-void tender_lto_libcalls(TenderStr triple, void *context, void (*name)(void *context, TenderStr name)) {
+void tender_lto_libcalls(TenderStr triple, void *context,
+                         void (*name)(void *context, TenderStr name)) {
   for (const char *libcall : lto::LTO::getRuntimeLibcallSymbols(Triple(tender::ref(triple))))
     name(context, tender::str(libcall));
 }

@@ -22,15 +22,17 @@ public:
 
   bool needsInputFileVisitation() override { return true; }
   bool needsSystemInputFileVisitation() override { return true; }
-  bool visitInputFileAsRequested(llvm::StringRef, llvm::StringRef path, bool, bool isOverridden, time_t mtime,
-                                 bool) override {
+  bool visitInputFileAsRequested(llvm::StringRef, llvm::StringRef path, bool, bool isOverridden,
+                                 time_t mtime, bool) override {
     // Others are no files, but texts of the compiler's own.
     if (!isOverridden)
       inputs.push_back({path.str(), mtime});
     return true;
   }
   bool needsImportVisitation() const override { return true; }
-  void visitImport(llvm::StringRef, llvm::StringRef path) override { imports.push_back(path.str()); }
+  void visitImport(llvm::StringRef, llvm::StringRef path) override {
+    imports.push_back(path.str());
+  }
 
 private:
   std::vector<PrecompiledInput> &inputs;
@@ -59,9 +61,9 @@ std::vector<PrecompiledFile> precompiledFiles(const CompilerInstance &instance) 
     if (!seen.insert(file.path).second)
       continue;
     Contents contents(file.inputs, open);
-    if (!ASTReader::readASTFileControlBlock(file.path, manager, instance.getModuleCache(),
-                                            instance.getPCHContainerReader(), /*FindModuleFileExtensions=*/false,
-                                            contents, /*ValidateDiagnosticOptions=*/false))
+    if (!ASTReader::readASTFileControlBlock(
+            file.path, manager, instance.getModuleCache(), instance.getPCHContainerReader(),
+            /*FindModuleFileExtensions=*/false, contents, /*ValidateDiagnosticOptions=*/false))
       files.push_back(std::move(file));
   }
   return files;

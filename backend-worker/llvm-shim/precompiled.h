@@ -20,7 +20,8 @@ struct PrecompiledFile {
   std::vector<PrecompiledInput> inputs;
 };
 
-// All that the options of `instance` name, and those that these refer to. What cannot be read is left out: clang says so.
+// All that the options of `instance` name, and those that these refer to. What cannot be read is
+// left out: clang says so.
 std::vector<PrecompiledFile> precompiledFiles(const clang::CompilerInstance &instance);
 
 } // namespace tender

@@ -18,14 +18,16 @@ void tender_initialise(void (*fatal)(TenderStr message)) {
   llvm::InitializeNativeTargetAsmPrinter();
   llvm::InitializeNativeTargetAsmParser();
   tender::recordAssemblerFiles();
-  // LLVM cannot go on after a fatal error, so the handler ends the process; it only has to say why first.
+  // LLVM cannot go on after a fatal error, so the handler ends the process; it only has to say why
+  // first.
   llvm::install_fatal_error_handler(
       [](void *fatal, const char *message, bool) {
         reinterpret_cast<void (*)(TenderStr)>(fatal)(tender::str(message));
         std::abort();
       },
       reinterpret_cast<void *>(fatal));
-  // LLVM is built without exceptions: an exception would meet frames that cannot be unwound, and look like a crash.
+  // LLVM is built without exceptions: an exception would meet frames that cannot be unwound, and
+  // look like a crash.
   llvm::install_out_of_memory_new_handler();
 }
 

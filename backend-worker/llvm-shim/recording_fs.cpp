@@ -1,12 +1,12 @@
-// See recording_fs.h. The real file system answers; the answers are noted, and the content of small files is kept:
-// the headers of a crate are read by all its units, and a unit that finds one here saves opening, reading and closing
-// it. Every use asks the system for the file's state first.
+// See recording_fs.h. The real file system answers; the answers are noted, and the content of small
+// files is kept: the headers of a crate are read by all its units, and a unit that finds one here
+// saves opening, reading and closing it. Every use asks the system for the file's state first.
 //
-// Files are read, not mapped: a mapping that is given up interrupts all cores of the process, and one whose file is
-// truncated by an editor kills it.
+// Files are read, not mapped: a mapping that is given up interrupts all cores of the process, and
+// one whose file is truncated by an editor kills it.
 //
-// The state is asked for before a file is opened. A file that is replaced in between has a state that is older than its
-// content, so whoever compares states later reads it again.
+// The state is asked for before a file is opened. A file that is replaced in between has a state
+// that is older than its content, so whoever compares states later reads it again.
 #include "recording_fs.h"
 
 #include <chrono>
@@ -25,10 +25,13 @@ using namespace llvm;
 namespace tender {
 namespace {
 
-int64_t nanoseconds(const timespec &time) { return int64_t(time.tv_sec) * 1000000000 + time.tv_nsec; }
+int64_t nanoseconds(const timespec &time) {
+  return int64_t(time.tv_sec) * 1000000000 + time.tv_nsec;
+}
 
 bool operator==(const TenderStamp &a, const TenderStamp &b) {
-  return a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns && a.inode == b.inode;
+  return a.size == b.size && a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns &&
+         a.inode == b.inode;
 }
 
 // What `vfs::Status` has, and the time of the last change of the inode, which it lacks.
@@ -61,10 +64,12 @@ ErrorOr<State> stateOf(StringRef path) {
   struct stat found;
   if (::stat(terminated.c_str(), &found) != 0)
     return std::error_code(errno, std::generic_category());
-  TenderStamp stamp{uint64_t(found.st_size), nanoseconds(found.st_mtim), nanoseconds(found.st_ctim), found.st_ino};
+  TenderStamp stamp{uint64_t(found.st_size), nanoseconds(found.st_mtim), nanoseconds(found.st_ctim),
+                    found.st_ino};
   vfs::Status status(path, sys::fs::UniqueID(found.st_dev, found.st_ino),
-                     sys::toTimePoint(found.st_mtim.tv_sec, found.st_mtim.tv_nsec), found.st_uid, found.st_gid,
-                     stamp.size, typeOf(found.st_mode), sys::fs::perms(found.st_mode & sys::fs::all_perms));
+                     sys::toTimePoint(found.st_mtim.tv_sec, found.st_mtim.tv_nsec), found.st_uid,
+                     found.st_gid, stamp.size, typeOf(found.st_mode),
+                     sys::fs::perms(found.st_mode & sys::fs::all_perms));
   return State{std::move(status), stamp};
 }
 
@@ -74,7 +79,8 @@ using Content = std::shared_ptr<const MemoryBuffer>;
 class SharedBuffer final : public MemoryBuffer {
 public:
   SharedBuffer(Content content, StringRef name) : content(std::move(content)), name(name) {
-    init(this->content->getBufferStart(), this->content->getBufferEnd(), /*RequiresNullTerminator=*/true);
+    init(this->content->getBufferStart(), this->content->getBufferEnd(),
+         /*RequiresNullTerminator=*/true);
   }
   BufferKind getBufferKind() const override { return MemoryBuffer_Malloc; }
   StringRef getBufferIdentifier() const override { return name; }
@@ -87,7 +93,8 @@ private:
 // Larger ones are seldom headers.
 constexpr uint64_t largestKept = 1 << 20;
 
-// All that is kept; what comes later is read anew for each unit. The headers of a large C++ unit are some 10 MiB.
+// All that is kept; what comes later is read anew for each unit. The headers of a large C++ unit
+// are some 10 MiB.
 constexpr uint64_t allKept = 64 << 20;
 
 // A file that changed less than this ago may change again without a new time; nanoseconds.
@@ -148,22 +155,26 @@ Contents &contents() {
 class RecordingFile final : public vfs::File {
 public:
   // Without `inner` the content is known already.
-  RecordingFile(State known, std::unique_ptr<vfs::File> inner, Content content, const TenderEvents &events)
-      : known(std::move(known)), inner(std::move(inner)), content(std::move(content)), events(events) {}
+  RecordingFile(State known, std::unique_ptr<vfs::File> inner, Content content,
+                const TenderEvents &events)
+      : known(std::move(known)), inner(std::move(inner)), content(std::move(content)),
+        events(events) {}
 
   ErrorOr<vfs::Status> status() override { return known.status; }
   std::error_code close() override { return inner ? inner->close() : std::error_code(); }
 
-  ErrorOr<std::unique_ptr<MemoryBuffer>> getBuffer(const Twine &name, int64_t size, bool, bool) override {
+  ErrorOr<std::unique_ptr<MemoryBuffer>> getBuffer(const Twine &name, int64_t size, bool,
+                                                   bool) override {
     if (!content) {
-      auto buffer = inner->getBuffer(name, size, /*RequiresNullTerminator=*/true, /*IsVolatile=*/true);
+      auto buffer =
+          inner->getBuffer(name, size, /*RequiresNullTerminator=*/true, /*IsVolatile=*/true);
       if (!buffer)
         return buffer.getError();
       content = std::move(*buffer);
       contents().keep(known.status.getName(), known, content);
     }
-    events.read(events.context, str(known.status.getName()), &known.stamp, content->getBufferStart(),
-                content->getBufferSize());
+    events.read(events.context, str(known.status.getName()), &known.stamp,
+                content->getBufferStart(), content->getBufferSize());
     SmallString<256> storage;
     return std::unique_ptr<MemoryBuffer>(new SharedBuffer(content, name.toStringRef(storage)));
   }
@@ -178,7 +189,8 @@ private:
 class RecordingFS final : public vfs::ProxyFileSystem {
 public:
   RecordingFS(const TenderEvents &events, const FileTimes *times, Directories directories)
-      : ProxyFileSystem(vfs::getRealFileSystem()), events(events), times(times), directories(directories) {}
+      : ProxyFileSystem(vfs::getRealFileSystem()), events(events), times(times),
+        directories(directories) {}
 
   ErrorOr<vfs::Status> status(const Twine &path) override {
     SmallString<256> storage;
@@ -245,7 +257,8 @@ private:
     if (!state) {
       if (absent(state.getError()))
         events.missing(events.context, str(name));
-    } else if (state->status.isRegularFile() || (directories == Directories::Told && state->status.isDirectory())) {
+    } else if (state->status.isRegularFile() ||
+               (directories == Directories::Told && state->status.isDirectory())) {
       told(name, *state);
     }
     return state;
@@ -254,8 +267,9 @@ private:
   vfs::Status seen(StringRef name, const vfs::Status &status) const {
     if (!times || times->find(name) == times->end())
       return status;
-    return vfs::Status(status.getName(), status.getUniqueID(), times->lookup(name), status.getUser(),
-                       status.getGroup(), status.getSize(), status.getType(), status.getPermissions());
+    return vfs::Status(status.getName(), status.getUniqueID(), times->lookup(name),
+                       status.getUser(), status.getGroup(), status.getSize(), status.getType(),
+                       status.getPermissions());
   }
 
   // That it is there.
@@ -275,8 +289,8 @@ bool isAsItWas(StringRef path, const TenderStamp &stamp) {
   return state && state->stamp == stamp;
 }
 
-IntrusiveRefCntPtr<vfs::FileSystem> recordingFileSystem(const TenderEvents &events, const FileTimes *times,
-                                                        Directories directories) {
+IntrusiveRefCntPtr<vfs::FileSystem>
+recordingFileSystem(const TenderEvents &events, const FileTimes *times, Directories directories) {
   return IntrusiveRefCntPtr<vfs::FileSystem>(new RecordingFS(events, times, directories));
 }
 

@@ -15,13 +15,14 @@ bool isAsItWas(llvm::StringRef path, const TenderStamp &stamp);
 // By path: a time of change that the compile is to see in place of the true one.
 using FileTimes = llvm::StringMap<llvm::sys::TimePoint<>>;
 
-// Whether it also tells of directories that are only found to exist. Clang looks into each directory that it finds, and what
-// it looks for there is told; its driver concludes from the directory itself.
+// Whether it also tells of directories that are only found to exist. Clang looks into each
+// directory that it finds, and what it looks for there is told; its driver concludes from the
+// directory itself.
 enum class Directories { Ignored, Told };
 
 // `times` must outlive it.
-llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> recordingFileSystem(const TenderEvents &events,
-                                                                    const FileTimes *times = nullptr,
-                                                                    Directories directories = Directories::Ignored);
+llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem>
+recordingFileSystem(const TenderEvents &events, const FileTimes *times = nullptr,
+                    Directories directories = Directories::Ignored);
 
 } // namespace tender

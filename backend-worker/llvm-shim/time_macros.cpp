@@ -21,7 +21,8 @@ public:
   Expansions(Preprocessor &pp, const TenderEvents &events) : pp(pp), events(events) {}
 
   // Called at each expansion: nearly all end at the first question.
-  void MacroExpands(const Token &name, const MacroDefinition &definition, SourceRange, const MacroArgs *) override {
+  void MacroExpands(const Token &name, const MacroDefinition &definition, SourceRange,
+                    const MacroArgs *) override {
     // What the sources define under such a name is no time.
     const MacroInfo *macro = definition.getMacroInfo();
     if (!macro || !macro->isBuiltinMacro())
@@ -40,7 +41,8 @@ private:
   void fileTime() {
     events.variable(events.context, str("TZ"));
     (void)pp.getFileManager().getVirtualFileSystem().status("/etc/localtime");
-    // As clang chooses the file (ExpandBuiltinMacro): the one whose text is being read, macros left out.
+    // As clang chooses the file (ExpandBuiltinMacro): the one whose text is being read, macros left
+    // out.
     const PreprocessorLexer *lexer = pp.getCurrentFileLexer();
     if (!lexer)
       return;

@@ -1,5 +1,6 @@
-// Tells what of the clock and of files' times went into what is compiled (`__DATE__`, `__TIME__`, `__TIMESTAMP__`): the environment
-// variables that decide it, and the source files whose times of change did.
+// Tells what of the clock and of files' times went into what is compiled (`__DATE__`, `__TIME__`,
+// `__TIMESTAMP__`): the environment variables that decide it, and the source files whose times of
+// change did.
 #pragma once
 
 #include <memory>
@@ -10,7 +11,8 @@
 
 namespace tender {
 
-// For CompilerInstance::addDependencyCollector, which gives it to the preprocessor when that is made.
+// For CompilerInstance::addDependencyCollector, which gives it to the preprocessor when that is
+// made.
 std::shared_ptr<clang::DependencyCollector> timeMacros(const TenderEvents &events);
 
 } // namespace tender

@@ -1,4 +1,5 @@
-//! The protocol's channel, moved away from descriptors 0 and 1, so that nothing else in the process can write to it.
+//! The protocol's channel, moved away from descriptors 0 and 1, so that nothing else in the process
+//! can write to it.
 #![expect(unsafe_code, reason = "descriptors 0 and 1 have no owner until they get one here")]
 
 use std::fs::File;
@@ -11,8 +12,8 @@ pub struct Channel {
     pub output: File,
 }
 
-/// Takes the channel. Afterwards standard input is empty and standard output goes where standard error goes: LLVM, clang
-/// or a linker that prints there disturbs nobody.
+/// Takes the channel. Afterwards standard input is empty and standard output goes where standard
+/// error goes: LLVM, clang or a linker that prints there disturbs nobody.
 ///
 /// To be called once, before anything uses standard input or output.
 pub fn take() -> io::Result<Channel> {
@@ -31,7 +32,8 @@ fn private(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(rustix::io::fcntl_dupfd_cloexec(fd, 3)?)
 }
 
-/// Ends the process without running destructors of other threads' data. Everything that had to be written is written.
+/// Ends the process without running destructors of other threads' data. Everything that had to be
+/// written is written.
 pub fn exit_now(code: u8) -> ! {
     // SAFETY: _exit ends the process; nothing after it can be unsound.
     unsafe { libc::_exit(i32::from(code)) }

@@ -1,7 +1,7 @@
 //! `tender-worker`: takes crates from source to artifact. Knows no manifest and no workspace.
 //!
-//! coordinator -> (execute) -> frontend, lto, emit -> llvm. The coordinator knows no LLVM; the rest knows no
-//! tokens; `partition` knows neither.
+//! coordinator -> (execute) -> frontend, lto, emit -> llvm. The coordinator knows no LLVM; the rest
+//! knows no tokens; `partition` knows neither.
 
 pub mod channel;
 pub mod coordinator;

@@ -59,13 +59,15 @@ fn main() -> ExitCode {
         }
         Command::Plan { file, jobs, memory } => run_plan(&file, jobs, memory),
     };
-    // Not a return from main: destructors of LLVM's globals would run beside threads whose work is dropped.
+    // Not a return from main: destructors of LLVM's globals would run beside threads whose work is
+    // dropped.
     tender_worker::channel::exit_now(ended)
 }
 
-/// Where memory runs out all the same, the kernel kills the process with the highest score: rather a worker or its linker, whose
-/// items are tried again, than the orchestrator, which may be the largest for a moment. Anybody may raise their own score
-/// (proc_pid_oom_score_adj(5)). One that is higher already stays.
+/// Where memory runs out all the same, the kernel kills the process with the highest score: rather
+/// a worker or its linker, whose items are tried again, than the orchestrator, which may be the
+/// largest for a moment. Anybody may raise their own score (proc_pid_oom_score_adj(5)). One that is
+/// higher already stays.
 fn prefer_to_be_killed() {
     const FILE: &str = "/proc/self/oom_score_adj";
     const SCORE: i32 = 500;
@@ -86,14 +88,17 @@ fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
                 jobs = Some(job_count(&text.to_string_lossy())?);
             }
             Some("--memory") => {
-                memory = Some(size(&args.next().ok_or("--memory needs a size")?.to_string_lossy())?);
+                memory =
+                    Some(size(&args.next().ok_or("--memory needs a size")?.to_string_lossy())?);
             }
             Some("--version" | "-V") => return Ok(Command::Version),
             Some("--help" | "-h") => return Ok(Command::Help),
             Some(short) if short.strip_prefix("-j").is_some_and(|n| !n.is_empty()) => {
                 jobs = Some(job_count(&short[2..])?);
             }
-            Some(long) if long.starts_with("--memory=") => memory = Some(size(&long["--memory=".len()..])?),
+            Some(long) if long.starts_with("--memory=") => {
+                memory = Some(size(&long["--memory=".len()..])?)
+            }
             _ => return Err(format!("unknown argument {arg:?}")),
         }
     }
@@ -123,13 +128,18 @@ fn serve() -> u8 {
         Err(why) => return fail(&format!("cannot take the channel: {why}")),
     };
     llvm::initialise(fatal);
-    let hello =
-        FromWorker::Hello { protocol: PROTOCOL, llvm: llvm::llvm_version(), libraries: llvm::libraries() };
+    let hello = FromWorker::Hello {
+        protocol: PROTOCOL,
+        llvm: llvm::llvm_version(),
+        libraries: llvm::libraries(),
+    };
     let input = BufReader::new(channel.input);
     let exec = Arc::new(Executor::default());
-    // At once, on the coordinator's thread: the main thread may be in the middle of a long translation.
-    let ended =
-        |ended: &Result<_, coordinator::ServeError>| tender_worker::channel::exit_now(exit_code(ended));
+    // At once, on the coordinator's thread: the main thread may be in the middle of a long
+    // translation.
+    let ended = |ended: &Result<_, coordinator::ServeError>| {
+        tender_worker::channel::exit_now(exit_code(ended))
+    };
     let ended = coordinator::serve(input, channel.output, pool, exec, hello, ended);
     exit_code(&ended)
 }
@@ -171,13 +181,15 @@ fn run_plan(file: &OsString, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     llvm::initialise(fatal);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let tell = |told| match told {
-        Told::Message(FromWorker::Diagnostic { diagnostic, .. }) if diagnostic.level >= Level::Note => {
+        Told::Message(FromWorker::Diagnostic { diagnostic, .. })
+            if diagnostic.level >= Level::Note =>
+        {
             say(&if colour { diagnostic.rendered } else { without_colour(&diagnostic.rendered) });
         }
         Told::Message(_) => {}
-        Told::PoolLost(why) => {
-            warn(&format!("the jobserver of the parent is gone ({why}); going on with the slots at hand"))
-        }
+        Told::PoolLost(why) => warn(&format!(
+            "the jobserver of the parent is gone ({why}); going on with the slots at hand"
+        )),
     };
     let code = |ran: &Result<bool, ServeError>| match ran {
         Ok(true) => 0,
@@ -194,7 +206,8 @@ fn run_plan(file: &OsString, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     code(&coordinator::run_plan(plan, pool, memory, exec, interruptions, tell, ended))
 }
 
-/// The pool of the environment, else a private one of `option`, else of `jobs`, else of the cores that this process may use.
+/// The pool of the environment, else a private one of `option`, else of `jobs`, else of the cores
+/// that this process may use.
 fn pool(option: Option<u32>, jobs: Option<u32>) -> std::io::Result<Pool> {
     match Pool::from_env(&|name| std::env::var_os(name)) {
         FromEnv::Inherited(pool) => {

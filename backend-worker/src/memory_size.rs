@@ -1,7 +1,7 @@
 //! The small language of `--memory`.
 
-/// Bytes with an optional unit, as in a manifest: K M G T (powers of 1000), Ki Mi Gi Ti (powers of 1024), each with an
-/// optional B. `None` if it is not that, or less than one byte.
+/// Bytes with an optional unit, as in a manifest: K M G T (powers of 1000), Ki Mi Gi Ti (powers of
+/// 1024), each with an optional B. `None` if it is not that, or less than one byte.
 pub fn parse(text: &str) -> Option<u64> {
     let text = text.trim();
     let (number, unit) =

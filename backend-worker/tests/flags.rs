@@ -1,7 +1,8 @@
-//! Every driver flag has the effect that it has in clang: the objects are the same, byte for byte, in both forms of
-//! translation; and so is the bitcode for link-time optimisation.
+//! Every driver flag has the effect that it has in clang: the objects are the same, byte for byte,
+//! in both forms of translation; and so is the bitcode for link-time optimisation.
 //!
-//! (-frecord-command-line is not in the table: it records the command, and ours names the language.)
+//! (-frecord-command-line is not in the table: it records the command, and ours names the
+//! language.)
 //!
 //! Each row compiles one source with the flag by `clang -c` and by a plan, to the same object name.
 
@@ -172,7 +173,8 @@ impl Bench {
             serde_json::json!({"id": id, "unit": source, "after": after, "work": {"kind": "compile",
                 "source": source, "language": language, "args": args, "object": object, "lto": lto}})
         };
-        // The unit is the second one with its flags, so that what the worker keeps from the first is put to use.
+        // The unit is the second one with its flags, so that what the worker keeps from the first
+        // is put to use.
         let plan = serde_json::json!({
             "id": 1, "crate": "flags", "translate": translate,
             "items": [compile(0, &warm, "warm/warm.o", &[]), compile(1, source, "out/unit.o", &[0])],
@@ -184,10 +186,12 @@ impl Bench {
 }
 
 impl Bench {
-    /// A module's text, its hash apart: bitcode lists all kinds of metadata that were ever thought of, used or not.
+    /// A module's text, its hash apart: bitcode lists all kinds of metadata that were ever thought
+    /// of, used or not.
     fn disassembled(&self, bitcode: &[u8]) -> String {
         std::fs::write(self.path("module.bc"), bitcode).unwrap();
-        let run = Command::new(LLVM_DIS).arg("-o").arg("-").arg(self.path("module.bc")).output().unwrap();
+        let run =
+            Command::new(LLVM_DIS).arg("-o").arg("-").arg(self.path("module.bc")).output().unwrap();
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
         let text = String::from_utf8(run.stdout).unwrap();
         text.lines()
@@ -200,7 +204,8 @@ impl Bench {
     fn only_member(&self, archive: &[u8]) -> String {
         std::fs::write(self.path("archive.a"), archive).unwrap();
         let ar = |words: &[&str]| {
-            let run = Command::new(LLVM_AR).args(words).current_dir(self.dir.path()).output().unwrap();
+            let run =
+                Command::new(LLVM_AR).args(words).current_dir(self.dir.path()).output().unwrap();
             assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
             run.stdout
         };
@@ -245,7 +250,11 @@ fn objects_are_those_of_clang() {
             let _ = std::fs::remove_dir_all(bench.path("out"));
             std::fs::create_dir(bench.path("out")).unwrap();
             let output = tool(flags, source);
-            (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned(), outputs(&bench))
+            (
+                output.status.success(),
+                String::from_utf8_lossy(&output.stderr).into_owned(),
+                outputs(&bench),
+            )
         };
         let (clang_ok, clang_text, expected) = run(&|flags, source| bench.clang(flags, source));
         assert!(clang_ok, "clang itself refuses {flags:?}: {clang_text}");
@@ -258,7 +267,8 @@ fn objects_are_those_of_clang() {
                 different.push(format!("{source} {flags:?} {form}: refused: {text}"));
             } else if actual != expected {
                 let (actual, expected) = (names(&actual), names(&expected));
-                different.push(format!("{source} {flags:?} {form}: {actual:?}, but clang {expected:?}"));
+                different
+                    .push(format!("{source} {flags:?} {form}: {actual:?}, but clang {expected:?}"));
             }
         }
     }
@@ -268,7 +278,8 @@ fn objects_are_those_of_clang() {
 #[test]
 fn bitcode_for_thin_lto_is_that_of_clang() {
     let bench = Bench::new();
-    // Debug information and sanitizers number their nodes and names in an order that ours has from being read again.
+    // Debug information and sanitizers number their nodes and names in an order that ours has from
+    // being read again.
     for (flags, source, as_clang) in [
         (&["-O2"][..], "unit.c", true),
         (&["-O0", "-g"], "unit.c", false),
@@ -282,7 +293,8 @@ fn bitcode_for_thin_lto_is_that_of_clang() {
         };
         std::fs::create_dir_all(bench.path("out")).unwrap();
         let clangs = made(bench.clang(&[flags, &["-flto=thin"]].concat(), source));
-        let ours = ["parallel", "serial"].map(|form| made(bench.worker(flags, source, form, "thin")));
+        let ours =
+            ["parallel", "serial"].map(|form| made(bench.worker(flags, source, form, "thin")));
         assert!(ours[0] == ours[1], "{source} {flags:?}: the forms of translation differ");
         let (clangs, ours) = (bench.disassembled(&clangs), bench.only_member(&ours[0]));
         if as_clang {
@@ -330,8 +342,8 @@ fn what_cannot_take_effect_is_refused_by_name() {
     }
 }
 
-/// The driver makes options of LLVM of these, which are global to the process. They are refused by the words that were written, of
-/// which all those are named that it takes.
+/// The driver makes options of LLVM of these, which are global to the process. They are refused by
+/// the words that were written, of which all those are named that it takes.
 const FLAGS_FOR_LLVM: &[(&[&str], &str)] = &[
     (&["-masm=intel"], "-masm=intel"),
     (&["-O2", "-masm=intel", "-g", "-masm=intel"], "-masm=intel -masm=intel"),
@@ -358,7 +370,10 @@ const FLAGS_FOR_LLVM: &[(&[&str], &str)] = &[
         &["-fsanitize=thread", "-fno-sanitize-thread-atomics"],
         "-fsanitize=thread -fno-sanitize-thread-atomics",
     ),
-    (&["-Xclang", "-mllvm", "-Xclang", "-inline-threshold=3"], "-Xclang -mllvm -Xclang -inline-threshold=3"),
+    (
+        &["-Xclang", "-mllvm", "-Xclang", "-inline-threshold=3"],
+        "-Xclang -mllvm -Xclang -inline-threshold=3",
+    ),
     (&["--config=./llvm.cfg"], "--config=./llvm.cfg"),
 ];
 
@@ -425,9 +440,9 @@ fn flags_of_clang_that_set_options_of_llvm_are_in_the_table() {
     const OTHERS: [&str; 5] =
         ["-mno-restrict-it", "-mrestrict-it", "--hipstdpar", "-fprofile-sample-use=", "-mllvm="];
     found.retain(|name| {
-        let known = FLAGS_FOR_LLVM
-            .iter()
-            .any(|(flags, _)| flags.iter().any(|flag| flag.starts_with(name.trim_end_matches('='))));
+        let known = FLAGS_FOR_LLVM.iter().any(|(flags, _)| {
+            flags.iter().any(|flag| flag.starts_with(name.trim_end_matches('=')))
+        });
         !known && !OTHERS.contains(&name.as_str())
     });
     assert!(found.is_empty(), "{found:?}");
@@ -455,7 +470,10 @@ fn flags_for_which_all_types_of_a_program_must_be_seen_are_refused_in_every_mode
             &["-Xclang", "-fwhole-program-vtables"],
             "tender does not support -fwhole-program-vtables".to_owned(),
         ),
-        (&["-Xclang", "-fsanitize=cfi-icall"], "or -fsanitize=cfi: no mode of `lto` promises".to_owned()),
+        (
+            &["-Xclang", "-fsanitize=cfi-icall"],
+            "or -fsanitize=cfi: no mode of `lto` promises".to_owned(),
+        ),
     ] {
         for lto in ["off", "thin", "fat"] {
             let output = bench.worker(flags, "unit.cc", "parallel", lto);

@@ -1,5 +1,6 @@
-//! Units of one worker never see each other's options, environment or working directory: each object is that of the unit alone,
-//! whatever the same process compiled before it. What would change the whole process is refused.
+//! Units of one worker never see each other's options, environment or working directory: each
+//! object is that of the unit alone, whatever the same process compiled before it. What would
+//! change the whole process is refused.
 
 use serde_json::{Value, json};
 use std::process::{Command, Output};
@@ -73,7 +74,8 @@ impl Bench {
             .map(|(id, (name, options))| {
                 let args: Vec<&str> = [&["-O2", "-ffile-compilation-dir=."], *options].concat();
                 let after: Vec<usize> = id.checked_sub(1).into_iter().collect();
-                // Each lies in a directory of its own, under one name: the driver makes names of the object's.
+                // Each lies in a directory of its own, under one name: the driver makes names of
+                // the object's.
                 json!({"id": id, "unit": name, "after": after, "work": {"kind": "compile", "source": "unit.c",
                        "language": "c", "args": args, "object": format!("{name}/unit.o")}})
             })
@@ -97,7 +99,11 @@ impl Bench {
     #[track_caller]
     fn compile(&self, compiles: &[(&str, &[&str])]) {
         let output = self.run(compiles);
-        assert!(output.status.success(), "{compiles:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{compiles:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn path(&self, name: &str) -> std::path::PathBuf {
@@ -121,8 +127,9 @@ fn units_do_not_see_options_of_those_before_them() {
         all.push((alone, options));
     }
     // In one worker: plain units between all others, in both directions.
-    let names: Vec<(String, String)> =
-        (0..OPTIONS.len()).map(|number| (format!("mixed{number}"), format!("plain{number}"))).collect();
+    let names: Vec<(String, String)> = (0..OPTIONS.len())
+        .map(|number| (format!("mixed{number}"), format!("plain{number}")))
+        .collect();
     for reverse in [false, true] {
         let mut compiles: Vec<(&str, &[&str])> = Vec::new();
         for ((mixed, plain), options) in names.iter().zip(OPTIONS) {
@@ -228,8 +235,10 @@ fn the_environment_and_the_working_directory_stay_as_they_are() {
         json!({"id": id, "unit": object, "cost": cost, "work": {"kind": "compile", "source": "unit.c", "language": "c",
                "args": options, "object": format!("{object}/unit.o")}})
     };
-    let items =
-        json!([compile(0, 9, &["--config=./cd.cfg"], "bad"), compile(1, 1, &["-include", "a.h"], "good"),]);
+    let items = json!([
+        compile(0, 9, &["--config=./cd.cfg"], "bad"),
+        compile(1, 1, &["-include", "a.h"], "good"),
+    ]);
     let output = bench.run_items(&items);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("unable to set working directory: sub"), "{text}");

@@ -1,5 +1,5 @@
-//! Link-time optimisation against clang and lld, which are the oracle: the same inputs must give the same behaviour,
-//! about the same size, and the same dynamic symbols.
+//! Link-time optimisation against clang and lld, which are the oracle: the same inputs must give
+//! the same behaviour, about the same size, and the same dynamic symbols.
 
 #[path = "lto/space.rs"]
 mod space;
@@ -27,7 +27,8 @@ fn functions_are_inlined_across_crates() {
                  int main(int argc, char **argv) {{ printf(\"%d\\n\", work(argc)); return 0; }}\n"
             ),
         );
-        let twice = space.bitcode("twice.c", "int add(int, int);\nint twice(int a) { return add(a, a); }\n");
+        let twice = space
+            .bitcode("twice.c", "int add(int, int);\nint twice(int a) { return add(a, a); }\n");
         let add = space.bitcode(
             "add.c",
             "static int count;\nint calls(void) { return count; }\nint add(int a, int b) { count++; return a + b; }\n",
@@ -66,7 +67,8 @@ fn what_only_a_shared_library_uses_stays_and_is_exported() {
              int main(int argc, char **argv) {{ printf(\"%d\\n\", run(argc)); }}\n"
         ),
     );
-    let shared = space.shared("librun.so", "int callback(int);\nint run(int a) { return callback(a); }\n");
+    let shared =
+        space.shared("librun.so", "int callback(int);\nint run(int a) { return callback(a); }\n");
     space.word(main).word(shared);
     let program = space.same("7\n");
     assert!(space.dynamic_symbols(&program).contains(&"callback".to_owned()));
@@ -114,13 +116,19 @@ fn a_native_member_that_only_generated_code_calls_is_found() {
              int main(int argc, char **argv) {{ b.c[9] = 5; assign(&a, &b); printf(\"%d\\n\", a.c[9]); }}\n"
         ),
     );
-    let copy =
-        space.native("copy.s", ".globl memcpy\nmemcpy: mov %rdi, %rax\nmov %rdx, %rcx\nrep movsb\nret\n");
+    let copy = space.native(
+        "copy.s",
+        ".globl memcpy\nmemcpy: mov %rdi, %rax\nmov %rdx, %rcx\nrep movsb\nret\n",
+    );
     space.word(main).library("copy", &[copy]);
-    // Here lld would take the function of the C library, although it takes the crate's without optimisation.
+    // Here lld would take the function of the C library, although it takes the crate's without
+    // optimisation.
     let program = space.link("ours");
     assert_eq!(space.output_of(&program), "5\n");
-    assert!(space.disassembly(&program, "memcpy").contains("rep"), "the crate's own memcpy is linked");
+    assert!(
+        space.disassembly(&program, "memcpy").contains("rep"),
+        "the crate's own memcpy is linked"
+    );
 }
 
 #[test]
@@ -150,15 +158,18 @@ fn constructors_run_in_the_order_of_a_link_without_optimisation() {
         let mut space = Space::new();
         let text = |name: &str, calls: &str| {
             let call = if calls.is_empty() { String::new() } else { format!("{calls}();") };
-            let declare = if calls.is_empty() { String::new() } else { format!("int {calls}(void);") };
+            let declare =
+                if calls.is_empty() { String::new() } else { format!("int {calls}(void);") };
             format!(
                 "{PRINT}{declare}__attribute__((constructor)) static void start(void) {{ printf(\"{name} \"); }}\n\
                  int {name}(void) {{ {call} return 0; }}\n"
             )
         };
         let units = [("main", "b"), ("second", "a"), ("a", ""), ("b", "c"), ("c", "")];
-        let bitcode = units.map(|(name, calls)| space.bitcode(&format!("{name}.c"), &text(name, calls)));
-        let native = units.map(|(name, calls)| space.native(&format!("native-{name}.c"), &text(name, calls)));
+        let bitcode =
+            units.map(|(name, calls)| space.bitcode(&format!("{name}.c"), &text(name, calls)));
+        let native = units
+            .map(|(name, calls)| space.native(&format!("native-{name}.c"), &text(name, calls)));
         let [main, second, members @ ..] = bitcode;
         let [native_main, native_second, native_members @ ..] = native;
         space.run(tool("llvm-ar").args(["rcsD", "libnative.a"]).args(native_members));
@@ -184,7 +195,9 @@ fn a_strong_definition_overrides_a_weak_one_both_ways() {
         let mut space = Space::new();
         let main = space.bitcode(
             "main.c",
-            &format!("{PRINT}int f(void);\nint main(void) {{ printf(\"%d\\n\", f()); return 0; }}\n"),
+            &format!(
+                "{PRINT}int f(void);\nint main(void) {{ printf(\"%d\\n\", f()); return 0; }}\n"
+            ),
         );
         let weak = space.bitcode("weak.c", "__attribute__((weak)) int f(void) { return 1; }\n");
         let strong = space.bitcode("strong.c", "int f(void) { return 2; }\n");
@@ -202,8 +215,10 @@ fn common_symbols_are_one_of_the_largest_size() {
             "main.c",
             &format!("{PRINT}int shared[2];\nvoid set(void);\nint main(void) {{ set(); printf(\"%d\\n\", shared[1]); }}\n"),
         );
-        let set =
-            space.bitcode("set.c", "int shared[64];\nvoid set(void) { shared[1] = 3; shared[63] = 4; }\n");
+        let set = space.bitcode(
+            "set.c",
+            "int shared[64];\nvoid set(void) { shared[1] = 3; shared[63] = 4; }\n",
+        );
         space.word(main).library("set", &[set]);
         space.same("3\n");
     }
@@ -246,8 +261,10 @@ fn wrapped_functions_are_not_inlined_past_their_wrapper() {
             &format!("{PRINT}int f(int);\nint main(int argc, char **argv) {{ printf(\"%d\\n\", f(argc)); return 0; }}\n"),
         );
         let f = space.bitcode("f.c", "volatile int seen = 1;\nint f(int a) { return a ^ seen; }\n");
-        let wrap = space
-            .bitcode("wrap.c", "int __real_f(int);\nint __wrap_f(int a) { return __real_f(a) + 100; }\n");
+        let wrap = space.bitcode(
+            "wrap.c",
+            "int __real_f(int);\nint __wrap_f(int a) { return __real_f(a) + 100; }\n",
+        );
         space.word(main).library("f", &[f]).library("wrap", &[wrap]).word("-Wl,--wrap=f");
         space.same("100\n");
     }
@@ -275,8 +292,8 @@ fn a_shared_library_exports_its_list_and_loses_the_rest() {
 fn excluded_libraries_export_nothing() {
     let mut space = Space::new();
     let api = space.bitcode("api.c", "int inner(int);\nint api(int a) { return inner(a) + 1; }\n");
-    let inner =
-        space.bitcode("inner.c", "__attribute__((noinline)) int inner(int a) { return a * a + a; }\n");
+    let inner = space
+        .bitcode("inner.c", "__attribute__((noinline)) int inner(int a) { return a * a + a; }\n");
     space.word(api).library("inner", &[inner]).word("-shared").word("-Wl,--exclude-libs,ALL");
     let (ours, theirs) = (space.link("libours.so"), space.oracle("libtheirs.so"));
     space.alike(&ours, &theirs);
@@ -361,9 +378,12 @@ fn archives_of_machine_code_and_options_of_the_linker_work() {
 #[test]
 fn two_strong_definitions_are_an_error_that_names_both_crates() {
     let mut space = Space::new();
-    let main = space
-        .bitcode("main.c", "int f(void) { return 1; }\nint g(void);\nint main(void) { return f() + g(); }\n");
-    let other = space.bitcode("other.c", "int f(void) { return 2; }\nint g(void) { return f(); }\n");
+    let main = space.bitcode(
+        "main.c",
+        "int f(void) { return 1; }\nint g(void);\nint main(void) { return f() + g(); }\n",
+    );
+    let other =
+        space.bitcode("other.c", "int f(void) { return 2; }\nint g(void) { return f(); }\n");
     space.word(main).library("other", &[other]);
     let told = space.open("ours").err().expect("the link fails");
     let [only] = &told[..] else { panic!("{told:?}") };
@@ -383,9 +403,14 @@ fn an_undefined_symbol_is_the_linkers_to_report_and_its_object_tells_the_unit() 
     let job = space.open("ours").unwrap_or_else(|told| panic!("{told:?}"));
     let linked = space.complete(&job);
     assert!(linked.error.is_some());
-    assert!(linked.text.contains("undefined symbol:") && linked.text.contains("missing"), "{}", linked.text);
     assert!(
-        linked.text.contains("ours.lto/other.other.c.0.o") || linked.text.contains("ours.lto/app.main.c.0.o"),
+        linked.text.contains("undefined symbol:") && linked.text.contains("missing"),
+        "{}",
+        linked.text
+    );
+    assert!(
+        linked.text.contains("ours.lto/other.other.c.0.o")
+            || linked.text.contains("ours.lto/app.main.c.0.o"),
         "{}",
         linked.text
     );
@@ -409,7 +434,8 @@ fn damaged_bitcode_is_an_error_that_names_crate_and_unit() {
         assert!(message.contains(expect), "{message}");
     };
     damage(&|whole| whole[..whole.len() / 2 / 4 * 4].to_vec(), "cannot be read");
-    // The identification block is followed by the epoch's record; another producer leaves another epoch there.
+    // The identification block is followed by the epoch's record; another producer leaves another
+    // epoch there.
     let epoch = |mut whole: Vec<u8>| {
         let at = whole.windows(4).position(|word| word == b"LLVM").map_or(0, |_| epoch_at(&whole));
         whole[at] ^= 0x20;
@@ -418,8 +444,9 @@ fn damaged_bitcode_is_an_error_that_names_crate_and_unit() {
     damage(&epoch, "cannot be read");
 }
 
-/// The identification block (LLVM, BitCodes.h) is the first: 4 bytes of magic, its header, the producer's string, and
-/// the epoch. Finds the byte of which a change makes LLVM complain of the epoch.
+/// The identification block (LLVM, BitCodes.h) is the first: 4 bytes of magic, its header, the
+/// producer's string, and the epoch. Finds the byte of which a change makes LLVM complain of the
+/// epoch.
 fn epoch_at(whole: &[u8]) -> usize {
     (4..64.min(whole.len()))
         .find(|at| {
@@ -440,8 +467,10 @@ fn a_debugger_sees_lines_and_inlined_frames() {
         "main.c",
         "int middle(int);\nint main(int argc, char **argv) {\n  return middle(argc) & 1;\n}\n",
     );
-    let middle =
-        space.bitcode("middle.c", "void stop(int);\nint middle(int a) {\n  stop(a);\n  return a + 1;\n}\n");
+    let middle = space.bitcode(
+        "middle.c",
+        "void stop(int);\nint middle(int a) {\n  stop(a);\n  return a + 1;\n}\n",
+    );
     let stop = space.bitcode(
         "stop.c",
         "volatile int seen;\n__attribute__((noinline)) void stop(int a) {\n  seen = a;\n}\n",
@@ -481,8 +510,10 @@ fn outputs_depend_on_neither_threads_nor_directory() {
             .collect();
         space.word(main).library("f", &members);
         let program = space.link("ours");
-        let mut files: Vec<_> =
-            std::fs::read_dir(space.path("ours.lto")).unwrap().map(|entry| entry.unwrap().path()).collect();
+        let mut files: Vec<_> = std::fs::read_dir(space.path("ours.lto"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
         files.sort();
         files.push(program);
         files.iter().map(|path| std::fs::read(path).unwrap()).collect()
@@ -526,8 +557,10 @@ fn an_archive_is_optimised_among_its_members_and_each_stands_alone() {
 fn members_of_an_archive_may_be_alternatives() {
     let space = Space::new();
     let members = [
-        space.bitcode("one.c", "int which(void) { return 1; }\nint one(void) { return which(); }\n"),
-        space.bitcode("two.c", "int which(void) { return 2; }\nint two(void) { return which(); }\n"),
+        space
+            .bitcode("one.c", "int which(void) { return 1; }\nint one(void) { return which(); }\n"),
+        space
+            .bitcode("two.c", "int which(void) { return 2; }\nint two(void) { return which(); }\n"),
         space.bitcode("user.c", "int which(void);\nint user(void) { return which(); }\n"),
     ];
     let archive = space.archive("libours.a", &members);
@@ -541,8 +574,7 @@ fn members_of_an_archive_may_be_alternatives() {
 
 #[test]
 fn a_unit_in_pieces_is_one_member() {
-    const FIRST: &str =
-        "__attribute__((visibility(\"hidden\"))) int part(int);\nint whole(int a) { return part(a) + 1; }\n";
+    const FIRST: &str = "__attribute__((visibility(\"hidden\"))) int part(int);\nint whole(int a) { return part(a) + 1; }\n";
     const SECOND: &str = "volatile int seen;\n\
         __attribute__((visibility(\"hidden\"), noinline)) int part(int a) { seen = a; return a * 7; }\n";
     for mut space in [Space::new(), Space::fat()] {
@@ -559,8 +591,10 @@ fn a_unit_in_pieces_is_one_member() {
     let space = Space::new();
     let archive = space.archive("libunit.a", &[space.cut("unit.c", FIRST, SECOND)]);
     assert_eq!(space.run(tool("llvm-ar").args(["t", &archive])), "unit.c.o\n");
-    let main = space
-        .native("main.c", "int whole(int);\nint main(int argc, char **argv) { return whole(argc) - 8; }\n");
+    let main = space.native(
+        "main.c",
+        "int whole(int);\nint main(int argc, char **argv) { return whole(argc) - 8; }\n",
+    );
     space.run(tool("clang").args(["-fuse-ld=lld", &main, &archive, "-o", "program"]));
     space.output_of(&space.path("program"));
 }
@@ -574,7 +608,9 @@ fn merging_keeps_two_modules_alive_however_many_there_are() {
     let calls: String = (0..6).map(|n| format!("int f{n}(void);\n")).collect();
     let main = space.bitcode(
         "main.c",
-        &format!("{calls}int main(void) {{ return f0() + f1() + f2() + f3() + f4() + f5() - 15; }}\n"),
+        &format!(
+            "{calls}int main(void) {{ return f0() + f1() + f2() + f3() + f4() + f5() - 15; }}\n"
+        ),
     );
     space.word(main).library("f", &members);
     let notes = Notes::default();

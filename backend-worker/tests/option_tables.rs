@@ -1,5 +1,5 @@
-//! Compares the table of options that name files, `docs/inputs.md`, with the options that clang and lld list themselves: an option
-//! of a newer LLVM that is not in it makes this fail.
+//! Compares the table of options that name files, `docs/inputs.md`, with the options that clang and
+//! lld list themselves: an option of a newer LLVM that is not in it makes this fail.
 
 use std::collections::BTreeSet;
 use std::process::Command;

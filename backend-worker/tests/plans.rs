@@ -46,7 +46,11 @@ impl Bench {
 
     fn tool(&self, program: &str, args: &[&str]) -> String {
         let output = Command::new(program).current_dir(self.dir()).args(args).output().unwrap();
-        assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{program} {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 }
@@ -115,7 +119,10 @@ fn every_language_goes_into_one_program() {
 
 #[test]
 fn an_archive_among_members_is_opened_and_nothing_depends_on_jobs() {
-    let bench = Bench::new(&[("a.c", "int a(void) { return 1; }\n"), ("b.c", "int b(void) { return 2; }\n")]);
+    let bench = Bench::new(&[
+        ("a.c", "int a(void) { return 1; }\n"),
+        ("b.c", "int b(void) { return 2; }\n"),
+    ]);
     let items = json!([
         compile(0, "a.c", "c"),
         compile(1, "b.c", "c"),
@@ -182,7 +189,8 @@ fn the_backends_own_errors_have_a_place_and_do_not_end_the_worker() {
 
 #[test]
 fn a_missing_symbol_is_named_and_no_program_is_left() {
-    let bench = Bench::new(&[("main.c", "int nowhere(void);\nint main(void) { return nowhere(); }\n")]);
+    let bench =
+        Bench::new(&[("main.c", "int nowhere(void);\nint main(void) { return nowhere(); }\n")]);
     let output = bench.run(&json!([
         compile(0, "main.c", "c"),
         {"id": 1, "unit": "app", "after": [0], "work": {"kind": "link",
@@ -191,8 +199,10 @@ fn a_missing_symbol_is_named_and_no_program_is_left() {
     let text = text(&output);
     assert_eq!(output.status.code(), Some(101));
     assert!(text.contains("undefined symbol: nowhere"), "{text}");
-    let left: Vec<_> =
-        std::fs::read_dir(bench.dir().join("out")).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let left: Vec<_> = std::fs::read_dir(bench.dir().join("out"))
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
     assert_eq!(left, ["main.c.o"]);
 }
 
@@ -210,7 +220,8 @@ fn a_plan_that_is_none_is_refused() {
 
 #[test]
 fn split_dwarf_leaves_no_signal_handler_behind() {
-    // LLVM's TempFile would replace the handlers of the process; SigCgt has a bit for each signal that is caught.
+    // LLVM's TempFile would replace the handlers of the process; SigCgt has a bit for each signal
+    // that is caught.
     let bench = Bench::new(&[("a.c", "int a(void) { return 1; }\n")]);
     let caught = |args: &[&str]| -> u64 {
         let plan = json!({"type": "plan", "id": 1, "crate": "test", "items": [{"id": 0, "unit": "a.c", "work":
@@ -229,11 +240,13 @@ fn split_dwarf_leaves_no_signal_handler_behind() {
         writeln!(input, "{plan}").unwrap();
         writeln!(input, "{}", json!({"type": "lease", "plan": 1, "item": 0, "bytes": 0})).unwrap();
         let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
-        let done =
-            lines.map(Result::unwrap).any(|line| line.contains("\"type\":\"done\"") && line.contains("true"));
+        let done = lines
+            .map(Result::unwrap)
+            .any(|line| line.contains("\"type\":\"done\"") && line.contains("true"));
         assert!(done, "the plan did not succeed");
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
+        let mask =
+            status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim().to_owned();
         drop(input);
         child.wait().unwrap();
         u64::from_str_radix(&mask, 16).unwrap()
@@ -269,8 +282,11 @@ fn each_bad_unit_among_many_says_why_once_and_the_rest_goes_on() {
     ];
     for number in 5..40 {
         let name = format!("good{number}.c");
-        std::fs::write(bench.dir().join(&name), format!("int good{number}(void) {{ return {number}; }}\n"))
-            .unwrap();
+        std::fs::write(
+            bench.dir().join(&name),
+            format!("int good{number}(void) {{ return {number}; }}\n"),
+        )
+        .unwrap();
         items.push(compile(number, &name, "c"));
     }
     for (form, jobs) in [("parallel", "1"), ("parallel", "4"), ("serial", "1"), ("serial", "4")] {
@@ -298,7 +314,8 @@ fn of_another_version(bench: &Bench, bitcode: &[u8]) -> Vec<u8> {
     let complains = |content: &[u8]| {
         std::fs::write(bench.dir().join("try.bc"), content).unwrap();
         let mut run = Command::new(format!("{LLVM}/llvm-dis"));
-        let run = run.args(["try.bc", "-o", "/dev/null"]).current_dir(bench.dir()).output().unwrap();
+        let run =
+            run.args(["try.bc", "-o", "/dev/null"]).current_dir(bench.dir()).output().unwrap();
         String::from_utf8_lossy(&run.stderr).contains("epoch")
     };
     let changed = |at: usize| {
@@ -306,5 +323,8 @@ fn of_another_version(bench: &Bench, bitcode: &[u8]) -> Vec<u8> {
         content[at] ^= 0x40;
         content
     };
-    (8..80).map(changed).find(|content| complains(content)).expect("one of the first bytes is the epoch")
+    (8..80)
+        .map(changed)
+        .find(|content| complains(content))
+        .expect("one of the first bytes is the epoch")
 }

@@ -28,7 +28,8 @@ impl Tools {
             .map(|dir| dir.join("ninja"))
             .find(|file| file.is_file())
             .ok_or("ninja is missing; run `make deps-test`")?;
-        let prefix = std::env::var_os("LLVM_SYS_221_PREFIX").unwrap_or_else(|| "/usr/lib/llvm-22".into());
+        let prefix =
+            std::env::var_os("LLVM_SYS_221_PREFIX").unwrap_or_else(|| "/usr/lib/llvm-22".into());
         let llvm_bin = PathBuf::from(prefix).join("bin");
         if !llvm_bin.join("clang").is_file() {
             return Err(format!("{} has no clang; run `make deps`", llvm_bin.display()).into());
@@ -70,9 +71,13 @@ pub struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// Builds once with each, unmeasured: that fills the page cache, gives the compile commands that ninja's build is made
-    /// of, and shows that both build the same.
-    pub fn prepare(tools: &'a Tools, subject: &'a Subject, jobs: u32) -> Result<Self, Box<dyn Error>> {
+    /// Builds once with each, unmeasured: that fills the page cache, gives the compile commands
+    /// that ninja's build is made of, and shows that both build the same.
+    pub fn prepare(
+        tools: &'a Tools,
+        subject: &'a Subject,
+        jobs: u32,
+    ) -> Result<Self, Box<dyn Error>> {
         Self::prepare_with(tools, subject, jobs, &Extra::default())
     }
 
@@ -87,8 +92,13 @@ impl<'a> Contest<'a> {
         contest.remove(Contestant::Tender)?;
         contest.build(Contestant::Tender, &[])?;
         let commands = ninja::read_commands(&subject.root.join("target/compile_commands.json"))?;
-        let text =
-            ninja::build_file(&commands, &subject.targets, &contest.ninja_out(), &tools.llvm_bin, extra)?;
+        let text = ninja::build_file(
+            &commands,
+            &subject.targets,
+            &contest.ninja_out(),
+            &tools.llvm_bin,
+            extra,
+        )?;
         std::fs::create_dir_all(contest.ninja_out())?;
         std::fs::write(subject.scratch.join("build.ninja"), text)?;
         contest.build(Contestant::Ninja, &[])?;
@@ -121,7 +131,11 @@ impl<'a> Contest<'a> {
         words: &[&OsStr],
         watch: Watch<'_>,
     ) -> Result<Taken, Box<dyn Error>> {
-        measure::run_together(vec![self.command(who, words)], &self.subject.scratch.join("log"), Some(watch))
+        measure::run_together(
+            vec![self.command(who, words)],
+            &self.subject.scratch.join("log"),
+            Some(watch),
+        )
     }
 
     /// What builds with one of the two.
@@ -153,7 +167,8 @@ impl<'a> Contest<'a> {
     }
 
     /// # Errors
-    /// An artifact is missing, an archive holds another number of members, or the programs say different things.
+    /// An artifact is missing, an archive holds another number of members, or the programs say
+    /// different things.
     fn compare(&self, programs_only: bool) -> Result<(), Box<dyn Error>> {
         // A thousand calls of llvm-ar would take long; the first and the last will do.
         let targets = &self.subject.targets;
@@ -166,13 +181,16 @@ impl<'a> Contest<'a> {
             let [ours, theirs] = [Contestant::Tender, Contestant::Ninja]
                 .map(|who| self.holds(target, &self.out(who).join(target.file_name())));
             if ours? != theirs? {
-                return Err(format!("{} differs between tender and ninja", target.file_name()).into());
+                return Err(
+                    format!("{} differs between tender and ninja", target.file_name()).into()
+                );
             }
         }
         Ok(())
     }
 
-    /// What an artifact holds, as far as the two must agree: an archive's number of members, what a program prints.
+    /// What an artifact holds, as far as the two must agree: an archive's number of members, what a
+    /// program prints.
     fn holds(&self, target: &Target, file: &Path) -> Result<String, Box<dyn Error>> {
         let mut command = match target.kind {
             Kind::Archive => {
@@ -184,7 +202,9 @@ impl<'a> Contest<'a> {
         };
         let output = command.output().map_err(|error| format!("{}: {error}", file.display()))?;
         if !output.status.success() {
-            return Err(format!("{}: {}", file.display(), String::from_utf8_lossy(&output.stderr)).into());
+            return Err(
+                format!("{}: {}", file.display(), String::from_utf8_lossy(&output.stderr)).into()
+            );
         }
         let text = String::from_utf8_lossy(&output.stdout);
         Ok(match target.kind {

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-/// Copies the files under `from` to `to`, leaving out entries whose name `skip` accepts. Links are followed.
+/// Copies the files under `from` to `to`, leaving out entries whose name `skip` accepts. Links are
+/// followed.
 pub fn tree(from: &Path, to: &Path, skip: &dyn Fn(&str) -> bool) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {

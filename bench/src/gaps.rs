@@ -1,4 +1,5 @@
-//! How long job slots were idle although a job waited for one: each return of a slot with the next start of a job. No I/O.
+//! How long job slots were idle although a job waited for one: each return of a slot with the next
+//! start of a job. No I/O.
 
 /// What happens to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,8 +36,8 @@ impl Gap {
     }
 }
 
-/// Slots have no names, so a job is taken to run on the slot that was last used on its row, and where there is none, on the one
-/// that has been idle for longest.
+/// Slots have no names, so a job is taken to run on the slot that was last used on its row, and
+/// where there is none, on the one that has been idle for longest.
 pub fn find(mut changes: Vec<Change>) -> Vec<Gap> {
     struct Idle {
         since_ns: u64,
@@ -51,7 +52,9 @@ pub fn find(mut changes: Vec<Change>) -> Vec<Gap> {
     for Change { at_ns, what, row, job } in changes {
         match what {
             What::Waits => waiting += 1,
-            What::Returns => idle.push(Idle { since_ns: at_ns, after: job, row, wanted: waiting > 0 }),
+            What::Returns => {
+                idle.push(Idle { since_ns: at_ns, after: job, row, wanted: waiting > 0 })
+            }
             What::Takes => {
                 waiting = waiting.saturating_sub(1);
                 let place = idle.iter().position(|idle| idle.row == row);
@@ -76,7 +79,8 @@ mod tests {
     /// Changes as (time, what, row, job), gaps as (after, before, length).
     #[track_caller]
     fn check(changes: &[(u64, What, u32, usize)], expect: &[(usize, usize, u64)]) {
-        let changes = changes.iter().map(|&(at_ns, what, row, job)| Change { at_ns, what, row, job });
+        let changes =
+            changes.iter().map(|&(at_ns, what, row, job)| Change { at_ns, what, row, job });
         let gaps = find(changes.collect());
         let gaps: Vec<_> = gaps.iter().map(|gap| (gap.after, gap.before, gap.length_ns)).collect();
         assert_eq!(gaps, expect);
@@ -85,7 +89,13 @@ mod tests {
     #[test]
     fn a_slot_is_idle_from_a_return_to_the_next_start() {
         check(
-            &[(0, Waits, 0, 1), (0, Waits, 0, 2), (5, Takes, 0, 1), (20, Returns, 0, 1), (23, Takes, 0, 2)],
+            &[
+                (0, Waits, 0, 1),
+                (0, Waits, 0, 2),
+                (5, Takes, 0, 1),
+                (20, Returns, 0, 1),
+                (23, Takes, 0, 2),
+            ],
             &[(1, 2, 3)],
         );
     }

@@ -58,7 +58,8 @@ pub fn heavy(i: usize) -> String {
     text
 }
 
-/// A library in Rust that uses a type of its own with collections, so that much is instantiated, for most of a second.
+/// A library in Rust that uses a type of its own with collections, so that much is instantiated,
+/// for most of a second.
 pub fn rust(i: usize) -> String {
     let (name, shift) = (format!("Part{i}"), i % 13 + 3);
     format!(

@@ -21,7 +21,8 @@ impl Machine {
     /// What cannot be found out is left empty: no reason not to measure.
     pub fn look(tools: &Tools) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-        let first_number = |text: &str| text.split_whitespace().find_map(|word| word.parse::<f64>().ok());
+        let first_number =
+            |text: &str| text.split_whitespace().find_map(|word| word.parse::<f64>().ok());
         let memory = read("/proc/meminfo");
         let kib = memory.lines().find(|line| line.starts_with("MemTotal")).and_then(first_number);
         Self {
@@ -54,6 +55,8 @@ fn value(text: &str, key: &str, separator: char) -> String {
 
 fn said_by(program: &Path, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
-    let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned()).unwrap_or_default();
+    let text = output
+        .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+        .unwrap_or_default();
     text.lines().next().unwrap_or_default().to_owned()
 }

@@ -32,7 +32,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use subject::Name;
 
-/// Builds the same code with `tender` and with ninja and clang, in turn, and prints the ratios of their times.
+/// Builds the same code with `tender` and with ninja and clang, in turn, and prints the ratios of
+/// their times.
 #[derive(Parser)]
 #[command(args_conflicts_with_subcommands = true)]
 struct Options {
@@ -44,8 +45,8 @@ struct Options {
     /// Measure only this; may be given several times
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Topic>,
-    /// Jobs to run at once; several numbers are measured one after the other [default: 2; guard: cores;
-    /// memory: 8; tokens, mixed: 2,4]
+    /// Jobs to run at once; several numbers are measured one after the other [default: 2; guard:
+    /// cores; memory: 8; tokens, mixed: 2,4]
     #[arg(long, short, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Vec<u32>,
     /// cut: these codegen-units instead of all, such as `default,8`
@@ -54,7 +55,8 @@ struct Options {
     /// lto: these modes instead of thin-local, thin and fat
     #[arg(long, value_enum, value_delimiter = ',')]
     lto: Vec<experiment::lto::Mode>,
-    /// cut, lto: how many times each of two programs that were built runs; memory-cost: pairs of builds
+    /// cut, lto: how many times each of two programs that were built runs; memory-cost: pairs of
+    /// builds
     #[arg(long, default_value_t = experiment::PROGRAM_PAIRS, value_parser = clap::value_parser!(u32).range(1..))]
     program_pairs: u32,
     /// The program to measure
@@ -103,7 +105,8 @@ enum Topic {
     MemoryEstimates,
     /// What a worker's own threads cost with 5,000 tiny units
     Coordinator,
-    /// How long job tokens are idle, what they cost, and how soon they are back when somebody is killed
+    /// How long job tokens are idle, what they cost, and how soon they are back when somebody is
+    /// killed
     Tokens,
     /// make, ninja, cargo and tender at once: on one pool, and with jobs of their own
     Mixed,
@@ -112,7 +115,10 @@ enum Topic {
 impl Topic {
     fn is_memory(self) -> bool {
         use Topic::*;
-        matches!(self, MemoryPeaks | MemoryMin | MemoryTime | MemoryCost | MemoryHalf | MemoryEstimates)
+        matches!(
+            self,
+            MemoryPeaks | MemoryMin | MemoryTime | MemoryCost | MemoryHalf | MemoryEstimates
+        )
     }
 }
 
@@ -181,14 +187,18 @@ fn run_topic(
         Topic::MemoryTime => print::table(out, &memory::curve::run(tools, examples, settings)?)?,
         Topic::MemoryCost => print::table(out, &memory::cost::run(tools, examples, settings)?)?,
         Topic::MemoryHalf => print::table(out, &memory::cost::half(tools, examples, settings)?)?,
-        Topic::MemoryEstimates => print::table(out, &memory::estimates::run(tools, examples, settings)?)?,
+        Topic::MemoryEstimates => {
+            print::table(out, &memory::estimates::run(tools, examples, settings)?)?
+        }
         Topic::Tokens => {
             for table in experiment::tokens::run(tools, examples, settings)? {
                 print::table(out, &table)?;
             }
         }
         Topic::Mixed => print::table(out, &experiment::mixed::run(tools, settings)?)?,
-        Topic::Coordinator => print::table(out, &experiment::coordinator::run(tools, examples, settings)?)?,
+        Topic::Coordinator => {
+            print::table(out, &experiment::coordinator::run(tools, examples, settings)?)?
+        }
     }
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Writes a makefile for gcc from the compile commands that `tender` writes for clangd, as `ninja` does for clang.
+//! Writes a makefile for gcc from the compile commands that `tender` writes for clangd, as `ninja`
+//! does for clang.
 
 use crate::ninja::{self, Entry};
 use crate::subject::{Kind, Target};
@@ -6,8 +7,8 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
-/// The text of a makefile that makes the archives. Its paths are absolute or relative to the workspace root, where make runs,
-/// and must have no spaces.
+/// The text of a makefile that makes the archives. Its paths are absolute or relative to the
+/// workspace root, where make runs, and must have no spaces.
 ///
 /// Programs are left out: real-world's has `#embed`, which gcc knows only since 15.
 ///
@@ -20,12 +21,20 @@ pub fn text(commands: &[Entry], targets: &[Target], out: &Path) -> Result<String
     for target in targets.iter().filter(|target| matches!(target.kind, Kind::Archive)) {
         let archive = format!("{out}/{}", target.file_name());
         let mut objects = Vec::new();
-        for (i, entry) in commands.iter().filter(|entry| entry.file.contains(&target.sources)).enumerate() {
-            let stem = Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
+        for (i, entry) in
+            commands.iter().filter(|entry| entry.file.contains(&target.sources)).enumerate()
+        {
+            let stem =
+                Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
             let object = format!("{out}/{}/{i}-{stem}.o", target.name);
-            let words: Vec<String> = gcc(&entry.arguments).iter().map(|word| ninja::command(word)).collect();
+            let words: Vec<String> =
+                gcc(&entry.arguments).iter().map(|word| ninja::command(word)).collect();
             let file = &entry.file;
-            writeln!(rules, "{object}: {file}\n\t@mkdir -p $(@D)\n\t{} -MD -c $< -o $@", words.join(" "))?;
+            writeln!(
+                rules,
+                "{object}: {file}\n\t@mkdir -p $(@D)\n\t{} -MD -c $< -o $@",
+                words.join(" ")
+            )?;
             objects.push(object);
         }
         if objects.is_empty() {
@@ -53,9 +62,18 @@ mod tests {
     #[test]
     fn an_archive_of_one_file() {
         let entry = |compiler: &str, file: &str| Entry {
-            arguments: [compiler, "-O2", "-ffile-compilation-dir=.", "-DA=$", "-c", file, "-o", "x.o"]
-                .map(str::to_owned)
-                .to_vec(),
+            arguments: [
+                compiler,
+                "-O2",
+                "-ffile-compilation-dir=.",
+                "-DA=$",
+                "-c",
+                file,
+                "-o",
+                "x.o",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
             file: file.to_owned(),
         };
         let archive = Target { name: "a".into(), kind: Kind::Archive, sources: "a/".into() };

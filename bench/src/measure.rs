@@ -59,12 +59,14 @@ pub fn command(program: &Path, dir: &Path) -> Command {
 /// Runs `command` with its output going to the file `log`.
 ///
 /// # Errors
-/// It cannot be started, or ends with anything but success; the message then holds the end of its output.
+/// It cannot be started, or ends with anything but success; the message then holds the end of its
+/// output.
 pub fn run(command: Command, log: &Path) -> Result<Taken, Box<dyn Error>> {
     run_together(vec![command], log, None)
 }
 
-/// Runs `commands` all at once, with their output going to the file `log`. The time is that until the last has ended.
+/// Runs `commands` all at once, with their output going to the file `log`. The time is that until
+/// the last has ended.
 ///
 /// # Errors
 /// As `run`, for the first that fails, after all have ended.
@@ -164,7 +166,8 @@ fn wait(pid: u32) -> std::io::Result<Ended> {
     // SAFETY: all zeros is a valid rusage.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
-        // SAFETY: both pointers are valid for the call. The child is ours and nobody else waits for it.
+        // SAFETY: both pointers are valid for the call. The child is ours and nobody else waits for
+        // it.
         if unsafe { libc::wait4(pid as libc::pid_t, &raw mut status, 0, &raw mut usage) } >= 0 {
             break;
         }
@@ -194,7 +197,8 @@ mod tests {
 
     #[test]
     fn time_of_grandchildren_counts() {
-        let taken = sh("sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done'; true").unwrap();
+        let taken =
+            sh("sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done'; true").unwrap();
         assert!(taken.cpu > Duration::from_millis(5), "{taken:?}");
     }
 
@@ -212,7 +216,8 @@ mod tests {
             look: &mut |pids| most = most.max(crate::processes::tree(pids).len()),
         };
         let taken =
-            run_together(vec![sleeps("0.4"), sleeps("0.2")], &dir.path().join("log"), Some(watch)).unwrap();
+            run_together(vec![sleeps("0.4"), sleeps("0.2")], &dir.path().join("log"), Some(watch))
+                .unwrap();
         assert!(taken.wall >= Duration::from_millis(400), "{taken:?}");
         assert_eq!(most, 2);
     }

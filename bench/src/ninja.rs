@@ -1,5 +1,5 @@
-//! Writes ninja's build file from the compile commands that `tender` writes for clangd: so sources and flags are the same
-//! by construction.
+//! Writes ninja's build file from the compile commands that `tender` writes for clangd: so sources
+//! and flags are the same by construction.
 
 use crate::subject::{Kind, Target};
 use serde::Deserialize;
@@ -15,7 +15,8 @@ pub struct Entry {
     pub file: String,
 }
 
-/// Words for clang that `tender`'s compile commands lack, because a profile says the same to `tender`.
+/// Words for clang that `tender`'s compile commands lack, because a profile says the same to
+/// `tender`.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
     pub compile: Vec<String>,
@@ -25,7 +26,8 @@ pub struct Extra {
 impl Extra {
     /// ThinLTO by clang and lld, with as many backends at once in the link.
     pub fn thin(jobs: u32) -> Self {
-        let link = ["-O2".to_owned(), "-flto=thin".to_owned(), format!("-Wl,--thinlto-jobs={jobs}")];
+        let link =
+            ["-O2".to_owned(), "-flto=thin".to_owned(), format!("-Wl,--thinlto-jobs={jobs}")];
         Self { compile: vec!["-flto=thin".to_owned()], link: link.into() }
     }
 }
@@ -37,7 +39,8 @@ pub fn read_commands(file: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
     serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
-/// The text of build.ninja. Its paths are absolute or relative to the workspace root, where ninja runs.
+/// The text of build.ninja. Its paths are absolute or relative to the workspace root, where ninja
+/// runs.
 ///
 /// # Errors
 /// A target has no compile commands.
@@ -64,13 +67,21 @@ pub fn build_file(
     )?;
     for target in targets {
         let mut objects = Vec::new();
-        for (i, entry) in commands.iter().filter(|entry| entry.file.contains(&target.sources)).enumerate() {
-            let stem = Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
+        for (i, entry) in
+            commands.iter().filter(|entry| entry.file.contains(&target.sources)).enumerate()
+        {
+            let stem =
+                Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
             // In a directory of their own: a program's file is called like its target.
             let object = path(&format!("{out}/obj/{}/{i}-{stem}.o", target.name));
             let words = flags(&entry.arguments).iter().chain(&extra.compile);
             let words: Vec<String> = words.map(|word| command(word)).collect();
-            writeln!(text, "build {object}: cc {}\n  words = {}", path(&entry.file), words.join(" "))?;
+            writeln!(
+                text,
+                "build {object}: cc {}\n  words = {}",
+                path(&entry.file),
+                words.join(" ")
+            )?;
             objects.push(object);
         }
         if objects.is_empty() {
@@ -81,8 +92,14 @@ pub fn build_file(
             Kind::Archive => writeln!(text, "build {file}: ar {}", objects.join(" "))?,
             Kind::Program { archives, words } => {
                 objects.extend(archives.iter().map(|name| path(&format!("{out}/lib{name}.a"))));
-                let words: Vec<String> = words.iter().chain(&extra.link).map(|word| command(word)).collect();
-                writeln!(text, "build {file}: link {}\n  words = {}", objects.join(" "), words.join(" "))?;
+                let words: Vec<String> =
+                    words.iter().chain(&extra.link).map(|word| command(word)).collect();
+                writeln!(
+                    text,
+                    "build {file}: link {}\n  words = {}",
+                    objects.join(" "),
+                    words.join(" ")
+                )?;
             }
         }
     }
@@ -100,7 +117,8 @@ fn path(text: &str) -> String {
     text.replace('$', "$$").replace(' ', "$ ").replace(':', "$:")
 }
 
-/// A word of a command, quoted for the shell and then for ninja or make, to both of which `$$` is a dollar.
+/// A word of a command, quoted for the shell and then for ninja or make, to both of which `$$` is a
+/// dollar.
 pub fn command(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./,:@%".contains(c);
     let quoted = if !word.is_empty() && word.chars().all(plain) {
@@ -138,8 +156,10 @@ mod tests {
         ];
         let extra = Extra { compile: vec!["-flto".into()], link: vec!["-O2".into()] };
         let commands = [entry("p/m.c"), entry("a/x y.c")];
-        let text = build_file(&commands, &targets, Path::new("/o"), Path::new("/bin"), &extra).unwrap();
-        let builds: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("build ")).collect();
+        let text =
+            build_file(&commands, &targets, Path::new("/o"), Path::new("/bin"), &extra).unwrap();
+        let builds: Vec<&str> =
+            text.lines().skip_while(|line| !line.starts_with("build ")).collect();
         assert_eq!(
             builds,
             [

@@ -1,4 +1,5 @@
-//! A plot of lines over one axis as SVG, legible on light and dark pages. Knows nothing of what is plotted.
+//! A plot of lines over one axis as SVG, legible on light and dark pages. Knows nothing of what is
+//! plotted.
 
 use std::fmt::Write;
 
@@ -103,7 +104,10 @@ impl Plot {
         )?;
         for (value, word) in &self.marks {
             let at = at_x(*value);
-            writeln!(out, "<path class=\"mark\" stroke-dasharray=\"2 4\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>")?;
+            writeln!(
+                out,
+                "<path class=\"mark\" stroke-dasharray=\"2 4\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>"
+            )?;
             text(out, at + 5.0, BOTTOM - 8.0, "faint", "start", word)?;
         }
         if self.series.iter().any(|series| series.beyond.is_some()) {
@@ -157,7 +161,12 @@ impl Series {
             if let Some(near) = near {
                 dotted(out, (x, y), places[near])?;
             }
-            writeln!(out, "<path class=\"cross\" d=\"M{:.1} {:.1}l10 10m0-10l-10 10\"/>", x - 5.0, y - 5.0)?;
+            writeln!(
+                out,
+                "<path class=\"cross\" d=\"M{:.1} {:.1}l10 10m0-10l-10 10\"/>",
+                x - 5.0,
+                y - 5.0
+            )?;
             // Lines that end at the same place have their words above and below.
             let word = if number.is_multiple_of(2) { y - 11.0 } else { y + 21.0 };
             text(out, x, word, "word", "middle", self.failed)?;
@@ -189,13 +198,18 @@ impl Axis {
     }
 
     fn show(&self, value: f64) -> String {
-        let decimals = usize::from(self.step.fract() != 0.0) + usize::from((self.step * 10.0).fract() != 0.0);
+        let decimals =
+            usize::from(self.step.fract() != 0.0) + usize::from((self.step * 10.0).fract() != 0.0);
         format!("{value:.decimals$}")
     }
 }
 
 fn line(out: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) -> std::fmt::Result {
-    writeln!(out, "<path class=\"{class}\" d=\"M{:.1} {:.1}L{:.1} {:.1}\"/>", from.0, from.1, to.0, to.1)
+    writeln!(
+        out,
+        "<path class=\"{class}\" d=\"M{:.1} {:.1}L{:.1} {:.1}\"/>",
+        from.0, from.1, to.0, to.1
+    )
 }
 
 fn dotted(out: &mut String, from: (f64, f64), to: (f64, f64)) -> std::fmt::Result {
@@ -203,9 +217,19 @@ fn dotted(out: &mut String, from: (f64, f64), to: (f64, f64)) -> std::fmt::Resul
     writeln!(out, "<path class=\"line\" stroke-dasharray=\"2 5\" d=\"M{from}L{to}\"/>")
 }
 
-fn text(out: &mut String, x: f64, y: f64, class: &str, anchor: &str, words: &str) -> std::fmt::Result {
+fn text(
+    out: &mut String,
+    x: f64,
+    y: f64,
+    class: &str,
+    anchor: &str,
+    words: &str,
+) -> std::fmt::Result {
     let words = escaped(words);
-    writeln!(out, "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>")
+    writeln!(
+        out,
+        "<text class=\"{class}\" x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\">{words}</text>"
+    )
 }
 
 /// Another shape for each line, for those who do not tell the colours apart.
@@ -260,7 +284,10 @@ mod tests {
         assert!(svg.contains("<title>A &lt; B</title>"), "{svg}");
         // Sorted by x, whatever the order of the points.
         let (low, high) = (LEFT + 0.5 * (RIGHT - LEFT), RIGHT);
-        assert!(svg.contains(&format!("d=\"M{low:.1} ")) && svg.contains(&format!("L{high:.1} ")), "{svg}");
+        assert!(
+            svg.contains(&format!("d=\"M{low:.1} ")) && svg.contains(&format!("L{high:.1} ")),
+            "{svg}"
+        );
         for word in ["killed", "need", "no limit"] {
             assert!(svg.contains(&format!(">{word}</text>")), "{word}: {svg}");
         }

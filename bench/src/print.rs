@@ -17,7 +17,10 @@ pub fn machine(out: &mut dyn Write, machine: &Machine) -> Result<()> {
     writeln!(out, "{}", versions.join("; "))?;
     writeln!(out, "ratios are tender / the other, below 1 where tender is faster or smaller")?;
     if *load > QUIET_LOAD {
-        writeln!(out, "warning: the machine is not quiet (load {load:.2}); do not trust these figures")?;
+        writeln!(
+            out,
+            "warning: the machine is not quiet (load {load:.2}); do not trust these figures"
+        )?;
     }
     Ok(())
 }
@@ -42,7 +45,11 @@ pub fn subject(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
     let total = outcome.traced.wall.as_secs_f64();
     let on_cpu = outcome.traced.cpu.as_secs_f64() / (total * f64::from(outcome.jobs));
     writeln!(out, "  one traced cold build, {total:.2} s")?;
-    writeln!(out, "    job slots busy from the first unit to the last: {:.1} %", outcome.usage.busy * 100.0)?;
+    writeln!(
+        out,
+        "    job slots busy from the first unit to the last: {:.1} %",
+        outcome.usage.busy * 100.0
+    )?;
     writeln!(
         out,
         "    CPU time of the whole build / ({} x wall time):  {:.1} %",
@@ -69,16 +76,30 @@ pub fn cargo(out: &mut dyn Write, seconds: &Summary) -> Result<()> {
 
 fn walls(out: &mut dyn Write, pairs: &[Pair], scale: f64, unit: &str) -> Result<()> {
     row(out, &format!("tender, {unit}"), scaled(Outcome::wall(pairs, Contestant::Tender), scale))?;
-    row(out, &format!("ninja and clang, {unit}"), scaled(Outcome::wall(pairs, Contestant::Ninja), scale))
+    row(
+        out,
+        &format!("ninja and clang, {unit}"),
+        scaled(Outcome::wall(pairs, Contestant::Ninja), scale),
+    )
 }
 
 fn scaled(summary: Summary, by: f64) -> Summary {
     let Summary { min, lower, median, upper, max } = summary;
-    Summary { min: min * by, lower: lower * by, median: median * by, upper: upper * by, max: max * by }
+    Summary {
+        min: min * by,
+        lower: lower * by,
+        median: median * by,
+        upper: upper * by,
+        max: max * by,
+    }
 }
 
 fn head(out: &mut dyn Write, title: &str) -> Result<()> {
-    writeln!(out, "  {title:<24} {:>9} {:>9} {:>9} {:>9} {:>9}", "median", "min", "1st qu.", "3rd qu.", "max")
+    writeln!(
+        out,
+        "  {title:<24} {:>9} {:>9} {:>9} {:>9} {:>9}",
+        "median", "min", "1st qu.", "3rd qu.", "max"
+    )
 }
 
 fn row(out: &mut dyn Write, title: &str, summary: Summary) -> Result<()> {

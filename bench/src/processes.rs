@@ -1,4 +1,5 @@
-//! What /proc says of a tree of processes: who is in it, its memory, its threads. Knows nothing of what they do.
+//! What /proc says of a tree of processes: who is in it, its memory, its threads. Knows nothing of
+//! what they do.
 //!
 //! A process may end while it is looked at; what can then no longer be read counts as nothing.
 
@@ -109,7 +110,11 @@ mod tests {
     #[test]
     fn stat_lines() {
         let check = |text: &str, expect: Option<(char, u32)>| {
-            assert_eq!(parse_stat(text), expect.map(|(state, parent)| Stat { state, parent }), "{text}");
+            assert_eq!(
+                parse_stat(text),
+                expect.map(|(state, parent)| Stat { state, parent }),
+                "{text}"
+            );
         };
         check("12 (sh) S 7 12 12 0", Some(('S', 7)));
         check("12 (a ) R 1) R 7 12", Some(('R', 7)));
@@ -120,14 +125,26 @@ mod tests {
     #[test]
     fn memory_that_no_file_backs() {
         let check = |text: &str, expect: u64| assert_eq!(parse_memory(text), expect, "{text}");
-        check("Name:\tx\nVmRSS:\t 99 kB\nRssAnon:\t  10 kB\nRssFile:\t 80 kB\nRssShmem:\t 2 kB\n", 12 * 1024);
+        check(
+            "Name:\tx\nVmRSS:\t 99 kB\nRssAnon:\t  10 kB\nRssFile:\t 80 kB\nRssShmem:\t 2 kB\n",
+            12 * 1024,
+        );
         check("Name:\tkthreadd\n", 0);
     }
 
     #[test]
     fn descendants_of_two_roots() {
-        let parents =
-            HashMap::from([(1, 0), (5, 1), (6, 5), (7, 6), (8, 1), (9, 8), (10, 1), (11, 12), (12, 11)]);
+        let parents = HashMap::from([
+            (1, 0),
+            (5, 1),
+            (6, 5),
+            (7, 6),
+            (8, 1),
+            (9, 8),
+            (10, 1),
+            (11, 12),
+            (12, 11),
+        ]);
         assert_eq!(descendants(&[5, 9], &parents), [5, 6, 7, 9]);
         assert!(descendants(&[4], &parents).is_empty());
     }

@@ -1,5 +1,5 @@
-//! Compares two programs that should do the same: their time and the size of their code. Knows nothing of how they were
-//! built.
+//! Compares two programs that should do the same: their time and the size of their code. Knows
+//! nothing of how they were built.
 
 use crate::measure::{self, Taken};
 use crate::statistics::{Interval, Summary};
@@ -20,14 +20,24 @@ pub struct Speed {
 ///
 /// # Errors
 /// One cannot be started or fails, or they print different things.
-pub fn compare(ours: &Path, theirs: &Path, pairs: u32, scratch: &Path) -> Result<Speed, Box<dyn Error>> {
+pub fn compare(
+    ours: &Path,
+    theirs: &Path,
+    pairs: u32,
+    scratch: &Path,
+) -> Result<Speed, Box<dyn Error>> {
     let log = scratch.join("log");
     let mut said: Option<Vec<u8>> = None;
     let mut take = |program: &Path| -> Result<Taken, Box<dyn Error>> {
         let taken = measure::run(measure::command(program, scratch), &log)?;
         let says = std::fs::read(&log)?;
         if said.get_or_insert_with(|| says.clone()) != &says {
-            return Err(format!("{} and {} say different things", ours.display(), theirs.display()).into());
+            return Err(format!(
+                "{} and {} say different things",
+                ours.display(),
+                theirs.display()
+            )
+            .into());
         }
         Ok(taken)
     };

@@ -1,4 +1,5 @@
-//! Where the benchmark is: on standard error, apart from the figures, and only for somebody who watches.
+//! Where the benchmark is: on standard error, apart from the figures, and only for somebody who
+//! watches.
 
 use std::io::{IsTerminal, Write};
 

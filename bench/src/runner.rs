@@ -13,7 +13,8 @@ use std::time::Duration;
 
 /// Builds that do nothing are short, so their times scatter more; they cost nothing to repeat.
 const NOTHING_ROUNDS: u32 = 20;
-/// For a thousand crates, of which ninja takes half a minute to build each round: their times scatter little.
+/// For a thousand crates, of which ninja takes half a minute to build each round: their times
+/// scatter little.
 const MANY_PAIRS: u32 = 3;
 const MANY_NOTHING_ROUNDS: u32 = 5;
 
@@ -38,7 +39,9 @@ pub struct Outcome {
 
 impl Outcome {
     pub fn ratio(pairs: &[Pair], of: impl Fn(&Taken) -> Duration) -> Summary {
-        Summary::of(pairs.iter().map(|pair| of(&pair.tender).as_secs_f64() / of(&pair.ninja).as_secs_f64()))
+        Summary::of(
+            pairs.iter().map(|pair| of(&pair.tender).as_secs_f64() / of(&pair.ninja).as_secs_f64()),
+        )
     }
 
     pub fn wall(pairs: &[Pair], who: Contestant) -> Summary {
@@ -51,7 +54,12 @@ impl Outcome {
 
 /// # Errors
 /// A build fails, or the two do not build the same.
-pub fn run(tools: &Tools, subject: &Subject, pairs: u32, jobs: u32) -> Result<Outcome, Box<dyn Error>> {
+pub fn run(
+    tools: &Tools,
+    subject: &Subject,
+    pairs: u32,
+    jobs: u32,
+) -> Result<Outcome, Box<dyn Error>> {
     let title = subject.name.title();
     progress::show(&format!("{title}: preparing"));
     let contest = Contest::prepare(tools, subject, jobs)?;
@@ -79,7 +87,11 @@ pub fn run(tools: &Tools, subject: &Subject, pairs: u32, jobs: u32) -> Result<Ou
 }
 
 /// Builds from nothing with each in turn; what the last round built is left.
-pub fn cold_pairs(contest: &Contest<'_>, title: &str, pairs: u32) -> Result<Vec<Pair>, Box<dyn Error>> {
+pub fn cold_pairs(
+    contest: &Contest<'_>,
+    title: &str,
+    pairs: u32,
+) -> Result<Vec<Pair>, Box<dyn Error>> {
     let one = |round| {
         progress::show(&format!("{title}: cold builds, pair {} of {pairs}", round + 1));
         pair(round, |who| {
@@ -104,8 +116,8 @@ fn pair(
     }
 }
 
-/// Seconds that cargo takes to do nothing in a workspace of five packages, to compare with real-world's; nothing where
-/// there is no cargo.
+/// Seconds that cargo takes to do nothing in a workspace of five packages, to compare with
+/// real-world's; nothing where there is no cargo.
 ///
 /// # Errors
 /// The workspace cannot be written or built.
@@ -117,11 +129,15 @@ pub fn cargo_does_nothing() -> Result<Option<Summary>, Box<dyn Error>> {
     if measure::run(version_of(cargo, &root), &scratch.path().join("log")).is_err() {
         return Ok(None);
     }
-    std::fs::write(root.join("Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"part*\"]\n")?;
+    std::fs::write(
+        root.join("Cargo.toml"),
+        "[workspace]\nresolver = \"3\"\nmembers = [\"part*\"]\n",
+    )?;
     for i in 0..5 {
         let dir = root.join(format!("part{i}"));
         std::fs::create_dir_all(dir.join("src"))?;
-        let manifest = format!("[package]\nname = \"part{i}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+        let manifest =
+            format!("[package]\nname = \"part{i}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
         std::fs::write(dir.join("Cargo.toml"), manifest)?;
         std::fs::write(dir.join("src/lib.rs"), "pub fn part() {}\n")?;
     }

@@ -46,7 +46,8 @@ fn at(sorted: &[f64], share: f64) -> f64 {
     below + (above - below) * place.fract()
 }
 
-/// The geometric mean of ratios, and between which numbers the true one lies with a probability of 95 %.
+/// The geometric mean of ratios, and between which numbers the true one lies with a probability of
+/// 95 %.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     pub low: f64,
@@ -55,8 +56,8 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// By Student's t over the logarithms, in which a ratio and its inverse are equally far from equality. None of fewer
-    /// than two ratios, whose spread is unknown. Ratios must be above 0.
+    /// By Student's t over the logarithms, in which a ratio and its inverse are equally far from
+    /// equality. None of fewer than two ratios, whose spread is unknown. Ratios must be above 0.
     pub fn of(ratios: impl IntoIterator<Item = f64>) -> Option<Self> {
         let logarithms: Vec<f64> = ratios.into_iter().map(f64::ln).collect();
         let count = logarithms.len();
@@ -71,13 +72,13 @@ impl Interval {
     }
 }
 
-/// The 97.5 % quantile of Student's t with this many degrees of freedom, from 1. Above 30 it is that of 30, which makes
-/// intervals wider by 4 % at most.
+/// The 97.5 % quantile of Student's t with this many degrees of freedom, from 1. Above 30 it is
+/// that of 30, which makes intervals wider by 4 % at most.
 fn student(degrees: usize) -> f64 {
     const QUANTILES: [f64; 30] = [
-        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145,
-        2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048,
-        2.045, 2.042,
+        12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
+        2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056,
+        2.052, 2.048, 2.045, 2.042,
     ];
     QUANTILES[degrees.min(QUANTILES.len()) - 1]
 }
@@ -101,7 +102,10 @@ mod tests {
     fn the_worst_of_many() {
         let check = |values: &[f64], expect: Option<(usize, f64, f64, f64)>| {
             let tail = Tail::of(values.iter().copied());
-            assert_eq!(tail.map(|Tail { count, median, p95, max }| (count, median, p95, max)), expect);
+            assert_eq!(
+                tail.map(|Tail { count, median, p95, max }| (count, median, p95, max)),
+                expect
+            );
         };
         check(&[], None);
         check(&[2.0], Some((1, 2.0, 2.0, 2.0)));

@@ -1,4 +1,5 @@
-//! What is built: a workspace in a scratch directory, and the archives and the program that must come out.
+//! What is built: a workspace in a scratch directory, and the archives and the program that must
+//! come out.
 
 use crate::{copy, generate};
 use std::error::Error;
@@ -126,8 +127,9 @@ impl Subject {
     /// The sources of an example were not fetched, or a file cannot be written.
     pub fn prepare(name: Name, examples: &Path, scratch: &Path) -> Result<Self, Box<dyn Error>> {
         let root = scratch.join("workspace");
-        let library =
-            |name: &str, sources: &str| (vec![name.to_owned()], vec![Target::archive(name, sources)]);
+        let library = |name: &str, sources: &str| {
+            (vec![name.to_owned()], vec![Target::archive(name, sources)])
+        };
         let (packages, targets) = match name {
             Name::Lua => library("lua", "vendor/lua-src/"),
             Name::Zstd => library("zstd", "vendor/zstd-sys/"),
@@ -147,7 +149,14 @@ impl Subject {
             Name::Varied => write_varied(&root)?,
             _ => copy_real_world(&examples.join("real-world"), &root)?,
         }
-        Ok(Self { name, root, scratch: scratch.to_owned(), packages, targets, profile: Profile::default() })
+        Ok(Self {
+            name,
+            root,
+            scratch: scratch.to_owned(),
+            packages,
+            targets,
+            profile: Profile::default(),
+        })
     }
 
     /// Replaces what the workspace says of the release profile: lines of TOML.
@@ -185,16 +194,24 @@ fn real_world() -> Vec<Target> {
         Target::archive("sqlite", "vendor/libsqlite3-sys/"),
         Target::archive("zlib", "vendor/libz-sys/"),
         Target::archive("zstd", "vendor/zstd-sys/"),
-        Target { name: "app".into(), kind: Kind::Program { archives, words }, sources: "app/src/".into() },
+        Target {
+            name: "app".into(),
+            kind: Kind::Program { archives, words },
+            sources: "app/src/".into(),
+        },
     ]
 }
 
 /// All of an example but its sources, which must be there.
 fn copy_example(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     if !from.join("vendor/.fetched").exists() {
-        return Err(format!("the sources of {} are missing; run `make fetch`", from.display()).into());
+        return Err(
+            format!("the sources of {} are missing; run `make fetch`", from.display()).into()
+        );
     }
-    copy::tree(from, to, &|name| ["vendor", "target", "fetch", "compile_commands.json"].contains(&name))?;
+    copy::tree(from, to, &|name| {
+        ["vendor", "target", "fetch", "compile_commands.json"].contains(&name)
+    })?;
     Ok(())
 }
 
@@ -209,7 +226,9 @@ fn copy_real_world(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     copy_example(from, to)?;
     // Of the fetched packages only these hold sources that are built.
     for package in ["lua-src", "libz-sys", "zstd-sys", "libsqlite3-sys"] {
-        copy::tree(&from.join("vendor").join(package), &to.join("vendor").join(package), &|_| false)?;
+        copy::tree(&from.join("vendor").join(package), &to.join("vendor").join(package), &|_| {
+            false
+        })?;
     }
     Ok(())
 }
@@ -247,7 +266,11 @@ fn write_varied(root: &Path) -> std::io::Result<()> {
             };
             (format!("unit{j:02}.c"), text)
         };
-        write_crate(root, &format!("varied{i:04}"), &(0..VARIED_UNITS).map(unit).collect::<Vec<_>>())
+        write_crate(
+            root,
+            &format!("varied{i:04}"),
+            &(0..VARIED_UNITS).map(unit).collect::<Vec<_>>(),
+        )
     })
 }
 
@@ -266,7 +289,10 @@ pub fn write_root(root: &Path) -> std::io::Result<()> {
 pub fn write_crate(root: &Path, name: &str, sources: &[(String, String)]) -> std::io::Result<()> {
     let dir = root.join("parts").join(name);
     fs::create_dir_all(dir.join("src"))?;
-    fs::write(dir.join("Tender.toml"), format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n"))?;
+    fs::write(
+        dir.join("Tender.toml"),
+        format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n"),
+    )?;
     sources.iter().try_for_each(|(file, text)| fs::write(dir.join("src").join(file), text))
 }
 
@@ -277,10 +303,12 @@ mod tests {
     #[test]
     fn each_source_belongs_to_one_target() {
         let targets = numbered("part", MANY);
-        let of = |path: &str| targets.iter().filter(|target| path.contains(&target.sources)).count();
+        let of =
+            |path: &str| targets.iter().filter(|target| path.contains(&target.sources)).count();
         assert_eq!(of("parts/part0100/src/part0100.c"), 1);
         let targets = real_world();
-        let of = |path: &str| targets.iter().filter(|target| path.contains(&target.sources)).count();
+        let of =
+            |path: &str| targets.iter().filter(|target| path.contains(&target.sources)).count();
         assert_eq!(of("app/src/db.c"), 1);
         assert_eq!(of("vendor/libsqlite3-sys/sqlite3/sqlite3.c"), 1);
     }
@@ -292,6 +320,9 @@ mod tests {
         subject.set_profile("lto = \"thin\"").unwrap();
         subject.set_profile("codegen-units = 4").unwrap();
         let text = fs::read_to_string(subject.root.join("Tender.toml")).unwrap();
-        assert_eq!(text, "[workspace]\nmembers = [\"parts/*\"]\n\n[profile.release]\ncodegen-units = 4\n");
+        assert_eq!(
+            text,
+            "[workspace]\nmembers = [\"parts/*\"]\n\n[profile.release]\ncodegen-units = 4\n"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A table of figures as text that is legible as it stands and as Markdown. Knows nothing of what is measured.
+//! A table of figures as text that is legible as it stands and as Markdown. Knows nothing of what
+//! is measured.
 
 use crate::statistics::{Interval, Summary};
 use std::fmt;
@@ -23,7 +24,11 @@ impl fmt::Display for Table {
         let line = |f: &mut fmt::Formatter<'_>, cells: &mut dyn Iterator<Item = &str>| {
             for (number, (cell, &width)) in cells.zip(&widths).enumerate() {
                 // What a row is about stands to the left, figures to the right.
-                if number == 0 { write!(f, "| {cell:<width$} |") } else { write!(f, " {cell:>width$} |") }?;
+                if number == 0 {
+                    write!(f, "| {cell:<width$} |")
+                } else {
+                    write!(f, " {cell:>width$} |")
+                }?;
             }
             writeln!(f)
         };

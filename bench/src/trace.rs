@@ -1,5 +1,5 @@
-//! What a trace file of `tender` says: how well the cores were used, how even pieces are, how many modules live at once, how long
-//! job slots were idle.
+//! What a trace file of `tender` says: how well the cores were used, how even pieces are, how many
+//! modules live at once, how long job slots were idle.
 
 use crate::gaps::{self, Change, What};
 use serde::Deserialize;
@@ -9,7 +9,8 @@ use std::path::Path;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usage {
-    /// Of all job slots between the start of the first unit and the end of the last, the share that was busy, from 0 to 1.
+    /// Of all job slots between the start of the first unit and the end of the last, the share that
+    /// was busy, from 0 to 1.
     pub busy: f64,
     pub longest_unit: String,
     pub longest_s: f64,
@@ -48,8 +49,8 @@ pub struct Idle {
     pub way: Way,
     /// From the end of one item's last phase to the start of the next one's first.
     pub millis: f64,
-    /// The part of it from the word that the one has ended to the word that the other starts: what is left is the system's time
-    /// to wake threads, and that of writing outputs.
+    /// The part of it from the word that the one has ended to the word that the other starts: what
+    /// is left is the system's time to wake threads, and that of writing outputs.
     pub told_millis: f64,
     /// The items that ended and started, for people.
     pub after: String,
@@ -63,7 +64,8 @@ pub enum Way {
     Kept,
     /// It went to another worker, through the account.
     Moved,
-    /// It went to a worker that had run nothing before, so the time has the start of a process in it.
+    /// It went to a worker that had run nothing before, so the time has the start of a process in
+    /// it.
     Started,
 }
 
@@ -134,8 +136,12 @@ pub fn idle(file: &Path) -> Result<Vec<Idle>, Box<dyn Error>> {
     read(file, idle_of)
 }
 
-fn read<T>(file: &Path, of: impl FnOnce(&str) -> Result<T, Box<dyn Error>>) -> Result<T, Box<dyn Error>> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+fn read<T>(
+    file: &Path,
+    of: impl FnOnce(&str) -> Result<T, Box<dyn Error>>,
+) -> Result<T, Box<dyn Error>> {
+    let text =
+        std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     of(&text).map_err(|error| format!("{}: {error}", file.display()).into())
 }
 
@@ -156,7 +162,12 @@ fn pieces_of(text: &str, unit: &str) -> Result<Pieces, Box<dyn Error>> {
         return Err(format!("{unit} was not built").into());
     }
     let count = pieces.len();
-    Ok(Pieces { count, balance: largest * count as f64 / sum, sum_s: sum / 1e6, before_s: before / 1e6 })
+    Ok(Pieces {
+        count,
+        balance: largest * count as f64 / sum,
+        sum_s: sum / 1e6,
+        before_s: before / 1e6,
+    })
 }
 
 fn live_of(text: &str) -> Result<Live, Box<dyn Error>> {
@@ -201,7 +212,8 @@ fn idle_of(text: &str) -> Result<Vec<Idle>, Box<dyn Error>> {
         .collect();
 
     let jobs: Vec<Job<'_>> = jobs.into_values().collect();
-    let rows: BTreeSet<(u32, u32)> = jobs.iter().map(|job| (job.event.pid, job.event.tid)).collect();
+    let rows: BTreeSet<(u32, u32)> =
+        jobs.iter().map(|job| (job.event.pid, job.event.tid)).collect();
     let rows: BTreeMap<(u32, u32), u32> = rows.into_iter().zip(0..).collect();
     let mut first: BTreeMap<u32, f64> = BTreeMap::new();
     let mut changes = Vec::new();
@@ -254,10 +266,12 @@ fn usage_of(text: &str, jobs: u32) -> Result<Usage, Box<dyn Error>> {
         return Err("no unit was built".into());
     }
 
-    // A unit's phases follow each other on one thread, but a phase may hold others: so spans, not sums.
+    // A unit's phases follow each other on one thread, but a phase may hold others: so spans, not
+    // sums.
     let mut spans: BTreeMap<(&str, &str), (f64, f64)> = BTreeMap::new();
     for event in units() {
-        let span = spans.entry((&event.args.krate, &event.args.unit)).or_insert((event.ts, event.ts));
+        let span =
+            spans.entry((&event.args.krate, &event.args.unit)).or_insert((event.ts, event.ts));
         span.0 = span.0.min(event.ts);
         span.1 = span.1.max(event.ts + event.dur);
     }
@@ -310,7 +324,8 @@ mod tests {
             // Phases of one unit leave no gap between them.
             event("translate", "unit", "a.c", 1, 0, 1000, 500),
             event("emit", "unit", "a.c", 1, 0, 1600, 400),
-            // Kept for 0.1 ms, then moved within 2 ms to a worker that is new, and back within 1 ms.
+            // Kept for 0.1 ms, then moved within 2 ms to a worker that is new, and back within 1
+            // ms.
             event("translate", "unit", "b.c", 1, 0, 2100, 900),
             event("translate", "unit", "c.c", 2, 0, 5000, 1000),
             event("translate", "unit", "d.c", 1, 1, 7000, 1000),
@@ -322,8 +337,12 @@ mod tests {
             told("e", 2, "", 6000),
         ];
         let idle = idle_of(&format!("[{}]", events.join(","))).unwrap();
-        let ways: Vec<_> = idle.iter().map(|idle| (idle.way, idle.millis, idle.told_millis)).collect();
-        assert_eq!(ways, [(Way::Kept, 0.1, 0.09), (Way::Started, 2.0, 1.0), (Way::Moved, 1.0, 1.0)]);
+        let ways: Vec<_> =
+            idle.iter().map(|idle| (idle.way, idle.millis, idle.told_millis)).collect();
+        assert_eq!(
+            ways,
+            [(Way::Kept, 0.1, 0.09), (Way::Started, 2.0, 1.0), (Way::Moved, 1.0, 1.0)]
+        );
         assert_eq!(idle[2].after, "c.c of c (row 2, slot 0)");
         assert!(idle_of("[").is_err());
     }
@@ -399,7 +418,8 @@ mod tests {
             ]
             .join(",")
         );
-        let expect = Usage { busy: (6.0 + 1.0 + 1.0) / 12.0, longest_unit: "a.c".into(), longest_s: 6.0 };
+        let expect =
+            Usage { busy: (6.0 + 1.0 + 1.0) / 12.0, longest_unit: "a.c".into(), longest_s: 6.0 };
         assert_eq!(usage_of(&text, 2).unwrap(), expect);
         assert!(usage_of("[]", 2).is_err());
     }

@@ -1,5 +1,5 @@
-//! A tree of four projects for four tools, with a makefile on top that runs all of them at once. Knows how each is built, not who
-//! measures it.
+//! A tree of four projects for four tools, with a makefile on top that runs all of them at once.
+//! Knows how each is built, not who measures it.
 
 use crate::contest::{self, Tools};
 use crate::{generate, measure, subject};
@@ -9,8 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Units of C in each of the projects of make, ninja and `tender`, and packages of cargo's. So many that each of the tools alone
-/// has work for some seconds on one core.
+/// Units of C in each of the projects of make, ninja and `tender`, and packages of cargo's. So many
+/// that each of the tools alone has work for some seconds on one core.
 const UNITS: usize = 60;
 const TENDER_CRATES: usize = 4;
 const CARGO_PACKAGES: usize = 5;
@@ -36,7 +36,8 @@ pub struct Tree {
 
 impl Tree {
     /// # Errors
-    /// There is no ninja that is a jobserver's client wherever it stands, or a file cannot be written.
+    /// There is no ninja that is a jobserver's client wherever it stands, or a file cannot be
+    /// written.
     pub fn write(tools: &Tools, root: &Path) -> Result<Self, Box<dyn Error>> {
         let ninja = find_ninja(tools)?;
         fs::create_dir_all(root)?;
@@ -59,8 +60,9 @@ impl Tree {
         subject::write_root(&tender)?;
         for krate in 0..TENDER_CRATES {
             let own = (0..UNITS).filter(|unit| unit % TENDER_CRATES == krate);
-            let units: Vec<(String, String)> =
-                own.map(|unit| (format!("unit{unit:02}.c"), generate::heavy(2 * UNITS + unit))).collect();
+            let units: Vec<(String, String)> = own
+                .map(|unit| (format!("unit{unit:02}.c"), generate::heavy(2 * UNITS + unit)))
+                .collect();
             subject::write_crate(&tender, &format!("part{krate}"), &units)?;
         }
 
@@ -145,7 +147,10 @@ impl Tree {
 
 fn makefile(names: &[String]) -> String {
     let objects: Vec<String> = names.iter().map(|name| format!("out/{name}.o")).collect();
-    format!("out/libmake.a: {}\n\tar rcs $@ $^\nout/%.o: src/%.c\n\tgcc -O2 -c -o $@ $<\n", objects.join(" "))
+    format!(
+        "out/libmake.a: {}\n\tar rcs $@ $^\nout/%.o: src/%.c\n\tgcc -O2 -c -o $@ $<\n",
+        objects.join(" ")
+    )
 }
 
 fn build_ninja(names: &[String], compiler: &str) -> String {
@@ -170,8 +175,11 @@ fn find_ninja(tools: &Tools) -> Result<PathBuf, Box<dyn Error>> {
     };
     candidates.into_iter().find(shares).ok_or_else(|| {
         let wanted = target.join("interop/ninja-kitware/ninja");
-        format!("{} is missing, and no other ninja shares make's pipe; run `make interop`", wanted.display())
-            .into()
+        format!(
+            "{} is missing, and no other ninja shares make's pipe; run `make interop`",
+            wanted.display()
+        )
+        .into()
     })
 }
 
@@ -193,10 +201,16 @@ mod tests {
         let tools = Tools { tender: "/t/tender".into(), ninja: "/n".into(), llvm_bin: "/l".into() };
         let tree = Tree { root: "/r".into(), tools, ninja: "/k/ninja".into() };
         let text = tree.top().unwrap();
-        assert!(text.starts_with("all: make ninja cargo tender\nmake:\n\t+make -s -C make\n"), "{text}");
+        assert!(
+            text.starts_with("all: make ninja cargo tender\nmake:\n\t+make -s -C make\n"),
+            "{text}"
+        );
         assert_eq!(text.matches("\n\t+").count(), 4);
         assert!(!text.contains("-j"), "{text}");
         let alone = tree.each_alone(3);
-        assert!(alone.iter().all(|command| command.get_args().any(|word| word == "-j3")), "{alone:?}");
+        assert!(
+            alone.iter().all(|command| command.get_args().any(|word| word == "-j3")),
+            "{alone:?}"
+        );
     }
 }

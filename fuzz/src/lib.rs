@@ -1,8 +1,9 @@
 //! Runs a parser on inputs that nobody wrote. Knows no parser.
 //!
-//! A target is a test beside its parser, named `fuzz_NAME`, that calls `check`. Its seeds are the files in `corpora/NAME`. Under
-//! `cargo test` it runs on each seed, on large inputs, and on what random changes make of the seeds. Built with `--cfg fuzzing`
-//! (`tools/fuzz.sh` does it), libFuzzer makes the inputs, guided by coverage.
+//! A target is a test beside its parser, named `fuzz_NAME`, that calls `check`. Its seeds are the
+//! files in `corpora/NAME`. Under `cargo test` it runs on each seed, on large inputs, and on what
+//! random changes make of the seeds. Built with `--cfg fuzzing` (`tools/fuzz.sh` does it),
+//! libFuzzer makes the inputs, guided by coverage.
 
 #[cfg(not(fuzzing))]
 mod large;
@@ -11,8 +12,8 @@ mod mutate;
 #[cfg(not(fuzzing))]
 mod run;
 
-/// Runs `parse` on the inputs of the target `name`. Under `cargo test` `cases` of them are made by mutation; it is a number and no time,
-/// so that a test does the same work on every machine.
+/// Runs `parse` on the inputs of the target `name`. Under `cargo test` `cases` of them are made by
+/// mutation; it is a number and no time, so that a test does the same work on every machine.
 ///
 /// # Panics
 /// `parse` panics; then the message has the input, made as small as could be.

@@ -1,4 +1,5 @@
-//! Random changes of seeds, which shrink by leaving changes out. Random bytes alone would not get past the first word of most parsers.
+//! Random changes of seeds, which shrink by leaving changes out. Random bytes alone would not get
+//! past the first word of most parsers.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -90,7 +91,11 @@ fn change() -> impl Strategy<Value = Change> {
         (at(), 1usize..64).prop_map(|(at, length)| Change::Remove { at, length }),
         (at(), piece).prop_map(|(at, piece)| Change::Insert { at, piece }),
         (at(), any::<u8>()).prop_map(|(at, byte)| Change::Overwrite { at, byte }),
-        (at(), 1usize..32, 1usize..64).prop_map(|(at, length, times)| Change::Repeat { at, length, times }),
+        (at(), 1usize..32, 1usize..64).prop_map(|(at, length, times)| Change::Repeat {
+            at,
+            length,
+            times
+        }),
         (at(), at(), at(), 1usize..256).prop_map(|(at, seed, from, length)| Change::Splice {
             at,
             seed,
@@ -114,7 +119,8 @@ pub fn inputs(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 fn apply(input: &mut Vec<u8>, change: Change, seeds: &[Vec<u8>]) {
     // The end is a place too.
     let place = |at: Index, bytes: &[u8]| at.index(bytes.len() + 1);
-    let stretch = |start: usize, length: usize, bytes: &[u8]| start..(start + length).min(bytes.len());
+    let stretch =
+        |start: usize, length: usize, bytes: &[u8]| start..(start + length).min(bytes.len());
     match change {
         Change::Remove { at, length } => {
             let start = place(at, input);

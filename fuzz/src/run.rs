@@ -12,7 +12,8 @@ pub fn run(name: &str, cases: u32, parse: impl Fn(&[u8])) {
     for input in large::inputs(&seeds) {
         parse(&input);
     }
-    // What fails becomes a seed, by hand: a file of proptest's would be a second place for the same.
+    // What fails becomes a seed, by hand: a file of proptest's would be a second place for the
+    // same.
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let result = TestRunner::new(config).run(&mutate::inputs(seeds), |input| {
         let panicked = |_| TestCaseError::fail(format!("input: \"{}\"", input.escape_ascii()));
@@ -26,8 +27,10 @@ pub fn run(name: &str, cases: u32, parse: impl Fn(&[u8])) {
 /// Sorted by their names.
 fn seeds(name: &str) -> Vec<Vec<u8>> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora").join(name);
-    let entries = std::fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-    let mut paths: Vec<_> = entries.map(|entry| entry.expect("a readable directory").path()).collect();
+    let entries =
+        std::fs::read_dir(&dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
+    let mut paths: Vec<_> =
+        entries.map(|entry| entry.expect("a readable directory").path()).collect();
     paths.sort();
     assert!(!paths.is_empty(), "the target {name} has no seeds in {}", dir.display());
     paths.iter().map(|path| std::fs::read(path).expect("a readable seed")).collect()

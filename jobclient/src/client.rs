@@ -1,8 +1,9 @@
 //! Asks a pool for tokens from a helper thread, and gives them back.
 //!
-//! The `jobserver` crate cannot cancel a request: a thread that waits for a token waits on. So at most one request is
-//! outstanding in the crate, further wishes are a count of ours, and a token that arrives when nobody wishes for one any
-//! more goes straight back on the helper thread. Waiting costs nobody a token.
+//! The `jobserver` crate cannot cancel a request: a thread that waits for a token waits on. So at
+//! most one request is outstanding in the crate, further wishes are a count of ours, and a token
+//! that arrives when nobody wishes for one any more goes straight back on the helper thread.
+//! Waiting costs nobody a token.
 
 use std::fmt;
 use std::io;
@@ -71,7 +72,8 @@ impl Shared {
                 state.ask();
                 Some(Ok(Token { _acquired: acquired }))
             }
-            // The pool is gone, for instance because its last writer ended; asking again would only spin.
+            // The pool is gone, for instance because its last writer ended; asking again would only
+            // spin.
             Err(error) => {
                 state.wished = 0;
                 Some(Err(error))
@@ -108,7 +110,10 @@ impl Drop for Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
-        f.debug_struct("Client").field("wished", &state.wished).field("asking", &state.asking).finish()
+        f.debug_struct("Client")
+            .field("wished", &state.wished)
+            .field("asking", &state.asking)
+            .finish()
     }
 }
 

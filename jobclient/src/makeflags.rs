@@ -19,9 +19,10 @@ pub(crate) enum Auth {
 
 /// Finds the pool that the text of MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS names.
 ///
-/// Only the last `--jobserver-auth=` counts, so that make can append `-2,-2`. `--jobserver-fds=`, the name before make
-/// 4.2, counts where there is no other, because some programs write both and put a fifo in the new one alone. What
-/// follows the word `--` are variables of make's command line, whose values may contain anything.
+/// Only the last `--jobserver-auth=` counts, so that make can append `-2,-2`. `--jobserver-fds=`,
+/// the name before make 4.2, counts where there is no other, because some programs write both and
+/// put a fifo in the new one alone. What follows the word `--` are variables of make's command
+/// line, whose values may contain anything.
 pub(crate) fn find_auth(flags: &OsStr) -> Option<Auth> {
     let options = || words(flags).take_while(|word| *word != b"--");
     let last_of = |name: &[u8]| options().filter_map(|word| word.strip_prefix(name)).last();
@@ -40,17 +41,20 @@ pub(crate) fn find_descriptors(flags: &OsStr) -> Vec<(i32, i32)> {
     options.filter_map(value).filter_map(pair).collect()
 }
 
-/// The N of the last `-jN`: how many slots the pool is said to have. It may be absent, and it may be wrong.
+/// The N of the last `-jN`: how many slots the pool is said to have. It may be absent, and it may
+/// be wrong.
 pub(crate) fn find_hint(flags: &OsStr) -> Option<u32> {
     let options = words(flags).take_while(|word| *word != b"--");
-    let number = |word: &[u8]| std::str::from_utf8(word.strip_prefix(b"-j")?).ok()?.parse::<u32>().ok();
+    let number =
+        |word: &[u8]| std::str::from_utf8(word.strip_prefix(b"-j")?).ok()?.parse::<u32>().ok();
     options.filter_map(number).last().filter(|n| *n > 0)
 }
 
-/// Whether make was asked only to say what it would do (`-n`), so that a client should do nothing either.
+/// Whether make was asked only to say what it would do (`-n`), so that a client should do nothing
+/// either.
 ///
-/// make puts the letters of its flags in the first word without a dash; the word is empty, and so the text starts with a
-/// blank, if there are none.
+/// make puts the letters of its flags in the first word without a dash; the word is empty, and so
+/// the text starts with a blank, if there are none.
 pub fn is_dry_run(env: &dyn Fn(&str) -> Option<OsString>) -> bool {
     env("MAKEFLAGS").is_some_and(|flags| says_dry_run(&flags))
 }
@@ -156,14 +160,18 @@ mod tests {
             assert_eq!(find_descriptors(OsStr::new(flags)), expect, "{flags:?}");
         };
         check("k -j2 --jobserver-auth=3,4 --jobserver-auth=-2,-2", &[(3, 4)]);
-        check(" --jobserver-fds=5,6 --jobserver-auth=7,8 -- X=--jobserver-auth=9,10", &[(5, 6), (7, 8)]);
+        check(
+            " --jobserver-fds=5,6 --jobserver-auth=7,8 -- X=--jobserver-auth=9,10",
+            &[(5, 6), (7, 8)],
+        );
         check(" --jobserver-auth=fifo:/p --jobserver-auth=3 -j", &[]);
     }
 
     #[test]
     fn the_number_of_slots_is_a_hint() {
-        let check =
-            |flags: &str, expect: Option<u32>| assert_eq!(find_hint(OsStr::new(flags)), expect, "{flags:?}");
+        let check = |flags: &str, expect: Option<u32>| {
+            assert_eq!(find_hint(OsStr::new(flags)), expect, "{flags:?}")
+        };
         check(" -j4 --jobserver-auth=3,4", Some(4));
         check("k -j4 -j8 --jobserver-auth=3,4", Some(8));
         check(" -j --jobserver-auth=3,4", None);

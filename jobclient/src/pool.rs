@@ -1,8 +1,9 @@
 //! Opens the pool that the environment names, or makes a private one.
 //!
-//! A pool that is named but cannot be used is not an error of ours: the process then runs one job at a time and says why
-//! once. The checks are stricter than those of the `jobserver` crate, because a number in a stale MAKEFLAGS may by now be
-//! any open file, which must never be read from or written to.
+//! A pool that is named but cannot be used is not an error of ours: the process then runs one job
+//! at a time and says why once. The checks are stricter than those of the `jobserver` crate,
+//! because a number in a stale MAKEFLAGS may by now be any open file, which must never be read from
+//! or written to.
 
 use crate::makeflags::{Auth, find_auth, find_descriptors, find_hint};
 use crate::{Client, ImplicitSlot, Token};
@@ -39,7 +40,8 @@ pub enum FromEnv {
     Inherited(Pool),
     /// No variable names a pool.
     None,
-    /// A parent has a pool, but this process cannot join it. Run one job at a time and show the reason once.
+    /// A parent has a pool, but this process cannot join it. Run one job at a time and show the
+    /// reason once.
     Unusable(Unusable),
 }
 
@@ -77,17 +79,21 @@ enum Problem {
 }
 
 impl Pool {
-    /// Looks for a pool in the environment that `env` reads, which is that of the process outside tests.
+    /// Looks for a pool in the environment that `env` reads, which is that of the process outside
+    /// tests.
     ///
-    /// CARGO_MAKEFLAGS comes first where its pool can be opened, as in the `jobserver` crate, but a broken one does not
-    /// hide a good MAKEFLAGS. MFLAGS, which make writes beside MAKEFLAGS, is read only if that names no pool.
+    /// CARGO_MAKEFLAGS comes first where its pool can be opened, as in the `jobserver` crate, but a
+    /// broken one does not hide a good MAKEFLAGS. MFLAGS, which make writes beside MAKEFLAGS, is
+    /// read only if that names no pool.
     ///
-    /// The crate opens a pool only by the name it finds in the *process's* environment, so CARGO_MAKEFLAGS is set to the
-    /// chosen name for the moment of the call and restored after it. Call this before the process has other threads:
-    /// C code that reads the environment at that moment in another thread would race with the change.
+    /// The crate opens a pool only by the name it finds in the *process's* environment, so
+    /// CARGO_MAKEFLAGS is set to the chosen name for the moment of the call and restored after it.
+    /// Call this before the process has other threads: C code that reads the environment at that
+    /// moment in another thread would race with the change.
     ///
-    /// O_NONBLOCK is never set on an inherited pipe, because every process that shares the pipe would get it. Inherited
-    /// descriptors of any pool become close-on-exec, so that no child keeps one open by accident.
+    /// O_NONBLOCK is never set on an inherited pipe, because every process that shares the pipe
+    /// would get it. Inherited descriptors of any pool become close-on-exec, so that no child keeps
+    /// one open by accident.
     pub fn from_env(env: &dyn Fn(&str) -> Option<OsString>) -> FromEnv {
         keep_from_children(env);
         let find = |variable: &'static str| {
@@ -113,16 +119,16 @@ impl Pool {
 
     /// Makes a pool for this process alone, of `jobs` slots with its own among them.
     ///
-    /// Errors where no pipe can be made. More slots than a pipe holds bytes by default (65 536) are of no use to threads
-    /// of one process, so there are never more.
+    /// Errors where no pipe can be made. More slots than a pipe holds bytes by default (65 536) are
+    /// of no use to threads of one process, so there are never more.
     pub fn private(jobs: u32) -> io::Result<Pool> {
         let beyond_our_own = jobs.saturating_sub(1).min(65_536);
         let tokens = jobserver::Client::new(beyond_our_own as usize)?;
         Ok(Pool { tokens, slot: ImplicitSlot::new(), hint: Some(jobs), auth: None })
     }
 
-    /// The two ends of the pool's pipe, for whoever takes and returns tokens in another way than through a [`Client`]. None where
-    /// the pool is no pipe, or private to this process.
+    /// The two ends of the pool's pipe, for whoever takes and returns tokens in another way than
+    /// through a [`Client`]. None where the pool is no pipe, or private to this process.
     ///
     /// The descriptions may be shared with other processes: no flag of them may be changed.
     ///
@@ -139,7 +145,9 @@ impl Pool {
                 let read = open(OFlags::RDWR)?;
                 Ends { read, write: open(OFlags::WRONLY)? }
             }
-            Some(Auth::Descriptors { read, .. }) if !is_fifo(&fstat(borrow(*read))?) => return Ok(None),
+            Some(Auth::Descriptors { read, .. }) if !is_fifo(&fstat(borrow(*read))?) => {
+                return Ok(None);
+            }
             Some(Auth::Descriptors { read, write }) => Ends {
                 read: fcntl_dupfd_cloexec(borrow(*read), 3)?,
                 write: fcntl_dupfd_cloexec(borrow(*write), 3)?,
@@ -154,13 +162,14 @@ impl Pool {
         self.slot
     }
 
-    /// How many slots the pool is said to have, this process's own among them. `None` where nobody says; and nobody says by how
-    /// many other processes they are used.
+    /// How many slots the pool is said to have, this process's own among them. `None` where nobody
+    /// says; and nobody says by how many other processes they are used.
     pub fn hint(&self) -> Option<u32> {
         self.hint
     }
 
-    /// Starts the helper thread. Each token that was wished for is passed to `deliver`, on that thread.
+    /// Starts the helper thread. Each token that was wished for is passed to `deliver`, on that
+    /// thread.
     ///
     /// The slot comes out here, and only here, because the pool is used up.
     pub fn start(
@@ -197,7 +206,8 @@ fn open_fifo(variable: &'static str, path: &Path) -> Result<jobserver::Client, P
 fn open_descriptors(read: i32, write: i32) -> Result<jobserver::Client, Problem> {
     let stat_of_read = check_end(read, OFlags::RDONLY)?;
     let stat_of_write = check_end(write, OFlags::WRONLY)?;
-    // Both ends of a pipe have its inode, so two unrelated pipes under the old numbers are found out.
+    // Both ends of a pipe have its inode, so two unrelated pipes under the old numbers are found
+    // out.
     if (stat_of_read.st_dev, stat_of_read.st_ino) != (stat_of_write.st_dev, stat_of_write.st_ino) {
         return Err(Problem::Reused(write));
     }
@@ -205,15 +215,17 @@ fn open_descriptors(read: i32, write: i32) -> Result<jobserver::Client, Problem>
         .map_err(|error| Problem::Open(format!("file descriptors {read} and {write}"), error))
 }
 
-/// Makes what the variables name close-on-exec, be it chosen or not: make waits at its end for whoever has its pipe open, such as
-/// a server that a command has left running, and that command knows of no pool but ours.
+/// Makes what the variables name close-on-exec, be it chosen or not: make waits at its end for
+/// whoever has its pipe open, such as a server that a command has left running, and that command
+/// knows of no pool but ours.
 fn keep_from_children(env: &dyn Fn(&str) -> Option<OsString>) {
     for flags in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"].into_iter().filter_map(env) {
         for (read, write) in find_descriptors(&flags) {
             for (number, access) in [(read, OFlags::RDONLY), (write, OFlags::WRONLY)] {
                 // Anything else that has the number by now may well be meant for the child.
                 if check_end(number, access).is_ok() {
-                    // A failure only means that a child might inherit it, as it would have without us.
+                    // A failure only means that a child might inherit it, as it would have without
+                    // us.
                     let _ = fcntl_setfd(borrow(number), FdFlags::CLOEXEC);
                 }
             }
@@ -224,7 +236,8 @@ fn keep_from_children(env: &dyn Fn(&str) -> Option<OsString>) {
 /// The highest number of a standard stream. No host puts its pool there, whatever the stream is.
 const STDERR: i32 = 2;
 
-/// Refuses a number that is not an open end of a pipe, or of a device that acts as one, for reading or writing as `access`.
+/// Refuses a number that is not an open end of a pipe, or of a device that acts as one, for reading
+/// or writing as `access`.
 fn check_end(number: i32, access: OFlags) -> Result<Stat, Problem> {
     if number < 0 {
         return Err(Problem::Disabled);
@@ -240,14 +253,16 @@ fn check_end(number: i32, access: OFlags) -> Result<Stat, Problem> {
     }
 }
 
-/// Whether there may be tokens in it: in a FIFO, or behind a character device of a daemon (CUSE) that acts as one.
+/// Whether there may be tokens in it: in a FIFO, or behind a character device of a daemon (CUSE)
+/// that acts as one.
 fn may_be_pool(stat: &Stat) -> bool {
     let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
     is_fifo(stat) || (is_device && !NO_POOLS.contains(&major(stat.st_rdev)))
 }
 
-/// Devices that are no daemon's, by major number: /dev/null, /dev/zero, /dev/full and the like, of which some have bytes for
-/// everybody, then terminals and their pseudo ends, which wait for somebody to type. They are what a stale number is most often.
+/// Devices that are no daemon's, by major number: /dev/null, /dev/zero, /dev/full and the like, of
+/// which some have bytes for everybody, then terminals and their pseudo ends, which wait for
+/// somebody to type. They are what a stale number is most often.
 const NO_POOLS: [u32; 11] = [1, 4, 5, 136, 137, 138, 139, 140, 141, 142, 143];
 
 fn is_fifo(stat: &Stat) -> bool {
@@ -256,7 +271,8 @@ fn is_fifo(stat: &Stat) -> bool {
 
 #[expect(unsafe_code, reason = "a number from the environment has no owner in this process")]
 fn borrow(number: i32) -> BorrowedFd<'static> {
-    // SAFETY: the number is not negative, and is used for one system call each time, which fails if it is not open.
+    // SAFETY: the number is not negative, and is used for one system call each time, which fails if
+    // it is not open.
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
@@ -275,8 +291,8 @@ static ENVIRONMENT: Mutex<()> = Mutex::new(());
 fn open_while_locked(auth: &str, _: &MutexGuard<'_, ()>) -> io::Result<jobserver::Client> {
     const VARIABLE: &str = "CARGO_MAKEFLAGS";
     let before = std::env::var_os(VARIABLE);
-    // SAFETY: std serialises its own accesses; `Pool::from_env` asks to be called before there are threads of C code.
-    // The descriptors were checked to be ends of one pipe.
+    // SAFETY: std serialises its own accesses; `Pool::from_env` asks to be called before there are
+    // threads of C code. The descriptors were checked to be ends of one pipe.
     let found = unsafe {
         std::env::set_var(VARIABLE, format!(" --jobserver-auth={auth}"));
         let found = jobserver::Client::from_env_ext(false);
@@ -421,8 +437,9 @@ mod tests {
     fn cargo_makeflags_comes_first_unless_it_is_broken() {
         let (ours, makes) = (Pipe::new(3), Pipe::new(1));
         let makeflags = flags(&makes.auth());
-        let both =
-            |auth: &str| count(from_env(&[("CARGO_MAKEFLAGS", &flags(auth)), ("MAKEFLAGS", &makeflags)]));
+        let both = |auth: &str| {
+            count(from_env(&[("CARGO_MAKEFLAGS", &flags(auth)), ("MAKEFLAGS", &makeflags)]))
+        };
         assert_eq!(both(&ours.auth()), 3);
         for broken in ["fifo:/nowhere/at/all", "nonsense", "-2,-2", "900001,900002"] {
             assert_eq!(both(broken), 1, "{broken}");
@@ -452,7 +469,10 @@ mod tests {
         let end = |fd: &OwnedFd| fd.as_raw_fd();
         for (auth, expect) in [
             ("900001,900002".to_owned(), "file descriptor 900001 is not open; put `+`".to_owned()),
-            (format!("{regular},{regular}"), format!("file descriptor {regular} is not an end of a pipe")),
+            (
+                format!("{regular},{regular}"),
+                format!("file descriptor {regular} is not an end of a pipe"),
+            ),
             // Writing into the read end, and two pipes that are not one pool.
             (
                 format!("{},{}", end(&one.read), end(&one.read)),
@@ -463,7 +483,10 @@ mod tests {
                 format!("file descriptor {} is not", end(&two.write)),
             ),
             ("3;4".to_owned(), "this is neither `fifo:PATH` nor `R,W`; unset MAKEFLAGS".to_owned()),
-            ("fifo:/nowhere/at/all".to_owned(), "cannot open /nowhere/at/all (No such file".to_owned()),
+            (
+                "fifo:/nowhere/at/all".to_owned(),
+                "cannot open /nowhere/at/all (No such file".to_owned(),
+            ),
             (format!("fifo:{directory}"), format!("{directory} is no FIFO")),
         ] {
             let why = refusal(&[("MAKEFLAGS", &flags(&auth))]);
@@ -502,7 +525,10 @@ mod tests {
             2,
         ] {
             let why = refusal(&[("MAKEFLAGS", &flags(&format!("{number},{number}")))]);
-            assert!(why.contains(&format!("file descriptor {number} is not an end of a pipe")), "{why}");
+            assert!(
+                why.contains(&format!("file descriptor {number} is not an end of a pipe")),
+                "{why}"
+            );
         }
         for path in ["/dev/null", "/dev/full", "/dev/ptmx", &name] {
             let why = refusal(&[("MAKEFLAGS", &flags(&format!("fifo:{path}")))]);
@@ -511,7 +537,10 @@ mod tests {
         assert_eq!(file.stream_position().unwrap(), 1);
         assert_eq!(rustix::io::ioctl_fionread(&socket).unwrap(), 4);
         let mut line = [0; 8];
-        assert_eq!((rustix::io::read(&of_user, &mut line).unwrap(), &line[..4]), (4, &b"+++\n"[..]));
+        assert_eq!(
+            (rustix::io::read(&of_user, &mut line).unwrap(), &line[..4]),
+            (4, &b"+++\n"[..])
+        );
     }
 
     #[test]
@@ -529,7 +558,9 @@ mod tests {
         check(&|auth| vec![("CARGO_MAKEFLAGS", flags(&chosen.auth())), ("MAKEFLAGS", flags(auth))]);
         check(&|auth| vec![("MAKEFLAGS", flags("fifo:/nowhere/at/all")), ("MFLAGS", flags(auth))]);
         check(&|auth| vec![("MAKEFLAGS", format!("{} --jobserver-auth=-2,-2", flags(auth)))]);
-        check(&|auth| vec![("MAKEFLAGS", format!(" --jobserver-fds={auth} --jobserver-auth=fifo:/nowhere"))]);
+        check(&|auth| {
+            vec![("MAKEFLAGS", format!(" --jobserver-fds={auth} --jobserver-auth=fifo:/nowhere"))]
+        });
 
         // One end is closed.
         let of_make = Pipe::new(1);
@@ -551,7 +582,10 @@ mod tests {
         for (device, expect) in [
             ("/dev/null", io::ErrorKind::UnexpectedEof),
             // There is nothing at its beginning (EIO).
-            ("/proc/self/mem", io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()).kind()),
+            (
+                "/proc/self/mem",
+                io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()).kind(),
+            ),
         ] {
             let tokens = open_by_name(&format!("fifo:{device}")).unwrap();
             let (arrivals, arrived) = mpsc::channel();
@@ -570,11 +604,13 @@ mod tests {
             let tokens = jobserver::Client::new(0).unwrap();
             Pool { tokens, slot: ImplicitSlot::new(), hint: None, auth }.open_ends().unwrap()
         };
-        let descriptors =
-            |fd: &dyn AsRawFd| Some(Auth::Descriptors { read: fd.as_raw_fd(), write: fd.as_raw_fd() });
+        let descriptors = |fd: &dyn AsRawFd| {
+            Some(Auth::Descriptors { read: fd.as_raw_fd(), write: fd.as_raw_fd() })
+        };
         assert!(ends(descriptors(&pipe.read)).is_some());
         assert!(ends(Some(Auth::Fifo(fifo.path.clone()))).is_some());
-        // Bytes of a device cannot be moved into a pipe without reading them: splice(2) may wait, or fail.
+        // Bytes of a device cannot be moved into a pipe without reading them: splice(2) may wait,
+        // or fail.
         assert!(ends(descriptors(&File::open("/dev/null").unwrap())).is_none());
         assert!(ends(Some(Auth::Fifo("/dev/null".into()))).is_none());
         assert!(ends(None).is_none());

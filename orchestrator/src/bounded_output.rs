@@ -1,4 +1,5 @@
-//! Runs programs whose answer ought to be short, such as `pkg-config`. One that writes without end is ended. Knows no answers.
+//! Runs programs whose answer ought to be short, such as `pkg-config`. One that writes without end
+//! is ended. Knows no answers.
 
 use std::io::{self, Read};
 use std::process::{Command, Output, Stdio};
@@ -9,7 +10,8 @@ use std::process::{Command, Output, Stdio};
 /// The program cannot be started, or wrote more (`FileTooLarge`).
 pub(crate) fn run(command: &mut Command, most: u64) -> io::Result<Output> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-    let (stdout, stderr) = (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
+    let (stdout, stderr) =
+        (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
     // At once: who waits for the end of one holds up the writer of the other.
     let (stdout, stderr) = std::thread::scope(|scope| {
         let stderr = scope.spawn(|| read(stderr, most));
@@ -58,7 +60,9 @@ mod tests {
 
     #[test]
     fn a_program_that_writes_without_end_is_ended() {
-        for script in ["yes", "yes >&2", "cat /dev/zero", "trap '' PIPE; while :; do echo; done 2>&1"] {
+        for script in
+            ["yes", "yes >&2", "cat /dev/zero", "trap '' PIPE; while :; do echo; done 2>&1"]
+        {
             let error = shell(script, 2 << 10).unwrap_err();
             assert_eq!(error.to_string(), "it wrote more than 2 KiB", "{script}");
         }

@@ -1,8 +1,9 @@
-//! The environment variables that compilers, assemblers, linkers and their drivers read: on which results each bears, and
-//! which of them workers are not given. Knows no items, and of the process only what `of_process` reads.
+//! The environment variables that compilers, assemblers, linkers and their drivers read: on which
+//! results each bears, and which of them workers are not given. Knows no items, and of the process
+//! only what `of_process` reads.
 //!
-//! `docs/environment.md` says why, and why all others do no harm; `tests/tests/environment.rs` asks the programs themselves
-//! what they read.
+//! `docs/environment.md` says why, and why all others do no harm; `tests/tests/environment.rs` asks
+//! the programs themselves what they read.
 
 use std::collections::BTreeMap;
 
@@ -24,10 +25,12 @@ pub enum Kind {
     Command,
 }
 
-/// What is counted for every result of these kinds. `SOURCE_DATE_EPOCH` and `TZ` are counted for those units that use them
-/// (`ItemReport::variables`), `HOME` where a word of the command begins with `USER_CONFIG_IN_HOME`.
+/// What is counted for every result of these kinds. `SOURCE_DATE_EPOCH` and `TZ` are counted for
+/// those units that use them (`ItemReport::variables`), `HOME` where a word of the command begins
+/// with `USER_CONFIG_IN_HOME`.
 ///
-/// An empty value is as good as none only for lists of header directories: gcc takes an empty `LIBRARY_PATH` for `.`.
+/// An empty value is as good as none only for lists of header directories: gcc takes an empty
+/// `LIBRARY_PATH` for `.`.
 const COUNTED: &[(&str, &[Kind])] = {
     use Kind::*;
     &[
@@ -51,7 +54,8 @@ const COUNTED: &[(&str, &[Kind])] = {
         ("ELF_PACKAGE_METADATA", &[Link]),
         ("NO_PKG_METADATA", &[Link]),
         ("DEB_BUILD_OPTIONS", &[Link]),
-        // Clang reads these for other targets than Linux, which flags and configuration files may name.
+        // Clang reads these for other targets than Linux, which flags and configuration files may
+        // name.
         ("DRIVERKIT_DEPLOYMENT_TARGET", &[Unit]),
         ("IPHONEOS_DEPLOYMENT_TARGET", &[Unit]),
         ("MACOSX_DEPLOYMENT_TARGET", &[Unit]),
@@ -81,13 +85,15 @@ const COUNTED: &[(&str, &[Kind])] = {
 const COUNTED_PREFIXES: [(&str, Kind); 3] =
     [("NIX_", Kind::Link), ("GUIX_", Kind::Link), ("SPACK_", Kind::Link)];
 
-/// Of the same families, and no matter for a result: directories of one session, numbers of jobs, logs.
+/// Of the same families, and no matter for a result: directories of one session, numbers of jobs,
+/// logs.
 const UNCOUNTED_PREFIXES: [&str; 3] = ["NIX_BUILD_", "NIX_LOG_FD", "SPACK_DEBUG"];
 
 /// Clang's driver looks for `~` in this option and in no other.
 pub const USER_CONFIG_IN_HOME: &str = "--config-user-dir=~";
 
-/// What workers are not given: it puts another program, other words or another file in the place of what the command says.
+/// What workers are not given: it puts another program, other words or another file in the place of
+/// what the command says.
 const REMOVED: [&str; 7] = [
     "CCC_OVERRIDE_OPTIONS",
     "COMPILER_PATH",
@@ -115,7 +121,9 @@ impl Variables {
     /// Those of this process. A value that is not UTF-8 is told by its bytes.
     pub fn of_process() -> Self {
         let text = |value: std::ffi::OsString| {
-            value.into_string().unwrap_or_else(|bytes| bytes.as_encoded_bytes().escape_ascii().to_string())
+            value
+                .into_string()
+                .unwrap_or_else(|bytes| bytes.as_encoded_bytes().escape_ascii().to_string())
         };
         Self(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
     }
@@ -141,7 +149,9 @@ impl Variables {
         let listed = COUNTED
             .iter()
             .filter(|(_, of)| of.iter().any(|kind| kinds.contains(kind)))
-            .filter(|(name, of)| self.0.get(*name).is_some_and(|value| !is_as_good_as_none(value, of)))
+            .filter(|(name, of)| {
+                self.0.get(*name).is_some_and(|value| !is_as_good_as_none(value, of))
+            })
             .map(|(name, _)| *name);
         let of_wrappers = COUNTED_PREFIXES
             .iter()
@@ -173,7 +183,8 @@ impl Variables {
 }
 
 fn is_as_good_as_none(value: &str, of: &[Kind]) -> bool {
-    value.is_empty() && of.iter().any(|kind| matches!(kind, Kind::Preprocessed | Kind::C | Kind::Cxx))
+    value.is_empty()
+        && of.iter().any(|kind| matches!(kind, Kind::Preprocessed | Kind::C | Kind::Cxx))
 }
 
 /// The variables that no worker is given.
@@ -195,7 +206,11 @@ mod tests {
         let c = [Unit, Preprocessed, C];
         let cxx = [Unit, Preprocessed, Cxx];
         check(&[("CPATH", "a"), ("CPLUS_INCLUDE_PATH", "b")], &c, &["CPATH"]);
-        check(&[("CPATH", "a"), ("CPLUS_INCLUDE_PATH", "b")], &cxx, &["CPATH", "CPLUS_INCLUDE_PATH"]);
+        check(
+            &[("CPATH", "a"), ("CPLUS_INCLUDE_PATH", "b")],
+            &cxx,
+            &["CPATH", "CPLUS_INCLUDE_PATH"],
+        );
         check(&[("CPATH", "a"), ("C_INCLUDE_PATH", "b")], &[Unit], &[]);
         check(&[("CPATH", "")], &c, &[]);
         check(&[("LIBRARY_PATH", "")], &[Link], &["LIBRARY_PATH"]);
@@ -223,8 +238,9 @@ mod tests {
 
     #[test]
     fn epochs_that_clang_takes() {
-        let check =
-            |value: &str| Variables::new([(SOURCE_DATE_EPOCH, value)]).check_source_date_epoch().is_ok();
+        let check = |value: &str| {
+            Variables::new([(SOURCE_DATE_EPOCH, value)]).check_source_date_epoch().is_ok()
+        };
         for good in ["0", "1700000000", "253402300799"] {
             assert!(check(good), "{good}");
         }
@@ -247,7 +263,10 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/environment.md");
         let document = std::fs::read_to_string(path).unwrap();
         for name in COUNTED.iter().map(|(name, _)| *name).chain(removed()) {
-            assert!(document.contains(&format!("`{name}`")), "docs/environment.md does not name {name}");
+            assert!(
+                document.contains(&format!("`{name}`")),
+                "docs/environment.md does not name {name}"
+            );
         }
         for (prefix, _) in COUNTED_PREFIXES {
             assert!(

@@ -1,5 +1,5 @@
-//! `tender`: the orchestrator. Layers point one way: cli -> supervise, report -> schedule, graph, fingerprint, tokens,
-//! memory.
+//! `tender`: the orchestrator. Layers point one way: cli -> supervise, report -> schedule, graph,
+//! fingerprint, tokens, memory.
 
 mod bounded_output;
 pub mod cli;

@@ -1,9 +1,11 @@
-//! What the kernel says of a process in one line, /proc/PID/stat (proc_pid_stat(5)). It allocates nothing, because a process that was
-//! forked off one with threads reads it too. Knows nothing of what the figures are for.
+//! What the kernel says of a process in one line, /proc/PID/stat (proc_pid_stat(5)). It allocates
+//! nothing, because a process that was forked off one with threads reads it too. Knows nothing of
+//! what the figures are for.
 
 use std::ops::RangeInclusive;
 
-/// `utime`, `stime`, `cutime` and `cstime`: the processor time of all its threads, and of the children that it has waited for, ticks.
+/// `utime`, `stime`, `cutime` and `cstime`: the processor time of all its threads, and of the
+/// children that it has waited for, ticks.
 pub(crate) const TIMES: RangeInclusive<usize> = 14..=17;
 pub(crate) const PARENT: usize = 4;
 pub(crate) const GROUP: usize = 5;
@@ -43,7 +45,8 @@ impl<'a> Stat<'a> {
     }
 
     fn field(&self, number: usize) -> Option<&'a [u8]> {
-        let mut fields = self.after_name.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+        let mut fields =
+            self.after_name.split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
         fields.nth(number - FIRST_AFTER_NAME)
     }
 }
@@ -57,7 +60,10 @@ mod tests {
         let line = b"7 (a) Z 1 (\xff b) R 12 34 7 0 -1\n";
         let stat = Stat::parse(line).unwrap();
         assert_eq!(stat.name, b"a) Z 1 (\xff b");
-        assert_eq!([PARENT, GROUP, 8, 10].map(|field| stat.number(field)), [Some(12), Some(34), None, None]);
+        assert_eq!(
+            [PARENT, GROUP, 8, 10].map(|field| stat.number(field)),
+            [Some(12), Some(34), None, None]
+        );
         assert!(!stat.has_ended());
     }
 
@@ -80,7 +86,8 @@ mod tests {
         assert_eq!(stat.number(PARENT), Some(parent.into()));
         let group = rustix::process::getpgid(None).unwrap().as_raw_nonzero().get();
         assert_eq!(stat.number(GROUP), u64::try_from(group).ok());
-        let environment = [ENVIRONMENT_START, ENVIRONMENT_END].map(|field| stat.number(field).unwrap());
+        let environment =
+            [ENVIRONMENT_START, ENVIRONMENT_END].map(|field| stat.number(field).unwrap());
         let length = std::fs::read("/proc/self/environ").unwrap().len() as u64;
         assert_eq!(environment[1] - environment[0], length);
         let size = std::fs::read_to_string("/proc/self/statm").unwrap();

@@ -1,4 +1,5 @@
-//! Reads files that ought to be regular and of a bounded size: a pipe would be waited for, and a device be read for ever. Knows no formats.
+//! Reads files that ought to be regular and of a bounded size: a pipe would be waited for, and a
+//! device be read for ever. Knows no formats.
 
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -21,8 +22,9 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     if !metadata.is_file() {
         return Err(io::Error::other("it is no regular file"));
     }
-    let too_large =
-        || io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20));
+    let too_large = || {
+        io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20))
+    };
     if metadata.len() > most {
         return Err(too_large());
     }

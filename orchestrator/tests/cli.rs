@@ -1,4 +1,5 @@
-//! The real binary, as far as it gets without compiling: words, streams and exit codes of what is refused.
+//! The real binary, as far as it gets without compiling: words, streams and exit codes of what is
+//! refused.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -7,7 +8,8 @@ use std::process::{Command, Output};
 fn tender(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tender"));
     command.current_dir(dir).args(args).envs(env.iter().copied());
-    for name in tender::cli::env::ALL.iter().filter(|name| !env.iter().any(|(set, _)| set == *name)) {
+    for name in tender::cli::env::ALL.iter().filter(|name| !env.iter().any(|(set, _)| set == *name))
+    {
         command.env_remove(name);
     }
     command.output().unwrap()
@@ -26,8 +28,11 @@ fn check(dir: &Path, args: &[&str], env: &[(&str, &str)], code: i32, says: &str)
 fn hello() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("src")).unwrap();
-    std::fs::write(dir.path().join("Tender.toml"), "[package]\nname = \"hello\"\nversion = \"0.1.0\"\n")
-        .unwrap();
+    std::fs::write(
+        dir.path().join("Tender.toml"),
+        "[package]\nname = \"hello\"\nversion = \"0.1.0\"\n",
+    )
+    .unwrap();
     std::fs::write(dir.path().join("src/main.c"), "int main(void) { return 0; }\n").unwrap();
     dir
 }
@@ -41,7 +46,13 @@ fn wrong_options_end_with_2() {
     let dir = dir.path();
     check(dir, &["bild"], &[], 2, "'build'");
     check(dir, &["build", "-j", "0"], &[], 2, "jobs may not be 0");
-    check(dir, &["build"], &[WORKER, ("TENDER_JOBS", "0")], 2, "TENDER_JOBS: `0` is no number of jobs");
+    check(
+        dir,
+        &["build"],
+        &[WORKER, ("TENDER_JOBS", "0")],
+        2,
+        "TENDER_JOBS: `0` is no number of jobs",
+    );
     check(dir, &["build"], &[WORKER, ("TENDER_MEMORY", "lots")], 2, "TENDER_MEMORY: `lots`");
     for wrong in ["0", "1", "10", "-2", "two", "3 "] {
         let says = format!("TENDER_FORCE_PIECES: `{wrong}` is no number of pieces");
@@ -92,7 +103,8 @@ fn a_worker_that_is_not_there() {
 #[test]
 fn ignored_variables_are_named_once() {
     let dir = hello();
-    let output = tender(dir.path(), &["build"], &[("TENDER_WORKER", "/no/worker"), ("CXXFLAGS", "-O3")]);
+    let output =
+        tender(dir.path(), &["build"], &[("TENDER_WORKER", "/no/worker"), ("CXXFLAGS", "-O3")]);
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(stderr.matches("CXXFLAGS is set and ignored").count(), 1, "{stderr}");
 }

@@ -1,4 +1,5 @@
-//! Keeps the layers apart and the tree clean: reads all sources as text, and says of each breach what to do instead.
+//! Keeps the layers apart and the tree clean: reads all sources as text, and says of each breach
+//! what to do instead.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ struct Rule {
     of: &'static [&'static str],
     /// Files and directories among those that may.
     but: &'static [&'static str],
-    /// Any of these in a line of code breaks it. Comments and the tests at the foot of a file do not count.
+    /// Any of these in a line of code breaks it. Comments and the tests at the foot of a file do
+    /// not count.
     words: &'static [&'static str],
     instead: &'static str,
 }
@@ -32,7 +34,14 @@ const RULES: &[Rule] = &[
     Rule {
         of: &["orchestrator/src/tokens", "jobclient/src"],
         but: &[],
-        words: &["clang", "llvm", "tender_protocol", "crate::graph", "crate::supervise", "crate::schedule"],
+        words: &[
+            "clang",
+            "llvm",
+            "tender_protocol",
+            "crate::graph",
+            "crate::supervise",
+            "crate::schedule",
+        ],
         instead: "tokens know no compilers and no plans: let `supervise` translate",
     },
     Rule {
@@ -53,7 +62,11 @@ const RULES: &[Rule] = &[
         instead: "memory knows no compilers, workers, tokens or clocks: let `supervise` tell it",
     },
     Rule {
-        of: &["orchestrator/src/graph", "orchestrator/src/fingerprint", "orchestrator/src/schedule"],
+        of: &[
+            "orchestrator/src/graph",
+            "orchestrator/src/fingerprint",
+            "orchestrator/src/schedule",
+        ],
         but: &[],
         words: &["crate::cli", "crate::supervise", "crate::report", "crate::tokens"],
         instead: "layers point one way, from `cli` down: move what both need to the lower one",
@@ -176,7 +189,8 @@ fn is_below(file: &str, places: &[&str]) -> bool {
 /// `FILE:LINE: what stands there` for each line of `text` that breaks `rule`.
 fn breaches(rule: &Rule, file: &str, text: &str) -> String {
     let mut found = String::new();
-    if file == SELF || is_below(file, rule.but) || !(rule.of.is_empty() || is_below(file, rule.of)) {
+    if file == SELF || is_below(file, rule.but) || !(rule.of.is_empty() || is_below(file, rule.of))
+    {
         return found;
     }
     let code = text.lines().take_while(|line| *line != "#[cfg(test)]");
@@ -197,15 +211,20 @@ fn breaches(rule: &Rule, file: &str, text: &str) -> String {
 fn what_belongs_elsewhere_is_not_here() {
     let sources = sources();
     assert!(sources.len() > 100, "the sources are found");
-    let found: String =
-        RULES.iter().flat_map(|rule| sources.iter().map(|(file, text)| breaches(rule, file, text))).collect();
+    let found: String = RULES
+        .iter()
+        .flat_map(|rule| sources.iter().map(|(file, text)| breaches(rule, file, text)))
+        .collect();
     assert!(found.is_empty(), "\n{found}");
 }
 
 #[test]
 fn rules_are_about_places_that_exist() {
     for place in RULES.iter().flat_map(|rule| rule.of.iter().chain(rule.but)) {
-        assert!(root().join(place).exists(), "a rule is about {place}, which is not there: change the rule");
+        assert!(
+            root().join(place).exists(),
+            "a rule is about {place}, which is not there: change the rule"
+        );
     }
 }
 
@@ -238,7 +257,9 @@ fn every_key_of_the_manifest_is_documented() {
     let document = std::fs::read_to_string(root().join("docs/manifest.md")).unwrap();
     let reader = std::fs::read_to_string(root().join("orchestrator/src/manifest/raw.rs")).unwrap();
     let is_key = |word: &&str| {
-        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c == '-') && !word.starts_with('-')
+        !word.is_empty()
+            && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+            && !word.starts_with('-')
     };
     // The methods of `Section` take the key as their last argument, or as their only one.
     let calls = reader.split("section.").chain(reader.split("file.")).skip(1);
@@ -251,7 +272,8 @@ fn every_key_of_the_manifest_is_documented() {
         .collect();
     assert!(keys.len() > 20, "the keys are found: {keys:?}");
     for key in keys {
-        let named = [format!("`{key}`"), format!("`[{key}]`"), format!("[{key}."), format!("[[{key}]]")];
+        let named =
+            [format!("`{key}`"), format!("`[{key}]`"), format!("[{key}."), format!("[[{key}]]")];
         assert!(
             named.iter().any(|name| document.contains(name)),
             "docs/manifest.md does not name the key `{key}`"

@@ -67,8 +67,9 @@ pub struct Item {
     pub after: Vec<ItemId>,
     #[serde(default, skip_serializing_if = "ItemMemory::is_unknown")]
     pub memory: ItemMemory,
-    /// Precompiled headers and modules that are what they would be if they were made now. The compiler would have them made again
-    /// if one of the files that they were made from was only touched.
+    /// Precompiled headers and modules that are what they would be if they were made now. The
+    /// compiler would have them made again if one of the files that they were made from was only
+    /// touched.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<String>,
     pub work: Work,
@@ -115,7 +116,8 @@ pub enum Language {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Work {
-    /// Source to object. `args` are clang driver arguments without the program, the input, `-c` and `-o`.
+    /// Source to object. `args` are clang driver arguments without the program, the input, `-c` and
+    /// `-o`.
     Compile {
         source: String,
         language: Language,
@@ -127,8 +129,8 @@ pub enum Work {
         /// How a large module is cut; absent: it stays whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<Cut>,
-        /// Unless off, `object` is an archive of bitcode modules, one for each codegen unit in order. A unit of assembly
-        /// gives machine code all the same.
+        /// Unless off, `object` is an archive of bitcode modules, one for each codegen unit in
+        /// order. A unit of assembly gives machine code all the same.
         #[serde(default, skip_serializing_if = "Lto::is_off")]
         lto: Lto,
     },
@@ -136,17 +138,20 @@ pub enum Work {
     Check { source: String, language: Language, args: Vec<String> },
     /// Writes the preprocessed source (for a reproducer after a crash).
     Preprocess { source: String, language: Language, args: Vec<String>, output: String },
-    /// A deterministic static archive. Members that are archives are opened and their members added.
+    /// A deterministic static archive. Members that are archives are opened and their members
+    /// added.
     Archive {
         output: String,
         members: Vec<Member>,
-        /// The members that are bitcode are optimised among themselves first, everything in them being visible.
+        /// The members that are bitcode are optimised among themselves first, everything in them
+        /// being visible.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lto: Option<LtoArchive>,
     },
     /// Runs the link driver. The worker adds `-o`, a temporary name, and the thread limit itself.
     Link {
-        /// The driver and its leading words, e.g. `["cc", "-B/usr/lib/llvm-22/bin", "-fuse-ld=lld"]`.
+        /// The driver and its leading words, e.g. `["cc", "-B/usr/lib/llvm-22/bin",
+        /// "-fuse-ld=lld"]`.
         driver: Vec<String>,
         args: Vec<String>,
         output: String,
@@ -162,7 +167,8 @@ pub enum Work {
 pub struct Cut {
     /// At most this many pieces.
     pub units: u32,
-    /// Ends the names of local symbols that must be seen by other pieces: unique for crate, target, source and profile.
+    /// Ends the names of local symbols that must be seen by other pieces: unique for crate, target,
+    /// source and profile.
     pub suffix: String,
     /// Exactly `units` pieces, or as many as the module has parts, whatever they cost. For tests.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -172,7 +178,8 @@ pub struct Cut {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LtoArchive {
-    /// With `fat` the modules of a member are merged, and members stay apart: each must be of use without the others.
+    /// With `fat` the modules of a member are merged, and members stay apart: each must be of use
+    /// without the others.
     pub mode: Lto,
     /// 0 to 3.
     pub opt_level: u8,

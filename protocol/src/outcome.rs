@@ -18,16 +18,20 @@ pub enum Outcome {
 pub struct FileStamp {
     /// Bytes.
     pub size: u64,
-    /// Last change of the content, nanoseconds since the epoch. Any program can set it: `cp -p`, `tar` and `rsync -t` do.
+    /// Last change of the content, nanoseconds since the epoch. Any program can set it: `cp -p`,
+    /// `tar` and `rsync -t` do.
     pub mtime_ns: i64,
-    /// Last change of content, name, mode or links, nanoseconds since the epoch. No program can set it (inode(7)).
+    /// Last change of content, name, mode or links, nanoseconds since the epoch. No program can set
+    /// it (inode(7)).
     pub ctime_ns: i64,
-    /// Number of the inode. What was put in the place of a file has another one, where a rename leaves the times alone.
+    /// Number of the inode. What was put in the place of a file has another one, where a rename
+    /// leaves the times alone.
     pub inode: u64,
 }
 
 impl FileStamp {
-    /// The later of both times: the file was last touched then, whatever its modification time claims.
+    /// The later of both times: the file was last touched then, whatever its modification time
+    /// claims.
     pub fn latest_ns(&self) -> i64 {
         self.mtime_ns.max(self.ctime_ns)
     }
@@ -40,8 +44,9 @@ pub struct InputFile {
     pub path: String,
     #[serde(flatten)]
     pub stamp: FileStamp,
-    /// blake3, 64 hexadecimal digits: of the bytes that were read; of a directory of the word `directory`, or of the names of its
-    /// entries, sorted by their bytes, each with a zero behind it.
+    /// blake3, 64 hexadecimal digits: of the bytes that were read; of a directory of the word
+    /// `directory`, or of the names of its entries, sorted by their bytes, each with a zero behind
+    /// it.
     pub hash: String,
 }
 
@@ -85,8 +90,8 @@ pub struct ItemReport {
     /// Time on job slots, pieces included, microseconds; 0 where it is the same as `wall_us`.
     #[serde(default)]
     pub busy_us: u64,
-    /// Peak of live allocations on the thread of the item's beginning, which for most items is all of it, or of the join of
-    /// its pieces, bytes; 0 where it is not known.
+    /// Peak of live allocations on the thread of the item's beginning, which for most items is all
+    /// of it, or of the join of its pieces, bytes; 0 where it is not known.
     #[serde(default)]
     pub peak_bytes: u64,
     /// The same of the piece that needed most; 0 if there was none.
@@ -97,8 +102,8 @@ pub struct ItemReport {
     /// Paths that were looked for and not found: one that appears may shadow what was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// Names of environment variables on whose values the result turned out to depend. Those that matter to every item of a
-    /// kind are not told.
+    /// Names of environment variables on whose values the result turned out to depend. Those that
+    /// matter to every item of a kind are not told.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<String>,
     /// Programs that the item ran, by path, with the libraries that came with them.
@@ -139,7 +144,8 @@ pub struct Phase {
     /// The codegen unit, from 0, where the unit was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgu: Option<u32>,
-    /// The unit that the code is from, where it is not the item's own: a backend of link-time optimisation.
+    /// The unit that the code is from, where it is not the item's own: a backend of link-time
+    /// optimisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
     /// CLOCK_MONOTONIC, microseconds.

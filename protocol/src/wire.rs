@@ -11,7 +11,8 @@ pub struct WireError {
 impl std::fmt::Display for WireError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let start = |text: &str, most| text.chars().take(most).collect::<String>();
-        // What is wrong with the line may repeat it: the name of an unknown message is as long as it likes.
+        // What is wrong with the line may repeat it: the name of an unknown message is as long as
+        // it likes.
         let why = start(&self.source.to_string(), 400);
         write!(f, "not a message of the worker protocol ({why}): {}", start(&self.line, 120))
     }
@@ -23,7 +24,8 @@ impl std::error::Error for WireError {
     }
 }
 
-/// Encodes `message` as a line, its newline included. JSON escapes newlines, so a message is never two lines.
+/// Encodes `message` as a line, its newline included. JSON escapes newlines, so a message is never
+/// two lines.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(message).expect("messages have string keys only");
     line.push(b'\n');
@@ -82,7 +84,8 @@ mod tests {
     fn a_bad_line_says_what_it_was() {
         let error = decode::<ToWorker>("{\"type\":\"nonsense\"}").unwrap_err();
         assert!(error.to_string().contains("nonsense"), "{error}");
-        let long = decode::<ToWorker>(&format!("{{\"type\":\"{}\"}}", "long".repeat(100_000))).unwrap_err();
+        let long = decode::<ToWorker>(&format!("{{\"type\":\"{}\"}}", "long".repeat(100_000)))
+            .unwrap_err();
         assert!(long.to_string().len() < 1000, "what is wrong with it is not repeated whole");
     }
 

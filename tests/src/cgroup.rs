@@ -1,7 +1,8 @@
-//! A memory cgroup of a test's own, in which a command runs from its first instruction. Knows both versions, not what runs.
+//! A memory cgroup of a test's own, in which a command runs from its first instruction. Knows both
+//! versions, not what runs.
 //!
-//! Making one takes root, or a group that was delegated to the user. Where that is not so, tests that need one are skipped, and
-//! say so loudly.
+//! Making one takes root, or a group that was delegated to the user. Where that is not so, tests
+//! that need one are skipped, and say so loudly.
 
 use crate::space::say;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -28,12 +29,15 @@ pub struct Cgroup {
 const LEAF: &str = "tender-tests";
 
 impl Cgroup {
-    /// A group below ours that may use `limit` bytes, without swap. `None`, and a line that says why, where none can be made.
+    /// A group below ours that may use `limit` bytes, without swap. `None`, and a line that says
+    /// why, where none can be made.
     pub fn new(limit: u64) -> Option<Cgroup> {
         match Cgroup::find().and_then(|(version, parent)| Cgroup::below(version, &parent, limit)) {
             Ok(group) => Some(group),
             Err(why) => {
-                say(&format!("SKIPPED: no memory cgroup can be made here ({why}); run the tests as root"));
+                say(&format!(
+                    "SKIPPED: no memory cgroup can be made here ({why}); run the tests as root"
+                ));
                 None
             }
         }
@@ -53,7 +57,8 @@ impl Cgroup {
     /// # Errors
     /// Under version 1: as much cannot be freed, and the limit stays.
     pub fn set_limit(&self, limit: u64) -> io::Result<()> {
-        // A limit on swap would do for version 1 as well, but where it is met the kernel does not count that.
+        // A limit on swap would do for version 1 as well, but where it is met the kernel does not
+        // count that.
         let (limits, swap) = match self.version {
             Version::V1 => ("memory.limit_in_bytes", "memory.swappiness"),
             Version::V2 => ("memory.max", "memory.swap.max"),
@@ -63,13 +68,16 @@ impl Cgroup {
         write(&self.directory.join(limits), &limit.to_string())
     }
 
-    /// Makes `command` run in the group: it is there before the program is loaded, so all its memory counts.
+    /// Makes `command` run in the group: it is there before the program is loaded, so all its
+    /// memory counts.
     ///
-    /// It does what `Command` does otherwise: arguments, environment, directory and streams stay as they are.
+    /// It does what `Command` does otherwise: arguments, environment, directory and streams stay as
+    /// they are.
     pub fn confine(&self, command: &mut Command) {
         // Opened here, because after the fork of a process with threads nothing may allocate.
         let procs = self.directory.join("cgroup.procs");
-        let procs = fs::File::options().write(true).open(&procs).unwrap_or_else(|e| panic!("{procs}: {e}"));
+        let procs =
+            fs::File::options().write(true).open(&procs).unwrap_or_else(|e| panic!("{procs}: {e}"));
         // "0" is whoever writes it.
         let enter = move || (&procs).write_all(b"0");
         #[expect(unsafe_code, reason = "one write to an open file is safe after a fork")]
@@ -122,14 +130,19 @@ impl Cgroup {
             })
         };
         let places = [
-            (Version::V1, "/sys/fs/cgroup/memory", path(&|_, names| names.split(',').any(|n| n == "memory"))),
+            (
+                Version::V1,
+                "/sys/fs/cgroup/memory",
+                path(&|_, names| names.split(',').any(|n| n == "memory")),
+            ),
             (Version::V2, "/sys/fs/cgroup", path(&|id, _| id == "0")),
             (Version::V2, "/sys/fs/cgroup/unified", path(&|id, _| id == "0")),
         ];
         for (version, mount, path) in places {
             let Some(path) = path else { continue };
             // In a container the path may be one of outside; then what is mounted is ours.
-            let directory = [Utf8Path::new(mount).join(path), mount.into()].into_iter().find(|d| d.is_dir());
+            let directory =
+                [Utf8Path::new(mount).join(path), mount.into()].into_iter().find(|d| d.is_dir());
             let Some(directory) = directory else { continue };
             let has_memory = match version {
                 Version::V1 => directory.join("memory.limit_in_bytes").exists(),
@@ -150,7 +163,8 @@ impl Cgroup {
         if version == Version::V2 {
             hand_down(parent)?;
         }
-        let name = format!("tender-test-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
+        let name =
+            format!("tender-test-{}-{}", std::process::id(), MADE.fetch_add(1, Ordering::Relaxed));
         let directory = parent.join(name);
         fs::create_dir(&directory).map_err(|error| format!("{directory}: {error}"))?;
         let group = Cgroup { version, directory };
@@ -168,13 +182,14 @@ impl Cgroup {
     }
 }
 
-/// Gives the groups below `parent` the memory controller. Version 2 does so only for a group without processes of its own,
-/// so those are moved to one beside ours. That is done where the tests are alone in a container; the root group of a machine
-/// may have both.
+/// Gives the groups below `parent` the memory controller. Version 2 does so only for a group
+/// without processes of its own, so those are moved to one beside ours. That is done where the
+/// tests are alone in a container; the root group of a machine may have both.
 fn hand_down(parent: &Utf8Path) -> Result<(), String> {
     let control = parent.join("cgroup.subtree_control");
     let has = || {
-        fs::read_to_string(&control).is_ok_and(|text| text.split_whitespace().any(|name| name == "memory"))
+        fs::read_to_string(&control)
+            .is_ok_and(|text| text.split_whitespace().any(|name| name == "memory"))
     };
     if has() || write(&control, "+memory").is_ok() {
         return Ok(());
@@ -203,7 +218,8 @@ fn write(path: &Utf8Path, text: &str) -> io::Result<()> {
 impl Drop for Cgroup {
     fn drop(&mut self) {
         use rustix::process::{Pid, Signal, kill_process};
-        // Those that are killed leave only when they have ended, and others may have been started since.
+        // Those that are killed leave only when they have ended, and others may have been started
+        // since.
         for _attempt in 0..500 {
             for process in self.processes() {
                 if let Some(pid) = Pid::from_raw(process as i32) {

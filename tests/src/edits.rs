@@ -1,11 +1,13 @@
-//! Random edits of generated workspaces. After them a build makes what a clean build of the same files makes, byte for byte, or fails
-//! as that one does.
+//! Random edits of generated workspaces. After them a build makes what a clean build of the same
+//! files makes, byte for byte, or fails as that one does.
 //!
-//! - `Model` is a workspace and draws what is done to it: steps, each of a [`Kind`]. It is pure, as are the values that it is made of:
-//!   `State` (files and environment), `Manifests`, and `Edit`, of which steps are made.
+//! - `Model` is a workspace and draws what is done to it: steps, each of a [`Kind`]. It is pure, as
+//!   are the values that it is made of: `State` (files and environment), `Manifests`, and `Edit`,
+//!   of which steps are made.
 //! - `Disk` carries edits out, `build` runs `tender` and collects what it made.
-//! - [`Workshop::round`] does that for a seed, and judges. [`Figures`] counts what was done, because a test in which nothing changes
-//!   proves nothing. [`Journal`] keeps the figures of rounds, so that many of them can be done in several runs.
+//! - [`Workshop::round`] does that for a seed, and judges. [`Figures`] counts what was done,
+//!   because a test in which nothing changes proves nothing. [`Journal`] keeps the figures of
+//!   rounds, so that many of them can be done in several runs.
 
 mod build;
 mod disk;

@@ -1,4 +1,5 @@
-//! Other build tools that speak the jobserver protocol, and trees of them whose jobs can be counted.
+//! Other build tools that speak the jobserver protocol, and trees of them whose jobs can be
+//! counted.
 //!
 //! ```no_run
 //! use tender_tests::TestSpace;
@@ -14,12 +15,14 @@
 //! assert_eq!(probes.log().most_at_once(), 3);
 //! ```
 //!
-//! - [`find`] looks for a tool. Where it is missing it says so loudly, past the harness that captures what tests print, and
-//!   answers `None`. `make interop` gets those that a machine lacks.
+//! - [`find`] looks for a tool. Where it is missing it says so loudly, past the harness that
+//!   captures what tests print, and answers `None`. `make interop` gets those that a machine lacks.
 //! - [`Found::tree`] writes what makes a tool run K probe jobs, and other trees below it.
 //! - [`Log`] says what ran when; [`expect_whole_pool`] reads GNU make's own audit.
-//! - [`expect_sharing`] checks one pair of tools: whether the inner one shares, runs one job, or is outside the pool.
-//! - [`Pool`] is a pool of the test's own, which sees every byte; [`members`] finds the processes of a tree, to kill some.
+//! - [`expect_sharing`] checks one pair of tools: whether the inner one shares, runs one job, or is
+//!   outside the pool.
+//! - [`Pool`] is a pool of the test's own, which sees every byte; [`members`] finds the processes
+//!   of a tree, to kill some.
 
 mod log;
 mod members;
@@ -42,9 +45,11 @@ use std::sync::Once;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
-    /// GNU make before 4.4, as Debian 12 has it: a pipe's descriptors, and `fifo:` is a fatal error.
+    /// GNU make before 4.4, as Debian 12 has it: a pipe's descriptors, and `fifo:` is a fatal
+    /// error.
     Make43,
-    /// GNU make 4.4.1, else a newer one of the machine: both forms; hosts a FIFO unless it is given `--jobserver-style=pipe`.
+    /// GNU make 4.4.1, else a newer one of the machine: both forms; hosts a FIFO unless it is given
+    /// `--jobserver-style=pipe`.
     Make44,
     /// The machine's ninja, if it is older than 1.13: no client.
     NinjaOld,
@@ -96,7 +101,8 @@ pub struct Found {
     pub version: String,
 }
 
-/// Looks for a tool, and says so on standard error if it is not there. The first look of a machine gets what is to be got.
+/// Looks for a tool, and says so on standard error if it is not there. The first look of a machine
+/// gets what is to be got.
 pub fn find(tool: Tool) -> Option<Found> {
     let candidates = match tool {
         Tool::Make43 => in_path("make"),
@@ -123,7 +129,8 @@ pub fn find(tool: Tool) -> Option<Found> {
 
 /// A gcc of one of these versions. Says so on standard error if there is none.
 pub fn find_gcc(majors: std::ops::Range<u32>, what: &str) -> Option<Found> {
-    let names = std::iter::once("gcc".to_owned()).chain((9..30).map(|major| format!("gcc-{major}")));
+    let names =
+        std::iter::once("gcc".to_owned()).chain((9..30).map(|major| format!("gcc-{major}")));
     let found = names.flat_map(|name| in_path(&name)).find_map(|path| {
         let version = version(&path).filter(|version| is(Tool::Gcc, version))?;
         let major = version.rsplit(' ').next()?.split('.').next()?.parse().ok()?;
@@ -143,12 +150,15 @@ fn is(tool: Tool, version: &str) -> bool {
         numbers.next().zip(numbers.next())
     };
     match tool {
-        Tool::Make43 => make.and_then(number).is_some_and(|version| ((4, 2)..(4, 4)).contains(&version)),
+        Tool::Make43 => {
+            make.and_then(number).is_some_and(|version| ((4, 2)..(4, 4)).contains(&version))
+        }
         Tool::Make44 => make.and_then(number).is_some_and(|version| version >= (4, 4)),
         // ninja answers nothing but a number.
         Tool::NinjaOld => number(version).is_some_and(|version| version < (1, 13)),
         Tool::Ninja => {
-            number(version).is_some_and(|version| version >= (1, 13)) && !version.contains("kitware")
+            number(version).is_some_and(|version| version >= (1, 13))
+                && !version.contains("kitware")
         }
         Tool::NinjaKitware => version.contains("kitware.jobserver"),
         // Clang may be installed as gcc, and reads no MAKEFLAGS.
@@ -170,7 +180,8 @@ fn version(path: &Utf8Path) -> Option<String> {
 
 fn in_path(name: &str) -> Vec<Utf8PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let directories = std::env::split_paths(&path).filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
+    let directories =
+        std::env::split_paths(&path).filter_map(|path| Utf8PathBuf::from_path_buf(path).ok());
     directories.map(|directory| directory.join(name)).filter(|path| path.is_file()).collect()
 }
 
@@ -182,8 +193,12 @@ fn got(path: &str) -> Utf8PathBuf {
     TRIED.call_once(|| {
         // `make test` has tried already; without a network each test would try again in vain.
         if !directory.exists() {
-            let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tools/interop.sh");
-            let status = Command::new(script).arg(&directory).status().expect("tools/interop.sh starts");
+            let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+                .parent()
+                .unwrap()
+                .join("tools/interop.sh");
+            let status =
+                Command::new(script).arg(&directory).status().expect("tools/interop.sh starts");
             assert!(status.success(), "tools/interop.sh: {status}");
         }
     });
@@ -217,7 +232,8 @@ pub const ENDLESS: usize = 1000;
 /// No GNU make above missed a token, or got one too many. Its exit status says nothing of it.
 #[track_caller]
 pub fn expect_whole_pool(run: &Run) {
-    let missed = run.stderr.lines().find(|line| line.contains("INTERNAL: ") && line.contains("token"));
+    let missed =
+        run.stderr.lines().find(|line| line.contains("INTERNAL: ") && line.contains("token"));
     assert_eq!(missed, None, "{run}");
 }
 
@@ -228,8 +244,15 @@ mod tests {
     #[test]
     fn versions_tell_tools_apart() {
         let check = |version: &str, expect: &[Tool]| {
-            let all = Tool::ALL.iter().copied().filter(|tool| !matches!(tool, Tool::Cargo | Tool::Tender));
-            assert_eq!(all.filter(|tool| is(*tool, version)).collect::<Vec<_>>(), expect, "{version}");
+            let all = Tool::ALL
+                .iter()
+                .copied()
+                .filter(|tool| !matches!(tool, Tool::Cargo | Tool::Tender));
+            assert_eq!(
+                all.filter(|tool| is(*tool, version)).collect::<Vec<_>>(),
+                expect,
+                "{version}"
+            );
         };
         check("GNU Make 4.3", &[Tool::Make43]);
         check("GNU Make 4.2.1", &[Tool::Make43]);

@@ -1,6 +1,8 @@
-//! What holds for every build, as its trace tells. Knows no workspace. Named as in the project's design: J for jobs, M for memory.
+//! What holds for every build, as its trace tells. Knows no workspace. Named as in the project's
+//! design: J for jobs, M for memory.
 //!
-//! Where a trace may have nothing that an invariant is about, it answers how much there was: what holds of nothing shows nothing.
+//! Where a trace may have nothing that an invariant is about, it answers how much there was: what
+//! holds of nothing shows nothing.
 
 use crate::trace::{Job, Trace};
 use std::collections::BTreeMap;
@@ -53,9 +55,9 @@ pub fn all(trace: &Trace, slots: u64, succeeded: bool) -> Result<Judged, String>
     })
 }
 
-/// How long a slot may be held with nothing running on it, though an item waits for memory, microseconds. Slots are on their way for
-/// milliseconds, and a process takes some tens of them to start; one that waits for memory with its slot has it until another item
-/// ends.
+/// How long a slot may be held with nothing running on it, though an item waits for memory,
+/// microseconds. Slots are on their way for milliseconds, and a process takes some tens of them to
+/// start; one that waits for memory with its slot has it until another item ends.
 const ON_THE_WAY_US: u64 = 500_000;
 
 /// J1: never more jobs than slots, and no slot is in use after a build that has `succeeded`.
@@ -76,8 +78,9 @@ pub fn jobs(trace: &Trace, slots: u64, succeeded: bool) -> Result<(), String> {
     ensure(!succeeded || last == 0, || format!("J2: {last} slots in use after the end"))
 }
 
-/// M1: a worker that runs r items holds at most r + ceil(r/4) + 1 modules. A piece counts as an item. Of a worker that was killed
-/// it is not known which pieces ran at its end: as many as `slots` may have. Answers how often there was a module.
+/// M1: a worker that runs r items holds at most r + ceil(r/4) + 1 modules. A piece counts as an
+/// item. Of a worker that was killed it is not known which pieces ran at its end: as many as
+/// `slots` may have. Answers how often there was a module.
 ///
 /// # Errors
 /// It is not so, and where.
@@ -86,21 +89,26 @@ pub fn live_modules(trace: &Trace, slots: u64) -> Result<usize, String> {
     let phases = phases(trace);
     let mut judged = 0;
     for (ts, pid, n) in trace.counter("live_modules", "n") {
-        let running: Vec<&Job> =
-            jobs.iter().filter(|job| job.pid == pid && job.start_us <= ts && ts <= job.end_us).collect();
-        let pieces = phases.iter().filter(|phase| phase.row == pid && phase.start <= ts && ts <= phase.end);
+        let running: Vec<&Job> = jobs
+            .iter()
+            .filter(|job| job.pid == pid && job.start_us <= ts && ts <= job.end_us)
+            .collect();
+        let pieces =
+            phases.iter().filter(|phase| phase.row == pid && phase.start <= ts && ts <= phase.end);
         let known = running.len().max(pieces.count()) as u64;
         let r = if running.iter().any(|job| was_killed(job)) { slots.max(known) } else { known };
         let limit = r + r.div_ceil(4) + 1;
-        ensure(n <= limit, || format!("M1: {n} modules while {r} items run, worker {pid}, at {ts}"))?;
+        ensure(n <= limit, || {
+            format!("M1: {n} modules while {r} items run, worker {pid}, at {ts}")
+        })?;
         judged += usize::from(n > 0);
     }
     Ok(judged)
 }
 
-/// M2: where leases, and what their processes need besides, come to more than the budget, one job runs and no other. What was granted
-/// before the budget fell stays granted, and nothing more until that is within it. Answers how often they came to more than three
-/// quarters of it.
+/// M2: where leases, and what their processes need besides, come to more than the budget, one job
+/// runs and no other. What was granted before the budget fell stays granted, and nothing more until
+/// that is within it. Answers how often they came to more than three quarters of it.
 ///
 /// # Errors
 /// It is not so, and where.
@@ -134,8 +142,8 @@ pub fn leases(trace: &Trace) -> Result<usize, String> {
     Ok(judged)
 }
 
-/// M2 at the end: all leases have come back after a build that has `succeeded`, those of workers that were killed too. Answers how often
-/// some did.
+/// M2 at the end: all leases have come back after a build that has `succeeded`, those of workers
+/// that were killed too. Answers how often some did.
 ///
 /// # Errors
 /// It is not so.
@@ -146,8 +154,9 @@ pub fn returned_leases(trace: &Trace, succeeded: bool) -> Result<usize, String> 
     Ok(if succeeded { leases.windows(2).filter(|pair| pair[1].2 < pair[0].2).count() } else { 0 })
 }
 
-/// J3: no slot is held while its holder waits for memory. While an item waits for memory, there is a moment in the run of every other
-/// item that takes a while in which each slot in use has a phase running on it. Answers how many such runs there were.
+/// J3: no slot is held while its holder waits for memory. While an item waits for memory, there is
+/// a moment in the run of every other item that takes a while in which each slot in use has a phase
+/// running on it. Answers how many such runs there were.
 ///
 /// # Errors
 /// It is not so, and where.
@@ -191,11 +200,14 @@ fn steps(trace: &Trace) -> Vec<(u64, i64)> {
     steps
 }
 
-/// The least of the sum of `steps` from `start` to `end`. Those of one time count together: what ends there and what begins.
+/// The least of the sum of `steps` from `start` to `end`. Those of one time count together: what
+/// ends there and what begins.
 fn least_idle(steps: &[(u64, i64)], start: u64, end: u64) -> i64 {
     let mut sum: i64 = steps.iter().filter(|(ts, _)| *ts <= start).map(|(_, step)| step).sum();
     let mut least = sum;
-    for at_once in steps.chunk_by(|a, b| a.0 == b.0).filter(|steps| start < steps[0].0 && steps[0].0 < end) {
+    for at_once in
+        steps.chunk_by(|a, b| a.0 == b.0).filter(|steps| start < steps[0].0 && steps[0].0 < end)
+    {
         sum += at_once.iter().map(|(_, step)| step).sum::<i64>();
         least = least.min(sum);
     }
@@ -210,7 +222,8 @@ struct Phase {
 
 fn phases(trace: &Trace) -> Vec<Phase> {
     let phase = |event: &serde_json::Value| {
-        let number = |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("no {key} in {event}"));
+        let number =
+            |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("no {key} in {event}"));
         Phase { row: number("pid"), start: number("ts"), end: number("ts") + number("dur") }
     };
     trace.of_kind("X").map(phase).collect()
@@ -220,7 +233,8 @@ fn was_killed(job: &Job) -> bool {
     job.outcome == "interrupted"
 }
 
-/// How often each item, by crate and unit, was in a worker that was killed; those that never were are left out.
+/// How often each item, by crate and unit, was in a worker that was killed; those that never were
+/// are left out.
 pub fn kills(trace: &Trace) -> BTreeMap<(String, String), u32> {
     let mut kills = BTreeMap::new();
     for job in trace.jobs().into_iter().filter(was_killed) {
@@ -255,7 +269,13 @@ mod tests {
         let args = json!({ "crate": "c", "unit": format!("u{id}"), "slot": 0 });
         [
             event("u", "unit", "b", start, json!({ "pid": 1, "id": id, "args": args })),
-            event("u", "unit", "e", end, json!({ "pid": 1, "id": id, "args": { "outcome": outcome } })),
+            event(
+                "u",
+                "unit",
+                "e",
+                end,
+                json!({ "pid": 1, "id": id, "args": { "outcome": outcome } }),
+            ),
         ]
     }
 
@@ -269,8 +289,9 @@ mod tests {
 
     #[test]
     fn jobs_are_within_the_slots() {
-        let check =
-            |events: Vec<Value>, is_right: bool| assert_eq!(jobs(&trace(events), 2, true).is_ok(), is_right);
+        let check = |events: Vec<Value>, is_right: bool| {
+            assert_eq!(jobs(&trace(events), 2, true).is_ok(), is_right)
+        };
         let tokens = |ts, used| counter("tokens", ts, json!({ "used": used, "n": 2 }));
         check(vec![tokens(1, 2), tokens(2, 0)], true);
         check(vec![tokens(1, 3), tokens(2, 0)], false);
@@ -282,8 +303,18 @@ mod tests {
     fn modules_are_within_what_runs() {
         let check = |n: u64, outcome, is_right: bool| {
             let mut events = item(1, (0, 10), outcome).to_vec();
-            events.push(event("live_modules", "unit", "C", 5, json!({ "pid": 1, "args": { "n": n } })));
-            assert_eq!(live_modules(&trace(events), 8).ok(), is_right.then_some(usize::from(n > 0)), "{n}");
+            events.push(event(
+                "live_modules",
+                "unit",
+                "C",
+                5,
+                json!({ "pid": 1, "args": { "n": n } }),
+            ));
+            assert_eq!(
+                live_modules(&trace(events), 8).ok(),
+                is_right.then_some(usize::from(n > 0)),
+                "{n}"
+            );
         };
         check(0, "ok", true);
         check(3, "ok", true);
@@ -296,8 +327,13 @@ mod tests {
     #[test]
     fn leases_are_within_the_budget_but_for_one() {
         let check = |phases: &[(u64, u64)], bytes: u64, expect: Option<usize>| {
-            let mut events: Vec<Value> = phases.iter().map(|(start, dur)| phase(*start, *dur)).collect();
-            events.push(counter("lease", 5, json!({ "bytes": bytes, "baselines": 30, "budget": 130 })));
+            let mut events: Vec<Value> =
+                phases.iter().map(|(start, dur)| phase(*start, *dur)).collect();
+            events.push(counter(
+                "lease",
+                5,
+                json!({ "bytes": bytes, "baselines": 30, "budget": 130 }),
+            ));
             assert_eq!(leases(&trace(events)).ok(), expect, "{bytes}");
         };
         check(&[(0, 10), (0, 10)], 100, Some(1));
@@ -327,8 +363,9 @@ mod tests {
     #[test]
     fn leases_come_back() {
         let check = |bytes: &[u64], succeeded, expect: Option<usize>| {
-            let lease =
-                |(bytes, ts): (&u64, u64)| counter("lease", ts, json!({ "bytes": bytes, "budget": 9 }));
+            let lease = |(bytes, ts): (&u64, u64)| {
+                counter("lease", ts, json!({ "bytes": bytes, "budget": 9 }))
+            };
             let events = bytes.iter().zip(1..).map(lease).collect();
             assert_eq!(returned_leases(&trace(events), succeeded).ok(), expect, "{bytes:?}");
         };
@@ -342,11 +379,13 @@ mod tests {
     fn slots_are_not_held_while_waiting_for_memory() {
         let second = 1_000_000;
         let check = |used: u64, gap: u64, outcome, expect: Option<usize>| {
-            let wait = |ph, ts| event("too little memory is free", "wait", ph, ts, json!({ "id": 2 }));
+            let wait =
+                |ph, ts| event("too little memory is free", "wait", ph, ts, json!({ "id": 2 }));
             let mut events = item(1, (second, 2 * second), outcome).to_vec();
             events.extend([wait("b", second / 2), wait("e", 3 * second)]);
             events.push(counter("tokens", 1, json!({ "used": used, "n": 8 })));
-            events.extend([phase(second, second / 2 - gap), phase(second + second / 2, second / 2)]);
+            events
+                .extend([phase(second, second / 2 - gap), phase(second + second / 2, second / 2)]);
             assert_eq!(idle_slots(&trace(events)).ok(), expect);
         };
         check(1, 0, "ok", Some(1));

@@ -15,7 +15,8 @@ pub fn program(name: &str) -> Utf8PathBuf {
     path
 }
 
-/// The path of the probe program: `probe sleep MS`, `probe fill BYTES`, `probe signal N`, `probe exit N`, `probe say TEXT`.
+/// The path of the probe program: `probe sleep MS`, `probe fill BYTES`, `probe signal N`, `probe
+/// exit N`, `probe say TEXT`.
 pub fn probe() -> Utf8PathBuf {
     let path = profile_directory().join("probe");
     assert!(path.is_file(), "there is no program {path}: `cargo build -p tender-tests` makes it");
@@ -27,7 +28,10 @@ fn find_or_build() -> Utf8PathBuf {
         Ok(directory) if !directory.is_empty() => {
             let directory = camino::absolute_utf8(&directory).unwrap();
             for name in ["tender", "tender-worker"] {
-                assert!(directory.join(name).is_file(), "TENDER_TEST_BIN has no program {name}: {directory}");
+                assert!(
+                    directory.join(name).is_file(),
+                    "TENDER_TEST_BIN has no program {name}: {directory}"
+                );
             }
             directory
         }
@@ -38,10 +42,11 @@ fn find_or_build() -> Utf8PathBuf {
     }
 }
 
-/// The directory of cargo's profile that this test was built in: `target/debug/deps/freshness-0123` lies two below.
+/// The directory of cargo's profile that this test was built in: `target/debug/deps/freshness-0123`
+/// lies two below.
 pub(crate) fn profile_directory() -> Utf8PathBuf {
-    let own =
-        Utf8PathBuf::from_path_buf(std::env::current_exe().unwrap()).expect("a target directory in UTF-8");
+    let own = Utf8PathBuf::from_path_buf(std::env::current_exe().unwrap())
+        .expect("a target directory in UTF-8");
     let directory = own.parent().unwrap();
     match directory.file_name() {
         Some("deps") => directory.parent().unwrap().to_owned(),
@@ -72,14 +77,17 @@ fn build() {
     }
     cargo.current_dir(Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap());
     cargo.env("CARGO_TARGET_DIR", directory.parent().unwrap());
-    assert!(cargo.status().expect("cargo starts").success(), "cannot build the programs under test");
+    assert!(
+        cargo.status().expect("cargo starts").success(),
+        "cannot build the programs under test"
+    );
     stamp.rewind().unwrap();
     stamp.set_len(0).unwrap();
     stamp.write_all(now.as_bytes()).unwrap();
 }
 
-/// What the tests of one command line have in common and no other has: their process group, and when its leader started
-/// (field 22 of `proc_pid_stat(5)`, counted after the name in brackets).
+/// What the tests of one command line have in common and no other has: their process group, and
+/// when its leader started (field 22 of `proc_pid_stat(5)`, counted after the name in brackets).
 fn this_command() -> String {
     let group = rustix::process::getpgrp().as_raw_nonzero();
     let stat = std::fs::read_to_string(format!("/proc/{group}/stat")).unwrap_or_default();

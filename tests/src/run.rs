@@ -34,7 +34,8 @@ impl Started {
     /// Its children, by process id.
     pub fn children(&self) -> Vec<u32> {
         let pid = self.pid();
-        let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
     }
 
@@ -49,7 +50,8 @@ impl Started {
 
     /// Waits for its end.
     pub fn finish(mut self) -> Run {
-        let (mut out, mut err) = (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
+        let (mut out, mut err) =
+            (self.child.stdout.take().unwrap(), self.child.stderr.take().unwrap());
         let reader = std::thread::spawn(move || {
             let mut bytes = Vec::new();
             out.read_to_end(&mut bytes).map(|_| bytes)
@@ -120,7 +122,8 @@ impl Run {
     pub fn expect_nothing_done(self) -> Run {
         for line in self.stderr.lines() {
             let verb = line.split_whitespace().next().unwrap_or_default();
-            let work = ["Compiling", "Checking", "Archiving", "Linking", "Generating", "Dirty", "Running"];
+            let work =
+                ["Compiling", "Checking", "Archiving", "Linking", "Generating", "Dirty", "Running"];
             assert!(!work.contains(&verb), "something was done:\n{self}");
         }
         self
@@ -149,7 +152,8 @@ impl Run {
         self.stdout.lines().map(parse).collect()
     }
 
-    /// Standard error with `[ROOT]` for the directory of the space and `[TIME]` for durations, for comparing whole texts.
+    /// Standard error with `[ROOT]` for the directory of the space and `[TIME]` for durations, for
+    /// comparing whole texts.
     pub fn redacted(&self) -> String {
         redact_times(&self.stderr.replace(&self.root, "[ROOT]"))
     }
@@ -162,7 +166,8 @@ impl Display for Run {
     }
 }
 
-/// `0.12s`, `2m 03s` and the like: a word that is a number and a unit, and words of that kind that follow it.
+/// `0.12s`, `2m 03s` and the like: a word that is a number and a unit, and words of that kind that
+/// follow it.
 fn redact_times(text: &str) -> String {
     let is_time = |word: &str| {
         let number = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -197,7 +202,10 @@ mod tests {
     fn durations_are_redacted() {
         let check = |text: &str, expect: &str| assert_eq!(redact_times(text), expect);
         check("Finished in 0.12s\n", "Finished in [TIME]\n");
-        check("took 1h 02m 03s, or so", "took 1h 02m 03s, or so".replace("1h 02m", "[TIME]").as_str());
+        check(
+            "took 1h 02m 03s, or so",
+            "took 1h 02m 03s, or so".replace("1h 02m", "[TIME]").as_str(),
+        );
         check("in 2m 03s\nnext", "in [TIME]\nnext");
         check("5 files is ms", "5 files is ms");
     }
@@ -208,7 +216,8 @@ mod tests {
             command: String::new(),
             status: ExitStatus::from_raw(0),
             stdout: String::new(),
-            stderr: "   Dirty zip (sh a (b).sh): the file a (b).sh has changed\n   Built x\n".into(),
+            stderr: "   Dirty zip (sh a (b).sh): the file a (b).sh has changed\n   Built x\n"
+                .into(),
             root: String::new(),
         };
         let expect = Rebuild {

@@ -55,7 +55,8 @@ impl TestSpace {
         TestSpace { dir: Some(dir), root }
     }
 
-    /// A copy of `workspace-examples/NAME` without what was built there. `vendor` is linked, not copied.
+    /// A copy of `workspace-examples/NAME` without what was built there. `vendor` is linked, not
+    /// copied.
     pub fn example(name: &str) -> TestSpace {
         let space = TestSpace::new();
         copy(&examples().join(name), &space.root, &["target", "vendor", "compile_commands.json"]);
@@ -66,14 +67,18 @@ impl TestSpace {
         space
     }
 
-    /// `count` library crates `c0`, `c1`, ... of `files` small C files each, and a program `app` that calls them all.
+    /// `count` library crates `c0`, `c1`, ... of `files` small C files each, and a program `app`
+    /// that calls them all.
     pub fn many_crates(count: usize, files: usize) -> TestSpace {
         let space = TestSpace::new();
         space.write("Tender.toml", "[workspace]\nmembers = [\"c*\", \"app\"]\n");
         let mut manifest = "[package]\nname = \"app\"\n[dependencies]\n".to_owned();
         let (mut declared, mut called) = (String::new(), String::new());
         for krate in 0..count {
-            space.write(&format!("c{krate}/Tender.toml"), format!("[package]\nname = \"c{krate}\"\n"));
+            space.write(
+                &format!("c{krate}/Tender.toml"),
+                format!("[package]\nname = \"c{krate}\"\n"),
+            );
             manifest += &format!("c{krate} = {{ path = \"../c{krate}\" }}\n");
             for file in 0..files {
                 let name = format!("f{krate}_{file}");
@@ -185,10 +190,12 @@ impl TestSpace {
         self.start(command).finish()
     }
 
-    /// Starts a command and leaves it running. What it says is read when it is finished: no more than a pipe holds.
+    /// Starts a command and leaves it running. What it says is read when it is finished: no more
+    /// than a pipe holds.
     pub fn start(&self, mut command: Command) -> Started {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
-        let line = words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
+        let line =
+            words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ");
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("cannot run `{line}`: {error}"));
         Started { child, line, root: self.root.to_string() }
@@ -228,7 +235,8 @@ impl TestSpace {
     /// All that users find in `target/PROFILE`, by name: programs, archives, shared libraries.
     pub fn outputs(&self, profile: &str) -> BTreeMap<String, Vec<u8>> {
         let directory = self.path("target").join(profile);
-        let entries = directory.read_dir_utf8().unwrap_or_else(|error| panic!("{directory}: {error}"));
+        let entries =
+            directory.read_dir_utf8().unwrap_or_else(|error| panic!("{directory}: {error}"));
         entries
             .map(Result::unwrap)
             .filter(|entry| entry.file_type().unwrap().is_file())
@@ -257,7 +265,8 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// Tells the person who runs the tests, also if the test passes: only what goes by print macros is captured.
+/// Tells the person who runs the tests, also if the test passes: only what goes by print macros is
+/// captured.
 pub(crate) fn shout(text: &str) {
     // Nobody may be reading.
     let _ = writeln!(std::io::stderr(), "{text}");
@@ -273,11 +282,14 @@ pub fn examples() -> Utf8PathBuf {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("workspace-examples")
 }
 
-/// Whether the sources of `real-world` are there, fetched if they were not. Says so loudly if they cannot be.
+/// Whether the sources of `real-world` are there, fetched if they were not. Says so loudly if they
+/// cannot be.
 pub fn vendored() -> bool {
     let there = fetched();
     if !there {
-        say("SKIPPED: the sources of real-world are not there and cannot be fetched; run `make fetch`");
+        say(
+            "SKIPPED: the sources of real-world are not there and cannot be fetched; run `make fetch`",
+        );
     }
     there
 }

@@ -1,9 +1,13 @@
-//! Storms: wide builds in which random members of the process tree are killed, stopped and interrupted, and what must hold after.
+//! Storms: wide builds in which random members of the process tree are killed, stopped and
+//! interrupted, and what must hold after.
 //!
-//! - [`Plan`] says what a seed does: below which host the build runs, and what befalls whom, after how long. Who is there at that
-//!   moment is for the machine to say, so a seed repeats the storm, not every gust of it.
-//! - [`Weather`] is what rounds have in common: the tools of this machine, and what an undisturbed build makes.
-//! - [`Weather::round`] carries a plan out and checks the build, its pool, its trace, and the build that follows.
+//! - [`Plan`] says what a seed does: below which host the build runs, and what befalls whom, after
+//!   how long. Who is there at that moment is for the machine to say, so a seed repeats the storm,
+//!   not every gust of it.
+//! - [`Weather`] is what rounds have in common: the tools of this machine, and what an undisturbed
+//!   build makes.
+//! - [`Weather::round`] carries a plan out and checks the build, its pool, its trace, and the build
+//!   that follows.
 //! - [`Figures`] counts what was done, because a storm in which nobody was hit proves nothing.
 
 mod figures;

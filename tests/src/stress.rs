@@ -1,8 +1,11 @@
-//! Workspaces that need much memory, generated, and what has to hold when they are built with little of it.
+//! Workspaces that need much memory, generated, and what has to hold when they are built with
+//! little of it.
 //!
-//! - [`Recipe`] says what a workspace is to be, [`Workspace`] is its files and what its program prints.
+//! - [`Recipe`] says what a workspace is to be, [`Workspace`] is its files and what its program
+//!   prints.
 //! - [`start_in`] and [`run_in`] run a command in a group and watch it.
-//! - [`Workload`] is a workspace that was built and measured with plenty; [`Case`] is a build of it with less, and is judged.
+//! - [`Workload`] is a workspace that was built and measured with plenty; [`Case`] is a build of it
+//!   with less, and is judged.
 
 mod case;
 mod code;

@@ -1,4 +1,5 @@
-//! A terminal of a test's own, with a program in its foreground. Knows terminals, not what the programs do.
+//! A terminal of a test's own, with a program in its foreground. Knows terminals, not what the
+//! programs do.
 
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -24,19 +25,24 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Starts `command` as the leader of a session on a terminal of that many columns. Standard input, output and error
-    /// are the terminal.
+    /// Starts `command` as the leader of a session on a terminal of that many columns. Standard
+    /// input, output and error are the terminal.
     pub fn start(columns: u16, command: Command) -> Terminal {
         Terminal::start_with_stderr(columns, command, None)
     }
 
     /// The same with standard error elsewhere.
     #[expect(unsafe_code, reason = "the new session is made between fork and exec")]
-    pub fn start_with_stderr(columns: u16, mut command: Command, stderr: Option<Stdio>) -> Terminal {
+    pub fn start_with_stderr(
+        columns: u16,
+        mut command: Command,
+        stderr: Option<Stdio>,
+    ) -> Terminal {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&ours).unwrap();
         unlockpt(&ours).unwrap();
-        tcsetwinsize(&ours, Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
+        tcsetwinsize(&ours, Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 })
+            .unwrap();
         let name = ptsname(&ours, Vec::new()).unwrap().into_string().unwrap();
         let end = File::options().read(true).write(true).open(name).unwrap();
         command.stdin(end.try_clone().unwrap()).stdout(end.try_clone().unwrap());
@@ -45,8 +51,8 @@ impl Terminal {
         unsafe {
             command.pre_exec(|| {
                 rustix::process::setsid()?;
-                // Whoever runs the tests in the background of a script gives them an interrupt that is ignored, and a
-                // shell cannot trap that.
+                // Whoever runs the tests in the background of a script gives them an interrupt that
+                // is ignored, and a shell cannot trap that.
                 libc::signal(libc::SIGINT, libc::SIG_DFL);
                 Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
             });
@@ -59,7 +65,8 @@ impl Terminal {
             seen: 0,
             wrapped: BTreeSet::new(),
         }
-        // `command` is dropped with our copies of the terminal's end, so that reading ends with the program.
+        // `command` is dropped with our copies of the terminal's end, so that reading ends with the
+        // program.
     }
 
     pub fn pid(&self) -> Pid {
@@ -80,7 +87,8 @@ impl Terminal {
     pub fn shows(&mut self, text: &str) {
         loop {
             let rest = &self.shown[self.seen..];
-            if let Some(at) = rest.windows(text.len()).position(|window| window == text.as_bytes()) {
+            if let Some(at) = rest.windows(text.len()).position(|window| window == text.as_bytes())
+            {
                 self.seen += at + text.len();
                 return;
             }
@@ -120,7 +128,8 @@ impl Terminal {
         let mut bytes = [0; 1024];
         let n = self.keyboard_and_screen.read(&mut bytes).unwrap_or(0);
         self.shown.extend_from_slice(&bytes[..n]);
-        // Looked at before each move of the cursor, because the next line may come in place of this one.
+        // Looked at before each move of the cursor, because the next line may come in place of this
+        // one.
         for piece in bytes[..n].split_inclusive(|byte| b"\r\n".contains(byte)) {
             self.screen.process(piece);
             let screen = self.screen.screen();

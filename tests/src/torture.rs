@@ -1,11 +1,14 @@
-//! Programs that others wrote, built with cuts forced, against what clang makes of them by the same flags.
+//! Programs that others wrote, built with cuts forced, against what clang makes of them by the same
+//! flags.
 //!
-//! - [`find`] finds them: tests of GCC, programs of Csmith, and one of ours. [`directory`] is where the first are.
+//! - [`find`] finds them: tests of GCC, programs of Csmith, and one of ours. [`directory`] is where
+//!   the first are.
 //! - [`Setting`] is how one is built, drawn by its name. [`sample`] chooses some.
 //! - [`Session`] builds and runs them; [`Outcome`] is what came of one, [`Summary`] of all.
 //!
-//! Of a test of GCC its directives count (`directive`, `target`, `program`). What clang makes of a program (`reference`) has to
-//! end with 0 before the program counts; what `tender` makes of it (`batch`) has to do the same.
+//! Of a test of GCC its directives count (`directive`, `target`, `program`). What clang makes of a
+//! program (`reference`) has to end with 0 before the program counts; what `tender` makes of it
+//! (`batch`) has to do the same.
 
 mod batch;
 mod corpus;

@@ -36,7 +36,8 @@ impl Trace {
     }
 
     /// # Errors
-    /// It is no JSON, or no list of events with the fields that every event of its kind has, or what begins does not end.
+    /// It is no JSON, or no list of events with the fields that every event of its kind has, or
+    /// what begins does not end.
     pub fn parse(text: &str) -> Result<Trace, String> {
         let events: Vec<Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match events.iter().find(|event| !is_whole(event)) {
@@ -99,8 +100,8 @@ impl Trace {
         Ok(jobs)
     }
 
-    /// How many items had begun and not ended at once: the slots in use, where no unit is cut. One that is waits for its pieces
-    /// without a slot.
+    /// How many items had begun and not ended at once: the slots in use, where no unit is cut. One
+    /// that is waits for its pieces without a slot.
     pub fn max_concurrent_jobs(&self) -> u64 {
         let spans = self.jobs().into_iter().map(|job| (job.start_us, job.end_us));
         most_at_once(spans)
@@ -114,7 +115,8 @@ impl Trace {
         }))
     }
 
-    /// How much of `slots` slots' time was in use from the first item's start to the last one's end, 0 to 1.
+    /// How much of `slots` slots' time was in use from the first item's start to the last one's
+    /// end, 0 to 1.
     pub fn busy_share(&self, slots: u64) -> f64 {
         let jobs = self.jobs();
         let start = jobs.iter().map(|job| job.start_us).min().unwrap_or(0);
@@ -130,8 +132,10 @@ impl Trace {
 
     /// The row's number and the system's process id of each worker.
     pub fn worker_rows(&self) -> BTreeMap<u64, u32> {
-        let rows = self.of_kind("M").filter(|event| event["name"] == "process_name" && event["pid"] != 0);
-        rows.map(|event| (number(event, "pid"), process_of(event).expect("`is_whole` has looked"))).collect()
+        let rows =
+            self.of_kind("M").filter(|event| event["name"] == "process_name" && event["pid"] != 0);
+        rows.map(|event| (number(event, "pid"), process_of(event).expect("`is_whole` has looked")))
+            .collect()
     }
 
     /// The values of a counter in time's order: time, row, and the value called `value`.
@@ -148,8 +152,8 @@ impl Trace {
         values
     }
 
-    /// What all leases, and what the processes need in any case, came to in time's order: time, bytes, and the budget where there
-    /// is one.
+    /// What all leases, and what the processes need in any case, came to in time's order: time,
+    /// bytes, and the budget where there is one.
     pub fn leases(&self) -> Vec<(u64, u64, Option<u64>)> {
         let events = self.of_kind("C").filter(|event| event["name"] == "lease");
         events
@@ -173,7 +177,8 @@ impl Trace {
     fn try_spans(&self, cat: &str, name: &str) -> Result<Vec<(u64, u64)>, String> {
         let mut open: HashMap<u64, u64> = HashMap::new();
         let mut spans = Vec::new();
-        for event in self.events.iter().filter(|event| event["cat"] == cat && event["name"] == name) {
+        for event in self.events.iter().filter(|event| event["cat"] == cat && event["name"] == name)
+        {
             if event["ph"] == "b" {
                 open.insert(number(event, "id"), number(event, "ts"));
             } else if event["ph"] == "e"
@@ -187,8 +192,9 @@ impl Trace {
 
     /// Units that were cut into two pieces or more.
     pub fn cut_units(&self) -> BTreeSet<&str> {
-        let pieces =
-            self.of_kind("X").filter(|event| event["args"]["cgu"].as_u64().is_some_and(|cgu| cgu > 0));
+        let pieces = self
+            .of_kind("X")
+            .filter(|event| event["args"]["cgu"].as_u64().is_some_and(|cgu| cgu > 0));
         pieces.filter_map(|event| event["args"]["unit"].as_str()).collect()
     }
 
@@ -216,14 +222,18 @@ fn is_whole(event: &Value) -> bool {
     of_all
         && match event["ph"].as_str() {
             Some("X") => is_number(&event["dur"]),
-            Some("b") => event["id"].is_u64() && (event["cat"] != "unit" || is_number(&args["slot"])),
+            Some("b") => {
+                event["id"].is_u64() && (event["cat"] != "unit" || is_number(&args["slot"]))
+            }
             Some("e") => event["id"].is_u64(),
             Some("C") => {
                 let values = args.as_object().into_iter().flatten();
                 values.into_iter().all(|(_, value)| is_number(value))
                     && (event["name"] != "lease" || is_number(&args["bytes"]))
             }
-            Some("M") if event["name"] == "process_name" && event["pid"] != 0 => process_of(event).is_some(),
+            Some("M") if event["name"] == "process_name" && event["pid"] != 0 => {
+                process_of(event).is_some()
+            }
             _ => true,
         }
 }
@@ -237,7 +247,8 @@ fn process_of(event: &Value) -> Option<u32> {
 /// One that ends when another starts does not overlap it.
 fn most_at_once(spans: impl Iterator<Item = (u64, u64)>) -> u64 {
     // Sorted, an end (-1) comes before a start (+1) of the same time.
-    let mut steps: Vec<(u64, i64)> = spans.flat_map(|(start, end)| [(start, 1), (end, -1)]).collect();
+    let mut steps: Vec<(u64, i64)> =
+        spans.flat_map(|(start, end)| [(start, 1), (end, -1)]).collect();
     steps.sort_unstable();
     let mut sum = 0;
     let sums = steps.into_iter().map(|(_, step)| {
@@ -253,7 +264,8 @@ mod tests {
 
     #[test]
     fn overlaps_are_counted() {
-        let check = |spans: &[(u64, u64)], expect| assert_eq!(most_at_once(spans.iter().copied()), expect);
+        let check =
+            |spans: &[(u64, u64)], expect| assert_eq!(most_at_once(spans.iter().copied()), expect);
         check(&[], 0);
         check(&[(1, 5), (5, 9)], 1);
         check(&[(1, 5), (4, 9), (4, 6)], 3);

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tender_tests::TestSpace;
 
 /// Says what is at `data`, which assembly defines.
-const SAY_DATA: &str =
-    "int puts(const char *);\nextern const char data[];\nint main(void) { return puts(data) < 0; }\n";
+const SAY_DATA: &str = "int puts(const char *);\nextern const char data[];\nint main(void) { return puts(data) < 0; }\n";
 
 const HEAD: &str = ".section .rodata\n.globl data\ndata:\n";
 
 const STACK: &str = ".section .note.GNU-stack,\"\",@progbits\n";
 
-/// Programs that say what is in `d.txt`: name, file with the assembly, its text. Where that is no C, `main.c` stands beside it.
+/// Programs that say what is in `d.txt`: name, file with the assembly, its text. Where that is no
+/// C, `main.c` stands beside it.
 fn programs() -> Vec<(&'static str, &'static str, String)> {
     let file_level = |text: &str| format!("{SAY_DATA}__asm__({text});\n");
     let head = r#"".section .rodata\n.globl data\ndata:\n""#;
@@ -111,7 +111,8 @@ fn all_say(space: &TestSpace, text: &str) {
     }
 }
 
-/// Changes what all programs say, and checks that each says it, that each is linked once more, and nothing else happens.
+/// Changes what all programs say, and checks that each says it, that each is linked once more, and
+/// nothing else happens.
 #[track_caller]
 fn check(profile: &str) {
     let space = space(profile);
@@ -129,7 +130,10 @@ fn check(profile: &str) {
     let linked: BTreeSet<&str> =
         built.iter().map(|one| one.unit.as_str()).filter(|unit| !unit.contains('/')).collect();
     assert_eq!(linked, programs().iter().map(|(name, ..)| *name).collect(), "{built:?}");
-    assert!(!built.iter().any(|one| one.unit.ends_with("/main.c") && one.unit.contains("/s")), "{built:?}");
+    assert!(
+        !built.iter().any(|one| one.unit.ends_with("/main.c") && one.unit.contains("/s")),
+        "{built:?}"
+    );
     space.expect_fresh(&["--release"]);
 }
 
@@ -169,7 +173,11 @@ fn files_read_by_assembly_are_named_as_the_reason() {
     assert_eq!(reasons, BTreeSet::from(["the file inc/inner.s has changed"]), "{built:?}");
     let units: BTreeSet<&str> =
         built.iter().map(|one| one.unit.as_str()).filter(|unit| unit.contains('/')).collect();
-    assert_eq!(units, BTreeSet::from(["src/bin/file-include/main.c", "src/bin/s-include/a.s"]), "{built:?}");
+    assert_eq!(
+        units,
+        BTreeSet::from(["src/bin/file-include/main.c", "src/bin/s-include/a.s"]),
+        "{built:?}"
+    );
 }
 
 /// The assembler looks in the working directory, then along the search path.
@@ -230,8 +238,9 @@ fn files_read_by_assembly_count_for_every_link_that_has_it() {
              return p;\n}\n",
         );
         for name in ["one", "two"] {
-            let package =
-                format!("[package]\nname = \"{name}\"\n[dependencies]\nbase = {{ path = \"../base\" }}\n");
+            let package = format!(
+                "[package]\nname = \"{name}\"\n[dependencies]\nbase = {{ path = \"../base\" }}\n"
+            );
             space.write(&format!("{name}/Tender.toml"), package);
             space.write(
                 &format!("{name}/src/main.c"),

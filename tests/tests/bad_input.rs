@@ -1,4 +1,5 @@
-//! Bad input: each mistake gets one message that says what, where, and what to do, and nothing half-written.
+//! Bad input: each mistake gets one message that says what, where, and what to do, and nothing
+//! half-written.
 //!
 //! Odd input that is right, such as file names with quotes, is here too: it has to build.
 
@@ -16,12 +17,16 @@ fn program(rest: &str) -> TestSpace {
     space
 }
 
-/// A workspace of library crates with these manifests, each named by its directory, with one source file.
+/// A workspace of library crates with these manifests, each named by its directory, with one source
+/// file.
 fn crates(manifests: &[(&str, &str)]) -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"crates/*\"]\n");
     for (name, rest) in manifests {
-        space.write(&format!("crates/{name}/Tender.toml"), format!("[package]\nname = \"{name}\"\n{rest}"));
+        space.write(
+            &format!("crates/{name}/Tender.toml"),
+            format!("[package]\nname = \"{name}\"\n{rest}"),
+        );
         space.write(&format!("crates/{name}/src/{name}.c"), format!("int {name};\n"));
     }
     space
@@ -33,7 +38,8 @@ fn refused(space: &TestSpace, says: &[&str]) -> Run {
     let run = space.tender(&["build"]).expect_code(2);
     let mut rest = run.stderr.as_str();
     for text in says {
-        let at = rest.find(text).unwrap_or_else(|| panic!("no {text:?}, or not in this order:\n{run}"));
+        let at =
+            rest.find(text).unwrap_or_else(|| panic!("no {text:?}, or not in this order:\n{run}"));
         rest = &rest[at + text.len()..];
     }
     assert_eq!(run.stdout, "", "{run}");
@@ -70,7 +76,10 @@ fn no_manifest() {
 fn malformed_toml() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\n");
-    refused(&space, &["error: invalid basic string", "--> Tender.toml:2:10", "2 | name = \"x", "^"]);
+    refused(
+        &space,
+        &["error: invalid basic string", "--> Tender.toml:2:10", "2 | name = \"x", "^"],
+    );
 }
 
 #[test]
@@ -90,7 +99,10 @@ fn mistyped_values() {
 fn a_manifest_that_is_not_utf_8() {
     let space = TestSpace::new();
     space.write("Tender.toml", b"[package]\nname = \"\xff\"\n");
-    refused(&space, &["the manifest is not UTF-8", "--> Tender.toml:2:9", "save the file as UTF-8"]);
+    refused(
+        &space,
+        &["the manifest is not UTF-8", "--> Tender.toml:2:9", "save the file as UTF-8"],
+    );
 }
 
 #[test]
@@ -107,15 +119,22 @@ fn unknown_keys_are_warnings_with_a_suggestion() {
 #[test]
 fn too_many_codegen_units() {
     let space = program("[profile.release]\ncodegen-units = 257\n");
-    refused(&space, &["`codegen-units` must be at least 1 and at most 256", "--> Tender.toml:4:17", "^^^"]);
+    refused(
+        &space,
+        &["`codegen-units` must be at least 1 and at most 256", "--> Tender.toml:4:17", "^^^"],
+    );
 }
 
 #[test]
 fn duplicate_names() {
     let space = crates(&[("a", ""), ("b", "")]);
     space.write("crates/b/Tender.toml", "[package]\nname = \"a\"\n");
-    let says =
-        ["two packages are named `a`", "crates/b/Tender.toml:2:8", "crates/a/Tender.toml:2:8", "rename"];
+    let says = [
+        "two packages are named `a`",
+        "crates/b/Tender.toml:2:8",
+        "crates/a/Tender.toml:2:8",
+        "rename",
+    ];
     refused(&space, &says);
 }
 
@@ -140,7 +159,10 @@ fn paths_and_globs_that_lead_nowhere() {
 
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"crates/*\"]\n");
-    refused(&space, &["`crates/*` matches no directory with a `Tender.toml`", "--> Tender.toml:2:12"]);
+    refused(
+        &space,
+        &["`crates/*` matches no directory with a `Tender.toml`", "--> Tender.toml:2:12"],
+    );
 
     let space = TestSpace::new();
     space.write("Tender.toml", PACKAGE);
@@ -154,8 +176,11 @@ fn paths_and_globs_that_lead_nowhere() {
 fn two_crates_that_write_the_same_output() {
     let bin = "[[bin]]\nname = \"tool\"\nsources = [\"src/*.c\"]\n";
     let space = crates(&[("a", bin), ("b", bin)]);
-    let says =
-        ["`a` and `b` both make the program `tool`", "crates/b/Tender.toml:4:8", "crates/a/Tender.toml:4:8"];
+    let says = [
+        "`a` and `b` both make the program `tool`",
+        "crates/b/Tender.toml:4:8",
+        "crates/a/Tender.toml:4:8",
+    ];
     refused(&space, &says);
 }
 
@@ -208,10 +233,10 @@ fn a_source_that_broke_leaves_no_old_output() {
 fn a_header_that_does_not_exist() {
     let space = program("");
     space.write("src/main.c", format!("#include \"nope.h\"\n{MAIN}"));
-    space
-        .tender(&["build"])
-        .expect_code(101)
-        .expect_stderr(&["src/main.c:1:10: fatal error: 'nope.h' file not found\n", "could not compile `x`"]);
+    space.tender(&["build"]).expect_code(101).expect_stderr(&[
+        "src/main.c:1:10: fatal error: 'nope.h' file not found\n",
+        "could not compile `x`",
+    ]);
     assert_eq!(made(&space), [""; 0]);
     space.write("src/nope.h", "");
     space.tender(&["build"]).expect_ok();
@@ -220,11 +245,17 @@ fn a_header_that_does_not_exist() {
 #[test]
 fn an_undefined_symbol_names_itself_and_the_crate() {
     let space = crates(&[("zip", "[dependencies]\nlib = { path = \"../lib\" }\n"), ("lib", "")]);
-    space.write("crates/zip/src/main.c", "int lib_call(void); int main(void) { return lib_call(); }\n");
+    space.write(
+        "crates/zip/src/main.c",
+        "int lib_call(void); int main(void) { return lib_call(); }\n",
+    );
     space.write("crates/lib/src/lib.c", "int lost(void); int lib_call(void) { return lost(); }\n");
     let run = space.tender(&["build", "-j2"]).expect_code(101);
-    let line =
-        run.stderr.lines().find(|line| line.contains("undefined symbol")).unwrap_or_else(|| panic!("{run}"));
+    let line = run
+        .stderr
+        .lines()
+        .find(|line| line.contains("undefined symbol"))
+        .unwrap_or_else(|| panic!("{run}"));
     for text in ["`lost`", "crate `zip`", "crates/lib/src/lib.c:1"] {
         assert!(line.contains(text), "no {text}: {run}");
     }
@@ -288,7 +319,10 @@ fn odd_file_names() {
         (0..ODD_NAMES.len()).map(|i| format!("int f{i}(void);\n")).collect::<String>(),
     );
     space.write(&format!("{name}/src/main.c"), main + "; }\n");
-    space.write(&format!("{name}/src/-o 'x'.S"), "/* Nothing, but read by clang and the assembler. */\n");
+    space.write(
+        &format!("{name}/src/-o 'x'.S"),
+        "/* Nothing, but read by clang and the assembler. */\n",
+    );
     space.tender(&["build", "-j2"]).expect_ok();
     let sum: usize = (0..ODD_NAMES.len()).sum();
     space.tender(&["run"]).expect_code(sum as i32);
@@ -310,7 +344,12 @@ fn names_that_are_not_utf_8() {
     bad(&space, b"src/bad\xff.c", "int bad;\n");
     refused(
         &space,
-        &["error: the name of the file", "bad\u{fffd}.c` is not UTF-8", "Tender.toml:2:8", "rename"],
+        &[
+            "error: the name of the file",
+            "bad\u{fffd}.c` is not UTF-8",
+            "Tender.toml:2:8",
+            "rename",
+        ],
     );
 
     let space = TestSpace::new();
@@ -318,7 +357,10 @@ fn names_that_are_not_utf_8() {
     let dir = space.root().as_std_path().join(std::ffi::OsStr::from_bytes(b"dir\xff"));
     let mut command = space.command(&["build"]);
     command.current_dir(dir);
-    space.run(command).expect_code(2).expect_stderr(&["the current directory's path is not UTF-8: `/"]);
+    space
+        .run(command)
+        .expect_code(2)
+        .expect_stderr(&["the current directory's path is not UTF-8: `/"]);
 
     let space = program("");
     let mut command = space.command(&["build", "--target-dir"]);

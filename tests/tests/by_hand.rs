@@ -1,15 +1,17 @@
-//! `tender-worker --plan`, the worker by hand, below a parent that has a jobserver, and without one.
+//! `tender-worker --plan`, the worker by hand, below a parent that has a jobserver, and without
+//! one.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use std::os::unix::process::CommandExt;
 use tender_tests::interop::{
-    CommandLine, ENDLESS, Found, Pool, Probes, expect_no_warning, expect_one_warning, expect_whole_pool,
-    failing_device, makes, members,
+    CommandLine, ENDLESS, Found, Pool, Probes, expect_no_warning, expect_one_warning,
+    expect_whole_pool, failing_device, makes, members,
 };
 use tender_tests::{Started, TestSpace, program, wait_until};
 
-/// A link whose driver leaves half of its output while the job runs, which is a child of the driver.
+/// A link whose driver leaves half of its output while the job runs, which is a child of the
+/// driver.
 fn link(space: &TestSpace, name: &str, number: usize, job: &CommandLine) -> Value {
     let script = format!(
         "while [ \"$1\" != -o ]; do shift; done; printf half > \"$2\"; {}; printf whole > \"$2\"",
@@ -72,14 +74,19 @@ fn a_j_of_its_own_is_ignored_under_a_parent() {
         let child = plan(&space, &probes, "a", 6).arg(own);
         let run = make.tree(&probes, "outer", 0, &[child]).arg("-j3").run(&space).expect_ok();
         assert_eq!(probes.log().most_at_once(), 3, "{run}");
-        expect_one_warning(&run, &["`-j` is ignored, because the jobserver in the environment says"]);
+        expect_one_warning(
+            &run,
+            &["`-j` is ignored, because the jobserver in the environment says"],
+        );
     }
 }
 
 /// Where make does not share its slots: one job, and the cure.
 #[test]
 fn a_pool_that_cannot_be_joined_is_named_once() {
-    for (own, text) in [(None, "one job at a time"), (Some("-j3"), "one job at a time, whatever `-j` says")] {
+    for (own, text) in
+        [(None, "one job at a time"), (Some("-j3"), "one job at a time, whatever `-j` says")]
+    {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 1);
         let child = plan(&space, &probes, "a", 3);
@@ -109,7 +116,11 @@ fn a_dry_run_does_nothing() {
     let probes = Probes::new(&space, 1);
     let children = [plan(&space, &probes, "a", 2)];
     let run = make.tree(&probes, "outer", 0, &children).arg("-nj2").run(&space).expect_ok();
-    assert_eq!(run.stderr.matches("note: `make -n` runs this, so nothing is done").count(), 1, "{run}");
+    assert_eq!(
+        run.stderr.matches("note: `make -n` runs this, so nothing is done").count(),
+        1,
+        "{run}"
+    );
     assert!(!space.exists("probes.log") && left(&space, "a").is_empty(), "{run}");
 }
 
@@ -122,7 +133,11 @@ fn a_server_that_a_driver_starts_does_not_hold_up_make() {
         let server = format!("setsid sleep 60 </dev/null >/dev/null 2>&1 & echo $! > {pid}");
         let job = CommandLine::new(["sh", "-c", &server]);
         let child = plan_of(&space, "a", &[link(&space, "a", 0, &job)]);
-        let run = make.tree(&Probes::new(&space, 1), "outer", 0, &[child]).arg("-j2").run(&space).expect_ok();
+        let run = make
+            .tree(&Probes::new(&space, 1), "outer", 0, &[child])
+            .arg("-j2")
+            .run(&space)
+            .expect_ok();
         expect_no_warning(&run);
         let server = space.read("server.pid").trim().parse().unwrap();
         kill_process(Pid::from_raw(server).unwrap(), Signal::KILL).expect("the server runs");
@@ -131,7 +146,8 @@ fn a_server_that_a_driver_starts_does_not_hold_up_make() {
 
 const SIGNALS: [Signal; 3] = [Signal::INT, Signal::TERM, Signal::HUP];
 
-/// `make -j3` with a plan of four links, of which three run, all in a process group of their own; and the worker.
+/// `make -j3` with a plan of four links, of which three run, all in a process group of their own;
+/// and the worker.
 fn start_below(make: &Found, space: &TestSpace) -> (Started, Pid) {
     let probes = Probes::new(space, ENDLESS);
     let child = plan(space, &probes, "a", 4);
@@ -146,11 +162,14 @@ fn start_below(make: &Found, space: &TestSpace) -> (Started, Pid) {
 #[test]
 fn signals_give_all_tokens_back_to_make() {
     for make in makes() {
-        for (signal, to_all) in SIGNALS.into_iter().flat_map(|signal| [(signal, false), (signal, true)]) {
+        for (signal, to_all) in
+            SIGNALS.into_iter().flat_map(|signal| [(signal, false), (signal, true)])
+        {
             let space = TestSpace::new();
             let (started, worker) = start_below(&make, &space);
             match to_all {
-                true => kill_process_group(Pid::from_raw(started.pid() as i32).unwrap(), signal).unwrap(),
+                true => kill_process_group(Pid::from_raw(started.pid() as i32).unwrap(), signal)
+                    .unwrap(),
                 false => kill_process(worker, signal).unwrap(),
             }
             let run = started.finish();
@@ -221,7 +240,8 @@ fn an_abort_of_llvm_gives_all_tokens_back() {
     let started = space.start(pool.around(plan_of(&space, "a", &items)).command(&space));
     wait_until("two jobs run", || probes.log().jobs.len() == 2);
     space.write("go", "");
-    let run = started.finish().expect_signal(Signal::ABORT.as_raw()).expect_stderr(&["LLVM ERROR: "]);
+    let run =
+        started.finish().expect_signal(Signal::ABORT.as_raw()).expect_stderr(&["LLVM ERROR: "]);
     assert_eq!(pool.drain(), b"AB", "{run}");
     assert_eq!(members(&space), [], "{run}");
     assert_eq!(left(&space, "a"), ["2"], "{run}");

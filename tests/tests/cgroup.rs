@@ -1,4 +1,5 @@
-//! The memory cgroups that other tests run in: what they bound, count and leave behind, and what tender reads of them.
+//! The memory cgroups that other tests run in: what they bound, count and leave behind, and what
+//! tender reads of them.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
@@ -50,7 +51,9 @@ fn what_does_not_fit_is_killed_and_counted() {
 #[test]
 fn a_group_above_binds_as_well() {
     let Some(outer) = Cgroup::new(40 * MIB) else { return };
-    let Some(inner) = outer.inner(400 * MIB) else { panic!("no group inside {}", outer.directory()) };
+    let Some(inner) = outer.inner(400 * MIB) else {
+        panic!("no group inside {}", outer.directory())
+    };
     assert_eq!(fill(&inner, 80 * MIB).status().unwrap().signal(), Some(9));
     assert_eq!(inner.oom_kills(), 1);
 }
@@ -75,7 +78,9 @@ fn it_goes_with_all_that_runs_in_it() {
 #[test]
 fn tender_reads_the_group_that_it_is_in() {
     let Some(outer) = Cgroup::new(300 * MIB) else { return };
-    let Some(inner) = outer.inner(200 * MIB) else { panic!("no group inside {}", outer.directory()) };
+    let Some(inner) = outer.inner(200 * MIB) else {
+        panic!("no group inside {}", outer.directory())
+    };
     let check = |bound: &Cgroup, limit: u64| {
         let json = read(&inner);
         assert_eq!(json["notes"], serde_json::json!([]), "{json}");
@@ -90,7 +95,8 @@ fn tender_reads_the_group_that_it_is_in() {
     inner.set_limit(100 * MIB).unwrap();
     check(&inner, 100 * MIB);
     let levels = read(&inner);
-    let paths: Vec<_> = levels["levels"].as_array().unwrap().iter().map(|l| &l["bound"]["path"]).collect();
+    let paths: Vec<_> =
+        levels["levels"].as_array().unwrap().iter().map(|l| &l["bound"]["path"]).collect();
     assert_eq!(paths[..2], [inner.directory().as_str(), outer.directory().as_str()]);
 
     assert_eq!(read(&inner)["oom_kills"], 0);

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use tender_tests::{Run, TestSpace};
 
-/// A library of two large files that have statics of the same names, tables of functions, a constructor, a thread-local and
-/// a string in common, and a program that calls all of it.
+/// A library of two large files that have statics of the same names, tables of functions, a
+/// constructor, a thread-local and a string in common, and a program that calls all of it.
 fn workspace(profile: &str) -> TestSpace {
     let space = TestSpace::new();
     space.write(
         "Tender.toml",
-        format!("[package]\nname = \"large\"\n[profile.release]\n{profile}\n[profile.dev]\n{profile}\n"),
+        format!(
+            "[package]\nname = \"large\"\n[profile.release]\n{profile}\n[profile.dev]\n{profile}\n"
+        ),
     );
     for file in ["left", "right"] {
         space.write(&format!("src/{file}.c"), large_file(file));
@@ -103,14 +105,19 @@ fn a_file_that_grows_by_inlining_is_cut() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"grows\"\n");
     let mut text =
-        "static inline __attribute__((always_inline)) unsigned body(unsigned x, int way) {\n".to_owned();
+        "static inline __attribute__((always_inline)) unsigned body(unsigned x, int way) {\n"
+            .to_owned();
     for n in 0..80 {
-        writeln!(text, "  if (x % {} == (unsigned)way) x = x * {} ^ (x >> 3);", n + 2, n * 2 + 3).unwrap();
+        writeln!(text, "  if (x % {} == (unsigned)way) x = x * {} ^ (x >> 3);", n + 2, n * 2 + 3)
+            .unwrap();
     }
     text += "  return x;\n}\n";
     for n in 0..24 {
-        writeln!(text, "unsigned f{n}(unsigned x) {{ return body(x, {n}) + body(x + 1, {n} + 1); }}")
-            .unwrap();
+        writeln!(
+            text,
+            "unsigned f{n}(unsigned x) {{ return body(x, {n}) + body(x + 1, {n} + 1); }}"
+        )
+        .unwrap();
     }
     space.write("src/grows.c", text);
     let trace = space.trace_build(&["--release", "-j2"]);
@@ -120,14 +127,16 @@ fn a_file_that_grows_by_inlining_is_cut() {
 #[test]
 fn outputs_depend_on_sources_and_profile_alone() {
     let outputs = |jobs: &str, translate: &str| {
-        let space = workspace(&format!("codegen-units = 8\ntranslate = \"{translate}\"\ndebug = true"));
+        let space =
+            workspace(&format!("codegen-units = 8\ntranslate = \"{translate}\"\ndebug = true"));
         space.tender(&["build", "--release", jobs]).expect_ok();
         space.outputs("release")
     };
     let expect = outputs("-j1", "parallel");
     for (jobs, translate) in [("-j8", "parallel"), ("-j1", "serial"), ("-j8", "serial")] {
         let found = outputs(jobs, translate);
-        let differ: Vec<&String> = expect.keys().filter(|name| expect[*name] != found[*name]).collect();
+        let differ: Vec<&String> =
+            expect.keys().filter(|name| expect[*name] != found[*name]).collect();
         assert!(differ.is_empty(), "{jobs} {translate}: these differ: {differ:?}");
     }
 }
@@ -160,7 +169,8 @@ fn one_piece_is_what_clang_makes() {
     space.tender(&["build", "--release", "-j2"]).expect_ok();
     let commands: serde_json::Value =
         serde_json::from_str(&space.read("target/compile_commands.json")).unwrap();
-    let left = commands.as_array().unwrap().iter().find(|entry| entry["file"] == "src/left.c").unwrap();
+    let left =
+        commands.as_array().unwrap().iter().find(|entry| entry["file"] == "src/left.c").unwrap();
     let words: Vec<&str> =
         left["arguments"].as_array().unwrap().iter().map(|w| w.as_str().unwrap()).collect();
     let ours = space.read_bytes("target/release/.tender/large/obj/lib/src/left.c.o");
@@ -184,10 +194,14 @@ fn forced(space: &TestSpace, pieces: &str, args: &[&str]) -> Run {
 /// How many pieces each unit was cut into, by the JSON messages.
 fn pieces(run: &Run) -> BTreeMap<String, usize> {
     let mut pieces: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
-    for message in run.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
-        if let ("phase", Some("optimise"), Some(cgu)) =
-            (message["reason"].as_str().unwrap(), message["phase"].as_str(), message["cgu"].as_u64())
-        {
+    for message in
+        run.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+    {
+        if let ("phase", Some("optimise"), Some(cgu)) = (
+            message["reason"].as_str().unwrap(),
+            message["phase"].as_str(),
+            message["cgu"].as_u64(),
+        ) {
             pieces.entry(message["unit"].as_str().unwrap().to_owned()).or_default().insert(cgu);
         }
     }
@@ -203,8 +217,14 @@ fn a_forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
             format!("[package]\nname = \"small\"\n[profile.release]\nlto = \"{lto}\"\n"),
         );
         space.write("src/one.c", "int one(void) { return 1; }\n");
-        space.write("src/two.cc", "extern \"C\" int two() { return 2; }\nint three() { return 3; }\n");
-        space.write("src/ir.ll", "define i32 @a() {\n  ret i32 1\n}\ndefine i32 @b() {\n  ret i32 2\n}\n");
+        space.write(
+            "src/two.cc",
+            "extern \"C\" int two() { return 2; }\nint three() { return 3; }\n",
+        );
+        space.write(
+            "src/ir.ll",
+            "define i32 @a() {\n  ret i32 1\n}\ndefine i32 @b() {\n  ret i32 2\n}\n",
+        );
         space.write(
             "src/main.c",
             "int one(void), two(void), a(void), b(void);\nstatic int sum;\n\
@@ -228,8 +248,8 @@ fn a_forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
     }
 }
 
-/// What is compared by address is one thing, in whatever piece it is asked for: in every mode, and where the linker merges no
-/// strings. clang's cast to a final class compares vtables.
+/// What is compared by address is one thing, in whatever piece it is asked for: in every mode, and
+/// where the linker merges no strings. clang's cast to a final class compares vtables.
 #[test]
 fn addresses_are_the_same_in_all_pieces_in_every_mode() {
     let source = r#"#include <cstdio>
@@ -263,7 +283,11 @@ int main() {
             for number in ["2", "5"] {
                 let run = forced(&space, number, &[]);
                 assert!(pieces(&run)["src/main.cc"] > 1, "{run}");
-                assert_eq!(says(&space, "target/release/cast"), expected, "{lto} {link_args} {number}");
+                assert_eq!(
+                    says(&space, "target/release/cast"),
+                    expected,
+                    "{lto} {link_args} {number}"
+                );
             }
         }
     }
@@ -277,6 +301,9 @@ fn notes_for_coverage_stand_beside_the_object() {
     space.write("src/noted.c", "int noted(void) { return 1; }\n");
     space.tender(&["build"]).expect_ok();
     for file in ["noted.c.o", "noted.c.gcno"] {
-        assert!(space.exists(&format!("target/debug/.tender/noted/obj/lib/src/{file}")), "no {file}");
+        assert!(
+            space.exists(&format!("target/debug/.tender/noted/obj/lib/src/{file}")),
+            "no {file}"
+        );
     }
 }

@@ -56,7 +56,10 @@ fn inputs_that_the_manifest_names_compile_the_units_of_their_target_again() {
     space.write("table.in", "two");
     let out = "target/debug/.tender/one/out/table.txt";
     let mut expect = of(&["src/a.c", "src/b.c"], &format!("the file {out} has changed"));
-    expect.insert(0, "sh -c cp table.in $OUT_DIR/table.txt: the file table.in has changed".to_owned());
+    expect.insert(
+        0,
+        "sh -c cp table.in $OUT_DIR/table.txt: the file table.in has changed".to_owned(),
+    );
     assert_eq!(built(&space), expect);
     space.write("all/not.txt", "two");
     space.touch("all/a.txt", Duration::from_secs(5000));

@@ -1,11 +1,13 @@
-//! The same sources make the same bytes, whatever the number of jobs, the directory, and what was built before.
+//! The same sources make the same bytes, whatever the number of jobs, the directory, and what was
+//! built before.
 
 use std::collections::BTreeMap;
 use tender_tests::{TestSpace, vendored};
 
 type Outputs = BTreeMap<String, Vec<u8>>;
 
-/// As many outputs of the same names and bytes. Names those that differ, because bytes tell nobody anything.
+/// As many outputs of the same names and bytes. Names those that differ, because bytes tell nobody
+/// anything.
 #[track_caller]
 fn same(what: &str, expect: &Outputs, found: &Outputs) {
     let names = |outputs: &Outputs| outputs.keys().cloned().collect::<Vec<_>>();
@@ -15,7 +17,8 @@ fn same(what: &str, expect: &Outputs, found: &Outputs) {
     assert!(differ.is_empty(), "{what}: these differ: {differ:?}");
 }
 
-/// `new` makes the workspace anew, each time in another directory. `edit` changes one of its sources and `undo` that.
+/// `new` makes the workspace anew, each time in another directory. `edit` changes one of its
+/// sources and `undo` that.
 #[track_caller]
 fn check(new: impl Fn() -> TestSpace, profile: &str, edit: (&str, &str, &str)) {
     let args = |jobs: &'static str| ["build", jobs, "--profile", profile];

@@ -1,7 +1,9 @@
-//! Whatever is edited, and however: what is built then is what a clean build of the same files makes, byte for byte.
+//! Whatever is edited, and however: what is built then is what a clean build of the same files
+//! makes, byte for byte.
 //!
-//! Rounds of fixed seeds. `TENDER_EDITS_ROUNDS=20` makes it so many, `TENDER_EDITS_SEED=17` starts with that seed: together with one
-//! round, that round alone. With `TENDER_EDITS_JOURNAL=FILE` rounds that are done are noted there, and not done again.
+//! Rounds of fixed seeds. `TENDER_EDITS_ROUNDS=20` makes it so many, `TENDER_EDITS_SEED=17` starts
+//! with that seed: together with one round, that round alone. With `TENDER_EDITS_JOURNAL=FILE`
+//! rounds that are done are noted there, and not done again.
 
 #![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
 
@@ -39,7 +41,8 @@ fn builds_after_edits_are_as_clean_ones() {
             if seed >= end {
                 break;
             }
-            let noted = journal.lock().unwrap().as_ref().and_then(|journal| journal.round(seed).cloned());
+            let noted =
+                journal.lock().unwrap().as_ref().and_then(|journal| journal.round(seed).cloned());
             let (of_round, failed) = noted.unwrap_or_else(|| {
                 let (of_round, failed) = workshop.round(seed);
                 if let Some(journal) = journal.lock().unwrap().as_mut() {
@@ -57,7 +60,8 @@ fn builds_after_edits_are_as_clean_ones() {
         }
     });
     let (figures, failures) = (figures.into_inner().unwrap(), failures.into_inner().unwrap());
-    let summary = format!("{figures}\n{} s, {} failures", start.elapsed().as_secs(), failures.len());
+    let summary =
+        format!("{figures}\n{} s, {} failures", start.elapsed().as_secs(), failures.len());
     if chosen.is_some() {
         // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
         let _ = writeln!(std::io::stderr(), "{summary}");

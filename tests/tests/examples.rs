@@ -8,7 +8,8 @@ use tender_tests::{TestSpace, examples, program, vendored};
 #[track_caller]
 fn check(example: &str, program: &str, profile: &[&str]) {
     let space = TestSpace::example(example);
-    let expected = std::fs::read_to_string(examples().join(example).join("expected-output.txt")).unwrap();
+    let expected =
+        std::fs::read_to_string(examples().join(example).join("expected-output.txt")).unwrap();
     let directory = if profile.is_empty() { "debug" } else { "release" };
 
     let run = space.tender(&[&["build", "-j2"], profile].concat()).expect_ok();
@@ -27,7 +28,8 @@ fn check(example: &str, program: &str, profile: &[&str]) {
     }
 }
 
-/// Each line for editors is a command that works as it stands, and makes the very object that the build made.
+/// Each line for editors is a command that works as it stands, and makes the very object that the
+/// build made.
 #[track_caller]
 fn commands_compile(space: &TestSpace, profile: &[&str]) {
     let commands: Vec<serde_json::Value> =
@@ -36,8 +38,12 @@ fn commands_compile(space: &TestSpace, profile: &[&str]) {
     // The front end alone where there are many: that is what an editor runs.
     let whole = commands.len() < 20;
     for command in &commands {
-        let words: Vec<&str> =
-            command["arguments"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+        let words: Vec<&str> = command["arguments"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|word| word.as_str().unwrap())
+            .collect();
         let mut clang = Command::new(words[0]);
         space.prepare(&mut clang);
         clang.current_dir(command["directory"].as_str().unwrap()).args(&words[1..]);
@@ -72,7 +78,8 @@ fn real_world() {
     }
 }
 
-/// make builds it with either form of jobserver, and as a child of `tender exec`; and again, when nothing is to be done.
+/// make builds it with either form of jobserver, and as a child of `tender exec`; and again, when
+/// nothing is to be done.
 #[test]
 fn sub_make() {
     let tender = program("tender");

@@ -1,4 +1,5 @@
-//! `tender exec`: the command is alone with the terminal's streams, its end is ours, and its jobs share the pool.
+//! `tender exec`: the command is alone with the terminal's streams, its end is ours, and its jobs
+//! share the pool.
 
 use camino::Utf8Path;
 use rustix::process::Signal;
@@ -31,7 +32,8 @@ fn expect_quiet(run: &Run) {
 fn the_end_of_the_command_is_passed_on() {
     let space = TestSpace::new();
     for code in [0, 1, 3, 101, 255] {
-        let run = exec(&space, &[], &[probe().as_str(), "exit", &code.to_string()]).expect_code(code);
+        let run =
+            exec(&space, &[], &[probe().as_str(), "exit", &code.to_string()]).expect_code(code);
         expect_quiet(&run);
     }
     for signal in [Signal::TERM, Signal::KILL, Signal::SEGV, Signal::INT, Signal::ABORT] {
@@ -73,14 +75,18 @@ fn standard_streams_are_the_commands() {
     // Not a line, and not UTF-8.
     child.stdin.take().unwrap().write_all(b"a\xff\0b").unwrap();
     let output = child.wait_with_output().unwrap();
-    assert_eq!((output.stdout.as_slice(), output.stderr.as_slice()), (&b"a\xff\0b"[..], &b"complaint\n"[..]));
+    assert_eq!(
+        (output.stdout.as_slice(), output.stderr.as_slice()),
+        (&b"a\xff\0b"[..], &b"complaint\n"[..])
+    );
     assert!(output.status.success());
 }
 
 #[test]
 fn words_are_passed_on_as_they_are() {
     let space = TestSpace::new();
-    let run = exec(&space, &["-j2"], &["printf", "%s|", "-j9", "a b", "", "--", "{jobs}", "*"]).expect_ok();
+    let run = exec(&space, &["-j2"], &["printf", "%s|", "-j9", "a b", "", "--", "{jobs}", "*"])
+        .expect_ok();
     assert_eq!(run.stdout, "-j9|a b||--|{jobs}|*|", "{run}");
     expect_quiet(&run);
 }
@@ -89,7 +95,8 @@ fn words_are_passed_on_as_they_are() {
 fn take_holds_slots_and_says_how_many() {
     let space = TestSpace::new();
     let check = |jobs: &str, take: &str, expect: &str| {
-        let run = exec(&space, &[jobs, "--take", take], &["echo", "-j{jobs}", "{jobs}", "jobs"]).expect_ok();
+        let run = exec(&space, &[jobs, "--take", take], &["echo", "-j{jobs}", "{jobs}", "jobs"])
+            .expect_ok();
         assert_eq!(run.stdout, format!("-j{expect} {expect} jobs\n"), "{run}");
         expect_quiet(&run);
     };
@@ -131,8 +138,7 @@ fn clients_with_a_j_of_their_own_are_warned_about() {
     let run = exec(&space, &["-j2"], &["make", "-s", "-j3"]).expect_ok();
     // make says so too, in its own words.
     let warnings = run.stderr.lines().filter(|line| line.starts_with("warning: "));
-    let expect =
-        "warning: `make` is given its own `-j3`, so it does not share the job slots; leave the option away";
+    let expect = "warning: `make` is given its own `-j3`, so it does not share the job slots; leave the option away";
     assert_eq!(warnings.collect::<Vec<_>>(), [expect], "{run}");
     // The words of other programs mean something else.
     expect_quiet(&exec(&space, &["-j2"], &["echo", "-j3"]).expect_ok());
@@ -145,17 +151,23 @@ fn a_ninja_that_is_no_client_is_warned_about() {
         let space = TestSpace::new();
         space.write("build.ninja", "rule touch\n  command = touch $out\nbuild all: touch\n");
         let options = ["-j2"].into_iter().chain(takes.iter().copied()).collect::<Vec<_>>();
-        Some(exec(&space, &options, &[found.path.as_str(), "-C", space.root().as_str()]).expect_ok())
+        Some(
+            exec(&space, &options, &[found.path.as_str(), "-C", space.root().as_str()]).expect_ok(),
+        )
     };
     if let Some(run) = ninja(Tool::NinjaOld, &[]) {
-        let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
+        let warnings: Vec<&str> =
+            run.stderr.lines().filter(|line| line.starts_with("warning: ")).collect();
         assert!(
             matches!(warnings[..], [warning] if warning.contains("cannot share job slots") && warning.contains("--take")),
             "{run}"
         );
     }
-    let quiet =
-        [ninja(Tool::NinjaOld, &["--take", "2"]), ninja(Tool::Ninja, &[]), ninja(Tool::NinjaKitware, &[])];
+    let quiet = [
+        ninja(Tool::NinjaOld, &["--take", "2"]),
+        ninja(Tool::Ninja, &[]),
+        ninja(Tool::NinjaKitware, &[]),
+    ];
     quiet.iter().flatten().for_each(expect_quiet);
 }
 
@@ -163,10 +175,16 @@ fn a_ninja_that_is_no_client_is_warned_about() {
 #[track_caller]
 fn share(tool: Tool, n: usize) {
     let Some(found) = find(tool) else { return };
-    let (tender, space) = (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
+    let (tender, space) =
+        (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
     let probes = Probes::new(&space, n);
     let jobs = format!("-j{n}");
-    let tree = found.tree(&probes, "tree", 2 * n + 1, &[]).under([tender.path.as_str(), "exec", &jobs, "--"]);
+    let tree = found.tree(&probes, "tree", 2 * n + 1, &[]).under([
+        tender.path.as_str(),
+        "exec",
+        &jobs,
+        "--",
+    ]);
     let run = tree.run(&space).expect_ok();
     assert_eq!(probes.log().finished(), 2 * n + 1, "{run}");
     assert_eq!(probes.log().most_at_once(), n, "{run}");
@@ -214,14 +232,16 @@ fn gcc_has_three_back_ends() {
 #[test]
 fn a_tree_of_several_tools_has_three_jobs() {
     let (Some(make), Some(cargo)) = (find(Tool::Make43), find(Tool::Cargo)) else { return };
-    let (tender, space) = (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
+    let (tender, space) =
+        (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
     let probes = Probes::new(&space, 3);
     let children = [
         make.tree(&probes, "make", 4, &[]),
         cargo.tree(&probes, "cargo", 3, &[]),
         tender.tree(&probes, "tender", 3, &[]),
     ];
-    let tree = make.tree(&probes, "top", 2, &children).under([tender.path.as_str(), "exec", "-j3", "--"]);
+    let tree =
+        make.tree(&probes, "top", 2, &children).under([tender.path.as_str(), "exec", "-j3", "--"]);
     let run = tree.run(&space).expect_ok();
     assert_eq!(probes.log().finished(), 12, "{run}");
     assert_eq!(probes.log().most_at_once(), 3, "{run}");
@@ -231,13 +251,15 @@ fn a_tree_of_several_tools_has_three_jobs() {
 #[test]
 fn what_exec_holds_beside_a_parent_counts() {
     let Some(make) = find(Tool::Make43) else { return };
-    let (tender, space) = (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
+    let (tender, space) =
+        (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
     let probes = Probes::new(&space, 3);
     let job = probes.job("held.0");
     let holder = CommandLine::new(["sh", "-c", "echo slots {jobs}; exec \"$@\"", "sh"]);
     let words = [holder.words, job.words].concat();
     let holder = CommandLine { words }.under([tender.path.as_str(), "exec", "--take", "2", "--"]);
-    // Its one job may hold two of four slots: three jobs meet in any case, and no more than four ever.
+    // Its one job may hold two of four slots: three jobs meet in any case, and no more than four
+    // ever.
     let run = make.tree(&probes, "outer", 4, &[holder]).arg("-j4").run(&space).expect_ok();
     assert!((3..=4).contains(&probes.log().most_at_once()), "{run}");
     assert!(run.stdout.contains("slots 1\n") || run.stdout.contains("slots 2\n"), "{run}");
@@ -248,7 +270,8 @@ fn what_exec_holds_beside_a_parent_counts() {
 fn tokens_that_are_not_returned_are_named() {
     let space = TestSpace::new();
     let run = shell(&space, &["-j4"], TAKE_TWO).expect_ok();
-    let expect = "warning: `sh` ended with 2 job tokens that it did not return; they are back in the pool\n";
+    let expect =
+        "warning: `sh` ended with 2 job tokens that it did not return; they are back in the pool\n";
     assert_eq!(run.stderr, expect, "{run}");
     // One that is killed could not have returned them.
     expect_quiet(&shell(&space, &["-j4"], &format!("{TAKE_TWO} kill -KILL $$")).expect_code(137));
@@ -279,11 +302,15 @@ fn a_child_that_fills_its_fifo_is_survived() {
 
 /// Starts a tree of processes that ends by a signal only, and waits until all of it runs.
 fn start_tree(space: &TestSpace, options: &[&str]) -> tender_tests::Started {
-    space
-        .write("Makefile", "all: a b c\na b c:\n\t@echo $$$$ > $@.pid; exec sleep 1000\n.PHONY: all a b c\n");
+    space.write(
+        "Makefile",
+        "all: a b c\na b c:\n\t@echo $$$$ > $@.pid; exec sleep 1000\n.PHONY: all a b c\n",
+    );
     let started = space.start(space.command(&[&["exec"], options, &["--", "make", "-s"]].concat()));
     wait_until("three jobs run", || {
-        ["a.pid", "b.pid", "c.pid"].iter().all(|file| space.exists(file) && space.read(file).ends_with('\n'))
+        ["a.pid", "b.pid", "c.pid"]
+            .iter()
+            .all(|file| space.exists(file) && space.read(file).ends_with('\n'))
     });
     started
 }
@@ -305,7 +332,9 @@ fn signals_end_the_tree() {
         // GNU make ends with code 2 or dies by the signal, by what its jobs died of.
         assert!([Some(2), Some(128 + signal.as_raw())].contains(&run.status.code()), "{run}");
         assert!(!run.stderr.contains("token") && !run.stderr.contains("INTERNAL"), "{run}");
-        wait_until("no job runs", || ["a.pid", "b.pid", "c.pid"].iter().all(|file| !runs(&space, file)));
+        wait_until("no job runs", || {
+            ["a.pid", "b.pid", "c.pid"].iter().all(|file| !runs(&space, file))
+        });
     }
 }
 
@@ -328,7 +357,8 @@ fn what_outlives_the_command_is_not_waited_for() {
 
 fn kill(file: &Utf8Path) {
     let pid = std::fs::read_to_string(file).unwrap().trim().parse().unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), Signal::KILL)
+        .unwrap();
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! Faults of the machine and of the programs around a build: full and unwritable disks, workers that crash, are killed or are
-//! no workers, two builds at once.
+//! Faults of the machine and of the programs around a build: full and unwritable disks, workers
+//! that crash, are killed or are no workers, two builds at once.
 
 #![expect(clippy::print_stderr, reason = "a test that is skipped has to say so")]
 
@@ -53,8 +53,10 @@ impl Drop for Disk<'_> {
 #[test]
 fn a_target_directory_that_cannot_be_written() {
     let cannot = |run: Run| {
-        run.expect_code(101)
-            .expect_stderr(&["error: cannot write to the target directory `/", "help: choose another one"])
+        run.expect_code(101).expect_stderr(&[
+            "error: cannot write to the target directory `/",
+            "help: choose another one",
+        ])
     };
     // Root may write everywhere, but nobody makes a directory of a file.
     let space = crate_x();
@@ -90,7 +92,8 @@ fn a_full_disk() {
             let run = run.expect_code(101);
             let says = ["No space left on device", "the disk is full at target/debug"];
             assert!(says.iter().any(|text| run.stderr.contains(text)), "{run}");
-            // lld writes through a mapping, so it learns of a full disk by SIGBUS and tells a story of its own.
+            // lld writes through a mapping, so it learns of a full disk by SIGBUS and tells a story
+            // of its own.
             assert!(!run.stderr.contains("Stack dump"), "{run}");
             assert!(!run.stderr.contains("panicked"), "{run}");
             failures.push(run.stderr);
@@ -155,7 +158,8 @@ fn a_clang_that_crashes() {
 
 /// The process ids of the children of `parent` that run `program`.
 fn children(parent: u32, program: &str) -> Vec<Pid> {
-    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    let list = std::fs::read_to_string(format!("/proc/{parent}/task/{parent}/children"))
+        .unwrap_or_default();
     let pids = list.split_whitespace().map(|word| word.parse::<i32>().unwrap());
     pids.filter(|pid| {
         let name = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
@@ -252,13 +256,17 @@ fn a_worker_that_is_none() {
     check("/bin/echo", &["error: `/bin/echo` does not speak the worker protocol"]);
 
     let space = crate_x();
-    let script = "#!/bin/sh\necho '{\"type\":\"hello\",\"protocol\":0,\"llvm\":\"22.1.8\"}'\nread line\n";
+    let script =
+        "#!/bin/sh\necho '{\"type\":\"hello\",\"protocol\":0,\"llvm\":\"22.1.8\"}'\nread line\n";
     space.write("old.sh", script);
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     std::fs::set_permissions(space.path("old.sh"), mode).unwrap();
     let mut command = space.command(&["build"]);
     command.env("TENDER_WORKER", space.path("old.sh"));
-    space.run(command).expect_code(101).expect_stderr(&["old.sh", "version 0 of the worker protocol"]);
+    space
+        .run(command)
+        .expect_code(101)
+        .expect_stderr(&["old.sh", "version 0 of the worker protocol"]);
 
     // Without the variable it is beside `tender`.
     let space = crate_x();

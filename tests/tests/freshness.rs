@@ -26,12 +26,12 @@ const MAIN: &str = r#"#include <stdio.h>
 int main(void) { printf("%d\n", base() + EXTRA); return 0; }
 "#;
 
-/// Builds, and checks that exactly these items were rebuilt, in any order, each for its reason: `ITEM: REASON`, `*` for any
-/// reason, `?` for an item that may be rebuilt or not. `@` stands for the directory of objects, `%` for that of outputs.
-/// Then nothing is left to do.
+/// Builds, and checks that exactly these items were rebuilt, in any order, each for its reason:
+/// `ITEM: REASON`, `*` for any reason, `?` for an item that may be rebuilt or not. `@` stands for
+/// the directory of objects, `%` for that of outputs. Then nothing is left to do.
 ///
-/// An archive may go along with its units, to the same worker, before it is known what becomes of them: so it may be made anew
-/// where they turn out as before, and nothing follows from that.
+/// An archive may go along with its units, to the same worker, before it is known what becomes of
+/// them: so it may be made anew where they turn out as before, and nothing follows from that.
 #[track_caller]
 fn check(space: &TestSpace, args: &[&str], expect: &[&str]) {
     let built = space.build(args);
@@ -93,7 +93,9 @@ fn a_profile_is_an_input() {
         space.write("hot.prof", "main:900:90\n 1: 90\n 3: 90\n");
         let rebuilt = space.build(&["--release"]);
         assert!(
-            rebuilt.iter().any(|rebuild| rebuild.unit == "src/main.c" && rebuild.reason.contains("hot.prof")),
+            rebuilt
+                .iter()
+                .any(|rebuild| rebuild.unit == "src/main.c" && rebuild.reason.contains("hot.prof")),
             "{translate}: {rebuilt:?}"
         );
         space.expect_fresh(&["--release"]);
@@ -107,7 +109,9 @@ fn the_first_build_builds_all() {
     check(
         &space,
         &[],
-        &all.map(|item| format!("{item}: it has not been built before")).each_ref().map(|s| s.as_str()),
+        &all.map(|item| format!("{item}: it has not been built before"))
+            .each_ref()
+            .map(|s| s.as_str()),
     );
     says(&space, "40");
     // Profiles do not disturb each other.
@@ -149,9 +153,13 @@ fn commands_do_not_disturb_each_other() {
 fn sources_and_headers_count_by_content() {
     let space = pair();
     space.build(&[]);
-    for path in
-        ["base/src/base.c", "base/include/base.h", "app/src/main.c", "base/Tender.toml", "Tender.toml"]
-    {
+    for path in [
+        "base/src/base.c",
+        "base/include/base.h",
+        "app/src/main.c",
+        "base/Tender.toml",
+        "Tender.toml",
+    ] {
         space.touch(path, Duration::ZERO);
         space.expect_fresh(&[]);
         space.touch(path, Duration::from_secs(1_000_000));
@@ -218,7 +226,8 @@ fn edits_in_quick_succession() {
 fn edits_while_it_builds() {
     let space = pair();
     let probe = probe();
-    let command = format!("[[generate]]\nrun = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
+    let command =
+        format!("[[generate]]\nrun = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
     space.write("app/Tender.toml", format!("{APP}{command}outputs = [\"made.h\"]\n"));
     let object = "target/debug/.tender/base/obj/lib/src/base.c.o";
     let tender = space.start(space.command(&["build", "-j2"]));
@@ -234,18 +243,24 @@ fn edits_while_it_builds() {
 
 #[test]
 fn a_header_that_changes_while_it_builds() {
-    // The program's unit may get what the worker read for the library's, or the new one: the next build is right anyway.
+    // The program's unit may get what the worker read for the library's, or the new one: the next
+    // build is right anyway.
     for wait in [false, true] {
         let space = pair();
         let probe = probe();
         let command = format!("run = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
-        space.write("app/Tender.toml", format!("{APP}[[generate]]\n{command}outputs = [\"made.h\"]\n"));
+        space.write(
+            "app/Tender.toml",
+            format!("{APP}[[generate]]\n{command}outputs = [\"made.h\"]\n"),
+        );
         if wait {
             // Old enough for its stamp to be believed.
             space.touch("base/include/base.h", Duration::from_secs(10));
         }
         let tender = space.start(space.command(&["build", "-j2"]));
-        wait_until("the unit is compiled", || space.exists("target/debug/.tender/base/obj/lib/src/base.c.o"));
+        wait_until("the unit is compiled", || {
+            space.exists("target/debug/.tender/base/obj/lib/src/base.c.o")
+        });
         space.edit("base/include/base.h", "EXTRA 0", "EXTRA 5");
         space.write("go", "");
         tender.finish().expect_ok();
@@ -350,13 +365,29 @@ fn commands_and_profiles_and_interfaces() {
     let objects = "app: the file @app/obj/bin-app/src/main.c.o has changed";
 
     // The crate's own.
-    space.edit("app/Tender.toml", "[dep", "defines = [\"EXTRA=1\"]\nflags = [\"-Wno-unused\"]\n[dep");
-    check(&space, &[], &["app/src/main.c: the command has changed: added -DEXTRA=1 -Wno-unused", objects]);
+    space.edit(
+        "app/Tender.toml",
+        "[dep",
+        "defines = [\"EXTRA=1\"]\nflags = [\"-Wno-unused\"]\n[dep",
+    );
+    check(
+        &space,
+        &[],
+        &["app/src/main.c: the command has changed: added -DEXTRA=1 -Wno-unused", objects],
+    );
     says(&space, "41");
     space.edit("app/Tender.toml", "-Wno-unused", "-Wno-shadow");
-    check(&space, &[], &["app/src/main.c: the command has changed: added -Wno-shadow, removed -Wno-unused"]);
+    check(
+        &space,
+        &[],
+        &["app/src/main.c: the command has changed: added -Wno-shadow, removed -Wno-unused"],
+    );
     space.write("app/Tender.toml", APP);
-    check(&space, &[], &["app/src/main.c: the command has changed: removed -DEXTRA=1 -Wno-shadow", objects]);
+    check(
+        &space,
+        &[],
+        &["app/src/main.c: the command has changed: removed -DEXTRA=1 -Wno-shadow", objects],
+    );
     says(&space, "40");
 
     // The profile's: all units, whatever they make of it.
@@ -410,9 +441,15 @@ fn another_worker_is_another_tool() {
     space.touch("worker", Duration::from_secs(5));
     assert_eq!(build(), []);
 
-    // Bytes after the end of an ELF file mean nothing to it. A file of its own, because the old one may still be in use.
+    // Bytes after the end of an ELF file mean nothing to it. A file of its own, because the old one
+    // may still be in use.
     std::fs::copy(space.path("worker"), space.path("other")).unwrap();
-    std::fs::File::options().append(true).open(space.path("other")).unwrap().write_all(b"\0").unwrap();
+    std::fs::File::options()
+        .append(true)
+        .open(space.path("other"))
+        .unwrap()
+        .write_all(b"\0")
+        .unwrap();
     std::fs::rename(space.path("other"), space.path("worker")).unwrap();
     let built = build();
     let reasons = built.iter().filter(|one| one.reason.starts_with("it was built by LLVM 22."));
@@ -531,7 +568,11 @@ fn a_failure_is_repaired_by_its_repair_alone() {
         run.expect_stderr(&["base/src/base.c:2:", "retrun"]);
     }
     space.edit("base/src/base.c", "retrun 40", "return 30");
-    check(&space, &[], &["base/src/base.c: the last attempt did not finish", "libbase.a: *", RELINKED[1]]);
+    check(
+        &space,
+        &[],
+        &["base/src/base.c: the last attempt did not finish", "libbase.a: *", RELINKED[1]],
+    );
     says(&space, "30");
 
     // An error at the end of all, and its repair.
@@ -583,7 +624,11 @@ fn generated_files() {
     space.remove("target/debug/.tender/base/out/number.h");
     check(&space, &[], &["sh make.sh: the output @base/out/number.h is gone"]);
     space.write("target/debug/.tender/base/out/number.h", "#define NUMBER 1\n");
-    check(&space, &[], &["sh make.sh: the output @base/out/number.h was changed by something else"]);
+    check(
+        &space,
+        &[],
+        &["sh make.sh: the output @base/out/number.h was changed by something else"],
+    );
     says(&space, "50");
 
     // A command that fails, and one that does not write what it should, are done again.
@@ -626,7 +671,9 @@ fn a_command_that_was_cut_off_is_run_again() {
     space.write("go", "");
     let built = space.build(&[]);
     assert!(
-        built.iter().any(|one| one.unit == "sh make.sh" && one.reason == "the last attempt did not finish"),
+        built
+            .iter()
+            .any(|one| one.unit == "sh make.sh" && one.reason == "the last attempt did not finish"),
         "{built:?}"
     );
     says(&space, "7");
@@ -663,7 +710,10 @@ fn a_directory_in_the_place_of_a_file_counts() {
         std::fs::remove_dir(space.path(path)).unwrap();
         space.write(path, text);
         let built = space.build(&[]);
-        assert!(built.iter().any(|one| one.reason == format!("the file {path} has changed")), "{built:?}");
+        assert!(
+            built.iter().any(|one| one.reason == format!("the file {path} has changed")),
+            "{built:?}"
+        );
         says(&space, expect);
         space.expect_fresh(&[]);
     }

@@ -1,20 +1,23 @@
-//! Other build tools among themselves: they share a pool as `docs/jobserver.md` says of them, and the harness would see it if
-//! more ran than may, or if a token were lost.
+//! Other build tools among themselves: they share a pool as `docs/jobserver.md` says of them, and
+//! the harness would see it if more ran than may, or if a token were lost.
 
 use rustix::process::{Signal, kill_process};
 use tender_tests::TestSpace;
 use tender_tests::interop::{
-    CommandLine, Found, Pool, Probes, Sharing, Tool, expect_sharing, expect_whole_pool, find, members,
+    CommandLine, Found, Pool, Probes, Sharing, Tool, expect_sharing, expect_whole_pool, find,
+    members,
 };
 use tender_tests::wait_until;
 
-/// `outer -jN` with jobs of its own and two trees of `inner`, of which N run at once, and never more.
+/// `outer -jN` with jobs of its own and two trees of `inner`, of which N run at once, and never
+/// more.
 #[track_caller]
 fn share(outer: &Found, inner: &Found, n: usize) {
     let space = TestSpace::new();
     let probes = Probes::new(&space, n);
     let children = [inner.tree(&probes, "a", 4, &[]), inner.tree(&probes, "b", 4, &[])];
-    let run = outer.tree(&probes, "outer", 3, &children).arg(&format!("-j{n}")).run(&space).expect_ok();
+    let run =
+        outer.tree(&probes, "outer", 3, &children).arg(&format!("-j{n}")).run(&space).expect_ok();
     let log = probes.log();
     assert_eq!((log.jobs.len(), log.finished()), (11, 11), "{run}");
     assert_eq!(log.most_at_once(), n, "{run}");
@@ -77,12 +80,16 @@ fn new_make_hosts_a_fifo() {
     );
 }
 
-/// Since 13 it reads the form of make 4.4. Before, it warns and runs a job for each processor, which shows in a pool of one.
+/// Since 13 it reads the form of make 4.4. Before, it warns and runs a job for each processor,
+/// which shows in a pool of one.
 #[test]
 fn gcc_reads_a_fifo_since_13() {
     let Some(gcc) = find(Tool::Gcc) else { return };
-    let major =
-        gcc.version.rsplit(' ').next().and_then(|number| number.split('.').next()?.parse::<u32>().ok());
+    let major = gcc
+        .version
+        .rsplit(' ')
+        .next()
+        .and_then(|number| number.split('.').next()?.parse::<u32>().ok());
     if major.expect("gcc says its version") >= 13 {
         return check(Tool::Make44, &[], &[(Tool::Gcc, Sharing::Shared)]);
     }
@@ -123,7 +130,8 @@ fn three_levels_share_one_pool() {
 #[test]
 fn what_does_not_share_is_seen() {
     let Some(make) = find(Tool::Make43) else { return };
-    for (inner, own) in [(Tool::NinjaKitware, "-j6"), (Tool::Ninja, "-j6"), (Tool::NinjaOld, "-j6")] {
+    for (inner, own) in [(Tool::NinjaKitware, "-j6"), (Tool::Ninja, "-j6"), (Tool::NinjaOld, "-j6")]
+    {
         let Some(inner) = find(inner) else { continue };
         let space = TestSpace::new();
         let probes = Probes::new(&space, 5);
@@ -196,6 +204,10 @@ fn members_of_a_tree_are_found_and_a_kill_is_seen() {
     }
     let run = started.finish().expect_signal(9);
     wait_until("all are gone", || members(&space).is_empty());
-    assert_eq!((probes.log().most_at_once(), probes.log().most_at_once_if_killed()), (3, 1), "{run}");
+    assert_eq!(
+        (probes.log().most_at_once(), probes.log().most_at_once_if_killed()),
+        (3, 1),
+        "{run}"
+    );
     assert_eq!(pool.drain(), b"", "{run}");
 }

@@ -88,7 +88,10 @@ fn signals_end_a_build_and_what_it_started() {
 
     // One that does not listen is killed by the second signal.
     let mut space = Space::new();
-    space.generate(&["sh", "-c", "trap '' INT TERM; echo > mark; while :; do sleep 0.01; done"], "out/x");
+    space.generate(
+        &["sh", "-c", "trap '' INT TERM; echo > mark; while :; do sleep 0.01; done"],
+        "out/x",
+    );
     let mut sender = Sender::new(1, &[Signal::TERM, Signal::INT]);
     sender.mark = Some(space.path("mark"));
     let summary = space.build_telling(1, false, &mut sender).unwrap();

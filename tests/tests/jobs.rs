@@ -8,7 +8,11 @@ use tender_tests::{TestSpace, Trace, invariants, vendored};
 /// What holds for every trace of a build with `n` jobs that succeeded.
 #[track_caller]
 fn check(trace: &Trace, n: u64) {
-    assert!(trace.max_concurrent_phases() <= n, "{} phases at once of {n}", trace.max_concurrent_phases());
+    assert!(
+        trace.max_concurrent_phases() <= n,
+        "{} phases at once of {n}",
+        trace.max_concurrent_phases()
+    );
     let rows = trace.worker_rows();
     assert!(rows.len() as u64 <= n, "{} workers for {n} jobs", rows.len());
     assert_eq!(
@@ -50,11 +54,21 @@ fn one_job_a_slot(trace: &Trace) {
     }
 }
 
-/// Names, categories and arguments of complete events; each lies in its item, and those of one piece do not overlap.
+/// Names, categories and arguments of complete events; each lies in its item, and those of one
+/// piece do not overlap.
 #[track_caller]
 fn phases_lie_in_their_jobs(trace: &Trace) {
-    const UNIT: &[&str] =
-        &["translate", "cut", "optimise", "serialise", "thinlink", "backend", "emit", "join", "generate"];
+    const UNIT: &[&str] = &[
+        "translate",
+        "cut",
+        "optimise",
+        "serialise",
+        "thinlink",
+        "backend",
+        "emit",
+        "join",
+        "generate",
+    ];
     const LINK: &[&str] = &["archive", "link"];
     let jobs = trace.jobs();
     let mut ends: HashMap<(String, String, u64), u64> = HashMap::new();
@@ -65,10 +79,12 @@ fn phases_lie_in_their_jobs(trace: &Trace) {
         assert!(names.contains(&phase["name"].as_str().unwrap()), "{phase}");
         assert!(phase["cat"] == "link" || phase["cat"] == "unit", "{phase}");
         let cgu = phase["args"]["cgu"].as_u64().unwrap_or_else(|| panic!("no piece: {phase}"));
-        let text =
-            |key: &str| phase["args"][key].as_str().unwrap_or_else(|| panic!("no {key}: {phase}")).to_owned();
+        let text = |key: &str| {
+            phase["args"][key].as_str().unwrap_or_else(|| panic!("no {key}: {phase}")).to_owned()
+        };
         let (krate, unit) = (text("crate"), text("unit"));
-        let (start, dur) = (phase["ts"].as_u64().unwrap(), phase["dur"].as_u64().expect("a duration"));
+        let (start, dur) =
+            (phase["ts"].as_u64().unwrap(), phase["dur"].as_u64().expect("a duration"));
         let inside = jobs.iter().any(|job| {
             (&job.krate, &job.unit) == (&krate, &unit)
                 && phase["pid"] == job.pid
@@ -102,8 +118,8 @@ fn never_more_than_n_in_many_small_crates() {
         let trace = space.trace_build(&[&format!("-j{n}")]);
         check(&trace, n);
         assert_eq!(trace.jobs().len(), 30 * 3 + 30 + 2);
-        // Nothing is cut here, so every item that has begun holds a slot. With two jobs and a hundred units, two run at once
-        // some time.
+        // Nothing is cut here, so every item that has begun holds a slot. With two jobs and a
+        // hundred units, two run at once some time.
         let most = trace.max_concurrent_jobs();
         assert!((n.min(2)..=n).contains(&most), "{most} at once of {n}");
     }
@@ -132,7 +148,8 @@ fn generators_are_jobs() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"g*\"]\n");
     for krate in 0..4 {
-        let command = "[[generate]]\nrun = [\"sh\", \"-c\", \"sleep 0.05; echo 'int g;' > $OUT_DIR/g.c\"]\n";
+        let command =
+            "[[generate]]\nrun = [\"sh\", \"-c\", \"sleep 0.05; echo 'int g;' > $OUT_DIR/g.c\"]\n";
         let name = format!("name = \"g{krate}\"");
         space.write(
             &format!("g{krate}/Tender.toml"),
@@ -163,7 +180,9 @@ fn messages(space: &TestSpace, args: &[&str], success: bool) -> Vec<Value> {
     let args = [&["build", "--message-format", "json"], args].concat();
     let run = space.tender(&args).expect_code(if success { 0 } else { 101 });
     let messages = run.messages();
-    let reason = |message: &Value| message["reason"].as_str().expect("every message has a reason").to_owned();
+    let reason = |message: &Value| {
+        message["reason"].as_str().expect("every message has a reason").to_owned()
+    };
     assert_eq!(reason(messages.first().unwrap()), "build-started", "{run}");
     assert_eq!(reason(messages.last().unwrap()), "build-finished", "{run}");
     assert_eq!(messages.last().unwrap()["success"], success, "{run}");

@@ -1,4 +1,5 @@
-//! A build that is killed at any moment, or whose worker is, leaves nothing that the next build could be wrong about.
+//! A build that is killed at any moment, or whose worker is, leaves nothing that the next build
+//! could be wrong about.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -28,7 +29,8 @@ const MOMENTS: [Moment; 6] = [
 fn space() -> TestSpace {
     let space = TestSpace::many_crates(CRATES, FILES);
     let probe = probe();
-    let command = format!("[[generate]]\nrun = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
+    let command =
+        format!("[[generate]]\nrun = [\"{probe}\", \"await\", \"../go\", \"touch\", \"made.h\"]\n");
     space.write(
         "c-last/Tender.toml",
         format!("[package]\nname = \"c-last\"\n{command}outputs = [\"made.h\"]\n"),
@@ -49,7 +51,11 @@ fn undisturbed() -> BTreeMap<String, Vec<u8>> {
 fn count(directory: &Path, end: &str) -> usize {
     let Ok(entries) = directory.read_dir() else { return 0 };
     let of = |path: PathBuf| {
-        if path.is_dir() { count(&path, end) } else { usize::from(path.to_string_lossy().ends_with(end)) }
+        if path.is_dir() {
+            count(&path, end)
+        } else {
+            usize::from(path.to_string_lossy().ends_with(end))
+        }
     };
     entries.flatten().map(|entry| of(entry.path())).sum()
 }
@@ -92,9 +98,14 @@ fn the_build_is_killed() {
             kill(pid);
         })
         .expect_signal(9);
-        wait_until("workers and commands die with the build", || !workers.iter().any(|pid| is_alive(*pid)));
+        wait_until("workers and commands die with the build", || {
+            !workers.iter().any(|pid| is_alive(*pid))
+        });
         space.tender(&["build"]).expect_ok();
-        assert!(space.outputs("debug") == expected, "killed at {moment:?}, and the next build is wrong");
+        assert!(
+            space.outputs("debug") == expected,
+            "killed at {moment:?}, and the next build is wrong"
+        );
         space.expect_fresh(&[]);
     }
 }
@@ -106,7 +117,8 @@ fn a_worker_is_killed() {
         let space = space();
         let run = build_disturbed(&space, moment, |_, children| {
             // Not the command, nor a worker that has ended for want of work.
-            let name = |pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            let name =
+                |pid| std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             if let Some(worker) = children.iter().find(|pid| name(**pid) == "tender-worker\n") {
                 kill(*worker);
             }
@@ -125,7 +137,8 @@ fn it_is_killed_again_and_again() {
     let expected = undisturbed();
     let space = space();
     for objects in 1..=CRATES * FILES {
-        build_disturbed(&space, Moment { objects, outputs: 0 }, |pid, _| kill(pid)).expect_signal(9);
+        build_disturbed(&space, Moment { objects, outputs: 0 }, |pid, _| kill(pid))
+            .expect_signal(9);
     }
     space.tender(&["build"]).expect_ok();
     assert!(space.outputs("debug") == expected, "the build after many that were killed is wrong");
@@ -150,7 +163,8 @@ fn a_linker_ends_with_the_build_that_is_killed() {
     command.env("CC", &driver);
     let tender = space.start(command);
     wait_until("it links", || space.exists("pids"));
-    let pids: Vec<u32> = space.read("pids").split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+    let pids: Vec<u32> =
+        space.read("pids").split_whitespace().map(|pid| pid.parse().unwrap()).collect();
     assert!(pids.len() == 2 && pids.iter().all(|pid| is_alive(*pid)));
     kill(tender.pid());
     tender.finish().expect_signal(9);

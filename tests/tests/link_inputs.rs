@@ -1,5 +1,6 @@
-//! What a link reads beyond its own words, and where it looks: libraries, scripts, members of thin archives, programs. Each step is
-//! an edit; then exactly the link is made again, and its result is that of a clean build.
+//! What a link reads beyond its own words, and where it looks: libraries, scripts, members of thin
+//! archives, programs. Each step is an edit; then exactly the link is made again, and its result is
+//! that of a clean build.
 
 #![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
 
@@ -83,11 +84,13 @@ impl Space {
         self.run(command)
     }
 
-    /// Builds: exactly these items are made, each for its reason. The program then says `says`, and is that of a clean build.
+    /// Builds: exactly these items are made, each for its reason. The program then says `says`, and
+    /// is that of a clean build.
     #[track_caller]
     fn check(&self, expect: &[&str], says: &str) {
         let built = self.run_tender(&["build", "-v"]).expect_ok().rebuilt();
-        let found: Vec<String> = built.iter().map(|one| format!("{}: {}", one.unit, one.reason)).collect();
+        let found: Vec<String> =
+            built.iter().map(|one| format!("{}: {}", one.unit, one.reason)).collect();
         let mut expect = expect.to_vec();
         expect.sort_unstable();
         assert_eq!(found, expect);
@@ -197,7 +200,8 @@ fn what_scripts_read_counts_and_is_looked_for() {
 #[test]
 fn scripts_that_options_name_are_looked_for() {
     for mode in MODES {
-        let args = ["-Ldeps/first", "-Ldeps/second", "-rdynamic", "-Wl,--version-script=app.map", "x.o"];
+        let args =
+            ["-Ldeps/first", "-Ldeps/second", "-rdynamic", "-Wl,--version-script=app.map", "x.o"];
         let space = Space::new(&args, mode);
         space.object("x.o", "foo", 1);
         space.write("deps/second/app.map", "{ local: *; };\n");
@@ -278,14 +282,19 @@ fn directories_of_the_environment_are_looked_at_in_order() {
     let drivers = ["cc".to_owned(), format!("{}/bin/clang", llvm())];
     for driver in drivers {
         let mut space = Space::new(&["-lfoo"], "");
-        space.variables =
-            vec![("CC", driver), ("LIBRARY_PATH", format!("{0}/one:{0}/absent:{0}/two", space.root()))];
+        space.variables = vec![
+            ("CC", driver),
+            ("LIBRARY_PATH", format!("{0}/one:{0}/absent:{0}/two", space.root())),
+        ];
         space.archive("two/libfoo.a", 2);
         space.write("one/README", "");
         space.check_first("2 0");
         space.archive("one/libfoo.a", 1);
         let built = space.run_tender(&["build", "-v"]).expect_ok().rebuilt();
-        assert!(built.len() == 1 && built[0].reason.ends_with("/one/libfoo.a has appeared"), "{built:?}");
+        assert!(
+            built.len() == 1 && built[0].reason.ends_with("/one/libfoo.a has appeared"),
+            "{built:?}"
+        );
         assert_eq!(space.built("target/debug/app").expect_ok().stdout, "1 0\n");
         space.remove("one/libfoo.a");
         space.run_tender(&["build"]).expect_ok();
@@ -356,9 +365,15 @@ fn the_link_driver_counts_and_where_it_is_found() {
     let root = space.root();
     space.check(&[&format!("app: the file {root}/two/mycc has changed")], "1 0");
     driver(&space, "one/mycc", "-Wl,--build-id=0x11");
-    space.check(&[&format!("app: the program mycc is now {root}/one/mycc, it was {root}/two/mycc")], "1 0");
+    space.check(
+        &[&format!("app: the program mycc is now {root}/one/mycc, it was {root}/two/mycc")],
+        "1 0",
+    );
     space.remove("one/mycc");
-    space.check(&[&format!("app: the program mycc is now {root}/two/mycc, it was {root}/one/mycc")], "1 0");
+    space.check(
+        &[&format!("app: the program mycc is now {root}/two/mycc, it was {root}/one/mycc")],
+        "1 0",
+    );
     // Behind a symbolic link.
     space.remove("two/mycc");
     driver(&space, "real-driver", "-Wl,--build-id=0x33");
@@ -377,7 +392,10 @@ fn the_linker_counts_and_where_the_driver_finds_it() {
     space.variables = vec![("CC", format!("cc -B{}", space.path("bin")))];
     space.check_first("1 0");
     let linker = |id: &str| {
-        space.write("bin/ld.lld", format!("#!/bin/sh\nexec {}/bin/ld.lld \"$@\" --build-id={id}\n", llvm()));
+        space.write(
+            "bin/ld.lld",
+            format!("#!/bin/sh\nexec {}/bin/ld.lld \"$@\" --build-id={id}\n", llvm()),
+        );
         space.tool(Command::new("chmod").args(["+x", "bin/ld.lld"]));
     };
     linker("0x11");
@@ -398,8 +416,10 @@ fn the_program_of_a_generator_counts_and_where_it_is_found() {
     let command = "[[generate]]\nrun = [\"generator\"]\noutputs = [\"$OUT_DIR/foo.c\"]\n";
     space.write("Tender.toml", format!("{manifest}{command}"));
     let generator = |path: &str, value: u32| {
-        space
-            .write(path, format!("#!/bin/sh\necho 'int foo(void) {{ return {value}; }}' > $OUT_DIR/foo.c\n"));
+        space.write(
+            path,
+            format!("#!/bin/sh\necho 'int foo(void) {{ return {value}; }}' > $OUT_DIR/foo.c\n"),
+        );
         space.tool(Command::new("chmod").args(["+x", path]));
     };
     generator("two/generator", 2);
@@ -408,7 +428,10 @@ fn the_program_of_a_generator_counts_and_where_it_is_found() {
     let root = space.root();
     let check = |why: &str, says: &str| {
         let built = space.run_tender(&["build", "-v"]).expect_ok().rebuilt();
-        assert!(built.iter().any(|one| one.unit == "generator" && one.reason == why), "{why}: {built:?}");
+        assert!(
+            built.iter().any(|one| one.unit == "generator" && one.reason == why),
+            "{why}: {built:?}"
+        );
         assert_eq!(built.len(), 3, "what follows from it is made again: {built:?}");
         assert_eq!(space.built("target/debug/app").expect_ok().stdout, format!("{says}\n"));
         space.run_tender(&["build", "-v"]).expect_ok().expect_nothing_done();
@@ -416,9 +439,15 @@ fn the_program_of_a_generator_counts_and_where_it_is_found() {
     generator("two/generator", 3);
     check(&format!("the file {root}/two/generator has changed"), "3 0");
     generator("one/generator", 1);
-    check(&format!("the program generator is now {root}/one/generator, it was {root}/two/generator"), "1 0");
+    check(
+        &format!("the program generator is now {root}/one/generator, it was {root}/two/generator"),
+        "1 0",
+    );
     space.remove("one/generator");
-    check(&format!("the program generator is now {root}/two/generator, it was {root}/one/generator"), "3 0");
+    check(
+        &format!("the program generator is now {root}/two/generator, it was {root}/one/generator"),
+        "3 0",
+    );
 
     // One that is named by its path, and that another command writes.
     let commands = "[[generate]]\nrun = [\"./made\"]\noutputs = [\"$OUT_DIR/foo.c\"]\n\

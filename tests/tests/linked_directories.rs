@@ -4,7 +4,8 @@ use camino::Utf8Path;
 use std::os::unix::fs::symlink;
 use tender_tests::{Run, TestSpace};
 
-/// A workspace `ws` of a crate `app` and a crate `linked`, whose directory is elsewhere: `ws/linked` leads to `elsewhere`.
+/// A workspace `ws` of a crate `app` and a crate `linked`, whose directory is elsewhere:
+/// `ws/linked` leads to `elsewhere`.
 fn space() -> TestSpace {
     let space = TestSpace::new();
     space.write("ws/Tender.toml", "[workspace]\nmembers = [\"app\", \"linked\"]\n");

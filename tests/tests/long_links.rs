@@ -2,7 +2,8 @@
 
 use tender_tests::TestSpace;
 
-/// Objects in directories with long names: their paths together exceed what a kernel takes for a command line, some 2 MiB.
+/// Objects in directories with long names: their paths together exceed what a kernel takes for a
+/// command line, some 2 MiB.
 fn space_of(count: usize, profile: &str) -> TestSpace {
     let space = TestSpace::new();
     let manifest = "[package]\nname = \"app\"\n[[bin]]\nname = \"app\"\nsources = [\"src/main.c\", \"objects/**/*.o\"]\n";
@@ -14,7 +15,13 @@ fn space_of(count: usize, profile: &str) -> TestSpace {
     space.write("last.c", "int last(void) { return 7; }\n");
     for name in ["empty", "last"] {
         let mut compile = std::process::Command::new("cc");
-        space.prepare(compile.args(["-c", "-fPIC", &format!("{name}.c"), "-o", &format!("{name}.o")]));
+        space.prepare(compile.args([
+            "-c",
+            "-fPIC",
+            &format!("{name}.c"),
+            "-o",
+            &format!("{name}.o"),
+        ]));
         assert!(compile.status().unwrap().success());
     }
     space.write(&format!("{directory}/a b\"c'd\\e$f.o"), space.read_bytes("empty.o"));
@@ -31,7 +38,8 @@ fn space_of(count: usize, profile: &str) -> TestSpace {
 #[test]
 fn a_link_of_very_many_objects() {
     let space = space_of(20_000, "");
-    let clang = format!("{}/bin/clang", option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22"));
+    let clang =
+        format!("{}/bin/clang", option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22"));
     let mut bytes = Vec::new();
     for driver in ["cc", &clang] {
         let mut command = space.command(&["build", "-v"]);
@@ -63,8 +71,9 @@ fn a_word_that_is_longer_than_a_kernel_takes() {
             (0..9_000).map(|number| format!("--defsym=symbol_{number:05}=seven")).collect();
         let word = format!("-Wl,{}", symbols.join(","));
         assert!(word.len() > 128 << 10);
-        let manifest =
-            format!("[package]\nname = \"app\"\nlink-args = [\"{word}\"]\n[profile.dev]\nlto = \"{lto}\"\n");
+        let manifest = format!(
+            "[package]\nname = \"app\"\nlink-args = [\"{word}\"]\n[profile.dev]\nlto = \"{lto}\"\n"
+        );
         space.write("Tender.toml", manifest);
         let main = "int symbol_08999(void);\nint seven(void) { return 7; }\nint main(void) { return symbol_08999(); }\n";
         space.write("src/main.c", main);

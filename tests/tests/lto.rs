@@ -1,5 +1,5 @@
-//! Link-time optimisation as users see it: the same behaviour in every mode, code that crosses crates, archives, freshness,
-//! and mistakes that are named with crate and unit.
+//! Link-time optimisation as users see it: the same behaviour in every mode, code that crosses
+//! crates, archives, freshness, and mistakes that are named with crate and unit.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -8,9 +8,11 @@ use tender_tests::{Run, TestSpace};
 const MODES: [&str; 4] = ["off", "thin-local", "thin", "fat"];
 
 /// What the program of `workspace` says.
-const SAYS: &str = "add 7, scale 116, hook 2, from assembly 42, calls 3, mid caught 5, order first second\n";
+const SAYS: &str =
+    "add 7, scale 116, hook 2, from assembly 42, calls 3, mid caught 5, order first second\n";
 
-/// `app` (C and C++) needs `mid` (C++), which needs `base` (C, and assembly that alone uses one of its functions).
+/// `app` (C and C++) needs `mid` (C++), which needs `base` (C, and assembly that alone uses one of
+/// its functions).
 fn workspace(profile: &str) -> TestSpace {
     let space = TestSpace::new();
     let members = "members = [\"base\", \"mid\", \"app\"]\n";
@@ -121,7 +123,10 @@ fn llvm(space: &TestSpace, tool: &str, args: &[&str]) -> String {
 /// Names of the functions and variables that a file defines.
 fn defined(space: &TestSpace, path: &str) -> Vec<String> {
     let text = llvm(space, "llvm-nm", &["--defined-only", "--format=just-symbols", path]);
-    text.lines().filter(|line| !line.is_empty() && !line.ends_with(':')).map(str::to_owned).collect()
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.ends_with(':'))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn artifacts(space: &TestSpace) -> Vec<String> {
@@ -159,7 +164,8 @@ fn code_crosses_crates() {
     let calls = |mode: &str| {
         let space = in_mode(mode);
         space.tender(&["build", "--release", "-j2"]).expect_ok();
-        let code = llvm(&space, "llvm-objdump", &["-d", "--no-show-raw-insn", "target/release/app"]);
+        let code =
+            llvm(&space, "llvm-objdump", &["-d", "--no-show-raw-insn", "target/release/app"]);
         code.lines().filter(|line| line.contains("call") && line.contains("<base_add")).count()
     };
     assert!(calls("off") > 0);
@@ -176,7 +182,8 @@ fn what_is_used_from_outside_stays() {
         for name in ["base_for_assembly", "base_from_assembly", "main"] {
             assert!(names.contains(&name.to_owned()), "{mode}: no {name} in {names:?}");
         }
-        // Only other modules used it. Merged with them it is gone with the calls; a backend of its own must leave it to others.
+        // Only other modules used it. Merged with them it is gone with the calls; a backend of its
+        // own must leave it to others.
         assert_eq!(names.contains(&"base_scale".to_owned()), mode == "thin", "{mode}: {names:?}");
     }
 }
@@ -192,10 +199,16 @@ fn modes_can_be_switched_back_and_forth() {
         if mode != before {
             let reason = |unit: &str| {
                 let found = rebuilt.iter().find(|rebuild| rebuild.unit == unit);
-                found.unwrap_or_else(|| panic!("{before} to {mode}: no {unit} in {rebuilt:?}")).reason.clone()
+                found
+                    .unwrap_or_else(|| panic!("{before} to {mode}: no {unit} in {rebuilt:?}"))
+                    .reason
+                    .clone()
             };
-            let named =
-                if mode == "off" { format!("removed lto={before}") } else { format!("added lto={mode}") };
+            let named = if mode == "off" {
+                format!("removed lto={before}")
+            } else {
+                format!("added lto={mode}")
+            };
             for unit in ["base/src/add.c", "app"] {
                 let reason = reason(unit);
                 assert!(
@@ -287,7 +300,8 @@ fn an_edit_makes_its_unit_and_the_links_again() {
 fn outputs_depend_on_sources_and_profile_alone() {
     for mode in MODES {
         let outputs = |jobs: &str, translate: &str| {
-            let space = workspace(&format!("lto = \"{mode}\"\ntranslate = \"{translate}\"\ndebug = true"));
+            let space =
+                workspace(&format!("lto = \"{mode}\"\ntranslate = \"{translate}\"\ndebug = true"));
             space.tender(&["build", "--release", jobs]).expect_ok();
             let all = space.outputs("release");
             let root = space.root().as_str().as_bytes();
@@ -301,7 +315,8 @@ fn outputs_depend_on_sources_and_profile_alone() {
         for (jobs, translate) in [("-j8", "parallel"), ("-j1", "serial"), ("-j8", "serial")] {
             let found = outputs(jobs, translate);
             assert_eq!(expect.keys().collect::<Vec<_>>(), found.keys().collect::<Vec<_>>());
-            let differ: Vec<&String> = expect.keys().filter(|name| expect[*name] != found[*name]).collect();
+            let differ: Vec<&String> =
+                expect.keys().filter(|name| expect[*name] != found[*name]).collect();
             assert!(differ.is_empty(), "{mode} {jobs} {translate}: these differ: {differ:?}");
         }
     }
@@ -329,7 +344,10 @@ fn a_shared_library_exports_what_its_list_says() {
             "[package]\nname = \"host\"\n[dependencies]\nplugin = { path = \"../plugin\" }\n",
         );
         space.edit("Tender.toml", "\"plugin\"]", "\"plugin\", \"host\"]");
-        space.write("host/src/main.c", "#include \"plugin.h\"\nint main(void) { return plugin_run(6); }\n");
+        space.write(
+            "host/src/main.c",
+            "#include \"plugin.h\"\nint main(void) { return plugin_run(6); }\n",
+        );
         space.tender(&["build", "--release", "-j2"]).expect_ok();
         space.built("target/release/host").expect_code(7);
         let exported = llvm(
@@ -375,7 +393,10 @@ fn duplicate_symbols_are_named_with_their_crates() {
             "mid/src/mid.cc",
             space.read("mid/src/mid.cc") + "extern \"C\" int twice() { return 1; }\n",
         );
-        space.write("base/src/add.c", space.read("base/src/add.c") + "int twice(void) { return 2; }\n");
+        space.write(
+            "base/src/add.c",
+            space.read("base/src/add.c") + "int twice(void) { return 2; }\n",
+        );
         let run = space.tender(&["build", "--release", "-j2"]).expect_code(101);
         let line = line_with(&run, "duplicate symbol `twice`");
         for text in ["base/src/add.c", "mid/src/mid.cc", "`base`", "`mid`"] {
@@ -462,7 +483,11 @@ fn mistakes_in_ir_have_their_place() {
     for mode in MODES {
         let space = with_ir(mode, "ir.ll", IR.replace("%y = add", "%y = ad").as_bytes());
         let run = space.tender(&["build", "--release"]).expect_code(101);
-        run.expect_stderr(&["base/src/ir.ll:2:8: error: expected instruction opcode", "%y = ad i32", "^"]);
+        run.expect_stderr(&[
+            "base/src/ir.ll:2:8: error: expected instruction opcode",
+            "%y = ad i32",
+            "^",
+        ]);
     }
 }
 
@@ -486,7 +511,11 @@ fn bitcode_that_was_cut_short_is_an_error_of_its_unit() {
 fn the_flag_of_clang_is_refused_in_every_mode() {
     for mode in ["off", "thin"] {
         let space = in_mode(mode);
-        space.edit("base/Tender.toml", "name = \"base\"\n", "name = \"base\"\nflags = [\"-flto=thin\"]\n");
+        space.edit(
+            "base/Tender.toml",
+            "name = \"base\"\n",
+            "name = \"base\"\nflags = [\"-flto=thin\"]\n",
+        );
         let run = space.tender(&["build", "--release"]).expect_code(101);
         run.expect_stderr(&["-flto", "lto"]);
     }

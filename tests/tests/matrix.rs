@@ -1,5 +1,6 @@
-//! Every pair of tools shares a pool, or does not, as the table in `docs/jobserver-matrix.md` says. Each cell is run with the real
-//! tools; a tool that is not there is told of, and its row or column left out.
+//! Every pair of tools shares a pool, or does not, as the table in `docs/jobserver-matrix.md` says.
+//! Each cell is run with the real tools; a tool that is not there is told of, and its row or column
+//! left out.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_tests::interop::{Found, Sharing, Tool, expect_sharing_and_whole, find, find_gcc};
@@ -50,12 +51,16 @@ fn of_row(row: &str, tool: Tool) -> Option<Found> {
 
 /// The cells of the table, by row and column, without the first of each.
 fn table() -> (Vec<String>, Vec<(String, Vec<Sharing>)>) {
-    let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("docs/jobserver-matrix.md");
+    let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .unwrap()
+        .join("docs/jobserver-matrix.md");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
-    let mut rows = text.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|')).map(|line| {
-        let mut cells = line.split('|').map(|cell| cell.trim().to_owned());
-        (cells.next().expect("split gives one at least"), cells.collect::<Vec<_>>())
-    });
+    let mut rows =
+        text.lines().filter_map(|line| line.strip_prefix('|')?.strip_suffix('|')).map(|line| {
+            let mut cells = line.split('|').map(|cell| cell.trim().to_owned());
+            (cells.next().expect("split gives one at least"), cells.collect::<Vec<_>>())
+        });
     let (_, header) = rows.next().expect("there is a table");
     let sharing = |word: &String| match word.as_str() {
         "shared" => Sharing::Shared,
@@ -65,7 +70,8 @@ fn table() -> (Vec<String>, Vec<(String, Vec<Sharing>)>) {
         _ => panic!("{path}: not a word of the table: {word:?}"),
     };
     // After the line that makes it a table.
-    let rows = rows.skip(1).map(|(name, cells)| (name, cells.iter().map(sharing).collect())).collect();
+    let rows =
+        rows.skip(1).map(|(name, cells)| (name, cells.iter().map(sharing).collect())).collect();
     (header, rows)
 }
 
@@ -73,7 +79,10 @@ fn table() -> (Vec<String>, Vec<(String, Vec<Sharing>)>) {
 fn the_table_has_every_pair() {
     let (header, rows) = table();
     assert_eq!(header, OUTERS.map(|(name, _)| name));
-    assert_eq!(rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), INNERS.map(|(name, _)| name));
+    assert_eq!(
+        rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(),
+        INNERS.map(|(name, _)| name)
+    );
     for (name, cells) in rows {
         assert_eq!(cells.len(), OUTERS.len(), "{name}");
     }
@@ -113,12 +122,14 @@ fn host(outer: Outer) -> Tool {
 fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, expect: Sharing) {
     let by_tender = host.tool == Tool::Tender;
     let n = match expect {
-        // A make of one slot has no pool; and a ninja that is alone on a machine of two processors runs three.
+        // A make of one slot has no pool; and a ninja that is alone on a machine of two processors
+        // runs three.
         Sharing::Outside if by_tender => 1,
         Sharing::Outside => 2,
         _ => 3,
     };
-    // A gcc that is outside runs no more than a job for each processor. The jobs of the outer tool are more.
+    // A gcc that is outside runs no more than a job for each processor. The jobs of the outer tool
+    // are more.
     let beside = usize::from(inner.tool == Tool::Gcc && expect == Sharing::Outside && !by_tender);
     let jobs = format!("-j{n}");
     let run = expect_sharing_and_whole(inner, n, expect, |probes, child, after| {

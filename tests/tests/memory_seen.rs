@@ -1,4 +1,5 @@
-//! What is seen of memory where it is the limit: in the lines for people, the messages, the trace and the timings page.
+//! What is seen of memory where it is the limit: in the lines for people, the messages, the trace
+//! and the timings page.
 
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -37,11 +38,15 @@ fn people_are_told_of_budget_waits_and_cost() {
     let budget = format!("memory budget: {} MiB, by --memory", BUDGET / MIB);
     assert!(run.stderr.contains(&budget), "{run}");
     let waiting = run.stderr.lines().find(|line| line.trim_start().starts_with("Waiting src/f"));
-    assert!(waiting.is_some_and(|line| line.contains(": needs ") && line.ends_with(" is free")), "{run}");
+    assert!(
+        waiting.is_some_and(|line| line.contains(": needs ") && line.ends_with(" is free")),
+        "{run}"
+    );
     let cost = run.stderr.lines().find(|line| line.trim_start().starts_with("Memory peak "));
     let cost = cost.unwrap_or_else(|| panic!("no cost: {run}"));
     assert!(
-        cost.contains(&format!(", budget {}.0 MiB; ", BUDGET / MIB)) && cost.contains("slots idle for"),
+        cost.contains(&format!(", budget {}.0 MiB; ", BUDGET / MIB))
+            && cost.contains("slots idle for"),
         "{cost}"
     );
     assert!(!cost.contains("killed"), "{cost}");
@@ -56,8 +61,13 @@ fn programs_are_told_in_numbers() {
     let run = build(&space, &["--message-format=json"]);
     let all = run.messages();
     let budget = of(&all, "memory-budget");
-    assert_eq!((&budget[0]["bytes"], &budget[0]["by"]), (&BUDGET.into(), &"option".into()), "{run}");
-    let waits: Vec<&Value> = of(&all, "wait").into_iter().filter(|wait| wait["wait"] == "memory").collect();
+    assert_eq!(
+        (&budget[0]["bytes"], &budget[0]["by"]),
+        (&BUDGET.into(), &"option".into()),
+        "{run}"
+    );
+    let waits: Vec<&Value> =
+        of(&all, "wait").into_iter().filter(|wait| wait["wait"] == "memory").collect();
     assert!(!waits.is_empty(), "{run}");
     for wait in &waits {
         let number = |key: &str| wait[key].as_u64().unwrap_or_else(|| panic!("{key}: {wait}"));
@@ -68,12 +78,15 @@ fn programs_are_told_in_numbers() {
         messages.iter().map(|message| message["unit"].to_string()).collect()
     };
     assert_eq!(units(&waits), units(&of(&all, "wait-finished")), "{run}");
-    let short: Vec<u64> =
-        of(&all, "short-of-memory").iter().map(|message| message["slots"].as_u64().unwrap()).collect();
+    let short: Vec<u64> = of(&all, "short-of-memory")
+        .iter()
+        .map(|message| message["slots"].as_u64().unwrap())
+        .collect();
     assert!(short.iter().any(|slots| *slots > 0) && short.last() == Some(&0), "{short:?}");
     assert!(short.iter().all(|slots| *slots < 4), "one job always runs: {short:?}");
-    for unit in
-        of(&all, "unit-finished").iter().filter(|unit| unit["unit"].as_str().unwrap().ends_with(".cc"))
+    for unit in of(&all, "unit-finished")
+        .iter()
+        .filter(|unit| unit["unit"].as_str().unwrap().ends_with(".cc"))
     {
         let number = |key: &str| unit[key].as_u64().unwrap_or_else(|| panic!("{key}: {unit}"));
         assert!(number("begin_peak_bytes") > 0 && number("lease_bytes") > 90 * MIB, "{unit}");
@@ -104,7 +117,9 @@ fn the_trace_counts_and_the_page_draws() {
     let waits: Vec<&Value> =
         trace.of_kind("b").filter(|event| event["name"] == "too little memory is free").collect();
     assert!(!waits.is_empty());
-    assert!(waits.iter().all(|wait| wait["args"]["need"].is_u64() && wait["args"]["budget"] == BUDGET));
+    assert!(
+        waits.iter().all(|wait| wait["args"]["need"].is_u64() && wait["args"]["budget"] == BUDGET)
+    );
     let ends = trace.of_kind("e").filter(|event| event["cat"] == "wait").count();
     assert_eq!(trace.of_kind("b").filter(|event| event["cat"] == "wait").count(), ends);
     let summaries = trace.of_kind("i").filter(|event| event["name"] == "memory summary").count();
@@ -118,8 +133,11 @@ fn the_trace_counts_and_the_page_draws() {
         assert!(points.len() >= 2, "the lane `{lane}` has points");
     }
     let highest = |lane: &str| {
-        let values =
-            data["lanes"][lane].as_array().unwrap().chunks(2).map(|point| point[1].as_u64().unwrap());
+        let values = data["lanes"][lane]
+            .as_array()
+            .unwrap()
+            .chunks(2)
+            .map(|point| point[1].as_u64().unwrap());
         values.max().unwrap()
     };
     assert!(highest("budget") <= BUDGET);
@@ -129,7 +147,8 @@ fn the_trace_counts_and_the_page_draws() {
 #[test]
 fn one_job_waits_for_no_memory() {
     let space = heavy(2);
-    let run = space.tender(&["build", "-v", "-j1", "--memory=1M", "--message-format=json"]).expect_ok();
+    let run =
+        space.tender(&["build", "-v", "-j1", "--memory=1M", "--message-format=json"]).expect_ok();
     let all = run.messages();
     assert_eq!(of(&all, "short-of-memory"), Vec::<&Value>::new());
     assert!(of(&all, "wait").iter().all(|wait| wait["wait"] != "memory"), "{run}");
@@ -142,9 +161,13 @@ fn waiting(crates: u32) -> TestSpace {
     space.write("Tender.toml", "[workspace]\nmembers = [\"c*\"]\n");
     for krate in 0..crates {
         let run = "while ! [ -e ../go ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
-        let generate =
-            format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
-        space.write(&format!("c{krate}/Tender.toml"), format!("[package]\nname = \"c{krate}\"\n{generate}"));
+        let generate = format!(
+            "[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n"
+        );
+        space.write(
+            &format!("c{krate}/Tender.toml"),
+            format!("[package]\nname = \"c{krate}\"\n{generate}"),
+        );
         space.write(&format!("c{krate}/src/lib.c"), "int unused;\n");
     }
     space
@@ -168,19 +191,32 @@ fn what_the_kernel_kills_is_counted_and_named() {
     let Some(group) = Cgroup::new(150 * MIB) else { return };
     let space = TestSpace::new();
     let probe = probe();
-    let generate = format!("[[generate]]\nrun = [\"{probe}\", \"fill\", \"{}\"]\nretry = true\n", 400 * MIB);
-    space.write("Tender.toml", format!("[package]\nname = \"x\"\n{generate}outputs = [\"$OUT_DIR/x.h\"]\n"));
+    let generate =
+        format!("[[generate]]\nrun = [\"{probe}\", \"fill\", \"{}\"]\nretry = true\n", 400 * MIB);
+    space.write(
+        "Tender.toml",
+        format!("[package]\nname = \"x\"\n{generate}outputs = [\"$OUT_DIR/x.h\"]\n"),
+    );
     space.write("src/main.c", "int main(void) { return 0; }\n");
     let file = space.path("trace.json");
-    let mut command =
-        space.command(&["build", "-v", "--timings", "--message-format=json", "--trace", file.as_str()]);
+    let mut command = space.command(&[
+        "build",
+        "-v",
+        "--timings",
+        "--message-format=json",
+        "--trace",
+        file.as_str(),
+    ]);
     group.confine(&mut command);
     let run = space.run(command).expect_code(101);
     assert!(run.stderr.contains("; killed for it: 2 by the kernel; tried again: 1 unit"), "{run}");
     let all = run.messages();
     let killed = of(&all, "killed-for-memory");
     assert_eq!(killed.len(), 2, "{run}");
-    assert!(killed.iter().all(|message| message["by"] == "kernel" && message["unit"].is_string()), "{run}");
+    assert!(
+        killed.iter().all(|message| message["by"] == "kernel" && message["unit"].is_string()),
+        "{run}"
+    );
     let [summary] = of(&all, "memory-summary")[..] else { panic!("one summary: {run}") };
     assert_eq!((&summary["killed_by_kernel"], &summary["retries"]), (&2.into(), &1.into()));
     let trace = Trace::read(&file);

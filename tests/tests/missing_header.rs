@@ -1,8 +1,10 @@
-//! A header that clang does not find although the workspace has it: what to do is said, in text and in JSON.
+//! A header that clang does not find although the workspace has it: what to do is said, in text and
+//! in JSON.
 
 use tender_tests::TestSpace;
 
-/// `app`, which includes `HEADER` from its `src/main.c`, beside a library `zip` with `include/zip.h`.
+/// `app`, which includes `HEADER` from its `src/main.c`, beside a library `zip` with
+/// `include/zip.h`.
 fn workspace(header: &str) -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"zip\", \"programs/app\"]\n");
@@ -10,7 +12,10 @@ fn workspace(header: &str) -> TestSpace {
     space.write("zip/include/zip.h", "int zip(void);\n");
     space.write("zip/src/zip.c", "#include <zip.h>\nint zip(void) { return 0; }\n");
     space.write("programs/app/Tender.toml", "[package]\nname = \"app\"\n");
-    space.write("programs/app/src/main.c", format!("#include <{header}>\nint main(void) {{ return 0; }}\n"));
+    space.write(
+        "programs/app/src/main.c",
+        format!("#include <{header}>\nint main(void) {{ return 0; }}\n"),
+    );
     space
 }
 
@@ -26,7 +31,10 @@ fn check(space: &TestSpace, help: &str) {
             .iter()
             .filter_map(|message| message["message"]["rendered"].as_str().map(str::to_owned))
             .collect();
-        assert!(rendered.iter().any(|text| text.contains(&format!("\n  help: {help}\n"))), "{rendered:?}");
+        assert!(
+            rendered.iter().any(|text| text.contains(&format!("\n  help: {help}\n"))),
+            "{rendered:?}"
+        );
     }
 }
 
@@ -45,7 +53,11 @@ fn include_of_a_crate_without_a_library() {
         "`include/own/own.h` is not searched, because this crate has no library: add `include = [\"include\"]` to `[package]` in programs/app/Tender.toml",
     );
     // As it says.
-    space.edit("programs/app/Tender.toml", "name = \"app\"\n", "name = \"app\"\ninclude = [\"include\"]\n");
+    space.edit(
+        "programs/app/Tender.toml",
+        "name = \"app\"\n",
+        "name = \"app\"\ninclude = [\"include\"]\n",
+    );
     space.build(&[]);
 }
 
@@ -71,7 +83,8 @@ fn header_of_a_library_that_is_no_dependency() {
         "the library `zip` has this header: add `zip = { path = \"../../zip\" }` to `[dependencies]` in programs/app/Tender.toml",
     );
     let manifest = "programs/app/Tender.toml";
-    space.write(manifest, space.read(manifest) + "[dependencies]\nzip = { path = \"../../zip\" }\n");
+    space
+        .write(manifest, space.read(manifest) + "[dependencies]\nzip = { path = \"../../zip\" }\n");
     space.build(&[]);
 }
 

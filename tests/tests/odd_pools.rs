@@ -1,5 +1,5 @@
-//! Pools that are none, or behave oddly: what MAKEFLAGS names may be anything, and so may be what comes out of it. One warning, one
-//! job, no hang, and what is no pool is neither read nor written.
+//! Pools that are none, or behave oddly: what MAKEFLAGS names may be anything, and so may be what
+//! comes out of it. One warning, one job, no hang, and what is no pool is neither read nor written.
 
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
@@ -11,7 +11,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 use tender_tests::interop::{
-    CommandLine, Found, Pool, Probes, Tool, expect_no_warning, expect_one_warning, failing_device, find,
+    CommandLine, Found, Pool, Probes, Tool, expect_no_warning, expect_one_warning, failing_device,
+    find,
 };
 use tender_tests::{Run, TestSpace, program, skipped};
 
@@ -19,8 +20,8 @@ fn tender() -> Found {
     find(Tool::Tender).expect("it is the program under test")
 }
 
-/// A build of three jobs and a command under `exec`, each with these flags and, as descriptor 7, what is given: one job at a time,
-/// and one warning with these texts.
+/// A build of three jobs and a command under `exec`, each with these flags and, as descriptor 7,
+/// what is given: one job at a time, and one warning with these texts.
 #[track_caller]
 fn expect_one_job(flags: &str, seven: Option<&OwnedFd>, texts: &[&str]) {
     let space = TestSpace::new();
@@ -57,8 +58,11 @@ fn inherit(command: &mut Command, fd: &OwnedFd) {
 }
 
 const SEVEN: &str = " -j4 --jobserver-auth=7,7";
-const NO_PIPE: [&str; 3] =
-    ["file descriptor 7 is not an end of a pipe", "put `+` before the command", "one job at a time"];
+const NO_PIPE: [&str; 3] = [
+    "file descriptor 7 is not an end of a pipe",
+    "put `+` before the command",
+    "one job at a time",
+];
 
 #[test]
 fn a_descriptor_that_is_a_file_or_a_socket_is_not_read() {
@@ -146,7 +150,10 @@ fn standard_streams_are_no_pools() {
         assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
         let said = space.read("err");
         assert_eq!(said.matches("warning:").count(), 1, "{said}");
-        assert!(said.contains(&format!("file descriptor {number} is not an end of a pipe")), "{said}");
+        assert!(
+            said.contains(&format!("file descriptor {number} is not an end of a pipe")),
+            "{said}"
+        );
         assert_eq!(pool.drain(), b"AB");
     }
 }
@@ -245,7 +252,8 @@ fn a_hundred_thousand_jobs() {
     }
 }
 
-/// More bytes than slots are said to be, and none that a host would write: they are tokens like any other.
+/// More bytes than slots are said to be, and none that a host would write: they are tokens like any
+/// other.
 #[test]
 fn bytes_that_somebody_else_has_put_in() {
     let bytes = b"\0\n +ABC\x7f\xff";

@@ -1,4 +1,5 @@
-//! `tender` as a child of a make, of itself, and as the host of what its commands start: one pool, and all of it is back after.
+//! `tender` as a child of a make, of itself, and as the host of what its commands start: one pool,
+//! and all of it is back after.
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use std::os::unix::process::CommandExt;
@@ -52,12 +53,17 @@ fn steps_of_two_builds_keep_to_one_pool() {
                 .iter()
                 .zip(&traces)
                 .map(|(workspace, trace)| {
-                    let words = ["-C", workspace.root().as_str(), "build", "--trace", trace.as_str()];
+                    let words =
+                        ["-C", workspace.root().as_str(), "build", "--trace", trace.as_str()];
                     CommandLine::new([program("tender").as_str()].into_iter().chain(words))
                 })
                 .collect();
             let probes = Probes::new(&space, 1);
-            let run = make.tree(&probes, "outer", 0, &builds).arg(&format!("-j{n}")).run(&space).expect_ok();
+            let run = make
+                .tree(&probes, "outer", 0, &builds)
+                .arg(&format!("-j{n}"))
+                .run(&space)
+                .expect_ok();
             // Both give times of the same clock.
             let events = traces.iter().flat_map(|trace| Trace::read(trace).events).collect();
             let most = Trace { events }.max_concurrent_phases();
@@ -78,7 +84,8 @@ fn a_build_that_fails_returns_all() {
             let words = [program("tender").as_str(), "-C", broken.root().as_str(), "build", option]
                 .map(str::to_owned)
                 .to_vec();
-            let tree = make.tree(&probes, "outer", 3, &[CommandLine { words }]).arg("-j3").arg("-k");
+            let tree =
+                make.tree(&probes, "outer", 3, &[CommandLine { words }]).arg("-j3").arg("-k");
             let run = tree.run(&space).expect_code(2);
             assert!(run.stderr.contains("error: expected"), "{run}");
             expect_whole_pool(&run);
@@ -94,12 +101,15 @@ enum Runs {
     Exec,
 }
 
-/// `make -j3` with four jobs below tender, of which three run, all in a process group of their own; and tender's process.
+/// `make -j3` with four jobs below tender, of which three run, all in a process group of their own;
+/// and tender's process.
 fn start(make: &Found, space: &TestSpace, runs: Runs) -> (Started, Pid) {
     let probes = Probes::new(space, ENDLESS);
     let child = match runs {
         Runs::Build => tender().tree(&probes, "inner", 4, &[]),
-        Runs::Exec => make.tree(&probes, "inner", 4, &[]).under([program("tender").as_str(), "exec", "--"]),
+        Runs::Exec => {
+            make.tree(&probes, "inner", 4, &[]).under([program("tender").as_str(), "exec", "--"])
+        }
     };
     let mut command = make.tree(&probes, "outer", 0, &[child]).arg("-j3").command(space);
     command.process_group(0);
@@ -107,16 +117,18 @@ fn start(make: &Found, space: &TestSpace, runs: Runs) -> (Started, Pid) {
     wait_until("three jobs run", || probes.log().jobs.len() == 3);
     let of_make = started.children();
     // Where the recipe is run by a shell, tender is the shell's child.
-    let tender = of_make.iter().copied().flat_map(|pid| [vec![pid], children(pid)].concat()).find(|pid| {
-        let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
-        exe.ends_with("tender")
-    });
+    let tender =
+        of_make.iter().copied().flat_map(|pid| [vec![pid], children(pid)].concat()).find(|pid| {
+            let exe = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            exe.ends_with("tender")
+        });
     let tender = tender.expect("tender runs below make") as i32;
     (started, Pid::from_raw(tender).unwrap())
 }
 
 fn children(pid: u32) -> Vec<u32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let text =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
@@ -127,7 +139,8 @@ fn expect_all_over(space: &TestSpace, run: &Run) {
     let jobs = Probes::new(space, ENDLESS).log().jobs;
     wait_until("no job runs", || {
         jobs.iter().all(|job| {
-            let stat = std::fs::read_to_string(format!("/proc/{}/stat", job.pid)).unwrap_or_default();
+            let stat =
+                std::fs::read_to_string(format!("/proc/{}/stat", job.pid)).unwrap_or_default();
             let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
             state.is_none_or(|state| state == 'Z')
         })
@@ -188,7 +201,10 @@ fn without_a_plus_one_job_runs_and_the_cure_is_said() {
         space.edit("outer/Makefile", " build", " build -j3");
         let run = tree.arg("-j3").run(&space).expect_ok();
         assert_eq!((probes.log().finished(), probes.log().most_at_once()), (4, 1), "{run}");
-        expect_one_warning(&run, &["put `+` before the command", "one job at a time, whatever `-j` says"]);
+        expect_one_warning(
+            &run,
+            &["put `+` before the command", "one job at a time, whatever `-j` says"],
+        );
     }
 }
 
@@ -222,9 +238,12 @@ fn our_own_j_is_ignored_under_a_parent() {
 #[test]
 fn a_broken_variable_does_not_hide_a_good_one() {
     let make = makes().next().expect("a make");
-    for broken in
-        ["--jobserver-auth=fifo:/nowhere/at/all", "--jobserver-auth=-2,-2", "--jobserver-auth=90,91", "-j"]
-    {
+    for broken in [
+        "--jobserver-auth=fifo:/nowhere/at/all",
+        "--jobserver-auth=-2,-2",
+        "--jobserver-auth=90,91",
+        "-j",
+    ] {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 3);
         let child = tender().tree(&probes, "inner", 6, &[]);
@@ -240,18 +259,30 @@ fn a_dry_run_does_nothing() {
     let make = makes().next().expect("a make");
     let space = TestSpace::new();
     let workspace = TestSpace::many_crates(1, 1);
-    let commands = [&["build"][..], &["check"], &["run"], &["clean"], &["exec", "--", "touch", "made"]];
+    let commands =
+        [&["build"][..], &["check"], &["run"], &["clean"], &["exec", "--", "touch", "made"]];
     let child = |words: &[&str]| {
         let tender = program("tender");
         let words = [&[tender.as_str(), "-C", workspace.root().as_str()], words].concat();
         CommandLine::new(words)
     };
     let children: Vec<CommandLine> = commands.iter().map(|words| child(words)).collect();
-    let run = make.tree(&Probes::new(&space, 1), "outer", 0, &children).arg("-nj2").run(&space).expect_ok();
-    assert_eq!(run.stderr.matches("note: `make -n` runs this, so nothing is done").count(), 5, "{run}");
+    let run = make
+        .tree(&Probes::new(&space, 1), "outer", 0, &children)
+        .arg("-nj2")
+        .run(&space)
+        .expect_ok();
+    assert_eq!(
+        run.stderr.matches("note: `make -n` runs this, so nothing is done").count(),
+        5,
+        "{run}"
+    );
     assert!(!workspace.exists("target") && !workspace.exists("made"), "{run}");
     // Without -n the same makefile does it.
-    make.tree(&Probes::new(&space, 1), "outer", 0, &children[4..]).arg("-j2").run(&space).expect_ok();
+    make.tree(&Probes::new(&space, 1), "outer", 0, &children[4..])
+        .arg("-j2")
+        .run(&space)
+        .expect_ok();
     assert!(workspace.exists("made"));
 }
 
@@ -279,7 +310,8 @@ fn commands_of_a_build_that_run_make_use_the_pool() {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 3);
         let children = ["a", "b"].map(|name| make.tree(&probes, name, 5, &[]));
-        let run = tender().tree(&probes, "outer", 2, &children[..1]).arg("-j3").run(&space).expect_ok();
+        let run =
+            tender().tree(&probes, "outer", 2, &children[..1]).arg("-j3").run(&space).expect_ok();
         assert_eq!(probes.log().of("a").finished(), 5, "{run}");
         assert_eq!(probes.log().most_at_once(), 3, "{run}");
         expect_no_warning(&run);
@@ -314,7 +346,8 @@ fn server_holds_up_nobody(make: &Found, space: &TestSpace, words: &[&str]) {
 
 #[track_caller]
 fn server_below(make: &Found, space: &TestSpace, child: CommandLine) -> Run {
-    let run = make.tree(&Probes::new(space, 1), "outer", 0, &[child]).arg("-j2").run(space).expect_ok();
+    let run =
+        make.tree(&Probes::new(space, 1), "outer", 0, &[child]).arg("-j2").run(space).expect_ok();
     assert!(!run.stderr.contains("INTERNAL"), "{run}");
     let server = space.read("server.pid").trim().parse().unwrap();
     // make waits for the end of its pipe; had the server kept that open, it would be over by now.
@@ -329,8 +362,9 @@ fn a_server_that_a_command_starts_does_not_hold_up_make() {
         // It has left the group of the command, which is killed, when its number is there.
         let server = "setsid sh -c 'echo $$ > ../server.pid; exec sleep 60' </dev/null >/dev/null 2>&1 & \
                       while ! [ -s ../server.pid ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
-        let generate =
-            format!("[[generate]]\nrun = [\"sh\", \"-c\", {server:?}]\noutputs = [\"$OUT_DIR/x.h\"]\n");
+        let generate = format!(
+            "[[generate]]\nrun = [\"sh\", \"-c\", {server:?}]\noutputs = [\"$OUT_DIR/x.h\"]\n"
+        );
         space.write("krate/Tender.toml", format!("[package]\nname = \"krate\"\n{generate}"));
         space.write("krate/src/main.c", "int main(void) { return 0; }\n");
         server_holds_up_nobody(&make, &space, &["-C", space.path("krate").as_str(), "build"]);

@@ -1,5 +1,6 @@
-//! The hazards of a jobserver, each of which some tool does not survive: what becomes of the bytes of a pool that the test hosts
-//! when tender is its client, and of the pool that tender hosts when its clients misbehave.
+//! The hazards of a jobserver, each of which some tool does not survive: what becomes of the bytes
+//! of a pool that the test hosts when tender is its client, and of the pool that tender hosts when
+//! its clients misbehave.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{Read, Write};
@@ -49,7 +50,8 @@ fn bytes_go_back_as_they_came() {
     }
 }
 
-/// The description of descriptor 3 is the one that the whole tree shares. `dd` sets the flag on it, as LLVM and GNU make do.
+/// The description of descriptor 3 is the one that the whole tree shares. `dd` sets the flag on it,
+/// as LLVM and GNU make do.
 #[test]
 fn the_mode_of_the_pipe_is_left_as_it_is() {
     const SET: &str = "dd iflag=nonblock count=0 status=none <&3";
@@ -59,7 +61,8 @@ fn the_mode_of_the_pipe_is_left_as_it_is() {
         let space = TestSpace::new();
         let pool = Pool::pipe(b"AB");
         let probes = Probes::new(&space, 3);
-        let first = CommandLine::new(["sh", "-c", ": > begun; until [ -e flipped ]; do sleep 0.01; done"]);
+        let first =
+            CommandLine::new(["sh", "-c", ": > begun; until [ -e flipped ]; do sleep 0.01; done"]);
         let first = first.under(["env", "-C", space.root().as_str()]);
         let line = tender().tree(&probes, "tree", 6, &[first]);
         let script = format!(
@@ -67,7 +70,8 @@ fn the_mode_of_the_pipe_is_left_as_it_is() {
         );
         let run = pool.around(line.under(["sh", "-c", &script, "sh"])).run(&space).expect_ok();
         let flags = run.stdout.lines().find_map(|line| line.strip_prefix("flags "));
-        let flags = u32::from_str_radix(flags.unwrap_or_else(|| panic!("{run}")), 8).expect("octal digits");
+        let flags =
+            u32::from_str_radix(flags.unwrap_or_else(|| panic!("{run}")), 8).expect("octal digits");
         assert_eq!(flags & 0o4000 != 0, expect, "{run}");
         assert_eq!(probes.log().most_at_once(), 3, "{run}");
         assert_eq!(pool.drain(), b"AB", "{run}");
@@ -78,8 +82,9 @@ fn the_mode_of_the_pipe_is_left_as_it_is() {
     check("true", SET, true);
 }
 
-/// Every tool that can be a client, in one tree, below a pool of which tender knows every byte. Upstream's ninja is a client of the
-/// form that GNU make 4.3 does not pass on, so it has a tender of its own between.
+/// Every tool that can be a client, in one tree, below a pool of which tender knows every byte.
+/// Upstream's ninja is a client of the form that GNU make 4.3 does not pass on, so it has a tender
+/// of its own between.
 #[test]
 fn tools_of_all_kinds_share_one_pool() {
     let Some(top) = find(Tool::Make43) else { return };
@@ -109,7 +114,8 @@ fn tools_of_all_kinds_share_one_pool() {
         let tree = top.tree(&probes, "top", 2, &children);
         let run = if is_client {
             let pool = Pool::fifo(&space, b"ABC");
-            let run = pool.around(tree.under([exec.as_str(), "exec", "--"])).run(&space).expect_ok();
+            let run =
+                pool.around(tree.under([exec.as_str(), "exec", "--"])).run(&space).expect_ok();
             assert_eq!(pool.drain(), b"ABC", "{run}");
             run
         } else {
@@ -128,11 +134,13 @@ fn workers(space: &TestSpace) -> Vec<Member> {
     members(space).into_iter().filter(|member| member.name == "tender-worker").collect()
 }
 
-/// A crate whose units take the compiler a while, in a space of its own, and the build of it under the pool.
+/// A crate whose units take the compiler a while, in a space of its own, and the build of it under
+/// the pool.
 fn start_compiling(space: &TestSpace, pool: &Pool) -> Started {
     space.write("Tender.toml", "[package]\nname = \"wide\"\n");
-    let functions: String =
-        (0..400).map(|n| format!("int F({n})(int x) {{ return x * {n} ^ (x >> {}); }}\n", n % 31)).collect();
+    let functions: String = (0..400)
+        .map(|n| format!("int F({n})(int x) {{ return x * {n} ^ (x >> {}); }}\n", n % 31))
+        .collect();
     for unit in 0..24 {
         let glue = format!("#define GLUE(a, b) a ## b\n#define F(n) GLUE(f{unit}_, n)\n");
         space.write(&format!("src/u{unit}.c"), format!("{glue}{functions}"));
@@ -196,7 +204,8 @@ enum Killed {
     Apart,
 }
 
-/// The other command's four jobs wait for each other, so they end only if all four slots are there while the build goes on.
+/// The other command's four jobs wait for each other, so they end only if all four slots are there
+/// while the build goes on.
 #[test]
 fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
     let Some(make) = find(Tool::Make43).or_else(|| find(Tool::Make44)) else { return };
@@ -210,7 +219,9 @@ fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
         let wide = wide.under(["env", "-C", space.root().as_str()]);
         let build = tender().tree(&probes, "tree", 0, &[deep, wide]).arg("-j4").arg("--keep-going");
         let started = space.start(build.command(&space));
-        wait_until("the tree has all that the other command does not have", || endless.log().jobs.len() == 3);
+        wait_until("the tree has all that the other command does not have", || {
+            endless.log().jobs.len() == 3
+        });
         space.write("go", "");
         wait_until("the other command runs what it can", || probes.log().jobs.len() == 1);
 
@@ -222,7 +233,8 @@ fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
         let kill = |pid: u32| kill_process(Pid::from_raw(pid as i32).unwrap(), Signal::KILL);
         let all: Vec<u32> = members(&space).iter().map(number).collect();
         let roots = started.children();
-        let root = roots.iter().find(|pid| words(**pid).contains("deep/Makefile")).expect("it runs");
+        let root =
+            roots.iter().find(|pid| words(**pid).contains("deep/Makefile")).expect("it runs");
         let below = |pid: &&u32| *pid != root && words(**pid).contains(of_tree.root().as_str());
         match killed {
             Killed::Root => kill(*root).unwrap(),
@@ -245,7 +257,8 @@ fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
     }
 }
 
-/// Nothing of its own can give tokens back then. The one process that does knows how many there are, not which bytes they were.
+/// Nothing of its own can give tokens back then. The one process that does knows how many there
+/// are, not which bytes they were.
 #[test]
 fn a_build_that_is_killed_gives_all_tokens_back() {
     let space = TestSpace::new();
@@ -263,7 +276,8 @@ fn a_build_that_is_killed_gives_all_tokens_back() {
     for pool in pools(&TestSpace::new(), b"AB") {
         let space = TestSpace::new();
         let probes = Probes::new(&space, ENDLESS);
-        let started = space.start(pool.around(tender().tree(&probes, "tree", 5, &[])).command(&space));
+        let started =
+            space.start(pool.around(tender().tree(&probes, "tree", 5, &[])).command(&space));
         wait_until("three jobs run", || probes.log().jobs.len() == 3);
         started.signal(Signal::KILL);
         let run = started.finish().expect_signal(9);
@@ -279,7 +293,8 @@ fn signals_give_every_byte_back() {
         for pool in pools(&TestSpace::new(), b"AB") {
             let space = TestSpace::new();
             let probes = Probes::new(&space, ENDLESS);
-            let started = space.start(pool.around(tender().tree(&probes, "tree", 5, &[])).command(&space));
+            let started =
+                space.start(pool.around(tender().tree(&probes, "tree", 5, &[])).command(&space));
             wait_until("three jobs run", || probes.log().jobs.len() == 3);
             assert_eq!(pool.drain(), b"", "three jobs are more than one");
             started.signal(signal);
@@ -291,7 +306,8 @@ fn signals_give_every_byte_back() {
     }
 }
 
-/// A server that a command leaves running is what make waits for in vain, where it has inherited the pipe.
+/// A server that a command leaves running is what make waits for in vain, where it has inherited
+/// the pipe.
 #[test]
 fn nothing_that_outlives_a_build_holds_the_pipe() {
     let space = TestSpace::new();
@@ -326,8 +342,10 @@ fn commands_that_lose_or_make_tokens_are_named() {
             let space = TestSpace::new();
             let probes = Probes::new(&space, 1);
             let child = CommandLine::new(["sh", "-c", &format!("{OPEN}{script}")]);
-            let run = pool.around(tender().tree(&probes, "tree", 2, &[child])).run(&space).expect_ok();
-            let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("token")).collect();
+            let run =
+                pool.around(tender().tree(&probes, "tree", 2, &[child])).run(&space).expect_ok();
+            let warnings: Vec<&str> =
+                run.stderr.lines().filter(|line| line.contains("token")).collect();
             assert_eq!(warnings.len(), 1, "{run}");
             assert!(warnings[0].contains("k0") && warnings[0].contains(expect), "{run}");
             assert_eq!(pool.drain(), b"ABC", "{run}");
@@ -337,7 +355,8 @@ fn commands_that_lose_or_make_tokens_are_named() {
     check("dd bs=1 count=1 status=none <&8 >/dev/null", "1 job token that it did not return");
 }
 
-/// Jobs meet only if tokens that come while a client is idle start work; none ends before all have met.
+/// Jobs meet only if tokens that come while a client is idle start work; none ends before all have
+/// met.
 #[test]
 fn tokens_that_come_late_start_work() {
     let makes = [Tool::Make43, Tool::Make44].into_iter().filter_map(find);
@@ -369,8 +388,7 @@ fn tokens_that_come_late_start_work() {
 #[track_caller]
 fn with_a_wide_pool(client: impl FnOnce(&mut std::fs::File)) {
     let space = TestSpace::new();
-    let script =
-        "echo \"${CARGO_MAKEFLAGS##*fifo:}\" > told; mv told path; until [ -e done ]; do sleep 0.01; done";
+    let script = "echo \"${CARGO_MAKEFLAGS##*fifo:}\" > told; mv told path; until [ -e done ]; do sleep 0.01; done";
     let started = space.start(space.command(&["exec", "-j100000", "--", "sh", "-c", script]));
     wait_until("the command runs", || space.exists("path"));
     let path = space.read("path");
@@ -386,12 +404,14 @@ fn more_tokens_than_a_pipe_holds() {
     with_a_wide_pool(|fifo| {
         let mut held = vec![0; 70_000];
         fifo.read_exact(&mut held).unwrap();
-        // Clients return tokens one by one; a single write of them all would be one that waits for room in its middle.
+        // Clients return tokens one by one; a single write of them all would be one that waits for
+        // room in its middle.
         held.chunks(64).for_each(|some| fifo.write_all(some).unwrap());
     });
 }
 
-/// A page that is never empty refuses more after so many bytes as it holds, although few of them are in it.
+/// A page that is never empty refuses more after so many bytes as it holds, although few of them
+/// are in it.
 #[test]
 fn a_token_is_taken_and_returned_ten_thousand_times() {
     with_a_wide_pool(|fifo| {

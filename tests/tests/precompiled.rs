@@ -54,7 +54,9 @@ fn headers_of_a_precompiled_header_count_by_content() {
         space.edit("src/bin/app/other.c", "return 0;", "return 0; ;");
         let built = reasons(&space.build(&[]));
         assert!(
-            built.contains(&"src/bin/app/other.c: the file src/bin/app/other.c has changed".to_owned()),
+            built.contains(
+                &"src/bin/app/other.c: the file src/bin/app/other.c has changed".to_owned()
+            ),
             "{built:?}"
         );
         assert!(
@@ -102,7 +104,10 @@ fn a_header_touched_before_its_precompiled_one_was_used_stops_no_build_for_long(
 #[test]
 fn a_precompiled_header_of_nobodys_is_checked_as_clang_does() {
     let space = TestSpace::new();
-    space.write("Tender.toml", "[package]\nname = \"app\"\nflags = [\"-include-pch\", \"pre.pch\"]\n");
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"app\"\nflags = [\"-include-pch\", \"pre.pch\"]\n",
+    );
     space.write("inc/pre.h", "#define TEXT \"one\"\nint puts(const char *);\n");
     space.write("src/bin/app/main.c", "int main(void) { return puts(TEXT) < 0; }\n");
     let make = || {

@@ -1,7 +1,9 @@
-//! Real libraries with cuts behave as clang's own builds of them: their tests pass, and all that they say and write is the same.
+//! Real libraries with cuts behave as clang's own builds of them: their tests pass, and all that
+//! they say and write is the same.
 //!
-//! Each library is built in each mode of link-time optimisation. What is cut by default is SQLite; the others are small, so
-//! `TENDER_FORCE_PIECES` cuts them. `TENDER_PROGRAMS=all` builds all libraries in all modes at all levels, by default and forced.
+//! Each library is built in each mode of link-time optimisation. What is cut by default is SQLite;
+//! the others are small, so `TENDER_FORCE_PIECES` cuts them. `TENDER_PROGRAMS=all` builds all
+//! libraries in all modes at all levels, by default and forced.
 
 #![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
 
@@ -18,7 +20,9 @@ const SMALL: [Library; 4] = [Library::Zlib, Library::Zstd, Library::Lua, Library
 fn profiles(level: &str) -> String {
     MODES
         .map(|mode| {
-            format!("[profile.{mode}]\ninherits = \"release\"\nlto = \"{mode}\"\nopt-level = {level}\n")
+            format!(
+                "[profile.{mode}]\ninherits = \"release\"\nlto = \"{mode}\"\nopt-level = {level}\n"
+            )
         })
         .concat()
 }
@@ -44,8 +48,9 @@ fn build(space: &TestSpace, mode: &str, pieces: Option<u32>) -> BTreeSet<String>
     Trace::read(&file).cut_units().into_iter().map(str::to_owned).collect()
 }
 
-/// Builds `libraries` by clang once and by `tender` in each mode, with the number of pieces that `pieces` has for it, and
-/// compares what their programs say. `cut` has the units that have to be cut.
+/// Builds `libraries` by clang once and by `tender` in each mode, with the number of pieces that
+/// `pieces` has for it, and compares what their programs say. `cut` has the units that have to be
+/// cut.
 fn check(level: &str, libraries: &[Library], pieces: [Option<u32>; 4], cut: &[&str]) {
     let Some(sources) = find(libraries) else { return };
     let space = workspace(&sources, libraries, &profiles(level));
@@ -65,11 +70,16 @@ fn check(level: &str, libraries: &[Library], pieces: [Option<u32>; 4], cut: &[&s
             );
         }
         // The commands are the same in all modes.
-        let expect = expect.get_or_insert_with(|| run("clang", &build_with_clang(&space, mode, "clang")));
+        let expect =
+            expect.get_or_insert_with(|| run("clang", &build_with_clang(&space, mode, "clang")));
         let found = run(mode, &space.path("target").join(mode));
         for ((library, expect), found) in libraries.iter().zip(expect).zip(&found) {
             let pieces = pieces.map_or("by default".to_owned(), |pieces| format!("into {pieces}"));
-            expect_same(&format!("{} at -O{level}, {mode}, cut {pieces}", library.name()), expect, found);
+            expect_same(
+                &format!("{} at -O{level}, {mode}, cut {pieces}", library.name()),
+                expect,
+                found,
+            );
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Files whose content changes while size and modification time stay: `cp -p`, `mv`, `rsync -t`, `tar`, checkouts with
-//! constant times. And the other way round: what changes a file's state and not its content.
+//! Files whose content changes while size and modification time stay: `cp -p`, `mv`, `rsync -t`,
+//! `tar`, checkouts with constant times. And the other way round: what changes a file's state and
+//! not its content.
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -55,8 +56,9 @@ fn shell(space: &TestSpace, script: &str) {
     assert!(done.success(), "{script}");
 }
 
-/// Builds, brings in other contents of the same sizes and times by `script`, and builds again: two times, so that what the
-/// second build has learnt is put to the test as well. `@` stands for each file in turn.
+/// Builds, brings in other contents of the same sizes and times by `script`, and builds again: two
+/// times, so that what the second build has learnt is put to the test as well. `@` stands for each
+/// file in turn.
 #[track_caller]
 fn check(script: &str) {
     let space = space();
@@ -107,7 +109,8 @@ fn links_to_other_files_are_seen() {
 fn an_output_that_was_replaced_is_made_again() {
     let space = space();
     assert_eq!(says(&space), "1 1 1 1\n");
-    for path in ["target/debug/app", "target/debug/.tender/app/obj/bin-app/src/main.c.o", "made.h"] {
+    for path in ["target/debug/app", "target/debug/.tender/app/obj/bin-app/src/main.c.o", "made.h"]
+    {
         let was = space.read_bytes(path);
         let time = space.mtime(path);
         space.write(path, vec![b'x'; was.len()]);
@@ -131,6 +134,10 @@ fn what_leaves_contents_alone_rebuilds_nothing() {
         space.touch(file, Duration::ZERO);
         space.expect_fresh(&[]);
     }
-    std::fs::set_permissions(space.path("target/debug/app"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::set_permissions(
+        space.path("target/debug/app"),
+        std::fs::Permissions::from_mode(0o700),
+    )
+    .unwrap();
     space.expect_fresh(&[]);
 }

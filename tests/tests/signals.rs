@@ -1,4 +1,5 @@
-//! Signals that reach `tender` while it builds: how it ends, what is left running, and what the next build does.
+//! Signals that reach `tender` while it builds: how it ends, what is left running, and what the
+//! next build does.
 
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::process::ExitStatusExt;
@@ -8,12 +9,15 @@ use tender_tests::{TestSpace, wait_until};
 /// Crates whose units and command last until a signal ends them.
 fn wide(trap: &str) -> TestSpace {
     let space = TestSpace::many_crates(4, 1);
-    let long: Vec<String> = (0..60_000).map(|i| format!("int g{i}(int x) {{ return x + {i}; }}\n")).collect();
+    let long: Vec<String> =
+        (0..60_000).map(|i| format!("int g{i}(int x) {{ return x + {i}; }}\n")).collect();
     for krate in 0..3 {
         space.write(&format!("c{krate}/src/long.c"), long.concat());
     }
-    let run = format!("{trap} touch started; while ! [ -e go ]; do sleep 0.01; done; : > $OUT_DIR/x.h");
-    let generate = format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
+    let run =
+        format!("{trap} touch started; while ! [ -e go ]; do sleep 0.01; done; : > $OUT_DIR/x.h");
+    let generate =
+        format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
     space.write("c3/Tender.toml", format!("[package]\nname = \"c3\"\n{generate}"));
     space
 }
@@ -23,11 +27,14 @@ fn start(space: &TestSpace) -> Child {
     let mut command = space.command(&["build", "-j4"]);
     command.env("TENDER_TEST_MARK", space.root()).stderr(Stdio::null());
     let child = command.spawn().unwrap();
-    wait_until("the command and workers run", || space.exists("c3/started") && marked(space).len() >= 4);
+    wait_until("the command and workers run", || {
+        space.exists("c3/started") && marked(space).len() >= 4
+    });
     child
 }
 
-/// Processes with this test's mark in their environment: whatever a build started, however far down.
+/// Processes with this test's mark in their environment: whatever a build started, however far
+/// down.
 fn marked(space: &TestSpace) -> Vec<Pid> {
     let mark = format!("TENDER_TEST_MARK={}", space.root()).into_bytes();
     let entries = std::fs::read_dir("/proc").unwrap();
@@ -87,7 +94,8 @@ fn workers_do_not_survive_a_killed_tender() {
     assert_eq!(child.wait().unwrap().signal(), Some(9));
     let workers = || {
         marked(&space).into_iter().any(|pid| {
-            let exe = std::fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero())).unwrap_or_default();
+            let exe = std::fs::read_link(format!("/proc/{}/exe", pid.as_raw_nonzero()))
+                .unwrap_or_default();
             exe.ends_with("tender-worker")
         })
     };
@@ -100,7 +108,9 @@ fn workers_do_not_survive_a_killed_tender() {
 fn run_passes_on_how_the_program_ends() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
-    for (code, expect) in [("return 7;", 7), ("raise(15); return 0;", 128 + 15), ("abort();", 128 + 6)] {
+    for (code, expect) in
+        [("return 7;", 7), ("raise(15); return 0;", 128 + 15), ("abort();", 128 + 6)]
+    {
         space.write(
             "src/main.c",
             format!("#include <signal.h>\n#include <stdlib.h>\nint main(void) {{ {code} }}\n"),

@@ -1,8 +1,9 @@
-//! Random members of wide builds are killed, stopped and interrupted. No token is lost, nothing hangs or is left running, and the
-//! next build's bytes are right.
+//! Random members of wide builds are killed, stopped and interrupted. No token is lost, nothing
+//! hangs or is left running, and the next build's bytes are right.
 //!
-//! Twenty rounds of fixed seeds, all hosts of a pool among them. `TENDER_STORM_ROUNDS=200` makes it so many,
-//! `TENDER_STORM_SEED=17` starts with that seed: together with one round, that storm alone.
+//! Twenty rounds of fixed seeds, all hosts of a pool among them. `TENDER_STORM_ROUNDS=200` makes it
+//! so many, `TENDER_STORM_SEED=17` starts with that seed: together with one round, that storm
+//! alone.
 
 #![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
 
@@ -49,7 +50,8 @@ fn builds_survive_storms() {
         }
     });
     let (figures, failures) = (figures.into_inner().unwrap(), failures.into_inner().unwrap());
-    let summary = format!("{figures}\n{} s, {} rounds failed", start.elapsed().as_secs(), failures.len());
+    let summary =
+        format!("{figures}\n{} s, {} rounds failed", start.elapsed().as_secs(), failures.len());
     if chosen.is_some() {
         // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
         let _ = writeln!(std::io::stderr(), "{summary}");

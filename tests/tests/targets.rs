@@ -49,6 +49,9 @@ fn what_is_not_there_is_a_mistake() {
     for name in ["one", "two"] {
         space.write(&format!("src/bin/{name}.c"), "int main(void) { return 0; }\n");
     }
-    space.tender(&["build", "--lib"]).expect_code(2).expect_stderr(&["error: there is no library to build"]);
+    space
+        .tender(&["build", "--lib"])
+        .expect_code(2)
+        .expect_stderr(&["error: there is no library to build"]);
     space.tender(&["build"]).expect_ok();
 }

@@ -14,7 +14,8 @@ const COLUMNS: u16 = 50;
 fn waiting() -> TestSpace {
     let space = TestSpace::new();
     let run = ": > started; while ! [ -e go ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
-    let generate = format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
+    let generate =
+        format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
     space.write("Tender.toml", format!("[package]\nname = \"x\"\n{generate}"));
     space.write("src/main.c", "int unused; int main(void) { return 0; }\n");
     space
@@ -114,7 +115,8 @@ fn state(pid: u32) -> Option<char> {
 
 fn children(pid: Pid) -> Vec<u32> {
     let pid = pid.as_raw_nonzero();
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let text =
+        std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     text.split_whitespace().map(|pid| pid.parse().unwrap()).collect()
 }
 
@@ -126,7 +128,8 @@ fn is_worker(pid: u32) -> bool {
 #[test]
 fn control_z_stops_the_workers_too() {
     let space = TestSpace::many_crates(2, 1);
-    let long: Vec<String> = (0..40_000).map(|i| format!("int g{i}(int x) {{ return x + {i}; }}\n")).collect();
+    let long: Vec<String> =
+        (0..40_000).map(|i| format!("int g{i}(int x) {{ return x + {i}; }}\n")).collect();
     space.write("c0/src/long.c", long.concat());
     space.write("c1/src/long.c", long.concat());
     let mut terminal = Terminal::start(COLUMNS, tender(&space, &["build", "-j2"]));

@@ -52,8 +52,7 @@ fn timestamp_makes_the_time_of_its_file_content() {
 fn timestamp_counts_wherever_it_comes_from() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"app\"\n");
-    let main =
-        "int puts(const char *);\nextern const char data[];\nint main(void) { return puts(data) < 0; }\n";
+    let main = "int puts(const char *);\nextern const char data[];\nint main(void) { return puts(data) < 0; }\n";
     for (name, file, text) in [
         ("app", "data.S", ".section .rodata\n.globl data\ndata: .asciz __TIMESTAMP__\n".to_owned()),
         ("app", "data.c", "#define PASTE(a, b) a##b\nconst char data[] = PASTE(__TIME, STAMP__);\n".to_owned()),
@@ -72,7 +71,10 @@ fn timestamp_counts_wherever_it_comes_from() {
         space.remove(&path);
     }
     // Named like it, and something else.
-    space.write("src/bin/app/data.c", "#define OTHER \"__TIMESTAMP__\"\nconst char data[] = OTHER;\n");
+    space.write(
+        "src/bin/app/data.c",
+        "#define OTHER \"__TIMESTAMP__\"\nconst char data[] = OTHER;\n",
+    );
     space.build(&[]);
     space.touch("src/bin/app/data.c", Duration::from_secs(9_000));
     space.expect_fresh(&[]);

@@ -1,8 +1,9 @@
 //! Programs that nobody here wrote do the same when they are cut: a fixed sample of them, or all.
 //!
-//! `TENDER_TORTURE=all` tries all, for `TENDER_TORTURE_MINUTES` (150), and goes on where it was when it is run again;
-//! `TENDER_TORTURE_SEEDS=1-2000` are those of Csmith's programs. `TENDER_TORTURE_ONLY=NAME` tries one, by
-//! `TENDER_TORTURE_SETTING=-O2,5,thin` with another setting than its own, and keeps its directory.
+//! `TENDER_TORTURE=all` tries all, for `TENDER_TORTURE_MINUTES` (150), and goes on where it was
+//! when it is run again; `TENDER_TORTURE_SEEDS=1-2000` are those of Csmith's programs.
+//! `TENDER_TORTURE_ONLY=NAME` tries one, by `TENDER_TORTURE_SETTING=-O2,5,thin` with another
+//! setting than its own, and keeps its directory.
 
 #![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
 
@@ -14,8 +15,8 @@ use tender_tests::torture::{Outcome, Pair, Session, Summary, What, directory, fi
 /// Of a thousand programs, how many are in the sample: four minutes on two cores.
 const SAMPLE: u64 = 130;
 
-/// What the sample has at least. GCC's tests and Csmith's programs are the same on each machine; a few of them may take too
-/// long on a slow one.
+/// What the sample has at least. GCC's tests and Csmith's programs are the same on each machine; a
+/// few of them may take too long on a slow one.
 const FOUND: u32 = 676;
 const CUT: u32 = 520;
 
@@ -31,7 +32,9 @@ fn variable(name: &str) -> Option<String> {
 
 fn seeds() -> RangeInclusive<u32> {
     let Some(text) = variable("TENDER_TORTURE_SEEDS") else { return SEEDS };
-    let range = text.split_once('-').and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
+    let range = text
+        .split_once('-')
+        .and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
     range.unwrap_or_else(|| panic!("TENDER_TORTURE_SEEDS is no range such as 1-2000: {text}"))
 }
 
@@ -69,14 +72,24 @@ fn programs_of_others_do_the_same_when_they_are_cut() {
         state: (is_all && only.is_none()).then(|| directory.join("state")),
         time: Duration::from_secs(60 * minutes),
         keep: only.is_some(),
-        show: &|outcome| if only.is_some() { show(&format!("{outcome:?}")) } else { show_failure(outcome) },
+        show: &|outcome| {
+            if only.is_some() { show(&format!("{outcome:?}")) } else { show_failure(outcome) }
+        },
     };
     let outcomes = session.run();
     let summary = Summary::of(&outcomes);
-    let text =
-        format!("{summary}{} of {} tried, {} s", outcomes.len(), tests.len(), start.elapsed().as_secs());
+    let text = format!(
+        "{summary}{} of {} tried, {} s",
+        outcomes.len(),
+        tests.len(),
+        start.elapsed().as_secs()
+    );
     show(&text);
-    assert!(summary.failures.is_empty(), "{} programs differ; see above\n{text}", summary.failures.len());
+    assert!(
+        summary.failures.is_empty(),
+        "{} programs differ; see above\n{text}",
+        summary.failures.len()
+    );
     if only.is_some() || outcomes.len() < tests.len() {
         return;
     }

@@ -4,7 +4,8 @@ use super::job::Pieces;
 use std::collections::{HashMap, VecDeque};
 use tender_protocol::{Item, ItemId, PlanId, Work};
 
-/// Leases against a limit of memory, if there is one. Who asked first is served first, so nothing is starved.
+/// Leases against a limit of memory, if there is one. Who asked first is served first, so nothing
+/// is starved.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// Bytes; no limit if absent.
@@ -34,7 +35,8 @@ impl Ledger {
         self.asks.push_back(lease);
     }
 
-    /// The next lease that is granted. If nothing runs or could, one is granted whatever it takes: one job can always run.
+    /// The next lease that is granted. If nothing runs or could, one is granted whatever it takes:
+    /// one job can always run.
     pub fn grant(&mut self, nothing_runs: bool) -> Option<Lease> {
         let lease = *self.asks.front()?;
         let fits = self.memory.is_none_or(|memory| self.sum.saturating_add(lease.bytes) <= memory);
@@ -65,19 +67,23 @@ const LEAST: u64 = 64 << 20;
 /// A piece needs the same for what passes share, but no front end.
 const LEAST_OF_PIECE: u64 = 32 << 20;
 
-/// What the beginning of an item, or one of its `pieces`, may need, where the plan does not say: a rough guess by size, good
-/// enough to try a limit by hand. An orchestrator has measured values and a model fitted to them.
+/// What the beginning of an item, or one of its `pieces`, may need, where the plan does not say: a
+/// rough guess by size, good enough to try a limit by hand. An orchestrator has measured values and
+/// a model fitted to them.
 pub(super) fn guess(item: &Item, pieces: Option<&dyn Pieces>) -> u64 {
     if let Some(pieces) = pieces {
         let costs = pieces.costs();
         let all = costs.iter().fold(0, |sum: u64, cost| sum.saturating_add(*cost)).max(1);
         let largest = costs.into_iter().max().unwrap_or(0);
-        // Its share of the bitcode, which as IR takes ten times that, and as much again while code is made of it.
+        // Its share of the bitcode, which as IR takes ten times that, and as much again while code
+        // is made of it.
         let share = u128::from(pieces.held_bytes()) * u128::from(largest) / u128::from(all);
         return LEAST_OF_PIECE.saturating_add(20 * share as u64);
     }
     let source = match &item.work {
-        Work::Compile { source, .. } | Work::Check { source, .. } | Work::Preprocess { source, .. } => source,
+        Work::Compile { source, .. }
+        | Work::Check { source, .. }
+        | Work::Preprocess { source, .. } => source,
         Work::Archive { .. } | Work::Link { .. } => return LEAST,
     };
     let bytes = std::fs::metadata(source).map_or(0, |metadata| metadata.len());

@@ -17,7 +17,8 @@ pub(super) enum Event {
     Token,
     /// The pool is gone: no token will come any more.
     PoolLost,
-    /// The beginning of an item ended with pieces to run; their costs, in any unit. There is at least one.
+    /// The beginning of an item ended with pieces to run; their costs, in any unit. There is at
+    /// least one.
     InPieces { plan: PlanId, item: ItemId, costs: Vec<u64> },
     /// The beginning of an item, which runs, needs no more than `bytes` from now on.
     Shrunk { plan: PlanId, item: ItemId, bytes: u64 },
@@ -46,7 +47,8 @@ pub(super) enum Part {
 /// What to do, in this order.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
-    /// Run the part on a thread. `slot` is the row of the trace: 0 the starting slot, else a token's place.
+    /// Run the part on a thread. `slot` is the row of the trace: 0 the starting slot, else a
+    /// token's place.
     Start { plan: PlanId, item: ItemId, part: Part, slot: u32 },
     /// Report an item that will never run.
     Skip { plan: PlanId, item: ItemId },
@@ -54,8 +56,8 @@ pub(super) enum Action {
     Abandon { plan: PlanId, item: ItemId, outcome: Outcome },
     /// Ask for memory for a part of the item, any piece standing for all.
     AskLease { plan: PlanId, item: ItemId, part: Part },
-    /// A part of the item ended, and others are left; or one needs less from now on. The item holds `held.bytes` by its grants, beside what its waiting pieces
-    /// keep.
+    /// A part of the item ended, and others are left; or one needs less from now on. The item holds
+    /// `held.bytes` by its grants, beside what its waiting pieces keep.
     Resize { plan: PlanId, item: ItemId, held: Held },
     /// Wish for this many tokens beyond those that have arrived.
     SetWish(u32),

@@ -2,18 +2,22 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tender_protocol::{
-    Diagnostic, FileTime, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName, PlanId,
-    Precompiled,
+    Diagnostic, FileTime, FromWorker, InputFile, Item, Outcome, OutputFile, Phase, PhaseName,
+    PlanId, Precompiled,
 };
 
-/// Does the work of items. Called on several threads at once. A panic is caught and reported as an internal error.
+/// Does the work of items. Called on several threads at once. A panic is caught and reported as an
+/// internal error.
 pub trait Execute: Send + Sync + 'static {
-    /// Runs an item from its beginning. Errors of the user's input are diagnostics of `job` and [`Outcome::Failed`].
+    /// Runs an item from its beginning. Errors of the user's input are diagnostics of `job` and
+    /// [`Outcome::Failed`].
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Step;
-    /// Returns free memory to the system. Called on the coordinator's thread, so it should be quick.
+    /// Returns free memory to the system. Called on the coordinator's thread, so it should be
+    /// quick.
     fn purge(&self) {}
-    /// Ends what was started for items and removes what is half-written. What runs on our threads may wait from then on for the
-    /// process to end. Called on the coordinator's thread, last of all.
+    /// Ends what was started for items and removes what is half-written. What runs on our threads
+    /// may wait from then on for the process to end. Called on the coordinator's thread, last of
+    /// all.
     fn abandon(&self) {}
     /// Starts measuring the peak of live allocations of the calling thread.
     fn reset_peak(&self) {}
@@ -28,7 +32,8 @@ pub trait Execute: Send + Sync + 'static {
 pub enum Goal {
     /// To the end, or to where others can help.
     Finish,
-    /// Translation alone, since it has the only thread that may translate: the rest is left as pieces, or as one.
+    /// Translation alone, since it has the only thread that may translate: the rest is left as
+    /// pieces, or as one.
     Translate,
 }
 
@@ -50,8 +55,8 @@ pub trait Pieces: Send + Sync {
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed>;
     /// After all pieces succeeded.
     fn join(&self, job: &Job<'_>) -> Finished;
-    /// In place of `join`, if a piece failed or the item was cancelled: what the item read, with `outcome`. Called on the
-    /// coordinator's thread.
+    /// In place of `join`, if a piece failed or the item was cancelled: what the item read, with
+    /// `outcome`. Called on the coordinator's thread.
     fn abandon(&self, outcome: Outcome) -> Finished;
 }
 
@@ -117,8 +122,8 @@ impl Finished {
 }
 
 impl<'a> Job<'a> {
-    /// A job whose messages go to `sink`, and who needs less memory is said to `shrink`. Public so that an [`Execute`] can be tested by
-    /// itself.
+    /// A job whose messages go to `sink`, and who needs less memory is said to `shrink`. Public so
+    /// that an [`Execute`] can be tested by itself.
     pub fn new(
         plan: PlanId,
         krate: &'a str,
@@ -135,7 +140,16 @@ impl<'a> Job<'a> {
     pub fn phase(&self, phase: PhaseName, of: Of, start_us: u64, dur_us: u64) {
         let (plan, item, slot) = (self.plan, self.item.id, self.slot);
         let Of { cgu, unit: of } = of;
-        (self.sink)(FromWorker::Phase(Phase { plan, item, phase, slot, cgu, of, start_us, dur_us }));
+        (self.sink)(FromWorker::Phase(Phase {
+            plan,
+            item,
+            phase,
+            slot,
+            cgu,
+            of,
+            start_us,
+            dur_us,
+        }));
     }
     pub fn diagnostic(&self, diagnostic: Diagnostic) {
         (self.sink)(FromWorker::Diagnostic { plan: self.plan, item: self.item.id, diagnostic });
@@ -143,7 +157,11 @@ impl<'a> Job<'a> {
 
     /// Reports that an output reached its final name.
     pub fn artifact(&self, path: impl Into<String>) {
-        (self.sink)(FromWorker::Artifact { plan: self.plan, item: self.item.id, path: path.into() });
+        (self.sink)(FromWorker::Artifact {
+            plan: self.plan,
+            item: self.item.id,
+            path: path.into(),
+        });
     }
 
     /// Reports how many LLVM modules live in this process now.
@@ -151,13 +169,14 @@ impl<'a> Job<'a> {
         (self.sink)(FromWorker::LiveModules { n, at_us: now_us() });
     }
 
-    /// Says, in the beginning of an item, that the rest of it needs no more than `bytes`. It costs as much as the news of an end.
+    /// Says, in the beginning of an item, that the rest of it needs no more than `bytes`. It costs
+    /// as much as the news of an end.
     pub fn shrink(&self, bytes: u64) {
         (self.shrink)(bytes);
     }
 
-    /// Whether the result is no longer wanted. Long work looks here between steps and may end early with
-    /// [`Outcome::Skipped`].
+    /// Whether the result is no longer wanted. Long work looks here between steps and may end early
+    /// with [`Outcome::Skipped`].
     pub fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
     }

@@ -1,4 +1,5 @@
-//! Which parts of items wait for memory, were asked for, and have it. Pure; knows no slots, and nobody who grants.
+//! Which parts of items wait for memory, were asked for, and have it. Pure; knows no slots, and
+//! nobody who grants.
 //!
 //! ```text
 //!                      granted before
@@ -9,7 +10,8 @@
 //!      pieces
 //! ```
 //!
-//! A grant is for an item, not for one part of it: its best waiting part gets it. One that no part waits for is kept.
+//! A grant is for an item, not for one part of it: its best waiting part gets it. One that no part
+//! waits for is kept.
 
 use super::events::Part;
 use std::cmp::Reverse;
@@ -18,8 +20,9 @@ use std::collections::{BTreeSet, HashMap};
 /// An item: the age of its plan, and its position there.
 pub(super) type Place = (u64, usize);
 
-/// A part that nothing holds back but memory and a slot. Sorts by the cost of its item, largest first, because a large one
-/// started last leaves the other slots idle at the end; then by age; then by the cost of the piece.
+/// A part that nothing holds back but memory and a slot. Sorts by the cost of its item, largest
+/// first, because a large one started last leaves the other slots idle at the end; then by age;
+/// then by the cost of the piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
     pub cost: Reverse<u64>,
@@ -96,20 +99,24 @@ impl Leases {
         None
     }
 
-    /// All pieces of an item, or what joins them, wait from now on, but for those that are granted already, which are returned.
+    /// All pieces of an item, or what joins them, wait from now on, but for those that are granted
+    /// already, which are returned.
     pub fn add_pieces(&mut self, place: Place, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.sort_unstable_by(|a, b| b.cmp(a));
         let account = self.accounts.entry(place).or_default();
         let granted = candidates.split_off(candidates.len().saturating_sub(account.spare.len()));
         let parts = granted.iter().rev().map(|candidate| candidate.part);
         account.granted.extend(parts.zip(account.spare.drain(..granted.len())));
-        account.waiting =
-            if candidates.is_empty() { Waiting::Nothing } else { Waiting::Pieces { candidates, asked: 0 } };
+        account.waiting = if candidates.is_empty() {
+            Waiting::Nothing
+        } else {
+            Waiting::Pieces { candidates, asked: 0 }
+        };
         granted
     }
 
-    /// A grant of `bytes` for an item that is not over. Returns the part that may run for it; there is none if no part
-    /// waits yet.
+    /// A grant of `bytes` for an item that is not over. Returns the part that may run for it; there
+    /// is none if no part waits yet.
     pub fn grant(&mut self, place: Place, bytes: u64) -> Option<Candidate> {
         let account = self.accounts.entry(place).or_default();
         account.grants += 1;
@@ -145,13 +152,15 @@ impl Leases {
         more
     }
 
-    /// The best beginnings that are to be asked for now, so that `most` are. Of those for the main thread one is enough,
-    /// and none if the main thread is not free.
+    /// The best beginnings that are to be asked for now, so that `most` are. Of those for the main
+    /// thread one is enough, and none if the main thread is not free.
     pub fn ask_for_beginnings(&mut self, most: u32, main_is_free: bool) -> Vec<Place> {
         let mut places = Vec::new();
         while self.asked < most {
             let main = self.unasked_main.first().filter(|_| main_is_free && self.asked_main == 0);
-            let Some(best) = main.into_iter().chain(self.unasked.first()).min().copied() else { break };
+            let Some(best) = main.into_iter().chain(self.unasked.first()).min().copied() else {
+                break;
+            };
             self.unasked_of(best.part).remove(&best);
             self.asked += 1;
             self.asked_main += u32::from(best.part == Part::Translate);
@@ -165,14 +174,21 @@ impl Leases {
     /// A part that was granted has ended, or will not run.
     pub fn ended(&mut self, place: Place, part: Part) {
         let account = self.accounts.get_mut(&place).expect("only what was granted ends");
-        let at = account.granted.iter().position(|(granted, _)| *granted == part).expect("it was granted");
+        let at = account
+            .granted
+            .iter()
+            .position(|(granted, _)| *granted == part)
+            .expect("it was granted");
         account.granted.swap_remove(at);
     }
 
-    /// The item's beginning, which runs, needs at most `bytes` from now on. Returns whether that is less than it was granted.
+    /// The item's beginning, which runs, needs at most `bytes` from now on. Returns whether that is
+    /// less than it was granted.
     pub fn shrink_beginning(&mut self, place: Place, bytes: u64) -> bool {
-        let granted = self.accounts.get_mut(&place).into_iter().flat_map(|account| &mut account.granted);
-        let mut beginning = granted.filter(|(part, _)| matches!(part, Part::Begin | Part::Translate));
+        let granted =
+            self.accounts.get_mut(&place).into_iter().flat_map(|account| &mut account.granted);
+        let mut beginning =
+            granted.filter(|(part, _)| matches!(part, Part::Begin | Part::Translate));
         match beginning.next() {
             Some((_, granted)) if bytes < *granted => {
                 *granted = bytes;
@@ -201,7 +217,8 @@ impl Leases {
         let Some(account) = self.accounts.get(&place) else { return Held::default() };
         let granted = account.granted.iter().map(|(_, bytes)| bytes);
         // A worker asks for what is there; a plan by hand may hold any numbers.
-        let bytes = granted.chain(&account.spare).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
+        let bytes =
+            granted.chain(&account.spare).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
         Held { bytes, grants: account.grants, parts: account.granted.len() as u32 }
     }
 
@@ -298,7 +315,9 @@ mod tests {
     #[test]
     fn pieces_are_asked_for_by_and_by_and_the_largest_is_granted_first() {
         let mut leases = Leases::default();
-        assert!(leases.add_pieces((0, 0), (0..4).map(|n| piece(n, u64::from(n))).collect()).is_empty());
+        assert!(
+            leases.add_pieces((0, 0), (0..4).map(|n| piece(n, u64::from(n))).collect()).is_empty()
+        );
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 3);
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 0);
         assert_eq!(leases.grant((0, 0), 8), Some(piece(3, 3)));

@@ -1,5 +1,5 @@
-//! Which part of which item runs when, and what this process asks of the pool: events in, actions out. No threads, clocks
-//! or LLVM.
+//! Which part of which item runs when, and what this process asks of the pool: events in, actions
+//! out. No threads, clocks or LLVM.
 //!
 //! # The states of an item
 //!
@@ -11,20 +11,23 @@
 //!                                                                                      +-one failed, cancelled-+
 //! ```
 //!
-//! `Begin` runs on any thread, to the item's end or until it comes in pieces. `Translate` is the beginning of a unit in a
-//! plan that is translated serially: it runs on the main thread, one at a time, and always ends in pieces unless it fails.
+//! `Begin` runs on any thread, to the item's end or until it comes in pieces. `Translate` is the
+//! beginning of a unit in a plan that is translated serially: it runs on the main thread, one at a
+//! time, and always ends in pieces unless it fails.
 //!
 //! # Leases come before slots
 //!
-//! A part waits in `leases` until memory is granted for it, and only then among the parts that wait for slots. Until that it
-//! is as if it were not there: no token is wished for or kept for its sake, nor the starting slot. Pieces are asked for as
-//! they come; beginnings when there is nothing else to do on a slot, because an orchestrator grants them unasked.
-//! A join needs one only where it is known to take much more than what it works on, which is there.
+//! A part waits in `leases` until memory is granted for it, and only then among the parts that wait
+//! for slots. Until that it is as if it were not there: no token is wished for or kept for its
+//! sake, nor the starting slot. Pieces are asked for as they come; beginnings when there is nothing
+//! else to do on a slot, because an orchestrator grants them unasked. A join needs one only where
+//! it is known to take much more than what it works on, which is there.
 //!
 //! # Bursts
 //!
-//! A plan comes with grants behind it, and parts often end together. So all that is said or given back follows from
-//! `Quiet`, which is fed when nothing else has happened: the coordinator is about to wait.
+//! A plan comes with grants behind it, and parts often end together. So all that is said or given
+//! back follows from `Quiet`, which is fed when nothing else has happened: the coordinator is about
+//! to wait.
 //!
 //! # The main thread
 //!
@@ -35,17 +38,19 @@
 //!                                  InPieces, or Finished
 //! ```
 //!
-//! The rule is rustc's (`queue_full_enough`): enough waits if there is a piece with a lease for every fourth worker, rounded
-//! up, counting the workers that the slots at hand allow. So threads do not starve, and few modules are made before they are needed.
+//! The rule is rustc's (`queue_full_enough`): enough waits if there is a piece with a lease for
+//! every fourth worker, rounded up, counting the workers that the slots at hand allow. So threads
+//! do not starve, and few modules are made before they are needed.
 //!
 //! # Slots are accounting
 //!
-//! A process has its starting slot, unless parked, and the tokens it holds. With `running` parts at once it occupies the
-//! starting slot first and `running - 1` tokens beyond it, whichever part came with which slot: when the part that began on
-//! the starting slot ends while others run on tokens, one of those counts as running on the starting slot from then on,
-//! and its token is free for the next part or goes back. So no slot idles while a token is held, the main thread's slot is
-//! lent by not using it, and nothing about threads has to change. The number in [`Action::Start`] only names a row in the
-//! trace.
+//! A process has its starting slot, unless parked, and the tokens it holds. With `running` parts at
+//! once it occupies the starting slot first and `running - 1` tokens beyond it, whichever part came
+//! with which slot: when the part that began on the starting slot ends while others run on tokens,
+//! one of those counts as running on the starting slot from then on, and its token is free for the
+//! next part or goes back. So no slot idles while a token is held, the main thread's slot is lent
+//! by not using it, and nothing about threads has to change. The number in [`Action::Start`] only
+//! names a row in the trace.
 //!
 //! # The starting slot
 //!
@@ -56,10 +61,11 @@
 //!                        Event::Slot
 //! ```
 //!
-//! `Slot` comes before the lease that it is for or after it. One that comes before must not be parked again at once,
-//! although nothing could run, and one that comes when its work is already over must be: `expects_work` tells the two apart.
-//! While the slot is lent out, any lease, the end of a plan and a cancel end the expectation, for then the slot on its way
-//! may be too late; a plan alone does not, since its leases follow. While we have the slot, a plan ends it as well: should
+//! `Slot` comes before the lease that it is for or after it. One that comes before must not be
+//! parked again at once, although nothing could run, and one that comes when its work is already
+//! over must be: `expects_work` tells the two apart. While the slot is lent out, any lease, the end
+//! of a plan and a cancel end the expectation, for then the slot on its way may be too late; a plan
+//! alone does not, since its leases follow. While we have the slot, a plan ends it as well: should
 //! there be no memory for it now, others can use the slot.
 
 use super::events::{Action, Event, Mode, Part};
@@ -96,8 +102,8 @@ pub(super) struct Machine {
     actions: Vec<Action>,
 }
 
-/// Whether `waiting` parts are enough to keep `workers` threads busy while the main thread does something else. From
-/// `queue_full_enough` of rustc's backend.
+/// Whether `waiting` parts are enough to keep `workers` threads busy while the main thread does
+/// something else. From `queue_full_enough` of rustc's backend.
 fn enough_waits(waiting: u32, workers: u32) -> bool {
     waiting > 0 && waiting >= workers.div_ceil(4)
 }
@@ -154,7 +160,8 @@ impl Machine {
         std::mem::take(&mut self.actions)
     }
 
-    /// Whether a plan with this id is live, so that another of the same id would be confused with it.
+    /// Whether a plan with this id is live, so that another of the same id would be confused with
+    /// it.
     pub fn knows(&self, plan: PlanId) -> bool {
         self.ages.contains_key(&plan)
     }
@@ -180,7 +187,8 @@ impl Machine {
     fn add_beginning(&mut self, age: u64, position: usize) {
         let item = &self.plans[&age].outline.items[position];
         let part = if item.serial { Part::Translate } else { Part::Begin };
-        let candidate = Candidate { cost: Reverse(item.cost), age, position, piece_cost: Reverse(0), part };
+        let candidate =
+            Candidate { cost: Reverse(item.cost), age, position, piece_cost: Reverse(0), part };
         if let Some(granted) = self.leases.add_beginning(candidate) {
             self.add_ready(granted);
         }
@@ -202,7 +210,8 @@ impl Machine {
 
     /// Takes in a part that has its lease, or needs none.
     fn add_ready(&mut self, part: Candidate) {
-        let set = if part.part == Part::Translate { &mut self.to_translate } else { &mut self.ready };
+        let set =
+            if part.part == Part::Translate { &mut self.to_translate } else { &mut self.ready };
         set.insert(part);
     }
 
@@ -217,8 +226,9 @@ impl Machine {
         }
     }
 
-    /// Asks for as many beginnings as there are slots for, and for one if nothing runs: its slot may be lent out. By hand
-    /// one is asked for in any case, because nobody grants them unasked and a token is wished for only after the lease.
+    /// Asks for as many beginnings as there are slots for, and for one if nothing runs: its slot
+    /// may be lent out. By hand one is asked for in any case, because nobody grants them unasked
+    /// and a token is wished for only after the lease.
     fn ask_for_beginnings(&mut self) {
         if self.startable() > 0 {
             return;
@@ -280,7 +290,8 @@ impl Machine {
             let (plan, item) = (state.outline.id, state.outline.items[position].id);
             let mut held = self.leases.held((age, position));
             // A join without a lease.
-            held.parts += u32::from(pieces_end == End::Join && !state.outline.items[position].leased_join);
+            held.parts +=
+                u32::from(pieces_end == End::Join && !state.outline.items[position].leased_join);
             self.actions.push(Action::Resize { plan, item, held });
             if pieces_end == End::Join {
                 self.ask_for_pieces(age, position);
@@ -288,7 +299,8 @@ impl Machine {
         }
     }
 
-    /// After a piece ended or was cancelled: the join is next, or the item is over once nothing of it runs.
+    /// After a piece ended or was cancelled: the join is next, or the item is over once nothing of
+    /// it runs.
     fn drop_pieces_of_no_use(&mut self, age: u64, position: usize) {
         let state = self.plans.get_mut(&age).expect("live");
         let pieces = state.pieces(position);
@@ -430,7 +442,8 @@ impl Machine {
                 (0..state.items.len()).for_each(|position| self.leases.forget((*age, position)));
                 self.expects_work = false;
                 self.ages.remove(&state.outline.id);
-                self.actions.push(Action::Send(FromWorker::Done { plan: state.outline.id, ok: state.ok }));
+                self.actions
+                    .push(Action::Send(FromWorker::Done { plan: state.outline.id, ok: state.ok }));
             }
             !state.is_done()
         });

@@ -16,7 +16,8 @@ pub enum PlanError {
     DuplicatePlan { plan: PlanId },
 }
 
-/// The order and the costs of a plan's items. Every position in it is below `items.len()`, and there are no cycles.
+/// The order and the costs of a plan's items. Every position in it is below `items.len()`, and
+/// there are no cycles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outline {
     pub id: PlanId,
@@ -43,7 +44,8 @@ pub(super) struct OutlineItem {
 impl Outline {
     #[cfg(test)]
     pub fn of_items(id: PlanId, items: Vec<OutlineItem>) -> Outline {
-        let positions = items.iter().enumerate().map(|(position, item)| (item.id, position)).collect();
+        let positions =
+            items.iter().enumerate().map(|(position, item)| (item.id, position)).collect();
         Outline { id, asks: u32::MAX, items, positions }
     }
 
@@ -58,7 +60,8 @@ impl Outline {
         let bare = |item: &tender_protocol::Item| OutlineItem {
             id: item.id,
             cost: item.cost,
-            serial: plan.translate == Translate::Serial && matches!(item.work, Work::Compile { .. }),
+            serial: plan.translate == Translate::Serial
+                && matches!(item.work, Work::Compile { .. }),
             leased_join: item.memory.join > 0,
             waits_for: 0,
             dependents: Vec::new(),
@@ -89,7 +92,8 @@ impl Outline {
     /// An item that can never start, if there is one.
     fn find_cycle(&self) -> Option<ItemId> {
         let mut waits: Vec<u32> = self.items.iter().map(|item| item.waits_for).collect();
-        let mut free: Vec<usize> = (0..waits.len()).filter(|position| waits[*position] == 0).collect();
+        let mut free: Vec<usize> =
+            (0..waits.len()).filter(|position| waits[*position] == 0).collect();
         while let Some(position) = free.pop() {
             for dependent in &self.items[position].dependents {
                 waits[*dependent] -= 1;
@@ -98,14 +102,17 @@ impl Outline {
                 }
             }
         }
-        // What waits on is on a cycle or behind one. Walking backwards from there leads onto the cycle.
+        // What waits on is on a cycle or behind one. Walking backwards from there leads onto the
+        // cycle.
         let stuck = waits.iter().position(|waits| *waits > 0)?;
         let mut seen = vec![false; waits.len()];
         let mut position = stuck;
         while !seen[position] {
             seen[position] = true;
             position = (0..waits.len())
-                .find(|first| waits[*first] > 0 && self.items[*first].dependents.contains(&position))
+                .find(|first| {
+                    waits[*first] > 0 && self.items[*first].dependents.contains(&position)
+                })
                 .expect("what waits, waits for something that waits too");
         }
         Some(self.items[position].id)

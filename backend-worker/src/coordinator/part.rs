@@ -33,8 +33,9 @@ pub(super) struct RunningPart<'a> {
     pub said: &'a Said<'a>,
 }
 
-/// What a part says. Its messages wait for each other, because each that is handed over wakes the coordinator, which for a
-/// small unit takes longer than to deal with it. Nobody waits for them but people, for diagnostics.
+/// What a part says. Its messages wait for each other, because each that is handed over wakes the
+/// coordinator, which for a small unit takes longer than to deal with it. Nobody waits for them but
+/// people, for diagnostics.
 pub(super) struct Said<'a> {
     inbox: &'a Sender<Message>,
     waiting: RefCell<Vec<FromWorker>>,
@@ -71,7 +72,15 @@ impl RunningPart<'_> {
         let item = &self.live.plan.items[self.position];
         let live = self.live;
         let shrink = |bytes| self.said.shrink(live.plan.id, item.id, bytes);
-        let job = Job::new(live.plan.id, &live.plan.krate, item, self.slot, &live.cancelled, &sink, &shrink);
+        let job = Job::new(
+            live.plan.id,
+            &live.plan.krate,
+            item,
+            self.slot,
+            &live.cancelled,
+            &sink,
+            &shrink,
+        );
         let started_us = now_us();
         self.exec.reset_peak();
         let pieces = || pieces.expect("the item is in pieces");
@@ -96,16 +105,24 @@ fn began(step: Step) -> PartResult {
     }
 }
 
-/// Runs `work`; a panic becomes a diagnostic of the job. What the part was working on is dropped with the unwinding, and
-/// pieces share nothing that changes but under locks, so nothing half-changed is seen again.
+/// Runs `work`; a panic becomes a diagnostic of the job. What the part was working on is dropped
+/// with the unwinding, and pieces share nothing that changes but under locks, so nothing
+/// half-changed is seen again.
 fn caught<T>(job: &Job<'_>, work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Some(value),
         Err(panic) => {
-            let message = format!("internal error in tender-worker: {}", panic_words(panic.as_ref()));
+            let message =
+                format!("internal error in tender-worker: {}", panic_words(panic.as_ref()));
             let rendered = format!("error: {message}\n");
-            let diagnostic =
-                Diagnostic { level: Level::Error, message, file: None, line: 0, column: 0, rendered };
+            let diagnostic = Diagnostic {
+                level: Level::Error,
+                message,
+                file: None,
+                line: 0,
+                column: 0,
+                rendered,
+            };
             job.diagnostic(diagnostic);
             None
         }
@@ -120,7 +137,8 @@ pub(super) fn panic_words(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without words".to_owned())
 }
 
-/// The end of the unit's path, and the piece, as debuggers and `top -H` show them: Linux keeps 15 bytes.
+/// The end of the unit's path, and the piece, as debuggers and `top -H` show them: Linux keeps 15
+/// bytes.
 pub(super) fn thread_name(unit: &str, part: Part) -> String {
     let ending = match part {
         Part::Begin | Part::Translate => String::new(),

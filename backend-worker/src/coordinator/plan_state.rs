@@ -1,4 +1,5 @@
-//! How far each item of a plan is. Knows no slots' owners and no order between plans: that is `machine`.
+//! How far each item of a plan is. Knows no slots' owners and no order between plans: that is
+//! `machine`.
 
 use super::events::{Action, Part};
 use super::outline::Outline;
@@ -80,14 +81,21 @@ pub(super) struct PlanState {
 
 impl PlanState {
     pub fn new(outline: Outline) -> PlanState {
-        let state = |waits_for| if waits_for == 0 { ItemState::Ready } else { ItemState::Waiting(waits_for) };
-        let items: Vec<ItemState> = outline.items.iter().map(|item| state(item.waits_for)).collect();
+        let state = |waits_for| {
+            if waits_for == 0 { ItemState::Ready } else { ItemState::Waiting(waits_for) }
+        };
+        let items: Vec<ItemState> =
+            outline.items.iter().map(|item| state(item.waits_for)).collect();
         PlanState { outline, unreported: items.len(), items, cancelled: false, ok: true }
     }
 
     /// Positions of the items that nothing holds back.
     pub fn ready(&self) -> impl Iterator<Item = usize> + '_ {
-        self.items.iter().enumerate().filter(|(_, state)| **state == ItemState::Ready).map(|(at, _)| at)
+        self.items
+            .iter()
+            .enumerate()
+            .filter(|(_, state)| **state == ItemState::Ready)
+            .map(|(at, _)| at)
     }
 
     pub fn is_done(&self) -> bool {
@@ -107,7 +115,8 @@ impl PlanState {
         }
     }
 
-    /// The beginning of an item ended in pieces. Returns its slot, and whether it had the main thread.
+    /// The beginning of an item ended in pieces. Returns its slot, and whether it had the main
+    /// thread.
     pub fn split(&mut self, position: usize, count: u32) -> (u32, bool) {
         let ItemState::Running { slot, main } = self.items[position] else {
             unreachable!("only what runs comes in pieces");
@@ -125,8 +134,14 @@ impl PlanState {
         pieces
     }
 
-    /// Takes in that an item is over, reports those that can never run after it, and returns those that can now.
-    pub fn report(&mut self, position: usize, outcome: Outcome, actions: &mut Vec<Action>) -> Vec<usize> {
+    /// Takes in that an item is over, reports those that can never run after it, and returns those
+    /// that can now.
+    pub fn report(
+        &mut self,
+        position: usize,
+        outcome: Outcome,
+        actions: &mut Vec<Action>,
+    ) -> Vec<usize> {
         self.items[position] = ItemState::Reported(outcome);
         self.unreported -= 1;
         if outcome != Outcome::Ok {
@@ -167,7 +182,10 @@ impl PlanState {
             self.items[position] = ItemState::Reported(Outcome::Skipped);
             self.unreported -= 1;
             self.ok = false;
-            actions.push(Action::Skip { plan: self.outline.id, item: self.outline.items[position].id });
+            actions.push(Action::Skip {
+                plan: self.outline.id,
+                item: self.outline.items[position].id,
+            });
         }
     }
 

@@ -1,8 +1,8 @@
 //! The threads of a worker that live as long as it does, and what each is for.
 //!
-//! The *main thread* called [`serve`] or [`run_plan`]; it translates where units are to be translated one after the other, and
-//! does nothing else. The *coordinator* is `shell`. The *reader* turns lines into messages. The pool's helper thread is the
-//! job client's.
+//! The *main thread* called [`serve`] or [`run_plan`]; it translates where units are to be
+//! translated one after the other, and does nothing else. The *coordinator* is `shell`. The
+//! *reader* turns lines into messages. The pool's helper thread is the job client's.
 
 use super::by_hand::Ledger;
 use super::job::Execute;
@@ -16,7 +16,9 @@ use std::sync::mpsc::{self, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 use tender_jobclient::Pool;
-use tender_protocol::{FromWorker, LLVM_MAJOR, Outcome, PROTOCOL, Plan, ToWorker, WireError, decode, encode};
+use tender_protocol::{
+    FromWorker, LLVM_MAJOR, Outcome, PROTOCOL, Plan, ToWorker, WireError, decode, encode,
+};
 
 /// LLVM and clang recurse deeply; this is what the main thread of a process usually has.
 pub(super) const STACK_BYTES: usize = 8 << 20;
@@ -27,8 +29,8 @@ const PATIENCE: Duration = Duration::from_millis(5);
 /// What a pipe holds; a message beyond it would wait for the orchestrator in any case.
 const PIPE_BYTES: usize = 64 << 10;
 
-/// Why [`serve`] ended without an error. Items may still run: the process should exit at once, which drops their work, and
-/// nothing of it is under a final name.
+/// Why [`serve`] ended without an error. Items may still run: the process should exit at once,
+/// which drops their work, and nothing of it is under a final name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The orchestrator closed the channel.
@@ -62,10 +64,12 @@ pub enum ServeError {
     Interrupted(i32),
 }
 
-/// Runs the plans that an orchestrator sends, until it closes the channel. Says `hello` first and expects it first.
+/// Runs the plans that an orchestrator sends, until it closes the channel. Says `hello` first and
+/// expects it first.
 ///
-/// Blocks the calling thread, which becomes the main thread of the worker. `ended` is told the end on another thread at
-/// once; this function returns when the main thread, too, has nothing more to do.
+/// Blocks the calling thread, which becomes the main thread of the worker. `ended` is told the end
+/// on another thread at once; this function returns when the main thread, too, has nothing more to
+/// do.
 pub fn serve(
     input: impl BufRead + Send + 'static,
     output: impl Write + Send,
@@ -82,7 +86,9 @@ pub fn serve(
             let to_inbox = inbox.clone();
             spawn("reader", move || read_messages(input, &to_inbox))?;
             match messages.recv() {
-                Ok(Message::FromPeer(ToWorker::Hello { protocol, llvm })) => check_peer(protocol, llvm)?,
+                Ok(Message::FromPeer(ToWorker::Hello { protocol, llvm })) => {
+                    check_peer(protocol, llvm)?
+                }
                 Ok(Message::EndOfInput) => return Ok(Ended::EndOfInput),
                 Ok(Message::BadInput(error)) => return Err(error),
                 _ => return Err(ServeError::NoHello),
@@ -110,14 +116,18 @@ pub enum Told {
     PoolLost(io::Error),
 }
 
-/// Runs one plan without an orchestrator and returns whether every item of it succeeded. What runs at once is to need no
-/// more than `memory` bytes, as far as that can be told before it runs; but one job runs in any case.
+/// Runs one plan without an orchestrator and returns whether every item of it succeeded. What runs
+/// at once is to need no more than `memory` bytes, as far as that can be told before it runs; but
+/// one job runs in any case.
 ///
-/// The first of `interruptions`, numbers of signals, ends it with [`ServeError::Interrupted`]. With this as with any other error,
-/// and so with a panic of the coordinator, what was started is abandoned and the tokens are with the pool again when `ended` is
-/// told of it, at once, on the coordinator's thread: others may be in the middle of a long translation, so the process should exit.
+/// The first of `interruptions`, numbers of signals, ends it with [`ServeError::Interrupted`]. With
+/// this as with any other error, and so with a panic of the coordinator, what was started is
+/// abandoned and the tokens are with the pool again when `ended` is told of it, at once, on the
+/// coordinator's thread: others may be in the middle of a long translation, so the process should
+/// exit.
 ///
-/// Blocks the calling thread, which becomes the main thread of the worker; `tell` is called on the coordinator's.
+/// Blocks the calling thread, which becomes the main thread of the worker; `tell` is called on the
+/// coordinator's.
 pub fn run_plan(
     plan: Plan,
     pool: Pool,
@@ -138,7 +148,8 @@ pub fn run_plan(
         })?;
         let mut outbox = ToCaller { tell, all_ok: true };
         let ledger = Some(Ledger::new(memory));
-        let mut shell = Shell::start(ledger, inbox, pool, Arc::clone(&exec), main_thread, &mut outbox)?;
+        let mut shell =
+            Shell::start(ledger, inbox, pool, Arc::clone(&exec), main_thread, &mut outbox)?;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             shell.take_plan(plan)?;
             shell.run(&messages)
@@ -162,7 +173,8 @@ pub(super) trait Outbox {
     fn send(&mut self, message: FromWorker) -> Result<(), ServeError>;
     /// Lets go of all that was sent.
     fn flush(&mut self) -> Result<(), ServeError>;
-    /// For how long what was sent may be kept; `None` if somebody waits for it, or it goes out at once anyway.
+    /// For how long what was sent may be kept; `None` if somebody waits for it, or it goes out at
+    /// once anyway.
     fn may_wait(&self) -> Option<Duration>;
     /// The pool is gone.
     fn pool_lost(&mut self, why: io::Error) -> Result<(), ServeError>;
@@ -204,8 +216,9 @@ impl<W: Write> Outbox for ToPeer<W> {
     }
 }
 
-/// People read diagnostics, and the orchestrator acts on the others. What is left is what a unit says that went well: it is
-/// only counted and recorded. While there is work with a lease, memory that it gives back may wait as well.
+/// People read diagnostics, and the orchestrator acts on the others. What is left is what a unit
+/// says that went well: it is only counted and recorded. While there is work with a lease, memory
+/// that it gives back may wait as well.
 fn is_urgent(message: &FromWorker) -> bool {
     match message {
         FromWorker::ItemFinished(report) => report.outcome != Outcome::Ok,
@@ -269,7 +282,8 @@ fn with_main_thread<T: Send>(
         for work in work {
             work();
         }
-        let panicked = |panic: Box<dyn std::any::Any + Send>| ServeError::Panic(panic_words(panic.as_ref()));
+        let panicked =
+            |panic: Box<dyn std::any::Any + Send>| ServeError::Panic(panic_words(panic.as_ref()));
         coordinator.join().map_err(panicked)?
     })
 }
@@ -354,7 +368,10 @@ mod tests {
         check(FromWorker::ItemStarted { plan: PLAN, item: ITEM, slot: 0, at_us: 0 }, true);
         check(finished(Outcome::Ok), true);
         check(finished(Outcome::Failed), false);
-        check(FromWorker::LeaseResized { plan: PLAN, item: ITEM, bytes: 1, grants: 1, parts: 1 }, true);
+        check(
+            FromWorker::LeaseResized { plan: PLAN, item: ITEM, bytes: 1, grants: 1, parts: 1 },
+            true,
+        );
         check(FromWorker::LeaseWanted { plan: PLAN, item: ITEM, bytes: 1 }, false);
         check(FromWorker::Want { tokens: 1 }, false);
         check(FromWorker::SlotParked, false);

@@ -1,10 +1,12 @@
 //! The coordinator: feeds the state machine, does what it says, and alone writes messages.
 //!
-//! The reader of messages, the pool's helper thread, the main thread and the threads of parts all send to one channel, which
-//! the coordinator's thread empties: so messages are never interleaved and an item's diagnostics always precede its end. The
-//! channel is unbounded: a bounded one would let a slow reader of our output stop parts that hold tokens.
+//! The reader of messages, the pool's helper thread, the main thread and the threads of parts all
+//! send to one channel, which the coordinator's thread empties: so messages are never interleaved
+//! and an item's diagnostics always precede its end. The channel is unbounded: a bounded one would
+//! let a slow reader of our output stop parts that hold tokens.
 //!
-//! Every part has a thread to itself while it runs, from `threads`, but for those that only the main thread may run.
+//! Every part has a thread to itself while it runs, from `threads`, but for those that only the
+//! main thread may run.
 
 use super::by_hand::{Lease, Ledger, guess};
 use super::events::{Action, Event, Mode, Part};
@@ -68,7 +70,9 @@ impl SpentByItem {
         match result {
             PartResult::Piece { .. } => self.piece_peak = self.piece_peak.max(spent.peak),
             // A join, too, works for the whole item.
-            PartResult::InPieces(_) | PartResult::Finished(_) => self.peak = self.peak.max(spent.peak),
+            PartResult::InPieces(_) | PartResult::Finished(_) => {
+                self.peak = self.peak.max(spent.peak)
+            }
         }
     }
 }
@@ -125,7 +129,8 @@ impl<'a> Shell<'a> {
         outbox: &'a mut dyn Outbox,
     ) -> Result<Shell<'a>, ServeError> {
         let to_inbox = inbox.clone();
-        // Where the coordinator is gone, the token comes back with the error and is given back as it is dropped.
+        // Where the coordinator is gone, the token comes back with the error and is given back as
+        // it is dropped.
         let deliver = move |token| drop(to_inbox.send(Message::Token(token)));
         let (pool, starting_slot) = pool.start(deliver).map_err(ServeError::Thread)?;
         Ok(Shell {
@@ -171,7 +176,9 @@ impl<'a> Shell<'a> {
                 }
                 Message::Interrupted(signal) => return Err(ServeError::Interrupted(signal)),
                 Message::FromItem(said) => self.pass_on(said)?,
-                Message::Shrunk { plan, item, bytes } => self.feed(Event::Shrunk { plan, item, bytes })?,
+                Message::Shrunk { plan, item, bytes } => {
+                    self.feed(Event::Shrunk { plan, item, bytes })?
+                }
                 Message::PartEnded { plan, item, said, spent, result, thread } => {
                     thread.into_iter().for_each(|thread| self.threads.returned(thread));
                     self.pass_on(said)?;
@@ -183,9 +190,9 @@ impl<'a> Shell<'a> {
         Ok(Ended::EndOfInput)
     }
 
-    /// What is said goes out when there is a moment. While other parts wait for slots alone, nobody waits for the news that
-    /// one has ended: then it may wait for others, because each time that the orchestrator is woken takes as long as a tenth
-    /// of a tiny unit.
+    /// What is said goes out when there is a moment. While other parts wait for slots alone, nobody
+    /// waits for the news that one has ended: then it may wait for others, because each time that
+    /// the orchestrator is woken takes as long as a tenth of a tiny unit.
     fn wait(&mut self, messages: &Receiver<Message>) -> Result<Option<Message>, ServeError> {
         if self.machine.startable() > 0
             && let Some(left) = self.outbox.may_wait()
@@ -205,7 +212,8 @@ impl<'a> Shell<'a> {
             return Err(PlanError::DuplicatePlan { plan: plan.id }.into());
         }
         let outline = Outline::new(&plan)?;
-        let positions = plan.items.iter().enumerate().map(|(position, item)| (item.id, position)).collect();
+        let positions =
+            plan.items.iter().enumerate().map(|(position, item)| (item.id, position)).collect();
         let live = LivePlan { plan, positions, cancelled: AtomicBool::new(false) };
         let live = Arc::new(live);
         let plan = live.plan.id;
@@ -261,7 +269,9 @@ impl<'a> Shell<'a> {
                 begun.pieces = Some(pieces);
                 self.feed(Event::InPieces { plan, item, costs })
             }
-            PartResult::Piece { piece, ok } => self.feed(Event::PieceEnded { plan, item, piece, ok }),
+            PartResult::Piece { piece, ok } => {
+                self.feed(Event::PieceEnded { plan, item, piece, ok })
+            }
             PartResult::Finished(finished) => {
                 let outcome = finished.outcome;
                 self.report(plan, item, finished)?;
@@ -302,13 +312,17 @@ impl<'a> Shell<'a> {
     fn handle(&mut self, event: Event) -> Result<Flow, ServeError> {
         for action in self.machine.handle(event) {
             match action {
-                Action::Start { plan, item, part, slot } => self.start_part(plan, item, part, slot)?,
+                Action::Start { plan, item, part, slot } => {
+                    self.start_part(plan, item, part, slot)?
+                }
                 Action::Skip { plan, item } => {
                     self.report(plan, item, Finished::without_files(Outcome::Skipped))?;
                 }
                 Action::Abandon { plan, item, outcome } => {
-                    let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.clone());
-                    let finished = pieces.expect("only what is in pieces is abandoned").abandon(outcome);
+                    let pieces =
+                        self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.clone());
+                    let finished =
+                        pieces.expect("only what is in pieces is abandoned").abandon(outcome);
                     self.report(plan, item, Finished { outcome, ..finished })?;
                 }
                 Action::AskLease { plan, item, part } => self.ask_for_lease(plan, item, part)?,
@@ -350,7 +364,9 @@ impl<'a> Shell<'a> {
         let Held { grants, parts, .. } = held;
         match &mut self.by_hand {
             Some(ledger) => ledger.resized(plan, item, bytes),
-            None => self.outbox.send(FromWorker::LeaseResized { plan, item, bytes, grants, parts })?,
+            None => {
+                self.outbox.send(FromWorker::LeaseResized { plan, item, bytes, grants, parts })?
+            }
         }
         Ok(())
     }
@@ -386,13 +402,20 @@ impl<'a> Shell<'a> {
         self.outbox.send(FromWorker::ItemFinished(Box::new(report)))
     }
 
-    fn start_part(&mut self, plan: PlanId, item: ItemId, part: Part, slot: u32) -> Result<(), ServeError> {
+    fn start_part(
+        &mut self,
+        plan: PlanId,
+        item: ItemId,
+        part: Part,
+        slot: u32,
+    ) -> Result<(), ServeError> {
         let live = Arc::clone(&self.plans[&plan]);
         let position = live.positions[&item];
         let at_us = now_us();
         if matches!(part, Part::Begin | Part::Translate) {
             self.outbox.send(FromWorker::ItemStarted { plan, item, slot, at_us })?;
-            self.begun.insert((plan, item), Begun { at_us, spent: SpentByItem::default(), pieces: None });
+            self.begun
+                .insert((plan, item), Begun { at_us, spent: SpentByItem::default(), pieces: None });
         }
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.clone());
         let exec = Arc::clone(&self.exec);
@@ -400,25 +423,29 @@ impl<'a> Shell<'a> {
         let name = thread_name(&live.plan.items[position].unit, part);
         let run = move |thread| {
             let said = Said::new(&inbox);
-            let running = RunningPart { live: &live, position, slot, exec: exec.as_ref(), said: &said };
+            let running =
+                RunningPart { live: &live, position, slot, exec: exec.as_ref(), said: &said };
             let (spent, result) = running.run(part, pieces.as_deref());
             let said = said.into_rest();
-            // A join's result owns nothing of the pieces; the last thread frees them, not the coordinator's.
+            // A join's result owns nothing of the pieces; the last thread frees them, not the
+            // coordinator's.
             drop(pieces);
             // The coordinator is gone only when the process is about to exit.
             drop(inbox.send(Message::PartEnded { plan, item, said, spent, result, thread }));
         };
         match part {
             Part::Translate => self.main_thread.run(Box::new(|| run(None))),
-            Part::Begin | Part::Piece(_) | Part::Join => self.threads.run(name, |thread| run(Some(thread))),
+            Part::Begin | Part::Piece(_) | Part::Join => {
+                self.threads.run(name, |thread| run(Some(thread)))
+            }
         }
     }
 }
 
 impl Drop for Shell<'_> {
-    /// Parts that still run go on until the process exits, so the tokens they run on must not be given to others before
-    /// that. The orchestrator puts them back into the pool when the process is gone. Without one nobody does; then the process
-    /// exits at once.
+    /// Parts that still run go on until the process exits, so the tokens they run on must not be
+    /// given to others before that. The orchestrator puts them back into the pool when the process
+    /// is gone. Without one nobody does; then the process exits at once.
     fn drop(&mut self) {
         if self.by_hand.is_none() && self.machine.running() > 0 {
             self.tokens.drain(..).for_each(std::mem::forget);

@@ -1,16 +1,18 @@
-//! The threads that parts run on, started when first needed and used again. Knows no slots: whoever asks for a thread has one
-//! to run on.
+//! The threads that parts run on, started when first needed and used again. Knows no slots: whoever
+//! asks for a thread has one to run on.
 //!
-//! Starting and ending a thread takes about as long as compiling a tiny unit's whole function, so each waits for its next part
-//! when one has ended. There are never more than parts have run at once. Clang and LLVM leave nothing of a part in
-//! thread-local state that the next one could see: the main thread, too, translates one unit after another.
+//! Starting and ending a thread takes about as long as compiling a tiny unit's whole function, so
+//! each waits for its next part when one has ended. There are never more than parts have run at
+//! once. Clang and LLVM leave nothing of a part in thread-local state that the next one could see:
+//! the main thread, too, translates one unit after another.
 
 use super::serve::{STACK_BYTES, ServeError};
 use std::ffi::CString;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 
-/// One part, which is handed the thread that it runs on, to be given back with [`Threads::returned`].
+/// One part, which is handed the thread that it runs on, to be given back with
+/// [`Threads::returned`].
 type Work = Box<dyn FnOnce(Idle) + Send>;
 
 struct Task {
@@ -32,7 +34,11 @@ impl Threads {
     ///
     /// # Errors
     /// The system has no thread for us.
-    pub fn run(&mut self, name: String, work: impl FnOnce(Idle) + Send + 'static) -> Result<(), ServeError> {
+    pub fn run(
+        &mut self,
+        name: String,
+        work: impl FnOnce(Idle) + Send + 'static,
+    ) -> Result<(), ServeError> {
         let thread = match self.idle.pop() {
             Some(thread) => thread,
             None => start()?,
@@ -56,7 +62,8 @@ fn start() -> Result<Idle, ServeError> {
 }
 
 fn serve(tasks: &Receiver<Task>) {
-    // There is no sender but those that go through here: the thread ends when the coordinator lets go of the last.
+    // There is no sender but those that go through here: the thread ends when the coordinator lets
+    // go of the last.
     while let Ok(Task { name, work, thread }) = tasks.recv() {
         // A name is for people who look; without it the work is the same.
         let _ = CString::new(name).map(|name| rustix::thread::set_name(&name));

@@ -14,8 +14,9 @@ pub struct Archived {
     pub inputs: Vec<InputFile>,
 }
 
-/// Writes `output` from `members`. Those that are archives are opened, and thin ones are followed to their members' files, so
-/// that what is written holds all of it. The error is a sentence fragment for people.
+/// Writes `output` from `members`. Those that are archives are opened, and thin ones are followed
+/// to their members' files, so that what is written holds all of it. The error is a sentence
+/// fragment for people.
 pub fn archive(output: &str, members: &[Member]) -> Result<Archived, String> {
     let mut list: Vec<(String, Vec<u8>)> = Vec::with_capacity(members.len());
     let mut inputs = Vec::new();
@@ -41,8 +42,8 @@ fn add_thin(
     list: &mut Vec<(String, Vec<u8>)>,
     inputs: &mut Vec<InputFile>,
 ) -> Result<(), String> {
-    let files =
-        thin::members(Path::new(path), content).map_err(|why| format!("cannot read {path}: {why}"))?;
+    let files = thin::members(Path::new(path), content)
+        .map_err(|why| format!("cannot read {path}: {why}"))?;
     for file in files {
         let fail = |why| format!("cannot read {file}, a member of {path}: {why}");
         let stamp = stamp(&std::fs::metadata(&file).map_err(fail)?);
@@ -50,9 +51,13 @@ fn add_thin(
         let hash = blake3::hash(&content).to_hex().to_string();
         inputs.push(InputFile { path: file.clone(), stamp, hash });
         if thin::is_thin(&content) {
-            return Err(format!("cannot read {file}, a member of {path}: it is a thin archive itself"));
+            return Err(format!(
+                "cannot read {file}, a member of {path}: it is a thin archive itself"
+            ));
         }
-        let name = Path::new(&file).file_name().map_or(file.as_str().into(), |name| name.to_string_lossy());
+        let name = Path::new(&file)
+            .file_name()
+            .map_or(file.as_str().into(), |name| name.to_string_lossy());
         list.push((name.into_owned(), content));
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! The files that the words of a link name, for the driver or for the linker. What the linker
-//! itself tells of what it read is more, and less: it does not tell of response files, of configuration files and specs of the
-//! driver, and GNU ld may tell nothing. Of the file system this asks only which program is meant; nothing here links.
+//! itself tells of what it read is more, and less: it does not tell of response files, of
+//! configuration files and specs of the driver, and GNU ld may tell nothing. Of the file system
+//! this asks only which program is meant; nothing here links.
 //!
-//! `docs/inputs.md` has the options of clang's and lld's tables; `tests/option_tables.rs` compares it with the programs.
+//! `docs/inputs.md` has the options of clang's and lld's tables; `tests/option_tables.rs` compares
+//! it with the programs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -60,8 +62,9 @@ const OF_LINKERS: [(&str, Value); 23] = [
     ("load-pass-plugin", Equals),
 ];
 
-/// Paths as the words have them, each once and in order. That of a file which is not there was looked for in vain. Both lists of words
-/// have those of response files in the places of these; a response file that could not be read is still a word.
+/// Paths as the words have them, each once and in order. That of a file which is not there was
+/// looked for in vain. Both lists of words have those of response files in the places of these; a
+/// response file that could not be read is still a word.
 pub fn argument_files(program: &str, for_driver: &[String], for_linker: &[String]) -> Vec<String> {
     let mut files = BTreeSet::new();
     of_driver(program, for_driver, &mut files);
@@ -86,13 +89,17 @@ fn of_driver(program: &str, words: &[String], files: &mut BTreeSet<String>) {
             files.insert(file.to_owned());
         } else if word == "-Xlinker" {
             left.next();
-        } else if let Some(dir) = value_of(word, "config-user-dir").or(value_of(word, "config-system-dir")) {
+        } else if let Some(dir) =
+            value_of(word, "config-user-dir").or(value_of(word, "config-system-dir"))
+        {
             directories.push(expand_home(dir));
         } else if let Some(triple) = value_of(word, "target") {
             target = Some(triple.to_owned());
         } else if word == "-target" {
             target = left.next().cloned();
-        } else if let Some(linker) = word.strip_prefix("-fuse-ld=").filter(|name| name.contains('/')) {
+        } else if let Some(linker) =
+            word.strip_prefix("-fuse-ld=").filter(|name| name.contains('/'))
+        {
             files.insert(linker.to_owned());
         } else if let Some((name, value)) = option(&OF_DRIVERS, word, || left.next().cloned()) {
             // A name without a directory is looked for beside the program.
@@ -160,9 +167,9 @@ fn default_configuration(program: &str, target: Option<String>) -> (Option<Strin
     let arch = std::env::consts::ARCH;
     let triples = match target {
         Some(target) => vec![target],
-        None => {
-            ["pc-linux-gnu", "unknown-linux-gnu", "linux-gnu"].map(|rest| format!("{arch}-{rest}")).into()
-        }
+        None => ["pc-linux-gnu", "unknown-linux-gnu", "linux-gnu"]
+            .map(|rest| format!("{arch}-{rest}"))
+            .into(),
     };
     let mut modes = vec!["clang".to_owned(), "clang++".to_owned(), called];
     modes.sort_unstable();
@@ -215,7 +222,10 @@ mod tests {
         check("-T x.ld -Ttext=0x100 -Wl,-Ttext,0x100", &["x.ld"]);
         check("-Wl,--version-script,a.map -Wl,-version-script=b.map", &["a.map", "b.map"]);
         check("-Xlinker --dynamic-list -Xlinker a.list", &["a.list"]);
-        check("-Wl,--symbol-ordering-file=o -Wl,--retain-symbols-file,r -Wl,-R,s.elf", &["o", "r", "s.elf"]);
+        check(
+            "-Wl,--symbol-ordering-file=o -Wl,--retain-symbols-file,r -Wl,-R,s.elf",
+            &["o", "r", "s.elf"],
+        );
         check("--config=d/a.cfg --config d/b.cfg", &["d/a.cfg", "d/b.cfg"]);
         check(
             "-specs=a.specs --specs b.specs -fuse-ld=/opt/ld -fuse-ld=lld",

@@ -8,7 +8,8 @@ use std::time::Duration;
 /// How often it is looked whether they have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// How often at most: a process that waits for a disk or a dead file server cannot be killed for as long.
+/// How often at most: a process that waits for a disk or a dead file server cannot be killed for as
+/// long.
 const MOST_LOOKS: u32 = 5_000;
 
 /// Has what a driver leaves behind come to us and not to init, so that [`end`] finds it.
@@ -19,8 +20,8 @@ pub fn keep_orphans() -> std::io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(getpid()))?)
 }
 
-/// Kills all that run below this process, and waits until they have ended. What has left our process group is on its own, such as
-/// a server.
+/// Kills all that run below this process, and waits until they have ended. What has left our
+/// process group is on its own, such as a server.
 pub(super) fn end() {
     for _ in 0..MOST_LOOKS {
         let left = running();
@@ -49,7 +50,8 @@ fn running() -> Vec<Pid> {
     let stat = |pid| parse(&fs::read_to_string(format!("/proc/{pid}/stat")).ok()?);
     let all: BTreeMap<i32, Process> = pids.filter_map(|pid| Some((pid, stat(pid)?))).collect();
     let is_below = |pid: i32| {
-        let parents = std::iter::successors(Some(pid), |pid| all.get(pid).map(|process| process.parent));
+        let parents =
+            std::iter::successors(Some(pid), |pid| all.get(pid).map(|process| process.parent));
         // A chain is as long as there are processes, whatever has changed while it was read.
         parents.skip(1).take(all.len()).any(|parent| parent == us)
     };
@@ -58,11 +60,16 @@ fn running() -> Vec<Pid> {
     found.filter_map(|(pid, _)| Pid::from_raw(*pid)).collect()
 }
 
-/// `state`, `ppid` and `pgrp` of proc_pid_stat(5), fields 3 to 5. The name before them may itself hold blanks and brackets.
+/// `state`, `ppid` and `pgrp` of proc_pid_stat(5), fields 3 to 5. The name before them may itself
+/// hold blanks and brackets.
 fn parse(stat: &str) -> Option<Process> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let is_over = matches!(fields.next()?, "Z" | "X");
-    Some(Process { parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()?, is_over })
+    Some(Process {
+        parent: fields.next()?.parse().ok()?,
+        group: fields.next()?.parse().ok()?,
+        is_over,
+    })
 }
 
 #[cfg(test)]
@@ -92,13 +99,18 @@ mod tests {
         let own_session = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
         // Other tests have children as well.
         let below = || {
-            running().into_iter().filter(|pid| *pid != own_session && is_below_shell(&shell, *pid)).count()
+            running()
+                .into_iter()
+                .filter(|pid| *pid != own_session && is_below_shell(&shell, *pid))
+                .count()
         };
         while below() != 2 {
             std::thread::yield_now();
         }
         kill_process(own_session, Signal::KILL).unwrap();
-        for pid in running().into_iter().filter(|pid| is_below_shell(&shell, *pid)).collect::<Vec<_>>() {
+        for pid in
+            running().into_iter().filter(|pid| is_below_shell(&shell, *pid)).collect::<Vec<_>>()
+        {
             let _ = kill_process(pid, Signal::KILL);
         }
         shell.wait().unwrap();

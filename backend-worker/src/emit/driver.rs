@@ -1,7 +1,8 @@
-//! What a link driver says of its links: the linker's words (`-###`), and where it looks for files of its own
-//! (`-print-search-dirs`). gcc and clang both do.
+//! What a link driver says of its links: the linker's words (`-###`), and where it looks for files
+//! of its own (`-print-search-dirs`). gcc and clang both do.
 //!
-//! Each question takes a process, so answers are kept, and inputs of a link, by which most links differ, are left out of it.
+//! Each question takes a process, so answers are kept, and inputs of a link, by which most links
+//! differ, are left out of it.
 
 use super::{response, said};
 use std::collections::HashMap;
@@ -24,7 +25,8 @@ pub struct Answer {
     pub words: Vec<String>,
     /// The programs that run: the driver, and what it starts. Paths.
     pub programs: Vec<String>,
-    /// Directories in which the driver looks for files of its own, such as `crt1.o`, the first one first. Some do not exist.
+    /// Directories in which the driver looks for files of its own, such as `crt1.o`, the first one
+    /// first. Some do not exist.
     pub directories: Vec<String>,
     /// Where the driver would rather have found a program.
     pub missing: Vec<String>,
@@ -34,11 +36,16 @@ pub struct Answer {
 const INPUTS: &str = "-Wl,--tender-inputs";
 
 impl Drivers {
-    /// The answer for these words. Files among them that are inputs for certain do not matter to it.
+    /// The answer for these words. Files among them that are inputs for certain do not matter to
+    /// it.
     ///
     /// # Errors
     /// The driver cannot be started, or tells nothing: a sentence fragment.
-    pub fn ask_without_inputs(&self, driver: &[String], args: &[String]) -> Result<Arc<Answer>, String> {
+    pub fn ask_without_inputs(
+        &self,
+        driver: &[String],
+        args: &[String],
+    ) -> Result<Arc<Answer>, String> {
         let mut question: Vec<String> = Vec::new();
         let mut before = None;
         for word in args {
@@ -64,7 +71,10 @@ impl Drivers {
             return Ok(Arc::clone(known));
         }
         let answer = Arc::new(ask(driver, question)?);
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).insert(key, Arc::clone(&answer));
+        self.answers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key, Arc::clone(&answer));
         Ok(answer)
     }
 }
@@ -77,8 +87,8 @@ impl Answer {
     }
 }
 
-/// Whether `word`, behind `before`, is the name of an input, whatever driver reads it. It is not where the word before may
-/// want it for a value.
+/// Whether `word`, behind `before`, is the name of an input, whatever driver reads it. It is not
+/// where the word before may want it for a value.
 pub fn is_input(before: Option<&str>, word: &str) -> bool {
     let complete = |before: &str| {
         let joined = ["-Wl,", "-L", "-l", "-f"]
@@ -98,9 +108,13 @@ fn ask(driver: &[String], question: &[String]) -> Result<Answer, String> {
     let question = short_words(question);
     let (told, text) = run(driver, &question, &["-###", "-o", "output"])?;
     let Some((linker, words)) = told.then(|| linker_command(&text)).flatten() else {
-        return Err(format!("the link driver `{program}` does not tell how it links:\n{}", shown(&text)));
+        return Err(format!(
+            "the link driver `{program}` does not tell how it links:\n{}",
+            shown(&text)
+        ));
     };
-    let searched = run(driver, &question, &["-print-search-dirs"]).map(|(_, text)| text).unwrap_or_default();
+    let searched =
+        run(driver, &question, &["-print-search-dirs"]).map(|(_, text)| text).unwrap_or_default();
     let directories = searched.lines().find_map(|line| line.strip_prefix("libraries: ="));
     let directories =
         directories.unwrap_or_default().split(':').filter(|dir| !dir.is_empty()).map(str::to_owned);
@@ -119,8 +133,10 @@ fn ask(driver: &[String], question: &[String]) -> Result<Answer, String> {
     if let Some(path) = line("COMPILER_PATH=") {
         let dirs: Vec<&str> = path.split(':').filter(|dir| !dir.is_empty()).collect();
         for name in [file_name(&linker).to_owned(), linker_name(&words)] {
-            let places: Vec<String> =
-                dirs.iter().map(|dir| Path::new(dir).join(&name).to_string_lossy().into_owned()).collect();
+            let places: Vec<String> = dirs
+                .iter()
+                .map(|dir| Path::new(dir).join(&name).to_string_lossy().into_owned())
+                .collect();
             let at = places.iter().position(|place| is_program(Path::new(place)));
             missing.extend(places[..at.unwrap_or(places.len())].iter().cloned());
             // Behind the first one, which may be a wrapper, stands the one that it starts.
@@ -177,8 +193,8 @@ fn shown(text: &str) -> &str {
     text.char_indices().nth(MOST_SHOWN).map_or(text, |(end, _)| &text[..end]).trim_end()
 }
 
-/// A kernel takes no word of more than 128 KiB, but words for the linker may be taken apart. A response file is no way here: gcc
-/// then shows the name of one of its own, which it removes.
+/// A kernel takes no word of more than 128 KiB, but words for the linker may be taken apart. A
+/// response file is no way here: gcc then shows the name of one of its own, which it removes.
 fn short_words(question: &[String]) -> Vec<String> {
     let mut short = Vec::with_capacity(question.len());
     for word in question {
@@ -192,7 +208,8 @@ fn short_words(question: &[String]) -> Vec<String> {
     short
 }
 
-/// The linker and its words. Commands are the lines that start with a blank, and the link is the last one.
+/// The linker and its words. Commands are the lines that start with a blank, and the link is the
+/// last one.
 fn linker_command(text: &str) -> Option<(String, Vec<String>)> {
     let line = text.lines().rfind(|line| line.starts_with(' '))?;
     let mut words = split(line).into_iter();
@@ -256,10 +273,12 @@ fn found(program: &str) -> Option<String> {
 }
 
 fn is_program(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    std::fs::metadata(path)
+        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// The libraries that came with a program: `libLLVM.so` in `../lib`. Those of the system are no part of it.
+/// The libraries that came with a program: `libLLVM.so` in `../lib`. Those of the system are no
+/// part of it.
 fn own_libraries(program: &str) -> Vec<String> {
     let needed = || -> Option<Vec<String>> {
         let real = std::fs::canonicalize(program).ok()?;
@@ -338,7 +357,8 @@ mod tests {
 
     #[test]
     fn words_for_the_linker_are_found_without_a_driver() {
-        let words = for_linker(&owned("-pie a.o -Wl,-Lx,-ly -Xlinker -Lz -L w -lm -o out -O2 -Ldir b.a"));
+        let words =
+            for_linker(&owned("-pie a.o -Wl,-Lx,-ly -Xlinker -Lz -L w -lm -o out -O2 -Ldir b.a"));
         assert_eq!(words, ["a.o", "-Lx", "-ly", "-Lz", "-L", "w", "-lm", "-Ldir", "b.a"]);
     }
 
@@ -348,15 +368,18 @@ mod tests {
         for program in ["cc".to_owned(), format!("{llvm}/bin/clang")] {
             let drivers = Drivers::default();
             let driver = [program.clone(), format!("-B{llvm}/bin"), "-fuse-ld=lld".to_owned()];
-            let answer =
-                drivers.ask_without_inputs(&driver, &owned("-pie one.o two.o -Lsomewhere -lm")).unwrap();
+            let answer = drivers
+                .ask_without_inputs(&driver, &owned("-pie one.o two.o -Lsomewhere -lm"))
+                .unwrap();
             assert!(answer.words.contains(&"-Lsomewhere".to_owned()), "{answer:?}");
             assert!(answer.words.iter().all(|word| !word.contains("one.o")), "{answer:?}");
             assert!(answer.programs.contains(&format!("{llvm}/bin/ld.lld")), "{answer:?}");
             assert!(answer.programs.contains(&found(&program).unwrap()), "{answer:?}");
             assert!(!answer.directories.is_empty(), "{answer:?}");
             // Links that differ in their inputs have one answer.
-            let same = drivers.ask_without_inputs(&driver, &owned("-pie other.o -Lsomewhere -lm")).unwrap();
+            let same = drivers
+                .ask_without_inputs(&driver, &owned("-pie other.o -Lsomewhere -lm"))
+                .unwrap();
             assert!(Arc::ptr_eq(&answer, &same));
         }
         let absent = Drivers::default().ask(&owned("/absent/cc"), &owned("a.o")).unwrap_err();

@@ -1,4 +1,5 @@
-//! Output files: written under another name beside the final one and renamed, so none is ever seen half-written.
+//! Output files: written under another name beside the final one and renamed, so none is ever seen
+//! half-written.
 
 use super::unfinished::Unfinished;
 use crate::frontend::stamp;
@@ -13,8 +14,9 @@ pub struct WriteError {
     pub source: std::io::Error,
 }
 
-/// The name that a file has while it is written. It is always the same, so that what an interrupted build left is
-/// overwritten by the next one; two builds of one target directory are kept apart by its lock.
+/// The name that a file has while it is written. It is always the same, so that what an interrupted
+/// build left is overwritten by the next one; two builds of one target directory are kept apart by
+/// its lock.
 pub fn partial(path: &str) -> PathBuf {
     PathBuf::from(format!("{path}.part"))
 }
@@ -23,7 +25,8 @@ pub fn partial(path: &str) -> PathBuf {
 pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
     let fail = |source| WriteError { path: path.to_owned(), source };
     let partial = partial(path);
-    let (_unfinished, mut file) = Unfinished::begin(&[&partial], || create(&partial)).map_err(fail)?;
+    let (_unfinished, mut file) =
+        Unfinished::begin(&[&partial], || create(&partial)).map_err(fail)?;
     let written = file.write_all(content).and_then(|()| std::fs::rename(&partial, path));
     if let Err(why) = written {
         // What there is of it is in nobody's way, but on a full disk the room is.
@@ -31,7 +34,11 @@ pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
         return Err(fail(why));
     }
     let stamp = stamp(&file.metadata().map_err(fail)?);
-    Ok(OutputFile { path: path.to_owned(), stamp, hash: blake3::hash(content).to_hex().to_string() })
+    Ok(OutputFile {
+        path: path.to_owned(),
+        stamp,
+        hash: blake3::hash(content).to_hex().to_string(),
+    })
 }
 
 /// Gives a file that another program wrote as `partial(path)` its final name.
@@ -41,10 +48,15 @@ pub fn publish(path: &str) -> Result<OutputFile, WriteError> {
     let content = std::fs::read(&partial).map_err(fail)?;
     std::fs::rename(&partial, path).map_err(fail)?;
     let stamp = stamp(&std::fs::metadata(path).map_err(fail)?);
-    Ok(OutputFile { path: path.to_owned(), stamp, hash: blake3::hash(&content).to_hex().to_string() })
+    Ok(OutputFile {
+        path: path.to_owned(),
+        stamp,
+        hash: blake3::hash(&content).to_hex().to_string(),
+    })
 }
 
-/// The directory of an output is made when it is not there, which is rare enough to try without first.
+/// The directory of an output is made when it is not there, which is rare enough to try without
+/// first.
 fn create(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::File::create(path).or_else(|error| match (error.kind(), path.parent()) {
         (std::io::ErrorKind::NotFound, Some(parent)) => {
@@ -58,9 +70,8 @@ fn create(path: &Path) -> std::io::Result<std::fs::File> {
 /// Makes the directory that `path` goes to.
 pub fn make_parent(path: &str) -> Result<(), WriteError> {
     match Path::new(path).parent() {
-        Some(parent) => {
-            std::fs::create_dir_all(parent).map_err(|source| WriteError { path: path.to_owned(), source })
-        }
+        Some(parent) => std::fs::create_dir_all(parent)
+            .map_err(|source| WriteError { path: path.to_owned(), source }),
         None => Ok(()),
     }
 }

@@ -1,5 +1,5 @@
-//! Joins the objects of a unit's pieces into one, so that to every linker they are what an uncut compile would give: one
-//! archive member, one file in the order of constructors.
+//! Joins the objects of a unit's pieces into one, so that to every linker they are what an uncut
+//! compile would give: one archive member, one file in the order of constructors.
 #![expect(
     unsafe_code,
     reason = "the linker inherits descriptors and must die with the worker, which only pre_exec can arrange"
@@ -14,10 +14,11 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
-/// Links `objects` in their order with `ld.lld -r`, by a linker script if there is one. The error is a sentence fragment for people.
+/// Links `objects` in their order with `ld.lld -r`, by a linker script if there is one. The error
+/// is a sentence fragment for people.
 ///
-/// The objects are handed over in memory, and the result comes back through a pipe, so that nothing is left on the disk
-/// whenever this is interrupted.
+/// The objects are handed over in memory, and the result comes back through a pipe, so that nothing
+/// is left on the disk whenever this is interrupted.
 pub fn join(objects: &[&[u8]], script: Option<&str>) -> Result<Vec<u8>, String> {
     let failed = |why: std::io::Error| format!("cannot join the pieces of the unit: {why}");
     let inputs = script.map(str::as_bytes).into_iter().chain(objects.iter().copied());
@@ -29,13 +30,16 @@ pub fn join(objects: &[&[u8]], script: Option<&str>) -> Result<Vec<u8>, String> 
     command.args(inputs.iter().map(|input| format!("/proc/self/fd/{}", input.as_raw_fd())));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let inherited: Vec<i32> = inputs.iter().map(AsRawFd::as_raw_fd).collect();
-    // SAFETY: prctl and fcntl are async-signal-safe and touch nothing of the parent's; the descriptors are open until
-    // the child has been started.
+    // SAFETY: prctl and fcntl are async-signal-safe and touch nothing of the parent's; the
+    // descriptors are open until the child has been started.
     unsafe {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
             for fd in &inherited {
-                rustix::io::fcntl_setfd(std::os::fd::BorrowedFd::borrow_raw(*fd), FdFlags::empty())?;
+                rustix::io::fcntl_setfd(
+                    std::os::fd::BorrowedFd::borrow_raw(*fd),
+                    FdFlags::empty(),
+                )?;
             }
             Ok(())
         });
@@ -45,7 +49,11 @@ pub fn join(objects: &[&[u8]], script: Option<&str>) -> Result<Vec<u8>, String> 
         return Ok(done.stdout);
     }
     let said = String::from_utf8_lossy(&done.stderr);
-    Err(format!("cannot join the pieces of the unit: {program} failed ({}): {}", done.status, said.trim()))
+    Err(format!(
+        "cannot join the pieces of the unit: {program} failed ({}): {}",
+        done.status,
+        said.trim()
+    ))
 }
 
 fn in_memory(content: &[u8]) -> std::io::Result<OwnedFd> {

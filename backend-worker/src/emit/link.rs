@@ -1,5 +1,8 @@
 //! A link: the driver runs as a child process, with no more threads than the link has tokens.
-#![expect(unsafe_code, reason = "the link must die with the worker, which only pre_exec can arrange")]
+#![expect(
+    unsafe_code,
+    reason = "the link must die with the worker, which only pre_exec can arrange"
+)]
 
 use super::argument_files::argument_files;
 use super::driver::{Answer, Drivers};
@@ -145,7 +148,8 @@ fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
         linked.text += "\n(the rest of what it wrote is left out)\n";
     }
     if done.status.success() {
-        let told = std::fs::read_to_string(&depfile).map(|text| prerequisites(&text)).unwrap_or_default();
+        let told =
+            std::fs::read_to_string(&depfile).map(|text| prerequisites(&text)).unwrap_or_default();
         note_read(&mut linked, link, links, told);
         linked.output = Some(publish(output).map_err(|why| why.to_string())?);
     } else {
@@ -153,8 +157,12 @@ fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
         let full = full_disk(&temporary);
         remove_left(&temporary);
         let error = match (done.status.code(), done.status.signal()) {
-            (Some(code), _) => format!("the link driver `{program}` failed with exit status {code}"),
-            (None, Some(signal)) => format!("the link driver `{program}` was killed by signal {signal}"),
+            (Some(code), _) => {
+                format!("the link driver `{program}` failed with exit status {code}")
+            }
+            (None, Some(signal)) => {
+                format!("the link driver `{program}` was killed by signal {signal}")
+            }
             (None, None) => format!("the link driver `{program}` failed"),
         };
         linked.error = Some(match full {
@@ -175,15 +183,22 @@ fn tells_what_it_reads(driver: &[String]) -> bool {
     driver.iter().any(|word| word == "-fuse-ld=lld")
 }
 
-/// Notes what the link has read and run, and where it has looked. `told`: the files that the linker tells of.
+/// Notes what the link has read and run, and where it has looked. `told`: the files that the linker
+/// tells of.
 fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<String>) {
-    let (program, leading) = link.driver.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-    // Each response file is read once: what is asked of the words is asked of those that are expanded here.
+    let (program, leading) =
+        link.driver.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+    // Each response file is read once: what is asked of the words is asked of those that are
+    // expanded here.
     let (leading, of_leading) = response::expanded(leading);
     let (args, of_args) = response::expanded(link.args);
-    // Other linkers than lld do not tell what they read, so that where they have looked is worth no question.
+    // Other linkers than lld do not tell what they read, so that where they have looked is worth no
+    // question.
     let ask = || links.drivers.ask_without_inputs(link.driver, &args).ok();
-    let answer = link.answer.cloned().or_else(|| if tells_what_it_reads(link.driver) { ask() } else { None });
+    let answer = link
+        .answer
+        .cloned()
+        .or_else(|| if tells_what_it_reads(link.driver) { ask() } else { None });
     let answer = answer.unwrap_or_else(|| Arc::new(Answer::of_words(link.driver, &args)));
     let (mut words, of_linker) = response::expanded(&answer.words);
     let named = argument_files(program, &[&leading[..], &args].concat(), &words);
@@ -206,7 +221,9 @@ fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<Stri
         linked.inputs.push(input);
         if thin::is_thin(&content) {
             // lld has every member in its hands, wanted or not, but tells of the archive alone.
-            waiting.extend(thin::members(Path::new(&path), &content).unwrap_or_default().into_iter().rev());
+            waiting.extend(
+                thin::members(Path::new(&path), &content).unwrap_or_default().into_iter().rev(),
+            );
         } else if let Some(text) = script::text(&content) {
             scripts.push((path, text.to_owned()));
         }
@@ -220,7 +237,8 @@ fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<Stri
     linked.programs = answer.programs.clone();
 }
 
-/// A file that was read, with its content. One that has changed since the link began may have been read as it was before.
+/// A file that was read, with its content. One that has changed since the link began may have been
+/// read as it was before.
 fn input(path: &str, begun: Moment, stamps: &StampCache) -> Option<(InputFile, Vec<u8>)> {
     let metadata = std::fs::metadata(path).ok()?;
     let stamp = stamp(&metadata);
@@ -241,7 +259,8 @@ fn in_vain(looked: BTreeSet<String>, read: &HashSet<String>, begun: Moment) -> V
     looked.into_iter().filter(|path| !read.contains(path) && !was_there(path)).collect()
 }
 
-/// lld maps its output, and where the disk is full it dies by SIGBUS without a word. Less room than this tells why.
+/// lld maps its output, and where the disk is full it dies by SIGBUS without a word. Less room than
+/// this tells why.
 const HARDLY_ANY_ROOM: u64 = 1 << 20;
 
 /// The directory of `path`, if its file system has no room left.
@@ -254,7 +273,8 @@ fn full_disk(path: &Path) -> Option<String> {
 
 /// The prerequisites of the first rule of a make-style file, as lld writes it.
 ///
-/// lld escapes blanks and `#` with a backslash and `$` by doubling it; a backslash before a newline goes on.
+/// lld escapes blanks and `#` with a backslash and `$` by doubling it; a backslash before a newline
+/// goes on.
 fn prerequisites(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut chars = text.chars().peekable();

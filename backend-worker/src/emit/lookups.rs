@@ -1,11 +1,12 @@
-//! Where a linker and its driver have looked in vain: a library that appears there is taken instead of the one that was found.
-//! Pure.
+//! Where a linker and its driver have looked in vain: a library that appears there is taken instead
+//! of the one that was found. Pure.
 //!
-//! lld tells which files it has read, and says nothing of look-ups. Each file that it found in its search path it has looked for
-//! in the directories before that one: `libX.so` and then `libX.a` for `-lX`, the bare name for `-l:NAME`, `-T`, version scripts,
-//! and what scripts name (`Driver.cpp`, `DriverUtils.cpp` and `ScriptParser.cpp` in lld/ELF). Where it is not known how a file
-//! was asked for, it is taken to have been every way: a path too many costs a link when a file appears there, one too few
-//! leaves an old program.
+//! lld tells which files it has read, and says nothing of look-ups. Each file that it found in its
+//! search path it has looked for in the directories before that one: `libX.so` and then `libX.a`
+//! for `-lX`, the bare name for `-l:NAME`, `-T`, version scripts, and what scripts name
+//! (`Driver.cpp`, `DriverUtils.cpp` and `ScriptParser.cpp` in lld/ELF). Where it is not known how a
+//! file was asked for, it is taken to have been every way: a path too many costs a link when a file
+//! appears there, one too few leaves an old program.
 
 use super::script::{self, Named};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -62,12 +63,13 @@ impl Search {
         search
     }
 
-    /// The paths that the linker opened, for those that it tells of: it takes `..` out of names, which changes their meaning
-    /// behind a symbolic link.
+    /// The paths that the linker opened, for those that it tells of: it takes `..` out of names,
+    /// which changes their meaning behind a symbolic link.
     pub fn opened(&self, words: &[String], told: &[String]) -> Vec<String> {
         let dots = |path: &str| path.split('/').any(|part| part == "..");
-        let values =
-            words.iter().flat_map(|word| [Some(word.as_str()), word.split_once('=').map(|(_, value)| value)]);
+        let values = words
+            .iter()
+            .flat_map(|word| [Some(word.as_str()), word.split_once('=').map(|(_, value)| value)]);
         let named: HashMap<String, &str> =
             values.flatten().filter(|word| dots(word)).map(|word| (simple(word), word)).collect();
         let directories: HashMap<String, &str> =
@@ -83,8 +85,8 @@ impl Search {
         told.iter().map(open).collect()
     }
 
-    /// Where the linker has looked, or may have, before it found the files that it has read. `scripts`: those of them that are
-    /// linker scripts, with their texts.
+    /// Where the linker has looked, or may have, before it found the files that it has read.
+    /// `scripts`: those of them that are linker scripts, with their texts.
     pub fn before(&self, read: &[String], scripts: &[(String, String)]) -> BTreeSet<String> {
         let directories: Vec<String> = self.directories.iter().map(|dir| simple(dir)).collect();
         let mut named: HashSet<String> = HashSet::new();
@@ -126,7 +128,8 @@ impl Search {
                 }
                 if !is_library && !is_last {
                     looked.insert(join(directory, name));
-                    // A library that an object asks for (`#pragma comment(lib, "X")`) is first tried as a file.
+                    // A library that an object asks for (`#pragma comment(lib, "X")`) is first
+                    // tried as a file.
                     looked.extend(stem.map(|(stem, _)| join(directory, stem)));
                 }
             }
@@ -139,8 +142,9 @@ impl Search {
     }
 }
 
-/// Where a driver that looks in `directories` has looked before it found those files of its own, such as `crt1.o`, that are
-/// among the linker's words. Directories that are not there are looked for themselves.
+/// Where a driver that looks in `directories` has looked before it found those files of its own,
+/// such as `crt1.o`, that are among the linker's words. Directories that are not there are looked
+/// for themselves.
 pub fn of_driver(
     directories: &[String],
     words: &[String],
@@ -203,7 +207,8 @@ mod tests {
 
     #[test]
     fn a_library_is_looked_for_in_every_directory_and_both_forms() {
-        let words = ["-Lone", "-L", "two", "--library-path=three", "-la", "--library=b", "-l", "c", "x.o"];
+        let words =
+            ["-Lone", "-L", "two", "--library-path=three", "-la", "--library=b", "-l", "c", "x.o"];
         check(&words, &["x.o", "one/liba.so"], &[], &[]);
         check(&words, &["one/liba.a"], &[], &["one/liba.so"]);
         check(&words, &["two/libb.so"], &[], &["one/libb.a", "one/libb.so"]);
@@ -237,7 +242,12 @@ mod tests {
 
     #[test]
     fn what_an_object_asks_for_is_looked_for_in_every_way() {
-        check(&["-Lone", "-Ltwo"], &["two/libz.so"], &[], &["libz.so", "one/libz.a", "one/libz.so", "one/z"]);
+        check(
+            &["-Lone", "-Ltwo"],
+            &["two/libz.so"],
+            &[],
+            &["libz.so", "one/libz.a", "one/libz.so", "one/z"],
+        );
     }
 
     #[test]
@@ -245,12 +255,18 @@ mod tests {
         let search = Search::of(&owned(&["--sysroot=/root", "-L=/lib", "-Lplain"]));
         assert_eq!(search.directories, ["/root/lib", "plain"]);
         let script = [("/root/lib/libc.so", "GROUP(/lib/libc.so.6)")];
-        check(&["--sysroot=/root", "-L=/lib"], &["/lib/libc.so.6"], &script, &["/root/lib/libc.so.6"]);
+        check(
+            &["--sysroot=/root", "-L=/lib"],
+            &["/lib/libc.so.6"],
+            &script,
+            &["/root/lib/libc.so.6"],
+        );
     }
 
     #[test]
     fn paths_are_opened_by_the_names_that_were_given() {
-        let words = owned(&["-Llink/../lib", "-Lplain", "other/../a.o", "--version-script=x/../v.map"]);
+        let words =
+            owned(&["-Llink/../lib", "-Lplain", "other/../a.o", "--version-script=x/../v.map"]);
         let told = owned(&["lib/libz.a", "plain/libq.a", "a.o", "/usr/lib/crt1.o"]);
         let expect = ["link/../lib/libz.a", "plain/libq.a", "other/../a.o", "/usr/lib/crt1.o"];
         assert_eq!(Search::of(&words).opened(&words, &told), expect);

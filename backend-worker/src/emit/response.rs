@@ -1,21 +1,23 @@
-//! Response files: the words of a command line in a file, `@FILE`. A kernel takes some 2 MiB of words and 128 KiB in one
-//! (execve(2)), which the objects of a large program exceed.
+//! Response files: the words of a command line in a file, `@FILE`. A kernel takes some 2 MiB of
+//! words and 128 KiB in one (execve(2)), which the objects of a large program exceed.
 //!
-//! gcc, clang and lld read one syntax: words are apart by white space, quotes of both kinds group, and a backslash takes the next
-//! character as it is, within quotes as well
-//! (<https://gcc.gnu.org/onlinedocs/gcc/Overall-Options.html>, `TokenizeGNUCommandLine` in LLVM). Each passes words on to the
-//! program that it starts by a response file of its own where it was started with one, or where they would not fit.
+//! gcc, clang and lld read one syntax: words are apart by white space, quotes of both kinds group,
+//! and a backslash takes the next character as it is, within quotes as well
+//! (<https://gcc.gnu.org/onlinedocs/gcc/Overall-Options.html>, `TokenizeGNUCommandLine` in LLVM).
+//! Each passes words on to the program that it starts by a response file of its own where it was
+//! started with one, or where they would not fit.
 
 use std::path::Path;
 
-/// From so many bytes on words go into a file. Far below what any kernel takes, because what a driver adds has to fit as well.
+/// From so many bytes on words go into a file. Far below what any kernel takes, because what a
+/// driver adds has to fit as well.
 const LONG: usize = 64 << 10;
 
 /// Bytes of a file that is read.
 const LARGEST: u64 = 64 << 20;
 
-/// How many files one command line may name, and bytes that they may have in all: files that name one another may say more than any
-/// memory holds. gcc's own limit is 2000 files.
+/// How many files one command line may name, and bytes that they may have in all: files that name
+/// one another may say more than any memory holds. gcc's own limit is 2000 files.
 const MOST_FILES: usize = 10_000;
 const MOST_BYTES: u64 = 1 << 30;
 
@@ -45,8 +47,8 @@ pub fn content(words: &[String]) -> String {
     text
 }
 
-/// Words with those of the files in place of each `@FILE`, and which files these were. What is no file is a word, as it is to the
-/// programs; so is what is beyond the limits above.
+/// Words with those of the files in place of each `@FILE`, and which files these were. What is no
+/// file is a word, as it is to the programs; so is what is beyond the limits above.
 pub fn expanded(words: &[String]) -> (Vec<String>, Vec<String>) {
     let (mut out, mut files) = (Vec::with_capacity(words.len()), Vec::new());
     let mut left = MOST_BYTES;
@@ -72,7 +74,8 @@ fn expand(
     files: &mut Vec<String>,
 ) {
     let may_read = open.len() < DEEPEST && files.len() < MOST_FILES;
-    let named = word.strip_prefix('@').filter(|path| may_read && !open.iter().any(|known| known == path));
+    let named =
+        word.strip_prefix('@').filter(|path| may_read && !open.iter().any(|known| known == path));
     let content = named.and_then(|path| Some((path, read(Path::new(path), LARGEST.min(*left))?)));
     let Some((path, content)) = content else {
         out.push(word.to_owned());
@@ -145,8 +148,12 @@ mod tests {
         let file = dir.path().join("words");
         let words = owned(&["-Wl,a b", "-Wl,c\\d", "-Wl,e\"f", "-Wl,g'h", "-Wl,$i", "-Wl,\tj"]);
         std::fs::write(&file, content(&words)).unwrap();
-        let clang = format!("{}/bin/clang", option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22"));
-        let said = Command::new(clang).arg(format!("@{}", file.display())).arg("-###").output().unwrap();
+        let clang = format!(
+            "{}/bin/clang",
+            option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22")
+        );
+        let said =
+            Command::new(clang).arg(format!("@{}", file.display())).arg("-###").output().unwrap();
         let said = String::from_utf8_lossy(&said.stderr).into_owned();
         for word in ["\"a b\"", "\"c\\\\d\"", "\"e\\\"f\"", "\"g'h\"", "\"\\$i\"", "\"\tj\""] {
             assert!(said.contains(word), "no {word} in {said}");
@@ -178,7 +185,8 @@ mod tests {
         assert_eq!(files.len(), MOST_FILES);
         assert!(words.len() <= MOST_FILES + 1, "{}", words.len());
 
-        let chain = |name: u32| dir.path().join(format!("chain{name}")).to_str().unwrap().to_owned();
+        let chain =
+            |name: u32| dir.path().join(format!("chain{name}")).to_str().unwrap().to_owned();
         for name in 0..2000 {
             std::fs::write(chain(name), format!("@{}", chain(name + 1))).unwrap();
         }

@@ -1,4 +1,5 @@
-//! What a program writes on its two streams, of which so much is kept as is of use. Knows no programs.
+//! What a program writes on its two streams, of which so much is kept as is of use. Knows no
+//! programs.
 
 use std::io::{self, Read};
 use std::process::{Child, ExitStatus};
@@ -12,8 +13,8 @@ pub struct Said {
     pub cut: bool,
 }
 
-/// Waits for the end of a child whose streams are piped. Of each at most `most` bytes are kept; what is beyond is read and dropped, so
-/// that the child is not held up.
+/// Waits for the end of a child whose streams are piped. Of each at most `most` bytes are kept;
+/// what is beyond is read and dropped, so that the child is not held up.
 ///
 /// # Errors
 /// A stream cannot be read, or the child not be waited for.

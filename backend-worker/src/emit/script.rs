@@ -1,4 +1,5 @@
-//! Linker scripts that stand for libraries, such as glibc's `libc.so`: the files that they name. Pure.
+//! Linker scripts that stand for libraries, such as glibc's `libc.so`: the files that they name.
+//! Pure.
 
 /// A file that a script asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +13,15 @@ pub enum Named {
 
 /// The text of a file that names others, or may. Objects and archives are none.
 pub fn text(content: &[u8]) -> Option<&str> {
-    let is_binary =
-        content.starts_with(b"\x7fELF") || content.starts_with(b"!<arch>\n") || content.contains(&0);
+    let is_binary = content.starts_with(b"\x7fELF")
+        || content.starts_with(b"!<arch>\n")
+        || content.contains(&0);
     let text = if is_binary { None } else { std::str::from_utf8(content).ok() };
     text.filter(|text| ["INPUT", "GROUP", "INCLUDE"].iter().any(|word| text.contains(word)))
 }
 
-/// The words in INPUT and GROUP, those in AS_NEEDED among them, and those behind INCLUDE. Everything else in a script places sections.
+/// The words in INPUT and GROUP, those in AS_NEEDED among them, and those behind INCLUDE.
+/// Everything else in a script places sections.
 pub fn inputs(text: &str) -> Vec<Named> {
     let mut found = Vec::new();
     // The depth of parentheses inside INPUT or GROUP; 0 outside.
@@ -67,7 +70,8 @@ fn words(text: &str) -> Vec<&str> {
         } else if first == '"' {
             rest[1..].find('"').map_or(rest.len(), |at| at + 2)
         } else {
-            rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';')).unwrap_or(rest.len())
+            rest.find(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | ',' | ';'))
+                .unwrap_or(rest.len())
         };
         words.push(&rest[..end]);
         rest = &rest[end..];
@@ -101,7 +105,10 @@ mod tests {
         check("GROUP ( libgcc_s.so.1 -lgcc )", &["libgcc_s.so.1", "-lgcc"]);
         check("INPUT(libncurses.so.6 -ltinfo)", &["libncurses.so.6", "-ltinfo"]);
         check("INPUT(\"a b.o\", c.o)", &["a b.o", "c.o"]);
-        check("INCLUDE a.ld INPUT(b.o) INCLUDE \"c d.ld\"", &["INCLUDE a.ld", "b.o", "INCLUDE c d.ld"]);
+        check(
+            "INCLUDE a.ld INPUT(b.o) INCLUDE \"c d.ld\"",
+            &["INCLUDE a.ld", "b.o", "INCLUDE c d.ld"],
+        );
         check("SECTIONS { .x : { INCLUDE in.ld *(.x) } }", &["INCLUDE in.ld"]);
         check("SECTIONS { .x : { *(.x) } }", &[]);
     }

@@ -1,4 +1,5 @@
-//! What is being made right now, by us and by linkers, so that nothing of it is left where the process is told to end.
+//! What is being made right now, by us and by linkers, so that nothing of it is left where the
+//! process is told to end.
 //!
 //! Of the process as a whole, as its signals and its children are.
 
@@ -20,8 +21,12 @@ pub(super) struct Unfinished(Vec<PathBuf>);
 
 impl Unfinished {
     /// `start` makes the files, or starts the program that does, and must be short.
-    pub fn begin<T>(files: &[&Path], start: impl FnOnce() -> io::Result<T>) -> io::Result<(Unfinished, T)> {
-        // Started while it is locked, so that nothing comes into being behind the back of `abandon`.
+    pub fn begin<T>(
+        files: &[&Path],
+        start: impl FnOnce() -> io::Result<T>,
+    ) -> io::Result<(Unfinished, T)> {
+        // Started while it is locked, so that nothing comes into being behind the back of
+        // `abandon`.
         let mut unfinished = lock();
         let started = start()?;
         let files: Vec<PathBuf> = files.iter().map(|file| (*file).to_owned()).collect();
@@ -39,8 +44,9 @@ impl Drop for Unfinished {
     }
 }
 
-/// Ends all programs that this process has started, and removes what they and we have half-written. Nothing is begun or finished
-/// after it: whoever tries waits for the end of the process, which has to follow.
+/// Ends all programs that this process has started, and removes what they and we have half-written.
+/// Nothing is begun or finished after it: whoever tries waits for the end of the process, which has
+/// to follow.
 pub fn abandon() {
     let unfinished = lock();
     children::end();
@@ -48,8 +54,8 @@ pub fn abandon() {
     std::mem::forget(unfinished);
 }
 
-/// Removes a file that is not finished. A linker that is killed leaves its own temporary file beside it, which has a random end to
-/// the name.
+/// Removes a file that is not finished. A linker that is killed leaves its own temporary file
+/// beside it, which has a random end to the name.
 pub(super) fn remove_left(temporary: &Path) {
     let _ = std::fs::remove_file(temporary);
     let (Some(dir), Some(name)) = (temporary.parent(), temporary.file_name()) else { return };
@@ -72,7 +78,9 @@ mod tests {
         assert!(value == 7 && lock().contains(file));
         drop(unfinished);
         assert!(!lock().contains(file));
-        assert!(Unfinished::begin(&[file], || Err::<(), _>(io::ErrorKind::NotFound.into())).is_err());
+        assert!(
+            Unfinished::begin(&[file], || Err::<(), _>(io::ErrorKind::NotFound.into())).is_err()
+        );
         assert!(!lock().contains(file));
     }
 }

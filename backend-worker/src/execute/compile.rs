@@ -12,10 +12,18 @@ use tender_protocol::{Cut, Diagnostic, Language, Lto, Outcome, OutputFile, Phase
 
 impl Executor {
     /// Runs a `Work::Compile` from its beginning.
-    pub(super) fn compile(&self, job: &Job<'_>, goal: Goal, unit: &Unit<'_>, cut: Option<&Cut>) -> Step {
+    pub(super) fn compile(
+        &self,
+        job: &Job<'_>,
+        goal: Goal,
+        unit: &Unit<'_>,
+        cut: Option<&Cut>,
+    ) -> Step {
         let course = Course::new(job, &self.shared.live);
-        // LLVM itself writes notes for coverage beside the object, and into no directory that is not there.
-        let has_notes = unit.args.iter().any(|arg| ["--coverage", "-ftest-coverage"].contains(&arg.as_str()));
+        // LLVM itself writes notes for coverage beside the object, and into no directory that is
+        // not there.
+        let has_notes =
+            unit.args.iter().any(|arg| ["--coverage", "-ftest-coverage"].contains(&arg.as_str()));
         if has_notes && let Err(why) = emit::make_parent(unit.object) {
             return Step::Finished(course.fail(Some(unit.source), why.to_string()));
         }
@@ -97,7 +105,14 @@ impl UnitPieces {
         let Work::Compile { source, args, object, .. } = &job.item.work else {
             unreachable!("these are the pieces of a compile");
         };
-        Unit { source, language: self.language, args, object, lto: self.lto, settled: &job.item.settled }
+        Unit {
+            source,
+            language: self.language,
+            args,
+            object,
+            lto: self.lto,
+            settled: &job.item.settled,
+        }
     }
 }
 
@@ -128,7 +143,11 @@ impl Watch for Once<'_> {
 }
 
 /// Makes the unit's files from the code of all its pieces, in their order.
-fn write(object: &str, codes: Vec<Code>, cut: Option<&CutModule>) -> Result<Vec<OutputFile>, String> {
+fn write(
+    object: &str,
+    codes: Vec<Code>,
+    cut: Option<&CutModule>,
+) -> Result<Vec<OutputFile>, String> {
     let (mut bitcode, mut objects) = (Vec::new(), Vec::new());
     for code in codes {
         match code {

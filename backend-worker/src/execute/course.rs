@@ -17,8 +17,8 @@ pub struct Course<'a> {
     before: i64,
 }
 
-/// A back end takes what it is given and, of 18 C++ files of RocksDB at -O2, up to half as much again: a tenth of what the front end
-/// took in the median, a fifth at most.
+/// A back end takes what it is given and, of 18 C++ files of RocksDB at -O2, up to half as much
+/// again: a tenth of what the front end took in the median, a fifth at most.
 const BACK_END: u64 = 2;
 
 /// To say that less is needed is worth the trouble from so many bytes on.

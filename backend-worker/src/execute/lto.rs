@@ -1,5 +1,5 @@
-//! A link or an archive with link-time optimisation as an item: the thin link, then a backend for each module on any
-//! thread, then the link itself.
+//! A link or an archive with link-time optimisation as an item: the thin link, then a backend for
+//! each module on any thread, then the link itself.
 
 use super::course::Course;
 use super::{Executor, Shared, having_read};
@@ -46,10 +46,16 @@ impl Executor {
         self.opened(course, opened.map(Stage::Archive), reads)
     }
 
-    fn opened(&self, course: Course<'_>, opened: Result<Stage, Vec<Diagnostic>>, reads: Reads) -> Step {
+    fn opened(
+        &self,
+        course: Course<'_>,
+        opened: Result<Stage, Vec<Diagnostic>>,
+        reads: Reads,
+    ) -> Step {
         match opened {
             Ok(stage) => {
-                let pieces = LtoPieces { shared: Arc::clone(&self.shared), stage, reads: Mutex::new(reads) };
+                let pieces =
+                    LtoPieces { shared: Arc::clone(&self.shared), stage, reads: Mutex::new(reads) };
                 if pieces.jobs().is_empty() {
                     return Step::Finished(pieces.finish(&course));
                 }

@@ -46,19 +46,29 @@ impl Execute for Executor {
         Step::Finished(match &job.item.work {
             Work::Check { source, language, args } => {
                 let (object, settled) = (NO_OBJECT, job.item.settled.as_slice());
-                let unit = Unit { source, language: *language, args, object, lto: Lto::Off, settled };
+                let unit =
+                    Unit { source, language: *language, args, object, lto: Lto::Off, settled };
                 let Left { result, reads } = unit.check(&self.shared.links.stamps, &course);
-                let finished = result.map_or_else(|_| Finished::failed(), |()| course.done(Vec::new()));
+                let finished =
+                    result.map_or_else(|_| Finished::failed(), |()| course.done(Vec::new()));
                 having_read(finished, reads)
             }
             Work::Preprocess { source, language, args, output } => {
                 let settled = job.item.settled.as_slice();
-                let unit = Unit { source, language: *language, args, object: output, lto: Lto::Off, settled };
+                let unit = Unit {
+                    source,
+                    language: *language,
+                    args,
+                    object: output,
+                    lto: Lto::Off,
+                    settled,
+                };
                 let Left { result, reads } = unit.preprocess(&self.shared.links.stamps, &course);
                 let write = |text: llvm::Buffer| {
                     emit::write(output, &text).map(|file| vec![file]).map_err(|why| why.to_string())
                 };
-                let finished = result.map_or_else(|_| Finished::failed(), |text| course.written(write(text)));
+                let finished =
+                    result.map_or_else(|_| Finished::failed(), |text| course.written(write(text)));
                 having_read(finished, reads)
             }
             Work::Archive { output, members, .. } => {
@@ -70,7 +80,8 @@ impl Execute for Executor {
                 let begun = Moment::now();
                 let response_files = &[];
                 let threads = LINK_THREADS;
-                let link = Link { driver, args, response_files, output, threads, begun, answer: None };
+                let link =
+                    Link { driver, args, response_files, output, threads, begun, answer: None };
                 linked(&course, emit::link(&link, &self.shared.links))
             }
             Work::Compile { .. } => unreachable!("compiled above"),

@@ -1,5 +1,6 @@
-//! Driver flags that cannot take effect here, refused by name before clang is asked. Those that show only in the
-//! parsed options (plugins, `-mllvm`, `-flto`, dependency files, other actions) are refused by the shim.
+//! Driver flags that cannot take effect here, refused by name before clang is asked. Those that
+//! show only in the parsed options (plugins, `-mllvm`, `-flto`, dependency files, other actions)
+//! are refused by the shim.
 
 /// How a word of the table is compared with an argument.
 enum Match {

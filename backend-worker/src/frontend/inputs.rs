@@ -1,4 +1,5 @@
-//! What a unit depends on, found while it compiles: files that it read, or looked for in vain, and environment variables.
+//! What a unit depends on, found while it compiles: files that it read, or looked for in vain, and
+//! environment variables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io::ErrorKind;
@@ -28,7 +29,10 @@ impl StampCache {
         }
         let hash = blake3::hash(content);
         if settled {
-            self.known.lock().expect("no panic while locked").insert(path.to_owned(), (stamp, hash));
+            self.known
+                .lock()
+                .expect("no panic while locked")
+                .insert(path.to_owned(), (stamp, hash));
         }
         hash
     }
@@ -37,7 +41,8 @@ impl StampCache {
 /// What was read, and what was looked for in vain.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reads {
-    /// A file that changed while several read it is in here once for each content, and so is never found unchanged.
+    /// A file that changed while several read it is in here once for each content, and so is never
+    /// found unchanged.
     pub inputs: Vec<InputFile>,
     pub missing: Vec<String>,
     pub dated: Vec<FileTime>,
@@ -86,7 +91,13 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    pub fn read(&mut self, cache: &StampCache, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
+    pub fn read(
+        &mut self,
+        cache: &StampCache,
+        path: &str,
+        stamp: FileStamp,
+        content: Option<&[u8]>,
+    ) {
         let hash = content.map(|bytes| cache.hash(path, stamp, bytes));
         match self.found.get_mut(path) {
             Some(known) => {
@@ -118,7 +129,8 @@ impl Inputs {
         self.variables.insert(name.to_owned());
     }
 
-    /// In the order of their paths. A file that was only asked for is read now, because its content may come to matter.
+    /// In the order of their paths. A file that was only asked for is read now, because its content
+    /// may come to matter.
     pub fn finish(self, cache: &StampCache) -> Reads {
         let mut files = Vec::with_capacity(self.found.len());
         let mut missing = self.missing;
@@ -150,7 +162,8 @@ impl Inputs {
 /// What counts of a path, as `tender_protocol::InputFile` has it.
 fn content(path: &str) -> std::io::Result<Vec<u8>> {
     if path.ends_with('/') {
-        let names = std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_encoded_bytes()));
+        let names =
+            std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_encoded_bytes()));
         let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
         names.sort_unstable();
         return Ok(names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect());

@@ -1,4 +1,5 @@
-//! The modules that the translation of a unit left for others, as bitcode: the whole one, or the pieces it was cut into.
+//! The modules that the translation of a unit left for others, as bitcode: the whole one, or the
+//! pieces it was cut into.
 //!
 //! A module that waits is never kept as IR, which takes about ten times the memory.
 
@@ -35,7 +36,12 @@ impl Modules {
     }
 
     /// Reads one piece, named as clang names the module of `source`. The error is LLVM's text.
-    pub fn read<'c>(&self, context: &'c Context, piece: u32, source: &str) -> Result<Module<'c>, String> {
+    pub fn read<'c>(
+        &self,
+        context: &'c Context,
+        piece: u32,
+        source: &str,
+    ) -> Result<Module<'c>, String> {
         match self {
             Modules::Whole(module) => module.read(context, source),
             Modules::Cut(module) => module.piece(context, piece as usize),
@@ -43,7 +49,11 @@ impl Modules {
     }
 
     /// Sets `clang` up for a piece that was read.
-    pub fn adopted_by<'a>(&'a self, clang: &mut Clang<'a>, module: &Module<'_>) -> Result<(), Reported> {
+    pub fn adopted_by<'a>(
+        &'a self,
+        clang: &mut Clang<'a>,
+        module: &Module<'_>,
+    ) -> Result<(), Reported> {
         match self {
             Modules::Whole(waiting) => clang.adopt_waiting(waiting, module),
             Modules::Cut(cut) => clang.adopt_piece(cut, module),

@@ -1,16 +1,19 @@
-//! One source file, from translation to machine code or bitcode, whatever its language: whole, or in pieces.
+//! One source file, from translation to machine code or bitcode, whatever its language: whole, or
+//! in pieces.
 
 use super::flags::refused;
 use super::inputs::{Inputs, Reads, StampCache};
 use super::modules::Modules;
 use crate::llvm::{
-    self, Buffer, Clang, Context, CutModule, Cutting, Emitted, Listen, MadeFrom, Module, Reported, Request,
-    WaitingModule, assemble, parse,
+    self, Buffer, Clang, Context, CutModule, Cutting, Emitted, Listen, MadeFrom, Module, Reported,
+    Request, WaitingModule, assemble, parse,
 };
 use std::cell::RefCell;
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
-use tender_protocol::{Cut, Diagnostic, FileStamp, FileTime, Language, Level, Lto, PhaseName, Precompiled};
+use tender_protocol::{
+    Cut, Diagnostic, FileStamp, FileTime, Language, Level, Lto, PhaseName, Precompiled,
+};
 
 /// Is told of a unit's course, on the unit's thread. Times are the caller's business.
 pub trait Watch {
@@ -21,7 +24,8 @@ pub trait Watch {
     fn live_modules(&self, change: i32);
     /// The front end is over, and what it needed is free. The back end follows on this thread.
     fn translated(&self) {}
-    /// Link-time optimisation read a file, which only assembly in a module makes it do. A unit says of itself what it reads.
+    /// Link-time optimisation read a file, which only assembly in a module makes it do. A unit says
+    /// of itself what it reads.
     fn read(&self, _path: &str, _stamp: FileStamp, _content: Option<&[u8]>) {}
     /// As `read`: a path was looked for in vain.
     fn missing(&self, _path: &str) {}
@@ -91,15 +95,23 @@ impl Unit<'_> {
         })
     }
 
-    /// Makes code of one of the modules that the beginning left. May run on any thread, beside others.
-    pub fn piece(&self, modules: &Modules, index: u32, cache: &StampCache, watch: &dyn Watch) -> Left<Code> {
+    /// Makes code of one of the modules that the beginning left. May run on any thread, beside
+    /// others.
+    pub fn piece(
+        &self,
+        modules: &Modules,
+        index: u32,
+        cache: &StampCache,
+        watch: &dyn Watch,
+    ) -> Left<Code> {
         self.listened(cache, watch, |ear| self.finish_piece(modules, index, ear))
     }
 
     fn finish_piece(&self, modules: &Modules, index: u32, ear: &Ear<'_>) -> Result<Code, Reported> {
         ear.watch.enter(PhaseName::Optimise);
         let context = Context::create();
-        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
+        let mut clang =
+            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
         let module = modules.read(&context, index, self.source);
         let module = module.map_err(|why| ear.error(self.source, why))?;
         let _live = Live::new(ear.watch);
@@ -112,8 +124,11 @@ impl Unit<'_> {
         self.listened(cache, watch, |ear| match self.language {
             Language::C | Language::Cxx => {
                 ear.watch.enter(PhaseName::Translate);
-                let mut clang =
-                    Clang::open(self.request(&self.driver_args(self.language, "-c")), Lto::Off, ear)?;
+                let mut clang = Clang::open(
+                    self.request(&self.driver_args(self.language, "-c")),
+                    Lto::Off,
+                    ear,
+                )?;
                 self.precompiled(&mut clang, ear);
                 clang.check()
             }
@@ -152,7 +167,8 @@ impl Unit<'_> {
     fn begin_c(&self, plan: Plan<'_>, ear: &Ear<'_>) -> Result<Begun, Reported> {
         ear.watch.enter(PhaseName::Translate);
         let context = Context::create();
-        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
+        let mut clang =
+            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
         self.precompiled(&mut clang, ear);
         let module = clang.translate(&context)?;
         let live = Live::new(ear.watch);
@@ -163,7 +179,8 @@ impl Unit<'_> {
         ear.watch.enter(PhaseName::Translate);
         let content = self.read_source(ear)?;
         let context = Context::create();
-        let mut clang = Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
+        let mut clang =
+            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
         let module = self.parse_ir(&context, &content, ear)?;
         let live = Live::new(ear.watch);
         clang.adopt(&module)?;
@@ -193,8 +210,9 @@ impl Unit<'_> {
         }
         ear.watch.translated();
         if !self.lto.is_off() {
-            // Bitcode tells whether its module has been through bitcode before (in the order of metadata, for one), and its
-            // hash becomes part of symbols. So it has been in every form of translation.
+            // Bitcode tells whether its module has been through bitcode before (in the order of
+            // metadata, for one), and its hash becomes part of symbols. So it has been in every
+            // form of translation.
             let modules = Modules::Whole(WaitingModule::of(&clang, &module));
             drop((module, live, clang));
             return self.finish_piece(&modules, 0, ear).map(Begun::Code);
@@ -233,18 +251,20 @@ impl Unit<'_> {
         ear.watch.enter(PhaseName::Emit);
         let text = String::from_utf8(text)
             .map_err(|_| ear.error(self.source, "the assembly file is not UTF-8".to_owned()))?;
-        let object = assemble(self.request(&self.driver_args(Language::Assembly, "-c")), &text, ear)?;
+        let object =
+            assemble(self.request(&self.driver_args(Language::Assembly, "-c")), &text, ear)?;
         Ok(Emitted { object, dwo: None })
     }
 
     fn preprocessed(&self, ear: &Ear<'_>) -> Result<Buffer, Reported> {
-        let mut clang = Clang::open_to_preprocess(self.request(&self.driver_args(self.language, "-E")), ear)?;
+        let mut clang =
+            Clang::open_to_preprocess(self.request(&self.driver_args(self.language, "-E")), ear)?;
         self.precompiled(&mut clang, ear);
         clang.preprocess()
     }
 
-    /// What precompiled files were made from counts as read. clang compares times, so it is told the old ones where the contents
-    /// are known to be the same.
+    /// What precompiled files were made from counts as read. clang compares times, so it is told
+    /// the old ones where the contents are known to be the same.
     fn precompiled(&self, clang: &mut Clang<'_>, ear: &Ear<'_>) {
         for made in clang.precompiled() {
             let settled = self.settled.iter().any(|path| is_same_file(path, &made.file));
@@ -259,7 +279,11 @@ impl Unit<'_> {
                 }
             }
             let made_from = made.inputs.into_iter().map(|(path, _)| path).collect();
-            ear.inputs.borrow_mut().precompiled(Precompiled { path: made.file, made_from, current });
+            ear.inputs.borrow_mut().precompiled(Precompiled {
+                path: made.file,
+                made_from,
+                current,
+            });
         }
     }
 
@@ -273,7 +297,8 @@ impl Unit<'_> {
             ear.watch.diagnostic(ir_error(self.source, &text));
             Reported
         })?;
-        // What is well-formed may still mean nothing, on which the passes would crash. clang's own output needs no check.
+        // What is well-formed may still mean nothing, on which the passes would crash. clang's own
+        // output needs no check.
         module.verify().map_err(|text| {
             let text = text.to_string();
             ear.error(self.source, format!("the module is not valid IR: {}", text.trim_end()))
@@ -313,7 +338,8 @@ impl Unit<'_> {
             Language::AssemblyWithCpp => ("assembler-with-cpp", true),
         };
         if unused {
-            // A crate has one list of flags for all its units; what means nothing to this language is no news.
+            // A crate has one list of flags for all its units; what means nothing to this language
+            // is no news.
             args.push("-Qunused-arguments".to_owned());
         }
         args.extend([action, "-x", name].map(str::to_owned));
@@ -326,21 +352,23 @@ fn is_same_file(a: &str, b: &str) -> bool {
     a == b || matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Whether what a precompiled file was made from is as it was then. Its times are whole seconds, so nothing of it may have
-/// changed since the file was written either.
+/// Whether what a precompiled file was made from is as it was then. Its times are whole seconds, so
+/// nothing of it may have changed since the file was written either.
 fn is_current(made: &MadeFrom) -> bool {
     let Ok(written) = std::fs::metadata(&made.file) else { return false };
     made.inputs.iter().all(|(path, mtime_s)| {
         std::fs::metadata(path).is_ok_and(|now| {
             let changed = (now.ctime(), now.ctime_nsec());
-            (*mtime_s == 0 || now.mtime() == *mtime_s) && changed <= (written.ctime(), written.ctime_nsec())
+            (*mtime_s == 0 || now.mtime() == *mtime_s)
+                && changed <= (written.ctime(), written.ctime_nsec())
         })
     })
 }
 
 /// A file's state as the protocol has it.
 pub fn stamp(metadata: &std::fs::Metadata) -> FileStamp {
-    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    let nanoseconds =
+        |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
     FileStamp {
         size: metadata.len(),
         mtime_ns: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
@@ -349,24 +377,33 @@ pub fn stamp(metadata: &std::fs::Metadata) -> FileStamp {
     }
 }
 
-/// LLVM's text on a module that it cannot parse: for textual IR `FILE:LINE:COLUMN: error: MESSAGE` and the line.
+/// LLVM's text on a module that it cannot parse: for textual IR `FILE:LINE:COLUMN: error: MESSAGE`
+/// and the line.
 fn ir_error(file: &str, text: &str) -> Diagnostic {
     let text = text.trim_end();
     let parsed = text.strip_prefix(file).and_then(|rest| {
         let mut parts = rest.strip_prefix(':')?.splitn(3, ':');
         let (line, column) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let (first, shown) = parts.next()?.split_once('\n').unwrap_or_default();
-        Some((line, column, first.trim().trim_start_matches("error:").trim().to_owned(), shown.to_owned()))
+        Some((
+            line,
+            column,
+            first.trim().trim_start_matches("error:").trim().to_owned(),
+            shown.to_owned(),
+        ))
     });
     match parsed {
         Some((line, column, message, shown)) => {
-            let first = plain_error(Some(&format!("{file}:{line}:{column}")), message.clone()).rendered;
+            let first =
+                plain_error(Some(&format!("{file}:{line}:{column}")), message.clone()).rendered;
             let (file, rendered) = (Some(file.to_owned()), format!("{first}{shown}\n"));
             Diagnostic { level: Level::Error, message, file, line, column, rendered }
         }
         // Of bitcode it says `FILE: error: MESSAGE`.
         None => {
-            let text = text.strip_prefix(file).map_or(text, |rest| rest.trim_start_matches(':').trim_start());
+            let text = text
+                .strip_prefix(file)
+                .map_or(text, |rest| rest.trim_start_matches(':').trim_start());
             plain_error(Some(file), text.trim_start_matches("error:").trim().to_owned())
         }
     }
@@ -390,7 +427,14 @@ impl Ear<'_> {
 pub fn plain_error(file: Option<&str>, message: String) -> Diagnostic {
     let place = file.map(|file| format!("\x1b[1m{file}: \x1b[0m")).unwrap_or_default();
     let rendered = format!("{place}\x1b[0;1;31merror: \x1b[0m\x1b[1m{message}\x1b[0m\n");
-    Diagnostic { level: Level::Error, message, file: file.map(str::to_owned), line: 0, column: 0, rendered }
+    Diagnostic {
+        level: Level::Error,
+        message,
+        file: file.map(str::to_owned),
+        line: 0,
+        column: 0,
+        rendered,
+    }
 }
 
 impl Listen for Ear<'_> {

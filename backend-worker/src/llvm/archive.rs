@@ -8,8 +8,8 @@ pub struct Member<'a> {
     pub content: &'a [u8],
 }
 
-/// A deterministic GNU archive with its symbol table. Members that are archives themselves are opened. The error is
-/// LLVM's text.
+/// A deterministic GNU archive with its symbol table. Members that are archives themselves are
+/// opened. The error is LLVM's text.
 pub fn archive(members: &[Member<'_>]) -> Result<Buffer, String> {
     let raw: Vec<ffi::Member> = members
         .iter()

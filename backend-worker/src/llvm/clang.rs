@@ -12,7 +12,8 @@ use tender_protocol::Lto;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reported;
 
-/// What the driver is asked: its arguments with the action (`-c` or `-E`), and apart from them the two names.
+/// What the driver is asked: its arguments with the action (`-c` or `-E`), and apart from them the
+/// two names.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     pub args: &'a [String],
@@ -30,7 +31,8 @@ pub struct Clang<'a> {
 /// A precompiled header or module.
 pub struct MadeFrom {
     pub file: String,
-    /// Each with its time of change when it was read, seconds since the epoch; 0 where that is not known.
+    /// Each with its time of change when it was read, seconds since the epoch; 0 where that is not
+    /// known.
     pub inputs: Vec<(String, i64)>,
 }
 
@@ -41,14 +43,21 @@ pub struct Emitted {
 }
 
 impl<'a> Clang<'a> {
-    /// Parses driver arguments with `-c`. With `lto`, `optimise` stops where a linker goes on, and `serialise` takes the
-    /// place of `emit`.
-    pub fn open(request: Request<'_>, lto: Lto, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+    /// Parses driver arguments with `-c`. With `lto`, `optimise` stops where a linker goes on, and
+    /// `serialise` takes the place of `emit`.
+    pub fn open(
+        request: Request<'_>,
+        lto: Lto,
+        listener: &'a dyn Listen,
+    ) -> Result<Clang<'a>, Reported> {
         Self::open_for(request, false, lto, listener)
     }
 
     /// Parses driver arguments with `-E` in place of `-c`, for `preprocess` alone.
-    pub fn open_to_preprocess(request: Request<'_>, listener: &'a dyn Listen) -> Result<Clang<'a>, Reported> {
+    pub fn open_to_preprocess(
+        request: Request<'_>,
+        listener: &'a dyn Listen,
+    ) -> Result<Clang<'a>, Reported> {
         Self::open_for(request, true, Lto::Off, listener)
     }
 
@@ -85,8 +94,9 @@ impl<'a> Clang<'a> {
     pub fn precompiled(&self) -> Vec<MadeFrom> {
         extern "C" fn take(context: *mut c_void, file: ffi::Str, input: ffi::Str, mtime_s: i64) {
             // SAFETY: `context` is the vector below, and the strings are valid during the call.
-            let (files, file, input) =
-                unsafe { (&mut *context.cast::<Vec<MadeFrom>>(), file.to_string(), input.to_string()) };
+            let (files, file, input) = unsafe {
+                (&mut *context.cast::<Vec<MadeFrom>>(), file.to_string(), input.to_string())
+            };
             match files.last_mut() {
                 Some(last) if last.file == file => last.inputs.push((input, mtime_s)),
                 _ => files.push(MadeFrom { file, inputs: vec![(input, mtime_s)] }),
@@ -98,7 +108,8 @@ impl<'a> Clang<'a> {
         files
     }
 
-    /// The unit takes `path` to have changed last at that time, seconds since the epoch. Before it runs.
+    /// The unit takes `path` to have changed last at that time, seconds since the epoch. Before it
+    /// runs.
     pub fn assume_time(&mut self, path: &str, mtime_s: i64) {
         // SAFETY: the unit is alive, and the path is read during the call.
         unsafe { ffi::tender_clang_assume_time(self.unit, ffi::Str::new(path), mtime_s) }
@@ -145,8 +156,9 @@ impl<'a> Clang<'a> {
     pub fn emit(&mut self, module: &Module<'_>) -> Result<Emitted, Reported> {
         let (mut object, mut dwo) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
         // SAFETY: as in `optimise`; the buffers are written before they are read.
-        let ok =
-            unsafe { ffi::tender_clang_emit(self.unit, module.as_mut_ptr(), &raw mut object, &raw mut dwo) };
+        let ok = unsafe {
+            ffi::tender_clang_emit(self.unit, module.as_mut_ptr(), &raw mut object, &raw mut dwo)
+        };
         let (object, dwo) = (Buffer::adopt(object), Buffer::adopt(dwo));
         reported(ok)?;
         // SAFETY: the path lives as long as the unit.
@@ -173,8 +185,13 @@ impl Drop for Clang<'_> {
     }
 }
 
-/// Assembles `text`, the input's content after preprocessing where it needed any. The arguments have `-c`.
-pub fn assemble(request: Request<'_>, text: &str, listener: &dyn Listen) -> Result<Buffer, Reported> {
+/// Assembles `text`, the input's content after preprocessing where it needed any. The arguments
+/// have `-c`.
+pub fn assemble(
+    request: Request<'_>,
+    text: &str,
+    listener: &dyn Listen,
+) -> Result<Buffer, Reported> {
     let events = Lent::new(listener);
     let program = clang_program();
     let words: Vec<ffi::Str> = request.args.iter().map(|arg| ffi::Str::new(arg)).collect();
@@ -197,7 +214,8 @@ pub fn assemble(request: Request<'_>, text: &str, listener: &dyn Listen) -> Resu
     object.ok_or(Reported)
 }
 
-/// LLVM's own driver by full path: a bare name gives a relative resource directory and wrong GCC search paths.
+/// LLVM's own driver by full path: a bare name gives a relative resource directory and wrong GCC
+/// search paths.
 pub fn clang_program() -> String {
     format!("{LLVM_PREFIX}/bin/clang")
 }

@@ -1,7 +1,8 @@
-//! Cuts a translated module into pieces that are optimised and emitted apart, and makes their joined object whole.
+//! Cuts a translated module into pieces that are optimised and emitted apart, and makes their
+//! joined object whole.
 //!
-//! How to cut is decided by `partition`; here its decision is carried out. Knows no threads: a `CutModule` may be
-//! shared by as many as like.
+//! How to cut is decided by `partition`; here its decision is carried out. Knows no threads: a
+//! `CutModule` may be shared by as many as like.
 
 use super::buffer::Buffer;
 use super::clang::{Clang, Reported};
@@ -39,7 +40,8 @@ struct Promoted {
 
 /// Whether `cut` might cut the module: quick, and sometimes wrong when it says yes.
 ///
-/// What must be inlined may multiply what there is, as in zstd's compressors, and only a look at the calls tells by how much.
+/// What must be inlined may multiply what there is, as in zstd's compressors, and only a look at
+/// the calls tells by how much.
 pub fn may_be_cut(clang: &Clang<'_>, module: &Module<'_>, wanted: &Cut) -> bool {
     // SAFETY: the module is alive.
     let size = unsafe { ffi::tender_module_size(module.as_mut_ptr()) };
@@ -54,7 +56,8 @@ const GROWTH: u64 = 16;
 fn limits(clang: &Clang<'_>, wanted: &Cut) -> Limits {
     // SAFETY: the unit is alive.
     let optimised = unsafe { ffi::tender_clang_optimised(clang.unit) };
-    let limits = if optimised { Limits::optimised(wanted.units) } else { Limits::unoptimised(wanted.units) };
+    let limits =
+        if optimised { Limits::optimised(wanted.units) } else { Limits::unoptimised(wanted.units) };
     if wanted.forced { limits.forced() } else { limits }
 }
 
@@ -63,9 +66,14 @@ pub fn cut<'c>(clang: &Clang<'_>, module: Module<'c>, wanted: &Cut) -> Cutting<'
     cut_with(clang, module, &limits(clang, wanted), &wanted.suffix)
 }
 
-/// `cut` with limits of the caller's own. `suffix` ends the names of promoted symbols: unique among all that may be linked
-/// together, and without a dot.
-pub fn cut_with<'c>(clang: &Clang<'_>, module: Module<'c>, limits: &Limits, suffix: &str) -> Cutting<'c> {
+/// `cut` with limits of the caller's own. `suffix` ends the names of promoted symbols: unique among
+/// all that may be linked together, and without a dot.
+pub fn cut_with<'c>(
+    clang: &Clang<'_>,
+    module: Module<'c>,
+    limits: &Limits,
+    suffix: &str,
+) -> Cutting<'c> {
     let graph = match graph(clang, &module) {
         Ok(graph) => graph,
         Err(reason) => return Cutting::Whole(module, reason),
@@ -103,8 +111,9 @@ pub fn cut_with<'c>(clang: &Clang<'_>, module: Module<'c>, limits: &Limits, suff
 /// The graph that `cut` is decided from, or why the module must stay whole. For tools.
 pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
     // SAFETY: the unit is alive, and so is the text that it gives.
-    let (reason, optimised) =
-        unsafe { (ffi::tender_clang_whole(clang.unit).to_string(), ffi::tender_clang_optimised(clang.unit)) };
+    let (reason, optimised) = unsafe {
+        (ffi::tender_clang_whole(clang.unit).to_string(), ffi::tender_clang_optimised(clang.unit))
+    };
     if !reason.is_empty() {
         return Err(reason);
     }
@@ -126,7 +135,8 @@ pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
             .map(|assembly| Assembly {
                 function: assembly.function,
                 text: assembly.text.to_string(),
-                operands: operands[assembly.first_operand as usize..][..assembly.operands as usize].to_vec(),
+                operands: operands[assembly.first_operand as usize..][..assembly.operands as usize]
+                    .to_vec(),
             })
             .collect();
         let name = |node: usize| ffi::tender_graph_name(raw, node as u32).to_string();
@@ -177,7 +187,8 @@ fn node(raw: &ffi::Node) -> Node {
 }
 
 extern "C" fn renamed(context: *mut c_void, before: ffi::Str, now: ffi::Str, used: bool) {
-    // SAFETY: `context` is the list that `cut_with` lends for the call, and the strings are valid during this one.
+    // SAFETY: `context` is the list that `cut_with` lends for the call, and the strings are valid
+    // during this one.
     unsafe {
         let list = &mut *context.cast::<Vec<Promoted>>();
         list.push(Promoted { now: now.to_string(), before: before.to_string(), used });
@@ -185,7 +196,8 @@ extern "C" fn renamed(context: *mut c_void, before: ffi::Str, now: ffi::Str, use
 }
 
 impl CutModule {
-    /// Expected cost of each piece, in no unit but the same for all modules. Pieces are joined in this order.
+    /// Expected cost of each piece, in no unit but the same for all modules. Pieces are joined in
+    /// this order.
     pub fn costs(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
         self.pieces.iter().map(|piece| piece.cost)
     }
@@ -199,12 +211,15 @@ impl CutModule {
         self.bitcode.len()
     }
 
-    /// Reads one piece into a context of its own, by `getLazyBitcodeModule`. Before it is optimised it has to be
-    /// given to `Clang::adopt_piece`. The error is LLVM's text, and means a defect of ours.
+    /// Reads one piece into a context of its own, by `getLazyBitcodeModule`. Before it is optimised
+    /// it has to be given to `Clang::adopt_piece`. The error is LLVM's text, and means a defect of
+    /// ours.
     pub fn piece<'c>(&self, context: &'c Context, index: usize) -> Result<Module<'c>, String> {
-        let roles: Vec<u8> = self.pieces[index].roles.iter().map(|role: &Role| *role as u8).collect();
+        let roles: Vec<u8> =
+            self.pieces[index].roles.iter().map(|role: &Role| *role as u8).collect();
         let mut error = ffi::Buffer::EMPTY;
-        // SAFETY: context, bitcode and roles outlive the call: the shim reads all that it wants at once.
+        // SAFETY: context, bitcode and roles outlive the call: the shim reads all that it wants at
+        // once.
         let module = unsafe {
             ffi::tender_cut_piece(
                 context.as_ctx_ref(),
@@ -224,8 +239,8 @@ impl CutModule {
 }
 
 impl<'a> Clang<'a> {
-    /// Sets this unit up for a piece of `cut`, as `adopt` does, and lets it report at the places in the source that
-    /// the piece came from.
+    /// Sets this unit up for a piece of `cut`, as `adopt` does, and lets it report at the places in
+    /// the source that the piece came from.
     pub fn adopt_piece(&mut self, cut: &'a CutModule, module: &Module<'_>) -> Result<(), Reported> {
         cut.places.lend(self);
         self.adopt(module)
@@ -235,13 +250,18 @@ impl<'a> Clang<'a> {
     pub fn prepare_piece(&self, cut: &CutModule, index: usize, module: &Module<'_>) {
         // SAFETY: the unit, the module and the text are alive.
         unsafe {
-            ffi::tender_cut_prepare(self.unit, module.as_mut_ptr(), ffi::Str::new(&cut.suffix), index == 0);
+            ffi::tender_cut_prepare(
+                self.unit,
+                module.as_mut_ptr(),
+                ffi::Str::new(&cut.suffix),
+                index == 0,
+            );
         }
     }
 }
 
-/// How the objects of all pieces become one that looks as if it had never been cut: `script` tells `ld.lld -r` what to
-/// drop, and `finish` restores names.
+/// How the objects of all pieces become one that looks as if it had never been cut: `script` tells
+/// `ld.lld -r` what to drop, and `finish` restores names.
 pub struct Join<'a> {
     raw: NonNull<ffi::Join>,
     /// What the shim refers to.
@@ -249,7 +269,8 @@ pub struct Join<'a> {
 }
 
 impl<'a> Join<'a> {
-    /// `pieces` are the objects of `cut`, each emitted after `prepare_piece`, in their order. The error is LLVM's text.
+    /// `pieces` are the objects of `cut`, each emitted after `prepare_piece`, in their order. The
+    /// error is LLVM's text.
     pub fn of(cut: &'a CutModule, pieces: &'a [&'a [u8]]) -> Result<Join<'a>, String> {
         let objects: Vec<ffi::Str> = pieces.iter().map(|piece| ffi::Str::bytes(piece)).collect();
         let renames: Vec<ffi::Rename> = (cut.promoted.iter())
@@ -260,7 +281,8 @@ impl<'a> Join<'a> {
             })
             .collect();
         let mut error = ffi::Buffer::EMPTY;
-        // SAFETY: the lists outlive the call, which copies them; what they refer to outlives the result.
+        // SAFETY: the lists outlive the call, which copies them; what they refer to outlives the
+        // result.
         let raw = unsafe {
             ffi::tender_join_new(
                 objects.as_ptr(),
@@ -274,7 +296,8 @@ impl<'a> Join<'a> {
         match (NonNull::new(raw), Buffer::adopt(error)) {
             (Some(raw), _) => Ok(Join { raw, _cut: cut }),
             (None, text) => {
-                Err(text.map_or_else(String::new, |text| String::from_utf8_lossy(&text).into_owned()))
+                Err(text
+                    .map_or_else(String::new, |text| String::from_utf8_lossy(&text).into_owned()))
             }
         }
     }
@@ -290,7 +313,12 @@ impl<'a> Join<'a> {
         let (mut out, mut error) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
         // SAFETY: all outlive the call; the buffers are written before they are read.
         unsafe {
-            ffi::tender_join_finish(self.raw.as_ptr(), ffi::Str::bytes(joined), &raw mut out, &raw mut error)
+            ffi::tender_join_finish(
+                self.raw.as_ptr(),
+                ffi::Str::bytes(joined),
+                &raw mut out,
+                &raw mut error,
+            )
         };
         match (Buffer::adopt(out), Buffer::adopt(error)) {
             (Some(bytes), None) => Ok(bytes),

@@ -100,8 +100,12 @@ unsafe extern "C" {
         events: *const Events,
         object: *mut Buffer,
     ) -> bool;
-    pub fn tender_archive(members: *const Member, count: usize, out: *mut Buffer, error: *mut Buffer)
-    -> bool;
+    pub fn tender_archive(
+        members: *const Member,
+        count: usize,
+        out: *mut Buffer,
+        error: *mut Buffer,
+    ) -> bool;
     pub fn tender_initialise(fatal: extern "C" fn(Str));
     pub fn tender_llvm_version() -> *const c_char;
     pub fn tender_forget_files();
@@ -241,7 +245,12 @@ unsafe extern "C" {
     ) -> *mut Join;
     pub fn tender_join_free(join: *mut Join);
     pub fn tender_join_script(join: *const Join) -> Str;
-    pub fn tender_join_finish(join: *const Join, object: Str, out: *mut Buffer, error: *mut Buffer) -> bool;
+    pub fn tender_join_finish(
+        join: *const Join,
+        object: Str,
+        out: *mut Buffer,
+        error: *mut Buffer,
+    ) -> bool;
 }
 
 impl Str {
@@ -292,7 +301,11 @@ unsafe extern "C" {
     pub fn tender_lto_input_symbol(input: *const LtoInput, index: usize) -> LtoSymbol;
     pub fn tender_lto_input_source(input: *const LtoInput) -> Str;
     pub fn tender_lto_input_triple(input: *const LtoInput) -> Str;
-    pub fn tender_lto_libcalls(triple: Str, context: *mut c_void, name: extern "C" fn(*mut c_void, Str));
+    pub fn tender_lto_libcalls(
+        triple: Str,
+        context: *mut c_void,
+        name: extern "C" fn(*mut c_void, Str),
+    );
     pub fn tender_lto_new(config: *const LtoConfig) -> *mut Lto;
     pub fn tender_lto_free(lto: *mut Lto);
     pub fn tender_lto_add(

@@ -1,4 +1,5 @@
-//! What the shim tells while it works: diagnostics, files read, look-ups that failed, environment variables that matter.
+//! What the shim tells while it works: diagnostics, files read, look-ups that failed, environment
+//! variables that matter.
 
 use super::ffi;
 use std::ffi::{c_char, c_void};
@@ -7,8 +8,8 @@ use tender_protocol::{Diagnostic, FileStamp, FileTime, Level};
 /// Receives one unit's events, on the thread that runs it.
 pub trait Listen {
     fn diagnostic(&self, diagnostic: Diagnostic);
-    /// `content` is absent for a file that was only found to exist, and for directories. The path of one whose entries were
-    /// listed ends in `/`.
+    /// `content` is absent for a file that was only found to exist, and for directories. The path
+    /// of one whose entries were listed ends in `/`.
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>);
     fn missing(&self, path: &str);
     /// The time of change of a file went into the result.
@@ -17,7 +18,8 @@ pub trait Listen {
     fn variable(&self, _name: &str) {}
 }
 
-/// Lends a listener to the shim. The address of this value is what C++ keeps, so it must not move while lent.
+/// Lends a listener to the shim. The address of this value is what C++ keeps, so it must not move
+/// while lent.
 pub(super) struct Lent<'a> {
     pub events: ffi::Events,
     listener: &'a dyn Listen,
@@ -26,7 +28,14 @@ pub(super) struct Lent<'a> {
 impl<'a> Lent<'a> {
     pub fn new(listener: &'a dyn Listen) -> Box<Lent<'a>> {
         let mut lent = Box::new(Lent {
-            events: ffi::Events { context: std::ptr::null_mut(), diagnostic, read, missing, dated, variable },
+            events: ffi::Events {
+                context: std::ptr::null_mut(),
+                diagnostic,
+                read,
+                missing,
+                dated,
+                variable,
+            },
             listener,
         });
         lent.events.context = std::ptr::from_mut(&mut *lent).cast();
@@ -35,8 +44,8 @@ impl<'a> Lent<'a> {
 }
 
 fn with(context: *mut c_void, tell: impl FnOnce(&dyn Listen)) {
-    // SAFETY: `context` is the boxed `Lent` that `new` stored, alive while the shim holds its events; the shim calls
-    // on the thread that called it.
+    // SAFETY: `context` is the boxed `Lent` that `new` stored, alive while the shim holds its
+    // events; the shim calls on the thread that called it.
     let lent = unsafe { &*context.cast::<Lent<'_>>() };
     tell(lent.listener);
 }
@@ -57,7 +66,8 @@ extern "C" fn diagnostic(
         _ => Level::Error,
     };
     // SAFETY: the shim's strings are valid during the call.
-    let (message, file, rendered) = unsafe { (message.to_string(), file.to_string(), rendered.to_string()) };
+    let (message, file, rendered) =
+        unsafe { (message.to_string(), file.to_string(), rendered.to_string()) };
     let file = (!file.is_empty()).then_some(file);
     with(context, |l| l.diagnostic(Diagnostic { level, message, file, line, column, rendered }));
 }

@@ -1,6 +1,8 @@
-//! Link-time optimisation by LLVM's `lto::LTO`: symbol tables of bitcode, the thin link, and the backends that it leaves.
+//! Link-time optimisation by LLVM's `lto::LTO`: symbol tables of bitcode, the thin link, and the
+//! backends that it leaves.
 //!
-//! Decides nothing: whose definition counts and who sees it is told to it (see `crate::lto::resolve`).
+//! Decides nothing: whose definition counts and who sees it is told to it (see
+//! `crate::lto::resolve`).
 
 use super::buffer::Buffer;
 use super::ffi;
@@ -56,11 +58,13 @@ pub struct LtoSymbol {
 }
 
 impl Bitcode {
-    /// `id` names the module: unique in its link, and without a trace of the directory. The error is LLVM's text.
+    /// `id` names the module: unique in its link, and without a trace of the directory. The error
+    /// is LLVM's text.
     pub fn open(content: Slice, id: &str) -> Result<Bitcode, String> {
         let id: Arc<str> = id.into();
         let mut error = ffi::Buffer::EMPTY;
-        // SAFETY: content and id live as long as the result, and longer where it is added to a link.
+        // SAFETY: content and id live as long as the result, and longer where it is added to a
+        // link.
         let raw = unsafe {
             ffi::tender_lto_input_open(
                 content.as_ptr().cast(),
@@ -77,7 +81,8 @@ impl Bitcode {
     }
 
     pub fn symbols(&self) -> Vec<LtoSymbol> {
-        // SAFETY: the input is alive, the index in range, and the strings live as long as the input.
+        // SAFETY: the input is alive, the index in range, and the strings live as long as the
+        // input.
         unsafe {
             (0..ffi::tender_lto_input_symbols(self.raw))
                 .map(|index| {
@@ -123,7 +128,8 @@ impl Drop for Bitcode {
     }
 }
 
-/// Functions that the code generator may call although no module does (`LTO::getRuntimeLibcallSymbols`).
+/// Functions that the code generator may call although no module does
+/// (`LTO::getRuntimeLibcallSymbols`).
 pub fn libcalls(triple: &str) -> Vec<String> {
     extern "C" fn take(context: *mut c_void, name: ffi::Str) {
         // SAFETY: `context` is the vector below, and the string is valid during the call.
@@ -140,7 +146,8 @@ pub struct LtoConfig {
     /// 0 to 3.
     pub opt_level: u8,
     pub position_independent: bool,
-    /// Every module keeps its own copy of what several define weakly, because each may be linked without the others.
+    /// Every module keeps its own copy of what several define weakly, because each may be linked
+    /// without the others.
     pub keep_copies: bool,
 }
 
@@ -151,7 +158,8 @@ pub struct Lto {
     kept: Vec<(Slice, Arc<str>)>,
 }
 
-// SAFETY: LLVM runs backends of one link on many threads at once and ties the link to none; `add` and `run` need `&mut`.
+// SAFETY: LLVM runs backends of one link on many threads at once and ties the link to none; `add`
+// and `run` need `&mut`.
 unsafe impl Send for Lto {}
 // SAFETY: as above; a shared link only reads what the run left.
 unsafe impl Sync for Lto {}
@@ -167,8 +175,8 @@ impl Lto {
         Lto { raw: unsafe { ffi::tender_lto_new(&raw const config) }, kept: Vec::new() }
     }
 
-    /// `resolutions` has one byte of flags for each of the module's symbols, as `TenderLtoResolution` in the shim.
-    /// The error is LLVM's text.
+    /// `resolutions` has one byte of flags for each of the module's symbols, as
+    /// `TenderLtoResolution` in the shim. The error is LLVM's text.
     pub fn add(
         &mut self,
         mut module: Bitcode,
@@ -182,7 +190,8 @@ impl Lto {
         let raw = std::mem::replace(&mut module.raw, std::ptr::null_mut());
         self.kept.push((module.content.clone(), module.id.clone()));
         let mut error = ffi::Buffer::EMPTY;
-        // SAFETY: the link takes the input; what that refers to is kept; the rest outlives the call.
+        // SAFETY: the link takes the input; what that refers to is kept; the rest outlives the
+        // call.
         let ok = unsafe {
             ffi::tender_lto_add(
                 self.raw,
@@ -196,8 +205,8 @@ impl Lto {
         outcome(ok, Buffer::adopt(error))
     }
 
-    /// All decisions over the whole program. Gives the machine code of the modules without a summary, which are merged
-    /// and optimised as one.
+    /// All decisions over the whole program. Gives the machine code of the modules without a
+    /// summary, which are merged and optimised as one.
     pub fn run(&mut self, listener: &dyn Listen) -> Result<Option<Buffer>, String> {
         let events = Lent::new(listener);
         let mut error = ffi::Buffer::EMPTY;
@@ -218,10 +227,14 @@ impl Lto {
         }
     }
 
-    /// Optimises one module with what it imports from others. Nothing comes back if nothing is left of it.
+    /// Optimises one module with what it imports from others. Nothing comes back if nothing is left
+    /// of it.
     pub fn backend(&self, index: usize, listener: &dyn Listen) -> Result<Option<Buffer>, String> {
         // SAFETY: the link is alive.
-        assert!(index < unsafe { ffi::tender_lto_backends(self.raw) }, "backend {index} is not there");
+        assert!(
+            index < unsafe { ffi::tender_lto_backends(self.raw) },
+            "backend {index} is not there"
+        );
         let events = Lent::new(listener);
         let (mut object, mut error) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
         // SAFETY: as LLVM's own backends, this reads the link and works in a context of its own.

@@ -22,7 +22,9 @@ pub use listener::Listen;
 pub use lto::{Bitcode, Lto, LtoConfig, LtoSymbol, Slice, libcalls};
 pub use module::parse;
 pub use places::WaitingModule;
-pub use process::{initialise, libraries, llvm_version, purge, reset_thread_peak, thread_live, thread_peak};
+pub use process::{
+    initialise, libraries, llvm_version, purge, reset_thread_peak, thread_live, thread_peak,
+};
 
 /// Where LLVM was installed when this program was built.
 pub const LLVM_PREFIX: &str = env!("TENDER_LLVM_PREFIX");

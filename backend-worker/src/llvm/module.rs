@@ -10,9 +10,11 @@ use inkwell::module::Module;
 use std::ffi::CStr;
 use std::ptr;
 
-/// Parses textual IR or bitcode, whichever it is. The error is LLVM's text, with line and column for textual IR.
+/// Parses textual IR or bitcode, whichever it is. The error is LLVM's text, with line and column
+/// for textual IR.
 ///
-/// Not by inkwell 0.11's `create_module_from_ir`: it forgets the buffer, which `LLVMParseIRInContext2` does not consume.
+/// Not by inkwell 0.11's `create_module_from_ir`: it forgets the buffer, which
+/// `LLVMParseIRInContext2` does not consume.
 pub fn parse<'c>(context: &'c Context, content: &[u8], name: &str) -> Result<Module<'c>, String> {
     // Textual IR has to end in a null.
     let buffer = MemoryBuffer::create_from_memory_range_copy(content, name);
@@ -20,7 +22,8 @@ pub fn parse<'c>(context: &'c Context, content: &[u8], name: &str) -> Result<Mod
     // SAFETY: context and buffer are alive. One of the two is set, and is ours (llvm-c/IRReader.h).
     unsafe {
         let context = context.as_ctx_ref();
-        let failed = LLVMParseIRInContext2(context, buffer.as_mut_ptr(), &raw mut module, &raw mut error);
+        let failed =
+            LLVMParseIRInContext2(context, buffer.as_mut_ptr(), &raw mut module, &raw mut error);
         if failed == 0 {
             return Ok(Module::new(module));
         }
@@ -30,8 +33,8 @@ pub fn parse<'c>(context: &'c Context, content: &[u8], name: &str) -> Result<Mod
     }
 }
 
-/// Bitcode from which the same machine code is made as from `module`: it keeps the order of use lists, on which
-/// optimisations depend (`llvm::WriteBitcodeToFile`).
+/// Bitcode from which the same machine code is made as from `module`: it keeps the order of use
+/// lists, on which optimisations depend (`llvm::WriteBitcodeToFile`).
 pub(super) fn serialise(module: &Module<'_>) -> Buffer {
     let mut bitcode = ffi::Buffer::EMPTY;
     // SAFETY: the module is alive; the buffer is written before it is read.
@@ -60,7 +63,8 @@ mod tests {
                     FUNCTIONS
                 )
             };
-            let refused = || assert!(parse(&Context::create(), &content[..content.len() - 2], "a").is_err());
+            let refused =
+                || assert!(parse(&Context::create(), &content[..content.len() - 2], "a").is_err());
             // What LLVM sets up once is no loss.
             parsed();
             reset_thread_peak();
@@ -71,7 +75,11 @@ mod tests {
             }
             assert!(thread_peak() > content.len() as u64, "the allocator tells");
             let left = thread_live() - before;
-            assert!(left < content.len() as i64, "{left} bytes are left of 20 times {}", content.len());
+            assert!(
+                left < content.len() as i64,
+                "{left} bytes are left of 20 times {}",
+                content.len()
+            );
         }
     }
 }

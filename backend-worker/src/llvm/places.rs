@@ -1,7 +1,8 @@
-//! Where in the source LLVM's messages about a module belong, for modules that leave the unit that translated them.
+//! Where in the source LLVM's messages about a module belong, for modules that leave the unit that
+//! translated them.
 //!
-//! clang marks inline assembly and the like with locations of its own, which mean something only to the source manager
-//! that made them.
+//! clang marks inline assembly and the like with locations of its own, which mean something only to
+//! the source manager that made them.
 
 use super::buffer::Buffer;
 use super::clang::{Clang, Reported};
@@ -56,17 +57,22 @@ impl WaitingModule {
         self.bitcode.len()
     }
 
-    /// Reads it. `name` is the module's, as clang has it: sanitizers make symbols of it. Before it is optimised it has to
-    /// be given to `Clang::adopt_waiting`. The error is LLVM's text, and means a defect of ours.
+    /// Reads it. `name` is the module's, as clang has it: sanitizers make symbols of it. Before it
+    /// is optimised it has to be given to `Clang::adopt_waiting`. The error is LLVM's text, and
+    /// means a defect of ours.
     pub fn read<'c>(&self, context: &'c Context, name: &str) -> Result<Module<'c>, String> {
         parse(context, &self.bitcode, name)
     }
 }
 
 impl<'a> Clang<'a> {
-    /// Sets this unit up for a module that waited, as `adopt` does, and lets it report at the places in the source that
-    /// the module came from.
-    pub fn adopt_waiting(&mut self, waiting: &'a WaitingModule, module: &Module<'_>) -> Result<(), Reported> {
+    /// Sets this unit up for a module that waited, as `adopt` does, and lets it report at the
+    /// places in the source that the module came from.
+    pub fn adopt_waiting(
+        &mut self,
+        waiting: &'a WaitingModule,
+        module: &Module<'_>,
+    ) -> Result<(), Reported> {
         waiting.places.lend(self);
         self.adopt(module)
     }

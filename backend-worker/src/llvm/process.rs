@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 static FATAL: OnceLock<fn(&str)> = OnceLock::new();
 
-/// Once, before anything else of this module. `fatal` is told the text of an LLVM fatal error, after which the
-/// process aborts: LLVM cannot go on after one.
+/// Once, before anything else of this module. `fatal` is told the text of an LLVM fatal error,
+/// after which the process aborts: LLVM cannot go on after one.
 pub fn initialise(fatal: fn(&str)) {
     let _ = FATAL.set(fatal);
     // SAFETY: called once, before any other use of LLVM.
@@ -28,7 +28,8 @@ pub fn llvm_version() -> String {
     unsafe { CStr::from_ptr(ffi::tender_llvm_version()) }.to_string_lossy().into_owned()
 }
 
-/// Paths of the LLVM and clang libraries that this process has loaded: with them the output may change.
+/// Paths of the LLVM and clang libraries that this process has loaded: with them the output may
+/// change.
 pub fn libraries() -> Vec<String> {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
     let mut paths: Vec<String> = maps
@@ -51,8 +52,9 @@ pub fn thread_peak() -> u64 {
     count(b"thread.peak.read\0")
 }
 
-/// Bytes that the calling thread has allocated and not freed, more or less: what was freed for another thread counts as well. Only
-/// differences mean something; always 0 where the allocator does not tell.
+/// Bytes that the calling thread has allocated and not freed, more or less: what was freed for
+/// another thread counts as well. Only differences mean something; always 0 where the allocator
+/// does not tell.
 pub fn thread_live() -> i64 {
     count(b"thread.allocated\0").wrapping_sub(count(b"thread.deallocated\0")).cast_signed()
 }
@@ -65,7 +67,8 @@ pub fn purge() {
     command(c"arena.4096.purge");
 }
 
-/// A control of jemalloc(3) whose value is a uint64_t; 0 where there is none. The name ends with a NUL.
+/// A control of jemalloc(3) whose value is a uint64_t; 0 where there is none. The name ends with a
+/// NUL.
 #[cfg(feature = "jemalloc")]
 fn count(name: &[u8]) -> u64 {
     // SAFETY: those that are asked for above have that type.
@@ -76,7 +79,8 @@ fn count(name: &[u8]) -> u64 {
 #[cfg(feature = "jemalloc")]
 fn command(name: &CStr) {
     use std::ptr::null_mut;
-    // SAFETY: the name is null-terminated, and null pointers stand for no value in either direction.
+    // SAFETY: the name is null-terminated, and null pointers stand for no value in either
+    // direction.
     unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), null_mut(), null_mut(), null_mut(), 0) };
 }
 

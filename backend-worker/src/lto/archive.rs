@@ -1,7 +1,8 @@
-//! A static library whose modules are optimised among themselves: `open`, `backend` and `finish`, as for a link.
+//! A static library whose modules are optimised among themselves: `open`, `backend` and `finish`,
+//! as for a link.
 //!
-//! Every member stays what it is without: it defines all that its source does, so that a later link which takes it for
-//! one symbol needs no other member that it would not have needed.
+//! Every member stays what it is without: it defines all that its source does, so that a later link
+//! which takes it for one symbol needs no other member that it would not have needed.
 
 use super::inputs::{Inputs, Source};
 use super::link::{BackendJob, Linking, run};
@@ -49,12 +50,21 @@ impl ArchiveJob {
                 .map_err(|why| vec![plain_error(None, why.to_string())])?;
         }
         // A library is position independent, and who links it is not known.
-        let config = LtoConfig { opt_level: lto.opt_level, position_independent: true, keep_copies: true };
+        let config =
+            LtoConfig { opt_level: lto.opt_level, position_independent: true, keep_copies: true };
         let mut links = Vec::new();
         for (number, resolution) in resolutions(&inputs, lto.mode).into_iter().enumerate() {
             // Names the merged object of a member.
             let name = format!("{krate}.{number}");
-            links.push(run(&mut inputs, &resolution, config, &lto.work_dir, &name, lto.mode, watch)?);
+            links.push(run(
+                &mut inputs,
+                &resolution,
+                config,
+                &lto.work_dir,
+                &name,
+                lto.mode,
+                watch,
+            )?);
         }
 
         let mut jobs = Vec::new();
@@ -62,7 +72,8 @@ impl ArchiveJob {
         let mut list = Vec::with_capacity(members.len());
         for (number, member) in members.iter().enumerate() {
             let is_it = |source: &Source| *source == Source::Member { mark: 0, member: number };
-            let input = inputs.sources.iter().position(is_it).filter(|at| !inputs.modules[*at].is_empty());
+            let input =
+                inputs.sources.iter().position(is_it).filter(|at| !inputs.modules[*at].is_empty());
             let from = match input {
                 None => From::File,
                 Some(input) => {
@@ -98,7 +109,8 @@ impl ArchiveJob {
         self.links[link].backends.run(job, watch)
     }
 
-    /// Writes the archive, after all backends. A unit of several modules is joined into one member again.
+    /// Writes the archive, after all backends. A unit of several modules is joined into one member
+    /// again.
     ///
     /// # Panics
     /// If a backend has not been run.
@@ -125,12 +137,14 @@ impl ArchiveJob {
                 [] => continue,
                 [one] => one.to_owned(),
                 [first, ..] => {
-                    let read =
-                        |path: &&str| std::fs::read(path).map_err(|why| format!("cannot read {path}: {why}"));
+                    let read = |path: &&str| {
+                        std::fs::read(path).map_err(|why| format!("cannot read {path}: {why}"))
+                    };
                     let objects = made.iter().map(read).collect::<Result<Vec<_>, _>>()?;
                     let slices: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
                     let joined = format!("{}.joined.o", first.trim_end_matches(".0.o"));
-                    emit::write(&joined, &emit::join(&slices, None)?).map_err(|why| why.to_string())?;
+                    emit::write(&joined, &emit::join(&slices, None)?)
+                        .map_err(|why| why.to_string())?;
                     joined
                 }
             };
@@ -140,18 +154,23 @@ impl ArchiveJob {
     }
 }
 
-/// One link of all members. But members may be alternatives that define the same, and no module may take one for the
-/// other: then each is optimised on its own. So it is where a link gives one object, because members must stay apart.
+/// One link of all members. But members may be alternatives that define the same, and no module may
+/// take one for the other: then each is optimised on its own. So it is where a link gives one
+/// object, because members must stay apart.
 fn resolutions(inputs: &Inputs, mode: Lto) -> Vec<Resolution> {
-    let triple = inputs.modules.iter().flatten().find_map(|module| Some(module.bitcode.as_ref()?.triple()));
+    let triple =
+        inputs.modules.iter().flatten().find_map(|module| Some(module.bitcode.as_ref()?.triple()));
     let options = Options {
         everything_visible: true,
         libcalls: triple.map(|triple| llvm::libcalls(&triple)).unwrap_or_default(),
         ..Options::default()
     };
     let whole = resolve::resolve(&inputs.list, &options);
-    let rivals: HashSet<usize> =
-        whole.duplicates.iter().flat_map(|duplicate| [duplicate.first.0, duplicate.second.0]).collect();
+    let rivals: HashSet<usize> = whole
+        .duplicates
+        .iter()
+        .flat_map(|duplicate| [duplicate.first.0, duplicate.second.0])
+        .collect();
     if rivals.is_empty() && mode != Lto::Fat {
         return vec![whole];
     }

@@ -42,8 +42,8 @@ pub struct Line {
     pub relocatable: bool,
 }
 
-/// Stands in the driver's words for inputs, so that they can be found in the linker's. One word for all that follow each other: a
-/// command line does not take the objects of a large program.
+/// Stands in the driver's words for inputs, so that they can be found in the linker's. One word for
+/// all that follow each other: a command line does not take the objects of a large program.
 pub fn mark(numbers: &Range<usize>) -> String {
     format!("-Wl,{MARK}{}+{}", numbers.start, numbers.len())
 }
@@ -105,8 +105,12 @@ pub fn parse(words: &[String]) -> Line {
     let (mut state, mut saved) = (State::default(), Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let add =
-            |what| Entry { what, whole: state.whole, lazy: state.lazy, archives_only: state.archives_only };
+        let add = |what| Entry {
+            what,
+            whole: state.whole,
+            lazy: state.lazy,
+            archives_only: state.archives_only,
+        };
         if let Some(numbers) = word.strip_prefix(MARK) {
             let numbers = numbers.split_once('+').and_then(|(start, count)| {
                 let start: usize = start.parse().ok()?;
@@ -158,7 +162,9 @@ pub fn parse(words: &[String]) -> Line {
             "version-script" => line.version_scripts.push(value()),
             "dynamic-list" | "export-dynamic-symbol-list" => line.dynamic_lists.push(value()),
             "export-dynamic-symbol" => options.dynamic_list.push(Glob::new(&value())),
-            "exclude-libs" => line.exclude_libs.extend(value().split([',', ':']).map(str::to_owned)),
+            "exclude-libs" => {
+                line.exclude_libs.extend(value().split([',', ':']).map(str::to_owned))
+            }
             "sysroot" => line.sysroot = value(),
             "library-path" | "L" => line.search.push(value()),
             "library" | "l" => line.entries.push(add(What::Library(value()))),
@@ -167,7 +173,9 @@ pub fn parse(words: &[String]) -> Line {
             _ => match option.split_at_checked(1) {
                 Some(("l", rest)) => line.entries.push(add(What::Library(rest.to_owned()))),
                 Some(("L", rest)) => line.search.push(rest.to_owned()),
-                Some(("u", rest)) if word.starts_with("-u") => line.options.undefined.push(rest.to_owned()),
+                Some(("u", rest)) if word.starts_with("-u") => {
+                    line.options.undefined.push(rest.to_owned())
+                }
                 Some(("e", rest)) if word.starts_with("-e") && is_symbol(rest) => {
                     line.options.entry = Some(rest.to_owned());
                 }
@@ -184,7 +192,8 @@ pub fn parse(words: &[String]) -> Line {
 
 /// `-emain`; but `-eh-frame-hdr` is an option with one dash.
 fn is_symbol(text: &str) -> bool {
-    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$'))
+    !text.is_empty()
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$'))
 }
 
 fn names_in(expression: &str) -> impl Iterator<Item = String> + '_ {
@@ -251,7 +260,9 @@ mod tests {
     fn long_options_with_one_dash_are_not_short_ones() {
         let line = line("-export-dynamic -eh-frame-hdr -dynamic-linker /lib/ld.so -shared -emain");
         assert_eq!(line.options.entry.as_deref(), Some("main"));
-        assert!(line.options.shared && line.options.export_dynamic && line.options.undefined.is_empty());
+        assert!(
+            line.options.shared && line.options.export_dynamic && line.options.undefined.is_empty()
+        );
         assert!(line.entries.is_empty());
     }
 

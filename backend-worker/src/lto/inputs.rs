@@ -1,4 +1,5 @@
-//! The files of a link: finds and reads them, and lists them for symbol resolution. Decides nothing about symbols.
+//! The files of a link: finds and reads them, and lists them for symbol resolution. Decides nothing
+//! about symbols.
 
 use super::command::{Entry, Line, What};
 use super::resolve::{Input, Kind, Part};
@@ -34,7 +35,8 @@ pub struct Inputs {
     pub modules: Vec<Vec<Module>>,
     /// Paths for people.
     pub labels: Vec<String>,
-    /// Members of libraries, by mark and number, that are archives themselves: the last link opens them again.
+    /// Members of libraries, by mark and number, that are archives themselves: the last link opens
+    /// them again.
     pub nested: Vec<(usize, usize)>,
     shared: Vec<PathBuf>,
     /// That are being read, each named by the one before.
@@ -83,7 +85,9 @@ fn holds_bitcode(read: impl Fn(&mut [u8], u64) -> usize) -> bool {
                 return first.starts_with(b"0.bc/");
             }
             // Behind the table of symbols, whose size stands in its header (ar(5)).
-            let size = std::str::from_utf8(&first[48..58]).ok().and_then(|text| text.trim_end().parse().ok());
+            let size = std::str::from_utf8(&first[48..58])
+                .ok()
+                .and_then(|text| text.trim_end().parse().ok());
             let Some(size): Option<u64> = size else { return false };
             let mut name = [0; 5];
             let next = start.len() as u64 + size + size % 2;
@@ -109,8 +113,10 @@ fn slices(content: &Arc<[u8]>) -> Result<Vec<Slice>, String> {
     let archive = ArchiveFile::parse(&**content).map_err(|why| why.to_string())?;
     let ranges = archive.members().map(|member| {
         let (offset, size) = member.map_err(|why| why.to_string())?.file_range();
-        let bounds = usize::try_from(offset).ok().zip(usize::try_from(offset.saturating_add(size)).ok());
-        let range = bounds.map(|(start, end)| start..end).filter(|range| range.end <= content.len());
+        let bounds =
+            usize::try_from(offset).ok().zip(usize::try_from(offset.saturating_add(size)).ok());
+        let range =
+            bounds.map(|(start, end)| start..end).filter(|range| range.end <= content.len());
         range.ok_or_else(|| "it is cut short".to_owned())
     });
     let ranges = ranges.collect::<Result<Vec<_>, String>>()?;
@@ -308,7 +314,13 @@ impl Inputs {
         Ok(())
     }
 
-    fn archive(&mut self, path: &Path, content: &[u8], lazy: bool, hidden: bool) -> Result<(), InputError> {
+    fn archive(
+        &mut self,
+        path: &Path,
+        content: &[u8],
+        lazy: bool,
+        hidden: bool,
+    ) -> Result<(), InputError> {
         // What is no object, such as a table of contents in text, takes no part.
         let mut add = |data: &[u8]| {
             if let Ok(part) = native_part(data) {
@@ -331,7 +343,8 @@ impl Inputs {
     }
 }
 
-/// Of machine code, or of bitcode that is not ours: lld optimises that on its own, so that to us it is native.
+/// Of machine code, or of bitcode that is not ours: lld optimises that on its own, so that to us it
+/// is native.
 fn native_part(content: &[u8]) -> Result<Part, String> {
     match magic(content) {
         Magic::Bitcode => {
@@ -362,9 +375,11 @@ fn excluded(line: &Line, path: &Path) -> bool {
 }
 
 fn directories(line: &Line) -> impl Iterator<Item = PathBuf> + '_ {
-    line.search.iter().map(|dir| match dir.strip_prefix('=').or_else(|| dir.strip_prefix("$SYSROOT")) {
-        Some(below) => PathBuf::from(format!("{}{below}", line.sysroot)),
-        None => PathBuf::from(dir),
+    line.search.iter().map(|dir| {
+        match dir.strip_prefix('=').or_else(|| dir.strip_prefix("$SYSROOT")) {
+            Some(below) => PathBuf::from(format!("{}{below}", line.sysroot)),
+            None => PathBuf::from(dir),
+        }
     })
 }
 
@@ -375,11 +390,14 @@ fn find_library(name: &str, line: &Line, archives_only: bool) -> Option<PathBuf>
     directories(line).find_map(|dir| {
         let shared = dir.join(format!("lib{name}.so"));
         let archive = dir.join(format!("lib{name}.a"));
-        (!archives_only && shared.exists()).then_some(shared).or_else(|| archive.exists().then_some(archive))
+        (!archives_only && shared.exists())
+            .then_some(shared)
+            .or_else(|| archive.exists().then_some(archive))
     })
 }
 
-/// A name in INPUT or GROUP: below the system root, beside the script, as it is, or in the search path, as lld looks for it.
+/// A name in INPUT or GROUP: below the system root, beside the script, as it is, or in the search
+/// path, as lld looks for it.
 fn find_file(name: &str, script: &Path, line: &Line) -> PathBuf {
     if name.starts_with('/') && !line.sysroot.is_empty() {
         let below = PathBuf::from(format!("{}{name}", line.sysroot));
@@ -413,13 +431,15 @@ pub(super) fn find_script(name: &str, line: &Line) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// Containers of bitcode, and archives of others. What is in the members is LLVM's to read, whose reader is none for damaged bitcode
-    /// (it may crash, and the worker with it): here it is bytes.
+    /// Containers of bitcode, and archives of others. What is in the members is LLVM's to read,
+    /// whose reader is none for damaged bitcode (it may crash, and the worker with it): here it is
+    /// bytes.
     #[test]
     fn fuzz_container() {
         tender_fuzz::check("container", 2_000, |bytes| {
             let read = |buffer: &mut [u8], at: u64| {
-                let rest = usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+                let rest =
+                    usize::try_from(at).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
                 let length = rest.len().min(buffer.len());
                 buffer[..length].copy_from_slice(&rest[..length]);
                 length
@@ -427,7 +447,9 @@ mod tests {
             let is_ours = holds_bitcode(read);
             let content: Arc<[u8]> = bytes.into();
             if is_ours && let Ok(slices) = slices(&content) {
-                assert!(!slices.is_empty() && slices.iter().all(|slice| slice.len() <= bytes.len()));
+                assert!(
+                    !slices.is_empty() && slices.iter().all(|slice| slice.len() <= bytes.len())
+                );
             }
             if let Ok(files) = emit::thin_members(Path::new("/w/lib.a"), bytes) {
                 assert!(files.iter().all(|file| file.starts_with('/')));

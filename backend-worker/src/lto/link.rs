@@ -1,7 +1,9 @@
-//! A link with link-time optimisation: `open` decides everything, `backend` makes one object, `finish` links them.
+//! A link with link-time optimisation: `open` decides everything, `backend` makes one object,
+//! `finish` links them.
 //!
-//! `open` and `finish` are one job each, and each `backend` is one of its own, on any thread. What is optimised is what
-//! the driver's linker would take; it then runs as for any other link, with objects where the bitcode was.
+//! `open` and `finish` are one job each, and each `backend` is one of its own, on any thread. What
+//! is optimised is what the driver's linker would take; it then runs as for any other link, with
+//! objects where the bitcode was.
 
 use super::command::{self, Line};
 use super::inputs::{Inputs, Marked, Source, file_name, find_script, is_ours};
@@ -75,13 +77,19 @@ pub(super) struct Linking {
     pub backends: Backends,
     /// Where modules without a summary went, all of them together.
     pub merged: Option<String>,
-    /// By input and part: the backend, or none where the module was merged. Empty for what takes no part.
+    /// By input and part: the backend, or none where the module was merged. Empty for what takes no
+    /// part.
     pub job_of: Vec<Vec<Option<usize>>>,
 }
 
 impl LinkJob {
-    /// Reads all that is linked, resolves symbols, and runs the thin link, or the whole of a fat one.
-    pub fn open(request: Request<'_>, links: &Links, watch: &dyn Watch) -> Result<LinkJob, Vec<Diagnostic>> {
+    /// Reads all that is linked, resolves symbols, and runs the thin link, or the whole of a fat
+    /// one.
+    pub fn open(
+        request: Request<'_>,
+        links: &Links,
+        watch: &dyn Watch,
+    ) -> Result<LinkJob, Vec<Diagnostic>> {
         watch.enter(PhaseName::Thinlink);
         let begun = Moment::now();
         let fail = |why: String| vec![plain_error(None, why)];
@@ -91,7 +99,8 @@ impl LinkJob {
         let question = question(request, &places);
         let answer = links.drivers.ask(request.driver, &question).map_err(fail)?;
         let line = read_line(&answer).map_err(fail)?;
-        let mut inputs = Inputs::load(&line, &marks, request.krate).map_err(|why| fail(why.to_string()))?;
+        let mut inputs =
+            Inputs::load(&line, &marks, request.krate).map_err(|why| fail(why.to_string()))?;
         let config = LtoConfig {
             opt_level: request.lto.opt_level,
             position_independent: line.position_independent,
@@ -124,8 +133,9 @@ impl LinkJob {
         &self.backends.jobs
     }
 
-    /// Makes the object of one job. Each is to be run once, in any order, on any thread, several at once. No file comes
-    /// of a module of which nothing is left. The error is for people, and names crate, unit and codegen unit.
+    /// Makes the object of one job. Each is to be run once, in any order, on any thread, several at
+    /// once. No file comes of a module of which nothing is left. The error is for people, and names
+    /// crate, unit and codegen unit.
     pub fn backend(&self, index: usize, watch: &dyn Watch) -> Result<Option<OutputFile>, String> {
         self.backends.run(index, watch)
     }
@@ -141,7 +151,10 @@ impl LinkJob {
             Ok(args) => {
                 let (args, answer) = (&args, Some(answer));
                 let begun = *begun;
-                emit::link(&Link { driver, args, response_files, output, threads, begun, answer }, links)
+                emit::link(
+                    &Link { driver, args, response_files, output, threads, begun, answer },
+                    links,
+                )
             }
             Err(error) => Linked { error: Some(error), ..Linked::default() },
         }
@@ -155,12 +168,15 @@ impl LinkJob {
                 Word::Object(job) => args.extend(self.backends.object(*job).map(str::to_owned)),
                 Word::Hidden { archive, members } => {
                     let paths = self.args(members)?;
-                    let members =
-                        paths.into_iter().map(|path| Member { name: file_name(&path).to_owned(), path });
+                    let members = paths
+                        .into_iter()
+                        .map(|path| Member { name: file_name(&path).to_owned(), path });
                     emit::archive(archive, &members.collect::<Vec<_>>())?;
                     let open = ["-Wl,--push-state", "-Wl,--whole-archive"];
                     args.extend(
-                        open.into_iter().chain([archive.as_str(), "-Wl,--pop-state"]).map(str::to_owned),
+                        open.into_iter()
+                            .chain([archive.as_str(), "-Wl,--pop-state"])
+                            .map(str::to_owned),
                     );
                 }
             }
@@ -178,7 +194,8 @@ fn marks(request: Request<'_>) -> (Vec<Marked<'_>>, Vec<Option<usize>>) {
         let libraries = request.lto.libraries.iter();
         if let Some(library) = libraries.into_iter().find(|library| library.word == *word) {
             // A library named again is the same one.
-            let known = marks.iter().position(|mark| matches!(mark, Marked::Library(l) if l.word == *word));
+            let known =
+                marks.iter().position(|mark| matches!(mark, Marked::Library(l) if l.word == *word));
             places.push(Some(known.unwrap_or(marks.len())));
             if known.is_none() {
                 marks.push(Marked::Library(library));
@@ -204,7 +221,9 @@ fn question(request: Request<'_>, places: &[Option<usize>]) -> Vec<String> {
     for (word, place) in request.args.iter().zip(places) {
         match (*place, &mut run) {
             (Some(number), Some(run)) if number == run.end => run.end += 1,
-            (Some(number), run) => words.extend(run.replace(number..number + 1).as_ref().map(command::mark)),
+            (Some(number), run) => {
+                words.extend(run.replace(number..number + 1).as_ref().map(command::mark))
+            }
             (None, run) => {
                 words.extend(run.take().as_ref().map(command::mark));
                 words.push(word.clone());
@@ -219,8 +238,9 @@ fn question(request: Request<'_>, places: &[Option<usize>]) -> Vec<String> {
 fn read_line(answer: &Answer) -> Result<Line, String> {
     let (words, _) = emit::expanded(&answer.words);
     let mut line = command::parse(&words);
-    let read =
-        |path: &String| std::fs::read_to_string(path).map_err(|why| format!("cannot read {path}: {why}"));
+    let read = |path: &String| {
+        std::fs::read_to_string(path).map_err(|why| format!("cannot read {path}: {why}"))
+    };
     for path in &line.version_scripts {
         let found = find_script(path, &line).map(|found| found.to_string_lossy().into_owned());
         let text = read(found.as_ref().unwrap_or(path))?;
@@ -236,7 +256,8 @@ fn read_line(answer: &Answer) -> Result<Line, String> {
 /// Resolves symbols; two strong definitions are an error for each symbol.
 fn settle(inputs: &Inputs, options: &resolve::Options) -> Result<Resolution, Vec<Diagnostic>> {
     let mut options = options.clone();
-    let triple = inputs.modules.iter().flatten().find_map(|module| Some(module.bitcode.as_ref()?.triple()));
+    let triple =
+        inputs.modules.iter().flatten().find_map(|module| Some(module.bitcode.as_ref()?.triple()));
     options.libcalls = triple.map(|triple| llvm::libcalls(&triple)).unwrap_or_default();
     let resolution = resolve::resolve(&inputs.list, &options);
     if resolution.duplicates.is_empty() {
@@ -305,7 +326,8 @@ pub(super) fn run(
         }
         None => None,
     };
-    // LLVM keeps the modules with a summary in the order in which they were added; the others are in the merged one.
+    // LLVM keeps the modules with a summary in the order in which they were added; the others are
+    // in the merged one.
     let mut thin = lto.backends().into_iter().peekable();
     let mut kept = Vec::new();
     for (job, (id, input, part)) in jobs.into_iter().zip(ids) {
@@ -315,11 +337,18 @@ pub(super) fn run(
         }
     }
     let made = kept.iter().map(|_| OnceLock::new()).collect();
-    Ok(Linking { backends: Backends { lto: RwLock::new(Some(lto)), jobs: kept, made }, merged, job_of })
+    Ok(Linking {
+        backends: Backends { lto: RwLock::new(Some(lto)), jobs: kept, made },
+        merged,
+        job_of,
+    })
 }
 
 fn blame(job: &BackendJob, why: &str) -> Diagnostic {
-    plain_error(None, format!("crate `{}`, {}, codegen unit {}: {why}", job.krate, job.unit, job.cgu))
+    plain_error(
+        None,
+        format!("crate `{}`, {}, codegen unit {}: {why}", job.krate, job.unit, job.cgu),
+    )
 }
 
 impl Backends {
@@ -328,10 +357,13 @@ impl Backends {
         let job = &self.jobs[index];
         let _live = Live::new(watch);
         let lto = self.lto.read().unwrap_or_else(PoisonError::into_inner);
-        let object =
-            lto.as_ref().expect("backends come before the link").backend(index, &Told(watch)).map_err(
-                |why| format!("crate `{}`, {}, codegen unit {}: {why}", job.krate, job.unit, job.cgu),
-            )?;
+        let object = lto
+            .as_ref()
+            .expect("backends come before the link")
+            .backend(index, &Told(watch))
+            .map_err(|why| {
+                format!("crate `{}`, {}, codegen unit {}: {why}", job.krate, job.unit, job.cgu)
+            })?;
         let file = match object {
             Some(bytes) => Some(emit::write(&job.object, &bytes).map_err(|why| why.to_string())?),
             None => None,
@@ -350,8 +382,9 @@ impl Backends {
     /// The object of a job that has run, if it left one.
     pub fn object(&self, index: usize) -> Option<&str> {
         let job = &self.jobs[index];
-        let made =
-            self.made[index].get().unwrap_or_else(|| panic!("the backend of {} has not run", job.object));
+        let made = self.made[index]
+            .get()
+            .unwrap_or_else(|| panic!("the backend of {} has not run", job.object));
         made.then_some(job.object.as_str())
     }
 }
@@ -380,7 +413,8 @@ impl<'a> Placing<'a> {
         let count = inputs.list.len();
         let (mut brought, mut follows) = (vec![Vec::new(); count], vec![false; count]);
         // Hidden ones stay together, where their library is named.
-        let stays = |index: usize| inputs.sources[index] == Source::Foreign || inputs.list[index].hidden;
+        let stays =
+            |index: usize| inputs.sources[index] == Source::Foreign || inputs.list[index].hidden;
         for &(index, by) in &resolution.order {
             if let Some(by) = by.filter(|by| !stays(*by) && !stays(index)) {
                 brought[by].push(index);
@@ -405,14 +439,21 @@ impl<'a> Placing<'a> {
         for (word, place) in self.request.args.iter().zip(places) {
             match place.map(|number| (number, &marks[number])) {
                 None => self.words.push(Word::Plain(word.clone())),
-                Some((_, Marked::Foreign(path))) => self.words.push(Word::Plain((*path).to_owned())),
-                Some((number, Marked::Object(_))) => self.taken(|source| *source == Source::Object(number)),
+                Some((_, Marked::Foreign(path))) => {
+                    self.words.push(Word::Plain((*path).to_owned()))
+                }
+                Some((number, Marked::Object(_))) => {
+                    self.taken(|source| *source == Source::Object(number))
+                }
                 Some((number, Marked::Library(library))) => {
                     let before = self.words.len();
-                    self.taken(|source| matches!(source, Source::Member { mark, .. } if *mark == number));
+                    self.taken(
+                        |source| matches!(source, Source::Member { mark, .. } if *mark == number),
+                    );
                     if self.hides(number) && self.words.len() > before {
                         let members = self.words.split_off(before);
-                        let archive = format!("{}/{}", self.request.lto.work_dir, file_name(&library.word));
+                        let archive =
+                            format!("{}/{}", self.request.lto.work_dir, file_name(&library.word));
                         self.words.push(Word::Hidden { archive, members });
                     }
                     let members: Vec<&str> =
@@ -424,8 +465,8 @@ impl<'a> Placing<'a> {
         self.words
     }
 
-    /// Inputs from one word that take part, in the order in which they came in; but what another one brought in stands
-    /// behind that.
+    /// Inputs from one word that take part, in the order in which they came in; but what another
+    /// one brought in stands behind that.
     fn taken(&mut self, from: impl Fn(&Source) -> bool) {
         let resolution = self.resolution;
         for &(index, _) in &resolution.order {
@@ -435,7 +476,8 @@ impl<'a> Placing<'a> {
         }
     }
 
-    /// An input, and behind it what it brought in, as lld orders them: constructors run in this order.
+    /// An input, and behind it what it brought in, as lld orders them: constructors run in this
+    /// order.
     fn place(&mut self, index: usize) {
         let mut open = vec![index];
         while let Some(index) = open.pop() {

@@ -1,5 +1,5 @@
-//! Link-time optimisation: what a link consists of, whose definitions count, and the native objects that come out.
-//! Knows no tokens: the caller runs the backends on threads of its own.
+//! Link-time optimisation: what a link consists of, whose definitions count, and the native objects
+//! that come out. Knows no tokens: the caller runs the backends on threads of its own.
 
 mod archive;
 mod command;

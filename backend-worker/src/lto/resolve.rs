@@ -1,13 +1,15 @@
 //! Symbol resolution: which inputs a link takes, and whose definition of each symbol counts. Pure.
 //!
-//! Follows ld.lld, which does the same again on the native objects in the end; the two must agree, or a definition that
-//! the last link needs has been optimised away. Where lld's answer depends on what is not modelled here, a symbol is
-//! taken to be visible to native code, which costs size and never correctness.
+//! Follows ld.lld, which does the same again on the native objects in the end; the two must agree,
+//! or a definition that the last link needs has been optimised away. Where lld's answer depends on
+//! what is not modelled here, a symbol is taken to be visible to native code, which costs size and
+//! never correctness.
 
 use super::scope::{Glob, VersionScript};
 use std::collections::{HashMap, HashSet};
 
-/// What stands or falls as one: an object, a shared library, or the modules that came from one source file.
+/// What stands or falls as one: an object, a shared library, or the modules that came from one
+/// source file.
 #[derive(Clone, Debug, Default)]
 pub struct Input {
     /// Taken only when it defines what is wanted, as a member of an archive is.
@@ -100,14 +102,17 @@ pub type Place = (usize, usize);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolution {
-    /// The inputs that take part, in the order in which lld takes them, each with the input that wanted it.
+    /// The inputs that take part, in the order in which lld takes them, each with the input that
+    /// wanted it.
     pub order: Vec<(usize, Option<usize>)>,
-    /// By input, part and symbol; empty for parts that are no bitcode and for inputs that do not take part.
+    /// By input, part and symbol; empty for parts that are no bitcode and for inputs that do not
+    /// take part.
     pub flags: Vec<Vec<Vec<u8>>>,
     pub duplicates: Vec<Duplicate>,
 }
 
-/// Two strong definitions of which at least one is bitcode. lld itself sees those among native objects.
+/// Two strong definitions of which at least one is bitcode. lld itself sees those among native
+/// objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
     pub symbol: String,
@@ -277,8 +282,8 @@ impl<'a> Table<'a> {
         row.redefined = true;
     }
 
-    /// `--wrap=f`: references to f go to __wrap_f, and those to __real_f go to f. Only the last link rewrites them, so
-    /// nothing may be concluded from what either name means before.
+    /// `--wrap=f`: references to f go to __wrap_f, and those to __real_f go to f. Only the last
+    /// link rewrites them, so nothing may be concluded from what either name means before.
     fn wrap(&mut self, names: &[String]) {
         for name in names {
             let Some(symbol) = self.find(name) else { continue };
@@ -430,7 +435,8 @@ impl<'a> Table<'a> {
             (State::Defined, Holder::Common { .. }) => !symbol.weak,
             (State::Defined, Holder::Defined(first)) => {
                 // Module-level assembly may show a symbol of the module twice.
-                if !row.weak && !symbol.weak && first != place && (bitcode(first) || bitcode(place)) {
+                if !row.weak && !symbol.weak && first != place && (bitcode(first) || bitcode(place))
+                {
                     let symbol = symbol.name.clone();
                     self.duplicates.push(Duplicate { symbol, first, second: place });
                 }
@@ -501,7 +507,8 @@ impl<'a> Table<'a> {
             if local[at] {
                 row.exported = false;
             } else if defined {
-                let all = (options.shared || options.export_dynamic) && (row.used_natively || !row.omittable);
+                let all = (options.shared || options.export_dynamic)
+                    && (row.used_natively || !row.omittable);
                 row.exported |= all || options.dynamic_list.iter().any(|glob| glob.matches(name));
             }
         }
@@ -540,7 +547,10 @@ impl<'a> Table<'a> {
         set(PREVAILING, prevailing)
             | set(FINAL_DEFINITION, within && placed && !options.everything_visible)
             | set(VISIBLE_TO_REGULAR, visible)
-            | set(EXPORT_DYNAMIC, !local[at] && (options.shared || options.export_dynamic || row.exported))
+            | set(
+                EXPORT_DYNAMIC,
+                !local[at] && (options.shared || options.export_dynamic || row.exported),
+            )
             | set(LINKER_REDEFINED, row.redefined)
     }
 

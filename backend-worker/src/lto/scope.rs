@@ -1,7 +1,7 @@
 //! Version scripts and dynamic lists: which names a link exports. Pure; no I/O.
 //!
-//! Only what bears on link-time optimisation is read. Where a pattern is in a language that is not understood here, the
-//! names that it could mean count as exported.
+//! Only what bears on link-time optimisation is read. Where a pattern is in a language that is not
+//! understood here, the names that it could mean count as exported.
 
 /// A shell pattern as linkers know it: `*`, `?`, `[a-z]`, `[!x]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,7 +105,10 @@ impl VersionScript {
                     if depth == 0 {
                         global = true;
                         // The version that this one follows: `} V1;`
-                        while words.get(at + 1).is_some_and(|word| word.text != ";" && word.text != "{") {
+                        while words
+                            .get(at + 1)
+                            .is_some_and(|word| word.text != ";" && word.text != "{")
+                        {
                             at += 1;
                         }
                     }
@@ -132,8 +135,9 @@ impl VersionScript {
     /// Exact names come before patterns, and `*` is for what nothing else names.
     pub fn makes_local(&self, name: &str) -> bool {
         let exact = |list: &[Glob]| list.iter().any(|glob| glob.0 == name);
-        let pattern =
-            |list: &[Glob]| list.iter().any(|glob| !glob.is_exact() && glob.0 != "*" && glob.matches(name));
+        let pattern = |list: &[Glob]| {
+            list.iter().any(|glob| !glob.is_exact() && glob.0 != "*" && glob.matches(name))
+        };
         let all = |list: &[Glob]| list.iter().any(|glob| glob.0 == "*");
         if exact(&self.global) || (self.global_cxx && name.starts_with("_Z")) {
             return false;
@@ -180,8 +184,9 @@ fn words(text: &str) -> Vec<Word> {
         } else if matches!(first, '{' | '}' | ';') || rest == ":" {
             (&rest[..1], false, &rest[1..])
         } else {
-            let end =
-                rest.find(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';')).unwrap_or(rest.len());
+            let end = rest
+                .find(|c: char| c.is_whitespace() || matches!(c, '{' | '}' | ';'))
+                .unwrap_or(rest.len());
             let word = &rest[..end];
             // `global:` is two words, `a::b` is one.
             match word.find(':').filter(|at| !word[*at..].starts_with("::")) {
@@ -249,7 +254,11 @@ mod tests {
             &["_ZN3zip1fEv", "g"],
             &["h", "zip::*"],
         );
-        check("{ global: extern \"C\" { f; }; local: extern \"C++\" { a*; }; *; };", &["f"], &["_Z1av"]);
+        check(
+            "{ global: extern \"C\" { f; }; local: extern \"C++\" { a*; }; *; };",
+            &["f"],
+            &["_Z1av"],
+        );
     }
 
     #[test]

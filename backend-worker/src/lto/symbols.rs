@@ -1,4 +1,5 @@
-//! Symbol tables of native objects, shared libraries and bitcode, as `resolve` wants them. No decisions.
+//! Symbol tables of native objects, shared libraries and bitcode, as `resolve` wants them. No
+//! decisions.
 
 use super::resolve::{Kind, Part, State, Symbol, Visibility};
 use crate::llvm::LtoSymbol;

@@ -1,9 +1,10 @@
-//! What inline assembly binds together. A name in it is resolved by the assembler of its own object, which sees neither
-//! promoted names nor what another piece's assembly defines.
+//! What inline assembly binds together. A name in it is resolved by the assembler of its own
+//! object, which sees neither promoted names nor what another piece's assembly defines.
 //!
-//! Reads text and knows no instruction set: where in doubt a word is a name, and a name is one of the module's. That costs
-//! the cut some freedom and never correctness. What could name anything (macros, other files, other sections) is an error,
-//! with which the module stays whole. Escapes are those of LLVM's IR: https://llvm.org/docs/LangRef.html#asm-template-argument-modifiers
+//! Reads text and knows no instruction set: where in doubt a word is a name, and a name is one of
+//! the module's. That costs the cut some freedom and never correctness. What could name anything
+//! (macros, other files, other sections) is an error, with which the module stays whole. Escapes
+//! are those of LLVM's IR: https://llvm.org/docs/LangRef.html#asm-template-argument-modifiers
 
 use super::graph::Graph;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -23,8 +24,8 @@ const HOLE: char = '\0';
 /// For a number that no other statement gets: `%=`.
 const UNIQUE: char = '\u{1}';
 
-/// Directives that define no name and name none in a form of their own. In those that are conditions or loops a name is
-/// an ordinary word.
+/// Directives that define no name and name none in a form of their own. In those that are
+/// conditions or loops a name is an ordinary word.
 const HARMLESS: &[&str] = &[
     "2byte",
     "4byte",
@@ -117,13 +118,14 @@ impl<'a> Symbols<'a> {
     }
 }
 
-/// How many alternatives `{a|b|...}` are looked at. LLVM takes the one of the dialect that it writes, and no target of its has more
-/// than two (`MCAsmInfo::getAssemblerDialect`).
+/// How many alternatives `{a|b|...}` are looked at. LLVM takes the one of the dialect that it
+/// writes, and no target of its has more than two (`MCAsmInfo::getAssemblerDialect`).
 const MOST_DIALECTS: usize = 4;
 
 impl Graph {
-    /// Ties what the assembly in functions binds. `names` are what the assembler sees of the nodes, empty where it sees
-    /// nothing. The error says why the module has to stay whole, in the form "it has …".
+    /// Ties what the assembly in functions binds. `names` are what the assembler sees of the nodes,
+    /// empty where it sees nothing. The error says why the module has to stay whole, in the form
+    /// "it has …".
     pub fn bind(&mut self, assembly: &[Assembly], names: &[String]) -> Result<(), String> {
         if assembly.is_empty() {
             return Ok(());
@@ -132,8 +134,9 @@ impl Graph {
         let read = assembly.iter().map(|statement| read(&statement.text, &known));
         let read = read.collect::<Result<Vec<Names>, String>>()?;
 
-        let symbols =
-            Words::of(names.iter().map(String::as_str).zip(0..).filter(|(name, _)| !name.is_empty()));
+        let symbols = Words::of(
+            names.iter().map(String::as_str).zip(0..).filter(|(name, _)| !name.is_empty()),
+        );
         for (statement, found) in assembly.iter().zip(&read) {
             for node in found.mentioned.iter().flat_map(|word| symbols.like(word)) {
                 let facts = &self.nodes[node as usize];
@@ -141,7 +144,8 @@ impl Graph {
                     self.pin(statement.function, node);
                 }
             }
-            // What assembly says of a symbol that other objects see, such as `.weak`, holds for its own object.
+            // What assembly says of a symbol that other objects see, such as `.weak`, holds for its
+            // own object.
             for node in found.defined.iter().flat_map(|word| symbols.like(word)) {
                 self.pin(statement.function, node);
             }
@@ -160,7 +164,9 @@ impl Graph {
         for (statement, found) in assembly.iter().zip(&read) {
             // A number is the nearest label of that name.
             let elsewhere = |word: &&String| !is_number(word) || !found.defined.contains(*word);
-            for definer in found.mentioned.iter().filter(elsewhere).flat_map(|word| defined.like(word)) {
+            for definer in
+                found.mentioned.iter().filter(elsewhere).flat_map(|word| defined.like(word))
+            {
                 if definer != statement.function {
                     self.nodes[statement.function as usize].be_one();
                     self.ties.push((statement.function, definer));
@@ -304,7 +310,8 @@ fn is_number(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// The text as an assembler of that dialect might see it, with holes; and whether it says something else for the next one.
+/// The text as an assembler of that dialect might see it, with holes; and whether it says something
+/// else for the next one.
 fn expand(text: &str, dialect: usize) -> (String, bool) {
     let mut out = String::with_capacity(text.len());
     let mut more = false;
@@ -399,14 +406,23 @@ mod tests {
     }
 
     fn bind(texts: &[&str], symbols: &[(&str, Node)]) -> Bound {
-        let function =
-            Node { function: true, defined: true, copyable: true, replicable: true, ..Node::default() };
+        let function = Node {
+            function: true,
+            defined: true,
+            copyable: true,
+            replicable: true,
+            ..Node::default()
+        };
         let mut nodes = vec![function; texts.len()];
         nodes.extend(symbols.iter().map(|(_, node)| *node));
         let mut names: Vec<String> = (0..texts.len()).map(|at| format!("function{at}")).collect();
         names.extend(symbols.iter().map(|(name, _)| (*name).to_owned()));
         let assembly: Vec<Assembly> = (texts.iter().zip(0..))
-            .map(|(text, function)| Assembly { function, text: (*text).to_owned(), operands: Vec::new() })
+            .map(|(text, function)| Assembly {
+                function,
+                text: (*text).to_owned(),
+                operands: Vec::new(),
+            })
             .collect();
         let mut graph = Graph { nodes, ..Graph::default() };
         let whole = graph.bind(&assembly, &names).err();
@@ -546,14 +562,22 @@ mod tests {
             let bound = bind(&[definer, user], &[]);
             let expect = user != "nop";
             assert_eq!(bound.graph.ties.contains(&(1, 0)), expect, "{definer:?} and {user:?}");
-            assert!(!bound.graph.nodes[0].copyable || is_number(&definer[..1]) || !expect, "{definer:?}");
+            assert!(
+                !bound.graph.nodes[0].copyable || is_number(&definer[..1]) || !expect,
+                "{definer:?}"
+            );
         }
     }
 
     #[test]
     fn labels_of_a_statement_alone_bind_nothing() {
-        for text in ["1: jmp 1b", ".Lx${:uid}: jmp .Lx${:uid}", "movq %fs:0, $0", "mov $0, fs:0", "cmp $0, 1"]
-        {
+        for text in [
+            "1: jmp 1b",
+            ".Lx${:uid}: jmp .Lx${:uid}",
+            "movq %fs:0, $0",
+            "mov $0, fs:0",
+            "cmp $0, 1",
+        ] {
             let bound = bind(&[text, text], &[]);
             assert_eq!(bound.graph.ties, [], "{text:?}");
         }
@@ -611,22 +635,30 @@ mod tests {
     fn fuzz_assembly() {
         tender_fuzz::check_text("assembly", 2_000, |input| {
             let (names, text) = input.split_once('\n').unwrap_or_default();
-            let names: Vec<&str> = names.split(' ').filter(|name| !name.is_empty()).take(100).collect();
+            let names: Vec<&str> =
+                names.split(' ').filter(|name| !name.is_empty()).take(100).collect();
             let symbols: Vec<(&str, Node)> = names.iter().map(|name| (*name, LOCAL)).collect();
             let bound = bind(&[text, "jmp table", "table${0:c}: nop"], &symbols);
             let owned: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
             let Ok(found) = read(text, &Symbols::of(&owned)) else { return };
 
             for word in found.mentioned.iter().chain(&found.defined) {
-                // What is in no alternative or escape stands between the letters of a word, so that it is no part of the text.
+                // What is in no alternative or escape stands between the letters of a word, so that
+                // it is no part of the text.
                 let mut rest = text.chars();
-                assert!(word.chars().all(|c| c == HOLE || rest.any(|other| other == c)), "{word:?}");
+                assert!(
+                    word.chars().all(|c| c == HOLE || rest.any(|other| other == c)),
+                    "{word:?}"
+                );
             }
             if bound.whole.is_none() && !text.contains(['$', '\\', '{']) {
                 let words: HashSet<&str> = text.split(|c| !is_part(c)).collect();
                 for (name, node) in names.iter().zip(&bound.graph.nodes[3..]) {
                     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-                    assert!(!(is_name && words.contains(name)) || node.pinned, "{name:?} is not seen");
+                    assert!(
+                        !(is_name && words.contains(name)) || node.pinned,
+                        "{name:?} is not seen"
+                    );
                 }
             }
         });

@@ -28,8 +28,8 @@ pub(super) fn cluster(graph: &Graph, links: &Links, groups: &[u32], limit: u64) 
         }
     };
 
-    // A local with one user is that user's part: optimised together, it often vanishes into it. Such chains may be
-    // longer than other clusters, but not so long that the pieces get uneven.
+    // A local with one user is that user's part: optimised together, it often vanishes into it.
+    // Such chains may be longer than other clusters, but not so long that the pieces get uneven.
     for (at, node) in graph.nodes.iter().enumerate() {
         if let ([(user, _)], true) = (links.into(at as u32), node.local && node.is_placed()) {
             join(&mut sets, at as u32, *user, limit.saturating_mul(2));

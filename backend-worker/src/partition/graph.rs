@@ -1,6 +1,7 @@
 //! A module as the partition sees it: symbols, references, and what must stay together.
 
-/// One symbol. Which way round the facts imply each other is the business of whoever makes the graph.
+/// One symbol. Which way round the facts imply each other is the business of whoever makes the
+/// graph.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub function: bool,
@@ -9,7 +10,8 @@ pub struct Node {
     pub local: bool,
     /// Must not be renamed, and its users must be where it is.
     pub pinned: bool,
-    /// A constant whose place decides nothing: it has its home where its users are, and joins nobody to anybody.
+    /// A constant whose place decides nothing: it has its home where its users are, and joins
+    /// nobody to anybody.
     pub follows: bool,
     /// Other pieces may have it as `available_externally`.
     pub copyable: bool,
@@ -45,8 +47,9 @@ pub struct Graph {
 }
 
 impl Node {
-    /// What optimising and emitting takes by itself, in units of one instruction; 60,000 to 90,000 are a second or so at -O2.
-    /// Blocks count, because control flow is what the expensive passes walk.
+    /// What optimising and emitting takes by itself, in units of one instruction; 60,000 to 90,000
+    /// are a second or so at -O2. Blocks count, because control flow is what the expensive passes
+    /// walk.
     fn own_cost(&self) -> u64 {
         if !self.defined || self.special {
             0
@@ -74,7 +77,8 @@ impl Node {
 }
 
 impl Graph {
-    /// In one order, with one edge for each pair, and with what follows from edges written into the nodes.
+    /// In one order, with one edge for each pair, and with what follows from edges written into the
+    /// nodes.
     pub(super) fn normal(&self) -> Graph {
         let mut edges = self.edges.clone();
         edges.retain(|edge| edge.from != edge.to);
@@ -97,8 +101,8 @@ impl Graph {
                 ties.push((edge.from, edge.to));
             }
         }
-        // What has to be inlined and must not be copied is where it is called, because some of it is no valid function of
-        // its own; and then its callers must not be copied either.
+        // What has to be inlined and must not be copied is where it is called, because some of it
+        // is no valid function of its own; and then its callers must not be copied either.
         let mut bound: Vec<u32> = (0..nodes.len() as u32).collect();
         bound.retain(|&node| {
             let node = &nodes[node as usize];
@@ -169,8 +173,8 @@ impl Links {
         links
     }
 
-    /// A function's cost with all that must be inlined into it. Some files are hardly anything else, and take many
-    /// times what their instructions suggest.
+    /// A function's cost with all that must be inlined into it. Some files are hardly anything
+    /// else, and take many times what their instructions suggest.
     fn expand(&self, graph: &Graph, node: u32, expanded: &mut [Option<u64>]) -> u64 {
         if let Some(cost) = expanded[node as usize] {
             return cost;
@@ -178,7 +182,8 @@ impl Links {
         let own = graph.nodes[node as usize].own_cost();
         // Holds while this one is worked on, so that a cycle ends.
         expanded[node as usize] = Some(own);
-        let inlined = self.out(node).iter().filter(|(to, _)| graph.nodes[*to as usize].always_inline);
+        let inlined =
+            self.out(node).iter().filter(|(to, _)| graph.nodes[*to as usize].always_inline);
         let cost = inlined.fold(own, |sum, &(to, calls)| {
             sum.saturating_add(self.expand(graph, to, expanded).saturating_mul(u64::from(calls)))
         });
@@ -190,7 +195,8 @@ impl Links {
     /// One function is never taken for more than this.
     const MOST: u64 = 1 << 32;
 
-    /// Expected cost of compiling `node` at its home. What is inlined and vanishes costs where it goes.
+    /// Expected cost of compiling `node` at its home. What is inlined and vanishes costs where it
+    /// goes.
     pub fn cost(&self, node: u32) -> u64 {
         self.cost[node as usize]
     }

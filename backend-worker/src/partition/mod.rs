@@ -1,7 +1,7 @@
 //! Decides how a module is cut into pieces. Pure: knows no LLVM, no clocks, no threads.
 //!
-//! Numbers of symbols in, roles of symbols out. The same graph and limits give the same assignment, whatever the order
-//! of edges and ties.
+//! Numbers of symbols in, roles of symbols out. The same graph and limits give the same assignment,
+//! whatever the order of edges and ties.
 
 mod assembly;
 mod clusters;

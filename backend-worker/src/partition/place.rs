@@ -25,7 +25,8 @@ pub(super) fn place(
             members.entry(cluster).or_default().push(node as u32);
         }
     }
-    let mut order: Vec<(u64, u32)> = clusters.cost.iter().map(|(&cluster, &cost)| (cost, cluster)).collect();
+    let mut order: Vec<(u64, u32)> =
+        clusters.cost.iter().map(|(&cluster, &cost)| (cost, cluster)).collect();
     order.sort_unstable_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
 
     let mut homes: Homes = vec![None; graph.nodes.len()];
@@ -35,7 +36,9 @@ pub(super) fn place(
         let affinity = affinity(links, &members[&cluster], &homes, count);
         let piece = (0..count as usize)
             .filter(|&piece| load[piece] + cost <= full)
-            .max_by(|&a, &b| affinity[a].cmp(&affinity[b]).then(load[b].cmp(&load[a])).then(b.cmp(&a)))
+            .max_by(|&a, &b| {
+                affinity[a].cmp(&affinity[b]).then(load[b].cmp(&load[a])).then(b.cmp(&a))
+            })
             .or_else(|| (0..count as usize).min_by_key(|&piece| (load[piece], piece)))
             .unwrap_or(0);
         load[piece] += cost;
@@ -49,7 +52,8 @@ pub(super) fn place(
     homes
 }
 
-/// Gives empty pieces a group each until `least` pieces have something, if there are as many groups.
+/// Gives empty pieces a group each until `least` pieces have something, if there are as many
+/// groups.
 fn spread(groups: &[u32], homes: &mut Homes, least: u32) {
     for empty in 0..least {
         if homes.contains(&Some(empty)) {
@@ -74,7 +78,9 @@ fn spread(groups: &[u32], homes: &mut Homes, least: u32) {
 /// What may be anywhere goes where most of its users are.
 fn follow(graph: &Graph, links: &Links, homes: &mut Homes, count: u32) {
     let mut left: Vec<u32> = (0..graph.nodes.len() as u32).collect();
-    left.retain(|&node| graph.nodes[node as usize].has_home() && graph.nodes[node as usize].follows);
+    left.retain(|&node| {
+        graph.nodes[node as usize].has_home() && graph.nodes[node as usize].follows
+    });
     loop {
         let before = left.len();
         left.retain(|&node| {
@@ -110,7 +116,8 @@ fn affinity(links: &Links, nodes: &[u32], homes: &Homes, count: u32) -> Vec<u64>
     sum
 }
 
-/// Copies count too, and are known only now: moves clusters from the fullest piece to the emptiest while that helps.
+/// Copies count too, and are known only now: moves clusters from the fullest piece to the emptiest
+/// while that helps.
 fn even(
     graph: &Graph,
     links: &Links,
@@ -124,8 +131,12 @@ fn even(
     let cost_of = |homes: &Homes, piece: u32| roles::cost(graph, links, homes, piece, limits);
     let mut costs: Vec<u64> = (0..count).map(|piece| cost_of(homes, piece)).collect();
     for _ in 0..ROUNDS {
-        let Some(most) = (0..count as usize).max_by_key(|&piece| (costs[piece], piece)) else { return };
-        let Some(least) = (0..count as usize).min_by_key(|&piece| (costs[piece], piece)) else { return };
+        let Some(most) = (0..count as usize).max_by_key(|&piece| (costs[piece], piece)) else {
+            return;
+        };
+        let Some(least) = (0..count as usize).min_by_key(|&piece| (costs[piece], piece)) else {
+            return;
+        };
         let mut gap = (costs[most] - costs[least]) / 2;
         let mean = costs.iter().sum::<u64>() / u64::from(count);
         if costs[most] <= mean + mean / 20 {

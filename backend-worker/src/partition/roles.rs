@@ -1,4 +1,5 @@
-//! From homes to what each piece has: definitions, copies, replicas; and what must change for others to see it.
+//! From homes to what each piece has: definitions, copies, replicas; and what must change for
+//! others to see it.
 
 use super::graph::{Graph, Links, Node};
 use super::limits::Limits;
@@ -44,7 +45,8 @@ pub struct Assignment {
 
 pub(super) fn assign(graph: &Graph, links: &Links, homes: &Homes, limits: &Limits) -> Assignment {
     let count = homes.iter().flatten().max().map_or(0, |last| last + 1);
-    let mut pieces: Vec<Piece> = (0..count).map(|piece| fill(graph, links, homes, piece, limits)).collect();
+    let mut pieces: Vec<Piece> =
+        (0..count).map(|piece| fill(graph, links, homes, piece, limits)).collect();
     pieces.retain(|piece| piece.roles.contains(&Role::Home));
 
     let mut changes = vec![Change::None; graph.nodes.len()];
@@ -75,7 +77,13 @@ fn change(node: &Node) -> Change {
 }
 
 /// The cost of one piece with its copies.
-pub(super) fn cost(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits) -> u64 {
+pub(super) fn cost(
+    graph: &Graph,
+    links: &Links,
+    homes: &Homes,
+    piece: u32,
+    limits: &Limits,
+) -> u64 {
     fill(graph, links, homes, piece, limits).cost
 }
 
@@ -83,7 +91,8 @@ pub(super) fn cost(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limi
 fn fill(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits) -> Piece {
     let mut roles = vec![Role::None; graph.nodes.len()];
     let mut cost = 0;
-    // Breadth first: a node is met first on its shortest way, so depth does not depend on the order of edges.
+    // Breadth first: a node is met first on its shortest way, so depth does not depend on the order
+    // of edges.
     let mut queue: VecDeque<(u32, u32)> = VecDeque::new();
     for (at, home) in homes.iter().enumerate() {
         if *home == Some(piece) {
@@ -123,7 +132,8 @@ fn borrowed(graph: &Graph, links: &Links, to: u32, depth: u32, limits: &Limits) 
         return Role::None;
     }
     if !node.function {
-        // What a copy mentions has to be promoted, and loses more than the copy gains; a literal loses nothing.
+        // What a copy mentions has to be promoted, and loses more than the copy gains; a literal
+        // loses nothing.
         let alone = || {
             links.out(to).iter().all(|&(other, _)| {
                 let other = &graph.nodes[other as usize];
@@ -136,9 +146,10 @@ fn borrowed(graph: &Graph, links: &Links, to: u32, depth: u32, limits: &Limits) 
     if !node.copyable {
         return Role::None;
     }
-    // What headers define inline mostly vanishes into its callers. A copy would keep it alive in its home for nothing: on C++ that
-    // is twice the code, and half as much time again. The linker drops all but one of those that are emitted. Nobody drops a
-    // second definition of a local, so a local is defined twice only if it has to vanish.
+    // What headers define inline mostly vanishes into its callers. A copy would keep it alive in
+    // its home for nothing: on C++ that is twice the code, and half as much time again. The linker
+    // drops all but one of those that are emitted. Nobody drops a second definition of a local, so
+    // a local is defined twice only if it has to vanish.
     let inline = node.linkonce && node.instructions <= limits.copy;
     if node.replicable && (inline || node.always_inline) {
         return Role::Replica;

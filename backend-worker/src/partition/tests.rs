@@ -31,7 +31,8 @@ fn node() -> impl Strategy<Value = Node> {
 fn graph() -> impl Strategy<Value = Graph> {
     proptest::collection::vec(node(), 2..60).prop_flat_map(|nodes| {
         let count = nodes.len() as u32;
-        let edge = (0..count, 0..count, 0u32..4).prop_map(|(from, to, calls)| Edge { from, to, calls });
+        let edge =
+            (0..count, 0..count, 0u32..4).prop_map(|(from, to, calls)| Edge { from, to, calls });
         let edges = proptest::collection::vec(edge, 0..150);
         let ties = proptest::collection::vec((0..count, 0..count), 0..6);
         (edges, ties).prop_map(move |(mut edges, ties)| {
@@ -86,9 +87,12 @@ fn check(graph: &Graph, assignment: &Assignment) {
                 continue;
             }
             let change = assignment.changes[edge.to as usize];
-            let seen = matches!(to, Role::Home | Role::Replica) || !node.local || change == Change::Promote;
+            let seen = matches!(to, Role::Home | Role::Replica)
+                || !node.local
+                || change == Change::Promote;
             assert!(seen, "{} refers to {}, which it cannot see", edge.from, edge.to);
-            let kept = to != Role::None && to != Role::Copy || !node.linkonce || change == Change::Keep;
+            let kept =
+                to != Role::None && to != Role::Copy || !node.linkonce || change == Change::Keep;
             assert!(kept, "{} refers to {}, which may vanish", edge.from, edge.to);
         }
     }
@@ -145,7 +149,14 @@ proptest! {
 }
 
 fn function(instructions: u32) -> Node {
-    Node { function: true, defined: true, instructions, blocks: 1, copyable: true, ..Node::default() }
+    Node {
+        function: true,
+        defined: true,
+        instructions,
+        blocks: 1,
+        copyable: true,
+        ..Node::default()
+    }
 }
 
 #[test]
@@ -177,7 +188,11 @@ fn what_must_be_inlined_is_at_hand_however_deep() {
     let assignment = partition(&graph, &limits(4)).unwrap();
     for piece in &assignment.pieces {
         let uses = (9..13).any(|at| piece.roles[at] == Role::Home);
-        assert!(!uses || piece.roles[..9].iter().all(|role| *role != Role::None), "{:?}", piece.roles);
+        assert!(
+            !uses || piece.roles[..9].iter().all(|role| *role != Role::None),
+            "{:?}",
+            piece.roles
+        );
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::graph::Graph;
 
-/// Disjoint sets. The smallest member stands for a set, so the result does not depend on the order of joining.
+/// Disjoint sets. The smallest member stands for a set, so the result does not depend on the order
+/// of joining.
 pub(super) struct Sets(Vec<u32>);
 
 impl Sets {
@@ -15,7 +16,8 @@ impl Sets {
         while self.0[root as usize] != root {
             root = self.0[root as usize];
         }
-        // Each step on the way is shortened. No recursion: ties in an unlucky order make a chain as long as there are nodes.
+        // Each step on the way is shortened. No recursion: ties in an unlucky order make a chain as
+        // long as there are nodes.
         let mut at = node;
         while at != root {
             at = std::mem::replace(&mut self.0[at as usize], root);

@@ -1,10 +1,11 @@
-//! An address that a program or clang itself may compare stays one address, whatever piece asks for it.
+//! An address that a program or clang itself may compare stays one address, whatever piece asks for
+//! it.
 
 use super::program::{bulk, bulks, program, same};
 use std::fmt::Write;
 
-/// clang compares the vtable's address where the class is final, although an anonymous namespace makes the vtable
-/// `internal unnamed_addr`.
+/// clang compares the vtable's address where the class is final, although an anonymous namespace
+/// makes the vtable `internal unnamed_addr`.
 #[test]
 fn a_local_vtable_has_one_address() {
     let text = "#include <cstdio>\n\
@@ -24,8 +25,8 @@ fn a_local_vtable_has_one_address() {
     }
 }
 
-/// Each constant that `unnamed_addr` or a linker's merging might double is asked for in four functions of different
-/// pieces, and all have to give the same address.
+/// Each constant that `unnamed_addr` or a linker's merging might double is asked for in four
+/// functions of different pieces, and all have to give the same address.
 #[test]
 fn a_constant_has_one_address() {
     let kinds = [
@@ -35,7 +36,10 @@ fn a_constant_has_one_address() {
         ("utf16", "u\"utf16\""),
         ("empty", "\"\""),
         ("eight", "\"1234567\""),
-        ("long_literal", "\"a text that is longer than any register, and than two of them as well\""),
+        (
+            "long_literal",
+            "\"a text that is longer than any register, and than two of them as well\"",
+        ),
         ("table", "table"),
         ("text_table", "text_table"),
         ("fields", "&fields"),
@@ -55,7 +59,10 @@ fn a_constant_has_one_address() {
     let mut text = format!("#include <stdio.h>\n#include <wchar.h>\n{shared}");
     for piece in ["a", "b", "c", "d"] {
         text.push_str(&bulk(&format!("bulk_{piece}")));
-        let _ = writeln!(text, "__attribute__((noinline)) const void *at_{piece}(int k) {{ switch (k) {{");
+        let _ = writeln!(
+            text,
+            "__attribute__((noinline)) const void *at_{piece}(int k) {{ switch (k) {{"
+        );
         for (number, (_, expression)) in kinds.iter().enumerate() {
             let _ = writeln!(text, "case {number}: return {expression};");
         }
@@ -95,7 +102,8 @@ fn a_constant_has_one_address() {
         let lines = program.run(&program.dir.path().join("cut"), &[]);
         let lines = String::from_utf8_lossy(&lines.stdout).into_owned();
         assert!(
-            lines.lines().count() == kinds.len() && lines.lines().all(|line| line.ends_with(" 1 1 1")),
+            lines.lines().count() == kinds.len()
+                && lines.lines().all(|line| line.ends_with(" 1 1 1")),
             "{args}: {lines}"
         );
     }

@@ -50,7 +50,10 @@ fn assembly_that_is_not_understood_keeps_a_file_whole() {
             "it has assembly with the directive .pushsection",
         ),
     ] {
-        let text = format!("{}void f(void) {{ __asm__(\"{assembly}\"); }}\n", bulks(&["a", "b", "c", "d"]));
+        let text = format!(
+            "{}void f(void) {{ __asm__(\"{assembly}\"); }}\n",
+            bulks(&["a", "b", "c", "d"])
+        );
         let program = program("-O2", &[("a.c", &text)]);
         let heard = Heard(RefCell::default());
         program.cut("a.c", SUFFIXES[0], &heard, |cut, _| assert_eq!(cut.err(), Some(reason)));
@@ -98,7 +101,8 @@ fn assembly_errors_are_told_once_and_at_their_place() {
         let cut = cut.unwrap();
         for index in 0..cut.costs().len() {
             let context = Context::create();
-            let mut clang = Clang::open(request, Lto::Off, &heard).unwrap_or_else(|_| panic!("as before"));
+            let mut clang =
+                Clang::open(request, Lto::Off, &heard).unwrap_or_else(|_| panic!("as before"));
             let module = cut.piece(&context, index).unwrap();
             clang.adopt_piece(cut, &module).unwrap();
             clang.optimise(&module).unwrap();

@@ -1,4 +1,5 @@
-//! What a user sees of a cut object is what an uncut one shows: names, folding, debug information, and the same bytes each time.
+//! What a user sees of a cut object is what an uncut one shows: names, folding, debug information,
+//! and the same bytes each time.
 
 use super::program::{SUFFIXES, bulks, concat_bin, program, same};
 use std::fmt::Write;
@@ -22,7 +23,8 @@ fn inline_functions_leave_nothing_behind() {
     }
     text.push_str("int main() { printf(\"%d\\n\", one(9) ^ two(8) ^ three(7) ^ four(6)); }\n");
     let program = same("-O2", &[("a.cpp", &text)]);
-    let defined = |object: &str| program.tool("llvm-nm", &["--defined-only", "-C", &program.path(object)]);
+    let defined =
+        |object: &str| program.tool("llvm-nm", &["--defined-only", "-C", &program.path(object)]);
     assert!(!defined("a.cpp.whole.o").contains("Sum::add"), "clang does not inline it");
     assert!(!defined("a.cpp.cut.o").contains("Sum::add"), "{}", defined("a.cpp.cut.o"));
 }
@@ -88,27 +90,27 @@ fn a_cut_object_has_the_names_of_an_uncut_one() {
             names
         };
         assert_eq!(sections(&cut), sections(&whole), "{args}");
-        let significant = |object: &str| {
-            let table = program.tool("llvm-readelf", &["--addrsig", object]);
-            let mut names: Vec<String> = table
-                .lines()
-                .filter_map(|line| {
-                    line.trim()
-                        .split_once(": ")?
-                        .0
-                        .parse::<u32>()
-                        .ok()
-                        .map(|_| line.trim().split_once(": ").unwrap_or_default().1.to_owned())
-                })
-                .collect();
-            names.sort_unstable();
-            names
-        };
+        let significant =
+            |object: &str| {
+                let table = program.tool("llvm-readelf", &["--addrsig", object]);
+                let mut names: Vec<String> =
+                    table
+                        .lines()
+                        .filter_map(|line| {
+                            line.trim().split_once(": ")?.0.parse::<u32>().ok().map(|_| {
+                                line.trim().split_once(": ").unwrap_or_default().1.to_owned()
+                            })
+                        })
+                        .collect();
+                names.sort_unstable();
+                names
+            };
         assert_eq!(significant(&cut), significant(&whole), "{args}");
     }
 }
 
-/// Linkers fold functions of the same code if their addresses are not significant, and say nothing of the object.
+/// Linkers fold functions of the same code if their addresses are not significant, and say nothing
+/// of the object.
 #[test]
 fn identical_functions_of_pieces_are_folded_safely() {
     let program = program("-O2 -ffunction-sections", &[("a.c", &vanishing())]);
@@ -161,9 +163,16 @@ fn debug_information_of_functions_that_vanish() {
             "info breakpoints",
             &built,
         ];
-        let text = String::from_utf8_lossy(&program.run(Path::new("gdb"), &words).stdout).into_owned();
-        assert!(text.contains("Breakpoint 1 at") && text.contains("Breakpoint 2 at"), "{args}: {text}");
-        assert!(text.lines().any(|line| line.starts_with("#0") && line.contains("tiny")), "{args}: {text}");
+        let text =
+            String::from_utf8_lossy(&program.run(Path::new("gdb"), &words).stdout).into_owned();
+        assert!(
+            text.contains("Breakpoint 1 at") && text.contains("Breakpoint 2 at"),
+            "{args}: {text}"
+        );
+        assert!(
+            text.lines().any(|line| line.starts_with("#0") && line.contains("tiny")),
+            "{args}: {text}"
+        );
     }
 }
 
@@ -192,18 +201,21 @@ fn debug_information_gives_right_lines_once() {
         program.tool("llvm-dwarfdump", &["--verify", &object]);
         let built = program.link("a", std::slice::from_ref(&object), &[]);
         let built = built.to_str().unwrap();
-        let words = ["-batch", "-nx", "-ex", "run", "-ex", "bt", "-ex", "up", "-ex", "info line", built];
+        let words =
+            ["-batch", "-nx", "-ex", "run", "-ex", "bt", "-ex", "up", "-ex", "info line", built];
         let output = program.run(Path::new("gdb"), &words);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         for (function, line) in [("deepest", 8), ("middle", 13), ("outer", 17), ("main", 22)] {
-            let frame = text.lines().find(|l| l.starts_with('#') && l.contains(&format!(" {function} ")));
+            let frame =
+                text.lines().find(|l| l.starts_with('#') && l.contains(&format!(" {function} ")));
             let frame = frame.unwrap_or_else(|| panic!("{args}: no frame of {function}: {text}"));
             assert!(frame.ends_with(&format!("a.c:{line}")), "{args}: {frame}");
         }
         if args.ends_with("-g") {
             let dump = program.tool("llvm-dwarfdump", &["--debug-info", &object]);
             for name in ["total", "factors", "color"] {
-                let lines = dump.lines().filter(|l| l.contains(&format!("DW_AT_name\t(\"{name}\")")));
+                let lines =
+                    dump.lines().filter(|l| l.contains(&format!("DW_AT_name\t(\"{name}\")")));
                 // The member of the structure has the enumeration's name too.
                 let expected = if name == "color" { 2..=4 } else { 1..=1 };
                 assert!(expected.contains(&lines.count()), "{args}: {name} in {dump}");

@@ -1,4 +1,5 @@
-//! A small program, compiled whole by clang and in pieces by the worker, to be linked, run and looked into.
+//! A small program, compiled whole by clang and in pieces by the worker, to be linked, run and
+//! looked into.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -38,8 +39,13 @@ pub fn program(args: &str, files: &[(&str, &str)]) -> Program {
         std::fs::write(dir.path().join(name), text).unwrap();
     }
     let args: Vec<String> = args.split_whitespace().map(str::to_owned).collect();
-    let limits = if args.contains(&"-O0".to_owned()) { Limits::unoptimised(4) } else { Limits::optimised(4) };
-    let files = files.iter().map(|(name, _)| (*name).to_owned()).filter(|name| !name.ends_with(".h"));
+    let limits = if args.contains(&"-O0".to_owned()) {
+        Limits::unoptimised(4)
+    } else {
+        Limits::optimised(4)
+    };
+    let files =
+        files.iter().map(|(name, _)| (*name).to_owned()).filter(|name| !name.ends_with(".h"));
     Program { dir, files: files.collect(), args, limits: Limits { least: 4, ..limits } }
 }
 
@@ -51,7 +57,11 @@ impl Program {
     /// Runs a tool in the program's directory; it must succeed.
     pub fn tool(&self, tool: &str, args: &[&str]) -> String {
         let output = self.run(&llvm_tool(tool), args);
-        assert!(output.status.success(), "{tool} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{tool} {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     }
 
@@ -73,7 +83,8 @@ impl Program {
         let (input, output) = (self.path(file), self.path("unused.o"));
         let request = Request { args: &args, input: &input, output: &output };
         let context = Context::create();
-        let mut clang = Clang::open(request, Lto::Off, heard).expect("the arguments are understood");
+        let mut clang =
+            Clang::open(request, Lto::Off, heard).expect("the arguments are understood");
         let module = clang.translate(&context).expect("the source is right");
         match llvm::cut_with(&clang, module, &self.limits, suffix) {
             Cutting::Cut(cut) => {
@@ -99,11 +110,13 @@ impl Program {
                 clang.adopt_piece(cut, &module).expect("same target");
                 assert!(clang.optimise(&module).is_ok(), "{:?}", heard.0.borrow());
                 clang.prepare_piece(cut, index, &module);
-                let emitted = clang.emit(&module).unwrap_or_else(|_| panic!("{:?}", heard.0.borrow()));
+                let emitted =
+                    clang.emit(&module).unwrap_or_else(|_| panic!("{:?}", heard.0.borrow()));
                 names.push(self.path(&format!("{file}.{index}.o")));
                 std::fs::write(&names[index], &*emitted.object).unwrap();
             }
-            let objects: Vec<Vec<u8>> = names.iter().map(|name| std::fs::read(name).unwrap()).collect();
+            let objects: Vec<Vec<u8>> =
+                names.iter().map(|name| std::fs::read(name).unwrap()).collect();
             let pieces: Vec<&[u8]> = objects.iter().map(Vec::as_slice).collect();
             let join = Join::of(cut, &pieces).unwrap();
             let bytes = join.finish(&emit::join(&pieces, Some(&join.script())).unwrap()).unwrap();
@@ -126,7 +139,9 @@ impl Program {
         let output = self.path(name);
         let mut words: Vec<&str> = objects.iter().map(String::as_str).collect();
         words.extend(["-o", &output, "-B", concat_bin(), "-fuse-ld=lld"]);
-        words.extend(self.args.iter().map(String::as_str).filter(|arg| arg.starts_with("-fsanitize")));
+        words.extend(
+            self.args.iter().map(String::as_str).filter(|arg| arg.starts_with("-fsanitize")),
+        );
         if self.args.iter().any(|arg| arg == "-fno-pie") {
             words.push("-no-pie");
         }
@@ -135,12 +150,16 @@ impl Program {
         PathBuf::from(output)
     }
 
-    /// Cuts every file and runs the program; its output, its end and the names in its objects must be those of
-    /// clang's own.
+    /// Cuts every file and runs the program; its output, its end and the names in its objects must
+    /// be those of clang's own.
     pub fn same(&self) -> Both {
         let whole: Vec<String> = self.files.iter().map(|file| self.whole(file)).collect();
-        let cut: Vec<String> =
-            self.files.iter().zip(SUFFIXES).map(|(file, suffix)| self.joined(file, suffix).0).collect();
+        let cut: Vec<String> = self
+            .files
+            .iter()
+            .zip(SUFFIXES)
+            .map(|(file, suffix)| self.joined(file, suffix).0)
+            .collect();
         let both = Both {
             whole: self.link("whole", &whole, &["-lm", "-pthread"]),
             cut: self.link("cut", &cut, &["-lm", "-pthread"]),
@@ -166,8 +185,9 @@ impl Program {
         let all = names.len();
         names.dedup();
         assert_eq!(names.len(), all, "a name is there twice: {names:?}");
-        let table =
-            |object: &str| self.tool("llvm-readelf", &["--sections", object]).contains(".llvm_addrsig");
+        let table = |object: &str| {
+            self.tool("llvm-readelf", &["--sections", object]).contains(".llvm_addrsig")
+        };
         assert_eq!(table(cut), table(whole), "the table of significant addresses");
         let sections = self.tool("llvm-readelf", &["--sections", "--wide", cut]);
         assert!(!sections.contains("c0ffee") && !sections.contains("tender"), "{sections}");
@@ -192,8 +212,18 @@ impl Program {
         let (expected, got) = (self.run(whole, &[]), self.run(cut, &[]));
         let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
         assert_eq!(text(&got), text(&expected));
-        assert_eq!(got.status.code(), expected.status.code(), "{}", String::from_utf8_lossy(&got.stderr));
-        assert_eq!(expected.status.code(), Some(0), "{}", String::from_utf8_lossy(&expected.stderr));
+        assert_eq!(
+            got.status.code(),
+            expected.status.code(),
+            "{}",
+            String::from_utf8_lossy(&got.stderr)
+        );
+        assert_eq!(
+            expected.status.code(),
+            Some(0),
+            "{}",
+            String::from_utf8_lossy(&expected.stderr)
+        );
     }
 
     /// The piece that defines `symbol`, after `same` or `joined`.
@@ -210,7 +240,8 @@ impl Program {
 
     /// A test of what pieces share is none if one piece has all of its users.
     pub fn assert_apart(&self, file: &str, symbols: &[&str]) {
-        let pieces: Vec<Option<usize>> = symbols.iter().map(|symbol| self.piece_of(file, symbol)).collect();
+        let pieces: Vec<Option<usize>> =
+            symbols.iter().map(|symbol| self.piece_of(file, symbol)).collect();
         assert!(pieces.iter().all(Option::is_some), "{symbols:?} are in {pieces:?}");
         assert!(pieces.iter().any(|piece| *piece != pieces[0]), "{symbols:?} are all in one piece");
     }

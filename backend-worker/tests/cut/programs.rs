@@ -129,7 +129,10 @@ fn weak_and_common_symbols_and_visibility() {
          int main(void) {{ int sum = one(3); printf(\"%d %d\\n\", sum, two(4)); return bulk_a(1) == 99999; }}\n",
         bulks(&["bulk_a", "bulk_b"])
     );
-    let b = format!("{}int common_value;\nint feeble(void) {{ return 2; }}\n", bulks(&["ub", "uc", "ud"]));
+    let b = format!(
+        "{}int common_value;\nint feeble(void) {{ return 2; }}\n",
+        bulks(&["ub", "uc", "ud"])
+    );
     same("-O2 -fcommon -fPIC", &[("a.c", &a), ("b.c", &b)]);
 }
 

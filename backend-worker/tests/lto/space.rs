@@ -1,4 +1,5 @@
-//! A directory with crates in it: compiled to bitcode by clang, linked by us and, as the oracle, by clang and lld.
+//! A directory with crates in it: compiled to bitcode by clang, linked by us and, as the oracle, by
+//! clang and lld.
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
@@ -54,7 +55,11 @@ impl Space {
     pub fn new() -> Space {
         static ONCE: Once = Once::new();
         ONCE.call_once(|| llvm::initialise(|text| panic!("LLVM: {text}")));
-        let driver = vec!["cc".to_owned(), format!("-B{}/bin", llvm::LLVM_PREFIX), "-fuse-ld=lld".to_owned()];
+        let driver = vec![
+            "cc".to_owned(),
+            format!("-B{}/bin", llvm::LLVM_PREFIX),
+            "-fuse-ld=lld".to_owned(),
+        ];
         Space {
             dir: tempfile::tempdir().unwrap(),
             mode: Lto::Thin,
@@ -106,7 +111,10 @@ impl Space {
     fn clang(&self, source: &str, object: &str, flags: &[&str]) {
         let program = if source.ends_with("pp") { "clang++" } else { "clang" };
         self.run(
-            tool(program).args(["-O2", "-fPIC", "-c", source, "-o", object]).args(flags).args(&self.flags),
+            tool(program)
+                .args(["-O2", "-fPIC", "-c", source, "-o", object])
+                .args(flags)
+                .args(&self.flags),
         );
     }
 
@@ -130,11 +138,12 @@ impl Space {
 
     /// One unit of two modules, as cutting leaves it.
     pub fn cut(&self, name: &str, first: &str, second: &str) -> String {
-        let modules =
-            [(format!("{name}.0.c"), first), (format!("{name}.1.c"), second)].map(|(name, text)| {
+        let modules = [(format!("{name}.0.c"), first), (format!("{name}.1.c"), second)].map(
+            |(name, text)| {
                 self.bitcode(&name, text);
                 std::fs::read(self.path(&format!("{name}.bc"))).unwrap()
-            });
+            },
+        );
         let container = llvm::archive(&[
             llvm::Member { name: "0.bc", content: &modules[0] },
             llvm::Member { name: "1.bc", content: &modules[1] },
@@ -183,7 +192,13 @@ impl Space {
         };
         let output = self.text(output);
         LinkJob::open(
-            Request { krate: "app", driver: &self.driver, args: &self.words, output: &output, lto: &lto },
+            Request {
+                krate: "app",
+                driver: &self.driver,
+                args: &self.words,
+                output: &output,
+                lto: &lto,
+            },
             &self.links,
             notes,
         )
@@ -233,13 +248,21 @@ impl Space {
         }
         let words = self.words.iter().map(|word| raw(word));
         let mode = if self.mode == Lto::Fat { "-flto=full" } else { "-flto=thin" };
-        self.run(tool(self.driver_of_oracle()).args(["-fuse-ld=lld", "-O2", mode, "-o", output]).args(words));
+        self.run(
+            tool(self.driver_of_oracle())
+                .args(["-fuse-ld=lld", "-O2", mode, "-o", output])
+                .args(words),
+        );
         self.path(output)
     }
 
     /// Makes an archive of `members` that are optimised among themselves.
     pub fn archive(&self, output: &str, members: &[String]) -> String {
-        let lto = LtoArchive { mode: self.mode, opt_level: 2, work_dir: self.text(&format!("{output}.lto")) };
+        let lto = LtoArchive {
+            mode: self.mode,
+            opt_level: 2,
+            work_dir: self.text(&format!("{output}.lto")),
+        };
         let told = Notes::default();
         let job = ArchiveJob::open("lib", &self.text(output), &members_of(members), &lto, &told)
             .unwrap_or_else(|told| panic!("{told:?}"));
@@ -256,8 +279,8 @@ impl Space {
         self.run(Command::new(program).env("LD_LIBRARY_PATH", self.dir.path()))
     }
 
-    /// Links with us and with the oracle; both programs must say `expect`. Sizes of .text may differ by a tenth and a
-    /// page, and the dynamic symbols must be the same.
+    /// Links with us and with the oracle; both programs must say `expect`. Sizes of .text may
+    /// differ by a tenth and a page, and the dynamic symbols must be the same.
     pub fn same(&self, expect: &str) -> PathBuf {
         let ours = self.link("ours");
         assert_eq!(self.output_of(&ours), expect);

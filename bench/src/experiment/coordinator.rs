@@ -1,4 +1,5 @@
-//! What a worker's own threads cost where there is little else to do: one crate of thousands of tiny units.
+//! What a worker's own threads cost where there is little else to do: one crate of thousands of
+//! tiny units.
 
 use super::Settings;
 use crate::contest::{self, Tools};
@@ -44,7 +45,12 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
         let row = |name: &str, of: fn(&Use) -> f64| {
             let percent = Summary::of(uses.iter().map(|used| 100.0 * of(used) / used.total));
             let seconds = Summary::of(uses.iter().map(of)).median;
-            vec![name.to_owned(), format!("-j{jobs}"), format!("{seconds:.3}"), table::spread(percent, 2)]
+            vec![
+                name.to_owned(),
+                format!("-j{jobs}"),
+                format!("{seconds:.3}"),
+                table::spread(percent, 2),
+            ]
         };
         rows.extend([
             row("coordinator", |used| used.coordinator),
@@ -117,7 +123,9 @@ mod tests {
 
     #[test]
     fn threads_have_roles() {
-        let check = |name: &str, of_root: bool, expect: Option<Role>| assert_eq!(role(name, of_root), expect);
+        let check = |name: &str, of_root: bool, expect: Option<Role>| {
+            assert_eq!(role(name, of_root), expect)
+        };
         check("tender", true, Some(Role::Orchestrator));
         check("coordinator", false, Some(Role::Coordinator));
         check("reader", false, Some(Role::Reader));

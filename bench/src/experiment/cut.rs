@@ -1,5 +1,5 @@
-//! One large file cut into codegen units, against clang, which compiles it whole: how long it takes, how even the pieces
-//! are, and what the program built with it is worth.
+//! One large file cut into codegen units, against clang, which compiles it whole: how long it
+//! takes, how even the pieces are, and what the program built with it is worth.
 
 use super::{Settings, Units};
 use crate::contest::{self, Tools};
@@ -36,8 +36,13 @@ struct Cell {
 }
 
 /// # Errors
-/// The sources were not fetched, a build fails, or an archive differs from round to round or with the number of jobs.
-pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Vec<Table>, Box<dyn Error>> {
+/// The sources were not fetched, a build fails, or an archive differs from round to round or with
+/// the number of jobs.
+pub fn run(
+    tools: &Tools,
+    examples: &Path,
+    settings: &Settings,
+) -> Result<Vec<Table>, Box<dyn Error>> {
     let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
     let bench = Bench {
         tools,
@@ -48,7 +53,9 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Vec<Ta
     let mut cells: Vec<Cell> = settings
         .jobs_or(2)
         .into_iter()
-        .flat_map(|jobs| units.iter().map(move |&units| Cell { units, jobs, taken: vec![], pieces: vec![] }))
+        .flat_map(|jobs| {
+            units.iter().map(move |&units| Cell { units, jobs, taken: vec![], pieces: vec![] })
+        })
         .collect();
 
     // Unmeasured: fills the page cache and gives the flags for clang.
@@ -57,8 +64,9 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Vec<Ta
     let flags = bench.flags()?;
     let mut clang = Vec::new();
     for round in 0..settings.pairs {
-        let show =
-            |what: &str| progress::show(&format!("cut: round {} of {}, {what}", round + 1, settings.pairs));
+        let show = |what: &str| {
+            progress::show(&format!("cut: round {} of {}, {what}", round + 1, settings.pairs))
+        };
         let mut build_all = || -> Result<(), Box<dyn Error>> {
             for cell in &mut cells {
                 show(&format!("{} units at -j{}", cell.units, cell.jobs));
@@ -84,11 +92,15 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Vec<Ta
     for &units in &units {
         let name = units.to_string();
         bench.program(&name)?;
-        let text = program::text_bytes(&tools.llvm_bin, &bench.built(&name))? as f64 / theirs as f64;
+        let text =
+            program::text_bytes(&tools.llvm_bin, &bench.built(&name))? as f64 / theirs as f64;
         // Every number of units would take too long, unless it is asked for.
         let mut row = vec![name.clone(), format!("{text:.3}")];
         if units == Units::Default || !settings.units.is_empty() {
-            progress::show(&format!("cut: the program of {name} units, {} pairs", settings.program_pairs));
+            progress::show(&format!(
+                "cut: the program of {name} units, {} pairs",
+                settings.program_pairs
+            ));
             let (ours, theirs) = (bench.built(&name), bench.built("clang"));
             let speed = program::compare(&ours, &theirs, settings.program_pairs, &bench.scratch)?;
             row.extend([table::interval(speed.ratio), format!("{:.2}", speed.other.median)]);
@@ -185,9 +197,12 @@ impl Bench<'_> {
 
     /// The compiler and the flags that `tender` uses.
     fn flags(&self) -> Result<Vec<String>, Box<dyn Error>> {
-        let commands = ninja::read_commands(&self.subject.root.join("target/compile_commands.json"))?;
-        let entry =
-            commands.iter().find(|entry| entry.file.ends_with(SOURCE)).ok_or("no command compiles it")?;
+        let commands =
+            ninja::read_commands(&self.subject.root.join("target/compile_commands.json"))?;
+        let entry = commands
+            .iter()
+            .find(|entry| entry.file.ends_with(SOURCE))
+            .ok_or("no command compiles it")?;
         let mut words = ninja::flags(&entry.arguments).to_vec();
         words.extend(["-c".to_owned(), entry.file.clone()]);
         Ok(words)
@@ -202,10 +217,14 @@ impl Bench<'_> {
         command.arg("--trace").arg(&trace);
         cell.taken.push(measure::run(command, &self.log())?);
         cell.pieces.push(trace::pieces(&trace, SOURCE)?);
-        let (archive, kept) =
-            (self.subject.root.join("target/release").join(ARCHIVE), self.kept(&cell.units.to_string()));
+        let (archive, kept) = (
+            self.subject.root.join("target/release").join(ARCHIVE),
+            self.kept(&cell.units.to_string()),
+        );
         if kept.exists() && std::fs::read(&kept)? != std::fs::read(&archive)? {
-            return Err(format!("{ARCHIVE} of {} units is not the same every time", cell.units).into());
+            return Err(
+                format!("{ARCHIVE} of {} units is not the same every time", cell.units).into()
+            );
         }
         std::fs::copy(archive, kept)?;
         Ok(())
@@ -232,9 +251,14 @@ impl Bench<'_> {
     fn program(&self, name: &str) -> Result<(), Box<dyn Error>> {
         let workload = self.scratch.join("workload.c");
         std::fs::write(&workload, WORKLOAD)?;
-        let mut command: Command = measure::command(&self.tools.llvm_bin.join("clang"), &self.subject.root);
+        let mut command: Command =
+            measure::command(&self.tools.llvm_bin.join("clang"), &self.subject.root);
         command.args(["-O2", "-Ivendor/libsqlite3-sys/sqlite3", "-fuse-ld=lld", "-pie"]);
-        command.arg(workload).arg(self.kept(name)).args(["-lm", "-lpthread", "-o"]).arg(self.built(name));
+        command
+            .arg(workload)
+            .arg(self.kept(name))
+            .args(["-lm", "-lpthread", "-o"])
+            .arg(self.built(name));
         measure::run(command, &self.log())?;
         Ok(())
     }

@@ -1,5 +1,5 @@
-//! What a pool of job tokens is for: crates of many units on one pool, against the same with a pool of its own in each
-//! worker, and against ninja.
+//! What a pool of job tokens is for: crates of many units on one pool, against the same with a pool
+//! of its own in each worker, and against ninja.
 
 use super::Settings;
 use super::memory::peaks::LOOK_EVERY;
@@ -34,7 +34,8 @@ impl Way {
     }
 }
 
-/// What builds in one way took; peaks are of builds that were watched, times of those that were not.
+/// What builds in one way took; peaks are of builds that were watched, times of those that were
+/// not.
 #[derive(Default)]
 struct Seen {
     wall: Vec<f64>,
@@ -63,7 +64,11 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
                 let number = (turn + round as usize) % WAYS.len();
                 let (way, seen) = (WAYS[number], &mut seen[number]);
                 let title = way.title(jobs);
-                progress::show(&format!("guard: {title}, round {} of {}", round + 1, settings.pairs));
+                progress::show(&format!(
+                    "guard: {title}, round {} of {}",
+                    round + 1,
+                    settings.pairs
+                ));
                 let taken = build(&contest, &private, way, None)?;
                 seen.wall.push(taken.wall.as_secs_f64());
                 seen.cpu.push(taken.cpu.as_secs_f64());
@@ -219,11 +224,19 @@ fn plan(krate: &str, commands: &[&Entry], dir: &str) -> Plan {
         settled: Vec::new(),
         work: Work::Archive {
             output,
-            members: (0..count).map(|i| Member { name: format!("{i}.o"), path: object(i) }).collect(),
+            members: (0..count)
+                .map(|i| Member { name: format!("{i}.o"), path: object(i) })
+                .collect(),
             lto: None,
         },
     });
-    Plan { id: PlanId(0), krate: krate.to_owned(), jobs: None, translate: Translate::Parallel, items }
+    Plan {
+        id: PlanId(0),
+        krate: krate.to_owned(),
+        jobs: None,
+        translate: Translate::Parallel,
+        items,
+    }
 }
 
 #[cfg(test)]
@@ -233,7 +246,9 @@ mod tests {
     #[test]
     fn a_plan_compiles_and_archives() {
         let entry = Entry {
-            arguments: ["clang", "-O2", "-DA", "-c", "a.c", "-o", "a.o"].map(str::to_owned).to_vec(),
+            arguments: ["clang", "-O2", "-DA", "-c", "a.c", "-o", "a.o"]
+                .map(str::to_owned)
+                .to_vec(),
             file: "a.c".into(),
         };
         let plan = plan("one", &[&entry], "/o/one");

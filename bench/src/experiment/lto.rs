@@ -39,14 +39,16 @@ impl Mode {
         }
     }
 
-    /// clang has nothing like `thin-local`: that is measured against no link-time optimisation at all.
+    /// clang has nothing like `thin-local`: that is measured against no link-time optimisation at
+    /// all.
     fn extra(self, jobs: u32) -> Extra {
         match self {
             Self::Off | Self::ThinLocal => Extra::default(),
             Self::Thin => Extra::thin(jobs),
-            Self::Fat => {
-                Extra { compile: vec!["-flto=full".into()], link: vec!["-O2".into(), "-flto=full".into()] }
-            }
+            Self::Fat => Extra {
+                compile: vec!["-flto=full".into()],
+                link: vec!["-O2".into(), "-flto=full".into()],
+            },
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One pool for a tree of make, ninja, cargo and `tender`, against the same tree where each has its own jobs.
+//! One pool for a tree of make, ninja, cargo and `tender`, against the same tree where each has its
+//! own jobs.
 
 use super::Settings;
 use super::memory::peaks::LOOK_EVERY;
@@ -30,7 +31,8 @@ impl Side {
     }
 }
 
-/// What builds of one side took; threads and memory are of builds that were watched, times of those that were not.
+/// What builds of one side took; threads and memory are of builds that were watched, times of those
+/// that were not.
 #[derive(Default)]
 struct Seen {
     wall: Vec<f64>,
@@ -61,7 +63,11 @@ pub fn run(tools: &Tools, settings: &Settings) -> Result<Table, Box<dyn Error>> 
                 let number = (turn + round as usize) % SIDES.len();
                 let (side, seen) = (SIDES[number], &mut seen[number]);
                 let title = side.title(jobs);
-                progress::show(&format!("mixed: {title}, pair {} of {}", round + 1, settings.pairs));
+                progress::show(&format!(
+                    "mixed: {title}, pair {} of {}",
+                    round + 1,
+                    settings.pairs
+                ));
                 let taken = build(&tree, side, jobs, &log, None)?;
                 seen.wall.push(taken.wall.as_secs_f64());
                 seen.cpu.push(taken.cpu.as_secs_f64());

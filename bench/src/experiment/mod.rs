@@ -1,4 +1,5 @@
-//! What is measured beside whole builds against ninja: each measures one thing and hands back tables of figures.
+//! What is measured beside whole builds against ninja: each measures one thing and hands back
+//! tables of figures.
 
 pub mod coordinator;
 pub mod cut;
@@ -11,7 +12,8 @@ pub mod tokens;
 use std::fmt;
 use std::str::FromStr;
 
-/// Pairs of runs of two programs of which a difference of a few percent matters: fewer make no useful interval.
+/// Pairs of runs of two programs of which a difference of a few percent matters: fewer make no
+/// useful interval.
 pub const PROGRAM_PAIRS: u32 = 21;
 
 /// What a profile says of `codegen-units`.

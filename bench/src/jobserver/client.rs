@@ -1,5 +1,5 @@
-//! A jobserver's client, as a program: `tender-bench client`. It waits for tokens in read(2), as GNU make's pipes are meant to be
-//! used, and notes when.
+//! A jobserver's client, as a program: `tender-bench client`. It waits for tokens in read(2), as
+//! GNU make's pipes are meant to be used, and notes when.
 
 use super::note::{self, Cycled, Kind, Note};
 use super::now_ns;
@@ -32,7 +32,8 @@ pub struct Options {
 
 #[derive(Subcommand)]
 enum Does {
-    /// Takes a token, holds it for MICROS to twice that, returns it, waits until another has taken it, and begins again
+    /// Takes a token, holds it for MICROS to twice that, returns it, waits until another has taken
+    /// it, and begins again
     Swap { rounds: u32, micros: u64 },
     /// Takes tokens and holds them until it is killed
     Hold { tokens: u32 },
@@ -90,7 +91,8 @@ fn noted(notes: &Path) -> io::Result<u64> {
     Ok(std::fs::metadata(notes)?.len())
 }
 
-/// Waits until somebody has noted something since there were `before` bytes of notes. The last one waits in vain.
+/// Waits until somebody has noted something since there were `before` bytes of notes. The last one
+/// waits in vain.
 fn wait_for_another(notes: &Path, before: u64) -> io::Result<()> {
     let deadline_ns = now_ns() + PATIENCE.as_nanos() as u64;
     while noted(notes)? == before && now_ns() < deadline_ns {
@@ -115,7 +117,8 @@ fn cycle(pool: &mut Connection, cycles: u64) -> io::Result<Cycled> {
     let (start, client_before, host_before) = (now_ns(), own_cpu(), host_cpu());
     let mut done = 0;
     while done < cycles
-        && (!done.is_multiple_of(CYCLES_BETWEEN_LOOKS) || now_ns() < start + LONGEST.as_nanos() as u64)
+        && (!done.is_multiple_of(CYCLES_BETWEEN_LOOKS)
+            || now_ns() < start + LONGEST.as_nanos() as u64)
     {
         let token = pool.take()?;
         pool.give_back(token)?;
@@ -156,7 +159,10 @@ struct Connection {
 
 impl Connection {
     fn open(makeflags: &str) -> Result<Self, Box<dyn Error>> {
-        let auth = makeflags.split_whitespace().rev().find_map(|word| word.strip_prefix("--jobserver-auth="));
+        let auth = makeflags
+            .split_whitespace()
+            .rev()
+            .find_map(|word| word.strip_prefix("--jobserver-auth="));
         let auth = auth.ok_or_else(|| format!("MAKEFLAGS=`{makeflags}` names no jobserver"))?;
         let open = |path: &Path, write: bool| {
             let file = File::options().read(!write).write(write).open(path);
@@ -167,7 +173,8 @@ impl Connection {
             let both = both.map_err(|error| format!("{path}: {error}"))?;
             return Ok(Self { read: both.try_clone()?, write: both });
         }
-        let (read, write) = auth.split_once(',').ok_or_else(|| format!("`{auth}` is no jobserver"))?;
+        let (read, write) =
+            auth.split_once(',').ok_or_else(|| format!("`{auth}` is no jobserver"))?;
         // Opened once more, and so blocking, whatever others did to the ends that were handed down.
         let own = |number: &str| PathBuf::from(format!("/proc/self/fd/{number}"));
         Ok(Self { read: open(&own(read), false)?, write: open(&own(write), true)? })
@@ -192,7 +199,8 @@ mod tests {
     #[test]
     fn tokens_come_from_the_last_jobserver_that_is_named() {
         let dir = tempfile::tempdir().unwrap();
-        let pool = super::super::pool::Pool::new(super::super::pool::Form::Fifo, 2, dir.path()).unwrap();
+        let pool =
+            super::super::pool::Pool::new(super::super::pool::Form::Fifo, 2, dir.path()).unwrap();
         let flags = format!(
             "n -j3 --jobserver-auth=98,99 --jobserver-auth=fifo:{}/pool -- A=1",
             dir.path().display()
@@ -211,7 +219,8 @@ mod tests {
 
     #[test]
     fn pauses_scatter() {
-        let spreads: std::collections::BTreeSet<u64> = (0..100).map(|round| spread(round, 5000)).collect();
+        let spreads: std::collections::BTreeSet<u64> =
+            (0..100).map(|round| spread(round, 5000)).collect();
         assert!(spreads.len() == 100 && spreads.iter().all(|&spread| spread < 5000), "{spreads:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! Pools of job tokens as GNU make makes them, programs that are clients of one, and what these note. Knows nothing of `tender`
-//! but its name.
+//! Pools of job tokens as GNU make makes them, programs that are clients of one, and what these
+//! note. Knows nothing of `tender` but its name.
 
 pub mod client;
 pub mod note;

@@ -56,7 +56,9 @@ pub fn read(file: &Path) -> io::Result<Vec<Note>> {
 /// What became of tokens, the clients' numbers being rows and jobs.
 pub fn changes(notes: &[Note]) -> Vec<Change> {
     let change = |note: &Note| match note.kind {
-        Kind::Token { what, at_ns } => Some(Change { at_ns, what, row: note.pid, job: note.pid as usize }),
+        Kind::Token { what, at_ns } => {
+            Some(Change { at_ns, what, row: note.pid, job: note.pid as usize })
+        }
         _ => None,
     };
     notes.iter().filter_map(change).collect()
@@ -99,8 +101,13 @@ mod tests {
     fn notes_are_read_as_they_are_written() {
         let token = |what| Kind::Token { what, at_ns: 17 };
         let cycled = Cycled { cycles: 1, wall_ns: 2, client_cpu_ns: 3, host_cpu_ns: 4 };
-        let kinds =
-            [token(What::Waits), token(What::Takes), token(What::Returns), Kind::Holds, Kind::Cycled(cycled)];
+        let kinds = [
+            token(What::Waits),
+            token(What::Takes),
+            token(What::Returns),
+            Kind::Holds,
+            Kind::Cycled(cycled),
+        ];
         let notes = kinds.map(|kind| Note { pid: 7, kind });
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("notes");

@@ -1,4 +1,5 @@
-//! A pool that the benchmark owns, as GNU make would make it, so that it sees when all tokens are back.
+//! A pool that the benchmark owns, as GNU make would make it, so that it sees when all tokens are
+//! back.
 
 use super::now_ns;
 use crate::measure;
@@ -29,7 +30,8 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// Of `tokens` tokens, so of one slot more. A FIFO is made in `dir`, whose path must have no blanks.
+    /// Of `tokens` tokens, so of one slot more. A FIFO is made in `dir`, whose path must have no
+    /// blanks.
     pub fn new(form: Form, tokens: u32, dir: &Path) -> io::Result<Self> {
         let (read, write, path) = match form {
             Form::Pipe => {
@@ -53,7 +55,8 @@ impl Pool {
 
     /// A command with these words as a client of the pool.
     pub fn command(&self, words: &[&OsStr], dir: &Path) -> Command {
-        let auth = self.path.as_ref().map_or("3,4".to_owned(), |path| format!("fifo:{}", path.display()));
+        let auth =
+            self.path.as_ref().map_or("3,4".to_owned(), |path| format!("fifo:{}", path.display()));
         let mut command = match self.path {
             Some(_) => measure::command(Path::new(words[0]), dir),
             None => {
@@ -61,7 +64,11 @@ impl Pool {
                 let ours = format!("/proc/{}/fd", std::process::id());
                 let (read, write) = (self.read.as_raw_fd(), self.write.as_raw_fd());
                 let mut command = measure::command(Path::new("sh"), dir);
-                command.args(["-c", &format!("exec \"$@\" 3<{ours}/{read} 4>{ours}/{write}"), "sh"]);
+                command.args([
+                    "-c",
+                    &format!("exec \"$@\" 3<{ours}/{read} 4>{ours}/{write}"),
+                    "sh",
+                ]);
                 command.arg(words[0]);
                 command
             }
@@ -76,7 +83,8 @@ impl Pool {
         Ok(rustix::io::ioctl_fionread(&self.read)? as u32)
     }
 
-    /// Waits until `left` tokens are there, and returns when that was seen; nothing if it was not within `patience`.
+    /// Waits until `left` tokens are there, and returns when that was seen; nothing if it was not
+    /// within `patience`.
     pub fn wait_for(&self, left: u32, patience: Duration) -> io::Result<Option<u64>> {
         let deadline_ns = now_ns() + patience.as_nanos() as u64;
         loop {
@@ -87,7 +95,8 @@ impl Pool {
             if now > deadline_ns {
                 return Ok(None);
             }
-            // Short beside the times that are measured, and long enough to leave the core to those who return tokens.
+            // Short beside the times that are measured, and long enough to leave the core to those
+            // who return tokens.
             std::thread::sleep(Duration::from_micros(50));
         }
     }
@@ -107,10 +116,15 @@ mod tests {
                 Form::Pipe => {
                     "test \"$MAKEFLAGS\" = ' -j4 --jobserver-auth=3,4' && head -c2 <&3 && printf + >&4"
                 }
-                Form::Fifo => "head -c2 < \"${MAKEFLAGS##*fifo:}\" && printf + > \"${MAKEFLAGS##*fifo:}\"",
+                Form::Fifo => {
+                    "head -c2 < \"${MAKEFLAGS##*fifo:}\" && printf + > \"${MAKEFLAGS##*fifo:}\""
+                }
             };
             let words = ["sh", "-c", script].map(OsStr::new);
-            assert!(pool.command(&words, dir.path()).output().unwrap().status.success(), "{form:?}");
+            assert!(
+                pool.command(&words, dir.path()).output().unwrap().status.success(),
+                "{form:?}"
+            );
             assert_eq!(pool.left().unwrap(), 2, "{form:?}");
             assert!(pool.wait_for(2, Duration::ZERO).unwrap().is_some());
             assert_eq!(pool.wait_for(3, Duration::ZERO).unwrap(), None);

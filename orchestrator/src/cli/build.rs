@@ -1,7 +1,7 @@
 //! `tender build`, `check` and `run`: from options to a request to the engine.
 //!
-//! A build with nothing to do is the most frequent one, so nothing here starts a thread or a process, or sets up what only
-//! work needs.
+//! A build with nothing to do is the most frequent one, so nothing here starts a thread or a
+//! process, or sets up what only work needs.
 
 use super::clean::lock;
 use super::env::Environment;
@@ -14,10 +14,13 @@ use super::terminal::Terminal;
 use super::{target_dir, worker};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
 use crate::fingerprint::Fingerprints;
-use crate::graph::{self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands};
+use crate::graph::{
+    self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands,
+};
 use crate::manifest::CrateId;
 use crate::report::{
-    About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, quoted_words, style, words,
+    About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, quoted_words, style,
+    words,
 };
 use crate::supervise::{self, Request, run_foreground};
 use crate::toolchain::{self, Machine};
@@ -41,11 +44,16 @@ pub fn build(
     Ok(run_build(&project, what, options, environment, terminal)?.1)
 }
 
-pub fn run(options: &RunOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
+pub fn run(
+    options: &RunOptions,
+    environment: &Environment,
+    terminal: Terminal,
+) -> Result<Exit, CliError> {
     let project = Project::open(&options.build.place, environment, terminal)?;
     let candidates = project.select(&options.build.selection)?;
     let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
-    let what = What { roots: vec![krate], named: Vec::new(), targets: Targets::ALL, mode: Mode::Build };
+    let what =
+        What { roots: vec![krate], named: Vec::new(), targets: Targets::ALL, mode: Mode::Build };
     let (graph, exit) = run_build(&project, what, &options.build, environment, terminal)?;
     if exit != Exit::Success {
         return Ok(exit);
@@ -147,8 +155,11 @@ fn choose_program(
                     .with_help("a crate with `src/main.c` or a `[[bin]]` makes one"));
             }
             _ => {
-                return Err(CliError::usage(format!("there are several programs: {}", listed(&names)))
-                    .with_help("choose one with `--bin`"));
+                return Err(CliError::usage(format!(
+                    "there are several programs: {}",
+                    listed(&names)
+                ))
+                .with_help("choose one with `--bin`"));
             }
         },
     };
@@ -179,7 +190,8 @@ fn run_build(
     check_epoch(&variables)?;
     warn(&variables, terminal);
     let worker = worker::find(environment)?;
-    let whole = roots.len() == workspace.crates.len() && targets == Targets::ALL && mode == Mode::Build;
+    let whole =
+        roots.len() == workspace.crates.len() && targets == Targets::ALL && mode == Mode::Build;
     let state_dir = project.target_dir.join(graph::profile_dir(profile)).join(".tender");
     let machine = Machine::new(&state_dir);
     let request = |mode, roots, named, targets| GraphRequest {
@@ -197,12 +209,14 @@ fn run_build(
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
     let lock = lock(&state_dir, terminal)?;
-    // For editors, so it holds the whole workspace, whatever is built. Mistakes elsewhere are no reason not to build this.
+    // For editors, so it holds the whole workspace, whatever is built. Mistakes elsewhere are no
+    // reason not to build this.
     if whole {
         write_commands(&graph, &project.target_dir, terminal);
-    } else if let Ok(all) =
-        graph::build(workspace, &request(Mode::Build, workspace.members.clone(), vec![], Targets::ALL))
-    {
+    } else if let Ok(all) = graph::build(
+        workspace,
+        &request(Mode::Build, workspace.members.clone(), vec![], Targets::ALL),
+    ) {
         write_commands(&all, &project.target_dir, terminal);
     }
     let fingerprints = Fingerprints::open(&graph.root, &state_dir, &worker, variables)?;
@@ -220,7 +234,8 @@ fn run_build(
         sink: &mut sinks,
     };
     let summary = supervise::build(request)?;
-    // The trace is finished and the bar gone before anything else happens, death by a signal above all.
+    // The trace is finished and the bar gone before anything else happens, death by a signal above
+    // all.
     drop(sinks);
     drop(lock);
     let exit = match (summary.interrupted, summary.success) {
@@ -303,7 +318,9 @@ fn sinks(
 }
 
 fn write_commands(graph: &Graph, target_dir: &Utf8PathBuf, terminal: Terminal) {
-    if let Err(error) = compile_commands::write_compile_commands(graph, target_dir, &toolchain::llvm_bin()) {
+    if let Err(error) =
+        compile_commands::write_compile_commands(graph, target_dir, &toolchain::llvm_bin())
+    {
         let text = format!("cannot write `{}`: {error}", target_dir.join("compile_commands.json"));
         terminal.console().print(&style::message(Level::Warning, text));
     }

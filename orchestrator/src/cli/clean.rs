@@ -28,8 +28,10 @@ pub fn clean(
     let mut removed = Removed::default();
     if dir.symlink_metadata().is_ok() {
         if !target_dir::is_ours(dir) {
-            return Err(CliError::usage(format!("`{dir}` was not made by tender, so it is not removed"))
-                .with_help("remove it by hand if nothing in it is needed"));
+            return Err(CliError::usage(format!(
+                "`{dir}` was not made by tender, so it is not removed"
+            ))
+            .with_help("remove it by hand if nothing in it is needed"));
         }
         let profiles: Vec<&Profile> = match chosen {
             Some(profile) => vec![profile],
@@ -48,7 +50,8 @@ pub fn clean(
             (false, _) => parts(&project, &profiles, &crates, &mut removed)?,
         };
         drop(locks);
-        result.map_err(|error| CliError::build(format!("cannot remove all of `{dir}`: {error}")))?;
+        result
+            .map_err(|error| CliError::build(format!("cannot remove all of `{dir}`: {error}")))?;
     }
     terminal.say(&style::status("Removed", removed.text(dir)));
     Ok(Exit::Success)
@@ -65,7 +68,10 @@ fn state_dir(target_dir: &Utf8Path, profile: &Profile) -> Utf8PathBuf {
 pub fn lock(state_dir: &Utf8Path, terminal: Terminal) -> Result<DirectoryLock, CliError> {
     let waiting = |first| {
         if first {
-            terminal.say(&style::caution("Blocking", "waiting for another build of this target directory"));
+            terminal.say(&style::caution(
+                "Blocking",
+                "waiting for another build of this target directory",
+            ));
         }
         true
     };
@@ -113,7 +119,8 @@ fn parts(
         let graph = graph::build(&project.workspace, &request)?;
         for item in graph.items.iter().filter(|item| crates.contains(&item.krate)) {
             for output in &item.outputs {
-                // Never a file that the user keeps: a generated one may lie in the crate's own directory.
+                // Never a file that the user keeps: a generated one may lie in the crate's own
+                // directory.
                 let output = graph.root.join(output);
                 if output.starts_with(&graph.out_dir)
                     && let Err(error) = removed.file(&output)
@@ -168,7 +175,11 @@ impl Removed {
     fn text(&self, dir: &Utf8Path) -> String {
         match self.files {
             0 => format!("nothing: `{dir}` holds none of it"),
-            files => format!("{}, {}, from `{dir}`", words::count(files, "file"), words::bytes(self.bytes)),
+            files => format!(
+                "{}, {}, from `{dir}`",
+                words::count(files, "file"),
+                words::bytes(self.bytes)
+            ),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Every environment variable that `tender` itself reads, by name, and their values read once.
 //!
-//! The command line beats the environment, and the environment beats the manifest. An empty value counts as absent.
+//! The command line beats the environment, and the environment beats the manifest. An empty value
+//! counts as absent.
 
 use super::error::CliError;
 use crate::manifest::normalise;
@@ -23,18 +24,21 @@ pub const COLOR: &str = "TENDER_COLOR";
 pub const WORKER: &str = "TENDER_WORKER";
 /// A switch for tests of cutting: how many pieces each unit is cut into, whatever that costs.
 pub const FORCE_PIECES: &str = "TENDER_FORCE_PIECES";
-/// Set to anything: no colours, unless `--color` or `TENDER_COLOR` asks for them (https://no-color.org).
+/// Set to anything: no colours, unless `--color` or `TENDER_COLOR` asks for them
+/// (https://no-color.org).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// `dumb`: a terminal without colours and without a bar.
 pub const TERM: &str = "TERM";
-/// The current directory by the path that the shell's user took, symbolic links included (POSIX, XBD 8.3).
+/// The current directory by the path that the shell's user took, symbolic links included (POSIX,
+/// XBD 8.3).
 pub const PWD: &str = "PWD";
 
 /// For documentation and its test.
 pub const ALL: [&str; 10] =
     [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM, PWD];
 
-/// The numbers that `FORCE_PIECES` takes: one piece is no cut, and more show nothing that nine do not.
+/// The numbers that `FORCE_PIECES` takes: one piece is no cut, and more show nothing that nine do
+/// not.
 const PIECES: RangeInclusive<u32> = 2..=9;
 
 #[derive(Clone, Debug, Default)]
@@ -48,7 +52,8 @@ pub struct Environment {
     pub force_pieces: Option<String>,
     pub no_color: bool,
     pub dumb_terminal: bool,
-    /// A path of the current directory that may lead through symbolic links; absent where there is none but the physical one.
+    /// A path of the current directory that may lead through symbolic links; absent where there is
+    /// none but the physical one.
     pub logical_dir: Option<Utf8PathBuf>,
 }
 
@@ -76,11 +81,8 @@ impl Environment {
         let Some(text) = &self.force_pieces else { return Ok(None) };
         let number = text.parse().ok().filter(|number| PIECES.contains(number));
         number.map(Some).ok_or_else(|| {
-            CliError::usage(format!("{FORCE_PIECES}: `{text}` is no number of pieces")).with_help(format!(
-                "write a number from {} to {}",
-                PIECES.start(),
-                PIECES.end()
-            ))
+            CliError::usage(format!("{FORCE_PIECES}: `{text}` is no number of pieces"))
+                .with_help(format!("write a number from {} to {}", PIECES.start(), PIECES.end()))
         })
     }
 
@@ -100,7 +102,8 @@ impl Environment {
 /// `PWD` is worth nothing where it was set by hand, or inherited over a change of directory.
 fn logical_dir() -> Option<Utf8PathBuf> {
     let path = Utf8PathBuf::from(std::env::var_os(PWD)?.into_string().ok()?);
-    let plain = |part: Utf8Component<'_>| !matches!(part, Utf8Component::CurDir | Utf8Component::ParentDir);
+    let plain =
+        |part: Utf8Component<'_>| !matches!(part, Utf8Component::CurDir | Utf8Component::ParentDir);
     (path.is_absolute() && path.components().all(plain) && is_current_dir(&path)).then_some(path)
 }
 
@@ -117,7 +120,10 @@ fn value(name: &'static str) -> Result<Option<String>, CliError> {
     match std::env::var_os(name).filter(|value| !value.is_empty()) {
         None => Ok(None),
         Some(value) => value.into_string().map(Some).map_err(|value| {
-            CliError::usage(format!("the value of {name} is not UTF-8: `{}`", value.to_string_lossy()))
+            CliError::usage(format!(
+                "the value of {name} is not UTF-8: `{}`",
+                value.to_string_lossy()
+            ))
         }),
     }
 }

@@ -52,7 +52,9 @@ impl CliError {
 
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage { .. } | Self::Manifest(_) | Self::Graph(_) | Self::Scaffold(_) => Exit::Usage,
+            Self::Usage { .. } | Self::Manifest(_) | Self::Graph(_) | Self::Scaffold(_) => {
+                Exit::Usage
+            }
             Self::Build { .. } | Self::Engine(_) => Exit::BuildFailed,
         }
     }
@@ -71,12 +73,14 @@ impl CliError {
     }
 }
 
-/// Nobody reads more, and each takes as long as its manifest is: a damaged file of a megabyte may have half a million.
+/// Nobody reads more, and each takes as long as its manifest is: a damaged file of a megabyte may
+/// have half a million.
 const MOST_PROBLEMS: usize = 100;
 
 /// Problems of manifests, each with its place. Of very many, errors go first.
 pub fn problems_text(problems: &[Problem]) -> String {
-    let (errors, warnings): (Vec<_>, Vec<_>) = problems.iter().partition(|problem| problem.is_error());
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        problems.iter().partition(|problem| problem.is_error());
     let shown: Vec<&Problem> = match problems.len() {
         ..=MOST_PROBLEMS => problems.iter().collect(),
         _ => errors.into_iter().chain(warnings).take(MOST_PROBLEMS).collect(),

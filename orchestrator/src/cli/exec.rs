@@ -18,7 +18,11 @@ use tender_protocol::Level;
 /// What stands for the number of slots in the words of a command that is no client.
 const PLACEHOLDER: &[u8] = b"{jobs}";
 
-pub fn exec(options: &ExecOptions, environment: &Environment, terminal: Terminal) -> Result<Exit, CliError> {
+pub fn exec(
+    options: &ExecOptions,
+    environment: &Environment,
+    terminal: Terminal,
+) -> Result<Exit, CliError> {
     let budget = budget(options.memory, environment, None)?;
     let slots = slots(options.jobs, environment, None, terminal)?;
     let tell = |severity: Severity, text: String| {
@@ -70,7 +74,8 @@ mod tests {
 
     #[test]
     fn the_number_of_slots_stands_in_any_word() {
-        let check = |word: &str, expect: &str| assert_eq!(with_number(OsStr::new(word), 12), expect);
+        let check =
+            |word: &str, expect: &str| assert_eq!(with_number(OsStr::new(word), 12), expect);
         check("-j{jobs}", "-j12");
         check("{jobs}", "12");
         check("a{jobs}b{jobs}", "a12b12");

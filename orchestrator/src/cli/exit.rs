@@ -8,11 +8,13 @@ use std::process::ExitCode;
 pub enum Exit {
     /// All that was asked for is done. Code 0.
     Success,
-    /// Wrong options, a wrong manifest, or a command that does not exist yet; nothing was built. Code 2.
+    /// Wrong options, a wrong manifest, or a command that does not exist yet; nothing was built.
+    /// Code 2.
     Usage,
     /// Something could not be built. Code 101, as cargo's.
     BuildFailed,
-    /// `run`, `exec`: what the program ended with; `exec`: 127 if it does not exist, 126 if it cannot be run.
+    /// `run`, `exec`: what the program ended with; `exec`: 127 if it does not exist, 126 if it
+    /// cannot be run.
     Child(u8),
     /// `run`, `exec`: the program died by this signal. Code 128 + n, as a shell's.
     ChildSignal(u8),
@@ -24,7 +26,9 @@ impl Exit {
     pub fn of_child(exit: supervise::Exit) -> Exit {
         match exit {
             supervise::Exit::Code(code) => Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
-            supervise::Exit::Signal(signal) => Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX)),
+            supervise::Exit::Signal(signal) => {
+                Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX))
+            }
         }
     }
 

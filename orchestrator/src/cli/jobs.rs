@@ -1,4 +1,5 @@
-//! How many jobs run at once: `-j`, `TENDER_JOBS`, the manifest, else the cores that this process may use.
+//! How many jobs run at once: `-j`, `TENDER_JOBS`, the manifest, else the cores that this process
+//! may use.
 
 use super::env;
 use super::error::CliError;
@@ -23,7 +24,8 @@ impl FromStr for Jobs {
             return Ok(Self::Default);
         }
         let number: i32 = text.parse().map_err(|_| {
-            "write a number, a negative number (that many fewer than the cores), or `default`".to_owned()
+            "write a number, a negative number (that many fewer than the cores), or `default`"
+                .to_owned()
         })?;
         match u32::try_from(number).map(NonZeroU32::new) {
             Ok(Some(count)) => Ok(Self::Count(count)),
@@ -55,8 +57,10 @@ pub fn choose(
     let environment = match environment {
         None => None,
         Some(text) => {
-            let wrong =
-                |why| CliError::usage(format!("{}: `{text}` is no number of jobs", env::JOBS)).with_help(why);
+            let wrong = |why| {
+                CliError::usage(format!("{}: `{text}` is no number of jobs", env::JOBS))
+                    .with_help(why)
+            };
             Some(text.parse::<Jobs>().map_err(wrong)?)
         }
     };
@@ -67,7 +71,8 @@ pub fn choose(
     })
 }
 
-/// Cores that this process may use. The standard library looks at the affinity mask and at the CPU quotas of cgroups, v1 and v2.
+/// Cores that this process may use. The standard library looks at the affinity mask and at the CPU
+/// quotas of cgroups, v1 and v2.
 pub fn cores() -> u32 {
     std::thread::available_parallelism().map_or(1, |n| u32::try_from(n.get()).unwrap_or(u32::MAX))
 }

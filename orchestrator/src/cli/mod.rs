@@ -1,8 +1,9 @@
-//! Commands, options, environment, exit codes. With `report` the only code that prints, and the only one that reads
-//! `tender`'s environment.
+//! Commands, options, environment, exit codes. With `report` the only code that prints, and the
+//! only one that reads `tender`'s environment.
 //!
-//! `options` is the shape of the command line; `env` the environment; `terminal` what may be shown; `project` the
-//! workspace and what was chosen of it; then a file for each group of commands. `error` has all words for what went wrong.
+//! `options` is the shape of the command line; `env` the environment; `terminal` what may be shown;
+//! `project` the workspace and what was chosen of it; then a file for each group of commands.
+//! `error` has all words for what went wrong.
 
 mod build;
 mod clean;
@@ -49,9 +50,9 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError
     let mut environment = Environment::read()?;
     *terminal = Terminal::new(&options.common, &environment, Stderr::now())?;
     if let Some(dir) = &options.common.directory {
-        environment
-            .enter(dir)
-            .map_err(|error| CliError::usage(format!("cannot go to the directory `{dir}`: {error}")))?;
+        environment.enter(dir).map_err(|error| {
+            CliError::usage(format!("cannot go to the directory `{dir}`: {error}"))
+        })?;
     }
     let terminal = *terminal;
     if options.command.does_work() && tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {

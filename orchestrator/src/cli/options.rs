@@ -1,4 +1,5 @@
-//! The command line, as clap sees it. Only its shape: what options mean is decided where they are used.
+//! The command line, as clap sees it. Only its shape: what options mean is decided where they are
+//! used.
 
 use super::jobs::Jobs;
 use crate::manifest::{MemorySetting, parse_memory};
@@ -8,8 +9,9 @@ use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::sync::LazyLock;
 
-static VERSION: LazyLock<String> =
-    LazyLock::new(|| format!("{} (LLVM {})", env!("CARGO_PKG_VERSION"), tender_protocol::LLVM_MAJOR));
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    format!("{} (LLVM {})", env!("CARGO_PKG_VERSION"), tender_protocol::LLVM_MAJOR)
+});
 
 /// Builds workspaces of C, C++ and LLVM IR crates
 #[derive(Debug, Parser)]
@@ -82,11 +84,15 @@ pub enum Command {
 impl Command {
     /// Whether `make -n` should only pretend to run it.
     pub fn does_work(&self) -> bool {
-        matches!(self, Self::Build(_) | Self::Check(_) | Self::Run(_) | Self::Clean(_) | Self::Exec(_))
+        matches!(
+            self,
+            Self::Build(_) | Self::Check(_) | Self::Run(_) | Self::Clean(_) | Self::Exec(_)
+        )
     }
 }
 
-/// A heading holds for what follows it, also behind a flattened group, so those after one name theirs.
+/// A heading holds for what follows it, also behind a flattened group, so those after one name
+/// theirs.
 const HOW: &str = "How to build";
 
 /// Which crates.
@@ -152,7 +158,8 @@ pub struct BuildOptions {
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = HOW)]
     pub jobs: Option<Jobs>,
-    /// Memory budget, such as 75%, 8G or 8Gi; `off`: as many jobs as slots, however much memory they take
+    /// Memory budget, such as 75%, 8G or 8Gi; `off`: as many jobs as slots, however much memory
+    /// they take
     #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = HOW)]
     pub memory: Option<MemorySetting>,
     /// After an error, build all that does not depend on it
@@ -195,7 +202,8 @@ pub struct ExecOptions {
     /// Memory budget, such as 75%, 8G or 8Gi; `off`: nothing is stopped for memory
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory: Option<MemorySetting>,
-    /// The command is no jobserver client: hold K slots for it, and write their number in place of `{jobs}`
+    /// The command is no jobserver client: hold K slots for it, and write their number in place of
+    /// `{jobs}`
     #[arg(long, value_name = "K")]
     pub take: Option<NonZeroU32>,
     /// The command and its arguments, after `--`
@@ -284,8 +292,9 @@ mod tests {
 
     #[test]
     fn options_as_in_cargo() {
-        let options =
-            build("tender build -p a --package b -r -j-2 --keep-going --memory 8Gi --target-dir out");
+        let options = build(
+            "tender build -p a --package b -r -j-2 --keep-going --memory 8Gi --target-dir out",
+        );
         assert_eq!(options.selection.package, ["a", "b"]);
         assert!(options.place.release && options.keep_going);
         assert_eq!(options.jobs, Some(Jobs::AllBut(2)));
@@ -300,7 +309,8 @@ mod tests {
 
     #[test]
     fn targets_as_in_cargo() {
-        let Command::Check(options) = parse("tender check --lib --bin a --bin b").unwrap().command else {
+        let Command::Check(options) = parse("tender check --lib --bin a --bin b").unwrap().command
+        else {
             panic!("not check")
         };
         assert!(options.targets.lib && !options.targets.bins);
@@ -327,14 +337,16 @@ mod tests {
 
     #[test]
     fn the_programs_arguments_are_its_own() {
-        let Command::Run(options) = parse("tender run --bin a -- -v --release x").unwrap().command else {
+        let Command::Run(options) = parse("tender run --bin a -- -v --release x").unwrap().command
+        else {
             panic!("not run")
         };
         assert_eq!(options.bin.as_deref(), Some("a"));
         assert_eq!(options.args, ["-v", "--release", "x"]);
         assert!(!options.build.place.release);
         assert_eq!(parse("tender run -- -v").unwrap().common.verbose, 0);
-        let Command::Run(options) = parse("tender run -r -j2 word -r -- -x").unwrap().command else {
+        let Command::Run(options) = parse("tender run -r -j2 word -r -- -x").unwrap().command
+        else {
             panic!("not run")
         };
         assert!(options.build.place.release && options.build.jobs == "2".parse().ok());
@@ -346,8 +358,9 @@ mod tests {
     #[test]
     fn the_documentation_is_complete() {
         let text = include_str!("../../../docs/cli.md");
-        let missing =
-            |name: &str| !text.contains(&format!("`{name}")) && !text.contains(&format!(" {name}`"));
+        let missing = |name: &str| {
+            !text.contains(&format!("`{name}")) && !text.contains(&format!(" {name}`"))
+        };
         let mut all: Vec<String> = env::ALL.iter().map(|name| (*name).to_owned()).collect();
         let mut commands = vec![Options::command()];
         while let Some(command) = commands.pop() {

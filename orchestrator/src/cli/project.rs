@@ -1,4 +1,5 @@
-//! The workspace that a command is about, and the choices made from options, environment and manifest.
+//! The workspace that a command is about, and the choices made from options, environment and
+//! manifest.
 
 use super::env::{self, Environment};
 use super::error::{CliError, problems_text, suggestion};
@@ -22,7 +23,11 @@ impl Project {
     ///
     /// # Errors
     /// There is none, or it has mistakes.
-    pub fn open(place: &Place, environment: &Environment, terminal: Terminal) -> Result<Self, CliError> {
+    pub fn open(
+        place: &Place,
+        environment: &Environment,
+        terminal: Terminal,
+    ) -> Result<Self, CliError> {
         let here = current_dir()?;
         let (root, nearest) = match &place.manifest_path {
             Some(path) => (path.clone(), here.join(path)),
@@ -36,7 +41,8 @@ impl Project {
             terminal.console().print(&problems_text(&loaded.warnings));
         }
         let workspace = loaded.workspace;
-        let here_crate = workspace.crates.iter().position(|krate| same_file(&krate.manifest, &nearest));
+        let here_crate =
+            workspace.crates.iter().position(|krate| same_file(&krate.manifest, &nearest));
         let here_crate =
             here_crate.map(|at| CrateId(u32::try_from(at).expect("crates are counted in 32 bits")));
         let target_dir = match (&place.target_dir, &environment.target_dir) {
@@ -67,7 +73,8 @@ impl Project {
         })
     }
 
-    /// What `-p` and `--workspace` choose; else the crate that we are in; else what the workspace says.
+    /// What `-p` and `--workspace` choose; else the crate that we are in; else what the workspace
+    /// says.
     ///
     /// # Errors
     /// There is no such crate.
@@ -84,7 +91,8 @@ impl Project {
     /// # Errors
     /// There is no such crate.
     pub fn named(&self, names: &[String]) -> Result<Vec<CrateId>, CliError> {
-        let mut found: Vec<CrateId> = names.iter().map(|name| self.one(name)).collect::<Result<_, _>>()?;
+        let mut found: Vec<CrateId> =
+            names.iter().map(|name| self.one(name)).collect::<Result<_, _>>()?;
         found.sort_unstable();
         found.dedup();
         Ok(found)
@@ -95,8 +103,10 @@ impl Project {
         match crates.iter().position(|krate| krate.name == name) {
             Some(at) => Ok(CrateId(u32::try_from(at).expect("crates are counted in 32 bits"))),
             None => {
-                let error =
-                    CliError::usage(format!("there is no crate `{name}` in {}", self.workspace.manifest));
+                let error = CliError::usage(format!(
+                    "there is no crate `{name}` in {}",
+                    self.workspace.manifest
+                ));
                 Err(match suggestion(name, crates.iter().map(|krate| krate.name.as_str())) {
                     Some(help) => error.with_help(help),
                     None => error,
@@ -115,8 +125,9 @@ pub fn budget(
     environment: &Environment,
     manifest: Option<MemorySetting>,
 ) -> Result<Budget, CliError> {
-    let parse =
-        |text: &String| manifest::parse_memory(text).map_err(|error| CliError::value(env::MEMORY, error));
+    let parse = |text: &String| {
+        manifest::parse_memory(text).map_err(|error| CliError::value(env::MEMORY, error))
+    };
     let of_environment = environment.memory.as_ref().map(parse).transpose()?;
     Budget::new(option, of_environment, manifest).map_err(|error| {
         CliError::usage(format!("the memory budget is of no use: {error}"))
@@ -134,7 +145,9 @@ pub fn current_dir() -> Result<Utf8PathBuf, CliError> {
 
 /// By name first: most paths are equal as they stand.
 fn same_file(a: &Utf8Path, b: &Utf8Path) -> bool {
-    a == b || a.file_name() == b.file_name() && a.canonicalize_utf8().ok() == b.canonicalize_utf8().ok()
+    a == b
+        || a.file_name() == b.file_name()
+            && a.canonicalize_utf8().ok() == b.canonicalize_utf8().ok()
 }
 
 /// Without `.` and trailing slashes; `..` stays, because what it means depends on symbolic links.

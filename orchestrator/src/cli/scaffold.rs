@@ -21,7 +21,10 @@ pub fn init(options: &InitOptions, terminal: Terminal) -> Result<Exit, CliError>
     Ok(created(&name, kind, &files, terminal))
 }
 
-fn choices(dir: &Utf8Path, options: &CrateOptions) -> Result<(String, CrateKind, CrateLanguage), CliError> {
+fn choices(
+    dir: &Utf8Path,
+    options: &CrateOptions,
+) -> Result<(String, CrateKind, CrateLanguage), CliError> {
     let kind = if options.lib { CrateKind::Lib } else { CrateKind::Bin };
     let language = if options.cxx { CrateLanguage::Cxx } else { CrateLanguage::C };
     let name = match &options.name {
@@ -45,7 +48,8 @@ fn created(name: &str, kind: CrateKind, files: &[Utf8PathBuf], terminal: Termina
         CrateKind::Bin => "program",
         CrateKind::Lib => "library",
     };
-    let files: Vec<&str> = files.iter().map(|file| file.strip_prefix(".").unwrap_or(file).as_str()).collect();
+    let files: Vec<&str> =
+        files.iter().map(|file| file.strip_prefix(".").unwrap_or(file).as_str()).collect();
     terminal.say(&style::status("Created", format!("{kind} `{name}` ({})", files.join(", "))));
     Exit::Success
 }

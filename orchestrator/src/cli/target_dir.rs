@@ -1,4 +1,5 @@
-//! The target directory as a place of our own: marked when we make it, so that `clean` never removes another's.
+//! The target directory as a place of our own: marked when we make it, so that `clean` never
+//! removes another's.
 
 use super::error::CliError;
 use camino::Utf8Path;

@@ -31,7 +31,11 @@ impl Stderr {
 impl Terminal {
     /// # Errors
     /// `TENDER_COLOR` is no choice of colours; both `-v` and `-q` are given.
-    pub fn new(common: &Common, environment: &Environment, stderr: Stderr) -> Result<Self, CliError> {
+    pub fn new(
+        common: &Common,
+        environment: &Environment,
+        stderr: Stderr,
+    ) -> Result<Self, CliError> {
         if common.quiet && common.verbose > 0 {
             return Err(CliError::usage("`--verbose` and `--quiet` cannot be used together"));
         }
@@ -85,10 +89,17 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(option: Option<Color>, variable: Option<&str>, no_color: bool, is_terminal: bool, expect: bool) {
+    fn check(
+        option: Option<Color>,
+        variable: Option<&str>,
+        no_color: bool,
+        is_terminal: bool,
+        expect: bool,
+    ) {
         let environment =
             Environment { color: variable.map(str::to_owned), no_color, ..Environment::default() };
-        let terminal = Terminal::new(&common(option), &environment, Stderr { is_terminal }).unwrap();
+        let terminal =
+            Terminal::new(&common(option), &environment, Stderr { is_terminal }).unwrap();
         assert_eq!(terminal.colour, expect);
     }
 
@@ -118,7 +129,9 @@ mod tests {
     #[test]
     fn loud_and_quiet_is_an_error() {
         let both = Common { verbose: 1, quiet: true, ..common(None) };
-        assert!(Terminal::new(&both, &Environment::default(), Stderr { is_terminal: true }).is_err());
+        assert!(
+            Terminal::new(&both, &Environment::default(), Stderr { is_terminal: true }).is_err()
+        );
         let environment = Environment { color: Some("pink".into()), ..Environment::default() };
         assert!(Terminal::new(&common(None), &environment, Stderr { is_terminal: true }).is_err());
     }

@@ -10,14 +10,18 @@ const NAME: &str = "tender-worker";
 /// It is not there, so nothing can be compiled.
 pub fn find(environment: &Environment) -> Result<Utf8PathBuf, CliError> {
     if let Some(path) = &environment.worker {
-        // Workers are started in the workspace root, so a relative path would mean something else there.
+        // Workers are started in the workspace root, so a relative path would mean something else
+        // there.
         let path = camino::absolute_utf8(path).unwrap_or_else(|_| path.into());
         return match is_program(&path) {
             true => Ok(path),
-            false => Err(CliError::build(format!("{} names `{path}`, which is no program", env::WORKER))),
+            false => {
+                Err(CliError::build(format!("{} names `{path}`, which is no program", env::WORKER)))
+            }
         };
     }
-    // Through /proc/self/exe, so a symbolic link to `tender` is followed to where both are installed.
+    // Through /proc/self/exe, so a symbolic link to `tender` is followed to where both are
+    // installed.
     let own = std::env::current_exe()
         .map_err(|error| CliError::build(format!("cannot tell where `tender` is: {error}")))?;
     let own = Utf8PathBuf::from_path_buf(own).map_err(|path| {
@@ -27,7 +31,8 @@ pub fn find(environment: &Environment) -> Result<Utf8PathBuf, CliError> {
     if is_program(&path) {
         return Ok(path);
     }
-    let error = CliError::build(format!("`{NAME}` is not beside `tender`: there is no program `{path}`"));
+    let error =
+        CliError::build(format!("`{NAME}` is not beside `tender`: there is no program `{path}`"));
     Err(error.with_help(format!("install both programs in one directory, or set {}", env::WORKER)))
 }
 

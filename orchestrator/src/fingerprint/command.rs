@@ -8,7 +8,8 @@ use tender_protocol::{Cut, Lto, LtoArchive, LtoLink, Work};
 
 pub(super) type Hash = [u8; 32];
 
-/// All that an item's result depends on apart from contents of files. `buffer` is reused from item to item.
+/// All that an item's result depends on apart from contents of files. `buffer` is reused from item
+/// to item.
 pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
     buffer.clear();
     // Lengths keep words apart; counts, lists.
@@ -123,8 +124,9 @@ pub(super) struct Words<'a> {
     pub inputs: Vec<&'a str>,
 }
 
-/// Where an item works: the directory that a command runs in or a source lies in, if any, and that of its first output. They
-/// are part of the command, and differ where a crate, the workspace or the target directory was moved.
+/// Where an item works: the directory that a command runs in or a source lies in, if any, and that
+/// of its first output. They are part of the command, and differ where a crate, the workspace or
+/// the target directory was moved.
 pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
     fn parent(path: &str) -> &Utf8Path {
         Utf8Path::new(path).parent().unwrap_or(Utf8Path::new(""))
@@ -132,7 +134,9 @@ pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
     let work = match &item.run {
         Run::Command(command) => command.dir.as_path(),
         Run::Worker(
-            Work::Compile { source, .. } | Work::Check { source, .. } | Work::Preprocess { source, .. },
+            Work::Compile { source, .. }
+            | Work::Check { source, .. }
+            | Work::Preprocess { source, .. },
         ) => parent(source),
         Run::Worker(Work::Archive { .. } | Work::Link { .. }) => Utf8Path::new(""),
     };
@@ -154,9 +158,14 @@ pub(super) fn explain(was: &Words<'_>, item: &Item) -> RebuildReason {
     }
     let known: HashMap<&str, &Vec<&str>> =
         was.interfaces.iter().map(|(name, words)| (*name, words)).collect();
-    let changed = now.interfaces.iter().find(|(name, words)| known.get(name.as_str()) != Some(&&strs(words)));
-    let gone = was.interfaces.iter().find(|(name, _)| now.interfaces.iter().all(|(other, _)| other != name));
-    if let Some(dependency) = changed.map(|(name, _)| name.clone()).or(gone.map(|(name, _)| name.to_string()))
+    let changed =
+        now.interfaces.iter().find(|(name, words)| known.get(name.as_str()) != Some(&&strs(words)));
+    let gone = was
+        .interfaces
+        .iter()
+        .find(|(name, _)| now.interfaces.iter().all(|(other, _)| other != name));
+    if let Some(dependency) =
+        changed.map(|(name, _)| name.clone()).or(gone.map(|(name, _)| name.to_string()))
     {
         return RebuildReason::DependencyInterface { dependency };
     }
@@ -164,7 +173,9 @@ pub(super) fn explain(was: &Words<'_>, item: &Item) -> RebuildReason {
         if let Some(path) = item.inputs.iter().find(|path| !was.inputs.contains(&path.as_str())) {
             return RebuildReason::InputAppeared { path: path.to_string() };
         }
-        if let Some(path) = was.inputs.iter().find(|path| item.inputs.iter().all(|now| now != *path)) {
+        if let Some(path) =
+            was.inputs.iter().find(|path| item.inputs.iter().all(|now| now != *path))
+        {
             return RebuildReason::InputMissing { path: path.to_string() };
         }
     }

@@ -1,4 +1,5 @@
-//! The files of one build: each path is looked at once, and read only if its stamp proves nothing. Knows no items.
+//! The files of one build: each path is looked at once, and read only if its stamp proves nothing.
+//! Knows no items.
 
 use super::command::Hash;
 use super::listing::Listings;
@@ -11,8 +12,8 @@ use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tender_protocol::FileStamp;
 
-/// The name under which a file is known as a program, which is told by its build id and not by all that is in it. No path
-/// has this character.
+/// The name under which a file is known as a program, which is told by its build id and not by all
+/// that is in it. No path has this character.
 pub(super) fn program_name(path: &str) -> String {
     format!("{PROGRAM}{path}")
 }
@@ -118,7 +119,8 @@ impl Files {
             false => hash_open(file, name.ends_with('/')),
         };
         let opened = rustix::fs::openat(&self.root, path_of(name), flags, Mode::empty());
-        let Ok((stamp, hash)) = opened.map_err(io::Error::from).and_then(|fd| hash(fd.into())) else {
+        let Ok((stamp, hash)) = opened.map_err(io::Error::from).and_then(|fd| hash(fd.into()))
+        else {
             return Content::Unreadable;
         };
         let version = tables.version(path, hash);
@@ -134,9 +136,10 @@ impl Files {
     }
 }
 
-/// Whether a file with this stamp, read at `read_ns` (nanoseconds since the epoch) or later, would have another stamp if
-/// it had changed after it was read. Clocks of file systems tick every 4 to 10 ms; a time of whole seconds means one that
-/// ticks every second or two. The later of both times counts: a modification time that was set says nothing of when.
+/// Whether a file with this stamp, read at `read_ns` (nanoseconds since the epoch) or later, would
+/// have another stamp if it had changed after it was read. Clocks of file systems tick every 4 to
+/// 10 ms; a time of whole seconds means one that ticks every second or two. The later of both times
+/// counts: a modification time that was set says nothing of when.
 pub(super) fn trusted(stamp: FileStamp, read_ns: i64) -> bool {
     let latest = stamp.latest_ns();
     let margin = if latest % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
@@ -159,8 +162,8 @@ pub(super) fn hash_file(path: &Utf8Path) -> io::Result<(FileStamp, Hash)> {
     hash_open(std::fs::File::open(path)?, path.as_str().ends_with('/'))
 }
 
-/// The stamp is taken first: if the file changes while it is read, the stamp is already wrong. Of a directory the names count
-/// if it is to be listed, as `tender_protocol::InputFile` has it.
+/// The stamp is taken first: if the file changes while it is read, the stamp is already wrong. Of a
+/// directory the names count if it is to be listed, as `tender_protocol::InputFile` has it.
 pub(super) fn hash_open(mut file: std::fs::File, listed: bool) -> io::Result<(FileStamp, Hash)> {
     let stat = rustix::fs::fstat(&file)?;
     let stamp = stamp(&stat);
@@ -200,11 +203,18 @@ pub(super) fn stamp_of_open(file: &std::fs::File) -> io::Result<FileStamp> {
 
 #[expect(clippy::useless_conversion, reason = "the fields' types differ between platforms")]
 fn stamp(stat: &Stat) -> FileStamp {
-    let nanoseconds = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    let nanoseconds =
+        |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
     FileStamp {
         size: stat.st_size as u64,
-        mtime_ns: nanoseconds(i64::from(stat.st_mtime), i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
-        ctime_ns: nanoseconds(i64::from(stat.st_ctime), i64::try_from(stat.st_ctime_nsec).unwrap_or(0)),
+        mtime_ns: nanoseconds(
+            i64::from(stat.st_mtime),
+            i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
+        ),
+        ctime_ns: nanoseconds(
+            i64::from(stat.st_ctime),
+            i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
+        ),
         inode: u64::from(stat.st_ino),
     }
 }

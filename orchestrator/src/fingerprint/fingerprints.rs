@@ -47,15 +47,16 @@ pub struct Fingerprints {
     files: Files,
     tool: CurrentTool,
     variables: Variables,
-    /// Inputs as they were when an item began, of those items whose worker does not say what it read.
+    /// Inputs as they were when an item began, of those items whose worker does not say what it
+    /// read.
     begun: HashMap<ItemIx, Vec<VersionId>>,
     buffer: Vec<u8>,
 }
 
 impl Fingerprints {
-    /// Reads the state in `state_dir`; none, or a damaged one, makes items new and is no error. `root` is what relative paths
-    /// of items start from, `worker` the program that will run them, `variables` the environment that it will have. Nothing is
-    /// written before `begin`.
+    /// Reads the state in `state_dir`; none, or a damaged one, makes items new and is no error.
+    /// `root` is what relative paths of items start from, `worker` the program that will run them,
+    /// `variables` the environment that it will have. Nothing is written before `begin`.
     ///
     /// # Errors
     /// `root` is not a directory that can be entered.
@@ -67,7 +68,8 @@ impl Fingerprints {
     ) -> Result<Self, StateError> {
         let path = state_dir.join("state");
         let mut store = Store::open(&path);
-        let files = Files::new(root).map_err(|source| StateError::Root { path: root.to_owned(), source })?;
+        let files = Files::new(root)
+            .map_err(|source| StateError::Root { path: root.to_owned(), source })?;
         let tool = CurrentTool::find(worker, &mut store.tables);
         Ok(Self { path, store, files, tool, variables, begun: HashMap::new(), buffer: Vec::new() })
     }
@@ -105,7 +107,8 @@ impl Fingerprints {
         if let Some(variable) = variables::changed(&self.variables, item, recorded) {
             return Some(RebuildReason::EnvironmentChanged { variable });
         }
-        // Of a unit the first is its source; the others are those that the manifest names, and its patterns may match more now.
+        // Of a unit the first is its source; the others are those that the manifest names, and its
+        // patterns may match more now.
         if matches!(item.kind, ItemKind::Compile | ItemKind::Check) && item.inputs.len() > 1 {
             let known: HashSet<&str> =
                 unit.inputs.iter().map(|version| tables.text(tables.path(*version))).collect();
@@ -124,8 +127,10 @@ impl Fingerprints {
                 _ => RebuildReason::InputChanged { path },
             });
         }
-        let dated =
-            unit.dated.iter().filter(|(path, mtime_s)| self.files.mtime_s(tables, *path) != Some(*mtime_s));
+        let dated = unit
+            .dated
+            .iter()
+            .filter(|(path, mtime_s)| self.files.mtime_s(tables, *path) != Some(*mtime_s));
         if let Some(path) = dated.map(|(path, _)| tables.text(*path)).min() {
             return Some(RebuildReason::InputTimeChanged { path: path.to_owned() });
         }
@@ -144,7 +149,8 @@ impl Fingerprints {
                 _ => RebuildReason::OutputChanged { path },
             });
         }
-        // What a command did not name among its inputs, and clang says of the precompiled file that it made.
+        // What a command did not name among its inputs, and clang says of the precompiled file that
+        // it made.
         if matches!(item.run, Run::Command(_)) {
             let made_from: Vec<VersionId> = unit
                 .outputs
@@ -160,8 +166,8 @@ impl Fingerprints {
         None
     }
 
-    /// The precompiled files that commands before an item made, and would make again as they are: contents say so, whatever the
-    /// times of files are.
+    /// The precompiled files that commands before an item made, and would make again as they are:
+    /// contents say so, whatever the times of files are.
     pub fn settled(&mut self, graph: &Graph, ix: ItemIx) -> Vec<String> {
         let mut settled = Vec::new();
         for before in &graph[ix].after {
@@ -185,7 +191,8 @@ impl Fingerprints {
         settled
     }
 
-    /// Takes note of what precompiled files were made from, which a unit says of those that it used, whatever became of it.
+    /// Takes note of what precompiled files were made from, which a unit says of those that it
+    /// used, whatever became of it.
     fn learn_precompiled(
         &mut self,
         graph: &Graph,
@@ -196,7 +203,8 @@ impl Fingerprints {
             let id = |path: &Utf8Path| rustix::fs::stat(graph.root.join(path).as_std_path()).ok();
             let Some(found) = id(file.path.as_ref()) else { continue };
             let is_it = |path: &Utf8PathBuf| {
-                id(path).is_some_and(|stat| (stat.st_dev, stat.st_ino) == (found.st_dev, found.st_ino))
+                id(path)
+                    .is_some_and(|stat| (stat.st_dev, stat.st_ino) == (found.st_dev, found.st_ino))
             };
             let made = item.after.iter().find_map(|before| {
                 let output = graph[*before].outputs.iter().find(|path| is_it(path))?;
@@ -218,7 +226,9 @@ impl Fingerprints {
             };
             let inputs: Option<Vec<_>> =
                 file.made_from.iter().map(|path| version_of(tables, path, path)).collect();
-            if let (Some(version), Some(mut inputs)) = (version_of(tables, &file.path, output), inputs) {
+            if let (Some(version), Some(mut inputs)) =
+                (version_of(tables, &file.path, output), inputs)
+            {
                 dedup(&mut inputs);
                 tables.set_made_from(version, inputs);
             }
@@ -226,17 +236,24 @@ impl Fingerprints {
         Ok(())
     }
 
-    /// Notes durably that an attempt begins; to be called before anything can replace the item's outputs.
+    /// Notes durably that an attempt begins; to be called before anything can replace the item's
+    /// outputs.
     ///
     /// # Errors
     /// The state cannot be written, e.g. because the disk is full.
     pub fn begin(&mut self, graph: &Graph, ix: ItemIx) -> Result<(), StateError> {
         let item = &graph[ix];
-        // A unit's worker says what it read, but of what the manifest names for it nobody else does.
+        // A unit's worker says what it read, but of what the manifest names for it nobody else
+        // does.
         if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || item.inputs.len() > 1 {
-            // What items before this one write may not be there yet; it is known from their records by the time it matters.
-            let written: HashSet<&Utf8Path> =
-                item.after.iter().flat_map(|before| &graph[*before].outputs).map(|path| &**path).collect();
+            // What items before this one write may not be there yet; it is known from their records
+            // by the time it matters.
+            let written: HashSet<&Utf8Path> = item
+                .after
+                .iter()
+                .flat_map(|before| &graph[*before].outputs)
+                .map(|path| &**path)
+                .collect();
             let mut inputs = Vec::new();
             for path in item.inputs.iter().filter(|path| !written.contains(path.as_path())) {
                 let path = self.store.tables.intern(path.as_str());
@@ -255,7 +272,8 @@ impl Fingerprints {
         self.store.start(&item.key).map_err(|source| self.write_error(source))
     }
 
-    /// Notes how an attempt ended. Only a success makes an item fresh; of anything else `begin`'s note remains.
+    /// Notes how an attempt ended. Only a success makes an item fresh; of anything else `begin`'s
+    /// note remains.
     ///
     /// # Errors
     /// The state cannot be written; the item is then run again by the next build.
@@ -284,7 +302,11 @@ impl Fingerprints {
             let Ok(hash) = blake3::Hash::from_hex(&file.hash) else { continue };
             let path = tables.intern(&file.path);
             let version = tables.version(path, *hash.as_bytes());
-            tables.observe(Observed { stamp: file.stamp, version, trusted: trusted(file.stamp, read_from) });
+            tables.observe(Observed {
+                stamp: file.stamp,
+                version,
+                trusted: trusted(file.stamp, read_from),
+            });
             inputs.push(version);
         }
         for path in &report.programs {
@@ -315,7 +337,8 @@ impl Fingerprints {
             outputs.push(version);
         }
         let mut missing: Vec<_> = report.missing.iter().map(|path| tables.intern(path)).collect();
-        let dated = report.dated.iter().map(|file| (tables.intern(&file.path), file.mtime_s)).collect();
+        let dated =
+            report.dated.iter().map(|file| (tables.intern(&file.path), file.mtime_s)).collect();
         let variables = variables::entries(&self.variables, item, &report.variables);
         let variables = variables.iter().map(|entry| tables.intern(entry)).collect();
         dedup(&mut inputs);
@@ -341,8 +364,9 @@ impl Fingerprints {
         self.store.finish(&item.key, unit).map_err(|source| self.write_error(source))
     }
 
-    /// Removes what earlier builds left of the items that this one does without, unless it is what they would make now; else
-    /// it would pass for new. To be called when all items of the graph are up to date.
+    /// Removes what earlier builds left of the items that this one does without, unless it is what
+    /// they would make now; else it would pass for new. To be called when all items of the graph
+    /// are up to date.
     ///
     /// # Errors
     /// A file cannot be removed, or the state not be written.
@@ -369,8 +393,8 @@ impl Fingerprints {
         Ok(())
     }
 
-    /// The report of a `[[generate]]` command, which no worker makes; its outputs are read here. Times are CLOCK_MONOTONIC
-    /// and wall time, microseconds.
+    /// The report of a `[[generate]]` command, which no worker makes; its outputs are read here.
+    /// Times are CLOCK_MONOTONIC and wall time, microseconds.
     ///
     /// # Errors
     /// It succeeded without writing all that it should.
@@ -416,8 +440,13 @@ impl Fingerprints {
     /// What the item's last success had to say, to be shown again while the item is fresh.
     pub fn diagnostics(&self, graph: &Graph, ix: ItemIx) -> Vec<Diagnostic> {
         let entry = self.store.find(&graph[ix].key).map(|entry| &self.store.entries[entry]);
-        let bytes = entry.and_then(|entry| entry.unit.as_ref()).map_or(&[][..], |unit| &unit.diagnostics);
-        if bytes.is_empty() { Vec::new() } else { serde_json::from_slice(bytes).unwrap_or_default() }
+        let bytes =
+            entry.and_then(|entry| entry.unit.as_ref()).map_or(&[][..], |unit| &unit.diagnostics);
+        if bytes.is_empty() {
+            Vec::new()
+        } else {
+            serde_json::from_slice(bytes).unwrap_or_default()
+        }
     }
 
     /// `key` is the item's. Kept through failures and changes of the item.
@@ -426,8 +455,8 @@ impl Fingerprints {
         Some(History { wall_us: unit.wall_us, peak_bytes: unit.peak_bytes })
     }
 
-    /// Writes what was learnt by the way, and tidies the file. In a build that did nothing and learnt nothing it does
-    /// nothing.
+    /// Writes what was learnt by the way, and tidies the file. In a build that did nothing and
+    /// learnt nothing it does nothing.
     ///
     /// # Errors
     /// The state cannot be written. What was recorded before is safe.
@@ -440,8 +469,8 @@ impl Fingerprints {
     }
 }
 
-/// When the item began, nanoseconds since the epoch: it read nothing earlier. A report without times says it read at the
-/// epoch, so that no stamp is believed.
+/// When the item began, nanoseconds since the epoch: it read nothing earlier. A report without
+/// times says it read at the epoch, so that no stamp is believed.
 fn start_ns(report: &ItemReport) -> i64 {
     let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let now_us = clock.tv_sec * 1_000_000 + clock.tv_nsec / 1000;
@@ -453,8 +482,8 @@ fn start_ns(report: &ItemReport) -> i64 {
     now_ns().saturating_sub(ago_us.saturating_mul(1000))
 }
 
-/// Of the files that are not what they were, the first by name, and what it is now. The order of `versions` is the order in which
-/// items ended, and a reason must not depend on that.
+/// Of the files that are not what they were, the first by name, and what it is now. The order of
+/// `versions` is the order in which items ended, and a reason must not depend on that.
 fn first_difference(
     files: &mut Files,
     tables: &mut Tables,
@@ -465,14 +494,17 @@ fn first_difference(
         let path = tables.path(*version);
         let content = files.content(tables, path);
         let name = path_of(tables.text(path));
-        if content != Content::Is(*version) && first.as_ref().is_none_or(|(other, _)| name < other.as_str()) {
+        if content != Content::Is(*version)
+            && first.as_ref().is_none_or(|(other, _)| name < other.as_str())
+        {
             first = Some((name.to_owned(), content));
         }
     }
     first
 }
 
-/// The first path by name, without those that are directories of another one: a file tells more than its directory.
+/// The first path by name, without those that are directories of another one: a file tells more
+/// than its directory.
 fn first_of_deepest<'a>(paths: &[&'a str]) -> Option<&'a str> {
     let holds = |dir: &str, path: &str| Utf8Path::new(path).starts_with(dir) && dir != path;
     paths.iter().copied().filter(|dir| !paths.iter().any(|path| holds(dir, path))).min()
@@ -481,7 +513,8 @@ fn first_of_deepest<'a>(paths: &[&'a str]) -> Option<&'a str> {
 /// No content has this hash.
 const UNKNOWN: Hash = [0; 32];
 
-/// Tells whether the name of a program leads to another file than it did: PATH is another one, or a program appeared there.
+/// Tells whether the name of a program leads to another file than it did: PATH is another one, or a
+/// program appeared there.
 fn other_program(tables: &Tables, unit: &Unit, program: &Program) -> Option<RebuildReason> {
     let is = program.path.as_ref().map(|path| path.as_str()).unwrap_or_default();
     let texts = unit.inputs.iter().map(|version| tables.text(tables.path(*version)));
@@ -491,7 +524,10 @@ fn other_program(tables: &Tables, unit: &Unit, program: &Program) -> Option<Rebu
         return None;
     }
     let file_name = |path: &str| Utf8Path::new(path).file_name().map(str::to_owned);
-    let was = known.into_iter().find(|path| file_name(path) == file_name(&program.name)).unwrap_or_default();
+    let was = known
+        .into_iter()
+        .find(|path| file_name(path) == file_name(&program.name))
+        .unwrap_or_default();
     Some(RebuildReason::ProgramChanged {
         program: program.name.clone(),
         was: was.to_owned(),
@@ -505,7 +541,8 @@ fn dedup(ids: &mut Vec<u32>) {
 }
 
 fn intern_words(tables: &mut Tables, item: &Item) -> Box<[u8]> {
-    let mut all = |words: &[String]| words.iter().map(|word| tables.intern(word)).collect::<Vec<_>>();
+    let mut all =
+        |words: &[String]| words.iter().map(|word| tables.intern(word)).collect::<Vec<_>>();
     let places = all(&places(item).map(Utf8Path::to_string));
     let own = all(&item.ingredients.own);
     let profile = all(&item.ingredients.profile);
@@ -525,7 +562,11 @@ fn words_of<'a>(tables: &'a Tables, unit: &Unit) -> Words<'a> {
         places: texts(&ids.places),
         own: texts(&ids.own),
         profile: texts(&ids.profile),
-        interfaces: ids.interfaces.iter().map(|(name, words)| (tables.text(*name), texts(words))).collect(),
+        interfaces: ids
+            .interfaces
+            .iter()
+            .map(|(name, words)| (tables.text(*name), texts(words)))
+            .collect(),
         inputs: unit
             .inputs
             .iter()

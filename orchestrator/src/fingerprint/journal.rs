@@ -1,8 +1,10 @@
-//! A file of records that is only ever appended to: header, then frames of length, checksum, payload. Knows no records.
+//! A file of records that is only ever appended to: header, then frames of length, checksum,
+//! payload. Knows no records.
 //!
-//! A frame is written by one call at the end of the last good frame, so whatever is torn (killed, full disk, damaged) is a
-//! tail, which reading leaves out and the next append cuts off. No syncing: records guard against interruption of the
-//! build, not of the machine; after a power cut outputs that do not match their records are made again.
+//! A frame is written by one call at the end of the last good frame, so whatever is torn (killed,
+//! full disk, damaged) is a tail, which reading leaves out and the next append cuts off. No
+//! syncing: records guard against interruption of the build, not of the machine; after a power cut
+//! outputs that do not match their records are made again.
 
 use crate::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -28,8 +30,8 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// Reads the file; `each` gets the payload of every good frame in order, and ends the reading by answering `false`. No
-    /// file, or one that is not ours, is an empty journal.
+    /// Reads the file; `each` gets the payload of every good frame in order, and ends the reading
+    /// by answering `false`. No file, or one that is not ours, is an empty journal.
     pub fn read(path: &Utf8Path, mut each: impl FnMut(&[u8]) -> bool) -> Self {
         let bytes = whole_file::read(path.as_std_path(), LARGEST).unwrap_or_default();
         Self { path: path.to_owned(), file: None, len: good(&bytes, &mut each) as u64 }
@@ -50,7 +52,8 @@ impl Journal {
         let len = self.len;
         let file = self.open()?;
         if let Err(error) = file.write_all_at(&bytes, len) {
-            // Part of it may be there. It would be left out by readers, so failing to cut it off does no harm.
+            // Part of it may be there. It would be left out by readers, so failing to cut it off
+            // does no harm.
             let _ = file.set_len(len);
             return Err(error);
         }
@@ -65,8 +68,12 @@ impl Journal {
     pub fn replace(&mut self, payloads: &[Vec<u8>]) -> io::Result<()> {
         let mut bytes = HEADER.to_vec();
         payloads.iter().for_each(|payload| push_frame(&mut bytes, payload));
-        let dir = self.path.parent().ok_or_else(|| io::Error::other("a state file without a directory"))?;
-        // Only one build of a profile runs at a time. What one that was killed left is written over.
+        let dir = self
+            .path
+            .parent()
+            .ok_or_else(|| io::Error::other("a state file without a directory"))?;
+        // Only one build of a profile runs at a time. What one that was killed left is written
+        // over.
         let new = dir.join("state.part");
         let mut file = File::create(&new)?;
         let replaced = file.write_all(&bytes).and_then(|()| std::fs::rename(&new, &self.path));
@@ -137,7 +144,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(8))]
-        /// Cut anywhere, or with a byte damaged anywhere: a prefix of what was written is read, and appending goes on from it.
+        /// Cut anywhere, or with a byte damaged anywhere: a prefix of what was written is read, and
+        /// appending goes on from it.
         #[test]
         fn any_damage_leaves_a_prefix(
             payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..6),

@@ -1,9 +1,10 @@
 //! Which names are certainly not in a directory. Knows no records.
 //!
-//! A unit that includes a hundred headers has looked for most of them in several directories in vain, and each of these paths
-//! must still not exist. A stat costs about a microsecond, reading a directory of include files as much as ten of them: so a
-//! directory that is asked about more often than that is read once, and most look-ups cost no system call. Nothing is
-//! kept from build to build, so nothing can be stale.
+//! A unit that includes a hundred headers has looked for most of them in several directories in
+//! vain, and each of these paths must still not exist. A stat costs about a microsecond, reading a
+//! directory of include files as much as ten of them: so a directory that is asked about more often
+//! than that is read once, and most look-ups cost no system call. Nothing is kept from build to
+//! build, so nothing can be stale.
 
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -20,7 +21,8 @@ const LARGE: usize = 2000;
 #[derive(Debug, Default)]
 pub(super) struct Listings {
     directories: HashMap<Box<str>, Directory>,
-    /// Hashes of directory and name. That two may collide does no harm: a name is only ever ruled out by its absence.
+    /// Hashes of directory and name. That two may collide does no harm: a name is only ever ruled
+    /// out by its absence.
     names: HashSet<u64>,
 }
 
@@ -41,7 +43,8 @@ impl Listings {
         self.names.clear();
     }
 
-    /// Whether `path`, relative to `root` or absolute, certainly does not exist. `false` says nothing.
+    /// Whether `path`, relative to `root` or absolute, certainly does not exist. `false` says
+    /// nothing.
     pub fn rule_out(&mut self, root: &OwnedFd, path: &str) -> bool {
         let Some((directory, name)) = path.rsplit_once('/') else { return false };
         if directory.is_empty() || matches!(name, "" | "." | "..") {
@@ -105,7 +108,10 @@ mod tests {
         let root = std::fs::File::open(dir.path()).unwrap().into();
         let mut listings = Listings::default();
         for _ in 0..PATIENCE {
-            assert!(!listings.rule_out(&root, path), "{path} is ruled out before anything is known");
+            assert!(
+                !listings.rule_out(&root, path),
+                "{path} is ruled out before anything is known"
+            );
         }
         assert_eq!(listings.rule_out(&root, path), expect, "{path}");
     }

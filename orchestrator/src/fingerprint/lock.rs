@@ -1,4 +1,5 @@
-//! One build at a time in a profile's directory. The kernel drops the lock with its holder, so none is ever stale.
+//! One build at a time in a profile's directory. The kernel drops the lock with its holder, so none
+//! is ever stale.
 
 use camino::Utf8Path;
 use rustix::fs::{FlockOperation, flock};
@@ -14,18 +15,22 @@ pub struct DirectoryLock {
     _file: File,
 }
 
-/// How long a waiter may go on after the lock is free, or after its user has interrupted it. Blocking in the kernel instead
-/// would make the wait deaf: handlers restart system calls.
+/// How long a waiter may go on after the lock is free, or after its user has interrupted it.
+/// Blocking in the kernel instead would make the wait deaf: handlers restart system calls.
 const POLL: Duration = Duration::from_millis(20);
 
 impl DirectoryLock {
-    /// Takes the lock of `state_dir`, which is made if it is absent. While another build holds it, `waiting` is called about
-    /// fifty times a second, the first time with `true` (say "Blocking waiting for file lock on target directory" then);
-    /// `None` is returned when it answers `false`.
+    /// Takes the lock of `state_dir`, which is made if it is absent. While another build holds it,
+    /// `waiting` is called about fifty times a second, the first time with `true` (say "Blocking
+    /// waiting for file lock on target directory" then); `None` is returned when it answers
+    /// `false`.
     ///
     /// # Errors
     /// The directory or the lock file cannot be made.
-    pub fn acquire(state_dir: &Utf8Path, mut waiting: impl FnMut(bool) -> bool) -> io::Result<Option<Self>> {
+    pub fn acquire(
+        state_dir: &Utf8Path,
+        mut waiting: impl FnMut(bool) -> bool,
+    ) -> io::Result<Option<Self>> {
         let mut first = true;
         loop {
             if let Some(lock) = Self::try_acquire(state_dir)? {
@@ -45,11 +50,13 @@ impl DirectoryLock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
-            // Some network file systems have no locks; then nothing better can be done than to build.
+            // Some network file systems have no locks; then nothing better can be done than to
+            // build.
             Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => {}
             Err(error) => return Err(error.into()),
         }
-        // `tender clean` may have removed the file that we waited for: then another build may hold the new one.
+        // `tender clean` may have removed the file that we waited for: then another build may hold
+        // the new one.
         let ours = file.metadata()?;
         let there = std::fs::metadata(&path);
         let same = there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));

@@ -1,8 +1,9 @@
 //! Which program a file holds, told without reading all of it. Knows nothing of workers.
 //!
 //! A linker's build id is a hash of all that a program is made of
-//! (<https://sourceware.org/binutils/docs/ld/Options.html#index-_002d_002dbuild_002did>). A worker with LLVM inside has more than
-//! 100 MB, so that hashing it would be the longest part of a small build.
+//! (<https://sourceware.org/binutils/docs/ld/Options.html#index-_002d_002dbuild_002did>). A worker
+//! with LLVM inside has more than 100 MB, so that hashing it would be the longest part of a small
+//! build.
 
 use super::command::Hash;
 use super::files::{hash_open, stamp_of_open};
@@ -84,7 +85,10 @@ mod tests {
         let bare = cc("bare", "int main() { return 1; }", "none");
         assert_ne!(cc("bare2", "int main() { return 2; }", "none"), bare);
         fs::write(root.join("script"), "#!/bin/sh\n").unwrap();
-        assert_eq!(identity(&root.join("script")).unwrap(), hash_file(&root.join("script")).unwrap().1);
+        assert_eq!(
+            identity(&root.join("script")).unwrap(),
+            hash_file(&root.join("script")).unwrap().1
+        );
         assert!(identity(&root.join("absent")).is_err());
     }
 }

@@ -39,7 +39,8 @@ pub enum RebuildReason {
         added: Vec<String>,
         removed: Vec<String>,
     },
-    /// The directory that the command runs in, or that its source or output lies in, is another one.
+    /// The directory that the command runs in, or that its source or output lies in, is another
+    /// one.
     DirectoryChanged {
         was: String,
         is: String,
@@ -48,7 +49,8 @@ pub enum RebuildReason {
         added: Vec<String>,
         removed: Vec<String>,
     },
-    /// The public interface of a dependency changed (headers' place, public defines, link requirements).
+    /// The public interface of a dependency changed (headers' place, public defines, link
+    /// requirements).
     DependencyInterface {
         dependency: String,
     },
@@ -76,19 +78,31 @@ impl RebuildReason {
             Self::New => "it has not been built before".to_owned(),
             Self::NotFinished => "the last attempt did not finish".to_owned(),
             // The names of its entries are meant.
-            Self::InputChanged { path } if path.ends_with('/') => format!("what is in {path} has changed"),
+            Self::InputChanged { path } if path.ends_with('/') => {
+                format!("what is in {path} has changed")
+            }
             Self::InputChanged { path } => format!("the file {path} has changed"),
             Self::InputRebuilt { path } => format!("{path} is rebuilt"),
             Self::InputMissing { path } => format!("the file {path} is gone"),
             Self::InputTimeChanged { path } => {
-                format!("the time of the file {path}, which is in the output (__TIMESTAMP__), has changed")
+                format!(
+                    "the time of the file {path}, which is in the output (__TIMESTAMP__), has changed"
+                )
             }
             Self::InputAppeared { path } => format!("the file {path} has appeared"),
             Self::OutputMissing { path } => format!("the output {path} is gone"),
-            Self::OutputChanged { path } => format!("the output {path} was changed by something else"),
-            Self::CommandChanged { added, removed } => words("the command has changed", added, removed),
-            Self::DirectoryChanged { was, is } => format!("its directory has changed from {was} to {is}"),
-            Self::ProfileChanged { added, removed } => words("the profile has changed", added, removed),
+            Self::OutputChanged { path } => {
+                format!("the output {path} was changed by something else")
+            }
+            Self::CommandChanged { added, removed } => {
+                words("the command has changed", added, removed)
+            }
+            Self::DirectoryChanged { was, is } => {
+                format!("its directory has changed from {was} to {is}")
+            }
+            Self::ProfileChanged { added, removed } => {
+                words("the profile has changed", added, removed)
+            }
             Self::DependencyInterface { dependency } => {
                 format!("the public interface of {dependency} has changed")
             }
@@ -131,7 +145,8 @@ impl RebuildReason {
     }
 }
 
-/// At most this many words of a kind are shown, and so many characters of each; all of them are in the JSON.
+/// At most this many words of a kind are shown, and so many characters of each; all of them are in
+/// the JSON.
 const SHOWN: usize = 4;
 const LONGEST: usize = 200;
 
@@ -149,8 +164,13 @@ fn words(what: &str, added: &[String], removed: &[String]) -> String {
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         (!words.is_empty()).then(|| format!("{verb} {shown}{more}"))
     };
-    let parts: Vec<String> = [list("added", added), list("removed", removed)].into_iter().flatten().collect();
-    if parts.is_empty() { format!("{what}: other order") } else { format!("{what}: {}", parts.join(", ")) }
+    let parts: Vec<String> =
+        [list("added", added), list("removed", removed)].into_iter().flatten().collect();
+    if parts.is_empty() {
+        format!("{what}: other order")
+    } else {
+        format!("{what}: {}", parts.join(", "))
+    }
 }
 
 #[cfg(test)]
@@ -178,7 +198,10 @@ mod tests {
             RebuildReason::InputTimeChanged { path: path() },
             "the time of the file include/zstd.h, which is in the output (__TIMESTAMP__), has changed",
         );
-        check(RebuildReason::InputAppeared { path: path() }, "the file include/zstd.h has appeared");
+        check(
+            RebuildReason::InputAppeared { path: path() },
+            "the file include/zstd.h has appeared",
+        );
         check(RebuildReason::OutputMissing { path: "a.o".into() }, "the output a.o is gone");
         check(
             RebuildReason::OutputChanged { path: "a.o".into() },
@@ -188,7 +211,10 @@ mod tests {
             added: added.iter().map(|s| s.to_string()).collect(),
             removed: removed.iter().map(|s| s.to_string()).collect(),
         };
-        check(command(&["-DA"], &["-DB", "-DC"]), "the command has changed: added -DA, removed -DB -DC");
+        check(
+            command(&["-DA"], &["-DB", "-DC"]),
+            "the command has changed: added -DA, removed -DB -DC",
+        );
         check(command(&[], &[]), "the command has changed: other order");
         check(
             command(&["1", "2", "3", "4", "5", "6"], &[]),

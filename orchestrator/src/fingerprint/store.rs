@@ -1,7 +1,9 @@
-//! The records of a profile's items, in memory and as bytes. Knows no items, commands or files: only their names and hashes.
+//! The records of a profile's items, in memory and as bytes. Knows no items, commands or files:
+//! only their names and hashes.
 //!
-//! Texts (paths, keys, words) and versions (a path with one content) are written once and then meant by number, in the order of
-//! writing. So a record is small, and what hundreds of units have in common is looked at once.
+//! Texts (paths, keys, words) and versions (a path with one content) are written once and then
+//! meant by number, in the order of writing. So a record is small, and what hundreds of units have
+//! in common is looked at once.
 
 use super::command::Hash;
 use super::journal::Journal;
@@ -140,7 +142,8 @@ impl Tables {
 
     pub fn intern(&mut self, text: &str) -> TextId {
         if self.text_ids.is_empty() {
-            self.text_ids = (0..self.ends.len() as u32).map(|id| (self.text(id).into(), id)).collect();
+            self.text_ids =
+                (0..self.ends.len() as u32).map(|id| (self.text(id).into(), id)).collect();
         }
         if let Some(id) = self.text_ids.get(text) {
             return *id;
@@ -165,17 +168,20 @@ impl Tables {
         id
     }
 
-    /// Takes note of what a path was seen to be. What was once proved is not forgotten for a lesser observation.
+    /// Takes note of what a path was seen to be. What was once proved is not forgotten for a lesser
+    /// observation.
     pub fn observe(&mut self, seen: Observed) {
         let known = self.observed(self.path(seen.version));
         let nothing_new = |known: Observed| {
-            (known.stamp, known.version) == (seen.stamp, seen.version) && known.trusted >= seen.trusted
+            (known.stamp, known.version) == (seen.stamp, seen.version)
+                && known.trusted >= seen.trusted
         };
         if known.is_some_and(nothing_new) {
             return;
         }
         self.set_observed(seen);
-        let record = Record::Observed { version: seen.version, stamp: seen.stamp, trusted: seen.trusted };
+        let record =
+            Record::Observed { version: seen.version, stamp: seen.stamp, trusted: seen.trusted };
         encode(&mut self.unwritten, &record);
     }
 
@@ -322,9 +328,13 @@ impl Store {
                 tables.set_made_from(*new, inputs);
             }
         }
-        let dated =
-            unit.dated.iter().map(|(id, time)| (tables.intern(self.tables.text(*id)), *time)).collect();
-        let mut texts = |ids: &[TextId]| ids.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
+        let dated = unit
+            .dated
+            .iter()
+            .map(|(id, time)| (tables.intern(self.tables.text(*id)), *time))
+            .collect();
+        let mut texts =
+            |ids: &[TextId]| ids.iter().map(|id| tables.intern(self.tables.text(*id))).collect();
         let (missing, variables) = (texts(&unit.missing), texts(&unit.variables));
         let words = match WordIds::decode(&unit.words, &self.tables) {
             Some(words) => words.map(|id| tables.intern(self.tables.text(id))).encode(),
@@ -343,7 +353,8 @@ impl Store {
         ix
     }
 
-    /// Appends `record` after all that is unwritten. If that fails, the latter stays unwritten: numbers count from it.
+    /// Appends `record` after all that is unwritten. If that fails, the latter stays unwritten:
+    /// numbers count from it.
     fn write(&mut self, record: &Record<'_>) -> io::Result<u64> {
         let before = self.tables.unwritten.len();
         encode(&mut self.tables.unwritten, record);
@@ -391,15 +402,20 @@ struct Loaded {
 impl Loaded {
     fn into_store(self, journal: Journal) -> Store {
         let Loaded { tables, entries, garbage, .. } = self;
-        let by_key =
-            entries.iter().enumerate().map(|(ix, entry)| (tables.text(entry.key).into(), ix)).collect();
+        let by_key = entries
+            .iter()
+            .enumerate()
+            .map(|(ix, entry)| (tables.text(entry.key).into(), ix))
+            .collect();
         Store { tables, entries, by_key, journal, garbage }
     }
 
     /// Answers `false` for a frame that makes no sense, which is then as if torn.
     fn frame(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
-            let Ok((record, rest)) = postcard::take_from_bytes::<Record<'_>>(bytes) else { return false };
+            let Ok((record, rest)) = postcard::take_from_bytes::<Record<'_>>(bytes) else {
+                return false;
+            };
             if !self.apply(record, (bytes.len() - rest.len()) as u64) {
                 return false;
             }
@@ -416,7 +432,9 @@ impl Loaded {
             Record::Text(text) => {
                 self.tables.push_text(text);
             }
-            Record::Version { path, hash } if path < texts => self.tables.versions.push((path, hash)),
+            Record::Version { path, hash } if path < texts => {
+                self.tables.versions.push((path, hash))
+            }
             Record::Observed { version, stamp, trusted } if version < versions => {
                 self.tables.set_observed(Observed { stamp, version, trusted });
             }
@@ -486,8 +504,9 @@ impl WordIds {
     /// `None` if it is damaged. A number that no text has is damage too.
     pub fn decode(bytes: &[u8], tables: &Tables) -> Option<Self> {
         let words: Self = postcard::from_bytes(bytes).ok()?;
-        let lists =
-            [&words.own, &words.profile].into_iter().chain(words.interfaces.iter().map(|(_, ids)| ids));
+        let lists = [&words.own, &words.profile]
+            .into_iter()
+            .chain(words.interfaces.iter().map(|(_, ids)| ids));
         let names = words.interfaces.iter().map(|(name, _)| name);
         let is_whole = lists.flatten().chain(names).all(|id| (*id as usize) < tables.texts());
         is_whole.then_some(words)
@@ -498,8 +517,11 @@ impl WordIds {
         let places = all(self.places);
         let own = all(self.own);
         let profile = all(self.profile);
-        let interfaces =
-            self.interfaces.into_iter().map(|(name, words)| (all(vec![name])[0], all(words))).collect();
+        let interfaces = self
+            .interfaces
+            .into_iter()
+            .map(|(name, words)| (all(vec![name])[0], all(words)))
+            .collect();
         Self { places, own, profile, interfaces }
     }
 }
@@ -516,7 +538,8 @@ mod tests {
         tables.observe(Observed { stamp, version, trusted: true });
         let word = tables.intern("-O2");
         let interfaces = vec![(word, vec![word])];
-        let words = WordIds { places: vec![word], own: vec![word], profile: vec![], interfaces }.encode();
+        let words =
+            WordIds { places: vec![word], own: vec![word], profile: vec![], interfaces }.encode();
         tables.set_made_from(version, vec![version]);
         Unit {
             tool: None,
@@ -538,7 +561,8 @@ mod tests {
         let tables = &store.tables;
         let version = |id: &u32| {
             let path = tables.path(*id);
-            let seen = tables.observed(path).filter(|seen| seen.version == *id).map(|seen| seen.stamp);
+            let seen =
+                tables.observed(path).filter(|seen| seen.version == *id).map(|seen| seen.stamp);
             let made_from = tables.made_from(*id).map(<[u32]>::len);
             format!("{} {} {seen:?} {made_from:?}", tables.text(path), tables.hash(*id)[0])
         };
@@ -556,8 +580,15 @@ mod tests {
                             .chain(&unit.variables)
                             .map(|id| tables.text(*id))
                             .collect::<Vec<_>>(),
-                        unit.dated.iter().map(|(id, time)| (tables.text(*id), *time)).collect::<Vec<_>>(),
-                        words.map(|words| words.own.iter().map(|id| tables.text(*id)).collect::<Vec<_>>()),
+                        unit.dated
+                            .iter()
+                            .map(|(id, time)| (tables.text(*id), *time))
+                            .collect::<Vec<_>>(),
+                        words.map(|words| words
+                            .own
+                            .iter()
+                            .map(|id| tables.text(*id))
+                            .collect::<Vec<_>>()),
                         unit.command[0],
                         unit.wall_us
                     )
@@ -616,18 +647,21 @@ mod tests {
             cut.finish("more", more).unwrap();
             let again = Store::open(&path);
             assert_eq!(meaning(&again), meaning(&cut));
-            assert_eq!(again.entries[again.find("more").unwrap()].unit.as_ref().unwrap().command[0], 77);
+            assert_eq!(
+                again.entries[again.find("more").unwrap()].unit.as_ref().unwrap().command[0],
+                77
+            );
         }
     }
 
-    /// The seeds of `fuzz_journal` and `fuzz_store` are of a build, and of the present format. `journal/build` is a whole state file: of a
-    /// crate with a generated header, a library and a program, built twice with a change between. `store` has payloads of it.
+    /// The seeds of `fuzz_journal` and `fuzz_store` are of a build, and of the present format.
+    /// `journal/build` is a whole state file: of a crate with a generated header, a library and a
+    /// program, built twice with a change between. `store` has payloads of it.
     #[test]
     fn seeds_are_of_this_format() {
         let corpora = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpora");
         let file = corpora.join("journal/build");
-        let remake =
-            "copy the file target/debug/.tender/state of such a build there, and run this test again";
+        let remake = "copy the file target/debug/.tender/state of such a build there, and run this test again";
         let mut frames: Vec<Vec<u8>> = Vec::new();
         let journal = Journal::read(&file, |payload| {
             frames.push(payload.to_vec());
@@ -637,13 +671,21 @@ mod tests {
         assert_eq!(journal.len(), whole, "{file} is of another format: {remake}");
 
         let store = Store::open(&file);
-        let keys: Vec<&str> = store.entries.iter().map(|entry| store.tables.text(entry.key)).collect();
-        let expect =
-            ["app generate 0", "app lib src/f.c", "app bin app src/main.c", "app archive", "app bin app"];
+        let keys: Vec<&str> =
+            store.entries.iter().map(|entry| store.tables.text(entry.key)).collect();
+        let expect = [
+            "app generate 0",
+            "app lib src/f.c",
+            "app bin app src/main.c",
+            "app archive",
+            "app bin app",
+        ];
         assert_eq!(keys, expect, "{file}: {remake}");
         for entry in &store.entries {
-            let unit =
-                entry.unit.as_ref().unwrap_or_else(|| panic!("{file} has an unfinished item: {remake}"));
+            let unit = entry
+                .unit
+                .as_ref()
+                .unwrap_or_else(|| panic!("{file} has an unfinished item: {remake}"));
             assert!(WordIds::decode(&unit.words, &store.tables).is_some(), "{file}: {remake}");
         }
 
@@ -652,12 +694,15 @@ mod tests {
             let payloads = frames[..count].concat();
             if std::fs::read(&seed).unwrap_or_default() != payloads {
                 std::fs::write(&seed, payloads).unwrap();
-                panic!("{seed} was not made from {file}, and is now: look at it, and add it to the commit");
+                panic!(
+                    "{seed} was not made from {file}, and is now: look at it, and add it to the commit"
+                );
             }
         }
     }
 
-    /// Checksums keep out what nobody wrote, so this is about what another version or a defect of ours may have written.
+    /// Checksums keep out what nobody wrote, so this is about what another version or a defect of
+    /// ours may have written.
     #[test]
     fn fuzz_store() {
         let load = |payloads: &[&[u8]]| {

@@ -12,8 +12,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 use tender_protocol::{
-    Diagnostic, FileTime, InputFile, ItemId, ItemReport, Language, Level, Member, Outcome, OutputFile,
-    PlanId, Work,
+    Diagnostic, FileTime, InputFile, ItemId, ItemReport, Language, Level, Member, Outcome,
+    OutputFile, PlanId, Work,
 };
 
 const UNIT: ItemIx = ItemIx(0);
@@ -26,8 +26,8 @@ struct Space {
     graph: Graph,
 }
 
-/// A unit `a.c` that includes `inc/a.h`, which was looked for in `first/` before; its archive; a command that makes `out.h`
-/// from `in.txt`. All files are an hour old.
+/// A unit `a.c` that includes `inc/a.h`, which was looked for in `first/` before; its archive; a
+/// command that makes `out.h` from `in.txt`. All files are an hour old.
 fn space() -> Space {
     let dir = tempfile::tempdir().unwrap();
     let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
@@ -69,7 +69,8 @@ fn space() -> Space {
         members: vec![Member { name: "a.o".into(), path: "a.o".into() }],
         lto: None,
     };
-    let command = Command { words: vec!["gen".into()], dir: root.clone(), env: vec![], retry: false };
+    let command =
+        Command { words: vec!["gen".into()], dir: root.clone(), env: vec![], retry: false };
     let graph = Graph {
         root: root.clone(),
         profile,
@@ -77,14 +78,29 @@ fn space() -> Space {
         state_dir,
         items: vec![
             item("one lib a.c", ItemKind::Compile, Run::Worker(compile), &["a.c"], &["a.o"], &[]),
-            item("one archive", ItemKind::Archive, Run::Worker(archive), &["a.o"], &["lib.a"], &[UNIT]),
-            item("one generate", ItemKind::Generate, Run::Command(command), &["in.txt"], &["out.h"], &[]),
+            item(
+                "one archive",
+                ItemKind::Archive,
+                Run::Worker(archive),
+                &["a.o"],
+                &["lib.a"],
+                &[UNIT],
+            ),
+            item(
+                "one generate",
+                ItemKind::Generate,
+                Run::Command(command),
+                &["in.txt"],
+                &["out.h"],
+                &[],
+            ),
         ],
         artifacts: vec![],
         unmade: vec![],
     };
     let space = Space { _dir: dir, root, graph };
-    for (path, text) in [("a.c", "source"), ("inc/a.h", "header"), ("in.txt", "input"), ("worker", "worker")]
+    for (path, text) in
+        [("a.c", "source"), ("inc/a.h", "header"), ("in.txt", "input"), ("worker", "worker")]
     {
         space.write(path, text);
     }
@@ -121,7 +137,8 @@ impl Space {
 
     fn open_with(&self, worker: &str, variables: &[(&str, &str)]) -> Fingerprints {
         let variables = Variables::new(variables.iter().copied());
-        Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join(worker), variables).unwrap()
+        Fingerprints::open(&self.root, &self.graph.state_dir, &self.root.join(worker), variables)
+            .unwrap()
     }
 
     /// Without a word from a worker, as in a build that does nothing.
@@ -140,7 +157,9 @@ impl Space {
     /// What is left to do of an item that has begun.
     fn record(&self, state: &mut Fingerprints, ix: ItemIx) {
         let (inputs, missing, output) = match ix {
-            UNIT if self.root.join("first/a.h").exists() => (vec!["a.c", "first/a.h"], vec![], "a.o"),
+            UNIT if self.root.join("first/a.h").exists() => {
+                (vec!["a.c", "first/a.h"], vec![], "a.o")
+            }
             UNIT => (vec!["a.c", "inc/a.h"], vec!["first/a.h"], "a.o"),
             // Workers do not read objects again to say what they are.
             ARCHIVE => (vec![], vec![], "lib.a"),
@@ -172,7 +191,9 @@ impl Space {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         let at_us = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000;
         let report = match self.graph[ix].run {
-            Run::Command(_) => state.command_report(&self.graph, ix, Outcome::Ok, at_us, 10).unwrap(),
+            Run::Command(_) => {
+                state.command_report(&self.graph, ix, Outcome::Ok, at_us, 10).unwrap()
+            }
             Run::Worker(_) => ItemReport {
                 programs: vec![],
                 plan: PlanId(0),
@@ -250,7 +271,11 @@ fn change_and_reason() {
     check(|s| s.write("first/a.h", "in the way"), UNIT, appeared("first/a.h"));
     check(|s| s.remove("a.o"), UNIT, RebuildReason::OutputMissing { path: path("a.o") });
     check(|s| s.write("a.o", "tampered"), UNIT, RebuildReason::OutputChanged { path: path("a.o") });
-    check(|s| s.write("lib.a", "tampered"), ARCHIVE, RebuildReason::OutputChanged { path: path("lib.a") });
+    check(
+        |s| s.write("lib.a", "tampered"),
+        ARCHIVE,
+        RebuildReason::OutputChanged { path: path("lib.a") },
+    );
     check(|s| s.remove("out.h"), GENERATE, RebuildReason::OutputMissing { path: path("out.h") });
     check(
         |s| s.ingredients(UNIT).own.push("-DX".into()),
@@ -295,16 +320,24 @@ fn a_reason_does_not_depend_on_the_order_in_which_files_were_told() {
     };
     let orders = [["b.h", "a.h"], ["a.h", "b.h"]];
     for order in orders {
-        let both = |s: &Space| ["b.h", "a.h"].iter().for_each(|path| s.write(path, "is, and longer"));
+        let both =
+            |s: &Space| ["b.h", "a.h"].iter().for_each(|path| s.write(path, "is, and longer"));
         let changed = RebuildReason::InputChanged { path: "a.h".into() };
         assert_eq!(reason(&order, &[], &both), dirty(changed));
         let gone = |s: &Space| ["b.h", "a.h"].iter().for_each(|path| s.remove(path));
-        assert_eq!(reason(&order, &[], &gone), dirty(RebuildReason::InputMissing { path: "a.h".into() }));
+        assert_eq!(
+            reason(&order, &[], &gone),
+            dirty(RebuildReason::InputMissing { path: "a.h".into() })
+        );
     }
     for order in [["new", "new/a.h", "new/b.h"], ["new/b.h", "new/a.h", "new"]] {
         let all = |s: &Space| ["new/b.h", "new/a.h"].iter().for_each(|path| s.write(path, "is"));
         let appeared = RebuildReason::InputAppeared { path: "new/a.h".into() };
-        assert_eq!(reason(&[], &order, &all), dirty(appeared), "the file tells more than its directory");
+        assert_eq!(
+            reason(&[], &order, &all),
+            dirty(appeared),
+            "the file tells more than its directory"
+        );
     }
 }
 
@@ -318,18 +351,27 @@ fn inputs_that_the_manifest_names_for_a_unit_count() {
     space.age("data/one.txt", 7200);
     assert_eq!(space.check(UNIT), Freshness::Fresh);
     space.write("data/one.txt", "2");
-    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputChanged { path: "data/one.txt".into() }));
+    assert_eq!(
+        space.check(UNIT),
+        dirty(RebuildReason::InputChanged { path: "data/one.txt".into() })
+    );
     space.build();
     // The pattern matches more files.
     space.write("data/two.txt", "1");
     space.graph.items[0].inputs.push("data/two.txt".into());
-    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputAppeared { path: "data/two.txt".into() }));
+    assert_eq!(
+        space.check(UNIT),
+        dirty(RebuildReason::InputAppeared { path: "data/two.txt".into() })
+    );
     space.build();
     assert_eq!(space.check(UNIT), Freshness::Fresh);
     // And fewer.
     space.remove("data/one.txt");
     space.graph.items[0].inputs.remove(1);
-    assert_eq!(space.check(UNIT), dirty(RebuildReason::InputMissing { path: "data/one.txt".into() }));
+    assert_eq!(
+        space.check(UNIT),
+        dirty(RebuildReason::InputMissing { path: "data/one.txt".into() })
+    );
     space.build();
     assert_eq!(space.check(UNIT), Freshness::Fresh);
 }
@@ -378,7 +420,8 @@ fn contents_decide_not_times() {
         space.age(path, 7200);
     }
     assert_eq!(space.build(), []);
-    // The new stamps are kept, so that files need not be read again, as soon as they are old enough to be believed.
+    // The new stamps are kept, so that files need not be read again, as soon as they are old enough
+    // to be believed.
     let known = || {
         let store = Store::open(&space.graph.state_dir.join("state"));
         let mut ids = 0..store.tables.texts() as u32;
@@ -481,12 +524,17 @@ fn an_object_that_comes_out_the_same_spares_the_archive() {
 #[test]
 fn a_change_within_one_tick_of_the_clock_is_seen() {
     let space = space();
-    // Just written when it is read, and changed at once to the same size with the same time. That time is ahead of the
-    // clock, so that the file is young however slow this test runs.
+    // Just written when it is read, and changed at once to the same size with the same time. That
+    // time is ahead of the clock, so that the file is young however slow this test runs.
     let mtime = SystemTime::now() + Duration::from_secs(3600);
     let change = |text: &str| {
         fs::write(space.root.join("inc/a.h"), text).unwrap();
-        File::options().write(true).open(space.root.join("inc/a.h")).unwrap().set_modified(mtime).unwrap();
+        File::options()
+            .write(true)
+            .open(space.root.join("inc/a.h"))
+            .unwrap()
+            .set_modified(mtime)
+            .unwrap();
     };
     change("first");
     space.build();

@@ -1,7 +1,9 @@
-//! Which `tender-worker` and which LLVM made an item. Another one may make another result of the same source.
+//! Which `tender-worker` and which LLVM made an item. Another one may make another result of the
+//! same source.
 //!
-//! The worker is known by its program's build id, LLVM, where it is not part of that program, by its version and the stamps of
-//! its libraries (they are too large to be read). Both are told by stamps alone in a build that starts no worker.
+//! The worker is known by its program's build id, LLVM, where it is not part of that program, by
+//! its version and the stamps of its libraries (they are too large to be read). Both are told by
+//! stamps alone in a build that starts no worker.
 
 use super::command::Hash;
 use super::files::stamp_of;
@@ -50,7 +52,8 @@ pub(super) struct CurrentTool {
 }
 
 impl CurrentTool {
-    /// An earlier build's tool if worker and libraries are still as they were, else one that is not known yet.
+    /// An earlier build's tool if worker and libraries are still as they were, else one that is not
+    /// known yet.
     pub fn find(worker: &Utf8Path, tables: &mut Tables) -> Self {
         let stamp = stamp_of(worker).unwrap_or_default();
         let known = |tool: &&Tool| tool.worker == worker && tool.stamp == stamp;
@@ -58,10 +61,16 @@ impl CurrentTool {
             Some(tool) => tool.hash,
             None => program::identity(worker).unwrap_or([0; 32]),
         };
-        let found = tables.tools.iter().rposition(|tool| tool.hash == hash && tool.libraries_hold());
+        let found =
+            tables.tools.iter().rposition(|tool| tool.hash == hash && tool.libraries_hold());
         let Some(ix) = found else {
-            let tool =
-                Tool { worker: worker.to_owned(), stamp, hash, llvm: String::new(), libraries: Vec::new() };
+            let tool = Tool {
+                worker: worker.to_owned(),
+                stamp,
+                hash,
+                llvm: String::new(),
+                libraries: Vec::new(),
+            };
             return Self { tool, id: None, same: Vec::new() };
         };
         let mut tool = tables.tools[ix].clone();
@@ -80,7 +89,8 @@ impl CurrentTool {
             let path = Utf8PathBuf::from(path);
             stamp_of(&path).map(|stamp| (path, stamp))
         });
-        let tool = Tool { llvm: llvm.to_owned(), libraries: libraries.collect(), ..self.tool.clone() };
+        let tool =
+            Tool { llvm: llvm.to_owned(), libraries: libraries.collect(), ..self.tool.clone() };
         if self.id.is_none() || tool != self.tool {
             self.id = Some(tables.add_tool(tool.clone()));
             self.tool = tool;

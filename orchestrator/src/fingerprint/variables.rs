@@ -1,11 +1,12 @@
-//! Which environment variables an item's result depends on, and whether one of them has another value now. Does no I/O.
+//! Which environment variables an item's result depends on, and whether one of them has another
+//! value now. Does no I/O.
 
 use crate::environment::{Kind, USER_CONFIG_IN_HOME, Variables};
 use crate::graph::{Item, Run};
 use tender_protocol::{Language, Work};
 
-/// The variables on which a result depends, as they are now, in the form of `Variables::entry`. `told` are those that the
-/// worker named.
+/// The variables on which a result depends, as they are now, in the form of `Variables::entry`.
+/// `told` are those that the worker named.
 pub(super) fn entries(variables: &Variables, item: &Item, told: &[String]) -> Vec<String> {
     let kinds = kinds(item);
     let names = variables.counted(&kinds).chain(told.iter().map(String::as_str)).chain(home(item));
@@ -26,7 +27,8 @@ pub(super) fn changed<'a>(
         return Some(name(entry));
     }
     let kinds = kinds(item);
-    let added = variables.counted(&kinds).find(|now| !recorded.clone().any(|entry| name(entry) == *now));
+    let added =
+        variables.counted(&kinds).find(|now| !recorded.clone().any(|entry| name(entry) == *now));
     added.map(str::to_owned)
 }
 
@@ -40,7 +42,9 @@ fn kinds(item: &Item) -> Vec<Kind> {
         Run::Command(_) => (vec![Kind::Command], false),
         Run::Worker(work) => match work {
             Work::Compile { language, lto, .. } => (of_unit(*language), !lto.is_off()),
-            Work::Check { language, .. } | Work::Preprocess { language, .. } => (of_unit(*language), false),
+            Work::Check { language, .. } | Work::Preprocess { language, .. } => {
+                (of_unit(*language), false)
+            }
             Work::Archive { lto, .. } => (vec![Kind::Archive], lto.is_some()),
             Work::Link { lto, .. } => (vec![Kind::Link], lto.is_some()),
         },

@@ -1,16 +1,18 @@
 //! The words of compile commands, in a fixed order. Does no I/O and knows no items.
 //!
-//! The order, first to last (for clang the last `-O`, `-std` or `-f` wins, and the first `-I` that has the header):
+//! The order, first to last (for clang the last `-O`, `-std` or `-f` wins, and the first `-I` that
+//! has the header):
 //!
 //! 1. `-std=`, if the manifest names one for the language
 //! 2. profile: `-O`, `-g` or `-gline-tables-only`
 //! 3. `-fPIC` for libraries, `-fPIE` for programs; `-ffile-compilation-dir=.`
 //! 4. profile: its defines
 //! 5. the target's defines
-//! 6. the target's private include directories, then the crate's public ones with its public defines
+//! 6. the target's private include directories, then the crate's public ones with its public
+//!    defines
 //! 7. OUT_DIR, if the crate has `[[generate]]`
-//! 8. for every dependency, direct and transitive, in declaration order, each once: public include directories, OUT_DIR if
-//!    headers are generated there, public defines, pkg-config's cflags
+//! 8. for every dependency, direct and transitive, in declaration order, each once: public include
+//!    directories, OUT_DIR if headers are generated there, public defines, pkg-config's cflags
 //! 9. the target's pkg-config cflags (system directories, so after those of the workspace)
 //! 10. the target's `flags`
 
@@ -49,12 +51,20 @@ impl CompileWords<'_> {
             _ => None,
         };
         add(&mut args, &mut own, std.map(|std| format!("-std={std}")).into_iter().collect());
-        add(&mut args, &mut profile, optimisation(self.profile).into_iter().filter(takes).collect());
+        add(
+            &mut args,
+            &mut profile,
+            optimisation(self.profile).into_iter().filter(takes).collect(),
+        );
         let place = if self.program { "-fPIE" } else { "-fPIC" };
         add(&mut args, &mut own, vec![place.to_owned(), "-ffile-compilation-dir=.".to_owned()]);
         add(&mut args, &mut profile, defines(&self.profile.defines).filter(takes).collect());
         add(&mut args, &mut own, defines(&self.settings.defines).filter(takes).collect());
-        add(&mut args, &mut own, self.directories.iter().filter(|word| takes(word)).cloned().collect());
+        add(
+            &mut args,
+            &mut own,
+            self.directories.iter().filter(|word| takes(word)).cloned().collect(),
+        );
         let mut interfaces = Vec::with_capacity(self.interfaces.len());
         for (name, words) in &self.interfaces {
             let mut part = Vec::new();
@@ -63,7 +73,11 @@ impl CompileWords<'_> {
                 interfaces.push((name.clone(), part));
             }
         }
-        add(&mut args, &mut own, self.pkg_config.iter().filter(|word| takes(word)).cloned().collect());
+        add(
+            &mut args,
+            &mut own,
+            self.pkg_config.iter().filter(|word| takes(word)).cloned().collect(),
+        );
         add(&mut args, &mut own, self.settings.flags.clone());
         (args, Ingredients { own, profile, interfaces })
     }
@@ -90,8 +104,8 @@ fn optimisation(profile: &Profile) -> Vec<String> {
     [Some(level), debug].into_iter().flatten().map(str::to_owned).collect()
 }
 
-/// Clang warns of words that have no effect on its input. Those that we add by ourselves must not cause such a warning;
-/// those in `flags` are the user's own, and are passed as they are.
+/// Clang warns of words that have no effect on its input. Those that we add by ourselves must not
+/// cause such a warning; those in `flags` are the user's own, and are passed as they are.
 fn accepts(language: Language, word: &str) -> bool {
     match language {
         Language::C | Language::Cxx | Language::AssemblyWithCpp => true,

@@ -22,8 +22,8 @@ struct Linked<'a> {
 }
 
 impl Builder<'_> {
-    /// The archive and the shared library, as far as they are `wanted` for their own sake: a dependency is built in one form
-    /// only.
+    /// The archive and the shared library, as far as they are `wanted` for their own sake: a
+    /// dependency is built in one form only.
     pub(super) fn plan_library(
         &mut self,
         id: CrateId,
@@ -39,7 +39,8 @@ impl Builder<'_> {
             let path = item.outputs[0].clone();
             let form = if codegen::crosses_crates(self.request.profile) {
                 let alone = self.request.named.contains(&id) || !self.linked[id.0 as usize];
-                let form = LibraryForm::Members { members: members(objects), items: item.after.clone() };
+                let form =
+                    LibraryForm::Members { members: members(objects), items: item.after.clone() };
                 if wanted && alone {
                     self.add_archive(item)?;
                 } else {
@@ -144,8 +145,9 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// The order of words: own leading ones, own objects, the crate's own library, the libraries of dependencies (each
-    /// before those it depends on), rpath, link-args, then system libraries, the last two with those of dependencies.
+    /// The order of words: own leading ones, own objects, the crate's own library, the libraries of
+    /// dependencies (each before those it depends on), rpath, link-args, then system libraries, the
+    /// last two with those of dependencies.
     fn plan_link(
         &mut self,
         what: Linked<'_>,
@@ -174,7 +176,9 @@ impl Builder<'_> {
         let own_requirements = requirements.clone();
         let mut libraries: Vec<(&str, &LinkInput)> = Vec::new();
         if let Some((lib, planned)) = own_lib {
-            libraries.extend(planned.library.as_ref().map(|library| (what.krate.name.as_str(), library)));
+            libraries.extend(
+                planned.library.as_ref().map(|library| (what.krate.name.as_str(), library)),
+            );
             requirements.append(planned.link_words.without_shared_start(&lib.settings, settings));
         }
         for dependency in link_order(workspace, what.id) {
@@ -197,7 +201,9 @@ impl Builder<'_> {
             cxx |= library.cxx && !library.is_shared();
             runtime_path |= library.is_shared();
             match &library.form {
-                LibraryForm::Archive(_) | LibraryForm::Shared(_) => inputs.push(library.path.clone()),
+                LibraryForm::Archive(_) | LibraryForm::Shared(_) => {
+                    inputs.push(library.path.clone())
+                }
                 LibraryForm::Members { members, .. } => {
                     inputs.extend(members.iter().map(|member| Utf8PathBuf::from(&member.path)));
                     own.extend(members.iter().map(|member| member.path.clone()));

@@ -1,15 +1,19 @@
-//! Workspace -> items. The parts are planned crate by crate, dependencies first, so the items come out in topological order.
+//! Workspace -> items. The parts are planned crate by crate, dependencies first, so the items come
+//! out in topological order.
 
 use super::GraphError;
 use super::args::{CompileWords, defines};
 use super::codegen::{self, Origin};
 use super::generate::Generated;
 use super::link::{LinkInput, LinkWords};
-use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Program, Run};
+use super::model::{
+    Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Program, Run,
+};
 use super::order::{dependencies_first, include_order, linked_crates};
 use super::paths::{name_in_crate, object_path, portable_name, profile_dir, seen_from};
 use crate::manifest::{
-    Crate, CrateId, OUT_DIR, Profile, SourceKind, Sources, TargetSettings, Workspace, resolve, source_kind,
+    Crate, CrateId, OUT_DIR, Profile, SourceKind, Sources, TargetSettings, Workspace, resolve,
+    source_kind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashMap};
@@ -52,7 +56,8 @@ pub struct GraphRequest<'a> {
     pub mode: Mode,
     /// What to build; the libraries that these depend on are added.
     pub roots: Vec<CrateId>,
-    /// Those of the roots that were asked for by name: their archives are made even where no link needs them.
+    /// Those of the roots that were asked for by name: their archives are made even where no link
+    /// needs them.
     pub named: Vec<CrateId>,
     pub targets: Targets,
     /// Cut each unit into so many pieces, whatever they cost.
@@ -88,7 +93,8 @@ pub struct PkgConfig {
 /// Makes the graph of all that `request` asks for.
 ///
 /// # Errors
-/// Two items with the same output, an absent pkg-config package, generated files outside their crate.
+/// Two items with the same output, an absent pkg-config package, generated files outside their
+/// crate.
 pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph, GraphError> {
     let out_dir = request.target_dir.join(profile_dir(request.profile));
     let state_dir = out_dir.join(".tender");
@@ -204,7 +210,8 @@ impl Builder<'_> {
         }
         if root {
             let targets = &self.request.targets;
-            let bins = krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
+            let bins =
+                krate.bins.iter().enumerate().filter(|(_, bin)| targets.have_program(&bin.name));
             for (number, bin) in bins {
                 let target = Target {
                     name: format!("bin {}", bin.name),
@@ -214,7 +221,8 @@ impl Builder<'_> {
                     program: true,
                     generated: generated.bin_sources[number].clone(),
                 };
-                let objects = self.plan_units(id, krate, &target, &generated, &interfaces, &after)?;
+                let objects =
+                    self.plan_units(id, krate, &target, &generated, &interfaces, &after)?;
                 if self.request.mode == Mode::Build {
                     self.plan_program(id, krate, bin, &objects, &planned)?;
                 }
@@ -223,8 +231,13 @@ impl Builder<'_> {
         Ok(planned)
     }
 
-    fn public_interface(&mut self, krate: &Crate, generated: &Generated) -> Result<Planned, GraphError> {
-        let mut planned = Planned { header_items: generated.header_items.clone(), ..Planned::default() };
+    fn public_interface(
+        &mut self,
+        krate: &Crate,
+        generated: &Generated,
+    ) -> Result<Planned, GraphError> {
+        let mut planned =
+            Planned { header_items: generated.header_items.clone(), ..Planned::default() };
         let Some(lib) = &krate.lib else { return Ok(planned) };
         for dir in &lib.headers {
             planned.compile_words.push(self.include(krate, dir));
@@ -276,8 +289,12 @@ impl Builder<'_> {
             pkg_config,
         };
 
-        let declared: Vec<Utf8PathBuf> =
-            target.settings.inputs.iter().map(|path| self.seen(&self.expanded(krate, path))).collect();
+        let declared: Vec<Utf8PathBuf> = target
+            .settings
+            .inputs
+            .iter()
+            .map(|path| self.seen(&self.expanded(krate, path)))
+            .collect();
         let mut after = after.to_vec();
         for writer in declared.iter().filter_map(|path| self.writers.get(path)) {
             if !after.contains(writer) {
@@ -285,7 +302,8 @@ impl Builder<'_> {
             }
         }
 
-        // Generated files come last whether or not an earlier build has left them on the disk for the globs to find.
+        // Generated files come last whether or not an earlier build has left them on the disk for
+        // the globs to find.
         let mut late = target.generated.clone();
         late.sort();
         let found = target.sources.files.iter().filter(|path| !generated.all.contains(path));
@@ -334,7 +352,8 @@ impl Builder<'_> {
                     // Where modules go on to a link, debug information goes with them.
                     let dwo = (splits_debug && lto.is_off()).then(|| object.with_extension("dwo"));
                     let source_name = portable_name(&name, &mut outside);
-                    let origin = Origin { krate: &krate.name, target: &target.name, source: &source_name };
+                    let origin =
+                        Origin { krate: &krate.name, target: &target.name, source: &source_name };
                     // One object names one `.dwo`.
                     let may_cut = codegen::has_module(language) && dwo.is_none();
                     let forced = self.request.force_pieces.filter(|_| may_cut);
@@ -352,7 +371,12 @@ impl Builder<'_> {
                         cut,
                         lto,
                     };
-                    (ItemKind::Compile, format!("{} {} {name}", krate.name, target.name), work, outputs)
+                    (
+                        ItemKind::Compile,
+                        format!("{} {} {name}", krate.name, target.name),
+                        work,
+                        outputs,
+                    )
                 }
             };
             let item = self.add(Item {
@@ -400,7 +424,13 @@ impl Builder<'_> {
         Ok(ix)
     }
 
-    pub(super) fn artifact(&mut self, item: ItemIx, krate: CrateId, kind: ArtifactKind, name: &str) {
+    pub(super) fn artifact(
+        &mut self,
+        item: ItemIx,
+        krate: CrateId,
+        kind: ArtifactKind,
+        name: &str,
+    ) {
         let path = self.graph.root.join(&self.graph[item].outputs[0]);
         self.graph.artifacts.push(Artifact { item, krate, kind, name: name.to_owned(), path });
     }
@@ -409,17 +439,22 @@ impl Builder<'_> {
         self.planned[id.0 as usize].as_ref().expect("dependencies are planned first")
     }
 
-    pub(super) fn pkg_config(&mut self, krate: &Crate, package: &str) -> Result<PkgConfig, GraphError> {
+    pub(super) fn pkg_config(
+        &mut self,
+        krate: &Crate,
+        package: &str,
+    ) -> Result<PkgConfig, GraphError> {
         if let Some(known) = self.pkg_config.get(package) {
             return Ok(known.clone());
         }
-        let found =
-            self.request.surroundings.pkg_config(package).map_err(|message| GraphError::PkgConfig {
+        let found = self.request.surroundings.pkg_config(package).map_err(|message| {
+            GraphError::PkgConfig {
                 krate: krate.name.clone(),
                 manifest: krate.manifest.clone(),
                 package: package.to_owned(),
                 message,
-            })?;
+            }
+        })?;
         self.pkg_config.insert(package.to_owned(), found.clone());
         Ok(found)
     }

@@ -1,5 +1,5 @@
-//! What a profile asks of code generation, as items say it: cutting into codegen units, link-time optimisation. Knows no
-//! items and does no I/O.
+//! What a profile asks of code generation, as items say it: cutting into codegen units, link-time
+//! optimisation. Knows no items and does no I/O.
 
 use crate::manifest::{self, OptLevel, Profile};
 use tender_protocol::{Cut, Language, Lto};
@@ -7,7 +7,8 @@ use tender_protocol::{Cut, Language, Lto};
 /// Pieces per source file where the profile does not say.
 pub const DEFAULT_CODEGEN_UNITS: u32 = 8;
 
-/// Hexadecimal digits, 64 bits: two of a million sources share a suffix in one workspace of 40 million.
+/// Hexadecimal digits, 64 bits: two of a million sources share a suffix in one workspace of 40
+/// million.
 const SUFFIX_DIGITS: usize = 16;
 
 pub(super) fn lto(profile: &Profile) -> Lto {
@@ -19,12 +20,14 @@ pub(super) fn lto(profile: &Profile) -> Lto {
     }
 }
 
-/// Programs and shared libraries are optimised together with the libraries that they link, which are then no archives.
+/// Programs and shared libraries are optimised together with the libraries that they link, which
+/// are then no archives.
 pub(super) fn crosses_crates(profile: &Profile) -> bool {
     matches!(profile.lto, manifest::Lto::Thin | manifest::Lto::Fat)
 }
 
-/// The level of link-time optimisation, 0 to 3: it has no levels for size, clang gives a linker 2 for them.
+/// The level of link-time optimisation, 0 to 3: it has no levels for size, clang gives a linker 2
+/// for them.
 pub(super) fn lto_level(profile: &Profile) -> u8 {
     match profile.opt_level {
         OptLevel::O0 => 0,
@@ -51,10 +54,15 @@ pub(super) struct Origin<'a> {
     pub source: &'a str,
 }
 
-/// How the module of `origin` is cut; None where the profile wants one piece and no number is forced.
+/// How the module of `origin` is cut; None where the profile wants one piece and no number is
+/// forced.
 pub(super) fn cut(profile: &Profile, forced: Option<u32>, origin: &Origin<'_>) -> Option<Cut> {
     let units = forced.or(profile.codegen_units).unwrap_or(DEFAULT_CODEGEN_UNITS);
-    (units > 1).then(|| Cut { units, suffix: suffix(&profile.name, origin), forced: forced.is_some() })
+    (units > 1).then(|| Cut {
+        units,
+        suffix: suffix(&profile.name, origin),
+        forced: forced.is_some(),
+    })
 }
 
 /// What a forced number of pieces adds to the command of a unit.
@@ -102,7 +110,8 @@ mod tests {
 
     #[test]
     fn a_suffix_depends_on_each_name() {
-        let of = |krate, target, source, profile| suffix(profile, &Origin { krate, target, source });
+        let of =
+            |krate, target, source, profile| suffix(profile, &Origin { krate, target, source });
         let all = [
             of("zip", "lib", "src/a.c", "release"),
             of("zap", "lib", "src/a.c", "release"),
@@ -112,7 +121,10 @@ mod tests {
             of("zi", "plib", "src/a.c", "release"),
         ];
         for (number, one) in all.iter().enumerate() {
-            assert!(one.len() == SUFFIX_DIGITS && one.chars().all(|c| c.is_ascii_hexdigit()), "{one}");
+            assert!(
+                one.len() == SUFFIX_DIGITS && one.chars().all(|c| c.is_ascii_hexdigit()),
+                "{one}"
+            );
             assert!(!all[..number].contains(one), "{one} of {all:?}");
         }
         // It stands in object files: another value makes every workspace's outputs other ones.

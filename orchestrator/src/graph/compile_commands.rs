@@ -1,8 +1,9 @@
-//! `compile_commands.json` for clangd and its like: one plain clang command per unit. Knows nothing of freshness.
+//! `compile_commands.json` for clangd and its like: one plain clang command per unit. Knows nothing
+//! of freshness.
 //!
-//! The file is written only when it would differ. What it would hold is known by a hash of the units, kept beside the
-//! profile's other state together with the written file's stamp, so that a build that does nothing neither makes nor reads
-//! the JSON.
+//! The file is written only when it would differ. What it would hold is known by a hash of the
+//! units, kept beside the profile's other state together with the written file's stamp, so that a
+//! build that does nothing neither makes nor reads the JSON.
 
 use super::model::{Graph, Run};
 use camino::Utf8Path;
@@ -38,23 +39,30 @@ pub fn compile_commands(graph: &Graph, llvm_bin: &Utf8Path) -> Vec<Entry> {
         .collect()
 }
 
-/// Writes `compile_commands.json` in `target_dir` if it is not there as it should be, and links it from the workspace root
-/// unless something of the user's is in that place. `graph` is best the whole workspace's, in `Mode::Build`.
+/// Writes `compile_commands.json` in `target_dir` if it is not there as it should be, and links it
+/// from the workspace root unless something of the user's is in that place. `graph` is best the
+/// whole workspace's, in `Mode::Build`.
 ///
 /// # Errors
 /// The file or the link cannot be written; nothing else depends on them.
-pub fn write_compile_commands(graph: &Graph, target_dir: &Utf8Path, llvm_bin: &Utf8Path) -> io::Result<()> {
+pub fn write_compile_commands(
+    graph: &Graph,
+    target_dir: &Utf8Path,
+    llvm_bin: &Utf8Path,
+) -> io::Result<()> {
     let file = target_dir.join("compile_commands.json");
     let note = graph.state_dir.join("compile_commands");
-    // Of this profile, of which only one build runs at a time: what a build that was killed left is written over by the next.
+    // Of this profile, of which only one build runs at a time: what a build that was killed left is
+    // written over by the next.
     let profile = graph.state_dir.parent().and_then(Utf8Path::file_name).unwrap_or_default();
     let new = target_dir.join(format!(".compile_commands.{profile}.part"));
     let digest = digest(graph, llvm_bin);
-    let up_to_date =
-        |stamp: &str| std::fs::read_to_string(&note).is_ok_and(|known| known == format!("{digest} {stamp}"));
+    let up_to_date = |stamp: &str| {
+        std::fs::read_to_string(&note).is_ok_and(|known| known == format!("{digest} {stamp}"))
+    };
     if !stamp(&file).is_some_and(|stamp| up_to_date(&stamp)) {
-        let mut json =
-            serde_json::to_vec_pretty(&compile_commands(graph, llvm_bin)).map_err(io::Error::other)?;
+        let mut json = serde_json::to_vec_pretty(&compile_commands(graph, llvm_bin))
+            .map_err(io::Error::other)?;
         json.push(b'\n');
         replace(&file, &new, &json)?;
         if let Some(stamp) = stamp(&file) {
@@ -138,13 +146,16 @@ fn link_from_root(root: &Utf8Path, file: &Utf8Path, new: &Utf8Path) -> io::Resul
     }
 }
 
-/// A link is ours if it leads into a target directory: one with a profile's directory in it that has `.tender`.
+/// A link is ours if it leads into a target directory: one with a profile's directory in it that
+/// has `.tender`.
 fn is_ours(root: &Utf8Path, text: &std::path::Path) -> bool {
     let target = root.as_std_path().join(text);
     if target.file_name() != Some("compile_commands.json".as_ref()) {
         return false;
     }
-    let Some(entries) = target.parent().and_then(|dir| std::fs::read_dir(dir).ok()) else { return false };
+    let Some(entries) = target.parent().and_then(|dir| std::fs::read_dir(dir).ok()) else {
+        return false;
+    };
     entries.flatten().any(|entry| entry.path().join(".tender").is_dir())
 }
 
@@ -181,7 +192,10 @@ mod tests {
         assert_eq!(entry.arguments[0], "/llvm/bin/clang");
         assert!(entry.arguments.contains(&"-DX".to_owned()), "{entry:?}");
         let object = "target/debug/.tender/one/obj/lib/src/a.c.o";
-        assert_eq!(entry.arguments[entry.arguments.len() - 4..], ["-c", "one/src/a.c", "-o", object]);
+        assert_eq!(
+            entry.arguments[entry.arguments.len() - 4..],
+            ["-c", "one/src/a.c", "-o", object]
+        );
     }
 
     #[test]
@@ -192,7 +206,10 @@ mod tests {
         write(&place, "X", &place.target);
         let first = inode();
         assert_eq!(
-            fs::read_to_string(place.root.join("compile_commands.json")).unwrap().matches("-DX").count(),
+            fs::read_to_string(place.root.join("compile_commands.json"))
+                .unwrap()
+                .matches("-DX")
+                .count(),
             1
         );
         write(&place, "X", &place.target);
@@ -217,7 +234,10 @@ mod tests {
         fs::remove_file(&link).unwrap();
         std::os::unix::fs::symlink("build/compile_commands.json", &link).unwrap();
         write(&place, "X", &place.target);
-        assert_eq!(fs::read_link(&link).unwrap(), std::path::Path::new("build/compile_commands.json"));
+        assert_eq!(
+            fs::read_link(&link).unwrap(),
+            std::path::Path::new("build/compile_commands.json")
+        );
     }
 
     #[test]
@@ -225,8 +245,14 @@ mod tests {
         let place = place();
         let link = place.root.join("compile_commands.json");
         write(&place, "X", &place.target);
-        assert_eq!(fs::read_link(&link).unwrap(), std::path::Path::new("target/compile_commands.json"));
+        assert_eq!(
+            fs::read_link(&link).unwrap(),
+            std::path::Path::new("target/compile_commands.json")
+        );
         write(&place, "X", &place.root.join("other"));
-        assert_eq!(fs::read_link(&link).unwrap(), std::path::Path::new("other/compile_commands.json"));
+        assert_eq!(
+            fs::read_link(&link).unwrap(),
+            std::path::Path::new("other/compile_commands.json")
+        );
     }
 }

@@ -9,7 +9,9 @@ pub enum GraphError {
     )]
     SameOutput { path: Utf8PathBuf, first: String, second: String },
 
-    #[error("crate `{krate}` needs the package `{package}`, named by `pkg-config` in {manifest}: {message}")]
+    #[error(
+        "crate `{krate}` needs the package `{package}`, named by `pkg-config` in {manifest}: {message}"
+    )]
     PkgConfig { krate: String, manifest: Utf8PathBuf, package: String, message: String },
 
     #[error(

@@ -19,7 +19,11 @@ pub(super) struct Generated {
 }
 
 impl Builder<'_> {
-    pub(super) fn plan_generate(&mut self, id: CrateId, krate: &Crate) -> Result<Generated, GraphError> {
+    pub(super) fn plan_generate(
+        &mut self,
+        id: CrateId,
+        krate: &Crate,
+    ) -> Result<Generated, GraphError> {
         let mut generated =
             Generated { bin_sources: vec![Vec::new(); krate.bins.len()], ..Generated::default() };
         if krate.generate.is_empty() {
@@ -50,8 +54,8 @@ impl Builder<'_> {
                 let of = |sources: &Sources| mention(&krate.dir, &sources.patterns, written);
                 let in_lib = krate.lib.as_ref().map(|lib| of(&lib.sources));
                 let in_bins: Vec<Mention> = krate.bins.iter().map(|bin| of(&bin.sources)).collect();
-                let unmentioned =
-                    in_lib.unwrap_or(Mention::No) == Mention::No && in_bins.iter().all(|m| *m == Mention::No);
+                let unmentioned = in_lib.unwrap_or(Mention::No) == Mention::No
+                    && in_bins.iter().all(|m| *m == Mention::No);
                 let joins_by_default = unmentioned && in_out_dir;
                 if in_lib == Some(Mention::Included) || (joins_by_default && in_lib.is_some()) {
                     generated.lib_sources.push(path.clone());
@@ -65,7 +69,8 @@ impl Builder<'_> {
             let inputs: Vec<_> =
                 generate.inputs.iter().map(|path| self.seen(&self.expanded(krate, path))).collect();
             let program = self.command_program(krate, generate);
-            // A command may read what another one, of this crate or of a dependency, writes, and run it.
+            // A command may read what another one, of this crate or of a dependency, writes, and
+            // run it.
             let read = inputs.iter().chain(&program.path);
             let after = read.filter_map(|path| self.writers.get(path).copied()).collect();
             let command = Command {
@@ -109,7 +114,10 @@ impl Builder<'_> {
     }
 
     /// The crate's commands with their numbers in the manifest, those that others read from first.
-    fn generate_order<'k>(&self, krate: &'k Crate) -> Result<Vec<(usize, &'k Generate)>, GraphError> {
+    fn generate_order<'k>(
+        &self,
+        krate: &'k Crate,
+    ) -> Result<Vec<(usize, &'k Generate)>, GraphError> {
         let mut left: Vec<(usize, &Generate)> = krate.generate.iter().enumerate().collect();
         let mut order = Vec::new();
         while !left.is_empty() {
@@ -124,8 +132,10 @@ impl Builder<'_> {
                 left.iter().all(|(other, writer)| other == number || !waits_for(reader, writer))
             };
             let Some(next) = left.iter().position(ready) else {
-                let commands: Vec<String> =
-                    left.iter().map(|(_, generate)| format!("`{}`", generate.run.join(" "))).collect();
+                let commands: Vec<String> = left
+                    .iter()
+                    .map(|(_, generate)| format!("`{}`", generate.run.join(" ")))
+                    .collect();
                 return Err(GraphError::GenerateCycle {
                     krate: krate.name.clone(),
                     manifest: krate.manifest.clone(),
@@ -137,7 +147,8 @@ impl Builder<'_> {
         Ok(order)
     }
 
-    /// The names are cargo's for build scripts. None begins with `TENDER_`: those would reach a nested `tender`.
+    /// The names are cargo's for build scripts. None begins with `TENDER_`: those would reach a
+    /// nested `tender`.
     fn command_environment(&self, crate_out: &Utf8Path) -> Vec<(String, String)> {
         let profile = self.request.profile;
         let level = format!("{:?}", profile.opt_level).trim_start_matches('O').to_owned();

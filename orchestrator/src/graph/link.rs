@@ -19,7 +19,8 @@ pub(super) struct LinkInput {
 pub(super) enum LibraryForm {
     Archive(ItemIx),
     Shared(ItemIx),
-    /// Under link-time optimisation over crates: the members of an archive that dependents do without.
+    /// Under link-time optimisation over crates: the members of an archive that dependents do
+    /// without.
     Members {
         members: Vec<Member>,
         /// Those that make the members.
@@ -63,7 +64,8 @@ impl LinkWords {
         self.add_libraries(other.libraries);
     }
 
-    /// These words without the link-args that both targets of a crate have from its `[package]`, which stand first in both.
+    /// These words without the link-args that both targets of a crate have from its `[package]`,
+    /// which stand first in both.
     pub fn without_shared_start(&self, lib: &TargetSettings, bin: &TargetSettings) -> Self {
         let shared = lib.link_args.iter().zip(&bin.link_args).take_while(|(a, b)| a == b).count();
         Self { args: self.args[shared..].to_vec(), libraries: self.libraries.clone() }
@@ -73,8 +75,8 @@ impl LinkWords {
         self.args.iter().chain(&self.libraries).cloned()
     }
 
-    /// A library named again moves to the end: it must stand after everything that uses it. Words that are not a name on
-    /// their own, such as `-framework X` or `-L`, keep their place.
+    /// A library named again moves to the end: it must stand after everything that uses it. Words
+    /// that are not a name on their own, such as `-framework X` or `-L`, keep their place.
     fn add_libraries(&mut self, words: impl IntoIterator<Item = String>) {
         for word in words {
             if word.starts_with("-l") || word.starts_with("-L") || word == "-pthread" {
@@ -96,7 +98,10 @@ mod tests {
             ..TargetSettings::default()
         };
         let mut words = LinkWords::of(&settings(&["m", "z"]), vec![]);
-        words.append(LinkWords::of(&settings(&["dl", "m"]), vec!["-L/opt/lib".into(), "-lssl".into()]));
+        words.append(LinkWords::of(
+            &settings(&["dl", "m"]),
+            vec!["-L/opt/lib".into(), "-lssl".into()],
+        ));
         assert_eq!(words.all().collect::<Vec<_>>(), ["-lz", "-ldl", "-lm", "-L/opt/lib", "-lssl"]);
     }
 }

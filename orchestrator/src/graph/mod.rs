@@ -1,9 +1,9 @@
 //! Crates -> units -> items, with dense typed ids. No I/O here beyond what `build` is given.
 //!
-//! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands; `codegen`: what the profile asks of
-//!   code generation
-//! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and for archives and links;
-//!   `order`: of dependencies
+//! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands; `codegen`:
+//!   what the profile asks of code generation
+//! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and
+//!   for archives and links; `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
 
 mod args;

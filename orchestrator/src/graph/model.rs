@@ -10,7 +10,8 @@ pub struct ItemIx(pub u32);
 
 #[derive(Clone, Debug)]
 pub struct Graph {
-    /// Workspace root, absolute: the working directory of workers, and what relative paths in items start from.
+    /// Workspace root, absolute: the working directory of workers, and what relative paths in items
+    /// start from.
     pub root: Utf8PathBuf,
     pub profile: Profile,
     /// `target/<profile>`, absolute.
@@ -21,8 +22,8 @@ pub struct Graph {
     pub items: Vec<Item>,
     /// What a successful build leaves for people, in order of crate and name.
     pub artifacts: Vec<Artifact>,
-    /// Archives that this build does not make. One that an earlier build has made, in another mode of link-time optimisation
-    /// or because it was asked for, may be out of date.
+    /// Archives that this build does not make. One that an earlier build has made, in another mode
+    /// of link-time optimisation or because it was asked for, may be out of date.
     pub unmade: Vec<Item>,
 }
 
@@ -41,16 +42,20 @@ pub struct Item {
     pub krate: CrateId,
     pub krate_name: String,
     pub kind: ItemKind,
-    /// Stable over builds and unique: `zstd lib src/a.c`, `zstd archive`, `app bin app`, `app bin app src/main.c`.
+    /// Stable over builds and unique: `zstd lib src/a.c`, `zstd archive`, `app bin app`, `app bin
+    /// app src/main.c`.
     pub key: String,
-    /// What people see: the source's path relative to the workspace root, or the artifact's file name.
+    /// What people see: the source's path relative to the workspace root, or the artifact's file
+    /// name.
     pub label: String,
     /// Must be up to date before this one is judged or run.
     pub after: Vec<ItemIx>,
     pub run: Run,
-    /// The program that it runs outside workers, or that its worker runs: a command's, a link's driver.
+    /// The program that it runs outside workers, or that its worker runs: a command's, a link's
+    /// driver.
     pub program: Option<Program>,
-    /// Files it reads that are known beforehand, relative to the root or absolute (source, objects, generate inputs).
+    /// Files it reads that are known beforehand, relative to the root or absolute (source, objects,
+    /// generate inputs).
     pub inputs: Vec<Utf8PathBuf>,
     /// Files it writes, relative to the root or absolute.
     pub outputs: Vec<Utf8PathBuf>,
@@ -68,8 +73,9 @@ pub struct Program {
     pub path: Option<Utf8PathBuf>,
 }
 
-/// What stands in `Work::Link`'s `driver` until the item is to run: finding the real program costs processes, which a build
-/// that does nothing must not start. `toolchain::Toolchain::complete` puts the program's words in its place.
+/// What stands in `Work::Link`'s `driver` until the item is to run: finding the real program costs
+/// processes, which a build that does nothing must not start. `toolchain::Toolchain::complete` puts
+/// the program's words in its place.
 pub const DRIVER_C: &str = "cc";
 /// As `DRIVER_C`, for links with C++ code in them.
 pub const DRIVER_CXX: &str = "c++";
@@ -91,14 +97,16 @@ pub struct Command {
     pub retry: bool,
 }
 
-/// What decides that an item must run again, apart from file contents. Kept in parts so that the reason can be named.
+/// What decides that an item must run again, apart from file contents. Kept in parts so that the
+/// reason can be named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ingredients {
     /// The command in the words of this crate alone: flags, defines, include directories, members.
     pub own: Vec<String>,
     /// Words that the profile adds.
     pub profile: Vec<String>,
-    /// Words that each dependency's public interface adds (headers, public defines, link requirements).
+    /// Words that each dependency's public interface adds (headers, public defines, link
+    /// requirements).
     pub interfaces: Vec<(String, Vec<String>)>,
 }
 

@@ -12,7 +12,8 @@ pub(super) fn dependencies_first(workspace: &Workspace, roots: &[CrateId]) -> Ve
     order
 }
 
-/// Dependencies of `id`, each before those it depends on, siblings in declaration order: as a linker wants archives.
+/// Dependencies of `id`, each before those it depends on, siblings in declaration order: as a
+/// linker wants archives.
 pub(super) fn link_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
     let mut order = Vec::new();
     let mut seen = vec![false; workspace.crates.len()];
@@ -34,15 +35,23 @@ fn postorder(
     }
     let dependencies = &workspace.crates[id.0 as usize].dependencies;
     if backwards {
-        dependencies.iter().rev().for_each(|next| postorder(workspace, *next, backwards, seen, order));
+        dependencies
+            .iter()
+            .rev()
+            .for_each(|next| postorder(workspace, *next, backwards, seen, order));
     } else {
         dependencies.iter().for_each(|next| postorder(workspace, *next, backwards, seen, order));
     }
     order.push(id);
 }
 
-/// For every crate, whether its library goes into a program or shared library of a build of `roots`, its own shared form apart.
-pub(super) fn linked_crates(workspace: &Workspace, roots: &[CrateId], targets: &Targets) -> Vec<bool> {
+/// For every crate, whether its library goes into a program or shared library of a build of
+/// `roots`, its own shared form apart.
+pub(super) fn linked_crates(
+    workspace: &Workspace,
+    roots: &[CrateId],
+    targets: &Targets,
+) -> Vec<bool> {
     let mut linked = vec![false; workspace.crates.len()];
     for id in dependencies_first(workspace, roots) {
         let krate = &workspace.crates[id.0 as usize];
@@ -58,7 +67,8 @@ pub(super) fn linked_crates(workspace: &Workspace, roots: &[CrateId], targets: &
     linked
 }
 
-/// Dependencies of `id` in declaration order, each followed by its own that are new: the order of include directories.
+/// Dependencies of `id` in declaration order, each followed by its own that are new: the order of
+/// include directories.
 pub(super) fn include_order(workspace: &Workspace, id: CrateId) -> Vec<CrateId> {
     fn visit(workspace: &Workspace, id: CrateId, seen: &mut [bool], order: &mut Vec<CrateId>) {
         for next in &workspace.crates[id.0 as usize].dependencies {

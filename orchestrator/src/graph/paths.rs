@@ -1,7 +1,7 @@
 //! Where things go: paths as workers see them, object files, archive members. Does no I/O.
 //!
-//! Workers run in the workspace root, and every path below it is given relative to it, so that two copies of a workspace
-//! in different directories are built by the same words into the same bytes.
+//! Workers run in the workspace root, and every path below it is given relative to it, so that two
+//! copies of a workspace in different directories are built by the same words into the same bytes.
 
 use crate::manifest::{Crate, Profile};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
@@ -15,8 +15,8 @@ pub fn profile_dir(profile: &Profile) -> &str {
     }
 }
 
-/// `path` as a worker in `root` is told it: relative where it lies below, else absolute. A name that a driver or linker
-/// would take for an option or a response file gets a leading `./`.
+/// `path` as a worker in `root` is told it: relative where it lies below, else absolute. A name
+/// that a driver or linker would take for an option or a response file gets a leading `./`.
 pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     match path.strip_prefix(root) {
         Ok(rest) if rest.as_str().is_empty() => Utf8PathBuf::from("."),
@@ -26,8 +26,9 @@ pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     }
 }
 
-/// How a source is named within its crate: relative to the crate's directory, `$OUT_DIR/...` if generated there, with
-/// `..` where it lies elsewhere in the workspace, else absolute. Stable when the workspace moves.
+/// How a source is named within its crate: relative to the crate's directory, `$OUT_DIR/...` if
+/// generated there, with `..` where it lies elsewhere in the workspace, else absolute. Stable when
+/// the workspace moves.
 pub(super) fn name_in_crate(
     root: &Utf8Path,
     krate: &Crate,
@@ -40,10 +41,12 @@ pub(super) fn name_in_crate(
     if let Ok(rest) = source.strip_prefix(&krate.dir) {
         return rest.to_string();
     }
-    let (Ok(dir), Ok(source_in_root)) = (krate.dir.strip_prefix(root), source.strip_prefix(root)) else {
+    let (Ok(dir), Ok(source_in_root)) = (krate.dir.strip_prefix(root), source.strip_prefix(root))
+    else {
         return source.to_string();
     };
-    let common = dir.components().zip(source_in_root.components()).take_while(|(a, b)| a == b).count();
+    let common =
+        dir.components().zip(source_in_root.components()).take_while(|(a, b)| a == b).count();
     let mut name = Utf8PathBuf::new();
     for _ in dir.components().skip(common) {
         name.push("..");
@@ -52,8 +55,9 @@ pub(super) fn name_in_crate(
     name.into_string()
 }
 
-/// A source's name in its crate, or for one that lies outside the workspace its file name with a number, so that the result is
-/// the same wherever the workspace lies. `outside` has how often each such file name came before, in one target.
+/// A source's name in its crate, or for one that lies outside the workspace its file name with a
+/// number, so that the result is the same wherever the workspace lies. `outside` has how often each
+/// such file name came before, in one target.
 pub(super) fn portable_name(name_in_crate: &str, outside: &mut HashMap<String, u32>) -> String {
     let path = Utf8Path::new(name_in_crate);
     if !path.is_absolute() {
@@ -65,8 +69,9 @@ pub(super) fn portable_name(name_in_crate: &str, outside: &mut HashMap<String, u
     format!("/{count}/{file}")
 }
 
-/// The object file of the source with this name, relative to its target's object directory. Different names give
-/// different paths: what is not a plain component becomes one that begins with `__`, which plain ones are kept from.
+/// The object file of the source with this name, relative to its target's object directory.
+/// Different names give different paths: what is not a plain component becomes one that begins with
+/// `__`, which plain ones are kept from.
 pub(super) fn object_path(name: &str) -> Utf8PathBuf {
     let mut path = Utf8PathBuf::new();
     let name = match name.strip_prefix("$OUT_DIR/") {
@@ -81,7 +86,9 @@ pub(super) fn object_path(name: &str) -> Utf8PathBuf {
             Utf8Component::RootDir | Utf8Component::Prefix(_) => path.push("__abs"),
             Utf8Component::ParentDir => path.push("__up"),
             Utf8Component::CurDir => {}
-            Utf8Component::Normal(plain) if plain.starts_with("__") => path.push(format!("__{plain}")),
+            Utf8Component::Normal(plain) if plain.starts_with("__") => {
+                path.push(format!("__{plain}"))
+            }
             Utf8Component::Normal(plain) => path.push(plain),
         }
     }
@@ -90,8 +97,9 @@ pub(super) fn object_path(name: &str) -> Utf8PathBuf {
     path.into()
 }
 
-/// Names of archive members, in the order of `sources` (names in the crate): `<stem>.o` where no other has that stem,
-/// else the whole path with `_` between its parts, and a number where even that is taken.
+/// Names of archive members, in the order of `sources` (names in the crate): `<stem>.o` where no
+/// other has that stem, else the whole path with `_` between its parts, and a number where even
+/// that is taken.
 pub(super) fn member_names(sources: &[(String, bool)]) -> Vec<String> {
     let short = |(name, prebuilt): &(String, bool)| {
         let path = Utf8Path::new(name);
@@ -145,7 +153,8 @@ mod tests {
     #[test]
     fn names_for_symbols_have_no_place_in_them() {
         let mut outside = HashMap::new();
-        let mut check = |name: &str, expect: &str| assert_eq!(portable_name(name, &mut outside), expect);
+        let mut check =
+            |name: &str, expect: &str| assert_eq!(portable_name(name, &mut outside), expect);
         check("src/a.c", "src/a.c");
         check("$OUT_DIR/a.c", "$OUT_DIR/a.c");
         check("../b/a.c", "../b/a.c");
@@ -156,7 +165,9 @@ mod tests {
 
     #[test]
     fn objects_do_not_collide() {
-        let check = |name: &str, expect: &str| assert_eq!(object_path(name), Utf8Path::new(expect), "{name}");
+        let check = |name: &str, expect: &str| {
+            assert_eq!(object_path(name), Utf8Path::new(expect), "{name}")
+        };
         check("src/a.c", "src/a.c.o");
         check("src/a.cc", "src/a.cc.o");
         check("../b/a.c", "__up/b/a.c.o");
@@ -168,10 +179,15 @@ mod tests {
     #[test]
     fn members_are_named_by_stem_unless_two_share_it() {
         let names = |sources: &[&str]| {
-            member_names(&sources.iter().map(|s| (s.to_string(), s.ends_with(".o"))).collect::<Vec<_>>())
+            member_names(
+                &sources.iter().map(|s| (s.to_string(), s.ends_with(".o"))).collect::<Vec<_>>(),
+            )
         };
         assert_eq!(names(&["src/a.c", "src/b.c"]), ["a.o", "b.o"]);
-        assert_eq!(names(&["src/x/a.c", "src/y/a.c", "b.c"]), ["src_x_a.c.o", "src_y_a.c.o", "b.o"]);
+        assert_eq!(
+            names(&["src/x/a.c", "src/y/a.c", "b.c"]),
+            ["src_x_a.c.o", "src_y_a.c.o", "b.o"]
+        );
         assert_eq!(names(&["a.c", "a.S"]), ["a.c.o", "a.S.o"]);
         assert_eq!(names(&["a/b_c.c", "a_b/c.c", "x/b_c.c", "x/c.c"])[0], "a_b_c.c.o");
         assert_eq!(names(&["a/b_c.c", "a_b/c.c", "x/b_c.c", "x/c.c"])[1], "a_b_c.c-2.o");

@@ -90,7 +90,9 @@ struct Table;
 impl Surroundings for Table {
     fn pkg_config(&self, package: &str) -> Result<PkgConfig, String> {
         match package {
-            "ssl" => Ok(PkgConfig { cflags: vec!["-I/opt/ssl".into()], libs: vec!["-lssl".into()] }),
+            "ssl" => {
+                Ok(PkgConfig { cflags: vec!["-I/opt/ssl".into()], libs: vec!["-lssl".into()] })
+            }
             _ => Err("no such package".into()),
         }
     }
@@ -117,7 +119,12 @@ fn try_graph(workspace: &Workspace, mode: Mode, roots: &[&str]) -> Result<Graph,
     try_graph_with(workspace, &profile("dev"), mode, roots, &[])
 }
 
-fn graph_of_targets(workspace: &Workspace, profile: &Profile, roots: &[&str], targets: Targets) -> Graph {
+fn graph_of_targets(
+    workspace: &Workspace,
+    profile: &Profile,
+    roots: &[&str],
+    targets: Targets,
+) -> Graph {
     build(workspace, &request(workspace, profile, Mode::Build, roots, &[], targets)).unwrap()
 }
 
@@ -139,7 +146,8 @@ fn request<'a>(
     named: &[&str],
     targets: Targets,
 ) -> GraphRequest<'a> {
-    let ids = |names: &[&str]| names.iter().map(|name| workspace.crate_named(name).unwrap()).collect();
+    let ids =
+        |names: &[&str]| names.iter().map(|name| workspace.crate_named(name).unwrap()).collect();
     GraphRequest {
         profile,
         mode,
@@ -180,7 +188,11 @@ pub(super) fn graph_of_one_unit(root: &Utf8Path, target_dir: &Utf8Path, define: 
 
 fn item<'a>(graph: &'a Graph, key: &str) -> &'a Item {
     let keys: Vec<&str> = graph.items.iter().map(|item| item.key.as_str()).collect();
-    graph.items.iter().find(|item| item.key == key).unwrap_or_else(|| panic!("{key} is not in {keys:?}"))
+    graph
+        .items
+        .iter()
+        .find(|item| item.key == key)
+        .unwrap_or_else(|| panic!("{key} is not in {keys:?}"))
 }
 
 fn keys(graph: &Graph) -> Vec<&str> {
@@ -193,9 +205,9 @@ fn after<'a>(graph: &'a Graph, key: &str) -> Vec<&'a str> {
 
 fn args(graph: &Graph, key: &str) -> String {
     match &item(graph, key).run {
-        Run::Worker(Work::Compile { args, .. } | Work::Check { args, .. } | Work::Link { args, .. }) => {
-            args.join(" ")
-        }
+        Run::Worker(
+            Work::Compile { args, .. } | Work::Check { args, .. } | Work::Link { args, .. },
+        ) => args.join(" "),
         other => panic!("{other:?} has no args"),
     }
 }
@@ -282,7 +294,8 @@ fn an_archive_below_comes_after_everything_that_uses_it() {
             .ends_with("target/debug/libleft.a target/debug/libright.a target/debug/libbase.a")
     );
     assert!(
-        args(&graph, "app bin app src/main.c").ends_with("-Ibase/include -Ileft/include -Iright/include")
+        args(&graph, "app bin app src/main.c")
+            .ends_with("-Ibase/include -Ileft/include -Iright/include")
     );
 }
 
@@ -360,14 +373,18 @@ fn of_both_forms_dependents_link_the_archive() {
         both.lib.as_mut().unwrap().cdylib = true;
         both
     };
-    let workspace = workspace(vec![(bin(krate("app"), "app", &["main.c"]), &["both"]), (both("both"), &[])]);
+    let workspace =
+        workspace(vec![(bin(krate("app"), "app", &["main.c"]), &["both"]), (both("both"), &[])]);
     let only_app = graph(&workspace, &["app"]);
     assert!(args(&only_app, "app bin app").ends_with("target/debug/libboth.a"));
     assert!(!keys(&only_app).contains(&"both shared"), "nobody asked for it");
     let all = graph(&workspace, &["app", "both"]);
     assert!(keys(&all).contains(&"both shared"));
     let artifacts: Vec<&str> = all.artifacts.iter().map(|a| a.path.as_str()).collect();
-    assert_eq!(artifacts, ["/w/target/debug/app", "/w/target/debug/libboth.a", "/w/target/debug/libboth.so"]);
+    assert_eq!(
+        artifacts,
+        ["/w/target/debug/app", "/w/target/debug/libboth.a", "/w/target/debug/libboth.so"]
+    );
 }
 
 #[test]
@@ -390,12 +407,20 @@ fn targets_can_be_chosen() {
     let workspace = workspace(vec![(app, &[])]);
     let check = |lto, libraries, programs, expect: &[&str]| {
         let profile = Profile { lto, ..profile("dev") };
-        let graph = graph_of_targets(&workspace, &profile, &["app"], Targets { libraries, programs });
-        let links: Vec<&str> = keys(&graph).into_iter().filter(|key| !key.ends_with(".c")).collect();
+        let graph =
+            graph_of_targets(&workspace, &profile, &["app"], Targets { libraries, programs });
+        let links: Vec<&str> =
+            keys(&graph).into_iter().filter(|key| !key.ends_with(".c")).collect();
         assert_eq!(links, expect);
     };
-    let named = |names: &[&str]| Programs::Named(names.iter().map(|name| name.to_string()).collect());
-    check(Lto::Off, true, Programs::All, &["app archive", "app shared", "app bin one", "app bin two"]);
+    let named =
+        |names: &[&str]| Programs::Named(names.iter().map(|name| name.to_string()).collect());
+    check(
+        Lto::Off,
+        true,
+        Programs::All,
+        &["app archive", "app shared", "app bin one", "app bin two"],
+    );
     check(Lto::Off, false, Programs::All, &["app archive", "app bin one", "app bin two"]);
     check(Lto::Off, false, named(&["two"]), &["app archive", "app bin two"]);
     check(Lto::Off, true, named(&[]), &["app archive", "app shared"]);
@@ -410,7 +435,8 @@ fn prebuilt_files_go_straight_in() {
     let graph = graph(&workspace(vec![(app, &[])]), &["app"]);
     match &item(&graph, "app archive").run {
         Run::Worker(Work::Archive { members, .. }) => {
-            let members: Vec<String> = members.iter().map(|m| format!("{}={}", m.name, m.path)).collect();
+            let members: Vec<String> =
+                members.iter().map(|m| format!("{}={}", m.name, m.path)).collect();
             assert_eq!(
                 members,
                 [
@@ -483,7 +509,10 @@ fn generated_files() {
     match &generate.run {
         Run::Command(command) => {
             assert_eq!(command.dir, "/w/base");
-            assert_eq!(command.env[0], ("OUT_DIR".to_owned(), "/w/target/debug/.tender/base/out".to_owned()));
+            assert_eq!(
+                command.env[0],
+                ("OUT_DIR".to_owned(), "/w/target/debug/.tender/base/out".to_owned())
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -536,7 +565,8 @@ fn inputs_that_the_manifest_names_count_for_every_unit() {
     let a = bin(a, "tool", &["main.c"]);
     let graph = graph(&workspace(vec![(a, &["base"]), (base, &[])]), &["a"]);
     let expect = |source: &str| {
-        [source, "a/d.txt", "base/data/made.txt", "target/debug/.tender/a/out/x.txt"].map(Utf8PathBuf::from)
+        [source, "a/d.txt", "base/data/made.txt", "target/debug/.tender/a/out/x.txt"]
+            .map(Utf8PathBuf::from)
     };
     for unit in ["a.c", "b.c"] {
         let key = format!("a lib {unit}");
@@ -562,7 +592,12 @@ fn check_has_no_outputs() {
     let graph = try_graph(&diamond(), Mode::Check, &["app"]).unwrap();
     assert_eq!(
         keys(&graph),
-        ["base check lib b.c", "left check lib l.c", "right check lib r.c", "app check bin app src/main.c"]
+        [
+            "base check lib b.c",
+            "left check lib l.c",
+            "right check lib r.c",
+            "app check bin app src/main.c"
+        ]
     );
     assert!(graph.items.iter().all(|item| item.outputs.is_empty() && item.kind == ItemKind::Check));
     assert!(graph.artifacts.is_empty());
@@ -570,8 +605,10 @@ fn check_has_no_outputs() {
 
 #[test]
 fn a_library_of_headers_alone_has_no_archive() {
-    let workspace =
-        workspace(vec![(bin(krate("app"), "app", &["main.c"]), &["h"]), (lib(krate("h"), &[]), &[])]);
+    let workspace = workspace(vec![
+        (bin(krate("app"), "app", &["main.c"]), &["h"]),
+        (lib(krate("h"), &[]), &[]),
+    ]);
     let graph = graph(&workspace, &["app", "h"]);
     assert_eq!(keys(&graph), ["app bin app main.c", "app bin app"]);
     assert!(args(&graph, "app bin app main.c").ends_with("-Ih/include"));
@@ -586,7 +623,10 @@ fn errors_name_the_culprits() {
         }
     };
     check(
-        workspace(vec![(bin(krate("a"), "same", &["m.c"]), &[]), (bin(krate("b"), "same", &["m.c"]), &[])]),
+        workspace(vec![
+            (bin(krate("a"), "same", &["m.c"]), &[]),
+            (bin(krate("b"), "same", &["m.c"]), &[]),
+        ]),
         &["a", "b"],
         &["target/debug/same", "a bin same", "b bin same"],
     );
@@ -611,7 +651,11 @@ fn errors_name_the_culprits() {
 fn the_same_words_from_any_directory() {
     let words = |root: &str| {
         let graph = graph_of_one_unit(root.into(), &Utf8Path::new(root).join("target"), "X");
-        graph.items.iter().map(|item| format!("{:?} {:?}", item.run, item.outputs)).collect::<Vec<_>>()
+        graph
+            .items
+            .iter()
+            .map(|item| format!("{:?} {:?}", item.run, item.outputs))
+            .collect::<Vec<_>>()
     };
     assert_eq!(words("/first"), words("/second/deeper"));
 }

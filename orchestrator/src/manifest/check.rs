@@ -1,4 +1,5 @@
-//! What can be wrong between crates: names, dependencies, outputs. Each crate by itself is right by now.
+//! What can be wrong between crates: names, dependencies, outputs. Each crate by itself is right by
+//! now.
 
 use super::model::Crate;
 use super::problem::Problem;
@@ -9,7 +10,8 @@ use std::collections::BTreeMap;
 pub(super) struct Node {
     pub manifest: Manifest,
     pub member: bool,
-    /// One for each entry of `manifest.dependencies`; None if that could not be read, which has been said.
+    /// One for each entry of `manifest.dependencies`; None if that could not be read, which has
+    /// been said.
     pub dependencies: Vec<Option<usize>>,
     /// None after an error.
     pub krate: Option<Crate>,
@@ -35,24 +37,30 @@ pub(super) fn check_all(nodes: &[Node], problems: &mut Vec<Problem>) {
 fn check_names(nodes: &[Node], problems: &mut Vec<Problem>) {
     let mut first = BTreeMap::new();
     for node in nodes {
-        let Some(name) = node.manifest.package.as_ref().and_then(|package| package.name.as_ref()) else {
+        let Some(name) = node.manifest.package.as_ref().and_then(|package| package.name.as_ref())
+        else {
             continue;
         };
         if let Some(other) = first.insert(name.value.as_str(), name) {
-            let problem =
-                Problem::error(format!("two packages are named `{}`", name.value)).at(name.at.clone());
-            problems.push(problem.related(other.at.clone(), "the other one").help("rename one of them"));
+            let problem = Problem::error(format!("two packages are named `{}`", name.value))
+                .at(name.at.clone());
+            problems.push(
+                problem.related(other.at.clone(), "the other one").help("rename one of them"),
+            );
         }
     }
 }
 
-/// Programs of all members lie in one directory, so their names must differ. (Libraries are named after packages.)
+/// Programs of all members lie in one directory, so their names must differ. (Libraries are named
+/// after packages.)
 fn check_programs(nodes: &[Node], problems: &mut Vec<Problem>) {
     let mut first: BTreeMap<&str, (&Node, &Crate)> = BTreeMap::new();
     for node in nodes.iter().filter(|node| node.member) {
         let Some(krate) = &node.krate else { continue };
         for bin in &krate.bins {
-            let Some((other_node, other)) = first.insert(&bin.name, (node, krate)) else { continue };
+            let Some((other_node, other)) = first.insert(&bin.name, (node, krate)) else {
+                continue;
+            };
             let message = format!(
                 "the packages `{}` and `{}` both make the program `{}`",
                 other.name, krate.name, bin.name
@@ -60,8 +68,8 @@ fn check_programs(nodes: &[Node], problems: &mut Vec<Problem>) {
             if other.name == krate.name {
                 continue;
             }
-            let mut problem =
-                Problem::error(message).help("rename one of the programs: `[[bin]]` with another `name`");
+            let mut problem = Problem::error(message)
+                .help("rename one of the programs: `[[bin]]` with another `name`");
             if let Some(here) = place_of(node, &bin.name) {
                 problem = problem.at(here);
             }
@@ -98,17 +106,25 @@ fn check_dependencies(nodes: &[Node], problems: &mut Vec<Problem>) {
                     );
                 }
             } else if key.value != name {
+                let problem = Problem::error(format!(
+                    "the package in `{}` is named `{name}`",
+                    dependency.path.value
+                ));
                 let problem =
-                    Problem::error(format!("the package in `{}` is named `{name}`", dependency.path.value));
-                let problem = problem.at(key.at.clone()).label(format!("not `{}`", key.value.escape_debug()));
+                    problem.at(key.at.clone()).label(format!("not `{}`", key.value.escape_debug()));
                 problems.push(
-                    problem.help(format!("write `{name} = {{ path = \"{}\" }}`", dependency.path.value)),
+                    problem.help(format!(
+                        "write `{name} = {{ path = \"{}\" }}`",
+                        dependency.path.value
+                    )),
                 );
             } else if target.krate.as_ref().is_some_and(|krate| krate.lib.is_none())
                 && !std::ptr::eq(target, node)
             {
-                let problem = Problem::error(format!("the package `{name}` has no library to depend on"));
-                let help = format!("put sources under `{}`, or write `[lib]` in its manifest", "src");
+                let problem =
+                    Problem::error(format!("the package `{name}` has no library to depend on"));
+                let help =
+                    format!("put sources under `{}`, or write `[lib]` in its manifest", "src");
                 problems.push(problem.at(key.at.clone()).help(help));
             }
         }
@@ -123,7 +139,8 @@ enum Visit {
     Done,
 }
 
-/// Reports a circle for every dependency that closes one, without recursion, as chains may be thousands of crates long.
+/// Reports a circle for every dependency that closes one, without recursion, as chains may be
+/// thousands of crates long.
 fn check_cycles(nodes: &[Node], problems: &mut Vec<Problem>) {
     let mut visits = vec![Visit::Not; nodes.len()];
     for start in 0..nodes.len() {
@@ -150,12 +167,14 @@ fn check_cycles(nodes: &[Node], problems: &mut Vec<Problem>) {
                     path.push((target, 0));
                 }
                 Visit::Open => {
-                    let circle = path.iter().map(|(index, _)| *index).skip_while(|index| *index != target);
-                    let names: Vec<&str> = circle.chain([target]).map(|index| nodes[index].name()).collect();
-                    let problem = Problem::error(format!("dependency cycle: {}", names.join(" -> ")));
+                    let circle =
+                        path.iter().map(|(index, _)| *index).skip_while(|index| *index != target);
+                    let names: Vec<&str> =
+                        circle.chain([target]).map(|index| nodes[index].name()).collect();
+                    let problem =
+                        Problem::error(format!("dependency cycle: {}", names.join(" -> ")));
                     let at = node.manifest.dependencies[number].name.at.clone();
-                    let help =
-                        "remove one of these dependencies, or move what both need into a crate of its own";
+                    let help = "remove one of these dependencies, or move what both need into a crate of its own";
                     problems.push(problem.at(at).label("closes the cycle").help(help));
                 }
             }

@@ -1,4 +1,5 @@
-//! A manifest and all that it leads to -> the workspace: members, path dependencies, inheritance, then the checks.
+//! A manifest and all that it leads to -> the workspace: members, path dependencies, inheritance,
+//! then the checks.
 
 use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
@@ -70,7 +71,10 @@ fn root_of(path: &Utf8Path) -> Above {
 
 fn same_place(a: &Problem, b: &Problem) -> bool {
     let place = |problem: &Problem| {
-        problem.location.as_ref().map(|location| (location.source.path.clone(), location.span.clone()))
+        problem
+            .location
+            .as_ref()
+            .map(|location| (location.source.path.clone(), location.span.clone()))
     };
     place(a) == place(b)
 }
@@ -79,7 +83,8 @@ fn stranger(source: &Source, root: &Utf8Path) -> Problem {
     let problem = Problem::warning(format!(
         "this crate is no member of the workspace in `{root}`; it is built on its own"
     ));
-    let dir = source.path.parent().zip(root.parent()).and_then(|(dir, root)| dir.strip_prefix(root).ok());
+    let dir =
+        source.path.parent().zip(root.parent()).and_then(|(dir, root)| dir.strip_prefix(root).ok());
     let dir = dir.unwrap_or(Utf8Path::new("."));
     problem
         .at(source.at(0..0))
@@ -93,7 +98,8 @@ struct Loader {
     nodes: Vec<Node>,
     /// By directory; None: broken, which has been said.
     by_dir: HashMap<Utf8PathBuf, Option<usize>>,
-    /// By device and inode of the manifest: one crate reached on two ways (symbolic links) is one crate.
+    /// By device and inode of the manifest: one crate reached on two ways (symbolic links) is one
+    /// crate.
     by_file: HashMap<(u64, u64), usize>,
 }
 
@@ -112,8 +118,9 @@ impl Loader {
             self.members(&dir, table);
             if self.nodes.is_empty() && !self.problems.iter().any(Problem::is_error) {
                 let problem = Problem::error("the workspace has no members").at(table.at.clone());
-                self.problems
-                    .push(problem.help("name the directories of its crates: `members = [\"crates/*\"]`"));
+                self.problems.push(
+                    problem.help("name the directories of its crates: `members = [\"crates/*\"]`"),
+                );
             }
         }
         self.dependencies();
@@ -179,7 +186,8 @@ impl Loader {
                 Ok(pattern) if exclude || pattern.exclude => out.push(pattern),
                 Ok(pattern) => members.push((pattern, text)),
                 Err(why) => {
-                    let problem = Problem::error(format!("{} is no pattern: {why}", quoted(&text.value)));
+                    let problem =
+                        Problem::error(format!("{} is no pattern: {why}", quoted(&text.value)));
                     self.problems.push(problem.at(text.at.clone()));
                 }
             }
@@ -192,8 +200,10 @@ impl Loader {
                         continue;
                     }
                     if self.add(dir, true).is_err() {
-                        let problem =
-                            Problem::error(format!("the member `{}` has no `{MANIFEST_NAME}`", text.value));
+                        let problem = Problem::error(format!(
+                            "the member `{}` has no `{MANIFEST_NAME}`",
+                            text.value
+                        ));
                         let problem = problem.at(text.at.clone()).label(format!("looked in {dir}"));
                         self.problems.push(problem.help("`tender init` makes one"));
                     }
@@ -205,7 +215,11 @@ impl Loader {
                             any = true;
                         } else if let super::walk::Found::Path(dir) = &found {
                             any |= self.add(dir, true).is_ok();
-                        } else if Utf8Path::new(root).join(found.path()).join(MANIFEST_NAME).is_file() {
+                        } else if Utf8Path::new(root)
+                            .join(found.path())
+                            .join(MANIFEST_NAME)
+                            .is_file()
+                        {
                             any = true;
                         }
                     }
@@ -214,8 +228,9 @@ impl Loader {
                             "`{}` matches no directory with a `{MANIFEST_NAME}`",
                             text.value
                         ));
-                        self.problems
-                            .push(problem.at(text.at.clone()).label(format!("looked in {}", glob.base)));
+                        self.problems.push(
+                            problem.at(text.at.clone()).label(format!("looked in {}", glob.base)),
+                        );
                     }
                 }
             }
@@ -229,21 +244,32 @@ impl Loader {
     fn dependencies(&mut self) {
         let mut at = 0;
         while at < self.nodes.len() {
-            let dir = self.nodes[at].manifest.source.path.parent().unwrap_or(Utf8Path::new("/")).to_owned();
+            let dir = self.nodes[at]
+                .manifest
+                .source
+                .path
+                .parent()
+                .unwrap_or(Utf8Path::new("/"))
+                .to_owned();
             for number in 0..self.nodes[at].manifest.dependencies.len() {
                 let path = self.nodes[at].manifest.dependencies[number].path.clone();
                 let target_dir = resolve(&dir, &path.value);
                 let target = self.add(&target_dir, false).unwrap_or_else(|Missing| {
-                    let problem = if target_dir.file_name() == Some(MANIFEST_NAME) && target_dir.is_file() {
+                    let problem = if target_dir.file_name() == Some(MANIFEST_NAME)
+                        && target_dir.is_file()
+                    {
                         Problem::error(format!("`{}` is a manifest", path.value))
                             .help("name the directory that it lies in")
                     } else if target_dir.is_dir() {
-                        let problem = Problem::error(format!("`{}` has no `{MANIFEST_NAME}`", path.value));
+                        let problem =
+                            Problem::error(format!("`{}` has no `{MANIFEST_NAME}`", path.value));
                         problem.help("`tender init` makes one")
                     } else {
                         Problem::error(format!("the directory `{}` does not exist", path.value))
                     };
-                    self.problems.push(problem.at(path.at.clone()).label(format!("looked for {target_dir}")));
+                    self.problems.push(
+                        problem.at(path.at.clone()).label(format!("looked for {target_dir}")),
+                    );
                     None
                 });
                 self.nodes[at].dependencies.push(target);
@@ -278,7 +304,8 @@ impl Loader {
         let outputs: BTreeSet<Utf8PathBuf> =
             self.nodes.iter().flat_map(|node| visible_outputs(&node.manifest)).collect();
         for node in &mut self.nodes {
-            node.krate = resolve_crate(&node.manifest, &mut self.dirs, &outputs, &mut self.problems);
+            node.krate =
+                resolve_crate(&node.manifest, &mut self.dirs, &outputs, &mut self.problems);
         }
     }
 
@@ -293,7 +320,8 @@ impl Loader {
     ) -> Workspace {
         let mut order: Vec<usize> =
             (0..self.nodes.len()).filter(|index| self.nodes[*index].krate.is_some()).collect();
-        order.sort_by_key(|index| self.nodes[*index].krate.as_ref().map(|krate| krate.name.clone()));
+        order
+            .sort_by_key(|index| self.nodes[*index].krate.as_ref().map(|krate| krate.name.clone()));
         let mut ids = vec![CrateId(0); self.nodes.len()];
         for (id, index) in order.iter().enumerate() {
             ids[*index] = CrateId(id as u32);
@@ -303,13 +331,15 @@ impl Loader {
         for index in order {
             let node = &mut self.nodes[index];
             let Some(mut krate) = node.krate.take() else { continue };
-            krate.dependencies = node.dependencies.iter().flatten().map(|target| ids[*target]).collect();
+            krate.dependencies =
+                node.dependencies.iter().flatten().map(|target| ids[*target]).collect();
             crates.push(krate);
             if node.member {
                 members.push(ids[index]);
             }
         }
-        let default_members = root_package.map_or_else(|| members.clone(), |index| vec![ids[index]]);
+        let default_members =
+            root_package.map_or_else(|| members.clone(), |index| vec![ids[index]]);
         let manifest = source.path.to_path_buf();
         Workspace { root, manifest, crates, default_members, members, build, profiles }
     }
@@ -322,14 +352,14 @@ fn excludes_any(patterns: &[Pattern], dir: &Utf8Path) -> bool {
 fn check_member(node: &Node, problems: &mut Vec<Problem>) {
     let manifest = &node.manifest;
     if let Some(table) = &manifest.workspace {
-        let problem =
-            Problem::error("a member of a workspace cannot be the root of another").at(table.at.clone());
-        problems.push(
-            problem
-                .help("remove `[workspace]` here, or put this crate into `exclude` of the outer workspace"),
-        );
+        let problem = Problem::error("a member of a workspace cannot be the root of another")
+            .at(table.at.clone());
+        problems.push(problem.help(
+            "remove `[workspace]` here, or put this crate into `exclude` of the outer workspace",
+        ));
     } else if let Some(first) = manifest.profiles.first() {
-        let problem = Problem::warning("profiles of a member have no effect").at(first.name.at.clone());
+        let problem =
+            Problem::warning("profiles of a member have no effect").at(first.name.at.clone());
         problems.push(problem.help("write them into the manifest of the workspace root"));
     }
     if let Some((_, at)) = &manifest.build {

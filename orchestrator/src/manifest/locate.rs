@@ -12,13 +12,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub struct Found {
     /// The nearest manifest, in the directory or above it.
     pub nearest: Utf8PathBuf,
-    /// The root manifest of the workspace that `nearest` belongs to; a crate of no workspace is its own root.
+    /// The root manifest of the workspace that `nearest` belongs to; a crate of no workspace is its
+    /// own root.
     pub root: Utf8PathBuf,
 }
 
-/// The manifests that `dir` leads to: the nearest `Tender.toml` upwards, then on upwards to the one whose `[workspace]` has it as
-/// a member. `logical` is another path of the same directory, by symbolic links: what lies above it counts where `dir` leads to
-/// no manifest, or to a crate of no workspace that is a member of one by this path.
+/// The manifests that `dir` leads to: the nearest `Tender.toml` upwards, then on upwards to the one
+/// whose `[workspace]` has it as a member. `logical` is another path of the same directory, by
+/// symbolic links: what lies above it counts where `dir` leads to no manifest, or to a crate of no
+/// workspace that is a member of one by this path.
 ///
 /// # Errors
 /// There is no manifest, or the nearest one cannot be read. Mistakes in it are left to `load`.
@@ -34,7 +36,9 @@ pub fn find(dir: &Utf8Path, logical: Option<&Utf8Path>) -> Result<Found, Manifes
     };
     match (physical, other) {
         (None, Some(other)) => Ok(other.found),
-        (Some(physical), Some(other)) if other.is_in_workspace() && other.same_manifest(&physical) => {
+        (Some(physical), Some(other))
+            if other.is_in_workspace() && other.same_manifest(&physical) =>
+        {
             Ok(other.found)
         }
         (Some(physical), _) => Ok(physical.found),
@@ -66,7 +70,8 @@ impl Nearest {
 }
 
 fn find_above(start: &Utf8Path) -> Result<Option<Nearest>, ManifestErrors> {
-    let Some(nearest) = start.ancestors().map(|dir| dir.join(MANIFEST_NAME)).find(|path| path.is_file())
+    let Some(nearest) =
+        start.ancestors().map(|dir| dir.join(MANIFEST_NAME)).find(|path| path.is_file())
     else {
         return Ok(None);
     };
@@ -84,9 +89,9 @@ fn find_above(start: &Utf8Path) -> Result<Option<Nearest>, ManifestErrors> {
 pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {
     match camino::absolute_utf8(path) {
         Ok(path) => Ok(normalise(&path)),
-        Err(error) => {
-            Err(ManifestErrors::one(Problem::error(format!("cannot tell where `{path}` is: {error}"))))
-        }
+        Err(error) => Err(ManifestErrors::one(Problem::error(format!(
+            "cannot tell where `{path}` is: {error}"
+        )))),
     }
 }
 
@@ -97,10 +102,13 @@ pub(super) fn read(path: &Utf8Path) -> Result<Source, ManifestErrors> {
     let problem = match whole_file::read(path.as_std_path(), LARGEST) {
         Ok(bytes) => return decode(path, bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            Problem::error(format!("the manifest `{path}` does not exist")).help("`tender init` makes one")
+            Problem::error(format!("the manifest `{path}` does not exist"))
+                .help("`tender init` makes one")
         }
-        Err(_) if path.is_dir() => Problem::error(format!("`{path}` is a directory, not a manifest"))
-            .help(format!("name its manifest: `{}`", path.join(MANIFEST_NAME))),
+        Err(_) if path.is_dir() => {
+            Problem::error(format!("`{path}` is a directory, not a manifest"))
+                .help(format!("name its manifest: `{}`", path.join(MANIFEST_NAME)))
+        }
         Err(error) => Problem::error(format!("cannot read `{path}`: {error}")),
     };
     Err(ManifestErrors::one(problem))
@@ -112,7 +120,9 @@ fn decode(path: &Utf8Path, bytes: Vec<u8>) -> Result<Source, ManifestErrors> {
         let at = error.utf8_error().valid_up_to();
         let source = Source::new(path.to_owned(), &String::from_utf8_lossy(error.as_bytes()));
         let problem = Problem::error("the manifest is not UTF-8").at(source.at(at..at + 1));
-        ManifestErrors::one(problem.label("the first byte that is not").help("save the file as UTF-8"))
+        ManifestErrors::one(
+            problem.label("the first byte that is not").help("save the file as UTF-8"),
+        )
     })
 }
 
@@ -124,7 +134,8 @@ pub(super) enum Above {
     None,
 }
 
-/// The workspace above a manifest. Manifests on the way that cannot be read are not this crate's business.
+/// The workspace above a manifest. Manifests on the way that cannot be read are not this crate's
+/// business.
 pub(super) fn root_above(manifest: &Utf8Path) -> Above {
     let Some(dir) = manifest.parent() else { return Above::None };
     let mut stranger = None;
@@ -159,7 +170,10 @@ fn membership(root: &Utf8Path, table: &WorkspaceTable, dir: &Utf8Path) -> Member
     let parse = |text: &super::reader::Text| Pattern::parse(root, &text.value).ok();
     let (out, members): (Vec<Pattern>, Vec<Pattern>) =
         table.members.iter().filter_map(parse).partition(|pattern| pattern.exclude);
-    if out.iter().chain(&table.exclude.iter().filter_map(parse).collect::<Vec<_>>()).any(|p| excludes(p, dir))
+    if out
+        .iter()
+        .chain(&table.exclude.iter().filter_map(parse).collect::<Vec<_>>())
+        .any(|p| excludes(p, dir))
     {
         Membership::Excluded
     } else if members.iter().any(|pattern| pattern.matches(dir)) {

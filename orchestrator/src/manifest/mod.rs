@@ -1,8 +1,11 @@
-//! Tender.toml -> Workspace. The only code that knows TOML. Prints nothing, starts nothing, knows no compilers.
+//! Tender.toml -> Workspace. The only code that knows TOML. Prints nothing, starts nothing, knows
+//! no compilers.
 //!
-//! `locate` finds the root manifest; `raw` reads one manifest through `reader` and `value`, without I/O; `load` follows members
-//! and path dependencies; `targets` applies defaults and expands lists through `sources`, `pattern` and `walk`; `profile`
-//! resolves profiles; `check` compares crates; `scaffold` writes new ones. All problems are collected as values (`problem`) and shown by `render`.
+//! `locate` finds the root manifest; `raw` reads one manifest through `reader` and `value`, without
+//! I/O; `load` follows members and path dependencies; `targets` applies defaults and expands lists
+//! through `sources`, `pattern` and `walk`; `profile` resolves profiles; `check` compares crates;
+//! `scaffold` writes new ones. All problems are collected as values (`problem`) and shown by
+//! `render`.
 
 mod check;
 mod load;

@@ -1,4 +1,5 @@
-//! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute and normalised.
+//! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute
+//! and normalised.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -11,7 +12,8 @@ pub struct Workspace {
     /// Directory of the root manifest, absolute.
     pub root: Utf8PathBuf,
     pub manifest: Utf8PathBuf,
-    /// Sorted by name; indexed by `CrateId`. Includes crates outside the members that path dependencies reach.
+    /// Sorted by name; indexed by `CrateId`. Includes crates outside the members that path
+    /// dependencies reach.
     pub crates: Vec<Crate>,
     /// What a command without `-p` builds: the root package if there is one, else every member.
     pub default_members: Vec<CrateId>,
@@ -93,7 +95,8 @@ pub struct Crate {
     pub generate: Vec<Generate>,
 }
 
-/// What may stand in `[package]`, `[lib]` or `[[bin]]`; here already merged: package first, then the target's own.
+/// What may stand in `[package]`, `[lib]` or `[[bin]]`; here already merged: package first, then
+/// the target's own.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TargetSettings {
     /// Absolute; or beginning with `$OUT_DIR`, not yet replaced.
@@ -107,7 +110,8 @@ pub struct TargetSettings {
     pub link_args: Vec<String>,
     /// e.g. `openssl >= 3`.
     pub pkg_config: Vec<String>,
-    /// What its units read beside what the compiler tells. Absolute, or beginning with `$OUT_DIR`; globs expanded, sorted.
+    /// What its units read beside what the compiler tells. Absolute, or beginning with `$OUT_DIR`;
+    /// globs expanded, sorted.
     pub inputs: Vec<Utf8PathBuf>,
 }
 
@@ -131,10 +135,12 @@ pub struct Bin {
     pub settings: TargetSettings,
 }
 
-/// A target's sources: the files found, and the patterns, because `[[generate]]` outputs may match them too.
+/// A target's sources: the files found, and the patterns, because `[[generate]]` outputs may match
+/// them too.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
-    /// Absolute, sorted, each once. What `[[generate]]` writes is never among them, even if it is there from an earlier build.
+    /// Absolute, sorted, each once. What `[[generate]]` writes is never among them, even if it is
+    /// there from an earlier build.
     pub files: Vec<Utf8PathBuf>,
     /// As written in the manifest, relative to the crate's directory, `!` excludes.
     pub patterns: Vec<String>,
@@ -143,7 +149,8 @@ pub struct Sources {
 #[derive(Clone, Debug)]
 pub struct Generate {
     pub run: Vec<String>,
-    /// Absolute, or beginning with `$OUT_DIR` (what another command writes); globs expanded, sorted.
+    /// Absolute, or beginning with `$OUT_DIR` (what another command writes); globs expanded,
+    /// sorted.
     pub inputs: Vec<Utf8PathBuf>,
     /// As written: `$OUT_DIR` not yet replaced (it depends on the profile).
     pub outputs: Vec<String>,
@@ -152,15 +159,19 @@ pub struct Generate {
 }
 
 impl Workspace {
-    /// The crate whose directory `dir` is or lies in, the innermost if there are several; None beside all crates, as in the root of
-    /// a workspace without a root package.
+    /// The crate whose directory `dir` is or lies in, the innermost if there are several; None
+    /// beside all crates, as in the root of a workspace without a root package.
     pub fn crate_of(&self, dir: &Utf8Path) -> Option<CrateId> {
-        let inside = self.crates.iter().enumerate().filter(|(_, krate)| dir.starts_with(&krate.dir));
+        let inside =
+            self.crates.iter().enumerate().filter(|(_, krate)| dir.starts_with(&krate.dir));
         inside.max_by_key(|(_, krate)| krate.dir.as_str().len()).map(|(id, _)| CrateId(id as u32))
     }
 
     pub fn crate_named(&self, name: &str) -> Option<CrateId> {
-        self.crates.binary_search_by(|krate| krate.name.as_str().cmp(name)).ok().map(|id| CrateId(id as u32))
+        self.crates
+            .binary_search_by(|krate| krate.name.as_str().cmp(name))
+            .ok()
+            .map(|id| CrateId(id as u32))
     }
 }
 

@@ -32,8 +32,8 @@ pub fn source_kind(path: &Utf8Path) -> Option<SourceKind> {
 pub(super) const SOURCE_EXTENSIONS: &str =
     "sources end in .c, .cc, .cpp, .cxx, .c++, .C, .s, .S, .ll, .bc, .o or .a";
 
-/// Absolute and without `.` and `..`, or still beginning with `$OUT_DIR`. By text alone, so a symbolic link followed
-/// by `..` leads to where it is written, not to where it points.
+/// Absolute and without `.` and `..`, or still beginning with `$OUT_DIR`. By text alone, so a
+/// symbolic link followed by `..` leads to where it is written, not to where it points.
 pub fn resolve(dir: &Utf8Path, text: &str) -> Utf8PathBuf {
     if in_out_dir(text) { normalise(Utf8Path::new(text)) } else { normalise(&dir.join(text)) }
 }
@@ -64,7 +64,8 @@ pub enum Mention {
     No,
 }
 
-/// `patterns` and `text` are as written in the manifest of the crate in `dir`; `text` names one file.
+/// `patterns` and `text` are as written in the manifest of the crate in `dir`; `text` names one
+/// file.
 pub fn mention(dir: &Utf8Path, patterns: &[String], text: &str) -> Mention {
     let path = resolve(dir, text);
     let mut mention = Mention::No;
@@ -151,7 +152,9 @@ impl Pattern {
             Place::Path(place) => path == place,
             Place::Glob(glob) => path.strip_prefix(&glob.base).is_ok_and(|below| {
                 let depth = below.components().count();
-                depth > 0 && glob.depth.is_none_or(|limit| depth <= limit) && glob.matches(below.as_str())
+                depth > 0
+                    && glob.depth.is_none_or(|limit| depth <= limit)
+                    && glob.matches(below.as_str())
             }),
         }
     }
@@ -163,26 +166,31 @@ impl Place {
             return Ok(Place::Path(resolve(dir, text)));
         };
         let (base, below) = match text[..wildcard].rfind('/') {
-            Some(slash) => (resolve(dir, if slash == 0 { "/" } else { &text[..slash] }), &text[slash + 1..]),
+            Some(slash) => {
+                (resolve(dir, if slash == 0 { "/" } else { &text[..slash] }), &text[slash + 1..])
+            }
             None => (normalise(dir), text),
         };
         let below = below.trim_end_matches('/');
-        // A path is matched as it is once normalised, so a pattern that goes up after a wildcard could never match.
+        // A path is matched as it is once normalised, so a pattern that goes up after a wildcard
+        // could never match.
         if below.split('/').any(|part| matches!(part, "." | ".." | "")) {
             return Err("`.`, `..` and `//` cannot follow a wildcard".to_owned());
         }
         let slashes = below.matches('/').count();
         let braces_with_slash = below.contains('{') && slashes > 0;
-        let depth = if below.contains("**") || braces_with_slash { None } else { Some(slashes + 1) };
+        let depth =
+            if below.contains("**") || braces_with_slash { None } else { Some(slashes + 1) };
         let hidden = below.split(['/', '{', ',']).any(|part| part.starts_with('.'));
-        let matcher = if below == "**" { Matcher::All } else { Matcher::Set(compile(below, depth)?) };
+        let matcher =
+            if below == "**" { Matcher::All } else { Matcher::Set(compile(below, depth)?) };
         Ok(Place::Glob(Glob { base, depth, hidden, matcher }))
     }
 }
 
 fn compile(below: &str, depth: Option<usize>) -> Result<GlobSet, String> {
-    // On one level there is no `/` to be matched by `*`; saying so lets globset compare `*.c` by extension, without
-    // compiling a regular expression.
+    // On one level there is no `/` to be matched by `*`; saying so lets globset compare `*.c` by
+    // extension, without compiling a regular expression.
     let glob = GlobBuilder::new(below)
         .literal_separator(depth != Some(1))
         .backslash_escape(true)
@@ -200,8 +208,11 @@ mod tests {
 
     #[test]
     fn files_that_patterns_mention() {
-        let patterns = ["src/**/*.c", "!src/win32/**", "!src/old", "$OUT_DIR/*.c"].map(str::to_owned);
-        let check = |text: &str, expect| assert_eq!(mention("/w".into(), &patterns, text), expect, "{text}");
+        let patterns =
+            ["src/**/*.c", "!src/win32/**", "!src/old", "$OUT_DIR/*.c"].map(str::to_owned);
+        let check = |text: &str, expect| {
+            assert_eq!(mention("/w".into(), &patterns, text), expect, "{text}")
+        };
         check("src/a.c", Mention::Included);
         check("./src/deep/a.c", Mention::Included);
         check("src/win32/a.c", Mention::Excluded);
@@ -286,8 +297,8 @@ mod tests {
             format!("{}*", &times("ab")[1..]),
             format!("{}a", &times("**/")[1..]),
         ] {
-            let pattern =
-                Pattern::parse("/w".into(), &text).unwrap_or_else(|why| panic!("{why}: {text:.20}"));
+            let pattern = Pattern::parse("/w".into(), &text)
+                .unwrap_or_else(|why| panic!("{why}: {text:.20}"));
             for path in [times("a"), times("a/")] {
                 pattern.matches(&resolve("/w".into(), &path));
             }

@@ -1,4 +1,5 @@
-//! What is wrong with a manifest: values, not text on a terminal. Knows nothing of how they are shown (see `render`).
+//! What is wrong with a manifest: values, not text on a terminal. Knows nothing of how they are
+//! shown (see `render`).
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::ops::Range;
@@ -63,7 +64,8 @@ impl Problem {
     }
 }
 
-/// A stretch of a manifest. It keeps the text, so that a message shows what was read even if the file changes meanwhile.
+/// A stretch of a manifest. It keeps the text, so that a message shows what was read even if the
+/// file changes meanwhile.
 #[derive(Clone, Debug)]
 pub struct Location {
     pub source: Source,
@@ -112,7 +114,9 @@ impl ManifestErrors {
 
 impl std::fmt::Display for ManifestErrors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (index, problem) in self.problems.iter().filter(|problem| problem.is_error()).enumerate() {
+        for (index, problem) in
+            self.problems.iter().filter(|problem| problem.is_error()).enumerate()
+        {
             if index > 0 {
                 f.write_str("; ")?;
             }
@@ -125,7 +129,8 @@ impl std::fmt::Display for ManifestErrors {
     }
 }
 
-/// Puts problems into the order in which people read: those of no file first, then by file and place.
+/// Puts problems into the order in which people read: those of no file first, then by file and
+/// place.
 pub(super) fn sort(problems: &mut [Problem]) {
     problems.sort_by(|a, b| place(a).cmp(&place(b)));
 }
@@ -134,8 +139,8 @@ fn place(problem: &Problem) -> Option<(&Utf8Path, usize)> {
     problem.location.as_ref().map(|location| (&*location.source.path, location.span.start))
 }
 
-/// A text of the manifest as a message quotes it: of a long one the start, since what is said of it comes behind. The source is shown
-/// as well.
+/// A text of the manifest as a message quotes it: of a long one the start, since what is said of it
+/// comes behind. The source is shown as well.
 pub fn quoted(text: &str) -> String {
     match text.char_indices().nth(80) {
         Some((end, _)) if text.len() > LONGEST_NAME => format!("`{}...`", &text[..end]),
@@ -143,7 +148,8 @@ pub fn quoted(text: &str) -> String {
     }
 }
 
-/// Longer names are not compared, bytes: the time and the memory that it takes are the product of both lengths.
+/// Longer names are not compared, bytes: the time and the memory that it takes are the product of
+/// both lengths.
 const LONGEST_NAME: usize = 128;
 
 /// The known name that a wrong one was most likely meant to be.
@@ -168,8 +174,9 @@ mod tests {
 
     #[test]
     fn suggestions() {
-        let check =
-            |wrong, expect| assert_eq!(suggestion(wrong, ["sources", "c-std", "link", "debug"]), expect);
+        let check = |wrong, expect| {
+            assert_eq!(suggestion(wrong, ["sources", "c-std", "link", "debug"]), expect)
+        };
         check("source", Some("sources"));
         check("c_std", Some("c-std"));
         check("Link", Some("link"));

@@ -31,14 +31,16 @@ pub(super) fn resolve_profiles(
     tables: &[ProfileTable],
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Profile> {
-    let mut profiles = BTreeMap::from([dev(), release()].map(|profile| (profile.name.clone(), profile)));
+    let mut profiles =
+        BTreeMap::from([dev(), release()].map(|profile| (profile.name.clone(), profile)));
     for table in tables {
         if profiles.contains_key(&table.name.value) {
             if let Some(inherits) = &table.inherits {
-                let problem =
-                    Problem::error(format!("`inherits` cannot stand in `[profile.{}]`", table.name.value));
-                let help =
-                    "`dev` and `release` always exist; make a profile of another name that inherits from one";
+                let problem = Problem::error(format!(
+                    "`inherits` cannot stand in `[profile.{}]`",
+                    table.name.value
+                ));
+                let help = "`dev` and `release` always exist; make a profile of another name that inherits from one";
                 problems.push(problem.at(inherits.at.clone()).help(help));
             }
             let base = profiles[&table.name.value].clone();
@@ -71,7 +73,9 @@ fn resolve_custom(
             if chain.len() == 1 {
                 let problem = Problem::error(format!("`[profile.{name}]` has no `inherits`"));
                 problems.push(
-                    problem.at(last.name.at.clone()).help("write `inherits = \"release\"` or `\"dev\"`"),
+                    problem
+                        .at(last.name.at.clone())
+                        .help("write `inherits = \"release\"` or `\"dev\"`"),
                 );
             }
             return None;
@@ -81,7 +85,8 @@ fn resolve_custom(
         }
         if let Some(start) = chain.iter().position(|table| table.name.value == inherits.value) {
             if start == 0 {
-                let names: Vec<&str> = chain.iter().map(|table| table.name.value.as_str()).collect();
+                let names: Vec<&str> =
+                    chain.iter().map(|table| table.name.value.as_str()).collect();
                 let circle = format!("{} -> {}", names.join(" -> "), inherits.value);
                 // Each profile of the circle comes here once; the first by name speaks for all.
                 if names.iter().min() == Some(&names[0]) {
@@ -100,7 +105,8 @@ fn resolve_custom(
             None => {
                 if chain.len() == 1 {
                     let names = known.keys().chain(tables.iter().map(|table| &table.name.value));
-                    let problem = Problem::error(format!("there is no profile `{}`", inherits.value));
+                    let problem =
+                        Problem::error(format!("there is no profile `{}`", inherits.value));
                     let problem = problem.at(inherits.at.clone());
                     problems.push(match suggestion(&inherits.value, names.map(String::as_str)) {
                         Some(name) => problem.help(format!("did you mean `{name}`?")),
@@ -181,7 +187,10 @@ mod tests {
     fn refusals() {
         check("[profile.x]", Err(&["`[profile.x]` has no `inherits`"]));
         check("[profile.x]\ninherits = \"relaese\"", Err(&["there is no profile `relaese`"]));
-        check("[profile.dev]\ninherits = \"release\"", Err(&["`inherits` cannot stand in `[profile.dev]`"]));
+        check(
+            "[profile.dev]\ninherits = \"release\"",
+            Err(&["`inherits` cannot stand in `[profile.dev]`"]),
+        );
         check("[profile.x]\ninherits = \"x\"", Err(&["profiles inherit in a circle: x -> x"]));
         check(
             "[profile.b]\ninherits = \"c\"\n[profile.a]\ninherits = \"b\"\n[profile.c]\ninherits = \"b\"",

@@ -1,4 +1,5 @@
-//! One manifest as it is written: the keys of the format and the types of their values. No I/O: paths stay text.
+//! One manifest as it is written: the keys of the format and the types of their values. No I/O:
+//! paths stay text.
 
 use super::model::{BuildSettings, DebugInfo, Lto, MemorySetting, OptLevel, Translate};
 use super::problem::{Location, Problem, Source, suggestion};
@@ -110,12 +111,14 @@ pub(super) struct GenerateTable {
 /// Errors of syntax beyond this are left out.
 const MOST_ERRORS: usize = 100;
 
-/// Reads a manifest. None if it is no TOML; with errors of other kinds, whatever could be understood.
+/// Reads a manifest. None if it is no TOML; with errors of other kinds, whatever could be
+/// understood.
 pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Manifest> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut cx = Context { source: source.clone(), problems };
     if !errors.is_empty() {
-        // Each looks at the text behind it, and of a file that is no TOML at all every character may be one.
+        // Each looks at the text behind it, and of a file that is no TOML at all every character
+        // may be one.
         for error in errors.into_iter().take(MOST_ERRORS) {
             // A parser that has lost its way reports the same place more than once.
             let span = error.span().unwrap_or(0..0);
@@ -127,7 +130,8 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Mani
             }
             let rest = source.text.get(span.start..).unwrap_or_default();
             // The parser takes whatever stands for a value as an attempt at a string, even nothing.
-            let missing = span.is_empty() && rest.lines().next().is_none_or(|line| line.trim().is_empty());
+            let missing =
+                span.is_empty() && rest.lines().next().is_none_or(|line| line.trim().is_empty());
             let message = match error.message() {
                 text if missing && text.starts_with("string values must be quoted") => {
                     "the value is missing".to_owned()
@@ -139,13 +143,20 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Mani
         return None;
     }
     let mut file = Section::new("", 0..0, document.get_ref());
-    let workspace = file.table(&mut cx, "workspace").map(|section| workspace_table(&mut cx, section));
+    let workspace =
+        file.table(&mut cx, "workspace").map(|section| workspace_table(&mut cx, section));
     let build = file.table(&mut cx, "build").map(|section| build_table(&mut cx, section));
-    let profiles =
-        file.table(&mut cx, "profile").map(|section| profile_tables(&mut cx, &section)).unwrap_or_default();
+    let profiles = file
+        .table(&mut cx, "profile")
+        .map(|section| profile_tables(&mut cx, &section))
+        .unwrap_or_default();
     let package = file.table(&mut cx, "package").map(|section| package_table(&mut cx, section));
     let lib = file.table(&mut cx, "lib").map(|section| lib_table(&mut cx, section));
-    let bins = file.tables(&mut cx, "bin").into_iter().map(|section| bin_table(&mut cx, section)).collect();
+    let bins = file
+        .tables(&mut cx, "bin")
+        .into_iter()
+        .map(|section| bin_table(&mut cx, section))
+        .collect();
     let dependencies = file
         .table(&mut cx, "dependencies")
         .map(|section| dependency_table(&mut cx, &section))
@@ -160,7 +171,8 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Mani
             .into_iter()
             .find_map(|key| Some((key, file.key_span(key)?)));
         if let Some((key, span)) = orphan {
-            cx.error(span, format!("`{key}` needs a `[package]`")).help = Some(PACKAGE_HELP.to_owned());
+            cx.error(span, format!("`{key}` needs a `[package]`")).help =
+                Some(PACKAGE_HELP.to_owned());
         } else if workspace.is_none()
             && file.key_span("package").is_none()
             && file.key_span("workspace").is_none()
@@ -171,7 +183,11 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Mani
     }
     file.finish(
         &mut cx,
-        &[("name", "`[package]`"), ("members", "`[workspace]`"), ("sources", "`[lib]` or `[[bin]]`")],
+        &[
+            ("name", "`[package]`"),
+            ("members", "`[workspace]`"),
+            ("sources", "`[lib]` or `[[bin]]`"),
+        ],
     );
     Some(Manifest {
         source: source.clone(),
@@ -188,7 +204,8 @@ pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Mani
 
 const PACKAGE_HELP: &str = "begin with `[package]` and `name = \"...\"`";
 
-/// The patterns of `[workspace]` in a file that may be broken elsewhere; None if it is no workspace root.
+/// The patterns of `[workspace]` in a file that may be broken elsewhere; None if it is no workspace
+/// root.
 pub(super) fn workspace_of(source: &Source) -> Option<WorkspaceTable> {
     // Most manifests on the way up are not roots; that is seen without parsing them.
     if !source.text.contains("workspace") {
@@ -250,7 +267,11 @@ fn refuse<T>(cx: &mut Context<'_>, value: &Value<'_>, result: Result<T, ValueErr
 }
 
 /// Keeps the texts that `check` accepts.
-fn checked(cx: &mut Context<'_>, texts: Vec<Text>, check: fn(&str) -> Result<(), ValueError>) -> Vec<String> {
+fn checked(
+    cx: &mut Context<'_>,
+    texts: Vec<Text>,
+    check: fn(&str) -> Result<(), ValueError>,
+) -> Vec<String> {
     let mut good = Vec::with_capacity(texts.len());
     for text in texts {
         match check(&text.value) {
@@ -297,7 +318,9 @@ fn profile_tables(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Vec<Profil
             codegen_units: section
                 .get("codegen-units")
                 .and_then(|value| positive(cx, "codegen-units", value, MAX_CODEGEN_UNITS)),
-            translate: section.get("translate").and_then(|value| choice(cx, "translate", value, TRANSLATE)),
+            translate: section
+                .get("translate")
+                .and_then(|value| choice(cx, "translate", value, TRANSLATE)),
             defines: checked_strings(cx, &mut section, "defines", value::check_define),
         });
         section.finish(cx, &[("flags", "`[package]`, `[lib]` or `[[bin]]`")]);
@@ -310,9 +333,15 @@ const MAX_CODEGEN_UNITS: u32 = 256;
 
 const LTO: &[(&str, Lto)] =
     &[("off", Lto::Off), ("thin-local", Lto::ThinLocal), ("thin", Lto::Thin), ("fat", Lto::Fat)];
-const TRANSLATE: &[(&str, Translate)] = &[("parallel", Translate::Parallel), ("serial", Translate::Serial)];
+const TRANSLATE: &[(&str, Translate)] =
+    &[("parallel", Translate::Parallel), ("serial", Translate::Serial)];
 
-fn choice<T: Copy>(cx: &mut Context<'_>, key: &str, value: &Value<'_>, choices: &[(&str, T)]) -> Option<T> {
+fn choice<T: Copy>(
+    cx: &mut Context<'_>,
+    key: &str,
+    value: &Value<'_>,
+    choices: &[(&str, T)],
+) -> Option<T> {
     let text = string(cx, key, value)?;
     if let Some((_, chosen)) = choices.iter().find(|(name, _)| *name == text.value) {
         return Some(*chosen);
@@ -391,7 +420,8 @@ fn name(cx: &mut Context<'_>, section: &mut Section<'_, '_>, what: &str) -> Opti
 fn version(cx: &mut Context<'_>, section: &mut Section<'_, '_>) -> Option<String> {
     let text = section.string(cx, "version")?;
     if text.value.trim().is_empty() {
-        cx.error(text.at.span, "`version` is empty").help = Some("write `version = \"0.1.0\"`".to_owned());
+        cx.error(text.at.span, "`version` is empty").help =
+            Some("write `version = \"0.1.0\"`".to_owned());
         return None;
     }
     Some(text.value)
@@ -425,17 +455,21 @@ fn inherits(
     true
 }
 
-/// The keys that may stand in `[package]`, `[lib]` and `[[bin]]`. `inherited` is given where they may be inherited.
+/// The keys that may stand in `[package]`, `[lib]` and `[[bin]]`. `inherited` is given where they
+/// may be inherited.
 fn settings(
     cx: &mut Context<'_>,
     section: &mut Section<'_, '_>,
     mut inherited: Option<&mut Vec<(&'static str, Location)>>,
 ) -> Settings {
-    let mut list =
-        |cx: &mut Context<'_>, section: &mut Section<'_, '_>, key: &'static str, check: fn(&str) -> _| {
-            let texts = own(cx, section, key, &mut inherited).and_then(|value| strings(cx, key, value))?;
-            Some(checked(cx, texts, check))
-        };
+    let mut list = |cx: &mut Context<'_>,
+                    section: &mut Section<'_, '_>,
+                    key: &'static str,
+                    check: fn(&str) -> _| {
+        let texts =
+            own(cx, section, key, &mut inherited).and_then(|value| strings(cx, key, value))?;
+        Some(checked(cx, texts, check))
+    };
     let defines = list(cx, section, "defines", value::check_define);
     let flags = list(cx, section, "flags", check_word);
     let link = list(cx, section, "link", value::check_link);
@@ -446,13 +480,15 @@ fn settings(
     };
     let include = texts(cx, section, "include");
     let inputs = texts(cx, section, "inputs");
-    let mut standard =
-        |cx: &mut Context<'_>, section: &mut Section<'_, '_>, key: &'static str, check: fn(&str) -> _| {
-            let value = own(cx, section, key, &mut inherited)?;
-            let text = string(cx, key, value)?;
-            let good = check(&text.value);
-            refuse(cx, value, good).map(|()| text.value)
-        };
+    let mut standard = |cx: &mut Context<'_>,
+                        section: &mut Section<'_, '_>,
+                        key: &'static str,
+                        check: fn(&str) -> _| {
+        let value = own(cx, section, key, &mut inherited)?;
+        let text = string(cx, key, value)?;
+        let good = check(&text.value);
+        refuse(cx, value, good).map(|()| text.value)
+    };
     let c_std = standard(cx, section, "c-std", value::check_c_std);
     let cxx_std = standard(cx, section, "cxx-std", value::check_cxx_std);
     Settings { include, defines, flags, c_std, cxx_std, link, link_args, pkg_config, inputs }
@@ -475,9 +511,10 @@ fn own<'t, 'i>(
 
 fn check_word(word: &str) -> Result<(), ValueError> {
     match word.trim().is_empty() {
-        true => {
-            Err(ValueError { message: "an empty word".to_owned(), help: Some("leave it out".to_owned()) })
-        }
+        true => Err(ValueError {
+            message: "an empty word".to_owned(),
+            help: Some("leave it out".to_owned()),
+        }),
         false => Ok(()),
     }
 }
@@ -491,7 +528,8 @@ fn lib_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> LibTable {
             "staticlib" => staticlib = true,
             "cdylib" => cdylib = true,
             other => {
-                let problem = cx.error(text.at.span, "`crate-type` must be of \"staticlib\", \"cdylib\"");
+                let problem =
+                    cx.error(text.at.span, "`crate-type` must be of \"staticlib\", \"cdylib\"");
                 problem.help = match other {
                     "bin" => Some("programs are `[[bin]]`".to_owned()),
                     "dylib" | "shared" | "so" => Some("a shared library is `cdylib`".to_owned()),
@@ -504,7 +542,8 @@ fn lib_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> LibTable {
     }
     let exports = section.string(cx, "exports");
     if let (Some(exports), false) = (&exports, cdylib) {
-        let problem = cx.warning(exports.at.span.clone(), "`exports` has no effect without a shared library");
+        let problem =
+            cx.warning(exports.at.span.clone(), "`exports` has no effect without a shared library");
         problem.help = Some("add `crate-type = [\"staticlib\", \"cdylib\"]`".to_owned());
     }
     let table = LibTable {
@@ -531,7 +570,10 @@ fn bin_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> BinTable {
     };
     section.finish(
         cx,
-        &[("headers", "`[lib]`; a program's own directories are `include`"), ("public-defines", "`[lib]`")],
+        &[
+            ("headers", "`[lib]`; a program's own directories are `include`"),
+            ("public-defines", "`[lib]`"),
+        ],
     );
     table
 }
@@ -548,13 +590,15 @@ fn dependency_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> Vec<Depe
         match inner.get("path") {
             Some(path) => {
                 if let Some(path) = string(cx, "path", path) {
-                    dependencies
-                        .push(Dependency { name: Text { value: name.to_owned(), at: cx.at(span) }, path });
+                    dependencies.push(Dependency {
+                        name: Text { value: name.to_owned(), at: cx.at(span) },
+                        path,
+                    });
                 }
             }
             None => {
-                cx.error(span, format!("the dependency `{}` has no `path`", name.escape_debug())).help =
-                    help()
+                cx.error(span, format!("the dependency `{}` has no `path`", name.escape_debug()))
+                    .help = help()
             }
         }
         inner.finish(cx, &[]);
@@ -578,7 +622,8 @@ fn generate_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> Option<
             complete = false;
             if !said {
                 let span = section.key_span(key).unwrap_or_else(|| section.span.clone());
-                cx.error(span, format!("`[[generate]]` has no `{key}`")).help = Some(help.to_owned());
+                cx.error(span, format!("`[[generate]]` has no `{key}`")).help =
+                    Some(help.to_owned());
             }
         }
     }

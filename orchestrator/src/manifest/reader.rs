@@ -1,14 +1,16 @@
-//! Reads typed values out of TOML tables. Every refusal has a caret, and keys that nobody asked for are named at the end.
+//! Reads typed values out of TOML tables. Every refusal has a caret, and keys that nobody asked for
+//! are named at the end.
 //!
-//! By hand over `DeTable` rather than by serde: serde stops at the first error and loses the place of unknown keys.
-//! Knows no key of the format (see `raw`).
+//! By hand over `DeTable` rather than by serde: serde stops at the first error and loses the place
+//! of unknown keys. Knows no key of the format (see `raw`).
 
 use super::problem::{Location, Problem, Source, suggestion};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// A string and where it stands. Paths in it are relative to the directory of the manifest it stands in.
+/// A string and where it stands. Paths in it are relative to the directory of the manifest it
+/// stands in.
 #[derive(Clone, Debug)]
 pub(super) struct Text {
     pub value: String,
@@ -70,7 +72,11 @@ pub(super) struct Section<'t, 'i> {
 }
 
 impl<'t, 'i> Section<'t, 'i> {
-    pub fn new(name: impl Into<String>, span: Range<usize>, table: &'t DeTable<'i>) -> Section<'t, 'i> {
+    pub fn new(
+        name: impl Into<String>,
+        span: Range<usize>,
+        table: &'t DeTable<'i>,
+    ) -> Section<'t, 'i> {
         Section { name: name.into(), span, table, known: Vec::new() }
     }
 
@@ -86,8 +92,11 @@ impl<'t, 'i> Section<'t, 'i> {
 
     /// All entries in order of declaration, for tables whose keys are names.
     pub fn entries(&self) -> Vec<(Range<usize>, &'t str, &'t Value<'i>)> {
-        let mut entries: Vec<_> =
-            self.table.iter().map(|(key, value)| (key.span(), key.get_ref().as_ref(), value)).collect();
+        let mut entries: Vec<_> = self
+            .table
+            .iter()
+            .map(|(key, value)| (key.span(), key.get_ref().as_ref(), value))
+            .collect();
         entries.sort_by_key(|(span, ..)| span.start);
         entries
     }
@@ -139,26 +148,30 @@ impl<'t, 'i> Section<'t, 'i> {
         let mut sections = Vec::new();
         for element in array.iter() {
             match element.get_ref() {
-                DeValue::Table(table) => sections.push(Section::new(name.clone(), element.span(), table)),
+                DeValue::Table(table) => {
+                    sections.push(Section::new(name.clone(), element.span(), table))
+                }
                 _ => drop(cx.wrong_type(key, &expected, element)),
             }
         }
         sections
     }
 
-    /// Warns of every key that was not asked for. `elsewhere` names keys that people put into the wrong table, and the right one.
+    /// Warns of every key that was not asked for. `elsewhere` names keys that people put into the
+    /// wrong table, and the right one.
     pub fn finish(self, cx: &mut Context<'_>, elsewhere: &[(&str, &str)]) {
         for (span, key, _) in self.entries() {
             if self.known.contains(&key) {
                 continue;
             }
-            let place = if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
-            let problem = cx.warning(span, format!("unknown key `{}`{place} is ignored", key.escape_debug()));
+            let place =
+                if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
+            let problem =
+                cx.warning(span, format!("unknown key `{}`{place} is ignored", key.escape_debug()));
             problem.help = match elsewhere.iter().find(|(name, _)| *name == key) {
                 Some((_, right)) => Some(format!("`{key}` belongs to {right}")),
-                None => {
-                    suggestion(key, self.known.iter().copied()).map(|name| format!("did you mean `{name}`?"))
-                }
+                None => suggestion(key, self.known.iter().copied())
+                    .map(|name| format!("did you mean `{name}`?")),
             };
         }
     }
@@ -179,8 +192,10 @@ pub(super) fn string(cx: &mut Context<'_>, key: &str, value: &Value<'_>) -> Opti
 
 pub(super) fn strings(cx: &mut Context<'_>, key: &str, value: &Value<'_>) -> Option<Vec<Text>> {
     let Some(array) = value.get_ref().as_array() else {
-        let one =
-            value.get_ref().is_str().then(|| cx.source.text.get(value.span()).unwrap_or_default().to_owned());
+        let one = value
+            .get_ref()
+            .is_str()
+            .then(|| cx.source.text.get(value.span()).unwrap_or_default().to_owned());
         let problem = cx.wrong_type(key, "an array of strings", value);
         problem.help = one.map(|text| format!("write `{key} = [{text}]`"));
         return None;
@@ -189,7 +204,12 @@ pub(super) fn strings(cx: &mut Context<'_>, key: &str, value: &Value<'_>) -> Opt
 }
 
 /// A whole number of at least 1 and at most `max`.
-pub(super) fn positive(cx: &mut Context<'_>, key: &str, value: &Value<'_>, max: u32) -> Option<u32> {
+pub(super) fn positive(
+    cx: &mut Context<'_>,
+    key: &str,
+    value: &Value<'_>,
+    max: u32,
+) -> Option<u32> {
     let Some(integer) = value.get_ref().as_integer() else {
         cx.wrong_type(key, "an integer", value);
         return None;
@@ -197,7 +217,8 @@ pub(super) fn positive(cx: &mut Context<'_>, key: &str, value: &Value<'_>, max: 
     match u32::from_str_radix(integer.as_str(), integer.radix()) {
         Ok(number) if (1..=max).contains(&number) => Some(number),
         _ => {
-            let problem = cx.error(value.span(), format!("`{key}` must be at least 1 and at most {max}"));
+            let problem =
+                cx.error(value.span(), format!("`{key}` must be at least 1 and at most {max}"));
             problem.label = Some("out of range".to_owned());
             None
         }

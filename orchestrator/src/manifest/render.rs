@@ -1,12 +1,15 @@
-//! A problem as text with source lines and carets, in the look of rustc and cargo. Prints nothing itself.
+//! A problem as text with source lines and carets, in the look of rustc and cargo. Prints nothing
+//! itself.
 
 use super::problem::{Location, Problem, Severity};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use camino::Utf8Path;
 
-/// Shows `problem`, without a newline at the end. Paths are shown relative to the current directory where that is shorter.
+/// Shows `problem`, without a newline at the end. Paths are shown relative to the current directory
+/// where that is shorter.
 pub fn render(problem: &Problem, color: bool) -> String {
-    let base = std::env::current_dir().ok().and_then(|dir| camino::Utf8PathBuf::from_path_buf(dir).ok());
+    let base =
+        std::env::current_dir().ok().and_then(|dir| camino::Utf8PathBuf::from_path_buf(dir).ok());
     render_from(problem, color, base.as_deref())
 }
 
@@ -23,10 +26,13 @@ fn render_from(problem: &Problem, color: bool, base: Option<&Utf8Path>) -> Strin
             other => (None, other.as_ref()),
         };
         let mut first = snippet(location, base).annotation(
-            AnnotationKind::Primary.span(span(location)).label(problem.label.as_deref().map(str::to_owned)),
+            AnnotationKind::Primary
+                .span(span(location))
+                .label(problem.label.as_deref().map(str::to_owned)),
         );
         if let Some((other, label)) = here {
-            first = first.annotation(AnnotationKind::Context.span(span(other)).label(label.as_str()));
+            first =
+                first.annotation(AnnotationKind::Context.span(span(other)).label(label.as_str()));
         }
         group = group.element(first);
         if let Some((other, label)) = elsewhere {
@@ -80,8 +86,9 @@ mod tests {
 
     #[test]
     fn file_line_caret_and_help() {
-        let problem =
-            Problem::error("`name` is wrong").at(source("/w/a/Tender.toml").at(17..18)).label("integer");
+        let problem = Problem::error("`name` is wrong")
+            .at(source("/w/a/Tender.toml").at(17..18))
+            .label("integer");
         let text = render_from(&problem.help("write \"a\""), false, Some("/w".into()));
         assert_eq!(
             text,
@@ -99,7 +106,10 @@ mod tests {
             assert!(text.contains(expect), "{text}");
         };
         check("/w/b/Tender.toml", "b/Tender.toml:1:1");
-        check("/w/a/Tender.toml", "1 | [package]\n  | --------- first here\n2 | name = 3\n  |        ^");
+        check(
+            "/w/a/Tender.toml",
+            "1 | [package]\n  | --------- first here\n2 | name = 3\n  |        ^",
+        );
     }
 
     #[test]
@@ -110,7 +120,10 @@ mod tests {
             assert!(render_from(&problem, true, None).contains("odd"));
         }
         let empty = Source::new("/w/Tender.toml".into(), "");
-        assert!(render_from(&Problem::error("e").at(empty.at(0..0)), false, None).contains("/w/Tender.toml"));
+        assert!(
+            render_from(&Problem::error("e").at(empty.at(0..0)), false, None)
+                .contains("/w/Tender.toml")
+        );
     }
 
     #[test]

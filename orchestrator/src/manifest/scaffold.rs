@@ -1,4 +1,5 @@
-//! `tender new` and `tender init`: writes the first files of a crate. Never changes a file that is there.
+//! `tender new` and `tender init`: writes the first files of a crate. Never changes a file that is
+//! there.
 
 use super::MANIFEST_NAME;
 use super::pattern::{Glob, source_kind};
@@ -68,7 +69,8 @@ pub fn new_crate(
     write_all(dir, &manifest(name, language), &sources(name, kind, language))
 }
 
-/// Makes a crate of a directory as it is. Sources that are there are adopted; without any it gets those of `new_crate`.
+/// Makes a crate of a directory as it is. Sources that are there are adopted; without any it gets
+/// those of `new_crate`.
 ///
 /// # Errors
 /// A bad name, a manifest that is there already, or a file that cannot be written.
@@ -86,15 +88,17 @@ pub fn init_crate(
     match adopt(dir, name, kind) {
         // The sources that are there were written for the compiler's default standard.
         Some(targets) => {
-            let manifest =
-                format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n{targets}\n[dependencies]\n");
+            let manifest = format!(
+                "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n{targets}\n[dependencies]\n"
+            );
             write_all(dir, &manifest, &[])
         }
         None => write_all(dir, &manifest(name, language), &sources(name, kind, language)),
     }
 }
 
-/// The tables that make targets of the sources in `dir`, empty where the defaults do; None if there are no sources.
+/// The tables that make targets of the sources in `dir`, empty where the defaults do; None if there
+/// are no sources.
 fn adopt(dir: &Utf8Path, name: &str, kind: CrateKind) -> Option<String> {
     let found: Vec<Utf8PathBuf> = Dirs::default()
         .find(&Glob::everything_below(dir), Kind::File)
@@ -102,7 +106,8 @@ fn adopt(dir: &Utf8Path, name: &str, kind: CrateKind) -> Option<String> {
         .filter_map(|found| found.path().strip_prefix(dir).ok().map(Utf8Path::to_owned))
         .filter(|path| !aside(path))
         .collect();
-    let sources: Vec<&Utf8PathBuf> = found.iter().filter(|path| source_kind(path).is_some()).collect();
+    let sources: Vec<&Utf8PathBuf> =
+        found.iter().filter(|path| source_kind(path).is_some()).collect();
     if sources.is_empty() {
         return None;
     }
@@ -123,15 +128,18 @@ fn adopt(dir: &Utf8Path, name: &str, kind: CrateKind) -> Option<String> {
     };
     Some(match kind {
         CrateKind::Bin if in_src && sources.iter().any(|path| is_program(path)) => String::new(),
-        CrateKind::Bin => format!("\n[[bin]]\nname = \"{name}\"\nsources = [{}]\n", list(&patterns)),
+        CrateKind::Bin => {
+            format!("\n[[bin]]\nname = \"{name}\"\nsources = [{}]\n", list(&patterns))
+        }
         CrateKind::Lib => {
             let mut table = String::from("\n[lib]\n");
             if !in_src {
                 table += &format!("sources = [{}]\n", list(&patterns));
             }
             if !found.iter().any(|path| path.starts_with("include")) {
-                let is_header =
-                    |path: &&Utf8PathBuf| matches!(path.extension(), Some("h" | "hh" | "hpp" | "hxx"));
+                let is_header = |path: &&Utf8PathBuf| {
+                    matches!(path.extension(), Some("h" | "hh" | "hpp" | "hxx"))
+                };
                 let headers: BTreeSet<String> =
                     found.iter().filter(is_header).map(|path| top(path)).collect();
                 if !headers.is_empty() {
@@ -294,7 +302,8 @@ mod tests {
         assert!(warnings.is_empty(), "{warnings:?}");
         let krate = &workspace.crates[0];
         let lib = krate.lib.iter().map(|lib| &lib.sources);
-        let files = lib.chain(krate.bins.iter().map(|bin| &bin.sources)).flat_map(|sources| &sources.files);
+        let files =
+            lib.chain(krate.bins.iter().map(|bin| &bin.sources)).flat_map(|sources| &sources.files);
         files.map(|file| file.strip_prefix(dir).unwrap().to_string()).collect()
     }
 
@@ -350,7 +359,11 @@ mod tests {
         check(CrateKind::Bin, &["src/prog.c"], &["src/prog.c"]);
         check(CrateKind::Bin, &["a.c", "b.c", "tests/t.c"], &["a.c", "b.c"]);
         check(CrateKind::Lib, &["a.c", "a.h"], &["a.c"]);
-        check(CrateKind::Lib, &["lib/deep/a.cc", "lib/a.h", "common/c.c"], &["common/c.c", "lib/deep/a.cc"]);
+        check(
+            CrateKind::Lib,
+            &["lib/deep/a.cc", "lib/a.h", "common/c.c"],
+            &["common/c.c", "lib/deep/a.cc"],
+        );
         check(CrateKind::Lib, &["src/a.c", "src/a.h"], &["src/a.c"]);
         check(CrateKind::Lib, &["o'd [d] \"x\"/a.c"], &["o'd [d] \"x\"/a.c"]);
         check(CrateKind::Bin, &["README"], &["src/main.c"]);

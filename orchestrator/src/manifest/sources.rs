@@ -1,4 +1,5 @@
-//! Turns lists of patterns into files, and says what is wrong with the lists. Knows no targets (see `targets`).
+//! Turns lists of patterns into files, and says what is wrong with the lists. Knows no targets (see
+//! `targets`).
 
 use super::model::Sources;
 use super::pattern::{Pattern, Place, SOURCE_EXTENSIONS, resolve, source_kind};
@@ -19,21 +20,24 @@ pub(super) struct Lists<'a> {
 }
 
 impl Lists<'_> {
-    /// The sources that a list names. Outputs of commands are left out of the files, so that the answer is the same
-    /// before and after the first build.
+    /// The sources that a list names. Outputs of commands are left out of the files, so that the
+    /// answer is the same before and after the first build.
     pub fn sources(&mut self, texts: &[Text]) -> Sources {
         let mut files = BTreeSet::new();
         let patterns = self.parse(texts);
-        if let (Some(first), false) = (texts.first(), patterns.iter().any(|(pattern, _)| !pattern.exclude))
+        if let (Some(first), false) =
+            (texts.first(), patterns.iter().any(|(pattern, _)| !pattern.exclude))
             && patterns.len() == texts.len()
         {
-            let problem = Problem::error("the list excludes sources but names none").at(first.at.clone());
+            let problem =
+                Problem::error("the list excludes sources but names none").at(first.at.clone());
             self.problems.push(problem.help("begin with what there is, such as \"src/**\""));
         }
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
             match &pattern.place {
                 Place::Path(path) if source_kind(path).is_none() && !path.is_dir() => {
-                    let problem = Problem::error(format!("`{}` has no extension of a source", text.value));
+                    let problem =
+                        Problem::error(format!("`{}` has no extension of a source", text.value));
                     let help = match path.extension() {
                         Some("h" | "hpp" | "hh" | "hxx" | "H" | "inc") => {
                             "headers are found through `include` and `headers`; they are not listed"
@@ -48,7 +52,8 @@ impl Lists<'_> {
                     }
                 }
                 Place::Glob(_) => {
-                    let found = self.expand(&patterns, pattern, text, |path| source_kind(path).is_some());
+                    let found =
+                        self.expand(&patterns, pattern, text, |path| source_kind(path).is_some());
                     files.extend(found.into_iter().filter(|path| !self.outputs.contains(path)));
                 }
             }
@@ -86,11 +91,12 @@ impl Lists<'_> {
         let mut directories = Vec::with_capacity(texts.len());
         for text in texts {
             let path = resolve(dir_of(text), &text.value);
-            let made = self.all_outputs.iter().chain(self.outputs).any(|output| output.starts_with(&path));
+            let made =
+                self.all_outputs.iter().chain(self.outputs).any(|output| output.starts_with(&path));
             if !made && !path.is_dir() {
                 let what = if path.exists() { "is no directory" } else { "does not exist" };
-                let problem =
-                    Problem::error(format!("the directory `{}` {what}", text.value)).at(text.at.clone());
+                let problem = Problem::error(format!("the directory `{}` {what}", text.value))
+                    .at(text.at.clone());
                 self.problems.push(problem.label(format!("looked for {path}")));
             }
             if !directories.contains(&path) {
@@ -113,7 +119,8 @@ impl Lists<'_> {
             match Pattern::parse(dir_of(text), &text.value) {
                 Ok(pattern) => patterns.push((pattern, text)),
                 Err(why) => {
-                    let problem = Problem::error(format!("{} is no pattern: {why}", quoted(&text.value)));
+                    let problem =
+                        Problem::error(format!("{} is no pattern: {why}", quoted(&text.value)));
                     self.problems.push(problem.at(text.at.clone()));
                 }
             }
@@ -128,12 +135,17 @@ impl Lists<'_> {
         }
         let shown = &text.value;
         let problem = if super::pattern::in_out_dir(path.as_str()) {
-            Problem::error(format!("no `[[generate]]` command writes `{shown}`")).help("name it in `outputs`")
+            Problem::error(format!("no `[[generate]]` command writes `{shown}`"))
+                .help("name it in `outputs`")
         } else {
             match std::fs::metadata(path) {
                 Ok(metadata) if metadata.is_file() => return true,
-                Ok(metadata) if metadata.is_dir() => Problem::error(format!("`{shown}` is a directory"))
-                    .help(format!("for all files below it write \"{}/**\"", shown.trim_end_matches('/'))),
+                Ok(metadata) if metadata.is_dir() => {
+                    Problem::error(format!("`{shown}` is a directory")).help(format!(
+                        "for all files below it write \"{}/**\"",
+                        shown.trim_end_matches('/')
+                    ))
+                }
                 Ok(_) => Problem::error(format!("`{shown}` is no regular file")),
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                     Problem::error(format!("the file `{shown}` does not exist"))
@@ -146,7 +158,8 @@ impl Lists<'_> {
         false
     }
 
-    /// The files that a glob matches, before exclusion by the others of its list; nothing at all is an error.
+    /// The files that a glob matches, before exclusion by the others of its list; nothing at all is
+    /// an error.
     fn expand(
         &mut self,
         list: &[(Pattern, &Text)],
@@ -170,8 +183,10 @@ impl Lists<'_> {
                     if excluded(list, Utf8Path::new(&path)) {
                         continue;
                     }
-                    let problem = Problem::error(format!("the name of the file `{path}` is not UTF-8"));
-                    self.problems.push(problem.at(text.at.clone()).help("rename the file, or exclude it"));
+                    let problem =
+                        Problem::error(format!("the name of the file `{path}` is not UTF-8"));
+                    self.problems
+                        .push(problem.at(text.at.clone()).help("rename the file, or exclude it"));
                 }
             }
         }
@@ -186,7 +201,8 @@ impl Lists<'_> {
                 Problem::error(format!("`{shown}` matches no source, only files of other kinds"))
                     .help(SOURCE_EXTENSIONS)
             } else {
-                Problem::error(format!("`{shown}` matches no file")).label(format!("looked in {}", glob.base))
+                Problem::error(format!("`{shown}` matches no file"))
+                    .label(format!("looked in {}", glob.base))
             };
             self.problems.push(problem.at(text.at.clone()));
         }

@@ -1,4 +1,5 @@
-//! One manifest and the files around it -> one crate: its library, its programs, its commands, with all defaults.
+//! One manifest and the files around it -> one crate: its library, its programs, its commands, with
+//! all defaults.
 
 use super::model::{Bin, Crate, Generate, Lib, Sources, TargetSettings};
 use super::pattern::{Glob, Pattern, SourceKind, in_out_dir, resolve, source_kind};
@@ -13,7 +14,8 @@ use std::collections::BTreeSet;
 
 const DEFAULT_LIB: [&str; 3] = ["src/**", "!src/main.*", "!src/bin/**"];
 
-/// The crate of a manifest with `[package]`. None if it has no name; dependencies are filled in later.
+/// The crate of a manifest with `[package]`. None if it has no name; dependencies are filled in
+/// later.
 pub(super) fn resolve_crate(
     manifest: &Manifest,
     dirs: &mut Dirs,
@@ -31,11 +33,18 @@ pub(super) fn resolve_crate(
     let lib = resolver.lib(manifest.lib.as_ref(), &bins);
     let generate = manifest.generate.iter().map(|table| resolver.generate(table)).collect();
     let said = resolver.lists.problems.len() > before;
-    if lib.is_none() && bins.is_empty() && manifest.lib.is_none() && manifest.bins.is_empty() && !said {
-        let problem =
-            Problem::error(format!("the package `{}` has nothing to build", name.value)).at(name.at.clone());
+    if lib.is_none()
+        && bins.is_empty()
+        && manifest.lib.is_none()
+        && manifest.bins.is_empty()
+        && !said
+    {
+        let problem = Problem::error(format!("the package `{}` has nothing to build", name.value))
+            .at(name.at.clone());
         let help = match dir.join("include").is_dir() {
-            true => "for a library of headers alone write `[lib]`; other sources belong under `src`",
+            true => {
+                "for a library of headers alone write `[lib]`; other sources belong under `src`"
+            }
             false => {
                 "put sources under `src` (`src/main.c` makes a program), or name them in `[lib]` or `[[bin]]`"
             }
@@ -61,11 +70,12 @@ fn outputs(manifest: &Manifest, problems: &mut Vec<Problem>) -> BTreeSet<Utf8Pat
     for text in manifest.generate.iter().flat_map(|table| &table.outputs) {
         let path = resolve(dir, &text.value);
         if !in_out_dir(path.as_str()) && !path.starts_with(dir) {
-            let problem =
-                Problem::error(format!("`{}` lies outside the crate", text.value)).at(text.at.clone());
+            let problem = Problem::error(format!("`{}` lies outside the crate", text.value))
+                .at(text.at.clone());
             problems.push(problem.help("write it to `$OUT_DIR` or below the crate's directory"));
         } else if !outputs.insert(path) {
-            let problem = Problem::error(format!("`{}` is written twice", text.value)).at(text.at.clone());
+            let problem =
+                Problem::error(format!("`{}` is written twice", text.value)).at(text.at.clone());
             problems.push(problem.help("let one `[[generate]]` command write it"));
         }
     }
@@ -103,9 +113,11 @@ impl Resolver<'_> {
             let table = table?;
             let named_none = table.sources.as_ref().is_some_and(Vec::is_empty);
             if headers.is_empty() && (named_none || table.sources.is_none()) {
-                let problem =
-                    Problem::error("the library has neither sources nor headers").at(table.at.clone());
-                self.lists.problems.push(problem.help("put sources under `src`, or name them in `sources`"));
+                let problem = Problem::error("the library has neither sources nor headers")
+                    .at(table.at.clone());
+                self.lists
+                    .problems
+                    .push(problem.help("put sources under `src`, or name them in `sources`"));
             }
         }
         let settings = self.settings(table.map(|table| &table.settings));
@@ -115,7 +127,9 @@ impl Resolver<'_> {
             public_defines: table.map(|table| table.public_defines.clone()).unwrap_or_default(),
             staticlib: table.is_none_or(|table| table.staticlib),
             cdylib: table.is_some_and(|table| table.cdylib),
-            exports: table.and_then(|table| table.exports.as_ref()).map(|text| self.lists.file(text)),
+            exports: table
+                .and_then(|table| table.exports.as_ref())
+                .map(|text| self.lists.file(text)),
             settings,
         })
     }
@@ -123,12 +137,16 @@ impl Resolver<'_> {
     /// `src/**` less what belongs to programs: by its place, or because a `[[bin]]` names it.
     fn default_lib_sources(&mut self, bins: &[Bin]) -> Sources {
         let src = self.dir.join("src");
-        let taken: BTreeSet<&Utf8PathBuf> = bins.iter().flat_map(|bin| &bin.sources.files).collect();
+        let taken: BTreeSet<&Utf8PathBuf> =
+            bins.iter().flat_map(|bin| &bin.sources.files).collect();
         let mut files = self.below(&src);
         let is_main = |path: &Utf8Path| {
-            path.parent() == Some(&src) && path.file_name().is_some_and(|name| name.starts_with("main."))
+            path.parent() == Some(&src)
+                && path.file_name().is_some_and(|name| name.starts_with("main."))
         };
-        files.retain(|path| !path.starts_with(src.join("bin")) && !is_main(path) && !taken.contains(path));
+        files.retain(|path| {
+            !path.starts_with(src.join("bin")) && !is_main(path) && !taken.contains(path)
+        });
         let mut patterns: Vec<String> = DEFAULT_LIB.map(str::to_owned).into();
         for path in taken.into_iter().filter_map(|path| path.strip_prefix(self.dir).ok()) {
             if path.starts_with("src") && !path.starts_with("src/bin") {
@@ -148,7 +166,8 @@ impl Resolver<'_> {
                 Found::Path(path) if self.lists.outputs.contains(&path) => {}
                 Found::Path(path) => files.push(path),
                 Found::NotUtf8(path) => {
-                    let problem = Problem::error(format!("the name of the file `{path}` is not UTF-8"));
+                    let problem =
+                        Problem::error(format!("the name of the file `{path}` is not UTF-8"));
                     let problem = problem.at(self.name.at.clone()).label("in this package");
                     self.lists.problems.push(problem.help("rename the file"));
                 }
@@ -158,7 +177,8 @@ impl Resolver<'_> {
         files
     }
 
-    /// Whether a command writes sources of this target. Those in `$OUT_DIR` that no list mentions join the library.
+    /// Whether a command writes sources of this target. Those in `$OUT_DIR` that no list mentions
+    /// join the library.
     fn generates_sources(&self, patterns: &[String], is_lib: bool) -> bool {
         if self.lists.outputs.is_empty() {
             return false;
@@ -180,11 +200,11 @@ impl Resolver<'_> {
         for table in tables {
             let Some(name) = &table.name else { continue };
             if let Some(first) = bins.iter().position(|bin| bin.name == name.value) {
-                let problem =
-                    Problem::error(format!("two programs are named `{}`", name.value)).at(name.at.clone());
-                self.lists
-                    .problems
-                    .push(problem.related(places[first].clone(), "first here").help("rename one of them"));
+                let problem = Problem::error(format!("two programs are named `{}`", name.value))
+                    .at(name.at.clone());
+                self.lists.problems.push(
+                    problem.related(places[first].clone(), "first here").help("rename one of them"),
+                );
                 continue;
             }
             let default = found.iter().find(|found| found.name == name.value);
@@ -192,8 +212,10 @@ impl Resolver<'_> {
                 (Some(texts), _) => self.bin_sources(table, texts),
                 (None, Some(default)) => default.sources.clone(),
                 (None, None) => {
-                    let problem = Problem::error(format!("the program `{}` has no sources", name.value));
-                    let help = format!("name them in `sources`, or write `src/bin/{}.c`", name.value);
+                    let problem =
+                        Problem::error(format!("the program `{}` has no sources", name.value));
+                    let help =
+                        format!("name them in `sources`, or write `src/bin/{}.c`", name.value);
                     self.lists.problems.push(problem.at(table.at.clone()).help(help));
                     Sources::default()
                 }
@@ -202,7 +224,8 @@ impl Resolver<'_> {
             bins.push(Bin { name: name.value.clone(), sources, settings });
             places.push(&name.at);
         }
-        let named: BTreeSet<Utf8PathBuf> = bins.iter().flat_map(|bin| &bin.sources.files).cloned().collect();
+        let named: BTreeSet<Utf8PathBuf> =
+            bins.iter().flat_map(|bin| &bin.sources.files).cloned().collect();
         let is_named = |name: &str| {
             tables.iter().any(|table| table.name.as_ref().is_some_and(|text| text.value == name))
         };
@@ -212,13 +235,15 @@ impl Resolver<'_> {
             }
             if let Some(other) = bins.iter().find(|other| other.name == bin.name) {
                 let (a, b) = (self.shown(&other.sources), self.shown(&bin.sources));
-                let problem = Problem::error(format!("`{a}` and `{b}` both make the program `{}`", bin.name));
+                let problem =
+                    Problem::error(format!("`{a}` and `{b}` both make the program `{}`", bin.name));
                 let help = "rename one of them, or name the program's sources in `[[bin]]`";
                 self.lists
                     .problems
                     .push(problem.at(self.name.at.clone()).label("in this package").help(help));
             } else if let Err(error) = check_name("program name", &bin.name) {
-                let problem = Problem::error(format!("{}: `{}`", error.message, self.shown(&bin.sources)));
+                let problem =
+                    Problem::error(format!("{}: `{}`", error.message, self.shown(&bin.sources)));
                 let help = "rename the file, or name the program in `[[bin]]`";
                 self.lists
                     .problems
@@ -249,7 +274,8 @@ impl Resolver<'_> {
             .unwrap_or_default()
     }
 
-    /// `src/main.*` named after the package; each source in `src/bin`, and each directory there with all of its sources.
+    /// `src/main.*` named after the package; each source in `src/bin`, and each directory there
+    /// with all of its sources.
     fn default_bins(&mut self) -> Vec<Bin> {
         let src = self.dir.join("src");
         let settings = self.settings(None);
@@ -280,7 +306,11 @@ impl Resolver<'_> {
                 Kind::Directory => {
                     let files = self.below(&path);
                     if !files.is_empty() {
-                        bins.push(bin(name, files, format!("{}/**", literal(&format!("src/bin/{name}")))));
+                        bins.push(bin(
+                            name,
+                            files,
+                            format!("{}/**", literal(&format!("src/bin/{name}"))),
+                        ));
                     }
                 }
                 _ => {}
@@ -323,7 +353,8 @@ impl Resolver<'_> {
     }
 }
 
-/// A file that can hold `main`: objects and archives in `src/bin` are somebody's inputs, not programs.
+/// A file that can hold `main`: objects and archives in `src/bin` are somebody's inputs, not
+/// programs.
 fn is_unit(path: &Utf8Path) -> bool {
     matches!(source_kind(path), Some(SourceKind::Unit(_)))
 }

@@ -83,7 +83,12 @@ fn parse_only(text: &str) -> usize {
 
 /// One crate with `manifest` and a few files.
 fn check_problems(manifest: &str, expect: &[&str]) {
-    let tree = Tree::new(&[("Tender.toml", manifest), ("src/a.c", ""), ("src/main.c", ""), ("src/a.h", "")]);
+    let tree = Tree::new(&[
+        ("Tender.toml", manifest),
+        ("src/a.c", ""),
+        ("src/main.c", ""),
+        ("src/a.h", ""),
+    ]);
     assert_eq!(problems(&tree), expect, "{manifest}");
 }
 
@@ -255,8 +260,14 @@ fn keys_and_types() {
             "Tender.toml:4 `true`: `link` must be a string, not a boolean",
         ],
     );
-    check("[build]\njobs = 0", &["Tender.toml:4 `0`: `jobs` must be at least 1 and at most 4294967295"]);
-    check("[build]\nmemory = \"much\"", &["Tender.toml:4 `\"much\"`: `much` is no amount of memory"]);
+    check(
+        "[build]\njobs = 0",
+        &["Tender.toml:4 `0`: `jobs` must be at least 1 and at most 4294967295"],
+    );
+    check(
+        "[build]\nmemory = \"much\"",
+        &["Tender.toml:4 `\"much\"`: `much` is no amount of memory"],
+    );
 }
 
 #[test]
@@ -267,7 +278,10 @@ fn more_keys_and_values() {
     check("c-std = \"c++17\"", &["Tender.toml:3 `\"c++17\"`: `c++17` is no C standard"]);
     check("c-std = 17", &["Tender.toml:3 `17`: `c-std` must be a string, not an integer"]);
     check("defines = [\"-DA\"]", &["Tender.toml:3 `\"-DA\"`: `-DA` is written as a flag"]);
-    check("defines = [\"A\\u0000\"]", &["Tender.toml:3 `\"A\\u0000\"`: `defines` contains a NUL character"]);
+    check(
+        "defines = [\"A\\u0000\"]",
+        &["Tender.toml:3 `\"A\\u0000\"`: `defines` contains a NUL character"],
+    );
     check(
         "sources = []",
         &["warning: Tender.toml:3 `sources`: unknown key `sources` in `[package]` is ignored"],
@@ -323,9 +337,15 @@ fn more_keys_and_values() {
         &["Tender.toml:3 `\"data\"`: `inputs` must be an array of strings, not a string"],
     );
     check("inputs = [\"data/*\"]", &["Tender.toml:3 `\"data/*\"`: `data/*` matches no file"]);
-    check("inputs = [\"data.txt\"]", &["Tender.toml:3 `\"data.txt\"`: the file `data.txt` does not exist"]);
+    check(
+        "inputs = [\"data.txt\"]",
+        &["Tender.toml:3 `\"data.txt\"`: the file `data.txt` does not exist"],
+    );
     check("inputs = [\"src\"]", &["Tender.toml:3 `\"src\"`: `src` is a directory"]);
-    check("version.workspace = false", &["Tender.toml:3 `false`: `version.workspace` can only be true"]);
+    check(
+        "version.workspace = false",
+        &["Tender.toml:3 `false`: `version.workspace` can only be true"],
+    );
     check(
         "[dependencies]\nz = \"1.2\"",
         &["Tender.toml:4 `\"1.2\"`: `z` must be a table with a `path`, not a string"],
@@ -348,7 +368,10 @@ fn manifests_that_are_none() {
     let deep = format!("a = {}", "[".repeat(20_000));
     assert!(parse_only(&deep) > 0);
     assert_eq!(parse_only("\u{feff}[package]\r\nname = \"zip\"\r\n"), 0);
-    check_problems("", &["Tender.toml:1 ``: the manifest has neither `[package]` nor `[workspace]`"]);
+    check_problems(
+        "",
+        &["Tender.toml:1 ``: the manifest has neither `[package]` nor `[workspace]`"],
+    );
     check_problems("[lib]", &["Tender.toml:1 `lib`: `lib` needs a `[package]`"]);
     check_problems("[package]", &["Tender.toml:1 `[package]`: `[package]` has no `name`"]);
     check_problems("[package]\nname = \"\"", &["Tender.toml:2 `\"\"`: the package name is empty"]);
@@ -360,10 +383,16 @@ fn manifests_that_are_none() {
         "package = 1",
         &["Tender.toml:1 `1`: `package` must be a table, `[package]`, not an integer"],
     );
-    check_problems("[package]\nname = \"a\"\nname = \"b\"", &["Tender.toml:3 `name`: duplicate key"]);
+    check_problems(
+        "[package]\nname = \"a\"\nname = \"b\"",
+        &["Tender.toml:3 `name`: duplicate key"],
+    );
     check_problems("[package\nname = \"a\"", &["Tender.toml:1 ``: unclosed table, expected `]`"]);
     check_problems("[package]\nname = \n", &["Tender.toml:2 ``: the value is missing"]);
-    check_problems("[package]\nname = \"zip\n", &["Tender.toml:2 ``: invalid basic string, expected `\"`"]);
+    check_problems(
+        "[package]\nname = \"zip\n",
+        &["Tender.toml:2 ``: invalid basic string, expected `\"`"],
+    );
 }
 
 #[test]
@@ -382,7 +411,9 @@ fn lists_of_sources() {
             ("asm/s.S", ""),
         ]);
         let answer = match tree.load("Tender.toml") {
-            Ok(loaded) => tree.short(&loaded.workspace.crates[0].lib.as_ref().unwrap().sources.files),
+            Ok(loaded) => {
+                tree.short(&loaded.workspace.crates[0].lib.as_ref().unwrap().sources.files)
+            }
             Err(_) => problems(&tree),
         };
         assert_eq!(answer, expect, "{lib}");
@@ -403,10 +434,15 @@ fn lists_of_sources() {
         "sources = [\"src/none.c\"]",
         &["Tender.toml:4 `\"src/none.c\"`: the file `src/none.c` does not exist"],
     );
-    check("sources = [\"src/*.cc\"]", &["Tender.toml:4 `\"src/*.cc\"`: `src/*.cc` matches no file"]);
+    check(
+        "sources = [\"src/*.cc\"]",
+        &["Tender.toml:4 `\"src/*.cc\"`: `src/*.cc` matches no file"],
+    );
     check(
         "sources = [\"src/*.txt\"]",
-        &["Tender.toml:4 `\"src/*.txt\"`: `src/*.txt` matches no source, only files of other kinds"],
+        &[
+            "Tender.toml:4 `\"src/*.txt\"`: `src/*.txt` matches no source, only files of other kinds",
+        ],
     );
     check(
         "sources = [\"src/a.h\"]",
@@ -419,7 +455,9 @@ fn lists_of_sources() {
     );
     check(
         "sources = [\"src/[a.c\"]",
-        &["Tender.toml:4 `\"src/[a.c\"`: `src/[a.c` is no pattern: unclosed character class; missing ']'"],
+        &[
+            "Tender.toml:4 `\"src/[a.c\"`: `src/[a.c` is no pattern: unclosed character class; missing ']'",
+        ],
     );
     check(
         "sources = [\"$OUT_DIR/a.c\"]",
@@ -439,7 +477,8 @@ fn generated_files_count_as_found() {
         sources = [\"src/*.c\", \"$OUT_DIR/*.c\", \"gen/x.c\", \"gen/*.cc\"]\nheaders = [\"$OUT_DIR/inc\", \"gen\"]\n\
         [[generate]]\nrun = [\"sh\", \"g.sh\"]\ninputs = [\"g.sh\", \"in/*\"]\n\
         outputs = [\"$OUT_DIR/t.c\", \"gen/x.c\", \"gen/y.cc\", \"$OUT_DIR/inc/t.h\", \"in/made\"]\n";
-    let files = [("Tender.toml", manifest), ("src/a.c", ""), ("g.sh", ""), ("in/b", ""), ("in/a", "")];
+    let files =
+        [("Tender.toml", manifest), ("src/a.c", ""), ("g.sh", ""), ("in/b", ""), ("in/a", "")];
     let check = |tree: &Tree| {
         let workspace = workspace(tree);
         let zip = &workspace.crates[0];
@@ -487,7 +526,11 @@ fn programs() {
         assert_eq!(answer, expect, "{manifest}");
     };
     check("", &["src/main.cc"], &["zip: src/main.cc"]);
-    check("", &["src/main.h"], &["Tender.toml:2 `\"zip\"`: the package `zip` has nothing to build"]);
+    check(
+        "",
+        &["src/main.h"],
+        &["Tender.toml:2 `\"zip\"`: the package `zip` has nothing to build"],
+    );
     check(
         "",
         &["src/main.c", "src/main.cc"],
@@ -501,7 +544,9 @@ fn programs() {
     check(
         "",
         &["src/bin/a b.c"],
-        &["Tender.toml:2 `\"zip\"`: the character ` ` cannot stand in a program name: `src/bin/a b.c`"],
+        &[
+            "Tender.toml:2 `\"zip\"`: the character ` ` cannot stand in a program name: `src/bin/a b.c`",
+        ],
     );
     check(
         "[[bin]]\nname = \"z\"\nsources = [\"src/main.c\"]",
@@ -533,7 +578,11 @@ fn programs() {
         &["a.c", "b.c"],
         &["Tender.toml:7 `\"z\"`: two programs are named `z`"],
     );
-    check("", &["include/zip.h"], &["Tender.toml:2 `\"zip\"`: the package `zip` has nothing to build"]);
+    check(
+        "",
+        &["include/zip.h"],
+        &["Tender.toml:2 `\"zip\"`: the package `zip` has nothing to build"],
+    );
     check("[lib]", &["include/zip.h"], &["lib: "]);
 }
 
@@ -580,7 +629,11 @@ fn between_crates() {
         &b(""),
         &["a/Tender.toml:4 `\"../b/Tender.toml\"`: `../b/Tender.toml` is a manifest"],
     );
-    check(&a("b = { path = \"src\" }"), &b(""), &["a/Tender.toml:4 `\"src\"`: `src` has no `Tender.toml`"]);
+    check(
+        &a("b = { path = \"src\" }"),
+        &b(""),
+        &["a/Tender.toml:4 `\"src\"`: `src` has no `Tender.toml`"],
+    );
     check(
         &a("b = { path = \"..\" }"),
         &b(""),
@@ -599,7 +652,8 @@ fn between_crates() {
         &b("[workspace]"),
         &["b/Tender.toml:3 `[workspace]`: a member of a workspace cannot be the root of another"],
     );
-    // Every mistake of every manifest at once; a broken dependency is not reported again where it is used.
+    // Every mistake of every manifest at once; a broken dependency is not reported again where it
+    // is used.
     check(
         "[package",
         &b("jobs = 1\nflags = 2\n[dependencies]\na = { path = \"../a\" }"),
@@ -656,8 +710,11 @@ fn names_and_manifests_that_are_not_utf8_are_refused() {
         problems(&tree),
         ["Tender.toml:2 `\"zip\"`: the name of the file `src/b\u{fffd}.c` is not UTF-8"]
     );
-    std::fs::write(tree.path("Tender.toml"), b"[package]\nname = \"zip\"\n[lib]\nsources = [\"src/*.c\"]")
-        .unwrap();
+    std::fs::write(
+        tree.path("Tender.toml"),
+        b"[package]\nname = \"zip\"\n[lib]\nsources = [\"src/*.c\"]",
+    )
+    .unwrap();
     assert_eq!(
         problems(&tree),
         ["Tender.toml:4 `\"src/*.c\"`: the name of the file `src/b\u{fffd}.c` is not UTF-8"]
@@ -682,7 +739,8 @@ mod never_panics {
     use super::*;
     use proptest::prelude::*;
 
-    /// Loads and renders. A temporary directory with one source, so that the walk is reached as well.
+    /// Loads and renders. A temporary directory with one source, so that the walk is reached as
+    /// well.
     fn try_it(text: &str) {
         let tree = Tree::new(&[("Tender.toml", text), ("src/a.c", ""), ("include/", "")]);
         let problems = match tree.load("Tender.toml") {

@@ -1,4 +1,5 @@
-//! The small languages inside strings: memory sizes, names, standards. Pure; errors are sentences without a place.
+//! The small languages inside strings: memory sizes, names, standards. Pure; errors are sentences
+//! without a place.
 
 use super::model::{MemorySetting, OptLevel};
 use super::problem::suggestion;
@@ -17,7 +18,8 @@ impl ValueError {
     }
 }
 
-/// `75%`, `off`, or bytes with an optional unit: K M G T (powers of 1000), Ki Mi Gi Ti (powers of 1024), each with an optional B.
+/// `75%`, `off`, or bytes with an optional unit: K M G T (powers of 1000), Ki Mi Gi Ti (powers of
+/// 1024), each with an optional B.
 pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
     let wrong = || {
         ValueError::new(
@@ -97,13 +99,14 @@ pub(super) fn parse_opt_level(text: &str) -> Option<OptLevel> {
 
 // The names that clang 22 takes for -std=, without its rarely met aliases `iso9899:...`.
 const C_STANDARDS: &[&str] = &[
-    "c89", "c90", "c99", "c11", "c17", "c18", "c23", "c2x", "c2y", "gnu89", "gnu90", "gnu99", "gnu11",
-    "gnu17", "gnu18", "gnu23", "gnu2x", "gnu2y",
+    "c89", "c90", "c99", "c11", "c17", "c18", "c23", "c2x", "c2y", "gnu89", "gnu90", "gnu99",
+    "gnu11", "gnu17", "gnu18", "gnu23", "gnu2x", "gnu2y",
 ];
 const CXX_STANDARDS: &[&str] = &[
-    "c++98", "c++03", "c++11", "c++14", "c++17", "c++20", "c++23", "c++26", "c++0x", "c++1y", "c++1z",
-    "c++2a", "c++2b", "c++2c", "gnu++98", "gnu++03", "gnu++11", "gnu++14", "gnu++17", "gnu++20", "gnu++23",
-    "gnu++26", "gnu++0x", "gnu++1y", "gnu++1z", "gnu++2a", "gnu++2b", "gnu++2c",
+    "c++98", "c++03", "c++11", "c++14", "c++17", "c++20", "c++23", "c++26", "c++0x", "c++1y",
+    "c++1z", "c++2a", "c++2b", "c++2c", "gnu++98", "gnu++03", "gnu++11", "gnu++14", "gnu++17",
+    "gnu++20", "gnu++23", "gnu++26", "gnu++0x", "gnu++1y", "gnu++1z", "gnu++2a", "gnu++2b",
+    "gnu++2c",
 ];
 
 pub(super) fn check_c_std(text: &str) -> Result<(), ValueError> {
@@ -114,7 +117,12 @@ pub(super) fn check_cxx_std(text: &str) -> Result<(), ValueError> {
     check_std(text, CXX_STANDARDS, "C++", ("c-std", C_STANDARDS))
 }
 
-fn check_std(text: &str, known: &[&str], language: &str, other: (&str, &[&str])) -> Result<(), ValueError> {
+fn check_std(
+    text: &str,
+    known: &[&str],
+    language: &str,
+    other: (&str, &[&str]),
+) -> Result<(), ValueError> {
     if known.contains(&text) {
         return Ok(());
     }
@@ -158,7 +166,8 @@ pub(super) fn check_link(text: &str) -> Result<(), ValueError> {
         ));
     }
     if text.is_empty() || text.starts_with('-') {
-        let help = "name system libraries as after `-l`; other words for the linker belong to `link-args`";
+        let help =
+            "name system libraries as after `-l`; other words for the linker belong to `link-args`";
         return Err(ValueError::new(format!("`{text}` is no library"), help));
     }
     Ok(())
@@ -170,8 +179,9 @@ mod tests {
 
     #[test]
     fn memory() {
-        let check =
-            |text, expect: Option<MemorySetting>| assert_eq!(parse_memory(text).ok(), expect, "{text}");
+        let check = |text, expect: Option<MemorySetting>| {
+            assert_eq!(parse_memory(text).ok(), expect, "{text}")
+        };
         let bytes = |n| Some(MemorySetting::Bytes(n));
         check("75%", Some(MemorySetting::Percent(75.0)));
         check("12.5 %", Some(MemorySetting::Percent(12.5)));

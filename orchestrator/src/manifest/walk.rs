@@ -1,4 +1,5 @@
-//! Finds the files that patterns name. Each directory is read once, however many patterns look into it.
+//! Finds the files that patterns name. Each directory is read once, however many patterns look into
+//! it.
 
 use super::pattern::Glob;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -69,8 +70,9 @@ impl Dirs {
         listing
     }
 
-    /// Everything of kind `wanted` that the glob matches, in order of path. Hidden names, `target` beside a manifest, and
-    /// other crates' directories are passed by: a crate's wildcards mean its own files.
+    /// Everything of kind `wanted` that the glob matches, in order of path. Hidden names, `target`
+    /// beside a manifest, and other crates' directories are passed by: a crate's wildcards mean its
+    /// own files.
     pub fn find(&mut self, glob: &Glob, wanted: Kind) -> Vec<Found> {
         let mut found = Vec::new();
         let mut state = Walk { dirs: self, glob, wanted, found: &mut found, links: Vec::new() };
@@ -84,7 +86,8 @@ struct Walk<'a> {
     glob: &'a Glob,
     wanted: Kind,
     found: &'a mut Vec<Found>,
-    /// Device and inode of the linked directories that the walk is in, so that a link to above ends.
+    /// Device and inode of the linked directories that the walk is in, so that a link to above
+    /// ends.
     links: Vec<(u64, u64)>,
 }
 
@@ -178,7 +181,9 @@ mod tests {
 
     fn find(dir: &Path, pattern: &str) -> Vec<String> {
         let dir = Utf8Path::from_path(dir).unwrap();
-        let Place::Glob(glob) = Pattern::parse(dir, pattern).unwrap().place else { panic!("no glob") };
+        let Place::Glob(glob) = Pattern::parse(dir, pattern).unwrap().place else {
+            panic!("no glob")
+        };
         let found = Dirs::default().find(&glob, Kind::File);
         let mut names: Vec<String> = found
             .iter()
@@ -201,7 +206,8 @@ mod tests {
             "sub/Tender.toml",
             "sub/f.c",
         ]);
-        let check = |pattern, expect: &[&str]| assert_eq!(find(dir.path(), pattern), expect, "{pattern}");
+        let check =
+            |pattern, expect: &[&str]| assert_eq!(find(dir.path(), pattern), expect, "{pattern}");
         check("**/*.c", &["a.c", "src/b.c", "src/target/c.c"]);
         check("*/*.c", &["src/b.c"]);
         check("src/.*.c", &["src/.hidden.c"]);

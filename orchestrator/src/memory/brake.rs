@@ -1,9 +1,10 @@
-//! Which processes of foreign trees may run while memory is short. Pure: what is there, what is free and the time come in,
-//! orders go out.
+//! Which processes of foreign trees may run while memory is short. Pure: what is there, what is
+//! free and the time come in, orders go out.
 //!
-//! A foreign tree (make, ninja, cargo, and all that they start) cannot be asked for leases. What can be done is to give it no
-//! more job tokens, and to stop some of its processes for a while. So its processes are gathered into *jobs*: a job is what a
-//! *spawner* (make, ninja, a command that has several children) has started, with all below it.
+//! A foreign tree (make, ninja, cargo, and all that they start) cannot be asked for leases. What
+//! can be done is to give it no more job tokens, and to stop some of its processes for a while. So
+//! its processes are gathered into *jobs*: a job is what a *spawner* (make, ninja, a command that
+//! has several children) has started, with all below it.
 //!
 //! ```text
 //! make ─┬─ sh ── g++ ── cc1plus     a job
@@ -12,13 +13,15 @@
 //!                └─ clang++         a job
 //! ```
 //!
-//! From the oldest job to the youngest each is counted with what it is expected to grow yet, and what finds no room is stopped:
-//! so the youngest are stopped first. The oldest always runs, so the tree always advances. Stopped are only processes without
-//! children, the ones that compile; what waits for them notices nothing. A job that was stopped keeps its memory, so the expected
-//! size counts from the start, when the job is still small.
+//! From the oldest job to the youngest each is counted with what it is expected to grow yet, and
+//! what finds no room is stopped: so the youngest are stopped first. The oldest always runs, so the
+//! tree always advances. Stopped are only processes without children, the ones that compile; what
+//! waits for them notices nothing. A job that was stopped keeps its memory, so the expected size
+//! counts from the start, when the job is still small.
 //!
-//! A stopped job may be one that a running one waits for (they share a pipe, or a lock). If nothing that may run uses any
-//! processor time, the oldest of the stopped goes on, and is not stopped again.
+//! A stopped job may be one that a running one waits for (they share a pipe, or a lock). If nothing
+//! that may run uses any processor time, the oldest of the stopped goes on, and is not stopped
+//! again.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -48,7 +51,8 @@ pub struct Orders {
     pub more: Option<u32>,
 }
 
-/// A job is expected to need as much as this, bytes, while few of its kind have ended: a C++ file of middling size.
+/// A job is expected to need as much as this, bytes, while few of its kind have ended: a C++ file
+/// of middling size.
 const UNKNOWN: u64 = 192 << 20;
 
 /// So many are few: the first ones are often probes, which say nothing.
@@ -63,9 +67,11 @@ const STANDSTILL_US: u64 = 1_000_000;
 /// A job that was stopped stays so at least as long, microseconds: what is free jitters.
 const PAUSE_US: u64 = 100_000;
 
-/// These start jobs even where only one is seen at a time, and are none themselves: while they have no children they read their
-/// files, or, as a `tender` below a `tender`, watch over what others have started.
-const SPAWNERS: [&str; 8] = ["make", "gmake", "ninja", "ninja-build", "samu", "cargo", "tender", "cmake"];
+/// These start jobs even where only one is seen at a time, and are none themselves: while they have
+/// no children they read their files, or, as a `tender` below a `tender`, watch over what others
+/// have started.
+const SPAWNERS: [&str; 8] =
+    ["make", "gmake", "ninja", "ninja-build", "samu", "cargo", "tender", "cmake"];
 
 /// A process, whatever becomes of its number later.
 type Identity = (u64, u32);
@@ -115,9 +121,15 @@ fn identity(member: &Member) -> Identity {
 }
 
 impl Brake {
-    /// `roots` are the processes that we have started ourselves. `free` is what the whole tree may use beyond what it uses now;
-    /// None: there is no limit.
-    pub fn step(&mut self, members: &[Member], roots: &[u32], free: Option<u64>, now_us: u64) -> Orders {
+    /// `roots` are the processes that we have started ourselves. `free` is what the whole tree may
+    /// use beyond what it uses now; None: there is no limit.
+    pub fn step(
+        &mut self,
+        members: &[Member],
+        roots: &[u32],
+        free: Option<u64>,
+        now_us: u64,
+    ) -> Orders {
         let tree = Tree::new(members);
         self.note_spawners(&tree, roots);
         let jobs = self.jobs_of(&tree, roots);
@@ -137,7 +149,8 @@ impl Brake {
             let growth = self.growth(job);
             let seen = self.jobs.get_mut(&identity(job.root)).expect("it was noted");
             let is_stopped = !seen.stopped.is_empty();
-            // A little too much is left running, and a stopped job goes on when there is really room.
+            // A little too much is left running, and a stopped job goes on when there is really
+            // room.
             let fits = if is_stopped {
                 growth <= left && now_us >= seen.stopped_us + PAUSE_US
             } else {
@@ -150,7 +163,9 @@ impl Brake {
             if at == 0 || seen.forced || fits {
                 left = left.saturating_sub(growth);
                 self.growth = self.growth.saturating_add(growth);
-                orders.resume.extend(std::mem::take(&mut seen.stopped).into_iter().map(|(_, pid)| pid));
+                orders
+                    .resume
+                    .extend(std::mem::take(&mut seen.stopped).into_iter().map(|(_, pid)| pid));
                 continue;
             }
             any_stopped = true;
@@ -158,7 +173,8 @@ impl Brake {
             if !is_stopped {
                 seen.stopped_us = now_us;
             }
-            // Those that were stopped before are stopped again, in case someone else has continued them.
+            // Those that were stopped before are stopped again, in case someone else has continued
+            // them.
             for leaf in job.members.iter().filter(|member| tree.is_leaf(member)) {
                 seen.stopped.insert(identity(leaf));
                 orders.stop.push(leaf.pid);
@@ -169,7 +185,8 @@ impl Brake {
             // The first needs no token.
             left = left.saturating_sub(one_more);
         }
-        orders.more = Some(if any_stopped { 0 } else { (left / one_more).try_into().unwrap_or(u32::MAX) });
+        orders.more =
+            Some(if any_stopped { 0 } else { (left / one_more).try_into().unwrap_or(u32::MAX) });
         orders
     }
 
@@ -195,7 +212,8 @@ impl Brake {
     }
 
     fn note_spawners(&mut self, tree: &Tree<'_>, roots: &[u32]) {
-        let alive: BTreeSet<Identity> = tree.by_pid.values().map(|member| identity(member)).collect();
+        let alive: BTreeSet<Identity> =
+            tree.by_pid.values().map(|member| identity(member)).collect();
         self.spawners.retain(|spawner| alive.contains(spawner));
         for (pid, children) in &tree.children {
             let Some(member) = tree.by_pid.get(pid) else { continue };
@@ -208,7 +226,8 @@ impl Brake {
 
     /// The oldest first.
     fn jobs_of<'a>(&self, tree: &Tree<'a>, roots: &[u32]) -> Vec<Job<'a>> {
-        let spawns = |member: &Member| self.spawners.contains(&identity(member)) && !tree.is_leaf(member);
+        let spawns =
+            |member: &Member| self.spawners.contains(&identity(member)) && !tree.is_leaf(member);
         let mut jobs: Vec<Job<'a>> = Vec::new();
         let mut beyond: Vec<&'a Member> =
             roots.iter().filter_map(|root| tree.by_pid.get(root).copied()).collect();
@@ -224,7 +243,8 @@ impl Brake {
             let mut at = 0;
             while let Some(next) = members.get(at).copied() {
                 // A spawner below begins jobs of its own.
-                let (inner, own): (Vec<_>, Vec<_>) = tree.children_of(next).partition(|child| spawns(child));
+                let (inner, own): (Vec<_>, Vec<_>) =
+                    tree.children_of(next).partition(|child| spawns(child));
                 beyond.extend(inner);
                 members.extend(own);
                 at += 1;
@@ -238,7 +258,8 @@ impl Brake {
 
     fn note_jobs(&mut self, jobs: &[Job<'_>]) {
         let now: BTreeSet<Identity> = jobs.iter().map(|job| identity(job.root)).collect();
-        let gone: Vec<Identity> = self.jobs.keys().filter(|job| !now.contains(job)).copied().collect();
+        let gone: Vec<Identity> =
+            self.jobs.keys().filter(|job| !now.contains(job)).copied().collect();
         for job in gone {
             let Some(Seen { name, peak, .. }) = self.jobs.remove(&job) else { continue };
             let peaks = self.ended.entry(name).or_default();
@@ -249,10 +270,12 @@ impl Brake {
         }
         for job in jobs {
             let seen = self.jobs.entry(identity(job.root)).or_default();
-            let alive: BTreeSet<Identity> = job.members.iter().map(|member| identity(member)).collect();
+            let alive: BTreeSet<Identity> =
+                job.members.iter().map(|member| identity(member)).collect();
             seen.stopped.retain(|process| alive.contains(process));
             if job.bytes >= seen.peak
-                && let Some(largest) = job.members.iter().max_by_key(|member| (member.bytes, member.pid))
+                && let Some(largest) =
+                    job.members.iter().max_by_key(|member| (member.bytes, member.pid))
             {
                 seen.peak = job.bytes;
                 seen.name.clone_from(&largest.name);
@@ -274,7 +297,8 @@ impl Brake {
         running.chain(ended.into_iter().flatten().copied()).fold(at_least, u64::max)
     }
 
-    /// What the next job is expected to need: as much as the largest kind, as its kind is not known.
+    /// What the next job is expected to need: as much as the largest kind, as its kind is not
+    /// known.
     fn one_more(&self) -> u64 {
         let names: BTreeSet<&String> =
             self.ended.keys().chain(self.jobs.values().map(|job| &job.name)).collect();
@@ -302,7 +326,8 @@ struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     fn new(members: &'a [Member]) -> Tree<'a> {
-        let by_pid: BTreeMap<u32, &Member> = members.iter().map(|member| (member.pid, member)).collect();
+        let by_pid: BTreeMap<u32, &Member> =
+            members.iter().map(|member| (member.pid, member)).collect();
         let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
         for member in by_pid.values() {
             children.entry(member.parent).or_default().push(member.pid);

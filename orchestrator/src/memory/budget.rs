@@ -1,4 +1,5 @@
-//! What the user allows a build to use, made bytes. Pure: limits are arguments, because they may change while it runs.
+//! What the user allows a build to use, made bytes. Pure: limits are arguments, because they may
+//! change while it runs.
 
 use super::headroom::{Bound, Reading};
 use crate::manifest::MemorySetting;
@@ -99,8 +100,11 @@ impl Budget {
         environment: Option<MemorySetting>,
         manifest: Option<MemorySetting>,
     ) -> Result<Budget, BudgetError> {
-        let wishes =
-            [(option, Origin::Option), (environment, Origin::Environment), (manifest, Origin::Manifest)];
+        let wishes = [
+            (option, Origin::Option),
+            (environment, Origin::Environment),
+            (manifest, Origin::Manifest),
+        ];
         let wish = wishes.into_iter().find_map(|(setting, by)| Some((setting?, by)));
         match wish {
             Some((MemorySetting::Bytes(0), _)) => Err(BudgetError::Zero),
@@ -117,7 +121,8 @@ impl Budget {
         matches!(self.wish, Some((MemorySetting::Off, _)))
     }
 
-    /// The budget under these limits. A wish can only lower what there is; the headroom is kept besides.
+    /// The budget under these limits. A wish can only lower what there is; the headroom is kept
+    /// besides.
     pub fn ceiling(&self, limits: Option<&Reading>) -> Chosen {
         let smallest = limits.map(Reading::smallest);
         let (by, bytes) = match self.wish {
@@ -186,7 +191,8 @@ mod tests {
     #[test]
     fn the_nearest_wish_counts() {
         let check = |option, environment, manifest, bytes: u64, by: Origin| {
-            let chosen = Budget::new(option, environment, manifest).unwrap().ceiling(limits(None).as_ref());
+            let chosen =
+                Budget::new(option, environment, manifest).unwrap().ceiling(limits(None).as_ref());
             assert_eq!((chosen.bytes, chosen.by), (Some(bytes), by));
         };
         check(Some(Bytes(1)), Some(Bytes(2)), Some(Bytes(3)), 1, Origin::Option);
@@ -197,7 +203,8 @@ mod tests {
 
     #[test]
     fn what_allows_nothing_is_refused() {
-        let check = |wish, expect| assert_eq!(Budget::new(Some(wish), None, None).err(), Some(expect));
+        let check =
+            |wish, expect| assert_eq!(Budget::new(Some(wish), None, None).err(), Some(expect));
         check(Bytes(0), BudgetError::Zero);
         check(Percent(0.0), BudgetError::Share);
         check(Percent(-5.0), BudgetError::Share);

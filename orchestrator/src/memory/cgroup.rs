@@ -1,7 +1,9 @@
-//! The memory cgroups that bound this process: which there are, their limits, use and kills. Knows no budget.
+//! The memory cgroups that bound this process: which there are, their limits, use and kills. Knows
+//! no budget.
 //!
-//! A limit at any level binds, so every group from ours up to the top of what is mounted counts. In a container the levels
-//! above are not to be seen; version 1 tells their smallest limit all the same, version 2 does not.
+//! A limit at any level binds, so every group from ours up to the top of what is mounted counts. In
+//! a container the levels above are not to be seen; version 1 tells their smallest limit all the
+//! same, version 2 does not.
 
 use super::files::{Files, keyed};
 use super::note::{Note, Notes};
@@ -15,7 +17,8 @@ enum Version {
     V2,
 }
 
-/// The groups of this process, fixed when they are found: whoever moves a running build is not followed.
+/// The groups of this process, fixed when they are found: whoever moves a running build is not
+/// followed.
 #[derive(Clone, Debug)]
 pub(super) struct Cgroups {
     /// From the group that we are in to the top.
@@ -38,7 +41,8 @@ pub struct Limited {
     pub path: Utf8PathBuf,
     /// The smaller of where it is throttled and where processes are killed, bytes.
     pub limit: u64,
-    /// What it uses less what the kernel gives up without being asked twice (`inactive_file`), bytes.
+    /// What it uses less what the kernel gives up without being asked twice (`inactive_file`),
+    /// bytes.
     pub used: u64,
 }
 
@@ -46,11 +50,13 @@ impl Cgroups {
     /// Finds them by /proc/self/cgroup and /proc/self/mountinfo.
     pub fn find(files: &Files, notes: &mut Notes) -> Cgroups {
         let none = Cgroups { groups: Vec::new() };
-        let Some(own) = files.read_if_there(Utf8Path::new("/proc/self/cgroup"), notes) else { return none };
+        let Some(own) = files.read_if_there(Utf8Path::new("/proc/self/cgroup"), notes) else {
+            return none;
+        };
         let mounts = Utf8Path::new("/proc/self/mountinfo");
         let Some(mounts) = files.read_if_there(mounts, notes) else { return none };
-        // A controller is in one hierarchy at a time. In the hybrid layout the line of version 2 is there and says nothing
-        // about memory, so version 1 goes first.
+        // A controller is in one hierarchy at a time. In the hybrid layout the line of version 2 is
+        // there and says nothing about memory, so version 1 goes first.
         let by_version = [Version::V1, Version::V2].into_iter().find_map(|version| {
             let path = own_path(&own, version)?;
             let place = place(&mounts, version, path)?;
@@ -64,9 +70,10 @@ impl Cgroups {
         self.groups.iter().filter_map(|group| group.read(files, total, notes)).collect()
     }
 
-    /// How many processes of our group, and of groups below it, were killed because memory ran out: there, above, or in the
-    /// whole machine. It only grows while no group is removed; compare it with what it was. Without any group, the count of
-    /// the machine. `None` where neither can be read.
+    /// How many processes of our group, and of groups below it, were killed because memory ran out:
+    /// there, above, or in the whole machine. It only grows while no group is removed; compare it
+    /// with what it was. Without any group, the count of the machine. `None` where neither can be
+    /// read.
     pub fn oom_kills(&self, files: &Files) -> Option<u64> {
         match self.groups.first() {
             Some(group) => group.oom_kills(files),
@@ -74,8 +81,8 @@ impl Cgroups {
         }
     }
 
-    /// Pages that the group at `path` had to read again, because they were dropped while they were needed: file pages and swapped ones.
-    /// It only grows. `None` where the kernel does not tell.
+    /// Pages that the group at `path` had to read again, because they were dropped while they were
+    /// needed: file pages and swapped ones. It only grows. `None` where the kernel does not tell.
     pub fn refaults(&self, files: &Files, path: &Utf8Path) -> Option<u64> {
         let group = self.groups.iter().find(|group| group.directory == path)?;
         let prefix = match group.version {
@@ -90,7 +97,8 @@ impl Cgroups {
         let own = self.groups.first().filter(|group| group.version == Version::V2);
         let own = own.map(|group| group.directory.join("memory.pressure"));
         // It is there and cannot be read where pressure is switched off for this group.
-        own.filter(|path| files.read(path).is_ok()).unwrap_or_else(|| "/proc/pressure/memory".into())
+        own.filter(|path| files.read(path).is_ok())
+            .unwrap_or_else(|| "/proc/pressure/memory".into())
     }
 }
 
@@ -101,7 +109,8 @@ impl Cgroup {
             Version::V1 => ("memory.usage_in_bytes", "total_inactive_file"),
             Version::V2 => ("memory.current", "inactive_file"),
         };
-        // Without its use a limit cannot be kept to. Without the other all of the use counts, which is the safe side.
+        // Without its use a limit cannot be kept to. Without the other all of the use counts, which
+        // is the safe side.
         let used = files.parse(&self.directory.join(current), notes, bytes)?;
         let stat = self.directory.join("memory.stat");
         let inactive = files.parse(&stat, notes, |text| keyed(text, inactive)).unwrap_or(0);
@@ -112,7 +121,8 @@ impl Cgroup {
     fn limit(&self, files: &Files, notes: &mut Notes) -> Option<u64> {
         let mut one = |name: &str, read: &dyn Fn(&str) -> Option<u64>| {
             let path = self.directory.join(name);
-            // The root group of version 2 has no limits, nor has a group for which the controller is not switched on.
+            // The root group of version 2 has no limits, nor has a group for which the controller
+            // is not switched on.
             let text = files.read_if_there(&path, notes)?;
             let limit = read(&text);
             if limit.is_none() {
@@ -138,7 +148,9 @@ impl Cgroup {
     fn oom_kills(&self, files: &Files) -> Option<u64> {
         match self.version {
             // Counts what is below as well.
-            Version::V2 => keyed(&files.read_often(&self.directory.join("memory.events")).ok()?, "oom_kill"),
+            Version::V2 => {
+                keyed(&files.read_often(&self.directory.join("memory.events")).ok()?, "oom_kill")
+            }
             Version::V1 => {
                 let file = |group: &Utf8Path| group.join("memory.oom_control");
                 let kills = |text: io::Result<String>| keyed(&text.ok()?, "oom_kill");
@@ -165,7 +177,8 @@ fn below(files: &Files, directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_owned()];
     while let Some(group) = left.pop() {
-        // A group is linked to by each that is below it. To look for them takes memory, as `files` says.
+        // A group is linked to by each that is below it. To look for them takes memory, as `files`
+        // says.
         if files.real(&group).metadata().is_ok_and(|group| group.nlink() == 2) {
             continue;
         }
@@ -216,7 +229,8 @@ fn place(mountinfo: &str, version: Version, own: &str) -> Option<Place> {
     let mounts = mountinfo.lines().filter_map(|line| mount(line, version));
     let seen = mounts.map(|(root, top)| {
         let below = strip(&root, own);
-        // A mount that does not hold our group, because it shows another namespace, still shows a level above us.
+        // A mount that does not hold our group, because it shows another namespace, still shows a
+        // level above us.
         let rank = (below.is_none(), root.len());
         (rank, Place { top, below: below.unwrap_or_default(), is_part: root != "/" })
     });
@@ -231,8 +245,8 @@ fn strip(root: &str, own: &str) -> Option<Utf8PathBuf> {
     plain.then(|| path.to_owned())
 }
 
-/// The root and the mount point of a line of proc_pid_mountinfo(5), if it is of the memory hierarchy: `ID PARENT DEVICE ROOT
-/// POINT OPTIONS [TAG...] - TYPE SOURCE SUPER-OPTIONS`.
+/// The root and the mount point of a line of proc_pid_mountinfo(5), if it is of the memory
+/// hierarchy: `ID PARENT DEVICE ROOT POINT OPTIONS [TAG...] - TYPE SOURCE SUPER-OPTIONS`.
 fn mount(line: &str, version: Version) -> Option<(String, Utf8PathBuf)> {
     let (before, after) = line.split_once(" - ")?;
     let mut fields = before.split(' ').skip(3);
@@ -252,14 +266,16 @@ fn unescaped(text: &str) -> String {
     let mut rest = text.as_bytes();
     while let Some((first, after)) = rest.split_first() {
         let code = (*first == b'\\').then(|| after.get(..3)).flatten();
-        let code = code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        let code =
+            code.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         out.push(code.unwrap_or(*first));
         rest = if code.is_some() { &after[3..] } else { after };
     }
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Version 2 governs memory only where the top of the hierarchy has the controller: what is below cannot have more.
+/// Version 2 governs memory only where the top of the hierarchy has the controller: what is below
+/// cannot have more.
 fn has_memory(files: &Files, version: Version, top: &Utf8Path, notes: &mut Notes) -> bool {
     match version {
         Version::V1 => true,
@@ -278,10 +294,13 @@ fn walk(files: &Files, version: Version, place: &Place) -> Vec<Cgroup> {
         if !files.real(&directory).is_dir() {
             continue;
         }
-        // On old kernels a group of version 1 may take no account of those below it; then neither do those above.
+        // On old kernels a group of version 1 may take no account of those below it; then neither
+        // do those above.
         let counts_below = version == Version::V2
             || groups.is_empty()
-            || files.read(&directory.join("memory.use_hierarchy")).map_or(true, |text| text.trim() != "0");
+            || files
+                .read(&directory.join("memory.use_hierarchy"))
+                .map_or(true, |text| text.trim() != "0");
         if !counts_below {
             break;
         }

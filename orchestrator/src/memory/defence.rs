@@ -1,17 +1,20 @@
-//! What to do when memory gets short in spite of all leases, and when. Pure: measurements and the time are arguments.
+//! What to do when memory gets short in spite of all leases, and when. Pure: measurements and the
+//! time are arguments.
 //!
 //! ```text
 //! available:  plenty ... 2 reserves ......... 1 reserve ........ 1/3 reserve ... 0
 //!                        purge, once a second                    kill, at most one in half a second
 //! ```
 //!
-//! Leases keep the reserve free; what eats into it was estimated too small, or is not ours. What an allocator keeps goes first. To kill
-//! comes last, and before the kernel does it: it would choose the largest process, which may be the one that is nearest its end. After
-//! a kill it takes a while until the memory is back, and what was killed was perhaps enough.
+//! Leases keep the reserve free; what eats into it was estimated too small, or is not ours. What an
+//! allocator keeps goes first. To kill comes last, and before the kernel does it: it would choose
+//! the largest process, which may be the one that is nearest its end. After a kill it takes a while
+//! until the memory is back, and what was killed was perhaps enough.
 //!
-//! Besides, a system that spends its time on finding memory is slow long before there is none. While all that could run has stalled
-//! for a tenth of the time nothing new is started, until it is less than a twentieth, over a longer time: so that it does not begin
-//! anew at once. The lack of such stalls means nothing, since without swap there are few.
+//! Besides, a system that spends its time on finding memory is slow long before there is none.
+//! While all that could run has stalled for a tenth of the time nothing new is started, until it is
+//! less than a twentieth, over a longer time: so that it does not begin anew at once. The lack of
+//! such stalls means nothing, since without swap there are few.
 
 use std::time::Duration;
 
@@ -22,7 +25,8 @@ pub struct Measure {
     pub available: u64,
     /// Bytes of that which ought to stay free.
     pub reserve: u64,
-    /// The share of [`STALL_BEGINS`] in which everything waited for memory, 0 to 1. None where the kernel does not tell.
+    /// The share of [`STALL_BEGINS`] in which everything waited for memory, 0 to 1. None where the
+    /// kernel does not tell.
     pub stalled: Option<f64>,
     /// The same of [`STALL_ENDS`].
     pub stalled_long: Option<f64>,
@@ -59,9 +63,11 @@ pub struct Defence {
 impl Defence {
     pub fn step(&mut self, measure: Measure, now_us: u64) -> Steps {
         let Measure { available, reserve, stalled, stalled_long } = measure;
-        let is_over =
-            |since: Option<u64>, pause_us: u64| since.is_none_or(|at_us| now_us >= at_us + pause_us);
-        let purge = available < reserve.saturating_mul(2) && is_over(self.purged_us, BETWEEN_PURGES_US);
+        let is_over = |since: Option<u64>, pause_us: u64| {
+            since.is_none_or(|at_us| now_us >= at_us + pause_us)
+        };
+        let purge =
+            available < reserve.saturating_mul(2) && is_over(self.purged_us, BETWEEN_PURGES_US);
         let kill = available < reserve / 3 && is_over(self.killed_us, BETWEEN_KILLS_US);
         if purge {
             self.purged_us = Some(now_us);
@@ -114,16 +120,19 @@ mod tests {
         assert_eq!(done, (10, 20));
     }
 
-    /// Reads a pressure of `percent(second)` ten times a second. Returns the seconds at which holding began or ended.
+    /// Reads a pressure of `percent(second)` ten times a second. Returns the seconds at which
+    /// holding began or ended.
     fn changes(seconds: u64, percent: impl Fn(u64) -> u64) -> Vec<u64> {
         let mut stall = Stall::new(STALL_ENDS);
         let mut defence = Defence::default();
         let (mut full_us, mut holds, mut changes) = (0, false, Vec::new());
         for tick in 0..seconds * 10 {
             full_us += percent(tick / 10) * 1000;
-            stall.add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
+            stall
+                .add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
             let (stalled, stalled_long) = (stall.full(STALL_BEGINS), stall.full(STALL_ENDS));
-            let steps = defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000);
+            let steps =
+                defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000);
             if std::mem::replace(&mut holds, steps.hold) != steps.hold {
                 changes.push(tick / 10);
             }
@@ -145,15 +154,18 @@ mod tests {
         // Around the threshold, up and down each second: it begins once and goes on.
         let jitters = |second: u64| if second.is_multiple_of(2) { 14 } else { 7 };
         assert_eq!(changes(120, jitters).len(), 1);
-        // Pressure that its own holding takes away, and that comes back with new jobs: no more than once in the longer window.
+        // Pressure that its own holding takes away, and that comes back with new jobs: no more than
+        // once in the longer window.
         let mut stall = Stall::new(STALL_ENDS);
         let mut defence = Defence::default();
         let (mut full_us, mut holds, mut begins) = (0, false, 0);
         for tick in 0..1200u64 {
             full_us += if holds { 0 } else { 50_000 };
-            stall.add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
+            stall
+                .add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
             let (stalled, stalled_long) = (stall.full(STALL_BEGINS), stall.full(STALL_ENDS));
-            let now = defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000).hold;
+            let now =
+                defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000).hold;
             begins += u32::from(now && !holds);
             holds = now;
         }

@@ -1,12 +1,14 @@
 //! Whose death was the kernel's doing. Pure: what it has counted and the time are arguments.
 //!
-//! Its counters are of whole cgroups and name nobody. So a kill is evidence for one death, and only for a while: the other processes of
-//! a group are killed as well.
+//! Its counters are of whole cgroups and name nobody. So a kill is evidence for one death, and only
+//! for a while: the other processes of a group are killed as well.
 
-/// The end of what was killed is heard of at once. A kill that nothing of ours died of for so long, microseconds, was another's.
+/// The end of what was killed is heard of at once. A kill that nothing of ours died of for so long,
+/// microseconds, was another's.
 pub const NEWS_US: u64 = 1_000_000;
 
-/// Processes that the kernel has killed for memory, by its counters: of each it is to be found out what it ran.
+/// Processes that the kernel has killed for memory, by its counters: of each it is to be found out
+/// what it ran.
 #[derive(Debug, Default)]
 pub struct Evidence {
     /// What its counters said last. They fall where a group below ours is removed.
@@ -19,7 +21,8 @@ pub struct Evidence {
 }
 
 impl Evidence {
-    /// `reading` is what the counters say at the beginning, whoever was killed; None: they cannot be read.
+    /// `reading` is what the counters say at the beginning, whoever was killed; None: they cannot
+    /// be read.
     pub fn new(reading: Option<u64>) -> Evidence {
         Evidence { last: reading, ..Evidence::default() }
     }
@@ -72,7 +75,11 @@ mod tests {
         };
         check("nothing was counted", 0, &[Died(false), Counted(0, 0), Died(false)]);
         check("before the build", 7, &[Died(false), Counted(7, 0), Died(false)]);
-        check("one kill", 7, &[Counted(8, 0), Died(true), Died(false), Counted(8, 10), Died(false)]);
+        check(
+            "one kill",
+            7,
+            &[Counted(8, 0), Died(true), Died(false), Counted(8, 10), Died(false)],
+        );
         check("two kills", 7, &[Counted(9, 0), Died(true), Died(true), Died(false)]);
         check(
             "one after the other",
@@ -94,7 +101,11 @@ mod tests {
         );
         check("a group is gone", 7, &[Counted(3, 0), Died(false), Counted(3, 10), Died(false)]);
         check("it was not to be read", 7, &[Unreadable, Died(false), Counted(7, 10), Died(false)]);
-        check("nor while one was killed", 7, &[Unreadable, Counted(8, 10), Died(true), Died(false)]);
+        check(
+            "nor while one was killed",
+            7,
+            &[Unreadable, Counted(8, 10), Died(true), Died(false)],
+        );
         check(
             "and more were killed",
             7,

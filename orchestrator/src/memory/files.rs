@@ -1,8 +1,10 @@
-//! The kernel's text files, read below a root that tests replace. Knows their syntax, not what they mean.
+//! The kernel's text files, read below a root that tests replace. Knows their syntax, not what they
+//! mean.
 //!
-//! Those that are read again and again stay open. It is cheaper, and where memory is at its limit it matters: to open a file the kernel
-//! takes memory that counts as ours, and if there is none it kills. While a worker that it has killed is no task any more, and its
-//! memory is not given back yet, that can only be us. To read an open one again it takes none.
+//! Those that are read again and again stay open. It is cheaper, and where memory is at its limit
+//! it matters: to open a file the kernel takes memory that counts as ours, and if there is none it
+//! kills. While a worker that it has killed is no task any more, and its memory is not given back
+//! yet, that can only be us. To read an open one again it takes none.
 
 use super::note::{Note, Notes};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -28,7 +30,8 @@ struct Kept {
 /// More than most of these files have, bytes.
 const USUAL: usize = 16 << 10;
 
-/// The whole text of an open file, from its start; what the kernel makes up is made up anew. `buffer` is used again.
+/// The whole text of an open file, from its start; what the kernel makes up is made up anew.
+/// `buffer` is used again.
 ///
 /// # Errors
 /// What it was about is gone.
@@ -59,7 +62,8 @@ impl Files {
         self.root.join(path.as_str().trim_start_matches('/'))
     }
 
-    /// Bytes that are not UTF-8, as in a cgroup's name, are replaced: then that one is not found later, which is noted.
+    /// Bytes that are not UTF-8, as in a cgroup's name, are replaced: then that one is not found
+    /// later, which is noted.
     pub fn read(&self, path: &Utf8Path) -> io::Result<String> {
         let bytes = std::fs::read(self.real(path))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -81,7 +85,8 @@ impl Files {
         Ok(text)
     }
 
-    /// As `read_often`. `None` where the file is absent, which needs no note, and where it cannot be read, which gets one.
+    /// As `read_often`. `None` where the file is absent, which needs no note, and where it cannot
+    /// be read, which gets one.
     pub fn read_if_there(&self, path: &Utf8Path, notes: &mut Notes) -> Option<String> {
         match self.read_often(path) {
             Ok(text) => Some(text),
@@ -116,7 +121,8 @@ impl Files {
     }
 }
 
-/// The value of `key` in lines of `KEY VALUE`. Their order is not fixed, and unknown keys come with new kernels.
+/// The value of `key` in lines of `KEY VALUE`. Their order is not fixed, and unknown keys come with
+/// new kernels.
 pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
@@ -126,7 +132,8 @@ pub(super) mod fixture {
     use super::*;
     use tempfile::TempDir;
 
-    /// A directory that holds `files`, by absolute name and content. A name that ends in `/` is a directory.
+    /// A directory that holds `files`, by absolute name and content. A name that ends in `/` is a
+    /// directory.
     pub fn tree(files: &[(&str, &str)]) -> (TempDir, Files) {
         let dir = tempfile::tempdir().unwrap();
         let reader = Files::new(Utf8Path::from_path(dir.path()).unwrap());
@@ -179,7 +186,8 @@ mod tests {
         assert_eq!(files.read_often("/none".into()).unwrap(), "here");
     }
 
-    /// What the kernel has of a process cannot be read when it is gone, also through a file that is open.
+    /// What the kernel has of a process cannot be read when it is gone, also through a file that is
+    /// open.
     #[test]
     fn what_is_gone_is_not_remembered() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();

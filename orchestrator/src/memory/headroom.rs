@@ -6,7 +6,8 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
-/// What sets a limit. Reads as "the machine" or "the cgroup PATH"; in JSON and the trace it has a `kind`.
+/// What sets a limit. Reads as "the machine" or "the cgroup PATH"; in JSON and the trace it has a
+/// `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Bound {
@@ -40,9 +41,10 @@ pub struct Level {
 const RESERVE: u64 = 64 << 20;
 
 impl Level {
-    /// What of the limit is left alone, for what the system, and what nobody asks us for (page tables, pipes, the orchestrator), may need
-    /// between two readings: 64 MiB; 3 % of the limit where that is more; a sixth of it where that is less, since what little fits
-    /// there grows by little. Bytes.
+    /// What of the limit is left alone, for what the system, and what nobody asks us for (page
+    /// tables, pipes, the orchestrator), may need between two readings: 64 MiB; 3 % of the limit
+    /// where that is more; a sixth of it where that is less, since what little fits there grows by
+    /// little. Bytes.
     pub fn reserve(&self) -> u64 {
         RESERVE.min(self.limit / 6).max(self.limit / 100 * 3)
     }
@@ -82,10 +84,14 @@ impl Reading {
         (!levels.is_empty()).then_some(Reading { levels })
     }
 
-    /// The level that leaves least. Each is compared with its own reserve taken off: with the reserve of whichever has least
-    /// available, headroom would jump by the difference of two reserves whenever two levels change places.
+    /// The level that leaves least. Each is compared with its own reserve taken off: with the
+    /// reserve of whichever has least available, headroom would jump by the difference of two
+    /// reserves whenever two levels change places.
     pub fn binding(&self) -> &Level {
-        self.levels.iter().min_by_key(|level| (level.headroom(), level.available)).expect("there is a level")
+        self.levels
+            .iter()
+            .min_by_key(|level| (level.headroom(), level.available))
+            .expect("there is a level")
     }
 
     /// The level with the smallest limit, whatever is used of it.
@@ -123,7 +129,8 @@ mod tests {
     #[test]
     fn the_level_that_leaves_least_binds() {
         let check = |machine: (u64, u64), groups: &[(u64, u64)], bound: &str, headroom: u64| {
-            let groups: Vec<_> = groups.iter().map(|(limit, used)| (limit * MIB, used * MIB)).collect();
+            let groups: Vec<_> =
+                groups.iter().map(|(limit, used)| (limit * MIB, used * MIB)).collect();
             let reading = reading(Some((machine.0 * MIB, machine.1 * MIB)), &groups).unwrap();
             assert_eq!(
                 (reading.binding().bound.to_string(), reading.headroom() / MIB),
@@ -144,8 +151,9 @@ mod tests {
 
     #[test]
     fn the_reserve_grows_with_the_limit_and_is_never_most_of_it() {
-        let reserve =
-            |limit: u64| Level { bound: Bound::Machine, limit: limit * MIB, available: 0 }.reserve() / MIB;
+        let reserve = |limit: u64| {
+            Level { bound: Bound::Machine, limit: limit * MIB, available: 0 }.reserve() / MIB
+        };
         let limits = [0, 6, 48, 120, 384, 385, 1000, 2133, 10_000];
         assert_eq!(limits.map(reserve), [0, 1, 8, 20, 64, 64, 64, 64, 300]);
     }
@@ -153,7 +161,10 @@ mod tests {
     #[test]
     fn without_a_limit_there_is_no_reading() {
         assert_eq!(reading(None, &[]), None);
-        assert_eq!(reading(None, &[(1 << 30, 0)]).unwrap().binding().bound.to_string(), "the cgroup /0");
+        assert_eq!(
+            reading(None, &[(1 << 30, 0)]).unwrap().binding().bound.to_string(),
+            "the cgroup /0"
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! The peaks of memory that items were measured to have in earlier builds. An item is a name; what it does is not known.
+//! The peaks of memory that items were measured to have in earlier builds. An item is a name; what
+//! it does is not known.
 //!
-//! One file in the profile's state directory: header, checksum, records. It is small and written whole, at the end of a build
-//! that measured anything, so any damage can only mean a file that is not ours any more: then history starts anew. Losing
-//! it costs time, never correctness. No syncing, as with the records of freshness.
+//! One file in the profile's state directory: header, checksum, records. It is small and written
+//! whole, at the end of a build that measured anything, so any damage can only mean a file that is
+//! not ours any more: then history starts anew. Losing it costs time, never correctness. No
+//! syncing, as with the records of freshness.
 
 use super::note::Note;
 use crate::whole_file;
@@ -15,15 +17,17 @@ use std::io::{self, Write};
 const HEADER: &[u8; 17] = b"tender-memory 02\n";
 /// blake3 of what follows it.
 const CHECKSUM: usize = 32;
-/// A file that is larger was not written by us, and reading it would cost what it is to save. Bytes.
+/// A file that is larger was not written by us, and reading it would cost what it is to save.
+/// Bytes.
 const LARGEST_FILE: u64 = 64 << 20;
-/// Of one item's one stage. With more, a source that has shrunk would be overestimated for too many builds.
+/// Of one item's one stage. With more, a source that has shrunk would be overestimated for too many
+/// builds.
 const MOST_PEAKS: usize = 8;
 /// When there are more items, those with the least to say, the small ones, are left out.
 const MOST_ITEMS: usize = 100_000;
 
-/// The parts of an item that are estimated apart: a C++ front end peaks at several times what its module takes, a linker at
-/// several times what a backend of link-time optimisation does.
+/// The parts of an item that are estimated apart: a C++ front end peaks at several times what its
+/// module takes, a linker at several times what a backend of link-time optimisation does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     FrontEnd,
@@ -57,8 +61,8 @@ pub struct History {
 }
 
 impl History {
-    /// Reads the file. Where there is none, history is empty; where it is damaged or of another version it is empty too,
-    /// and the note says so.
+    /// Reads the file. Where there is none, history is empty; where it is damaged or of another
+    /// version it is empty too, and the note says so.
     pub fn read(path: &Utf8Path) -> (History, Option<Note>) {
         let (items, why) = match load(path) {
             Ok(items) => (items, None),
@@ -84,8 +88,9 @@ impl History {
         peaks.doubled = None;
     }
 
-    /// Takes note that the item was killed for memory while it held `bytes`: twice that is expected from now on, until it is
-    /// measured. Answers the new estimate, which is never below twice the old one.
+    /// Takes note that the item was killed for memory while it held `bytes`: twice that is expected
+    /// from now on, until it is measured. Answers the new estimate, which is never below twice the
+    /// old one.
     pub fn killed(&mut self, item: &str, stage: Stage, bytes: u64) -> u64 {
         let peaks = self.peaks(item, stage);
         let doubled = bytes.max(peaks.estimate().unwrap_or(0)).saturating_mul(2);
@@ -93,8 +98,8 @@ impl History {
         doubled
     }
 
-    /// Writes the file if anything was measured, at once in the place of the old one. Items that `keep` denies are dropped:
-    /// those that the workspace has no more.
+    /// Writes the file if anything was measured, at once in the place of the old one. Items that
+    /// `keep` denies are dropped: those that the workspace has no more.
     ///
     /// # Errors
     /// The file cannot be written; then the old one stays.
@@ -105,7 +110,10 @@ impl History {
         self.items.retain(|name, _| keep(name));
         self.drop_smallest(MOST_ITEMS);
         let payload = postcard::to_allocvec(&self.items).map_err(io::Error::other)?;
-        let dir = self.path.parent().ok_or_else(|| io::Error::other("a state file without a directory"))?;
+        let dir = self
+            .path
+            .parent()
+            .ok_or_else(|| io::Error::other("a state file without a directory"))?;
         std::fs::create_dir_all(dir)?;
         let mut file = tempfile::Builder::new().prefix(".memory").tempfile_in(dir)?;
         file.write_all(HEADER)?;
@@ -121,8 +129,9 @@ impl History {
         if surplus == 0 {
             return;
         }
-        let largest =
-            |item: &Item| item.front_end.estimate().max(item.back_end.estimate()).max(item.join.estimate());
+        let largest = |item: &Item| {
+            item.front_end.estimate().max(item.back_end.estimate()).max(item.join.estimate())
+        };
         let mut by_size: Vec<_> =
             self.items.iter().map(|(name, item)| (largest(item), name.clone())).collect();
         by_size.sort_unstable();
@@ -153,8 +162,9 @@ impl Item {
 }
 
 impl Peaks {
-    /// The largest of the recent peaks, where each build that came after one makes it an eighth less, and a sixteenth on top:
-    /// peaks of one source vary by a few percent, and too little costs a kill where too much costs a short wait.
+    /// The largest of the recent peaks, where each build that came after one makes it an eighth
+    /// less, and a sixteenth on top: peaks of one source vary by a few percent, and too little
+    /// costs a kill where too much costs a short wait.
     fn estimate(&self) -> Option<u64> {
         let decayed = |(age, peak): (usize, &u64)| (0..age).fold(*peak, |peak, _| peak - peak / 8);
         let measured = self.measured.iter().rev().enumerate().map(decayed).max();
@@ -172,13 +182,18 @@ fn load(path: &Utf8Path) -> io::Result<BTreeMap<String, Item>> {
 }
 
 fn decode(bytes: &[u8]) -> io::Result<BTreeMap<String, Item>> {
-    let rest = bytes.strip_prefix(HEADER).ok_or_else(|| damaged("of another version or damaged"))?;
-    let (checksum, payload) = rest.split_at_checked(CHECKSUM).ok_or_else(|| damaged("cut short"))?;
+    let rest =
+        bytes.strip_prefix(HEADER).ok_or_else(|| damaged("of another version or damaged"))?;
+    let (checksum, payload) =
+        rest.split_at_checked(CHECKSUM).ok_or_else(|| damaged("cut short"))?;
     if blake3::hash(payload).as_bytes() != checksum {
         return Err(damaged("damaged"));
     }
-    let mut items: BTreeMap<String, Item> = postcard::from_bytes(payload).map_err(|_| damaged("damaged"))?;
-    for peaks in items.values_mut().flat_map(|item| [&mut item.front_end, &mut item.back_end, &mut item.join])
+    let mut items: BTreeMap<String, Item> =
+        postcard::from_bytes(payload).map_err(|_| damaged("damaged"))?;
+    for peaks in items
+        .values_mut()
+        .flat_map(|item| [&mut item.front_end, &mut item.back_end, &mut item.join])
     {
         peaks.measured.drain(..peaks.measured.len().saturating_sub(MOST_PEAKS));
     }
@@ -321,7 +336,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
-        /// Cut anywhere, or with a byte damaged anywhere, there is no history and a note; never other numbers.
+        /// Cut anywhere, or with a byte damaged anywhere, there is no history and a note; never
+        /// other numbers.
         #[test]
         fn any_damage_is_seen(
             items in proptest::collection::vec(("[a-z]{1,8}", any::<bool>(), any::<u64>()), 1..8),

@@ -1,10 +1,11 @@
-//! The account of memory: who may use how much, and who has to wait for it. Requests and readings in, answers out. Pure: knows no
-//! processes, no clocks and no files.
+//! The account of memory: who may use how much, and who has to wait for it. Requests and readings
+//! in, answers out. Pure: knows no processes, no clocks and no files.
 //!
 //! # The account
 //!
-//! Each process has a *baseline*, what it uses with nothing to do, and *leases*, one for each item that it runs. What it really uses
-//! is *measured* from time to time. Until its leases are used up it may grow:
+//! Each process has a *baseline*, what it uses with nothing to do, and *leases*, one for each item
+//! that it runs. What it really uses is *measured* from time to time. Until its leases are used up
+//! it may grow:
 //!
 //! ```text
 //! growth of a process = max(0, baseline + its leases - measured)
@@ -12,15 +13,17 @@
 //!                    and  it + what all may use     <= ceiling      where the user sets one
 //! ```
 //!
-//! What is in use already is missing from the headroom, so only growth is set aside, and nothing is counted twice. A process that
-//! uses more than its leases say counts with what it uses, and is expected to go on growing for a while.
+//! What is in use already is missing from the headroom, so only growth is set aside, and nothing is
+//! counted twice. A process that uses more than its leases say counts with what it uses, and is
+//! expected to go on growing for a while.
 //!
 //! # Rules
 //!
-//! - One job may always run, however large: where no part of any item runs or could, one is granted. (An item that has come in
-//!   pieces, of which none has memory, holds bytes, and nothing of it runs.)
-//! - A large one is not starved: after it was passed over [`MOST_PASSES`] times nobody else begins until it does. What has begun
-//!   goes on: it gives its bytes back only at its end.
+//! - One job may always run, however large: where no part of any item runs or could, one is
+//!   granted. (An item that has come in pieces, of which none has memory, holds bytes, and nothing
+//!   of it runs.)
+//! - A large one is not starved: after it was passed over [`MOST_PASSES`] times nobody else begins
+//!   until it does. What has begun goes on: it gives its bytes back only at its end.
 
 use std::collections::BTreeMap;
 
@@ -56,7 +59,8 @@ pub struct Account {
 
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Free at the last reading, bytes, the reserve and what others have set aside subtracted. None: there is no limit.
+    /// Free at the last reading, bytes, the reserve and what others have set aside subtracted.
+    /// None: there is no limit.
     headroom: Option<u64>,
     ceiling: Option<u64>,
     processes: BTreeMap<ProcessId, Process>,
@@ -110,8 +114,8 @@ impl Process {
         if self.measured <= expected {
             return expected - self.measured;
         }
-        // Its leases turned out too small; how much too small is seen only later. What an allocator keeps of what has ended looks
-        // the same, so this is bounded.
+        // Its leases turned out too small; how much too small is seen only later. What an allocator
+        // keeps of what has ended looks the same, so this is bounded.
         ((self.measured - expected) / 2).min(self.leased() / 2)
     }
 
@@ -153,8 +157,8 @@ impl Ledger {
         }
     }
 
-    /// What a process uses beyond its baseline and its leases, but for the last one of `granted` bytes: what its allocator keeps of
-    /// items that have ended. Bytes.
+    /// What a process uses beyond its baseline and its leases, but for the last one of `granted`
+    /// bytes: what its allocator keeps of items that have ended. Bytes.
     pub fn kept(&self, process: ProcessId, granted: u64) -> u64 {
         let Some(process) = self.processes.get(&process) else { return 0 };
         process.measured.saturating_sub(process.baseline + process.leased().saturating_sub(granted))
@@ -188,7 +192,8 @@ impl Ledger {
         }
     }
 
-    /// Asks for `bytes` for a part of an item, added to what it has. `baseline` is that of a process that is started for it, else 0.
+    /// Asks for `bytes` for a part of an item, added to what it has. `baseline` is that of a
+    /// process that is started for it, else 0.
     ///
     /// # Errors
     /// It has to wait, and why.
@@ -234,9 +239,11 @@ impl Ledger {
         lease.parts += 1;
     }
 
-    /// What the item holds from now on, and how many of its parts run or could. Does nothing if it holds nothing.
+    /// What the item holds from now on, and how many of its parts run or could. Does nothing if it
+    /// holds nothing.
     pub fn resize(&mut self, process: ProcessId, id: LeaseId, bytes: u64, parts: u32) {
-        let lease = self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
+        let lease =
+            self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
         lease.into_iter().for_each(|lease| *lease = Lease { bytes, parts });
     }
 
@@ -278,7 +285,8 @@ impl Ledger {
         self.free_by_reading().min(by_ceiling)
     }
 
-    /// The same without regard to the ceiling: of what goes beyond this, bytes, somebody may be killed.
+    /// The same without regard to the ceiling: of what goes beyond this, bytes, somebody may be
+    /// killed.
     pub fn free_by_reading(&self) -> u64 {
         let growth = self.processes.values().map(Process::growth).sum();
         self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth))
@@ -300,14 +308,20 @@ impl Ledger {
         by_reading.min(self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(committed)))
     }
 
-    /// What others than `processes` may use beyond the `used` bytes that they use now, in bytes: what is free, less what the
-    /// processes may grow. None: there is no limit.
-    pub fn free_beside(&self, processes: &[ProcessId], headroom: Option<u64>, used: u64) -> Option<u64> {
+    /// What others than `processes` may use beyond the `used` bytes that they use now, in bytes:
+    /// what is free, less what the processes may grow. None: there is no limit.
+    pub fn free_beside(
+        &self,
+        processes: &[ProcessId],
+        headroom: Option<u64>,
+        used: u64,
+    ) -> Option<u64> {
         let of = |sum: fn(&Process) -> u64| -> u64 {
             processes.iter().filter_map(|process| self.processes.get(process)).map(sum).sum()
         };
         let by_reading = headroom.map(|headroom| headroom.saturating_sub(of(Process::growth)));
-        let by_ceiling = self.ceiling.map(|ceiling| ceiling.saturating_sub(of(Process::committed) + used));
+        let by_ceiling =
+            self.ceiling.map(|ceiling| ceiling.saturating_sub(of(Process::committed) + used));
         by_reading.into_iter().chain(by_ceiling).min()
     }
 
@@ -356,7 +370,10 @@ mod tests {
         assert_eq!(ledger.free(), 40);
         assert_eq!(ledger.lease(Q, LeaseId(1), 41, 0, Beginning).unwrap_err().free, 40);
         ledger.lease(Q, LeaseId(1), 40, 0, Beginning).unwrap();
-        assert_eq!(ledger.totals(), Account { leases: 100, baselines: 0, measured: 50, growth: 50 });
+        assert_eq!(
+            ledger.totals(),
+            Account { leases: 100, baselines: 0, measured: 50, growth: 50 }
+        );
     }
 
     #[test]
@@ -427,7 +444,8 @@ mod tests {
         ledger.lease(P, LeaseId(0), 20, 0, Beginning).unwrap();
         ledger.measured(P, 70);
         ledger.reading(Some(15));
-        // 40 are beyond its lease; a half of that, and no more than a half of the lease, counts as growth.
+        // 40 are beyond its lease; a half of that, and no more than a half of the lease, counts as
+        // growth.
         assert_eq!((ledger.free(), ledger.free_if_purged(&[P])), (5, 55));
         assert_eq!(ledger.free_if_purged(&[Q]), 5, "it keeps nothing");
         ledger.set_ceiling(Some(80));
@@ -500,7 +518,10 @@ mod tests {
         ledger.begin_round();
         ledger.lease(Q, LeaseId(1), 60, 0, Beginning).unwrap_err();
         ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
-        assert_eq!(ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap_err().kept_for, Some(LeaseId(1)));
+        assert_eq!(
+            ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap_err().kept_for,
+            Some(LeaseId(1))
+        );
         ledger.lease(P, LeaseId(0), 40, 0, Continuation).unwrap();
     }
 

@@ -4,8 +4,8 @@ use super::files::Files;
 use super::note::Notes;
 use camino::Utf8Path;
 
-/// Swap is left out on purpose: what is swapped out by one compiler is swapped in by the next, and a build that needs it is
-/// slower than one that waits for its turn.
+/// Swap is left out on purpose: what is swapped out by one compiler is swapped in by the next, and
+/// a build that needs it is slower than one that waits for its turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// MemTotal, bytes.
@@ -35,10 +35,13 @@ mod tests {
     #[test]
     fn kibibytes_become_bytes() {
         let check = |text, expect: Option<(u64, u64)>| {
-            assert_eq!(parse(text), expect.map(|(total, available)| Machine { total, available }), "{text}");
+            assert_eq!(
+                parse(text),
+                expect.map(|(total, available)| Machine { total, available }),
+                "{text}"
+            );
         };
-        let text =
-            "MemTotal:       2048 kB\nMemFree:  5 kB\nMemAvailable:   1024 kB\nSwapFree: 9 kB\nNew: 1\n";
+        let text = "MemTotal:       2048 kB\nMemFree:  5 kB\nMemAvailable:   1024 kB\nSwapFree: 9 kB\nNew: 1\n";
         check(text, Some((2 << 20, 1 << 20)));
         check("MemTotal: 2048 kB\n", None);
         check("MemTotal: 2048 kB\nMemAvailable: many kB\n", None);
@@ -49,7 +52,8 @@ mod tests {
 
     #[test]
     fn this_machine_has_memory() {
-        let machine = Machine::read(&Files::new(Utf8Path::new("/")), &mut Notes::default()).unwrap();
+        let machine =
+            Machine::read(&Files::new(Utf8Path::new("/")), &mut Notes::default()).unwrap();
         assert!(machine.available > 0 && machine.available <= machine.total);
     }
 

@@ -1,8 +1,8 @@
-//! When to say that a command needs more than its budget, though all of it that can be stopped is stopped. Pure: what is used and the
-//! time are arguments.
+//! When to say that a command needs more than its budget, though all of it that can be stopped is
+//! stopped. Pure: what is used and the time are arguments.
 //!
-//! Jobs that take memory at once go a little over their budget until the next look, and come back when the first of them ends. That is
-//! nothing to be told of, unless it lasts.
+//! Jobs that take memory at once go a little over their budget until the next look, and come back
+//! when the first of them ends. That is nothing to be told of, unless it lasts.
 
 /// How long it lasts where the jobs that run would fit by themselves, microseconds.
 const LASTS_US: u64 = 1_000_000;
@@ -22,7 +22,8 @@ pub struct Overuse {
 }
 
 impl Overuse {
-    /// Takes what was seen after all was stopped that can be. Whether to say it now: once, however often it happens.
+    /// Takes what was seen after all was stopped that can be. Whether to say it now: once, however
+    /// often it happens.
     pub fn step(&mut self, seen: Use, budget: u64, now_us: u64) -> bool {
         if seen.all <= budget {
             self.since_us = None;
@@ -42,7 +43,11 @@ mod tests {
     fn said(looks: &[(u64, u64, u64)]) -> Vec<u64> {
         let mut overuse = Overuse::default();
         let mut step = |all, running, ms: u64| overuse.step(Use { all, running }, 100, ms * 1000);
-        looks.iter().filter(|(all, running, ms)| step(*all, *running, *ms)).map(|(.., ms)| *ms).collect()
+        looks
+            .iter()
+            .filter(|(all, running, ms)| step(*all, *running, *ms))
+            .map(|(.., ms)| *ms)
+            .collect()
     }
 
     #[test]

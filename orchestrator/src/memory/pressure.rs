@@ -1,13 +1,16 @@
-//! Memory pressure: the kernel's count of stalled time, and the share of it in windows of our own. Decides nothing.
+//! Memory pressure: the kernel's count of stalled time, and the share of it in windows of our own.
+//! Decides nothing.
 //!
-//! The averages that the kernel gives are brought up to date every two seconds only; its totals are exact at each reading.
+//! The averages that the kernel gives are brought up to date every two seconds only; its totals are
+//! exact at each reading.
 
 use super::files::Files;
 use camino::Utf8Path;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Time that was lost waiting for memory (reclaim, refaults, swap) since the system or the group began, microseconds.
+/// Time that was lost waiting for memory (reclaim, refaults, swap) since the system or the group
+/// began, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// While at least one task waited.
@@ -17,8 +20,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// `None` is no error: kernels may be built without pressure information, or started with it switched off, and then
-    /// the file is absent or reading it fails with EOPNOTSUPP.
+    /// `None` is no error: kernels may be built without pressure information, or started with it
+    /// switched off, and then the file is absent or reading it fails with EOPNOTSUPP.
     pub(super) fn read(files: &Files, path: &Utf8Path) -> Option<Totals> {
         parse(&files.read_often(path).ok()?)
     }
@@ -46,8 +49,8 @@ impl Stall {
         Self { keep: longest_window, seen: VecDeque::new() }
     }
 
-    /// Takes note of a reading at `now`, a time since any fixed moment. `None` forgets all there was. So does a total that
-    /// fell: it is another group's.
+    /// Takes note of a reading at `now`, a time since any fixed moment. `None` forgets all there
+    /// was. So does a total that fell: it is another group's.
     pub fn add(&mut self, now: Duration, totals: Option<Totals>) {
         let Some(totals) = totals else { return self.seen.clear() };
         if let Some((last, before)) = self.seen.back() {
@@ -59,14 +62,15 @@ impl Stall {
         }
         self.seen.push_back((now, totals));
         let start = now.saturating_sub(self.keep);
-        // One at or before the start stays, because the start of the window lies between two readings.
+        // One at or before the start stays, because the start of the window lies between two
+        // readings.
         while self.seen.get(1).is_some_and(|(at, _)| *at <= start) {
             self.seen.pop_front();
         }
     }
 
-    /// The share of the last `window` in which at least one task waited for memory, 0 to 1. What was before the first
-    /// reading counts as no stall. `None` before the second reading.
+    /// The share of the last `window` in which at least one task waited for memory, 0 to 1. What
+    /// was before the first reading counts as no stall. `None` before the second reading.
     pub fn some(&self, window: Duration) -> Option<f64> {
         self.share(window, |totals| totals.some_us)
     }
@@ -84,13 +88,14 @@ impl Stall {
         }
         let start = now.saturating_sub(window);
         let after = self.seen.partition_point(|(at, _)| *at <= start);
-        let at_start = match after.checked_sub(1).map(|before| (self.seen[before], self.seen[after])) {
-            None => total(&first.1) as f64,
-            Some(((early, low), (late, high))) => {
-                let part = (start - early).as_secs_f64() / (late - early).as_secs_f64();
-                total(&low) as f64 + part * (total(&high) - total(&low)) as f64
-            }
-        };
+        let at_start =
+            match after.checked_sub(1).map(|before| (self.seen[before], self.seen[after])) {
+                None => total(&first.1) as f64,
+                Some(((early, low), (late, high))) => {
+                    let part = (start - early).as_secs_f64() / (late - early).as_secs_f64();
+                    total(&low) as f64 + part * (total(&high) - total(&low)) as f64
+                }
+            };
         let stalled_us = total(latest) as f64 - at_start;
         Some((stalled_us / 1e6 / window.as_secs_f64()).clamp(0.0, 1.0))
     }
@@ -133,7 +138,10 @@ mod tests {
                 stall.add(second * SECOND, totals(full));
             }
             let shares = (stall.full(5 * SECOND).unwrap(), stall.full(30 * SECOND).unwrap());
-            assert!((shares.0 - expect.0).abs() + (shares.1 - expect.1).abs() < 1e-9, "{until}: {shares:?}");
+            assert!(
+                (shares.0 - expect.0).abs() + (shares.1 - expect.1).abs() < 1e-9,
+                "{until}: {shares:?}"
+            );
         };
         check(10, (0.0, 0.0));
         check(11, (0.1, 0.5 / 30.0));
@@ -198,7 +206,11 @@ mod tests {
             for (at, totals) in [(0, Totals { some_us: 0, full_us: 0 }), (1, totals), (2, totals)] {
                 stall.add(Duration::from_secs(at), Some(totals));
             }
-            assert!(stall.some(Duration::from_secs(2)).is_some_and(|share| (0.0..=1.0).contains(&share)));
+            assert!(
+                stall
+                    .some(Duration::from_secs(2))
+                    .is_some_and(|share| (0.0..=1.0).contains(&share))
+            );
         });
     }
 }

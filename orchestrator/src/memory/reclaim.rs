@@ -1,8 +1,10 @@
-//! Which workers give back what their allocators keep, because somebody waits for it, and when. Pure: measurements and the time come in.
+//! Which workers give back what their allocators keep, because somebody waits for it, and when.
+//! Pure: measurements and the time come in.
 //!
-//! What a process uses beyond its leases is kept by its allocator, or it is what an item takes that was expected to take less: from
-//! outside both look the same. To ask is cheap and not free (headers are read again, pages are cleared again), so who was asked in vain
-//! is left alone for a while, twice as long each time.
+//! What a process uses beyond its leases is kept by its allocator, or it is what an item takes that
+//! was expected to take less: from outside both look the same. To ask is cheap and not free
+//! (headers are read again, pages are cleared again), so who was asked in vain is left alone for a
+//! while, twice as long each time.
 
 use super::ledger::ProcessId;
 use std::collections::BTreeMap;
@@ -48,8 +50,8 @@ impl Asked {
 }
 
 impl Reclaim {
-    /// `all` are the workers, each measured since the last time. `is_lacked`: somebody waits who would not if all gave back what they
-    /// keep. Returns who is to give it back now.
+    /// `all` are the workers, each measured since the last time. `is_lacked`: somebody waits who
+    /// would not if all gave back what they keep. Returns who is to give it back now.
     pub fn step(&mut self, all: &[Keeps], is_lacked: bool, now_us: u64) -> Vec<ProcessId> {
         self.0.retain(|process, _| all.iter().any(|keeps| keeps.process == *process));
         let mut now = Vec::new();
@@ -81,8 +83,9 @@ mod tests {
         Keeps { process, used: used * MIB, kept: kept * MIB }
     }
 
-    /// Readings each 20 ms for a second. `gives` says how much of the 10 MiB that it keeps a process gives back. The next reading sees that,
-    /// and nobody waits then; at the one after it has taken it again. Returns how often it was asked.
+    /// Readings each 20 ms for a second. `gives` says how much of the 10 MiB that it keeps a
+    /// process gives back. The next reading sees that, and nobody waits then; at the one after it
+    /// has taken it again. Returns how often it was asked.
     fn times_asked(gives: impl Fn(u64) -> u64) -> usize {
         let mut reclaim = Reclaim::default();
         let mut asked = 0;
@@ -90,7 +93,10 @@ mod tests {
             let is_asked = !reclaim.step(&[keeps(P, 40, 10)], true, now_us).is_empty();
             asked += usize::from(is_asked);
             let given = if is_asked { gives(now_us) } else { 0 };
-            assert_eq!(reclaim.step(&[keeps(P, 40 - given, 10 - given)], false, now_us + 20_000), []);
+            assert_eq!(
+                reclaim.step(&[keeps(P, 40 - given, 10 - given)], false, now_us + 20_000),
+                []
+            );
         }
         asked
     }

@@ -1,11 +1,14 @@
-//! Builds of one user that run together, and what each is still going to take. Knows no items, only a sum.
+//! Builds of one user that run together, and what each is still going to take. Knows no items, only
+//! a sum.
 //!
-//! Each build has a file, locked for as long as it lives, with the part of its leases that is not used yet. What is used is
-//! seen by everybody in the machine's memory; what is promised is not, so that two builds would both start on the same free
-//! gigabyte. The kernel drops the lock when its holder dies, however that is; whoever finds such a file removes it.
+//! Each build has a file, locked for as long as it lives, with the part of its leases that is not
+//! used yet. What is used is seen by everybody in the machine's memory; what is promised is not, so
+//! that two builds would both start on the same free gigabyte. The kernel drops the lock when its
+//! holder dies, however that is; whoever finds such a file removes it.
 //!
-//! Builds grant in turn: who has the turn, a lock on the directory, reads what the others say, grants, and says what it has granted.
-//! Else two that read at the same time would grant the same memory.
+//! Builds grant in turn: who has the turn, a lock on the directory, reads what the others say,
+//! grants, and says what it has granted. Else two that read at the same time would grant the same
+//! memory.
 
 use crate::process_stat::{PARENT, Stat};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -44,13 +47,15 @@ pub struct Others {
 #[derive(Debug)]
 pub struct Shares {
     directory: Utf8PathBuf,
-    /// The same, open: to open it each time would take memory from where there may be none, as `files` says.
+    /// The same, open: to open it each time would take memory from where there may be none, as
+    /// `files` says.
     listing: File,
     name: String,
     file: File,
     /// What the file says, bytes.
     growth: u64,
-    /// Files of builds that started this one, or that it started, and of others: as is known of those seen so far.
+    /// Files of builds that started this one, or that it started, and of others: as is known of
+    /// those seen so far.
     kin: RefCell<BTreeMap<String, bool>>,
     turn: Turn,
 }
@@ -81,12 +86,17 @@ fn line(growth: u64) -> String {
 
 /// `None` for what a version to come may write.
 fn parse(text: &[u8]) -> Option<u64> {
-    std::str::from_utf8(text).ok()?.strip_prefix("tender 1 growth ")?.strip_suffix('\n')?.parse().ok()
+    std::str::from_utf8(text)
+        .ok()?
+        .strip_prefix("tender 1 growth ")?
+        .strip_suffix('\n')?
+        .parse()
+        .ok()
 }
 
 impl Shares {
-    /// Joins the builds of this user: in `tender-memory` below the user's runtime directory if there is one, else in
-    /// `tender-memory-UID` below `fallback`, which is for all users.
+    /// Joins the builds of this user: in `tender-memory` below the user's runtime directory if
+    /// there is one, else in `tender-memory-UID` below `fallback`, which is for all users.
     ///
     /// # Errors
     /// The directory cannot be made or used, or belongs to somebody else.
@@ -112,11 +122,13 @@ impl Shares {
     fn join_in(directory: Utf8PathBuf) -> Result<Shares, ShareError> {
         let failed = |source| ShareError::Make { path: directory.clone(), source };
         match DirBuilder::new().mode(0o700).create(&directory) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(failed(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(failed(error));
+            }
             _ => {}
         }
-        // The link itself and not what it points to: where all users may make files, somebody may have been there first. What
-        // is ours and closed to others stays so.
+        // The link itself and not what it points to: where all users may make files, somebody may
+        // have been there first. What is ours and closed to others stays so.
         let found = directory.symlink_metadata().map_err(failed)?;
         if !found.is_dir() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
             return Err(ShareError::Foreign { path: directory });
@@ -127,7 +139,8 @@ impl Shares {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(failed(error)),
             };
-            // Between making and locking it, another build may have taken the file for a dead one's.
+            // Between making and locking it, another build may have taken the file for a dead
+            // one's.
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
@@ -156,21 +169,22 @@ impl Shares {
         }
     }
 
-    /// Asks for the turn, without waiting. Returns whether this build may grant; else it is to ask again soon. `now_us` is of the
-    /// monotonic clock.
+    /// Asks for the turn, without waiting. Returns whether this build may grant; else it is to ask
+    /// again soon. `now_us` is of the monotonic clock.
     pub fn begin_turn(&mut self, now_us: u64) -> bool {
-        self.turn = match (flock(&self.listing, FlockOperation::NonBlockingLockExclusive), self.turn) {
-            (Ok(()), _) => Turn::Ours,
-            (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Idle | Turn::Ours) => {
-                Turn::Awaited { since_us: now_us }
-            }
-            (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Awaited { since_us })
-                if now_us < since_us.saturating_add(PATIENCE_US) =>
-            {
-                self.turn
-            }
-            _ => Turn::Ignored,
-        };
+        self.turn =
+            match (flock(&self.listing, FlockOperation::NonBlockingLockExclusive), self.turn) {
+                (Ok(()), _) => Turn::Ours,
+                (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Idle | Turn::Ours) => {
+                    Turn::Awaited { since_us: now_us }
+                }
+                (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Awaited { since_us })
+                    if now_us < since_us.saturating_add(PATIENCE_US) =>
+                {
+                    self.turn
+                }
+                _ => Turn::Ignored,
+            };
         !matches!(self.turn, Turn::Awaited { .. })
     }
 
@@ -182,7 +196,8 @@ impl Shares {
         }
     }
 
-    /// Tells the others what of our leases is not used yet, bytes. Does nothing while that is the same.
+    /// Tells the others what of our leases is not used yet, bytes. Does nothing while that is the
+    /// same.
     ///
     /// # Errors
     /// The file cannot be written; the others go by what it said.
@@ -194,9 +209,10 @@ impl Shares {
         Ok(())
     }
 
-    /// What the others say now. A build that has started this one, as by `tender exec`, sets aside for it already what it is
-    /// expected to take, and this one does so for those that it has started: neither is another. Removes the files of builds that
-    /// are dead. A live one whose file makes no sense counts as one build without growth.
+    /// What the others say now. A build that has started this one, as by `tender exec`, sets aside
+    /// for it already what it is expected to take, and this one does so for those that it has
+    /// started: neither is another. Removes the files of builds that are dead. A live one whose
+    /// file makes no sense counts as one build without growth.
     /// # Errors
     /// The directory cannot be read.
     pub fn others(&self) -> io::Result<Others> {
@@ -205,9 +221,11 @@ impl Shares {
             // It may have gone since the directory was read.
             // To open a pipe, which somebody may have put there, would wait for its writer.
             let options = OFlags::NONBLOCK.bits().cast_signed();
-            let file = File::options().read(true).custom_flags(options).open(self.directory.join(&name));
+            let file =
+                File::options().read(true).custom_flags(options).open(self.directory.join(&name));
             let Ok(file) = file else { continue };
-            // Shared, so that two builds that look at the same time do not take each other for its owner.
+            // Shared, so that two builds that look at the same time do not take each other for its
+            // owner.
             match flock(&file, FlockOperation::NonBlockingLockShared) {
                 Ok(()) => remove(&self.directory, &name),
                 Err(Errno::WOULDBLOCK) if self.is_kin(&name) => {}
@@ -236,7 +254,12 @@ impl Shares {
         {
             // Names that we give are text, and do not begin with a dot.
             names.extend(
-                entry?.file_name().to_str().ok().filter(|name| !name.starts_with('.')).map(str::to_owned),
+                entry?
+                    .file_name()
+                    .to_str()
+                    .ok()
+                    .filter(|name| !name.starts_with('.'))
+                    .map(str::to_owned),
             );
         }
         Ok(names)
@@ -282,7 +305,8 @@ impl Drop for Shares {
 fn make(directory: &Utf8Path) -> io::Result<(String, File)> {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let name = format!("{}-{}", getpid().as_raw_nonzero(), MADE.fetch_add(1, Ordering::Relaxed));
-    let options = File::options().write(true).create_new(true).mode(0o600).open(directory.join(&name));
+    let options =
+        File::options().write(true).create_new(true).mode(0o600).open(directory.join(&name));
     options.map(|file| (name, file))
 }
 
@@ -409,7 +433,8 @@ mod tests {
         assert_eq!(ours.others().unwrap(), Others::default());
         assert!(!left.exists());
         // Whatever it is.
-        rustix::fs::mknodat(rustix::fs::CWD, left.as_std_path(), FileType::Fifo, Mode::RUSR, 0).unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, left.as_std_path(), FileType::Fifo, Mode::RUSR, 0)
+            .unwrap();
         assert_eq!(ours.others().unwrap(), Others::default());
         assert!(!left.exists());
         // Ours is still there, and not taken for a dead one's by the next.
@@ -449,7 +474,8 @@ mod tests {
         refused(&open);
         let (_dir, linked) = runtime();
         std::fs::create_dir(linked.join("elsewhere")).unwrap();
-        std::fs::set_permissions(linked.join("elsewhere"), std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::set_permissions(linked.join("elsewhere"), std::fs::Permissions::from_mode(0o700))
+            .unwrap();
         std::os::unix::fs::symlink(linked.join("elsewhere"), linked.join("tender-memory")).unwrap();
         refused(&linked);
         let (_dir, file) = runtime();

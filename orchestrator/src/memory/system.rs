@@ -8,8 +8,8 @@ use super::note::{Note, Notes};
 use super::pressure::Totals;
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Where this process gets its memory from. About ten files are read each time: together some tenths of a millisecond, so ten readings
-/// in a second cost well below 1 % of a core.
+/// Where this process gets its memory from. About ten files are read each time: together some
+/// tenths of a millisecond, so ten readings in a second cost well below 1 % of a core.
 #[derive(Debug)]
 pub struct System {
     files: Files,
@@ -40,7 +40,8 @@ impl System {
     pub fn sample(&mut self) -> Sample {
         let machine = Machine::read(&self.files, &mut self.notes);
         let total = machine.map_or(u64::MAX, |machine| machine.total);
-        // Version 1 spells "no limit" as a number near the largest; without the machine's size it is known by being absurd.
+        // Version 1 spells "no limit" as a number near the largest; without the machine's size it
+        // is known by being absurd.
         let absurd = total.min(1 << 60);
         let groups = self.cgroups.limited(&self.files, absurd, &mut self.notes);
         let limits = Reading::new(machine, groups);
@@ -50,14 +51,15 @@ impl System {
         Sample { limits, pressure: Totals::read(&self.files, &self.pressure) }
     }
 
-    /// Processes of ours that were killed because memory ran out, since some moment in the past: to compare with what it was.
-    /// Looks at all groups below ours too, so it is for when a process was killed and not for every tick.
+    /// Processes of ours that were killed because memory ran out, since some moment in the past: to
+    /// compare with what it was. Looks at all groups below ours too, so it is for when a process
+    /// was killed and not for every tick.
     pub fn oom_kills(&self) -> Option<u64> {
         self.cgroups.oom_kills(&self.files)
     }
 
-    /// Pages that were read again, since some moment in the past, because they had been dropped while they were needed; of whatever
-    /// sets this limit. `None` where the kernel does not tell.
+    /// Pages that were read again, since some moment in the past, because they had been dropped
+    /// while they were needed; of whatever sets this limit. `None` where the kernel does not tell.
     pub fn refaults(&self, bound: &Bound) -> Option<u64> {
         match bound {
             Bound::Machine => {
@@ -120,7 +122,10 @@ mod tests {
         let stat = "inactive_file 0\nworkingset_refault_anon 2\nworkingset_refault_file 40\n";
         write(&files, "/sys/fs/cgroup/a/memory.stat", stat);
         write(&files, "/proc/vmstat", "workingset_refault 7\n");
-        assert_eq!((system.refaults(&group()), system.refaults(&Bound::Machine)), (Some(42), Some(7)));
+        assert_eq!(
+            (system.refaults(&group()), system.refaults(&Bound::Machine)),
+            (Some(42), Some(7))
+        );
         assert_eq!(system.refaults(&Bound::Cgroup { path: "/sys/fs/cgroup".into() }), None);
         assert_eq!(system.notes(), []);
     }

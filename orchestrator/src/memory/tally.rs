@@ -1,4 +1,5 @@
-//! What memory cost a build, summed up: how much was used, who waited for it, what was killed. Pure: readings and times are arguments.
+//! What memory cost a build, summed up: how much was used, who waited for it, what was killed.
+//! Pure: readings and times are arguments.
 
 use super::pressure::Totals;
 use serde::Serialize;
@@ -18,19 +19,22 @@ pub enum Killer {
 /// The sum of a whole build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// The most that all its processes were seen to use together, bytes. Read from time to time; what lasts shorter is missed,
-    /// but for the peak of a single item.
+    /// The most that all its processes were seen to use together, bytes. Read from time to time;
+    /// what lasts shorter is missed, but for the peak of a single item.
     pub peak: u64,
-    /// The most that the leases were allowed to come to, bytes; the last value where it changed. None: nothing set a limit.
+    /// The most that the leases were allowed to come to, bytes; the last value where it changed.
+    /// None: nothing set a limit.
     pub budget: Option<u64>,
-    /// Leases that were not granted at once, and the time until they were, all together, microseconds.
+    /// Leases that were not granted at once, and the time until they were, all together,
+    /// microseconds.
     pub waits: u32,
     pub waited_us: u64,
     /// How long there was a free slot and something to run on it, but no memory, microseconds.
     pub short_us: u64,
     /// How long some process of a foreign command was stopped for want of memory, microseconds.
     pub stopped_us: u64,
-    /// How long at least one task waited for memory as the kernel sees it, microseconds. None where it does not tell.
+    /// How long at least one task waited for memory as the kernel sees it, microseconds. None where
+    /// it does not tell.
     pub stalled_us: Option<u64>,
     /// Processes that were killed, by whom.
     pub killed_by_tender: u32,
@@ -187,7 +191,8 @@ mod tests {
     #[test]
     fn time_in_which_memory_was_the_limit() {
         let mut tally = Tally::default();
-        for (now_us, is_short) in [(10, false), (20, true), (30, true), (50, false), (60, false), (70, true)]
+        for (now_us, is_short) in
+            [(10, false), (20, true), (30, true), (50, false), (60, false), (70, true)]
         {
             tally.short(is_short, now_us);
         }

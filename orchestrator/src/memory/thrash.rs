@@ -1,11 +1,14 @@
-//! Whether what runs gets on at all where memory has run out. Pure: counts and the time are arguments.
+//! Whether what runs gets on at all where memory has run out. Pure: counts and the time are
+//! arguments.
 //!
-//! The kernel kills when it finds no memory. As long as there are file pages it finds some: it drops those of the programs that run, which
-//! read them again at once, and drop others for it. So a build can stand still for hours, in a group that is a little too small for one
-//! item, and neither end nor be ended. It is known by two things together: pages are read again as fast as they come, and next to
-//! no time goes to the work itself.
+//! The kernel kills when it finds no memory. As long as there are file pages it finds some: it
+//! drops those of the programs that run, which read them again at once, and drop others for it. So
+//! a build can stand still for hours, in a group that is a little too small for one item, and
+//! neither end nor be ended. It is known by two things together: pages are read again as fast as
+//! they come, and next to no time goes to the work itself.
 
-/// How long it has to last, microseconds. A hundred times as long as it takes to read a compiler from a slow disk.
+/// How long it has to last, microseconds. A hundred times as long as it takes to read a compiler
+/// from a slow disk.
 const LASTS_US: u64 = 15_000_000;
 
 /// Less than this share of the time is next to nothing.
@@ -31,8 +34,8 @@ pub struct Thrash {
 }
 
 impl Thrash {
-    /// `progress` is None where there is memory, nothing runs, or it cannot be read. Answers whether it is time to end something; then
-    /// it begins anew.
+    /// `progress` is None where there is memory, nothing runs, or it cannot be read. Answers
+    /// whether it is time to end something; then it begins anew.
     pub fn step(&mut self, progress: Option<Progress>, now_us: u64) -> bool {
         let Some(now) = progress else {
             self.since = None;
@@ -40,7 +43,9 @@ impl Thrash {
         };
         let (since_us, then) = *self.since.get_or_insert((now_us, now));
         // A worker that is gone takes its time along.
-        let Some(user_us) = now.user_us.checked_sub(then.user_us).filter(|_| now.ended == then.ended) else {
+        let Some(user_us) =
+            now.user_us.checked_sub(then.user_us).filter(|_| now.ended == then.ended)
+        else {
             self.since = Some((now_us, now));
             return false;
         };
@@ -60,8 +65,9 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
 
-    /// When it is time, seconds, if it is looked at five times a second for a minute and `at` tells what there is in the nth second:
-    /// the share of the time that goes to work in percent, pages a second, items that have ended so far.
+    /// When it is time, seconds, if it is looked at five times a second for a minute and `at` tells
+    /// what there is in the nth second: the share of the time that goes to work in percent, pages a
+    /// second, items that have ended so far.
     fn ends(at: impl Fn(u64) -> Option<(u64, u64, u32)>) -> Vec<u64> {
         let (mut thrash, mut user_us, mut refaults) = (Thrash::default(), 0, 0);
         let mut times = Vec::new();

@@ -1,7 +1,8 @@
 //! The progress bar: how much is done, what runs now, how long it has taken and may still take.
 //!
-//! The line is computed here, by width; indicatif puts it on the terminal and takes it off. Nothing of indicatif is set
-//! up before the first draw, because most builds end before it. Knows no diagnostics and prints nothing that stays.
+//! The line is computed here, by width; indicatif puts it on the terminal and takes it off. Nothing
+//! of indicatif is set up before the first draw, because most builds end before it. Knows no
+//! diagnostics and prints nothing that stays.
 
 use crate::graph::{Graph, ItemIx, ItemKind};
 use crate::report::event::Event;
@@ -45,7 +46,9 @@ impl Place {
     /// The terminal on standard error.
     pub fn stderr(colour: bool) -> Self {
         Self {
-            target: Box::new(|| ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), 20)),
+            target: Box::new(|| {
+                ProgressDrawTarget::term_like_with_hz(Box::new(Screen::default()), 20)
+            }),
             width: Box::new(|| usize::from(screen::columns())),
             colour,
         }
@@ -85,7 +88,8 @@ impl Bar {
     fn draw(&mut self, graph: &Graph, now_us: u64) {
         let width = (self.place.width)();
         let picture = width >= WIDTH_FOR_PICTURE;
-        // Verb, space, brackets, space; the last column stays free, because some terminals wrap when it is filled.
+        // Verb, space, brackets, space; the last column stays free, because some terminals wrap
+        // when it is filled.
         let taken = match (picture, width >= WIDTH_FOR_VERB) {
             (true, _) => 13 + BAR_COLUMNS + 3 + 1,
             (false, true) => 13 + 1,
@@ -105,10 +109,15 @@ impl Bar {
         let style = ProgressStyle::with_template(&template)
             .expect("the template is ours")
             .progress_chars("=> ")
-            .with_key("verb", move |_: &ProgressState, w: &mut dyn std::fmt::Write| _ = w.write_str(&verb))
-            .with_key("text", move |_: &ProgressState, w: &mut dyn std::fmt::Write| _ = w.write_str(&text));
-        let bar =
-            self.drawn.get_or_insert_with(|| ProgressBar::with_draw_target(None, (self.place.target)()));
+            .with_key("verb", move |_: &ProgressState, w: &mut dyn std::fmt::Write| {
+                _ = w.write_str(&verb)
+            })
+            .with_key("text", move |_: &ProgressState, w: &mut dyn std::fmt::Write| {
+                _ = w.write_str(&text)
+            });
+        let bar = self
+            .drawn
+            .get_or_insert_with(|| ProgressBar::with_draw_target(None, (self.place.target)()));
         bar.set_style(style);
         let (done, total) = (self.progress.done, self.progress.total);
         bar.update(|state| {
@@ -124,8 +133,8 @@ impl Drop for Bar {
     }
 }
 
-/// What is shown of a shortage of memory appears when it has lasted so long, and goes when it has been over so long: between two
-/// items of a build that it slows down there are always gaps.
+/// What is shown of a shortage of memory appears when it has lasted so long, and goes when it has
+/// been over so long: between two items of a build that it slows down there are always gaps.
 const SHORTAGE_SHOWS_US: u64 = 300_000;
 
 /// Slots are free and memory for what could run on them is not.
@@ -230,7 +239,10 @@ impl Progress {
                 self.running.remove(&item);
                 self.unfinished.remove(&item);
                 if outcome == Outcome::Ok {
-                    self.measured.entry(graph[item].kind).or_default().add(graph[item].size, wall_us);
+                    self.measured
+                        .entry(graph[item].kind)
+                        .or_default()
+                        .add(graph[item].size, wall_us);
                 }
             }
             Event::ItemLost { item, .. } => {
@@ -249,7 +261,8 @@ impl Progress {
         };
     }
 
-    /// `12/85, 5s, about 20s left, 3 slots wait for memory: sqlite3.c (4s), zstd`, cut to `columns` at the joints.
+    /// `12/85, 5s, about 20s left, 3 slots wait for memory: sqlite3.c (4s), zstd`, cut to `columns`
+    /// at the joints.
     fn line(&self, graph: &Graph, now_us: u64, columns: usize) -> String {
         let mut line = Fitted::new(columns);
         line.push(&format!("{}/{}", self.done, self.total));
@@ -258,7 +271,9 @@ impl Progress {
         if let Some(left) = self.left(graph, now_us) {
             line.push(&format!(", about {} left", words::rough(left)));
         }
-        if let Some(Shortage { slots, .. }) = self.shortage.filter(|shortage| shortage.is_shown(now_us)) {
+        if let Some(Shortage { slots, .. }) =
+            self.shortage.filter(|shortage| shortage.is_shown(now_us))
+        {
             let verb = if slots == 1 { "waits" } else { "wait" };
             line.push(&format!(", {} {verb} for memory", words::count(slots as usize, "slot")));
         }
@@ -280,8 +295,10 @@ impl Progress {
         for (n, (item, running)) in running.into_iter().enumerate() {
             let item = &graph[*item];
             let name = if n == 0 {
-                let time = words::rough(Duration::from_micros(now_us.saturating_sub(running.since_us)));
-                let file = item.label.rsplit_once('/').map_or(item.label.as_str(), |(_, file)| file);
+                let time =
+                    words::rough(Duration::from_micros(now_us.saturating_sub(running.since_us)));
+                let file =
+                    item.label.rsplit_once('/').map_or(item.label.as_str(), |(_, file)| file);
                 let pieces = match running.pieces.len() {
                     0 => String::new(),
                     done => format!(", {} done", words::count(done, "piece")),
@@ -297,8 +314,8 @@ impl Progress {
         names
     }
 
-    /// What is left takes as long as its work spread over all jobs, and at least as long as its longest item. `None`
-    /// until something was measured, in this build or an earlier one.
+    /// What is left takes as long as its work spread over all jobs, and at least as long as its
+    /// longest item. `None` until something was measured, in this build or an earlier one.
     fn left(&self, graph: &Graph, now_us: u64) -> Option<Duration> {
         if self.measured.is_empty() && self.expected.is_empty() {
             return None;
@@ -306,9 +323,11 @@ impl Progress {
         let (mut sum, mut longest) = (0, 0);
         for item in &self.unfinished {
             let of = &graph[*item];
-            let guess = || self.measured.get(&of.kind).map_or(0, |measured| measured.guess(of.size));
+            let guess =
+                || self.measured.get(&of.kind).map_or(0, |measured| measured.guess(of.size));
             let whole = self.expected.get(item).copied().unwrap_or_else(guess);
-            let spent = self.running.get(item).map_or(0, |running| now_us.saturating_sub(running.since_us));
+            let spent =
+                self.running.get(item).map_or(0, |running| now_us.saturating_sub(running.since_us));
             let rest = whole.saturating_sub(spent);
             sum += rest;
             longest = longest.max(rest);
@@ -332,7 +351,8 @@ impl Measured {
         self.us += us;
     }
 
-    /// Half of a compile goes with the size of the source; the other half, headers above all, is the same for all.
+    /// Half of a compile goes with the size of the source; the other half, headers above all, is
+    /// the same for all.
     fn guess(&self, bytes: u64) -> u64 {
         let items = self.items.max(1) as f64;
         let (mean_us, mean_bytes) = (self.us as f64 / items, self.bytes as f64 / items);
@@ -352,11 +372,12 @@ impl Fitted {
         Self { text: String::new(), columns }
     }
 
-    /// Appends `part` if it fits with room for a `...` after it, else as much as fits when the line is empty. Says
-    /// whether all of it went in.
+    /// Appends `part` if it fits with room for a `...` after it, else as much as fits when the line
+    /// is empty. Says whether all of it went in.
     fn push(&mut self, part: &str) -> bool {
         let used = self.text.width();
-        if used + part.width() <= self.columns.saturating_sub(3) || part == "..." && used + 3 <= self.columns
+        if used + part.width() <= self.columns.saturating_sub(3)
+            || part == "..." && used + 3 <= self.columns
         {
             self.text.push_str(part);
             return true;
@@ -440,7 +461,10 @@ mod tests {
     #[test]
     fn the_line_fits_the_terminal() {
         // `b.c` took 9 s before, so 6 s are left; `main.c` is guessed from `a.c`: 1 s.
-        check(100, "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s), app");
+        check(
+            100,
+            "    Building [========>                 ] 1/3, 3s, about 6s left: b.c (3s), app",
+        );
         check(70, "    Building [========>                 ] 1/3, 3s, about 6s left...");
         check(50, "    Building 1/3, 3s, about 6s left: b.c (3s)...");
         check(24, "    Building 1/3, 3s...");
@@ -490,7 +514,8 @@ mod tests {
             }
             bar.tick(&graph, drawn_us);
             let line = term.contents();
-            let said = line.split_once("left").and_then(|(_, rest)| rest.split_once(':')).unwrap().0;
+            let said =
+                line.split_once("left").and_then(|(_, rest)| rest.split_once(':')).unwrap().0;
             assert_eq!(said, expect, "{drawn_us}: {line}");
         };
         check(Some(0), 2_000_000, 2_100_000, "");

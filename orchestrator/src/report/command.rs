@@ -1,14 +1,18 @@
-//! The command of an item as a person would type it. Nothing runs it: our own workers compile without a process.
+//! The command of an item as a person would type it. Nothing runs it: our own workers compile
+//! without a process.
 
 use crate::graph::{Item, Run};
 use std::borrow::Cow;
 use tender_protocol::Work;
 
-/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell; of one that is too long to be read or pasted, the
-/// start and the end. `driver` is what a link runs in place of the name that stands in the graph.
+/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell; of one that is too
+/// long to be read or pasted, the start and the end. `driver` is what a link runs in place of the
+/// name that stands in the graph.
 pub fn command_line(item: &Item, driver: Option<&[String]>) -> String {
     match &item.run {
-        Run::Command(command) => readable(&command.words.iter().map(String::as_str).collect::<Vec<_>>()),
+        Run::Command(command) => {
+            readable(&command.words.iter().map(String::as_str).collect::<Vec<_>>())
+        }
         Run::Worker(work) => readable(&worker_words(work, driver)),
     }
 }
@@ -64,7 +68,9 @@ pub fn quoted_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String
 
 fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'a str> {
     match work {
-        Work::Compile { source, args, object, .. } => join(&["clang"], args, &["-c", source, "-o", object]),
+        Work::Compile { source, args, object, .. } => {
+            join(&["clang"], args, &["-c", source, "-o", object])
+        }
         Work::Check { source, args, .. } => join(&["clang"], args, &["-fsyntax-only", source]),
         Work::Preprocess { source, args, output, .. } => {
             join(&["clang"], args, &["-E", source, "-o", output])
@@ -74,7 +80,8 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
             [&["llvm-ar", "rcsD", output.as_str()], paths.as_slice()].concat()
         }
         Work::Link { driver, args, output, .. } => {
-            let mut words: Vec<&str> = real_driver.unwrap_or(driver).iter().map(String::as_str).collect();
+            let mut words: Vec<&str> =
+                real_driver.unwrap_or(driver).iter().map(String::as_str).collect();
             words.extend(join(&[], args, &["-o", output]));
             words
         }
@@ -86,7 +93,8 @@ fn join<'a>(before: &[&'a str], args: &'a [String], after: &[&'a str]) -> Vec<&'
     before.iter().copied().chain(args).chain(after.iter().copied()).collect()
 }
 
-/// Words made of these alone need no quotes; `=` is harmless in an argument, and most of ours have one.
+/// Words made of these alone need no quotes; `=` is harmless in an argument, and most of ours have
+/// one.
 fn is_plain(word: &str) -> bool {
     !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+,:@%".contains(c))
 }
@@ -122,14 +130,18 @@ mod tests {
 
     #[test]
     fn a_command_that_nobody_can_read_is_shortened() {
-        let objects: Vec<String> = (0..20_000).map(|number| format!("objects/{number:05}.o")).collect();
+        let objects: Vec<String> =
+            (0..20_000).map(|number| format!("objects/{number:05}.o")).collect();
         let mut words = vec!["cc"];
         words.extend(objects.iter().map(String::as_str));
         words.extend(["-o", "app"]);
         let line = readable(&words);
         assert!(line.starts_with("cc objects/00000.o objects/00001.o "), "{line}");
         assert!(line.ends_with(" objects/19999.o -o app"), "{line}");
-        assert!(line.contains(" [... 19842 words ...] ") && line.len() < START + END + 32, "{line}");
+        assert!(
+            line.contains(" [... 19842 words ...] ") && line.len() < START + END + 32,
+            "{line}"
+        );
         // As long as it can be read it is whole.
         assert_eq!(readable(&words[..1000]), words[..1000].join(" "));
 

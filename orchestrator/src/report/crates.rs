@@ -1,6 +1,8 @@
-//! What reports say about a crate: its names, its places, its targets. Taken from the workspace once.
+//! What reports say about a crate: its names, its places, its targets. Taken from the workspace
+//! once.
 //!
-//! Events name items, and the graph names crates by id; everything people read about a crate comes from here.
+//! Events name items, and the graph names crates by id; everything people read about a crate comes
+//! from here.
 
 use crate::graph::{Item, ItemKind};
 use crate::manifest::{Crate, CrateId, Workspace};
@@ -74,8 +76,8 @@ impl Crates {
         self.get(item.krate)
     }
 
-    /// Read from the item's key, e.g. `app bin app src/main.c`. A program's name may hold spaces, so the longest name
-    /// of the crate that fits is meant.
+    /// Read from the item's key, e.g. `app bin app src/main.c`. A program's name may hold spaces,
+    /// so the longest name of the crate that fits is meant.
     pub fn target<'a>(&'a self, item: &Item) -> Target<'a> {
         if item.kind == ItemKind::Generate {
             return Target::Generate;
@@ -109,7 +111,10 @@ impl CrateInfo {
             bins: krate
                 .bins
                 .iter()
-                .map(|bin| BinInfo { name: bin.name.clone(), source: bin.sources.files.first().cloned() })
+                .map(|bin| BinInfo {
+                    name: bin.name.clone(),
+                    source: bin.sources.files.first().cloned(),
+                })
                 .collect(),
             headers: krate
                 .lib

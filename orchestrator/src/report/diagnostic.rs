@@ -1,4 +1,5 @@
-//! From a worker's diagnostic to what is shown of it: clang's as they are, the linker's by crate and symbol.
+//! From a worker's diagnostic to what is shown of it: clang's as they are, the linker's by crate
+//! and symbol.
 
 use crate::graph::{Graph, Item, ItemKind, Run};
 use crate::report::crates::Crates;
@@ -17,8 +18,8 @@ pub struct Shown<'a> {
     pub rendered: Cow<'a, str>,
 }
 
-/// What to show for one diagnostic of `item`. A link that lacks symbols or has them twice becomes one error per symbol; the
-/// linker's own text follows if it says more, or if `whole` asks for it.
+/// What to show for one diagnostic of `item`. A link that lacks symbols or has them twice becomes
+/// one error per symbol; the linker's own text follows if it says more, or if `whole` asks for it.
 pub fn shown<'a>(
     graph: &Graph,
     crates: &Crates,
@@ -38,7 +39,11 @@ pub fn shown<'a>(
         return vec![one];
     }
     let text = [plain(&diagnostic.rendered), plain(&diagnostic.message)].join("\n");
-    let found = link_errors::parse(if diagnostic.rendered.is_empty() { &diagnostic.message } else { &text });
+    let found = link_errors::parse(if diagnostic.rendered.is_empty() {
+        &diagnostic.message
+    } else {
+        &text
+    });
     let target = crates.target(item);
     let mut seen: HashSet<&str> = HashSet::new();
     let mut all = Vec::new();
@@ -52,8 +57,10 @@ pub fn shown<'a>(
         let message = words::undefined_symbol(&undefined.symbol, &item.krate_name, target, &users);
         let mut rendered = format!("{}: {message}\n", style::level(Level::Error));
         if let Some(word) = &undefined.suggestion {
-            rendered +=
-                &format!("  {}: a symbol with a similar name exists: `{word}`\n", style::bold("help"));
+            rendered += &format!(
+                "  {}: a symbol with a similar name exists: `{word}`\n",
+                style::bold("help")
+            );
         }
         all.push(Shown { level: Level::Error, message: message.into(), rendered: rendered.into() });
     }
@@ -85,8 +92,8 @@ fn as_it_is(diagnostic: &Diagnostic) -> Shown<'_> {
     Shown { level: diagnostic.level, message: Cow::from(&diagnostic.message), rendered }
 }
 
-/// The unit's path where an object of ours is meant, e.g. `zip/src/a.c`; with the line where that is known, and the crate
-/// where it is not that of `link`.
+/// The unit's path where an object of ours is meant, e.g. `zip/src/a.c`; with the line where that
+/// is known, and the crate where it is not that of `link`.
 fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
     let object = place.object.as_deref().or(place.source.as_deref());
     let unit = object.and_then(|object| unit_of(graph, place, object));
@@ -95,7 +102,9 @@ fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
     let unit = unit.or_else(|| unit_at(graph, source?.rsplit_once(':')?.0));
     let text = match (unit, source) {
         // `app/src/main.c:3`: debug information names the very line, perhaps of a header.
-        (_, Some(source)) if source.rsplit_once(':').is_some_and(|(_, line)| line.parse::<u32>().is_ok()) => {
+        (_, Some(source))
+            if source.rsplit_once(':').is_some_and(|(_, line)| line.parse::<u32>().is_ok()) =>
+        {
             source.to_owned()
         }
         (Some(unit), _) => unit.label.clone(),
@@ -148,9 +157,9 @@ fn is_merged(link: &Item, object: &str) -> bool {
     object.strip_prefix(lto.work_dir.as_str()) == Some(&format!("/{}.lto.o", link.krate_name))
 }
 
-/// The file of modules that link-time optimisation has made `object` from. A worker names the object
-/// `CRATE.UNIT.CGU.o`, UNIT being the file's or the member's name without its extension, and after `~` a number where an input
-/// before had that name.
+/// The file of modules that link-time optimisation has made `object` from. A worker names the
+/// object `CRATE.UNIT.CGU.o`, UNIT being the file's or the member's name without its extension, and
+/// after `~` a number where an input before had that name.
 fn optimised_from<'a>(graph: &'a Graph, object: &str) -> Option<&'a str> {
     let (dir, name) = object.rsplit_once('/')?;
     let (name, _cgu) = name.strip_suffix(".o")?.rsplit_once('.')?;
@@ -166,15 +175,21 @@ fn optimised_from<'a>(graph: &'a Graph, object: &str) -> Option<&'a str> {
         let library = |word: &str| lto.libraries.iter().find(|library| library.word == word);
         let inputs = args.iter().flat_map(|word| match library(word) {
             Some(library) => {
-                let member = |member: &'a Member| (library.krate.as_str(), &*member.name, &*member.path);
+                let member =
+                    |member: &'a Member| (library.krate.as_str(), &*member.name, &*member.path);
                 library.members.iter().map(member).collect()
             }
             None => {
-                vec![(item.krate_name.as_str(), Utf8Path::new(word).file_name().unwrap_or(word), &**word)]
+                vec![(
+                    item.krate_name.as_str(),
+                    Utf8Path::new(word).file_name().unwrap_or(word),
+                    &**word,
+                )]
             }
         });
         let unit = |file: &'a str| file.strip_suffix(".o").unwrap_or(file);
-        let named = |krate: &str, file| name.strip_prefix(krate) == Some(&format!(".{}", unit(file)));
+        let named =
+            |krate: &str, file| name.strip_prefix(krate) == Some(&format!(".{}", unit(file)));
         return inputs
             .filter(|(krate, file, _)| named(krate, file))
             .nth(number.checked_sub(1)?)
@@ -257,7 +272,8 @@ mod tests {
         let mut graph = fixture::graph();
         let member = |name: &str, path: &str| Member { name: name.into(), path: path.into() };
         let dir = "target/release/.tender";
-        let Run::Worker(Work::Link { args, lto, .. }) = &mut graph.items[fixture::APP_LINK.0 as usize].run
+        let Run::Worker(Work::Link { args, lto, .. }) =
+            &mut graph.items[fixture::APP_LINK.0 as usize].run
         else {
             panic!("no link")
         };
@@ -278,7 +294,11 @@ mod tests {
         let check = |object: &str, expect: Option<&str>| {
             let path = format!("{dir}/app/lto/bin-app/{object}");
             let place = Place { object: Some(path.clone()), ..Place::default() };
-            assert_eq!(unit_of(&graph, &place, &path).map(|item| item.label.as_str()), expect, "{object}");
+            assert_eq!(
+                unit_of(&graph, &place, &path).map(|item| item.label.as_str()),
+                expect,
+                "{object}"
+            );
         };
         check("zip.a.0.o", Some("zip/src/a.c"));
         check("zip.a.12.o", Some("zip/src/a.c"));

@@ -26,7 +26,8 @@ pub enum Event {
         item: ItemIx,
         reason: RebuildReason,
     },
-    /// How long an item that will run took before, microseconds, where that is known. Follows its `Dirty`.
+    /// How long an item that will run took before, microseconds, where that is known. Follows its
+    /// `Dirty`.
     Expected {
         item: ItemIx,
         wall_us: u64,
@@ -40,13 +41,15 @@ pub enum Event {
         worker: WorkerNo,
         at_us: u64,
     },
-    /// The program that a link runs, with its leading words: found when the link is handed out, told before it starts.
+    /// The program that a link runs, with its leading words: found when the link is handed out,
+    /// told before it starts.
     Driver {
         item: ItemIx,
         words: Vec<String>,
     },
-    /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's starting slot. A unit that is cut
-    /// starts on one slot and goes on on others, several at once or none: where it runs is told by its phases.
+    /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's starting
+    /// slot. A unit that is cut starts on one slot and goes on on others, several at once or none:
+    /// where it runs is told by its phases.
     ItemStarted {
         item: ItemIx,
         worker: Option<WorkerNo>,
@@ -60,17 +63,20 @@ pub enum Event {
         phase: PhaseName,
         /// The codegen unit, from 0, where the unit was cut.
         cgu: Option<u32>,
-        /// The unit that the code is from, where it is not the item's own: a backend of link-time optimisation.
+        /// The unit that the code is from, where it is not the item's own: a backend of link-time
+        /// optimisation.
         of: Option<String>,
         start_us: u64,
         dur_us: u64,
     },
-    /// What ran the item is gone, and the item may run again. (Those of a worker that ends are lost without a word.)
+    /// What ran the item is gone, and the item may run again. (Those of a worker that ends are lost
+    /// without a word.)
     ItemLost {
         item: ItemIx,
         at_us: u64,
     },
-    /// What the item was expected to need, and did need, where it ran to its end. Comes before `ItemFinished`.
+    /// What the item was expected to need, and did need, where it ran to its end. Comes before
+    /// `ItemFinished`.
     Needed {
         item: ItemIx,
         begin: Needed,
@@ -99,19 +105,21 @@ pub enum Event {
         item: ItemIx,
         fresh: bool,
     },
-    /// Why ready work waits from now on: an item that has not started, or a piece of one that has. Told again where the
-    /// reason changes.
+    /// Why ready work waits from now on: an item that has not started, or a piece of one that has.
+    /// Told again where the reason changes.
     Wait {
         item: ItemIx,
         reason: WaitReason,
         at_us: u64,
     },
-    /// The item has the memory that it waited for. It may still wait for a slot; a wait for that ends when it starts.
+    /// The item has the memory that it waited for. It may still wait for a slot; a wait for that
+    /// ends when it starts.
     WaitEnded {
         item: ItemIx,
         at_us: u64,
     },
-    /// So many slots are free from now on only because there is too little memory for what could run on them.
+    /// So many slots are free from now on only because there is too little memory for what could
+    /// run on them.
     ShortOfMemory {
         slots: u32,
         at_us: u64,
@@ -132,36 +140,39 @@ pub enum Event {
         bytes: u64,
         at_us: u64,
     },
-    /// Processor time that a worker has used since it started, the children that it waited for included. Without a worker:
-    /// all that the build used; told once, when all its processes have ended.
+    /// Processor time that a worker has used since it started, the children that it waited for
+    /// included. Without a worker: all that the build used; told once, when all its processes have
+    /// ended.
     Cpu {
         worker: Option<WorkerNo>,
         used_us: u64,
         at_us: u64,
     },
-    /// What all items that run were granted, what their processes need besides, and the most that both may come to; bytes.
-    /// This and what follows is told where `Rss` is.
+    /// What all items that run were granted, what their processes need besides, and the most that
+    /// both may come to; bytes. This and what follows is told where `Rss` is.
     Leases {
         bytes: u64,
         baselines: u64,
         budget: Option<u64>,
         at_us: u64,
     },
-    /// What all processes of the build use together, commands with all that they started included, and how much more there
-    /// is, a reserve subtracted; bytes. Sampled.
+    /// What all processes of the build use together, commands with all that they started included,
+    /// and how much more there is, a reserve subtracted; bytes. Sampled.
     Memory {
         used: u64,
         free: Option<u64>,
         at_us: u64,
     },
-    /// The share of the time since the reading before in which some task waited for memory, and in which all did: whole
-    /// percents, rounded up, so that 0 means never. Of the whole machine, or of our control group where it has a count.
+    /// The share of the time since the reading before in which some task waited for memory, and in
+    /// which all did: whole percents, rounded up, so that 0 means never. Of the whole machine, or
+    /// of our control group where it has a count.
     Pressure {
         some: u32,
         full: u32,
         at_us: u64,
     },
-    /// So many processes of foreign commands are stopped from now on, until there is memory for them again.
+    /// So many processes of foreign commands are stopped from now on, until there is memory for
+    /// them again.
     Stopped {
         jobs: u32,
         at_us: u64,
@@ -246,7 +257,8 @@ pub struct Needed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     Worker(WorkerNo),
-    /// A program that ran the item: a linker that a worker had started, or a command with all that it started.
+    /// A program that ran the item: a linker that a worker had started, or a command with all that
+    /// it started.
     Program(ItemIx),
 }
 
@@ -255,6 +267,7 @@ pub trait Sink {
     fn event(&mut self, graph: &Graph, event: &Event);
     /// Called about ten times a second while the build waits (to draw).
     fn tick(&mut self, _graph: &Graph) {}
-    /// Before the process stops itself (Ctrl-Z) or gives the terminal away: take the bar off the screen.
+    /// Before the process stops itself (Ctrl-Z) or gives the terminal away: take the bar off the
+    /// screen.
     fn suspend(&mut self) {}
 }

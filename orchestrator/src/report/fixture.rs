@@ -1,9 +1,10 @@
-//! A small workspace and its graph, for the tests of reports: the library `zip`, and the program `app` that uses it.
+//! A small workspace and its graph, for the tests of reports: the library `zip`, and the program
+//! `app` that uses it.
 
 use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
 use crate::manifest::{
-    Bin, BuildSettings, Crate, CrateId, DebugInfo, Lib, Lto, OptLevel, Profile, Sources, TargetSettings,
-    Translate, Workspace,
+    Bin, BuildSettings, Crate, CrateId, DebugInfo, Lib, Lto, OptLevel, Profile, Sources,
+    TargetSettings, Translate, Workspace,
 };
 use tender_protocol::{Diagnostic, Language, Level, Member, Work};
 
@@ -134,8 +135,20 @@ pub fn graph() -> Graph {
                 Run::Worker(archive),
                 "target/release/libzip.a",
             ),
-            compile(0, "app bin app src/main.c", "app/src/main.c", "target/release/.tender/app/main.o"),
-            item(0, ItemKind::Program, "app bin app", "app", Run::Worker(link), "target/release/app"),
+            compile(
+                0,
+                "app bin app src/main.c",
+                "app/src/main.c",
+                "target/release/.tender/app/main.o",
+            ),
+            item(
+                0,
+                ItemKind::Program,
+                "app bin app",
+                "app",
+                Run::Worker(link),
+                "target/release/app",
+            ),
         ],
         unmade: vec![],
         artifacts: vec![

@@ -1,7 +1,8 @@
 //! What a person reads on standard error: cargo's lines, clang's diagnostics, counts at the end.
 //!
-//! The diagnostics of an item are kept until it ends and then shown together, so that those of two items are never
-//! mixed. Lines go above the bar: it is taken off before a line and comes back with the next tick.
+//! The diagnostics of an item are kept until it ends and then shown together, so that those of two
+//! items are never mixed. Lines go above the bar: it is taken off before a line and comes back with
+//! the next tick.
 
 use crate::graph::{Graph, Item, ItemIx, ItemKind};
 use crate::manifest::CrateId;
@@ -64,7 +65,8 @@ pub struct Human {
 struct Kept {
     diagnostics: Vec<Diagnostic>,
     output: Vec<String>,
-    /// In the order in which they first ended: the time of each, all pieces together, and of how many stretches it is the sum.
+    /// In the order in which they first ended: the time of each, all pieces together, and of how
+    /// many stretches it is the sum.
     phases: Vec<(PhaseName, u64, usize)>,
 }
 
@@ -95,7 +97,12 @@ struct Counts {
 }
 
 impl Human {
-    pub fn new(console: Console, bar: Option<Bar>, crates: Rc<Crates>, verbosity: Verbosity) -> Self {
+    pub fn new(
+        console: Console,
+        bar: Option<Bar>,
+        crates: Rc<Crates>,
+        verbosity: Verbosity,
+    ) -> Self {
         Self {
             console,
             bar,
@@ -179,7 +186,14 @@ impl Human {
         }
     }
 
-    fn finished(&mut self, graph: &Graph, ix: ItemIx, outcome: Outcome, wall_us: u64, peak_bytes: u64) {
+    fn finished(
+        &mut self,
+        graph: &Graph,
+        ix: ItemIx,
+        outcome: Outcome,
+        wall_us: u64,
+        peak_bytes: u64,
+    ) {
         let item = &graph[ix];
         self.running.remove(&ix);
         let kept = self.kept.remove(&ix).unwrap_or_default();
@@ -200,15 +214,19 @@ impl Human {
 
     /// `Built zip/src/a.c in 0.34s`, with phases and memory at `-vv`.
     fn built(&mut self, item: &Item, kept: &Kept, wall_us: u64, peak_bytes: u64) {
-        let mut text =
-            format!("{} in {}", words::visible(&item.label), words::elapsed(Duration::from_micros(wall_us)));
+        let mut text = format!(
+            "{} in {}",
+            words::visible(&item.label),
+            words::elapsed(Duration::from_micros(wall_us))
+        );
         if self.at_least(Verbosity::VeryVerbose) {
             let mut parts: Vec<String> = kept
                 .phases
                 .iter()
                 .map(|(phase, us, times)| {
                     let time = words::elapsed(Duration::from_micros(*us));
-                    let pieces = if *times > 1 { format!(" in {times} pieces") } else { String::new() };
+                    let pieces =
+                        if *times > 1 { format!(" in {times} pieces") } else { String::new() };
                     format!("{} {time}{pieces}", words::phase(*phase))
                 })
                 .collect();
@@ -270,7 +288,8 @@ impl Human {
         for (krate, told) in &self.told {
             let name = crates.get(*krate).name.as_str();
             if told.warnings > 0 {
-                text += &style::message(Level::Warning, words::generated_warnings(name, told.warnings));
+                text +=
+                    &style::message(Level::Warning, words::generated_warnings(name, told.warnings));
             }
             if told.failed {
                 failed.push(name);
@@ -336,8 +355,11 @@ impl Sink for Human {
             }
             Event::Wait { item, reason, .. } if self.at_least(Verbosity::VeryVerbose) => {
                 let item = &graph[*item];
-                let text =
-                    format!("{}: {}", words::visible(&item.label), words::wait_in_full(graph, *reason));
+                let text = format!(
+                    "{}: {}",
+                    words::visible(&item.label),
+                    words::wait_in_full(graph, *reason)
+                );
                 self.print(&style::status("Waiting", text));
             }
             Event::Message { severity, text } => {
@@ -345,13 +367,19 @@ impl Sink for Human {
                 self.print(&style::message(level, text.trim_end()));
             }
             Event::Interrupted { signal } => {
-                // For good: the build only waits for its processes now, and the user's prompt is next.
+                // For good: the build only waits for its processes now, and the user's prompt is
+                // next.
                 self.bar = None;
                 if self.at_least(Verbosity::Normal) {
-                    self.print(&style::caution("Interrupted", format!("by {}", words::signal(*signal))));
+                    self.print(&style::caution(
+                        "Interrupted",
+                        format!("by {}", words::signal(*signal)),
+                    ));
                 }
             }
-            Event::BuildFinished { success, elapsed, .. } => self.build_finished(graph, *success, *elapsed),
+            Event::BuildFinished { success, elapsed, .. } => {
+                self.build_finished(graph, *success, *elapsed)
+            }
             _ => {}
         }
     }
@@ -384,7 +412,8 @@ mod tests {
         let graph = fixture::graph();
         let out = Shared::default();
         let crates = Rc::new(Crates::new(&fixture::workspace()));
-        let mut human = Human::new(Console::new(Box::new(out.clone()), false), None, crates, verbosity);
+        let mut human =
+            Human::new(Console::new(Box::new(out.clone()), false), None, crates, verbosity);
         for event in events {
             human.event(&graph, event);
         }
@@ -449,7 +478,8 @@ mod tests {
             ended(APP_MAIN, OK),
         ];
         let first = "       Fresh zip v0.1.0 (/ws/zip)\n";
-        let dirty = format!("       Dirty app (app/src/main.c): {}\n", RebuildReason::New.present());
+        let dirty =
+            format!("       Dirty app (app/src/main.c): {}\n", RebuildReason::New.present());
         let rest = [
             "   Compiling app v0.1.0 (/ws/app)\n",
             "     Running `clang -O2 '-DNAME=\"a b\"' -c app/src/main.c -o target/release/.tender/app/main.o`\n",
@@ -458,7 +488,11 @@ mod tests {
         .concat();
         check(Verbosity::Verbose, &events, &format!("{first}{dirty}{rest}\n"));
         let phases = "translate 0.01s, emit 0.08s in 2 pieces";
-        check(Verbosity::VeryVerbose, &events, &format!("{first}{dirty}{rest} ({phases}, peak 1.0 MiB)\n"));
+        check(
+            Verbosity::VeryVerbose,
+            &events,
+            &format!("{first}{dirty}{rest} ({phases}, peak 1.0 MiB)\n"),
+        );
     }
 
     #[test]
@@ -505,14 +539,19 @@ mod tests {
             diagnostic: fixture::diagnostic(Level::Warning, "old"),
             replayed: true,
         };
-        let expect = "zip/src/a.c:3:5: warning: old\n  f();\n  ^\nwarning: `zip` generated 1 warning\n";
+        let expect =
+            "zip/src/a.c:3:5: warning: old\n  f();\n  ^\nwarning: `zip` generated 1 warning\n";
         check(Verbosity::Quiet, &[replayed, end(true)], expect);
     }
 
     #[test]
     fn what_an_unfinished_item_said_is_not_lost() {
-        let events =
-            [started(ZIP_A), said(ZIP_A, Level::Error, "late"), Event::Interrupted { signal: 2 }, end(false)];
+        let events = [
+            started(ZIP_A),
+            said(ZIP_A, Level::Error, "late"),
+            Event::Interrupted { signal: 2 },
+            end(false),
+        ];
         let expect = "   Compiling zip v0.1.0 (/ws/zip)\n Interrupted by SIGINT\n\
              zip/src/a.c:3:5: error: late\n  f();\n  ^\n";
         check(Verbosity::Normal, &events, expect);
@@ -547,9 +586,15 @@ mod tests {
 
     #[test]
     fn verbose_tells_of_memory() {
-        let chosen =
-            Chosen { bytes: Some(60 << 20), by: Origin::Option, of: None, clamped: None, off: false };
-        let short = Shortage { need: 96 << 20, free: Some(0), budget: chosen.bytes, kept_for: None };
+        let chosen = Chosen {
+            bytes: Some(60 << 20),
+            by: Origin::Option,
+            of: None,
+            clamped: None,
+            off: false,
+        };
+        let short =
+            Shortage { need: 96 << 20, free: Some(0), budget: chosen.bytes, kept_for: None };
         let summary = Summary { peak: 58 << 20, budget: chosen.bytes, ..Summary::default() };
         let events = [
             Event::Budget { chosen, at_us: 0 },

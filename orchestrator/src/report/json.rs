@@ -1,7 +1,8 @@
 //! Messages for programs, one JSON object a line on standard output. See `docs/json.md`.
 //!
-//! `compiler-message`, `compiler-artifact` and `build-finished` have cargo's shape, so that tools which read cargo's
-//! read ours; the other messages are what cargo's readers miss: starts, ends with their reasons, waits.
+//! `compiler-message`, `compiler-artifact` and `build-finished` have cargo's shape, so that tools
+//! which read cargo's read ours; the other messages are what cargo's readers miss: starts, ends
+//! with their reasons, waits.
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::{ArtifactKind, Graph, Item, ItemIx};
@@ -95,18 +96,23 @@ impl Json {
                 "code": null,
                 "children": [],
             });
-            let message =
-                self.about("compiler-message", item, json!({ "message": message, "unit": item.label }));
+            let message = self.about(
+                "compiler-message",
+                item,
+                json!({ "message": message, "unit": item.label }),
+            );
             self.write(&message);
         }
     }
 
     fn artifact(&mut self, graph: &Graph, item: ItemIx, fresh: bool) {
-        let files: Vec<_> = graph.artifacts.iter().filter(|artifact| artifact.item == item).collect();
+        let files: Vec<_> =
+            graph.artifacts.iter().filter(|artifact| artifact.item == item).collect();
         if files.is_empty() {
             return;
         }
-        let executable = files.iter().find(|file| file.kind == ArtifactKind::Program).map(|file| &file.path);
+        let executable =
+            files.iter().find(|file| file.kind == ArtifactKind::Program).map(|file| &file.path);
         let names: Vec<_> = files.iter().map(|file| &file.path).collect();
         let more = json!({
             "profile": profile(&graph.profile),
@@ -228,7 +234,9 @@ impl Sink for Json {
                 });
                 self.about("unit-finished", &graph[*item], more)
             }
-            Event::Diagnostic { item, diagnostic, .. } => return self.diagnostic(graph, *item, diagnostic),
+            Event::Diagnostic { item, diagnostic, .. } => {
+                return self.diagnostic(graph, *item, diagnostic);
+            }
             Event::Artifact { item, fresh } => return self.artifact(graph, *item, *fresh),
             Event::Wait { item, reason, at_us } => {
                 let more = wait(graph, *item, *reason, *at_us);
@@ -292,7 +300,9 @@ impl Sink for Json {
             Event::Cpu { worker, used_us, at_us } => {
                 json!({ "reason": "cpu", "worker": worker.map(|w| w.0), "used_us": used_us, "at_us": at_us })
             }
-            Event::BuildFinished { success, .. } => json!({ "reason": "build-finished", "success": success }),
+            Event::BuildFinished { success, .. } => {
+                json!({ "reason": "build-finished", "success": success })
+            }
             _ => return,
         };
         self.write(&message);
@@ -318,7 +328,8 @@ mod tests {
             json.event(&graph, event);
         }
         let text = String::from_utf8(out.0.take()).unwrap();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let lines: Vec<Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines, expect);
     }
 
@@ -345,7 +356,12 @@ mod tests {
                     item: fixture::ZIP_A,
                     reason: RebuildReason::InputChanged { path: "zip/src/a.c".into() },
                 },
-                Event::ItemStarted { item: fixture::ZIP_A, worker: Some(WorkerNo(0)), slot: 1, at_us: 5 },
+                Event::ItemStarted {
+                    item: fixture::ZIP_A,
+                    worker: Some(WorkerNo(0)),
+                    slot: 1,
+                    at_us: 5,
+                },
                 Event::Needed {
                     item: fixture::ZIP_A,
                     begin: Needed { lease: 20, peak: 7 },
@@ -362,7 +378,10 @@ mod tests {
             ],
             &[
                 json!({"reason": "build-started", "profile": "release", "jobs": 2, "items": 5, "at_us": 1}),
-                zip("unit-started", json!({"unit": "zip/src/a.c", "worker": 0, "slot": 1, "at_us": 5})),
+                zip(
+                    "unit-started",
+                    json!({"unit": "zip/src/a.c", "worker": 0, "slot": 1, "at_us": 5}),
+                ),
                 zip(
                     "unit-finished",
                     json!({

@@ -1,6 +1,8 @@
-//! Reads a linker's complaints, so that a missing or doubled symbol is reported by crate and unit and not by object file.
+//! Reads a linker's complaints, so that a missing or doubled symbol is reported by crate and unit
+//! and not by object file.
 //!
-//! Pure text in, values out. ld.lld is what we run; the form of GNU ld is read too, for machines where the driver uses it.
+//! Pure text in, values out. ld.lld is what we run; the form of GNU ld is read too, for machines
+//! where the driver uses it.
 
 use std::collections::HashMap;
 
@@ -68,14 +70,22 @@ pub fn parse(text: &str) -> LinkErrors {
         if let Some(note) = line.strip_prefix(">>>") {
             match notes {
                 Notes::Others => {}
-                Notes::Undefined => found.undefined.last_mut().into_iter().for_each(|of| of.read(note)),
-                Notes::Duplicate => found.duplicates.last_mut().into_iter().for_each(|of| of.read(note)),
+                Notes::Undefined => {
+                    found.undefined.last_mut().into_iter().for_each(|of| of.read(note))
+                }
+                Notes::Duplicate => {
+                    found.duplicates.last_mut().into_iter().for_each(|of| of.read(note))
+                }
             }
             continue;
         }
         notes = Notes::Others;
         if let Some(symbol) = lld_symbol(line) {
-            found.undefined.push(Undefined { symbol: symbol.to_owned(), users: vec![], suggestion: None });
+            found.undefined.push(Undefined {
+                symbol: symbol.to_owned(),
+                users: vec![],
+                suggestion: None,
+            });
             notes = Notes::Undefined;
         } else if let Some((_, symbol)) = line.split_once("error: duplicate symbol: ") {
             found.duplicates.push(Duplicate { symbol: symbol.to_owned(), definitions: vec![] });
@@ -136,7 +146,9 @@ impl Duplicate {
         let place = note.strip_prefix(" defined at ").or(note.strip_prefix(" defined in "));
         if let Some(place) = place {
             self.definitions.push(Place::new(place));
-        } else if let (true, Some(place)) = (note.starts_with("      "), self.definitions.last_mut()) {
+        } else if let (true, Some(place)) =
+            (note.starts_with("      "), self.definitions.last_mut())
+        {
             place.set_object(note.trim_start());
         }
     }
@@ -150,7 +162,8 @@ impl Place {
             place.set_object(text);
         } else {
             // The path in parentheses says more than the name.
-            let long = text.strip_suffix(')').and_then(|text| text.split_once(" (")).map(|(_, long)| long);
+            let long =
+                text.strip_suffix(')').and_then(|text| text.split_once(" (")).map(|(_, long)| long);
             place.source = Some(long.unwrap_or(text).to_owned());
         }
         place
@@ -175,7 +188,9 @@ fn gnu_symbol(line: &str) -> Option<(&str, &str)> {
 
 /// The driver, and the worker after it, repeat that the linker failed; that is no error of its own.
 fn is_driver_summary(line: &str) -> bool {
-    ["linker command failed", "ld returned", "link driver"].iter().any(|summary| line.contains(summary))
+    ["linker command failed", "ld returned", "link driver"]
+        .iter()
+        .any(|summary| line.contains(summary))
 }
 
 /// `/usr/bin/ld: main.o` -> `main.o`
@@ -186,11 +201,12 @@ fn after_the_linkers_name(text: &str) -> &str {
 fn gnu_place(user: &str, object: Option<&str>) -> Place {
     let place = after_the_linkers_name(user);
     let place = place.split_once(":(").map_or(place, |(file, _)| file);
-    let (object, archive) = match object.and_then(|object| object.strip_suffix(')')?.split_once('(')) {
-        // `libzip.a(a.o)`
-        Some((archive, member)) => (Some(member), Some(archive)),
-        None => (object, None),
-    };
+    let (object, archive) =
+        match object.and_then(|object| object.strip_suffix(')')?.split_once('(')) {
+            // `libzip.a(a.o)`
+            Some((archive, member)) => (Some(member), Some(archive)),
+            None => (object, None),
+        };
     Place {
         source: Some(place.to_owned()),
         object: object.map(str::to_owned),
@@ -220,7 +236,8 @@ mod tests {
                 (u.symbol.as_str(), users)
             })
             .collect();
-        let expect: Vec<_> = symbols.iter().map(|(symbol, users)| (*symbol, users.to_vec())).collect();
+        let expect: Vec<_> =
+            symbols.iter().map(|(symbol, users)| (*symbol, users.to_vec())).collect();
         assert_eq!(got, expect);
         assert_eq!(found.others, others);
     }
@@ -258,7 +275,11 @@ mod tests {
     #[test]
     fn other_errors_are_noticed() {
         check("ld.lld: error: unable to find library -lnothing\n", &[], true);
-        check("ld.lld: error: undefined symbol: f\nld.lld: error: cannot open x.o\n", &[("f", &[])], true);
+        check(
+            "ld.lld: error: undefined symbol: f\nld.lld: error: cannot open x.o\n",
+            &[("f", &[])],
+            true,
+        );
     }
 
     #[test]

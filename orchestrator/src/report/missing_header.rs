@@ -1,5 +1,5 @@
-//! What to do about a header that clang does not find although the workspace has it. Knows clang's words for that, and looks
-//! whether files exist.
+//! What to do about a header that clang does not find although the workspace has it. Knows clang's
+//! words for that, and looks whether files exist.
 
 use crate::graph::{Item, ItemKind};
 use crate::report::crates::{CrateInfo, Crates};
@@ -7,8 +7,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{Diagnostic, Level};
 
 /// The help for one diagnostic of a unit, if it is of this kind and the header is at hand.
-pub(super) fn help(root: &Utf8Path, crates: &Crates, item: &Item, diagnostic: &Diagnostic) -> Option<String> {
-    if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || diagnostic.level != Level::Error {
+pub(super) fn help(
+    root: &Utf8Path,
+    crates: &Crates,
+    item: &Item,
+    diagnostic: &Diagnostic,
+) -> Option<String> {
+    if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || diagnostic.level != Level::Error
+    {
         return None;
     }
     let header = wanted(&diagnostic.message)?;
@@ -26,10 +32,9 @@ pub(super) fn help(root: &Utf8Path, crates: &Crates, item: &Item, diagnostic: &D
             )
         });
     }
-    let other = crates
-        .all()
-        .iter()
-        .find(|other| other.dir != krate.dir && other.headers.iter().any(|dir| dir.join(header).is_file()))?;
+    let other = crates.all().iter().find(|other| {
+        other.dir != krate.dir && other.headers.iter().any(|dir| dir.join(header).is_file())
+    })?;
     let CrateInfo { name, .. } = other;
     let path = relative(&krate.dir, &other.dir);
     Some(format!(
@@ -57,9 +62,11 @@ mod tests {
     fn the_wanted_header_is_read_from_clangs_words() {
         assert_eq!(wanted("'a/b.h' file not found"), Some("a/b.h"));
         assert_eq!(wanted("'it's.h' file not found"), Some("it's.h"));
-        for other in
-            ["module 'x' not found", "'x.h' file not found with <angled> include", "x.h file not found"]
-        {
+        for other in [
+            "module 'x' not found",
+            "'x.h' file not found with <angled> include",
+            "x.h file not found",
+        ] {
             assert_eq!(wanted(other), None, "{other}");
         }
     }

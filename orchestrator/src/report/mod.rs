@@ -1,6 +1,7 @@
 //! What people and programs see of a build. With `cli` the only code that prints.
 //!
-//! One stream of events feeds every sink: `human` (with its `bar`), `json`, `trace`, `timings`. Sentences live in `words`.
+//! One stream of events feeds every sink: `human` (with its `bar`), `json`, `trace`, `timings`.
+//! Sentences live in `words`.
 
 mod bar;
 mod clock;

@@ -1,7 +1,8 @@
 //! The terminal on standard error as the bar's library sees it: some columns narrower than it is.
 //!
-//! The library fills its line up to the last column. A terminal that echoes `^C` there goes on in the next line, and the
-//! bar that is then taken off is no longer the line of the cursor. Knows nothing of what is drawn.
+//! The library fills its line up to the last column. A terminal that echoes `^C` there goes on in
+//! the next line, and the bar that is then taken off is no longer the line of the cursor. Knows
+//! nothing of what is drawn.
 
 use indicatif::TermLike;
 use std::io::{self, Write};
@@ -19,7 +20,8 @@ pub struct Screen {
 /// Columns that may be drawn in now.
 pub fn columns() -> u16 {
     // A terminal that was never told its size says 0.
-    let columns = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(0, |size| size.ws_col);
+    let columns =
+        rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(0, |size| size.ws_col);
     let columns = if columns == 0 { 80 } else { columns };
     columns.saturating_sub(COLUMNS_FOR_ECHO).max(1)
 }

@@ -1,4 +1,5 @@
-//! Colours. Everything is written in colour; the stream that it goes to strips what it must not show.
+//! Colours. Everything is written in colour; the stream that it goes to strips what it must not
+//! show.
 
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;

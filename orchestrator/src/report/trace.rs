@@ -1,4 +1,5 @@
-//! The trace file: Chrome trace JSON, for viewers and for the tests that check the invariants. See `docs/trace.md`.
+//! The trace file: Chrome trace JSON, for viewers and for the tests that check the invariants. See
+//! `docs/trace.md`.
 //!
 //! | field | means |
 //! |---|---|
@@ -9,7 +10,8 @@
 //! | `ph: C` | a counter |
 //! | `ph: i` | something that happened at one moment, with its facts in `args` |
 //!
-//! Events are written as they come. The closing bracket is written on drop; viewers load a file that lacks it.
+//! Events are written as they come. The closing bracket is written on drop; viewers load a file
+//! that lacks it.
 
 use crate::graph::{Graph, ItemIx, ItemKind};
 use crate::report::clock::now_us;
@@ -128,17 +130,58 @@ impl<W: Write> Trace<W> {
     }
 
     fn counter(&mut self, name: &str, cat: &str, pid: u32, ts: u64, args: Value) {
-        self.write(&Entry { name, cat, ph: "C", ts, dur: None, id: None, s: None, pid, tid: 0, args });
+        self.write(&Entry {
+            name,
+            cat,
+            ph: "C",
+            ts,
+            dur: None,
+            id: None,
+            s: None,
+            pid,
+            tid: 0,
+            args,
+        });
     }
 
     fn instant(&mut self, (cat, name): (&str, &str), pid: u32, ts: u64, args: Value) {
         let scope = if pid == ORCHESTRATOR { "g" } else { "p" };
-        self.write(&Entry { name, cat, ph: "i", ts, dur: None, id: None, s: Some(scope), pid, tid: 0, args });
+        self.write(&Entry {
+            name,
+            cat,
+            ph: "i",
+            ts,
+            dur: None,
+            id: None,
+            s: Some(scope),
+            pid,
+            tid: 0,
+            args,
+        });
     }
 
     /// `name` of the begin and the end must agree: with `id` they tie the two together.
-    fn span(&mut self, ph: &str, (cat, name): (&str, &str), item: ItemIx, pid: u32, ts: u64, args: Value) {
-        self.write(&Entry { name, cat, ph, ts, dur: None, id: Some(item.0), s: None, pid, tid: 0, args });
+    fn span(
+        &mut self,
+        ph: &str,
+        (cat, name): (&str, &str),
+        item: ItemIx,
+        pid: u32,
+        ts: u64,
+        args: Value,
+    ) {
+        self.write(&Entry {
+            name,
+            cat,
+            ph,
+            ts,
+            dur: None,
+            id: Some(item.0),
+            s: None,
+            pid,
+            tid: 0,
+            args,
+        });
     }
 
     fn phase(
@@ -157,10 +200,20 @@ impl<W: Write> Trace<W> {
         };
         let (pid, tid) = row;
         // A unit that is not cut is one piece, number 0.
-        let args =
-            json!({ "crate": of.krate_name, "unit": from.unwrap_or(&of.label), "cgu": cgu.unwrap_or(0) });
+        let args = json!({ "crate": of.krate_name, "unit": from.unwrap_or(&of.label), "cgu": cgu.unwrap_or(0) });
         let name = words::phase(phase);
-        self.write(&Entry { name, cat, ph: "X", ts, dur: Some(dur), id: None, s: None, pid, tid, args });
+        self.write(&Entry {
+            name,
+            cat,
+            ph: "X",
+            ts,
+            dur: Some(dur),
+            id: None,
+            s: None,
+            pid,
+            tid,
+            args,
+        });
     }
 
     /// One that waits for something else now has ended its wait for what it was.
@@ -188,7 +241,14 @@ impl<W: Write> Trace<W> {
         }
     }
 
-    fn item_started(&mut self, graph: &Graph, item: ItemIx, worker: Option<WorkerNo>, slot: u32, at_us: u64) {
+    fn item_started(
+        &mut self,
+        graph: &Graph,
+        item: ItemIx,
+        worker: Option<WorkerNo>,
+        slot: u32,
+        at_us: u64,
+    ) {
         self.waits_no_more(item, at_us);
         let (pid, tid) = match worker {
             Some(worker) => (row(worker), slot),
@@ -208,7 +268,14 @@ impl<W: Write> Trace<W> {
             if running.phases == 0 {
                 let dur = at_us.saturating_sub(running.start_us);
                 let row = (running.pid, running.tid);
-                self.phase(graph, item, row, (PhaseName::Generate, None, None), running.start_us, dur);
+                self.phase(
+                    graph,
+                    item,
+                    row,
+                    (PhaseName::Generate, None, None),
+                    running.start_us,
+                    dur,
+                );
             }
             self.command_rows[running.tid as usize - 1] = false;
         }
@@ -226,11 +293,16 @@ impl<W: Write> Trace<W> {
         free as u32 + 1
     }
 
-    /// Ends the items that run on `pid`, or all, so that every begin has its end. A worker that died leaves some.
+    /// Ends the items that run on `pid`, or all, so that every begin has its end. A worker that
+    /// died leaves some.
     fn close_items(&mut self, graph: &Graph, pid: Option<u32>, at_us: u64) {
         let on_row = |running: &Running| pid.is_none_or(|pid| pid == running.pid);
-        let mut open: Vec<ItemIx> =
-            self.running.iter().filter(|(_, running)| on_row(running)).map(|(item, _)| *item).collect();
+        let mut open: Vec<ItemIx> = self
+            .running
+            .iter()
+            .filter(|(_, running)| on_row(running))
+            .map(|(item, _)| *item)
+            .collect();
         open.sort_unstable();
         for item in open {
             self.item_finished(graph, item, json!("interrupted"), at_us);
@@ -257,7 +329,9 @@ impl<W: Write> Sink for Trace<W> {
             Event::WorkerStarted { worker, pid, .. } => {
                 self.name_process(row(worker), &format!("worker {} ({pid})", worker.0));
             }
-            Event::WorkerEnded { worker, at_us } => self.close_items(graph, Some(row(worker)), at_us),
+            Event::WorkerEnded { worker, at_us } => {
+                self.close_items(graph, Some(row(worker)), at_us)
+            }
             Event::ItemStarted { item, worker, slot, at_us } => {
                 self.item_started(graph, item, worker, slot, at_us);
             }
@@ -266,20 +340,37 @@ impl<W: Write> Sink for Trace<W> {
                     running.phases += 1;
                     (running.pid, running.tid)
                 });
-                let at = worker.map(|worker| (row(worker), slot)).or(running).unwrap_or((ORCHESTRATOR, 0));
+                let at = worker
+                    .map(|worker| (row(worker), slot))
+                    .or(running)
+                    .unwrap_or((ORCHESTRATOR, 0));
                 self.phase(graph, item, at, (phase, cgu, of.as_deref()), start_us, dur_us);
             }
             Event::ItemFinished { item, outcome, at_us, .. } => {
                 self.item_finished(graph, item, json!(outcome), at_us);
             }
-            Event::ItemLost { item, at_us } => self.item_finished(graph, item, json!("interrupted"), at_us),
+            Event::ItemLost { item, at_us } => {
+                self.item_finished(graph, item, json!("interrupted"), at_us)
+            }
             Event::Wait { item, reason, at_us } => self.waits(graph, item, reason, at_us),
             Event::WaitEnded { item, at_us } => self.waits_no_more(item, at_us),
             Event::ShortOfMemory { slots, at_us } => {
-                self.counter("short_of_memory", "wait", ORCHESTRATOR, at_us, json!({ "slots": slots }));
+                self.counter(
+                    "short_of_memory",
+                    "wait",
+                    ORCHESTRATOR,
+                    at_us,
+                    json!({ "slots": slots }),
+                );
             }
             Event::Tokens { used, n, at_us } => {
-                self.counter("tokens", "token", ORCHESTRATOR, at_us, json!({ "used": used, "n": n }));
+                self.counter(
+                    "tokens",
+                    "token",
+                    ORCHESTRATOR,
+                    at_us,
+                    json!({ "used": used, "n": n }),
+                );
             }
             Event::LiveModules { worker, n, at_us } => {
                 self.counter("live_modules", "unit", row(worker), at_us, json!({ "n": n }));
@@ -380,7 +471,16 @@ mod tests {
     }
 
     fn phase(item: ItemIx, slot: u32, phase: PhaseName, start_us: u64, dur_us: u64) -> Event {
-        Event::Phase { item, worker: Some(WorkerNo(0)), slot, phase, cgu: None, of: None, start_us, dur_us }
+        Event::Phase {
+            item,
+            worker: Some(WorkerNo(0)),
+            slot,
+            phase,
+            cgu: None,
+            of: None,
+            start_us,
+            dur_us,
+        }
     }
 
     fn finished(item: ItemIx, at_us: u64) -> Event {
@@ -396,7 +496,8 @@ mod tests {
             phase(fixture::ZIP_A, 1, PhaseName::Emit, 15, 5),
             finished(fixture::ZIP_A, 20),
         ]);
-        let names: Vec<_> = of_kind(&entries, "M").iter().map(|m| m["args"]["name"].clone()).collect();
+        let names: Vec<_> =
+            of_kind(&entries, "M").iter().map(|m| m["args"]["name"].clone()).collect();
         assert_eq!(names, [json!("tender"), Value::Null, json!("worker 0 (4711)"), Value::Null]);
         let complete = of_kind(&entries, "X");
         assert_eq!(complete.len(), 2);
@@ -439,7 +540,11 @@ mod tests {
         let expect = [(0, "a.c", 0), (1, "a.c", 0), (0, "a.c", 1), (2, "b.c", 0), (2, "a.c", 0)];
         assert_eq!(
             places,
-            expect.map(|(tid, unit, cgu)| (json!(tid), json!(format!("zip/src/{unit}")), json!(cgu)))
+            expect.map(|(tid, unit, cgu)| (
+                json!(tid),
+                json!(format!("zip/src/{unit}")),
+                json!(cgu)
+            ))
         );
         // One begin and one end, whatever the rows.
         assert_eq!((of_kind(&entries, "b").len(), of_kind(&entries, "e").len()), (1, 1));
@@ -486,8 +591,11 @@ mod tests {
 
     #[test]
     fn a_wait_ends_when_its_item_starts() {
-        let wait =
-            |at_us| Event::Wait { item: fixture::ZIP_A, reason: crate::report::WaitReason::Token, at_us };
+        let wait = |at_us| Event::Wait {
+            item: fixture::ZIP_A,
+            reason: crate::report::WaitReason::Token,
+            at_us,
+        };
         let entries = trace(&[wait(1), wait(2), started(fixture::ZIP_A, Some(0), 0, 9)]);
         let waits: Vec<_> = entries
             .iter()
@@ -517,7 +625,8 @@ mod tests {
         assert_eq!(kinds, [("b", 1), ("e", 3), ("b", 3), ("e", 5), ("b", 7), ("e", 9)]);
         assert_eq!(waits[0]["name"], waits[1]["name"]);
         assert_ne!(waits[1]["name"], waits[2]["name"]);
-        let mut args = json!({ "crate": "zip", "unit": "zip/src/a.c", "need": 7, "free": 3, "budget": 9 });
+        let mut args =
+            json!({ "crate": "zip", "unit": "zip/src/a.c", "need": 7, "free": 3, "budget": 9 });
         assert_eq!(waits[2]["args"], args);
         args["kept_for"] = json!("zip/src/b.c");
         assert_eq!(waits[4]["args"], args);
@@ -598,7 +707,8 @@ mod tests {
                 .collect()
         };
         assert_eq!((told("b"), told("X")), (vec![(1, 0), (8, 0)], vec![(1, 1), (8, 1)]));
-        let outcomes: Vec<_> = of_kind(&entries, "e").iter().map(|e| e["args"]["outcome"].clone()).collect();
+        let outcomes: Vec<_> =
+            of_kind(&entries, "e").iter().map(|e| e["args"]["outcome"].clone()).collect();
         assert_eq!(outcomes, ["interrupted", "ok"]);
     }
 

@@ -27,7 +27,11 @@ pub fn elapsed(time: Duration) -> String {
 /// `5s`, `2m 05s`: for a line that is redrawn, where hundredths only flicker.
 pub fn rough(time: Duration) -> String {
     let seconds = time.as_secs();
-    if seconds >= 60 { format!("{}m {:02}s", seconds / 60, seconds % 60) } else { format!("{seconds}s") }
+    if seconds >= 60 {
+        format!("{}m {:02}s", seconds / 60, seconds % 60)
+    } else {
+        format!("{seconds}s")
+    }
 }
 
 /// What follows `Finished`.
@@ -49,7 +53,9 @@ pub fn could_not(item: &Item, target: Target<'_>, errors: usize, warnings: usize
         (ItemKind::Check, _) => ("check", label),
         (ItemKind::Archive, _) => ("archive", label),
         (ItemKind::Generate, _) => ("generate sources of", label),
-        (ItemKind::Shared | ItemKind::Program, Target::Bin(name)) => ("link", format!("bin `{name}`").into()),
+        (ItemKind::Shared | ItemKind::Program, Target::Bin(name)) => {
+            ("link", format!("bin `{name}`").into())
+        }
         (ItemKind::Shared | ItemKind::Program, _) => ("link", label),
     };
     let mut text = format!("could not {verb} `{}` ({what})", item.krate_name);
@@ -77,7 +83,12 @@ pub fn undefined_symbol(symbol: &str, krate: &str, target: Target<'_>, users: &[
 }
 
 /// `places`: where it is defined.
-pub fn duplicate_symbol(symbol: &str, krate: &str, target: Target<'_>, places: &[String]) -> String {
+pub fn duplicate_symbol(
+    symbol: &str,
+    krate: &str,
+    target: Target<'_>,
+    places: &[String],
+) -> String {
     let mut text = format!("duplicate symbol `{symbol}` in crate `{krate}`{}", of_bin(target));
     if !places.is_empty() {
         text += &format!(", defined in {}", places.join(" and in "));
@@ -92,12 +103,14 @@ fn of_bin(target: Target<'_>) -> String {
     }
 }
 
-/// A file name as one line: control characters are escaped, because a name may hold a newline or a terminal's commands.
+/// A file name as one line: control characters are escaped, because a name may hold a newline or a
+/// terminal's commands.
 pub fn visible(name: &str) -> Cow<'_, str> {
     if !name.contains(char::is_control) {
         return name.into();
     }
-    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let escape =
+        |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     name.chars().map(escape).collect()
 }
 
@@ -144,7 +157,10 @@ pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
     let (need, free) = (bytes(need), free.map_or("enough".into(), bytes));
     match kept_for {
         Some(larger) => {
-            format!("needs {need} of memory; {free} is free, but kept for {}", visible(&graph[larger].label))
+            format!(
+                "needs {need} of memory; {free} is free, but kept for {}",
+                visible(&graph[larger].label)
+            )
         }
         None => format!("needs {need} of memory, and {free} is free"),
     }
@@ -232,7 +248,10 @@ mod tests {
         };
         let time = Duration::from_millis(10);
         assert_eq!(finished(&release, time), "`release` profile [optimized] target(s) in 0.01s");
-        assert_eq!(finished(&dev, time), "`dev` profile [unoptimized + debuginfo] target(s) in 0.01s");
+        assert_eq!(
+            finished(&dev, time),
+            "`dev` profile [unoptimized + debuginfo] target(s) in 0.01s"
+        );
     }
 
     #[test]

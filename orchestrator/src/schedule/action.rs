@@ -21,12 +21,14 @@ pub enum Event {
     WorkerGone { worker: WorkerIx, death: Death },
     /// A worker started an item of one of its plans.
     Started { worker: WorkerIx, item: ItemIx },
-    /// A worker asks for memory for one more part of an item, bytes; 0 where it does not know how much.
+    /// A worker asks for memory for one more part of an item, bytes; 0 where it does not know how
+    /// much.
     LeaseWanted { worker: WorkerIx, item: ItemIx, bytes: u64 },
-    /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it was granted the worker has
-    /// heard of so many; those after them come on top.
+    /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it
+    /// was granted the worker has heard of so many; those after them come on top.
     LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64, grants: u32, parts: u32 },
-    /// What ran the item, a command or a linker that a worker has started, was killed for memory, and the item may run again.
+    /// What ran the item, a command or a linker that a worker has started, was killed for memory,
+    /// and the item may run again.
     OutOfMemory { item: ItemIx },
     /// A worker or a command is done with an item.
     Finished { item: ItemIx, outcome: Outcome },
@@ -54,7 +56,8 @@ pub enum Action {
     LendSlot(WorkerIx),
     /// The worker runs these items as one plan, higher priority first.
     SendPlan { worker: WorkerIx, items: Vec<PlannedItem> },
-    /// The worker may use so many bytes for one part of the item. Comes after the plan that the item is in.
+    /// The worker may use so many bytes for one part of the item. Comes after the plan that the
+    /// item is in.
     Lease { worker: WorkerIx, item: ItemIx, bytes: u64 },
     /// Start nothing more of what the worker was given; it reports the rest as skipped.
     CancelPlans(WorkerIx),

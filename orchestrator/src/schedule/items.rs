@@ -85,7 +85,8 @@ impl Items {
         }
         let mut priority = vec![0; tasks.len()];
         for number in (0..tasks.len()).rev() {
-            let behind = dependents[number].iter().map(|ix| priority[ix.0 as usize]).max().unwrap_or(0);
+            let behind =
+                dependents[number].iter().map(|ix| priority[ix.0 as usize]).max().unwrap_or(0);
             priority[number] = tasks[number].cost_us.saturating_add(behind);
         }
         Items {
@@ -182,8 +183,9 @@ impl Items {
         }
     }
 
-    /// What makes one plan with `first`, which is ready: for a unit all ready units of its crate, and the crate's
-    /// archives that wait for nothing outside the plan; anything else goes alone. In order of urgency.
+    /// What makes one plan with `first`, which is ready: for a unit all ready units of its crate,
+    /// and the crate's archives that wait for nothing outside the plan; anything else goes alone.
+    /// In order of urgency.
     pub(super) fn plan_with(&self, first: ItemIx) -> Vec<ItemIx> {
         if self.class(first) != Class::Unit {
             return vec![first];
@@ -198,7 +200,10 @@ impl Items {
         let follows = |ix: &ItemIx| {
             self.class(*ix) == Class::Archive
                 && self.state(*ix) == State::Blocked
-                && self.after(*ix).iter().all(|a| units.contains(a) || self.state(*a).is_up_to_date())
+                && self
+                    .after(*ix)
+                    .iter()
+                    .all(|a| units.contains(a) || self.state(*a).is_up_to_date())
         };
         plan.sort_by_key(|ix| self.rank(*ix));
         plan.extend(of_crate.iter().copied().filter(follows));

@@ -1,4 +1,5 @@
-//! Decides what runs where and when. Pure: events in, actions out. No processes, paths or clocks; tokens are a number.
+//! Decides what runs where and when. Pure: events in, actions out. No processes, paths or clocks;
+//! tokens are a number.
 //!
 //! - `task.rs`: what is known of an item, and its expected cost; `need.rs`: its expected memory.
 //! - `action.rs`: the words exchanged with whoever carries the decisions out.
@@ -20,5 +21,7 @@ mod simulation;
 
 pub use action::{Action, Death, Event, PlannedItem, Verdict, WorkerIx};
 pub use need::{Need, expected_need};
-pub use scheduler::{Scheduler, WORKER_BASELINE, item_of_lease, process_of_command, process_of_worker};
+pub use scheduler::{
+    Scheduler, WORKER_BASELINE, item_of_lease, process_of_command, process_of_worker,
+};
 pub use task::{Class, Task, expected_cost, tasks};

@@ -2,27 +2,32 @@
 //!
 //! A free slot goes to the most urgent item that can start, wherever it is:
 //!
-//! - in a running worker that has its slot: the broker feeds that worker a token, nothing is to be done here;
+//! - in a running worker that has its slot: the broker feeds that worker a token, nothing is to be
+//!   done here;
 //! - in a worker that parked its slot: the slot is lent to it again;
-//! - with nobody: its plan goes to the worker that has other items of its crate, else to a parked worker, else to a new
-//!   process, of which there are never more than slots; where memory is short, to a worker that runs rather than to a new
-//!   process. A `[[generate]]` command just starts.
+//! - with nobody: its plan goes to the worker that has other items of its crate, else to a parked
+//!   worker, else to a new process, of which there are never more than slots; where memory is
+//!   short, to a worker that runs rather than to a new process. A `[[generate]]` command just
+//!   starts.
 //!
-//! So the engine asks twice: `claim` before the broker feeds tokens, which leaves them to items in workers that are more
-//! urgent, and `fill` after, which uses what nobody took. Between the two no slot stays free while an item can start,
-//! with one exception: a slot may wait for a worker that is starting and was given more urgent items than any other.
+//! So the engine asks twice: `claim` before the broker feeds tokens, which leaves them to items in
+//! workers that are more urgent, and `fill` after, which uses what nobody took. Between the two no
+//! slot stays free while an item can start, with one exception: a slot may wait for a worker that
+//! is starting and was given more urgent items than any other.
 //!
-//! **Memory.** Nothing starts without a lease from the ledger, and a lease comes before a slot: an item that waits for memory waits
-//! outside of any process, or inside a worker where it is no reason for a token. With nothing else to do a worker is leased one or
-//! two items ahead, so that it need not wait for a round trip, but only where memory is plenty. A large item that does not fit beside
-//! anything waits outside of the workers that run, until nothing does, and gets a new process.
+//! **Memory.** Nothing starts without a lease from the ledger, and a lease comes before a slot: an
+//! item that waits for memory waits outside of any process, or inside a worker where it is no
+//! reason for a token. With nothing else to do a worker is leased one or two items ahead, so that
+//! it need not wait for a round trip, but only where memory is plenty. A large item that does not
+//! fit beside anything waits outside of the workers that run, until nothing does, and gets a new
+//! process.
 //!
-//! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks, if all slots are in
-//! use; it starts on it without a round trip. Nothing is lost if another slot gets free first: what waits inside
-//! a worker is known to the broker as a wish for tokens.
+//! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks,
+//! if all slots are in use; it starts on it without a round trip. Nothing is lost if another slot
+//! gets free first: what waits inside a worker is known to the broker as a wish for tokens.
 //!
-//! Here are the state, the questions and the rounds; `leases` asks for memory, `place` finds items a process, `ends` knows what
-//! follows when something has ended.
+//! Here are the state, the questions and the rounds; `leases` asks for memory, `place` finds items
+//! a process, `ends` knows what follows when something has ended.
 
 mod ends;
 mod leases;
@@ -45,15 +50,17 @@ enum Mode {
     Finished,
 }
 
-/// What a worker process uses with nothing to do, bytes: LLVM's tables, and what is left of items once the allocator has given back what
-/// it can. (Measured between items: 11 to 13 MiB at first, 14 to 17 after thirty.)
+/// What a worker process uses with nothing to do, bytes: LLVM's tables, and what is left of items
+/// once the allocator has given back what it can. (Measured between items: 11 to 13 MiB at first,
+/// 14 to 17 after thirty.)
 pub const WORKER_BASELINE: u64 = 16 << 20;
 
-/// How many items are asked for that memory does not suffice for, before a round gives up: those that wait are many.
+/// How many items are asked for that memory does not suffice for, before a round gives up: those
+/// that wait are many.
 const MOST_DENIALS: usize = 8;
 
-/// Items are leased ahead until those that a worker has not begun are expected to take so long, microseconds: news of an item's
-/// end may be on the way for 5 ms.
+/// Items are leased ahead until those that a worker has not begun are expected to take so long,
+/// microseconds: news of an item's end may be on the way for 5 ms.
 const AHEAD_US: u64 = 15_000;
 const MOST_AHEAD: usize = 16;
 
@@ -140,8 +147,9 @@ impl Scheduler {
         scheduler
     }
 
-    /// The next item of which to find out whether it is up to date; all that it comes after is. Answered by `Event::Judged`.
-    /// Apart from the actions, because judging reads files: whoever does it may let actions overtake.
+    /// The next item of which to find out whether it is up to date; all that it comes after is.
+    /// Answered by `Event::Judged`. Apart from the actions, because judging reads files: whoever
+    /// does it may let actions overtake.
     pub fn next_to_judge(&mut self) -> Option<ItemIx> {
         self.to_judge.pop_front()
     }
@@ -176,8 +184,8 @@ impl Scheduler {
         &self.denied
     }
 
-    /// How many of `unused` slots are so only because memory is short, where leases for these items were denied and not granted
-    /// since. (Not every round asks again.)
+    /// How many of `unused` slots are so only because memory is short, where leases for these items
+    /// were denied and not granted since. (Not every round asks again.)
     pub fn short_of_memory(&self, unused: u32, waiting: &[ItemIx]) -> u32 {
         if self.exclusive().is_some() {
             return self.items.ready().take(unused as usize).count() as u32;
@@ -219,13 +227,14 @@ impl Scheduler {
         self.items.ready().map(|(_, ix)| ix)
     }
 
-    /// The most urgent item in the worker that wants a token: the worker's claim among those that want one too,
-    /// in microseconds to the end of the build.
+    /// The most urgent item in the worker that wants a token: the worker's claim among those that
+    /// want one too, in microseconds to the end of the build.
     pub fn urgency(&self, worker: WorkerIx) -> u64 {
         self.workers[worker].wanting_tokens().first().map_or(0, |(priority, _)| priority.0)
     }
 
-    /// Takes in how many tokens more than it has `worker` says it could use. An item that comes in pieces wants several.
+    /// Takes in how many tokens more than it has `worker` says it could use. An item that comes in
+    /// pieces wants several.
     pub fn lacks(&mut self, worker: WorkerIx, tokens: u32) {
         self.workers[worker].unmet = tokens;
     }
@@ -247,11 +256,13 @@ impl Scheduler {
         if !self.denied.is_empty() {
             return in_workers.min(most as usize) as u32;
         }
-        let unleased = |worker: &Worker| worker.startable.len() - worker.leased.len() + worker.asked.len();
+        let unleased =
+            |worker: &Worker| worker.startable.len() - worker.leased.len() + worker.asked.len();
         let unleased: usize = self.workers.iter().map(|(_, worker)| unleased(worker)).sum();
         let in_workers = in_workers + unleased;
         let left = (most as usize).saturating_sub(in_workers);
-        let nobodys = self.items.ready().filter(|(_, item)| self.can_be_placed(*item)).take(left).count();
+        let nobodys =
+            self.items.ready().filter(|(_, item)| self.can_be_placed(*item)).take(left).count();
         (in_workers + nobodys).min(most as usize) as u32
     }
 
@@ -287,7 +298,8 @@ impl Scheduler {
         self.finish_if_done();
     }
 
-    /// Uses up to `free` slots, and leaves to the broker those that belong to more urgent items inside workers.
+    /// Uses up to `free` slots, and leaves to the broker those that belong to more urgent items
+    /// inside workers.
     pub fn claim(&mut self, free: u32) {
         self.ledger.begin_round();
         self.denied.clear();
@@ -297,7 +309,8 @@ impl Scheduler {
         self.distribute(free, |_| true);
     }
 
-    /// Uses `free` slots that are left after the broker has fed the workers that want tokens, then hands plans ahead.
+    /// Uses `free` slots that are left after the broker has fed the workers that want tokens, then
+    /// hands plans ahead.
     pub fn fill(&mut self, free: u32) {
         // A starting worker has not said yet what it wants; what it was given counts all the same.
         let left = self.distribute(free, |phase| phase == Phase::Starting);

@@ -1,4 +1,5 @@
-//! Property tests: random graphs, workers that behave like the real ones in a random order of events, failures, deaths.
+//! Property tests: random graphs, workers that behave like the real ones in a random order of
+//! events, failures, deaths.
 
 mod worker;
 mod world;
@@ -11,7 +12,8 @@ use std::collections::BTreeSet;
 use tender_protocol::Outcome;
 use world::{Fate, World};
 
-/// Crates of a few units, an archive each, some with a command first and some with a program behind.
+/// Crates of a few units, an archive each, some with a command first and some with a program
+/// behind.
 fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
     let fate = prop_oneof![
         3 => Just(Fate::Fresh),
@@ -20,13 +22,18 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
         1 => Just(Fate::Crashes),
         1 => Just(Fate::IsTooLarge),
     ];
-    let krate =
-        (0..6usize, any::<bool>(), any::<bool>(), prop::collection::vec(any::<prop::sample::Index>(), 0..3));
+    let krate = (
+        0..6usize,
+        any::<bool>(),
+        any::<bool>(),
+        prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+    );
     (prop::collection::vec(krate, 1..8), prop::collection::vec((fate, 1..1000u64), 80)).prop_map(
         |(crates, variety)| {
             let mut tasks: Vec<Task> = Vec::new();
             let mut archives: Vec<ItemIx> = Vec::new();
-            for (number, (units, command, program, dependencies)) in crates.into_iter().enumerate() {
+            for (number, (units, command, program, dependencies)) in crates.into_iter().enumerate()
+            {
                 let mut add = |class: Class, after: Vec<ItemIx>| {
                     let cost_us = variety[tasks.len() % variety.len()].1;
                     tasks.push(Task {
@@ -38,8 +45,10 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
                     });
                     ItemIx(tasks.len() as u32 - 1)
                 };
-                let first: Vec<ItemIx> = command.then(|| add(Class::Command, vec![])).into_iter().collect();
-                let objects: Vec<ItemIx> = (0..units).map(|_| add(Class::Unit, first.clone())).collect();
+                let first: Vec<ItemIx> =
+                    command.then(|| add(Class::Command, vec![])).into_iter().collect();
+                let objects: Vec<ItemIx> =
+                    (0..units).map(|_| add(Class::Unit, first.clone())).collect();
                 let archive = add(Class::Archive, objects);
                 let mut linked: BTreeSet<ItemIx> = [archive].into();
                 if !archives.is_empty() {
@@ -110,14 +119,25 @@ fn need(cost_us: u64) -> Need {
 }
 
 fn unit(krate: u32, cost_us: u64) -> Task {
-    Task { krate: CrateId(krate), class: Class::Unit, after: vec![], cost_us, memory: need(cost_us) }
+    Task {
+        krate: CrateId(krate),
+        class: Class::Unit,
+        after: vec![],
+        cost_us,
+        memory: need(cost_us),
+    }
 }
 
 fn one_file_crates(n: u32) -> Vec<Task> {
     (0..n)
         .flat_map(|krate| {
-            let task =
-                |class, after| Task { krate: CrateId(krate), class, after, cost_us: 10, memory: need(10) };
+            let task = |class, after| Task {
+                krate: CrateId(krate),
+                class,
+                after,
+                cost_us: 10,
+                memory: need(10),
+            };
             [task(Class::Unit, vec![]), task(Class::Archive, vec![ItemIx(2 * krate)])]
         })
         .collect()
@@ -134,7 +154,8 @@ fn two_workers_build_a_thousand_crates_of_one_file_without_parking() {
         world.settle();
         while world.react() {
             if world.scheduler.waiting().next().is_some() {
-                parked_with_work_left += world.workers.values().filter(|worker| worker.parked).count();
+                parked_with_work_left +=
+                    world.workers.values().filter(|worker| worker.parked).count();
             }
             world.settle();
         }
@@ -199,11 +220,13 @@ fn pieces_of_an_urgent_item_come_before_new_processes() {
     assert_eq!(started(7, 3), (0, 50));
 }
 
-/// A worker has run the most urgent of three units. The next takes `large` bytes, and `free` are free beside the worker: by the last
-/// reading, or by a budget.
+/// A worker has run the most urgent of three units. The next takes `large` bytes, and `free` are
+/// free beside the worker: by the last reading, or by a budget.
 fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
-    let task =
-        |krate, cost_us, begin| Task { memory: Need { begin, piece: 0, join: 0 }, ..unit(krate, cost_us) };
+    let task = |krate, cost_us, begin| Task {
+        memory: Need { begin, piece: 0, join: 0 },
+        ..unit(krate, cost_us)
+    };
     let tasks = vec![task(0, 30, 10), task(1, 20, large), task(2, 10, 10)];
     let mut scheduler = Scheduler::new(tasks, 1, false);
     match by_reading {
@@ -254,7 +277,8 @@ fn what_fits_or_is_small_or_only_beyond_the_budget_stays_with_the_worker_that_ru
     for (large, free, by_reading) in cases {
         let mut scheduler = after_a_small_one(large, free, by_reading);
         let actions = done(&mut scheduler);
-        let Some(Action::Lease { worker: WorkerIx(0), item: ItemIx(1), .. }) = actions.last() else {
+        let Some(Action::Lease { worker: WorkerIx(0), item: ItemIx(1), .. }) = actions.last()
+        else {
             panic!("{actions:?}");
         };
     }

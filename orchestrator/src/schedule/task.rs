@@ -1,4 +1,5 @@
-//! What the scheduler knows of an item: its crate, what it comes after, and what it is expected to cost.
+//! What the scheduler knows of an item: its crate, what it comes after, and what it is expected to
+//! cost.
 
 use super::need::{Need, expected_need};
 use crate::graph::{Graph, ItemIx, ItemKind, Run};
@@ -26,8 +27,8 @@ pub struct Task {
     pub memory: Need,
 }
 
-/// Turns a graph into tasks. `history` gives the wall time, in microseconds, that an item took when it last ran, `need` what it
-/// was measured to need, where it was, in place of what is expected.
+/// Turns a graph into tasks. `history` gives the wall time, in microseconds, that an item took when
+/// it last ran, `need` what it was measured to need, where it was, in place of what is expected.
 pub fn tasks(
     graph: &Graph,
     mut history: impl FnMut(&str) -> Option<u64>,
@@ -51,10 +52,12 @@ pub fn tasks(
     graph.items.iter().map(task).collect()
 }
 
-/// What an item without history probably costs, microseconds; `size` is that of its source in bytes.
+/// What an item without history probably costs, microseconds; `size` is that of its source in
+/// bytes.
 ///
-/// The figures are those of C at -O2 on a machine of 2024: some 20 ms of headers, then 4 µs a byte. That they are off by
-/// a factor does no harm, as long as a long file counts for more than a short one, and a link for more than an archive.
+/// The figures are those of C at -O2 on a machine of 2024: some 20 ms of headers, then 4 µs a byte.
+/// That they are off by a factor does no harm, as long as a long file counts for more than a short
+/// one, and a link for more than an archive.
 pub fn expected_cost(kind: ItemKind, size: u64) -> u64 {
     match kind {
         ItemKind::Compile => 20_000 + size.saturating_mul(4),

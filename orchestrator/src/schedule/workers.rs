@@ -1,7 +1,7 @@
 //! What each worker was given and is doing. Knows no policy.
 //!
-//! A worker is charged its starting slot unless it parked it. Whatever else it runs on are tokens that it took from the
-//! broker; how many those are is not known here, and need not be.
+//! A worker is charged its starting slot unless it parked it. Whatever else it runs on are tokens
+//! that it took from the broker; how many those are is not known here, and need not be.
 
 use super::action::WorkerIx;
 use super::items::Rank;
@@ -81,12 +81,14 @@ impl Worker {
         begin.into_iter().chain(piece).min().copied()
     }
 
-    /// The ranks of what wants a slot beyond the starting one, most urgent first: items, and pieces of items that run.
+    /// The ranks of what wants a slot beyond the starting one, most urgent first: items, and pieces
+    /// of items that run.
     pub(super) fn wanting_tokens(&self) -> Vec<Rank> {
         let starting_slot_is_unused = !self.parked && self.running.is_empty();
         let items = self.leased.iter().copied().skip(usize::from(starting_slot_is_unused));
         let items: Vec<Rank> = items.collect();
-        // What the worker lacks beyond its items is for pieces. Of which item is not known; that of the most urgent one.
+        // What the worker lacks beyond its items is for pieces. Of which item is not known; that of
+        // the most urgent one.
         let pieces = (self.unmet as usize).saturating_sub(items.len());
         let mut wanting = Vec::new();
         if let Some(rank) = self.running.values().min() {
@@ -145,7 +147,8 @@ impl Workers {
 
     /// In order of age.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (WorkerIx, &Worker)> {
-        // Numbers are never used twice, so the dead pile up; a build that loses thousands of workers has other worries.
+        // Numbers are never used twice, so the dead pile up; a build that loses thousands of
+        // workers has other worries.
         let live = self.list.iter().enumerate().filter(|(_, worker)| worker.phase != Phase::Gone);
         live.map(|(number, worker)| (WorkerIx(number as u32), worker))
     }

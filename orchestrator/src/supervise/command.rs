@@ -1,4 +1,5 @@
-//! A `[[generate]]` command: somebody else's program, run as one job, its output kept until it ends.
+//! A `[[generate]]` command: somebody else's program, run as one job, its output kept until it
+//! ends.
 
 use super::clock::now_us;
 use super::family;
@@ -10,8 +11,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-/// Bytes of its output. A command that writes without end must not fill our memory; what it writes beyond is read and dropped,
-/// so that it is not held up.
+/// Bytes of its output. A command that writes without end must not fill our memory; what it writes
+/// beyond is read and dropped, so that it is not held up.
 const MOST_KEPT: usize = 1 << 20;
 
 pub(super) struct CommandProcess {
@@ -34,11 +35,15 @@ impl CommandProcess {
         command: &Command,
         jobs: &Jobs<'_>,
     ) -> io::Result<CommandProcess> {
-        let (program, arguments) = command.words.split_first().expect("the manifest has at least one word");
-        // OUT_DIR also where nothing is written to it: units look into it, and would see it appear when their objects are
-        // put beside it.
-        let out_dir =
-            command.env.iter().find(|(name, _)| name == "OUT_DIR").map(|(_, dir)| Utf8Path::new(dir));
+        let (program, arguments) =
+            command.words.split_first().expect("the manifest has at least one word");
+        // OUT_DIR also where nothing is written to it: units look into it, and would see it appear
+        // when their objects are put beside it.
+        let out_dir = command
+            .env
+            .iter()
+            .find(|(name, _)| name == "OUT_DIR")
+            .map(|(_, dir)| Utf8Path::new(dir));
         for directory in item.outputs.iter().filter_map(|output| output.parent()).chain(out_dir) {
             std::fs::create_dir_all(graph.root.join(directory))?;
         }

@@ -1,4 +1,5 @@
-//! What a reproducer of a crash consists of: the preprocessed source, and a script that runs LLVM's own clang on it.
+//! What a reproducer of a crash consists of: the preprocessed source, and a script that runs LLVM's
+//! own clang on it.
 
 use crate::graph::{Item, Run};
 use crate::report::{quoted, quoted_words};
@@ -48,9 +49,16 @@ pub(super) fn extension(language: Language) -> (bool, &'static str) {
     }
 }
 
-/// A POSIX shell script that compiles `input`, an absolute path, as the unit was compiled; `root` is where relative paths
-/// among the arguments start from. Arguments of the script are added to clang's.
-pub(super) fn script(item: &Item, args: &[String], clang: &str, root: &Utf8Path, input: &Utf8Path) -> String {
+/// A POSIX shell script that compiles `input`, an absolute path, as the unit was compiled; `root`
+/// is where relative paths among the arguments start from. Arguments of the script are added to
+/// clang's.
+pub(super) fn script(
+    item: &Item,
+    args: &[String],
+    clang: &str,
+    root: &Utf8Path,
+    input: &Utf8Path,
+) -> String {
     // A label may hold anything, even a newline, which would end the comment.
     let label = item.label.replace(char::is_control, "?");
     format!(
@@ -68,7 +76,11 @@ pub(super) fn script(item: &Item, args: &[String], clang: &str, root: &Utf8Path,
 /// The clang of the LLVM that we were built for, else whichever the shell finds.
 pub(super) fn clang() -> String {
     let clang = crate::toolchain::llvm_bin().join("clang");
-    if clang.is_file() { clang.into_string() } else { format!("clang-{}", tender_protocol::LLVM_MAJOR) }
+    if clang.is_file() {
+        clang.into_string()
+    } else {
+        format!("clang-{}", tender_protocol::LLVM_MAJOR)
+    }
 }
 
 #[cfg(test)]

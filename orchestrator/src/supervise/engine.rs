@@ -1,8 +1,9 @@
-//! A build: the loop that sleeps until something happens, tells the scheduler, and carries out what it decides.
+//! A build: the loop that sleeps until something happens, tells the scheduler, and carries out what
+//! it decides.
 //!
-//! After each round of events the free slots are given out in this order, see `schedule::Scheduler`: returned tokens are
-//! collected, the scheduler claims slots for the most urgent items, the broker feeds workers that want tokens, and the
-//! scheduler fills what is left.
+//! After each round of events the free slots are given out in this order, see
+//! `schedule::Scheduler`: returned tokens are collected, the scheduler claims slots for the most
+//! urgent items, the broker feeds workers that want tokens, and the scheduler fills what is left.
 
 mod carry_out;
 mod give_back;
@@ -46,7 +47,8 @@ use tender_protocol::Diagnostic;
 /// How often the sink may draw and the orphans are reaped.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long items are judged before free slots are looked at again, so that the first worker starts early.
+/// How long items are judged before free slots are looked at again, so that the first worker starts
+/// early.
 const JUDGING_SLICE: Duration = Duration::from_millis(10);
 
 /// When the turn to grant memory is asked for again, which another build has; microseconds.
@@ -81,8 +83,8 @@ pub struct Summary {
 
 /// Builds all items of the graph that are not up to date. From the main thread only, see `process`.
 ///
-/// Tells `BuildStarted` first and `BuildFinished` last. A failed item is no error here: errors are those of the machine
-/// or the installation, and leave no child behind.
+/// Tells `BuildStarted` first and `BuildFinished` last. A failed item is no error here: errors are
+/// those of the machine or the installation, and leave no child behind.
 pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let mut engine = Engine::new(request)?;
     let started = Instant::now();
@@ -99,10 +101,14 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let Engine { mut fingerprints, sink, graph, .. } = engine;
     let removed = if ended.success { fingerprints.remove_outdated(graph) } else { Ok(()) };
     let closed = fingerprints.close();
-    let summary = result.and(removed.map_err(EngineError::from)).and(closed.map_err(EngineError::from));
+    let summary =
+        result.and(removed.map_err(EngineError::from)).and(closed.map_err(EngineError::from));
     let summary = summary.map(|()| ended);
     let success = summary.as_ref().is_ok_and(|summary| summary.success);
-    sink.event(graph, &Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() });
+    sink.event(
+        graph,
+        &Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() },
+    );
     summary
 }
 
@@ -134,7 +140,8 @@ struct Gone {
     id: ChildId,
     /// The number of its process group, all of which was killed.
     group: u32,
-    /// A command, and when it started, as `family::started` says. What a worker starts stays in its group.
+    /// A command, and when it started, as `family::started` says. What a worker starts stays in its
+    /// group.
     command: Option<u64>,
     /// How people know it.
     name: String,
@@ -142,7 +149,8 @@ struct Gone {
     in_order: bool,
 }
 
-/// What a child that is gone has left running: processes, each as the descriptor that tells its end.
+/// What a child that is gone has left running: processes, each as the descriptor that tells its
+/// end.
 struct Survivors {
     of: Gone,
     pidfds: Vec<OwnedFd>,
@@ -158,8 +166,8 @@ struct Engine<'a> {
     worker_program: &'a Utf8Path,
     sample: bool,
     scheduler: Scheduler,
-    /// These come before the pool because fields are dropped in their order: when we panic, children have ended before what they
-    /// hold goes back to a parent.
+    /// These come before the pool because fields are dropped in their order: when we panic,
+    /// children have ended before what they hold goes back to a parent.
     workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
     commands: BTreeMap<ItemIx, Running<CommandProcess>>,
     /// What children that are gone left running. The slots that it may use stay charged.
@@ -218,7 +226,8 @@ struct Death {
 
 impl<'a> Engine<'a> {
     fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
-        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink } = request;
+        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink } =
+            request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
         let memory = Memory::new(budget, &graph.state_dir);
         let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
@@ -289,7 +298,8 @@ impl<'a> Engine<'a> {
             }
             let until_tick = next_tick.saturating_duration_since(Instant::now());
             let busy = more_to_judge || !self.again.is_empty();
-            let until_round = self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
+            let until_round =
+                self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
             let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
             let memory_us =
                 self.foreign_us().map_or(self.memory.next_us(), |at| at.min(self.memory.next_us()));
@@ -310,7 +320,8 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Carries out decisions until there are none. Returns whether there is still something to judge.
+    /// Carries out decisions until there are none. Returns whether there is still something to
+    /// judge.
     fn advance(&mut self) -> Result<bool, EngineError> {
         let deadline = Instant::now() + JUDGING_SLICE;
         loop {
@@ -382,7 +393,9 @@ impl<'a> Engine<'a> {
     }
 
     fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
-        for Surplus { child, tokens } in self.pool.broker.settle(reserve).map_err(jobserver_error)? {
+        for Surplus { child, tokens } in
+            self.pool.broker.settle(reserve).map_err(jobserver_error)?
+        {
             // One that fills its FIFO is told of once, however often it is emptied.
             if self.over_returned.insert(child) {
                 let text = host::too_many(&self.name_of(child), tokens);
@@ -481,9 +494,10 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Nothing of ours outlives the build. All outputs are at their final names before an item is reported, so there is
-    /// nothing to lose. They are waited for, some milliseconds, so that their processor time is counted as ours, and
-    /// nothing of ours is in use when we have ended: no file, no disk.
+    /// Nothing of ours outlives the build. All outputs are at their final names before an item is
+    /// reported, so there is nothing to lose. They are waited for, some milliseconds, so that their
+    /// processor time is counted as ours, and nothing of ours is in use when we have ended: no
+    /// file, no disk.
     fn end_children(&mut self) {
         for running in self.workers.values() {
             running.child.process.signal_group(rustix::process::Signal::KILL);
@@ -499,7 +513,8 @@ impl<'a> Engine<'a> {
             self.forget(running.watched);
             self.pool.broker.remove(child_of_command(item));
         }
-        // Those that were killed are waited for. A daemon has left its group, and nobody waits for that.
+        // Those that were killed are waited for. A daemon has left its group, and nobody waits for
+        // that.
         while let Some((_, Survivors { of, watched, .. })) = self.survivors.pop_first() {
             self.forget(watched);
             group::wait_for_end(of.group, process::KILLED_WITHIN);

@@ -9,7 +9,8 @@ pub enum EngineError {
     #[error("failed to start `{program}`: {source}")]
     StartWorker { program: Utf8PathBuf, source: io::Error },
 
-    /// It ended before it said hello; `stderr` is what it said instead, with a leading newline, or empty.
+    /// It ended before it said hello; `stderr` is what it said instead, with a leading newline, or
+    /// empty.
     #[error("`{program}` ends before it is ready ({exit}){stderr}")]
     WorkerUnusable { program: Utf8PathBuf, exit: Exit, stderr: String },
 

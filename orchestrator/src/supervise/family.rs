@@ -5,8 +5,8 @@ use crate::process_stat::{PARENT, STARTED, Stat, TIMES};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// All processes below `root`, but for `except` and what is below those, and but for those that have ended and are not waited for.
-/// `root` itself is not among them.
+/// All processes below `root`, but for `except` and what is below those, and but for those that
+/// have ended and are not waited for. `root` itself is not among them.
 ///
 /// Some fifty microseconds a process. One that starts or ends meanwhile may be missed.
 pub(super) fn below(root: u32, except: &BTreeSet<u32>) -> Vec<Member> {
@@ -19,9 +19,11 @@ pub(super) fn pids_below(root: u32, except: &BTreeSet<u32>) -> Vec<u32> {
     let mut scanned = None;
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        // Kernels that are built without it have no list of children; then all processes are asked for their parents.
-        let children = children(parent)
-            .unwrap_or_else(|| scanned.get_or_insert_with(scan).remove(&parent).unwrap_or_default());
+        // Kernels that are built without it have no list of children; then all processes are asked
+        // for their parents.
+        let children = children(parent).unwrap_or_else(|| {
+            scanned.get_or_insert_with(scan).remove(&parent).unwrap_or_default()
+        });
         let children = children.into_iter().filter(|child| !except.contains(child));
         let known = below.len();
         below.extend(children);
@@ -30,15 +32,15 @@ pub(super) fn pids_below(root: u32, except: &BTreeSet<u32>) -> Vec<u32> {
     below
 }
 
-/// Those of all its threads: each thread has the children that it started itself. None if there is no such list.
+/// Those of all its threads: each thread has the children that it started itself. None if there is
+/// no such list.
 fn children(pid: u32) -> Option<Vec<u32>> {
     let mut children = Vec::new();
     // If the process is gone, so are its children.
     for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
         match fs::read_to_string(thread.path().join("children")) {
-            Ok(list) => {
-                children.extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok()))
-            }
+            Ok(list) => children
+                .extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
             Err(_) if thread.path().exists() => return None,
             Err(_) => {}
         }
@@ -97,7 +99,14 @@ mod tests {
     #[test]
     fn a_line_of_the_kernel() {
         let stat = "7 (a) (b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99 1000 3";
-        let member = Member { pid: 7, parent: 1, started: 99, name: "a) (b".to_owned(), bytes: 12, used: 11 };
+        let member = Member {
+            pid: 7,
+            parent: 1,
+            started: 99,
+            name: "a) (b".to_owned(),
+            bytes: 12,
+            used: 11,
+        };
         assert_eq!(parse(7, stat.as_bytes(), 12), Some(member));
         assert_eq!(parse(7, stat.replace(" S ", " Z ").as_bytes(), 12), None, "it has ended");
         assert_eq!(parse(7, b"7 (a) S 1", 12), None);
@@ -112,7 +121,9 @@ mod tests {
         let mut child = command.spawn().unwrap();
         let me = std::process::id();
         let names = |except: &BTreeSet<u32>| -> Vec<String> {
-            let mine = below(me, except).into_iter().filter(|member| [child.id()].contains(&member.parent));
+            let mine = below(me, except)
+                .into_iter()
+                .filter(|member| [child.id()].contains(&member.parent));
             mine.map(|member| member.name).collect()
         };
         while names(&BTreeSet::new()) != ["sleep", "sleep"] {

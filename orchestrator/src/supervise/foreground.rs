@@ -1,5 +1,5 @@
-//! A program that stands in our place for a while (`tender run`, `tender exec`): it gets the terminal, our signals, and the last
-//! word; under `exec` also job slots.
+//! A program that stands in our place for a while (`tender run`, `tender exec`): it gets the
+//! terminal, our signals, and the last word; under `exec` also job slots.
 
 use super::EngineError;
 use super::clock::now_us;
@@ -31,18 +31,24 @@ pub enum RunError {
     Host(#[from] EngineError),
 }
 
-/// Runs the program and waits for its end. From the main thread only, see `process`. Standard streams are passed on.
+/// Runs the program and waits for its end. From the main thread only, see `process`. Standard
+/// streams are passed on.
 ///
-/// On a terminal its group gets the foreground, and we take it back. SIGINT, SIGTERM and SIGHUP that reach us are passed on;
-/// if it stops (Ctrl-Z) we stop too, and continue it when we are continued.
+/// On a terminal its group gets the foreground, and we take it back. SIGINT, SIGTERM and SIGHUP
+/// that reach us are passed on; if it stops (Ctrl-Z) we stop too, and continue it when we are
+/// continued.
 ///
 /// A `guest` has its slots already. What its tokens do is told to it as long as the program runs.
-pub fn run_foreground(mut command: Command, mut guest: Option<&mut Guest<'_>>) -> Result<Exit, RunError> {
+pub fn run_foreground(
+    mut command: Command,
+    mut guest: Option<&mut Guest<'_>>,
+) -> Result<Exit, RunError> {
     prepare_this_process().map_err(system("prepare for a child process"))?;
     let mut signals = Signals::take_over().map_err(system("take over signals"))?;
     let terminal = Terminal::controlling();
     let jobs = guest.as_ref().map_or_else(Jobs::default, |guest| guest.jobs());
-    let mut process = Process::start(&mut command, Owner::Others, &jobs).map_err(RunError::Start)?;
+    let mut process =
+        Process::start(&mut command, Owner::Others, &jobs).map_err(RunError::Start)?;
     drop(jobs);
     if let Some(guest) = &mut guest {
         guest.started(process.pid())?;
@@ -136,10 +142,12 @@ impl Terminal {
     }
 }
 
-/// Makes `group` the foreground. A failure leaves the terminal as it is: the program then runs in the background.
+/// Makes `group` the foreground. A failure leaves the terminal as it is: the program then runs in
+/// the background.
 fn give(terminal: &Option<Terminal>, group: Pid) {
     let Some(Terminal(file)) = terminal else { return };
-    // A process in the background that changes the foreground is sent SIGTTOU, which would stop us, unless it is blocked.
+    // A process in the background that changes the foreground is sent SIGTTOU, which would stop us,
+    // unless it is blocked.
     with_sigttou_blocked(|| {
         let _ = tcsetpgrp(file.as_fd(), group);
     });

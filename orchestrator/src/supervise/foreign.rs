@@ -1,4 +1,5 @@
-//! What keeps the processes of foreign trees within the memory that there is: looked at from time to time, stopped and continued.
+//! What keeps the processes of foreign trees within the memory that there is: looked at from time
+//! to time, stopped and continued.
 
 use super::family;
 use crate::memory::{Brake, Member, Orders};
@@ -9,7 +10,8 @@ use std::collections::BTreeSet;
 const SHORTEST_US: u64 = 20_000;
 const LONGEST_US: u64 = 1_000_000;
 
-/// As fast as one job may take memory, bytes a microsecond: a gigabyte a second, about what a core can clear.
+/// As fast as one job may take memory, bytes a microsecond: a gigabyte a second, about what a core
+/// can clear.
 const FASTEST: u64 = 1000;
 
 /// Foreign trees, and what of them is stopped. All goes on when this is dropped.
@@ -38,8 +40,9 @@ impl Foreign {
         self.next_us = u64::MAX;
     }
 
-    /// Looks at all our children but `ours`. `free` says how much all of them may use more, if they use so much; None: there is
-    /// no limit. Returns how many further jobs there is room for; None: as many as there are tokens.
+    /// Looks at all our children but `ours`. `free` says how much all of them may use more, if they
+    /// use so much; None: there is no limit. Returns how many further jobs there is room for; None:
+    /// as many as there are tokens.
     pub fn watch(
         &mut self,
         ours: &BTreeSet<u32>,
@@ -65,7 +68,8 @@ impl Foreign {
         }
         let Orders { stop, resume, more } = self.brake.step(&members, &roots, free, now_us);
         self.growth = self.brake.growth_of_all();
-        // All that is stopped is one of `members`, read this moment, so the number is still that of the process.
+        // All that is stopped is one of `members`, read this moment, so the number is still that of
+        // the process.
         send(&stop, &members, Signal::STOP);
         send(&resume, &members, Signal::CONT);
         more

@@ -1,5 +1,5 @@
-//! What of process groups still runs. [`runs_in_any`] is for a process that was forked off one with threads: it allocates nothing and
-//! takes no locks. Knows no children and no tokens.
+//! What of process groups still runs. [`runs_in_any`] is for a process that was forked off one with
+//! threads: it allocates nothing and takes no locks. Knows no children and no tokens.
 
 use crate::process_stat::{GROUP, Stat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -13,18 +13,19 @@ use std::time::{Duration, Instant};
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
-/// Whether a process that has not ended is in one of the groups; 0 is none. A zombie has ended. Where /proc cannot be read, nobody
-/// is found.
+/// Whether a process that has not ended is in one of the groups; 0 is none. A zombie has ended.
+/// Where /proc cannot be read, nobody is found.
 pub(super) fn runs_in_any(groups: &[u32]) -> bool {
     find(groups, |_| true)
 }
 
-/// The processes of a group that have not ended. Its leader may be reaped: the number is nobody else's while one of them lives.
+/// The processes of a group that have not ended. Its leader may be reaped: the number is nobody
+/// else's while one of them lives.
 pub(super) fn running_in(group: u32) -> Vec<Pid> {
     let mut running = Vec::new();
     // Most groups end with their leader, and looking through /proc is dear. A zombie counts here.
-    let exists =
-        Pid::from_raw(group as i32).is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH));
+    let exists = Pid::from_raw(group as i32)
+        .is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH));
     if exists {
         find(&[group], |name| {
             running.extend(name.to_str().ok().and_then(|name| Pid::from_raw(name.parse().ok()?)));
@@ -34,8 +35,8 @@ pub(super) fn running_in(group: u32) -> Vec<Pid> {
     running
 }
 
-/// Waits until nothing of a group runs that was killed, at most so long: a process that waits for a disk or a dead file server
-/// cannot be killed for as long.
+/// Waits until nothing of a group runs that was killed, at most so long: a process that waits for a
+/// disk or a dead file server cannot be killed for as long.
 pub(super) fn wait_for_end(group: u32, at_most: Duration) {
     let start = Instant::now();
     loop {
@@ -53,7 +54,8 @@ pub(super) fn wait_for_end(group: u32, at_most: Duration) {
     }
 }
 
-/// Calls `is_enough` with the process id of each, as /proc has it, until it says so. Returns whether it did.
+/// Calls `is_enough` with the process id of each, as /proc has it, until it says so. Returns
+/// whether it did.
 fn find(groups: &[u32], mut is_enough: impl FnMut(&CStr) -> bool) -> bool {
     let Ok(proc) = open(c"/proc", FLAGS | OFlags::DIRECTORY, Mode::empty()) else { return false };
     let mut buffer = [MaybeUninit::uninit(); 8192];

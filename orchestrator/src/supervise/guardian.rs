@@ -1,15 +1,18 @@
-//! What must be put right if this process is killed with SIGKILL, done by a small process of its own.
+//! What must be put right if this process is killed with SIGKILL, done by a small process of its
+//! own.
 //!
-//! Nobody who is killed so can clean up: what its children have started runs on, and the tokens that it had from a parent's
-//! jobserver are lost to everybody. So before the first child starts, the guardian is forked off. It sleeps on a pipe that only
-//! we write to. When we end in order we tell it so, and it ends first. When the pipe ends without that word, it kills the groups
-//! of our children, waits until nothing of them runs, and gives the parent back all that is in our purse.
+//! Nobody who is killed so can clean up: what its children have started runs on, and the tokens
+//! that it had from a parent's jobserver are lost to everybody. So before the first child starts,
+//! the guardian is forked off. It sleeps on a pipe that only we write to. When we end in order we
+//! tell it so, and it ends first. When the pipe ends without that word, it kills the groups of our
+//! children, waits until nothing of them runs, and gives the parent back all that is in our purse.
 //!
-//! It gives tokens back while we live, too: so that there is no moment in which one is neither in the purse nor in the parent's pool,
-//! but in the memory of somebody who may be killed for another's fault.
+//! It gives tokens back while we live, too: so that there is no moment in which one is neither in
+//! the purse nor in the parent's pool, but in the memory of somebody who may be killed for
+//! another's fault.
 //!
-//! It holds nothing but that pipe, the purse and the write end of the parent's pool, in a session of its own, so that neither a
-//! terminal's signals nor a kill of our group reach it.
+//! It holds nothing but that pipe, the purse and the write end of the parent's pool, in a session
+//! of its own, so that neither a terminal's signals nor a kill of our group reach it.
 
 use super::group::runs_in_any;
 use crate::tokens::{MOST_PIPES, PATIENCE, give_back};
@@ -21,17 +24,19 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 
-/// Groups that it can remember. A build has as many as it has job slots; beyond that, they die with us or end by themselves.
+/// Groups that it can remember. A build has as many as it has job slots; beyond that, they die with
+/// us or end by themselves.
 const MOST_GROUPS: usize = 4096;
 
 /// How often it looks whether killed groups have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// How often at most, before it gives tokens back nevertheless: a process that waits for a disk or a dead file server cannot be
-/// killed for as long.
+/// How often at most, before it gives tokens back nevertheless: a process that waits for a disk or
+/// a dead file server cannot be killed for as long.
 const MOST_LOOKS: u32 = 5_000;
 
-/// How long its end is waited for, longer than it takes to find no room in the parent's pool. Somebody may have stopped it.
+/// How long its end is waited for, longer than it takes to find no room in the parent's pool.
+/// Somebody may have stopped it.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -50,8 +55,8 @@ enum Order {
 }
 
 impl Guardian {
-    /// Under a parent, `pool` is where tokens are written to, with the ends of the purse that they are read from: at most
-    /// [`MOST_PIPES`].
+    /// Under a parent, `pool` is where tokens are written to, with the ends of the purse that they
+    /// are read from: at most [`MOST_PIPES`].
     ///
     /// # Errors
     /// The system has no process or pipe for us.
@@ -61,7 +66,8 @@ impl Guardian {
     )]
     pub(super) fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> io::Result<Guardian> {
         let (theirs, orders) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        // SAFETY: `guard` makes system calls on its arguments and its stack, allocates nothing and takes no locks.
+        // SAFETY: `guard` makes system calls on its arguments and its stack, allocates nothing and
+        // takes no locks.
         let pid = unsafe { libc::fork() };
         match pid {
             -1 => Err(io::Error::last_os_error()),
@@ -78,7 +84,8 @@ impl Guardian {
     }
 
     pub(super) fn add_group(&self, leader: u32) {
-        // It is gone only if somebody killed it, and then there is no guardian; nothing else depends on it.
+        // It is gone only if somebody killed it, and then there is no guardian; nothing else
+        // depends on it.
         let _ = self.order(Order::AddGroup, leader);
     }
 
@@ -95,7 +102,8 @@ impl Guardian {
         self.order(Order::GiveBack, tokens)
     }
 
-    /// Lets it do what it was told, and end. One that does not is killed; then what it was to give back is still in the purse.
+    /// Lets it do what it was told, and end. One that does not is killed; then what it was to give
+    /// back is still in the purse.
     pub(super) fn end(&self) {
         self.end_within(ENDS_WITHIN);
     }
@@ -111,7 +119,10 @@ impl Guardian {
         {
             let _ = rustix::process::kill_process(self.pid, Signal::KILL);
         }
-        while matches!(rustix::process::waitpid(Some(self.pid), WaitOptions::empty()), Err(Errno::INTR)) {}
+        while matches!(
+            rustix::process::waitpid(Some(self.pid), WaitOptions::empty()),
+            Err(Errno::INTR)
+        ) {}
     }
 
     fn order(&self, order: Order, value: u32) -> io::Result<()> {
@@ -147,8 +158,8 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>]
         kept[2..].iter_mut().zip(purse).for_each(|(place, pipe)| *place = pipe.as_raw_fd());
     }
     kept.sort_unstable();
-    // SAFETY: all descriptors but the kept ones are closed, standard streams among them, and nothing uses them any more: a pipe
-    // that we held open would never end for its reader.
+    // SAFETY: all descriptors but the kept ones are closed, standard streams among them, and
+    // nothing uses them any more: a pipe that we held open would never end for its reader.
     unsafe {
         let mut first = 0;
         for number in kept.map(|number| number as u32) {
@@ -188,7 +199,8 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>]
             }
             _ => {
                 give_tokens(pool, owed, PATIENCE);
-                // SAFETY: ends this process without running anything of the one that it was forked from.
+                // SAFETY: ends this process without running anything of the one that it was forked
+                // from.
                 unsafe { libc::_exit(0) }
             }
         }
@@ -206,7 +218,11 @@ fn replace(groups: &mut [u32; MOST_GROUPS], old: u32, new: u32) {
 }
 
 /// Returns how many.
-fn give_tokens(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>, tokens: u32, patience: Duration) -> u32 {
+fn give_tokens(
+    pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>,
+    tokens: u32,
+    patience: Duration,
+) -> u32 {
     pool.map_or(0, |(pool, purse)| give_back(purse, pool, tokens, patience))
 }
 
@@ -215,8 +231,10 @@ fn end_groups(groups: &[u32; MOST_GROUPS]) {
     for leader in leaders() {
         let _ = rustix::process::kill_process_group(leader, Signal::KILL);
     }
-    // A group exists for as long as a zombie is in it, which in a container without an init may be for ever.
-    let exists = || leaders().any(|leader| rustix::process::test_kill_process_group(leader).is_ok());
+    // A group exists for as long as a zombie is in it, which in a container without an init may be
+    // for ever.
+    let exists =
+        || leaders().any(|leader| rustix::process::test_kill_process_group(leader).is_ok());
     let mut looks = 0;
     while looks < MOST_LOOKS && exists() && runs_in_any(groups) {
         std::thread::sleep(LOOK_EVERY);
@@ -242,7 +260,8 @@ mod tests {
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
     }
 
-    /// What the guardian does when its maker is killed, seen by a test that only lets go of the pipe.
+    /// What the guardian does when its maker is killed, seen by a test that only lets go of the
+    /// pipe.
     fn killed(guardian: Guardian) {
         let pid = guardian.pid;
         let Guardian { orders, .. } = &guardian;
@@ -307,7 +326,10 @@ mod tests {
         let guardian = Guardian::start(None).unwrap();
         rustix::process::kill_process(guardian.pid, Signal::STOP).unwrap();
         guardian.end_within(Duration::from_millis(20));
-        assert!(rustix::process::waitpid(Some(guardian.pid), WaitOptions::NOHANG).is_err(), "it is reaped");
+        assert!(
+            rustix::process::waitpid(Some(guardian.pid), WaitOptions::NOHANG).is_err(),
+            "it is reaped"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The one child of `tender exec`, and its slots: a client of the pool, or a program that is none and holds several slots.
+//! The one child of `tender exec`, and its slots: a client of the pool, or a program that is none
+//! and holds several slots.
 
 use super::EngineError;
 use super::clock::now_us;
@@ -23,11 +24,12 @@ use std::time::Duration;
 /// The client, or the first slot of a program that is none; further slots have the ids after it.
 const GUEST: ChildId = ChildId(0);
 
-/// How long slots are gathered that a parent has to lend. None is kept idle for longer, because two programs that each wait
-/// for the rest of theirs would wait for each other.
+/// How long slots are gathered that a parent has to lend. None is kept idle for longer, because two
+/// programs that each wait for the rest of theirs would wait for each other.
 const GATHER_US: u64 = 50_000;
 
-/// How long a program that looks for tokens only when it starts is kept waiting for those that a parent has to spare.
+/// How long a program that looks for tokens only when it starts is kept waiting for those that a
+/// parent has to spare.
 const GATHER_AHEAD_US: u64 = 5_000;
 
 /// How long they are kept for it, if it does not take any: it reads its build file first.
@@ -69,7 +71,9 @@ impl<'a> Guest<'a> {
         let kind = Kind::Foreign(tools.dialect(&name));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
-            AdmitError::NoFreeSlot => unreachable!("a pool has at least one slot, and nobody else is there"),
+            AdmitError::NoFreeSlot => {
+                unreachable!("a pool has at least one slot, and nobody else is there")
+            }
             AdmitError::Port(source) => jobserver_error(source),
         })?;
         // Offered before it starts: ninja looks once then, and not again until a job of its ends.
@@ -80,16 +84,23 @@ impl<'a> Guest<'a> {
         }
         let name = format!("`{name}`");
         let memory = Memory::new(budget);
-        let mut guest =
-            Guest { pool, guard, admission: Some(admission), name, tell, told_of_surplus: false, memory };
+        let mut guest = Guest {
+            pool,
+            guard,
+            admission: Some(admission),
+            name,
+            tell,
+            told_of_surplus: false,
+            memory,
+        };
         let now_us = now_us();
         guest.watch_memory(now_us);
         guest.pool.offer_ahead(0, now_us + AHEAD_US, now_us).map_err(jobserver_error)?;
         Ok(guest)
     }
 
-    /// A program that is no client and may run as many jobs as it has slots: `slots` of the pool, or fewer where there are not
-    /// that many. Returns how many there are.
+    /// A program that is no client and may run as many jobs as it has slots: `slots` of the pool,
+    /// or fewer where there are not that many. Returns how many there are.
     ///
     /// # Errors
     /// As `client`.
@@ -113,12 +124,18 @@ impl<'a> Guest<'a> {
             if lacks == 0 || pool.lender().is_none() {
                 break;
             }
-            // Nothing of what a parent has lent is kept while it is not used, but for this short time.
-            pool.lender().map_or(Ok(()), |parent| wait_for(parent, deadline_us)).map_err(jobserver_error)?;
+            // Nothing of what a parent has lent is kept while it is not used, but for this short
+            // time.
+            pool.lender()
+                .map_or(Ok(()), |parent| wait_for(parent, deadline_us))
+                .map_err(jobserver_error)?;
         }
         let name = format!("`{program}`");
         let memory = Memory::new(budget);
-        Ok((Guest { pool, guard, admission: None, name, tell, told_of_surplus: false, memory }, taken))
+        Ok((
+            Guest { pool, guard, admission: None, name, tell, told_of_surplus: false, memory },
+            taken,
+        ))
     }
 
     pub(super) fn jobs(&self) -> Jobs<'_> {
@@ -175,8 +192,8 @@ impl<'a> Guest<'a> {
         self.memory.release();
     }
 
-    /// The program is gone. `in_order`: by itself, so that tokens it has not returned are a fault of its, unless something that
-    /// it left running still uses them.
+    /// The program is gone. `in_order`: by itself, so that tokens it has not returned are a fault
+    /// of its, unless something that it left running still uses them.
     pub fn ended(mut self, in_order: bool) {
         let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
         let left_running = fifo.is_some_and(|fifo| !survivors::of(&fifo).is_empty());

@@ -1,10 +1,11 @@
-//! What the program of `tender exec`, and all that it starts, may use of the memory, and what is said of that. Knows no slots.
+//! What the program of `tender exec`, and all that it starts, may use of the memory, and what is
+//! said of that. Knows no slots.
 
 use super::foreign::Foreign;
 use super::guest::Tell;
 use crate::memory::{
-    Budget, Chosen, Defence, Measure, Note, Origin, Overuse, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stall,
-    System, Use,
+    Budget, Chosen, Defence, Measure, Note, Origin, Overuse, STALL_BEGINS, STALL_ENDS, Sample,
+    Shares, Stall, System, Use,
 };
 use crate::report::{Severity, words};
 use camino::Utf8Path;
@@ -74,8 +75,9 @@ impl Memory {
             self.foreign.leave_alone();
             return None;
         }
-        let others =
-            || self.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default().growth;
+        let others = || {
+            self.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default().growth
+        };
         // What they use between the one look and the other is missing in the sample.
         let before = others();
         let Sample { limits, pressure } = self.system.sample();
@@ -84,8 +86,9 @@ impl Memory {
         self.tell_budget(self.budget.ceiling(limits.as_ref()), tell);
         let headroom = limits.map(|limits| limits.headroom().saturating_sub(growth));
         let ceiling = self.chosen.as_ref().and_then(|chosen| chosen.bytes);
-        let free =
-            |used: u64| headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min();
+        let free = |used: u64| {
+            headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min()
+        };
         let more = self.foreign.watch(ours, free, jobs, now_us);
         self.tell_overuse(name, tell, now_us);
         if let Some(shares) = &mut self.shares {
@@ -102,7 +105,10 @@ impl Memory {
         let seen = Use { all: self.foreign.used, running: self.foreign.running() };
         if self.overuse.step(seen, budget, now_us) {
             let largest = self.foreign.largest.as_ref();
-            tell(Severity::Warning, overuse_text(name, seen.all, largest, self.foreign.stopped(), chosen));
+            tell(
+                Severity::Warning,
+                overuse_text(name, seen.all, largest, self.foreign.stopped(), chosen),
+            );
         }
     }
 
@@ -111,7 +117,9 @@ impl Memory {
         let stalled = self.stall.full(STALL_BEGINS);
         let stalled_long = self.stall.full(STALL_ENDS);
         // Nothing of a command is killed, and nothing of it can be purged.
-        self.defence.step(Measure { available: u64::MAX, reserve: 0, stalled, stalled_long }, now_us).hold
+        self.defence
+            .step(Measure { available: u64::MAX, reserve: 0, stalled, stalled_long }, now_us)
+            .hold
     }
 
     /// Once, and again when it changes.
@@ -132,15 +140,18 @@ impl Memory {
     /// At the end: what the program used, and whether the kernel has killed processes for memory.
     pub(super) fn sum_up(&self, name: &str, tell: Tell<'_>) {
         let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
-        let budget = self.chosen.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
+        let budget =
+            self.chosen.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
         let most = format!("most in use {}, budget {budget}", mib(self.foreign.peak));
         match self.system.oom_kills().unwrap_or(0).saturating_sub(self.oom_kills) {
             0 if self.budget.is_off() => {}
             0 => tell(Severity::Verbose, format!("memory of {name}: {most}")),
             kills => {
-                let (processes, were) = if kills == 1 { ("process", "was") } else { ("processes", "were") };
-                let text =
-                    format!("{kills} {processes} of {name} {were} killed by the kernel for memory; {most}");
+                let (processes, were) =
+                    if kills == 1 { ("process", "was") } else { ("processes", "were") };
+                let text = format!(
+                    "{kills} {processes} of {name} {were} killed by the kernel for memory; {most}"
+                );
                 tell(Severity::Warning, text);
             }
         }
@@ -163,7 +174,8 @@ fn overuse_text(
         Origin::Manifest => (" by `[build] memory`", Some("raise `[build] memory`")),
         Origin::Found => ("", None),
     };
-    let cure = wish.filter(|_| chosen.clamped.is_none()).unwrap_or("run it where there is more memory");
+    let cure =
+        wish.filter(|_| chosen.clamped.is_none()).unwrap_or("run it where there is more memory");
     let stopped = match stopped {
         0 => "nothing of it can be stopped".to_owned(),
         1 => "no more of it can be stopped than the 1 job that is".to_owned(),
@@ -187,9 +199,11 @@ mod tests {
     #[test]
     fn overuse_is_told_with_its_cause_and_its_cure() {
         let largest = ("cc1plus".to_owned(), 600 << 20);
-        let chosen = |by| Chosen { bytes: Some(500 << 20), by, of: None, clamped: None, off: false };
-        let text =
-            |stopped, by| overuse_text("`make`", (610 << 20) + 1, Some(&largest), stopped, &chosen(by));
+        let chosen =
+            |by| Chosen { bytes: Some(500 << 20), by, of: None, clamped: None, off: false };
+        let text = |stopped, by| {
+            overuse_text("`make`", (610 << 20) + 1, Some(&largest), stopped, &chosen(by))
+        };
         assert_eq!(
             text(0, Origin::Option),
             "`make` uses 611 MiB (its largest process, `cc1plus`, 600 MiB), more than its memory budget of 500 MiB by \

@@ -1,5 +1,5 @@
-//! What all hosts of a pool have in common: which slots there are, what a child gets of them, and what is said of one that does
-//! not keep to the rules.
+//! What all hosts of a pool have in common: which slots there are, what a child gets of them, and
+//! what is said of one that does not keep to the rules.
 
 use super::EngineError;
 use super::error::{jobserver_error, system};
@@ -16,13 +16,17 @@ use tender_jobclient::Ends;
 pub enum Slots {
     /// As many as this, at least 1.
     Own(u32),
-    /// The one that we were started with, and what the parent lends; `hint` is how many it is said to have.
+    /// The one that we were started with, and what the parent lends; `hint` is how many it is said
+    /// to have.
     Parent { pool: tender_jobclient::Pool, hint: u32 },
 }
 
 impl Slots {
     /// The guardian of what is borrowed comes before anything is.
-    pub(super) fn into_pool(self, fifos: Fifos) -> Result<(Pool<Fifos, Parent>, Guard), EngineError> {
+    pub(super) fn into_pool(
+        self,
+        fifos: Fifos,
+    ) -> Result<(Pool<Fifos, Parent>, Guard), EngineError> {
         match self {
             Slots::Own(n) => Ok((Pool::own(n.max(1), fifos), Guard::default())),
             Slots::Parent { pool, hint } => {
@@ -37,15 +41,16 @@ impl Slots {
                 let guardian = Guardian::start(Some((ends.write.as_fd(), &readers)));
                 let guardian = Rc::new(guardian.map_err(system("start a process"))?);
                 let returner = Box::new(Rc::clone(&guardian));
-                let parent = Parent::with_purse(pool, ends, purse, returner).map_err(jobserver_error)?;
+                let parent =
+                    Parent::with_purse(pool, ends, purse, returner).map_err(jobserver_error)?;
                 Ok((Pool::under(parent, hint, fifos), Guard(Some(guardian))))
             }
         }
     }
 }
 
-/// The guardian, if there is one yet: without a parent it is started with the first child, so that a build with nothing to do
-/// has none.
+/// The guardian, if there is one yet: without a parent it is started with the first child, so that
+/// a build with nothing to do has none.
 #[derive(Default)]
 pub(super) struct Guard(Option<Rc<Guardian>>);
 
@@ -54,7 +59,9 @@ impl Guard {
     pub(super) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
         let guardian = match &self.0 {
             Some(guardian) => guardian,
-            None => self.0.insert(Rc::new(Guardian::start(None).map_err(system("start a process"))?)),
+            None => {
+                self.0.insert(Rc::new(Guardian::start(None).map_err(system("start a process"))?))
+            }
         };
         guardian.add_group(leader);
         Ok(())
@@ -71,7 +78,8 @@ impl Guard {
     }
 }
 
-/// Gives back all that is borrowed, and lets the guardian end. Returns what is to be said if that cannot be done.
+/// Gives back all that is borrowed, and lets the guardian end. Returns what is to be said if that
+/// cannot be done.
 pub(super) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<String> {
     pool.return_all();
     if let Some(guardian) = &guard.0 {
@@ -79,8 +87,9 @@ pub(super) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<Strin
     }
     let left = pool.lender().map_or(0, Parent::unreturned);
     let (token, _) = counted(left);
-    (left > 0)
-        .then(|| format!("{token} could not be given back to the parent's jobserver, which has no room"))
+    (left > 0).then(|| {
+        format!("{token} could not be given back to the parent's jobserver, which has no room")
+    })
 }
 
 impl Returner for Rc<Guardian> {
@@ -90,7 +99,8 @@ impl Returner for Rc<Guardian> {
 }
 
 pub(super) fn jobs_of(admission: &Admission) -> Jobs<'_> {
-    let descriptors = admission.pair().into_iter().flat_map(|pair| [pair.read.as_fd(), pair.write.as_fd()]);
+    let descriptors =
+        admission.pair().into_iter().flat_map(|pair| [pair.read.as_fd(), pair.write.as_fd()]);
     Jobs { variables: admission.environment().to_vec(), descriptors: descriptors.collect() }
 }
 
@@ -110,8 +120,9 @@ pub(super) fn unsettled(name: &str, settled: Settled) -> Option<String> {
         return Some(too_many(name, surplus));
     }
     let (token, they_are) = counted(held_lost);
-    (held_lost > 0)
-        .then(|| format!("{name} ended with {token} that it did not return; {they_are} back in the pool"))
+    (held_lost > 0).then(|| {
+        format!("{name} ended with {token} that it did not return; {they_are} back in the pool")
+    })
 }
 
 fn counted(tokens: u32) -> (String, &'static str) {

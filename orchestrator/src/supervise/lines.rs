@@ -8,7 +8,8 @@ pub struct LineTooLong {
     pub start: String,
 }
 
-/// Bytes of a line that has no end yet, at most `most` of them: who writes without end must not fill our memory.
+/// Bytes of a line that has no end yet, at most `most` of them: who writes without end must not
+/// fill our memory.
 #[derive(Debug)]
 pub struct LineBuffer {
     most: usize,
@@ -36,8 +37,8 @@ impl LineBuffer {
         self.extend(bytes);
     }
 
-    /// Takes the lines that are there, without their newlines. What is not UTF-8 is replaced. One that is too long is told once,
-    /// as soon as that is known.
+    /// Takes the lines that are there, without their newlines. What is not UTF-8 is replaced. One
+    /// that is too long is told once, as soon as that is known.
     pub fn take_lines(&mut self) -> Vec<Result<String, LineTooLong>> {
         std::mem::take(&mut self.lines)
     }
@@ -81,7 +82,8 @@ mod tests {
             found.extend(buffer.take_lines());
             assert!(buffer.bytes.len() <= most);
         }
-        let shown = |line: Result<String, LineTooLong>| line.unwrap_or_else(|long| long.start + "!");
+        let shown =
+            |line: Result<String, LineTooLong>| line.unwrap_or_else(|long| long.start + "!");
         assert_eq!(found.into_iter().map(shown).collect::<Vec<_>>(), lines);
         assert_eq!(buffer.take_rest().as_deref(), rest);
     }
@@ -128,9 +130,12 @@ mod tests {
                 assert!(cut.bytes.len() <= most);
             }
             assert_eq!(found, expect);
-            let is_as_written = |(line, written): (&Result<String, LineTooLong>, &[u8])| match line {
+            let is_as_written = |(line, written): (&Result<String, LineTooLong>, &[u8])| match line
+            {
                 Ok(line) => *line == String::from_utf8_lossy(written),
-                Err(long) => long.start == String::from_utf8_lossy(&written[..most]) && written.len() > most,
+                Err(long) => {
+                    long.start == String::from_utf8_lossy(&written[..most]) && written.len() > most
+                }
             };
             assert!(expect.iter().zip(bytes.split(|byte| *byte == b'\n')).all(is_as_written));
             assert_eq!(cut.take_rest(), whole.take_rest());

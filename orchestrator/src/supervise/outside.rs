@@ -1,4 +1,5 @@
-//! Commands that will not share the job slots, as far as their words and their version tell. Knows no pool.
+//! Commands that will not share the job slots, as far as their words and their version tell. Knows
+//! no pool.
 
 use super::tools::Tools;
 use std::ffi::OsStr;
@@ -58,7 +59,8 @@ pub(super) fn is_ninja(program: &OsStr) -> bool {
     name.is_some_and(|name| name == "ninja" || name == "ninja-build")
 }
 
-/// The option by which a jobserver client is told to make a pool of its own. (cargo ignores it, and says so.)
+/// The option by which a jobserver client is told to make a pool of its own. (cargo ignores it, and
+/// says so.)
 fn own_jobs(arguments: &[impl AsRef<OsStr>]) -> Option<String> {
     let words = arguments.iter().map(AsRef::as_ref).take_while(|word| *word != "--");
     let options = words.filter_map(OsStr::to_str);
@@ -70,7 +72,8 @@ fn own_jobs(arguments: &[impl AsRef<OsStr>]) -> Option<String> {
     options.next().map(str::to_owned)
 }
 
-/// Upstream's ninja is a client since 1.13, Kitware's names the feature in its version. What cannot be read is taken for new.
+/// Upstream's ninja is a client since 1.13, Kitware's names the feature in its version. What cannot
+/// be read is taken for new.
 fn shares(version: &str) -> bool {
     let mut numbers = version.split('.').map(|number| number.parse::<u32>());
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return true };
@@ -85,10 +88,11 @@ mod tests {
     fn clients_that_are_given_their_own_jobs_are_named() {
         let check = |line: &str, expect: Option<&str>| {
             let words: Vec<&str> = line.split(' ').collect();
-            let option = of(words[0], &words[1..], &Tools::default()).map(|outside| match outside {
-                Outside::OwnJobs { option, .. } => option,
-                Outside::OldNinja { .. } => panic!("{line}"),
-            });
+            let option =
+                of(words[0], &words[1..], &Tools::default()).map(|outside| match outside {
+                    Outside::OwnJobs { option, .. } => option,
+                    Outside::OldNinja { .. } => panic!("{line}"),
+                });
             assert_eq!(option.as_deref(), expect, "{line}");
         };
         check("make -j8", Some("-j8"));
@@ -117,8 +121,9 @@ mod tests {
 
     #[test]
     fn only_ninja_is_ninja() {
-        let check =
-            |program: &str, expect: bool| assert_eq!(is_ninja(OsStr::new(program)), expect, "{program}");
+        let check = |program: &str, expect: bool| {
+            assert_eq!(is_ninja(OsStr::new(program)), expect, "{program}")
+        };
         check("ninja", true);
         check("/opt/ninja-build", true);
         check("ninja.py", false);

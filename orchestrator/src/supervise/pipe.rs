@@ -1,4 +1,5 @@
-//! Our ends of the pipes to children: never blocking. O_NONBLOCK is set on our own end only, each end has its own flag.
+//! Our ends of the pipes to children: never blocking. O_NONBLOCK is set on our own end only, each
+//! end has its own flag.
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -9,13 +10,16 @@ pub(super) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
 
-/// Bytes that are read in one go. More than a pipe holds, so after the end of its writers one go takes all.
+/// Bytes that are read in one go. More than a pipe holds, so after the end of its writers one go
+/// takes all.
 const ONE_GO: usize = 1 << 20;
 
-/// Hands what can be read now to `sink`. That the pipe has ended is not told: what matters is the end of the process.
+/// Hands what can be read now to `sink`. That the pipe has ended is not told: what matters is the
+/// end of the process.
 ///
-/// Returns whether there may be more, of which an edge-triggered poll does not tell again: the caller comes back to it after
-/// it has looked at everything else, because a child may write as fast as we read, and for ever.
+/// Returns whether there may be more, of which an edge-triggered poll does not tell again: the
+/// caller comes back to it after it has looked at everything else, because a child may write as
+/// fast as we read, and for ever.
 pub(super) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
     // Messages are short and many, and the buffer is cleared for each.
     let mut buffer = [0; 8 * 1024];
@@ -25,7 +29,8 @@ pub(super) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::
             Ok(0) | Err(Errno::AGAIN) => return Ok(false),
             Ok(n) => {
                 sink(&buffer[..n]);
-                // The pipe is empty now, and what comes later wakes an edge-triggered poll again: see epoll(7).
+                // The pipe is empty now, and what comes later wakes an edge-triggered poll again:
+                // see epoll(7).
                 if n < buffer.len() {
                     return Ok(false);
                 }
@@ -62,7 +67,8 @@ impl Outgoing {
         self.flush();
     }
 
-    /// Writes what can be written. A reader that is gone is no error here: its end is noticed by other means.
+    /// Writes what can be written. A reader that is gone is no error here: its end is noticed by
+    /// other means.
     pub(super) fn flush(&mut self) {
         let Some(fd) = &self.fd else { return };
         while !self.unwritten.is_empty() {
@@ -94,7 +100,8 @@ mod tests {
         let (reader, mut writer) = std::io::pipe().unwrap();
         set_nonblocking(&reader).unwrap();
         // Ends when the reader is gone.
-        let endless = std::thread::spawn(move || while writer.write_all(&[b'y'; 64 * 1024]).is_ok() {});
+        let endless =
+            std::thread::spawn(move || while writer.write_all(&[b'y'; 64 * 1024]).is_ok() {});
         let (mut read, mut more) = (0, false);
         while !more {
             more = read_available(&reader, |bytes| read += bytes.len()).unwrap();

@@ -1,7 +1,8 @@
-//! One child process in its own group: started so that it cannot outlive us, watched through a pidfd, killed as a group.
+//! One child process in its own group: started so that it cannot outlive us, watched through a
+//! pidfd, killed as a group.
 //!
-//! Knows neither protocol nor tokens. All children must be started by the main thread: PR_SET_PDEATHSIG fires when the
-//! *thread* that forked ends.
+//! Knows neither protocol nor tokens. All children must be started by the main thread:
+//! PR_SET_PDEATHSIG fires when the *thread* that forked ends.
 
 use super::group;
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -13,7 +14,8 @@ use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-/// How long the end of a killed group is waited for. Only what waits for a disk or a dead file server needs more than moments.
+/// How long the end of a killed group is waited for. Only what waits for a disk or a dead file
+/// server needs more than moments.
 pub(super) const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
 /// The soft limit on open files that we were started with; what we start for others gets it back.
@@ -21,8 +23,9 @@ static ORIGINAL_FILE_LIMIT: OnceLock<Rlimit> = OnceLock::new();
 
 /// Prepares this process for having children. May be called again.
 ///
-/// We become a subreaper, so that what a child leaves behind comes to us and not to init, and may open as many files as
-/// the hard limit allows, because a build of many workers has several descriptors for each.
+/// We become a subreaper, so that what a child leaves behind comes to us and not to init, and may
+/// open as many files as the hard limit allows, because a build of many workers has several
+/// descriptors for each.
 pub fn prepare_this_process() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let limit = *ORIGINAL_FILE_LIMIT.get_or_init(|| rustix::process::getrlimit(Resource::Nofile));
@@ -37,7 +40,8 @@ pub fn prepare_this_process() -> io::Result<()> {
 pub enum Owner {
     /// Our own worker: keeps our raised limits.
     Us,
-    /// Somebody else's: gets the limits that we were started with. (Programs that use select(2) need the low one.)
+    /// Somebody else's: gets the limits that we were started with. (Programs that use select(2)
+    /// need the low one.)
     Others,
 }
 
@@ -91,7 +95,8 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// A running child, and the leader of its group. Dropped before it is reaped, the whole group is killed.
+/// A running child, and the leader of its group. Dropped before it is reaped, the whole group is
+/// killed.
 #[derive(Debug)]
 pub struct Process {
     pub child: Child,
@@ -101,8 +106,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in a new process group. What it has of a jobserver is exactly `jobs`: what we inherited is for us, not
-    /// for our children.
+    /// Starts `command` in a new process group. What it has of a jobserver is exactly `jobs`: what
+    /// we inherited is for us, not for our children.
     pub fn start(command: &mut Command, owner: Owner, jobs: &Jobs<'_>) -> io::Result<Process> {
         for name in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"] {
             command.env_remove(name);
@@ -133,7 +138,8 @@ impl Process {
         self.pidfd.as_fd()
     }
 
-    /// Sends a signal to the process and all that it started in its group. Does nothing once it is reaped.
+    /// Sends a signal to the process and all that it started in its group. Does nothing once it is
+    /// reaped.
     pub fn signal_group(&self, signal: Signal) {
         if self.reaped.is_none() {
             // The group may be gone between its end and our reaping it.
@@ -141,8 +147,8 @@ impl Process {
         }
     }
 
-    /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left of its group, which takes a while
-    /// to end: see `group::running_in`.
+    /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left
+    /// of its group, which takes a while to end: see `group::running_in`.
     ///
     /// In this order: until it is reaped, its number cannot be another group's.
     pub fn try_reap(&mut self, leftovers: Leftovers) -> io::Result<Option<Exit>> {
@@ -155,7 +161,8 @@ impl Process {
         Ok(self.reaped)
     }
 
-    /// Kills the group and waits for all of it, so that nobody of it runs on a slot that is another's by then.
+    /// Kills the group and waits for all of it, so that nobody of it runs on a slot that is
+    /// another's by then.
     pub fn kill(&mut self) {
         if self.reaped.is_none() {
             self.signal_group(Signal::KILL);
@@ -178,12 +185,13 @@ fn has_ended(pid: Pid) -> io::Result<bool> {
     Ok(waitid(WaitId::Pid(pid), options)?.is_some())
 }
 
-/// Reaps what our children left behind and we inherited as subreaper. `is_ours` tells the children that somebody waits
-/// for from the others.
+/// Reaps what our children left behind and we inherited as subreaper. `is_ours` tells the children
+/// that somebody waits for from the others.
 pub fn reap_orphans(is_ours: impl Fn(u32) -> bool) {
     use rustix::process::{WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
     let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    // Stops at the first of our own: the one who waits for it comes first, we come back at the next tick.
+    // Stops at the first of our own: the one who waits for it comes first, we come back at the next
+    // tick.
     while let Ok(Some(_)) = waitid(WaitId::All, peek) {
         let Some(pid) = first_zombie() else { return };
         if is_ours(pid.as_raw_nonzero().get() as u32) {
@@ -196,9 +204,13 @@ pub fn reap_orphans(is_ours: impl Fn(u32) -> bool) {
 }
 
 /// The child that waitid(2) reports first. (rustix does not tell its number.)
-#[expect(unsafe_code, reason = "waitid(2) with a siginfo_t; si_pid is valid after it reported a child")]
+#[expect(
+    unsafe_code,
+    reason = "waitid(2) with a siginfo_t; si_pid is valid after it reported a child"
+)]
 fn first_zombie() -> Option<Pid> {
-    // SAFETY: `info` is plain data that waitid fills in; zeroed, its si_pid is 0 if there was no child.
+    // SAFETY: `info` is plain data that waitid fills in; zeroed, its si_pid is 0 if there was no
+    // child.
     let pid = unsafe {
         let mut info: libc::siginfo_t = std::mem::zeroed();
         let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
@@ -210,7 +222,8 @@ fn first_zombie() -> Option<Pid> {
     Pid::from_raw(pid)
 }
 
-/// Has the child killed when our main thread ends, however it ends, and lets it inherit descriptors.
+/// Has the child killed when our main thread ends, however it ends, and lets it inherit
+/// descriptors.
 #[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
 fn prepare_child(command: &mut Command, owner: Owner, inherited: Vec<RawFd>) {
     let parent = rustix::process::getpid();
@@ -231,8 +244,8 @@ fn prepare_child(command: &mut Command, owner: Owner, inherited: Vec<RawFd>) {
         }
         Ok(())
     };
-    // SAFETY: only system calls, no allocation, no locks. (std itself empties the signal mask and resets SIGPIPE; our
-    // handlers are gone with exec.)
+    // SAFETY: only system calls, no allocation, no locks. (std itself empties the signal mask and
+    // resets SIGPIPE; our handlers are gone with exec.)
     unsafe {
         command.pre_exec(confine);
     }
@@ -249,7 +262,8 @@ mod tests {
         let jobs = Jobs { variables: vec![("MAKEFLAGS", " -j3")], descriptors: Vec::new() };
         let mut process = Process::start(&mut command, Owner::Others, &jobs).unwrap();
         loop {
-            let mut ended = [rustix::event::PollFd::new(&process.pidfd, rustix::event::PollFlags::IN)];
+            let mut ended =
+                [rustix::event::PollFd::new(&process.pidfd, rustix::event::PollFlags::IN)];
             rustix::event::poll(&mut ended, None).unwrap();
             if let Some(exit) = process.try_reap(Leftovers::Kill).unwrap() {
                 return exit;
@@ -276,7 +290,10 @@ mod tests {
         use std::io::Read;
         let mut command = Command::new("sh");
         // The grandchild holds the pipe: end of file comes only when it is dead too.
-        command.args(["-c", "sleep 1000 & echo started; wait"]).stdout(Stdio::piped()).stdin(Stdio::null());
+        command
+            .args(["-c", "sleep 1000 & echo started; wait"])
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null());
         let mut process = Process::start(&mut command, Owner::Us, &Jobs::default()).unwrap();
         let mut output = process.child.stdout.take().unwrap();
         let mut started = [0; 8];

@@ -1,4 +1,5 @@
-//! What a process uses now: memory and processor time, read from /proc. Knows no workers and no budget.
+//! What a process uses now: memory and processor time, read from /proc. Knows no workers and no
+//! budget.
 
 use super::family;
 use crate::memory::read_again;
@@ -11,16 +12,18 @@ use std::io;
 /// Microseconds in a second.
 const SECOND: u64 = 1_000_000;
 
-/// Memory of a process that cannot be given back to a file: RssAnon + RssShmem, bytes. None if it is gone.
+/// Memory of a process that cannot be given back to a file: RssAnon + RssShmem, bytes. None if it
+/// is gone.
 ///
-/// `smaps_rollup` would say the same after a walk over all pages; `status` costs some ten microseconds.
+/// `smaps_rollup` would say the same after a walk over all pages; `status` costs some ten
+/// microseconds.
 pub(super) fn resident_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     parse_resident(&status)
 }
 
-/// What one process uses, read again and again: its files stay open, because to open one takes memory. They are about this process and
-/// no later one of the same number.
+/// What one process uses, read again and again: its files stay open, because to open one takes
+/// memory. They are about this process and no later one of the same number.
 #[derive(Debug)]
 pub(super) struct Gauge {
     status: File,
@@ -57,13 +60,14 @@ impl Gauge {
     }
 }
 
-/// Processor time of a process since it started, all its threads and the children that it has waited for, microseconds. The
-/// kernel counts in ticks, usually of 10 ms. None if it is gone.
+/// Processor time of a process since it started, all its threads and the children that it has
+/// waited for, microseconds. The kernel counts in ticks, usually of 10 ms. None if it is gone.
 pub(super) fn used_us(pid: u32) -> Option<u64> {
     parse_used(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// What all processes of each group use: a worker with the linker that it has started, a command with all that it has.
+/// What all processes of each group use: a worker with the linker that it has started, a command
+/// with all that it has.
 pub(super) struct Groups(BTreeMap<u32, Use>);
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -74,8 +78,9 @@ pub(super) struct Use {
 }
 
 impl Groups {
-    /// Reads all that is below us, some fifty microseconds a process: for builds that have such groups, and no others. A process whose
-    /// parent is gone is a child of ours, who are a subreaper.
+    /// Reads all that is below us, some fifty microseconds a process: for builds that have such
+    /// groups, and no others. A process whose parent is gone is a child of ours, who are a
+    /// subreaper.
     pub(super) fn read() -> Groups {
         let mut groups: BTreeMap<u32, Use> = BTreeMap::new();
         for pid in family::pids_below(std::process::id(), &BTreeSet::new()) {
@@ -121,7 +126,11 @@ fn parse_times(stat: &[u8]) -> Option<[u64; 4]> {
     let stat = Stat::parse(stat)?;
     let ticks: Option<Vec<u64>> = TIMES.map(|field| stat.number(field)).collect();
     let ticks: [u64; 4] = ticks?.try_into().ok()?;
-    Some(ticks.map(|ticks| ticks.saturating_mul(SECOND) / rustix::param::clock_ticks_per_second().max(1)))
+    Some(
+        ticks.map(|ticks| {
+            ticks.saturating_mul(SECOND) / rustix::param::clock_ticks_per_second().max(1)
+        }),
+    )
 }
 
 #[cfg(test)]
@@ -139,8 +148,9 @@ mod tests {
     #[test]
     fn processor_time_includes_children_that_ended() {
         let tick = SECOND / rustix::param::clock_ticks_per_second();
-        let check =
-            |stat: &str, ticks: Option<u64>| assert_eq!(parse_used(stat.as_bytes()), ticks.map(|n| n * tick));
+        let check = |stat: &str, ticks: Option<u64>| {
+            assert_eq!(parse_used(stat.as_bytes()), ticks.map(|n| n * tick))
+        };
         check("7 (a) b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99", Some(881));
         check("7 (a) S 1 7 7 0 -1 4 10 0 0 0 5 6 70", None);
         check("", None);

@@ -1,4 +1,5 @@
-//! The signals that reach us, as a stream that the engine polls. Handlers only write a byte; everything else is the engine's.
+//! The signals that reach us, as a stream that the engine polls. Handlers only write a byte;
+//! everything else is the engine's.
 
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
@@ -13,12 +14,13 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes over SIGINT, SIGTERM, SIGHUP, SIGTSTP and SIGCONT, but none that we were started to ignore: `nohup` and
-    /// shells that start background jobs mean it.
+    /// Takes over SIGINT, SIGTERM, SIGHUP, SIGTSTP and SIGCONT, but none that we were started to
+    /// ignore: `nohup` and shells that start background jobs mean it.
     pub fn take_over() -> io::Result<Signals> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
-        let wanted = [SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT].into_iter().filter(|s| !is_ignored(*s));
+        let wanted =
+            [SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT].into_iter().filter(|s| !is_ignored(*s));
         let wanted: Vec<i32> = wanted.collect();
         Ok(Signals { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, wanted)? })
     }
@@ -38,7 +40,8 @@ fn is_ignored(signal: i32) -> bool {
     // SAFETY: with a null new action sigaction only fills `old`, which is plain data.
     unsafe {
         let mut old: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(signal, std::ptr::null(), &mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
+        libc::sigaction(signal, std::ptr::null(), &mut old) == 0
+            && old.sa_sigaction == libc::SIG_IGN
     }
 }
 
@@ -58,7 +61,8 @@ pub(super) fn stop_this_process() {
     let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
 }
 
-/// Ends this process by `signal`, so that make and shells see what happened. To be called last, after all is put right.
+/// Ends this process by `signal`, so that make and shells see what happened. To be called last,
+/// after all is put right.
 #[expect(clippy::disallowed_methods, reason = "the last thing that this process does")]
 pub fn die_by(signal: i32) -> ! {
     let _ = signal_hook::low_level::emulate_default_handler(signal);

@@ -1,8 +1,10 @@
-//! Finds the processes that a child has left behind: by the FIFO that their environment names, and by their being below us.
+//! Finds the processes that a child has left behind: by the FIFO that their environment names, and
+//! by their being below us.
 //!
-//! A process that started a session of its own is no longer in its starter's group, and its parents may be gone. But every
-//! client of the pool has the path of its child's FIFO in MAKEFLAGS or CARGO_MAKEFLAGS, and no other child's. One that has cleared its
-//! environment is known only by who its parent is by now: we are, because we are a subreaper.
+//! A process that started a session of its own is no longer in its starter's group, and its parents
+//! may be gone. But every client of the pool has the path of its child's FIFO in MAKEFLAGS or
+//! CARGO_MAKEFLAGS, and no other child's. One that has cleared its environment is known only by who
+//! its parent is by now: we are, because we are a subreaper.
 
 use super::family;
 use crate::process_stat::{ENVIRONMENT_END, ENVIRONMENT_START, Stat, VIRTUAL_SIZE};
@@ -12,14 +14,17 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::time::Duration;
 
-/// How often a process is looked at that is being replaced by another program: for some microseconds between the old
-/// environment and the new one it has none, longer where the program has to be read from a disk.
+/// How often a process is looked at that is being replaced by another program: for some
+/// microseconds between the old environment and the new one it has none, longer where the program
+/// has to be read from a disk.
 const LOOKS: u32 = 12;
 const PAUSE: Duration = Duration::from_micros(400);
 
-/// All processes of this user whose environment names `fifo`, but for those that have ended and are not reaped.
+/// All processes of this user whose environment names `fifo`, but for those that have ended and are
+/// not reaped.
 ///
-/// Reads /proc, some ten microseconds a process, so this is for the rare end of a child and not for every moment.
+/// Reads /proc, some ten microseconds a process, so this is for the rare end of a child and not for
+/// every moment.
 pub(super) fn of(fifo: &str) -> Vec<Pid> {
     let mut found = Vec::new();
     let mut unclear = processes();
@@ -44,8 +49,9 @@ pub(super) fn of(fifo: &str) -> Vec<Pid> {
     found
 }
 
-/// The processes below us, but for `ours` and what is below those, that started no earlier than `since` (as [`family::started`])
-/// and whose environment names no FIFO beside `fifo`: nobody can tell whose child left them.
+/// The processes below us, but for `ours` and what is below those, that started no earlier than
+/// `since` (as [`family::started`]) and whose environment names no FIFO beside `fifo`: nobody can
+/// tell whose child left them.
 pub(super) fn unnamed(fifo: &str, ours: &BTreeSet<u32>, since: u64) -> Vec<Pid> {
     let directory = fifo.rsplit_once('/').map_or("", |(directory, _)| directory);
     let is_named = |pid: i32| match environment(pid) {
@@ -56,8 +62,9 @@ pub(super) fn unnamed(fifo: &str, ours: &BTreeSet<u32>, since: u64) -> Vec<Pid> 
         Environment::Never | Environment::Empty | Environment::NotYet => false,
     };
     let members = family::below(std::process::id(), ours).into_iter();
-    let late =
-        members.filter(|member| member.started >= since).filter_map(|member| member.pid.try_into().ok());
+    let late = members
+        .filter(|member| member.started >= since)
+        .filter_map(|member| member.pid.try_into().ok());
     late.filter(|pid| !is_named(*pid)).filter_map(Pid::from_raw).collect()
 }
 
@@ -87,7 +94,8 @@ fn environment(pid: i32) -> Environment {
     }
 }
 
-/// In one go, if possible: what is read of a process after it was replaced is nothing, whatever was read before.
+/// In one go, if possible: what is read of a process after it was replaced is nothing, whatever was
+/// read before.
 fn read(pid: i32) -> io::Result<Vec<u8>> {
     let mut file = File::open(format!("/proc/{pid}/environ"))?;
     let mut environment = vec![0; LENGTH];
@@ -99,9 +107,12 @@ fn read(pid: i32) -> io::Result<Vec<u8>> {
     Ok(environment)
 }
 
-/// Why a process was seen without an environment: it has no memory, no place for one in it, or has got one by now.
+/// Why a process was seen without an environment: it has no memory, no place for one in it, or has
+/// got one by now.
 fn without(stat: &[u8]) -> Environment {
-    let Some(stat) = Stat::parse(stat).filter(|stat| !stat.has_ended()) else { return Environment::Never };
+    let Some(stat) = Stat::parse(stat).filter(|stat| !stat.has_ended()) else {
+        return Environment::Never;
+    };
     let (start, end) = (stat.number(ENVIRONMENT_START), stat.number(ENVIRONMENT_END));
     match stat.number(VIRTUAL_SIZE) {
         Some(0) => Environment::Never,
@@ -110,10 +121,12 @@ fn without(stat: &[u8]) -> Environment {
     }
 }
 
-/// Whether a variable ends in the path or has it before a blank: that of FIFO 12 begins with that of FIFO 1.
+/// Whether a variable ends in the path or has it before a blank: that of FIFO 12 begins with that
+/// of FIFO 1.
 fn names(environment: &[u8], fifo: &[u8]) -> bool {
     let ends_there = |after: Option<&u8>| matches!(after, None | Some(0 | b' ' | b'\t' | b'\n'));
-    let mut starts = environment.windows(fifo.len()).enumerate().filter(|(_, window)| *window == fifo);
+    let mut starts =
+        environment.windows(fifo.len()).enumerate().filter(|(_, window)| *window == fifo);
     starts.any(|(at, _)| ends_there(environment.get(at + fifo.len())))
 }
 
@@ -130,7 +143,10 @@ mod tests {
         check("MAKEFLAGS= -j2 --jobserver-auth=fifo:/d/1 --jobserver-auth=3,4\0", true);
         check("MAKEFLAGS= -j2 --jobserver-auth=fifo:/d/1", true);
         check("MAKEFLAGS= -j2 --jobserver-auth=fifo:/d/12\0", false);
-        check("MAKEFLAGS= --jobserver-auth=fifo:/d/12\0CARGO_MAKEFLAGS= --jobserver-auth=fifo:/d/1\0", true);
+        check(
+            "MAKEFLAGS= --jobserver-auth=fifo:/d/12\0CARGO_MAKEFLAGS= --jobserver-auth=fifo:/d/1\0",
+            true,
+        );
         check("", false);
     }
 
@@ -139,7 +155,9 @@ mod tests {
         use std::process::{Command, Stdio};
         let fifo = format!("/nowhere/{}/7", std::process::id());
         let mut command = Command::new("setsid");
-        command.args(["sleep", "1000"]).env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{fifo}"));
+        command
+            .args(["sleep", "1000"])
+            .env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{fifo}"));
         let mut child = command.stdin(Stdio::null()).spawn().unwrap();
         // Until exec its environment is ours.
         while of(&fifo).is_empty() {
@@ -210,12 +228,18 @@ mod tests {
             found.into_iter().map(|pid| pid.as_raw_nonzero().get() as u32).collect::<Vec<_>>()
         };
         // Until exec the environment of both is ours.
-        while of(&fifo).len() != 1 || found(&[], 0).contains(&named) || !found(&[], 0).contains(&cleared) {
+        while of(&fifo).len() != 1
+            || found(&[], 0).contains(&named)
+            || !found(&[], 0).contains(&cleared)
+        {
             std::thread::yield_now();
         }
         assert!(!found(&[cleared], 0).contains(&cleared), "it is known");
         assert!(found(&[], family::started(cleared).unwrap()).contains(&cleared));
-        assert!(!found(&[], family::started(cleared).unwrap() + 1).contains(&cleared), "it is older");
+        assert!(
+            !found(&[], family::started(cleared).unwrap() + 1).contains(&cleared),
+            "it is older"
+        );
         for child in &mut children {
             child.kill().unwrap();
             child.wait().unwrap();

@@ -1,4 +1,5 @@
-//! Which form of jobserver the programs of this machine understand: each is asked once for its version.
+//! Which form of jobserver the programs of this machine understand: each is asked once for its
+//! version.
 
 use crate::bounded_output;
 use crate::tokens::Dialect;
@@ -26,7 +27,8 @@ const MAKE_WITH_FIFO: Version = (4, 4);
 impl Tools {
     /// For a child that starts as `program`, and may start anything.
     pub(super) fn dialect(&self, program: &str) -> Dialect {
-        let name = Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name =
+            Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let make = match name {
             // One that is named by a path may be another than the one that PATH finds.
             "make" | "gmake" if program.contains('/') => program,
@@ -77,8 +79,9 @@ mod tests {
 
     #[test]
     fn make_says_its_version() {
-        let check =
-            |text: &str, expect: Option<Version>| assert_eq!(parse_make_version(text), expect, "{text:?}");
+        let check = |text: &str, expect: Option<Version>| {
+            assert_eq!(parse_make_version(text), expect, "{text:?}")
+        };
         check("GNU Make 4.3\nBuilt for x86_64-pc-linux-gnu\n", Some((4, 3)));
         check("GNU Make 4.4.1\n", Some((4, 4)));
         check("GNU Make 3.81\n", Some((3, 81)));
@@ -100,7 +103,8 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let directory = tempfile::tempdir().unwrap();
         let [program, asked] = ["make", "asked"].map(|name| directory.path().join(name));
-        let script = format!("#!/bin/sh\necho >> {}\necho GNU Make 4.3\necho more\n", asked.display());
+        let script =
+            format!("#!/bin/sh\necho >> {}\necho GNU Make 4.3\necho more\n", asked.display());
         std::fs::write(&program, script).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
         let tools = Tools::default();

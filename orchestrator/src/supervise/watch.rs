@@ -3,14 +3,16 @@
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
 use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
 };
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// `S` says what a descriptor stands for. All descriptors are watched edge-triggered: whoever is woken reads until nothing is left.
+/// `S` says what a descriptor stands for. All descriptors are watched edge-triggered: whoever is
+/// woken reads until nothing is left.
 pub(super) struct Watch<S> {
     poll: Poll,
     events: Events,
@@ -33,13 +35,20 @@ pub(super) struct Watched(usize);
 impl<S: Copy + PartialEq> Watch<S> {
     pub(super) fn new() -> io::Result<Watch<S>> {
         let (poll, events) = (Poll::new()?, Events::with_capacity(256));
-        let alarm =
-            timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)?;
+        let alarm = timerfd_create(
+            TimerfdClockId::Monotonic,
+            TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK,
+        )?;
         poll.registry().register(&mut SourceFd(&alarm.as_raw_fd()), ALARM, Interest::READABLE)?;
         Ok(Watch { poll, events, sources: BTreeMap::new(), next: 0, alarm })
     }
 
-    pub(super) fn add(&mut self, fd: impl AsFd, interest: Interest, source: S) -> io::Result<Watched> {
+    pub(super) fn add(
+        &mut self,
+        fd: impl AsFd,
+        interest: Interest,
+        source: S,
+    ) -> io::Result<Watched> {
         let fd = fd.as_fd().as_raw_fd();
         let token = self.next;
         self.next += 1;
@@ -55,18 +64,21 @@ impl<S: Copy + PartialEq> Watch<S> {
         }
     }
 
-    /// Stops watching all that stands for `source`. As with `remove`, before its descriptor is closed: a number that is closed
-    /// is soon another descriptor's, and that one must stay watched.
+    /// Stops watching all that stands for `source`. As with `remove`, before its descriptor is
+    /// closed: a number that is closed is soon another descriptor's, and that one must stay
+    /// watched.
     pub(super) fn remove_source(&mut self, source: S) {
-        let of_source =
-            |(token, (_, stands_for)): (&usize, &(RawFd, S))| (*stands_for == source).then_some(*token);
+        let of_source = |(token, (_, stands_for)): (&usize, &(RawFd, S))| {
+            (*stands_for == source).then_some(*token)
+        };
         let tokens: Vec<usize> = self.sources.iter().filter_map(of_source).collect();
         for token in tokens {
             self.remove(Watched(token));
         }
     }
 
-    /// Sleeps until something happens, at most `timeout`. Returns what the descriptors that woke us stand for.
+    /// Sleeps until something happens, at most `timeout`. Returns what the descriptors that woke us
+    /// stand for.
     pub(super) fn wait(&mut self, timeout: Duration) -> io::Result<Vec<S>> {
         if Duration::ZERO < timeout && timeout < SHORT {
             self.set_alarm(timeout)?;
@@ -81,8 +93,8 @@ impl<S: Copy + PartialEq> Watch<S> {
 }
 
 impl<S> Watch<S> {
-    /// One that was set before and has not rung is forgotten; one that rings too late, or is not asked for any more, wakes us once
-    /// for nothing.
+    /// One that was set before and has not rung is forgotten; one that rings too late, or is not
+    /// asked for any more, wakes us once for nothing.
     fn set_alarm(&self, after: Duration) -> io::Result<()> {
         let it_value = Timespec::try_from(after).unwrap_or_default();
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
@@ -104,7 +116,8 @@ mod tests {
         let watched = watch.add(&old, Interest::READABLE, "old").unwrap();
         watch.remove_source("old");
         drop(old);
-        // The lowest free number from there on: the same one, unless another test has taken it meanwhile.
+        // The lowest free number from there on: the same one, unless another test has taken it
+        // meanwhile.
         let (reader, mut writer) = pipe().unwrap();
         let new = rustix::io::fcntl_dupfd_cloexec(&reader, number).unwrap();
         watch.add(&new, Interest::READABLE, "new").unwrap();

@@ -1,4 +1,5 @@
-//! One `tender-worker` process: what is said to it and what it says. Knows the protocol, and no policy.
+//! One `tender-worker` process: what is said to it and what it says. Knows the protocol, and no
+//! policy.
 
 use super::EngineError;
 use super::lines::{LineBuffer, LineTooLong};
@@ -22,11 +23,12 @@ use tender_protocol::{
 /// How much of what a worker said on standard error is kept for the report of its death, lines.
 const TAIL: usize = 40;
 
-/// Bytes of a message. The longest there are report the end of a link, with some 300 bytes for each file that it has read: a
-/// quarter of a million of them fit.
+/// Bytes of a message. The longest there are report the end of a link, with some 300 bytes for each
+/// file that it has read: a quarter of a million of them fit.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
-/// Bytes of a line on standard error, where LLVM and linkers may write what they like; the rest of it is left out.
+/// Bytes of a line on standard error, where LLVM and linkers may write what they like; the rest of
+/// it is left out.
 const LONGEST_ERROR_LINE: usize = 16 << 10;
 
 /// Bytes of those lines that wait to be shown.
@@ -89,9 +91,14 @@ impl WorkerProcess {
         for name in environment::removed() {
             command.env_remove(name);
         }
-        // LLVM believes `PWD` where it names the working directory, so a path through a symbolic link would get into outputs.
+        // LLVM believes `PWD` where it names the working directory, so a path through a symbolic
+        // link would get into outputs.
         command.env("PWD", root);
-        command.current_dir(root).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .current_dir(root)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut process = Process::start(&mut command, Owner::Us, jobs).map_err(failed)?;
         let input = OwnedFd::from(process.child.stdin.take().expect("piped"));
         let output = process.child.stdout.take().expect("piped");
@@ -142,16 +149,20 @@ impl WorkerProcess {
         jobs: u32,
         toolchain: &mut Toolchain,
     ) -> Result<(), ToolchainError> {
-        let krate = items.first().map(|planned| graph[planned.item].krate_name.clone()).unwrap_or_default();
+        let krate =
+            items.first().map(|planned| graph[planned.item].krate_name.clone()).unwrap_or_default();
         let items = items.iter().zip(settled).map(|(planned, settled)| {
             let item = &graph[planned.item];
-            let Run::Worker(work) = &item.run else { unreachable!("commands are not given to workers") };
+            let Run::Worker(work) = &item.run else {
+                unreachable!("commands are not given to workers")
+            };
             let mut work = work.clone();
             toolchain.complete(&mut work)?;
             Ok(tender_protocol::Item {
                 id: ItemId(planned.item.0),
                 unit: item.label.clone(),
-                // The order inside the worker is that of the whole build, so its cost is the path behind it too.
+                // The order inside the worker is that of the whole build, so its cost is the path
+                // behind it too.
                 cost: planned.priority,
                 after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
                 memory: planned.memory.into(),
@@ -217,7 +228,8 @@ impl WorkerProcess {
         let more = pipe::read_available(&self.errors, |bytes| self.error_lines.push(bytes));
         self.more_errors = more.unwrap_or(false);
         for line in self.error_lines.take_lines() {
-            let cut = |LineTooLong { start, .. }| format!("{start} (the rest of the line is left out)");
+            let cut =
+                |LineTooLong { start, .. }| format!("{start} (the rest of the line is left out)");
             self.note_error_line(line.unwrap_or_else(cut));
         }
     }
@@ -233,7 +245,11 @@ impl WorkerProcess {
         // An empty line takes memory too.
         self.unseen_bytes += line.len() + size_of::<String>();
         let is_full = self.unseen_bytes >= MOST_UNSEEN;
-        self.unseen.push(if is_full { "(the rest of what it wrote is left out)".to_owned() } else { line });
+        self.unseen.push(if is_full {
+            "(the rest of what it wrote is left out)".to_owned()
+        } else {
+            line
+        });
     }
 
     /// What it said on standard error and nobody has shown yet.

@@ -1,4 +1,5 @@
-//! The account of the pool's tokens: events in, bytes moved through ports. Knows no processes and no descriptors.
+//! The account of the pool's tokens: events in, bytes moved through ports. Knows no processes and
+//! no descriptors.
 //!
 //! # The account
 //!
@@ -8,24 +9,28 @@
 //! N = free + starting slots charged + tokens out;     tokens out = unread in the child's port + held by the child
 //! ```
 //!
-//! A child is charged its starting slot from before it starts until it parks it or is gone. More slots reach it as bytes in
-//! its own port. Bytes that it returns lie unread in the port until `settle` takes them back. What a child holds is never
-//! counted from what it says: it is what was put in, less what was taken back, less what is unread. So when its process tree
-//! is gone, what it held is known, and is free at once.
+//! A child is charged its starting slot from before it starts until it parks it or is gone. More
+//! slots reach it as bytes in its own port. Bytes that it returns lie unread in the port until
+//! `settle` takes them back. What a child holds is never counted from what it says: it is what was
+//! put in, less what was taken back, less what is unread. So when its process tree is gone, what it
+//! held is known, and is free at once.
 //!
 //! # Two kinds of children
 //!
 //! *Our own* say how many tokens they can use, and are given them.
 //!
-//! *Foreign* ones (make, ninja, cargo, gcc) cannot: a client that waits for a byte cannot be seen. So slots that nobody has a use
-//! for are *offered*: shared out evenly, they lie in the children's ports. (All of them, and not one byte for each child, because
-//! ninja looks into its port only when a job of its ends.) What a child takes is followed by more, if there is more. Where there
-//! are fewer than children, an offer moves on to the next child that has none after a turn of at most 5 ms: to the most urgent one,
-//! but to each at least once a round. One of ours that needs a slot draws an offer back at once.
+//! *Foreign* ones (make, ninja, cargo, gcc) cannot: a client that waits for a byte cannot be seen.
+//! So slots that nobody has a use for are *offered*: shared out evenly, they lie in the children's
+//! ports. (All of them, and not one byte for each child, because ninja looks into its port only
+//! when a job of its ends.) What a child takes is followed by more, if there is more. Where there
+//! are fewer than children, an offer moves on to the next child that has none after a turn of at
+//! most 5 ms: to the most urgent one, but to each at least once a round. One of ours that needs a
+//! slot draws an offer back at once.
 //!
 //! # A pool that varies
 //!
-//! Under a parent's jobserver `grow` adds what was acquired, and `shrink` takes out free slots to be returned.
+//! Under a parent's jobserver `grow` adds what was acquired, and `shrink` takes out free slots to
+//! be returned.
 
 use super::dialect::Dialect;
 use super::port::{Pair, Port, Ports};
@@ -34,10 +39,12 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// How long an offer stands before it moves on to another child, at most; microseconds. (Design, section 3: 5 ms.)
+/// How long an offer stands before it moves on to another child, at most; microseconds. (Design,
+/// section 3: 5 ms.)
 const TURN_US: u64 = 5_000;
 
-/// No child is offered more at a time; when it has taken some, more follow. A FIFO holds many times that.
+/// No child is offered more at a time; when it has taken some, more follow. A FIFO holds many times
+/// that.
 const MOST_OFFERED: u32 = 512;
 
 /// Within this time every foreign child has been offered a token that became free, microseconds.
@@ -94,7 +101,8 @@ pub struct Surplus {
 /// What a child left behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Settled {
-    /// Tokens that it had read and not returned. They are free again; a client that ends in order leaves none.
+    /// Tokens that it had read and not returned. They are free again; a client that ends in order
+    /// leaves none.
     pub held_lost: u32,
     /// Tokens that it had returned beyond those it took.
     pub surplus: u32,
@@ -105,8 +113,8 @@ pub struct Settled {
 pub enum Terms {
     /// It moves on if another child has none, and stands otherwise.
     Standing,
-    /// The tokens are wanted elsewhere: they move on to a child that had no offer since `start_us`, and are drawn back otherwise.
-    /// No child is offered more than `most`.
+    /// The tokens are wanted elsewhere: they move on to a child that had no offer since `start_us`,
+    /// and are drawn back otherwise. No child is offered more than `most`.
     Trial { start_us: u64, most: u32 },
 }
 
@@ -183,12 +191,14 @@ impl<P: Ports> Broker<P> {
         self.free
     }
 
-    /// Slots that are charged or out, offers apart; a byte that one of ours wants and has not read yet counts.
+    /// Slots that are charged or out, offers apart; a byte that one of ours wants and has not read
+    /// yet counts.
     pub fn used(&self) -> u32 {
         self.n - self.free - self.standing().map(|(_, offer)| offer.count).sum::<u32>()
     }
 
-    /// Tokens that the child has read and not returned, its starting slot not counted. 0 for a child that is not known.
+    /// Tokens that the child has read and not returned, its starting slot not counted. 0 for a
+    /// child that is not known.
     pub fn held(&self, child: ChildId) -> io::Result<u32> {
         match self.tokens(child) {
             Some(tokens) => tokens.held(),
@@ -201,16 +211,22 @@ impl<P: Ports> Broker<P> {
         self.tokens(child).map_or(Ok(0), |tokens| tokens.port.unread())
     }
 
-    /// The child's port, to be watched for the bytes it takes and returns. None for a child that is not known or no client.
+    /// The child's port, to be watched for the bytes it takes and returns. None for a child that is
+    /// not known or no client.
     pub fn port(&self, child: ChildId) -> Option<&P::Port> {
         self.tokens(child).map(|tokens| &tokens.port)
     }
 
-    /// Charges a starting slot to a child that is about to start, and makes its port. `hint` is the number of jobs that it is
-    /// told of, which clients show and do not count on.
+    /// Charges a starting slot to a child that is about to start, and makes its port. `hint` is the
+    /// number of jobs that it is told of, which clients show and do not count on.
     ///
     /// Panics if the id is in use, which would mix up two accounts.
-    pub fn admit(&mut self, child: ChildId, kind: Kind, hint: u32) -> Result<Admission, AdmitError> {
+    pub fn admit(
+        &mut self,
+        child: ChildId,
+        kind: Kind,
+        hint: u32,
+    ) -> Result<Admission, AdmitError> {
         assert!(!self.children.contains_key(&child), "{child:?} is admitted already");
         let after = self.free.checked_sub(1).ok_or(AdmitError::NoFreeSlot)?;
         let port = self.ports.make()?;
@@ -227,7 +243,8 @@ impl<P: Ports> Broker<P> {
         Ok(Admission { makeflags, pair })
     }
 
-    /// Charges a slot to a command that is no client. `remove` gives it back. Panics if the id is in use.
+    /// Charges a slot to a command that is no client. `remove` gives it back. Panics if the id is
+    /// in use.
     pub fn charge(&mut self, child: ChildId) -> Result<(), AdmitError> {
         assert!(!self.children.contains_key(&child), "{child:?} is admitted already");
         self.free = self.free.checked_sub(1).ok_or(AdmitError::NoFreeSlot)?;
@@ -235,10 +252,11 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// How many tokens the child, one of ours, could use, *those it holds included*, its starting slot not. Acts with the next
-    /// `settle`.
+    /// How many tokens the child, one of ours, could use, *those it holds included*, its starting
+    /// slot not. Acts with the next `settle`.
     ///
-    /// A child that is not known is passed over, here and below: its last words may be read after it is gone.
+    /// A child that is not known is passed over, here and below: its last words may be read after
+    /// it is gone.
     pub fn want(&mut self, child: ChildId, tokens: u32) {
         if let Some(of_child) = self.tokens_mut(child) {
             of_child.want = tokens;
@@ -257,7 +275,8 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// Takes the starting slot from a child that has nothing to run on it. Does nothing if it is parked already.
+    /// Takes the starting slot from a child that has nothing to run on it. Does nothing if it is
+    /// parked already.
     pub fn park(&mut self, child: ChildId) {
         if let Some(child) = self.children.get_mut(&child)
             && child.charged
@@ -267,7 +286,8 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// Charges a parked starting slot to its child again. Returns whether it did: not if nothing is free or parked.
+    /// Charges a parked starting slot to its child again. Returns whether it did: not if nothing is
+    /// free or parked.
     pub fn lend_slot(&mut self, child: ChildId) -> bool {
         match self.children.get_mut(&child) {
             Some(child) if !child.charged && self.free > 0 => {
@@ -279,9 +299,10 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// The child's own process is gone, and others of its tree live on: what it holds stays charged, and so does its starting slot
-    /// until `park`. What is unread comes back, and it is given and offered nothing more, because nobody waits for what it does.
-    /// From now on it is `to`, so that its id may be used again.
+    /// The child's own process is gone, and others of its tree live on: what it holds stays
+    /// charged, and so does its starting slot until `park`. What is unread comes back, and it is
+    /// given and offered nothing more, because nobody waits for what it does. From now on it is
+    /// `to`, so that its id may be used again.
     ///
     /// Panics if `to` is in use.
     pub fn retire(&mut self, child: ChildId, to: ChildId) {
@@ -296,15 +317,20 @@ impl<P: Ports> Broker<P> {
 
     /// Settles with a child of which no process is left: what it held is free at once.
     ///
-    /// While one of its processes lives, that process may still run a job on a token, so call this no sooner.
+    /// While one of its processes lives, that process may still run a job on a token, so call this
+    /// no sooner.
     pub fn remove(&mut self, child: ChildId) -> Settled {
         let Some(child) = self.children.remove(&child) else { return Settled::default() };
         self.free += u32::from(child.charged);
         let Some(tokens) = child.tokens else { return Settled::default() };
         self.free += tokens.out;
-        // Nobody else could have read the bytes, so a port that fails to answer changes only what is said here.
+        // Nobody else could have read the bytes, so a port that fails to answer changes only what
+        // is said here.
         let unread = tokens.port.unread().unwrap_or(tokens.out);
-        Settled { held_lost: tokens.out.saturating_sub(unread), surplus: unread.saturating_sub(tokens.out) }
+        Settled {
+            held_lost: tokens.out.saturating_sub(unread),
+            surplus: unread.saturating_sub(tokens.out),
+        }
     }
 
     /// Adds slots that were acquired elsewhere.
@@ -321,12 +347,12 @@ impl<P: Ports> Broker<P> {
         gone
     }
 
-    /// Takes back what children returned or no longer want, then gives free tokens to those of ours who want them, except the
-    /// last `reserve`, which are kept for processes about to start.
+    /// Takes back what children returned or no longer want, then gives free tokens to those of ours
+    /// who want them, except the last `reserve`, which are kept for processes about to start.
     ///
-    /// Highest priority first, then those with the fewest tokens out, then by id. Call it after every event: a child's
-    /// port became readable, its wish changed, or a slot became free. Errors are those of the system on our own
-    /// FIFOs; the account is right in spite of them.
+    /// Highest priority first, then those with the fewest tokens out, then by id. Call it after
+    /// every event: a child's port became readable, its wish changed, or a slot became free. Errors
+    /// are those of the system on our own FIFOs; the account is right in spite of them.
     pub fn settle(&mut self, reserve: u32) -> io::Result<Vec<Surplus>> {
         let surpluses = self.collect()?;
         self.distribute(reserve)?;
@@ -344,13 +370,15 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// From now on no more than `most` further tokens are given to foreign children (but one that has an offer keeps a token of it
-    /// for its turn, if there is room for any): there is no room for more jobs than that. Call it again when there is.
+    /// From now on no more than `most` further tokens are given to foreign children (but one that
+    /// has an offer keeps a token of it for its turn, if there is room for any): there is no room
+    /// for more jobs than that. Call it again when there is.
     pub fn limit_offers(&mut self, most: u32) {
         self.most_offered = most;
     }
 
-    /// Offers free slots to foreign children, except the last `reserve`, and moves on what nobody took.
+    /// Offers free slots to foreign children, except the last `reserve`, and moves on what nobody
+    /// took.
     pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<Offers> {
         let mut offers = Offers::default();
         self.share_out(reserve, terms, now_us)?;
@@ -414,8 +442,10 @@ impl<P: Ports> Broker<P> {
         let offered: u32 = order.iter().map(|id| self.offer_of(*id).count).sum();
         let all = (offered + self.free).saturating_sub(reserve).min(self.most_offered);
         let (share, rest) = (all / order.len() as u32, all % order.len() as u32);
-        let goals: Vec<(ChildId, u32)> =
-            (0..).zip(&order).map(|(at, id)| (*id, (share + u32::from(at < rest)).min(most))).collect();
+        let goals: Vec<(ChildId, u32)> = (0..)
+            .zip(&order)
+            .map(|(at, id)| (*id, (share + u32::from(at < rest)).min(most)))
+            .collect();
         for (id, goal) in &goals {
             let count = self.offer_of(*id).count;
             // An offer that is all there is moves on with its turn and not before.
@@ -429,10 +459,12 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// Foreign children without an offer; the next one last. That is the most urgent one, but one that had none for a whole round comes
-    /// before it: nobody knows who would take what others leave lying.
+    /// Foreign children without an offer; the next one last. That is the most urgent one, but one
+    /// that had none for a whole round comes before it: nobody knows who would take what others
+    /// leave lying.
     fn without_offer(&self, now_us: u64) -> Vec<ChildId> {
-        let offers = self.children.iter().filter_map(|(id, child)| Some((*id, child.tokens.as_ref()?)));
+        let offers =
+            self.children.iter().filter_map(|(id, child)| Some((*id, child.tokens.as_ref()?)));
         let foreign: Vec<(ChildId, u64, Offer)> =
             offers.filter_map(|(id, tokens)| Some((id, tokens.priority, tokens.offer?))).collect();
         let round_us = turn_us(foreign.len()) * foreign.len() as u64;
@@ -475,7 +507,8 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// Returns how many came back: fewer than `count` if there were not as many, or the child was quicker.
+    /// Returns how many came back: fewer than `count` if there were not as many, or the child was
+    /// quicker.
     fn take_back_offer(&mut self, child: ChildId, count: u32) -> io::Result<u32> {
         let tokens = self.tokens_mut(child).expect("it is a client");
         let offer = tokens.offer.get_or_insert_default();

@@ -1,13 +1,14 @@
 //! The FIFO that one child reads its tokens from.
 //!
-//! A FIFO per child, and not one for all, because a byte has no owner: what was put into this FIFO and is neither in it
-//! nor taken back is held by this child or lost with it.
+//! A FIFO per child, and not one for all, because a byte has no owner: what was put into this FIFO
+//! and is neither in it nor taken back is held by this child or lost with it.
 //!
-//! The FIFO is two pages long. That is enough, and a thousand children do not use up the user's share of pipe memory. One page
-//! would be a trap, though it would tell when its last byte is taken: the kernel fills a page from front to back and starts
-//! again only when it was empty, so that after 4096 bytes written in all a child that returns a token would wait for ever,
-//! although a single byte of an offer is unread. Two pages are emptied in turn. Where the system gives us only one, `put` at
-//! least empties it first.
+//! The FIFO is two pages long. That is enough, and a thousand children do not use up the user's
+//! share of pipe memory. One page would be a trap, though it would tell when its last byte is
+//! taken: the kernel fills a page from front to back and starts again only when it was empty, so
+//! that after 4096 bytes written in all a child that returns a token would wait for ever, although
+//! a single byte of an offer is unread. Two pages are emptied in turn. Where the system gives us
+//! only one, `put` at least empties it first.
 
 use super::port::{Pair, Port, Ports};
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
@@ -20,13 +21,15 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// What a token looks like. Clients may return another byte (GNU make writes `+` whatever it read), so it means nothing.
+/// What a token looks like. Clients may return another byte (GNU make writes `+` whatever it read),
+/// so it means nothing.
 const TOKEN: u8 = b'+';
 
 /// How the names of private directories begin.
 const PREFIX: &str = "tender-jobs-";
 
-/// Bytes. Kernels with larger pages round up, and then have one page, which holds as many times more.
+/// Bytes. Kernels with larger pages round up, and then have one page, which holds as many times
+/// more.
 const PIPE_SIZE: usize = 2 * 4096;
 
 /// The private directory that the FIFOs lie in; it goes when this is dropped.
@@ -39,8 +42,9 @@ pub struct Fifos {
 impl Fifos {
     /// Makes the directory in the first of `places` that can hold one, for the caller's user alone.
     ///
-    /// A place is passed over if its path has a blank or is not UTF-8, because every client splits MAKEFLAGS at blanks, or
-    /// if its file system has no FIFOs. Errors with what went wrong in the last place.
+    /// A place is passed over if its path has a blank or is not UTF-8, because every client splits
+    /// MAKEFLAGS at blanks, or if its file system has no FIFOs. Errors with what went wrong in the
+    /// last place.
     pub fn new(places: impl IntoIterator<Item = PathBuf>) -> io::Result<Fifos> {
         let mut why = io::Error::new(io::ErrorKind::NotFound, "no place for the jobserver's FIFOs");
         for place in places {
@@ -56,18 +60,20 @@ impl Fifos {
 
     /// `state_dir`, else the runtime directory of the user, else the system's temporary directory.
     ///
-    /// `state_dir` comes first because only one build uses it at a time, so that what a killed build left there is known
-    /// to be nobody's: see [`Fifos::remove_left`].
+    /// `state_dir` comes first because only one build uses it at a time, so that what a killed
+    /// build left there is known to be nobody's: see [`Fifos::remove_left`].
     pub fn usual_places(runtime_dir: Option<PathBuf>, state_dir: PathBuf) -> Vec<PathBuf> {
         [state_dir].into_iter().chain(runtime_dir).chain(Fifos::last_resorts()).collect()
     }
 
-    /// Where any program may have files; the first of them is for the user to choose, and may be chosen badly.
+    /// Where any program may have files; the first of them is for the user to choose, and may be
+    /// chosen badly.
     pub fn last_resorts() -> impl Iterator<Item = PathBuf> {
         [std::env::temp_dir(), "/tmp".into(), "/dev/shm".into()].into_iter()
     }
 
-    /// Removes the directories of builds that were killed. The caller holds the lock of `state_dir`.
+    /// Removes the directories of builds that were killed. The caller holds the lock of
+    /// `state_dir`.
     pub fn remove_left(state_dir: &Path) {
         for entry in std::fs::read_dir(state_dir).into_iter().flatten().flatten() {
             if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
@@ -101,8 +107,9 @@ impl Ports for Fifos {
     }
 }
 
-/// One FIFO, removed when it is dropped. As a descriptor it is edge-triggered for input whenever the child returns a byte,
-/// and also when we put some. That it takes one cannot be seen but by counting.
+/// One FIFO, removed when it is dropped. As a descriptor it is edge-triggered for input whenever
+/// the child returns a byte, and also when we put some. That it takes one cannot be seen but by
+/// counting.
 #[derive(Debug)]
 pub struct Fifo {
     /// UTF-8: the directory's is, see [`Fifos::new`].
@@ -110,15 +117,16 @@ pub struct Fifo {
     ends: OwnedFd,
     /// Bytes.
     capacity: u32,
-    /// Bytes that were read to empty the page and did not fit again. Never seen unless the child writes at that moment.
+    /// Bytes that were read to empty the page and did not fit again. Never seen unless the child
+    /// writes at that moment.
     set_aside: u32,
 }
 
 impl Fifo {
     fn create(path: String) -> io::Result<Fifo> {
         mkfifoat(CWD, path.as_str(), Mode::RUSR | Mode::WUSR)?;
-        // Both ends, so that opening does not wait for the child and no reader ever sees the end of file. O_NONBLOCK
-        // belongs to this description alone: the child opens its own.
+        // Both ends, so that opening does not wait for the child and no reader ever sees the end of
+        // file. O_NONBLOCK belongs to this description alone: the child opens its own.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let ends = open(path.as_str(), flags, Mode::empty()).inspect_err(|_| remove(&path))?;
         // A FIFO of the usual size works as well; it only costs more memory.
@@ -185,7 +193,8 @@ impl Port for Fifo {
         let mut goal = self.set_aside + tokens;
         let mut written = self.write(goal)?;
         if written < goal && self.in_pipe()? < self.capacity {
-            // The page is used up but not full. What is taken out for this instant is written again at once.
+            // The page is used up but not full. What is taken out for this instant is written again
+            // at once.
             goal += self.read(u32::MAX)?;
             written += self.write(goal - written)?;
         }
@@ -259,7 +268,8 @@ mod tests {
         let with_blank = parent.path().join("with blank");
         std::fs::create_dir(&with_blank).unwrap();
         let missing = parent.path().join("missing");
-        let fifos = Fifos::new([missing.clone(), with_blank.clone(), std::env::temp_dir()]).unwrap();
+        let fifos =
+            Fifos::new([missing.clone(), with_blank.clone(), std::env::temp_dir()]).unwrap();
         assert!(fifos.directory.path().starts_with(std::env::temp_dir()));
         assert_eq!(std::fs::read_dir(&with_blank).unwrap().count(), 0);
         let why = Fifos::new([missing, with_blank]).unwrap_err().to_string();
@@ -362,7 +372,8 @@ mod tests {
         let tokens = [arrived.recv().unwrap(), arrived.recv().unwrap()];
         assert_eq!((broker.held(child).unwrap(), broker.free()), (2, 1));
 
-        // The third wish is withdrawn, and a token that reaches it nevertheless comes back by itself.
+        // The third wish is withdrawn, and a token that reaches it nevertheless comes back by
+        // itself.
         client.wish(0);
         broker.want(child, 3);
         broker.settle(0).unwrap();

@@ -1,8 +1,9 @@
 //! The jobserver: who may run how many jobs. Knows no compilers, no processes and no clocks.
 //!
-//! `broker` is the account, pure over `port`; `fifo` is the port that real children read; `dialect` is how it is announced;
-//! `pool` is the account together with what is borrowed of a parent's jobserver, which `parent` reaches: what it lends lies in a
-//! `purse`, or, where it is no pipe, comes from a `waiter`.
+//! `broker` is the account, pure over `port`; `fifo` is the port that real children read; `dialect`
+//! is how it is announced; `pool` is the account together with what is borrowed of a parent's
+//! jobserver, which `parent` reaches: what it lends lies in a `purse`, or, where it is no pipe,
+//! comes from a `waiter`.
 
 mod broker;
 mod dialect;

@@ -1,4 +1,5 @@
-//! The parent's jobserver as a lender: tokens are moved into a purse of ours, and a descriptor tells when there are some to be had.
+//! The parent's jobserver as a lender: tokens are moved into a purse of ours, and a descriptor
+//! tells when there are some to be had.
 
 use super::pool::{Arrived, Lender};
 use super::purse::{PATIENCE, Purse, Taken, give_back};
@@ -84,7 +85,8 @@ impl Parent {
         Ok(Parent(Way::Waiter(Waiter::join(pool)?)))
     }
 
-    /// How many tokens could not be given back. To be called when the returner has ended: what it has left is tried once more.
+    /// How many tokens could not be given back. To be called when the returner has ended: what it
+    /// has left is tried once more.
     pub fn unreturned(&self) -> u32 {
         let Way::Purse(Borrowing { purse, ends, .. }) = &self.0 else { return 0 };
         if purse.left() > 0 {
@@ -137,7 +139,8 @@ impl Borrowing {
             _ => Awaited::Token,
         };
         if awaits != self.awaits {
-            // A pipe can always be watched, but for want of memory in the kernel; then tokens arrive late, with the next event.
+            // A pipe can always be watched, but for want of memory in the kernel; then tokens
+            // arrive late, with the next event.
             let _ = self.stop_watching(self.awaits).and_then(|()| self.watch(awaits));
             self.awaits = awaits;
         }
@@ -148,7 +151,9 @@ impl Borrowing {
         match awaited {
             Awaited::Nothing => Ok(()),
             Awaited::Token => epoll::add(&self.ready, &self.ends.read, data, epoll::EventFlags::IN),
-            Awaited::Room => epoll::add(&self.ready, self.purse.first_writer(), data, epoll::EventFlags::OUT),
+            Awaited::Room => {
+                epoll::add(&self.ready, self.purse.first_writer(), data, epoll::EventFlags::OUT)
+            }
         }
     }
 
@@ -245,7 +250,8 @@ mod tests {
 
     fn is_ready(parent: &Parent) -> bool {
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut [PollFd::from_borrowed_fd(parent.as_fd(), PollFlags::IN)], Some(&now)).unwrap() > 0
+        poll(&mut [PollFd::from_borrowed_fd(parent.as_fd(), PollFlags::IN)], Some(&now)).unwrap()
+            > 0
     }
 
     fn unread(ends: &Ends) -> u64 {
@@ -315,7 +321,8 @@ mod tests {
         let purse = Purse::with_pipes_of(4096, 1).unwrap();
         let all = purse.room();
         // The returner does nothing by itself.
-        let (mut parent, pool) = parent_with(all as usize + 1, Box::new(Counting(Rc::default())), purse);
+        let (mut parent, pool) =
+            parent_with(all as usize + 1, Box::new(Counting(Rc::default())), purse);
         parent.wish(all);
         assert_eq!(parent.arrived().tokens, all);
         parent.give_back(1);

@@ -1,18 +1,21 @@
-//! The pool of a build: the account, and where there is a parent's jobserver, what is borrowed from it. Events and the time in,
-//! bytes moved out. Knows no processes and no clocks.
+//! The pool of a build: the account, and where there is a parent's jobserver, what is borrowed from
+//! it. Events and the time in, bytes moved out. Knows no processes and no clocks.
 //!
-//! Under a parent the account holds the slot that came with this process, and beyond that only what was acquired:
-//! `N = 1 + borrowed`. A token is asked for when there is work that waits for it, and goes back as soon as there is not.
+//! Under a parent the account holds the slot that came with this process, and beyond that only what
+//! was acquired: `N = 1 + borrowed`. A token is asked for when there is work that waits for it, and
+//! goes back as soon as there is not.
 //!
-//! A foreign child's wish cannot be seen, so under a parent a token is borrowed for it on trial: each foreign child is offered
-//! it for a turn, and if none takes it, it goes back, and the next trial comes after twice the time. After one that was taken
-//! the next is at once, and for twice as many.
+//! A foreign child's wish cannot be seen, so under a parent a token is borrowed for it on trial:
+//! each foreign child is offered it for a turn, and if none takes it, it goes back, and the next
+//! trial comes after twice the time. After one that was taken the next is at once, and for twice as
+//! many.
 
 use super::broker::{Broker, Terms};
 use super::port::Ports;
 use std::io;
 
-/// The first trial comes this long after the one that failed, microseconds, and each further one after twice the time.
+/// The first trial comes this long after the one that failed, microseconds, and each further one
+/// after twice the time.
 const SHORTEST_PAUSE_US: u64 = 5_000;
 const LONGEST_PAUSE_US: u64 = 40_000;
 
@@ -69,7 +72,8 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Pool { broker: Broker::new(n, ports), lender: None, hint: n }
     }
 
-    /// The slot that came with this process, and what `lender` lends. `hint` is how many slots the parent is said to have.
+    /// The slot that came with this process, and what `lender` lends. `hint` is how many slots the
+    /// parent is said to have.
     pub fn under(lender: L, hint: u32, ports: P) -> Pool<P, L> {
         let trial = Trial {
             since_us: 0,
@@ -97,8 +101,8 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         self.hint.saturating_sub(self.broker.used())
     }
 
-    /// Begins a round: takes in what arrived and was returned, and draws back offers as far as our own children and items,
-    /// which could use `wanted` slots, need them.
+    /// Begins a round: takes in what arrived and was returned, and draws back offers as far as our
+    /// own children and items, which could use `wanted` slots, need them.
     ///
     /// Returns why the parent's pool is lost, once, when it is.
     pub fn begin_round(&mut self, wanted: u32, now_us: u64) -> io::Result<Option<io::Error>> {
@@ -121,8 +125,8 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Ok(lost)
     }
 
-    /// Offers what is free, but for `reserve`, to a foreign child that is about to start. What a parent has lent for it is
-    /// offered until `until_us`, or until some of it is taken.
+    /// Offers what is free, but for `reserve`, to a foreign child that is about to start. What a
+    /// parent has lent for it is offered until `until_us`, or until some of it is taken.
     pub fn offer_ahead(&mut self, reserve: u32, until_us: u64, now_us: u64) -> io::Result<()> {
         if let Some(lent) = &mut self.lender {
             // Nothing of the parent's is free that is not planned for.
@@ -135,8 +139,9 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Ok(())
     }
 
-    /// Ends a round, when everything that could be given out is. Slots that our own still have a use for are kept, `wanted`
-    /// many, and asked for if they are not there; the others are offered to foreign children, or go back to the parent.
+    /// Ends a round, when everything that could be given out is. Slots that our own still have a
+    /// use for are kept, `wanted` many, and asked for if they are not there; the others are offered
+    /// to foreign children, or go back to the parent.
     ///
     /// Returns when to begin the next round, whatever happens until then.
     pub fn end_round(&mut self, wanted: u32, now_us: u64) -> io::Result<Option<u64>> {
@@ -170,7 +175,8 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         }
         let lacking = wanted.saturating_sub(self.broker.free());
         if offers.deadline_us.is_none() {
-            trial.lacks = if offers.without > 0 && trial.next_us <= now_us { trial.size } else { 0 };
+            trial.lacks =
+                if offers.without > 0 && trial.next_us <= now_us { trial.size } else { 0 };
         }
         let wish = (lacking + trial.lacks).min(self.hint.max(2).saturating_sub(self.broker.n()));
         if wish != lent.wished {
@@ -181,7 +187,8 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Ok(offers.deadline_us.or_else(|| waits.then_some(trial.next_us)))
     }
 
-    /// Returns everything that was borrowed, whoever still holds it: at the end, when nobody does who counts.
+    /// Returns everything that was borrowed, whoever still holds it: at the end, when nobody does
+    /// who counts.
     pub fn return_all(&mut self) {
         if let Some(lent) = &mut self.lender {
             lent.lender.wish(0);

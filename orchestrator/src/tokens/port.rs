@@ -1,4 +1,5 @@
-//! Where the tokens of one child lie until it reads them, as the broker sees it. Tests of the broker use a fake.
+//! Where the tokens of one child lie until it reads them, as the broker sees it. Tests of the
+//! broker use a fake.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,8 +9,9 @@ pub trait Port {
     /// Path of the FIFO, absolute and without blanks.
     fn path(&self) -> &str;
 
-    /// Opens the FIFO once more, for reading and for writing, for a child that takes descriptors and no path. They block, as
-    /// clients expect, and belong to descriptions of their own: whatever a client does to them, nobody else has it.
+    /// Opens the FIFO once more, for reading and for writing, for a child that takes descriptors
+    /// and no path. They block, as clients expect, and belong to descriptions of their own:
+    /// whatever a client does to them, nobody else has it.
     fn open_pair(&self) -> io::Result<Pair>;
 
     /// Bytes that lie in the port: put in and not read, or returned by the child.
@@ -22,7 +24,8 @@ pub trait Port {
     fn take_back(&mut self, tokens: u32) -> io::Result<u32>;
 }
 
-/// The two ends of a FIFO, as a child gets them. Close-on-exec here; whoever starts the child undoes that in the child.
+/// The two ends of a FIFO, as a child gets them. Close-on-exec here; whoever starts the child
+/// undoes that in the child.
 #[derive(Debug)]
 pub struct Pair {
     pub read: OwnedFd,

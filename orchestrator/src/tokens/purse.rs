@@ -1,17 +1,22 @@
-//! Where tokens of a parent's pool lie while they are lent to us: in a pipe of our own. Knows no account and no processes.
+//! Where tokens of a parent's pool lie while they are lent to us: in a pipe of our own. Knows no
+//! account and no processes.
 //!
-//! A byte that is read is lost if its reader is killed before it has told anybody. So none is read: splice(2) moves it from the parent's
-//! pipe into the purse, in one step that is done or not done. Whoever holds the other end of the purse, which is the guardian, can
-//! give back all that is in it, whatever becomes of us.
+//! A byte that is read is lost if its reader is killed before it has told anybody. So none is read:
+//! splice(2) moves it from the parent's pipe into the purse, in one step that is done or not done.
+//! Whoever holds the other end of the purse, which is the guardian, can give back all that is in
+//! it, whatever becomes of us.
 //!
-//! The way back is a read and a write, by the guardian, because a byte that is moved takes a whole slot of a pipe, of which most have
-//! 16, and a client that wants to return a token of its own must not find the parent's pipe full.
+//! The way back is a read and a write, by the guardian, because a byte that is moved takes a whole
+//! slot of a pipe, of which most have 16, and a client that wants to return a token of its own must
+//! not find the parent's pipe full.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{
+    PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
+};
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -25,7 +30,8 @@ pub const MOST_PIPES: usize = 16;
 /// Tokens that are given back at a time: fewer than PIPE_BUF, so that they are written all or none.
 const CHUNK: usize = 256;
 
-/// How long room in the parent's pipe is waited for. There always is some, unless somebody has filled it with what is not theirs.
+/// How long room in the parent's pipe is waited for. There always is some, unless somebody has
+/// filled it with what is not theirs.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -79,11 +85,15 @@ impl Purse {
         write(&to_from, b"+")?;
         let taken = self.take(from.as_fd())?;
         let back = give_back(&self.readers().collect::<Vec<_>>(), to_from.as_fd(), 1, PATIENCE);
-        if (taken, back) == (Taken::Token, 1) { Ok(()) } else { Err(io::ErrorKind::Unsupported.into()) }
+        if (taken, back) == (Taken::Token, 1) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::Unsupported.into())
+        }
     }
 
-    /// Moves one token from the pool to here, if it has one. The pool's description may be anybody's: no flag of it is used or
-    /// changed.
+    /// Moves one token from the pool to here, if it has one. The pool's description may be
+    /// anybody's: no flag of it is used or changed.
     ///
     /// # Errors
     /// Those of splice(2).
@@ -120,7 +130,8 @@ impl Purse {
         self.left() >= self.room
     }
 
-    /// Becomes writable when one of a full purse is given back, which is done from its first pipe on.
+    /// Becomes writable when one of a full purse is given back, which is done from its first pipe
+    /// on.
     pub fn first_writer(&self) -> BorrowedFd<'_> {
         self.pipes[0].write.as_fd()
     }
@@ -140,22 +151,31 @@ impl Pipe {
     }
 }
 
-/// The write end of a pipe on a description of our own that does not block, where the system lets us open one; else as it is. What
-/// others share is left as it is.
+/// The write end of a pipe on a description of our own that does not block, where the system lets
+/// us open one; else as it is. What others share is left as it is.
 pub fn never_blocking(write: OwnedFd) -> OwnedFd {
     let path = format!("/proc/self/fd/{}", write.as_raw_fd());
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     open(path.as_str(), flags, Mode::empty()).unwrap_or(write)
 }
 
-/// Gives back up to `tokens` of what lies in a purse, and returns how many: fewer if the pool has no room for so long, or is gone. What
-/// finds no room stays in the purse. Allocates nothing: for a process that was forked off one with threads.
-pub fn give_back(purse: &[BorrowedFd<'_>], pool: BorrowedFd<'_>, tokens: u32, patience: Duration) -> u32 {
+/// Gives back up to `tokens` of what lies in a purse, and returns how many: fewer if the pool has
+/// no room for so long, or is gone. What finds no room stays in the purse. Allocates nothing: for a
+/// process that was forked off one with threads.
+pub fn give_back(
+    purse: &[BorrowedFd<'_>],
+    pool: BorrowedFd<'_>,
+    tokens: u32,
+    patience: Duration,
+) -> u32 {
     let start = Instant::now();
     let mut bytes = [0; CHUNK];
     let mut given = 0;
     for pipe in purse {
-        while given < tokens && has_any(pipe) && has_room(pool, patience.saturating_sub(start.elapsed())) {
+        while given < tokens
+            && has_any(pipe)
+            && has_room(pool, patience.saturating_sub(start.elapsed()))
+        {
             let most = CHUNK.min((tokens - given) as usize);
             match read(pipe, &mut bytes[..most]) {
                 Ok(0) | Err(Errno::AGAIN) => break,
@@ -168,7 +188,8 @@ pub fn give_back(purse: &[BorrowedFd<'_>], pool: BorrowedFd<'_>, tokens: u32, pa
     given
 }
 
-/// Returns how many were written: fewer only if the pool is gone, or somebody has used up its room just now, and nobody makes any.
+/// Returns how many were written: fewer only if the pool is gone, or somebody has used up its room
+/// just now, and nobody makes any.
 fn put(pool: BorrowedFd<'_>, bytes: &[u8], start: Instant, patience: Duration) -> u32 {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -247,7 +268,10 @@ mod tests {
         }
         assert_eq!(taken, tokens);
         let readers: Vec<_> = purse.readers().collect();
-        assert_eq!((give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)), (tokens, 1000));
+        assert_eq!(
+            (give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)),
+            (tokens, 1000)
+        );
     }
 
     #[test]
@@ -261,10 +285,14 @@ mod tests {
         assert!(taken == purse.room() && taken <= 4096, "{taken}");
         assert_eq!(unread(&pool), 5000 - u64::from(taken));
         let readers: Vec<_> = purse.readers().collect();
-        assert_eq!((give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)), (taken, 5000));
+        assert_eq!(
+            (give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)),
+            (taken, 5000)
+        );
     }
 
-    /// GNU make's pipe has 16 slots, and a client that returns a token to it may not be made to wait.
+    /// GNU make's pipe has 16 slots, and a client that returns a token to it may not be made to
+    /// wait.
     #[test]
     fn what_is_given_back_takes_no_more_room_than_before() {
         let purse = Purse::new(40).unwrap();

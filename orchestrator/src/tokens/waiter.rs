@@ -1,5 +1,6 @@
-//! A parent's jobserver that is no pipe, as a lender: tokens arrive on the job client's thread, and a descriptor tells of them. Such a
-//! pool, a device of a daemon, notices by itself that a client was killed.
+//! A parent's jobserver that is no pipe, as a lender: tokens arrive on the job client's thread, and
+//! a descriptor tells of them. Such a pool, a device of a daemon, notices by itself that a client
+//! was killed.
 
 use super::pool::{Arrived, Lender};
 use rustix::event::{EventfdFlags, eventfd};
@@ -10,7 +11,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 
-/// Tokens that are dropped go back; so everything is returned with this, on every way out but SIGKILL.
+/// Tokens that are dropped go back; so everything is returned with this, on every way out but
+/// SIGKILL.
 pub struct Waiter {
     client: Client,
     arrivals: Receiver<io::Result<Token>>,

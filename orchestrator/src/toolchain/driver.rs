@@ -1,10 +1,14 @@
 //! The link driver: `CC` or `CXX`, else the platform's own compiler, as the `cc` crate finds it.
 //!
-//! The `cc` crate is made for build scripts. Outside one it needs target, host, optimisation level and output directory by
-//! hand, and must not print. It starts the compiler to learn its family, so its answer is kept in a file, good as long as
-//! the variable has the same value and the name leads to the same program.
+//! The `cc` crate is made for build scripts. Outside one it needs target, host, optimisation level
+//! and output directory by hand, and must not print. It starts the compiler to learn its family, so
+//! its answer is kept in a file, good as long as the variable has the same value and the name leads
+//! to the same program.
 
-#![expect(clippy::disallowed_methods, reason = "`CC`, `CXX` and `PATH` are the business of this file")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "`CC`, `CXX` and `PATH` are the business of this file"
+)]
 
 use super::stamp::{Stamp, read_saved, save};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -30,7 +34,8 @@ struct Found {
     arguments: Vec<String>,
 }
 
-/// The driver and its leading words, for C or for C++; lld is asked for where LLVM's directory has it.
+/// The driver and its leading words, for C or for C++; lld is asked for where LLVM's directory has
+/// it.
 ///
 /// # Errors
 /// The program that `CC`, `CXX` or the platform names does not exist.
@@ -56,7 +61,8 @@ pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, Toolc
     Ok(words)
 }
 
-/// The driver's program by name, without asking anybody: as an earlier build found it, else as the variable names it.
+/// The driver's program by name, without asking anybody: as an earlier build found it, else as the
+/// variable names it.
 pub fn known_driver(cache_dir: &Utf8Path, cxx: bool) -> String {
     let chosen = chosen_driver(cxx);
     let found = read(&cache_file(cache_dir, cxx)).filter(|found| found.chosen == chosen);
@@ -74,8 +80,8 @@ fn read(cache: &Utf8Path) -> Option<Found> {
     read_saved(cache).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
-/// The value that decides about the driver, from the first of the variables that the `cc` crate looks at. It is part of the
-/// fingerprint of links.
+/// The value that decides about the driver, from the first of the variables that the `cc` crate
+/// looks at. It is part of the fingerprint of links.
 pub fn chosen_driver(cxx: bool) -> Option<String> {
     let name = variable(cxx);
     let target = target();
@@ -88,7 +94,11 @@ pub fn chosen_driver(cxx: bool) -> Option<String> {
     names.iter().find_map(|name| std::env::var(name).ok()).filter(|value| !value.trim().is_empty())
 }
 
-fn detect(cache_dir: &Utf8Path, chosen: Option<String>, cxx: bool) -> Result<Found, ToolchainError> {
+fn detect(
+    cache_dir: &Utf8Path,
+    chosen: Option<String>,
+    cxx: bool,
+) -> Result<Found, ToolchainError> {
     let variable = variable(cxx);
     let tool = cc::Build::new()
         .cpp(cxx)
@@ -111,8 +121,8 @@ fn detect(cache_dir: &Utf8Path, chosen: Option<String>, cxx: bool) -> Result<Fou
     Ok(Found { chosen, program, stamp: Stamp::of(&path), arguments })
 }
 
-/// The words that the variable has after the program, which the `cc` crate keeps to itself. A program whose path has blanks takes
-/// none.
+/// The words that the variable has after the program, which the `cc` crate keeps to itself. A
+/// program whose path has blanks takes none.
 fn arguments_of_variable(value: &str, program: &str) -> Vec<String> {
     let mut words = value.split_whitespace();
     let _ = words.find(|word| *word == program);
@@ -141,7 +151,8 @@ fn target() -> String {
 pub fn resolve(program: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
     let executable = |path: &Utf8Path| {
         use std::os::unix::fs::PermissionsExt;
-        std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+        std::fs::metadata(path)
+            .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
     if program.contains('/') {
         return Some(dir.join(program)).filter(|path| executable(path));

@@ -1,8 +1,8 @@
-//! The programs of the machine that a build leans on: LLVM's tools, the link driver, pkg-config. Knows no items but for the
-//! place that a link keeps for its driver.
+//! The programs of the machine that a build leans on: LLVM's tools, the link driver, pkg-config.
+//! Knows no items but for the place that a link keeps for its driver.
 //!
-//! Finding them costs processes, so everything here is asked for late and kept in the state directory; a build that does
-//! nothing starts none.
+//! Finding them costs processes, so everything here is asked for late and kept in the state
+//! directory; a build that does nothing starts none.
 
 mod driver;
 mod pkg_config;
@@ -19,8 +19,8 @@ pub fn llvm_bin() -> Utf8PathBuf {
     Utf8Path::new(option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22")).join("bin")
 }
 
-/// Those of `CFLAGS` and `CXXFLAGS` that are set. They are ignored, of which the user should be told: flags stand in manifests,
-/// so that a build's result does not depend on who started it.
+/// Those of `CFLAGS` and `CXXFLAGS` that are set. They are ignored, of which the user should be
+/// told: flags stand in manifests, so that a build's result does not depend on who started it.
 pub fn ignored_variables() -> Vec<&'static str> {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     ["CFLAGS", "CXXFLAGS"].into_iter().filter(set).collect()
@@ -39,7 +39,8 @@ impl Toolchain {
         Self { cache_dir: cache_dir.to_owned(), drivers: [None, None] }
     }
 
-    /// Puts the real driver in the place that the graph left for it; to be called on the work of items that will run.
+    /// Puts the real driver in the place that the graph left for it; to be called on the work of
+    /// items that will run.
     ///
     /// # Errors
     /// No driver is found.
@@ -52,7 +53,8 @@ impl Toolchain {
         Ok(())
     }
 
-    /// The program, with its leading words, for what the graph left in a driver's place; None if that is a program already.
+    /// The program, with its leading words, for what the graph left in a driver's place; None if
+    /// that is a program already.
     ///
     /// # Errors
     /// No driver is found.

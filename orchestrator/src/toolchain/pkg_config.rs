@@ -1,7 +1,7 @@
 //! What pkg-config says of a package, kept as long as nothing that it reads has changed.
 //!
-//! Stamped are the program, the `.pc` files of the package and of all that it requires, and the directories that are searched, in
-//! which another file of the same name may appear.
+//! Stamped are the program, the `.pc` files of the package and of all that it requires, and the
+//! directories that are searched, in which another file of the same name may appear.
 
 #![expect(
     clippy::disallowed_methods,
@@ -21,10 +21,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::process::{Command, Stdio};
 
-/// Variables that change pkg-config's answers, besides those that begin with `PKG_CONFIG`: directories that compilers search
-/// anyway are left out of them (pkgconf(1), `PKG_CONFIG_SYSTEM_INCLUDE_PATH` and what is said there of compilers).
-const VARIABLES: [&str; 6] =
-    ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH", "LIBRARY_PATH", "DESTDIR"];
+/// Variables that change pkg-config's answers, besides those that begin with `PKG_CONFIG`:
+/// directories that compilers search anyway are left out of them (pkgconf(1),
+/// `PKG_CONFIG_SYSTEM_INCLUDE_PATH` and what is said there of compilers).
+const VARIABLES: [&str; 6] = [
+    "CPATH",
+    "C_INCLUDE_PATH",
+    "CPLUS_INCLUDE_PATH",
+    "OBJC_INCLUDE_PATH",
+    "LIBRARY_PATH",
+    "DESTDIR",
+];
 
 /// Bytes of what pkg-config says, and of a `.pc` file.
 const LONGEST_ANSWER: u64 = 1 << 20;
@@ -67,7 +74,8 @@ impl Cache {
         let program = variable("PKG_CONFIG").unwrap_or("pkg-config");
         let (found, stamps) =
             ask(program, variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"), package)?;
-        kept.borrow_mut().insert(package.to_owned(), Answer { environment, stamps, found: found.clone() });
+        kept.borrow_mut()
+            .insert(package.to_owned(), Answer { environment, stamps, found: found.clone() });
         save(&self.file, &*kept.borrow());
         Ok(found)
     }
@@ -110,7 +118,8 @@ fn package_files(name: &str, dirs: &[&Utf8Path]) -> Vec<Utf8PathBuf> {
         }
         // pkg-config takes the second one where it is there.
         for file in [format!("{name}.pc"), format!("{name}-uninstalled.pc")] {
-            let Some(path) = dirs.iter().map(|dir| dir.join(&file)).find(|path| path.is_file()) else {
+            let Some(path) = dirs.iter().map(|dir| dir.join(&file)).find(|path| path.is_file())
+            else {
                 continue;
             };
             waiting.extend(required(&content(&path)));
@@ -129,8 +138,9 @@ fn content(path: &Utf8Path) -> String {
 /// The packages that a `.pc` file requires, without their versions.
 fn required(text: &str) -> Vec<String> {
     let fields = text.lines().filter_map(|line| line.split_once(':'));
-    let lists =
-        fields.filter(|(key, _)| matches!(key.trim(), "Requires" | "Requires.private" | "Requires.internal"));
+    let lists = fields.filter(|(key, _)| {
+        matches!(key.trim(), "Requires" | "Requires.private" | "Requires.internal")
+    });
     let mut names = Vec::new();
     for (_, list) in lists {
         let mut words = list.split([',', ' ', '\t']).filter(|word| !word.is_empty());
@@ -145,7 +155,8 @@ fn required(text: &str) -> Vec<String> {
 }
 
 fn run(program: &str, args: &[&str]) -> Result<String, String> {
-    let output = bounded_output::run(Command::new(program).args(args).stdin(Stdio::null()), LONGEST_ANSWER);
+    let output =
+        bounded_output::run(Command::new(program).args(args).stdin(Stdio::null()), LONGEST_ANSWER);
     let output = output.map_err(|error| match error.kind() {
         ErrorKind::NotFound => format!(
             "`{program}` is not found (on Debian and Ubuntu: apt-get install pkg-config, or name one in PKG_CONFIG)"
@@ -158,7 +169,11 @@ fn run(program: &str, args: &[&str]) -> Result<String, String> {
     }
     let said = String::from_utf8_lossy(&output.stderr);
     let said: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    Err(if said.is_empty() { format!("`{program}` failed ({})", output.status) } else { said.join(" ") })
+    Err(if said.is_empty() {
+        format!("`{program}` failed ({})", output.status)
+    } else {
+        said.join(" ")
+    })
 }
 
 /// pkg-config writes words for a shell: with backslashes, and quotes where the `.pc` file has them.
@@ -202,7 +217,10 @@ mod tests {
         }
         let mut found = package_files("x", &[&dirs[0], &dirs[1]]);
         found.sort();
-        assert_eq!(found, ["one/x.pc", "two/y.pc", "two/z-uninstalled.pc"].map(|path| root.join(path)));
+        assert_eq!(
+            found,
+            ["one/x.pc", "two/y.pc", "two/z-uninstalled.pc"].map(|path| root.join(path))
+        );
     }
 
     #[test]

@@ -12,7 +12,8 @@ pub(super) struct Stamp {
     seen: Option<Seen>,
 }
 
-/// The change time is there because anybody can set the modification time. Times in seconds and nanoseconds.
+/// The change time is there because anybody can set the modification time. Times in seconds and
+/// nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Seen {
     size: u64,

@@ -1,13 +1,15 @@
 //! A worker for tests of the engine: speaks the protocol, compiles nothing.
 //!
-//! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit N`, `garbage`, `stderr`, `endless` (writes a
-//! line that has no end), `flood` (writes a long line to standard error, and 8 MiB in others),
-//! `kill-once` (SIGKILL the first time, `ok` after), `leak N` (takes N tokens and forgets them), `hold-once N` (the first time takes N
-//! tokens, notes its process id in SOURCE.held, and waits to be killed), `heir-once BYTES` (is killed the first time, and leaves a process
-//! that takes a while to end, because it has so much memory; `ok` if that has ended, else `fail`), `thrash BYTES FILE` (takes BYTES of
-//! memory, and reads a file of FILE bytes again and again, for ever). The name that it is called by changes its manners:
-//! `wrong-protocol`, `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once. It keeps its slot
-//! while it waits for memory.
+//! What an item does is the first line of its source: `ok`, `fail`, `sleep MS`, `signal N`, `exit
+//! N`, `garbage`, `stderr`, `endless` (writes a line that has no end), `flood` (writes a long line
+//! to standard error, and 8 MiB in others), `kill-once` (SIGKILL the first time, `ok` after), `leak
+//! N` (takes N tokens and forgets them), `hold-once N` (the first time takes N tokens, notes its
+//! process id in SOURCE.held, and waits to be killed), `heir-once BYTES` (is killed the first time,
+//! and leaves a process that takes a while to end, because it has so much memory; `ok` if that has
+//! ended, else `fail`), `thrash BYTES FILE` (takes BYTES of memory, and reads a file of FILE bytes
+//! again and again, for ever). The name that it is called by changes its manners: `wrong-protocol`,
+//! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once.
+//! It keeps its slot while it waits for memory.
 
 #![expect(clippy::disallowed_methods, reason = "a probe that ends as its plan says")]
 
@@ -17,8 +19,8 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::sync::mpsc::{self, Receiver};
 use tender_protocol::{
-    Diagnostic, FileStamp, FromWorker, InputFile, Item, ItemId, ItemReport, LLVM_MAJOR, Level, Outcome,
-    OutputFile, PROTOCOL, Plan, PlanId, ToWorker, Work, decode, encode,
+    Diagnostic, FileStamp, FromWorker, InputFile, Item, ItemId, ItemReport, LLVM_MAJOR, Level,
+    Outcome, OutputFile, PROTOCOL, Plan, PlanId, ToWorker, Work, decode, encode,
 };
 
 fn main() {
@@ -106,7 +108,8 @@ impl Orders {
 
     /// Waits until the item has memory, or is not wanted any more. Asks for it if need be.
     fn lease(&mut self, plan: PlanId, item: &Item) {
-        let is_granted = |orders: &Orders| orders.cancelled || orders.leases.contains(&(plan, item.id));
+        let is_granted =
+            |orders: &Orders| orders.cancelled || orders.leases.contains(&(plan, item.id));
         self.take();
         if !is_granted(self) {
             say(&FromWorker::LeaseWanted { plan, item: item.id, bytes: item.memory.begin });
@@ -159,12 +162,15 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
             std::fs::write(output, text).unwrap();
             return (Outcome::Ok, Vec::new());
         }
-        Work::Archive { output, members, .. } => (members.iter().map(|m| m.path.as_str()).collect(), output),
+        Work::Archive { output, members, .. } => {
+            (members.iter().map(|m| m.path.as_str()).collect(), output)
+        }
         Work::Link { args, output, .. } => (args.iter().map(String::as_str).collect(), output),
         Work::Check { source, .. } => (vec![source], ""),
     };
     let inputs: Vec<InputFile> = sources.iter().map(|path| input(path)).collect();
-    let text: Vec<String> = sources.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let text: Vec<String> =
+        sources.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
     let compiles = matches!(item.work, Work::Compile { .. });
     let words: Vec<&str> = if compiles { text[0].split_whitespace().collect() } else { vec!["ok"] };
     match words[..] {
@@ -180,7 +186,9 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
             say(&FromWorker::Diagnostic { plan: plan.id, item: item.id, diagnostic });
             return (Outcome::Failed, inputs);
         }
-        ["sleep", ms, ..] => std::thread::sleep(std::time::Duration::from_millis(ms.parse().unwrap())),
+        ["sleep", ms, ..] => {
+            std::thread::sleep(std::time::Duration::from_millis(ms.parse().unwrap()))
+        }
         ["signal", n, ..] => {
             say_error("Stack dump: this is the tail\n");
             die_by(n.parse().unwrap());
@@ -213,7 +221,10 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
                 Ok(_) => {}
                 Err(_) => {
                     let program = std::env::current_exe().unwrap();
-                    std::process::Command::new(program).args(["heir", bytes, &note]).spawn().unwrap();
+                    std::process::Command::new(program)
+                        .args(["heir", bytes, &note])
+                        .spawn()
+                        .unwrap();
                     while !Path::new(&note).exists() {
                         std::thread::sleep(std::time::Duration::from_millis(1));
                     }
@@ -270,8 +281,13 @@ fn inherit(bytes: usize, note: &str) {
 /// As a program does whose code the kernel drops to make room for its data.
 fn thrash(bytes: usize, size: u64, path: &str) -> ! {
     let memory = vec![1_u8; bytes];
-    let file =
-        std::fs::File::options().read(true).write(true).create(true).truncate(true).open(path).unwrap();
+    let file = std::fs::File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .unwrap();
     file.set_len(size).unwrap();
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -344,9 +360,11 @@ fn say_error(text: &str) {
 
 fn die_by(signal: i32) -> ! {
     let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal's number");
-    // More than once: std handles the first SIGSEGV, to look for a stack overflow, and leaves the second to the system.
+    // More than once: std handles the first SIGSEGV, to look for a stack overflow, and leaves the
+    // second to the system.
     loop {
-        rustix::process::kill_process(rustix::process::getpid(), signal).expect("we may signal ourselves");
+        rustix::process::kill_process(rustix::process::getpid(), signal)
+            .expect("we may signal ourselves");
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
 }

@@ -1,4 +1,5 @@
-//! Runs its arguments as `tender run` runs a program, and ends as that ends. For tests on a terminal of their own.
+//! Runs its arguments as `tender run` runs a program, and ends as that ends. For tests on a
+//! terminal of their own.
 
 use std::process::{Command, ExitCode};
 use tender::supervise::{Exit, run_foreground};

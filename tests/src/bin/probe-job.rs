@@ -1,9 +1,10 @@
 //! A job that leaves a note of when it ran: `probe-job LOG ID MS MEET [COMMAND...]`.
 //!
-//! Appends `start NS PID ID` to LOG, runs COMMAND, if there is one, and sleeps MS milliseconds. Then it waits until LOG shows that
-//! MEET jobs have run at once, appends `end NS PID ID`, and ends as COMMAND did. NS is CLOCK_MONOTONIC. So a tool that can run
-//! MEET jobs at once is seen to do it, however slow the machine is. One that cannot is waited for no longer than
-//! [`PATIENCE`] after the first job in LOG.
+//! Appends `start NS PID ID` to LOG, runs COMMAND, if there is one, and sleeps MS milliseconds.
+//! Then it waits until LOG shows that MEET jobs have run at once, appends `end NS PID ID`, and ends
+//! as COMMAND did. NS is CLOCK_MONOTONIC. So a tool that can run MEET jobs at once is seen to do
+//! it, however slow the machine is. One that cannot is waited for no longer than [`PATIENCE`] after
+//! the first job in LOG.
 
 #![expect(clippy::disallowed_methods, reason = "a probe that ends as its command does")]
 
@@ -13,7 +14,8 @@ use std::process::Command;
 use std::time::Duration;
 use tender_tests::interop::Log;
 
-/// Long enough for compilers on a busy machine. It decides how long a test takes that has failed already.
+/// Long enough for compilers on a busy machine. It decides how long a test takes that has failed
+/// already.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() {
@@ -37,7 +39,8 @@ fn main() {
 
 /// One write to a file opened for appending, so that lines of many jobs never mix.
 fn note(log: &Utf8Path, what: &str, id: &str) {
-    let mut file = std::fs::File::options().create(true).append(true).open(log).expect("LOG can be written");
+    let mut file =
+        std::fs::File::options().create(true).append(true).open(log).expect("LOG can be written");
     let line = format!("{what} {} {} {id}\n", now(), std::process::id());
     file.write_all(line.as_bytes()).expect("LOG can be written");
 }

@@ -1,4 +1,5 @@
-//! Says as a line of JSON what `tender` reads of the memory of the machine and of the cgroups that this process is in.
+//! Says as a line of JSON what `tender` reads of the memory of the machine and of the cgroups that
+//! this process is in.
 
 use camino::Utf8Path;
 use std::io::Write;

@@ -20,7 +20,8 @@ fn main() {
     let mut kept: Vec<Vec<u8>> = Vec::new();
     for pair in words.chunks(2) {
         let [what, arg] = pair else { fail(&format!("`{}` needs a word after it", pair[0])) };
-        let number = || arg.parse::<u64>().unwrap_or_else(|_| fail(&format!("`{arg}` is not a number")));
+        let number =
+            || arg.parse::<u64>().unwrap_or_else(|_| fail(&format!("`{arg}` is not a number")));
         match what.as_str() {
             "sleep" => std::thread::sleep(Duration::from_millis(number())),
             "fill" => kept.push(vec![1; number() as usize]),

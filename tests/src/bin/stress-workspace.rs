@@ -1,18 +1,26 @@
-//! Writes a workspace that needs much memory to build. `workspace-examples/stress/README.md` is about it.
+//! Writes a workspace that needs much memory to build. `workspace-examples/stress/README.md` is
+//! about it.
 
-#![expect(clippy::disallowed_methods, reason = "a small program of its own, which ends as it likes")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a small program of its own, which ends as it likes"
+)]
 
 use camino::Utf8Path;
 use std::io::Write;
 use tender_tests::stress::{Kind, Recipe, Workspace};
 
-const USAGE: &str = "usage: stress-workspace --kind KIND [--seed N] [--width N] [--weight N] DIRECTORY";
+const USAGE: &str =
+    "usage: stress-workspace --kind KIND [--seed N] [--width N] [--weight N] DIRECTORY";
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words.iter().any(|word| word == "--help" || word == "-h") {
-        let _ =
-            writeln!(std::io::stdout(), "{USAGE}\nKIND is one of {}", Kind::ALL.map(Kind::name).join(", "));
+        let _ = writeln!(
+            std::io::stdout(),
+            "{USAGE}\nKIND is one of {}",
+            Kind::ALL.map(Kind::name).join(", ")
+        );
         return;
     }
     match run(&words) {
@@ -33,8 +41,12 @@ fn run(words: &[String]) -> Result<String, String> {
         let mut value = || words.next().ok_or(format!("`{word}` needs a value"));
         match word.as_str() {
             "--kind" => kind = Some(value()?.parse::<Kind>()?),
-            "--seed" | "--width" | "--weight" => numbers.push((word.as_str(), number(word, value()?)?)),
-            _ if word.starts_with('-') || directory.is_some() => return Err(format!("what is `{word}`?")),
+            "--seed" | "--width" | "--weight" => {
+                numbers.push((word.as_str(), number(word, value()?)?))
+            }
+            _ if word.starts_with('-') || directory.is_some() => {
+                return Err(format!("what is `{word}`?"));
+            }
             _ => directory = Some(Utf8Path::new(word)),
         }
     }

@@ -72,7 +72,8 @@ pub(super) fn command(
     profile: Profile,
     words: &[&str],
 ) -> Command {
-    let mut command = space.command(&["build", "--message-format", "json", "--profile", profile.name()]);
+    let mut command =
+        space.command(&["build", "--message-format", "json", "--profile", profile.name()]);
     command.args(words).current_dir(&disk.root);
     for name in VARIABLES {
         command.env_remove(name);
@@ -99,20 +100,25 @@ pub(super) fn build(
     let run = space.run(command(space, disk, state, profile, words));
     let portable = |text: &str| text.replace(disk.root.as_str(), "@ROOT@");
     let said = run.messages();
-    let of_reason =
-        |reason: &str| said.iter().filter(|message| message["reason"] == reason).collect::<Vec<_>>();
-    let rendered = of_reason("compiler-message").into_iter().map(|message| &message["message"]["rendered"]);
+    let of_reason = |reason: &str| {
+        said.iter().filter(|message| message["reason"] == reason).collect::<Vec<_>>()
+    };
+    let rendered =
+        of_reason("compiler-message").into_iter().map(|message| &message["message"]["rendered"]);
     let mut messages: Vec<String> =
         rendered.map(|text| portable(text.as_str().unwrap_or_default())).collect();
     messages.sort();
     if run.status.code() == Some(2) {
         messages.push(portable(&run.stderr));
     }
-    let started = of_reason("unit-started").into_iter().map(|message| message["unit"].to_string()).collect();
+    let started =
+        of_reason("unit-started").into_iter().map(|message| message["unit"].to_string()).collect();
     let mut outputs = BTreeMap::new();
     collect(&disk.root.join("target").join(profile.directory()), profile.directory(), &mut outputs);
     let crates = disk.root.join("crates").read_dir_utf8().unwrap().map(Result::unwrap);
-    for path in crates.map(|entry| entry.path().join("src/made_tree.c")).filter(|path| path.exists()) {
+    for path in
+        crates.map(|entry| entry.path().join("src/made_tree.c")).filter(|path| path.exists())
+    {
         // What a command writes beside the sources.
         outputs.insert(portable(path.as_str()), hash(&std::fs::read(path).unwrap()));
     }

@@ -23,7 +23,8 @@ impl Disk {
         Disk { root, staging }
     }
 
-    /// Makes the directory anew, with the files of `state` and nothing else. Their times are those that they have in `like`.
+    /// Makes the directory anew, with the files of `state` and nothing else. Their times are those
+    /// that they have in `like`.
     pub(super) fn become_copy(&self, state: &State, like: Option<&Disk>) {
         if self.root.exists() {
             fs::remove_dir_all(&self.root).unwrap();
@@ -52,8 +53,8 @@ impl Disk {
         since.as_secs() as i64
     }
 
-    /// For an edit that `State::apply` has taken. Variables are nothing to a disk. `outputs` answers the paths of those that the
-    /// last build has made.
+    /// For an edit that `State::apply` has taken. Variables are nothing to a disk. `outputs`
+    /// answers the paths of those that the last build has made.
     pub(super) fn apply(&self, edit: &Edit, outputs: impl Fn(Outputs) -> Vec<Utf8PathBuf>) {
         let at = |path: &String| self.root.join(path);
         match edit {
@@ -64,8 +65,12 @@ impl Disk {
                 let now = SystemTime::now();
                 match *time {
                     Time::Now => set_time(&path, now),
-                    Time::At(seconds) => set_time(&path, UNIX_EPOCH + Duration::from_secs(seconds as u64)),
-                    Time::Ahead(seconds) => set_time(&path, now + Duration::from_secs(seconds as u64)),
+                    Time::At(seconds) => {
+                        set_time(&path, UNIX_EPOCH + Duration::from_secs(seconds as u64))
+                    }
+                    Time::Ahead(seconds) => {
+                        set_time(&path, now + Duration::from_secs(seconds as u64))
+                    }
                     Time::AndBack => {
                         set_time(&path, now);
                         set_time(&path, before);
@@ -137,14 +142,16 @@ impl Disk {
             }
             Writing::OverwrittenTimeKept => {
                 use std::io::Write;
-                let mut file = File::options().create(true).truncate(false).write(true).open(path).unwrap();
+                let mut file =
+                    File::options().create(true).truncate(false).write(true).open(path).unwrap();
                 file.write_all(content).unwrap();
                 file.set_len(content.len() as u64).unwrap();
                 file.set_modified(time).unwrap();
             }
             Writing::CopiedTimeKept => {
                 prepare(&elsewhere, time);
-                let copied = Command::new("cp").args(["-p", elsewhere.as_str(), path.as_str()]).status();
+                let copied =
+                    Command::new("cp").args(["-p", elsewhere.as_str(), path.as_str()]).status();
                 assert!(copied.unwrap().success(), "cp -p {elsewhere} {path}");
                 fs::remove_file(&elsewhere).unwrap();
             }
@@ -171,7 +178,8 @@ impl Disk {
             }
         }
         if matches!(how, Writing::InPlace | Writing::Recreated | Writing::InPlaceTimeKept) {
-            // What the tests' umask makes of it is nothing to `State`. Only where it differs, because chmod(2) is a change too.
+            // What the tests' umask makes of it is nothing to `State`. Only where it differs,
+            // because chmod(2) is a change too.
             if fs::metadata(path).unwrap().permissions().mode() & 0o777 != mode & 0o777 {
                 fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
             }

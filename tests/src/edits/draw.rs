@@ -6,9 +6,11 @@ use super::model::Model;
 use super::sources::{number, renumbered};
 use super::state::shows_its_time;
 
-/// Where a file is found before another one, and that other one. Each is in a crate, or in the root.
+/// Where a file is found before another one, and that other one. Each is in a crate, or in the
+/// root.
 const SHADOWS: [(&str, &str, &str); 15] = [
-    // Directories of headers, the directory of the file that includes, the directories of dependencies.
+    // Directories of headers, the directory of the file that includes, the directories of
+    // dependencies.
     ("core", "private/first/knob.h", "private/second/knob.h"),
     ("core", "src/knob.h", "private/second/knob.h"),
     ("core", "private/second/directory.h", "alt/one/directory.h"),
@@ -80,10 +82,20 @@ const LINKS: [(&str, &str, &[&str]); 4] = [
 ];
 
 /// Flags that change what is compiled, and words for links.
-const FLAGS: [&str; 5] =
-    ["-fno-inline", "-ffunction-sections", "-fno-omit-frame-pointer", "-Wall", "-fstack-protector-all"];
-const LINK_WORDS: [&str; 5] =
-    ["-Wl,--gc-sections", "-Wl,--build-id=sha1", "-Wl,-O0", "-Wl,--hash-style=sysv", "-Wl,--icf=safe"];
+const FLAGS: [&str; 5] = [
+    "-fno-inline",
+    "-ffunction-sections",
+    "-fno-omit-frame-pointer",
+    "-Wall",
+    "-fstack-protector-all",
+];
+const LINK_WORDS: [&str; 5] = [
+    "-Wl,--gc-sections",
+    "-Wl,--build-id=sha1",
+    "-Wl,-O0",
+    "-Wl,--hash-style=sysv",
+    "-Wl,--icf=safe",
+];
 
 impl Model {
     pub(super) fn draw(&mut self, kind: Kind) -> Option<Vec<Edit>> {
@@ -153,11 +165,14 @@ impl Model {
     }
 
     fn time(&mut self) -> Option<Vec<Edit>> {
-        let times = [Time::Now, Time::At(1_000_000_000 + self.random.below(1 << 20) as i64), Time::AndBack];
+        let times =
+            [Time::Now, Time::At(1_000_000_000 + self.random.below(1 << 20) as i64), Time::AndBack];
         let times = [times[0], times[1], times[1], times[2], Time::Ahead(100_000)];
         let time = self.random.one_of(&times);
         let files = self.state.files();
-        let shown = files.filter(|(_, file)| shows_its_time(&file.content)).map(|(path, _)| path.to_owned());
+        let shown = files
+            .filter(|(_, file)| shows_its_time(&file.content))
+            .map(|(path, _)| path.to_owned());
         let shown: Vec<String> = shown.collect();
         if self.one_in(6) {
             // As a fresh checkout.
@@ -175,7 +190,8 @@ impl Model {
         match self.random.below(5) {
             0 | 1 => {
                 // A source that a glob finds under any name.
-                let krate = self.random.one_of(&["core", "core", "low", "low", "made", "wrap", "pre"]);
+                let krate =
+                    self.random.one_of(&["core", "core", "low", "low", "made", "wrap", "pre"]);
                 let sources = self.at(krate, "src");
                 let found: Vec<&str> =
                     self.state.below(&sources).filter(|path| !path.ends_with(".h")).collect();
@@ -251,12 +267,16 @@ impl Model {
             }
             1 => {
                 let path = self.at("core", "src/weak.c");
-                let text = format!("int core_weak(int x) {{ return x ^ {}; }}\n", number(&mut self.random));
+                let text = format!(
+                    "int core_weak(int x) {{ return x ^ {}; }}\n",
+                    number(&mut self.random)
+                );
                 self.come_or_go(path, text)
             }
             2 => {
                 let path = self.at("app", "src/bin/more.c");
-                let text = format!("int main(void) {{ return {} & 7; }}\n", number(&mut self.random));
+                let text =
+                    format!("int main(void) {{ return {} & 7; }}\n", number(&mut self.random));
                 self.come_or_go(path, text)
             }
             3 | 4 => self.go_back(),
@@ -270,14 +290,20 @@ impl Model {
     }
 
     fn any_spoiling(&mut self) -> Spoiling {
-        self.random.one_of(&[Spoiling::Removed, Spoiling::Written, Spoiling::TimeKept, Spoiling::Touched])
+        self.random.one_of(&[
+            Spoiling::Removed,
+            Spoiling::Written,
+            Spoiling::TimeKept,
+            Spoiling::Touched,
+        ])
     }
 
     fn come_or_go(&mut self, path: String, text: String) -> Option<Vec<Edit>> {
         if self.state.is_there(&path) {
             return Some(vec![Edit::Remove { path }]);
         }
-        let how = self.random.one_of(&[Writing::Recreated, Writing::Replaced, Writing::ConstantTime]);
+        let how =
+            self.random.one_of(&[Writing::Recreated, Writing::Replaced, Writing::ConstantTime]);
         Some(vec![Edit::write(&path, text, how)])
     }
 
@@ -287,7 +313,8 @@ impl Model {
         if self.state.is_there(&path) {
             return Some(vec![Edit::Remove { path }]);
         }
-        let how = self.random.one_of(&[Writing::Recreated, Writing::Replaced, Writing::ConstantTime]);
+        let how =
+            self.random.one_of(&[Writing::Recreated, Writing::Replaced, Writing::ConstantTime]);
         if path.ends_with("made.h") {
             let (made, total) = (number(&mut self.random), number(&mut self.random));
             let text = format!("#define MADE {made}\n#define MADE_TOTAL {total}\n");
@@ -318,14 +345,17 @@ impl Model {
         if self.state.environment.get(names[0]) == value.as_ref() {
             return None;
         }
-        let set = |name: &&str| Edit::SetVariable { name: (*name).to_owned(), value: value.clone() };
+        let set =
+            |name: &&str| Edit::SetVariable { name: (*name).to_owned(), value: value.clone() };
         Some(names.iter().map(set).collect())
     }
 
     fn arguments(&mut self) -> Option<Vec<Edit>> {
         let level = number(&mut self.random) as u32;
         let krate = self.random.one_of(&["core", "low", "made", "wrap", "pre", "app"]);
-        let toggle = |words: &mut Vec<String>, word: &str| match words.iter().position(|known| known == word)
+        let toggle = |words: &mut Vec<String>, word: &str| match words
+            .iter()
+            .position(|known| known == word)
         {
             Some(at) => {
                 words.remove(at);
@@ -407,7 +437,8 @@ impl Model {
                 Some(vec![Edit::write(path, content, self.any_way())])
             }
             5 => {
-                // The output has another name, and so has the header that is included, or else it is not found.
+                // The output has another name, and so has the header that is included, or else it
+                // is not found.
                 let (old, new) = ("made.h", "made_new.h");
                 let paths = [("made", "make.sh"), ("made", "src/made.c"), ("app", "src/main.c")];
                 let script = self.state.text(&self.at("made", "make.sh"))?;
@@ -416,7 +447,8 @@ impl Model {
                 let mut edits = Vec::new();
                 for (krate, path) in &paths[..follow] {
                     let path = self.at(krate, path);
-                    let text = self.state.text(&path)?.replace(&format!("{old}\""), &format!("{new}\""));
+                    let text =
+                        self.state.text(&path)?.replace(&format!("{old}\""), &format!("{new}\""));
                     edits.push(Edit::write(&path, text, self.any_way()));
                 }
                 let outputs = &mut self.manifests.krate("made").commands[0].outputs;
@@ -448,7 +480,8 @@ impl Model {
                 let between = format!("{directory}/.{name}-between");
                 let other = self.random.one_of(targets).to_owned();
                 let other = if other == target { targets[0].to_owned() } else { other };
-                let to_it = Edit::Symlink { path: path.clone(), target: format!(".{name}-between") };
+                let to_it =
+                    Edit::Symlink { path: path.clone(), target: format!(".{name}-between") };
                 Some(vec![Edit::Symlink { path: between, target: other }, to_it])
             }
             5 => {
@@ -468,7 +501,10 @@ impl Model {
                 let other = format!("{of}.other-name");
                 let content = self.renumbered(&of)?;
                 let how = self.random.one_of(&[Writing::InPlace, Writing::InPlaceTimeKept]);
-                Some(vec![Edit::HardLink { of, path: other.clone() }, Edit::write(&other, content, how)])
+                Some(vec![
+                    Edit::HardLink { of, path: other.clone() },
+                    Edit::write(&other, content, how),
+                ])
             }
             _ => Some(vec![Edit::Symlink { path, target: "nowhere".to_owned() }]),
         }
@@ -512,8 +548,11 @@ impl Model {
             }
             4 => {
                 // It is elsewhere, and a link is in its place; or it comes back.
-                let (krate, path) =
-                    self.random.one_of(&[("core", "private/second"), ("", "libs/thin"), ("", "data")]);
+                let (krate, path) = self.random.one_of(&[
+                    ("core", "private/second"),
+                    ("", "libs/thin"),
+                    ("", "data"),
+                ]);
                 let path = self.in_crate(krate, path);
                 let real = format!("{path}-real");
                 if self.state.link(&path).is_some() {
@@ -523,7 +562,10 @@ impl Model {
                     ]);
                 }
                 let target = real.rsplit('/').next()?.to_owned();
-                Some(vec![Edit::Rename { from: path.clone(), to: real }, Edit::Symlink { path, target }])
+                Some(vec![
+                    Edit::Rename { from: path.clone(), to: real },
+                    Edit::Symlink { path, target },
+                ])
             }
             _ => {
                 // Away with it.

@@ -1,4 +1,5 @@
-//! One thing that is done to a workspace, to its outputs or to the environment of its builds. Knows no workspaces.
+//! One thing that is done to a workspace, to its outputs or to the environment of its builds. Knows
+//! no workspaces.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -43,12 +44,14 @@ pub(super) enum Edit {
         path: String,
         target: String,
     },
-    /// `@ROOT@` in the value stands for the workspace's directory, `@PATH@` for the `PATH` of the tests.
+    /// `@ROOT@` in the value stands for the workspace's directory, `@PATH@` for the `PATH` of the
+    /// tests.
     SetVariable {
         name: String,
         value: Option<String>,
     },
-    /// Something befalls an output of the last build: the one at `pick` modulo their number, by name.
+    /// Something befalls an output of the last build: the one at `pick` modulo their number, by
+    /// name.
     Spoil {
         pick: u64,
         how: Spoiling,
@@ -56,7 +59,8 @@ pub(super) enum Edit {
     },
 }
 
-/// How a file comes by its new content. What the last seven have in common: its modification time tells nothing of it.
+/// How a file comes by its new content. What the last seven have in common: its modification time
+/// tells nothing of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Writing {
     /// `open(O_TRUNC)`, as most editors and shells.
@@ -82,7 +86,8 @@ pub(super) enum Writing {
 }
 
 impl Writing {
-    pub(super) const PLAIN: [Writing; 3] = [Writing::InPlace, Writing::Replaced, Writing::Recreated];
+    pub(super) const PLAIN: [Writing; 3] =
+        [Writing::InPlace, Writing::Replaced, Writing::Recreated];
     pub(super) const TIME_KEPT: [Writing; 7] = [
         Writing::InPlaceTimeKept,
         Writing::OverwrittenTimeKept,

@@ -11,7 +11,8 @@ pub struct Figures {
     pub steps: BTreeMap<Kind, u32>,
     /// Steps after which a clean build made something else than before it.
     pub changing: u32,
-    /// Builds that were compared with a clean one, and how many of these failed, as the clean one did.
+    /// Builds that were compared with a clean one, and how many of these failed, as the clean one
+    /// did.
     pub compared: u32,
     pub failing: u32,
     /// Clean builds that were made; the others had been made before, for the same files.
@@ -72,7 +73,8 @@ impl Figures {
 
 impl Display for Figures {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Figures { rounds, steps, changing, compared, failing, clean, idle, between, outputs } = self;
+        let Figures { rounds, steps, changing, compared, failing, clean, idle, between, outputs } =
+            self;
         let all = self.all_steps();
         let percent = |count: u32| f64::from(count) * 100.0 / f64::from(all.max(1));
         writeln!(

@@ -30,7 +30,8 @@ pub enum Kind {
     Directory,
 }
 
-/// How often each comes in a round. No kind is less than a twentieth, also when some steps are taken back.
+/// How often each comes in a round. No kind is less than a twentieth, also when some steps are
+/// taken back.
 const DECK: [(Kind, usize); 12] = [
     (Kind::Content, 6),
     (Kind::Disguised, 5),

@@ -63,8 +63,11 @@ impl Manifests {
 
     /// Whether a crate of this name has a static library.
     pub(super) fn makes_archive(&self, name: &str) -> bool {
-        let library =
-            self.crates.iter().find(|krate| krate.name == name).and_then(|krate| krate.library.as_ref());
+        let library = self
+            .crates
+            .iter()
+            .find(|krate| krate.name == name)
+            .and_then(|krate| krate.library.as_ref());
         library.is_some_and(|lines| !lines.iter().any(|line| line == "crate-type = [\"cdylib\"]"))
     }
 
@@ -105,7 +108,11 @@ impl Manifests {
             text.push_str("\n[lib]\n");
             lines.iter().for_each(|line| text += &format!("{line}\n"));
             if let Some(level) = krate.public_level {
-                let _ = writeln!(text, "public-defines = [\"{}_PUBLIC={level}\"]", krate.name.to_uppercase());
+                let _ = writeln!(
+                    text,
+                    "public-defines = [\"{}_PUBLIC={level}\"]",
+                    krate.name.to_uppercase()
+                );
             }
         }
         krate.tables.iter().for_each(|table| text += &format!("\n{table}"));
@@ -115,8 +122,10 @@ impl Manifests {
             let _ = writeln!(text, "{name} = {{ path = \"{steps}{}\" }}", self.home(name));
         }
         for Command { run, inputs, outputs } in &krate.commands {
-            let _ =
-                write!(text, "\n[[generate]]\nrun = {run:?}\ninputs = {inputs:?}\noutputs = {outputs:?}\n");
+            let _ = write!(
+                text,
+                "\n[[generate]]\nrun = {run:?}\ninputs = {inputs:?}\noutputs = {outputs:?}\n"
+            );
         }
         text
     }

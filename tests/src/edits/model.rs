@@ -1,5 +1,5 @@
-//! A workspace that changes step by step: what it is at first, and what each step does to it. The same for the same seed, as long as
-//! the same states can be built. Does no I/O.
+//! A workspace that changes step by step: what it is at first, and what each step does to it. The
+//! same for the same seed, as long as the same states can be built. Does no I/O.
 
 use super::edit::{Edit, Writing};
 use super::kind::Kind;
@@ -111,7 +111,8 @@ impl Model {
         self.broken_by.is_some()
     }
 
-    /// Takes note of how the build of this state ended. What cannot be built is taken back by the next step.
+    /// Takes note of how the build of this state ended. What cannot be built is taken back by the
+    /// next step.
     pub(super) fn was_built(&mut self, success: bool) {
         if success {
             self.good.push((self.state.clone(), self.manifests.clone()));
@@ -176,7 +177,8 @@ fn manifests(random: &mut Random, lto: &'static str) -> Manifests {
         library: Some(Vec::new()),
         ..Crate::default()
     };
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
+    let words =
+        |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<String>>();
     let core = Crate {
         includes: vec!["private/first", "private/second", "private/turned"],
         flags: words(&[
@@ -211,8 +213,7 @@ fn manifests(random: &mut Random, lto: &'static str) -> Manifests {
         dependencies: vec!["core"],
         ..krate("wrap")
     };
-    let objects =
-        "sources = [\"src/*.c\", \"objects/one.o\", \"objects/libpre_pair.a\", \"objects/libpre_thin.a\"]";
+    let objects = "sources = [\"src/*.c\", \"objects/one.o\", \"objects/libpre_pair.a\", \"objects/libpre_thin.a\"]";
     let pre = Crate { library: Some(words(&[objects])), ..krate("pre") };
     let app = Crate {
         library: None,
@@ -246,7 +247,8 @@ fn manifests(random: &mut Random, lto: &'static str) -> Manifests {
         codegen_units: random.one_of(&[1, 2, 8]),
         level: sources::number(random) as u32,
     };
-    let profiles = vec![profile("dev", opt_level, debug, lto), profile("release", "2", "false", other_lto)];
+    let profiles =
+        vec![profile("dev", opt_level, debug, lto), profile("release", "2", "false", other_lto)];
     Manifests { crates: vec![core, low, made, wrap, pre, app], profiles }
 }
 
@@ -277,7 +279,8 @@ mod tests {
 
     #[test]
     fn a_seed_is_the_same_steps() {
-        let told = |seed| steps(seed, |nth| nth % 7 != 0).iter().map(Step::to_string).collect::<Vec<_>>();
+        let told =
+            |seed| steps(seed, |nth| nth % 7 != 0).iter().map(Step::to_string).collect::<Vec<_>>();
         assert_eq!(told(3), told(3));
         assert_ne!(told(3), told(4));
     }
@@ -289,7 +292,10 @@ mod tests {
             let steps = steps(seed, |nth| nth % 5 != 0);
             let mut counts: BTreeMap<Kind, usize> = Kind::all().map(|kind| (kind, 0)).collect();
             steps.iter().for_each(|step| *counts.get_mut(&step.kind).unwrap() += 1);
-            assert!(counts.values().all(|count| count * 20 >= steps.len()), "seed {seed}: {counts:?}");
+            assert!(
+                counts.values().all(|count| count * 20 >= steps.len()),
+                "seed {seed}: {counts:?}"
+            );
         }
     }
 

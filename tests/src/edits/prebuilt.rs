@@ -1,10 +1,12 @@
-//! Objects and libraries that a workspace has from elsewhere, made by the machine's compiler and `ar`. Knows no workspaces.
+//! Objects and libraries that a workspace has from elsewhere, made by the machine's compiler and
+//! `ar`. Knows no workspaces.
 
 use crate::TestSpace;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// Each defines `NAME_value`, and has `mark=1234` in its data: another number there makes another object.
+/// Each defines `NAME_value`, and has `mark=1234` in its data: another number there makes another
+/// object.
 const OBJECTS: [&str; 12] = [
     "pick",
     "env",
@@ -51,13 +53,17 @@ impl Prebuilt {
         run("ar", &["rcDT", "libthin.a", "thin_a.o", "thin_b.o"]);
         run("ar", &["rcDT", "libpre_thin.a", "pre_thin_a.o", "pre_thin_b.o"]);
         // Names of symbols are whole bytes in bitcode, numbers are not.
-        space.write("bits.c", "int low_bits(int x) { return x; }\nint marked __asm__(\"mark=1234\");\n");
+        space.write(
+            "bits.c",
+            "int low_bits(int x) { return x; }\nint marked __asm__(\"mark=1234\");\n",
+        );
         let clang = tender::toolchain::llvm_bin().join("clang");
         run(clang.as_str(), &["-c", "-emit-llvm", "-o", "bits.bc", "bits.c"]);
         let entries = space.root().read_dir_utf8().unwrap().map(Result::unwrap);
         let made = entries.filter(|entry| entry.path().extension() != Some("c"));
         Prebuilt(
-            made.map(|entry| (entry.file_name().to_owned(), std::fs::read(entry.path()).unwrap())).collect(),
+            made.map(|entry| (entry.file_name().to_owned(), std::fs::read(entry.path()).unwrap()))
+                .collect(),
         )
     }
 

@@ -1,5 +1,5 @@
-//! One round: a workspace is made and built, and edited and built again until its steps are done. Each build is compared with a clean
-//! one of the same files.
+//! One round: a workspace is made and built, and edited and built again until its steps are done.
+//! Each build is compared with a clean one of the same files.
 
 use super::build::{self, Build, Outcome, Profile};
 use super::disk::Disk;
@@ -36,7 +36,8 @@ impl Workshop {
         Workshop { prebuilt: Prebuilt::new() }
     }
 
-    /// Carries out the round of a seed. Answers what was done, and what does not hold, each with the steps that led to it.
+    /// Carries out the round of a seed. Answers what was done, and what does not hold, each with
+    /// the steps that led to it.
     pub fn round(&self, seed: u64) -> (Figures, Vec<String>) {
         let mut failures = Vec::new();
         let mut figures = Figures { rounds: 1, ..Figures::default() };
@@ -45,7 +46,8 @@ impl Workshop {
         }));
         if let Err(why) = result {
             let text = why.downcast_ref::<String>().map(String::as_str);
-            let text = text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+            let text =
+                text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
             failures.push(format!("{}{text}", headline(seed, figures.all_steps())));
         }
         (figures, failures)
@@ -113,7 +115,11 @@ impl<'a> Round<'a> {
         let base = self.model.state.clone();
         self.compare(Profile::Dev, &base, &[]);
         let said = self.before.as_ref().map(|outcome| outcome.messages.concat());
-        assert!(!self.model.is_broken(), "this workspace cannot be built: {}", said.unwrap_or_default());
+        assert!(
+            !self.model.is_broken(),
+            "this workspace cannot be built: {}",
+            said.unwrap_or_default()
+        );
         let most = if keeps() { 1 } else { MOST_FAILURES };
         while (self.model.left() > 0 || self.model.is_broken()) && self.failures.len() < most {
             let base = self.model.state.clone();
@@ -160,7 +166,8 @@ impl<'a> Round<'a> {
         self.last = None;
         self.figures.between += 1;
         let words = self.random.one_of(&[&[][..], &[], &["-p", "core"]]);
-        let command = build::command(&self.space, &self.edited, &self.model.state, Profile::Dev, words);
+        let command =
+            build::command(&self.space, &self.edited, &self.model.state, Profile::Dev, words);
         match self.random.below(3) {
             0 => drop(self.space.run(command)),
             way => {
@@ -171,7 +178,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Builds what is there now, and compares that with a clean build. `base` is what was compared last, `steps` what was done since.
+    /// Builds what is there now, and compares that with a clean build. `base` is what was compared
+    /// last, `steps` what was done since.
     fn compare(&mut self, profile: Profile, base: &State, steps: &[Step]) {
         let state = self.model.state.clone();
         let hash = state.hash(|path| self.edited.seconds_of(path));
@@ -215,14 +223,16 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// What a clean build of a state makes. The state is that of the edited workspace, whose times count.
+    /// What a clean build of a state makes. The state is that of the edited workspace, whose times
+    /// count.
     fn clean(&mut self, profile: Profile, state: &State, hash: [u8; 32]) -> Outcome {
         if let Some(known) = self.known.get(&(profile, hash)) {
             return known.clone();
         }
         self.clean.become_copy(state, Some(&self.edited));
         let jobs = format!("-j{}", 1 + self.random.below(4));
-        let made = build::build(&self.space, &self.clean, state, profile, &["--keep-going", &jobs]).outcome;
+        let made = build::build(&self.space, &self.clean, state, profile, &["--keep-going", &jobs])
+            .outcome;
         self.figures.clean += 1;
         self.known.insert((profile, hash), made.clone());
         made
@@ -260,13 +270,16 @@ impl<'a> Round<'a> {
         let again = build(&[jobs]);
         self.figures.idle += 1;
         if !again.started.is_empty() {
-            return Err(format!("it was built, and yet built once more: {:?}\n{}", again.started, again.run));
+            return Err(format!(
+                "it was built, and yet built once more: {:?}\n{}",
+                again.started, again.run
+            ));
         }
         differences(expect, &again)
     }
 
-    /// Archives that a clean build does not make, because its links take modules, may be there from an earlier build. Then they are
-    /// what would be made now.
+    /// Archives that a clean build does not make, because its links take modules, may be there from
+    /// an earlier build. Then they are what would be made now.
     ///
     /// # Errors
     /// One is not.
@@ -284,7 +297,8 @@ impl<'a> Round<'a> {
         for name in made.outcome.outputs.keys().filter(is_left) {
             let file = name.rsplit('/').next().unwrap_or(name);
             let krate = file.strip_prefix("lib").and_then(|rest| rest.strip_suffix(".a"));
-            let Some(krate) = krate.filter(|krate| self.model.manifests.makes_archive(krate)) else {
+            let Some(krate) = krate.filter(|krate| self.model.manifests.makes_archive(krate))
+            else {
                 continue;
             };
             self.clean.become_copy(state, Some(&self.edited));
@@ -296,7 +310,8 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Tries the last steps alone, on a workspace without a past, and leaves out what is not needed.
+    /// Tries the last steps alone, on a workspace without a past, and leaves out what is not
+    /// needed.
     fn shrink(&self, profile: Profile, base: &State, steps: &[Step]) -> String {
         let edits: Vec<&Edit> = steps.iter().flat_map(|step| &step.edits).collect();
         if edits.is_empty() || edits.len() > 12 {
@@ -307,7 +322,9 @@ impl<'a> Round<'a> {
         let differs = |edits: &[&Edit]| {
             let mut state = base.clone();
             alone.become_copy(&state, None);
-            let build = |state: &State| build::build(&self.space, &alone, state, profile, &["--keep-going"]);
+            let build = |state: &State| {
+                build::build(&self.space, &alone, state, profile, &["--keep-going"])
+            };
             build(&state);
             std::thread::sleep(Duration::from_millis(30));
             build(&state);
@@ -335,7 +352,8 @@ impl<'a> Round<'a> {
                 at += 1;
             }
         }
-        let mut text = "The same comes of these edits alone, on a workspace without a past:".to_owned();
+        let mut text =
+            "The same comes of these edits alone, on a workspace without a past:".to_owned();
         needed.iter().for_each(|edit| text += &format!("\n  {edit}"));
         text
     }
@@ -347,12 +365,18 @@ fn differences(expect: &Outcome, made: &Build) -> Result<(), String> {
     let Build { outcome, started, run } = made;
     let mut text = String::new();
     if expect.code != outcome.code {
-        let _ = writeln!(text, "a clean build ends with {:?}, this one with {:?}", expect.code, outcome.code);
+        let _ = writeln!(
+            text,
+            "a clean build ends with {:?}, this one with {:?}",
+            expect.code, outcome.code
+        );
     }
     for (name, hash) in &expect.outputs {
         match outcome.outputs.get(name) {
             None => drop(writeln!(text, "{name} is missing")),
-            Some(other) if other != hash => drop(writeln!(text, "{name} differs from a clean build's")),
+            Some(other) if other != hash => {
+                drop(writeln!(text, "{name} differs from a clean build's"))
+            }
             Some(_) => {}
         }
     }

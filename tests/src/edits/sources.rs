@@ -1,5 +1,5 @@
-//! The files of a generated workspace, manifests apart: what reads what, in all the ways that compilers, assemblers, linkers and
-//! commands read files.
+//! The files of a generated workspace, manifests apart: what reads what, in all the ways that
+//! compilers, assemblers, linkers and commands read files.
 //!
 //! Numbers of four digits stand for what is edited: [`renumbered`] changes one.
 
@@ -8,9 +8,11 @@ use super::prebuilt::Prebuilt;
 use super::state::State;
 use crate::random::Random;
 
-/// The text of each source by its path; `@C@` stands for the directory of crates, and each `0000` for a number.
+/// The text of each source by its path; `@C@` stands for the directory of crates, and each `0000`
+/// for a number.
 const TEXTS: &[(&str, &str)] = &[
-    // A library in C and C++: headers that read headers, that may be absent, that are links; data by `#embed`.
+    // A library in C and C++: headers that read headers, that may be absent, that are links; data
+    // by `#embed`.
     (
         "@C@/core/include/core.h",
         r#"#pragma once
@@ -36,7 +38,10 @@ static inline int core_inline(int x) { return x * CORE_NUMBER + DEEP + OPTION + 
 #endif
 "#,
     ),
-    ("@C@/core/include/deep/deep.h", "#pragma once\n#include \"linked.h\"\n#define DEEP (0000 + LINKED)\n"),
+    (
+        "@C@/core/include/deep/deep.h",
+        "#pragma once\n#include \"linked.h\"\n#define DEEP (0000 + LINKED)\n",
+    ),
     ("@C@/core/include/common.h", "#define COMMON 0000\n"),
     ("@C@/core/alt/linked-a.h", "#define LINKED 0000\n"),
     ("@C@/core/alt/linked-b.h", "#define LINKED 0000\n"),
@@ -246,7 +251,10 @@ int main(void) {
         "env/packages/edits.pc",
         "Name: edits\nDescription: numbers\nVersion: 1\nRequires: inner\nCflags: -DPACKAGE_LEVEL=0000\nLibs: -Wl,--defsym=package_mark=0000\n",
     ),
-    ("env/packages/inner.pc", "Name: inner\nDescription: numbers\nVersion: 1\nCflags: -DINNER_LEVEL=0000\n"),
+    (
+        "env/packages/inner.pc",
+        "Name: inner\nDescription: numbers\nVersion: 1\nCflags: -DINNER_LEVEL=0000\n",
+    ),
     ("tools/second/link-tool", "#!/bin/sh\nexec c++ \"$@\" -Wl,--defsym=tool_mark=0000\n"),
 ];
 
@@ -298,7 +306,8 @@ pub(super) fn write(state: &mut State, random: &mut Random, prebuilt: &Prebuilt)
         write(path, renumbered(&content, random).unwrap_or(content));
     }
     for (path, target) in LINKS {
-        let edit = Edit::Symlink { path: path.replace("@C@", "crates"), target: (*target).to_owned() };
+        let edit =
+            Edit::Symlink { path: path.replace("@C@", "crates"), target: (*target).to_owned() };
         assert!(state.apply(&edit), "{edit}");
     }
     for tool in ["tools/second/link-tool", "tools/second/made-tool"] {
@@ -310,8 +319,8 @@ pub(super) fn number(random: &mut Random) -> u64 {
     1000 + random.below(9000)
 }
 
-/// The same with another number in it, of the same length: in a text any of four digits, else one that follows `mark=`. None if
-/// there is none.
+/// The same with another number in it, of the same length: in a text any of four digits, else one
+/// that follows `mark=`. None if there is none.
 pub(super) fn renumbered(content: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     let is_text = std::str::from_utf8(content).is_ok();
     let is_there = |at: usize| {
@@ -324,7 +333,8 @@ pub(super) fn renumbered(content: &[u8], random: &mut Random) -> Option<Vec<u8>>
         };
         digits[0] != b'0' && digits.iter().all(u8::is_ascii_digit) && follows && stands_alone
     };
-    let places: Vec<usize> = (0..content.len().saturating_sub(3)).filter(|at| is_there(*at)).collect();
+    let places: Vec<usize> =
+        (0..content.len().saturating_sub(3)).filter(|at| is_there(*at)).collect();
     if places.is_empty() {
         return None;
     }

@@ -1,4 +1,5 @@
-//! All that a build depends on: the files of a workspace and the environment, as edits make them. Does no I/O.
+//! All that a build depends on: the files of a workspace and the environment, as edits make them.
+//! Does no I/O.
 
 use super::edit::{Edit, Writing};
 use std::collections::BTreeMap;
@@ -71,7 +72,8 @@ impl State {
         from.map(|(path, _)| path.as_str()).take_while(move |path| path.starts_with(&start))
     }
 
-    /// Whether something can be made here: nothing above is a file or a link, and it is no directory itself.
+    /// Whether something can be made here: nothing above is a file or a link, and it is no
+    /// directory itself.
     fn has_room(&self, path: &str) -> bool {
         let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
         above.all(|directory| !self.entries.contains_key(directory)) && !self.is_directory(path)
@@ -87,28 +89,40 @@ impl State {
                 let mode = self.file(path).map_or(0o644, |file| file.mode);
                 match self.entries.get(path) {
                     Some(Entry::File(number)) if how.is_in_place() => {
-                        self.files.get_mut(number).expect("it has a name").content.clone_from(content);
+                        self.files
+                            .get_mut(number)
+                            .expect("it has a name")
+                            .content
+                            .clone_from(content);
                     }
                     _ => self.make(path, File { content: content.clone(), mode }),
                 }
             }
             Edit::SetTime { path, .. } => return self.file(path).is_some(),
             Edit::SetMode { path, mode } => match self.entries.get(path) {
-                Some(Entry::File(number)) => self.files.get_mut(number).expect("it has a name").mode = *mode,
+                Some(Entry::File(number)) => {
+                    self.files.get_mut(number).expect("it has a name").mode = *mode
+                }
                 _ => return false,
             },
             Edit::Rename { from, to } => {
                 let is_file = self.entries.contains_key(from);
                 let can_be = self.has_room(to) && (is_file || !self.entries.contains_key(to));
-                if !self.is_there(from) || !can_be || from == to || to.starts_with(&format!("{from}/")) {
+                if !self.is_there(from)
+                    || !can_be
+                    || from == to
+                    || to.starts_with(&format!("{from}/"))
+                {
                     return false;
                 }
                 let moved = self.take(from);
                 self.put(to, moved);
             }
             Edit::Swap { a, b } => {
-                let inside = |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
-                if a == b || !self.is_there(a) || !self.is_there(b) || inside(a, b) || inside(b, a) {
+                let inside =
+                    |a: &str, b: &str| a.strip_prefix(b).is_some_and(|rest| rest.starts_with('/'));
+                if a == b || !self.is_there(a) || !self.is_there(b) || inside(a, b) || inside(b, a)
+                {
                     return false;
                 }
                 let (of_a, of_b) = (self.take(a), self.take(b));
@@ -136,7 +150,9 @@ impl State {
             Edit::SetVariable { name, value: Some(value) } => {
                 self.environment.insert(name.clone(), value.clone());
             }
-            Edit::SetVariable { name, value: None } => return self.environment.remove(name).is_some(),
+            Edit::SetVariable { name, value: None } => {
+                return self.environment.remove(name).is_some();
+            }
             Edit::Spoil { .. } => {}
         }
         true
@@ -160,11 +176,17 @@ impl State {
     }
 
     fn put(&mut self, path: &str, entries: Vec<(String, Entry)>) {
-        self.entries.extend(entries.into_iter().map(|(rest, entry)| (format!("{path}{rest}"), entry)));
+        self.entries
+            .extend(entries.into_iter().map(|(rest, entry)| (format!("{path}{rest}"), entry)));
     }
 
-    /// Edits that make another state of this one, content by content; hard links become files of their own.
-    pub(super) fn edits_towards(&self, other: &State, mut how: impl FnMut() -> Writing) -> Vec<Edit> {
+    /// Edits that make another state of this one, content by content; hard links become files of
+    /// their own.
+    pub(super) fn edits_towards(
+        &self,
+        other: &State,
+        mut how: impl FnMut() -> Writing,
+    ) -> Vec<Edit> {
         let gone = self.entries.keys().filter(|path| !other.entries.contains_key(*path));
         let mut edits: Vec<Edit> = gone.map(|path| Edit::Remove { path: path.clone() }).collect();
         for (path, entry) in &other.entries {
@@ -199,7 +221,8 @@ impl State {
         edits
     }
 
-    /// Of all that decides about a clean build. `time_of` is asked for files that have their time for content, in seconds.
+    /// Of all that decides about a clean build. `time_of` is asked for files that have their time
+    /// for content, in seconds.
     pub(super) fn hash(&self, time_of: impl Fn(&str) -> i64) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let mut add = |bytes: &[u8]| {

@@ -37,8 +37,11 @@ impl Log {
         let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         for line in whole {
             let words: Vec<&str> = line.splitn(4, ' ').collect();
-            let [what, time, pid, id] = words[..] else { panic!("not a line of a probe job: {line:?}") };
-            let (time, pid) = (time.parse().expect("nanoseconds"), pid.parse().expect("a process id"));
+            let [what, time, pid, id] = words[..] else {
+                panic!("not a line of a probe job: {line:?}")
+            };
+            let (time, pid) =
+                (time.parse().expect("nanoseconds"), pid.parse().expect("a process id"));
             match what {
                 "start" => jobs.push(ProbeJob { id: id.to_owned(), pid, start: time, end: None }),
                 "end" => {
@@ -69,7 +72,8 @@ impl Log {
         self.peak(u64::MAX)
     }
 
-    /// A job that has not finished was killed, nobody noted when: it counts at its start only. Never too high.
+    /// A job that has not finished was killed, nobody noted when: it counts at its start only.
+    /// Never too high.
     pub fn most_at_once_if_killed(&self) -> usize {
         self.peak(0)
     }
@@ -77,7 +81,8 @@ impl Log {
     fn peak(&self, unfinished: u64) -> usize {
         let mut events: Vec<(u64, i32)> = Vec::new();
         for job in &self.jobs {
-            // One that starts in the nanosecond in which another ends follows it. Its own end comes after its start.
+            // One that starts in the nanosecond in which another ends follows it. Its own end comes
+            // after its start.
             let end = job.end.unwrap_or(unfinished).max(job.start.saturating_add(1));
             events.extend([(job.start, 1), (end, -1)]);
         }
@@ -97,15 +102,23 @@ mod tests {
 
     #[test]
     fn jobs_at_once_are_counted() {
-        let check = |text: &str, expect: usize| assert_eq!(Log::parse(text).most_at_once(), expect, "{text}");
+        let check = |text: &str, expect: usize| {
+            assert_eq!(Log::parse(text).most_at_once(), expect, "{text}")
+        };
         check("", 0);
         check("start 5 1 a.0\nend 9 1 a.0\n", 1);
-        check("start 1 1 a.0\nstart 2 2 a.1\nend 3 1 a.0\nstart 4 3 a.2\nend 5 2 a.1\nend 6 3 a.2\n", 2);
+        check(
+            "start 1 1 a.0\nstart 2 2 a.1\nend 3 1 a.0\nstart 4 3 a.2\nend 5 2 a.1\nend 6 3 a.2\n",
+            2,
+        );
         check("start 1 1 a.0\nend 2 1 a.0\nstart 2 2 a.1\nend 3 2 a.1\n", 1);
         // Lines come in another order than the times in them.
         check("start 4 2 a.1\nstart 1 1 a.0\nend 6 2 a.1\nend 3 1 a.0\n", 1);
         // The same job again, in another process, and then in a process of the same id.
-        check("start 1 1 a.0\nstart 2 2 a.0\nend 3 2 a.0\nend 4 1 a.0\nstart 5 1 a.0\nend 6 1 a.0\n", 2);
+        check(
+            "start 1 1 a.0\nstart 2 2 a.0\nend 3 2 a.0\nend 4 1 a.0\nstart 5 1 a.0\nend 6 1 a.0\n",
+            2,
+        );
         check("start 1 1 a.0\nend 1 1 a.0\n", 1);
         // Half a line is on its way.
         check("start 1 1 a.0\nstart 2 2 a.", 1);
@@ -118,6 +131,9 @@ mod tests {
         assert_eq!(log.most_at_once(), 3);
         assert_eq!(log.most_at_once_if_killed(), 1);
         assert_eq!(log.of("a").jobs.len(), 2);
-        assert_eq!(log.of("b").jobs, [ProbeJob { id: "b.0".into(), pid: 3, start: 5, end: Some(6) }]);
+        assert_eq!(
+            log.of("b").jobs,
+            [ProbeJob { id: "b.0".into(), pid: 3, start: 5, end: Some(6) }]
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A pool that a test hosts itself, so that it sees every byte: what a client takes, gives back, loses or adds.
+//! A pool that a test hosts itself, so that it sees every byte: what a client takes, gives back,
+//! loses or adds.
 
 use super::CommandLine;
 use crate::space::{TestSpace, skipped};
@@ -31,7 +32,8 @@ impl Pool {
         Pool::filled(read, write, Form::Pipe, bytes)
     }
 
-    /// Announced as `--jobserver-auth=fifo:PATH`, as GNU make 4.4 does. The FIFO is in the space, called `pool`.
+    /// Announced as `--jobserver-auth=fifo:PATH`, as GNU make 4.4 does. The FIFO is in the space,
+    /// called `pool`.
     pub fn fifo(space: &TestSpace, bytes: &[u8]) -> Pool {
         let path = space.path("pool");
         let mode = Mode::RUSR | Mode::WUSR;
@@ -56,8 +58,8 @@ impl Pool {
         format!(" -j{} --jobserver-auth={auth}", self.slots)
     }
 
-    /// The command as a client of this pool. Descriptors 3 and 4 of a pipe are opened for it and its children alone, and
-    /// block, as those do that a host hands down.
+    /// The command as a client of this pool. Descriptors 3 and 4 of a pipe are opened for it and
+    /// its children alone, and block, as those do that a host hands down.
     pub fn around(&self, line: CommandLine) -> CommandLine {
         let flags = format!("MAKEFLAGS={}", self.makeflags());
         let line = line.under(["env", &flags]);
@@ -82,7 +84,8 @@ impl Pool {
         assert_eq!(rustix::io::write(&self.write, bytes), Ok(bytes.len()));
     }
 
-    /// Of a pipe that the test lets go of: whether nobody else can write to it any more, as GNU make waits for at its end.
+    /// Of a pipe that the test lets go of: whether nobody else can write to it any more, as GNU
+    /// make waits for at its end.
     pub fn is_free(self) -> bool {
         assert!(matches!(self.form, Form::Pipe), "a FIFO's read end can write");
         self.drain();
@@ -106,14 +109,16 @@ impl Pool {
     }
 }
 
-/// A character device that can be opened and not read, as the device of a daemon may be that is gone: these need a daemon of theirs,
-/// or a program that sets them up. Where there is none, that is said.
+/// A character device that can be opened and not read, as the device of a daemon may be that is
+/// gone: these need a daemon of theirs, or a program that sets them up. Where there is none, that
+/// is said.
 pub fn failing_device() -> Option<&'static str> {
     let fails = |path: &&str| {
         let opened = File::options().read(true).write(true).open(path);
         opened.is_ok_and(|mut device| device.read(&mut [0]).is_err())
     };
-    let found = ["/dev/fuse", "/dev/loop-control", "/dev/net/tun", "/dev/kvm"].into_iter().find(fails);
+    let found =
+        ["/dev/fuse", "/dev/loop-control", "/dev/net/tun", "/dev/kvm"].into_iter().find(fails);
     if found.is_none() {
         skipped("no character device can be opened and not read");
     }

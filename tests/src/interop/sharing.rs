@@ -1,5 +1,5 @@
-//! One cell of the matrix: what becomes of a tool below another. Each answer is seen without a clock; only one that is not the
-//! expected takes long.
+//! One cell of the matrix: what becomes of a tool below another. Each answer is seen without a
+//! clock; only one that is not the expected takes long.
 
 use super::{CommandLine, Found, Probes, Tool, expect_whole_pool, find, members};
 use crate::run::Run;
@@ -12,15 +12,16 @@ pub enum Sharing {
     Shared,
     /// The inner tool runs one job at a time.
     OneJob,
-    /// The inner tool runs more than N jobs: it does not see the pool. N has to be less than what it starts by itself: for a
-    /// ninja three jobs on two processors, for a gcc one for each processor.
+    /// The inner tool runs more than N jobs: it does not see the pool. N has to be less than what
+    /// it starts by itself: for a ninja three jobs on two processors, for a gcc one for each
+    /// processor.
     Outside,
     /// The inner tool fails, and runs nothing.
     Refused,
 }
 
-/// Runs `inner` with probe jobs below what `outer` makes of its command: a command of `n` slots that runs it, and at most other
-/// probe jobs beside it.
+/// Runs `inner` with probe jobs below what `outer` makes of its command: a command of `n` slots
+/// that runs it, and at most other probe jobs beside it.
 #[track_caller]
 pub fn expect_sharing(
     inner: &Found,
@@ -31,8 +32,8 @@ pub fn expect_sharing(
     expect_sharing_and_whole(inner, n, expect, |probes, child, _| outer(probes, child))
 }
 
-/// The same, and `outer` is given one command more, which runs N jobs at once in the same pool: where it is run after the inner tool it
-/// fails unless that has left all slots behind.
+/// The same, and `outer` is given one command more, which runs N jobs at once in the same pool:
+/// where it is run after the inner tool it fails unless that has left all slots behind.
 #[track_caller]
 pub fn expect_sharing_and_whole(
     inner: &Found,

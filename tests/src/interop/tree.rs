@@ -1,4 +1,5 @@
-//! Trees of build tools whose leaves are probe jobs: for each tool the files by which it runs some jobs, and other trees.
+//! Trees of build tools whose leaves are probe jobs: for each tool the files by which it runs some
+//! jobs, and other trees.
 
 use super::members::{MARK, members};
 use super::{Found, Log, Tool};
@@ -71,13 +72,17 @@ impl<'a> Probes<'a> {
     /// One job alone, for commands that no tree has. `COMMAND...` may follow.
     pub fn job(&self, id: &str) -> CommandLine {
         let program = profile_directory().join("probe-job");
-        assert!(program.is_file(), "there is no program {program}: `cargo build -p tender-tests` makes it");
+        assert!(
+            program.is_file(),
+            "there is no program {program}: `cargo build -p tender-tests` makes it"
+        );
         let (ms, meet) = (self.pause_ms.to_string(), self.meet.to_string());
         CommandLine::new([program.as_str(), self.path().as_str(), id, &ms, &meet])
     }
 
-    /// An executable script that runs `program`, if any, with its words; as a probe job of `tree` if they include `words`. All of
-    /// these jobs have the same id: what tells them apart is the process.
+    /// An executable script that runs `program`, if any, with its words; as a probe job of `tree`
+    /// if they include `words`. All of these jobs have the same id: what tells them apart is the
+    /// process.
     fn wrapper(&self, path: &str, tree: &str, words: &str, program: &str) -> Utf8PathBuf {
         let job = self.job(&format!("{tree}.wrapped")).shell();
         let text = format!(
@@ -85,7 +90,8 @@ impl<'a> Probes<'a> {
         );
         self.space.write(path, text);
         let path = self.space.path(path);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("the script is ours");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))
+            .expect("the script is ours");
         path
     }
 }
@@ -170,9 +176,16 @@ impl CommandLine {
 }
 
 impl Found {
-    /// Writes into the directory `name` what makes this tool run `jobs` probe jobs, called `NAME.0` and so on, and `children`,
-    /// all of them as soon as it may. Answers its command, which has no `-j`.
-    pub fn tree(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+    /// Writes into the directory `name` what makes this tool run `jobs` probe jobs, called `NAME.0`
+    /// and so on, and `children`, all of them as soon as it may. Answers its command, which has no
+    /// `-j`.
+    pub fn tree(
+        &self,
+        probes: &Probes,
+        name: &str,
+        jobs: usize,
+        children: &[CommandLine],
+    ) -> CommandLine {
         match self.tool {
             Tool::Make43 | Tool::Make44 => self.makefile(probes, name, jobs, children),
             Tool::NinjaOld | Tool::Ninja | Tool::NinjaKitware => {
@@ -185,7 +198,13 @@ impl Found {
     }
 
     /// Children have `+`, without which they get no jobserver.
-    fn makefile(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+    fn makefile(
+        &self,
+        probes: &Probes,
+        name: &str,
+        jobs: usize,
+        children: &[CommandLine],
+    ) -> CommandLine {
         let mut rules = String::new();
         let mut all = "all:".to_owned();
         for (number, child) in children.iter().enumerate() {
@@ -194,14 +213,24 @@ impl Found {
         }
         for number in 0..jobs {
             let _ = write!(all, " job{number}");
-            let _ = write!(rules, "job{number}:\n\t@{}\n", probes.job(&format!("{name}.{number}")).recipe());
+            let _ = write!(
+                rules,
+                "job{number}:\n\t@{}\n",
+                probes.job(&format!("{name}.{number}")).recipe()
+            );
         }
         let file = format!("{name}/Makefile");
         probes.space.write(&file, format!("{all}\n{rules}"));
         CommandLine::new([self.path.as_str(), "-f", probes.space.path(&file).as_str()])
     }
 
-    fn build_ninja(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+    fn build_ninja(
+        &self,
+        probes: &Probes,
+        name: &str,
+        jobs: usize,
+        children: &[CommandLine],
+    ) -> CommandLine {
         let directory = probes.space.path(name);
         let mut text = format!("builddir = {directory}\nrule run\n  command = $words\n");
         let own = (0..jobs).map(|number| probes.job(&format!("{name}.{number}")));
@@ -214,8 +243,9 @@ impl Found {
         CommandLine::new([self.path.as_str(), "-f", probes.space.path(&file).as_str()])
     }
 
-    /// Probe jobs are compilers of crates, through a wrapper. Children are run by build scripts; those get no MAKEFLAGS, and
-    /// pass on CARGO_MAKEFLAGS, as those that run make do. The wrapper is for this tree alone, not for a cargo below it.
+    /// Probe jobs are compilers of crates, through a wrapper. Children are run by build scripts;
+    /// those get no MAKEFLAGS, and pass on CARGO_MAKEFLAGS, as those that run make do. The wrapper
+    /// is for this tree alone, not for a cargo below it.
     fn cargo_workspace(
         &self,
         probes: &Probes,
@@ -233,7 +263,8 @@ impl Found {
             ),
         );
         let package = |krate: &str| {
-            let text = format!("[package]\nname = \"{krate}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
+            let text =
+                format!("[package]\nname = \"{krate}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n");
             space.write(&format!("{name}/{krate}/Cargo.toml"), text);
             space.write(&format!("{name}/{krate}/src/lib.rs"), "");
         };
@@ -267,9 +298,15 @@ impl Found {
         ])
     }
 
-    /// Probe jobs are the back ends of a link, one of each source file: the program that they and the driver's other steps run is
-    /// found in a directory of ours first.
-    fn lto_link(&self, probes: &Probes, name: &str, jobs: usize, children: &[CommandLine]) -> CommandLine {
+    /// Probe jobs are the back ends of a link, one of each source file: the program that they and
+    /// the driver's other steps run is found in a directory of ours first.
+    fn lto_link(
+        &self,
+        probes: &Probes,
+        name: &str,
+        jobs: usize,
+        children: &[CommandLine],
+    ) -> CommandLine {
         assert!(jobs > 0 && children.is_empty(), "a link runs back ends, and nothing else");
         let space = probes.space;
         let mut command = Command::new(&self.path);
@@ -300,7 +337,8 @@ impl Found {
         line
     }
 
-    /// Probe jobs and children are commands of crates, each of which has one small source file besides.
+    /// Probe jobs and children are commands of crates, each of which has one small source file
+    /// besides.
     fn tender_workspace(
         &self,
         probes: &Probes,

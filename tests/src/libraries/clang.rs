@@ -1,4 +1,5 @@
-//! clang's own build of what `tender` has built: the commands of `compile_commands.json`, and a plain link by the driver.
+//! clang's own build of what `tender` has built: the commands of `compile_commands.json`, and a
+//! plain link by the driver.
 
 use crate::space::TestSpace;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,7 +8,8 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Mutex;
 
-/// An object that clang made, and that of `tender` from the same command. Both relative to the space.
+/// An object that clang made, and that of `tender` from the same command. Both relative to the
+/// space.
 pub struct Pair {
     pub source: String,
     pub clang: Utf8PathBuf,
@@ -16,18 +18,24 @@ pub struct Pair {
 
 /// Compiles all units of the profile that was built last, below the directory `to`.
 pub fn compile_with_clang(space: &TestSpace, profile: &str, to: &str) -> Vec<Pair> {
-    let commands: Vec<Value> = serde_json::from_str(&space.read("target/compile_commands.json")).unwrap();
+    let commands: Vec<Value> =
+        serde_json::from_str(&space.read("target/compile_commands.json")).unwrap();
     let objects = format!("target/{profile}/.tender/");
     let pairs = Mutex::new(Vec::new());
     let queue = Mutex::new(commands.iter());
     let compile = || {
         while let Some(entry) = { queue.lock().unwrap().next() } {
-            let words: Vec<&str> =
-                entry["arguments"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
+            let words: Vec<&str> = entry["arguments"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|word| word.as_str().unwrap())
+                .collect();
             let output = words.iter().position(|word| *word == "-o").unwrap();
             let tender = Utf8PathBuf::from(words[output + 1]);
-            let rest =
-                tender.strip_prefix(&objects).unwrap_or_else(|_| panic!("{tender} is not of {profile}"));
+            let rest = tender
+                .strip_prefix(&objects)
+                .unwrap_or_else(|_| panic!("{tender} is not of {profile}"));
             let clang = Utf8Path::new(to).join(rest);
             std::fs::create_dir_all(space.path(clang.parent().unwrap().as_str())).unwrap();
             let mut command = Command::new(words[0]);
@@ -48,7 +56,8 @@ pub fn compile_with_clang(space: &TestSpace, profile: &str, to: &str) -> Vec<Pai
     pairs
 }
 
-/// Compiles them and links all programs, with the system libraries of which most need some. Answers where the programs are.
+/// Compiles them and links all programs, with the system libraries of which most need some. Answers
+/// where the programs are.
 pub fn build_with_clang(space: &TestSpace, profile: &str, to: &str) -> Utf8PathBuf {
     let pairs = compile_with_clang(space, profile, to);
     // CRATE/obj/lib/... and CRATE/obj/bin-NAME/...

@@ -66,7 +66,13 @@ fn zstd(mut session: Session) -> String {
     }
     round_trip(&mut session, "noise", "zstd", &["-q", "-c"], &["-d", "-q", "-c"]);
     round_trip(&mut session, "text", "zstd", &["-T2", "-B16384", "-q", "-c"], &["-d", "-q", "-c"]);
-    round_trip(&mut session, "text", "zstd", &["--ultra", "-22", "--long", "-q", "-c"], &["-d", "-q", "-c"]);
+    round_trip(
+        &mut session,
+        "text",
+        "zstd",
+        &["--ultra", "-22", "--long", "-q", "-c"],
+        &["-d", "-q", "-c"],
+    );
     // Not what it once was.
     session.run("zstd", &["-d", "-q", "-c"], Some("noise"));
     session.run("fuzzer", &["-s1", "-i40", "--no-big-tests"], None);
@@ -75,7 +81,8 @@ fn zstd(mut session: Session) -> String {
     said
 }
 
-/// Files of the suite that do not depend on where a standalone `lua` is, on names of temporary files, or on Lua in Go.
+/// Files of the suite that do not depend on where a standalone `lua` is, on names of temporary
+/// files, or on Lua in Go.
 const LUA_TESTS: [&str; 22] = [
     "api",
     "attrib",
@@ -114,8 +121,10 @@ fn lua(mut session: Session, sources: &Sources) -> String {
     // The one assertion about how long something takes.
     let mut files = std::fs::read(sources.lua_tests().join("files.lua")).unwrap();
     let timed = b"assert(os.difftime(t1,t) <= 2)";
-    let place =
-        files.windows(timed.len()).position(|bytes| bytes == timed).expect("files.lua compares times");
+    let place = files
+        .windows(timed.len())
+        .position(|bytes| bytes == timed)
+        .expect("files.lua compares times");
     files.drain(place..place + timed.len());
     session.write("files.lua", files);
     // Modules that the suite writes; git has kept no empty directories.
@@ -132,8 +141,8 @@ fn lua(mut session: Session, sources: &Sources) -> String {
     }
     // The date, and how long sorting took.
     let lines = said.lines().filter(|line| !line.starts_with("test done on "));
-    let lines =
-        lines.map(|line| if line.contains(" sec.") { line.split(" in ").next().unwrap() } else { line });
+    let lines = lines
+        .map(|line| if line.contains(" sec.") { line.split(" in ").next().unwrap() } else { line });
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -152,7 +161,11 @@ fn round_trip(session: &mut Session, file: &str, program: &str, pack: &[&str], u
     session.write("packed", packed);
     let unpacked = session.run(program, unpack, Some("packed"));
     let expect = if file == "text" { text() } else { noise() };
-    assert!(unpacked == expect, "{program} {pack:?}: {file} comes back as {} bytes", unpacked.len());
+    assert!(
+        unpacked == expect,
+        "{program} {pack:?}: {file} comes back as {} bytes",
+        unpacked.len()
+    );
 }
 
 /// A quarter of a megabyte that compresses as text does.
@@ -160,8 +173,12 @@ fn text() -> Vec<u8> {
     let mut text = String::new();
     for n in 0_u32.. {
         let word = n.wrapping_mul(2_654_435_761) >> 20;
-        write!(text, "{word:x} and {}", ["piece", "pieces of", "a whole\n", "cut at "][n as usize % 4])
-            .unwrap();
+        write!(
+            text,
+            "{word:x} and {}",
+            ["piece", "pieces of", "a whole\n", "cut at "][n as usize % 4]
+        )
+        .unwrap();
         if text.len() > 250_000 {
             break;
         }

@@ -1,4 +1,5 @@
-//! Real libraries with programs that test them: built by `tender` and by clang with the same flags, run, and compared.
+//! Real libraries with programs that test them: built by `tender` and by clang with the same flags,
+//! run, and compared.
 //!
 //! ```no_run
 //! use tender_tests::libraries::{Library, build_with_clang, exercise, expect_same, find, workspace};
@@ -78,7 +79,8 @@ impl Library {
     }
 
     fn manifest(self, sources: &Sources) -> String {
-        let links = self.links().iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+        let links =
+            self.links().iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
         let package = format!(
             "[package]\nname = \"{}\"\n# What its authors do not mind, clang of today warns of.\nflags = [\"-w\"]\nlink = [{links}]\n",
             self.name()
@@ -124,8 +126,12 @@ impl Library {
 /// A crate for each of `libraries`, and `profiles` in the root manifest.
 pub fn workspace(sources: &Sources, libraries: &[Library], profiles: &str) -> TestSpace {
     let space = TestSpace::new();
-    let members = libraries.iter().map(|library| format!("\"{}\"", library.name())).collect::<Vec<_>>();
-    space.write("Tender.toml", format!("[workspace]\nmembers = [{}]\n{profiles}", members.join(", ")));
+    let members =
+        libraries.iter().map(|library| format!("\"{}\"", library.name())).collect::<Vec<_>>();
+    space.write(
+        "Tender.toml",
+        format!("[workspace]\nmembers = [{}]\n{profiles}", members.join(", ")),
+    );
     for library in libraries {
         space.write(&format!("{}/Tender.toml", library.name()), library.manifest(sources));
         if *library == Library::Zlib {
@@ -135,8 +141,8 @@ pub fn workspace(sources: &Sources, libraries: &[Library], profiles: &str) -> Te
     space
 }
 
-/// zlib's test of coverage without its one undefined read, before the start of a literal: link-time optimisation, clang's own too,
-/// takes what follows it for unreachable.
+/// zlib's test of coverage without its one undefined read, before the start of a literal: link-time
+/// optimisation, clang's own too, takes what follows it for unreachable.
 fn infcover(sources: &Sources) -> String {
     let path = sources.of(Library::Zlib).join("test/infcover.c");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));

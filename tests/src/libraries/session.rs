@@ -1,4 +1,5 @@
-//! Programs run one after the other in a directory of their own, and all that they say, for comparing.
+//! Programs run one after the other in a directory of their own, and all that they say, for
+//! comparing.
 
 use crate::space::TestSpace;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -35,8 +36,8 @@ impl<'a> Session<'a> {
         std::fs::create_dir_all(self.place.join(name)).unwrap();
     }
 
-    /// Runs a program with a file as its input, notes how it ended and what it said, and answers what it wrote to standard
-    /// output.
+    /// Runs a program with a file as its input, notes how it ended and what it said, and answers
+    /// what it wrote to standard output.
     pub fn run(&mut self, program: &str, args: &[&str], input: Option<&str>) -> Vec<u8> {
         let mut command = Command::new(self.programs.join(program));
         self.space.prepare(&mut command);
@@ -45,12 +46,14 @@ impl<'a> Session<'a> {
         if let Some(input) = input {
             command.stdin(File::open(self.place.join(input)).unwrap());
         }
-        let output = command.output().unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
+        let output =
+            command.output().unwrap_or_else(|error| panic!("cannot run {program}: {error}"));
         writeln!(self.said, "$ {program} {}: {}", args.join(" "), output.status).unwrap();
         for stream in [&output.stdout, &output.stderr] {
             match std::str::from_utf8(stream) {
                 Ok(text) => text.lines().for_each(|line| {
-                    // Progress, which depends on the time, is overwritten by what follows a carriage return.
+                    // Progress, which depends on the time, is overwritten by what follows a
+                    // carriage return.
                     let line = line.trim_end().rsplit('\r').next().unwrap_or_default();
                     writeln!(self.said, "{line}").unwrap();
                 }),
@@ -86,10 +89,14 @@ pub fn expect_same(what: &str, expect: &str, found: &str) {
         return;
     }
     let mut shown = Vec::new();
-    for (number, (left, right)) in expect.lines().chain([""]).zip(found.lines().chain([""])).enumerate() {
+    for (number, (left, right)) in
+        expect.lines().chain([""]).zip(found.lines().chain([""])).enumerate()
+    {
         if left != right {
             let before = shown[shown.len().saturating_sub(8)..].join("\n");
-            panic!("{what}: line {number} differs\n{before}\n-- expected\n{left}\n-- found\n{right}");
+            panic!(
+                "{what}: line {number} differs\n{before}\n-- expected\n{left}\n-- found\n{right}"
+            );
         }
         shown.push(left);
     }
@@ -103,7 +110,8 @@ mod tests {
     #[test]
     fn the_first_difference_is_shown_with_what_stands_before_it() {
         expect_same("equal", "a\nb\n", "a\nb\n");
-        let panic = std::panic::catch_unwind(|| expect_same("what", "a\nb\nc\n", "a\nb\nd\n")).unwrap_err();
+        let panic =
+            std::panic::catch_unwind(|| expect_same("what", "a\nb\nc\n", "a\nb\nd\n")).unwrap_err();
         let text = panic.downcast_ref::<String>().unwrap();
         assert_eq!(text, "what: line 2 differs\na\nb\n-- expected\nc\n-- found\nd");
         assert!(std::panic::catch_unwind(|| expect_same("shorter", "a\nb\n", "a\n")).is_err());

@@ -1,4 +1,5 @@
-//! Finds the sources of real libraries, and gets them where they are missing. Knows not what they are for.
+//! Finds the sources of real libraries, and gets them where they are missing. Knows not what they
+//! are for.
 
 use super::Library;
 use crate::programs::profile_directory;
@@ -33,14 +34,16 @@ impl Sources {
     }
 }
 
-/// Where the sources of these libraries are, or nothing, and then says loudly which are missing. The first call of a process gets
-/// what is to be got.
+/// Where the sources of these libraries are, or nothing, and then says loudly which are missing.
+/// The first call of a process gets what is to be got.
 pub fn find(libraries: &[Library]) -> Option<Sources> {
     static SOURCES: OnceLock<Sources> = OnceLock::new();
     let sources = SOURCES.get_or_init(get);
     let mut missing: Vec<&str> = Vec::new();
     for library in libraries {
-        if !sources.of(*library).exists() || *library == Library::Lua && !sources.lua_tests().exists() {
+        if !sources.of(*library).exists()
+            || *library == Library::Lua && !sources.lua_tests().exists()
+        {
             missing.push(library.name());
         }
     }
@@ -56,7 +59,8 @@ pub fn find(libraries: &[Library]) -> Option<Sources> {
 
 /// Runs what does nothing where all is there, and says itself what cannot be had.
 fn get() -> Sources {
-    let target = profile_directory().parent().expect("a profile lies in a target directory").to_owned();
+    let target =
+        profile_directory().parent().expect("a profile lies in a target directory").to_owned();
     let got = target.join("sources");
     let script = examples().parent().unwrap().join("tools/sources.sh");
     let status = Command::new(script).arg(&got).status().expect("tools/sources.sh starts");

@@ -1,4 +1,5 @@
-//! Statements for SQLite's shell: written ones, and generated ones from a fixed seed. Knows SQL, not who builds the shell.
+//! Statements for SQLite's shell: written ones, and generated ones from a fixed seed. Knows SQL,
+//! not who builds the shell.
 
 use crate::random::Random;
 use std::fmt::Write;
@@ -9,7 +10,8 @@ pub fn script() -> String {
     generated(300) + include_str!("script.sql")
 }
 
-/// Statements over two tables: changes, queries and expressions that no author of tests would write.
+/// Statements over two tables: changes, queries and expressions that no author of tests would
+/// write.
 fn generated(count: u32) -> String {
     let mut random = Random::new(15);
     let mut text = "CREATE TABLE g(a INTEGER PRIMARY KEY, b INT, c REAL, d TEXT);\n\
@@ -18,9 +20,15 @@ fn generated(count: u32) -> String {
         .to_owned();
     for _ in 0..40 {
         let (a, b) = (random.below(30), random.below(900));
-        writeln!(text, "INSERT OR IGNORE INTO g VALUES({a}, {b}, {}.{}, 'd{}');", b / 7, a, a % 9).unwrap();
-        writeln!(text, "INSERT INTO h VALUES({}, '{}');", random.below(30), "xy".repeat((b % 4) as usize))
+        writeln!(text, "INSERT OR IGNORE INTO g VALUES({a}, {b}, {}.{}, 'd{}');", b / 7, a, a % 9)
             .unwrap();
+        writeln!(
+            text,
+            "INSERT INTO h VALUES({}, '{}');",
+            random.below(30),
+            "xy".repeat((b % 4) as usize)
+        )
+        .unwrap();
     }
     for _ in 0..count {
         let (one, two) = (expression(&mut random, 3), expression(&mut random, 2));
@@ -28,9 +36,15 @@ fn generated(count: u32) -> String {
             0 => format!("SELECT a, {one} FROM g WHERE {two} ORDER BY 1, 2;"),
             1 => format!("SELECT count(*), sum({one}), min({two}) FROM g JOIN h USING(a);"),
             2 => format!("UPDATE g SET c = {one} WHERE b % 5 = {};", random.below(5)),
-            3 => format!("SELECT d, count(*), max({one}) FROM g GROUP BY d HAVING {two} ORDER BY 1;"),
-            4 => format!("SELECT a, sum(b) OVER (PARTITION BY d ORDER BY {one}, a) FROM g ORDER BY 1;"),
-            5 => format!("SELECT g.a, h.e FROM g LEFT JOIN h ON h.a = g.a AND {one} ORDER BY 1, 2 LIMIT 6;"),
+            3 => {
+                format!("SELECT d, count(*), max({one}) FROM g GROUP BY d HAVING {two} ORDER BY 1;")
+            }
+            4 => format!(
+                "SELECT a, sum(b) OVER (PARTITION BY d ORDER BY {one}, a) FROM g ORDER BY 1;"
+            ),
+            5 => format!(
+                "SELECT g.a, h.e FROM g LEFT JOIN h ON h.a = g.a AND {one} ORDER BY 1, 2 LIMIT 6;"
+            ),
             6 => format!("SELECT a FROM g WHERE b IN (SELECT {one} FROM h) OR {two} ORDER BY a;"),
             _ => format!("SELECT {one}, typeof({two}) FROM g ORDER BY a LIMIT 2;"),
         };

@@ -15,7 +15,8 @@ pub struct Figures {
     pub tokens: u32,
     /// Values of the ledger in traces.
     pub ledger: u32,
-    /// The longest time between the end of a round's command and that of the last member of its tree, and who that was.
+    /// The longest time between the end of a round's command and that of the last member of its
+    /// tree, and who that was.
     pub longest_rest: (Duration, String),
 }
 

@@ -42,7 +42,8 @@ pub(super) struct Kit {
 
 impl Kit {
     pub(super) fn new() -> Kit {
-        let wanted = [Tool::Make43, Tool::Make44, Tool::Ninja, Tool::NinjaKitware, Tool::Gcc, Tool::Tender];
+        let wanted =
+            [Tool::Make43, Tool::Make44, Tool::Ninja, Tool::NinjaKitware, Tool::Gcc, Tool::Tender];
         Kit { tools: wanted.into_iter().filter_map(find).collect() }
     }
 
@@ -63,19 +64,24 @@ impl Kit {
 impl Host {
     /// The same, but with tools that are there.
     pub(super) fn on_this_machine(self, kit: &Kit) -> Host {
-        let there = |tool: Tool| kit.get(tool).map(|found| found.tool).or(kit.make().map(|found| found.tool));
+        let there = |tool: Tool| {
+            kit.get(tool).map(|found| found.tool).or(kit.make().map(|found| found.tool))
+        };
         match self {
             Host::Make { tool, is_pipe } => match there(tool) {
                 Some(tool) => Host::Make { tool, is_pipe },
                 None => Host::Build,
             },
             Host::Exec(tool) => Host::Exec(there(tool).unwrap_or(Tool::Tender)),
-            Host::ExecUnder(form, tool) => Host::ExecUnder(form, there(tool).unwrap_or(Tool::Tender)),
+            Host::ExecUnder(form, tool) => {
+                Host::ExecUnder(form, there(tool).unwrap_or(Tool::Tender))
+            }
             Host::Build | Host::BuildUnder(_) => self,
         }
     }
 
-    /// The build below this host, and the pool if it is the test's. Tools have a few jobs of their own beside it.
+    /// The build below this host, and the pool if it is the test's. Tools have a few jobs of their
+    /// own beside it.
     pub(super) fn around(
         self,
         kit: &Kit,
@@ -108,7 +114,9 @@ impl Host {
                 let is_option = is_pipe && tool == Tool::Make44;
                 (if is_option { line.arg("--jobserver-style=pipe") } else { line }, None)
             }
-            Host::Exec(tool) => (inner(tool, build).under([exec.as_str(), "exec", &jobs, "--"]), None),
+            Host::Exec(tool) => {
+                (inner(tool, build).under([exec.as_str(), "exec", &jobs, "--"]), None)
+            }
             Host::ExecUnder(form, tool) => {
                 in_pool(form, inner(tool, build).under([exec.as_str(), "exec", "--"]))
             }
@@ -126,8 +134,7 @@ impl Host {
             Host::Exec(_) | Host::ExecUnder(..) => (&[2], true),
         };
         // Kitware's 1.13.0 ends with 0 after SIGINT, SIGTERM and SIGHUP, whoever started it.
-        let hides_interrupts =
-            matches!(self, Host::Exec(tool) | Host::ExecUnder(_, tool) if tool == Tool::NinjaKitware);
+        let hides_interrupts = matches!(self, Host::Exec(tool) | Host::ExecUnder(_, tool) if tool == Tool::NinjaKitware);
         Ends { codes, as_shells, hides_interrupts }
     }
 }

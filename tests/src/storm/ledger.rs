@@ -1,12 +1,15 @@
-//! The account of slots, as the trace of a build tells it, whether the build ended in order or was killed.
+//! The account of slots, as the trace of a build tells it, whether the build ended in order or was
+//! killed.
 
 use crate::trace::Trace;
 use camino::Utf8Path;
 
-/// Never more slots in use than there are; none when a build has succeeded. Answers how many values were looked at.
+/// Never more slots in use than there are; none when a build has succeeded. Answers how many values
+/// were looked at.
 ///
-/// A build that may have been killed may leave no trace, or one that is cut off: what there is of it is looked at. One that was
-/// told to stop may end while a process that left the tree still holds a slot.
+/// A build that may have been killed may leave no trace, or one that is cut off: what there is of
+/// it is looked at. One that was told to stop may end while a process that left the tree still
+/// holds a slot.
 ///
 /// # Panics
 /// It is not so.
@@ -25,10 +28,20 @@ pub(super) fn expect_balanced(path: &Utf8Path, slots: u64, may_be_cut: bool, suc
     let (used, all) = (trace.counter("tokens", "used"), trace.counter("tokens", "n"));
     // One whose host is gone when it starts cannot join, and runs one job at a time.
     let is_known = |n: u64| n == slots || (n == 1 && !success);
-    assert!(all.iter().all(|(_, _, n)| is_known(*n)), "another number of slots than {slots}: {all:?}");
-    assert!(used.iter().all(|(_, _, used)| *used <= slots), "more than {slots} slots in use: {used:?}");
+    assert!(
+        all.iter().all(|(_, _, n)| is_known(*n)),
+        "another number of slots than {slots}: {all:?}"
+    );
+    assert!(
+        used.iter().all(|(_, _, used)| *used <= slots),
+        "more than {slots} slots in use: {used:?}"
+    );
     if success {
-        assert_eq!(used.last().map_or(0, |(_, _, used)| *used), 0, "slots in use after the end: {used:?}");
+        assert_eq!(
+            used.last().map_or(0, |(_, _, used)| *used),
+            0,
+            "slots in use after the end: {used:?}"
+        );
     }
     let most = trace.max_concurrent_phases();
     assert!(most <= slots, "{most} steps at once of {slots}");

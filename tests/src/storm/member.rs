@@ -1,4 +1,5 @@
-//! Members of a round's process tree: who they are, and how they are signalled without hitting anybody else.
+//! Members of a round's process tree: who they are, and how they are signalled without hitting
+//! anybody else.
 
 use super::plan::Victim;
 use crate::TestSpace;
@@ -39,7 +40,8 @@ impl Member {
         self.state == 'T'
     }
 
-    /// What can befall it. A guardian is a fork of its tender, and starts a session; when its tender is gone nothing befalls it.
+    /// What can befall it. A guardian is a fork of its tender, and starts a session; when its
+    /// tender is gone nothing befalls it.
     pub(super) fn role(&self, outermost: Pid, all: &[Member]) -> Option<Victim> {
         if self.pid == outermost {
             return Some(Victim::Outermost);
@@ -47,7 +49,8 @@ impl Member {
         match self.name.as_str() {
             "tender-worker" => Some(Victim::Worker),
             "tender" => {
-                let parent = all.iter().find(|other| other.pid.as_raw_nonzero().get() == self.parent);
+                let parent =
+                    all.iter().find(|other| other.pid.as_raw_nonzero().get() == self.parent);
                 let is_fork = parent.is_some_and(|parent| parent.words == self.words);
                 let leads = self.session == self.pid.as_raw_nonzero().get();
                 match (is_fork, leads) {
@@ -64,10 +67,12 @@ impl Member {
     /// Returns whether it was there to be hit.
     pub(super) fn signal(&self, space: &TestSpace, signal: Signal) -> bool {
         let Ok(descriptor) = pidfd_open(self.pid, PidfdFlags::empty()) else { return false };
-        // The number may be another's by now; what is seen after the descriptor is open is whom the descriptor means.
+        // The number may be another's by now; what is seen after the descriptor is open is whom the
+        // descriptor means.
         let environment = std::fs::read(format!("/proc/{}/environ", self.pid.as_raw_nonzero()));
         let root = space.root().as_str().as_bytes();
-        let is_member = environment.is_ok_and(|all| all.windows(root.len()).any(|window| window == root));
+        let is_member =
+            environment.is_ok_and(|all| all.windows(root.len()).any(|window| window == root));
         is_member && pidfd_send_signal(descriptor, signal).is_ok()
     }
 }

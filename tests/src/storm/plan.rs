@@ -37,8 +37,9 @@ pub(super) enum Victim {
     Inner,
     /// What none of these is: shells, jobs, linkers.
     Leaf,
-    /// The process by which a tender puts right what it cannot when it is killed. That one of the two lives is a condition, see
-    /// `docs/jobserver.md`: it is not killed in a storm in which a tender is.
+    /// The process by which a tender puts right what it cannot when it is killed. That one of the
+    /// two lives is a condition, see `docs/jobserver.md`: it is not killed in a storm in which a
+    /// tender is.
     Guardian,
     /// The command that the round started.
     Outermost,
@@ -53,7 +54,8 @@ pub(super) enum Action {
     Stop(Duration),
 }
 
-/// Every one of them comes twice in twenty rounds: once in a storm that ends with SIGKILL for the outermost command.
+/// Every one of them comes twice in twenty rounds: once in a storm that ends with SIGKILL for the
+/// outermost command.
 const HOSTS: [Host; 10] = [
     Host::Build,
     Host::BuildUnder(Form::Fifo),
@@ -118,8 +120,9 @@ fn strike(random: &mut Random, nth: u64) -> Strike {
             random.one_of(&[stop, interrupt, terminate, hang_up, as_terminal, as_terminal, abort])
         }
         Victim::Guardian => random.one_of(&[kill, kill, stop]),
-        _ => random
-            .one_of(&[kill, kill, kill, abort, fault, stop, stop, interrupt, interrupt, terminate, hang_up]),
+        _ => random.one_of(&[
+            kill, kill, kill, abort, fault, stop, stop, interrupt, interrupt, terminate, hang_up,
+        ]),
     };
     // The first may come before anything is started, and a pause may be none.
     let pause_us = if nth == 0 { random.below(500_000) } else { random.below(150_000) };
@@ -127,7 +130,8 @@ fn strike(random: &mut Random, nth: u64) -> Strike {
 }
 
 impl Strike {
-    /// By a signal that nobody can answer: a tender that is ended so leaves everything to its guardian.
+    /// By a signal that nobody can answer: a tender that is ended so leaves everything to its
+    /// guardian.
     pub(super) fn kills(&self) -> bool {
         matches!(self.action, Action::Signal(Signal::KILL | Signal::ABORT | Signal::SEGV))
     }
@@ -157,7 +161,10 @@ impl Display for Action {
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Plan { seed, host, slots, keep_going, strikes } = self;
-        write!(f, "storm of seed {seed}: {host:?}, {slots} slots, keep going: {keep_going}; planned:")?;
+        write!(
+            f,
+            "storm of seed {seed}: {host:?}, {slots} slots, keep going: {keep_going}; planned:"
+        )?;
         for Strike { after, victim, action, .. } in strikes {
             write!(f, " +{} ms {victim:?} {action};", after.as_millis())?;
         }
@@ -191,14 +198,23 @@ mod tests {
                 let last = plan.strikes.last().unwrap();
                 last.victim == Victim::Outermost && last.action == Action::Signal(Signal::KILL)
             };
-            assert_eq!(of_host.iter().map(|plan| kills_all(plan)).collect::<Vec<_>>(), [false, true]);
+            assert_eq!(
+                of_host.iter().map(|plan| kills_all(plan)).collect::<Vec<_>>(),
+                [false, true]
+            );
         }
         let all: Vec<Strike> = plans.iter().flat_map(|plan| plan.strikes.clone()).collect();
         for victim in VICTIMS {
             assert!(all.iter().any(|strike| strike.victim == victim), "{victim:?}");
         }
-        for signal in [Signal::KILL, Signal::ABORT, Signal::SEGV, Signal::INT, Signal::TERM, Signal::HUP] {
-            assert!(all.iter().any(|strike| strike.action == Action::Signal(signal)), "{}", name(signal));
+        for signal in
+            [Signal::KILL, Signal::ABORT, Signal::SEGV, Signal::INT, Signal::TERM, Signal::HUP]
+        {
+            assert!(
+                all.iter().any(|strike| strike.action == Action::Signal(signal)),
+                "{}",
+                name(signal)
+            );
         }
         assert!(all.iter().any(|strike| matches!(strike.action, Action::Stop(_))));
         assert!(all.iter().any(|strike| matches!(strike.action, Action::GroupSignal(_))));

@@ -1,4 +1,5 @@
-//! One round: the build is started, struck, waited for and judged; then it is built once more, undisturbed.
+//! One round: the build is started, struck, waited for and judged; then it is built once more,
+//! undisturbed.
 
 use super::figures::Figures;
 use super::host::{Host, Kit};
@@ -60,7 +61,8 @@ impl Weather {
             Ok(()) => Ok(Figures { rounds: 1, ..story.figures }),
             Err(why) => {
                 let text = why.downcast_ref::<String>().map(String::as_str);
-                let text = text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
+                let text =
+                    text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked");
                 Err(format!("{story}{text}"))
             }
         }
@@ -89,7 +91,8 @@ impl Drop for Cleared {
 /// A worker that aborts would leave a file of its size in the workspace.
 fn without_core_files() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
-    rustix::process::setrlimit(rustix::process::Resource::Core, none).expect("a limit may be lowered");
+    rustix::process::setrlimit(rustix::process::Resource::Core, none)
+        .expect("a limit may be lowered");
 }
 
 struct Round<'a> {
@@ -110,8 +113,8 @@ impl Round<'_> {
         let (line, pool) = host.around(kit, self.space, &probes, stormy, slots);
 
         let status = self.storm(&line, pool.as_ref());
-        let said =
-            ["out", "err"].map(|file| String::from_utf8_lossy(&self.space.read_bytes(file)).into_owned());
+        let said = ["out", "err"]
+            .map(|file| String::from_utf8_lossy(&self.space.read_bytes(file)).into_owned());
         let said = said.concat();
         self.story.tell(format!("it has ended: {status}; it said:\n{said}"));
         self.expect_end(host, status, &said);
@@ -124,7 +127,10 @@ impl Round<'_> {
         self.expect_ledgers(host, status, success);
         if success {
             self.story.figures.succeeded += 1;
-            self.expect_artifacts(reference, "a build that was struck says that it succeeded, and is wrong");
+            self.expect_artifacts(
+                reference,
+                "a build that was struck says that it succeeded, and is wrong",
+            );
         }
 
         probes.forget();
@@ -153,7 +159,8 @@ impl Round<'_> {
     fn storm(&mut self, line: &CommandLine, pool: Option<&Pool>) -> ExitStatus {
         let mut command = line.command(self.space);
         let file = |name: &str| File::create(self.space.path(name)).expect("the space is ours");
-        // Not pipes, which members that survive would keep open. What is left of FIFOs goes with the space.
+        // Not pipes, which members that survive would keep open. What is left of FIFOs goes with
+        // the space.
         command.stdout(file("out")).stderr(file("err")).process_group(0);
         command.env("TMPDIR", self.space.root()).env_remove("XDG_RUNTIME_DIR");
         self.story.begin(line.shell());
@@ -168,7 +175,8 @@ impl Round<'_> {
         }
         let status = running.wait();
         let (rest, last) = running.wait_for_all();
-        self.story.tell(format!("all of it is gone; {} ms after the command, {last}", rest.as_millis()));
+        self.story
+            .tell(format!("all of it is gone; {} ms after the command, {last}", rest.as_millis()));
         self.story.figures.longest_rest = (rest, format!("seed {}, {last}", self.plan.seed));
         status
     }
@@ -179,8 +187,8 @@ impl Round<'_> {
         let ends = host.ends();
         let shells = |code: i32| {
             // A ninja ends so after any of the three.
-            let as_interrupt =
-                code == 130 && delivered.iter().any(|s| [Signal::INT, Signal::TERM, Signal::HUP].contains(s));
+            let as_interrupt = code == 130
+                && delivered.iter().any(|s| [Signal::INT, Signal::TERM, Signal::HUP].contains(s));
             as_interrupt || delivered.iter().any(|signal| 128 + signal.as_raw() == code)
         };
         let is_known = match (status.code(), status.signal()) {
@@ -190,14 +198,17 @@ impl Round<'_> {
             (None, None) => false,
         };
         assert!(is_known, "this is no end of a build that was struck so: {status}");
-        assert!(!delivered.is_empty() || status.success(), "nobody was hit, and it fails: {status}");
+        assert!(
+            !delivered.is_empty() || status.success(),
+            "nobody was hit, and it fails: {status}"
+        );
         for word in ["panicked at", "INTERNAL: Exiting with"] {
             assert!(!said.contains(word), "somebody says {word:?}");
         }
     }
 
-    /// Never more jobs at once than slots, as the jobs themselves noted it, whatever the build says. Those that were killed count when they
-    /// started alone.
+    /// Never more jobs at once than slots, as the jobs themselves noted it, whatever the build
+    /// says. Those that were killed count when they started alone.
     fn expect_few_jobs(&self, probes: &Probes) {
         let most = probes.log().most_at_once_if_killed();
         let (slots, unaccounted) = (self.plan.slots, self.story.unaccounted);
@@ -229,7 +240,8 @@ impl Round<'_> {
     /// Of the build, and of the one that a command of it ran: that one says N as it is told.
     fn expect_ledgers(&mut self, host: Host, status: ExitStatus, success: bool) {
         for workspace in WORKSPACES {
-            // Below others, who knows whether a build was killed, or asked to end before it could listen?
+            // Below others, who knows whether a build was killed, or asked to end before it could
+            // listen?
             let is_outermost =
                 workspace == WORKSPACES[0] && matches!(host, Host::Build | Host::BuildUnder(_));
             let ended_in_order = success || (is_outermost && status.code().is_some());
@@ -246,6 +258,9 @@ impl Round<'_> {
             differ.map(|(name, _)| name.clone()).collect::<Vec<_>>()
         };
         let (extra, missing) = (names(&made, reference), names(reference, &made));
-        assert!(extra.is_empty() && missing.is_empty(), "{what}: there are {extra:?} instead of {missing:?}");
+        assert!(
+            extra.is_empty() && missing.is_empty(),
+            "{what}: there are {extra:?} instead of {missing:?}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! A command and its tree while the storm is on: who is struck, who is continued, and when all of them are gone.
+//! A command and its tree while the storm is on: who is struck, who is continued, and when all of
+//! them are gone.
 
 use super::member::{self, Member};
 use super::plan::{Action, Strike, Victim};
@@ -28,7 +29,11 @@ pub(super) struct Running<'a> {
 
 impl<'a> Running<'a> {
     /// `child` leads a process group. `pool` comes with the number of bytes that it has.
-    pub(super) fn new(child: Child, space: &'a TestSpace, pool: Option<(&'a Pool, usize)>) -> Running<'a> {
+    pub(super) fn new(
+        child: Child,
+        space: &'a TestSpace,
+        pool: Option<(&'a Pool, usize)>,
+    ) -> Running<'a> {
         let outermost = Pid::from_child(&child);
         Running { outermost, child, space, pool, stopped: Vec::new(), start: Instant::now() }
     }
@@ -58,7 +63,8 @@ impl<'a> Running<'a> {
             if let Some((pool, all)) = self.pool {
                 assert!(pool.left() <= all, "the pool has more than {all} tokens");
             }
-            // One that waits for a child that is stopped may have stopped itself, as `tender exec` does.
+            // One that waits for a child that is stopped may have stopped itself, as `tender exec`
+            // does.
             let is_due = self.stopped.iter().any(|(_, until)| *until <= now);
             if is_due || now > looked + Duration::from_millis(100) {
                 self.resume();
@@ -142,7 +148,8 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Waits for the end of all that the command has left. Answers how long that took, and who was the last.
+    /// Waits for the end of all that the command has left. Answers how long that took, and who was
+    /// the last.
     pub(super) fn wait_for_all(&mut self) -> (Duration, String) {
         self.stopped.clear();
         let end = Instant::now();

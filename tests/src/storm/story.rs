@@ -16,8 +16,8 @@ pub(super) struct Story {
     pub(super) delivered: Vec<Signal>,
     /// Those that hit the outermost command.
     pub(super) to_outermost: Vec<Signal>,
-    /// Signals that may have ended one whose job goes on, while the slot of the one that was ended is another's: the shell of a
-    /// job, or a make with a job on its starting slot.
+    /// Signals that may have ended one whose job goes on, while the slot of the one that was ended
+    /// is another's: the shell of a job, or a make with a job on its starting slot.
     pub(super) unaccounted: usize,
     pub(super) guardian_is_killed: bool,
     pub(super) tender_is_killed: bool,

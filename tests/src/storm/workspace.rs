@@ -1,4 +1,5 @@
-//! What is built in a storm: a workspace with members of every kind, in its sources and in its processes.
+//! What is built in a storm: a workspace with members of every kind, in its sources and in its
+//! processes.
 
 use super::host::Kit;
 use crate::TestSpace;
@@ -7,7 +8,8 @@ use camino::Utf8Path;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Library crates, source files in each, and functions in each file: small, but not so small that no worker is ever hit.
+/// Library crates, source files in each, and functions in each file: small, but not so small that
+/// no worker is ever hit.
 const CRATES: usize = 4;
 const FILES: usize = 3;
 const FUNCTIONS: usize = 20;
@@ -76,7 +78,8 @@ fn library(space: &TestSpace, krate: usize) {
     }
 }
 
-/// The commands of crates that generate a header: trees of other tools, one of them in a session of its own, and of ourselves.
+/// The commands of crates that generate a header: trees of other tools, one of them in a session of
+/// its own, and of ourselves.
 fn commands(space: &TestSpace, kit: &Kit, probes: &Probes) -> Vec<(&'static str, CommandLine)> {
     let mut commands = Vec::new();
     if let Some(make) = kit.make() {
@@ -112,7 +115,8 @@ fn generated(space: &TestSpace, name: &str, child: &CommandLine) {
     space.write(&format!("wide/{name}/src/unit.c"), text);
 }
 
-/// Everything that builds make for somebody: programs, libraries, objects and generated files of both workspaces, by path.
+/// Everything that builds make for somebody: programs, libraries, objects and generated files of
+/// both workspaces, by path.
 pub(super) fn artifacts(space: &TestSpace) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for workspace in WORKSPACES {
@@ -122,9 +126,15 @@ pub(super) fn artifacts(space: &TestSpace) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-fn collect(directory: &Utf8Path, target: &Utf8Path, workspace: &str, into: &mut BTreeMap<String, Vec<u8>>) {
+fn collect(
+    directory: &Utf8Path,
+    target: &Utf8Path,
+    workspace: &str,
+    into: &mut BTreeMap<String, Vec<u8>>,
+) {
     // What tender notes for itself, and what it saves of a worker that crashed.
-    const NOTES: [&str; 6] = ["state", "memory", "lock", "compile_commands", "link-driver-c", "crash"];
+    const NOTES: [&str; 6] =
+        ["state", "memory", "lock", "compile_commands", "link-driver-c", "crash"];
     let entries = directory.read_dir_utf8().unwrap_or_else(|error| panic!("{directory}: {error}"));
     for entry in entries.map(Result::unwrap) {
         let is_note = directory == target.join(".tender") && NOTES.contains(&entry.file_name());
@@ -134,7 +144,8 @@ fn collect(directory: &Utf8Path, target: &Utf8Path, workspace: &str, into: &mut 
         } else if !is_note {
             let name = entry.path().strip_prefix(target).unwrap();
             // A FIFO must be read by nobody, and is one that should not be here.
-            let bytes = if kind.is_file() { std::fs::read(entry.path()).unwrap() } else { Vec::new() };
+            let bytes =
+                if kind.is_file() { std::fs::read(entry.path()).unwrap() } else { Vec::new() };
             into.insert(format!("{workspace}/{name}"), bytes);
         }
     }

@@ -82,12 +82,14 @@ pub struct Case {
 /// Most kills of one item in a build, by us or by the kernel.
 const MOST_KILLS: u32 = 2;
 
-/// From so many percent of the need a build succeeds, and from so many nobody is killed if there is a history.
+/// From so many percent of the need a build succeeds, and from so many nobody is killed if there is
+/// a history.
 const SUCCEEDS_FROM: u64 = 125;
 const UNHARMED_FROM: u64 = 130;
 
-/// What is used beyond the budget, or beyond the neediest item's need where one job takes more than that, bytes: a worker with nothing
-/// to do is expected to have 16 MiB, and keeps up to 8 of what has ended. Measured, with a history: 8 MiB at most.
+/// What is used beyond the budget, or beyond the neediest item's need where one job takes more than
+/// that, bytes: a worker with nothing to do is expected to have 16 MiB, and keeps up to 8 of what
+/// has ended. Measured, with a history: 8 MiB at most.
 const BESIDE: u64 = 24 << 20;
 
 /// What came of it.
@@ -102,15 +104,15 @@ pub struct Row {
     /// Items whose worker was killed, by whomever, and the most of one item.
     pub items_killed: usize,
     pub most_kills: u32,
-    /// The most that was used: by the group as the kernel counts it, with a budget by the processes that it is for.
+    /// The most that was used: by the group as the kernel counts it, with a budget by the processes
+    /// that it is for.
     pub peak: Option<u64>,
     pub took: Duration,
     pub judged: Judged,
 }
 
 impl Row {
-    pub const HEAD: &'static str =
-        "workload     -j  limit      MiB  set by  history  result   kernel  items  most   peak    time";
+    pub const HEAD: &'static str = "workload     -j  limit      MiB  set by  history  result   kernel  items  most   peak    time";
 }
 
 impl Display for Row {
@@ -151,7 +153,9 @@ impl Case {
             Ok(Err(why)) => why,
             Err(why) => {
                 let text = why.downcast_ref::<String>().map(String::as_str);
-                text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("it panicked").to_owned()
+                text.or_else(|| why.downcast_ref::<&str>().copied())
+                    .unwrap_or("it panicked")
+                    .to_owned()
             }
         };
         Err(format!("{about}: {why}"))
@@ -235,7 +239,8 @@ fn used(trace: &Trace) -> u64 {
     summaries.next().and_then(|event| event["args"]["peak"].as_u64()).expect("it was measured")
 }
 
-/// It says which item of which crate memory was too little for, and what it used and might have used.
+/// It says which item of which crate memory was too little for, and what it used and might have
+/// used.
 fn expect_refusal(run: &Run) -> Result<(), String> {
     if run.status.code() != Some(101) {
         return Err("this is no end of a build that has too little memory".into());
@@ -246,7 +251,9 @@ fn expect_refusal(run: &Run) -> Result<(), String> {
     let is_said = |line: &&str| said.iter().all(|text| line.contains(text));
     match errors.as_slice() {
         [] => Err("it fails, and does not say why".into()),
-        lines if !lines.iter().all(is_said) => Err(format!("it does not say all of {said:?}: {lines:?}")),
+        lines if !lines.iter().all(is_said) => {
+            Err(format!("it does not say all of {said:?}: {lines:?}"))
+        }
         _ if !run.stderr.contains("\nhelp: it needs more memory than there is; ") => {
             Err("no cure is named".into())
         }

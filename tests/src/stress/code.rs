@@ -1,7 +1,8 @@
-//! Functions in C and C++ whose results are known without a compiler: each is data here, written out as source, and computed in Rust.
-//! Knows no files and no crates.
+//! Functions in C and C++ whose results are known without a compiler: each is data here, written
+//! out as source, and computed in Rust. Knows no files and no crates.
 //!
-//! All numbers are `unsigned`, of 32 bits, so nothing of it depends on the machine and nothing is undefined.
+//! All numbers are `unsigned`, of 32 bits, so nothing of it depends on the machine and nothing is
+//! undefined.
 
 use super::lists::List;
 use crate::random::Random;
@@ -11,13 +12,15 @@ use std::fmt::Write;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FunctionIx(usize);
 
-/// All functions of a workspace. One calls only those that were added before it, so that every call ends.
+/// All functions of a workspace. One calls only those that were added before it, so that every call
+/// ends.
 #[derive(Debug, Default)]
 pub(super) struct Code {
     functions: Vec<Function>,
 }
 
-/// `unsigned NAME(unsigned x)`, which begins with `y = start`, takes its steps, and returns `x ^ (y << 1)`.
+/// `unsigned NAME(unsigned x)`, which begins with `y = start`, takes its steps, and returns `x ^ (y
+/// << 1)`.
 #[derive(Clone, Debug)]
 struct Function {
     name: String,
@@ -123,7 +126,9 @@ impl Code {
                     }
                 }
                 Step::Look { table } => x ^= table[y as usize % table.len()],
-                Step::Fold { table } => x = table.iter().fold(x, |x, value| (x ^ value).wrapping_mul(FACTOR)),
+                Step::Fold { table } => {
+                    x = table.iter().fold(x, |x, value| (x ^ value).wrapping_mul(FACTOR))
+                }
                 Step::Choose { addends } => y = y.wrapping_add(addends[x as usize % addends.len()]),
                 Step::Call { callee, mask } => y = y.wrapping_add(self.result(*callee, x & mask)),
                 Step::Pass { callee } => x = self.result(*callee, x),
@@ -140,7 +145,8 @@ impl Code {
     /// Its definition, after `prefix`, such as `static `.
     pub(super) fn write(&self, ix: FunctionIx, prefix: &str, out: &mut String) {
         let Function { name, start, steps } = &self.functions[ix.0];
-        let _ = writeln!(out, "{prefix}unsigned {name}(unsigned x)\n{{\n    unsigned y = {start}u;");
+        let _ =
+            writeln!(out, "{prefix}unsigned {name}(unsigned x)\n{{\n    unsigned y = {start}u;");
         for step in steps {
             self.write_step(step, out);
         }
@@ -172,7 +178,9 @@ impl Code {
                 }
                 writeln!(out, "    }}")
             }
-            Step::Call { callee, mask } => writeln!(out, "    y += {}(x & {mask}u);", self.name(*callee)),
+            Step::Call { callee, mask } => {
+                writeln!(out, "    y += {}(x & {mask}u);", self.name(*callee))
+            }
             Step::Pass { callee } => writeln!(out, "    x = {}(x);", self.name(*callee)),
             Step::Run { list } => writeln!(out, "    x = {list}(x);"),
         };

@@ -1,4 +1,5 @@
-//! A command in a memory cgroup, watched: what it said, how it ended, what it used, whom the kernel killed.
+//! A command in a memory cgroup, watched: what it said, how it ended, what it used, whom the kernel
+//! killed.
 
 use crate::cgroup::Cgroup;
 use crate::run::Run;
@@ -15,7 +16,8 @@ pub struct Confined {
     pub run: Run,
     /// Processes in the group that the kernel killed for memory.
     pub kills: u64,
-    /// The most that the group used at once, bytes; file pages that could have been dropped are in it.
+    /// The most that the group used at once, bytes; file pages that could have been dropped are in
+    /// it.
     pub peak: Option<u64>,
     pub took: Duration,
 }
@@ -34,7 +36,8 @@ pub struct Confining<'a> {
 
 /// Starts `command`, whose directory is the space. `name` tells it from others of this space.
 ///
-/// Builds elsewhere do not count with it, and it not with them: its runtime directory is the space's own, unless `command` has one.
+/// Builds elsewhere do not count with it, and it not with them: its runtime directory is the
+/// space's own, unless `command` has one.
 pub fn start_in<'a>(
     group: &'a Cgroup,
     space: &'a TestSpace,
@@ -48,12 +51,21 @@ pub fn start_in<'a>(
         std::fs::create_dir_all(&runtime).expect("the space is ours");
         command.env("XDG_RUNTIME_DIR", runtime);
     }
-    let file = |end: &str| File::create(space.path(&format!(".{name}.{end}"))).expect("the space is ours");
+    let file =
+        |end: &str| File::create(space.path(&format!(".{name}.{end}"))).expect("the space is ours");
     command.stdout(file("out")).stderr(file("err"));
     group.confine(&mut command);
     let child = command.spawn().unwrap_or_else(|error| panic!("cannot run `{line}`: {error}"));
     let kills_before = group.oom_kills();
-    Confining { child, line, space, group, name: name.to_owned(), kills_before, start: Instant::now() }
+    Confining {
+        child,
+        line,
+        space,
+        group,
+        name: name.to_owned(),
+        kills_before,
+        start: Instant::now(),
+    }
 }
 
 /// Runs `command` to its end.
@@ -99,16 +111,20 @@ impl Confining<'_> {
         let read = |end: &str| self.space.read_bytes(&format!(".{}.{end}", self.name));
         let (stdout, stderr) = (read("out"), read("err"));
         let status = self.child.wait().expect("it has ended");
-        let run =
-            Run::new(self.line.clone(), Output { status, stdout, stderr }, self.space.root().to_string());
+        let run = Run::new(
+            self.line.clone(),
+            Output { status, stdout, stderr },
+            self.space.root().to_string(),
+        );
         let kills = self.group.oom_kills() - self.kills_before;
         Confined { run, kills, peak: self.group.peak(), took }
     }
 
     /// The processes of the group, for messages: what each is, and what it does.
     fn members(&self) -> String {
-        let read =
-            |pid: u32, file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let read = |pid: u32, file: &str| {
+            std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()
+        };
         let line = |pid: &u32| {
             let command = read(*pid, "cmdline").replace('\0', " ");
             let status = read(*pid, "status");

@@ -1,7 +1,8 @@
-//! Lists of types in C++ that the compiler sorts, one instantiation a step, and whose result is known without it.
+//! Lists of types in C++ that the compiler sorts, one instantiation a step, and whose result is
+//! known without it.
 //!
-//! Each step makes types whose names hold a whole list, so memory grows with the third power of a list's length: what heavy
-//! templates do to a front end, without a header of a standard library.
+//! Each step makes types whose names hold a whole list, so memory grows with the third power of a
+//! list's length: what heavy templates do to a front end, without a header of a standard library.
 
 use crate::random::Random;
 use std::fmt::{self, Display, Formatter};
@@ -71,7 +72,8 @@ struct Op {
 
 impl List {
     pub(super) fn new(random: &mut Random, length: u32) -> List {
-        // The low bits are the place, so that none is there twice, and the order of equal ones is no question.
+        // The low bits are the place, so that none is there twice, and the order of equal ones is
+        // no question.
         let factor = |place: u32, random: &mut Random| (random.word() & !0xff) | place;
         let ops = (0..length.min(LONGEST))
             .map(|place| Op { factor: factor(place, random), shift: 1 + random.below(15) as u32 })

@@ -1,4 +1,5 @@
-//! What a workspace is to be: its kind, its seed, how many crates it has and how heavy they are. Knows no sources.
+//! What a workspace is to be: its kind, its seed, how many crates it has and how heavy they are.
+//! Knows no sources.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -23,8 +24,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Kind; 7] =
-        [Kind::Many, Kind::Huge, Kind::Templates, Kind::Giant, Kind::Lto, Kind::Fat, Kind::Generated];
+    pub const ALL: [Kind; 7] = [
+        Kind::Many,
+        Kind::Huge,
+        Kind::Templates,
+        Kind::Giant,
+        Kind::Lto,
+        Kind::Fat,
+        Kind::Generated,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,9 @@
-//! Tables that a command makes, and that are known without it: its script, its input, and the numbers.
+//! Tables that a command makes, and that are known without it: its script, its input, and the
+//! numbers.
 //!
-//! A script of awk, which every system has. The command keeps a long list to the end and goes about in it, so it holds what it has
-//! taken for longer than it took it, and none of it can be left away. All numbers are below 2^53, where awk computes exactly.
+//! A script of awk, which every system has. The command keeps a long list to the end and goes about
+//! in it, so it holds what it has taken for longer than it took it, and none of it can be left
+//! away. All numbers are below 2^53, where awk computes exactly.
 
 use crate::random::Random;
 

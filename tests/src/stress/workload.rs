@@ -1,5 +1,5 @@
-//! A generated workspace, built once without a limit, and measured: what its builds in little memory are compared with, and how much
-//! is little for it.
+//! A generated workspace, built once without a limit, and measured: what its builds in little
+//! memory are compared with, and how much is little for it.
 
 use super::confined::{Confined, run_in, start_in};
 use super::recipe::Recipe;
@@ -18,8 +18,8 @@ const STEP: u64 = 16 << 20;
 /// More than any workload takes, and a limit all the same: the group counts, and never binds.
 pub(super) const PLENTY: u64 = 1 << 40;
 
-/// Many times what an item takes. Where it does not suffice the kernel finds memory for a long time before it kills: it drops what is
-/// there of programs, which read it again.
+/// Many times what an item takes. Where it does not suffice the kernel finds memory for a long time
+/// before it kills: it drops what is there of programs, which read it again.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a build keeps what it measured.
@@ -85,7 +85,8 @@ impl Workload {
         space
     }
 
-    /// The program of a build that succeeded prints what it should, and all that was made is as in the reference.
+    /// The program of a build that succeeded prints what it should, and all that was made is as in
+    /// the reference.
     ///
     /// # Errors
     /// It is not so.
@@ -93,12 +94,20 @@ impl Workload {
         let names = |of: &BTreeMap<String, Vec<u8>>| of.keys().cloned().collect::<Vec<_>>();
         let made = space.outputs("debug");
         if names(&made) != names(&self.reference) {
-            return Err(format!("{:?} were made instead of {:?}", names(&made), names(&self.reference)));
+            return Err(format!(
+                "{:?} were made instead of {:?}",
+                names(&made),
+                names(&self.reference)
+            ));
         }
         self.expect_no_wrong_one(space)?;
         let printed = space.built("target/debug/app").stdout;
         let is_right = printed == self.workspace.expected;
-        if is_right { Ok(()) } else { Err(format!("the program prints another checksum: {printed}")) }
+        if is_right {
+            Ok(())
+        } else {
+            Err(format!("the program prints another checksum: {printed}"))
+        }
     }
 
     /// What a build has made, all of it or a part, is as in the reference.
@@ -119,7 +128,8 @@ impl Workload {
     }
 }
 
-/// Such as `huge, seed 1, width 4, weight 1: need 160 MiB (crates/c02/src/u0.c), ample 610 MiB, 7.1 s with -j1`.
+/// Such as `huge, seed 1, width 4, weight 1: need 160 MiB (crates/c02/src/u0.c), ample 610 MiB, 7.1
+/// s with -j1`.
 impl Display for Workload {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Figures { need, neediest, ample, took } = &self.figures;
@@ -147,8 +157,9 @@ struct Item {
 impl Item {
     /// From the message of its end.
     fn new(message: &Value, root: &Utf8Path) -> Item {
-        let text =
-            |value: &Value| value.as_str().unwrap_or_else(|| panic!("no text in {message}")).to_owned();
+        let text = |value: &Value| {
+            value.as_str().unwrap_or_else(|| panic!("no text in {message}")).to_owned()
+        };
         let unit = text(&message["unit"]);
         let is_command = message["target"]["kind"][0] == "custom-build";
         let name = if is_command {
@@ -173,19 +184,22 @@ fn items(messages: &[Value], root: &Utf8Path) -> Vec<Item> {
 
 /// The need of the neediest item, and which that is. `space` has been built.
 ///
-/// A command's peak is that of a process, a unit's what it takes beside what its worker does in any case, and what pieces of the link
-/// take is not in its peak: so the largest of each are looked at.
+/// A command's peak is that of a process, a unit's what it takes beside what its worker does in any
+/// case, and what pieces of the link take is not in its peak: so the largest of each are looked at.
 fn need(space: &TestSpace, items: &[Item]) -> (u64, String) {
     let largest = |is_command| items.iter().find(|item| item.is_command == is_command);
     let link = items.iter().find(|item| item.name == "app");
-    let mut candidates: Vec<&Item> = [largest(true), largest(false), link].into_iter().flatten().collect();
+    let mut candidates: Vec<&Item> =
+        [largest(true), largest(false), link].into_iter().flatten().collect();
     candidates.dedup();
-    let needs =
-        candidates.into_iter().map(|Item { peak, name, .. }| (need_of(space, name, *peak), name.clone()));
+    let needs = candidates
+        .into_iter()
+        .map(|Item { peak, name, .. }| (need_of(space, name, *peak), name.clone()));
     needs.max().expect("something was built")
 }
 
-/// Looks between what the item alone is known to take and what a whole build of it took with plenty.
+/// Looks between what the item alone is known to take and what a whole build of it took with
+/// plenty.
 fn need_of(space: &TestSpace, item: &str, peak: u64) -> u64 {
     let build = || {
         make_dirty(space, item);

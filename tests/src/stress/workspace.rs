@@ -131,7 +131,8 @@ impl Maker<'_> {
     /// Up to three of the crates before it.
     fn dependencies(&mut self) -> Vec<usize> {
         let before = self.crates.len() as u64;
-        let mut chosen: Vec<usize> = (0..before.min(3)).map(|_| self.random.below(before) as usize).collect();
+        let mut chosen: Vec<usize> =
+            (0..before.min(3)).map(|_| self.random.below(before) as usize).collect();
         chosen.sort_unstable();
         chosen.dedup();
         chosen
@@ -147,7 +148,8 @@ impl Maker<'_> {
         if self.recipe.kind == Kind::Templates {
             return self.add_lists(krate, name, text);
         }
-        let mut callees: Vec<FunctionIx> = used.iter().map(|krate| self.crates[*krate].step).collect();
+        let mut callees: Vec<FunctionIx> =
+            used.iter().map(|krate| self.crates[*krate].step).collect();
         let mut functions = Vec::new();
         for helper in 0..4 {
             let shape = Shape { steps: 3, table: 0 };
@@ -157,7 +159,8 @@ impl Maker<'_> {
         }
         for number in 0..self.amount(self.sizes.functions) {
             let shape = self.sizes.shape;
-            let function = self.code.add(format!("{name}_f{number}"), &mut self.random, shape, &callees);
+            let function =
+                self.code.add(format!("{name}_f{number}"), &mut self.random, shape, &callees);
             self.code.write(function, "", &mut text);
             functions.push(function);
         }
@@ -194,7 +197,8 @@ impl Maker<'_> {
     }
 
     fn add_header(&mut self, name: &str, functions: &[FunctionIx]) {
-        let declared: String = functions.iter().map(|function| self.code.declaration(*function)).collect();
+        let declared: String =
+            functions.iter().map(|function| self.code.declaration(*function)).collect();
         let text = format!(
             "#pragma once\n#ifdef __cplusplus\nextern \"C\" {{\n#endif\n{declared}#ifdef __cplusplus\n}}\n#endif\n"
         );
@@ -232,11 +236,14 @@ impl Maker<'_> {
         let mut manifest = "[package]\nname = \"app\"\n[dependencies]\n".to_owned();
         for Crate { name, all, .. } in &self.crates {
             let _ = writeln!(included, "#include \"{name}.h\"");
-            let _ = writeln!(body, "    printf(\"{name} %u\\n\", {}({start}u));", self.code.name(*all));
+            let _ =
+                writeln!(body, "    printf(\"{name} %u\\n\", {}({start}u));", self.code.name(*all));
             let _ = writeln!(manifest, "{name} = {{ path = \"../crates/{name}\" }}");
             let _ = writeln!(expected, "{name} {}", self.code.result(*all, start));
         }
-        let main = format!("#include <stdio.h>\n{included}\nint main(void)\n{{\n{body}    return 0;\n}}\n");
+        let main = format!(
+            "#include <stdio.h>\n{included}\nint main(void)\n{{\n{body}    return 0;\n}}\n"
+        );
         let Recipe { kind, .. } = self.recipe;
         let root = format!(
             "# Made by a generator: {}.\n[workspace]\nmembers = [\"app\", \"crates/*\"]\n[profile.dev]\n{}",
@@ -286,8 +293,9 @@ mod tests {
     #[test]
     fn a_seed_a_width_and_a_weight_each_make_another_workspace() {
         let recipe = Recipe { width: 2, ..Recipe::new(Kind::Many, 1) };
-        let size =
-            |recipe: &Recipe| Workspace::new(recipe).files.values().map(String::len).sum::<usize>() as f64;
+        let size = |recipe: &Recipe| {
+            Workspace::new(recipe).files.values().map(String::len).sum::<usize>() as f64
+        };
         let base = size(&recipe);
         let larger = |other: Recipe| size(&other) / base;
         assert!((1.5..2.5).contains(&larger(Recipe { width: 4, ..recipe })));

@@ -1,4 +1,5 @@
-//! Programs of one setting, built by one `tender build` with cuts forced, run, and compared with what clang makes of them.
+//! Programs of one setting, built by one `tender build` with cuts forced, run, and compared with
+//! what clang makes of them.
 
 use super::corpus::Test;
 use super::draw::{Mode, Setting};
@@ -36,7 +37,8 @@ impl Built {
     }
 }
 
-/// Tries all of them, which have one setting. With `keep` the directory stays, and says where it is.
+/// Tries all of them, which have one setting. With `keep` the directory stays, and says where it
+/// is.
 pub(super) fn run(tests: &[&Test], setting: Setting, keep: bool) -> Vec<Outcome> {
     let mut space = TestSpace::new();
     let mut outcomes = Vec::new();
@@ -104,8 +106,10 @@ fn write_workspace(space: &TestSpace, setting: Setting, accepted: &[Accepted]) {
 
 /// A list of strings in TOML.
 fn strings<T: AsRef<str>>(words: impl IntoIterator<Item = T>) -> String {
-    serde_json::to_string(&words.into_iter().map(|word| word.as_ref().to_owned()).collect::<Vec<_>>())
-        .unwrap()
+    serde_json::to_string(
+        &words.into_iter().map(|word| word.as_ref().to_owned()).collect::<Vec<_>>(),
+    )
+    .unwrap()
 }
 
 fn build(space: &TestSpace, setting: Setting) -> Run {
@@ -144,7 +148,8 @@ fn messages(run: &Run) -> BTreeMap<String, Built> {
                 }
             }
             Some("compiler-message") if message["message"]["level"] == "error" => {
-                one.errors.push(message["message"]["rendered"].as_str().unwrap_or_default().to_owned());
+                one.errors
+                    .push(message["message"]["rendered"].as_str().unwrap_or_default().to_owned());
             }
             Some("compiler-artifact") => one.is_done = true,
             _ => {}
@@ -178,7 +183,8 @@ fn judge(space: &TestSpace, one: &Accepted, built: Option<&Built>, run: &Run) ->
 
 /// The flag in tender's words where it takes none such.
 fn refused_flag(error: &str) -> Option<String> {
-    let (_, flag) = error.split_once("the flag `").filter(|_| error.contains("is not supported"))?;
+    let (_, flag) =
+        error.split_once("the flag `").filter(|_| error.contains("is not supported"))?;
     Some(flag.split_once('`')?.0.to_owned())
 }
 
@@ -192,7 +198,8 @@ fn difference(expected: &Ended, found: &Ended) -> Option<String> {
         [("output", &expected.stdout, &found.stdout), ("errors", &expected.stderr, &found.stderr)]
     {
         if expected != found {
-            writeln!(text, "its {name}: {}\nof clang's: {}", shortened(found), shortened(expected)).unwrap();
+            writeln!(text, "its {name}: {}\nof clang's: {}", shortened(found), shortened(expected))
+                .unwrap();
         }
     }
     (!text.is_empty()).then_some(text)
@@ -211,7 +218,8 @@ fn whole(program: &Program, dir: &camino::Utf8Path) -> What {
         "it has fewer than two definitions"
     } else if modules.iter().any(|(count, has_assembly)| *count == definitions && *has_assembly) {
         "it has assembly outside of functions"
-    } else if program.flags.iter().any(|flag| flag.starts_with("-fprofile") || flag == "--coverage") {
+    } else if program.flags.iter().any(|flag| flag.starts_with("-fprofile") || flag == "--coverage")
+    {
         "it is instrumented for a profile"
     } else {
         "its definitions have to stay together"
@@ -240,7 +248,8 @@ fn differs(space: &TestSpace, one: &Accepted, pieces: u32, difference: &str) -> 
         return What::Explained { pieces, why: format!("clang {lto} differs from clang, too") };
     }
     let uncut = uncut(space, one);
-    let sources = program.sources.iter().map(|source| source.as_str()).collect::<Vec<_>>().join(" ");
+    let sources =
+        program.sources.iter().map(|source| source.as_str()).collect::<Vec<_>>().join(" ");
     let text = format!(
         "{} {}: {difference}uncut: {uncut}\nsources: {sources}\nflags: {}",
         program.name,

@@ -1,4 +1,5 @@
-//! The programs that are tried: where they are, and what each is called. Knows nothing of building them.
+//! The programs that are tried: where they are, and what each is called. Knows nothing of building
+//! them.
 
 use super::draw::Setting;
 use super::program::Program;
@@ -9,7 +10,8 @@ use std::process::Command;
 /// One that was found; whether it can be run is another question.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Test {
-    /// Such as `c-torture/930408-1`, `g++.dg/abi/covariant1`, `csmith/17`: the same everywhere, and sorted by it.
+    /// Such as `c-torture/930408-1`, `g++.dg/abi/covariant1`, `csmith/17`: the same everywhere, and
+    /// sorted by it.
     pub name: String,
     origin: Origin,
 }
@@ -40,7 +42,8 @@ const OWN: [(&str, &str); 1] = [("exact-dynamic-cast", include_str!("exact_dynam
 /// Each of them comes with so many settings.
 const TIMES_OWN: u32 = 40;
 
-/// All of GCC's tests below `testsuite` that are programs to run, Csmith's programs of `seeds`, and our own.
+/// All of GCC's tests below `testsuite` that are programs to run, Csmith's programs of `seeds`, and
+/// our own.
 pub fn find(testsuite: &Utf8Path, seeds: std::ops::RangeInclusive<u32>) -> Vec<Test> {
     let mut tests = Vec::new();
     let execute = testsuite.join("gcc.c-torture/execute");
@@ -54,15 +57,21 @@ pub fn find(testsuite: &Utf8Path, seeds: std::ops::RangeInclusive<u32>) -> Vec<T
     for source in files(&builtins, "c") {
         let stem = source.file_stem().unwrap().to_owned();
         if !stem.ends_with("-lib") {
-            let sources = vec![source, builtins.join(format!("{stem}-lib.c")), builtins.join("lib/main.c")];
+            let sources =
+                vec![source, builtins.join(format!("{stem}-lib.c")), builtins.join("lib/main.c")];
             let name = format!("c-torture/builtins/{stem}");
             tests.push(Test { name, origin: Origin::Gcc { sources, flags: BUILTINS } });
         }
     }
     find_cxx(testsuite, &testsuite.join("g++.dg"), &mut tests);
-    tests.extend(seeds.map(|seed| Test { name: format!("csmith/{seed}"), origin: Origin::Csmith { seed } }));
+    tests.extend(
+        seeds.map(|seed| Test { name: format!("csmith/{seed}"), origin: Origin::Csmith { seed } }),
+    );
     for (name, source) in OWN {
-        let named = |number| Test { name: format!("tender/{name}/{number}"), origin: Origin::Own { source } };
+        let named = |number| Test {
+            name: format!("tender/{name}/{number}"),
+            origin: Origin::Own { source },
+        };
         tests.extend((1..=TIMES_OWN).map(named));
     }
     tests.sort_by(|a, b| a.name.cmp(&b.name));
@@ -77,7 +86,9 @@ fn find_cxx(testsuite: &Utf8Path, dir: &Utf8Path, tests: &mut Vec<Test>) {
             tests.push(Test { name, origin: Origin::Gcc { sources: vec![source], flags: &[] } });
         }
     }
-    for entry in dir.read_dir_utf8().unwrap_or_else(|error| panic!("{dir}: {error}")).map(Result::unwrap) {
+    for entry in
+        dir.read_dir_utf8().unwrap_or_else(|error| panic!("{dir}: {error}")).map(Result::unwrap)
+    {
         if entry.file_type().unwrap().is_dir() {
             find_cxx(testsuite, entry.path(), tests);
         }
@@ -120,7 +131,13 @@ impl Test {
                 let path = dir.join(format!("{}.cc", self.name.replace('/', "-")));
                 fs::write(&path, source).unwrap();
                 let name = self.name.clone();
-                Ok(Program { name, setting, sources: vec![path], flags: Vec::new(), link_args: Vec::new() })
+                Ok(Program {
+                    name,
+                    setting,
+                    sources: vec![path],
+                    flags: Vec::new(),
+                    link_args: Vec::new(),
+                })
             }
         }
     }

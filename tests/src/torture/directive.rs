@@ -1,5 +1,5 @@
-//! The directives of a test of GCC: what stands in `{ dg-NAME ... }` in its comments. Pure; what they ask for is not decided
-//! here.
+//! The directives of a test of GCC: what stands in `{ dg-NAME ... }` in its comments. Pure; what
+//! they ask for is not decided here.
 
 use super::tcl::{Word, list};
 
@@ -42,7 +42,10 @@ mod tests {
         let check = |line: &str, expect: Option<(&str, &[&str])>| {
             let found = directive(line);
             let found = found.as_ref().map(|found| {
-                (found.name.as_str(), found.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>())
+                (
+                    found.name.as_str(),
+                    found.words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>(),
+                )
             });
             assert_eq!(found, expect.map(|(name, words)| (name, words.to_vec())), "{line}");
         };

@@ -1,5 +1,5 @@
-//! How a program is built: optimisation level, number of pieces and mode of link-time optimisation, drawn by a hash of its
-//! name. Pure.
+//! How a program is built: optimisation level, number of pieces and mode of link-time optimisation,
+//! drawn by a hash of its name. Pure.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
@@ -108,11 +108,21 @@ impl FromStr for Setting {
         let mut parts = text.split(',');
         let (level, pieces, mode) = (parts.next(), parts.next(), parts.next());
         let setting = Setting {
-            level: Level::ALL.into_iter().find(|known| Some(known.flag()) == level).ok_or_else(wrong)?,
+            level: Level::ALL
+                .into_iter()
+                .find(|known| Some(known.flag()) == level)
+                .ok_or_else(wrong)?,
             pieces: pieces.and_then(|pieces| pieces.parse().ok()).ok_or_else(wrong)?,
-            mode: Mode::ALL.into_iter().find(|known| Some(known.key()) == mode).ok_or_else(wrong)?,
+            mode: Mode::ALL
+                .into_iter()
+                .find(|known| Some(known.key()) == mode)
+                .ok_or_else(wrong)?,
         };
-        if PIECES.contains(&setting.pieces) && parts.next().is_none() { Ok(setting) } else { Err(wrong()) }
+        if PIECES.contains(&setting.pieces) && parts.next().is_none() {
+            Ok(setting)
+        } else {
+            Err(wrong())
+        }
     }
 }
 
@@ -170,9 +180,16 @@ mod tests {
             let setting = Setting::of(&format!("{number}"));
             assert_eq!(setting.to_string().parse(), Ok(setting));
         }
-        for wrong in
-            ["", "-O2", "-O2,5", "-O4,5,thin", "-O2,1,thin", "-O2,10,thin", "-O2,5,thick", "-O2,5,thin,"]
-        {
+        for wrong in [
+            "",
+            "-O2",
+            "-O2,5",
+            "-O4,5,thin",
+            "-O2,1,thin",
+            "-O2,10,thin",
+            "-O2,5,thick",
+            "-O2,5,thin,",
+        ] {
             assert!(wrong.parse::<Setting>().is_err(), "{wrong}");
         }
     }

@@ -1,4 +1,5 @@
-//! Runs a command to its end within limits of time and memory. Knows nothing of programs under test.
+//! Runs a command to its end within limits of time and memory. Knows nothing of programs under
+//! test.
 
 use camino::Utf8Path;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, prlimit};
@@ -46,14 +47,16 @@ impl std::fmt::Display for How {
     }
 }
 
-/// Runs `command` in a group of its own, in an empty directory below `dir`, and ends whatever is left of the group.
+/// Runs `command` in a group of its own, in an empty directory below `dir`, and ends whatever is
+/// left of the group.
 pub(super) fn execute(mut command: Command, dir: &Utf8Path, limits: Limits) -> Ended {
     let scratch = dir.join("scratch");
     fs::create_dir_all(&scratch).unwrap();
     let (out, err) = (dir.join("stdout"), dir.join("stderr"));
     command.current_dir(&scratch).process_group(0).stdin(Stdio::null());
     command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("cannot run {command:?}: {error}"));
     let pid = Pid::from_child(&child);
     for (resource, most) in [
         (Resource::Cpu, limits.cpu),
@@ -61,9 +64,12 @@ pub(super) fn execute(mut command: Command, dir: &Utf8Path, limits: Limits) -> E
         (Resource::Fsize, MOST_OUTPUT),
         (Resource::Core, 0),
     ] {
-        // It may have ended already. The signal that tells of too much time comes only below the utmost limit.
-        let limit =
-            Rlimit { current: Some(most), maximum: Some(most + u64::from(resource == Resource::Cpu)) };
+        // It may have ended already. The signal that tells of too much time comes only below the
+        // utmost limit.
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most + u64::from(resource == Resource::Cpu)),
+        };
         let _ = prlimit(Some(pid), resource, limit);
     }
     let start = Instant::now();

@@ -26,12 +26,15 @@ pub enum What {
 }
 
 impl What {
-    /// How many pieces its most often cut module came in; 0 where nothing was built, 1 where it was not cut.
+    /// How many pieces its most often cut module came in; 0 where nothing was built, 1 where it was
+    /// not cut.
     pub fn pieces(&self) -> u32 {
         match self {
             What::Excluded(_) | What::Rejected(_) => 0,
             What::Whole { .. } => 1,
-            What::Same { pieces } | What::Explained { pieces, .. } | What::Failed { pieces, .. } => *pieces,
+            What::Same { pieces }
+            | What::Explained { pieces, .. }
+            | What::Failed { pieces, .. } => *pieces,
         }
     }
 
@@ -57,7 +60,8 @@ impl Outcome {
     /// Of a line that `line` made; `None` of any other, such as one that was cut off.
     pub(super) fn from_line(line: &str) -> Option<Outcome> {
         let mut fields = line.splitn(5, '\t');
-        let (name, setting, kind) = (fields.next()?.to_owned(), fields.next()?.parse().ok()?, fields.next()?);
+        let (name, setting, kind) =
+            (fields.next()?.to_owned(), fields.next()?.parse().ok()?, fields.next()?);
         let (number, text) = (fields.next()?.parse().ok()?, unescape(fields.next()?)?);
         let what = match kind {
             "excluded" => What::Excluded(text),

@@ -35,7 +35,8 @@ const LENIENT: [&str; 8] = [
     "-Wno-reserved-user-defined-literal",
 ];
 
-/// The standards that a C++ test is compiled by: the first that it is for. GCC 12 begins with its own default.
+/// The standards that a C++ test is compiled by: the first that it is for. GCC 12 begins with its
+/// own default.
 const STANDARDS: [(u32, &str); 6] = [
     (17, "-std=gnu++17"),
     (20, "-std=gnu++20"),
@@ -64,7 +65,8 @@ const OF_GCC_ALONE: [&str; 14] = [
 ];
 
 impl Program {
-    /// A test of GCC. `source` is the text of the first of `sources`; `flags` are those of its directory.
+    /// A test of GCC. `source` is the text of the first of `sources`; `flags` are those of its
+    /// directory.
     ///
     /// # Errors
     /// Why it is none that can be run here.
@@ -114,7 +116,9 @@ impl Program {
     ) -> Result<(), String> {
         let selected = |at: usize| target::is_target(directive.word(at), std) == Some(true);
         match directive.name.as_str() {
-            "options" | "additional-options" if selected(1) => self.add_options(directive.word(0))?,
+            "options" | "additional-options" if selected(1) => {
+                self.add_options(directive.word(0))?
+            }
             "require-effective-target"
                 if selected(1) && target::holds(directive.word(0), std) == Some(false) =>
             {
@@ -132,14 +136,16 @@ impl Program {
     }
 
     fn add_options(&mut self, options: &str) -> Result<(), String> {
-        let words =
-            shlex::split(options).ok_or_else(|| format!("has options that are no words: {options}"))?;
+        let words = shlex::split(options)
+            .ok_or_else(|| format!("has options that are no words: {options}"))?;
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
             if word == "--param" || word == "-x" {
                 // The language follows from the file's name, for us and for the compiler.
                 words.next();
-            } else if word.starts_with("-O") || OF_GCC_ALONE.iter().any(|prefix| word.starts_with(prefix)) {
+            } else if word.starts_with("-O")
+                || OF_GCC_ALONE.iter().any(|prefix| word.starts_with(prefix))
+            {
                 // The level is ours to choose.
             } else if word.starts_with("-l")
                 || word.starts_with("-Wl,")
@@ -161,12 +167,14 @@ impl Program {
         Ok(())
     }
 
-    /// `{ dg-skip-if WHY { TARGETS } { OPTIONS } { OTHER OPTIONS } }`: for these targets, where one of the options is given and
-    /// none of the others.
+    /// `{ dg-skip-if WHY { TARGETS } { OPTIONS } { OTHER OPTIONS } }`: for these targets, where one
+    /// of the options is given and none of the others.
     fn is_skipped(&self, directive: &Directive, std: u32) -> bool {
         let given = |at: usize, default: bool| match directive.words.get(at) {
             None => default,
-            Some(word) => super::tcl::list(&word.text).iter().any(|options| self.has_options(&options.text)),
+            Some(word) => {
+                super::tcl::list(&word.text).iter().any(|options| self.has_options(&options.text))
+            }
         };
         target::holds(directive.word(1), std) == Some(true) && given(2, true) && !given(3, false)
     }
@@ -174,8 +182,13 @@ impl Program {
     /// Whether all of these patterns are among the options.
     fn has_options(&self, patterns: &str) -> bool {
         let lto = (self.setting.mode != Mode::Off).then_some("-flto");
-        let options: Vec<&str> =
-            self.flags.iter().map(String::as_str).chain([self.setting.level.flag()]).chain(lto).collect();
+        let options: Vec<&str> = self
+            .flags
+            .iter()
+            .map(String::as_str)
+            .chain([self.setting.level.flag()])
+            .chain(lto)
+            .collect();
         let has = |pattern: &str| {
             options.iter().any(|option| target::matches(pattern.as_bytes(), option.as_bytes()))
         };
@@ -204,10 +217,12 @@ fn standard(directives: &[Directive], language: Language) -> Result<(u32, Option
     let own = options().flat_map(|options| options.word(0).split_whitespace()).find_map(year);
     let suits = |std: u32| {
         let is_wanted = run.is_none_or(|run| target::is_target(run.word(1), std) != Some(false));
-        let mut required = directives.iter().filter(|directive| directive.name == "require-effective-target");
+        let mut required =
+            directives.iter().filter(|directive| directive.name == "require-effective-target");
         is_wanted
             && required.all(|needed| {
-                !needed.word(0).starts_with("c++") || target::holds(needed.word(0), std) != Some(false)
+                !needed.word(0).starts_with("c++")
+                    || target::holds(needed.word(0), std) != Some(false)
             })
     };
     if let Some(year) = own {
@@ -253,7 +268,12 @@ mod tests {
             assert_eq!(program.link_args.join(" "), link_args, "{text}");
         };
         check("a.c", "int main() {}", "-std=gnu17", "");
-        check("a.c", "/* { dg-options \"-O2 -fwrapv -fno-tree-vrp\" } */", "-std=gnu17 -fwrapv", "");
+        check(
+            "a.c",
+            "/* { dg-options \"-O2 -fwrapv -fno-tree-vrp\" } */",
+            "-std=gnu17 -fwrapv",
+            "",
+        );
         check("a.c", "/* { dg-options \"-mx\" { target arm*-*-* } } */", "-std=gnu17", "");
         check("a.c", "/* { dg-options \"-my\" { target x86_64-*-* } } */", "-std=gnu17 -my", "");
         check("a.C", "// { dg-do run { target c++20 } }", "-std=gnu++20", "");
@@ -264,8 +284,18 @@ mod tests {
             "-std=c++11 -pthread",
             "-pthread",
         );
-        check("a.C", "// { dg-do run }\n// { dg-require-effective-target c++2a }", "-std=gnu++20", "");
-        check("a.C", "// { dg-do run }\n// { dg-additional-options \"-lm -g\" }", "-std=gnu++17 -g", "-lm");
+        check(
+            "a.C",
+            "// { dg-do run }\n// { dg-require-effective-target c++2a }",
+            "-std=gnu++20",
+            "",
+        );
+        check(
+            "a.C",
+            "// { dg-do run }\n// { dg-additional-options \"-lm -g\" }",
+            "-std=gnu++17 -g",
+            "-lm",
+        );
     }
 
     #[test]
@@ -280,12 +310,24 @@ mod tests {
         let check = |text: &str, why: &str| assert_eq!(read("a.C", text).unwrap_err(), why);
         check("// { dg-do compile }", "dg-do compile");
         check("// { dg-do run { target arm*-*-* } }", "is for other targets");
-        check("// { dg-do run { target c++11 } }\n// { dg-options -std=c++98 }", "is for other targets");
-        check("// { dg-do run }\n// { dg-require-effective-target ilp32 }", "needs the target ilp32");
+        check(
+            "// { dg-do run { target c++11 } }\n// { dg-options -std=c++98 }",
+            "is for other targets",
+        );
+        check(
+            "// { dg-do run }\n// { dg-require-effective-target ilp32 }",
+            "needs the target ilp32",
+        );
         check("// { dg-do run }\n// { dg-shouldfail \"asan\" }", "is expected to fail");
-        check("// { dg-do run }\n// { dg-set-target-env-var A \"b\" }", "needs an environment of its own");
+        check(
+            "// { dg-do run }\n// { dg-set-target-env-var A \"b\" }",
+            "needs an environment of its own",
+        );
         check("// { dg-do run }\n// { dg-skip-if \"\" { *-*-* } }", "dg-skip-if holds");
-        check("// { dg-do run }\n// { dg-skip-if \"\" { *-*-* } { \"*\" } { \"-O0\" } }", "dg-skip-if holds");
+        check(
+            "// { dg-do run }\n// { dg-skip-if \"\" { *-*-* } { \"*\" } { \"-O0\" } }",
+            "dg-skip-if holds",
+        );
         check("// { dg-do run }\n// { dg-skip-if \"\" { *-*-* } { \"-O2\" } }", "dg-skip-if holds");
         for kept in [
             "{ dg-skip-if \"\" { arm*-*-* } }",

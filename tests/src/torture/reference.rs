@@ -12,7 +12,8 @@ const RUN: Limits = Limits { cpu: 3, memory: 2 << 30 };
 /// A program that was cut may be slower, but not by so much.
 pub(super) const RUN_CUT: Limits = Limits { cpu: 60, memory: 2 << 30 };
 
-/// The libraries that all programs are linked with: those of GCC's tests name them only where other systems need them.
+/// The libraries that all programs are linked with: those of GCC's tests name them only where other
+/// systems need them.
 pub(super) const LIBRARIES: [&str; 2] = ["m", "pthread"];
 
 /// Compiles, links and runs the program below `dir`, with more flags for each of the first two.
@@ -56,7 +57,9 @@ fn successful(command: Command, dir: &Utf8Path) -> Result<(), How> {
 /// With the flags of a compile.
 fn compiler(program: &Program, language: Language) -> Command {
     let mut command = clang(language);
-    command.args([program.setting.level.flag(), "-fPIE", "-ffile-compilation-dir=."]).args(&program.flags);
+    command
+        .args([program.setting.level.flag(), "-fPIE", "-ffile-compilation-dir=."])
+        .args(&program.flags);
     command
 }
 
@@ -67,8 +70,8 @@ pub(super) fn clang(language: Language) -> Command {
     command
 }
 
-/// What each of the program's modules defines before it is optimised, as far as it has a place of its own; and whether it has
-/// assembly outside of functions.
+/// What each of the program's modules defines before it is optimised, as far as it has a place of
+/// its own; and whether it has assembly outside of functions.
 pub(super) fn definitions(program: &Program, dir: &Utf8Path) -> Vec<(u32, bool)> {
     let file = dir.join("definitions.ll");
     let one = |source: &Utf8PathBuf| {
@@ -86,8 +89,8 @@ fn count(module: &str) -> u32 {
     module.lines().filter(|line| is_placed(line)).count() as u32
 }
 
-/// Whether a line of a module defines a function, or a variable that has its own place: a constant whose address nobody sees
-/// goes where it is used.
+/// Whether a line of a module defines a function, or a variable that has its own place: a constant
+/// whose address nobody sees goes where it is used.
 fn is_placed(line: &str) -> bool {
     let Some(variable) = line.strip_prefix('@') else { return line.starts_with("define ") };
     let is_declared = variable.contains(" external ") || variable.contains(" extern_weak ");

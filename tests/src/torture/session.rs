@@ -1,4 +1,5 @@
-//! Tries programs in batches of one setting, several batches at once, until all are tried or the time is up.
+//! Tries programs in batches of one setting, several batches at once, until all are tried or the
+//! time is up.
 
 use super::batch;
 use super::corpus::Test;
@@ -28,7 +29,8 @@ pub struct Session<'a> {
 /// Batches at once. Programs that run and compilers leave one core to the others.
 const LANES: usize = 2;
 
-/// Programs in one batch: some share a start of `tender`, and not many are tried again after an end.
+/// Programs in one batch: some share a start of `tender`, and not many are tried again after an
+/// end.
 const BATCH: usize = 24;
 
 impl Session<'_> {
@@ -37,12 +39,19 @@ impl Session<'_> {
         let start = Instant::now();
         let state = self.state.as_deref().map(|path| State::open(path, &subject()));
         let known = |test: &Test| state.as_ref().and_then(|state| state.known(&test.name)).cloned();
-        let mut outcomes: BTreeMap<String, Outcome> =
-            self.tests.iter().filter_map(known).map(|outcome| (outcome.name.clone(), outcome)).collect();
+        let mut outcomes: BTreeMap<String, Outcome> = self
+            .tests
+            .iter()
+            .filter_map(known)
+            .map(|outcome| (outcome.name.clone(), outcome))
+            .collect();
 
         let mut by_setting: BTreeMap<Setting, Vec<&Test>> = BTreeMap::new();
         for test in self.tests.iter().filter(|test| !outcomes.contains_key(&test.name)) {
-            by_setting.entry(self.setting.unwrap_or_else(|| Setting::of(&test.name))).or_default().push(test);
+            by_setting
+                .entry(self.setting.unwrap_or_else(|| Setting::of(&test.name)))
+                .or_default()
+                .push(test);
         }
         let batches: Vec<(Setting, &[&Test])> = by_setting
             .iter()
@@ -66,8 +75,9 @@ impl Session<'_> {
                 scope.spawn(lane);
             }
         });
-        outcomes
-            .extend(found.into_inner().unwrap().into_iter().map(|outcome| (outcome.name.clone(), outcome)));
+        outcomes.extend(
+            found.into_inner().unwrap().into_iter().map(|outcome| (outcome.name.clone(), outcome)),
+        );
         outcomes.into_values().collect()
     }
 }
@@ -81,12 +91,16 @@ fn subject() -> String {
     [identity("tender"), identity("tender-worker")].join(", ")
 }
 
-/// The directory of what is got and kept, below the target directory; GCC's tests are got where they are missing.
+/// The directory of what is got and kept, below the target directory; GCC's tests are got where
+/// they are missing.
 pub fn directory() -> Utf8PathBuf {
     let directory = crate::programs::profile_directory().parent().unwrap().join("torture");
-    let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tools/torture.sh");
-    let status =
-        std::process::Command::new(script).arg(&directory).status().expect("tools/torture.sh starts");
+    let script =
+        Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("tools/torture.sh");
+    let status = std::process::Command::new(script)
+        .arg(&directory)
+        .status()
+        .expect("tools/torture.sh starts");
     assert!(status.success(), "tools/torture.sh: {status}");
     directory
 }

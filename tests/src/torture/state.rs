@@ -1,5 +1,6 @@
-//! What earlier runs of the whole have found, in a file that grows by a line for each program, so that a run which was ended
-//! goes on where it was. Outcomes of other programs of ours do not count.
+//! What earlier runs of the whole have found, in a file that grows by a line for each program, so
+//! that a run which was ended goes on where it was. Outcomes of other programs of ours do not
+//! count.
 
 use super::outcome::Outcome;
 use camino::Utf8Path;
@@ -14,12 +15,16 @@ pub(super) struct State {
 }
 
 impl State {
-    /// Opens the file or begins it. `subject` says what is being tried: with another one it begins anew.
+    /// Opens the file or begins it. `subject` says what is being tried: with another one it begins
+    /// anew.
     pub(super) fn open(path: &Utf8Path, subject: &str) -> State {
         let text = fs::read_to_string(path).unwrap_or_default();
         let mut lines = text.lines();
         let known: BTreeMap<String, Outcome> = if lines.next() == Some(subject) {
-            lines.filter_map(Outcome::from_line).map(|outcome| (outcome.name.clone(), outcome)).collect()
+            lines
+                .filter_map(Outcome::from_line)
+                .map(|outcome| (outcome.name.clone(), outcome))
+                .collect()
         } else {
             BTreeMap::new()
         };
@@ -64,7 +69,10 @@ mod tests {
         assert_eq!((state.known("a"), state.known("c")), (Some(&outcome("a")), None));
         state.add(&[outcome("c")]);
         let state = State::open(&path, "tender 1");
-        assert_eq!((state.known("b"), state.known("c")), (Some(&outcome("b")), Some(&outcome("c"))));
+        assert_eq!(
+            (state.known("b"), state.known("c")),
+            (Some(&outcome("b")), Some(&outcome("c")))
+        );
         assert_eq!(State::open(&path, "tender 2").known("a"), None);
     }
 }

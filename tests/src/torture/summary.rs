@@ -28,7 +28,8 @@ pub struct Counts {
 impl Counts {
     fn add(&mut self, what: &What) {
         self.found += 1;
-        let count = |by: &mut BTreeMap<String, u32>, why: &str| *by.entry(why.to_owned()).or_default() += 1;
+        let count =
+            |by: &mut BTreeMap<String, u32>, why: &str| *by.entry(why.to_owned()).or_default() += 1;
         match what {
             What::Excluded(why) => return count(&mut self.excluded, why),
             What::Rejected(why) => return count(&mut self.rejected, why),
@@ -86,7 +87,10 @@ impl Summary {
 
 impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        writeln!(f, "mode        found  accepted  2+ definitions    cut   %   same  explained  failed")?;
+        writeln!(
+            f,
+            "mode        found  accepted  2+ definitions    cut   %   same  explained  failed"
+        )?;
         let mut row = |name: &str, counts: &Counts| {
             writeln!(
                 f,
@@ -121,13 +125,16 @@ impl Display for Summary {
                 let of = |counts: &Counts| pick(counts).get(why).copied().unwrap_or(0);
                 let by_mode: Vec<String> = Mode::ALL
                     .into_iter()
-                    .filter_map(|mode| Some(format!("{} {}", mode.key(), of(self.by_mode.get(&mode)?))))
+                    .filter_map(|mode| {
+                        Some(format!("{} {}", mode.key(), of(self.by_mode.get(&mode)?)))
+                    })
                     .collect();
                 writeln!(f, "{title}: {total} ({}): {why}", by_mode.join(", "))?;
             }
         }
         for outcome in self.explained.iter().chain(&self.failures) {
-            let how = if matches!(outcome.what, What::Failed { .. }) { "failed" } else { "differs" };
+            let how =
+                if matches!(outcome.what, What::Failed { .. }) { "failed" } else { "differs" };
             writeln!(f, "{how}: {} {}", outcome.name, outcome.setting)?;
         }
         Ok(())
@@ -163,12 +170,18 @@ mod tests {
             (4, 3, 2, 1, 1, 50)
         );
         let thin = &summary.by_mode[&Mode::Thin];
-        assert_eq!((thin.found, thin.accepted, thin.cut, thin.failed, thin.explained), (4, 3, 2, 2, 1));
+        assert_eq!(
+            (thin.found, thin.accepted, thin.cut, thin.failed, thin.explained),
+            (4, 3, 2, 2, 1)
+        );
         assert_eq!(
             (summary.all.found, summary.all.cut, summary.pairs.len(), summary.failures.len()),
             (8, 3, 5, 2)
         );
         let text = summary.to_string();
-        assert!(text.contains("not accepted: 1 (off 1, thin 0): clang does not compile it"), "{text}");
+        assert!(
+            text.contains("not accepted: 1 (off 1, thin 0): clang does not compile it"),
+            "{text}"
+        );
     }
 }

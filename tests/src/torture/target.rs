@@ -1,11 +1,13 @@
-//! Whether a target selector of a test of GCC means this target: x86_64 Linux, compiled by clang. Pure.
+//! Whether a target selector of a test of GCC means this target: x86_64 Linux, compiled by clang.
+//! Pure.
 
 use super::tcl::{Word, list};
 
 /// What GCC calls this target.
 const TRIPLET: &str = "x86_64-pc-linux-gnu";
 
-/// Keywords that hold here, and that do not. About any other one clang is asked, by compiling and running the program.
+/// Keywords that hold here, and that do not. About any other one clang is asked, by compiling and
+/// running the program.
 const HOLDS: [&str; 22] = [
     "native",
     "lp64",
@@ -55,14 +57,17 @@ fn order(year: u32) -> u32 {
     if year == 98 { 3 } else { year }
 }
 
-/// Whether the selector holds where C++ is compiled by the standard of the year `std`. `None`: that is not known.
+/// Whether the selector holds where C++ is compiled by the standard of the year `std`. `None`: that
+/// is not known.
 ///
-/// A selector is a list of triplets with wildcards and of keywords, of which one has to hold, or an expression of such lists.
+/// A selector is a list of triplets with wildcards and of keywords, of which one has to hold, or an
+/// expression of such lists.
 pub(super) fn holds(selector: &str, std: u32) -> Option<bool> {
     all_of(&list(selector), std)
 }
 
-/// As `holds`, of what stands behind `target` in a word such as `target c++11 xfail arm*-*-*`. Without a target it holds.
+/// As `holds`, of what stands behind `target` in a word such as `target c++11 xfail arm*-*-*`.
+/// Without a target it holds.
 pub(super) fn is_target(word: &str, std: u32) -> Option<bool> {
     let words = list(word);
     let behind = words.iter().skip_while(|word| word.text != "target").skip(1);
@@ -83,7 +88,8 @@ fn all_of(words: &[Word], std: u32) -> Option<bool> {
         return any(parts);
     }
     if let Some(parts) = operands("&&") {
-        return any(parts.into_iter().map(|part| part.map(|holds| !holds)).collect()).map(|holds| !holds);
+        return any(parts.into_iter().map(|part| part.map(|holds| !holds)).collect())
+            .map(|holds| !holds);
     }
     match words {
         [] => Some(true),
@@ -150,7 +156,8 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
         [b'*', rest @ ..] => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
         [b'[', rest @ ..] => {
             let Some(end) = rest.iter().position(|c| *c == b']') else { return false };
-            text.first().is_some_and(|c| rest[..end].contains(c)) && matches(&rest[end + 1..], &text[1..])
+            text.first().is_some_and(|c| rest[..end].contains(c))
+                && matches(&rest[end + 1..], &text[1..])
         }
         [b'?', rest @ ..] => !text.is_empty() && matches(rest, &text[1..]),
         [c, rest @ ..] => text.first() == Some(c) && matches(rest, &text[1..]),

@@ -26,21 +26,26 @@ const LINK_ARGS_NOT_TRIED: &[(&str, &str)] = &[
 
 /// The options in the first cells of the section's rows.
 fn documented(title: &str) -> BTreeSet<String> {
-    let document = std::fs::read_to_string(examples().parent().unwrap().join("docs/inputs.md")).unwrap();
+    let document =
+        std::fs::read_to_string(examples().parent().unwrap().join("docs/inputs.md")).unwrap();
     let text = &document[document.find(title).unwrap() + title.len()..];
     let text = &text[..text.find("\n## ").unwrap_or(text.len())];
-    let cells =
-        text.lines().filter_map(|line| line.strip_prefix("| `")).map(|row| row.split(" | ").next().unwrap());
+    let cells = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .map(|row| row.split(" | ").next().unwrap());
     let quoted = cells.flat_map(|cell| cell.split('`').step_by(2));
     quoted.filter(|text| text.starts_with(['-', '@'])).map(str::to_owned).collect()
 }
 
 /// Whether one of these words has the option, as it is or behind `-Wl,`.
 fn tried(words: &BTreeSet<&str>, option: &str) -> bool {
-    let option = option.trim_start_matches("-Xclang ").trim_end_matches("FILE").trim_end_matches("/PATH");
+    let option =
+        option.trim_start_matches("-Xclang ").trim_end_matches("FILE").trim_end_matches("/PATH");
     let option = option.trim_end_matches('=');
     words.iter().any(|word| {
-        word.starts_with(option) || word.strip_prefix("-Wl,").is_some_and(|rest| rest.starts_with(option))
+        word.starts_with(option)
+            || word.strip_prefix("-Wl,").is_some_and(|rest| rest.starts_with(option))
     })
 }
 

@@ -13,10 +13,8 @@ const HOT: &str = "f\n11211998296\n2\n1000\n1\n";
 const COLD: &str = "f\n11211998296\n2\n0\n0\ns\n24\n1\n1000\n";
 const HOT_SAMPLES: &str = "f:90000:100\n 1: 100\n";
 const COLD_SAMPLES: &str = "f:0:0\n 1: 0\ns:9000:100\n 0: 100\n";
-const MEMORY: &str =
-    "---\nHeapProfileRecords:\n  - GUID: 0xdeadbeef12345678\n    AllocSites: []\n    CallSites: []\n...\n";
-const OTHER_MEMORY: &str =
-    "---\nHeapProfileRecords:\n  - GUID: 0xdeadbeef12345679\n    AllocSites: []\n    CallSites: []\n...\n";
+const MEMORY: &str = "---\nHeapProfileRecords:\n  - GUID: 0xdeadbeef12345678\n    AllocSites: []\n    CallSites: []\n...\n";
+const OTHER_MEMORY: &str = "---\nHeapProfileRecords:\n  - GUID: 0xdeadbeef12345679\n    AllocSites: []\n    CallSites: []\n...\n";
 
 pub const C: &[Edited] = &[
     (&["-include", "a.h"], "a.h", "#define V 1\n", "#define V 2\n", Yes),
@@ -219,7 +217,10 @@ fn flags_that_name_directories_count_what_is_looked_for() {
 fn the_home_directory_counts_where_it_is_named() {
     let space = TestSpace::new();
     space.write("src/a.c", PLAIN);
-    space.write("Tender.toml", "[package]\nname = \"a\"\n[lib]\nflags = [\"--config-user-dir=~/cfg\"]\n");
+    space.write(
+        "Tender.toml",
+        "[package]\nname = \"a\"\n[lib]\nflags = [\"--config-user-dir=~/cfg\"]\n",
+    );
     space.write("one/cfg/clang.cfg", "-DV=1\n");
     space.write("two/cfg/clang.cfg", "-DV=2\n");
     let build = |home: &str| {
@@ -241,7 +242,10 @@ fn a_new_gcc_counts_for_units_that_use_its_headers() {
     space.write("src/a.cpp", "#include <of_gcc>\nint f() { return OF_GCC; }\n");
     let install = |version: u32| {
         space.write(&format!("tools/lib/gcc/x86_64-linux-gnu/{version}/crtbegin.o"), "");
-        space.write(&format!("tools/include/c++/{version}/of_gcc"), format!("#define OF_GCC {version}\n"));
+        space.write(
+            &format!("tools/include/c++/{version}/of_gcc"),
+            format!("#define OF_GCC {version}\n"),
+        );
     };
     install(12);
     space.tender(&["build"]).expect_ok();
@@ -275,7 +279,8 @@ fn a_configuration_file_that_a_command_writes_counts_in_the_same_build() {
         inputs = [\"in.cfg\"]\noutputs = [\"$OUT_DIR/done\"]\n";
     space.write("b/Tender.toml", manifest("b", command));
     space.write("b/src/b.c", PLAIN);
-    // One worker runs both: what it keeps of the driver's first run is no longer true when the second unit comes.
+    // One worker runs both: what it keeps of the driver's first run is no longer true when the
+    // second unit comes.
     space.tender(&["build", "-j1"]).expect_ok();
     space.tender(&["build", "--target-dir", "clean", "-j1"]).expect_ok();
     let bytes = |target: &str| space.read_bytes(&format!("{target}/debug/libb.a"));

@@ -1,4 +1,5 @@
-//! Options of `flags` whose value is a directory: what is looked for there in vain counts as what is found.
+//! Options of `flags` whose value is a directory: what is looked for there in vain counts as what
+//! is found.
 
 use super::{as_from_nothing, library};
 use tender_tests::TestSpace;

@@ -16,11 +16,23 @@ pub const ARGS: &[Edited] = &[
     (&["@outer.rsp"], "a.rsp", "-Wl,--defsym=v=1", "-Wl,--defsym=v=2", Yes),
     (&["-Wl,@linker.rsp"], "a.rsp", "--defsym=v=1", "--defsym=v=2", Yes),
     (&["-rdynamic", "@script.rsp"], "a.map", "{ local: h*; };", "{ local: v*; };", Yes),
-    (&["-rdynamic", "-Wl,--version-script=a.map"], "a.map", "{ local: h*; };", "{ local: v*; };", Yes),
+    (
+        &["-rdynamic", "-Wl,--version-script=a.map"],
+        "a.map",
+        "{ local: h*; };",
+        "{ local: v*; };",
+        Yes,
+    ),
     (&["-Wl,--dynamic-list,a.list"], "a.list", "{ hidden; };", "{ visible; };", Yes),
     (&["-Wl,--export-dynamic-symbol-list=a.list"], "a.list", "{ hidden; };", "{ visible; };", Yes),
     (&["-Wl,--retain-symbols-file=a.list"], "a.list", "hidden\n", "visible\n", Yes),
-    (&["-Wl,--symbol-ordering-file=a.list"], "a.list", "hidden\nvisible\n", "visible\nhidden\n", Yes),
+    (
+        &["-Wl,--symbol-ordering-file=a.list"],
+        "a.list",
+        "hidden\nvisible\n",
+        "visible\nhidden\n",
+        Yes,
+    ),
     (
         &["-Wl,--call-graph-ordering-file=a.list", "-Wl,--call-graph-profile-sort=hfsort"],
         "a.list",
@@ -28,7 +40,13 @@ pub const ARGS: &[Edited] = &[
         "hidden main 99\n",
         Yes,
     ),
-    (&["-Wl,--remap-inputs-file=a.list"], "a.list", "nothing*.o=/dev/null\n", "nobody*.o=/dev/null\n", No),
+    (
+        &["-Wl,--remap-inputs-file=a.list"],
+        "a.list",
+        "nothing*.o=/dev/null\n",
+        "nobody*.o=/dev/null\n",
+        No,
+    ),
     (
         &["-Wl,-T,a.ld"],
         "a.ld",
@@ -50,24 +68,48 @@ pub const ARGS: &[Edited] = &[
     (&["-Wl,--just-symbols=a.o"], "a.o", "int v = 1;\n", "int w, v = 1;\n", Yes),
     // To lld a path where the program finds libraries, to GNU ld a file of symbols.
     (&["-Wl,-R,a.o"], "a.o", "int v = 1;\n", "int w, v = 1;\n", No),
-    (&["-Wl,--remap-inputs=ghost.o=a.o", "-Wl,ghost.o"], "a.o", "int v = 1;\n", "int v = 2;\n", Yes),
+    (
+        &["-Wl,--remap-inputs=ghost.o=a.o", "-Wl,ghost.o"],
+        "a.o",
+        "int v = 1;\n",
+        "int v = 2;\n",
+        Yes,
+    ),
     (&["-Wl,--irpgo-profile=a.profdata"], "a.profdata", "f\n1\n1\n1\n", "f\n1\n1\n2\n", No),
     (&["-Wl,--lto-sample-profile=a.samples"], "a.samples", "f:1:1\n", "f:2:1\n", No),
     (&["-Wl,--plugin-opt=sample-profile=a.samples"], "a.samples", "f:1:1\n", "f:2:1\n", No),
     (&["-Wl,--lto-cs-profile-file=a.profdata"], "a.profdata", "f\n1\n1\n1\n", "f\n1\n1\n2\n", No),
-    (&["-Wl,--plugin-opt=cs-profile-path=a.profdata"], "a.profdata", "f\n1\n1\n1\n", "f\n1\n1\n2\n", No),
+    (
+        &["-Wl,--plugin-opt=cs-profile-path=a.profdata"],
+        "a.profdata",
+        "f\n1\n1\n1\n",
+        "f\n1\n1\n2\n",
+        No,
+    ),
     (&["-Wl,--load-pass-plugin=a.so"], "a.so", "one", "two", No),
     (&["-fprofile-use=a.profdata"], "a.profdata", "f\n1\n1\n1\n", "f\n1\n1\n2\n", No),
     (&["-fprofile-instr-use=a.profdata"], "a.profdata", "f\n1\n1\n1\n", "f\n1\n1\n2\n", No),
     (&["-fprofile-sample-use=a.samples"], "a.samples", "f:1:1\n", "f:2:1\n", No),
     (&["-fmemory-profile-use=a.profdata"], "a.profdata", "f\n1\n1\n1\n", "f\n1\n1\n2\n", No),
-    (&["--config-system-dir=sub"], "sub/clang.cfg", "-Wl,--defsym=v=1\n", "-Wl,--defsym=v=2\n", Yes),
+    (
+        &["--config-system-dir=sub"],
+        "sub/clang.cfg",
+        "-Wl,--defsym=v=1\n",
+        "-Wl,--defsym=v=2\n",
+        Yes,
+    ),
     (&["--ld-path=ROOT/a.sh"], "a.sh", LLD, OTHER_LLD, Yes),
     (&["-fuse-ld=ROOT/a.sh"], "a.sh", LLD, OTHER_LLD, Yes),
 ];
 
 pub const GCC_ARGS: &[Edited] = &[
-    (&["-specs=a.specs"], "a.specs", "*link:\n+ --defsym=v=1\n\n", "*link:\n+ --defsym=v=2\n\n", Yes),
+    (
+        &["-specs=a.specs"],
+        "a.specs",
+        "*link:\n+ --defsym=v=1\n\n",
+        "*link:\n+ --defsym=v=2\n\n",
+        Yes,
+    ),
     (&["@outer.rsp"], "a.rsp", "-Wl,--defsym=v=1", "-Wl,--defsym=v=2", Yes),
     (&["-Wl,@a.rsp"], "a.rsp", "--defsym=v=1", "--defsym=v=2", Yes),
     (&["-fauto-profile=a.afdo"], "a.afdo", "one", "two", No),
@@ -115,7 +157,10 @@ fn link_args<'a>(driver: &str, mode: &str, table: impl IntoIterator<Item = &'a E
         let second = space.read_bytes("target/debug/a");
         assert!((second != first) == (*seen == Yes), "{words:?}: what is seen of it");
         build(&["--target-dir", "clean"]).expect_ok();
-        assert!(space.read_bytes("clean/debug/a") == second, "{words:?}: not that of a clean build");
+        assert!(
+            space.read_bytes("clean/debug/a") == second,
+            "{words:?}: not that of a clean build"
+        );
         build(&[]).expect_ok().expect_nothing_done();
         space.remove("clean");
         space.remove(file);
@@ -124,7 +169,9 @@ fn link_args<'a>(driver: &str, mode: &str, table: impl IntoIterator<Item = &'a E
 
 #[test]
 fn link_args_that_name_files_with_clang() {
-    let Some(clang) = clang() else { return skipped("clang is needed as the program to link with") };
+    let Some(clang) = clang() else {
+        return skipped("clang is needed as the program to link with");
+    };
     link_args(&clang, "off", ARGS);
 }
 
@@ -148,7 +195,9 @@ fn response_files_count_for_links_with_link_time_optimisation() {
 
 #[test]
 fn a_configuration_file_that_appears_counts_for_links() {
-    let Some(clang) = clang() else { return skipped("clang is needed as the program to link with") };
+    let Some(clang) = clang() else {
+        return skipped("clang is needed as the program to link with");
+    };
     let space = TestSpace::new();
     space.write("src/main.c", "int main(void) { return 0; }\n");
     space.write(

@@ -1,5 +1,6 @@
-//! Files that arguments name count, option by option: the file is edited, what it bears on is rebuilt, nothing else is, and
-//! results are those of a clean build. The options are those of docs/inputs.md, all of them.
+//! Files that arguments name count, option by option: the file is edited, what it bears on is
+//! rebuilt, nothing else is, and results are those of a clean build. The options are those of
+//! docs/inputs.md, all of them.
 
 mod document;
 mod flags;
@@ -47,10 +48,14 @@ fn list(words: &[&str]) -> String {
 
 /// A library of one unit with these flags.
 fn library(space: &TestSpace, flags: &[&str]) {
-    space.write("Tender.toml", format!("[package]\nname = \"a\"\n[lib]\nflags = [{}]\n", list(flags)));
+    space.write(
+        "Tender.toml",
+        format!("[package]\nname = \"a\"\n[lib]\nflags = [{}]\n", list(flags)),
+    );
 }
 
-/// An option's words, the file that they lead to, two contents of it, and whether these give other results.
+/// An option's words, the file that they lead to, two contents of it, and whether these give other
+/// results.
 type Edited = (&'static [&'static str], &'static str, &'static str, &'static str, Seen);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -63,8 +68,8 @@ enum Seen {
 const PRECOMPILE: &[&str] =
     &["-std=c++20", "-fPIC", "-g", "-O0", "-fmodules-embed-all-files", "--precompile"];
 
-/// Writes a file, which programs make of text where its name says so. `ROOT` stands for the directory of the test, and `LLVM` for that
-/// of LLVM's programs.
+/// Writes a file, which programs make of text where its name says so. `ROOT` stands for the
+/// directory of the test, and `LLVM` for that of LLVM's programs.
 fn write(space: &TestSpace, file: &str, text: &str) {
     let text = text.replace("ROOT", space.root().as_str()).replace("LLVM", &llvm(""));
     let (from, program, words): (&str, &str, &[&str]) = match file.rsplit('.').next() {
@@ -75,7 +80,8 @@ fn write(space: &TestSpace, file: &str, text: &str) {
         Some("o") => ("made.c", "clang", &["-c"]),
         Some("sh") => {
             space.write(file, text);
-            return std::fs::set_permissions(space.path(file), Permissions::from_mode(0o755)).unwrap();
+            return std::fs::set_permissions(space.path(file), Permissions::from_mode(0o755))
+                .unwrap();
         }
         _ => return space.write(file, text),
     };

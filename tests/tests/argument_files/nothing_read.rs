@@ -1,4 +1,5 @@
-//! Options whose value looks like a file and of which nothing is read: an edit rebuilds nothing. And those that are refused.
+//! Options whose value looks like a file and of which nothing is read: an edit rebuilds nothing.
+//! And those that are refused.
 
 use super::{clang, library, list};
 use tender_tests::{TestSpace, skipped};
@@ -150,7 +151,8 @@ fn flags_that_name_files_and_are_refused() {
         if run.status.code() != Some(101) || !run.stderr.contains("support") {
             wrong.push(format!("{words:?}: {run}"));
         }
-        if space.read("dir/named") != "-DV=1\n" || std::fs::read_dir(space.path("dir")).unwrap().count() != 1
+        if space.read("dir/named") != "-DV=1\n"
+            || std::fs::read_dir(space.path("dir")).unwrap().count() != 1
         {
             wrong.push(format!("{words:?} writes files"));
         }
@@ -161,7 +163,9 @@ fn flags_that_name_files_and_are_refused() {
 
 #[test]
 fn link_args_of_which_nothing_is_read() {
-    let Some(clang) = clang() else { return skipped("clang is needed as the program to link with") };
+    let Some(clang) = clang() else {
+        return skipped("clang is needed as the program to link with");
+    };
     let space = TestSpace::new();
     space.write("src/main.c", "int main(void) { return 0; }\n");
     let mut wrong = Vec::new();

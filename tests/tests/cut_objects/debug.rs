@@ -30,8 +30,9 @@ const FUNCTIONS: [&str; 14] = [
 /// Inlined everywhere, and into functions of several pieces.
 const INLINE: [&str; 1] = ["twist"];
 
-/// What gdb says of a program from its start to its end, with breakpoints at these places: where they are, each stop with the
-/// whole stack and, if asked for, with the values of arguments. Nothing in it depends on where code lies.
+/// What gdb says of a program from its start to its end, with breakpoints at these places: where
+/// they are, each stop with the whole stack and, if asked for, with the values of arguments.
+/// Nothing in it depends on where code lies.
 fn debugged(space: &TestSpace, program: &Utf8Path, places: &[String], values: bool) -> String {
     let mut gdb = Command::new("gdb");
     space.prepare(&mut gdb);
@@ -53,7 +54,8 @@ fn debugged(space: &TestSpace, program: &Utf8Path, places: &[String], values: bo
     normalise(&run.stdout)
 }
 
-/// Leaves out addresses, and all that depends on their order; of what a stop prints, only whole lines of gdb's.
+/// Leaves out addresses, and all that depends on their order; of what a stop prints, only whole
+/// lines of gdb's.
 fn normalise(said: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
     let mut locations: Vec<String> = Vec::new();
@@ -71,7 +73,9 @@ fn normalise(said: &str) -> String {
         }
         let first = text.split(' ').next().unwrap_or_default();
         match first.split_once('.') {
-            Some((number, place)) if number.parse::<u32>().is_ok() && place.parse::<u32>().is_ok() => {
+            Some((number, place))
+                if number.parse::<u32>().is_ok() && place.parse::<u32>().is_ok() =>
+            {
                 locations.push(format!("{number}.{}", &text[first.len()..]));
             }
             _ => {
@@ -146,7 +150,8 @@ fn gdb_stops_at_lines_with_the_same_stacks() {
     check_gdb(1, [9, 4, 7, 2], &places, false);
 }
 
-/// What LLVM's verifier says is wrong with a file's debug information. Answers no text if nothing is.
+/// What LLVM's verifier says is wrong with a file's debug information. Answers no text if nothing
+/// is.
 fn verified(space: &TestSpace, file: &Utf8Path) -> Vec<String> {
     let mut verify = Command::new(tender::toolchain::llvm_bin().join("llvm-dwarfdump"));
     space.prepare(&mut verify);
@@ -156,7 +161,12 @@ fn verified(space: &TestSpace, file: &Utf8Path) -> Vec<String> {
     let said = run.stdout.lines().chain(run.stderr.lines());
     let mut errors: Vec<String> = said
         .filter(|line| line.contains("error:"))
-        .map(|line| line.split_whitespace().filter(|word| !word.contains("0x")).collect::<Vec<_>>().join(" "))
+        .map(|line| {
+            line.split_whitespace()
+                .filter(|word| !word.contains("0x"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
         .collect();
     assert_eq!(errors.is_empty(), run.status.success(), "{run}");
     errors.sort();
@@ -165,9 +175,12 @@ fn verified(space: &TestSpace, file: &Utf8Path) -> Vec<String> {
 
 #[test]
 fn dwarf_is_as_valid_as_that_of_clang() {
-    for (debug, level, pieces) in
-        [("true", 0, 9), ("true", 2, 7), ("\"line-tables-only\"", 0, 5), ("\"line-tables-only\"", 2, 8)]
-    {
+    for (debug, level, pieces) in [
+        ("true", 0, 9),
+        ("true", 2, 7),
+        ("\"line-tables-only\"", 0, 5),
+        ("\"line-tables-only\"", 2, 8),
+    ] {
         let space = workspace(&SOURCES, &profiles(level, debug));
         for mode in MODES {
             build_cut(&space, mode, pieces, &["layers.c", "shapes.cc"]);
@@ -178,7 +191,8 @@ fn dwarf_is_as_valid_as_that_of_clang() {
             // With link-time optimisation the objects of units are bitcode.
             if mode == "off" {
                 for pair in compile_with_clang(&space, mode, "clang") {
-                    let (ours, theirs) = (verified(&space, &pair.tender), verified(&space, &pair.clang));
+                    let (ours, theirs) =
+                        (verified(&space, &pair.tender), verified(&space, &pair.clang));
                     assert_eq!(ours, theirs, "{what}: {}", pair.source);
                 }
             }

@@ -13,7 +13,9 @@ const SOURCES: [(&str, &str); 3] = [
 /// The whole report, and each way in which the program ends early.
 fn report(space: &TestSpace, name: &str, programs: &str) -> String {
     let mut session = Session::new(space, name, &space.path(programs));
-    for words in [&[][..], &["unhandled"], &["noexcept"], &["in-flight"], &["rethrow-nothing"], &["other"]] {
+    for words in
+        [&[][..], &["unhandled"], &["noexcept"], &["in-flight"], &["rethrow-nothing"], &["other"]]
+    {
         session.run("app", words, None);
     }
     session.finish()
@@ -33,7 +35,8 @@ fn check(level: u32, pieces: [[u32; 2]; 4]) {
                 build_with_clang(&space, mode, "clang");
                 let report = report(&space, "clang", "clang/programs");
                 assert!(
-                    report.contains("exit priority 500 1\n") && report.contains("terminated by derived\n"),
+                    report.contains("exit priority 500 1\n")
+                        && report.contains("terminated by derived\n"),
                     "{report}"
                 );
                 report

@@ -1,5 +1,6 @@
-//! What is seen of small programs whose units are cut into many pieces, beside clang's own objects of the same flags: what they
-//! print (`exceptions`), what a debugger shows, and what their debug information is worth (`debug`).
+//! What is seen of small programs whose units are cut into many pieces, beside clang's own objects
+//! of the same flags: what they print (`exceptions`), what a debugger shows, and what their debug
+//! information is worth (`debug`).
 
 mod debug;
 mod exceptions;
@@ -9,7 +10,8 @@ use tender_tests::{TestSpace, Trace};
 /// Modes of link-time optimisation.
 const MODES: [&str; 4] = ["off", "thin-local", "thin", "fat"];
 
-/// One crate of these sources, which stand beside this file, with `profiles` in its manifest. Its program is `app`.
+/// One crate of these sources, which stand beside this file, with `profiles` in its manifest. Its
+/// program is `app`.
 fn workspace(sources: &[(&str, &str)], profiles: &str) -> TestSpace {
     let space = TestSpace::new();
     space.write(
@@ -22,11 +24,13 @@ fn workspace(sources: &[(&str, &str)], profiles: &str) -> TestSpace {
     space
 }
 
-/// Builds a profile with each unit cut into `pieces`, as far as it has so much, and expects all `units` to be cut.
+/// Builds a profile with each unit cut into `pieces`, as far as it has so much, and expects all
+/// `units` to be cut.
 #[track_caller]
 fn build_cut(space: &TestSpace, profile: &str, pieces: u32, units: &[&str]) {
     let file = space.path("trace.json");
-    let mut command = space.command(&["build", "-j2", "--profile", profile, "--trace", file.as_str()]);
+    let mut command =
+        space.command(&["build", "-j2", "--profile", profile, "--trace", file.as_str()]);
     command.env("TENDER_FORCE_PIECES", pieces.to_string());
     let run = space.run(command).expect_ok();
     let trace = Trace::read(&file);

@@ -52,7 +52,10 @@ fn a_workspace_is_built_and_then_fresh() {
     assert_eq!(told.built.last().unwrap(), "app");
     assert_eq!(told.artifacts, [("app".to_owned(), false)]);
     assert!(told.most_tokens <= 2);
-    assert_eq!(std::fs::read_to_string(space.path("target/debug/app")).unwrap(), "ok 1\nok 2\nsleep 5\n");
+    assert_eq!(
+        std::fs::read_to_string(space.path("target/debug/app")).unwrap(),
+        "ok 1\nok 2\nsleep 5\n"
+    );
 
     let told = success(space.build(2, false));
     assert_eq!((told.fresh, told.built.len(), told.workers), (6, 0, 0));
@@ -100,7 +103,10 @@ fn a_crash_names_the_unit_and_leaves_a_reproducer() {
     let told = failure(space.build(1, true));
     let errors = errors(&told);
     assert!(errors.contains("internal compiler error"), "{errors}");
-    assert!(errors.contains("signal 11, SIGSEGV") && errors.contains("`bad/0.c` of crate `bad`"), "{errors}");
+    assert!(
+        errors.contains("signal 11, SIGSEGV") && errors.contains("`bad/0.c` of crate `bad`"),
+        "{errors}"
+    );
     assert!(errors.contains("Stack dump: this is the tail"), "{errors}");
     assert!(told.built.contains(&"libgood.a".to_owned()));
     let messages = all_messages(&told);
@@ -166,8 +172,16 @@ fn of_too_much_on_standard_error_a_part_is_shown() {
     space.library("a", &["flood"]);
     let told = success(space.build(1, false));
     let messages = all_messages(&told);
-    assert!(messages.contains("zzz (the rest of the line is left out)\nyyy"), "{} bytes", messages.len());
-    assert!(messages.contains("yyy\n(the rest of what it wrote is left out)"), "{} bytes", messages.len());
+    assert!(
+        messages.contains("zzz (the rest of the line is left out)\nyyy"),
+        "{} bytes",
+        messages.len()
+    );
+    assert!(
+        messages.contains("yyy\n(the rest of what it wrote is left out)"),
+        "{} bytes",
+        messages.len()
+    );
     assert!(messages.len() < 3 << 20, "{} bytes", messages.len());
 }
 
@@ -186,7 +200,10 @@ fn a_worker_that_does_not_fit_is_refused() {
     let mut space = Space::new();
     space.library("a", &["ok"]);
     space.worker = "/bin/false".into();
-    assert!(error(space.build(1, false)).contains("`/bin/false` ends before it is ready (exit status 1)"));
+    assert!(
+        error(space.build(1, false))
+            .contains("`/bin/false` ends before it is ready (exit status 1)")
+    );
 }
 
 #[test]
@@ -219,5 +236,9 @@ fn a_command_that_fails_is_named_with_its_end() {
     let mut space = Space::new();
     space.generate(&["no-such-program"], "out/config.h");
     let told = failure(space.build(1, false));
-    assert!(errors(&told).contains("failed to start `no-such-program` of crate `gen`"), "{}", errors(&told));
+    assert!(
+        errors(&told).contains("failed to start `no-such-program` of crate `gen`"),
+        "{}",
+        errors(&told)
+    );
 }

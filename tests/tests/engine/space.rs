@@ -3,7 +3,9 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use tender::environment::Variables;
 use tender::fingerprint::Fingerprints;
-use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
+use tender::graph::{
+    Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run,
+};
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use tender::memory::Budget;
 use tender::report::{Event, Severity, Sink};
@@ -53,7 +55,8 @@ impl Space {
     }
 
     pub fn library_after(&mut self, name: &str, behaviours: &[&str], after: &[ItemIx]) -> ItemIx {
-        let krate = CrateId(self.graph.items.iter().map(|item| item.krate.0 + 1).max().unwrap_or(0));
+        let krate =
+            CrateId(self.graph.items.iter().map(|item| item.krate.0 + 1).max().unwrap_or(0));
         let mut objects = Vec::new();
         for (number, behaviour) in behaviours.iter().enumerate() {
             let source = format!("{name}/{number}.c");
@@ -68,10 +71,14 @@ impl Space {
                 cut: None,
                 lto: Default::default(),
             };
-            objects.push((self.add(krate, name, ItemKind::Compile, &source, after, work, &object), object));
+            objects.push((
+                self.add(krate, name, ItemKind::Compile, &source, after, work, &object),
+                object,
+            ));
         }
         let output = format!("target/debug/lib{name}.a");
-        let member = |(_, path): &(ItemIx, String)| Member { name: path.clone(), path: path.clone() };
+        let member =
+            |(_, path): &(ItemIx, String)| Member { name: path.clone(), path: path.clone() };
         let work = Work::Archive {
             output: output.clone(),
             members: objects.iter().map(member).collect(),
@@ -85,7 +92,8 @@ impl Space {
         let krate = CrateId(1000);
         let output = format!("target/debug/{name}");
         let args = archives.iter().map(|ix| self.graph[*ix].outputs[0].to_string()).collect();
-        let work = Work::Link { driver: vec!["cc".into()], args, output: output.clone(), lto: None };
+        let work =
+            Work::Link { driver: vec!["cc".into()], args, output: output.clone(), lto: None };
         let item = self.add(krate, name, ItemKind::Program, name, archives, work, &output);
         let path = self.graph.root.join(&output);
         let kind = ArtifactKind::Program;
@@ -208,7 +216,9 @@ impl Sink for Told {
             Event::Tokens { used, .. } => self.most_tokens = self.most_tokens.max(*used),
             Event::Message { severity, text } => self.messages.push((*severity, text.clone())),
             Event::CommandOutput { text, .. } => self.output.push_str(text),
-            Event::Artifact { item, fresh } => self.artifacts.push((graph[*item].label.clone(), *fresh)),
+            Event::Artifact { item, fresh } => {
+                self.artifacts.push((graph[*item].label.clone(), *fresh))
+            }
             _ => {}
         }
     }

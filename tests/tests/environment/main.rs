@@ -1,5 +1,5 @@
-//! The environment of a build: what a variable bears on is rebuilt when it changes, nothing else is, and every result is that of
-//! a clean build.
+//! The environment of a build: what a variable bears on is rebuilt when it changes, nothing else
+//! is, and every result is that of a clean build.
 
 mod table;
 
@@ -16,7 +16,9 @@ fn workspace() -> TestSpace {
         "[package]\nname = \"base\"\n[lib]\nsources = [\"src/*.c\", \"src/*.cpp\", \"src/*.S\", \"src/*.s\", \"src/*.ll\"]\n",
     );
     let of = |name: &str| {
-        format!("#if __has_include(<given.h>)\n#include <given.h>\n#else\n#define GIVEN 1\n#endif\n{name}\n")
+        format!(
+            "#if __has_include(<given.h>)\n#include <given.h>\n#else\n#define GIVEN 1\n#endif\n{name}\n"
+        )
     };
     space.write("base/src/c.c", of("int of_c(void) { return GIVEN; }"));
     space.write("base/src/cxx.cpp", of("extern \"C\" int of_cxx() { return GIVEN; }"));
@@ -35,7 +37,10 @@ fn workspace() -> TestSpace {
         "[package]\nname = \"app\"\nlink = [\"given\"]\nlink-args = [\"-Llib\"]\n[dependencies]\nbase = { path = \"../base\" }\n\
          [[generate]]\nrun = [\"sh\", \"epoch.sh\"]\ninputs = [\"epoch.sh\"]\noutputs = [\"$OUT_DIR/epoch.h\"]\n",
     );
-    space.write("app/epoch.sh", "echo \"#define EPOCH ${SOURCE_DATE_EPOCH:-0}\" > $OUT_DIR/epoch.h\n");
+    space.write(
+        "app/epoch.sh",
+        "echo \"#define EPOCH ${SOURCE_DATE_EPOCH:-0}\" > $OUT_DIR/epoch.h\n",
+    );
     space.write(
         "app/src/main.c",
         "#include <stdio.h>\n#include <epoch.h>\nint of_c(void), of_cxx(void), of_cpp(void), given(void);\nconst char *date(void);\n\
@@ -55,8 +60,9 @@ fn workspace() -> TestSpace {
 /// `DIR/libgiven.a`, whose `given` answers `value`.
 fn library(space: &TestSpace, dir: &str, value: i32) {
     space.write(&format!("{dir}/given.c"), format!("int given(void) {{ return {value}; }}\n"));
-    let script =
-        format!("cd {dir} && cc -c given.c && rm -f libgiven.a && ar rcD libgiven.a given.o && rm given.*");
+    let script = format!(
+        "cd {dir} && cc -c given.c && rm -f libgiven.a && ar rcD libgiven.a given.o && rm given.*"
+    );
     let mut command = Command::new("sh");
     space.prepare(&mut command);
     command.args(["-c", &script]);
@@ -69,8 +75,9 @@ fn build_with(space: &TestSpace, args: &[&str], variables: &[(&str, &str)]) -> R
     space.run(command)
 }
 
-/// Builds with `variables` and checks that exactly these are rebuilt because of one: `UNIT: VARIABLE`. What else is rebuilt
-/// follows from that, nothing is left to do then, and outputs are those of a clean build.
+/// Builds with `variables` and checks that exactly these are rebuilt because of one: `UNIT:
+/// VARIABLE`. What else is rebuilt follows from that, nothing is left to do then, and outputs are
+/// those of a clean build.
 #[track_caller]
 fn check(space: &TestSpace, args: &[&str], variables: &[(&str, &str)], expect: &[&str]) {
     let run = build_with(space, args, variables).expect_ok();
@@ -87,7 +94,8 @@ fn check(space: &TestSpace, args: &[&str], variables: &[(&str, &str)], expect: &
     expect.sort_unstable();
     assert_eq!(found, expect, "{variables:?}\n{run}");
     // An archive goes along with its units before it is known what becomes of them.
-    let follows = |one: &Rebuild| one.reason.starts_with("the file ") || one.reason.ends_with(" is rebuilt");
+    let follows =
+        |one: &Rebuild| one.reason.starts_with("the file ") || one.reason.ends_with(" is rebuilt");
     assert!(others.iter().all(follows), "{variables:?}\n{run}");
     build_with(space, args, variables).expect_ok().expect_nothing_done();
     as_from_nothing(space, args, variables);
@@ -100,7 +108,10 @@ fn as_from_nothing(space: &TestSpace, args: &[&str], variables: &[(&str, &str)])
     let profile = if args.contains(&"--release") { "release" } else { "debug" };
     for name in ["app", "libbase.a"] {
         let bytes = |target: &str| space.read_bytes(&format!("{target}/{profile}/{name}"));
-        assert!(bytes("target") == bytes("clean"), "{name} is not that of a clean build with {variables:?}");
+        assert!(
+            bytes("target") == bytes("clean"),
+            "{name} is not that of a clean build with {variables:?}"
+        );
     }
     space.remove("clean");
 }
@@ -177,8 +188,9 @@ fn header_directories_of_variables_start_from_the_root() {
 fn library_paths_count_for_links() {
     for driver in &drivers() {
         let space = workspace();
-        let set =
-            |path: &'static str| [("CC", driver.as_str()), ("CXX", driver), EPOCH, ("LIBRARY_PATH", path)];
+        let set = |path: &'static str| {
+            [("CC", driver.as_str()), ("CXX", driver), EPOCH, ("LIBRARY_PATH", path)]
+        };
         build_with(&space, &[], &set("lib2")).expect_ok();
         says(&space, "1 1 1 2");
         check(&space, &[], &set("lib3"), &["app: LIBRARY_PATH", "sh epoch.sh: LIBRARY_PATH"]);
@@ -186,15 +198,18 @@ fn library_paths_count_for_links() {
         check(&space, &[], &set("lib2:lib3"), &["app: LIBRARY_PATH", "sh epoch.sh: LIBRARY_PATH"]);
         says(&space, "1 1 1 2");
         let without = [("CC", driver.as_str()), ("CXX", driver), EPOCH];
-        build_with(&space, &[], &without).expect_code(101).expect_stderr(&["unable to find library -lgiven"]);
+        build_with(&space, &[], &without)
+            .expect_code(101)
+            .expect_stderr(&["unable to find library -lgiven"]);
     }
 }
 
 /// Programs to link with, as they are called.
 #[expect(clippy::disallowed_methods, reason = "where LLVM is, as for `tender` itself")]
 fn drivers() -> Vec<String> {
-    let there =
-        |name: &String| Command::new(name).arg("--version").output().is_ok_and(|done| done.status.success());
+    let there = |name: &String| {
+        Command::new(name).arg("--version").output().is_ok_and(|done| done.status.success())
+    };
     let prefix = std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
     let found: Vec<String> =
         ["g++".to_owned(), format!("{prefix}/bin/clang++")].into_iter().filter(there).collect();
@@ -209,7 +224,9 @@ fn drivers() -> Vec<String> {
 fn variables_of_links_count_for_links_alone() {
     let space = workspace();
     build_with(&space, &[], &[EPOCH, LIBRARY]).expect_ok();
-    for variable in ["LD_RUN_PATH", "LD_LIBRARY_PATH", "LLD_VERSION", "NIX_LDFLAGS", "ELF_PACKAGE_METADATA"] {
+    for variable in
+        ["LD_RUN_PATH", "LD_LIBRARY_PATH", "LLD_VERSION", "NIX_LDFLAGS", "ELF_PACKAGE_METADATA"]
+    {
         let value = if variable == "LLD_VERSION" { "LLD of this test" } else { "/absent" };
         let expect = format!("app: {variable}");
         check(&space, &[], &[EPOCH, LIBRARY, (variable, value)], &[&expect]);
@@ -222,7 +239,12 @@ fn the_form_of_archives_counts_for_archives() {
     let space = workspace();
     build_with(&space, &[], &[EPOCH, LIBRARY]).expect_ok();
     let first = space.read_bytes("target/debug/libbase.a");
-    check(&space, &[], &[EPOCH, LIBRARY, ("SYM64_THRESHOLD", "1")], &["libbase.a: SYM64_THRESHOLD"]);
+    check(
+        &space,
+        &[],
+        &[EPOCH, LIBRARY, ("SYM64_THRESHOLD", "1")],
+        &["libbase.a: SYM64_THRESHOLD"],
+    );
     assert!(space.read_bytes("target/debug/libbase.a") != first, "the variable does something");
     check(&space, &[], &[EPOCH, LIBRARY], &["libbase.a: SYM64_THRESHOLD"]);
     assert!(space.read_bytes("target/debug/libbase.a") == first);
@@ -258,8 +280,10 @@ fn the_date_counts_in_every_form_in_which_a_unit_can_use_it() {
     );
     space.write("inc/header.h", "#define WHEN __TIME__\n");
     space.write("src/header.c", "#include <header.h>\nconst char *f(void) { return WHEN; }\n");
-    space
-        .write("src/condition.c", "#define S __DATE__\n#ifdef X\n#endif\nint g(void) { return sizeof S; }\n");
+    space.write(
+        "src/condition.c",
+        "#define S __DATE__\n#ifdef X\n#endif\nint g(void) { return sizeof S; }\n",
+    );
     space.write("src/assembly.S", ".section .rodata\n.asciz __DATE__\n.section .note.GNU-stack\n");
     space.write(
         "src/not.c",
@@ -287,7 +311,10 @@ fn the_date_counts_in_every_form_in_which_a_unit_can_use_it() {
 fn time_stamps_of_files_are_in_the_time_zone_of_the_environment() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"app\"\n");
-    space.write("src/main.c", "#include <stdio.h>\nint main(void) { puts(__TIMESTAMP__); return 0; }\n");
+    space.write(
+        "src/main.c",
+        "#include <stdio.h>\nint main(void) { puts(__TIMESTAMP__); return 0; }\n",
+    );
     let build = |zone: &str| {
         let run = build_with(&space, &[], &[("TZ", zone)]).expect_ok();
         (run.rebuilt().len(), space.built("target/debug/app").stdout)
@@ -341,7 +368,10 @@ fn what_redirects_the_compiler_is_ignored_with_a_warning() {
             as_from_nothing(&space, &[], &variables);
             // The link too is as ever.
             build_with(&space, &["--target-dir", "other"], &variables).expect_ok();
-            assert!(space.read_bytes("other/debug/app") == space.read_bytes("target/debug/app"), "{name}");
+            assert!(
+                space.read_bytes("other/debug/app") == space.read_bytes("target/debug/app"),
+                "{name}"
+            );
             space.remove("other");
         }
         assert!(!space.exists("log"));
@@ -353,7 +383,8 @@ fn the_way_to_the_workspace_is_in_no_output() {
     let space = workspace();
     space.edit("base/Tender.toml", "[lib]\n", "[lib]\nflags = [\"-fprofile-arcs\"]\n");
     build_with(&space, &["-p", "base"], &[EPOCH]).expect_ok();
-    // A working directory whose logical path leads through a symbolic link, as a shell would have it.
+    // A working directory whose logical path leads through a symbolic link, as a shell would have
+    // it.
     let way = TestSpace::new();
     std::os::unix::fs::symlink(space.root(), way.path("link")).unwrap();
     let mut command = space.command(&["build", "-p", "base", "--target-dir", "clean"]);
@@ -378,7 +409,8 @@ fn a_change_of_the_environment_has_a_reason_in_json() {
         message["reason"] == "unit-finished"
             && message["unit"].as_str().is_some_and(|unit| unit.ends_with("cxx.cpp"))
     });
-    let expect = serde_json::json!({ "reason": "environment-changed", "variable": "CPLUS_INCLUDE_PATH" });
+    let expect =
+        serde_json::json!({ "reason": "environment-changed", "variable": "CPLUS_INCLUDE_PATH" });
     assert_eq!(finished.unwrap()["rebuild"], expect);
 }
 
@@ -410,9 +442,10 @@ char *secure_getenv(const char *name) { return ask("secure_getenv", name); }
 /// The programs themselves say what they ask the environment for, over all that they do here.
 #[test]
 fn every_variable_that_a_program_asks_for_is_documented() {
-    let document =
-        std::fs::read_to_string(tender_tests::examples().parent().unwrap().join("docs/environment.md"))
-            .unwrap();
+    let document = std::fs::read_to_string(
+        tender_tests::examples().parent().unwrap().join("docs/environment.md"),
+    )
+    .unwrap();
     let names: Vec<&str> = document.split('`').skip(1).step_by(2).collect();
     let documented = |name: &str| {
         names.iter().any(|known| match known.strip_suffix("...") {
@@ -443,7 +476,8 @@ fn every_variable_that_a_program_asks_for_is_documented() {
                 ("GETENV_LOG", log.as_str()),
                 ("LD_PRELOAD", logger.as_str()),
             ];
-            build_with(&space, &["--profile", profile, "--target-dir", &target], &variables).expect_ok();
+            build_with(&space, &["--profile", profile, "--target-dir", &target], &variables)
+                .expect_ok();
         }
     }
     let mut asked: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
@@ -454,7 +488,10 @@ fn every_variable_that_a_program_asks_for_is_documented() {
             asked.entry(name.to_owned()).or_default().insert(program.to_owned());
         }
     }
-    assert!(asked.contains_key("CPATH") && asked.contains_key("LIBRARY_PATH"), "the logger works: {asked:?}");
+    assert!(
+        asked.contains_key("CPATH") && asked.contains_key("LIBRARY_PATH"),
+        "the logger works: {asked:?}"
+    );
     asked.retain(|name, _| !documented(name) && name != "GETENV_LOG");
     assert!(asked.is_empty(), "docs/environment.md does not name these variables: {asked:?}");
 }

@@ -1,4 +1,5 @@
-//! Each variable of docs/environment.md is set, and what becomes of a build that is up to date is what the document says.
+//! Each variable of docs/environment.md is set, and what becomes of a build that is up to date is
+//! what the document says.
 
 use super::{EPOCH, LIBRARY, build_with, drivers, workspace};
 use std::collections::BTreeSet;
@@ -8,7 +9,8 @@ use tender_tests::{TestSpace, examples};
 /// What a variable bears on: items of `workspace`.
 const UNITS: &[&str] = &["c.c", "cpp.S", "cxx.cpp", "date.c", "ir.ll", "main.c", "plain.s"];
 const MODULES: &[&str] = &["app", "c.c", "cxx.cpp", "date.c", "ir.ll", "main.c"];
-const UNITS_AND_LINKS: &[&str] = &["app", "c.c", "cpp.S", "cxx.cpp", "date.c", "ir.ll", "main.c", "plain.s"];
+const UNITS_AND_LINKS: &[&str] =
+    &["app", "c.c", "cpp.S", "cxx.cpp", "date.c", "ir.ll", "main.c", "plain.s"];
 const LINKS: &[&str] = &["app"];
 const ARCHIVES: &[&str] = &["libbase.a"];
 const COMMANDS: &[&str] = &["sh epoch.sh"];
@@ -82,7 +84,8 @@ const COUNTED_SPECIALLY: &[&str] = &[
     "DESTDIR",
 ];
 
-/// They put another compiler or other words in the place of those that are recorded: `main.rs` sets them.
+/// They put another compiler or other words in the place of those that are recorded: `main.rs` sets
+/// them.
 const REMOVED: &[&str] = &[
     "CCC_OVERRIDE_OPTIONS",
     "COMPILER_PATH",
@@ -160,7 +163,8 @@ const HARMLESS: &[(&str, &str)] = &[
     ("RUST_MIN_STACK", "8000000"),
 ];
 
-/// No matter for what is up to date. With these a build from nothing would end otherwise, or say much more.
+/// No matter for what is up to date. With these a build from nothing would end otherwise, or say
+/// much more.
 const HARMLESS_WHERE_NOTHING_RUNS: &[(&str, &str)] = &[
     ("FORCE_CLANG_DIAGNOSTICS_CRASH", "1"),
     ("FORCE_LLD_DIAGNOSTICS_CRASH", "1"),
@@ -184,7 +188,8 @@ fn variable(name: &str, value: &str, space: &TestSpace) -> (String, String) {
 
 /// The variables of each table of the document, in order.
 fn documented() -> [BTreeSet<String>; 3] {
-    let document = std::fs::read_to_string(examples().parent().unwrap().join("docs/environment.md")).unwrap();
+    let document =
+        std::fs::read_to_string(examples().parent().unwrap().join("docs/environment.md")).unwrap();
     let sections = ["## What counts", "## What is removed", "## What does no harm"];
     sections.map(|title| {
         let text = &document[document.find(title).unwrap() + title.len()..];
@@ -194,7 +199,9 @@ fn documented() -> [BTreeSet<String>; 3] {
             .filter_map(|line| line.strip_prefix("| `"))
             .map(|row| row.split(" |").next().unwrap());
         cells
-            .flat_map(|cell| cell.split('`').step_by(2).filter(|name| !name.is_empty()).map(str::to_owned))
+            .flat_map(|cell| {
+                cell.split('`').step_by(2).filter(|name| !name.is_empty()).map(str::to_owned)
+            })
             .collect()
     })
 }
@@ -213,10 +220,16 @@ fn every_variable_of_the_document_is_tried() {
 }
 
 /// What was rebuilt because of `name`, and nothing without a reason.
-fn rebuilt_for(space: &TestSpace, args: &[&str], variables: &[(&str, &str)], name: &str) -> Vec<String> {
+fn rebuilt_for(
+    space: &TestSpace,
+    args: &[&str],
+    variables: &[(&str, &str)],
+    name: &str,
+) -> Vec<String> {
     let run = build_with(space, args, variables).expect_ok();
     let because = format!("the environment variable {name} has changed");
-    let (found, others): (Vec<_>, Vec<_>) = run.rebuilt().into_iter().partition(|one| one.reason == because);
+    let (found, others): (Vec<_>, Vec<_>) =
+        run.rebuilt().into_iter().partition(|one| one.reason == because);
     let follows = |reason: &str| reason.starts_with("the file ") || reason.ends_with(" is rebuilt");
     assert!(others.iter().all(|one| follows(&one.reason)), "{name}: {run}");
     let mut units: Vec<String> =
@@ -298,7 +311,8 @@ fn variables_that_do_no_harm_rebuild_nothing_and_are_in_no_output() {
         build_with(&space, &[], &plain).expect_ok();
         let rows: Vec<(String, String)> =
             HARMLESS.iter().map(|(name, value)| variable(name, value, &space)).collect();
-        let others = HARMLESS_WHERE_NOTHING_RUNS.iter().map(|(name, value)| variable(name, value, &space));
+        let others =
+            HARMLESS_WHERE_NOTHING_RUNS.iter().map(|(name, value)| variable(name, value, &space));
         for (name, value) in rows.iter().cloned().chain(others) {
             let set = [&plain[..], &[(name.as_str(), value.as_str())]].concat();
             let run = build_with(&space, &[], &set).expect_ok();

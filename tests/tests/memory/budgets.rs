@@ -5,7 +5,8 @@ use tender_tests::stress::{Kind, Recipe, Workspace};
 use tender_tests::{Run, TestSpace, Trace, invariants};
 
 /// What is no budget, however it is given.
-const NONSENSE: [&str; 10] = ["0", "-5", "lots", "12x", "0%", "-1%", "101%", "1e3", "0.0001", "8 G i"];
+const NONSENSE: [&str; 10] =
+    ["0", "-5", "lots", "12x", "0%", "-1%", "101%", "1e3", "0.0001", "8 G i"];
 
 #[track_caller]
 fn refused(run: Run, space: &TestSpace, says: &[&str]) {
@@ -103,7 +104,8 @@ fn large_file(seed: u32) -> String {
     declared + &(0..400).map(function).collect::<String>()
 }
 
-/// What comes in pieces holds memory while it waits for more, with units of other crates in the same way.
+/// What comes in pieces holds memory while it waits for more, with units of other crates in the
+/// same way.
 #[test]
 fn less_than_one_piece_takes_is_one_piece_at_a_time() {
     let workspace = |lto: &str| {
@@ -116,7 +118,10 @@ fn less_than_one_piece_takes_is_one_piece_at_a_time() {
         );
         space.write("a/Tender.toml", "[package]\nname = \"a\"\n");
         space.write("a/src/f1.c", large_file(1));
-        space.write("b/Tender.toml", "[package]\nname = \"b\"\n[dependencies]\na = { path = \"../a\" }\n");
+        space.write(
+            "b/Tender.toml",
+            "[package]\nname = \"b\"\n[dependencies]\na = { path = \"../a\" }\n",
+        );
         space.write("b/src/f3.c", large_file(3));
         space.write(
             "b/src/main.c",
@@ -136,13 +141,15 @@ fn less_than_one_piece_takes_is_one_piece_at_a_time() {
             space.tender(&words).expect_ok();
             assert!(space.outputs("release") == expect.outputs("release"), "{lto} in {budget}");
             let trace = Trace::read(&file);
-            let is_piece =
-                |event: &serde_json::Value| event["args"]["cgu"].as_u64().is_some_and(|cgu| cgu > 0);
+            let is_piece = |event: &serde_json::Value| {
+                event["args"]["cgu"].as_u64().is_some_and(|cgu| cgu > 0)
+            };
             assert!(trace.of_kind("X").any(is_piece), "{lto}: nothing is cut");
             if budget == "1M" {
                 assert_eq!(trace.max_concurrent_phases(), 1, "{lto}");
             }
-            let judged = invariants::leases(&trace).unwrap_or_else(|why| panic!("{lto} in {budget}: {why}"));
+            let judged =
+                invariants::leases(&trace).unwrap_or_else(|why| panic!("{lto} in {budget}: {why}"));
             assert!(judged > 0, "{lto} in {budget}: its leases are far from the budget");
         }
     }
@@ -171,12 +178,16 @@ fn the_nearest_budget_counts() {
 #[test]
 fn what_a_front_end_needed_is_free_before_its_unit_ends() {
     let space = TestSpace::new();
-    Workspace::new(&Recipe { width: 1, ..Recipe::new(Kind::Templates, 1) }).write(space.root()).unwrap();
+    Workspace::new(&Recipe { width: 1, ..Recipe::new(Kind::Templates, 1) })
+        .write(space.root())
+        .unwrap();
     let file = space.path("trace.json");
     space.tender(&["build", "-j1", "--trace", file.as_str()]).expect_ok();
     let trace = Trace::read(&file);
-    let heavy = trace.jobs().into_iter().find(|job| job.unit.ends_with("u0.cpp")).expect("it was built");
-    let during = trace.leases().into_iter().filter(|(ts, ..)| heavy.start_us <= *ts && *ts < heavy.end_us);
+    let heavy =
+        trace.jobs().into_iter().find(|job| job.unit.ends_with("u0.cpp")).expect("it was built");
+    let during =
+        trace.leases().into_iter().filter(|(ts, ..)| heavy.start_us <= *ts && *ts < heavy.end_us);
     let leases: Vec<u64> = during.map(|(_, bytes, _)| bytes).collect();
     let (most, last) = (leases.iter().max().copied(), leases.last().copied());
     assert!(last.zip(most).is_some_and(|(last, most)| last < most / 2), "{leases:?}");

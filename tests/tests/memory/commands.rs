@@ -1,4 +1,5 @@
-//! `[[generate]]` commands whose jobs have no room together: some are stopped for a while, and the build is made.
+//! `[[generate]]` commands whose jobs have no room together: some are stopped for a while, and the
+//! build is made.
 
 use serde_json::Value;
 use tender_tests::interop::{Tool, find};
@@ -13,8 +14,8 @@ const JOBS: u64 = 8;
 const JOB: u64 = 128 * MIB;
 const LIMIT: u64 = 480 * MIB;
 
-/// A crate with a command that runs a make with a number of jobs of its own, so that no token holds it back. Its jobs grow step by
-/// step, as compilers do.
+/// A crate with a command that runs a make with a number of jobs of its own, so that no token holds
+/// it back. Its jobs grow step by step, as compilers do.
 fn hungry() -> Option<TestSpace> {
     let make = find(Tool::Make44)?.path;
     let space = TestSpace::new();
@@ -23,7 +24,8 @@ fn hungry() -> Option<TestSpace> {
     let rules = format!("all:{jobs}\n{jobs}:\n\t@{}{}\n", probe(), step.repeat(16));
     space.write("jobs.mk", rules);
     let run = format!("{make} -j{JOBS} -f jobs.mk && : > $OUT_DIR/x.h");
-    let generate = format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
+    let generate =
+        format!("[[generate]]\nrun = [\"sh\", \"-c\", \"{run}\"]\noutputs = [\"$OUT_DIR/x.h\"]\n");
     space.write("Tender.toml", format!("[package]\nname = \"x\"\n{generate}"));
     space.write("src/main.c", "#include \"x.h\"\nint main(void) { return 0; }\n");
     Some(space)
@@ -46,7 +48,9 @@ fn build(space: &TestSpace, limit: u64, words: &[&str]) -> Option<Confined> {
 #[test]
 fn a_command_is_kept_within_the_group() {
     let Some(space) = hungry() else { return };
-    let Some(Confined { run, kills, .. }) = build(&space, LIMIT, &["--memory", "off"]) else { return };
+    let Some(Confined { run, kills, .. }) = build(&space, LIMIT, &["--memory", "off"]) else {
+        return;
+    };
     // Else what follows shows nothing.
     assert!(kills > 0 && !run.status.success(), "its jobs have room together: {run}");
 
@@ -69,7 +73,12 @@ fn a_command_is_kept_within_the_budget() {
     // What the jobs take in the time between two looks is seen only then.
     let summary = messages.iter().find(|message| message["reason"] == "memory-summary");
     let peak = summary.expect("there is a summary")["peak"].as_u64().expect("it was measured");
-    assert!((2 * JOB..LIMIT + JOB).contains(&peak), "{} MiB were used of {}", peak >> 20, LIMIT >> 20);
+    assert!(
+        (2 * JOB..LIMIT + JOB).contains(&peak),
+        "{} MiB were used of {}",
+        peak >> 20,
+        LIMIT >> 20
+    );
 }
 
 #[track_caller]

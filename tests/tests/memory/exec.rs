@@ -1,4 +1,5 @@
-//! `tender exec` around make and ninja: with memory that their jobs have no room in together, plain tools die, and these do not.
+//! `tender exec` around make and ninja: with memory that their jobs have no room in together, plain
+//! tools die, and these do not.
 
 #![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
 
@@ -37,19 +38,25 @@ impl Foreign {
     /// With a Makefile and a build.ninja that say the same.
     fn new() -> Option<Foreign> {
         let clang = clang()?;
-        let workspace = Workspace::new(&Recipe { width: WIDTH, ..Recipe::new(Kind::Templates, 11) });
+        let workspace =
+            Workspace::new(&Recipe { width: WIDTH, ..Recipe::new(Kind::Templates, 11) });
         let space = TestSpace::new();
         workspace.write(space.root()).expect("the space is ours");
-        let mut sources: Vec<&String> =
-            workspace.files.keys().filter(|path| path.ends_with(".c") || path.ends_with(".cpp")).collect();
+        let mut sources: Vec<&String> = workspace
+            .files
+            .keys()
+            .filter(|path| path.ends_with(".c") || path.ends_with(".cpp"))
+            .collect();
         sources.sort();
-        let include: String = (0..WIDTH).map(|krate| format!(" -Icrates/c{krate:02}/include")).collect();
+        let include: String =
+            (0..WIDTH).map(|krate| format!(" -Icrates/c{krate:02}/include")).collect();
         let compile = format!("{clang} -O0 -Iinclude{include} -c");
         let objects: Vec<String> = (0..sources.len()).map(|n| format!("o{n}.o")).collect();
         let all = objects.join(" ");
         let mut make = format!("prog: {all}\n\t{clang} {all} -o prog\n");
-        let mut ninja =
-            format!("rule cc\n command = {compile} $in -o $out\nrule ld\n command = {clang} $in -o $out\n");
+        let mut ninja = format!(
+            "rule cc\n command = {compile} $in -o $out\nrule ld\n command = {clang} $in -o $out\n"
+        );
         for (source, object) in sources.iter().zip(&objects) {
             let _ = writeln!(make, "{object}: {source}\n\t{compile} {source} -o {object}");
             let _ = writeln!(ninja, "build {object}: cc {source}");
@@ -79,7 +86,8 @@ impl Foreign {
     }
 }
 
-/// What the tool takes with one job and with eight, bytes, measured once: the tools start the same compilers.
+/// What the tool takes with one job and with eight, bytes, measured once: the tools start the same
+/// compilers.
 fn needs(foreign: &Foreign, tool: &Found) -> Option<(u64, u64)> {
     static NEEDS: OnceLock<Option<(u64, u64)>> = OnceLock::new();
     *NEEDS.get_or_init(|| {
@@ -92,7 +100,8 @@ fn needs(foreign: &Foreign, tool: &Found) -> Option<(u64, u64)> {
     })
 }
 
-/// The tool dies in a group that has room for two of its eight jobs, and is carried through by `exec`.
+/// The tool dies in a group that has room for two of its eight jobs, and is carried through by
+/// `exec`.
 fn survives(tool: Tool) {
     let Some(tool) = find(tool) else { return };
     let Some(foreign) = Foreign::new() else { return };
@@ -104,11 +113,17 @@ fn survives(tool: Tool) {
 
     let group = Cgroup::new(limit).expect("there was one before");
     let confined = foreign.build(&group, &plain);
-    assert!(confined.kills > 0 && !confined.run.status.success(), "it survives by itself: {}", confined.run);
+    assert!(
+        confined.kills > 0 && !confined.run.status.success(),
+        "it survives by itself: {}",
+        confined.run
+    );
 
     let tender = tender_tests::program("tender");
-    // A client of the pool gets its number of jobs from there; one that is given its own is outside of it.
-    let by_pool = CommandLine::new([tool.path.as_str()]).under([tender.as_str(), "exec", "-j8", "--"]);
+    // A client of the pool gets its number of jobs from there; one that is given its own is outside
+    // of it.
+    let by_pool =
+        CommandLine::new([tool.path.as_str()]).under([tender.as_str(), "exec", "-j8", "--"]);
     let memory = format!("{}Mi", limit >> 20);
     let by_itself = plain.under([tender.as_str(), "exec", "--memory", &memory, "--"]);
     for line in [by_pool, by_itself] {
@@ -128,7 +143,8 @@ fn ninja_survives() {
     survives(Tool::Ninja);
 }
 
-/// With a budget, and no limit that anybody else sets: the tree keeps to the budget, and is faster than with one job.
+/// With a budget, and no limit that anybody else sets: the tree keeps to the budget, and is faster
+/// than with one job.
 #[test]
 fn a_budget_is_kept_to_where_there_is_plenty() {
     let Some(tool) = find(Tool::Ninja) else { return };
@@ -151,20 +167,24 @@ fn a_budget_is_kept_to_where_there_is_plenty() {
     assert!(peak < budget + one, "{} MiB were used of {}: {run}", peak >> 20, budget >> 20);
 }
 
-/// What a job of [`most_at_once`] takes, which is what is expected of one of which nothing is known, and for how many there is room.
+/// What a job of [`most_at_once`] takes, which is what is expected of one of which nothing is
+/// known, and for how many there is room.
 const JOB: u64 = 192 * MIB;
 const ROOM: u64 = 2;
 
-/// The most jobs that a make below `exec -j8` had begun and not ended at once, with memory for two of them. Each notes its start before
-/// it takes any. They last until `meet` have run at once, so that so many are seen if so many are started.
+/// The most jobs that a make below `exec -j8` had begun and not ended at once, with memory for two
+/// of them. Each notes its start before it takes any. They last until `meet` have run at once, so
+/// that so many are seen if so many are started.
 fn most_at_once(make: &Found, jobs: &str, meet: usize) -> usize {
     let space = TestSpace::new();
     let probes = Probes::new(&space, meet);
     let rules: String = (0..8)
         .map(|number| {
-            let step = [probe().as_str(), "fill", &JOB.to_string(), "sleep", "50"].map(str::to_owned);
-            let job =
-                step.into_iter().fold(probes.job(&format!("make.{number}")), |job, word| job.arg(&word));
+            let step =
+                [probe().as_str(), "fill", &JOB.to_string(), "sleep", "50"].map(str::to_owned);
+            let job = step
+                .into_iter()
+                .fold(probes.job(&format!("make.{number}")), |job, word| job.arg(&word));
             format!("all: job{number}\njob{number}:\n\t@{}\n", job.shell())
         })
         .collect();
@@ -182,8 +202,9 @@ fn most_at_once(make: &Found, jobs: &str, meet: usize) -> usize {
     log.most_at_once()
 }
 
-/// A client of the pool gets no token for a job that there is no room for, so it never starts one. Who is none starts all that it may, and
-/// what finds no room is stopped: so it is not stopping that bounds the client.
+/// A client of the pool gets no token for a job that there is no room for, so it never starts one.
+/// Who is none starts all that it may, and what finds no room is stopped: so it is not stopping
+/// that bounds the client.
 #[test]
 fn a_client_gets_no_tokens_for_jobs_that_have_no_room() {
     let Some(make) = find(Tool::Make44) else { return };
@@ -201,7 +222,8 @@ fn exec_says_which_budget_it_keeps_to_and_what_was_used() {
         let words = [&["exec"][..], words, &["--", "true"]].concat();
         space.tender(&words).expect_ok()
     };
-    let says = ["note: memory budget: 100 MiB, by --memory; ", "note: memory of `true`: most in use "];
+    let says =
+        ["note: memory budget: 100 MiB, by --memory; ", "note: memory of `true`: most in use "];
     exec(&["-v", "--memory", "100Mi"]).expect_stderr(&says);
     exec(&["-v"]).expect_stderr(&["note: memory budget: ", ", all but a reserve; "]);
     exec(&["-v", "--memory", "off"]).expect_stderr(&["note: memory budget: off, by --memory"]);
@@ -230,7 +252,8 @@ fn exec_says_that_the_kernel_has_killed() {
 fn exec_says_when_one_job_needs_more_than_the_budget() {
     let space = TestSpace::new();
     let (probe, need) = (probe(), (96 * MIB).to_string());
-    let words = ["exec", "-j4", "--memory", "64Mi", "--", probe.as_str(), "fill", &need, "await", "seen"];
+    let words =
+        ["exec", "-j4", "--memory", "64Mi", "--", probe.as_str(), "fill", &need, "await", "seen"];
     let stderr = std::fs::File::create(space.path("err")).expect("the space is ours");
     let mut command = space.command(&words);
     command.current_dir(space.root()).stderr(stderr);
@@ -245,7 +268,10 @@ fn exec_says_when_one_job_needs_more_than_the_budget() {
     assert!(running.wait().expect("it is ours").success());
     let end = ", more than its memory budget of 64 MiB by --memory, and nothing of it can be stopped; raise --memory, or make \
                its jobs smaller\n";
-    assert!(said.starts_with("warning: `") && said.contains(" (its largest process, `probe`, "), "{said}");
+    assert!(
+        said.starts_with("warning: `") && said.contains(" (its largest process, `probe`, "),
+        "{said}"
+    );
     assert!(said.ends_with(end), "{said}");
     assert_eq!(space.read("err"), said, "once");
 }

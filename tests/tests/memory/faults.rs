@@ -1,5 +1,5 @@
-//! What befalls a build from outside: limits that change, neighbours that take its memory, a worker that stops, a history that is no
-//! history.
+//! What befalls a build from outside: limits that change, neighbours that take its memory, a worker
+//! that stops, a history that is no history.
 
 use crate::small::{expect_whole, measured, units};
 use rustix::process::{Pid, Signal, kill_process};
@@ -18,7 +18,8 @@ fn send(pid: u32, signal: Signal) {
 /// The workers in a group.
 fn workers(group: &Cgroup) -> Vec<u32> {
     let is_worker = |pid: &u32| {
-        std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "tender-worker\n")
+        std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| name == "tender-worker\n")
     };
     group.processes().into_iter().filter(is_worker).collect()
 }
@@ -28,7 +29,11 @@ fn objects(space: &TestSpace) -> usize {
     fn count(directory: &std::path::Path) -> usize {
         let Ok(entries) = directory.read_dir() else { return 0 };
         let of = |path: std::path::PathBuf| {
-            if path.is_dir() { count(&path) } else { usize::from(path.extension().is_some_and(|e| e == "o")) }
+            if path.is_dir() {
+                count(&path)
+            } else {
+                usize::from(path.extension().is_some_and(|e| e == "o"))
+            }
         };
         entries.flatten().map(|entry| of(entry.path())).sum()
     }
@@ -38,10 +43,16 @@ fn objects(space: &TestSpace) -> usize {
 /// `tender build` in the group, with a trace.
 fn build<'a>(group: &'a Cgroup, space: &'a TestSpace, jobs: &str) -> Confining<'a> {
     let trace = space.path("trace.json");
-    start_in(group, space, "build", space.command(&["build", "-v", jobs, "--trace", trace.as_str()]))
+    start_in(
+        group,
+        space,
+        "build",
+        space.command(&["build", "-v", jobs, "--trace", trace.as_str()]),
+    )
 }
 
-/// With eight jobs it succeeded, made the right things, kept what holds for every build, and killed nothing more than twice.
+/// With eight jobs it succeeded, made the right things, kept what holds for every build, and killed
+/// nothing more than twice.
 #[track_caller]
 fn expect_survived(workload: &Workload, space: &TestSpace, confined: Confined) -> Confined {
     let run = confined.run.clone().expect_ok();
@@ -61,7 +72,8 @@ fn a_limit_is_lowered_during_the_build() {
     let mut running = build(&group, &space, "-j8");
     wait_until("work has begun", || !workers(&group).is_empty());
     let limit = workload.figures.need / 10 * 13;
-    // Under version 1 a limit below what is in use is refused, so it is set as soon as that much is free.
+    // Under version 1 a limit below what is in use is refused, so it is set as soon as that much is
+    // free.
     wait_until("the limit is lowered", || running.has_ended() || group.set_limit(limit).is_ok());
     let confined = expect_survived(workload, &space, running.finish());
     let budgets = Trace::read(&space.path("trace.json")).leases();
@@ -74,7 +86,9 @@ fn a_limit_is_lowered_during_the_build() {
 fn a_group_above_has_a_smaller_limit() {
     let Some(workload) = measured() else { return };
     let Some(outer) = Cgroup::new(workload.figures.need / 10 * 14) else { return };
-    let Some(inner) = outer.inner(64 << 30) else { panic!("no group inside {}", outer.directory()) };
+    let Some(inner) = outer.inner(64 << 30) else {
+        panic!("no group inside {}", outer.directory())
+    };
     let space = workload.space(true);
     let confined = expect_survived(workload, &space, build(&inner, &space, "-j8").finish());
     confined.run.expect_stderr(&["memory budget: ", &format!("the cgroup {}", outer.directory())]);
@@ -103,7 +117,8 @@ fn another_program_takes_memory_during_the_build() {
     expect_survived(workload, &space, confined);
 }
 
-/// Nobody knows that it will not go on: what it holds is kept for it, and the others go on with the rest.
+/// Nobody knows that it will not go on: what it holds is kept for it, and the others go on with the
+/// rest.
 #[test]
 fn a_worker_is_frozen_and_goes_on() {
     let space = TestSpace::many_crates(40, 6);
@@ -111,7 +126,9 @@ fn a_worker_is_frozen_and_goes_on() {
     reference.build(&[]);
     let Some(group) = Cgroup::new(64 << 30) else { return };
     let mut running = build(&group, &space, "-j2");
-    wait_until("two work", || (workers(&group).len() == 2 && objects(&space) > 0) || running.has_ended());
+    wait_until("two work", || {
+        (workers(&group).len() == 2 && objects(&space) > 0) || running.has_ended()
+    });
     let frozen = workers(&group).first().copied();
     frozen.into_iter().for_each(|pid| send(pid, Signal::STOP));
     // What it was given it keeps, which is a small part of all.
@@ -203,7 +220,8 @@ fn two_builds_of_one_user_share_what_there_is() {
         start_in(&group, space, "build", command)
     };
     let mut first = start(&spaces[0]);
-    // It has set aside what it runs, and uses next to nothing of that: all of it looks free to who is not told.
+    // It has set aside what it runs, and uses next to nothing of that: all of it looks free to who
+    // is not told.
     wait_until("work has begun", || !workers(&group).is_empty() || first.has_ended());
     let second = start(&spaces[1]);
     for (confining, space) in [first, second].into_iter().zip(&spaces) {
@@ -215,14 +233,17 @@ fn two_builds_of_one_user_share_what_there_is() {
     assert_eq!(left, 0, "files of builds that have ended");
 }
 
-/// While what two builds have set aside is more than there is, one of them runs no more than the one job that it may always run.
+/// While what two builds have set aside is more than there is, one of them runs no more than the
+/// one job that it may always run.
 #[track_caller]
 fn expect_shared(traces: &[Trace; 2], limit: u64) {
     let leases = traces.each_ref().map(Trace::leases);
     let phases = traces.each_ref().map(|trace| {
-        let time = |event: &serde_json::Value, key: &str| event[key].as_u64().expect("microseconds");
-        let spans =
-            trace.of_kind("X").map(|event| (time(event, "ts"), time(event, "ts") + time(event, "dur")));
+        let time =
+            |event: &serde_json::Value, key: &str| event[key].as_u64().expect("microseconds");
+        let spans = trace
+            .of_kind("X")
+            .map(|event| (time(event, "ts"), time(event, "ts") + time(event, "dur")));
         spans.collect::<Vec<_>>()
     });
     let mut times: Vec<u64> = leases.iter().flatten().map(|(ts, _, _)| *ts).collect();
@@ -230,7 +251,11 @@ fn expect_shared(traces: &[Trace; 2], limit: u64) {
     let mut together = 0;
     for ts in times {
         let set_aside = leases.each_ref().map(|leases| {
-            leases.iter().take_while(|(at, _, _)| *at <= ts).last().map_or(0, |(_, bytes, _)| *bytes)
+            leases
+                .iter()
+                .take_while(|(at, _, _)| *at <= ts)
+                .last()
+                .map_or(0, |(_, bytes, _)| *bytes)
         });
         let running = phases
             .each_ref()
@@ -264,8 +289,8 @@ fn a_build_that_was_killed_takes_nothing_from_the_next() {
     let _ = run_in(&group, &space, space.command(&["build"])).run.expect_ok().expect_nothing_done();
 }
 
-/// The kernel kills nobody as long as there are pages of files that it can drop, however soon they are read again. Takes most of a minute:
-/// that nothing gets on is not believed at once.
+/// The kernel kills nobody as long as there are pages of files that it can drop, however soon they
+/// are read again. Takes most of a minute: that nothing gets on is not believed at once.
 #[test]
 fn a_build_that_only_reads_again_what_was_dropped_is_ended() {
     let Some(group) = Cgroup::new(48 * MIB) else { return };
@@ -277,7 +302,10 @@ fn a_build_that_only_reads_again_what_was_dropped_is_ended() {
     let Confined { run, kills, .. } = run_in(&group, &space, command);
     assert_eq!(kills, 0, "it is the kernel that has ended it\n{run}");
     let why = "(killed for memory, since all its time went into reading what the kernel drops for it: peak ";
-    let says =
-        ["it is tried again alone", "error: out of memory while compiling `src/main.c` of crate `x`", why];
+    let says = [
+        "it is tried again alone",
+        "error: out of memory while compiling `src/main.c` of crate `x`",
+        why,
+    ];
     run.expect_code(101).expect_stderr(&says);
 }

@@ -6,7 +6,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use tender_tests::{Run, TestSpace, examples};
 
-/// Stands for cargo: the program is built already, perhaps in another profile and directory. It wants to be asked for that program.
+/// Stands for cargo: the program is built already, perhaps in another profile and directory. It
+/// wants to be asked for that program.
 const CARGO: &str = "#!/bin/sh\nwhile [ $# -gt 0 ] && [ \"$1\" != -- ]; do\n  case $1 in\n    --manifest-path) \
                      [ -f \"$2\" ] || exit 90 ;;\n    --bin) [ \"$2\" = stress-workspace ] || exit 91; asked=1 ;;\n  esac\n  \
                      shift\ndone\n[ \"$asked\" ] || exit 92\nshift\nexec ";

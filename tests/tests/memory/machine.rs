@@ -20,7 +20,8 @@ fn give_away(space: &TestSpace) {
     walk(space.root());
 }
 
-/// The programs, where everybody may run them: they may be built below a home that is closed to others.
+/// The programs, where everybody may run them: they may be built below a home that is closed to
+/// others.
 fn programs_for_all(space: &TestSpace) -> Utf8PathBuf {
     std::fs::set_permissions(space.root(), std::fs::Permissions::from_mode(0o755)).unwrap();
     for name in ["tender", "tender-worker"] {
@@ -66,7 +67,8 @@ fn wrapped(space: &TestSpace, script: &str, command: Command) -> Command {
     shell
 }
 
-/// `command` in a namespace of its own, where `mounts` hide what there is to read. `None`, said loudly, where none can be made.
+/// `command` in a namespace of its own, where `mounts` hide what there is to read. `None`, said
+/// loudly, where none can be made.
 fn hiding(space: &TestSpace, mounts: &str, command: Command) -> Option<Command> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "true"]);
@@ -120,7 +122,8 @@ fn without_any_limit_to_read_jobs_alone_bound_the_build() {
     space.expect_fresh(&[]);
 }
 
-/// Files to put in the place of others: one that says nothing, and one of the process that reads it, where reading fails.
+/// Files to put in the place of others: one that says nothing, and one of the process that reads
+/// it, where reading fails.
 const EMPTY: &str = "/dev/null";
 const UNREADABLE: &str = "/proc/$$/mem";
 
@@ -136,8 +139,8 @@ fn without_pressure_nothing_is_missed() {
     }
 }
 
-/// The files of its group are there, and one says nothing or cannot be read. It goes by what else there is, and `-v` names the file once,
-/// though it is looked at ten times a second.
+/// The files of its group are there, and one says nothing or cannot be read. It goes by what else
+/// there is, and `-v` names the file once, though it is looked at ten times a second.
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let check = |names: [&str; 2], file: &str, says: &dyn Fn(&Utf8Path) -> String| {
@@ -146,7 +149,8 @@ fn files_that_cannot_be_read_are_named() {
         let run = "run = [\"sh\", \"-c\", \"sleep 0.5; : > $OUT_DIR/x.h\"]\noutputs = [\"$OUT_DIR/x.h\"]\n";
         space.write("Tender.toml", format!("{text}[[generate]]\n{run}"));
         let Some(group) = Cgroup::new(2 << 30) else { return };
-        let path = names.map(|name| group.directory().join(name)).into_iter().find(|path| path.exists());
+        let path =
+            names.map(|name| group.directory().join(name)).into_iter().find(|path| path.exists());
         let path = path.expect("a group has its files");
         let mounts = format!("mount --bind {file} {path}");
         let build = space.command(&["build", "-v", "-j4"]);

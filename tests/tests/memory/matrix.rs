@@ -15,8 +15,8 @@ const LANES: usize = 2;
 /// After so many the others are not tried.
 const MOST_FAILURES: usize = 4;
 
-/// The runs among all tests: with eight jobs each limit, with fewer and more those that are hardest; and budgets for one job, for some,
-/// and for less than one.
+/// The runs among all tests: with eight jobs each limit, with fewer and more those that are
+/// hardest; and budgets for one job, for some, and for less than one.
 const SOME: [Case; 15] = [
     first(8, Limit::Ample),
     first(8, Limit::Half),
@@ -61,7 +61,9 @@ fn all() -> Vec<Case> {
     let both = |jobs, limit| [first(jobs, limit), again(jobs, limit)];
     let by_jobs = |jobs| {
         let by_group = limits.into_iter().flat_map(move |limit| both(jobs, limit));
-        by_group.chain(budgets.into_iter().flat_map(move |limit| both(jobs, limit).map(Case::by_budget)))
+        by_group.chain(
+            budgets.into_iter().flat_map(move |limit| both(jobs, limit).map(Case::by_budget)),
+        )
     };
     [2, 8, 32].into_iter().flat_map(by_jobs).collect()
 }
@@ -140,8 +142,11 @@ fn builds_fit_into_what_there_is() {
     let judged: Judged = results.iter().flatten().map(|row| row.judged).sum();
     let failures: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     let count = failures.len();
-    let summary =
-        format!("{} builds, {count} wrong, {} s; {judged:?}", runs.len(), start.elapsed().as_secs());
+    let summary = format!(
+        "{} builds, {count} wrong, {} s; {judged:?}",
+        runs.len(),
+        start.elapsed().as_secs()
+    );
     show(&summary);
     assert!(failures.is_empty(), "{}\n\n{summary}", failures.join("\n\n"));
     // Of nothing everything holds. One kind alone may have nothing of some.

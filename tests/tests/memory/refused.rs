@@ -1,4 +1,5 @@
-//! What is too large for the memory that there is, with nothing else to build: refused by name, with a cure, and built when there is more.
+//! What is too large for the memory that there is, with nothing else to build: refused by name,
+//! with a cure, and built when there is more.
 
 use std::fmt::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -12,7 +13,8 @@ const PLENTY: u64 = 1 << 40;
 const SMALLER_UNIT: &str =
     "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile";
 
-/// A build in a group that is too small says `what` and nothing else is wrong, and one with plenty succeeds after it.
+/// A build in a group that is too small says `what` and nothing else is wrong, and one with plenty
+/// succeeds after it.
 #[track_caller]
 fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str) {
     let Some(group) = Cgroup::new(limit) else { return };
@@ -29,7 +31,8 @@ fn refused(space: &TestSpace, words: &[&str], limit: u64, what: &str, cure: &str
     space.expect_fresh(words);
 }
 
-/// It says `what` and the cure, and nothing else is wrong. Answers the peak and the budget that it tells, MiB.
+/// It says `what` and the cure, and nothing else is wrong. Answers the peak and the budget that it
+/// tells, MiB.
 #[track_caller]
 fn expect_refusal(run: &Run, what: &str, cure: &str) -> (u64, u64) {
     let run = run.clone().expect_code(101);
@@ -41,8 +44,10 @@ fn expect_refusal(run: &Run, what: &str, cure: &str) -> (u64, u64) {
     let how = error.strip_prefix(&start).and_then(|how| how.split(')').next());
     let how = how.unwrap_or_else(|| panic!("no {start:?}: {run}"));
     let number = |name: &str| {
-        let text =
-            how.split_once(name).and_then(|(_, rest)| rest.split_once(" MiB")).map(|(number, _)| number);
+        let text = how
+            .split_once(name)
+            .and_then(|(_, rest)| rest.split_once(" MiB"))
+            .map(|(number, _)| number);
         text.and_then(|number| number.parse::<u64>().ok())
             .unwrap_or_else(|| panic!("no number of {name:?}: {run}"))
     };
@@ -71,7 +76,8 @@ fn a_unit_that_is_too_large() {
     refused(&space, &[], 96 * MIB, "compiling `src/main.c` of crate `x`", SMALLER_UNIT);
 }
 
-/// Nobody kills anything where an address space is limited: an allocation fails, and the worker gives up.
+/// Nobody kills anything where an address space is limited: an allocation fails, and the worker
+/// gives up.
 #[test]
 fn a_unit_that_is_too_large_for_an_address_space() {
     // A worker that does nothing has half of it.
@@ -80,8 +86,11 @@ fn a_unit_that_is_too_large_for_an_address_space() {
     space.write("Tender.toml", "[package]\nname = \"x\"\n[profile.dev]\ncodegen-units = 1\n");
     space.write("src/main.c", functions(20_000));
     space.write("src/small.c", "int small;\n");
-    let worker =
-        format!("#!/bin/sh\nulimit -v {} && exec '{}' \"$@\"\n", LIMIT >> 10, program("tender-worker"));
+    let worker = format!(
+        "#!/bin/sh\nulimit -v {} && exec '{}' \"$@\"\n",
+        LIMIT >> 10,
+        program("tender-worker")
+    );
     space.write("worker", worker);
     std::fs::set_permissions(space.path("worker"), std::fs::Permissions::from_mode(0o755)).unwrap();
     let mut command = space.command(&["build", "-v", "-j2"]);
@@ -130,7 +139,10 @@ fn a_link_that_is_too_large() {
     // So that all of the archive is linked.
     let names: Vec<String> = (0..UNITS).map(|unit| format!("u{unit}")).collect();
     let (declared, sum) = (names.join(", "), names.join(" + "));
-    space.write("src/main.c", format!("extern int {declared};\nint main(void) {{ return {sum}; }}\n"));
+    space.write(
+        "src/main.c",
+        format!("extern int {declared};\nint main(void) {{ return {sum}; }}\n"),
+    );
     refused(
         &space,
         &[],

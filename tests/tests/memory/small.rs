@@ -1,4 +1,5 @@
-//! What the tests here build: a crate of small units, and a generated workspace that was measured once for all of them.
+//! What the tests here build: a crate of small units, and a generated workspace that was measured
+//! once for all of them.
 
 use std::sync::OnceLock;
 use tender_tests::TestSpace;
@@ -9,14 +10,17 @@ pub fn units(count: usize) -> TestSpace {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
     for unit in 0..count {
-        space.write(&format!("src/u{unit}.c"), format!("int u{unit}(int x) {{ return x + {unit}; }}\n"));
+        space.write(
+            &format!("src/u{unit}.c"),
+            format!("int u{unit}(int x) {{ return x + {unit}; }}\n"),
+        );
     }
     space.write("src/main.c", "int main(void) { return 0; }\n");
     space
 }
 
-/// A workspace of a few units that each take most of a second, and a hundred megabytes. `None`, said loudly, where no cgroup can be
-/// made.
+/// A workspace of a few units that each take most of a second, and a hundred megabytes. `None`,
+/// said loudly, where no cgroup can be made.
 pub fn measured() -> Option<&'static Workload> {
     static MEASURED: OnceLock<Option<Workload>> = OnceLock::new();
     let recipe = Recipe { width: 5, ..Recipe::new(Kind::Templates, 7) };

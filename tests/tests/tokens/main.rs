@@ -1,5 +1,5 @@
-//! What becomes of job slots when a child of a build is killed, forgets tokens, or tender itself panics. One build at a time: each is
-//! the parent of all orphans of this process.
+//! What becomes of job slots when a child of a build is killed, forgets tokens, or tender itself
+//! panics. One build at a time: each is the parent of all orphans of this process.
 
 #[path = "../engine/space.rs"]
 #[expect(dead_code, reason = "tests of the engine use all of it")]
@@ -34,7 +34,8 @@ fn success((result, told): (Result<Summary, EngineError>, Told)) -> Told {
     told
 }
 
-/// A process that is killed runs on for as long as the kernel needs to clear its memory. The slot is not another's before.
+/// A process that is killed runs on for as long as the kernel needs to clear its memory. The slot
+/// is not another's before.
 #[test]
 fn what_a_killed_worker_has_started_ends_before_its_slot_is_free() {
     let _alone = alone();
@@ -66,18 +67,17 @@ fn a_worker_that_forgets_tokens_is_named() {
     let _alone = alone();
     let mut space = Space::new();
     space.library("a", &["leak 2"]);
-    let script =
-        "n=0; until [ -e gone ]; do sleep 0.01; n=$((n + 1)); [ $n -lt 3000 ] || exit 1; done; : > made";
+    let script = "n=0; until [ -e gone ]; do sleep 0.01; n=$((n + 1)); [ $n -lt 3000 ] || exit 1; done; : > made";
     space.generate(&["sh", "-c", script], "made");
     let mut gate = Gate { told: Told::default(), file: space.path("gone") };
     let result = space.build_in(Slots::Own(4), false, &mut gate);
     let told = success((result, gate.told));
-    let says =
-        "tender-worker, crate `a` ended with 2 job tokens that it did not return; they are back in the pool";
+    let says = "tender-worker, crate `a` ended with 2 job tokens that it did not return; they are back in the pool";
     assert_eq!(all_messages(&told), says);
 }
 
-/// Four commands that each wait for the others end only if all slots are there again while the build goes on.
+/// Four commands that each wait for the others end only if all slots are there again while the
+/// build goes on.
 #[test]
 fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
     let _alone = alone();
@@ -97,7 +97,10 @@ fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
             wait_until("the worker holds tokens, and the slot that is left is used", || {
                 let entries = std::fs::read_dir(&first).unwrap().flatten();
                 note.exists()
-                    && entries.filter(|entry| here(entry.file_name().into_string().unwrap())).count() > 0
+                    && entries
+                        .filter(|entry| here(entry.file_name().into_string().unwrap()))
+                        .count()
+                        > 0
             });
             let pid = std::fs::read_to_string(&note).unwrap().parse().unwrap();
             kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
@@ -113,7 +116,9 @@ fn a_daemon_without_an_environment_keeps_what_its_command_had_taken() {
     let _alone = alone();
     let mut space = Space::new();
     let wait = |file: &str| {
-        format!("n=0; until [ -e {file} ]; do sleep 0.01; n=$((n + 1)); [ $n -lt 3000 ] || exit 1; done; ")
+        format!(
+            "n=0; until [ -e {file} ]; do sleep 0.01; n=$((n + 1)); [ $n -lt 3000 ] || exit 1; done; "
+        )
     };
     let daemon = format!(": > up; {}", wait("stop"));
     let script = format!(
@@ -169,7 +174,8 @@ fn when_we_panic_children_end_first_and_then_the_parent_has_its_tokens() {
     let env = |name: &str| (name == "MAKEFLAGS").then(|| flags.clone().into());
     let FromEnv::Inherited(pool) = Pool::from_env(&env) else { panic!("no pool") };
     let pids = || {
-        let read = |command: u32| std::fs::read_to_string(space.path(&format!("pid.{command}"))).ok();
+        let read =
+            |command: u32| std::fs::read_to_string(space.path(&format!("pid.{command}"))).ok();
         let pids = (0..2).filter_map(read).filter(|text| text.ends_with('\n'));
         pids.map(|text| text.trim_end().to_owned()).collect::<Vec<_>>()
     };
@@ -189,7 +195,8 @@ fn when_we_panic_children_end_first_and_then_the_parent_has_its_tokens() {
         });
         let mut sink = Fragile { told: Told::default(), started: 0, is_watched: &is_watched };
         let slots = Slots::Parent { pool, hint: 2 };
-        let result = catch_unwind(AssertUnwindSafe(|| space.build_in(slots, false, &mut sink).map(drop)));
+        let result =
+            catch_unwind(AssertUnwindSafe(|| space.build_in(slots, false, &mut sink).map(drop)));
         assert!(result.is_err(), "it does not go on");
         watcher.join().unwrap()
     });

@@ -69,7 +69,9 @@ fn words(actions: &[Action]) -> String {
         Action::Resize { plan, item, held: Held { bytes, grants, parts } } => {
             format!("hold {}.{} {bytes} of {grants} for {parts}", plan.0, item.0)
         }
-        Action::Abandon { plan, item, outcome } => format!("abandon {}.{} {outcome:?}", plan.0, item.0),
+        Action::Abandon { plan, item, outcome } => {
+            format!("abandon {}.{} {outcome:?}", plan.0, item.0)
+        }
         Action::Skip { plan, item } => format!("skip {}.{}", plan.0, item.0),
         Action::SetWish(tokens) => format!("wish {tokens}"),
         Action::ReleaseToken => "release".to_owned(),
@@ -96,7 +98,8 @@ fn check(mode: Mode, steps: Vec<(Event, &str)>) {
             Event::Plan(outline) => {
                 let mut items: Vec<&OutlineItem> = outline.items.iter().collect();
                 items.sort_by_key(|item| Reverse(item.cost));
-                let leases: Vec<Event> = items.iter().map(|item| lease(outline.id.0, item.id.0, 1)).collect();
+                let leases: Vec<Event> =
+                    items.iter().map(|item| lease(outline.id.0, item.id.0, 1)).collect();
                 burst.extend(leases);
             }
             Event::InPieces { plan, item, costs } => {
@@ -106,7 +109,8 @@ fn check(mode: Mode, steps: Vec<(Event, &str)>) {
             _ => {}
         }
         burst.push(Event::Quiet);
-        let mut actions: Vec<Action> = burst.into_iter().flat_map(|event| machine.handle(event)).collect();
+        let mut actions: Vec<Action> =
+            burst.into_iter().flat_map(|event| machine.handle(event)).collect();
         actions.retain(|action| !matches!(action, Action::AskLease { .. } | Action::Resize { .. }));
         assert_eq!(words(&actions), expect, "{what}");
     }
@@ -127,7 +131,10 @@ fn check_leases(mode: Mode, steps: Vec<(Vec<Event>, &str)>) {
 fn one_item_runs_on_the_starting_slot() {
     check(
         Mode::Served,
-        vec![(Event::Plan(outline(1, &[(5, &[])])), "start 1.0 @0"), (ok(1, 0), "done 1 true, park")],
+        vec![
+            (Event::Plan(outline(1, &[(5, &[])])), "start 1.0 @0"),
+            (ok(1, 0), "done 1 true, park"),
+        ],
     );
 }
 
@@ -136,10 +143,14 @@ fn tokens_are_wished_for_and_go_back_when_nothing_needs_them() {
     check(
         Mode::Served,
         vec![
-            (Event::Plan(outline(1, &[(1, &[]), (3, &[]), (2, &[])])), "start 1.1 @0, wish 2, want 2"),
+            (
+                Event::Plan(outline(1, &[(1, &[]), (3, &[]), (2, &[])])),
+                "start 1.1 @0, wish 2, want 2",
+            ),
             (Event::Token, "start 1.2 @1, wish 1"),
             (Event::Token, "start 1.0 @2, wish 0"),
-            // The item that began on the starting slot ends; one on a token is counted there from now on.
+            // The item that began on the starting slot ends; one on a token is counted there from
+            // now on.
             (ok(1, 1), "release, want 1"),
             (ok(1, 0), "release, want 0"),
             (ok(1, 2), "done 1 true, park"),
@@ -152,7 +163,10 @@ fn a_token_goes_to_the_next_item_before_it_goes_back() {
     check(
         Mode::Served,
         vec![
-            (Event::Plan(outline(1, &[(1, &[]), (1, &[]), (1, &[])])), "start 1.0 @0, wish 2, want 2"),
+            (
+                Event::Plan(outline(1, &[(1, &[]), (1, &[]), (1, &[])])),
+                "start 1.0 @0, wish 2, want 2",
+            ),
             (Event::Token, "start 1.1 @1, wish 1"),
             (ok(1, 0), "start 1.2 @0, wish 0, want 1"),
             // It was on its way when the wish was withdrawn.
@@ -305,7 +319,11 @@ fn cancel_drops_pieces_in_every_state() {
     let cancel = || Event::Cancel(None);
     check(
         Mode::Served,
-        vec![begun(), (cancel(), ""), (in_pieces(1, 0, &[1, 1]), "abandon 1.0 Skipped, done 1 false, park")],
+        vec![
+            begun(),
+            (cancel(), ""),
+            (in_pieces(1, 0, &[1, 1]), "abandon 1.0 Skipped, done 1 false, park"),
+        ],
     );
     check(
         Mode::Served,
@@ -397,7 +415,11 @@ fn a_plan_with_its_leases_behind_it_asks_for_nothing() {
         Mode::Served,
         vec![
             (
-                vec![Event::Plan(outline(1, &[(2, &[]), (1, &[])])), lease(1, 0, 7), lease(1, 1, 7)],
+                vec![
+                    Event::Plan(outline(1, &[(2, &[]), (1, &[])])),
+                    lease(1, 0, 7),
+                    lease(1, 1, 7),
+                ],
                 "start 1.0 @0, wish 1, want 1",
             ),
             // One part for the next without a word in between.
@@ -475,7 +497,11 @@ fn a_lease_is_kept_for_the_part_that_comes() {
         vec![
             // The second waits for the first, and a piece is granted while the beginning runs.
             (
-                vec![Event::Plan(outline(1, &[(5, &[]), (1, &[0])])), lease(1, 1, 2), lease(1, 0, 3)],
+                vec![
+                    Event::Plan(outline(1, &[(5, &[]), (1, &[0])])),
+                    lease(1, 1, 2),
+                    lease(1, 0, 3),
+                ],
                 "start 1.0 @0",
             ),
             (vec![lease(1, 0, 4)], ""),
@@ -522,7 +548,12 @@ fn a_failed_piece_frees_what_the_others_were_granted() {
         vec![
             (vec![Event::Plan(outline(1, &[(5, &[])])), lease(1, 0, 1)], "start 1.0 @0"),
             (
-                vec![lease(1, 0, 10), lease(1, 0, 20), lease(1, 0, 30), in_pieces(1, 0, &[1, 1, 1, 1])],
+                vec![
+                    lease(1, 0, 10),
+                    lease(1, 0, 20),
+                    lease(1, 0, 30),
+                    in_pieces(1, 0, &[1, 1, 1, 1]),
+                ],
                 "hold 1.0 60 of 4 for 3, ask 1.0 piece, piece 1.0.0 @0, wish 2, want 2",
             ),
             (vec![Event::Token], "piece 1.0.1 @1, wish 1"),
@@ -540,7 +571,10 @@ fn a_beginning_that_needs_less_says_so_while_it_runs() {
         check_leases(
             Mode::Served,
             vec![
-                (vec![Event::Plan(outline(1, &[(5, &[])])), lease(1, 0, 200)], &format!("{start} 1.0 @0")),
+                (
+                    vec![Event::Plan(outline(1, &[(5, &[])])), lease(1, 0, 200)],
+                    &format!("{start} 1.0 @0"),
+                ),
                 (vec![shrunk(40)], "hold 1.0 40 of 1 for 1"),
                 // More than it has left is no news.
                 (vec![shrunk(50)], ""),
@@ -605,7 +639,11 @@ struct RandomItem {
 fn plans() -> impl Strategy<Value = Vec<RandomPlan>> {
     let after = proptest::collection::vec(proptest::bool::weighted(0.3), 8);
     let pieces = proptest::collection::vec(0..3u64, 0..4);
-    let item = (0..4u64, after, pieces).prop_map(|(cost, after, pieces)| RandomItem { cost, after, pieces });
+    let item = (0..4u64, after, pieces).prop_map(|(cost, after, pieces)| RandomItem {
+        cost,
+        after,
+        pieces,
+    });
     let items = proptest::collection::vec(item, 0..8);
     let plan = (any::<bool>(), items).prop_map(|(serial, items)| RandomPlan { serial, items });
     proptest::collection::vec(plan, 1..5)
@@ -632,7 +670,8 @@ enum Seen {
 struct WorldPlan {
     plan: RandomPlan,
     seen: Vec<Seen>,
-    /// Of each item, while it is not over: grants that came, those that no part has been started for, and asks.
+    /// Of each item, while it is not over: grants that came, those that no part has been started
+    /// for, and asks.
     grants: Vec<u32>,
     unused: Vec<u32>,
     asks: Vec<u32>,
@@ -640,7 +679,8 @@ struct WorldPlan {
     done: bool,
 }
 
-/// A history around one machine. Plays the orchestrator, the pool and the parts, and checks the rules at every step.
+/// A history around one machine. Plays the orchestrator, the pool and the parts, and checks the
+/// rules at every step.
 struct World {
     machine: Machine,
     mode: Mode,
@@ -649,7 +689,8 @@ struct World {
     expects_work: bool,
     /// Asks that were not granted, of a beginning or a piece.
     asks: Vec<(usize, usize)>,
-    /// Tokens that were wished for, which the pool may deliver; and those it read before a wish was withdrawn.
+    /// Tokens that were wished for, which the pool may deliver; and those it read before a wish was
+    /// withdrawn.
     wished: u32,
     tokens: u32,
     running: Vec<Running>,
@@ -679,9 +720,14 @@ impl World {
 
     fn plan(&mut self, plan: &RandomPlan) {
         let id = self.plans.len() as u32;
-        let after: Vec<Vec<usize>> = (0..plan.items.len()).map(|at| plan.befores(at).collect()).collect();
-        let short: Vec<(u64, &[usize])> =
-            plan.items.iter().zip(&after).map(|(item, after)| (item.cost, after.as_slice())).collect();
+        let after: Vec<Vec<usize>> =
+            (0..plan.items.len()).map(|at| plan.befores(at).collect()).collect();
+        let short: Vec<(u64, &[usize])> = plan
+            .items
+            .iter()
+            .zip(&after)
+            .map(|(item, after)| (item.cost, after.as_slice()))
+            .collect();
         let outline = outline_of(id, &short, plan.serial);
         let count = plan.items.len();
         self.plans.push(WorldPlan {
@@ -714,14 +760,18 @@ impl World {
         for action in self.machine.handle(event) {
             assert!(!self.exited, "{action:?} after the end");
             match action {
-                Action::Start { plan, item, part, slot } => self.started(Running { plan, item, part, slot }),
+                Action::Start { plan, item, part, slot } => {
+                    self.started(Running { plan, item, part, slot })
+                }
                 Action::Skip { plan, item } => {
                     assert_eq!(*self.seen(plan, item), Seen::Fresh);
                     *self.seen(plan, item) = Seen::Reported(Outcome::Skipped);
                 }
                 Action::Abandon { plan, item, outcome } => {
                     let cancelled = self.plans[plan.0 as usize].cancelled;
-                    let Seen::InPieces { running, failed, .. } = self.seen(plan, item) else { panic!() };
+                    let Seen::InPieces { running, failed, .. } = self.seen(plan, item) else {
+                        panic!()
+                    };
                     assert_eq!(*running, 0, "abandoned while a piece runs");
                     assert!(*failed || cancelled, "abandoned for nothing");
                     assert_eq!(outcome == Outcome::Failed, *failed);
@@ -733,14 +783,17 @@ impl World {
                 Action::Resize { plan, item, held: Held { bytes: leased, grants, parts } } => {
                     let state = &self.plans[plan.0 as usize];
                     let at = item.0 as usize;
-                    let Seen::InPieces { running, failed, unstarted } = &state.seen[at] else { panic!() };
+                    let Seen::InPieces { running, failed, unstarted } = &state.seen[at] else {
+                        panic!()
+                    };
                     let held = u64::from(state.unused[at]) + *running as u64;
                     // Every grant is of one byte. Those of pieces that were dropped are given back.
                     let dropped = *failed || state.cancelled;
                     assert!(leased == held || dropped && leased < held, "{leased} of {held}");
                     assert_eq!(grants, state.grants[at]);
                     if !dropped {
-                        // A join needs no lease here, and a grant that no part has use for is none's.
+                        // A join needs no lease here, and a grant that no part has use for is
+                        // none's.
                         let left = *running + unstarted.len();
                         let granted = *running + unstarted.len().min(state.unused[at] as usize);
                         assert_eq!(parts as usize, if left == 0 { 1 } else { granted });
@@ -761,7 +814,10 @@ impl World {
                     let state = &mut self.plans[plan.0 as usize];
                     assert!(!std::mem::replace(&mut state.done, true), "done twice");
                     assert!(state.seen.iter().all(|seen| matches!(seen, Seen::Reported(_))));
-                    assert_eq!(ok, state.seen.iter().all(|seen| *seen == Seen::Reported(Outcome::Ok)));
+                    assert_eq!(
+                        ok,
+                        state.seen.iter().all(|seen| *seen == Seen::Reported(Outcome::Ok))
+                    );
                 }
                 Action::Send(other) => panic!("{other:?}"),
                 Action::Exit => self.exited = true,
@@ -775,8 +831,15 @@ impl World {
         state.asks[item] += 1;
         match &state.seen[item] {
             Seen::Fresh if !piece => {
-                assert_eq!((state.asks[item], state.grants[item]), (1, 0), "asked twice, or for nothing");
-                assert!(self.mode == Mode::ByHand || running < slots || running == 0, "there is no slot");
+                assert_eq!(
+                    (state.asks[item], state.grants[item]),
+                    (1, 0),
+                    "asked twice, or for nothing"
+                );
+                assert!(
+                    self.mode == Mode::ByHand || running < slots || running == 0,
+                    "there is no slot"
+                );
             }
             Seen::InPieces { unstarted, failed: false, .. } if piece => {
                 let waiting = self.asks.iter().filter(|ask| **ask == (plan, item)).count();
@@ -813,7 +876,11 @@ impl World {
     }
 
     fn started(&mut self, new: Running) {
-        assert!(self.running.iter().all(|part| part.slot != new.slot), "slot {} is in use", new.slot);
+        assert!(
+            self.running.iter().all(|part| part.slot != new.slot),
+            "slot {} is in use",
+            new.slot
+        );
         let state = &self.plans[new.plan.0 as usize];
         assert!(!state.cancelled, "{new:?} of a cancelled plan");
         for before in state.plan.befores(new.item.0 as usize) {
@@ -825,7 +892,10 @@ impl World {
             *unused = unused.checked_sub(1).unwrap_or_else(|| panic!("{new:?} without a lease"));
         }
         if new.part == Part::Translate {
-            assert!(self.running.iter().all(|part| part.part != Part::Translate), "one main thread");
+            assert!(
+                self.running.iter().all(|part| part.part != Part::Translate),
+                "one main thread"
+            );
         }
         let seen = self.seen(new.plan, new.item);
         match (new.part, &mut *seen) {
@@ -836,7 +906,9 @@ impl World {
                 unstarted.remove(at);
                 *running += 1;
             }
-            (Part::Join, Seen::InPieces { unstarted, running: 0, failed: false }) if unstarted.is_empty() => {
+            (Part::Join, Seen::InPieces { unstarted, running: 0, failed: false })
+                if unstarted.is_empty() =>
+            {
                 *seen = Seen::Joining;
             }
             (part, seen) => panic!("{part:?} of an item that is {seen:?}"),
@@ -848,7 +920,10 @@ impl World {
         let (running, starting) = (self.running.len() as u32, u32::from(!self.parked));
         let ready = self.ready();
         assert!(running <= starting + self.tokens, "{running} run on {} tokens", self.tokens);
-        assert!(ready == 0 || running == starting + self.tokens, "a slot idles while a part is ready");
+        assert!(
+            ready == 0 || running == starting + self.tokens,
+            "a slot idles while a part is ready"
+        );
         assert_eq!(self.tokens, running.saturating_sub(starting), "a token idles");
         assert_eq!(self.wished, ready);
         if self.mode == Mode::Served {
@@ -858,14 +933,18 @@ impl World {
         }
     }
 
-    /// Parts that could run, counted afresh from the plans and the grants that came. The main thread is one, whatever it has
-    /// before it.
+    /// Parts that could run, counted afresh from the plans and the grants that came. The main
+    /// thread is one, whatever it has before it.
     fn ready(&self) -> u32 {
         let (mut ready, mut to_translate) = (0, false);
         for state in self.plans.iter().filter(|state| !state.cancelled) {
             for (at, seen) in state.seen.iter().enumerate() {
-                let free =
-                    || state.plan.befores(at).all(|first| state.seen[first] == Seen::Reported(Outcome::Ok));
+                let free = || {
+                    state
+                        .plan
+                        .befores(at)
+                        .all(|first| state.seen[first] == Seen::Reported(Outcome::Ok))
+                };
                 let unused = state.unused[at];
                 match seen {
                     Seen::Fresh if unused == 0 => {}
@@ -887,7 +966,8 @@ impl World {
         if self.running.is_empty() {
             return;
         }
-        let Running { plan, item, part, .. } = self.running.swap_remove(number % self.running.len());
+        let Running { plan, item, part, .. } =
+            self.running.swap_remove(number % self.running.len());
         let pieces = self.plans[plan.0 as usize].plan.items[item.0 as usize].pieces.clone();
         let seen = self.seen(plan, item);
         let event = match part {

@@ -12,7 +12,8 @@ use tender_protocol::{
     Diagnostic, Item, ItemMemory, Language, Level, PROTOCOL, Translate, Work, decode, encode,
 };
 
-/// Does what the unit's name says: words for the beginning, then for each piece, then for the join; `/` between them.
+/// Does what the unit's name says: words for the beginning, then for each piece, then for the join;
+/// `/` between them.
 struct Fake;
 
 impl Execute for Fake {
@@ -67,7 +68,11 @@ fn act(job: &Job<'_>, word: &str) -> Result<(), PieceFailed> {
             Ok(())
         }
         "main" => {
-            assert_ne!(thread::current().name(), Some(job.item.unit.as_str()), "not the main thread");
+            assert_ne!(
+                thread::current().name(),
+                Some(job.item.unit.as_str()),
+                "not the main thread"
+            );
             Ok(())
         }
         _ => Ok(()),
@@ -90,7 +95,14 @@ impl Execute for Meeting {
 
 fn error(message: &str) -> Diagnostic {
     let message = message.to_owned();
-    Diagnostic { level: Level::Error, rendered: message.clone(), message, file: None, line: 0, column: 0 }
+    Diagnostic {
+        level: Level::Error,
+        rendered: message.clone(),
+        message,
+        file: None,
+        line: 0,
+        column: 0,
+    }
 }
 
 fn plan(id: u32, items: &[(u32, &str, &[u32])]) -> Plan {
@@ -183,7 +195,8 @@ fn an_item_in_pieces_is_one_item() {
     check_plan(&[(0, "x/a/b/panics", &[])], &[panic, "0 Failed", "done 1 false"]);
 }
 
-/// A plan whose units only the main thread may translate. All of it says once what it has to say, whatever the order.
+/// A plan whose units only the main thread may translate. All of it says once what it has to say,
+/// whatever the order.
 fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
     let items: Vec<(u32, &str, &[u32])> =
         (0..).zip(units).map(|(id, unit)| (id, *unit, &[] as &[u32])).collect();
@@ -232,7 +245,8 @@ fn the_main_thread_translates_and_others_do_the_rest() {
 
 #[test]
 fn under_load_every_item_is_reported_once_with_what_it_said() {
-    let kinds = ["x", "x/a/b/c/join", "fails", "x/a/fails/c/join", "panics", "x/a/b/panics", "x/a/join"];
+    let kinds =
+        ["x", "x/a/b/c/join", "fails", "x/a/fails/c/join", "panics", "x/a/b/panics", "x/a/join"];
     let bad = |unit: &str| unit.contains("fails") || unit.contains("panics");
     for round in 0..8 {
         let units: Vec<&str> = (0..300).map(|n| kinds[(n * 5 + round) % kinds.len()]).collect();
@@ -308,8 +322,11 @@ impl Peer {
         let (ours, theirs) = UnixStream::pair().unwrap();
         let worker = thread::spawn(move || {
             let input = io::BufReader::new(theirs.try_clone().unwrap());
-            let hello =
-                FromWorker::Hello { protocol: PROTOCOL, llvm: "22.1.8".into(), libraries: Vec::new() };
+            let hello = FromWorker::Hello {
+                protocol: PROTOCOL,
+                llvm: "22.1.8".into(),
+                libraries: Vec::new(),
+            };
             serve(input, theirs, Pool::private(jobs).unwrap(), Arc::new(exec), hello, |_| {})
         });
         let from_worker = io::BufReader::new(ours.try_clone().unwrap()).lines();
@@ -331,7 +348,11 @@ impl Peer {
 
     /// A plan, all of which has memory.
     fn give(&mut self, plan: Plan) {
-        let leases = plan.items.iter().map(|item| ToWorker::Lease { plan: plan.id, item: item.id, bytes: 1 });
+        let leases = plan.items.iter().map(|item| ToWorker::Lease {
+            plan: plan.id,
+            item: item.id,
+            bytes: 1,
+        });
         let leases: Vec<u8> = leases.flat_map(|lease| encode(&lease)).collect();
         let lines = [encode(&ToWorker::Plan(plan)), leases].concat();
         self.to_worker.write_all(&lines).unwrap();
@@ -447,7 +468,9 @@ fn memory_is_asked_for_and_what_an_item_holds_is_said() {
                     peer.say(ToWorker::Lease { plan, item, bytes });
                 }
             }
-            FromWorker::LeaseResized { bytes, grants, .. } => said.push(format!("holds {bytes} of {grants}")),
+            FromWorker::LeaseResized { bytes, grants, .. } => {
+                said.push(format!("holds {bytes} of {grants}"))
+            }
             FromWorker::ItemFinished(report) => said.push(format!("{:?}", report.outcome)),
             FromWorker::Done { .. } => ended = true,
             _ => {}
@@ -488,7 +511,9 @@ fn memory_limits_what_runs_by_hand() {
         }
         let exec = Arc::new(Crowd::default());
         let pool = Pool::private(8).unwrap();
-        assert!(run_plan(plan, pool, memory, Arc::clone(&exec) as Arc<dyn Execute>, |_| {}).unwrap());
+        assert!(
+            run_plan(plan, pool, memory, Arc::clone(&exec) as Arc<dyn Execute>, |_| {}).unwrap()
+        );
         let seen = exec.most.load(Ordering::SeqCst);
         assert!(seen >= 1 && seen <= most, "{seen} at once in {memory:?}");
     }
@@ -510,10 +535,14 @@ fn another_version_is_refused() {
 
 #[test]
 fn what_is_no_message_or_no_plan_ends_the_worker() {
-    let twice = [encode(&hello(PROTOCOL, "22")), encode(&ToWorker::Plan(plan(1, &[(0, "x", &[0])])))];
+    let twice =
+        [encode(&hello(PROTOCOL, "22")), encode(&ToWorker::Plan(plan(1, &[(0, "x", &[0])])))];
     for (lines, expect) in [
         (b"{}\n".to_vec(), "not a message of the worker protocol"),
-        (b"\xff\n".to_vec(), "cannot read from the orchestrator: stream did not contain valid UTF-8"),
+        (
+            b"\xff\n".to_vec(),
+            "cannot read from the orchestrator: stream did not contain valid UTF-8",
+        ),
         (twice.concat(), "plan 1: item 0 comes after itself, perhaps through others"),
     ] {
         let mut peer = Peer::start(1, Fake);
@@ -539,7 +568,8 @@ fn an_orchestrator_that_is_gone_ends_the_worker() {
     assert!(matches!(ended, Ok(Ended::BrokenPipe)), "{ended:?}");
 }
 
-/// Items that run until the test is over; it counts them, and the bytes that are in the pool when it is told to abandon them.
+/// Items that run until the test is over; it counts them, and the bytes that are in the pool when
+/// it is told to abandon them.
 struct Stuck {
     running: AtomicU32,
     pool: rustix::fd::OwnedFd,
@@ -591,12 +621,17 @@ fn check_abandoned(
     };
     let interruptions = interruptions(Arc::clone(&exec));
     let of_plan = Arc::clone(&exec) as Arc<dyn Execute>;
-    let ran = serve::run_plan(plan(1, &items), inherited, None, of_plan, interruptions, tell, |ran| {
-        at_end = Some((ran.as_ref().unwrap_err().to_string(), unread()));
-    });
+    let ran =
+        serve::run_plan(plan(1, &items), inherited, None, of_plan, interruptions, tell, |ran| {
+            at_end = Some((ran.as_ref().unwrap_err().to_string(), unread()));
+        });
     assert_eq!(at_end, Some((expect.to_owned(), 2)), "all are back");
     assert!(ran.is_err());
-    assert_eq!(exec.left.load(Ordering::SeqCst), 0, "what had tokens was ended before they went back");
+    assert_eq!(
+        exec.left.load(Ordering::SeqCst),
+        0,
+        "what had tokens was ended before they went back"
+    );
     drop(ends);
 }
 
@@ -618,5 +653,9 @@ fn an_interruption_gives_all_tokens_back() {
 #[test]
 fn a_panic_of_the_coordinator_gives_all_tokens_back() {
     let trip = |started| assert!(started < 3, "it trips");
-    check_abandoned(|_| Box::new(std::iter::empty()), trip, "internal error in the coordinator: it trips");
+    check_abandoned(
+        |_| Box::new(std::iter::empty()),
+        trip,
+        "internal error in the coordinator: it trips",
+    );
 }

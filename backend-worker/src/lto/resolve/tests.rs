@@ -1,8 +1,8 @@
 //! Links in a small language, one input a line, against what lld does with them.
 //!
-//! `a bc: f g? @h c%4 k{K} !u ~w`: an input named a, of one bitcode module, that defines f, g weakly, h hidden, c as a
-//! common symbol of 4 bytes and k in group K, and refers to u strongly and to w weakly. `o` is an object, `so` a shared
-//! library. A name with a star may be had: `a* bc: f`.
+//! `a bc: f g? @h c%4 k{K} !u ~w`: an input named a, of one bitcode module, that defines f, g
+//! weakly, h hidden, c as a common symbol of 4 bytes and k in group K, and refers to u strongly and
+//! to w weakly. `o` is an object, `so` a shared library. A name with a star may be had: `a* bc: f`.
 
 use super::*;
 use proptest::prelude::*;
@@ -80,7 +80,8 @@ fn check(options: &Options, text: &str, order: &str, expect: &[&str]) {
     let (names, inputs) = link(text);
     let resolution = resolve(&inputs, options);
     assert_eq!(resolution.duplicates, [], "duplicates");
-    let taken: Vec<&str> = resolution.order.iter().map(|(index, _)| names[*index].as_str()).collect();
+    let taken: Vec<&str> =
+        resolution.order.iter().map(|(index, _)| names[*index].as_str()).collect();
     assert_eq!(taken.join(" "), order);
     let mut lines = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
@@ -120,7 +121,8 @@ fn what_only_modules_use_is_theirs() {
 #[test]
 fn what_native_code_uses_stays() {
     check(&program(), "a bc: f g\n n o: n !f", "a n", &["a: f=plx g=pl"]);
-    // A shared library's reference exports it from a program, and so does a definition that it comes before.
+    // A shared library's reference exports it from a program, and so does a definition that it
+    // comes before.
     check(&program(), "a bc: f g h\n s so: !f g", "a s", &["a: f=plxe g=plxe h=pl"]);
 }
 
@@ -308,7 +310,11 @@ fn any_link() -> impl Strategy<Value = Vec<Input>> {
                 Part { kind, symbols }
             })
             .collect();
-        Input { lazy: lazy && parts.iter().all(|part| part.kind != Kind::Shared), hidden: false, parts }
+        Input {
+            lazy: lazy && parts.iter().all(|part| part.kind != Kind::Shared),
+            hidden: false,
+            parts,
+        }
     });
     prop::collection::vec(input, 0..8)
 }

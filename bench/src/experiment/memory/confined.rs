@@ -17,9 +17,11 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub struct Limits {
     /// Bytes.
     pub memory: u64,
-    /// Near the limit the kernel may be busy with reading the same pages of programs again and again.
+    /// Near the limit the kernel may be busy with reading the same pages of programs again and
+    /// again.
     pub time: Duration,
-    /// The command cannot succeed once one of its processes was killed, so there is nothing to wait for.
+    /// The command cannot succeed once one of its processes was killed, so there is nothing to wait
+    /// for.
     pub until_kill: bool,
 }
 
@@ -36,7 +38,8 @@ pub enum End {
 pub struct Outcome {
     pub end: End,
     pub taken: Taken,
-    /// The most that the group used, bytes, with cached pages of files. 0 where the kernel does not say.
+    /// The most that the group used, bytes, with cached pages of files. 0 where the kernel does not
+    /// say.
     pub peak: u64,
     /// Processes that the kernel killed in the group.
     pub kills: u64,
@@ -97,7 +100,9 @@ mod tests {
     #[test]
     fn a_kill_is_counted_and_ends_what_cannot_succeed() {
         // Left alone, it would succeed.
-        let Some(outcome) = sh(&format!("{FILL}; sleep 50; true"), 64 * MIB, LONG, true) else { return };
+        let Some(outcome) = sh(&format!("{FILL}; sleep 50; true"), 64 * MIB, LONG, true) else {
+            return;
+        };
         assert!(outcome.end == End::Failure && outcome.kills > 0, "{outcome:?}");
     }
 
@@ -106,12 +111,17 @@ mod tests {
         let Some(outcome) = sh(&format!("{FILL}; exit 0"), 64 * MIB, LONG, false) else { return };
         assert!(outcome.end == End::Success && outcome.kills > 0, "{outcome:?}");
         let Some(outcome) = sh(FILL, 1024 * MIB, LONG, true) else { return };
-        assert!(outcome.end == End::Success && outcome.kills == 0 && outcome.peak > 150 * MIB, "{outcome:?}");
+        assert!(
+            outcome.end == End::Success && outcome.kills == 0 && outcome.peak > 150 * MIB,
+            "{outcome:?}"
+        );
     }
 
     #[test]
     fn too_long_is_no_failure() {
-        let Some(outcome) = sh("sleep 50", 64 * MIB, Duration::from_millis(100), false) else { return };
+        let Some(outcome) = sh("sleep 50", 64 * MIB, Duration::from_millis(100), false) else {
+            return;
+        };
         assert_eq!(outcome.end, End::TooLong);
     }
 }

@@ -34,14 +34,22 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
     ];
     each_of(tools, examples, settings, &options.workloads_or(&QUICK), |site, jobs| {
         if !knows_off(site)? {
-            notes.push(format!("{}: this tender does not know `--memory off`.", site.workload.word()));
+            notes.push(format!(
+                "{}: this tender does not know `--memory off`.",
+                site.workload.word()
+            ));
             return Ok(());
         }
         let mut taken = [Vec::new(), Vec::new()];
         for round in 0..pairs {
-            progress::show(&format!("memory: cost, {}, pair {} of {pairs}", site.workload.word(), round + 1));
+            progress::show(&format!(
+                "memory: cost, {}, pair {} of {pairs}",
+                site.workload.word(),
+                round + 1
+            ));
             for number in order(round) {
-                let words: &[&OsStr] = if number == 0 { &[] } else { &["--memory".as_ref(), "off".as_ref()] };
+                let words: &[&OsStr] =
+                    if number == 0 { &[] } else { &["--memory".as_ref(), "off".as_ref()] };
                 taken[number].push(build(site, words)?);
             }
         }
@@ -122,10 +130,19 @@ fn against_half(
     Ok(taken)
 }
 
-fn half_row(workload: Workload, by: Builder, jobs: u32, peak_mib: u64, pairs: &[[Run; 2]]) -> Vec<String> {
+fn half_row(
+    workload: Workload,
+    by: Builder,
+    jobs: u32,
+    peak_mib: u64,
+    pairs: &[[Run; 2]],
+) -> Vec<String> {
     let fails = pairs.iter().any(|[half, _]| !half.succeeded());
-    let ratio =
-        || table::interval(Interval::of(pairs.iter().map(|[half, ample]| half.seconds / ample.seconds)));
+    let ratio = || {
+        table::interval(Interval::of(
+            pairs.iter().map(|[half, ample]| half.seconds / ample.seconds),
+        ))
+    };
     let median = |number: usize| Summary::of(pairs.iter().map(|pair| pair[number].seconds)).median;
     vec![
         workload.word().into(),
@@ -169,8 +186,9 @@ fn row(workload: Workload, jobs: u32, [on, off]: &[Vec<Taken>; 2]) -> Vec<String
     let ratio = |of: fn(&Taken) -> f64| {
         table::interval(Interval::of(on.iter().zip(off).map(|(on, off)| of(on) / of(off))))
     };
-    let median =
-        |taken: &[Taken], of: fn(&Taken) -> f64| format!("{:.3}", Summary::of(taken.iter().map(of)).median);
+    let median = |taken: &[Taken], of: fn(&Taken) -> f64| {
+        format!("{:.3}", Summary::of(taken.iter().map(of)).median)
+    };
     let cpu = |taken: &Taken| taken.cpu.as_secs_f64();
     let wall = |taken: &Taken| taken.wall.as_secs_f64();
     vec![

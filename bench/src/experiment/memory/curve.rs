@@ -20,7 +20,8 @@ const ROUND: u64 = 16;
 const ALL: [Builder; 4] = [Builder::Tender, Builder::History, Builder::Ninja, Builder::Make];
 
 /// # Errors
-/// The sources were not fetched, no cgroup can be made, a build fails where there is no limit, or a plot cannot be written.
+/// The sources were not fetched, no cgroup can be made, a build fails where there is no limit, or a
+/// plot cannot be written.
 pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let options = &settings.memory;
     let mut runs = Runs::open(options.keep.as_deref(), tools)?;
@@ -98,7 +99,10 @@ fn plot<'a>(
         x_label: "limit of the memory cgroup, MiB".into(),
         y_label: "time of a build from nothing, s".into(),
         series: series.collect(),
-        marks: need_mib.map(|mib| (mib as f64, "largest unit alone".to_owned())).into_iter().collect(),
+        marks: need_mib
+            .map(|mib| (mib as f64, "largest unit alone".to_owned()))
+            .into_iter()
+            .collect(),
         beyond_label: "no limit".into(),
     }
 }
@@ -111,7 +115,8 @@ fn series(name: &str, runs: &[&Run]) -> Series {
         .filter_map(|run| Some((limit(run)?, run.seconds)))
         .collect();
     let least = points.iter().map(|point| point.0).fold(f64::INFINITY, f64::min);
-    let failed: Vec<f64> = runs.iter().filter(|run| !run.succeeded()).filter_map(|run| limit(run)).collect();
+    let failed: Vec<f64> =
+        runs.iter().filter(|run| !run.succeeded()).filter_map(|run| limit(run)).collect();
     // Below the least limit that was enough one is enough to see.
     let nearest = failed.iter().copied().filter(|&at| at < least).fold(f64::NEG_INFINITY, f64::max);
     let above = failed.iter().copied().filter(|&at| at > least);

@@ -64,8 +64,9 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
 
 fn row(workload: &str, history: &str, of: &str, estimated: &[Estimated]) -> Vec<String> {
     let error = |(lease, peak): &Estimated| (*lease as f64 / *peak as f64 - 1.0) * 100.0;
-    let spread =
-        |summary: Summary| format!("{:.0} ({:.0} to {:.0})", summary.median, summary.lower, summary.upper);
+    let spread = |summary: Summary| {
+        format!("{:.0} ({:.0} to {:.0})", summary.median, summary.lower, summary.upper)
+    };
     let below = estimated.iter().filter(|(lease, peak)| lease < peak).count();
     vec![
         workload.into(),
@@ -109,25 +110,26 @@ mod tests {
 
     #[test]
     fn beginnings_and_pieces_are_two() {
-        let item =
-            |unit: &str,
-             peak_bytes,
-             [lease_bytes, begin_peak_bytes, piece_lease_bytes, piece_peak_bytes]: [u64; 4]| {
-                Item {
-                    unit: unit.into(),
-                    manifest_path: "m".into(),
+        let item = |unit: &str,
                     peak_bytes,
-                    lease_bytes,
-                    begin_peak_bytes,
-                    piece_lease_bytes,
-                    piece_peak_bytes,
-                }
-            };
+                    [lease_bytes, begin_peak_bytes, piece_lease_bytes, piece_peak_bytes]: [u64;
+                        4]| {
+            Item {
+                unit: unit.into(),
+                manifest_path: "m".into(),
+                peak_bytes,
+                lease_bytes,
+                begin_peak_bytes,
+                piece_lease_bytes,
+                piece_peak_bytes,
+            }
+        };
         assert_eq!(
             leases(&[item("a", 9, [4, 3, 2, 9]), item("b", 7, [8, 7, 2, 0])]),
             [(4, 3), (2, 9), (8, 7)]
         );
-        let (before, now) = ([item("a", 160, [0; 4])], [item("a", 100, [0; 4]), item("new", 5, [0; 4])]);
+        let (before, now) =
+            ([item("a", 160, [0; 4])], [item("a", 100, [0; 4]), item("new", 5, [0; 4])]);
         assert_eq!(by_peaks(&before, &now), [(170, 100)]);
     }
 }

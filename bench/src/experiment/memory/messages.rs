@@ -41,7 +41,8 @@ fn parse(text: &str) -> Vec<Item> {
     }
     let built = |line: &str| {
         let message: Message = serde_json::from_str(line).ok()?;
-        let is_built = message.reason == "unit-finished" && message.outcome.as_deref() == Some("ok");
+        let is_built =
+            message.reason == "unit-finished" && message.outcome.as_deref() == Some("ok");
         message.item.filter(|_| is_built)
     };
     text.lines().filter_map(built).collect()
@@ -59,20 +60,20 @@ mod tests {
 {"reason":"unit-finished","outcome":"failed","unit":"b.c","manifest_path":"/w/a/Tender.toml","peak_bytes":9}
 {"reason":"unit-finished","outcome":"ok","unit":"c.c","manifest_path":"/w/a/Tender.toml","peak_bytes":8,"lease_bytes":6,"begin_peak_bytes":5,"piece_lease_bytes":4,"piece_peak_bytes":8}
 "#;
-        let item =
-            |unit: &str,
-             peak_bytes,
-             [lease_bytes, begin_peak_bytes, piece_lease_bytes, piece_peak_bytes]: [u64; 4]| {
-                Item {
-                    unit: unit.into(),
-                    manifest_path: "/w/a/Tender.toml".into(),
+        let item = |unit: &str,
                     peak_bytes,
-                    lease_bytes,
-                    begin_peak_bytes,
-                    piece_lease_bytes,
-                    piece_peak_bytes,
-                }
-            };
+                    [lease_bytes, begin_peak_bytes, piece_lease_bytes, piece_peak_bytes]: [u64;
+                        4]| {
+            Item {
+                unit: unit.into(),
+                manifest_path: "/w/a/Tender.toml".into(),
+                peak_bytes,
+                lease_bytes,
+                begin_peak_bytes,
+                piece_lease_bytes,
+                piece_peak_bytes,
+            }
+        };
         assert_eq!(parse(text), [item("a.c", 7, [0; 4]), item("c.c", 8, [6, 5, 4, 8])]);
     }
 }

@@ -95,10 +95,13 @@ fn find(
 
 fn row(workload: Workload, jobs: u32, one: &Found, all: &[Found], need: &Need) -> Vec<String> {
     let mib = one.smallest.limit_mib.unwrap_or(0);
-    let ninja =
-        all.iter().find(|other| other.by == Builder::Ninja).and_then(|ninja| ninja.smallest.limit_mib);
-    let ratio =
-        |of: Option<u64>| of.map_or_else(|| "-".into(), |of| format!("{:.2}", mib as f64 / of as f64));
+    let ninja = all
+        .iter()
+        .find(|other| other.by == Builder::Ninja)
+        .and_then(|ninja| ninja.smallest.limit_mib);
+    let ratio = |of: Option<u64>| {
+        of.map_or_else(|| "-".into(), |of| format!("{:.2}", mib as f64 / of as f64))
+    };
     vec![
         workload.word().into(),
         one.by.title(workload).into(),

@@ -24,7 +24,8 @@ use workload::{Builder, USUAL, Workload};
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options of memory-min, -time, -cost, -half and -estimates")]
 pub struct Options {
-    /// Build these instead of rocksdb, real-world and real-world-thin; cost and half: instead of short ones
+    /// Build these instead of rocksdb, real-world and real-world-thin; cost and half: instead of
+    /// short ones
     #[arg(long = "workload", value_name = "WORKLOAD", value_enum, value_delimiter = ',')]
     workloads: Vec<Workload>,
     /// min, time: only these builders

@@ -1,4 +1,5 @@
-//! Peak memory of whole builds, by form of translation and against ninja with clang; live LLVM modules against their limit.
+//! Peak memory of whole builds, by form of translation and against ninja with clang; live LLVM
+//! modules against their limit.
 
 use crate::contest::{Contest, Contestant, Tools};
 use crate::experiment::Settings;
@@ -69,7 +70,11 @@ fn of_subject(
     let mut forms: [Seen; 2] = Default::default();
     let mut ninja = Seen::default();
     for round in 0..rounds {
-        progress::show(&format!("memory of {} at -j{jobs}: round {} of {rounds}", name.title(), round + 1));
+        progress::show(&format!(
+            "memory of {} at -j{jobs}: round {} of {rounds}",
+            name.title(),
+            round + 1
+        ));
         for (form, seen) in FORMS.iter().zip(&mut forms) {
             subject.set_profile(&format!("translate = \"{form}\""))?;
             watched(&contest, Contestant::Tender, &words, seen)?;
@@ -80,7 +85,8 @@ fn of_subject(
     let median = |values: &[f64]| Summary::of(values.iter().copied()).median;
     let row = |by: &str, seen: &Seen| {
         // The tightest of the rounds: the one with the least room under its limit.
-        let live = seen.live.iter().min_by_key(|live| i64::from(live.limit()) - i64::from(live.most));
+        let live =
+            seen.live.iter().min_by_key(|live| i64::from(live.limit()) - i64::from(live.most));
         let figures = live.map_or_else(
             || ["-".to_owned(), "-".to_owned()],
             |live| [live.most.to_string(), live.limit().to_string()],
@@ -89,15 +95,21 @@ fn of_subject(
             name.title().split(" (").next().unwrap_or_default().to_owned(),
             by.to_owned(),
             format!("-j{jobs}"),
-            table::spread(Summary::of(seen.peaks.iter().map(|bytes| bytes / f64::from(1 << 20))), 0),
+            table::spread(
+                Summary::of(seen.peaks.iter().map(|bytes| bytes / f64::from(1 << 20))),
+                0,
+            ),
             format!("{:.2}", median(&seen.peaks) / median(&ninja.peaks)),
             format!("{:.2}", median(&seen.seconds)),
         ];
         row.extend(figures);
         row
     };
-    let mut rows: Vec<_> =
-        FORMS.iter().zip(&forms).map(|(form, seen)| row(&format!("tender, {form}"), seen)).collect();
+    let mut rows: Vec<_> = FORMS
+        .iter()
+        .zip(&forms)
+        .map(|(form, seen)| row(&format!("tender, {form}"), seen))
+        .collect();
     rows.push(row("ninja and clang", &ninja));
     Ok(rows)
 }

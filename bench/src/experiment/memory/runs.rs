@@ -1,4 +1,5 @@
-//! Builds under limits, each once: what was measured is kept and not measured again. Knows no words but where it is.
+//! Builds under limits, each once: what was measured is kept and not measured again. Knows no words
+//! but where it is.
 
 use super::confined::{self, End, Limits};
 use super::messages::Item;
@@ -74,7 +75,8 @@ impl Runs {
         Ok(Self { directory, known, tools: tools.clone(), _scratch: scratch })
     }
 
-    /// What is known of a workload, by whom it is said of, at this number of jobs and by the programs of today.
+    /// What is known of a workload, by whom it is said of, at this number of jobs and by the
+    /// programs of today.
     pub fn of(&self, workload: Workload, by: Builder, jobs: u32) -> impl Iterator<Item = &Run> {
         let programs = programs(&self.tools, by);
         self.known.iter().filter(move |run| {
@@ -83,8 +85,8 @@ impl Runs {
         })
     }
 
-    /// Builds everything from nothing, unless that was done under this limit. A first build of `tender` without a limit is what
-    /// later builds have their history from.
+    /// Builds everything from nothing, unless that was done under this limit. A first build of
+    /// `tender` without a limit is what later builds have their history from.
     ///
     /// # Errors
     /// Without a limit the build fails.
@@ -127,7 +129,12 @@ impl Runs {
     ///
     /// # Errors
     /// Without a limit the build fails.
-    pub fn unit(&mut self, site: &Site, source: &str, limit_mib: Option<u64>) -> Result<Run, Box<dyn Error>> {
+    pub fn unit(
+        &mut self,
+        site: &Site,
+        source: &str,
+        limit_mib: Option<u64>,
+    ) -> Result<Run, Box<dyn Error>> {
         let programs = programs(&self.tools, Builder::Tender);
         let is_same = |run: &&Run| {
             let is_unit = run.workload == site.workload && run.unit.as_deref() == Some(source);
@@ -143,7 +150,12 @@ impl Runs {
     ///
     /// # Errors
     /// The build fails.
-    pub fn items(&mut self, site: &mut Site, by: Builder, jobs: u32) -> Result<Vec<Item>, Box<dyn Error>> {
+    pub fn items(
+        &mut self,
+        site: &mut Site,
+        by: Builder,
+        jobs: u32,
+    ) -> Result<Vec<Item>, Box<dyn Error>> {
         let file = self.items_file(site.workload, by);
         if !file.exists() {
             self.again(site, by, None, jobs)?;
@@ -154,8 +166,14 @@ impl Runs {
     /// The smallest limit in which one unit of a workload was built alone, MiB.
     pub fn smallest_unit(&self, workload: Workload) -> Option<u64> {
         let programs = programs(&self.tools, Builder::Tender);
-        let is_unit = |run: &&Run| run.workload == workload && run.unit.is_some() && run.programs == programs;
-        self.known.iter().filter(is_unit).filter(|run| run.succeeded()).filter_map(|run| run.limit_mib).min()
+        let is_unit =
+            |run: &&Run| run.workload == workload && run.unit.is_some() && run.programs == programs;
+        self.known
+            .iter()
+            .filter(is_unit)
+            .filter(|run| run.succeeded())
+            .filter_map(|run| run.limit_mib)
+            .min()
     }
 
     fn take(
@@ -167,11 +185,13 @@ impl Runs {
         unit: Option<&str>,
     ) -> Result<Run, Box<dyn Error>> {
         let workload = site.workload;
-        let place = limit_mib.map_or_else(|| "without a limit".to_owned(), |mib| format!("in {mib} MiB"));
+        let place =
+            limit_mib.map_or_else(|| "without a limit".to_owned(), |mib| format!("in {mib} MiB"));
         let what = if unit.is_some() { "its largest unit alone" } else { by.title(workload) };
         progress::show(&format!("memory: {}, {what}, {place}", workload.word()));
         let ample = self.of(workload, by, jobs).find(|run| run.limit_mib.is_none());
-        let time = ample.map_or(LONGEST, |run| Duration::from_secs_f64(run.seconds * PATIENCE + 20.0));
+        let time =
+            ample.map_or(LONGEST, |run| Duration::from_secs_f64(run.seconds * PATIENCE + 20.0));
         site.clear(by)?;
         let limits = Limits {
             memory: limit_mib.map_or_else(machine, |mib| mib * MIB),
@@ -182,9 +202,12 @@ impl Runs {
         let is_complete = outcome.end == End::Success;
         if (limit_mib.is_none() && !is_complete) || (is_complete && !site.is_built(by)) {
             let end = measure::end_of(&site.log())?;
-            return Err(
-                format!("{}, {}, {place}: {outcome:?}\n{end}", workload.word(), by.title(workload)).into()
-            );
+            return Err(format!(
+                "{}, {}, {place}: {outcome:?}\n{end}",
+                workload.word(),
+                by.title(workload)
+            )
+            .into());
         }
         if by.is_tender() && limit_mib.is_none() && unit.is_none() {
             fs::write(self.items_file(workload, by), serde_json::to_vec(&site.items()?)?)?;
@@ -211,7 +234,8 @@ impl Runs {
 
     /// At once: measuring takes long, and may be interrupted.
     fn note(&mut self, run: &Run) -> Result<(), Box<dyn Error>> {
-        let mut file = fs::File::options().create(true).append(true).open(self.directory.join(FILE))?;
+        let mut file =
+            fs::File::options().create(true).append(true).open(self.directory.join(FILE))?;
         file.write_all(format!("{}\n", serde_json::to_string(run)?).as_bytes())?;
         self.known.push(run.clone());
         Ok(())
@@ -238,7 +262,8 @@ fn programs(tools: &Tools, by: Builder) -> String {
         Builder::Make => vec!["/usr/bin/make".into(), "/usr/bin/gcc".into()],
     };
     let state = |file: &PathBuf| {
-        fs::metadata(file).map_or_else(|_| "-".to_owned(), |file| format!("{}@{}", file.size(), file.mtime()))
+        fs::metadata(file)
+            .map_or_else(|_| "-".to_owned(), |file| format!("{}@{}", file.size(), file.mtime()))
     };
     files.iter().map(state).collect::<Vec<_>>().join(" ")
 }
@@ -264,7 +289,8 @@ mod tests {
     #[test]
     fn runs_are_kept() {
         let dir = tempfile::tempdir().unwrap();
-        let tools = Tools { tender: "/none/t".into(), ninja: "/none/n".into(), llvm_bin: "/none".into() };
+        let tools =
+            Tools { tender: "/none/t".into(), ninja: "/none/n".into(), llvm_bin: "/none".into() };
         let run = Run {
             workload: Workload::Lua,
             by: Builder::Ninja,

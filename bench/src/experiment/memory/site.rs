@@ -39,9 +39,18 @@ impl Site {
         let extra = workload.lto(jobs).map(|(_, extra)| extra).unwrap_or_default();
         let Subject { root, targets, scratch, .. } = &site.subject;
         let commands = site.commands()?;
-        let text = ninja::build_file(&commands, targets, &site.out(Builder::Ninja), &tools.llvm_bin, &extra)?;
+        let text = ninja::build_file(
+            &commands,
+            targets,
+            &site.out(Builder::Ninja),
+            &tools.llvm_bin,
+            &extra,
+        )?;
         fs::write(scratch.join("build.ninja"), text)?;
-        fs::write(scratch.join("Makefile"), makefile::text(&commands, targets, &site.out(Builder::Make))?)?;
+        fs::write(
+            scratch.join("Makefile"),
+            makefile::text(&commands, targets, &site.out(Builder::Make))?,
+        )?;
         contest::remove(&root.join("target"))?;
         Ok(site)
     }
@@ -58,8 +67,9 @@ impl Site {
     ) -> Result<Self, Box<dyn Error>> {
         let mut site = Self::without_files(tools, examples, workload, 1)?;
         let file = site.subject.root.join(&unit.manifest_path);
-        let (text, package) = with_source(&fs::read_to_string(&file)?, &site.subject.root.join(&unit.unit))
-            .map_err(|error| format!("{}: {error}", file.display()))?;
+        let (text, package) =
+            with_source(&fs::read_to_string(&file)?, &site.subject.root.join(&unit.unit))
+                .map_err(|error| format!("{}: {error}", file.display()))?;
         fs::write(file, text)?;
         site.subject.packages = vec![package];
         site.subject.targets.clear();
@@ -91,7 +101,8 @@ impl Site {
         })
     }
 
-    /// The compile commands. `tender` writes them before it compiles anything, so it is stopped as soon as they are there.
+    /// The compile commands. `tender` writes them before it compiles anything, so it is stopped as
+    /// soon as they are there.
     fn commands(&self) -> Result<Vec<ninja::Entry>, Box<dyn Error>> {
         let file = self.subject.root.join("target/compile_commands.json");
         let mut look = |pids: &[u32]| {
@@ -105,9 +116,11 @@ impl Site {
         let watch = Watch { every: Duration::from_millis(10), look: &mut look };
         measure::attempt(self.command(Builder::Tender), &self.log(), Some(watch))?;
         if !file.exists() {
-            return Err(
-                format!("tender writes no compile commands\n{}", measure::end_of(&self.log())?).into()
-            );
+            return Err(format!(
+                "tender writes no compile commands\n{}",
+                measure::end_of(&self.log())?
+            )
+            .into());
         }
         ninja::read_commands(&file)
     }
@@ -119,7 +132,9 @@ impl Site {
         match by {
             Builder::Tender | Builder::History => {
                 let mut command = self.tools.build(&self.subject, self.jobs);
-                command.args(["--message-format", "json"]).env("XDG_RUNTIME_DIR", &self.runtime_dir);
+                command
+                    .args(["--message-format", "json"])
+                    .env("XDG_RUNTIME_DIR", &self.runtime_dir);
                 command
             }
             Builder::Ninja => {
@@ -142,7 +157,9 @@ impl Site {
 
     fn out(&self, by: Builder) -> PathBuf {
         match by {
-            Builder::Tender | Builder::History => self.subject.root.join(self.subject.profile.directory()),
+            Builder::Tender | Builder::History => {
+                self.subject.root.join(self.subject.profile.directory())
+            }
             _ => self.subject.scratch.join(by.word()),
         }
     }
@@ -150,7 +167,8 @@ impl Site {
     /// Takes away all that was built, and leaves a history where the builder is to have one.
     ///
     /// # Errors
-    /// A file cannot be removed or written; or a history is wanted and there was no build to have it from.
+    /// A file cannot be removed or written; or a history is wanted and there was no build to have
+    /// it from.
     pub fn clear(&self, by: Builder) -> Result<(), Box<dyn Error>> {
         contest::remove(&self.subject.root.join("target"))?;
         contest::remove(&self.out(by))?;
@@ -189,7 +207,8 @@ impl Site {
     /// Whether all that is to be built is there.
     pub fn is_built(&self, by: Builder) -> bool {
         let targets = self.subject.targets.iter();
-        let mut wanted = targets.filter(|target| by != Builder::Make || matches!(target.kind, Kind::Archive));
+        let mut wanted =
+            targets.filter(|target| by != Builder::Make || matches!(target.kind, Kind::Archive));
         // With link-time optimisation over the whole program `tender` makes no archives.
         let is_made = |target: &&crate::subject::Target| {
             self.workload != Workload::RealWorldThin || !matches!(target.kind, Kind::Archive)
@@ -197,7 +216,8 @@ impl Site {
         wanted.all(|target| !is_made(&target) || self.out(by).join(target.file_name()).exists())
     }
 
-    /// What `tender` says of the items that it has just built, their manifests relative to the workspace.
+    /// What `tender` says of the items that it has just built, their manifests relative to the
+    /// workspace.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -225,7 +245,8 @@ fn with_source(manifest: &str, source: &Path) -> Result<(String, String), Box<dy
     let mut table: toml::Table = manifest.parse()?;
     let name = table.get("package").and_then(|package| package.get("name")?.as_str());
     let name = name.ok_or("no package has a name")?.to_owned();
-    let library = table.get_mut("lib").and_then(toml::Value::as_table_mut).ok_or("it has no [lib]")?;
+    let library =
+        table.get_mut("lib").and_then(toml::Value::as_table_mut).ok_or("it has no [lib]")?;
     let source = source.to_str().ok_or("the source's path is not UTF-8")?;
     library.insert("sources".into(), vec![source].into());
     Ok((toml::to_string(&table)?, name))

@@ -2,8 +2,9 @@
 
 use std::error::Error;
 
-/// The smallest multiple of `step` that `enough` says yes to. At most `fails` it is known to say no, at `hint` it probably
-/// says yes; where it does not, larger ones are tried. Each number is asked at most once.
+/// The smallest multiple of `step` that `enough` says yes to. At most `fails` it is known to say
+/// no, at `hint` it probably says yes; where it does not, larger ones are tried. Each number is
+/// asked at most once.
 ///
 /// # Errors
 /// Those of `enough`; and none up to four times `hint` is enough.

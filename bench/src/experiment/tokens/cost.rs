@@ -1,4 +1,5 @@
-//! What a client pays for a token below `tender`, and what `tender` does for it, beside make's own pools.
+//! What a client pays for a token below `tender`, and what `tender` does for it, beside make's own
+//! pools.
 
 use super::hosted;
 use crate::contest::Tools;
@@ -40,13 +41,18 @@ pub fn run(tools: &Tools, settings: &Settings) -> Result<Table, Box<dyn Error>> 
         for turn in 0..HOSTS.len() {
             let number = (turn + round) % HOSTS.len();
             let (below, title) = HOSTS[number];
-            progress::show(&format!("tokens: cost with {title}, round {} of {}", round + 1, settings.pairs));
+            progress::show(&format!(
+                "tokens: cost with {title}, round {} of {}",
+                round + 1,
+                settings.pairs
+            ));
             taken[number].push(cycle(tools, below)?);
         }
     }
     let row = |((_, title), taken): (&(Below, &str), &Vec<Cycled>)| {
         let each = |of: fn(&Cycled) -> u64| {
-            let micros = taken.iter().map(|taken| of(taken) as f64 / 1e3 / taken.cycles.max(1) as f64);
+            let micros =
+                taken.iter().map(|taken| of(taken) as f64 / 1e3 / taken.cycles.max(1) as f64);
             table::spread(Summary::of(micros), 2)
         };
         let cycles = Summary::of(taken.iter().map(|taken| taken.cycles as f64)).median;

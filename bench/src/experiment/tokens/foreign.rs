@@ -1,4 +1,5 @@
-//! How long a token is idle that foreign clients swap, each of which waits for it in read(2) while the other holds it.
+//! How long a token is idle that foreign clients swap, each of which waits for it in read(2) while
+//! the other holds it.
 
 use super::hosted::{self, TWICE};
 use super::{Latency, row};
@@ -50,7 +51,9 @@ impl Case {
             Self::Make(Form::Fifo) => "make's FIFO: two clients".into(),
             Self::Exec => "tender exec: two clients below one command".into(),
             Self::Commands { others: 0 } => "tender build: two [[generate]] commands".into(),
-            Self::Commands { others } => format!("tender build: two commands, {others} others want none"),
+            Self::Commands { others } => {
+                format!("tender build: two commands, {others} others want none")
+            }
             Self::Execs => "two tender exec on make's FIFO".into(),
         }
     }
@@ -85,7 +88,8 @@ fn swap(tools: &Tools, case: Case, rounds: u32, dir: &Path) -> Result<Vec<f64>, 
             vec![pool.command(&twice, dir)]
         }
         Case::Exec => {
-            let words: Vec<&OsStr> = ["-j2", "--"].map(OsStr::new).into_iter().chain(twice).collect();
+            let words: Vec<&OsStr> =
+                ["-j2", "--"].map(OsStr::new).into_iter().chain(twice).collect();
             vec![hosted::exec(tools, &words, dir)]
         }
         Case::Commands { others } => {

@@ -1,4 +1,5 @@
-//! How clients of the benchmark are run below `tender` and without it: their words, and workspaces whose commands they are.
+//! How clients of the benchmark are run below `tender` and without it: their words, and workspaces
+//! whose commands they are.
 
 use crate::contest::Tools;
 use crate::measure;
@@ -34,7 +35,8 @@ pub fn exec(tools: &Tools, words: &[&OsStr], dir: &Path) -> Command {
     command
 }
 
-/// A workspace in `root` whose build runs these commands, all of them as soon as there are slots for them.
+/// A workspace in `root` whose build runs these commands, all of them as soon as there are slots
+/// for them.
 pub fn write_workspace(root: &Path, commands: &[Vec<String>]) -> io::Result<()> {
     let mut manifest = "[package]\nname = \"clients\"\nversion = \"0.1.0\"\n".to_owned();
     for (number, words) in commands.iter().enumerate() {
@@ -74,10 +76,16 @@ outputs = ["$OUT_DIR/0.h"]
     #[test]
     fn a_failure_of_either_is_one() {
         let status = |first: &str| {
-            let words = ["sh".to_owned(), "-c".to_owned(), format!("mkdir dir 2>/dev/null || {first}")];
+            let words =
+                ["sh".to_owned(), "-c".to_owned(), format!("mkdir dir 2>/dev/null || {first}")];
             let dir = tempfile::tempdir().unwrap();
             let words = script(TWICE, &words);
-            Command::new(words[0]).args(&words[1..]).current_dir(dir.path()).status().unwrap().success()
+            Command::new(words[0])
+                .args(&words[1..])
+                .current_dir(dir.path())
+                .status()
+                .unwrap()
+                .success()
         };
         assert!(status("true") && !status("false"));
     }

@@ -1,4 +1,5 @@
-//! What job tokens cost: how long they are idle, how soon they are back when somebody dies, what taking one takes.
+//! What job tokens cost: how long they are idle, how soon they are back when somebody dies, what
+//! taking one takes.
 
 mod cost;
 mod foreign;
@@ -17,11 +18,18 @@ use std::path::Path;
 
 /// # Errors
 /// A build or a client fails.
-pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Vec<Table>, Box<dyn Error>> {
+pub fn run(
+    tools: &Tools,
+    examples: &Path,
+    settings: &Settings,
+) -> Result<Vec<Table>, Box<dyn Error>> {
     let mut latency = own::run(tools, examples, settings)?;
     latency.extend(foreign::run(tools, settings)?);
-    let tables =
-        vec![latency.table(), recovery::run(tools, examples, settings)?, cost::run(tools, settings)?];
+    let tables = vec![
+        latency.table(),
+        recovery::run(tools, examples, settings)?,
+        cost::run(tools, settings)?,
+    ];
     progress::show("");
     Ok(tables)
 }
@@ -48,7 +56,15 @@ impl Latency {
         notes.extend(self.notes);
         Table {
             title: "How long job tokens are idle".into(),
-            columns: vec!["from one job to the next", "times", "median", "p95", "max", "promise", "late"],
+            columns: vec![
+                "from one job to the next",
+                "times",
+                "median",
+                "p95",
+                "max",
+                "promise",
+                "late",
+            ],
             rows: self.rows,
             notes,
         }

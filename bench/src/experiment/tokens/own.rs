@@ -1,4 +1,5 @@
-//! How long a slot of `tender`'s own workers is idle, from the traces of builds with more units than slots.
+//! How long a slot of `tender`'s own workers is idle, from the traces of builds with more units
+//! than slots.
 
 use super::{Latency, row};
 use crate::contest::{self, Tools};
@@ -45,7 +46,11 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Latenc
             let millis: Vec<f64> = of_way.iter().map(|idle| idle.millis).collect();
             latency.rows.push(row(format!("own, -j{jobs}: {title}"), &millis, promise));
             let told: Vec<f64> = of_way.iter().map(|idle| idle.told_millis).collect();
-            latency.rows.push(row("  from its end to the next start, as told".into(), &told, promise));
+            latency.rows.push(row(
+                "  from its end to the next start, as told".into(),
+                &told,
+                promise,
+            ));
             let late = |idle: &&&Idle| promise.is_some_and(|promise| idle.millis > promise);
             let worst = of_way.iter().filter(late).max_by(|a, b| a.millis.total_cmp(&b.millis));
             if let Some(Idle { millis, told_millis, after, before, .. }) = worst {

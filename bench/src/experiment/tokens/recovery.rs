@@ -1,5 +1,5 @@
-//! How soon a pool is whole again when somebody who holds its tokens is killed: the benchmark's own pool, which lends `tender` all
-//! it has.
+//! How soon a pool is whole again when somebody who holds its tokens is killed: the benchmark's own
+//! pool, which lends `tender` all it has.
 
 use super::{hosted, reuse, row};
 use crate::contest::{self, Tools};
@@ -103,7 +103,12 @@ struct Stage {
 }
 
 impl Stage {
-    fn set(tools: &Tools, case: Case, subject: &Subject, dir: &Path) -> Result<Self, Box<dyn Error>> {
+    fn set(
+        tools: &Tools,
+        case: Case,
+        subject: &Subject,
+        dir: &Path,
+    ) -> Result<Self, Box<dyn Error>> {
         let (notes, done, log) = (dir.join("notes"), dir.join("done"), dir.join("log"));
         let pool = Pool::new(Form::Fifo, TOKENS, dir)?;
         let workspace = dir.join("workspace");
@@ -152,9 +157,11 @@ impl Stage {
             if let Some(note) = all.iter().find(|note| note.kind == Kind::Holds) {
                 self.client = Some(pidfd(note.pid)?);
             } else if now_ns() > deadline_ns {
-                return Err(
-                    format!("the client did not get its tokens; {} are left", self.pool.left()?).into()
-                );
+                return Err(format!(
+                    "the client did not get its tokens; {} are left",
+                    self.pool.left()?
+                )
+                .into());
             }
             std::thread::sleep(Duration::from_millis(2));
         }
@@ -162,7 +169,8 @@ impl Stage {
         Ok(())
     }
 
-    /// Kills, and returns how long it took until the pool was whole, in nanoseconds, or how many tokens were not back in time.
+    /// Kills, and returns how long it took until the pool was whole, in nanoseconds, or how many
+    /// tokens were not back in time.
     fn kill(mut self) -> Result<Result<u64, u32>, Box<dyn Error>> {
         let tender = pidfd(self.tender.id())?;
         let from = match (self.case, &self.client) {

@@ -1,5 +1,6 @@
-//! How soon the slots of somebody who is killed are used again by the same build, in a pool of `tender`'s own: by the other
-//! command, which waits for all of them, or by the worker that comes after.
+//! How soon the slots of somebody who is killed are used again by the same build, in a pool of
+//! `tender`'s own: by the other command, which waits for all of them, or by the worker that comes
+//! after.
 
 use super::{hosted, row};
 use crate::contest::{self, Tools};
@@ -37,13 +38,23 @@ enum Case {
 }
 
 const CASES: [(Case, &str); 3] = [
-    (Case::Client, "tender build -j10: a command's client is killed; the other command has its 8 tokens"),
-    (Case::Deep, "tender build -j10: a command is killed three processes above its client; the same"),
+    (
+        Case::Client,
+        "tender build -j10: a command's client is killed; the other command has its 8 tokens",
+    ),
+    (
+        Case::Deep,
+        "tender build -j10: a command is killed three processes above its client; the same",
+    ),
     (Case::Worker, "tender build -j10: its worker is killed; the next worker runs"),
 ];
 
 /// Rows of the table of `recovery`, where nothing can be lost: who waits in vain makes this fail.
-pub fn rows(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Vec<Vec<String>>, Box<dyn Error>> {
+pub fn rows(
+    tools: &Tools,
+    examples: &Path,
+    settings: &Settings,
+) -> Result<Vec<Vec<String>>, Box<dyn Error>> {
     let rounds = settings.pairs * ROUNDS_PER_PAIR;
     let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
     let subject = Subject::prepare(Name::Heavy, examples, scratch.path())?;
@@ -55,7 +66,8 @@ pub fn rows(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Vec<V
             let dir = scratch.path().join("round");
             contest::remove(&dir)?;
             std::fs::create_dir_all(&dir)?;
-            // Where in a turn of offers, or in a compilation, it hits must not be the same each time.
+            // Where in a turn of offers, or in a compilation, it hits must not be the same each
+            // time.
             let pause = Duration::from_millis(30 + u64::from(round) * 17 % 100);
             let taken_ns = match case {
                 Case::Worker => worker(tools, &subject, &dir, pause),
@@ -104,19 +116,27 @@ fn command(tools: &Tools, case: Case, dir: &Path, pause: Duration) -> Result<u64
     Ok(taken_ns)
 }
 
-fn worker(tools: &Tools, subject: &Subject, dir: &Path, pause: Duration) -> Result<u64, Box<dyn Error>> {
+fn worker(
+    tools: &Tools,
+    subject: &Subject,
+    dir: &Path,
+    pause: Duration,
+) -> Result<u64, Box<dyn Error>> {
     contest::remove(&subject.root.join("target"))?;
     let mut tender = start(tools, &["--release"], &subject.root, dir)?;
     let id = tender.id();
     let another = |than: Option<u32>| {
         let is_worker = |pid: &u32| {
-            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "tender-worker\n")
+            std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| name == "tender-worker\n")
         };
         let children = processes::tree(&[id]).into_iter().filter(|pid| Some(*pid) != than);
         children.filter(is_worker).max_by_key(|pid| processes::runnable(*pid))
     };
     // It compiles with several tokens.
-    let first = wait_for(&mut tender, || Ok(another(None).filter(|pid| processes::threads(*pid).len() > 4)))?;
+    let first = wait_for(&mut tender, || {
+        Ok(another(None).filter(|pid| processes::threads(*pid).len() > 4))
+    })?;
     std::thread::sleep(pause);
     let watched = pidfd(first)?;
     pidfd_send_signal(&watched, Signal::KILL)?;
@@ -129,7 +149,12 @@ fn worker(tools: &Tools, subject: &Subject, dir: &Path, pause: Duration) -> Resu
     Ok(taken_ns)
 }
 
-fn start(tools: &Tools, words: &[&str], workspace: &Path, dir: &Path) -> Result<Child, Box<dyn Error>> {
+fn start(
+    tools: &Tools,
+    words: &[&str],
+    workspace: &Path,
+    dir: &Path,
+) -> Result<Child, Box<dyn Error>> {
     let mut command = measure::command(&tools.tender, workspace);
     let output = File::create(dir.join("log"))?;
     command.args(["build", "-j10"]).args(words);

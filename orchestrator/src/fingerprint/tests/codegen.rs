@@ -45,9 +45,13 @@ fn what_the_profile_asks_of_code_generation_is_a_reason() {
 #[test]
 fn another_suffix_is_another_command() {
     let mut space = space();
-    compile(&mut space, |cut, _| *cut = Some(Cut { units: 8, suffix: "0123".into(), forced: false }));
+    compile(&mut space, |cut, _| {
+        *cut = Some(Cut { units: 8, suffix: "0123".into(), forced: false })
+    });
     space.build();
-    compile(&mut space, |cut, _| *cut = Some(Cut { units: 8, suffix: "4567".into(), forced: false }));
+    compile(&mut space, |cut, _| {
+        *cut = Some(Cut { units: 8, suffix: "4567".into(), forced: false })
+    });
     assert_eq!(space.build(), [(UNIT, "command-changed")]);
 }
 
@@ -118,7 +122,8 @@ fn what_a_link_is_made_of_is_a_reason() {
         assert_eq!(space.build().len(), 1);
         assert_eq!(space.build(), []);
     }
-    let command = |added: &[&str]| RebuildReason::CommandChanged { added: words(added), removed: vec![] };
+    let command =
+        |added: &[&str]| RebuildReason::CommandChanged { added: words(added), removed: vec![] };
     check(
         |lto, ingredients| {
             lto.mode = UnitLto::Fat;
@@ -131,7 +136,10 @@ fn what_a_link_is_made_of_is_a_reason() {
             lto.opt_level = 3;
             ingredients.profile[1] = "opt-level=3".into();
         },
-        RebuildReason::ProfileChanged { added: words(&["opt-level=3"]), removed: words(&["opt-level=2"]) },
+        RebuildReason::ProfileChanged {
+            added: words(&["opt-level=3"]),
+            removed: words(&["opt-level=2"]),
+        },
     );
     check(
         |lto, ingredients| {

@@ -13,12 +13,17 @@ fn planned(workspace: &Workspace, lto: Lto, roots: &[&str], named: &[&str]) -> G
 
 /// `MODE OPT WORK_DIR WORD=CRATE(NAME=PATH ...) ...`, or nothing.
 fn link_lto(graph: &Graph, key: &str) -> String {
-    let Run::Worker(Work::Link { lto, .. }) = &item(graph, key).run else { panic!("{key} is no link") };
+    let Run::Worker(Work::Link { lto, .. }) = &item(graph, key).run else {
+        panic!("{key} is no link")
+    };
     let Some(LtoLink { mode, opt_level, work_dir, libraries }) = lto else { return String::new() };
     let mut text = format!("{mode:?} {opt_level} {work_dir}");
     for library in libraries {
-        let members: Vec<String> =
-            library.members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
+        let members: Vec<String> = library
+            .members
+            .iter()
+            .map(|member| format!("{}={}", member.name, member.path))
+            .collect();
         text += &format!(" {}={}({})", library.word, library.krate, members.join(" "));
     }
     text
@@ -26,7 +31,9 @@ fn link_lto(graph: &Graph, key: &str) -> String {
 
 /// `OPT WORK_DIR`, or nothing.
 fn archive_lto(graph: &Graph, key: &str) -> String {
-    let Run::Worker(Work::Archive { lto, .. }) = &item(graph, key).run else { panic!("{key} is no archive") };
+    let Run::Worker(Work::Archive { lto, .. }) = &item(graph, key).run else {
+        panic!("{key} is no archive")
+    };
     lto.as_ref().map(|lto| format!("{} {}", lto.opt_level, lto.work_dir)).unwrap_or_default()
 }
 
@@ -60,7 +67,10 @@ fn thin_local_ends_at_archives() {
     assert_eq!(keys(&graph), keys(&planned(&diamond(), Lto::Off, &["app"], &[])));
     assert_eq!(units(&graph), [UnitLto::ThinLocal; 4]);
     assert_eq!(archive_lto(&graph, "base archive"), "2 target/release/.tender/base/lto/archive");
-    assert_eq!(link_lto(&graph, "app bin app"), "ThinLocal 2 target/release/.tender/app/lto/bin-app");
+    assert_eq!(
+        link_lto(&graph, "app bin app"),
+        "ThinLocal 2 target/release/.tender/app/lto/bin-app"
+    );
     assert_eq!(
         after(&graph, "app bin app"),
         ["app bin app src/main.c", "left archive", "right archive", "base archive"]
@@ -74,7 +84,13 @@ fn thin_and_fat_link_members_in_the_place_of_archives() {
         let graph = planned(&diamond(), lto, &["app"], &[]);
         assert_eq!(
             keys(&graph),
-            ["base lib b.c", "left lib l.c", "right lib r.c", "app bin app src/main.c", "app bin app"]
+            [
+                "base lib b.c",
+                "left lib l.c",
+                "right lib r.c",
+                "app bin app src/main.c",
+                "app bin app"
+            ]
         );
         assert_eq!(units(&graph), [mode; 4]);
         assert_eq!(words(&graph), words(&planned(&diamond(), Lto::Off, &["app"], &[])));
@@ -118,7 +134,8 @@ fn archives_are_made_when_asked_for() {
         for archive in expect {
             assert_ne!(archive_lto(&graph, archive), "");
         }
-        let made = graph.artifacts.iter().filter(|artifact| artifact.kind == ArtifactKind::Staticlib);
+        let made =
+            graph.artifacts.iter().filter(|artifact| artifact.kind == ArtifactKind::Staticlib);
         assert_eq!(made.count(), expect.len());
     }
     check(&diamond(), &["app"], &[], &[]);
@@ -149,12 +166,24 @@ fn a_shared_library_is_a_link_of_its_own() {
     let dir = "target/release/.tender";
     assert_eq!(link_lto(&graph, "plugin shared"), format!("Thin 2 {dir}/plugin/lto/shared {base}"));
     assert_eq!(link_lto(&graph, "app bin app"), format!("Thin 2 {dir}/app/lto/bin-app {base}"));
-    assert!(args(&graph, "app bin app").contains("target/release/libplugin.so target/release/libbase.a"));
-    assert_eq!(after(&graph, "app bin app"), ["app bin app main.c", "plugin shared", "base lib b.c"]);
+    assert!(
+        args(&graph, "app bin app")
+            .contains("target/release/libplugin.so target/release/libbase.a")
+    );
+    assert_eq!(
+        after(&graph, "app bin app"),
+        ["app bin app main.c", "plugin shared", "base lib b.c"]
+    );
     // Of a library in both forms, its own shared one does not keep the archive away.
     let mut both = workspace.clone();
-    both.crates.iter_mut().find(|krate| krate.name == "plugin").unwrap().lib.as_mut().unwrap().staticlib =
-        true;
+    both.crates
+        .iter_mut()
+        .find(|krate| krate.name == "plugin")
+        .unwrap()
+        .lib
+        .as_mut()
+        .unwrap()
+        .staticlib = true;
     let graph = planned(&both, Lto::Thin, &["plugin"], &[]);
     assert_eq!(keys(&graph)[2..], ["plugin archive", "plugin shared"]);
 }
@@ -178,13 +207,16 @@ fn machine_code_stays_what_it_is() {
     assert_eq!(archive_lto(&graph, "app archive"), "");
     assert_eq!(link_lto(&graph, "app bin app"), "");
     // No word of the profile: another mode is no reason to assemble again.
-    assert!(item(&graph, "app lib s.S").ingredients.profile.iter().all(|word| word.starts_with('-')));
+    assert!(
+        item(&graph, "app lib s.S").ingredients.profile.iter().all(|word| word.starts_with('-'))
+    );
 }
 
 #[test]
 fn units_are_cut_unless_one_piece_is_wanted() {
     let of = |units: Option<u32>, key: &str| {
-        let workspace = workspace(vec![(lib(krate("zip"), &["a.c", "b.cc", "c.ll", "d.bc", "e.s"]), &[])]);
+        let workspace =
+            workspace(vec![(lib(krate("zip"), &["a.c", "b.cc", "c.ll", "d.bc", "e.s"]), &[])]);
         let profile = Profile { codegen_units: units, ..profile("dev") };
         let graph = try_graph_with(&workspace, &profile, Mode::Build, &["zip"], &[]).unwrap();
         unit(&graph, key).0.map(|cut| cut.units)
@@ -216,7 +248,9 @@ fn a_forced_number_of_pieces_counts_for_units_that_may_be_cut_alone() {
             };
             let Some(cut) = cut else {
                 assert!(
-                    !["a.c", "b.cc", "c.ll", "d.bc", "main.c"].iter().any(|name| key.ends_with(name)),
+                    !["a.c", "b.cc", "c.ll", "d.bc", "main.c"]
+                        .iter()
+                        .any(|name| key.ends_with(name)),
                     "{key}"
                 );
                 assert_eq!(format!("{:?}", was.run), format!("{:?}", now.run), "{key}");
@@ -242,7 +276,10 @@ fn a_unit_with_its_debug_information_apart_stays_whole() {
         other => panic!("{other:?}"),
     };
     let object = "target/release/.tender/zip/obj/lib/a.c";
-    assert_eq!(dwo(&planned(&workspace, Lto::Off, &["zip"], &[])), (Some(format!("{object}.dwo")), false));
+    assert_eq!(
+        dwo(&planned(&workspace, Lto::Off, &["zip"], &[])),
+        (Some(format!("{object}.dwo")), false)
+    );
     assert_eq!(dwo(&planned(&workspace, Lto::Thin, &["zip"], &[])), (None, true));
 }
 
@@ -251,19 +288,24 @@ fn suffixes_are_of_one_unit_and_of_no_directory() {
     let at = |root: &str| {
         let mut workspace = generating();
         workspace.root = root.into();
-        let move_here =
-            |path: &mut Utf8PathBuf| *path = Utf8Path::new(root).join(path.strip_prefix("/w").unwrap());
+        let move_here = |path: &mut Utf8PathBuf| {
+            *path = Utf8Path::new(root).join(path.strip_prefix("/w").unwrap())
+        };
         for krate in &mut workspace.crates {
             move_here(&mut krate.dir);
             let lib = krate.lib.as_mut().map(|lib| &mut lib.sources.files);
-            for files in lib.into_iter().chain(krate.bins.iter_mut().map(|bin| &mut bin.sources.files)) {
+            for files in
+                lib.into_iter().chain(krate.bins.iter_mut().map(|bin| &mut bin.sources.files))
+            {
                 files.iter_mut().for_each(move_here);
                 files.push(Utf8Path::new(root).parent().unwrap().join("shared/s.c"));
             }
         }
         let graph = graph(&workspace, &["app", "base"]);
         let suffix = |item: &Item| match &item.run {
-            Run::Worker(Work::Compile { cut: Some(cut), .. }) => Some((item.key.clone(), cut.suffix.clone())),
+            Run::Worker(Work::Compile { cut: Some(cut), .. }) => {
+                Some((item.key.clone(), cut.suffix.clone()))
+            }
             _ => None,
         };
         let found: Vec<_> = graph.items.iter().filter_map(suffix).collect();

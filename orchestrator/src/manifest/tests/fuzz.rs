@@ -21,7 +21,8 @@ fn tree() -> Tree {
     ])
 }
 
-/// What the manifest names is looked for on disk, and a pattern such as `/**` is the whole disk. Whether all of it is below `dir`.
+/// What the manifest names is looked for on disk, and a pattern such as `/**` is the whole disk.
+/// Whether all of it is below `dir`.
 fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
     let include = |settings: &Settings| settings.include.clone().unwrap_or_default();
     let mut texts: Vec<Text> = Vec::new();
@@ -32,7 +33,12 @@ fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
     texts.extend(manifest.package.iter().flat_map(|package| include(&package.shared.settings)));
     if let Some(lib) = &manifest.lib {
         texts.extend(
-            [&lib.sources, &lib.headers].into_iter().flatten().flatten().chain(&lib.exports).cloned(),
+            [&lib.sources, &lib.headers]
+                .into_iter()
+                .flatten()
+                .flatten()
+                .chain(&lib.exports)
+                .cloned(),
         );
         texts.extend(include(&lib.settings));
     }
@@ -41,7 +47,10 @@ fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
     }
     texts.extend(manifest.dependencies.iter().map(|dependency| dependency.path.clone()));
     texts.extend(
-        manifest.generate.iter().flat_map(|command| command.inputs.iter().chain(&command.outputs).cloned()),
+        manifest
+            .generate
+            .iter()
+            .flat_map(|command| command.inputs.iter().chain(&command.outputs).cloned()),
     );
     texts.iter().all(|text| match Pattern::parse(dir, &text.value).map(|pattern| pattern.place) {
         Ok(Place::Path(path)) => path.starts_with(dir) || in_out_dir(path.as_str()),

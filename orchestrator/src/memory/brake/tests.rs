@@ -28,7 +28,10 @@ fn step(brake: &mut Brake, members: &[Member], free_mib: u64, now_us: u64) -> Or
 fn with_plenty_nothing_is_stopped() {
     let mut brake = Brake::default();
     let orders = step(&mut brake, &three([100, 100, 100]), 10_000, 0);
-    assert_eq!(orders, Orders { stop: vec![], resume: vec![], more: Some((10_000 - 3 * 92) / 192) });
+    assert_eq!(
+        orders,
+        Orders { stop: vec![], resume: vec![], more: Some((10_000 - 3 * 92) / 192) }
+    );
     let unlimited = brake.step(&three([100, 100, 100]), &[10], None, 0);
     assert_eq!(unlimited, Orders::default());
 }
@@ -38,7 +41,11 @@ fn the_youngest_are_stopped_first_and_the_oldest_never() {
     let check = |free_mib: u64, stop: &[u32]| {
         let mut brake = Brake::default();
         let orders = step(&mut brake, &three([92, 92, 92]), free_mib, 0);
-        assert_eq!((orders.stop.as_slice(), orders.resume.as_slice()), (stop, [].as_slice()), "{free_mib}");
+        assert_eq!(
+            (orders.stop.as_slice(), orders.resume.as_slice()),
+            (stop, [].as_slice()),
+            "{free_mib}"
+        );
         assert_eq!(brake.stopped_bytes(), 92 * MIB * stop.len() as u64);
     };
     check(300, &[]);
@@ -151,7 +158,8 @@ fn all_go_on_in_the_end() {
     assert_eq!(brake.stopped(), 0);
 }
 
-/// A make that runs up to `width` jobs, each of which grows to its peak and ends. Looked at every 20 ms.
+/// A make that runs up to `width` jobs, each of which grows to its peak and ends. Looked at every
+/// 20 ms.
 struct World {
     /// MiB.
     limit: u64,
@@ -224,7 +232,8 @@ impl World {
 #[test]
 fn eight_large_jobs_within_little_memory() {
     // The sizes of real C++ files: eight at once would need 2 GB.
-    let peaks = [150, 180, 200, 220, 240, 260, 300, 341, 330, 250, 160, 170, 190, 210, 230, 280, 290, 200];
+    let peaks =
+        [150, 180, 200, 220, 240, 260, 300, 341, 330, 250, 160, 170, 190, 210, 230, 280, 290, 200];
     for limit in [740, 440] {
         let report = World::new(limit, 8, peaks.to_vec()).run();
         assert!(report.least_free > 0, "{limit}: {report:?}");

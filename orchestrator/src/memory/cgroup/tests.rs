@@ -1,4 +1,5 @@
-//! Trees of files as the two versions, and both together, lay them out; and the machine that this runs on.
+//! Trees of files as the two versions, and both together, lay them out; and the machine that this
+//! runs on.
 
 use super::super::files::fixture::tree;
 use super::*;
@@ -11,15 +12,23 @@ const V1: &str = "\
 ";
 const TOTAL: u64 = 1 << 34;
 
-/// Finds and reads in a tree of `own` (/proc/self/cgroup), `mounts` and files. Expects limit and use of the groups with a
-/// limit, by directory, and the names of the files that there is a note about.
+/// Finds and reads in a tree of `own` (/proc/self/cgroup), `mounts` and files. Expects limit and
+/// use of the groups with a limit, by directory, and the names of the files that there is a note
+/// about.
 #[track_caller]
-fn check(own: &str, mounts: &str, files: &[(&str, &str)], expect: &[(&str, u64, u64)], noted: &[&str]) {
+fn check(
+    own: &str,
+    mounts: &str,
+    files: &[(&str, &str)],
+    expect: &[(&str, u64, u64)],
+    noted: &[&str],
+) {
     let (_dir, tree) =
         tree(&[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat());
     let mut notes = Notes::default();
     let limited = Cgroups::find(&tree, &mut notes).limited(&tree, TOTAL, &mut notes);
-    let found: Vec<_> = limited.iter().map(|group| (group.path.as_str(), group.limit, group.used)).collect();
+    let found: Vec<_> =
+        limited.iter().map(|group| (group.path.as_str(), group.limit, group.used)).collect();
     assert_eq!(found, expect);
     let notes = notes.take();
     let about: Vec<_> = notes
@@ -77,7 +86,8 @@ fn a_limit_of_the_whole_machine_or_more_is_none() {
 #[test]
 fn version_2_without_the_memory_controller_says_nothing() {
     let group = [("/sys/fs/cgroup/a/memory.max", "1000"), ("/sys/fs/cgroup/a/memory.current", "1")];
-    let with = |controllers| [&[("/sys/fs/cgroup/cgroup.controllers", controllers)], &group[..]].concat();
+    let with =
+        |controllers| [&[("/sys/fs/cgroup/cgroup.controllers", controllers)], &group[..]].concat();
     check("0::/a\n", V2, &with("hugetlb\n"), &[], &[]);
     check("0::/a\n", V2, &with("memory_recursive\n"), &[], &[]);
     check("0::/a\n", V2, &group, &[], &[]);
@@ -97,7 +107,13 @@ const V1_FILES: &[(&str, &str)] = &[
 fn version_1_binds_at_every_level() {
     let own = "5:cpu,cpuacct:/x\n4:memory:/a/b\n1:name=systemd:/s\n";
     check(own, V1, V1_FILES, &[("/sys/fs/cgroup/memory/a", 1_000_000, 500_000)], &[]);
-    check("4:hugetlb,memory:/a/b", V1, V1_FILES, &[("/sys/fs/cgroup/memory/a", 1_000_000, 500_000)], &[]);
+    check(
+        "4:hugetlb,memory:/a/b",
+        V1,
+        V1_FILES,
+        &[("/sys/fs/cgroup/memory/a", 1_000_000, 500_000)],
+        &[],
+    );
 }
 
 #[test]
@@ -126,18 +142,28 @@ fn both_versions_together() {
         ("/sys/fs/cgroup/unified/a/memory.current", "9\n"),
         ("/sys/fs/cgroup/unified/a/memory.stat", "inactive_file 1\n"),
     ];
-    check("1:name=systemd:/s\n0::/a\n", mounts, &files, &[("/sys/fs/cgroup/unified/a", 4096, 8)], &[]);
+    check(
+        "1:name=systemd:/s\n0::/a\n",
+        mounts,
+        &files,
+        &[("/sys/fs/cgroup/unified/a", 4096, 8)],
+        &[],
+    );
 }
 
 #[test]
 fn a_container_sees_a_part() {
-    // Without a namespace of its own: the path is the machine's, and the mount shows only what is below the container.
+    // Without a namespace of its own: the path is the machine's, and the mount shows only what is
+    // below the container.
     let mounts = "35 31 0:32 /docker/c0 /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
     let files = [
         ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "9000\n"),
         ("/sys/fs/cgroup/memory/memory.usage_in_bytes", "80\n"),
         // The smallest limit above, which is not visible itself.
-        ("/sys/fs/cgroup/memory/memory.stat", "hierarchical_memory_limit 7000\ntotal_inactive_file 0\n"),
+        (
+            "/sys/fs/cgroup/memory/memory.stat",
+            "hierarchical_memory_limit 7000\ntotal_inactive_file 0\n",
+        ),
         ("/sys/fs/cgroup/memory/job/memory.limit_in_bytes", "500\n"),
         ("/sys/fs/cgroup/memory/job/memory.usage_in_bytes", "5\n"),
         ("/sys/fs/cgroup/memory/job/memory.stat", "total_inactive_file 0\n"),
@@ -184,9 +210,21 @@ fn what_cannot_be_read_is_noted_and_left_out() {
     let current = ("/sys/fs/cgroup/a/memory.current", "9\n");
     let stat = "/sys/fs/cgroup/a/memory.stat";
     // No use, no limit that could be kept; no cache, and all of the use counts.
-    check("0::/a", V2, &[base, max, (stat, "inactive_file 1")], &[], &["/sys/fs/cgroup/a/memory.current"]);
+    check(
+        "0::/a",
+        V2,
+        &[base, max, (stat, "inactive_file 1")],
+        &[],
+        &["/sys/fs/cgroup/a/memory.current"],
+    );
     check("0::/a", V2, &[base, max, current], &[("/sys/fs/cgroup/a", 4096, 9)], &[stat]);
-    check("0::/a", V2, &[base, max, current, (stat, "")], &[("/sys/fs/cgroup/a", 4096, 9)], &[stat]);
+    check(
+        "0::/a",
+        V2,
+        &[base, max, current, (stat, "")],
+        &[("/sys/fs/cgroup/a", 4096, 9)],
+        &[stat],
+    );
     let wrong = ("/sys/fs/cgroup/a/memory.max", "plenty\n");
     check("0::/a", V2, &[base, wrong, current], &[], &["/sys/fs/cgroup/a/memory.max"]);
     let directory = ("/sys/fs/cgroup/a/memory.max/", "");
@@ -199,8 +237,9 @@ fn what_cannot_be_read_is_noted_and_left_out() {
 #[test]
 fn kills_are_counted() {
     let kills = |own: &str, mounts: &str, files: &[(&str, &str)]| {
-        let (_dir, tree) =
-            tree(&[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat());
+        let (_dir, tree) = tree(
+            &[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat(),
+        );
         Cgroups::find(&tree, &mut Notes::default()).oom_kills(&tree)
     };
     let v2 = [
@@ -212,7 +251,10 @@ fn kills_are_counted() {
     assert_eq!(kills("0::/\n", V2, &v2), None, "the root group has no such file");
     assert_eq!(kills("0::/a\n", "", &v2), Some(7), "without a group, the machine's");
     let v1 = [
-        ("/sys/fs/cgroup/memory/a/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n"),
+        (
+            "/sys/fs/cgroup/memory/a/memory.oom_control",
+            "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n",
+        ),
         ("/sys/fs/cgroup/memory/a/b/memory.oom_control", "oom_kill_disable 0\noom_kill 3\n"),
         ("/sys/fs/cgroup/memory/a/b/c/memory.oom_control", "oom_kill_disable 0\noom_kill 4\n"),
         ("/sys/fs/cgroup/memory/z/memory.oom_control", "oom_kill 100\n"),
@@ -225,8 +267,9 @@ fn kills_are_counted() {
 #[test]
 fn pressure_is_that_of_the_group_where_it_has_any() {
     let file = |own: &str, mounts: &str, files: &[(&str, &str)]| {
-        let (_dir, tree) =
-            tree(&[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat());
+        let (_dir, tree) = tree(
+            &[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat(),
+        );
         Cgroups::find(&tree, &mut Notes::default()).pressure_file(&tree)
     };
     let controllers = ("/sys/fs/cgroup/cgroup.controllers", "memory\n");

@@ -10,7 +10,8 @@ use crate::report::event::{Event, Victim, WaitReason, WorkerNo};
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
 
-/// A lane keeps about four points for each of so many stretches of time: more than a wide screen has pixels.
+/// A lane keeps about four points for each of so many stretches of time: more than a wide screen
+/// has pixels.
 const LANE_BUCKETS: usize = 4_000;
 
 #[derive(Debug, Default)]
@@ -74,7 +75,9 @@ impl Collector {
                 self.workers.insert(worker.0, Worker { pid, start_us, end_us: start_us });
             }
             Event::WorkerEnded { worker, at_us } => self.worker_ended(worker, at_us),
-            Event::ItemStarted { item, worker, slot, at_us } => self.started(item, worker, slot, at_us),
+            Event::ItemStarted { item, worker, slot, at_us } => {
+                self.started(item, worker, slot, at_us)
+            }
             Event::Phase { item, worker, slot, phase, cgu, ref of, start_us, dur_us } => {
                 let start_us = self.time(start_us);
                 let source = of.as_deref().map(|of| self.source(of));
@@ -250,15 +253,18 @@ impl Collector {
         (cgu, source): (Option<u32>, Option<u32>),
         (start_us, dur_us): (u64, u64),
     ) {
-        let (Some(unit), Some(running)) = (self.unit_of.get(&item), self.running.get_mut(&item)) else {
+        let (Some(unit), Some(running)) = (self.unit_of.get(&item), self.running.get_mut(&item))
+        else {
             return;
         };
         let row = row.unwrap_or(running.row);
         let end_us = start_us + dur_us;
-        *running = Running { row, since_us: running.since_us.max(end_us), phases: running.phases + 1 };
+        *running =
+            Running { row, since_us: running.since_us.max(end_us), phases: running.phases + 1 };
         let row_end = self.row_ends.entry(row).or_default();
         *row_end = end_us.max(*row_end);
-        self.stretches.push((row, Stretch { row: 0, unit: *unit, stage, cgu, source, start_us, dur_us }));
+        self.stretches
+            .push((row, Stretch { row: 0, unit: *unit, stage, cgu, source, start_us, dur_us }));
     }
 
     fn finished(&mut self, item: ItemIx, outcome: Option<Outcome>, at_us: u64, peak_bytes: u64) {
@@ -268,8 +274,8 @@ impl Collector {
                 None if outcome.is_some() => Stage::Phase(PhaseName::Generate),
                 _ => Stage::CutOff,
             };
-            // Of an item that was cut off, the phase that it was in was not reported. Where the rest of its row is taken, its
-            // pieces were elsewhere.
+            // Of an item that was cut off, the phase that it was in was not reported. Where the
+            // rest of its row is taken, its pieces were elsewhere.
             let from_us = since_us.max(self.row_ends.get(&row).copied().unwrap_or(0));
             if (phases == 0 || outcome.is_none()) && at_us > from_us {
                 self.phase(item, None, stage, (None, None), (from_us, at_us - from_us));
@@ -284,8 +290,12 @@ impl Collector {
     }
 
     fn cut_off(&mut self, is: impl Fn(Row) -> bool, at_us: u64) {
-        let open: Vec<ItemIx> =
-            self.running.iter().filter(|(_, running)| is(running.row)).map(|(item, _)| *item).collect();
+        let open: Vec<ItemIx> = self
+            .running
+            .iter()
+            .filter(|(_, running)| is(running.row))
+            .map(|(item, _)| *item)
+            .collect();
         for item in open {
             self.finished(item, None, at_us, 0);
         }
@@ -309,7 +319,11 @@ impl Collector {
         let mut stretches: Vec<Stretch> = self.stretches.iter().map(placed).collect();
         stretches.sort_by_key(|stretch| (stretch.row, stretch.start_us, stretch.end_us()));
         let needs = |unit: &Unit| {
-            graph[unit.item].after.iter().filter_map(|item| self.unit_of.get(item).copied()).collect()
+            graph[unit.item]
+                .after
+                .iter()
+                .filter_map(|item| self.unit_of.get(item).copied())
+                .collect()
         };
         let after: Vec<Vec<u32>> = self.units.iter().map(needs).collect();
         let lane = |points: &[Point]| series::thin(points, LANE_BUCKETS);
@@ -398,7 +412,16 @@ mod tests {
         until: u64,
     ) -> Event {
         let worker = Some(WorkerNo(0));
-        Event::Phase { item, worker, slot, phase, cgu, of: None, start_us: from, dur_us: until - from }
+        Event::Phase {
+            item,
+            worker,
+            slot,
+            phase,
+            cgu,
+            of: None,
+            start_us: from,
+            dur_us: until - from,
+        }
     }
 
     fn finished(item: ItemIx, at_us: u64) -> Event {
@@ -531,7 +554,10 @@ mod tests {
         assert_eq!(model.ending, Ending::Failed);
         let unit = &model.units[0];
         assert_eq!((unit.krate.as_str(), unit.label.as_str()), ("zip", "zip/src/a.c"));
-        assert_eq!((unit.start_us, unit.end_us, unit.outcome), (Some(10), Some(20), Some(Outcome::Ok)));
+        assert_eq!(
+            (unit.start_us, unit.end_us, unit.outcome),
+            (Some(10), Some(20), Some(Outcome::Ok))
+        );
         let wait = Wait { reason: WaitReason::Token, from_us: 3, until_us: 10 };
         assert_eq!((unit.waits.as_slice(), unit.peak_bytes, unit.runs), (&[wait][..], 7, 1));
         assert_eq!((model.units[1].start_us, model.units[1].outcome), (None, None));
@@ -555,7 +581,12 @@ mod tests {
 
     #[test]
     fn waits_have_reasons_and_ends() {
-        let short = WaitReason::Memory(Shortage { need: 7, free: Some(3), budget: Some(9), kept_for: None });
+        let short = WaitReason::Memory(Shortage {
+            need: 7,
+            free: Some(3),
+            budget: Some(9),
+            kept_for: None,
+        });
         let wait = |item, reason, at_us| Event::Wait { item, reason, at_us };
         let model = model(&[
             dirty(ZIP_A),
@@ -565,7 +596,11 @@ mod tests {
             wait(ZIP_B, short, 107),
             Event::ShortOfMemory { slots: 1, at_us: 107 },
             Event::Stopped { jobs: 3, at_us: 108 },
-            Event::Needed { item: ZIP_A, begin: Needed { lease: 8, peak: 7 }, piece: Needed::default() },
+            Event::Needed {
+                item: ZIP_A,
+                begin: Needed { lease: 8, peak: 7 },
+                piece: Needed::default(),
+            },
             Event::WaitEnded { item: ZIP_A, at_us: 109 },
             started(ZIP_A, Some(0), 0, 110),
             // A piece of it.
@@ -590,7 +625,8 @@ mod tests {
     #[test]
     fn memory_has_lanes_and_marks() {
         let read = |used, free, at_us| Event::Memory { used, free, at_us };
-        let chosen = Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None, off: false };
+        let chosen =
+            Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None, off: false };
         let who = Victim::Worker(WorkerNo(3));
         let summary = Summary { peak: 30, ..Summary::default() };
         let model = model(&[
@@ -611,7 +647,10 @@ mod tests {
         assert_eq!(model.lanes.budget, [(1, 100), (5, 60), (10, 50)]);
         assert_eq!(model.lanes.pressure_some, [(5, 7), (12, 0)]);
         assert_eq!(model.lanes.pressure_full, [(5, 2), (12, 0)]);
-        assert_eq!(model.kills, [Kill { at_us: 11, worker: Some(3), by: Killer::Tender, peak: 30 }]);
+        assert_eq!(
+            model.kills,
+            [Kill { at_us: 11, worker: Some(3), by: Killer::Tender, peak: 30 }]
+        );
         assert_eq!(model.memory, Some(summary));
     }
 
@@ -628,7 +667,8 @@ mod tests {
             finished(APP_LINK, 120),
             ended(true, 121),
         ]);
-        let units: Vec<u32> = model.critical.iter().map(|step| model.stretches[step.stretch].unit).collect();
+        let units: Vec<u32> =
+            model.critical.iter().map(|step| model.stretches[step.stretch].unit).collect();
         assert_eq!(units, [1, 0]);
     }
 
@@ -644,8 +684,13 @@ mod tests {
             start_us: 100 + u64::from(cgu),
             dur_us: 1,
         };
-        let model =
-            model(&[dirty(APP_LINK), started(APP_LINK, Some(0), 0, 100), of(0), of(1), ended(true, 110)]);
+        let model = model(&[
+            dirty(APP_LINK),
+            started(APP_LINK, Some(0), 0, 100),
+            of(0),
+            of(1),
+            ended(true, 110),
+        ]);
         assert_eq!(model.sources, ["zip/src/a.c"]);
         assert!(model.stretches[..2].iter().all(|stretch| stretch.source == Some(0)));
     }

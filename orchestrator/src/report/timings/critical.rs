@@ -1,16 +1,20 @@
-//! The critical path of a build that is over: what would have had to be faster for the build to be faster. Pure.
+//! The critical path of a build that is over: what would have had to be faster for the build to be
+//! faster. Pure.
 //!
-//! It is walked from the stretch that ended last to the start. Before each stretch comes, of all that it may have waited for,
-//! what ended last:
+//! It is walked from the stretch that ended last to the start. Before each stretch comes, of all
+//! that it may have waited for, what ended last:
 //!
-//! - the unit's own work: a piece follows its own phases, then the cut; what is not of a piece follows all pieces;
+//! - the unit's own work: a piece follows its own phases, then the cut; what is not of a piece
+//!   follows all pieces;
 //! - the items that it needs, where it is the first of its unit;
-//! - what was on its job slot before, and where all N slots were in use, what ended last on any: tokens move between workers.
+//! - what was on its job slot before, and where all N slots were in use, what ended last on any:
+//!   tokens move between workers.
 
 use super::model::{After, Step, Stretch};
 use std::collections::HashSet;
 
-/// `stretches` are sorted by row and start; `after` gives the units that a unit needs. Both count units alike.
+/// `stretches` are sorted by row and start; `after` gives the units that a unit needs. Both count
+/// units alike.
 pub(super) fn critical_path(stretches: &[Stretch], after: &[Vec<u32>], jobs: u32) -> Vec<Step> {
     let walk = Walk::new(stretches, after, jobs);
     let Some(mut at) = walk.by_end.last().copied() else { return Vec::new() };
@@ -36,7 +40,8 @@ struct Walk<'a> {
     of_unit: Vec<Vec<usize>>,
     /// Indices of all stretches.
     by_end: Vec<usize>,
-    /// Start times and end times, each sorted: how many run at a time is the difference of two positions.
+    /// Start times and end times, each sorted: how many run at a time is the difference of two
+    /// positions.
     starts: Vec<u64>,
     ends: Vec<u64>,
 }
@@ -58,9 +63,11 @@ impl<'a> Walk<'a> {
     fn before(&self, at: usize) -> Option<(usize, After)> {
         let own = self.own(at);
         let needed = if own.is_none() { self.needed(at) } else { None };
-        let candidates = [(own, After::Unit), (needed, After::Dependency), (self.slot(at), After::Slot)];
+        let candidates =
+            [(own, After::Unit), (needed, After::Dependency), (self.slot(at), After::Slot)];
         let found = candidates.into_iter().filter_map(|(stretch, why)| Some((stretch?, why)));
-        // Of equal ends the first counts, so they stand in the order of what says more. `max_by_key` takes the last.
+        // Of equal ends the first counts, so they stand in the order of what says more.
+        // `max_by_key` takes the last.
         found.rev().max_by_key(|(stretch, _)| self.stretches[*stretch].end_us())
     }
 
@@ -79,14 +86,16 @@ impl<'a> Walk<'a> {
 
     fn needed(&self, at: usize) -> Option<usize> {
         let units = self.after[self.stretches[at].unit as usize].iter();
-        let last = units.filter_map(|unit| self.latest(&self.of_unit[*unit as usize], at, |_| true));
+        let last =
+            units.filter_map(|unit| self.latest(&self.of_unit[*unit as usize], at, |_| true));
         last.max_by_key(|stretch| self.stretches[*stretch].end_us())
     }
 
     fn latest(&self, among: &[usize], at: usize, is: impl Fn(&Stretch) -> bool) -> Option<usize> {
         let start_us = self.stretches[at].start_us;
-        let before =
-            |n: &usize| *n != at && self.stretches[*n].end_us() <= start_us && is(&self.stretches[*n]);
+        let before = |n: &usize| {
+            *n != at && self.stretches[*n].end_us() <= start_us && is(&self.stretches[*n])
+        };
         among.iter().copied().filter(before).max_by_key(|n| self.stretches[*n].end_us())
     }
 
@@ -176,9 +185,13 @@ mod tests {
 
     #[test]
     fn a_token_may_come_from_another_worker() {
-        // Row 0 ends, and another worker's first stretch begins; with a slot to spare nobody waited for it.
-        let bars =
-            [(0, 0, Translate, None, 0, 10), (1, 1, Translate, None, 0, 30), (2, 2, Emit, None, 11, 40)];
+        // Row 0 ends, and another worker's first stretch begins; with a slot to spare nobody waited
+        // for it.
+        let bars = [
+            (0, 0, Translate, None, 0, 10),
+            (1, 1, Translate, None, 0, 30),
+            (2, 2, Emit, None, 11, 40),
+        ];
         let after: [&[u32]; 3] = [&[], &[], &[]];
         check(&bars, &after, 2, &[(0, After::Start), (2, After::Slot)]);
         check(&bars, &after, 3, &[(2, After::Start)]);
@@ -198,7 +211,13 @@ mod tests {
             ],
             &[&[]],
             2,
-            &[(0, After::Start), (1, After::Unit), (5, After::Unit), (6, After::Unit), (4, After::Unit)],
+            &[
+                (0, After::Start),
+                (1, After::Unit),
+                (5, After::Unit),
+                (6, After::Unit),
+                (4, After::Unit),
+            ],
         );
     }
 
@@ -206,7 +225,11 @@ mod tests {
     fn pieces_of_one_unit_wait_for_slots_too() {
         // One slot: the second piece comes after the first, not after the cut.
         check(
-            &[(0, 0, Cut, None, 0, 10), (0, 0, Emit, Some(0), 10, 20), (0, 0, Emit, Some(1), 20, 30)],
+            &[
+                (0, 0, Cut, None, 0, 10),
+                (0, 0, Emit, Some(0), 10, 20),
+                (0, 0, Emit, Some(1), 20, 30),
+            ],
             &[&[]],
             1,
             &[(0, After::Start), (1, After::Unit), (2, After::Slot)],
@@ -215,6 +238,11 @@ mod tests {
 
     #[test]
     fn stretches_of_no_length_lead_nowhere_in_a_circle() {
-        check(&[(0, 0, Link, None, 5, 5), (1, 1, Link, None, 5, 5)], &[&[], &[]], 1, &[(1, After::Start)]);
+        check(
+            &[(0, 0, Link, None, 5, 5), (1, 1, Link, None, 5, 5)],
+            &[&[], &[]],
+            1,
+            &[(1, After::Start)],
+        );
     }
 }

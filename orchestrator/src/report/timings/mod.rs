@@ -1,6 +1,7 @@
 //! `--timings`: one HTML page that shows where the time of a build went.
 //!
-//! - `collect.rs`: events -> `model.rs`, with `series.rs` for the values over time and `critical.rs` for the critical path. Pure.
+//! - `collect.rs`: events -> `model.rs`, with `series.rs` for the values over time and
+//!   `critical.rs` for the critical path. Pure.
 //! - `render.rs`: the model as JSON inside the page whose parts lie in `page/`. Pure.
 //! - here: when it is written, where, and what is said about it.
 //!
@@ -35,8 +36,8 @@ pub struct Timings {
 }
 
 impl Timings {
-    /// `path` is replaced when the build ends. Is told events after the sink that draws the bar, so that what it prints
-    /// stands below the last line.
+    /// `path` is replaced when the build ends. Is told events after the sink that draws the bar, so
+    /// that what it prints stands below the last line.
     pub fn new(path: Utf8PathBuf, about: About, console: Option<Console>, errors: Console) -> Self {
         Self { path, collector: Collector::new(about), console, errors }
     }
@@ -86,10 +87,14 @@ mod tests {
         let (said, errors) = (Shared::default(), Shared::default());
         let console = |to: &Shared| Console::new(Box::new(to.clone()), false);
         let about = About { command: vec!["tender".into()], started_ms: 0 };
-        let mut timings = Timings::new(path.to_owned(), about, Some(console(&said)), console(&errors));
+        let mut timings =
+            Timings::new(path.to_owned(), about, Some(console(&said)), console(&errors));
         let graph = fixture::graph();
         timings.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 1 });
-        timings.event(&graph, &Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: 9 });
+        timings.event(
+            &graph,
+            &Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: 9 },
+        );
         let text = |from: Shared| String::from_utf8(from.0.take()).unwrap();
         (text(said), text(errors))
     }

@@ -61,7 +61,8 @@ pub(super) struct Unit {
     pub label: String,
     pub kind: ItemKind,
     pub reason: RebuildReason,
-    /// When it was ready, or a piece of it was, and could not start. In order of time, and not overlapping.
+    /// When it was ready, or a piece of it was, and could not start. In order of time, and not
+    /// overlapping.
     pub waits: Vec<Wait>,
     /// Of its last run; `None` if it never ran.
     pub start_us: Option<u64>,
@@ -102,7 +103,8 @@ pub(super) struct Worker {
     pub end_us: u64,
 }
 
-/// Where things run, one at a time: a job slot of a worker. Commands have no worker; their slots are counted from 0.
+/// Where things run, one at a time: a job slot of a worker. Commands have no worker; their slots
+/// are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Row {
     pub worker: Option<u32>,
@@ -157,10 +159,11 @@ pub(super) struct Lanes {
     pub memory: Vec<(u64, u64)>,
     /// What they were granted, with what they need besides, bytes.
     pub leases: Vec<(u64, u64)>,
-    /// The most that they could have come to, bytes: the budget, or what the processes used and what was free, where that is
-    /// less. Empty where there was no limit.
+    /// The most that they could have come to, bytes: the budget, or what the processes used and
+    /// what was free, where that is less. Empty where there was no limit.
     pub budget: Vec<(u64, u64)>,
-    /// Percent of the time in which some task, and in which all tasks, waited for memory. Empty where the kernel does not say.
+    /// Percent of the time in which some task, and in which all tasks, waited for memory. Empty
+    /// where the kernel does not say.
     pub pressure_some: Vec<(u64, u64)>,
     pub pressure_full: Vec<(u64, u64)>,
     /// Processor time per time, thousandths of a core.

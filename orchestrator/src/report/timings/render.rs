@@ -1,9 +1,12 @@
-//! The model as an HTML page: its data as JSON, and the style and scripts that draw it. No file, no clock.
+//! The model as an HTML page: its data as JSON, and the style and scripts that draw it. No file, no
+//! clock.
 //!
-//! The scripts get numbers and strings only and put them on the page as text, so a name can do no harm there. What is left to
-//! care for is that no name ends the element that holds the data: every `<` is written as an escape.
+//! The scripts get numbers and strings only and put them on the page as text, so a name can do no
+//! harm there. What is left to care for is that no name ends the element that holds the data: every
+//! `<` is written as an escape.
 //!
-//! Each bar is six small numbers, its start as the distance from the start of the one before: some 25 bytes.
+//! Each bar is six small numbers, its start as the distance from the start of the one before: some
+//! 25 bytes.
 
 use super::model::{After, Ending, Kill, Model, Stage, Unit, Wait};
 use super::series::{Point, highest};
@@ -28,8 +31,8 @@ const SCRIPTS: [&str; 6] = [
     include_str!("page/main.js"),
 ];
 
-/// Every phase, in the order of a unit's life. The numbers of the bars are indices into this list, from 0; the next one is a bar
-/// that was cut off.
+/// Every phase, in the order of a unit's life. The numbers of the bars are indices into this list,
+/// from 0; the next one is a bar that was cut off.
 const PHASES: [PhaseName; 11] = [
     PhaseName::Generate,
     PhaseName::Translate,
@@ -88,11 +91,17 @@ fn data(graph: &Graph, model: &Model) -> Value {
     let mut reasons = Names::default();
     let units: Vec<Value> =
         model.units.iter().map(|one| unit(graph, one, &mut crates, &mut reasons)).collect();
-    let phases: Vec<&str> = PHASES.iter().map(|phase| words::phase(*phase)).chain([CUT_OFF]).collect();
-    let workers: Vec<_> = model.workers.iter().map(|w| [u64::from(w.pid), w.start_us, w.end_us]).collect();
-    let rows: Vec<_> =
-        model.rows.iter().map(|row| [row.worker.map_or(-1, i64::from), i64::from(row.slot)]).collect();
-    let critical: Vec<_> = model.critical.iter().map(|step| [step.stretch, after(step.after)]).collect();
+    let phases: Vec<&str> =
+        PHASES.iter().map(|phase| words::phase(*phase)).chain([CUT_OFF]).collect();
+    let workers: Vec<_> =
+        model.workers.iter().map(|w| [u64::from(w.pid), w.start_us, w.end_us]).collect();
+    let rows: Vec<_> = model
+        .rows
+        .iter()
+        .map(|row| [row.worker.map_or(-1, i64::from), i64::from(row.slot)])
+        .collect();
+    let critical: Vec<_> =
+        model.critical.iter().map(|step| [step.stretch, after(step.after)]).collect();
     json!({
         "about": about(&graph.profile, model),
         "jobs": model.jobs,
@@ -197,7 +206,8 @@ fn unit(graph: &Graph, unit: &Unit, crates: &mut Names, reasons: &mut Names) -> 
     ])
 }
 
-/// From, until, and for memory what was needed, what was free, and the larger unit that this is kept for, if it is. -1: no limit.
+/// From, until, and for memory what was needed, what was free, and the larger unit that this is
+/// kept for, if it is. -1: no limit.
 fn wait(graph: &Graph, wait: &Wait) -> Value {
     match wait.reason {
         WaitReason::Token => json!([wait.from_us, wait.until_us]),
@@ -224,15 +234,17 @@ fn kill(kill: &Kill) -> Value {
     json!([kill.at_us, kill.worker.map_or(-1, i64::from), by, kill.peak])
 }
 
-/// For each row its bars one after the other: start after the start of the one before, length, unit, phase, 1 + piece or 0,
-/// 1 + source or 0.
+/// For each row its bars one after the other: start after the start of the one before, length,
+/// unit, phase, 1 + piece or 0, 1 + source or 0.
 fn bars(model: &Model) -> Vec<Vec<u64>> {
     let mut rows = vec![Vec::new(); model.rows.len()];
     let mut last_start = vec![0; model.rows.len()];
     for stretch in &model.stretches {
         let row = stretch.row as usize;
         let phase = match stretch.stage {
-            Stage::Phase(name) => PHASES.iter().position(|phase| *phase == name).expect("all are listed"),
+            Stage::Phase(name) => {
+                PHASES.iter().position(|phase| *phase == name).expect("all are listed")
+            }
             Stage::CutOff => PHASES.len(),
         };
         let from_1 = |n: Option<u32>| n.map_or(0, |n| u64::from(n) + 1);
@@ -308,10 +320,11 @@ mod tests {
         );
         assert!(!page.contains("{{"), "a place is not filled");
         for tag in [
-            "html", "head", "body", "main", "section", "script", "style", "table", "div", "p", "ul", "button",
+            "html", "head", "body", "main", "section", "script", "style", "table", "div", "p",
+            "ul", "button",
         ] {
-            let opened =
-                page.matches(&format!("<{tag}>")).count() + page.matches(&format!("<{tag} ")).count();
+            let opened = page.matches(&format!("<{tag}>")).count()
+                + page.matches(&format!("<{tag} ")).count();
             assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "<{tag}>");
             assert!(opened > 0, "<{tag}>");
         }
@@ -327,7 +340,11 @@ mod tests {
         }
         // A colour for each phase, and for what was cut off.
         for n in 0..=PHASES.len() {
-            assert_eq!(STYLE.matches(&format!("--phase-{n}:")).count(), 3, "light, dark, and dark by choice");
+            assert_eq!(
+                STYLE.matches(&format!("--phase-{n}:")).count(),
+                3,
+                "light, dark, and dark by choice"
+            );
         }
     }
 
@@ -406,6 +423,9 @@ mod tests {
         let page = page(&graph, &model);
         assert!(page.contains("<title>ws: nothing to do - tender timings</title>"));
         let data = data_of(&page);
-        assert_eq!((&data["about"]["ending"], &data["about"]["fresh"]), (&json!("nothing to do"), &json!(1)));
+        assert_eq!(
+            (&data["about"]["ending"], &data["about"]["fresh"]),
+            (&json!("nothing to do"), &json!(1))
+        );
     }
 }

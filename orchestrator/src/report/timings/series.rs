@@ -26,8 +26,9 @@ pub(super) fn sum(mut changes: Vec<Change>) -> Vec<Point> {
     points
 }
 
-/// From totals that only grow to their growth, in thousandths: processor time becomes cores. Samples of one time belong
-/// together; what a worker used between its last sample and its end is not known.
+/// From totals that only grow to their growth, in thousandths: processor time becomes cores.
+/// Samples of one time belong together; what a worker used between its last sample and its end is
+/// not known.
 pub(super) fn rate(mut totals: Vec<Change>) -> Vec<Point> {
     totals.sort_by_key(|total| total.at_us);
     let mut last: BTreeMap<u32, u64> = BTreeMap::new();
@@ -75,8 +76,8 @@ pub(super) fn at_once(stretches: impl IntoIterator<Item = (u64, u64)>) -> Vec<Po
     points
 }
 
-/// At most about four points for each of `buckets` stretches of time: the first, the lowest, the highest and the last, which
-/// is all that a line of that many pixels shows.
+/// At most about four points for each of `buckets` stretches of time: the first, the lowest, the
+/// highest and the last, which is all that a line of that many pixels shows.
 pub(super) fn thin(points: &[Point], buckets: usize) -> Vec<Point> {
     let (Some(first), Some(last)) = (points.first(), points.last()) else { return Vec::new() };
     if points.len() <= buckets * 4 {
@@ -123,7 +124,8 @@ mod tests {
 
     #[test]
     fn rates_of_growing_totals() {
-        let check = |of: &[(u64, u32, u64)], expect: &[Point]| assert_eq!(rate(changes(of)), expect);
+        let check =
+            |of: &[(u64, u32, u64)], expect: &[Point]| assert_eq!(rate(changes(of)), expect);
         check(&[], &[]);
         // One and a half cores, then half of one, by a worker that came later too.
         check(
@@ -135,7 +137,8 @@ mod tests {
 
     #[test]
     fn stretches_at_once() {
-        let check = |of: &[(u64, u64)], expect: &[Point]| assert_eq!(at_once(of.iter().copied()), expect);
+        let check =
+            |of: &[(u64, u64)], expect: &[Point]| assert_eq!(at_once(of.iter().copied()), expect);
         check(&[], &[]);
         check(&[(1, 5)], &[(1, 1), (5, 0)]);
         check(&[(1, 5), (3, 9), (5, 7)], &[(1, 1), (3, 2), (7, 1), (9, 0)]);
@@ -144,7 +147,8 @@ mod tests {
 
     #[test]
     fn many_points_become_few_and_keep_their_extremes() {
-        let points: Vec<Point> = (0..100_000).map(|n| (n, if n == 777 { 1000 } else { n % 3 })).collect();
+        let points: Vec<Point> =
+            (0..100_000).map(|n| (n, if n == 777 { 1000 } else { n % 3 })).collect();
         let thinned = thin(&points, 100);
         assert!(thinned.len() <= 404, "{}", thinned.len());
         assert_eq!((thinned[0], thinned[thinned.len() - 1]), (points[0], points[99_999]));

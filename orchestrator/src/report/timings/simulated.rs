@@ -23,7 +23,8 @@ const SLOTS: u32 = 8;
 
 /// What is collected of these events, between a start at 0 and an end.
 pub(super) fn model_of(graph: &Graph, events: &[Event]) -> Model {
-    let about = About { command: vec!["tender".into(), "build".into()], started_ms: 1_700_000_000_000 };
+    let about =
+        About { command: vec!["tender".into(), "build".into()], started_ms: 1_700_000_000_000 };
     let mut collector = Collector::new(about);
     let mut end_us = 0;
     for event in [&Event::BuildStarted { jobs: 2, at_us: 0 }].into_iter().chain(events) {
@@ -32,12 +33,14 @@ pub(super) fn model_of(graph: &Graph, events: &[Event]) -> Model {
             end_us = end_us.max(*at_us);
         }
     }
-    let finished = Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: end_us + 500 };
+    let finished =
+        Event::BuildFinished { success: true, elapsed: Duration::ZERO, at_us: end_us + 500 };
     collector.event(graph, &finished);
     collector.model(graph)
 }
 
-/// A build of that shape, the same at each call: what is urgent goes first to the slot that is free first, pieces before units.
+/// A build of that shape, the same at each call: what is urgent goes first to the slot that is free
+/// first, pieces before units.
 pub(super) fn build(shape: Shape) -> (Graph, Model) {
     let graph = graph(shape);
     let mut simulation = Simulation::new(shape);
@@ -97,10 +100,13 @@ impl Simulation {
         }
     }
 
-    /// Around `mean`, most below, some far above. (A linear congruential generator: tests are the same each time.)
+    /// Around `mean`, most below, some far above. (A linear congruential generator: tests are the
+    /// same each time.)
     fn length(&mut self, mean: u64) -> u64 {
-        self.random =
-            self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.random = self
+            .random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let share = (self.random >> 33) % 1000;
         mean / 3 + mean * share * share / 500_000
     }
@@ -110,8 +116,11 @@ impl Simulation {
         use PhaseName::{Cut, Emit, Join, Optimise, Translate};
         let slot = (0..self.free_at.len()).min_by_key(|slot| self.free_at[*slot]).unwrap_or(0);
         let now_us = self.free_at[slot];
-        let urgent =
-            self.ready.first().copied().filter(|(ready_us, ..)| *ready_us <= now_us || self.left.is_empty());
+        let urgent = self
+            .ready
+            .first()
+            .copied()
+            .filter(|(ready_us, ..)| *ready_us <= now_us || self.left.is_empty());
         if let Some((ready_us, unit, piece)) = urgent {
             self.ready.remove(&(ready_us, unit, piece));
             let start_us = now_us.max(ready_us);

@@ -1,4 +1,5 @@
-//! How items end, and what follows: dependents that may begin or never will, workers that are gone, items that run again.
+//! How items end, and what follows: dependents that may begin or never will, workers that are gone,
+//! items that run again.
 
 use super::super::action::{Action, Death, Verdict, WorkerIx};
 use super::super::items::State;
@@ -98,7 +99,8 @@ impl Scheduler {
         }
     }
 
-    /// Skips all that come after `item` and that no worker has; a worker skips what it has by itself.
+    /// Skips all that come after `item` and that no worker has; a worker skips what it has by
+    /// itself.
     pub(super) fn skip_dependents(&mut self, item: ItemIx) {
         let mut doomed = self.items.dependents(item).to_vec();
         while let Some(next) = doomed.pop() {
@@ -126,8 +128,12 @@ impl Scheduler {
             }
         }
         let has_unstarted = |worker: &Worker| worker.given.len() > worker.running.len();
-        let to_cancel: Vec<WorkerIx> =
-            self.workers.iter().filter(|(_, worker)| has_unstarted(worker)).map(|(ix, _)| ix).collect();
+        let to_cancel: Vec<WorkerIx> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| has_unstarted(worker))
+            .map(|(ix, _)| ix)
+            .collect();
         for ix in to_cancel {
             // It drops the pieces that it has not started, too.
             self.workers[ix].cancelled = true;
@@ -136,8 +142,9 @@ impl Scheduler {
         }
     }
 
-    /// Whose fault was it? With one item in flight a crash is that item's. With several, each runs again alone, so that
-    /// the guilty one convicts itself. A kill may be anyone's: each in flight gets one more chance, alone.
+    /// Whose fault was it? With one item in flight a crash is that item's. With several, each runs
+    /// again alone, so that the guilty one convicts itself. A kill may be anyone's: each in flight
+    /// gets one more chance, alone.
     pub(super) fn worker_gone(&mut self, ix: WorkerIx, death: Death) {
         let in_flight: Vec<ItemIx> = self.workers[ix].running.keys().copied().collect();
         let unstarted: Vec<ItemIx> = self.workers[ix].unstarted().collect();
@@ -173,7 +180,8 @@ impl Scheduler {
         }
     }
 
-    /// The item runs again, in a fresh worker; for memory with twice its estimate, and with nothing else running.
+    /// The item runs again, in a fresh worker; for memory with twice its estimate, and with nothing
+    /// else running.
     pub(super) fn try_alone(&mut self, item: ItemIx, for_memory: bool) {
         let suspicion = self.suspicions.entry(item).or_default();
         suspicion.alone = true;
@@ -202,7 +210,9 @@ impl Scheduler {
 
     pub(super) fn a_prerequisite_failed(&self, item: ItemIx) -> bool {
         let after = self.items.after(item);
-        after.iter().any(|before| matches!(self.items.state(*before), State::Failed | State::Skipped))
+        after
+            .iter()
+            .any(|before| matches!(self.items.state(*before), State::Failed | State::Skipped))
     }
 
     pub(super) fn blame(&mut self, item: ItemIx, verdict: Verdict) {

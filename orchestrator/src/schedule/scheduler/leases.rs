@@ -1,5 +1,5 @@
-//! Memory: which item, or part of one, is asked for next, and what follows where it is granted or denied. The account itself is the
-//! ledger's.
+//! Memory: which item, or part of one, is asked for next, and what follows where it is granted or
+//! denied. The account itself is the ledger's.
 
 use super::super::action::{Action, WorkerIx};
 use super::super::items::{Rank, State};
@@ -9,7 +9,8 @@ use crate::graph::ItemIx;
 use crate::memory::{ProcessId, Purpose};
 
 impl Scheduler {
-    /// Where nothing runs, one part may, whatever it takes: of what has begun, because that holds memory until it is over.
+    /// Where nothing runs, one part may, whatever it takes: of what has begun, because that holds
+    /// memory until it is over.
     pub(super) fn lease_for_what_has_begun(&mut self) {
         if !self.ledger.is_idle() {
             return;
@@ -40,8 +41,9 @@ impl Scheduler {
     /// Whether a lease for the item may be asked for in this round.
     pub(super) fn may_ask(&self, item: ItemIx) -> bool {
         let is_in_pieces = matches!(self.items.state(item), State::Running(_));
-        let others_wait =
-            || self.exclusive().is_some_and(|(exclusive, may_start)| exclusive != item || !may_start);
+        let others_wait = || {
+            self.exclusive().is_some_and(|(exclusive, may_start)| exclusive != item || !may_start)
+        };
         !self.denied.iter().any(|(denied, _)| *denied == item)
             // What runs has to end, whoever waits, and however many.
             && (is_in_pieces
@@ -51,14 +53,22 @@ impl Scheduler {
                     && !others_wait()))
     }
 
-    /// The item that runs while nothing else does, if there is one now, and whether everything else has ended.
+    /// The item that runs while nothing else does, if there is one now, and whether everything else
+    /// has ended.
     pub(in crate::schedule) fn exclusive(&self) -> Option<(ItemIx, bool)> {
-        let open = self.suspicions.iter().filter(|(_, suspicion)| suspicion.exclusive).map(|(item, _)| *item);
+        let open = self
+            .suspicions
+            .iter()
+            .filter(|(_, suspicion)| suspicion.exclusive)
+            .map(|(item, _)| *item);
         let mut open = open.filter(|item| !self.items.state(*item).is_final());
         // One that runs comes before those that wait for their turn.
-        let runs = |item: &ItemIx| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
-        let item =
-            open.clone().find(runs).or_else(|| open.find(|item| self.items.state(*item) == State::Ready))?;
+        let runs =
+            |item: &ItemIx| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
+        let item = open
+            .clone()
+            .find(runs)
+            .or_else(|| open.find(|item| self.items.state(*item) == State::Ready))?;
         Some((item, runs(&item) || self.ledger.is_empty()))
     }
 
@@ -69,7 +79,8 @@ impl Scheduler {
         !worker.parked && !starting_slot_is_unused
     }
 
-    /// Asks the ledger for an item that the worker has, or for a piece of one that it runs. Returns whether there was enough.
+    /// Asks the ledger for an item that the worker has, or for a piece of one that it runs. Returns
+    /// whether there was enough.
     pub(super) fn lease_in_worker(&mut self, ix: WorkerIx, rank: Rank) -> bool {
         let item = rank.1;
         let asked = self.workers[ix].asked.get(&rank).and_then(|parts| parts.last()).copied();
@@ -123,14 +134,20 @@ impl Scheduler {
         if self.mode != Mode::Building || self.exclusive().is_some() {
             return;
         }
-        let busy: Vec<WorkerIx> =
-            self.workers.iter().filter(|(_, worker)| !worker.running.is_empty()).map(|(ix, _)| ix).collect();
+        let busy: Vec<WorkerIx> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| !worker.running.is_empty())
+            .map(|(ix, _)| ix)
+            .collect();
         for ix in busy {
             loop {
                 let worker = &self.workers[ix];
-                let ahead_us: u64 = worker.leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
+                let ahead_us: u64 =
+                    worker.leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
                 let is_enough = ahead_us >= AHEAD_US || worker.leased.len() >= MOST_AHEAD;
-                let next = worker.startable.iter().find(|rank| !worker.leased.contains(rank)).copied();
+                let next =
+                    worker.startable.iter().find(|rank| !worker.leased.contains(rank)).copied();
                 let Some(rank) = next.filter(|_| !is_enough) else { break };
                 let need = self.items.need(rank.1).begin;
                 if !self.ledger.has_room_ahead(need) || !self.lease_in_worker(ix, rank) {
@@ -147,7 +164,9 @@ impl Scheduler {
             if !self.workers[ix].cancelled {
                 self.workers[ix].asked.entry(rank).or_default().push(bytes);
             }
-        } else if self.workers[ix].startable.contains(&rank) && !self.workers[ix].leased.contains(&rank) {
+        } else if self.workers[ix].startable.contains(&rank)
+            && !self.workers[ix].leased.contains(&rank)
+        {
             self.workers[ix].asked_to_begin.insert(rank);
         }
     }

@@ -1,5 +1,5 @@
-//! Where an item goes that nobody has: to a worker that runs, to one that is idle, or to a process of its own; and which idle ones
-//! leave.
+//! Where an item goes that nobody has: to a worker that runs, to one that is idle, or to a process
+//! of its own; and which idle ones leave.
 
 use super::super::action::{Action, PlannedItem, WorkerIx};
 use super::super::items::{Items, State};
@@ -33,9 +33,11 @@ impl Scheduler {
         open.min_by_key(|(_, worker)| worker.given.len()).map(|(ix, _)| ix)
     }
 
-    /// An idle worker can leave for a fresh one. One at a time: the one that leaves now counts until it is gone.
+    /// An idle worker can leave for a fresh one. One at a time: the one that leaves now counts
+    /// until it is gone.
     pub(super) fn can_make_room(&self) -> bool {
-        self.idle_worker().is_some() && self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
+        self.idle_worker().is_some()
+            && self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
     }
 
     pub(super) fn idle_worker(&self) -> Option<WorkerIx> {
@@ -52,19 +54,22 @@ impl Scheduler {
         self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
     }
 
-    /// A worker that has run others does not give back all of what they took. A large item is worth the start of a process, and may have
-    /// no other way to fit into what there is. Beyond a budget alone nobody is killed.
+    /// A worker that has run others does not give back all of what they took. A large item is worth
+    /// the start of a process, and may have no other way to fit into what there is. Beyond a budget
+    /// alone nobody is killed.
     pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
         is_large && need > self.ledger.free_by_reading()
     }
 
-    /// Gives a ready item, with what goes along, to somebody, if memory suffices for it. Returns whether that took a free slot.
+    /// Gives a ready item, with what goes along, to somebody, if memory suffices for it. Returns
+    /// whether that took a free slot.
     pub(super) fn place(&mut self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
-            // Where it runs only because nothing else does, what idle workers keep may be what it lacks.
+            // Where it runs only because nothing else does, what idle workers keep may be what it
+            // lacks.
             let lacks_room = self.ledger.is_idle() && need > self.ledger.free();
             if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
                 return self.wait_for_room(item);
@@ -82,14 +87,21 @@ impl Scheduler {
         if self.wants_fresh_worker(item) {
             if !self.ledger.is_idle() {
                 // It waits outside of the workers that run: they are not fresh.
-                return self.lease(process_of_worker(self.workers.next()), item, need, 0, Purpose::Beginning);
+                return self.lease(
+                    process_of_worker(self.workers.next()),
+                    item,
+                    need,
+                    0,
+                    Purpose::Beginning,
+                );
             }
             if !self.close_idle() {
                 return self.wait_for_room(item);
             }
         }
         if let Some(worker) = self.worker_of_crate(item) {
-            // Takes no slot by itself: the item now waits inside the worker, and competes from there.
+            // Takes no slot by itself: the item now waits inside the worker, and competes from
+            // there.
             self.send_plan(worker, item);
             return false;
         }
@@ -102,8 +114,10 @@ impl Scheduler {
             self.tell_lease(worker, item);
             return true;
         }
-        // A process of its own would take memory that others wait for, or that itself could use. Threads do as well.
-        let is_short = !self.denied.is_empty() || need.saturating_add(WORKER_BASELINE) > self.ledger.free();
+        // A process of its own would take memory that others wait for, or that itself could use.
+        // Threads do as well.
+        let is_short =
+            !self.denied.is_empty() || need.saturating_add(WORKER_BASELINE) > self.ledger.free();
         if is_short && let Some(worker) = self.least_given_worker() {
             self.send_plan(worker, item);
             return false;
@@ -128,10 +142,11 @@ impl Scheduler {
         self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive)
     }
 
-    /// What idle workers keep of what has ended is memory too. Those that were given something live on, and give back what they can.
-    /// Returns whether the others are gone.
+    /// What idle workers keep of what has ended is memory too. Those that were given something live
+    /// on, and give back what they can. Returns whether the others are gone.
     pub(super) fn close_idle(&mut self) -> bool {
-        let waits = |worker: &Worker| worker.is_open() && worker.running.is_empty() && !worker.is_idle();
+        let waits =
+            |worker: &Worker| worker.is_open() && worker.running.is_empty() && !worker.is_idle();
         let waiting: Vec<WorkerIx> =
             self.workers.iter().filter(|(_, worker)| waits(worker)).map(|(ix, _)| ix).collect();
         self.actions.extend(waiting.into_iter().map(Action::Purge));
@@ -141,8 +156,8 @@ impl Scheduler {
         self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
     }
 
-    /// Idle workers were told to close. Until they are gone nobody else begins, who would keep as much again. Returns whether that took a
-    /// slot, as `place` does.
+    /// Idle workers were told to close. Until they are gone nobody else begins, who would keep as
+    /// much again. Returns whether that took a slot, as `place` does.
     pub(super) fn wait_for_room(&mut self, item: ItemIx) -> bool {
         self.makes_room = true;
         let need = self.items.need(item).begin;
@@ -188,7 +203,9 @@ impl Scheduler {
 
     pub(super) fn send_plan(&mut self, worker: WorkerIx, first: ItemIx) {
         let mut plan = self.items.plan_with(first);
-        plan.retain(|item| *item == first || !(self.is_suspect(*item) || self.wants_fresh_worker(*item)));
+        plan.retain(|item| {
+            *item == first || !(self.is_suspect(*item) || self.wants_fresh_worker(*item))
+        });
         // Without those of its units that run elsewhere, an archive cannot go along.
         let in_plan = |items: &Items, ix: &ItemIx, plan: &[ItemIx]| {
             items.after(*ix).iter().all(|a| plan.contains(a) || items.state(*a).is_up_to_date())
@@ -203,7 +220,8 @@ impl Scheduler {
         let mut items = Vec::with_capacity(plan.len());
         for item in plan {
             let rank = self.items.rank(*item);
-            let after = self.items.after(*item).iter().copied().filter(|a| in_plan.contains(a)).collect();
+            let after =
+                self.items.after(*item).iter().copied().filter(|a| in_plan.contains(a)).collect();
             let memory = self.items.need(*item);
             items.push(PlannedItem { item: *item, after, priority: rank.0.0, memory });
             self.items.set(*item, State::Given(worker));
@@ -225,14 +243,20 @@ impl Scheduler {
         if self.mode != Mode::Building {
             return;
         }
-        let needs_more = |worker: &Worker| worker.is_open() && !worker.parked && worker.heavy_unstarted == 0;
-        let mut about_to_idle: Vec<WorkerIx> =
-            self.workers.iter().filter(|(_, worker)| needs_more(worker)).map(|(ix, _)| ix).collect();
+        let needs_more =
+            |worker: &Worker| worker.is_open() && !worker.parked && worker.heavy_unstarted == 0;
+        let mut about_to_idle: Vec<WorkerIx> = self
+            .workers
+            .iter()
+            .filter(|(_, worker)| needs_more(worker))
+            .map(|(ix, _)| ix)
+            .collect();
         // Those that have run out already come first.
         about_to_idle.sort_by_key(|ix| !self.workers[*ix].is_idle());
         for worker in about_to_idle {
-            let movable =
-                |item: &ItemIx| self.items.class(*item) != Class::Command && !self.is_suspect(*item);
+            let movable = |item: &ItemIx| {
+                self.items.class(*item) != Class::Command && !self.is_suspect(*item)
+            };
             let Some(item) = self.waiting().find(movable) else { return };
             if self.wants_fresh_worker(item) {
                 return;
@@ -241,8 +265,8 @@ impl Scheduler {
         }
     }
 
-    /// Once everything that is left is in workers or on slots, idle processes only hold memory. So they do where others wait for
-    /// memory, and one that works can be given what comes.
+    /// Once everything that is left is in workers or on slots, idle processes only hold memory. So
+    /// they do where others wait for memory, and one that works can be given what comes.
     pub(super) fn close_idle_workers(&mut self) {
         if self.mode == Mode::Finished {
             return;

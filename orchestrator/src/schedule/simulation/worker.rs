@@ -1,4 +1,5 @@
-//! A worker as the protocol describes it: starts what it has slots for, wants tokens for the rest, parks when idle. Knows no scheduler.
+//! A worker as the protocol describes it: starts what it has slots for, wants tokens for the rest,
+//! parks when idle. Knows no scheduler.
 
 use super::super::*;
 use crate::graph::ItemIx;
@@ -52,8 +53,11 @@ impl FakeWorker {
 
     pub(super) fn startable(&self) -> Option<Startable> {
         let piece = self.in_pieces.iter().find(|(_, pieces)| pieces.granted > 0);
-        let begins =
-            || self.given.iter().position(|(item, after)| after.is_empty() && self.leased.contains(item));
+        let begins = || {
+            self.given
+                .iter()
+                .position(|(item, after)| after.is_empty() && self.leased.contains(item))
+        };
         piece.map(|(item, _)| Startable::Piece(*item)).or_else(|| begins().map(Startable::Item))
     }
 

@@ -1,4 +1,5 @@
-//! A scheduler with workers and commands around it, in which one thing happens after the other, and what has to hold after each.
+//! A scheduler with workers and commands around it, in which one thing happens after the other, and
+//! what has to hold after each.
 
 use super::super::*;
 use super::worker::{FakePieces, FakeWorker, Startable};
@@ -62,14 +63,19 @@ impl World {
         let leases: Vec<u64> = self.scheduler.ledger().all_leases().collect();
         let sum = totals.leases + totals.baselines;
         let parts = self.scheduler.ledger().parts();
-        assert!(sum <= ceiling || parts <= 1, "{leases:?}, {parts}, {} of {ceiling}", totals.baselines);
+        assert!(
+            sum <= ceiling || parts <= 1,
+            "{leases:?}, {parts}, {} of {ceiling}",
+            totals.baselines
+        );
     }
 
     fn runs_alone(&self, item: ItemIx) -> bool {
         self.ran_out.contains_key(&item)
     }
 
-    /// What an item of this world may use: its estimate, or twice that when it was killed for memory.
+    /// What an item of this world may use: its estimate, or twice that when it was killed for
+    /// memory.
     fn expected_need(&self, item: ItemIx) -> Need {
         let Need { begin, piece, join } = self.tasks[item.0 as usize].memory;
         let times = 1 << self.ran_out.get(&item).copied().unwrap_or(0);
@@ -78,9 +84,11 @@ impl World {
 
     /// What was killed for memory, and could run again now.
     fn wait_to_run_alone(&self) -> impl Iterator<Item = ItemIx> + '_ {
-        let is_up_to_date = |before: &ItemIx| matches!(self.ends.get(before), Some(&"fresh" | &"built"));
+        let is_up_to_date =
+            |before: &ItemIx| matches!(self.ends.get(before), Some(&"fresh" | &"built"));
         let could_run = move |item: &ItemIx| {
-            !self.ends.contains_key(item) && self.tasks[item.0 as usize].after.iter().all(is_up_to_date)
+            !self.ends.contains_key(item)
+                && self.tasks[item.0 as usize].after.iter().all(is_up_to_date)
         };
         self.ran_out.keys().copied().filter(could_run)
     }
@@ -95,14 +103,22 @@ impl World {
     }
 
     fn check_what_runs_alone(&mut self) {
-        let mut in_flight: BTreeSet<ItemIx> = self.workers.values().flat_map(FakeWorker::in_flight).collect();
+        let mut in_flight: BTreeSet<ItemIx> =
+            self.workers.values().flat_map(FakeWorker::in_flight).collect();
         in_flight.extend(&self.commands);
-        let Some(alone) = in_flight.iter().copied().find(|item| self.runs_alone(*item)) else { return };
+        let Some(alone) = in_flight.iter().copied().find(|item| self.runs_alone(*item)) else {
+            return;
+        };
         assert_eq!(in_flight.len(), 1, "item {} runs alone, not with {in_flight:?}", alone.0);
         let leased = |worker: &FakeWorker| worker.leased.iter().copied().collect::<Vec<ItemIx>>();
         let leased: Vec<ItemIx> = self.workers.values().flat_map(leased).collect();
-        assert!(leased.iter().all(|item| *item == alone), "{leased:?} could begin beside item {}", alone.0);
-        let is_in_pieces = self.workers.values().any(|worker| worker.in_pieces.contains_key(&alone));
+        assert!(
+            leased.iter().all(|item| *item == alone),
+            "{leased:?} could begin beside item {}",
+            alone.0
+        );
+        let is_in_pieces =
+            self.workers.values().any(|worker| worker.in_pieces.contains_key(&alone));
         if !is_in_pieces {
             let expected = self.expected_need(alone).begin;
             assert_eq!(self.scheduler.ledger().totals().leases, expected, "twice what it was");
@@ -151,10 +167,18 @@ impl World {
                         let worker = self.workers.get_mut(&ix).unwrap();
                         assert!(!worker.closing);
                         let is_fresh = !worker.heard && worker.given.is_empty();
-                        assert!(!alone || (is_fresh && ids.len() == 1), "item {} runs alone", planned.item.0);
+                        assert!(
+                            !alone || (is_fresh && ids.len() == 1),
+                            "item {} runs alone",
+                            planned.item.0
+                        );
                         for before in &self.tasks[planned.item.0 as usize].after {
-                            let up_to_date = matches!(self.ends.get(before), Some(&"fresh" | &"built"));
-                            assert!(up_to_date || (ids.contains(before) && planned.after.contains(before)));
+                            let up_to_date =
+                                matches!(self.ends.get(before), Some(&"fresh" | &"built"));
+                            assert!(
+                                up_to_date
+                                    || (ids.contains(before) && planned.after.contains(before))
+                            );
                         }
                         worker.given.push((planned.item, planned.after));
                     }
@@ -171,7 +195,10 @@ impl World {
                         pieces.granted += granted;
                         assert_eq!(bytes, expected.piece);
                     } else {
-                        assert!(worker.given.iter().any(|(given, _)| *given == item), "it was given it");
+                        assert!(
+                            worker.given.iter().any(|(given, _)| *given == item),
+                            "it was given it"
+                        );
                         assert!(worker.leased.insert(item), "a lease is granted once");
                         assert_eq!(bytes, expected.begin);
                         self.check_begins(item);
@@ -201,12 +228,20 @@ impl World {
                 Action::Retry(item) => {
                     // An archive is judged before it runs again, and may be whole.
                     assert!(matches!(self.ends.get(&item), None | Some(&"fresh")));
-                    assert!(self.ran_out.get(&item).is_none_or(|times| *times == 1), "it has had its chance");
+                    assert!(
+                        self.ran_out.get(&item).is_none_or(|times| *times == 1),
+                        "it has had its chance"
+                    );
                 }
                 Action::Purge(_) => {}
                 Action::Finish { success } => self.finish = Some(success),
             }
-            assert!(self.used() <= self.slots, "{} slots of {} are in use", self.used(), self.slots);
+            assert!(
+                self.used() <= self.slots,
+                "{} slots of {} are in use",
+                self.used(),
+                self.slots
+            );
         }
     }
 
@@ -252,7 +287,10 @@ impl World {
                 return true;
             }
             if worker.cancelled {
-                worker.in_pieces.values_mut().for_each(|pieces| (pieces.waiting, pieces.granted) = (0, 0));
+                worker
+                    .in_pieces
+                    .values_mut()
+                    .for_each(|pieces| (pieces.waiting, pieces.granted) = (0, 0));
                 let over = worker.in_pieces.iter().find(|(_, pieces)| pieces.running == 0);
                 if let Some((item, _)) = over {
                     let item = *item;
@@ -438,7 +476,12 @@ impl World {
         }
     }
 
-    pub(super) fn run(&mut self, picks: &[usize], kills: &BTreeSet<usize>, interrupt_at: Option<usize>) {
+    pub(super) fn run(
+        &mut self,
+        picks: &[usize],
+        kills: &BTreeSet<usize>,
+        interrupt_at: Option<usize>,
+    ) {
         let mut step = 0;
         loop {
             loop {
@@ -476,7 +519,10 @@ impl World {
             assert!(worker.startable().is_none(), "{free} slots are free and a worker has work");
         }
         if self.scheduler.exclusive().is_some() {
-            assert!(!self.scheduler.ledger().is_empty(), "what runs alone runs, or waits for what does");
+            assert!(
+                !self.scheduler.ledger().is_empty(),
+                "what runs alone runs, or waits for what does"
+            );
             return;
         }
         if !self.scheduler.denied().is_empty() {
@@ -496,19 +542,25 @@ impl World {
         assert!(self.most_live <= most, "{} workers on {} slots", self.most_live, self.slots);
         for (item, times) in &self.ran_out {
             let failed = self.ends[item] == "failed";
-            assert!(*times == 1 || (*times == 2 && failed), "item {} ran out {times} times", item.0);
+            assert!(
+                *times == 1 || (*times == 2 && failed),
+                "item {} ran out {times} times",
+                item.0
+            );
         }
         let is = |item: ItemIx, ends: &[&str]| ends.contains(&self.ends[&item]);
         for (number, task) in self.tasks.iter().enumerate() {
             let item = ItemIx(number as u32);
             assert!(self.fates[number] != Fate::IsTooLarge || !is(item, &["built"]));
-            let prerequisites_hold = task.after.iter().all(|before| is(*before, &["fresh", "built"]));
+            let prerequisites_hold =
+                task.after.iter().all(|before| is(*before, &["fresh", "built"]));
             assert!(prerequisites_hold || is(item, &["skipped"]), "ran after a failure");
             if self.keep_going && prerequisites_hold {
                 assert!(!is(item, &["skipped"]), "--keep-going runs all that it can");
             }
         }
-        let all_well = !self.interrupted && self.ends.values().all(|end| matches!(*end, "fresh" | "built"));
+        let all_well =
+            !self.interrupted && self.ends.values().all(|end| matches!(*end, "fresh" | "built"));
         assert_eq!(self.finish, Some(all_well));
     }
 }

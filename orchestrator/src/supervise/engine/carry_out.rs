@@ -100,8 +100,10 @@ impl Engine<'_> {
 
     fn start_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
         let id = child_of_worker(ix);
-        let admission = self.pool.broker.admit(id, Kind::Own, self.pool.hint()).map_err(admit_error)?;
-        let child = WorkerProcess::start(self.worker_program, &self.graph.root, &jobs_of(&admission))?;
+        let admission =
+            self.pool.broker.admit(id, Kind::Own, self.pool.hint()).map_err(admit_error)?;
+        let child =
+            WorkerProcess::start(self.worker_program, &self.graph.root, &jobs_of(&admission))?;
         let port = self.pool.broker.port(id);
         let mut watched = vec![
             self.watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
@@ -109,10 +111,14 @@ impl Engine<'_> {
             self.watch.add(child.process.pidfd(), Interest::READABLE, Source::WorkerEnd(ix)),
         ];
         watched.extend(
-            child.outgoing.fd().map(|fd| self.watch.add(fd, Interest::WRITABLE, Source::WorkerInput(ix))),
+            child
+                .outgoing
+                .fd()
+                .map(|fd| self.watch.add(fd, Interest::WRITABLE, Source::WorkerInput(ix))),
         );
         watched.extend(port.map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)));
-        let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
+        let watched =
+            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
         let pid = child.process.pid();
         self.guard.add_group(pid)?;
         self.workers.insert(ix, Running { child, watched });
@@ -122,7 +128,8 @@ impl Engine<'_> {
 
     fn send_plan(&mut self, worker: WorkerIx, items: &[PlannedItem]) -> Result<(), EngineError> {
         for planned in items {
-            // The units were judged. An archive that goes along with them was not: it follows from them.
+            // The units were judged. An archive that goes along with them was not: it follows from
+            // them.
             if !planned.after.is_empty() {
                 let reason = match self.fingerprints.check(self.graph, planned.item) {
                     Freshness::Dirty(reason) => reason,
@@ -142,8 +149,10 @@ impl Engine<'_> {
             }
             self.begin(planned.item);
         }
-        let settled =
-            items.iter().map(|planned| self.fingerprints.settled(self.graph, planned.item)).collect();
+        let settled = items
+            .iter()
+            .map(|planned| self.fingerprints.settled(self.graph, planned.item))
+            .collect();
         if let Some(running) = self.workers.get_mut(&worker) {
             running.child.send_plan(self.graph, items, settled, self.jobs, &mut self.toolchain)?;
         }
@@ -158,7 +167,9 @@ impl Engine<'_> {
 
     fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
         let item = &self.graph[ix];
-        let Run::Command(words) = &item.run else { unreachable!("only commands run outside workers") };
+        let Run::Command(words) = &item.run else {
+            unreachable!("only commands run outside workers")
+        };
         let id = child_of_command(ix);
         let (program, arguments) =
             words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
@@ -168,8 +179,10 @@ impl Engine<'_> {
         let kind = Kind::Foreign(self.tools.dialect(program));
         let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
         self.pool.broker.priority(id, self.scheduler.priority(ix));
-        // What is free is offered before it starts: ninja looks once then, and not again until a job of its ends.
-        let reserve = self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
+        // What is free is offered before it starts: ninja looks once then, and not again until a
+        // job of its ends.
+        let reserve =
+            self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
         self.pool.offer_ahead(reserve, 0, now_us()).map_err(jobserver_error)?;
         self.begin(ix);
         let child = match CommandProcess::start(self.graph, item, words, &jobs_of(&admission)) {
@@ -183,7 +196,8 @@ impl Engine<'_> {
                     item.krate_name
                 ));
                 self.ended(ix, Outcome::Failed, now_us(), 0, 0);
-                self.scheduler.handle(schedule::Event::Finished { item: ix, outcome: Outcome::Failed });
+                self.scheduler
+                    .handle(schedule::Event::Finished { item: ix, outcome: Outcome::Failed });
                 return Ok(());
             }
         };
@@ -192,9 +206,13 @@ impl Engine<'_> {
             self.watch.add(child.process.pidfd(), Interest::READABLE, Source::CommandEnd(ix)),
         ];
         watched.extend(
-            self.pool.broker.port(id).map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)),
+            self.pool
+                .broker
+                .port(id)
+                .map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)),
         );
-        let watched = watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
+        let watched =
+            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
         let at_us = child.started_us;
         self.guard.add_group(child.process.pid())?;
         self.commands.insert(ix, Running { child, watched });

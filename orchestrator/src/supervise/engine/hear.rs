@@ -115,7 +115,9 @@ impl Engine<'_> {
                     });
                 }
             }
-            FromWorker::LiveModules { n, at_us } => self.tell(Event::LiveModules { worker, n, at_us }),
+            FromWorker::LiveModules { n, at_us } => {
+                self.tell(Event::LiveModules { worker, n, at_us })
+            }
             FromWorker::ItemStarted { item, slot, at_us, .. } => {
                 if let Some(item) = self.checked(ix, item) {
                     self.running_since.insert(item, at_us);
@@ -125,7 +127,8 @@ impl Engine<'_> {
             }
             FromWorker::Phase(phase) => {
                 if let Some(item) = self.checked(ix, phase.item) {
-                    let tender_protocol::Phase { phase, slot, cgu, of, start_us, dur_us, .. } = phase;
+                    let tender_protocol::Phase { phase, slot, cgu, of, start_us, dur_us, .. } =
+                        phase;
                     self.tell(Event::Phase {
                         item,
                         worker: Some(worker),
@@ -155,7 +158,8 @@ impl Engine<'_> {
         }
     }
 
-    /// The item that a worker names, if it was given it. Otherwise the worker is broken, and is ended for it.
+    /// The item that a worker names, if it was given it. Otherwise the worker is broken, and is
+    /// ended for it.
     fn checked(&mut self, ix: WorkerIx, id: ItemId) -> Option<ItemIx> {
         let item = item_of(id);
         if self.scheduler.is_given(ix, item) {
@@ -168,7 +172,8 @@ impl Engine<'_> {
         None
     }
 
-    /// Code in LLVM or a linker may print where it likes; its words are shown between items, never inside a diagnostic.
+    /// Code in LLVM or a linker may print where it likes; its words are shown between items, never
+    /// inside a diagnostic.
     fn show_worker_errors(&mut self, ix: WorkerIx) {
         let Some(running) = self.workers.get_mut(&ix) else { return };
         running.child.read_errors();
@@ -234,8 +239,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Tells that an item ran and what came of it. `at_us` is when it ended, not when we hear of it: by then the next one may
-    /// run on its slot.
+    /// Tells that an item ran and what came of it. `at_us` is when it ended, not when we hear of
+    /// it: by then the next one may run on its slot.
     pub(super) fn ended(
         &mut self,
         item: ItemIx,
@@ -280,11 +285,13 @@ impl Engine<'_> {
             let program = self.worker_program.to_owned();
             return Err(EngineError::WorkerUnusable { program, exit, stderr: child.tail() });
         }
-        let (dismissed, misbehaviour, tail) = (child.dismissed, child.misbehaviour.clone(), child.tail());
+        let (dismissed, misbehaviour, tail) =
+            (child.dismissed, child.misbehaviour.clone(), child.tail());
         let is_victim = self.memory.kills.is_victim(ix);
         let death = if dismissed {
             schedule::Death::Closed
-        } else if (killed_by_others && self.was_out_of_memory(ix)) || allocation_failed(exit, &tail) {
+        } else if (killed_by_others && self.was_out_of_memory(ix)) || allocation_failed(exit, &tail)
+        {
             schedule::Death::OutOfMemory
         } else if killed_by_others {
             schedule::Death::Killed
@@ -326,7 +333,8 @@ impl Engine<'_> {
     fn settle_with(&mut self, mut gone: Gone) {
         let killed = group::running_in(gone.group);
         let daemons = gone.command.map(|since| self.daemons_of(gone.id, since)).unwrap_or_default();
-        // One that ends just now is not there any more, and one that cannot be watched is not waited for.
+        // One that ends just now is not there any more, and one that cannot be watched is not
+        // waited for.
         let open = |pid: &Pid| rustix::process::pidfd_open(*pid, PidfdFlags::NONBLOCK).ok();
         let pidfds: Vec<OwnedFd> = killed.iter().chain(&daemons).filter_map(open).collect();
         let id = ChildId(u32::MAX - self.retired);
@@ -356,15 +364,20 @@ impl Engine<'_> {
             self.pool.broker.park(id);
         }
         let port = self.pool.broker.port(id);
-        watched.extend(port.and_then(|port| self.watch.add(port, Interest::READABLE, Source::Fifo).ok()));
+        watched.extend(
+            port.and_then(|port| self.watch.add(port, Interest::READABLE, Source::Fifo).ok()),
+        );
         self.survivors.insert(id, Survivors { of: gone, pidfds, watched });
     }
 
     /// What has left a command's group.
     fn daemons_of(&self, id: ChildId, since: u64) -> Vec<Pid> {
-        let Some(fifo) = self.pool.broker.port(id).map(|port| port.path()) else { return Vec::new() };
+        let Some(fifo) = self.pool.broker.port(id).map(|port| port.path()) else {
+            return Vec::new();
+        };
         let mut daemons = survivors::of(fifo);
-        // Whoever has no name may have taken tokens before it lost it; if none are missing it does not matter whose it is.
+        // Whoever has no name may have taken tokens before it lost it; if none are missing it does
+        // not matter whose it is.
         if self.pool.broker.held(id).is_ok_and(|held| held > 0) {
             let workers = self.workers.values().map(|running| running.child.process.pid());
             let commands = self.commands.values().map(|running| running.child.process.pid());
@@ -384,7 +397,11 @@ impl Engine<'_> {
 
     fn command_ended(&mut self, ix: ItemIx) -> Result<(), EngineError> {
         let Some(running) = self.commands.get_mut(&ix) else { return Ok(()) };
-        let exit = running.child.process.try_reap(Leftovers::Kill).map_err(system("wait for a command"))?;
+        let exit = running
+            .child
+            .process
+            .try_reap(Leftovers::Kill)
+            .map_err(system("wait for a command"))?;
         let Some(exit) = exit else { return Ok(()) };
         self.guard.remove_group(running.child.process.pid());
         let Some(mut running) = self.commands.remove(&ix) else { return Ok(()) };
@@ -458,9 +475,11 @@ pub(super) fn is_link(item: &Item) -> bool {
     matches!(item.kind, ItemKind::Program | ItemKind::Shared)
 }
 
-/// Whether a worker ended because an allocation failed, as where the system has no memory to promise or a limit on address space is
-/// met (`ulimit -v`). Neither LLVM nor Rust can go on then: they say so, and abort. A thread that has no room for its stack is told of
-/// as one too many (pthread_create(3)); if it is the number of threads that is limited, running alone is the cure as well.
+/// Whether a worker ended because an allocation failed, as where the system has no memory to
+/// promise or a limit on address space is met (`ulimit -v`). Neither LLVM nor Rust can go on then:
+/// they say so, and abort. A thread that has no room for its stack is told of as one too many
+/// (pthread_create(3)); if it is the number of threads that is limited, running alone is the cure
+/// as well.
 fn allocation_failed(exit: Exit, tail: &str) -> bool {
     let said = |words: &[&str]| words.iter().any(|words| tail.contains(words));
     match exit {
@@ -487,7 +506,11 @@ mod tests {
         check(abort, "\nterminate called after throwing an instance of 'std::bad_alloc'", true);
         check(abort, "\nLLVM ERROR: Cannot select: 0x1", false);
         check(Exit::Signal(libc::SIGSEGV), "\nLLVM ERROR: out of memory", false);
-        check(Exit::Code(101), "\nerror: cannot start a thread: Resource temporarily unavailable", true);
+        check(
+            Exit::Code(101),
+            "\nerror: cannot start a thread: Resource temporarily unavailable",
+            true,
+        );
         check(Exit::Code(101), "\nerror: cannot read from the orchestrator", false);
     }
 }

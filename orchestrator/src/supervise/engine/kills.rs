@@ -1,5 +1,5 @@
-//! Processes that are killed for memory: which one we kill before the kernel does or where nothing gets on, and how it is known whose death
-//! was the kernel's doing.
+//! Processes that are killed for memory: which one we kill before the kernel does or where nothing
+//! gets on, and how it is known whose death was the kernel's doing.
 
 use super::super::clock::{self, now_us};
 use super::super::sample::Groups;
@@ -15,14 +15,16 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 use tender_protocol::ToWorker;
 
-/// How long the memory of what we have killed is waited for. It takes some milliseconds for each 100 MiB.
+/// How long the memory of what we have killed is waited for. It takes some milliseconds for each
+/// 100 MiB.
 const GONE_WITHIN: Duration = Duration::from_millis(200);
 
-/// How often it is looked whether anything gets on, microseconds: with a linker all processes below us are read for it.
+/// How often it is looked whether anything gets on, microseconds: with a linker all processes below
+/// us are read for it.
 const LOOK_EVERY_US: u64 = 1_000_000;
 
-/// Where more than this and the reserve are available, bytes, nobody needs to be looked at. Pages of files that are read again and again
-/// count as available, so some always are.
+/// Where more than this and the reserve are available, bytes, nobody needs to be looked at. Pages
+/// of files that are read again and again count as available, so some always are.
 const SHORT: u64 = 22 << 20;
 
 #[derive(Debug)]
@@ -58,7 +60,8 @@ impl Kills {
 }
 
 impl Engine<'_> {
-    /// From time to time, so that old kills are known as old. With many groups below ours it takes a while.
+    /// From time to time, so that old kills are known as old. With many groups below ours it takes
+    /// a while.
     pub(super) fn count_kills(&mut self, now_us: u64) {
         if now_us < self.memory.kills.next_count_us {
             return;
@@ -85,7 +88,8 @@ impl Engine<'_> {
         }
     }
 
-    /// The largest worker, with its linker, that does not run the item that has run longest. None if that is the only one.
+    /// The largest worker, with its linker, that does not run the item that has run longest. None
+    /// if that is the only one.
     fn victim(&mut self) -> Option<WorkerIx> {
         let oldest = oldest(&self.running_since);
         let of = |ix: &WorkerIx| {
@@ -100,18 +104,24 @@ impl Engine<'_> {
         let Some(Running { child, .. }) = self.workers.get_mut(&victim) else { return };
         self.memory.kills.victims.insert(victim, gets_nowhere);
         child.process.signal_group(Signal::KILL);
-        // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us. It is back when it has ended.
+        // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us.
+        // It is back when it has ended.
         let patience = Timespec::try_from(GONE_WITHIN).unwrap_or_default();
-        let _ = poll(&mut [PollFd::from_borrowed_fd(child.process.pidfd(), PollFlags::IN)], Some(&patience));
+        let _ = poll(
+            &mut [PollFd::from_borrowed_fd(child.process.pidfd(), PollFlags::IN)],
+            Some(&patience),
+        );
     }
 
-    /// What workers get on with where `bound` leaves nothing. None if none of them runs anything, or it cannot be known.
+    /// What workers get on with where `bound` leaves nothing. None if none of them runs anything,
+    /// or it cannot be known.
     fn progress(&mut self, bound: &Bound) -> Option<Progress> {
         let ledger = self.scheduler.ledger();
         let runs = |ix: &&WorkerIx| ledger.parts_in(process_of_worker(**ix)) > 0;
         let running: Vec<WorkerIx> = self.workers.keys().filter(runs).copied().collect();
         let refaults = self.memory.system.refaults(bound).filter(|_| !running.is_empty())?;
-        let is_linking = |ix| self.scheduler.running_in(ix).iter().any(|item| is_link(&self.graph[*item]));
+        let is_linking =
+            |ix| self.scheduler.running_in(ix).iter().any(|item| is_link(&self.graph[*item]));
         let groups = running.iter().any(|ix| is_linking(*ix)).then(Groups::read);
         let user_us = running.iter().map(|ix| {
             let child = &self.workers[ix].child;
@@ -136,27 +146,34 @@ impl Engine<'_> {
         }
         let victim = self.victim().or_else(|| {
             let oldest = oldest(&self.running_since)?;
-            self.workers.keys().find(|ix| self.scheduler.running_in(**ix).contains(&oldest)).copied()
+            self.workers
+                .keys()
+                .find(|ix| self.scheduler.running_in(**ix).contains(&oldest))
+                .copied()
         });
         if let Some(victim) = victim {
             self.kill_for_memory(victim, true);
         }
     }
 
-    /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that it did.
+    /// Whether a worker that was killed was killed for memory: we did it, or the kernel says that
+    /// it did.
     pub(super) fn was_out_of_memory(&mut self, ix: WorkerIx) -> bool {
         self.memory.kills.is_victim(ix) || self.kernel_killed()
     }
 
-    /// Whether the kernel has just killed a process for memory that nothing accounts for yet: what has ended now does.
+    /// Whether the kernel has just killed a process for memory that nothing accounts for yet: what
+    /// has ended now does.
     pub(super) fn kernel_killed(&mut self) -> bool {
         self.memory.kills.evidence.count(self.memory.system.oom_kills(), now_us());
         self.memory.kills.evidence.take()
     }
 
-    /// For people, after "killed for memory": why if it is not plain, what the process had used at most, and what there was.
+    /// For people, after "killed for memory": why if it is not plain, what the process had used at
+    /// most, and what there was.
     pub(super) fn memory_of(&self, ix: WorkerIx) -> String {
-        let got_nowhere = self.memory.kills.victims.get(&ix).is_some_and(|got_nowhere| *got_nowhere);
+        let got_nowhere =
+            self.memory.kills.victims.get(&ix).is_some_and(|got_nowhere| *got_nowhere);
         let why = if got_nowhere {
             ", since all its time went into reading what the kernel drops for it"
         } else {
@@ -172,10 +189,14 @@ fn oldest(since_us: &BTreeMap<ItemIx, u64>) -> Option<ItemIx> {
     since_us.iter().min_by_key(|(item, since_us)| (**since_us, **item)).map(|(item, _)| *item)
 }
 
-/// The worker that uses the most of those that run something, and not this item. Workers with the bytes that they use, and what they run.
-/// Of equals the youngest.
-fn largest_without(item: Option<ItemIx>, workers: &[(WorkerIx, u64, Vec<ItemIx>)]) -> Option<WorkerIx> {
-    let may_go = |runs: &[ItemIx]| !runs.is_empty() && !item.is_some_and(|item| runs.contains(&item));
+/// The worker that uses the most of those that run something, and not this item. Workers with the
+/// bytes that they use, and what they run. Of equals the youngest.
+fn largest_without(
+    item: Option<ItemIx>,
+    workers: &[(WorkerIx, u64, Vec<ItemIx>)],
+) -> Option<WorkerIx> {
+    let may_go =
+        |runs: &[ItemIx]| !runs.is_empty() && !item.is_some_and(|item| runs.contains(&item));
     let may_go = workers.iter().filter(|(_, _, runs)| may_go(runs));
     may_go.max_by_key(|(ix, used, _)| (*used, *ix)).map(|(ix, _, _)| *ix)
 }
@@ -187,7 +208,8 @@ mod tests {
     #[test]
     fn the_oldest_item_is_that_which_began_first() {
         let check = |since_us: &[(u32, u64)], expect: Option<u32>| {
-            let since_us = since_us.iter().map(|(item, since_us)| (ItemIx(*item), *since_us)).collect();
+            let since_us =
+                since_us.iter().map(|(item, since_us)| (ItemIx(*item), *since_us)).collect();
             assert_eq!(oldest(&since_us), expect.map(ItemIx), "{since_us:?}");
         };
         check(&[], None);
@@ -201,7 +223,9 @@ mod tests {
         let check = |oldest: Option<u32>, workers: &[(u32, u64, &[u32])], expect: Option<u32>| {
             let workers: Vec<_> = workers
                 .iter()
-                .map(|(ix, used, runs)| (WorkerIx(*ix), *used, runs.iter().copied().map(ItemIx).collect()))
+                .map(|(ix, used, runs)| {
+                    (WorkerIx(*ix), *used, runs.iter().copied().map(ItemIx).collect())
+                })
                 .collect();
             let victim = largest_without(oldest.map(ItemIx), &workers);
             assert_eq!(victim, expect.map(WorkerIx), "{oldest:?} {workers:?}");

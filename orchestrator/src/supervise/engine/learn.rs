@@ -1,4 +1,5 @@
-//! What is remembered of an item for later builds: the most that its parts used, and what it was killed at.
+//! What is remembered of an item for later builds: the most that its parts used, and what it was
+//! killed at.
 
 use super::Engine;
 use crate::graph::ItemIx;
@@ -20,8 +21,11 @@ impl Engine<'_> {
         } else {
             (report.peak_bytes.saturating_add(linker), 0)
         };
-        let peaks =
-            [(Stage::FrontEnd, begin), (Stage::BackEnd, report.piece_peak_bytes), (Stage::Join, join)];
+        let peaks = [
+            (Stage::FrontEnd, begin),
+            (Stage::BackEnd, report.piece_peak_bytes),
+            (Stage::Join, join),
+        ];
         for (stage, bytes) in peaks.into_iter().filter(|(_, bytes)| *bytes > 0) {
             self.memory.history.measured(&self.graph[item].key, stage, bytes);
         }

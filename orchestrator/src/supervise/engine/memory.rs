@@ -1,4 +1,5 @@
-//! Memory while a build runs: read and measured, told to the ledger, and defended when it gets short.
+//! Memory while a build runs: read and measured, told to the ledger, and defended when it gets
+//! short.
 
 use super::super::clock::now_us;
 use super::super::foreign::Foreign;
@@ -8,8 +9,8 @@ use super::hear::is_link;
 use super::kills::Kills;
 use crate::graph::ItemIx;
 use crate::memory::{
-    Budget, Chosen, History, Measure, Note, Others, ProcessId, Reclaim, STALL_BEGINS, STALL_ENDS, Sample,
-    Shares, Stage, Stall, System,
+    Budget, Chosen, History, Measure, Note, Others, ProcessId, Reclaim, STALL_BEGINS, STALL_ENDS,
+    Sample, Shares, Stage, Stall, System,
 };
 use crate::report::{Event, Severity, WorkerNo};
 use crate::schedule::{Need, process_of_command, process_of_worker};
@@ -24,8 +25,9 @@ const TENSE_US: u64 = 20_000;
 /// Less than this is not plenty, bytes: several jobs take so much in the time between two readings.
 const TENSE: u64 = 256 << 20;
 
-/// Where less is available, bytes, nothing is read that the kernel needs memory for: with a directory of /proc opened while the memory of
-/// a worker that it has killed was not back yet, it was seen to kill us.
+/// Where less is available, bytes, nothing is read that the kernel needs memory for: with a
+/// directory of /proc opened while the memory of a worker that it has killed was not back yet, it
+/// was seen to kill us.
 const BRINK: u64 = 4 << 20;
 
 /// What other builds are told is rounded up to so many bytes: it changes with each small unit.
@@ -54,7 +56,8 @@ pub(super) struct Memory {
     limits_free: Option<u64>,
     /// Other builds of this user are there.
     has_others: bool,
-    /// What they had set aside before the last reading, bytes. What of it they have used since is not in that reading.
+    /// What they had set aside before the last reading, bytes. What of it they have used since is
+    /// not in that reading.
     others_before: u64,
     /// Another build has the turn to grant.
     pub(super) awaits_turn: bool,
@@ -105,7 +108,8 @@ impl Memory {
         }
     }
 
-    /// What an item was measured to need in earlier builds, or was killed at, in place of what is expected.
+    /// What an item was measured to need in earlier builds, or was killed at, in place of what is
+    /// expected.
     pub(super) fn need(&self, key: &str, expected: Need) -> Need {
         let known = |stage| self.history.estimate(key, stage);
         let begin = known(Stage::FrontEnd);
@@ -167,8 +171,8 @@ impl Memory {
 }
 
 impl Engine<'_> {
-    /// Reads what is free and measures what is used, if it is time to. Before anything is started, it is.
-    /// Returns whether it was.
+    /// Reads what is free and measures what is used, if it is time to. Before anything is started,
+    /// it is. Returns whether it was.
     pub(super) fn watch_memory(&mut self) -> bool {
         let now_us = now_us();
         if now_us < self.memory.next_us {
@@ -220,18 +224,21 @@ impl Engine<'_> {
         true
     }
 
-    /// What other builds say may have changed since the last reading, and is looked at before anything is granted. What is granted is
-    /// said in the same turn, so that no build overlooks it.
+    /// What other builds say may have changed since the last reading, and is looked at before
+    /// anything is granted. What is granted is said in the same turn, so that no build overlooks
+    /// it.
     pub(super) fn mind_other_builds(&mut self) {
         if self.dirty > 0 && !self.memory.budget.is_off() && !self.memory.holds {
             self.leave_to_others();
         }
     }
 
-    /// What other builds have set aside is not there for us. While nothing new is to start, nothing is.
+    /// What other builds have set aside is not there for us. While nothing new is to start, nothing
+    /// is.
     fn leave_to_others(&mut self) {
         let now_us = now_us();
-        self.memory.awaits_turn = self.memory.shares().is_some_and(|shares| !shares.begin_turn(now_us));
+        self.memory.awaits_turn =
+            self.memory.shares().is_some_and(|shares| !shares.begin_turn(now_us));
         let others = self.memory.others();
         let growth = others.growth.max(self.memory.others_before);
         let there_is = self.memory.limits_free.map(|free| free.saturating_sub(growth));
@@ -261,8 +268,9 @@ impl Engine<'_> {
     /// Keeps commands, and what they start, within what workers leave of the memory.
     pub(super) fn watch_foreign(&mut self) {
         let now_us = now_us();
-        let has_any =
-            !self.commands.is_empty() || !self.survivors.is_empty() || self.memory.foreign.stopped() > 0;
+        let has_any = !self.commands.is_empty()
+            || !self.survivors.is_empty()
+            || self.memory.foreign.stopped() > 0;
         if !has_any || self.memory.budget.is_off() {
             return self.pool.broker.limit_offers(u32::MAX);
         }
@@ -290,10 +298,9 @@ impl Engine<'_> {
     /// Returns whether it was time to, and could be done.
     fn measure(&mut self, at_brink: bool, at_us: u64) -> bool {
         let mut measured = Vec::new();
-        let links = self
-            .workers
-            .keys()
-            .any(|ix| self.scheduler.running_in(*ix).iter().any(|item| is_link(&self.graph[*item])));
+        let links = self.workers.keys().any(|ix| {
+            self.scheduler.running_in(*ix).iter().any(|item| is_link(&self.graph[*item]))
+        });
         let has_trees = links || !self.commands.is_empty();
         if has_trees && (at_brink || at_us < self.memory.next_trees_us) {
             return false;
@@ -307,8 +314,11 @@ impl Engine<'_> {
             if let Some(bytes) = bytes {
                 measured.push((process_of_worker(*ix), bytes));
                 // With several links at once it is not known which of the linkers is whose.
-                let links =
-                    self.scheduler.running_in(*ix).into_iter().filter(|item| is_link(&self.graph[*item]));
+                let links = self
+                    .scheduler
+                    .running_in(*ix)
+                    .into_iter()
+                    .filter(|item| is_link(&self.graph[*item]));
                 let links: Vec<ItemIx> = links.collect();
                 if let [link] = links.as_slice() {
                     let own = alone().unwrap_or(bytes);
@@ -362,7 +372,8 @@ impl Engine<'_> {
         }
     }
 
-    /// For people: what the linker or the command of an item had used at most, as far as that was seen, and what there was.
+    /// For people: what the linker or the command of an item had used at most, as far as that was
+    /// seen, and what there was.
     pub(super) fn memory_of_item(&self, item: ItemIx) -> String {
         let command = self.memory.peaks.get(&process_of_command(item).0);
         let peak = command.or_else(|| self.memory.linkers.get(&item)).copied();

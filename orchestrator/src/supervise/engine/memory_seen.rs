@@ -1,5 +1,6 @@
-//! What is told of memory: who waits for it and for how much, what it is used for, pressure, kills, and the sum at the end.
-//! Decides nothing. Where memory is plenty it costs a look at an empty list a round.
+//! What is told of memory: who waits for it and for how much, what it is used for, pressure, kills,
+//! and the sum at the end. Decides nothing. Where memory is plenty it costs a look at an empty list
+//! a round.
 
 use super::super::clock::now_us;
 use super::Engine;
@@ -26,7 +27,8 @@ fn percent(share: f64) -> u32 {
 }
 
 impl Engine<'_> {
-    /// After each round in which slots were given out. `leases_us` is when its last lease was granted, and nobody else was told of any.
+    /// After each round in which slots were given out. `leases_us` is when its last lease was
+    /// granted, and nobody else was told of any.
     pub(super) fn tell_memory_round(&mut self, leases_us: u64) {
         if self.sample {
             self.tell_leases(leases_us);
@@ -91,14 +93,24 @@ impl Engine<'_> {
     }
 
     /// After each reading. `free` is what was found, less what others were promised, bytes.
-    pub(super) fn see_reading(&mut self, used: u64, free: Option<u64>, stalls: Option<Totals>, at_us: u64) {
+    pub(super) fn see_reading(
+        &mut self,
+        used: u64,
+        free: Option<u64>,
+        stalls: Option<Totals>,
+        at_us: u64,
+    ) {
         let budget = self.scheduler.ledger().ceiling();
         self.seen.tally.read(used, budget, stalls);
         if !self.sample {
             return;
         }
         self.tell(Event::Memory { used, free, at_us });
-        let since = self.seen.read_us.replace(at_us).map(|since_us| Duration::from_micros(at_us - since_us));
+        let since = self
+            .seen
+            .read_us
+            .replace(at_us)
+            .map(|since_us| Duration::from_micros(at_us - since_us));
         let shares = since.and_then(|since| self.memory.stalls(since));
         let pressure = shares.map(|(some, full)| (percent(some), percent(full)));
         if let Some((some, full)) = pressure.filter(|_| pressure != self.seen.pressure) {

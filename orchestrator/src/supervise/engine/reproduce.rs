@@ -1,4 +1,5 @@
-//! Saves reproducers of crashes, when everything else has ended, so that they take no slot from anybody.
+//! Saves reproducers of crashes, when everything else has ended, so that they take no slot from
+//! anybody.
 
 use super::super::clock::now_us;
 use super::super::crash::{self, Unit};
@@ -14,7 +15,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use tender_protocol::{FromWorker, ItemId, Outcome, Plan, PlanId, ToWorker, Work};
 
-/// A worker that does not preprocess a file in this time, microseconds, is stuck in the bug that crashed the other one.
+/// A worker that does not preprocess a file in this time, microseconds, is stuck in the bug that
+/// crashed the other one.
 const PATIENCE_US: u64 = 60_000_000;
 
 impl Engine<'_> {
@@ -24,10 +26,15 @@ impl Engine<'_> {
                 return;
             }
             let (severity, text) = match self.save_reproducer(item) {
-                Ok(script) => (Severity::Note, format!("a reproducer is saved; to run it: {script}")),
+                Ok(script) => {
+                    (Severity::Note, format!("a reproducer is saved; to run it: {script}"))
+                }
                 Err(error) => {
                     let label = &self.graph[item].label;
-                    (Severity::Warning, format!("failed to save a reproducer for `{label}`: {error}"))
+                    (
+                        Severity::Warning,
+                        format!("failed to save a reproducer for `{label}`: {error}"),
+                    )
                 }
             };
             self.tell(Event::Message { severity, text });
@@ -46,7 +53,8 @@ impl Engine<'_> {
         let input = if preprocess {
             match self.preprocess(&unit, &kept) {
                 Ok(()) => kept,
-                // The crash is in the preprocessor itself, or the worker is unusable. The source then has to do.
+                // The crash is in the preprocessor itself, or the worker is unusable. The source
+                // then has to do.
                 Err(()) => original,
             }
         } else {
@@ -54,7 +62,10 @@ impl Engine<'_> {
             kept
         };
         let script = dir.join("run.sh");
-        std::fs::write(&script, crash::script(item, unit.args, &crash::clang(), &self.graph.root, &input))?;
+        std::fs::write(
+            &script,
+            crash::script(item, unit.args, &crash::clang(), &self.graph.root, &input),
+        )?;
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
         Ok(script)
     }
@@ -78,7 +89,8 @@ impl Engine<'_> {
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
         let mut worker =
-            WorkerProcess::start(self.worker_program, &self.graph.root, &Jobs::default()).map_err(|_| ())?;
+            WorkerProcess::start(self.worker_program, &self.graph.root, &Jobs::default())
+                .map_err(|_| ())?;
         let plan = Plan {
             id: PlanId(0),
             krate: "reproducer".to_owned(),
@@ -96,7 +108,9 @@ impl Engine<'_> {
                         worker.send(&ToWorker::Lease { plan, item, bytes });
                     }
                     FromWorker::SlotParked => worker.send(&ToWorker::Slot),
-                    FromWorker::ItemFinished(report) if report.outcome == Outcome::Ok => return Ok(()),
+                    FromWorker::ItemFinished(report) if report.outcome == Outcome::Ok => {
+                        return Ok(());
+                    }
                     FromWorker::ItemFinished(_) | FromWorker::Done { .. } => ended = true,
                     _ => {}
                 }

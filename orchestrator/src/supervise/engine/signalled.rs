@@ -1,9 +1,9 @@
 //! What signals do to a build.
 //!
-//! The first SIGINT, SIGTERM or SIGHUP ends it: nothing new starts, our workers are killed (nothing is half-written),
-//! commands of others get the signal and are waited for. The second one kills those too. Then the caller dies by the
-//! first signal. SIGTSTP stops the children and us, SIGCONT continues them: they are in groups of their own, so the
-//! terminal's signals reach us alone.
+//! The first SIGINT, SIGTERM or SIGHUP ends it: nothing new starts, our workers are killed (nothing
+//! is half-written), commands of others get the signal and are waited for. The second one kills
+//! those too. Then the caller dies by the first signal. SIGTSTP stops the children and us, SIGCONT
+//! continues them: they are in groups of their own, so the terminal's signals reach us alone.
 
 use super::super::signals::{named, stop_this_process};
 use super::Engine;

@@ -1,5 +1,6 @@
-//! Workers that do not take the tokens that they have asked for: stopped, or without a core to run on. A token that nobody takes
-//! is worth nothing, so it goes to others until the worker is heard of again. What a stopped worker holds it keeps.
+//! Workers that do not take the tokens that they have asked for: stopped, or without a core to run
+//! on. A token that nobody takes is worth nothing, so it goes to others until the worker is heard
+//! of again. What a stopped worker holds it keeps.
 
 use super::{Engine, child_of_worker};
 use crate::schedule::WorkerIx;
@@ -22,7 +23,8 @@ impl Engine<'_> {
         }
     }
 
-    /// Called from time to time: a token that has lain unread from one time to the next is taken back.
+    /// Called from time to time: a token that has lain unread from one time to the next is taken
+    /// back.
     pub(super) fn pass_over_who_takes_nothing(&mut self) {
         let has_spare = self.pool.broker.free() > 0;
         for (ix, running) in &mut self.workers {

@@ -58,7 +58,8 @@ fn check_shares(n: u32, reserve: u32, wishes: &[(u32, u64)], expect: &[u32]) {
         broker.priority(ChildId(id), *priority);
     }
     broker.settle(reserve).unwrap();
-    let shares: Vec<u32> = (0..wishes.len() as u32).map(|id| unread(&broker, ChildId(id))).collect();
+    let shares: Vec<u32> =
+        (0..wishes.len() as u32).map(|id| unread(&broker, ChildId(id))).collect();
     assert_eq!(shares, expect, "{n} free, {reserve} reserved, {wishes:?}");
 }
 
@@ -204,7 +205,10 @@ fn an_offer_moves_on_after_its_turn() {
         had.push(all_unread(&broker, 3).iter().position(|unread| *unread == 1).unwrap());
         assert_eq!((offers.without, offers.deadline_us), (2, Some(now_us + TURN_US)));
         broker.offer(0, Terms::Standing, now_us + TURN_US - 1).unwrap();
-        assert_eq!(all_unread(&broker, 3).iter().position(|unread| *unread == 1), had.last().copied());
+        assert_eq!(
+            all_unread(&broker, 3).iter().position(|unread| *unread == 1),
+            had.last().copied()
+        );
         now_us += TURN_US;
     }
     assert_eq!(had, [0, 1, 2, 0, 1, 2, 0]);
@@ -246,9 +250,13 @@ fn no_child_is_passed_over_for_more_urgent_ones() {
             let has = all_unread(&broker, children).iter().position(|unread| *unread == 1).unwrap();
             last_us.insert(has, now_us);
             now_us = next_us;
-            let longest =
-                (0..children as usize).map(|id| now_us - last_us.get(&id).unwrap_or(&1_000_000)).max();
-            assert!(longest.unwrap() <= ROUND_US + 2 * TURN_US, "{children}: {last_us:?} at {now_us}");
+            let longest = (0..children as usize)
+                .map(|id| now_us - last_us.get(&id).unwrap_or(&1_000_000))
+                .max();
+            assert!(
+                longest.unwrap() <= ROUND_US + 2 * TURN_US,
+                "{children}: {last_us:?} at {now_us}"
+            );
         }
         assert_eq!(last_us.len(), children as usize);
     }
@@ -312,8 +320,8 @@ fn offers_are_drawn_back_for_our_own() {
     assert_eq!(all_unread(&broker, 2), [0, 0]);
 }
 
-/// Where there is no room for more jobs, foreign children are offered no more than there is room for; what they hold they keep, and
-/// our own are given what they want.
+/// Where there is no room for more jobs, foreign children are offered no more than there is room
+/// for; what they hold they keep, and our own are given what they want.
 #[test]
 fn offers_are_limited_by_what_there_is_room_for() {
     let mut broker = with_foreign(5, 1);
@@ -323,7 +331,10 @@ fn offers_are_limited_by_what_there_is_room_for() {
     read(&broker, A, 1);
     broker.settle(0).unwrap();
     broker.limit_offers(0);
-    assert_eq!(broker.offer(0, Terms::Standing, 1).unwrap(), Offers { taken: true, ..Offers::default() });
+    assert_eq!(
+        broker.offer(0, Terms::Standing, 1).unwrap(),
+        Offers { taken: true, ..Offers::default() }
+    );
     assert_eq!((all_unread(&broker, 1), broker.held(A).unwrap(), broker.free()), (vec![0], 1, 4));
     broker.admit(B, Kind::Own, 8).unwrap();
     broker.want(B, 3);
@@ -511,7 +522,8 @@ proptest! {
                     prop_assert!(offers.deadline_us.is_none_or(|at| now_us < at && at <= now_us + TURN_US));
                     // Nothing that may be offered idles while a foreign child has no offer.
                     let refused = offers.refused || terms != Terms::Standing;
-                    // One whose port is full of what it returned too much cannot be offered anything until that is found.
+                    // One whose port is full of what it returned too much cannot be offered
+                    // anything until that is found.
                     let full = truth.keys().any(|child| unread(&broker, *child) >= capacity);
                     prop_assert!(offers.without == 0 || broker.free() <= reserve || refused || full);
                 }
@@ -544,7 +556,8 @@ proptest! {
                             prop_assert_eq!(tokens.port.unread().unwrap(), broker.offer_of(*child).count);
                             continue;
                         }
-                        // Nothing lies unread that is not wanted, and nothing was put beyond the wish.
+                        // Nothing lies unread that is not wanted, and nothing was put beyond the
+                        // wish.
                         let unread = tokens.port.unread().unwrap();
                         prop_assert!(unread == 0 || tokens.out <= *want);
                         // Nothing idles that is wanted, unless it is reserved or the port is full.

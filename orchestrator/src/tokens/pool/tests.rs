@@ -141,7 +141,10 @@ fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
         assert_eq!((turn, unread(&pool, FOREIGN)), (now_us + 5_000, 1));
         now_us = turn;
         let next = round(&mut pool, 0, now_us).unwrap();
-        assert_eq!((unread(&pool, FOREIGN), lender.0.borrow().lent, lender.0.borrow().wished), (0, 0, 0));
+        assert_eq!(
+            (unread(&pool, FOREIGN), lender.0.borrow().lent, lender.0.borrow().wished),
+            (0, 0, 0)
+        );
         pauses.push(next - now_us);
         now_us = next;
     }
