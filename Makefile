@@ -34,7 +34,7 @@ demo: build fetch ## build four real C libraries and a program that uses them, a
 
 # End-to-end tests run what `make demo` and `make install` use.
 test: build deps-test fetch interop sources torture-sources ## run all tests; installs ninja, gdb, tmux and csmith if missing
-	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace
+	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace --no-fail-fast
 
 # A build in a storm has members of all kinds of tools. The twenty rounds are also among the tests.
 storm: build deps-test interop ## kill and stop members of builds at random, and look what comes of it (FULL=1: 200 rounds)
