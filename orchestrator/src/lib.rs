@@ -1,17 +1,17 @@
-//! `tender`: the orchestrator. Layers point one way: cli -> supervise, report -> schedule, graph,
-//! fingerprint, tokens, memory.
+//! `tender`: the orchestrator. Layers point one way: cli -> engine, exec -> host, report -> schedule,
+//! graph, fingerprint, tokens, memory -> sys.
 
-mod bounded_output;
 pub mod cli;
+pub mod engine;
 pub mod environment;
+pub mod exec;
 pub mod fingerprint;
 pub mod graph;
+pub mod host;
 pub mod manifest;
 pub mod memory;
-mod process_stat;
 pub mod report;
 pub mod schedule;
-pub mod supervise;
+pub mod sys;
 pub mod tokens;
 pub mod toolchain;
-mod whole_file;

@@ -27,9 +27,11 @@ const RULES: &[Rule] = &[
             "SystemTime",
             "camino",
             "std::path",
-            "crate::supervise",
+            "crate::engine",
+            "crate::host",
+            "crate::sys",
         ],
-        instead: "the scheduler is pure: make it an event that `supervise` tells or an action that it carries out",
+        instead: "the scheduler is pure: make it an event that `engine` tells or an action that it carries out",
     },
     Rule {
         of: &["orchestrator/src/tokens", "jobclient/src"],
@@ -39,10 +41,11 @@ const RULES: &[Rule] = &[
             "llvm",
             "tender_protocol",
             "crate::graph",
-            "crate::supervise",
+            "crate::engine",
+            "crate::host",
             "crate::schedule",
         ],
-        instead: "tokens know no compilers and no plans: let `supervise` translate",
+        instead: "tokens know no compilers and no plans: let `engine` translate",
     },
     Rule {
         of: &["orchestrator/src/memory"],
@@ -55,11 +58,12 @@ const RULES: &[Rule] = &[
             "Instant",
             "SystemTime",
             "crate::graph",
-            "crate::supervise",
+            "crate::engine",
+            "crate::host",
             "crate::schedule",
             "crate::tokens",
         ],
-        instead: "memory knows no compilers, workers, tokens or clocks: let `supervise` tell it",
+        instead: "memory knows no compilers, workers, tokens or clocks: let `engine` tell it",
     },
     Rule {
         of: &[
@@ -68,7 +72,14 @@ const RULES: &[Rule] = &[
             "orchestrator/src/schedule",
         ],
         but: &[],
-        words: &["crate::cli", "crate::supervise", "crate::report", "crate::tokens"],
+        words: &[
+            "crate::cli",
+            "crate::engine",
+            "crate::exec",
+            "crate::host",
+            "crate::report",
+            "crate::tokens",
+        ],
         instead: "layers point one way, from `cli` down: move what both need to the lower one",
     },
     Rule {
@@ -78,10 +89,47 @@ const RULES: &[Rule] = &[
         instead: "what a build needs is not what it is: let `schedule` ask the ledger",
     },
     Rule {
-        of: &["orchestrator/src/supervise", "orchestrator/src/report"],
+        of: &[
+            "orchestrator/src/engine",
+            "orchestrator/src/exec",
+            "orchestrator/src/host",
+            "orchestrator/src/report",
+        ],
         but: &[],
         words: &["crate::cli"],
         instead: "`cli` is on top: give what is needed as an argument",
+    },
+    Rule {
+        of: &["orchestrator/src/host"],
+        but: &[],
+        words: &["crate::engine", "crate::exec", "crate::graph", "crate::schedule"],
+        instead: "a host knows slots and processes: let `engine` or `exec` decide",
+    },
+    Rule {
+        of: &["orchestrator/src/exec"],
+        but: &[],
+        words: &["crate::engine", "crate::graph", "crate::schedule"],
+        instead: "`exec` has one program and no items: move what both need to `host`",
+    },
+    Rule {
+        of: &["orchestrator/src/sys"],
+        but: &[],
+        words: &[
+            "tender_protocol",
+            "crate::cli",
+            "crate::engine",
+            "crate::exec",
+            "crate::fingerprint",
+            "crate::graph",
+            "crate::host",
+            "crate::manifest",
+            "crate::memory",
+            "crate::report",
+            "crate::schedule",
+            "crate::tokens",
+            "crate::toolchain",
+        ],
+        instead: "`sys` wraps the operating system and nothing else: return data, and decide above",
     },
     Rule {
         of: &["orchestrator/src"],
@@ -135,7 +183,10 @@ const RULES: &[Rule] = &[
             "backend-worker/src/llvm",
             "bench/src/measure.rs",
             "jobclient/src/pool.rs",
-            "orchestrator/src/supervise",
+            "orchestrator/src/exec/foreground.rs",
+            "orchestrator/src/host/guardian.rs",
+            "orchestrator/src/sys/process.rs",
+            "orchestrator/src/sys/signals.rs",
             "tests",
         ],
         words: &["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"],
@@ -247,7 +298,7 @@ fn the_rules_can_be_broken() {
     let inside = "orchestrator/src/schedule/scheduler.rs";
     check(inside, "use std::time::Instant;\nlet now = Instant::now();\n", 2);
     check(inside, "// An Instant would be a clock.\n#[cfg(test)]\nuse std::fs;\n", 0);
-    check("orchestrator/src/supervise/engine.rs", "use std::time::Instant;", 0);
+    check("orchestrator/src/engine/mod.rs", "use std::time::Instant;", 0);
     check("orchestrator/src/scheduled.rs", "use std::time::Instant;", 0);
 }
 

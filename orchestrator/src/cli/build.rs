@@ -12,7 +12,9 @@ use super::project::{Project, budget};
 use super::slots::slots;
 use super::terminal::Terminal;
 use super::{target_dir, worker};
+use crate::engine::{self, Request};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
+use crate::exec::run_foreground;
 use crate::fingerprint::Fingerprints;
 use crate::graph::{
     self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands,
@@ -22,7 +24,6 @@ use crate::report::{
     About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, quoted_words, style,
     words,
 };
-use crate::supervise::{self, Request, run_foreground};
 use crate::toolchain::{self, Machine};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::Command;
@@ -233,7 +234,7 @@ fn run_build(
         budget,
         sink: &mut sinks,
     };
-    let summary = supervise::build(request)?;
+    let summary = engine::build(request)?;
     // The trace is finished and the bar gone before anything else happens, death by a signal above
     // all.
     drop(sinks);

@@ -3,9 +3,9 @@
 use super::exit::Exit;
 use crate::fingerprint::StateError;
 use crate::graph::GraphError;
+use crate::host::EngineError;
 use crate::manifest::{self, ManifestErrors, Problem, ScaffoldError, ValueError, render};
 use crate::report::style;
-use crate::supervise::EngineError;
 use std::fmt::Write as _;
 use tender_protocol::Level;
 

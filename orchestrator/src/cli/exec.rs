@@ -7,8 +7,9 @@ use super::options::ExecOptions;
 use super::project::budget;
 use super::slots::slots;
 use super::terminal::Terminal;
+use crate::exec::{Guest, RunError, run_foreground};
 use crate::report::{Severity, style, words};
-use crate::supervise::{self, Guest, RunError, run_foreground};
+use crate::sys::Exit as ChildExit;
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -43,7 +44,7 @@ pub fn exec(
     let mut command = Command::new(&command_line[0]);
     command.args(&command_line[1..]);
     let result = run_foreground(command, Some(&mut guest));
-    guest.ended(matches!(result, Ok(supervise::Exit::Code(_))));
+    guest.ended(matches!(result, Ok(ChildExit::Code(_))));
     match result {
         Ok(exit) => Ok(Exit::of_child(exit)),
         Err(RunError::Host(error)) => Err(error.into()),

@@ -1,6 +1,6 @@
 //! How `tender` ends.
 
-use crate::supervise;
+use crate::sys;
 use std::process::ExitCode;
 
 /// The exit codes; they are documented in `docs/cli.md` and do not change.
@@ -23,12 +23,10 @@ pub enum Exit {
 }
 
 impl Exit {
-    pub fn of_child(exit: supervise::Exit) -> Exit {
+    pub fn of_child(exit: sys::Exit) -> Exit {
         match exit {
-            supervise::Exit::Code(code) => Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
-            supervise::Exit::Signal(signal) => {
-                Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX))
-            }
+            sys::Exit::Code(code) => Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
+            sys::Exit::Signal(signal) => Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX)),
         }
     }
 
@@ -46,7 +44,7 @@ impl Exit {
 
     pub fn finish(self) -> ExitCode {
         match self {
-            Exit::Interrupted(signal) => crate::supervise::die_by(signal),
+            Exit::Interrupted(signal) => sys::die_by(signal),
             _ => ExitCode::from(self.code().expect("only an interrupt has no code")),
         }
     }

@@ -4,8 +4,8 @@ use super::env::Environment;
 use super::error::CliError;
 use super::jobs::{self, Jobs};
 use super::terminal::Terminal;
+use crate::host::Slots;
 use crate::report::style;
-use crate::supervise::Slots;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::Level;
 

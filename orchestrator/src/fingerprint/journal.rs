@@ -6,7 +6,7 @@
 //! syncing: records guard against interruption of the build, not of the machine; after a power cut
 //! outputs that do not match their records are made again.
 
-use crate::whole_file;
+use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::File;
 use std::io;

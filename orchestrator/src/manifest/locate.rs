@@ -4,7 +4,7 @@ use super::MANIFEST_NAME;
 use super::pattern::{Pattern, Place, normalise};
 use super::problem::{ManifestErrors, Problem, Source};
 use super::raw::{WorkspaceTable, workspace_of};
-use crate::whole_file;
+use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Which manifests a directory leads to.

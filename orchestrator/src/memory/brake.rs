@@ -23,22 +23,8 @@
 //! that may run uses any processor time, the oldest of the stopped goes on, and is not stopped
 //! again.
 
+use crate::sys::family::Member;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-/// A process of a foreign tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Member {
-    pub pid: u32,
-    pub parent: u32,
-    /// When it started, in any unit that grows; with the pid it names the process for ever.
-    pub started: u64,
-    /// Of the program.
-    pub name: String,
-    /// What it uses, bytes.
-    pub bytes: u64,
-    /// Processor time that it has used, in any unit.
-    pub used: u64,
-}
 
 /// What is to be done with a foreign tree now.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]

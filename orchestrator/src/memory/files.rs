@@ -7,12 +7,12 @@
 //! yet, that can only be us. To read an open one again it takes none.
 
 use super::note::{Note, Notes};
+use crate::sys::kernel_file::read_again;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 
 /// Reads files by their absolute names.
 #[derive(Debug)]
@@ -25,30 +25,6 @@ pub(super) struct Files {
 struct Kept {
     open: BTreeMap<Utf8PathBuf, File>,
     buffer: Vec<u8>,
-}
-
-/// More than most of these files have, bytes.
-const USUAL: usize = 16 << 10;
-
-/// The whole text of an open file, from its start; what the kernel makes up is made up anew.
-/// `buffer` is used again.
-///
-/// # Errors
-/// What it was about is gone.
-pub(crate) fn read_again<'a>(file: &File, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
-    buffer.resize(buffer.capacity().max(USUAL), 0);
-    let mut length = 0;
-    loop {
-        match file.read_at(&mut buffer[length..], length as u64) {
-            Ok(0) => return Ok(&buffer[..length]),
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-        if length == buffer.len() {
-            buffer.resize(2 * length, 0);
-        }
-    }
 }
 
 impl Files {
@@ -178,7 +154,7 @@ mod tests {
         };
         check("12");
         check("");
-        check(&"long ".repeat(USUAL));
+        check(&"long ".repeat(16 << 10));
         check("3");
         assert_eq!(files.kept.borrow().open.len(), 1);
         assert!(files.read_often("/none".into()).is_err());

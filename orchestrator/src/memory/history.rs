@@ -7,7 +7,7 @@
 //! syncing, as with the records of freshness.
 
 use super::note::Note;
-use crate::whole_file;
+use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -33,12 +33,11 @@ mod system;
 mod tally;
 mod thrash;
 
-pub use brake::{Brake, Member, Orders};
+pub use brake::{Brake, Orders};
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
 pub use cgroup::Limited;
 pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
 pub use evidence::{Evidence, NEWS_US};
-pub(crate) use files::read_again;
 pub use headroom::{Bound, Level, Reading};
 pub use history::{History, Stage};
 pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId, Purpose};

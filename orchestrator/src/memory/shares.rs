@@ -10,7 +10,7 @@
 //! grants, and says what it has granted. Else two that read at the same time would grant the same
 //! memory.
 
-use crate::process_stat::{PARENT, Stat};
+use crate::sys::stat::{PARENT, Stat};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, OFlags, RawDir, SeekFrom, flock, seek};
 use rustix::io::Errno;

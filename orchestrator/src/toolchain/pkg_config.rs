@@ -10,9 +10,9 @@
 
 use super::driver::resolve;
 use super::stamp::{Stamp, read_saved, save};
-use crate::bounded_output;
 use crate::graph::PkgConfig;
-use crate::whole_file;
+use crate::sys::bounded_output;
+use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::cell::OnceCell;

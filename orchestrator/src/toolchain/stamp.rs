@@ -1,6 +1,6 @@
 //! Whether a file is still the one that a cached answer came from.
 
-use crate::whole_file;
+use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;

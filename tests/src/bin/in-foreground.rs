@@ -2,7 +2,8 @@
 //! terminal of their own.
 
 use std::process::{Command, ExitCode};
-use tender::supervise::{Exit, run_foreground};
+use tender::exec::run_foreground;
+use tender::sys::Exit;
 
 fn main() -> ExitCode {
     let mut words = std::env::args_os().skip(1);

@@ -3,8 +3,9 @@
 mod space;
 
 use space::{Space, Told};
+use tender::engine::Summary;
+use tender::host::EngineError;
 use tender::report::Severity;
-use tender::supervise::{EngineError, Summary};
 
 /// A workspace whose worker is called by another name, which changes its manners.
 fn worker_called(name: &str) -> Space {

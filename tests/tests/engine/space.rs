@@ -1,15 +1,16 @@
 //! A workspace of text files, built by the engine with `src/bin/fake-worker.rs`.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use tender::engine::{Request, Summary, build};
 use tender::environment::Variables;
 use tender::fingerprint::Fingerprints;
 use tender::graph::{
     Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run,
 };
+use tender::host::{EngineError, Slots};
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use tender::memory::Budget;
 use tender::report::{Event, Severity, Sink};
-use tender::supervise::{EngineError, Request, Slots, Summary, build};
 use tender_protocol::{Language, Member, Outcome, Work};
 
 pub struct Space {

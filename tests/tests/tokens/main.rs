@@ -13,9 +13,10 @@ use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tender::engine::Summary;
 use tender::graph::Graph;
+use tender::host::{EngineError, Slots};
 use tender::report::{Event, Severity, Sink};
-use tender::supervise::{EngineError, Slots, Summary};
 use tender_jobclient::{FromEnv, Pool};
 use tender_tests::wait_until;
 

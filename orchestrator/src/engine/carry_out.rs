@@ -1,0 +1,297 @@
+//! What the scheduler decides, done.
+
+use super::{Death, Engine, Running, Source, child_of_command, child_of_worker};
+use crate::engine::command::CommandProcess;
+use crate::engine::crash;
+use crate::engine::worker::WorkerProcess;
+use crate::fingerprint::{Freshness, RebuildReason};
+use crate::graph::{ItemIx, ItemKind, Run};
+use crate::host::EngineError;
+use crate::host::error::{jobserver_error, system};
+use crate::host::jobs_of;
+use crate::host::outside;
+use crate::report::{Event, Severity, WorkerNo, quoted_words};
+use crate::schedule::{self, Action, PlannedItem, Verdict, WorkerIx};
+use crate::sys::clock::now_us;
+use crate::tokens::{AdmitError, Kind};
+use mio::Interest;
+use std::io;
+use tender_protocol::{Outcome, ToWorker, Work};
+
+impl Engine<'_> {
+    pub(super) fn judge(&mut self, item: ItemIx) {
+        let fresh = match self.fingerprints.check(self.graph, item) {
+            Freshness::Fresh => {
+                self.tell(Event::Fresh { item });
+                for diagnostic in self.fingerprints.diagnostics(self.graph, item) {
+                    self.tell(Event::Diagnostic { item, diagnostic, replayed: true });
+                }
+                if self.artifacts.contains(&item) {
+                    self.tell(Event::Artifact { item, fresh: true });
+                }
+                true
+            }
+            Freshness::Dirty(reason) => {
+                self.found_dirty(item, reason);
+                self.newly_ready = true;
+                false
+            }
+        };
+        self.scheduler.handle(schedule::Event::Judged { item, fresh });
+    }
+
+    fn found_dirty(&mut self, item: ItemIx, reason: RebuildReason) {
+        self.dirty += 1;
+        self.tell(Event::Dirty { item, reason });
+        if let Some(history) = self.fingerprints.history(&self.graph[item].key) {
+            self.tell(Event::Expected { item, wall_us: history.wall_us });
+        }
+    }
+
+    pub(super) fn carry_out_actions(&mut self) -> Result<(), EngineError> {
+        while let Some(action) = self.scheduler.next_action() {
+            self.see_action(&action);
+            match action {
+                Action::StartWorker(worker) => self.start_worker(worker)?,
+                Action::LendSlot(worker) => {
+                    let lent = self.pool.broker.lend_slot(child_of_worker(worker));
+                    assert!(lent, "the scheduler lends slots that are free");
+                    self.say(worker, &ToWorker::Slot);
+                }
+                Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
+                Action::Lease { worker, item, bytes } => {
+                    self.purge_before(worker, bytes);
+                    if let Some(running) = self.workers.get_mut(&worker) {
+                        running.child.lease(item, bytes);
+                    }
+                }
+                Action::CancelPlans(worker) => self.say(worker, &ToWorker::Cancel { plan: None }),
+                Action::Purge(worker) => self.say(worker, &ToWorker::Purge),
+                Action::CloseWorker(worker) => {
+                    self.watch.remove_source(Source::WorkerInput(worker));
+                    if let Some(running) = self.workers.get_mut(&worker) {
+                        running.child.dismissed = true;
+                        running.child.outgoing.close();
+                    }
+                }
+                Action::RunCommand(item) => self.run_command(item)?,
+                Action::Skip(item) => self.skipped(item),
+                Action::Blame { item, verdict } => self.blame(item, verdict),
+                Action::Retry(item) => {
+                    let Some(Death { who, how, .. }) = self.deaths.get(&item) else { continue };
+                    let item = &self.graph[item];
+                    let text = format!(
+                        "{who} died ({how}) with `{}` of crate `{}` in flight; it is tried again alone",
+                        item.label, item.krate_name
+                    );
+                    self.tell(Event::Message { severity: Severity::Note, text });
+                }
+                Action::Finish { success } => self.finished = Some(success),
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn say(&mut self, worker: WorkerIx, message: &ToWorker) {
+        if let Some(running) = self.workers.get_mut(&worker) {
+            running.child.send(message);
+        }
+    }
+
+    fn start_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
+        let id = child_of_worker(ix);
+        let admission =
+            self.pool.broker.admit(id, Kind::Own, self.pool.hint()).map_err(admit_error)?;
+        let child =
+            WorkerProcess::start(self.worker_program, &self.graph.root, &jobs_of(&admission))?;
+        let port = self.pool.broker.port(id);
+        let mut watched = vec![
+            self.watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
+            self.watch.add(&child.errors, Interest::READABLE, Source::WorkerErrors(ix)),
+            self.watch.add(child.process.pidfd(), Interest::READABLE, Source::WorkerEnd(ix)),
+        ];
+        watched.extend(
+            child
+                .outgoing
+                .fd()
+                .map(|fd| self.watch.add(fd, Interest::WRITABLE, Source::WorkerInput(ix))),
+        );
+        watched.extend(port.map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)));
+        let watched =
+            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
+        let pid = child.process.pid();
+        self.guard.add_group(pid)?;
+        self.workers.insert(ix, Running { child, watched });
+        self.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
+        Ok(())
+    }
+
+    fn send_plan(&mut self, worker: WorkerIx, items: &[PlannedItem]) -> Result<(), EngineError> {
+        for planned in items {
+            // The units were judged. An archive that goes along with them was not: it follows from
+            // them.
+            if !planned.after.is_empty() {
+                let reason = match self.fingerprints.check(self.graph, planned.item) {
+                    Freshness::Dirty(reason) => reason,
+                    Freshness::Fresh => {
+                        let made_anew = &self.graph[planned.after[0]].outputs;
+                        let path = made_anew.first().map(ToString::to_string).unwrap_or_default();
+                        RebuildReason::InputRebuilt { path }
+                    }
+                };
+                self.found_dirty(planned.item, reason);
+            }
+            if let Run::Worker(Work::Link { driver, .. }) = &self.graph[planned.item].run
+                && let Some(words) = self.toolchain.driver(driver).map_err(EngineError::from)?
+            {
+                let words = words.to_vec();
+                self.tell(Event::Driver { item: planned.item, words });
+            }
+            self.begin(planned.item);
+        }
+        let settled = items
+            .iter()
+            .map(|planned| self.fingerprints.settled(self.graph, planned.item))
+            .collect();
+        if let Some(running) = self.workers.get_mut(&worker) {
+            running.child.send_plan(self.graph, items, settled, self.jobs, &mut self.toolchain)?;
+        }
+        Ok(())
+    }
+
+    /// Until it is finished, the record says that it is not.
+    fn begin(&mut self, item: ItemIx) {
+        let written = self.fingerprints.begin(self.graph, item);
+        self.check_record(written);
+    }
+
+    fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
+        let item = &self.graph[ix];
+        let Run::Command(words) = &item.run else {
+            unreachable!("only commands run outside workers")
+        };
+        let id = child_of_command(ix);
+        let (program, arguments) =
+            words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
+        if let Some(outside) = outside::of(program, arguments, &self.tools) {
+            self.tell_warning(format!("in a command of crate `{}`: {outside}", item.krate_name));
+        }
+        let kind = Kind::Foreign(self.tools.dialect(program));
+        let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
+        self.pool.broker.priority(id, self.scheduler.priority(ix));
+        // What is free is offered before it starts: ninja looks once then, and not again until a
+        // job of its ends.
+        let reserve =
+            self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
+        self.pool.offer_ahead(reserve, 0, now_us()).map_err(jobserver_error)?;
+        self.begin(ix);
+        let child = match CommandProcess::start(self.graph, item, words, &jobs_of(&admission)) {
+            Ok(child) => child,
+            Err(error) => {
+                self.pool.broker.remove(id);
+                let command = quoted_words(&words.words);
+                let dir = &words.dir;
+                self.tell_error(format!(
+                    "failed to start `{command}` of crate `{}` in {dir}: {error}",
+                    item.krate_name
+                ));
+                self.ended(ix, Outcome::Failed, now_us(), 0, 0);
+                self.scheduler
+                    .handle(schedule::Event::Finished { item: ix, outcome: Outcome::Failed });
+                return Ok(());
+            }
+        };
+        let mut watched = vec![
+            self.watch.add(&child.output, Interest::READABLE, Source::CommandOutput(ix)),
+            self.watch.add(child.process.pidfd(), Interest::READABLE, Source::CommandEnd(ix)),
+        ];
+        watched.extend(
+            self.pool
+                .broker
+                .port(id)
+                .map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)),
+        );
+        let watched =
+            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
+        let at_us = child.started_us;
+        self.guard.add_group(child.process.pid())?;
+        self.commands.insert(ix, Running { child, watched });
+        self.tell(Event::ItemStarted { item: ix, worker: None, slot: 0, at_us });
+        Ok(())
+    }
+
+    fn skipped(&mut self, item: ItemIx) {
+        self.tell(Event::ItemFinished {
+            item,
+            outcome: Outcome::Skipped,
+            at_us: now_us(),
+            wall_us: 0,
+            peak_bytes: 0,
+        });
+    }
+
+    fn blame(&mut self, ix: ItemIx, verdict: Verdict) {
+        let item = &self.graph[ix];
+        let in_pieces = self.deaths.get(&ix).is_some_and(|death| death.in_pieces);
+        let what = match item.kind {
+            ItemKind::Compile if in_pieces => "optimising a piece of",
+            ItemKind::Shared | ItemKind::Program if in_pieces => "optimising the code for",
+            ItemKind::Compile => "compiling",
+            ItemKind::Check => "checking",
+            ItemKind::Archive => "archiving",
+            ItemKind::Shared | ItemKind::Program => "linking",
+            ItemKind::Generate => "generating",
+        };
+        let (label, krate) = (&item.label, &item.krate_name);
+        let (how, tail) = match self.deaths.get(&ix) {
+            Some(death) => (death.how.as_str(), death.tail.as_str()),
+            None => ("unknown end", ""),
+        };
+        let text = match verdict {
+            Verdict::Crashed => {
+                format!(
+                    "internal compiler error: tender-worker died ({how}) while {what} `{label}` of crate `{krate}`{tail}"
+                )
+            }
+            Verdict::KilledAgain => format!(
+                "tender-worker was killed again by signal 9, perhaps for memory, while {what} `{label}` of crate `{krate}` alone{tail}"
+            ),
+            Verdict::OutOfMemory => format!(
+                "out of memory while {what} `{label}` of crate `{krate}` with nothing else running ({how}){tail}\nhelp: it needs more memory than there is; {}",
+                cure(item.kind, in_pieces)
+            ),
+            Verdict::NeverStarted => format!(
+                "tender-worker died twice ({how}) before it started {what} `{label}` of crate `{krate}`{tail}"
+            ),
+        };
+        self.tell_error(text);
+        if verdict == Verdict::Crashed && crash::can_be_reproduced(item) {
+            self.crashed.push(ix);
+        }
+        self.ended(ix, Outcome::Failed, now_us(), 0, 0);
+    }
+}
+
+/// What makes an item need less, for people.
+fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
+    match kind {
+        ItemKind::Compile | ItemKind::Check if !in_pieces => {
+            "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile"
+        }
+        ItemKind::Compile | ItemKind::Check => {
+            "more `codegen-units` make smaller pieces, a lower `opt-level` less of each"
+        }
+        ItemKind::Shared | ItemKind::Program => {
+            "`lto = \"off\"` or `\"thin\"`, and `debug = \"line-tables-only\"` or `false`, make links smaller"
+        }
+        ItemKind::Archive => "`lto = \"off\"` makes archives smaller",
+        ItemKind::Generate => "let the command run fewer jobs, or less at once",
+    }
+}
+
+fn admit_error(error: AdmitError) -> EngineError {
+    match error {
+        AdmitError::NoFreeSlot => unreachable!("the scheduler starts children on free slots"),
+        AdmitError::Port(source) => EngineError::Jobserver { source },
+    }
+}

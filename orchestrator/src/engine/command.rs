@@ -1,0 +1,81 @@
+//! A `[[generate]]` command: somebody else's program, run as one job, its output kept until it
+//! ends.
+
+use crate::graph::{Command, Graph, Item};
+use crate::sys::clock::now_us;
+use crate::sys::family;
+use crate::sys::pipe;
+use crate::sys::process::{Jobs, Owner, Process};
+use camino::Utf8Path;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::process::Stdio;
+
+/// Bytes of its output. A command that writes without end must not fill our memory; what it writes
+/// beyond is read and dropped, so that it is not held up.
+const MOST_KEPT: usize = 1 << 20;
+
+pub(super) struct CommandProcess {
+    pub(super) process: Process,
+    pub(super) output: OwnedFd,
+    text: Vec<u8>,
+    /// It wrote more than is kept.
+    cut: bool,
+    pub(super) started_us: u64,
+    /// As `family::started` says.
+    pub(super) started: u64,
+    /// A signal that stops the build was passed on to it.
+    pub(super) interrupted: bool,
+}
+
+impl CommandProcess {
+    pub(super) fn start(
+        graph: &Graph,
+        item: &Item,
+        command: &Command,
+        jobs: &Jobs<'_>,
+    ) -> io::Result<CommandProcess> {
+        let (program, arguments) =
+            command.words.split_first().expect("the manifest has at least one word");
+        // OUT_DIR also where nothing is written to it: units look into it, and would see it appear
+        // when their objects are put beside it.
+        let out_dir = command
+            .env
+            .iter()
+            .find(|(name, _)| name == "OUT_DIR")
+            .map(|(_, dir)| Utf8Path::new(dir));
+        for directory in item.outputs.iter().filter_map(|output| output.parent()).chain(out_dir) {
+            std::fs::create_dir_all(graph.root.join(directory))?;
+        }
+        let (output, theirs) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        pipe::set_nonblocking(&output)?;
+        let mut child = std::process::Command::new(program);
+        child.args(arguments).current_dir(&command.dir).envs(command.env.iter().cloned());
+        child.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
+        let process = Process::start(&mut child, Owner::Others, jobs)?;
+        let started_us = now_us();
+        // One that has ended already may have left something, which is as old as that or younger.
+        let started = family::started(process.pid()).unwrap_or(0);
+        let (text, cut, interrupted) = (Vec::new(), false, false);
+        Ok(CommandProcess { process, output, text, cut, started_us, started, interrupted })
+    }
+
+    /// Returns whether there may be more to read.
+    pub(super) fn read(&mut self) -> bool {
+        let more = pipe::read_available(&self.output, |bytes| {
+            let room = MOST_KEPT - self.text.len();
+            self.text.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            self.cut |= bytes.len() > room;
+        });
+        more.unwrap_or(false)
+    }
+
+    /// Both its streams, in the order in which it wrote them.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::from_utf8_lossy(&self.text).into_owned();
+        if self.cut {
+            text += "\n(the rest of what it wrote is left out)\n";
+        }
+        text
+    }
+}

@@ -1,0 +1,558 @@
+//! A build: the loop that sleeps until something happens, tells the scheduler, and carries out what
+//! it decides.
+//!
+//! After each round of events the free slots are given out in this order, see
+//! `schedule::Scheduler`: returned tokens are collected, the scheduler claims slots for the most
+//! urgent items, the broker feeds workers that want tokens, and the scheduler fills what is left.
+
+mod carry_out;
+mod command;
+mod crash;
+mod give_back;
+mod hear;
+mod kills;
+mod learn;
+mod memory;
+mod memory_seen;
+mod reproduce;
+mod signalled;
+mod stalled;
+mod worker;
+
+use crate::fingerprint::{Fingerprints, StateError};
+use crate::graph::{Graph, ItemIx};
+use crate::host::EngineError;
+use crate::host::error::{jobserver_error, system};
+use crate::host::tools::Tools;
+use crate::host::{self, Guard, Slots};
+use crate::memory::Budget;
+use crate::report::{Event, Severity, Sink, WorkerNo};
+use crate::schedule::{self, Scheduler, WorkerIx};
+use crate::sys::clock::now_us;
+use crate::sys::group;
+use crate::sys::process;
+use crate::sys::signals::Signals;
+use crate::sys::usage::{self, Gauge};
+use crate::sys::watch::{Watch, Watched};
+use crate::tokens::{ChildId, Fifos, Parent, Pool, Surplus};
+use crate::toolchain::Toolchain;
+use camino::Utf8Path;
+use command::CommandProcess;
+use memory::Memory;
+use memory_seen::Seen;
+use mio::Interest;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+use tender_protocol::Diagnostic;
+use worker::WorkerProcess;
+
+/// How often the sink may draw and the orphans are reaped.
+const TICK: Duration = Duration::from_millis(100);
+
+/// How long items are judged before free slots are looked at again, so that the first worker starts
+/// early.
+const JUDGING_SLICE: Duration = Duration::from_millis(10);
+
+/// When the turn to grant memory is asked for again, which another build has; microseconds.
+const TURN_PAUSE_US: u64 = 2_000;
+
+/// What to build, and how.
+pub struct Request<'a> {
+    pub graph: &'a Graph,
+    /// Closed when the build ends.
+    pub fingerprints: Fingerprints,
+    pub slots: Slots,
+    pub keep_going: bool,
+    /// The `tender-worker` to start.
+    pub worker: &'a Utf8Path,
+    /// Measure memory and processor time at each tick, and tell `Event::Rss` and `Event::Cpu`.
+    pub sample: bool,
+    /// What the user allows.
+    pub budget: Budget,
+    pub sink: &'a mut dyn Sink,
+}
+
+/// How the build ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    pub success: bool,
+    /// The signal that ended it. The caller puts everything right and then calls `die_by` with it.
+    pub interrupted: Option<i32>,
+    /// Items that ran to their end, and those of them that failed.
+    pub ran: u32,
+    pub failed: u32,
+}
+
+/// Builds all items of the graph that are not up to date. From the main thread only, see `process`.
+///
+/// Tells `BuildStarted` first and `BuildFinished` last. A failed item is no error here: errors are
+/// those of the machine or the installation, and leave no child behind.
+pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
+    let mut engine = Engine::new(request)?;
+    let started = Instant::now();
+    engine.tell(Event::BuildStarted { jobs: engine.jobs, at_us: now_us() });
+    let result = engine.run();
+    engine.end_children();
+    engine.tell_all_used();
+    engine.tell_memory_summary();
+    let result = result.and(engine.record_error.take().map_or(Ok(()), Err));
+    let ended = engine.summary();
+    // Even when the engine failed: what was built stays built.
+    // A measurement that is lost is made again.
+    let _ = engine.memory.close();
+    let Engine { mut fingerprints, sink, graph, .. } = engine;
+    let removed = if ended.success { fingerprints.remove_outdated(graph) } else { Ok(()) };
+    let closed = fingerprints.close();
+    let summary =
+        result.and(removed.map_err(EngineError::from)).and(closed.map_err(EngineError::from));
+    let summary = summary.map(|()| ended);
+    let success = summary.as_ref().is_ok_and(|summary| summary.success);
+    sink.event(
+        graph,
+        &Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() },
+    );
+    summary
+}
+
+/// What a watched descriptor stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Signals,
+    WorkerInput(WorkerIx),
+    WorkerOutput(WorkerIx),
+    WorkerErrors(WorkerIx),
+    WorkerEnd(WorkerIx),
+    CommandOutput(ItemIx),
+    CommandEnd(ItemIx),
+    /// Of a process that a child left behind.
+    SurvivorEnd(ChildId),
+    /// Bytes were taken or returned; `Broker::settle` finds out.
+    Fifo,
+    /// Tokens have arrived from the parent's pool.
+    Parent,
+}
+
+struct Running<T> {
+    child: T,
+    watched: Vec<Watched>,
+}
+
+/// A child whose own process is gone.
+struct Gone {
+    id: ChildId,
+    /// The number of its process group, all of which was killed.
+    group: u32,
+    /// A command, and when it started, as `family::started` says. What a worker starts stays in its
+    /// group.
+    command: Option<u64>,
+    /// How people know it.
+    name: String,
+    /// Tokens that it has not returned are a fault of its: nobody killed it or told it to stop.
+    in_order: bool,
+}
+
+/// What a child that is gone has left running: processes, each as the descriptor that tells its
+/// end.
+struct Survivors {
+    of: Gone,
+    pidfds: Vec<OwnedFd>,
+    watched: Vec<Watched>,
+}
+
+struct Engine<'a> {
+    graph: &'a Graph,
+    fingerprints: Fingerprints,
+    toolchain: Toolchain,
+    sink: &'a mut dyn Sink,
+    jobs: u32,
+    worker_program: &'a Utf8Path,
+    sample: bool,
+    scheduler: Scheduler,
+    /// These come before the pool because fields are dropped in their order: when we panic,
+    /// children have ended before what they hold goes back to a parent.
+    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
+    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
+    /// What children that are gone left running. The slots that it may use stay charged.
+    survivors: BTreeMap<ChildId, Survivors>,
+    /// How many children were retired, each of which has an id of its own.
+    retired: u32,
+    pool: Pool<Fifos, Parent>,
+    guard: Guard,
+    /// When free slots are looked at again, whatever happens until then; microseconds.
+    next_round_us: Option<u64>,
+    memory: Memory,
+    seen: Seen,
+    /// Items that run, and since when, microseconds.
+    running_since: BTreeMap<ItemIx, u64>,
+    tools: Tools,
+    watch: Watch<Source>,
+    signals: Signals,
+    /// Diagnostics of items that are not finished.
+    diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
+    /// How the worker of an item died that was in flight.
+    deaths: BTreeMap<ItemIx, Death>,
+    /// Items that crashed and of which a reproducer is to be saved.
+    crashed: Vec<ItemIx>,
+    /// What was not read to its end, and is to be heard again after everything else.
+    again: Vec<Source>,
+    artifacts: BTreeSet<ItemIx>,
+    told_to_wait: BTreeSet<ItemIx>,
+    newly_ready: bool,
+    /// `None` while it builds.
+    finished: Option<bool>,
+    interrupted: Option<i32>,
+    told_tokens: u32,
+    /// Commands that returned more than they took, which is told.
+    over_returned: BTreeSet<ChildId>,
+    told_progress: (u32, u32),
+    dirty: u32,
+    done: u32,
+    ran: u32,
+    failed: u32,
+    /// The record could not be kept.
+    record_error: Option<EngineError>,
+}
+
+/// What is known of the end of a worker.
+#[derive(Clone, Debug)]
+struct Death {
+    /// What died, for people.
+    who: &'static str,
+    /// `signal 11, SIGSEGV`, or what it did that no worker does.
+    how: String,
+    /// The last lines on its standard error, each after a newline.
+    tail: String,
+    /// The item had come in pieces.
+    in_pieces: bool,
+}
+
+impl<'a> Engine<'a> {
+    fn new(request: Request<'a>) -> Result<Engine<'a>, EngineError> {
+        let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink } =
+            request;
+        process::prepare_this_process().map_err(system("prepare for child processes"))?;
+        let memory = Memory::new(budget, &graph.state_dir);
+        let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
+        let tasks = schedule::tasks(graph, wall_us, |key, expected| memory.need(key, expected));
+        let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
+        let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
+        Fifos::remove_left(graph.state_dir.as_std_path());
+        let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
+        let (pool, guard) = slots.into_pool(fifos)?;
+        let jobs = pool.hint();
+        let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
+        let signals = Signals::take_over().map_err(system("take over signals"))?;
+        watch
+            .add(signals.as_fd(), Interest::READABLE, Source::Signals)
+            .map_err(system("watch for signals"))?;
+        if let Some(parent) = pool.lender() {
+            let added = watch.add(parent.as_fd(), Interest::READABLE, Source::Parent);
+            added.map_err(system("watch for the parent's tokens"))?;
+        }
+        Ok(Engine {
+            scheduler: Scheduler::new(tasks, jobs, keep_going),
+            pool,
+            guard,
+            next_round_us: None,
+            memory,
+            seen: Seen::default(),
+            running_since: BTreeMap::new(),
+            tools: Tools::default(),
+            watch,
+            signals,
+            workers: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            survivors: BTreeMap::new(),
+            retired: 0,
+            diagnostics: BTreeMap::new(),
+            deaths: BTreeMap::new(),
+            crashed: Vec::new(),
+            again: Vec::new(),
+            artifacts: graph.artifacts.iter().map(|artifact| artifact.item).collect(),
+            told_to_wait: BTreeSet::new(),
+            newly_ready: false,
+            finished: None,
+            interrupted: None,
+            told_tokens: 0,
+            over_returned: BTreeSet::new(),
+            told_progress: (0, 0),
+            dirty: 0,
+            done: 0,
+            ran: 0,
+            failed: 0,
+            record_error: None,
+            toolchain: Toolchain::new(&graph.state_dir),
+            graph,
+            fingerprints,
+            sink,
+            jobs,
+            worker_program: worker,
+            sample,
+        })
+    }
+
+    fn run(&mut self) -> Result<(), EngineError> {
+        let mut next_tick = Instant::now() + TICK;
+        loop {
+            let more_to_judge = self.advance()?;
+            if self.finished.is_some() {
+                break;
+            }
+            let until_tick = next_tick.saturating_duration_since(Instant::now());
+            let busy = more_to_judge || !self.again.is_empty();
+            let until_round =
+                self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
+            let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
+            let memory_us =
+                self.foreign_us().map_or(self.memory.next_us(), |at| at.min(self.memory.next_us()));
+            let until_memory = Duration::from_micros(memory_us.saturating_sub(now_us()));
+            let until_something = until_something.min(until_memory);
+            let timeout = if busy { Duration::ZERO } else { until_something };
+            let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
+            sources.append(&mut self.again);
+            for source in sources {
+                self.hear(source)?;
+            }
+            if Instant::now() >= next_tick {
+                self.tick();
+                next_tick = Instant::now() + TICK;
+            }
+        }
+        self.save_reproducers();
+        Ok(())
+    }
+
+    /// Carries out decisions until there are none. Returns whether there is still something to
+    /// judge.
+    fn advance(&mut self) -> Result<bool, EngineError> {
+        let deadline = Instant::now() + JUDGING_SLICE;
+        loop {
+            let mut late = false;
+            while !late && let Some(item) = self.scheduler.next_to_judge() {
+                self.judge(item);
+                late = Instant::now() >= deadline;
+            }
+            self.give_out_slots()?;
+            if late || self.finished.is_some() {
+                return Ok(true);
+            }
+            if !self.scheduler.has_to_judge() {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn give_out_slots(&mut self) -> Result<(), EngineError> {
+        let given = self.give_out_slots_in_turn();
+        self.end_turn();
+        given
+    }
+
+    fn give_out_slots_in_turn(&mut self) -> Result<(), EngineError> {
+        self.memory.awaits_turn = false;
+        // A build that has nothing to do does not care how much memory there is.
+        let was_read = self.dirty > 0 && self.watch_memory();
+        self.carry_out_actions()?;
+        // Nobody gets anything yet: this only collects what was returned.
+        self.settle(u32::MAX)?;
+        self.hear_lacks();
+        let wanted = self.scheduler.wanted(self.pool.most_more());
+        if let Some(error) = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)? {
+            self.tell_warning(host::parent_is_gone(&error));
+        }
+        if !was_read {
+            self.mind_other_builds();
+        }
+        self.scheduler.claim(self.pool.broker.free());
+        self.carry_out_actions()?;
+        for worker in self.workers.keys() {
+            self.pool.broker.priority(child_of_worker(*worker), self.scheduler.urgency(*worker));
+        }
+        self.settle(0)?;
+        self.scheduler.fill(self.pool.broker.free());
+        self.carry_out_actions()?;
+        self.hear_lacks();
+        self.watch_foreign();
+        let wanted = self.scheduler.wanted(self.pool.most_more());
+        self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
+        let leases_us = now_us();
+        if self.memory.awaits_turn {
+            let next_us = leases_us + TURN_PAUSE_US;
+            self.next_round_us = Some(self.next_round_us.map_or(next_us, |at| at.min(next_us)));
+        }
+        self.tell_other_builds();
+        self.end_turn();
+        self.tell_memory_round(leases_us);
+        self.tell_waits();
+        self.tell_counts();
+        Ok(())
+    }
+
+    fn hear_lacks(&mut self) {
+        for worker in self.workers.keys() {
+            self.scheduler.lacks(*worker, self.pool.broker.lacks(child_of_worker(*worker)));
+        }
+    }
+
+    fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
+        for Surplus { child, tokens } in
+            self.pool.broker.settle(reserve).map_err(jobserver_error)?
+        {
+            // One that fills its FIFO is told of once, however often it is emptied.
+            if self.over_returned.insert(child) {
+                let text = host::too_many(&self.name_of(child), tokens);
+                self.tell_warning(text);
+            }
+        }
+        Ok(())
+    }
+
+    /// How people know the child.
+    fn name_of(&self, child: ChildId) -> String {
+        if let Some(survivors) = self.survivors.get(&child) {
+            return survivors.of.name.clone();
+        }
+        if child.0.is_multiple_of(2) {
+            let running = self.workers.get(&WorkerIx(child.0 / 2));
+            return running.map_or("tender-worker".to_owned(), |running| running.child.name());
+        }
+        let item = &self.graph[ItemIx(child.0 / 2)];
+        format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.sink.event(self.graph, &event);
+    }
+
+    fn tell_warning(&mut self, text: String) {
+        self.tell(Event::Message { severity: Severity::Warning, text });
+    }
+
+    fn tell_error(&mut self, text: String) {
+        self.tell(Event::Message { severity: Severity::Error, text });
+    }
+
+    fn tell_waits(&mut self) {
+        if self.pool.broker.free() > 0 || !std::mem::take(&mut self.newly_ready) {
+            return;
+        }
+        let waiting: Vec<ItemIx> = self.scheduler.waiting().collect();
+        for item in waiting {
+            if self.told_to_wait.insert(item) {
+                let reason = crate::report::WaitReason::Token;
+                self.tell(Event::Wait { item, reason, at_us: now_us() });
+            }
+        }
+    }
+
+    fn tell_counts(&mut self) {
+        let used = self.pool.broker.used();
+        if used != self.told_tokens {
+            self.told_tokens = used;
+            self.tell(Event::Tokens { used, n: self.jobs, at_us: now_us() });
+        }
+        let progress = (self.done, self.dirty);
+        if progress != self.told_progress {
+            self.told_progress = progress;
+            self.tell(Event::Progress { done: progress.0, total: progress.1 });
+        }
+    }
+
+    fn tick(&mut self) {
+        if self.sample {
+            self.tell_samples();
+        }
+        let workers = self.workers.values().map(|running| running.child.process.pid());
+        let commands = self.commands.values().map(|running| running.child.process.pid());
+        let ours: BTreeSet<u32> = workers.chain(commands).chain(self.guard.pid()).collect();
+        process::reap_orphans(|pid| ours.contains(&pid));
+        self.pass_over_who_takes_nothing();
+        self.sink.tick(self.graph);
+    }
+
+    /// All samples of a tick have one time, so that their sum is a value of that time.
+    fn tell_samples(&mut self) {
+        let at_us = now_us();
+        let mut samples = Vec::new();
+        for (ix, running) in &self.workers {
+            let used_us = running.child.gauge.as_ref().and_then(Gauge::used_us);
+            samples.extend(used_us.map(|used_us| Event::Cpu {
+                worker: Some(WorkerNo(ix.0)),
+                used_us,
+                at_us,
+            }));
+        }
+        for sample in samples {
+            self.tell(sample);
+        }
+    }
+
+    /// When all children are gone and waited for, our own processor time has theirs in it.
+    fn tell_all_used(&mut self) {
+        if self.sample
+            && let Some(used_us) = usage::used_us(std::process::id())
+        {
+            self.tell(Event::Cpu { worker: None, used_us, at_us: now_us() });
+        }
+    }
+
+    /// Nothing of ours outlives the build. All outputs are at their final names before an item is
+    /// reported, so there is nothing to lose. They are waited for, some milliseconds, so that their
+    /// processor time is counted as ours, and nothing of ours is in use when we have ended: no
+    /// file, no disk.
+    fn end_children(&mut self) {
+        for running in self.workers.values() {
+            running.child.process.signal_group(rustix::process::Signal::KILL);
+        }
+        while let Some((ix, mut running)) = self.workers.pop_first() {
+            self.forget(running.watched);
+            running.child.process.kill();
+            self.pool.broker.remove(child_of_worker(ix));
+            self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
+        }
+        while let Some((item, mut running)) = self.commands.pop_first() {
+            running.child.process.kill();
+            self.forget(running.watched);
+            self.pool.broker.remove(child_of_command(item));
+        }
+        // Those that were killed are waited for. A daemon has left its group, and nobody waits for
+        // that.
+        while let Some((_, Survivors { of, watched, .. })) = self.survivors.pop_first() {
+            self.forget(watched);
+            group::wait_for_end(of.group, process::KILLED_WITHIN);
+            self.pool.broker.remove(of.id);
+        }
+        if let Some(text) = host::end(&mut self.pool, &self.guard) {
+            self.tell_warning(text);
+        }
+        self.tell_counts();
+    }
+
+    fn forget(&mut self, watched: Vec<Watched>) {
+        for one in watched {
+            self.watch.remove(one);
+        }
+    }
+
+    /// Without a record the next build would not know what this one did: nothing more is started.
+    pub(super) fn check_record(&mut self, written: Result<(), StateError>) {
+        if let Err(error) = written {
+            self.record_error.get_or_insert(error.into());
+            self.scheduler.cancel();
+        }
+    }
+
+    fn summary(&self) -> Summary {
+        let success = self.finished == Some(true) && self.interrupted.is_none();
+        Summary { success, interrupted: self.interrupted, ran: self.ran, failed: self.failed }
+    }
+}
+
+fn child_of_worker(ix: WorkerIx) -> ChildId {
+    ChildId(ix.0 * 2)
+}
+
+fn child_of_command(item: ItemIx) -> ChildId {
+    ChildId(item.0 * 2 + 1)
+}

@@ -1,0 +1,136 @@
+//! Saves reproducers of crashes, when everything else has ended, so that they take no slot from
+//! anybody.
+
+use super::Engine;
+use crate::engine::crash::{self, Unit};
+use crate::engine::worker::WorkerProcess;
+use crate::graph::ItemIx;
+use crate::report::{Event, Severity};
+use crate::sys::clock::now_us;
+use crate::sys::pipe;
+use crate::sys::process::Jobs;
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use tender_protocol::{FromWorker, ItemId, Outcome, Plan, PlanId, ToWorker, Work};
+
+/// A worker that does not preprocess a file in this time, microseconds, is stuck in the bug that
+/// crashed the other one.
+const PATIENCE_US: u64 = 60_000_000;
+
+impl Engine<'_> {
+    pub(super) fn save_reproducers(&mut self) {
+        for item in std::mem::take(&mut self.crashed) {
+            if self.interrupted.is_some() {
+                return;
+            }
+            let (severity, text) = match self.save_reproducer(item) {
+                Ok(script) => {
+                    (Severity::Note, format!("a reproducer is saved; to run it: {script}"))
+                }
+                Err(error) => {
+                    let label = &self.graph[item].label;
+                    (
+                        Severity::Warning,
+                        format!("failed to save a reproducer for `{label}`: {error}"),
+                    )
+                }
+            };
+            self.tell(Event::Message { severity, text });
+        }
+    }
+
+    /// Returns the path of the script.
+    fn save_reproducer(&mut self, ix: ItemIx) -> io::Result<Utf8PathBuf> {
+        let item = &self.graph[ix];
+        let unit = crash::unit_of(item).expect("only units are kept for this");
+        let dir = self.graph.state_dir.join("crash").join(crash::slug(&item.key));
+        std::fs::create_dir_all(&dir)?;
+        let (preprocess, extension) = crash::extension(unit.language);
+        let kept = dir.join(format!("source.{extension}"));
+        let original = self.graph.root.join(unit.source);
+        let input = if preprocess {
+            match self.preprocess(&unit, &kept) {
+                Ok(()) => kept,
+                // The crash is in the preprocessor itself, or the worker is unusable. The source
+                // then has to do.
+                Err(()) => original,
+            }
+        } else {
+            std::fs::copy(&original, &kept)?;
+            kept
+        };
+        let script = dir.join("run.sh");
+        std::fs::write(
+            &script,
+            crash::script(item, unit.args, &crash::clang(), &self.graph.root, &input),
+        )?;
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
+        Ok(script)
+    }
+
+    /// Has a fresh worker preprocess the unit.
+    fn preprocess(&mut self, unit: &Unit<'_>, output: &Utf8Path) -> Result<(), ()> {
+        let work = Work::Preprocess {
+            source: unit.source.to_owned(),
+            language: unit.language,
+            args: unit.args.to_vec(),
+            output: output.to_string(),
+        };
+        let item = tender_protocol::Item {
+            id: ItemId(0),
+            unit: unit.source.to_owned(),
+            cost: 0,
+            after: Vec::new(),
+            memory: Default::default(),
+            settled: Vec::new(),
+            work,
+        };
+        // Nothing else runs: without a jobserver the worker runs its one job.
+        let mut worker =
+            WorkerProcess::start(self.worker_program, &self.graph.root, &Jobs::default())
+                .map_err(|_| ())?;
+        let plan = Plan {
+            id: PlanId(0),
+            krate: "reproducer".to_owned(),
+            jobs: Some(1),
+            translate: tender_protocol::Translate::Parallel,
+            items: vec![item],
+        };
+        worker.send(&ToWorker::Plan(plan));
+        let deadline = now_us() + PATIENCE_US;
+        while now_us() < deadline && self.interrupted.is_none() {
+            let mut ended = false;
+            for message in worker.read(self.worker_program).map_err(|_| ())? {
+                match message {
+                    FromWorker::LeaseWanted { plan, item, bytes } => {
+                        worker.send(&ToWorker::Lease { plan, item, bytes });
+                    }
+                    FromWorker::SlotParked => worker.send(&ToWorker::Slot),
+                    FromWorker::ItemFinished(report) if report.outcome == Outcome::Ok => {
+                        return Ok(());
+                    }
+                    FromWorker::ItemFinished(_) | FromWorker::Done { .. } => ended = true,
+                    _ => {}
+                }
+            }
+            // Its words are of no interest, but must not fill the pipe.
+            let _ = pipe::read_available(&worker.errors, |_| {});
+            worker.outgoing.flush();
+            if ended || worker.try_reap().is_ok_and(|exit| exit.is_some()) {
+                break;
+            }
+            let mut awaited = [
+                PollFd::new(&worker.output, PollFlags::IN),
+                PollFd::from_borrowed_fd(worker.process.pidfd(), PollFlags::IN),
+            ];
+            let tick = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+            let _ = rustix::event::poll(&mut awaited, Some(&tick));
+            for signal in self.signals.pending() {
+                self.signalled(signal);
+            }
+        }
+        Err(())
+    }
+}

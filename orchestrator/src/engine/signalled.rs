@@ -1,0 +1,56 @@
+//! What signals do to a build.
+//!
+//! The first SIGINT, SIGTERM or SIGHUP ends it: nothing new starts, our workers are killed (nothing
+//! is half-written), commands of others get the signal and are waited for. The second one kills
+//! those too. Then the caller dies by the first signal. SIGTSTP stops the children and us, SIGCONT
+//! continues them: they are in groups of their own, so the terminal's signals reach us alone.
+
+use super::Engine;
+use crate::report::Event;
+use crate::sys::signals::{named, stop_this_process};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGCONT, SIGTSTP};
+
+impl Engine<'_> {
+    pub(super) fn signalled(&mut self, signal: i32) {
+        match signal {
+            SIGTSTP => self.stop(),
+            SIGCONT => self.signal_children(Signal::CONT, Signal::CONT),
+            _ if self.interrupted.is_none() => self.interrupt(signal),
+            _ => self.signal_children(Signal::KILL, Signal::KILL),
+        }
+    }
+
+    fn interrupt(&mut self, signal: i32) {
+        self.interrupted = Some(signal);
+        self.tell(Event::Interrupted { signal });
+        for running in self.workers.values_mut() {
+            running.child.dismiss();
+        }
+        self.memory.release();
+        for running in self.commands.values_mut() {
+            running.child.interrupted = true;
+            running.child.process.signal_group(named(signal));
+            // One that is stopped would never get to see it.
+            running.child.process.signal_group(Signal::CONT);
+        }
+        self.scheduler.cancel();
+    }
+
+    fn stop(&mut self) {
+        self.sink.suspend();
+        // A worker has no use for a signal that it could catch.
+        self.signal_children(Signal::STOP, Signal::TSTP);
+        stop_this_process();
+        self.signal_children(Signal::CONT, Signal::CONT);
+    }
+
+    fn signal_children(&mut self, to_workers: Signal, to_commands: Signal) {
+        for running in self.workers.values() {
+            running.child.process.signal_group(to_workers);
+        }
+        for running in self.commands.values() {
+            running.child.process.signal_group(to_commands);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The one child of `tender exec`, and its slots: a client of the pool, or a program that is none
+//! and holds several slots.
+
+use super::memory::Memory;
+use crate::host::EngineError;
+use crate::host::error::jobserver_error;
+use crate::host::outside;
+use crate::host::survivors;
+use crate::host::tools::Tools;
+use crate::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
+use crate::memory::Budget;
+use crate::report::Severity;
+use crate::sys::clock::now_us;
+use crate::sys::process::Jobs;
+use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The client, or the first slot of a program that is none; further slots have the ids after it.
+const GUEST: ChildId = ChildId(0);
+
+/// How long slots are gathered that a parent has to lend. None is kept idle for longer, because two
+/// programs that each wait for the rest of theirs would wait for each other.
+const GATHER_US: u64 = 50_000;
+
+/// How long a program that looks for tokens only when it starts is kept waiting for those that a
+/// parent has to spare.
+const GATHER_AHEAD_US: u64 = 5_000;
+
+/// How long they are kept for it, if it does not take any: it reads its build file first.
+const AHEAD_US: u64 = 50_000;
+
+/// Takes what is to be said.
+pub type Tell<'a> = &'a dyn Fn(Severity, String);
+
+pub struct Guest<'a> {
+    pool: Pool<Fifos, Parent>,
+    guard: Guard,
+    /// None for a program that is no client, and when it has started.
+    admission: Option<Admission>,
+    /// How people know it.
+    name: String,
+    tell: Tell<'a>,
+    told_of_surplus: bool,
+    memory: Memory,
+}
+
+impl<'a> Guest<'a> {
+    /// A client of the pool. Its first word is the program.
+    ///
+    /// # Errors
+    /// No FIFO can be made, or the parent's pool cannot be joined.
+    pub fn client(
+        slots: Slots,
+        budget: Budget,
+        words: &[OsString],
+        tell: Tell<'a>,
+    ) -> Result<Guest<'a>, EngineError> {
+        let (program, arguments) = words.split_first().expect("a command has a program");
+        let tools = Tools::default();
+        if let Some(outside) = outside::of(program, arguments, &tools) {
+            tell(Severity::Warning, outside.to_string());
+        }
+        let (mut pool, guard) = slots.into_pool(fifos()?)?;
+        let name = program.to_string_lossy();
+        let kind = Kind::Foreign(tools.dialect(&name));
+        let hint = pool.hint();
+        let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
+            AdmitError::NoFreeSlot => {
+                unreachable!("a pool has at least one slot, and nobody else is there")
+            }
+            AdmitError::Port(source) => jobserver_error(source),
+        })?;
+        // Offered before it starts: ninja looks once then, and not again until a job of its ends.
+        if outside::is_ninja(program)
+            && let Some(error) = borrow_ahead(&mut pool).map_err(jobserver_error)?
+        {
+            tell(Severity::Warning, parent_is_gone(&error));
+        }
+        let name = format!("`{name}`");
+        let memory = Memory::new(budget);
+        let mut guest = Guest {
+            pool,
+            guard,
+            admission: Some(admission),
+            name,
+            tell,
+            told_of_surplus: false,
+            memory,
+        };
+        let now_us = now_us();
+        guest.watch_memory(now_us);
+        guest.pool.offer_ahead(0, now_us + AHEAD_US, now_us).map_err(jobserver_error)?;
+        Ok(guest)
+    }
+
+    /// A program that is no client and may run as many jobs as it has slots: `slots` of the pool,
+    /// or fewer where there are not that many. Returns how many there are.
+    ///
+    /// # Errors
+    /// As `client`.
+    pub fn holder(
+        slots: Slots,
+        budget: Budget,
+        wanted: u32,
+        program: &str,
+        tell: Tell<'a>,
+    ) -> Result<(Guest<'a>, u32), EngineError> {
+        let (mut pool, guard) = slots.into_pool(fifos()?)?;
+        let deadline_us = now_us() + GATHER_US;
+        let mut taken = 0;
+        loop {
+            pool.begin_round(wanted - taken, now_us()).map_err(jobserver_error)?;
+            while taken < wanted && pool.broker.charge(ChildId(taken)).is_ok() {
+                taken += 1;
+            }
+            let lacks = if now_us() < deadline_us { wanted - taken } else { 0 };
+            pool.end_round(lacks, now_us()).map_err(jobserver_error)?;
+            if lacks == 0 || pool.lender().is_none() {
+                break;
+            }
+            // Nothing of what a parent has lent is kept while it is not used, but for this short
+            // time.
+            pool.lender()
+                .map_or(Ok(()), |parent| wait_for(parent, deadline_us))
+                .map_err(jobserver_error)?;
+        }
+        let name = format!("`{program}`");
+        let memory = Memory::new(budget);
+        Ok((
+            Guest { pool, guard, admission: None, name, tell, told_of_surplus: false, memory },
+            taken,
+        ))
+    }
+
+    pub(super) fn jobs(&self) -> Jobs<'_> {
+        self.admission.as_ref().map_or_else(Jobs::default, jobs_of)
+    }
+
+    /// The child has its descriptors; ours would keep the FIFO open for nothing.
+    pub(super) fn started(&mut self, leader: u32) -> Result<(), EngineError> {
+        self.admission = None;
+        self.guard.add_group(leader)
+    }
+
+    /// A child of ours that nobody waits for but us.
+    pub(super) fn guardian(&self) -> Option<u32> {
+        self.guard.pid()
+    }
+
+    /// What becomes readable when there is a reason for another round.
+    pub(super) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let port = self.pool.broker.port(GUEST).map(AsFd::as_fd);
+        port.into_iter().chain(self.pool.lender().map(Parent::as_fd))
+    }
+
+    /// Returns when to call again, whatever happens until then.
+    pub(super) fn round(&mut self, now_us: u64) -> io::Result<Option<u64>> {
+        for surplus in self.pool.broker.settle(0)? {
+            if !std::mem::replace(&mut self.told_of_surplus, true) {
+                self.warn(too_many(&self.name, surplus.tokens));
+            }
+        }
+        if let Some(error) = self.pool.begin_round(0, now_us)? {
+            self.warn(parent_is_gone(&error));
+        }
+        if now_us >= self.memory.next_us() {
+            self.watch_memory(now_us);
+        }
+        let next_us = self.pool.end_round(0, now_us)?;
+        let memory_us = self.memory.next_us();
+        Ok(Some(next_us.map_or(memory_us, |next_us| next_us.min(memory_us))))
+    }
+
+    fn warn(&self, text: String) {
+        (self.tell)(Severity::Warning, text);
+    }
+
+    fn watch_memory(&mut self, now_us: u64) {
+        let ours = self.guard.pid().into_iter().collect();
+        let more = self.memory.watch(&self.name, &ours, self.pool.hint(), self.tell, now_us);
+        self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
+    }
+
+    /// It is told to end. What of it was stopped for memory goes on, to be able to.
+    pub(super) fn interrupted(&mut self) {
+        self.memory.release();
+    }
+
+    /// The program is gone. `in_order`: by itself, so that tokens it has not returned are a fault
+    /// of its, unless something that it left running still uses them.
+    pub fn ended(mut self, in_order: bool) {
+        let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
+        let left_running = fifo.is_some_and(|fifo| !survivors::of(&fifo).is_empty());
+        let settled = self.pool.broker.remove(GUEST);
+        self.memory.sum_up(&self.name, self.tell);
+        let is_told = settled.surplus > 0 && self.told_of_surplus;
+        if in_order
+            && !left_running
+            && !is_told
+            && let Some(text) = unsettled(&self.name, settled)
+        {
+            self.warn(text);
+        }
+        if let Some(text) = host::end(&mut self.pool, &self.guard) {
+            self.warn(text);
+        }
+    }
+}
+
+/// Borrows what the parent can spare now. Returns why its pool is lost, if it is.
+fn borrow_ahead(pool: &mut Pool<Fifos, Parent>) -> io::Result<Option<io::Error>> {
+    let deadline_us = now_us() + GATHER_AHEAD_US;
+    loop {
+        let now_us = now_us();
+        let lost = pool.begin_round(0, now_us)?;
+        let wanted = pool.most_more();
+        if lost.is_some() || now_us >= deadline_us || pool.broker.free() >= wanted {
+            return Ok(lost);
+        }
+        pool.end_round(wanted, now_us)?;
+        let Some(parent) = pool.lender() else { return Ok(None) };
+        wait_for(parent, deadline_us)?;
+    }
+}
+
+fn wait_for(parent: &Parent, deadline_us: u64) -> io::Result<()> {
+    let left = Duration::from_micros(deadline_us.saturating_sub(now_us()));
+    let left = Timespec::try_from(left).unwrap_or_default();
+    match poll(&mut [PollFd::from_borrowed_fd(parent.as_fd(), PollFlags::IN)], Some(&left)) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn fifos() -> Result<Fifos, EngineError> {
+    let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    Fifos::new(runtime_dir.into_iter().chain(Fifos::last_resorts())).map_err(jobserver_error)
+}

@@ -1,0 +1,21 @@
+//! What engine and `exec` share as hosts of a pool of job slots, and of programs that are not ours.
+//! Knows no items and no plans.
+//!
+//! - `slots.rs`: which slots there are, what a child gets of them, and what is said of one that does
+//!   not keep to the rules; `guardian.rs`: what is put right if this process is killed.
+//! - `tools.rs`: which form of jobserver programs understand; `outside.rs`: which will not share it.
+//! - `survivors.rs`: what a child leaves running; `foreign.rs`: keeps such processes within the
+//!   memory that there is.
+//! - `error.rs`: why a host cannot go on.
+
+pub(crate) mod error;
+pub(crate) mod foreign;
+pub(crate) mod guardian;
+pub(crate) mod outside;
+mod slots;
+pub(crate) mod survivors;
+pub(crate) mod tools;
+
+pub use error::EngineError;
+pub use slots::Slots;
+pub(crate) use slots::{Guard, end, jobs_of, parent_is_gone, too_many, unsettled};

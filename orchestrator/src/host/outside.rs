@@ -1,0 +1,140 @@
+//! Commands that will not share the job slots, as far as their words and their version tell. Knows
+//! no pool.
+
+use crate::host::tools::Tools;
+use std::ffi::OsStr;
+use std::fmt;
+use std::path::Path;
+
+/// Why a command runs as many jobs as it would without us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outside {
+    /// It is given an option that makes it a pool of its own.
+    OwnJobs { program: String, option: String },
+    /// It is ninja, of a version that is no jobserver client.
+    OldNinja { program: String, version: String },
+}
+
+/// For people; the cure is in it.
+impl fmt::Display for Outside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Outside::OwnJobs { program, option } => write!(
+                f,
+                "`{program}` is given its own `{option}`, so it does not share the job slots; leave the option away"
+            ),
+            Outside::OldNinja { program, version } => write!(
+                f,
+                "`{program}` {version} cannot share job slots, as ninja can since 1.13, and runs as many jobs as it would alone; \
+                 `tender exec --take N -- {program} -j{{jobs}}` holds slots for them"
+            ),
+        }
+    }
+}
+
+/// Asks ninja for its version, and nobody else.
+pub(crate) fn of(
+    program: impl AsRef<OsStr>,
+    arguments: &[impl AsRef<OsStr>],
+    tools: &Tools,
+) -> Option<Outside> {
+    let program = program.as_ref();
+    let name = Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let shown = || program.to_string_lossy().into_owned();
+    if matches!(name, "make" | "gmake" | "ninja" | "ninja-build")
+        && let Some(option) = own_jobs(arguments)
+    {
+        return Some(Outside::OwnJobs { program: shown(), option });
+    }
+    if !is_ninja(program) {
+        return None;
+    }
+    let version = tools.answer(program)?;
+    (!shares(&version)).then(|| Outside::OldNinja { program: shown(), version })
+}
+
+/// By its name.
+pub(crate) fn is_ninja(program: &OsStr) -> bool {
+    let name = Path::new(program).file_name();
+    name.is_some_and(|name| name == "ninja" || name == "ninja-build")
+}
+
+/// The option by which a jobserver client is told to make a pool of its own. (cargo ignores it, and
+/// says so.)
+fn own_jobs(arguments: &[impl AsRef<OsStr>]) -> Option<String> {
+    let words = arguments.iter().map(AsRef::as_ref).take_while(|word| *word != "--");
+    let options = words.filter_map(OsStr::to_str);
+    let mut options = options.filter(|word| {
+        word.strip_prefix("-j").is_some_and(|rest| rest.is_empty() || rest.parse::<i32>().is_ok())
+            || *word == "--jobs"
+            || word.starts_with("--jobs=")
+    });
+    options.next().map(str::to_owned)
+}
+
+/// Upstream's ninja is a client since 1.13, Kitware's names the feature in its version. What cannot
+/// be read is taken for new.
+fn shares(version: &str) -> bool {
+    let mut numbers = version.split('.').map(|number| number.parse::<u32>());
+    let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return true };
+    (major, minor) >= (1, 13) || version.contains("jobserver")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_that_are_given_their_own_jobs_are_named() {
+        let check = |line: &str, expect: Option<&str>| {
+            let words: Vec<&str> = line.split(' ').collect();
+            let option =
+                of(words[0], &words[1..], &Tools::default()).map(|outside| match outside {
+                    Outside::OwnJobs { option, .. } => option,
+                    Outside::OldNinja { .. } => panic!("{line}"),
+                });
+            assert_eq!(option.as_deref(), expect, "{line}");
+        };
+        check("make -j8", Some("-j8"));
+        check("/usr/bin/make all -j", Some("-j"));
+        check("make --jobs=3", Some("--jobs=3"));
+        check("ninja -j 5", Some("-j"));
+        check("make -k", None);
+        check("cargo build -j2", None);
+        check("make -- -j8", None);
+        check("make -jobs", None);
+        check("xargs -j8", None);
+    }
+
+    #[test]
+    fn ninja_says_whether_it_is_a_client() {
+        let check = |version: &str, expect: bool| assert_eq!(shares(version), expect, "{version}");
+        check("1.11.1", false);
+        check("1.12.0.git", false);
+        check("1.13.0", true);
+        check("1.14.0.git", true);
+        check("2.0", true);
+        check("1.11.1.git.kitware.jobserver-1", true);
+        check("samurai", true);
+        check("", true);
+    }
+
+    #[test]
+    fn only_ninja_is_ninja() {
+        let check = |program: &str, expect: bool| {
+            assert_eq!(is_ninja(OsStr::new(program)), expect, "{program}")
+        };
+        check("ninja", true);
+        check("/opt/ninja-build", true);
+        check("ninja.py", false);
+        check("", false);
+    }
+
+    #[test]
+    fn fuzz_ninja_version() {
+        tender_fuzz::check_text("ninja_version", 2_000, |text| {
+            shares(text);
+            own_jobs(&text.split_whitespace().collect::<Vec<_>>());
+        });
+    }
+}

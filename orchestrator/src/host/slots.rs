@@ -1,0 +1,132 @@
+//! What all hosts of a pool have in common: which slots there are, what a child gets of them, and
+//! what is said of one that does not keep to the rules.
+
+use super::error::{EngineError, jobserver_error, system};
+use super::guardian::Guardian;
+use crate::sys::process::Jobs;
+use crate::tokens::{Admission, Fifos, Parent, Pool, Purse, Returner, Settled, never_blocking};
+use std::io;
+use std::os::fd::AsFd;
+use std::rc::Rc;
+use tender_jobclient::Ends;
+
+/// Where the job slots come from.
+#[derive(Debug)]
+pub enum Slots {
+    /// As many as this, at least 1.
+    Own(u32),
+    /// The one that we were started with, and what the parent lends; `hint` is how many it is said
+    /// to have.
+    Parent { pool: tender_jobclient::Pool, hint: u32 },
+}
+
+impl Slots {
+    /// The guardian of what is borrowed comes before anything is.
+    pub(crate) fn into_pool(
+        self,
+        fifos: Fifos,
+    ) -> Result<(Pool<Fifos, Parent>, Guard), EngineError> {
+        match self {
+            Slots::Own(n) => Ok((Pool::own(n.max(1), fifos), Guard::default())),
+            Slots::Parent { pool, hint } => {
+                let hint = hint.max(1);
+                let ends = pool.open_ends().map_err(jobserver_error)?;
+                let Some((ends, purse)) = ends.zip(Purse::new(hint - 1).ok()) else {
+                    let parent = Parent::with_waiter(pool).map_err(jobserver_error)?;
+                    return Ok((Pool::under(parent, hint, fifos), Guard::default()));
+                };
+                let ends = Ends { write: never_blocking(ends.write), ..ends };
+                let readers: Vec<_> = purse.readers().collect();
+                let guardian = Guardian::start(Some((ends.write.as_fd(), &readers)));
+                let guardian = Rc::new(guardian.map_err(system("start a process"))?);
+                let returner = Box::new(Rc::clone(&guardian));
+                let parent =
+                    Parent::with_purse(pool, ends, purse, returner).map_err(jobserver_error)?;
+                Ok((Pool::under(parent, hint, fifos), Guard(Some(guardian))))
+            }
+        }
+    }
+}
+
+/// The guardian, if there is one yet: without a parent it is started with the first child, so that
+/// a build with nothing to do has none.
+#[derive(Default)]
+pub(crate) struct Guard(Option<Rc<Guardian>>);
+
+impl Guard {
+    /// The child's group is killed if we are.
+    pub(crate) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
+        let guardian = match &self.0 {
+            Some(guardian) => guardian,
+            None => {
+                self.0.insert(Rc::new(Guardian::start(None).map_err(system("start a process"))?))
+            }
+        };
+        guardian.add_group(leader);
+        Ok(())
+    }
+
+    pub(crate) fn remove_group(&self, leader: u32) {
+        if let Some(guardian) = &self.0 {
+            guardian.remove_group(leader);
+        }
+    }
+
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.0.as_ref().map(|guardian| guardian.pid())
+    }
+}
+
+/// Gives back all that is borrowed, and lets the guardian end. Returns what is to be said if that
+/// cannot be done.
+pub(crate) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<String> {
+    pool.return_all();
+    if let Some(guardian) = &guard.0 {
+        guardian.end();
+    }
+    let left = pool.lender().map_or(0, Parent::unreturned);
+    let (token, _) = counted(left);
+    (left > 0).then(|| {
+        format!("{token} could not be given back to the parent's jobserver, which has no room")
+    })
+}
+
+impl Returner for Rc<Guardian> {
+    fn give_back(&self, tokens: u32) -> io::Result<()> {
+        Guardian::give_back(self, tokens)
+    }
+}
+
+pub(crate) fn jobs_of(admission: &Admission) -> Jobs<'_> {
+    let descriptors =
+        admission.pair().into_iter().flat_map(|pair| [pair.read.as_fd(), pair.write.as_fd()]);
+    Jobs { variables: admission.environment().to_vec(), descriptors: descriptors.collect() }
+}
+
+pub(crate) fn parent_is_gone(why: &io::Error) -> String {
+    format!("the jobserver of the parent is gone ({why}); going on with the slots at hand")
+}
+
+/// `name` is how people know the child.
+pub(crate) fn too_many(name: &str, tokens: u32) -> String {
+    let (token, they_are) = counted(tokens);
+    format!("{name} returned {token} more than it took; {they_are} discarded")
+}
+
+pub(crate) fn unsettled(name: &str, settled: Settled) -> Option<String> {
+    let Settled { held_lost, surplus } = settled;
+    if surplus > 0 {
+        return Some(too_many(name, surplus));
+    }
+    let (token, they_are) = counted(held_lost);
+    (held_lost > 0).then(|| {
+        format!("{name} ended with {token} that it did not return; {they_are} back in the pool")
+    })
+}
+
+fn counted(tokens: u32) -> (String, &'static str) {
+    match tokens {
+        1 => ("1 job token".to_owned(), "it is"),
+        n => (format!("{n} job tokens"), "they are"),
+    }
+}

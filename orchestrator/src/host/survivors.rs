@@ -1,0 +1,248 @@
+//! Finds the processes that a child has left behind: by the FIFO that their environment names, and
+//! by their being below us.
+//!
+//! A process that started a session of its own is no longer in its starter's group, and its parents
+//! may be gone. But every client of the pool has the path of its child's FIFO in MAKEFLAGS or
+//! CARGO_MAKEFLAGS, and no other child's. One that has cleared its environment is known only by who
+//! its parent is by now: we are, because we are a subreaper.
+
+use crate::sys::family;
+use crate::sys::stat::{ENVIRONMENT_END, ENVIRONMENT_START, Stat, VIRTUAL_SIZE};
+use rustix::process::Pid;
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::time::Duration;
+
+/// How often a process is looked at that is being replaced by another program: for some
+/// microseconds between the old environment and the new one it has none, longer where the program
+/// has to be read from a disk.
+const LOOKS: u32 = 12;
+const PAUSE: Duration = Duration::from_micros(400);
+
+/// All processes of this user whose environment names `fifo`, but for those that have ended and are
+/// not reaped.
+///
+/// Reads /proc, some ten microseconds a process, so this is for the rare end of a child and not for
+/// every moment.
+pub(crate) fn of(fifo: &str) -> Vec<Pid> {
+    let mut found = Vec::new();
+    let mut unclear = processes();
+    for look in 0..LOOKS {
+        unclear.retain(|pid| match environment(*pid) {
+            Environment::Is(environment) => {
+                if names(&environment, fifo.as_bytes()) {
+                    found.extend(Pid::from_raw(*pid));
+                }
+                false
+            }
+            Environment::Never => false,
+            // It may be about to get one.
+            Environment::Empty => look < 2,
+            Environment::NotYet => true,
+        });
+        if unclear.is_empty() {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    found
+}
+
+/// The processes below us, but for `ours` and what is below those, that started no earlier than
+/// `since` (as [`family::started`]) and whose environment names no FIFO beside `fifo`: nobody can
+/// tell whose child left them.
+pub(crate) fn unnamed(fifo: &str, ours: &BTreeSet<u32>, since: u64) -> Vec<Pid> {
+    let directory = fifo.rsplit_once('/').map_or("", |(directory, _)| directory);
+    let is_named = |pid: i32| match environment(pid) {
+        Environment::Is(environment) => {
+            let mut windows = environment.windows(directory.len().max(1));
+            windows.any(|window| window == directory.as_bytes())
+        }
+        Environment::Never | Environment::Empty | Environment::NotYet => false,
+    };
+    let members = family::below(std::process::id(), ours).into_iter();
+    let late = members
+        .filter(|member| member.started >= since)
+        .filter_map(|member| member.pid.try_into().ok());
+    late.filter(|pid| !is_named(*pid)).filter_map(Pid::from_raw).collect()
+}
+
+fn processes() -> Vec<i32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Environment {
+    Is(Vec<u8>),
+    /// It is another user's process, or a thread of the kernel, or has ended.
+    Never,
+    Empty,
+    /// It is in the middle of execve(2).
+    NotYet,
+}
+
+/// Few environments are longer, bytes.
+const LENGTH: usize = 64 << 10;
+
+fn environment(pid: i32) -> Environment {
+    match read(pid) {
+        Ok(environment) if !environment.is_empty() => Environment::Is(environment),
+        Ok(_) => without(&fs::read(format!("/proc/{pid}/stat")).unwrap_or_default()),
+        Err(_) => Environment::Never,
+    }
+}
+
+/// In one go, if possible: what is read of a process after it was replaced is nothing, whatever was
+/// read before.
+fn read(pid: i32) -> io::Result<Vec<u8>> {
+    let mut file = File::open(format!("/proc/{pid}/environ"))?;
+    let mut environment = vec![0; LENGTH];
+    let length = file.read(&mut environment)?;
+    environment.truncate(length);
+    if length == LENGTH {
+        file.read_to_end(&mut environment)?;
+    }
+    Ok(environment)
+}
+
+/// Why a process was seen without an environment: it has no memory, no place for one in it, or has
+/// got one by now.
+fn without(stat: &[u8]) -> Environment {
+    let Some(stat) = Stat::parse(stat).filter(|stat| !stat.has_ended()) else {
+        return Environment::Never;
+    };
+    let (start, end) = (stat.number(ENVIRONMENT_START), stat.number(ENVIRONMENT_END));
+    match stat.number(VIRTUAL_SIZE) {
+        Some(0) => Environment::Never,
+        _ if end == Some(0) || start != end => Environment::NotYet,
+        _ => Environment::Empty,
+    }
+}
+
+/// Whether a variable ends in the path or has it before a blank: that of FIFO 12 begins with that
+/// of FIFO 1.
+fn names(environment: &[u8], fifo: &[u8]) -> bool {
+    let ends_there = |after: Option<&u8>| matches!(after, None | Some(0 | b' ' | b'\t' | b'\n'));
+    let mut starts =
+        environment.windows(fifo.len()).enumerate().filter(|(_, window)| *window == fifo);
+    starts.any(|(at, _)| ends_there(environment.get(at + fifo.len())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_fifo_is_not_another() {
+        let check = |environment: &str, expect: bool| {
+            assert_eq!(names(environment.as_bytes(), b"/d/1"), expect, "{environment:?}");
+        };
+        check("A=b\0MAKEFLAGS= -j2 --jobserver-auth=fifo:/d/1\0X=y\0", true);
+        check("MAKEFLAGS= -j2 --jobserver-auth=fifo:/d/1 --jobserver-auth=3,4\0", true);
+        check("MAKEFLAGS= -j2 --jobserver-auth=fifo:/d/1", true);
+        check("MAKEFLAGS= -j2 --jobserver-auth=fifo:/d/12\0", false);
+        check(
+            "MAKEFLAGS= --jobserver-auth=fifo:/d/12\0CARGO_MAKEFLAGS= --jobserver-auth=fifo:/d/1\0",
+            true,
+        );
+        check("", false);
+    }
+
+    #[test]
+    fn a_process_in_a_session_of_its_own_is_found() {
+        use std::process::{Command, Stdio};
+        let fifo = format!("/nowhere/{}/7", std::process::id());
+        let mut command = Command::new("setsid");
+        command
+            .args(["sleep", "1000"])
+            .env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{fifo}"));
+        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+        // Until exec its environment is ours.
+        while of(&fifo).is_empty() {
+            std::thread::yield_now();
+        }
+        for pid in of(&fifo) {
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        child.wait().unwrap();
+        assert_eq!(of(&fifo), []);
+    }
+
+    #[test]
+    fn a_process_without_an_environment_may_be_about_to_get_one() {
+        let stat = |state: &str, vsize: &str, env_start: &str, env_end: &str| {
+            let mut fields = ["1"; 50];
+            (fields[0], fields[20], fields[47], fields[48]) = (state, vsize, env_start, env_end);
+            format!("7 (a) Z 1) {}", fields.join(" "))
+        };
+        assert_eq!(without(stat("R", "4096", "0", "0").as_bytes()), Environment::NotYet);
+        assert_eq!(
+            without(stat("R", "4096", "123", "456").as_bytes()),
+            Environment::NotYet,
+            "it has one now"
+        );
+        assert_eq!(without(stat("R", "4096", "123", "123").as_bytes()), Environment::Empty);
+        assert_eq!(
+            without(stat("S", "0", "0", "0").as_bytes()),
+            Environment::Never,
+            "a thread of the kernel"
+        );
+        assert_eq!(without(stat("Z", "0", "0", "0").as_bytes()), Environment::Never);
+        assert_eq!(without(b""), Environment::Never);
+    }
+
+    /// It is nearly always in the middle of execve(2).
+    #[test]
+    fn a_process_that_is_replaced_all_the_time_is_found() {
+        use std::os::unix::fs::PermissionsExt;
+        use std::process::{Command, Stdio};
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("again");
+        fs::write(&script, "#!/bin/sh\nexec \"$0\"\n").unwrap();
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
+        let fifo = format!("/nowhere/{}/8", std::process::id());
+        let mut command = Command::new(&script);
+        command.env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{fifo}")).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let missed = (0..200).filter(|_| of(&fifo).is_empty()).count();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(missed, 0);
+    }
+
+    #[test]
+    fn one_that_clears_its_environment_is_found_below_us() {
+        use std::process::{Command, Stdio};
+        let fifo = format!("/nowhere/{}/9", std::process::id());
+        let start = |words: &[&str]| {
+            let mut command = Command::new("setsid");
+            command.args(words).env("MAKEFLAGS", format!(" --jobserver-auth=fifo:{fifo}"));
+            command.stdin(Stdio::null()).spawn().unwrap()
+        };
+        let mut children = [start(&["env", "-i", "sleep", "1000"]), start(&["sleep", "1000"])];
+        let [cleared, named] = [0, 1].map(|at| children[at].id());
+        let found = |ours: &[u32], since: u64| {
+            let found = unnamed(&fifo, &ours.iter().copied().collect(), since);
+            found.into_iter().map(|pid| pid.as_raw_nonzero().get() as u32).collect::<Vec<_>>()
+        };
+        // Until exec the environment of both is ours.
+        while of(&fifo).len() != 1
+            || found(&[], 0).contains(&named)
+            || !found(&[], 0).contains(&cleared)
+        {
+            std::thread::yield_now();
+        }
+        assert!(!found(&[cleared], 0).contains(&cleared), "it is known");
+        assert!(found(&[], family::started(cleared).unwrap()).contains(&cleared));
+        assert!(
+            !found(&[], family::started(cleared).unwrap() + 1).contains(&cleared),
+            "it is older"
+        );
+        for child in &mut children {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The processes below a process, read from /proc. Decides nothing.
+
+use crate::sys::stat::{PARENT, STARTED, Stat, TIMES};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+/// A process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub pid: u32,
+    pub parent: u32,
+    /// When it started, in any unit that grows; with the pid it names the process for ever.
+    pub started: u64,
+    /// Of the program.
+    pub name: String,
+    /// What it uses, bytes.
+    pub bytes: u64,
+    /// Processor time that it has used, in any unit.
+    pub used: u64,
+}
+
+/// All processes below `root`, but for `except` and what is below those, and but for those that
+/// have ended and are not waited for. `root` itself is not among them.
+///
+/// Some fifty microseconds a process. One that starts or ends meanwhile may be missed.
+pub(crate) fn below(root: u32, except: &BTreeSet<u32>) -> Vec<Member> {
+    pids_below(root, except).into_iter().filter_map(read).collect()
+}
+
+/// As [`below`], with those that have ended.
+pub(crate) fn pids_below(root: u32, except: &BTreeSet<u32>) -> Vec<u32> {
+    let mut below = Vec::new();
+    let mut scanned = None;
+    let mut parents = vec![root];
+    while let Some(parent) = parents.pop() {
+        // Kernels that are built without it have no list of children; then all processes are asked
+        // for their parents.
+        let children = children(parent).unwrap_or_else(|| {
+            scanned.get_or_insert_with(scan).remove(&parent).unwrap_or_default()
+        });
+        let children = children.into_iter().filter(|child| !except.contains(child));
+        let known = below.len();
+        below.extend(children);
+        parents.extend_from_slice(&below[known..]);
+    }
+    below
+}
+
+/// Those of all its threads: each thread has the children that it started itself. None if there is
+/// no such list.
+fn children(pid: u32) -> Option<Vec<u32>> {
+    let mut children = Vec::new();
+    // If the process is gone, so are its children.
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        match fs::read_to_string(thread.path().join("children")) {
+            Ok(list) => children
+                .extend(list.split_ascii_whitespace().filter_map(|pid| pid.parse::<u32>().ok())),
+            Err(_) if thread.path().exists() => return None,
+            Err(_) => {}
+        }
+    }
+    Some(children)
+}
+
+/// The children of every process.
+fn scan() -> BTreeMap<u32, Vec<u32>> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()) {
+        if let Some(member) = read(pid) {
+            children.entry(member.parent).or_default().push(pid);
+        }
+    }
+    children
+}
+
+/// When the process started, as [`Member::started`].
+pub(crate) fn started(pid: u32) -> Option<u64> {
+    read(pid).map(|member| member.started)
+}
+
+fn read(pid: u32) -> Option<Member> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let pages = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    parse(pid, &stat, parse_private(&pages)?.checked_mul(rustix::param::page_size() as u64)?)
+}
+
+fn parse(pid: u32, stat: &[u8], bytes: u64) -> Option<Member> {
+    let stat = Stat::parse(stat).filter(|stat| !stat.has_ended())?;
+    Some(Member {
+        pid,
+        parent: stat.number(PARENT)?.try_into().ok()?,
+        started: stat.number(STARTED)?,
+        name: String::from_utf8_lossy(stat.name).into_owned(),
+        bytes,
+        // Without that of children, which were members themselves.
+        used: TIMES.take(2).try_fold(0u64, |sum, field| sum.checked_add(stat.number(field)?))?,
+    })
+}
+
+/// `resident` less `shared` of proc_pid_statm(5), pages: what no file and no other process has too.
+fn parse_private(statm: &str) -> Option<u64> {
+    let mut fields = statm.split_whitespace().skip(1).map(str::parse::<u64>);
+    let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);
+    Some(resident.saturating_sub(shared))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_line_of_the_kernel() {
+        let stat = "7 (a) (b) S 1 7 7 0 -1 4 10 0 0 0 5 6 70 800 20 0 1 0 99 1000 3";
+        let member = Member {
+            pid: 7,
+            parent: 1,
+            started: 99,
+            name: "a) (b".to_owned(),
+            bytes: 12,
+            used: 11,
+        };
+        assert_eq!(parse(7, stat.as_bytes(), 12), Some(member));
+        assert_eq!(parse(7, stat.replace(" S ", " Z ").as_bytes(), 12), None, "it has ended");
+        assert_eq!(parse(7, b"7 (a) S 1", 12), None);
+        assert_eq!(parse_private("900 50 20 1 0 30 0\n"), Some(30));
+        assert_eq!(parse_private(""), None);
+    }
+
+    #[test]
+    fn what_a_command_starts_is_below_it() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 1000 & sleep 1000 & wait"]).stdin(Stdio::null());
+        let mut child = command.spawn().unwrap();
+        let me = std::process::id();
+        let names = |except: &BTreeSet<u32>| -> Vec<String> {
+            let mine = below(me, except)
+                .into_iter()
+                .filter(|member| [child.id()].contains(&member.parent));
+            mine.map(|member| member.name).collect()
+        };
+        while names(&BTreeSet::new()) != ["sleep", "sleep"] {
+            std::thread::yield_now();
+        }
+        assert_eq!(names(&BTreeSet::from([child.id()])), Vec::<String>::new());
+        assert!(scan()[&me].contains(&child.id()));
+        for sleeper in below(child.id(), &BTreeSet::new()) {
+            let pid = rustix::process::Pid::from_raw(sleeper.pid as i32).unwrap();
+            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        }
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn fuzz_family() {
+        tender_fuzz::check("family", 3_000, |text| {
+            parse(7, text, 12);
+            parse_private(&String::from_utf8_lossy(text));
+        });
+    }
+}

@@ -1,0 +1,306 @@
+//! One child process in its own group: started so that it cannot outlive us, watched through a
+//! pidfd, killed as a group.
+//!
+//! Knows neither protocol nor tokens. All children must be started by the main thread:
+//! PR_SET_PDEATHSIG fires when the *thread* that forked ends.
+
+use crate::sys::group;
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use rustix::io::FdFlags;
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+/// How long the end of a killed group is waited for. Only what waits for a disk or a dead file
+/// server needs more than moments.
+pub(crate) const KILLED_WITHIN: Duration = Duration::from_secs(5);
+
+/// The soft limit on open files that we were started with; what we start for others gets it back.
+static ORIGINAL_FILE_LIMIT: OnceLock<Rlimit> = OnceLock::new();
+
+/// Prepares this process for having children. May be called again.
+///
+/// We become a subreaper, so that what a child leaves behind comes to us and not to init, and may
+/// open as many files as the hard limit allows, because a build of many workers has several
+/// descriptors for each.
+pub fn prepare_this_process() -> io::Result<()> {
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let limit = *ORIGINAL_FILE_LIMIT.get_or_init(|| rustix::process::getrlimit(Resource::Nofile));
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    // Some systems refuse the value that they report as the maximum. The old limit may do.
+    let _ = rustix::process::setrlimit(Resource::Nofile, raised);
+    Ok(())
+}
+
+/// Whose program is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// Our own worker: keeps our raised limits.
+    Us,
+    /// Somebody else's: gets the limits that we were started with. (Programs that use select(2)
+    /// need the low one.)
+    Others,
+}
+
+/// What a child gets of a jobserver; by default nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Jobs<'a> {
+    pub variables: Vec<(&'a str, &'a str)>,
+    /// Inherited under their present numbers, which the variables name.
+    pub descriptors: Vec<BorrowedFd<'a>>,
+}
+
+/// What becomes of processes that a child leaves behind in its group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leftovers {
+    Kill,
+    Leave,
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+}
+
+impl Exit {
+    pub fn success(self) -> bool {
+        self == Exit::Code(0)
+    }
+}
+
+impl From<ExitStatus> for Exit {
+    fn from(status: ExitStatus) -> Exit {
+        match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => unreachable!("wait reports ends only"),
+        }
+    }
+}
+
+impl std::fmt::Display for Exit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Exit::Code(code) => write!(f, "exit status {code}"),
+            Exit::Signal(signal) => match signal_hook::low_level::signal_name(*signal) {
+                Some(name) => write!(f, "signal {signal}, {name}"),
+                None => write!(f, "signal {signal}"),
+            },
+        }
+    }
+}
+
+/// A running child, and the leader of its group. Dropped before it is reaped, the whole group is
+/// killed.
+#[derive(Debug)]
+pub struct Process {
+    pub child: Child,
+    pid: Pid,
+    pidfd: OwnedFd,
+    reaped: Option<Exit>,
+}
+
+impl Process {
+    /// Starts `command` in a new process group. What it has of a jobserver is exactly `jobs`: what
+    /// we inherited is for us, not for our children.
+    pub fn start(command: &mut Command, owner: Owner, jobs: &Jobs<'_>) -> io::Result<Process> {
+        for name in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"] {
+            command.env_remove(name);
+        }
+        command.envs(jobs.variables.iter().copied());
+        command.process_group(0);
+        let inherited = jobs.descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+        prepare_child(command, owner, inherited);
+        let mut child = command.spawn()?;
+        let pid = Pid::from_child(&child);
+        let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) {
+            Ok(pidfd) => pidfd,
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error.into());
+            }
+        };
+        Ok(Process { child, pid, pidfd, reaped: None })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get() as u32
+    }
+
+    /// Readable when the process has ended.
+    pub fn pidfd(&self) -> BorrowedFd<'_> {
+        self.pidfd.as_fd()
+    }
+
+    /// Sends a signal to the process and all that it started in its group. Does nothing once it is
+    /// reaped.
+    pub fn signal_group(&self, signal: Signal) {
+        if self.reaped.is_none() {
+            // The group may be gone between its end and our reaping it.
+            let _ = rustix::process::kill_process_group(self.pid, signal);
+        }
+    }
+
+    /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left
+    /// of its group, which takes a while to end: see `group::running_in`.
+    ///
+    /// In this order: until it is reaped, its number cannot be another group's.
+    pub fn try_reap(&mut self, leftovers: Leftovers) -> io::Result<Option<Exit>> {
+        if self.reaped.is_none() && has_ended(self.pid)? {
+            if leftovers == Leftovers::Kill {
+                self.signal_group(Signal::KILL);
+            }
+            self.reaped = Some(self.child.wait()?.into());
+        }
+        Ok(self.reaped)
+    }
+
+    /// Kills the group and waits for all of it, so that nobody of it runs on a slot that is
+    /// another's by then.
+    pub fn kill(&mut self) {
+        if self.reaped.is_none() {
+            self.signal_group(Signal::KILL);
+            self.reaped = self.child.wait().ok().map(Exit::from);
+            group::wait_for_end(self.pid(), KILLED_WITHIN);
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Whether the child is a zombie, without reaping it.
+fn has_ended(pid: Pid) -> io::Result<bool> {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+}
+
+/// Reaps what our children left behind and we inherited as subreaper. `is_ours` tells the children
+/// that somebody waits for from the others.
+pub fn reap_orphans(is_ours: impl Fn(u32) -> bool) {
+    use rustix::process::{WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
+    let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    // Stops at the first of our own: the one who waits for it comes first, we come back at the next
+    // tick.
+    while let Ok(Some(_)) = waitid(WaitId::All, peek) {
+        let Some(pid) = first_zombie() else { return };
+        if is_ours(pid.as_raw_nonzero().get() as u32) {
+            return;
+        }
+        if waitpid(Some(pid), WaitOptions::NOHANG).is_err() {
+            return;
+        }
+    }
+}
+
+/// The child that waitid(2) reports first. (rustix does not tell its number.)
+#[expect(
+    unsafe_code,
+    reason = "waitid(2) with a siginfo_t; si_pid is valid after it reported a child"
+)]
+fn first_zombie() -> Option<Pid> {
+    // SAFETY: `info` is plain data that waitid fills in; zeroed, its si_pid is 0 if there was no
+    // child.
+    let pid = unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        if libc::waitid(libc::P_ALL, 0, &mut info, options) != 0 {
+            return None;
+        }
+        info.si_pid()
+    };
+    Pid::from_raw(pid)
+}
+
+/// Has the child killed when our main thread ends, however it ends, and lets it inherit
+/// descriptors.
+#[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
+fn prepare_child(command: &mut Command, owner: Owner, inherited: Vec<RawFd>) {
+    let parent = rustix::process::getpid();
+    let limit = ORIGINAL_FILE_LIMIT.get().copied().filter(|_| owner == Owner::Others);
+    let confine = move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // If we died between fork and the line above, nobody would send the signal any more.
+        if rustix::process::getppid() != Some(parent) {
+            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        if let Some(limit) = limit {
+            rustix::process::setrlimit(Resource::Nofile, limit)?;
+        }
+        for number in &inherited {
+            // SAFETY: whoever starts the child keeps the descriptor open until it is started.
+            let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
+            rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
+        }
+        Ok(())
+    };
+    // SAFETY: only system calls, no allocation, no locks. (std itself empties the signal mask and
+    // resets SIGPIPE; our handlers are gone with exec.)
+    unsafe {
+        command.pre_exec(confine);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Stdio;
+
+    fn run(script: &str) -> Exit {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]).stdin(Stdio::null());
+        let jobs = Jobs { variables: vec![("MAKEFLAGS", " -j3")], descriptors: Vec::new() };
+        let mut process = Process::start(&mut command, Owner::Others, &jobs).unwrap();
+        loop {
+            let mut ended =
+                [rustix::event::PollFd::new(&process.pidfd, rustix::event::PollFlags::IN)];
+            rustix::event::poll(&mut ended, None).unwrap();
+            if let Some(exit) = process.try_reap(Leftovers::Kill).unwrap() {
+                return exit;
+            }
+        }
+    }
+
+    #[test]
+    fn an_end_is_told_as_it_was() {
+        assert_eq!(run("exit 3"), Exit::Code(3));
+        assert_eq!(run("kill -SEGV $$"), Exit::Signal(libc::SIGSEGV));
+        assert_eq!(run("exit 0").to_string(), "exit status 0");
+        assert_eq!(Exit::Signal(11).to_string(), "signal 11, SIGSEGV");
+    }
+
+    #[test]
+    fn a_child_leads_its_own_group_and_has_our_jobserver() {
+        assert_eq!(run("test \"$(ps -o pgid= -p $$ | tr -d ' ')\" = $$"), Exit::Code(0));
+        assert_eq!(run("test \"$MAKEFLAGS$MFLAGS$CARGO_MAKEFLAGS\" = ' -j3'"), Exit::Code(0));
+    }
+
+    #[test]
+    fn what_a_dropped_child_started_is_killed_too() {
+        use std::io::Read;
+        let mut command = Command::new("sh");
+        // The grandchild holds the pipe: end of file comes only when it is dead too.
+        command
+            .args(["-c", "sleep 1000 & echo started; wait"])
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null());
+        let mut process = Process::start(&mut command, Owner::Us, &Jobs::default()).unwrap();
+        let mut output = process.child.stdout.take().unwrap();
+        let mut started = [0; 8];
+        output.read_exact(&mut started).unwrap();
+        drop(process);
+        let mut rest = Vec::new();
+        output.read_to_end(&mut rest).unwrap();
+        assert_eq!((&started[..], &rest[..]), (&b"started\n"[..], &b""[..]));
+    }
+}
