@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod engine;
 pub mod environment;
+pub mod events;
 pub mod exec;
 pub mod fingerprint;
 pub mod graph;

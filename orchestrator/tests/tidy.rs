@@ -100,6 +100,12 @@ const RULES: &[Rule] = &[
         instead: "`cli` is on top: give what is needed as an argument",
     },
     Rule {
+        of: &["orchestrator/src/engine", "orchestrator/src/exec", "orchestrator/src/host"],
+        but: &["orchestrator/src/exec/memory.rs"],
+        words: &["crate::report"],
+        instead: "`report` is one reader of what happens: tell an `events::Event`",
+    },
+    Rule {
         of: &["orchestrator/src/host"],
         but: &[],
         words: &["crate::engine", "crate::exec", "crate::graph", "crate::schedule"],

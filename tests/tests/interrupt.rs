@@ -6,8 +6,8 @@ mod space;
 use camino::Utf8PathBuf;
 use rustix::process::{Signal, getpid, kill_process};
 use space::Space;
+use tender::events::{Event, Sink};
 use tender::graph::Graph;
-use tender::report::{Event, Sink};
 
 /// Sends us signals as the build goes along.
 struct Sender {

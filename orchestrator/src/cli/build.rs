@@ -21,9 +21,9 @@ use crate::graph::{
 };
 use crate::manifest::CrateId;
 use crate::report::{
-    About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, quoted_words, style,
-    words,
+    About, Bar, Crates, Fanout, Human, Json, Place, Timings, Trace, Verbosity, style, words,
 };
+use crate::sys::shell::quoted_words;
 use crate::toolchain::{self, Machine};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::Command;

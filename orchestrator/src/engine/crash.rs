@@ -2,7 +2,7 @@
 //! own clang on it.
 
 use crate::graph::{Item, Run};
-use crate::report::{quoted, quoted_words};
+use crate::sys::shell::{quoted, quoted_words};
 use camino::Utf8Path;
 use tender_protocol::{Language, Work};
 

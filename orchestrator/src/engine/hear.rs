@@ -2,6 +2,7 @@
 
 use super::{Death, Engine, Gone, Source, Survivors, child_of_command, child_of_worker};
 use crate::engine::worker::item_of;
+use crate::events::{Event, Severity, WorkerNo};
 use crate::fingerprint::StateError;
 use crate::graph::{Item, ItemIx, ItemKind, Run};
 use crate::host;
@@ -9,11 +10,11 @@ use crate::host::EngineError;
 use crate::host::error::system;
 use crate::host::survivors;
 use crate::memory::Killer;
-use crate::report::{Event, Severity, WorkerNo, quoted_words};
 use crate::schedule::{self, WorkerIx, process_of_command};
 use crate::sys::clock::now_us;
 use crate::sys::group;
 use crate::sys::process::{Exit, Leftovers};
+use crate::sys::shell::quoted_words;
 use crate::sys::watch::Watched;
 use crate::tokens::{ChildId, Port as _};
 use mio::Interest;

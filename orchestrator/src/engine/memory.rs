@@ -4,13 +4,13 @@
 use super::Engine;
 use super::hear::is_link;
 use super::kills::Kills;
+use crate::events::{Event, Severity, WorkerNo};
 use crate::graph::ItemIx;
 use crate::host::foreign::Foreign;
 use crate::memory::{
     Budget, Chosen, History, Measure, Note, Others, ProcessId, Reclaim, STALL_BEGINS, STALL_ENDS,
     Sample, Shares, Stage, Stall, System,
 };
-use crate::report::{Event, Severity, WorkerNo};
 use crate::schedule::{Need, process_of_command, process_of_worker};
 use crate::sys::clock::now_us;
 use crate::sys::usage::{Gauge, Groups};

@@ -3,9 +3,9 @@
 //! a round.
 
 use super::Engine;
+use crate::events::{Event, Needed, Shortage, Victim, WaitReason, WorkerNo};
 use crate::graph::ItemIx;
 use crate::memory::{Denied, Killer, Tally, Totals};
-use crate::report::{Event, Needed, Shortage, Victim, WaitReason, WorkerNo};
 use crate::schedule::{Action, WorkerIx, item_of_lease, process_of_command, process_of_worker};
 use crate::sys::clock::now_us;
 use std::time::Duration;

@@ -19,6 +19,7 @@ mod signalled;
 mod stalled;
 mod worker;
 
+use crate::events::{Event, Severity, Sink, WorkerNo};
 use crate::fingerprint::{Fingerprints, StateError};
 use crate::graph::{Graph, ItemIx};
 use crate::host::EngineError;
@@ -26,7 +27,6 @@ use crate::host::error::{jobserver_error, system};
 use crate::host::tools::Tools;
 use crate::host::{self, Guard, Slots};
 use crate::memory::Budget;
-use crate::report::{Event, Severity, Sink, WorkerNo};
 use crate::schedule::{self, Scheduler, WorkerIx};
 use crate::sys::clock::now_us;
 use crate::sys::group;
@@ -440,7 +440,7 @@ impl<'a> Engine<'a> {
         let waiting: Vec<ItemIx> = self.scheduler.waiting().collect();
         for item in waiting {
             if self.told_to_wait.insert(item) {
-                let reason = crate::report::WaitReason::Token;
+                let reason = crate::events::WaitReason::Token;
                 self.tell(Event::Wait { item, reason, at_us: now_us() });
             }
         }

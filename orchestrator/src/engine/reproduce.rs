@@ -4,8 +4,8 @@
 use super::Engine;
 use crate::engine::crash::{self, Unit};
 use crate::engine::worker::WorkerProcess;
+use crate::events::{Event, Severity};
 use crate::graph::ItemIx;
-use crate::report::{Event, Severity};
 use crate::sys::clock::now_us;
 use crate::sys::pipe;
 use crate::sys::process::Jobs;

@@ -6,7 +6,7 @@
 //! continues them: they are in groups of their own, so the terminal's signals reach us alone.
 
 use super::Engine;
-use crate::report::Event;
+use crate::events::Event;
 use crate::sys::signals::{named, stop_this_process};
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCONT, SIGTSTP};

@@ -2,6 +2,7 @@
 //! and holds several slots.
 
 use super::memory::Memory;
+use crate::events::Severity;
 use crate::host::EngineError;
 use crate::host::error::jobserver_error;
 use crate::host::outside;
@@ -9,7 +10,6 @@ use crate::host::survivors;
 use crate::host::tools::Tools;
 use crate::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use crate::memory::Budget;
-use crate::report::Severity;
 use crate::sys::clock::now_us;
 use crate::sys::process::Jobs;
 use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};

@@ -2,12 +2,13 @@
 //! said of that. Knows no slots.
 
 use super::guest::Tell;
+use crate::events::Severity;
 use crate::host::foreign::Foreign;
 use crate::memory::{
     Budget, Chosen, Defence, Measure, Note, Origin, Overuse, STALL_BEGINS, STALL_ENDS, Sample,
     Shares, Stall, System, Use,
 };
-use crate::report::{Severity, words};
+use crate::report::words;
 use camino::Utf8Path;
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -8,6 +8,7 @@ use super::tool::CurrentTool;
 use super::variables;
 use crate::environment::Variables;
 use crate::graph::{Graph, Item, ItemIx, ItemKind, Program, Run};
+use crate::sys;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -472,8 +473,7 @@ impl Fingerprints {
 /// When the item began, nanoseconds since the epoch: it read nothing earlier. A report without
 /// times says it read at the epoch, so that no stamp is believed.
 fn start_ns(report: &ItemReport) -> i64 {
-    let clock = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let now_us = clock.tv_sec * 1_000_000 + clock.tv_nsec / 1000;
+    let now_us = sys::now_us().cast_signed();
     let start_us = report.at_us.saturating_sub(report.wall_us);
     if start_us == 0 {
         return 0;

@@ -188,8 +188,7 @@ impl Space {
         let source = fs::read_to_string(self.root.join("a.c")).unwrap();
         fs::write(self.root.join(output), source.split("//").next().unwrap()).unwrap();
         let (stamp, hash) = content(output);
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let at_us = now.tv_sec as u64 * 1_000_000 + now.tv_nsec as u64 / 1000;
+        let at_us = crate::sys::now_us();
         let report = match self.graph[ix].run {
             Run::Command(_) => {
                 state.command_report(&self.graph, ix, Outcome::Ok, at_us, 10).unwrap()

@@ -4,8 +4,8 @@
 //! of indicatif is set up before the first draw, because most builds end before it. Knows no
 //! diagnostics and prints nothing that stays.
 
+use crate::events::Event;
 use crate::graph::{Graph, ItemIx, ItemKind};
-use crate::report::event::Event;
 use crate::report::screen::{self, Screen};
 use crate::report::{style, words};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};

@@ -2,6 +2,7 @@
 //! without a process.
 
 use crate::graph::{Item, Run};
+use crate::sys::shell::{quoted, quoted_words};
 use std::borrow::Cow;
 use tender_protocol::Work;
 
@@ -61,11 +62,6 @@ fn shortened(word: &str) -> Cow<'_, str> {
     }
 }
 
-/// Words as a person would type them.
-pub fn quoted_words<S: AsRef<str>>(words: impl IntoIterator<Item = S>) -> String {
-    words.into_iter().map(|word| quoted(word.as_ref()).into_owned()).collect::<Vec<_>>().join(" ")
-}
-
 fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'a str> {
     match work {
         Work::Compile { source, args, object, .. } => {
@@ -91,20 +87,6 @@ fn worker_words<'a>(work: &'a Work, real_driver: Option<&'a [String]>) -> Vec<&'
 fn join<'a>(before: &[&'a str], args: &'a [String], after: &[&'a str]) -> Vec<&'a str> {
     let args = args.iter().map(String::as_str);
     before.iter().copied().chain(args).chain(after.iter().copied()).collect()
-}
-
-/// Words made of these alone need no quotes; `=` is harmless in an argument, and most of ours have
-/// one.
-fn is_plain(word: &str) -> bool {
-    !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./=+,:@%".contains(c))
-}
-
-/// Our words never hold a NUL, the only thing that cannot be quoted.
-pub fn quoted(word: &str) -> Cow<'_, str> {
-    if is_plain(word) {
-        return word.into();
-    }
-    shlex::try_quote(word).unwrap_or(Cow::Borrowed(word))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! One sink that passes everything on to several, in order.
 
+use crate::events::{Event, Sink};
 use crate::graph::Graph;
-use crate::report::event::{Event, Sink};
 
 #[derive(Default)]
 pub struct Fanout {

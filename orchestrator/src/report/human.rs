@@ -4,16 +4,16 @@
 //! items are never mixed. Lines go above the bar: it is taken off before a line and comes back with
 //! the next tick.
 
+use crate::events::{Event, Severity, Sink};
 use crate::graph::{Graph, Item, ItemIx, ItemKind};
 use crate::manifest::CrateId;
 use crate::report::bar::Bar;
-use crate::report::clock::now_us;
 use crate::report::command::command_line;
 use crate::report::console::Console;
 use crate::report::crates::Crates;
 use crate::report::diagnostic::shown;
-use crate::report::event::{Event, Severity, Sink};
 use crate::report::{style, words};
+use crate::sys::now_us;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -400,10 +400,10 @@ impl Sink for Human {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{Shortage, WaitReason};
     use crate::fingerprint::RebuildReason;
     use crate::memory::{Chosen, Origin, Summary};
     use crate::report::bar::Place;
-    use crate::report::event::{Shortage, WaitReason};
     use crate::report::fixture::{self, APP_LINK, APP_MAIN, Shared, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use indicatif::{InMemoryTerm, ProgressDrawTarget};
 

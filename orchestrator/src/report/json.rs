@@ -4,12 +4,12 @@
 //! which read cargo's read ours; the other messages are what cargo's readers miss: starts, ends
 //! with their reasons, waits.
 
+use crate::events::{Event, Needed, Shortage, Sink, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
 use crate::graph::{ArtifactKind, Graph, Item, ItemIx};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Crates;
 use crate::report::diagnostic::{plain, shown};
-use crate::report::event::{Event, Needed, Shortage, Sink, Victim, WaitReason};
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -312,8 +312,8 @@ impl Sink for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::WorkerNo;
     use crate::memory::{Bound, Chosen, Killer, Origin, Summary};
-    use crate::report::WorkerNo;
     use crate::report::fixture::{self, Shared};
     use std::time::Duration;
     use tender_protocol::{Outcome, PhaseName};

@@ -4,12 +4,10 @@
 //! Sentences live in `words`.
 
 mod bar;
-mod clock;
 mod command;
 mod console;
 mod crates;
 mod diagnostic;
-mod event;
 mod fanout;
 #[cfg(test)]
 mod fixture;
@@ -24,11 +22,8 @@ mod trace;
 pub mod words;
 
 pub use bar::{Bar, Place};
-pub use clock::now_us;
-pub use command::{quoted, quoted_words};
 pub use console::Console;
 pub use crates::{CrateInfo, Crates, Target};
-pub use event::*;
 pub use fanout::Fanout;
 pub use human::{Human, Verbosity};
 pub use json::Json;

@@ -13,10 +13,10 @@
 //! Events are written as they come. The closing bracket is written on drop; viewers load a file
 //! that lacks it.
 
+use crate::events::{Event, Shortage, Sink, Victim, WaitReason, WorkerNo};
 use crate::graph::{Graph, ItemIx, ItemKind};
-use crate::report::clock::now_us;
-use crate::report::event::{Event, Shortage, Sink, Victim, WaitReason, WorkerNo};
 use crate::report::words;
+use crate::sys::now_us;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -593,7 +593,7 @@ mod tests {
     fn a_wait_ends_when_its_item_starts() {
         let wait = |at_us| Event::Wait {
             item: fixture::ZIP_A,
-            reason: crate::report::WaitReason::Token,
+            reason: crate::events::WaitReason::Token,
             at_us,
         };
         let entries = trace(&[wait(1), wait(2), started(fixture::ZIP_A, Some(0), 0, 9)]);

@@ -1,10 +1,10 @@
 //! The sentences that people read, in one place: counts, plurals, times. No terminal, no colours.
 
+use crate::events::{Shortage, WaitReason};
 use crate::graph::{Graph, Item, ItemKind};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::memory::Summary;
 use crate::report::crates::Target;
-use crate::report::event::{Shortage, WaitReason};
 use std::borrow::Cow;
 use std::time::Duration;
 use tender_protocol::PhaseName;

@@ -8,7 +8,8 @@
 //! - `pipe.rs`, `lines.rs`: our ends of pipes, and the lines that come through them; `watch.rs`:
 //!   what this process sleeps on; `signals.rs`: the signals that reach it; `clock.rs`: the clock
 //!   that all events share.
-//! - `bounded_output.rs`, `whole_file.rs`: programs and files that ought to be short.
+//! - `bounded_output.rs`, `whole_file.rs`: programs and files that ought to be short; `shell.rs`:
+//!   words quoted for a shell.
 
 pub(crate) mod bounded_output;
 pub(crate) mod clock;
@@ -18,6 +19,7 @@ pub(crate) mod kernel_file;
 pub(crate) mod lines;
 pub(crate) mod pipe;
 pub(crate) mod process;
+pub(crate) mod shell;
 pub(crate) mod signals;
 pub(crate) mod stat;
 pub(crate) mod usage;

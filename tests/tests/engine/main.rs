@@ -4,8 +4,8 @@ mod space;
 
 use space::{Space, Told};
 use tender::engine::Summary;
+use tender::events::Severity;
 use tender::host::EngineError;
-use tender::report::Severity;
 
 /// A workspace whose worker is called by another name, which changes its manners.
 fn worker_called(name: &str) -> Space {

@@ -3,6 +3,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 use tender::engine::{Request, Summary, build};
 use tender::environment::Variables;
+use tender::events::{Event, Severity, Sink};
 use tender::fingerprint::Fingerprints;
 use tender::graph::{
     Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run,
@@ -10,7 +11,6 @@ use tender::graph::{
 use tender::host::{EngineError, Slots};
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use tender::memory::Budget;
-use tender::report::{Event, Severity, Sink};
 use tender_protocol::{Language, Member, Outcome, Work};
 
 pub struct Space {

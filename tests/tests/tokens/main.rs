@@ -14,9 +14,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tender::engine::Summary;
+use tender::events::{Event, Severity, Sink};
 use tender::graph::Graph;
 use tender::host::{EngineError, Slots};
-use tender::report::{Event, Severity, Sink};
 use tender_jobclient::{FromEnv, Pool};
 use tender_tests::wait_until;
 

@@ -3,10 +3,10 @@
 use super::critical::critical_path;
 use super::model::{About, Ending, Kill, Lanes, Model, Row, Stage, Stretch, Unit, Wait, Worker};
 use super::series::{self, Change, Point};
+use crate::events::{Event, Victim, WaitReason, WorkerNo};
 use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, ItemIx};
 use crate::memory::Summary;
-use crate::report::event::{Event, Victim, WaitReason, WorkerNo};
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
 
@@ -380,8 +380,8 @@ impl Collector {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{Needed, Shortage};
     use crate::memory::{Chosen, Killer, Origin};
-    use crate::report::event::{Needed, Shortage};
     use crate::report::fixture::{self, APP_LINK, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use std::time::Duration;
 

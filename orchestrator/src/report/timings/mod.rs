@@ -17,9 +17,9 @@ mod simulated;
 
 pub use model::About;
 
+use crate::events::{Event, Sink};
 use crate::graph::Graph;
 use crate::report::console::Console;
-use crate::report::event::{Event, Sink};
 use crate::report::{style, words};
 use camino::{Utf8Path, Utf8PathBuf};
 use collect::Collector;

@@ -1,9 +1,9 @@
 //! What the page shows, as values. Times are microseconds since the build started.
 
+use crate::events::WaitReason;
 use crate::fingerprint::RebuildReason;
 use crate::graph::{ItemIx, ItemKind};
 use crate::memory::{Killer, Summary};
-use crate::report::event::WaitReason;
 use tender_protocol::{Outcome, PhaseName};
 
 /// What the build itself does not know about it.

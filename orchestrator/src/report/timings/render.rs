@@ -10,10 +10,10 @@
 
 use super::model::{After, Ending, Kill, Model, Stage, Unit, Wait};
 use super::series::{Point, highest};
+use crate::events::WaitReason;
 use crate::graph::{Graph, ItemKind};
 use crate::manifest::{Lto, Profile, Translate};
 use crate::memory::Killer;
-use crate::report::event::WaitReason;
 use crate::report::words;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -151,7 +151,7 @@ fn about(profile: &Profile, model: &Model) -> Value {
         Ending::Interrupted(signal) => ("interrupted", Some(words::signal(signal))),
     };
     json!({
-        "command": crate::report::quoted_words(&model.about.command),
+        "command": crate::sys::shell::quoted_words(&model.about.command),
         "version": env!("CARGO_PKG_VERSION"),
         "llvm": LLVM_MAJOR,
         "started": model.about.started_ms,
@@ -296,8 +296,8 @@ impl Names {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::events::{Event, Shortage};
     use crate::fingerprint::RebuildReason;
-    use crate::report::event::{Event, Shortage};
     use crate::report::fixture;
     use crate::report::timings::model::About;
     use crate::report::timings::simulated::{self, Shape, model_of};

@@ -2,10 +2,11 @@
 
 use super::collect::Collector;
 use super::model::{About, Model};
+use crate::events::WaitReason;
+use crate::events::{Event, WorkerNo};
 use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, ItemIx};
-use crate::report::event::{Event, WorkerNo};
-use crate::report::{WaitReason, fixture};
+use crate::report::fixture;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tender_protocol::{Outcome, PhaseName};

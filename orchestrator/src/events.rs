@@ -1,4 +1,5 @@
-//! One stream of events feeds the lines, the bar, JSON, the trace, and the tests that read it.
+//! What is told of a build while it runs: one stream of events, which the lines on the terminal, the
+//! bar, JSON, the trace and tests read. Knows none of its readers.
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::{Graph, ItemIx};
