@@ -1,17 +1,16 @@
 //! What the scheduler decides, done.
 
-use super::{Death, Engine, Running, Source, child_of_command, child_of_worker};
+use super::{Engine, Running, Source, child_of_command, child_of_worker};
 use crate::engine::command::CommandProcess;
-use crate::engine::crash;
 use crate::engine::worker::WorkerProcess;
 use crate::events::{Event, Severity, WorkerNo};
 use crate::fingerprint::{Freshness, RebuildReason};
-use crate::graph::{ItemIx, ItemKind, Run};
+use crate::graph::{ItemIx, Run};
 use crate::host::EngineError;
 use crate::host::error::{jobserver_error, system};
 use crate::host::jobs_of;
 use crate::host::outside;
-use crate::schedule::{self, Action, PlannedItem, Verdict, WorkerIx};
+use crate::schedule::{self, Action, PlannedItem, WorkerIx};
 use crate::sys::clock::now_us;
 use crate::sys::shell::quoted_words;
 use crate::tokens::{AdmitError, Kind};
@@ -21,20 +20,14 @@ use tender_protocol::{Outcome, ToWorker, Work};
 
 impl Engine<'_> {
     pub(super) fn judge(&mut self, item: ItemIx) {
-        let fresh = match self.fingerprints.check(self.graph, item) {
+        let fresh = match self.record.check(item) {
             Freshness::Fresh => {
-                self.tell(Event::Fresh { item });
-                for diagnostic in self.fingerprints.diagnostics(self.graph, item) {
-                    self.tell(Event::Diagnostic { item, diagnostic, replayed: true });
-                }
-                if self.artifacts.contains(&item) {
-                    self.tell(Event::Artifact { item, fresh: true });
-                }
+                let diagnostics = self.record.last_diagnostics(item);
+                self.progress.fresh(item, diagnostics);
                 true
             }
             Freshness::Dirty(reason) => {
                 self.found_dirty(item, reason);
-                self.newly_ready = true;
                 false
             }
         };
@@ -42,16 +35,19 @@ impl Engine<'_> {
     }
 
     fn found_dirty(&mut self, item: ItemIx, reason: RebuildReason) {
-        self.dirty += 1;
-        self.tell(Event::Dirty { item, reason });
-        if let Some(history) = self.fingerprints.history(&self.graph[item].key) {
-            self.tell(Event::Expected { item, wall_us: history.wall_us });
-        }
+        self.progress.dirty(item, reason, self.record.last_wall_us(item));
     }
 
     pub(super) fn carry_out_actions(&mut self) -> Result<(), EngineError> {
         while let Some(action) = self.scheduler.next_action() {
-            self.see_action(&action);
+            match action {
+                Action::Lease { item, .. }
+                | Action::RunCommand(item)
+                | Action::Skip(item)
+                | Action::Blame { item, .. } => self.progress.wait_ended(item),
+                Action::Retry(item) => self.progress.retried(item),
+                _ => {}
+            }
             match action {
                 Action::StartWorker(worker) => self.start_worker(worker)?,
                 Action::LendSlot(worker) => {
@@ -76,16 +72,16 @@ impl Engine<'_> {
                     }
                 }
                 Action::RunCommand(item) => self.run_command(item)?,
-                Action::Skip(item) => self.skipped(item),
-                Action::Blame { item, verdict } => self.blame(item, verdict),
+                Action::Skip(item) => self.progress.skipped(item, now_us()),
+                Action::Blame { item, verdict } => {
+                    let text = self.crashes.blame(self.graph, item, verdict);
+                    self.progress.error(text);
+                    self.progress.ended(item, Outcome::Failed, now_us(), 0, 0);
+                }
                 Action::Retry(item) => {
-                    let Some(Death { who, how, .. }) = self.deaths.get(&item) else { continue };
-                    let item = &self.graph[item];
-                    let text = format!(
-                        "{who} died ({how}) with `{}` of crate `{}` in flight; it is tried again alone",
-                        item.label, item.krate_name
-                    );
-                    self.tell(Event::Message { severity: Severity::Note, text });
+                    if let Some(text) = self.crashes.retry_text(self.graph, item) {
+                        self.progress.message(Severity::Note, text);
+                    }
                 }
                 Action::Finish { success } => self.finished = Some(success),
             }
@@ -123,7 +119,7 @@ impl Engine<'_> {
         let pid = child.process.pid();
         self.guard.add_group(pid)?;
         self.workers.insert(ix, Running { child, watched });
-        self.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
+        self.progress.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
         Ok(())
     }
 
@@ -132,7 +128,7 @@ impl Engine<'_> {
             // The units were judged. An archive that goes along with them was not: it follows from
             // them.
             if !planned.after.is_empty() {
-                let reason = match self.fingerprints.check(self.graph, planned.item) {
+                let reason = match self.record.check(planned.item) {
                     Freshness::Dirty(reason) => reason,
                     Freshness::Fresh => {
                         let made_anew = &self.graph[planned.after[0]].outputs;
@@ -146,24 +142,20 @@ impl Engine<'_> {
                 && let Some(words) = self.toolchain.driver(driver).map_err(EngineError::from)?
             {
                 let words = words.to_vec();
-                self.tell(Event::Driver { item: planned.item, words });
+                self.progress.tell(Event::Driver { item: planned.item, words });
             }
             self.begin(planned.item);
         }
-        let settled = items
-            .iter()
-            .map(|planned| self.fingerprints.settled(self.graph, planned.item))
-            .collect();
+        let settled = items.iter().map(|planned| self.record.settled(planned.item)).collect();
         if let Some(running) = self.workers.get_mut(&worker) {
             running.child.send_plan(self.graph, items, settled, self.jobs, &mut self.toolchain)?;
         }
         Ok(())
     }
 
-    /// Until it is finished, the record says that it is not.
     fn begin(&mut self, item: ItemIx) {
-        let written = self.fingerprints.begin(self.graph, item);
-        self.check_record(written);
+        self.record.begin(item);
+        self.check_record();
     }
 
     fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
@@ -175,7 +167,7 @@ impl Engine<'_> {
         let (program, arguments) =
             words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
         if let Some(outside) = outside::of(program, arguments, &self.tools) {
-            self.tell_warning(format!("in a command of crate `{}`: {outside}", item.krate_name));
+            self.progress.warn(format!("in a command of crate `{}`: {outside}", item.krate_name));
         }
         let kind = Kind::Foreign(self.tools.dialect(program));
         let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
@@ -192,11 +184,11 @@ impl Engine<'_> {
                 self.pool.broker.remove(id);
                 let command = quoted_words(&words.words);
                 let dir = &words.dir;
-                self.tell_error(format!(
+                self.progress.error(format!(
                     "failed to start `{command}` of crate `{}` in {dir}: {error}",
                     item.krate_name
                 ));
-                self.ended(ix, Outcome::Failed, now_us(), 0, 0);
+                self.progress.ended(ix, Outcome::Failed, now_us(), 0, 0);
                 self.scheduler
                     .handle(schedule::Event::Finished { item: ix, outcome: Outcome::Failed });
                 return Ok(());
@@ -217,76 +209,8 @@ impl Engine<'_> {
         let at_us = child.started_us;
         self.guard.add_group(child.process.pid())?;
         self.commands.insert(ix, Running { child, watched });
-        self.tell(Event::ItemStarted { item: ix, worker: None, slot: 0, at_us });
+        self.progress.started(ix, None, 0, at_us);
         Ok(())
-    }
-
-    fn skipped(&mut self, item: ItemIx) {
-        self.tell(Event::ItemFinished {
-            item,
-            outcome: Outcome::Skipped,
-            at_us: now_us(),
-            wall_us: 0,
-            peak_bytes: 0,
-        });
-    }
-
-    fn blame(&mut self, ix: ItemIx, verdict: Verdict) {
-        let item = &self.graph[ix];
-        let in_pieces = self.deaths.get(&ix).is_some_and(|death| death.in_pieces);
-        let what = match item.kind {
-            ItemKind::Compile if in_pieces => "optimising a piece of",
-            ItemKind::Shared | ItemKind::Program if in_pieces => "optimising the code for",
-            ItemKind::Compile => "compiling",
-            ItemKind::Check => "checking",
-            ItemKind::Archive => "archiving",
-            ItemKind::Shared | ItemKind::Program => "linking",
-            ItemKind::Generate => "generating",
-        };
-        let (label, krate) = (&item.label, &item.krate_name);
-        let (how, tail) = match self.deaths.get(&ix) {
-            Some(death) => (death.how.as_str(), death.tail.as_str()),
-            None => ("unknown end", ""),
-        };
-        let text = match verdict {
-            Verdict::Crashed => {
-                format!(
-                    "internal compiler error: tender-worker died ({how}) while {what} `{label}` of crate `{krate}`{tail}"
-                )
-            }
-            Verdict::KilledAgain => format!(
-                "tender-worker was killed again by signal 9, perhaps for memory, while {what} `{label}` of crate `{krate}` alone{tail}"
-            ),
-            Verdict::OutOfMemory => format!(
-                "out of memory while {what} `{label}` of crate `{krate}` with nothing else running ({how}){tail}\nhelp: it needs more memory than there is; {}",
-                cure(item.kind, in_pieces)
-            ),
-            Verdict::NeverStarted => format!(
-                "tender-worker died twice ({how}) before it started {what} `{label}` of crate `{krate}`{tail}"
-            ),
-        };
-        self.tell_error(text);
-        if verdict == Verdict::Crashed && crash::can_be_reproduced(item) {
-            self.crashed.push(ix);
-        }
-        self.ended(ix, Outcome::Failed, now_us(), 0, 0);
-    }
-}
-
-/// What makes an item need less, for people.
-fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
-    match kind {
-        ItemKind::Compile | ItemKind::Check if !in_pieces => {
-            "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile"
-        }
-        ItemKind::Compile | ItemKind::Check => {
-            "more `codegen-units` make smaller pieces, a lower `opt-level` less of each"
-        }
-        ItemKind::Shared | ItemKind::Program => {
-            "`lto = \"off\"` or `\"thin\"`, and `debug = \"line-tables-only\"` or `false`, make links smaller"
-        }
-        ItemKind::Archive => "`lto = \"off\"` makes archives smaller",
-        ItemKind::Generate => "let the command run fewer jobs, or less at once",
     }
 }
 

@@ -1,97 +1,111 @@
-//! What a reproducer of a crash consists of: the preprocessed source, and a script that runs LLVM's
-//! own clang on it.
+//! How workers died with items in flight, and what is said when an item is given up for it. Knows no
+//! processes; the scheduler decides who is to blame.
 
-use crate::graph::{Item, Run};
-use crate::sys::shell::{quoted, quoted_words};
-use camino::Utf8Path;
-use tender_protocol::{Language, Work};
+use super::reproducer;
+use crate::graph::{Graph, Item, ItemIx, ItemKind};
+use crate::schedule::Verdict;
+use std::collections::BTreeMap;
 
-/// Crashes on units have a source to keep. Those of links and archives have only their message.
-pub(super) fn can_be_reproduced(item: &Item) -> bool {
-    unit_of(item).is_some()
+/// What is known of the end of a worker.
+#[derive(Clone, Debug)]
+pub(super) struct Death {
+    /// What died, for people.
+    pub(super) who: &'static str,
+    /// `signal 11, SIGSEGV`, or what it did that no worker does.
+    pub(super) how: String,
+    /// The last lines on its standard error, each after a newline.
+    pub(super) tail: String,
+    /// The item had come in pieces.
+    pub(super) in_pieces: bool,
 }
 
-pub(super) struct Unit<'a> {
-    pub(super) source: &'a str,
-    pub(super) language: Language,
-    pub(super) args: &'a [String],
+#[derive(Debug, Default)]
+pub(super) struct Crashes {
+    /// Of the worker that had the item last.
+    deaths: BTreeMap<ItemIx, Death>,
+    /// Items of which a reproducer is to be saved.
+    crashed: Vec<ItemIx>,
 }
 
-pub(super) fn unit_of(item: &Item) -> Option<Unit<'_>> {
-    match &item.run {
-        Run::Worker(
-            Work::Compile { source, language, args, .. } | Work::Check { source, language, args },
-        ) => Some(Unit { source, language: *language, args }),
-        _ => None,
+impl Crashes {
+    pub(super) fn died(&mut self, item: ItemIx, death: Death) {
+        self.deaths.insert(item, death);
+    }
+
+    /// What is said when the item is tried again. None if nothing died with it.
+    pub(super) fn retry_text(&self, graph: &Graph, ix: ItemIx) -> Option<String> {
+        let Death { who, how, .. } = self.deaths.get(&ix)?;
+        let item = &graph[ix];
+        Some(format!(
+            "{who} died ({how}) with `{}` of crate `{}` in flight; it is tried again alone",
+            item.label, item.krate_name
+        ))
+    }
+
+    /// The item is given up. Returns what is said of it.
+    pub(super) fn blame(&mut self, graph: &Graph, ix: ItemIx, verdict: Verdict) -> String {
+        let item = &graph[ix];
+        if verdict == Verdict::Crashed && reproducer::can_be_reproduced(item) {
+            self.crashed.push(ix);
+        }
+        text(item, self.deaths.get(&ix), verdict)
+    }
+
+    /// Items of which a reproducer is to be saved; to be asked once.
+    pub(super) fn take_crashed(&mut self) -> Vec<ItemIx> {
+        std::mem::take(&mut self.crashed)
     }
 }
 
-/// A directory name for an item: readable, and different for different keys.
-pub(super) fn slug(key: &str) -> String {
-    let plain: String = key
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() || c == '.' || c == '_' { c } else { '-' })
-        .collect();
-    let hash = blake3::hash(key.as_bytes()).to_hex();
-    let start: String = plain.chars().take(80).collect();
-    format!("{start}-{}", &hash[..8])
-}
-
-/// Whether there is something to preprocess, and how clang knows the result.
-pub(super) fn extension(language: Language) -> (bool, &'static str) {
-    match language {
-        Language::C => (true, "i"),
-        Language::Cxx => (true, "ii"),
-        Language::AssemblyWithCpp => (true, "s"),
-        Language::Assembly => (false, "s"),
-        Language::LlvmIr => (false, "ll"),
-        Language::Bitcode => (false, "bc"),
+/// What is said of an item that is given up.
+fn text(item: &Item, death: Option<&Death>, verdict: Verdict) -> String {
+    let in_pieces = death.is_some_and(|death| death.in_pieces);
+    let what = match item.kind {
+        ItemKind::Compile if in_pieces => "optimising a piece of",
+        ItemKind::Shared | ItemKind::Program if in_pieces => "optimising the code for",
+        ItemKind::Compile => "compiling",
+        ItemKind::Check => "checking",
+        ItemKind::Archive => "archiving",
+        ItemKind::Shared | ItemKind::Program => "linking",
+        ItemKind::Generate => "generating",
+    };
+    let (label, krate) = (&item.label, &item.krate_name);
+    let (how, tail) = match death {
+        Some(death) => (death.how.as_str(), death.tail.as_str()),
+        None => ("unknown end", ""),
+    };
+    match verdict {
+        Verdict::Crashed => {
+            format!(
+                "internal compiler error: tender-worker died ({how}) while {what} `{label}` of crate `{krate}`{tail}"
+            )
+        }
+        Verdict::KilledAgain => format!(
+            "tender-worker was killed again by signal 9, perhaps for memory, while {what} `{label}` of crate `{krate}` alone{tail}"
+        ),
+        Verdict::OutOfMemory => format!(
+            "out of memory while {what} `{label}` of crate `{krate}` with nothing else running ({how}){tail}\nhelp: it needs more memory than there is; {}",
+            cure(item.kind, in_pieces)
+        ),
+        Verdict::NeverStarted => format!(
+            "tender-worker died twice ({how}) before it started {what} `{label}` of crate `{krate}`{tail}"
+        ),
     }
 }
 
-/// A POSIX shell script that compiles `input`, an absolute path, as the unit was compiled; `root`
-/// is where relative paths among the arguments start from. Arguments of the script are added to
-/// clang's.
-pub(super) fn script(
-    item: &Item,
-    args: &[String],
-    clang: &str,
-    root: &Utf8Path,
-    input: &Utf8Path,
-) -> String {
-    // A label may hold anything, even a newline, which would end the comment.
-    let label = item.label.replace(char::is_control, "?");
-    format!(
-        "#!/bin/sh\n\
-         # tender-worker crashed on {label} of crate {krate}. This runs LLVM's own clang on the same input.\n\
-         cd {root} || exit 1\n\
-         exec \"${{CLANG:-{clang}}}\" {words} -c {input} -o /dev/null \"$@\"\n",
-        krate = item.krate_name,
-        root = quoted(root.as_str()),
-        words = quoted_words(args),
-        input = quoted(input.as_str()),
-    )
-}
-
-/// The clang of the LLVM that we were built for, else whichever the shell finds.
-pub(super) fn clang() -> String {
-    let clang = crate::toolchain::llvm_bin().join("clang");
-    if clang.is_file() {
-        clang.into_string()
-    } else {
-        format!("clang-{}", tender_protocol::LLVM_MAJOR)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn slugs_are_names_of_directories() {
-        assert!(slug("zstd lib src/a.c").starts_with("zstd-lib-src-a.c-"));
-        assert_ne!(slug("a b"), slug("a-b"));
-        assert!(!slug("../../etc").contains('/'));
-        assert!(slug(&"x".repeat(500)).len() < 100);
+/// What makes an item need less, for people.
+fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
+    match kind {
+        ItemKind::Compile | ItemKind::Check if !in_pieces => {
+            "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile"
+        }
+        ItemKind::Compile | ItemKind::Check => {
+            "more `codegen-units` make smaller pieces, a lower `opt-level` less of each"
+        }
+        ItemKind::Shared | ItemKind::Program => {
+            "`lto = \"off\"` or `\"thin\"`, and `debug = \"line-tables-only\"` or `false`, make links smaller"
+        }
+        ItemKind::Archive => "`lto = \"off\"` makes archives smaller",
+        ItemKind::Generate => "let the command run fewer jobs, or less at once",
     }
 }

@@ -1,9 +1,10 @@
 //! What children say, and how they end.
 
-use super::{Death, Engine, Gone, Source, Survivors, child_of_command, child_of_worker};
+use super::{Engine, Gone, Source, Survivors, child_of_command, child_of_worker};
+use crate::engine::crash::Death;
+use crate::engine::record::CommandResult;
 use crate::engine::worker::item_of;
 use crate::events::{Event, Severity, WorkerNo};
-use crate::fingerprint::StateError;
 use crate::graph::{Item, ItemIx, ItemKind, Run};
 use crate::host;
 use crate::host::EngineError;
@@ -72,7 +73,7 @@ impl Engine<'_> {
         let greeted_before = running.child.greeted;
         let messages = running.child.read(self.worker_program)?;
         if running.child.greeted && !greeted_before {
-            self.fingerprints.tool_said(&running.child.llvm, &running.child.libraries);
+            self.record.tool_said(&running.child.llvm, &running.child.libraries);
         }
         for message in messages {
             self.hear_worker(ix, message);
@@ -117,20 +118,19 @@ impl Engine<'_> {
                 }
             }
             FromWorker::LiveModules { n, at_us } => {
-                self.tell(Event::LiveModules { worker, n, at_us })
+                self.progress.tell(Event::LiveModules { worker, n, at_us })
             }
             FromWorker::ItemStarted { item, slot, at_us, .. } => {
                 if let Some(item) = self.checked(ix, item) {
-                    self.running_since.insert(item, at_us);
                     self.scheduler.handle(schedule::Event::Started { worker: ix, item });
-                    self.tell(Event::ItemStarted { item, worker: Some(worker), slot, at_us });
+                    self.progress.started(item, Some(worker), slot, at_us);
                 }
             }
             FromWorker::Phase(phase) => {
                 if let Some(item) = self.checked(ix, phase.item) {
                     let tender_protocol::Phase { phase, slot, cgu, of, start_us, dur_us, .. } =
                         phase;
-                    self.tell(Event::Phase {
+                    self.progress.tell(Event::Phase {
                         item,
                         worker: Some(worker),
                         slot,
@@ -144,9 +144,9 @@ impl Engine<'_> {
             }
             FromWorker::Diagnostic { item, diagnostic, .. } => {
                 if let Some(item) = self.checked(ix, item) {
-                    self.diagnostics.entry(item).or_default().push(diagnostic.clone());
+                    self.record.add_diagnostic(item, diagnostic.clone());
                     if !is_link(&self.graph[item]) {
-                        self.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+                        self.progress.tell(Event::Diagnostic { item, diagnostic, replayed: false });
                     }
                 }
             }
@@ -183,7 +183,7 @@ impl Engine<'_> {
             return;
         }
         let text = format!("{}: {}", running.child.name(), lines.join("\n"));
-        self.tell(Event::Message { severity: Severity::Note, text });
+        self.progress.message(Severity::Note, text);
     }
 
     fn item_finished(&mut self, item: ItemIx, report: &ItemReport) {
@@ -193,40 +193,33 @@ impl Engine<'_> {
             && self.kernel_killed()
         {
             // What the linker's driver said of it reads like a fault of the code.
-            self.diagnostics.remove(&item);
+            self.record.forget_diagnostics(item);
             return self.ran_out(item, "the linker");
         }
         self.tell_kept_diagnostics(item);
-        let diagnostics = self.diagnostics.remove(&item).unwrap_or_default();
-        self.see_end_of_wait(item);
+        self.progress.wait_ended(item);
         if report.outcome == Outcome::Skipped {
-            self.done += 1;
-            self.tell(Event::ItemFinished {
-                item,
-                outcome: Outcome::Skipped,
-                at_us: report.at_us,
-                wall_us: 0,
-                peak_bytes: 0,
-            });
+            self.record.forget_diagnostics(item);
+            self.progress.given_up(item, report.at_us);
         } else {
-            let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
-            self.check_record(written);
+            self.record.finished(item, report);
+            self.check_record();
             self.learn(item, report);
             self.tell_needed(item, report.peak_bytes, report.piece_peak_bytes);
             let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
-            self.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
+            self.progress.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
         }
         self.scheduler.handle(schedule::Event::Finished { item, outcome: report.outcome });
     }
 
     /// What ran the item is gone, killed for memory, and it may run again.
     fn ran_out(&mut self, item: ItemIx, who: &'static str) {
-        self.running_since.remove(&item);
+        self.progress.no_longer_runs(item);
         self.see_end_of_program(item);
-        self.tell(Event::ItemLost { item, at_us: now_us() });
+        self.progress.tell(Event::ItemLost { item, at_us: now_us() });
         let how = format!("killed for memory: {}", self.memory_of_item(item));
         let in_pieces = self.scheduler.is_in_pieces(item);
-        self.deaths.insert(item, Death { who, how, tail: String::new(), in_pieces });
+        self.crashes.died(item, Death { who, how, tail: String::new(), in_pieces });
         self.learn_of_kill(&[item]);
         self.scheduler.handle(schedule::Event::OutOfMemory { item });
     }
@@ -234,29 +227,9 @@ impl Engine<'_> {
     /// Those of a link are kept until it is known that they are about the link.
     fn tell_kept_diagnostics(&mut self, item: ItemIx) {
         if is_link(&self.graph[item]) {
-            for diagnostic in self.diagnostics.get(&item).cloned().unwrap_or_default() {
-                self.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+            for diagnostic in self.record.diagnostics(item).to_vec() {
+                self.progress.tell(Event::Diagnostic { item, diagnostic, replayed: false });
             }
-        }
-    }
-
-    /// Tells that an item ran and what came of it. `at_us` is when it ended, not when we hear of
-    /// it: by then the next one may run on its slot.
-    pub(super) fn ended(
-        &mut self,
-        item: ItemIx,
-        outcome: Outcome,
-        at_us: u64,
-        wall_us: u64,
-        peak_bytes: u64,
-    ) {
-        self.running_since.remove(&item);
-        self.done += 1;
-        self.ran += 1;
-        self.failed += u32::from(outcome == Outcome::Failed);
-        self.tell(Event::ItemFinished { item, outcome, at_us, wall_us, peak_bytes });
-        if outcome == Outcome::Ok && self.artifacts.contains(&item) {
-            self.tell(Event::Artifact { item, fresh: false });
         }
     }
 
@@ -278,7 +251,7 @@ impl Engine<'_> {
             name: running.child.name(),
             in_order: matches!(exit, Exit::Code(_)),
         });
-        self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
+        self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
         let child = &mut running.child;
         let killed_by_others =
             exit == Exit::Signal(libc::SIGKILL) && !child.dismissed && child.misbehaviour.is_none();
@@ -320,10 +293,10 @@ impl Engine<'_> {
                 if !is_of_memory {
                     self.tell_kept_diagnostics(item);
                 }
-                self.diagnostics.remove(&item);
-                self.running_since.remove(&item);
+                self.record.forget_diagnostics(item);
+                self.progress.no_longer_runs(item);
                 let in_pieces = self.scheduler.is_in_pieces(item);
-                self.deaths.insert(item, Death { in_pieces, ..death.clone() });
+                self.crashes.died(item, Death { in_pieces, ..death.clone() });
             }
         }
         self.scheduler.handle(schedule::Event::WorkerGone { worker: ix, death });
@@ -350,7 +323,7 @@ impl Engine<'_> {
                 && !(is_told && settled.surplus > 0)
                 && let Some(text) = host::unsettled(&gone.name, settled)
             {
-                self.tell_warning(text);
+                self.progress.warn(text);
             }
             return;
         }
@@ -418,7 +391,7 @@ impl Engine<'_> {
         });
         let text = child.text();
         if !text.is_empty() {
-            self.tell(Event::CommandOutput { item: ix, text });
+            self.progress.tell(Event::CommandOutput { item: ix, text });
         }
         let item = &self.graph[ix];
         let Run::Command(words) = &item.run else { unreachable!("it was run as a command") };
@@ -442,23 +415,18 @@ impl Engine<'_> {
             } else {
                 format!("{exit})")
             };
-            self.tell_error(format!("`{command}` of crate `{krate}` failed ({why}"));
+            self.progress.error(format!("`{command}` of crate `{krate}` failed ({why}"));
             Outcome::Failed
         } else {
-            match self.fingerprints.command_report(self.graph, ix, Outcome::Ok, now_us(), wall_us) {
-                Ok(report) => {
-                    let written = self.fingerprints.record(self.graph, ix, &report, &[]);
-                    self.check_record(written);
-                    Outcome::Ok
-                }
-                Err(StateError::OutputNotWritten { path, .. }) => {
-                    self.tell_error(format!(
+            let result = self.record.command_finished(ix, wall_us);
+            self.check_record();
+            match result {
+                CommandResult::Ok => Outcome::Ok,
+                CommandResult::NotRecorded => Outcome::Failed,
+                CommandResult::OutputMissing(path) => {
+                    self.progress.error(format!(
                         "`{command}` of crate `{krate}` succeeded but did not make `{path}`, which is among its `outputs`"
                     ));
-                    Outcome::Failed
-                }
-                Err(error) => {
-                    self.check_record(Err(error));
                     Outcome::Failed
                 }
             }
@@ -466,7 +434,7 @@ impl Engine<'_> {
         let peak_bytes = self.memory.peak_of(process_of_command(ix));
         self.learn_of_command(ix, outcome);
         self.tell_needed(ix, peak_bytes, 0);
-        self.ended(ix, outcome, now_us(), wall_us, peak_bytes);
+        self.progress.ended(ix, outcome, now_us(), wall_us, peak_bytes);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
         Ok(())
     }

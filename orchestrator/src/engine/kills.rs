@@ -91,7 +91,7 @@ impl Engine<'_> {
     /// The largest worker, with its linker, that does not run the item that has run longest. None
     /// if that is the only one.
     fn victim(&mut self) -> Option<WorkerIx> {
-        let oldest = oldest(&self.running_since);
+        let oldest = self.progress.oldest();
         let of = |ix: &WorkerIx| {
             let used = self.scheduler.ledger().used_by(process_of_worker(*ix));
             (*ix, used, self.scheduler.running_in(*ix))
@@ -130,7 +130,11 @@ impl Engine<'_> {
                 None => child.gauge.as_ref()?.user_us(),
             }
         });
-        Some(Progress { user_us: user_us.sum::<Option<u64>>()?, refaults, ended: self.done })
+        Some(Progress {
+            user_us: user_us.sum::<Option<u64>>()?,
+            refaults,
+            ended: self.progress.counts().done,
+        })
     }
 
     /// The rule for victims spares the oldest item so that the build advances. Here it does not.
@@ -145,7 +149,7 @@ impl Engine<'_> {
             return;
         }
         let victim = self.victim().or_else(|| {
-            let oldest = oldest(&self.running_since)?;
+            let oldest = self.progress.oldest()?;
             self.workers
                 .keys()
                 .find(|ix| self.scheduler.running_in(**ix).contains(&oldest))
@@ -184,11 +188,6 @@ impl Engine<'_> {
     }
 }
 
-/// The item that has run longest, of those that run and since when, microseconds.
-fn oldest(since_us: &BTreeMap<ItemIx, u64>) -> Option<ItemIx> {
-    since_us.iter().min_by_key(|(item, since_us)| (**since_us, **item)).map(|(item, _)| *item)
-}
-
 /// The worker that uses the most of those that run something, and not this item. Workers with the
 /// bytes that they use, and what they run. Of equals the youngest.
 fn largest_without(
@@ -204,19 +203,6 @@ fn largest_without(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_oldest_item_is_that_which_began_first() {
-        let check = |since_us: &[(u32, u64)], expect: Option<u32>| {
-            let since_us =
-                since_us.iter().map(|(item, since_us)| (ItemIx(*item), *since_us)).collect();
-            assert_eq!(oldest(&since_us), expect.map(ItemIx), "{since_us:?}");
-        };
-        check(&[], None);
-        check(&[(3, 500)], Some(3));
-        check(&[(1, 500), (2, 400), (3, 600)], Some(2));
-        check(&[(1, 500), (2, 400), (3, 400)], Some(2));
-    }
 
     #[test]
     fn the_largest_goes_that_does_not_run_the_oldest_item() {

@@ -4,14 +4,14 @@
 use super::Engine;
 use super::hear::is_link;
 use super::kills::Kills;
-use crate::events::{Event, Severity, WorkerNo};
+use crate::events::{Event, Needed, Severity, Shortage, Victim, WorkerNo};
 use crate::graph::ItemIx;
 use crate::host::foreign::Foreign;
 use crate::memory::{
-    Budget, Chosen, History, Measure, Note, Others, ProcessId, Reclaim, STALL_BEGINS, STALL_ENDS,
-    Sample, Shares, Stage, Stall, System,
+    Budget, Chosen, Denied, History, Killer, Measure, Note, Others, ProcessId, Reclaim,
+    STALL_BEGINS, STALL_ENDS, Sample, Shares, Stage, Stall, System,
 };
-use crate::schedule::{Need, process_of_command, process_of_worker};
+use crate::schedule::{Need, WorkerIx, item_of_lease, process_of_command, process_of_worker};
 use crate::sys::clock::now_us;
 use crate::sys::usage::{Gauge, Groups};
 use camino::Utf8Path;
@@ -67,9 +67,6 @@ pub(super) struct Memory {
     next_us: u64,
     /// When whole process trees are measured again, microseconds.
     next_trees_us: u64,
-    told: Option<Chosen>,
-    /// Leases, baselines, budget.
-    told_leases: (u64, u64, Option<u64>),
     /// The most that each worker and command was seen to use, bytes.
     pub(super) peaks: BTreeMap<u32, u64>,
     /// The most that the linker of each link was seen to use, bytes.
@@ -101,8 +98,6 @@ impl Memory {
             written_us: now_us(),
             next_us: 0,
             next_trees_us: 0,
-            told: None,
-            told_leases: (0, 0, None),
             peaks: BTreeMap::new(),
             linkers: BTreeMap::new(),
         }
@@ -214,7 +209,10 @@ impl Engine<'_> {
         if was_measured {
             self.purge_for_who_waits(now_us);
         }
-        self.see_reading(account.measured, there_is, pressure, now_us);
+        let budget = self.scheduler.ledger().ceiling();
+        let memory = &self.memory;
+        let stalls = |window| memory.stalls(window);
+        self.progress.memory_read(account.measured, there_is, budget, pressure, stalls, now_us);
         // A build that is killed itself leaves most of what it has learned.
         if now_us >= self.memory.written_us + WRITE_US {
             self.memory.written_us = now_us;
@@ -228,7 +226,7 @@ impl Engine<'_> {
     /// anything is granted. What is granted is said in the same turn, so that no build overlooks
     /// it.
     pub(super) fn mind_other_builds(&mut self) {
-        if self.dirty > 0 && !self.memory.budget.is_off() && !self.memory.holds {
+        if self.progress.counts().dirty > 0 && !self.memory.budget.is_off() && !self.memory.holds {
             self.leave_to_others();
         }
     }
@@ -248,7 +246,7 @@ impl Engine<'_> {
     }
 
     pub(super) fn tell_other_builds(&mut self) {
-        if self.memory.budget.is_off() || self.dirty == 0 {
+        if self.memory.budget.is_off() || self.progress.counts().dirty == 0 {
             return;
         }
         let growth = self.scheduler.ledger().totals().growth;
@@ -325,9 +323,9 @@ impl Engine<'_> {
                     let peak = self.memory.linkers.entry(*link).or_default();
                     *peak = bytes.saturating_sub(own).max(*peak);
                 }
-                if self.sample {
+                if self.progress.samples() {
                     let worker = WorkerNo(ix.0);
-                    self.sink.event(self.graph, &Event::Rss { worker, bytes, at_us });
+                    self.progress.tell(Event::Rss { worker, bytes, at_us });
                 }
             }
         }
@@ -347,29 +345,48 @@ impl Engine<'_> {
     fn tell_budget(&mut self, chosen: Chosen) {
         let found = self.memory.system.notes();
         for note in std::mem::take(&mut self.memory.notes).into_iter().chain(found) {
-            self.tell(Event::Message { severity: Severity::Verbose, text: note.to_string() });
+            self.progress.message(Severity::Verbose, note.to_string());
         }
-        if self.memory.told.as_ref() == Some(&chosen) {
-            return;
-        }
-        if let Some(clamp) = &chosen.clamped
-            && self.memory.told.is_none()
-        {
-            self.tell_warning(clamp.to_string());
-        }
-        self.tell(Event::Budget { chosen: chosen.clone(), at_us: now_us() });
-        self.memory.told = Some(chosen);
+        self.progress.budget(chosen);
     }
 
-    pub(super) fn tell_leases(&mut self, at_us: u64) {
+    /// After each round in which slots were given out. `leases_us` is when its last lease was
+    /// granted, and nobody else was told of any.
+    pub(super) fn tell_memory_round(&mut self, leases_us: u64) {
         let ledger = self.scheduler.ledger();
         let (account, budget) = (ledger.totals(), ledger.ceiling());
-        let now = (account.leases, account.baselines, budget);
-        if self.memory.told_leases != now {
-            self.memory.told_leases = now;
-            let (bytes, baselines) = (account.leases, account.baselines);
-            self.tell(Event::Leases { bytes, baselines, budget, at_us });
+        self.progress.leases(account.leases, account.baselines, budget, leases_us);
+        let at_us = now_us();
+        for (item, Denied { need, free, kept_for }) in self.scheduler.denied().to_vec() {
+            let free = (free < u64::MAX).then_some(free);
+            let kept_for = kept_for.map(item_of_lease);
+            self.progress.wait_for_memory(item, Shortage { need, free, budget, kept_for }, at_us);
         }
+        // What is offered to foreign children and not taken is not used either.
+        let unused = self.jobs.saturating_sub(self.pool.broker.used());
+        let waiting = self.progress.waiting_for_memory();
+        self.progress.short_of_memory(self.scheduler.short_of_memory(unused, &waiting), at_us);
+        self.progress.stopped(self.memory.stopped(), at_us);
+    }
+
+    pub(super) fn tell_needed(&mut self, item: ItemIx, begin_peak: u64, piece_peak: u64) {
+        let need = self.scheduler.need(item);
+        let begin = Needed { lease: need.begin, peak: begin_peak };
+        let piece = Needed { lease: if piece_peak > 0 { need.piece } else { 0 }, peak: piece_peak };
+        self.progress.needed(item, begin, piece);
+    }
+
+    /// The kernel killed a program that ran the item.
+    pub(super) fn see_end_of_program(&mut self, item: ItemIx) {
+        let peak = self.memory.peak_of(process_of_command(item));
+        self.progress.killed(Victim::Program(item), &[item], Killer::Kernel, peak);
+    }
+
+    /// A worker ended for want of memory.
+    pub(super) fn see_end_of_worker(&mut self, ix: WorkerIx, by: Killer) {
+        let peak = self.memory.peak_of(process_of_worker(ix));
+        let in_flight = self.scheduler.running_in(ix);
+        self.progress.killed(Victim::Worker(WorkerNo(ix.0)), &in_flight, by, peak);
     }
 
     /// For people: what the linker or the command of an item had used at most, as far as that was
@@ -382,7 +399,7 @@ impl Engine<'_> {
 
     /// For people: how much there was in all.
     pub(super) fn memory_left(&self) -> String {
-        format!("budget {}", mib(self.memory.told.as_ref().and_then(|chosen| chosen.bytes)))
+        format!("budget {}", mib(self.progress.budget_bytes()))
     }
 }
 

@@ -13,14 +13,16 @@ mod hear;
 mod kills;
 mod learn;
 mod memory;
-mod memory_seen;
+mod progress;
+mod record;
 mod reproduce;
+mod reproducer;
 mod signalled;
 mod stalled;
 mod worker;
 
-use crate::events::{Event, Severity, Sink, WorkerNo};
-use crate::fingerprint::{Fingerprints, StateError};
+use crate::events::{Event, Sink, WorkerNo};
+use crate::fingerprint::Fingerprints;
 use crate::graph::{Graph, ItemIx};
 use crate::host::EngineError;
 use crate::host::error::{jobserver_error, system};
@@ -38,13 +40,14 @@ use crate::tokens::{ChildId, Fifos, Parent, Pool, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use command::CommandProcess;
+use crash::Crashes;
 use memory::Memory;
-use memory_seen::Seen;
 use mio::Interest;
+use progress::{Counts, Progress};
+use record::Record;
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
-use tender_protocol::Diagnostic;
 use worker::WorkerProcess;
 
 /// How often the sink may draw and the orphans are reaped.
@@ -91,27 +94,20 @@ pub struct Summary {
 pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let mut engine = Engine::new(request)?;
     let started = Instant::now();
-    engine.tell(Event::BuildStarted { jobs: engine.jobs, at_us: now_us() });
+    engine.progress.tell(Event::BuildStarted { jobs: engine.jobs, at_us: now_us() });
     let result = engine.run();
     engine.end_children();
     engine.tell_all_used();
-    engine.tell_memory_summary();
-    let result = result.and(engine.record_error.take().map_or(Ok(()), Err));
+    engine.progress.memory_summary();
     let ended = engine.summary();
     // Even when the engine failed: what was built stays built.
     // A measurement that is lost is made again.
     let _ = engine.memory.close();
-    let Engine { mut fingerprints, sink, graph, .. } = engine;
-    let removed = if ended.success { fingerprints.remove_outdated(graph) } else { Ok(()) };
-    let closed = fingerprints.close();
-    let summary =
-        result.and(removed.map_err(EngineError::from)).and(closed.map_err(EngineError::from));
+    let Engine { record, mut progress, .. } = engine;
+    let summary = result.and(record.close(ended.success).map_err(EngineError::from));
     let summary = summary.map(|()| ended);
     let success = summary.as_ref().is_ok_and(|summary| summary.success);
-    sink.event(
-        graph,
-        &Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() },
-    );
+    progress.tell(Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() });
     summary
 }
 
@@ -162,12 +158,11 @@ struct Survivors {
 
 struct Engine<'a> {
     graph: &'a Graph,
-    fingerprints: Fingerprints,
+    record: Record<'a>,
     toolchain: Toolchain,
-    sink: &'a mut dyn Sink,
+    progress: Progress<'a>,
     jobs: u32,
     worker_program: &'a Utf8Path,
-    sample: bool,
     scheduler: Scheduler,
     /// These come before the pool because fields are dropped in their order: when we panic,
     /// children have ended before what they hold goes back to a parent.
@@ -182,49 +177,17 @@ struct Engine<'a> {
     /// When free slots are looked at again, whatever happens until then; microseconds.
     next_round_us: Option<u64>,
     memory: Memory,
-    seen: Seen,
-    /// Items that run, and since when, microseconds.
-    running_since: BTreeMap<ItemIx, u64>,
     tools: Tools,
     watch: Watch<Source>,
     signals: Signals,
-    /// Diagnostics of items that are not finished.
-    diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
-    /// How the worker of an item died that was in flight.
-    deaths: BTreeMap<ItemIx, Death>,
-    /// Items that crashed and of which a reproducer is to be saved.
-    crashed: Vec<ItemIx>,
+    crashes: Crashes,
     /// What was not read to its end, and is to be heard again after everything else.
     again: Vec<Source>,
-    artifacts: BTreeSet<ItemIx>,
-    told_to_wait: BTreeSet<ItemIx>,
-    newly_ready: bool,
     /// `None` while it builds.
     finished: Option<bool>,
     interrupted: Option<i32>,
-    told_tokens: u32,
     /// Commands that returned more than they took, which is told.
     over_returned: BTreeSet<ChildId>,
-    told_progress: (u32, u32),
-    dirty: u32,
-    done: u32,
-    ran: u32,
-    failed: u32,
-    /// The record could not be kept.
-    record_error: Option<EngineError>,
-}
-
-/// What is known of the end of a worker.
-#[derive(Clone, Debug)]
-struct Death {
-    /// What died, for people.
-    who: &'static str,
-    /// `signal 11, SIGSEGV`, or what it did that no worker does.
-    how: String,
-    /// The last lines on its standard error, each after a newline.
-    tail: String,
-    /// The item had come in pieces.
-    in_pieces: bool,
 }
 
 impl<'a> Engine<'a> {
@@ -256,8 +219,6 @@ impl<'a> Engine<'a> {
             guard,
             next_round_us: None,
             memory,
-            seen: Seen::default(),
-            running_since: BTreeMap::new(),
             tools: Tools::default(),
             watch,
             signals,
@@ -265,30 +226,17 @@ impl<'a> Engine<'a> {
             commands: BTreeMap::new(),
             survivors: BTreeMap::new(),
             retired: 0,
-            diagnostics: BTreeMap::new(),
-            deaths: BTreeMap::new(),
-            crashed: Vec::new(),
+            crashes: Crashes::default(),
             again: Vec::new(),
-            artifacts: graph.artifacts.iter().map(|artifact| artifact.item).collect(),
-            told_to_wait: BTreeSet::new(),
-            newly_ready: false,
             finished: None,
             interrupted: None,
-            told_tokens: 0,
             over_returned: BTreeSet::new(),
-            told_progress: (0, 0),
-            dirty: 0,
-            done: 0,
-            ran: 0,
-            failed: 0,
-            record_error: None,
             toolchain: Toolchain::new(&graph.state_dir),
             graph,
-            fingerprints,
-            sink,
+            record: Record::new(graph, fingerprints),
+            progress: Progress::new(graph, sink, jobs, sample),
             jobs,
             worker_program: worker,
-            sample,
         })
     }
 
@@ -352,14 +300,14 @@ impl<'a> Engine<'a> {
     fn give_out_slots_in_turn(&mut self) -> Result<(), EngineError> {
         self.memory.awaits_turn = false;
         // A build that has nothing to do does not care how much memory there is.
-        let was_read = self.dirty > 0 && self.watch_memory();
+        let was_read = self.progress.counts().dirty > 0 && self.watch_memory();
         self.carry_out_actions()?;
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;
         self.hear_lacks();
         let wanted = self.scheduler.wanted(self.pool.most_more());
         if let Some(error) = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)? {
-            self.tell_warning(host::parent_is_gone(&error));
+            self.progress.warn(host::parent_is_gone(&error));
         }
         if !was_read {
             self.mind_other_builds();
@@ -385,7 +333,7 @@ impl<'a> Engine<'a> {
         self.end_turn();
         self.tell_memory_round(leases_us);
         self.tell_waits();
-        self.tell_counts();
+        self.progress.tell_counts(self.pool.broker.used());
         Ok(())
     }
 
@@ -402,7 +350,7 @@ impl<'a> Engine<'a> {
             // One that fills its FIFO is told of once, however often it is emptied.
             if self.over_returned.insert(child) {
                 let text = host::too_many(&self.name_of(child), tokens);
-                self.tell_warning(text);
+                self.progress.warn(text);
             }
         }
         Ok(())
@@ -421,46 +369,14 @@ impl<'a> Engine<'a> {
         format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
     }
 
-    fn tell(&mut self, event: Event) {
-        self.sink.event(self.graph, &event);
-    }
-
-    fn tell_warning(&mut self, text: String) {
-        self.tell(Event::Message { severity: Severity::Warning, text });
-    }
-
-    fn tell_error(&mut self, text: String) {
-        self.tell(Event::Message { severity: Severity::Error, text });
-    }
-
     fn tell_waits(&mut self) {
-        if self.pool.broker.free() > 0 || !std::mem::take(&mut self.newly_ready) {
-            return;
-        }
-        let waiting: Vec<ItemIx> = self.scheduler.waiting().collect();
-        for item in waiting {
-            if self.told_to_wait.insert(item) {
-                let reason = crate::events::WaitReason::Token;
-                self.tell(Event::Wait { item, reason, at_us: now_us() });
-            }
-        }
-    }
-
-    fn tell_counts(&mut self) {
-        let used = self.pool.broker.used();
-        if used != self.told_tokens {
-            self.told_tokens = used;
-            self.tell(Event::Tokens { used, n: self.jobs, at_us: now_us() });
-        }
-        let progress = (self.done, self.dirty);
-        if progress != self.told_progress {
-            self.told_progress = progress;
-            self.tell(Event::Progress { done: progress.0, total: progress.1 });
+        if self.pool.broker.free() == 0 && self.progress.take_newly_ready() {
+            self.progress.wait_for_slots(self.scheduler.waiting());
         }
     }
 
     fn tick(&mut self) {
-        if self.sample {
+        if self.progress.samples() {
             self.tell_samples();
         }
         let workers = self.workers.values().map(|running| running.child.process.pid());
@@ -468,7 +384,7 @@ impl<'a> Engine<'a> {
         let ours: BTreeSet<u32> = workers.chain(commands).chain(self.guard.pid()).collect();
         process::reap_orphans(|pid| ours.contains(&pid));
         self.pass_over_who_takes_nothing();
-        self.sink.tick(self.graph);
+        self.progress.tick();
     }
 
     /// All samples of a tick have one time, so that their sum is a value of that time.
@@ -484,16 +400,16 @@ impl<'a> Engine<'a> {
             }));
         }
         for sample in samples {
-            self.tell(sample);
+            self.progress.tell(sample);
         }
     }
 
     /// When all children are gone and waited for, our own processor time has theirs in it.
     fn tell_all_used(&mut self) {
-        if self.sample
+        if self.progress.samples()
             && let Some(used_us) = usage::used_us(std::process::id())
         {
-            self.tell(Event::Cpu { worker: None, used_us, at_us: now_us() });
+            self.progress.tell(Event::Cpu { worker: None, used_us, at_us: now_us() });
         }
     }
 
@@ -509,7 +425,7 @@ impl<'a> Engine<'a> {
             self.forget(running.watched);
             running.child.process.kill();
             self.pool.broker.remove(child_of_worker(ix));
-            self.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
+            self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
         }
         while let Some((item, mut running)) = self.commands.pop_first() {
             running.child.process.kill();
@@ -524,9 +440,9 @@ impl<'a> Engine<'a> {
             self.pool.broker.remove(of.id);
         }
         if let Some(text) = host::end(&mut self.pool, &self.guard) {
-            self.tell_warning(text);
+            self.progress.warn(text);
         }
-        self.tell_counts();
+        self.progress.tell_counts(self.pool.broker.used());
     }
 
     fn forget(&mut self, watched: Vec<Watched>) {
@@ -535,17 +451,16 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Without a record the next build would not know what this one did: nothing more is started.
-    pub(super) fn check_record(&mut self, written: Result<(), StateError>) {
-        if let Err(error) = written {
-            self.record_error.get_or_insert(error.into());
+    fn check_record(&mut self) {
+        if self.record.has_failed() {
             self.scheduler.cancel();
         }
     }
 
     fn summary(&self) -> Summary {
         let success = self.finished == Some(true) && self.interrupted.is_none();
-        Summary { success, interrupted: self.interrupted, ran: self.ran, failed: self.failed }
+        let Counts { ran, failed, .. } = self.progress.counts();
+        Summary { success, interrupted: self.interrupted, ran, failed }
     }
 }
 

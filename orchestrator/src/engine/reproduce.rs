@@ -2,7 +2,7 @@
 //! anybody.
 
 use super::Engine;
-use crate::engine::crash::{self, Unit};
+use crate::engine::reproducer::{self, Unit};
 use crate::engine::worker::WorkerProcess;
 use crate::events::{Event, Severity};
 use crate::graph::ItemIx;
@@ -21,7 +21,7 @@ const PATIENCE_US: u64 = 60_000_000;
 
 impl Engine<'_> {
     pub(super) fn save_reproducers(&mut self) {
-        for item in std::mem::take(&mut self.crashed) {
+        for item in self.crashes.take_crashed() {
             if self.interrupted.is_some() {
                 return;
             }
@@ -37,17 +37,17 @@ impl Engine<'_> {
                     )
                 }
             };
-            self.tell(Event::Message { severity, text });
+            self.progress.tell(Event::Message { severity, text });
         }
     }
 
     /// Returns the path of the script.
     fn save_reproducer(&mut self, ix: ItemIx) -> io::Result<Utf8PathBuf> {
         let item = &self.graph[ix];
-        let unit = crash::unit_of(item).expect("only units are kept for this");
-        let dir = self.graph.state_dir.join("crash").join(crash::slug(&item.key));
+        let unit = reproducer::unit_of(item).expect("only units are kept for this");
+        let dir = self.graph.state_dir.join("crash").join(reproducer::slug(&item.key));
         std::fs::create_dir_all(&dir)?;
-        let (preprocess, extension) = crash::extension(unit.language);
+        let (preprocess, extension) = reproducer::extension(unit.language);
         let kept = dir.join(format!("source.{extension}"));
         let original = self.graph.root.join(unit.source);
         let input = if preprocess {
@@ -64,7 +64,7 @@ impl Engine<'_> {
         let script = dir.join("run.sh");
         std::fs::write(
             &script,
-            crash::script(item, unit.args, &crash::clang(), &self.graph.root, &input),
+            reproducer::script(item, unit.args, &reproducer::clang(), &self.graph.root, &input),
         )?;
         std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755))?;
         Ok(script)

@@ -23,7 +23,7 @@ impl Engine<'_> {
 
     fn interrupt(&mut self, signal: i32) {
         self.interrupted = Some(signal);
-        self.tell(Event::Interrupted { signal });
+        self.progress.tell(Event::Interrupted { signal });
         for running in self.workers.values_mut() {
             running.child.dismiss();
         }
@@ -38,7 +38,7 @@ impl Engine<'_> {
     }
 
     fn stop(&mut self) {
-        self.sink.suspend();
+        self.progress.suspend();
         // A worker has no use for a signal that it could catch.
         self.signal_children(Signal::STOP, Signal::TSTP);
         stop_this_process();
