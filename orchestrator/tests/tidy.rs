@@ -106,6 +106,24 @@ const RULES: &[Rule] = &[
         instead: "`report` is one reader of what happens: tell an `events::Event`",
     },
     Rule {
+        of: &["orchestrator/src/engine/children.rs"],
+        but: &[],
+        words: &["Scheduler", "Progress", "Record", "crate::memory", "crate::events"],
+        instead: "children are processes: return what happens to them, and let `dispatch` tell others",
+    },
+    Rule {
+        of: &["orchestrator/src/engine/progress"],
+        but: &[],
+        words: &["Scheduler", "crate::schedule", "Children", "Record", "Ledger"],
+        instead: "progress tells what it is given: let the caller ask the scheduler",
+    },
+    Rule {
+        of: &["orchestrator/src/engine/record.rs", "orchestrator/src/engine/crash.rs"],
+        but: &[],
+        words: &["Scheduler", "Children", "Progress", "crate::events"],
+        instead: "these keep what they are told: let `dispatch` decide",
+    },
+    Rule {
         of: &["orchestrator/src/host"],
         but: &[],
         words: &["crate::engine", "crate::exec", "crate::graph", "crate::schedule"],

@@ -20,10 +20,8 @@ impl Engine<'_> {
         let process = process_of_worker(ix);
         // What has just ended has mostly done so after the last reading. One that would tell of
         // less may leave out a linker.
-        let now = self
-            .workers
-            .get(&ix)
-            .and_then(|running| running.child.gauge.as_ref()?.resident_bytes());
+        let worker = self.children.worker(ix);
+        let now = worker.and_then(|child| child.gauge.as_ref()?.resident_bytes());
         let ledger = self.scheduler.ledger();
         ledger.measured_at_least(process, now.unwrap_or(0));
         // With a budget of nearly nothing, nothing is little.
@@ -35,14 +33,14 @@ impl Engine<'_> {
             return;
         }
         ledger.purged(process, granted);
-        self.say(ix, &ToWorker::Purge);
+        self.children.send(ix, &ToWorker::Purge);
     }
 
     /// Where all that somebody waits for is what busy workers keep, they give it back now. By
     /// themselves they would within some seconds. The workers have just been measured.
     pub(super) fn purge_for_who_waits(&mut self, now_us: u64) {
         let workers: BTreeMap<ProcessId, WorkerIx> =
-            self.workers.keys().map(|ix| (process_of_worker(*ix), *ix)).collect();
+            self.children.workers().map(|(ix, _)| (process_of_worker(ix), ix)).collect();
         let processes: Vec<ProcessId> = workers.keys().copied().collect();
         let ledger = self.scheduler.ledger();
         let keeps = |process: &ProcessId| Keeps {
@@ -56,7 +54,7 @@ impl Engine<'_> {
         let is_lacked = !self.memory.holds
             && self.scheduler.denied().iter().any(|(_, denied)| lacks_this(denied));
         for process in self.memory.reclaim.step(&all, is_lacked, now_us) {
-            self.say(workers[&process], &ToWorker::Purge);
+            self.children.send(workers[&process], &ToWorker::Purge);
         }
     }
 }

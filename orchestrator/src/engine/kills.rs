@@ -1,9 +1,9 @@
 //! Processes that are killed for memory: which one we kill before the kernel does or where nothing
 //! gets on, and how it is known whose death was the kernel's doing.
 
-use super::hear::is_link;
+use super::Engine;
+use super::dispatch::is_link;
 use super::memory::mib;
-use super::{Engine, Running};
 use crate::graph::ItemIx;
 use crate::memory::{Bound, Defence, Evidence, Level, Measure, NEWS_US, Progress, Thrash};
 use crate::schedule::{WorkerIx, process_of_worker};
@@ -77,8 +77,8 @@ impl Engine<'_> {
         let steps = self.memory.kills.defence.step(measure, now_us);
         self.memory.holds = steps.hold;
         if steps.purge {
-            for running in self.workers.values_mut() {
-                running.child.send(&ToWorker::Purge);
+            for (_, child) in self.children.workers_mut() {
+                child.send(&ToWorker::Purge);
             }
         }
         if steps.kill
@@ -92,16 +92,16 @@ impl Engine<'_> {
     /// if that is the only one.
     fn victim(&mut self) -> Option<WorkerIx> {
         let oldest = self.progress.oldest();
-        let of = |ix: &WorkerIx| {
-            let used = self.scheduler.ledger().used_by(process_of_worker(*ix));
-            (*ix, used, self.scheduler.running_in(*ix))
+        let mut of = |ix: WorkerIx| {
+            let used = self.scheduler.ledger().used_by(process_of_worker(ix));
+            (ix, used, self.scheduler.running_in(ix))
         };
-        let workers: Vec<_> = self.workers.keys().map(of).collect();
+        let workers: Vec<_> = self.children.workers().map(|(ix, _)| of(ix)).collect();
         largest_without(oldest, &workers)
     }
 
     fn kill_for_memory(&mut self, victim: WorkerIx, gets_nowhere: bool) {
-        let Some(Running { child, .. }) = self.workers.get_mut(&victim) else { return };
+        let Some(child) = self.children.worker(victim) else { return };
         self.memory.kills.victims.insert(victim, gets_nowhere);
         child.process.signal_group(Signal::KILL);
         // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us.
@@ -117,14 +117,15 @@ impl Engine<'_> {
     /// or it cannot be known.
     fn progress(&mut self, bound: &Bound) -> Option<Progress> {
         let ledger = self.scheduler.ledger();
-        let runs = |ix: &&WorkerIx| ledger.parts_in(process_of_worker(**ix)) > 0;
-        let running: Vec<WorkerIx> = self.workers.keys().filter(runs).copied().collect();
+        let runs = |ix: &WorkerIx| ledger.parts_in(process_of_worker(*ix)) > 0;
+        let running: Vec<WorkerIx> =
+            self.children.workers().map(|(ix, _)| ix).filter(runs).collect();
         let refaults = self.memory.system.refaults(bound).filter(|_| !running.is_empty())?;
         let is_linking =
             |ix| self.scheduler.running_in(ix).iter().any(|item| is_link(&self.graph[*item]));
         let groups = running.iter().any(|ix| is_linking(*ix)).then(Groups::read);
         let user_us = running.iter().map(|ix| {
-            let child = &self.workers[ix].child;
+            let child = self.children.worker(*ix)?;
             match &groups {
                 Some(groups) => groups.get(child.process.pid()).map(|all| all.user_us),
                 None => child.gauge.as_ref()?.user_us(),
@@ -150,10 +151,8 @@ impl Engine<'_> {
         }
         let victim = self.victim().or_else(|| {
             let oldest = self.progress.oldest()?;
-            self.workers
-                .keys()
-                .find(|ix| self.scheduler.running_in(**ix).contains(&oldest))
-                .copied()
+            let mut workers = self.children.workers().map(|(ix, _)| ix);
+            workers.find(|ix| self.scheduler.running_in(*ix).contains(&oldest))
         });
         if let Some(victim) = victim {
             self.kill_for_memory(victim, true);

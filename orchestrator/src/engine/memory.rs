@@ -2,7 +2,7 @@
 //! short.
 
 use super::Engine;
-use super::hear::is_link;
+use super::dispatch::is_link;
 use super::kills::Kills;
 use crate::events::{Event, Needed, Severity, Shortage, Victim, WorkerNo};
 use crate::graph::ItemIx;
@@ -15,7 +15,7 @@ use crate::schedule::{Need, WorkerIx, item_of_lease, process_of_command, process
 use crate::sys::clock::now_us;
 use crate::sys::usage::{Gauge, Groups};
 use camino::Utf8Path;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How often memory is read while there is plenty, and while there is not; microseconds.
@@ -266,8 +266,8 @@ impl Engine<'_> {
     /// Keeps commands, and what they start, within what workers leave of the memory.
     pub(super) fn watch_foreign(&mut self) {
         let now_us = now_us();
-        let has_any = !self.commands.is_empty()
-            || !self.survivors.is_empty()
+        let has_any = self.children.has_commands()
+            || self.children.has_survivors()
             || self.memory.foreign.stopped() > 0;
         if !has_any || self.memory.budget.is_off() {
             return self.pool.broker.limit_offers(u32::MAX);
@@ -275,9 +275,9 @@ impl Engine<'_> {
         if now_us < self.memory.foreign.next_us() {
             return;
         }
-        let workers = self.workers.values().map(|running| running.child.process.pid());
-        let ours: BTreeSet<u32> = workers.chain(self.guard.pid()).collect();
-        let processes: Vec<_> = self.workers.keys().map(|ix| process_of_worker(*ix)).collect();
+        let ours = self.children.own_pids();
+        let processes: Vec<_> =
+            self.children.workers().map(|(ix, _)| process_of_worker(ix)).collect();
         let headroom = self.memory.headroom;
         let ledger = self.scheduler.ledger();
         let free = |used: u64| ledger.free_beside(&processes, headroom, used);
@@ -289,32 +289,32 @@ impl Engine<'_> {
 
     /// When to look at commands again, microseconds. None if there are none.
     pub(super) fn foreign_us(&self) -> Option<u64> {
-        let has_any = !self.commands.is_empty() || self.memory.foreign.stopped() > 0;
+        let has_any = self.children.has_commands() || self.memory.foreign.stopped() > 0;
         (has_any && !self.memory.budget.is_off()).then(|| self.memory.foreign.next_us())
     }
 
     /// Returns whether it was time to, and could be done.
     fn measure(&mut self, at_brink: bool, at_us: u64) -> bool {
         let mut measured = Vec::new();
-        let links = self.workers.keys().any(|ix| {
-            self.scheduler.running_in(*ix).iter().any(|item| is_link(&self.graph[*item]))
+        let links = self.children.workers().any(|(ix, _)| {
+            self.scheduler.running_in(ix).iter().any(|item| is_link(&self.graph[*item]))
         });
-        let has_trees = links || !self.commands.is_empty();
+        let has_trees = links || self.children.has_commands();
         if has_trees && (at_brink || at_us < self.memory.next_trees_us) {
             return false;
         }
         let groups = has_trees.then(Groups::read);
         self.memory.next_trees_us = at_us + CALM_US;
         let in_group = |pid: u32| groups.as_ref()?.get(pid).map(|all| all.bytes);
-        for (ix, running) in &self.workers {
-            let alone = || running.child.gauge.as_ref().and_then(Gauge::resident_bytes);
-            let bytes = if has_trees { in_group(running.child.process.pid()) } else { alone() };
+        for (ix, child) in self.children.workers() {
+            let alone = || child.gauge.as_ref().and_then(Gauge::resident_bytes);
+            let bytes = if has_trees { in_group(child.process.pid()) } else { alone() };
             if let Some(bytes) = bytes {
-                measured.push((process_of_worker(*ix), bytes));
+                measured.push((process_of_worker(ix), bytes));
                 // With several links at once it is not known which of the linkers is whose.
                 let links = self
                     .scheduler
-                    .running_in(*ix)
+                    .running_in(ix)
                     .into_iter()
                     .filter(|item| is_link(&self.graph[*item]));
                 let links: Vec<ItemIx> = links.collect();
@@ -329,9 +329,9 @@ impl Engine<'_> {
                 }
             }
         }
-        for (item, running) in &self.commands {
-            let bytes = in_group(running.child.process.pid());
-            measured.extend(bytes.map(|bytes| (process_of_command(*item), bytes)));
+        for (item, child) in self.children.commands() {
+            let bytes = in_group(child.process.pid());
+            measured.extend(bytes.map(|bytes| (process_of_command(item), bytes)));
         }
         for (process, bytes) in measured {
             self.scheduler.ledger().measured(process, bytes);

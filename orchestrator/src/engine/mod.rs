@@ -5,11 +5,12 @@
 //! `schedule::Scheduler`: returned tokens are collected, the scheduler claims slots for the most
 //! urgent items, the broker feeds workers that want tokens, and the scheduler fills what is left.
 
-mod carry_out;
+mod children;
 mod command;
 mod crash;
+mod dispatch;
+mod execute;
 mod give_back;
-mod hear;
 mod kills;
 mod learn;
 mod memory;
@@ -27,28 +28,23 @@ use crate::graph::{Graph, ItemIx};
 use crate::host::EngineError;
 use crate::host::error::{jobserver_error, system};
 use crate::host::tools::Tools;
-use crate::host::{self, Guard, Slots};
+use crate::host::{self, Slots};
 use crate::memory::Budget;
 use crate::schedule::{self, Scheduler, WorkerIx};
 use crate::sys::clock::now_us;
-use crate::sys::group;
 use crate::sys::process;
 use crate::sys::signals::Signals;
-use crate::sys::usage::{self, Gauge};
-use crate::sys::watch::{Watch, Watched};
+use crate::sys::usage;
 use crate::tokens::{ChildId, Fifos, Parent, Pool, Surplus};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
-use command::CommandProcess;
+use children::Children;
 use crash::Crashes;
 use memory::Memory;
-use mio::Interest;
 use progress::{Counts, Progress};
 use record::Record;
-use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use worker::WorkerProcess;
 
 /// How often the sink may draw and the orphans are reaped.
 const TICK: Duration = Duration::from_millis(100);
@@ -111,78 +107,23 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     summary
 }
 
-/// What a watched descriptor stands for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Source {
-    Signals,
-    WorkerInput(WorkerIx),
-    WorkerOutput(WorkerIx),
-    WorkerErrors(WorkerIx),
-    WorkerEnd(WorkerIx),
-    CommandOutput(ItemIx),
-    CommandEnd(ItemIx),
-    /// Of a process that a child left behind.
-    SurvivorEnd(ChildId),
-    /// Bytes were taken or returned; `Broker::settle` finds out.
-    Fifo,
-    /// Tokens have arrived from the parent's pool.
-    Parent,
-}
-
-struct Running<T> {
-    child: T,
-    watched: Vec<Watched>,
-}
-
-/// A child whose own process is gone.
-struct Gone {
-    id: ChildId,
-    /// The number of its process group, all of which was killed.
-    group: u32,
-    /// A command, and when it started, as `family::started` says. What a worker starts stays in its
-    /// group.
-    command: Option<u64>,
-    /// How people know it.
-    name: String,
-    /// Tokens that it has not returned are a fault of its: nobody killed it or told it to stop.
-    in_order: bool,
-}
-
-/// What a child that is gone has left running: processes, each as the descriptor that tells its
-/// end.
-struct Survivors {
-    of: Gone,
-    pidfds: Vec<OwnedFd>,
-    watched: Vec<Watched>,
-}
-
 struct Engine<'a> {
     graph: &'a Graph,
     record: Record<'a>,
     toolchain: Toolchain,
     progress: Progress<'a>,
     jobs: u32,
-    worker_program: &'a Utf8Path,
     scheduler: Scheduler,
-    /// These come before the pool because fields are dropped in their order: when we panic,
-    /// children have ended before what they hold goes back to a parent.
-    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
-    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
-    /// What children that are gone left running. The slots that it may use stay charged.
-    survivors: BTreeMap<ChildId, Survivors>,
-    /// How many children were retired, each of which has an id of its own.
-    retired: u32,
+    /// Comes before the pool because fields are dropped in their order: when we panic, children have
+    /// ended before what they hold goes back to a parent.
+    children: Children<'a>,
     pool: Pool<Fifos, Parent>,
-    guard: Guard,
     /// When free slots are looked at again, whatever happens until then; microseconds.
     next_round_us: Option<u64>,
     memory: Memory,
     tools: Tools,
-    watch: Watch<Source>,
     signals: Signals,
     crashes: Crashes,
-    /// What was not read to its end, and is to be heard again after everything else.
-    again: Vec<Source>,
     /// `None` while it builds.
     finished: Option<bool>,
     interrupted: Option<i32>,
@@ -204,30 +145,18 @@ impl<'a> Engine<'a> {
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
         let (pool, guard) = slots.into_pool(fifos)?;
         let jobs = pool.hint();
-        let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
         let signals = Signals::take_over().map_err(system("take over signals"))?;
-        watch
-            .add(signals.as_fd(), Interest::READABLE, Source::Signals)
-            .map_err(system("watch for signals"))?;
-        if let Some(parent) = pool.lender() {
-            let added = watch.add(parent.as_fd(), Interest::READABLE, Source::Parent);
-            added.map_err(system("watch for the parent's tokens"))?;
-        }
+        let lender = pool.lender().map(|parent| parent.as_fd());
+        let children = Children::new(graph, worker, guard, signals.as_fd(), lender)?;
         Ok(Engine {
             scheduler: Scheduler::new(tasks, jobs, keep_going),
+            children,
             pool,
-            guard,
             next_round_us: None,
             memory,
             tools: Tools::default(),
-            watch,
             signals,
-            workers: BTreeMap::new(),
-            commands: BTreeMap::new(),
-            survivors: BTreeMap::new(),
-            retired: 0,
             crashes: Crashes::default(),
-            again: Vec::new(),
             finished: None,
             interrupted: None,
             over_returned: BTreeSet::new(),
@@ -236,7 +165,6 @@ impl<'a> Engine<'a> {
             record: Record::new(graph, fingerprints),
             progress: Progress::new(graph, sink, jobs, sample),
             jobs,
-            worker_program: worker,
         })
     }
 
@@ -248,7 +176,7 @@ impl<'a> Engine<'a> {
                 break;
             }
             let until_tick = next_tick.saturating_duration_since(Instant::now());
-            let busy = more_to_judge || !self.again.is_empty();
+            let busy = more_to_judge || self.children.has_more();
             let until_round =
                 self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
             let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
@@ -257,10 +185,8 @@ impl<'a> Engine<'a> {
             let until_memory = Duration::from_micros(memory_us.saturating_sub(now_us()));
             let until_something = until_something.min(until_memory);
             let timeout = if busy { Duration::ZERO } else { until_something };
-            let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
-            sources.append(&mut self.again);
-            for source in sources {
-                self.hear(source)?;
+            for event in self.children.poll(timeout)? {
+                self.dispatch(event)?;
             }
             if Instant::now() >= next_tick {
                 self.tick();
@@ -301,7 +227,7 @@ impl<'a> Engine<'a> {
         self.memory.awaits_turn = false;
         // A build that has nothing to do does not care how much memory there is.
         let was_read = self.progress.counts().dirty > 0 && self.watch_memory();
-        self.carry_out_actions()?;
+        self.execute_actions()?;
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;
         self.hear_lacks();
@@ -313,13 +239,13 @@ impl<'a> Engine<'a> {
             self.mind_other_builds();
         }
         self.scheduler.claim(self.pool.broker.free());
-        self.carry_out_actions()?;
-        for worker in self.workers.keys() {
-            self.pool.broker.priority(child_of_worker(*worker), self.scheduler.urgency(*worker));
+        self.execute_actions()?;
+        for (worker, _) in self.children.workers() {
+            self.pool.broker.priority(child_of_worker(worker), self.scheduler.urgency(worker));
         }
         self.settle(0)?;
         self.scheduler.fill(self.pool.broker.free());
-        self.carry_out_actions()?;
+        self.execute_actions()?;
         self.hear_lacks();
         self.watch_foreign();
         let wanted = self.scheduler.wanted(self.pool.most_more());
@@ -338,8 +264,8 @@ impl<'a> Engine<'a> {
     }
 
     fn hear_lacks(&mut self) {
-        for worker in self.workers.keys() {
-            self.scheduler.lacks(*worker, self.pool.broker.lacks(child_of_worker(*worker)));
+        for (worker, _) in self.children.workers() {
+            self.scheduler.lacks(worker, self.pool.broker.lacks(child_of_worker(worker)));
         }
     }
 
@@ -349,24 +275,11 @@ impl<'a> Engine<'a> {
         {
             // One that fills its FIFO is told of once, however often it is emptied.
             if self.over_returned.insert(child) {
-                let text = host::too_many(&self.name_of(child), tokens);
+                let text = host::too_many(&self.children.name_of(child), tokens);
                 self.progress.warn(text);
             }
         }
         Ok(())
-    }
-
-    /// How people know the child.
-    fn name_of(&self, child: ChildId) -> String {
-        if let Some(survivors) = self.survivors.get(&child) {
-            return survivors.of.name.clone();
-        }
-        if child.0.is_multiple_of(2) {
-            let running = self.workers.get(&WorkerIx(child.0 / 2));
-            return running.map_or("tender-worker".to_owned(), |running| running.child.name());
-        }
-        let item = &self.graph[ItemIx(child.0 / 2)];
-        format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
     }
 
     fn tell_waits(&mut self) {
@@ -379,10 +292,7 @@ impl<'a> Engine<'a> {
         if self.progress.samples() {
             self.tell_samples();
         }
-        let workers = self.workers.values().map(|running| running.child.process.pid());
-        let commands = self.commands.values().map(|running| running.child.process.pid());
-        let ours: BTreeSet<u32> = workers.chain(commands).chain(self.guard.pid()).collect();
-        process::reap_orphans(|pid| ours.contains(&pid));
+        self.children.reap_orphans();
         self.pass_over_who_takes_nothing();
         self.progress.tick();
     }
@@ -390,17 +300,8 @@ impl<'a> Engine<'a> {
     /// All samples of a tick have one time, so that their sum is a value of that time.
     fn tell_samples(&mut self) {
         let at_us = now_us();
-        let mut samples = Vec::new();
-        for (ix, running) in &self.workers {
-            let used_us = running.child.gauge.as_ref().and_then(Gauge::used_us);
-            samples.extend(used_us.map(|used_us| Event::Cpu {
-                worker: Some(WorkerNo(ix.0)),
-                used_us,
-                at_us,
-            }));
-        }
-        for sample in samples {
-            self.progress.tell(sample);
+        for (ix, used_us) in self.children.used_us() {
+            self.progress.tell(Event::Cpu { worker: Some(WorkerNo(ix.0)), used_us, at_us });
         }
     }
 
@@ -413,42 +314,17 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Nothing of ours outlives the build. All outputs are at their final names before an item is
-    /// reported, so there is nothing to lose. They are waited for, some milliseconds, so that their
-    /// processor time is counted as ours, and nothing of ours is in use when we have ended: no
-    /// file, no disk.
     fn end_children(&mut self) {
-        for running in self.workers.values() {
-            running.child.process.signal_group(rustix::process::Signal::KILL);
+        for (id, worker) in self.children.kill_all() {
+            self.pool.broker.remove(id);
+            if let Some(ix) = worker {
+                self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
+            }
         }
-        while let Some((ix, mut running)) = self.workers.pop_first() {
-            self.forget(running.watched);
-            running.child.process.kill();
-            self.pool.broker.remove(child_of_worker(ix));
-            self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
-        }
-        while let Some((item, mut running)) = self.commands.pop_first() {
-            running.child.process.kill();
-            self.forget(running.watched);
-            self.pool.broker.remove(child_of_command(item));
-        }
-        // Those that were killed are waited for. A daemon has left its group, and nobody waits for
-        // that.
-        while let Some((_, Survivors { of, watched, .. })) = self.survivors.pop_first() {
-            self.forget(watched);
-            group::wait_for_end(of.group, process::KILLED_WITHIN);
-            self.pool.broker.remove(of.id);
-        }
-        if let Some(text) = host::end(&mut self.pool, &self.guard) {
+        if let Some(text) = host::end(&mut self.pool, self.children.guard()) {
             self.progress.warn(text);
         }
         self.progress.tell_counts(self.pool.broker.used());
-    }
-
-    fn forget(&mut self, watched: Vec<Watched>) {
-        for one in watched {
-            self.watch.remove(one);
-        }
     }
 
     fn check_record(&mut self) {

@@ -89,7 +89,7 @@ impl Engine<'_> {
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
         let mut worker =
-            WorkerProcess::start(self.worker_program, &self.graph.root, &Jobs::default())
+            WorkerProcess::start(self.children.program(), &self.graph.root, &Jobs::default())
                 .map_err(|_| ())?;
         let plan = Plan {
             id: PlanId(0),
@@ -102,7 +102,7 @@ impl Engine<'_> {
         let deadline = now_us() + PATIENCE_US;
         while now_us() < deadline && self.interrupted.is_none() {
             let mut ended = false;
-            for message in worker.read(self.worker_program).map_err(|_| ())? {
+            for message in worker.read(self.children.program()).map_err(|_| ())? {
                 match message {
                     FromWorker::LeaseWanted { plan, item, bytes } => {
                         worker.send(&ToWorker::Lease { plan, item, bytes });

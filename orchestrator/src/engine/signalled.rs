@@ -15,24 +15,24 @@ impl Engine<'_> {
     pub(super) fn signalled(&mut self, signal: i32) {
         match signal {
             SIGTSTP => self.stop(),
-            SIGCONT => self.signal_children(Signal::CONT, Signal::CONT),
+            SIGCONT => self.children.signal_all(Signal::CONT, Signal::CONT),
             _ if self.interrupted.is_none() => self.interrupt(signal),
-            _ => self.signal_children(Signal::KILL, Signal::KILL),
+            _ => self.children.signal_all(Signal::KILL, Signal::KILL),
         }
     }
 
     fn interrupt(&mut self, signal: i32) {
         self.interrupted = Some(signal);
         self.progress.tell(Event::Interrupted { signal });
-        for running in self.workers.values_mut() {
-            running.child.dismiss();
+        for (_, child) in self.children.workers_mut() {
+            child.dismiss();
         }
         self.memory.release();
-        for running in self.commands.values_mut() {
-            running.child.interrupted = true;
-            running.child.process.signal_group(named(signal));
+        for child in self.children.commands_mut() {
+            child.interrupted = true;
+            child.process.signal_group(named(signal));
             // One that is stopped would never get to see it.
-            running.child.process.signal_group(Signal::CONT);
+            child.process.signal_group(Signal::CONT);
         }
         self.scheduler.cancel();
     }
@@ -40,17 +40,8 @@ impl Engine<'_> {
     fn stop(&mut self) {
         self.progress.suspend();
         // A worker has no use for a signal that it could catch.
-        self.signal_children(Signal::STOP, Signal::TSTP);
+        self.children.signal_all(Signal::STOP, Signal::TSTP);
         stop_this_process();
-        self.signal_children(Signal::CONT, Signal::CONT);
-    }
-
-    fn signal_children(&mut self, to_workers: Signal, to_commands: Signal) {
-        for running in self.workers.values() {
-            running.child.process.signal_group(to_workers);
-        }
-        for running in self.commands.values() {
-            running.child.process.signal_group(to_commands);
-        }
+        self.children.signal_all(Signal::CONT, Signal::CONT);
     }
 }

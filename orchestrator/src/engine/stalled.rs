@@ -8,15 +8,15 @@ use crate::schedule::WorkerIx;
 impl Engine<'_> {
     /// The worker could use so many tokens.
     pub(super) fn wants(&mut self, ix: WorkerIx, tokens: u32) {
-        let Some(running) = self.workers.get_mut(&ix) else { return };
-        running.child.wishes.tokens = tokens;
+        let Some(child) = self.children.worker_mut(ix) else { return };
+        child.wishes.tokens = tokens;
         self.pool.broker.want(child_of_worker(ix), tokens);
     }
 
     /// It was heard of.
     pub(super) fn goes_on(&mut self, ix: WorkerIx) {
-        let Some(running) = self.workers.get_mut(&ix) else { return };
-        let wishes = &mut running.child.wishes;
+        let Some(child) = self.children.worker_mut(ix) else { return };
+        let wishes = &mut child.wishes;
         wishes.lay_unread = false;
         if std::mem::take(&mut wishes.passed_over) {
             self.pool.broker.want(child_of_worker(ix), wishes.tokens);
@@ -27,8 +27,8 @@ impl Engine<'_> {
     /// back.
     pub(super) fn pass_over_who_takes_nothing(&mut self) {
         let has_spare = self.pool.broker.free() > 0;
-        for (ix, running) in &mut self.workers {
-            let (child, wishes) = (child_of_worker(*ix), &mut running.child.wishes);
+        for (ix, worker) in self.children.workers_mut() {
+            let (child, wishes) = (child_of_worker(ix), &mut worker.wishes);
             if wishes.passed_over {
                 // What nobody else has a use for may as well lie there.
                 if has_spare {

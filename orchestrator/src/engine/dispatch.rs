@@ -1,95 +1,53 @@
-//! What children say, and how they end.
+//! What children say and how they end, told to the scheduler, the record and whoever follows the
+//! build.
 
-use super::{Engine, Gone, Source, Survivors, child_of_command, child_of_worker};
-use crate::engine::crash::Death;
-use crate::engine::record::CommandResult;
-use crate::engine::worker::item_of;
+use super::children::{ChildEvent, Gone};
+use super::crash::Death;
+use super::record::CommandResult;
+use super::worker::item_of;
+use super::{Engine, child_of_worker};
 use crate::events::{Event, Severity, WorkerNo};
 use crate::graph::{Item, ItemIx, ItemKind, Run};
-use crate::host;
-use crate::host::EngineError;
-use crate::host::error::system;
-use crate::host::survivors;
+use crate::host::{self, EngineError};
 use crate::memory::Killer;
 use crate::schedule::{self, WorkerIx, process_of_command};
-use crate::sys::clock::now_us;
-use crate::sys::group;
-use crate::sys::process::{Exit, Leftovers};
+use crate::sys::now_us;
+use crate::sys::process::Exit;
 use crate::sys::shell::quoted_words;
-use crate::sys::watch::Watched;
-use crate::tokens::{ChildId, Port as _};
-use mio::Interest;
-use rustix::process::{Pid, PidfdFlags};
-use std::os::fd::OwnedFd;
+use crate::tokens::Port as _;
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
 
 impl Engine<'_> {
-    pub(super) fn hear(&mut self, source: Source) -> Result<(), EngineError> {
-        match source {
-            Source::Signals => {
+    pub(super) fn dispatch(&mut self, event: ChildEvent) -> Result<(), EngineError> {
+        match event {
+            ChildEvent::Signals => {
                 for signal in self.signals.pending() {
                     self.signalled(signal);
                 }
             }
-            Source::WorkerInput(ix) => {
-                if let Some(running) = self.workers.get_mut(&ix) {
-                    running.child.outgoing.flush();
+            ChildEvent::Greeted { llvm, libraries } => self.record.tool_said(&llvm, &libraries),
+            ChildEvent::Said { worker, message } => {
+                let is_dismissed = self.children.worker(worker).is_some_and(|one| one.dismissed);
+                if self.interrupted.is_none() || !is_dismissed {
+                    self.dispatch_message(worker, message);
                 }
             }
-            Source::WorkerOutput(ix) => {
-                self.read_worker(ix)?;
-                if self.workers.get(&ix).is_some_and(|running| running.child.more_output) {
-                    self.again.push(source);
+            ChildEvent::WorkerEnded { worker, exit } => self.worker_ended(worker, exit)?,
+            ChildEvent::CommandEnded { item, exit } => self.command_ended(item, exit),
+            ChildEvent::SurvivorEnded(child) => {
+                // It may have started others meanwhile.
+                if let Some(gone) = self.children.take_survivors(child) {
+                    self.settle_with(gone);
                 }
             }
-            Source::WorkerErrors(ix) => {
-                if let Some(running) = self.workers.get_mut(&ix) {
-                    running.child.read_errors();
-                    if running.child.more_errors {
-                        self.again.push(source);
-                    }
-                }
-            }
-            Source::WorkerEnd(ix) => self.worker_ended(ix)?,
-            Source::CommandOutput(item) => {
-                if let Some(running) = self.commands.get_mut(&item)
-                    && running.child.read()
-                {
-                    self.again.push(source);
-                }
-            }
-            Source::CommandEnd(item) => self.command_ended(item)?,
-            Source::SurvivorEnd(child) => self.survivor_ended(child),
-            Source::Fifo | Source::Parent => {}
         }
         Ok(())
     }
 
-    fn read_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
-        let Some(running) = self.workers.get_mut(&ix) else { return Ok(()) };
-        if running.child.dismissed && self.interrupted.is_some() {
-            return Ok(());
-        }
-        let greeted_before = running.child.greeted;
-        let messages = running.child.read(self.worker_program)?;
-        if running.child.greeted && !greeted_before {
-            self.record.tool_said(&running.child.llvm, &running.child.libraries);
-        }
-        for message in messages {
-            self.hear_worker(ix, message);
-        }
-        let Some(running) = self.workers.get_mut(&ix) else { return Ok(()) };
-        if running.child.misbehaviour.is_some() {
-            running.child.process.signal_group(rustix::process::Signal::KILL);
-        }
-        Ok(())
-    }
-
-    fn hear_worker(&mut self, ix: WorkerIx, message: FromWorker) {
+    fn dispatch_message(&mut self, ix: WorkerIx, message: FromWorker) {
         let worker = WorkerNo(ix.0);
-        let Some(running) = self.workers.get_mut(&ix) else { return };
-        if !running.child.heard {
-            running.child.heard = true;
+        let Some(child) = self.children.worker_mut(ix) else { return };
+        if !std::mem::replace(&mut child.heard, true) {
             self.scheduler.handle(schedule::Event::WorkerHeard { worker: ix });
         }
         self.goes_on(ix);
@@ -166,23 +124,20 @@ impl Engine<'_> {
         if self.scheduler.is_given(ix, item) {
             return Some(item);
         }
-        if let Some(running) = self.workers.get_mut(&ix) {
-            let what = format!("it reports on item {}, which it was not given", id.0);
-            running.child.misbehaviour.get_or_insert(what);
-        }
+        self.children.accuse(ix, format!("it reports on item {}, which it was not given", id.0));
         None
     }
 
     /// Code in LLVM or a linker may print where it likes; its words are shown between items, never
     /// inside a diagnostic.
     fn show_worker_errors(&mut self, ix: WorkerIx) {
-        let Some(running) = self.workers.get_mut(&ix) else { return };
-        running.child.read_errors();
-        let lines = running.child.take_unseen();
+        let Some(child) = self.children.worker_mut(ix) else { return };
+        child.read_errors();
+        let lines = child.take_unseen();
         if lines.is_empty() {
             return;
         }
-        let text = format!("{}: {}", running.child.name(), lines.join("\n"));
+        let text = format!("{}: {}", child.name(), lines.join("\n"));
         self.progress.message(Severity::Note, text);
     }
 
@@ -233,30 +188,14 @@ impl Engine<'_> {
         }
     }
 
-    fn worker_ended(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
-        let Some(running) = self.workers.get_mut(&ix) else { return Ok(()) };
-        let Some(exit) = running.child.try_reap().map_err(system("wait for a worker"))? else {
-            return Ok(());
-        };
-        self.guard.remove_group(running.child.process.pid());
-        // Its last words may still lie in the pipes.
-        self.read_worker(ix)?;
-        let Some(mut running) = self.workers.remove(&ix) else { return Ok(()) };
-        running.child.read_errors();
-        self.forget(running.watched);
-        self.settle_with(Gone {
-            id: child_of_worker(ix),
-            group: running.child.process.pid(),
-            command: None,
-            name: running.child.name(),
-            in_order: matches!(exit, Exit::Code(_)),
-        });
+    fn worker_ended(&mut self, ix: WorkerIx, exit: Exit) -> Result<(), EngineError> {
+        let Some((mut child, gone)) = self.children.take_worker(ix, exit) else { return Ok(()) };
+        self.settle_with(gone);
         self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
-        let child = &mut running.child;
         let killed_by_others =
             exit == Exit::Signal(libc::SIGKILL) && !child.dismissed && child.misbehaviour.is_none();
         if !child.greeted && !child.dismissed && !killed_by_others {
-            let program = self.worker_program.to_owned();
+            let program = self.children.program().to_owned();
             return Err(EngineError::WorkerUnusable { program, exit, stderr: child.tail() });
         }
         let (dismissed, misbehaviour, tail) =
@@ -305,19 +244,12 @@ impl Engine<'_> {
 
     /// If nothing of a child is left, what it had is free. What is left keeps what it may use.
     fn settle_with(&mut self, mut gone: Gone) {
-        let killed = group::running_in(gone.group);
-        let daemons = gone.command.map(|since| self.daemons_of(gone.id, since)).unwrap_or_default();
-        // One that ends just now is not there any more, and one that cannot be watched is not
-        // waited for.
-        let open = |pid: &Pid| rustix::process::pidfd_open(*pid, PidfdFlags::NONBLOCK).ok();
-        let pidfds: Vec<OwnedFd> = killed.iter().chain(&daemons).filter_map(open).collect();
-        let id = ChildId(u32::MAX - self.retired);
-        let mut watched: Vec<Watched> = Vec::new();
-        for pidfd in &pidfds {
-            watched.extend(self.watch.add(pidfd, Interest::READABLE, Source::SurvivorEnd(id)));
-        }
+        let broker = &self.pool.broker;
+        let fifo = broker.port(gone.id).map(|port| port.path());
+        let lacks = || broker.held(gone.id).is_ok_and(|held| held > 0);
+        let left = self.children.left_by(&gone, fifo, lacks);
         let is_told = self.over_returned.remove(&gone.id);
-        if watched.is_empty() {
+        if left.is_empty() {
             let settled = self.pool.broker.remove(gone.id);
             if gone.in_order
                 && !(is_told && settled.surplus > 0)
@@ -327,68 +259,22 @@ impl Engine<'_> {
             }
             return;
         }
-        self.retired += 1;
+        let id = self.children.survivor_id();
         self.pool.broker.retire(gone.id, id);
         gone.id = id;
         if is_told {
             self.over_returned.insert(id);
         }
         // A daemon is nobody's job, though it may have jobs.
-        if killed.is_empty() {
+        if left.has_daemons_alone() {
             self.pool.broker.park(id);
         }
-        let port = self.pool.broker.port(id);
-        watched.extend(
-            port.and_then(|port| self.watch.add(port, Interest::READABLE, Source::Fifo).ok()),
-        );
-        self.survivors.insert(id, Survivors { of: gone, pidfds, watched });
+        self.children.keep(gone, left, self.pool.broker.port(id));
     }
 
-    /// What has left a command's group.
-    fn daemons_of(&self, id: ChildId, since: u64) -> Vec<Pid> {
-        let Some(fifo) = self.pool.broker.port(id).map(|port| port.path()) else {
-            return Vec::new();
-        };
-        let mut daemons = survivors::of(fifo);
-        // Whoever has no name may have taken tokens before it lost it; if none are missing it does
-        // not matter whose it is.
-        if self.pool.broker.held(id).is_ok_and(|held| held > 0) {
-            let workers = self.workers.values().map(|running| running.child.process.pid());
-            let commands = self.commands.values().map(|running| running.child.process.pid());
-            let ours = workers.chain(commands).chain(self.guard.pid()).collect();
-            daemons.extend(survivors::unnamed(fifo, &ours, since));
-        }
-        daemons
-    }
-
-    /// One of them has ended; it may have started others meanwhile.
-    fn survivor_ended(&mut self, id: ChildId) {
-        let Some(Survivors { of, pidfds, watched }) = self.survivors.remove(&id) else { return };
-        self.forget(watched);
-        drop(pidfds);
-        self.settle_with(of);
-    }
-
-    fn command_ended(&mut self, ix: ItemIx) -> Result<(), EngineError> {
-        let Some(running) = self.commands.get_mut(&ix) else { return Ok(()) };
-        let exit = running
-            .child
-            .process
-            .try_reap(Leftovers::Kill)
-            .map_err(system("wait for a command"))?;
-        let Some(exit) = exit else { return Ok(()) };
-        self.guard.remove_group(running.child.process.pid());
-        let Some(mut running) = self.commands.remove(&ix) else { return Ok(()) };
-        running.child.read();
-        self.forget(running.watched);
-        let child = running.child;
-        self.settle_with(Gone {
-            id: child_of_command(ix),
-            group: child.process.pid(),
-            command: Some(child.started),
-            name: self.name_of(child_of_command(ix)),
-            in_order: !child.interrupted,
-        });
+    fn command_ended(&mut self, ix: ItemIx, exit: Exit) {
+        let Some((child, gone)) = self.children.take_command(ix) else { return };
+        self.settle_with(gone);
         let text = child.text();
         if !text.is_empty() {
             self.progress.tell(Event::CommandOutput { item: ix, text });
@@ -403,7 +289,7 @@ impl Engine<'_> {
             let for_memory = self.kernel_killed();
             if for_memory && words.retry {
                 self.ran_out(ix, "the command");
-                return Ok(());
+                return;
             }
             let why = if for_memory {
                 self.learn_of_kill(&[ix]);
@@ -436,7 +322,6 @@ impl Engine<'_> {
         self.tell_needed(ix, peak_bytes, 0);
         self.progress.ended(ix, outcome, now_us(), wall_us, peak_bytes);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
-        Ok(())
     }
 }
 

@@ -1,21 +1,17 @@
-//! What the scheduler decides, done.
+//! Carries out what the scheduler decides.
 
-use super::{Engine, Running, Source, child_of_command, child_of_worker};
-use crate::engine::command::CommandProcess;
-use crate::engine::worker::WorkerProcess;
+use super::{Engine, child_of_command, child_of_worker};
 use crate::events::{Event, Severity, WorkerNo};
 use crate::fingerprint::{Freshness, RebuildReason};
 use crate::graph::{ItemIx, Run};
 use crate::host::EngineError;
-use crate::host::error::{jobserver_error, system};
+use crate::host::error::jobserver_error;
 use crate::host::jobs_of;
 use crate::host::outside;
 use crate::schedule::{self, Action, PlannedItem, WorkerIx};
 use crate::sys::clock::now_us;
 use crate::sys::shell::quoted_words;
 use crate::tokens::{AdmitError, Kind};
-use mio::Interest;
-use std::io;
 use tender_protocol::{Outcome, ToWorker, Work};
 
 impl Engine<'_> {
@@ -38,7 +34,7 @@ impl Engine<'_> {
         self.progress.dirty(item, reason, self.record.last_wall_us(item));
     }
 
-    pub(super) fn carry_out_actions(&mut self) -> Result<(), EngineError> {
+    pub(super) fn execute_actions(&mut self) -> Result<(), EngineError> {
         while let Some(action) = self.scheduler.next_action() {
             match action {
                 Action::Lease { item, .. }
@@ -53,24 +49,20 @@ impl Engine<'_> {
                 Action::LendSlot(worker) => {
                     let lent = self.pool.broker.lend_slot(child_of_worker(worker));
                     assert!(lent, "the scheduler lends slots that are free");
-                    self.say(worker, &ToWorker::Slot);
+                    self.children.send(worker, &ToWorker::Slot);
                 }
                 Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
                 Action::Lease { worker, item, bytes } => {
                     self.purge_before(worker, bytes);
-                    if let Some(running) = self.workers.get_mut(&worker) {
-                        running.child.lease(item, bytes);
+                    if let Some(child) = self.children.worker_mut(worker) {
+                        child.lease(item, bytes);
                     }
                 }
-                Action::CancelPlans(worker) => self.say(worker, &ToWorker::Cancel { plan: None }),
-                Action::Purge(worker) => self.say(worker, &ToWorker::Purge),
-                Action::CloseWorker(worker) => {
-                    self.watch.remove_source(Source::WorkerInput(worker));
-                    if let Some(running) = self.workers.get_mut(&worker) {
-                        running.child.dismissed = true;
-                        running.child.outgoing.close();
-                    }
+                Action::CancelPlans(worker) => {
+                    self.children.send(worker, &ToWorker::Cancel { plan: None })
                 }
+                Action::Purge(worker) => self.children.send(worker, &ToWorker::Purge),
+                Action::CloseWorker(worker) => self.children.close_worker(worker),
                 Action::RunCommand(item) => self.run_command(item)?,
                 Action::Skip(item) => self.progress.skipped(item, now_us()),
                 Action::Blame { item, verdict } => {
@@ -89,36 +81,12 @@ impl Engine<'_> {
         Ok(())
     }
 
-    pub(super) fn say(&mut self, worker: WorkerIx, message: &ToWorker) {
-        if let Some(running) = self.workers.get_mut(&worker) {
-            running.child.send(message);
-        }
-    }
-
     fn start_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
         let id = child_of_worker(ix);
         let admission =
             self.pool.broker.admit(id, Kind::Own, self.pool.hint()).map_err(admit_error)?;
-        let child =
-            WorkerProcess::start(self.worker_program, &self.graph.root, &jobs_of(&admission))?;
         let port = self.pool.broker.port(id);
-        let mut watched = vec![
-            self.watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
-            self.watch.add(&child.errors, Interest::READABLE, Source::WorkerErrors(ix)),
-            self.watch.add(child.process.pidfd(), Interest::READABLE, Source::WorkerEnd(ix)),
-        ];
-        watched.extend(
-            child
-                .outgoing
-                .fd()
-                .map(|fd| self.watch.add(fd, Interest::WRITABLE, Source::WorkerInput(ix))),
-        );
-        watched.extend(port.map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)));
-        let watched =
-            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
-        let pid = child.process.pid();
-        self.guard.add_group(pid)?;
-        self.workers.insert(ix, Running { child, watched });
+        let pid = self.children.start_worker(ix, &jobs_of(&admission), port)?;
         self.progress.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
         Ok(())
     }
@@ -147,8 +115,8 @@ impl Engine<'_> {
             self.begin(planned.item);
         }
         let settled = items.iter().map(|planned| self.record.settled(planned.item)).collect();
-        if let Some(running) = self.workers.get_mut(&worker) {
-            running.child.send_plan(self.graph, items, settled, self.jobs, &mut self.toolchain)?;
+        if let Some(child) = self.children.worker_mut(worker) {
+            child.send_plan(self.graph, items, settled, self.jobs, &mut self.toolchain)?;
         }
         Ok(())
     }
@@ -178,8 +146,10 @@ impl Engine<'_> {
             self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
         self.pool.offer_ahead(reserve, 0, now_us()).map_err(jobserver_error)?;
         self.begin(ix);
-        let child = match CommandProcess::start(self.graph, item, words, &jobs_of(&admission)) {
-            Ok(child) => child,
+        let port = self.pool.broker.port(id);
+        let started = self.children.start_command(ix, item, words, &jobs_of(&admission), port)?;
+        let at_us = match started {
+            Ok(at_us) => at_us,
             Err(error) => {
                 self.pool.broker.remove(id);
                 let command = quoted_words(&words.words);
@@ -194,21 +164,6 @@ impl Engine<'_> {
                 return Ok(());
             }
         };
-        let mut watched = vec![
-            self.watch.add(&child.output, Interest::READABLE, Source::CommandOutput(ix)),
-            self.watch.add(child.process.pidfd(), Interest::READABLE, Source::CommandEnd(ix)),
-        ];
-        watched.extend(
-            self.pool
-                .broker
-                .port(id)
-                .map(|port| self.watch.add(port, Interest::READABLE, Source::Fifo)),
-        );
-        let watched =
-            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
-        let at_us = child.started_us;
-        self.guard.add_group(child.process.pid())?;
-        self.commands.insert(ix, Running { child, watched });
         self.progress.started(ix, None, 0, at_us);
         Ok(())
     }

@@ -1,0 +1,563 @@
+//! The processes that a build has started: workers, commands, and what those left running. Starts,
+//! hears, signals and ends them. What they say and how they end comes out of `poll` as data: knows
+//! no scheduler, no account of memory, and nobody who is told.
+
+use super::command::CommandProcess;
+use super::worker::WorkerProcess;
+use super::{child_of_command, child_of_worker};
+use crate::graph::{Command, Graph, Item, ItemIx};
+use crate::host::error::system;
+use crate::host::{EngineError, Guard, survivors};
+use crate::schedule::WorkerIx;
+use crate::sys::process::{Exit, Jobs, KILLED_WITHIN, Leftovers, reap_orphans};
+use crate::sys::watch::{Watch, Watched};
+use crate::sys::{group, usage};
+use crate::tokens::ChildId;
+use camino::Utf8Path;
+use mio::Interest;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+use tender_protocol::{FromWorker, ToWorker};
+
+/// What has happened.
+#[derive(Debug)]
+pub(super) enum ChildEvent {
+    /// Signals have reached this process.
+    Signals,
+    /// A worker has said which LLVM and which libraries it has.
+    Greeted {
+        llvm: String,
+        libraries: Vec<String>,
+    },
+    Said {
+        worker: WorkerIx,
+        message: FromWorker,
+    },
+    /// All that it said was told before. It is kept until [`Children::take_worker`].
+    WorkerEnded {
+        worker: WorkerIx,
+        exit: Exit,
+    },
+    /// It is kept until [`Children::take_command`].
+    CommandEnded {
+        item: ItemIx,
+        exit: Exit,
+    },
+    /// A process that this child has left running has ended.
+    SurvivorEnded(ChildId),
+}
+
+/// What a watched descriptor stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Signals,
+    WorkerInput(WorkerIx),
+    WorkerOutput(WorkerIx),
+    WorkerErrors(WorkerIx),
+    WorkerEnd(WorkerIx),
+    CommandOutput(ItemIx),
+    CommandEnd(ItemIx),
+    SurvivorEnd(ChildId),
+    /// Tokens were taken, returned, or have arrived: whoever owns the pool finds out.
+    Pool,
+}
+
+/// Watched for as long as it is there.
+struct Running<T> {
+    child: T,
+    watched: Vec<Watched>,
+}
+
+/// A child whose own process is gone.
+#[derive(Debug)]
+pub(super) struct Gone {
+    pub(super) id: ChildId,
+    /// The number of its process group, all of which was killed.
+    group: u32,
+    /// A command, and when it started, as `family::started` says. What a worker starts stays in its
+    /// group.
+    command: Option<u64>,
+    /// How people know it.
+    pub(super) name: String,
+    /// Tokens that it has not returned are a fault of its: nobody killed it or told it to stop.
+    pub(super) in_order: bool,
+}
+
+/// What a child that is gone has left running, each process as the descriptor that tells its end.
+pub(super) struct Left {
+    killed: Vec<OwnedFd>,
+    daemons: Vec<OwnedFd>,
+}
+
+impl Left {
+    pub(super) fn is_empty(&self) -> bool {
+        self.killed.is_empty() && self.daemons.is_empty()
+    }
+
+    /// Nothing of it is about to end.
+    pub(super) fn has_daemons_alone(&self) -> bool {
+        self.killed.is_empty()
+    }
+}
+
+struct Survivors {
+    of: Gone,
+    /// Closed after they are not watched any more.
+    _left: Left,
+    watched: Vec<Watched>,
+}
+
+pub(super) struct Children<'a> {
+    graph: &'a Graph,
+    /// The `tender-worker` to start.
+    program: &'a Utf8Path,
+    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
+    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
+    survivors: BTreeMap<ChildId, Survivors>,
+    /// How many children have left something running, each of which got an id of its own for it.
+    retired: u32,
+    guard: Guard,
+    watch: Watch<Source>,
+    /// What was not read to its end, and is to be heard again after everything else.
+    again: Vec<Source>,
+}
+
+impl<'a> Children<'a> {
+    /// `signals` and `lender` wake `poll` when there is something to read.
+    ///
+    /// # Errors
+    /// The system does not let us watch descriptors.
+    pub(super) fn new(
+        graph: &'a Graph,
+        program: &'a Utf8Path,
+        guard: Guard,
+        signals: impl AsFd,
+        lender: Option<impl AsFd>,
+    ) -> Result<Children<'a>, EngineError> {
+        let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
+        watch
+            .add(signals, Interest::READABLE, Source::Signals)
+            .map_err(system("watch for signals"))?;
+        if let Some(lender) = lender {
+            let added = watch.add(lender, Interest::READABLE, Source::Pool);
+            added.map_err(system("watch for the parent's tokens"))?;
+        }
+        Ok(Children {
+            graph,
+            program,
+            workers: BTreeMap::new(),
+            commands: BTreeMap::new(),
+            survivors: BTreeMap::new(),
+            retired: 0,
+            guard,
+            watch,
+            again: Vec::new(),
+        })
+    }
+
+    /// Sleeps until something happens, at most `timeout`, and reads what there is to read.
+    ///
+    /// # Errors
+    /// A worker is not one of ours, or the system fails.
+    pub(super) fn poll(&mut self, timeout: Duration) -> Result<Vec<ChildEvent>, EngineError> {
+        let timeout = if self.again.is_empty() { timeout } else { Duration::ZERO };
+        let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
+        sources.append(&mut self.again);
+        let mut events = Vec::new();
+        for source in sources {
+            self.hear(source, &mut events)?;
+        }
+        Ok(events)
+    }
+
+    fn hear(&mut self, source: Source, events: &mut Vec<ChildEvent>) -> Result<(), EngineError> {
+        let mut has_more = false;
+        match source {
+            Source::Signals => events.push(ChildEvent::Signals),
+            Source::WorkerInput(ix) => {
+                if let Some(running) = self.workers.get_mut(&ix) {
+                    running.child.outgoing.flush();
+                }
+            }
+            Source::WorkerOutput(ix) => has_more = self.read_worker(ix, events)?,
+            Source::WorkerErrors(ix) => {
+                if let Some(running) = self.workers.get_mut(&ix) {
+                    running.child.read_errors();
+                    has_more = running.child.more_errors;
+                }
+            }
+            Source::WorkerEnd(ix) => self.reap_worker(ix, events)?,
+            Source::CommandOutput(item) => {
+                has_more = self.commands.get_mut(&item).is_some_and(|one| one.child.read());
+            }
+            Source::CommandEnd(item) => self.reap_command(item, events)?,
+            Source::SurvivorEnd(child) => events.push(ChildEvent::SurvivorEnded(child)),
+            Source::Pool => {}
+        }
+        if has_more {
+            self.again.push(source);
+        }
+        Ok(())
+    }
+
+    /// Returns whether there may be more to read.
+    fn read_worker(
+        &mut self,
+        ix: WorkerIx,
+        events: &mut Vec<ChildEvent>,
+    ) -> Result<bool, EngineError> {
+        let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(false) };
+        let greeted_before = child.greeted;
+        let messages = child.read(self.program)?;
+        if child.greeted && !greeted_before {
+            let (llvm, libraries) = (child.llvm.clone(), child.libraries.clone());
+            events.push(ChildEvent::Greeted { llvm, libraries });
+        }
+        events.extend(messages.into_iter().map(|message| ChildEvent::Said { worker: ix, message }));
+        if child.misbehaviour.is_some() {
+            child.process.signal_group(Signal::KILL);
+        }
+        Ok(child.more_output)
+    }
+
+    fn reap_worker(
+        &mut self,
+        ix: WorkerIx,
+        events: &mut Vec<ChildEvent>,
+    ) -> Result<(), EngineError> {
+        let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(()) };
+        let reaped = child.process.try_reap(Leftovers::Kill);
+        let Some(exit) = reaped.map_err(system("wait for a worker"))? else { return Ok(()) };
+        self.guard.remove_group(child.process.pid());
+        // Its last words may still lie in the pipes.
+        self.read_worker(ix, events)?;
+        if let Some(Running { child, .. }) = self.workers.get_mut(&ix) {
+            child.read_errors();
+        }
+        events.push(ChildEvent::WorkerEnded { worker: ix, exit });
+        Ok(())
+    }
+
+    fn reap_command(
+        &mut self,
+        ix: ItemIx,
+        events: &mut Vec<ChildEvent>,
+    ) -> Result<(), EngineError> {
+        let Some(Running { child, .. }) = self.commands.get_mut(&ix) else { return Ok(()) };
+        let reaped = child.process.try_reap(Leftovers::Kill);
+        let Some(exit) = reaped.map_err(system("wait for a command"))? else { return Ok(()) };
+        self.guard.remove_group(child.process.pid());
+        child.read();
+        events.push(ChildEvent::CommandEnded { item: ix, exit });
+        Ok(())
+    }
+
+    /// Starts a worker with `jobs`; `port` wakes `poll` when tokens move. Returns its pid.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(super) fn start_worker(
+        &mut self,
+        ix: WorkerIx,
+        jobs: &Jobs<'_>,
+        port: Option<impl AsFd>,
+    ) -> Result<u32, EngineError> {
+        let child = WorkerProcess::start(self.program, &self.graph.root, jobs)?;
+        let watch = &mut self.watch;
+        let mut watched = vec![
+            watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
+            watch.add(&child.errors, Interest::READABLE, Source::WorkerErrors(ix)),
+            watch.add(child.process.pidfd(), Interest::READABLE, Source::WorkerEnd(ix)),
+        ];
+        let input = child.outgoing.fd();
+        watched.extend(input.map(|fd| watch.add(fd, Interest::WRITABLE, Source::WorkerInput(ix))));
+        watched.extend(port.map(|port| watch.add(port, Interest::READABLE, Source::Pool)));
+        let watched =
+            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
+        let pid = child.process.pid();
+        self.guard.add_group(pid)?;
+        self.workers.insert(ix, Running { child, watched });
+        Ok(pid)
+    }
+
+    /// As `start_worker`, of a command. Returns when it started, microseconds, or why its program
+    /// cannot be started.
+    ///
+    /// # Errors
+    /// The system fails.
+    pub(super) fn start_command(
+        &mut self,
+        ix: ItemIx,
+        item: &Item,
+        command: &Command,
+        jobs: &Jobs<'_>,
+        port: Option<impl AsFd>,
+    ) -> Result<io::Result<u64>, EngineError> {
+        let child = match CommandProcess::start(self.graph, item, command, jobs) {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(error)),
+        };
+        let watch = &mut self.watch;
+        let mut watched = vec![
+            watch.add(&child.output, Interest::READABLE, Source::CommandOutput(ix)),
+            watch.add(child.process.pidfd(), Interest::READABLE, Source::CommandEnd(ix)),
+        ];
+        watched.extend(port.map(|port| watch.add(port, Interest::READABLE, Source::Pool)));
+        let watched =
+            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
+        let started_us = child.started_us;
+        self.guard.add_group(child.process.pid())?;
+        self.commands.insert(ix, Running { child, watched });
+        Ok(Ok(started_us))
+    }
+
+    /// Takes a worker that has ended out of the children.
+    pub(super) fn take_worker(
+        &mut self,
+        ix: WorkerIx,
+        exit: Exit,
+    ) -> Option<(WorkerProcess, Gone)> {
+        let Running { child, watched } = self.workers.remove(&ix)?;
+        self.forget(watched);
+        let gone = Gone {
+            id: child_of_worker(ix),
+            group: child.process.pid(),
+            command: None,
+            name: child.name(),
+            in_order: matches!(exit, Exit::Code(_)),
+        };
+        Some((child, gone))
+    }
+
+    /// Takes a command that has ended out of the children.
+    pub(super) fn take_command(&mut self, ix: ItemIx) -> Option<(CommandProcess, Gone)> {
+        let Running { child, watched } = self.commands.remove(&ix)?;
+        self.forget(watched);
+        let id = child_of_command(ix);
+        let gone = Gone {
+            id,
+            group: child.process.pid(),
+            command: Some(child.started),
+            name: self.name_of(id),
+            in_order: !child.interrupted,
+        };
+        Some((child, gone))
+    }
+
+    /// What a child has left running. `fifo` is its port by name, and `lacks` tells whether tokens of
+    /// it are missing: whoever has no name may have taken some before it lost it; if none are missing
+    /// it does not matter whose it is.
+    pub(super) fn left_by(
+        &self,
+        gone: &Gone,
+        fifo: Option<&str>,
+        lacks: impl FnOnce() -> bool,
+    ) -> Left {
+        // One that ends just now is not there any more, and one that cannot be watched is not
+        // waited for.
+        let open = |pid: &Pid| pidfd_open(*pid, PidfdFlags::NONBLOCK).ok();
+        let killed = group::running_in(gone.group).iter().filter_map(open).collect();
+        let daemons = match (gone.command, fifo) {
+            (Some(since), Some(fifo)) => self.daemons(fifo, lacks(), since),
+            _ => Vec::new(),
+        };
+        Left { killed, daemons: daemons.iter().filter_map(open).collect() }
+    }
+
+    /// What has left a command's group.
+    fn daemons(&self, fifo: &str, lacks: bool, since: u64) -> Vec<Pid> {
+        let mut daemons = survivors::of(fifo);
+        if lacks {
+            daemons.extend(survivors::unnamed(fifo, &self.pids(), since));
+        }
+        daemons
+    }
+
+    /// An id for what a child has left running.
+    pub(super) fn survivor_id(&mut self) -> ChildId {
+        let id = ChildId(u32::MAX - self.retired);
+        self.retired += 1;
+        id
+    }
+
+    /// Watches what `of` has left running, under its new id, until it has ended.
+    pub(super) fn keep(&mut self, of: Gone, left: Left, port: Option<impl AsFd>) {
+        let source = Source::SurvivorEnd(of.id);
+        let pidfds = left.killed.iter().chain(&left.daemons);
+        let watch = &mut self.watch;
+        let mut watched: Vec<Watched> =
+            pidfds.filter_map(|fd| watch.add(fd, Interest::READABLE, source).ok()).collect();
+        watched
+            .extend(port.and_then(|port| watch.add(port, Interest::READABLE, Source::Pool).ok()));
+        self.survivors.insert(of.id, Survivors { of, _left: left, watched });
+    }
+
+    /// Takes out what was kept: one of the processes has ended, and may have started others.
+    pub(super) fn take_survivors(&mut self, id: ChildId) -> Option<Gone> {
+        let Survivors { of, watched, .. } = self.survivors.remove(&id)?;
+        self.forget(watched);
+        Some(of)
+    }
+
+    /// Nothing of ours outlives the build. Outputs are at their final names before an item is
+    /// reported, so there is nothing to lose. All are waited for, some milliseconds, so that their
+    /// processor time is counted as ours, and nothing of ours is in use when we have ended: no file,
+    /// no disk. Returns all that are gone, and which of them were workers.
+    pub(super) fn kill_all(&mut self) -> Vec<(ChildId, Option<WorkerIx>)> {
+        for running in self.workers.values() {
+            running.child.process.signal_group(Signal::KILL);
+        }
+        let mut gone = Vec::new();
+        while let Some((ix, mut running)) = self.workers.pop_first() {
+            self.forget(running.watched);
+            running.child.process.kill();
+            gone.push((child_of_worker(ix), Some(ix)));
+        }
+        while let Some((item, mut running)) = self.commands.pop_first() {
+            running.child.process.kill();
+            self.forget(running.watched);
+            gone.push((child_of_command(item), None));
+        }
+        // Those that were killed are waited for. A daemon has left its group, and nobody waits for
+        // that.
+        while let Some((id, Survivors { of, watched, .. })) = self.survivors.pop_first() {
+            self.forget(watched);
+            group::wait_for_end(of.group, KILLED_WITHIN);
+            gone.push((id, None));
+        }
+        gone
+    }
+
+    fn forget(&mut self, watched: Vec<Watched>) {
+        for one in watched {
+            self.watch.remove(one);
+        }
+    }
+
+    pub(super) fn program(&self) -> &'a Utf8Path {
+        self.program
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
+    /// Whether something is to be heard that `poll` has not told yet.
+    pub(super) fn has_more(&self) -> bool {
+        !self.again.is_empty()
+    }
+
+    pub(super) fn worker(&self, ix: WorkerIx) -> Option<&WorkerProcess> {
+        self.workers.get(&ix).map(|running| &running.child)
+    }
+
+    pub(super) fn worker_mut(&mut self, ix: WorkerIx) -> Option<&mut WorkerProcess> {
+        self.workers.get_mut(&ix).map(|running| &mut running.child)
+    }
+
+    pub(super) fn workers(&self) -> impl Iterator<Item = (WorkerIx, &WorkerProcess)> {
+        self.workers.iter().map(|(ix, running)| (*ix, &running.child))
+    }
+
+    pub(super) fn workers_mut(&mut self) -> impl Iterator<Item = (WorkerIx, &mut WorkerProcess)> {
+        self.workers.iter_mut().map(|(ix, running)| (*ix, &mut running.child))
+    }
+
+    pub(super) fn commands(&self) -> impl Iterator<Item = (ItemIx, &CommandProcess)> {
+        self.commands.iter().map(|(item, running)| (*item, &running.child))
+    }
+
+    pub(super) fn commands_mut(&mut self) -> impl Iterator<Item = &mut CommandProcess> {
+        self.commands.values_mut().map(|running| &mut running.child)
+    }
+
+    pub(super) fn has_commands(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    pub(super) fn has_survivors(&self) -> bool {
+        !self.survivors.is_empty()
+    }
+
+    pub(super) fn send(&mut self, worker: WorkerIx, message: &ToWorker) {
+        if let Some(child) = self.worker_mut(worker) {
+            child.send(message);
+        }
+    }
+
+    /// The worker did what none of ours does: it is killed. `what` is said of it.
+    pub(super) fn accuse(&mut self, worker: WorkerIx, what: String) {
+        if let Some(child) = self.worker_mut(worker) {
+            child.misbehaviour.get_or_insert(what);
+            child.process.signal_group(Signal::KILL);
+        }
+    }
+
+    /// The worker gets no more to do, and ends when it has done what it has.
+    pub(super) fn close_worker(&mut self, ix: WorkerIx) {
+        self.watch.remove_source(Source::WorkerInput(ix));
+        if let Some(child) = self.worker_mut(ix) {
+            child.dismissed = true;
+            child.outgoing.close();
+        }
+    }
+
+    /// To all processes of all workers, and of all commands.
+    pub(super) fn signal_all(&self, to_workers: Signal, to_commands: Signal) {
+        for (_, child) in self.workers() {
+            child.process.signal_group(to_workers);
+        }
+        for (_, child) in self.commands() {
+            child.process.signal_group(to_commands);
+        }
+    }
+
+    /// Of workers, commands and the guardian.
+    fn pids(&self) -> BTreeSet<u32> {
+        let workers = self.workers().map(|(_, child)| child.process.pid());
+        let commands = self.commands().map(|(_, child)| child.process.pid());
+        workers.chain(commands).chain(self.guard.pid()).collect()
+    }
+
+    /// Of workers and the guardian: what is no command's.
+    pub(super) fn own_pids(&self) -> BTreeSet<u32> {
+        self.workers().map(|(_, child)| child.process.pid()).chain(self.guard.pid()).collect()
+    }
+
+    /// Waits for processes that others have left to us and that have ended.
+    pub(super) fn reap_orphans(&self) {
+        let ours = self.pids();
+        reap_orphans(|pid| ours.contains(&pid));
+    }
+
+    /// How people know the child.
+    pub(super) fn name_of(&self, child: ChildId) -> String {
+        if let Some(survivors) = self.survivors.get(&child) {
+            return survivors.of.name.clone();
+        }
+        if child.0.is_multiple_of(2) {
+            let worker = self.worker(WorkerIx(child.0 / 2));
+            return worker.map_or("tender-worker".to_owned(), WorkerProcess::name);
+        }
+        let item = &self.graph[ItemIx(child.0 / 2)];
+        format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
+    }
+
+    /// The processor time that each worker has used, microseconds, where that can be read.
+    pub(super) fn used_us(&self) -> Vec<(WorkerIx, u64)> {
+        let used = |(ix, child): (WorkerIx, &WorkerProcess)| {
+            Some((ix, child.gauge.as_ref().and_then(usage::Gauge::used_us)?))
+        };
+        self.workers().filter_map(used).collect()
+    }
+}
+
+impl Drop for Children<'_> {
+    /// When we panic, too.
+    fn drop(&mut self) {
+        self.kill_all();
+    }
+}
