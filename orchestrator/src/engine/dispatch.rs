@@ -8,13 +8,12 @@ use super::worker::item_of;
 use super::{Engine, child_of_worker};
 use crate::events::{Event, Severity, WorkerNo};
 use crate::graph::{Item, ItemIx, ItemKind, Run};
-use crate::host::{self, EngineError};
+use crate::host::EngineError;
 use crate::memory::Killer;
 use crate::schedule::{self, WorkerIx, process_of_command};
 use crate::sys::now_us;
 use crate::sys::process::Exit;
 use crate::sys::shell::quoted_words;
-use crate::tokens::Port as _;
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
 
 impl Engine<'_> {
@@ -55,7 +54,7 @@ impl Engine<'_> {
             FromWorker::Hello { .. } | FromWorker::Done { .. } | FromWorker::Artifact { .. } => {}
             FromWorker::Want { tokens } => self.wants(ix, tokens),
             FromWorker::SlotParked => {
-                self.pool.broker.park(child_of_worker(ix));
+                self.slots.park(child_of_worker(ix));
                 self.scheduler.handle(schedule::Event::WorkerParked { worker: ix });
                 self.show_worker_errors(ix);
             }
@@ -244,32 +243,19 @@ impl Engine<'_> {
 
     /// If nothing of a child is left, what it had is free. What is left keeps what it may use.
     fn settle_with(&mut self, mut gone: Gone) {
-        let broker = &self.pool.broker;
-        let fifo = broker.port(gone.id).map(|port| port.path());
-        let lacks = || broker.held(gone.id).is_ok_and(|held| held > 0);
-        let left = self.children.left_by(&gone, fifo, lacks);
-        let is_told = self.over_returned.remove(&gone.id);
+        let (slots, id) = (&self.slots, gone.id);
+        let left = self.children.left_by(&gone, slots.fifo(id), || slots.holds(id));
         if left.is_empty() {
-            let settled = self.pool.broker.remove(gone.id);
-            if gone.in_order
-                && !(is_told && settled.surplus > 0)
-                && let Some(text) = host::unsettled(&gone.name, settled)
-            {
+            if let Some(text) = self.slots.settle_child(id, &gone.name, gone.in_order) {
                 self.progress.warn(text);
             }
             return;
         }
-        let id = self.children.survivor_id();
-        self.pool.broker.retire(gone.id, id);
-        gone.id = id;
-        if is_told {
-            self.over_returned.insert(id);
-        }
+        gone.id = self.children.survivor_id();
         // A daemon is nobody's job, though it may have jobs.
-        if left.has_daemons_alone() {
-            self.pool.broker.park(id);
-        }
-        self.children.keep(gone, left, self.pool.broker.port(id));
+        self.slots.retire(id, gone.id, left.has_daemons_alone());
+        let port = self.slots.port(gone.id);
+        self.children.keep(gone, left, port);
     }
 
     fn command_ended(&mut self, ix: ItemIx, exit: Exit) {

@@ -5,13 +5,12 @@ use crate::events::{Event, Severity, WorkerNo};
 use crate::fingerprint::{Freshness, RebuildReason};
 use crate::graph::{ItemIx, Run};
 use crate::host::EngineError;
-use crate::host::error::jobserver_error;
 use crate::host::jobs_of;
 use crate::host::outside;
 use crate::schedule::{self, Action, PlannedItem, WorkerIx};
 use crate::sys::clock::now_us;
 use crate::sys::shell::quoted_words;
-use crate::tokens::{AdmitError, Kind};
+use crate::tokens::Kind;
 use tender_protocol::{Outcome, ToWorker, Work};
 
 impl Engine<'_> {
@@ -47,8 +46,7 @@ impl Engine<'_> {
             match action {
                 Action::StartWorker(worker) => self.start_worker(worker)?,
                 Action::LendSlot(worker) => {
-                    let lent = self.pool.broker.lend_slot(child_of_worker(worker));
-                    assert!(lent, "the scheduler lends slots that are free");
+                    self.slots.lend_slot(child_of_worker(worker));
                     self.children.send(worker, &ToWorker::Slot);
                 }
                 Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
@@ -83,9 +81,8 @@ impl Engine<'_> {
 
     fn start_worker(&mut self, ix: WorkerIx) -> Result<(), EngineError> {
         let id = child_of_worker(ix);
-        let admission =
-            self.pool.broker.admit(id, Kind::Own, self.pool.hint()).map_err(admit_error)?;
-        let port = self.pool.broker.port(id);
+        let admission = self.slots.admit(id, Kind::Own)?;
+        let port = self.slots.port(id);
         let pid = self.children.start_worker(ix, &jobs_of(&admission), port)?;
         self.progress.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
         Ok(())
@@ -116,7 +113,7 @@ impl Engine<'_> {
         }
         let settled = items.iter().map(|planned| self.record.settled(planned.item)).collect();
         if let Some(child) = self.children.worker_mut(worker) {
-            child.send_plan(self.graph, items, settled, self.jobs, &mut self.toolchain)?;
+            child.send_plan(self.graph, items, settled, self.slots.n(), &mut self.toolchain)?;
         }
         Ok(())
     }
@@ -138,20 +135,20 @@ impl Engine<'_> {
             self.progress.warn(format!("in a command of crate `{}`: {outside}", item.krate_name));
         }
         let kind = Kind::Foreign(self.tools.dialect(program));
-        let admission = self.pool.broker.admit(id, kind, self.pool.hint()).map_err(admit_error)?;
-        self.pool.broker.priority(id, self.scheduler.priority(ix));
+        let admission = self.slots.admit(id, kind)?;
+        self.slots.set_priority(id, self.scheduler.priority(ix));
         // What is free is offered before it starts: ninja looks once then, and not again until a
         // job of its ends.
         let reserve =
-            self.scheduler.starts_decided() + self.scheduler.wanted(self.pool.most_more());
-        self.pool.offer_ahead(reserve, 0, now_us()).map_err(jobserver_error)?;
+            self.scheduler.starts_decided() + self.scheduler.wanted(self.slots.most_more());
+        self.slots.offer_ahead(reserve, now_us())?;
         self.begin(ix);
-        let port = self.pool.broker.port(id);
+        let port = self.slots.port(id);
         let started = self.children.start_command(ix, item, words, &jobs_of(&admission), port)?;
         let at_us = match started {
             Ok(at_us) => at_us,
             Err(error) => {
-                self.pool.broker.remove(id);
+                self.slots.remove(id);
                 let command = quoted_words(&words.words);
                 let dir = &words.dir;
                 self.progress.error(format!(
@@ -166,12 +163,5 @@ impl Engine<'_> {
         };
         self.progress.started(ix, None, 0, at_us);
         Ok(())
-    }
-}
-
-fn admit_error(error: AdmitError) -> EngineError {
-    match error {
-        AdmitError::NoFreeSlot => unreachable!("the scheduler starts children on free slots"),
-        AdmitError::Port(source) => EngineError::Jobserver { source },
     }
 }

@@ -270,7 +270,7 @@ impl Engine<'_> {
             || self.children.has_survivors()
             || self.memory.foreign.stopped() > 0;
         if !has_any || self.memory.budget.is_off() {
-            return self.pool.broker.limit_offers(u32::MAX);
+            return self.slots.limit_offers(u32::MAX);
         }
         if now_us < self.memory.foreign.next_us() {
             return;
@@ -281,10 +281,10 @@ impl Engine<'_> {
         let headroom = self.memory.headroom;
         let ledger = self.scheduler.ledger();
         let free = |used: u64| ledger.free_beside(&processes, headroom, used);
-        let more = self.memory.foreign.watch(&ours, free, self.jobs, now_us);
+        let more = self.memory.foreign.watch(&ours, free, self.slots.n(), now_us);
         // While everything stalls nobody begins anything; what they run goes on.
         let more = if self.memory.holds { Some(0) } else { more };
-        self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
+        self.slots.limit_offers(more.unwrap_or(u32::MAX));
     }
 
     /// When to look at commands again, microseconds. None if there are none.
@@ -363,7 +363,7 @@ impl Engine<'_> {
             self.progress.wait_for_memory(item, Shortage { need, free, budget, kept_for }, at_us);
         }
         // What is offered to foreign children and not taken is not used either.
-        let unused = self.jobs.saturating_sub(self.pool.broker.used());
+        let unused = self.slots.n().saturating_sub(self.slots.used());
         let waiting = self.progress.waiting_for_memory();
         self.progress.short_of_memory(self.scheduler.short_of_memory(unused, &waiting), at_us);
         self.progress.stopped(self.memory.stopped(), at_us);

@@ -19,6 +19,7 @@ mod record;
 mod reproduce;
 mod reproducer;
 mod signalled;
+mod slots;
 mod stalled;
 mod worker;
 
@@ -26,7 +27,7 @@ use crate::events::{Event, Sink, WorkerNo};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{Graph, ItemIx};
 use crate::host::EngineError;
-use crate::host::error::{jobserver_error, system};
+use crate::host::error::system;
 use crate::host::tools::Tools;
 use crate::host::{self, Slots};
 use crate::memory::Budget;
@@ -35,7 +36,7 @@ use crate::sys::clock::now_us;
 use crate::sys::process;
 use crate::sys::signals::Signals;
 use crate::sys::usage;
-use crate::tokens::{ChildId, Fifos, Parent, Pool, Surplus};
+use crate::tokens::{ChildId, Fifos};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use children::Children;
@@ -43,7 +44,7 @@ use crash::Crashes;
 use memory::Memory;
 use progress::{Counts, Progress};
 use record::Record;
-use std::collections::BTreeSet;
+use slots::JobSlots;
 use std::time::{Duration, Instant};
 
 /// How often the sink may draw and the orphans are reaped.
@@ -90,7 +91,7 @@ pub struct Summary {
 pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let mut engine = Engine::new(request)?;
     let started = Instant::now();
-    engine.progress.tell(Event::BuildStarted { jobs: engine.jobs, at_us: now_us() });
+    engine.progress.tell(Event::BuildStarted { jobs: engine.slots.n(), at_us: now_us() });
     let result = engine.run();
     engine.end_children();
     engine.tell_all_used();
@@ -112,14 +113,11 @@ struct Engine<'a> {
     record: Record<'a>,
     toolchain: Toolchain,
     progress: Progress<'a>,
-    jobs: u32,
     scheduler: Scheduler,
     /// Comes before the pool because fields are dropped in their order: when we panic, children have
     /// ended before what they hold goes back to a parent.
     children: Children<'a>,
-    pool: Pool<Fifos, Parent>,
-    /// When free slots are looked at again, whatever happens until then; microseconds.
-    next_round_us: Option<u64>,
+    slots: JobSlots,
     memory: Memory,
     tools: Tools,
     signals: Signals,
@@ -127,8 +125,6 @@ struct Engine<'a> {
     /// `None` while it builds.
     finished: Option<bool>,
     interrupted: Option<i32>,
-    /// Commands that returned more than they took, which is told.
-    over_returned: BTreeSet<ChildId>,
 }
 
 impl<'a> Engine<'a> {
@@ -144,27 +140,23 @@ impl<'a> Engine<'a> {
         Fifos::remove_left(graph.state_dir.as_std_path());
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
         let (pool, guard) = slots.into_pool(fifos)?;
-        let jobs = pool.hint();
+        let (jobs, slots) = (pool.hint(), JobSlots::new(pool));
         let signals = Signals::take_over().map_err(system("take over signals"))?;
-        let lender = pool.lender().map(|parent| parent.as_fd());
-        let children = Children::new(graph, worker, guard, signals.as_fd(), lender)?;
+        let children = Children::new(graph, worker, guard, signals.as_fd(), slots.parent())?;
         Ok(Engine {
             scheduler: Scheduler::new(tasks, jobs, keep_going),
             children,
-            pool,
-            next_round_us: None,
+            slots,
             memory,
             tools: Tools::default(),
             signals,
             crashes: Crashes::default(),
             finished: None,
             interrupted: None,
-            over_returned: BTreeSet::new(),
             toolchain: Toolchain::new(&graph.state_dir),
             graph,
             record: Record::new(graph, fingerprints),
             progress: Progress::new(graph, sink, jobs, sample),
-            jobs,
         })
     }
 
@@ -177,8 +169,7 @@ impl<'a> Engine<'a> {
             }
             let until_tick = next_tick.saturating_duration_since(Instant::now());
             let busy = more_to_judge || self.children.has_more();
-            let until_round =
-                self.next_round_us.map(|at| Duration::from_micros(at.saturating_sub(now_us())));
+            let until_round = self.slots.until_round(now_us());
             let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
             let memory_us =
                 self.foreign_us().map_or(self.memory.next_us(), |at| at.min(self.memory.next_us()));
@@ -231,59 +222,53 @@ impl<'a> Engine<'a> {
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;
         self.hear_lacks();
-        let wanted = self.scheduler.wanted(self.pool.most_more());
-        if let Some(error) = self.pool.begin_round(wanted, now_us()).map_err(jobserver_error)? {
+        let wanted = self.scheduler.wanted(self.slots.most_more());
+        if let Some(error) = self.slots.begin_round(wanted, now_us())? {
             self.progress.warn(host::parent_is_gone(&error));
         }
         if !was_read {
             self.mind_other_builds();
         }
-        self.scheduler.claim(self.pool.broker.free());
+        self.scheduler.claim(self.slots.free());
         self.execute_actions()?;
         for (worker, _) in self.children.workers() {
-            self.pool.broker.priority(child_of_worker(worker), self.scheduler.urgency(worker));
+            self.slots.set_priority(child_of_worker(worker), self.scheduler.urgency(worker));
         }
         self.settle(0)?;
-        self.scheduler.fill(self.pool.broker.free());
+        self.scheduler.fill(self.slots.free());
         self.execute_actions()?;
         self.hear_lacks();
         self.watch_foreign();
-        let wanted = self.scheduler.wanted(self.pool.most_more());
-        self.next_round_us = self.pool.end_round(wanted, now_us()).map_err(jobserver_error)?;
+        let wanted = self.scheduler.wanted(self.slots.most_more());
+        self.slots.end_round(wanted, now_us())?;
         let leases_us = now_us();
         if self.memory.awaits_turn {
-            let next_us = leases_us + TURN_PAUSE_US;
-            self.next_round_us = Some(self.next_round_us.map_or(next_us, |at| at.min(next_us)));
+            self.slots.round_at(leases_us + TURN_PAUSE_US);
         }
         self.tell_other_builds();
         self.end_turn();
         self.tell_memory_round(leases_us);
         self.tell_waits();
-        self.progress.tell_counts(self.pool.broker.used());
+        self.progress.tell_counts(self.slots.used());
         Ok(())
     }
 
     fn hear_lacks(&mut self) {
         for (worker, _) in self.children.workers() {
-            self.scheduler.lacks(worker, self.pool.broker.lacks(child_of_worker(worker)));
+            self.scheduler.lacks(worker, self.slots.lacks(child_of_worker(worker)));
         }
     }
 
     fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
-        for Surplus { child, tokens } in
-            self.pool.broker.settle(reserve).map_err(jobserver_error)?
-        {
-            // One that fills its FIFO is told of once, however often it is emptied.
-            if self.over_returned.insert(child) {
-                let text = host::too_many(&self.children.name_of(child), tokens);
-                self.progress.warn(text);
-            }
+        for (child, tokens) in self.slots.settle(reserve)? {
+            let text = host::too_many(&self.children.name_of(child), tokens);
+            self.progress.warn(text);
         }
         Ok(())
     }
 
     fn tell_waits(&mut self) {
-        if self.pool.broker.free() == 0 && self.progress.take_newly_ready() {
+        if self.slots.free() == 0 && self.progress.take_newly_ready() {
             self.progress.wait_for_slots(self.scheduler.waiting());
         }
     }
@@ -316,15 +301,15 @@ impl<'a> Engine<'a> {
 
     fn end_children(&mut self) {
         for (id, worker) in self.children.kill_all() {
-            self.pool.broker.remove(id);
+            self.slots.remove(id);
             if let Some(ix) = worker {
                 self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
             }
         }
-        if let Some(text) = host::end(&mut self.pool, self.children.guard()) {
+        if let Some(text) = self.slots.end(self.children.guard()) {
             self.progress.warn(text);
         }
-        self.progress.tell_counts(self.pool.broker.used());
+        self.progress.tell_counts(self.slots.used());
     }
 
     fn check_record(&mut self) {

@@ -10,7 +10,7 @@ impl Engine<'_> {
     pub(super) fn wants(&mut self, ix: WorkerIx, tokens: u32) {
         let Some(child) = self.children.worker_mut(ix) else { return };
         child.wishes.tokens = tokens;
-        self.pool.broker.want(child_of_worker(ix), tokens);
+        self.slots.want(child_of_worker(ix), tokens);
     }
 
     /// It was heard of.
@@ -19,29 +19,28 @@ impl Engine<'_> {
         let wishes = &mut child.wishes;
         wishes.lay_unread = false;
         if std::mem::take(&mut wishes.passed_over) {
-            self.pool.broker.want(child_of_worker(ix), wishes.tokens);
+            self.slots.want(child_of_worker(ix), wishes.tokens);
         }
     }
 
     /// Called from time to time: a token that has lain unread from one time to the next is taken
     /// back.
     pub(super) fn pass_over_who_takes_nothing(&mut self) {
-        let has_spare = self.pool.broker.free() > 0;
+        let has_spare = self.slots.free() > 0;
         for (ix, worker) in self.children.workers_mut() {
             let (child, wishes) = (child_of_worker(ix), &mut worker.wishes);
             if wishes.passed_over {
                 // What nobody else has a use for may as well lie there.
                 if has_spare {
                     wishes.passed_over = false;
-                    self.pool.broker.want(child, wishes.tokens);
+                    self.slots.want(child, wishes.tokens);
                 }
                 continue;
             }
-            // A FIFO that cannot be read is reported where tokens are settled.
-            let lies_unread = self.pool.broker.unread(child).is_ok_and(|unread| unread > 0);
+            let lies_unread = self.slots.has_unread(child);
             if std::mem::replace(&mut wishes.lay_unread, lies_unread) && lies_unread {
                 (wishes.passed_over, wishes.lay_unread) = (true, false);
-                self.pool.broker.want(child, 0);
+                self.slots.want(child, 0);
             }
         }
     }
