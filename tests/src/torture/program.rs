@@ -140,6 +140,9 @@ impl Program {
             .ok_or_else(|| format!("has options that are no words: {options}"))?;
         let mut words = words.into_iter();
         while let Some(word) = words.next() {
+            if word.starts_with("-flto") || word == "-ffat-lto-objects" {
+                return Err("asks for link-time optimisation itself".to_owned());
+            }
             if word == "--param" || word == "-x" {
                 // The language follows from the file's name, for us and for the compiler.
                 words.next();
@@ -317,6 +320,10 @@ mod tests {
         check(
             "// { dg-do run }\n// { dg-require-effective-target ilp32 }",
             "needs the target ilp32",
+        );
+        check(
+            "// { dg-do run }\n// { dg-options \"-O2 -flto\" }",
+            "asks for link-time optimisation itself",
         );
         check("// { dg-do run }\n// { dg-shouldfail \"asan\" }", "is expected to fail");
         check(
