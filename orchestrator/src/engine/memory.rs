@@ -241,7 +241,7 @@ impl Engine<'_> {
         let growth = others.growth.max(self.memory.others_before);
         let there_is = self.memory.limits_free.map(|free| free.saturating_sub(growth));
         (self.memory.headroom, self.memory.has_others) = (there_is, others.builds > 0);
-        let holds = self.memory.holds || self.memory.awaits_turn;
+        let holds = self.memory.holds;
         self.scheduler.ledger().reading(there_is.map(|there_is| if holds { 0 } else { there_is }));
     }
 

@@ -264,20 +264,27 @@ impl<'a> Engine<'a> {
         if !was_read {
             self.mind_other_builds();
         }
-        self.scheduler.claim(self.slots.free());
-        self.execute_actions()?;
+        // Without the turn nothing is granted: it is asked for again soon. That is not as if there were
+        // no memory, for which the scheduler makes room.
+        let has_turn = !self.memory.awaits_turn;
+        if has_turn {
+            self.scheduler.claim(self.slots.free());
+            self.execute_actions()?;
+        }
         for (worker, _) in self.children.workers() {
             self.slots.set_priority(child_of_worker(worker), self.scheduler.urgency(worker));
         }
         self.settle(0)?;
-        self.scheduler.fill(self.slots.free());
-        self.execute_actions()?;
+        if has_turn {
+            self.scheduler.fill(self.slots.free());
+            self.execute_actions()?;
+        }
         self.hear_lacks();
         self.watch_foreign();
         let wanted = self.scheduler.wanted(self.slots.most_more());
         self.slots.end_round(wanted, now_us())?;
         let leases_us = now_us();
-        if self.memory.awaits_turn {
+        if !has_turn {
             self.slots.round_at(leases_us + TURN_PAUSE_US);
         }
         self.tell_other_builds();
