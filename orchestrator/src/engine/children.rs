@@ -158,7 +158,8 @@ impl<'a> Children<'a> {
         })
     }
 
-    /// Sleeps until something happens, at most `timeout`, and reads what there is to read.
+    /// Sleeps until something happens, at most `timeout` and not at all where more was there than was
+    /// read last time, and reads what there is to read.
     ///
     /// # Errors
     /// A worker is not one of ours, or the system fails.
@@ -443,11 +444,6 @@ impl<'a> Children<'a> {
 
     pub(super) fn guard(&self) -> &Guard {
         &self.guard
-    }
-
-    /// Whether something is to be heard that `poll` has not told yet.
-    pub(super) fn has_more(&self) -> bool {
-        !self.again.is_empty()
     }
 
     pub(super) fn worker(&self, ix: WorkerIx) -> Option<&WorkerProcess> {

@@ -203,14 +203,13 @@ impl<'a> Engine<'a> {
                 break;
             }
             let until_tick = next_tick.saturating_duration_since(Instant::now());
-            let busy = more_to_judge || self.children.has_more();
             let until_round = self.slots.until_round(now_us());
             let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
             let memory_us =
                 self.foreign_us().map_or(self.memory.next_us(), |at| at.min(self.memory.next_us()));
             let until_memory = Duration::from_micros(memory_us.saturating_sub(now_us()));
             let until_something = until_something.min(until_memory);
-            let timeout = if busy { Duration::ZERO } else { until_something };
+            let timeout = if more_to_judge { Duration::ZERO } else { until_something };
             for event in self.children.poll(timeout)? {
                 self.dispatch(event)?;
             }
