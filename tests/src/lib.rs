@@ -32,6 +32,7 @@
 //! - [`libraries`] builds real libraries with `tender` and with clang, and compares what their test
 //!   programs say.
 //! - [`edits`] edits generated workspaces at random, and compares what is built with clean builds.
+//! - [`rounds`] runs random rounds, as environment variables choose them.
 //! - [`storm`] kills, stops and interrupts members of a build at random moments.
 //! - [`torture`] builds programs of others with cuts forced, and compares what they do.
 //!
@@ -45,6 +46,7 @@ pub mod invariants;
 pub mod libraries;
 mod programs;
 mod random;
+pub mod rounds;
 mod run;
 mod space;
 pub mod storm;

@@ -5,13 +5,10 @@
 //! with that seed: together with one round, that round alone. With `TENDER_EDITS_JOURNAL=FILE`
 //! rounds that are done are noted there, and not done again.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
-use std::io::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use tender_tests::edits::{Figures, Journal, Kind, Workshop};
+use tender_tests::rounds::{number, run_in_lanes, show, variable};
 
 /// All modes of link-time optimisation among them.
 const ROUNDS: u64 = 8;
@@ -19,52 +16,34 @@ const ROUNDS: u64 = 8;
 /// Rounds at once.
 const LANES: usize = 2;
 
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
-}
-
 #[test]
 fn builds_after_edits_are_as_clean_ones() {
     let first = number("TENDER_EDITS_SEED").unwrap_or(0);
     let chosen = number("TENDER_EDITS_ROUNDS");
     let end = first + chosen.unwrap_or(ROUNDS);
-    let journal = std::env::var("TENDER_EDITS_JOURNAL").ok().filter(|path| !path.is_empty());
+    let journal = variable("TENDER_EDITS_JOURNAL");
     let journal = Mutex::new(journal.map(|path| Journal::open(path.as_str().into())));
     let start = Instant::now();
     let workshop = Workshop::new();
-    let next = AtomicU64::new(first);
     let (figures, failures) = (Mutex::new(Figures::default()), Mutex::new(Vec::new()));
-    let lane = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= end {
-                break;
+    run_in_lanes(first..end, LANES, |seed| {
+        let noted =
+            journal.lock().unwrap().as_ref().and_then(|journal| journal.round(seed).cloned());
+        let (of_round, failed) = noted.unwrap_or_else(|| {
+            let (of_round, failed) = workshop.round(seed);
+            if let Some(journal) = journal.lock().unwrap().as_mut() {
+                journal.add(seed, &of_round, &failed);
             }
-            let noted =
-                journal.lock().unwrap().as_ref().and_then(|journal| journal.round(seed).cloned());
-            let (of_round, failed) = noted.unwrap_or_else(|| {
-                let (of_round, failed) = workshop.round(seed);
-                if let Some(journal) = journal.lock().unwrap().as_mut() {
-                    journal.add(seed, &of_round, &failed);
-                }
-                (of_round, failed)
-            });
-            figures.lock().unwrap().add(&of_round);
-            failures.lock().unwrap().extend(failed);
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(lane);
-        }
+            (of_round, failed)
+        });
+        figures.lock().unwrap().add(&of_round);
+        failures.lock().unwrap().extend(failed);
     });
     let (figures, failures) = (figures.into_inner().unwrap(), failures.into_inner().unwrap());
     let summary =
         format!("{figures}\n{} s, {} failures", start.elapsed().as_secs(), failures.len());
     if chosen.is_some() {
-        // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
-        let _ = writeln!(std::io::stderr(), "{summary}");
+        show(&summary);
     }
     assert!(failures.is_empty(), "{}\n\n{summary}", failures.join("\n\n"));
     let all = figures.all_steps();

@@ -5,11 +5,10 @@
 //! the others are small, so `TENDER_FORCE_PIECES` cuts them. `TENDER_PROGRAMS=all` builds all
 //! libraries in all modes at all levels, by default and forced.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
 use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
 use tender_tests::libraries::{Library, build_with_clang, exercise, expect_same, find, workspace};
+use tender_tests::rounds::variable;
 use tender_tests::{TestSpace, Trace};
 
 const MODES: [&str; 4] = ["off", "thin-local", "thin", "fat"];
@@ -33,7 +32,7 @@ fn levels() -> &'static [&'static str] {
 }
 
 fn everything() -> bool {
-    std::env::var("TENDER_PROGRAMS").is_ok_and(|value| value == "all")
+    variable("TENDER_PROGRAMS").as_deref() == Some("all")
 }
 
 /// Builds a profile, with cuts forced where a number is given, and answers which units were cut.

@@ -5,23 +5,15 @@
 //! so many, `TENDER_STORM_SEED=17` starts with that seed: together with one round, that storm
 //! alone.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
-use std::io::Write;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use tender_tests::rounds::{number, run_in_lanes, show};
 use tender_tests::storm::{Figures, Plan, Weather};
 
 const ROUNDS: u64 = 20;
 
 /// Rounds at once: members that wait leave processors to those of another round.
 const LANES: usize = 3;
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
-}
 
 #[test]
 fn builds_survive_storms() {
@@ -30,31 +22,16 @@ fn builds_survive_storms() {
     let end = first + chosen.unwrap_or(ROUNDS);
     let start = Instant::now();
     let weather = Weather::new();
-    let next = AtomicU64::new(first);
     let (figures, failures) = (Mutex::new(Figures::default()), Mutex::new(Vec::new()));
-    let lane = || {
-        loop {
-            let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= end {
-                break;
-            }
-            match weather.round(&Plan::new(seed)) {
-                Ok(of_round) => figures.lock().unwrap().add(of_round),
-                Err(failure) => failures.lock().unwrap().push(failure),
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(lane);
-        }
+    run_in_lanes(first..end, LANES, |seed| match weather.round(&Plan::new(seed)) {
+        Ok(of_round) => figures.lock().unwrap().add(of_round),
+        Err(failure) => failures.lock().unwrap().push(failure),
     });
     let (figures, failures) = (figures.into_inner().unwrap(), failures.into_inner().unwrap());
     let summary =
         format!("{figures}\n{} s, {} rounds failed", start.elapsed().as_secs(), failures.len());
     if chosen.is_some() {
-        // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
-        let _ = writeln!(std::io::stderr(), "{summary}");
+        show(&summary);
     }
     assert!(failures.is_empty(), "{}\n\n{summary}", failures.join("\n\n"));
     assert!(figures.hits() > 0, "nobody was hit: {summary}");

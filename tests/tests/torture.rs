@@ -5,11 +5,9 @@
 //! `TENDER_TORTURE_ONLY=NAME` tries one, by `TENDER_TORTURE_SETTING=-O2,5,thin` with another
 //! setting than its own, and keeps its directory.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
-use std::io::Write;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
+use tender_tests::rounds::{show, variable};
 use tender_tests::torture::{Outcome, Pair, Session, Summary, What, directory, find, sample};
 
 /// Of a thousand programs, how many are in the sample: four minutes on two cores.
@@ -26,21 +24,12 @@ const LEAST_CUT: u32 = 80;
 const SEEDS: RangeInclusive<u32> = 1..=2000;
 const MINUTES: u64 = 150;
 
-fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|text| !text.is_empty())
-}
-
 fn seeds() -> RangeInclusive<u32> {
     let Some(text) = variable("TENDER_TORTURE_SEEDS") else { return SEEDS };
     let range = text
         .split_once('-')
         .and_then(|(first, last)| Some(first.parse().ok()?..=last.parse().ok()?));
     range.unwrap_or_else(|| panic!("TENDER_TORTURE_SEEDS is no range such as 1-2000: {text}"))
-}
-
-/// Past the harness, which shows nothing of a test that passes. Nobody may be reading.
-fn show(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 fn show_failure(outcome: &Outcome) {

@@ -1,0 +1,43 @@
+//! Rounds of a test that draws at random: chosen by environment variables, and run several at once.
+//! Knows nothing of what a round does.
+
+#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
+
+use std::io::Write;
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An environment variable that chooses what a test does. None if it is empty or not set.
+pub fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// As [`variable`]; panics if it is no number.
+pub fn number(name: &str) -> Option<u64> {
+    let text = variable(name)?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// Runs a round for each seed, `lanes` of them at once, in the order of the seeds.
+pub fn run_in_lanes(seeds: Range<u64>, lanes: usize, round: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    let lane = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                break;
+            }
+            round(seed);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..lanes {
+            scope.spawn(lane);
+        }
+    });
+}
+
+/// Past the harness, which shows nothing of a test that passes. Nobody may be reading.
+pub fn show(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
