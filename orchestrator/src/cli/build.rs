@@ -31,6 +31,10 @@ use std::rc::Rc;
 use std::time::SystemTime;
 use tender_protocol::Level;
 
+/// `tender build` and `tender check`: builds what was chosen.
+///
+/// # Errors
+/// The manifest or the choice is wrong, the environment has a bad value, or the engine fails.
 pub fn build(
     TargetsOptions { build: options, targets }: &TargetsOptions,
     mode: Mode,
@@ -45,6 +49,10 @@ pub fn build(
     Ok(run_build(&project, what, options, environment, terminal)?.1)
 }
 
+/// `tender run`: builds one program and runs it in the foreground.
+///
+/// # Errors
+/// As `build`; or no program was meant, several were, or the program cannot be started.
 pub fn run(
     options: &RunOptions,
     environment: &Environment,

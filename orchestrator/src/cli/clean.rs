@@ -15,6 +15,10 @@ use crate::toolchain::Machine;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io;
 
+/// `tender clean`: removes the target directory, or the chosen parts of it.
+///
+/// # Errors
+/// The manifest or the choice is wrong, the directory is not ours, or a file cannot be removed.
 pub fn clean(
     options: &CleanOptions,
     environment: &Environment,

@@ -20,6 +20,11 @@ use tender_protocol::Level;
 /// What stands for the number of slots in the words of a command that is no client.
 const PLACEHOLDER: &[u8] = b"{jobs}";
 
+/// `tender exec`: runs a command that shares our job slots and our memory budget.
+///
+/// # Errors
+/// A value is wrong, no FIFO can be made, or the system fails. A command that cannot be started is
+/// no error: its exit code is 126 or 127.
 pub fn exec(
     options: &ExecOptions,
     environment: &Environment,

@@ -135,6 +135,10 @@ pub fn budget(
     })
 }
 
+/// The current directory, absolute.
+///
+/// # Errors
+/// It was removed, cannot be reached, or its path is not UTF-8.
 pub fn current_dir() -> Result<Utf8PathBuf, CliError> {
     let dir = std::env::current_dir()
         .map_err(|error| CliError::usage(format!("cannot tell the current directory: {error}")))?;

@@ -9,12 +9,20 @@ use crate::manifest::{CrateKind, CrateLanguage, init_crate, new_crate};
 use crate::report::style;
 use camino::{Utf8Path, Utf8PathBuf};
 
+/// `tender new`: makes a crate in a new directory.
+///
+/// # Errors
+/// The directory has no usable name, or as `manifest::new_crate`.
 pub fn new(options: &NewOptions, terminal: Terminal) -> Result<Exit, CliError> {
     let (name, kind, language) = choices(&options.path, &options.kind)?;
     let files = new_crate(&options.path, &name, kind, language)?;
     Ok(created(&name, kind, &files, terminal))
 }
 
+/// `tender init`: makes a crate of an existing directory.
+///
+/// # Errors
+/// The directory has no usable name, or as `manifest::init_crate`.
 pub fn init(options: &InitOptions, terminal: Terminal) -> Result<Exit, CliError> {
     let (name, kind, language) = choices(&options.path, &options.kind)?;
     let files = init_crate(&options.path, &name, kind, language)?;

@@ -29,6 +29,11 @@ pub(super) struct CommandProcess {
 }
 
 impl CommandProcess {
+    /// Starts the command of a `[[generate]]` item, with its standard output and error in one pipe.
+    ///
+    /// # Errors
+    /// A directory for its outputs cannot be made, the system has no pipe, or the program cannot be
+    /// started.
     pub(super) fn start(
         graph: &Graph,
         item: &Item,

@@ -17,6 +17,10 @@ use crate::sys::shell::quoted_words;
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
 
 impl Engine<'_> {
+    /// Tells the scheduler, the record and the progress of one event.
+    ///
+    /// # Errors
+    /// A worker ended before its greeting, or the record cannot be written.
     pub(super) fn dispatch(&mut self, event: ChildEvent) -> Result<(), EngineError> {
         match event {
             ChildEvent::Signals => {

@@ -33,6 +33,11 @@ impl Engine<'_> {
         self.progress.dirty(item, reason, self.record.last_wall_us(item));
     }
 
+    /// Carries out all actions that the scheduler has decided on.
+    ///
+    /// # Errors
+    /// A worker cannot be started, the record cannot be written, or a tool of the machine is
+    /// missing.
     pub(super) fn execute_actions(&mut self) -> Result<(), EngineError> {
         while let Some(action) = self.scheduler.next_action() {
             match action {

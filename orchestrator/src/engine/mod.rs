@@ -123,6 +123,9 @@ pub struct Summary {
 ///
 /// Tells `BuildStarted` first and `BuildFinished` last. A failed item is no error here: errors are
 /// those of the machine or the installation, and leave no child behind.
+///
+/// # Errors
+/// The system, the installation, the jobserver or the state on disk fails; see [`EngineError`].
 pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let mut engine = Engine::new(request)?;
     let started = Instant::now();

@@ -81,6 +81,10 @@ pub(super) struct Wishes {
 }
 
 impl WorkerProcess {
+    /// Starts a worker in the workspace root `root`. Its greeting is read later, by `read`.
+    ///
+    /// # Errors
+    /// [`EngineError::StartWorker`]: the program cannot be started, or its pipes cannot be set up.
     pub(super) fn start(
         program: &Utf8Path,
         root: &Utf8Path,
@@ -192,6 +196,10 @@ impl WorkerProcess {
     }
 
     /// What it said since the last time. The first message is its greeting, checked here.
+    ///
+    /// # Errors
+    /// The greeting is of another protocol, of another LLVM, or none at all. A broken message after
+    /// it is kept in `misbehaviour`.
     pub(super) fn read(&mut self, program: &Utf8Path) -> Result<Vec<FromWorker>, EngineError> {
         // An error of a pipe is its end: the process will be seen to end too.
         self.more_output =
@@ -281,6 +289,10 @@ impl WorkerProcess {
         self.process.signal_group(rustix::process::Signal::KILL);
     }
 
+    /// If the process has ended, kills what is left of its group, and reaps it.
+    ///
+    /// # Errors
+    /// Those of waitid(2).
     pub(super) fn try_reap(&mut self) -> io::Result<Option<Exit>> {
         self.process.try_reap(Leftovers::Kill)
     }

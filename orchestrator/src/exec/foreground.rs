@@ -41,6 +41,10 @@ pub enum RunError {
 /// continued.
 ///
 /// A `guest` has its slots already. What its tokens do is told to it as long as the program runs.
+///
+/// # Errors
+/// [`RunError::Start`]: the program cannot be started. [`RunError::Host`]: the system or the
+/// jobserver fails.
 pub fn run_foreground(
     mut command: Command,
     mut guest: Option<&mut Guest<'_>>,

@@ -143,6 +143,9 @@ impl<'a> Guest<'a> {
     }
 
     /// The child has its descriptors; ours would keep the FIFO open for nothing.
+    ///
+    /// # Errors
+    /// The watchdog cannot be started.
     pub(super) fn started(&mut self, leader: u32) -> Result<(), EngineError> {
         self.admission = None;
         self.guard.add_group(leader)
@@ -160,6 +163,9 @@ impl<'a> Guest<'a> {
     }
 
     /// Returns when to call again, whatever happens until then.
+    ///
+    /// # Errors
+    /// Those of the system on our FIFO.
     pub(super) fn round(&mut self, now_us: u64) -> io::Result<Option<u64>> {
         for surplus in self.pool.broker.settle(0)? {
             if !std::mem::replace(&mut self.told_of_surplus, true) {

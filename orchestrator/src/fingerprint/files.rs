@@ -45,6 +45,10 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// Nothing is known yet of the files below `root`.
+    ///
+    /// # Errors
+    /// `root` is not a directory that can be entered.
     pub fn new(root: &Utf8Path) -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(root.as_std_path(), flags, Mode::empty())?;
@@ -164,6 +168,9 @@ pub(super) fn hash_file(path: &Utf8Path) -> io::Result<(FileStamp, Hash)> {
 
 /// The stamp is taken first: if the file changes while it is read, the stamp is already wrong. Of a
 /// directory the names count if it is to be listed, as `tender_protocol::InputFile` has it.
+///
+/// # Errors
+/// The file cannot be read.
 pub(super) fn hash_open(mut file: std::fs::File, listed: bool) -> io::Result<(FileStamp, Hash)> {
     let stat = rustix::fs::fstat(&file)?;
     let stamp = stamp(&stat);
@@ -197,6 +204,10 @@ fn hash_names(dir: &std::fs::File) -> io::Result<Hash> {
     Ok(*blake3::hash(&names.concat()).as_bytes())
 }
 
+/// The stamp of an open file.
+///
+/// # Errors
+/// Those of fstat(2).
 pub(super) fn stamp_of_open(file: &std::fs::File) -> io::Result<FileStamp> {
     Ok(stamp(&rustix::fs::fstat(file)?))
 }

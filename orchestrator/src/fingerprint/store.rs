@@ -245,6 +245,9 @@ impl Store {
     }
 
     /// Writes that an attempt begins, with all that is unwritten.
+    ///
+    /// # Errors
+    /// The journal cannot be written; see [`Journal::append`].
     pub fn start(&mut self, key: &str) -> io::Result<()> {
         let ix = self.entry(key);
         let key = self.entries[ix].key;
@@ -255,6 +258,9 @@ impl Store {
     }
 
     /// Writes a success, with all that is unwritten.
+    ///
+    /// # Errors
+    /// The journal cannot be written; see [`Journal::append`].
     pub fn finish(&mut self, key: &str, unit: Unit) -> io::Result<()> {
         let ix = self.entry(key);
         let bytes = self.write(&Record::Finished(record(self.entries[ix].key, &unit)))?;
@@ -266,6 +272,9 @@ impl Store {
     }
 
     /// Writes what is unwritten, and the whole file anew where more than half of it is garbage.
+    ///
+    /// # Errors
+    /// The journal cannot be written or replaced; its old records stay.
     pub fn close(&mut self) -> io::Result<()> {
         if !self.tables.unwritten.is_empty() {
             self.journal.append(&self.tables.unwritten)?;

@@ -24,6 +24,9 @@ struct Linked<'a> {
 impl Builder<'_> {
     /// The archive and the shared library, as far as they are `wanted` for their own sake: a
     /// dependency is built in one form only.
+    ///
+    /// # Errors
+    /// [`GraphError::SameOutput`], or [`GraphError::PkgConfig`] for the link of a shared library.
     pub(super) fn plan_library(
         &mut self,
         id: CrateId,
@@ -122,6 +125,10 @@ impl Builder<'_> {
         self.seen(&self.graph.state_dir).join(&krate.name).join("lto").join(of).into_string()
     }
 
+    /// Adds the link of a program.
+    ///
+    /// # Errors
+    /// [`GraphError::SameOutput`] or [`GraphError::PkgConfig`].
     pub(super) fn plan_program(
         &mut self,
         id: CrateId,

@@ -408,6 +408,10 @@ impl Builder<'_> {
         Ok(objects)
     }
 
+    /// Adds an item to the graph.
+    ///
+    /// # Errors
+    /// [`GraphError::SameOutput`]: another item writes one of its outputs.
     pub(super) fn add(&mut self, item: Item) -> Result<ItemIx, GraphError> {
         let ix = ItemIx(u32::try_from(self.graph.items.len()).expect("fewer than 2^32 items"));
         for output in &item.outputs {
@@ -439,6 +443,10 @@ impl Builder<'_> {
         self.planned[id.0 as usize].as_ref().expect("dependencies are planned first")
     }
 
+    /// The answer of pkg-config for a package, asked for once.
+    ///
+    /// # Errors
+    /// [`GraphError::PkgConfig`]: pkg-config or the package is missing.
     pub(super) fn pkg_config(
         &mut self,
         krate: &Crate,

@@ -19,6 +19,10 @@ pub(super) struct Generated {
 }
 
 impl Builder<'_> {
+    /// Adds the `[[generate]]` commands of a crate.
+    ///
+    /// # Errors
+    /// [`GraphError::GenerateCycle`], [`GraphError::OutputOutside`] or [`GraphError::SameOutput`].
     pub(super) fn plan_generate(
         &mut self,
         id: CrateId,

@@ -22,6 +22,9 @@ pub enum Slots {
 
 impl Slots {
     /// The guardian of what is borrowed comes before anything is.
+    ///
+    /// # Errors
+    /// The parent's pool cannot be opened anew, or the watchdog cannot be started.
     pub(crate) fn into_pool(
         self,
         fifos: Fifos,
@@ -55,6 +58,9 @@ pub(crate) struct Guard(Option<Rc<Guardian>>);
 
 impl Guard {
     /// The child's group is killed if we are.
+    ///
+    /// # Errors
+    /// The watchdog, which the first call starts, cannot be started.
     pub(crate) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
         let guardian = match &self.0 {
             Some(guardian) => guardian,

@@ -45,6 +45,9 @@ pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
 }
 
 /// `problems` are those that are known already.
+///
+/// # Errors
+/// All that is wrong with any manifest of the workspace, `problems` included.
 pub(super) fn load_root(root: &Source, problems: Vec<Problem>) -> Result<Loaded, ManifestErrors> {
     let mut loader = Loader { problems, ..Loader::default() };
     let workspace = loader.workspace(root);

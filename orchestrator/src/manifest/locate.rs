@@ -86,6 +86,10 @@ fn find_above(start: &Utf8Path) -> Result<Option<Nearest>, ManifestErrors> {
     Ok(Some(Nearest { found: Found { nearest, root }, is_root }))
 }
 
+/// The path made absolute and normalised, as text: symbolic links are not followed.
+///
+/// # Errors
+/// The path is empty, or the current directory is not known.
 pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {
     match camino::absolute_utf8(path) {
         Ok(path) => Ok(normalise(&path)),
@@ -98,6 +102,10 @@ pub(super) fn absolute(path: &Utf8Path) -> Result<Utf8PathBuf, ManifestErrors> {
 /// Bytes. A list of a hundred thousand sources has less.
 const LARGEST: u64 = 64 << 20;
 
+/// Reads a manifest of at most `LARGEST` bytes.
+///
+/// # Errors
+/// The file is absent, no regular file, too large, unreadable, or not UTF-8.
 pub(super) fn read(path: &Utf8Path) -> Result<Source, ManifestErrors> {
     let problem = match whole_file::read(path.as_std_path(), LARGEST) {
         Ok(bytes) => return decode(path, bytes),

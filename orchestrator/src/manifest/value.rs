@@ -20,6 +20,9 @@ impl ValueError {
 
 /// `75%`, `off`, or bytes with an optional unit: K M G T (powers of 1000), Ki Mi Gi Ti (powers of
 /// 1024), each with an optional B.
+///
+/// # Errors
+/// `text` is no amount of memory, or no share between 0 and 100 %.
 pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
     let wrong = || {
         ValueError::new(
@@ -66,6 +69,9 @@ pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
 }
 
 /// Names of packages, programs and profiles: they become file names, so they are plain.
+///
+/// # Errors
+/// `name` is empty, starts with `-`, or has another character than ASCII letters, digits, `-` and `_`.
 pub fn check_name(what: &str, name: &str) -> Result<(), ValueError> {
     let help = "names are made of ASCII letters, digits, `-` and `_`";
     if name.is_empty() {
@@ -109,10 +115,18 @@ const CXX_STANDARDS: &[&str] = &[
     "gnu++2c",
 ];
 
+/// A value of `c-std`.
+///
+/// # Errors
+/// clang knows no such standard of C.
 pub(super) fn check_c_std(text: &str) -> Result<(), ValueError> {
     check_std(text, C_STANDARDS, "C", ("cxx-std", CXX_STANDARDS))
 }
 
+/// A value of `cxx-std`.
+///
+/// # Errors
+/// clang knows no such standard of C++.
 pub(super) fn check_cxx_std(text: &str) -> Result<(), ValueError> {
     check_std(text, CXX_STANDARDS, "C++", ("c-std", C_STANDARDS))
 }
@@ -141,6 +155,9 @@ fn check_std(
 }
 
 /// `NAME`, `NAME=VALUE` or `NAME(ARGS)=VALUE`, as after `-D`.
+///
+/// # Errors
+/// `text` begins with `-D`, or with something that is no name of a macro.
 pub(super) fn check_define(text: &str) -> Result<(), ValueError> {
     if let Some(rest) = text.strip_prefix("-D") {
         return Err(ValueError::new(
@@ -158,6 +175,9 @@ pub(super) fn check_define(text: &str) -> Result<(), ValueError> {
 }
 
 /// What follows `-l`.
+///
+/// # Errors
+/// `text` is empty, or begins with `-`.
 pub(super) fn check_link(text: &str) -> Result<(), ValueError> {
     if let Some(rest) = text.strip_prefix("-l") {
         return Err(ValueError::new(

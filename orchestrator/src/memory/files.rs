@@ -40,12 +40,18 @@ impl Files {
 
     /// Bytes that are not UTF-8, as in a cgroup's name, are replaced: then that one is not found
     /// later, which is noted.
+    ///
+    /// # Errors
+    /// The file is absent or cannot be read.
     pub fn read(&self, path: &Utf8Path) -> io::Result<String> {
         let bytes = std::fs::read(self.real(path))?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
     /// As `read`, of a file that is read again; it stays open.
+    ///
+    /// # Errors
+    /// The file is absent or cannot be read.
     pub fn read_often(&self, path: &Utf8Path) -> io::Result<String> {
         let Kept { open, buffer } = &mut *self.kept.borrow_mut();
         if let Some(file) = open.get(path) {

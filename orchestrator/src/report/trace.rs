@@ -70,6 +70,9 @@ struct Entry<'a> {
 
 impl Trace<std::fs::File> {
     /// Opens the file before anything is built; where that fails, an older file stays as it was.
+    ///
+    /// # Errors
+    /// The file cannot be made or opened for writing.
     pub fn create(path: &std::path::Path) -> std::io::Result<Self> {
         Ok(Self::new(std::fs::File::create(path)?))
     }

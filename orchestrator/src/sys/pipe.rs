@@ -6,6 +6,10 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io;
 
+/// Sets O_NONBLOCK on the open file description.
+///
+/// # Errors
+/// Those of ioctl(2).
 pub(crate) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
@@ -20,6 +24,9 @@ const ONE_GO: usize = 1 << 20;
 /// Returns whether there may be more, of which an edge-triggered poll does not tell again: the
 /// caller comes back to it after it has looked at everything else, because a child may write as
 /// fast as we read, and for ever.
+///
+/// # Errors
+/// Those of read(2), except EAGAIN and EINTR.
 pub(crate) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::Result<bool> {
     // Messages are short and many, and the buffer is cleared for each.
     let mut buffer = [0; 8 * 1024];
@@ -53,6 +60,10 @@ pub(crate) struct Outgoing {
 }
 
 impl Outgoing {
+    /// Takes the write end of a pipe, and makes it non-blocking.
+    ///
+    /// # Errors
+    /// Those of ioctl(2).
     pub(crate) fn new(fd: OwnedFd) -> io::Result<Outgoing> {
         set_nonblocking(&fd)?;
         Ok(Outgoing { fd: Some(fd), unwritten: VecDeque::new() })

@@ -26,6 +26,9 @@ static ORIGINAL_FILE_LIMIT: OnceLock<Rlimit> = OnceLock::new();
 /// We become a subreaper, so that what a child leaves behind comes to us and not to init, and may
 /// open as many files as the hard limit allows, because a build of many workers has several
 /// descriptors for each.
+///
+/// # Errors
+/// The system does not let us be a subreaper.
 pub fn prepare_this_process() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let limit = *ORIGINAL_FILE_LIMIT.get_or_init(|| rustix::process::getrlimit(Resource::Nofile));
@@ -108,6 +111,9 @@ pub struct Process {
 impl Process {
     /// Starts `command` in a new process group. What it has of a jobserver is exactly `jobs`: what
     /// we inherited is for us, not for our children.
+    ///
+    /// # Errors
+    /// The program cannot be started, or there is no descriptor for its pidfd; then it is killed.
     pub fn start(command: &mut Command, owner: Owner, jobs: &Jobs<'_>) -> io::Result<Process> {
         for name in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"] {
             command.env_remove(name);
@@ -151,6 +157,9 @@ impl Process {
     /// of its group, which takes a while to end: see `group::running_in`.
     ///
     /// In this order: until it is reaped, its number cannot be another group's.
+    ///
+    /// # Errors
+    /// Those of waitid(2) and wait(2).
     pub fn try_reap(&mut self, leftovers: Leftovers) -> io::Result<Option<Exit>> {
         if self.reaped.is_none() && has_ended(self.pid)? {
             if leftovers == Leftovers::Kill {

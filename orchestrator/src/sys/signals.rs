@@ -16,6 +16,9 @@ pub struct Signals {
 impl Signals {
     /// Takes over SIGINT, SIGTERM, SIGHUP, SIGTSTP and SIGCONT, but none that we were started to
     /// ignore: `nohup` and shells that start background jobs mean it.
+    ///
+    /// # Errors
+    /// No socket pair can be made, or a handler cannot be installed.
     pub fn take_over() -> io::Result<Signals> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;

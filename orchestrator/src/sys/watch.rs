@@ -33,6 +33,10 @@ const SHORT: Duration = Duration::from_millis(20);
 pub(crate) struct Watched(usize);
 
 impl<S: Copy + PartialEq> Watch<S> {
+    /// An epoll set with nothing in it.
+    ///
+    /// # Errors
+    /// The system has no descriptors for it.
     pub(crate) fn new() -> io::Result<Watch<S>> {
         let (poll, events) = (Poll::new()?, Events::with_capacity(256));
         let alarm = timerfd_create(
@@ -43,6 +47,10 @@ impl<S: Copy + PartialEq> Watch<S> {
         Ok(Watch { poll, events, sources: BTreeMap::new(), next: 0, alarm })
     }
 
+    /// Watches `fd`, which stands for `source` in what `wait` returns.
+    ///
+    /// # Errors
+    /// Those of epoll_ctl(2), for instance because `fd` is watched already.
     pub(crate) fn add(
         &mut self,
         fd: impl AsFd,
@@ -79,6 +87,9 @@ impl<S: Copy + PartialEq> Watch<S> {
 
     /// Sleeps until something happens, at most `timeout`. Returns what the descriptors that woke us
     /// stand for.
+    ///
+    /// # Errors
+    /// Those of epoll_wait(2), except EINTR, and of timerfd_settime(2).
     pub(crate) fn wait(&mut self, timeout: Duration) -> io::Result<Vec<S>> {
         if Duration::ZERO < timeout && timeout < SHORT {
             self.set_alarm(timeout)?;

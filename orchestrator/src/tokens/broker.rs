@@ -199,6 +199,9 @@ impl<P: Ports> Broker<P> {
 
     /// Tokens that the child has read and not returned, its starting slot not counted. 0 for a
     /// child that is not known.
+    ///
+    /// # Errors
+    /// The child's port cannot be read.
     pub fn held(&self, child: ChildId) -> io::Result<u32> {
         match self.tokens(child) {
             Some(tokens) => tokens.held(),
@@ -207,6 +210,9 @@ impl<P: Ports> Broker<P> {
     }
 
     /// Tokens that lie in the child's port and were not read. 0 for a child that is not known.
+    ///
+    /// # Errors
+    /// The child's port cannot be read.
     pub fn unread(&self, child: ChildId) -> io::Result<u32> {
         self.tokens(child).map_or(Ok(0), |tokens| tokens.port.unread())
     }
@@ -221,6 +227,9 @@ impl<P: Ports> Broker<P> {
     /// number of jobs that it is told of, which clients show and do not count on.
     ///
     /// Panics if the id is in use, which would mix up two accounts.
+    ///
+    /// # Errors
+    /// No slot is free, or no port can be made; then nothing is charged.
     pub fn admit(
         &mut self,
         child: ChildId,
@@ -245,6 +254,9 @@ impl<P: Ports> Broker<P> {
 
     /// Charges a slot to a command that is no client. `remove` gives it back. Panics if the id is
     /// in use.
+    ///
+    /// # Errors
+    /// [`AdmitError::NoFreeSlot`].
     pub fn charge(&mut self, child: ChildId) -> Result<(), AdmitError> {
         assert!(!self.children.contains_key(&child), "{child:?} is admitted already");
         self.free = self.free.checked_sub(1).ok_or(AdmitError::NoFreeSlot)?;
@@ -351,8 +363,10 @@ impl<P: Ports> Broker<P> {
     /// who want them, except the last `reserve`, which are kept for processes about to start.
     ///
     /// Highest priority first, then those with the fewest tokens out, then by id. Call it after
-    /// every event: a child's port became readable, its wish changed, or a slot became free. Errors
-    /// are those of the system on our own FIFOs; the account is right in spite of them.
+    /// every event: a child's port became readable, its wish changed, or a slot became free.
+    ///
+    /// # Errors
+    /// A port cannot be read or written; the account is right in spite of that.
     pub fn settle(&mut self, reserve: u32) -> io::Result<Vec<Surplus>> {
         let surpluses = self.collect()?;
         self.distribute(reserve)?;
@@ -360,6 +374,9 @@ impl<P: Ports> Broker<P> {
     }
 
     /// Takes offers back until `slots` are free, or there are no more.
+    ///
+    /// # Errors
+    /// A port cannot be read; the account is right in spite of that.
     pub fn draw_back(&mut self, slots: u32) -> io::Result<()> {
         while self.free < slots
             // The latest of the largest first: it is the least likely to be taken this instant.
@@ -379,6 +396,9 @@ impl<P: Ports> Broker<P> {
 
     /// Offers free slots to foreign children, except the last `reserve`, and moves on what nobody
     /// took.
+    ///
+    /// # Errors
+    /// A port cannot be read or written; the account is right in spite of that.
     pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<Offers> {
         let mut offers = Offers::default();
         self.share_out(reserve, terms, now_us)?;

@@ -43,8 +43,10 @@ impl Fifos {
     /// Makes the directory in the first of `places` that can hold one, for the caller's user alone.
     ///
     /// A place is passed over if its path has a blank or is not UTF-8, because every client splits
-    /// MAKEFLAGS at blanks, or if its file system has no FIFOs. Errors with what went wrong in the
-    /// last place.
+    /// MAKEFLAGS at blanks, or if its file system has no FIFOs.
+    ///
+    /// # Errors
+    /// No place can hold it; the error is that of the last place.
     pub fn new(places: impl IntoIterator<Item = PathBuf>) -> io::Result<Fifos> {
         let mut why = io::Error::new(io::ErrorKind::NotFound, "no place for the jobserver's FIFOs");
         for place in places {

@@ -105,6 +105,9 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     /// own children and items, which could use `wanted` slots, need them.
     ///
     /// Returns why the parent's pool is lost, once, when it is.
+    ///
+    /// # Errors
+    /// A child's port cannot be read. A parent's pool that fails is no error: see above.
     pub fn begin_round(&mut self, wanted: u32, now_us: u64) -> io::Result<Option<io::Error>> {
         let mut lost = None;
         if let Some(lent) = &mut self.lender {
@@ -127,6 +130,9 @@ impl<P: Ports, L: Lender> Pool<P, L> {
 
     /// Offers what is free, but for `reserve`, to a foreign child that is about to start. What a
     /// parent has lent for it is offered until `until_us`, or until some of it is taken.
+    ///
+    /// # Errors
+    /// A child's port cannot be read or written.
     pub fn offer_ahead(&mut self, reserve: u32, until_us: u64, now_us: u64) -> io::Result<()> {
         if let Some(lent) = &mut self.lender {
             // Nothing of the parent's is free that is not planned for.
@@ -144,6 +150,9 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     /// to foreign children, or go back to the parent.
     ///
     /// Returns when to begin the next round, whatever happens until then.
+    ///
+    /// # Errors
+    /// A child's port cannot be read or written.
     pub fn end_round(&mut self, wanted: u32, now_us: u64) -> io::Result<Option<u64>> {
         let Some(lent) = &mut self.lender else {
             return Ok(self.broker.offer(wanted, Terms::Standing, now_us)?.deadline_us);

@@ -65,6 +65,10 @@ impl Purse {
         Purse::with_pipes_of(PIPE_SIZE, tokens)
     }
 
+    /// As `new`, with pipes of `bytes` each.
+    ///
+    /// # Errors
+    /// As `new`.
     pub(super) fn with_pipes_of(bytes: usize, tokens: u32) -> io::Result<Purse> {
         let mut pipes = vec![Pipe::new(bytes)?];
         // Other pipes are as large as the first.

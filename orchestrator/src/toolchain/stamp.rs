@@ -40,6 +40,9 @@ impl Stamp {
 }
 
 /// What `save` has written.
+///
+/// # Errors
+/// The file is absent, no regular file, larger than 16 MiB, or cannot be read.
 pub(super) fn read_saved(path: &Utf8Path) -> std::io::Result<Vec<u8>> {
     whole_file::read(path.as_std_path(), 16 << 20)
 }
