@@ -5,6 +5,11 @@
 // any more: the optimiser could not know that, because users were in other pieces. Then the symbol
 // table and what depends on it are set right. Renaming and removing is LLVM's objcopy, in memory;
 // what it has no option for is changed in place.
+//
+// Debuggers, profilers and `--icf=safe` then see what they see in an uncut object, with two
+// differences: functions that clang inlines into every caller, and we do not, are still there (65
+// of 1,650 functions in sqlite3.c); and a local constant that clang drops is still there, if
+// another piece has folded all that read it.
 #include <deque>
 #include <string>
 #include <system_error>

@@ -1,5 +1,9 @@
 //! The signals that end a plan run by hand, as a stream: handlers only write a byte, everything
 //! else is the coordinator's.
+//!
+//! A worker that runs a plan by hand has no orchestrator above it. So at a signal the coordinator
+//! itself kills the linkers, removes half-written files (`emit::abandon`) and returns its tokens,
+//! and then dies by the signal. An error on which LLVM calls abort(3) is treated the same.
 
 use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;

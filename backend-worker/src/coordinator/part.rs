@@ -1,4 +1,7 @@
 //! One part of an item on its thread: runs it, catches its panics, and gathers what it says.
+//!
+//! A diagnostic is sent to the coordinator at once. All else that a part reports is sent with its
+//! end: for a small unit, waking the coordinator costs more than reading what it is woken for.
 
 use super::events::Part;
 use super::job::{Execute, Finished, Goal, Job, Pieces, Step, now_us};

@@ -1,4 +1,10 @@
 //! A link: the driver runs as a child process, with no more threads than the link has tokens.
+//!
+//! The driver is the program that `CC` or `CXX` names. It gets lld to link with, and lld tells in
+//! its dependency file what it has read; members of thin archives are added to that (`thin`). Where
+//! lld and the driver have looked in vain follows from what was found and from the linker's words
+//! (`lookups`), for which the driver is asked by `-###`: once for all links of a worker that differ
+//! only in their objects (`driver`). Long command lines become response files (`response`).
 #![expect(
     unsafe_code,
     reason = "the link must die with the worker, which only pre_exec can arrange"

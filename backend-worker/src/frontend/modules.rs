@@ -1,7 +1,8 @@
 //! The modules that the translation of a unit left for others, as bitcode: the whole one, or the
 //! pieces it was cut into.
 //!
-//! A module that waits is never kept as IR, which takes about ten times the memory.
+//! A module that waits is never kept as IR, which takes about ten times the memory. So a
+//! worker that runs n parts has at most n modules as IR.
 
 use crate::llvm::{Clang, Context, CutModule, Module, Reported, WaitingModule};
 

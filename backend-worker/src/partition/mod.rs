@@ -2,6 +2,29 @@
 //!
 //! Numbers of symbols in, roles of symbols out. The same graph and limits give the same assignment,
 //! whatever the order of edges and ties.
+//!
+//! `cut_graph.cpp` makes the graph: symbols, references, and ties. Symbols that are tied (by a
+//! comdat, an alias, a block address, a section, inline assembly, ...) get the same home.
+//!
+//! The steps, each in its own file:
+//!
+//! - `ties` groups what must have the same home.
+//! - `clusters` joins groups that call each other much.
+//! - `place` gives each cluster a piece as its home, so that the pieces cost about the same, copies
+//!   included.
+//! - `roles` says what each piece has of each symbol: its definition; a *copy*
+//!   (`available_externally`), which may be inlined and leaves no code; or a *replica*, a
+//!   definition of its own. Replicas are for small inline functions of C++: most of them vanish
+//!   when they are inlined. No variable is ever defined twice: programs compare addresses.
+//! - `limits` has the numbers, and what they were measured with. A module of which the pieces would
+//!   cost too much together is cut into fewer pieces, or not at all. Most C++ is not cut.
+//!
+//! A local symbol that another piece needs is *promoted*: it gets hidden visibility and a unique
+//! suffix while the pieces are apart, and its old name and binding when they are joined. The number
+//! of pieces depends on the module and the profile, never on the machine, so that outputs do not.
+//!
+//! `assembly` reads the names in inline assembly. Where it cannot tell what is named, the module
+//! stays whole.
 
 mod assembly;
 mod clusters;

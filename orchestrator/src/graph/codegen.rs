@@ -1,5 +1,17 @@
 //! What a profile asks of code generation, as items say it: cutting into codegen units, link-time
 //! optimisation. Knows no items and does no I/O.
+//!
+//! A unit is told how many pieces it may be cut into, and a suffix for the symbols that its pieces
+//! share. The suffix is a hash of crate, target, source and profile: it does not depend on where
+//! the workspace lies, nor on what the source contains.
+//!
+//! With `lto` a unit's object is bitcode. `thin-local` optimises in the archive or the link of the
+//! unit's own target. Under `thin` and `fat` a library is no item: a link comes directly after the
+//! units of all its libraries, and gets their members where the archive would stand. The archive is
+//! an item only if it was asked for. One that an earlier build left is removed if this build would
+//! make it differently (`Graph::unmade`).
+//!
+//! `translate` is not part of an item: both values make the same bytes.
 
 use crate::manifest::{self, OptLevel, Profile};
 use tender_protocol::{Cut, Language, Lto};

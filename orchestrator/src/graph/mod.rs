@@ -5,6 +5,20 @@
 //! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and
 //!   for archives and links; `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
+//!
+//! # Items and their order
+//!
+//! An item is one step: a `[[generate]]` command, a unit of source that is compiled or checked, an
+//! archive, a shared library, a program. A unit of C or C++ needs only the headers of the crates
+//! that it depends on, so the units of all crates may run at once. What comes after something else:
+//! a link, after its objects and libraries; an archive, after its objects; a unit, after commands
+//! that generate sources or headers for it.
+//!
+//! # Outputs depend on sources, flags and tools alone
+//!
+//! Paths are relative to the workspace root, which is also the compilation directory (`.`).
+//! Archives have no times and no owners, and their members are in a fixed order. Nothing in an item
+//! depends on `-j`, on which worker runs it, in which order, or how often it was tried.
 
 mod args;
 mod artifacts;

@@ -5,6 +5,9 @@
 //! may be gone. But every client of the pool has the path of its child's FIFO in MAKEFLAGS or
 //! CARGO_MAKEFLAGS, and no other child's. One that has cleared its environment is known only by who
 //! its parent is by now: we are, because we are a subreaper.
+//!
+//! What is found stays charged until it ends, under an id of its own, because the command that left
+//! it may run again. It is offered nothing.
 
 use crate::sys::family;
 use crate::sys::stat::{ENVIRONMENT_END, ENVIRONMENT_START, Stat, VIRTUAL_SIZE};
