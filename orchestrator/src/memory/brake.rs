@@ -22,6 +22,9 @@
 //! A stopped job may be one that a running one waits for (they share a pipe, or a lock). If nothing
 //! that may run uses any processor time, the oldest of the stopped goes on, and is not stopped
 //! again.
+//!
+//! A stopped job keeps its job slot. Nobody can take the token of a process that is stopped, and
+//! when the job is continued it must not be one too many.
 
 use crate::sys::family::Member;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

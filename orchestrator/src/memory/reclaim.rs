@@ -5,6 +5,8 @@
 //! was expected to take less: from outside both look the same. To ask is cheap and not free
 //! (headers are read again, pages are cleared again), so who was asked in vain is left alone for a
 //! while, twice as long each time.
+//!
+//! To have every worker give back everything after each item costs a quarter more processor time.
 
 use super::ledger::ProcessId;
 use std::collections::BTreeMap;

@@ -39,8 +39,8 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// How long an offer stands before it moves on to another child, at most; microseconds. (Design,
-/// section 3: 5 ms.)
+/// How long an offer stands before it moves on to another child, at most; microseconds.
+/// `docs/jobserver.md` promises that a token that becomes free is used within 50 ms by a command.
 const TURN_US: u64 = 5_000;
 
 /// No child is offered more at a time; when it has taken some, more follow. A FIFO holds many times

@@ -1,5 +1,9 @@
 //! How items end, and what follows: dependents that may begin or never will, workers that are gone,
 //! items that run again.
+//!
+//! Results that a worker reported before it died are kept. An item that was running when its worker
+//! was killed for memory is *exclusive* from then on: it runs again in a fresh worker, with twice
+//! its estimate and nothing else beside it. If that is killed as well, the item has failed.
 
 use super::super::action::{Action, Death, Verdict, WorkerIx};
 use super::super::items::State;

@@ -55,8 +55,9 @@ impl Scheduler {
     }
 
     /// A worker that has run others does not give back all of what they took. A large item is worth
-    /// the start of a process, and may have no other way to fit into what there is. Beyond a budget
-    /// alone nobody is killed.
+    /// the start of a process, and may have no other way to fit into what there is: with 1.04 times
+    /// what it needs, a fat link succeeded in 1 of 6 builds in a worker that had run the units, and
+    /// in 4 of 6 in a fresh one. Beyond a budget alone nobody is killed.
     pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
