@@ -1,5 +1,5 @@
-//! What holds for every build, as its trace tells. Knows no workspace. Named as in the project's
-//! design: J for jobs, M for memory.
+//! What holds for every build, as its trace shows. Knows no workspace. The names: J for jobs, M for
+//! memory.
 //!
 //! Where a trace may have nothing that an invariant is about, it answers how much there was: what
 //! holds of nothing shows nothing.
@@ -18,7 +18,7 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// Those that were about nothing, as the project's design names them.
+    /// The names of those that were about nothing.
     pub fn vacuous(&self) -> Vec<&'static str> {
         let all = [
             ("M1", self.live_modules),

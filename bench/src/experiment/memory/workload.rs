@@ -20,7 +20,7 @@ pub enum Workload {
     Zstd,
 }
 
-/// Those of the targets that DESIGN and the documentation speak of.
+/// Those of which `docs/memory.md` has the figures.
 pub const USUAL: [Workload; 3] = [Workload::Rocksdb, Workload::RealWorld, Workload::RealWorldThin];
 
 impl Workload {

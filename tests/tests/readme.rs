@@ -1,0 +1,36 @@
+//! The tour in README.md is run as it is written.
+
+use std::process::Command;
+use tender_tests::{TestSpace, examples, program};
+
+/// The commands of a section: its lines that are indented by four blanks, without these.
+fn commands_of(document: &str, section: &str) -> String {
+    let (_, text) =
+        document.split_once(&format!("\n## {section}\n")).expect("the section is there");
+    let text = text.split("\n## ").next().unwrap_or_default();
+    let is_blank = |line: &&str| line.is_empty();
+    let commands = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("    ").or_else(|| Some(line).filter(is_blank)));
+    commands.flat_map(|line| [line, "\n"]).collect()
+}
+
+#[test]
+fn readme_tour_does_what_it_says() {
+    let readme = std::fs::read_to_string(examples().parent().unwrap().join("README.md")).unwrap();
+    let tour = commands_of(&readme, "A tour of five minutes");
+    let space = TestSpace::new();
+    let programs = program("tender").parent().unwrap().to_owned();
+    let mut shell = Command::new("sh");
+    space.prepare(&mut shell);
+    shell.args(["-e", "-c", &format!("PATH=\"$0:$PATH\"\n{tour}"), programs.as_str()]);
+
+    let run = space.run(shell).expect_ok();
+
+    let answers = run.stdout.lines().filter(|line| *line == "42").count();
+    assert_eq!(answers, 2, "the program runs in both profiles: {run}");
+    assert!(run.stderr.contains("greet/include/greet/greet.h"), "the reason is said: {run}");
+    for file in ["tour/trace.json", "tour/compile_commands.json", "tour/target/debug/app"] {
+        assert!(space.exists(file), "{file} is made: {run}");
+    }
+}
