@@ -112,6 +112,37 @@ const RULES: &[Rule] = &[
         instead: "children are processes: return what happens to them, and let `dispatch` tell others",
     },
     Rule {
+        of: &["orchestrator/src/engine"],
+        but: &["orchestrator/src/engine/mod.rs"],
+        words: &["impl Engine", "impl<'a> Engine", "super::Engine"],
+        instead: "the engine only wires its owners: give a function the owners that it needs",
+    },
+    Rule {
+        of: &["orchestrator/src/engine/dispatch.rs"],
+        but: &[],
+        words: &["crate::sys", "Children", "Signals"],
+        instead: "dispatch translates: let `children` return it as data, or `mod.rs` do it",
+    },
+    Rule {
+        of: &["orchestrator/src/engine/memory"],
+        but: &[],
+        words: &["Scheduler", "Children", "Record", "crate::events", "super::progress"],
+        instead: "memory takes a view and gives orders: let `mod.rs` carry them out and tell",
+    },
+    Rule {
+        of: &["orchestrator/src/engine/worker.rs", "orchestrator/src/engine/command.rs"],
+        but: &[],
+        words: &[
+            "Scheduler",
+            "toolchain",
+            "crate::manifest",
+            "Progress",
+            "Record",
+            "crate::events",
+        ],
+        instead: "a process knows what is sent and read: let `execute` complete what is sent",
+    },
+    Rule {
         of: &["orchestrator/src/engine/progress"],
         but: &[],
         words: &["Scheduler", "crate::schedule", "Children", "Record", "Ledger"],
@@ -291,6 +322,57 @@ fn what_belongs_elsewhere_is_not_here() {
         .flat_map(|rule| sources.iter().map(|(file, text)| breaches(rule, file, text)))
         .collect();
     assert!(found.is_empty(), "\n{found}");
+}
+
+/// Fields of the structs in a file: name of the struct, and how many.
+fn fields(text: &str) -> Vec<(String, usize)> {
+    let mut found: Vec<(String, usize)> = Vec::new();
+    let mut is_inside = false;
+    for line in text.lines() {
+        let words: Vec<&str> = line.split([' ', '<', '(']).collect();
+        if let Some(at) = words.iter().position(|word| *word == "struct")
+            && line.ends_with('{')
+            && !line.starts_with(' ')
+        {
+            found.push((words[at + 1].to_owned(), 0));
+            is_inside = true;
+        } else if line.starts_with('}') {
+            is_inside = false;
+        } else if is_inside
+            && let Some((field, _)) = line.trim().split_once(": ")
+            && let Some(name) = field.split(' ').next_back()
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && let Some((_, count)) = found.last_mut()
+        {
+            *count += 1;
+        }
+    }
+    found
+}
+
+/// One who owns more than that owns what others could.
+const MOST_FIELDS: usize = 14;
+
+#[test]
+fn structs_of_the_engine_have_few_fields() {
+    let mut counted = Vec::new();
+    for (file, text) in sources() {
+        if is_below(&file, &["orchestrator/src/engine"]) {
+            counted.extend(
+                fields(&text).into_iter().map(|(name, fields)| (file.clone(), name, fields)),
+            );
+        }
+    }
+    assert!(
+        counted.iter().any(|(_, name, fields)| name == "Engine" && *fields > 10),
+        "{counted:?}"
+    );
+    for (file, name, fields) in counted {
+        assert!(
+            fields <= MOST_FIELDS,
+            "{file}: `{name}` has {fields} fields, more than {MOST_FIELDS}: split it into owners"
+        );
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //! no scheduler, no account of memory, and nobody who is told.
 
 use super::command::CommandProcess;
-use super::worker::WorkerProcess;
+use super::ends::{CommandEnd, WorkerEnd};
+use super::worker::{Greeting, Heard, WorkerProcess};
 use super::{child_of_command, child_of_worker};
 use crate::graph::{Command, Graph, Item, ItemIx};
 use crate::host::error::system;
@@ -11,7 +12,7 @@ use crate::host::{EngineError, Guard, survivors};
 use crate::schedule::WorkerIx;
 use crate::sys::process::{Exit, Jobs, KILLED_WITHIN, Leftovers, reap_orphans};
 use crate::sys::watch::{Watch, Watched};
-use crate::sys::{group, usage};
+use crate::sys::{group, now_us, usage};
 use crate::tokens::ChildId;
 use camino::Utf8Path;
 use mio::Interest;
@@ -20,7 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
-use tender_protocol::{FromWorker, ToWorker};
+use tender_protocol::{FromWorker, Plan, ToWorker};
 
 /// What has happened.
 #[derive(Debug)]
@@ -28,24 +29,19 @@ pub(super) enum ChildEvent {
     /// Signals have reached this process.
     Signals,
     /// A worker has said which LLVM and which libraries it has.
-    Greeted {
-        llvm: String,
-        libraries: Vec<String>,
-    },
+    Greeted(Greeting),
+    /// A worker has said something after its greeting for the first time.
+    Heard(WorkerIx),
     Said {
         worker: WorkerIx,
         message: FromWorker,
     },
-    /// All that it said was told before. It is kept until [`Children::take_worker`].
-    WorkerEnded {
-        worker: WorkerIx,
-        exit: Exit,
-    },
-    /// It is kept until [`Children::take_command`].
-    CommandEnded {
-        item: ItemIx,
-        exit: Exit,
-    },
+    /// A worker wrote this to standard error. Told between items, never inside a diagnostic.
+    Complained(String),
+    /// It is no child any more. All that it said was told before.
+    WorkerEnded(Gone, WorkerEnd),
+    /// It is no child any more.
+    CommandEnded(Gone, CommandEnd),
     /// A process that this child has left running has ended.
     SurvivorEnded(ChildId),
 }
@@ -186,8 +182,7 @@ impl<'a> Children<'a> {
             Source::WorkerOutput(ix) => has_more = self.read_worker(ix, events)?,
             Source::WorkerErrors(ix) => {
                 if let Some(running) = self.workers.get_mut(&ix) {
-                    running.child.read_errors();
-                    has_more = running.child.more_errors;
+                    has_more = running.child.read_errors();
                 }
             }
             Source::WorkerEnd(ix) => self.reap_worker(ix, events)?,
@@ -211,17 +206,21 @@ impl<'a> Children<'a> {
         events: &mut Vec<ChildEvent>,
     ) -> Result<bool, EngineError> {
         let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(false) };
-        let greeted_before = child.greeted;
-        let messages = child.read(self.program)?;
-        if child.greeted && !greeted_before {
-            let (llvm, libraries) = (child.llvm.clone(), child.libraries.clone());
-            events.push(ChildEvent::Greeted { llvm, libraries });
+        let Heard { greeting, is_first, messages, has_more } = child.read(self.program)?;
+        events.extend(greeting.map(ChildEvent::Greeted));
+        if is_first {
+            events.push(ChildEvent::Heard(ix));
         }
-        events.extend(messages.into_iter().map(|message| ChildEvent::Said { worker: ix, message }));
-        if child.misbehaviour.is_some() {
-            child.process.signal_group(Signal::KILL);
+        for message in messages {
+            // Code in LLVM or a linker may print where it likes.
+            let complaint = match message {
+                FromWorker::ItemFinished(_) | FromWorker::SlotParked => child.take_complaint(),
+                _ => None,
+            };
+            events.extend(complaint.map(ChildEvent::Complained));
+            events.push(ChildEvent::Said { worker: ix, message });
         }
-        Ok(child.more_output)
+        Ok(has_more)
     }
 
     fn reap_worker(
@@ -230,15 +229,24 @@ impl<'a> Children<'a> {
         events: &mut Vec<ChildEvent>,
     ) -> Result<(), EngineError> {
         let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(()) };
-        let reaped = child.process.try_reap(Leftovers::Kill);
-        let Some(exit) = reaped.map_err(system("wait for a worker"))? else { return Ok(()) };
+        let Some(exit) = child.try_reap().map_err(system("wait for a worker"))? else {
+            return Ok(());
+        };
         self.guard.remove_group(child.process.pid());
         // Its last words may still lie in the pipes.
         self.read_worker(ix, events)?;
-        if let Some(Running { child, .. }) = self.workers.get_mut(&ix) {
-            child.read_errors();
-        }
-        events.push(ChildEvent::WorkerEnded { worker: ix, exit });
+        let Some(Running { mut child, watched }) = self.workers.remove(&ix) else { return Ok(()) };
+        self.forget(watched);
+        child.read_errors();
+        let gone = Gone {
+            id: child_of_worker(ix),
+            group: child.process.pid(),
+            command: None,
+            name: child.name(),
+            in_order: matches!(exit, Exit::Code(_)),
+        };
+        let (cause, how, tail) = child.end(self.program, exit);
+        events.push(ChildEvent::WorkerEnded(gone, WorkerEnd { worker: ix, cause, how, tail }));
         Ok(())
     }
 
@@ -251,8 +259,29 @@ impl<'a> Children<'a> {
         let reaped = child.process.try_reap(Leftovers::Kill);
         let Some(exit) = reaped.map_err(system("wait for a command"))? else { return Ok(()) };
         self.guard.remove_group(child.process.pid());
+        let id = child_of_command(ix);
+        let name = self.name_of(id);
+        let Some(Running { mut child, watched }) = self.commands.remove(&ix) else {
+            return Ok(());
+        };
+        self.forget(watched);
         child.read();
-        events.push(ChildEvent::CommandEnded { item: ix, exit });
+        let gone = Gone {
+            id,
+            group: child.process.pid(),
+            command: Some(child.started),
+            name,
+            in_order: !child.interrupted,
+        };
+        let end = CommandEnd {
+            item: ix,
+            success: exit.success(),
+            how: exit.to_string(),
+            was_interrupted: child.interrupted,
+            text: child.text(),
+            wall_us: now_us() - child.started_us,
+        };
+        events.push(ChildEvent::CommandEnded(gone, end));
         Ok(())
     }
 
@@ -313,39 +342,6 @@ impl<'a> Children<'a> {
         self.guard.add_group(child.process.pid())?;
         self.commands.insert(ix, Running { child, watched });
         Ok(Ok(started_us))
-    }
-
-    /// Takes a worker that has ended out of the children.
-    pub(super) fn take_worker(
-        &mut self,
-        ix: WorkerIx,
-        exit: Exit,
-    ) -> Option<(WorkerProcess, Gone)> {
-        let Running { child, watched } = self.workers.remove(&ix)?;
-        self.forget(watched);
-        let gone = Gone {
-            id: child_of_worker(ix),
-            group: child.process.pid(),
-            command: None,
-            name: child.name(),
-            in_order: matches!(exit, Exit::Code(_)),
-        };
-        Some((child, gone))
-    }
-
-    /// Takes a command that has ended out of the children.
-    pub(super) fn take_command(&mut self, ix: ItemIx) -> Option<(CommandProcess, Gone)> {
-        let Running { child, watched } = self.commands.remove(&ix)?;
-        self.forget(watched);
-        let id = child_of_command(ix);
-        let gone = Gone {
-            id,
-            group: child.process.pid(),
-            command: Some(child.started),
-            name: self.name_of(id),
-            in_order: !child.interrupted,
-        };
-        Some((child, gone))
     }
 
     /// What a child has left running. `fifo` is its port by name, and `lacks` tells whether tokens of
@@ -450,7 +446,7 @@ impl<'a> Children<'a> {
         self.workers.get(&ix).map(|running| &running.child)
     }
 
-    pub(super) fn worker_mut(&mut self, ix: WorkerIx) -> Option<&mut WorkerProcess> {
+    fn worker_mut(&mut self, ix: WorkerIx) -> Option<&mut WorkerProcess> {
         self.workers.get_mut(&ix).map(|running| &mut running.child)
     }
 
@@ -458,16 +454,8 @@ impl<'a> Children<'a> {
         self.workers.iter().map(|(ix, running)| (*ix, &running.child))
     }
 
-    pub(super) fn workers_mut(&mut self) -> impl Iterator<Item = (WorkerIx, &mut WorkerProcess)> {
-        self.workers.iter_mut().map(|(ix, running)| (*ix, &mut running.child))
-    }
-
     pub(super) fn commands(&self) -> impl Iterator<Item = (ItemIx, &CommandProcess)> {
         self.commands.iter().map(|(item, running)| (*item, &running.child))
-    }
-
-    pub(super) fn commands_mut(&mut self) -> impl Iterator<Item = &mut CommandProcess> {
-        self.commands.values_mut().map(|running| &mut running.child)
     }
 
     pub(super) fn has_commands(&self) -> bool {
@@ -484,11 +472,23 @@ impl<'a> Children<'a> {
         }
     }
 
+    pub(super) fn send_plan(&mut self, worker: WorkerIx, plan: Plan) {
+        if let Some(child) = self.worker_mut(worker) {
+            child.send_plan(plan);
+        }
+    }
+
+    /// Grants memory for one part of an item, bytes.
+    pub(super) fn lease(&mut self, worker: WorkerIx, item: ItemIx, bytes: u64) {
+        if let Some(child) = self.worker_mut(worker) {
+            child.lease(item, bytes);
+        }
+    }
+
     /// The worker did what none of ours does: it is killed. `what` is said of it.
     pub(super) fn accuse(&mut self, worker: WorkerIx, what: String) {
         if let Some(child) = self.worker_mut(worker) {
-            child.misbehaviour.get_or_insert(what);
-            child.process.signal_group(Signal::KILL);
+            child.accuse(what);
         }
     }
 
@@ -496,8 +496,28 @@ impl<'a> Children<'a> {
     pub(super) fn close_worker(&mut self, ix: WorkerIx) {
         self.watch.remove_source(Source::WorkerInput(ix));
         if let Some(child) = self.worker_mut(ix) {
-            child.dismissed = true;
-            child.outgoing.close();
+            child.close();
+        }
+    }
+
+    /// Kills a worker with the linker that it has started. Its end is told like any other.
+    pub(super) fn kill_worker(&self, ix: WorkerIx) {
+        if let Some(child) = self.worker(ix) {
+            child.process.signal_group(Signal::KILL);
+        }
+    }
+
+    /// The build is interrupted: kills workers, which leave nothing half-written, and passes the
+    /// signal on to commands.
+    pub(super) fn interrupt(&mut self, signal: Signal) {
+        for running in self.workers.values_mut() {
+            running.child.dismiss();
+        }
+        for running in self.commands.values_mut() {
+            running.child.interrupted = true;
+            running.child.process.signal_group(signal);
+            // One that is stopped would never get to see it.
+            running.child.process.signal_group(Signal::CONT);
         }
     }
 

@@ -44,43 +44,48 @@ mod children;
 mod command;
 mod crash;
 mod dispatch;
+mod ends;
+mod error_log;
 mod execute;
-mod give_back;
-mod kills;
-mod learn;
 mod memory;
 mod progress;
 mod record;
 mod reproduce;
 mod reproducer;
-mod signalled;
 mod slots;
-mod stalled;
 mod worker;
 
-use crate::events::{Event, Sink, WorkerNo};
-use crate::fingerprint::Fingerprints;
+use crate::events::{Event, Severity, Shortage, Sink, WorkerNo};
+use crate::fingerprint::{Fingerprints, Freshness};
 use crate::graph::{Graph, ItemIx};
 use crate::host::EngineError;
 use crate::host::error::system;
 use crate::host::tools::Tools;
 use crate::host::{self, Slots};
-use crate::memory::Budget;
-use crate::schedule::{self, Scheduler, WorkerIx};
+use crate::memory::{Budget, Chosen, Denied};
+use crate::schedule::{
+    self, Action, PlannedItem, Scheduler, WorkerIx, item_of_lease, process_of_worker,
+};
 use crate::sys::clock::now_us;
 use crate::sys::process;
-use crate::sys::signals::Signals;
+use crate::sys::signals::{self, Signals};
 use crate::sys::usage;
 use crate::tokens::{ChildId, Fifos};
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
-use children::Children;
+use children::{ChildEvent, Children, Gone};
 use crash::Crashes;
-use memory::Memory;
+use dispatch::Dispatch;
+use execute::CommandStart;
+use memory::{CommandView, MemoryController, MemoryOrder, Ours, View, WorkerView};
 use progress::{Counts, Progress};
 use record::Record;
+use reproduce::Reproducers;
+use rustix::process::Signal;
+use signal_hook::consts::{SIGCONT, SIGTSTP};
 use slots::JobSlots;
 use std::time::{Duration, Instant};
+use tender_protocol::{Outcome, ToWorker};
 
 /// How often the sink may draw and the orphans are reaped.
 const TICK: Duration = Duration::from_millis(100);
@@ -89,8 +94,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// early.
 const JUDGING_SLICE: Duration = Duration::from_millis(10);
 
-/// When the turn to grant memory is asked for again, which another build has; microseconds.
-const TURN_PAUSE_US: u64 = 2_000;
+/// When the lock on granting memory is asked for again, which another build holds; microseconds.
+const LOCK_PAUSE_US: u64 = 2_000;
 
 /// What to build, and how.
 pub struct Request<'a> {
@@ -156,7 +161,7 @@ struct Engine<'a> {
     /// ended before what they hold goes back to a parent.
     children: Children<'a>,
     slots: JobSlots,
-    memory: Memory,
+    memory: MemoryController,
     tools: Tools,
     signals: Signals,
     crashes: Crashes,
@@ -170,7 +175,7 @@ impl<'a> Engine<'a> {
         let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink } =
             request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
-        let memory = Memory::new(budget, &graph.state_dir);
+        let memory = MemoryController::new(budget, &graph.state_dir, now_us());
         let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
         let tasks = schedule::tasks(graph, wall_us, |key, expected| memory.need(key, expected));
         let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
@@ -206,13 +211,7 @@ impl<'a> Engine<'a> {
                 break;
             }
             let until_tick = next_tick.saturating_duration_since(Instant::now());
-            let until_round = self.slots.until_round(now_us());
-            let until_something = until_round.map_or(until_tick, |round| round.min(until_tick));
-            let memory_us =
-                self.foreign_us().map_or(self.memory.next_us(), |at| at.min(self.memory.next_us()));
-            let until_memory = Duration::from_micros(memory_us.saturating_sub(now_us()));
-            let until_something = until_something.min(until_memory);
-            let timeout = if more_to_judge { Duration::ZERO } else { until_something };
+            let timeout = if more_to_judge { Duration::ZERO } else { self.timeout(until_tick) };
             for event in self.children.poll(timeout)? {
                 self.dispatch(event)?;
             }
@@ -225,11 +224,32 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
+    /// How long to sleep at most.
+    fn timeout(&self, until_tick: Duration) -> Duration {
+        let now_us = now_us();
+        let until = |at_us: u64| Duration::from_micros(at_us.saturating_sub(now_us));
+        if let Some(until_us) = self.memory.awaits_victim_until(now_us) {
+            return until_tick.min(until(until_us));
+        }
+        let external_us = self.memory.next_external_us(self.children.has_commands());
+        let memory_us =
+            external_us.map_or(self.memory.next_us(), |at_us| at_us.min(self.memory.next_us()));
+        let until_round = self.slots.until_round(now_us).unwrap_or(until_tick);
+        until_tick.min(until_round).min(until(memory_us))
+    }
+
     /// Carries out decisions until there are none. Returns whether there is still something to
     /// judge.
     fn advance(&mut self) -> Result<bool, EngineError> {
         let deadline = Instant::now() + JUDGING_SLICE;
         loop {
+            if self.memory.awaits_victim_until(now_us()).is_some() {
+                // Nothing is read and nothing starts before its memory is back. Actions that start
+                // something are decided in `give_out_slots` alone.
+                self.execute_actions()?;
+                self.settle(u32::MAX)?;
+                return Ok(self.finished.is_some());
+            }
             let mut late = false;
             while !late && let Some(item) = self.scheduler.next_to_judge() {
                 self.judge(item);
@@ -245,31 +265,97 @@ impl<'a> Engine<'a> {
         }
     }
 
+    fn judge(&mut self, item: ItemIx) {
+        let fresh = match self.record.check(item) {
+            Freshness::Fresh => {
+                let diagnostics = self.record.last_diagnostics(item);
+                self.progress.fresh(item, diagnostics);
+                true
+            }
+            Freshness::Dirty(reason) => {
+                self.progress.dirty(item, reason, self.record.last_wall_us(item));
+                false
+            }
+        };
+        self.scheduler.handle(schedule::Event::Judged { item, fresh });
+    }
+
+    fn dispatch(&mut self, event: ChildEvent) -> Result<(), EngineError> {
+        match event {
+            ChildEvent::Signals => self.handle_signals(),
+            ChildEvent::Greeted(greeting) => {
+                self.record.tool_said(&greeting.llvm, &greeting.libraries);
+            }
+            ChildEvent::Heard(worker) => {
+                self.scheduler.handle(schedule::Event::WorkerHeard { worker });
+            }
+            ChildEvent::Said { worker, message } => {
+                if let Some(fault) = self.dispatcher().message(worker, message) {
+                    self.children.accuse(worker, fault);
+                }
+            }
+            ChildEvent::Complained(text) => self.dispatcher().complaint(text),
+            ChildEvent::WorkerEnded(gone, end) => {
+                self.settle_with(gone);
+                self.dispatcher().worker_ended(end)?;
+            }
+            ChildEvent::CommandEnded(gone, end) => {
+                self.settle_with(gone);
+                self.dispatcher().command_ended(end);
+            }
+            ChildEvent::SurvivorEnded(child) => {
+                // It may have started others meanwhile.
+                if let Some(gone) = self.children.take_survivors(child) {
+                    self.settle_with(gone);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatcher(&mut self) -> Dispatch<'_, 'a> {
+        Dispatch {
+            graph: self.graph,
+            scheduler: &mut self.scheduler,
+            slots: &mut self.slots,
+            memory: &mut self.memory,
+            record: &mut self.record,
+            progress: &mut self.progress,
+            crashes: &mut self.crashes,
+            is_interrupted: self.interrupted.is_some(),
+            now_us: now_us(),
+        }
+    }
+
     fn give_out_slots(&mut self) -> Result<(), EngineError> {
-        let given = self.give_out_slots_in_turn();
-        self.end_turn();
+        let given = self.give_out_slots_under_lock();
+        self.memory.end_round();
         given
     }
 
-    fn give_out_slots_in_turn(&mut self) -> Result<(), EngineError> {
-        self.memory.awaits_turn = false;
+    fn give_out_slots_under_lock(&mut self) -> Result<(), EngineError> {
         // A build that has nothing to do does not care how much memory there is.
-        let was_read = self.progress.counts().dirty > 0 && self.watch_memory();
+        let needs_memory = self.progress.counts().dirty > 0;
+        let was_read = needs_memory && self.read_memory();
         self.execute_actions()?;
         // Nobody gets anything yet: this only collects what was returned.
         self.settle(u32::MAX)?;
-        self.hear_lacks();
+        if self.memory.awaits_victim_until(now_us()).is_some() {
+            return Ok(());
+        }
+        self.tell_lacks();
         let wanted = self.scheduler.wanted(self.slots.most_more());
         if let Some(error) = self.slots.begin_round(wanted, now_us())? {
             self.progress.warn(host::parent_is_gone(&error));
         }
-        if !was_read {
-            self.mind_other_builds();
+        if needs_memory
+            && !was_read
+            && let Some(bytes) = self.memory.refresh_peer_reservations(now_us())
+        {
+            self.scheduler.handle(schedule::Event::Headroom { bytes });
         }
-        // Without the turn nothing is granted: it is asked for again soon. That is not as if there were
-        // no memory, for which the scheduler makes room.
-        let has_turn = !self.memory.awaits_turn;
-        if has_turn {
+        let may_grant = self.memory.may_grant();
+        if may_grant {
             self.scheduler.claim(self.slots.free());
             self.execute_actions()?;
         }
@@ -277,27 +363,31 @@ impl<'a> Engine<'a> {
             self.slots.set_priority(child_of_worker(worker), self.scheduler.urgency(worker));
         }
         self.settle(0)?;
-        if has_turn {
+        if may_grant {
             self.scheduler.fill(self.slots.free());
             self.execute_actions()?;
         }
-        self.hear_lacks();
-        self.watch_foreign();
+        self.tell_lacks();
+        self.watch_external();
         let wanted = self.scheduler.wanted(self.slots.most_more());
         self.slots.end_round(wanted, now_us())?;
         let leases_us = now_us();
-        if !has_turn {
-            self.slots.round_at(leases_us + TURN_PAUSE_US);
+        if !may_grant {
+            self.slots.round_at(leases_us + LOCK_PAUSE_US);
         }
-        self.tell_other_builds();
-        self.end_turn();
+        if needs_memory {
+            self.memory.publish(self.scheduler.ledger().totals().growth);
+        }
+        self.memory.end_round();
         self.tell_memory_round(leases_us);
-        self.tell_waits();
+        if self.slots.free() == 0 && self.progress.take_newly_ready() {
+            self.progress.wait_for_slots(self.scheduler.waiting());
+        }
         self.progress.tell_counts(self.slots.used());
         Ok(())
     }
 
-    fn hear_lacks(&mut self) {
+    fn tell_lacks(&mut self) {
         for (worker, _) in self.children.workers() {
             self.scheduler.lacks(worker, self.slots.lacks(child_of_worker(worker)));
         }
@@ -311,10 +401,207 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn tell_waits(&mut self) {
-        if self.slots.free() == 0 && self.progress.take_newly_ready() {
-            self.progress.wait_for_slots(self.scheduler.waiting());
+    /// If nothing of a child is left, what it had is free. What is left keeps what it may use.
+    fn settle_with(&mut self, mut gone: Gone) {
+        let (slots, id) = (&self.slots, gone.id);
+        let left = self.children.left_by(&gone, slots.fifo(id), || slots.holds(id));
+        if left.is_empty() {
+            if let Some(text) = self.slots.settle_child(id, &gone.name, gone.in_order) {
+                self.progress.warn(text);
+            }
+            return;
         }
+        gone.id = self.children.survivor_id();
+        // A daemon is nobody's job, though it may have jobs.
+        self.slots.retire(id, gone.id, left.has_daemons_alone());
+        let port = self.slots.port(gone.id);
+        self.children.keep(gone, left, port);
+    }
+
+    /// What the scheduler has decided.
+    fn execute_actions(&mut self) -> Result<(), EngineError> {
+        while let Some(action) = self.scheduler.next_action() {
+            self.execute(action)?;
+        }
+        Ok(())
+    }
+
+    fn execute(&mut self, action: Action) -> Result<(), EngineError> {
+        match action {
+            Action::StartWorker(worker) => {
+                let (children, slots) = (&mut self.children, &mut self.slots);
+                execute::start_worker(children, slots, &mut self.progress, worker)?;
+            }
+            Action::LendSlot(worker) => {
+                self.slots.lend_slot(child_of_worker(worker));
+                self.children.send(worker, &ToWorker::Slot);
+            }
+            Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
+            Action::Lease { worker, item, bytes } => {
+                self.progress.wait_ended(item);
+                self.purge_before(worker, bytes);
+                self.children.lease(worker, item, bytes);
+            }
+            Action::CancelPlans(worker) => {
+                self.children.send(worker, &ToWorker::Cancel { plan: None });
+            }
+            Action::Purge(worker) => self.children.send(worker, &ToWorker::Purge),
+            Action::CloseWorker(worker) => self.children.close_worker(worker),
+            Action::RunCommand(item) => {
+                self.progress.wait_ended(item);
+                self.run_command(item)?;
+            }
+            Action::Skip(item) => {
+                self.progress.wait_ended(item);
+                self.progress.skipped(item, now_us());
+            }
+            Action::Blame { item, verdict } => {
+                self.progress.wait_ended(item);
+                self.progress.error(self.crashes.blame(self.graph, item, verdict));
+                self.progress.ended(item, Outcome::Failed, now_us(), 0, 0);
+            }
+            Action::Retry(item) => {
+                self.progress.retried(item);
+                if let Some(text) = self.crashes.retry_text(self.graph, item) {
+                    self.progress.message(Severity::Note, text);
+                }
+            }
+            Action::Finish { success } => self.finished = Some(success),
+        }
+        Ok(())
+    }
+
+    fn send_plan(&mut self, worker: WorkerIx, items: &[PlannedItem]) -> Result<(), EngineError> {
+        let (record, progress) = (&mut self.record, &mut self.progress);
+        let toolchain = &mut self.toolchain;
+        let plan = execute::plan(self.graph, items, self.slots.n(), record, progress, toolchain)?;
+        self.stop_without_record();
+        self.children.send_plan(worker, plan);
+        Ok(())
+    }
+
+    fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
+        let start = CommandStart {
+            children: &mut self.children,
+            slots: &mut self.slots,
+            record: &mut self.record,
+            progress: &mut self.progress,
+            tools: &self.tools,
+        };
+        let runs = start.run(ix, &self.graph[ix], &self.scheduler)?;
+        self.stop_without_record();
+        if !runs {
+            let outcome = Outcome::Failed;
+            self.progress.ended(ix, outcome, now_us(), 0, 0);
+            self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
+        }
+        Ok(())
+    }
+
+    /// Without a record the next build would not know what this one did: nothing more may start.
+    fn stop_without_record(&mut self) {
+        if self.record.has_failed() {
+            self.scheduler.cancel();
+        }
+    }
+
+    /// Reads memory if it is time to, and does what follows. Returns whether it was read.
+    fn read_memory(&mut self) -> bool {
+        if self.memory.is_off() {
+            self.tell_budget(self.memory.budget_unread());
+            return true;
+        }
+        let now_us = now_us();
+        if now_us < self.memory.next_us() {
+            return false;
+        }
+        let view = view(&self.children, &self.scheduler, self.graph, &self.progress);
+        let Some(read) = self.memory.read(&view, now_us) else { return false };
+        self.scheduler.handle(schedule::Event::MemoryRead {
+            used: read.used(),
+            headroom: read.headroom,
+            ceiling: read.budget.bytes,
+        });
+        let (ledger, denied) = (self.scheduler.ledger(), self.scheduler.denied());
+        let orders = self.memory.decide(&read, ledger, denied, &view, now_us);
+        for order in orders {
+            match order {
+                MemoryOrder::Purge(worker) => self.children.send(worker, &ToWorker::Purge),
+                MemoryOrder::Kill(worker) => self.children.kill_worker(worker),
+            }
+        }
+        self.tell_budget(read.budget.clone());
+        if self.progress.samples() {
+            for (ix, bytes) in &read.workers {
+                let (worker, bytes) = (WorkerNo(ix.0), *bytes);
+                self.progress.tell(Event::Rss { worker, bytes, at_us: now_us });
+            }
+        }
+        let used = self.scheduler.ledger().totals().measured;
+        let (budget, memory) = (self.scheduler.ledger().ceiling(), &self.memory);
+        let stalls = |window| memory.stalls(window);
+        self.progress.memory_read(used, read.free, budget, read.pressure, stalls, now_us);
+        true
+    }
+
+    /// Where there is not plenty, a worker gives back what its allocator keeps before it begins what
+    /// it was granted.
+    fn purge_before(&mut self, worker: WorkerIx, granted: u64) {
+        if !self.memory.is_tense() {
+            return;
+        }
+        // What has just ended has mostly done so after the last reading. One that would tell of
+        // less may leave out a linker.
+        let child = self.children.worker(worker);
+        let now = child.and_then(|child| child.gauge.as_ref()?.resident_bytes());
+        let bytes = now.unwrap_or(0);
+        self.scheduler.handle(schedule::Event::UsesAtLeast { worker, bytes });
+        if self.memory.wants_purge(self.scheduler.ledger(), worker, granted) {
+            self.scheduler.handle(schedule::Event::Purged { worker, granted });
+            self.children.send(worker, &ToWorker::Purge);
+        }
+    }
+
+    /// Keeps external commands within what workers leave of the memory.
+    fn watch_external(&mut self) {
+        let has_any = self.children.has_commands() || self.children.has_survivors();
+        let children = &self.children;
+        let ours = || Ours {
+            pids: children.own_pids(),
+            processes: children.workers().map(|(ix, _)| process_of_worker(ix)).collect(),
+        };
+        let (ledger, slots) = (self.scheduler.ledger(), self.slots.n());
+        let room = self.memory.watch_external(has_any, ours, ledger, slots, now_us());
+        if let Some(jobs) = room {
+            self.slots.limit_offers(jobs.unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Says once, with `-v`, and again when it changes, what may be used and why.
+    fn tell_budget(&mut self, budget: Chosen) {
+        for note in self.memory.take_notes() {
+            self.progress.message(Severity::Verbose, note.to_string());
+        }
+        self.progress.budget(budget);
+    }
+
+    /// After each round in which slots were given out. `leases_us` is when its last lease was
+    /// granted.
+    fn tell_memory_round(&mut self, leases_us: u64) {
+        let ledger = self.scheduler.ledger();
+        let (account, budget) = (ledger.totals(), ledger.ceiling());
+        self.progress.leases(account.leases, account.baselines, budget, leases_us);
+        let at_us = now_us();
+        for (item, Denied { need, free, kept_for }) in self.scheduler.denied() {
+            let free = (*free < u64::MAX).then_some(*free);
+            let (need, kept_for) = (*need, kept_for.map(item_of_lease));
+            self.progress.wait_for_memory(*item, Shortage { need, free, budget, kept_for }, at_us);
+        }
+        // What is offered to external commands and not taken is not used either.
+        let unused = self.slots.n().saturating_sub(self.slots.used());
+        let waiting = self.progress.waiting_for_memory();
+        self.progress.short_of_memory(self.scheduler.short_of_memory(unused, &waiting), at_us);
+        self.progress.stopped(self.memory.stopped(), at_us);
     }
 
     fn tick(&mut self) {
@@ -322,7 +609,7 @@ impl<'a> Engine<'a> {
             self.tell_samples();
         }
         self.children.reap_orphans();
-        self.pass_over_who_takes_nothing();
+        self.slots.pass_over_unresponsive();
         self.progress.tick();
     }
 
@@ -343,6 +630,58 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// The first SIGINT, SIGTERM or SIGHUP ends the build: nothing new starts, our workers are
+    /// killed (nothing is half-written), commands get the signal and are waited for. The second one
+    /// kills those too. Then the caller dies by the first signal. SIGTSTP stops the children and us,
+    /// SIGCONT continues them: they are in groups of their own, so the terminal's signals reach us
+    /// alone.
+    fn handle_signals(&mut self) {
+        for signal in self.signals.pending() {
+            match signal {
+                SIGTSTP => {
+                    self.progress.suspend();
+                    // A worker has no use for a signal that it could catch.
+                    self.children.signal_all(Signal::STOP, Signal::TSTP);
+                    signals::stop_this_process();
+                    self.children.signal_all(Signal::CONT, Signal::CONT);
+                }
+                SIGCONT => self.children.signal_all(Signal::CONT, Signal::CONT),
+                _ if self.interrupted.is_none() => {
+                    self.interrupted = Some(signal);
+                    self.progress.tell(Event::Interrupted { signal });
+                    self.memory.release();
+                    self.children.interrupt(signals::named(signal));
+                    self.scheduler.cancel();
+                }
+                _ => self.children.signal_all(Signal::KILL, Signal::KILL),
+            }
+        }
+    }
+
+    fn save_reproducers(&mut self) {
+        let reproducers = Reproducers { graph: self.graph, program: self.children.program() };
+        for item in self.crashes.take_crashed() {
+            if self.interrupted.is_some() {
+                return;
+            }
+            let saved = reproducers.save(item, || {
+                self.handle_signals();
+                self.interrupted.is_some()
+            });
+            let (severity, text) = match saved {
+                Ok(script) => {
+                    (Severity::Note, format!("a reproducer is saved; to run it: {script}"))
+                }
+                Err(error) => {
+                    let label = &self.graph[item].label;
+                    let text = format!("failed to save a reproducer for `{label}`: {error}");
+                    (Severity::Warning, text)
+                }
+            };
+            self.progress.message(severity, text);
+        }
+    }
+
     fn end_children(&mut self) {
         for (id, worker) in self.children.kill_all() {
             self.slots.remove(id);
@@ -356,16 +695,34 @@ impl<'a> Engine<'a> {
         self.progress.tell_counts(self.slots.used());
     }
 
-    fn check_record(&mut self) {
-        if self.record.has_failed() {
-            self.scheduler.cancel();
-        }
-    }
-
     fn summary(&self) -> Summary {
         let success = self.finished == Some(true) && self.interrupted.is_none();
         let Counts { ran, failed, .. } = self.progress.counts();
         Summary { success, interrupted: self.interrupted, ran, failed }
+    }
+}
+
+/// What runs, as memory sees it.
+fn view<'e>(
+    children: &'e Children<'_>,
+    scheduler: &Scheduler,
+    graph: &Graph,
+    progress: &Progress<'_>,
+) -> View<'e> {
+    let worker = |(ix, child): (WorkerIx, &'e worker::WorkerProcess)| {
+        let running = scheduler.running_in(ix);
+        let links = running.iter().copied().filter(|item| graph[*item].is_link()).collect();
+        let (pid, gauge) = (child.process.pid(), child.gauge.as_ref());
+        WorkerView { worker: ix, pid, gauge, running, links }
+    };
+    let commands = children.commands();
+    View {
+        workers: children.workers().map(worker).collect(),
+        commands: commands
+            .map(|(item, one)| CommandView { item, pid: one.process.pid() })
+            .collect(),
+        oldest: progress.oldest(),
+        done: progress.counts().done,
     }
 }
 

@@ -1,11 +1,9 @@
 //! Saves reproducers of crashes, when everything else has ended, so that they take no slot from
-//! anybody.
+//! anybody. Knows one worker of its own, and nobody who is told.
 
-use super::Engine;
 use crate::engine::reproducer::{self, Unit};
 use crate::engine::worker::WorkerProcess;
-use crate::events::{Event, Severity};
-use crate::graph::ItemIx;
+use crate::graph::{Graph, ItemIx};
 use crate::sys::clock::now_us;
 use crate::sys::pipe;
 use crate::sys::process::Jobs;
@@ -19,30 +17,23 @@ use tender_protocol::{FromWorker, ItemId, Outcome, Plan, PlanId, ToWorker, Work}
 /// crashed the other one.
 const PATIENCE_US: u64 = 60_000_000;
 
-impl Engine<'_> {
-    pub(super) fn save_reproducers(&mut self) {
-        for item in self.crashes.take_crashed() {
-            if self.interrupted.is_some() {
-                return;
-            }
-            let (severity, text) = match self.save_reproducer(item) {
-                Ok(script) => {
-                    (Severity::Note, format!("a reproducer is saved; to run it: {script}"))
-                }
-                Err(error) => {
-                    let label = &self.graph[item].label;
-                    (
-                        Severity::Warning,
-                        format!("failed to save a reproducer for `{label}`: {error}"),
-                    )
-                }
-            };
-            self.progress.tell(Event::Message { severity, text });
-        }
-    }
+/// Preprocesses units with a fresh worker each, started from `program`.
+pub(super) struct Reproducers<'a> {
+    pub(super) graph: &'a Graph,
+    pub(super) program: &'a Utf8Path,
+}
 
-    /// Returns the path of the script.
-    fn save_reproducer(&mut self, ix: ItemIx) -> io::Result<Utf8PathBuf> {
+impl Reproducers<'_> {
+    /// Saves a reproducer of an item that crashed. Returns the path of its script. While it waits,
+    /// it asks `is_interrupted` whether to stop.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub(super) fn save(
+        &self,
+        ix: ItemIx,
+        is_interrupted: impl FnMut() -> bool,
+    ) -> io::Result<Utf8PathBuf> {
         let item = &self.graph[ix];
         let unit = reproducer::unit_of(item).expect("only units are kept for this");
         let dir = self.graph.state_dir.join("crash").join(reproducer::slug(&item.key));
@@ -51,7 +42,7 @@ impl Engine<'_> {
         let kept = dir.join(format!("source.{extension}"));
         let original = self.graph.root.join(unit.source);
         let input = if preprocess {
-            match self.preprocess(&unit, &kept) {
+            match self.preprocess(&unit, &kept, is_interrupted) {
                 Ok(()) => kept,
                 // The crash is in the preprocessor itself, or the worker is unusable. The source
                 // then has to do.
@@ -71,7 +62,12 @@ impl Engine<'_> {
     }
 
     /// Has a fresh worker preprocess the unit.
-    fn preprocess(&mut self, unit: &Unit<'_>, output: &Utf8Path) -> Result<(), ()> {
+    fn preprocess(
+        &self,
+        unit: &Unit<'_>,
+        output: &Utf8Path,
+        mut is_interrupted: impl FnMut() -> bool,
+    ) -> Result<(), ()> {
         let work = Work::Preprocess {
             source: unit.source.to_owned(),
             language: unit.language,
@@ -88,9 +84,8 @@ impl Engine<'_> {
             work,
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
-        let mut worker =
-            WorkerProcess::start(self.children.program(), &self.graph.root, &Jobs::default())
-                .map_err(|_| ())?;
+        let mut worker = WorkerProcess::start(self.program, &self.graph.root, &Jobs::default())
+            .map_err(|_| ())?;
         let plan = Plan {
             id: PlanId(0),
             krate: "reproducer".to_owned(),
@@ -98,11 +93,11 @@ impl Engine<'_> {
             translate: tender_protocol::Translate::Parallel,
             items: vec![item],
         };
-        worker.send(&ToWorker::Plan(plan));
+        worker.send_plan(plan);
         let deadline = now_us() + PATIENCE_US;
-        while now_us() < deadline && self.interrupted.is_none() {
+        while now_us() < deadline && !is_interrupted() {
             let mut ended = false;
-            for message in worker.read(self.children.program()).map_err(|_| ())? {
+            for message in worker.read(self.program).map_err(|_| ())?.messages {
                 match message {
                     FromWorker::LeaseWanted { plan, item, bytes } => {
                         worker.send(&ToWorker::Lease { plan, item, bytes });
@@ -127,9 +122,6 @@ impl Engine<'_> {
             ];
             let tick = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
             let _ = rustix::event::poll(&mut awaited, Some(&tick));
-            for signal in self.signals.pending() {
-                self.signalled(signal);
-            }
         }
         Err(())
     }

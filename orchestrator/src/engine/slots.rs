@@ -6,7 +6,7 @@ use crate::host::error::jobserver_error;
 use crate::host::{self, EngineError, Guard};
 use crate::tokens::{Admission, AdmitError, ChildId, Fifo, Fifos, Kind, Parent, Pool};
 use crate::tokens::{Port as _, Settled, Surplus};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -15,13 +15,33 @@ pub(super) struct JobSlots {
     pool: Pool<Fifos, Parent>,
     /// Children that returned more than they took, which is told once.
     over_returned: BTreeSet<ChildId>,
+    /// Of workers.
+    wishes: BTreeMap<ChildId, Wish>,
     /// When free slots are looked at again, whatever happens until then; microseconds.
     next_round_us: Option<u64>,
 }
 
+/// What a worker says that it could use, and whether it takes what it is given. One that is stopped,
+/// or has no core to run on, does not: a token that nobody takes is worth nothing, so it goes to
+/// others until the worker is heard of again. What a stopped worker holds it keeps.
+#[derive(Debug, Default)]
+struct Wish {
+    /// Tokens, those it holds included.
+    tokens: u32,
+    /// One lay unread in its FIFO at the last look.
+    lay_unread: bool,
+    /// Others have what it does not take.
+    is_passed_over: bool,
+}
+
 impl JobSlots {
     pub(super) fn new(pool: Pool<Fifos, Parent>) -> JobSlots {
-        JobSlots { pool, over_returned: BTreeSet::new(), next_round_us: None }
+        JobSlots {
+            pool,
+            over_returned: BTreeSet::new(),
+            wishes: BTreeMap::new(),
+            next_round_us: None,
+        }
     }
 
     /// How many there are; under a parent, how many there are said to be.
@@ -82,9 +102,42 @@ impl JobSlots {
         self.pool.broker.park(id);
     }
 
-    /// The child could use so many tokens, those it holds included.
+    /// The worker could use so many tokens, those it holds included.
     pub(super) fn want(&mut self, id: ChildId, tokens: u32) {
+        self.wishes.entry(id).or_default().tokens = tokens;
         self.pool.broker.want(id, tokens);
+    }
+
+    /// The worker was heard of.
+    pub(super) fn heard(&mut self, id: ChildId) {
+        let Some(wish) = self.wishes.get_mut(&id) else { return };
+        wish.lay_unread = false;
+        if std::mem::take(&mut wish.is_passed_over) {
+            self.pool.broker.want(id, wish.tokens);
+        }
+    }
+
+    /// Called from time to time: a token that has lain unread from one time to the next is taken
+    /// back.
+    pub(super) fn pass_over_unresponsive(&mut self) {
+        let broker = &mut self.pool.broker;
+        let has_spare = broker.free() > 0;
+        for (id, wish) in &mut self.wishes {
+            if wish.is_passed_over {
+                // What nobody else has a use for may as well lie there.
+                if has_spare {
+                    wish.is_passed_over = false;
+                    broker.want(*id, wish.tokens);
+                }
+                continue;
+            }
+            // A FIFO that cannot be read is reported where tokens are settled.
+            let lies_unread = broker.unread(*id).is_ok_and(|unread| unread > 0);
+            if std::mem::replace(&mut wish.lay_unread, lies_unread) && lies_unread {
+                (wish.is_passed_over, wish.lay_unread) = (true, false);
+                broker.want(*id, 0);
+            }
+        }
     }
 
     /// What the child could use and has not got.
@@ -94,12 +147,6 @@ impl JobSlots {
 
     pub(super) fn set_priority(&mut self, id: ChildId, priority: u64) {
         self.pool.broker.priority(id, priority);
-    }
-
-    /// Whether a token lies unread in the child's FIFO. One that cannot be read is reported where
-    /// tokens are settled.
-    pub(super) fn has_unread(&self, id: ChildId) -> bool {
-        self.pool.broker.unread(id).is_ok_and(|unread| unread > 0)
     }
 
     /// Whether the child has tokens that it has not returned.
@@ -123,6 +170,7 @@ impl JobSlots {
     /// The child is gone, or was not started after all: what it had is free.
     pub(super) fn remove(&mut self, id: ChildId) -> Settled {
         self.over_returned.remove(&id);
+        self.wishes.remove(&id);
         self.pool.broker.remove(id)
     }
 
@@ -143,6 +191,7 @@ impl JobSlots {
     /// The child is gone, and what it has left running keeps what it had, under the id `to`.
     /// `parks` tells that nothing of it runs as a job.
     pub(super) fn retire(&mut self, id: ChildId, to: ChildId, parks: bool) {
+        self.wishes.remove(&id);
         self.pool.broker.retire(id, to);
         if self.over_returned.remove(&id) {
             self.over_returned.insert(to);

@@ -1,38 +1,28 @@
-//! One `tender-worker` process: what is said to it and what it says. Knows the protocol, and no
+//! One `tender-worker` process: what is sent to it and what it says. Knows the protocol, and no
 //! policy.
 
+use super::ends::{EndCause, allocation_failed};
+use super::error_log::ErrorLog;
 use crate::environment;
-use crate::graph::{Graph, ItemIx, Run};
+use crate::graph::ItemIx;
 use crate::host::EngineError;
-use crate::manifest;
-use crate::schedule::PlannedItem;
-use crate::sys::lines::{LineBuffer, LineTooLong};
+use crate::sys::lines::LineBuffer;
 use crate::sys::pipe::{self, Outgoing};
 use crate::sys::process::{Exit, Jobs, Leftovers, Owner, Process};
 use crate::sys::usage::Gauge;
-use crate::toolchain::{Toolchain, ToolchainError};
 use camino::Utf8Path;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use rustix::process::Signal;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
 use tender_protocol::{
-    FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, Translate, decode, encode,
+    FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, decode, encode,
 };
-
-/// How much of what a worker said on standard error is kept for the report of its death, lines.
-const TAIL: usize = 40;
 
 /// Bytes of a message. The longest there are report the end of a link, with some 300 bytes for each
 /// file that it has read: a quarter of a million of them fit.
 const LONGEST_MESSAGE: usize = 64 << 20;
-
-/// Bytes of a line on standard error, where LLVM and linkers may write what they like; the rest of
-/// it is left out.
-const LONGEST_ERROR_LINE: usize = 16 << 10;
-
-/// Bytes of those lines that wait to be shown.
-const MOST_UNSEEN: usize = 1 << 20;
 
 pub(super) struct WorkerProcess {
     pub(super) process: Process,
@@ -41,50 +31,53 @@ pub(super) struct WorkerProcess {
     pub(super) outgoing: Outgoing,
     pub(super) output: ChildStdout,
     pub(super) errors: ChildStderr,
+    pub(super) error_log: ErrorLog,
     lines: LineBuffer,
-    error_lines: LineBuffer,
-    /// Lines from standard error that nobody has seen yet.
-    unseen: Vec<String>,
-    /// Bytes of these lines.
-    unseen_bytes: usize,
-    tail: VecDeque<String>,
     plans: u32,
     /// The plan that an item was sent with last.
     plan_of: HashMap<ItemIx, PlanId>,
-    /// Of LLVM and clang, as its greeting says.
-    pub(super) libraries: Vec<String>,
-    pub(super) llvm: String,
-    pub(super) greeted: bool,
-    /// Has said something after its greeting.
-    pub(super) heard: bool,
-    /// It was told to close, or killed by us for no fault of its items.
-    pub(super) dismissed: bool,
-    /// There may be more to read than was read last.
-    pub(super) more_output: bool,
-    pub(super) more_errors: bool,
-    pub(super) wishes: Wishes,
-    /// What it did that no worker does.
-    pub(super) misbehaviour: Option<String>,
     /// Names of the crates it was given something of.
-    pub(super) crates: BTreeSet<String>,
+    crates: BTreeSet<String>,
+    greeting: Option<Greeting>,
+    /// Has said something after its greeting.
+    heard: bool,
+    standing: Standing,
 }
 
-/// What a worker says that it could use, and whether it does.
+/// What a worker says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Greeting {
+    pub(super) llvm: String,
+    /// Of LLVM and clang.
+    pub(super) libraries: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Standing {
+    Open,
+    /// It was told to close.
+    Closing,
+    /// We killed it for no fault of its items, and do not listen any more.
+    Dismissed,
+    /// What it did that no worker does. It was killed for it.
+    Misbehaved(String),
+}
+
+/// What was read from a worker.
 #[derive(Debug, Default)]
-pub(super) struct Wishes {
-    /// Tokens, those it holds included.
-    pub(super) tokens: u32,
-    /// One lay unread in its FIFO at the last look.
-    pub(super) lay_unread: bool,
-    /// Others have what it does not take.
-    pub(super) passed_over: bool,
+pub(super) struct Heard {
+    /// Its greeting, if that was in it.
+    pub(super) greeting: Option<Greeting>,
+    /// It has said nothing after its greeting before.
+    pub(super) is_first: bool,
+    pub(super) messages: Vec<FromWorker>,
+    /// There may be more to read.
+    pub(super) has_more: bool,
 }
 
 impl WorkerProcess {
-    /// Starts a worker in the workspace root `root`. Its greeting is read later, by `read`.
-    ///
     /// # Errors
-    /// [`EngineError::StartWorker`]: the program cannot be started, or its pipes cannot be set up.
+    /// It cannot be started.
     pub(super) fn start(
         program: &Utf8Path,
         root: &Utf8Path,
@@ -115,23 +108,14 @@ impl WorkerProcess {
             outgoing: Outgoing::new(input).map_err(failed)?,
             output,
             errors,
+            error_log: ErrorLog::new(),
             lines: LineBuffer::new(LONGEST_MESSAGE),
-            error_lines: LineBuffer::new(LONGEST_ERROR_LINE),
-            unseen: Vec::new(),
-            unseen_bytes: 0,
-            tail: VecDeque::new(),
             plans: 0,
             plan_of: HashMap::new(),
-            libraries: Vec::new(),
-            llvm: String::new(),
-            greeted: false,
-            heard: false,
-            dismissed: false,
-            more_output: false,
-            more_errors: false,
-            wishes: Wishes::default(),
-            misbehaviour: None,
             crates: BTreeSet::new(),
+            greeting: None,
+            heard: false,
+            standing: Standing::Open,
         };
         worker.send(&ToWorker::Hello { protocol: PROTOCOL, llvm: LLVM_MAJOR.to_string() });
         Ok(worker)
@@ -141,51 +125,13 @@ impl WorkerProcess {
         self.outgoing.send(&encode(message));
     }
 
-    /// `jobs` is how many there are in the whole build.
-    ///
-    /// # Errors
-    /// No program to link with is found.
-    pub(super) fn send_plan(
-        &mut self,
-        graph: &Graph,
-        items: &[PlannedItem],
-        settled: Vec<Vec<String>>,
-        jobs: u32,
-        toolchain: &mut Toolchain,
-    ) -> Result<(), ToolchainError> {
-        let krate =
-            items.first().map(|planned| graph[planned.item].krate_name.clone()).unwrap_or_default();
-        let items = items.iter().zip(settled).map(|(planned, settled)| {
-            let item = &graph[planned.item];
-            let Run::Worker(work) = &item.run else {
-                unreachable!("commands are not given to workers")
-            };
-            let mut work = work.clone();
-            toolchain.complete(&mut work)?;
-            Ok(tender_protocol::Item {
-                id: ItemId(planned.item.0),
-                unit: item.label.clone(),
-                // The order inside the worker is that of the whole build, so its cost is the path
-                // behind it too.
-                cost: planned.priority,
-                after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
-                memory: planned.memory.into(),
-                settled,
-                work,
-            })
-        });
-        let items = items.collect::<Result<Vec<_>, ToolchainError>>()?;
-        let translate = match graph.profile.translate {
-            manifest::Translate::Parallel => Translate::Parallel,
-            manifest::Translate::Serial => Translate::Serial,
-        };
-        let id = PlanId(self.plans);
-        self.plan_of.extend(items.iter().map(|item| (item_of(item.id), id)));
-        let plan = Plan { id, krate: krate.clone(), jobs: Some(jobs), translate, items };
+    /// Sends a plan; its number is replaced by the next one of this worker.
+    pub(super) fn send_plan(&mut self, plan: Plan) {
+        let plan = Plan { id: PlanId(self.plans), ..plan };
         self.plans += 1;
-        self.crates.insert(krate);
+        self.plan_of.extend(plan.items.iter().map(|item| (item_of(item.id), plan.id)));
+        self.crates.insert(plan.krate.clone());
         self.send(&ToWorker::Plan(plan));
-        Ok(())
     }
 
     /// Grants memory for one part of an item of a plan that it was sent, bytes.
@@ -195,20 +141,18 @@ impl WorkerProcess {
         }
     }
 
-    /// What it said since the last time. The first message is its greeting, checked here.
+    /// What it said since the last time. The first message is its greeting, checked here. One that
+    /// sends no message of the protocol is killed.
     ///
     /// # Errors
-    /// The greeting is of another protocol, of another LLVM, or none at all. A broken message after
-    /// it is kept in `misbehaviour`.
-    pub(super) fn read(&mut self, program: &Utf8Path) -> Result<Vec<FromWorker>, EngineError> {
+    /// It is none of our workers.
+    pub(super) fn read(&mut self, program: &Utf8Path) -> Result<Heard, EngineError> {
+        let mut heard = Heard::default();
+        let is_heard = matches!(self.standing, Standing::Open | Standing::Closing);
         // An error of a pipe is its end: the process will be seen to end too.
-        self.more_output =
+        heard.has_more =
             pipe::read_available(&self.output, |bytes| self.lines.push(bytes)).unwrap_or(false);
-        let mut messages = Vec::new();
         for line in self.lines.take_lines() {
-            if self.misbehaviour.is_some() {
-                break;
-            }
             let message = match &line {
                 Ok(line) => decode::<FromWorker>(line).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
@@ -216,12 +160,15 @@ impl WorkerProcess {
             match message {
                 Ok(FromWorker::Hello { protocol, llvm, libraries }) => {
                     check_greeting(program, protocol, &llvm)?;
-                    self.greeted = true;
-                    self.libraries = libraries;
-                    self.llvm = llvm;
+                    let greeting = Greeting { llvm, libraries };
+                    self.greeting = Some(greeting.clone());
+                    heard.greeting = Some(greeting);
                 }
-                Ok(message) if self.greeted => messages.push(message),
-                Err(error) if self.greeted => self.misbehaviour = Some(error),
+                Ok(message) if self.greeting.is_some() => heard.messages.push(message),
+                Err(error) if self.greeting.is_some() => {
+                    self.accuse(error);
+                    break;
+                }
                 Ok(_) | Err(_) => {
                     let line = line.unwrap_or_else(|long| long.start);
                     let line = line.chars().take(120).collect();
@@ -229,49 +176,23 @@ impl WorkerProcess {
                 }
             }
         }
-        Ok(messages)
+        if !is_heard {
+            heard.messages.clear();
+        }
+        heard.is_first = !heard.messages.is_empty() && !std::mem::replace(&mut self.heard, true);
+        Ok(heard)
     }
 
-    pub(super) fn read_errors(&mut self) {
-        let more = pipe::read_available(&self.errors, |bytes| self.error_lines.push(bytes));
-        self.more_errors = more.unwrap_or(false);
-        for line in self.error_lines.take_lines() {
-            let cut =
-                |LineTooLong { start, .. }| format!("{start} (the rest of the line is left out)");
-            self.note_error_line(line.unwrap_or_else(cut));
-        }
+    /// Returns whether there may be more to read.
+    pub(super) fn read_errors(&mut self) -> bool {
+        self.error_log.read(&self.errors)
     }
 
-    fn note_error_line(&mut self, line: String) {
-        if self.tail.len() == TAIL {
-            self.tail.pop_front();
-        }
-        self.tail.push_back(line.clone());
-        if self.unseen_bytes >= MOST_UNSEEN {
-            return;
-        }
-        // An empty line takes memory too.
-        self.unseen_bytes += line.len() + size_of::<String>();
-        let is_full = self.unseen_bytes >= MOST_UNSEEN;
-        self.unseen.push(if is_full {
-            "(the rest of what it wrote is left out)".to_owned()
-        } else {
-            line
-        });
-    }
-
-    /// What it said on standard error and nobody has shown yet.
-    pub(super) fn take_unseen(&mut self) -> Vec<String> {
-        self.unseen_bytes = 0;
-        std::mem::take(&mut self.unseen)
-    }
-
-    /// The last lines on standard error, each on a line of its own after a newline.
-    pub(super) fn tail(&mut self) -> String {
-        if let Some(rest) = self.error_lines.take_rest() {
-            self.note_error_line(rest);
-        }
-        self.tail.iter().flat_map(|line| ["\n", line]).collect()
+    /// What it wrote to standard error and nobody has shown yet, with its name.
+    pub(super) fn take_complaint(&mut self) -> Option<String> {
+        self.read_errors();
+        let lines = self.error_log.take_unseen();
+        (!lines.is_empty()).then(|| format!("{}: {}", self.name(), lines.join("\n")))
     }
 
     /// How people know it, by what it works for.
@@ -283,18 +204,49 @@ impl WorkerProcess {
         }
     }
 
-    /// Kills it. What it had is nobody's fault.
-    pub(super) fn dismiss(&mut self) {
-        self.dismissed = true;
-        self.process.signal_group(rustix::process::Signal::KILL);
+    /// The end of its input: it ends when it has done what it has.
+    pub(super) fn close(&mut self) {
+        self.standing = Standing::Closing;
+        self.outgoing.close();
     }
 
-    /// If the process has ended, kills what is left of its group, and reaps it.
-    ///
+    /// Kills it. What it had is nobody's fault.
+    pub(super) fn dismiss(&mut self) {
+        self.standing = Standing::Dismissed;
+        self.process.signal_group(Signal::KILL);
+    }
+
+    /// It did `what`, which no worker does: it is killed.
+    pub(super) fn accuse(&mut self, what: String) {
+        if matches!(self.standing, Standing::Open) {
+            self.standing = Standing::Misbehaved(what);
+        }
+        self.process.signal_group(Signal::KILL);
+    }
+
     /// # Errors
-    /// Those of waitid(2).
+    /// It cannot be waited for.
     pub(super) fn try_reap(&mut self) -> io::Result<Option<Exit>> {
         self.process.try_reap(Leftovers::Kill)
+    }
+
+    /// Why it ended, how for people, and its last lines on standard error.
+    pub(super) fn end(&mut self, program: &Utf8Path, exit: Exit) -> (EndCause, String, String) {
+        let tail = self.error_log.tail();
+        let was_killed = exit == Exit::Signal(libc::SIGKILL);
+        let (cause, how) = match &self.standing {
+            Standing::Closing | Standing::Dismissed => (EndCause::Dismissed, exit.to_string()),
+            Standing::Open if was_killed => (EndCause::Killed, exit.to_string()),
+            _ if self.greeting.is_none() => {
+                let (program, stderr) = (program.to_owned(), tail.clone());
+                let error = EngineError::WorkerUnusable { program, exit, stderr };
+                (EndCause::Unusable(Box::new(error)), exit.to_string())
+            }
+            _ if allocation_failed(exit, &tail) => (EndCause::AllocationFailed, exit.to_string()),
+            Standing::Open => (EndCause::Crashed, exit.to_string()),
+            Standing::Misbehaved(what) => (EndCause::Crashed, what.clone()),
+        };
+        (cause, how, tail)
     }
 }
 

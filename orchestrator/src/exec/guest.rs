@@ -1,7 +1,7 @@
 //! The one child of `tender exec`, and its slots: a client of the pool, or a program that is none
 //! and holds several slots.
 
-use super::memory::Memory;
+use super::memory::GuestMemory;
 use crate::events::Severity;
 use crate::host::EngineError;
 use crate::host::error::jobserver_error;
@@ -47,7 +47,7 @@ pub struct Guest<'a> {
     name: String,
     tell: Tell<'a>,
     told_of_surplus: bool,
-    memory: Memory,
+    memory: GuestMemory,
 }
 
 impl<'a> Guest<'a> {
@@ -83,7 +83,7 @@ impl<'a> Guest<'a> {
             tell(Severity::Warning, parent_is_gone(&error));
         }
         let name = format!("`{name}`");
-        let memory = Memory::new(budget);
+        let memory = GuestMemory::new(budget);
         let mut guest = Guest {
             pool,
             guard,
@@ -131,7 +131,7 @@ impl<'a> Guest<'a> {
                 .map_err(jobserver_error)?;
         }
         let name = format!("`{program}`");
-        let memory = Memory::new(budget);
+        let memory = GuestMemory::new(budget);
         Ok((
             Guest { pool, guard, admission: None, name, tell, told_of_surplus: false, memory },
             taken,

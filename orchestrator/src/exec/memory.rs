@@ -4,62 +4,42 @@
 use super::guest::Tell;
 use crate::events::Severity;
 use crate::host::foreign::Foreign;
-use crate::memory::{
-    Budget, Chosen, Defence, Measure, Note, Origin, Overuse, STALL_BEGINS, STALL_ENDS, Sample,
-    Shares, Stall, System, Use,
-};
+use crate::host::sampler::{Readout, Sampler};
+use crate::memory::{Budget, Chosen, Defence, Measure, Origin, Overuse, Use};
 use crate::report::words;
-use camino::Utf8Path;
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-pub(super) struct Memory {
-    system: System,
-    budget: Budget,
+pub(super) struct GuestMemory {
+    sampler: Sampler,
     chosen: Option<Chosen>,
-    foreign: Foreign,
-    stall: Stall,
+    external: Foreign,
     defence: Defence,
     overuse: Overuse,
-    /// None where builds cannot see each other.
-    shares: Option<Shares>,
-    /// To be said.
-    note: Option<Note>,
     /// Processes that the kernel had killed before the program started.
     oom_kills: u64,
 }
 
-impl Memory {
-    pub(super) fn new(budget: Budget) -> Memory {
-        let system = System::find(Utf8Path::new("/"));
-        let oom_kills = system.oom_kills().unwrap_or(0);
-        let shares = (!budget.is_off()).then(Shares::of_this_user);
-        let note = match &shares {
-            Some(Err(error)) => Some(Note::Alone { why: error.to_string() }),
-            _ => None,
-        };
-        Memory {
-            system,
-            budget,
+impl GuestMemory {
+    pub(super) fn new(budget: Budget) -> GuestMemory {
+        let sampler = Sampler::new(budget);
+        GuestMemory {
+            oom_kills: sampler.oom_kills().unwrap_or(0),
+            sampler,
             chosen: None,
-            foreign: Foreign::default(),
-            stall: Stall::new(STALL_ENDS),
+            external: Foreign::default(),
             defence: Defence::default(),
             overuse: Overuse::default(),
-            shares: shares.and_then(Result::ok),
-            note,
-            oom_kills,
         }
     }
 
     /// When to look again, microseconds.
     pub(super) fn next_us(&self) -> u64 {
-        self.foreign.next_us()
+        self.external.next_us()
     }
 
-    /// The program is told to end. What of it was stopped goes on, to be able to.
+    /// The program is told to end. What of it was stopped continues, to be able to.
     pub(super) fn release(&mut self) {
-        self.foreign.release();
+        self.external.release();
     }
 
     /// Returns how many further jobs there is room for. `name` is what people know the program by.
@@ -71,31 +51,21 @@ impl Memory {
         tell: Tell<'_>,
         now_us: u64,
     ) -> Option<u32> {
-        if self.budget.is_off() {
-            self.tell_budget(self.budget.ceiling(None), tell);
-            self.foreign.leave_alone();
+        if self.sampler.is_off() {
+            self.tell_budget(self.sampler.budget_unread(), tell);
+            self.external.leave_alone();
             return None;
         }
-        let others = || {
-            self.shares.as_ref().and_then(|shares| shares.others().ok()).unwrap_or_default().growth
-        };
-        // What they use between the one look and the other is missing in the sample.
-        let before = others();
-        let Sample { limits, pressure } = self.system.sample();
-        let growth = before.max(others());
-        self.stall.add(Duration::from_micros(now_us), pressure);
-        self.tell_budget(self.budget.ceiling(limits.as_ref()), tell);
-        let headroom = limits.map(|limits| limits.headroom().saturating_sub(growth));
-        let ceiling = self.chosen.as_ref().and_then(|chosen| chosen.bytes);
+        let Readout { budget, .. } = self.sampler.read(now_us);
+        let headroom = self.sampler.headroom();
+        let ceiling = budget.bytes;
+        self.tell_budget(budget, tell);
         let free = |used: u64| {
             headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min()
         };
-        let more = self.foreign.watch(ours, free, jobs, now_us);
+        let more = self.external.watch(ours, free, jobs, now_us);
         self.tell_overuse(name, tell, now_us);
-        if let Some(shares) = &mut self.shares {
-            // The others go by what it said last.
-            let _ = shares.publish(self.foreign.growth());
-        }
+        self.sampler.publish(self.external.growth());
         if self.everything_stalls(now_us) { Some(0) } else { more }
     }
 
@@ -103,20 +73,19 @@ impl Memory {
     fn tell_overuse(&mut self, name: &str, tell: Tell<'_>, now_us: u64) {
         let Some(chosen) = &self.chosen else { return };
         let Some(budget) = chosen.bytes else { return };
-        let seen = Use { all: self.foreign.used, running: self.foreign.running() };
+        let seen = Use { all: self.external.used, running: self.external.running() };
         if self.overuse.step(seen, budget, now_us) {
-            let largest = self.foreign.largest.as_ref();
+            let largest = self.external.largest.as_ref();
             tell(
                 Severity::Warning,
-                overuse_text(name, seen.all, largest, self.foreign.stopped(), chosen),
+                overuse_text(name, seen.all, largest, self.external.stopped(), chosen),
             );
         }
     }
 
     /// Then nobody begins anything; what runs goes on.
     fn everything_stalls(&mut self, now_us: u64) -> bool {
-        let stalled = self.stall.full(STALL_BEGINS);
-        let stalled_long = self.stall.full(STALL_ENDS);
+        let (stalled, stalled_long) = self.sampler.stalled();
         // Nothing of a command is killed, and nothing of it can be purged.
         self.defence
             .step(Measure { available: u64::MAX, reserve: 0, stalled, stalled_long }, now_us)
@@ -125,7 +94,7 @@ impl Memory {
 
     /// Once, and again when it changes.
     fn tell_budget(&mut self, chosen: Chosen, tell: Tell<'_>) {
-        for note in self.note.take().into_iter().chain(self.system.notes()) {
+        for note in self.sampler.take_notes() {
             tell(Severity::Verbose, note.to_string());
         }
         if self.chosen.as_ref() == Some(&chosen) {
@@ -143,9 +112,9 @@ impl Memory {
         let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
         let budget =
             self.chosen.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
-        let most = format!("most in use {}, budget {budget}", mib(self.foreign.peak));
-        match self.system.oom_kills().unwrap_or(0).saturating_sub(self.oom_kills) {
-            0 if self.budget.is_off() => {}
+        let most = format!("most in use {}, budget {budget}", mib(self.external.peak));
+        match self.sampler.oom_kills().unwrap_or(0).saturating_sub(self.oom_kills) {
+            0 if self.sampler.is_off() => {}
             0 => tell(Severity::Verbose, format!("memory of {name}: {most}")),
             kills => {
                 let (processes, were) =

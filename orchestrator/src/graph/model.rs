@@ -1,6 +1,7 @@
 //! The graph of one build: items in topological order.
 
 use crate::manifest::{CrateId, Profile};
+use crate::sys::shell::quoted_words;
 use camino::Utf8PathBuf;
 use tender_protocol::Work;
 
@@ -74,7 +75,7 @@ pub struct Program {
 }
 
 /// What stands in `Work::Link`'s `driver` until the item is to run: finding the real program costs
-/// processes, which a build that does nothing must not start. `toolchain::Toolchain::complete` puts
+/// processes, which a build that does nothing must not start. `engine::execute::plan` puts
 /// the program's words in its place.
 pub const DRIVER_C: &str = "cc";
 /// As `DRIVER_C`, for links with C++ code in them.
@@ -126,6 +127,20 @@ pub enum ArtifactKind {
     Staticlib,
     Cdylib,
     Program,
+}
+
+impl Item {
+    /// A link runs a linker in its worker.
+    pub fn is_link(&self) -> bool {
+        matches!(self.kind, ItemKind::Program | ItemKind::Shared)
+    }
+}
+
+impl Command {
+    /// As a shell reads it, for people.
+    pub fn quoted(&self) -> String {
+        quoted_words(&self.words)
+    }
 }
 
 impl std::ops::Index<ItemIx> for Graph {

@@ -6,12 +6,14 @@
 //! - `tools.rs`: which form of jobserver programs understand; `outside.rs`: which will not share it.
 //! - `survivors.rs`: what a child leaves running; `foreign.rs`: keeps such processes within the
 //!   memory that there is.
+//! - `sampler.rs`: how much memory there is, for whoever watches it.
 //! - `error.rs`: why a host cannot go on.
 
 pub(crate) mod error;
 pub(crate) mod foreign;
 pub(crate) mod guardian;
 pub(crate) mod outside;
+pub(crate) mod sampler;
 mod slots;
 pub(crate) mod survivors;
 pub(crate) mod tools;

@@ -49,4 +49,4 @@ pub use reclaim::{Keeps, Reclaim};
 pub use shares::{Others, ShareError, Shares};
 pub use system::{Sample, System};
 pub use tally::{Killer, Summary, Tally};
-pub use thrash::{Progress, Thrash};
+pub use thrash::{Thrash, Work};

@@ -19,7 +19,7 @@ const MANY: u64 = 250;
 
 /// What had been counted at some moment; counts grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Progress {
+pub struct Work {
     /// Processor time that workers have spent on their own code, microseconds.
     pub user_us: u64,
     /// Pages that were read again because they had been dropped.
@@ -30,14 +30,14 @@ pub struct Progress {
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Thrash {
-    since: Option<(u64, Progress)>,
+    since: Option<(u64, Work)>,
 }
 
 impl Thrash {
-    /// `progress` is None where there is memory, nothing runs, or it cannot be read. Answers
+    /// `work` is None where there is memory, nothing runs, or it cannot be read. Answers
     /// whether it is time to end something; then it begins anew.
-    pub fn step(&mut self, progress: Option<Progress>, now_us: u64) -> bool {
-        let Some(now) = progress else {
+    pub fn step(&mut self, work: Option<Work>, now_us: u64) -> bool {
+        let Some(now) = work else {
             self.since = None;
             return false;
         };
@@ -72,12 +72,12 @@ mod tests {
         let (mut thrash, mut user_us, mut refaults) = (Thrash::default(), 0, 0);
         let mut times = Vec::new();
         for tick in 0..300 {
-            let progress = at(tick / 5).map(|(work, pages, ended)| {
+            let work = at(tick / 5).map(|(work, pages, ended)| {
                 user_us += work * SECOND / 5 / 100;
                 refaults += pages / 5;
-                Progress { user_us, refaults, ended }
+                Work { user_us, refaults, ended }
             });
-            if thrash.step(progress, tick * SECOND / 5) {
+            if thrash.step(work, tick * SECOND / 5) {
                 times.push(tick / 5);
             }
         }
@@ -108,10 +108,10 @@ mod tests {
     #[test]
     fn another_worker_is_another_start() {
         let mut thrash = Thrash::default();
-        let progress = |user_us| Some(Progress { user_us, refaults: 0, ended: 0 });
+        let progress = |user_us| Some(Work { user_us, refaults: 0, ended: 0 });
         assert!(!thrash.step(progress(900), 0));
         assert!(!thrash.step(progress(10), LASTS_US));
-        let much = Progress { user_us: 10, refaults: 1_000_000, ended: 0 };
+        let much = Work { user_us: 10, refaults: 1_000_000, ended: 0 };
         assert!(!thrash.step(Some(much), LASTS_US + 1));
         assert!(thrash.step(Some(much), 2 * LASTS_US));
     }

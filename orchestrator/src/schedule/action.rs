@@ -2,6 +2,7 @@
 
 use super::need::Need;
 use crate::graph::ItemIx;
+use crate::memory::ProcessId;
 use tender_protocol::Outcome;
 
 /// Number of a worker process in this build, from 0, never used twice.
@@ -27,6 +28,15 @@ pub enum Event {
     /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it
     /// was granted the worker has heard of so many; those after them come on top.
     LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64, grants: u32, parts: u32 },
+    /// What processes use now and what is free, bytes, as was just read. None: there is no limit.
+    MemoryRead { used: Vec<(ProcessId, u64)>, headroom: Option<u64>, ceiling: Option<u64> },
+    /// What is free, bytes, has changed since: other builds have reserved some. None: no limit.
+    Headroom { bytes: Option<u64> },
+    /// The worker uses no less than this now, bytes.
+    UsesAtLeast { worker: WorkerIx, bytes: u64 },
+    /// The worker was told to give back what its allocator keeps, after it was granted so many
+    /// bytes that it does not use yet.
+    Purged { worker: WorkerIx, granted: u64 },
     /// What ran the item, a command or a linker that a worker has started, was killed for memory,
     /// and the item may run again.
     OutOfMemory { item: ItemIx },

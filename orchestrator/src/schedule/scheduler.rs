@@ -154,9 +154,9 @@ impl Scheduler {
         self.to_judge.pop_front()
     }
 
-    /// Who uses how much memory. What was measured is for whoever measures to tell.
-    pub fn ledger(&mut self) -> &mut Ledger {
-        &mut self.ledger
+    /// Who uses how much memory, as far as events have told.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     /// Items that the worker has begun and not ended.
@@ -291,6 +291,20 @@ impl Scheduler {
                 let bytes = on_the_way().fold(bytes, |sum, bytes| sum.saturating_add(*bytes));
                 let parts = parts.saturating_add(on_the_way().count() as u32);
                 self.ledger.resize(process_of_worker(worker), lease_of(item), bytes, parts);
+            }
+            Event::MemoryRead { used, headroom, ceiling } => {
+                for (process, bytes) in used {
+                    self.ledger.measured(process, bytes);
+                }
+                self.ledger.reading(headroom);
+                self.ledger.set_ceiling(ceiling);
+            }
+            Event::Headroom { bytes } => self.ledger.reading(bytes),
+            Event::UsesAtLeast { worker, bytes } => {
+                self.ledger.measured_at_least(process_of_worker(worker), bytes);
+            }
+            Event::Purged { worker, granted } => {
+                self.ledger.purged(process_of_worker(worker), granted);
             }
             Event::OutOfMemory { item } => self.out_of_memory(item),
             Event::Finished { item, outcome } => self.finished(item, outcome),

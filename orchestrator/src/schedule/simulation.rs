@@ -102,14 +102,16 @@ proptest! {
         let mut world = World::new(tasks, fates, slots, keep_going);
         world.ceiling = Some(ceiling);
         world.out_of_memory = out_of_memory;
-        if by_reading {
-            // What is measured stays 0, so it counts as if all were still to grow.
-            world.scheduler.ledger().reading(Some(ceiling));
-        } else {
-            world.scheduler.ledger().set_ceiling(Some(ceiling));
-        }
+        // What is measured stays 0, so it counts as if all were still to grow.
+        world.scheduler.handle(limit(ceiling, by_reading));
         world.run(&picks, &kills, interrupt_at);
     }
+}
+
+/// So many bytes are all that there is: by a reading, or by a budget.
+fn limit(bytes: u64, by_reading: bool) -> Event {
+    let (headroom, ceiling) = if by_reading { (Some(bytes), None) } else { (None, Some(bytes)) };
+    Event::MemoryRead { used: Vec::new(), headroom, ceiling }
 }
 
 /// The costlier, the larger. Some come in pieces, and some are larger than what a worker keeps.
@@ -229,10 +231,7 @@ fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
     };
     let tasks = vec![task(0, 30, 10), task(1, 20, large), task(2, 10, 10)];
     let mut scheduler = Scheduler::new(tasks, 1, false);
-    match by_reading {
-        true => scheduler.ledger().reading(Some(WORKER_BASELINE + free)),
-        false => scheduler.ledger().set_ceiling(Some(WORKER_BASELINE + free)),
-    }
+    scheduler.handle(limit(WORKER_BASELINE + free, by_reading));
     while let Some(item) = scheduler.next_to_judge() {
         scheduler.handle(Event::Judged { item, fresh: false });
     }

@@ -12,7 +12,6 @@ pub use driver::{ToolchainError, chosen_driver, link_driver};
 
 use crate::graph::{DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
 use camino::{Utf8Path, Utf8PathBuf};
-use tender_protocol::Work;
 
 /// Where LLVM 22 is installed: as it was when `tender` was built.
 pub fn llvm_bin() -> Utf8PathBuf {
@@ -37,20 +36,6 @@ pub struct Toolchain {
 impl Toolchain {
     pub fn new(cache_dir: &Utf8Path) -> Self {
         Self { cache_dir: cache_dir.to_owned(), drivers: [None, None] }
-    }
-
-    /// Puts the real driver in the place that the graph left for it; to be called on the work of
-    /// items that will run.
-    ///
-    /// # Errors
-    /// No driver is found.
-    pub fn complete(&mut self, work: &mut Work) -> Result<(), ToolchainError> {
-        if let Work::Link { driver, .. } = work
-            && let Some(real) = self.driver(driver)?
-        {
-            *driver = real.to_vec();
-        }
-        Ok(())
     }
 
     /// The program, with its leading words, for what the graph left in a driver's place; None if

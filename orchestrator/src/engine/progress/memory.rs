@@ -41,11 +41,6 @@ impl Progress<'_> {
         self.memory.budget = Some(chosen);
     }
 
-    /// What may be used, bytes, as far as that is known.
-    pub(in crate::engine) fn budget_bytes(&self) -> Option<u64> {
-        self.memory.budget.as_ref().and_then(|chosen| chosen.bytes)
-    }
-
     /// All bytes; `at_us` is when the last lease was granted, and nobody else was told of any.
     pub(in crate::engine) fn leases(
         &mut self,

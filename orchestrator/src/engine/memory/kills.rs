@@ -1,0 +1,242 @@
+//! Processes that are killed for memory: which one we kill before the kernel does, or where the
+//! build makes no progress, and how it is known whose death was the kernel's doing.
+
+use super::{MemoryController, View, mib};
+use crate::graph::ItemIx;
+use crate::host::sampler::Sampler;
+use crate::memory::{Defence, Evidence, Ledger, Level, Measure, NEWS_US, Steps, Thrash, Work};
+use crate::schedule::{WorkerIx, process_of_worker};
+use crate::sys::clock;
+use crate::sys::usage::Groups;
+use std::collections::BTreeMap;
+
+/// How long the memory of what we have killed is waited for, microseconds. It takes some
+/// milliseconds for each 100 MiB.
+const GONE_WITHIN_US: u64 = 200_000;
+
+/// How often it is looked whether the build makes progress, microseconds: with a linker all
+/// processes below us are read for it.
+const LOOK_EVERY_US: u64 = 1_000_000;
+
+/// Where more than this and the reserve are available, bytes, nobody needs to be looked at. Pages
+/// of files that are read again and again count as available, so some always are.
+const SHORT: u64 = 22 << 20;
+
+#[derive(Debug)]
+pub(super) struct Kills {
+    defence: Defence,
+    thrash: Thrash,
+    /// When to look again whether the build makes progress, microseconds.
+    next_look_us: u64,
+    evidence: Evidence,
+    /// When to look again whom the kernel has killed, microseconds.
+    next_count_us: u64,
+    /// Workers that we killed for memory, and why.
+    victims: BTreeMap<WorkerIx, Cause>,
+    /// The last victim while it has not ended, and until when its end is waited for, microseconds.
+    awaited: Option<(WorkerIx, u64)>,
+}
+
+/// Why we killed a worker for memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// There was too little left.
+    Shortage,
+    /// The build made no progress.
+    Thrashing,
+}
+
+impl Kills {
+    /// `counted` are those that the kernel has killed so far, whoever they were.
+    pub(super) fn new(counted: Option<u64>) -> Kills {
+        Kills {
+            defence: Defence::default(),
+            thrash: Thrash::default(),
+            next_look_us: 0,
+            evidence: Evidence::new(counted),
+            next_count_us: 0,
+            victims: BTreeMap::new(),
+            awaited: None,
+        }
+    }
+
+    /// From time to time, so that old kills are known as old. With many groups below ours it takes
+    /// a while.
+    pub(super) fn count(&mut self, now_us: u64, sampler: &Sampler) {
+        if now_us < self.next_count_us {
+            return;
+        }
+        self.evidence.count(sampler.oom_kills(), now_us);
+        let took_us = clock::now_us().saturating_sub(now_us);
+        self.next_count_us = now_us + (1000 * took_us).max(NEWS_US / 2);
+    }
+
+    /// What is to be done before the kernel does it.
+    pub(super) fn defend(&mut self, measure: Measure, now_us: u64) -> Steps {
+        self.defence.step(measure, now_us)
+    }
+
+    /// The largest worker, with its linker, that does not run the item that has run longest. None
+    /// if that is the only one.
+    pub(super) fn choose_victim(
+        &mut self,
+        view: &View<'_>,
+        ledger: &Ledger,
+        now_us: u64,
+    ) -> Option<WorkerIx> {
+        let victim = largest_without(view, ledger)?;
+        self.note_victim(victim, Cause::Shortage, now_us);
+        Some(victim)
+    }
+
+    /// Where the build makes no progress, the worker that is to be killed for it, even if it runs the
+    /// oldest item: [`Kills::choose_victim`] spares that so that the build advances.
+    pub(super) fn kill_if_thrashing(
+        &mut self,
+        binding: &Level,
+        view: &View<'_>,
+        ledger: &Ledger,
+        sampler: &Sampler,
+        now_us: u64,
+    ) -> Option<WorkerIx> {
+        if now_us < self.next_look_us {
+            return None;
+        }
+        self.next_look_us = now_us + LOOK_EVERY_US;
+        let is_short = binding.available < SHORT.max(binding.reserve());
+        let work = is_short.then(|| work_done(binding, view, ledger, sampler)).flatten();
+        if !self.thrash.step(work, now_us) {
+            return None;
+        }
+        let victim =
+            largest_without(view, ledger).or_else(|| view.worker_that_runs(view.oldest?))?;
+        self.note_victim(victim, Cause::Thrashing, now_us);
+        Some(victim)
+    }
+
+    fn note_victim(&mut self, victim: WorkerIx, cause: Cause, now_us: u64) {
+        self.victims.insert(victim, cause);
+        // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us.
+        // It is back when it has ended.
+        self.awaited = Some((victim, now_us + GONE_WITHIN_US));
+    }
+
+    /// Until when the end of a victim is waited for, microseconds.
+    pub(super) fn awaits_until(&self, now_us: u64) -> Option<u64> {
+        self.awaited.map(|(_, until_us)| until_us).filter(|until_us| now_us < *until_us)
+    }
+}
+
+impl MemoryController {
+    /// A worker has ended. Its memory is back.
+    pub(in crate::engine) fn worker_ended(&mut self, worker: WorkerIx) {
+        self.kills.awaited = self.kills.awaited.filter(|(victim, _)| *victim != worker);
+    }
+
+    /// Whether we killed the worker for memory.
+    pub(in crate::engine) fn is_victim(&self, worker: WorkerIx) -> bool {
+        self.kills.victims.contains_key(&worker)
+    }
+
+    /// Whether the kernel has just killed a process for memory, and no death was attributed to that
+    /// kill yet: the one that is asked about is now.
+    pub(in crate::engine) fn take_unattributed_oom_kill(&mut self, now_us: u64) -> bool {
+        self.kills.evidence.count(self.sampler.oom_kills(), now_us);
+        self.kills.evidence.take()
+    }
+
+    /// For people, after "killed for memory": why if it is not plain, what the process had used at
+    /// most, and what there was.
+    pub(in crate::engine) fn kill_text(&self, worker: WorkerIx) -> String {
+        let why = match self.kills.victims.get(&worker) {
+            Some(Cause::Thrashing) => {
+                ", since all its time went into reading what the kernel drops for it"
+            }
+            Some(Cause::Shortage) | None => "",
+        };
+        let peak = Some(self.usage.peak_of(process_of_worker(worker))).filter(|peak| *peak > 0);
+        format!("{why}: peak {}, {}", mib(peak), self.budget_text())
+    }
+}
+
+/// What workers have done where `binding` leaves nothing. None if none of them runs anything, or it
+/// cannot be known.
+fn work_done(binding: &Level, view: &View<'_>, ledger: &Ledger, sampler: &Sampler) -> Option<Work> {
+    let runs = |worker: WorkerIx| ledger.parts_in(process_of_worker(worker)) > 0;
+    let running: Vec<_> = view.workers.iter().filter(|worker| runs(worker.worker)).collect();
+    let refaults = sampler.refaults(&binding.bound).filter(|_| !running.is_empty())?;
+    let groups = running.iter().any(|worker| !worker.links.is_empty()).then(Groups::read);
+    let user_us = running.iter().map(|worker| match &groups {
+        Some(groups) => groups.get(worker.pid).map(|all| all.user_us),
+        None => worker.gauge?.user_us(),
+    });
+    Some(Work { user_us: user_us.sum::<Option<u64>>()?, refaults, ended: view.done })
+}
+
+/// The worker that uses the most of those that run something, and not the oldest item. Of equals
+/// the youngest.
+fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerIx> {
+    let workers: Vec<_> = view
+        .workers
+        .iter()
+        .map(|worker| {
+            let used = ledger.used_by(process_of_worker(worker.worker));
+            (worker.worker, used, worker.running.as_slice())
+        })
+        .collect();
+    largest_that_may_go(view.oldest, &workers)
+}
+
+/// Workers with the bytes that they use, and what they run.
+fn largest_that_may_go(
+    oldest: Option<ItemIx>,
+    workers: &[(WorkerIx, u64, &[ItemIx])],
+) -> Option<WorkerIx> {
+    let may_go =
+        |runs: &[ItemIx]| !runs.is_empty() && !oldest.is_some_and(|item| runs.contains(&item));
+    let may_go = workers.iter().filter(|(_, _, runs)| may_go(runs));
+    may_go.max_by_key(|(ix, used, _)| (*used, *ix)).map(|(ix, _, _)| *ix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn victim_is_the_largest_worker_without_the_oldest_item() {
+        let check = |oldest: Option<u32>, workers: &[(u32, u64, &[u32])], expect: Option<u32>| {
+            let runs: Vec<Vec<ItemIx>> = workers
+                .iter()
+                .map(|(_, _, runs)| runs.iter().copied().map(ItemIx).collect())
+                .collect();
+            let views: Vec<_> = workers
+                .iter()
+                .zip(&runs)
+                .map(|((ix, used, _), runs)| (WorkerIx(*ix), *used, runs.as_slice()))
+                .collect();
+            let victim = largest_that_may_go(oldest.map(ItemIx), &views);
+            assert_eq!(victim, expect.map(WorkerIx), "{oldest:?} {workers:?}");
+        };
+        check(None, &[], None);
+        check(Some(1), &[(0, 100, &[1])], None);
+        check(Some(1), &[(0, 100, &[1]), (1, 10, &[2]), (2, 20, &[3])], Some(2));
+        check(Some(2), &[(0, 100, &[1]), (1, 10, &[2]), (2, 20, &[3])], Some(0));
+        check(Some(2), &[(0, 100, &[1, 2]), (1, 10, &[3])], Some(1));
+        // Nothing is lost with what runs nothing, and little is won.
+        check(Some(1), &[(0, 100, &[1]), (1, 200, &[]), (2, 5, &[2])], Some(2));
+        check(Some(1), &[(0, 100, &[1]), (1, 200, &[])], None);
+        check(Some(9), &[(3, 50, &[1]), (4, 50, &[2]), (2, 50, &[3])], Some(4));
+        // A command is the oldest, or what runs began just now.
+        check(Some(9), &[(0, 100, &[1])], Some(0));
+        check(None, &[(0, 100, &[1])], Some(0));
+    }
+
+    #[test]
+    fn victim_is_awaited_until_it_ends_or_for_a_while() {
+        let mut kills = Kills::new(None);
+        assert_eq!(kills.awaits_until(1_000), None);
+        kills.note_victim(WorkerIx(3), Cause::Shortage, 1_000);
+        assert_eq!(kills.awaits_until(1_001), Some(1_000 + GONE_WITHIN_US));
+        assert_eq!(kills.awaits_until(1_000 + GONE_WITHIN_US), None);
+    }
+}
