@@ -1,6 +1,7 @@
 //! A workspace of text files, built by the engine with `src/bin/fake-worker.rs`.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use std::sync::{Mutex, PoisonError};
 use tender::engine::{Request, Summary, build};
 use tender::environment::Variables;
 use tender::events::{Event, Severity, Sink};
@@ -164,6 +165,9 @@ impl Space {
         keep_going: bool,
         sink: &mut dyn Sink,
     ) -> Result<Summary, EngineError> {
+        // A build reaps children that nobody of it waits for, so one process has one build at a time.
+        static ONE_BUILD: Mutex<()> = Mutex::new(());
+        let _one = ONE_BUILD.lock().unwrap_or_else(PoisonError::into_inner);
         let graph = &self.graph;
         let variables = Variables::default();
         let fingerprints =
