@@ -1,5 +1,6 @@
 //! Saves reproducers of crashes, when everything else has ended, so that they take no slot from
-//! anybody. Knows one worker of its own, and nobody who is told.
+//! anybody. A fresh worker preprocesses the unit; source and script go to `.tender/crash/` in the
+//! profile's directory. Knows one worker of its own, and nobody who is told.
 
 use crate::engine::reproducer::{self, Unit};
 use crate::engine::worker::WorkerProcess;

@@ -4,8 +4,9 @@
 //! The kernel kills when it finds no memory. As long as there are file pages it finds some: it
 //! drops those of the programs that run, which read them again at once, and drop others for it. So
 //! a build can stand still for hours, in a group that is a little too small for one item, and
-//! neither end nor be ended. It is known by two things together: pages are read again as fast as
-//! they come, and next to no time goes to the work itself.
+//! neither end nor be ended; one was seen to make no progress for ten minutes. It is known by two
+//! things together: pages are read again as fast as they come, and next to no time goes to the work
+//! itself.
 
 /// How long it has to last, microseconds. A hundred times as long as it takes to read a compiler
 /// from a slow disk.
