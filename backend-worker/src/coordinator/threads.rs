@@ -7,8 +7,7 @@
 //! the main thread, too, translates one unit after another.
 //!
 //! A crate of 5,000 tiny units shows what this saves: with a new thread for each part, and each
-//! message written by itself, the coordinator took 3.2 % of the processor time; now it takes 1 %
-//! (`make bench BENCH='--only coordinator'`).
+//! message written by itself, the coordinator took 3.2 % of the processor time; now it takes 1 %.
 
 use super::serve::{STACK_BYTES, ServeError};
 use std::ffi::CString;
