@@ -233,8 +233,7 @@ const RULES: &[Rule] = &[
         but: &[
             "backend-worker/src/allocator.rs",
             "backend-worker/src/channel.rs",
-            "backend-worker/src/emit/join.rs",
-            "backend-worker/src/emit/link.rs",
+            "backend-worker/src/emit/child.rs",
             "backend-worker/src/llvm",
             "bench/src/measure.rs",
             "jobclient/src/pool.rs",

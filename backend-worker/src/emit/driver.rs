@@ -4,7 +4,7 @@
 //! Each question takes a process, so answers are kept, and inputs of a link, by which most links
 //! differ, are left out of it.
 
-use super::{response, said};
+use super::{child, response, said};
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -165,7 +165,8 @@ const MOST_SHOWN: usize = 64 << 10;
 /// Whether the driver was content, and what it said on both streams.
 fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, String), String> {
     let (program, words) = driver.split_first().ok_or("the link has no driver")?;
-    let done = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(words)
         .args(question)
         .args(more)
@@ -175,7 +176,9 @@ fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, S
         .env_remove("CARGO_MAKEFLAGS")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::piped());
+    child::bind(&mut command, Vec::new());
+    let done = command
         .spawn()
         .and_then(|driver| said::until_end(driver, LONGEST_ANSWER))
         .map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;

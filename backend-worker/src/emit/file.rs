@@ -2,7 +2,7 @@
 //! half-written.
 
 use super::unfinished::Unfinished;
-use crate::frontend::stamp;
+use crate::frontend::{hash_of, stamp};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use tender_protocol::OutputFile;
@@ -45,14 +45,10 @@ pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
 pub fn publish(path: &str) -> Result<OutputFile, WriteError> {
     let fail = |source| WriteError { path: path.to_owned(), source };
     let partial = partial(path);
-    let content = std::fs::read(&partial).map_err(fail)?;
+    let hash = hash_of(&partial).map_err(fail)?;
     std::fs::rename(&partial, path).map_err(fail)?;
     let stamp = stamp(&std::fs::metadata(path).map_err(fail)?);
-    Ok(OutputFile {
-        path: path.to_owned(),
-        stamp,
-        hash: blake3::hash(&content).to_hex().to_string(),
-    })
+    Ok(OutputFile { path: path.to_owned(), stamp, hash: hash.to_hex().to_string() })
 }
 
 /// The directory of an output is made when it is not there, which is rare enough to try without
@@ -79,6 +75,7 @@ pub fn make_parent(path: &str) -> Result<(), WriteError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::llvm::{reset_thread_peak, thread_peak};
 
     #[test]
     fn a_file_appears_whole_in_a_directory_that_was_not_there() {
@@ -88,6 +85,21 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
         assert_eq!(out.stamp.size, 3);
         assert!(!partial(&path).exists());
+    }
+
+    /// A program of a gigabyte is linked in less memory than that.
+    #[test]
+    fn publish_holds_no_more_of_a_file_than_a_buffer() {
+        const SIZE: u64 = 256 << 20;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x").to_str().unwrap().to_owned();
+        // A file of nothing but a hole.
+        std::fs::File::create(partial(&path)).unwrap().set_len(SIZE).unwrap();
+        reset_thread_peak();
+        let out = publish(&path).unwrap();
+        let most = thread_peak();
+        assert!(most < 1 << 20, "{most} bytes for one of {SIZE}");
+        assert_eq!(out.stamp.size, SIZE);
     }
 
     #[test]

@@ -1,17 +1,12 @@
 //! Joins the objects of a unit's pieces into one, so that to every linker they are what an uncut
 //! compile would give: one archive member, one file in the order of constructors.
-#![expect(
-    unsafe_code,
-    reason = "the linker inherits descriptors and must die with the worker, which only pre_exec can arrange"
-)]
 
+use super::child;
 use crate::llvm::LLVM_PREFIX;
 use rustix::fs::MemfdFlags;
-use rustix::io::FdFlags;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// Links `objects` in their order with `ld.lld -r`, by a linker script if there is one. The error
@@ -29,21 +24,8 @@ pub fn join(objects: &[&[u8]], script: Option<&str>) -> Result<Vec<u8>, String> 
     command.args(script.map(|_| "-T"));
     command.args(inputs.iter().map(|input| format!("/proc/self/fd/{}", input.as_raw_fd())));
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let inherited: Vec<i32> = inputs.iter().map(AsRawFd::as_raw_fd).collect();
-    // SAFETY: prctl and fcntl are async-signal-safe and touch nothing of the parent's; the
-    // descriptors are open until the child has been started.
-    unsafe {
-        command.pre_exec(move || {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            for fd in &inherited {
-                rustix::io::fcntl_setfd(
-                    std::os::fd::BorrowedFd::borrow_raw(*fd),
-                    FdFlags::empty(),
-                )?;
-            }
-            Ok(())
-        });
-    }
+    // They are open until the linker has ended.
+    child::bind(&mut command, inputs.iter().map(AsRawFd::as_raw_fd).collect());
     let done = command.output().map_err(|why| format!("cannot start {program}: {why}"))?;
     if done.status.success() {
         return Ok(done.stdout);

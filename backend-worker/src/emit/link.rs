@@ -5,22 +5,21 @@
 //! lld and the driver have looked in vain follows from what was found and from the linker's words
 //! (`lookups`), for which the driver is asked by `-###`: once for all links of a worker that differ
 //! only in their objects (`driver`). Long command lines become response files (`response`).
-#![expect(
-    unsafe_code,
-    reason = "the link must die with the worker, which only pre_exec can arrange"
-)]
 
 use super::argument_files::argument_files;
 use super::driver::{Answer, Drivers};
 use super::file::{make_parent, partial, publish};
 use super::lookups::{self, Search};
+use super::scan::{Names, scan};
 use super::unfinished::{Unfinished, remove_left};
-use super::{response, said, script, thin};
+use super::{child, response, said, thin};
 use crate::frontend::{StampCache, stamp};
+use object::ReadCache;
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashSet};
+use std::fs::File;
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -131,13 +130,7 @@ fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
         .env_remove("MAKEFLAGS")
         .env_remove("MFLAGS")
         .env_remove("CARGO_MAKEFLAGS");
-    // SAFETY: prctl is async-signal-safe and touches nothing of the parent's.
-    unsafe {
-        command.pre_exec(|| {
-            rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-            Ok(())
-        });
-    }
+    child::bind(&mut command, Vec::new());
     let start = || {
         if long {
             std::fs::write(&words_file, response::content(args))?;
@@ -223,15 +216,13 @@ fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<Stri
         if !known.insert(path.clone()) {
             continue;
         }
-        let Some((input, content)) = input(&path, link.begun, &links.stamps) else { continue };
+        let Some((input, names)) = input(&path, link.begun, &links.stamps) else { continue };
         linked.inputs.push(input);
-        if thin::is_thin(&content) {
+        match names {
             // lld has every member in its hands, wanted or not, but tells of the archive alone.
-            waiting.extend(
-                thin::members(Path::new(&path), &content).unwrap_or_default().into_iter().rev(),
-            );
-        } else if let Some(text) = script::text(&content) {
-            scripts.push((path, text.to_owned()));
+            Names::ThinArchive => waiting.extend(members(&path).into_iter().rev()),
+            Names::Script(text) => scripts.push((path, text)),
+            Names::None | Names::Unknown => {}
         }
     }
     read.retain(|path| known.contains(path));
@@ -243,17 +234,29 @@ fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<Stri
     linked.programs = answer.programs.clone();
 }
 
-/// A file that was read, with its content. One that has changed since the link began may have been
+/// A file that was read, and what it names. One that has changed since the link began may have been
 /// read as it was before.
-fn input(path: &str, begun: Moment, stamps: &StampCache) -> Option<(InputFile, Vec<u8>)> {
-    let metadata = std::fs::metadata(path).ok()?;
+fn input(path: &str, begun: Moment, stamps: &StampCache) -> Option<(InputFile, Names)> {
+    let file = File::open(path).ok()?;
+    let metadata = file.metadata().ok()?;
     let stamp = stamp(&metadata);
-    let content = std::fs::read(path).ok()?;
-    let hash = match Moment::of_change(&metadata) > begun {
-        true => UNKNOWN_CONTENT.to_owned(),
-        false => stamps.hash(path, stamp, &content).to_hex().to_string(),
+    let cached = stamps.entry(path, stamp);
+    let found = scan(file, cached.hash()).ok()?;
+    let is_known = Moment::of_change(&metadata) <= begun && found.names != Names::Unknown;
+    let hash = match is_known {
+        true => found.hash.to_hex().to_string(),
+        false => UNKNOWN_CONTENT.to_owned(),
     };
-    Some((InputFile { path: path.to_owned(), stamp, hash }, content))
+    if is_known {
+        cached.keep(found.hash);
+    }
+    Some((InputFile { path: path.to_owned(), stamp, hash }, found.names))
+}
+
+/// The members of a thin archive, as far as it can be read.
+fn members(path: &str) -> Vec<String> {
+    let Ok(file) = File::open(path) else { return Vec::new() };
+    thin::members(Path::new(path), &ReadCache::new(file)).unwrap_or_default()
 }
 
 /// Those of `looked` that were not there. What has come since the link began was not there for it.
@@ -315,6 +318,24 @@ mod tests {
         let text = "app.part: \\\n  /lib/crt1.o \\\n  a\\ b.o \\\n  c$$d.a\n\n/lib/crt1.o:\n";
         assert_eq!(prerequisites(text), ["/lib/crt1.o", "a b.o", "c$d.a"]);
         assert!(prerequisites("").is_empty());
+    }
+
+    /// An archive of a gigabyte is linked in less memory than that.
+    #[test]
+    fn input_of_a_link_is_never_held_as_a_whole() {
+        use crate::llvm::{reset_thread_peak, thread_peak};
+        const SIZE: u64 = 256 << 20;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("big.a").to_str().unwrap().to_owned();
+        std::fs::write(&path, "!<arch>\n").unwrap();
+        File::options().write(true).open(&path).unwrap().set_len(SIZE).unwrap();
+        let begun = Moment(Moment::now().0 + 1_000_000_000);
+        reset_thread_peak();
+        let (input, names) = input(&path, begun, &StampCache::default()).unwrap();
+        let most = thread_peak();
+        assert!(most < 1 << 20, "{most} bytes for one of {SIZE}");
+        assert_eq!((input.stamp.size, names), (SIZE, Names::None));
+        assert_ne!(input.hash, UNKNOWN_CONTENT);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod archive;
 mod argument_files;
+mod child;
 mod children;
 mod driver;
 mod file;
@@ -10,6 +11,7 @@ mod link;
 mod lookups;
 mod response;
 mod said;
+mod scan;
 mod script;
 mod thin;
 mod unfinished;

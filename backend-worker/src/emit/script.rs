@@ -11,12 +11,14 @@ pub enum Named {
     Script(String),
 }
 
+/// Whether a file that starts so is an object or an archive.
+pub fn is_binary(start: &[u8]) -> bool {
+    start.starts_with(b"\x7fELF") || start.starts_with(b"!<arch>\n") || start.contains(&0)
+}
+
 /// The text of a file that names others, or may. Objects and archives are none.
 pub fn text(content: &[u8]) -> Option<&str> {
-    let is_binary = content.starts_with(b"\x7fELF")
-        || content.starts_with(b"!<arch>\n")
-        || content.contains(&0);
-    let text = if is_binary { None } else { std::str::from_utf8(content).ok() };
+    let text = if is_binary(content) { None } else { std::str::from_utf8(content).ok() };
     text.filter(|text| ["INPUT", "GROUP", "INCLUDE"].iter().any(|word| text.contains(word)))
 }
 

@@ -1,5 +1,6 @@
 //! Thin archives: their members are files of their own, which are named and not contained.
 
+use object::read::ReadRef;
 use object::read::archive::ArchiveFile;
 use std::path::Path;
 
@@ -8,11 +9,12 @@ pub fn is_thin(content: &[u8]) -> bool {
     content.starts_with(b"!<thin>\n")
 }
 
-/// The files of a thin archive at `path`. Relative names are relative to the archive's directory.
+/// The files of a thin archive at `path`, whose `content` is in memory or read where it is needed.
+/// Relative names are relative to the archive's directory.
 ///
 /// # Errors
 /// It is damaged: a sentence fragment.
-pub fn members(path: &Path, content: &[u8]) -> Result<Vec<String>, String> {
+pub fn members<'data>(path: &Path, content: impl ReadRef<'data>) -> Result<Vec<String>, String> {
     let archive = ArchiveFile::parse(content).map_err(|why| why.to_string())?;
     let directory = path.parent().unwrap_or(Path::new(""));
     archive

@@ -2,7 +2,9 @@
 //! environment variables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tender_protocol::{FileStamp, FileTime, InputFile, Precompiled};
@@ -18,21 +20,41 @@ const SETTLED: Duration = Duration::from_secs(2);
 
 impl StampCache {
     pub fn hash(&self, path: &str, stamp: FileStamp, content: &[u8]) -> blake3::Hash {
-        let settled = SystemTime::now()
+        let entry = self.entry(path, stamp);
+        entry.hash().unwrap_or_else(|| entry.keep(blake3::hash(content)))
+    }
+
+    /// What is known of a file that has this stamp, before it is read.
+    pub fn entry<'a>(&'a self, path: &'a str, stamp: FileStamp) -> CacheEntry<'a> {
+        let is_settled = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .is_ok_and(|now| now.as_nanos() as i64 - stamp.latest_ns() > SETTLED.as_nanos() as i64);
-        if settled
-            && let Some((seen, hash)) = self.known.lock().expect("no panic while locked").get(path)
-            && *seen == stamp
-        {
-            return *hash;
-        }
-        let hash = blake3::hash(content);
-        if settled {
-            self.known
-                .lock()
-                .expect("no panic while locked")
-                .insert(path.to_owned(), (stamp, hash));
+        CacheEntry { cache: self, path, stamp, is_settled }
+    }
+}
+
+/// One file in a [`StampCache`].
+pub struct CacheEntry<'a> {
+    cache: &'a StampCache,
+    path: &'a str,
+    stamp: FileStamp,
+    /// Whether it was settled before it was read; that it is afterwards proves nothing.
+    is_settled: bool,
+}
+
+impl CacheEntry<'_> {
+    /// The hash that the file had when it had the same stamp.
+    pub fn hash(&self) -> Option<blake3::Hash> {
+        let known = self.cache.known.lock().expect("no panic while locked");
+        let (stamp, hash) = known.get(self.path).filter(|_| self.is_settled)?;
+        (*stamp == self.stamp).then_some(*hash)
+    }
+
+    /// Keeps the hash where it can be relied on, and returns it.
+    pub fn keep(&self, hash: blake3::Hash) -> blake3::Hash {
+        if self.is_settled {
+            let mut known = self.cache.known.lock().expect("no panic while locked");
+            known.insert(self.path.to_owned(), (self.stamp, hash));
         }
         hash
     }
@@ -137,8 +159,8 @@ impl Inputs {
         for (path, (stamp, hash)) in self.found {
             let hash = match hash {
                 Some(hash) => hash,
-                None => match content(&path) {
-                    Ok(content) => cache.hash(&path, stamp, &content),
+                None => match cached_hash(cache, &path, stamp) {
+                    Ok(hash) => hash,
                     Err(why) if why.kind() == ErrorKind::IsADirectory => blake3::hash(DIRECTORY),
                     Err(_) => {
                         // It was there and is gone: the next build has to look.
@@ -159,16 +181,30 @@ impl Inputs {
     }
 }
 
-/// What counts of a path, as `tender_protocol::InputFile` has it.
-fn content(path: &str) -> std::io::Result<Vec<u8>> {
+fn cached_hash(cache: &StampCache, path: &str, stamp: FileStamp) -> io::Result<blake3::Hash> {
+    let entry = cache.entry(path, stamp);
+    entry.hash().map_or_else(|| hash_of_listed(path).map(|hash| entry.keep(hash)), Ok)
+}
+
+/// The hash of what counts of a path, as `tender_protocol::InputFile` has it.
+fn hash_of_listed(path: &str) -> io::Result<blake3::Hash> {
     if path.ends_with('/') {
         let names =
             std::fs::read_dir(path)?.map(|entry| Ok(entry?.file_name().into_encoded_bytes()));
-        let mut names = names.collect::<std::io::Result<Vec<_>>>()?;
+        let mut names = names.collect::<io::Result<Vec<_>>>()?;
         names.sort_unstable();
-        return Ok(names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect());
+        let bytes: Vec<u8> = names.into_iter().flat_map(|name| [name, vec![0]].concat()).collect();
+        return Ok(blake3::hash(&bytes));
     }
-    std::fs::read(path)
+    hash_of(Path::new(path))
+}
+
+/// The hash of a file, of which no more than a buffer is in memory at once.
+///
+/// # Errors
+/// It cannot be read.
+pub fn hash_of(path: &Path) -> io::Result<blake3::Hash> {
+    Ok(blake3::Hasher::new().update_reader(File::open(path)?)?.finalize())
 }
 
 #[cfg(test)]
@@ -212,9 +248,9 @@ mod tests {
         let path = dir.path().to_str().unwrap().to_owned();
         std::fs::write(dir.path().join("b"), "1").unwrap();
         std::fs::write(dir.path().join("a"), "2").unwrap();
-        assert_eq!(content(&path).unwrap_err().kind(), ErrorKind::IsADirectory);
-        assert_eq!(content(&format!("{path}/")).unwrap(), b"a\0b\0");
-        assert!(content(&format!("{path}/c/")).is_err());
+        assert_eq!(hash_of_listed(&path).unwrap_err().kind(), ErrorKind::IsADirectory);
+        assert_eq!(hash_of_listed(&format!("{path}/")).unwrap(), blake3::hash(b"a\0b\0"));
+        assert!(hash_of_listed(&format!("{path}/c/")).is_err());
     }
 
     #[test]

@@ -5,6 +5,6 @@ mod inputs;
 mod modules;
 mod unit;
 
-pub use inputs::{Inputs, Reads, StampCache};
+pub use inputs::{Inputs, Reads, StampCache, hash_of};
 pub use modules::Modules;
 pub use unit::{Begun, Code, Left, Plan, Unit, Watch, plain_error, stamp};
