@@ -11,9 +11,12 @@ FUZZ ?=
 BENCH ?=
 
 cargo = CARGO_TARGET_DIR='$(TARGET)' $(CARGO)
+run_tests = CARGO_TARGET_DIR='$(TARGET)' CARGO='$(CARGO)' tools/test.sh '$(TARGET)
+# End-to-end tests that build little.
+QUICK = bad_input engine targets missing_header
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test storm stress programs edits fuzz torture check build install bench fetch interop sources torture-sources deps deps-test
+.PHONY: help demo test test-quick storm stress programs edits fuzz torture check build install bench fetch interop sources torture-sources deps deps-test
 
 help: ## show this list
 	@echo 'Usage: make TARGET'
@@ -33,8 +36,12 @@ demo: build fetch ## build four real C libraries and a program that uses them, a
 	+@cd workspace-examples/real-world && '$(TENDER)' build --release
 
 # End-to-end tests run what `make demo` and `make install` use.
-test: build deps-test fetch interop sources torture-sources ## run all tests; installs ninja, gdb, tmux and csmith if missing
-	+TENDER_TEST_BIN='$(TARGET)/release' $(cargo) test --locked --workspace --no-fail-fast
+test: build deps-test fetch interop sources torture-sources ## run all tests; installs ninja, gdb and csmith if missing
+	+TENDER_TEST_BIN='$(TARGET)/release' $(run_tests)/all-tests.seconds' --locked --workspace
+
+# Unoptimised, so that a changed line is built soon. No test that waits, needs root or runs for long.
+test-quick: deps ## run unit tests, the rules of the code and some end-to-end tests, in two minutes
+	+$(run_tests)/quick-tests.seconds' --locked --workspace --lib --bins --test cli --test tidy $(QUICK:%=--test %)
 
 # A build in a storm has members of all kinds of tools. The twenty rounds are also among the tests.
 storm: build deps-test interop ## kill and stop members of builds at random, and look what comes of it (FULL=1: 200 rounds)

@@ -42,7 +42,6 @@ check_build() {
 check_test() {
     need ninja-build ninja program ninja
     need gdb gdb program gdb
-    need tmux tmux program tmux
     # For `make torture`: some of the programs ask for sanitizers and coverage.
     need libclang-rt-22-dev "clang 22's run-time library, in $llvm" test -e "$llvm/lib/clang/22/lib"
     need csmith "csmith, which makes up C programs" program csmith

@@ -248,6 +248,12 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: &[],
+        but: &["tests/src/features.rs"],
+        words: &["SKIPPED"],
+        instead: "a skipped test has to be in the list at the end: call `tender_tests::skip`",
+    },
+    Rule {
+        of: &[],
         but: &[],
         words: &["todo!(", "unimplemented!(", "dbg!(", "#[ignore"],
         instead: "finish it, or leave it out and say so in the documents",

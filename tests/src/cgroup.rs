@@ -2,8 +2,9 @@
 //! versions, not what runs.
 //!
 //! Making one takes root, or a group that was delegated to the user. Where that is not so, tests
-//! that need one are skipped, and say so loudly.
+//! that need one are skipped.
 
+use crate::features::{Feature, skip};
 use crate::space::say;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs;
@@ -29,15 +30,14 @@ pub struct Cgroup {
 const LEAF: &str = "tender-tests";
 
 impl Cgroup {
-    /// A group below ours that may use `limit` bytes, without swap. `None`, and a line that says
-    /// why, where none can be made.
+    /// A group below ours that may use `limit` bytes, without swap. `None` where none can be made;
+    /// the test is skipped then.
     pub fn new(limit: u64) -> Option<Cgroup> {
         match Cgroup::find().and_then(|(version, parent)| Cgroup::below(version, &parent, limit)) {
             Ok(group) => Some(group),
             Err(why) => {
-                say(&format!(
-                    "SKIPPED: no memory cgroup can be made here ({why}); run the tests as root"
-                ));
+                let why = format!("no memory cgroup can be made ({why}); run the tests as root");
+                skip(Feature::Cgroup, &why);
                 None
             }
         }

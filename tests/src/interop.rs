@@ -15,8 +15,8 @@
 //! assert_eq!(probes.log().most_at_once(), 3);
 //! ```
 //!
-//! - [`find`] looks for a tool. Where it is missing it says so loudly, past the harness that
-//!   captures what tests print, and answers `None`. `make interop` gets those that a machine lacks.
+//! - [`find`] looks for a tool, and has the test skipped where it is missing. `make interop` gets
+//!   those that a machine lacks.
 //! - [`Found::tree`] writes what makes a tool run K probe jobs, and other trees below it.
 //! - [`Log`] says what ran when; [`expect_whole_pool`] reads GNU make's own audit.
 //! - [`expect_sharing`] checks one pair of tools: whether the inner one shares, runs one job, or is
@@ -36,9 +36,9 @@ pub use pool::{Pool, failing_device};
 pub use sharing::{Sharing, expect_sharing, expect_sharing_and_whole};
 pub use tree::{CommandLine, Probes};
 
+use crate::features::{Feature, skip};
 use crate::programs::{profile_directory, program};
 use crate::run::Run;
-use crate::space::shout;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Once;
@@ -76,6 +76,20 @@ impl Tool {
         Tool::Tender,
     ];
 
+    /// None: `tender` is always there.
+    fn feature(self) -> Option<Feature> {
+        Some(match self {
+            Tool::Make43 => Feature::Make43,
+            Tool::Make44 => Feature::Make44,
+            Tool::NinjaOld => Feature::NinjaOld,
+            Tool::Ninja => Feature::Ninja,
+            Tool::NinjaKitware => Feature::NinjaKitware,
+            Tool::Cargo => Feature::Cargo,
+            Tool::Gcc => Feature::Gcc,
+            Tool::Tender => return None,
+        })
+    }
+
     /// For messages.
     pub fn name(self) -> &'static str {
         match self {
@@ -101,7 +115,7 @@ pub struct Found {
     pub version: String,
 }
 
-/// Looks for a tool, and says so on standard error if it is not there. The first look of a machine
+/// Looks for a tool; `None` if it is not there, and the test is skipped. The first look of a machine
 /// gets what is to be got.
 pub fn find(tool: Tool) -> Option<Found> {
     let candidates = match tool {
@@ -119,16 +133,16 @@ pub fn find(tool: Tool) -> Option<Found> {
         is(tool, &version).then_some(Found { tool, path, version })
     });
     if found.is_none() {
-        shout(&format!(
-            "SKIPPED: a test needs {}, which is not there; `make interop` may get it",
-            tool.name()
-        ));
+        let why = format!("there is no {}; `make interop` may get it", tool.name());
+        skip(tool.feature().expect("`program` panics where tender is missing"), &why);
     }
     found
 }
 
-/// A gcc of one of these versions. Says so on standard error if there is none.
-pub fn find_gcc(majors: std::ops::Range<u32>, what: &str) -> Option<Found> {
+/// A gcc before 13, or of 13 or newer: [`Feature::GccOld`] or [`Feature::Gcc13`]. `None` if there is
+/// none, and the test is skipped.
+pub fn find_gcc(feature: Feature) -> Option<Found> {
+    let majors = if feature == Feature::GccOld { 1..13 } else { 13..u32::MAX };
     let names =
         std::iter::once("gcc".to_owned()).chain((9..30).map(|major| format!("gcc-{major}")));
     let found = names.flat_map(|name| in_path(&name)).find_map(|path| {
@@ -137,7 +151,7 @@ pub fn find_gcc(majors: std::ops::Range<u32>, what: &str) -> Option<Found> {
         majors.contains(&major).then_some(Found { tool: Tool::Gcc, path, version })
     });
     if found.is_none() {
-        shout(&format!("SKIPPED: a test needs {what}, which is not there"));
+        skip(feature, "no such version is installed");
     }
     found
 }

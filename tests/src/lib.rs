@@ -23,6 +23,7 @@
 //! - [`Terminal`] runs a program on a terminal of its own and types keys.
 //! - [`program`] finds the programs under test: in `TENDER_TEST_BIN` if set, else cargo builds
 //!   them, once, in the profile of the tests.
+//! - [`skip`] tells that a test is skipped because the machine lacks a [`Feature`].
 //! - [`invariants`] are what a trace has to show of every build.
 //! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on
 //!   demand, for generators and links that behave badly.
@@ -41,6 +42,7 @@
 
 mod cgroup;
 pub mod edits;
+mod features;
 pub mod interop;
 pub mod invariants;
 pub mod libraries;
@@ -48,6 +50,7 @@ mod programs;
 mod random;
 pub mod rounds;
 mod run;
+mod signals;
 mod space;
 pub mod storm;
 pub mod stress;
@@ -56,9 +59,11 @@ pub mod torture;
 mod trace;
 
 pub use cgroup::Cgroup;
+pub use features::{Feature, skip};
 pub use programs::{probe, program};
 pub use run::{Rebuild, Run, Started};
-pub use space::{TestSpace, examples, skipped, vendored};
+pub use signals::reset as reset_signals;
+pub use space::{TestSpace, examples, vendored};
 pub use terminal::Terminal;
 pub use trace::{Job, Trace};
 

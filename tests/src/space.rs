@@ -1,12 +1,13 @@
 //! A directory for one test, and `tender` run in it.
 
+use crate::features::{Feature, skip};
 use crate::programs::program;
 use crate::run::{Rebuild, Run, Started};
+use crate::signals;
 use crate::trace::Trace;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
@@ -169,7 +170,8 @@ impl TestSpace {
         command
     }
 
-    /// Puts `command` in this directory and a clean environment, without colours and input.
+    /// Puts `command` in this directory and a clean environment, without colours and input, and
+    /// with no signal ignored.
     pub fn prepare(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
@@ -178,6 +180,7 @@ impl TestSpace {
             }
         }
         command.current_dir(&self.root).stdin(Stdio::null());
+        signals::reset_in(command);
     }
 
     /// Runs `tender ARGS` to its end.
@@ -265,30 +268,19 @@ pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// Tells the person who runs the tests, also if the test passes: only what goes by print macros is
-/// captured.
-pub(crate) fn shout(text: &str) {
-    // Nobody may be reading.
-    let _ = writeln!(std::io::stderr(), "{text}");
-}
-
-/// Says loudly that a test is skipped, and what it needs.
-pub fn skipped(why: &str) {
-    say(&format!("SKIPPED: {why}"));
-}
-
 /// `workspace-examples`.
 pub fn examples() -> Utf8PathBuf {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("workspace-examples")
 }
 
-/// Whether the sources of `real-world` are there, fetched if they were not. Says so loudly if they
-/// cannot be.
+/// Whether the sources of `real-world` are there, fetched if they were not. If not, the test is
+/// skipped.
 pub fn vendored() -> bool {
     let there = fetched();
     if !there {
-        say(
-            "SKIPPED: the sources of real-world are not there and cannot be fetched; run `make fetch`",
+        skip(
+            Feature::RealWorld,
+            "the sources of real-world cannot be fetched; `make fetch` says why",
         );
     }
     there

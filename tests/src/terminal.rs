@@ -1,6 +1,7 @@
 //! A terminal of a test's own, with a program in its foreground. Knows terminals, not what the
 //! programs do.
 
+use crate::signals;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetpgrp, tcsetwinsize};
@@ -47,13 +48,11 @@ impl Terminal {
         let end = File::options().read(true).write(true).open(name).unwrap();
         command.stdin(end.try_clone().unwrap()).stdout(end.try_clone().unwrap());
         command.stderr(stderr.unwrap_or_else(|| end.into()));
-        // SAFETY: three system calls, no allocation.
+        signals::reset_in(&mut command);
+        // SAFETY: two system calls, no allocation.
         unsafe {
             command.pre_exec(|| {
                 rustix::process::setsid()?;
-                // Whoever runs the tests in the background of a script gives them an interrupt that
-                // is ignored, and a shell cannot trap that.
-                libc::signal(libc::SIGINT, libc::SIG_DFL);
                 Ok(rustix::process::ioctl_tiocsctty(rustix::stdio::stdin())?)
             });
         }

@@ -4,6 +4,7 @@
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 use std::os::unix::process::CommandExt;
+use std::process::Command;
 use tender_tests::interop::{
     CommandLine, ENDLESS, Found, Pool, Probes, expect_no_warning, expect_one_warning,
     expect_whole_pool, failing_device, makes, members,
@@ -199,6 +200,17 @@ fn signals_give_every_byte_back() {
             assert!(left(&space, "a").is_empty(), "{run}");
         }
     }
+}
+
+/// As under `nohup`, and in the background of a script.
+#[test]
+fn tests_of_signals_pass_where_signals_are_ignored() {
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP INT QUIT; exec \"$@\"", "sh"]);
+    command.arg(std::env::current_exe().unwrap()).args(["--exact", "signals_give_every_byte_back"]);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
 }
 
 #[test]

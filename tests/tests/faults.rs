@@ -1,13 +1,11 @@
 //! Faults of the machine and of the programs around a build: full and unwritable disks, workers
 //! that crash, are killed or are no workers, two builds at once.
 
-#![expect(clippy::print_stderr, reason = "a test that is skipped has to say so")]
-
 use rustix::mount::{MountFlags, UnmountFlags, mount, mount_remount, unmount};
 use rustix::process::{Pid, Signal, kill_process};
 use std::ffi::CString;
 use std::process::Stdio;
-use tender_tests::{Run, TestSpace, wait_until};
+use tender_tests::{Feature, Run, TestSpace, skip, wait_until};
 
 const MAIN: &str = "int main(void) { return 0; }\n";
 
@@ -24,7 +22,7 @@ fn crate_x() -> TestSpace {
 struct Disk<'a>(&'a TestSpace);
 
 impl<'a> Disk<'a> {
-    /// `None`, said loudly, where mounting is not permitted.
+    /// `None` where mounting is not permitted; the test is skipped then.
     fn new(space: &'a TestSpace, size: &str) -> Option<Disk<'a>> {
         let target = space.path("target");
         std::fs::create_dir_all(&target).unwrap();
@@ -32,7 +30,7 @@ impl<'a> Disk<'a> {
         match mount("none", target.as_str(), "tmpfs", MountFlags::empty(), options.as_c_str()) {
             Ok(()) => Some(Disk(space)),
             Err(error) => {
-                eprintln!("SKIPPED: mounting a tmpfs needs root ({error})");
+                skip(Feature::Root, &format!("mounting a tmpfs needs root ({error})"));
                 None
             }
         }

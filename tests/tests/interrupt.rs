@@ -54,6 +54,7 @@ impl Sink for Sender {
 
 #[test]
 fn signals_end_a_build_and_what_it_started() {
+    tender_tests::reset_signals();
     // Our own workers are killed at once, and the next build goes on where this one was.
     for (signal, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
         let mut space = Space::new();

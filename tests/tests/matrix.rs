@@ -3,6 +3,7 @@
 //! left out.
 
 use camino::{Utf8Path, Utf8PathBuf};
+use tender_tests::Feature;
 use tender_tests::interop::{Found, Sharing, Tool, expect_sharing_and_whole, find, find_gcc};
 
 /// What a column of the table stands for.
@@ -43,8 +44,8 @@ const INNERS: [(&str, Tool); 9] = [
 /// The tool of a row. Which forms gcc reads depends on its version.
 fn of_row(row: &str, tool: Tool) -> Option<Found> {
     match row {
-        "gcc before 13" => find_gcc(1..13, row),
-        "gcc since 13" => find_gcc(13..u32::MAX, row),
+        "gcc before 13" => find_gcc(Feature::GccOld),
+        "gcc since 13" => find_gcc(Feature::Gcc13),
         _ => find(tool),
     }
 }
@@ -104,7 +105,6 @@ fn check(column: &str) {
         _ => None,
     };
     for ((row, inner), (_, cells)) in INNERS.into_iter().zip(&rows) {
-        // Whoever looked for it in vain has said so.
         let Some(inner) = of_row(row, inner) else { continue };
         cell(outer, &host, make.as_ref(), &inner, cells[number]);
     }

@@ -14,7 +14,7 @@ use tender_tests::interop::{
     CommandLine, Found, Pool, Probes, Tool, expect_no_warning, expect_one_warning, failing_device,
     find,
 };
-use tender_tests::{Run, TestSpace, program, skipped};
+use tender_tests::{Feature, Run, TestSpace, program, skip};
 
 fn tender() -> Found {
     find(Tool::Tender).expect("it is the program under test")
@@ -221,7 +221,8 @@ fn a_fifo_that_may_not_be_opened_is_named() {
         let mut try_it = Command::new(without[0]);
         try_it.args([without[1], "sh", "-c", "! [ -r \"$0\" ]", space.path("pool").as_str()]);
         if !try_it.status().is_ok_and(|status| status.success()) {
-            return skipped("everything may be read here, and setpriv(1) cannot take that away");
+            let why = "everything may be read here, and setpriv(1) cannot take that away";
+            return skip(Feature::Setpriv, why);
         }
         line = line.under(without);
     }

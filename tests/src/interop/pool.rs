@@ -2,7 +2,8 @@
 //! loses or adds.
 
 use super::CommandLine;
-use crate::space::{TestSpace, skipped};
+use crate::features::{Feature, skip};
+use crate::space::TestSpace;
 use camino::Utf8PathBuf;
 use rustix::fs::{Mode, OFlags, mknodat, open};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -110,8 +111,8 @@ impl Pool {
 }
 
 /// A character device that can be opened and not read, as the device of a daemon may be that is
-/// gone: these need a daemon of theirs, or a program that sets them up. Where there is none, that
-/// is said.
+/// gone: these need a daemon of theirs, or a program that sets them up. `None` where there is no
+/// such device; the test is skipped then.
 pub fn failing_device() -> Option<&'static str> {
     let fails = |path: &&str| {
         let opened = File::options().read(true).write(true).open(path);
@@ -120,7 +121,7 @@ pub fn failing_device() -> Option<&'static str> {
     let found =
         ["/dev/fuse", "/dev/loop-control", "/dev/net/tun", "/dev/kvm"].into_iter().find(fails);
     if found.is_none() {
-        skipped("no character device can be opened and not read");
+        skip(Feature::FailingDevice, "no character device can be opened and not read");
     }
     found
 }

@@ -2,8 +2,9 @@
 //! are for.
 
 use super::Library;
+use crate::features::{Feature, skip};
 use crate::programs::profile_directory;
-use crate::space::{examples, fetched, shout};
+use crate::space::{examples, fetched};
 use camino::Utf8PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -34,8 +35,8 @@ impl Sources {
     }
 }
 
-/// Where the sources of these libraries are, or nothing, and then says loudly which are missing.
-/// The first call of a process gets what is to be got.
+/// Where the sources of these libraries are. `None` where some are missing; the test is skipped
+/// then. The first call of a process gets what is to be got.
 pub fn find(libraries: &[Library]) -> Option<Sources> {
     static SOURCES: OnceLock<Sources> = OnceLock::new();
     let sources = SOURCES.get_or_init(get);
@@ -51,13 +52,12 @@ pub fn find(libraries: &[Library]) -> Option<Sources> {
         return Some(sources.clone());
     }
     let names = missing.join(", ");
-    shout(&format!(
-        "SKIPPED: a test needs the sources of {names}, which are not there; run `make fetch sources`"
-    ));
+    let why = format!("the sources of {names} are not there; run `make fetch sources`");
+    skip(Feature::Sources, &why);
     None
 }
 
-/// Runs what does nothing where all is there, and says itself what cannot be had.
+/// Runs the script that does nothing where all is there, and tells itself what cannot be had.
 fn get() -> Sources {
     let target =
         profile_directory().parent().expect("a profile lies in a target directory").to_owned();

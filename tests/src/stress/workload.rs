@@ -47,7 +47,7 @@ pub struct Figures {
 }
 
 impl Workload {
-    /// Builds and measures. `None`, said loudly, where no cgroup can be made.
+    /// Builds and measures. `None` where no cgroup can be made.
     ///
     /// # Panics
     /// The build without a limit is wrong.

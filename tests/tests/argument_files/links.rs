@@ -3,7 +3,7 @@
 use super::Seen::{No, Yes};
 use super::{Edited, clang, list, write};
 use std::process::Command;
-use tender_tests::{TestSpace, skipped};
+use tender_tests::{Feature, TestSpace, skip};
 
 /// Programs that link.
 const LLD: &str = "#!/bin/sh\nexec LLVM/ld.lld --defsym=v=1 \"$@\"\n";
@@ -170,7 +170,7 @@ fn link_args<'a>(driver: &str, mode: &str, table: impl IntoIterator<Item = &'a E
 #[test]
 fn link_args_that_name_files_with_clang() {
     let Some(clang) = clang() else {
-        return skipped("clang is needed as the program to link with");
+        return skip(Feature::Clang, "there is no clang to link with");
     };
     link_args(&clang, "off", ARGS);
 }
@@ -178,7 +178,7 @@ fn link_args_that_name_files_with_clang() {
 #[test]
 fn link_args_that_name_files_with_gcc() {
     if Command::new("gcc").arg("--version").output().is_err() {
-        return skipped("gcc is needed as the program to link with");
+        return skip(Feature::Gcc, "there is no gcc to link with");
     }
     link_args("gcc", "off", GCC_ARGS);
 }
@@ -196,7 +196,7 @@ fn response_files_count_for_links_with_link_time_optimisation() {
 #[test]
 fn a_configuration_file_that_appears_counts_for_links() {
     let Some(clang) = clang() else {
-        return skipped("clang is needed as the program to link with");
+        return skip(Feature::Clang, "there is no clang to link with");
     };
     let space = TestSpace::new();
     space.write("src/main.c", "int main(void) { return 0; }\n");

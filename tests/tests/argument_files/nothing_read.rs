@@ -2,7 +2,7 @@
 //! And those that are refused.
 
 use super::{clang, library, list};
-use tender_tests::{TestSpace, skipped};
+use tender_tests::{Feature, TestSpace, skip};
 
 /// Words, in which `*` is the value.
 type Words = &'static [&'static str];
@@ -164,7 +164,7 @@ fn flags_that_name_files_and_are_refused() {
 #[test]
 fn link_args_of_which_nothing_is_read() {
     let Some(clang) = clang() else {
-        return skipped("clang is needed as the program to link with");
+        return skip(Feature::Clang, "there is no clang to link with");
     };
     let space = TestSpace::new();
     space.write("src/main.c", "int main(void) { return 0; }\n");

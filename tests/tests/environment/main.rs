@@ -5,7 +5,7 @@ mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
-use tender_tests::{Rebuild, Run, TestSpace, skipped};
+use tender_tests::{Feature, Rebuild, Run, TestSpace, skip};
 
 /// A unit of each language, a library from elsewhere, and a command that generates.
 fn workspace() -> TestSpace {
@@ -211,12 +211,16 @@ fn drivers() -> Vec<String> {
         Command::new(name).arg("--version").output().is_ok_and(|done| done.status.success())
     };
     let prefix = std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
-    let found: Vec<String> =
-        ["g++".to_owned(), format!("{prefix}/bin/clang++")].into_iter().filter(there).collect();
-    assert!(!found.is_empty(), "no driver is installed");
-    if found.len() < 2 {
-        skipped("g++ and clang++ are needed to link with both");
+    let drivers =
+        [(Feature::Gxx, "g++".to_owned()), (Feature::Clang, format!("{prefix}/bin/clang++"))];
+    let mut found = Vec::new();
+    for (feature, name) in drivers {
+        match there(&name) {
+            true => found.push(name),
+            false => skip(feature, &format!("there is no {name} to link with")),
+        }
     }
+    assert!(!found.is_empty(), "no driver is installed");
     found
 }
 

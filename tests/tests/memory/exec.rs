@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tender_tests::interop::{CommandLine, Found, Probes, Tool, expect_whole_pool, find};
 use tender_tests::stress::{Confined, Kind, Recipe, Workspace, run_in};
-use tender_tests::{Cgroup, TestSpace, probe, skipped};
+use tender_tests::{Cgroup, Feature, TestSpace, probe, skip};
 
 const MIB: u64 = 1 << 20;
 const PLENTY: u64 = 1 << 40;
@@ -22,7 +22,7 @@ fn clang() -> Option<Utf8PathBuf> {
     let prefix = std::env::var("LLVM_SYS_221_PREFIX").unwrap_or_else(|_| "/usr/lib/llvm-22".into());
     let path = Utf8PathBuf::from(prefix).join("bin/clang");
     if !path.is_file() {
-        skipped(&format!("there is no {path}"));
+        skip(Feature::Clang, &format!("there is no {path}"));
         return None;
     }
     Some(path)
@@ -89,6 +89,8 @@ impl Foreign {
 /// What the tool takes with one job and with eight, bytes, measured once: the tools start the same
 /// compilers.
 fn needs(foreign: &Foreign, tool: &Found) -> Option<(u64, u64)> {
+    // Each test that asks is skipped by itself.
+    drop(Cgroup::new(PLENTY)?);
     static NEEDS: OnceLock<Option<(u64, u64)>> = OnceLock::new();
     *NEEDS.get_or_init(|| {
         let peak = |jobs: &str| {

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::process::Command;
 use tender_tests::stress::{Confined, run_in};
-use tender_tests::{Cgroup, TestSpace, program};
+use tender_tests::{Cgroup, Feature, TestSpace, program, skip};
 
 const NOBODY: u32 = 65534;
 
@@ -67,13 +67,13 @@ fn wrapped(space: &TestSpace, script: &str, command: Command) -> Command {
     shell
 }
 
-/// `command` in a namespace of its own, where `mounts` hide what there is to read. `None`, said
-/// loudly, where none can be made.
+/// `command` in a namespace of its own, where `mounts` hide what there is to read. `None` where none
+/// can be made; the test is skipped then.
 fn hiding(space: &TestSpace, mounts: &str, command: Command) -> Option<Command> {
     let mut unshare = Command::new("unshare");
     unshare.args(["--mount", "true"]);
     if !unshare.status().is_ok_and(|status| status.success()) {
-        tender_tests::skipped("a mount namespace needs root, and `unshare`");
+        skip(Feature::Root, "a mount namespace needs root, and unshare(1)");
         return None;
     }
     let script = format!("exec unshare --mount sh -c '{mounts} && exec \"$@\"' sh \"$@\"");

@@ -118,7 +118,7 @@ fn builds_fit_into_what_there_is() {
     };
 
     let workloads = in_lanes(&recipes, |recipe| Workload::measure(*recipe));
-    // Where no group can be made that was said.
+    // Without a group all are skipped.
     let Some(workloads) = workloads.into_iter().collect::<Option<Vec<Workload>>>() else { return };
     workloads.iter().for_each(|workload| show(&workload.to_string()));
     show(Row::HEAD);

@@ -84,7 +84,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// None where groups cannot be made, which was said.
+    /// None where no group can be made; the test is skipped then.
     fn sh(script: &str, memory: u64, time: Duration, until_kill: bool) -> Option<Outcome> {
         drop(Cgroup::new(64 * MIB)?);
         let dir = tempfile::tempdir().unwrap();

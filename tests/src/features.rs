@@ -1,0 +1,158 @@
+//! What tests need that not every machine has, and what happens where it is missing. Knows no test.
+//!
+//! A test that lacks something is skipped, and never in silence: [`skip`] says so on standard error
+//! and notes it in the file that `TENDER_TEST_SKIPS` names, which `make test` shows at its end.
+//! Where `TENDER_TEST_REQUIRES` names the feature, as `.ci/run` does, the test fails.
+
+use crate::rounds::variable;
+use std::fs::File;
+use std::io::Write;
+
+/// Each by the name that `TENDER_TEST_REQUIRES` has for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feature {
+    /// Mounting file systems, and namespaces to mount them in.
+    Root,
+    /// A memory cgroup of the test's own.
+    Cgroup,
+    /// GNU make before 4.4.
+    Make43,
+    Make44,
+    /// ninja before 1.13.
+    NinjaOld,
+    Ninja,
+    NinjaKitware,
+    Cargo,
+    Gcc,
+    /// gcc before 13.
+    GccOld,
+    Gcc13,
+    Gxx,
+    /// clang as a program to link with.
+    Clang,
+    /// setpriv(1), which takes capabilities away.
+    Setpriv,
+    /// A character device that can be opened and not read.
+    FailingDevice,
+    /// What `make fetch` gets.
+    RealWorld,
+    /// What `make sources` gets.
+    Sources,
+}
+
+impl Feature {
+    pub const ALL: [Feature; 17] = [
+        Feature::Root,
+        Feature::Cgroup,
+        Feature::Make43,
+        Feature::Make44,
+        Feature::NinjaOld,
+        Feature::Ninja,
+        Feature::NinjaKitware,
+        Feature::Cargo,
+        Feature::Gcc,
+        Feature::GccOld,
+        Feature::Gcc13,
+        Feature::Gxx,
+        Feature::Clang,
+        Feature::Setpriv,
+        Feature::FailingDevice,
+        Feature::RealWorld,
+        Feature::Sources,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Feature::Root => "root",
+            Feature::Cgroup => "cgroup",
+            Feature::Make43 => "make-4.3",
+            Feature::Make44 => "make-4.4",
+            Feature::NinjaOld => "ninja-1.12",
+            Feature::Ninja => "ninja-1.13",
+            Feature::NinjaKitware => "ninja-kitware",
+            Feature::Cargo => "cargo",
+            Feature::Gcc => "gcc",
+            Feature::GccOld => "gcc-12",
+            Feature::Gcc13 => "gcc-13",
+            Feature::Gxx => "g++",
+            Feature::Clang => "clang",
+            Feature::Setpriv => "setpriv",
+            Feature::FailingDevice => "failing-device",
+            Feature::RealWorld => "real-world",
+            Feature::Sources => "sources",
+        }
+    }
+}
+
+/// Tells that the calling test, or a part of it, is skipped for want of a feature. `why` is one line.
+///
+/// # Panics
+/// The feature is required.
+#[track_caller]
+pub fn skip(feature: Feature, why: &str) {
+    let required = variable("TENDER_TEST_REQUIRES").unwrap_or_default();
+    assert!(!requires(&required, feature), "this run requires {}: {why}", feature.name());
+    let line = entry(feature, why);
+    // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {line}");
+    if let Some(path) = variable("TENDER_TEST_SKIPS") {
+        let file = File::options().append(true).create(true).open(&path);
+        // One write for a line, because other test programs append as well.
+        let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
+        written.unwrap_or_else(|error| panic!("TENDER_TEST_SKIPS names {path}: {error}"));
+    }
+}
+
+/// `FEATURE: WHY (PROGRAM TEST)`
+fn entry(feature: Feature, why: &str) -> String {
+    let own = std::env::current_exe().unwrap_or_default();
+    let program = own.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    // cargo puts a hash behind the name.
+    let program = program.rsplit_once('-').map_or(program.as_str(), |(name, _)| name);
+    // The harness gives each test a thread of its name; a test may have more of its own.
+    let thread = std::thread::current();
+    let test = thread.name().map_or_else(String::new, |name| format!(" {name}"));
+    format!("{}: {why} ({program}{test})", feature.name())
+}
+
+/// Whether `required`, names of features with blanks between them, has this one.
+///
+/// # Panics
+/// It has a name that no feature has.
+fn requires(required: &str, feature: Feature) -> bool {
+    let is_known = |name: &str| Feature::ALL.iter().any(|feature| feature.name() == name);
+    let unknown = required.split_whitespace().find(|name| !is_known(name));
+    assert_eq!(unknown, None, "TENDER_TEST_REQUIRES names a feature that does not exist");
+    required.split_whitespace().any(|name| name == feature.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn required_features_are_told_by_their_whole_names() {
+        assert!(requires("root gcc-13", Feature::Gcc13));
+        assert!(!requires("root gcc-13", Feature::Gcc) && !requires("", Feature::Root));
+        assert!(std::panic::catch_unwind(|| requires("roots", Feature::Root)).is_err());
+    }
+
+    #[test]
+    fn skip_entry_names_feature_program_and_test() {
+        let test = "features::tests::skip_entry_names_feature_program_and_test";
+        let expect = format!("make-4.4: it is too old (tender_tests {test})");
+        assert_eq!(entry(Feature::Make44, "it is too old"), expect);
+    }
+
+    /// Debian 12, on which it runs, has gcc 12 alone.
+    #[test]
+    fn ci_requires_all_features_but_a_second_gcc() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/run");
+        let text = std::fs::read_to_string(path).unwrap();
+        let start = "export TENDER_TEST_REQUIRES='";
+        let list = text.split_once(start).and_then(|(_, rest)| rest.split_once('\'')).unwrap().0;
+        let missing: Vec<Feature> =
+            Feature::ALL.into_iter().filter(|feature| !requires(list, *feature)).collect();
+        assert_eq!(missing, [Feature::Gcc13]);
+    }
+}
