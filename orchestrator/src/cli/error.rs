@@ -9,7 +9,7 @@ use crate::report::style;
 use std::fmt::Write as _;
 use tender_protocol::Level;
 
-/// Why a command cannot go on.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum CliError {
     /// What the user wrote is wrong.
@@ -73,8 +73,8 @@ impl CliError {
     }
 }
 
-/// Nobody reads more, and each takes as long as its manifest is: a damaged file of a megabyte may
-/// have half a million.
+/// More are not read, and the time to show one grows with its manifest: a damaged file of a
+/// megabyte may have half a million problems.
 const MOST_PROBLEMS: usize = 100;
 
 /// Problems of manifests, each with its place. Of very many, errors go first.

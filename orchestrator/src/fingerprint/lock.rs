@@ -15,7 +15,7 @@ pub struct DirectoryLock {
     _file: File,
 }
 
-/// How long a waiter may go on after the lock is free, or after its user has interrupted it.
+/// How long a waiter may still sleep after the lock is free, or after its user has interrupted it.
 /// Blocking in the kernel instead would make the wait deaf: handlers restart system calls.
 const POLL: Duration = Duration::from_millis(20);
 

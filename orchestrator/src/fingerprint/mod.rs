@@ -4,9 +4,10 @@
 //! An item is judged when everything it comes after is up to date. It is fresh if the record of its
 //! last success still holds in every respect; each respect has its own `RebuildReason`. Contents
 //! decide, by blake3; a file's *stamp* is the shortcut by which contents are not read again: size,
-//! modification time, change time, inode. Anybody can set the modification time (`cp -p`, `tar`,
-//! `rsync -t`), nobody the change time; and what was moved into the place of a file has another
-//! inode. So a chmod or a new hard link costs one more reading of the file, and nothing is rebuilt.
+//! modification time, change time, inode. Programs set the modification time (`cp -p`, `tar`,
+//! `rsync -t`), but none can set the change time; and a file that was moved into the place of
+//! another has another inode. So a chmod or a new hard link costs one more reading of the file, and
+//! nothing is rebuilt.
 //!
 //! | input                                        | enters the record as           | compared by                           |
 //! |----------------------------------------------|--------------------------------|---------------------------------------|
@@ -38,11 +39,12 @@
 //! | PATH, as far as it leads to these            | `inputs`: the program's path   | where the name leads today            |
 //!
 //! **What does not count.** Files that a `[[generate]]` command reads without declaring them, and
-//! what it leaves in OUT_DIR without declaring it: nobody sees what it opens, and other build tools
-//! keep caches there. Who reads such a file is still made again when it changes. Libraries of the
-//! system that drivers and linkers load: they decide nothing about a link's result, and come with
-//! other versions of these programs. A second installation of gcc, whose libraries clang as a link
-//! driver would prefer: its own directories are known only once they are there.
+//! what it leaves in OUT_DIR without declaring it: its accesses are not recorded, and other build
+//! tools keep caches there. An item that reads such a file is still made again when that changes.
+//! Libraries of the system that drivers and linkers load: they decide nothing about a link's
+//! result, and come with other versions of these programs. A second installation of gcc, whose
+//! libraries clang as a link driver would prefer: its own directories are known only once they are
+//! there.
 //!
 //! **Stamps that cannot be trusted.** A file changed twice within one tick of the clock has one
 //! stamp and two contents. A stamp is believed only if the later of its times was at least 20 ms
@@ -50,16 +52,16 @@
 //! next build reads the file once more and then knows. Outputs are exempt: we wrote them ourselves,
 //! and take their stamps after they have their final names, since renaming changes the change time.
 //!
-//! What is left: a network file system's server may have a clock that is behind ours, or a client
+//! Known gaps: a network file system's server may have a clock that is behind ours, or a client
 //! that shows old attributes for some seconds (nfs(5), `acregmin`); a file that another machine
 //! changes there is seen when its new attributes are. A file system that has no change time of its
 //! own (FAT) shows the modification time in its place.
 //!
 //! **Interruption.** `begin` writes a `Started` record before any output can be replaced, `record`
-//! a `Finished` one after all are in place. What dies between the two leaves a `Started` that says
-//! "not finished". Each append is one write at the end of what is known to be good, with length and
-//! checksum; a torn one is cut off by the next build. Losing records is always safe: an older
-//! record is either still true of the files, or does not match them.
+//! a `Finished` one after all are in place. A process that dies between the two leaves a `Started`
+//! that says "not finished". Each append is one write at the end of what is known to be good, with
+//! length and checksum; a torn one is cut off by the next build. Losing records is always safe: an
+//! older record is either still true of the files, or does not match them.
 //!
 //! **Left behind.** What an earlier build has made and this one does without (archives, under
 //! link-time optimisation over crates) stays while its record would make it fresh, and is removed

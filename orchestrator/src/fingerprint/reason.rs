@@ -30,7 +30,7 @@ pub enum RebuildReason {
     OutputMissing {
         path: String,
     },
-    /// Somebody else changed the output.
+    /// The output was changed by another program.
     OutputChanged {
         path: String,
     },

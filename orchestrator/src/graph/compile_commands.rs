@@ -114,7 +114,7 @@ fn replace(path: &Utf8Path, new: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
     replaced
 }
 
-/// `new` is a name beside `file` that nobody else uses.
+/// `new` is a name beside `file` that no other process uses.
 fn link_from_root(root: &Utf8Path, file: &Utf8Path, new: &Utf8Path) -> io::Result<()> {
     let link = root.join("compile_commands.json");
     if link == *file {
@@ -133,7 +133,7 @@ fn link_from_root(root: &Utf8Path, file: &Utf8Path, new: &Utf8Path) -> io::Resul
                 std::os::unix::fs::symlink(&wanted, &link)
             })
         }
-        // Somebody else's link, or (EINVAL) a regular file.
+        // A link that we did not make, or (EINVAL) a regular file.
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             std::os::unix::fs::symlink(&wanted, &link).or_else(|error| match error.kind() {

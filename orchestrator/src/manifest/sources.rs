@@ -192,7 +192,7 @@ impl Lists<'_> {
         }
         let known = self.outputs.iter().any(|path| wanted(path) && pattern.matches(path));
         if files.is_empty() && !refused && !known {
-            // Somebody who wrote the name of a file that looks like a glob means the file.
+            // A file may have a name that looks like a glob. Then the file is meant.
             let literal = resolve(dir_of(text), shown);
             if literal.is_file() && wanted(&literal) {
                 return vec![literal];

@@ -353,7 +353,7 @@ impl Resolver<'_> {
     }
 }
 
-/// A file that can hold `main`: objects and archives in `src/bin` are somebody's inputs, not
+/// A file that can hold `main`: objects and archives in `src/bin` are inputs of other
 /// programs.
 fn is_unit(path: &Utf8Path) -> bool {
     matches!(source_kind(path), Some(SourceKind::Unit(_)))

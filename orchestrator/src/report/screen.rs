@@ -1,7 +1,7 @@
 //! The terminal on standard error as the bar's library sees it: some columns narrower than it is.
 //!
-//! The library fills its line up to the last column. A terminal that echoes `^C` there goes on in
-//! the next line, and the bar that is then taken off is no longer the line of the cursor. Knows
+//! The library fills its line up to the last column. A terminal that echoes `^C` there wraps to
+//! the next line, and the cursor is no longer in the line of the bar that is to be erased. Knows
 //! nothing of what is drawn.
 
 use indicatif::TermLike;

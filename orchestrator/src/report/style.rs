@@ -15,7 +15,7 @@ pub fn status(verb: &str, rest: impl Display) -> String {
     format!("{VERB}{verb:>12}{VERB:#} {rest}\n")
 }
 
-/// A status that nobody asked for.
+/// A status that the user did not ask for.
 pub fn caution(verb: &str, rest: impl Display) -> String {
     format!("{CAUTION}{verb:>12}{CAUTION:#} {rest}\n")
 }

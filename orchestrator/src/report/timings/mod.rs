@@ -5,7 +5,7 @@
 //! - `render.rs`: the model as JSON inside the page whose parts lie in `page/`. Pure.
 //! - here: when it is written, where, and what is said about it.
 //!
-//! The page is one file that fetches nothing, so it can be sent to somebody else and kept.
+//! The page is one file that fetches nothing, so it can be sent and kept.
 
 mod collect;
 mod critical;
@@ -59,11 +59,11 @@ impl Timings {
     }
 }
 
-/// Never a part of the page under its name: somebody may be reading the one before.
+/// The page is renamed into place when it is complete: the old page may be open in a browser.
 fn replace(path: &Utf8Path, bytes: &[u8]) -> std::io::Result<()> {
     let part = Utf8PathBuf::from(format!("{path}.part"));
     std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).inspect_err(|_| {
-        // What is left of a full disk's attempt is of no use to anybody.
+        // After a failed write, on a full disk for instance, the rest is useless.
         let _ = std::fs::remove_file(&part);
     })
 }

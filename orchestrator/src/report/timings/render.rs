@@ -2,8 +2,8 @@
 //! clock.
 //!
 //! The scripts get numbers and strings only and put them on the page as text, so a name can do no
-//! harm there. What is left to care for is that no name ends the element that holds the data: every
-//! `<` is written as an escape.
+//! harm there. But a name could end the element that holds the data: so every `<` is written as an
+//! escape.
 //!
 //! Each bar is six small numbers, its start as the distance from the start of the one before: some
 //! 25 bytes.
