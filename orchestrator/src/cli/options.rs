@@ -27,10 +27,10 @@ pub struct Options {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
-    /// Say why each unit is rebuilt, and its command; twice, also phases, memory and waits
+    /// Show why each unit is rebuilt, and its command; twice: also phases, memory and waits
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub verbose: u8,
-    /// Say nothing but warnings and errors
+    /// Show only warnings and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
     /// When to use colours
@@ -63,7 +63,7 @@ pub enum Command {
     Clean(CleanOptions),
     /// Make a crate in a new directory
     New(NewOptions),
-    /// Make a crate of a directory and the sources in it
+    /// Make a crate of an existing directory and the sources in it
     Init(InitOptions),
     /// Run a command, such as make, ninja or cargo, whose jobs share one pool
     Exec(ExecOptions),
@@ -213,7 +213,7 @@ pub struct ExecOptions {
 
 #[derive(Clone, Debug, Args)]
 pub struct CleanOptions {
-    /// Remove only what was made of this crate (may be repeated)
+    /// Remove only the outputs of this crate (may be repeated)
     #[arg(short, long = "package", value_name = "NAME", help_heading = "Which crates")]
     pub package: Vec<String>,
     #[command(flatten)]

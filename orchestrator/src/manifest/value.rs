@@ -71,7 +71,8 @@ pub fn parse_memory(text: &str) -> Result<MemorySetting, ValueError> {
 /// Names of packages, programs and profiles: they become file names, so they are plain.
 ///
 /// # Errors
-/// `name` is empty, starts with `-`, or has another character than ASCII letters, digits, `-` and `_`.
+/// `name` is empty, starts with `-`, or has another character than ASCII letters, digits, `-` and
+/// `_`.
 pub fn check_name(what: &str, name: &str) -> Result<(), ValueError> {
     let help = "names are made of ASCII letters, digits, `-` and `_`";
     if name.is_empty() {
