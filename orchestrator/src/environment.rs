@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn epochs_that_clang_takes() {
+    fn source_date_epoch_is_checked_as_by_clang() {
         let check = |value: &str| {
             Variables::new([(SOURCE_DATE_EPOCH, value)]).check_source_date_epoch().is_ok()
         };
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn no_variable_both_counts_and_is_removed() {
+    fn variables_do_not_both_count_and_get_removed() {
         for name in removed() {
             assert!(COUNTED.iter().all(|(counted, _)| *counted != name), "{name}");
         }
@@ -259,7 +259,7 @@ mod tests {
 
     /// Every variable of the tables has a line in the document.
     #[test]
-    fn the_tables_are_documented() {
+    fn variables_are_all_documented() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/environment.md");
         let document = std::fs::read_to_string(path).unwrap();
         for name in COUNTED.iter().map(|(name, _)| *name).chain(removed()) {

@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_has_its_code() {
+    fn error_kinds_have_their_exit_codes() {
         let check = |error: CliError, exit: Exit| assert_eq!(error.exit(), exit, "{error:?}");
         check(CliError::usage("x"), Exit::Usage);
         check(CliError::build("x"), Exit::BuildFailed);
@@ -153,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn help_follows_the_error() {
+    fn error_is_followed_by_help() {
         let error = CliError::usage("no package `zpi`").with_help("did you mean `zip`?");
         let text = anstream::adapter::strip_str(&error.text()).to_string();
         assert_eq!(text, "error: no package `zpi`\n  help: did you mean `zip`?\n");
     }
 
     #[test]
-    fn of_many_problems_errors_are_shown_first_and_the_rest_is_counted() {
+    fn problems_show_errors_first_and_count_the_rest() {
         let many = |count: usize| {
             let mut problems = vec![Problem::warning("odd"); count];
             problems.push(Problem::error("wrong"));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn suggestions_are_near() {
+    fn suggestion_is_near() {
         let check = |wrong: &str, expect: Option<&str>| {
             let found = suggestion(wrong, ["zip", "zlib", "app"].into_iter());
             assert_eq!(found, expect.map(|name| format!("did you mean `{name}`?")));

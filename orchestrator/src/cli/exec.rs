@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_number_of_slots_stands_in_any_word() {
+    fn jobs_placeholder_is_replaced_in_any_word() {
         let check =
             |word: &str, expect: &str| assert_eq!(with_number(OsStr::new(word), 12), expect);
         check("-j{jobs}", "-j12");

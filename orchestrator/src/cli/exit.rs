@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_are_those_of_the_documents() {
+    fn exit_codes_are_those_of_the_documents() {
         let check = |exit: Exit, expect: Option<u8>| assert_eq!(exit.code(), expect);
         check(Exit::Success, Some(0));
         check(Exit::Usage, Some(2));

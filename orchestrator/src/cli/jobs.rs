@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_as_cargo_reads_them() {
+    fn jobs_are_parsed_as_by_cargo() {
         #[track_caller]
         fn check(text: &str, expect: Option<u32>) {
             assert_eq!(text.parse::<Jobs>().ok().map(|jobs| jobs.resolve(8)), expect);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_command_line_beats_the_environment_beats_the_manifest() {
+    fn jobs_of_the_command_line_beat_environment_and_manifest() {
         let three = "3".parse().ok();
         assert_eq!(choose(three, Some("4"), Some(5)).unwrap(), 3);
         assert_eq!(choose(None, Some("4"), Some(5)).unwrap(), 4);

@@ -274,7 +274,7 @@ mod tests {
     use clap::CommandFactory;
 
     #[test]
-    fn the_definition_is_sound() {
+    fn options_are_defined_soundly() {
         Options::command().debug_assert();
     }
 
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn options_as_in_cargo() {
+    fn options_are_parsed_as_in_cargo() {
         let options = build(
             "tender build -p a --package b -r -j-2 --keep-going --memory 8Gi --target-dir out",
         );
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_as_in_cargo() {
+    fn target_options_are_parsed_as_in_cargo() {
         let Command::Check(options) = parse("tender check --lib --bin a --bin b").unwrap().command
         else {
             panic!("not check")
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_ends_with_2() {
+    fn options_that_are_wrong_end_with_2() {
         #[track_caller]
         fn check(line: &str) {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_programs_arguments_are_its_own() {
+    fn options_after_the_program_are_its_own() {
         let Command::Run(options) = parse("tender run --bin a -- -v --release x").unwrap().command
         else {
             panic!("not run")
@@ -356,7 +356,7 @@ mod tests {
 
     /// `docs/cli.md` names every command, option, alias and environment variable.
     #[test]
-    fn the_documentation_is_complete() {
+    fn options_are_all_documented() {
         let text = include_str!("../../../docs/cli.md");
         let missing = |name: &str| {
             !text.contains(&format!("`{name}")) && !text.contains(&format!(" {name}`"))

@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_we_made_is_ours() {
+    fn target_directory_is_ours_only_if_we_made_it() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
         let (ours, theirs) = (dir.join("a/target"), dir.join("b"));
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_cannot_be_written_is_named() {
+    fn target_directory_that_cannot_be_written_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let file = Utf8Path::from_path(dir.path()).unwrap().join("file");
         std::fs::write(&file, "").unwrap();

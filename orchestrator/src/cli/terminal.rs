@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn colours() {
+    fn colours_follow_options_and_environment() {
         check(None, None, false, true, true);
         check(None, None, false, false, false);
         check(None, None, true, true, false);
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn no_bar_without_a_clever_terminal() {
+    fn bar_needs_a_capable_terminal() {
         let bar = |quiet, dumb_terminal, is_terminal| {
             let common = Common { quiet, ..common(None) };
             let environment = Environment { dumb_terminal, ..Environment::default() };
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn loud_and_quiet_is_an_error() {
+    fn verbose_and_quiet_together_are_an_error() {
         let both = Common { verbose: 1, quiet: true, ..common(None) };
         assert!(
             Terminal::new(&both, &Environment::default(), Stderr { is_terminal: true }).is_err()

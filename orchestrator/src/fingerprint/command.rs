@@ -208,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_that_differ() {
+    fn command_difference_names_the_words() {
         let check = |was: &[&str], now: &[&str], expect: Option<(&[&str], &[&str])>| {
             let now: Vec<String> = now.iter().map(|s| s.to_string()).collect();
             let owned = |words: &[&str]| words.iter().map(|s| s.to_string()).collect::<Vec<_>>();

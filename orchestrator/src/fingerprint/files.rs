@@ -235,7 +235,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_counts_by_being_there_or_by_its_names() {
+    fn directory_hash_is_of_its_presence_or_its_names() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap();
         std::fs::write(path.join("b"), "1").unwrap();
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn stamps_that_prove_something() {
+    fn stamp_proves_content_only_when_old_enough() {
         const S: i64 = 1_000_000_000;
         const MS: i64 = 1_000_000;
         let check = |mtime_ns: i64, ctime_ns: i64, read_ns: i64, expect: bool| {

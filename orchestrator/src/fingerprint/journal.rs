@@ -147,7 +147,7 @@ mod tests {
         /// Cut anywhere, or with a byte damaged anywhere: a prefix of what was written is read, and
         /// appending goes on from it.
         #[test]
-        fn any_damage_leaves_a_prefix(
+        fn journal_with_any_damage_reads_as_a_prefix(
             payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..6),
             flip in any::<bool>(),
         ) {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn replaced_at_once_and_appended_to() {
+    fn journal_is_replaced_at_once_and_appended_to() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("state");
         let (mut journal, _) = read(&path);
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn another_format_is_no_journal() {
+    fn journal_of_another_format_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("state");
         std::fs::write(&path, "tender-state 99\nwhatever comes").unwrap();

@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_certainly_absent_is_ruled_out() {
+    fn listing_rules_out_only_what_is_certainly_absent() {
         let make = |dir: &std::path::Path| {
             std::fs::create_dir(dir.join("inc")).unwrap();
             std::fs::write(dir.join("inc/There.h"), "").unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn large_directories_are_not_read() {
+    fn listing_does_not_read_large_directories() {
         let dir = tempfile::tempdir().unwrap();
         for number in 0..=LARGE {
             std::fs::write(dir.path().join(format!("{number}")), "").unwrap();

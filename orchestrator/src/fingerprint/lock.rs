@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_holder_at_a_time() {
+    fn lock_has_one_holder() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap().join("debug/.tender");
         let held = DirectoryLock::acquire(&dir, |_| panic!("nobody holds it")).unwrap().unwrap();
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_waiter_gets_it_when_the_holder_goes() {
+    fn lock_goes_to_the_waiter_when_its_holder_ends() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
         let mut held = DirectoryLock::acquire(dir, |_| false).unwrap();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_file_that_was_removed_is_made_anew() {
+    fn lock_file_that_was_removed_is_made_anew() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
         let _old = DirectoryLock::acquire(dir, |_| false).unwrap().unwrap();

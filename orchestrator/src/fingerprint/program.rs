@@ -60,7 +60,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn a_program_is_known_by_its_build_id_and_size() {
+    fn program_identity_is_build_id_and_size() {
         let directory = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(directory.path()).unwrap();
         let cc = |name: &str, text: &str, id: &str| {

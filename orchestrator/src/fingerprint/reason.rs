@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_for_people() {
+    fn reason_text() {
         let check = |reason: RebuildReason, expect: &str| {
             assert_eq!(reason.present(), expect);
             let json = serde_json::to_value(&reason).unwrap();

@@ -610,7 +610,7 @@ mod tests {
     }
 
     #[test]
-    fn comes_back_and_survives_compaction() {
+    fn store_reads_back_what_it_wrote_and_survives_compaction() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("state");
         let mut store = Store::open(&path);
@@ -633,7 +633,7 @@ mod tests {
     }
 
     #[test]
-    fn cut_at_any_byte_it_is_an_earlier_state() {
+    fn store_cut_at_any_byte_is_an_earlier_state() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("state");
         let mut store = Store::open(&path);
@@ -667,7 +667,7 @@ mod tests {
     /// `journal/build` is a whole state file: of a crate with a generated header, a library and a
     /// program, built twice with a change between. `store` has payloads of it.
     #[test]
-    fn seeds_are_of_this_format() {
+    fn store_seeds_are_of_this_format() {
         let corpora = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpora");
         let file = corpora.join("journal/build");
         let remake = "copy the file target/debug/.tender/state of such a build there, and run this test again";

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn order_of_words_and_what_each_language_takes() {
+    fn compile_command_has_its_words_in_order_for_each_language() {
         let check = |language, expect: &str| assert_eq!(words(language), expect);
         check(
             Language::C,

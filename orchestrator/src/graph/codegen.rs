@@ -121,7 +121,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suffix_depends_on_each_name() {
+    fn suffix_depends_on_each_name() {
         let of =
             |krate, target, source, profile| suffix(profile, &Origin { krate, target, source });
         let all = [

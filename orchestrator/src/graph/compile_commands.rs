@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_plain_clang_command_per_unit() {
+    fn compile_commands_have_a_plain_clang_command_per_unit() {
         let graph = graph_of_one_unit("/w".into(), "/w/target".into(), "X");
         let entry = &compile_commands(&graph, "/llvm/bin".into())[0];
         assert_eq!(entry.directory, "/w");
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn written_again_only_when_it_would_differ_or_was_touched() {
+    fn compile_commands_are_written_only_when_they_differ_or_were_touched() {
         let place = place();
         let file = place.target.join("compile_commands.json");
         let inode = || fs::metadata(&file).unwrap().ino();
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_users_own_file_or_link_stays() {
+    fn compile_commands_of_the_user_stay() {
         let place = place();
         let link = place.root.join("compile_commands.json");
         fs::write(&link, "mine").unwrap();
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_of_ours_follows_the_target_directory() {
+    fn compile_commands_link_follows_the_target_directory() {
         let place = place();
         let link = place.root.join("compile_commands.json");
         write(&place, "X", &place.target);

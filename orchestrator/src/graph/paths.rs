@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_as_workers_see_them() {
+    fn paths_below_the_root_are_relative() {
         let check = |path: &str, expect: &str| {
             assert_eq!(seen_from("/w".into(), path.into()), Utf8Path::new(expect), "{path}");
         };
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn names_for_symbols_have_no_place_in_them() {
+    fn portable_names_have_no_directory_outside() {
         let mut outside = HashMap::new();
         let mut check =
             |name: &str, expect: &str| assert_eq!(portable_name(name, &mut outside), expect);
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_do_not_collide() {
+    fn object_names_do_not_collide() {
         let check = |name: &str, expect: &str| {
             assert_eq!(object_path(name), Utf8Path::new(expect), "{name}")
         };
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_named_by_stem_unless_two_share_it() {
+    fn member_is_named_by_stem_unless_two_share_it() {
         let names = |sources: &[&str]| {
             member_names(
                 &sources.iter().map(|s| (s.to_string(), s.ends_with(".o"))).collect::<Vec<_>>(),

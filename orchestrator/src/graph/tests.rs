@@ -230,7 +230,7 @@ fn diamond() -> Workspace {
 }
 
 #[test]
-fn a_diamond_is_linked_once_in_order() {
+fn link_takes_a_diamond_once_in_order() {
     let graph = graph(&diamond(), &["app"]);
     assert_eq!(
         keys(&graph),
@@ -283,7 +283,7 @@ fn dependents_are_the_reverse_of_after() {
 }
 
 #[test]
-fn an_archive_below_comes_after_everything_that_uses_it() {
+fn link_has_a_library_after_all_that_use_it() {
     // app names base first, yet left uses it.
     let mut workspace = diamond();
     let base = workspace.crates.iter().position(|k| k.name == "base").unwrap() as u32;
@@ -300,7 +300,7 @@ fn an_archive_below_comes_after_everything_that_uses_it() {
 }
 
 #[test]
-fn interfaces_and_requirements_are_passed_on() {
+fn dependents_get_interfaces_and_link_requirements() {
     let mut base = lib(krate("base"), &["b.cc"]);
     let settings = base.lib.as_mut().unwrap();
     settings.public_defines = vec!["BASE=1".into()];
@@ -339,7 +339,7 @@ fn interfaces_and_requirements_are_passed_on() {
 }
 
 #[test]
-fn shared_libraries() {
+fn shared_libraries_are_linked() {
     let mut plugin = lib(krate("plugin"), &["p.cc"]);
     let settings = plugin.lib.as_mut().unwrap();
     settings.staticlib = false;
@@ -367,7 +367,7 @@ fn shared_libraries() {
 }
 
 #[test]
-fn of_both_forms_dependents_link_the_archive() {
+fn library_of_both_forms_is_linked_as_archive() {
     let both = |name| {
         let mut both = lib(krate(name), &["p.c"]);
         both.lib.as_mut().unwrap().cdylib = true;
@@ -388,7 +388,7 @@ fn of_both_forms_dependents_link_the_archive() {
 }
 
 #[test]
-fn programs_link_their_own_crates_library() {
+fn program_links_the_library_of_its_crate() {
     let mut app = bin(lib(krate("app"), &["lib.c"]), "app", &["main.c"]);
     app.lib.as_mut().unwrap().settings.link_args = vec!["-Wl,-z,now".into(), "-Wl,--lib".into()];
     app.bins[0].settings.link_args = vec!["-Wl,-z,now".into(), "-Wl,--bin".into()];
@@ -430,7 +430,7 @@ fn targets_can_be_chosen() {
 }
 
 #[test]
-fn prebuilt_files_go_straight_in() {
+fn prebuilt_files_are_linked_as_they_are() {
     let app = bin(lib(krate("app"), &["pre/x.o", "x.c", "pre/liby.a"]), "app", &["main.c", "z.o"]);
     let graph = graph(&workspace(vec![(app, &[])]), &["app"]);
     match &item(&graph, "app archive").run {
@@ -479,7 +479,7 @@ fn generating() -> Workspace {
 }
 
 #[test]
-fn generated_files() {
+fn generated_files_are_inputs_of_their_readers() {
     let graph = graph(&generating(), &["app"]);
     assert_eq!(
         keys(&graph),
@@ -549,7 +549,7 @@ fn commands_run_after_those_they_read_from() {
 }
 
 #[test]
-fn inputs_that_the_manifest_names_count_for_every_unit() {
+fn manifest_inputs_count_for_every_unit() {
     let generate = |output: &str| Generate {
         run: vec!["gen".into()],
         inputs: vec![],
@@ -579,7 +579,7 @@ fn inputs_that_the_manifest_names_count_for_every_unit() {
 }
 
 #[test]
-fn a_generated_source_keeps_its_place_once_it_exists() {
+fn generated_source_keeps_its_place_once_it_exists() {
     let before = graph(&generating(), &["app"]);
     let mut workspace = generating();
     let app = workspace.crates.iter_mut().find(|k| k.name == "app").unwrap();
@@ -604,7 +604,7 @@ fn check_has_no_outputs() {
 }
 
 #[test]
-fn a_library_of_headers_alone_has_no_archive() {
+fn header_only_library_has_no_archive() {
     let workspace = workspace(vec![
         (bin(krate("app"), "app", &["main.c"]), &["h"]),
         (lib(krate("h"), &[]), &[]),
@@ -615,7 +615,7 @@ fn a_library_of_headers_alone_has_no_archive() {
 }
 
 #[test]
-fn errors_name_the_culprits() {
+fn graph_errors_name_the_crates() {
     let check = |workspace: Workspace, roots: &[&str], parts: &[&str]| {
         let error = try_graph(&workspace, Mode::Build, roots).unwrap_err().to_string();
         for part in parts {
@@ -648,7 +648,7 @@ fn errors_name_the_culprits() {
 }
 
 #[test]
-fn the_same_words_from_any_directory() {
+fn commands_are_the_same_from_any_directory() {
     let words = |root: &str| {
         let graph = graph_of_one_unit(root.into(), &Utf8Path::new(root).join("target"), "X");
         graph

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_that_patterns_mention() {
+    fn patterns_mention_files() {
         let patterns =
             ["src/**/*.c", "!src/win32/**", "!src/old", "$OUT_DIR/*.c"].map(str::to_owned);
         let check = |text: &str, expect| {
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_patterns() {
+    fn patterns_are_refused() {
         let check = |pattern| assert!(Pattern::parse("/w".into(), pattern).is_err(), "{pattern}");
         check("");
         check("!");
@@ -285,7 +285,7 @@ mod tests {
 
     /// Those that take most stack and memory to compile for what they are.
     #[test]
-    fn the_longest_patterns_are_read() {
+    fn patterns_of_the_longest_length_are_read() {
         let times = |piece: &str| piece.repeat(LONGEST / piece.len());
         for text in [
             times("*a"),
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn extensions() {
+    fn source_kind_follows_the_extension() {
         let check = |path: &str, expect| assert_eq!(source_kind(path.into()), expect, "{path}");
         check("a.c", Some(SourceKind::Unit(Language::C)));
         check("a.C", Some(SourceKind::Unit(Language::Cxx)));

@@ -173,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suggestions() {
+    fn suggestion_is_the_nearest_name() {
         let check = |wrong, expect| {
             assert_eq!(suggestion(wrong, ["sources", "c-std", "link", "debug"]), expect)
         };
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_count_from_one() {
+    fn location_counts_lines_from_one() {
         let source = Source::new("/x/Tender.toml".into(), "a\nb\n");
         assert_eq!(source.at(0..1).line(), 1);
         assert_eq!(source.at(2..3).line(), 2);

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn inheritance() {
+    fn profiles_inherit() {
         check("", Ok(&[]));
         check("[profile.dev]\nopt-level = 1", Ok(&[Profile { opt_level: OptLevel::O1, ..dev() }]));
         check("[profile.release]\ndefines = []", Ok(&[Profile { defines: vec![], ..release() }]));
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals() {
+    fn profiles_are_refused() {
         check("[profile.x]", Err(&["`[profile.x]` has no `inherits`"]));
         check("[profile.x]\ninherits = \"relaese\"", Err(&["there is no profile `relaese`"]));
         check(

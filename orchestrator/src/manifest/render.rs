@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn file_line_caret_and_help() {
+    fn problem_is_shown_with_file_line_caret_and_help() {
         let problem = Problem::error("`name` is wrong")
             .at(source("/w/a/Tender.toml").at(17..18))
             .label("integer");
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn two_places() {
+    fn problem_of_two_places_shows_both() {
         let check = |other: &str, expect: &str| {
             let problem = Problem::error("twice")
                 .at(source("/w/a/Tender.toml").at(17..18))
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_out_of_the_text_do_no_harm() {
+    fn problem_with_a_span_outside_of_the_text_is_shown() {
         let source = Source::new("/w/Tender.toml".into(), "ä = 1");
         for (start, end) in [(0, 1), (1, 1), (1, 99), (99, 7), (6, 6)] {
             let problem = Problem::warning("odd").at(source.at(start..end));
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn control_characters_are_not_passed_on() {
+    fn problem_is_shown_without_control_characters() {
         let problem = Problem::error("file `a\u{1b}[31mb`").help("see `\u{1b}[0m`");
         assert!(!render_from(&problem, false, None).contains('\u{1b}'));
     }

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn new_crates_load() {
+    fn scaffold_makes_crates_that_load() {
         let check = |name: &str, kind, language, expect: &[&str]| {
             let (_guard, dir) = temporary();
             let written = new_crate(&dir, name, kind, language).unwrap();
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_overwritten() {
+    fn scaffold_overwrites_nothing() {
         let (_guard, dir) = temporary();
         std::fs::write(dir.join(".gitignore"), "mine").unwrap();
         let new = new_crate(&dir, "zip", CrateKind::Bin, CrateLanguage::C);
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn sources_that_are_there_are_adopted() {
+    fn scaffold_adopts_existing_sources() {
         let check = |kind, files: &[&str], expect: &[&str]| {
             let (_guard, dir) = temporary();
             for file in files {

@@ -93,7 +93,7 @@ fn check_problems(manifest: &str, expect: &[&str]) {
 }
 
 #[test]
-fn one_crate_with_all_defaults() {
+fn manifest_of_one_crate_gets_all_defaults() {
     let tree = Tree::new(&[
         ("Tender.toml", "[package]\nname = \"zip\"\n"),
         ("include/zip.h", ""),
@@ -125,7 +125,7 @@ fn one_crate_with_all_defaults() {
 }
 
 #[test]
-fn a_whole_workspace() {
+fn workspace_is_loaded_whole() {
     let tree = Tree::new(&[
         (
             "Tender.toml",
@@ -178,7 +178,7 @@ fn a_whole_workspace() {
 }
 
 #[test]
-fn inputs_of_units_are_files_relative_to_the_manifest_that_names_them() {
+fn inputs_are_relative_to_the_manifest_that_names_them() {
     let tree = Tree::new(&[
         (
             "Tender.toml",
@@ -210,7 +210,7 @@ fn inputs_of_units_are_files_relative_to_the_manifest_that_names_them() {
 }
 
 #[test]
-fn the_root_is_found_upwards() {
+fn workspace_root_is_found_upwards() {
     let tree = Tree::new(&[
         ("Tender.toml", "[workspace]\nmembers = [\"a\", \"deep/*\"]\nexclude = [\"deep/out\"]\n"),
         ("a/Tender.toml", "[package]\nname = \"a\"\n"),
@@ -243,7 +243,7 @@ fn the_root_is_found_upwards() {
 }
 
 #[test]
-fn keys_and_types() {
+fn manifest_keys_and_types_are_checked() {
     let check = |rest: &str, expect: &[&str]| {
         check_problems(&format!("[package]\nname = \"zip\"\n{rest}"), expect);
     };
@@ -271,7 +271,7 @@ fn keys_and_types() {
 }
 
 #[test]
-fn more_keys_and_values() {
+fn manifest_values_are_checked() {
     let check = |rest: &str, expect: &[&str]| {
         check_problems(&format!("[package]\nname = \"zip\"\n{rest}"), expect);
     };
@@ -364,7 +364,7 @@ fn more_keys_and_values() {
 }
 
 #[test]
-fn manifests_that_are_none() {
+fn manifest_mistakes_are_reported() {
     let deep = format!("a = {}", "[".repeat(20_000));
     assert!(parse_only(&deep) > 0);
     assert_eq!(parse_only("\u{feff}[package]\r\nname = \"zip\"\r\n"), 0);
@@ -396,7 +396,7 @@ fn manifests_that_are_none() {
 }
 
 #[test]
-fn lists_of_sources() {
+fn source_lists_are_checked() {
     let check = |lib: &str, expect: &[&str]| {
         let tree = Tree::new(&[
             ("Tender.toml", &format!("[package]\nname = \"zip\"\n[lib]\n{lib}")),
@@ -506,7 +506,7 @@ fn generated_files_count_as_found() {
 }
 
 #[test]
-fn programs() {
+fn programs_are_found_and_checked() {
     let check = |manifest: &str, files: &[&str], expect: &[&str]| {
         let manifest = format!("[package]\nname = \"zip\"\n{manifest}");
         let mut all = vec![("Tender.toml", manifest.as_str())];
@@ -587,7 +587,7 @@ fn programs() {
 }
 
 #[test]
-fn between_crates() {
+fn crates_are_compared() {
     let a = |rest: &str| format!("[package]\nname = \"a\"\n[dependencies]\n{rest}");
     let b = |rest: &str| format!("[package]\nname = \"b\"\n{rest}");
     let check = |a: &str, b: &str, expect: &[&str]| {
@@ -666,7 +666,7 @@ fn between_crates() {
 }
 
 #[test]
-fn members() {
+fn members_are_found_and_checked() {
     let check = |workspace: &str, expect: &[&str]| {
         let tree = Tree::new(&[
             ("Tender.toml", &format!("[workspace]\n{workspace}")),
@@ -760,12 +760,12 @@ mod never_panics {
         #![proptest_config(ProptestConfig::with_cases(200))]
 
         #[test]
-        fn on_any_text(text in "\\PC{0,80}") {
+        fn manifest_of_any_text_is_read_or_refused(text in "\\PC{0,80}") {
             try_it(&text);
         }
 
         #[test]
-        fn on_any_values(
+        fn manifest_of_any_values_is_read_or_refused(
             key in "(sources|flags|name|version|members|jobs|run|path|z|c-std|[a-z\\-]{1,8})",
             value in "(-?[0-9]{1,20}|true|\\[\\]|\\{\\}|\\[\"[^\"\\\\]{0,12}\"\\]|\"[^\"\\\\]{0,12}\"|1.5|nan|1979-05-27|\\[1, \\[2\\]\\])",
             table in "(package|lib|bin|workspace|build|profile|profile.x|dependencies|generate|dependencies.z)",
@@ -779,7 +779,7 @@ mod never_panics {
         }
 
         #[test]
-        fn on_mutations_of_a_good_manifest(
+        fn manifest_mutations_are_read_or_refused(
             edits in proptest::collection::vec((0..RICH.len(), 0..12usize, "\\PC{0,4}|[\\[\\]{}\"=.,!*\n]{0,3}"), 1..4)
         ) {
             let mut text: Vec<char> = RICH.chars().collect();

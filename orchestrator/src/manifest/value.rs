@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn memory() {
+    fn memory_amounts_are_parsed() {
         let check = |text, expect: Option<MemorySetting>| {
             assert_eq!(parse_memory(text).ok(), expect, "{text}")
         };
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn names_are_checked() {
         let check = |name, ok| assert_eq!(check_name("name", name).is_ok(), ok, "{name:?}");
         check("zip", true);
         check("a-b_C9", true);
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn standards() {
+    fn standards_are_checked() {
         let check = |result: Result<(), ValueError>, expect: Result<(), &str>| {
             let got = result.map_err(|error| error.help.unwrap());
             assert_eq!(got, expect.map_err(str::to_owned));
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn defines_and_libraries() {
+    fn defines_and_libraries_are_checked() {
         let define = |text, ok| assert_eq!(check_define(text).is_ok(), ok, "{text:?}");
         define("NDEBUG", true);
         define("A=1", true);

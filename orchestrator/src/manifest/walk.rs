@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn own_files_only() {
+    fn walk_finds_own_files_only() {
         let dir = tree(&[
             "Tender.toml",
             "a.c",
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_but_not_in_circles() {
+    fn walk_follows_links_but_not_in_circles() {
         let dir = tree(&["src/a.c", "other/b.c"]);
         std::os::unix::fs::symlink("..", dir.path().join("src/up")).unwrap();
         std::os::unix::fs::symlink("../other", dir.path().join("src/other")).unwrap();
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_not_utf8_are_found_and_told() {
+    fn walk_reports_names_that_are_not_utf8() {
         use std::os::unix::ffi::OsStrExt;
         let dir = tree(&[]);
         std::fs::write(dir.path().join(OsStr::from_bytes(b"a\xff.c")), "").unwrap();

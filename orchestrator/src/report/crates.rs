@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_description_is_one_line() {
+    fn crate_description_is_one_line() {
         let mut krate = Crates::new(&fixture::workspace()).get(CrateId(1)).clone();
         assert_eq!(krate.describe(), "zip v0.1.0 (/ws/zip)");
         krate.dir = "/ws/z\nip\u{1b}[2J".into();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_names_its_target() {
+    fn item_key_names_its_target() {
         check("app bin app", Target::Bin("app"));
         check("app bin app src/main.c", Target::Bin("app"));
         check("app bin app two src/main.c", Target::Bin("app two"));

@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_symbol_is_named_with_crate_and_unit() {
+    fn missing_symbol_is_named_with_crate_and_unit() {
         check(
             "\u{1b}[31mld.lld: error: \u{1b}[0mundefined symbol: f\n\
              >>> referenced by main.c\n>>>               target/release/.tender/app/main.o:(main)\n",
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_symbol_defined_twice_is_named_with_both_units() {
+    fn symbol_defined_twice_is_named_with_both_units() {
         check(
             "ld.lld: error: duplicate symbol: f\n\
              >>> defined at main.c:3 (app/src/main.c:3)\n\
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn the_linkers_text_stays_when_it_says_more() {
+    fn linker_text_stays_when_it_says_more() {
         let text = "ld.lld: error: undefined symbol: f\nld.lld: error: cannot open x.o\n";
         let first = "error: undefined symbol `f` in crate `app` (bin `app`)\n";
         check(text, false, &format!("{first}{text}"));

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn lld_with_debug_information() {
+    fn lld_errors_with_debug_information_are_read() {
         check(
             "ld.lld: error: undefined symbol: f\n\
              >>> referenced by main.c:3 (app/src/main.c:3)\n\
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn lld_without_debug_information_and_in_an_archive() {
+    fn lld_errors_without_debug_information_are_read() {
         check(
             "ld.lld: error: undefined symbol: zip::g(int, char)\n\
              >>> referenced by a.c\n\
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn other_errors_are_noticed() {
+    fn lld_errors_of_other_kinds_are_noticed() {
         check("ld.lld: error: unable to find library -lnothing\n", &[], true);
         check(
             "ld.lld: error: undefined symbol: f\nld.lld: error: cannot open x.o\n",
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn duplicates() {
+    fn lld_duplicate_symbols_are_read() {
         let found = parse(
             "ld.lld: error: duplicate symbol: zip::g(int)\n\
              >>> defined at a.cc:1 (zip/src/a.cc:1)\n>>>            target/x/a.o:(zip::g(int))\n\
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn gnu_ld() {
+    fn gnu_ld_errors_are_read() {
         check(
             "/usr/bin/ld: target/main.o: in function `main':\n\
              main.c:(.text+0x5): undefined reference to `f'\n\
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_linkers_guess_is_kept() {
+    fn lld_suggestion_is_kept() {
         let found = parse(
             "ld.lld: error: undefined symbol: fo\n>>> referenced by m.o:(main)\n>>> did you mean: foo\n",
         );

@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wanted_header_is_read_from_clangs_words() {
+    fn missing_header_is_read_from_clangs_message() {
         assert_eq!(wanted("'a/b.h' file not found"), Some("a/b.h"));
         assert_eq!(wanted("'it's.h' file not found"), Some("it's.h"));
         for other in [
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn ways_between_directories() {
+    fn missing_header_help_has_the_relative_path() {
         let check = |from: &str, to: &str, expect: &str| {
             assert_eq!(relative(from.into(), to.into()), expect, "{from} {to}");
         };

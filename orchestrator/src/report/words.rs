@@ -224,7 +224,7 @@ mod tests {
     use crate::report::fixture;
 
     #[test]
-    fn times() {
+    fn durations_are_short() {
         #[track_caller]
         fn check(millis: u64, expect: &str) {
             assert_eq!(elapsed(Duration::from_millis(millis)), expect);
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_is_cargos() {
+    fn finished_line_is_like_cargos() {
         let release = fixture::profile();
         let dev = Profile {
             name: "dev".into(),
@@ -275,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn sizes() {
+    fn sizes_have_units() {
         assert_eq!(bytes(0), "0 B");
         assert_eq!(bytes(1536), "1.5 KiB");
         assert_eq!(bytes(3 << 30), "3.0 GiB");
     }
 
     #[test]
-    fn waits_say_what_is_missing() {
+    fn wait_text_has_need_and_free_memory() {
         let graph = fixture::graph();
         #[track_caller]
         fn check(graph: &Graph, reason: WaitReason, expect: &str) {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_in_one_line() {
+    fn memory_summary_is_one_line() {
         #[track_caller]
         fn check(sum: Summary, expect: &str) {
             assert_eq!(memory(&sum), expect);

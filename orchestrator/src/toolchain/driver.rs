@@ -166,7 +166,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_driver_is_found_and_kept() {
+    fn driver_is_found_and_kept() {
         let dir = tempfile::tempdir().unwrap();
         let cache = Utf8Path::from_path(dir.path()).unwrap();
         let words = link_driver(cache, false).unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_the_variable_and_no_others() {
+    fn driver_words_are_those_of_the_variable() {
         let check = |value: &str, program: &str, expect: &[&str]| {
             assert_eq!(arguments_of_variable(value, program), expect, "{value}");
         };
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn lld_is_preferred_where_it_is() {
+    fn driver_gets_lld_where_it_is_installed() {
         let dir = tempfile::tempdir().unwrap();
         let bin = Utf8Path::from_path(dir.path()).unwrap();
         assert!(linker_words(bin).is_empty());

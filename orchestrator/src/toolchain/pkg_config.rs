@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_as_a_shell_splits_them() {
+    fn pkg_config_words_are_split_as_by_a_shell() {
         let check = |text: &str, expect: &[&str]| assert_eq!(words(text), expect, "{text}");
         check("-I/usr/include/x -lz \n", &["-I/usr/include/x", "-lz"]);
         check(r"-I/a\ b -DX=\'1\'", &["-I/a b", "-DX='1'"]);
@@ -195,14 +195,14 @@ mod tests {
     }
 
     #[test]
-    fn packages_that_are_required() {
+    fn pkg_config_requirements_are_read() {
         let text = "prefix=/usr\nName: x\nRequires: a >= 1.2, b,c = 3 d\nRequires.private: e\nLibs: -lx: y\n";
         assert_eq!(required(text), ["a", "b", "c", "d", "e"]);
         assert!(required("Name: x\n").is_empty());
     }
 
     #[test]
-    fn files_of_all_that_is_required_are_found() {
+    fn pkg_config_files_of_all_requirements_are_found() {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8Path::from_path(dir.path()).unwrap();
         let dirs = [root.join("one"), root.join("two")];
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_kept_until_the_package_changes() {
+    fn pkg_config_answer_is_kept_until_the_package_changes() {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
         let script = dir.join("pc");

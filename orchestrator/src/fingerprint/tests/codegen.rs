@@ -15,7 +15,7 @@ fn compile(space: &mut Space, change: impl FnOnce(&mut Option<Cut>, &mut UnitLto
 }
 
 #[test]
-fn what_the_profile_asks_of_code_generation_is_a_reason() {
+fn codegen_settings_of_the_profile_are_a_reason() {
     let set = |space: &mut Space, units: u32, lto: UnitLto, profile: &[&str]| {
         compile(space, |cut, of| {
             *cut = (units > 1).then(|| Cut { units, suffix: "0123".into(), forced: false });
@@ -43,7 +43,7 @@ fn what_the_profile_asks_of_code_generation_is_a_reason() {
 }
 
 #[test]
-fn another_suffix_is_another_command() {
+fn suffix_change_is_a_reason() {
     let mut space = space();
     compile(&mut space, |cut, _| {
         *cut = Some(Cut { units: 8, suffix: "0123".into(), forced: false })
@@ -56,7 +56,7 @@ fn another_suffix_is_another_command() {
 }
 
 #[test]
-fn how_units_are_translated_is_no_reason() {
+fn translate_setting_is_no_reason() {
     let mut space = space();
     space.build();
     space.graph.profile.translate = Translate::Serial;
@@ -98,7 +98,7 @@ fn link_of(space: &mut Space) -> (&mut LtoLink, &mut Ingredients) {
 }
 
 #[test]
-fn members_are_inputs_of_the_link() {
+fn lto_members_are_inputs_of_the_link() {
     let space = linked();
     space.build();
     space.write("a.c", "source// and a comment");
@@ -111,7 +111,7 @@ fn members_are_inputs_of_the_link() {
 }
 
 #[test]
-fn what_a_link_is_made_of_is_a_reason() {
+fn lto_members_of_a_link_are_a_reason() {
     #[track_caller]
     fn check(change: fn(&mut LtoLink, &mut Ingredients), expect: RebuildReason) {
         let mut space = linked();
@@ -168,7 +168,7 @@ fn build_without_archive(space: &Space) {
 }
 
 #[test]
-fn an_archive_stays_while_it_is_what_it_would_be() {
+fn unmade_archive_stays_while_it_is_up_to_date() {
     let mut space = space();
     space.build();
     without_archive(&mut space);
@@ -192,7 +192,7 @@ fn an_archive_stays_while_it_is_what_it_would_be() {
 }
 
 #[test]
-fn an_archive_of_another_mode_is_removed_once() {
+fn unmade_archive_of_another_mode_is_removed_once() {
     let mut space = space();
     space.build();
     without_archive(&mut space);
@@ -210,7 +210,7 @@ fn an_archive_of_another_mode_is_removed_once() {
 }
 
 #[test]
-fn a_file_that_no_build_made_is_not_touched() {
+fn unmade_archive_that_no_build_made_is_not_touched() {
     let mut space = space();
     without_archive(&mut space);
     space.write("lib.a", "mine");
@@ -219,7 +219,7 @@ fn a_file_that_no_build_made_is_not_touched() {
 }
 
 #[test]
-fn an_archive_that_cannot_be_removed_is_an_error() {
+fn unmade_archive_that_cannot_be_removed_is_an_error() {
     let mut space = space();
     space.build();
     without_archive(&mut space);

@@ -53,7 +53,7 @@ fn units(graph: &Graph) -> Vec<UnitLto> {
 }
 
 #[test]
-fn off_knows_nothing_of_it() {
+fn lto_off_leaves_no_trace_in_items() {
     let graph = planned(&diamond(), Lto::Off, &["app"], &[]);
     assert_eq!(units(&graph), [UnitLto::Off; 4]);
     assert_eq!(link_lto(&graph, "app bin app"), "");
@@ -62,7 +62,7 @@ fn off_knows_nothing_of_it() {
 }
 
 #[test]
-fn thin_local_ends_at_archives() {
+fn lto_thin_local_ends_at_archives() {
     let graph = planned(&diamond(), Lto::ThinLocal, &["app"], &[]);
     assert_eq!(keys(&graph), keys(&planned(&diamond(), Lto::Off, &["app"], &[])));
     assert_eq!(units(&graph), [UnitLto::ThinLocal; 4]);
@@ -78,7 +78,7 @@ fn thin_local_ends_at_archives() {
 }
 
 #[test]
-fn thin_and_fat_link_members_in_the_place_of_archives() {
+fn lto_thin_and_fat_link_members_in_place_of_archives() {
     let words = |graph: &Graph| args(graph, "app bin app");
     for (lto, mode) in [(Lto::Thin, UnitLto::Thin), (Lto::Fat, UnitLto::Fat)] {
         let graph = planned(&diamond(), lto, &["app"], &[]);
@@ -125,7 +125,7 @@ fn thin_and_fat_link_members_in_the_place_of_archives() {
 }
 
 #[test]
-fn archives_are_made_when_asked_for() {
+fn archives_are_made_under_lto_when_asked_for() {
     #[track_caller]
     fn check(workspace: &Workspace, roots: &[&str], named: &[&str], expect: &[&str]) {
         let graph = planned(workspace, Lto::Thin, roots, named);
@@ -152,7 +152,7 @@ fn archives_are_made_when_asked_for() {
 }
 
 #[test]
-fn a_shared_library_is_a_link_of_its_own() {
+fn shared_library_is_a_link_of_its_own_under_lto() {
     let mut plugin = lib(krate("plugin"), &["p.c"]);
     let settings = plugin.lib.as_mut().unwrap();
     (settings.staticlib, settings.cdylib) = (false, true);
@@ -189,7 +189,7 @@ fn a_shared_library_is_a_link_of_its_own() {
 }
 
 #[test]
-fn machine_code_stays_what_it_is() {
+fn machine_code_is_linked_as_it_is_under_lto() {
     let app = bin(lib(krate("app"), &["pre/x.o", "s.S", "pre/liby.a"]), "app", &["main.s"]);
     let workspace = workspace(vec![(app, &[])]);
     let obj = "target/release/.tender/app/obj/lib";
@@ -230,7 +230,7 @@ fn units_are_cut_unless_one_piece_is_wanted() {
 }
 
 #[test]
-fn a_forced_number_of_pieces_counts_for_units_that_may_be_cut_alone() {
+fn forced_pieces_count_only_for_units_that_may_be_cut() {
     let zip = lib(krate("zip"), &["a.c", "b.cc", "c.ll", "d.bc", "e.s"]);
     let workspace = workspace(vec![(bin(zip, "zip", &["main.c"]), &[])]);
     let plan = |units: Option<u32>, lto: Lto, force_pieces: Option<u32>| {
@@ -267,7 +267,7 @@ fn a_forced_number_of_pieces_counts_for_units_that_may_be_cut_alone() {
 }
 
 #[test]
-fn a_unit_with_its_debug_information_apart_stays_whole() {
+fn unit_with_split_debug_information_stays_whole() {
     let mut zip = lib(krate("zip"), &["a.c"]);
     zip.lib.as_mut().unwrap().settings.flags = vec!["-gsplit-dwarf".into()];
     let workspace = workspace(vec![(zip, &[])]);
@@ -284,7 +284,7 @@ fn a_unit_with_its_debug_information_apart_stays_whole() {
 }
 
 #[test]
-fn suffixes_are_of_one_unit_and_of_no_directory() {
+fn suffix_is_of_one_unit_and_of_no_directory() {
     let at = |root: &str| {
         let mut workspace = generating();
         workspace.root = root.into();
@@ -320,7 +320,7 @@ fn suffixes_are_of_one_unit_and_of_no_directory() {
 }
 
 #[test]
-fn commands_for_tools_know_nothing_of_it() {
+fn compile_commands_do_not_show_cutting_or_lto() {
     let plain = |lto, units| {
         let profile = Profile { lto, codegen_units: units, ..profile("release") };
         let graph = try_graph_with(&diamond(), &profile, Mode::Build, &["app"], &[]).unwrap();

@@ -153,12 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn nothing_ran() {
+    fn critical_path_of_nothing_is_empty() {
         check(&[], &[], 2, &[]);
     }
 
     #[test]
-    fn a_link_waits_for_its_last_unit() {
+    fn critical_path_goes_from_a_link_to_its_last_unit() {
         // Two units at once, then the link on the slot of the one that ended first.
         check(
             &[
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_waits_for_a_slot() {
+    fn critical_path_goes_to_the_bar_that_had_the_slot() {
         check(
             &[(0, 0, Translate, None, 0, 10), (0, 1, Translate, None, 11, 20)],
             &[&[], &[]],
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_may_come_from_another_worker() {
+    fn critical_path_follows_a_token_to_another_worker() {
         // Row 0 ends, and another worker's first stretch begins; with a slot to spare nobody waited
         // for it.
         let bars = [
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_follow_the_cut_and_the_join_follows_the_pieces() {
+    fn critical_path_goes_from_join_to_pieces_to_cut() {
         check(
             &[
                 (0, 0, Translate, None, 0, 10),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_one_unit_wait_for_slots_too() {
+    fn critical_path_goes_between_pieces_that_wait_for_slots() {
         // One slot: the second piece comes after the first, not after the cut.
         check(
             &[
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_of_no_length_lead_nowhere_in_a_circle() {
+    fn critical_path_has_no_circle_of_empty_bars() {
         check(
             &[(0, 0, Link, None, 5, 5), (1, 1, Link, None, 5, 5)],
             &[&[], &[]],

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_replaces_the_one_before_and_its_path_is_said() {
+    fn page_replaces_the_old_one_and_its_path_is_printed() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("timings.html");
         std::fs::write(&path, "old").unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_that_cannot_be_written_is_a_warning() {
+    fn page_that_cannot_be_written_is_a_warning() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("absent/timings.html");
         let (said, errors) = finish(&path);

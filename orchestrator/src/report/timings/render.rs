@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_is_whole_and_fetches_nothing() {
+    fn page_is_whole_and_fetches_nothing() {
         let (graph, model) = simulated::build(Shape { units: 3, pieces: 2, jobs: 2 });
         let page = page(&graph, &model);
         assert!(
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn no_name_ends_the_data() {
+    fn page_data_is_not_ended_by_a_name() {
         let mut graph = fixture::graph();
         let name = "a</script><!--<script>\u{2028}&amp;\n.c";
         graph.items[0].label = name.into();
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn bars_are_told_by_distances() {
+    fn bars_are_written_as_distances() {
         let (graph, model) = simulated::build(Shape { units: 2, pieces: 0, jobs: 1 });
         let data = data_of(&page(&graph, &model));
         let mut start = 0;
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_build_makes_a_page_of_bounded_size() {
+    fn page_of_a_large_build_has_a_bounded_size() {
         let (graph, model) = simulated::build(Shape { units: 4_000, pieces: 16, jobs: 32 });
         let phases = model.stretches.len();
         assert!(phases > 4_000 * 16 * 2);
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_memory_is_told_for_whom_it_is_kept() {
+    fn wait_for_memory_names_the_unit_it_is_kept_for() {
         let graph = fixture::graph();
         let wait = |free, kept_for, at_us| {
             let reason = WaitReason::Memory(Shortage { need: 7, free, budget: None, kept_for });
@@ -417,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_with_nothing_to_do_says_so() {
+    fn page_of_a_build_with_nothing_to_do_says_so() {
         let graph = fixture::graph();
         let model = model_of(&graph, &[Event::Fresh { item: fixture::ZIP_A }]);
         let page = page(&graph, &model);

@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_over_workers() {
+    fn series_sums_over_workers() {
         let check = |of: &[(u64, u32, u64)], expect: &[Point]| assert_eq!(sum(changes(of)), expect);
         check(&[], &[]);
         check(&[(1, 0, 5), (3, 0, 2)], &[(1, 5), (3, 2)]);
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn rates_of_growing_totals() {
+    fn series_rates_are_of_growing_totals() {
         let check =
             |of: &[(u64, u32, u64)], expect: &[Point]| assert_eq!(rate(changes(of)), expect);
         check(&[], &[]);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn stretches_at_once() {
+    fn series_counts_stretches_at_once() {
         let check =
             |of: &[(u64, u64)], expect: &[Point]| assert_eq!(at_once(of.iter().copied()), expect);
         check(&[], &[]);
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn many_points_become_few_and_keep_their_extremes() {
+    fn series_of_many_points_keeps_its_extremes() {
         let points: Vec<Point> =
             (0..100_000).map(|n| (n, if n == 777 { 1000 } else { n % 3 })).collect();
         let thinned = thin(&points, 100);
