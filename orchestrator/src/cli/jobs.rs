@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 /// What `-j` accepts, as cargo does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Jobs {
+pub enum JobCount {
     /// All available cores.
     Default,
     Count(NonZeroU32),
@@ -16,7 +16,7 @@ pub enum Jobs {
     AllBut(u32),
 }
 
-impl FromStr for Jobs {
+impl FromStr for JobCount {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -35,7 +35,7 @@ impl FromStr for Jobs {
     }
 }
 
-impl Jobs {
+impl JobCount {
     fn resolve(self, cores: u32) -> u32 {
         match self {
             Self::Default => cores,
@@ -50,7 +50,7 @@ impl Jobs {
 /// # Errors
 /// The environment's value is no number of jobs.
 pub fn choose(
-    option: Option<Jobs>,
+    option: Option<JobCount>,
     environment: Option<&str>,
     manifest: Option<u32>,
 ) -> Result<u32, CliError> {
@@ -61,7 +61,7 @@ pub fn choose(
                 CliError::usage(format!("{}: `{text}` is no number of jobs", env::JOBS))
                     .with_help(why)
             };
-            Some(text.parse::<Jobs>().map_err(wrong)?)
+            Some(text.parse::<JobCount>().map_err(wrong)?)
         }
     };
     Ok(match (option.or(environment), manifest) {
@@ -85,7 +85,7 @@ mod tests {
     fn jobs_are_parsed_as_by_cargo() {
         #[track_caller]
         fn check(text: &str, expect: Option<u32>) {
-            assert_eq!(text.parse::<Jobs>().ok().map(|jobs| jobs.resolve(8)), expect);
+            assert_eq!(text.parse::<JobCount>().ok().map(|jobs| jobs.resolve(8)), expect);
         }
         check("3", Some(3));
         check("default", Some(8));

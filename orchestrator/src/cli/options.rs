@@ -1,7 +1,7 @@
 //! The command line, as clap sees it. Only its shape: what options mean is decided where they are
 //! used.
 
-use super::jobs::Jobs;
+use super::jobs::JobCount;
 use crate::manifest::{MemorySetting, parse_memory};
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -110,7 +110,7 @@ pub struct Selection {
 /// Which profile, and where things are.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Profile and places")]
-pub struct Place {
+pub struct PlaceOptions {
     /// Optimise: the profile `release`
     #[arg(short, long, conflicts_with = "profile")]
     pub release: bool,
@@ -154,10 +154,10 @@ pub struct BuildOptions {
     #[command(flatten)]
     pub selection: Selection,
     #[command(flatten)]
-    pub place: Place,
+    pub place: PlaceOptions,
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
     #[arg(short, long, value_name = "N", allow_negative_numbers = true, help_heading = HOW)]
-    pub jobs: Option<Jobs>,
+    pub jobs: Option<JobCount>,
     /// Memory budget, such as 75%, 8G or 8Gi; `off`: as many jobs as slots, however much memory
     /// they take
     #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = HOW)]
@@ -198,7 +198,7 @@ pub struct RunOptions {
 pub struct ExecOptions {
     /// Jobs to run at once (else as many as cores); -1: one less than the cores
     #[arg(short, long, value_name = "N", allow_negative_numbers = true)]
-    pub jobs: Option<Jobs>,
+    pub jobs: Option<JobCount>,
     /// Memory budget, such as 75%, 8G or 8Gi; `off`: nothing is stopped for memory
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory: Option<MemorySetting>,
@@ -217,7 +217,7 @@ pub struct CleanOptions {
     #[arg(short, long = "package", value_name = "NAME", help_heading = "Which crates")]
     pub package: Vec<String>,
     #[command(flatten)]
-    pub place: Place,
+    pub place: PlaceOptions,
 }
 
 #[derive(Clone, Debug, Args)]
@@ -297,10 +297,10 @@ mod tests {
         );
         assert_eq!(options.selection.package, ["a", "b"]);
         assert!(options.place.release && options.keep_going);
-        assert_eq!(options.jobs, Some(Jobs::AllBut(2)));
+        assert_eq!(options.jobs, Some(JobCount::AllBut(2)));
         assert_eq!(options.memory, Some(MemorySetting::Bytes(8 << 30)));
-        assert_eq!(build("tender b -j -1").jobs, Some(Jobs::AllBut(1)));
-        assert_eq!(build("tender b --jobs=default").jobs, Some(Jobs::Default));
+        assert_eq!(build("tender b -j -1").jobs, Some(JobCount::AllBut(1)));
+        assert_eq!(build("tender b --jobs=default").jobs, Some(JobCount::Default));
         assert_eq!(build("tender b --message-format json").message_format, MessageFormat::Json);
         assert_eq!(parse("tender -q build").unwrap().common.verbose, 0);
         assert_eq!(parse("tender build -vv").unwrap().common.verbose, 2);

@@ -3,7 +3,7 @@
 
 use super::env::{self, Environment};
 use super::error::{CliError, problems_text, suggestion};
-use super::options::{Place, Selection};
+use super::options::{PlaceOptions, Selection};
 use super::terminal::Terminal;
 use crate::manifest::{self, CrateId, MemorySetting, Profile, Workspace};
 use crate::memory::Budget;
@@ -24,7 +24,7 @@ impl Project {
     /// # Errors
     /// There is none, or it has mistakes.
     pub fn open(
-        place: &Place,
+        place: &PlaceOptions,
         environment: &Environment,
         terminal: Terminal,
     ) -> Result<Self, CliError> {

@@ -2,7 +2,7 @@
 
 use super::env::Environment;
 use super::error::CliError;
-use super::jobs::{self, Jobs};
+use super::jobs::{self, JobCount};
 use super::terminal::Terminal;
 use crate::host::Slots;
 use crate::report::style;
@@ -18,7 +18,7 @@ const UNSAID: u32 = 64;
 /// # Errors
 /// The environment's value is no number of jobs.
 pub fn slots(
-    option: Option<Jobs>,
+    option: Option<JobCount>,
     environment: &Environment,
     manifest: Option<u32>,
     terminal: Terminal,

@@ -235,7 +235,7 @@ const SMALL: u64 = 64 * 1024;
 
 impl Store {
     pub fn open(path: &camino::Utf8Path) -> Self {
-        let mut loaded = Loaded::default();
+        let mut loaded = LoadedStore::default();
         let journal = Journal::read(path, |payload| loaded.frame(payload));
         loaded.into_store(journal)
     }
@@ -400,7 +400,7 @@ fn encode(bytes: &mut Vec<u8>, record: &Record<'_>) {
 }
 
 #[derive(Default)]
-struct Loaded {
+struct LoadedStore {
     tables: Tables,
     entries: Vec<Entry>,
     /// By key.
@@ -408,9 +408,9 @@ struct Loaded {
     garbage: u64,
 }
 
-impl Loaded {
+impl LoadedStore {
     fn into_store(self, journal: Journal) -> Store {
-        let Loaded { tables, entries, garbage, .. } = self;
+        let LoadedStore { tables, entries, garbage, .. } = self;
         let by_key = entries
             .iter()
             .enumerate()
@@ -715,7 +715,7 @@ mod tests {
     #[test]
     fn fuzz_store() {
         let load = |payloads: &[&[u8]]| {
-            let mut loaded = Loaded::default();
+            let mut loaded = LoadedStore::default();
             let whole = payloads.iter().all(|payload| loaded.frame(payload));
             (loaded.into_store(Journal::read("".into(), |_| true)), whole)
         };

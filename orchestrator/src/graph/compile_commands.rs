@@ -13,7 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use tender_protocol::{Language, Work};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Entry {
+pub struct CompileCommand {
     /// The workspace root.
     pub directory: String,
     pub arguments: Vec<String>,
@@ -22,14 +22,14 @@ pub struct Entry {
 }
 
 /// One entry per unit, in the graph's order. `llvm_bin` is the directory of `clang`.
-pub fn compile_commands(graph: &Graph, llvm_bin: &Utf8Path) -> Vec<Entry> {
+pub fn compile_commands(graph: &Graph, llvm_bin: &Utf8Path) -> Vec<CompileCommand> {
     units(graph)
         .map(|(source, language, args, object)| {
             let program = if language == Language::Cxx { "clang++" } else { "clang" };
             let mut arguments = vec![llvm_bin.join(program).into_string()];
             arguments.extend(args.iter().cloned());
             arguments.extend(["-c", source, "-o", object].map(str::to_owned));
-            Entry {
+            CompileCommand {
                 directory: graph.root.to_string(),
                 arguments,
                 file: source.to_owned(),

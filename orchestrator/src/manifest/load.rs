@@ -5,12 +5,12 @@ use super::MANIFEST_NAME;
 use super::check::{Node, check_all};
 use super::locate::{Above, absolute, excludes, read, root_above};
 use super::model::{CrateId, Workspace};
-use super::pattern::{Pattern, Place, resolve};
-use super::problem::{ManifestErrors, Problem, Source, quoted, sort};
+use super::pattern::{Pattern, PatternKind, resolve};
+use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort};
 use super::profile::resolve_profiles;
-use super::raw::{self, Manifest, Package, Shared, WorkspaceTable};
+use super::raw::{self, Inheritable, Manifest, Package, WorkspaceTable};
 use super::targets::{resolve_crate, visible_outputs};
-use super::walk::{Dirs, Kind, identity};
+use super::walk::{Dirs, FileKind, identity};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeSet, HashMap};
 
@@ -48,7 +48,10 @@ pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
 ///
 /// # Errors
 /// All that is wrong with any manifest of the workspace, `problems` included.
-pub(super) fn load_root(root: &Source, problems: Vec<Problem>) -> Result<Loaded, ManifestErrors> {
+pub(super) fn load_root(
+    root: &ManifestText,
+    problems: Vec<Problem>,
+) -> Result<Loaded, ManifestErrors> {
     let mut loader = Loader { problems, ..Loader::default() };
     let workspace = loader.workspace(root);
     let mut problems = loader.problems;
@@ -82,7 +85,7 @@ fn same_place(a: &Problem, b: &Problem) -> bool {
     place(a) == place(b)
 }
 
-fn stranger(source: &Source, root: &Utf8Path) -> Problem {
+fn stranger(source: &ManifestText, root: &Utf8Path) -> Problem {
     let problem = Problem::warning(format!(
         "this crate is no member of the workspace in `{root}`; it is built on its own"
     ));
@@ -110,7 +113,7 @@ struct Loader {
 struct Missing;
 
 impl Loader {
-    fn workspace(&mut self, root: &Source) -> Option<Workspace> {
+    fn workspace(&mut self, root: &ManifestText) -> Option<Workspace> {
         let mut manifest = raw::parse(root, &mut self.problems)?;
         let dir = root.path.parent()?.to_owned();
         let profiles = resolve_profiles(&manifest.profiles, &mut self.problems);
@@ -198,7 +201,7 @@ impl Loader {
         for (pattern, text) in members {
             let before = self.nodes.len();
             match &pattern.place {
-                Place::Path(dir) => {
+                PatternKind::Path(dir) => {
                     if excludes_any(&out, dir) {
                         continue;
                     }
@@ -211,12 +214,12 @@ impl Loader {
                         self.problems.push(problem.help("`tender init` makes one"));
                     }
                 }
-                Place::Glob(glob) => {
+                PatternKind::Glob(glob) => {
                     let mut any = false;
-                    for found in self.dirs.find(glob, Kind::Directory) {
+                    for found in self.dirs.find(glob, FileKind::Directory) {
                         if excludes_any(&out, found.path()) {
                             any = true;
-                        } else if let super::walk::Found::Path(dir) = &found {
+                        } else if let super::walk::WalkedPath::Path(dir) = &found {
                             any |= self.add(dir, true).is_ok();
                         } else if Utf8Path::new(root)
                             .join(found.path())
@@ -282,7 +285,7 @@ impl Loader {
     }
 
     /// Fills in `key.workspace = true`.
-    fn inherit(&mut self, root: &Utf8Path, shared: Option<&Shared>) {
+    fn inherit(&mut self, root: &Utf8Path, shared: Option<&Inheritable>) {
         for node in &mut self.nodes {
             let path = node.manifest.source.path.clone();
             let Some(package) =
@@ -316,7 +319,7 @@ impl Loader {
     fn assemble(
         &mut self,
         root: Utf8PathBuf,
-        source: &Source,
+        source: &ManifestText,
         build: super::model::BuildSettings,
         profiles: std::collections::BTreeMap<String, super::model::Profile>,
         root_package: Option<usize>,
@@ -371,7 +374,7 @@ fn check_member(node: &Node, problems: &mut Vec<Problem>) {
     }
 }
 
-fn take_over(package: &mut Package, shared: Option<&Shared>, problems: &mut Vec<Problem>) {
+fn take_over(package: &mut Package, shared: Option<&Inheritable>, problems: &mut Vec<Problem>) {
     let own = &mut package.shared;
     for (key, at) in &package.inherited {
         let found = shared.is_some_and(|shared| {

@@ -1,15 +1,15 @@
 //! Which manifest is meant: reading it, finding the nearest one, and the workspace root above it.
 
 use super::MANIFEST_NAME;
-use super::pattern::{Pattern, Place, normalise};
-use super::problem::{ManifestErrors, Problem, Source};
+use super::pattern::{Pattern, PatternKind, normalise};
+use super::problem::{ManifestErrors, ManifestText, Problem};
 use super::raw::{WorkspaceTable, workspace_of};
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Which manifests a directory leads to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct FoundManifest {
     /// The nearest manifest, in the directory or above it.
     pub nearest: Utf8PathBuf,
     /// The root manifest of the workspace that `nearest` belongs to; a crate of no workspace is its
@@ -24,7 +24,7 @@ pub struct Found {
 ///
 /// # Errors
 /// There is no manifest, or the nearest one cannot be read. Mistakes in it are left to `load`.
-pub fn find(dir: &Utf8Path, logical: Option<&Utf8Path>) -> Result<Found, ManifestErrors> {
+pub fn find(dir: &Utf8Path, logical: Option<&Utf8Path>) -> Result<FoundManifest, ManifestErrors> {
     let start = absolute(dir)?;
     let physical = find_above(&start)?;
     if physical.as_ref().is_some_and(Nearest::is_in_workspace) {
@@ -54,7 +54,7 @@ pub fn find(dir: &Utf8Path, logical: Option<&Utf8Path>) -> Result<Found, Manifes
 }
 
 struct Nearest {
-    found: Found,
+    found: FoundManifest,
     is_root: bool,
 }
 
@@ -83,7 +83,7 @@ fn find_above(start: &Utf8Path) -> Result<Option<Nearest>, ManifestErrors> {
             Above::Stranger(_) | Above::None => nearest.clone(),
         },
     };
-    Ok(Some(Nearest { found: Found { nearest, root }, is_root }))
+    Ok(Some(Nearest { found: FoundManifest { nearest, root }, is_root }))
 }
 
 /// The path made absolute and normalised, as text: symbolic links are not followed.
@@ -106,7 +106,7 @@ const LARGEST: u64 = 64 << 20;
 ///
 /// # Errors
 /// The file is absent, no regular file, too large, unreadable, or not UTF-8.
-pub(super) fn read(path: &Utf8Path) -> Result<Source, ManifestErrors> {
+pub(super) fn read(path: &Utf8Path) -> Result<ManifestText, ManifestErrors> {
     let problem = match whole_file::read(path.as_std_path(), LARGEST) {
         Ok(bytes) => return decode(path, bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -122,21 +122,24 @@ pub(super) fn read(path: &Utf8Path) -> Result<Source, ManifestErrors> {
     Err(ManifestErrors::one(problem))
 }
 
-fn decode(path: &Utf8Path, bytes: Vec<u8>) -> Result<Source, ManifestErrors> {
-    String::from_utf8(bytes).map(|text| Source::new(path.to_owned(), &text)).map_err(|error| {
-        // The text up to the first bad byte is good, so the place can be shown.
-        let at = error.utf8_error().valid_up_to();
-        let source = Source::new(path.to_owned(), &String::from_utf8_lossy(error.as_bytes()));
-        let problem = Problem::error("the manifest is not UTF-8").at(source.at(at..at + 1));
-        ManifestErrors::one(
-            problem.label("the first byte that is not").help("save the file as UTF-8"),
-        )
-    })
+fn decode(path: &Utf8Path, bytes: Vec<u8>) -> Result<ManifestText, ManifestErrors> {
+    String::from_utf8(bytes).map(|text| ManifestText::new(path.to_owned(), &text)).map_err(
+        |error| {
+            // The text up to the first bad byte is good, so the place can be shown.
+            let at = error.utf8_error().valid_up_to();
+            let source =
+                ManifestText::new(path.to_owned(), &String::from_utf8_lossy(error.as_bytes()));
+            let problem = Problem::error("the manifest is not UTF-8").at(source.at(at..at + 1));
+            ManifestErrors::one(
+                problem.label("the first byte that is not").help("save the file as UTF-8"),
+            )
+        },
+    )
 }
 
 pub(super) enum Above {
     /// A workspace that has the crate as a member.
-    Root(Source, Box<WorkspaceTable>),
+    Root(ManifestText, Box<WorkspaceTable>),
     /// A workspace that neither names nor excludes it.
     Stranger(Utf8PathBuf),
     None,
@@ -194,7 +197,7 @@ fn membership(root: &Utf8Path, table: &WorkspaceTable, dir: &Utf8Path) -> Member
 /// An excluded directory takes everything below it along.
 pub(super) fn excludes(pattern: &Pattern, dir: &Utf8Path) -> bool {
     match &pattern.place {
-        Place::Path(path) => dir.starts_with(path),
-        Place::Glob(_) => dir.ancestors().any(|dir| pattern.matches(dir)),
+        PatternKind::Path(path) => dir.starts_with(path),
+        PatternKind::Glob(_) => dir.ancestors().any(|dir| pattern.matches(dir)),
     }
 }

@@ -26,10 +26,10 @@ mod value;
 mod walk;
 
 pub use load::{Loaded, load};
-pub use locate::{Found, find};
+pub use locate::{FoundManifest, find};
 pub use model::*;
 pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, source_kind};
-pub use problem::{Location, ManifestErrors, Problem, Severity, Source, suggestion};
+pub use problem::{Location, ManifestErrors, ManifestText, Problem, ProblemSeverity, suggestion};
 pub use render::render;
 pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, init_crate, new_crate};
 pub use value::{ValueError, check_name, parse_memory};

@@ -86,11 +86,11 @@ const LONGEST: usize = 4096;
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     pub exclude: bool,
-    pub place: Place,
+    pub place: PatternKind,
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Place {
+pub(super) enum PatternKind {
     /// No wildcard: this very path.
     Path(Utf8PathBuf),
     Glob(Glob),
@@ -142,15 +142,15 @@ impl Pattern {
         if text.len() > LONGEST {
             return Err(format!("it is longer than a path can be, {LONGEST} bytes"));
         }
-        Ok(Pattern { exclude, place: Place::parse(dir, text)? })
+        Ok(Pattern { exclude, place: PatternKind::parse(dir, text)? })
     }
 
     /// An exclusion also takes what lies below a directory that it names.
     pub fn matches(&self, path: &Utf8Path) -> bool {
         match &self.place {
-            Place::Path(place) if self.exclude => path.starts_with(place),
-            Place::Path(place) => path == place,
-            Place::Glob(glob) => path.strip_prefix(&glob.base).is_ok_and(|below| {
+            PatternKind::Path(place) if self.exclude => path.starts_with(place),
+            PatternKind::Path(place) => path == place,
+            PatternKind::Glob(glob) => path.strip_prefix(&glob.base).is_ok_and(|below| {
                 let depth = below.components().count();
                 depth > 0
                     && glob.depth.is_none_or(|limit| depth <= limit)
@@ -160,10 +160,10 @@ impl Pattern {
     }
 }
 
-impl Place {
-    fn parse(dir: &Utf8Path, text: &str) -> Result<Place, String> {
+impl PatternKind {
+    fn parse(dir: &Utf8Path, text: &str) -> Result<PatternKind, String> {
         let Some(wildcard) = text.find(['*', '?', '[', '{']) else {
-            return Ok(Place::Path(resolve(dir, text)));
+            return Ok(PatternKind::Path(resolve(dir, text)));
         };
         let (base, below) = match text[..wildcard].rfind('/') {
             Some(slash) => {
@@ -184,7 +184,7 @@ impl Place {
         let hidden = below.split(['/', '{', ',']).any(|part| part.starts_with('.'));
         let matcher =
             if below == "**" { Matcher::All } else { Matcher::Set(compile(below, depth)?) };
-        Ok(Place::Glob(Glob { base, depth, hidden, matcher }))
+        Ok(PatternKind::Glob(Glob { base, depth, hidden, matcher }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
+pub enum ProblemSeverity {
     Warning,
     Error,
 }
@@ -14,7 +14,7 @@ pub enum Severity {
 /// One thing that is wrong, complete: what, where, and what to do about it.
 #[derive(Clone, Debug)]
 pub struct Problem {
-    pub severity: Severity,
+    pub severity: ProblemSeverity,
     /// Without a final period, as clang's and cargo's.
     pub message: String,
     /// What to do.
@@ -28,14 +28,14 @@ pub struct Problem {
 
 impl Problem {
     pub fn error(message: impl Into<String>) -> Problem {
-        Problem::new(Severity::Error, message.into())
+        Problem::new(ProblemSeverity::Error, message.into())
     }
 
     pub fn warning(message: impl Into<String>) -> Problem {
-        Problem::new(Severity::Warning, message.into())
+        Problem::new(ProblemSeverity::Warning, message.into())
     }
 
-    fn new(severity: Severity, message: String) -> Problem {
+    fn new(severity: ProblemSeverity, message: String) -> Problem {
         Problem { severity, message, help: None, location: None, label: None, related: None }
     }
 
@@ -60,7 +60,7 @@ impl Problem {
     }
 
     pub fn is_error(&self) -> bool {
-        self.severity == Severity::Error
+        self.severity == ProblemSeverity::Error
     }
 }
 
@@ -68,7 +68,7 @@ impl Problem {
 /// file changes meanwhile.
 #[derive(Clone, Debug)]
 pub struct Location {
-    pub source: Source,
+    pub source: ManifestText,
     /// Bytes.
     pub span: Range<usize>,
 }
@@ -83,15 +83,15 @@ impl Location {
 
 /// A manifest's text and where it came from. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub struct ManifestText {
     /// Absolute.
     pub path: Arc<Utf8Path>,
     pub text: Arc<str>,
 }
 
-impl Source {
-    pub fn new(path: Utf8PathBuf, text: &str) -> Source {
-        Source { path: path.into(), text: text.into() }
+impl ManifestText {
+    pub fn new(path: Utf8PathBuf, text: &str) -> ManifestText {
+        ManifestText { path: path.into(), text: text.into() }
     }
 
     pub fn at(&self, span: Range<usize>) -> Location {
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn location_counts_lines_from_one() {
-        let source = Source::new("/x/Tender.toml".into(), "a\nb\n");
+        let source = ManifestText::new("/x/Tender.toml".into(), "a\nb\n");
         assert_eq!(source.at(0..1).line(), 1);
         assert_eq!(source.at(2..3).line(), 2);
         assert_eq!(source.at(99..99).line(), 3);

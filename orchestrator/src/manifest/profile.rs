@@ -134,11 +134,11 @@ fn apply(base: Profile, table: &ProfileTable) -> Profile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::problem::Source;
+    use crate::manifest::problem::ManifestText;
     use crate::manifest::raw;
 
     fn check(text: &str, expect: Result<&[Profile], &[&str]>) {
-        let source = Source::new("/w/Tender.toml".into(), &format!("[workspace]\n{text}"));
+        let source = ManifestText::new("/w/Tender.toml".into(), &format!("[workspace]\n{text}"));
         let mut problems = Vec::new();
         let manifest = raw::parse(&source, &mut problems).unwrap();
         let profiles = resolve_profiles(&manifest.profiles, &mut problems);

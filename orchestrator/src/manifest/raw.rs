@@ -2,14 +2,14 @@
 //! paths stay text.
 
 use super::model::{BuildSettings, DebugInfo, Lto, MemorySetting, OptLevel, Translate};
-use super::problem::{Location, Problem, Source, suggestion};
+use super::problem::{Location, ManifestText, Problem, suggestion};
 use super::reader::{Context, Section, Text, Value, positive, string, strings};
 use super::value::{self, ValueError};
 use toml::de::{DeTable, DeValue};
 
 #[derive(Debug)]
 pub(super) struct Manifest {
-    pub source: Source,
+    pub source: ManifestText,
     pub workspace: Option<WorkspaceTable>,
     /// `[build]` and where it stands.
     pub build: Option<(BuildSettings, Location)>,
@@ -28,12 +28,12 @@ pub(super) struct WorkspaceTable {
     pub members: Vec<Text>,
     pub exclude: Vec<Text>,
     /// `[workspace.package]`
-    pub shared: Option<Shared>,
+    pub shared: Option<Inheritable>,
 }
 
 /// What `[package]` may inherit.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct Inheritable {
     pub version: Option<String>,
     pub settings: Settings,
 }
@@ -42,7 +42,7 @@ pub(super) struct Shared {
 pub(super) struct Package {
     /// Absent only after an error.
     pub name: Option<Text>,
-    pub shared: Shared,
+    pub shared: Inheritable,
     /// Keys with `.workspace = true`.
     pub inherited: Vec<(&'static str, Location)>,
 }
@@ -113,7 +113,7 @@ const MOST_ERRORS: usize = 100;
 
 /// Reads a manifest. None if it is no TOML; with errors of other kinds, whatever could be
 /// understood.
-pub(super) fn parse(source: &Source, problems: &mut Vec<Problem>) -> Option<Manifest> {
+pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Option<Manifest> {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut cx = Context { source: source.clone(), problems };
     if !errors.is_empty() {
@@ -206,7 +206,7 @@ const PACKAGE_HELP: &str = "begin with `[package]` and `name = \"...\"`";
 
 /// The patterns of `[workspace]` in a file that may be broken elsewhere; None if it is no workspace
 /// root.
-pub(super) fn workspace_of(source: &Source) -> Option<WorkspaceTable> {
+pub(super) fn workspace_of(source: &ManifestText) -> Option<WorkspaceTable> {
     // Most manifests on the way up are not roots; that is seen without parsing them.
     if !source.text.contains("workspace") {
         return None;
@@ -227,7 +227,7 @@ fn workspace_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> Worksp
             let version = version(cx, &mut section);
             let settings = settings(cx, &mut section, None);
             section.finish(cx, &[("name", "the `[package]` of each crate")]);
-            Shared { version, settings }
+            Inheritable { version, settings }
         }),
     };
     section.finish(cx, &[]);
@@ -402,7 +402,7 @@ fn package_table(cx: &mut Context<'_>, mut section: Section<'_, '_>) -> Package 
             ("exports", "`[lib]`"),
         ],
     );
-    Package { name, shared: Shared { version, settings }, inherited }
+    Package { name, shared: Inheritable { version, settings }, inherited }
 }
 
 fn name(cx: &mut Context<'_>, section: &mut Section<'_, '_>, what: &str) -> Option<Text> {

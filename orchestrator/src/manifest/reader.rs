@@ -4,7 +4,7 @@
 //! By hand over `DeTable` rather than by serde: serde stops at the first error and loses the place
 //! of unknown keys. Knows no key of the format (see `raw`).
 
-use super::problem::{Location, Problem, Source, suggestion};
+use super::problem::{Location, ManifestText, Problem, suggestion};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -21,7 +21,7 @@ pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// What is read, and what was wrong with it.
 pub(super) struct Context<'p> {
-    pub source: Source,
+    pub source: ManifestText,
     pub problems: &'p mut Vec<Problem>,
 }
 

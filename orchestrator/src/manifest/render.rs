@@ -1,7 +1,7 @@
 //! A problem as text with source lines and carets, in the look of rustc and cargo. Prints nothing
 //! itself.
 
-use super::problem::{Location, Problem, Severity};
+use super::problem::{Location, Problem, ProblemSeverity};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use camino::Utf8Path;
 
@@ -15,8 +15,8 @@ pub fn render(problem: &Problem, color: bool) -> String {
 
 fn render_from(problem: &Problem, color: bool, base: Option<&Utf8Path>) -> String {
     let level = match problem.severity {
-        Severity::Warning => Level::WARNING,
-        Severity::Error => Level::ERROR,
+        ProblemSeverity::Warning => Level::WARNING,
+        ProblemSeverity::Error => Level::ERROR,
     };
     let mut group = Group::with_title(level.primary_title(&problem.message));
     if let Some(location) = &problem.location {
@@ -78,10 +78,10 @@ fn span(location: &Location) -> std::ops::Range<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::problem::Source;
+    use crate::manifest::problem::ManifestText;
 
-    fn source(path: &str) -> Source {
-        Source::new(path.into(), "[package]\nname = 3\n")
+    fn source(path: &str) -> ManifestText {
+        ManifestText::new(path.into(), "[package]\nname = 3\n")
     }
 
     #[test]
@@ -114,12 +114,12 @@ mod tests {
 
     #[test]
     fn problem_with_a_span_outside_of_the_text_is_shown() {
-        let source = Source::new("/w/Tender.toml".into(), "ä = 1");
+        let source = ManifestText::new("/w/Tender.toml".into(), "ä = 1");
         for (start, end) in [(0, 1), (1, 1), (1, 99), (99, 7), (6, 6)] {
             let problem = Problem::warning("odd").at(source.at(start..end));
             assert!(render_from(&problem, true, None).contains("odd"));
         }
-        let empty = Source::new("/w/Tender.toml".into(), "");
+        let empty = ManifestText::new("/w/Tender.toml".into(), "");
         assert!(
             render_from(&Problem::error("e").at(empty.at(0..0)), false, None)
                 .contains("/w/Tender.toml")

@@ -4,7 +4,7 @@
 use super::MANIFEST_NAME;
 use super::pattern::{Glob, source_kind};
 use super::value::{ValueError, check_name};
-use super::walk::{Dirs, Kind};
+use super::walk::{Dirs, FileKind};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -101,7 +101,7 @@ pub fn init_crate(
 /// are no sources.
 fn adopt(dir: &Utf8Path, name: &str, kind: CrateKind) -> Option<String> {
     let found: Vec<Utf8PathBuf> = Dirs::default()
-        .find(&Glob::everything_below(dir), Kind::File)
+        .find(&Glob::everything_below(dir), FileKind::File)
         .iter()
         .filter_map(|found| found.path().strip_prefix(dir).ok().map(Utf8Path::to_owned))
         .filter(|path| !aside(path))

@@ -2,10 +2,10 @@
 //! `targets`).
 
 use super::model::Sources;
-use super::pattern::{Pattern, Place, SOURCE_EXTENSIONS, resolve, source_kind};
+use super::pattern::{Pattern, PatternKind, SOURCE_EXTENSIONS, resolve, source_kind};
 use super::problem::{Problem, quoted};
 use super::reader::Text;
-use super::walk::{Dirs, Found, Kind};
+use super::walk::{Dirs, FileKind, WalkedPath};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 
@@ -35,7 +35,7 @@ impl Lists<'_> {
         }
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
             match &pattern.place {
-                Place::Path(path) if source_kind(path).is_none() && !path.is_dir() => {
+                PatternKind::Path(path) if source_kind(path).is_none() && !path.is_dir() => {
                     let problem =
                         Problem::error(format!("`{}` has no extension of a source", text.value));
                     let help = match path.extension() {
@@ -46,12 +46,12 @@ impl Lists<'_> {
                     };
                     self.problems.push(problem.at(text.at.clone()).help(help));
                 }
-                Place::Path(path) => {
+                PatternKind::Path(path) => {
                     if self.is_there(path, text) && !self.outputs.contains(path) {
                         files.insert(path.clone());
                     }
                 }
-                Place::Glob(_) => {
+                PatternKind::Glob(_) => {
                     let found =
                         self.expand(&patterns, pattern, text, |path| source_kind(path).is_some());
                     files.extend(found.into_iter().filter(|path| !self.outputs.contains(path)));
@@ -71,12 +71,12 @@ impl Lists<'_> {
         let patterns = self.parse(texts);
         for (pattern, text) in patterns.iter().filter(|(pattern, _)| !pattern.exclude) {
             match &pattern.place {
-                Place::Path(path) => {
+                PatternKind::Path(path) => {
                     if self.is_there(path, text) {
                         files.insert(path.clone());
                     }
                 }
-                Place::Glob(_) => {
+                PatternKind::Glob(_) => {
                     files.extend(self.expand(&patterns, pattern, text, |_| true));
                     files.extend(self.outputs.iter().filter(|path| pattern.matches(path)).cloned());
                 }
@@ -167,18 +167,18 @@ impl Lists<'_> {
         text: &Text,
         wanted: fn(&Utf8Path) -> bool,
     ) -> Vec<Utf8PathBuf> {
-        let Place::Glob(glob) = &pattern.place else { return Vec::new() };
+        let PatternKind::Glob(glob) = &pattern.place else { return Vec::new() };
         let shown = &text.value;
         let (mut files, mut refused, mut others) = (Vec::new(), false, false);
         let walked = match super::pattern::in_out_dir(glob.base.as_str()) {
             true => Vec::new(),
-            false => self.dirs.find(glob, Kind::File),
+            false => self.dirs.find(glob, FileKind::File),
         };
         for found in walked {
             match found {
                 found if !wanted(found.path()) => others = true,
-                Found::Path(path) => files.push(path),
-                Found::NotUtf8(path) => {
+                WalkedPath::Path(path) => files.push(path),
+                WalkedPath::NotUtf8(path) => {
                     refused = true;
                     if excluded(list, Utf8Path::new(&path)) {
                         continue;

@@ -8,7 +8,7 @@ use super::raw::{BinTable, GenerateTable, LibTable, Manifest, Settings};
 use super::reader::Text;
 use super::sources::Lists;
 use super::value::check_name;
-use super::walk::{Dirs, Found, Kind};
+use super::walk::{Dirs, FileKind, WalkedPath};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 
@@ -160,12 +160,12 @@ impl Resolver<'_> {
     fn below(&mut self, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
         let glob = Glob::everything_below(dir);
         let mut files = Vec::new();
-        for found in self.lists.dirs.find(&glob, Kind::File) {
+        for found in self.lists.dirs.find(&glob, FileKind::File) {
             match found {
                 found if source_kind(found.path()).is_none() => {}
-                Found::Path(path) if self.lists.outputs.contains(&path) => {}
-                Found::Path(path) => files.push(path),
-                Found::NotUtf8(path) => {
+                WalkedPath::Path(path) if self.lists.outputs.contains(&path) => {}
+                WalkedPath::Path(path) => files.push(path),
+                WalkedPath::NotUtf8(path) => {
                     let problem =
                         Problem::error(format!("the name of the file `{path}` is not UTF-8"));
                     let problem = problem.at(self.name.at.clone()).label("in this package");
@@ -289,7 +289,7 @@ impl Resolver<'_> {
         for entry in &self.lists.dirs.list(src.as_std_path()).entries {
             let Some(name) = entry.name() else { continue };
             let path = src.join(name);
-            if entry.kind == Kind::File && path.file_stem() == Some("main") && is_unit(&path) {
+            if entry.kind == FileKind::File && path.file_stem() == Some("main") && is_unit(&path) {
                 bins.push(bin(&self.name.value, vec![path], literal(&format!("src/{name}"))));
             }
         }
@@ -299,11 +299,11 @@ impl Resolver<'_> {
             let Some(name) = entry.name().filter(|name| !name.starts_with('.')) else { continue };
             let path = dir.join(name);
             match entry.kind {
-                Kind::File if is_unit(&path) => {
+                FileKind::File if is_unit(&path) => {
                     let pattern = literal(&format!("src/bin/{name}"));
                     bins.push(bin(path.file_stem().unwrap_or(name), vec![path.clone()], pattern));
                 }
-                Kind::Directory => {
+                FileKind::Directory => {
                     let files = self.below(&path);
                     if !files.is_empty() {
                         bins.push(bin(

@@ -76,7 +76,7 @@ fn problems(tree: &Tree) -> Vec<String> {
 /// How many problems one manifest has by itself.
 fn parse_only(text: &str) -> usize {
     let mut problems = Vec::new();
-    raw::parse(&Source::new("/w/Tender.toml".into(), text), &mut problems);
+    raw::parse(&ManifestText::new("/w/Tender.toml".into(), text), &mut problems);
     problems.iter().for_each(|problem| drop(render(problem, false)));
     problems.len()
 }

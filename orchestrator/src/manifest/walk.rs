@@ -18,25 +18,25 @@ pub(super) struct Dirs {
 /// Sorted by name; empty if the directory cannot be read.
 #[derive(Default)]
 pub(super) struct Listing {
-    pub entries: Vec<Entry>,
+    pub entries: Vec<DirectoryEntry>,
     is_crate: bool,
 }
 
-pub(super) struct Entry {
+pub(super) struct DirectoryEntry {
     name: OsString,
-    pub kind: Kind,
+    pub kind: FileKind,
     /// Reached through a symbolic link.
     linked: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum FileKind {
     File,
     Directory,
     Other,
 }
 
-impl Entry {
+impl DirectoryEntry {
     /// None if the name is not UTF-8.
     pub fn name(&self) -> Option<&str> {
         self.name.to_str()
@@ -45,17 +45,17 @@ impl Entry {
 
 /// What a walk came upon.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum WalkedPath {
     Path(Utf8PathBuf),
     /// A match whose path is not UTF-8, with what cannot be read replaced.
     NotUtf8(String),
 }
 
-impl Found {
+impl WalkedPath {
     pub fn path(&self) -> &Utf8Path {
         match self {
-            Found::Path(path) => path,
-            Found::NotUtf8(path) => Utf8Path::new(path),
+            WalkedPath::Path(path) => path,
+            WalkedPath::NotUtf8(path) => Utf8Path::new(path),
         }
     }
 }
@@ -73,29 +73,29 @@ impl Dirs {
     /// Everything of kind `wanted` that the glob matches, in order of path. Hidden names, `target`
     /// beside a manifest, and other crates' directories are passed by: a crate's wildcards mean its
     /// own files.
-    pub fn find(&mut self, glob: &Glob, wanted: Kind) -> Vec<Found> {
+    pub fn find(&mut self, glob: &Glob, wanted: FileKind) -> Vec<WalkedPath> {
         let mut found = Vec::new();
-        let mut state = Walk { dirs: self, glob, wanted, found: &mut found, links: Vec::new() };
+        let mut state = GlobWalk { dirs: self, glob, wanted, found: &mut found, links: Vec::new() };
         state.visit(glob.base.as_std_path(), "", 1);
         found
     }
 }
 
-struct Walk<'a> {
+struct GlobWalk<'a> {
     dirs: &'a mut Dirs,
     glob: &'a Glob,
-    wanted: Kind,
-    found: &'a mut Vec<Found>,
+    wanted: FileKind,
+    found: &'a mut Vec<WalkedPath>,
     /// Device and inode of the linked directories that the walk is in, so that a link to above
     /// ends.
     links: Vec<(u64, u64)>,
 }
 
-impl Walk<'_> {
+impl GlobWalk<'_> {
     fn visit(&mut self, dir: &Path, below: &str, depth: usize) {
         let listing = self.dirs.list(dir);
         // The manifest of the crate whose glob this is lies in `base` or above, never below.
-        if listing.is_crate && !below.is_empty() && self.wanted == Kind::File {
+        if listing.is_crate && !below.is_empty() && self.wanted == FileKind::File {
             return;
         }
         for entry in &listing.entries {
@@ -106,11 +106,11 @@ impl Walk<'_> {
             let below = if below.is_empty() { name.to_string() } else { format!("{below}/{name}") };
             if entry.kind == self.wanted && self.glob.matches(&below) {
                 self.found.push(match Utf8PathBuf::from_path_buf(dir.join(&entry.name)) {
-                    Ok(path) => Found::Path(path),
-                    Err(path) => Found::NotUtf8(path.to_string_lossy().into_owned()),
+                    Ok(path) => WalkedPath::Path(path),
+                    Err(path) => WalkedPath::NotUtf8(path.to_string_lossy().into_owned()),
                 });
             }
-            let descend = entry.kind == Kind::Directory
+            let descend = entry.kind == FileKind::Directory
                 && self.glob.depth.is_none_or(|limit| depth < limit)
                 && !(listing.is_crate && name == "target");
             if !descend {
@@ -152,13 +152,13 @@ fn read(dir: &Path) -> Listing {
             kind = metadata.file_type();
         }
         let kind = match kind {
-            kind if kind.is_file() => Kind::File,
-            kind if kind.is_dir() => Kind::Directory,
-            _ => Kind::Other,
+            kind if kind.is_file() => FileKind::File,
+            kind if kind.is_dir() => FileKind::Directory,
+            _ => FileKind::Other,
         };
         let name = entry.file_name();
-        listing.is_crate |= kind == Kind::File && name == OsStr::new(super::MANIFEST_NAME);
-        listing.entries.push(Entry { name, kind, linked });
+        listing.is_crate |= kind == FileKind::File && name == OsStr::new(super::MANIFEST_NAME);
+        listing.entries.push(DirectoryEntry { name, kind, linked });
     }
     listing.entries.sort_by(|a, b| a.name.cmp(&b.name));
     listing
@@ -167,7 +167,7 @@ fn read(dir: &Path) -> Listing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::pattern::{Pattern, Place};
+    use crate::manifest::pattern::{Pattern, PatternKind};
 
     fn tree(files: &[&str]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
@@ -181,10 +181,10 @@ mod tests {
 
     fn find(dir: &Path, pattern: &str) -> Vec<String> {
         let dir = Utf8Path::from_path(dir).unwrap();
-        let Place::Glob(glob) = Pattern::parse(dir, pattern).unwrap().place else {
+        let PatternKind::Glob(glob) = Pattern::parse(dir, pattern).unwrap().place else {
             panic!("no glob")
         };
-        let found = Dirs::default().find(&glob, Kind::File);
+        let found = Dirs::default().find(&glob, FileKind::File);
         let mut names: Vec<String> = found
             .iter()
             .map(|found| found.path().strip_prefix(dir).unwrap_or(found.path()).to_string())

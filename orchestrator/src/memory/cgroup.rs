@@ -215,7 +215,7 @@ fn own_path(text: &str, version: Version) -> Option<&str> {
 }
 
 /// A hierarchy as we see it.
-struct Place {
+struct CgroupMount {
     /// Where it is mounted.
     top: Utf8PathBuf,
     /// Where our group lies below that.
@@ -225,14 +225,14 @@ struct Place {
 }
 
 /// Of several mounts, the one that shows most.
-fn place(mountinfo: &str, version: Version, own: &str) -> Option<Place> {
+fn place(mountinfo: &str, version: Version, own: &str) -> Option<CgroupMount> {
     let mounts = mountinfo.lines().filter_map(|line| mount(line, version));
     let seen = mounts.map(|(root, top)| {
         let below = strip(&root, own);
         // A mount that does not hold our group, because it shows another namespace, still shows a
         // level above us.
         let rank = (below.is_none(), root.len());
-        (rank, Place { top, below: below.unwrap_or_default(), is_part: root != "/" })
+        (rank, CgroupMount { top, below: below.unwrap_or_default(), is_part: root != "/" })
     });
     seen.min_by_key(|(rank, _)| *rank).map(|(_, place)| place)
 }
@@ -286,7 +286,7 @@ fn has_memory(files: &Files, version: Version, top: &Utf8Path, notes: &mut Notes
 }
 
 /// The groups from ours up to the top. What is not visible is left out from below.
-fn walk(files: &Files, version: Version, place: &Place) -> Vec<Cgroup> {
+fn walk(files: &Files, version: Version, place: &CgroupMount) -> Vec<Cgroup> {
     let mut groups = Vec::new();
     for path in place.below.ancestors() {
         let is_top = path.as_str().is_empty();

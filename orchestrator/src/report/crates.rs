@@ -45,7 +45,7 @@ struct BinInfo {
 
 /// The part of a crate that an item belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'a> {
+pub enum CrateTarget<'a> {
     Lib,
     Bin(&'a str),
     Generate,
@@ -78,12 +78,12 @@ impl Crates {
 
     /// Read from the item's key, e.g. `app bin app src/main.c`. A program's name may hold spaces,
     /// so the longest name of the crate that fits is meant.
-    pub fn target<'a>(&'a self, item: &Item) -> Target<'a> {
+    pub fn target<'a>(&'a self, item: &Item) -> CrateTarget<'a> {
         if item.kind == ItemKind::Generate {
-            return Target::Generate;
+            return CrateTarget::Generate;
         }
         let words = item.key.strip_prefix(item.krate_name.as_str()).unwrap_or(&item.key);
-        let Some(rest) = words.strip_prefix(" bin ") else { return Target::Lib };
+        let Some(rest) = words.strip_prefix(" bin ") else { return CrateTarget::Lib };
         self.of(item)
             .bins
             .iter()
@@ -92,7 +92,7 @@ impl Crates {
                 rest.strip_prefix(name).is_some_and(|tail| tail.is_empty() || tail.starts_with(' '))
             })
             .max_by_key(|name| name.len())
-            .map_or(Target::Lib, Target::Bin)
+            .map_or(CrateTarget::Lib, CrateTarget::Bin)
     }
 }
 
@@ -141,11 +141,11 @@ impl CrateInfo {
     }
 
     /// Cargo's `kind` of a target, which for ours is also its `crate_types`.
-    pub fn target_kinds(&self, target: Target<'_>) -> Vec<&'static str> {
+    pub fn target_kinds(&self, target: CrateTarget<'_>) -> Vec<&'static str> {
         match target {
-            Target::Bin(_) => vec!["bin"],
-            Target::Generate => vec!["custom-build"],
-            Target::Lib => {
+            CrateTarget::Bin(_) => vec!["bin"],
+            CrateTarget::Generate => vec!["custom-build"],
+            CrateTarget::Lib => {
                 let (staticlib, cdylib) =
                     self.lib.as_ref().map_or((true, false), |l| (l.staticlib, l.cdylib));
                 let kinds = [(staticlib, "staticlib"), (cdylib, "cdylib")];
@@ -154,21 +154,21 @@ impl CrateInfo {
         }
     }
 
-    pub fn target_name<'a>(&'a self, target: Target<'a>) -> &'a str {
+    pub fn target_name<'a>(&'a self, target: CrateTarget<'a>) -> &'a str {
         match target {
-            Target::Bin(name) => name,
-            Target::Lib | Target::Generate => &self.name,
+            CrateTarget::Bin(name) => name,
+            CrateTarget::Lib | CrateTarget::Generate => &self.name,
         }
     }
 
     /// The target's first source; the manifest where there is none, as for generated sources.
-    pub fn target_source(&self, target: Target<'_>) -> &Utf8Path {
+    pub fn target_source(&self, target: CrateTarget<'_>) -> &Utf8Path {
         let source = match target {
-            Target::Bin(name) => {
+            CrateTarget::Bin(name) => {
                 self.bins.iter().find(|bin| bin.name == name).and_then(|bin| bin.source.as_deref())
             }
-            Target::Lib => self.lib.as_ref().and_then(|lib| lib.source.as_deref()),
-            Target::Generate => None,
+            CrateTarget::Lib => self.lib.as_ref().and_then(|lib| lib.source.as_deref()),
+            CrateTarget::Generate => None,
         };
         source.unwrap_or(&self.manifest)
     }
@@ -180,7 +180,7 @@ mod tests {
     use crate::report::fixture;
 
     #[track_caller]
-    fn check(key: &str, expect: Target<'_>) {
+    fn check(key: &str, expect: CrateTarget<'_>) {
         let workspace = fixture::workspace();
         let crates = Crates::new(&workspace);
         let mut item = fixture::graph().items[4].clone();
@@ -198,10 +198,10 @@ mod tests {
 
     #[test]
     fn item_key_names_its_target() {
-        check("app bin app", Target::Bin("app"));
-        check("app bin app src/main.c", Target::Bin("app"));
-        check("app bin app two src/main.c", Target::Bin("app two"));
-        check("app lib src/bin app.c", Target::Lib);
-        check("app archive", Target::Lib);
+        check("app bin app", CrateTarget::Bin("app"));
+        check("app bin app src/main.c", CrateTarget::Bin("app"));
+        check("app bin app two src/main.c", CrateTarget::Bin("app two"));
+        check("app lib src/bin app.c", CrateTarget::Lib);
+        check("app archive", CrateTarget::Lib);
     }
 }

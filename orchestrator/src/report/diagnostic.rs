@@ -3,7 +3,7 @@
 
 use crate::graph::{Graph, Item, ItemKind, Run};
 use crate::report::crates::Crates;
-use crate::report::link_errors::{self, Place};
+use crate::report::link_errors::{self, SymbolPlace};
 use crate::report::{missing_header, style, words};
 use camino::Utf8Path;
 use std::borrow::Cow;
@@ -94,7 +94,7 @@ fn as_it_is(diagnostic: &Diagnostic) -> Shown<'_> {
 
 /// The unit's path where an object of ours is meant, e.g. `zip/src/a.c`; with the line where that
 /// is known, and the crate where it is not that of `link`.
-fn place_text(graph: &Graph, link: &Item, place: &Place) -> String {
+fn place_text(graph: &Graph, link: &Item, place: &SymbolPlace) -> String {
     let object = place.object.as_deref().or(place.source.as_deref());
     let unit = object.and_then(|object| unit_of(graph, place, object));
     // The compilation directory is `.`, which linkers keep.
@@ -131,7 +131,7 @@ fn unit_at<'a>(graph: &'a Graph, path: &str) -> Option<&'a Item> {
 }
 
 /// The unit whose object is `object`, or is the member `object` of `place.archive`.
-fn unit_of<'a>(graph: &'a Graph, place: &Place, object: &str) -> Option<&'a Item> {
+fn unit_of<'a>(graph: &'a Graph, place: &SymbolPlace, object: &str) -> Option<&'a Item> {
     let object = object.split_once(":(").map_or(object, |(path, _)| path);
     let object = match &place.archive {
         None => object,
@@ -293,7 +293,7 @@ mod tests {
         });
         let check = |object: &str, expect: Option<&str>| {
             let path = format!("{dir}/app/lto/bin-app/{object}");
-            let place = Place { object: Some(path.clone()), ..Place::default() };
+            let place = SymbolPlace { object: Some(path.clone()), ..SymbolPlace::default() };
             assert_eq!(
                 unit_of(&graph, &place, &path).map(|item| item.label.as_str()),
                 expect,

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undefined {
     pub symbol: String,
-    pub users: Vec<Place>,
+    pub users: Vec<SymbolPlace>,
     /// The linker's guess at another spelling.
     pub suggestion: Option<String>,
 }
@@ -19,12 +19,12 @@ pub struct Undefined {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
     pub symbol: String,
-    pub definitions: Vec<Place>,
+    pub definitions: Vec<SymbolPlace>,
 }
 
 /// Where a symbol is wanted or defined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Place {
+pub struct SymbolPlace {
     /// `src/main.c:3`, known with debug information; else the file's name alone, or nothing.
     pub source: Option<String>,
     /// As given to the linker; the member's name when it is inside `archive`.
@@ -131,7 +131,7 @@ enum Notes {
 impl Undefined {
     fn read(&mut self, note: &str) {
         if let Some(place) = note.strip_prefix(" referenced by ") {
-            self.users.push(Place::new(place));
+            self.users.push(SymbolPlace::new(place));
         } else if let Some(word) = note.strip_prefix(" did you mean: ") {
             self.suggestion = Some(word.to_owned());
         } else if let (true, Some(user)) = (note.starts_with("      "), self.users.last_mut()) {
@@ -145,7 +145,7 @@ impl Duplicate {
         // `defined in` where only the file is known.
         let place = note.strip_prefix(" defined at ").or(note.strip_prefix(" defined in "));
         if let Some(place) = place {
-            self.definitions.push(Place::new(place));
+            self.definitions.push(SymbolPlace::new(place));
         } else if let (true, Some(place)) =
             (note.starts_with("      "), self.definitions.last_mut())
         {
@@ -154,10 +154,10 @@ impl Duplicate {
     }
 }
 
-impl Place {
+impl SymbolPlace {
     /// `main.c:3 (src/main.c:3)`, or where the linker knows no source, what `set_object` takes.
-    fn new(text: &str) -> Place {
-        let mut place = Place::default();
+    fn new(text: &str) -> SymbolPlace {
+        let mut place = SymbolPlace::default();
         if text.contains(":(") || text.ends_with(".o") || text.ends_with(".so") {
             place.set_object(text);
         } else {
@@ -198,7 +198,7 @@ fn after_the_linkers_name(text: &str) -> &str {
     text.split_once("ld: ").map_or(text, |(_, rest)| rest)
 }
 
-fn gnu_place(user: &str, object: Option<&str>) -> Place {
+fn gnu_place(user: &str, object: Option<&str>) -> SymbolPlace {
     let place = after_the_linkers_name(user);
     let place = place.split_once(":(").map_or(place, |(file, _)| file);
     let (object, archive) =
@@ -207,7 +207,7 @@ fn gnu_place(user: &str, object: Option<&str>) -> Place {
             Some((archive, member)) => (Some(member), Some(archive)),
             None => (object, None),
         };
-    Place {
+    SymbolPlace {
         source: Some(place.to_owned()),
         object: object.map(str::to_owned),
         archive: archive.map(str::to_owned),
@@ -291,7 +291,7 @@ mod tests {
              ld.lld: error: duplicate symbol: h\n>>> defined in x.o\n>>> defined in y.o\n\
              ld.lld: error: cannot open z.o\n>>> what is no note of ours\n",
         );
-        let place = |source: Option<&str>, object: &str, archive: Option<&str>| Place {
+        let place = |source: Option<&str>, object: &str, archive: Option<&str>| SymbolPlace {
             source: source.map(str::to_owned),
             object: Some(object.to_owned()),
             archive: archive.map(str::to_owned),

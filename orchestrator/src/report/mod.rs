@@ -23,7 +23,7 @@ pub mod words;
 
 pub use bar::{Bar, Place};
 pub use console::Console;
-pub use crates::{CrateInfo, Crates, Target};
+pub use crates::{CrateInfo, CrateTarget, Crates};
 pub use fanout::Fanout;
 pub use human::{Human, Verbosity};
 pub use json::Json;

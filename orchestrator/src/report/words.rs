@@ -4,7 +4,7 @@ use crate::events::{Shortage, WaitReason};
 use crate::graph::{Graph, Item, ItemKind};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::memory::Summary;
-use crate::report::crates::Target;
+use crate::report::crates::CrateTarget;
 use std::borrow::Cow;
 use std::time::Duration;
 use tender_protocol::PhaseName;
@@ -46,14 +46,14 @@ pub fn generated_warnings(krate: &str, warnings: usize) -> String {
 }
 
 /// Why a crate is not built: which of its items failed.
-pub fn could_not(item: &Item, target: Target<'_>, errors: usize, warnings: usize) -> String {
+pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: usize) -> String {
     let label = visible(&item.label);
     let (verb, what) = match (item.kind, target) {
         (ItemKind::Compile, _) => ("compile", label),
         (ItemKind::Check, _) => ("check", label),
         (ItemKind::Archive, _) => ("archive", label),
         (ItemKind::Generate, _) => ("generate sources of", label),
-        (ItemKind::Shared | ItemKind::Program, Target::Bin(name)) => {
+        (ItemKind::Shared | ItemKind::Program, CrateTarget::Bin(name)) => {
             ("link", format!("bin `{name}`").into())
         }
         (ItemKind::Shared | ItemKind::Program, _) => ("link", label),
@@ -74,7 +74,12 @@ pub fn several_failed(crates: &[&str]) -> String {
     format!("{} failed: {}", count(crates.len(), "crate"), names.join(", "))
 }
 
-pub fn undefined_symbol(symbol: &str, krate: &str, target: Target<'_>, users: &[String]) -> String {
+pub fn undefined_symbol(
+    symbol: &str,
+    krate: &str,
+    target: CrateTarget<'_>,
+    users: &[String],
+) -> String {
     let mut text = format!("undefined symbol `{symbol}` in crate `{krate}`{}", of_bin(target));
     if !users.is_empty() {
         text += &format!(", used by {}", users.join(", "));
@@ -86,7 +91,7 @@ pub fn undefined_symbol(symbol: &str, krate: &str, target: Target<'_>, users: &[
 pub fn duplicate_symbol(
     symbol: &str,
     krate: &str,
-    target: Target<'_>,
+    target: CrateTarget<'_>,
     places: &[String],
 ) -> String {
     let mut text = format!("duplicate symbol `{symbol}` in crate `{krate}`{}", of_bin(target));
@@ -96,10 +101,10 @@ pub fn duplicate_symbol(
     text
 }
 
-fn of_bin(target: Target<'_>) -> String {
+fn of_bin(target: CrateTarget<'_>) -> String {
     match target {
-        Target::Bin(name) => format!(" (bin `{name}`)"),
-        Target::Lib | Target::Generate => String::new(),
+        CrateTarget::Bin(name) => format!(" (bin `{name}`)"),
+        CrateTarget::Lib | CrateTarget::Generate => String::new(),
     }
 }
 
@@ -258,20 +263,30 @@ mod tests {
     fn failures_name_crate_and_unit() {
         let graph = fixture::graph();
         #[track_caller]
-        fn check(item: &Item, target: Target<'_>, counts: (usize, usize), expect: &str) {
+        fn check(item: &Item, target: CrateTarget<'_>, counts: (usize, usize), expect: &str) {
             assert_eq!(could_not(item, target, counts.0, counts.1), expect);
         }
         let unit = &graph[fixture::ZIP_A];
-        check(unit, Target::Lib, (1, 0), "could not compile `zip` (zip/src/a.c) due to 1 error");
         check(
             unit,
-            Target::Lib,
+            CrateTarget::Lib,
+            (1, 0),
+            "could not compile `zip` (zip/src/a.c) due to 1 error",
+        );
+        check(
+            unit,
+            CrateTarget::Lib,
             (2, 1),
             "could not compile `zip` (zip/src/a.c) due to 2 errors; 1 warning emitted",
         );
-        check(unit, Target::Lib, (0, 0), "could not compile `zip` (zip/src/a.c)");
+        check(unit, CrateTarget::Lib, (0, 0), "could not compile `zip` (zip/src/a.c)");
         let link = &graph[fixture::APP_LINK];
-        check(link, Target::Bin("app"), (1, 0), "could not link `app` (bin `app`) due to 1 error");
+        check(
+            link,
+            CrateTarget::Bin("app"),
+            (1, 0),
+            "could not link `app` (bin `app`) due to 1 error",
+        );
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub enum ToolchainError {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Found {
+struct FoundDriver {
     chosen: Option<String>,
     /// As the driver is started: a name to look for in PATH, or a path.
     program: String,
@@ -41,7 +41,7 @@ struct Found {
 /// The program that `CC`, `CXX` or the platform names does not exist.
 pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, ToolchainError> {
     let chosen = chosen_driver(cxx);
-    let good = |found: &Found| {
+    let good = |found: &FoundDriver| {
         found.chosen == chosen
             && resolve(&found.program, Utf8Path::new("")) == Some(found.stamp.path.clone())
             && found.stamp.holds()
@@ -76,7 +76,7 @@ fn cache_file(cache_dir: &Utf8Path, cxx: bool) -> Utf8PathBuf {
     cache_dir.join(if cxx { "link-driver-cxx" } else { "link-driver-c" })
 }
 
-fn read(cache: &Utf8Path) -> Option<Found> {
+fn read(cache: &Utf8Path) -> Option<FoundDriver> {
     read_saved(cache).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
@@ -98,7 +98,7 @@ fn detect(
     cache_dir: &Utf8Path,
     chosen: Option<String>,
     cxx: bool,
-) -> Result<Found, ToolchainError> {
+) -> Result<FoundDriver, ToolchainError> {
     let variable = variable(cxx);
     let tool = cc::Build::new()
         .cpp(cxx)
@@ -118,7 +118,7 @@ fn detect(
         return Err(ToolchainError::NoDriver { program, variable });
     };
     let arguments = arguments_of_variable(chosen.as_deref().unwrap_or_default(), &program);
-    Ok(Found { chosen, program, stamp: Stamp::of(&path), arguments })
+    Ok(FoundDriver { chosen, program, stamp: Stamp::of(&path), arguments })
 }
 
 /// The words that the variable has after the program, which the `cc` crate keeps to itself. A
@@ -171,17 +171,21 @@ mod tests {
         let cache = Utf8Path::from_path(dir.path()).unwrap();
         let words = link_driver(cache, false).unwrap();
         assert!(resolve(&words[0], Utf8Path::new("")).is_some(), "{words:?}");
-        let kept: Found =
+        let kept: FoundDriver =
             serde_json::from_slice(&std::fs::read(cache.join("link-driver-c")).unwrap()).unwrap();
         assert_eq!(kept.program, words[0]);
         // What is kept is believed: a word put there by hand comes back.
-        let marked = Found { arguments: vec!["-marked".into()], ..kept };
+        let marked = FoundDriver { arguments: vec!["-marked".into()], ..kept };
         save(&cache.join("link-driver-c"), &marked);
         assert_eq!(link_driver(cache, false).unwrap()[1], "-marked");
         // But not for another program.
         save(
             &cache.join("link-driver-c"),
-            &Found { stamp: Stamp::of("/absent".into()), program: "/absent".into(), ..marked },
+            &FoundDriver {
+                stamp: Stamp::of("/absent".into()),
+                program: "/absent".into(),
+                ..marked
+            },
         );
         assert_eq!(link_driver(cache, false).unwrap(), words);
         // A damaged file is as good as none.

@@ -9,13 +9,13 @@ use std::os::unix::fs::MetadataExt;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Stamp {
     pub path: Utf8PathBuf,
-    seen: Option<Seen>,
+    seen: Option<SeenFile>,
 }
 
 /// The change time is there because anybody can set the modification time. Times in seconds and
 /// nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+struct SeenFile {
     size: u64,
     mtime: (i64, i64),
     ctime: (i64, i64),
@@ -25,7 +25,7 @@ struct Seen {
 impl Stamp {
     pub fn of(path: &Utf8Path) -> Self {
         let seen = std::fs::metadata(path).ok();
-        let seen = seen.map(|found| Seen {
+        let seen = seen.map(|found| SeenFile {
             size: found.size(),
             mtime: (found.mtime(), found.mtime_nsec()),
             ctime: (found.ctime(), found.ctime_nsec()),

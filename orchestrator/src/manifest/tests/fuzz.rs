@@ -1,8 +1,8 @@
 //! Any text as a root manifest: from TOML through the model and the patterns to what is said of it.
 
 use super::super::load::load_root;
-use super::super::pattern::{Pattern, Place, in_out_dir};
-use super::super::problem::Source;
+use super::super::pattern::{Pattern, PatternKind, in_out_dir};
+use super::super::problem::ManifestText;
 use super::super::raw::{self, Manifest, Settings};
 use super::super::reader::Text;
 use super::*;
@@ -53,8 +53,8 @@ fn stays_below(dir: &Utf8Path, manifest: &Manifest) -> bool {
             .flat_map(|command| command.inputs.iter().chain(&command.outputs).cloned()),
     );
     texts.iter().all(|text| match Pattern::parse(dir, &text.value).map(|pattern| pattern.place) {
-        Ok(Place::Path(path)) => path.starts_with(dir) || in_out_dir(path.as_str()),
-        Ok(Place::Glob(glob)) => glob.base.starts_with(dir) || in_out_dir(glob.base.as_str()),
+        Ok(PatternKind::Path(path)) => path.starts_with(dir) || in_out_dir(path.as_str()),
+        Ok(PatternKind::Glob(glob)) => glob.base.starts_with(dir) || in_out_dir(glob.base.as_str()),
         Err(_) => true,
     })
 }
@@ -65,7 +65,7 @@ fn fuzz_manifest() {
     let path = tree.path("Tender.toml");
     let dir = tree.path("");
     tender_fuzz::check_text("manifest", 300, |text| {
-        let source = Source::new(path.clone(), text);
+        let source = ManifestText::new(path.clone(), text);
         raw::workspace_of(&source);
         let mut problems = Vec::new();
         let manifest = raw::parse(&source, &mut problems);

@@ -16,7 +16,7 @@ use std::collections::HashSet;
 /// `stretches` are sorted by row and start; `after` gives the units that a unit needs. Both count
 /// units alike.
 pub(super) fn critical_path(stretches: &[Stretch], after: &[Vec<u32>], jobs: u32) -> Vec<Step> {
-    let walk = Walk::new(stretches, after, jobs);
+    let walk = PathWalk::new(stretches, after, jobs);
     let Some(mut at) = walk.by_end.last().copied() else { return Vec::new() };
     let mut path = Vec::new();
     // Stretches of no length at one time could lead in a circle.
@@ -33,7 +33,7 @@ pub(super) fn critical_path(stretches: &[Stretch], after: &[Vec<u32>], jobs: u32
     path
 }
 
-struct Walk<'a> {
+struct PathWalk<'a> {
     stretches: &'a [Stretch],
     after: &'a [Vec<u32>],
     jobs: usize,
@@ -46,7 +46,7 @@ struct Walk<'a> {
     ends: Vec<u64>,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> PathWalk<'a> {
     fn new(stretches: &'a [Stretch], after: &'a [Vec<u32>], jobs: u32) -> Self {
         let mut of_unit = vec![Vec::new(); after.len()];
         for (n, stretch) in stretches.iter().enumerate() {
