@@ -1,5 +1,5 @@
-//! A program that stands in our place for a while (`tender run`, `tender exec`): it gets the
-//! terminal, our signals, and the last word; under `exec` also job slots.
+//! Runs a program in the foreground (`tender run`, `tender exec`): it gets the terminal and the
+//! signals that reach us, and `tender` ends as the program does. Under `exec` it also has job slots.
 
 use super::guest::Guest;
 use crate::host::EngineError;

@@ -1,5 +1,5 @@
-//! What the program of `tender exec`, and all that it starts, may use of the memory, and what is
-//! said of that. Knows no slots.
+//! Keeps the program of `tender exec`, and all that it starts, within the memory budget, and reports
+//! what that took. Knows no slots.
 
 use super::guest::Tell;
 use crate::events::Severity;

@@ -1,9 +1,9 @@
-//! A program that stands in our place for a while: `tender exec`, and what `tender run` starts.
+//! Runs one program in the foreground: the command of `tender exec`, and the program of `tender run`.
 //!
-//! - `foreground.rs`: the program itself, with the terminal, our signals and the last word.
-//! - `guest.rs`: its job slots, under `exec`; `memory.rs`: what it may use of the memory.
+//! - `foreground.rs`: the program, with the terminal, the signals that reach us, and the exit code.
+//! - `guest.rs`: its job slots under `exec`; `memory.rs`: its memory budget.
 //!
-//! Prints nothing: what happens is told to who called.
+//! Prints nothing: the caller gets messages through a callback.
 
 mod foreground;
 mod guest;

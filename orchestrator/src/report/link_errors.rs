@@ -1,5 +1,5 @@
-//! Reads a linker's complaints, so that a missing or doubled symbol is reported by crate and unit
-//! and not by object file.
+//! Reads a linker's errors, so that a symbol that is missing or defined twice is reported by crate
+//! and unit and not by object file.
 //!
 //! Pure text in, values out. ld.lld is what we run; the form of GNU ld is read too, for machines
 //! where the driver uses it.

@@ -1,5 +1,5 @@
-//! Colours. Everything is written in colour; the stream that it goes to strips what it must not
-//! show.
+//! Colours. All text is made with colours; the stream that it is written to removes them where they
+//! must not be shown.
 
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;
