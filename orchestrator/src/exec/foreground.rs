@@ -1,5 +1,6 @@
 //! Runs a program in the foreground (`tender run`, `tender exec`): it gets the terminal and the
-//! signals that reach us, and `tender` ends as the program does. Under `exec` it also has job slots.
+//! signals that reach us, and `tender` ends as the program does. Under `exec` it also has job
+//! slots.
 
 use super::guest::Guest;
 use crate::host::EngineError;

@@ -1,5 +1,5 @@
-//! Keeps the program of `tender exec`, and all that it starts, within the memory budget, and reports
-//! what that took. Knows no slots.
+//! Keeps the program of `tender exec`, and all that it starts, within the memory budget, and
+//! reports what that took. Knows no slots.
 
 use super::guest::Tell;
 use crate::events::Severity;

@@ -1,4 +1,5 @@
-//! Runs one program in the foreground: the command of `tender exec`, and the program of `tender run`.
+//! Runs one program in the foreground: the command of `tender exec`, and the program of `tender
+//! run`.
 //!
 //! - `foreground.rs`: the program, with the terminal, the signals that reach us, and the exit code.
 //! - `guest.rs`: its job slots under `exec`; `memory.rs`: its memory budget.
