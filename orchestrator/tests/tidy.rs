@@ -205,7 +205,13 @@ const RULES: &[Rule] = &[
         instead: "only `cli::env` reads tender's own variables: give the value as an argument",
     },
     Rule {
-        of: &["backend-worker/src/frontend", "backend-worker/src/emit", "backend-worker/src/llvm"],
+        of: &[
+            "backend-worker/src/frontend",
+            "backend-worker/src/partition",
+            "backend-worker/src/lto",
+            "backend-worker/src/emit",
+            "backend-worker/src/llvm",
+        ],
         but: &[],
         words: &["tender_jobclient", "coordinator", "jobserver"],
         instead: "these know no tokens: let `execute` pass what is needed in, or take it as a trait",
@@ -215,6 +221,12 @@ const RULES: &[Rule] = &[
         but: &[],
         words: &["crate::llvm", "crate::frontend", "crate::emit", "inkwell"],
         instead: "the coordinator knows no LLVM: put it behind `Execute`",
+    },
+    Rule {
+        of: &["backend-worker/src/partition"],
+        but: &[],
+        words: &["crate::llvm", "std::fs", "std::thread", "Instant"],
+        instead: "a cut is decided on a plain graph: let `llvm::cut` make it from the module",
     },
     Rule {
         of: &["backend-worker/src"],
