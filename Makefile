@@ -44,26 +44,26 @@ test-quick: deps ## run unit tests, the rules of the code and some end-to-end te
 	+$(run_tests)/quick-tests.seconds' --locked --workspace --lib --bins --test cli --test tidy $(QUICK:%=--test %)
 
 # A build in a storm has members of all kinds of tools. The twenty rounds are also among the tests.
-storm: build deps-test interop ## kill and stop members of builds at random, and look what comes of it (FULL=1: 200 rounds)
+storm: build deps-test interop ## kill and stop members of builds at random, and check the results (FULL=1: 200 rounds)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_STORM_ROUNDS=$(if $(FULL),200,20) \
 	    $(cargo) test --locked -p tender-tests --test storm
 
 # As root, or in a memory cgroup that may have others below it; else it is skipped, and says so. It is among the tests too.
-stress: build deps-test interop ## build in less memory than builds take, and look what comes of it (FULL=1: many more builds)
+stress: build deps-test interop ## build in less memory than builds take, and check the results (FULL=1: many more builds)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_STRESS=$(if $(FULL),all,some) \
 	    $(cargo) test --locked -p tender-tests --test memory
 
-# Rounds that are done are noted, so that a run that was interrupted goes on. The rounds without FULL=1 are also among the tests.
+# Finished rounds are noted, so that an interrupted run continues. The rounds without FULL=1 are also among the tests.
 edits: build deps-test ## edit workspaces at random, and compare each build with a clean one (FULL=1: 20,000 steps)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_EDITS_ROUNDS=$(if $(FULL),440,8) \
 	    $(if $(FULL),TENDER_EDITS_JOURNAL='$(TARGET)/edits.jsonl') \
 	    $(cargo) test --locked -p tender-tests --test edits
 
-# Random inputs go to the same parsers among the tests. Here libFuzzer makes them, and a run that was interrupted goes on.
+# Random inputs go to the same parsers among the tests. Here libFuzzer makes them, and an interrupted run continues.
 fuzz: deps ## run the parsers of outside text under libFuzzer (FULL=1: ten million inputs each, some hours)
 	+CARGO='$(CARGO)' tools/fuzz.sh $(if $(FULL),10000000,100000) $(FUZZ)
 
-# The sample is among the tests too. All of it goes on where it was; TENDER_TORTURE_MINUTES ends a run.
+# The sample is among the tests too. The whole run continues where it was interrupted; TENDER_TORTURE_MINUTES ends it.
 torture: build deps-test torture-sources ## build programs of others with cuts forced, and compare what they do (FULL=1: all of them)
 	+TENDER_TEST_BIN='$(TARGET)/release' TENDER_TORTURE=$(if $(FULL),all,sample) \
 	    $(cargo) test --locked -p tender-tests --test torture
