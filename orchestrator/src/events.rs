@@ -2,14 +2,11 @@
 //! bar, JSON, the trace and tests read. Knows none of its readers.
 
 use crate::fingerprint::RebuildReason;
-use crate::graph::{Graph, ItemIx};
+use crate::graph::Graph;
+use crate::keys::{ItemIx, WorkerId};
 use crate::memory::{Chosen, Killer, Summary};
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Outcome, PhaseName};
-
-/// Number of a worker process in this build, from 0, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerNo(pub u32);
 
 /// Times `at_us`, `start_us` are CLOCK_MONOTONIC in microseconds.
 #[derive(Clone, Debug)]
@@ -34,12 +31,12 @@ pub enum Event {
         wall_us: u64,
     },
     WorkerStarted {
-        worker: WorkerNo,
+        worker: WorkerId,
         pid: u32,
         at_us: u64,
     },
     WorkerEnded {
-        worker: WorkerNo,
+        worker: WorkerId,
         at_us: u64,
     },
     /// The program that a link runs, with its leading words: found when the link is handed out,
@@ -53,13 +50,13 @@ pub enum Event {
     /// where it runs is told by its phases.
     ItemStarted {
         item: ItemIx,
-        worker: Option<WorkerNo>,
+        worker: Option<WorkerId>,
         slot: u32,
         at_us: u64,
     },
     Phase {
         item: ItemIx,
-        worker: Option<WorkerNo>,
+        worker: Option<WorkerId>,
         slot: u32,
         phase: PhaseName,
         /// The codegen unit, from 0, where the unit was cut.
@@ -131,13 +128,13 @@ pub enum Event {
         at_us: u64,
     },
     LiveModules {
-        worker: WorkerNo,
+        worker: WorkerId,
         n: u32,
         at_us: u64,
     },
     /// Memory of a worker that no file backs. Sampled, where somebody asked for it; so is `Cpu`.
     Rss {
-        worker: WorkerNo,
+        worker: WorkerId,
         bytes: u64,
         at_us: u64,
     },
@@ -145,7 +142,7 @@ pub enum Event {
     /// included. Without a worker: all that the build used; told once, when all its processes have
     /// ended.
     Cpu {
-        worker: Option<WorkerNo>,
+        worker: Option<WorkerId>,
         used_us: u64,
         at_us: u64,
     },
@@ -257,7 +254,7 @@ pub struct Needed {
 /// A process that was killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
-    Worker(WorkerNo),
+    Worker(WorkerId),
     /// A program that ran the item: a linker that a worker had started, or a command with all that
     /// it started.
     Program(ItemIx),

@@ -13,6 +13,7 @@ pub mod exec;
 pub mod fingerprint;
 pub mod graph;
 pub mod host;
+pub mod keys;
 pub mod manifest;
 pub mod memory;
 pub mod report;

@@ -5,15 +5,13 @@
 use super::command::CommandProcess;
 use super::ends::{CommandEnd, WorkerEnd};
 use super::worker::{Greeting, Heard, WorkerProcess};
-use super::{child_of_command, child_of_worker};
-use crate::graph::{Command, Graph, Item, ItemIx};
+use crate::graph::{Command, Graph, Item};
 use crate::host::error::system;
 use crate::host::{EngineError, Guard, survivors};
-use crate::schedule::WorkerIx;
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::sys::process::{Exit, Jobs, KILLED_WITHIN, Leftovers, reap_orphans};
 use crate::sys::watch::{Watch, Watched};
 use crate::sys::{group, now_us, usage};
-use crate::tokens::ChildId;
 use camino::Utf8Path;
 use mio::Interest;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
@@ -31,9 +29,9 @@ pub(super) enum ChildEvent {
     /// A worker has said which LLVM and which libraries it has.
     Greeted(Greeting),
     /// A worker has said something after its greeting for the first time.
-    Heard(WorkerIx),
+    Heard(WorkerId),
     Said {
-        worker: WorkerIx,
+        worker: WorkerId,
         message: FromWorker,
     },
     /// A worker wrote this to standard error. Told between items, never inside a diagnostic.
@@ -50,10 +48,10 @@ pub(super) enum ChildEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Source {
     Signals,
-    WorkerInput(WorkerIx),
-    WorkerOutput(WorkerIx),
-    WorkerErrors(WorkerIx),
-    WorkerEnd(WorkerIx),
+    WorkerInput(WorkerId),
+    WorkerOutput(WorkerId),
+    WorkerErrors(WorkerId),
+    WorkerEnd(WorkerId),
     CommandOutput(ItemIx),
     CommandEnd(ItemIx),
     SurvivorEnd(ChildId),
@@ -110,7 +108,7 @@ pub(super) struct Children<'a> {
     graph: &'a Graph,
     /// The `tender-worker` to start.
     program: &'a Utf8Path,
-    workers: BTreeMap<WorkerIx, Running<WorkerProcess>>,
+    workers: BTreeMap<WorkerId, Running<WorkerProcess>>,
     commands: BTreeMap<ItemIx, Running<CommandProcess>>,
     survivors: BTreeMap<ChildId, Survivors>,
     /// How many children have left something running, each of which got an id of its own for it.
@@ -202,7 +200,7 @@ impl<'a> Children<'a> {
     /// Returns whether there may be more to read.
     fn read_worker(
         &mut self,
-        ix: WorkerIx,
+        ix: WorkerId,
         events: &mut Vec<ChildEvent>,
     ) -> Result<bool, EngineError> {
         let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(false) };
@@ -225,7 +223,7 @@ impl<'a> Children<'a> {
 
     fn reap_worker(
         &mut self,
-        ix: WorkerIx,
+        ix: WorkerId,
         events: &mut Vec<ChildEvent>,
     ) -> Result<(), EngineError> {
         let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(()) };
@@ -239,7 +237,7 @@ impl<'a> Children<'a> {
         self.forget(watched);
         child.read_errors();
         let gone = Gone {
-            id: child_of_worker(ix),
+            id: ChildId::Worker(ix),
             group: child.process.pid(),
             command: None,
             name: child.name(),
@@ -259,7 +257,7 @@ impl<'a> Children<'a> {
         let reaped = child.process.try_reap(Leftovers::Kill);
         let Some(exit) = reaped.map_err(system("wait for a command"))? else { return Ok(()) };
         self.guard.remove_group(child.process.pid());
-        let id = child_of_command(ix);
+        let id = ChildId::Command(ix);
         let name = self.name_of(id);
         let Some(Running { mut child, watched }) = self.commands.remove(&ix) else {
             return Ok(());
@@ -291,7 +289,7 @@ impl<'a> Children<'a> {
     /// It cannot be started.
     pub(super) fn start_worker(
         &mut self,
-        ix: WorkerIx,
+        ix: WorkerId,
         jobs: &Jobs<'_>,
         port: Option<impl AsFd>,
     ) -> Result<u32, EngineError> {
@@ -375,7 +373,7 @@ impl<'a> Children<'a> {
 
     /// An id for what a child has left running.
     pub(super) fn survivor_id(&mut self) -> ChildId {
-        let id = ChildId(u32::MAX - self.retired);
+        let id = ChildId::Survivors(self.retired);
         self.retired += 1;
         id
     }
@@ -403,7 +401,7 @@ impl<'a> Children<'a> {
     /// reported, so there is nothing to lose. All are waited for, some milliseconds, so that their
     /// processor time is counted as ours, and nothing of ours is in use when we have ended: no file,
     /// no disk. Returns all that are gone, and which of them were workers.
-    pub(super) fn kill_all(&mut self) -> Vec<(ChildId, Option<WorkerIx>)> {
+    pub(super) fn kill_all(&mut self) -> Vec<(ChildId, Option<WorkerId>)> {
         for running in self.workers.values() {
             running.child.process.signal_group(Signal::KILL);
         }
@@ -411,12 +409,12 @@ impl<'a> Children<'a> {
         while let Some((ix, mut running)) = self.workers.pop_first() {
             self.forget(running.watched);
             running.child.process.kill();
-            gone.push((child_of_worker(ix), Some(ix)));
+            gone.push((ChildId::Worker(ix), Some(ix)));
         }
         while let Some((item, mut running)) = self.commands.pop_first() {
             running.child.process.kill();
             self.forget(running.watched);
-            gone.push((child_of_command(item), None));
+            gone.push((ChildId::Command(item), None));
         }
         // Those that were killed are waited for. A daemon has left its group, and nobody waits for
         // that.
@@ -442,15 +440,15 @@ impl<'a> Children<'a> {
         &self.guard
     }
 
-    pub(super) fn worker(&self, ix: WorkerIx) -> Option<&WorkerProcess> {
+    pub(super) fn worker(&self, ix: WorkerId) -> Option<&WorkerProcess> {
         self.workers.get(&ix).map(|running| &running.child)
     }
 
-    fn worker_mut(&mut self, ix: WorkerIx) -> Option<&mut WorkerProcess> {
+    fn worker_mut(&mut self, ix: WorkerId) -> Option<&mut WorkerProcess> {
         self.workers.get_mut(&ix).map(|running| &mut running.child)
     }
 
-    pub(super) fn workers(&self) -> impl Iterator<Item = (WorkerIx, &WorkerProcess)> {
+    pub(super) fn workers(&self) -> impl Iterator<Item = (WorkerId, &WorkerProcess)> {
         self.workers.iter().map(|(ix, running)| (*ix, &running.child))
     }
 
@@ -466,34 +464,34 @@ impl<'a> Children<'a> {
         !self.survivors.is_empty()
     }
 
-    pub(super) fn send(&mut self, worker: WorkerIx, message: &ToWorker) {
+    pub(super) fn send(&mut self, worker: WorkerId, message: &ToWorker) {
         if let Some(child) = self.worker_mut(worker) {
             child.send(message);
         }
     }
 
-    pub(super) fn send_plan(&mut self, worker: WorkerIx, plan: Plan) {
+    pub(super) fn send_plan(&mut self, worker: WorkerId, plan: Plan) {
         if let Some(child) = self.worker_mut(worker) {
             child.send_plan(plan);
         }
     }
 
     /// Grants memory for one part of an item, bytes.
-    pub(super) fn lease(&mut self, worker: WorkerIx, item: ItemIx, bytes: u64) {
+    pub(super) fn lease(&mut self, worker: WorkerId, item: ItemIx, bytes: u64) {
         if let Some(child) = self.worker_mut(worker) {
             child.lease(item, bytes);
         }
     }
 
     /// The worker did what none of ours does: it is killed. `what` is said of it.
-    pub(super) fn accuse(&mut self, worker: WorkerIx, what: String) {
+    pub(super) fn accuse(&mut self, worker: WorkerId, what: String) {
         if let Some(child) = self.worker_mut(worker) {
             child.accuse(what);
         }
     }
 
     /// The worker gets no more to do, and ends when it has done what it has.
-    pub(super) fn close_worker(&mut self, ix: WorkerIx) {
+    pub(super) fn close_worker(&mut self, ix: WorkerId) {
         self.watch.remove_source(Source::WorkerInput(ix));
         if let Some(child) = self.worker_mut(ix) {
             child.close();
@@ -501,7 +499,7 @@ impl<'a> Children<'a> {
     }
 
     /// Kills a worker with the linker that it has started. Its end is told like any other.
-    pub(super) fn kill_worker(&self, ix: WorkerIx) {
+    pub(super) fn kill_worker(&self, ix: WorkerId) {
         if let Some(child) = self.worker(ix) {
             child.process.signal_group(Signal::KILL);
         }
@@ -551,20 +549,24 @@ impl<'a> Children<'a> {
 
     /// How people know the child.
     pub(super) fn name_of(&self, child: ChildId) -> String {
-        if let Some(survivors) = self.survivors.get(&child) {
-            return survivors.of.name.clone();
+        match child {
+            ChildId::Worker(worker) => {
+                self.worker(worker).map_or("tender-worker".to_owned(), WorkerProcess::name)
+            }
+            ChildId::Command(item) => {
+                let item = &self.graph[item];
+                format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
+            }
+            ChildId::Survivors(_) => {
+                let survivors = self.survivors.get(&child);
+                survivors.map_or("what a child left running".to_owned(), |one| one.of.name.clone())
+            }
         }
-        if child.0.is_multiple_of(2) {
-            let worker = self.worker(WorkerIx(child.0 / 2));
-            return worker.map_or("tender-worker".to_owned(), WorkerProcess::name);
-        }
-        let item = &self.graph[ItemIx(child.0 / 2)];
-        format!("the command for `{}` of crate `{}`", item.label, item.krate_name)
     }
 
     /// The processor time that each worker has used, microseconds, where that can be read.
-    pub(super) fn used_us(&self) -> Vec<(WorkerIx, u64)> {
-        let used = |(ix, child): (WorkerIx, &WorkerProcess)| {
+    pub(super) fn used_us(&self) -> Vec<(WorkerId, u64)> {
+        let used = |(ix, child): (WorkerId, &WorkerProcess)| {
             Some((ix, child.gauge.as_ref().and_then(usage::Gauge::used_us)?))
         };
         self.workers().filter_map(used).collect()

@@ -2,7 +2,8 @@
 //! processes; the scheduler decides who is to blame.
 
 use super::reproducer;
-use crate::graph::{Graph, Item, ItemIx, ItemKind};
+use crate::graph::{Graph, Item, ItemKind};
+use crate::keys::ItemIx;
 use crate::schedule::Verdict;
 use std::collections::BTreeMap;
 

@@ -2,7 +2,6 @@
 //! recorded and into what is told. Does no input or output, and reads no clock: the time of the
 //! event is an argument.
 
-use super::child_of_worker;
 use super::crash::{Crashes, Death};
 use super::ends::{CommandEnd, EndCause, WorkerEnd};
 use super::memory::MemoryController;
@@ -10,11 +9,12 @@ use super::progress::Progress;
 use super::record::{CommandResult, Record};
 use super::slots::JobSlots;
 use super::worker::item_of;
-use crate::events::{Event, Needed, Severity, Victim, WorkerNo};
-use crate::graph::{Graph, ItemIx, Run};
+use crate::events::{Event, Needed, Severity, Victim};
+use crate::graph::{Graph, Run};
 use crate::host::EngineError;
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::Killer;
-use crate::schedule::{self, Scheduler, WorkerIx, process_of_command, process_of_worker};
+use crate::schedule::{self, Scheduler};
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
 
 /// What an event may change.
@@ -33,22 +33,23 @@ pub(super) struct Dispatch<'e, 'a> {
 
 impl Dispatch<'_, '_> {
     /// Returns what the worker did that none of ours does, if it did.
-    pub(super) fn message(&mut self, ix: WorkerIx, message: FromWorker) -> Option<String> {
-        self.slots.heard(child_of_worker(ix));
+    pub(super) fn message(&mut self, ix: WorkerId, message: FromWorker) -> Option<String> {
+        self.slots.heard(ix);
+        self.scheduler.handle(schedule::Event::WorkerHeard { worker: ix });
         match message {
             FromWorker::Hello { .. } | FromWorker::Done { .. } | FromWorker::Artifact { .. } => {
                 return None;
             }
             FromWorker::LiveModules { n, at_us } => {
-                self.progress.tell(Event::LiveModules { worker: WorkerNo(ix.0), n, at_us });
+                self.progress.tell(Event::LiveModules { worker: ix, n, at_us });
                 return None;
             }
             FromWorker::Want { tokens } => {
-                self.slots.want(child_of_worker(ix), tokens);
+                self.scheduler.handle(schedule::Event::WorkerWants { worker: ix, tokens });
                 return None;
             }
             FromWorker::SlotParked => {
-                self.slots.park(child_of_worker(ix));
+                self.slots.park(ChildId::Worker(ix));
                 self.scheduler.handle(schedule::Event::WorkerParked { worker: ix });
                 return None;
             }
@@ -63,8 +64,8 @@ impl Dispatch<'_, '_> {
         None
     }
 
-    fn message_about(&mut self, ix: WorkerIx, item: ItemIx, message: FromWorker) {
-        let worker = WorkerNo(ix.0);
+    fn message_about(&mut self, ix: WorkerId, item: ItemIx, message: FromWorker) {
+        let worker = ix;
         match message {
             FromWorker::LeaseWanted { bytes, .. } => {
                 self.scheduler.handle(schedule::Event::LeaseWanted { worker: ix, item, bytes });
@@ -162,7 +163,7 @@ impl Dispatch<'_, '_> {
     pub(super) fn worker_ended(&mut self, end: WorkerEnd) -> Result<(), EngineError> {
         let WorkerEnd { worker: ix, cause, how, tail, .. } = end;
         self.memory.worker_ended(ix);
-        self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: self.now_us });
+        self.progress.tell(Event::WorkerEnded { worker: ix, at_us: self.now_us });
         let is_victim = self.memory.is_victim(ix);
         let (death, killer) = match cause {
             EndCause::Unusable(error) => return Err(*error),
@@ -243,7 +244,7 @@ impl Dispatch<'_, '_> {
                 }
             }
         };
-        let peak_bytes = self.memory.peak_of(process_of_command(ix));
+        let peak_bytes = self.memory.peak_of(ChildId::Command(ix));
         self.memory.learn_of_command(ix, &item.key, outcome);
         self.tell_needed(ix, peak_bytes, 0);
         self.progress.ended(ix, outcome, self.now_us, wall_us, peak_bytes);
@@ -271,15 +272,15 @@ impl Dispatch<'_, '_> {
 
     /// The kernel killed a program that ran the item.
     fn tell_killed_program(&mut self, item: ItemIx) {
-        let peak = self.memory.peak_of(process_of_command(item));
+        let peak = self.memory.peak_of(ChildId::Command(item));
         self.progress.killed(Victim::Program(item), &[item], Killer::Kernel, peak);
     }
 
     /// A worker ended for want of memory.
-    fn tell_killed_worker(&mut self, ix: WorkerIx, by: Killer) {
-        let peak = self.memory.peak_of(process_of_worker(ix));
+    fn tell_killed_worker(&mut self, ix: WorkerId, by: Killer) {
+        let peak = self.memory.peak_of(ChildId::Worker(ix));
         let in_flight = self.scheduler.running_in(ix);
-        self.progress.killed(Victim::Worker(WorkerNo(ix.0)), &in_flight, by, peak);
+        self.progress.killed(Victim::Worker(ix), &in_flight, by, peak);
     }
 }
 

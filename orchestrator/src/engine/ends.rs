@@ -1,13 +1,12 @@
 //! How workers and commands ended, as facts: what is to follow is decided elsewhere.
 
-use crate::graph::ItemIx;
 use crate::host::EngineError;
-use crate::schedule::WorkerIx;
+use crate::keys::{ItemIx, WorkerId};
 use crate::sys::process::Exit;
 
 #[derive(Debug)]
 pub(super) struct WorkerEnd {
-    pub(super) worker: WorkerIx,
+    pub(super) worker: WorkerId,
     pub(super) cause: EndCause,
     /// `signal 11, SIGSEGV`, or what it did that no worker does.
     pub(super) how: String,

@@ -5,14 +5,14 @@ use super::children::Children;
 use super::progress::Progress;
 use super::record::Record;
 use super::slots::JobSlots;
-use super::{child_of_command, child_of_worker};
-use crate::events::{Event, WorkerNo};
+use crate::events::Event;
 use crate::fingerprint::{Freshness, RebuildReason};
-use crate::graph::{Graph, Item, ItemIx, Run};
+use crate::graph::{Graph, Item, Run};
 use crate::host::tools::Tools;
 use crate::host::{EngineError, jobs_of, outside};
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::manifest;
-use crate::schedule::{PlannedItem, Scheduler, WorkerIx};
+use crate::schedule::{PlannedItem, Scheduler};
 use crate::sys::now_us;
 use crate::tokens::Kind;
 use crate::toolchain::Toolchain;
@@ -26,13 +26,13 @@ pub(super) fn start_worker(
     children: &mut Children<'_>,
     slots: &mut JobSlots,
     progress: &mut Progress<'_>,
-    ix: WorkerIx,
+    ix: WorkerId,
 ) -> Result<(), EngineError> {
-    let id = child_of_worker(ix);
+    let id = ChildId::Worker(ix);
     let admission = slots.admit(id, Kind::Own)?;
     let port = slots.port(id);
     let pid = children.start_worker(ix, &jobs_of(&admission), port)?;
-    progress.tell(Event::WorkerStarted { worker: WorkerNo(ix.0), pid, at_us: now_us() });
+    progress.tell(Event::WorkerStarted { worker: ix, pid, at_us: now_us() });
     Ok(())
 }
 
@@ -126,18 +126,18 @@ impl CommandStart<'_, '_> {
         let Run::Command(words) = &item.run else {
             unreachable!("only commands run outside workers")
         };
-        let id = child_of_command(ix);
+        let id = ChildId::Command(ix);
         let (program, arguments) =
             words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
         if let Some(outside) = outside::of(program, arguments, tools) {
             progress.warn(format!("in a command of crate `{}`: {outside}", item.krate_name));
         }
-        let kind = Kind::Foreign(tools.dialect(program));
+        let kind = Kind::External(tools.dialect(program));
         let admission = slots.admit(id, kind)?;
         slots.set_priority(id, scheduler.priority(ix));
         // What is free is offered before it starts: ninja looks once then, and not again until a
         // job of its ends.
-        let reserve = scheduler.starts_decided() + scheduler.wanted(slots.most_more());
+        let reserve = scheduler.wanted(slots.most_more());
         slots.offer_ahead(reserve, now_us())?;
         record.begin(ix);
         let port = slots.port(id);

@@ -55,22 +55,21 @@ mod reproducer;
 mod slots;
 mod worker;
 
-use crate::events::{Event, Severity, Shortage, Sink, WorkerNo};
+use crate::events::{Event, Severity, Shortage, Sink};
 use crate::fingerprint::{Fingerprints, Freshness};
-use crate::graph::{Graph, ItemIx};
+use crate::graph::Graph;
 use crate::host::EngineError;
 use crate::host::error::system;
 use crate::host::tools::Tools;
 use crate::host::{self, Slots};
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Budget, Chosen, Denied};
-use crate::schedule::{
-    self, Action, PlannedItem, Scheduler, WorkerIx, item_of_lease, process_of_worker,
-};
+use crate::schedule::{self, Action, Claim, PlannedItem, Scheduler};
 use crate::sys::clock::now_us;
 use crate::sys::process;
 use crate::sys::signals::{self, Signals};
 use crate::sys::usage;
-use crate::tokens::{ChildId, Fifos};
+use crate::tokens::Fifos;
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
 use children::{ChildEvent, Children, Gone};
@@ -247,7 +246,7 @@ impl<'a> Engine<'a> {
                 // Nothing is read and nothing starts before its memory is back. Actions that start
                 // something are decided in `give_out_slots` alone.
                 self.execute_actions()?;
-                self.settle(u32::MAX)?;
+                self.collect()?;
                 return Ok(self.finished.is_some());
             }
             let mut late = false;
@@ -338,12 +337,10 @@ impl<'a> Engine<'a> {
         let needs_memory = self.progress.counts().dirty > 0;
         let was_read = needs_memory && self.read_memory();
         self.execute_actions()?;
-        // Nobody gets anything yet: this only collects what was returned.
-        self.settle(u32::MAX)?;
+        self.collect()?;
         if self.memory.awaits_victim_until(now_us()).is_some() {
             return Ok(());
         }
-        self.tell_lacks();
         let wanted = self.scheduler.wanted(self.slots.most_more());
         if let Some(error) = self.slots.begin_round(wanted, now_us())? {
             self.progress.warn(host::parent_is_gone(&error));
@@ -355,25 +352,27 @@ impl<'a> Engine<'a> {
             self.scheduler.handle(schedule::Event::Headroom { bytes });
         }
         let may_grant = self.memory.may_grant();
-        if may_grant {
-            self.scheduler.claim(self.slots.free());
+        self.scheduler.begin_round(may_grant);
+        self.execute_actions()?;
+        while let Some(claim) = self.scheduler.next_claim(self.slots.free()) {
+            if let Claim::Token(worker) = claim
+                && !self.slots.put(worker)?
+            {
+                self.scheduler.handle(schedule::Event::PortFull { worker });
+            }
             self.execute_actions()?;
         }
-        for (worker, _) in self.children.workers() {
-            self.slots.set_priority(child_of_worker(worker), self.scheduler.urgency(worker));
-        }
-        self.settle(0)?;
-        if may_grant {
-            self.scheduler.fill(self.slots.free());
-            self.execute_actions()?;
-        }
-        self.tell_lacks();
+        self.scheduler.end_round(self.slots.free(), self.slots.most_more());
+        self.execute_actions()?;
         self.watch_external();
-        let wanted = self.scheduler.wanted(self.slots.most_more());
-        self.slots.end_round(wanted, now_us())?;
+        let wanted_after = self.scheduler.wanted(self.slots.most_more());
+        self.slots.end_round(wanted_after, now_us())?;
         let leases_us = now_us();
         if !may_grant {
             self.slots.round_at(leases_us + LOCK_PAUSE_US);
+        } else if wanted_after > wanted {
+            // Offers were not drawn back for these yet.
+            self.slots.round_at(leases_us);
         }
         if needs_memory {
             self.memory.publish(self.scheduler.ledger().totals().growth);
@@ -387,16 +386,16 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn tell_lacks(&mut self) {
-        for (worker, _) in self.children.workers() {
-            self.scheduler.lacks(worker, self.slots.lacks(child_of_worker(worker)));
-        }
-    }
-
-    fn settle(&mut self, reserve: u32) -> Result<(), EngineError> {
-        for (child, tokens) in self.slots.settle(reserve)? {
+    /// Takes back what was returned. Nobody gets anything yet.
+    fn collect(&mut self) -> Result<(), EngineError> {
+        let scheduler = &self.scheduler;
+        for (child, tokens) in self.slots.collect(|worker| scheduler.granted_tokens(worker))? {
             let text = host::too_many(&self.children.name_of(child), tokens);
             self.progress.warn(text);
+        }
+        for (worker, _) in self.children.workers() {
+            let tokens = self.slots.out(ChildId::Worker(worker));
+            self.scheduler.handle(schedule::Event::TokensOut { worker, tokens });
         }
         Ok(())
     }
@@ -433,7 +432,7 @@ impl<'a> Engine<'a> {
                 execute::start_worker(children, slots, &mut self.progress, worker)?;
             }
             Action::LendSlot(worker) => {
-                self.slots.lend_slot(child_of_worker(worker));
+                self.slots.lend_slot(ChildId::Worker(worker));
                 self.children.send(worker, &ToWorker::Slot);
             }
             Action::SendPlan { worker, items } => self.send_plan(worker, &items)?,
@@ -471,7 +470,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    fn send_plan(&mut self, worker: WorkerIx, items: &[PlannedItem]) -> Result<(), EngineError> {
+    fn send_plan(&mut self, worker: WorkerId, items: &[PlannedItem]) -> Result<(), EngineError> {
         let (record, progress) = (&mut self.record, &mut self.progress);
         let toolchain = &mut self.toolchain;
         let plan = execute::plan(self.graph, items, self.slots.n(), record, progress, toolchain)?;
@@ -533,7 +532,7 @@ impl<'a> Engine<'a> {
         self.tell_budget(read.budget.clone());
         if self.progress.samples() {
             for (ix, bytes) in &read.workers {
-                let (worker, bytes) = (WorkerNo(ix.0), *bytes);
+                let (worker, bytes) = (*ix, *bytes);
                 self.progress.tell(Event::Rss { worker, bytes, at_us: now_us });
             }
         }
@@ -546,7 +545,7 @@ impl<'a> Engine<'a> {
 
     /// Where there is not plenty, a worker gives back what its allocator keeps before it begins what
     /// it was granted.
-    fn purge_before(&mut self, worker: WorkerIx, granted: u64) {
+    fn purge_before(&mut self, worker: WorkerId, granted: u64) {
         if !self.memory.is_tense() {
             return;
         }
@@ -568,7 +567,7 @@ impl<'a> Engine<'a> {
         let children = &self.children;
         let ours = || Ours {
             pids: children.own_pids(),
-            processes: children.workers().map(|(ix, _)| process_of_worker(ix)).collect(),
+            processes: children.workers().map(|(ix, _)| ChildId::Worker(ix)).collect(),
         };
         let (ledger, slots) = (self.scheduler.ledger(), self.slots.n());
         let room = self.memory.watch_external(has_any, ours, ledger, slots, now_us());
@@ -594,7 +593,7 @@ impl<'a> Engine<'a> {
         let at_us = now_us();
         for (item, Denied { need, free, kept_for }) in self.scheduler.denied() {
             let free = (*free < u64::MAX).then_some(*free);
-            let (need, kept_for) = (*need, kept_for.map(item_of_lease));
+            let (need, kept_for) = (*need, *kept_for);
             self.progress.wait_for_memory(*item, Shortage { need, free, budget, kept_for }, at_us);
         }
         // What is offered to external commands and not taken is not used either.
@@ -609,7 +608,14 @@ impl<'a> Engine<'a> {
             self.tell_samples();
         }
         self.children.reap_orphans();
-        self.slots.pass_over_unresponsive();
+        let workers = self.children.workers().map(|(worker, _)| worker);
+        for worker in self.slots.ignored_since_last(workers) {
+            self.scheduler.handle(schedule::Event::TokenIgnored { worker });
+        }
+        // What nobody else has a use for may as well lie there.
+        if self.slots.free() > 0 {
+            self.scheduler.handle(schedule::Event::SlotsSpare);
+        }
         self.progress.tick();
     }
 
@@ -617,7 +623,7 @@ impl<'a> Engine<'a> {
     fn tell_samples(&mut self) {
         let at_us = now_us();
         for (ix, used_us) in self.children.used_us() {
-            self.progress.tell(Event::Cpu { worker: Some(WorkerNo(ix.0)), used_us, at_us });
+            self.progress.tell(Event::Cpu { worker: Some(ix), used_us, at_us });
         }
     }
 
@@ -686,7 +692,7 @@ impl<'a> Engine<'a> {
         for (id, worker) in self.children.kill_all() {
             self.slots.remove(id);
             if let Some(ix) = worker {
-                self.progress.tell(Event::WorkerEnded { worker: WorkerNo(ix.0), at_us: now_us() });
+                self.progress.tell(Event::WorkerEnded { worker: ix, at_us: now_us() });
             }
         }
         if let Some(text) = self.slots.end(self.children.guard()) {
@@ -709,7 +715,7 @@ fn view<'e>(
     graph: &Graph,
     progress: &Progress<'_>,
 ) -> View<'e> {
-    let worker = |(ix, child): (WorkerIx, &'e worker::WorkerProcess)| {
+    let worker = |(ix, child): (WorkerId, &'e worker::WorkerProcess)| {
         let running = scheduler.running_in(ix);
         let links = running.iter().copied().filter(|item| graph[*item].is_link()).collect();
         let (pid, gauge) = (child.process.pid(), child.gauge.as_ref());
@@ -724,12 +730,4 @@ fn view<'e>(
         oldest: progress.oldest(),
         done: progress.counts().done,
     }
-}
-
-fn child_of_worker(ix: WorkerIx) -> ChildId {
-    ChildId(ix.0 * 2)
-}
-
-fn child_of_command(item: ItemIx) -> ChildId {
-    ChildId(item.0 * 2 + 1)
 }

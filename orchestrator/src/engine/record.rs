@@ -3,7 +3,8 @@
 //! date, which `fingerprint` does.
 
 use crate::fingerprint::{Fingerprints, Freshness, StateError};
-use crate::graph::{Graph, ItemIx};
+use crate::graph::Graph;
+use crate::keys::ItemIx;
 use crate::sys::now_us;
 use std::collections::BTreeMap;
 use tender_protocol::{Diagnostic, ItemReport, Outcome};

@@ -4,7 +4,8 @@
 
 use crate::engine::reproducer::{self, Unit};
 use crate::engine::worker::WorkerProcess;
-use crate::graph::{Graph, ItemIx};
+use crate::graph::Graph;
+use crate::keys::ItemIx;
 use crate::sys::clock::now_us;
 use crate::sys::pipe;
 use crate::sys::process::Jobs;

@@ -4,9 +4,10 @@
 
 use crate::host::error::jobserver_error;
 use crate::host::{self, EngineError, Guard};
-use crate::tokens::{Admission, AdmitError, ChildId, Fifo, Fifos, Kind, Parent, Pool};
+use crate::keys::{ChildId, WorkerId};
+use crate::tokens::{Admission, AdmitError, Fifo, Fifos, Kind, Parent, Pool};
 use crate::tokens::{Port as _, Settled, Surplus};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -15,23 +16,10 @@ pub(super) struct JobSlots {
     pool: Pool<Fifos, Parent>,
     /// Children that returned more than they took, which is told once.
     over_returned: BTreeSet<ChildId>,
-    /// Of workers.
-    wishes: BTreeMap<ChildId, Wish>,
+    /// Workers in whose port a token lay unread at the last look.
+    lay_unread: BTreeSet<WorkerId>,
     /// When free slots are looked at again, whatever happens until then; microseconds.
     next_round_us: Option<u64>,
-}
-
-/// What a worker says that it could use, and whether it takes what it is given. One that is stopped,
-/// or has no core to run on, does not: a token that nobody takes is worth nothing, so it goes to
-/// others until the worker is heard of again. What a stopped worker holds it keeps.
-#[derive(Debug, Default)]
-struct Wish {
-    /// Tokens, those it holds included.
-    tokens: u32,
-    /// One lay unread in its FIFO at the last look.
-    lay_unread: bool,
-    /// Others have what it does not take.
-    is_passed_over: bool,
 }
 
 impl JobSlots {
@@ -39,7 +27,7 @@ impl JobSlots {
         JobSlots {
             pool,
             over_returned: BTreeSet::new(),
-            wishes: BTreeMap::new(),
+            lay_unread: BTreeSet::new(),
             next_round_us: None,
         }
     }
@@ -102,49 +90,41 @@ impl JobSlots {
         self.pool.broker.park(id);
     }
 
-    /// The worker could use so many tokens, those it holds included.
-    pub(super) fn want(&mut self, id: ChildId, tokens: u32) {
-        self.wishes.entry(id).or_default().tokens = tokens;
-        self.pool.broker.want(id, tokens);
+    /// Tokens that are out to the child: it has read them, or they lie unread.
+    pub(super) fn out(&self, id: ChildId) -> u32 {
+        self.pool.broker.out(id)
+    }
+
+    /// Puts one free token into the FIFO of a worker. Returns whether there was room.
+    ///
+    /// # Errors
+    /// The FIFO cannot be written.
+    pub(super) fn put(&mut self, worker: WorkerId) -> Result<bool, EngineError> {
+        self.pool.broker.put(ChildId::Worker(worker)).map_err(jobserver_error)
     }
 
     /// The worker was heard of.
-    pub(super) fn heard(&mut self, id: ChildId) {
-        let Some(wish) = self.wishes.get_mut(&id) else { return };
-        wish.lay_unread = false;
-        if std::mem::take(&mut wish.is_passed_over) {
-            self.pool.broker.want(id, wish.tokens);
-        }
+    pub(super) fn heard(&mut self, worker: WorkerId) {
+        self.lay_unread.remove(&worker);
     }
 
-    /// Called from time to time: a token that has lain unread from one time to the next is taken
-    /// back.
-    pub(super) fn pass_over_unresponsive(&mut self) {
-        let broker = &mut self.pool.broker;
-        let has_spare = broker.free() > 0;
-        for (id, wish) in &mut self.wishes {
-            if wish.is_passed_over {
-                // What nobody else has a use for may as well lie there.
-                if has_spare {
-                    wish.is_passed_over = false;
-                    broker.want(*id, wish.tokens);
-                }
-                continue;
-            }
-            // A FIFO that cannot be read is reported where tokens are settled.
-            let lies_unread = broker.unread(*id).is_ok_and(|unread| unread > 0);
-            if std::mem::replace(&mut wish.lay_unread, lies_unread) && lies_unread {
-                (wish.is_passed_over, wish.lay_unread) = (true, false);
-                broker.want(*id, 0);
-            }
-        }
+    /// Of these workers those in whose FIFO a token has lain unread since the last call. A token that
+    /// nobody takes is worth nothing.
+    pub(super) fn ignored_since_last(
+        &mut self,
+        workers: impl Iterator<Item = WorkerId>,
+    ) -> Vec<WorkerId> {
+        let broker = &self.pool.broker;
+        // A FIFO that cannot be read is reported where tokens are collected.
+        let is_unread = |worker: &WorkerId| {
+            broker.unread(ChildId::Worker(*worker)).is_ok_and(|unread| unread > 0)
+        };
+        let unread: BTreeSet<WorkerId> = workers.filter(is_unread).collect();
+        let before = std::mem::replace(&mut self.lay_unread, unread);
+        self.lay_unread.intersection(&before).copied().collect()
     }
 
-    /// What the child could use and has not got.
-    pub(super) fn lacks(&self, id: ChildId) -> u32 {
-        self.pool.broker.lacks(id)
-    }
-
+    /// The command of a higher priority is offered more, and earlier.
     pub(super) fn set_priority(&mut self, id: ChildId, priority: u64) {
         self.pool.broker.priority(id, priority);
     }
@@ -170,7 +150,6 @@ impl JobSlots {
     /// The child is gone, or was not started after all: what it had is free.
     pub(super) fn remove(&mut self, id: ChildId) -> Settled {
         self.over_returned.remove(&id);
-        self.wishes.remove(&id);
         self.pool.broker.remove(id)
     }
 
@@ -191,7 +170,6 @@ impl JobSlots {
     /// The child is gone, and what it has left running keeps what it had, under the id `to`.
     /// `parks` tells that nothing of it runs as a job.
     pub(super) fn retire(&mut self, id: ChildId, to: ChildId, parks: bool) {
-        self.wishes.remove(&id);
         self.pool.broker.retire(id, to);
         if self.over_returned.remove(&id) {
             self.over_returned.insert(to);
@@ -201,14 +179,21 @@ impl JobSlots {
         }
     }
 
-    /// Collects what was returned, and gives workers that want tokens what is free but for
-    /// `reserve`. Returns the children that have returned more than they took, each once, and how
-    /// much more.
+    /// Takes back what was returned, and what lies unread in the FIFOs of workers beyond what `granted`
+    /// says that they are to have. Returns the children that have returned more than they took, each
+    /// once, and how much more.
     ///
     /// # Errors
-    /// A FIFO cannot be read or written.
-    pub(super) fn settle(&mut self, reserve: u32) -> Result<Vec<(ChildId, u32)>, EngineError> {
-        let surplus = self.pool.broker.settle(reserve).map_err(jobserver_error)?;
+    /// A FIFO cannot be read.
+    pub(super) fn collect(
+        &mut self,
+        granted: impl Fn(WorkerId) -> u32,
+    ) -> Result<Vec<(ChildId, u32)>, EngineError> {
+        let of_child = |child: ChildId| match child {
+            ChildId::Worker(worker) => granted(worker),
+            ChildId::Command(_) | ChildId::Survivors(_) => 0,
+        };
+        let surplus = self.pool.broker.collect(of_child).map_err(jobserver_error)?;
         let told = &mut self.over_returned;
         // One that fills its FIFO is told of once, however often it is emptied.
         let is_new = |Surplus { child, tokens }| told.insert(child).then_some((child, tokens));

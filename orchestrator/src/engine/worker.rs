@@ -4,8 +4,8 @@
 use super::ends::{EndCause, allocation_failed};
 use super::error_log::ErrorLog;
 use crate::environment;
-use crate::graph::ItemIx;
 use crate::host::EngineError;
+use crate::keys::ItemIx;
 use crate::sys::lines::LineBuffer;
 use crate::sys::pipe::{self, Outgoing};
 use crate::sys::process::{Exit, Jobs, Leftovers, Owner, Process};

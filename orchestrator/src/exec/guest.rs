@@ -9,10 +9,11 @@ use crate::host::outside;
 use crate::host::survivors;
 use crate::host::tools::Tools;
 use crate::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
+use crate::keys::{ChildId, ItemIx};
 use crate::memory::Budget;
 use crate::sys::clock::now_us;
 use crate::sys::process::Jobs;
-use crate::tokens::{Admission, AdmitError, ChildId, Fifos, Kind, Parent, Pool, Port as _};
+use crate::tokens::{Admission, AdmitError, Fifos, Kind, Parent, Pool, Port as _};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -22,7 +23,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// The client, or the first slot of a program that is none; further slots have the ids after it.
-const GUEST: ChildId = ChildId(0);
+const GUEST: ChildId = slot(0);
+
+const fn slot(number: u32) -> ChildId {
+    ChildId::Command(ItemIx(number))
+}
 
 /// How long slots are gathered that a parent has to lend. None is kept idle for longer, because two
 /// programs that each wait for the rest of theirs would wait for each other.
@@ -68,7 +73,7 @@ impl<'a> Guest<'a> {
         }
         let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let name = program.to_string_lossy();
-        let kind = Kind::Foreign(tools.dialect(&name));
+        let kind = Kind::External(tools.dialect(&name));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
             AdmitError::NoFreeSlot => {
@@ -116,7 +121,7 @@ impl<'a> Guest<'a> {
         let mut taken = 0;
         loop {
             pool.begin_round(wanted - taken, now_us()).map_err(jobserver_error)?;
-            while taken < wanted && pool.broker.charge(ChildId(taken)).is_ok() {
+            while taken < wanted && pool.broker.charge(slot(taken)).is_ok() {
                 taken += 1;
             }
             let lacks = if now_us() < deadline_us { wanted - taken } else { 0 };
@@ -167,7 +172,7 @@ impl<'a> Guest<'a> {
     /// # Errors
     /// Those of the system on our FIFO.
     pub(super) fn round(&mut self, now_us: u64) -> io::Result<Option<u64>> {
-        for surplus in self.pool.broker.settle(0)? {
+        for surplus in self.pool.broker.collect(|_| 0)? {
             if !std::mem::replace(&mut self.told_of_surplus, true) {
                 self.warn(too_many(&self.name, surplus.tokens));
             }

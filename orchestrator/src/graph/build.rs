@@ -6,11 +6,10 @@ use super::args::{CompileWords, defines};
 use super::codegen::{self, Origin};
 use super::generate::Generated;
 use super::link::{LinkInput, LinkWords};
-use super::model::{
-    Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Program, Run,
-};
+use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Program, Run};
 use super::order::{dependencies_first, include_order, linked_crates};
 use super::paths::{name_in_crate, object_path, portable_name, profile_dir, seen_from};
+use crate::keys::ItemIx;
 use crate::manifest::{
     Crate, CrateId, OUT_DIR, Profile, SourceKind, Sources, TargetSettings, Workspace, resolve,
     source_kind,

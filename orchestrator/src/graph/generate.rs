@@ -2,7 +2,8 @@
 
 use super::GraphError;
 use super::build::Builder;
-use super::model::{Command, Ingredients, Item, ItemIx, ItemKind, Program, Run};
+use super::model::{Command, Ingredients, Item, ItemKind, Program, Run};
+use crate::keys::ItemIx;
 use crate::manifest::{Crate, CrateId, Generate, Mention, OUT_DIR, Sources, mention, source_kind};
 use camino::{Utf8Path, Utf8PathBuf};
 

@@ -1,6 +1,6 @@
 //! What a library brings into the links of its dependents. Knows no items' work and does no I/O.
 
-use super::model::ItemIx;
+use crate::keys::ItemIx;
 use crate::manifest::TargetSettings;
 use camino::Utf8PathBuf;
 use tender_protocol::Member;

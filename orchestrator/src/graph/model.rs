@@ -1,13 +1,10 @@
 //! The graph of one build: items in topological order.
 
+use crate::keys::ItemIx;
 use crate::manifest::{CrateId, Profile};
 use crate::sys::shell::quoted_words;
 use camino::Utf8PathBuf;
 use tender_protocol::Work;
-
-/// Index into `Graph::items`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ItemIx(pub u32);
 
 #[derive(Clone, Debug)]
 pub struct Graph {

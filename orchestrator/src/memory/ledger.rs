@@ -25,15 +25,8 @@
 //! - A large one is not starved: after it was passed over [`MOST_PASSES`] times nobody else begins
 //!   until it does. What has begun goes on: it gives its bytes back only at its end.
 
+use crate::keys::{ChildId, ItemIx};
 use std::collections::BTreeMap;
-
-/// Chosen by the caller, as is [`LeaseId`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProcessId(pub u32);
-
-/// An item, in whichever process it runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LeaseId(pub u32);
 
 /// How many smaller ones may be granted while a more urgent one waits.
 pub const MOST_PASSES: u32 = 16;
@@ -45,7 +38,7 @@ pub struct Denied {
     /// What could be granted.
     pub free: u64,
     /// It may have been enough, but is kept for one that was passed over too often.
-    pub kept_for: Option<LeaseId>,
+    pub kept_for: Option<ItemIx>,
 }
 
 /// Sums over all processes, bytes.
@@ -63,7 +56,7 @@ pub struct Ledger {
     /// None: there is no limit.
     headroom: Option<u64>,
     ceiling: Option<u64>,
-    processes: BTreeMap<ProcessId, Process>,
+    processes: BTreeMap<ChildId, Process>,
     waits: Option<Waiting>,
 }
 
@@ -71,7 +64,7 @@ pub struct Ledger {
 struct Process {
     baseline: u64,
     measured: u64,
-    leases: BTreeMap<LeaseId, Lease>,
+    leases: BTreeMap<ItemIx, Lease>,
 }
 
 /// What an item holds.
@@ -93,7 +86,7 @@ pub enum Purpose {
 /// The most urgent one that was denied.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    id: LeaseId,
+    id: ItemIx,
     passes: u32,
     /// Asked for in this round.
     asked: bool,
@@ -144,14 +137,14 @@ impl Ledger {
     }
 
     /// What a process uses now, bytes. Does nothing if it is not known.
-    pub fn measured(&mut self, process: ProcessId, bytes: u64) {
+    pub fn measured(&mut self, process: ChildId, bytes: u64) {
         if let Some(process) = self.processes.get_mut(&process) {
             process.measured = bytes;
         }
     }
 
     /// A process uses no less than this now, bytes.
-    pub fn measured_at_least(&mut self, process: ProcessId, bytes: u64) {
+    pub fn measured_at_least(&mut self, process: ChildId, bytes: u64) {
         if let Some(process) = self.processes.get_mut(&process) {
             process.measured = process.measured.max(bytes);
         }
@@ -159,13 +152,13 @@ impl Ledger {
 
     /// What a process uses beyond its baseline and its leases, but for the last one of `granted`
     /// bytes: what its allocator keeps of items that have ended. Bytes.
-    pub fn kept(&self, process: ProcessId, granted: u64) -> u64 {
+    pub fn kept(&self, process: ChildId, granted: u64) -> u64 {
         let Some(process) = self.processes.get(&process) else { return 0 };
         process.measured.saturating_sub(process.baseline + process.leased().saturating_sub(granted))
     }
 
     /// It gives that back.
-    pub fn purged(&mut self, process: ProcessId, granted: u64) {
+    pub fn purged(&mut self, process: ChildId, granted: u64) {
         let kept = self.kept(process, granted);
         if let Some(process) = self.processes.get_mut(&process) {
             process.measured -= kept;
@@ -173,12 +166,12 @@ impl Ledger {
     }
 
     /// A process that is about to start, and will use `baseline` bytes with nothing to do.
-    pub fn add_process(&mut self, process: ProcessId, baseline: u64) {
+    pub fn add_process(&mut self, process: ChildId, baseline: u64) {
         self.processes.entry(process).or_default().baseline = baseline;
     }
 
     /// It is gone, and so are its leases.
-    pub fn remove_process(&mut self, process: ProcessId) {
+    pub fn remove_process(&mut self, process: ChildId) {
         self.processes.remove(&process);
     }
 
@@ -199,8 +192,8 @@ impl Ledger {
     /// It has to wait, and why.
     pub fn lease(
         &mut self,
-        process: ProcessId,
-        id: LeaseId,
+        process: ChildId,
+        id: ItemIx,
         bytes: u64,
         baseline: u64,
         purpose: Purpose,
@@ -208,11 +201,8 @@ impl Ledger {
         let need = bytes.saturating_add(baseline);
         let free = self.free();
         let is_waiting = self.waits.is_some_and(|waiting| waiting.id == id);
-        let kept_for = self.waits.filter(|waiting| {
-            purpose == Purpose::Beginning && waiting.passes >= MOST_PASSES && waiting.id != id
-        });
-        let denied = Denied { need, free, kept_for: kept_for.map(|waiting| waiting.id) };
-        if self.is_idle() || (need <= free && kept_for.is_none()) {
+        let denied = Denied { need, free, kept_for: self.kept_for(id, purpose) };
+        if self.would_grant(id, need, purpose) {
             if is_waiting {
                 self.waits = None;
             } else if let Some(waiting) = &mut self.waits {
@@ -226,6 +216,20 @@ impl Ledger {
         Err(denied)
     }
 
+    /// The item that was passed over so often that all that is free is kept for it, if that is not
+    /// the one that asks.
+    fn kept_for(&self, id: ItemIx, purpose: Purpose) -> Option<ItemIx> {
+        let kept = self.waits.filter(|waiting| {
+            purpose == Purpose::Beginning && waiting.passes >= MOST_PASSES && waiting.id != id
+        });
+        kept.map(|waiting| waiting.id)
+    }
+
+    /// Whether [`Ledger::lease`] would grant `need` bytes, a baseline included.
+    pub fn would_grant(&self, id: ItemIx, need: u64, purpose: Purpose) -> bool {
+        self.is_idle() || (need <= self.free() && self.kept_for(id, purpose).is_none())
+    }
+
     /// Whether one more, which could not run at once, does no harm to others.
     pub fn has_room_ahead(&self, bytes: u64) -> bool {
         let nobody_waits = self.waits.is_none();
@@ -233,7 +237,7 @@ impl Ledger {
     }
 
     /// A part of an item runs, asked or not.
-    pub fn force(&mut self, process: ProcessId, id: LeaseId, bytes: u64) {
+    pub fn force(&mut self, process: ChildId, id: ItemIx, bytes: u64) {
         let lease = self.processes.entry(process).or_default().leases.entry(id).or_default();
         lease.bytes = lease.bytes.saturating_add(bytes);
         lease.parts += 1;
@@ -241,13 +245,13 @@ impl Ledger {
 
     /// What the item holds from now on, and how many of its parts run or could. Does nothing if it
     /// holds nothing.
-    pub fn resize(&mut self, process: ProcessId, id: LeaseId, bytes: u64, parts: u32) {
+    pub fn resize(&mut self, process: ChildId, id: ItemIx, bytes: u64, parts: u32) {
         let lease =
             self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
         lease.into_iter().for_each(|lease| *lease = Lease { bytes, parts });
     }
 
-    pub fn release(&mut self, process: ProcessId, id: LeaseId) {
+    pub fn release(&mut self, process: ChildId, id: ItemIx) {
         if let Some(process) = self.processes.get_mut(&process) {
             process.leases.remove(&id);
         }
@@ -269,12 +273,12 @@ impl Ledger {
     }
 
     /// Parts of items that run in a process, or could.
-    pub fn parts_in(&self, process: ProcessId) -> u32 {
+    pub fn parts_in(&self, process: ChildId) -> u32 {
         self.processes.get(&process).map_or(0, Process::parts)
     }
 
     /// What a process used when it was last measured, bytes.
-    pub fn used_by(&self, process: ProcessId) -> u64 {
+    pub fn used_by(&self, process: ChildId) -> u64 {
         self.processes.get(&process).map_or(0, |process| process.measured)
     }
 
@@ -293,7 +297,7 @@ impl Ledger {
     }
 
     /// What [`Ledger::free`] would be if `processes` gave back what their allocators keep, bytes.
-    pub fn free_if_purged(&self, processes: &[ProcessId]) -> u64 {
+    pub fn free_if_purged(&self, processes: &[ChildId]) -> u64 {
         let kept = |id| if processes.contains(id) { self.kept(*id, 0) } else { 0 };
         let (mut all_kept, mut growth, mut committed) = (0, 0, 0);
         for (id, process) in &self.processes {
@@ -312,7 +316,7 @@ impl Ledger {
     /// what is free, less what the processes may grow. None: there is no limit.
     pub fn free_beside(
         &self,
-        processes: &[ProcessId],
+        processes: &[ChildId],
         headroom: Option<u64>,
         used: u64,
     ) -> Option<u64> {
@@ -346,10 +350,11 @@ impl Ledger {
 mod tests {
     use super::Purpose::{Beginning, Continuation};
     use super::*;
+    use crate::keys::WorkerId;
     use proptest::prelude::*;
 
-    const P: ProcessId = ProcessId(0);
-    const Q: ProcessId = ProcessId(1);
+    const P: ChildId = ChildId::Worker(WorkerId(0));
+    const Q: ChildId = ChildId::Worker(WorkerId(1));
 
     fn with_headroom(bytes: u64) -> Ledger {
         let mut ledger = Ledger::default();
@@ -362,14 +367,14 @@ mod tests {
     #[test]
     fn what_is_used_already_is_not_counted_twice() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, LeaseId(0), 60, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 60, 0, Beginning).unwrap();
         assert_eq!(ledger.free(), 40);
         // It has used 50, which the next reading shows.
         ledger.measured(P, 50);
         ledger.reading(Some(50));
         assert_eq!(ledger.free(), 40);
-        assert_eq!(ledger.lease(Q, LeaseId(1), 41, 0, Beginning).unwrap_err().free, 40);
-        ledger.lease(Q, LeaseId(1), 40, 0, Beginning).unwrap();
+        assert_eq!(ledger.lease(Q, ItemIx(1), 41, 0, Beginning).unwrap_err().free, 40);
+        ledger.lease(Q, ItemIx(1), 40, 0, Beginning).unwrap();
         assert_eq!(
             ledger.totals(),
             Account { leases: 100, baselines: 0, measured: 50, growth: 50 }
@@ -379,38 +384,38 @@ mod tests {
     #[test]
     fn a_process_that_overruns_is_expected_to_go_on() {
         let mut ledger = with_headroom(1000);
-        ledger.lease(P, LeaseId(0), 100, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 100, 0, Beginning).unwrap();
         ledger.measured(P, 140);
         assert_eq!(ledger.totals().growth, 20);
         ledger.measured(P, 900);
         assert_eq!(ledger.totals().growth, 50, "as much as half of its lease");
-        ledger.release(P, LeaseId(0));
+        ledger.release(P, ItemIx(0));
         assert_eq!(ledger.totals().growth, 0, "what runs nothing does not grow");
     }
 
     #[test]
     fn one_job_may_always_run() {
         let mut ledger = with_headroom(10);
-        ledger.lease(P, LeaseId(0), 1000, 50, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 1000, 50, Beginning).unwrap();
         assert_eq!(
-            ledger.lease(Q, LeaseId(1), 1, 0, Beginning),
+            ledger.lease(Q, ItemIx(1), 1, 0, Beginning),
             Err(Denied { need: 1, free: 0, kept_for: None })
         );
         ledger.remove_process(P);
-        ledger.lease(Q, LeaseId(1), 1000, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemIx(1), 1000, 0, Beginning).unwrap();
     }
 
     #[test]
     fn a_ceiling_counts_baselines_and_what_is_used() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
-        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
         assert_eq!(ledger.free(), 40);
-        ledger.lease(Q, LeaseId(1), 31, 10, Beginning).unwrap_err();
-        ledger.lease(Q, LeaseId(1), 30, 10, Beginning).unwrap();
+        ledger.lease(Q, ItemIx(1), 31, 10, Beginning).unwrap_err();
+        ledger.lease(Q, ItemIx(1), 30, 10, Beginning).unwrap();
         ledger.add_process(Q, 10);
         assert_eq!(ledger.free(), 0);
-        ledger.resize(P, LeaseId(0), 20, 1);
+        ledger.resize(P, ItemIx(0), 20, 1);
         assert_eq!(ledger.free(), 30);
         ledger.measured(P, 45);
         assert_eq!(ledger.free(), 15);
@@ -420,11 +425,11 @@ mod tests {
     fn what_an_allocator_keeps_is_known_and_given_back() {
         let mut ledger = with_headroom(1000);
         ledger.add_process(P, 10);
-        ledger.lease(P, LeaseId(0), 60, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 60, 0, Beginning).unwrap();
         ledger.measured(P, 65);
-        ledger.lease(P, LeaseId(1), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(1), 50, 0, Beginning).unwrap();
         assert_eq!(ledger.kept(P, 50), 0, "it is less than what runs may use");
-        ledger.release(P, LeaseId(0));
+        ledger.release(P, ItemIx(0));
         assert_eq!(ledger.kept(P, 50), 55);
         ledger.measured_at_least(P, 40);
         assert_eq!(ledger.kept(P, 50), 55);
@@ -441,7 +446,7 @@ mod tests {
     fn what_is_kept_is_all_that_somebody_waits_for() {
         let mut ledger = with_headroom(30);
         ledger.add_process(P, 10);
-        ledger.lease(P, LeaseId(0), 20, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 20, 0, Beginning).unwrap();
         ledger.measured(P, 70);
         ledger.reading(Some(15));
         // 40 are beyond its lease; a half of that, and no more than a half of the lease, counts as
@@ -460,8 +465,8 @@ mod tests {
     fn what_is_left_beside_some_processes() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
-        ledger.lease(P, LeaseId(0), 20, 0, Beginning).unwrap();
-        ledger.lease(Q, LeaseId(1), 40, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 20, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemIx(1), 40, 0, Beginning).unwrap();
         ledger.measured(P, 25);
         let check = |headroom, used, expect| {
             assert_eq!(ledger.free_beside(&[P], headroom, used), expect, "{headroom:?} {used}");
@@ -476,13 +481,13 @@ mod tests {
     #[test]
     fn a_large_one_is_passed_over_so_often_and_no_more() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
-        let large = LeaseId(1);
+        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
+        let large = ItemIx(1);
         let mut passes = 0;
         let kept_for = loop {
             ledger.begin_round();
             ledger.lease(Q, large, 60, 0, Beginning).unwrap_err();
-            let small = LeaseId(100 + passes);
+            let small = ItemIx(100 + passes);
             match ledger.lease(Q, small, 1, 0, Beginning) {
                 Ok(()) => ledger.release(Q, small),
                 Err(denied) => break denied.kept_for,
@@ -491,58 +496,58 @@ mod tests {
         };
         assert_eq!((passes, kept_for), (MOST_PASSES, Some(large)));
         // What ended was all that it waited for.
-        ledger.release(P, LeaseId(0));
+        ledger.release(P, ItemIx(0));
         ledger.begin_round();
         ledger.lease(Q, large, 60, 0, Beginning).unwrap();
-        ledger.lease(Q, LeaseId(3), 1, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemIx(3), 1, 0, Beginning).unwrap();
     }
 
     #[test]
     fn a_piece_may_always_run_where_nothing_does() {
         let mut ledger = with_headroom(10);
-        ledger.lease(P, LeaseId(0), 1000, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 1000, 0, Beginning).unwrap();
         // It has come in pieces, and keeps what they are made of.
-        ledger.resize(P, LeaseId(0), 50, 0);
+        ledger.resize(P, ItemIx(0), 50, 0);
         assert!(ledger.is_idle() && !ledger.is_empty());
-        ledger.lease(P, LeaseId(0), 500, 0, Continuation).unwrap();
+        ledger.lease(P, ItemIx(0), 500, 0, Continuation).unwrap();
         assert!(!ledger.is_idle());
-        ledger.lease(P, LeaseId(0), 500, 0, Continuation).unwrap_err();
-        ledger.resize(P, LeaseId(0), 50, 0);
-        ledger.lease(P, LeaseId(0), 500, 0, Continuation).unwrap();
+        ledger.lease(P, ItemIx(0), 500, 0, Continuation).unwrap_err();
+        ledger.resize(P, ItemIx(0), 50, 0);
+        ledger.lease(P, ItemIx(0), 500, 0, Continuation).unwrap();
     }
 
     #[test]
     fn what_has_begun_goes_on_whoever_was_passed_over() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
         ledger.begin_round();
-        ledger.lease(Q, LeaseId(1), 60, 0, Beginning).unwrap_err();
+        ledger.lease(Q, ItemIx(1), 60, 0, Beginning).unwrap_err();
         ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
         assert_eq!(
-            ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap_err().kept_for,
-            Some(LeaseId(1))
+            ledger.lease(Q, ItemIx(2), 1, 0, Beginning).unwrap_err().kept_for,
+            Some(ItemIx(1))
         );
-        ledger.lease(P, LeaseId(0), 40, 0, Continuation).unwrap();
+        ledger.lease(P, ItemIx(0), 40, 0, Continuation).unwrap();
     }
 
     #[test]
     fn what_is_not_asked_for_any_more_holds_up_nobody() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, LeaseId(0), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
         ledger.begin_round();
-        ledger.lease(Q, LeaseId(1), 60, 0, Beginning).unwrap_err();
+        ledger.lease(Q, ItemIx(1), 60, 0, Beginning).unwrap_err();
         ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
         ledger.begin_round();
-        ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap_err();
+        ledger.lease(Q, ItemIx(2), 1, 0, Beginning).unwrap_err();
         ledger.begin_round();
-        ledger.lease(Q, LeaseId(2), 1, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemIx(2), 1, 0, Beginning).unwrap();
     }
 
     #[test]
     fn without_any_limit_nobody_waits() {
         let mut ledger = Ledger::default();
         for id in 0..100 {
-            ledger.lease(P, LeaseId(id), 1 << 50, 1 << 50, Beginning).unwrap();
+            ledger.lease(P, ItemIx(id), 1 << 50, 1 << 50, Beginning).unwrap();
         }
         assert!(ledger.has_room_ahead(1 << 60));
     }
@@ -587,7 +592,7 @@ mod tests {
                 match step {
                     Step::Ask { process, id, bytes, purpose } => {
                         let (free, idle) = (ledger.free(), ledger.is_idle());
-                        let answer = ledger.lease(ProcessId(process), LeaseId(id), bytes, 0, purpose);
+                        let answer = ledger.lease(ChildId::Worker(WorkerId(process)), ItemIx(id), bytes, 0, purpose);
                         prop_assert!(answer.is_ok() || !idle, "one job may always run");
                         if answer.is_ok() {
                             prop_assert!(idle || bytes <= free);
@@ -598,18 +603,18 @@ mod tests {
                         }
                     }
                     Step::Release { process, id } => {
-                        ledger.release(ProcessId(process), LeaseId(id));
+                        ledger.release(ChildId::Worker(WorkerId(process)), ItemIx(id));
                         held.remove(&(process, id));
                     }
                     Step::Resize { process, id, bytes, parts } => {
-                        ledger.resize(ProcessId(process), LeaseId(id), bytes, parts);
+                        ledger.resize(ChildId::Worker(WorkerId(process)), ItemIx(id), bytes, parts);
                         held.entry((process, id)).and_modify(|running| *running = parts);
                     }
                     Step::Gone(process) => {
-                        ledger.remove_process(ProcessId(process));
+                        ledger.remove_process(ChildId::Worker(WorkerId(process)));
                         held.retain(|(of, _), _| *of != process);
                     }
-                    Step::Measured(process, bytes) => ledger.measured(ProcessId(process), bytes),
+                    Step::Measured(process, bytes) => ledger.measured(ChildId::Worker(WorkerId(process)), bytes),
                     Step::Reading(bytes) => ledger.reading(Some(bytes)),
                     Step::Round => ledger.begin_round(),
                 }
@@ -617,7 +622,7 @@ mod tests {
                 prop_assert_eq!(ledger.is_idle(), held.values().all(|parts| *parts == 0));
             }
             for (process, id) in held.into_keys() {
-                ledger.release(ProcessId(process), LeaseId(id));
+                ledger.release(ChildId::Worker(WorkerId(process)), ItemIx(id));
             }
             prop_assert_eq!(ledger.totals().leases, 0);
         }

@@ -40,7 +40,7 @@ pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
 pub use evidence::{Evidence, NEWS_US};
 pub use headroom::{Bound, Level, Reading};
 pub use history::{History, Stage};
-pub use ledger::{Account, Denied, LeaseId, Ledger, ProcessId, Purpose};
+pub use ledger::{Account, Denied, Ledger, Purpose};
 pub use meminfo::Machine;
 pub use note::{Note, Notes};
 pub use overuse::{Overuse, Use};

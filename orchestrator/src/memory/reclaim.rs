@@ -8,7 +8,7 @@
 //!
 //! To have every worker give back everything after each item costs a quarter more processor time.
 
-use super::ledger::ProcessId;
+use crate::keys::ChildId;
 use std::collections::BTreeMap;
 
 /// At least so long between two times, and at most, microseconds.
@@ -21,7 +21,7 @@ const LITTLE: u64 = 1 << 20;
 /// What was measured of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keeps {
-    pub process: ProcessId,
+    pub process: ChildId,
     /// All that it uses, bytes.
     pub used: u64,
     /// What of that may be kept for nobody, bytes.
@@ -29,7 +29,7 @@ pub struct Keeps {
 }
 
 #[derive(Clone, Debug, Default)]
-pub struct Reclaim(BTreeMap<ProcessId, Asked>);
+pub struct Reclaim(BTreeMap<ChildId, Asked>);
 
 #[derive(Clone, Copy, Debug)]
 struct Asked {
@@ -54,7 +54,7 @@ impl Asked {
 impl Reclaim {
     /// `all` are the workers, each measured since the last time. `is_lacked`: somebody waits who
     /// would not if all gave back what they keep. Returns who is to give it back now.
-    pub fn step(&mut self, all: &[Keeps], is_lacked: bool, now_us: u64) -> Vec<ProcessId> {
+    pub fn step(&mut self, all: &[Keeps], is_lacked: bool, now_us: u64) -> Vec<ChildId> {
         self.0.retain(|process, _| all.iter().any(|keeps| keeps.process == *process));
         let mut now = Vec::new();
         for keeps in all {
@@ -76,12 +76,13 @@ impl Reclaim {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::WorkerId;
 
-    const P: ProcessId = ProcessId(0);
-    const Q: ProcessId = ProcessId(2);
+    const P: ChildId = ChildId::Worker(WorkerId(0));
+    const Q: ChildId = ChildId::Worker(WorkerId(2));
     const MIB: u64 = 1 << 20;
 
-    fn keeps(process: ProcessId, used: u64, kept: u64) -> Keeps {
+    fn keeps(process: ChildId, used: u64, kept: u64) -> Keeps {
         Keeps { process, used: used * MIB, kept: kept * MIB }
     }
 

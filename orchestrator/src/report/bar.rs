@@ -5,7 +5,8 @@
 //! diagnostics and prints nothing that stays.
 
 use crate::events::Event;
-use crate::graph::{Graph, ItemIx, ItemKind};
+use crate::graph::{Graph, ItemKind};
+use crate::keys::ItemIx;
 use crate::report::screen::{self, Screen};
 use crate::report::{style, words};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};

@@ -92,7 +92,8 @@ fn join<'a>(before: &[&'a str], args: &'a [String], after: &[&'a str]) -> Vec<&'
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Graph, ItemIx};
+    use crate::graph::Graph;
+    use crate::keys::ItemIx;
     use crate::report::fixture;
 
     #[track_caller]

@@ -1,7 +1,8 @@
 //! A small workspace and its graph, for the tests of reports: the library `zip`, and the program
 //! `app` that uses it.
 
-use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemIx, ItemKind, Run};
+use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Run};
+use crate::keys::ItemIx;
 use crate::manifest::{
     Bin, BuildSettings, Crate, CrateId, DebugInfo, Lib, Lto, OptLevel, Profile, Sources,
     TargetSettings, Translate, Workspace,

@@ -5,7 +5,8 @@
 //! the next tick.
 
 use crate::events::{Event, Severity, Sink};
-use crate::graph::{Graph, Item, ItemIx, ItemKind};
+use crate::graph::{Graph, Item, ItemKind};
+use crate::keys::ItemIx;
 use crate::manifest::CrateId;
 use crate::report::bar::Bar;
 use crate::report::command::command_line;

@@ -6,7 +6,8 @@
 
 use crate::events::{Event, Needed, Shortage, Sink, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
-use crate::graph::{ArtifactKind, Graph, Item, ItemIx};
+use crate::graph::{ArtifactKind, Graph, Item};
+use crate::keys::ItemIx;
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Crates;
 use crate::report::diagnostic::{plain, shown};
@@ -312,7 +313,7 @@ impl Sink for Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::events::WorkerNo;
+    use crate::keys::WorkerId;
     use crate::memory::{Bound, Chosen, Killer, Origin, Summary};
     use crate::report::fixture::{self, Shared};
     use std::time::Duration;
@@ -358,7 +359,7 @@ mod tests {
                 },
                 Event::ItemStarted {
                     item: fixture::ZIP_A,
-                    worker: Some(WorkerNo(0)),
+                    worker: Some(WorkerId(0)),
                     slot: 1,
                     at_us: 5,
                 },
@@ -398,7 +399,7 @@ mod tests {
 
     #[test]
     fn pieces_and_samples() {
-        let worker = WorkerNo(3);
+        let worker = WorkerId(3);
         check(
             &[
                 Event::WorkerStarted { worker, pid: 7, at_us: 1 },
@@ -465,7 +466,7 @@ mod tests {
                 Event::Leases { bytes: 4, baselines: 1, budget, at_us: 3 },
                 Event::Memory { used: 4, free: None, at_us: 4 },
                 Event::Pressure { some: 5, full: 1, at_us: 5 },
-                killed(Victim::Worker(WorkerNo(3)), Killer::Tender),
+                killed(Victim::Worker(WorkerId(3)), Killer::Tender),
                 killed(Victim::Program(item), Killer::Kernel),
                 Event::MemorySummary { summary, at_us: 7 },
             ],

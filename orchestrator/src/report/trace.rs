@@ -13,8 +13,9 @@
 //! Events are written as they come. The closing bracket is written on drop; viewers load a file
 //! that lacks it.
 
-use crate::events::{Event, Shortage, Sink, Victim, WaitReason, WorkerNo};
-use crate::graph::{Graph, ItemIx, ItemKind};
+use crate::events::{Event, Shortage, Sink, Victim, WaitReason};
+use crate::graph::{Graph, ItemKind};
+use crate::keys::{ItemIx, WorkerId};
 use crate::report::words;
 use crate::sys::now_us;
 use serde::Serialize;
@@ -248,7 +249,7 @@ impl<W: Write> Trace<W> {
         &mut self,
         graph: &Graph,
         item: ItemIx,
-        worker: Option<WorkerNo>,
+        worker: Option<WorkerId>,
         slot: u32,
         at_us: u64,
     ) {
@@ -322,7 +323,7 @@ impl<W: Write> Trace<W> {
     }
 }
 
-fn row(worker: WorkerNo) -> u32 {
+fn row(worker: WorkerId) -> u32 {
     worker.0 + 1
 }
 
@@ -470,13 +471,13 @@ mod tests {
     }
 
     fn started(item: ItemIx, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
-        Event::ItemStarted { item, worker: worker.map(WorkerNo), slot, at_us }
+        Event::ItemStarted { item, worker: worker.map(WorkerId), slot, at_us }
     }
 
     fn phase(item: ItemIx, slot: u32, phase: PhaseName, start_us: u64, dur_us: u64) -> Event {
         Event::Phase {
             item,
-            worker: Some(WorkerNo(0)),
+            worker: Some(WorkerId(0)),
             slot,
             phase,
             cgu: None,
@@ -493,7 +494,7 @@ mod tests {
     #[test]
     fn phases_are_complete_events_on_the_row_of_their_slot() {
         let entries = trace(&[
-            Event::WorkerStarted { worker: WorkerNo(0), pid: 4711, at_us: 1 },
+            Event::WorkerStarted { worker: WorkerId(0), pid: 4711, at_us: 1 },
             started(fixture::ZIP_A, Some(0), 1, 10),
             phase(fixture::ZIP_A, 1, PhaseName::Translate, 10, 5),
             phase(fixture::ZIP_A, 1, PhaseName::Emit, 15, 5),
@@ -519,7 +520,7 @@ mod tests {
     fn pieces_are_on_the_rows_where_they_ran() {
         let piece = |slot, cgu, of: Option<&str>, start_us| Event::Phase {
             item: fixture::ZIP_A,
-            worker: Some(WorkerNo(0)),
+            worker: Some(WorkerId(0)),
             slot,
             phase: PhaseName::Optimise,
             cgu: Some(cgu),
@@ -558,9 +559,9 @@ mod tests {
         let entries = trace(&[
             phase(fixture::APP_LINK, 0, PhaseName::Link, 1, 2),
             Event::Tokens { used: 1, n: 2, at_us: 3 },
-            Event::LiveModules { worker: WorkerNo(0), n: 3, at_us: 4 },
-            Event::Rss { worker: WorkerNo(0), bytes: 5, at_us: 5 },
-            Event::Cpu { worker: Some(WorkerNo(0)), used_us: 6, at_us: 5 },
+            Event::LiveModules { worker: WorkerId(0), n: 3, at_us: 4 },
+            Event::Rss { worker: WorkerId(0), bytes: 5, at_us: 5 },
+            Event::Cpu { worker: Some(WorkerId(0)), used_us: 6, at_us: 5 },
         ]);
         assert_eq!(of_kind(&entries, "X")[0]["cat"], "link");
         let counters: Vec<_> =
@@ -647,7 +648,7 @@ mod tests {
             Event::Pressure { some: 5, full: 1, at_us: 4 },
             Event::ShortOfMemory { slots: 2, at_us: 5 },
             Event::Stopped { jobs: 3, at_us: 5 },
-            killed(Victim::Worker(WorkerNo(1))),
+            killed(Victim::Worker(WorkerId(1))),
             killed(Victim::Program(fixture::ZIP_A)),
         ]);
         let told = |ph: &str| -> Vec<(Value, Value, Value)> {
@@ -682,7 +683,7 @@ mod tests {
         let entries = trace(&[
             started(fixture::ZIP_A, Some(0), 0, 1),
             started(fixture::ZIP_B, Some(1), 0, 2),
-            Event::WorkerEnded { worker: WorkerNo(0), at_us: 5 },
+            Event::WorkerEnded { worker: WorkerId(0), at_us: 5 },
             started(fixture::ZIP_A, Some(2), 0, 6),
         ]);
         let spans: Vec<_> = entries

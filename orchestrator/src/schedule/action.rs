@@ -1,13 +1,8 @@
 //! The words between the scheduler and the engine that carries its decisions out.
 
 use super::need::Need;
-use crate::graph::ItemIx;
-use crate::memory::ProcessId;
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use tender_protocol::Outcome;
-
-/// Number of a worker process in this build, from 0, never used twice.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct WorkerIx(pub u32);
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,28 +10,38 @@ pub enum Event {
     /// Answer to `Scheduler::next_to_judge`.
     Judged { item: ItemIx, fresh: bool },
     /// The worker said something after its greeting, so it has read its first plan.
-    WorkerHeard { worker: WorkerIx },
-    /// The worker gave its starting slot back.
-    WorkerParked { worker: WorkerIx },
+    WorkerHeard { worker: WorkerId },
+    /// The worker gave its implicit slot back.
+    WorkerParked { worker: WorkerId },
+    /// How many tokens the worker could use, those it holds included.
+    WorkerWants { worker: WorkerId, tokens: u32 },
+    /// A token that the worker asked for has lain unread for too long.
+    TokenIgnored { worker: WorkerId },
+    /// There are slots that nobody wants: workers that left tokens unread may have them.
+    SlotsSpare,
+    /// How many tokens are out to the worker: it has read them, or they lie unread in its port.
+    TokensOut { worker: WorkerId, tokens: u32 },
+    /// A token that was claimed for the worker does not fit into its port.
+    PortFull { worker: WorkerId },
     /// The process is gone and reaped.
-    WorkerGone { worker: WorkerIx, death: Death },
+    WorkerGone { worker: WorkerId, death: Death },
     /// A worker started an item of one of its plans.
-    Started { worker: WorkerIx, item: ItemIx },
+    Started { worker: WorkerId, item: ItemIx },
     /// A worker asks for memory for one more part of an item, bytes; 0 where it does not know how
     /// much.
-    LeaseWanted { worker: WorkerIx, item: ItemIx, bytes: u64 },
+    LeaseWanted { worker: WorkerId, item: ItemIx, bytes: u64 },
     /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it
     /// was granted the worker has heard of so many; those after them come on top.
-    LeaseResized { worker: WorkerIx, item: ItemIx, bytes: u64, grants: u32, parts: u32 },
+    LeaseResized { worker: WorkerId, item: ItemIx, bytes: u64, grants: u32, parts: u32 },
     /// What processes use now and what is free, bytes, as was just read. None: there is no limit.
-    MemoryRead { used: Vec<(ProcessId, u64)>, headroom: Option<u64>, ceiling: Option<u64> },
+    MemoryRead { used: Vec<(ChildId, u64)>, headroom: Option<u64>, ceiling: Option<u64> },
     /// What is free, bytes, has changed since: other builds have reserved some. None: no limit.
     Headroom { bytes: Option<u64> },
     /// The worker uses no less than this now, bytes.
-    UsesAtLeast { worker: WorkerIx, bytes: u64 },
+    UsesAtLeast { worker: WorkerId, bytes: u64 },
     /// The worker was told to give back what its allocator keeps, after it was granted so many
     /// bytes that it does not use yet.
-    Purged { worker: WorkerIx, granted: u64 },
+    Purged { worker: WorkerId, granted: u64 },
     /// What ran the item, a command or a linker that a worker has started, was killed for memory,
     /// and the item may run again.
     OutOfMemory { item: ItemIx },
@@ -57,24 +62,33 @@ pub enum Death {
     OutOfMemory,
 }
 
+/// What one free slot is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A token for the worker.
+    Token(WorkerId),
+    /// One of the actions that are now decided.
+    Action,
+}
+
 /// What is to be done. `StartWorker`, `LendSlot` and `RunCommand` use one free slot each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start a process. Its first plan follows at once.
-    StartWorker(WorkerIx),
-    /// Give the worker the starting slot again that it parked.
-    LendSlot(WorkerIx),
+    StartWorker(WorkerId),
+    /// Give the worker the implicit slot again that it parked.
+    LendSlot(WorkerId),
     /// The worker runs these items as one plan, higher priority first.
-    SendPlan { worker: WorkerIx, items: Vec<PlannedItem> },
+    SendPlan { worker: WorkerId, items: Vec<PlannedItem> },
     /// The worker may use so many bytes for one part of the item. Comes after the plan that the
     /// item is in.
-    Lease { worker: WorkerIx, item: ItemIx, bytes: u64 },
+    Lease { worker: WorkerId, item: ItemIx, bytes: u64 },
     /// Start nothing more of what the worker was given; it reports the rest as skipped.
-    CancelPlans(WorkerIx),
+    CancelPlans(WorkerId),
     /// The worker returns what its allocator keeps.
-    Purge(WorkerIx),
+    Purge(WorkerId),
     /// End of input for a worker that has nothing left to do.
-    CloseWorker(WorkerIx),
+    CloseWorker(WorkerId),
     /// Run the item outside workers. Answered by `Event::Finished`.
     RunCommand(ItemIx),
     /// The item was never run: something it comes after failed, or the build stops.

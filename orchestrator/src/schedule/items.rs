@@ -10,10 +10,9 @@
 //!
 //! Knows no workers beyond their number, and takes no decision.
 
-use super::action::WorkerIx;
 use super::need::Need;
 use super::task::{Class, Task};
-use crate::graph::ItemIx;
+use crate::keys::{ItemIx, WorkerId};
 use crate::manifest::CrateId;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +26,9 @@ pub(super) enum State {
     /// Dirty, and all it comes after is up to date; belongs to nobody.
     Ready,
     /// Part of a plan that the worker has.
-    Given(WorkerIx),
+    Given(WorkerId),
     /// On a slot; of no worker if it is a command.
-    Running(Option<WorkerIx>),
+    Running(Option<WorkerId>),
     /// Final, as are all that follow.
     Fresh,
     Built,

@@ -19,9 +19,7 @@ mod workers;
 #[cfg(test)]
 mod simulation;
 
-pub use action::{Action, Death, Event, PlannedItem, Verdict, WorkerIx};
+pub use action::{Action, Claim, Death, Event, PlannedItem, Verdict};
 pub use need::{Need, expected_need};
-pub use scheduler::{
-    Scheduler, WORKER_BASELINE, item_of_lease, process_of_command, process_of_worker,
-};
+pub use scheduler::{Scheduler, WORKER_BASELINE};
 pub use task::{Class, Task, expected_cost, tasks};

@@ -68,7 +68,8 @@ pub fn expected_need(item: &Item) -> Need {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::{Command, Ingredients, ItemIx};
+    use crate::graph::{Command, Ingredients};
+    use crate::keys::ItemIx;
     use crate::manifest::CrateId;
     use proptest::prelude::*;
     use tender_protocol::{Lto, LtoLink};

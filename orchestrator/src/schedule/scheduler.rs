@@ -2,18 +2,18 @@
 //!
 //! A free slot goes to the most urgent item that can start, wherever it is:
 //!
-//! - in a running worker that has its slot: the broker feeds that worker a token, nothing is to be
-//!   done here;
-//! - in a worker that parked its slot: the slot is lent to it again;
+//! - in a running worker that has its implicit slot: that worker is given a token, if it wishes for
+//!   one;
+//! - in a worker that parked its implicit slot: the slot is lent to it again;
 //! - with nobody: its plan goes to the worker that has other items of its crate, else to a parked
 //!   worker, else to a new process, of which there are never more than slots; where memory is
 //!   short, to a worker that runs rather than to a new process. A `[[generate]]` command just
 //!   starts.
 //!
-//! So the engine asks twice: `claim` before the broker feeds tokens, which leaves them to items in
-//! workers that are more urgent, and `fill` after, which uses what nobody took. Between the two no
-//! slot stays free while an item can start, with one exception: a slot may wait for a worker that
-//! is starting and was given more urgent items than any other.
+//! So the engine asks [`Scheduler::next_claim`] until no slot is free or nobody has a use for one.
+//! No slot stays free while an item can start, with one exception: a slot is kept in this round for a
+//! worker that is starting and was given more urgent items than any other, or that has just been
+//! granted the lease for one, and is about to wish for a token.
 //!
 //! **Memory.** Nothing starts without a lease from the ledger, and a lease comes before a slot: an
 //! item that waits for memory waits outside of any process, or inside a worker where it is no
@@ -24,7 +24,7 @@
 //!
 //! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks,
 //! if all slots are in use; it starts on it without a round trip. Nothing is lost if another slot
-//! gets free first: what waits inside a worker is known to the broker as a wish for tokens.
+//! gets free first: what waits inside a worker is known as a wish for tokens.
 //!
 //! Here are the state, the questions and the rounds; `leases` asks for memory, `place` finds items
 //! a process, `ends` knows what follows when something has ended.
@@ -33,13 +33,14 @@ mod ends;
 mod leases;
 mod place;
 
-use super::action::{Action, Event, WorkerIx};
+use super::action::{Action, Claim, Event};
 use super::items::{Items, Rank, State};
 use super::need::Need;
 use super::task::{Class, Task};
 use super::workers::{Phase, Worker, Workers};
-use crate::graph::ItemIx;
-use crate::memory::{Denied, LeaseId, Ledger, ProcessId};
+use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::memory::{Denied, Ledger};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,38 +91,28 @@ pub struct Scheduler {
     ledger: Ledger,
     /// Items that were denied a lease in the last round, most urgent first.
     denied: Vec<(ItemIx, Denied)>,
-    /// In this round an item was found that waits until idle workers are gone.
+    /// An item waits until idle workers are gone.
     makes_room: bool,
+    /// In this round leases may be granted.
+    may_grant: bool,
+    /// Slots that are kept in this round for workers that are about to ask for them.
+    kept: u32,
 }
 
 /// Where the next free slot goes.
 enum Claimant {
-    /// A token for the worker, which the broker feeds.
-    Token(WorkerIx),
-    ParkedSlot(WorkerIx),
+    /// A token for the worker, which wishes for it.
+    Token(WorkerId),
+    /// A slot is kept for the worker, which is about to wish for a token.
+    Kept(WorkerId),
+    ParkedSlot(WorkerId),
     Nobodys(ItemIx),
     /// Memory first.
-    Lease(WorkerIx, Rank),
+    Lease(WorkerId, Rank),
 }
 
-/// The process of a worker, in the ledger.
-pub fn process_of_worker(worker: WorkerIx) -> ProcessId {
-    ProcessId(2 * worker.0)
-}
-
-/// The process of an item that is a command.
-pub fn process_of_command(item: ItemIx) -> ProcessId {
-    ProcessId(2 * item.0 + 1)
-}
-
-fn lease_of(item: ItemIx) -> LeaseId {
-    LeaseId(item.0)
-}
-
-/// The item that a lease is for.
-pub fn item_of_lease(lease: LeaseId) -> ItemIx {
-    ItemIx(lease.0)
-}
+/// Less urgent than any item.
+const LEAST: Rank = (Reverse(0), ItemIx(u32::MAX));
 
 impl Scheduler {
     /// `tasks` stand in topological order, `ItemIx` is their index; `slots` is at least 1.
@@ -139,6 +130,8 @@ impl Scheduler {
             ledger: Ledger::default(),
             denied: Vec::new(),
             makes_room: false,
+            may_grant: true,
+            kept: 0,
         };
         for ix in scheduler.items.all() {
             scheduler.judge_if_unblocked(ix);
@@ -160,7 +153,7 @@ impl Scheduler {
     }
 
     /// Items that the worker has begun and not ended.
-    pub fn running_in(&self, worker: WorkerIx) -> Vec<ItemIx> {
+    pub fn running_in(&self, worker: WorkerId) -> Vec<ItemIx> {
         self.workers[worker].running.keys().copied().collect()
     }
 
@@ -209,12 +202,12 @@ impl Scheduler {
     }
 
     /// Whether `worker` may report on `item`: it was given it, and is not done with it.
-    pub fn is_given(&self, worker: WorkerIx, item: ItemIx) -> bool {
+    pub fn is_given(&self, worker: WorkerId, item: ItemIx) -> bool {
         self.workers[worker].given.contains(&item)
     }
 
     /// All that the worker was given and is not done with.
-    pub fn given_to(&self, worker: WorkerIx) -> Vec<ItemIx> {
+    pub fn given_to(&self, worker: WorkerId) -> Vec<ItemIx> {
         self.workers[worker].given.iter().copied().collect()
     }
 
@@ -227,43 +220,39 @@ impl Scheduler {
         self.items.ready().map(|(_, ix)| ix)
     }
 
-    /// The most urgent item in the worker that wants a token: the worker's claim among those that
-    /// want one too, in microseconds to the end of the build.
-    pub fn urgency(&self, worker: WorkerIx) -> u64 {
-        self.workers[worker].wanting_tokens().first().map_or(0, |(priority, _)| priority.0)
+    /// How many tokens the worker is to have, those it holds included.
+    pub fn granted_tokens(&self, worker: WorkerId) -> u32 {
+        self.workers[worker].wish.granted()
     }
 
-    /// Takes in how many tokens more than it has `worker` says it could use. An item that comes in
-    /// pieces wants several.
-    pub fn lacks(&mut self, worker: WorkerIx, tokens: u32) {
-        self.workers[worker].unmet = tokens;
-    }
-
-    /// Actions that take a free slot each and are still to be carried out.
-    pub fn starts_decided(&self) -> u32 {
-        let takes_slot = |action: &&Action| {
-            matches!(action, Action::StartWorker(_) | Action::LendSlot(_) | Action::RunCommand(_))
-        };
-        self.actions.iter().filter(takes_slot).count() as u32
-    }
-
-    /// How many more slots than are in use could be put to work at once, counted up to `most`.
+    /// How many more slots than are in use could be put to work at once, as far as is known whether
+    /// memory suffices; counted up to `most`.
     pub fn wanted(&self, most: u32) -> u32 {
-        if self.mode != Mode::Building {
-            return 0;
-        }
-        let in_workers: usize = self.workers.iter().map(|(_, worker)| worker.slots_wanted()).sum();
-        if !self.denied.is_empty() {
-            return in_workers.min(most as usize) as u32;
-        }
-        let unleased =
-            |worker: &Worker| worker.startable.len() - worker.leased.len() + worker.asked.len();
-        let unleased: usize = self.workers.iter().map(|(_, worker)| unleased(worker)).sum();
-        let in_workers = in_workers + unleased;
-        let left = (most as usize).saturating_sub(in_workers);
-        let nobodys =
-            self.items.ready().filter(|(_, item)| self.can_be_placed(*item)).take(left).count();
-        (in_workers + nobodys).min(most as usize) as u32
+        let most = most as usize;
+        let in_worker = |worker: &Worker| match self.mode {
+            Mode::Building => worker.slots_wanted() + self.leases_wanted(worker, most),
+            // Parts of what has begun run to their end.
+            Mode::Draining | Mode::Finished => {
+                worker.wish.unmet() as usize + self.leases_wanted(worker, most)
+            }
+        };
+        let in_workers: usize = self.workers.iter().map(|(_, worker)| in_worker(worker)).sum();
+        let nobodys = self.items.ready().filter(|(_, item)| self.is_wanted(*item));
+        (in_workers + nobodys.take(most.saturating_sub(in_workers)).count()).min(most) as u32
+    }
+
+    /// How many items and parts in the worker may ask for a lease and were not denied one; up to
+    /// `most` of each.
+    fn leases_wanted(&self, worker: &Worker, most: usize) -> usize {
+        let begins = worker.startable.iter().filter(|rank| !worker.leased.contains(rank));
+        let begins = begins.filter(|rank| self.may_ask(rank.1)).take(most);
+        let parts = worker.asked.iter().filter(|(rank, _)| self.may_ask(rank.1));
+        begins.count() + parts.flat_map(|(_, parts)| parts).take(most).count()
+    }
+
+    /// An item that nobody has could start if there were a slot, as far as is known.
+    fn is_wanted(&self, item: ItemIx) -> bool {
+        self.may_ask(item) && self.can_be_placed(item)
     }
 
     /// Starts nothing more; what runs is waited for, the rest is skipped. The build has failed.
@@ -277,9 +266,22 @@ impl Scheduler {
         match event {
             Event::Judged { item, fresh } => self.judged(item, fresh),
             Event::WorkerHeard { worker } => {
-                if self.workers[worker].phase == Phase::Starting {
-                    self.workers[worker].phase = Phase::Up;
+                let worker = &mut self.workers[worker];
+                worker.wish.is_ignored = false;
+                if worker.phase == Phase::Starting {
+                    worker.phase = Phase::Up;
                 }
+            }
+            Event::WorkerWants { worker, tokens } => self.workers[worker].wish.tokens = tokens,
+            Event::TokenIgnored { worker } => self.workers[worker].wish.is_ignored = true,
+            Event::SlotsSpare => {
+                self.workers.iter_mut().for_each(|worker| worker.wish.is_ignored = false);
+            }
+            Event::TokensOut { worker, tokens } => self.workers[worker].wish.out = tokens,
+            Event::PortFull { worker } => {
+                let wish = &mut self.workers[worker].wish;
+                (wish.given, wish.out) = (wish.given - 1, wish.out - 1);
+                wish.is_full = true;
             }
             Event::WorkerParked { worker } => self.workers[worker].parked = true,
             Event::WorkerGone { worker, death } => self.worker_gone(worker, death),
@@ -290,7 +292,7 @@ impl Scheduler {
                 let on_the_way = || granted.into_iter().flatten().skip(grants as usize);
                 let bytes = on_the_way().fold(bytes, |sum, bytes| sum.saturating_add(*bytes));
                 let parts = parts.saturating_add(on_the_way().count() as u32);
-                self.ledger.resize(process_of_worker(worker), lease_of(item), bytes, parts);
+                self.ledger.resize(ChildId::Worker(worker), item, bytes, parts);
             }
             Event::MemoryRead { used, headroom, ceiling } => {
                 for (process, bytes) in used {
@@ -301,10 +303,10 @@ impl Scheduler {
             }
             Event::Headroom { bytes } => self.ledger.reading(bytes),
             Event::UsesAtLeast { worker, bytes } => {
-                self.ledger.measured_at_least(process_of_worker(worker), bytes);
+                self.ledger.measured_at_least(ChildId::Worker(worker), bytes);
             }
             Event::Purged { worker, granted } => {
-                self.ledger.purged(process_of_worker(worker), granted);
+                self.ledger.purged(ChildId::Worker(worker), granted);
             }
             Event::OutOfMemory { item } => self.out_of_memory(item),
             Event::Finished { item, outcome } => self.finished(item, outcome),
@@ -312,89 +314,103 @@ impl Scheduler {
         self.finish_if_done();
     }
 
-    /// Uses up to `free` slots, and leaves to the broker those that belong to more urgent items
-    /// inside workers.
-    pub fn claim(&mut self, free: u32) {
-        self.ledger.begin_round();
-        self.denied.clear();
-        self.makes_room = false;
-        self.lease_for_what_has_begun();
-        self.lease_for_idle_slots();
-        self.distribute(free, |_| true);
+    /// Begins to give out slots. Whether leases may be granted now is `may_grant`; without them
+    /// slots go to what has a lease already.
+    pub fn begin_round(&mut self, may_grant: bool) {
+        self.workers.iter_mut().for_each(|worker| worker.wish.begin_round());
+        (self.kept, self.may_grant) = (0, may_grant);
+        if may_grant {
+            self.ledger.begin_round();
+            self.denied.clear();
+            self.makes_room &= self.is_closing_workers();
+            self.lease_for_what_has_begun();
+            self.lease_for_idle_slots();
+        }
     }
 
-    /// Uses `free` slots that are left after the broker has fed the workers that want tokens, then
-    /// hands plans ahead.
-    pub fn fill(&mut self, free: u32) {
-        // A starting worker has not said yet what it wants; what it was given counts all the same.
-        let left = self.distribute(free, |phase| phase == Phase::Starting);
-        if left == 0 {
-            self.lease_ahead();
-            self.hand_plans_ahead();
-        }
-        self.close_idle_workers();
-    }
-
-    /// Returns how many slots nobody has a use for.
-    fn distribute(&mut self, free: u32, tokens_go_to: impl Fn(Phase) -> bool) -> u32 {
-        if self.mode == Mode::Finished {
-            return free;
-        }
-        let mut left = free;
-        // How many tokens each worker is being left in this round.
-        let mut tokens: BTreeMap<WorkerIx, usize> = BTreeMap::new();
-        while left > 0 {
-            let Some(claimant) = self.most_urgent(&tokens, &tokens_go_to) else { break };
-            match claimant {
+    /// Decides what one of `free` slots is used for: that of the most urgent item that can start.
+    /// None where there is no use for any of them, or those that are left are kept for workers that
+    /// are about to ask for them.
+    pub fn next_claim(&mut self, free: u32) -> Option<Claim> {
+        while self.mode != Mode::Finished && free > self.kept {
+            match self.most_urgent()? {
                 Claimant::Token(worker) => {
-                    *tokens.entry(worker).or_default() += 1;
-                    left -= 1;
+                    let wish = &mut self.workers[worker].wish;
+                    (wish.given, wish.out) = (wish.given + 1, wish.out + 1);
+                    return Some(Claim::Token(worker));
                 }
+                Claimant::Kept(worker) => self.keep_slot(worker),
                 Claimant::ParkedSlot(worker) => {
                     self.lend_slot(worker);
-                    left -= 1;
+                    return Some(Claim::Action);
                 }
-                Claimant::Nobodys(item) => left -= u32::from(self.place(item)),
+                Claimant::Nobodys(item) => {
+                    if self.place(item) {
+                        return Some(Claim::Action);
+                    }
+                }
                 Claimant::Lease(worker, rank) => {
                     if self.lease_in_worker(worker, rank) && self.takes_token(worker) {
-                        *tokens.entry(worker).or_default() += 1;
-                        left -= 1;
+                        self.keep_slot(worker);
                     }
                 }
             }
         }
-        left
+        None
     }
 
-    fn most_urgent(
-        &self,
-        tokens: &BTreeMap<WorkerIx, usize>,
-        tokens_go_to: impl Fn(Phase) -> bool,
-    ) -> Option<Claimant> {
+    /// Ends the round with `free` slots left: hands leases and plans ahead where all slots are in
+    /// use, and closes workers that nothing is left for. `more` slots could be had besides those in
+    /// use, if there were a use for them.
+    pub fn end_round(&mut self, free: u32, more: u32) {
+        if !self.may_grant || self.mode == Mode::Finished {
+            return;
+        }
+        if free <= self.kept {
+            self.lease_ahead();
+            self.hand_plans_ahead();
+        }
+        if more > 0 {
+            self.note_denials();
+        }
+        self.close_idle_workers();
+    }
+
+    fn keep_slot(&mut self, worker: WorkerId) {
+        self.workers[worker].wish.kept += 1;
+        self.kept += 1;
+    }
+
+    fn most_urgent(&self) -> Option<Claimant> {
         let mut best: Option<(Rank, Claimant)> = None;
         let mut consider = |rank: Rank, claimant: Claimant| {
             if best.as_ref().is_none_or(|(than, _)| rank < *than) {
                 best = Some((rank, claimant));
             }
         };
-        let is_building = self.mode == Mode::Building;
+        let grants = self.mode == Mode::Building && self.may_grant;
         for (ix, worker) in self.workers.iter() {
-            if worker.parked {
-                if let Some(rank) = worker.leased.first().filter(|_| is_building) {
-                    consider(*rank, Claimant::ParkedSlot(ix));
+            match worker.leased.first().filter(|_| worker.parked) {
+                Some(rank) if grants => consider(*rank, Claimant::ParkedSlot(ix)),
+                // It has not said yet what it wants; what it was given counts all the same.
+                _ if worker.phase == Phase::Starting && grants => {
+                    let rank = worker.next_on_token();
+                    rank.into_iter().for_each(|rank| consider(rank, Claimant::Kept(ix)));
                 }
-            } else if is_building && tokens_go_to(worker.phase) {
-                let left_already = tokens.get(&ix).copied().unwrap_or(0);
-                if let Some(rank) = worker.wanting_tokens().get(left_already) {
-                    consider(*rank, Claimant::Token(ix));
+                _ if worker.wish.unmet() > 0 && !worker.wish.is_full => {
+                    consider(worker.next_on_token().unwrap_or(LEAST), Claimant::Token(ix));
                 }
+                _ => {}
             }
-            if let Some(rank) = worker.unleased(|item| self.may_ask(item)) {
+            if self.may_grant
+                && let Some(rank) = worker.unleased(|item| self.may_ask(item))
+            {
                 consider(rank, Claimant::Lease(ix, rank));
             }
         }
-        let may_be_placed = |item: ItemIx| self.may_ask(item) && self.can_be_placed(item);
-        if let Some(rank) = self.items.ready().find(|(_, item)| may_be_placed(*item)) {
+        if self.may_grant
+            && let Some(rank) = self.items.ready().find(|(_, item)| self.is_wanted(*item))
+        {
             consider(rank, Claimant::Nobodys(rank.1));
         }
         best.map(|(_, claimant)| claimant)
@@ -422,7 +438,7 @@ impl Scheduler {
         }
     }
 
-    fn started(&mut self, ix: WorkerIx, item: ItemIx) {
+    fn started(&mut self, ix: WorkerId, item: ItemIx) {
         if self.items.state(item) != State::Given(ix) {
             return;
         }
@@ -440,7 +456,7 @@ impl Scheduler {
         worker.running.insert(item, rank);
         // A worker that does not wait for leases is taken as it is.
         if !worker.leased.remove(&rank) {
-            self.ledger.force(process_of_worker(ix), lease_of(item), self.items.need(item).begin);
+            self.ledger.force(ChildId::Worker(ix), item, self.items.need(item).begin);
         }
     }
 

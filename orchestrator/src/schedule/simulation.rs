@@ -5,7 +5,7 @@ mod worker;
 mod world;
 
 use super::*;
-use crate::graph::ItemIx;
+use crate::keys::{ItemIx, WorkerId};
 use crate::manifest::CrateId;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -84,6 +84,19 @@ proptest! {
         interrupt_at in prop::option::weighted(0.2, 0..40usize),
     ) {
         World::new(tasks, fates, slots, keep_going).run(&picks, &kills, interrupt_at);
+    }
+
+    /// Under a parent's jobserver, with other children of it that take and return tokens.
+    #[test]
+    fn builds_with_borrowed_tokens_end_too(
+        (tasks, fates) in graph(),
+        slots in 1..6usize,
+        keep_going: bool,
+        picks in prop::collection::vec(0..1000usize, 1..60),
+        kills in prop::collection::btree_set(0..60usize, 0..4),
+        interrupt_at in prop::option::weighted(0.2, 0..40usize),
+    ) {
+        World::under_parent(tasks, fates, slots, keep_going).run(&picks, &kills, interrupt_at);
     }
 
     #[test]
@@ -200,26 +213,59 @@ fn the_longest_path_starts_first() {
     assert_eq!([0, 1, 2, 3].map(|ix| scheduler.priority(ItemIx(ix))), [20, 51, 30, 50]);
 }
 
+/// Gives out so many slots, and returns what they were used for.
+fn give_out(scheduler: &mut Scheduler, free: u32) -> (Vec<Claim>, Vec<Action>) {
+    scheduler.begin_round(true);
+    let mut claims = Vec::new();
+    while let Some(claim) = scheduler.next_claim(free - claims.len() as u32) {
+        claims.push(claim);
+    }
+    let free = free - claims.len() as u32;
+    scheduler.end_round(free, free);
+    (claims, std::iter::from_fn(|| scheduler.next_action()).collect())
+}
+
 #[test]
 fn pieces_of_an_urgent_item_come_before_new_processes() {
-    let started = |lacks: u32, free: u32| {
+    let started = |tokens: u32, free: u32| {
         let mut scheduler = Scheduler::new(vec![unit(0, 50), unit(1, 20), unit(2, 10)], 4, false);
         while let Some(item) = scheduler.next_to_judge() {
             scheduler.handle(Event::Judged { item, fresh: false });
         }
-        scheduler.claim(1);
-        let worker = WorkerIx(0);
+        give_out(&mut scheduler, 1);
+        let worker = WorkerId(0);
         scheduler.handle(Event::Started { worker, item: ItemIx(0) });
-        while scheduler.next_action().is_some() {}
-        scheduler.lacks(worker, lacks);
-        scheduler.claim(free);
-        let urgent = scheduler.urgency(worker);
-        let actions = std::iter::from_fn(|| scheduler.next_action());
-        (actions.filter(|action| matches!(action, Action::StartWorker(_))).count(), urgent)
+        scheduler.handle(Event::WorkerWants { worker, tokens });
+        let (claims, actions) = give_out(&mut scheduler, free);
+        let started = actions.iter().filter(|action| matches!(action, Action::StartWorker(_)));
+        let tokens = claims.iter().filter(|claim| **claim == Claim::Token(worker));
+        (started.count(), tokens.count())
     };
     assert_eq!(started(0, 3), (2, 0));
-    assert_eq!(started(2, 3), (1, 50));
-    assert_eq!(started(7, 3), (0, 50));
+    assert_eq!(started(2, 3), (1, 2));
+    assert_eq!(started(7, 3), (0, 3));
+}
+
+#[test]
+fn a_worker_that_ignores_its_tokens_gets_none_until_it_is_heard_of() {
+    let mut scheduler = Scheduler::new(vec![unit(0, 50)], 4, false);
+    while let Some(item) = scheduler.next_to_judge() {
+        scheduler.handle(Event::Judged { item, fresh: false });
+    }
+    give_out(&mut scheduler, 1);
+    let worker = WorkerId(0);
+    scheduler.handle(Event::Started { worker, item: ItemIx(0) });
+    scheduler.handle(Event::WorkerWants { worker, tokens: 2 });
+    let mut tokens_after = |event: Event| {
+        scheduler.handle(Event::TokensOut { worker, tokens: 0 });
+        scheduler.handle(event);
+        (give_out(&mut scheduler, 3).0.len(), scheduler.granted_tokens(worker))
+    };
+    assert_eq!(tokens_after(Event::WorkerHeard { worker }), (2, 2));
+    assert_eq!(tokens_after(Event::TokenIgnored { worker }), (0, 0));
+    assert_eq!(tokens_after(Event::WorkerHeard { worker }), (2, 2));
+    assert_eq!(tokens_after(Event::TokenIgnored { worker }), (0, 0));
+    assert_eq!(tokens_after(Event::SlotsSpare), (2, 2));
 }
 
 /// A worker has run the most urgent of three units. The next takes `large` bytes, and `free` are
@@ -235,34 +281,33 @@ fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
     while let Some(item) = scheduler.next_to_judge() {
         scheduler.handle(Event::Judged { item, fresh: false });
     }
-    let (worker, item) = (WorkerIx(0), ItemIx(0));
-    scheduler.claim(1);
+    let (worker, item) = (WorkerId(0), ItemIx(0));
+    scheduler.begin_round(true);
+    scheduler.next_claim(1);
     scheduler.handle(Event::Started { worker, item });
-    scheduler.fill(0);
+    scheduler.end_round(0, 0);
     scheduler.handle(Event::Finished { item, outcome: Outcome::Ok });
     while scheduler.next_action().is_some() {}
     scheduler
 }
 
 fn done(scheduler: &mut Scheduler) -> Vec<Action> {
-    scheduler.claim(1);
-    scheduler.fill(0);
-    std::iter::from_fn(|| scheduler.next_action()).collect()
+    give_out(scheduler, 1).1
 }
 
 #[test]
 fn what_does_not_fit_beside_what_a_worker_keeps_gets_a_fresh_one() {
     let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - 1, true);
-    let worker = WorkerIx(0);
+    let worker = WorkerId(0);
     scheduler.handle(Event::WorkerParked { worker });
     assert!(
-        matches!(done(&mut scheduler)[..], [Action::CloseWorker(WorkerIx(0))]),
+        matches!(done(&mut scheduler)[..], [Action::CloseWorker(WorkerId(0))]),
         "nobody begins meanwhile"
     );
     assert!(done(&mut scheduler).is_empty());
     scheduler.handle(Event::WorkerGone { worker, death: Death::Closed });
     let actions = done(&mut scheduler);
-    assert!(matches!(actions[0], Action::StartWorker(WorkerIx(1))), "{actions:?}");
+    assert!(matches!(actions[0], Action::StartWorker(WorkerId(1))), "{actions:?}");
     assert!(matches!(actions[2], Action::Lease { item: ItemIx(1), .. }), "{actions:?}");
 }
 
@@ -276,7 +321,7 @@ fn what_fits_or_is_small_or_only_beyond_the_budget_stays_with_the_worker_that_ru
     for (large, free, by_reading) in cases {
         let mut scheduler = after_a_small_one(large, free, by_reading);
         let actions = done(&mut scheduler);
-        let Some(Action::Lease { worker: WorkerIx(0), item: ItemIx(1), .. }) = actions.last()
+        let Some(Action::Lease { worker: WorkerId(0), item: ItemIx(1), .. }) = actions.last()
         else {
             panic!("{actions:?}");
         };

@@ -2,7 +2,8 @@
 //! cost.
 
 use super::need::{Need, expected_need};
-use crate::graph::{Graph, ItemIx, ItemKind, Run};
+use crate::graph::{Graph, ItemKind, Run};
+use crate::keys::ItemIx;
 use crate::manifest::CrateId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

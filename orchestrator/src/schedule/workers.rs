@@ -1,11 +1,10 @@
 //! What each worker was given and is doing. Knows no policy.
 //!
-//! A worker is charged its starting slot unless it parked it. Whatever else it runs on are tokens
-//! that it took from the broker; how many those are is not known here, and need not be.
+//! A worker is charged its implicit slot unless it parked it. Whatever else it runs on are tokens;
+//! how many are out to it is what the account says.
 
-use super::action::WorkerIx;
 use super::items::Rank;
-use crate::graph::ItemIx;
+use crate::keys::{ItemIx, WorkerId};
 use crate::manifest::CrateId;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,8 +31,7 @@ pub(super) struct Worker {
     /// All that it was given and is not done with.
     pub(super) given: BTreeSet<ItemIx>,
     pub(super) running: BTreeMap<ItemIx, Rank>,
-    /// Tokens that it says it could use and does not have.
-    pub(super) unmet: u32,
+    pub(super) wish: Wish,
     /// Given, not running, and nothing it comes after is left to do.
     pub(super) startable: BTreeSet<Rank>,
     /// Those of them that hold a lease. Only they can use a slot.
@@ -48,6 +46,41 @@ pub(super) struct Worker {
     pub(super) heavy_unstarted: usize,
     /// How many unfinished items of which crate.
     pub(super) crates: BTreeMap<CrateId, usize>,
+}
+
+/// What a worker says that it could use, and what it has of that. One that is stopped, or has no
+/// core to run on, takes no token that it asked for: those go to others until it is heard of again.
+/// What it holds it keeps.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish {
+    /// Tokens, those it holds included.
+    pub(super) tokens: u32,
+    /// Tokens that are out to it: read or unread.
+    pub(super) out: u32,
+    /// It left a token unread for too long.
+    pub(super) is_ignored: bool,
+    /// Tokens that it was given in this round, which are in `out` too.
+    pub(super) given: u32,
+    /// Tokens that are kept for it in this round, because it is about to wish for them.
+    pub(super) kept: u32,
+    /// No more fit into its port in this round.
+    pub(super) is_full: bool,
+}
+
+impl Wish {
+    /// How many tokens it is to have, those it holds included.
+    pub(super) fn granted(&self) -> u32 {
+        if self.is_ignored { 0 } else { self.tokens }
+    }
+
+    /// Tokens that it could use and does not have.
+    pub(super) fn unmet(&self) -> u32 {
+        self.granted().saturating_sub(self.out)
+    }
+
+    pub(super) fn begin_round(&mut self) {
+        (self.given, self.kept, self.is_full) = (0, 0, false);
+    }
 }
 
 impl Worker {
@@ -65,13 +98,10 @@ impl Worker {
         self.given.is_empty()
     }
 
-    /// How many more slots it could use, its starting slot among them if that is parked.
+    /// How many more slots it could use, its implicit slot among them if that is parked.
     pub(super) fn slots_wanted(&self) -> usize {
-        if self.parked {
-            return self.leased.len();
-        }
-        let on_starting_slot = usize::from(self.running.is_empty());
-        self.leased.len().saturating_sub(on_starting_slot).max(self.unmet as usize)
+        let on_implicit_slot = usize::from(!self.parked && self.running.is_empty());
+        self.leased.len().saturating_sub(on_implicit_slot).max(self.wish.unmet() as usize)
     }
 
     /// The most urgent one that waits for memory, of those that `may` ask.
@@ -81,15 +111,23 @@ impl Worker {
         begin.into_iter().chain(piece).min().copied()
     }
 
-    /// The ranks of what wants a slot beyond the starting one, most urgent first: items, and pieces
-    /// of items that run.
-    pub(super) fn wanting_tokens(&self) -> Vec<Rank> {
+    /// What it would run on the next token, beyond those that it was given or that are kept for it in
+    /// this round.
+    pub(super) fn next_on_token(&self) -> Option<Rank> {
+        let before = (self.wish.given + self.wish.kept) as usize;
+        self.wanting_tokens().get(before).copied()
+    }
+
+    /// The ranks of what wants a slot beyond the implicit one, most urgent first: items, and pieces
+    /// of items that run. Those for which tokens were given in this round are among them.
+    fn wanting_tokens(&self) -> Vec<Rank> {
         let starting_slot_is_unused = !self.parked && self.running.is_empty();
         let items = self.leased.iter().copied().skip(usize::from(starting_slot_is_unused));
         let items: Vec<Rank> = items.collect();
         // What the worker lacks beyond its items is for pieces. Of which item is not known; that of
         // the most urgent one.
-        let pieces = (self.unmet as usize).saturating_sub(items.len());
+        let wished = (self.wish.unmet() + self.wish.given) as usize;
+        let pieces = wished.saturating_sub(items.len());
         let mut wanting = Vec::new();
         if let Some(rank) = self.running.values().min() {
             wanting.resize(pieces, *rank);
@@ -108,11 +146,11 @@ pub(super) struct Workers {
 
 impl Workers {
     /// The one that `start` adds next.
-    pub(super) fn next(&self) -> WorkerIx {
-        WorkerIx(self.list.len() as u32)
+    pub(super) fn next(&self) -> WorkerId {
+        WorkerId(self.list.len() as u32)
     }
 
-    pub(super) fn start(&mut self, alone: bool) -> WorkerIx {
+    pub(super) fn start(&mut self, alone: bool) -> WorkerId {
         self.list.push(Worker {
             phase: Phase::Starting,
             parked: false,
@@ -121,7 +159,7 @@ impl Workers {
             was_of_use: false,
             given: BTreeSet::new(),
             running: BTreeMap::new(),
-            unmet: 0,
+            wish: Wish::default(),
             startable: BTreeSet::new(),
             leased: BTreeSet::new(),
             granted: BTreeMap::new(),
@@ -131,10 +169,10 @@ impl Workers {
             crates: BTreeMap::new(),
         });
         self.live += 1;
-        WorkerIx(self.list.len() as u32 - 1)
+        WorkerId(self.list.len() as u32 - 1)
     }
 
-    pub(super) fn gone(&mut self, ix: WorkerIx) {
+    pub(super) fn gone(&mut self, ix: WorkerId) {
         assert_ne!(self[ix].phase, Phase::Gone, "worker {} dies twice", ix.0);
         self[ix].phase = Phase::Gone;
         self.live -= 1;
@@ -146,28 +184,32 @@ impl Workers {
     }
 
     /// In order of age.
-    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (WorkerIx, &Worker)> {
+    pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (WorkerId, &Worker)> {
         // Numbers are never used twice, so the dead pile up; a build that loses thousands of
         // workers has other worries.
         let live = self.list.iter().enumerate().filter(|(_, worker)| worker.phase != Phase::Gone);
-        live.map(|(number, worker)| (WorkerIx(number as u32), worker))
+        live.map(|(number, worker)| (WorkerId(number as u32), worker))
     }
 
-    pub(super) fn find(&self, wanted: impl Fn(&Worker) -> bool) -> Option<WorkerIx> {
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Worker> {
+        self.list.iter_mut().filter(|worker| worker.phase != Phase::Gone)
+    }
+
+    pub(super) fn find(&self, wanted: impl Fn(&Worker) -> bool) -> Option<WorkerId> {
         self.iter().find(|(_, worker)| wanted(worker)).map(|(ix, _)| ix)
     }
 }
 
-impl std::ops::Index<WorkerIx> for Workers {
+impl std::ops::Index<WorkerId> for Workers {
     type Output = Worker;
 
-    fn index(&self, ix: WorkerIx) -> &Worker {
+    fn index(&self, ix: WorkerId) -> &Worker {
         &self.list[ix.0 as usize]
     }
 }
 
-impl std::ops::IndexMut<WorkerIx> for Workers {
-    fn index_mut(&mut self, ix: WorkerIx) -> &mut Worker {
+impl std::ops::IndexMut<WorkerId> for Workers {
+    fn index_mut(&mut self, ix: WorkerId) -> &mut Worker {
         &mut self.list[ix.0 as usize]
     }
 }

@@ -34,8 +34,9 @@
 
 use super::dialect::Dialect;
 use super::port::{Pair, Port, Ports};
+use crate::keys::ChildId;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 
@@ -50,17 +51,13 @@ const MOST_OFFERED: u32 = 512;
 /// Within this time every foreign child has been offered a token that became free, microseconds.
 const ROUND_US: u64 = 40_000;
 
-/// Names a child to the broker; chosen by the caller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ChildId(pub u32);
-
 /// Whose program a child is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Says what it wants.
     Own,
     /// Is offered what is free.
-    Foreign(Dialect),
+    External(Dialect),
 }
 
 /// What a child needs to be a client of the pool.
@@ -155,8 +152,6 @@ struct Tokens<Port> {
     port: Port,
     /// Put in and not taken back: held or unread.
     out: u32,
-    /// How many the child could use, those out included. Of our own children only.
-    want: u32,
     /// Of foreign ones only.
     offer: Option<Offer>,
     priority: u64,
@@ -241,13 +236,13 @@ impl<P: Ports> Broker<P> {
         let port = self.ports.make()?;
         let (dialect, offer) = match kind {
             Kind::Own => (Dialect::Fifo, None),
-            Kind::Foreign(dialect) => (dialect, Some(Offer::default())),
+            Kind::External(dialect) => (dialect, Some(Offer::default())),
         };
         let pair = dialect.has_pair().then(|| port.open_pair()).transpose()?;
         let numbers = pair.as_ref().map(|pair| (pair.read.as_raw_fd(), pair.write.as_raw_fd()));
         let makeflags = dialect.announce(hint, port.path(), numbers);
         self.free = after;
-        let tokens = Tokens { port, out: 0, want: 0, offer, priority: 0 };
+        let tokens = Tokens { port, out: 0, offer, priority: 0 };
         self.children.insert(child, Child { charged: true, tokens: Some(tokens) });
         Ok(Admission { makeflags, pair })
     }
@@ -264,23 +259,30 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// How many tokens the child, one of ours, could use, *those it holds included*, its starting
-    /// slot not. Acts with the next `settle`.
+    /// Tokens that are out to the child: it has read them, or they lie unread in its port. 0 for a
+    /// child that is not known.
+    pub fn out(&self, child: ChildId) -> u32 {
+        self.tokens(child).map_or(0, |tokens| tokens.out)
+    }
+
+    /// Puts one free token into the port of a child of ours. Returns whether it did: not if none is
+    /// free, the port is full, or the child is not known, whose last words may be read after it is
+    /// gone.
     ///
-    /// A child that is not known is passed over, here and below: its last words may be read after
-    /// it is gone.
-    pub fn want(&mut self, child: ChildId, tokens: u32) {
-        if let Some(of_child) = self.tokens_mut(child) {
-            of_child.want = tokens;
+    /// # Errors
+    /// Its port cannot be written.
+    pub fn put(&mut self, child: ChildId) -> io::Result<bool> {
+        if self.free == 0 {
+            return Ok(false);
         }
+        let Some(tokens) = self.tokens_mut(child) else { return Ok(false) };
+        let put = tokens.port.put(1)?;
+        tokens.out += put;
+        self.free -= put;
+        Ok(put > 0)
     }
 
-    /// How many tokens more than are out to it the child could use.
-    pub fn lacks(&self, child: ChildId) -> u32 {
-        self.tokens(child).map_or(0, |tokens| tokens.want.saturating_sub(tokens.out))
-    }
-
-    /// Children of a higher priority get free tokens first.
+    /// External commands of a higher priority are offered more, and earlier.
     pub fn priority(&mut self, child: ChildId, priority: u64) {
         if let Some(of_child) = self.tokens_mut(child) {
             of_child.priority = priority;
@@ -320,8 +322,8 @@ impl<P: Ports> Broker<P> {
     pub fn retire(&mut self, child: ChildId, to: ChildId) {
         let Some(mut retired) = self.children.remove(&child) else { return };
         if let Some(tokens) = &mut retired.tokens {
-            // As one of ours that has a use for nothing.
-            (tokens.want, tokens.offer) = (0, None);
+            // As one of ours that is to have nothing.
+            tokens.offer = None;
         }
         let before = self.children.insert(to, retired);
         assert!(before.is_none(), "{to:?} is admitted already");
@@ -359,17 +361,43 @@ impl<P: Ports> Broker<P> {
         gone
     }
 
-    /// Takes back what children returned or no longer want, then gives free tokens to those of ours
-    /// who want them, except the last `reserve`, which are kept for processes about to start.
-    ///
-    /// Highest priority first, then those with the fewest tokens out, then by id. Call it after
-    /// every event: a child's port became readable, its wish changed, or a slot became free.
+    /// Takes back what children returned, and of ours what lies unread beyond what `granted` says that
+    /// they are to have, those they hold included. Call it after every event: a child's port became
+    /// readable, or its wish changed. Returns who has returned more than it took.
     ///
     /// # Errors
-    /// A port cannot be read or written; the account is right in spite of that.
-    pub fn settle(&mut self, reserve: u32) -> io::Result<Vec<Surplus>> {
-        let surpluses = self.collect()?;
-        self.distribute(reserve)?;
+    /// Those of the system on our own FIFOs; the account is right in spite of them.
+    pub fn collect(&mut self, granted: impl Fn(ChildId) -> u32) -> io::Result<Vec<Surplus>> {
+        let mut surpluses = Vec::new();
+        let mut taken_by_external = 0;
+        for (id, child) in &mut self.children {
+            let Some(tokens) = &mut child.tokens else { continue };
+            let unread = tokens.port.unread()?;
+            let surplus = unread.saturating_sub(tokens.out);
+            if surplus > 0 {
+                let discarded = tokens.port.take_back(surplus)?;
+                surpluses.push(Surplus { child: *id, tokens: discarded });
+            }
+            let unread = unread - surplus;
+            let unwanted = match &mut tokens.offer {
+                Some(offer) => {
+                    let taken = offer.count.saturating_sub(unread);
+                    offer.taken |= taken > 0;
+                    offer.count -= taken;
+                    taken_by_external += taken;
+                    unread - offer.count
+                }
+                None => tokens.out.saturating_sub(granted(*id)).min(unread),
+            };
+            if unwanted > 0 {
+                let taken = tokens.port.take_back(unwanted)?;
+                tokens.out -= taken;
+                self.free += taken;
+            }
+        }
+        if self.most_offered != u32::MAX {
+            self.most_offered = self.most_offered.saturating_sub(taken_by_external);
+        }
         Ok(surpluses)
     }
 
@@ -550,78 +578,6 @@ impl<P: Ports> Broker<P> {
         if let Some(offer) = self.tokens_mut(child).and_then(|tokens| tokens.offer.as_mut()) {
             offer.since_us = now_us;
         }
-    }
-
-    fn collect(&mut self) -> io::Result<Vec<Surplus>> {
-        let mut surpluses = Vec::new();
-        let mut taken_by_foreign = 0;
-        for (id, child) in &mut self.children {
-            let Some(tokens) = &mut child.tokens else { continue };
-            let unread = tokens.port.unread()?;
-            let surplus = unread.saturating_sub(tokens.out);
-            if surplus > 0 {
-                let discarded = tokens.port.take_back(surplus)?;
-                surpluses.push(Surplus { child: *id, tokens: discarded });
-            }
-            let unread = unread - surplus;
-            let unwanted = match &mut tokens.offer {
-                Some(offer) => {
-                    let taken = offer.count.saturating_sub(unread);
-                    offer.taken |= taken > 0;
-                    offer.count -= taken;
-                    taken_by_foreign += taken;
-                    unread - offer.count
-                }
-                None => tokens.out.saturating_sub(tokens.want).min(unread),
-            };
-            if unwanted > 0 {
-                let taken = tokens.port.take_back(unwanted)?;
-                tokens.out -= taken;
-                self.free += taken;
-            }
-        }
-        if self.most_offered != u32::MAX {
-            self.most_offered = self.most_offered.saturating_sub(taken_by_foreign);
-        }
-        Ok(surpluses)
-    }
-
-    fn distribute(&mut self, reserve: u32) -> io::Result<()> {
-        let mut full = BTreeSet::new();
-        loop {
-            let shares = self.shares(self.free.saturating_sub(reserve), &full);
-            if shares.is_empty() {
-                return Ok(());
-            }
-            for (id, share) in shares {
-                let tokens = self.tokens_mut(id).expect("shares are for clients");
-                let put = tokens.port.put(share)?;
-                tokens.out += put;
-                self.free -= put;
-                if put < share {
-                    full.insert(id);
-                }
-            }
-        }
-    }
-
-    /// How many of `free` tokens each child of ours gets, as if they were given out one by one.
-    fn shares(&self, mut free: u32, full: &BTreeSet<ChildId>) -> BTreeMap<ChildId, u32> {
-        let lacking = self.children.iter().filter_map(|(id, child)| {
-            let tokens = child.tokens.as_ref()?;
-            let lacks = tokens.out < tokens.want && !full.contains(id) && tokens.offer.is_none();
-            lacks.then_some((tokens.priority, Reverse(tokens.out), Reverse(*id)))
-        });
-        let mut queue: BinaryHeap<_> = lacking.collect();
-        let mut shares = BTreeMap::new();
-        while let (Some((priority, Reverse(out), Reverse(id))), 1..) = (queue.pop(), free) {
-            free -= 1;
-            *shares.entry(id).or_default() += 1;
-            if self.tokens(id).is_some_and(|tokens| out + 1 < tokens.want) {
-                queue.push((priority, Reverse(out + 1), Reverse(id)));
-            }
-        }
-        shares
     }
 
     fn tokens(&self, child: ChildId) -> Option<&Tokens<P::Port>> {

@@ -1,6 +1,9 @@
-//! Ports without descriptors, for tests of the account.
+//! Ports without descriptors and a parent without a jobserver, for tests of the account.
 
+use super::broker::{Broker, Surplus};
+use super::pool::{Arrived, Lender};
 use super::port::{Pair, Port, Ports};
+use crate::keys::ChildId;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -53,4 +56,68 @@ impl Ports for FakePorts {
     fn make(&mut self) -> io::Result<FakePort> {
         Ok(FakePort { unread: Rc::default(), capacity: self.capacity })
     }
+}
+
+/// A parent with `left` tokens in its pool, of which the test plays the other children.
+#[derive(Clone, Debug, Default)]
+pub struct FakeLender(pub Rc<RefCell<Lending>>);
+
+#[derive(Debug, Default)]
+pub struct Lending {
+    pub left: u32,
+    pub wished: u32,
+    /// Out of the pool, and not yet noticed by us.
+    pub arriving: u32,
+    pub lent: u32,
+    pub lost: bool,
+}
+
+impl FakeLender {
+    pub fn new(left: u32) -> FakeLender {
+        FakeLender(Rc::new(RefCell::new(Lending { left, ..Lending::default() })))
+    }
+
+    /// Grants what is wished for, as far as there is something. Returns how much that was.
+    pub fn grant(&self) -> u32 {
+        let mut lending = self.0.borrow_mut();
+        let granted = lending.wished.min(lending.left);
+        lending.wished -= granted;
+        lending.left -= granted;
+        lending.arriving += granted;
+        lending.lent += granted;
+        granted
+    }
+}
+
+impl Lender for FakeLender {
+    fn wish(&mut self, tokens: u32) {
+        self.0.borrow_mut().wished = tokens;
+    }
+
+    fn arrived(&mut self) -> Arrived {
+        let mut lending = self.0.borrow_mut();
+        let tokens = std::mem::take(&mut lending.arriving);
+        let lost = std::mem::take(&mut lending.lost).then(|| io::Error::other("gone"));
+        Arrived { tokens, lost }
+    }
+
+    fn give_back(&mut self, tokens: u32) {
+        let mut lending = self.0.borrow_mut();
+        assert!(tokens <= lending.lent, "{tokens} returned of {}", lending.lent);
+        lending.lent -= tokens;
+        lending.left += tokens;
+    }
+}
+
+/// Takes back what is returned or too much, and gives each child what it is to have in all, one after
+/// the other, as far as there is something.
+pub fn settle<P: Ports>(broker: &mut Broker<P>, granted: &[(ChildId, u32)]) -> Vec<Surplus> {
+    let of = |child: ChildId| {
+        granted.iter().find(|(other, _)| *other == child).map_or(0, |(_, tokens)| *tokens)
+    };
+    let surpluses = broker.collect(of).unwrap();
+    for (child, tokens) in granted {
+        while broker.out(*child) < *tokens && broker.put(*child).unwrap() {}
+    }
+    surpluses
 }

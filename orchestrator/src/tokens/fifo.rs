@@ -233,6 +233,7 @@ fn remove(path: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::{ChildId, WorkerId};
     use rustix::event::{PollFd, PollFlags, poll};
     use std::os::unix::fs::FileTypeExt;
     use std::sync::mpsc;
@@ -356,8 +357,9 @@ mod tests {
     /// The broker, a real FIFO and the `jobserver` crate: tokens go out, work, and come back.
     #[test]
     fn a_client_of_the_jobserver_crate_is_served() {
-        use crate::tokens::{Broker, ChildId, Kind, Settled};
-        let child = ChildId(0);
+        use crate::tokens::fake::settle;
+        use crate::tokens::{Broker, Kind, Settled};
+        let child = ChildId::Worker(WorkerId(0));
         let mut broker = Broker::new(4, fifos());
         let admission = broker.admit(child, Kind::Own, 4).unwrap();
         let makeflags = |name: &str| {
@@ -369,23 +371,20 @@ mod tests {
         let (client, _slot) = pool.start(move |token| drop(arrivals.send(token.unwrap()))).unwrap();
 
         client.wish(3);
-        broker.want(child, 2);
-        broker.settle(0).unwrap();
+        settle(&mut broker, &[(child, 2)]);
         let tokens = [arrived.recv().unwrap(), arrived.recv().unwrap()];
         assert_eq!((broker.held(child).unwrap(), broker.free()), (2, 1));
 
         // The third wish is withdrawn, and a token that reaches it nevertheless comes back by
         // itself.
         client.wish(0);
-        broker.want(child, 3);
-        broker.settle(0).unwrap();
+        settle(&mut broker, &[(child, 3)]);
         assert_eq!(broker.free(), 0);
         drop(tokens);
-        broker.want(child, 0);
         while broker.free() < 3 {
             let mut watched = [PollFd::new(broker.port(child).unwrap(), PollFlags::IN)];
             poll(&mut watched, None).unwrap();
-            assert_eq!(broker.settle(0).unwrap(), []);
+            assert_eq!(settle(&mut broker, &[]), []);
         }
         drop(client);
         assert_eq!(broker.remove(child), Settled::default());
@@ -394,15 +393,15 @@ mod tests {
 
     #[test]
     fn more_tokens_than_a_fifo_holds_are_fed_in_turns() {
-        use crate::tokens::{Broker, ChildId, Kind};
-        let (n, child) = (70_000, ChildId(0));
+        use crate::tokens::fake::settle;
+        use crate::tokens::{Broker, Kind};
+        let (n, child) = (70_000, ChildId::Worker(WorkerId(0)));
         let mut broker = Broker::new(n, fifos());
         broker.admit(child, Kind::Own, 4).unwrap();
-        broker.want(child, n - 1);
         let client = client(broker.port(child).unwrap());
         let mut held = 0;
         while broker.free() > 0 {
-            assert_eq!(broker.settle(0).unwrap(), []);
+            assert_eq!(settle(&mut broker, &[(child, n - 1)]), []);
             held += read(&client, &mut [0; PIPE_SIZE]).unwrap() as u32;
             assert_eq!(broker.held(child).unwrap(), held);
         }

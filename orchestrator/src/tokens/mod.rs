@@ -8,7 +8,7 @@
 mod broker;
 mod dialect;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod fifo;
 mod parent;
 mod pool;
@@ -16,7 +16,7 @@ mod port;
 mod purse;
 mod waiter;
 
-pub use broker::{Admission, AdmitError, Broker, ChildId, Kind, Offers, Settled, Surplus, Terms};
+pub use broker::{Admission, AdmitError, Broker, Kind, Offers, Settled, Surplus, Terms};
 pub use dialect::Dialect;
 pub use fifo::{Fifo, Fifos};
 pub use parent::{Parent, Returner};

@@ -6,10 +6,9 @@ use tender::engine::{Request, Summary, build};
 use tender::environment::Variables;
 use tender::events::{Event, Severity, Sink};
 use tender::fingerprint::Fingerprints;
-use tender::graph::{
-    Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemIx, ItemKind, Run,
-};
+use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemKind, Run};
 use tender::host::{EngineError, Slots};
+use tender::keys::ItemIx;
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use tender::memory::Budget;
 use tender_protocol::{Language, Member, Outcome, Work};

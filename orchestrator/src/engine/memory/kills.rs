@@ -2,10 +2,9 @@
 //! build makes no progress, and how it is known whose death was the kernel's doing.
 
 use super::{MemoryController, View, mib};
-use crate::graph::ItemIx;
 use crate::host::sampler::Sampler;
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Defence, Evidence, Ledger, Level, Measure, NEWS_US, Steps, Thrash, Work};
-use crate::schedule::{WorkerIx, process_of_worker};
 use crate::sys::clock;
 use crate::sys::usage::Groups;
 use std::collections::BTreeMap;
@@ -32,9 +31,9 @@ pub(super) struct Kills {
     /// When to look again whom the kernel has killed, microseconds.
     next_count_us: u64,
     /// Workers that we killed for memory, and why.
-    victims: BTreeMap<WorkerIx, Cause>,
+    victims: BTreeMap<WorkerId, Cause>,
     /// The last victim while it has not ended, and until when its end is waited for, microseconds.
-    awaited: Option<(WorkerIx, u64)>,
+    awaited: Option<(WorkerId, u64)>,
 }
 
 /// Why we killed a worker for memory.
@@ -83,7 +82,7 @@ impl Kills {
         view: &View<'_>,
         ledger: &Ledger,
         now_us: u64,
-    ) -> Option<WorkerIx> {
+    ) -> Option<WorkerId> {
         let victim = largest_without(view, ledger)?;
         self.note_victim(victim, Cause::Shortage, now_us);
         Some(victim)
@@ -98,7 +97,7 @@ impl Kills {
         ledger: &Ledger,
         sampler: &Sampler,
         now_us: u64,
-    ) -> Option<WorkerIx> {
+    ) -> Option<WorkerId> {
         if now_us < self.next_look_us {
             return None;
         }
@@ -114,7 +113,7 @@ impl Kills {
         Some(victim)
     }
 
-    fn note_victim(&mut self, victim: WorkerIx, cause: Cause, now_us: u64) {
+    fn note_victim(&mut self, victim: WorkerId, cause: Cause, now_us: u64) {
         self.victims.insert(victim, cause);
         // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us.
         // It is back when it has ended.
@@ -129,12 +128,12 @@ impl Kills {
 
 impl MemoryController {
     /// A worker has ended. Its memory is back.
-    pub(in crate::engine) fn worker_ended(&mut self, worker: WorkerIx) {
+    pub(in crate::engine) fn worker_ended(&mut self, worker: WorkerId) {
         self.kills.awaited = self.kills.awaited.filter(|(victim, _)| *victim != worker);
     }
 
     /// Whether we killed the worker for memory.
-    pub(in crate::engine) fn is_victim(&self, worker: WorkerIx) -> bool {
+    pub(in crate::engine) fn is_victim(&self, worker: WorkerId) -> bool {
         self.kills.victims.contains_key(&worker)
     }
 
@@ -147,14 +146,14 @@ impl MemoryController {
 
     /// For people, after "killed for memory": why if it is not plain, what the process had used at
     /// most, and what there was.
-    pub(in crate::engine) fn kill_text(&self, worker: WorkerIx) -> String {
+    pub(in crate::engine) fn kill_text(&self, worker: WorkerId) -> String {
         let why = match self.kills.victims.get(&worker) {
             Some(Cause::Thrashing) => {
                 ", since all its time went into reading what the kernel drops for it"
             }
             Some(Cause::Shortage) | None => "",
         };
-        let peak = Some(self.usage.peak_of(process_of_worker(worker))).filter(|peak| *peak > 0);
+        let peak = Some(self.usage.peak_of(ChildId::Worker(worker))).filter(|peak| *peak > 0);
         format!("{why}: peak {}, {}", mib(peak), self.budget_text())
     }
 }
@@ -162,7 +161,7 @@ impl MemoryController {
 /// What workers have done where `binding` leaves nothing. None if none of them runs anything, or it
 /// cannot be known.
 fn work_done(binding: &Level, view: &View<'_>, ledger: &Ledger, sampler: &Sampler) -> Option<Work> {
-    let runs = |worker: WorkerIx| ledger.parts_in(process_of_worker(worker)) > 0;
+    let runs = |worker: WorkerId| ledger.parts_in(ChildId::Worker(worker)) > 0;
     let running: Vec<_> = view.workers.iter().filter(|worker| runs(worker.worker)).collect();
     let refaults = sampler.refaults(&binding.bound).filter(|_| !running.is_empty())?;
     let groups = running.iter().any(|worker| !worker.links.is_empty()).then(Groups::read);
@@ -175,12 +174,12 @@ fn work_done(binding: &Level, view: &View<'_>, ledger: &Ledger, sampler: &Sample
 
 /// The worker that uses the most of those that run something, and not the oldest item. Of equals
 /// the youngest.
-fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerIx> {
+fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerId> {
     let workers: Vec<_> = view
         .workers
         .iter()
         .map(|worker| {
-            let used = ledger.used_by(process_of_worker(worker.worker));
+            let used = ledger.used_by(ChildId::Worker(worker.worker));
             (worker.worker, used, worker.running.as_slice())
         })
         .collect();
@@ -190,8 +189,8 @@ fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerIx> {
 /// Workers with the bytes that they use, and what they run.
 fn largest_that_may_go(
     oldest: Option<ItemIx>,
-    workers: &[(WorkerIx, u64, &[ItemIx])],
-) -> Option<WorkerIx> {
+    workers: &[(WorkerId, u64, &[ItemIx])],
+) -> Option<WorkerId> {
     let may_go =
         |runs: &[ItemIx]| !runs.is_empty() && !oldest.is_some_and(|item| runs.contains(&item));
     let may_go = workers.iter().filter(|(_, _, runs)| may_go(runs));
@@ -212,10 +211,10 @@ mod tests {
             let views: Vec<_> = workers
                 .iter()
                 .zip(&runs)
-                .map(|((ix, used, _), runs)| (WorkerIx(*ix), *used, runs.as_slice()))
+                .map(|((ix, used, _), runs)| (WorkerId(*ix), *used, runs.as_slice()))
                 .collect();
             let victim = largest_that_may_go(oldest.map(ItemIx), &views);
-            assert_eq!(victim, expect.map(WorkerIx), "{oldest:?} {workers:?}");
+            assert_eq!(victim, expect.map(WorkerId), "{oldest:?} {workers:?}");
         };
         check(None, &[], None);
         check(Some(1), &[(0, 100, &[1])], None);
@@ -235,7 +234,7 @@ mod tests {
     fn victim_is_awaited_until_it_ends_or_for_a_while() {
         let mut kills = Kills::new(None);
         assert_eq!(kills.awaits_until(1_000), None);
-        kills.note_victim(WorkerIx(3), Cause::Shortage, 1_000);
+        kills.note_victim(WorkerId(3), Cause::Shortage, 1_000);
         assert_eq!(kills.awaits_until(1_001), Some(1_000 + GONE_WITHIN_US));
         assert_eq!(kills.awaits_until(1_000 + GONE_WITHIN_US), None);
     }

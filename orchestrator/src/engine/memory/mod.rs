@@ -10,13 +10,11 @@ mod kills;
 mod purge;
 mod usage;
 
-use crate::graph::ItemIx;
 use crate::host::foreign::Foreign;
 use crate::host::sampler::{Readout, Sampler};
-use crate::memory::{
-    Budget, Chosen, Denied, Ledger, Measure, Note, ProcessId, Reading, Reclaim, Totals,
-};
-use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
+use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::memory::{Budget, Chosen, Denied, Ledger, Measure, Note, Reading, Reclaim, Totals};
+use crate::schedule::Need;
 use crate::sys::usage::Gauge;
 use camino::Utf8Path;
 use kills::Kills;
@@ -73,7 +71,7 @@ pub(super) struct View<'e> {
 }
 
 pub(super) struct WorkerView<'e> {
-    pub(super) worker: WorkerIx,
+    pub(super) worker: WorkerId,
     pub(super) pid: u32,
     /// None where it cannot be read.
     pub(super) gauge: Option<&'e Gauge>,
@@ -90,22 +88,22 @@ pub(super) struct CommandView {
 /// What belongs to no external command.
 pub(super) struct Ours {
     pub(super) pids: BTreeSet<u32>,
-    pub(super) processes: Vec<ProcessId>,
+    pub(super) processes: Vec<ChildId>,
 }
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MemoryOrder {
     /// The worker gives back what its allocator keeps.
-    Purge(WorkerIx),
+    Purge(WorkerId),
     /// The worker is killed, with the linker that it has started.
-    Kill(WorkerIx),
+    Kill(WorkerId),
 }
 
 /// What was read, for the ledger and for those who follow the build.
 pub(super) struct MemoryRead {
     /// What each worker uses, bytes, as far as it was measured.
-    pub(super) workers: Vec<(WorkerIx, u64)>,
+    pub(super) workers: Vec<(WorkerId, u64)>,
     pub(super) commands: Vec<(ItemIx, u64)>,
     /// What may be leased, bytes: 0 while nothing is to start. None where there is no limit.
     pub(super) headroom: Option<u64>,
@@ -341,7 +339,7 @@ impl MemoryController {
 }
 
 impl View<'_> {
-    fn worker_that_runs(&self, item: ItemIx) -> Option<WorkerIx> {
+    fn worker_that_runs(&self, item: ItemIx) -> Option<WorkerId> {
         let mut workers = self.workers.iter();
         workers.find(|worker| worker.running.contains(&item)).map(|worker| worker.worker)
     }
@@ -349,9 +347,9 @@ impl View<'_> {
 
 impl MemoryRead {
     /// What processes use, bytes, for the ledger.
-    pub(super) fn used(&self) -> Vec<(ProcessId, u64)> {
-        let workers = self.workers.iter().map(|(ix, bytes)| (process_of_worker(*ix), *bytes));
-        let commands = self.commands.iter().map(|(ix, bytes)| (process_of_command(*ix), *bytes));
+    pub(super) fn used(&self) -> Vec<(ChildId, u64)> {
+        let workers = self.workers.iter().map(|(ix, bytes)| (ChildId::Worker(*ix), *bytes));
+        let commands = self.commands.iter().map(|(ix, bytes)| (ChildId::Command(*ix), *bytes));
         workers.chain(commands).collect()
     }
 }

@@ -2,8 +2,8 @@
 //! need but that of those that wait.
 
 use super::{MemoryController, View};
-use crate::memory::{Denied, Keeps, Ledger, ProcessId, Reclaim};
-use crate::schedule::{WorkerIx, process_of_worker};
+use crate::keys::{ChildId, WorkerId};
+use crate::memory::{Denied, Keeps, Ledger, Reclaim};
 use std::collections::BTreeMap;
 
 /// What a worker may keep of what has ended, bytes.
@@ -17,10 +17,10 @@ impl MemoryController {
     pub(in crate::engine) fn wants_purge(
         &self,
         ledger: &Ledger,
-        worker: WorkerIx,
+        worker: WorkerId,
         granted: u64,
     ) -> bool {
-        let process = process_of_worker(worker);
+        let process = ChildId::Worker(worker);
         // With a budget of nearly nothing, nothing is little.
         let little = ledger.ceiling().map_or(LITTLE, |ceiling| LITTLE.min(ceiling / 16));
         // Where nothing is free this runs because one job always may, and whatever can be spared
@@ -43,14 +43,11 @@ pub(super) fn for_waiting<'d>(
     ledger: &Ledger,
     mut waiting: impl Iterator<Item = &'d Denied>,
     now_us: u64,
-) -> Vec<WorkerIx> {
-    let workers: BTreeMap<ProcessId, WorkerIx> = view
-        .workers
-        .iter()
-        .map(|worker| (process_of_worker(worker.worker), worker.worker))
-        .collect();
-    let processes: Vec<ProcessId> = workers.keys().copied().collect();
-    let keeps = |process: &ProcessId| Keeps {
+) -> Vec<WorkerId> {
+    let workers: BTreeMap<ChildId, WorkerId> =
+        view.workers.iter().map(|worker| (ChildId::Worker(worker.worker), worker.worker)).collect();
+    let processes: Vec<ChildId> = workers.keys().copied().collect();
+    let keeps = |process: &ChildId| Keeps {
         process: *process,
         used: ledger.used_by(*process),
         kept: ledger.kept(*process, 0),

@@ -2,9 +2,9 @@
 //! most that the parts of an item used, and what it was killed at.
 
 use super::{CALM_US, MemoryController, View};
-use crate::graph::ItemIx;
-use crate::memory::{History, Note, ProcessId, Stage};
-use crate::schedule::{Need, WorkerIx, process_of_command, process_of_worker};
+use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::memory::{History, Note, Stage};
+use crate::schedule::Need;
 use crate::sys::usage::{Gauge, Groups};
 use camino::Utf8Path;
 use std::collections::BTreeMap;
@@ -16,13 +16,13 @@ pub(super) struct Usage {
     /// When whole process trees are measured again, microseconds.
     next_trees_us: u64,
     /// The most that each worker and command was seen to use, bytes.
-    peaks: BTreeMap<ProcessId, u64>,
+    peaks: BTreeMap<ChildId, u64>,
     /// The most that the linker of each link was seen to use, bytes.
     linkers: BTreeMap<ItemIx, u64>,
 }
 
 /// What workers and commands use, bytes.
-type Measured = (Vec<(WorkerIx, u64)>, Vec<(ItemIx, u64)>);
+type Measured = (Vec<(WorkerId, u64)>, Vec<(ItemIx, u64)>);
 
 impl Usage {
     /// `path` is what earlier builds have written. Returns what is wrong with it, too.
@@ -70,30 +70,30 @@ impl Usage {
                 let peak = self.linkers.entry(*link).or_default();
                 *peak = bytes.saturating_sub(own).max(*peak);
             }
-            self.note_peak(process_of_worker(worker.worker), bytes);
+            self.note_peak(ChildId::Worker(worker.worker), bytes);
         }
         for command in &view.commands {
             if let Some(bytes) = in_group(command.pid) {
                 commands.push((command.item, bytes));
-                self.note_peak(process_of_command(command.item), bytes);
+                self.note_peak(ChildId::Command(command.item), bytes);
             }
         }
         Some((workers, commands))
     }
 
-    fn note_peak(&mut self, process: ProcessId, bytes: u64) {
+    fn note_peak(&mut self, process: ChildId, bytes: u64) {
         let peak = self.peaks.entry(process).or_default();
         *peak = bytes.max(*peak);
     }
 
     /// 0 where it was not measured.
-    pub(super) fn peak_of(&self, process: ProcessId) -> u64 {
+    pub(super) fn peak_of(&self, process: ChildId) -> u64 {
         self.peaks.get(&process).copied().unwrap_or(0)
     }
 
     /// The most that the command or the linker of an item used, bytes.
     pub(super) fn peak_of_program(&self, item: ItemIx) -> Option<u64> {
-        let command = self.peaks.get(&process_of_command(item));
+        let command = self.peaks.get(&ChildId::Command(item));
         command.or_else(|| self.linkers.get(&item)).copied()
     }
 
@@ -107,7 +107,7 @@ impl Usage {
 
 impl MemoryController {
     /// The most that a process was measured to use, bytes; 0 where it was not.
-    pub(in crate::engine) fn peak_of(&self, process: ProcessId) -> u64 {
+    pub(in crate::engine) fn peak_of(&self, process: ChildId) -> u64 {
         self.usage.peak_of(process)
     }
 
@@ -141,7 +141,7 @@ impl MemoryController {
         key: &str,
         outcome: Outcome,
     ) {
-        let peak = self.usage.peaks.remove(&process_of_command(item));
+        let peak = self.usage.peaks.remove(&ChildId::Command(item));
         if let Some(peak) = peak.filter(|_| outcome == Outcome::Ok) {
             self.usage.history.measured(key, Stage::FrontEnd, peak);
         }

@@ -4,7 +4,7 @@
 
 use super::Progress;
 use crate::events::{Event, Needed, Shortage, Victim, WaitReason};
-use crate::graph::ItemIx;
+use crate::keys::ItemIx;
 use crate::memory::{Chosen, Killer, Tally, Totals};
 use crate::sys::now_us;
 use std::time::Duration;

@@ -4,9 +4,10 @@
 
 mod memory;
 
-use crate::events::{Event, Severity, Sink, WaitReason, WorkerNo};
+use crate::events::{Event, Severity, Sink, WaitReason};
 use crate::fingerprint::RebuildReason;
-use crate::graph::{Graph, ItemIx};
+use crate::graph::Graph;
+use crate::keys::{ItemIx, WorkerId};
 use crate::sys::now_us;
 use memory::MemoryTold;
 use std::collections::{BTreeMap, BTreeSet};
@@ -121,7 +122,7 @@ impl<'a> Progress<'a> {
     pub(super) fn started(
         &mut self,
         item: ItemIx,
-        worker: Option<WorkerNo>,
+        worker: Option<WorkerId>,
         slot: u32,
         at_us: u64,
     ) {

@@ -3,9 +3,10 @@
 use super::critical::critical_path;
 use super::model::{About, Ending, Kill, Lanes, Model, Row, Stage, Stretch, Unit, Wait, Worker};
 use super::series::{self, Change, Point};
-use crate::events::{Event, Victim, WaitReason, WorkerNo};
+use crate::events::{Event, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
-use crate::graph::{Graph, ItemIx};
+use crate::graph::Graph;
+use crate::keys::{ItemIx, WorkerId};
 use crate::memory::Summary;
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
@@ -165,7 +166,7 @@ impl Collector {
         at_us.saturating_sub(self.start_us)
     }
 
-    fn change(&self, worker: WorkerNo, value: u64, at_us: u64) -> Change {
+    fn change(&self, worker: WorkerId, value: u64, at_us: u64) -> Change {
         Change { at_us: self.time(at_us), worker: worker.0, value }
     }
 
@@ -218,7 +219,7 @@ impl Collector {
         new
     }
 
-    fn started(&mut self, item: ItemIx, worker: Option<WorkerNo>, slot: u32, at_us: u64) {
+    fn started(&mut self, item: ItemIx, worker: Option<WorkerId>, slot: u32, at_us: u64) {
         let since_us = self.time(at_us);
         self.wait_ended(item, since_us);
         let row = match worker {
@@ -301,7 +302,7 @@ impl Collector {
         }
     }
 
-    fn worker_ended(&mut self, worker: WorkerNo, at_us: u64) {
+    fn worker_ended(&mut self, worker: WorkerId, at_us: u64) {
         let change = self.change(worker, 0, at_us);
         self.live_modules.push(change);
         let at_us = self.time(at_us);
@@ -401,7 +402,7 @@ mod tests {
     }
 
     fn started(item: ItemIx, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
-        Event::ItemStarted { item, worker: worker.map(WorkerNo), slot, at_us }
+        Event::ItemStarted { item, worker: worker.map(WorkerId), slot, at_us }
     }
 
     fn phase(
@@ -411,7 +412,7 @@ mod tests {
         from: u64,
         until: u64,
     ) -> Event {
-        let worker = Some(WorkerNo(0));
+        let worker = Some(WorkerId(0));
         Event::Phase {
             item,
             worker,
@@ -519,11 +520,11 @@ mod tests {
             &[
                 dirty(ZIP_A),
                 dirty(ZIP_B),
-                Event::WorkerStarted { worker: WorkerNo(0), pid: 7, at_us: 100 },
+                Event::WorkerStarted { worker: WorkerId(0), pid: 7, at_us: 100 },
                 started(ZIP_A, Some(0), 0, 100),
                 started(ZIP_B, Some(0), 1, 101),
                 phase(ZIP_A, 0, (PhaseName::Translate, None), 100, 110),
-                Event::WorkerEnded { worker: WorkerNo(0), at_us: 115 },
+                Event::WorkerEnded { worker: WorkerId(0), at_us: 115 },
                 // Once more, until the build ends.
                 started(ZIP_B, Some(1), 0, 116),
                 Event::Interrupted { signal: 2 },
@@ -565,13 +566,13 @@ mod tests {
 
     #[test]
     fn lanes_are_sums_over_workers_that_live() {
-        let of = |worker, n, at_us| Event::LiveModules { worker: WorkerNo(worker), n, at_us };
+        let of = |worker, n, at_us| Event::LiveModules { worker: WorkerId(worker), n, at_us };
         let model = model(&[
             of(0, 2, 110),
             of(1, 5, 110),
-            Event::WorkerEnded { worker: WorkerNo(0), at_us: 115 },
+            Event::WorkerEnded { worker: WorkerId(0), at_us: 115 },
             Event::Tokens { used: 2, n: 2, at_us: 101 },
-            Event::Cpu { worker: Some(WorkerNo(1)), used_us: 10, at_us: 110 },
+            Event::Cpu { worker: Some(WorkerId(1)), used_us: 10, at_us: 110 },
             ended(true, 120),
         ]);
         assert_eq!(model.lanes.live_modules, [(10, 7), (15, 5)]);
@@ -627,7 +628,7 @@ mod tests {
         let read = |used, free, at_us| Event::Memory { used, free, at_us };
         let chosen =
             Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None, off: false };
-        let who = Victim::Worker(WorkerNo(3));
+        let who = Victim::Worker(WorkerId(3));
         let summary = Summary { peak: 30, ..Summary::default() };
         let model = model(&[
             read(0, Some(100), 101),
@@ -676,7 +677,7 @@ mod tests {
     fn sources_of_other_units_are_named_once() {
         let of = |cgu| Event::Phase {
             item: APP_LINK,
-            worker: Some(WorkerNo(0)),
+            worker: Some(WorkerId(0)),
             slot: 0,
             phase: PhaseName::Backend,
             cgu: Some(cgu),

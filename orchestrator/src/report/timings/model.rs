@@ -2,7 +2,8 @@
 
 use crate::events::WaitReason;
 use crate::fingerprint::RebuildReason;
-use crate::graph::{ItemIx, ItemKind};
+use crate::graph::ItemKind;
+use crate::keys::ItemIx;
 use crate::memory::{Killer, Summary};
 use tender_protocol::{Outcome, PhaseName};
 

@@ -2,10 +2,11 @@
 
 use super::collect::Collector;
 use super::model::{About, Model};
+use crate::events::Event;
 use crate::events::WaitReason;
-use crate::events::{Event, WorkerNo};
 use crate::fingerprint::RebuildReason;
-use crate::graph::{Graph, ItemIx};
+use crate::graph::Graph;
+use crate::keys::{ItemIx, WorkerId};
 use crate::report::fixture;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -84,7 +85,7 @@ struct Simulation {
 impl Simulation {
     fn new(shape: Shape) -> Self {
         let mut events = vec![Event::BuildStarted { jobs: shape.jobs, at_us: 0 }];
-        for worker in (0..shape.jobs.div_ceil(SLOTS)).map(WorkerNo) {
+        for worker in (0..shape.jobs.div_ceil(SLOTS)).map(WorkerId) {
             events.push(Event::WorkerStarted { worker, pid: 1000 + worker.0, at_us: 10 });
         }
         for item in (0..shape.units).map(ItemIx) {
@@ -204,7 +205,7 @@ impl Simulation {
         for at_us in (100_000..end_us).step_by(100_000) {
             let n = (at_us / 100_000) as u32;
             used_us += u64::from(SLOTS.min(jobs)) * (90_000 + 10_000 * u64::from(n % 2));
-            for worker in (0..jobs.div_ceil(SLOTS)).map(WorkerNo) {
+            for worker in (0..jobs.div_ceil(SLOTS)).map(WorkerId) {
                 self.events.push(Event::Cpu { worker: Some(worker), used_us, at_us });
                 self.events.push(Event::LiveModules { worker, n: 1 + n % 9, at_us });
             }
@@ -225,6 +226,6 @@ impl Simulation {
     }
 }
 
-fn place(slot: usize) -> (WorkerNo, u32) {
-    (WorkerNo(slot as u32 / SLOTS), slot as u32 % SLOTS)
+fn place(slot: usize) -> (WorkerId, u32) {
+    (WorkerId(slot as u32 / SLOTS), slot as u32 % SLOTS)
 }

@@ -5,12 +5,12 @@
 //! was killed for memory is *exclusive* from then on: it runs again in a fresh worker, with twice
 //! its estimate and nothing else beside it. If that is killed as well, the item has failed.
 
-use super::super::action::{Action, Death, Verdict, WorkerIx};
+use super::super::action::{Action, Death, Verdict};
 use super::super::items::State;
 use super::super::task::Class;
 use super::super::workers::Worker;
-use super::{Mode, Scheduler, lease_of, process_of_command, process_of_worker};
-use crate::graph::ItemIx;
+use super::{Mode, Scheduler};
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use tender_protocol::Outcome;
 
 impl Scheduler {
@@ -48,7 +48,7 @@ impl Scheduler {
     pub(super) fn runs_no_more(&mut self, item: ItemIx) {
         let state = self.items.state(item);
         if state == State::Running(None) {
-            self.ledger.remove_process(process_of_command(item));
+            self.ledger.remove_process(ChildId::Command(item));
         }
         if let State::Given(worker) | State::Running(Some(worker)) = state {
             self.take_back(worker, item);
@@ -59,12 +59,12 @@ impl Scheduler {
     }
 
     /// The worker no longer has the item.
-    pub(super) fn take_back(&mut self, ix: WorkerIx, item: ItemIx) {
+    pub(super) fn take_back(&mut self, ix: WorkerId, item: ItemIx) {
         let heavy = self.items.class(item) != Class::Archive;
         let rank = self.items.rank(item);
         let krate = self.items.krate(item);
         let worker = &mut self.workers[ix];
-        self.ledger.release(process_of_worker(ix), lease_of(item));
+        self.ledger.release(ChildId::Worker(ix), item);
         worker.given.remove(&item);
         worker.startable.remove(&rank);
         worker.leased.remove(&rank);
@@ -132,7 +132,7 @@ impl Scheduler {
             }
         }
         let has_unstarted = |worker: &Worker| worker.given.len() > worker.running.len();
-        let to_cancel: Vec<WorkerIx> = self
+        let to_cancel: Vec<WorkerId> = self
             .workers
             .iter()
             .filter(|(_, worker)| has_unstarted(worker))
@@ -149,7 +149,7 @@ impl Scheduler {
     /// Whose fault was it? With one item in flight a crash is that item's. With several, each runs
     /// again alone, so that the guilty one convicts itself. A kill may be anyone's: each in flight
     /// gets one more chance, alone.
-    pub(super) fn worker_gone(&mut self, ix: WorkerIx, death: Death) {
+    pub(super) fn worker_gone(&mut self, ix: WorkerId, death: Death) {
         let in_flight: Vec<ItemIx> = self.workers[ix].running.keys().copied().collect();
         let unstarted: Vec<ItemIx> = self.workers[ix].unstarted().collect();
         let was_of_use = self.workers[ix].was_of_use;
@@ -157,7 +157,7 @@ impl Scheduler {
             self.take_back(ix, *item);
         }
         self.workers.gone(ix);
-        self.ledger.remove_process(process_of_worker(ix));
+        self.ledger.remove_process(ChildId::Worker(ix));
         for item in unstarted {
             let suspicion = self.suspicions.entry(item).or_default();
             suspicion.unstarted += u32::from(!was_of_use && death != Death::Closed);

@@ -1,12 +1,12 @@
 //! Memory: which item, or part of one, is asked for next, and what follows where it is granted or
 //! denied. The account itself is the ledger's.
 
-use super::super::action::{Action, WorkerIx};
+use super::super::action::Action;
 use super::super::items::{Rank, State};
 use super::super::workers::Worker;
-use super::{AHEAD_US, MOST_AHEAD, MOST_DENIALS, Mode, Scheduler, lease_of, process_of_worker};
-use crate::graph::ItemIx;
-use crate::memory::{ProcessId, Purpose};
+use super::{AHEAD_US, MOST_AHEAD, MOST_DENIALS, Mode, Scheduler};
+use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::memory::Purpose;
 
 impl Scheduler {
     /// Where nothing runs, one part may, whatever it takes: of what has begun, because that holds
@@ -15,7 +15,7 @@ impl Scheduler {
         if !self.ledger.is_idle() {
             return;
         }
-        let asked = |(ix, worker): (WorkerIx, &Worker)| Some((*worker.asked.keys().next()?, ix));
+        let asked = |(ix, worker): (WorkerId, &Worker)| Some((*worker.asked.keys().next()?, ix));
         if let Some((rank, ix)) = self.workers.iter().filter_map(asked).min() {
             self.lease_in_worker(ix, rank);
         }
@@ -27,7 +27,7 @@ impl Scheduler {
             let has_nothing = worker.leased.is_empty() || !worker.asked_to_begin.is_empty();
             !worker.parked && worker.running.is_empty() && has_nothing
         };
-        let idle: Vec<WorkerIx> =
+        let idle: Vec<WorkerId> =
             self.workers.iter().filter(|(_, worker)| is_idle(worker)).map(|(ix, _)| ix).collect();
         for ix in idle {
             let worker = &self.workers[ix];
@@ -73,7 +73,7 @@ impl Scheduler {
     }
 
     /// Whether what was just leased in the worker takes a slot beyond its starting one.
-    pub(super) fn takes_token(&self, worker: WorkerIx) -> bool {
+    pub(super) fn takes_token(&self, worker: WorkerId) -> bool {
         let worker = &self.workers[worker];
         let starting_slot_is_unused = worker.running.is_empty() && worker.leased.len() <= 1;
         !worker.parked && !starting_slot_is_unused
@@ -81,12 +81,12 @@ impl Scheduler {
 
     /// Asks the ledger for an item that the worker has, or for a piece of one that it runs. Returns
     /// whether there was enough.
-    pub(super) fn lease_in_worker(&mut self, ix: WorkerIx, rank: Rank) -> bool {
+    pub(super) fn lease_in_worker(&mut self, ix: WorkerId, rank: Rank) -> bool {
         let item = rank.1;
         let asked = self.workers[ix].asked.get(&rank).and_then(|parts| parts.last()).copied();
         let bytes = asked.unwrap_or(self.items.need(item).begin);
         let purpose = if asked.is_some() { Purpose::Continuation } else { Purpose::Beginning };
-        if !self.lease(process_of_worker(ix), item, bytes, 0, purpose) {
+        if !self.lease(ChildId::Worker(ix), item, bytes, 0, purpose) {
             return false;
         }
         let worker = &mut self.workers[ix];
@@ -107,24 +107,55 @@ impl Scheduler {
     }
 
     /// The ledger has granted it.
-    pub(super) fn grant(&mut self, worker: WorkerIx, item: ItemIx, bytes: u64) {
+    pub(super) fn grant(&mut self, worker: WorkerId, item: ItemIx, bytes: u64) {
         self.workers[worker].granted.entry(item).or_default().push(bytes);
         self.actions.push_back(Action::Lease { worker, item, bytes });
     }
 
     pub(super) fn lease(
         &mut self,
-        process: ProcessId,
+        process: ChildId,
         item: ItemIx,
         bytes: u64,
         baseline: u64,
         purpose: Purpose,
     ) -> bool {
-        match self.ledger.lease(process, lease_of(item), bytes, baseline, purpose) {
+        match self.ledger.lease(process, item, bytes, baseline, purpose) {
             Ok(()) => true,
             Err(denied) => {
                 self.denied.push((item, denied));
                 false
+            }
+        }
+    }
+
+    /// Finds the most urgent items and parts that have to wait for memory, although no slot was free
+    /// for which they were asked about. No slot is drawn back or borrowed for them.
+    pub(super) fn note_denials(&mut self) {
+        let mut waiting: Vec<(Rank, ChildId, u64, Purpose)> = Vec::new();
+        for (ix, worker) in self.workers.iter() {
+            let child = ChildId::Worker(ix);
+            let begins = worker.startable.iter().filter(|rank| !worker.leased.contains(rank));
+            waiting.extend(
+                begins
+                    .filter(|rank| self.may_ask(rank.1))
+                    .take(MOST_DENIALS)
+                    .map(|rank| (*rank, child, self.items.need(rank.1).begin, Purpose::Beginning)),
+            );
+            let parts = worker.asked.iter().filter(|(rank, _)| self.may_ask(rank.1));
+            waiting.extend(parts.filter_map(|(rank, parts)| {
+                Some((*rank, child, *parts.last()?, Purpose::Continuation))
+            }));
+        }
+        let nobodys = self.items.ready().filter(|(_, item)| self.is_wanted(*item));
+        for rank in nobodys.take(MOST_DENIALS) {
+            let (child, bytes) = self.lease_to_begin(rank.1);
+            waiting.push((rank, child, bytes, Purpose::Beginning));
+        }
+        waiting.sort_by_key(|(rank, ..)| *rank);
+        for ((_, item), child, bytes, purpose) in waiting {
+            if self.may_ask(item) && !self.ledger.would_grant(item, bytes, purpose) {
+                self.lease(child, item, bytes, 0, purpose);
             }
         }
     }
@@ -134,7 +165,7 @@ impl Scheduler {
         if self.mode != Mode::Building || self.exclusive().is_some() {
             return;
         }
-        let busy: Vec<WorkerIx> = self
+        let busy: Vec<WorkerId> = self
             .workers
             .iter()
             .filter(|(_, worker)| !worker.running.is_empty())
@@ -157,7 +188,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn lease_wanted(&mut self, ix: WorkerIx, item: ItemIx, bytes: u64) {
+    pub(super) fn lease_wanted(&mut self, ix: WorkerId, item: ItemIx, bytes: u64) {
         let rank = self.items.rank(item);
         if self.items.state(item) == State::Running(Some(ix)) {
             let bytes = if bytes == 0 { self.items.need(item).piece } else { bytes };

@@ -1,12 +1,12 @@
 //! Where an item goes that nobody has: to a worker that runs, to one that is idle, or to a process
 //! of its own; and which idle ones leave.
 
-use super::super::action::{Action, PlannedItem, WorkerIx};
+use super::super::action::{Action, PlannedItem};
 use super::super::items::{Items, State};
 use super::super::task::Class;
 use super::super::workers::{Phase, Worker};
-use super::{Mode, Scheduler, WORKER_BASELINE, process_of_command, process_of_worker};
-use crate::graph::ItemIx;
+use super::{Mode, Scheduler, WORKER_BASELINE};
+use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Denied, Purpose};
 use std::collections::BTreeSet;
 
@@ -19,16 +19,16 @@ impl Scheduler {
         self.workers.live() < self.slots
     }
 
-    pub(super) fn worker_of_crate(&self, item: ItemIx) -> Option<WorkerIx> {
+    pub(super) fn worker_of_crate(&self, item: ItemIx) -> Option<WorkerId> {
         let krate = self.items.krate(item);
         self.workers.find(|worker| worker.is_open() && worker.crates.contains_key(&krate))
     }
 
-    pub(super) fn parked_worker(&self) -> Option<WorkerIx> {
+    pub(super) fn parked_worker(&self) -> Option<WorkerId> {
         self.idle_worker().or_else(|| self.workers.find(|worker| worker.is_open() && worker.parked))
     }
 
-    pub(super) fn least_given_worker(&self) -> Option<WorkerIx> {
+    pub(super) fn least_given_worker(&self) -> Option<WorkerId> {
         let open = self.workers.iter().filter(|(_, worker)| worker.is_open());
         open.min_by_key(|(_, worker)| worker.given.len()).map(|(ix, _)| ix)
     }
@@ -36,11 +36,14 @@ impl Scheduler {
     /// An idle worker can leave for a fresh one. One at a time: the one that leaves now counts
     /// until it is gone.
     pub(super) fn can_make_room(&self) -> bool {
-        self.idle_worker().is_some()
-            && self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
+        self.idle_worker().is_some() && !self.is_closing_workers()
     }
 
-    pub(super) fn idle_worker(&self) -> Option<WorkerIx> {
+    pub(super) fn is_closing_workers(&self) -> bool {
+        self.workers.find(|worker| worker.phase == Phase::Closing).is_some()
+    }
+
+    pub(super) fn idle_worker(&self) -> Option<WorkerId> {
         self.workers.find(|worker| worker.is_open() && worker.parked && worker.is_idle())
     }
 
@@ -75,7 +78,7 @@ impl Scheduler {
             if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
                 return self.wait_for_room(item);
             }
-            if !self.lease(process_of_command(item), item, need, 0, Purpose::Beginning) {
+            if !self.lease(ChildId::Command(item), item, need, 0, Purpose::Beginning) {
                 return false;
             }
             self.items.set(item, State::Running(None));
@@ -89,7 +92,7 @@ impl Scheduler {
             if !self.ledger.is_idle() {
                 // It waits outside of the workers that run: they are not fresh.
                 return self.lease(
-                    process_of_worker(self.workers.next()),
+                    ChildId::Worker(self.workers.next()),
                     item,
                     need,
                     0,
@@ -107,7 +110,7 @@ impl Scheduler {
             return false;
         }
         if let Some(worker) = self.parked_worker() {
-            if !self.lease(process_of_worker(worker), item, need, 0, Purpose::Beginning) {
+            if !self.lease(ChildId::Worker(worker), item, need, 0, Purpose::Beginning) {
                 return false;
             }
             self.lend_slot(worker);
@@ -124,6 +127,20 @@ impl Scheduler {
             return false;
         }
         self.start_worker_for(item, false)
+    }
+
+    /// What `place` would ask the ledger for: for which child, and how many bytes.
+    pub(super) fn lease_to_begin(&self, item: ItemIx) -> (ChildId, u64) {
+        let need = self.items.need(item).begin;
+        if self.items.class(item) == Class::Command {
+            return (ChildId::Command(item), need);
+        }
+        let needs_worker = self.is_suspect(item) || self.wants_fresh_worker(item);
+        let worker = self.worker_of_crate(item).or_else(|| self.parked_worker());
+        match worker.or_else(|| self.least_given_worker()).filter(|_| !needs_worker) {
+            Some(worker) => (ChildId::Worker(worker), need),
+            None => (ChildId::Worker(self.workers.next()), need.saturating_add(WORKER_BASELINE)),
+        }
     }
 
     pub(super) fn place_alone(&mut self, item: ItemIx) -> bool {
@@ -148,13 +165,13 @@ impl Scheduler {
     pub(super) fn close_idle(&mut self) -> bool {
         let waits =
             |worker: &Worker| worker.is_open() && worker.running.is_empty() && !worker.is_idle();
-        let waiting: Vec<WorkerIx> =
+        let waiting: Vec<WorkerId> =
             self.workers.iter().filter(|(_, worker)| waits(worker)).map(|(ix, _)| ix).collect();
         self.actions.extend(waiting.into_iter().map(Action::Purge));
         while let Some(idle) = self.idle_worker() {
             self.close(idle);
         }
-        self.workers.find(|worker| worker.phase == Phase::Closing).is_none()
+        !self.is_closing_workers()
     }
 
     /// Idle workers were told to close. Until they are gone nobody else begins, who would keep as
@@ -168,7 +185,7 @@ impl Scheduler {
 
     pub(super) fn start_worker_for(&mut self, item: ItemIx, alone: bool) -> bool {
         let worker = self.workers.next();
-        let process = process_of_worker(worker);
+        let process = ChildId::Worker(worker);
         let need = self.items.need(item).begin;
         if !self.lease(process, item, need, WORKER_BASELINE, Purpose::Beginning) {
             return false;
@@ -186,23 +203,23 @@ impl Scheduler {
     }
 
     /// The ledger has granted it.
-    pub(super) fn tell_lease(&mut self, worker: WorkerIx, item: ItemIx) {
+    pub(super) fn tell_lease(&mut self, worker: WorkerId, item: ItemIx) {
         let rank = self.items.rank(item);
         self.workers[worker].leased.insert(rank);
         self.grant(worker, item, self.items.need(item).begin);
     }
 
-    pub(super) fn lend_slot(&mut self, worker: WorkerIx) {
+    pub(super) fn lend_slot(&mut self, worker: WorkerId) {
         self.workers[worker].parked = false;
         self.actions.push_back(Action::LendSlot(worker));
     }
 
-    pub(super) fn close(&mut self, worker: WorkerIx) {
+    pub(super) fn close(&mut self, worker: WorkerId) {
         self.workers[worker].phase = Phase::Closing;
         self.actions.push_back(Action::CloseWorker(worker));
     }
 
-    pub(super) fn send_plan(&mut self, worker: WorkerIx, first: ItemIx) {
+    pub(super) fn send_plan(&mut self, worker: WorkerId, first: ItemIx) {
         let mut plan = self.items.plan_with(first);
         plan.retain(|item| {
             *item == first || !(self.is_suspect(*item) || self.wants_fresh_worker(*item))
@@ -216,7 +233,7 @@ impl Scheduler {
         self.give(worker, &complete);
     }
 
-    pub(super) fn give(&mut self, worker: WorkerIx, plan: &[ItemIx]) {
+    pub(super) fn give(&mut self, worker: WorkerId, plan: &[ItemIx]) {
         let in_plan: BTreeSet<ItemIx> = plan.iter().copied().collect();
         let mut items = Vec::with_capacity(plan.len());
         for item in plan {
@@ -246,7 +263,7 @@ impl Scheduler {
         }
         let needs_more =
             |worker: &Worker| worker.is_open() && !worker.parked && worker.heavy_unstarted == 0;
-        let mut about_to_idle: Vec<WorkerIx> = self
+        let mut about_to_idle: Vec<WorkerId> = self
             .workers
             .iter()
             .filter(|(_, worker)| needs_more(worker))

@@ -2,13 +2,14 @@
 //! parks when idle. Knows no scheduler.
 
 use super::super::*;
-use crate::graph::ItemIx;
+use crate::keys::{ItemIx, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 pub(super) struct FakeWorker {
     pub(super) heard: bool,
     pub(super) parked: bool,
+    /// Read and not returned.
     pub(super) tokens: usize,
     /// Unstarted items with those they wait for.
     pub(super) given: Vec<(ItemIx, Vec<ItemIx>)>,
@@ -32,7 +33,7 @@ pub(super) struct FakePieces {
 
 impl FakePieces {
     /// As after the end of a part.
-    pub(super) fn resized(&self, worker: WorkerIx, item: ItemIx) -> Event {
+    pub(super) fn resized(&self, worker: WorkerId, item: ItemIx) -> Event {
         let parts = self.granted + self.running;
         let bytes = self.need.begin / 4 + parts as u64 * self.need.piece;
         Event::LeaseResized { worker, item, bytes, grants: self.grants, parts: parts as u32 }

@@ -1,9 +1,11 @@
-//! A scheduler with workers and commands around it, in which one thing happens after the other, and
-//! what has to hold after each.
+//! A scheduler and the account of slots with workers and commands around them, in which one thing
+//! happens after the other, and what has to hold after each.
 
 use super::super::*;
 use super::worker::{FakePieces, FakeWorker, Startable};
-use crate::graph::ItemIx;
+use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::tokens::fake::{FakeLender, FakePorts};
+use crate::tokens::{Dialect, Kind, Pool};
 use std::collections::{BTreeMap, BTreeSet};
 use tender_protocol::Outcome;
 
@@ -24,8 +26,12 @@ pub(super) struct World {
     fates: Vec<Fate>,
     tasks: Vec<Task>,
     pub(super) scheduler: Scheduler,
-    pub(super) workers: BTreeMap<WorkerIx, FakeWorker>,
-    commands: Vec<ItemIx>,
+    pool: Pool<FakePorts, FakeLender>,
+    now_us: u64,
+    /// When the pool wants its next round, microseconds.
+    deadline_us: Option<u64>,
+    pub(super) workers: BTreeMap<WorkerId, FakeWorker>,
+    commands: BTreeMap<ItemIx, FakeCommand>,
     ends: BTreeMap<ItemIx, &'static str>,
     /// How often items were killed for memory.
     ran_out: BTreeMap<ItemIx, u32>,
@@ -37,16 +43,57 @@ pub(super) struct World {
     pub(super) out_of_memory: bool,
 }
 
+/// An external command: a client that takes tokens where it finds some.
+#[derive(Debug)]
+struct FakeCommand {
+    /// The most tokens that it has a use for.
+    jobs: u32,
+    held: u32,
+}
+
+/// A port holds so many tokens, so that some are full.
+const CAPACITY: u32 = 3;
+
+/// An external command that wants a token has been offered one within this time, microseconds,
+/// however seldom those who are offered one take it.
+const LONGEST_WITHOUT_OFFER_US: u64 = 200_000;
+
 impl World {
     pub(super) fn new(tasks: Vec<Task>, fates: Vec<Fate>, slots: usize, keep_going: bool) -> World {
+        let pool = Pool::own(slots as u32, FakePorts { capacity: CAPACITY });
+        World::with_pool(tasks, fates, slots, keep_going, pool)
+    }
+
+    /// One slot comes with the build; all others are a parent's.
+    pub(super) fn under_parent(
+        tasks: Vec<Task>,
+        fates: Vec<Fate>,
+        slots: usize,
+        keep_going: bool,
+    ) -> World {
+        let lender = FakeLender::new(slots as u32 - 1);
+        let pool = Pool::under(lender, slots as u32, FakePorts { capacity: CAPACITY });
+        World::with_pool(tasks, fates, slots, keep_going, pool)
+    }
+
+    fn with_pool(
+        tasks: Vec<Task>,
+        fates: Vec<Fate>,
+        slots: usize,
+        keep_going: bool,
+        pool: Pool<FakePorts, FakeLender>,
+    ) -> World {
         World {
             scheduler: Scheduler::new(tasks.clone(), slots as u32, keep_going),
+            pool,
+            now_us: 0,
+            deadline_us: None,
             slots,
             keep_going,
             fates,
             tasks,
             workers: BTreeMap::new(),
-            commands: Vec::new(),
+            commands: BTreeMap::new(),
             ends: BTreeMap::new(),
             ran_out: BTreeMap::new(),
             finish: None,
@@ -105,7 +152,7 @@ impl World {
     fn check_what_runs_alone(&mut self) {
         let mut in_flight: BTreeSet<ItemIx> =
             self.workers.values().flat_map(FakeWorker::in_flight).collect();
-        in_flight.extend(&self.commands);
+        in_flight.extend(self.commands.keys());
         let Some(alone) = in_flight.iter().copied().find(|item| self.runs_alone(*item)) else {
             return;
         };
@@ -125,8 +172,27 @@ impl World {
         }
     }
 
+    /// Slots on which something may run.
     fn used(&self) -> usize {
-        self.workers.values().map(FakeWorker::slots).sum::<usize>() + self.commands.len()
+        let commands = self.commands.values().map(|command| 1 + command.held as usize);
+        self.workers.values().map(FakeWorker::slots).sum::<usize>() + commands.sum::<usize>()
+    }
+
+    /// Tokens that the parent could still lend.
+    fn left_at_parent(&self) -> u32 {
+        self.pool.lender().map_or(0, |lender| lender.0.borrow().left)
+    }
+
+    fn unread(&self, child: ChildId) -> u32 {
+        self.pool.broker.unread(child).unwrap()
+    }
+
+    fn read_token(&self, child: ChildId) {
+        *self.pool.broker.port(child).unwrap().unread.borrow_mut() -= 1;
+    }
+
+    fn return_token(&self, child: ChildId) {
+        *self.pool.broker.port(child).unwrap().unread.borrow_mut() += 1;
     }
 
     fn end(&mut self, item: ItemIx, end: &'static str) {
@@ -151,12 +217,15 @@ impl World {
             match action {
                 Action::StartWorker(ix) => {
                     assert!(self.workers.insert(ix, FakeWorker::default()).is_none());
+                    let child = ChildId::Worker(ix);
+                    drop(self.pool.broker.admit(child, Kind::Own, 1).expect("a slot is free"));
                     self.most_live = self.most_live.max(self.workers.len());
                 }
                 Action::LendSlot(ix) => {
                     let worker = self.workers.get_mut(&ix).unwrap();
                     assert!(worker.parked, "a slot is lent once");
                     worker.parked = false;
+                    assert!(self.pool.broker.lend_slot(ChildId::Worker(ix)), "a slot is free");
                 }
                 Action::SendPlan { worker: ix, items } => {
                     let ids: BTreeSet<ItemIx> = items.iter().map(|planned| planned.item).collect();
@@ -216,7 +285,10 @@ impl World {
                     worker.closing = true;
                 }
                 Action::RunCommand(item) => {
-                    self.commands.push(item);
+                    let child = ChildId::Command(item);
+                    let kind = Kind::External(Dialect::Fifo);
+                    drop(self.pool.broker.admit(child, kind, 1).expect("a slot is free"));
+                    self.commands.insert(item, FakeCommand { jobs: item.0 % 4, held: 0 });
                     self.check_begins(item);
                 }
                 Action::Skip(item) => self.end(item, "skipped"),
@@ -245,36 +317,49 @@ impl World {
         }
     }
 
-    /// What the engine does after each event.
-    pub(super) fn settle(&mut self) {
+    /// What the engine does after each event. Returns whether another round is to follow at once.
+    pub(super) fn settle(&mut self) -> bool {
         self.perform();
-        self.tell_lacks();
-        self.scheduler.claim((self.slots - self.used()) as u32);
+        let scheduler = &self.scheduler;
+        let granted = |child: ChildId| match child {
+            ChildId::Worker(worker) => scheduler.granted_tokens(worker),
+            ChildId::Command(_) | ChildId::Survivors(_) => 0,
+        };
+        assert_eq!(self.pool.broker.collect(granted).unwrap(), [], "nobody returns too much");
+        for worker in self.workers.keys().copied() {
+            let tokens = self.pool.broker.out(ChildId::Worker(worker));
+            self.scheduler.handle(Event::TokensOut { worker, tokens });
+        }
+        let wanted = self.scheduler.wanted(self.pool.most_more());
+        assert!(self.pool.begin_round(wanted, self.now_us).unwrap().is_none());
+        self.scheduler.begin_round(true);
         self.perform();
-        let mut by_urgency: Vec<WorkerIx> = self.workers.keys().copied().collect();
-        by_urgency.sort_by_key(|ix| std::cmp::Reverse(self.scheduler.urgency(*ix)));
-        for ix in by_urgency {
-            while self.used() < self.slots {
-                let worker = self.workers.get_mut(&ix).unwrap();
-                if !worker.heard || worker.wants() <= worker.tokens {
-                    break;
-                }
-                worker.tokens += 1;
+        while let Some(claim) = self.scheduler.next_claim(self.pool.broker.free()) {
+            let free = self.pool.broker.free();
+            if let Claim::Token(worker) = claim
+                && !self.pool.broker.put(ChildId::Worker(worker)).unwrap()
+            {
+                assert!(self.unread(ChildId::Worker(worker)) >= CAPACITY, "its port is full");
+                self.scheduler.handle(Event::PortFull { worker });
+                continue;
             }
+            self.perform();
+            assert_eq!(self.pool.broker.free(), free - 1, "a claim takes one slot: {claim:?}");
         }
-        self.scheduler.fill((self.slots - self.used()) as u32);
+        self.scheduler.end_round(self.pool.broker.free(), self.pool.most_more());
         self.perform();
-    }
-
-    fn tell_lacks(&mut self) {
-        for (ix, worker) in self.workers.iter().filter(|(_, worker)| worker.heard) {
-            self.scheduler.lacks(*ix, worker.wants().saturating_sub(worker.tokens) as u32);
-        }
+        let before = wanted;
+        let wanted = self.scheduler.wanted(self.pool.most_more());
+        self.deadline_us = self.pool.end_round(wanted, self.now_us).unwrap();
+        assert!(self.deadline_us.is_none_or(|at_us| at_us > self.now_us));
+        assert!(self.pool.broker.n() as usize <= self.slots);
+        let has_lent = self.pool.lender().is_some_and(|lender| lender.grant() > 0);
+        has_lent || wanted > before
     }
 
     /// Everything that workers do at once and of themselves.
     pub(super) fn react(&mut self) -> bool {
-        let ixs: Vec<WorkerIx> = self.workers.keys().copied().collect();
+        let ixs: Vec<WorkerId> = self.workers.keys().copied().collect();
         for ix in ixs {
             let worker = self.workers.get_mut(&ix).unwrap();
             if !worker.heard {
@@ -302,8 +387,20 @@ impl World {
             }
             let wants = worker.wants();
             if std::mem::replace(&mut worker.told_want, wants) != wants {
+                let tokens = wants as u32;
+                self.scheduler.handle(Event::WorkerWants { worker: ix, tokens });
                 return true;
             }
+            let child = ChildId::Worker(ix);
+            if worker.startable().is_some()
+                && worker.running.len() >= worker.slots()
+                && self.pool.broker.unread(child).unwrap() > 0
+            {
+                worker.tokens += 1;
+                self.read_token(child);
+                return true;
+            }
+            let worker = self.workers.get_mut(&ix).unwrap();
             if worker.running.len() < worker.slots() {
                 match worker.startable() {
                     Some(Startable::Item(position)) => {
@@ -323,10 +420,12 @@ impl World {
                 }
                 if worker.tokens > 0 && worker.running.len() < worker.slots() {
                     worker.tokens -= 1;
+                    self.return_token(child);
                     return true;
                 }
                 if !worker.parked && worker.running.is_empty() {
                     worker.parked = true;
+                    self.pool.broker.park(child);
                     self.scheduler.handle(Event::WorkerParked { worker: ix });
                     return true;
                 }
@@ -337,14 +436,16 @@ impl World {
 
     /// One thing that takes time happens; `pick` chooses which. False if nothing can.
     pub(super) fn step(&mut self, pick: usize, killed: bool) -> bool {
-        let mut choices: Vec<(Option<WorkerIx>, Option<ItemIx>)> = Vec::new();
+        let mut choices: Vec<(Option<WorkerId>, Option<ItemIx>)> = Vec::new();
         for (ix, worker) in &self.workers {
             if !worker.heard || worker.closing {
                 choices.push((Some(*ix), None));
             }
             choices.extend(worker.running.iter().map(|item| (Some(*ix), Some(*item))));
         }
-        choices.extend(self.commands.iter().map(|item| (None, Some(*item))));
+        choices.extend(self.commands.keys().map(|item| (None, Some(*item))));
+        self.now_us += 1 + (pick * 37 % 6_000) as u64;
+        self.use_tokens(pick);
         if choices.is_empty() {
             return false;
         }
@@ -383,7 +484,9 @@ impl World {
                 }
             }
             (None, Some(item)) => {
-                self.commands.retain(|other| *other != item);
+                let command = self.commands.remove(&item).unwrap();
+                let settled = self.pool.broker.remove(ChildId::Command(item));
+                assert_eq!(settled.held_lost, command.held, "what it held is known");
                 if self.is_too_large(item) || (killed && self.out_of_memory) {
                     self.run_out(item);
                     return true;
@@ -396,8 +499,24 @@ impl World {
         true
     }
 
+    /// Commands take what lies in their ports, and return what they have no use for any more.
+    fn use_tokens(&mut self, pick: usize) {
+        for (item, command) in &mut self.commands {
+            let child = ChildId::Command(*item);
+            let port = self.pool.broker.port(child).unwrap();
+            let mut unread = port.unread.borrow_mut();
+            if command.held > 0 && pick.is_multiple_of(3) {
+                command.held -= 1;
+                *unread += 1;
+            } else if command.held < command.jobs && *unread > 0 {
+                command.held += 1;
+                *unread -= 1;
+            }
+        }
+    }
+
     /// One part of the item ends. Returns whether that was all of it.
-    fn part_ends(&mut self, ix: WorkerIx, item: ItemIx) -> bool {
+    fn part_ends(&mut self, ix: WorkerId, item: ItemIx) -> bool {
         let need = self.expected_need(item);
         let worker = self.workers.get_mut(&ix).unwrap();
         let at = worker.running.iter().position(|other| *other == item).unwrap();
@@ -442,8 +561,10 @@ impl World {
         }
     }
 
-    fn die(&mut self, ix: WorkerIx, death: Death) {
+    fn die(&mut self, ix: WorkerId, death: Death) {
         let worker = self.workers.remove(&ix).unwrap();
+        let settled = self.pool.broker.remove(ChildId::Worker(ix));
+        assert_eq!(settled.held_lost as usize, worker.tokens, "what it held is known");
         if death == Death::OutOfMemory {
             for item in worker.in_flight() {
                 *self.ran_out.entry(item).or_default() += 1;
@@ -485,13 +606,14 @@ impl World {
         let mut step = 0;
         loop {
             loop {
-                self.settle();
+                let is_again = self.settle();
                 self.check_what_runs_alone();
-                if !self.react() {
+                if !self.react() && !is_again {
                     break;
                 }
             }
             self.check_work_conservation();
+            self.check_offers();
             self.check_memory();
             if self.finish.is_some() {
                 break;
@@ -507,6 +629,34 @@ impl World {
             assert!(step < 20_000, "the build does not end");
         }
         self.check_ends();
+    }
+
+    /// Slots that are free, or could be had, go to commands that could use one. On trial it takes a
+    /// while until each was asked.
+    fn check_offers(&mut self) {
+        let is_hungry = |(_, command): &(&ItemIx, &FakeCommand)| command.held < command.jobs;
+        let Some(item) = self.commands.iter().find(is_hungry).map(|(item, _)| *item) else {
+            return;
+        };
+        let child = ChildId::Command(item);
+        let before_us = self.now_us;
+        while self.unread(child) == 0 {
+            let wanted = self.scheduler.wanted(self.pool.most_more());
+            let rest = (self.pool.broker.free() + self.left_at_parent()).saturating_sub(wanted);
+            let is_offered = |other: &ItemIx| self.unread(ChildId::Command(*other)) > 0;
+            let has_others = self.commands.keys().any(is_offered);
+            if rest == 0 && !has_others {
+                return;
+            }
+            let deadline_us = self.deadline_us.expect("somebody waits for an offer");
+            self.now_us = deadline_us;
+            while self.settle() {}
+            assert!(
+                self.now_us < before_us + LONGEST_WITHOUT_OFFER_US,
+                "item {} is offered none of {rest} tokens",
+                item.0
+            );
+        }
     }
 
     fn check_work_conservation(&mut self) {

@@ -1,11 +1,13 @@
 //! The account, with ports of which the tests play the clients.
 
 use super::*;
-use crate::tokens::fake::FakePorts;
+use crate::keys::{ChildId, WorkerId};
+use crate::tokens::fake::{FakePorts, settle};
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
-const A: ChildId = ChildId(0);
-const B: ChildId = ChildId(1);
+const A: ChildId = ChildId::Worker(WorkerId(0));
+const B: ChildId = ChildId::Worker(WorkerId(1));
 
 fn broker(n: u32) -> Broker<FakePorts> {
     Broker::new(n, FakePorts { capacity: 1000 })
@@ -36,58 +38,47 @@ fn a_starting_slot_is_charged_parked_and_lent_again() {
     broker.admit(A, Kind::Own, 8).unwrap();
     broker.charge(B).unwrap();
     assert_eq!((broker.free(), broker.used()), (0, 2));
-    assert!(matches!(broker.admit(ChildId(2), Kind::Own, 8), Err(AdmitError::NoFreeSlot)));
-    assert!(matches!(broker.charge(ChildId(2)), Err(AdmitError::NoFreeSlot)));
+    assert!(matches!(
+        broker.admit(ChildId::Worker(WorkerId(2)), Kind::Own, 8),
+        Err(AdmitError::NoFreeSlot)
+    ));
+    assert!(matches!(broker.charge(ChildId::Worker(WorkerId(2))), Err(AdmitError::NoFreeSlot)));
     assert!(!broker.lend_slot(A), "it has its slot");
     broker.park(A);
     broker.park(A);
     assert_eq!(broker.free(), 1);
-    broker.charge(ChildId(2)).unwrap();
+    broker.charge(ChildId::Worker(WorkerId(2))).unwrap();
     assert!(!broker.lend_slot(A), "no slot is free");
     broker.remove(B);
     assert!(broker.lend_slot(A));
     assert_eq!(broker.free(), 0);
 }
 
-/// Wishes as (want, priority) of children 0, 1, ...; then how many tokens each gets.
-fn check_shares(n: u32, reserve: u32, wishes: &[(u32, u64)], expect: &[u32]) {
-    let mut broker = broker(n + wishes.len() as u32);
-    for (id, (want, priority)) in (0..).zip(wishes) {
-        broker.admit(ChildId(id), Kind::Own, n).unwrap();
-        broker.want(ChildId(id), *want);
-        broker.priority(ChildId(id), *priority);
-    }
-    broker.settle(reserve).unwrap();
-    let shares: Vec<u32> =
-        (0..wishes.len() as u32).map(|id| unread(&broker, ChildId(id))).collect();
-    assert_eq!(shares, expect, "{n} free, {reserve} reserved, {wishes:?}");
-}
-
 #[test]
-fn free_tokens_go_by_priority_then_evenly() {
-    check_shares(4, 0, &[(2, 0)], &[2]);
-    check_shares(4, 0, &[(9, 0)], &[4]);
-    check_shares(4, 0, &[(9, 1), (3, 2)], &[1, 3]);
-    check_shares(4, 0, &[(9, 5), (9, 5)], &[2, 2]);
-    check_shares(5, 0, &[(9, 5), (9, 5)], &[3, 2]);
-    check_shares(5, 0, &[(1, 5), (9, 5)], &[1, 4]);
-    check_shares(5, 3, &[(9, 0)], &[2]);
-    check_shares(2, 3, &[(9, 0)], &[0]);
+fn a_token_is_put_only_where_one_is_free_and_fits() {
+    let mut broker = Broker::new(4, FakePorts { capacity: 2 });
+    broker.admit(A, Kind::Own, 8).unwrap();
+    assert!(broker.put(A).unwrap() && broker.put(A).unwrap());
+    assert!(!broker.put(A).unwrap(), "its port is full");
+    assert_eq!((broker.out(A), broker.free()), (2, 1));
+    assert!(!broker.put(B).unwrap(), "it is not known");
+    broker.charge(B).unwrap();
+    read(&broker, A, 2);
+    assert!(!broker.put(A).unwrap(), "none is free");
+    assert_eq!((broker.out(A), broker.free()), (2, 0));
 }
 
 #[test]
 fn bytes_that_are_no_longer_wanted_come_back() {
     let mut broker = broker(5);
     broker.admit(A, Kind::Own, 8).unwrap();
-    broker.want(A, 4);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 4)]);
     read(&broker, A, 3);
     assert_eq!((broker.held(A).unwrap(), broker.free()), (3, 0));
-    broker.want(A, 1);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 1)]);
     assert_eq!((broker.held(A).unwrap(), unread(&broker, A), broker.free()), (3, 0, 1));
     give_back(&broker, A, 2);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 1)]);
     assert_eq!((broker.held(A).unwrap(), unread(&broker, A), broker.free()), (1, 0, 3));
 }
 
@@ -96,15 +87,12 @@ fn a_returned_token_goes_to_who_wants_it() {
     let mut broker = broker(3);
     broker.admit(A, Kind::Own, 8).unwrap();
     broker.admit(B, Kind::Own, 8).unwrap();
-    broker.want(A, 1);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 1)]);
     read(&broker, A, 1);
-    broker.want(B, 1);
-    broker.want(A, 0);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 0), (B, 1)]);
     assert_eq!(unread(&broker, B), 0);
     give_back(&broker, A, 1);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 0), (B, 1)]);
     assert_eq!((unread(&broker, A), unread(&broker, B)), (0, 1));
 }
 
@@ -112,15 +100,13 @@ fn a_returned_token_goes_to_who_wants_it() {
 fn the_dead_leave_what_they_held() {
     let mut broker = broker(6);
     broker.admit(A, Kind::Own, 8).unwrap();
-    broker.want(A, 4);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 4)]);
     read(&broker, A, 3);
     assert_eq!(broker.remove(A), Settled { held_lost: 3, surplus: 0 });
     assert_eq!(broker.free(), 6);
     assert_eq!(broker.remove(A), Settled::default());
-    broker.want(A, 3);
     broker.park(A);
-    assert_eq!(broker.settle(0).unwrap(), []);
+    assert_eq!(settle(&mut broker, &[(A, 3)]), []);
     assert_eq!(broker.free(), 6);
 }
 
@@ -128,48 +114,48 @@ fn the_dead_leave_what_they_held() {
 fn who_returns_too_much_is_named() {
     let mut broker = broker(3);
     broker.admit(A, Kind::Own, 8).unwrap();
-    broker.want(A, 1);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(A, 1)]);
     give_back(&broker, A, 2);
-    assert_eq!(broker.settle(0).unwrap(), [Surplus { child: A, tokens: 2 }]);
+    assert_eq!(settle(&mut broker, &[(A, 1)]), [Surplus { child: A, tokens: 2 }]);
     assert_eq!((unread(&broker, A), broker.free()), (1, 1));
     give_back(&broker, A, 1);
     assert_eq!(broker.remove(A), Settled { held_lost: 0, surplus: 1 });
     assert_eq!(broker.free(), 3);
 }
 
-const FOREIGN: Kind = Kind::Foreign(Dialect::Fifo);
+const EXTERNAL: Kind = Kind::External(Dialect::Fifo);
 
-/// A broker of `n` with foreign children 0, 1, ..., whose starting slots come on top.
-fn with_foreign(n: u32, children: u32) -> Broker<FakePorts> {
+/// A broker of `n` with external children 0, 1, ..., whose starting slots come on top.
+fn with_external(n: u32, children: u32) -> Broker<FakePorts> {
     let mut broker = broker(n + children);
-    (0..children).for_each(|id| drop(broker.admit(ChildId(id), FOREIGN, n).unwrap()));
+    (0..children)
+        .for_each(|id| drop(broker.admit(ChildId::Worker(WorkerId(id)), EXTERNAL, n).unwrap()));
     broker
 }
 
 fn all_unread(broker: &Broker<FakePorts>, children: u32) -> Vec<u32> {
-    (0..children).map(|id| unread(broker, ChildId(id))).collect()
+    (0..children).map(|id| unread(broker, ChildId::Worker(WorkerId(id)))).collect()
 }
 
 #[test]
 fn what_is_free_is_offered() {
-    let mut broker = with_foreign(3, 1);
+    let mut broker = with_external(3, 1);
     let offers = broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(offers, Offers::default());
     assert_eq!((unread(&broker, A), broker.free(), broker.used()), (3, 0, 1));
     // Nobody took it: nothing changes, however long it stands.
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     assert_eq!(broker.offer(0, Terms::Standing, 1_000_000).unwrap(), Offers::default());
     read(&broker, A, 2);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     let offers = broker.offer(0, Terms::Standing, 2_000_000).unwrap();
     assert_eq!((offers.taken, broker.held(A).unwrap(), broker.used()), (true, 2, 3));
     read(&broker, A, 1);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     assert_eq!((unread(&broker, A), broker.free(), broker.used()), (0, 0, 4));
     // What it returns is free, and so is offered to it again.
     give_back(&broker, A, 3);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     assert_eq!(broker.free(), 3);
     broker.offer(0, Terms::Standing, 3_000_000).unwrap();
     assert_eq!((unread(&broker, A), broker.free(), broker.held(A).unwrap()), (3, 0, 0));
@@ -177,27 +163,27 @@ fn what_is_free_is_offered() {
 
 #[test]
 fn offers_are_shared_evenly_and_again_when_children_come() {
-    let mut broker = with_foreign(5, 1);
+    let mut broker = with_external(5, 1);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(all_unread(&broker, 1), [5]);
     // Its starting slot has to be free first.
     broker.draw_back(1).unwrap();
-    drop(broker.admit(B, FOREIGN, 5).unwrap());
+    drop(broker.admit(B, EXTERNAL, 5).unwrap());
     broker.offer(0, Terms::Standing, 1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![2, 2], 0));
     // No more than a few at a time, however many there are.
-    let mut broker = with_foreign(5000, 2);
+    let mut broker = with_external(5000, 2);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(all_unread(&broker, 2), [MOST_OFFERED, MOST_OFFERED]);
     // Under a parent one at a time.
-    let mut broker = with_foreign(10, 2);
+    let mut broker = with_external(10, 2);
     broker.offer(0, Terms::Trial { start_us: 1, most: 1 }, 1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 1], 8));
 }
 
 #[test]
 fn an_offer_moves_on_after_its_turn() {
-    let mut broker = with_foreign(1, 3);
+    let mut broker = with_external(1, 3);
     let mut now_us = 0;
     let mut had = vec![];
     for _ in 0..7 {
@@ -216,7 +202,7 @@ fn an_offer_moves_on_after_its_turn() {
 
 #[test]
 fn many_children_have_shorter_turns() {
-    let mut broker = with_foreign(1, 40);
+    let mut broker = with_external(1, 40);
     let mut now_us = 0;
     let mut had = BTreeSet::new();
     while now_us < ROUND_US {
@@ -228,7 +214,7 @@ fn many_children_have_shorter_turns() {
 
 #[test]
 fn an_urgent_child_is_offered_more_often() {
-    let mut broker = with_foreign(1, 3);
+    let mut broker = with_external(1, 3);
     broker.priority(B, 9);
     let had = (0..6).map(|turn| {
         broker.offer(0, Terms::Standing, turn * TURN_US).unwrap();
@@ -241,8 +227,10 @@ fn an_urgent_child_is_offered_more_often() {
 #[test]
 fn no_child_is_passed_over_for_more_urgent_ones() {
     for children in [3, 8, 20] {
-        let mut broker = with_foreign(1, children);
-        (0..children).for_each(|id| broker.priority(ChildId(id), u64::from(children - id)));
+        let mut broker = with_external(1, children);
+        (0..children).for_each(|id| {
+            broker.priority(ChildId::Worker(WorkerId(id)), u64::from(children - id))
+        });
         let mut last_us = BTreeMap::new();
         let mut now_us = 1_000_000;
         while now_us < 2_000_000 {
@@ -264,7 +252,7 @@ fn no_child_is_passed_over_for_more_urgent_ones() {
 
 #[test]
 fn an_urgent_child_is_offered_more() {
-    let mut broker = with_foreign(3, 2);
+    let mut broker = with_external(3, 2);
     broker.priority(B, 9);
     for at in [1, 2, 3_000] {
         broker.offer(0, Terms::Standing, at).unwrap();
@@ -277,23 +265,23 @@ fn an_urgent_child_is_offered_more() {
 
 #[test]
 fn what_outlives_its_child_keeps_what_it_holds_and_is_offered_nothing() {
-    let left = ChildId(7);
-    let mut broker = with_foreign(4, 2);
+    let left = ChildId::Worker(WorkerId(7));
+    let mut broker = with_external(4, 2);
     broker.offer(0, Terms::Standing, 1).unwrap();
     read(&broker, A, 2);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     broker.offer(0, Terms::Standing, 2).unwrap();
     broker.retire(A, left);
     broker.park(left);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     assert_eq!((broker.held(left).unwrap(), unread(&broker, left)), (2, 0));
     broker.offer(0, Terms::Standing, 3).unwrap();
     assert_eq!((unread(&broker, left), unread(&broker, B)), (0, 3), "all but what is held");
     // The command runs again.
     broker.draw_back(1).unwrap();
-    broker.admit(A, Kind::Foreign(Dialect::Fifo), 8).unwrap();
+    broker.admit(A, Kind::External(Dialect::Fifo), 8).unwrap();
     give_back(&broker, left, 1);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     assert_eq!((broker.held(left).unwrap(), unread(&broker, left), broker.free()), (1, 0, 1));
     // Nothing is borrowed for it either.
     broker.remove(A);
@@ -306,7 +294,7 @@ fn what_outlives_its_child_keeps_what_it_holds_and_is_offered_nothing() {
 
 #[test]
 fn offers_are_drawn_back_for_our_own() {
-    let mut broker = with_foreign(2, 2);
+    let mut broker = with_external(2, 2);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!((broker.free(), broker.used()), (0, 2));
     broker.draw_back(1).unwrap();
@@ -320,16 +308,16 @@ fn offers_are_drawn_back_for_our_own() {
     assert_eq!(all_unread(&broker, 2), [0, 0]);
 }
 
-/// Where there is no room for more jobs, foreign children are offered no more than there is room
+/// Where there is no room for more jobs, external children are offered no more than there is room
 /// for; what they hold they keep, and our own are given what they want.
 #[test]
 fn offers_are_limited_by_what_there_is_room_for() {
-    let mut broker = with_foreign(5, 1);
+    let mut broker = with_external(5, 1);
     broker.limit_offers(2);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!((all_unread(&broker, 1), broker.free()), (vec![2], 3));
     read(&broker, A, 1);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     broker.limit_offers(0);
     assert_eq!(
         broker.offer(0, Terms::Standing, 1).unwrap(),
@@ -337,11 +325,9 @@ fn offers_are_limited_by_what_there_is_room_for() {
     );
     assert_eq!((all_unread(&broker, 1), broker.held(A).unwrap(), broker.free()), (vec![0], 1, 4));
     broker.admit(B, Kind::Own, 8).unwrap();
-    broker.want(B, 3);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[(B, 3)]);
     assert_eq!((unread(&broker, B), broker.free()), (3, 0));
-    broker.want(B, 0);
-    broker.settle(0).unwrap();
+    settle(&mut broker, &[]);
     // There is room again.
     broker.limit_offers(u32::MAX);
     broker.offer(0, Terms::Standing, 2).unwrap();
@@ -351,7 +337,7 @@ fn offers_are_limited_by_what_there_is_room_for() {
 #[test]
 fn a_limit_of_offers_is_one_for_all_children() {
     let check = |most: u32, expect: &[u32]| {
-        let mut broker = with_foreign(8, 3);
+        let mut broker = with_external(8, 3);
         broker.limit_offers(most);
         broker.offer(0, Terms::Standing, 0).unwrap();
         assert_eq!(all_unread(&broker, 3), expect, "{most}");
@@ -374,7 +360,7 @@ fn a_limit_of_offers_is_one_for_all_children() {
 
 #[test]
 fn a_borrowed_offer_goes_round_once() {
-    let mut broker = with_foreign(1, 2);
+    let mut broker = with_external(1, 2);
     let terms = Terms::Trial { start_us: 100, most: 1 };
     let first = broker.offer(0, terms, 100).unwrap();
     assert_eq!((all_unread(&broker, 2), first.deadline_us), (vec![1, 0], Some(100 + TURN_US)));
@@ -399,8 +385,8 @@ enum Step {
     GiveBack(u8, u32),
     GiveTooMuch(u8, u32),
     Remove(u8),
-    Settle(u32),
-    AdmitForeign,
+    Settle,
+    AdmitExternal,
     Offer { reserve: u32, borrowed: bool, later_us: u64 },
     DrawBack(u32),
     Grow(u32),
@@ -419,8 +405,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         4 => (any::<u8>(), 1..5u32).prop_map(|(child, tokens)| Step::GiveBack(child, tokens)),
         1 => (any::<u8>(), 1..3u32).prop_map(|(child, tokens)| Step::GiveTooMuch(child, tokens)),
         1 => any::<u8>().prop_map(Step::Remove),
-        6 => (0..3u32).prop_map(Step::Settle),
-        2 => Just(Step::AdmitForeign),
+        6 => Just(Step::Settle),
+        2 => Just(Step::AdmitExternal),
         6 => (0..3u32, any::<bool>(), 0..6000u64)
             .prop_map(|(reserve, borrowed, later_us)| Step::Offer { reserve, borrowed, later_us }),
         2 => (0..4u32).prop_map(Step::DrawBack),
@@ -434,7 +420,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 #[derive(Clone, Copy, Debug, Default)]
 struct Truth {
     client: bool,
-    foreign: bool,
+    external: bool,
     charged: bool,
     want: u32,
     priority: u64,
@@ -454,21 +440,20 @@ proptest! {
         for step in steps {
             let pick = |number: u8| truth.keys().nth(number as usize % truth.len().max(1)).copied();
             match step {
-                Step::Admit | Step::AdmitForeign | Step::Charge => {
-                    let child = ChildId(next);
+                Step::Admit | Step::AdmitExternal | Step::Charge => {
+                    let child = ChildId::Worker(WorkerId(next));
                     next += 1;
                     let client = !matches!(step, Step::Charge);
-                    let foreign = matches!(step, Step::AdmitForeign);
-                    let kind = if foreign { FOREIGN } else { Kind::Own };
+                    let external = matches!(step, Step::AdmitExternal);
+                    let kind = if external { EXTERNAL } else { Kind::Own };
                     let free = broker.free();
                     let admitted = if client { broker.admit(child, kind, n).is_ok() } else { broker.charge(child).is_ok() };
                     prop_assert_eq!(admitted, free > 0);
                     if admitted {
-                        truth.insert(child, Truth { client, foreign, charged: true, ..Truth::default() });
+                        truth.insert(child, Truth { client, external, charged: true, ..Truth::default() });
                     }
                 }
                 Step::Want(number, want) => if let Some(child) = pick(number) {
-                    broker.want(child, want);
                     truth.get_mut(&child).unwrap().want = want;
                 },
                 Step::Priority(number, priority) => if let Some(child) = pick(number) {
@@ -520,12 +505,22 @@ proptest! {
                     let terms = if borrowed { Terms::Trial { start_us: now_us / 2, most: 1 } } else { Terms::Standing };
                     let offers = broker.offer(reserve, terms, now_us).unwrap();
                     prop_assert!(offers.deadline_us.is_none_or(|at| now_us < at && at <= now_us + TURN_US));
-                    // Nothing that may be offered idles while a foreign child has no offer.
+                    // Nothing that may be offered idles while a external child has no offer.
+                    // On trial it idles once all have had it, and goes back where it came from.
                     let refused = offers.refused || terms != Terms::Standing;
                     // One whose port is full of what it returned too much cannot be offered
                     // anything until that is found.
                     let full = truth.keys().any(|child| unread(&broker, *child) >= capacity);
                     prop_assert!(offers.without == 0 || broker.free() <= reserve || refused || full);
+                    // On trial each has it once, before it goes back.
+                    if let Terms::Trial { start_us, .. } = terms {
+                        let has_waited = |child: &ChildId| {
+                            let offer = broker.offer_of(*child);
+                            offer.count == 0 && offer.since_us < start_us
+                        };
+                        let waits = truth.iter().any(|(child, of)| of.external && has_waited(child));
+                        prop_assert!(!waits || broker.free() <= reserve || full, "one was passed over");
+                    }
                 }
                 Step::DrawBack(slots) => {
                     broker.draw_back(slots).unwrap();
@@ -543,16 +538,18 @@ proptest! {
                     prop_assert_eq!((broker.n(), broker.free()), (before.0 - gone, before.1 - gone));
                     prop_assert_eq!(gone, slots.min(before.1));
                 }
-                Step::Settle(reserve) => {
-                    let surpluses = broker.settle(reserve).unwrap();
+                Step::Settle => {
+                    let granted: Vec<(ChildId, u32)> =
+                        truth.iter().filter(|(_, of)| !of.external).map(|(child, of)| (*child, of.want)).collect();
+                    let surpluses = settle(&mut broker, &granted);
                     for Surplus { child, tokens } in surpluses {
                         let of_child = truth.get_mut(&child).unwrap();
                         prop_assert!(of_child.extra >= tokens, "{child:?} is accused of {tokens}");
                         of_child.extra -= tokens;
                     }
-                    for (child, Truth { want, priority, foreign, .. }) in &truth {
+                    for (child, Truth { want, priority, external, .. }) in &truth {
                         let Some(tokens) = broker.tokens(*child) else { continue };
-                        if *foreign {
+                        if *external {
                             prop_assert_eq!(tokens.port.unread().unwrap(), broker.offer_of(*child).count);
                             continue;
                         }
@@ -560,8 +557,8 @@ proptest! {
                         // wish.
                         let unread = tokens.port.unread().unwrap();
                         prop_assert!(unread == 0 || tokens.out <= *want);
-                        // Nothing idles that is wanted, unless it is reserved or the port is full.
-                        if broker.free() > reserve {
+                        // Nothing idles that is wanted, unless the port is full.
+                        if broker.free() > 0 {
                             prop_assert!(tokens.out >= *want || unread >= capacity, "{child:?} starves");
                         }
                         prop_assert_eq!(tokens.priority, *priority);

@@ -1,74 +1,37 @@
 //! What is borrowed and returned, with a lender and ports of which the tests play the other side.
 
 use super::*;
-use crate::tokens::broker::{ChildId, Kind};
+use crate::keys::{ChildId, WorkerId};
+use crate::tokens::broker::Kind;
 use crate::tokens::dialect::Dialect;
-use crate::tokens::fake::FakePorts;
+use crate::tokens::fake::{FakeLender, FakePorts, settle};
 use crate::tokens::port::Port;
 use proptest::prelude::*;
-use std::cell::RefCell;
-use std::rc::Rc;
+use std::collections::BTreeMap;
 
-/// A parent with `left` tokens in its pool.
-#[derive(Clone, Default)]
-struct FakeLender(Rc<RefCell<Lending>>);
-
-#[derive(Default)]
-struct Lending {
-    left: u32,
-    wished: u32,
-    /// Out of the pool, and not yet noticed by us.
-    arriving: u32,
-    lent: u32,
-    lost: bool,
-}
-
-impl FakeLender {
-    /// Grants what is wished for, as far as there is something.
-    fn grant(&self) {
-        let mut lending = self.0.borrow_mut();
-        let granted = lending.wished.min(lending.left);
-        lending.wished -= granted;
-        lending.left -= granted;
-        lending.arriving += granted;
-        lending.lent += granted;
-    }
-}
-
-impl Lender for FakeLender {
-    fn wish(&mut self, tokens: u32) {
-        self.0.borrow_mut().wished = tokens;
-    }
-
-    fn arrived(&mut self) -> Arrived {
-        let mut lending = self.0.borrow_mut();
-        let tokens = std::mem::take(&mut lending.arriving);
-        let lost = std::mem::take(&mut lending.lost).then(|| io::Error::other("gone"));
-        Arrived { tokens, lost }
-    }
-
-    fn give_back(&mut self, tokens: u32) {
-        let mut lending = self.0.borrow_mut();
-        assert!(tokens <= lending.lent, "{tokens} returned of {}", lending.lent);
-        lending.lent -= tokens;
-        lending.left += tokens;
-    }
-}
-
-const OWN: ChildId = ChildId(0);
-const FOREIGN: ChildId = ChildId(1);
+const OWN: ChildId = ChildId::Worker(WorkerId(0));
+const EXTERNAL: ChildId = ChildId::Worker(WorkerId(1));
 
 fn under(left: u32, hint: u32) -> (Pool<FakePorts, FakeLender>, FakeLender) {
-    let lender = FakeLender::default();
-    lender.0.borrow_mut().left = left;
+    let lender = FakeLender::new(left);
     (Pool::under(lender.clone(), hint, FakePorts { capacity: 1000 }), lender)
 }
 
-fn round(pool: &mut Pool<FakePorts, FakeLender>, wanted: u32, now_us: u64) -> Option<u64> {
-    pool.broker.settle(u32::MAX).unwrap();
+/// Children are to have what `granted` says. `wanted` slots could be used besides.
+fn round_with(
+    pool: &mut Pool<FakePorts, FakeLender>,
+    granted: &[(ChildId, u32)],
+    wanted: u32,
+    now_us: u64,
+) -> Option<u64> {
+    settle(&mut pool.broker, granted);
     pool.begin_round(wanted, now_us).unwrap();
-    pool.broker.settle(0).unwrap();
+    settle(&mut pool.broker, granted);
     pool.end_round(wanted.saturating_sub(pool.broker.free()), now_us).unwrap()
+}
+
+fn round(pool: &mut Pool<FakePorts, FakeLender>, wanted: u32, now_us: u64) -> Option<u64> {
+    round_with(pool, &[], wanted, now_us)
 }
 
 fn unread(pool: &Pool<FakePorts, FakeLender>, child: ChildId) -> u32 {
@@ -92,18 +55,16 @@ fn the_slot_that_came_with_us_is_used_first() {
 fn tokens_are_borrowed_for_work_and_returned_at_once() {
     let (mut pool, lender) = under(9, 10);
     drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
-    pool.broker.want(OWN, 3);
     pool.end_round(3, 0).unwrap();
     assert_eq!(lender.0.borrow().wished, 3);
     lender.grant();
     pool.begin_round(3, 1).unwrap();
-    pool.broker.settle(0).unwrap();
+    settle(&mut pool.broker, &[(OWN, 3)]);
     pool.end_round(0, 1).unwrap();
     assert_eq!((unread(&pool, OWN), pool.broker.n(), lender.0.borrow().lent), (3, 4, 3));
     // Two are read, and then one is enough.
     read(&pool, OWN, 2);
-    pool.broker.want(OWN, 2);
-    round(&mut pool, 0, 2);
+    round_with(&mut pool, &[(OWN, 2)], 0, 2);
     assert_eq!((pool.broker.n(), lender.0.borrow().lent), (3, 2));
     pool.broker.remove(OWN);
     round(&mut pool, 0, 3);
@@ -130,7 +91,7 @@ fn a_token_that_comes_too_late_goes_back() {
 #[test]
 fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
     let (mut pool, lender) = under(1, 4);
-    drop(pool.broker.admit(FOREIGN, Kind::Foreign(Dialect::Fifo), 4).unwrap());
+    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
     let mut pauses = vec![];
     let mut now_us = 0;
     for _ in 0..6 {
@@ -138,11 +99,11 @@ fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
         assert_eq!(lender.0.borrow().wished, 1);
         lender.grant();
         let turn = round(&mut pool, 0, now_us).unwrap();
-        assert_eq!((turn, unread(&pool, FOREIGN)), (now_us + 5_000, 1));
+        assert_eq!((turn, unread(&pool, EXTERNAL)), (now_us + 5_000, 1));
         now_us = turn;
         let next = round(&mut pool, 0, now_us).unwrap();
         assert_eq!(
-            (unread(&pool, FOREIGN), lender.0.borrow().lent, lender.0.borrow().wished),
+            (unread(&pool, EXTERNAL), lender.0.borrow().lent, lender.0.borrow().wished),
             (0, 0, 0)
         );
         pauses.push(next - now_us);
@@ -153,7 +114,7 @@ fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
     round(&mut pool, 0, now_us);
     lender.grant();
     round(&mut pool, 0, now_us);
-    read(&pool, FOREIGN, 1);
+    read(&pool, EXTERNAL, 1);
     round(&mut pool, 0, now_us);
     assert_eq!((lender.0.borrow().wished, lender.0.borrow().lent), (2, 1));
 }
@@ -161,7 +122,7 @@ fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
 #[test]
 fn trials_grow_while_they_are_taken() {
     let (mut pool, lender) = under(20, 21);
-    drop(pool.broker.admit(FOREIGN, Kind::Foreign(Dialect::Fifo), 21).unwrap());
+    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 21).unwrap());
     let mut offered = vec![];
     for now_us in 0..5 {
         round(&mut pool, 0, now_us);
@@ -172,8 +133,8 @@ fn trials_grow_while_they_are_taken() {
             lender.0.borrow_mut().left = left - 1;
             round(&mut pool, 0, now_us);
         }
-        offered.push(unread(&pool, FOREIGN));
-        read(&pool, FOREIGN, unread(&pool, FOREIGN));
+        offered.push(unread(&pool, EXTERNAL));
+        read(&pool, EXTERNAL, unread(&pool, EXTERNAL));
     }
     assert_eq!(offered, [1, 2, 4, 8, 5]);
 }
@@ -181,14 +142,14 @@ fn trials_grow_while_they_are_taken() {
 #[test]
 fn what_is_offered_ahead_stands_until_some_is_taken() {
     let (mut pool, lender) = under(3, 4);
-    drop(pool.broker.admit(FOREIGN, Kind::Foreign(Dialect::Fifo), 4).unwrap());
+    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
     pool.end_round(3, 0).unwrap();
     lender.grant();
     pool.begin_round(0, 1).unwrap();
     pool.offer_ahead(0, 50_000, 1).unwrap();
     for now_us in [2, 10_000, 49_999] {
         assert_eq!(round(&mut pool, 0, now_us), Some(50_000));
-        assert_eq!(unread(&pool, FOREIGN), 3);
+        assert_eq!(unread(&pool, EXTERNAL), 3);
     }
     let mut not_taken = 50_000;
     while lender.0.borrow().lent > 0 {
@@ -202,7 +163,7 @@ fn what_is_offered_ahead_stands_until_some_is_taken() {
     lender.grant();
     pool.begin_round(0, 100_001).unwrap();
     pool.offer_ahead(0, 150_000, 100_001).unwrap();
-    read(&pool, FOREIGN, 2);
+    read(&pool, EXTERNAL, 2);
     round(&mut pool, 0, 100_002);
     round(&mut pool, 0, 105_002);
     round(&mut pool, 0, 105_003);
@@ -212,13 +173,13 @@ fn what_is_offered_ahead_stands_until_some_is_taken() {
 #[test]
 fn what_a_foreign_child_returns_goes_back_after_a_turn() {
     let (mut pool, lender) = under(1, 4);
-    drop(pool.broker.admit(FOREIGN, Kind::Foreign(Dialect::Fifo), 4).unwrap());
+    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
     round(&mut pool, 0, 0);
     lender.grant();
     round(&mut pool, 0, 0);
-    read(&pool, FOREIGN, 1);
+    read(&pool, EXTERNAL, 1);
     round(&mut pool, 0, 10);
-    *pool.broker.port(FOREIGN).unwrap().unread.borrow_mut() += 1;
+    *pool.broker.port(EXTERNAL).unwrap().unread.borrow_mut() += 1;
     let mut now_us = 1_000;
     for _ in 0..3 {
         now_us = round(&mut pool, 0, now_us).unwrap_or(now_us);
@@ -237,7 +198,7 @@ fn a_lost_pool_is_told_once() {
 #[derive(Clone, Debug)]
 enum Step {
     AdmitOwn,
-    AdmitForeign,
+    AdmitExternal,
     Want(u8, u32),
     Read(u8, u32),
     GiveBack(u8, u32),
@@ -249,7 +210,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         2 => Just(Step::AdmitOwn),
-        2 => Just(Step::AdmitForeign),
+        2 => Just(Step::AdmitExternal),
         4 => (any::<u8>(), 0..6u32).prop_map(|(child, tokens)| Step::Want(child, tokens)),
         4 => (any::<u8>(), 1..4u32).prop_map(|(child, tokens)| Step::Read(child, tokens)),
         4 => (any::<u8>(), 1..4u32).prop_map(|(child, tokens)| Step::GiveBack(child, tokens)),
@@ -265,21 +226,22 @@ proptest! {
     fn all_that_is_borrowed_is_in_the_account(left in 0..8u32, steps in steps()) {
         let (mut pool, lender) = under(left, 6);
         let mut children: Vec<(ChildId, u32)> = Vec::new();
+        let mut granted: BTreeMap<ChildId, u32> = BTreeMap::new();
         let (mut next, mut now_us) = (0, 0);
         for step in steps {
             let pick = |number: u8| number as usize % children.len().max(1);
             match step {
-                Step::AdmitOwn | Step::AdmitForeign => {
+                Step::AdmitOwn | Step::AdmitExternal => {
                     let own = matches!(step, Step::AdmitOwn);
-                    let kind = if own { Kind::Own } else { Kind::Foreign(Dialect::Fifo) };
-                    let child = ChildId(next);
+                    let kind = if own { Kind::Own } else { Kind::External(Dialect::Fifo) };
+                    let child = ChildId::Worker(WorkerId(next));
                     next += 1;
                     if pool.broker.admit(child, kind, 6).is_ok() {
                         children.push((child, 0));
                     }
                 }
                 Step::Want(number, tokens) => if let Some((child, _)) = children.get(pick(number)) {
-                    pool.broker.want(*child, tokens);
+                    granted.insert(*child, tokens);
                 },
                 Step::Read(number, tokens) => {
                     let at = pick(number);
@@ -301,10 +263,11 @@ proptest! {
                     let (child, held) = children.remove(pick(number));
                     prop_assert_eq!(pool.broker.remove(child).held_lost, held);
                 },
-                Step::Grant => lender.grant(),
+                Step::Grant => drop(lender.grant()),
                 Step::Round { wanted, later_us } => {
                     now_us += later_us;
-                    let deadline = round(&mut pool, wanted, now_us);
+                    let granted: Vec<_> = granted.iter().map(|(child, tokens)| (*child, *tokens)).collect();
+                    let deadline = round_with(&mut pool, &granted, wanted, now_us);
                     prop_assert!(deadline.is_none_or(|at| at > now_us));
                 }
             }
@@ -316,7 +279,7 @@ proptest! {
         for (child, _) in children {
             pool.broker.remove(child);
         }
-        pool.broker.settle(u32::MAX).unwrap();
+        settle(&mut pool.broker, &[]);
         pool.begin_round(0, now_us).unwrap();
         pool.end_round(0, now_us).unwrap();
         prop_assert_eq!((lender.0.borrow().lent, pool.broker.n(), pool.broker.free()), (0, 1, 1));

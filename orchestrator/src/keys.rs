@@ -1,0 +1,19 @@
+//! What names items, workers and children, in all parts of the orchestrator. Knows none of them.
+
+/// Index of an item in `Graph::items`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ItemIx(pub u32);
+
+/// A worker process of this build: numbers from 0, none used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkerId(pub u32);
+
+/// A child of this process, with all that it has started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChildId {
+    Worker(WorkerId),
+    /// The external command of an item; one at a time.
+    Command(ItemIx),
+    /// What a child that is gone has left running: numbers from 0, none used twice.
+    Survivors(u32),
+}
