@@ -1,5 +1,5 @@
-//! What is told of a build while it runs: one stream of events, which the lines on the terminal, the
-//! bar, JSON, the trace and tests read. Knows none of its readers.
+//! What is told of a build while it runs: one stream of events, which the lines on the terminal,
+//! the bar, JSON, the trace and tests read. Knows none of its readers.
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
@@ -45,9 +45,9 @@ pub enum Event {
         item: ItemIx,
         words: Vec<String>,
     },
-    /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's starting
-    /// slot. A unit that is cut starts on one slot and goes on on others, several at once or none:
-    /// where it runs is told by its phases.
+    /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's implicit
+    /// slot. A unit that is cut starts on one slot; its pieces run on any, several at once or none.
+    /// The slots of its phases say where.
     ItemStarted {
         item: ItemIx,
         worker: Option<WorkerId>,
@@ -132,7 +132,7 @@ pub enum Event {
         n: u32,
         at_us: u64,
     },
-    /// Memory of a worker that no file backs. Sampled, where somebody asked for it; so is `Cpu`.
+    /// Memory of a worker that no file backs. Sampled if the request asks for it; so is `Cpu`.
     Rss {
         worker: WorkerId,
         bytes: u64,
@@ -169,7 +169,7 @@ pub enum Event {
         full: u32,
         at_us: u64,
     },
-    /// So many processes of foreign commands are stopped from now on, until there is memory for
+    /// So many processes of external commands are stopped from now on, until there is memory for
     /// them again.
     Stopped {
         jobs: u32,

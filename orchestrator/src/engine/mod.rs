@@ -6,39 +6,39 @@
 //! - [`Scheduler`]: which item runs next, and which lease it gets. Pure; takes events, gives actions.
 //! - [`Children`]: processes. [`Children::poll`] returns what happened to them as data.
 //! - [`JobSlots`]: the pool of job slots, and what each child has of it.
-//! - [`Memory`]: what is free, what processes use, and what is done where memory gets short.
+//! - [`MemoryController`]: what is free, what processes use, and what to do when memory gets short.
 //! - [`Record`]: what earlier builds left, and what is noted of this one.
 //! - [`Progress`]: what is told, and what was told already.
 //! - [`Crashes`]: how workers died.
 //!
-//! `dispatch` translates what children say into events of the scheduler; `execute` carries out its
-//! actions.
+//! `dispatch` translates what children report into events of the scheduler; `execute` carries out
+//! its actions.
 //!
 //! # The life of an item
 //!
 //! [`Engine::judge`] asks the record whether it is up to date. If not, the scheduler gives it a lease
 //! and a slot as soon as everything before it is done: it goes to a worker with a plan, or is started
 //! as a command. Messages of the worker say when it starts, which leases it wants, what it has to
-//! report, and how it ended; the record keeps that, and the scheduler lets go what waited for it. If
-//! its worker dies, the scheduler decides who is to blame, and runs the item again, alone, or gives
-//! it up.
+//! report, and how it ended; the record keeps that, and the scheduler unblocks what waited for it. If
+//! its worker dies, the scheduler decides which item is to blame, and runs the item again, alone, or
+//! fails it.
 //!
 //! # The life of a token
 //!
-//! A child is charged one slot before it starts. More reach it as bytes in its own FIFO: the broker
-//! writes them for workers that want some, and offers what nobody wants to commands. What a child
-//! has taken is known from what is left in its FIFO, never from what it says. When its process is
-//! gone, what it held is free, unless something that it left running may still use it. Each round
-//! of [`Engine::give_out_slots`] goes in this order: returned tokens are collected, the scheduler
-//! claims slots for the most urgent items, the broker feeds workers, the scheduler fills what is left,
-//! and the rest is offered, or goes back to a parent.
+//! A child is charged its implicit slot before it starts. Tokens reach it as bytes in its own port:
+//! workers get those that they want, and external commands are offered those that no worker or item
+//! needs. What a child holds is counted by what lies in its port, never by what it reports. When its
+//! process is gone, what it held is free, unless survivors may still use it. Each round of
+//! [`Engine::give_out_slots`] has this order: returned tokens are collected; as long as a slot is
+//! free, the scheduler is asked for the next claim, which is a token for a worker or an action; the
+//! rest is offered, or returned to a parent.
 //!
 //! # The life of a lease
 //!
 //! Nothing starts without a lease from the ledger. Memory is read every 20 to 100 ms; what other
-//! builds of the user have set aside is read before each grant, in turn with them, and what was
-//! granted is told to them in the same turn. A lease shrinks as its worker reports what is left to
-//! do, and ends with the item. What the item used at most is the estimate of the next build.
+//! builds of the user have set aside is read before each grant, and what was granted is published to
+//! them, under one lock. A lease shrinks as its worker reports that parts have ended, and ends with
+//! the item. The most that the item used is the estimate for the next build.
 
 mod children;
 mod command;

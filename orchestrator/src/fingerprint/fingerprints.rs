@@ -212,10 +212,10 @@ impl Fingerprints {
                 let output = graph[*before].outputs.iter().find(|path| is_it(path))?;
                 Some((*before, output.as_str()))
             });
-            // One that nobody here makes is an input like any other.
+            // A file that no item makes is an input like any other.
             let Some((writer, output)) = made else { continue };
             if !file.current {
-                // It may be out of date, and who knows what it was made from cannot be asked.
+                // It may be out of date, so that it cannot be read what it was made from.
                 self.store.start(&graph[writer].key).map_err(|source| self.write_error(source))?;
                 continue;
             }
@@ -245,8 +245,7 @@ impl Fingerprints {
     /// The state cannot be written, e.g. because the disk is full.
     pub fn begin(&mut self, graph: &Graph, ix: ItemIx) -> Result<(), StateError> {
         let item = &graph[ix];
-        // A unit's worker says what it read, but of what the manifest names for it nobody else
-        // does.
+        // A unit's worker reports what it read, but not the `inputs` that the manifest names.
         if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || item.inputs.len() > 1 {
             // What items before this one write may not be there yet; it is known from their records
             // by the time it matters.
@@ -378,7 +377,8 @@ impl Fingerprints {
             if self.judge(item).is_none() {
                 continue;
             }
-            // As before an attempt: whatever happens now, nobody takes the record for true.
+            // As before an attempt: if we are interrupted now, the next build does not trust the
+            // record.
             if !self.store.entries[entry].started {
                 self.store.start(&item.key).map_err(|source| self.write_error(source))?;
             }

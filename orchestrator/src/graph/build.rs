@@ -348,7 +348,7 @@ impl Builder<'_> {
                 ),
                 Mode::Build => {
                     let splits_debug = args.iter().any(|arg| arg == "-gsplit-dwarf");
-                    // Where modules go on to a link, debug information goes with them.
+                    // With link-time optimisation, debug information stays in the modules.
                     let dwo = (splits_debug && lto.is_off()).then(|| object.with_extension("dwo"));
                     let source_name = portable_name(&name, &mut outside);
                     let origin =

@@ -167,7 +167,7 @@ struct Running {
 }
 
 impl Running {
-    /// A phase of a piece has ended. Nobody says how many pieces there are.
+    /// A phase of a piece has ended. No event has the number of pieces.
     fn piece(&mut self, phase: PhaseName, of: Option<&String>, cgu: u32) {
         if matches!(phase, PhaseName::Emit | PhaseName::Backend | PhaseName::Serialise) {
             self.pieces.insert((of.cloned(), cgu));
@@ -315,8 +315,8 @@ impl Progress {
         names
     }
 
-    /// What is left takes as long as its work spread over all jobs, and at least as long as its
-    /// longest item. `None` until something was measured, in this build or an earlier one.
+    /// The time to the end: that of all remaining work, spread over all jobs, and at least that of
+    /// the longest item. `None` until something was measured, in this build or an earlier one.
     fn left(&self, graph: &Graph, now_us: u64) -> Option<Duration> {
         if self.measured.is_empty() && self.expected.is_empty() {
             return None;

@@ -21,7 +21,7 @@ use tender_protocol::{Diagnostic, Level};
 pub struct Json {
     out: Box<dyn Write>,
     crates: Rc<Crates>,
-    /// Nobody reads any more: say nothing, and let the build end.
+    /// The reader has closed the stream: write nothing more, and let the build end.
     broken: bool,
     reasons: HashMap<ItemIx, RebuildReason>,
     /// Of items that are about to end: at the beginning, and of pieces.

@@ -4,7 +4,7 @@
 //! | field | means |
 //! |---|---|
 //! | `pid` | 0 the orchestrator, else the worker's number + 1. Not the system's process ids, which are used again; those are in the row's name |
-//! | `tid` | the job slot: 0 is the process's starting slot, others hold a token. In row 0, the n-th command that runs at once |
+//! | `tid` | the job slot: 0 is the process's implicit slot, any other stands for a token. In row 0, the n-th command that runs at once |
 //! | `ph: X` | one phase of an item. These never overlap on a row, and never more than N overlap at all |
 //! | `ph: b`, `e` | an item from start to end (`unit`), or while it is ready and waits (`wait`); `id` is the item. A unit that is cut holds no slot while it waits for its pieces, so these say nothing about slots |
 //! | `ph: C` | a counter |
@@ -32,7 +32,7 @@ const BETWEEN_FLUSHES_US: u64 = 1_000_000;
 pub struct Trace<W: Write> {
     out: BufWriter<W>,
     empty: bool,
-    /// A write failed (disk full, reader gone). The build goes on without a trace.
+    /// A write failed (disk full, reader gone). The build continues without a trace.
     broken: bool,
     last_flush_us: u64,
     /// Items that run: the rows on which they started, and when. Phases say where they went on.
@@ -268,7 +268,7 @@ impl<W: Write> Trace<W> {
         self.waits_no_more(item, at_us);
         let Some(running) = self.running.remove(&item) else { return };
         if running.pid == ORCHESTRATOR {
-            // Nobody reports phases of a foreign command: it is one.
+            // No phases of an external command are reported: it is one phase.
             if running.phases == 0 {
                 let dur = at_us.saturating_sub(running.start_us);
                 let row = (running.pid, running.tid);

@@ -1,5 +1,9 @@
 //! The policy: who gets a free slot.
 //!
+//! The *priority* of an item is the length of the longest path from it to the end of the build, by
+//! the times of earlier builds, or else by the sizes of sources. A *plan* is the items of one crate
+//! that are ready together, with the archive that follows them; a link is a plan by itself.
+//!
 //! A free slot goes to the most urgent item that can start, wherever it is:
 //!
 //! - in a running worker that has its implicit slot: that worker is given a token, if it wishes for
@@ -11,8 +15,8 @@
 //!   starts.
 //!
 //! So the engine asks [`Scheduler::next_claim`] until no slot is free or nobody has a use for one.
-//! No slot stays free while an item can start, with one exception: a slot is kept in this round for a
-//! worker that is starting and was given more urgent items than any other, or that has just been
+//! No slot stays free while an item can start, with one exception: a slot is kept in this round for
+//! a worker that is starting and was given more urgent items than any other, or that has just been
 //! granted the lease for one, and is about to wish for a token.
 //!
 //! **Memory.** Nothing starts without a lease from the ledger, and a lease comes before a slot: an
@@ -24,7 +28,8 @@
 //!
 //! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks,
 //! if all slots are in use; it starts on it without a round trip. Nothing is lost if another slot
-//! gets free first: what waits inside a worker is known as a wish for tokens.
+//! gets free first: what waits inside a worker is known as a wish for tokens. This is what makes
+//! many small crates fast.
 //!
 //! Here are the state, the questions and the rounds; `leases` asks for memory, `place` finds items
 //! a process, `ends` knows what follows when something has ended.

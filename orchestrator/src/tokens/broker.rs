@@ -6,26 +6,26 @@
 //! Every one of the N slots is in exactly one place:
 //!
 //! ```text
-//! N = free + starting slots charged + tokens out;     tokens out = unread in the child's port + held by the child
+//! N = free + implicit slots charged + tokens out;     tokens out = unread in the child's port + held by the child
 //! ```
 //!
-//! A child is charged its starting slot from before it starts until it parks it or is gone. More
+//! A child is charged its implicit slot from before it starts until it parks it or is gone. More
 //! slots reach it as bytes in its own port. Bytes that it returns lie unread in the port until
-//! `settle` takes them back. What a child holds is never counted from what it says: it is what was
+//! `collect` takes them back. What a child holds is never counted by what it reports: it is what was
 //! put in, less what was taken back, less what is unread. So when its process tree is gone, what it
 //! held is known, and is free at once.
 //!
 //! # Two kinds of children
 //!
-//! *Our own* say how many tokens they can use, and are given them.
+//! *Workers* publish how many tokens they can use, and the caller puts them into their ports.
 //!
-//! *Foreign* ones (make, ninja, cargo, gcc) cannot: a client that waits for a byte cannot be seen.
-//! So slots that nobody has a use for are *offered*: shared out evenly, they lie in the children's
-//! ports. (All of them, and not one byte for each child, because ninja looks into its port only
-//! when a job of its ends.) What a child takes is followed by more, if there is more. Where there
-//! are fewer than children, an offer moves on to the next child that has none after a turn of at
-//! most 5 ms: to the most urgent one, but to each at least once a round. One of ours that needs a
-//! slot draws an offer back at once.
+//! *External commands* (make, ninja, cargo, gcc) cannot do that, and a client that waits for a byte
+//! cannot be seen. So slots that no worker or item needs are *offered*: shared out evenly, they lie
+//! in the commands' ports. (All of them, and not one byte for each command, because ninja looks into
+//! its port only when a job of its ends.) When a command takes some, more follow if there are more.
+//! Where there are fewer slots than commands, an offer stays with a command for at most 5 ms and
+//! then moves to one that has none: to the most urgent, but to each at least once a round. A worker
+//! that needs a slot draws an offer back at once.
 //!
 //! # A pool that varies
 //!
@@ -122,7 +122,7 @@ pub struct Offers {
     pub taken: bool,
     /// Offers were drawn back, because nobody took them.
     pub refused: bool,
-    /// Foreign children that have no offer.
+    /// External commands that have no offer.
     pub without: u32,
     /// When to call again, whatever happens until then.
     pub deadline_us: Option<u64>,
@@ -507,7 +507,7 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// Foreign children without an offer; the next one last. That is the most urgent one, but one
+    /// External commands without an offer; the next one last. That is the most urgent one, but one
     /// that had none for a whole round comes before it: nobody knows who would take what others
     /// leave lying.
     fn without_offer(&self, now_us: u64) -> Vec<ChildId> {

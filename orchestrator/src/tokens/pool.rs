@@ -147,7 +147,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
 
     /// Ends a round, when everything that could be given out is. Slots that our own still have a
     /// use for are kept, `wanted` many, and asked for if they are not there; the others are offered
-    /// to foreign children, or go back to the parent.
+    /// to external commands, or go back to the parent.
     ///
     /// Returns when to begin the next round, whatever happens until then.
     ///

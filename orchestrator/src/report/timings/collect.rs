@@ -271,7 +271,7 @@ impl Collector {
     fn finished(&mut self, item: ItemIx, outcome: Option<Outcome>, at_us: u64, peak_bytes: u64) {
         if let Some(Running { row, since_us, phases }) = self.running.get(&item).copied() {
             let stage = match row.worker {
-                // Nobody reports phases of a command: it is one.
+                // No phases of a command are reported: it is one phase.
                 None if outcome.is_some() => Stage::Phase(PhaseName::Generate),
                 _ => Stage::CutOff,
             };

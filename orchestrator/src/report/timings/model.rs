@@ -38,7 +38,7 @@ pub(super) struct Model {
     pub lanes: Lanes,
     /// In order of time.
     pub kills: Vec<Kill>,
-    /// The budget of memory as people read it; empty where nobody told.
+    /// The budget of memory as people read it; empty if it was not reported.
     pub budget: String,
     /// `None` where nothing ran.
     pub memory: Option<Summary>,
@@ -116,7 +116,7 @@ pub(super) struct Row {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Phase(PhaseName),
-    /// Nobody said: the worker died or was stopped before the phase ended.
+    /// Not known: the worker died or was stopped before the phase ended.
     CutOff,
 }
 
@@ -151,7 +151,7 @@ pub(super) struct Lanes {
     pub live_modules: Vec<(u64, u64)>,
     /// Slots that were free only because memory was short.
     pub short: Vec<(u64, u64)>,
-    /// Processes of foreign commands that were stopped until there was memory for them again.
+    /// Processes of external commands that were stopped until there was memory for them again.
     pub stopped: Vec<(u64, u64)>,
     /// Units that were ready, or had a piece that was, and waited: for a slot, and for memory.
     pub wait_slot: Vec<(u64, u64)>,
