@@ -66,12 +66,25 @@ const RULES: &[Rule] = &[
         instead: "memory knows no compilers, workers, tokens or clocks: let `engine` tell it",
     },
     Rule {
+        of: &["orchestrator/src/memory/readings"],
+        but: &[],
+        words: &["crate::memory::account", "crate::memory::policy", "crate::keys"],
+        instead: "readings are read and not judged: move it to `account` or `policy`",
+    },
+    Rule {
+        of: &["orchestrator/src/memory/account"],
+        but: &[],
+        words: &["crate::memory::policy"],
+        instead: "the account does not act: let `policy` take what it needs as an argument",
+    },
+    Rule {
         of: &[
             "orchestrator/src/graph",
             "orchestrator/src/fingerprint",
             "orchestrator/src/schedule",
         ],
-        but: &[],
+        // The tests of the scheduler and of the account of slots are one.
+        but: &["orchestrator/src/schedule/simulation"],
         words: &[
             "crate::cli",
             "crate::engine",

@@ -1,7 +1,7 @@
 //! What memory cost a build, summed up: how much was used, who waited for it, what was killed.
 //! Pure: readings and times are arguments.
 
-use super::pressure::Totals;
+use crate::memory::readings::Totals;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -85,8 +85,8 @@ impl Defence {
 
 #[cfg(test)]
 mod tests {
-    use super::super::pressure::{Stall, Totals};
     use super::*;
+    use crate::memory::readings::{Stall, Totals};
 
     const RESERVE: u64 = 60;
     const NOTHING: Steps = Steps { purge: false, kill: false, hold: false };

@@ -1,8 +1,8 @@
 //! What the user allows a build to use, made bytes. Pure: limits are arguments, because they may
 //! change while it runs.
 
-use super::headroom::{Bound, Reading};
 use crate::manifest::MemorySetting;
+use crate::memory::readings::{Bound, Reading};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
@@ -150,9 +150,9 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cgroup::Limited;
-    use super::super::meminfo::Machine;
     use super::*;
+    use crate::memory::readings::Limited;
+    use crate::memory::readings::Machine;
     use MemorySetting::{Bytes, Percent};
     use proptest::prelude::*;
 

@@ -6,7 +6,7 @@
 //! not ours any more: then history starts anew. Losing it costs time, never correctness. No
 //! syncing, as with the records of freshness.
 
-use super::note::Note;
+use crate::memory::readings::Note;
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};

@@ -71,7 +71,7 @@ pub struct Reading {
 
 impl Reading {
     /// `None` if there is no limit at all to go by.
-    pub(super) fn new(machine: Option<Machine>, groups: Vec<Limited>) -> Option<Reading> {
+    pub fn new(machine: Option<Machine>, groups: Vec<Limited>) -> Option<Reading> {
         let groups = groups.into_iter().map(|group| Level {
             bound: Bound::Cgroup { path: group.path },
             limit: group.limit,
