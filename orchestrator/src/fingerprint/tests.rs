@@ -250,7 +250,7 @@ fn dirty(reason: RebuildReason) -> Freshness {
 }
 
 #[test]
-fn change_and_reason() {
+fn reason_of_each_change() {
     let check = |change: fn(&mut Space), ix: ItemIx, expect: RebuildReason| {
         let mut space = space();
         assert_eq!(space.build(), [(UNIT, "new"), (ARCHIVE, "new"), (GENERATE, "new")]);
@@ -304,7 +304,7 @@ fn change_and_reason() {
 
 /// What the state file numbers first is whatever ended first.
 #[test]
-fn a_reason_does_not_depend_on_the_order_in_which_files_were_told() {
+fn reason_does_not_depend_on_the_order_of_reported_files() {
     let reason = |told: &[&str], missing: &[&str], change: &dyn Fn(&Space)| {
         let space = space();
         for path in told {
@@ -342,7 +342,7 @@ fn a_reason_does_not_depend_on_the_order_in_which_files_were_told() {
 }
 
 #[test]
-fn inputs_that_the_manifest_names_for_a_unit_count() {
+fn manifest_inputs_of_a_unit_count() {
     let mut space = space();
     space.write("data/one.txt", "1");
     space.graph.items[0].inputs.push("data/one.txt".into());
@@ -377,7 +377,7 @@ fn inputs_that_the_manifest_names_for_a_unit_count() {
 }
 
 #[test]
-fn an_input_that_the_manifest_names_is_what_it_was_when_the_unit_began() {
+fn manifest_input_is_recorded_as_it_was_when_the_unit_began() {
     let mut space = space();
     space.write("data.txt", "before");
     space.graph.items[0].inputs.push("data.txt".into());
@@ -405,7 +405,7 @@ fn times_count_where_they_are_in_the_output() {
 }
 
 #[test]
-fn a_deleted_header_is_a_reason() {
+fn header_that_was_deleted_is_a_reason() {
     let space = space();
     space.build();
     space.remove("inc/a.h");
@@ -437,7 +437,7 @@ fn contents_decide_not_times() {
 }
 
 #[test]
-fn content_with_the_size_and_time_of_another_is_seen() {
+fn content_with_the_size_and_time_of_another_is_noticed() {
     let space = space();
     space.build();
     let path = space.root.join("a.c");
@@ -468,7 +468,7 @@ fn content_with_the_size_and_time_of_another_is_seen() {
 }
 
 #[test]
-fn a_mode_or_a_link_changes_nothing() {
+fn mode_or_hard_link_is_no_reason() {
     use std::os::unix::fs::PermissionsExt;
     let space = space();
     space.build();
@@ -482,7 +482,7 @@ fn a_mode_or_a_link_changes_nothing() {
 }
 
 #[test]
-fn a_program_counts_by_its_content_and_by_where_its_name_leads() {
+fn program_counts_by_its_content_and_by_where_its_name_leads() {
     let mut space = space();
     let program = |space: &Space, path: Option<&str>| Program {
         name: "gen".into(),
@@ -512,7 +512,7 @@ fn a_program_counts_by_its_content_and_by_where_its_name_leads() {
 }
 
 #[test]
-fn an_object_that_comes_out_the_same_spares_the_archive() {
+fn object_with_the_same_content_leaves_the_archive_fresh() {
     let space = space();
     space.build();
     space.write("a.c", "source// and a comment");
@@ -522,7 +522,7 @@ fn an_object_that_comes_out_the_same_spares_the_archive() {
 }
 
 #[test]
-fn a_change_within_one_tick_of_the_clock_is_seen() {
+fn change_within_one_tick_of_the_clock_is_noticed() {
     let space = space();
     // Just written when it is read, and changed at once to the same size with the same time. That
     // time is ahead of the clock, so that the file is young however slow this test runs.
@@ -545,7 +545,7 @@ fn a_change_within_one_tick_of_the_clock_is_seen() {
 }
 
 #[test]
-fn an_attempt_that_did_not_finish_is_made_again() {
+fn unfinished_item_runs_again() {
     let space = space();
     space.build();
     let mut state = space.open();
@@ -558,7 +558,7 @@ fn an_attempt_that_did_not_finish_is_made_again() {
 }
 
 #[test]
-fn a_failure_is_made_again() {
+fn failed_item_runs_again() {
     let space = space();
     space.build();
     let mut state = space.open();
@@ -591,7 +591,7 @@ fn warnings_of_fresh_items_are_kept() {
 }
 
 #[test]
-fn another_tool_makes_all_but_commands_again() {
+fn tool_change_is_a_reason_for_all_but_commands() {
     let space = space();
     let with = |llvm: &str, library: &str| {
         let mut state = space.open_with("worker", &[]);
@@ -654,7 +654,7 @@ fn variables_that_bear_on_an_item_count_and_no_others() {
 }
 
 #[test]
-fn a_variable_that_the_worker_names_counts_for_that_item() {
+fn variable_that_the_worker_names_counts_for_that_item() {
     let space = space();
     let mut state = space.open();
     state.begin(&space.graph, UNIT).unwrap();
@@ -686,7 +686,7 @@ fn a_variable_that_the_worker_names_counts_for_that_item() {
 }
 
 #[test]
-fn a_command_that_does_not_write_its_output_is_an_error() {
+fn command_that_does_not_write_its_output_is_an_error() {
     let space = space();
     let state = space.open();
     let error = state.command_report(&space.graph, GENERATE, Outcome::Ok, 1, 1).unwrap_err();
@@ -694,7 +694,7 @@ fn a_command_that_does_not_write_its_output_is_an_error() {
 }
 
 #[test]
-fn a_state_that_cannot_be_written_is_an_error_and_harms_nothing() {
+fn state_that_cannot_be_written_is_an_error_and_harms_nothing() {
     let space = space();
     fs::create_dir_all(space.root.join("target")).unwrap();
     fs::write(space.root.join("target/debug"), "a file in the way").unwrap();
@@ -709,7 +709,7 @@ fn a_state_that_cannot_be_written_is_an_error_and_harms_nothing() {
 }
 
 #[test]
-fn cut_at_any_byte_the_next_build_is_right() {
+fn state_cut_at_any_byte_leaves_the_next_build_right() {
     let space = space();
     space.build();
     space.write("a.c", "a second source");
@@ -731,7 +731,7 @@ fn cut_at_any_byte_the_next_build_is_right() {
 }
 
 #[test]
-fn a_build_that_does_nothing_writes_nothing() {
+fn state_is_not_written_where_nothing_is_done() {
     let space = space();
     space.build();
     space.build();

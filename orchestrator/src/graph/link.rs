@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_library_stands_after_all_that_use_it() {
+    fn library_stands_after_all_that_use_it() {
         let settings = |link: &[&str]| TargetSettings {
             link: link.iter().map(|s| s.to_string()).collect(),
             ..TargetSettings::default()

@@ -460,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_fits_the_terminal() {
+    fn bar_fits_the_terminal() {
         // `b.c` took 9 s before, so 6 s are left; `main.c` is guessed from `a.c`: 1 s.
         check(
             100,
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_in_pieces_shows_how_many_are_done() {
+    fn bar_shows_how_many_pieces_of_a_unit_are_done() {
         let graph = fixture::graph();
         let term = InMemoryTerm::new(4, 100);
         let mut bar = bar(&term);
@@ -504,7 +504,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_the_limit_is_said_without_flicker() {
+    fn bar_shows_without_flicker_that_memory_is_the_limit() {
         let graph = fixture::graph();
         let term = InMemoryTerm::new(4, 120);
         let mut bar = bar(&term);
@@ -531,7 +531,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_drawn_late_and_ten_times_a_second() {
+    fn bar_is_drawn_late_and_ten_times_a_second() {
         let graph = fixture::graph();
         let term = InMemoryTerm::new(4, 100);
         let mut bar = bar(&term);
@@ -547,7 +547,7 @@ mod tests {
     }
 
     #[test]
-    fn a_build_with_nothing_to_do_draws_nothing() {
+    fn bar_is_not_drawn_where_nothing_is_done() {
         let graph = fixture::graph();
         let term = InMemoryTerm::new(4, 100);
         let mut bar = bar(&term);
@@ -557,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn wide_and_strange_names_are_measured() {
+    fn bar_measures_wide_and_strange_names() {
         let mut graph = fixture::graph();
         graph.items[1].label = "zip/src/漢字漢字漢字\n.c".into();
         let term = InMemoryTerm::new(4, 80);

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_shows_the_program_that_it_runs() {
+    fn command_of_a_link_shows_its_program() {
         let graph = fixture::graph();
         let driver = ["gcc".to_owned(), "-B/opt/a b".to_owned()];
         assert_eq!(
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_nobody_can_read_is_shortened() {
+    fn command_that_is_too_long_is_shortened() {
         let objects: Vec<String> =
             (0..20_000).map(|number| format!("objects/{number:05}.o")).collect();
         let mut words = vec!["cc"];

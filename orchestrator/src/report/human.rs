@@ -440,7 +440,7 @@ mod tests {
     const OK: Outcome = Outcome::Ok;
 
     #[test]
-    fn a_build_in_cargos_manner() {
+    fn lines_are_like_cargos() {
         let events = [
             started(ZIP_A),
             started(ZIP_B),
@@ -462,7 +462,7 @@ mod tests {
     }
 
     #[test]
-    fn verbose_tells_reasons_commands_and_units() {
+    fn verbose_shows_reasons_commands_and_units() {
         let phase = |phase, cgu, dur_us| {
             let (item, of) = (APP_MAIN, None);
             Event::Phase { item, worker: None, slot: 0, phase, cgu, of, start_us: 0, dur_us }
@@ -497,7 +497,7 @@ mod tests {
     }
 
     #[test]
-    fn diagnostics_come_whole_and_are_counted() {
+    fn diagnostics_are_shown_whole_and_counted() {
         let events = [
             started(ZIP_A),
             started(ZIP_B),
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn several_failures_are_summed_up() {
+    fn failures_are_summed_up() {
         let events = [
             started(ZIP_A),
             started(APP_MAIN),
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_unfinished_item_said_is_not_lost() {
+    fn diagnostics_of_an_unfinished_item_are_not_lost() {
         let events = [
             started(ZIP_A),
             said(ZIP_A, Level::Error, "late"),
@@ -559,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupt_takes_the_bar_away_for_good() {
+    fn interrupt_erases_the_bar_for_good() {
         let graph = fixture::graph();
         let term = InMemoryTerm::new(4, 100);
         let target = term.clone();
@@ -586,7 +586,7 @@ mod tests {
     }
 
     #[test]
-    fn verbose_tells_of_memory() {
+    fn verbose_shows_memory() {
         let chosen = Chosen {
             bytes: Some(60 << 20),
             by: Origin::Option,
@@ -613,7 +613,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_and_the_orchestrator_speak_too() {
+    fn messages_of_commands_and_the_orchestrator_are_shown() {
         let events = [
             started(ZIP_A),
             Event::CommandOutput { item: ZIP_A, text: "made config.h".into() },

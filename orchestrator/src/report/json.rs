@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn starts_ends_and_reasons() {
+    fn json_has_starts_ends_and_reasons() {
         check(
             &[
                 Event::BuildStarted { jobs: 2, at_us: 1 },
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_and_samples() {
+    fn json_has_pieces_and_samples() {
         let worker = WorkerId(3);
         check(
             &[
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_in_numbers() {
+    fn json_has_memory_in_numbers() {
         let (item, budget) = (fixture::ZIP_A, Some(9));
         let wait = |kept_for| {
             let reason = WaitReason::Memory(Shortage { need: 7, free: Some(3), budget, kept_for });
@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_diagnostic_has_cargos_shape() {
+    fn json_diagnostic_has_cargos_shape() {
         check(
             &[Event::Diagnostic {
                 item: fixture::ZIP_A,
@@ -527,7 +527,7 @@ mod tests {
     }
 
     #[test]
-    fn artifacts_name_their_files() {
+    fn json_artifacts_name_their_files() {
         let profile = json!({
             "opt_level": "2", "debuginfo": 0, "debug_assertions": false, "overflow_checks": false, "test": false,
         });
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_ends_the_messages() {
+    fn json_ends_when_its_reader_is_gone() {
         struct Gone(u32);
         impl Write for Gone {
             fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {

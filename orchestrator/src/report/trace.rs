@@ -492,7 +492,7 @@ mod tests {
     }
 
     #[test]
-    fn phases_are_complete_events_on_the_row_of_their_slot() {
+    fn trace_has_phases_as_complete_events_on_the_row_of_their_slot() {
         let entries = trace(&[
             Event::WorkerStarted { worker: WorkerId(0), pid: 4711, at_us: 1 },
             started(fixture::ZIP_A, Some(0), 1, 10),
@@ -517,7 +517,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_on_the_rows_where_they_ran() {
+    fn trace_has_pieces_on_the_rows_where_they_ran() {
         let piece = |slot, cgu, of: Option<&str>, start_us| Event::Phase {
             item: fixture::ZIP_A,
             worker: Some(WorkerId(0)),
@@ -555,7 +555,7 @@ mod tests {
     }
 
     #[test]
-    fn links_and_counters_have_their_categories() {
+    fn trace_has_categories_of_links_and_counters() {
         let entries = trace(&[
             phase(fixture::APP_LINK, 0, PhaseName::Link, 1, 2),
             Event::Tokens { used: 1, n: 2, at_us: 3 },
@@ -578,7 +578,7 @@ mod tests {
     }
 
     #[test]
-    fn commands_at_once_get_rows_of_their_own() {
+    fn trace_has_a_row_for_each_command_at_once() {
         let (a, b) = (fixture::ZIP_A, fixture::ZIP_B);
         let entries = trace(&[
             started(a, None, 0, 1),
@@ -594,7 +594,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_ends_when_its_item_starts() {
+    fn trace_wait_ends_when_its_item_starts() {
         let wait = |at_us| Event::Wait {
             item: fixture::ZIP_A,
             reason: crate::events::WaitReason::Token,
@@ -610,7 +610,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_for_memory_has_its_numbers_and_ends_with_the_lease() {
+    fn trace_wait_for_memory_has_its_numbers_and_ends_with_the_lease() {
         let item = fixture::ZIP_A;
         let short = |kept_for| Shortage { need: 7, free: Some(3), budget: Some(9), kept_for };
         let wait = |reason, at_us| Event::Wait { item, reason, at_us };
@@ -637,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_counted_and_its_kills_are_marked() {
+    fn trace_counts_memory_and_marks_kills() {
         let chosen = Chosen { bytes: None, by: Origin::Found, of: None, clamped: None, off: false };
         let killed = |who| Event::Killed { who, by: Killer::Kernel, peak: 8, at_us: 6 };
         let entries = trace(&[
@@ -679,7 +679,7 @@ mod tests {
     }
 
     #[test]
-    fn items_of_a_dead_worker_end_with_it() {
+    fn trace_ends_items_of_a_dead_worker_with_it() {
         let entries = trace(&[
             started(fixture::ZIP_A, Some(0), 0, 1),
             started(fixture::ZIP_B, Some(1), 0, 2),
@@ -696,7 +696,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_runs_again_has_two_runs() {
+    fn trace_has_two_runs_of_a_command_that_runs_again() {
         let item = fixture::ZIP_A;
         let entries = trace(&[
             started(item, None, 0, 1),
@@ -717,7 +717,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interrupted_build_leaves_whole_json() {
+    fn trace_of_an_interrupted_build_is_whole_json() {
         let entries = trace(&[
             started(fixture::ZIP_A, Some(0), 0, 1),
             Event::Interrupted { signal: 2 },

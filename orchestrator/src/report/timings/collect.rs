@@ -500,7 +500,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_that_runs_again_has_two_bars_on_one_row() {
+    fn commands_that_run_again_have_two_bars_on_one_row() {
         check(
             &[
                 dirty(ZIP_A),
@@ -515,7 +515,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_cut_off_lasts_to_the_end_of_its_worker() {
+    fn phase_that_was_cut_off_lasts_to_the_end_of_its_worker() {
         check(
             &[
                 dirty(ZIP_A),
@@ -656,7 +656,7 @@ mod tests {
     }
 
     #[test]
-    fn the_critical_path_follows_the_graph() {
+    fn critical_path_follows_the_graph() {
         let model = model(&[
             dirty(APP_LINK),
             dirty(ZIP_ARCHIVE),
