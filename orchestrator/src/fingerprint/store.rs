@@ -513,7 +513,7 @@ impl WordIds {
     /// `None` if it is damaged. A number that no text has is damage too.
     pub fn decode(bytes: &[u8], tables: &Tables) -> Option<Self> {
         let words: Self = postcard::from_bytes(bytes).ok()?;
-        let lists = [&words.own, &words.profile]
+        let lists = [&words.places, &words.own, &words.profile]
             .into_iter()
             .chain(words.interfaces.iter().map(|(_, ids)| ids));
         let names = words.interfaces.iter().map(|(name, _)| name);
@@ -710,8 +710,31 @@ mod tests {
         }
     }
 
-    /// Checksums keep out what nobody wrote, so this is about what another version or a defect of
-    /// ours may have written.
+    #[test]
+    fn word_numbers_without_a_text_are_damage() {
+        let mut tables = Tables::default();
+        let known = tables.intern("-O2");
+        let words = || WordIds {
+            places: vec![known],
+            own: vec![known],
+            profile: vec![known],
+            interfaces: vec![(known, vec![known])],
+        };
+        let check = |change: fn(&mut WordIds), expect: bool| {
+            let mut words = words();
+            change(&mut words);
+            assert_eq!(WordIds::decode(&words.encode(), &tables).is_some(), expect, "{words:?}");
+        };
+        check(|_| {}, true);
+        check(|words| words.places.push(1), false);
+        check(|words| words.own.push(1), false);
+        check(|words| words.profile.push(1), false);
+        check(|words| words.interfaces[0].0 = 1, false);
+        check(|words| words.interfaces[0].1.push(1), false);
+    }
+
+    /// A checksum protects against damage, so this is about what another version, or a defect of
+    /// ours, may have written.
     #[test]
     fn fuzz_store() {
         let load = |payloads: &[&[u8]]| {
