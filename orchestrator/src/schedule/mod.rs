@@ -10,6 +10,7 @@
 //! Nothing here decides what an output contains, only when it is made.
 
 mod action;
+mod given;
 mod items;
 mod need;
 mod scheduler;

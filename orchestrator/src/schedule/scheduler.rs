@@ -41,7 +41,7 @@ mod place;
 use super::action::{Action, Claim, Event};
 use super::items::{Items, Rank, State};
 use super::need::Need;
-use super::task::{Class, Task};
+use super::task::Task;
 use super::workers::{Phase, Worker, Workers};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Denied, Ledger};
@@ -159,7 +159,7 @@ impl Scheduler {
 
     /// Items that the worker has begun and not ended.
     pub fn running_in(&self, worker: WorkerId) -> Vec<ItemIx> {
-        self.workers[worker].running.keys().copied().collect()
+        self.workers[worker].given.in_flight().collect()
     }
 
     /// The longest expected path from the item's start to the end of the build, microseconds.
@@ -170,7 +170,7 @@ impl Scheduler {
     /// Whether the item runs and has come in pieces, of which one at least was granted.
     pub fn is_in_pieces(&self, item: ItemIx) -> bool {
         let State::Running(Some(worker)) = self.items.state(item) else { return false };
-        self.workers[worker].granted.get(&item).is_some_and(|granted| granted.len() > 1)
+        self.workers[worker].given.granted(item).len() > 1
     }
 
     pub fn need(&self, item: ItemIx) -> Need {
@@ -193,9 +193,7 @@ impl Scheduler {
             return unused;
         }
         let parts = |item: &ItemIx| match self.items.state(*item) {
-            State::Running(Some(worker)) => {
-                self.workers[worker].asked.get(&self.items.rank(*item)).map_or(1, Vec::len)
-            }
+            State::Running(Some(worker)) => self.workers[worker].given.parts_of(*item).len().max(1),
             _ => 1,
         };
         let waiting: usize = waiting.iter().map(parts).sum();
@@ -208,12 +206,12 @@ impl Scheduler {
 
     /// Whether `worker` may report on `item`: it was given it, and is not done with it.
     pub fn is_given(&self, worker: WorkerId, item: ItemIx) -> bool {
-        self.workers[worker].given.contains(&item)
+        self.workers[worker].given.contains(item)
     }
 
     /// All that the worker was given and is not done with.
     pub fn given_to(&self, worker: WorkerId) -> Vec<ItemIx> {
-        self.workers[worker].given.iter().copied().collect()
+        self.workers[worker].given.items().collect()
     }
 
     pub fn has_to_judge(&self) -> bool {
@@ -249,9 +247,8 @@ impl Scheduler {
     /// How many items and parts in the worker may ask for a lease and were not denied one; up to
     /// `most` of each.
     fn leases_wanted(&self, worker: &Worker, most: usize) -> usize {
-        let begins = worker.startable.iter().filter(|rank| !worker.leased.contains(rank));
-        let begins = begins.filter(|rank| self.may_ask(rank.1)).take(most);
-        let parts = worker.asked.iter().filter(|(rank, _)| self.may_ask(rank.1));
+        let begins = worker.given.waiting().iter().filter(|rank| self.may_ask(rank.1)).take(most);
+        let parts = worker.given.parts().filter(|(rank, _)| self.may_ask(rank.1));
         begins.count() + parts.flat_map(|(_, parts)| parts).take(most).count()
     }
 
@@ -293,8 +290,8 @@ impl Scheduler {
             Event::Started { worker, item } => self.started(worker, item),
             Event::LeaseWanted { worker, item, bytes } => self.lease_wanted(worker, item, bytes),
             Event::LeaseResized { worker, item, bytes, grants, parts } => {
-                let granted = self.workers[worker].granted.get(&item);
-                let on_the_way = || granted.into_iter().flatten().skip(grants as usize);
+                let granted = self.workers[worker].given.granted(item);
+                let on_the_way = || granted.iter().skip(grants as usize);
                 let bytes = on_the_way().fold(bytes, |sum, bytes| sum.saturating_add(*bytes));
                 let parts = parts.saturating_add(on_the_way().count() as u32);
                 self.ledger.resize(ChildId::Worker(worker), item, bytes, parts);
@@ -395,7 +392,7 @@ impl Scheduler {
         };
         let grants = self.mode == Mode::Building && self.may_grant;
         for (ix, worker) in self.workers.iter() {
-            match worker.leased.first().filter(|_| worker.parked) {
+            match worker.given.leased().first().filter(|_| worker.parked) {
                 Some(rank) if grants => consider(*rank, Claimant::ParkedSlot(ix)),
                 // It has not said yet what it wants; what it was given counts all the same.
                 _ if worker.phase == Phase::Starting && grants => {
@@ -448,19 +445,13 @@ impl Scheduler {
             return;
         }
         self.items.set(item, State::Running(Some(ix)));
-        let heavy = self.items.class(item) != Class::Archive;
-        let rank = self.items.rank(item);
         let worker = &mut self.workers[ix];
         if worker.phase == Phase::Starting {
             worker.phase = Phase::Up;
         }
         worker.was_of_use = true;
-        worker.heavy_unstarted -= usize::from(heavy);
-        worker.startable.remove(&rank);
-        worker.asked_to_begin.remove(&rank);
-        worker.running.insert(item, rank);
         // A worker that does not wait for leases is taken as it is.
-        if !worker.leased.remove(&rank) {
+        if !worker.given.start(item) {
             self.ledger.force(ChildId::Worker(ix), item, self.items.need(item).begin);
         }
     }

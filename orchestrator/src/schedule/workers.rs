@@ -3,10 +3,11 @@
 //! A worker is charged its implicit slot unless it parked it. Whatever else it runs on are tokens;
 //! how many are out to it is what the account says.
 
+use super::given::Given;
 use super::items::Rank;
 use crate::keys::{ItemIx, WorkerId};
 use crate::manifest::CrateId;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
@@ -20,7 +21,7 @@ pub(super) enum Phase {
 
 pub(super) struct Worker {
     pub(super) phase: Phase,
-    /// The starting slot is free.
+    /// The implicit slot is free.
     pub(super) parked: bool,
     /// Runs one suspect item and no other, then closes.
     pub(super) alone: bool,
@@ -29,21 +30,8 @@ pub(super) struct Worker {
     /// Has started at least one item.
     pub(super) was_of_use: bool,
     /// All that it was given and is not done with.
-    pub(super) given: BTreeSet<ItemIx>,
-    pub(super) running: BTreeMap<ItemIx, Rank>,
+    pub(super) given: Given,
     pub(super) wish: Wish,
-    /// Given, not running, and nothing it comes after is left to do.
-    pub(super) startable: BTreeSet<Rank>,
-    /// Those of them that hold a lease. Only they can use a slot.
-    pub(super) leased: BTreeSet<Rank>,
-    /// All leases that an item was granted, in this order, bytes.
-    pub(super) granted: BTreeMap<ItemIx, Vec<u64>>,
-    /// Items that it asked to begin: it has a slot for them, whatever else it was leased.
-    pub(super) asked_to_begin: BTreeSet<Rank>,
-    /// Items that run, and for which the worker asked for leases: bytes, one for each part.
-    pub(super) asked: BTreeMap<Rank, Vec<u64>>,
-    /// Given, not running, and more than the blink of an archive.
-    pub(super) heavy_unstarted: usize,
     /// How many unfinished items of which crate.
     pub(super) crates: BTreeMap<CrateId, usize>,
 }
@@ -89,26 +77,21 @@ impl Worker {
         !self.alone && matches!(self.phase, Phase::Starting | Phase::Up)
     }
 
-    /// What it was given and has not started.
-    pub(super) fn unstarted(&self) -> impl Iterator<Item = ItemIx> + '_ {
-        self.given.iter().copied().filter(|item| !self.running.contains_key(item))
-    }
-
     pub(super) fn is_idle(&self) -> bool {
         self.given.is_empty()
     }
 
     /// How many more slots it could use, its implicit slot among them if that is parked.
     pub(super) fn slots_wanted(&self) -> usize {
-        let on_implicit_slot = usize::from(!self.parked && self.running.is_empty());
-        self.leased.len().saturating_sub(on_implicit_slot).max(self.wish.unmet() as usize)
+        let on_implicit_slot = usize::from(!self.parked && self.given.running().is_empty());
+        self.given.leased().len().saturating_sub(on_implicit_slot).max(self.wish.unmet() as usize)
     }
 
     /// The most urgent one that waits for memory, of those that `may` ask.
     pub(super) fn unleased(&self, may: impl Fn(ItemIx) -> bool) -> Option<Rank> {
-        let begin = self.startable.iter().find(|rank| !self.leased.contains(rank) && may(rank.1));
-        let piece = self.asked.keys().find(|rank| may(rank.1));
-        begin.into_iter().chain(piece).min().copied()
+        let begin = self.given.waiting().iter().copied().find(|rank| may(rank.1));
+        let part = self.given.parts().map(|(rank, _)| rank).find(|rank| may(rank.1));
+        begin.into_iter().chain(part).min()
     }
 
     /// What it would run on the next token, beyond those that it was given or that are kept for it in
@@ -121,15 +104,15 @@ impl Worker {
     /// The ranks of what wants a slot beyond the implicit one, most urgent first: items, and pieces
     /// of items that run. Those for which tokens were given in this round are among them.
     fn wanting_tokens(&self) -> Vec<Rank> {
-        let starting_slot_is_unused = !self.parked && self.running.is_empty();
-        let items = self.leased.iter().copied().skip(usize::from(starting_slot_is_unused));
+        let is_implicit_slot_unused = !self.parked && self.given.running().is_empty();
+        let items = self.given.leased().iter().copied().skip(usize::from(is_implicit_slot_unused));
         let items: Vec<Rank> = items.collect();
         // What the worker lacks beyond its items is for pieces. Of which item is not known; that of
         // the most urgent one.
         let wished = (self.wish.unmet() + self.wish.given) as usize;
         let pieces = wished.saturating_sub(items.len());
         let mut wanting = Vec::new();
-        if let Some(rank) = self.running.values().min() {
+        if let Some(rank) = self.given.running().first() {
             wanting.resize(pieces, *rank);
         }
         wanting.extend(items);
@@ -157,15 +140,8 @@ impl Workers {
             alone,
             cancelled: false,
             was_of_use: false,
-            given: BTreeSet::new(),
-            running: BTreeMap::new(),
+            given: Given::default(),
             wish: Wish::default(),
-            startable: BTreeSet::new(),
-            leased: BTreeSet::new(),
-            granted: BTreeMap::new(),
-            asked_to_begin: BTreeSet::new(),
-            asked: BTreeMap::new(),
-            heavy_unstarted: 0,
             crates: BTreeMap::new(),
         });
         self.live += 1;

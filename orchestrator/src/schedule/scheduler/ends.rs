@@ -60,20 +60,10 @@ impl Scheduler {
 
     /// The worker no longer has the item.
     pub(super) fn take_back(&mut self, ix: WorkerId, item: ItemIx) {
-        let heavy = self.items.class(item) != Class::Archive;
-        let rank = self.items.rank(item);
         let krate = self.items.krate(item);
         let worker = &mut self.workers[ix];
         self.ledger.release(ChildId::Worker(ix), item);
-        worker.given.remove(&item);
-        worker.startable.remove(&rank);
-        worker.leased.remove(&rank);
-        worker.asked_to_begin.remove(&rank);
-        worker.granted.remove(&item);
-        worker.asked.remove(&rank);
-        if worker.running.remove(&item).is_none() {
-            worker.heavy_unstarted -= usize::from(heavy);
-        }
+        worker.given.remove(item);
         let of_crate = worker.crates.get_mut(&krate).expect("counted when it was given");
         *of_crate -= 1;
         if *of_crate == 0 {
@@ -87,8 +77,7 @@ impl Scheduler {
                 continue;
             }
             if let State::Given(worker) = self.items.state(dependent) {
-                let rank = self.items.rank(dependent);
-                self.workers[worker].startable.insert(rank);
+                self.workers[worker].given.unblock(dependent);
             }
             self.judge_if_unblocked(dependent);
         }
@@ -131,7 +120,7 @@ impl Scheduler {
                 self.skip(item);
             }
         }
-        let has_unstarted = |worker: &Worker| worker.given.len() > worker.running.len();
+        let has_unstarted = |worker: &Worker| worker.given.unstarted().next().is_some();
         let to_cancel: Vec<WorkerId> = self
             .workers
             .iter()
@@ -141,7 +130,7 @@ impl Scheduler {
         for ix in to_cancel {
             // It drops the pieces that it has not started, too.
             self.workers[ix].cancelled = true;
-            self.workers[ix].asked.clear();
+            self.workers[ix].given.drop_parts();
             self.actions.push_back(Action::CancelPlans(ix));
         }
     }
@@ -150,8 +139,8 @@ impl Scheduler {
     /// again alone, so that the guilty one convicts itself. A kill may be anyone's: each in flight
     /// gets one more chance, alone.
     pub(super) fn worker_gone(&mut self, ix: WorkerId, death: Death) {
-        let in_flight: Vec<ItemIx> = self.workers[ix].running.keys().copied().collect();
-        let unstarted: Vec<ItemIx> = self.workers[ix].unstarted().collect();
+        let in_flight: Vec<ItemIx> = self.workers[ix].given.in_flight().collect();
+        let unstarted: Vec<ItemIx> = self.workers[ix].given.unstarted().collect();
         let was_of_use = self.workers[ix].was_of_use;
         for item in in_flight.iter().chain(&unstarted) {
             self.take_back(ix, *item);

@@ -15,7 +15,7 @@ impl Scheduler {
         if !self.ledger.is_idle() {
             return;
         }
-        let asked = |(ix, worker): (WorkerId, &Worker)| Some((*worker.asked.keys().next()?, ix));
+        let asked = |(ix, worker): (WorkerId, &Worker)| Some((worker.given.parts().next()?.0, ix));
         if let Some((rank, ix)) = self.workers.iter().filter_map(asked).min() {
             self.lease_in_worker(ix, rank);
         }
@@ -24,14 +24,15 @@ impl Scheduler {
     /// A worker that has its starting slot and nothing to run on it needs no other.
     pub(super) fn lease_for_idle_slots(&mut self) {
         let is_idle = |worker: &Worker| {
-            let has_nothing = worker.leased.is_empty() || !worker.asked_to_begin.is_empty();
-            !worker.parked && worker.running.is_empty() && has_nothing
+            let given = &worker.given;
+            let has_nothing = given.leased().is_empty() || !given.asked().is_empty();
+            !worker.parked && given.running().is_empty() && has_nothing
         };
         let idle: Vec<WorkerId> =
             self.workers.iter().filter(|(_, worker)| is_idle(worker)).map(|(ix, _)| ix).collect();
         for ix in idle {
             let worker = &self.workers[ix];
-            let asked = worker.asked_to_begin.iter().find(|rank| self.may_ask(rank.1)).copied();
+            let asked = worker.given.asked().iter().find(|rank| self.may_ask(rank.1)).copied();
             if let Some(rank) = asked.or_else(|| worker.unleased(|item| self.may_ask(item))) {
                 self.lease_in_worker(ix, rank);
             }
@@ -74,33 +75,20 @@ impl Scheduler {
 
     /// Whether what was just leased in the worker takes a slot beyond its starting one.
     pub(super) fn takes_token(&self, worker: WorkerId) -> bool {
-        let worker = &self.workers[worker];
-        let starting_slot_is_unused = worker.running.is_empty() && worker.leased.len() <= 1;
-        !worker.parked && !starting_slot_is_unused
+        let Worker { parked, given, .. } = &self.workers[worker];
+        let is_implicit_slot_unused = given.running().is_empty() && given.leased().len() <= 1;
+        !parked && !is_implicit_slot_unused
     }
 
     /// Asks the ledger for an item that the worker has, or for a piece of one that it runs. Returns
     /// whether there was enough.
     pub(super) fn lease_in_worker(&mut self, ix: WorkerId, rank: Rank) -> bool {
         let item = rank.1;
-        let asked = self.workers[ix].asked.get(&rank).and_then(|parts| parts.last()).copied();
+        let asked = self.workers[ix].given.parts_of(item).last().copied();
         let bytes = asked.unwrap_or(self.items.need(item).begin);
         let purpose = if asked.is_some() { Purpose::Continuation } else { Purpose::Beginning };
         if !self.lease(ChildId::Worker(ix), item, bytes, 0, purpose) {
             return false;
-        }
-        let worker = &mut self.workers[ix];
-        match worker.asked.get_mut(&rank) {
-            Some(parts) => {
-                parts.pop();
-                if parts.is_empty() {
-                    worker.asked.remove(&rank);
-                }
-            }
-            None => {
-                worker.asked_to_begin.remove(&rank);
-                worker.leased.insert(rank);
-            }
         }
         self.grant(ix, item, bytes);
         true
@@ -108,7 +96,7 @@ impl Scheduler {
 
     /// The ledger has granted it.
     pub(super) fn grant(&mut self, worker: WorkerId, item: ItemIx, bytes: u64) {
-        self.workers[worker].granted.entry(item).or_default().push(bytes);
+        self.workers[worker].given.grant(item, bytes);
         self.actions.push_back(Action::Lease { worker, item, bytes });
     }
 
@@ -135,16 +123,16 @@ impl Scheduler {
         let mut waiting: Vec<(Rank, ChildId, u64, Purpose)> = Vec::new();
         for (ix, worker) in self.workers.iter() {
             let child = ChildId::Worker(ix);
-            let begins = worker.startable.iter().filter(|rank| !worker.leased.contains(rank));
+            let begins = worker.given.waiting().iter();
             waiting.extend(
                 begins
                     .filter(|rank| self.may_ask(rank.1))
                     .take(MOST_DENIALS)
                     .map(|rank| (*rank, child, self.items.need(rank.1).begin, Purpose::Beginning)),
             );
-            let parts = worker.asked.iter().filter(|(rank, _)| self.may_ask(rank.1));
+            let parts = worker.given.parts().filter(|(rank, _)| self.may_ask(rank.1));
             waiting.extend(parts.filter_map(|(rank, parts)| {
-                Some((*rank, child, *parts.last()?, Purpose::Continuation))
+                Some((rank, child, *parts.last()?, Purpose::Continuation))
             }));
         }
         let nobodys = self.items.ready().filter(|(_, item)| self.is_wanted(*item));
@@ -168,17 +156,16 @@ impl Scheduler {
         let busy: Vec<WorkerId> = self
             .workers
             .iter()
-            .filter(|(_, worker)| !worker.running.is_empty())
+            .filter(|(_, worker)| !worker.given.running().is_empty())
             .map(|(ix, _)| ix)
             .collect();
         for ix in busy {
             loop {
-                let worker = &self.workers[ix];
-                let ahead_us: u64 =
-                    worker.leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
-                let is_enough = ahead_us >= AHEAD_US || worker.leased.len() >= MOST_AHEAD;
-                let next =
-                    worker.startable.iter().find(|rank| !worker.leased.contains(rank)).copied();
+                let given = &self.workers[ix].given;
+                let leased = given.leased();
+                let ahead_us: u64 = leased.iter().map(|rank| self.items.cost_us(rank.1)).sum();
+                let is_enough = ahead_us >= AHEAD_US || leased.len() >= MOST_AHEAD;
+                let next = given.waiting().first().copied();
                 let Some(rank) = next.filter(|_| !is_enough) else { break };
                 let need = self.items.need(rank.1).begin;
                 if !self.ledger.has_room_ahead(need) || !self.lease_in_worker(ix, rank) {
@@ -189,16 +176,12 @@ impl Scheduler {
     }
 
     pub(super) fn lease_wanted(&mut self, ix: WorkerId, item: ItemIx, bytes: u64) {
-        let rank = self.items.rank(item);
-        if self.items.state(item) == State::Running(Some(ix)) {
+        let worker = &mut self.workers[ix];
+        if self.items.state(item) != State::Running(Some(ix)) {
+            worker.given.ask_to_begin(item);
+        } else if !worker.cancelled {
             let bytes = if bytes == 0 { self.items.need(item).piece } else { bytes };
-            if !self.workers[ix].cancelled {
-                self.workers[ix].asked.entry(rank).or_default().push(bytes);
-            }
-        } else if self.workers[ix].startable.contains(&rank)
-            && !self.workers[ix].leased.contains(&rank)
-        {
-            self.workers[ix].asked_to_begin.insert(rank);
+            worker.given.ask_for_part(item, bytes);
         }
     }
 }

@@ -163,8 +163,9 @@ impl Scheduler {
     /// What idle workers keep of what has ended is memory too. Those that were given something live
     /// on, and give back what they can. Returns whether the others are gone.
     pub(super) fn close_idle(&mut self) -> bool {
-        let waits =
-            |worker: &Worker| worker.is_open() && worker.running.is_empty() && !worker.is_idle();
+        let waits = |worker: &Worker| {
+            worker.is_open() && worker.given.running().is_empty() && !worker.is_idle()
+        };
         let waiting: Vec<WorkerId> =
             self.workers.iter().filter(|(_, worker)| waits(worker)).map(|(ix, _)| ix).collect();
         self.actions.extend(waiting.into_iter().map(Action::Purge));
@@ -204,8 +205,6 @@ impl Scheduler {
 
     /// The ledger has granted it.
     pub(super) fn tell_lease(&mut self, worker: WorkerId, item: ItemIx) {
-        let rank = self.items.rank(item);
-        self.workers[worker].leased.insert(rank);
         self.grant(worker, item, self.items.need(item).begin);
     }
 
@@ -247,12 +246,8 @@ impl Scheduler {
             let heavy = self.items.class(*item) != Class::Archive;
             let krate = self.items.krate(*item);
             let worker = &mut self.workers[worker];
-            worker.given.insert(*item);
+            worker.given.add(rank, heavy, unblocked);
             *worker.crates.entry(krate).or_default() += 1;
-            worker.heavy_unstarted += usize::from(heavy);
-            if unblocked {
-                worker.startable.insert(rank);
-            }
         }
         self.actions.push_back(Action::SendPlan { worker, items });
     }
@@ -261,8 +256,9 @@ impl Scheduler {
         if self.mode != Mode::Building {
             return;
         }
-        let needs_more =
-            |worker: &Worker| worker.is_open() && !worker.parked && worker.heavy_unstarted == 0;
+        let needs_more = |worker: &Worker| {
+            worker.is_open() && !worker.parked && worker.given.heavy_unstarted() == 0
+        };
         let mut about_to_idle: Vec<WorkerId> = self
             .workers
             .iter()
