@@ -1,11 +1,6 @@
 //! Compiles the shim, and finds LLVM and clang and how to link them, or says in one line which
 //! package is missing.
 
-#![expect(
-    clippy::disallowed_methods,
-    reason = "cargo speaks to build scripts through the environment"
-)]
-
 #[path = "build/link.rs"]
 mod link;
 #[path = "build/llvm.rs"]
@@ -94,6 +89,7 @@ fn main() {
 }
 
 /// One plain line, with the way out, in place of pages of compiler errors.
+#[expect(clippy::disallowed_methods, reason = "a build script fails by its exit status")]
 fn fail(what: &str, package: &str) -> ! {
     println!(
         "cargo:warning={what}: install the package {package} (`make deps` does it on Debian and Ubuntu), or set LLVM_SYS_221_PREFIX"

@@ -286,6 +286,7 @@ static ENVIRONMENT: Mutex<()> = Mutex::new(());
 
 #[expect(
     unsafe_code,
+    clippy::disallowed_methods,
     reason = "the crate takes descriptors on trust, and the environment belongs to all threads"
 )]
 fn open_while_locked(auth: &str, _: &MutexGuard<'_, ()>) -> io::Result<jobserver::Client> {

@@ -1,11 +1,11 @@
 //! The environment variables that compilers, assemblers, linkers and their drivers read: on which
-//! results each bears, and which of them workers are not given. Knows no items, and of the process
-//! only what `of_process` reads.
+//! results each bears, and which of them workers are not given. Reads none itself, and knows no items.
 //!
 //! `docs/environment.md` says why, and why all others do no harm; `tests/tests/environment.rs` asks
 //! the programs themselves what they read.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 
 /// Results on which variables bear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,14 +118,14 @@ impl Variables {
         Self(all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// Those of this process. A value that is not UTF-8 is told by its bytes.
-    pub fn of_process() -> Self {
-        let text = |value: std::ffi::OsString| {
+    /// All of an environment. A value that is not UTF-8 is told by its bytes.
+    pub fn of(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
+        let text = |value: OsString| {
             value
                 .into_string()
                 .unwrap_or_else(|bytes| bytes.as_encoded_bytes().escape_ascii().to_string())
         };
-        Self(std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect())
+        Self(all.map(|(name, value)| (text(name), text(value))).collect())
     }
 
     /// `NAME=VALUE`, or `NAME` where the variable is not set.

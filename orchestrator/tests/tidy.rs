@@ -34,6 +34,42 @@ const RULES: &[Rule] = &[
         instead: "the scheduler is pure: make it an event that `engine` tells or an action that it carries out",
     },
     Rule {
+        of: &["orchestrator/src/tokens"],
+        but: &["orchestrator/src/tokens/purse.rs"],
+        words: &["std::process", "Instant", "SystemTime"],
+        instead: "tokens know no processes and no clocks: take the time as an argument",
+    },
+    Rule {
+        of: &["orchestrator/src"],
+        but: &["orchestrator/src/report/screen.rs"],
+        words: &["Mutex", "RwLock", "Condvar"],
+        instead: "`tender` has one thread and no locks: give the value an owner",
+    },
+    Rule {
+        of: &["orchestrator/src"],
+        but: &[
+            "orchestrator/src/cli/env.rs",
+            "orchestrator/src/sys/directories.rs",
+            "orchestrator/src/sys/signals.rs",
+            "orchestrator/src/toolchain",
+        ],
+        words: &["disallowed_methods"],
+        instead: "what `clippy.toml` says: only these files read the environment or end the process",
+    },
+    Rule {
+        of: &["tests", "bench", "fuzz"],
+        but: &[
+            "tests/src/bin/in-foreground.rs",
+            "tests/src/bin/probe-memory.rs",
+            "tests/src/programs.rs",
+            "tests/tests/engine",
+            "tests/tests/interrupt.rs",
+            "tests/tests/tokens",
+        ],
+        words: &["tender::"],
+        instead: "tests run the programs and see what users see: read messages, traces and files",
+    },
+    Rule {
         of: &["orchestrator/src/tokens", "jobclient/src"],
         but: &[],
         words: &[
@@ -322,6 +358,69 @@ fn is_below(file: &str, places: &[&str]) -> bool {
     places.iter().any(|place| Path::new(file).starts_with(place))
 }
 
+/// What the head of a file promises, and what then stands nowhere in its code. A phrase counts in
+/// whatever case.
+const PROMISES: &[(&[&str], &[&str])] = &[
+    (
+        &["pure:", "pure.", "pure;", "pure,", "does no i/o", "does no input or output"],
+        &[
+            "std::fs",
+            "std::process",
+            "std::env",
+            "std::thread",
+            "File::",
+            "Instant::",
+            "SystemTime::",
+            "rustix::",
+            "libc::",
+        ],
+    ),
+    (
+        &["no clock", "no processes, paths or clocks"],
+        &["Instant", "SystemTime", "now_us()", "clock_gettime"],
+    ),
+    (&["no processes"], &["std::process", "Command::new", "waitid", "kill_process"]),
+    (&["prints nothing"], &["println!", "print!", "stdout()", "stderr()"]),
+    (&["no locks"], &["Mutex", "RwLock", "Condvar"]),
+];
+
+/// The lines of code with their numbers, without comments and without the tests: what stands behind
+/// `#[cfg(test)]`, up to the end of that item.
+fn code(text: &str) -> Vec<(usize, String)> {
+    let mut lines = (1..).zip(text.lines());
+    let mut code = Vec::new();
+    while let Some((number, line)) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            code.push((number, without_comment(line).to_owned()));
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        for (_, line) in lines.by_ref() {
+            let is_at_level = line.len() > indent && !line[indent..].starts_with([' ', '#', '/']);
+            if is_at_level && line.trim_end().ends_with([';', '}', ',']) {
+                break;
+            }
+        }
+    }
+    code
+}
+
+/// Up to `//`, but for one inside a string.
+fn without_comment(line: &str) -> &str {
+    let (mut is_string, mut is_escaped, mut before) = (false, false, ' ');
+    for (at, c) in line.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '"' => is_string = !is_string,
+            '/' if before == '/' && !is_string => return &line[..at - 1],
+            _ => {}
+        }
+        before = c;
+    }
+    line
+}
+
 /// `FILE:LINE: what stands there` for each line of `text` that breaks `rule`.
 fn breaches(rule: &Rule, file: &str, text: &str) -> String {
     let mut found = String::new();
@@ -329,9 +428,7 @@ fn breaches(rule: &Rule, file: &str, text: &str) -> String {
     {
         return found;
     }
-    let code = text.lines().take_while(|line| *line != "#[cfg(test)]");
-    for (number, line) in (1..).zip(code) {
-        let code = line.split("//").next().unwrap_or_default();
+    for (number, code) in code(text) {
         if let Some(word) = rule.words.iter().find(|word| code.contains(*word)) {
             let _ = writeln!(
                 found,
@@ -403,6 +500,48 @@ fn structs_of_the_engine_have_few_fields() {
             "{file}: `{name}` has {fields} fields, more than {MOST_FIELDS}: split it into owners"
         );
     }
+}
+
+/// `FILE:LINE: what stands there` for each line that breaks a promise of the file's head.
+fn broken_promises(file: &str, text: &str) -> String {
+    let head = text.lines().map_while(|line| line.strip_prefix("//!"));
+    // What stands in a list is about the parts of a module.
+    let head = head.filter(|line| !line.starts_with(" - ") && !line.starts_with("   "));
+    let head = head.map(str::trim).collect::<Vec<_>>().join(" ").to_lowercase();
+    let promises =
+        PROMISES.iter().filter(|(phrases, _)| phrases.iter().any(|phrase| head.contains(phrase)));
+    let mut found = String::new();
+    for (phrases, words) in promises {
+        for (number, line) in code(text) {
+            if let Some(word) = words.iter().find(|word| line.contains(*word)) {
+                let phrase = phrases.iter().find(|phrase| head.contains(*phrase)).unwrap();
+                let _ =
+                    writeln!(found, "{file}:{number}: `{word}`, but the head says \"{phrase}\"");
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn promises_of_heads_are_kept() {
+    let sources = sources();
+    let found: String = sources.iter().map(|(file, text)| broken_promises(file, text)).collect();
+    assert!(found.is_empty(), "\n{found}");
+
+    let broken = |text: &str| broken_promises("a.rs", text).lines().count();
+    assert_eq!(broken("//! Counts. Pure.\nuse std::fs;\nuse std::mem;\n"), 1);
+    assert_eq!(broken("//! Counts. Knows no\n//! clocks.\nlet now = Instant::now();\n"), 1);
+    assert_eq!(broken("//! Counts.\nuse std::fs;\n//! Pure.\n"), 0);
+}
+
+#[test]
+fn code_is_all_but_comments_and_tests() {
+    let text = "a();\n#[cfg(test)]\nmod fake;\nb(\"//\"); // c\n#[cfg(test)]\nmod tests {\n    fn d() {\n    }\n}\n\
+        impl E {\n    #[cfg(test)]\n    #[must_use]\n    fn f() {\n        g();\n    }\n    fn h() {}\n}\n";
+    let lines: Vec<String> =
+        code(text).into_iter().map(|(_, line)| line.trim().to_owned()).collect();
+    assert_eq!(lines, ["a();", "b(\"//\");", "impl E {", "fn h() {}", "}"]);
 }
 
 #[test]

@@ -60,7 +60,7 @@ mod trace;
 
 pub use cgroup::Cgroup;
 pub use features::{Feature, skip};
-pub use programs::{probe, program};
+pub use programs::{llvm_bin, probe, program};
 pub use run::{Rebuild, Run, Started};
 pub use signals::reset as reset_signals;
 pub use space::{TestSpace, examples, vendored};

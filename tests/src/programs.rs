@@ -1,7 +1,5 @@
 //! Where the programs under test are. Knows cargo, not what the programs do.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io::{Read, Seek, Write};
 use std::process::Command;
@@ -13,6 +11,11 @@ pub fn program(name: &str) -> Utf8PathBuf {
     let path = DIRECTORY.get_or_init(find_or_build).join(name);
     assert!(path.is_file(), "there is no program {path}");
     path
+}
+
+/// Where the programs of LLVM are that the worker was built with.
+pub fn llvm_bin() -> Utf8PathBuf {
+    tender::toolchain::llvm_bin()
 }
 
 /// The path of the probe program: `probe sleep MS`, `probe fill BYTES`, `probe signal N`, `probe

@@ -1,8 +1,6 @@
 //! Rounds of a test that draws at random: chosen by environment variables, and run several at once.
 //! Knows nothing of what a round does.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
 use std::io::Write;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};

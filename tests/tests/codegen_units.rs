@@ -84,7 +84,7 @@ fn a_large_file_is_cut_and_comes_back_as_one_object() {
     let trace = |units: u32| {
         let space = workspace(&format!("codegen-units = {units}"));
         let trace = space.trace_build(&["--release", "-j2"]);
-        let members = std::process::Command::new(tender::toolchain::llvm_bin().join("llvm-ar"))
+        let members = std::process::Command::new(tender_tests::llvm_bin().join("llvm-ar"))
             .args(["t", space.path("target/release/liblarge.a").as_str()])
             .output()
             .unwrap();

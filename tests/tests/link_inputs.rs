@@ -2,8 +2,6 @@
 //! archives, programs. Each step is an edit; then exactly the link is made again, and its result is
 //! that of a clean build.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
 use std::process::Command;
 use tender_tests::{Run, TestSpace};
 

@@ -114,7 +114,7 @@ fn says(space: &TestSpace, expect: &str) {
 /// Standard output of a program of LLVM's.
 #[track_caller]
 fn llvm(space: &TestSpace, tool: &str, args: &[&str]) -> String {
-    let mut command = Command::new(tender::toolchain::llvm_bin().join(tool));
+    let mut command = Command::new(tender_tests::llvm_bin().join(tool));
     space.prepare(&mut command);
     command.args(args);
     space.run(command).expect_ok().stdout

@@ -16,7 +16,7 @@ fn reasons(built: &[Rebuild]) -> Vec<String> {
 /// A program whose sources come after a precompiled header, made by a command of the crate.
 fn precompiled(made: &str, used: &str) -> TestSpace {
     let space = TestSpace::new();
-    let clang = tender::toolchain::llvm_bin().join("clang");
+    let clang = tender_tests::llvm_bin().join("clang");
     space.write(
         "Tender.toml",
         format!(
@@ -111,7 +111,7 @@ fn a_precompiled_header_of_nobodys_is_checked_as_clang_does() {
     space.write("inc/pre.h", "#define TEXT \"one\"\nint puts(const char *);\n");
     space.write("src/bin/app/main.c", "int main(void) { return puts(TEXT) < 0; }\n");
     let make = || {
-        let mut clang = std::process::Command::new(tender::toolchain::llvm_bin().join("clang"));
+        let mut clang = std::process::Command::new(tender_tests::llvm_bin().join("clang"));
         space.prepare(&mut clang);
         clang.args(["-g", "-x", "c-header", "inc/pre.h", "-o", "pre.pch"]);
         space.run(clang).expect_ok();

@@ -4,7 +4,7 @@
 //! process, or sets up what only work needs.
 
 use super::clean::lock;
-use super::env::Environment;
+use super::env::{self, Environment};
 use super::error::CliError;
 use super::exit::Exit;
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
@@ -195,7 +195,7 @@ fn run_build(
     let slots = slots(options.jobs, environment, workspace.build.jobs, terminal)?;
     let budget = budget(options.memory, environment, workspace.build.memory)?;
     let force_pieces = environment.force_pieces()?;
-    let variables = Variables::of_process();
+    let variables = env::variables();
     check_epoch(&variables)?;
     warn(&variables, terminal);
     let worker = worker::find(environment)?;

@@ -1,14 +1,22 @@
 //! Every environment variable that `tender` itself reads, by name, and their values read once.
 //!
+//! Besides, `toolchain` reads those that choose the programs of the machine, as the `cc` crate below
+//! it does, and `sys::directories` those that say where files may lie.
+//!
 //! The command line beats the environment, and the environment beats the manifest. An empty value
 //! counts as absent.
 
+#![expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
+
 use super::error::CliError;
+use crate::environment::Variables;
 use crate::manifest::normalise;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
+use std::ffi::OsString;
 use std::io;
 use std::ops::RangeInclusive;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 /// Job slots, as `--jobs`.
 pub const JOBS: &str = "TENDER_JOBS";
@@ -107,8 +115,25 @@ fn logical_dir() -> Option<Utf8PathBuf> {
     (path.is_absolute() && path.components().all(plain) && is_current_dir(&path)).then_some(path)
 }
 
-fn physical_dir() -> Option<Utf8PathBuf> {
-    Utf8PathBuf::from_path_buf(std::env::current_dir().ok()?).ok()
+/// The current directory without symbolic links, where it can be told.
+pub fn physical_dir() -> Option<Utf8PathBuf> {
+    Utf8PathBuf::from_path_buf(current_dir().ok()?).ok()
+}
+
+/// # Errors
+/// It was removed, or cannot be reached.
+pub fn current_dir() -> io::Result<PathBuf> {
+    std::env::current_dir()
+}
+
+/// All variables, for those that compilers and linkers read.
+pub fn variables() -> Variables {
+    Variables::of(std::env::vars_os())
+}
+
+/// One variable, for a parent's jobserver.
+pub fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
 }
 
 fn is_current_dir(path: &Utf8Path) -> bool {

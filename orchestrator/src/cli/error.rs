@@ -1,5 +1,6 @@
 //! Every error of every part becomes words, a hint and an exit code here, and nowhere else.
 
+use super::env;
 use super::exit::Exit;
 use crate::fingerprint::StateError;
 use crate::graph::GraphError;
@@ -86,8 +87,9 @@ pub fn problems_text(problems: &[Problem]) -> String {
         _ => errors.into_iter().chain(warnings).take(MOST_PROBLEMS).collect(),
     };
     let mut text = String::new();
+    let base = env::physical_dir();
     for problem in &shown {
-        let one = render(problem, true);
+        let one = render(problem, true, base.as_deref());
         let _ = writeln!(text, "{}", one.trim_end_matches('\n'));
     }
     let left_out = problems.len() - shown.len();

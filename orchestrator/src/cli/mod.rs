@@ -1,5 +1,5 @@
 //! Commands, options, environment, exit codes. With `report` the only code that prints, and the
-//! only one that reads `tender`'s environment.
+//! only one that reads `tender`'s own environment variables.
 //!
 //! `options` is the shape of the command line; `env` the environment; `terminal` what may be shown;
 //! `project` the workspace and what was chosen of it; then a file for each group of commands.
@@ -55,7 +55,7 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError
         })?;
     }
     let terminal = *terminal;
-    if options.command.does_work() && tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {
+    if options.command.does_work() && tender_jobclient::is_dry_run(&env::variable) {
         terminal.say(&style::message(Level::Note, "`make -n` runs this, so nothing is done"));
         return Ok(Exit::Success);
     }

@@ -140,7 +140,7 @@ pub fn budget(
 /// # Errors
 /// It was removed, cannot be reached, or its path is not UTF-8.
 pub fn current_dir() -> Result<Utf8PathBuf, CliError> {
-    let dir = std::env::current_dir()
+    let dir = env::current_dir()
         .map_err(|error| CliError::usage(format!("cannot tell the current directory: {error}")))?;
     Utf8PathBuf::from_path_buf(dir).map_err(|dir| {
         CliError::usage(format!("the current directory's path is not UTF-8: `{}`", dir.display()))

@@ -1,6 +1,6 @@
 //! Where job slots come from: the parent's jobserver if there is one, else as many as are chosen.
 
-use super::env::Environment;
+use super::env::{self, Environment};
 use super::error::CliError;
 use super::jobs::{self, JobCount};
 use super::terminal::Terminal;
@@ -25,7 +25,7 @@ pub fn slots(
 ) -> Result<Slots, CliError> {
     let chosen = jobs::choose(option, environment.jobs.as_deref(), manifest)?;
     let warn = |text: String| terminal.console().print(&style::message(Level::Warning, text));
-    match Pool::from_env(&|name| std::env::var_os(name)) {
+    match Pool::from_env(&env::variable) {
         FromEnv::None => Ok(Slots::Own(chosen)),
         FromEnv::Inherited(pool) => {
             if option.is_some() {

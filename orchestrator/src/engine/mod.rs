@@ -177,8 +177,7 @@ impl<'a> Engine<'a> {
         let memory = MemoryController::new(budget, &graph.state_dir, now_us());
         let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
         let tasks = schedule::tasks(graph, wall_us, |key, expected| memory.need(key, expected));
-        let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(Into::into);
-        let places = Fifos::usual_places(runtime_dir, graph.state_dir.clone().into());
+        let places = Fifos::usual_places(graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
         let (pool, guard) = slots.into_pool(fifos)?;

@@ -19,7 +19,6 @@ use rustix::io::Errno;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// The client, or the first slot of a program that is none; further slots have the ids after it.
@@ -250,6 +249,5 @@ fn wait_for(parent: &Parent, deadline_us: u64) -> io::Result<()> {
 }
 
 fn fifos() -> Result<Fifos, EngineError> {
-    let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    Fifos::new(runtime_dir.into_iter().chain(Fifos::last_resorts())).map_err(jobserver_error)
+    Fifos::new(Fifos::places_of_user()).map_err(jobserver_error)
 }

@@ -5,15 +5,9 @@ use super::problem::{Location, Problem, ProblemSeverity};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 use camino::Utf8Path;
 
-/// Shows `problem`, without a newline at the end. Paths are shown relative to the current directory
-/// where that is shorter.
-pub fn render(problem: &Problem, color: bool) -> String {
-    let base =
-        std::env::current_dir().ok().and_then(|dir| camino::Utf8PathBuf::from_path_buf(dir).ok());
-    render_from(problem, color, base.as_deref())
-}
-
-fn render_from(problem: &Problem, color: bool, base: Option<&Utf8Path>) -> String {
+/// Shows `problem`, without a newline at the end. Paths are shown relative to `base` where that is
+/// shorter.
+pub fn render(problem: &Problem, color: bool, base: Option<&Utf8Path>) -> String {
     let level = match problem.severity {
         ProblemSeverity::Warning => Level::WARNING,
         ProblemSeverity::Error => Level::ERROR,
@@ -89,7 +83,7 @@ mod tests {
         let problem = Problem::error("`name` is wrong")
             .at(source("/w/a/Tender.toml").at(17..18))
             .label("integer");
-        let text = render_from(&problem.help("write \"a\""), false, Some("/w".into()));
+        let text = render(&problem.help("write \"a\""), false, Some("/w".into()));
         assert_eq!(
             text,
             "error: `name` is wrong\n --> a/Tender.toml:2:8\n  |\n2 | name = 3\n  |        ^ integer\n  |\n  = help: write \"a\""
@@ -102,7 +96,7 @@ mod tests {
             let problem = Problem::error("twice")
                 .at(source("/w/a/Tender.toml").at(17..18))
                 .related(source(other).at(0..9), "first here");
-            let text = render_from(&problem, false, Some("/w".into()));
+            let text = render(&problem, false, Some("/w".into()));
             assert!(text.contains(expect), "{text}");
         };
         check("/w/b/Tender.toml", "b/Tender.toml:1:1");
@@ -117,18 +111,17 @@ mod tests {
         let source = ManifestText::new("/w/Tender.toml".into(), "ä = 1");
         for (start, end) in [(0, 1), (1, 1), (1, 99), (99, 7), (6, 6)] {
             let problem = Problem::warning("odd").at(source.at(start..end));
-            assert!(render_from(&problem, true, None).contains("odd"));
+            assert!(render(&problem, true, None).contains("odd"));
         }
         let empty = ManifestText::new("/w/Tender.toml".into(), "");
         assert!(
-            render_from(&Problem::error("e").at(empty.at(0..0)), false, None)
-                .contains("/w/Tender.toml")
+            render(&Problem::error("e").at(empty.at(0..0)), false, None).contains("/w/Tender.toml")
         );
     }
 
     #[test]
     fn problem_is_shown_without_control_characters() {
         let problem = Problem::error("file `a\u{1b}[31mb`").help("see `\u{1b}[0m`");
-        assert!(!render_from(&problem, false, None).contains('\u{1b}'));
+        assert!(!render(&problem, false, None).contains('\u{1b}'));
     }
 }

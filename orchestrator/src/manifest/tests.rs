@@ -58,7 +58,9 @@ fn problems(tree: &Tree) -> Vec<String> {
     problems
         .iter()
         .map(|problem| {
-            assert!(render(problem, false).contains(problem.message.split('\n').next().unwrap()));
+            assert!(
+                render(problem, false, None).contains(problem.message.split('\n').next().unwrap())
+            );
             let kind = if problem.is_error() { "" } else { "warning: " };
             let message = problem.message.replace(root.as_str(), "");
             match &problem.location {
@@ -77,7 +79,7 @@ fn problems(tree: &Tree) -> Vec<String> {
 fn parse_only(text: &str) -> usize {
     let mut problems = Vec::new();
     raw::parse(&ManifestText::new("/w/Tender.toml".into(), text), &mut problems);
-    problems.iter().for_each(|problem| drop(render(problem, false)));
+    problems.iter().for_each(|problem| drop(render(problem, false, None)));
     problems.len()
 }
 
@@ -752,7 +754,7 @@ mod never_panics {
             }
         };
         for problem in &problems {
-            assert!(!render(problem, true).is_empty());
+            assert!(!render(problem, true, None).is_empty());
         }
     }
 

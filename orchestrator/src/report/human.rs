@@ -310,6 +310,15 @@ impl Human {
     }
 }
 
+impl Human {
+    /// `now_us` is CLOCK_MONOTONIC.
+    fn tick_at(&mut self, graph: &Graph, now_us: u64) {
+        if let Some(bar) = &mut self.bar {
+            bar.tick(graph, now_us);
+        }
+    }
+}
+
 impl Sink for Human {
     fn event(&mut self, graph: &Graph, event: &Event) {
         if let Some(bar) = &mut self.bar {
@@ -386,9 +395,7 @@ impl Sink for Human {
     }
 
     fn tick(&mut self, graph: &Graph) {
-        if let Some(bar) = &mut self.bar {
-            bar.tick(graph, now_us());
-        }
+        self.tick_at(graph, now_us());
     }
 
     fn suspend(&mut self) {
@@ -571,17 +578,15 @@ mod tests {
         let console = Console::new(Box::new(Shared::default()), false);
         let crates = Rc::new(Crates::new(&fixture::workspace()));
         let mut human = Human::new(console, Some(bar), crates, Verbosity::Normal);
-        // Started at time 0, so that every tick is late enough to draw.
         human.event(&graph, &Event::BuildStarted { jobs: 2, at_us: 0 });
         human.event(&graph, &Event::Progress { done: 0, total: 3 });
-        human.tick(&graph);
+        human.tick_at(&graph, 1_000_000);
         assert!(term.contents().contains("Building"));
         human.event(&graph, &Event::Interrupted { signal: 2 });
         assert_eq!(term.contents(), "");
         term.moves_since_last_check();
         human.event(&graph, &Event::Progress { done: 1, total: 3 });
-        std::thread::sleep(Duration::from_millis(150));
-        human.tick(&graph);
+        human.tick_at(&graph, 2_000_000);
         assert_eq!(term.moves_since_last_check(), "");
     }
 

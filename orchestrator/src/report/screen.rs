@@ -2,7 +2,8 @@
 //!
 //! The library fills its line up to the last column. A terminal that echoes `^C` there wraps to
 //! the next line, and the cursor is no longer in the line of the bar that is to be erased. Knows
-//! nothing of what is drawn.
+//! nothing of what is drawn. Holds the one lock of `tender`, which has one thread: the library asks
+//! for a terminal that threads could share.
 
 use indicatif::TermLike;
 use std::io::{self, Write};

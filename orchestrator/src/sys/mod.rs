@@ -9,10 +9,11 @@
 //!   what this process sleeps on; `signals.rs`: the signals that reach it; `clock.rs`: the clock
 //!   that all events share.
 //! - `bounded_output.rs`, `whole_file.rs`: programs and files that ought to be short; `shell.rs`:
-//!   words quoted for a shell.
+//!   words quoted for a shell; `directories.rs`: where files may lie for a while.
 
 pub(crate) mod bounded_output;
 pub(crate) mod clock;
+pub(crate) mod directories;
 pub(crate) mod family;
 pub(crate) mod group;
 pub(crate) mod kernel_file;

@@ -11,6 +11,7 @@
 //! only one, `put` at least empties it first.
 
 use super::port::{Pair, Port, Ports};
+use crate::sys::directories;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat, open};
 use rustix::io::{Errno, ioctl_fionread, read, write};
 use rustix::pipe::{fcntl_getpipe_size, fcntl_setpipe_size};
@@ -64,14 +65,15 @@ impl Fifos {
     ///
     /// `state_dir` comes first because only one build uses it at a time, so that what a killed
     /// build left there is known to be nobody's: see [`Fifos::remove_left`].
-    pub fn usual_places(runtime_dir: Option<PathBuf>, state_dir: PathBuf) -> Vec<PathBuf> {
-        [state_dir].into_iter().chain(runtime_dir).chain(Fifos::last_resorts()).collect()
+    pub fn usual_places(state_dir: PathBuf) -> impl Iterator<Item = PathBuf> {
+        std::iter::once(state_dir).chain(Fifos::places_of_user())
     }
 
-    /// Where any program may have files; the first of them is for the user to choose, and may be
-    /// chosen badly.
-    pub fn last_resorts() -> impl Iterator<Item = PathBuf> {
-        [std::env::temp_dir(), "/tmp".into(), "/dev/shm".into()].into_iter()
+    /// The runtime directory of the user, else where any program may have files. The user chooses
+    /// the first of those too, perhaps badly.
+    pub fn places_of_user() -> impl Iterator<Item = PathBuf> {
+        let for_all = [directories::temporary(), "/tmp".into(), "/dev/shm".into()];
+        directories::runtime().into_iter().chain(for_all)
     }
 
     /// Removes the directories of builds that were killed. The caller holds the lock of
@@ -240,7 +242,7 @@ mod tests {
     use tender_jobclient::{FromEnv, Pool};
 
     fn fifos() -> Fifos {
-        Fifos::new([std::env::temp_dir()]).unwrap()
+        Fifos::new([directories::temporary()]).unwrap()
     }
 
     /// A client's own description of the FIFO.
@@ -272,8 +274,8 @@ mod tests {
         std::fs::create_dir(&with_blank).unwrap();
         let missing = parent.path().join("missing");
         let fifos =
-            Fifos::new([missing.clone(), with_blank.clone(), std::env::temp_dir()]).unwrap();
-        assert!(fifos.directory.path().starts_with(std::env::temp_dir()));
+            Fifos::new([missing.clone(), with_blank.clone(), directories::temporary()]).unwrap();
+        assert!(fifos.directory.path().starts_with(directories::temporary()));
         assert_eq!(std::fs::read_dir(&with_blank).unwrap().count(), 0);
         let why = Fifos::new([missing, with_blank]).unwrap_err().to_string();
         assert!(why.contains("with blank: a jobserver's path must be"), "{why}");

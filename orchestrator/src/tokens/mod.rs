@@ -1,4 +1,5 @@
-//! The jobserver: who may run how many jobs. Knows no compilers, no processes and no clocks.
+//! The jobserver: who may run how many jobs. Knows no compilers and no processes. Its decisions get
+//! the time as an argument; only `purse` reads a clock, to give up on a pool that has no room.
 //!
 //! `broker` is the account, pure over `port`; `fifo` is the port that real children read; `dialect`
 //! is how it is announced; `pool` is the account together with what is borrowed of a parent's

@@ -20,6 +20,7 @@ pub fn llvm_bin() -> Utf8PathBuf {
 
 /// Those of `CFLAGS` and `CXXFLAGS` that are set. They are ignored, of which the user should be
 /// told: flags stand in manifests, so that a build's result does not depend on who started it.
+#[expect(clippy::disallowed_methods, reason = "these variables are the business of this module")]
 pub fn ignored_variables() -> Vec<&'static str> {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     ["CFLAGS", "CXXFLAGS"].into_iter().filter(set).collect()

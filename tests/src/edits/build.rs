@@ -85,7 +85,6 @@ pub(super) fn command(
     command
 }
 
-#[expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
 fn path_of_tests() -> String {
     std::env::var("PATH").expect("a PATH in UTF-8")
 }

@@ -57,7 +57,7 @@ impl Prebuilt {
             "bits.c",
             "int low_bits(int x) { return x; }\nint marked __asm__(\"mark=1234\");\n",
         );
-        let clang = tender::toolchain::llvm_bin().join("clang");
+        let clang = crate::llvm_bin().join("clang");
         run(clang.as_str(), &["-c", "-emit-llvm", "-o", "bits.bc", "bits.c"]);
         let entries = space.root().read_dir_utf8().unwrap().map(Result::unwrap);
         let made = entries.filter(|entry| entry.path().extension() != Some("c"));

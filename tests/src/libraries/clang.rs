@@ -74,7 +74,7 @@ pub fn build_with_clang(space: &TestSpace, profile: &str, to: &str) -> Utf8PathB
     let directory = space.path(to).join("programs");
     std::fs::create_dir_all(&directory).unwrap();
     for ((krate, name), objects) in &programs {
-        let mut link = Command::new(tender::toolchain::llvm_bin().join("clang++"));
+        let mut link = Command::new(crate::llvm_bin().join("clang++"));
         space.prepare(&mut link);
         link.arg("-fuse-ld=lld").args(objects).args(libraries.get(krate).into_iter().flatten());
         link.args(["-lm", "-lpthread", "-o"]).arg(directory.join(name));

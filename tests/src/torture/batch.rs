@@ -128,7 +128,7 @@ fn build(space: &TestSpace, setting: Setting) -> Run {
 
 /// Links by clang, as the reference.
 fn with_clang(mut command: std::process::Command) -> std::process::Command {
-    let clang = tender::toolchain::llvm_bin().join("clang");
+    let clang = crate::llvm_bin().join("clang");
     command.env("CC", &clang).env("CXX", format!("{clang} --driver-mode=g++"));
     command
 }

@@ -64,7 +64,7 @@ fn compiler(program: &Program, language: Language) -> Command {
 }
 
 pub(super) fn clang(language: Language) -> Command {
-    let mut command = Command::new(tender::toolchain::llvm_bin().join("clang"));
+    let mut command = Command::new(crate::llvm_bin().join("clang"));
     command.args((language == Language::Cxx).then_some("--driver-mode=g++"));
     command.env_clear().env("PATH", "/usr/bin:/bin").env("LC_ALL", "C");
     command

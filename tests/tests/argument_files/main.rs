@@ -21,7 +21,7 @@ fn clang() -> Option<String> {
 
 /// A program of LLVM's.
 fn llvm(name: &str) -> String {
-    tender::toolchain::llvm_bin().join(name).to_string()
+    tender_tests::llvm_bin().join(name).to_string()
 }
 
 /// Builds from nothing elsewhere, and compares what was asked for.

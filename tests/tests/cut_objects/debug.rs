@@ -153,7 +153,7 @@ fn gdb_stops_at_lines_with_the_same_stacks() {
 /// What LLVM's verifier says is wrong with a file's debug information. Answers no text if nothing
 /// is.
 fn verified(space: &TestSpace, file: &Utf8Path) -> Vec<String> {
-    let mut verify = Command::new(tender::toolchain::llvm_bin().join("llvm-dwarfdump"));
+    let mut verify = Command::new(tender_tests::llvm_bin().join("llvm-dwarfdump"));
     space.prepare(&mut verify);
     verify.arg("--verify").arg(file);
     let run = space.run(verify);

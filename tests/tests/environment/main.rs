@@ -205,7 +205,6 @@ fn library_paths_count_for_links() {
 }
 
 /// Programs to link with, as they are called.
-#[expect(clippy::disallowed_methods, reason = "where LLVM is, as for `tender` itself")]
 fn drivers() -> Vec<String> {
     let there = |name: &String| {
         Command::new(name).arg("--version").output().is_ok_and(|done| done.status.success())

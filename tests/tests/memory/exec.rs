@@ -1,8 +1,6 @@
 //! `tender exec` around make and ninja: with memory that their jobs have no room in together, plain
 //! tools die, and these do not.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
 use camino::Utf8PathBuf;
 use std::fmt::Write;
 use std::sync::OnceLock;

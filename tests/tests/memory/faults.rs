@@ -139,6 +139,13 @@ fn a_worker_is_frozen_and_goes_on() {
     assert!(space.outputs("debug") == reference.outputs("debug"));
 }
 
+/// How often a process has gone to sleep (proc_pid_status(5)).
+fn times_asleep(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.map_or(0, |count| count.trim().parse().expect("a number"))
+}
+
 /// With memory for one item, whose worker is frozen: nothing goes on until that does.
 #[test]
 fn the_one_worker_that_has_memory_is_frozen_and_goes_on() {
@@ -151,8 +158,10 @@ fn the_one_worker_that_has_memory_is_frozen_and_goes_on() {
         wait_until("a moment to freeze all at", || reached() || running.has_ended());
         let frozen = workers(&group);
         frozen.iter().for_each(|pid| send(*pid, Signal::STOP));
-        // Several of its readings of memory.
-        std::thread::sleep(std::time::Duration::from_millis(300));
+        // It sleeps between two readings of memory.
+        let (pid, before) = (running.pid(), times_asleep(running.pid()));
+        let has_read = || times_asleep(pid) >= before + 10;
+        wait_until("some readings of memory", || has_read() || running.has_ended());
         frozen.iter().for_each(|pid| send(*pid, Signal::CONT));
     }
     let confined = expect_survived(workload, &space, running.finish());

@@ -1,7 +1,5 @@
 //! Generated workspaces by numbers of jobs by limits of memory.
 
-#![expect(clippy::disallowed_methods, reason = "the environment of tests, not of tender")]
-
 use std::io::Write;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};

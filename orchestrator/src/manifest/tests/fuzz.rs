@@ -78,6 +78,6 @@ fn fuzz_manifest() {
                 }
             };
         }
-        assert!(problems.iter().take(20).all(|problem| !render(problem, true).is_empty()));
+        assert!(problems.iter().take(20).all(|problem| !render(problem, true, None).is_empty()));
     });
 }

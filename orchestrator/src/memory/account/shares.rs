@@ -10,6 +10,7 @@
 //! grants, and says what it has granted. Else two that read at the same time would grant the same
 //! memory.
 
+use crate::sys::directories;
 use crate::sys::stat::{PARENT, Stat};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{FlockOperation, OFlags, RawDir, SeekFrom, flock, seek};
@@ -114,8 +115,8 @@ impl Shares {
     /// As `join`.
     pub fn of_this_user() -> Result<Shares, ShareError> {
         let utf8 = |path: PathBuf| Utf8PathBuf::from_path_buf(path).ok();
-        let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).and_then(utf8);
-        let fallback = utf8(std::env::temp_dir()).unwrap_or_else(|| "/tmp".into());
+        let runtime_dir = directories::runtime().and_then(utf8);
+        let fallback = utf8(directories::temporary()).unwrap_or_else(|| "/tmp".into());
         Shares::join(runtime_dir.as_deref(), &fallback)
     }
 
