@@ -78,7 +78,7 @@ impl Cgroup {
         let procs = self.directory.join("cgroup.procs");
         let procs =
             fs::File::options().write(true).open(&procs).unwrap_or_else(|e| panic!("{procs}: {e}"));
-        // "0" is whoever writes it.
+        // "0" is the process that writes it.
         let enter = move || (&procs).write_all(b"0");
         #[expect(unsafe_code, reason = "one write to an open file is safe after a fork")]
         // SAFETY: `enter` calls write(2) and nothing else: it neither allocates nor takes a lock.
@@ -104,7 +104,7 @@ impl Cgroup {
         kills.expect("a group that is there has its counters")
     }
 
-    /// How often the limit was met: then memory is reclaimed, or somebody killed.
+    /// How often the limit was met: then memory is reclaimed, or a process is killed.
     pub fn hits(&self) -> u64 {
         let hits = match self.version {
             Version::V1 => self.number("memory.failcnt"),

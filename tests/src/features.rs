@@ -93,7 +93,7 @@ pub fn skip(feature: Feature, why: &str) {
     let required = variable("TENDER_TEST_REQUIRES").unwrap_or_default();
     assert!(!requires(&required, feature), "this run requires {}: {why}", feature.name());
     let line = entry(feature, why);
-    // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
+    // Past the harness, which shows nothing of a test that passes. Standard error may be closed.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {line}");
     if let Some(path) = variable("TENDER_TEST_SKIPS") {
         let file = File::options().append(true).create(true).open(&path);

@@ -219,7 +219,7 @@ fn got(path: &str) -> Utf8PathBuf {
     directory.join(path)
 }
 
-/// Nobody complains of the pool, make neither.
+/// Neither `tender` nor make complains of the pool.
 #[track_caller]
 pub fn expect_no_warning(run: &Run) {
     assert!(!run.stderr.contains("warning") && !run.stderr.contains("INTERNAL"), "{run}");

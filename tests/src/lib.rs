@@ -35,7 +35,7 @@
 //! - [`edits`] edits generated workspaces at random, and compares what is built with clean builds.
 //! - [`rounds`] runs random rounds, as environment variables choose them.
 //! - [`storm`] kills, stops and interrupts members of a build at random moments.
-//! - [`torture`] builds programs of others with cuts forced, and compares what they do.
+//! - [`torture`] builds programs of other projects with cuts forced, and compares what they do.
 //!
 //! Tests check the effect that a user sees. None is decided by a clock: those that need something
 //! to be under way wait for it to be seen, with [`wait_until`].

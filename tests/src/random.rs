@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_is_the_same_everywhere() {
+    fn seed_gives_the_same_numbers_everywhere() {
         let mut random = Random::new(0);
         // The first values of the generator's reference implementation.
         assert_eq!((random.next(), random.next()), (0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4));

@@ -35,7 +35,7 @@ pub fn run_in_lanes(seeds: Range<u64>, lanes: usize, round: impl Fn(u64) + Sync)
     });
 }
 
-/// Past the harness, which shows nothing of a test that passes. Nobody may be reading.
+/// Past the harness, which shows nothing of a test that passes. Standard error may be closed.
 pub fn show(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

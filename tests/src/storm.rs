@@ -8,7 +8,7 @@
 //!   build makes.
 //! - [`Weather::round`] carries a plan out and checks the build, its pool, its trace, and the build
 //!   that follows.
-//! - [`Figures`] counts what was done, because a storm in which nobody was hit proves nothing.
+//! - [`Figures`] counts what was done, because a storm that reached no process proves nothing.
 
 mod figures;
 mod host;

@@ -1,4 +1,4 @@
-//! Programs that others wrote, built with cuts forced, against what clang makes of them by the same
+//! Programs of other projects, built with cuts forced, against what clang makes of them by the same
 //! flags.
 //!
 //! - [`find`] finds them: tests of GCC, programs of Csmith, and one of ours. [`directory`] is where

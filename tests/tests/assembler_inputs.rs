@@ -1,4 +1,4 @@
-//! Files that assembly reads count as inputs, wherever the assembly stands and whoever parses it.
+//! Files that assembly reads count as inputs, wherever the assembly stands and whichever part of LLVM parses it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -182,7 +182,7 @@ fn files_read_by_assembly_are_named_as_the_reason() {
 
 /// The assembler looks in the working directory, then along the search path.
 #[test]
-fn a_file_that_assembly_would_find_earlier_counts() {
+fn file_that_assembly_would_find_earlier_counts() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"one\"\nflags = [\"-Ifirst\", \"-Isecond\"]\n");
     let function = "int puts(const char *);\nint main(void) {\n  const char *p;\n  \

@@ -67,13 +67,13 @@ fn made(space: &TestSpace) -> Vec<String> {
 }
 
 #[test]
-fn no_manifest() {
+fn manifest_that_is_missing_is_reported() {
     let space = TestSpace::new();
     refused(&space, &["error: there is no `Tender.toml` in", space.root().as_str(), "tender init"]);
 }
 
 #[test]
-fn malformed_toml() {
+fn toml_that_is_malformed_is_reported() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\n");
     refused(
@@ -83,7 +83,7 @@ fn malformed_toml() {
 }
 
 #[test]
-fn mistyped_values() {
+fn values_of_a_wrong_type_are_reported() {
     let space = program("[lib]\nsources = 3\n[profile.release]\nopt-level = \"fast\"\n");
     // Both at once, each with its place.
     let run = refused(&space, &["error: ", "error: "]);
@@ -96,7 +96,7 @@ fn mistyped_values() {
 }
 
 #[test]
-fn a_manifest_that_is_not_utf_8() {
+fn manifest_that_is_not_utf_8_is_reported() {
     let space = TestSpace::new();
     space.write("Tender.toml", b"[package]\nname = \"\xff\"\n");
     refused(
@@ -117,7 +117,7 @@ fn unknown_keys_are_warnings_with_a_suggestion() {
 }
 
 #[test]
-fn too_many_codegen_units() {
+fn codegen_units_beyond_the_limit_are_reported() {
     let space = program("[profile.release]\ncodegen-units = 257\n");
     refused(
         &space,
@@ -126,7 +126,7 @@ fn too_many_codegen_units() {
 }
 
 #[test]
-fn duplicate_names() {
+fn names_that_are_used_twice_are_reported() {
     let space = crates(&[("a", ""), ("b", "")]);
     space.write("crates/b/Tender.toml", "[package]\nname = \"a\"\n");
     let says = [
@@ -139,14 +139,14 @@ fn duplicate_names() {
 }
 
 #[test]
-fn a_cycle_is_printed() {
+fn cycle_of_dependencies_is_printed() {
     let on = |name| format!("[dependencies]\n{name} = {{ path = \"../{name}\" }}\n");
     let space = crates(&[("a", &on("b")), ("b", &on("c")), ("c", &on("a"))]);
     refused(&space, &["dependency cycle: a -> b -> c -> a", "crates/c/Tender.toml:4:1"]);
 }
 
 #[test]
-fn paths_and_globs_that_lead_nowhere() {
+fn paths_and_globs_that_match_nothing_are_reported() {
     let space = program("[dependencies]\ny = { path = \"../nowhere\" }\n");
     let place = "--> Tender.toml:4:14";
     refused(&space, &["the directory `../nowhere` does not exist", place, "^^^", "looked for /"]);
@@ -173,7 +173,7 @@ fn paths_and_globs_that_lead_nowhere() {
 }
 
 #[test]
-fn two_crates_that_write_the_same_output() {
+fn crates_that_write_the_same_output_are_reported() {
     let bin = "[[bin]]\nname = \"tool\"\nsources = [\"src/*.c\"]\n";
     let space = crates(&[("a", bin), ("b", bin)]);
     let says = [
@@ -185,7 +185,7 @@ fn two_crates_that_write_the_same_output() {
 }
 
 #[test]
-fn one_source_that_does_not_compile() {
+fn source_that_does_not_compile_is_reported() {
     let space = crates(&[("a", ""), ("b", ""), ("c", "")]);
     space.write("crates/b/src/b.c", "int f(void) { return x; }\n");
     space.write("crates/b/src/good.c", "int good;\n");
@@ -205,7 +205,7 @@ fn one_source_that_does_not_compile() {
 }
 
 #[test]
-fn without_keep_going_the_first_mistake_ends_the_build() {
+fn error_ends_the_build_without_keep_going() {
     let space = TestSpace::many_crates(40, 1);
     for krate in 0..40 {
         space.write(&format!("c{krate}/src/f0.c"), "int f(void) { return x; }\n");
@@ -218,7 +218,7 @@ fn without_keep_going_the_first_mistake_ends_the_build() {
 }
 
 #[test]
-fn a_source_that_broke_leaves_no_old_output() {
+fn source_that_no_longer_compiles_leaves_no_old_output() {
     let space = crates(&[("a", "")]);
     space.write("crates/a/src/main.c", MAIN);
     space.tender(&["build"]).expect_ok();
@@ -230,7 +230,7 @@ fn a_source_that_broke_leaves_no_old_output() {
 }
 
 #[test]
-fn a_header_that_does_not_exist() {
+fn header_that_does_not_exist_is_reported() {
     let space = program("");
     space.write("src/main.c", format!("#include \"nope.h\"\n{MAIN}"));
     space.tender(&["build"]).expect_code(101).expect_stderr(&[
@@ -243,7 +243,7 @@ fn a_header_that_does_not_exist() {
 }
 
 #[test]
-fn an_undefined_symbol_names_itself_and_the_crate() {
+fn undefined_symbol_is_reported_with_its_crate() {
     let space = crates(&[("zip", "[dependencies]\nlib = { path = \"../lib\" }\n"), ("lib", "")]);
     space.write(
         "crates/zip/src/main.c",
@@ -266,7 +266,7 @@ fn an_undefined_symbol_names_itself_and_the_crate() {
 }
 
 #[test]
-fn no_jobs() {
+fn jobs_of_zero_are_refused() {
     let space = program("");
     for words in [&["build", "-j", "0"][..], &["build", "-j0"], &["build", "--jobs=0"]] {
         space
@@ -300,7 +300,7 @@ const ODD_NAMES: &[&str] = &[
 ];
 
 #[test]
-fn odd_file_names() {
+fn file_names_with_odd_characters_are_built() {
     let space = TestSpace::new();
     let name = "odd $HOME's \"dir\"\nwith all";
     space.write("Tender.toml", "[workspace]\nmembers = [\"odd*\"]\n");
@@ -334,7 +334,7 @@ fn odd_file_names() {
 }
 
 #[test]
-fn names_that_are_not_utf_8() {
+fn file_names_that_are_not_utf_8_are_reported() {
     let bad = |space: &TestSpace, path: &[u8], text: &str| {
         let path = space.root().as_std_path().join(std::ffi::OsStr::from_bytes(path));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -369,7 +369,7 @@ fn names_that_are_not_utf_8() {
 }
 
 #[test]
-fn a_source_of_three_megabytes() {
+fn source_of_three_megabytes_is_built() {
     let space = TestSpace::new();
     // A table as generators write it: one that goes wrong by a factor of lines shows at once.
     let script = "printf 'const unsigned char table[] = {\\n' && \

@@ -59,7 +59,7 @@ fn plans_share_the_pool_of_make() {
 }
 
 #[test]
-fn without_a_jobserver_it_keeps_to_its_j() {
+fn plan_without_a_jobserver_keeps_to_its_j() {
     let space = TestSpace::new();
     let probes = Probes::new(&space, 2);
     let run = plan(&space, &probes, "a", 5).arg("-j2").run(&space).expect_ok();
@@ -67,7 +67,7 @@ fn without_a_jobserver_it_keeps_to_its_j() {
 }
 
 #[test]
-fn a_j_of_its_own_is_ignored_under_a_parent() {
+fn plan_ignores_its_j_under_a_parent() {
     let make = makes().next().expect("a make");
     for own in ["-j1", "-j9"] {
         let space = TestSpace::new();
@@ -84,7 +84,7 @@ fn a_j_of_its_own_is_ignored_under_a_parent() {
 
 /// Where make does not share its slots: one job, and the cure.
 #[test]
-fn a_pool_that_cannot_be_joined_is_named_once() {
+fn pool_that_cannot_be_joined_is_reported_once() {
     for (own, text) in
         [(None, "one job at a time"), (Some("-j3"), "one job at a time, whatever `-j` says")]
     {
@@ -100,7 +100,7 @@ fn a_pool_that_cannot_be_joined_is_named_once() {
 }
 
 #[test]
-fn a_pool_that_fails_is_told_once_and_one_job_runs() {
+fn pool_that_fails_is_reported_once_and_one_job_runs() {
     let Some(device) = failing_device() else { return };
     let space = TestSpace::new();
     let probes = Probes::new(&space, 1);
@@ -111,7 +111,7 @@ fn a_pool_that_fails_is_told_once_and_one_job_runs() {
 }
 
 #[test]
-fn a_dry_run_does_nothing() {
+fn dry_run_does_nothing() {
     let make = makes().next().expect("a make");
     let space = TestSpace::new();
     let probes = Probes::new(&space, 1);
@@ -125,9 +125,9 @@ fn a_dry_run_does_nothing() {
     assert!(!space.exists("probes.log") && left(&space, "a").is_empty(), "{run}");
 }
 
-/// make waits for whoever has its pipe open.
+/// make waits until no process has its pipe open.
 #[test]
-fn a_server_that_a_driver_starts_does_not_hold_up_make() {
+fn server_that_a_driver_starts_does_not_hold_up_make() {
     for make in makes() {
         let space = TestSpace::new();
         let pid = space.path("server.pid");
@@ -161,7 +161,7 @@ fn start_below(make: &Found, space: &TestSpace) -> (Started, Pid) {
 }
 
 #[test]
-fn signals_give_all_tokens_back_to_make() {
+fn signals_return_all_tokens_to_make() {
     for make in makes() {
         for (signal, to_all) in
             SIGNALS.into_iter().flat_map(|signal| [(signal, false), (signal, true)])
@@ -184,7 +184,7 @@ fn signals_give_all_tokens_back_to_make() {
 
 /// Which bytes they were, and what the worker died of.
 #[test]
-fn signals_give_every_byte_back() {
+fn signals_return_every_byte() {
     for signal in SIGNALS {
         let space = TestSpace::new();
         for pool in [Pool::fifo(&space, b"AB"), Pool::pipe(b"AB")] {
@@ -207,14 +207,14 @@ fn signals_give_every_byte_back() {
 fn tests_of_signals_pass_where_signals_are_ignored() {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' HUP INT QUIT; exec \"$@\"", "sh"]);
-    command.arg(std::env::current_exe().unwrap()).args(["--exact", "signals_give_every_byte_back"]);
+    command.arg(std::env::current_exe().unwrap()).args(["--exact", "signals_return_every_byte"]);
     let output = command.output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{output:?}");
 }
 
 #[test]
-fn a_signal_that_is_ignored_stays_so() {
+fn signal_that_is_ignored_stays_ignored() {
     let space = TestSpace::new();
     let probes = Probes::new(&space, ENDLESS);
     let line = plan(&space, &probes, "a", 2).arg("-j2");
@@ -226,9 +226,9 @@ fn a_signal_that_is_ignored_stays_so() {
     started.finish().expect_signal(Signal::TERM.as_raw());
 }
 
-/// LLVM cannot go on after some errors, and ends the process.
+/// LLVM ends the process at some errors.
 #[test]
-fn an_abort_of_llvm_gives_all_tokens_back() {
+fn abort_of_llvm_returns_all_tokens() {
     let pool = Pool::pipe(b"AB");
     let space = TestSpace::new();
     let probes = Probes::new(&space, ENDLESS);

@@ -25,7 +25,7 @@ fn fill(group: &Cgroup, bytes: u64) -> Command {
 }
 
 #[test]
-fn what_fits_runs_and_its_peak_is_known() {
+fn group_runs_what_fits_and_knows_its_peak() {
     let Some(group) = Cgroup::new(200 * MIB) else { return };
     assert!(fill(&group, 60 * MIB).status().unwrap().success());
     assert_eq!(group.oom_kills(), 0);
@@ -35,7 +35,7 @@ fn what_fits_runs_and_its_peak_is_known() {
 }
 
 #[test]
-fn what_does_not_fit_is_killed_and_counted() {
+fn group_counts_kills_of_what_does_not_fit() {
     let Some(group) = Cgroup::new(40 * MIB) else { return };
     let status = fill(&group, 80 * MIB).status().unwrap();
     assert_eq!(status.signal(), Some(9), "{status}");
@@ -49,7 +49,7 @@ fn what_does_not_fit_is_killed_and_counted() {
 }
 
 #[test]
-fn a_group_above_binds_as_well() {
+fn group_above_limits_as_well() {
     let Some(outer) = Cgroup::new(40 * MIB) else { return };
     let Some(inner) = outer.inner(400 * MIB) else {
         panic!("no group inside {}", outer.directory())
@@ -59,7 +59,7 @@ fn a_group_above_binds_as_well() {
 }
 
 #[test]
-fn it_goes_with_all_that_runs_in_it() {
+fn group_is_removed_with_all_that_runs_in_it() {
     let Some(group) = Cgroup::new(200 * MIB) else { return };
     let space = TestSpace::new();
     let ready = space.path("ready");

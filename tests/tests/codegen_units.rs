@@ -80,7 +80,7 @@ fn behaviour_does_not_depend_on_the_number_of_pieces() {
 }
 
 #[test]
-fn a_large_file_is_cut_and_comes_back_as_one_object() {
+fn large_file_is_cut_and_joined_into_one_object() {
     let trace = |units: u32| {
         let space = workspace(&format!("codegen-units = {units}"));
         let trace = space.trace_build(&["--release", "-j2"]);
@@ -101,7 +101,7 @@ fn a_large_file_is_cut_and_comes_back_as_one_object() {
 
 /// As in zstd's compressors: little code, most of which is inlined into much, because it must be.
 #[test]
-fn a_file_that_grows_by_inlining_is_cut() {
+fn file_that_grows_by_inlining_is_cut() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"grows\"\n");
     let mut text =
@@ -142,7 +142,7 @@ fn outputs_depend_on_sources_and_profile_alone() {
 }
 
 #[test]
-fn another_number_is_a_reason_and_another_way_to_translate_is_none() {
+fn number_of_pieces_is_a_reason_to_rebuild_and_the_form_of_translation_is_none() {
     let space = workspace("codegen-units = 2\ntranslate = \"parallel\"");
     space.tender(&["build", "--release", "-j2"]).expect_ok();
     let two = space.outputs("release");
@@ -164,7 +164,7 @@ fn another_number_is_a_reason_and_another_way_to_translate_is_none() {
 }
 
 #[test]
-fn one_piece_is_what_clang_makes() {
+fn object_of_one_piece_is_that_of_clang() {
     let space = workspace("codegen-units = 1");
     space.tender(&["build", "--release", "-j2"]).expect_ok();
     let commands: serde_json::Value =
@@ -209,7 +209,7 @@ fn pieces(run: &Run) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn a_forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
+fn forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
     for lto in ["off", "thin-local", "thin", "fat"] {
         let space = TestSpace::new();
         space.write(
@@ -248,7 +248,7 @@ fn a_forced_number_of_pieces_cuts_the_smallest_files_in_every_mode() {
     }
 }
 
-/// What is compared by address is one thing, in whatever piece it is asked for: in every mode, and
+/// What is compared by address is one object, in whichever piece its address is taken: in every mode, and
 /// where the linker merges no strings. clang's cast to a final class compares vtables.
 #[test]
 fn addresses_are_the_same_in_all_pieces_in_every_mode() {

@@ -37,7 +37,7 @@ fn built(space: &TestSpace) -> Vec<String> {
 }
 
 #[test]
-fn inputs_that_the_manifest_names_compile_the_units_of_their_target_again() {
+fn inputs_in_the_manifest_rebuild_the_units_of_their_target() {
     let space = space();
     space.build(&[]);
     space.expect_fresh(&[]);
@@ -67,7 +67,7 @@ fn inputs_that_the_manifest_names_compile_the_units_of_their_target_again() {
 }
 
 #[test]
-fn inputs_that_are_not_there_are_refused() {
+fn inputs_that_do_not_exist_are_refused() {
     let space = space();
     space.remove("tool.txt");
     space
@@ -77,7 +77,7 @@ fn inputs_that_are_not_there_are_refused() {
 }
 
 #[test]
-fn inputs_that_the_manifest_names_count_for_checks() {
+fn inputs_in_the_manifest_count_for_checks() {
     let space = space();
     let check = || space.tender(&["check", "-v"]).expect_ok();
     check();

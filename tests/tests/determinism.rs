@@ -6,7 +6,7 @@ use tender_tests::{TestSpace, vendored};
 
 type Outputs = BTreeMap<String, Vec<u8>>;
 
-/// As many outputs of the same names and bytes. Names those that differ, because bytes tell nobody
+/// As many outputs of the same names and bytes. Names those that differ, because bytes tell people
 /// anything.
 #[track_caller]
 fn same(what: &str, expect: &Outputs, found: &Outputs) {
@@ -47,17 +47,17 @@ fn check(new: impl Fn() -> TestSpace, profile: &str, edit: (&str, &str, &str)) {
 const DIAMOND_EDIT: (&str, &str, &str) = ("crates/text/src/leader.c", "'.'", "'_'");
 
 #[test]
-fn diamond_with_debug_info() {
+fn outputs_of_diamond_with_debug_info_are_reproducible() {
     check(|| TestSpace::example("diamond"), "dev", DIAMOND_EDIT);
 }
 
 #[test]
-fn diamond_without_debug_info() {
+fn outputs_of_diamond_without_debug_info_are_reproducible() {
     check(|| TestSpace::example("diamond"), "release", DIAMOND_EDIT);
 }
 
 #[test]
-fn optimised_with_debug_info() {
+fn outputs_optimised_with_debug_info_are_reproducible() {
     let profile = "\n[profile.traced]\ninherits = \"release\"\ndebug = true\n";
     let new = || {
         let space = TestSpace::example("diamond");
@@ -90,7 +90,7 @@ int main(void) {
 }
 
 #[test]
-fn lua_with_and_without_debug_info() {
+fn outputs_of_lua_are_reproducible() {
     if vendored() {
         let edit = ("line/src/main.c", "tender", "legal");
         check(lua, "dev", edit);

@@ -59,19 +59,19 @@ fn commands_compile(space: &TestSpace, profile: &[&str]) {
 }
 
 #[test]
-fn hello() {
+fn example_hello() {
     check("hello", "hello", &[]);
     check("hello", "hello", &["--release"]);
 }
 
 #[test]
-fn diamond() {
+fn example_diamond() {
     check("diamond", "app", &[]);
     check("diamond", "app", &["--release"]);
 }
 
 #[test]
-fn real_world() {
+fn example_real_world() {
     if vendored() {
         check("real-world", "app", &[]);
         check("real-world", "app", &["--release"]);
@@ -81,7 +81,7 @@ fn real_world() {
 /// make builds it with either form of jobserver, and as a child of `tender exec`; and again, when
 /// nothing is to be done.
 #[test]
-fn sub_make() {
+fn example_sub_make() {
     let tender = program("tender");
     let word = format!("TENDER={tender}");
     let host = [tender.as_str(), "exec", "-j3", "--"];

@@ -29,7 +29,7 @@ fn expect_quiet(run: &Run) {
 }
 
 #[test]
-fn the_end_of_the_command_is_passed_on() {
+fn exec_passes_on_the_end_of_the_command() {
     let space = TestSpace::new();
     for code in [0, 1, 3, 101, 255] {
         let run =
@@ -44,7 +44,7 @@ fn the_end_of_the_command_is_passed_on() {
 }
 
 #[test]
-fn commands_that_cannot_be_run_have_the_codes_of_shells() {
+fn exec_has_the_codes_of_shells_for_commands_that_cannot_be_run() {
     let space = TestSpace::new();
     space.write("plain", "#!/bin/sh\n");
     space.write("script", "#!/no/such/interpreter\n");
@@ -67,7 +67,7 @@ fn commands_that_cannot_be_run_have_the_codes_of_shells() {
 }
 
 #[test]
-fn standard_streams_are_the_commands() {
+fn exec_leaves_standard_streams_to_the_command() {
     let space = TestSpace::new();
     let mut command = space.command(&["exec", "--", "sh", "-c", "cat; echo complaint >&2"]);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -83,7 +83,7 @@ fn standard_streams_are_the_commands() {
 }
 
 #[test]
-fn words_are_passed_on_as_they_are() {
+fn exec_passes_on_words_as_they_are() {
     let space = TestSpace::new();
     let run = exec(&space, &["-j2"], &["printf", "%s|", "-j9", "a b", "", "--", "{jobs}", "*"])
         .expect_ok();
@@ -92,7 +92,7 @@ fn words_are_passed_on_as_they_are() {
 }
 
 #[test]
-fn take_holds_slots_and_says_how_many() {
+fn take_option_holds_slots_and_tells_how_many() {
     let space = TestSpace::new();
     let check = |jobs: &str, take: &str, expect: &str| {
         let run = exec(&space, &[jobs, "--take", take], &["echo", "-j{jobs}", "{jobs}", "jobs"])
@@ -114,7 +114,7 @@ fn take_holds_slots_and_says_how_many() {
 }
 
 #[test]
-fn any_number_of_jobs() {
+fn exec_takes_any_number_of_jobs() {
     let space = TestSpace::new();
     space.write("Makefile", "all: a b c d\na b c d:\n\t@echo $@\n");
     for jobs in ["-j1", "-j2", "-j100000"] {
@@ -145,7 +145,7 @@ fn clients_with_a_j_of_their_own_are_warned_about() {
 }
 
 #[test]
-fn a_ninja_that_is_no_client_is_warned_about() {
+fn ninja_that_is_no_client_is_warned_about() {
     let ninja = |tool: Tool, takes: &[&str]| {
         let found = find(tool)?;
         let space = TestSpace::new();
@@ -192,20 +192,20 @@ fn share(tool: Tool, n: usize) {
 }
 
 #[test]
-fn make_has_three_jobs() {
+fn make_runs_three_jobs() {
     share(Tool::Make43, 3);
     share(Tool::Make44, 3);
 }
 
 #[test]
-fn ninja_has_three_jobs() {
+fn ninja_runs_three_jobs() {
     share(Tool::Ninja, 3);
     share(Tool::NinjaKitware, 3);
 }
 
 /// GNU make passes the name of the FIFO on, though an old one cannot read it.
 #[test]
-fn ninja_below_make_has_three_jobs() {
+fn ninja_below_make_runs_three_jobs() {
     let Some(ninja) = find(Tool::Ninja) else { return };
     let tender = find(Tool::Tender).expect("it is the program under test");
     for make in [Tool::Make43, Tool::Make44].into_iter().filter_map(find) {
@@ -220,17 +220,17 @@ fn ninja_below_make_has_three_jobs() {
 }
 
 #[test]
-fn cargo_has_three_jobs() {
+fn cargo_runs_three_jobs() {
     share(Tool::Cargo, 3);
 }
 
 #[test]
-fn gcc_has_three_back_ends() {
+fn gcc_runs_three_back_ends() {
     share(Tool::Gcc, 3);
 }
 
 #[test]
-fn a_tree_of_several_tools_has_three_jobs() {
+fn tree_of_several_tools_runs_three_jobs() {
     let (Some(make), Some(cargo)) = (find(Tool::Make43), find(Tool::Cargo)) else { return };
     let (tender, space) =
         (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
@@ -249,7 +249,7 @@ fn a_tree_of_several_tools_has_three_jobs() {
 }
 
 #[test]
-fn what_exec_holds_beside_a_parent_counts() {
+fn tokens_that_exec_holds_below_a_parent_count() {
     let Some(make) = find(Tool::Make43) else { return };
     let (tender, space) =
         (find(Tool::Tender).expect("it is the program under test"), TestSpace::new());
@@ -267,7 +267,7 @@ fn what_exec_holds_beside_a_parent_counts() {
 }
 
 #[test]
-fn tokens_that_are_not_returned_are_named() {
+fn tokens_that_are_not_returned_are_reported() {
     let space = TestSpace::new();
     let run = shell(&space, &["-j4"], TAKE_TWO).expect_ok();
     let expect =
@@ -275,12 +275,12 @@ fn tokens_that_are_not_returned_are_named() {
     assert_eq!(run.stderr, expect, "{run}");
     // One that is killed could not have returned them.
     expect_quiet(&shell(&space, &["-j4"], &format!("{TAKE_TWO} kill -KILL $$")).expect_code(137));
-    // One that returns what it took, with whatever bytes, is in order.
+    // A command that returns as many bytes as it took is in order, whatever bytes they are.
     expect_quiet(&shell(&space, &["-j4"], &format!("{TAKE_TWO} printf '+x' >&8")).expect_ok());
 }
 
 #[test]
-fn tokens_beyond_those_taken_are_named() {
+fn tokens_beyond_those_taken_are_reported() {
     let space = TestSpace::new();
     let run = shell(&space, &["-j4"], "printf '++' >&8").expect_ok();
     let expect = "warning: `sh` returned 2 job tokens more than it took; they are discarded\n";
@@ -292,7 +292,7 @@ fn tokens_beyond_those_taken_are_named() {
 }
 
 #[test]
-fn a_child_that_fills_its_fifo_is_survived() {
+fn exec_survives_a_child_that_fills_its_fifo() {
     let space = TestSpace::new();
     // Until a write would block, and a second time after a pause.
     let fill = "timeout 1 dd if=/dev/zero bs=512 count=4096 status=none >&8; true";
@@ -323,7 +323,7 @@ fn runs(space: &TestSpace, file: &str) -> bool {
 }
 
 #[test]
-fn signals_end_the_tree() {
+fn signals_end_the_whole_tree() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let space = TestSpace::new();
         let started = start_tree(&space, &["-j3"]);
@@ -339,7 +339,7 @@ fn signals_end_the_tree() {
 }
 
 #[test]
-fn what_outlives_the_command_is_not_waited_for() {
+fn survivors_of_the_command_are_not_waited_for() {
     let space = TestSpace::new();
     let background = "sleep 1000 </dev/null >/dev/null 2>&1 & echo $! > pid";
     // If it were waited for, this would never end; and it is left running, as under a shell.
@@ -347,7 +347,7 @@ fn what_outlives_the_command_is_not_waited_for() {
     assert!(runs(&space, "pid"));
     kill(&space.path("pid"));
 
-    // It holds a token that nobody will take from it: no fault to warn about.
+    // It holds a token and keeps it: no fault to warn about.
     let holder = "(dd bs=1 count=1 status=none <&8 >/dev/null; : > took; exec sleep 1000) </dev/null >/dev/null 2>&1 & \
                   echo $! > pid; while ! [ -e took ]; do sleep 0.01; done";
     expect_quiet(&shell(&space, &["-j2"], holder).expect_ok());
@@ -362,7 +362,7 @@ fn kill(file: &Utf8Path) {
 }
 
 #[test]
-fn nothing_is_left_of_the_fifos() {
+fn fifos_are_removed() {
     let space = TestSpace::new();
     std::fs::create_dir(space.path("tmp")).unwrap();
     // The place where builds of this user meet stays.

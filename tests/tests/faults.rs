@@ -49,14 +49,14 @@ impl Drop for Disk<'_> {
 }
 
 #[test]
-fn a_target_directory_that_cannot_be_written() {
+fn target_directory_that_cannot_be_written_is_reported() {
     let cannot = |run: Run| {
         run.expect_code(101).expect_stderr(&[
             "error: cannot write to the target directory `/",
             "help: choose another one",
         ])
     };
-    // Root may write everywhere, but nobody makes a directory of a file.
+    // Root may write everywhere, but a file cannot be made a directory.
     let space = crate_x();
     space.write("target", "");
     cannot(space.tender(&["build"]));
@@ -77,7 +77,7 @@ fn a_target_directory_that_cannot_be_written() {
 
 /// The disk is full somewhere on the way, wherever that is: with room the next build is right.
 #[test]
-fn a_full_disk() {
+fn full_disk_is_reported() {
     let mut failures = Vec::new();
     for kilobytes in (20..200).step_by(20) {
         let space = crate_x();
@@ -113,7 +113,7 @@ fn with_a_crash(pragma: &str) -> TestSpace {
 }
 
 #[test]
-fn a_clang_that_crashes() {
+fn clang_that_crashes_is_reported_with_a_reproducer() {
     let cases: [(&str, &[&str]); 3] = [
         ("crash", &["build", "-j2", "--keep-going"]),
         ("llvm_fatal_error", &["build", "-j2"]),
@@ -168,7 +168,7 @@ fn children(parent: u32, program: &str) -> Vec<Pid> {
 }
 
 #[test]
-fn a_worker_that_is_killed_is_tried_again_once() {
+fn worker_that_is_killed_is_replaced_once() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
     space.write("src/main.c", MAIN);
@@ -195,7 +195,7 @@ fn a_worker_that_is_killed_is_tried_again_once() {
 }
 
 #[test]
-fn two_builds_at_once() {
+fn builds_of_one_target_directory_wait_for_each_other() {
     let space = TestSpace::new();
     // The command waits for the second build to say that it waits.
     let run = "touch started; while ! [ -e go ]; do sleep 0.01; done; : > $OUT_DIR/x.h";
@@ -224,7 +224,7 @@ fn two_builds_at_once() {
 }
 
 #[test]
-fn a_link_driver_that_prints_to_standard_output() {
+fn link_driver_may_print_to_standard_output() {
     let space = crate_x();
     let script = "#!/bin/sh\necho noise\necho '{\"type\":\"done\",\"plan\":0,\"ok\":true}'\nexec cc \"$@\"\n";
     space.write("cc.sh", script);
@@ -240,7 +240,7 @@ fn a_link_driver_that_prints_to_standard_output() {
 }
 
 #[test]
-fn a_worker_that_is_none() {
+fn worker_that_is_none_is_reported() {
     let check = |worker: &str, says: &[&str]| {
         let space = crate_x();
         let mut command = space.command(&["build"]);

@@ -12,7 +12,7 @@ fn start(script: &str) -> Terminal {
 }
 
 #[test]
-fn it_reads_the_terminal_and_its_end_is_passed_on() {
+fn program_in_front_reads_the_terminal_and_its_end_is_passed_on() {
     let mut terminal = start("echo ready; read x; echo got $x; exit 7");
     terminal.shows("ready");
     terminal.types("bob\n");
@@ -21,7 +21,7 @@ fn it_reads_the_terminal_and_its_end_is_passed_on() {
 }
 
 #[test]
-fn a_key_that_interrupts_reaches_it_alone() {
+fn key_that_interrupts_reaches_the_program_in_front_alone() {
     let mut terminal = start("trap 'echo caught; exit 9' INT; echo ready; read x");
     terminal.shows("ready");
     terminal.types("\x03");
@@ -35,7 +35,7 @@ fn a_key_that_interrupts_reaches_it_alone() {
 }
 
 #[test]
-fn a_signal_to_us_is_passed_on() {
+fn signal_is_passed_on_to_the_program_in_front() {
     let mut terminal = start("trap 'echo caught; exit 9' TERM; echo ready; read x");
     terminal.shows("ready");
     kill_process(terminal.pid(), Signal::TERM).unwrap();
@@ -44,7 +44,7 @@ fn a_signal_to_us_is_passed_on() {
 }
 
 #[test]
-fn it_stops_and_goes_on_with_us() {
+fn program_in_front_stops_and_continues_with_us() {
     let mut terminal = start("echo ready; read x; echo got $x");
     terminal.shows("ready");
     terminal.types("\x1a");

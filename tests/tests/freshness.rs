@@ -75,7 +75,7 @@ fn says(space: &TestSpace, text: &str) {
 
 /// LLVM reads it after translation, in either form of which it counts.
 #[test]
-fn a_profile_is_an_input() {
+fn profile_is_an_input() {
     for translate in ["parallel", "serial"] {
         let space = TestSpace::new();
         let flags = "flags = [\"-gline-tables-only\", \"-fprofile-sample-use=hot.prof\"]";
@@ -103,7 +103,7 @@ fn a_profile_is_an_input() {
 }
 
 #[test]
-fn the_first_build_builds_all() {
+fn first_build_builds_all() {
     let space = pair();
     let all = ["base/src/base.c", "base/src/other.c", "libbase.a", "app/src/main.c", "app"];
     check(
@@ -212,7 +212,7 @@ fn sources_and_headers_count_by_content() {
 }
 
 #[test]
-fn edits_in_quick_succession() {
+fn edits_in_quick_succession_are_seen() {
     // As fast as possible, each of the same length, so that size and time tell little.
     let space = pair();
     for number in 10..40 {
@@ -223,7 +223,7 @@ fn edits_in_quick_succession() {
 }
 
 #[test]
-fn edits_while_it_builds() {
+fn edits_while_it_builds_are_seen() {
     let space = pair();
     let probe = probe();
     let command =
@@ -242,7 +242,7 @@ fn edits_while_it_builds() {
 }
 
 #[test]
-fn a_header_that_changes_while_it_builds() {
+fn header_that_changes_while_it_builds_is_seen() {
     // The program's unit may get what the worker read for the library's, or the new one: the next
     // build is right anyway.
     for wait in [false, true] {
@@ -272,7 +272,7 @@ fn a_header_that_changes_while_it_builds() {
 }
 
 #[test]
-fn headers_that_are_links() {
+fn headers_that_are_links_count_by_content() {
     let space = pair();
     space.build(&[]);
     let header = space.read("base/include/base.h");
@@ -293,7 +293,7 @@ fn headers_that_are_links() {
 }
 
 #[test]
-fn headers_that_appear_or_go() {
+fn headers_that_appear_or_go_are_seen() {
     let space = pair();
     space.edit("app/Tender.toml", "[dep", "include = [\"first\", \"second\"]\n[dep");
     space.write("app/second/found.h", "#define FOUND 2\n");
@@ -359,7 +359,7 @@ fn headers_that_appear_or_go() {
 }
 
 #[test]
-fn commands_and_profiles_and_interfaces() {
+fn commands_profiles_and_interfaces_count() {
     let space = pair();
     space.build(&[]);
     let objects = "app: the file @app/obj/bin-app/src/main.c.o has changed";
@@ -390,7 +390,7 @@ fn commands_and_profiles_and_interfaces() {
     );
     says(&space, "40");
 
-    // The profile's: all units, whatever they make of it.
+    // The profile's flags: all units, whether the flags change them or not.
     space.write(
         "Tender.toml",
         "[workspace]\nmembers = [\"base\", \"app\"]\n[profile.dev]\ndefines = [\"EXTRA=2\"]\n",
@@ -428,7 +428,7 @@ fn commands_and_profiles_and_interfaces() {
 }
 
 #[test]
-fn another_worker_is_another_tool() {
+fn worker_that_changes_rebuilds_all() {
     let space = pair();
     std::fs::copy(tender_tests::program("tender-worker"), space.path("worker")).unwrap();
     let build = || {
@@ -459,7 +459,7 @@ fn another_worker_is_another_tool() {
 }
 
 #[test]
-fn outputs_that_are_gone_or_changed() {
+fn outputs_that_are_gone_or_changed_are_rebuilt() {
     let space = pair();
     space.build(&[]);
     let before = space.outputs("debug");
@@ -499,7 +499,7 @@ fn outputs_that_are_gone_or_changed() {
 }
 
 #[test]
-fn members_come_and_go() {
+fn members_that_come_and_go_rebuild_their_archive() {
     let space = pair();
     space.build(&[]);
     space.write("base/src/sub/new.c", "int fresh(void) { return 1; }\n");
@@ -525,7 +525,7 @@ fn members_come_and_go() {
 }
 
 #[test]
-fn warnings_are_told_again() {
+fn warnings_are_shown_again() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"w\"\nflags = [\"-Wall\"]\n");
     space.write("src/main.c", "int main(void) { int unused; return 0; }\n");
@@ -559,7 +559,7 @@ fn warnings_are_told_again() {
 }
 
 #[test]
-fn a_failure_is_repaired_by_its_repair_alone() {
+fn failure_is_repaired_by_its_repair_alone() {
     let space = pair();
     space.build(&[]);
     space.edit("base/src/base.c", "return", "retrun");
@@ -601,7 +601,7 @@ fn generated() -> TestSpace {
 }
 
 #[test]
-fn generated_files() {
+fn generated_files_count_by_content() {
     let space = generated();
     space.build(&[]);
     says(&space, "40");
@@ -645,7 +645,7 @@ fn generated_files() {
 }
 
 #[test]
-fn files_generated_outside_out_dir() {
+fn files_generated_outside_out_dir_count() {
     let space = pair();
     let generate = "[lib]\n[[generate]]\nrun = [\"sh\", \"make.sh\"]\ninputs = [\"make.sh\"]\n";
     space.edit("base/Tender.toml", "[lib]\n", &format!("{generate}outputs = [\"src/made.h\"]\n"));
@@ -657,7 +657,7 @@ fn files_generated_outside_out_dir() {
 }
 
 #[test]
-fn a_command_that_was_cut_off_is_run_again() {
+fn command_that_was_cut_off_is_run_again() {
     let space = generated();
     let probe = probe();
     space.write(
@@ -681,7 +681,7 @@ fn a_command_that_was_cut_off_is_run_again() {
 }
 
 #[test]
-fn a_directory_in_the_place_of_a_file_counts() {
+fn directory_in_the_place_of_a_file_counts() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"app\"\ninclude = [\"first\", \"second\"]\n");
     space.write(

@@ -50,12 +50,12 @@ const PIPE: &[(Tool, Sharing)] = &[
 ];
 
 #[test]
-fn old_make_hosts_a_pipe() {
+fn make_before_4_4_hosts_a_pipe() {
     check(Tool::Make43, &[], PIPE);
 }
 
 #[test]
-fn new_make_hosts_a_pipe_if_told() {
+fn make_since_4_4_hosts_a_pipe_if_told() {
     check(Tool::Make44, &["--jobserver-style=pipe"], PIPE);
 }
 
@@ -65,7 +65,7 @@ fn cargo_hosts_a_pipe() {
 }
 
 #[test]
-fn new_make_hosts_a_fifo() {
+fn make_since_4_4_hosts_a_fifo() {
     check(
         Tool::Make44,
         &[],
@@ -115,7 +115,7 @@ fn trees_beside_each_other_share() {
 }
 
 #[test]
-fn three_levels_share_one_pool() {
+fn trees_of_three_levels_share_one_pool() {
     let (Some(make), Some(ninja)) = (find(Tool::Make44), find(Tool::Ninja)) else { return };
     let space = TestSpace::new();
     let probes = Probes::new(&space, 3);
@@ -128,7 +128,7 @@ fn three_levels_share_one_pool() {
 }
 
 #[test]
-fn what_does_not_share_is_seen() {
+fn tools_that_do_not_share_are_seen() {
     let Some(make) = find(Tool::Make43) else { return };
     for (inner, own) in [(Tool::NinjaKitware, "-j6"), (Tool::Ninja, "-j6"), (Tool::NinjaOld, "-j6")]
     {
@@ -142,7 +142,7 @@ fn what_does_not_share_is_seen() {
 }
 
 #[test]
-fn a_lost_token_is_seen() {
+fn lost_token_is_seen() {
     let Some(make) = find(Tool::Make43) else { return };
     let space = TestSpace::new();
     let probes = Probes::new(&space, 1);
@@ -165,7 +165,7 @@ fn tender_runs_probe_jobs() {
 
 /// All but GNU make give back the bytes that they took; that one gives back as many.
 #[test]
-fn a_pool_of_the_test_sees_every_byte() {
+fn pool_of_a_test_sees_every_byte() {
     let fifo = [Tool::Make44, Tool::Ninja, Tool::NinjaKitware, Tool::Cargo];
     let pipe = [Tool::Make43, Tool::Make44, Tool::NinjaKitware, Tool::Cargo, Tool::Gcc];
     let cases = fifo.map(|tool| (tool, true)).into_iter().chain(pipe.map(|tool| (tool, false)));

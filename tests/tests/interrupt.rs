@@ -55,7 +55,7 @@ impl Sink for Sender {
 #[test]
 fn signals_end_a_build_and_what_it_started() {
     tender_tests::reset_signals();
-    // Our own workers are killed at once, and the next build goes on where this one was.
+    // Our own workers are killed at once, and the next build continues where this one was.
     for (signal, number) in [(Signal::INT, 2), (Signal::TERM, 15), (Signal::HUP, 1)] {
         let mut space = Space::new();
         let a = space.library("a", &["sleep 1000000"]);
@@ -77,7 +77,7 @@ fn signals_end_a_build_and_what_it_started() {
         assert_eq!(told.built.len(), 5);
     }
 
-    // A command of others is asked, and waited for: it cleans up after itself.
+    // An external command gets the signal, and is waited for: it cleans up after itself.
     let mut space = Space::new();
     let script = "trap 'rm mark; exit 1' INT; echo > mark; while :; do sleep 0.01; done";
     space.generate(&["sh", "-c", script], "out/x");

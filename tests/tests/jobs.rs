@@ -98,7 +98,7 @@ fn phases_lie_in_their_jobs(trace: &Trace) {
 }
 
 #[test]
-fn never_more_than_n_in_diamond() {
+fn jobs_of_diamond_are_never_more_than_n() {
     for n in [1, 2, 3, 8] {
         let space = TestSpace::example("diamond");
         let trace = space.trace_build(&[&format!("-j{n}")]);
@@ -112,7 +112,7 @@ fn never_more_than_n_in_diamond() {
 }
 
 #[test]
-fn never_more_than_n_in_many_small_crates() {
+fn jobs_of_many_small_crates_are_never_more_than_n() {
     for n in [1, 2, 3, 8] {
         let space = TestSpace::many_crates(30, 3);
         let trace = space.trace_build(&[&format!("-j{n}")]);
@@ -126,7 +126,7 @@ fn never_more_than_n_in_many_small_crates() {
 }
 
 #[test]
-fn never_more_than_n_in_lua() {
+fn jobs_of_lua_are_never_more_than_n() {
     if vendored() {
         let space = TestSpace::example("real-world");
         let trace = space.trace_build(&["-p", "lua", "--release", "-j2"]);
@@ -136,7 +136,7 @@ fn never_more_than_n_in_lua() {
 }
 
 #[test]
-fn a_hundred_crates_need_no_more_workers_than_jobs() {
+fn workers_for_a_hundred_crates_are_no_more_than_jobs() {
     let space = TestSpace::many_crates(100, 1);
     let trace = space.trace_build(&["-j2"]);
     check(&trace, 2);
@@ -144,7 +144,7 @@ fn a_hundred_crates_need_no_more_workers_than_jobs() {
 }
 
 #[test]
-fn generators_are_jobs() {
+fn generators_count_as_jobs() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"g*\"]\n");
     for krate in 0..4 {
@@ -162,7 +162,7 @@ fn generators_are_jobs() {
 }
 
 #[test]
-fn a_trace_of_a_build_that_fails_is_whole() {
+fn trace_of_a_failed_build_is_complete() {
     let space = TestSpace::many_crates(3, 2);
     space.write("c1/src/f0.c", "int broken(");
     let file = space.path("trace.json");
@@ -257,7 +257,7 @@ fn messages_agree_with_each_other() {
 }
 
 #[test]
-fn messages_of_a_build_that_fails() {
+fn messages_of_a_failed_build_are_complete() {
     let space = TestSpace::many_crates(3, 2);
     space.write("c1/src/f0.c", "int broken(");
     let messages = messages(&space, &["-j2", "--keep-going"], false);

@@ -88,7 +88,7 @@ fn kill(pid: u32) {
 }
 
 #[test]
-fn the_build_is_killed() {
+fn build_that_is_killed_is_completed_by_the_next() {
     let expected = undisturbed();
     for moment in MOMENTS {
         let space = space();
@@ -111,7 +111,7 @@ fn the_build_is_killed() {
 }
 
 #[test]
-fn a_worker_is_killed() {
+fn worker_that_is_killed_does_not_fail_the_build() {
     let expected = undisturbed();
     for moment in MOMENTS {
         let space = space();
@@ -133,7 +133,7 @@ fn a_worker_is_killed() {
 }
 
 #[test]
-fn it_is_killed_again_and_again() {
+fn build_that_is_killed_again_and_again_is_completed() {
     let expected = undisturbed();
     let space = space();
     for objects in 1..=CRATES * FILES {
@@ -147,7 +147,7 @@ fn it_is_killed_again_and_again() {
 
 /// A linker knows nothing of us. It is a child of the worker's child.
 #[test]
-fn a_linker_ends_with_the_build_that_is_killed() {
+fn linker_ends_with_the_build_that_is_killed() {
     use std::os::unix::fs::PermissionsExt;
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"app\"\n");

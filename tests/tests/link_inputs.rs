@@ -118,7 +118,7 @@ impl Space {
 const MODES: [&str; 3] = ["lto = \"off\"", "lto = \"thin\"", "lto = \"fat\""];
 
 #[test]
-fn a_library_in_an_earlier_directory_is_taken() {
+fn library_in_an_earlier_directory_is_taken() {
     for mode in MODES {
         let space = Space::new(&["-Ldeps/first", "-Ldeps/absent", "-Ldeps/second", "-lfoo"], mode);
         space.archive("deps/second/libfoo.a", 2);
@@ -167,7 +167,7 @@ fn static_links_look_for_archives_and_names_for_themselves() {
 }
 
 #[test]
-fn what_scripts_read_counts_and_is_looked_for() {
+fn files_that_scripts_name_count_and_are_looked_for() {
     for mode in MODES {
         let space = Space::new(&["-Ldeps/first", "-Ldeps/second", "-lfoo"], mode);
         space.write("deps/second/libfoo.so", "INPUT(part.o)\nINCLUDE more.ld\n");
@@ -210,7 +210,7 @@ fn scripts_that_options_name_are_looked_for() {
 }
 
 #[test]
-fn what_an_object_asks_for_is_looked_for() {
+fn libraries_that_an_object_asks_for_are_looked_for() {
     let space = Space::new(&["-Ldeps/first", "-Ldeps/second"], "");
     space.write("src/main.c", format!("#pragma comment(lib, \"foo\")\n{MAIN}"));
     space.archive("deps/second/libfoo.a", 2);
@@ -233,7 +233,7 @@ fn members_of_thin_archives_count() {
         space.check_first("1 0");
         space.object("deps/parts/foo.o", "foo", 2);
         space.check(&["app: the file deps/parts/foo.o has changed"], "2 0");
-        // lld reads members that nobody wants, too; what comes out may be the same.
+        // lld reads members that are not needed, too; what comes out may be the same.
         space.object("deps/other.o", "other", 2);
         space.check(&["app: the file deps/other.o has changed"], "2 0");
 
@@ -316,7 +316,7 @@ fn startup_files_that_appear_earlier_are_taken() {
 }
 
 #[test]
-fn a_path_through_a_symbolic_link_and_back_is_the_one_that_the_linker_opened() {
+fn path_through_a_symbolic_link_and_back_is_the_one_that_the_linker_opened() {
     let space = Space::new(&["-Llink/../lib", "-lfoo"], "");
     space.write("far/away/README", "");
     std::os::unix::fs::symlink("far/away", space.path("link")).unwrap();
@@ -327,11 +327,11 @@ fn a_path_through_a_symbolic_link_and_back_is_the_one_that_the_linker_opened() {
 }
 
 #[test]
-fn a_library_that_changes_while_it_is_linked_is_linked_again() {
+fn library_that_changes_while_it_is_linked_is_linked_again() {
     let mut space = Space::new(&["-Ldeps", "-lfoo"], "");
     space.archive("deps/libfoo.a", 1);
     space.archive("next.a", 2);
-    // The linker has read it when it is replaced, and nobody else has.
+    // The linker has read it when it is replaced, and no other process has.
     let script = "#!/bin/sh\ncc \"$@\" || exit\ncase \"$*\" in *--dependency-file=*) [ ! -e next.a ] || mv next.a deps/libfoo.a;; esac\n";
     space.write("driver", script);
     space.tool(Command::new("chmod").args(["+x", "driver"]));
@@ -348,7 +348,7 @@ fn driver(space: &Space, path: &str, word: &str) {
 }
 
 #[test]
-fn the_link_driver_counts_and_where_it_is_found() {
+fn link_driver_counts_and_where_it_is_found() {
     let mut space = Space::new(&["foo.o"], "");
     space.object("foo.o", "foo", 1);
     let path = std::env::var("PATH").unwrap();
@@ -382,7 +382,7 @@ fn the_link_driver_counts_and_where_it_is_found() {
 }
 
 #[test]
-fn the_linker_counts_and_where_the_driver_finds_it() {
+fn linker_counts_and_where_the_driver_finds_it() {
     let mut space = Space::new(&["foo.o"], "");
     space.object("foo.o", "foo", 1);
     // Looked at before LLVM's own directory, because it stands in the driver's own words.
@@ -406,7 +406,7 @@ fn the_linker_counts_and_where_the_driver_finds_it() {
 }
 
 #[test]
-fn the_program_of_a_generator_counts_and_where_it_is_found() {
+fn program_of_a_generator_counts_and_where_it_is_found() {
     let mut space = Space::new(&[], "");
     let path = std::env::var("PATH").unwrap();
     space.variables = vec![("PATH", format!("{0}/one:{0}/two:{path}", space.root()))];

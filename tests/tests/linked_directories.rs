@@ -29,7 +29,7 @@ fn build_in(space: &TestSpace, dir: &str, pwd: Option<&Utf8Path>, args: &[&str])
 }
 
 #[test]
-fn a_member_behind_a_link_is_found_by_its_logical_path() {
+fn member_behind_a_link_is_found_by_its_logical_path() {
     let space = space();
     build_in(&space, "ws/linked", Some(&space.path("ws/linked")), &[]);
     assert!(space.exists("ws/target/debug/linked"));
@@ -42,7 +42,7 @@ fn a_member_behind_a_link_is_found_by_its_logical_path() {
 }
 
 #[test]
-fn a_logical_path_that_is_not_this_directory_is_ignored() {
+fn logical_path_of_another_directory_is_ignored() {
     for pwd in ["ws/app", "ws", "ws/gone", "ws/linked/../linked"] {
         let space = space();
         build_in(&space, "elsewhere", Some(&space.path(pwd)), &[]);
@@ -55,7 +55,7 @@ fn a_logical_path_that_is_not_this_directory_is_ignored() {
 }
 
 #[test]
-fn a_member_is_found_by_its_physical_path_first() {
+fn member_is_found_by_its_physical_path_first() {
     let space = space();
     // A link into the workspace from outside, below another workspace.
     space.write("other/Tender.toml", "[workspace]\nmembers = [\"app\"]\n");
@@ -72,7 +72,7 @@ fn a_member_is_found_by_its_physical_path_first() {
 }
 
 #[test]
-fn the_option_for_a_directory_goes_through_links_as_a_shell_does() {
+fn option_for_a_directory_follows_links_as_a_shell_does() {
     for (dir, pwd, option) in [
         ("ws", true, "linked"),
         ("ws", false, "linked"),
@@ -88,7 +88,7 @@ fn the_option_for_a_directory_goes_through_links_as_a_shell_does() {
 }
 
 #[test]
-fn a_directory_of_a_workspace_behind_a_link_belongs_to_it() {
+fn directory_of_a_workspace_behind_a_link_belongs_to_it() {
     // The directory has no manifest, and there is none above where it really is.
     let space = TestSpace::new();
     space.write("ws/Tender.toml", "[package]\nname = \"app\"\n");

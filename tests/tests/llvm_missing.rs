@@ -7,7 +7,7 @@ use llvm::Missing;
 use tender_tests::TestSpace;
 
 #[test]
-fn the_package_is_named() {
+fn missing_llvm_names_the_package() {
     let space = TestSpace::new();
     let root = space.root();
     let check = |what: String, package| {

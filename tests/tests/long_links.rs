@@ -36,7 +36,7 @@ fn space_of(count: usize, profile: &str) -> TestSpace {
 }
 
 #[test]
-fn a_link_of_very_many_objects() {
+fn link_of_very_many_objects_succeeds() {
     let space = space_of(20_000, "");
     let clang =
         format!("{}/bin/clang", option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22"));
@@ -56,7 +56,7 @@ fn a_link_of_very_many_objects() {
 }
 
 #[test]
-fn a_link_of_many_objects_is_optimised() {
+fn link_of_many_objects_is_optimised() {
     let space = space_of(9_200, "lto = \"thin\"");
     space.tender(&["build"]).expect_ok();
     space.built("target/debug/app").expect_code(7);
@@ -64,7 +64,7 @@ fn a_link_of_many_objects_is_optimised() {
 }
 
 #[test]
-fn a_word_that_is_longer_than_a_kernel_takes() {
+fn word_that_is_longer_than_a_kernel_takes_is_linked() {
     for lto in ["off", "thin"] {
         let space = TestSpace::new();
         let symbols: Vec<String> =

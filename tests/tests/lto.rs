@@ -134,7 +134,7 @@ fn artifacts(space: &TestSpace) -> Vec<String> {
 }
 
 #[test]
-fn every_mode_and_level_gives_the_same_behaviour() {
+fn modes_and_levels_give_the_same_behaviour() {
     for mode in MODES {
         for level in ["0", "2", "\"z\""] {
             let space = workspace(&format!("lto = \"{mode}\"\nopt-level = {level}\ndebug = true"));
@@ -145,7 +145,7 @@ fn every_mode_and_level_gives_the_same_behaviour() {
 }
 
 #[test]
-fn only_linked_libraries_have_no_archive() {
+fn libraries_that_are_only_linked_have_no_archive() {
     for mode in MODES {
         let space = in_mode(mode);
         space.tender(&["build", "--release", "-j2"]).expect_ok();
@@ -174,7 +174,7 @@ fn code_crosses_crates() {
 }
 
 #[test]
-fn what_is_used_from_outside_stays() {
+fn symbols_that_are_used_from_outside_stay() {
     for mode in ["thin", "fat"] {
         let space = in_mode(mode);
         space.tender(&["build", "--release"]).expect_ok();
@@ -238,7 +238,7 @@ fn modes_can_be_switched_back_and_forth() {
 }
 
 #[test]
-fn an_archive_is_made_when_asked_for() {
+fn archive_is_made_when_asked_for() {
     for mode in ["thin", "fat"] {
         let space = in_mode(mode);
         space.tender(&["build", "--release", "-p", "base"]).expect_ok();
@@ -271,7 +271,7 @@ fn an_archive_is_made_when_asked_for() {
 }
 
 #[test]
-fn a_library_built_for_itself_is_an_archive() {
+fn library_that_is_built_for_itself_is_an_archive() {
     let space = in_mode("thin");
     let mut command = space.command(&["build", "--release"]);
     command.current_dir(space.path("mid"));
@@ -280,7 +280,7 @@ fn a_library_built_for_itself_is_an_archive() {
 }
 
 #[test]
-fn an_edit_makes_its_unit_and_the_links_again() {
+fn edit_rebuilds_its_unit_and_the_links() {
     for mode in ["thin", "fat"] {
         let space = in_mode(mode);
         space.tender(&["build", "--release", "-j2"]).expect_ok();
@@ -323,7 +323,7 @@ fn outputs_depend_on_sources_and_profile_alone() {
 }
 
 #[test]
-fn a_shared_library_exports_what_its_list_says() {
+fn shared_library_exports_what_its_list_says() {
     for mode in MODES {
         let space = in_mode(mode);
         space.edit("Tender.toml", "\"app\"]", "\"app\", \"plugin\"]");
@@ -361,7 +361,7 @@ fn a_shared_library_exports_what_its_list_says() {
 }
 
 #[test]
-fn words_for_the_linker_hold_for_modules() {
+fn link_args_apply_to_modules() {
     for mode in MODES {
         let space = in_mode(mode);
         let manifest = space.read("app/Tender.toml");
@@ -429,7 +429,7 @@ fn undefined_symbols_are_named_with_the_crate_that_uses_them() {
 }
 
 #[test]
-fn one_unit_of_many_does_not_translate() {
+fn unit_that_does_not_translate_is_reported_among_many() {
     for mode in MODES {
         let space = in_mode(mode);
         for number in 0..20 {
@@ -465,7 +465,7 @@ fn with_ir(mode: &str, file: &str, content: &[u8]) -> TestSpace {
 const IR: &str = "define i32 @from_ir(i32 %x) {\n  %y = add i32 %x, 1\n  ret i32 %y\n}\n";
 
 #[test]
-fn ir_takes_part() {
+fn ir_is_optimised_with_the_rest() {
     for mode in MODES {
         let space = with_ir(mode, "ir.ll", IR.as_bytes());
         space.edit(
@@ -479,7 +479,7 @@ fn ir_takes_part() {
 }
 
 #[test]
-fn mistakes_in_ir_have_their_place() {
+fn errors_in_ir_have_their_place() {
     for mode in MODES {
         let space = with_ir(mode, "ir.ll", IR.replace("%y = add", "%y = ad").as_bytes());
         let run = space.tender(&["build", "--release"]).expect_code(101);
@@ -492,7 +492,7 @@ fn mistakes_in_ir_have_their_place() {
 }
 
 #[test]
-fn bitcode_that_was_cut_short_is_an_error_of_its_unit() {
+fn bitcode_that_is_truncated_is_an_error_of_its_unit() {
     let space = TestSpace::new();
     space.write("whole.ll", IR);
     llvm(&space, "llvm-as", &["whole.ll", "-o", "whole.bc"]);
@@ -508,7 +508,7 @@ fn bitcode_that_was_cut_short_is_an_error_of_its_unit() {
 }
 
 #[test]
-fn the_flag_of_clang_is_refused_in_every_mode() {
+fn flag_flto_is_refused_in_every_mode() {
     for mode in ["off", "thin"] {
         let space = in_mode(mode);
         space.edit(

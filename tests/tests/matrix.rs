@@ -77,7 +77,7 @@ fn table() -> (Vec<String>, Vec<(String, Vec<Sharing>)>) {
 }
 
 #[test]
-fn the_table_has_every_pair() {
+fn table_has_every_pair() {
     let (header, rows) = table();
     assert_eq!(header, OUTERS.map(|(name, _)| name));
     assert_eq!(
@@ -166,36 +166,36 @@ fn cell(outer: Outer, host: &Found, make: Option<&Utf8PathBuf>, inner: &Found, e
 }
 
 #[test]
-fn below_tender_exec() {
+fn matrix_below_tender_exec() {
     check("`tender exec`");
 }
 
 #[test]
-fn below_tender_build_where_make_is_old() {
+fn matrix_below_tender_build_with_old_make() {
     check("`tender build`, old `make`");
 }
 
 #[test]
-fn below_tender_build_where_make_is_new() {
+fn matrix_below_tender_build_with_new_make() {
     check("`tender build`, new `make`");
 }
 
 #[test]
-fn below_old_make() {
+fn matrix_below_old_make() {
     check("make before 4.4");
 }
 
 #[test]
-fn below_new_make_with_a_pipe() {
+fn matrix_below_new_make_with_a_pipe() {
     check("make since 4.4, pipe");
 }
 
 #[test]
-fn below_new_make_with_a_fifo() {
+fn matrix_below_new_make_with_a_fifo() {
     check("make since 4.4, fifo");
 }
 
 #[test]
-fn below_cargo() {
+fn matrix_below_cargo() {
     check("cargo");
 }

@@ -32,7 +32,7 @@ fn of<'a>(all: &'a [Value], reason: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn people_are_told_of_budget_waits_and_cost() {
+fn verbose_output_tells_budget_waits_and_cost() {
     let space = heavy(4);
     let run = build(&space, &["-vv"]);
     let budget = format!("memory budget: {} MiB, by --memory", BUDGET / MIB);
@@ -56,7 +56,7 @@ fn people_are_told_of_budget_waits_and_cost() {
 }
 
 #[test]
-fn programs_are_told_in_numbers() {
+fn json_tells_memory_in_numbers() {
     let space = heavy(4);
     let run = build(&space, &["--message-format=json"]);
     let all = run.messages();
@@ -95,12 +95,12 @@ fn programs_are_told_in_numbers() {
     assert_eq!(summary["waits"], waits.len(), "{summary}");
     assert_eq!((&summary["budget"], &summary["killed_by_kernel"]), (&BUDGET.into(), &0.into()));
     assert!(summary["waited_us"].as_u64() >= summary["short_us"].as_u64(), "{summary}");
-    // Nobody asked for samples.
+    // No samples were asked for.
     assert_eq!(of(&all, "pressure").len() + of(&all, "memory").len(), 0);
 }
 
 #[test]
-fn the_trace_counts_and_the_page_draws() {
+fn trace_and_page_show_memory() {
     let space = heavy(4);
     let file = space.path("trace.json");
     build(&space, &["--timings", "--trace", file.as_str()]);
@@ -145,7 +145,7 @@ fn the_trace_counts_and_the_page_draws() {
 }
 
 #[test]
-fn one_job_waits_for_no_memory() {
+fn build_with_one_job_waits_for_no_memory() {
     let space = heavy(2);
     let run =
         space.tender(&["build", "-v", "-j1", "--memory=1M", "--message-format=json"]).expect_ok();
@@ -174,7 +174,7 @@ fn waiting(crates: u32) -> TestSpace {
 }
 
 #[test]
-fn the_bar_says_that_memory_is_the_limit() {
+fn bar_shows_that_memory_is_the_limit() {
     let space = waiting(3);
     let mut command = space.command(&["build", "-j4", "--memory=100Mi"]);
     command.env("TERM", "xterm-256color");
@@ -187,7 +187,7 @@ fn the_bar_says_that_memory_is_the_limit() {
 }
 
 #[test]
-fn what_the_kernel_kills_is_counted_and_named() {
+fn kills_of_the_kernel_are_counted_and_named() {
     let Some(group) = Cgroup::new(150 * MIB) else { return };
     let space = TestSpace::new();
     let probe = probe();

@@ -45,7 +45,7 @@ fn check_without_help(space: &TestSpace) {
 }
 
 #[test]
-fn include_of_a_crate_without_a_library() {
+fn include_of_a_crate_without_a_library_is_explained() {
     let space = workspace("own/own.h");
     space.write("programs/app/include/own/own.h", "");
     check(
@@ -62,7 +62,7 @@ fn include_of_a_crate_without_a_library() {
 }
 
 #[test]
-fn include_of_a_library_that_names_other_directories() {
+fn include_of_a_library_that_names_other_directories_is_explained() {
     let space = workspace("zip.h");
     space.edit("zip/Tender.toml", "[lib]\n", "[lib]\nheaders = [\"api\"]\n");
     space.write("zip/api/api.h", "");
@@ -76,7 +76,7 @@ fn include_of_a_library_that_names_other_directories() {
 }
 
 #[test]
-fn header_of_a_library_that_is_no_dependency() {
+fn header_of_a_library_that_is_no_dependency_is_explained() {
     let space = workspace("zip.h");
     check(
         &space,
@@ -89,13 +89,13 @@ fn header_of_a_library_that_is_no_dependency() {
 }
 
 #[test]
-fn header_that_nobody_has() {
+fn header_that_no_crate_has_is_reported_as_it_is() {
     check_without_help(&workspace("nowhere.h"));
     // A directory is no header.
     let space = workspace("own");
     space.write("programs/app/include/own/own.h", "");
     check_without_help(&space);
-    // Private headers of others are nobody's business.
+    // Private headers of other crates are not suggested.
     let space = workspace("private.h");
     space.write("zip/src/private.h", "");
     check_without_help(&space);

@@ -65,7 +65,7 @@ const NO_PIPE: [&str; 3] = [
 ];
 
 #[test]
-fn a_descriptor_that_is_a_file_or_a_socket_is_not_read() {
+fn descriptor_of_a_file_or_a_socket_is_not_read() {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(b"++++").unwrap();
     file.seek(SeekFrom::Start(1)).unwrap();
@@ -94,9 +94,9 @@ fn terminal() -> (OwnedFd, OwnedFd, String) {
 }
 
 #[test]
-fn a_terminal_is_not_read() {
+fn terminal_is_not_read() {
     let (typist, screen, path) = terminal();
-    // A read waits until somebody types; and takes what is typed.
+    // A read waits until a key is typed, and takes it.
     expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
     rustix::io::write(&typist, b"+++\n").unwrap();
     expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
@@ -109,9 +109,9 @@ fn a_terminal_is_not_read() {
     expect_one_job(SEVEN, Some(&screen), &NO_PIPE);
 }
 
-/// They end at once (`null`), or have bytes for everybody and cannot be written to (`full`).
+/// They end at once (`null`), or have bytes for each reader and cannot be written to (`full`).
 #[test]
-fn devices_that_are_nobodys_are_no_pools() {
+fn devices_such_as_dev_null_are_no_pools() {
     for path in ["/dev/null", "/dev/full", "/dev/zero"] {
         let device = File::options().read(true).write(true).open(path).unwrap();
         expect_one_job(SEVEN, Some(&device.into()), &NO_PIPE);
@@ -121,7 +121,7 @@ fn devices_that_are_nobodys_are_no_pools() {
 
 /// As a daemon's device may at any time.
 #[test]
-fn a_device_that_fails_is_told_once_and_one_job_runs() {
+fn device_that_fails_is_reported_once_and_one_job_runs() {
     let Some(path) = failing_device() else { return };
     let device = File::options().read(true).write(true).open(path).unwrap().into();
     for (flags, seven) in
@@ -159,7 +159,7 @@ fn standard_streams_are_no_pools() {
 }
 
 #[test]
-fn pools_that_cannot_be_joined_are_named_once() {
+fn pools_that_cannot_be_joined_are_reported_once() {
     let space = TestSpace::new();
     let probes = Probes::new(&space, 1);
     space.write("plain", "++++");
@@ -168,7 +168,7 @@ fn pools_that_cannot_be_joined_are_named_once() {
     let check = |auth: &str, texts: &[&str]| {
         let _ = std::fs::remove_file(space.path("probes.log"));
         let child = tender().tree(&probes, "inner", 3, &[]);
-        // Whatever was built is built again: a command that has run is fresh.
+        // All is built again: a command that has run is up to date.
         let _ = std::fs::remove_dir_all(space.path("inner/target"));
         let mut command = child.command(&space);
         command.env("MAKEFLAGS", format!(" -j4 --jobserver-auth={auth}"));
@@ -190,7 +190,7 @@ fn pools_that_cannot_be_joined_are_named_once() {
 }
 
 #[test]
-fn a_fifo_without_tokens_or_host_is_no_hang() {
+fn fifo_without_tokens_or_host_does_not_hang() {
     let space = TestSpace::new();
     let probes = Probes::new(&space, 1);
     let path = space.path("fifo");
@@ -207,9 +207,9 @@ fn a_fifo_without_tokens_or_host_is_no_hang() {
     expect_no_warning(&run);
 }
 
-/// Nobody may open it, as where it is another user's.
+/// It may not be opened, as where it is another user's.
 #[test]
-fn a_fifo_that_may_not_be_opened_is_named() {
+fn fifo_that_may_not_be_opened_is_reported() {
     let space = TestSpace::new();
     let pool = Pool::fifo(&space, b"AB");
     std::fs::set_permissions(space.path("pool"), std::fs::Permissions::from_mode(0o000)).unwrap();
@@ -233,13 +233,13 @@ fn a_fifo_that_may_not_be_opened_is_named() {
 }
 
 #[test]
-fn a_hundred_thousand_jobs() {
+fn jobs_may_be_a_hundred_thousand() {
     let space = TestSpace::new();
     let probes = Probes::new(&space, 8);
     let run = tender().tree(&probes, "tree", 8, &[]).arg("-j100000").run(&space).expect_ok();
     assert_eq!(probes.log().most_at_once(), 8, "{run}");
     expect_no_warning(&run);
-    // A parent that says so, whatever it has.
+    // A parent that announces so many, however many it has.
     let space = TestSpace::new();
     for pool in [Pool::fifo(&space, b"ABC"), Pool::pipe(b"ABC")] {
         let space = TestSpace::new();
@@ -256,7 +256,7 @@ fn a_hundred_thousand_jobs() {
 /// More bytes than slots are said to be, and none that a host would write: they are tokens like any
 /// other.
 #[test]
-fn bytes_that_somebody_else_has_put_in() {
+fn pool_of_arbitrary_bytes_keeps_them() {
     let bytes = b"\0\n +ABC\x7f\xff";
     let space = TestSpace::new();
     for pool in [Pool::fifo(&space, bytes), Pool::pipe(bytes)] {
@@ -276,7 +276,7 @@ fn bytes_that_somebody_else_has_put_in() {
 
 /// The FIFO is that child's alone, and so is the harm.
 #[test]
-fn a_child_that_fills_its_fifo_is_named_and_the_pool_works() {
+fn child_that_fills_its_fifo_is_reported_and_the_pool_works() {
     const FILL: &str = "flags=$CARGO_MAKEFLAGS; exec 8<>\"${flags##*fifo:}\"; \
                         dd if=/dev/zero of=/dev/fd/8 oflag=nonblock bs=4096 count=64 status=none 2>/dev/null; true";
     let pools_space = TestSpace::new();

@@ -30,7 +30,7 @@ fn builds_share_the_pool_of_make() {
 }
 
 #[test]
-fn one_build_gets_the_whole_pool() {
+fn build_that_is_alone_gets_the_whole_pool() {
     for make in makes() {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 3);
@@ -74,7 +74,7 @@ fn steps_of_two_builds_keep_to_one_pool() {
 }
 
 #[test]
-fn a_build_that_fails_returns_all() {
+fn build_that_fails_returns_all_tokens() {
     for make in makes() {
         let space = TestSpace::new();
         let broken = TestSpace::many_crates(6, 2);
@@ -152,7 +152,7 @@ fn signals<const N: usize>(all: [Signal; N]) -> impl Iterator<Item = (Signal, Ru
 }
 
 #[test]
-fn signals_to_all_return_all() {
+fn signals_to_all_return_all_tokens() {
     for make in makes() {
         for (signal, runs) in signals([Signal::INT, Signal::TERM, Signal::HUP]) {
             let space = TestSpace::new();
@@ -167,7 +167,7 @@ fn signals_to_all_return_all() {
 }
 
 #[test]
-fn signals_to_tender_return_all() {
+fn signals_to_tender_return_all_tokens() {
     for make in makes() {
         for (signal, runs) in signals([Signal::INT, Signal::TERM, Signal::HUP, Signal::KILL]) {
             let space = TestSpace::new();
@@ -180,14 +180,14 @@ fn signals_to_tender_return_all() {
 }
 
 #[test]
-fn without_a_plus_one_job_runs_and_the_cure_is_said() {
+fn recipe_without_a_plus_runs_one_job_and_the_cure_is_told() {
     for make in makes() {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 1);
         let child = tender().tree(&probes, "inner", 4, &[]);
         let mut tree = make.tree(&probes, "outer", 0, &[child]);
         space.edit("outer/Makefile", "+@", "@");
-        // A FIFO can be opened by whoever knows its path, and so no `+` is needed.
+        // A FIFO can be opened by each process that knows its path, so no `+` is needed.
         if make.tool == Tool::Make44 {
             tree = tree.arg("--jobserver-style=pipe");
         }
@@ -209,7 +209,7 @@ fn without_a_plus_one_job_runs_and_the_cure_is_said() {
 }
 
 #[test]
-fn a_fifo_needs_no_plus() {
+fn fifo_needs_no_plus() {
     let Some(make) = find(Tool::Make44) else { return };
     let space = TestSpace::new();
     let probes = Probes::new(&space, 3);
@@ -222,7 +222,7 @@ fn a_fifo_needs_no_plus() {
 }
 
 #[test]
-fn our_own_j_is_ignored_under_a_parent() {
+fn option_j_is_ignored_under_a_parent() {
     let make = makes().next().expect("a make");
     for own in ["-j1", "-j9"] {
         let space = TestSpace::new();
@@ -236,7 +236,7 @@ fn our_own_j_is_ignored_under_a_parent() {
 }
 
 #[test]
-fn a_broken_variable_does_not_hide_a_good_one() {
+fn variable_that_is_broken_does_not_hide_a_good_one() {
     let make = makes().next().expect("a make");
     for broken in [
         "--jobserver-auth=fifo:/nowhere/at/all",
@@ -255,7 +255,7 @@ fn a_broken_variable_does_not_hide_a_good_one() {
 }
 
 #[test]
-fn a_dry_run_does_nothing() {
+fn dry_run_does_nothing() {
     let make = makes().next().expect("a make");
     let space = TestSpace::new();
     let workspace = TestSpace::many_crates(1, 1);
@@ -326,7 +326,7 @@ fn commands_of_a_build_that_run_make_use_the_pool() {
 }
 
 #[test]
-fn one_slot_is_enough_for_make_in_a_command() {
+fn make_in_a_command_needs_one_slot() {
     for make in makes() {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 1);
@@ -356,7 +356,7 @@ fn server_below(make: &Found, space: &TestSpace, child: CommandLine) -> Run {
 }
 
 #[test]
-fn a_server_that_a_command_starts_does_not_hold_up_make() {
+fn server_that_a_command_starts_does_not_hold_up_make() {
     for make in makes() {
         let space = TestSpace::new();
         // It has left the group of the command, which is killed, when its number is there.
@@ -377,7 +377,7 @@ fn a_server_that_a_command_starts_does_not_hold_up_make() {
 
 /// The pipe of make is inherited whether it is the pool that is joined or not.
 #[test]
-fn a_server_below_another_pool_does_not_hold_up_make() {
+fn server_below_another_pool_does_not_hold_up_make() {
     for make in makes() {
         let space = TestSpace::new();
         let other = Pool::fifo(&space, b"AB");

@@ -26,9 +26,9 @@ fn expect_no_word_of_tokens(run: &Run) {
     assert!(!run.stderr.contains("token") && !run.stderr.contains("jobserver"), "{run}");
 }
 
-/// Whatever a client of ours does with its own bytes.
+/// What a client of ours does with its own bytes does not matter.
 #[test]
-fn bytes_go_back_as_they_came() {
+fn bytes_are_returned_as_they_came() {
     for is_exec in [false, true] {
         let space = TestSpace::new();
         for pool in pools(&space, b"ABCDE") {
@@ -53,7 +53,7 @@ fn bytes_go_back_as_they_came() {
 /// The description of descriptor 3 is the one that the whole tree shares. `dd` sets the flag on it,
 /// as LLVM and GNU make do.
 #[test]
-fn the_mode_of_the_pipe_is_left_as_it_is() {
+fn mode_of_the_pipe_is_left_as_it_is() {
     const SET: &str = "dd iflag=nonblock count=0 status=none <&3";
     // Reads it in a process that has inherited it.
     const SHOW: &str = "sed -n 's/^flags:\\s*/flags /p' /proc/self/fdinfo/3";
@@ -178,7 +178,7 @@ fn is_asleep(pid: u32) -> bool {
 }
 
 #[test]
-fn a_worker_that_is_killed_loses_no_token() {
+fn worker_that_is_killed_loses_no_token() {
     let space = TestSpace::new();
     for pool in pools(&space, b"ABC") {
         let space = TestSpace::new();
@@ -205,7 +205,7 @@ enum Killed {
 }
 
 /// The other command's four jobs wait for each other, so they end only if all four slots are there
-/// while the build goes on.
+/// while the build continues.
 #[test]
 fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
     let Some(make) = find(Tool::Make43).or_else(|| find(Tool::Make44)) else { return };
@@ -260,7 +260,7 @@ fn tokens_of_a_killed_tree_are_used_again_by_the_same_build() {
 /// Nothing of its own can give tokens back then. The one process that does knows how many there
 /// are, not which bytes they were.
 #[test]
-fn a_build_that_is_killed_gives_all_tokens_back() {
+fn build_that_is_killed_returns_all_tokens() {
     let space = TestSpace::new();
     for pool in pools(&space, b"ABC") {
         let space = TestSpace::new();
@@ -288,7 +288,7 @@ fn a_build_that_is_killed_gives_all_tokens_back() {
 
 /// All that can be waited for ends in order, so the bytes are those that were read.
 #[test]
-fn signals_give_every_byte_back() {
+fn signals_return_every_byte() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         for pool in pools(&TestSpace::new(), b"AB") {
             let space = TestSpace::new();
@@ -309,7 +309,7 @@ fn signals_give_every_byte_back() {
 /// A server that a command leaves running is what make waits for in vain, where it has inherited
 /// the pipe.
 #[test]
-fn nothing_that_outlives_a_build_holds_the_pipe() {
+fn survivors_of_a_build_do_not_hold_the_pipe() {
     let space = TestSpace::new();
     let pool = Pool::pipe(b"AB");
     let probes = Probes::new(&space, 3);
@@ -335,7 +335,7 @@ fn nothing_that_outlives_a_build_holds_the_pipe() {
 
 /// Neither is passed on to the parent: it has neither fewer tokens nor more.
 #[test]
-fn commands_that_lose_or_make_tokens_are_named() {
+fn commands_that_lose_or_add_tokens_are_reported() {
     const OPEN: &str = "flags=$CARGO_MAKEFLAGS; exec 8<>\"${flags##*fifo:}\"; ";
     let check = |script: &str, expect: &str| {
         for pool in pools(&TestSpace::new(), b"ABC") {
@@ -400,7 +400,7 @@ fn with_a_wide_pool(client: impl FnOnce(&mut std::fs::File)) {
 
 /// All are held at once, and then returned at once through a FIFO of two pages.
 #[test]
-fn more_tokens_than_a_pipe_holds() {
+fn tokens_may_be_more_than_a_pipe_holds() {
     with_a_wide_pool(|fifo| {
         let mut held = vec![0; 70_000];
         fifo.read_exact(&mut held).unwrap();
@@ -413,7 +413,7 @@ fn more_tokens_than_a_pipe_holds() {
 /// A page that is never empty refuses more after so many bytes as it holds, although few of them
 /// are in it.
 #[test]
-fn a_token_is_taken_and_returned_ten_thousand_times() {
+fn token_is_taken_and_returned_ten_thousand_times() {
     with_a_wide_pool(|fifo| {
         let mut byte = [0];
         for _ in 0..10_000 {

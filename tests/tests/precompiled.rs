@@ -68,7 +68,7 @@ fn headers_of_a_precompiled_header_count_by_content() {
 }
 
 #[test]
-fn a_header_that_only_the_precompiled_one_names_has_it_made_again() {
+fn header_that_only_the_precompiled_one_names_rebuilds_it() {
     let space = with_header();
     space.build(&[]);
     // Of the same size, and older than what was made of it.
@@ -87,7 +87,7 @@ fn a_header_that_only_the_precompiled_one_names_has_it_made_again() {
 }
 
 #[test]
-fn a_header_touched_before_its_precompiled_one_was_used_stops_no_build_for_long() {
+fn header_touched_before_its_precompiled_one_was_used_does_not_block_builds() {
     let space = with_header();
     space.edit("src/bin/app/main.c", "return", "retrun");
     space.edit("src/bin/app/other.c", "return", "retrun");
@@ -102,7 +102,7 @@ fn a_header_touched_before_its_precompiled_one_was_used_stops_no_build_for_long(
 }
 
 #[test]
-fn a_precompiled_header_of_nobodys_is_checked_as_clang_does() {
+fn precompiled_header_of_no_item_is_checked_as_clang_does() {
     let space = TestSpace::new();
     space.write(
         "Tender.toml",

@@ -106,7 +106,7 @@ fn links_to_other_files_are_seen() {
 }
 
 #[test]
-fn an_output_that_was_replaced_is_made_again() {
+fn output_that_was_replaced_is_rebuilt() {
     let space = space();
     assert_eq!(says(&space), "1 1 1 1\n");
     for path in ["target/debug/app", "target/debug/.tender/app/obj/bin-app/src/main.c.o", "made.h"]
@@ -121,7 +121,7 @@ fn an_output_that_was_replaced_is_made_again() {
 }
 
 #[test]
-fn what_leaves_contents_alone_rebuilds_nothing() {
+fn changes_that_leave_contents_alone_rebuild_nothing() {
     let space = space();
     assert_eq!(says(&space), "1 1 1 1\n");
     for file in FILES {

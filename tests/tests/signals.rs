@@ -33,7 +33,7 @@ fn start(space: &TestSpace) -> Child {
     child
 }
 
-/// Processes with this test's mark in their environment: whatever a build started, however far
+/// Processes with this test's mark in their environment: all that a build started, however far
 /// down.
 fn marked(space: &TestSpace) -> Vec<Pid> {
     let mark = format!("TENDER_TEST_MARK={}", space.root()).into_bytes();
@@ -58,7 +58,7 @@ fn next_build_is_right(space: &TestSpace) {
 }
 
 #[test]
-fn the_first_signal_ends_all_and_is_died_of() {
+fn first_signal_ends_all_and_tender_dies_by_it() {
     for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         let space = wide("");
         let mut child = start(&space);
@@ -71,7 +71,7 @@ fn the_first_signal_ends_all_and_is_died_of() {
 }
 
 #[test]
-fn the_second_signal_kills_a_command_that_does_not_listen() {
+fn second_signal_kills_a_command_that_ignores_the_first() {
     let space = wide("trap '' INT TERM;");
     let mut child = start(&space);
     let tender = Pid::from_child(&child);
@@ -87,7 +87,7 @@ fn the_second_signal_kills_a_command_that_does_not_listen() {
 }
 
 #[test]
-fn workers_do_not_survive_a_killed_tender() {
+fn workers_die_with_a_killed_tender() {
     let space = wide("");
     let mut child = start(&space);
     kill_process(Pid::from_child(&child), Signal::KILL).unwrap();

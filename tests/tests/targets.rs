@@ -14,14 +14,14 @@ fn space() -> TestSpace {
 }
 
 #[test]
-fn only_what_is_chosen_is_built() {
+fn targets_that_are_not_chosen_are_not_built() {
     #[track_caller]
     fn check(words: &[&str], expect: &[&str]) {
         let space = space();
         space.tender(&[&["build"], words].concat()).expect_ok();
         assert_eq!(space.outputs("debug").into_keys().collect::<Vec<_>>(), expect);
         space.expect_fresh(words);
-        // For editors: all targets, whatever is built.
+        // For editors: all targets, also those that are not built.
         assert_eq!(space.read("target/compile_commands.json").matches("\"file\"").count(), 3);
     }
     check(&["--lib"], &["libx.a"]);
@@ -31,7 +31,7 @@ fn only_what_is_chosen_is_built() {
 }
 
 #[test]
-fn check_knows_them_too() {
+fn targets_are_chosen_for_checks_too() {
     let space = space();
     space.write("src/bin/two.c", "int main(void) { return x; }\n");
     space.tender(&["check", "--bin", "one"]).expect_ok();
@@ -39,7 +39,7 @@ fn check_knows_them_too() {
 }
 
 #[test]
-fn what_is_not_there_is_a_mistake() {
+fn targets_that_do_not_exist_are_refused() {
     let space = space();
     let run = space.tender(&["build", "--bin", "tow"]).expect_code(2);
     run.expect_stderr(&["error: there is no program `tow`", "did you mean `two`?"]);

@@ -40,7 +40,7 @@ fn whole_build(space: &TestSpace, command: Command) -> Terminal {
 }
 
 #[test]
-fn the_bar_fits_the_terminal_and_goes_away() {
+fn bar_fits_the_terminal_and_goes_away() {
     let space = waiting();
     let terminal = whole_build(&space, tender(&space, &["build"]));
     for row in terminal.wrapped() {
@@ -51,7 +51,7 @@ fn the_bar_fits_the_terminal_and_goes_away() {
 }
 
 #[test]
-fn colours_are_left_out_where_they_are_not_wanted() {
+fn colours_are_left_out_where_they_are_switched_off() {
     let colours = |terminal: &Terminal| {
         let bytes = terminal.bytes();
         let sequences = bytes.split("\x1b[").skip(1);
@@ -82,7 +82,7 @@ fn outlast_a_bar(space: &TestSpace, terminal: &mut Terminal) {
 }
 
 #[test]
-fn a_pipe_gets_plain_lines() {
+fn pipe_gets_plain_lines() {
     let space = waiting();
     let mut command = tender(&space, &["build"]);
     let (mut reader, writer) = std::io::pipe().unwrap();
@@ -95,7 +95,7 @@ fn a_pipe_gets_plain_lines() {
 }
 
 #[test]
-fn a_simple_terminal_gets_plain_lines() {
+fn dumb_terminal_gets_plain_lines() {
     let space = waiting();
     let mut command = space.command(&["build"]);
     command.env("TERM", "dumb");
@@ -106,7 +106,7 @@ fn a_simple_terminal_gets_plain_lines() {
 }
 
 #[test]
-fn control_c_ends_it_by_sigint() {
+fn control_c_ends_the_build_by_sigint() {
     let space = waiting();
     let mut terminal = Terminal::start(COLUMNS, tender(&space, &["build"]));
     terminal.shows(BAR);
@@ -158,7 +158,7 @@ fn control_z_stops_the_workers_too() {
 }
 
 #[test]
-fn a_program_that_is_run_reads_the_terminal() {
+fn program_that_is_run_reads_the_terminal() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
     let program = "#include <stdio.h>\n#include <string.h>\nint main(void) {\n  char line[80];\n  puts(\"ready\");\n  \

@@ -14,7 +14,7 @@ fn reasons(built: &[Rebuild]) -> Vec<String> {
 }
 
 #[test]
-fn timestamp_makes_the_time_of_its_file_content() {
+fn timestamp_macro_makes_the_time_of_its_file_count() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"app\"\n");
     space.write(
@@ -49,7 +49,7 @@ fn timestamp_makes_the_time_of_its_file_content() {
 }
 
 #[test]
-fn timestamp_counts_wherever_it_comes_from() {
+fn timestamp_macro_counts_wherever_it_comes_from() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"app\"\n");
     let main = "int puts(const char *);\nextern const char data[];\nint main(void) { return puts(data) < 0; }\n";
@@ -81,7 +81,7 @@ fn timestamp_counts_wherever_it_comes_from() {
 }
 
 #[test]
-fn the_time_of_the_build_does_not_make_a_unit_outdated() {
+fn time_of_the_build_does_not_make_a_unit_outdated() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"app\"\n");
     space.write(

@@ -1,6 +1,6 @@
-//! Programs that nobody here wrote do the same when they are cut: a fixed sample of them, or all.
+//! Programs of other projects do the same when they are cut: a fixed sample of them, or all.
 //!
-//! `TENDER_TORTURE=all` tries all, for `TENDER_TORTURE_MINUTES` (150), and goes on where it was
+//! `TENDER_TORTURE=all` tries all, for `TENDER_TORTURE_MINUTES` (150), and continues where it was
 //! when it is run again; `TENDER_TORTURE_SEEDS=1-2000` are those of Csmith's programs.
 //! `TENDER_TORTURE_ONLY=NAME` tries one, by `TENDER_TORTURE_SETTING=-O2,5,thin` with another
 //! setting than its own, and keeps its directory.

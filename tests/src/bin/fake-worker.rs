@@ -261,7 +261,7 @@ fn take_tokens(tokens: u32) {
     pool.read_exact(&mut vec![0; tokens as usize]).unwrap();
 }
 
-/// Whoever sees the file sees all of it.
+/// A process that sees the file sees all of it.
 fn note_pid(path: &str) {
     let part = format!("{path}.part");
     std::fs::write(&part, std::process::id().to_string()).unwrap();

@@ -1,4 +1,4 @@
-//! Rounds that are done, one a line of a file: a run goes on where the last one ended.
+//! Rounds that are done, one a line of a file: a run continues where the last one ended.
 
 use super::figures::Figures;
 use crate::programs::program;

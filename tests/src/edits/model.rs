@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_is_the_same_steps() {
+    fn seed_gives_the_same_steps() {
         let told =
             |seed| steps(seed, |nth| nth % 7 != 0).iter().map(Step::to_string).collect::<Vec<_>>();
         assert_eq!(told(3), told(3));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_is_a_twentieth_though_some_steps_are_taken_back() {
+    fn steps_are_of_every_kind_though_some_are_taken_back() {
         for seed in 0..20 {
             // A fifth of all states cannot be built.
             let steps = steps(seed, |nth| nth % 5 != 0);
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn every_way_to_write_and_every_edit_comes_in_some_round() {
+    fn rounds_have_every_edit_and_every_way_to_write() {
         let (mut ways, mut edits) = (BTreeSet::new(), BTreeSet::new());
         for step in (0..15).flat_map(|seed| steps(seed, |_| true)) {
             for edit in step.edits {
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_built_is_taken_back() {
+    fn steps_that_break_the_build_are_taken_back() {
         let mut model = Model::new(1, &Prebuilt::of_numbers_alone());
         let first = model.state.hash(|_| 0);
         let step = model.next_step();

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_changes_nothing() {
+    fn impossible_edits_change_nothing() {
         let before = state(&["d/x", "e"]);
         let impossible = [
             Edit::write("e/f", "", Writing::InPlace),

@@ -72,7 +72,7 @@ impl Log {
         self.peak(u64::MAX)
     }
 
-    /// A job that has not finished was killed, nobody noted when: it counts at its start only.
+    /// A job that has not finished was killed at an unknown time: it counts at its start only.
     /// Never too high.
     pub fn most_at_once_if_killed(&self) -> usize {
         self.peak(0)

@@ -1,5 +1,5 @@
-//! The processes of a tree, however far down and whoever is their parent by now: they have a mark
-//! in their environment.
+//! The processes of a tree, however far down and whichever process is their parent by now: they
+//! have a mark in their environment.
 
 use crate::space::TestSpace;
 use rustix::process::Pid;

@@ -85,7 +85,7 @@ impl Pool {
         assert_eq!(rustix::io::write(&self.write, bytes), Ok(bytes.len()));
     }
 
-    /// Of a pipe that the test lets go of: whether nobody else can write to it any more, as GNU
+    /// Of a pipe whose ends the test closes: whether no other process can write to it, as GNU
     /// make waits for at its end.
     pub fn is_free(self) -> bool {
         assert!(matches!(self.form, Form::Pipe), "a FIFO's read end can write");

@@ -15,7 +15,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 /// What would change how the tools here run, besides what changes `tender`.
-const FOREIGN: &[&str] = &[
+const CLEARED: &[&str] = &[
     "GNUMAKEFLAGS",
     "NINJA_STATUS",
     "CARGO_BUILD_JOBS",
@@ -47,7 +47,7 @@ impl<'a> Probes<'a> {
         Probes { pause_ms, ..self }
     }
 
-    /// That know nothing of others in the same space: they have a log of their own.
+    /// With a log of their own, apart from other probes in the same space.
     pub fn apart(self, log: &'static str) -> Probes<'a> {
         Probes { log, ..self }
     }
@@ -126,7 +126,7 @@ impl CommandLine {
     pub fn command(&self, space: &TestSpace) -> Command {
         let mut command = Command::new(&self.words[0]);
         space.prepare(&mut command);
-        for variable in FOREIGN {
+        for variable in CLEARED {
             command.env_remove(variable);
         }
         command.env(MARK, space.root()).args(&self.words[1..]);
@@ -158,7 +158,7 @@ impl CommandLine {
         run
     }
 
-    /// One that runs the other one when this one has succeeded.
+    /// A command that runs `next` when this one has succeeded.
     #[must_use]
     pub fn then(self, other: &CommandLine) -> CommandLine {
         CommandLine::new(["sh", "-c", &format!("{} && {}", self.shell(), other.shell())])
@@ -235,7 +235,7 @@ impl Found {
         let mut text = format!("builddir = {directory}\nrule run\n  command = $words\n");
         let own = (0..jobs).map(|number| probes.job(&format!("{name}.{number}")));
         for (number, job) in children.iter().cloned().chain(own).enumerate() {
-            // Nobody makes the output, so it runs each time.
+            // The output is never made, so it runs each time.
             let _ = write!(text, "build {directory}/{number}: run\n  words = {}\n", job.recipe());
         }
         let file = format!("{name}/build.ninja");

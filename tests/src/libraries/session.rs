@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_difference_is_shown_with_what_stands_before_it() {
+    fn first_difference_is_shown_with_the_lines_before_it() {
         expect_same("equal", "a\nb\n", "a\nb\n");
         let panic =
             std::panic::catch_unwind(|| expect_same("what", "a\nb\nc\n", "a\nb\nd\n")).unwrap_err();

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_script_has_hundreds_of_statements_and_is_always_the_same() {
+    fn script_has_hundreds_of_statements_and_is_always_the_same() {
         let script = script();
         assert!(script.lines().filter(|line| line.ends_with(';')).count() > 550);
         assert_eq!(script, super::script());

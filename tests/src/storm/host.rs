@@ -133,7 +133,7 @@ impl Host {
             | Host::ExecUnder(_, Tool::Ninja | Tool::NinjaKitware) => (&[1, 2, 101], true),
             Host::Exec(_) | Host::ExecUnder(..) => (&[2], true),
         };
-        // Kitware's 1.13.0 ends with 0 after SIGINT, SIGTERM and SIGHUP, whoever started it.
+        // Kitware's 1.13.0 ends with 0 after SIGINT, SIGTERM and SIGHUP, whichever tool started it.
         let hides_interrupts = matches!(self, Host::Exec(tool) | Host::ExecUnder(_, tool) if tool == Tool::NinjaKitware);
         Ends { codes, as_shells, hides_interrupts }
     }

@@ -40,7 +40,7 @@ impl Member {
         self.state == 'T'
     }
 
-    /// What can befall it. A guardian is a fork of its tender, and starts a session; when its
+    /// What can befall it. A watchdog is a fork of its tender, and starts a session; when its
     /// tender is gone nothing befalls it.
     pub(super) fn role(&self, outermost: Pid, all: &[Member]) -> Option<Victim> {
         if self.pid == outermost {
@@ -55,7 +55,7 @@ impl Member {
                 let leads = self.session == self.pid.as_raw_nonzero().get();
                 match (is_fork, leads) {
                     (false, false) => Some(Victim::Inner),
-                    (true, true) => Some(Victim::Guardian),
+                    (true, true) => Some(Victim::Watchdog),
                     _ => None,
                 }
             }

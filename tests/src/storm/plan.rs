@@ -12,7 +12,7 @@ use std::time::Duration;
 pub struct Plan {
     pub seed: u64,
     pub(super) host: Host,
-    /// Job slots of the pool, whoever hosts it.
+    /// Job slots of the pool, whichever tool hosts it.
     pub(super) slots: usize,
     pub(super) keep_going: bool,
     pub(super) strikes: Vec<Strike>,
@@ -31,16 +31,16 @@ pub(super) struct Strike {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Victim {
     Worker,
-    /// A make or a ninja that somebody in the tree started.
+    /// A make or a ninja that a process in the tree started.
     Tool,
-    /// A tender that somebody in the tree started.
+    /// A tender that a process in the tree started.
     Inner,
     /// What none of these is: shells, jobs, linkers.
     Leaf,
     /// The process by which a tender puts right what it cannot when it is killed. That one of the
     /// two lives is a condition, see `docs/jobserver.md`: it is not killed in a storm in which a
     /// tender is.
-    Guardian,
+    Watchdog,
     /// The command that the round started.
     Outermost,
 }
@@ -81,7 +81,7 @@ const VICTIMS: [Victim; 14] = [
     Victim::Leaf,
     Victim::Leaf,
     Victim::Leaf,
-    Victim::Guardian,
+    Victim::Watchdog,
     Victim::Outermost,
     Victim::Outermost,
 ];
@@ -93,13 +93,13 @@ impl Plan {
         let host = HOSTS[(seed % count) as usize];
         let slots = random.one_of(&[2, 3, 4]);
         let keep_going = random.below(2) == 0;
-        // After many strikes nobody may be left for the last one.
+        // After many strikes no process may be left for the last one.
         let ends_all = (seed / count) % 2 == 1;
         let strikes = if ends_all { random.below(4) } else { 2 + random.below(6) };
         let mut strikes: Vec<Strike> = (0..strikes).map(|nth| strike(&mut random, nth)).collect();
         if ends_all {
-            let of_guardian = strikes.iter_mut().filter(|strike| strike.victim == Victim::Guardian);
-            of_guardian.for_each(|strike| strike.action = Action::Stop(Duration::from_millis(50)));
+            let of_watchdog = strikes.iter_mut().filter(|strike| strike.victim == Victim::Watchdog);
+            of_watchdog.for_each(|strike| strike.action = Action::Stop(Duration::from_millis(50)));
             let action = Action::Signal(Signal::KILL);
             let nth = strikes.len() as u64;
             strikes.push(Strike { victim: Victim::Outermost, action, ..strike(&mut random, nth) });
@@ -119,7 +119,7 @@ fn strike(random: &mut Random, nth: u64) -> Strike {
         Victim::Outermost => {
             random.one_of(&[stop, interrupt, terminate, hang_up, as_terminal, as_terminal, abort])
         }
-        Victim::Guardian => random.one_of(&[kill, kill, stop]),
+        Victim::Watchdog => random.one_of(&[kill, kill, stop]),
         _ => random.one_of(&[
             kill, kill, kill, abort, fault, stop, stop, interrupt, interrupt, terminate, hang_up,
         ]),
@@ -130,8 +130,8 @@ fn strike(random: &mut Random, nth: u64) -> Strike {
 }
 
 impl Strike {
-    /// By a signal that nobody can answer: a tender that is ended so leaves everything to its
-    /// guardian.
+    /// By a signal that cannot be handled: a tender that is ended so leaves everything to its
+    /// watchdog.
     pub(super) fn kills(&self) -> bool {
         matches!(self.action, Action::Signal(Signal::KILL | Signal::ABORT | Signal::SEGV))
     }
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn twenty_rounds_have_every_host_twice_and_everything_that_befalls() {
+    fn plans_of_twenty_rounds_have_every_host_twice_and_every_strike() {
         let plans: Vec<Plan> = (0..20).map(Plan::new).collect();
         assert_eq!(plans, (0..20).map(Plan::new).collect::<Vec<_>>());
         for host in HOSTS {

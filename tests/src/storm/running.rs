@@ -89,19 +89,19 @@ impl<'a> Running<'a> {
     pub(super) fn strike(&mut self, strike: &Strike, story: &mut Story) {
         let Some((member, role)) = self.victim(strike) else { return };
         let is_tender = matches!(role, Victim::Inner | Victim::Outermost);
-        let kills_guardian = role == Victim::Guardian && strike.kills();
-        if (kills_guardian && story.tender_is_killed)
-            || (is_tender && strike.kills() && story.guardian_is_killed)
+        let kills_watchdog = role == Victim::Watchdog && strike.kills();
+        if (kills_watchdog && story.tender_is_killed)
+            || (is_tender && strike.kills() && story.watchdog_is_killed)
         {
             story.tell(format!("{member} is spared: nobody would be left to put it right"));
             return;
         }
-        story.guardian_is_killed |= kills_guardian;
+        story.watchdog_is_killed |= kills_watchdog;
         story.tender_is_killed |= is_tender && strike.kills();
         let (is_hit, signal) = match strike.action {
             Action::Signal(signal) => (member.signal(self.space, signal), Some(signal)),
             Action::GroupSignal(signal) => {
-                // The command is not waited for yet, so its number is nobody else's.
+                // The command is not waited for yet, so its number is not used again.
                 (kill_process_group(self.outermost, signal).is_ok(), Some(signal))
             }
             Action::Stop(time) => {
@@ -116,7 +116,7 @@ impl<'a> Running<'a> {
         story.tell(format!("{} for {role:?} {member}", strike.action));
         story.figures.struck(format!("{} for {role:?}", strike.action.name()));
         story.delivered.extend(signal);
-        let has_jobs = !matches!(role, Victim::Worker | Victim::Guardian);
+        let has_jobs = !matches!(role, Victim::Worker | Victim::Watchdog);
         story.unaccounted += usize::from(signal.is_some() && has_jobs);
         if role == Victim::Outermost {
             story.to_outermost.extend(signal);
@@ -138,7 +138,7 @@ impl<'a> Running<'a> {
                 return Some(of_kind[pick(of_kind.len())].clone());
             }
             if Instant::now() >= until {
-                let is_spared = |role| matches!(role, Victim::Outermost | Victim::Guardian);
+                let is_spared = |role| matches!(role, Victim::Outermost | Victim::Watchdog);
                 let inner: Vec<_> = known.iter().filter(|(_, role)| !is_spared(*role)).collect();
                 return (!inner.is_empty()).then(|| inner[pick(inner.len())].clone());
             }

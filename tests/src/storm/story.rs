@@ -1,4 +1,4 @@
-//! What has happened in a round so far, for whoever reads why it failed.
+//! What has happened in a round so far, to be shown where it fails.
 
 use super::Figures;
 use super::plan::Plan;
@@ -12,14 +12,14 @@ pub(super) struct Story {
     start: Instant,
     lines: Vec<String>,
     pub(super) figures: Figures,
-    /// All signals that hit somebody, SIGSTOP and SIGCONT aside.
+    /// All signals that reached a process, but for SIGSTOP and SIGCONT.
     pub(super) delivered: Vec<Signal>,
     /// Those that hit the outermost command.
     pub(super) to_outermost: Vec<Signal>,
-    /// Signals that may have ended one whose job goes on, while the slot of the one that was ended
-    /// is another's: the shell of a job, or a make with a job on its starting slot.
+    /// Signals that may have ended a process whose job continues, while the slot of that process
+    /// is used again: the shell of a job, or a make with a job on its implicit slot.
     pub(super) unaccounted: usize,
-    pub(super) guardian_is_killed: bool,
+    pub(super) watchdog_is_killed: bool,
     pub(super) tender_is_killed: bool,
 }
 
@@ -34,7 +34,7 @@ impl Story {
             delivered: Vec::new(),
             to_outermost: Vec::new(),
             unaccounted: 0,
-            guardian_is_killed: false,
+            watchdog_is_killed: false,
             tender_is_killed: false,
         }
     }

@@ -23,7 +23,7 @@ pub(super) fn trace_of(workspace: &str) -> String {
     format!("{workspace}.trace.json")
 }
 
-/// Writes the workspaces. Answers the command that builds `wide`, and with it the other one.
+/// Writes the workspaces. Returns the command that builds `wide`, and with it the other workspace.
 pub(super) fn write(space: &TestSpace, kit: &Kit, probes: &Probes) -> CommandLine {
     let mut members = Vec::new();
     for krate in 0..CRATES {
@@ -115,7 +115,7 @@ fn generated(space: &TestSpace, name: &str, child: &CommandLine) {
     space.write(&format!("wide/{name}/src/unit.c"), text);
 }
 
-/// Everything that builds make for somebody: programs, libraries, objects and generated files of
+/// Everything that builds make for users: programs, libraries, objects and generated files of
 /// both workspaces, by path.
 pub(super) fn artifacts(space: &TestSpace) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -143,7 +143,7 @@ fn collect(
             collect(entry.path(), target, workspace, into);
         } else if !is_note {
             let name = entry.path().strip_prefix(target).unwrap();
-            // A FIFO must be read by nobody, and is one that should not be here.
+            // A FIFO should not be here, and reading it would block.
             let bytes =
                 if kind.is_file() { std::fs::read(entry.path()).unwrap() } else { Vec::new() };
             into.insert(format!("{workspace}/{name}"), bytes);

@@ -57,7 +57,7 @@ impl Display for Limit {
 pub enum SetBy {
     /// A memory cgroup: the kernel kills in what goes beyond.
     Group,
-    /// `--memory`, where there is plenty: nobody is killed, and one job can always run.
+    /// `--memory`, where there is plenty: no process is killed, and one job can always run.
     Budget,
 }
 
@@ -82,7 +82,7 @@ pub struct Case {
 /// Most kills of one item in a build, by us or by the kernel.
 const MOST_KILLS: u32 = 2;
 
-/// From so many percent of the need a build succeeds, and from so many nobody is killed if there is
+/// From so many percent of the need a build succeeds, and from so many no process is killed if there is
 /// a history.
 const SUCCEEDS_FROM: u64 = 125;
 const UNHARMED_FROM: u64 = 130;

@@ -50,7 +50,7 @@ enum Step {
         callee: FunctionIx,
         mask: u32,
     },
-    /// Goes on with the result of a function.
+    /// Continues with the result of a function.
     Pass {
         callee: FunctionIx,
     },
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_function_is_written_as_it_is_computed() {
+    fn function_is_written_as_it_is_computed() {
         let (mut code, callee) = one(vec![]);
         let steps = vec![
             Step::Mix { times: 2, factor: 5, shift: 1 },

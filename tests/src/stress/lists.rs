@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_runs_in_the_order_of_its_factors() {
+    fn list_runs_in_the_order_of_its_factors() {
         let ops = vec![Op { factor: 7, shift: 1 }, Op { factor: 3, shift: 2 }];
         let list = List { ops };
         assert_eq!(list.to_string(), "Chain<Sort<List<Op<7u, 1>, Op<3u, 2>>>::type>::run");
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn no_factor_is_there_twice() {
+    fn factors_are_there_once() {
         let list = List::new(&mut Random::new(1), 1000);
         let mut factors: Vec<u32> = list.ops.iter().map(|op| op.factor).collect();
         factors.sort_unstable();

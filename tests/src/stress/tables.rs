@@ -78,7 +78,7 @@ mod tests {
     use std::process::Command;
 
     #[test]
-    fn a_command_writes_what_is_computed() {
+    fn command_writes_what_is_computed() {
         let space = TestSpace::new();
         let walks = Walks { count: 1000, number: 7, walks: 25, steps: 3 };
         space.write("made.awk", SCRIPT);
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_goes_by_what_it_finds() {
+    fn walk_depends_on_what_it_finds() {
         // The list is 16807, 282475249, 1622650073. The last two lead to themselves.
         let walks = Walks { count: 3, number: 1, walks: 3, steps: 1 };
         assert_eq!(walks.table(), [282_475_249, 282_475_249, 1_622_650_073]);

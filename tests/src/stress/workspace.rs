@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_is_the_same_bytes_everywhere() {
+    fn recipe_gives_the_same_bytes_everywhere() {
         let check = |kind, expect: &str| {
             let recipe = Recipe::new(kind, 1);
             assert_eq!(hash(&Workspace::new(&recipe)), expect, "{recipe}");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_a_width_and_a_weight_each_make_another_workspace() {
+    fn seed_width_and_weight_each_change_the_workspace() {
         let recipe = Recipe { width: 2, ..Recipe::new(Kind::Many, 1) };
         let size = |recipe: &Recipe| {
             Workspace::new(recipe).files.values().map(String::len).sum::<usize>() as f64

@@ -237,7 +237,7 @@ fn differs(space: &TestSpace, one: &Accepted, pieces: u32, difference: &str) -> 
     if reference::run(program, &dir, &[]).as_ref() != Ok(expected) {
         return What::Rejected("clang's program does something else each time".to_owned());
     }
-    // Where the language leaves a result open, clang's own levels differ, and nobody is right.
+    // Where the language leaves a result open, clang's own levels differ, and none of them is right.
     let level = Level::O0;
     if program.setting.level != level
         && reference::run(program, &dir, &[level.flag()]).as_ref() != Ok(expected)

@@ -36,7 +36,7 @@ enum Origin {
 const IEEE: &[&str] = &["-fno-inline"];
 const BUILTINS: &[&str] = &["-fno-inline-functions"];
 
-/// Programs of ours, for kinds that nobody else's show.
+/// Programs of ours, for kinds of code that the others do not have.
 const OWN: [(&str, &str); 1] = [("exact-dynamic-cast", include_str!("exact_dynamic_cast.cc"))];
 
 /// Each of them comes with so many settings.

@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directives_in_comments() {
+    fn directives_are_found_in_comments() {
         let check = |line: &str, expect: Option<(&str, &[&str])>| {
             let found = directive(line);
             let found = found.as_ref().map(|found| {

@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_has_its_share() {
+    fn sample_has_its_share() {
         let count = (0..4000).filter(|number| in_sample(&format!("{number}"), 100)).count();
         assert!((300..500).contains(&count), "{count}");
     }

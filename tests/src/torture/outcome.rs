@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_and_back() {
+    fn outcome_is_read_as_it_was_written() {
         let setting = Setting::of("a");
         let text = "two\nlines\tand \"quotes\" \\ \u{1b}[0m ü \0'".to_owned();
         for what in [

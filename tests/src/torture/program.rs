@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn options_of_a_test() {
+    fn options_of_a_test_are_read() {
         let check = |file: &str, text: &str, flags: &str, link_args: &str| {
             let program = read(file, text).unwrap();
             assert_eq!(program.flags[LENIENT.len()..].join(" "), flags, "{text}");
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_excluded_says_why() {
+    fn excluded_test_tells_why() {
         let check = |text: &str, why: &str| assert_eq!(read("a.C", text).unwrap_err(), why);
         check("// { dg-do compile }", "dg-do compile");
         check("// { dg-do run { target arm*-*-* } }", "is for other targets");

@@ -90,7 +90,7 @@ fn count(module: &str) -> u32 {
 }
 
 /// Whether a line of a module defines a function, or a variable that has its own place: a constant
-/// whose address nobody sees goes where it is used.
+/// whose address is not taken is dropped where it is inlined.
 fn is_placed(line: &str) -> bool {
     let Some(variable) = line.strip_prefix('@') else { return line.starts_with("define ") };
     let is_declared = variable.contains(" external ") || variable.contains(" extern_weak ");
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn definitions_of_a_module() {
+    fn definitions_of_a_module_are_counted() {
         let module = "\
 @.str = private unnamed_addr constant [3 x i8] c\"%d\\00\", align 1
 @table = internal unnamed_addr constant [2 x i32] [i32 1, i32 2]

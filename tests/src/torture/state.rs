@@ -1,5 +1,5 @@
 //! What earlier runs of the whole have found, in a file that grows by a line for each program, so
-//! that a run which was ended goes on where it was. Outcomes of other programs of ours do not
+//! that a run which was ended continues where it was. Outcomes of other programs of ours do not
 //! count.
 
 use super::outcome::Outcome;
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_goes_on_where_it_was_unless_it_is_about_something_else() {
+    fn state_of_an_interrupted_run_counts_for_the_same_subject_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap().join("state");
         let outcome = |name: &str| Outcome {

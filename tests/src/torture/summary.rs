@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_by_mode() {
+    fn summary_counts_by_mode() {
         let outcome = |mode, what| Outcome {
             name: "a".into(),
             setting: Setting { level: Level::O2, pieces: 3, mode },

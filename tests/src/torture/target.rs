@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn selectors() {
+    fn selectors_match_targets() {
         let check = |text: &str, std: u32, expect: Option<bool>| {
             assert_eq!(is_target(text, std), expect, "{text} in {std}");
         };

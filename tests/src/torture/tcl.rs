@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_list() {
+    fn list_is_split_into_words() {
         let check = |text: &str, expect: &[(&str, bool)]| {
             let found = list(text);
             let found: Vec<(&str, bool)> =

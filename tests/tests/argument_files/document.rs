@@ -60,7 +60,7 @@ fn missing(title: &str, words: &BTreeSet<&str>, others: &[&[(&str, &str)]]) -> V
 }
 
 #[test]
-fn every_flag_of_the_document_is_tried() {
+fn flags_of_the_document_are_all_tested() {
     let edited = [flags::C, flags::CXX].into_iter().flatten().map(|row| row.0);
     let looked = [headers::C, headers::CXX].into_iter().flatten().map(|row| row.0);
     let unread = [nothing_read::FLAGS, nothing_read::REFUSED_FLAGS].into_iter().flatten().copied();
@@ -69,7 +69,7 @@ fn every_flag_of_the_document_is_tried() {
 }
 
 #[test]
-fn every_option_of_links_of_the_document_is_tried() {
+fn link_args_of_the_document_are_all_tested() {
     let edited = [links::ARGS, links::GCC_ARGS].into_iter().flatten().map(|row| row.0);
     let words = edited.chain(nothing_read::LINK_ARGS.iter().copied()).flatten().copied().collect();
     let others = [LINK_ARGS_ELSEWHERE, LINK_ARGS_NOT_TRIED];

@@ -177,12 +177,12 @@ fn check(source: &str, content: &str, table: &[Edited]) {
 }
 
 #[test]
-fn flags_that_name_files() {
+fn flags_that_name_files_count() {
     check("a.c", PLAIN, C);
 }
 
 #[test]
-fn flags_that_name_files_of_modules() {
+fn flags_that_name_files_of_modules_count() {
     check("a.cpp", "import m;\nint f() { return V; }\n", CXX);
 }
 
@@ -214,7 +214,7 @@ fn flags_that_name_directories_count_what_is_looked_for() {
 }
 
 #[test]
-fn the_home_directory_counts_where_it_is_named() {
+fn home_directory_counts_where_it_is_named() {
     let space = TestSpace::new();
     space.write("src/a.c", PLAIN);
     space.write(
@@ -236,7 +236,7 @@ fn the_home_directory_counts_where_it_is_named() {
 }
 
 #[test]
-fn a_new_gcc_counts_for_units_that_use_its_headers() {
+fn gcc_that_appears_counts_for_units_that_use_its_headers() {
     let space = TestSpace::new();
     library(&space, &["--gcc-toolchain=tools"]);
     space.write("src/a.cpp", "#include <of_gcc>\nint f() { return OF_GCC; }\n");
@@ -263,7 +263,7 @@ fn a_new_gcc_counts_for_units_that_use_its_headers() {
 }
 
 #[test]
-fn a_configuration_file_that_a_command_writes_counts_in_the_same_build() {
+fn configuration_file_that_a_command_writes_counts_in_the_same_build() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[workspace]\nmembers = [\"a\", \"b\"]\n");
     let manifest = |name: &str, more: &str| {

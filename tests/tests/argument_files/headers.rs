@@ -76,11 +76,11 @@ fn check(source: &str, table: &[Looked]) {
 }
 
 #[test]
-fn flags_that_name_directories_of_headers() {
+fn flags_that_name_directories_of_headers_count() {
     check("a.c", C);
 }
 
 #[test]
-fn flags_that_name_directories_of_headers_for_cxx() {
+fn flags_that_name_directories_of_headers_count_for_cxx() {
     check("a.cpp", CXX);
 }

@@ -168,7 +168,7 @@ fn link_args<'a>(driver: &str, mode: &str, table: impl IntoIterator<Item = &'a E
 }
 
 #[test]
-fn link_args_that_name_files_with_clang() {
+fn link_args_that_name_files_count_with_clang() {
     let Some(clang) = clang() else {
         return skip(Feature::Clang, "there is no clang to link with");
     };
@@ -176,7 +176,7 @@ fn link_args_that_name_files_with_clang() {
 }
 
 #[test]
-fn link_args_that_name_files_with_gcc() {
+fn link_args_that_name_files_count_with_gcc() {
     if Command::new("gcc").arg("--version").output().is_err() {
         return skip(Feature::Gcc, "there is no gcc to link with");
     }
@@ -194,7 +194,7 @@ fn response_files_count_for_links_with_link_time_optimisation() {
 }
 
 #[test]
-fn a_configuration_file_that_appears_counts_for_links() {
+fn configuration_file_that_appears_counts_for_links() {
     let Some(clang) = clang() else {
         return skip(Feature::Clang, "there is no clang to link with");
     };

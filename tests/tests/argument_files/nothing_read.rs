@@ -7,7 +7,7 @@ use tender_tests::{Feature, TestSpace, skip};
 /// Words, in which `*` is the value.
 type Words = &'static [&'static str];
 
-/// Clang for Linux takes these and asks nobody for their files.
+/// Clang for Linux takes these and opens no file that they name.
 pub const FLAGS: &[Words] = &[
     &["-fbuild-session-file=*"],
     &["-isystem-after", "*"],
@@ -107,7 +107,7 @@ fn with_value(words: Words, value: &str) -> Vec<String> {
 }
 
 #[test]
-fn flags_of_which_nothing_is_read() {
+fn flags_that_read_no_file_rebuild_nothing() {
     let space = TestSpace::new();
     space.write("src/a.c", "int f(void) { return 1; }\n");
     let mut wrong = Vec::new();
@@ -139,7 +139,7 @@ fn flags_of_which_nothing_is_read() {
 }
 
 #[test]
-fn flags_that_name_files_and_are_refused() {
+fn flags_that_are_refused_read_no_file() {
     let space = TestSpace::new();
     space.write("src/a.c", "int f(void) { return 1; }\n");
     let mut wrong = Vec::new();
@@ -162,7 +162,7 @@ fn flags_that_name_files_and_are_refused() {
 }
 
 #[test]
-fn link_args_of_which_nothing_is_read() {
+fn link_args_that_read_no_file_rebuild_nothing() {
     let Some(clang) = clang() else {
         return skip(Feature::Clang, "there is no clang to link with");
     };

@@ -43,7 +43,7 @@ fn error((result, _): (Result<Summary, EngineError>, Told)) -> String {
 }
 
 #[test]
-fn a_workspace_is_built_and_then_fresh() {
+fn workspace_is_built_and_then_up_to_date() {
     let mut space = Space::new();
     let a = space.library("a", &["ok 1", "ok 2"]);
     let b = space.library("b", &["sleep 5"]);
@@ -68,7 +68,7 @@ fn a_workspace_is_built_and_then_fresh() {
 }
 
 #[test]
-fn many_crates_are_handed_to_few_workers() {
+fn crates_are_given_to_few_workers() {
     let mut space = Space::new();
     for number in 0..40 {
         space.library(&format!("c{number}"), &["ok"]);
@@ -78,7 +78,7 @@ fn many_crates_are_handed_to_few_workers() {
 }
 
 #[test]
-fn a_failure_stops_the_build_unless_told_otherwise() {
+fn failure_stops_the_build_unless_it_is_to_keep_going() {
     let mut space = Space::new();
     let bad = space.library("bad", &["fail", "ok"]);
     let good = space.library("good", &["sleep 1", "ok"]);
@@ -97,7 +97,7 @@ fn a_failure_stops_the_build_unless_told_otherwise() {
 }
 
 #[test]
-fn a_crash_names_the_unit_and_leaves_a_reproducer() {
+fn crash_names_the_unit_and_leaves_a_reproducer() {
     let mut space = Space::new();
     space.library("bad", &["signal 11"]);
     space.library("good", &["ok"]);
@@ -119,7 +119,7 @@ fn a_crash_names_the_unit_and_leaves_a_reproducer() {
 }
 
 #[test]
-fn of_several_in_flight_the_guilty_one_convicts_itself() {
+fn crash_with_several_items_in_flight_is_blamed_on_the_one_that_crashes_alone() {
     let mut space = worker_called("greedy");
     space.library("a", &["ok", "signal 6", "ok"]);
     let told = failure(space.build(1, true));
@@ -131,7 +131,7 @@ fn of_several_in_flight_the_guilty_one_convicts_itself() {
 }
 
 #[test]
-fn an_early_exit_and_garbage_are_crashes_too() {
+fn early_exit_and_garbage_count_as_crashes() {
     for (behaviour, says) in [
         ("exit 3", "exit status 3"),
         ("garbage", "printf debugging"),
@@ -146,7 +146,7 @@ fn an_early_exit_and_garbage_are_crashes_too() {
 }
 
 #[test]
-fn what_is_killed_from_outside_gets_one_more_chance() {
+fn worker_that_is_killed_from_outside_is_retried_once() {
     let mut space = Space::new();
     space.library("a", &["kill-once"]);
     let told = success(space.build(1, false));
@@ -160,7 +160,7 @@ fn what_is_killed_from_outside_gets_one_more_chance() {
 }
 
 #[test]
-fn words_on_standard_error_are_shown_with_the_crate() {
+fn standard_error_of_a_worker_is_shown_with_the_crate() {
     let mut space = Space::new();
     space.library("a", &["stderr"]);
     let told = success(space.build(1, false));
@@ -168,7 +168,7 @@ fn words_on_standard_error_are_shown_with_the_crate() {
 }
 
 #[test]
-fn of_too_much_on_standard_error_a_part_is_shown() {
+fn standard_error_of_a_worker_is_shown_up_to_a_limit() {
     let mut space = Space::new();
     space.library("a", &["flood"]);
     let told = success(space.build(1, false));
@@ -187,7 +187,7 @@ fn of_too_much_on_standard_error_a_part_is_shown() {
 }
 
 #[test]
-fn a_worker_that_does_not_fit_is_refused() {
+fn worker_that_does_not_fit_is_refused() {
     for (called, says) in [
         ("wrong-protocol", "speaks version 2 of the worker protocol and tender speaks version 1"),
         ("wrong-llvm", "LLVM 3.1 and tender is built for LLVM 22"),
@@ -208,7 +208,7 @@ fn a_worker_that_does_not_fit_is_refused() {
 }
 
 #[test]
-fn a_command_runs_before_what_waits_for_it() {
+fn command_runs_before_its_dependents() {
     let mut space = Space::new();
     let script = "echo making; echo x > $OUT_DIR/config.h; cat; test -n \"$MAKEFLAGS\"";
     let header = space.generate(&["sh", "-c", script], "out/config.h");
@@ -221,7 +221,7 @@ fn a_command_runs_before_what_waits_for_it() {
 }
 
 #[test]
-fn a_command_that_fails_is_named_with_its_end() {
+fn command_that_fails_is_reported_with_its_end() {
     for (script, says) in [
         ("exit 4", "`sh -c 'exit 4'` of crate `gen` failed (exit status 4)"),
         ("kill -9 $$", "failed (signal 9, SIGKILL)"),

@@ -238,7 +238,7 @@ fn variables_of_links_count_for_links_alone() {
 }
 
 #[test]
-fn the_form_of_archives_counts_for_archives() {
+fn form_of_archives_counts_for_archives() {
     let space = workspace();
     build_with(&space, &[], &[EPOCH, LIBRARY]).expect_ok();
     let first = space.read_bytes("target/debug/libbase.a");
@@ -254,7 +254,7 @@ fn the_form_of_archives_counts_for_archives() {
 }
 
 #[test]
-fn the_date_counts_for_units_that_use_it() {
+fn date_counts_for_units_that_use_it() {
     let space = workspace();
     let set = |epoch: &'static str| [("SOURCE_DATE_EPOCH", epoch), LIBRARY];
     let expect = ["date.c: SOURCE_DATE_EPOCH", "sh epoch.sh: SOURCE_DATE_EPOCH"];
@@ -275,7 +275,7 @@ fn the_date_counts_for_units_that_use_it() {
 }
 
 #[test]
-fn the_date_counts_in_every_form_in_which_a_unit_can_use_it() {
+fn date_counts_in_every_form_in_which_a_unit_can_use_it() {
     let space = TestSpace::new();
     space.write(
         "Tender.toml",
@@ -330,7 +330,7 @@ fn time_stamps_of_files_are_in_the_time_zone_of_the_environment() {
 }
 
 #[test]
-fn a_date_that_is_none_is_refused_before_anything_is_built() {
+fn invalid_date_is_refused_before_anything_is_built() {
     let space = workspace();
     for value in ["", "now", "-1", "253402300800"] {
         let text = format!("the value of SOURCE_DATE_EPOCH is no time: `{value}`");
@@ -341,12 +341,12 @@ fn a_date_that_is_none_is_refused_before_anything_is_built() {
 }
 
 #[test]
-fn what_redirects_the_compiler_is_ignored_with_a_warning() {
+fn variables_that_redirect_the_compiler_are_ignored_with_a_warning() {
     for driver in &drivers() {
         let space = workspace();
         let set = [("CC", driver.as_str()), ("CXX", driver), EPOCH, LIBRARY];
         build_with(&space, &[], &set).expect_ok();
-        // Programs that fail whatever they are asked.
+        // Programs that always fail.
         for program in ["ld", "ld.lld", "collect2", "as", "cc1", "clang"] {
             space.write(&format!("evil/{program}"), "#!/bin/sh\nexit 1\n");
             let mut command = Command::new("chmod");
@@ -382,7 +382,7 @@ fn what_redirects_the_compiler_is_ignored_with_a_warning() {
 }
 
 #[test]
-fn the_way_to_the_workspace_is_in_no_output() {
+fn path_of_the_workspace_is_in_no_output() {
     let space = workspace();
     space.edit("base/Tender.toml", "[lib]\n", "[lib]\nflags = [\"-fprofile-arcs\"]\n");
     build_with(&space, &["-p", "base"], &[EPOCH]).expect_ok();
@@ -402,7 +402,7 @@ fn the_way_to_the_workspace_is_in_no_output() {
 }
 
 #[test]
-fn a_change_of_the_environment_has_a_reason_in_json() {
+fn change_of_the_environment_has_a_reason_in_json() {
     let space = workspace();
     build_with(&space, &[], &[EPOCH, LIBRARY]).expect_ok();
     let mut command = space.command(&["build", "--message-format", "json"]);
@@ -444,7 +444,7 @@ char *secure_getenv(const char *name) { return ask("secure_getenv", name); }
 
 /// The programs themselves say what they ask the environment for, over all that they do here.
 #[test]
-fn every_variable_that_a_program_asks_for_is_documented() {
+fn variables_that_programs_ask_for_are_documented() {
     let document = std::fs::read_to_string(
         tender_tests::examples().parent().unwrap().join("docs/environment.md"),
     )

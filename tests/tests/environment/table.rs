@@ -207,7 +207,7 @@ fn documented() -> [BTreeSet<String>; 3] {
 }
 
 #[test]
-fn every_variable_of_the_document_is_tried() {
+fn variables_of_the_document_are_all_tested() {
     let [counted, removed, harmless] = documented();
     let names = |tables: &[&[(&str, &str)]]| -> BTreeSet<String> {
         tables.iter().flat_map(|table| table.iter().map(|(name, _)| (*name).to_owned())).collect()
@@ -239,7 +239,7 @@ fn rebuilt_for(
 }
 
 #[test]
-fn variables_that_count_do_so_for_what_they_bear_on_and_for_nothing_else() {
+fn variables_that_count_rebuild_what_depends_on_them_and_nothing_else() {
     let space = workspace();
     build_with(&space, &[], &[EPOCH, LIBRARY]).expect_ok();
     for (name, value, expect) in COUNTED {
@@ -257,7 +257,7 @@ fn variables_that_count_do_so_for_what_they_bear_on_and_for_nothing_else() {
 }
 
 #[test]
-fn the_producer_of_modules_counts_where_there_are_modules() {
+fn producer_of_modules_counts_where_there_are_modules() {
     let space = workspace();
     space.edit("Tender.toml", "[workspace]\n", "[profile.release]\nlto = \"thin\"\n[workspace]\n");
     let plain = [EPOCH, LIBRARY];
@@ -303,7 +303,7 @@ fn variables_that_name_the_program_to_link_with_count_for_links() {
 }
 
 #[test]
-fn variables_that_do_no_harm_rebuild_nothing_and_are_in_no_output() {
+fn variables_that_do_not_count_rebuild_nothing_and_are_in_no_output() {
     for driver in &drivers() {
         let space = workspace();
         space.write("tmp/file", "");

@@ -24,7 +24,7 @@ fn manifest_with(memory: &str) -> TestSpace {
 }
 
 #[test]
-fn nonsense_is_refused_wherever_it_stands() {
+fn budget_that_is_invalid_is_refused_wherever_it_is_set() {
     let space = units(1);
     for text in NONSENSE {
         let option = format!("--memory={text}");
@@ -48,7 +48,7 @@ fn nonsense_is_refused_wherever_it_stands() {
 }
 
 #[test]
-fn more_than_there_is_is_said_and_does_no_harm() {
+fn budget_above_the_limit_is_reported_and_clamped() {
     let space = units(2);
     let run = space.tender(&["build", "-v", "--memory", "900T"]).expect_ok();
     let warning = "a memory budget of 858306884 MiB is more than there is; going by ";
@@ -56,9 +56,9 @@ fn more_than_there_is_is_said_and_does_no_harm() {
     assert_eq!(run.stderr.matches(warning).count(), 1, "{run}");
 }
 
-/// Whoever asks for it: one item at a time runs, and all of them do.
+/// Set in each way: one item at a time runs, and all of them do.
 #[test]
-fn less_than_one_item_takes_is_one_item_at_a_time() {
+fn budget_below_one_item_runs_one_item_at_a_time() {
     let by_option = |space: &TestSpace, words: &[&str]| {
         space.tender(&[words, &["--memory", "1M"]].concat()).expect_ok();
     };
@@ -107,7 +107,7 @@ fn large_file(seed: u32) -> String {
 /// What comes in pieces holds memory while it waits for more, with units of other crates in the
 /// same way.
 #[test]
-fn less_than_one_piece_takes_is_one_piece_at_a_time() {
+fn budget_below_one_piece_runs_one_piece_at_a_time() {
     let workspace = |lto: &str| {
         let space = TestSpace::new();
         space.write(
@@ -155,9 +155,9 @@ fn less_than_one_piece_takes_is_one_piece_at_a_time() {
     }
 }
 
-/// Whoever is nearer is heard, and `-v` says who that was.
+/// The option comes before the environment, and that before the manifest; `-v` says which it was.
 #[test]
-fn the_nearest_budget_counts() {
+fn budget_of_the_option_comes_before_environment_and_manifest() {
     let space = manifest_with("\"400Mi\"");
     let check = |words: &[&str], environment: &str, says: &str| {
         let mut command = space.command(&[&["build", "-v"], words].concat());
@@ -176,7 +176,7 @@ fn the_nearest_budget_counts() {
 
 /// The front end of C++ takes several times what follows it, and others can have that at once.
 #[test]
-fn what_a_front_end_needed_is_free_before_its_unit_ends() {
+fn lease_of_a_front_end_shrinks_before_its_unit_ends() {
     let space = TestSpace::new();
     Workspace::new(&Recipe { width: 1, ..Recipe::new(Kind::Templates, 1) })
         .write(space.root())

@@ -46,7 +46,7 @@ fn build(space: &TestSpace, limit: u64, words: &[&str]) -> Option<Confined> {
 }
 
 #[test]
-fn a_command_is_kept_within_the_group() {
+fn command_is_kept_within_the_group() {
     let Some(space) = hungry() else { return };
     let Some(Confined { run, kills, .. }) = build(&space, LIMIT, &["--memory", "off"]) else {
         return;
@@ -64,7 +64,7 @@ fn a_command_is_kept_within_the_group() {
 
 /// With a budget, where nothing else sets a limit.
 #[test]
-fn a_command_is_kept_within_the_budget() {
+fn command_is_kept_within_the_budget() {
     let Some(space) = hungry() else { return };
     let budget = format!("{LIMIT}B");
     let Some(Confined { run, .. }) = build(&space, PLENTY, &["--memory", &budget]) else { return };

@@ -27,14 +27,14 @@ fn clang() -> Option<Utf8PathBuf> {
 }
 
 /// A build of the same sources by others: for each unit a command, and one for the program.
-struct Foreign {
+struct PlainBuild {
     space: TestSpace,
     expected: String,
 }
 
-impl Foreign {
+impl PlainBuild {
     /// With a Makefile and a build.ninja that say the same.
-    fn new() -> Option<Foreign> {
+    fn new() -> Option<PlainBuild> {
         let clang = clang()?;
         let workspace =
             Workspace::new(&Recipe { width: WIDTH, ..Recipe::new(Kind::Templates, 11) });
@@ -62,7 +62,7 @@ impl Foreign {
         let _ = writeln!(ninja, "build prog: ld {all}");
         space.write("Makefile", make);
         space.write("build.ninja", ninja);
-        Some(Foreign { space, expected: workspace.expected })
+        Some(PlainBuild { space, expected: workspace.expected })
     }
 
     /// From nothing, in the group.
@@ -86,15 +86,15 @@ impl Foreign {
 
 /// What the tool takes with one job and with eight, bytes, measured once: the tools start the same
 /// compilers.
-fn needs(foreign: &Foreign, tool: &Found) -> Option<(u64, u64)> {
+fn needs(plain_build: &PlainBuild, tool: &Found) -> Option<(u64, u64)> {
     // Each test that asks is skipped by itself.
     drop(Cgroup::new(PLENTY)?);
     static NEEDS: OnceLock<Option<(u64, u64)>> = OnceLock::new();
     *NEEDS.get_or_init(|| {
         let peak = |jobs: &str| {
             let group = Cgroup::new(PLENTY)?;
-            let confined = foreign.build(&group, &CommandLine::new([tool.path.as_str(), jobs]));
-            foreign.expect_built(confined).peak
+            let confined = plain_build.build(&group, &CommandLine::new([tool.path.as_str(), jobs]));
+            plain_build.expect_built(confined).peak
         };
         Some((peak("-j1")?, peak("-j8")?))
     })
@@ -104,15 +104,15 @@ fn needs(foreign: &Foreign, tool: &Found) -> Option<(u64, u64)> {
 /// `exec`.
 fn survives(tool: Tool) {
     let Some(tool) = find(tool) else { return };
-    let Some(foreign) = Foreign::new() else { return };
-    let Some((one, eight)) = needs(&foreign, &tool) else { return };
+    let Some(plain_build) = PlainBuild::new() else { return };
+    let Some((one, eight)) = needs(&plain_build, &tool) else { return };
     // The reserve of `exec` comes on top.
     let limit = 5 * one / 2 + 64 * MIB;
     assert!(limit < eight, "eight jobs of {tool:?} take {} MiB: no test of memory", eight >> 20);
     let plain = CommandLine::new([tool.path.as_str(), "-j8"]);
 
     let group = Cgroup::new(limit).expect("there was one before");
-    let confined = foreign.build(&group, &plain);
+    let confined = plain_build.build(&group, &plain);
     assert!(
         confined.kills > 0 && !confined.run.status.success(),
         "it survives by itself: {}",
@@ -128,28 +128,28 @@ fn survives(tool: Tool) {
     let by_itself = plain.under([tender.as_str(), "exec", "--memory", &memory, "--"]);
     for line in [by_pool, by_itself] {
         let group = Cgroup::new(limit).expect("there was one before");
-        let confined = foreign.expect_built(foreign.build(&group, &line));
+        let confined = plain_build.expect_built(plain_build.build(&group, &line));
         assert_eq!(confined.kills, 0, "{}", confined.run);
     }
 }
 
 #[test]
-fn make_survives() {
+fn make_survives_below_exec_with_little_memory() {
     survives(Tool::Make44);
 }
 
 #[test]
-fn ninja_survives() {
+fn ninja_survives_below_exec_with_little_memory() {
     survives(Tool::Ninja);
 }
 
 /// With a budget, and no limit that anybody else sets: the tree keeps to the budget, and is faster
 /// than with one job.
 #[test]
-fn a_budget_is_kept_to_where_there_is_plenty() {
+fn budget_is_kept_where_memory_is_plenty() {
     let Some(tool) = find(Tool::Ninja) else { return };
-    let Some(foreign) = Foreign::new() else { return };
-    let Some((one, eight)) = needs(&foreign, &tool) else { return };
+    let Some(plain_build) = PlainBuild::new() else { return };
+    let Some((one, eight)) = needs(&plain_build, &tool) else { return };
     let (budget, tender) = (3 * one, tender_tests::program("tender"));
     assert!(budget < eight);
     let memory = format!("{budget}B");
@@ -162,7 +162,7 @@ fn a_budget_is_kept_to_where_there_is_plenty() {
         "--",
     ]);
     let Some(group) = Cgroup::new(PLENTY) else { return };
-    let Confined { peak, run, .. } = foreign.expect_built(foreign.build(&group, &line));
+    let Confined { peak, run, .. } = plain_build.expect_built(plain_build.build(&group, &line));
     let peak = peak.expect("it was known before");
     assert!(peak < budget + one, "{} MiB were used of {}: {run}", peak >> 20, budget >> 20);
 }
@@ -206,7 +206,7 @@ fn most_at_once(make: &Found, jobs: &str, meet: usize) -> usize {
 /// Who is none starts all that it may, and what finds no room is stopped: so it is not stopping
 /// that bounds the client.
 #[test]
-fn a_client_gets_no_tokens_for_jobs_that_have_no_room() {
+fn client_gets_no_tokens_for_jobs_that_have_no_memory() {
     let Some(make) = find(Tool::Make44) else { return };
     let as_client = most_at_once(&make, "-k", 2);
     // One is started on a token that was taken the moment before.
@@ -232,7 +232,7 @@ fn exec_says_which_budget_it_keeps_to_and_what_was_used() {
     too_much.expect_stderr(&["warning: a memory budget of ", " is more than there is; going by "]);
 }
 
-/// With a budget and without: whoever asks for none is told all the same why a compiler is gone.
+/// With a budget and without one: the reason why a compiler was killed is told in both cases.
 #[test]
 fn exec_says_that_the_kernel_has_killed() {
     for words in [&["exec"][..], &["exec", "--memory", "off"]] {

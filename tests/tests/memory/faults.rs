@@ -65,7 +65,7 @@ fn expect_survived(workload: &Workload, space: &TestSpace, confined: Confined) -
 }
 
 #[test]
-fn a_limit_is_lowered_during_the_build() {
+fn limit_that_is_lowered_during_the_build_is_kept() {
     let Some(workload) = measured() else { return };
     let Some(group) = Cgroup::new(4 * workload.figures.ample) else { return };
     let space = workload.space(true);
@@ -83,7 +83,7 @@ fn a_limit_is_lowered_during_the_build() {
 }
 
 #[test]
-fn a_group_above_has_a_smaller_limit() {
+fn limit_of_a_group_above_is_kept() {
     let Some(workload) = measured() else { return };
     let Some(outer) = Cgroup::new(workload.figures.need / 10 * 14) else { return };
     let Some(inner) = outer.inner(64 << 30) else {
@@ -96,7 +96,7 @@ fn a_group_above_has_a_smaller_limit() {
 }
 
 #[test]
-fn another_program_takes_memory_during_the_build() {
+fn build_survives_another_program_that_takes_memory() {
     let Some(workload) = measured() else { return };
     let taken = 6 * 50 * MIB;
     let Some(group) = Cgroup::new(workload.figures.need / 10 * 15 + taken) else { return };
@@ -117,10 +117,10 @@ fn another_program_takes_memory_during_the_build() {
     expect_survived(workload, &space, confined);
 }
 
-/// Nobody knows that it will not go on: what it holds is kept for it, and the others go on with the
+/// That it will not continue is not known: its lease is kept for it, and the others continue with the
 /// rest.
 #[test]
-fn a_worker_is_frozen_and_goes_on() {
+fn build_survives_a_frozen_worker() {
     let space = TestSpace::many_crates(40, 6);
     let reference = space.duplicate();
     reference.build(&[]);
@@ -146,9 +146,9 @@ fn times_asleep(pid: u32) -> u64 {
     count.map_or(0, |count| count.trim().parse().expect("a number"))
 }
 
-/// With memory for one item, whose worker is frozen: nothing goes on until that does.
+/// With memory for one item, whose worker is frozen: nothing continues until that does.
 #[test]
-fn the_one_worker_that_has_memory_is_frozen_and_goes_on() {
+fn build_survives_the_freezing_of_the_one_worker_that_has_memory() {
     let Some(workload) = measured() else { return };
     let Some(group) = Cgroup::new(workload.figures.need / 10 * 13) else { return };
     let space = workload.space(true);
@@ -169,7 +169,7 @@ fn the_one_worker_that_has_memory_is_frozen_and_goes_on() {
 }
 
 #[test]
-fn a_history_that_is_none_is_written_anew() {
+fn history_that_is_damaged_is_written_anew() {
     const HISTORY: &str = "target/debug/.tender/memory";
     let space = units(3);
     space.build(&[]);
@@ -215,7 +215,7 @@ fn a_history_that_is_none_is_written_anew() {
 
 /// What one is still going to take, the other leaves alone.
 #[test]
-fn two_builds_of_one_user_share_what_there_is() {
+fn builds_of_one_user_share_memory() {
     let Some(workload) = measured() else { return };
     let limit = workload.figures.need / 10 * 26;
     let Some(group) = Cgroup::new(limit) else { return };
@@ -283,7 +283,7 @@ fn expect_shared(traces: &[Trace; 2], limit: u64) {
 
 /// A build that was killed left its file. The next one takes no notice of what it says.
 #[test]
-fn a_build_that_was_killed_takes_nothing_from_the_next() {
+fn build_that_was_killed_takes_nothing_from_the_next() {
     let Some(workload) = measured() else { return };
     let Some(group) = Cgroup::new(4 * workload.figures.ample) else { return };
     let space = workload.space(true);
@@ -298,10 +298,10 @@ fn a_build_that_was_killed_takes_nothing_from_the_next() {
     let _ = run_in(&group, &space, space.command(&["build"])).run.expect_ok().expect_nothing_done();
 }
 
-/// The kernel kills nobody as long as there are pages of files that it can drop, however soon they
+/// The kernel kills no process as long as there are pages of files that it can drop, however soon they
 /// are read again. Takes most of a minute: that nothing gets on is not believed at once.
 #[test]
-fn a_build_that_only_reads_again_what_was_dropped_is_ended() {
+fn build_that_thrashes_is_ended() {
     let Some(group) = Cgroup::new(48 * MIB) else { return };
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");

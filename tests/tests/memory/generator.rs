@@ -43,7 +43,7 @@ fn files(directory: &Utf8Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[test]
-fn what_it_writes_is_built_and_prints_what_it_says() {
+fn generator_writes_what_is_built_and_prints_what_it_says() {
     let space = TestSpace::new();
     let words = ["--kind", "many", "--seed", "5", "--width", "3"];
     let run = generate(&space, &[&words[..], &["made"]].concat()).expect_ok();
@@ -64,7 +64,7 @@ fn what_it_writes_is_built_and_prints_what_it_says() {
 }
 
 #[test]
-fn what_it_does_not_understand_it_says_and_writes_nothing() {
+fn generator_refuses_unknown_words_and_writes_nothing() {
     let space = TestSpace::new();
     let check = |words: &[&str], says: &str| {
         generate(&space, words).expect_code(2).expect_stderr(&["error: ", says, "usage: "]);

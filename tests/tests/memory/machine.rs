@@ -9,7 +9,7 @@ use tender_tests::{Cgroup, Feature, TestSpace, program, skip};
 
 const NOBODY: u32 = 65534;
 
-/// All that is in `space` belongs to nobody.
+/// All that is in `space` belongs to the user `nobody`.
 fn give_away(space: &TestSpace) {
     fn walk(path: &Utf8Path) {
         chown(path, Some(NOBODY), Some(NOBODY)).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -34,7 +34,7 @@ fn programs_for_all(space: &TestSpace) -> Utf8PathBuf {
 }
 
 #[test]
-fn without_root() {
+fn build_without_root_succeeds() {
     let Some(workload) = measured() else { return };
     let Some(group) = Cgroup::new(workload.figures.need / 10 * 14) else { return };
     // Its programs stay root's.
@@ -49,7 +49,7 @@ fn without_root() {
     expect_whole(workload, &space);
 }
 
-/// `tender build -v` as nobody, whose the space becomes.
+/// `tender build -v` as the user `nobody`, to whom the space is given.
 fn as_nobody(space: &TestSpace, tender: &Utf8Path) -> Command {
     std::fs::create_dir_all(space.path(".runtime")).unwrap();
     give_away(space);
@@ -90,7 +90,7 @@ fn hidden(space: &TestSpace, mounts: &str) -> Option<tender_tests::Run> {
 const NO_CGROUPS: &str = "mount -t tmpfs none /sys/fs/cgroup";
 
 #[test]
-fn without_cgroups_the_machine_is_the_limit() {
+fn limit_without_cgroups_is_the_machine() {
     let space = units(4);
     let Some(run) = hidden(&space, NO_CGROUPS) else { return };
     run.expect_ok().expect_stderr(&["memory budget: ", "the machine sets the limit"]);
@@ -98,7 +98,7 @@ fn without_cgroups_the_machine_is_the_limit() {
 }
 
 #[test]
-fn without_root_and_cgroups_the_machine_is_the_limit() {
+fn limit_without_root_and_cgroups_is_the_machine() {
     // It would be the limit if it were seen.
     let Some(group) = Cgroup::new(2 << 30) else { return };
     let programs = TestSpace::new();
@@ -114,7 +114,7 @@ fn without_root_and_cgroups_the_machine_is_the_limit() {
 }
 
 #[test]
-fn without_any_limit_to_read_jobs_alone_bound_the_build() {
+fn limit_that_cannot_be_read_leaves_jobs_as_the_bound() {
     let space = units(4);
     let mounts = format!("{NO_CGROUPS} && mount --bind /dev/null /proc/meminfo");
     let Some(run) = hidden(&space, &mounts) else { return };
@@ -128,7 +128,7 @@ const EMPTY: &str = "/dev/null";
 const UNREADABLE: &str = "/proc/$$/mem";
 
 #[test]
-fn without_pressure_nothing_is_missed() {
+fn build_without_pressure_readings_warns_of_nothing() {
     for file in [EMPTY, UNREADABLE] {
         let space = units(4);
         let pressure = "/proc/pressure/memory";

@@ -96,7 +96,7 @@ fn in_lanes<T: Sync, R: Send>(tasks: &[T], work: impl Fn(&T) -> R + Sync) -> Vec
 fn builds_fit_into_what_there_is() {
     let chosen = variable("TENDER_STRESS");
     let is_all = chosen.as_deref() == Some("all");
-    // Past the harness, which shows nothing of a test that passes. Nobody may be reading.
+    // Past the harness, which shows nothing of a test that passes. Standard error may be closed.
     let show = |text: &str| {
         if chosen.is_some() {
             let _ = writeln!(std::io::stderr(), "{text}");

@@ -69,17 +69,17 @@ fn functions(count: usize) -> String {
 }
 
 #[test]
-fn a_unit_that_is_too_large() {
+fn unit_that_is_too_large_is_refused() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");
     space.write("src/main.c", functions(20_000));
     refused(&space, &[], 96 * MIB, "compiling `src/main.c` of crate `x`", SMALLER_UNIT);
 }
 
-/// Nobody kills anything where an address space is limited: an allocation fails, and the worker
+/// The kernel kills nothing where an address space is limited: an allocation fails, and the worker
 /// gives up.
 #[test]
-fn a_unit_that_is_too_large_for_an_address_space() {
+fn unit_that_is_too_large_for_an_address_space_is_refused() {
     // A worker that does nothing has half of it.
     const LIMIT: u64 = 320 * MIB;
     let space = TestSpace::new();
@@ -110,7 +110,7 @@ fn a_unit_that_is_too_large_for_an_address_space() {
 
 /// The front end sees one function like others, and the assembler that it makes tens of megabytes.
 #[test]
-fn a_piece_of_a_unit_that_is_too_large() {
+fn piece_that_is_too_large_is_refused() {
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n[profile.release]\ncodegen-units = 4\n");
     let mut text = functions(400);
@@ -128,7 +128,7 @@ fn a_piece_of_a_unit_that_is_too_large() {
 
 /// Strings that are merged: each takes two bytes in a unit, and many more in the linker.
 #[test]
-fn a_link_that_is_too_large() {
+fn link_that_is_too_large_is_refused() {
     const UNITS: usize = 40;
     let space = TestSpace::new();
     space.write("Tender.toml", "[package]\nname = \"x\"\n");

@@ -38,7 +38,7 @@ fn success((result, told): (Result<Summary, EngineError>, Told)) -> Told {
 /// A process that is killed runs on for as long as the kernel needs to clear its memory. The slot
 /// is not another's before.
 #[test]
-fn what_a_killed_worker_has_started_ends_before_its_slot_is_free() {
+fn children_of_a_killed_worker_end_before_its_slot_is_free() {
     let _alone = alone();
     for _ in 0..3 {
         let mut space = Space::new();
@@ -64,7 +64,7 @@ impl Sink for Gate {
 
 /// It ends in order, because there is nothing left for it while a command still runs.
 #[test]
-fn a_worker_that_forgets_tokens_is_named() {
+fn worker_that_does_not_return_tokens_is_reported() {
     let _alone = alone();
     let mut space = Space::new();
     space.library("a", &["leak 2"]);
@@ -78,7 +78,7 @@ fn a_worker_that_forgets_tokens_is_named() {
 }
 
 /// Four commands that each wait for the others end only if all slots are there again while the
-/// build goes on.
+/// build continues.
 #[test]
 fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
     let _alone = alone();
@@ -113,7 +113,7 @@ fn slots_of_a_killed_worker_are_used_again_by_the_same_build() {
 
 /// One slot is left beside the daemon's, so of two commands one starts when the other has ended.
 #[test]
-fn a_daemon_without_an_environment_keeps_what_its_command_had_taken() {
+fn daemon_without_an_environment_keeps_the_tokens_of_its_command() {
     let _alone = alone();
     let mut space = Space::new();
     let wait = |file: &str| {
@@ -140,7 +140,7 @@ fn a_daemon_without_an_environment_keeps_what_its_command_had_taken() {
     assert_eq!((told.output.as_str(), all_messages(&told).as_str()), ("", ""));
 }
 
-/// Panics when the second command has started, as soon as somebody watches the pool.
+/// Panics when the second command has started, as soon as a process watches the pool.
 struct Fragile<'a> {
     told: Told,
     started: u32,
@@ -160,9 +160,9 @@ impl Sink for Fragile<'_> {
     }
 }
 
-/// Whoever takes a token that came back may run a job, so by then nobody of ours does.
+/// A process that takes a returned token may run a job, so by then no child of ours runs one.
 #[test]
-fn when_we_panic_children_end_first_and_then_the_parent_has_its_tokens() {
+fn panic_ends_children_before_it_returns_tokens_to_the_parent() {
     let _alone = alone();
     let mut space = Space::new();
     for command in 0..2 {
