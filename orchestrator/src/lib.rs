@@ -15,6 +15,7 @@ pub mod graph;
 pub mod host;
 pub mod keys;
 pub mod manifest;
+pub mod measurements;
 pub mod memory;
 pub mod report;
 pub mod schedule;

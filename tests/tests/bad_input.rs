@@ -60,7 +60,7 @@ fn made(space: &TestSpace) -> Vec<String> {
     }
     let mut found = Vec::new();
     walk(&space.path("target/debug"), &mut found);
-    let known = ["lock", "state", "memory", "compile_commands", "link-driver-c"];
+    let known = ["lock", "state", "measurements", "compile_commands", "link-driver-c"];
     found.retain(|name| !known.contains(&name.as_str()));
     found.sort();
     found

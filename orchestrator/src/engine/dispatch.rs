@@ -13,6 +13,7 @@ use crate::events::{Event, Needed, Severity, Victim};
 use crate::graph::{Graph, Run};
 use crate::host::EngineError;
 use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::measurements::Stage;
 use crate::memory::Killer;
 use crate::schedule::{self, Scheduler};
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
@@ -122,7 +123,9 @@ impl Dispatch<'_, '_> {
         } else {
             self.record.finished(item, report);
             self.stop_without_record();
-            self.memory.learn(item, &self.graph[item].key, report);
+            for (stage, bytes) in self.memory.peaks_of_item(item, report) {
+                self.record.measured(item, stage, bytes);
+            }
             self.tell_needed(item, report.peak_bytes, report.piece_peak_bytes);
             let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
             self.progress.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
@@ -144,7 +147,8 @@ impl Dispatch<'_, '_> {
 
     fn learn_of_kill(&mut self, item: ItemIx) {
         let (need, in_pieces) = (self.scheduler.need(item), self.scheduler.is_in_pieces(item));
-        self.memory.learn_of_kill(item, &self.graph[item].key, need, in_pieces);
+        let (stage, bytes) = self.memory.stage_killed(item, need, in_pieces);
+        self.record.killed(item, stage, bytes);
     }
 
     /// Those of a link are kept until it is known that they are about the link.
@@ -245,7 +249,11 @@ impl Dispatch<'_, '_> {
             }
         };
         let peak_bytes = self.memory.peak_of(ChildId::Command(ix));
-        self.memory.learn_of_command(ix, &item.key, outcome);
+        if let Some(bytes) = self.memory.take_peak_of_command(ix)
+            && outcome == Outcome::Ok
+        {
+            self.record.measured(ix, Stage::FrontEnd, bytes);
+        }
         self.tell_needed(ix, peak_bytes, 0);
         self.progress.ended(ix, outcome, self.now_us, wall_us, peak_bytes);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });

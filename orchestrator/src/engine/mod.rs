@@ -140,8 +140,6 @@ pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     engine.progress.memory_summary();
     let ended = engine.summary();
     // Even when the engine failed: what was built stays built.
-    // A measurement that is lost is made again.
-    let _ = engine.memory.close();
     let Engine { record, mut progress, .. } = engine;
     let summary = result.and(record.close(ended.success).map_err(EngineError::from));
     let summary = summary.map(|()| ended);
@@ -174,9 +172,9 @@ impl<'a> Engine<'a> {
         let Request { graph, fingerprints, slots, keep_going, worker, sample, budget, sink } =
             request;
         process::prepare_this_process().map_err(system("prepare for child processes"))?;
-        let memory = MemoryController::new(budget, &graph.state_dir, now_us());
-        let wall_us = |key: &str| fingerprints.history(key).map(|history| history.wall_us);
-        let tasks = schedule::tasks(graph, wall_us, |key, expected| memory.need(key, expected));
+        let record = Record::new(graph, fingerprints, now_us());
+        let wall_us = |key: &str| record.wall_us(key);
+        let tasks = schedule::tasks(graph, wall_us, |key, expected| record.need(key, expected));
         let places = Fifos::usual_places(graph.state_dir.clone().into());
         Fifos::remove_left(graph.state_dir.as_std_path());
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
@@ -188,7 +186,7 @@ impl<'a> Engine<'a> {
             scheduler: Scheduler::new(tasks, jobs, keep_going),
             children,
             slots,
-            memory,
+            memory: MemoryController::new(budget),
             tools: Tools::default(),
             signals,
             crashes: Crashes::default(),
@@ -196,12 +194,15 @@ impl<'a> Engine<'a> {
             interrupted: None,
             toolchain: Toolchain::new(&graph.state_dir),
             graph,
-            record: Record::new(graph, fingerprints),
+            record,
             progress: Progress::new(graph, sink, jobs, sample),
         })
     }
 
     fn run(&mut self) -> Result<(), EngineError> {
+        if let Some(unreadable) = self.record.take_unreadable() {
+            self.progress.message(Severity::Verbose, unreadable.to_string());
+        }
         let mut next_tick = Instant::now() + TICK;
         loop {
             let more_to_judge = self.advance()?;
@@ -607,6 +608,7 @@ impl<'a> Engine<'a> {
             self.tell_samples();
         }
         self.children.reap_orphans();
+        self.record.tick(now_us());
         let workers = self.children.workers().map(|(worker, _)| worker);
         for worker in self.slots.ignored_since_last(workers) {
             self.scheduler.handle(schedule::Event::TokenIgnored { worker });

@@ -5,6 +5,8 @@
 use crate::fingerprint::{Fingerprints, Freshness, StateError};
 use crate::graph::Graph;
 use crate::keys::ItemIx;
+use crate::measurements::{Measurements, Stage, Unreadable};
+use crate::schedule::Need;
 use crate::sys::now_us;
 use std::collections::BTreeMap;
 use tender_protocol::{Diagnostic, ItemReport, Outcome};
@@ -16,11 +18,67 @@ pub(super) struct Record<'a> {
     diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
     /// Why the record could not be kept, the first time.
     failure: Option<StateError>,
+    measurements: Measurements,
+    unreadable: Option<Unreadable>,
+    /// When the measurements are written next while the build runs, microseconds.
+    next_write_us: u64,
 }
 
+/// How often what was measured is written while the build runs, microseconds.
+const WRITE_EVERY_US: u64 = 30_000_000;
+
 impl<'a> Record<'a> {
-    pub(super) fn new(graph: &'a Graph, fingerprints: Fingerprints) -> Record<'a> {
-        Record { graph, fingerprints, diagnostics: BTreeMap::new(), failure: None }
+    pub(super) fn new(graph: &'a Graph, fingerprints: Fingerprints, now_us: u64) -> Record<'a> {
+        let (measurements, unreadable) = Measurements::read(&graph.state_dir.join("measurements"));
+        Record {
+            graph,
+            fingerprints,
+            diagnostics: BTreeMap::new(),
+            failure: None,
+            measurements,
+            unreadable,
+            next_write_us: now_us + WRITE_EVERY_US,
+        }
+    }
+
+    /// What is wrong with the measurements of earlier builds; to be asked once.
+    pub(super) fn take_unreadable(&mut self) -> Option<Unreadable> {
+        self.unreadable.take()
+    }
+
+    /// What an item was measured to need in earlier builds, or was killed at, in place of what is
+    /// expected. `key` is the item's.
+    pub(super) fn need(&self, key: &str, expected: Need) -> Need {
+        expected.with_measured(|stage| self.measurements.estimate(key, stage))
+    }
+
+    /// How long the last success of the item with this key took, microseconds.
+    pub(super) fn wall_us(&self, key: &str) -> Option<u64> {
+        self.measurements.wall_us(key)
+    }
+
+    /// A stage of the item came to its end and peaked at `bytes`.
+    pub(super) fn measured(&mut self, item: ItemIx, stage: Stage, bytes: u64) {
+        self.measurements.measured(&self.graph[item].key, stage, bytes);
+    }
+
+    /// What ran a stage of the item was killed for memory while it held `bytes`.
+    pub(super) fn killed(&mut self, item: ItemIx, stage: Stage, bytes: u64) {
+        self.measurements.killed(&self.graph[item].key, stage, bytes);
+    }
+
+    /// From time to time: a build that is killed itself leaves most of what it has measured.
+    pub(super) fn tick(&mut self, now_us: u64) {
+        if now_us >= self.next_write_us {
+            self.next_write_us = now_us + WRITE_EVERY_US;
+            self.write_measurements();
+        }
+    }
+
+    fn write_measurements(&mut self) {
+        // What cannot be written is measured again. What this build has nothing to do with may be
+        // part of the next.
+        let _ = self.measurements.write(|_| true);
     }
 
     /// Everything that the item comes after is up to date.
@@ -35,7 +93,7 @@ impl<'a> Record<'a> {
 
     /// How long the last success of the item took, microseconds.
     pub(super) fn last_wall_us(&self, item: ItemIx) -> Option<u64> {
-        self.fingerprints.history(&self.graph[item].key).map(|history| history.wall_us)
+        self.wall_us(&self.graph[item].key)
     }
 
     /// A worker has said which LLVM and clang it has.
@@ -73,6 +131,9 @@ impl<'a> Record<'a> {
         let diagnostics = self.diagnostics.remove(&item).unwrap_or_default();
         let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
         self.note(written);
+        if report.outcome == Outcome::Ok {
+            self.measurements.succeeded(&self.graph[item].key, report.wall_us);
+        }
     }
 
     /// A command has succeeded, in so many microseconds. Returns whether it counts as a success, or
@@ -84,6 +145,7 @@ impl<'a> Record<'a> {
             Ok(report) => {
                 let written = self.fingerprints.record(self.graph, item, &report, &[]);
                 self.note(written);
+                self.measurements.succeeded(&self.graph[item].key, wall_us);
                 CommandResult::Ok
             }
             Err(StateError::OutputNotWritten { path, .. }) => {
@@ -106,6 +168,7 @@ impl<'a> Record<'a> {
     /// # Errors
     /// The record could not be kept, now or before.
     pub(super) fn close(mut self, success: bool) -> Result<(), StateError> {
+        self.write_measurements();
         let kept = self.failure.take().map_or(Ok(()), Err);
         let removed = if success { self.fingerprints.remove_outdated(self.graph) } else { Ok(()) };
         kept.and(removed).and(self.fingerprints.close())

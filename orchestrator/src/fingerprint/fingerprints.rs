@@ -21,14 +21,6 @@ pub enum Freshness {
     Dirty(RebuildReason),
 }
 
-/// What an item cost when it last succeeded, however long ago.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct History {
-    pub wall_us: u64,
-    /// 0 where it is not known.
-    pub peak_bytes: u64,
-}
-
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     #[error("the build state {path} cannot be written: {source}")]
@@ -359,8 +351,6 @@ impl Fingerprints {
             variables,
             outputs,
             diagnostics,
-            wall_us: report.wall_us,
-            peak_bytes: report.peak_bytes.max(report.piece_peak_bytes),
         };
         self.store.finish(&item.key, unit).map_err(|source| self.write_error(source))
     }
@@ -449,12 +439,6 @@ impl Fingerprints {
         } else {
             serde_json::from_slice(bytes).unwrap_or_default()
         }
-    }
-
-    /// `key` is the item's. Kept through failures and changes of the item.
-    pub fn history(&self, key: &str) -> Option<History> {
-        let unit = self.store.entries[self.store.find(key)?].unit.as_ref()?;
-        Some(History { wall_us: unit.wall_us, peak_bytes: unit.peak_bytes })
     }
 
     /// Writes what was learnt by the way, and tidies the file. In a build that did nothing and

@@ -14,7 +14,7 @@ use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 
 /// The number is the version of the records' format: a file with another one is as good as none.
-const HEADER: &[u8; 16] = b"tender-state 03\n";
+const HEADER: &[u8; 16] = b"tender-state 04\n";
 /// Bytes. A file that is larger was not written by us, or is not worth what reading it takes.
 const LARGEST: u64 = 4 << 30;
 /// Length (u32, little endian) and the first eight bytes of the payload's blake3.

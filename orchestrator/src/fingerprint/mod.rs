@@ -86,6 +86,6 @@ mod tests;
 mod tool;
 mod variables;
 
-pub use fingerprints::{Fingerprints, Freshness, History, StateError};
+pub use fingerprints::{Fingerprints, Freshness, StateError};
 pub use lock::DirectoryLock;
 pub use reason::RebuildReason;

@@ -43,8 +43,6 @@ pub(super) struct Unit {
     pub outputs: Vec<VersionId>,
     /// JSON of the diagnostics; empty where there are none.
     pub diagnostics: Box<[u8]>,
-    pub wall_us: u64,
-    pub peak_bytes: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -94,8 +92,6 @@ struct UnitRecord<'a> {
     variables: Cow<'a, [TextId]>,
     outputs: Cow<'a, [VersionId]>,
     diagnostics: &'a [u8],
-    wall_us: u64,
-    peak_bytes: u64,
 }
 
 /// Texts, versions and observations, with the bytes of those that are not in the journal yet.
@@ -389,8 +385,6 @@ fn record(key: TextId, unit: &Unit) -> UnitRecord<'_> {
         variables: Cow::Borrowed(&unit.variables),
         outputs: Cow::Borrowed(&unit.outputs),
         diagnostics: &unit.diagnostics,
-        wall_us: unit.wall_us,
-        peak_bytes: unit.peak_bytes,
     }
 }
 
@@ -477,8 +471,6 @@ impl LoadedStore {
                     variables: found.variables.into_owned(),
                     outputs: found.outputs.into_owned(),
                     diagnostics: found.diagnostics.into(),
-                    wall_us: found.wall_us,
-                    peak_bytes: found.peak_bytes,
                 });
                 self.garbage += old;
             }
@@ -560,8 +552,6 @@ mod tests {
             variables: vec![tables.intern("CPATH=x")],
             outputs: vec![version],
             diagnostics: Box::new([1, 2]),
-            wall_us: u64::from(content),
-            peak_bytes: 9,
         }
     }
 
@@ -582,7 +572,7 @@ mod tests {
                 let unit = entry.unit.as_ref().map(|unit| {
                     let words = WordIds::decode(&unit.words, tables);
                     format!(
-                        "{:?} {:?} {:?} {:?} {} {}",
+                        "{:?} {:?} {:?} {:?} {}",
                         unit.inputs.iter().chain(&unit.outputs).map(version).collect::<Vec<_>>(),
                         unit.missing
                             .iter()
@@ -598,8 +588,7 @@ mod tests {
                             .iter()
                             .map(|id| tables.text(*id))
                             .collect::<Vec<_>>()),
-                        unit.command[0],
-                        unit.wall_us
+                        unit.command[0]
                     )
                 });
                 format!("{} {} {unit:?}", tables.text(entry.key), entry.started)

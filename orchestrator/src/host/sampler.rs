@@ -131,11 +131,6 @@ impl Sampler {
         self.system.refaults(bound)
     }
 
-    /// Is told with the next notes.
-    pub(crate) fn add_note(&mut self, note: Note) {
-        self.notes.push(note);
-    }
-
     /// What could not be read, each once.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         let mut notes = std::mem::take(&mut self.notes);

@@ -4,8 +4,7 @@
 //! Three storeys, each of which knows those before it:
 //!
 //! - `readings`: what the system reports. Decides nothing.
-//! - `account`: who may use how much: budget, leases, what other builds have reserved, and what items
-//!   were measured to take.
+//! - `account`: who may use how much: budget, leases, what other builds have reserved.
 //! - `policy`: what is done when memory gets short in spite of leases: whether to purge, hold, stop or
 //!   kill. Pure: counts and the time are arguments.
 
@@ -14,8 +13,8 @@ mod policy;
 mod readings;
 
 pub use account::{
-    Account, Budget, BudgetError, Chosen, Clamp, Denied, History, Killer, Ledger, Origin, Others,
-    Purpose, ShareError, Shares, Stage, Summary, Tally,
+    Account, Budget, BudgetError, Chosen, Clamp, Denied, Killer, Ledger, Origin, Others, Purpose,
+    ShareError, Shares, Summary, Tally,
 };
 pub use policy::{
     Brake, Defence, Evidence, Keeps, Measure, NEWS_US, Orders, Overuse, Reclaim, STALL_BEGINS,

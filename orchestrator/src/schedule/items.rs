@@ -127,10 +127,8 @@ impl Items {
 
     /// It turned out to need more than was expected.
     pub(super) fn double_need(&mut self, ix: ItemIx) {
-        let Need { begin, piece, join } = &mut self.tasks[ix.0 as usize].memory;
-        for bytes in [begin, piece, join] {
-            *bytes = bytes.saturating_mul(2);
-        }
+        let memory = &mut self.tasks[ix.0 as usize].memory;
+        *memory = memory.doubled();
     }
 
     pub(super) fn after(&self, ix: ItemIx) -> &[ItemIx] {

@@ -1,6 +1,8 @@
-//! How much memory an item probably needs that was never measured. Pure figures.
+//! The estimate: how much memory an item probably needs, by its kind and size, and by what earlier
+//! builds have measured. Pure figures.
 
 use crate::graph::{Item, ItemKind, Run};
+use crate::measurements::Stage;
 use tender_protocol::{ItemMemory, Language, Work};
 
 /// How much memory an item is expected to need at most, bytes, what its process has anyway not
@@ -14,6 +16,26 @@ pub struct Need {
     /// What joins the pieces, where that takes much: the linker behind link-time optimisation. Else
     /// 0.
     pub join: u64,
+}
+
+impl Need {
+    /// The estimate: what stages were `measured` to take in earlier builds, or were killed at, in
+    /// place of what is expected by kind and size. Bytes.
+    pub fn with_measured(self, measured: impl Fn(Stage) -> Option<u64>) -> Need {
+        let begin = measured(Stage::FrontEnd);
+        // One that has not come in pieces yet does not take more when it does.
+        let piece = measured(Stage::BackEnd).or(begin).unwrap_or(self.piece);
+        // What is too little to be asked for stays so.
+        let join = measured(Stage::Join).filter(|_| self.join > 0);
+        Need { begin: begin.unwrap_or(self.begin), piece, join: join.unwrap_or(self.join) }
+    }
+
+    /// The estimate of an item that turned out to need more than was expected.
+    pub fn doubled(self) -> Need {
+        let [begin, piece, join] =
+            [self.begin, self.piece, self.join].map(|bytes| bytes.saturating_mul(2));
+        Need { begin, piece, join }
+    }
 }
 
 impl From<Need> for ItemMemory {

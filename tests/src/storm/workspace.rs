@@ -134,7 +134,7 @@ fn collect(
 ) {
     // What tender notes for itself, and what it saves of a worker that crashed.
     const NOTES: [&str; 6] =
-        ["state", "memory", "lock", "compile_commands", "link-driver-c", "crash"];
+        ["state", "measurements", "lock", "compile_commands", "link-driver-c", "crash"];
     let entries = directory.read_dir_utf8().unwrap_or_else(|error| panic!("{directory}: {error}"));
     for entry in entries.map(Result::unwrap) {
         let is_note = directory == target.join(".tender") && NOTES.contains(&entry.file_name());

@@ -23,7 +23,7 @@ pub(super) const PLENTY: u64 = 1 << 40;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where a build keeps what it measured.
-const HISTORY: &str = "target/debug/.tender/memory";
+const HISTORY: &str = "target/debug/.tender/measurements";
 
 pub struct Workload {
     pub recipe: Recipe,

@@ -169,46 +169,46 @@ fn build_survives_the_freezing_of_the_one_worker_that_has_memory() {
 }
 
 #[test]
-fn history_that_is_damaged_is_written_anew() {
-    const HISTORY: &str = "target/debug/.tender/memory";
+fn measurements_that_are_damaged_are_written_anew() {
+    const MEASUREMENTS: &str = "target/debug/.tender/measurements";
     let space = units(3);
     space.build(&[]);
-    let good = space.read_bytes(HISTORY);
+    let good = space.read_bytes(MEASUREMENTS);
     let mut flipped = good.clone();
     *flipped.last_mut().expect("there is something in it") ^= 1;
-    let other_version = [b"tender-memory 99\n", &good[17..]].concat();
+    let other_version = [b"tender-measurements 99\n", &good[23..]].concat();
     let other = "of another version or damaged";
     let cases: [(&str, &[u8], &str); 6] = [
         ("empty", b"", other),
-        ("cut short", &good[..20], "cut short"),
+        ("cut short", &good[..30], "cut short"),
         ("damaged", &flipped, "damaged"),
         ("of another version", &other_version, other),
-        ("garbage", b"\0\xff\xfe no history at all \n\n\n", other),
+        ("garbage", b"\0\xff\xfe no measurements at all \n\n\n", other),
         ("too long", &[&good[..], &[0; 1000]].concat(), "damaged"),
     ];
     // It is said, once.
     let build = |why: &str| {
         let run = space.tender(&["build", "-v"]).expect_ok();
-        let path = space.path(HISTORY);
-        assert_eq!(run.stderr.matches("the history of memory").count(), 1, "{run}");
+        let path = space.path(MEASUREMENTS);
+        assert_eq!(run.stderr.matches("the record of measurements").count(), 1, "{run}");
         run.expect_stderr(&[&format!(
-            "note: the history of memory in {path} is {why}; the build starts a new one\n"
+            "note: the record of measurements in {path} is {why}; the build starts a new one\n"
         )]);
     };
     for (what, bytes, why) in cases {
         space.remove("target");
-        space.write(HISTORY, bytes);
+        space.write(MEASUREMENTS, bytes);
         build(why);
-        let written = space.read_bytes(HISTORY);
+        let written = space.read_bytes(MEASUREMENTS);
         assert!(
-            written.starts_with(b"tender-memory 02\n") && written != bytes,
+            written.starts_with(b"tender-measurements 01\n") && written != bytes,
             "{what}: it is not written anew"
         );
         space.expect_fresh(&[]);
     }
     // What cannot be written is no reason to fail.
     space.remove("target");
-    space.write("target/debug/.tender/memory/in-the-way", "");
+    space.write("target/debug/.tender/measurements/in-the-way", "");
     build("Is a directory (os error 21)");
     space.expect_fresh(&[]);
 }

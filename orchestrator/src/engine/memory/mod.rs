@@ -14,9 +14,7 @@ use crate::host::foreign::Foreign;
 use crate::host::sampler::{Readout, Sampler};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Budget, Chosen, Denied, Ledger, Measure, Note, Reading, Reclaim, Totals};
-use crate::schedule::Need;
 use crate::sys::usage::Gauge;
-use camino::Utf8Path;
 use kills::Kills;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -37,9 +35,6 @@ const BRINK: u64 = 4 << 20;
 /// What other builds are told is rounded up to so many bytes: it changes with each small unit.
 const SHARE_STEP: u64 = 8 << 20;
 
-/// How often what was measured is written while the build runs, microseconds.
-const WRITE_US: u64 = 30_000_000;
-
 pub(super) struct MemoryController {
     sampler: Sampler,
     external: Foreign,
@@ -56,7 +51,6 @@ pub(super) struct MemoryController {
     holds: bool,
     /// Another build holds the lock that is needed to grant.
     awaits_lock: bool,
-    written_us: u64,
     next_us: u64,
 }
 
@@ -117,25 +111,19 @@ pub(super) struct MemoryRead {
 }
 
 impl MemoryController {
-    /// `damaged` is what is wrong with what earlier builds have measured.
-    pub(super) fn new(budget: Budget, state_dir: &Utf8Path, now_us: u64) -> MemoryController {
-        let mut sampler = Sampler::new(budget);
-        let (usage, damaged) = Usage::read(&state_dir.join("memory"));
-        if let Some(damaged) = damaged {
-            sampler.add_note(damaged);
-        }
+    pub(super) fn new(budget: Budget) -> MemoryController {
+        let sampler = Sampler::new(budget);
         MemoryController {
             kills: Kills::new(sampler.oom_kills()),
             sampler,
             external: Foreign::default(),
             reclaim: Reclaim::default(),
-            usage,
+            usage: Usage::default(),
             budget_bytes: None,
             headroom: None,
             is_tense: false,
             holds: false,
             awaits_lock: false,
-            written_us: now_us,
             next_us: 0,
         }
     }
@@ -148,12 +136,6 @@ impl MemoryController {
     /// The budget where memory is never read.
     pub(super) fn budget_unread(&self) -> Chosen {
         self.sampler.budget_unread()
-    }
-
-    /// What an item was measured to need in earlier builds, or was killed at, in place of what is
-    /// expected.
-    pub(super) fn need(&self, key: &str, expected: Need) -> Need {
-        self.usage.need(key, expected)
     }
 
     /// When memory is to be read again, microseconds.
@@ -221,12 +203,6 @@ impl MemoryController {
             let waiting = denied.iter().map(|(_, denied)| denied);
             let asked = purge::for_waiting(&mut self.reclaim, view, ledger, waiting, now_us);
             orders.extend(asked.into_iter().map(MemoryOrder::Purge));
-        }
-        // A build that is killed itself leaves most of what it has learned.
-        if now_us >= self.written_us + WRITE_US {
-            self.written_us = now_us;
-            // The end of the build tries again.
-            let _ = self.close();
         }
         orders
     }
@@ -329,12 +305,6 @@ impl MemoryController {
     /// seen, and what there was.
     pub(super) fn peak_text(&self, item: ItemIx) -> String {
         format!("peak {}, {}", mib(self.usage.peak_of_program(item)), self.budget_text())
-    }
-
-    /// # Errors
-    /// The file of what was measured cannot be written.
-    pub(super) fn close(&mut self) -> std::io::Result<()> {
-        self.usage.write()
     }
 }
 

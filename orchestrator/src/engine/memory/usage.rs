@@ -1,18 +1,15 @@
-//! What processes were measured to use, the most of it, and what later builds learn from that: the
-//! most that the parts of an item used, and what it was killed at.
+//! What processes were measured to use, the most of it, and what later builds can learn from that.
 
 use super::{CALM_US, MemoryController, View};
 use crate::keys::{ChildId, ItemIx, WorkerId};
-use crate::memory::{History, Note, Stage};
+use crate::measurements::Stage;
 use crate::schedule::Need;
 use crate::sys::usage::{Gauge, Groups};
-use camino::Utf8Path;
 use std::collections::BTreeMap;
-use std::io;
 use tender_protocol::{ItemReport, Outcome};
 
+#[derive(Default)]
 pub(super) struct Usage {
-    history: History,
     /// When whole process trees are measured again, microseconds.
     next_trees_us: u64,
     /// The most that each worker and command was seen to use, bytes.
@@ -25,23 +22,6 @@ pub(super) struct Usage {
 type Measured = (Vec<(WorkerId, u64)>, Vec<(ItemIx, u64)>);
 
 impl Usage {
-    /// `path` is what earlier builds have written. Returns what is wrong with it, too.
-    pub(super) fn read(path: &Utf8Path) -> (Usage, Option<Note>) {
-        let (history, damaged) = History::read(path);
-        let (peaks, linkers) = (BTreeMap::new(), BTreeMap::new());
-        (Usage { history, next_trees_us: 0, peaks, linkers }, damaged)
-    }
-
-    pub(super) fn need(&self, key: &str, expected: Need) -> Need {
-        let known = |stage| self.history.estimate(key, stage);
-        let begin = known(Stage::FrontEnd);
-        // One that has not come in pieces yet does not take more when it does.
-        let piece = known(Stage::BackEnd).or(begin).unwrap_or(expected.piece);
-        // What is too little to be asked for stays so.
-        let join = known(Stage::Join).filter(|_| expected.join > 0);
-        Need { begin: begin.unwrap_or(expected.begin), piece, join: join.unwrap_or(expected.join) }
-    }
-
     /// None if it is not time to measure yet, or whole process trees are to be read at the brink.
     pub(super) fn measure(
         &mut self,
@@ -96,13 +76,6 @@ impl Usage {
         let command = self.peaks.get(&ChildId::Command(item));
         command.or_else(|| self.linkers.get(&item)).copied()
     }
-
-    /// # Errors
-    /// The file cannot be written.
-    pub(super) fn write(&mut self) -> io::Result<()> {
-        // What this build has nothing to do with may be part of the next.
-        self.history.write(|_| true)
-    }
 }
 
 impl MemoryController {
@@ -111,12 +84,17 @@ impl MemoryController {
         self.usage.peak_of(process)
     }
 
-    /// An item ended whose worker lived on.
-    pub(in crate::engine) fn learn(&mut self, item: ItemIx, key: &str, report: &ItemReport) {
+    /// An item ended whose worker lived on: what its stages peaked at, bytes. Nothing if it failed:
+    /// it may have used less than it would have.
+    pub(in crate::engine) fn peaks_of_item(
+        &mut self,
+        item: ItemIx,
+        report: &ItemReport,
+    ) -> Vec<(Stage, u64)> {
         // What the worker knows of is its own part of a link.
         let linker = self.usage.linkers.remove(&item).unwrap_or(0);
         if report.outcome != Outcome::Ok {
-            return;
+            return Vec::new();
         }
         let has_pieces = report.piece_peak_bytes > 0;
         let (begin, join) = if has_pieces {
@@ -129,39 +107,28 @@ impl MemoryController {
             (Stage::BackEnd, report.piece_peak_bytes),
             (Stage::Join, join),
         ];
-        for (stage, bytes) in peaks.into_iter().filter(|(_, bytes)| *bytes > 0) {
-            self.usage.history.measured(key, stage, bytes);
-        }
+        peaks.into_iter().filter(|(_, bytes)| *bytes > 0).collect()
     }
 
-    /// A command ended. One that failed or was interrupted may have used less than it would have.
-    pub(in crate::engine) fn learn_of_command(
-        &mut self,
-        item: ItemIx,
-        key: &str,
-        outcome: Outcome,
-    ) {
-        let peak = self.usage.peaks.remove(&ChildId::Command(item));
-        if let Some(peak) = peak.filter(|_| outcome == Outcome::Ok) {
-            self.usage.history.measured(key, Stage::FrontEnd, peak);
-        }
+    /// A command ended: what it peaked at, bytes, as far as that was measured.
+    pub(in crate::engine) fn take_peak_of_command(&mut self, item: ItemIx) -> Option<u64> {
+        self.usage.peaks.remove(&ChildId::Command(item))
     }
 
-    /// The item was in flight when its worker was killed for memory.
-    pub(in crate::engine) fn learn_of_kill(
-        &mut self,
+    /// The stage that an item was in when what ran it was killed, and what was estimated for that,
+    /// bytes.
+    pub(in crate::engine) fn stage_killed(
+        &self,
         item: ItemIx,
-        key: &str,
         need: Need,
         is_in_pieces: bool,
-    ) {
+    ) -> (Stage, u64) {
         let Need { begin, piece, join } = need;
         let runs_linker = self.usage.linkers.get(&item).is_some_and(|peak| *peak > 0);
-        let (stage, bytes) = match is_in_pieces {
+        match is_in_pieces {
             false => (Stage::FrontEnd, begin),
             true if runs_linker && join > 0 => (Stage::Join, join),
             true => (Stage::BackEnd, piece),
-        };
-        self.usage.history.killed(key, stage, bytes);
+        }
     }
 }

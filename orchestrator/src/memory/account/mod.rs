@@ -2,17 +2,14 @@
 //!
 //! - `budget`: what the user allows. `ledger`: the account of leases.
 //! - `shares`: what builds of one user have reserved, each told to the others.
-//! - `history`: what items were measured to take in earlier builds. `tally`: what memory has cost
-//!   this build, for the summary.
+//! - `tally`: what memory has cost this build, for the summary.
 
 mod budget;
-mod history;
 mod ledger;
 mod shares;
 mod tally;
 
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
-pub use history::{History, Stage};
 pub use ledger::{Account, Denied, Ledger, Purpose};
 pub use shares::{Others, ShareError, Shares};
 pub use tally::{Killer, Summary, Tally};

@@ -12,8 +12,6 @@ pub enum Note {
     Malformed { path: Utf8PathBuf },
     #[error("no limit and no amount of memory can be read; the build goes by its number of jobs")]
     Blind,
-    #[error("the history of memory in {path} is {why}; the build starts a new one")]
-    History { path: Utf8PathBuf, why: String },
     #[error("other builds are not seen, nor do they see this one: {why}")]
     Alone { why: String },
 }

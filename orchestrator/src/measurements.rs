@@ -1,12 +1,10 @@
-//! The peaks of memory that items were measured to have in earlier builds. An item is a name; what
-//! it does is not known.
+//! What items were measured to take in earlier builds: time, and peaks of memory. An item is a name;
+//! what it does is not known.
 //!
 //! One file in the profile's state directory: header, checksum, records. It is small and written
-//! whole, at the end of a build that measured anything, so any damage can only mean a file that is
-//! not ours any more: then history starts anew. Losing it costs time, never correctness. No
-//! syncing, as with the records of freshness.
+//! whole, so any damage can only mean a file that is not ours any more: then measurements start anew.
+//! Losing it costs time, never correctness. No syncing, as with the records of freshness.
 
-use crate::memory::readings::Note;
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -14,7 +12,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 /// The number is the version of the records' format: a file with another one is as good as none.
-const HEADER: &[u8; 17] = b"tender-memory 02\n";
+const HEADER: &[u8; 23] = b"tender-measurements 01\n";
 /// blake3 of what follows it.
 const CHECKSUM: usize = 32;
 /// A file that is larger was not written by us, and reading it would cost what it is to save.
@@ -25,6 +23,14 @@ const LARGEST_FILE: u64 = 64 << 20;
 const MOST_PEAKS: usize = 8;
 /// When there are more items, those with the least to say, the small ones, are left out.
 const MOST_ITEMS: usize = 100_000;
+
+/// The file is damaged, or of another version. Reads as a sentence without a full stop.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the record of measurements in {path} is {why}; the build starts a new one")]
+pub struct Unreadable {
+    path: Utf8PathBuf,
+    why: String,
+}
 
 /// The parts of an item that are estimated apart: a C++ front end peaks at several times what its
 /// module takes, a linker at several times what a backend of link-time optimisation does.
@@ -46,36 +52,48 @@ struct Peaks {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Item {
+    /// How long its last success took, microseconds.
+    wall_us: Option<u64>,
     front_end: Peaks,
     back_end: Peaks,
     join: Peaks,
 }
 
-/// Measured peaks by the items' names.
+/// Measurements by the items' names.
 #[derive(Clone, Debug)]
-pub struct History {
+pub struct Measurements {
     path: Utf8PathBuf,
     /// Sorted, so that the same measurements are the same bytes.
     items: BTreeMap<String, Item>,
     changed: bool,
 }
 
-impl History {
-    /// Reads the file. Where there is none, history is empty; where it is damaged or of another
-    /// version it is empty too, and the note says so.
-    pub fn read(path: &Utf8Path) -> (History, Option<Note>) {
+impl Measurements {
+    /// Reads the file. Where there is none, nothing was measured; where it is damaged or of another
+    /// version that is the same, and the note says so.
+    pub fn read(path: &Utf8Path) -> (Measurements, Option<Unreadable>) {
         let (items, why) = match load(path) {
             Ok(items) => (items, None),
             Err(error) if error.kind() == io::ErrorKind::NotFound => (BTreeMap::new(), None),
             Err(error) => (BTreeMap::new(), Some(error.to_string())),
         };
-        let note = why.map(|why| Note::History { path: path.to_owned(), why });
-        (History { path: path.to_owned(), items, changed: false }, note)
+        let note = why.map(|why| Unreadable { path: path.to_owned(), why });
+        (Measurements { path: path.to_owned(), items, changed: false }, note)
     }
 
     /// What the stage is expected to peak at, bytes. `None` if it was neither measured nor killed.
     pub fn estimate(&self, item: &str, stage: Stage) -> Option<u64> {
         self.items.get(item)?.of(stage).estimate()
+    }
+
+    /// How long the last success of the item took, microseconds.
+    pub fn wall_us(&self, item: &str) -> Option<u64> {
+        self.items.get(item)?.wall_us
+    }
+
+    /// Takes note that the item succeeded, and in which time, microseconds.
+    pub fn succeeded(&mut self, item: &str, wall_us: u64) {
+        self.item(item).wall_us = Some(wall_us);
     }
 
     /// Takes note that a stage came to its end and peaked at `bytes`.
@@ -115,7 +133,7 @@ impl History {
             .parent()
             .ok_or_else(|| io::Error::other("a state file without a directory"))?;
         std::fs::create_dir_all(dir)?;
-        let mut file = tempfile::Builder::new().prefix(".memory").tempfile_in(dir)?;
+        let mut file = tempfile::Builder::new().prefix(".measurements").tempfile_in(dir)?;
         file.write_all(HEADER)?;
         file.write_all(blake3::hash(&payload).as_bytes())?;
         file.write_all(&payload)?;
@@ -140,9 +158,13 @@ impl History {
         }
     }
 
-    fn peaks(&mut self, item: &str, stage: Stage) -> &mut Peaks {
+    fn item(&mut self, item: &str) -> &mut Item {
         self.changed = true;
-        let item = self.items.entry(item.to_owned()).or_default();
+        self.items.entry(item.to_owned()).or_default()
+    }
+
+    fn peaks(&mut self, item: &str, stage: Stage) -> &mut Peaks {
+        let item = self.item(item);
         match stage {
             Stage::FrontEnd => &mut item.front_end,
             Stage::BackEnd => &mut item.back_end,
@@ -206,20 +228,20 @@ mod tests {
     use proptest::prelude::*;
     use tempfile::TempDir;
 
-    fn empty() -> (TempDir, History) {
+    fn empty() -> (TempDir, Measurements) {
         let dir = tempfile::tempdir().unwrap();
-        let path = Utf8Path::from_path(dir.path()).unwrap().join("release/.tender/memory");
-        let (history, note) = History::read(&path);
-        assert_eq!((history.items.len(), note), (0, None));
-        (dir, history)
+        let path = Utf8Path::from_path(dir.path()).unwrap().join("release/.tender/measurements");
+        let (measurements, note) = Measurements::read(&path);
+        assert_eq!((measurements.items.len(), note), (0, None));
+        (dir, measurements)
     }
 
     #[test]
     fn the_largest_of_the_recent_peaks() {
         let check = |peaks: &[u64], expect: Option<u64>| {
-            let (_dir, mut history) = empty();
-            peaks.iter().for_each(|peak| history.measured("a", Stage::FrontEnd, *peak));
-            assert_eq!(history.estimate("a", Stage::FrontEnd), expect, "{peaks:?}");
+            let (_dir, mut measurements) = empty();
+            peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, *peak));
+            assert_eq!(measurements.estimate("a", Stage::FrontEnd), expect, "{peaks:?}");
         };
         check(&[], None);
         check(&[0], Some(0));
@@ -235,39 +257,51 @@ mod tests {
     }
 
     #[test]
+    fn time_is_that_of_the_last_success() {
+        let (_dir, mut measurements) = empty();
+        assert_eq!(measurements.wall_us("a"), None);
+        measurements.succeeded("a", 50);
+        measurements.succeeded("a", 40);
+        measurements.measured("a", Stage::Join, 1600);
+        measurements.write(|_| true).unwrap();
+        let (again, _) = Measurements::read(&measurements.path);
+        assert_eq!((again.wall_us("a"), again.wall_us("b")), (Some(40), None));
+    }
+
+    #[test]
     fn stages_and_items_are_apart() {
-        let (_dir, mut history) = empty();
-        history.measured("a", Stage::FrontEnd, 1600);
-        history.measured("a", Stage::BackEnd, 160);
-        assert_eq!(history.estimate("a", Stage::FrontEnd), Some(1700));
-        assert_eq!(history.estimate("a", Stage::BackEnd), Some(170));
-        assert_eq!(history.estimate("b", Stage::BackEnd), None);
+        let (_dir, mut measurements) = empty();
+        measurements.measured("a", Stage::FrontEnd, 1600);
+        measurements.measured("a", Stage::BackEnd, 160);
+        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(1700));
+        assert_eq!(measurements.estimate("a", Stage::BackEnd), Some(170));
+        assert_eq!(measurements.estimate("b", Stage::BackEnd), None);
     }
 
     #[test]
     fn a_kill_doubles_until_it_is_measured() {
-        let (_dir, mut history) = empty();
-        history.measured("a", Stage::FrontEnd, 1600);
-        assert_eq!(history.killed("a", Stage::FrontEnd, 5000), 10_000);
-        assert_eq!(history.estimate("a", Stage::FrontEnd), Some(10_000));
-        assert_eq!(history.killed("a", Stage::FrontEnd, 1), 20_000);
-        history.measured("a", Stage::FrontEnd, 3200);
-        assert_eq!(history.estimate("a", Stage::FrontEnd), Some(3400));
-        assert_eq!(history.killed("new", Stage::BackEnd, 7), 14);
+        let (_dir, mut measurements) = empty();
+        measurements.measured("a", Stage::FrontEnd, 1600);
+        assert_eq!(measurements.killed("a", Stage::FrontEnd, 5000), 10_000);
+        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(10_000));
+        assert_eq!(measurements.killed("a", Stage::FrontEnd, 1), 20_000);
+        measurements.measured("a", Stage::FrontEnd, 3200);
+        assert_eq!(measurements.estimate("a", Stage::FrontEnd), Some(3400));
+        assert_eq!(measurements.killed("new", Stage::BackEnd, 7), 14);
     }
 
     #[test]
     fn what_is_written_is_read_again_and_what_is_gone_is_dropped() {
-        let (dir, mut history) = empty();
-        history.measured("a", Stage::FrontEnd, 1600);
-        history.killed("b", Stage::BackEnd, 50);
-        history.measured("gone", Stage::BackEnd, 7);
-        history.write(|name| name != "gone").unwrap();
-        let (again, note) = History::read(&history.path);
-        assert_eq!((&again.items, note), (&history.items, None));
+        let (dir, mut measurements) = empty();
+        measurements.measured("a", Stage::FrontEnd, 1600);
+        measurements.killed("b", Stage::BackEnd, 50);
+        measurements.measured("gone", Stage::BackEnd, 7);
+        measurements.write(|name| name != "gone").unwrap();
+        let (again, note) = Measurements::read(&measurements.path);
+        assert_eq!((&again.items, note), (&measurements.items, None));
         assert_eq!(again.items.len(), 2);
         assert_eq!(again.estimate("b", Stage::BackEnd), Some(100));
-        let state = history.path.parent().unwrap();
+        let state = measurements.path.parent().unwrap();
         assert_eq!(state.read_dir_utf8().unwrap().count(), 1, "no temporary file is left");
         drop(dir);
         // A build that measured nothing writes nothing.
@@ -279,43 +313,45 @@ mod tests {
     #[test]
     fn the_same_measurements_are_the_same_bytes() {
         let write = |names: [&str; 3]| {
-            let (_dir, mut history) = empty();
-            names.iter().for_each(|name| history.measured(name, Stage::BackEnd, name.len() as u64));
-            history.write(|_| true).unwrap();
-            std::fs::read(&history.path).unwrap()
+            let (_dir, mut measurements) = empty();
+            names
+                .iter()
+                .for_each(|name| measurements.measured(name, Stage::BackEnd, name.len() as u64));
+            measurements.write(|_| true).unwrap();
+            std::fs::read(&measurements.path).unwrap()
         };
         assert_eq!(write(["a", "bb", "ccc"]), write(["ccc", "a", "bb"]));
     }
 
     #[test]
     fn small_items_go_first_when_there_are_too_many() {
-        let (_dir, mut history) = empty();
+        let (_dir, mut measurements) = empty();
         for (name, bytes) in [("a", 5), ("b", 9000), ("c", 5), ("d", 7000)] {
-            history.measured(name, Stage::BackEnd, bytes);
+            measurements.measured(name, Stage::BackEnd, bytes);
         }
-        history.drop_smallest(3);
-        assert_eq!(history.items.keys().collect::<Vec<_>>(), ["b", "c", "d"]);
-        history.drop_smallest(2);
-        assert_eq!(history.items.keys().collect::<Vec<_>>(), ["b", "d"]);
+        measurements.drop_smallest(3);
+        assert_eq!(measurements.items.keys().collect::<Vec<_>>(), ["b", "c", "d"]);
+        measurements.drop_smallest(2);
+        assert_eq!(measurements.items.keys().collect::<Vec<_>>(), ["b", "d"]);
     }
 
     #[test]
-    fn what_is_no_history_is_said_and_replaced() {
-        let (_dir, mut history) = empty();
-        history.measured("a", Stage::FrontEnd, 1);
-        history.write(|_| true).unwrap();
-        let good = std::fs::read(&history.path).unwrap();
+    fn damaged_file_is_reported_and_replaced() {
+        let (_dir, mut measurements) = empty();
+        measurements.measured("a", Stage::FrontEnd, 1);
+        measurements.write(|_| true).unwrap();
+        let good = std::fs::read(&measurements.path).unwrap();
         let check = |bytes: &[u8], why: &str| {
-            std::fs::write(&history.path, bytes).unwrap();
-            let (mut read, note) = History::read(&history.path);
+            std::fs::write(&measurements.path, bytes).unwrap();
+            let (mut read, note) = Measurements::read(&measurements.path);
             assert!(read.items.is_empty());
-            assert_eq!(note, Some(Note::History { path: history.path.clone(), why: why.into() }));
+            assert_eq!(note, Some(Unreadable { path: measurements.path.clone(), why: why.into() }));
             read.measured("b", Stage::FrontEnd, 1);
             read.write(|_| true).unwrap();
-            assert_eq!(History::read(&history.path).1, None);
+            assert_eq!(Measurements::read(&measurements.path).1, None);
         };
         check(b"", "of another version or damaged");
-        check(b"tender-memory 99\nxxx", "of another version or damaged");
+        check(b"tender-measurements 99\nxxx", "of another version or damaged");
         check(&good[..HEADER.len() + 3], "cut short");
         check(&good[..good.len() - 1], "damaged");
         check(&[&good[..], b"x"].concat(), "damaged");
@@ -325,35 +361,35 @@ mod tests {
     }
 
     #[test]
-    fn a_history_that_cannot_be_read_is_a_note_and_one_that_cannot_be_written_an_error() {
+    fn unreadable_file_is_reported_and_unwritable_file_is_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let path = Utf8Path::from_path(dir.path()).unwrap();
-        let (mut history, note) = History::read(path);
-        assert!(matches!(note, Some(Note::History { .. })));
-        history.measured("a", Stage::FrontEnd, 1);
-        assert!(history.write(|_| true).is_err());
+        let (mut measurements, note) = Measurements::read(path);
+        assert!(note.is_some());
+        measurements.measured("a", Stage::FrontEnd, 1);
+        assert!(measurements.write(|_| true).is_err());
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
-        /// Cut anywhere, or with a byte damaged anywhere, there is no history and a note; never
+        /// Cut anywhere, or with a byte damaged anywhere, nothing was measured and a note says so; never
         /// other numbers.
         #[test]
         fn any_damage_is_seen(
             items in proptest::collection::vec(("[a-z]{1,8}", any::<bool>(), any::<u64>()), 1..8),
             flip in any::<bool>(),
         ) {
-            let (_dir, mut history) = empty();
+            let (_dir, mut measurements) = empty();
             for (name, front, bytes) in &items {
-                history.measured(name, if *front { Stage::FrontEnd } else { Stage::BackEnd }, *bytes);
+                measurements.measured(name, if *front { Stage::FrontEnd } else { Stage::BackEnd }, *bytes);
             }
-            history.write(|_| true).unwrap();
-            let whole = std::fs::read(&history.path).unwrap();
+            measurements.write(|_| true).unwrap();
+            let whole = std::fs::read(&measurements.path).unwrap();
             for at in 0..whole.len() {
                 let mut damaged = whole.clone();
                 if flip { damaged[at] ^= 0x41 } else { damaged.truncate(at) }
-                std::fs::write(&history.path, &damaged).unwrap();
-                let (read, note) = History::read(&history.path);
+                std::fs::write(&measurements.path, &damaged).unwrap();
+                let (read, note) = Measurements::read(&measurements.path);
                 prop_assert!(read.items.is_empty() && note.is_some());
             }
         }
@@ -361,9 +397,9 @@ mod tests {
         /// At least the newest peak, at most the largest and a sixteenth.
         #[test]
         fn an_estimate_covers_what_was_last_seen(peaks in proptest::collection::vec(0u64..1 << 50, 1..20)) {
-            let (_dir, mut history) = empty();
-            peaks.iter().for_each(|peak| history.measured("a", Stage::FrontEnd, *peak));
-            let estimate = history.estimate("a", Stage::FrontEnd).unwrap();
+            let (_dir, mut measurements) = empty();
+            peaks.iter().for_each(|peak| measurements.measured("a", Stage::FrontEnd, *peak));
+            let estimate = measurements.estimate("a", Stage::FrontEnd).unwrap();
             let largest = *peaks.iter().max().unwrap();
             prop_assert!(estimate >= *peaks.last().unwrap() && estimate <= largest + largest / 16);
         }
@@ -371,21 +407,21 @@ mod tests {
 
     /// The input stands for what follows the checksum, which would keep nearly all of it out.
     #[test]
-    fn fuzz_memory_history() {
-        tender_fuzz::check("memory_history", 3_000, |payload| {
+    fn fuzz_measurements() {
+        tender_fuzz::check("measurements", 3_000, |payload| {
             decode(payload).unwrap_err();
             let sealed = [&HEADER[..], blake3::hash(payload).as_bytes(), payload].concat();
             let Ok(items) = decode(&sealed) else { return };
-            let mut history = History { path: "".into(), items, changed: false };
-            for name in history.items.keys().cloned().collect::<Vec<_>>() {
+            let mut measurements = Measurements { path: "".into(), items, changed: false };
+            for name in measurements.items.keys().cloned().collect::<Vec<_>>() {
                 for stage in [Stage::FrontEnd, Stage::BackEnd, Stage::Join] {
-                    history.estimate(&name, stage);
-                    history.killed(&name, stage, 1);
-                    history.measured(&name, stage, u64::MAX);
-                    assert!(history.peaks(&name, stage).measured.len() <= MOST_PEAKS);
+                    measurements.estimate(&name, stage);
+                    measurements.killed(&name, stage, 1);
+                    measurements.measured(&name, stage, u64::MAX);
+                    assert!(measurements.peaks(&name, stage).measured.len() <= MOST_PEAKS);
                 }
             }
-            history.drop_smallest(1);
+            measurements.drop_smallest(1);
         });
     }
 }
