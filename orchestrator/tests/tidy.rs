@@ -299,7 +299,7 @@ const RULES: &[Rule] = &[
             "bench/src/measure.rs",
             "jobclient/src/pool.rs",
             "orchestrator/src/exec/foreground.rs",
-            "orchestrator/src/host/guardian.rs",
+            "orchestrator/src/host/watchdog.rs",
             "orchestrator/src/sys/process.rs",
             "orchestrator/src/sys/signals.rs",
             "tests",

@@ -529,14 +529,14 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Of workers, commands and the guardian.
+    /// Of workers, commands and the watchdog.
     fn pids(&self) -> BTreeSet<u32> {
         let workers = self.workers().map(|(_, child)| child.process.pid());
         let commands = self.commands().map(|(_, child)| child.process.pid());
         workers.chain(commands).chain(self.guard.pid()).collect()
     }
 
-    /// Of workers and the guardian: what is no command's.
+    /// Of workers and the watchdog: what is no command's.
     pub(super) fn own_pids(&self) -> BTreeSet<u32> {
         self.workers().map(|(_, child)| child.process.pid()).chain(self.guard.pid()).collect()
     }

@@ -88,8 +88,8 @@ pub fn run_foreground(
         if let Some(exit) = process.try_reap(leftovers).map_err(system("wait for a program"))? {
             break exit;
         }
-        let guardian = guest.as_ref().and_then(|guest| guest.guardian());
-        reap_orphans(|pid| pid == process.pid() || Some(pid) == guardian);
+        let watchdog = guest.as_ref().and_then(|guest| guest.watchdog());
+        reap_orphans(|pid| pid == process.pid() || Some(pid) == watchdog);
         for signal in signals.pending() {
             match signal {
                 SIGCONT => process.signal_group(Signal::CONT),

@@ -156,7 +156,7 @@ impl<'a> Guest<'a> {
     }
 
     /// A child of ours that nobody waits for but us.
-    pub(super) fn guardian(&self) -> Option<u32> {
+    pub(super) fn watchdog(&self) -> Option<u32> {
         self.guard.pid()
     }
 

@@ -3,7 +3,7 @@
 
 use super::guest::Tell;
 use crate::events::Severity;
-use crate::host::foreign::Foreign;
+use crate::host::external::ExternalTrees;
 use crate::host::sampler::{Readout, Sampler};
 use crate::memory::{Budget, Chosen, Defence, Measure, Origin, Overuse, Use};
 use crate::report::words;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 pub(super) struct GuestMemory {
     sampler: Sampler,
     chosen: Option<Chosen>,
-    external: Foreign,
+    external: ExternalTrees,
     defence: Defence,
     overuse: Overuse,
     /// Processes that the kernel had killed before the program started.
@@ -26,7 +26,7 @@ impl GuestMemory {
             oom_kills: sampler.oom_kills().unwrap_or(0),
             sampler,
             chosen: None,
-            external: Foreign::default(),
+            external: ExternalTrees::default(),
             defence: Defence::default(),
             overuse: Overuse::default(),
         }

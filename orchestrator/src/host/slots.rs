@@ -2,7 +2,7 @@
 //! what is said of one that does not keep to the rules.
 
 use super::error::{EngineError, jobserver_error, system};
-use super::guardian::Guardian;
+use super::watchdog::Watchdog;
 use crate::sys::process::Jobs;
 use crate::tokens::{Admission, Fifos, Parent, Pool, Purse, Returner, Settled, never_blocking};
 use std::io;
@@ -21,7 +21,7 @@ pub enum Slots {
 }
 
 impl Slots {
-    /// The guardian of what is borrowed comes before anything is.
+    /// The watchdog of what is borrowed comes before anything is.
     ///
     /// # Errors
     /// The parent's pool cannot be opened anew, or the watchdog cannot be started.
@@ -40,21 +40,21 @@ impl Slots {
                 };
                 let ends = Ends { write: never_blocking(ends.write), ..ends };
                 let readers: Vec<_> = purse.readers().collect();
-                let guardian = Guardian::start(Some((ends.write.as_fd(), &readers)));
-                let guardian = Rc::new(guardian.map_err(system("start a process"))?);
-                let returner = Box::new(Rc::clone(&guardian));
+                let watchdog = Watchdog::start(Some((ends.write.as_fd(), &readers)));
+                let watchdog = Rc::new(watchdog.map_err(system("start a process"))?);
+                let returner = Box::new(Rc::clone(&watchdog));
                 let parent =
                     Parent::with_purse(pool, ends, purse, returner).map_err(jobserver_error)?;
-                Ok((Pool::under(parent, hint, fifos), Guard(Some(guardian))))
+                Ok((Pool::under(parent, hint, fifos), Guard(Some(watchdog))))
             }
         }
     }
 }
 
-/// The guardian, if there is one yet: without a parent it is started with the first child, so that
+/// The watchdog, if there is one yet: without a parent it is started with the first child, so that
 /// a build with nothing to do has none.
 #[derive(Default)]
-pub(crate) struct Guard(Option<Rc<Guardian>>);
+pub(crate) struct Guard(Option<Rc<Watchdog>>);
 
 impl Guard {
     /// The child's group is killed if we are.
@@ -62,33 +62,33 @@ impl Guard {
     /// # Errors
     /// The watchdog, which the first call starts, cannot be started.
     pub(crate) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
-        let guardian = match &self.0 {
-            Some(guardian) => guardian,
+        let watchdog = match &self.0 {
+            Some(watchdog) => watchdog,
             None => {
-                self.0.insert(Rc::new(Guardian::start(None).map_err(system("start a process"))?))
+                self.0.insert(Rc::new(Watchdog::start(None).map_err(system("start a process"))?))
             }
         };
-        guardian.add_group(leader);
+        watchdog.add_group(leader);
         Ok(())
     }
 
     pub(crate) fn remove_group(&self, leader: u32) {
-        if let Some(guardian) = &self.0 {
-            guardian.remove_group(leader);
+        if let Some(watchdog) = &self.0 {
+            watchdog.remove_group(leader);
         }
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
-        self.0.as_ref().map(|guardian| guardian.pid())
+        self.0.as_ref().map(|watchdog| watchdog.pid())
     }
 }
 
-/// Gives back all that is borrowed, and lets the guardian end. Returns what is to be said if that
+/// Gives back all that is borrowed, and lets the watchdog end. Returns what is to be said if that
 /// cannot be done.
 pub(crate) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<String> {
     pool.return_all();
-    if let Some(guardian) = &guard.0 {
-        guardian.end();
+    if let Some(watchdog) = &guard.0 {
+        watchdog.end();
     }
     let left = pool.lender().map_or(0, Parent::unreturned);
     let (token, _) = counted(left);
@@ -97,9 +97,9 @@ pub(crate) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<Strin
     })
 }
 
-impl Returner for Rc<Guardian> {
+impl Returner for Rc<Watchdog> {
     fn give_back(&self, tokens: u32) -> io::Result<()> {
-        Guardian::give_back(self, tokens)
+        Watchdog::give_back(self, tokens)
     }
 }
 

@@ -3,10 +3,10 @@
 //!
 //! A byte that is read is lost if its reader is killed before it has told anybody. So none is read:
 //! splice(2) moves it from the parent's pipe into the purse, in one step that is done or not done.
-//! Whoever holds the other end of the purse, which is the guardian, can give back all that is in
+//! Whoever holds the other end of the purse, which is the watchdog, can give back all that is in
 //! it, whatever becomes of us.
 //!
-//! The way back is a read and a write, by the guardian, because a byte that is moved takes a whole
+//! The way back is a read and a write, by the watchdog, because a byte that is moved takes a whole
 //! slot of a pipe, of which most have 16, and a client that wants to return a token of its own must
 //! not find the parent's pipe full.
 

@@ -10,7 +10,7 @@ mod kills;
 mod purge;
 mod usage;
 
-use crate::host::foreign::Foreign;
+use crate::host::external::ExternalTrees;
 use crate::host::sampler::{Readout, Sampler};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Budget, Chosen, Denied, Ledger, Measure, Note, Reading, Reclaim, Totals};
@@ -37,7 +37,7 @@ const SHARE_STEP: u64 = 8 << 20;
 
 pub(super) struct MemoryController {
     sampler: Sampler,
-    external: Foreign,
+    external: ExternalTrees,
     kills: Kills,
     reclaim: Reclaim,
     usage: Usage,
@@ -116,7 +116,7 @@ impl MemoryController {
         MemoryController {
             kills: Kills::new(sampler.oom_kills()),
             sampler,
-            external: Foreign::default(),
+            external: ExternalTrees::default(),
             reclaim: Reclaim::default(),
             usage: Usage::default(),
             budget_bytes: None,

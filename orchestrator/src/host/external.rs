@@ -1,4 +1,4 @@
-//! What keeps the processes of foreign trees within the memory that there is: looked at from time
+//! What keeps the processes of external commands within the memory that there is: looked at from time
 //! to time, stopped and continued.
 
 use crate::memory::{Brake, Orders};
@@ -15,9 +15,9 @@ const LONGEST_US: u64 = 1_000_000;
 /// can clear.
 const FASTEST: u64 = 1000;
 
-/// Foreign trees, and what of them is stopped. All goes on when this is dropped.
+/// External commands with all that they start, and what of them is stopped. All goes on when this is dropped.
 #[derive(Default)]
-pub(crate) struct Foreign {
+pub(crate) struct ExternalTrees {
     brake: Brake,
     next_us: u64,
     /// All of them together, bytes; at the last look, and the most.
@@ -30,7 +30,7 @@ pub(crate) struct Foreign {
     released: bool,
 }
 
-impl Foreign {
+impl ExternalTrees {
     /// When to look again, microseconds.
     pub fn next_us(&self) -> u64 {
         self.next_us
@@ -101,7 +101,7 @@ impl Foreign {
     }
 }
 
-impl Drop for Foreign {
+impl Drop for ExternalTrees {
     fn drop(&mut self) {
         self.release();
     }

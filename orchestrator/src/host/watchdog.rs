@@ -3,7 +3,7 @@
 //!
 //! Nobody who is killed so can clean up: what its children have started runs on, and the tokens
 //! that it had from a parent's jobserver are lost to everybody. So before the first child starts,
-//! the guardian is forked off. It sleeps on a pipe that only we write to. When we end in order we
+//! the watchdog is forked off. It sleeps on a pipe that only we write to. When we end in order we
 //! tell it so, and it ends first. When the pipe ends without that word, it kills the groups of our
 //! children, waits until nothing of them runs, and gives the parent back all that is in our purse.
 //!
@@ -40,7 +40,7 @@ const MOST_LOOKS: u32 = 5_000;
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
-pub(crate) struct Guardian {
+pub(crate) struct Watchdog {
     pid: Pid,
     orders: OwnedFd,
     has_ended: Cell<bool>,
@@ -54,7 +54,7 @@ enum Order {
     End,
 }
 
-impl Guardian {
+impl Watchdog {
     /// Under a parent, `pool` is where tokens are written to, with the ends of the purse that they
     /// are read from: at most [`MOST_PIPES`].
     ///
@@ -64,7 +64,7 @@ impl Guardian {
         unsafe_code,
         reason = "fork(2); the child calls nothing but what may be called after it, and never returns"
     )]
-    pub(crate) fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> io::Result<Guardian> {
+    pub(crate) fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> io::Result<Watchdog> {
         let (theirs, orders) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         // SAFETY: `guard` makes system calls on its arguments and its stack, allocates nothing and
         // takes no locks.
@@ -74,7 +74,7 @@ impl Guardian {
             0 => guard(theirs.as_fd(), pool),
             pid => {
                 let pid = Pid::from_raw(pid).expect("a child has a number");
-                Ok(Guardian { pid, orders, has_ended: Cell::new(false) })
+                Ok(Watchdog { pid, orders, has_ended: Cell::new(false) })
             }
         }
     }
@@ -84,7 +84,7 @@ impl Guardian {
     }
 
     pub(crate) fn add_group(&self, leader: u32) {
-        // It is gone only if somebody killed it, and then there is no guardian; nothing else
+        // It is gone only if somebody killed it, and then there is no watchdog; nothing else
         // depends on it.
         let _ = self.order(Order::AddGroup, leader);
     }
@@ -136,7 +136,7 @@ impl Guardian {
     }
 }
 
-impl Drop for Guardian {
+impl Drop for Watchdog {
     fn drop(&mut self) {
         self.end();
     }
@@ -148,7 +148,7 @@ fn encode(order: Order, value: u32) -> [u8; ORDER_BYTES] {
     ((u64::from(value) << 8) | order as u64).to_le_bytes()
 }
 
-/// The guardian's whole life.
+/// The watchdog's whole life.
 #[expect(unsafe_code, reason = "close_range(2) on all that this process inherited, and _exit(2)")]
 fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> ! {
     let _ = rustix::process::setsid();
@@ -260,13 +260,13 @@ mod tests {
         rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
     }
 
-    /// What the guardian does when its maker is killed, seen by a test that only lets go of the
+    /// What the watchdog does when its maker is killed, seen by a test that only lets go of the
     /// pipe.
-    fn killed(guardian: Guardian) {
-        let pid = guardian.pid;
-        let Guardian { orders, .. } = &guardian;
+    fn killed(watchdog: Watchdog) {
+        let pid = watchdog.pid;
+        let Watchdog { orders, .. } = &watchdog;
         let orders = orders.as_raw_fd();
-        std::mem::forget(guardian);
+        std::mem::forget(watchdog);
         #[expect(unsafe_code, reason = "closes what was forgotten")]
         // SAFETY: nobody else owns it any more.
         drop(unsafe { <OwnedFd as rustix::fd::FromRawFd>::from_raw_fd(orders) });
@@ -278,20 +278,20 @@ mod tests {
         let (their_pool, of_parent) = pool();
         let purse = Purse::new(4).unwrap();
         let readers: Vec<_> = purse.readers().collect();
-        let guardian = Guardian::start(Some((of_parent.as_fd(), &readers))).unwrap();
+        let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut children = [group(), group()];
-        children.iter().for_each(|child| guardian.add_group(child.id()));
-        guardian.remove_group(children[1].id());
+        children.iter().for_each(|child| watchdog.add_group(child.id()));
+        watchdog.remove_group(children[1].id());
         write(&of_parent, b"abc").unwrap();
         (0..3).for_each(|_| assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token));
-        guardian.give_back(1).unwrap();
+        watchdog.give_back(1).unwrap();
         let mut byte = [0];
         assert_eq!((read(&their_pool, &mut byte).unwrap(), &byte), (1, b"a"));
         drop(readers);
         drop((of_parent, purse));
         let [first, second] = &mut children;
         // Nobody reaps it meanwhile.
-        killed(guardian);
+        killed(watchdog);
         assert!(!first.try_wait().unwrap().expect("it was waited for").success());
         let mut bytes = [0; 10];
         assert_eq!((read(&their_pool, &mut bytes).unwrap(), &bytes[..2]), (2, &b"bc"[..]));
@@ -307,12 +307,12 @@ mod tests {
         let (their_pool, of_parent) = pool();
         let purse = Purse::new(4).unwrap();
         let readers: Vec<_> = purse.readers().collect();
-        let guardian = Guardian::start(Some((of_parent.as_fd(), &readers))).unwrap();
+        let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut child = group();
-        guardian.add_group(child.id());
+        watchdog.add_group(child.id());
         write(&of_parent, b"+").unwrap();
         assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token);
-        drop(guardian);
+        drop(watchdog);
         drop(of_parent);
         assert_eq!(read(&their_pool, &mut [0; 10]).unwrap(), 0);
         assert!(child.try_wait().unwrap().is_none());
@@ -323,11 +323,11 @@ mod tests {
     /// It must not keep us from our end, whoever has stopped it.
     #[test]
     fn one_that_is_stopped_is_not_waited_for_without_end() {
-        let guardian = Guardian::start(None).unwrap();
-        rustix::process::kill_process(guardian.pid, Signal::STOP).unwrap();
-        guardian.end_within(Duration::from_millis(20));
+        let watchdog = Watchdog::start(None).unwrap();
+        rustix::process::kill_process(watchdog.pid, Signal::STOP).unwrap();
+        watchdog.end_within(Duration::from_millis(20));
         assert!(
-            rustix::process::waitpid(Some(guardian.pid), WaitOptions::NOHANG).is_err(),
+            rustix::process::waitpid(Some(watchdog.pid), WaitOptions::NOHANG).is_err(),
             "it is reaped"
         );
     }
@@ -341,11 +341,11 @@ mod tests {
         assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token);
         rustix::pipe::fcntl_setpipe_size(&of_parent, 4096).unwrap();
         write(&of_parent, &[b'x'; 4096]).unwrap();
-        let guardian = Guardian::start(Some((of_parent.as_fd(), &readers))).unwrap();
-        guardian.give_back(1).unwrap();
+        let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
+        watchdog.give_back(1).unwrap();
         let mut bytes = [0; 4096];
         assert_eq!(read(&their_pool, &mut bytes), Ok(4096));
-        drop(guardian);
+        drop(watchdog);
         assert_eq!((read(&their_pool, &mut bytes), bytes[0]), (Ok(1), b'+'));
         assert_eq!(purse.left(), 0);
     }
