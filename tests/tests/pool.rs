@@ -422,3 +422,26 @@ fn token_is_taken_and_returned_ten_thousand_times() {
         }
     });
 }
+
+/// A daemon that holds no token keeps nothing: the FIFO of its command is gone when the command is.
+#[test]
+fn daemon_without_tokens_keeps_no_fifo() {
+    let space = TestSpace::new();
+    let start = "flags=$CARGO_MAKEFLAGS; echo ${flags##*fifo:} > fifo; \
+                 setsid sh -c 'echo $$ > daemon; exec sleep 1000' </dev/null >/dev/null 2>&1 & \
+                 until [ -s daemon ]; do sleep 0.01; done; : > one";
+    let look = "if [ -e $(cat fifo) ]; then echo kept > two; else echo gone > two; fi";
+    let command = |script: &str, output: &str, inputs: &str| {
+        format!(
+            "[[generate]]\nrun = [\"sh\", \"-c\", {script:?}]\noutputs = [\"{output}\"]\ninputs = [{inputs}]\n"
+        )
+    };
+    let commands = command(start, "one", "") + &command(look, "two", "\"one\"");
+    space.write("Tender.toml", format!("[package]\nname = \"app\"\n{commands}"));
+    space.write("src/main.c", "int main(void) { return 0; }\n");
+    let run = space.tender(&["build", "-j2"]);
+    let daemon = space.read("daemon").trim().parse().unwrap();
+    kill_process(Pid::from_raw(daemon).unwrap(), Signal::KILL).expect("the daemon runs");
+    expect_no_word_of_tokens(&run.expect_ok());
+    assert_eq!(space.read("two"), "gone\n");
+}

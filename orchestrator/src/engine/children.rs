@@ -7,14 +7,15 @@ use super::ends::{CommandEnd, WorkerEnd};
 use super::worker::{Greeting, Heard, WorkerProcess};
 use crate::graph::{Command, Graph, Item};
 use crate::host::error::system;
-use crate::host::{EngineError, Guard, survivors};
+use crate::host::survivors::Search;
+use crate::host::{EngineError, Guard};
 use crate::keys::{ChildId, ItemIx, WorkerId};
-use crate::sys::process::{Exit, Jobs, KILLED_WITHIN, Leftovers, reap_orphans};
+use crate::sys::process::{Exit, GroupEntry, Jobs, KILLED_WITHIN, Leftovers, reap_orphans};
 use crate::sys::watch::{Watch, Watched};
 use crate::sys::{group, now_us, usage};
 use camino::Utf8Path;
 use mio::Interest;
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::Signal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -40,8 +41,8 @@ pub(super) enum ChildEvent {
     WorkerEnded(Gone, WorkerEnd),
     /// It is no child any more.
     CommandEnded(Gone, CommandEnd),
-    /// A process that this child has left running has ended.
-    SurvivorEnded(ChildId),
+    /// A process that this child has left running has ended, or it is known now what it has left.
+    SurvivorsChanged(ChildId),
 }
 
 /// What a watched descriptor stands for.
@@ -69,8 +70,8 @@ struct Running<T> {
 #[derive(Debug)]
 pub(super) struct Gone {
     pub(super) id: ChildId,
-    /// The number of its process group, all of which was killed.
-    group: u32,
+    /// Processes of its group that were killed with it and had not ended then.
+    pub(super) killed: Vec<OwnedFd>,
     /// A command, and when it started, as `family::started` says. What a worker starts stays in its
     /// group.
     command: Option<u64>,
@@ -80,28 +81,36 @@ pub(super) struct Gone {
     pub(super) in_order: bool,
 }
 
-/// What a child that is gone has left running, each process as the descriptor that tells its end.
-pub(super) struct Left {
-    killed: Vec<OwnedFd>,
-    daemons: Vec<OwnedFd>,
+impl Gone {
+    /// What a worker starts stays in its group.
+    pub(super) fn is_command(&self) -> bool {
+        self.command.is_some()
+    }
 }
 
-impl Left {
-    pub(super) fn is_empty(&self) -> bool {
-        self.killed.is_empty() && self.daemons.is_empty()
-    }
-
-    /// Nothing of it is about to end.
-    pub(super) fn has_daemons_alone(&self) -> bool {
-        self.killed.is_empty()
-    }
+/// What a child that is gone has left running.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Processes that were killed, and are about to end.
+    Killed,
+    /// It is being found out whether there are daemons.
+    Unknown,
+    /// Processes that have left the child's group.
+    Daemons,
+    Nothing,
 }
 
 struct Survivors {
     of: Gone,
-    /// Closed after they are not watched any more.
-    _left: Left,
-    watched: Vec<Watched>,
+    daemons: Vec<OwnedFd>,
+    search: Option<Search>,
+    /// What the search has found, until they take the place of those before.
+    found: Option<Vec<OwnedFd>>,
+    /// The daemons are all that there were, and none of them has ended since.
+    is_searched: bool,
+    port: Option<Watched>,
+    /// What it has left running. Those descriptors are closed after they are not watched any more.
+    processes: Vec<Watched>,
 }
 
 pub(super) struct Children<'a> {
@@ -159,12 +168,14 @@ impl<'a> Children<'a> {
     /// A worker is not one of ours, or the system fails.
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<Vec<ChildEvent>, EngineError> {
         let timeout = if self.again.is_empty() { timeout } else { Duration::ZERO };
+        let timeout = self.until_search().map_or(timeout, |until| until.min(timeout));
         let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
         sources.append(&mut self.again);
         let mut events = Vec::new();
         for source in sources {
             self.hear(source, &mut events)?;
         }
+        self.search(&mut events);
         Ok(events)
     }
 
@@ -188,7 +199,7 @@ impl<'a> Children<'a> {
                 has_more = self.commands.get_mut(&item).is_some_and(|one| one.child.read());
             }
             Source::CommandEnd(item) => self.reap_command(item, events)?,
-            Source::SurvivorEnd(child) => events.push(ChildEvent::SurvivorEnded(child)),
+            Source::SurvivorEnd(child) => events.push(ChildEvent::SurvivorsChanged(child)),
             Source::Pool => {}
         }
         if has_more {
@@ -230,7 +241,6 @@ impl<'a> Children<'a> {
         let Some(exit) = child.try_reap().map_err(system("wait for a worker"))? else {
             return Ok(());
         };
-        self.guard.remove_group(child.process.pid());
         // Its last words may still lie in the pipes.
         self.read_worker(ix, events)?;
         let Some(Running { mut child, watched }) = self.workers.remove(&ix) else { return Ok(()) };
@@ -238,7 +248,7 @@ impl<'a> Children<'a> {
         child.read_errors();
         let gone = Gone {
             id: ChildId::Worker(ix),
-            group: child.process.pid(),
+            killed: child.process.take_killed(),
             command: None,
             name: child.name(),
             in_order: matches!(exit, Exit::Code(_)),
@@ -256,7 +266,6 @@ impl<'a> Children<'a> {
         let Some(Running { child, .. }) = self.commands.get_mut(&ix) else { return Ok(()) };
         let reaped = child.process.try_reap(Leftovers::Kill);
         let Some(exit) = reaped.map_err(system("wait for a command"))? else { return Ok(()) };
-        self.guard.remove_group(child.process.pid());
         let id = ChildId::Command(ix);
         let name = self.name_of(id);
         let Some(Running { mut child, watched }) = self.commands.remove(&ix) else {
@@ -266,7 +275,7 @@ impl<'a> Children<'a> {
         child.read();
         let gone = Gone {
             id,
-            group: child.process.pid(),
+            killed: child.process.take_killed(),
             command: Some(child.started),
             name,
             in_order: !child.interrupted,
@@ -293,7 +302,8 @@ impl<'a> Children<'a> {
         jobs: &Jobs<'_>,
         port: Option<impl AsFd>,
     ) -> Result<u32, EngineError> {
-        let child = WorkerProcess::start(self.program, &self.graph.root, jobs)?;
+        let entry = self.guard.entry()?;
+        let child = WorkerProcess::start(self.program, &self.graph.root, jobs, entry)?;
         let watch = &mut self.watch;
         let mut watched = vec![
             watch.add(&child.output, Interest::READABLE, Source::WorkerOutput(ix)),
@@ -306,7 +316,6 @@ impl<'a> Children<'a> {
         let watched =
             watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
         let pid = child.process.pid();
-        self.guard.add_group(pid)?;
         self.workers.insert(ix, Running { child, watched });
         Ok(pid)
     }
@@ -324,7 +333,8 @@ impl<'a> Children<'a> {
         jobs: &Jobs<'_>,
         port: Option<impl AsFd>,
     ) -> Result<io::Result<u64>, EngineError> {
-        let child = match CommandProcess::start(self.graph, item, command, jobs) {
+        let entry = self.guard.entry()?;
+        let child = match CommandProcess::start(self.graph, item, command, jobs, entry) {
             Ok(child) => child,
             Err(error) => return Ok(Err(error)),
         };
@@ -337,38 +347,8 @@ impl<'a> Children<'a> {
         let watched =
             watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
         let started_us = child.started_us;
-        self.guard.add_group(child.process.pid())?;
         self.commands.insert(ix, Running { child, watched });
         Ok(Ok(started_us))
-    }
-
-    /// What a child has left running. `fifo` is its port by name, and `lacks` tells whether tokens of
-    /// it are missing: whoever has no name may have taken some before it lost it; if none are missing
-    /// it does not matter whose it is.
-    pub(super) fn left_by(
-        &self,
-        gone: &Gone,
-        fifo: Option<&str>,
-        lacks: impl FnOnce() -> bool,
-    ) -> Left {
-        // One that ends just now is not there any more, and one that cannot be watched is not
-        // waited for.
-        let open = |pid: &Pid| pidfd_open(*pid, PidfdFlags::NONBLOCK).ok();
-        let killed = group::running_in(gone.group).iter().filter_map(open).collect();
-        let daemons = match (gone.command, fifo) {
-            (Some(since), Some(fifo)) => self.daemons(fifo, lacks(), since),
-            _ => Vec::new(),
-        };
-        Left { killed, daemons: daemons.iter().filter_map(open).collect() }
-    }
-
-    /// What has left a command's group.
-    fn daemons(&self, fifo: &str, lacks: bool, since: u64) -> Vec<Pid> {
-        let mut daemons = survivors::of(fifo);
-        if lacks {
-            daemons.extend(survivors::unnamed(fifo, &self.pids(), since));
-        }
-        daemons
     }
 
     /// An id for what a child has left running.
@@ -378,23 +358,91 @@ impl<'a> Children<'a> {
         id
     }
 
-    /// Watches what `of` has left running, under its new id, until it has ended.
-    pub(super) fn keep(&mut self, of: Gone, left: Left, port: Option<impl AsFd>) {
-        let source = Source::SurvivorEnd(of.id);
-        let pidfds = left.killed.iter().chain(&left.daemons);
+    /// Keeps what `of` may have left running, under its new id, until it is taken.
+    pub(super) fn keep(&mut self, of: Gone, port: Option<impl AsFd>) {
         let watch = &mut self.watch;
-        let mut watched: Vec<Watched> =
-            pidfds.filter_map(|fd| watch.add(fd, Interest::READABLE, source).ok()).collect();
-        watched
-            .extend(port.and_then(|port| watch.add(port, Interest::READABLE, Source::Pool).ok()));
-        self.survivors.insert(of.id, Survivors { of, _left: left, watched });
+        let port = port.and_then(|port| watch.add(port, Interest::READABLE, Source::Pool).ok());
+        let id = of.id;
+        let survivors = Survivors {
+            of,
+            daemons: Vec::new(),
+            search: None,
+            found: None,
+            is_searched: false,
+            port,
+            processes: Vec::new(),
+        };
+        self.survivors.insert(id, survivors);
+        self.watch_survivors(id);
     }
 
-    /// Takes out what was kept: one of the processes has ended, and may have started others.
+    /// Takes out what was kept.
     pub(super) fn take_survivors(&mut self, id: ChildId) -> Option<Gone> {
-        let Survivors { of, watched, .. } = self.survivors.remove(&id)?;
-        self.forget(watched);
+        let Survivors { of, port, processes, .. } = self.survivors.remove(&id)?;
+        self.forget(port.into_iter().chain(processes));
         Some(of)
+    }
+
+    /// What still runs of what was kept. `fifo` is its port by name if tokens of it are missing: one
+    /// that has left the child's group may hold them. If none are missing it does not matter whether
+    /// there is such a process, since it is given none either.
+    pub(super) fn left_by(&mut self, id: ChildId, fifo: Option<&str>) -> Left {
+        let ours = self.pids();
+        let Some(survivors) = self.survivors.get_mut(&id) else { return Left::Nothing };
+        let processes = std::mem::take(&mut survivors.processes);
+        self.forget(processes);
+        let Some(survivors) = self.survivors.get_mut(&id) else { return Left::Nothing };
+        if let Some(found) = survivors.found.take() {
+            survivors.daemons = found;
+            survivors.is_searched = true;
+        }
+        let daemons = survivors.daemons.len();
+        survivors.of.killed.retain(|process| !group::has_ended(process));
+        survivors.daemons.retain(|process| !group::has_ended(process));
+        // It may have started others.
+        survivors.is_searched &= survivors.daemons.len() == daemons;
+        let left = match (survivors.of.command, fifo) {
+            _ if !survivors.of.killed.is_empty() => Left::Killed,
+            (Some(since), Some(fifo)) if !survivors.is_searched => {
+                let search = || Search::new(fifo.to_owned(), ours, since);
+                survivors.search.get_or_insert_with(search);
+                Left::Unknown
+            }
+            (Some(_), Some(_)) if !survivors.daemons.is_empty() => Left::Daemons,
+            _ => Left::Nothing,
+        };
+        self.watch_survivors(id);
+        left
+    }
+
+    /// One that ends just now is readable at once.
+    fn watch_survivors(&mut self, id: ChildId) {
+        let Some(survivors) = self.survivors.get_mut(&id) else { return };
+        let running = survivors.of.killed.iter().chain(&survivors.daemons);
+        let source = Source::SurvivorEnd(id);
+        let watch = &mut self.watch;
+        survivors.processes =
+            running.filter_map(|fd| watch.add(fd, Interest::READABLE, source).ok()).collect();
+    }
+
+    /// How long until there is something to search. None if nothing is searched.
+    fn until_search(&self) -> Option<Duration> {
+        let searches = self.survivors.values().filter_map(|one| one.search.as_ref());
+        let next_us = searches.map(Search::next_us).min()?;
+        Some(Duration::from_micros(next_us.saturating_sub(now_us())))
+    }
+
+    /// A part of each search: it reads much of /proc, and meanwhile nobody else would be heard.
+    fn search(&mut self, events: &mut Vec<ChildEvent>) {
+        for (id, survivors) in &mut self.survivors {
+            if let Some(search) = &mut survivors.search
+                && let Some(found) = search.step(now_us())
+            {
+                survivors.search = None;
+                survivors.found = Some(found);
+                events.push(ChildEvent::SurvivorsChanged(*id));
+            }
+        }
     }
 
     /// Nothing of ours outlives the build. Outputs are at their final names before an item is
@@ -418,15 +466,16 @@ impl<'a> Children<'a> {
         }
         // Those that were killed are waited for. A daemon has left its group, and nobody waits for
         // that.
-        while let Some((id, Survivors { of, watched, .. })) = self.survivors.pop_first() {
-            self.forget(watched);
-            group::wait_for_end(of.group, KILLED_WITHIN);
+        while let Some((id, survivors)) = self.survivors.pop_first() {
+            let Survivors { of, port, processes, .. } = survivors;
+            self.forget(port.into_iter().chain(processes));
+            group::wait_for_end(&of.killed, KILLED_WITHIN);
             gone.push((id, None));
         }
         gone
     }
 
-    fn forget(&mut self, watched: Vec<Watched>) {
+    fn forget(&mut self, watched: impl IntoIterator<Item = Watched>) {
         for one in watched {
             self.watch.remove(one);
         }
@@ -438,6 +487,14 @@ impl<'a> Children<'a> {
 
     pub(super) fn guard(&self) -> &Guard {
         &self.guard
+    }
+
+    /// For the group of a process that is about to start and is none of these children.
+    ///
+    /// # Errors
+    /// The watchdog cannot be started.
+    pub(super) fn group_entry(&mut self) -> Result<Option<GroupEntry>, EngineError> {
+        self.guard.entry()
     }
 
     pub(super) fn worker(&self, ix: WorkerId) -> Option<&WorkerProcess> {

@@ -5,7 +5,7 @@ use crate::graph::{Command, Graph, Item};
 use crate::sys::clock::now_us;
 use crate::sys::family;
 use crate::sys::pipe;
-use crate::sys::process::{Jobs, Owner, Process};
+use crate::sys::process::{GroupEntry, Jobs, Owner, Process};
 use camino::Utf8Path;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -39,6 +39,7 @@ impl CommandProcess {
         item: &Item,
         command: &Command,
         jobs: &Jobs<'_>,
+        entry: Option<GroupEntry>,
     ) -> io::Result<CommandProcess> {
         let (program, arguments) =
             command.words.split_first().expect("the manifest has at least one word");
@@ -57,7 +58,7 @@ impl CommandProcess {
         let mut child = std::process::Command::new(program);
         child.args(arguments).current_dir(&command.dir).envs(command.env.iter().cloned());
         child.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
-        let process = Process::start(&mut child, Owner::Others, jobs)?;
+        let process = Process::start(&mut child, Owner::Others, jobs, entry)?;
         let started_us = now_us();
         // One that has ended already may have left something, which is as old as that or younger.
         let started = family::started(process.pid()).unwrap_or(0);

@@ -72,7 +72,7 @@ use crate::sys::usage;
 use crate::tokens::Fifos;
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
-use children::{ChildEvent, Children, Gone};
+use children::{ChildEvent, Children, Gone, Left};
 use crash::Crashes;
 use dispatch::Dispatch;
 use execute::CommandStart;
@@ -295,19 +295,14 @@ impl<'a> Engine<'a> {
             }
             ChildEvent::Complained(text) => self.dispatcher().complaint(text),
             ChildEvent::WorkerEnded(gone, end) => {
-                self.settle_with(gone);
+                self.settle_with(gone)?;
                 self.dispatcher().worker_ended(end)?;
             }
             ChildEvent::CommandEnded(gone, end) => {
-                self.settle_with(gone);
+                self.settle_with(gone)?;
                 self.dispatcher().command_ended(end);
             }
-            ChildEvent::SurvivorEnded(child) => {
-                // It may have started others meanwhile.
-                if let Some(gone) = self.children.take_survivors(child) {
-                    self.settle_with(gone);
-                }
-            }
+            ChildEvent::SurvivorsChanged(child) => self.settle_with_survivors(child),
         }
         Ok(())
     }
@@ -401,20 +396,38 @@ impl<'a> Engine<'a> {
     }
 
     /// If nothing of a child is left, what it had is free. What is left keeps what it may use.
-    fn settle_with(&mut self, mut gone: Gone) {
-        let (slots, id) = (&self.slots, gone.id);
-        let left = self.children.left_by(&gone, slots.fifo(id), || slots.holds(id));
-        if left.is_empty() {
+    fn settle_with(&mut self, mut gone: Gone) -> Result<(), EngineError> {
+        let id = gone.id;
+        if gone.killed.is_empty() && !gone.is_command() {
             if let Some(text) = self.slots.settle_child(id, &gone.name, gone.in_order) {
                 self.progress.warn(text);
             }
-            return;
+            return Ok(());
         }
-        gone.id = self.children.survivor_id();
-        // A daemon is nobody's job, though it may have jobs.
-        self.slots.retire(id, gone.id, left.has_daemons_alone());
-        let port = self.slots.port(gone.id);
-        self.children.keep(gone, left, port);
+        let kept = self.children.survivor_id();
+        gone.id = kept;
+        self.slots.retire(id, kept, gone.killed.is_empty());
+        self.children.keep(gone, self.slots.port(kept));
+        // After this nothing is left in its port that a survivor could take, so it is known whether
+        // they have any.
+        self.collect()?;
+        self.settle_with_survivors(kept);
+        Ok(())
+    }
+
+    fn settle_with_survivors(&mut self, id: ChildId) {
+        let fifo = self.slots.fifo(id).filter(|_| self.slots.holds(id));
+        match self.children.left_by(id, fifo) {
+            Left::Killed => {}
+            // A daemon is nobody's job, though it may have jobs.
+            Left::Unknown | Left::Daemons => self.slots.park(id),
+            Left::Nothing => {
+                let Some(gone) = self.children.take_survivors(id) else { return };
+                if let Some(text) = self.slots.settle_child(id, &gone.name, gone.in_order) {
+                    self.progress.warn(text);
+                }
+            }
+        }
     }
 
     /// What the scheduler has decided.
@@ -671,7 +684,9 @@ impl<'a> Engine<'a> {
             if self.interrupted.is_some() {
                 return;
             }
-            let saved = reproducers.save(item, || {
+            // Without a watchdog it ends with us all the same, and it starts nothing.
+            let entry = self.children.group_entry().unwrap_or_default();
+            let saved = reproducers.save(item, entry, || {
                 self.handle_signals();
                 self.interrupted.is_some()
             });

@@ -8,7 +8,7 @@ use crate::graph::Graph;
 use crate::keys::ItemIx;
 use crate::sys::clock::now_us;
 use crate::sys::pipe;
-use crate::sys::process::Jobs;
+use crate::sys::process::{GroupEntry, Jobs};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
@@ -26,14 +26,15 @@ pub(super) struct Reproducers<'a> {
 }
 
 impl Reproducers<'_> {
-    /// Saves a reproducer of an item that crashed. Returns the path of its script. While it waits,
-    /// it asks `is_interrupted` whether to stop.
+    /// Saves a reproducer of an item that crashed. Returns the path of its script. `entry` is for the
+    /// worker that it starts. While it waits, it asks `is_interrupted` whether to stop.
     ///
     /// # Errors
     /// A file cannot be written.
     pub(super) fn save(
         &self,
         ix: ItemIx,
+        entry: Option<GroupEntry>,
         is_interrupted: impl FnMut() -> bool,
     ) -> io::Result<Utf8PathBuf> {
         let item = &self.graph[ix];
@@ -44,7 +45,7 @@ impl Reproducers<'_> {
         let kept = dir.join(format!("source.{extension}"));
         let original = self.graph.root.join(unit.source);
         let input = if preprocess {
-            match self.preprocess(&unit, &kept, is_interrupted) {
+            match self.preprocess(&unit, &kept, entry, is_interrupted) {
                 Ok(()) => kept,
                 // The crash is in the preprocessor itself, or the worker is unusable. The source
                 // then has to do.
@@ -68,6 +69,7 @@ impl Reproducers<'_> {
         &self,
         unit: &Unit<'_>,
         output: &Utf8Path,
+        entry: Option<GroupEntry>,
         mut is_interrupted: impl FnMut() -> bool,
     ) -> Result<(), ()> {
         let work = Work::Preprocess {
@@ -86,8 +88,8 @@ impl Reproducers<'_> {
             work,
         };
         // Nothing else runs: without a jobserver the worker runs its one job.
-        let mut worker = WorkerProcess::start(self.program, &self.graph.root, &Jobs::default())
-            .map_err(|_| ())?;
+        let (root, jobs) = (&self.graph.root, Jobs::default());
+        let mut worker = WorkerProcess::start(self.program, root, &jobs, entry).map_err(|_| ())?;
         let plan = Plan {
             id: PlanId(0),
             krate: "reproducer".to_owned(),

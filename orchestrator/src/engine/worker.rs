@@ -8,7 +8,7 @@ use crate::host::EngineError;
 use crate::keys::ItemIx;
 use crate::sys::lines::LineBuffer;
 use crate::sys::pipe::{self, Outgoing};
-use crate::sys::process::{Exit, Jobs, Leftovers, Owner, Process};
+use crate::sys::process::{Exit, GroupEntry, Jobs, Leftovers, Owner, Process};
 use crate::sys::usage::Gauge;
 use camino::Utf8Path;
 use rustix::process::Signal;
@@ -82,6 +82,7 @@ impl WorkerProcess {
         program: &Utf8Path,
         root: &Utf8Path,
         jobs: &Jobs<'_>,
+        entry: Option<GroupEntry>,
     ) -> Result<WorkerProcess, EngineError> {
         let failed = |source| EngineError::StartWorker { program: program.to_owned(), source };
         let mut command = Command::new(program);
@@ -96,7 +97,7 @@ impl WorkerProcess {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        let mut process = Process::start(&mut command, Owner::Us, jobs).map_err(failed)?;
+        let mut process = Process::start(&mut command, Owner::Us, jobs, entry).map_err(failed)?;
         let input = OwnedFd::from(process.child.stdin.take().expect("piped"));
         let output = process.child.stdout.take().expect("piped");
         let errors = process.child.stderr.take().expect("piped");

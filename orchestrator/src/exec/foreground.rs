@@ -53,12 +53,13 @@ pub fn run_foreground(
     prepare_this_process().map_err(system("prepare for a child process"))?;
     let mut signals = Signals::take_over().map_err(system("take over signals"))?;
     let terminal = Terminal::controlling();
+    let entry = guest.as_mut().map(|guest| guest.group_entry()).transpose()?.flatten();
     let jobs = guest.as_ref().map_or_else(Jobs::default, |guest| guest.jobs());
     let mut process =
-        Process::start(&mut command, Owner::Others, &jobs).map_err(RunError::Start)?;
+        Process::start(&mut command, Owner::Others, &jobs, entry).map_err(RunError::Start)?;
     drop(jobs);
     if let Some(guest) = &mut guest {
-        guest.started(process.pid())?;
+        guest.started();
     }
     let group = Pid::from_child(&process.child);
     let had_foreground = terminal.as_ref().is_some_and(Terminal::is_ours);

@@ -6,16 +6,17 @@ use crate::events::Severity;
 use crate::host::EngineError;
 use crate::host::error::jobserver_error;
 use crate::host::outside;
-use crate::host::survivors;
+use crate::host::survivors::Search;
 use crate::host::tools::Tools;
 use crate::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use crate::keys::{ChildId, ItemIx};
 use crate::memory::Budget;
 use crate::sys::clock::now_us;
-use crate::sys::process::Jobs;
+use crate::sys::process::{GroupEntry, Jobs};
 use crate::tokens::{Admission, AdmitError, Fifos, Kind, Parent, Pool, Port as _};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -146,13 +147,17 @@ impl<'a> Guest<'a> {
         self.admission.as_ref().map_or_else(Jobs::default, jobs_of)
     }
 
-    /// The child has its descriptors; ours would keep the FIFO open for nothing.
+    /// For the group of the child that is about to start.
     ///
     /// # Errors
     /// The watchdog cannot be started.
-    pub(super) fn started(&mut self, leader: u32) -> Result<(), EngineError> {
+    pub(super) fn group_entry(&mut self) -> Result<Option<GroupEntry>, EngineError> {
+        self.guard.entry()
+    }
+
+    /// The child has its descriptors; ours would keep the FIFO open for nothing.
+    pub(super) fn started(&mut self) {
         self.admission = None;
-        self.guard.add_group(leader)
     }
 
     /// A child of ours that nobody waits for but us.
@@ -206,14 +211,18 @@ impl<'a> Guest<'a> {
     /// of its, unless something that it left running still uses them.
     pub fn ended(mut self, in_order: bool) {
         let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
-        let left_running = fifo.is_some_and(|fifo| !survivors::of(&fifo).is_empty());
+        // What it left running is looked for only if there is a reason to.
+        let left_running = || {
+            let search = |fifo| Search::new(fifo, BTreeSet::new(), u64::MAX).run();
+            fifo.is_some_and(|fifo| !search(fifo).is_empty())
+        };
         let settled = self.pool.broker.remove(GUEST);
         self.memory.sum_up(&self.name, self.tell);
         let is_told = settled.surplus > 0 && self.told_of_surplus;
         if in_order
-            && !left_running
             && !is_told
             && let Some(text) = unsettled(&self.name, settled)
+            && !left_running()
         {
             self.warn(text);
         }

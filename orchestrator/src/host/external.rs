@@ -1,10 +1,10 @@
-//! What keeps the processes of external commands within the memory that there is: looked at from time
-//! to time, stopped and continued.
+//! What keeps the processes of external commands within the memory that there is: looked at from
+//! time to time, stopped and continued.
 
 use crate::memory::{Brake, Orders};
 use crate::sys::family;
-use crate::sys::family::Member;
-use rustix::process::{Pid, Signal, kill_process};
+use crate::sys::family::Identity;
+use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::BTreeSet;
 
 /// At least so long between two looks, and at most; microseconds.
@@ -15,7 +15,8 @@ const LONGEST_US: u64 = 1_000_000;
 /// can clear.
 const FASTEST: u64 = 1000;
 
-/// External commands with all that they start, and what of them is stopped. All goes on when this is dropped.
+/// External commands with all that they start, and what of them is stopped. All goes on when this
+/// is dropped.
 #[derive(Default)]
 pub(crate) struct ExternalTrees {
     brake: Brake,
@@ -69,10 +70,8 @@ impl ExternalTrees {
         }
         let Orders { stop, resume, more } = self.brake.step(&members, &roots, free, now_us);
         self.growth = self.brake.growth_of_all();
-        // All that is stopped is one of `members`, read this moment, so the number is still that of
-        // the process.
-        send(&stop, &members, Signal::STOP);
-        send(&resume, &members, Signal::CONT);
+        send(&stop, Signal::STOP);
+        send(&resume, Signal::CONT);
         more
     }
 
@@ -94,10 +93,7 @@ impl ExternalTrees {
     /// All goes on, and nothing is stopped again: whoever is to end has to run for it.
     pub fn release(&mut self) {
         self.released = true;
-        let stopped = self.brake.release();
-        if !stopped.is_empty() {
-            send(&stopped, &family::below(std::process::id(), &BTreeSet::new()), Signal::CONT);
-        }
+        send(&self.brake.release(), Signal::CONT);
     }
 }
 
@@ -107,11 +103,38 @@ impl Drop for ExternalTrees {
     }
 }
 
-/// One that has ended meanwhile is none the worse for it.
-fn send(pids: &[u32], members: &[Member], signal: Signal) {
-    let present: BTreeSet<u32> = members.iter().map(|member| member.pid).collect();
-    let pids = pids.iter().filter(|pid| present.contains(pid));
-    for pid in pids.filter_map(|pid| Pid::from_raw(i32::try_from(*pid).ok()?)) {
-        let _ = kill_process(pid, signal);
+/// A process that has ended since it was looked at is passed over, and so is one that has its number
+/// by now.
+fn send(processes: &[Identity], signal: Signal) {
+    for process in processes.iter().filter_map(|process| family::open(*process)) {
+        // ESRCH: it has just ended.
+        let _ = pidfd_send_signal(process, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::group;
+    use std::process::Command;
+    use std::time::Duration;
+
+    #[test]
+    fn signal_reaches_the_process_that_was_looked_at_and_no_other_of_its_number() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id();
+        let started = family::started(pid).unwrap();
+        let process = family::open((started, pid)).unwrap();
+        send(&[(started - 1, pid), (started + 1, pid)], Signal::KILL);
+        // A signal that was sent is there at once; a process that is killed ends when it runs next.
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let pending = status.lines().filter(|line| line.starts_with("S") && line.contains("Pnd"));
+        assert!(pending.clone().count() > 0);
+        assert!(pending.clone().all(|line| line.ends_with("0000000000000000")), "{status}");
+        assert!(!group::has_ended(&process));
+        send(&[(started, pid)], Signal::KILL);
+        group::wait_for_end(&[process], Duration::from_secs(3600));
+        child.wait().unwrap();
+        send(&[(started, pid)], Signal::KILL);
     }
 }

@@ -3,10 +3,10 @@
 
 use super::error::{EngineError, jobserver_error, system};
 use super::watchdog::Watchdog;
-use crate::sys::process::Jobs;
+use crate::sys::process::{GroupEntry, Jobs};
 use crate::tokens::{Admission, Fifos, Parent, Pool, Purse, Returner, Settled, never_blocking};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
 use tender_jobclient::Ends;
 
@@ -21,7 +21,8 @@ pub enum Slots {
 }
 
 impl Slots {
-    /// The watchdog of what is borrowed comes before anything is.
+    /// Under a parent the watchdog comes first: before anything is borrowed, and before the thread of
+    /// the job client is started, so that what forks has no threads.
     ///
     /// # Errors
     /// The parent's pool cannot be opened anew, or the watchdog cannot be started.
@@ -35,13 +36,13 @@ impl Slots {
                 let hint = hint.max(1);
                 let ends = pool.open_ends().map_err(jobserver_error)?;
                 let Some((ends, purse)) = ends.zip(Purse::new(hint - 1).ok()) else {
+                    let guard = Guard(Some(start(None)?));
                     let parent = Parent::with_waiter(pool).map_err(jobserver_error)?;
-                    return Ok((Pool::under(parent, hint, fifos), Guard::default()));
+                    return Ok((Pool::under(parent, hint, fifos), guard));
                 };
                 let ends = Ends { write: never_blocking(ends.write), ..ends };
                 let readers: Vec<_> = purse.readers().collect();
-                let watchdog = Watchdog::start(Some((ends.write.as_fd(), &readers)));
-                let watchdog = Rc::new(watchdog.map_err(system("start a process"))?);
+                let watchdog = start(Some((ends.write.as_fd(), &readers)))?;
                 let returner = Box::new(Rc::clone(&watchdog));
                 let parent =
                     Parent::with_purse(pool, ends, purse, returner).map_err(jobserver_error)?;
@@ -51,31 +52,28 @@ impl Slots {
     }
 }
 
+/// With the pool of a parent and the ends of the purse, where there are such.
+fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> Result<Rc<Watchdog>, EngineError> {
+    Ok(Rc::new(Watchdog::start(pool).map_err(system("start a process"))?))
+}
+
 /// The watchdog, if there is one yet: without a parent it is started with the first child, so that
 /// a build with nothing to do has none.
 #[derive(Default)]
 pub(crate) struct Guard(Option<Rc<Watchdog>>);
 
 impl Guard {
-    /// The child's group is killed if we are.
+    /// A place for the group of a child that is about to start: if we are killed, so is the group.
+    /// None if there are too many.
     ///
     /// # Errors
     /// The watchdog, which the first call starts, cannot be started.
-    pub(crate) fn add_group(&mut self, leader: u32) -> Result<(), EngineError> {
+    pub(crate) fn entry(&mut self) -> Result<Option<GroupEntry>, EngineError> {
         let watchdog = match &self.0 {
             Some(watchdog) => watchdog,
-            None => {
-                self.0.insert(Rc::new(Watchdog::start(None).map_err(system("start a process"))?))
-            }
+            None => self.0.insert(start(None)?),
         };
-        watchdog.add_group(leader);
-        Ok(())
-    }
-
-    pub(crate) fn remove_group(&self, leader: u32) {
-        if let Some(watchdog) = &self.0 {
-            watchdog.remove_group(leader);
-        }
+        Ok(watchdog.entry())
     }
 
     pub(crate) fn pid(&self) -> Option<u32> {
@@ -134,5 +132,22 @@ fn counted(tokens: u32) -> (String, &'static str) {
     match tokens {
         1 => ("1 job token".to_owned(), "it is"),
         n => (format!("{n} job tokens"), "they are"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn watchdog_is_forked_before_there_is_a_thread() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifos = Fifos::new([directory.path().to_owned()]).unwrap();
+        // Its tokens come from the job client's thread: it has no ends that we could borrow from.
+        let pool = tender_jobclient::Pool::private(3).unwrap();
+        assert!(pool.open_ends().unwrap().is_none());
+        let (mut pool, guard) = Slots::Parent { pool, hint: 3 }.into_pool(fifos).unwrap();
+        assert!(guard.pid().is_some());
+        assert_eq!(end(&mut pool, &guard), None);
     }
 }

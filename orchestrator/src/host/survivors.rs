@@ -9,9 +9,11 @@
 //! What is found stays charged until it ends, under an id of its own, because the command that left
 //! it may run again. It is offered nothing.
 
-use crate::sys::family;
+use crate::sys::family::{self, Member};
 use crate::sys::stat::{ENVIRONMENT_END, ENVIRONMENT_START, Stat, VIRTUAL_SIZE};
-use rustix::process::Pid;
+use crate::sys::{group, now_us};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -21,54 +23,140 @@ use std::time::Duration;
 /// microseconds between the old environment and the new one it has none, longer where the program
 /// has to be read from a disk.
 const LOOKS: u32 = 12;
-const PAUSE: Duration = Duration::from_micros(400);
+const PAUSE_US: u64 = 400;
 
-/// All processes of this user whose environment names `fifo`, but for those that have ended and are
-/// not reaped.
-///
-/// Reads /proc, some ten microseconds a process, so this is for the rare end of a child and not for
-/// every moment.
-pub(crate) fn of(fifo: &str) -> Vec<Pid> {
-    let mut found = Vec::new();
-    let mut unclear = processes();
-    for look in 0..LOOKS {
-        unclear.retain(|pid| match environment(*pid) {
-            Environment::Is(environment) => {
-                if names(&environment, fifo.as_bytes()) {
-                    found.extend(Pid::from_raw(*pid));
-                }
-                false
-            }
-            Environment::Never => false,
-            // It may be about to get one.
-            Environment::Empty => look < 2,
-            Environment::NotYet => true,
-        });
-        if unclear.is_empty() {
-            break;
-        }
-        std::thread::sleep(PAUSE);
+/// How many processes are looked at in one step, each some ten microseconds.
+const IN_A_STEP: usize = 50;
+
+/// A search for all processes of this user whose environment names a FIFO, but for those that have
+/// ended and are not reaped; and for those below us whose environment names none, since nobody can
+/// tell whose child left them. It reads all of /proc, so it is done in steps, between which its
+/// caller does other things.
+#[derive(Debug)]
+pub(crate) struct Search {
+    fifo: String,
+    /// Children of ours, which are not searched for; nor is what is below those.
+    ours: BTreeSet<u32>,
+    /// Those that name no FIFO started no earlier, as [`family::started`] says.
+    since: u64,
+    seen: BTreeSet<i32>,
+    /// To be looked at now, and those of them that have to be looked at again after a pause.
+    next: Vec<i32>,
+    unclear: Vec<i32>,
+    look: u32,
+    next_us: u64,
+    found: Vec<OwnedFd>,
+}
+
+impl Search {
+    pub(crate) fn new(fifo: String, ours: BTreeSet<u32>, since: u64) -> Search {
+        let mut search = Search {
+            fifo,
+            ours,
+            since,
+            seen: BTreeSet::new(),
+            next: Vec::new(),
+            unclear: Vec::new(),
+            look: 0,
+            next_us: 0,
+            found: Vec::new(),
+        };
+        search.add_unseen();
+        search
     }
-    found
+
+    /// When it is time for the next step, microseconds.
+    pub(crate) fn next_us(&self) -> u64 {
+        self.next_us
+    }
+
+    /// Does a part of it, if it is time for that. Returns what was found, once, when all is done.
+    pub(crate) fn step(&mut self, now_us: u64) -> Option<Vec<OwnedFd>> {
+        if now_us < self.next_us {
+            return None;
+        }
+        for pid in self.next.split_off(self.next.len().saturating_sub(IN_A_STEP)) {
+            self.look_at(pid);
+        }
+        if !self.next.is_empty() {
+            return None;
+        }
+        if !self.unclear.is_empty() && self.look + 1 < LOOKS {
+            self.look += 1;
+            self.next_us = now_us + PAUSE_US;
+            self.next = std::mem::take(&mut self.unclear);
+            return None;
+        }
+        // One that was seen may have started another and ended before it was looked at.
+        self.unclear.clear();
+        self.look = 0;
+        if self.add_unseen() {
+            return None;
+        }
+        let mut found = std::mem::take(&mut self.found);
+        found.extend(unnamed(&self.fifo, &self.ours, self.since));
+        Some(found)
+    }
+
+    /// All of it at once.
+    pub(crate) fn run(mut self) -> Vec<OwnedFd> {
+        loop {
+            if let Some(found) = self.step(now_us()) {
+                return found;
+            }
+            std::thread::sleep(Duration::from_micros(self.next_us.saturating_sub(now_us())));
+        }
+    }
+
+    fn look_at(&mut self, pid: i32) {
+        match environment(pid) {
+            Environment::Is(environment) => {
+                if names(&environment, self.fifo.as_bytes()) {
+                    self.found.extend(self.open(pid));
+                }
+            }
+            Environment::Never => {}
+            // It may be about to get one.
+            Environment::Empty if self.look < 2 => self.unclear.push(pid),
+            Environment::Empty => {}
+            Environment::NotYet => self.unclear.push(pid),
+        }
+    }
+
+    /// The process that names the FIFO. None if it has ended, and its number may be another's.
+    fn open(&self, pid: i32) -> Option<OwnedFd> {
+        let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::NONBLOCK).ok()?;
+        let is_named = match environment(pid) {
+            Environment::Is(environment) => names(&environment, self.fifo.as_bytes()),
+            Environment::Never => false,
+            // It is being replaced by another program, and did name it.
+            Environment::Empty | Environment::NotYet => true,
+        };
+        // While it has not ended, what was read was its own.
+        (is_named && !group::has_ended(&pidfd)).then_some(pidfd)
+    }
+
+    /// Returns whether there are any.
+    fn add_unseen(&mut self) -> bool {
+        self.next = processes().into_iter().filter(|pid| self.seen.insert(*pid)).collect();
+        !self.next.is_empty()
+    }
 }
 
 /// The processes below us, but for `ours` and what is below those, that started no earlier than
-/// `since` (as [`family::started`]) and whose environment names no FIFO beside `fifo`: nobody can
-/// tell whose child left them.
-pub(crate) fn unnamed(fifo: &str, ours: &BTreeSet<u32>, since: u64) -> Vec<Pid> {
+/// `since` (as [`family::started`]) and whose environment names no FIFO beside `fifo`.
+fn unnamed(fifo: &str, ours: &BTreeSet<u32>, since: u64) -> Vec<OwnedFd> {
     let directory = fifo.rsplit_once('/').map_or("", |(directory, _)| directory);
-    let is_named = |pid: i32| match environment(pid) {
-        Environment::Is(environment) => {
+    let is_named = |pid: u32| match pid.try_into().map(environment) {
+        Ok(Environment::Is(environment)) => {
             let mut windows = environment.windows(directory.len().max(1));
             windows.any(|window| window == directory.as_bytes())
         }
-        Environment::Never | Environment::Empty | Environment::NotYet => false,
+        _ => false,
     };
     let members = family::below(std::process::id(), ours).into_iter();
-    let late = members
-        .filter(|member| member.started >= since)
-        .filter_map(|member| member.pid.try_into().ok());
-    late.filter(|pid| !is_named(*pid)).filter_map(Pid::from_raw).collect()
+    let late = members.filter(|member| member.started >= since && !is_named(member.pid));
+    late.filter_map(|member: Member| family::open(member.identity())).collect()
 }
 
 fn processes() -> Vec<i32> {
@@ -136,6 +224,7 @@ fn names(environment: &[u8], fifo: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::fd::AsRawFd;
 
     #[test]
     fn one_fifo_is_not_another() {
@@ -153,8 +242,13 @@ mod tests {
         check("", false);
     }
 
+    /// Those that name the FIFO.
+    fn of(fifo: &str) -> Vec<OwnedFd> {
+        Search::new(fifo.to_owned(), BTreeSet::new(), u64::MAX).run()
+    }
+
     #[test]
-    fn a_process_in_a_session_of_its_own_is_found() {
+    fn process_in_a_session_of_its_own_is_found() {
         use std::process::{Command, Stdio};
         let fifo = format!("/nowhere/{}/7", std::process::id());
         let mut command = Command::new("setsid");
@@ -166,15 +260,38 @@ mod tests {
         while of(&fifo).is_empty() {
             std::thread::yield_now();
         }
-        for pid in of(&fifo) {
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        for process in of(&fifo) {
+            assert!(!group::has_ended(&process));
+            rustix::process::pidfd_send_signal(&process, rustix::process::Signal::KILL).unwrap();
+            group::wait_for_end(&[process], Duration::from_secs(3600));
         }
+        assert!(of(&fifo).is_empty(), "it is a zombie");
         child.wait().unwrap();
-        assert_eq!(of(&fifo), []);
+        assert!(of(&fifo).is_empty());
+    }
+
+    /// Each step is short, whatever there is to look at: nobody is asleep meanwhile.
+    #[test]
+    fn search_is_done_in_steps_and_does_not_sleep() {
+        let mut search = Search::new("/nowhere/at/all".to_owned(), BTreeSet::new(), u64::MAX);
+        // As if there were many, all of them ourselves.
+        let me = std::process::id() as i32;
+        search.next = vec![me; 10 * IN_A_STEP];
+        for left in (0..10).rev() {
+            assert!(search.step(0).is_none());
+            assert!(search.next.len() >= left * IN_A_STEP);
+        }
+        // One that is being replaced is looked at again after a pause, for which the caller waits.
+        (search.next, search.unclear) = (vec![me], vec![me]);
+        assert!(search.step(1_000).is_none());
+        assert_eq!((search.next_us(), search.look), (1_000 + PAUSE_US, 1));
+        assert!(search.step(1_001).is_none());
+        assert_eq!(search.next, [me], "it was too early");
+        assert!(search.run().is_empty());
     }
 
     #[test]
-    fn a_process_without_an_environment_may_be_about_to_get_one() {
+    fn process_without_an_environment_may_be_about_to_get_one() {
         let stat = |state: &str, vsize: &str, env_start: &str, env_end: &str| {
             let mut fields = ["1"; 50];
             (fields[0], fields[20], fields[47], fields[48]) = (state, vsize, env_start, env_end);
@@ -198,7 +315,7 @@ mod tests {
 
     /// It is nearly always in the middle of execve(2).
     #[test]
-    fn a_process_that_is_replaced_all_the_time_is_found() {
+    fn process_that_is_replaced_all_the_time_is_found() {
         use std::os::unix::fs::PermissionsExt;
         use std::process::{Command, Stdio};
         let directory = tempfile::tempdir().unwrap();
@@ -216,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_clears_its_environment_is_found_below_us() {
+    fn process_that_clears_its_environment_is_found_below_us() {
         use std::process::{Command, Stdio};
         let fifo = format!("/nowhere/{}/9", std::process::id());
         let start = |words: &[&str]| {
@@ -226,9 +343,15 @@ mod tests {
         };
         let mut children = [start(&["env", "-i", "sleep", "1000"]), start(&["sleep", "1000"])];
         let [cleared, named] = [0, 1].map(|at| children[at].id());
+        let number = |process: OwnedFd| {
+            let path = format!("/proc/self/fdinfo/{}", process.as_raw_fd());
+            let info = fs::read_to_string(path).unwrap();
+            let pid = info.lines().find_map(|line| line.strip_prefix("Pid:"));
+            pid.unwrap().trim().parse::<i32>().unwrap() as u32
+        };
         let found = |ours: &[u32], since: u64| {
             let found = unnamed(&fifo, &ours.iter().copied().collect(), since);
-            found.into_iter().map(|pid| pid.as_raw_nonzero().get() as u32).collect::<Vec<_>>()
+            found.into_iter().map(number).collect::<Vec<_>>()
         };
         // Until exec the environment of both is ours.
         while of(&fifo).len() != 1

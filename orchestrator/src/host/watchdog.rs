@@ -4,24 +4,38 @@
 //! Nobody who is killed so can clean up: what its children have started runs on, and the tokens
 //! that it had from a parent's jobserver are lost to everybody. So before the first child starts,
 //! the watchdog is forked off. It sleeps on a pipe that only we write to. When we end in order we
-//! tell it so, and it ends first. When the pipe ends without that word, it kills the groups of our
+//! tell it so, and it ends first. When the pipe ends without that, it kills the groups of our
 //! children, waits until nothing of them runs, and gives the parent back all that is in our purse.
+//!
+//! The groups are in a list that both processes see, because the memory is shared, and so do our
+//! children until they call exec: each writes itself into the list before its program runs. Until
+//! then it holds the pipe open, so that the watchdog reads the list after the last child has done
+//! that. The list is written without anybody's doing: a watchdog that is stopped holds up nobody.
 //!
 //! It gives tokens back while we live, too: so that there is no moment in which one is neither in
 //! the purse nor in the parent's pool, but in the memory of somebody who may be killed for
-//! another's fault.
+//! another's fault. How many is a number in that memory, and a byte in the pipe wakes it; a pipe
+//! that is full of such bytes wakes it as well.
 //!
 //! It holds nothing but that pipe, the purse and the write end of the parent's pool, in a session
 //! of its own, so that neither a terminal's signals nor a kill of our group reach it.
+//!
+//! It is a fork that never calls exec. POSIX lets the fork of a process with threads do only what is
+//! safe in a signal handler (<https://pubs.opengroup.org/onlinepubs/9799919799/functions/fork.html>).
+//! It keeps to that, although there are no threads yet: see [`Slots::into_pool`](super::Slots).
 
-use crate::sys::group::runs_in_any;
+use crate::sys::group::{may_be_led, runs_in_any};
+use crate::sys::process::GroupEntry;
+use crate::sys::stat::now_ticks;
 use crate::tokens::{MOST_PIPES, PATIENCE, give_back};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, pidfd_open};
 use std::cell::Cell;
 use std::io;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// Groups that it can remember. A build has as many as it has job slots; beyond that, they die with
@@ -42,16 +56,41 @@ const ENDS_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     pid: Pid,
-    orders: OwnedFd,
+    shared: &'static Shared,
+    /// A byte in it wakes the watchdog; its end means that we were killed.
+    wakes: OwnedFd,
     has_ended: Cell<bool>,
 }
 
-#[derive(Clone, Copy)]
-enum Order {
-    AddGroup = 1,
-    RemoveGroup,
-    GiveBack,
-    End,
+/// The memory that both processes see. All of it being zero is its beginning.
+#[derive(Debug)]
+struct Shared {
+    groups: [AtomicU64; MOST_GROUPS],
+    /// Tokens that were to be given back since the beginning, modulo 2^32.
+    returned: AtomicU32,
+    /// We end in order.
+    ends: AtomicBool,
+}
+
+impl Shared {
+    /// It is never unmapped: there is one for a process, and children that are being started have
+    /// it, too.
+    #[expect(unsafe_code, reason = "mmap(2)")]
+    fn map() -> io::Result<&'static Shared> {
+        let (access, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        // SAFETY: new pages are asked for, wherever there is room. They begin at a multiple of the
+        // page size and are all zero, which is a value of every atomic type, and what is in them
+        // is changed through atomic types alone, by all processes that have them.
+        unsafe {
+            let null = std::ptr::null_mut();
+            let pages = libc::mmap(null, size_of::<Shared>(), access, flags, -1, 0);
+            if pages == libc::MAP_FAILED {
+                return Err(io::Error::last_os_error());
+            }
+            Ok(&*pages.cast::<Shared>())
+        }
+    }
 }
 
 impl Watchdog {
@@ -59,22 +98,25 @@ impl Watchdog {
     /// are read from: at most [`MOST_PIPES`].
     ///
     /// # Errors
-    /// The system has no process or pipe for us.
+    /// The system has no process, memory or pipe for us.
     #[expect(
         unsafe_code,
         reason = "fork(2); the child calls nothing but what may be called after it, and never returns"
     )]
     pub(crate) fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> io::Result<Watchdog> {
-        let (theirs, orders) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
-        // SAFETY: `guard` makes system calls on its arguments and its stack, allocates nothing and
+        let (woken, wakes) = pipe_with(PipeFlags::CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&wakes, true)?;
+        let shared = Shared::map()?;
+        let ticks_per_second = rustix::param::clock_ticks_per_second();
+        // SAFETY: `watch` makes system calls on its arguments and its stack, allocates nothing and
         // takes no locks.
         let pid = unsafe { libc::fork() };
         match pid {
             -1 => Err(io::Error::last_os_error()),
-            0 => guard(theirs.as_fd(), pool),
+            0 => watch(woken.as_fd(), shared, pool, ticks_per_second),
             pid => {
                 let pid = Pid::from_raw(pid).expect("a child has a number");
-                Ok(Watchdog { pid, orders, has_ended: Cell::new(false) })
+                Ok(Watchdog { pid, shared, wakes, has_ended: Cell::new(false) })
             }
         }
     }
@@ -83,15 +125,9 @@ impl Watchdog {
         self.pid.as_raw_nonzero().get() as u32
     }
 
-    pub(crate) fn add_group(&self, leader: u32) {
-        // It is gone only if somebody killed it, and then there is no watchdog; nothing else
-        // depends on it.
-        let _ = self.order(Order::AddGroup, leader);
-    }
-
-    /// To be called as soon as the leader is reaped: from then on its number may be another's.
-    pub(crate) fn remove_group(&self, leader: u32) {
-        let _ = self.order(Order::RemoveGroup, leader);
+    /// A place for the group of a child that is about to start. None if there are too many.
+    pub(crate) fn entry(&self) -> Option<GroupEntry> {
+        self.shared.groups.iter().find_map(GroupEntry::reserve)
     }
 
     /// Gives tokens in the purse back to the parent.
@@ -99,7 +135,8 @@ impl Watchdog {
     /// # Errors
     /// Somebody killed it.
     pub(crate) fn give_back(&self, tokens: u32) -> io::Result<()> {
-        self.order(Order::GiveBack, tokens)
+        self.shared.returned.fetch_add(tokens, Ordering::AcqRel);
+        self.wake()
     }
 
     /// Lets it do what it was told, and end. One that does not is killed; then what it was to give
@@ -112,11 +149,13 @@ impl Watchdog {
         if self.has_ended.replace(true) {
             return;
         }
-        let _ = self.order(Order::End, 0);
+        self.shared.ends.store(true, Ordering::Release);
+        let _ = self.wake();
         let patience = Timespec::try_from(patience).unwrap_or_default();
         if let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty())
             && poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience)) != Ok(1)
         {
+            // It is not reaped yet, so its number is nobody else's.
             let _ = rustix::process::kill_process(self.pid, Signal::KILL);
         }
         while matches!(
@@ -125,10 +164,11 @@ impl Watchdog {
         ) {}
     }
 
-    fn order(&self, order: Order, value: u32) -> io::Result<()> {
+    fn wake(&self) -> io::Result<()> {
         loop {
-            match write(&self.orders, &encode(order, value)) {
-                Ok(_) => return Ok(()),
+            match write(&self.wakes, &[0]) {
+                // It has not read all that woke it before.
+                Ok(_) | Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -142,17 +182,16 @@ impl Drop for Watchdog {
     }
 }
 
-const ORDER_BYTES: usize = 8;
-
-fn encode(order: Order, value: u32) -> [u8; ORDER_BYTES] {
-    ((u64::from(value) << 8) | order as u64).to_le_bytes()
-}
-
 /// The watchdog's whole life.
 #[expect(unsafe_code, reason = "close_range(2) on all that this process inherited, and _exit(2)")]
-fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> ! {
+fn watch(
+    woken: BorrowedFd<'_>,
+    shared: &Shared,
+    pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>,
+    ticks_per_second: u64,
+) -> ! {
     let _ = rustix::process::setsid();
-    let mut kept = [orders.as_raw_fd(); MOST_PIPES + 2];
+    let mut kept = [woken.as_raw_fd(); MOST_PIPES + 2];
     if let Some((pool, purse)) = pool {
         kept[1] = pool.as_raw_fd();
         kept[2..].iter_mut().zip(purse).for_each(|(place, pipe)| *place = pipe.as_raw_fd());
@@ -174,47 +213,36 @@ fn guard(orders: BorrowedFd<'_>, pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>]
             libc::signal(signal, libc::SIG_IGN);
         }
     }
-    let mut groups = [0u32; MOST_GROUPS];
-    let mut order = [0; ORDER_BYTES];
-    // What the parent's pool had no room for is owed. It is not waited for again with each order.
-    let (mut owed, mut patience) = (0, PATIENCE);
-    loop {
-        // Orders are written whole, because they are shorter than PIPE_BUF.
-        match read(orders, &mut order) {
-            Ok(ORDER_BYTES) => {}
+    // What the parent's pool had no room for is owed. It is not waited for again each time.
+    let (mut given, mut patience) = (0u32, PATIENCE);
+    let was_killed = loop {
+        let is_over = match read(woken, &mut [0u8; 64]) {
+            Ok(0) => true,
             Err(Errno::INTR) => continue,
-            _ => break,
+            result => result.is_err(),
+        };
+        if shared.ends.load(Ordering::Acquire) {
+            break false;
         }
-        let word = u64::from_le_bytes(order);
-        let (kind, value) = (word & 0xff, (word >> 8) as u32);
-        match kind {
-            kind if kind == Order::AddGroup as u64 => replace(&mut groups, 0, value),
-            kind if kind == Order::RemoveGroup as u64 => replace(&mut groups, value, 0),
-            kind if kind == Order::GiveBack as u64 => {
-                owed += value;
-                owed -= give_tokens(pool, owed, patience);
-                if owed > 0 {
-                    patience = Duration::ZERO;
-                }
-            }
-            _ => {
-                give_tokens(pool, owed, PATIENCE);
-                // SAFETY: ends this process without running anything of the one that it was forked
-                // from.
-                unsafe { libc::_exit(0) }
-            }
+        if is_over {
+            break true;
         }
+        let owed = shared.returned.load(Ordering::Acquire).wrapping_sub(given);
+        let given_now = give_tokens(pool, owed, patience);
+        given = given.wrapping_add(given_now);
+        if given_now < owed {
+            patience = Duration::ZERO;
+        }
+    };
+    if was_killed {
+        end_groups(&shared.groups, ticks_per_second);
+        give_tokens(pool, u32::MAX, PATIENCE);
+    } else {
+        let owed = shared.returned.load(Ordering::Acquire).wrapping_sub(given);
+        give_tokens(pool, owed, PATIENCE);
     }
-    end_groups(&groups);
-    give_tokens(pool, u32::MAX, PATIENCE);
-    // SAFETY: as above.
+    // SAFETY: ends this process without running anything of the one that it was forked from.
     unsafe { libc::_exit(0) }
-}
-
-fn replace(groups: &mut [u32; MOST_GROUPS], old: u32, new: u32) {
-    if let Some(place) = groups.iter_mut().find(|group| **group == old) {
-        *place = new;
-    }
 }
 
 /// Returns how many.
@@ -226,17 +254,27 @@ fn give_tokens(
     pool.map_or(0, |(pool, purse)| give_back(purse, pool, tokens, patience))
 }
 
-fn end_groups(groups: &[u32; MOST_GROUPS]) {
-    let leaders = || groups.iter().filter_map(|group| Pid::from_raw(*group as i32));
-    for leader in leaders() {
-        let _ = rustix::process::kill_process_group(leader, Signal::KILL);
+fn end_groups(entries: &[AtomicU64; MOST_GROUPS], ticks_per_second: u64) {
+    let mut groups = [0u32; MOST_GROUPS];
+    let mut count = 0;
+    for (group, made) in entries.iter().filter_map(GroupEntry::read) {
+        // Where the watchdog was stopped, all of the group may have ended long ago.
+        if may_be_led(group, made) {
+            let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            groups[count] = group.as_raw_nonzero().get().unsigned_abs();
+            count += 1;
+        }
     }
+    let killed = &groups[..count];
+    let ticks = now_ticks(ticks_per_second);
     // A group exists for as long as a zombie is in it, which in a container without an init may be
     // for ever.
-    let exists =
-        || leaders().any(|leader| rustix::process::test_kill_process_group(leader).is_ok());
+    let exists = || {
+        let mut leaders = killed.iter().filter_map(|group| Pid::from_raw(*group as i32));
+        leaders.any(|leader| rustix::process::test_kill_process_group(leader).is_ok())
+    };
     let mut looks = 0;
-    while looks < MOST_LOOKS && exists() && runs_in_any(groups) {
+    while looks < MOST_LOOKS && exists() && runs_in_any(killed, ticks) {
         std::thread::sleep(LOOK_EVERY);
         looks += 1;
     }
@@ -245,43 +283,47 @@ fn end_groups(groups: &[u32; MOST_GROUPS]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::process::{Jobs, Owner, Process};
     use crate::tokens::{Purse, Taken};
-    use std::os::unix::process::CommandExt;
-    use std::process::{Child, Command, Stdio};
+    use std::io::Read;
+    use std::process::{Command, Stdio};
 
-    fn group() -> Child {
+    /// Two processes, as soon as this returns: the shell, and one that it waits for.
+    fn group(watchdog: &Watchdog) -> Process {
         let mut command = Command::new("sh");
-        // Two processes: the shell, and one that it waits for.
-        command.args(["-c", "sleep 1000; true"]).stdin(Stdio::null()).process_group(0);
-        command.spawn().unwrap()
+        command.args(["-c", "sleep 1000 & echo; wait"]).stdin(Stdio::null());
+        let entry = watchdog.entry();
+        assert!(entry.is_some());
+        let mut process =
+            Process::start(command.stdout(Stdio::piped()), Owner::Others, &Jobs::default(), entry)
+                .unwrap();
+        process.child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        process
     }
 
     fn pool() -> (OwnedFd, OwnedFd) {
-        rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap()
+        pipe_with(PipeFlags::CLOEXEC).unwrap()
     }
 
     /// What the watchdog does when its maker is killed, seen by a test that only lets go of the
     /// pipe.
     fn killed(watchdog: Watchdog) {
         let pid = watchdog.pid;
-        let Watchdog { orders, .. } = &watchdog;
-        let orders = orders.as_raw_fd();
+        let wakes = watchdog.wakes.as_raw_fd();
         std::mem::forget(watchdog);
         #[expect(unsafe_code, reason = "closes what was forgotten")]
         // SAFETY: nobody else owns it any more.
-        drop(unsafe { <OwnedFd as rustix::fd::FromRawFd>::from_raw_fd(orders) });
+        drop(unsafe { <OwnedFd as rustix::fd::FromRawFd>::from_raw_fd(wakes) });
         rustix::process::waitpid(Some(pid), WaitOptions::empty()).unwrap();
     }
 
     #[test]
-    fn groups_are_killed_and_tokens_given_back() {
+    fn watchdog_kills_groups_and_gives_tokens_back() {
         let (their_pool, of_parent) = pool();
         let purse = Purse::new(4).unwrap();
         let readers: Vec<_> = purse.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
-        let mut children = [group(), group()];
-        children.iter().for_each(|child| watchdog.add_group(child.id()));
-        watchdog.remove_group(children[1].id());
+        let mut children = [group(&watchdog), group(&watchdog)];
         write(&of_parent, b"abc").unwrap();
         (0..3).for_each(|_| assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token));
         watchdog.give_back(1).unwrap();
@@ -289,40 +331,62 @@ mod tests {
         assert_eq!((read(&their_pool, &mut byte).unwrap(), &byte), (1, b"a"));
         drop(readers);
         drop((of_parent, purse));
-        let [first, second] = &mut children;
-        // Nobody reaps it meanwhile.
+        // Nobody reaps them meanwhile.
         killed(watchdog);
-        assert!(!first.try_wait().unwrap().expect("it was waited for").success());
+        for child in &mut children {
+            let exit = child.child.try_wait().unwrap();
+            assert!(!exit.expect("it was waited for").success());
+        }
         let mut bytes = [0; 10];
         assert_eq!((read(&their_pool, &mut bytes).unwrap(), &bytes[..2]), (2, &b"bc"[..]));
         assert_eq!(read(&their_pool, &mut bytes).unwrap(), 0, "nobody holds the pool open");
-        assert!(second.try_wait().unwrap().is_none(), "it is not ours any more");
-        let leader = Pid::from_child(second);
-        rustix::process::kill_process_group(leader, Signal::KILL).unwrap();
-        second.wait().unwrap();
     }
 
     #[test]
-    fn an_end_in_order_puts_nothing_right() {
+    fn watchdog_knows_no_group_that_was_reaped() {
+        let watchdog = Watchdog::start(None).unwrap();
+        let places = &watchdog.shared.groups;
+        let known = || places.iter().filter(|place| place.load(Ordering::Acquire) != 0).count();
+        let children = [group(&watchdog), group(&watchdog)];
+        assert_eq!(known(), 2);
+        drop(children);
+        assert_eq!(known(), 0);
+    }
+
+    /// The number of a group that has ended long ago may be another's.
+    #[test]
+    fn watchdog_kills_no_group_that_started_after_its_entry_was_made() {
+        use std::os::unix::process::CommandExt;
+        let watchdog = Watchdog::start(None).unwrap();
+        let mut command = Command::new("sleep");
+        let mut child = command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().unwrap();
+        // An entry holds the time above the number, which takes 22 bits. It is as if it had been
+        // made when the machine started.
+        watchdog.shared.groups[7].store(child.id().into(), Ordering::Release);
+        killed(watchdog);
+        assert!(child.try_wait().unwrap().is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn watchdog_that_is_told_to_end_kills_nobody() {
         let (their_pool, of_parent) = pool();
         let purse = Purse::new(4).unwrap();
         let readers: Vec<_> = purse.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
-        let mut child = group();
-        watchdog.add_group(child.id());
+        let mut child = group(&watchdog);
         write(&of_parent, b"+").unwrap();
         assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token);
         drop(watchdog);
         drop(of_parent);
         assert_eq!(read(&their_pool, &mut [0; 10]).unwrap(), 0);
-        assert!(child.try_wait().unwrap().is_none());
-        rustix::process::kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
-        child.wait().unwrap();
+        assert!(child.child.try_wait().unwrap().is_none());
     }
 
     /// It must not keep us from our end, whoever has stopped it.
     #[test]
-    fn one_that_is_stopped_is_not_waited_for_without_end() {
+    fn watchdog_that_is_stopped_is_not_waited_for_without_end() {
         let watchdog = Watchdog::start(None).unwrap();
         rustix::process::kill_process(watchdog.pid, Signal::STOP).unwrap();
         watchdog.end_within(Duration::from_millis(20));
@@ -330,6 +394,30 @@ mod tests {
             rustix::process::waitpid(Some(watchdog.pid), WaitOptions::NOHANG).is_err(),
             "it is reaped"
         );
+    }
+
+    /// More than any pipe holds. What it was told meanwhile it does when it is continued.
+    #[test]
+    fn watchdog_that_is_stopped_blocks_nobody() {
+        let (their_pool, of_parent) = pool();
+        let purse = Purse::new(4).unwrap();
+        let readers: Vec<_> = purse.readers().collect();
+        let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
+        write(&of_parent, b"ab").unwrap();
+        (0..2).for_each(|_| assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token));
+        rustix::process::kill_process(watchdog.pid, Signal::STOP).unwrap();
+        for _ in 0..100_000 {
+            watchdog.give_back(0).unwrap();
+            drop(watchdog.entry());
+        }
+        watchdog.give_back(1).unwrap();
+        let child = group(&watchdog);
+        rustix::process::kill_process(watchdog.pid, Signal::CONT).unwrap();
+        let mut bytes = [0; 10];
+        assert_eq!((read(&their_pool, &mut bytes), bytes[0]), (Ok(1), b'a'));
+        drop(child);
+        drop(watchdog);
+        assert_eq!(purse.left(), 1);
     }
 
     #[test]

@@ -1,8 +1,13 @@
 //! The processes below a process, read from /proc. Decides nothing.
 
 use crate::sys::stat::{PARENT, STARTED, Stat, TIMES};
+use rustix::fd::OwnedFd;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+
+/// When a process started, and its number: a name that no other process ever has.
+pub type Identity = (u64, u32);
 
 /// A process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +22,20 @@ pub struct Member {
     pub bytes: u64,
     /// Processor time that it has used, in any unit.
     pub used: u64,
+}
+
+impl Member {
+    pub fn identity(&self) -> Identity {
+        (self.started, self.pid)
+    }
+}
+
+/// A descriptor of the process. None if it has ended: its number may be another's by now.
+pub(crate) fn open((started_then, pid): Identity) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(Pid::from_raw(pid.try_into().ok()?)?, PidfdFlags::NONBLOCK).ok()?;
+    // The process that is there after the descriptor was opened, and was there before, is the one
+    // that the descriptor means.
+    (started(pid)? == started_then).then_some(pidfd)
 }
 
 /// All processes below `root`, but for `except` and what is below those, and but for those that
@@ -150,6 +169,19 @@ mod tests {
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         }
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn process_is_opened_by_number_and_start() {
+        let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+        let pid = child.id();
+        let started = started(pid).unwrap();
+        assert!(open((started, pid)).is_some());
+        assert!(open((started - 1, pid)).is_none(), "one that had the number before");
+        assert!(open((started + 1, pid)).is_none());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(open((started, pid)).is_none());
     }
 
     #[test]

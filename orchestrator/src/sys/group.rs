@@ -1,7 +1,12 @@
-//! What of process groups still runs. [`runs_in_any`] is for a process that was forked off one with
-//! threads: it allocates nothing and takes no locks. Knows no children and no tokens.
+//! What of process groups still runs. [`runs_in_any`] and [`may_be_led`] are for a process that was
+//! forked and has not called exec: they allocate nothing and take no locks. Knows no children and no
+//! tokens.
+//!
+//! The number of a group whose processes have all ended may be another group's by now. So each of
+//! these functions is told a time, in ticks as [`now_ticks`](super::stat::now_ticks) counts them:
+//! what started later belongs to that other group.
 
-use crate::sys::stat::{GROUP, Stat};
+use crate::sys::stat::{GROUP, STARTED, Stat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, RawDir, open, openat};
@@ -13,50 +18,84 @@ use std::time::{Duration, Instant};
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
-/// Whether a process that has not ended is in one of the groups; 0 is none. A zombie has ended.
-/// Where /proc cannot be read, nobody is found.
-pub(crate) fn runs_in_any(groups: &[u32]) -> bool {
-    find(groups, |_| true)
+/// Whether a process that started until then and has not ended is in one of the groups; 0 is none.
+/// A zombie has ended. Where /proc cannot be read, nobody is found.
+pub(crate) fn runs_in_any(groups: &[u32], until: u64) -> bool {
+    find(groups, until, |_| true)
 }
 
-/// The processes of a group that have not ended. Its leader may be reaped: the number is nobody
-/// else's while one of them lives.
-pub(crate) fn running_in(group: u32) -> Vec<Pid> {
+/// Whether the group of this number may be the one that existed then: not if its leader is there
+/// and started later. A group whose leader has ended keeps its number while one of it lives.
+pub(crate) fn may_be_led(group: Pid, until: u64) -> bool {
+    let Ok(proc) = open(c"/proc", FLAGS | OFlags::DIRECTORY, Mode::empty()) else { return true };
+    // The ten digits that a number has at most, and NUL.
+    let mut digits = [0; 11];
+    let mut rest = group.as_raw_nonzero().get().unsigned_abs();
+    let mut first = digits.len() - 1;
+    while rest > 0 {
+        first -= 1;
+        digits[first] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    let name = CStr::from_bytes_with_nul(&digits[first..]).unwrap_or_default();
+    status(&proc, name).is_none_or(|leader| leader.started <= until)
+}
+
+/// The processes of a group that started until then and have not ended, each as the descriptor that
+/// tells its end. The group's leader may be reaped.
+pub(crate) fn running_in(group: Pid, until: u64) -> Vec<OwnedFd> {
     let mut running = Vec::new();
     // Most groups end with their leader, and looking through /proc is dear. A zombie counts here.
-    let exists = Pid::from_raw(group as i32)
-        .is_some_and(|group| test_kill_process_group(group) != Err(Errno::SRCH));
-    if exists {
-        find(&[group], |name| {
-            running.extend(name.to_str().ok().and_then(|name| Pid::from_raw(name.parse().ok()?)));
+    if test_kill_process_group(group) != Err(Errno::SRCH) {
+        find(&[group.as_raw_nonzero().get().unsigned_abs()], until, |process| {
+            running.extend(open_again(process));
             false
         });
     }
     running
 }
 
-/// Waits until nothing of a group runs that was killed, at most so long: a process that waits for a
-/// disk or a dead file server cannot be killed for as long.
-pub(crate) fn wait_for_end(group: u32, at_most: Duration) {
+/// None if it has ended, and its number may be another's.
+fn open_again(process: &Status) -> Option<OwnedFd> {
+    let pidfd = pidfd_open(process.pid, PidfdFlags::NONBLOCK).ok()?;
+    let line = std::fs::read(format!("/proc/{}/stat", process.pid.as_raw_nonzero())).ok()?;
+    // The process that is there after the descriptor was opened, and was there before, is the one
+    // that the descriptor means.
+    let stat = Stat::parse(&line).filter(|stat| !stat.has_ended())?;
+    (stat.number(STARTED)? == process.started).then_some(pidfd)
+}
+
+/// Waits until these processes, which were killed, have ended, at most so long: one that waits for
+/// a disk or a dead file server cannot be killed for as long.
+pub(crate) fn wait_for_end(processes: &[OwnedFd], at_most: Duration) {
     let start = Instant::now();
-    loop {
-        // What cannot be opened has ended just now.
-        let open = |pid: &Pid| pidfd_open(*pid, PidfdFlags::empty()).ok();
-        let running = running_in(group);
-        let left = at_most.saturating_sub(start.elapsed());
-        if running.is_empty() || left.is_zero() {
-            return;
-        }
-        if let Some(pidfd) = running.iter().find_map(open) {
+    for process in processes {
+        loop {
+            let left = at_most.saturating_sub(start.elapsed());
             let left = Timespec::try_from(left).unwrap_or_default();
-            let _ = poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&left));
+            match poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&left)) {
+                Err(Errno::INTR) => {}
+                _ => break,
+            }
         }
     }
 }
 
-/// Calls `is_enough` with the process id of each, as /proc has it, until it says so. Returns
-/// whether it did.
-fn find(groups: &[u32], mut is_enough: impl FnMut(&CStr) -> bool) -> bool {
+/// Whether the process that the descriptor means has ended.
+pub(crate) fn has_ended(process: &OwnedFd) -> bool {
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&now)) == Ok(1)
+}
+
+/// A process that has not ended.
+struct Status {
+    pid: Pid,
+    group: u32,
+    started: u64,
+}
+
+/// Calls `is_enough` with each process, until it says so. Returns whether it did.
+fn find(groups: &[u32], until: u64, mut is_enough: impl FnMut(&Status) -> bool) -> bool {
     let Ok(proc) = open(c"/proc", FLAGS | OFlags::DIRECTORY, Mode::empty()) else { return false };
     let mut buffer = [MaybeUninit::uninit(); 8192];
     let mut entries = RawDir::new(&proc, &mut buffer);
@@ -64,10 +103,11 @@ fn find(groups: &[u32], mut is_enough: impl FnMut(&CStr) -> bool) -> bool {
         let name = entry.file_name();
         let is_process = name.to_bytes().first().is_some_and(u8::is_ascii_digit);
         if is_process
-            && let Some(group) = group_of_running(&proc, name)
-            && group != 0
-            && groups.contains(&group)
-            && is_enough(name)
+            && let Some(process) = status(&proc, name)
+            && process.group != 0
+            && process.started <= until
+            && groups.contains(&process.group)
+            && is_enough(&process)
         {
             return true;
         }
@@ -75,34 +115,63 @@ fn find(groups: &[u32], mut is_enough: impl FnMut(&CStr) -> bool) -> bool {
     false
 }
 
-fn group_of_running(proc: &OwnedFd, process: &CStr) -> Option<u32> {
+/// None if it has ended.
+fn status(proc: &OwnedFd, process: &CStr) -> Option<Status> {
     let directory = openat(proc, process, FLAGS | OFlags::DIRECTORY, Mode::empty()).ok()?;
     let stat = openat(directory.as_fd(), c"stat", FLAGS, Mode::empty()).ok()?;
     let mut bytes = [0; 512];
     let length = read(&stat, &mut bytes).ok()?;
     let stat = Stat::parse(&bytes[..length]).filter(|stat| !stat.has_ended())?;
-    stat.number(GROUP)?.try_into().ok()
+    Some(Status {
+        pid: Pid::from_raw(process.to_str().ok()?.parse().ok()?)?,
+        group: stat.number(GROUP)?.try_into().ok()?,
+        started: stat.number(STARTED)?,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::process::{Command, Stdio};
+    use crate::sys::family;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Child, Command, Stdio};
+
+    fn sleeper() -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().unwrap()
+    }
 
     #[test]
-    fn a_zombie_does_not_run() {
-        use std::os::unix::process::CommandExt;
-        let mut command = Command::new("sleep");
-        let mut child = command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().unwrap();
-        let groups = [0, child.id()];
-        assert!(runs_in_any(&groups));
-        assert_eq!(running_in(child.id()), [Pid::from_child(&child)]);
+    fn group_with_a_zombie_alone_does_not_run() {
+        let mut child = sleeper();
+        let (group, groups) = (Pid::from_child(&child), [0, child.id()]);
+        assert!(runs_in_any(&groups, u64::MAX));
+        let running = running_in(group, u64::MAX);
+        assert_eq!(running.len(), 1);
+        assert!(!has_ended(&running[0]));
         child.kill().unwrap();
-        wait_for_end(child.id(), Duration::from_secs(3600));
-        assert!(!runs_in_any(&groups));
-        assert_eq!(running_in(child.id()), [], "it is a zombie");
+        wait_for_end(&running, Duration::from_secs(3600));
+        assert!(has_ended(&running[0]));
+        assert!(!runs_in_any(&groups, u64::MAX));
+        assert!(running_in(group, u64::MAX).is_empty(), "it is a zombie");
         child.wait().unwrap();
-        assert_eq!(running_in(child.id()), []);
-        assert!(!runs_in_any(&[0]));
+        assert!(running_in(group, u64::MAX).is_empty());
+        assert!(!runs_in_any(&[0], u64::MAX));
+    }
+
+    /// As if the number had been another group's before.
+    #[test]
+    fn group_of_the_same_number_that_started_later_is_another() {
+        let mut child = sleeper();
+        let group = Pid::from_child(&child);
+        let started = family::started(child.id()).unwrap();
+        for (until, expect) in [(started - 1, false), (started, true), (u64::MAX, true)] {
+            assert_eq!(runs_in_any(&[child.id()], until), expect);
+            assert_eq!(running_in(group, until).len(), usize::from(expect));
+            assert_eq!(may_be_led(group, until), expect);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(may_be_led(group, started), "its leader has ended, and others of it may live");
     }
 }

@@ -4,14 +4,15 @@
 //! Knows neither protocol nor tokens. All children must be started by the main thread:
 //! PR_SET_PDEATHSIG fires when the *thread* that forked ends.
 
-use crate::sys::group;
+use crate::sys::{group, stat};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use rustix::io::FdFlags;
+use rustix::io::{Errno, FdFlags};
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// How long the end of a killed group is waited for. Only what waits for a disk or a dead file
@@ -63,6 +64,46 @@ pub enum Leftovers {
     Leave,
 }
 
+/// A place in memory that is shared with a process that outlives us: it holds the process group that
+/// is to be killed if we are. The child that leads the group writes it before it calls exec, and it
+/// is cleared before the child is reaped. So there is no moment in which the group runs and is not
+/// in the list, nor one in which a number is there that may be another group's.
+#[derive(Debug)]
+pub struct GroupEntry(&'static AtomicU64);
+
+/// What an entry holds: 0 for none.
+const RESERVED: u64 = u64::MAX;
+
+/// Numbers of processes have at most so many bits: PID_MAX_LIMIT, see proc_sys_kernel(5).
+const PID_BITS: u32 = 22;
+
+impl GroupEntry {
+    /// None if the place is in use.
+    pub fn reserve(place: &'static AtomicU64) -> Option<GroupEntry> {
+        let reserved = place.compare_exchange(0, RESERVED, Ordering::AcqRel, Ordering::Acquire);
+        reserved.is_ok().then(|| GroupEntry(place))
+    }
+
+    /// The group in a place, and when its leader had started, as [`stat::now_ticks`] counts. None if
+    /// there is none.
+    pub(crate) fn read(place: &AtomicU64) -> Option<(Pid, u64)> {
+        let value = Some(place.load(Ordering::Acquire)).filter(|value| *value != RESERVED)?;
+        let group = Pid::from_raw((value & ((1 << PID_BITS) - 1)) as i32)?;
+        Some((group, value >> PID_BITS))
+    }
+
+    fn write(place: &AtomicU64, group: Pid, ticks: u64) {
+        let group = u64::from(group.as_raw_nonzero().get().unsigned_abs());
+        place.store((ticks << PID_BITS) | group, Ordering::Release);
+    }
+}
+
+impl Drop for GroupEntry {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -105,34 +146,45 @@ pub struct Process {
     pub child: Child,
     pid: Pid,
     pidfd: OwnedFd,
+    /// None once it is reaped.
+    entry: Option<GroupEntry>,
     reaped: Option<Exit>,
+    /// Processes of its group that were killed and had not ended when it was reaped.
+    killed: Vec<OwnedFd>,
 }
 
 impl Process {
     /// Starts `command` in a new process group. What it has of a jobserver is exactly `jobs`: what
-    /// we inherited is for us, not for our children.
+    /// we inherited is for us, not for our children. `entry` holds its group from before its program
+    /// runs until it is reaped.
     ///
     /// # Errors
     /// The program cannot be started, or there is no descriptor for its pidfd; then it is killed.
-    pub fn start(command: &mut Command, owner: Owner, jobs: &Jobs<'_>) -> io::Result<Process> {
+    pub fn start(
+        command: &mut Command,
+        owner: Owner,
+        jobs: &Jobs<'_>,
+        entry: Option<GroupEntry>,
+    ) -> io::Result<Process> {
         for name in ["MAKEFLAGS", "MFLAGS", "CARGO_MAKEFLAGS"] {
             command.env_remove(name);
         }
         command.envs(jobs.variables.iter().copied());
         command.process_group(0);
         let inherited = jobs.descriptors.iter().map(AsRawFd::as_raw_fd).collect();
-        prepare_child(command, owner, inherited);
+        prepare_child(command, owner, inherited, entry.as_ref().map(|entry| entry.0));
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let pidfd = match rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) {
             Ok(pidfd) => pidfd,
             Err(error) => {
                 let _ = child.kill();
+                drop(entry);
                 let _ = child.wait();
                 return Err(error.into());
             }
         };
-        Ok(Process { child, pid, pidfd, reaped: None })
+        Ok(Process { child, pid, pidfd, entry, reaped: None, killed: Vec::new() })
     }
 
     pub fn pid(&self) -> u32 {
@@ -154,20 +206,38 @@ impl Process {
     }
 
     /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left
-    /// of its group, which takes a while to end: see `group::running_in`.
-    ///
-    /// In this order: until it is reaped, its number cannot be another group's.
+    /// of its group, which takes a while to end: see [`Process::take_killed`].
     ///
     /// # Errors
     /// Those of waitid(2) and wait(2).
     pub fn try_reap(&mut self, leftovers: Leftovers) -> io::Result<Option<Exit>> {
         if self.reaped.is_none() && has_ended(self.pid)? {
-            if leftovers == Leftovers::Kill {
-                self.signal_group(Signal::KILL);
-            }
-            self.reaped = Some(self.child.wait()?.into());
+            self.reap(leftovers)?;
         }
         Ok(self.reaped)
+    }
+
+    /// The process has ended. In this order: until it is reaped, its number cannot be another
+    /// group's.
+    fn reap(&mut self, leftovers: Leftovers) -> io::Result<()> {
+        if leftovers == Leftovers::Kill {
+            self.signal_group(Signal::KILL);
+        }
+        self.entry = None;
+        let ticks = stat::now_ticks(rustix::param::clock_ticks_per_second());
+        self.reaped = Some(self.child.wait()?.into());
+        if leftovers == Leftovers::Kill {
+            // From here on the group only shrinks: fork(2) of a process that is to be killed fails
+            // (copy_process() in the kernel looks for signals under the lock that kill(2) takes). A
+            // group that has got the number meanwhile started after `ticks`.
+            self.killed = group::running_in(self.pid, ticks);
+        }
+        Ok(())
+    }
+
+    /// Processes of its group that were killed with it and had not ended when it was reaped.
+    pub fn take_killed(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.killed)
     }
 
     /// Kills the group and waits for all of it, so that nobody of it runs on a slot that is
@@ -175,9 +245,10 @@ impl Process {
     pub fn kill(&mut self) {
         if self.reaped.is_none() {
             self.signal_group(Signal::KILL);
-            self.reaped = self.child.wait().ok().map(Exit::from);
-            group::wait_for_end(self.pid(), KILLED_WITHIN);
+            // Fails only if somebody else has reaped it, and then there is nothing to wait for.
+            let _ = wait_for_end(self.pid).and_then(|()| self.reap(Leftovers::Kill));
         }
+        group::wait_for_end(&self.killed, KILLED_WITHIN);
     }
 }
 
@@ -192,6 +263,17 @@ fn has_ended(pid: Pid) -> io::Result<bool> {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     Ok(waitid(WaitId::Pid(pid), options)?.is_some())
+}
+
+/// Waits until the child is a zombie, without reaping it.
+fn wait_for_end(pid: Pid) -> io::Result<()> {
+    use rustix::process::{WaitId, WaitIdOptions, waitid};
+    loop {
+        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
+            Err(Errno::INTR) => {}
+            other => return Ok(other.map(|_| ())?),
+        }
+    }
 }
 
 /// Reaps what our children left behind and we inherited as subreaper. `is_ours` tells the children
@@ -234,14 +316,25 @@ fn first_zombie() -> Option<Pid> {
 /// Has the child killed when our main thread ends, however it ends, and lets it inherit
 /// descriptors.
 #[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
-fn prepare_child(command: &mut Command, owner: Owner, inherited: Vec<RawFd>) {
+fn prepare_child(
+    command: &mut Command,
+    owner: Owner,
+    inherited: Vec<RawFd>,
+    entry: Option<&'static AtomicU64>,
+) {
     let parent = rustix::process::getpid();
     let limit = ORIGINAL_FILE_LIMIT.get().copied().filter(|_| owner == Owner::Others);
+    let ticks_per_second = rustix::param::clock_ticks_per_second();
     let confine = move || {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         // If we died between fork and the line above, nobody would send the signal any more.
         if rustix::process::getppid() != Some(parent) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        }
+        // It leads its group by now: std does that before it calls this.
+        if let Some(entry) = entry {
+            let ticks = stat::now_ticks(ticks_per_second);
+            GroupEntry::write(entry, rustix::process::getpid(), ticks);
         }
         if let Some(limit) = limit {
             rustix::process::setrlimit(Resource::Nofile, limit)?;
@@ -269,7 +362,7 @@ mod tests {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::null());
         let jobs = Jobs { variables: vec![("MAKEFLAGS", " -j3")], descriptors: Vec::new() };
-        let mut process = Process::start(&mut command, Owner::Others, &jobs).unwrap();
+        let mut process = Process::start(&mut command, Owner::Others, &jobs, None).unwrap();
         loop {
             let mut ended =
                 [rustix::event::PollFd::new(&process.pidfd, rustix::event::PollFlags::IN)];
@@ -294,6 +387,100 @@ mod tests {
         assert_eq!(run("test \"$MAKEFLAGS$MFLAGS$CARGO_MAKEFLAGS\" = ' -j3'"), Exit::Code(0));
     }
 
+    /// In memory that a child shares.
+    fn place() -> &'static AtomicU64 {
+        let (access, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
+        let null = std::ptr::null_mut();
+        #[expect(unsafe_code, reason = "mmap(2)")]
+        // SAFETY: a new page, all zero, which is never unmapped.
+        unsafe {
+            let page = libc::mmap(null, size_of::<AtomicU64>(), access, flags, -1, 0);
+            assert_ne!(page, libc::MAP_FAILED);
+            &*page.cast::<AtomicU64>()
+        }
+    }
+
+    #[test]
+    fn group_entry_holds_a_group_and_when_it_was_made() {
+        let place = place();
+        let entry = GroupEntry::reserve(place).unwrap();
+        assert!(GroupEntry::reserve(place).is_none(), "it is in use");
+        assert_eq!(GroupEntry::read(place), None, "there is no group yet");
+        let largest = Pid::from_raw((1 << PID_BITS) - 1).unwrap();
+        for (group, ticks) in [(Pid::INIT, 0), (largest, 1), (largest, (1 << 42) - 2)] {
+            GroupEntry::write(place, group, ticks);
+            assert_eq!(GroupEntry::read(place), Some((group, ticks)));
+        }
+        drop(entry);
+        assert_eq!(GroupEntry::read(place), None);
+        assert!(GroupEntry::reserve(place).is_some());
+    }
+
+    #[test]
+    fn group_entry_is_empty_when_the_program_cannot_be_started() {
+        let place = place();
+        let mut command = Command::new("/no/such/program");
+        let entry = GroupEntry::reserve(place);
+        assert!(Process::start(&mut command, Owner::Us, &Jobs::default(), entry).is_err());
+        assert!(GroupEntry::reserve(place).is_some());
+    }
+
+    /// While the entry is read all the time, it never holds a group that is not there.
+    #[test]
+    fn group_entry_is_there_before_the_program_and_gone_before_the_process() {
+        use std::io::Read;
+        use std::sync::Arc;
+        use std::sync::atomic::AtomicBool;
+        let (place, is_over) = (place(), Arc::new(AtomicBool::new(false)));
+        let told = Arc::clone(&is_over);
+        let reader = std::thread::spawn(move || {
+            let mut stale = 0;
+            while !told.load(Ordering::Acquire) {
+                let Some((group, _)) = GroupEntry::read(place) else { continue };
+                let exists = rustix::process::test_kill_process_group(group).is_ok();
+                let is_the_same = GroupEntry::read(place).is_some_and(|(now, _)| now == group);
+                stale += u32::from(!exists && is_the_same);
+            }
+            stale
+        });
+        for _ in 0..100 {
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo"]).stdin(Stdio::null()).stdout(Stdio::piped());
+            let entry = GroupEntry::reserve(place);
+            assert!(entry.is_some());
+            let jobs = Jobs::default();
+            let mut process = Process::start(&mut command, Owner::Us, &jobs, entry).unwrap();
+            process.child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+            assert_eq!(GroupEntry::read(place).map(|(group, _)| group), Some(process.pid));
+            while process.try_reap(Leftovers::Kill).unwrap().is_none() {
+                std::thread::yield_now();
+            }
+            assert_eq!(GroupEntry::read(place), None);
+        }
+        is_over.store(true, Ordering::Release);
+        assert_eq!(reader.join().unwrap(), 0);
+    }
+
+    /// They are known as they were killed, however long it takes until somebody asks.
+    #[test]
+    fn what_was_killed_with_a_group_is_told_by_descriptors() {
+        use std::io::Read;
+        let mut command = Command::new("sh");
+        let script = "sleep 1000 & sleep 1000 & echo";
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = Process::start(&mut command, Owner::Us, &Jobs::default(), None).unwrap();
+        process.child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        while process.try_reap(Leftovers::Kill).unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        let killed = process.take_killed();
+        assert!(killed.len() <= 2);
+        group::wait_for_end(&killed, Duration::from_secs(3600));
+        assert!(killed.iter().all(group::has_ended));
+        assert!(process.take_killed().is_empty());
+    }
+
     #[test]
     fn what_a_dropped_child_started_is_killed_too() {
         use std::io::Read;
@@ -303,7 +490,7 @@ mod tests {
             .args(["-c", "sleep 1000 & echo started; wait"])
             .stdout(Stdio::piped())
             .stdin(Stdio::null());
-        let mut process = Process::start(&mut command, Owner::Us, &Jobs::default()).unwrap();
+        let mut process = Process::start(&mut command, Owner::Us, &Jobs::default(), None).unwrap();
         let mut output = process.child.stdout.take().unwrap();
         let mut started = [0; 8];
         output.read_exact(&mut started).unwrap();

@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 pub(crate) const TIMES: RangeInclusive<usize> = 14..=17;
 pub(crate) const PARENT: usize = 4;
 pub(crate) const GROUP: usize = 5;
-/// Ticks after the start of the machine.
+/// Ticks after the start of the machine: see [`now_ticks`].
 pub(crate) const STARTED: usize = 22;
 /// Bytes of address space: a thread of the kernel has none.
 pub(crate) const VIRTUAL_SIZE: usize = 23;
@@ -18,6 +18,14 @@ pub(crate) const ENVIRONMENT_END: usize = 51;
 
 /// In the manual fields are counted from 1, and these come after the name.
 const FIRST_AFTER_NAME: usize = 3;
+
+/// The present as the kernel writes it into [`STARTED`]: a process that exists already started no
+/// later. Makes one system call, so it may be called between fork and exec.
+pub(crate) fn now_ticks(ticks_per_second: u64) -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let of_second = now.tv_nsec as u64 * ticks_per_second / 1_000_000_000;
+    now.tv_sec as u64 * ticks_per_second + of_second
+}
 
 pub(crate) struct Stat<'a> {
     /// It may be anything, spaces, brackets and what is no UTF-8 among it.
@@ -95,6 +103,20 @@ mod tests {
         let page = rustix::param::page_size() as u64;
         // Other tests allocate meanwhile.
         assert!(stat.number(VIRTUAL_SIZE).unwrap().abs_diff(pages * page) < 1 << 30);
+    }
+
+    #[test]
+    fn now_is_no_earlier_than_a_start() {
+        for _ in 0..20 {
+            let ticks_per_second = rustix::param::clock_ticks_per_second();
+            let before = now_ticks(ticks_per_second);
+            let mut child = std::process::Command::new("true").spawn().unwrap();
+            let line = std::fs::read(format!("/proc/{}/stat", child.id())).unwrap();
+            let started = Stat::parse(&line).unwrap().number(STARTED).unwrap();
+            let after = now_ticks(ticks_per_second);
+            assert!(before <= started && started <= after, "{before} {started} {after}");
+            child.wait().unwrap();
+        }
     }
 
     #[test]

@@ -26,16 +26,16 @@
 //! A stopped job keeps its job slot. Nobody can take the token of a process that is stopped, and
 //! when the job is continued it must not be one too many.
 
-use crate::sys::family::Member;
+use crate::sys::family::{Identity, Member};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// What is to be done with a foreign tree now.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Orders {
     /// Processes to stop.
-    pub stop: Vec<u32>,
+    pub stop: Vec<Identity>,
     /// Processes that we had stopped and that may go on.
-    pub resume: Vec<u32>,
+    pub resume: Vec<Identity>,
     /// How many further jobs there is room for. None: as many as there are tokens.
     pub more: Option<u32>,
 }
@@ -61,9 +61,6 @@ const PAUSE_US: u64 = 100_000;
 /// have started.
 const SPAWNERS: [&str; 8] =
     ["make", "gmake", "ninja", "ninja-build", "samu", "cargo", "tender", "cmake"];
-
-/// A process, whatever becomes of its number later.
-type Identity = (u64, u32);
 
 #[derive(Debug, Default)]
 pub struct Brake {
@@ -105,10 +102,6 @@ struct Job<'a> {
     bytes: u64,
 }
 
-fn identity(member: &Member) -> Identity {
-    (member.started, member.pid)
-}
-
 impl Brake {
     /// `roots` are the processes that we have started ourselves. `free` is what the whole tree may
     /// use beyond what it uses now; None: there is no limit.
@@ -136,7 +129,7 @@ impl Brake {
         let mut let_go = false;
         for (at, job) in jobs.iter().enumerate() {
             let growth = self.growth(job);
-            let seen = self.jobs.get_mut(&identity(job.root)).expect("it was noted");
+            let seen = self.jobs.get_mut(&job.root.identity()).expect("it was noted");
             let is_stopped = !seen.stopped.is_empty();
             // A little too much is left running, and a stopped job goes on when there is really
             // room.
@@ -152,9 +145,7 @@ impl Brake {
             if at == 0 || seen.forced || fits {
                 left = left.saturating_sub(growth);
                 self.growth = self.growth.saturating_add(growth);
-                orders
-                    .resume
-                    .extend(std::mem::take(&mut seen.stopped).into_iter().map(|(_, pid)| pid));
+                orders.resume.extend(std::mem::take(&mut seen.stopped));
                 continue;
             }
             any_stopped = true;
@@ -165,8 +156,8 @@ impl Brake {
             // Those that were stopped before are stopped again, in case someone else has continued
             // them.
             for leaf in job.members.iter().filter(|member| tree.is_leaf(member)) {
-                seen.stopped.insert(identity(leaf));
-                orders.stop.push(leaf.pid);
+                seen.stopped.insert(leaf.identity());
+                orders.stop.push(leaf.identity());
             }
         }
         let one_more = self.one_more();
@@ -180,9 +171,8 @@ impl Brake {
     }
 
     /// Everything that was stopped goes on. Returns the processes to be continued.
-    pub fn release(&mut self) -> Vec<u32> {
-        let stopped = self.jobs.values_mut().flat_map(|job| std::mem::take(&mut job.stopped));
-        stopped.map(|(_, pid)| pid).collect()
+    pub fn release(&mut self) -> Vec<Identity> {
+        self.jobs.values_mut().flat_map(|job| std::mem::take(&mut job.stopped)).collect()
     }
 
     /// What the jobs that run are expected to grow yet, bytes, at the last look.
@@ -202,13 +192,13 @@ impl Brake {
 
     fn note_spawners(&mut self, tree: &Tree<'_>, roots: &[u32]) {
         let alive: BTreeSet<Identity> =
-            tree.by_pid.values().map(|member| identity(member)).collect();
+            tree.by_pid.values().map(|member| member.identity()).collect();
         self.spawners.retain(|spawner| alive.contains(spawner));
         for (pid, children) in &tree.children {
             let Some(member) = tree.by_pid.get(pid) else { continue };
             let is_known = SPAWNERS.contains(&member.name.as_str()) || roots.contains(pid);
             if is_known || children.len() > 1 {
-                self.spawners.insert(identity(member));
+                self.spawners.insert(member.identity());
             }
         }
     }
@@ -216,7 +206,7 @@ impl Brake {
     /// The oldest first.
     fn jobs_of<'a>(&self, tree: &Tree<'a>, roots: &[u32]) -> Vec<Job<'a>> {
         let spawns =
-            |member: &Member| self.spawners.contains(&identity(member)) && !tree.is_leaf(member);
+            |member: &Member| self.spawners.contains(&member.identity()) && !tree.is_leaf(member);
         let mut jobs: Vec<Job<'a>> = Vec::new();
         let mut beyond: Vec<&'a Member> =
             roots.iter().filter_map(|root| tree.by_pid.get(root).copied()).collect();
@@ -241,12 +231,12 @@ impl Brake {
             let bytes = members.iter().map(|member| member.bytes).sum();
             jobs.push(Job { root: member, members, bytes });
         }
-        jobs.sort_unstable_by_key(|job| identity(job.root));
+        jobs.sort_unstable_by_key(|job| job.root.identity());
         jobs
     }
 
     fn note_jobs(&mut self, jobs: &[Job<'_>]) {
-        let now: BTreeSet<Identity> = jobs.iter().map(|job| identity(job.root)).collect();
+        let now: BTreeSet<Identity> = jobs.iter().map(|job| job.root.identity()).collect();
         let gone: Vec<Identity> =
             self.jobs.keys().filter(|job| !now.contains(job)).copied().collect();
         for job in gone {
@@ -258,9 +248,9 @@ impl Brake {
             }
         }
         for job in jobs {
-            let seen = self.jobs.entry(identity(job.root)).or_default();
+            let seen = self.jobs.entry(job.root.identity()).or_default();
             let alive: BTreeSet<Identity> =
-                job.members.iter().map(|member| identity(member)).collect();
+                job.members.iter().map(|member| member.identity()).collect();
             seen.stopped.retain(|process| alive.contains(process));
             if job.bytes >= seen.peak
                 && let Some(largest) =
@@ -274,7 +264,7 @@ impl Brake {
 
     /// What a job is expected to need beyond what it uses now, bytes.
     fn growth(&self, job: &Job<'_>) -> u64 {
-        let name = self.jobs.get(&identity(job.root)).map_or("", |seen| &seen.name);
+        let name = self.jobs.get(&job.root.identity()).map_or("", |seen| &seen.name);
         // However large it is, the end is not in sight.
         self.expected(name).saturating_sub(job.bytes).max(job.bytes / 8)
     }

@@ -20,6 +20,10 @@ fn three(mib: [u64; 3]) -> Vec<Member> {
     ]
 }
 
+fn pids(processes: &[Identity]) -> Vec<u32> {
+    processes.iter().map(|(_, pid)| *pid).collect()
+}
+
 fn step(brake: &mut Brake, members: &[Member], free_mib: u64, now_us: u64) -> Orders {
     brake.step(members, &[10], Some(free_mib * MIB), now_us)
 }
@@ -42,8 +46,8 @@ fn the_youngest_are_stopped_first_and_the_oldest_never() {
         let mut brake = Brake::default();
         let orders = step(&mut brake, &three([92, 92, 92]), free_mib, 0);
         assert_eq!(
-            (orders.stop.as_slice(), orders.resume.as_slice()),
-            (stop, [].as_slice()),
+            (pids(&orders.stop), pids(&orders.resume)),
+            (stop.to_vec(), vec![]),
             "{free_mib}"
         );
         assert_eq!(brake.stopped_bytes(), 92 * MIB * stop.len() as u64);
@@ -57,24 +61,24 @@ fn the_youngest_are_stopped_first_and_the_oldest_never() {
 #[test]
 fn what_was_stopped_goes_on_when_there_is_room_and_some_time_has_passed() {
     let mut brake = Brake::default();
-    assert_eq!(step(&mut brake, &three([92, 92, 92]), 250, 0).stop, [40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, 0).stop), [40]);
     assert_eq!(brake.stopped(), 1);
     // Somebody else has continued it.
-    assert_eq!(step(&mut brake, &three([92, 92, 92]), 250, 20_000).stop, [40]);
-    assert_eq!(step(&mut brake, &three([92, 92, 92]), 1000, 40_000).stop, [40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, 20_000).stop), [40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 1000, 40_000).stop), [40]);
     let orders = step(&mut brake, &three([92, 92, 92]), 1000, PAUSE_US);
-    assert_eq!((orders.stop, orders.resume), (vec![], vec![40]));
+    assert_eq!((pids(&orders.stop), pids(&orders.resume)), (vec![], vec![40]));
     assert_eq!(brake.stopped(), 0);
 }
 
 #[test]
 fn the_next_one_is_the_oldest_when_the_oldest_has_ended() {
     let mut brake = Brake::default();
-    assert_eq!(step(&mut brake, &three([92, 92, 92]), 0, 0).stop, [30, 40]);
+    assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 0, 0).stop), [30, 40]);
     let mut members = three([92, 92, 92]);
     members.drain(1..3);
     let orders = step(&mut brake, &members, 0, 20_000);
-    assert_eq!((orders.stop, orders.resume), (vec![40], vec![30]));
+    assert_eq!((pids(&orders.stop), pids(&orders.resume)), (vec![40], vec![30]));
 }
 
 #[test]
@@ -83,7 +87,7 @@ fn only_what_has_no_children_is_stopped() {
     let mut members = three([92, 92, 92]);
     members.extend([member(41, 40, "cc1plus", 90), member(42, 40, "as", 1)]);
     // The driver has two children at once, so it counts as one that starts jobs.
-    assert_eq!(step(&mut brake, &members, 0, 0).stop, [30, 41, 42]);
+    assert_eq!(pids(&step(&mut brake, &members, 0, 0).stop), [30, 41, 42]);
 }
 
 #[test]
@@ -92,10 +96,10 @@ fn a_make_below_a_make_is_no_job() {
     let mut members = three([92, 92, 92]);
     members.extend([member(50, 10, "make", 1), member(51, 50, "cc", 92)]);
     let orders = step(&mut brake, &members, 0, 0);
-    assert_eq!(orders.stop, [30, 40, 51]);
+    assert_eq!(pids(&orders.stop), [30, 40, 51]);
     // While it reads its files it is left alone.
     members.pop();
-    assert_eq!(step(&mut brake, &members, 0, 0).stop, [30, 40]);
+    assert_eq!(pids(&step(&mut brake, &members, 0, 0).stop), [30, 40]);
 }
 
 #[test]
@@ -135,7 +139,7 @@ fn where_nothing_goes_on_a_stopped_job_is_let_go() {
     let members = three([92, 92, 92]);
     let mut resumed = Vec::new();
     for now_us in (0..3 * STANDSTILL_US).step_by(100_000) {
-        resumed.extend(step(&mut brake, &members, 0, now_us).resume);
+        resumed.extend(pids(&step(&mut brake, &members, 0, now_us).resume));
     }
     assert_eq!(resumed, [30, 40], "one after the other, the oldest first, and not stopped again");
 }
@@ -146,7 +150,7 @@ fn while_something_goes_on_nothing_is_let_go() {
     let mut members = three([92, 92, 92]);
     for now_us in (0..3 * STANDSTILL_US).step_by(100_000) {
         members[2].used += 1;
-        assert_eq!(step(&mut brake, &members, 0, now_us).resume, Vec::<u32>::new());
+        assert_eq!(pids(&step(&mut brake, &members, 0, now_us).resume), Vec::<u32>::new());
     }
 }
 
@@ -154,7 +158,7 @@ fn while_something_goes_on_nothing_is_let_go() {
 fn all_go_on_in_the_end() {
     let mut brake = Brake::default();
     step(&mut brake, &three([92, 92, 92]), 0, 0);
-    assert_eq!(brake.release(), [30, 40]);
+    assert_eq!(pids(&brake.release()), [30, 40]);
     assert_eq!(brake.stopped(), 0);
 }
 
@@ -200,8 +204,9 @@ impl World {
             members.extend(self.running.iter().map(|(job, _)| job.clone()));
             let free = self.limit.saturating_sub(used);
             let orders = step(&mut brake, &members, free, report.looks * 20_000);
-            let newly = orders.stop.iter().filter(|pid| self.stopped.insert(**pid)).count();
-            for pid in orders.resume {
+            let newly =
+                pids(&orders.stop).into_iter().filter(|pid| self.stopped.insert(*pid)).count();
+            for pid in pids(&orders.resume) {
                 self.stopped.remove(&pid);
             }
             let oldest = self.running[0].0.pid;
