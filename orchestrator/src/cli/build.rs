@@ -14,7 +14,7 @@ use super::terminal::Terminal;
 use super::{target_dir, worker};
 use crate::engine::{self, Request};
 use crate::environment::{SOURCE_DATE_EPOCH, Variables};
-use crate::exec::run_foreground;
+use crate::exec::{RunError, prepare, run_foreground};
 use crate::fingerprint::Fingerprints;
 use crate::graph::{
     self, ArtifactKind, Graph, GraphRequest, Mode, Programs, Targets, compile_commands,
@@ -83,7 +83,9 @@ fn execute(program: &Utf8Path, options: &RunOptions, terminal: Terminal) -> Resu
     terminal.say(&style::status("Running", format!("`{}`", words::visible(&line))));
     let mut command = Command::new(program);
     command.args(&options.args);
-    let exit = run_foreground(command, None)
+    let exit = prepare()
+        .map_err(RunError::from)
+        .and_then(|signals| run_foreground(command, signals, None))
         .map_err(|error| CliError::build(format!("cannot run `{program}`: {error}")))?;
     Ok(Exit::of_child(exit))
 }

@@ -8,7 +8,7 @@ use super::project::budget;
 use super::slots::slots;
 use super::terminal::Terminal;
 use crate::events::Severity;
-use crate::exec::{Guest, RunError, run_foreground};
+use crate::exec::{Guest, RunError, prepare, run_foreground};
 use crate::report::{style, words};
 use crate::sys::Exit as ChildExit;
 use std::ffi::{OsStr, OsString};
@@ -37,6 +37,7 @@ pub fn exec(
             terminal.console().print(&style::message(level, text));
         }
     };
+    let mut signals = prepare()?;
     let mut command_line = options.command.clone();
     let program = options.command[0].to_string_lossy().into_owned();
     let mut guest = match options.take {
@@ -45,21 +46,35 @@ pub fn exec(
             command_line = command_line.iter().map(|word| with_number(word, taken)).collect();
             guest
         }
-        None => Guest::client(slots, budget, &command_line, &tell)?,
+        None => match Guest::client(slots, budget, &command_line, &mut signals, &tell) {
+            Ok(guest) => guest,
+            // As if the command had been there.
+            Err(RunError::Interrupted(signal)) => {
+                return Ok(Exit::of_child(ChildExit::Signal(signal)));
+            }
+            Err(error) => return Err(failed(error)),
+        },
     };
     let mut command = Command::new(&command_line[0]);
     command.args(&command_line[1..]);
-    let result = run_foreground(command, Some(&mut guest));
+    let result = run_foreground(command, signals, Some(&mut guest));
     guest.ended(matches!(result, Ok(ChildExit::Code(_))));
     match result {
         Ok(exit) => Ok(Exit::of_child(exit)),
-        Err(RunError::Host(error)) => Err(error.into()),
         // As of shells, env(1) and nice(1).
         Err(RunError::Start(error)) => {
             let text = format!("cannot run `{}`: {error}", words::visible(&program));
             terminal.console().print(&style::message(Level::Error, text));
             Ok(Exit::Child(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }))
         }
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn failed(error: RunError) -> CliError {
+    match error {
+        RunError::Host(error) => error.into(),
+        other => CliError::build(other.to_string()),
     }
 }
 

@@ -7,6 +7,7 @@ use super::ends::{CommandEnd, WorkerEnd};
 use super::worker::{Greeting, Heard, WorkerProcess};
 use crate::graph::{Command, Graph, Item};
 use crate::host::error::system;
+use crate::host::probe::{Answer, Probe};
 use crate::host::survivors::Search;
 use crate::host::{EngineError, Guard};
 use crate::keys::{ChildId, ItemIx, WorkerId};
@@ -41,6 +42,11 @@ pub(super) enum ChildEvent {
     WorkerEnded(Gone, WorkerEnd),
     /// It is no child any more.
     CommandEnded(Gone, CommandEnd),
+    /// What a program has answered that was asked for its version.
+    Answered {
+        probe: u32,
+        answer: Answer,
+    },
     /// A process that this child has left running has ended, or it is known now what it has left.
     SurvivorsChanged(ChildId),
 }
@@ -55,6 +61,7 @@ enum Source {
     WorkerEnd(WorkerId),
     CommandOutput(ItemIx),
     CommandEnd(ItemIx),
+    Probe(u32),
     SurvivorEnd(ChildId),
     /// Tokens were taken, returned, or have arrived: whoever owns the pool finds out.
     Pool,
@@ -120,6 +127,9 @@ pub(super) struct Children<'a> {
     workers: BTreeMap<WorkerId, Running<WorkerProcess>>,
     commands: BTreeMap<ItemIx, Running<CommandProcess>>,
     survivors: BTreeMap<ChildId, Survivors>,
+    /// Programs that are asked for their version, by a number that is not used twice.
+    probes: BTreeMap<u32, Running<Probe>>,
+    next_probe: u32,
     /// How many children have left something running, each of which got an id of its own for it.
     retired: u32,
     guard: Guard,
@@ -154,6 +164,8 @@ impl<'a> Children<'a> {
             workers: BTreeMap::new(),
             commands: BTreeMap::new(),
             survivors: BTreeMap::new(),
+            probes: BTreeMap::new(),
+            next_probe: 0,
             retired: 0,
             guard,
             watch,
@@ -168,13 +180,18 @@ impl<'a> Children<'a> {
     /// A worker is not one of ours, or the system fails.
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<Vec<ChildEvent>, EngineError> {
         let timeout = if self.again.is_empty() { timeout } else { Duration::ZERO };
-        let timeout = self.until_search().map_or(timeout, |until| until.min(timeout));
+        let deadlines = self.probes.values().filter_map(|probe| probe.child.deadline_us());
+        let searches = self.survivors.values().filter_map(|one| one.search.as_ref());
+        let next_us = deadlines.chain(searches.map(Search::next_us)).min();
+        let until_next = |at_us: u64| Duration::from_micros(at_us.saturating_sub(now_us()));
+        let timeout = next_us.map_or(timeout, |at_us| until_next(at_us).min(timeout));
         let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
         sources.append(&mut self.again);
         let mut events = Vec::new();
         for source in sources {
             self.hear(source, &mut events)?;
         }
+        self.step_probes(&mut events);
         self.search(&mut events);
         Ok(events)
     }
@@ -200,7 +217,8 @@ impl<'a> Children<'a> {
             }
             Source::CommandEnd(item) => self.reap_command(item, events)?,
             Source::SurvivorEnd(child) => events.push(ChildEvent::SurvivorsChanged(child)),
-            Source::Pool => {}
+            // All of them are looked at after this.
+            Source::Probe(_) | Source::Pool => {}
         }
         if has_more {
             self.again.push(source);
@@ -351,6 +369,54 @@ impl<'a> Children<'a> {
         Ok(Ok(started_us))
     }
 
+    /// Asks a program for its version, in the directory of the command that it is asked for. Returns
+    /// the number of the probe, or why the program cannot be started.
+    ///
+    /// # Errors
+    /// The system fails.
+    pub(super) fn start_probe(
+        &mut self,
+        program: &Utf8Path,
+        dir: &Utf8Path,
+    ) -> Result<io::Result<u32>, EngineError> {
+        let entry = self.guard.entry()?;
+        let child = match Probe::start(program, dir, entry, now_us()) {
+            Ok(child) => child,
+            Err(error) => return Ok(Err(error)),
+        };
+        let number = self.next_probe;
+        self.next_probe += 1;
+        let watch = &mut self.watch;
+        let watched = child.descriptors();
+        let watched = watched.map(|fd| watch.add(fd, Interest::READABLE, Source::Probe(number)));
+        let watched =
+            watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a program"))?;
+        self.probes.insert(number, Running { child, watched });
+        Ok(Ok(number))
+    }
+
+    fn step_probes(&mut self, events: &mut Vec<ChildEvent>) {
+        let now_us = now_us();
+        let mut over = Vec::new();
+        for (number, Running { child, .. }) in &mut self.probes {
+            if let Some(answer) = child.step(now_us) {
+                events.push(ChildEvent::Answered { probe: *number, answer });
+            }
+            over.extend(child.is_over().then_some(*number));
+        }
+        for number in over {
+            if let Some(Running { child, watched }) = self.probes.remove(&number) {
+                self.forget(watched);
+                drop(child);
+            }
+        }
+    }
+
+    /// The answers are not wanted any more.
+    pub(super) fn end_probes(&mut self) {
+        self.probes.values_mut().for_each(|probe| probe.child.end());
+    }
+
     /// An id for what a child has left running.
     pub(super) fn survivor_id(&mut self) -> ChildId {
         let id = ChildId::Survivors(self.retired);
@@ -425,14 +491,7 @@ impl<'a> Children<'a> {
             running.filter_map(|fd| watch.add(fd, Interest::READABLE, source).ok()).collect();
     }
 
-    /// How long until there is something to search. None if nothing is searched.
-    fn until_search(&self) -> Option<Duration> {
-        let searches = self.survivors.values().filter_map(|one| one.search.as_ref());
-        let next_us = searches.map(Search::next_us).min()?;
-        Some(Duration::from_micros(next_us.saturating_sub(now_us())))
-    }
-
-    /// A part of each search: it reads much of /proc, and meanwhile nobody else would be heard.
+    /// Does a part of each search. It reads much of /proc, and children have to be heard meanwhile.
     fn search(&mut self, events: &mut Vec<ChildEvent>) {
         for (id, survivors) in &mut self.survivors {
             if let Some(search) = &mut survivors.search
@@ -453,6 +512,7 @@ impl<'a> Children<'a> {
         for running in self.workers.values() {
             running.child.process.signal_group(Signal::KILL);
         }
+        self.end_probes();
         let mut gone = Vec::new();
         while let Some((ix, mut running)) = self.workers.pop_first() {
             self.forget(running.watched);
@@ -463,6 +523,11 @@ impl<'a> Children<'a> {
             running.child.process.kill();
             self.forget(running.watched);
             gone.push((ChildId::Command(item), None));
+        }
+        // Dropped ones are waited for.
+        while let Some((_, Running { child, watched })) = self.probes.pop_first() {
+            self.forget(watched);
+            drop(child);
         }
         // Those that were killed are waited for. A daemon has left its group, and nobody waits for
         // that.
@@ -586,16 +651,18 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Of workers, commands and the watchdog.
+    /// Of workers, commands, probes and the watchdog.
     fn pids(&self) -> BTreeSet<u32> {
-        let workers = self.workers().map(|(_, child)| child.process.pid());
-        let commands = self.commands().map(|(_, child)| child.process.pid());
-        workers.chain(commands).chain(self.guard.pid()).collect()
+        let mut pids = self.own_pids();
+        pids.extend(self.commands().map(|(_, child)| child.process.pid()));
+        pids
     }
 
-    /// Of workers and the watchdog: what is no command's.
+    /// Of workers, probes and the watchdog: what is no command's.
     pub(super) fn own_pids(&self) -> BTreeSet<u32> {
-        self.workers().map(|(_, child)| child.process.pid()).chain(self.guard.pid()).collect()
+        let workers = self.workers().map(|(_, child)| child.process.pid());
+        let probes = self.probes.values().map(|probe| probe.child.pid());
+        workers.chain(probes).chain(self.guard.pid()).collect()
     }
 
     /// Waits for processes that others have left to us and that have ended.

@@ -111,7 +111,7 @@ pub(super) struct CommandStart<'e, 'a> {
 }
 
 impl CommandStart<'_, '_> {
-    /// Starts the command of an item on a free slot. Returns whether it runs; why it does not is
+    /// Starts the command of an item on a free slot. `tools` knows what it needs. Returns whether it runs; why it does not is
     /// told.
     ///
     /// # Errors
@@ -129,10 +129,10 @@ impl CommandStart<'_, '_> {
         let id = ChildId::Command(ix);
         let (program, arguments) =
             words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-        if let Some(outside) = outside::of(program, arguments, tools) {
+        if let Some(outside) = outside::of(program, arguments, &words.dir, tools) {
             progress.warn(format!("in a command of crate `{}`: {outside}", item.krate_name));
         }
-        let kind = Kind::External(tools.dialect(program));
+        let kind = Kind::External(tools.dialect(program, &words.dir));
         let admission = slots.admit(id, kind)?;
         slots.set_priority(id, scheduler.priority(ix));
         // What is free is offered before it starts: ninja looks once then, and not again until a

@@ -48,6 +48,7 @@ mod ends;
 mod error_log;
 mod execute;
 mod memory;
+mod probes;
 mod progress;
 mod record;
 mod reproduce;
@@ -57,10 +58,9 @@ mod worker;
 
 use crate::events::{Event, Severity, Shortage, Sink};
 use crate::fingerprint::{Fingerprints, Freshness};
-use crate::graph::Graph;
+use crate::graph::{Graph, Run};
 use crate::host::EngineError;
 use crate::host::error::system;
-use crate::host::tools::Tools;
 use crate::host::{self, Slots};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Budget, Chosen, Denied};
@@ -77,6 +77,7 @@ use crash::Crashes;
 use dispatch::Dispatch;
 use execute::CommandStart;
 use memory::{CommandView, MemoryController, MemoryOrder, Ours, View, WorkerView};
+use probes::Probes;
 use progress::{Counts, Progress};
 use record::Record;
 use reproduce::Reproducers;
@@ -159,7 +160,7 @@ struct Engine<'a> {
     children: Children<'a>,
     slots: JobSlots,
     memory: MemoryController,
-    tools: Tools,
+    probes: Probes,
     signals: Signals,
     crashes: Crashes,
     /// `None` while it builds.
@@ -187,7 +188,7 @@ impl<'a> Engine<'a> {
             children,
             slots,
             memory: MemoryController::new(budget),
-            tools: Tools::default(),
+            probes: Probes::default(),
             signals,
             crashes: Crashes::default(),
             finished: None,
@@ -302,6 +303,7 @@ impl<'a> Engine<'a> {
                 self.settle_with(gone)?;
                 self.dispatcher().command_ended(end);
             }
+            ChildEvent::Answered { probe, answer } => self.probes.answered(probe, answer),
             ChildEvent::SurvivorsChanged(child) => self.settle_with_survivors(child),
         }
         Ok(())
@@ -336,6 +338,7 @@ impl<'a> Engine<'a> {
         if self.memory.awaits_victim_until(now_us()).is_some() {
             return Ok(());
         }
+        self.start_ready_commands()?;
         let wanted = self.scheduler.wanted(self.slots.most_more());
         if let Some(error) = self.slots.begin_round(wanted, now_us())? {
             self.progress.warn(host::parent_is_gone(&error));
@@ -395,7 +398,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// If nothing of a child is left, what it had is free. What is left keeps what it may use.
+    /// If no process of a child runs any more, what it had is free. Survivors keep what they may use.
     fn settle_with(&mut self, mut gone: Gone) -> Result<(), EngineError> {
         let id = gone.id;
         if gone.killed.is_empty() && !gone.is_command() {
@@ -419,7 +422,7 @@ impl<'a> Engine<'a> {
         let fifo = self.slots.fifo(id).filter(|_| self.slots.holds(id));
         match self.children.left_by(id, fifo) {
             Left::Killed => {}
-            // A daemon is nobody's job, though it may have jobs.
+            // A daemon is no job, though it may have jobs.
             Left::Unknown | Left::Daemons => self.slots.park(id),
             Left::Nothing => {
                 let Some(gone) = self.children.take_survivors(id) else { return };
@@ -492,13 +495,46 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
+    /// Starts the command, now or as soon as all is known that it needs.
     fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
+        let Run::Command(command) = &self.graph[ix].run else {
+            unreachable!("only commands run outside workers")
+        };
+        if self.probes.ask_for(ix, command, &mut self.children)? {
+            self.slots.charge(ChildId::Command(ix));
+            return Ok(());
+        }
+        self.start_command(ix)
+    }
+
+    /// Starts the commands that waited for what is known now.
+    fn start_ready_commands(&mut self) -> Result<(), EngineError> {
+        for ix in self.probes.take_ready() {
+            // It gets the slot again at once, together with a port.
+            self.slots.remove(ChildId::Command(ix));
+            self.start_command(ix)?;
+        }
+        Ok(())
+    }
+
+    /// The build ends: what waits is not started any more.
+    fn give_up_waiting_commands(&mut self) {
+        self.children.end_probes();
+        for ix in self.probes.cancel() {
+            self.slots.remove(ChildId::Command(ix));
+            self.progress.given_up(ix, now_us());
+            let outcome = Outcome::Skipped;
+            self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
+        }
+    }
+
+    fn start_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
         let start = CommandStart {
             children: &mut self.children,
             slots: &mut self.slots,
             record: &mut self.record,
             progress: &mut self.progress,
-            tools: &self.tools,
+            tools: &self.probes.tools,
         };
         let runs = start.run(ix, &self.graph[ix], &self.scheduler)?;
         self.stop_without_record();
@@ -672,6 +708,7 @@ impl<'a> Engine<'a> {
                     self.memory.release();
                     self.children.interrupt(signals::named(signal));
                     self.scheduler.cancel();
+                    self.give_up_waiting_commands();
                 }
                 _ => self.children.signal_all(Signal::KILL, Signal::KILL),
             }

@@ -64,6 +64,13 @@ impl JobSlots {
         })
     }
 
+    /// Charges a slot to a child that is not told of the pool yet; [`JobSlots::remove`] frees it.
+    ///
+    /// Panics if no slot is free, as `admit`.
+    pub(super) fn charge(&mut self, id: ChildId) {
+        self.pool.broker.charge(id).expect("the scheduler starts children on free slots");
+    }
+
     /// What tells of tokens that the child takes and returns.
     pub(super) fn port(&self, id: ChildId) -> Option<&Fifo> {
         self.pool.broker.port(id)

@@ -32,6 +32,18 @@ pub enum RunError {
     Start(#[source] io::Error),
     #[error("{0}")]
     Host(#[from] EngineError),
+    #[error("signal {0} came before the program was started")]
+    Interrupted(i32),
+}
+
+/// Prepares this process for a program that stands in its place. From here on signals wait until
+/// they are asked for.
+///
+/// # Errors
+/// The system does not let us.
+pub fn prepare() -> Result<Signals, EngineError> {
+    prepare_this_process().map_err(system("prepare for a child process"))?;
+    Signals::take_over().map_err(system("take over signals"))
 }
 
 /// Runs the program and waits for its end. From the main thread only, see `process`. Standard
@@ -48,10 +60,9 @@ pub enum RunError {
 /// jobserver fails.
 pub fn run_foreground(
     mut command: Command,
+    mut signals: Signals,
     mut guest: Option<&mut Guest<'_>>,
 ) -> Result<Exit, RunError> {
-    prepare_this_process().map_err(system("prepare for a child process"))?;
-    let mut signals = Signals::take_over().map_err(system("take over signals"))?;
     let terminal = Terminal::controlling();
     let entry = guest.as_mut().map(|guest| guest.group_entry()).transpose()?.flatten();
     let jobs = guest.as_ref().map_or_else(Jobs::default, |guest| guest.jobs());

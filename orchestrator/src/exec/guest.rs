@@ -1,21 +1,28 @@
 //! The one child of `tender exec`, and its slots: a client of the pool, or a program that is none
 //! and holds several slots.
 
+use super::foreground::RunError;
 use super::memory::GuestMemory;
 use crate::events::Severity;
 use crate::host::EngineError;
-use crate::host::error::jobserver_error;
+use crate::host::error::{jobserver_error, system};
 use crate::host::outside;
+use crate::host::probe::{Answer, Probe};
 use crate::host::survivors::Search;
-use crate::host::tools::Tools;
+use crate::host::tools::{Tools, is_ninja};
 use crate::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use crate::keys::{ChildId, ItemIx};
 use crate::memory::Budget;
 use crate::sys::clock::now_us;
 use crate::sys::process::{GroupEntry, Jobs};
+use crate::sys::signals::{Signals, stop_this_process};
+use crate::sys::watch::Watch;
 use crate::tokens::{Admission, AdmitError, Fifos, Kind, Parent, Pool, Port as _};
+use camino::Utf8Path;
+use mio::Interest;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
+use signal_hook::consts::{SIGCONT, SIGTSTP};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
@@ -56,24 +63,31 @@ pub struct Guest<'a> {
 }
 
 impl<'a> Guest<'a> {
-    /// A client of the pool. Its first word is the program.
+    /// A client of the pool. Its first word is the program. What decides about what it is told, make
+    /// and ninja, is asked first; `signals` are served meanwhile.
     ///
     /// # Errors
-    /// No FIFO can be made, or the parent's pool cannot be joined.
+    /// No FIFO can be made, the parent's pool cannot be joined, or a signal came meanwhile.
     pub fn client(
         slots: Slots,
         budget: Budget,
         words: &[OsString],
+        signals: &mut Signals,
         tell: Tell<'a>,
-    ) -> Result<Guest<'a>, EngineError> {
+    ) -> Result<Guest<'a>, RunError> {
         let (program, arguments) = words.split_first().expect("a command has a program");
-        let tools = Tools::default();
-        if let Some(outside) = outside::of(program, arguments, &tools) {
+        let (mut pool, mut guard) = slots.into_pool(fifos()?)?;
+        let name = program.to_string_lossy();
+        let here = Utf8Path::new(".");
+        let mut tools = Tools::default();
+        for stamp in tools.unknown(&name, here) {
+            let answer = ask(&stamp.path, here, &mut guard, signals)?;
+            tools.learn(stamp, answer);
+        }
+        if let Some(outside) = outside::of(program, arguments, here, &tools) {
             tell(Severity::Warning, outside.to_string());
         }
-        let (mut pool, guard) = slots.into_pool(fifos()?)?;
-        let name = program.to_string_lossy();
-        let kind = Kind::External(tools.dialect(&name));
+        let kind = Kind::External(tools.dialect(&name, here));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
             AdmitError::NoFreeSlot => {
@@ -82,7 +96,7 @@ impl<'a> Guest<'a> {
             AdmitError::Port(source) => jobserver_error(source),
         })?;
         // Offered before it starts: ninja looks once then, and not again until a job of its ends.
-        if outside::is_ninja(program)
+        if is_ninja(program)
             && let Some(error) = borrow_ahead(&mut pool).map_err(jobserver_error)?
         {
             tell(Severity::Warning, parent_is_gone(&error));
@@ -229,6 +243,38 @@ impl<'a> Guest<'a> {
         if let Some(text) = host::end(&mut self.pool, &self.guard) {
             self.warn(text);
         }
+    }
+}
+
+/// Asks a program for its version. A signal that ends us ends the program too, and is returned as an
+/// error.
+fn ask(
+    program: &Utf8Path,
+    dir: &Utf8Path,
+    guard: &mut Guard,
+    signals: &mut Signals,
+) -> Result<Answer, RunError> {
+    let Ok(mut probe) = Probe::start(program, dir, guard.entry()?, now_us()) else {
+        return Ok(Answer::Nothing);
+    };
+    let mut watch = Watch::new().map_err(system("create an epoll instance"))?;
+    for fd in probe.descriptors().into_iter().chain([signals.as_fd()]) {
+        watch.add(fd, Interest::READABLE, ()).map_err(system("watch a program"))?;
+    }
+    loop {
+        let now_us = now_us();
+        if let Some(answer) = probe.step(now_us) {
+            return Ok(answer);
+        }
+        for signal in signals.pending() {
+            match signal {
+                SIGTSTP => stop_this_process(),
+                SIGCONT => {}
+                other => return Err(RunError::Interrupted(other)),
+            }
+        }
+        let left = probe.deadline_us().map_or(0, |deadline_us| deadline_us.saturating_sub(now_us));
+        watch.wait(Duration::from_micros(left)).map_err(system("wait for a program"))?;
     }
 }
 

@@ -10,5 +10,5 @@ mod foreground;
 mod guest;
 mod memory;
 
-pub use foreground::{RunError, run_foreground};
+pub use foreground::{RunError, prepare, run_foreground};
 pub use guest::Guest;

@@ -15,8 +15,8 @@ const LONGEST_US: u64 = 1_000_000;
 /// can clear.
 const FASTEST: u64 = 1000;
 
-/// External commands with all that they start, and what of them is stopped. All goes on when this
-/// is dropped.
+/// External commands with all that they start, and what of them is stopped. All is continued when
+/// this is dropped.
 #[derive(Default)]
 pub(crate) struct ExternalTrees {
     brake: Brake,

@@ -1,7 +1,8 @@
 //! Commands that will not share the job slots, as far as their words and their version tell. Knows
 //! no pool.
 
-use crate::host::tools::Tools;
+use crate::host::tools::{Tools, is_ninja};
+use camino::Utf8Path;
 use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
@@ -32,10 +33,11 @@ impl fmt::Display for Outside {
     }
 }
 
-/// Asks ninja for its version, and nobody else.
+/// `tools` knows the version of a ninja that starts as `program` in `dir`.
 pub(crate) fn of(
     program: impl AsRef<OsStr>,
     arguments: &[impl AsRef<OsStr>],
+    dir: &Utf8Path,
     tools: &Tools,
 ) -> Option<Outside> {
     let program = program.as_ref();
@@ -49,14 +51,9 @@ pub(crate) fn of(
     if !is_ninja(program) {
         return None;
     }
-    let version = tools.answer(program)?;
-    (!shares(&version)).then(|| Outside::OldNinja { program: shown(), version })
-}
-
-/// By its name.
-pub(crate) fn is_ninja(program: &OsStr) -> bool {
-    let name = Path::new(program).file_name();
-    name.is_some_and(|name| name == "ninja" || name == "ninja-build")
+    let version = tools.ninja_version(program.to_str()?, dir)?;
+    let old = || Outside::OldNinja { program: shown(), version: version.to_owned() };
+    (!shares(version)).then(old)
 }
 
 /// The option by which a jobserver client is told to make a pool of its own. (cargo ignores it, and
@@ -89,10 +86,12 @@ mod tests {
         let check = |line: &str, expect: Option<&str>| {
             let words: Vec<&str> = line.split(' ').collect();
             let option =
-                of(words[0], &words[1..], &Tools::default()).map(|outside| match outside {
-                    Outside::OwnJobs { option, .. } => option,
-                    Outside::OldNinja { .. } => panic!("{line}"),
-                });
+                of(words[0], &words[1..], "/".into(), &Tools::default()).map(
+                    |outside| match outside {
+                        Outside::OwnJobs { option, .. } => option,
+                        Outside::OldNinja { .. } => panic!("{line}"),
+                    },
+                );
             assert_eq!(option.as_deref(), expect, "{line}");
         };
         check("make -j8", Some("-j8"));
@@ -117,17 +116,6 @@ mod tests {
         check("1.11.1.git.kitware.jobserver-1", true);
         check("samurai", true);
         check("", true);
-    }
-
-    #[test]
-    fn only_ninja_is_ninja() {
-        let check = |program: &str, expect: bool| {
-            assert_eq!(is_ninja(OsStr::new(program)), expect, "{program}")
-        };
-        check("ninja", true);
-        check("/opt/ninja-build", true);
-        check("ninja.py", false);
-        check("", false);
     }
 
     #[test]

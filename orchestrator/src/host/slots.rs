@@ -52,7 +52,7 @@ impl Slots {
     }
 }
 
-/// With the pool of a parent and the ends of the purse, where there are such.
+/// With the pool of a parent and the ends of the escrow pipes, where there are such.
 fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> Result<Rc<Watchdog>, EngineError> {
     Ok(Rc::new(Watchdog::start(pool).map_err(system("start a process"))?))
 }

@@ -29,8 +29,8 @@ const PAUSE_US: u64 = 400;
 const IN_A_STEP: usize = 50;
 
 /// A search for all processes of this user whose environment names a FIFO, but for those that have
-/// ended and are not reaped; and for those below us whose environment names none, since nobody can
-/// tell whose child left them. It reads all of /proc, so it is done in steps, between which its
+/// ended and are not reaped; and for those below us whose environment names none, since it
+/// cannot be known whose child left them. It reads all of /proc, so it is done in steps, between which its
 /// caller does other things.
 #[derive(Debug)]
 pub(crate) struct Search {
@@ -270,7 +270,7 @@ mod tests {
         assert!(of(&fifo).is_empty());
     }
 
-    /// Each step is short, whatever there is to look at: nobody is asleep meanwhile.
+    /// Each step is short, however much there is to look at.
     #[test]
     fn search_is_done_in_steps_and_does_not_sleep() {
         let mut search = Search::new("/nowhere/at/all".to_owned(), BTreeSet::new(), u64::MAX);

@@ -1,63 +1,73 @@
-//! Which form of jobserver the programs of this machine understand: each is asked once for its
-//! version.
+//! Which form of jobserver the programs of this machine understand, by what they answer to
+//! `--version`. Who asks them is the caller: see [`Probe`](super::probe::Probe).
 
-use crate::sys::bounded_output;
+use super::probe::Answer;
 use crate::tokens::Dialect;
-use std::cell::RefCell;
+use crate::toolchain::{Stamp, resolve};
+use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-/// What programs have answered to `--version`, the first line. Asked when first needed.
+/// What programs have answered, each as long as its file is the same.
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
-    answers: RefCell<BTreeMap<OsString, Option<String>>>,
+    answers: BTreeMap<Utf8PathBuf, (Stamp, Answer)>,
 }
 
 /// Major and minor.
 type Version = (u32, u32);
 
-/// Bytes of an answer. One that says more is no program that we know.
-const LONGEST_ANSWER: u64 = 64 << 10;
-
 /// GNU make reads `fifo:PATH` from this version on.
 const MAKE_WITH_FIFO: Version = (4, 4);
 
 impl Tools {
-    /// For a child that starts as `program`, and may start anything.
-    pub(crate) fn dialect(&self, program: &str) -> Dialect {
-        let name =
-            Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let make = match name {
-            // One that is named by a path may be another than the one that PATH finds.
-            "make" | "gmake" if program.contains('/') => program,
-            _ => "make",
-        };
-        // None if there is none, or it is not GNU's.
-        of_make(self.answer(OsStr::new(make)).and_then(|answer| parse_make_version(&answer)))
+    /// Programs that have to be asked before a child starts as `program` in `dir`.
+    pub(crate) fn unknown(&self, program: &str, dir: &Utf8Path) -> Vec<Stamp> {
+        let ninja = is_ninja(OsStr::new(program)).then(|| resolve(program, dir)).flatten();
+        let asked = make_of(program, dir).into_iter().chain(ninja);
+        let stamps = asked.map(|path| Stamp::of(&path));
+        stamps
+            .filter(|stamp| self.answers.get(&stamp.path).is_none_or(|(of, _)| of != stamp))
+            .collect()
     }
 
-    /// What a program answers to `--version`, the first line. None if it cannot be started.
-    pub(crate) fn answer(&self, program: &OsStr) -> Option<String> {
-        if let Some(answer) = self.answers.borrow().get(program) {
-            return answer.clone();
+    /// `asked` is the program as it was when it was asked.
+    pub(crate) fn learn(&mut self, asked: Stamp, answer: Answer) {
+        self.answers.insert(asked.path.clone(), (asked, answer));
+    }
+
+    /// For a child that starts as `program` in `dir`, and may start anything.
+    pub(crate) fn dialect(&self, program: &str, dir: &Utf8Path) -> Dialect {
+        match make_of(program, dir).and_then(|path| self.answers.get(&path)) {
+            Some((_, Answer::Line(line))) => of_make(parse_make_version(line)),
+            // It is there, and may be old.
+            Some((_, Answer::Late)) => Dialect::AnyMake,
+            Some((_, Answer::Nothing)) | None => of_make(None),
         }
-        let answer = ask(program);
-        self.answers.borrow_mut().insert(program.to_owned(), answer.clone());
-        answer
+    }
+
+    /// What `program`, a ninja, has answered.
+    pub(crate) fn ninja_version(&self, program: &str, dir: &Utf8Path) -> Option<&str> {
+        match self.answers.get(&resolve(program, dir)?) {
+            Some((_, Answer::Line(line))) => Some(line),
+            _ => None,
+        }
     }
 }
 
-fn ask(program: &OsStr) -> Option<String> {
-    let mut command = Command::new(program);
-    command.arg("--version").stdin(Stdio::null());
-    for variable in ["MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS"] {
-        command.env_remove(variable);
+/// By its name.
+pub(crate) fn is_ninja(program: &OsStr) -> bool {
+    let name = Path::new(program).file_name();
+    name.is_some_and(|name| name == "ninja" || name == "ninja-build")
+}
+
+/// The make that counts for a child: itself, else the one that PATH finds.
+fn make_of(program: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
+    match Utf8Path::new(program).file_name() {
+        Some("make" | "gmake") => resolve(program, dir),
+        _ => resolve("make", dir),
     }
-    let output = bounded_output::run(&mut command, LONGEST_ANSWER).ok()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    text.lines().next().map(|line| line.trim().to_owned())
 }
 
 fn of_make(version: Option<Version>) -> Dialect {
@@ -78,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn make_says_its_version() {
+    fn make_version_is_read() {
         let check = |text: &str, expect: Option<Version>| {
             assert_eq!(parse_make_version(text), expect, "{text:?}")
         };
@@ -98,26 +108,80 @@ mod tests {
         assert_eq!(of_make(None), Dialect::NewMake);
     }
 
-    #[test]
-    fn a_program_is_asked_once() {
+    /// The paths of those that have to be asked.
+    fn unknown(tools: &Tools, program: &str, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
+        tools.unknown(program, dir).into_iter().map(|stamp| stamp.path).collect()
+    }
+
+    fn write(path: &Utf8Path, content: &str) {
         use std::os::unix::fs::PermissionsExt;
+        std::fs::write(path, content).unwrap();
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    #[test]
+    fn make_is_asked_where_it_stands_and_again_when_it_has_changed() {
         let directory = tempfile::tempdir().unwrap();
-        let [program, asked] = ["make", "asked"].map(|name| directory.path().join(name));
-        let script =
-            format!("#!/bin/sh\necho >> {}\necho GNU Make 4.3\necho more\n", asked.display());
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let tools = Tools::default();
-        for _ in 0..3 {
-            // One that another thread is forking at this moment may have the file open for writing.
-            while tools.answer(program.as_os_str()).is_none() {
-                tools.answers.borrow_mut().clear();
-            }
-            assert_eq!(tools.answer(program.as_os_str()).as_deref(), Some("GNU Make 4.3"));
-            assert_eq!(tools.dialect(program.to_str().unwrap()), Dialect::AnyMake);
-        }
-        assert_eq!(std::fs::read_to_string(asked).unwrap(), "\n");
-        assert_eq!(tools.answer(OsStr::new("/no/such/program")), None);
+        let dir = Utf8Path::from_path(directory.path()).unwrap();
+        let make = dir.join("make");
+        write(&make, "4.3");
+        let mut tools = Tools::default();
+        let relative = dir.join("./make");
+        assert_eq!(unknown(&tools, "./make", dir), std::slice::from_ref(&relative));
+        assert_eq!(unknown(&tools, make.as_str(), "/".into()), std::slice::from_ref(&make));
+        let learn = |tools: &mut Tools, line: &str| {
+            tools.learn(Stamp::of(&relative), Answer::Line(line.to_owned()));
+        };
+        learn(&mut tools, "GNU Make 4.3");
+        assert!(unknown(&tools, "./make", dir).is_empty());
+        assert_eq!(tools.dialect("./make", dir), Dialect::AnyMake);
+        write(&make, "4.4.1");
+        assert_eq!(unknown(&tools, "./make", dir), std::slice::from_ref(&relative));
+        learn(&mut tools, "GNU Make 4.4.1");
+        assert_eq!(tools.dialect("./make", dir), Dialect::NewMake);
+        // What is not there cannot be asked.
+        assert!(unknown(&tools, "./make", "/".into()).is_empty());
+        assert_eq!(tools.dialect("./make", "/".into()), Dialect::NewMake);
+    }
+
+    #[test]
+    fn make_that_is_late_is_told_what_every_make_reads() {
+        let directory = tempfile::tempdir().unwrap();
+        let make = Utf8Path::from_path(directory.path()).unwrap().join("make");
+        write(&make, "");
+        let dialect = |answer: Answer| {
+            let mut tools = Tools::default();
+            tools.learn(Stamp::of(&make), answer);
+            tools.dialect(make.as_str(), "/".into())
+        };
+        assert_eq!(dialect(Answer::Late), Dialect::AnyMake);
+        assert_eq!(dialect(Answer::Nothing), Dialect::NewMake);
+        assert_eq!(dialect(Answer::Line("bmake".to_owned())), Dialect::NewMake);
+    }
+
+    #[test]
+    fn ninja_is_asked_beside_make() {
+        let directory = tempfile::tempdir().unwrap();
+        let ninja = Utf8Path::from_path(directory.path()).unwrap().join("ninja");
+        write(&ninja, "");
+        let mut tools = Tools::default();
+        assert!(unknown(&tools, ninja.as_str(), "/".into()).contains(&ninja));
+        tools.learn(Stamp::of(&ninja), Answer::Line("1.11.1".to_owned()));
+        assert!(!unknown(&tools, ninja.as_str(), "/".into()).contains(&ninja));
+        assert_eq!(tools.ninja_version(ninja.as_str(), "/".into()), Some("1.11.1"));
+        tools.learn(Stamp::of(&ninja), Answer::Late);
+        assert_eq!(tools.ninja_version(ninja.as_str(), "/".into()), None);
+    }
+
+    #[test]
+    fn ninja_is_known_by_its_name() {
+        let check = |program: &str, expect: bool| {
+            assert_eq!(is_ninja(OsStr::new(program)), expect, "{program}")
+        };
+        check("ninja", true);
+        check("/opt/ninja-build", true);
+        check("ninja.py", false);
+        check("", false);
     }
 
     #[test]

@@ -1,28 +1,30 @@
-//! What must be put right if this process is killed with SIGKILL, done by a small process of its
-//! own.
+//! The watchdog: a small process that puts right what this process cannot if it is killed by
+//! SIGKILL.
 //!
-//! Nobody who is killed so can clean up: what its children have started runs on, and the tokens
-//! that it had from a parent's jobserver are lost to everybody. So before the first child starts,
-//! the watchdog is forked off. It sleeps on a pipe that only we write to. When we end in order we
-//! tell it so, and it ends first. When the pipe ends without that, it kills the groups of our
-//! children, waits until nothing of them runs, and gives the parent back all that is in our purse.
+//! Then what our children have started runs on, and the tokens that we have borrowed from a parent's
+//! jobserver are lost to all its clients. So before the first child starts, the watchdog is forked.
+//! It sleeps on a pipe that we alone write to. When we end in order, we tell it, and it ends first.
+//! When the pipe ends before that, it kills the groups of our children, waits until none of their
+//! processes runs, and returns to the parent all that is in the escrow pipes.
 //!
-//! The groups are in a list that both processes see, because the memory is shared, and so do our
-//! children until they call exec: each writes itself into the list before its program runs. Until
-//! then it holds the pipe open, so that the watchdog reads the list after the last child has done
-//! that. The list is written without anybody's doing: a watchdog that is stopped holds up nobody.
+//! The groups are in a list in memory that both processes share, and so do our children until they
+//! call exec: each child writes its group into the list before its program runs. Until then it
+//! holds the pipe open. So when the watchdog sees the end of the pipe, every child has done that, or
+//! has ended. No one has to read the list meanwhile: a watchdog that is stopped blocks nothing.
 //!
-//! It gives tokens back while we live, too: so that there is no moment in which one is neither in
-//! the purse nor in the parent's pool, but in the memory of somebody who may be killed for
-//! another's fault. How many is a number in that memory, and a byte in the pipe wakes it; a pipe
+//! It returns tokens while we live, too, so that there is no moment in which a token is neither in
+//! an escrow pipe nor in the parent's pool, but in the memory of a process that may be killed. How
+//! many it is to return is a number in the shared memory, and a byte in the pipe wakes it. A pipe
 //! that is full of such bytes wakes it as well.
 //!
-//! It holds nothing but that pipe, the purse and the write end of the parent's pool, in a session
-//! of its own, so that neither a terminal's signals nor a kill of our group reach it.
+//! It holds open nothing but that pipe, the escrow pipes and the write end of the parent's pool. It
+//! is in a session of its own, so that neither a terminal's signals nor a kill of our group reach
+//! it.
 //!
-//! It is a fork that never calls exec. POSIX lets the fork of a process with threads do only what is
-//! safe in a signal handler (<https://pubs.opengroup.org/onlinepubs/9799919799/functions/fork.html>).
-//! It keeps to that, although there are no threads yet: see [`Slots::into_pool`](super::Slots).
+//! It is a fork that never calls exec. If a process with threads forks, POSIX allows the child only
+//! what is safe in a signal handler
+//! (<https://pubs.opengroup.org/onlinepubs/9799919799/functions/fork.html>). The watchdog keeps to
+//! that, although there are no threads when it is forked: see [`Slots::into_pool`](super::Slots).
 
 use crate::sys::group::{may_be_led, runs_in_any};
 use crate::sys::process::GroupEntry;
@@ -50,7 +52,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const MOST_LOOKS: u32 = 5_000;
 
 /// How long its end is waited for, longer than it takes to find no room in the parent's pool.
-/// Somebody may have stopped it.
+/// It may be stopped.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
@@ -94,7 +96,7 @@ impl Shared {
 }
 
 impl Watchdog {
-    /// Under a parent, `pool` is where tokens are written to, with the ends of the purse that they
+    /// Under a parent, `pool` is where tokens are written to, with the ends of the escrow pipes that they
     /// are read from: at most [`MOST_PIPES`].
     ///
     /// # Errors
@@ -130,17 +132,17 @@ impl Watchdog {
         self.shared.groups.iter().find_map(GroupEntry::reserve)
     }
 
-    /// Gives tokens in the purse back to the parent.
+    /// Returns tokens in the escrow pipes to the parent.
     ///
     /// # Errors
-    /// Somebody killed it.
+    /// It was killed.
     pub(crate) fn give_back(&self, tokens: u32) -> io::Result<()> {
         self.shared.returned.fetch_add(tokens, Ordering::AcqRel);
         self.wake()
     }
 
     /// Lets it do what it was told, and end. One that does not is killed; then what it was to give
-    /// back is still in the purse.
+    /// back is still in the escrow pipes.
     pub(crate) fn end(&self) {
         self.end_within(ENDS_WITHIN);
     }
@@ -155,7 +157,7 @@ impl Watchdog {
         if let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty())
             && poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience)) != Ok(1)
         {
-            // It is not reaped yet, so its number is nobody else's.
+            // It is not reaped yet, so its number is no other process's.
             let _ = rustix::process::kill_process(self.pid, Signal::KILL);
         }
         while matches!(
@@ -192,9 +194,9 @@ fn watch(
 ) -> ! {
     let _ = rustix::process::setsid();
     let mut kept = [woken.as_raw_fd(); MOST_PIPES + 2];
-    if let Some((pool, purse)) = pool {
+    if let Some((pool, escrow)) = pool {
         kept[1] = pool.as_raw_fd();
-        kept[2..].iter_mut().zip(purse).for_each(|(place, pipe)| *place = pipe.as_raw_fd());
+        kept[2..].iter_mut().zip(escrow).for_each(|(place, pipe)| *place = pipe.as_raw_fd());
     }
     kept.sort_unstable();
     // SAFETY: all descriptors but the kept ones are closed, standard streams among them, and
@@ -251,7 +253,7 @@ fn give_tokens(
     tokens: u32,
     patience: Duration,
 ) -> u32 {
-    pool.map_or(0, |(pool, purse)| give_back(purse, pool, tokens, patience))
+    pool.map_or(0, |(pool, escrow)| give_back(escrow, pool, tokens, patience))
 }
 
 fn end_groups(entries: &[AtomicU64; MOST_GROUPS], ticks_per_second: u64) {
@@ -312,7 +314,7 @@ mod tests {
         let wakes = watchdog.wakes.as_raw_fd();
         std::mem::forget(watchdog);
         #[expect(unsafe_code, reason = "closes what was forgotten")]
-        // SAFETY: nobody else owns it any more.
+        // SAFETY: it has no other owner any more.
         drop(unsafe { <OwnedFd as rustix::fd::FromRawFd>::from_raw_fd(wakes) });
         rustix::process::waitpid(Some(pid), WaitOptions::empty()).unwrap();
     }
@@ -320,18 +322,18 @@ mod tests {
     #[test]
     fn watchdog_kills_groups_and_gives_tokens_back() {
         let (their_pool, of_parent) = pool();
-        let purse = Purse::new(4).unwrap();
-        let readers: Vec<_> = purse.readers().collect();
+        let escrow = Purse::new(4).unwrap();
+        let readers: Vec<_> = escrow.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut children = [group(&watchdog), group(&watchdog)];
         write(&of_parent, b"abc").unwrap();
-        (0..3).for_each(|_| assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token));
+        (0..3).for_each(|_| assert_eq!(escrow.take(their_pool.as_fd()).unwrap(), Taken::Token));
         watchdog.give_back(1).unwrap();
         let mut byte = [0];
         assert_eq!((read(&their_pool, &mut byte).unwrap(), &byte), (1, b"a"));
         drop(readers);
-        drop((of_parent, purse));
-        // Nobody reaps them meanwhile.
+        drop((of_parent, escrow));
+        // They are not reaped meanwhile.
         killed(watchdog);
         for child in &mut children {
             let exit = child.child.try_wait().unwrap();
@@ -339,7 +341,7 @@ mod tests {
         }
         let mut bytes = [0; 10];
         assert_eq!((read(&their_pool, &mut bytes).unwrap(), &bytes[..2]), (2, &b"bc"[..]));
-        assert_eq!(read(&their_pool, &mut bytes).unwrap(), 0, "nobody holds the pool open");
+        assert_eq!(read(&their_pool, &mut bytes).unwrap(), 0, "no process holds the pool open");
     }
 
     #[test]
@@ -370,21 +372,21 @@ mod tests {
     }
 
     #[test]
-    fn watchdog_that_is_told_to_end_kills_nobody() {
+    fn watchdog_that_is_told_to_end_kills_no_group() {
         let (their_pool, of_parent) = pool();
-        let purse = Purse::new(4).unwrap();
-        let readers: Vec<_> = purse.readers().collect();
+        let escrow = Purse::new(4).unwrap();
+        let readers: Vec<_> = escrow.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut child = group(&watchdog);
         write(&of_parent, b"+").unwrap();
-        assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token);
+        assert_eq!(escrow.take(their_pool.as_fd()).unwrap(), Taken::Token);
         drop(watchdog);
         drop(of_parent);
         assert_eq!(read(&their_pool, &mut [0; 10]).unwrap(), 0);
         assert!(child.child.try_wait().unwrap().is_none());
     }
 
-    /// It must not keep us from our end, whoever has stopped it.
+    /// It must not keep us from our end.
     #[test]
     fn watchdog_that_is_stopped_is_not_waited_for_without_end() {
         let watchdog = Watchdog::start(None).unwrap();
@@ -398,13 +400,13 @@ mod tests {
 
     /// More than any pipe holds. What it was told meanwhile it does when it is continued.
     #[test]
-    fn watchdog_that_is_stopped_blocks_nobody() {
+    fn watchdog_that_is_stopped_does_not_block() {
         let (their_pool, of_parent) = pool();
-        let purse = Purse::new(4).unwrap();
-        let readers: Vec<_> = purse.readers().collect();
+        let escrow = Purse::new(4).unwrap();
+        let readers: Vec<_> = escrow.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         write(&of_parent, b"ab").unwrap();
-        (0..2).for_each(|_| assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token));
+        (0..2).for_each(|_| assert_eq!(escrow.take(their_pool.as_fd()).unwrap(), Taken::Token));
         rustix::process::kill_process(watchdog.pid, Signal::STOP).unwrap();
         for _ in 0..100_000 {
             watchdog.give_back(0).unwrap();
@@ -417,16 +419,16 @@ mod tests {
         assert_eq!((read(&their_pool, &mut bytes), bytes[0]), (Ok(1), b'a'));
         drop(child);
         drop(watchdog);
-        assert_eq!(purse.left(), 1);
+        assert_eq!(escrow.left(), 1);
     }
 
     #[test]
     fn tokens_that_find_no_room_are_given_back_when_there_is_some() {
         let (their_pool, of_parent) = pool();
-        let purse = Purse::new(4).unwrap();
-        let readers: Vec<_> = purse.readers().collect();
+        let escrow = Purse::new(4).unwrap();
+        let readers: Vec<_> = escrow.readers().collect();
         write(&of_parent, b"+").unwrap();
-        assert_eq!(purse.take(their_pool.as_fd()).unwrap(), Taken::Token);
+        assert_eq!(escrow.take(their_pool.as_fd()).unwrap(), Taken::Token);
         rustix::pipe::fcntl_setpipe_size(&of_parent, 4096).unwrap();
         write(&of_parent, &[b'x'; 4096]).unwrap();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
@@ -435,6 +437,6 @@ mod tests {
         assert_eq!(read(&their_pool, &mut bytes), Ok(4096));
         drop(watchdog);
         assert_eq!((read(&their_pool, &mut bytes), bytes[0]), (Ok(1), b'+'));
-        assert_eq!(purse.left(), 0);
+        assert_eq!(escrow.left(), 0);
     }
 }

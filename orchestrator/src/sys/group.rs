@@ -1,4 +1,4 @@
-//! What of process groups still runs. [`runs_in_any`] and [`may_be_led`] are for a process that was
+//! Which processes of a group still run. [`runs_in_any`] and [`may_be_led`] are for a process that was
 //! forked and has not called exec: they allocate nothing and take no locks. Knows no children and no
 //! tokens.
 //!
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
 /// Whether a process that started until then and has not ended is in one of the groups; 0 is none.
-/// A zombie has ended. Where /proc cannot be read, nobody is found.
+/// A zombie has ended. Where /proc cannot be read, none is found.
 pub(crate) fn runs_in_any(groups: &[u32], until: u64) -> bool {
     find(groups, until, |_| true)
 }

@@ -6,7 +6,7 @@
 
 use crate::sys::{group, stat};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use rustix::io::{Errno, FdFlags};
+use rustix::io::FdFlags;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
 use std::io;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -245,8 +245,9 @@ impl Process {
     pub fn kill(&mut self) {
         if self.reaped.is_none() {
             self.signal_group(Signal::KILL);
-            // Fails only if somebody else has reaped it, and then there is nothing to wait for.
-            let _ = wait_for_end(self.pid).and_then(|()| self.reap(Leftovers::Kill));
+            group::wait_for_end(std::slice::from_ref(&self.pidfd), KILLED_WITHIN);
+            // Fails only if it is reaped already, and then there is nothing to wait for.
+            let _ = self.try_reap(Leftovers::Kill);
         }
         group::wait_for_end(&self.killed, KILLED_WITHIN);
     }
@@ -263,17 +264,6 @@ fn has_ended(pid: Pid) -> io::Result<bool> {
     use rustix::process::{WaitId, WaitIdOptions, waitid};
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
     Ok(waitid(WaitId::Pid(pid), options)?.is_some())
-}
-
-/// Waits until the child is a zombie, without reaping it.
-fn wait_for_end(pid: Pid) -> io::Result<()> {
-    use rustix::process::{WaitId, WaitIdOptions, waitid};
-    loop {
-        match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-            Err(Errno::INTR) => {}
-            other => return Ok(other.map(|_| ())?),
-        }
-    }
 }
 
 /// Reaps what our children left behind and we inherited as subreaper. `is_ours` tells the children

@@ -8,7 +8,9 @@ mod driver;
 mod pkg_config;
 mod stamp;
 
+pub(crate) use driver::resolve;
 pub use driver::{ToolchainError, chosen_driver, link_driver};
+pub(crate) use stamp::Stamp;
 
 use crate::graph::{DRIVER_C, DRIVER_CXX, PkgConfig, Program, Surroundings};
 use camino::{Utf8Path, Utf8PathBuf};

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 
 /// A file or directory as it was; `seen` is absent where there was none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     pub path: Utf8PathBuf,
     seen: Option<SeenFile>,
 }

@@ -1,0 +1,80 @@
+//! Commands that wait until it is known which make and which ninja they would start, because that
+//! decides what they are told of the jobserver. A command has its slot and its lease already, and
+//! on that slot the programs are asked.
+
+use super::children::Children;
+use crate::graph::Command;
+use crate::host::EngineError;
+use crate::host::probe::Answer;
+use crate::host::tools::Tools;
+use crate::keys::ItemIx;
+use crate::toolchain::Stamp;
+use camino::Utf8PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Default)]
+pub(super) struct Probes {
+    pub(super) tools: Tools,
+    /// Programs that are being asked, by the number of the probe.
+    asked: BTreeMap<u32, Stamp>,
+    /// Commands, and the programs whose answers they wait for.
+    waiting: BTreeMap<ItemIx, BTreeSet<Utf8PathBuf>>,
+}
+
+impl Probes {
+    /// Asks what has to be known before the command starts. Returns whether it has to wait for that.
+    ///
+    /// # Errors
+    /// The system fails.
+    pub(super) fn ask_for(
+        &mut self,
+        ix: ItemIx,
+        command: &Command,
+        children: &mut Children<'_>,
+    ) -> Result<bool, EngineError> {
+        let program = command.words.first().map_or("", String::as_str);
+        let mut awaited = BTreeSet::new();
+        for stamp in self.tools.unknown(program, &command.dir) {
+            let path = stamp.path.clone();
+            if self.asked.values().any(|asked| asked.path == path) {
+                awaited.insert(path);
+                continue;
+            }
+            match children.start_probe(&path, &command.dir)? {
+                Ok(probe) => {
+                    self.asked.insert(probe, stamp);
+                    awaited.insert(path);
+                }
+                Err(_) => self.tools.learn(stamp, Answer::Nothing),
+            }
+        }
+        let waits = !awaited.is_empty();
+        if waits {
+            self.waiting.insert(ix, awaited);
+        }
+        Ok(waits)
+    }
+
+    /// A program has answered, or did not in time.
+    pub(super) fn answered(&mut self, probe: u32, answer: Answer) {
+        let Some(stamp) = self.asked.remove(&probe) else { return };
+        for awaited in self.waiting.values_mut() {
+            awaited.remove(&stamp.path);
+        }
+        self.tools.learn(stamp, answer);
+    }
+
+    /// Takes out the commands that need not wait any more.
+    pub(super) fn take_ready(&mut self) -> Vec<ItemIx> {
+        let waiting = self.waiting.iter().filter(|(_, awaited)| awaited.is_empty());
+        let ready: Vec<ItemIx> = waiting.map(|(ix, _)| *ix).collect();
+        self.waiting.retain(|_, awaited| !awaited.is_empty());
+        ready
+    }
+
+    /// Takes out all commands that wait. Answers that come after this are no longer wanted.
+    pub(super) fn cancel(&mut self) -> Vec<ItemIx> {
+        self.asked.clear();
+        std::mem::take(&mut self.waiting).into_keys().collect()
+    }
+}
