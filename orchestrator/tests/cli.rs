@@ -41,7 +41,7 @@ fn hello() -> tempfile::TempDir {
 const WORKER: (&str, &str) = ("TENDER_WORKER", "/bin/true");
 
 #[test]
-fn wrong_options_end_with_2() {
+fn options_that_are_wrong_end_with_2() {
     let dir = hello();
     let dir = dir.path();
     check(dir, &["bild"], &[], 2, "'build'");
@@ -69,7 +69,7 @@ fn wrong_options_end_with_2() {
 }
 
 #[test]
-fn commands_of_later_versions_say_so() {
+fn commands_of_later_versions_are_refused() {
     let dir = hello();
     for command in ["test", "tree", "metadata", "install"] {
         check(
@@ -83,13 +83,13 @@ fn commands_of_later_versions_say_so() {
 }
 
 #[test]
-fn a_directory_without_a_manifest() {
+fn directory_without_a_manifest_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     check(dir.path(), &["build"], &[], 2, "there is no `Tender.toml`");
 }
 
 #[test]
-fn a_worker_that_is_not_there() {
+fn worker_that_is_missing_is_reported() {
     let dir = hello();
     check(
         dir.path(),
@@ -121,7 +121,7 @@ fn clean_removes_only_what_tender_made() {
 }
 
 #[test]
-fn new_makes_a_crate_of_its_directorys_name() {
+fn new_names_the_crate_after_its_directory() {
     let dir = tempfile::tempdir().unwrap();
     check(dir.path(), &["new", "a/zip", "--lib", "--cxx"], &[], 0, "Created library `zip`");
     assert!(dir.path().join("a/zip/Tender.toml").exists());
@@ -130,7 +130,7 @@ fn new_makes_a_crate_of_its_directorys_name() {
 }
 
 #[test]
-fn the_version_names_llvm() {
+fn version_names_llvm() {
     let output = tender(Path::new("/"), &["--version"], &[]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "tender 0.1.0 (LLVM 22)\n");
 }

@@ -441,7 +441,7 @@ fn breaches(rule: &Rule, file: &str, text: &str) -> String {
 }
 
 #[test]
-fn what_belongs_elsewhere_is_not_here() {
+fn rules_are_kept() {
     let sources = sources();
     assert!(sources.len() > 100, "the sources are found");
     let found: String = RULES
@@ -555,7 +555,7 @@ fn rules_are_about_places_that_exist() {
 }
 
 #[test]
-fn every_file_says_what_it_is_for() {
+fn files_say_what_they_are_for() {
     for (file, text) in sources() {
         assert!(
             text.starts_with("//! "),
@@ -565,7 +565,7 @@ fn every_file_says_what_it_is_for() {
 }
 
 #[test]
-fn the_rules_can_be_broken() {
+fn rules_can_be_broken() {
     let rule = &RULES[0];
     let check = |file: &str, text: &str, expect: usize| {
         assert_eq!(breaches(rule, file, text).matches("instead").count(), expect, "{file}: {text}");
@@ -579,7 +579,7 @@ fn the_rules_can_be_broken() {
 
 /// `docs/manifest.md` names every key that the reader of manifests asks for.
 #[test]
-fn every_key_of_the_manifest_is_documented() {
+fn manifest_keys_are_documented() {
     let document = std::fs::read_to_string(root().join("docs/manifest.md")).unwrap();
     let reader = std::fs::read_to_string(root().join("orchestrator/src/manifest/raw.rs")).unwrap();
     let is_key = |word: &&str| {
