@@ -88,7 +88,7 @@ install: $(if $(shell command -v $(CARGO)),build) ## install both programs to $(
 	install -d '$(DESTDIR)$(PREFIX)/bin'
 	install -m 755 '$(TENDER)' '$(TENDER)-worker' '$(DESTDIR)$(PREFIX)/bin'
 
-bench: build deps-test fetch interop ## measure against ninja and clang, side by side (BENCH="--pairs 3 --only lua")
+bench: build deps-test fetch ## measure against ninja and clang, side by side (BENCH="--pairs 3 --only lua")
 	+$(cargo) run --locked --release -q -p tender-bench -- --tender '$(TENDER)' $(BENCH)
 
 fetch: ## fetch the sources that real-world and rocksdb in workspace-examples build

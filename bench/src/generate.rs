@@ -58,33 +58,6 @@ pub fn heavy(i: usize) -> String {
     text
 }
 
-/// A library in Rust that uses a type of its own with collections, so that much is instantiated,
-/// for most of a second.
-pub fn rust(i: usize) -> String {
-    let (name, shift) = (format!("Part{i}"), i % 13 + 3);
-    format!(
-        "use std::collections::{{BTreeMap, HashMap}};\n\n\
-         #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]\n\
-         pub struct {name} {{\n    pub id: u64,\n    pub name: String,\n    pub parents: Vec<u32>,\n}}\n\n\
-         pub fn group(parts: &[{name}]) -> BTreeMap<u64, Vec<{name}>> {{\n    \
-             let mut groups: HashMap<{name}, Vec<{name}>> = HashMap::new();\n    \
-             for part in parts {{\n        \
-                 let key = {name} {{ id: part.id >> {shift}, ..part.clone() }};\n        \
-                 groups.entry(key).or_default().push(part.clone());\n    \
-             }}\n    \
-             let mut sorted: Vec<({name}, Vec<{name}>)> = groups.into_iter().collect();\n    \
-             sorted.sort();\n    \
-             sorted.dedup_by(|a, b| a.0.parents == b.0.parents);\n    \
-             sorted.into_iter().map(|(key, all)| (key.id, all)).collect()\n\
-         }}\n\n\
-         pub fn describe(parts: &BTreeMap<{name}, u64>) -> String {{\n    \
-             let mut words: Vec<String> = parts.iter().map(|(part, n)| format!(\"{{part:?}} {{n}}\")).collect();\n    \
-             words.sort_by_key(|word| word.len() >> {shift});\n    \
-             words.join(\", \")\n\
-         }}\n"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +65,7 @@ mod tests {
     #[test]
     fn units_share_no_names() {
         let functions = |text: &str| text.matches('{').count() == text.matches('}').count();
-        for text in [small(3), tiny(3), heavy(3), rust(3)] {
+        for text in [small(3), tiny(3), heavy(3)] {
             assert!(functions(&text), "{text}");
         }
         assert!(heavy(3).contains("heavy3_0(") && !heavy(3).contains("heavy4_"));

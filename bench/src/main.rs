@@ -22,7 +22,6 @@ mod statistics;
 mod subject;
 mod table;
 mod trace;
-mod tree;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use experiment::{Settings, Units, memory};
@@ -45,8 +44,8 @@ struct Options {
     /// Measure only this; may be given several times
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Topic>,
-    /// Jobs to run at once; several numbers are measured one after the other [default: 2; guard:
-    /// cores; memory: 8; tokens, mixed: 2,4]
+    /// Jobs to run at once; several numbers are measured one after the other [default: 2;
+    /// memory: 8; tokens: 2,4]
     #[arg(long, short, value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
     jobs: Vec<u32>,
     /// cut: these codegen-units instead of all, such as `default,8`
@@ -87,8 +86,6 @@ enum Topic {
     Cut,
     /// Link-time optimisation of real-world
     Lto,
-    /// 8 crates on one pool, and with a pool each
-    Guard,
     /// All six that follow
     Memory,
     /// Peak memory and live modules
@@ -103,13 +100,9 @@ enum Topic {
     MemoryHalf,
     /// How far estimates are from measured peaks
     MemoryEstimates,
-    /// What a worker's own threads cost with 5,000 tiny units
-    Coordinator,
     /// How long job tokens are idle, what they cost, and how soon they are back when somebody is
     /// killed
     Tokens,
-    /// make, ninja, cargo and tender at once: on one pool, and with jobs of their own
-    Mixed,
 }
 
 impl Topic {
@@ -180,7 +173,6 @@ fn run_topic(
             }
         }
         Topic::Lto => print::table(out, &experiment::lto::run(tools, examples, settings)?)?,
-        Topic::Guard => print::table(out, &experiment::guard::run(tools, examples, settings)?)?,
         Topic::Memory => {}
         Topic::MemoryPeaks => print::table(out, &memory::peaks::run(tools, examples, settings)?)?,
         Topic::MemoryMin => print::table(out, &memory::minimum::run(tools, examples, settings)?)?,
@@ -194,10 +186,6 @@ fn run_topic(
             for table in experiment::tokens::run(tools, examples, settings)? {
                 print::table(out, &table)?;
             }
-        }
-        Topic::Mixed => print::table(out, &experiment::mixed::run(tools, settings)?)?,
-        Topic::Coordinator => {
-            print::table(out, &experiment::coordinator::run(tools, examples, settings)?)?
         }
     }
     Ok(())

@@ -7,16 +7,6 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// One thread's use of the processor.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Thread {
-    pub tid: u32,
-    /// As the kernel has it, so cut after 15 bytes.
-    pub name: String,
-    /// Time on a processor so far.
-    pub cpu_ns: u64,
-}
-
 /// The live processes that are one of `roots` or descend from one.
 pub fn tree(roots: &[u32]) -> Vec<u32> {
     let parents: HashMap<u32, u32> = numbers_in(Path::new("/proc"))
@@ -60,22 +50,23 @@ pub fn memory(pid: u32) -> u64 {
 
 /// Threads of a process that run or could run.
 pub fn runnable(pid: u32) -> usize {
-    tasks(pid)
+    threads(pid)
         .filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok())
         .filter(|text| parse_stat(text).is_some_and(|stat| stat.state == 'R'))
         .count()
 }
 
-pub fn threads(pid: u32) -> Vec<Thread> {
-    let thread = |tid: u32| {
-        let file = |name: &str| fs::read_to_string(format!("/proc/{pid}/task/{tid}/{name}")).ok();
-        let cpu_ns = file("schedstat")?.split_whitespace().next()?.parse().ok()?;
-        Some(Thread { tid, name: file("comm")?.trim_end().to_owned(), cpu_ns })
+/// The processor time that all threads of a process have used so far.
+pub fn cpu_ns(pid: u32) -> u64 {
+    let of_thread = |tid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<u64>().ok()
     };
-    tasks(pid).filter_map(thread).collect()
+    threads(pid).filter_map(of_thread).sum()
 }
 
-fn tasks(pid: u32) -> impl Iterator<Item = u32> {
+/// The ids of a process's threads.
+pub fn threads(pid: u32) -> impl Iterator<Item = u32> {
     numbers_in(Path::new(&format!("/proc/{pid}/task")))
 }
 
@@ -154,6 +145,7 @@ mod tests {
         let own = std::process::id();
         assert!(tree(&[own]).contains(&own));
         assert!(memory(own) > 0);
-        assert!(threads(own).iter().any(|thread| thread.tid == own));
+        assert!(threads(own).any(|tid| tid == own));
+        assert!(cpu_ns(own) > 0);
     }
 }

@@ -18,8 +18,6 @@ pub enum Name {
     Many,
     /// 8 crates of 16 units each, which take some time
     Heavy,
-    /// One crate of 5,000 tiny units
-    Tiny,
     /// 6 crates of 40 units each, most of them tiny
     Varied,
 }
@@ -34,7 +32,6 @@ impl Name {
             Self::Rocksdb => "18 C++ files of RocksDB",
             Self::Many => "1,000 crates of one small file each",
             Self::Heavy => "8 crates of 16 units each",
-            Self::Tiny => "one crate of 5,000 tiny units",
             Self::Varied => "6 crates of 40 units each, most of them tiny",
         }
     }
@@ -112,9 +109,8 @@ impl Profile {
 }
 
 const MANY: usize = 1000;
-pub const HEAVY_CRATES: usize = 8;
-pub const HEAVY_UNITS: usize = 16;
-const TINY: usize = 5000;
+const HEAVY_CRATES: usize = 8;
+const HEAVY_UNITS: usize = 16;
 const VARIED_CRATES: usize = 6;
 const VARIED_UNITS: usize = 40;
 /// Rows of real-world's program: with as many it runs for a second or two, long enough to compare.
@@ -138,13 +134,11 @@ impl Subject {
             Name::Rocksdb => library("rocksdb", "vendor/librocksdb-sys/"),
             Name::Many => (Vec::new(), numbered("part", MANY)),
             Name::Heavy => (Vec::new(), numbered("heavy", HEAVY_CRATES)),
-            Name::Tiny => library("tiny", "parts/tiny/"),
             Name::Varied => (Vec::new(), numbered("varied", VARIED_CRATES)),
         };
         match name {
             Name::Many => write_many(&root)?,
             Name::Heavy => write_heavy(&root)?,
-            Name::Tiny => write_tiny(&root)?,
             Name::Rocksdb => copy_rocksdb(&examples.join("rocksdb"), &root)?,
             Name::Varied => write_varied(&root)?,
             _ => copy_real_world(&examples.join("real-world"), &root)?,
@@ -274,19 +268,13 @@ fn write_varied(root: &Path) -> std::io::Result<()> {
     })
 }
 
-fn write_tiny(root: &Path) -> std::io::Result<()> {
-    write_root(root)?;
-    let unit = |i| (format!("unit{i:04}.c"), generate::tiny(i));
-    write_crate(root, "tiny", &(0..TINY).map(unit).collect::<Vec<_>>())
-}
-
-pub fn write_root(root: &Path) -> std::io::Result<()> {
+fn write_root(root: &Path) -> std::io::Result<()> {
     fs::create_dir_all(root)?;
     fs::write(root.join("Tender.toml"), "[workspace]\nmembers = [\"parts/*\"]\n")
 }
 
 /// A library of files, each with its name and text.
-pub fn write_crate(root: &Path, name: &str, sources: &[(String, String)]) -> std::io::Result<()> {
+fn write_crate(root: &Path, name: &str, sources: &[(String, String)]) -> std::io::Result<()> {
     let dir = root.join("parts").join(name);
     fs::create_dir_all(dir.join("src"))?;
     fs::write(

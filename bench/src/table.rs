@@ -64,11 +64,6 @@ pub fn interval(interval: Option<Interval>) -> String {
     interval.map_or_else(|| "-".to_owned(), show)
 }
 
-/// Bytes in MiB.
-pub fn mib(bytes: f64) -> String {
-    format!("{:.0}", bytes / f64::from(1 << 20))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +94,5 @@ A note.
         assert_eq!(spread(Summary::of([1.0, 2.0, 3.0]), 1), "2.0 (1.5-2.5)");
         assert_eq!(interval(Interval::of([1.0, 1.0])), "1.000 (1.000-1.000)");
         assert_eq!(interval(None), "-");
-        assert_eq!(mib(3_145_728.0), "3");
     }
 }

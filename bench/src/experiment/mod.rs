@@ -1,12 +1,9 @@
 //! What is measured beside whole builds against ninja: each measures one thing and hands back
 //! tables of figures.
 
-pub mod coordinator;
 pub mod cut;
-pub mod guard;
 pub mod lto;
 pub mod memory;
-pub mod mixed;
 pub mod tokens;
 
 use std::fmt;

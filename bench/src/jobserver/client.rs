@@ -109,8 +109,8 @@ fn spread(round: u64, most: u64) -> u64 {
 
 fn cycle(pool: &mut Connection, cycles: u64) -> io::Result<Cycled> {
     let host = host();
-    let host_cpu = || host.map_or(0, cpu);
-    let own_cpu = || cpu(std::process::id());
+    let host_cpu = || host.map_or(0, processes::cpu_ns);
+    let own_cpu = || processes::cpu_ns(std::process::id());
     // The first token may have to be asked for.
     let token = pool.take()?;
     pool.give_back(token)?;
@@ -130,11 +130,6 @@ fn cycle(pool: &mut Connection, cycles: u64) -> io::Result<Cycled> {
         client_cpu_ns: own_cpu() - client_before,
         host_cpu_ns: host_cpu() - host_before,
     })
-}
-
-/// Time on a processor of all threads of a process.
-fn cpu(pid: u32) -> u64 {
-    processes::threads(pid).iter().map(|thread| thread.cpu_ns).sum()
 }
 
 /// The nearest process above this one that is called `tender`.

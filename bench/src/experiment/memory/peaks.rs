@@ -16,7 +16,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Peaks are short.
-pub const LOOK_EVERY: Duration = Duration::from_millis(10);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 const FORMS: [&str; 2] = ["parallel", "serial"];
 

@@ -135,7 +135,7 @@ fn worker(
     };
     // It compiles with several tokens.
     let first = wait_for(&mut tender, || {
-        Ok(another(None).filter(|pid| processes::threads(*pid).len() > 4))
+        Ok(another(None).filter(|pid| processes::threads(*pid).count() > 4))
     })?;
     std::thread::sleep(pause);
     let watched = pidfd(first)?;
