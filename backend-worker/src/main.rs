@@ -5,8 +5,10 @@ mod allocator;
 mod interrupts;
 mod memory_size;
 
-use std::ffi::OsString;
+use clap::Parser;
 use std::io::{BufReader, Write};
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tender_jobclient::{FromEnv, Pool};
@@ -14,54 +16,45 @@ use tender_protocol::{FromWorker, Level, PROTOCOL, Plan};
 use tender_worker::coordinator::{self, ServeError, Told};
 use tender_worker::{emit, execute::Executor, llvm};
 
-const USAGE: &str = "\
-usage: tender-worker                 serve the orchestrator on standard input and output
-       tender-worker --plan FILE     run one plan (JSON), under the jobserver of the environment if there is one
-       tender-worker --version
-
-  -j, --jobs N      with --plan: jobs to run at once where no jobserver is inherited; ignored under one
-      --memory SIZE with --plan: start no more than what is likely to fit, but one job; bytes, or a number with
-                    K M G (1000) or Ki Mi Gi (1024); without it memory is no limit
-  -h, --help        print this
-";
+/// Runs the plans that an orchestrator sends over standard input and output, or one plan by hand.
+#[derive(Parser)]
+#[command(name = "tender-worker", disable_version_flag = true)]
+struct Options {
+    /// Run the one plan in FILE (JSON), under the jobserver of the environment if there is one
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
+    /// With --plan: jobs to run at once where no jobserver is inherited; ignored under one
+    #[arg(long, short, value_name = "N", requires = "plan")]
+    jobs: Option<NonZeroU32>,
+    /// With --plan: start no more than what is likely to fit, but always one job; bytes, or a number
+    /// with K M G (1000) or Ki Mi Gi (1024) [default: no limit]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "plan")]
+    memory: Option<u64>,
+    /// Print the versions of the worker and of its LLVM
+    #[arg(long, short = 'V')]
+    version: bool,
+}
 
 /// As in `tender`: a usage error, and a plan that failed.
 const USAGE_ERROR: u8 = 2;
 const FAILED: u8 = 101;
 
-enum Command {
-    Serve,
-    Plan { file: OsString, jobs: Option<u32>, memory: Option<u64> },
-    Version,
-    Help,
-}
-
 fn main() -> ExitCode {
-    let command = match parse(std::env::args_os().skip(1)) {
-        Ok(command) => command,
-        Err(why) => {
-            say(&format!("tender-worker: {why}\n{USAGE}"));
-            return ExitCode::from(USAGE_ERROR);
-        }
-    };
-    let ended = match command {
-        Command::Help => return data(USAGE),
-        Command::Version => {
-            return data(&format!(
-                "tender-worker {} (LLVM {})\n",
-                env!("CARGO_PKG_VERSION"),
-                llvm::llvm_version()
-            ));
-        }
-        Command::Serve => {
+    let options = Options::parse();
+    if options.version {
+        let version = env!("CARGO_PKG_VERSION");
+        return data(&format!("tender-worker {version} (LLVM {})\n", llvm::llvm_version()));
+    }
+    let code = match &options.plan {
+        Some(file) => run_plan(file, options.jobs.map(NonZeroU32::get), options.memory),
+        None => {
             prefer_to_be_killed();
             serve()
         }
-        Command::Plan { file, jobs, memory } => run_plan(&file, jobs, memory),
     };
     // Not a return from main: destructors of LLVM's globals would run beside threads whose work is
     // dropped.
-    tender_worker::channel::exit_now(ended)
+    tender_worker::channel::exit_now(code)
 }
 
 /// Where memory runs out all the same, the kernel kills the process with the highest score: rather
@@ -78,44 +71,8 @@ fn prefer_to_be_killed() {
     }
 }
 
-fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Command, String> {
-    let (mut file, mut jobs, mut memory) = (None, None, None);
-    while let Some(arg) = args.next() {
-        match arg.to_str() {
-            Some("--plan") => file = Some(args.next().ok_or("--plan needs a file")?),
-            Some("-j" | "--jobs") => {
-                let text = args.next().ok_or("--jobs needs a number")?;
-                jobs = Some(job_count(&text.to_string_lossy())?);
-            }
-            Some("--memory") => {
-                memory =
-                    Some(size(&args.next().ok_or("--memory needs a size")?.to_string_lossy())?);
-            }
-            Some("--version" | "-V") => return Ok(Command::Version),
-            Some("--help" | "-h") => return Ok(Command::Help),
-            Some(short) if short.strip_prefix("-j").is_some_and(|n| !n.is_empty()) => {
-                jobs = Some(job_count(&short[2..])?);
-            }
-            Some(long) if long.starts_with("--memory=") => {
-                memory = Some(size(&long["--memory=".len()..])?)
-            }
-            _ => return Err(format!("unknown argument {arg:?}")),
-        }
-    }
-    Ok(match file {
-        Some(file) => Command::Plan { file, jobs, memory },
-        None => Command::Serve,
-    })
-}
-
-fn job_count(text: &str) -> Result<u32, String> {
-    let number = text.parse::<u32>().ok().filter(|n| *n > 0);
-    number.ok_or_else(|| format!("--jobs needs a number above 0, not {text:?}"))
-}
-
 fn size(text: &str) -> Result<u64, String> {
-    memory_size::parse(text)
-        .ok_or_else(|| format!("--memory needs a size such as 800M or 8Gi, above 0, not {text:?}"))
+    memory_size::parse(text).ok_or_else(|| "not a size above 0, such as 800M or 8Gi".to_owned())
 }
 
 fn serve() -> u8 {
@@ -151,12 +108,12 @@ fn exit_code(ended: &Result<coordinator::Ended, coordinator::ServeError>) -> u8 
     }
 }
 
-fn run_plan(file: &OsString, jobs: Option<u32>, memory: Option<u64>) -> u8 {
+fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     if tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {
         say("tender-worker: note: `make -n` runs this, so nothing is done\n");
         return 0;
     }
-    let name = file.to_string_lossy().into_owned();
+    let name = file.display().to_string();
     let plan: Plan = match std::fs::read_to_string(file)
         .map_err(|why| why.to_string())
         .and_then(|text| serde_json::from_str(&text).map_err(|why| format!("not a plan: {why}")))
@@ -184,7 +141,8 @@ fn run_plan(file: &OsString, jobs: Option<u32>, memory: Option<u64>) -> u8 {
         Told::Message(FromWorker::Diagnostic { diagnostic, .. })
             if diagnostic.level >= Level::Note =>
         {
-            say(&if colour { diagnostic.rendered } else { without_colour(&diagnostic.rendered) });
+            let plain = || anstream::adapter::strip_str(&diagnostic.rendered).to_string();
+            say(&if colour { diagnostic.rendered.clone() } else { plain() });
         }
         Told::Message(_) => {}
         Told::PoolLost(why) => warn(&format!(
@@ -227,17 +185,6 @@ fn pool(option: Option<u32>, jobs: Option<u32>) -> std::io::Result<Pool> {
             Pool::private(option.or(jobs).unwrap_or_else(cores))
         }
     }
-}
-
-/// Removes the ANSI sequences that clang's text has (`ESC [ ... m`).
-fn without_colour(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("\x1b[") {
-        out.push_str(&rest[..start]);
-        rest = rest[start..].split_once('m').map_or("", |(_, after)| after);
-    }
-    out + rest
 }
 
 fn fatal(message: &str) {
