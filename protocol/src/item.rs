@@ -1,13 +1,13 @@
-//! What a worker is asked to do: plans made of items.
+//! Plans and items: what the orchestrator asks a worker to do.
 
 use serde::{Deserialize, Serialize};
 
-/// Names a plan for the lifetime of one worker; chosen by the orchestrator.
+/// Identifies a plan during the life of one worker. The orchestrator chooses it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PlanId(pub u32);
 
-/// Names an item within its plan. Ids need not be dense.
+/// Identifies an item within its plan. Ids need not be dense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ItemId(pub u32);
@@ -19,7 +19,8 @@ pub struct Plan {
     pub id: PlanId,
     #[serde(rename = "crate")]
     pub krate: String,
-    /// Jobs to run at once where no jobserver is inherited (`--plan` by hand); ignored under one.
+    /// Jobs to run at once when a plan is run by hand (`--plan`) without a jobserver. Ignored under
+    /// a jobserver.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jobs: Option<u32>,
     #[serde(default)]
@@ -27,18 +28,18 @@ pub struct Plan {
     pub items: Vec<Item>,
 }
 
-/// How the units of a plan become modules. The bytes that come out are the same.
+/// How the units of a plan are translated to modules. The output is the same for both values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Translate {
-    /// On the thread of each item.
+    /// Each item translates on its own thread.
     #[default]
     Parallel,
-    /// On the worker's main thread alone, one unit after the other, as rustc does.
+    /// The worker's main thread translates one unit after the other, as rustc does.
     Serial,
 }
 
-/// Link-time optimisation.
+/// The mode of link-time optimisation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Lto {
@@ -46,46 +47,48 @@ pub enum Lto {
     Off,
     /// ThinLTO among the modules of one target.
     ThinLocal,
-    /// ThinLTO over all that a program or shared library is linked from.
+    /// ThinLTO over all inputs of a program or shared library.
     Thin,
     /// One merged module.
     Fat,
 }
 
-/// The unit of scheduling: it runs on one thread, holding one token.
+/// The unit of scheduling. It runs as one part or as several; each part runs on one thread and one
+/// job slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Item {
     pub id: ItemId,
-    /// What people see: the source's path, or the artifact's file name.
+    /// The name that messages show: the source's path, or the artifact's file name.
     pub unit: String,
-    /// Expected cost in microseconds, from history or guessed from size; only the order matters.
+    /// Expected cost in microseconds, from earlier builds or estimated from the size. Only the
+    /// order matters.
     #[serde(default)]
     pub cost: u64,
-    /// Items of this plan that must succeed first. If one fails, this one is skipped.
+    /// Items of this plan that must succeed before this one starts. If one fails, this one is
+    /// skipped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub after: Vec<ItemId>,
     #[serde(default, skip_serializing_if = "ItemMemory::is_unknown")]
     pub memory: ItemMemory,
-    /// Precompiled headers and modules that are what they would be if they were made now. The
-    /// compiler would have them made again if one of the files that they were made from was only
-    /// touched.
+    /// Precompiled headers and modules that are known to be up to date. clang compares time stamps
+    /// and would refuse one whose source was touched without a change of content.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<String>,
     pub work: Work,
 }
 
-/// What the parts of an item are expected to need, bytes; 0 where nothing is known.
+/// How much memory the parts of an item are expected to need, in bytes. 0 means unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ItemMemory {
-    /// Its beginning, which for most items is all of it.
+    /// The beginning of the item: its first part, which for most items is the whole item.
     #[serde(default)]
     pub begin: u64,
-    /// Each piece, if it comes in pieces.
+    /// Each codegen unit, if the item is split into pieces.
     #[serde(default)]
     pub piece: u64,
-    /// What joins the pieces; 0 also where that takes too little to ask for.
+    /// The join of the pieces. Also 0 if the join needs too little memory for a lease of its own.
     #[serde(default)]
     pub join: u64,
 }
@@ -96,7 +99,7 @@ impl ItemMemory {
     }
 }
 
-/// The languages a unit can be written in; they follow from the file's extension.
+/// The language of a unit. It follows from the file's extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
@@ -106,18 +109,19 @@ pub enum Language {
     LlvmIr,
     /// `.bc`
     Bitcode,
-    /// `.s`: assembled as it is.
+    /// `.s`: assembled without preprocessing.
     Assembly,
-    /// `.S`: preprocessed first.
+    /// `.S`: preprocessed, then assembled.
     AssemblyWithCpp,
 }
 
-/// Paths are relative to the worker's working directory, the workspace root, or absolute.
+/// What an item does. Paths are absolute or relative to the worker's working directory, which is
+/// the workspace root.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum Work {
-    /// Source to object. `args` are clang driver arguments without the program, the input, `-c` and
-    /// `-o`.
+    /// Compiles a source to an object. `args` are arguments of clang's driver without the program,
+    /// the input, `-c` and `-o`.
     Compile {
         source: String,
         language: Language,
@@ -126,85 +130,90 @@ pub enum Work {
         /// Where the `.dwo` goes when `args` ask for split DWARF.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         dwo: Option<String>,
-        /// How a large module is cut; absent: it stays whole.
+        /// How a large module is cut into codegen units. Absent: the module stays whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<Cut>,
-        /// Unless off, `object` is an archive of bitcode modules, one for each codegen unit in
-        /// order. A unit of assembly gives machine code all the same.
+        /// Unless off, `object` is an archive of bitcode modules: one for each codegen unit, in
+        /// order. A unit of assembly always becomes machine code.
         #[serde(default, skip_serializing_if = "Lto::is_off")]
         lto: Lto,
     },
-    /// Front end only: diagnostics, no output file.
+    /// Runs the front end only. Gives diagnostics and no output file.
     Check { source: String, language: Language, args: Vec<String> },
-    /// Writes the preprocessed source (for a reproducer after a crash).
+    /// Writes the preprocessed source, for a reproducer after a crash.
     Preprocess { source: String, language: Language, args: Vec<String>, output: String },
-    /// A deterministic static archive. Members that are archives are opened and their members
-    /// added.
+    /// Writes a deterministic static archive. If a member is an archive, its members are added
+    /// instead.
     Archive {
         output: String,
         members: Vec<Member>,
-        /// The members that are bitcode are optimised among themselves first, everything in them
-        /// being visible.
+        /// If present, the bitcode members are first optimised together. All their symbols stay
+        /// visible.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lto: Option<LtoArchive>,
     },
-    /// Runs the link driver. The worker adds `-o`, a temporary name, and the thread limit itself.
+    /// Runs the link driver. The worker itself adds `-o`, a temporary name and the limit of
+    /// threads.
     Link {
-        /// The driver and its leading words, e.g. `["cc", "-B/usr/lib/llvm-22/bin",
+        /// The driver and its first arguments, e.g. `["cc", "-B/usr/lib/llvm-22/bin",
         /// "-fuse-ld=lld"]`.
         driver: Vec<String>,
         args: Vec<String>,
         output: String,
-        /// Objects among `args` may be archives of bitcode, as `Compile` makes them.
+        /// If present, objects among `args` may be archives of bitcode, as `Compile` writes them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lto: Option<LtoLink>,
     },
 }
 
-/// Cutting a module into codegen units.
+/// How to cut a module into codegen units.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cut {
-    /// At most this many pieces.
+    /// The largest number of pieces.
     pub units: u32,
-    /// Ends the names of local symbols that must be seen by other pieces: unique for crate, target,
+    /// Appended to the names of local symbols that other pieces refer to. Unique for crate, target,
     /// source and profile.
     pub suffix: String,
-    /// Exactly `units` pieces, or as many as the module has parts, whatever they cost. For tests.
+    /// Cut into exactly `units` pieces, or into as many as the module allows, at any cost. For
+    /// tests.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forced: bool,
 }
 
+/// Link-time optimisation of an archive's members.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LtoArchive {
-    /// With `fat` the modules of a member are merged, and members stay apart: each must be of use
-    /// without the others.
+    /// With `fat` the modules of one member are merged. Members are not merged with each other,
+    /// because a link may take one without the others.
     pub mode: Lto,
     /// 0 to 3.
     pub opt_level: u8,
-    /// Directory for the objects, of this item alone.
+    /// Directory for the native objects. No other item uses it.
     pub work_dir: String,
 }
 
+/// Link-time optimisation of a program or shared library.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LtoLink {
     pub mode: Lto,
     /// 0 to 3.
     pub opt_level: u8,
-    /// Directory for the objects, of this item alone.
+    /// Directory for the native objects. No other item uses it.
     pub work_dir: String,
-    /// Libraries that exist only as their members.
+    /// Libraries of which only the members exist as files, not the archive.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub libraries: Vec<LtoLibrary>,
 }
 
-/// Takes part in a link as an archive would: a member comes in when it defines what is wanted.
+/// Takes part in a link as an archive does: a member is linked if it defines a symbol that is
+/// undefined so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LtoLibrary {
-    /// The word of the link's `args` that this stands for.
+    /// The argument in the link's `args` that this library replaces.
     pub word: String,
     #[serde(rename = "crate")]
     pub krate: String,
@@ -212,15 +221,17 @@ pub struct LtoLibrary {
 }
 
 impl Lto {
+    /// Whether there is no link-time optimisation.
     pub fn is_off(&self) -> bool {
         *self == Lto::Off
     }
 }
 
+/// A member of a static archive.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
-    /// Name inside the archive.
+    /// The name inside the archive.
     pub name: String,
     pub path: String,
 }

@@ -1,8 +1,9 @@
-//! The types that `tender` and `tender-worker` exchange: JSON lines both ways, the first line each
-//! way a `hello`. A worker that writes a line of more than 64 MiB is taken for broken.
+//! The types that `tender` and `tender-worker` exchange: JSON lines in both directions. The first
+//! line in each direction is `hello`. The orchestrator kills a worker that writes a line of more
+//! than 64 MiB.
 //!
-//! No logic beyond encoding. What a plan means is the worker's business, which plans exist is the
-//! orchestrator's.
+//! No logic beyond encoding. The orchestrator decides which plans exist; the worker decides how to
+//! run them.
 
 mod item;
 mod message;
@@ -20,7 +21,7 @@ pub use outcome::{
 };
 pub use wire::{WireError, decode, encode};
 
-/// Version of the message format. Both sides refuse another one.
+/// Version of the message format. Both sides refuse any other version.
 pub const PROTOCOL: u32 = 1;
 
 /// Major version of LLVM that both programs are built for.

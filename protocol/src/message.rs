@@ -1,44 +1,39 @@
-//! The messages themselves, one JSON object a line.
+//! The messages: one JSON object per line.
 //!
 //! # Leases of memory
 //!
-//! A part of an item, its beginning, one of its pieces or what joins them, starts only with a
-//! grant. The order is lease, then job slot, then run: a part without a grant does not count in
-//! `want`, and a worker whose parts all wait for grants gives its tokens back and parks its
-//! starting slot. A join of which the item's `memory` says nothing runs under what the item holds,
-//! and asks for nothing.
+//! A part of an item is its beginning, one of its pieces, or the join of the pieces. A part starts
+//! only after the orchestrator has granted memory for it. The order is lease, then job slot, then
+//! run. A part without a grant does not count in `want`. A worker whose parts all wait for grants
+//! returns its tokens and parks its implicit slot. If the item's `memory` gives no estimate for the
+//! join, the join runs under the memory that the item holds and asks for none.
 //!
-//! What an item holds is the sum of its grants until `lease-resized` says otherwise, and nothing
-//! from `item-finished` on, grants that no part has used included.
+//! An item holds the sum of its grants until `lease-resized` changes that. From `item-finished` on
+//! it holds nothing; grants that no part has used are returned too.
 
 use crate::{Diagnostic, ItemId, ItemReport, Phase, Plan, PlanId};
 use serde::{Deserialize, Serialize};
 
-/// From the orchestrator to a worker. End of input means `cancel` of everything, then exit.
+/// From the orchestrator to a worker. At the end of input the worker cancels everything and exits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 pub enum ToWorker {
-    /// First line. `llvm` is the major version that the orchestrator was built for.
-    Hello {
-        protocol: u32,
-        llvm: String,
-    },
+    /// The first line. `llvm` is the major version that the orchestrator was built for.
+    Hello { protocol: u32, llvm: String },
+    /// Items to run. The id is not that of a plan that is still running.
     Plan(Plan),
-    /// Grants `bytes` of memory for one part of the item: the answer to one `lease-wanted`, or
-    /// unasked, which saves a round trip. It comes after the plan, and is kept if no part of the
-    /// item waits for it yet. A beginning needs one grant only; an ask that crosses a grant on its
-    /// way is answered by that. For an item that is not known, or is over, it is ignored.
-    Lease {
-        plan: PlanId,
-        item: ItemId,
-        bytes: u64,
-    },
-    /// The worker's starting slot, parked before, is its own again.
+    /// Grants `bytes` of memory for one part of the item. It answers one `lease-wanted`, or is sent
+    /// without a request, which saves a round trip. It comes after the plan. If no part of the item
+    /// waits for it yet, the worker keeps it. A beginning needs one grant only: if a request and a
+    /// grant cross on the channel, the grant answers the request. The worker ignores a grant for an
+    /// item that is unknown or finished.
+    Lease { plan: PlanId, item: ItemId, bytes: u64 },
+    /// Gives the worker its parked implicit slot back.
     Slot,
-    /// Return free memory to the system.
+    /// Tells the worker to return free memory to the system.
     Purge,
-    /// Start nothing more of this plan (of any, when absent); running items are finished or
-    /// dropped.
+    /// Tells the worker to start no further part of this plan, or of any plan if absent. Running
+    /// items finish or stop early.
     Cancel {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         plan: Option<PlanId>,
@@ -49,50 +44,51 @@ pub enum ToWorker {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "type")]
 pub enum FromWorker {
-    /// First line. `llvm` is the version of the library that is loaded, e.g. `22.1.8`.
+    /// The first line. `llvm` is the version of the loaded library, e.g. `22.1.8`.
     Hello {
         protocol: u32,
         llvm: String,
-        /// Identity of the libraries that shape the output, as paths: LLVM's and clang's.
+        /// Paths of the loaded libraries of LLVM and clang. The output depends on them.
         #[serde(default)]
         libraries: Vec<String>,
     },
-    /// How many tokens the worker could use now, *those it holds included*, its starting slot not.
-    /// An absolute number, so that a token in flight is never counted twice.
+    /// How many tokens the worker could use now. Tokens that it holds count; its implicit slot does
+    /// not. The number is absolute, so that a token in flight is never counted twice.
     Want {
         tokens: u32,
     },
-    /// Asks for one grant for a part of the item: for its beginning before `item-started`, else for
-    /// one of its pieces, or for what joins them. All pieces are asked for, by and by; beginnings
-    /// only when the worker has a slot free and nothing granted to run on it, so an orchestrator
-    /// that grants them unasked is seldom asked. None is asked for twice, or withdrawn before
-    /// `item-finished`.
+    /// Asks for one grant for a part of the item: before `item-started` for its beginning, later
+    /// for one of its pieces or for the join. The worker asks for every piece in time. It asks for
+    /// a beginning only if it has a free slot and no granted part to run on it, so an orchestrator
+    /// that grants beginnings without a request gets few. The worker asks once for each part, and
+    /// withdraws no request before `item-finished`.
     LeaseWanted {
         plan: PlanId,
         item: ItemId,
-        /// What the item's `memory` says of the part; 0 if that is not known.
+        /// The estimate for the part in the item's `memory`; 0 if unknown.
         bytes: u64,
     },
-    /// A part of the item ended and the item is not over; or its beginning, which runs, needs less
-    /// from now on.
+    /// A part of the item ended and the item is not finished; or the running beginning needs less
+    /// memory from now on.
     LeaseResized {
         plan: PlanId,
         item: ItemId,
-        /// What the item holds from now on: what it keeps for the parts to come, and the grants of
-        /// its parts that run or could run.
+        /// What the item holds from now on: memory that it keeps for later parts, and the grants of
+        /// parts that run or could run.
         bytes: u64,
-        /// How many grants for the item have come. One that is on its way is not in `bytes`.
+        /// How many grants for the item the worker has received. A grant in flight is not in
+        /// `bytes`.
         #[serde(default)]
         grants: u32,
-        /// How many parts of the item run, or could: they have their grants, or need none. Where
-        /// there is none, the item goes on only when something is granted.
+        /// How many parts of the item run or could run, because they have a grant or need none. At
+        /// 0 the item makes no progress until something is granted.
         #[serde(default)]
         parts: u32,
     },
-    /// Nothing runs on the starting slot: it counts as free until `slot` gives it back.
+    /// Nothing runs on the implicit slot. It counts as free until `slot` gives it back.
     SlotParked,
-    /// An item runs from `at_us` (CLOCK_MONOTONIC) on the job slot `slot`: 0 the starting slot,
-    /// else a token's place.
+    /// An item runs since `at_us` (CLOCK_MONOTONIC, microseconds) on the job slot `slot`: 0 is the
+    /// implicit slot, a higher number stands for a token.
     ItemStarted {
         plan: PlanId,
         item: ItemId,
@@ -112,12 +108,12 @@ pub enum FromWorker {
         path: String,
     },
     ItemFinished(Box<ItemReport>),
-    /// Live LLVM modules in this worker, whenever it changes.
+    /// The number of LLVM modules in this worker's memory. Sent at each change.
     LiveModules {
         n: u32,
         at_us: u64,
     },
-    /// Every item of the plan has been reported.
+    /// Every item of the plan was reported. `ok`: all of them succeeded.
     Done {
         plan: PlanId,
         ok: bool,

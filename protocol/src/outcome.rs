@@ -1,56 +1,57 @@
-//! What came of an item.
+//! Results of an item.
 
 use crate::{ItemId, PlanId};
 use serde::{Deserialize, Serialize};
 
+/// How an item ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     Ok,
-    /// Said why in diagnostics.
+    /// Diagnostics give the reason.
     Failed,
-    /// Not run: cancelled, or an item it comes after failed.
+    /// Not run, because the plan was cancelled or an item before it failed.
     Skipped,
 }
 
-/// What makes a file the same as before without reading it.
+/// The state of a file. If it is unchanged, the file counts as unchanged without being read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileStamp {
     /// Bytes.
     pub size: u64,
-    /// Last change of the content, nanoseconds since the epoch. Any program can set it: `cp -p`,
+    /// Last change of the content, nanoseconds since the epoch. Programs can set it, as `cp -p`,
     /// `tar` and `rsync -t` do.
     pub mtime_ns: i64,
-    /// Last change of content, name, mode or links, nanoseconds since the epoch. No program can set
-    /// it (inode(7)).
+    /// Last change of content, name, mode or links, nanoseconds since the epoch. Programs cannot
+    /// set it (inode(7)).
     pub ctime_ns: i64,
-    /// Number of the inode. What was put in the place of a file has another one, where a rename
-    /// leaves the times alone.
+    /// Number of the inode. It tells a file that was renamed over another one, where the times may
+    /// be the same.
     pub inode: u64,
 }
 
 impl FileStamp {
-    /// The later of both times: the file was last touched then, whatever its modification time
-    /// claims.
+    /// The later of both times: the last time that the file was touched, even if a program has set
+    /// `mtime_ns` back.
     pub fn latest_ns(&self) -> i64 {
         self.mtime_ns.max(self.ctime_ns)
     }
 }
 
-/// A file that the item read, as it was when it was read.
+/// A file that the item read, in its state at that time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InputFile {
-    /// One that ends in `/` is a directory of which the names of the entries count.
+    /// A path that ends in `/` is a directory; the names of its entries count.
     pub path: String,
     #[serde(flatten)]
     pub stamp: FileStamp,
-    /// blake3, 64 hexadecimal digits: of the bytes that were read; of a directory of the word
-    /// `directory`, or of the names of its entries, sorted by their bytes, each with a zero behind
-    /// it.
+    /// blake3, 64 hexadecimal digits. Of a file: the hash of the bytes that were read. Of a
+    /// directory: the hash of the word `directory`; if its path ends in `/`, of the names of its
+    /// entries, sorted by their bytes, each followed by a zero byte.
     pub hash: String,
 }
 
-/// A file whose time of change went into an output (`__TIMESTAMP__`), and that time.
+/// A file whose modification time is part of an output (`__TIMESTAMP__`), and that time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FileTime {
     pub path: String,
@@ -62,9 +63,9 @@ pub struct FileTime {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Precompiled {
     pub path: String,
-    /// Paths of the files that it was made from, all of them among the item's inputs.
+    /// Paths of the files that it was made from. All are among the item's inputs.
     pub made_from: Vec<String>,
-    /// These are as they were when it was made.
+    /// Whether these files are unchanged since it was made.
     pub current: bool,
 }
 
@@ -78,35 +79,37 @@ pub struct OutputFile {
     pub hash: String,
 }
 
+/// The result of an item, sent once at its end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ItemReport {
     pub plan: PlanId,
     pub item: ItemId,
     pub outcome: Outcome,
-    /// CLOCK_MONOTONIC, microseconds.
+    /// Time of the end: CLOCK_MONOTONIC, microseconds.
     pub at_us: u64,
     /// Wall time from start to finish, microseconds.
     pub wall_us: u64,
-    /// Time on job slots, pieces included, microseconds; 0 where it is the same as `wall_us`.
+    /// Time on job slots, summed over all parts, microseconds; 0 if it equals `wall_us`.
     #[serde(default)]
     pub busy_us: u64,
-    /// Peak of live allocations on the thread of the item's beginning, which for most items is all
-    /// of it, or of the join of its pieces, bytes; 0 where it is not known.
+    /// Peak of live allocations, bytes: of the item's beginning or of the join of its pieces,
+    /// whichever is larger. 0 if unknown.
     #[serde(default)]
     pub peak_bytes: u64,
-    /// The same of the piece that needed most; 0 if there was none.
+    /// Peak of live allocations of the piece with the highest peak, bytes; 0 if there was no piece.
     #[serde(default)]
     pub piece_peak_bytes: u64,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<InputFile>,
-    /// Paths that were looked for and not found: one that appears may shadow what was found.
+    /// Paths that were looked up and not found. A file that appears at one of them may be used
+    /// instead of the one that was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<String>,
-    /// Names of environment variables on whose values the result turned out to depend. Those that
-    /// matter to every item of a kind are not told.
+    /// Names of environment variables that the result was found to depend on. Variables that matter
+    /// to every item of a kind are not listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub variables: Vec<String>,
-    /// Programs that the item ran, by path, with the libraries that came with them.
+    /// Paths of the programs that the item ran, and of the libraries that belong to them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub programs: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -117,7 +120,7 @@ pub struct ItemReport {
     pub outputs: Vec<OutputFile>,
 }
 
-/// The names are those of the trace file.
+/// A kind of work. The names are those of the trace file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseName {
@@ -134,18 +137,18 @@ pub enum PhaseName {
     Generate,
 }
 
-/// One finished stretch of an item's time on a job slot.
+/// A finished interval of an item's work on a job slot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Phase {
     pub plan: PlanId,
     pub item: ItemId,
     pub phase: PhaseName,
     pub slot: u32,
-    /// The codegen unit, from 0, where the unit was cut.
+    /// The number of the codegen unit, from 0, if the unit was cut.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgu: Option<u32>,
-    /// The unit that the code is from, where it is not the item's own: a backend of link-time
-    /// optimisation.
+    /// The unit that the code comes from, if it is not the item's own: set for backends of
+    /// link-time optimisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
     /// CLOCK_MONOTONIC, microseconds.
@@ -153,6 +156,7 @@ pub struct Phase {
     pub dur_us: u64,
 }
 
+/// Severity of a diagnostic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
@@ -162,19 +166,19 @@ pub enum Level {
     Error,
 }
 
-/// One message with its notes, as clang prints it.
+/// One message with its notes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostic {
     pub level: Level,
-    /// The text alone.
+    /// The text without file, line and notes.
     pub message: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
-    /// From 1; 0 where there is none.
+    /// From 1; 0 if there is none.
     #[serde(default)]
     pub line: u32,
     #[serde(default)]
     pub column: u32,
-    /// As shown to people, with its source lines, carets and notes, in colour (ANSI).
+    /// The text that users see: with source lines, carets and notes, in colour (ANSI).
     pub rendered: String,
 }

@@ -1,7 +1,8 @@
-//! One message, one line.
+//! Encodes and decodes messages, one per line.
 
 use serde::{Serialize, de::DeserializeOwned};
 
+/// A line that is no message.
 #[derive(Debug)]
 pub struct WireError {
     pub line: String,
@@ -10,11 +11,11 @@ pub struct WireError {
 
 impl std::fmt::Display for WireError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let start = |text: &str, most| text.chars().take(most).collect::<String>();
-        // What is wrong with the line may repeat it: the name of an unknown message is as long as
-        // it likes.
-        let why = start(&self.source.to_string(), 400);
-        write!(f, "not a message of the worker protocol ({why}): {}", start(&self.line, 120))
+        let shortened = |text: &str, length| text.chars().take(length).collect::<String>();
+        // serde's message may repeat the line, for instance the name of an unknown message.
+        let reason = shortened(&self.source.to_string(), 400);
+        let line = shortened(&self.line, 120);
+        write!(f, "not a message of the worker protocol ({reason}): {line}")
     }
 }
 
@@ -24,8 +25,7 @@ impl std::error::Error for WireError {
     }
 }
 
-/// Encodes `message` as a line, its newline included. JSON escapes newlines, so a message is never
-/// two lines.
+/// Encodes `message` as one line that ends in a newline. JSON escapes newlines within strings.
 pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
     let mut line = serde_json::to_vec(message).expect("messages have string keys only");
     line.push(b'\n');
@@ -33,6 +33,9 @@ pub fn encode<T: Serialize>(message: &T) -> Vec<u8> {
 }
 
 /// Decodes one line, with or without its newline.
+///
+/// # Errors
+/// The line is no message of this type.
 pub fn decode<T: DeserializeOwned>(line: &str) -> Result<T, WireError> {
     serde_json::from_str(line).map_err(|source| WireError { line: line.to_owned(), source })
 }
@@ -43,7 +46,7 @@ mod tests {
     use crate::{FromWorker, Item, ItemId, ItemMemory, Language, Plan, PlanId, ToWorker, Work};
 
     #[test]
-    fn a_message_is_one_line_and_comes_back() {
+    fn wire_encodes_a_message_as_one_line() {
         let plan = ToWorker::Plan(Plan {
             id: PlanId(1),
             krate: "a".into(),
@@ -73,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_those_of_the_contract() {
+    fn wire_names_are_those_of_the_contract() {
         let line = String::from_utf8(encode(&FromWorker::SlotParked)).unwrap();
         assert_eq!(line, "{\"type\":\"slot-parked\"}\n");
         let line = String::from_utf8(encode(&FromWorker::Want { tokens: 2 })).unwrap();
@@ -81,33 +84,33 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_line_says_what_it_was() {
+    fn wire_error_shows_the_start_of_the_line() {
         let error = decode::<ToWorker>("{\"type\":\"nonsense\"}").unwrap_err();
         assert!(error.to_string().contains("nonsense"), "{error}");
         let long = decode::<ToWorker>(&format!("{{\"type\":\"{}\"}}", "long".repeat(100_000)))
             .unwrap_err();
-        assert!(long.to_string().len() < 1000, "what is wrong with it is not repeated whole");
+        assert!(long.to_string().len() < 1000, "the error message is shortened");
     }
 
-    /// What is read is written again as a line that means the same.
-    fn comes_back<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str) {
+    /// A decoded message is encoded to a line that decodes to the same message.
+    fn check_round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(line: &str) {
         match decode::<T>(line) {
             Ok(message) => {
                 let again = encode(&message);
                 assert_eq!(again.iter().filter(|byte| **byte == b'\n').count(), 1);
                 assert_eq!(decode::<T>(std::str::from_utf8(&again).unwrap()).unwrap(), message);
             }
-            Err(error) => assert!(error.to_string().len() < 4000, "a line is not repeated whole"),
+            Err(error) => assert!(error.to_string().len() < 4000, "the error message is shortened"),
         }
     }
 
     #[test]
     fn fuzz_to_worker() {
-        tender_fuzz::check_text("to_worker", 5_000, comes_back::<ToWorker>);
+        tender_fuzz::check_text("to_worker", 5_000, check_round_trip::<ToWorker>);
     }
 
     #[test]
     fn fuzz_from_worker() {
-        tender_fuzz::check_text("from_worker", 5_000, comes_back::<FromWorker>);
+        tender_fuzz::check_text("from_worker", 5_000, check_round_trip::<FromWorker>);
     }
 }
