@@ -1,4 +1,4 @@
-//! The two contestants: how each builds a subject, and how what it built is taken away.
+//! The two contestants: how each builds a subject, and how its output is removed.
 
 use crate::measure::{self, Taken, Watch};
 use crate::ninja::{self, Extra};
@@ -8,6 +8,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// The programs that the benchmark runs.
 #[derive(Clone, Debug)]
 pub struct Tools {
     /// Absolute.
@@ -37,7 +38,7 @@ impl Tools {
         Ok(Self { tender, ninja, llvm_bin })
     }
 
-    /// `tender build` of what the subject names, in its profile.
+    /// `tender build` of the subject's packages, in its profile.
     pub fn build(&self, subject: &Subject, jobs: u32) -> Command {
         let mut command = measure::command(&self.tender, &subject.root);
         command.arg("build").args(subject.profile.words()).arg(format!("-j{jobs}"));
@@ -48,7 +49,10 @@ impl Tools {
     }
 }
 
-/// Takes a directory away if it is there.
+/// Removes a directory if it exists.
+///
+/// # Errors
+/// It cannot be removed.
 pub fn remove(dir: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(dir) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -62,7 +66,7 @@ pub enum Contestant {
     Ninja,
 }
 
-/// A subject set up for both.
+/// A subject that is set up for both contestants.
 #[derive(Debug)]
 pub struct Contest<'a> {
     tools: &'a Tools,
@@ -71,8 +75,11 @@ pub struct Contest<'a> {
 }
 
 impl<'a> Contest<'a> {
-    /// Builds once with each, unmeasured: that fills the page cache, gives the compile commands
-    /// that ninja's build is made of, and shows that both build the same.
+    /// Builds once with each, unmeasured. That fills the page cache, writes the compile commands
+    /// for ninja's build file, and checks that both build the same.
+    ///
+    /// # Errors
+    /// A build fails, or the outputs differ.
     pub fn prepare(
         tools: &'a Tools,
         subject: &'a Subject,
@@ -81,7 +88,10 @@ impl<'a> Contest<'a> {
         Self::prepare_with(tools, subject, jobs, &Extra::default())
     }
 
-    /// As `prepare`, with more words for clang.
+    /// As `prepare`, with more arguments for clang.
+    ///
+    /// # Errors
+    /// As `prepare`.
     pub fn prepare_with(
         tools: &'a Tools,
         subject: &'a Subject,
@@ -102,7 +112,8 @@ impl<'a> Contest<'a> {
         std::fs::create_dir_all(contest.ninja_out())?;
         std::fs::write(subject.scratch.join("build.ninja"), text)?;
         contest.build(Contestant::Ninja, &[])?;
-        // What is optimised in the link is no archive of machine code on either side.
+        // With link-time optimisation, archives contain no machine code, so only programs are
+        // compared.
         contest.compare(!extra.link.is_empty())?;
         Ok(contest)
     }
@@ -111,7 +122,7 @@ impl<'a> Contest<'a> {
         self.subject.scratch.join("ninja")
     }
 
-    /// Where a contestant puts archives and programs.
+    /// The directory of a contestant's archives and programs.
     pub fn out(&self, who: Contestant) -> PathBuf {
         match who {
             Contestant::Tender => self.subject.root.join(self.subject.profile.directory()),
@@ -119,12 +130,18 @@ impl<'a> Contest<'a> {
         }
     }
 
-    /// Builds with one of the two, with more words for it.
+    /// Builds with one of the two, with more arguments.
+    ///
+    /// # Errors
+    /// The build fails.
     pub fn build(&self, who: Contestant, words: &[&OsStr]) -> Result<Taken, Box<dyn Error>> {
         measure::run(self.command(who, words), &self.subject.scratch.join("log"))
     }
 
     /// As `build`, watched.
+    ///
+    /// # Errors
+    /// The build fails.
     pub fn build_watched(
         &self,
         who: Contestant,
@@ -138,7 +155,7 @@ impl<'a> Contest<'a> {
         )
     }
 
-    /// What builds with one of the two.
+    /// The command that builds with one of the two.
     pub fn command(&self, who: Contestant, words: &[&OsStr]) -> Command {
         let mut command = match who {
             Contestant::Tender => self.tools.build(self.subject, self.jobs),
@@ -153,7 +170,10 @@ impl<'a> Contest<'a> {
         command
     }
 
-    /// Takes away all that a contestant built, so that its next build is cold.
+    /// Removes the output of a contestant, so that its next build is cold.
+    ///
+    /// # Errors
+    /// The output cannot be removed.
     pub fn remove(&self, who: Contestant) -> std::io::Result<()> {
         let dir = match who {
             Contestant::Tender => self.subject.root.join("target"),
@@ -167,10 +187,10 @@ impl<'a> Contest<'a> {
     }
 
     /// # Errors
-    /// An artifact is missing, an archive holds another number of members, or the programs say
-    /// different things.
+    /// An artifact is missing, or archives differ in their number of members, or programs in their
+    /// output.
     fn compare(&self, programs_only: bool) -> Result<(), Box<dyn Error>> {
-        // A thousand calls of llvm-ar would take long; the first and the last will do.
+        // Checking a thousand archives would take long; the first ones and the last one are enough.
         let targets = &self.subject.targets;
         let chosen: Vec<&Target> = if programs_only {
             self.subject.programs().collect()
@@ -189,8 +209,7 @@ impl<'a> Contest<'a> {
         Ok(())
     }
 
-    /// What an artifact holds, as far as the two must agree: an archive's number of members, what a
-    /// program prints.
+    /// What both must have in common: an archive's number of members, a program's output.
     fn holds(&self, target: &Target, file: &Path) -> Result<String, Box<dyn Error>> {
         let mut command = match target.kind {
             Kind::Archive => {

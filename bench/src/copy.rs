@@ -3,8 +3,11 @@
 use std::io;
 use std::path::Path;
 
-/// Copies the files under `from` to `to`, leaving out entries whose name `skip` accepts. Links are
+/// Copies the files under `from` to `to`, except entries whose name `skip` accepts. Links are
 /// followed.
+///
+/// # Errors
+/// A file cannot be read or written.
 pub fn tree(from: &Path, to: &Path, skip: &dyn Fn(&str) -> bool) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {

@@ -1,30 +1,29 @@
-//! How long job slots were idle although a job waited for one: each return of a slot with the next
-//! start of a job. No I/O.
+//! Computes how long job slots were idle while a job waited for one. No I/O.
 
 /// What happens to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum What {
+pub enum JobEvent {
     /// It ends, and its slot is free.
     Returns,
-    /// It could run if there were a slot.
+    /// It could run and waits for a slot.
     Waits,
-    /// It runs.
+    /// It gets a slot and runs.
     Takes,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change {
     pub at_ns: u64,
-    pub what: What,
-    /// Where it runs, if anything tells slots apart.
+    pub what: JobEvent,
+    /// The row on which it runs, if slots can be distinguished.
     pub row: u32,
     pub job: usize,
 }
 
-/// A slot that was idle while at least one job waited, from its return on.
+/// An interval in which a slot was idle while a job waited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// The job that ended, and the one that ran next on its slot.
+    /// The job that ended, and the job that ran next on its slot.
     pub after: usize,
     pub before: usize,
     pub length_ns: u64,
@@ -36,8 +35,8 @@ impl Gap {
     }
 }
 
-/// Slots have no names, so a job is taken to run on the slot that was last used on its row, and
-/// where there is none, on the one that has been idle for longest.
+/// Finds the gaps. Slots have no identity, so a job is assumed to use the slot that was last used
+/// on its row, or else the slot that has been idle for longest.
 pub fn find(mut changes: Vec<Change>) -> Vec<Gap> {
     struct Idle {
         since_ns: u64,
@@ -51,14 +50,14 @@ pub fn find(mut changes: Vec<Change>) -> Vec<Gap> {
     let mut gaps = Vec::new();
     for Change { at_ns, what, row, job } in changes {
         match what {
-            What::Waits => waiting += 1,
-            What::Returns => {
+            JobEvent::Waits => waiting += 1,
+            JobEvent::Returns => {
                 idle.push(Idle { since_ns: at_ns, after: job, row, wanted: waiting > 0 })
             }
-            What::Takes => {
+            JobEvent::Takes => {
                 waiting = waiting.saturating_sub(1);
                 let place = idle.iter().position(|idle| idle.row == row);
-                // At the start all slots are free that nobody has returned.
+                // Slots that were not used before are not in the list.
                 if let Some(place) = place.or((!idle.is_empty()).then_some(0)) {
                     let Idle { since_ns, after, wanted, .. } = idle.remove(place);
                     if wanted {
@@ -73,12 +72,12 @@ pub fn find(mut changes: Vec<Change>) -> Vec<Gap> {
 
 #[cfg(test)]
 mod tests {
-    use super::What::{Returns, Takes, Waits};
+    use super::JobEvent::{Returns, Takes, Waits};
     use super::*;
 
     /// Changes as (time, what, row, job), gaps as (after, before, length).
     #[track_caller]
-    fn check(changes: &[(u64, What, u32, usize)], expect: &[(usize, usize, u64)]) {
+    fn check(changes: &[(u64, JobEvent, u32, usize)], expect: &[(usize, usize, u64)]) {
         let changes =
             changes.iter().map(|&(at_ns, what, row, job)| Change { at_ns, what, row, job });
         let gaps = find(changes.collect());
@@ -87,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_is_idle_from_a_return_to_the_next_start() {
+    fn gaps_last_from_a_return_to_the_next_start() {
         check(
             &[
                 (0, Waits, 0, 1),
@@ -101,17 +100,17 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_what_is_not_ready() {
+    fn gaps_need_a_waiting_job() {
         check(&[(1, Takes, 0, 1), (20, Returns, 0, 1), (30, Waits, 0, 2), (33, Takes, 0, 2)], &[]);
     }
 
     #[test]
-    fn at_one_time_a_return_comes_before_a_start() {
+    fn gaps_order_a_return_before_a_start_at_the_same_time() {
         check(&[(9, Takes, 1, 2), (0, Waits, 1, 2), (9, Returns, 0, 1)], &[(1, 2, 0)]);
     }
 
     #[test]
-    fn a_row_goes_on_with_its_own_slot() {
+    fn gaps_prefer_the_slot_of_the_row() {
         let waits = [(0, Waits, 0, 3), (0, Waits, 0, 4), (0, Waits, 0, 5)];
         let ends = [(10, Returns, 0, 1), (11, Returns, 1, 2)];
         let starts = [(12, Takes, 1, 3), (14, Takes, 2, 4), (16, Takes, 1, 5)];

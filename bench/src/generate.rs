@@ -1,8 +1,8 @@
-//! Sources in C that are made, not fetched. No I/O; the same number gives the same text.
+//! Generates C sources. No I/O; the same number gives the same text.
 
 use std::fmt::Write;
 
-/// Some dozen lines and the headers that nearly every C file includes.
+/// A unit of some dozen lines with common headers.
 pub fn small(i: usize) -> String {
     format!(
         "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n\n\
@@ -21,12 +21,12 @@ pub fn small(i: usize) -> String {
     )
 }
 
-/// One function of one line.
+/// A unit of one function with one statement.
 pub fn tiny(i: usize) -> String {
     format!("int tiny{i}(int value)\n{{\n    return value * {} + {i};\n}}\n", i % 17 + 2)
 }
 
-/// Functions of loops and branches that the optimiser is busy with for about a tenth of a second.
+/// A unit of loops and branches that takes the optimiser about a tenth of a second.
 pub fn heavy(i: usize) -> String {
     const FUNCTIONS: usize = 3;
     let mut text = String::new();
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_share_no_names() {
+    fn generate_units_share_no_names() {
         let functions = |text: &str| text.matches('{').count() == text.matches('}').count();
         for text in [small(3), tiny(3), heavy(3)] {
             assert!(functions(&text), "{text}");

@@ -1,9 +1,10 @@
-//! What was measured with, and on which machine.
+//! Describes the machine and the versions of the tools.
 
 use crate::contest::Tools;
 use std::path::Path;
 use std::process::Command;
 
+/// The machine and the tools.
 #[derive(Clone, Debug)]
 pub struct Machine {
     pub date: String,
@@ -11,14 +12,14 @@ pub struct Machine {
     pub cores: usize,
     pub memory_gib: f64,
     pub system: String,
-    /// Load average of the last minute: anything far from 0 makes the figures doubtful.
+    /// Load average of the last minute. The figures are doubtful if it is far above 0.
     pub load: f64,
-    /// First line of what each tool says its version is.
+    /// The first line of each tool's version.
     pub versions: Vec<String>,
 }
 
 impl Machine {
-    /// What cannot be found out is left empty: no reason not to measure.
+    /// Reads the description. Unknown values are left empty.
     pub fn look(tools: &Tools) -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let first_number =
@@ -26,7 +27,7 @@ impl Machine {
         let memory = read("/proc/meminfo");
         let kib = memory.lines().find(|line| line.starts_with("MemTotal")).and_then(first_number);
         Self {
-            date: said_by(Path::new("date"), &["-u", "+%Y-%m-%d %H:%M UTC"]),
+            date: first_line_of(Path::new("date"), &["-u", "+%Y-%m-%d %H:%M UTC"]),
             cpu: value(&read("/proc/cpuinfo"), "model name", ':'),
             cores: std::thread::available_parallelism().map_or(0, usize::from),
             memory_gib: kib.unwrap_or(0.0) / 1048576.0,
@@ -37,9 +38,9 @@ impl Machine {
             ),
             load: first_number(&read("/proc/loadavg")).unwrap_or(0.0),
             versions: vec![
-                said_by(&tools.tender, &["--version"]),
-                format!("ninja {}", said_by(&tools.ninja, &["--version"])),
-                said_by(&tools.llvm_bin.join("clang"), &["--version"]),
+                first_line_of(&tools.tender, &["--version"]),
+                format!("ninja {}", first_line_of(&tools.ninja, &["--version"])),
+                first_line_of(&tools.llvm_bin.join("clang"), &["--version"]),
             ],
         }
     }
@@ -53,7 +54,7 @@ fn value(text: &str, key: &str, separator: char) -> String {
         .unwrap_or_default()
 }
 
-fn said_by(program: &Path, args: &[&str]) -> String {
+fn first_line_of(program: &Path, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output();
     let text = output
         .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())

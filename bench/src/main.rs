@@ -1,6 +1,6 @@
 //! `tender-bench`: measures `tender` against ninja with clang, side by side. See CONTRIBUTING.md.
 //!
-//! `runner` and `experiment` measure; `print` shows and measures nothing.
+//! `runner` and `experiment` measure; `print` only prints.
 
 mod contest;
 mod copy;
@@ -65,14 +65,14 @@ struct Options {
     #[arg(long, default_value = "workspace-examples")]
     examples: PathBuf,
     #[command(flatten)]
-    memory: experiment::memory::Options,
+    memory: experiment::memory::MemoryOptions,
 }
 
-/// What this program is when the benchmark itself starts it.
+/// Other roles of this program, for which the benchmark starts itself.
 #[derive(Subcommand)]
 enum Role {
     #[command(hide = true)]
-    Client(jobserver::client::Options),
+    Client(jobserver::client::ClientOptions),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -100,7 +100,7 @@ enum Topic {
     MemoryHalf,
     /// How far estimates are from measured peaks
     MemoryEstimates,
-    /// How long job tokens are idle, what they cost, and how soon they are back when somebody is
+    /// How long job tokens are idle, what they cost, and how soon they are back after a process was
     /// killed
     Tokens,
 }
@@ -195,7 +195,7 @@ fn main() -> ExitCode {
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // If standard error is gone, the exit code still tells.
+            // An error is ignored, because the exit code reports the failure too.
             let _ = writeln!(std::io::stderr(), "error: {error}");
             ExitCode::FAILURE
         }

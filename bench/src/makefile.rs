@@ -1,5 +1,5 @@
-//! Writes a makefile for gcc from the compile commands that `tender` writes for clangd, as `ninja`
-//! does for clang.
+//! Writes a makefile for gcc from the compile commands that `tender` writes, as `ninja` does for
+//! clang.
 
 use crate::ninja::{self, Entry};
 use crate::subject::{Kind, Target};
@@ -7,10 +7,10 @@ use std::error::Error;
 use std::fmt::Write;
 use std::path::Path;
 
-/// The text of a makefile that makes the archives. Its paths are absolute or relative to the
-/// workspace root, where make runs, and must have no spaces.
+/// The text of a makefile that builds the archives. Its paths are absolute or relative to the
+/// workspace root, where make runs, and must not contain spaces.
 ///
-/// Programs are left out: real-world's has `#embed`, which gcc knows only since 15.
+/// Programs are left out, because real-world's uses `#embed`, which gcc supports since 15.
 ///
 /// # Errors
 /// An archive has no compile commands.
@@ -46,7 +46,7 @@ pub fn text(commands: &[Entry], targets: &[Target], out: &Path) -> Result<String
     Ok(format!("all: {}\n{rules}", archives.join(" ")))
 }
 
-/// clang's words for gcc.
+/// Converts clang's arguments to gcc's.
 fn gcc(arguments: &[String]) -> Vec<String> {
     let flags = ninja::flags(arguments);
     let is_cxx = flags.first().is_some_and(|compiler| compiler.ends_with("clang++"));
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_archive_of_one_file() {
+    fn makefile_of_one_archive() {
         let entry = |compiler: &str, file: &str| Entry {
             arguments: [
                 compiler,

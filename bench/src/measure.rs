@@ -1,4 +1,4 @@
-//! Runs commands to their end and takes their times. Knows nothing of what is run.
+//! Runs commands and measures their times. Knows nothing about the commands.
 
 use std::error::Error;
 use std::fs::File;
@@ -8,24 +8,24 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// What one run took.
+/// The times of one run.
 #[derive(Clone, Copy, Debug)]
 pub struct Taken {
     pub wall: Duration,
-    /// User and system time of the process and of all descendants that were waited for.
+    /// User and system time of the process and of its reaped descendants.
     pub cpu: Duration,
-    /// The user's share of `cpu`.
+    /// The user time in `cpu`.
     pub user: Duration,
 }
 
-/// Looks at what runs, again and again.
+/// Observes running commands at intervals.
 pub struct Watch<'a> {
     pub every: Duration,
-    /// Is told the process ids of the commands, some of which may have ended.
+    /// Gets the process ids of the commands, some of which may have ended.
     pub look: &'a mut (dyn FnMut(&[u32]) + Send),
 }
 
-/// Variables that would make a build join another's job pool, or change what is built.
+/// Variables that would make a build join a jobserver, or change what it builds.
 const DISTURBING: [&str; 12] = [
     "MAKEFLAGS",
     "MFLAGS",
@@ -41,7 +41,7 @@ const DISTURBING: [&str; 12] = [
     "CCC_OVERRIDE_OPTIONS",
 ];
 
-/// A command with an environment that does not disturb.
+/// A command without the disturbing variables.
 pub fn command(program: &Path, dir: &Path) -> Command {
     let mut command = Command::new(program);
     command.current_dir(dir);
@@ -56,20 +56,19 @@ pub fn command(program: &Path, dir: &Path) -> Command {
     command
 }
 
-/// Runs `command` with its output going to the file `log`.
+/// Runs `command` with its output in the file `log`.
 ///
 /// # Errors
-/// It cannot be started, or ends with anything but success; the message then holds the end of its
-/// output.
+/// It cannot be started, or fails; then the message contains the end of its output.
 pub fn run(command: Command, log: &Path) -> Result<Taken, Box<dyn Error>> {
     run_together(vec![command], log, None)
 }
 
-/// Runs `commands` all at once, with their output going to the file `log`. The time is that until
-/// the last has ended.
+/// Runs all `commands` at the same time, with their output in the file `log`. The wall time ends
+/// with the last one.
 ///
 /// # Errors
-/// As `run`, for the first that fails, after all have ended.
+/// As `run`, for the first command that fails, after all have ended.
 pub fn run_together(
     mut commands: Vec<Command>,
     log: &Path,
@@ -88,7 +87,7 @@ pub fn run_together(
     Ok(Taken { wall, cpu: user + system, user })
 }
 
-/// Runs a command that may fail, with its output going to the file `log`.
+/// Runs a command that may fail, with its output in the file `log`.
 ///
 /// # Errors
 /// It cannot be started.
@@ -102,14 +101,17 @@ pub fn attempt(
     Ok((status, Taken { wall, cpu: user + system, user }))
 }
 
-/// The last lines that were written to a log.
+/// The last lines of a log.
+///
+/// # Errors
+/// It cannot be read.
 pub fn end_of(log: &Path) -> std::io::Result<String> {
     let text = String::from_utf8_lossy(&std::fs::read(log)?).into_owned();
     let lines: Vec<&str> = text.lines().collect();
     Ok(lines[lines.len().saturating_sub(20)..].join("\n"))
 }
 
-/// Starts all and waits for all.
+/// Starts all commands and waits for them.
 fn run_all(
     commands: &mut [Command],
     log: &Path,
@@ -166,8 +168,8 @@ fn wait(pid: u32) -> std::io::Result<Ended> {
     // SAFETY: all zeros is a valid rusage.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
-        // SAFETY: both pointers are valid for the call. The child is ours and nobody else waits for
-        // it.
+        // SAFETY: both pointers are valid for the call. The child is ours, and no other code waits
+        // for it.
         if unsafe { libc::wait4(pid as libc::pid_t, &raw mut status, 0, &raw mut usage) } >= 0 {
             break;
         }
@@ -196,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn time_of_grandchildren_counts() {
+    fn measure_includes_the_time_of_grandchildren() {
         let taken =
             sh("sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i + 1)); done'; true").unwrap();
         assert!(taken.cpu > Duration::from_millis(5), "{taken:?}");
     }
 
     #[test]
-    fn all_are_waited_for_and_watched() {
+    fn measure_waits_for_and_watches_all_commands() {
         let dir = tempfile::tempdir().unwrap();
         let sleeps = |seconds: &str| {
             let mut command = command(Path::new("sleep"), dir.path());
@@ -223,17 +225,17 @@ mod tests {
     }
 
     #[test]
-    fn an_attempt_may_fail() {
+    fn measure_attempt_may_fail() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         let mut command = command(Path::new("sh"), dir.path());
-        command.args(["-c", "echo said; exit 3"]);
+        command.args(["-c", "echo output; exit 3"]);
         let (status, _taken) = attempt(command, &log, None).unwrap();
-        assert_eq!((status.code(), end_of(&log).unwrap().as_str()), (Some(3), "said"));
+        assert_eq!((status.code(), end_of(&log).unwrap().as_str()), (Some(3), "output"));
     }
 
     #[test]
-    fn a_failure_shows_the_end_of_the_output() {
+    fn measure_failure_shows_the_end_of_the_output() {
         let error = sh("echo broken >&2; exit 3").unwrap_err().to_string();
         assert!(error.contains("exit status: 3") && error.contains("broken"), "{error}");
     }

@@ -1,5 +1,5 @@
-//! Writes ninja's build file from the compile commands that `tender` writes for clangd: so sources
-//! and flags are the same by construction.
+//! Writes ninja's build file from the compile commands that `tender` writes, so that sources and
+//! flags are the same.
 
 use crate::subject::{Kind, Target};
 use serde::Deserialize;
@@ -15,8 +15,8 @@ pub struct Entry {
     pub file: String,
 }
 
-/// Words for clang that `tender`'s compile commands lack, because a profile says the same to
-/// `tender`.
+/// Arguments for clang that `tender`'s compile commands lack, because they come from the profile
+/// there.
 #[derive(Clone, Debug, Default)]
 pub struct Extra {
     pub compile: Vec<String>,
@@ -24,7 +24,7 @@ pub struct Extra {
 }
 
 impl Extra {
-    /// ThinLTO by clang and lld, with as many backends at once in the link.
+    /// ThinLTO by clang and lld, with `jobs` backends at the same time in the link.
     pub fn thin(jobs: u32) -> Self {
         let link =
             ["-O2".to_owned(), "-flto=thin".to_owned(), format!("-Wl,--thinlto-jobs={jobs}")];
@@ -32,6 +32,8 @@ impl Extra {
     }
 }
 
+/// Reads compile_commands.json.
+///
 /// # Errors
 /// The file is missing or is not of the form that `tender` writes.
 pub fn read_commands(file: &Path) -> Result<Vec<Entry>, Box<dyn Error>> {
@@ -72,7 +74,7 @@ pub fn build_file(
         {
             let stem =
                 Path::new(&entry.file).file_name().and_then(|name| name.to_str()).unwrap_or("unit");
-            // In a directory of their own: a program's file is called like its target.
+            // In their own directory, because a program's file has the name of its target.
             let object = path(&format!("{out}/obj/{}/{i}-{stem}.o", target.name));
             let words = flags(&entry.arguments).iter().chain(&extra.compile);
             let words: Vec<String> = words.map(|word| command(word)).collect();
@@ -106,19 +108,18 @@ pub fn build_file(
     Ok(text)
 }
 
-/// The command without its input and output.
+/// The arguments before the input and output.
 pub fn flags(arguments: &[String]) -> &[String] {
     let end = arguments.iter().rposition(|word| word == "-c").unwrap_or(arguments.len());
     &arguments[..end]
 }
 
-/// A path as ninja reads it.
+/// Escapes a path for ninja.
 fn path(text: &str) -> String {
     text.replace('$', "$$").replace(' ', "$ ").replace(':', "$:")
 }
 
-/// A word of a command, quoted for the shell and then for ninja or make, to both of which `$$` is a
-/// dollar.
+/// Quotes an argument for the shell and then for ninja or make, where `$$` is a dollar.
 pub fn command(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_=+./,:@%".contains(c);
     let quoted = if !word.is_empty() && word.chars().all(plain) {
@@ -134,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_survive_ninja_and_the_shell() {
+    fn ninja_quotes_arguments() {
         let check = |word: &str, expect: &str| assert_eq!(command(word), expect);
         check("-DA=1", "-DA=1");
         check("-DA=\"x y\"", "'-DA=\"x y\"'");
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_of_one_file_and_one_archive() {
+    fn ninja_build_file_of_a_program_and_an_archive() {
         let entry = |file: &str| Entry {
             arguments: ["clang", "-O2", "-c", file, "-o", "x.o"].map(str::to_owned).to_vec(),
             file: file.to_owned(),

@@ -1,19 +1,18 @@
-//! A plot of lines over one axis as SVG, legible on light and dark pages. Knows nothing of what is
-//! plotted.
+//! A line plot as SVG, legible on light and dark pages. Knows nothing about the data.
 
 use std::fmt::Write;
 
-/// What is drawn. Units are words of the labels.
+/// The content of a plot. Units are part of the labels.
 #[derive(Clone, Debug, Default)]
 pub struct Plot {
     pub title: String,
     pub x_label: String,
     pub y_label: String,
-    /// Four at most have colours and signs of their own.
+    /// Only the first four have distinct colours and signs.
     pub series: Vec<Series>,
-    /// Places on the x axis that are worth a line, and what they are.
+    /// Marked positions on the x axis, with labels.
     pub marks: Vec<(f64, String)>,
-    /// What stands below the values that have no x.
+    /// The label below the values without an x.
     pub beyond_label: String,
 }
 
@@ -21,9 +20,9 @@ pub struct Plot {
 pub struct Series {
     pub name: String,
     pub points: Vec<(f64, f64)>,
-    /// The value that has no x: it stands to the right of all that have.
+    /// The value without an x, which is drawn to the right of the others.
     pub beyond: Option<f64>,
-    /// Where there is no value, and the word for it.
+    /// The x positions without a value, and their label.
     pub failures: Vec<f64>,
     pub failed: &'static str,
 }
@@ -33,7 +32,7 @@ const HEIGHT: f64 = 440.0;
 const LEFT: f64 = 66.0;
 const TOP: f64 = 76.0;
 const BOTTOM: f64 = HEIGHT - 58.0;
-/// Of the axis; values without x come after it.
+/// The end of the x axis; values without an x are to the right.
 const RIGHT: f64 = 700.0;
 const BEYOND: f64 = 762.0;
 
@@ -49,7 +48,7 @@ text{font:13px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}.ti
 ";
 
 impl Plot {
-    /// The file's text. Values are at least 0; there must be one with an x.
+    /// The text of the SVG file. Values must be at least 0, and one must have an x.
     pub fn svg(&self) -> String {
         let xs = self.series.iter().flat_map(|series| {
             series.points.iter().map(|point| point.0).chain(series.failures.iter().copied())
@@ -59,7 +58,7 @@ impl Plot {
             .iter()
             .flat_map(|series| series.points.iter().map(|point| point.1).chain(series.beyond));
         let x = Axis::over(xs.chain(self.marks.iter().map(|mark| mark.0)), 8.0);
-        // Room for words above the highest line.
+        // Space for labels above the highest line.
         let y = Axis::over(ys.map(|value| value * 1.08), 6.0);
         let at_x = |value: f64| LEFT + value / x.end * (RIGHT - LEFT);
         let at_y = |value: f64| BOTTOM - value / y.end * (BOTTOM - TOP);
@@ -119,7 +118,7 @@ impl Plot {
             line(out, "line", (left, 48.0), (left + 26.0, 48.0))?;
             sign(out, number, (left + 13.0, 48.0))?;
             text(out, left + 32.0, 52.5, "text", "start", &series.name)?;
-            // About as wide as letters are; nobody measures them here.
+            // An estimate of the width of letters.
             left += 62.0 + 6.7 * series.name.chars().count() as f64;
             series.draw(out, number, at_x, at_y)?;
             writeln!(out, "</g>")?;
@@ -154,7 +153,7 @@ impl Series {
             sign(out, number, *place)?;
         }
         for &failure in &self.failures {
-            // On the level of the next value that there is, with which a line joins it.
+            // At the height of the next value, to which a line leads.
             let near = points.iter().position(|point| point.0 > failure);
             let height = near.map_or(f64::midpoint(TOP, BOTTOM), |near| places[near].1);
             let (x, y) = (at_x(failure), height);
@@ -167,7 +166,7 @@ impl Series {
                 x - 5.0,
                 y - 5.0
             )?;
-            // Lines that end at the same place have their words above and below.
+            // Labels of lines with the same end are placed above and below.
             let word = if number.is_multiple_of(2) { y - 11.0 } else { y + 21.0 };
             text(out, x, word, "word", "middle", self.failed)?;
         }
@@ -183,7 +182,7 @@ struct Axis {
 }
 
 impl Axis {
-    /// Long enough for all values, with about as many ticks, at round numbers.
+    /// An axis for all values, with about `ticks` ticks at round numbers.
     fn over(values: impl Iterator<Item = f64>, ticks: f64) -> Self {
         let most = values.fold(f64::MIN_POSITIVE, f64::max);
         let power = 10_f64.powf((most / ticks).log10().floor());
@@ -232,7 +231,7 @@ fn text(
     )
 }
 
-/// Another shape for each line, for those who do not tell the colours apart.
+/// A different shape for each line, for readers who cannot distinguish the colours.
 fn sign(out: &mut String, number: usize, (x, y): (f64, f64)) -> std::fmt::Result {
     let shape = match number % 4 {
         0 => format!("M{:.1} {y:.1}a4.5 4.5 0 1 0 9 0a4.5 4.5 0 1 0-9 0", x - 4.5),
@@ -252,7 +251,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn axes_end_at_round_numbers() {
+    fn plot_axes_end_at_round_numbers() {
         let check = |most: f64, ticks: f64, expect: (f64, f64), shown: &str| {
             let axis = Axis::over([0.0, most].into_iter(), ticks);
             assert_eq!((axis.end, axis.step), expect, "{most}");
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_gaps_and_failures() {
+    fn plot_draws_lines_gaps_and_failures() {
         let plot = Plot {
             title: "A < B".into(),
             series: vec![Series {
@@ -282,7 +281,7 @@ mod tests {
         };
         let svg = plot.svg();
         assert!(svg.contains("<title>A &lt; B</title>"), "{svg}");
-        // Sorted by x, whatever the order of the points.
+        // Points are sorted by x.
         let (low, high) = (LEFT + 0.5 * (RIGHT - LEFT), RIGHT);
         assert!(
             svg.contains(&format!("d=\"M{low:.1} ")) && svg.contains(&format!("L{high:.1} ")),
@@ -291,7 +290,7 @@ mod tests {
         for word in ["killed", "need", "no limit"] {
             assert!(svg.contains(&format!(">{word}</text>")), "{word}: {svg}");
         }
-        // The failure is on the level of the value beside it.
+        // The failure is at the height of the value beside it.
         let quarter = LEFT + 0.25 * (RIGHT - LEFT);
         let level = svg.lines().find(|line| {
             line.contains("stroke-dasharray=\"2 5\"") && line.contains(&format!("M{quarter:.1}"))

@@ -1,4 +1,4 @@
-//! Shows the figures. Measures nothing.
+//! Prints the figures.
 
 use crate::contest::Contestant;
 use crate::machine::Machine;
@@ -8,9 +8,13 @@ use crate::subject::Name;
 use crate::table::Table;
 use std::io::{Result, Write};
 
-/// Above this, other programs disturb what is measured.
+/// With a higher load, other programs disturb the measurements.
 const QUIET_LOAD: f64 = 0.5;
 
+/// Prints the machine, and a warning if it is not quiet.
+///
+/// # Errors
+/// The text cannot be written.
 pub fn machine(out: &mut dyn Write, machine: &Machine) -> Result<()> {
     let Machine { date, cpu, cores, memory_gib, system, load, versions } = machine;
     writeln!(out, "{date}: {cpu}, {cores} cores, {memory_gib:.1} GiB, {system}")?;
@@ -25,11 +29,19 @@ pub fn machine(out: &mut dyn Write, machine: &Machine) -> Result<()> {
     Ok(())
 }
 
+/// Prints a table.
+///
+/// # Errors
+/// The text cannot be written.
 pub fn table(out: &mut dyn Write, table: &Table) -> Result<()> {
     write!(out, "\n{table}")?;
     out.flush()
 }
 
+/// Prints the measurements of a subject.
+///
+/// # Errors
+/// The text cannot be written.
 pub fn subject(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
     writeln!(out, "\n{}, -j{}", outcome.name.title(), outcome.jobs)?;
     let cold = &outcome.cold;
@@ -68,6 +80,10 @@ pub fn subject(out: &mut dyn Write, outcome: &Outcome) -> Result<()> {
     out.flush()
 }
 
+/// Prints the time that cargo takes.
+///
+/// # Errors
+/// The text cannot be written.
 pub fn cargo(out: &mut dyn Write, seconds: &Summary) -> Result<()> {
     writeln!(out, "\ncargo, for comparison, in a workspace of five packages")?;
     head(out, "nothing to do")?;

@@ -1,13 +1,12 @@
-//! What /proc says of a tree of processes: who is in it, its memory, its threads. Knows nothing of
-//! what they do.
+//! Reads process trees from /proc: their processes, memory and threads.
 //!
-//! A process may end while it is looked at; what can then no longer be read counts as nothing.
+//! A process may end meanwhile. Values that cannot be read count as 0.
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
 
-/// The live processes that are one of `roots` or descend from one.
+/// The running processes among `roots` and their descendants.
 pub fn tree(roots: &[u32]) -> Vec<u32> {
     let parents: HashMap<u32, u32> = numbers_in(Path::new("/proc"))
         .filter_map(|pid| {
@@ -18,7 +17,7 @@ pub fn tree(roots: &[u32]) -> Vec<u32> {
     descendants(roots, &parents)
 }
 
-/// The parent of a live process.
+/// The parent of a running process.
 pub fn parent(pid: u32) -> Option<u32> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     parse_stat(&text).map(|stat| stat.parent)
@@ -26,7 +25,7 @@ pub fn parent(pid: u32) -> Option<u32> {
 
 fn descendants(roots: &[u32], parents: &HashMap<u32, u32>) -> Vec<u32> {
     let belongs = |mut pid: u32| {
-        // Parents are read one after the other, so a pid that was used again could close a circle.
+        // /proc may change during the scan and give a cycle of parents, so the length is bounded.
         for _ in 0..parents.len() {
             if roots.contains(&pid) {
                 return true;
@@ -43,12 +42,12 @@ fn descendants(roots: &[u32], parents: &HashMap<u32, u32>) -> Vec<u32> {
     found
 }
 
-/// Bytes of a process that no file backs: those that count against a budget.
+/// The memory of a process that no file backs, bytes: it counts against a budget.
 pub fn memory(pid: u32) -> u64 {
     fs::read_to_string(format!("/proc/{pid}/status")).map_or(0, |text| parse_memory(&text))
 }
 
-/// Threads of a process that run or could run.
+/// How many threads of a process run or are runnable.
 pub fn runnable(pid: u32) -> usize {
     threads(pid)
         .filter_map(|tid| fs::read_to_string(format!("/proc/{pid}/task/{tid}/stat")).ok())
@@ -81,7 +80,7 @@ struct Stat {
     parent: u32,
 }
 
-/// `stat` of a process or thread. The name, in brackets, may itself hold brackets and spaces.
+/// Parses `stat` of a process or thread. The name in brackets may contain brackets and spaces.
 fn parse_stat(text: &str) -> Option<Stat> {
     let mut words = text[text.rfind(')')? + 1..].split_whitespace();
     Some(Stat { state: words.next()?.chars().next()?, parent: words.next()?.parse().ok()? })
@@ -99,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_lines() {
+    fn processes_parse_stat_lines() {
         let check = |text: &str, expect: Option<(char, u32)>| {
             assert_eq!(
                 parse_stat(text),
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_no_file_backs() {
+    fn processes_parse_memory_without_files() {
         let check = |text: &str, expect: u64| assert_eq!(parse_memory(text), expect, "{text}");
         check(
             "Name:\tx\nVmRSS:\t 99 kB\nRssAnon:\t  10 kB\nRssFile:\t 80 kB\nRssShmem:\t 2 kB\n",
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn descendants_of_two_roots() {
+    fn processes_find_descendants_of_two_roots() {
         let parents = HashMap::from([
             (1, 0),
             (5, 1),
@@ -141,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_is_seen() {
+    fn processes_find_this_process() {
         let own = std::process::id();
         assert!(tree(&[own]).contains(&own));
         assert!(memory(own) > 0);

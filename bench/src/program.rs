@@ -1,5 +1,5 @@
-//! Compares two programs that should do the same: their time and the size of their code. Knows
-//! nothing of how they were built.
+//! Compares the time and code size of two programs that do the same. Does not know how they were
+//! built.
 
 use crate::measure::{self, Taken};
 use crate::statistics::{Interval, Summary};
@@ -7,19 +7,19 @@ use std::error::Error;
 use std::path::Path;
 use std::process::Command;
 
-/// The first program against the second.
+/// The first program relative to the second.
 #[derive(Clone, Copy, Debug)]
 pub struct Speed {
-    /// Ratio of user times; none of a single pair.
+    /// The ratio of user times; `None` for a single pair.
     pub ratio: Option<Interval>,
-    /// Seconds of user time of the second.
+    /// The user time of the second, in seconds.
     pub other: Summary,
 }
 
-/// Runs both in turn, `pairs` times.
+/// Runs both alternately, `pairs` times.
 ///
 /// # Errors
-/// One cannot be started or fails, or they print different things.
+/// One cannot be started or fails, or their outputs differ.
 pub fn compare(
     ours: &Path,
     theirs: &Path,
@@ -27,13 +27,13 @@ pub fn compare(
     scratch: &Path,
 ) -> Result<Speed, Box<dyn Error>> {
     let log = scratch.join("log");
-    let mut said: Option<Vec<u8>> = None;
+    let mut expected: Option<Vec<u8>> = None;
     let mut take = |program: &Path| -> Result<Taken, Box<dyn Error>> {
         let taken = measure::run(measure::command(program, scratch), &log)?;
-        let says = std::fs::read(&log)?;
-        if said.get_or_insert_with(|| says.clone()) != &says {
+        let output = std::fs::read(&log)?;
+        if expected.get_or_insert_with(|| output.clone()) != &output {
             return Err(format!(
-                "{} and {} say different things",
+                "{} and {} print different text",
                 ours.display(),
                 theirs.display()
             )
@@ -42,7 +42,7 @@ pub fn compare(
         Ok(taken)
     };
     let mut times = Vec::new();
-    // The first run of each, unmeasured, reads it from the disk.
+    // The first run of each, which reads it from the disk, is not measured.
     take(ours)?;
     take(theirs)?;
     for round in 0..pairs {
@@ -61,10 +61,10 @@ pub fn compare(
     })
 }
 
-/// Bytes of machine code in a program.
+/// The size of a program's machine code, bytes.
 ///
 /// # Errors
-/// llvm-size cannot be run or does not know the file.
+/// llvm-size cannot be run or cannot read the file.
 pub fn text_bytes(llvm_bin: &Path, program: &Path) -> Result<u64, Box<dyn Error>> {
     let output = Command::new(llvm_bin.join("llvm-size")).arg("-A").arg(program).output()?;
     if !output.status.success() {
@@ -73,7 +73,7 @@ pub fn text_bytes(llvm_bin: &Path, program: &Path) -> Result<u64, Box<dyn Error>
     Ok(parse_sections(&String::from_utf8_lossy(&output.stdout)))
 }
 
-/// Size of `.text` and of sections named after it, such as `.text.hot.`.
+/// The size of `.text` and of sections such as `.text.hot.`.
 fn parse_sections(text: &str) -> u64 {
     let size = |line: &str| {
         let mut words = line.split_whitespace();
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sections_of_code() {
+    fn program_text_size_sums_sections_of_code() {
         let check = |text: &str, expect: u64| assert_eq!(parse_sections(text), expect, "{text}");
         check(
             "app  :\nsection  size  addr\n.text 100 4096\n.text.hot. 20 0\n.textual 7 0\n.data 3 0\nTotal 130\n",
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn programs_that_differ_are_refused() {
+    fn program_compare_refuses_different_outputs() {
         let dir = tempfile::tempdir().unwrap();
         let script = |name: &str, text: &str| {
             use std::os::unix::fs::PermissionsExt;
@@ -112,6 +112,6 @@ mod tests {
             (script("one", "echo 1"), script("same", "echo 1"), script("other", "echo 2"));
         assert!(compare(&one, &same, 1, dir.path()).is_ok());
         let error = compare(&one, &other, 1, dir.path()).unwrap_err().to_string();
-        assert!(error.contains("say different things"), "{error}");
+        assert!(error.contains("print different text"), "{error}");
     }
 }

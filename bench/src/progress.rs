@@ -1,13 +1,12 @@
-//! Where the benchmark is: on standard error, apart from the figures, and only for somebody who
-//! watches.
+//! Shows progress on standard error, if that is a terminal.
 
 use std::io::{IsTerminal, Write};
 
-/// Replaces the line; an empty one takes it away.
+/// Replaces the line; an empty text removes it.
 pub fn show(text: &str) {
     let mut err = std::io::stderr().lock();
     if err.is_terminal() {
-        // Not being able to say so is no reason to stop measuring.
+        // An error is ignored.
         let _ = write!(err, "\r\x1b[K{text}");
         let _ = err.flush();
     }

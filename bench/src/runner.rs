@@ -1,4 +1,4 @@
-//! Runs the contestants in turn and collects figures. Knows no words but where it is.
+//! Runs the contestants alternately and collects figures.
 
 use crate::contest::{Contest, Contestant, Tools};
 use crate::measure::{self, Taken};
@@ -11,14 +11,13 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
-/// Builds that do nothing are short, so their times scatter more; they cost nothing to repeat.
+/// Builds that do nothing are short, so their times vary more, and more of them cost little.
 const NOTHING_ROUNDS: u32 = 20;
-/// For a thousand crates, of which ninja takes half a minute to build each round: their times
-/// scatter little.
+/// For a thousand crates, which ninja builds in half a minute. Their times vary little.
 const MANY_PAIRS: u32 = 3;
 const MANY_NOTHING_ROUNDS: u32 = 5;
 
-/// Both contestants' figures from one round.
+/// The figures of both contestants in one round.
 #[derive(Clone, Copy, Debug)]
 pub struct Pair {
     pub tender: Taken,
@@ -30,9 +29,9 @@ pub struct Outcome {
     pub name: Name,
     pub jobs: u32,
     pub cold: Vec<Pair>,
-    /// Builds in which nothing is to be done.
+    /// Builds with nothing to do.
     pub nothing: Vec<Pair>,
-    /// From one more cold build with `--trace`, and that build's time.
+    /// From one further cold build with `--trace`, and its time.
     pub usage: Usage,
     pub traced: Taken,
 }
@@ -52,6 +51,8 @@ impl Outcome {
     }
 }
 
+/// Measures a subject.
+///
 /// # Errors
 /// A build fails, or the two do not build the same.
 pub fn run(
@@ -71,7 +72,7 @@ pub fn run(
 
     progress::show(&format!("{title}: builds that do nothing"));
     let mut nothing = Vec::new();
-    // The first one may still settle something, such as time stamps too young to be trusted.
+    // The first one may still do work, such as checking files with recent time stamps.
     pair(0, |who| contest.build(who, &[]))?;
     for round in 0..nothing_rounds {
         nothing.push(pair(round, |who| contest.build(who, &[]))?);
@@ -86,7 +87,10 @@ pub fn run(
     Ok(Outcome { name: subject.name, jobs, cold, nothing, usage, traced })
 }
 
-/// Builds from nothing with each in turn; what the last round built is left.
+/// Builds from nothing with each alternately. The output of the last round is kept.
+///
+/// # Errors
+/// A build fails.
 pub fn cold_pairs(
     contest: &Contest<'_>,
     title: &str,
@@ -102,7 +106,7 @@ pub fn cold_pairs(
     (0..pairs).map(one).collect()
 }
 
-/// Who goes first changes from round to round, so that a drift of the machine harms both alike.
+/// The order changes from round to round, so that a drift of the machine affects both equally.
 fn pair(
     round: u32,
     mut take: impl FnMut(Contestant) -> Result<Taken, Box<dyn Error>>,
@@ -116,8 +120,8 @@ fn pair(
     }
 }
 
-/// Seconds that cargo takes to do nothing in a workspace of five packages, to compare with
-/// real-world's; nothing where there is no cargo.
+/// How many seconds a cargo build with nothing to do takes in a workspace of five packages, for
+/// comparison with real-world; `None` without cargo.
 ///
 /// # Errors
 /// The workspace cannot be written or built.

@@ -1,6 +1,6 @@
-//! Order statistics of a few numbers, and how sure a mean ratio is. No I/O, no units.
+//! Order statistics, and confidence intervals of mean ratios. No I/O, no units.
 
-/// Median with its spread.
+/// The median and its quartiles.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
     pub min: f64,
@@ -20,7 +20,7 @@ impl Summary {
     }
 }
 
-/// The usual and the worst of many times, in the unit of the values.
+/// The median, the 95th percentile and the maximum of many values, in their unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tail {
     pub count: usize,
@@ -30,7 +30,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// The 95th percentile is interpolated as quartiles are. None of no values.
+    /// The 95th percentile is interpolated as quartiles are. `None` without values.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut sorted: Vec<f64> = values.into_iter().collect();
         sorted.sort_by(f64::total_cmp);
@@ -39,15 +39,14 @@ impl Tail {
     }
 }
 
-/// What lies at a share of sorted values, interpolated between neighbours. There must be one.
+/// A quantile of sorted values, interpolated between neighbours. There must be a value.
 fn at(sorted: &[f64], share: f64) -> f64 {
     let place = share * (sorted.len() - 1) as f64;
     let (below, above) = (sorted[place.floor() as usize], sorted[place.ceil() as usize]);
     below + (above - below) * place.fract()
 }
 
-/// The geometric mean of ratios, and between which numbers the true one lies with a probability of
-/// 95 %.
+/// The geometric mean of ratios with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Interval {
     pub low: f64,
@@ -56,8 +55,8 @@ pub struct Interval {
 }
 
 impl Interval {
-    /// By Student's t over the logarithms, in which a ratio and its inverse are equally far from
-    /// equality. None of fewer than two ratios, whose spread is unknown. Ratios must be above 0.
+    /// Uses Student's t over the logarithms, so that a ratio and its inverse are equally far from
+    /// 1. `None` for fewer than two ratios. Ratios must be above 0.
     pub fn of(ratios: impl IntoIterator<Item = f64>) -> Option<Self> {
         let logarithms: Vec<f64> = ratios.into_iter().map(f64::ln).collect();
         let count = logarithms.len();
@@ -72,8 +71,8 @@ impl Interval {
     }
 }
 
-/// The 97.5 % quantile of Student's t with this many degrees of freedom, from 1. Above 30 it is
-/// that of 30, which makes intervals wider by 4 % at most.
+/// The 97.5 % quantile of Student's t with this many degrees of freedom, from 1. Above 30, the
+/// value for 30 is used, which makes intervals at most 4 % wider.
 fn student(degrees: usize) -> f64 {
     const QUANTILES: [f64; 30] = [
         12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160,
@@ -88,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quartiles_are_interpolated() {
+    fn statistics_interpolate_quartiles() {
         let check = |values: &[f64], expect: [f64; 5]| {
             let Summary { min, lower, median, upper, max } = Summary::of(values.iter().copied());
             assert_eq!([min, lower, median, upper, max], expect);
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_worst_of_many() {
+    fn statistics_tail_of_many_values() {
         let check = |values: &[f64], expect: Option<(usize, f64, f64, f64)>| {
             let tail = Tail::of(values.iter().copied());
             assert_eq!(
@@ -114,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_interval_follows_students_t() {
+    fn statistics_interval_follows_students_t() {
         let check = |ratios: &[f64], expect: [f64; 3]| {
             let Interval { low, mean, high } = Interval::of(ratios.iter().copied()).unwrap();
             for (is, expect) in [low, mean, high].into_iter().zip(expect) {
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn many_degrees_count_as_thirty() {
+    fn statistics_student_t_is_constant_above_thirty_degrees() {
         assert_eq!([1, 20, 30, 31, 1000].map(student), [12.706, 2.086, 2.042, 2.042, 2.042]);
     }
 }

@@ -1,5 +1,5 @@
-//! What is built: a workspace in a scratch directory, and the archives and the program that must
-//! come out.
+//! The subjects of the benchmark: workspaces in a scratch directory, with their archives and
+//! programs.
 
 use crate::{copy, generate};
 use std::error::Error;
@@ -37,19 +37,19 @@ impl Name {
     }
 }
 
-/// One artifact, and which compile commands belong to it.
+/// An artifact and its sources.
 #[derive(Clone, Debug)]
 pub struct Target {
     pub name: String,
     pub kind: Kind,
-    /// A part of the path of each of its sources, and of no others.
+    /// A part of the path of each of its sources, and of no other source.
     pub sources: String,
 }
 
 #[derive(Clone, Debug)]
 pub enum Kind {
     Archive,
-    /// Linked with the archives of these targets, in this order, and these words.
+    /// Linked with the archives of these targets, in this order, and these arguments.
     Program {
         archives: Vec<String>,
         words: Vec<String>,
@@ -76,13 +76,13 @@ pub struct Subject {
     pub root: PathBuf,
     /// Where logs and ninja's files go; outside the workspace.
     pub scratch: PathBuf,
-    /// What `tender build` is told to build; nothing: all.
+    /// The packages that `tender build` builds; empty: all.
     pub packages: Vec<String>,
     pub targets: Vec<Target>,
     pub profile: Profile,
 }
 
-/// The profile that is built.
+/// A build profile.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Profile {
     #[default]
@@ -91,7 +91,7 @@ pub enum Profile {
 }
 
 impl Profile {
-    /// What chooses it.
+    /// The arguments that select it.
     pub fn words(self) -> &'static [&'static str] {
         match self {
             Self::Release => &["--release"],
@@ -99,7 +99,7 @@ impl Profile {
         }
     }
 
-    /// Where its artifacts go, relative to the workspace.
+    /// The directory of its artifacts, relative to the workspace.
     pub fn directory(self) -> &'static str {
         match self {
             Self::Release => "target/release",
@@ -113,11 +113,12 @@ const HEAVY_CRATES: usize = 8;
 const HEAVY_UNITS: usize = 16;
 const VARIED_CRATES: usize = 6;
 const VARIED_UNITS: usize = 40;
-/// Rows of real-world's program: with as many it runs for a second or two, long enough to compare.
+/// Number of rows in real-world's program with which it runs for a second or two, long enough to
+/// compare.
 const ROWS: &str = "local ROWS = 40000";
 
 impl Subject {
-    /// Makes the workspace in `scratch`, where building it changes nothing of the project's.
+    /// Creates the workspace in `scratch`, so that builds do not change the project's files.
     ///
     /// # Errors
     /// The sources of an example were not fetched, or a file cannot be written.
@@ -153,7 +154,10 @@ impl Subject {
         })
     }
 
-    /// Replaces what the workspace says of the release profile: lines of TOML.
+    /// Replaces the release profile of the workspace by these lines of TOML.
+    ///
+    /// # Errors
+    /// The manifest cannot be read or written.
     pub fn set_profile(&self, lines: &str) -> std::io::Result<()> {
         const HEAD: &str = "\n[profile.release]\n";
         let file = self.root.join("Tender.toml");
@@ -162,10 +166,10 @@ impl Subject {
         fs::write(file, format!("{rest}{HEAD}{lines}\n"))
     }
 
-    /// Makes the program of real-world work for longer. Its sources must be that subject's.
+    /// Makes real-world's program run longer. The subject must be real-world.
     ///
     /// # Errors
-    /// The line of its script that says how many rows there are is missing.
+    /// The line of its script with the number of rows is missing.
     pub fn lengthen_program(&self) -> Result<(), Box<dyn Error>> {
         let file = self.root.join("app/src/script.lua");
         let text = fs::read_to_string(&file)?;
@@ -196,7 +200,7 @@ fn real_world() -> Vec<Target> {
     ]
 }
 
-/// All of an example but its sources, which must be there.
+/// Copies an example without its fetched sources, which must exist.
 fn copy_example(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     if !from.join("vendor/.fetched").exists() {
         return Err(
@@ -218,7 +222,7 @@ fn copy_rocksdb(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
 
 fn copy_real_world(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
     copy_example(from, to)?;
-    // Of the fetched packages only these hold sources that are built.
+    // Only these fetched packages contain sources that are built.
     for package in ["lua-src", "libz-sys", "zstd-sys", "libsqlite3-sys"] {
         copy::tree(&from.join("vendor").join(package), &to.join("vendor").join(package), &|_| {
             false
@@ -273,7 +277,7 @@ fn write_root(root: &Path) -> std::io::Result<()> {
     fs::write(root.join("Tender.toml"), "[workspace]\nmembers = [\"parts/*\"]\n")
 }
 
-/// A library of files, each with its name and text.
+/// Writes a library crate of these files, given by name and text.
 fn write_crate(root: &Path, name: &str, sources: &[(String, String)]) -> std::io::Result<()> {
     let dir = root.join("parts").join(name);
     fs::create_dir_all(dir.join("src"))?;
@@ -289,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_source_belongs_to_one_target() {
+    fn subject_source_belongs_to_one_target() {
         let targets = numbered("part", MANY);
         let of =
             |path: &str| targets.iter().filter(|target| path.contains(&target.sources)).count();
@@ -302,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_profile_is_replaced() {
+    fn subject_profile_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let subject = Subject::prepare(Name::Heavy, Path::new("none"), dir.path()).unwrap();
         subject.set_profile("lto = \"thin\"").unwrap();

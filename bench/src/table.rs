@@ -1,16 +1,16 @@
-//! A table of figures as text that is legible as it stands and as Markdown. Knows nothing of what
-//! is measured.
+//! A table of figures as text that is also Markdown. Knows nothing about the figures.
 
 use crate::statistics::{Interval, Summary};
 use std::fmt;
 
+/// A table with notes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Table {
     pub title: String,
     pub columns: Vec<&'static str>,
     /// Each as long as `columns`.
     pub rows: Vec<Vec<String>>,
-    /// What one must know to read the figures, a sentence each.
+    /// Explanations of the figures, one sentence each.
     pub notes: Vec<String>,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Table {
         let widths: Vec<usize> = (0..self.columns.len()).map(width).collect();
         let line = |f: &mut fmt::Formatter<'_>, cells: &mut dyn Iterator<Item = &str>| {
             for (number, (cell, &width)) in cells.zip(&widths).enumerate() {
-                // What a row is about stands to the left, figures to the right.
+                // The first column is aligned to the left, figures to the right.
                 if number == 0 {
                     write!(f, "| {cell:<width$} |")
                 } else {
@@ -52,13 +52,13 @@ impl fmt::Display for Table {
     }
 }
 
-/// The median, and the quartiles in brackets.
+/// The median, with the quartiles in brackets.
 pub fn spread(summary: Summary, decimals: usize) -> String {
     let Summary { lower, median, upper, .. } = summary;
     format!("{median:.decimals$} ({lower:.decimals$}-{upper:.decimals$})")
 }
 
-/// The mean, and the interval in brackets.
+/// The mean, with the interval in brackets.
 pub fn interval(interval: Option<Interval>) -> String {
     let show = |Interval { low, mean, high }| format!("{mean:.3} ({low:.3}-{high:.3})");
     interval.map_or_else(|| "-".to_owned(), show)
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_their_widest_cell() {
+    fn table_columns_are_as_wide_as_their_widest_cell() {
         let table = Table {
             title: "Cut".into(),
             columns: vec!["units", "wall"],
@@ -90,7 +90,7 @@ A note.
     }
 
     #[test]
-    fn figures_with_their_spread() {
+    fn table_formats_spread_and_interval() {
         assert_eq!(spread(Summary::of([1.0, 2.0, 3.0]), 1), "2.0 (1.5-2.5)");
         assert_eq!(interval(Interval::of([1.0, 1.0])), "1.000 (1.000-1.000)");
         assert_eq!(interval(None), "-");

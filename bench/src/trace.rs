@@ -1,16 +1,17 @@
-//! What a trace file of `tender` says: how well the cores were used, how even pieces are, how many
-//! modules live at once, how long job slots were idle.
+//! Evaluates trace files of `tender`: use of the cores, balance of pieces, modules in memory, idle
+//! job slots.
 
-use crate::gaps::{self, Change, What};
+use crate::gaps::{self, Change, JobEvent};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::path::Path;
 
+/// How well the job slots were used.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Usage {
-    /// Of all job slots between the start of the first unit and the end of the last, the share that
-    /// was busy, from 0 to 1.
+    /// The busy share of all job slots between the start of the first unit and the end of the last
+    /// one, from 0 to 1.
     pub busy: f64,
     pub longest_unit: String,
     pub longest_s: f64,
@@ -20,52 +21,51 @@ pub struct Usage {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pieces {
     pub count: usize,
-    /// The longest time that a piece took to be optimised and emitted, divided by the mean.
+    /// The longest time of optimising and emitting a piece, divided by the mean.
     pub balance: f64,
-    /// Seconds of all of these together.
+    /// The sum of these times, seconds.
     pub sum_s: f64,
-    /// Seconds before the first piece: translating and cutting.
+    /// The time before the first piece, for translating and cutting, seconds.
     pub before_s: f64,
 }
 
-/// Modules in the worker in which most lived at once.
+/// Modules in the worker with the most modules in memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Live {
     pub most: u32,
-    /// The most phases that ran at once in that worker.
+    /// The largest number of phases that ran at the same time in that worker.
     pub running: u32,
 }
 
 impl Live {
-    /// What `most` must not exceed.
+    /// The limit for `most`.
     pub fn limit(self) -> u32 {
         self.running + self.running.div_ceil(4) + 1
     }
 }
 
-/// A job slot that was idle although there were units to compile.
+/// An interval in which a job slot was idle while units waited.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Idle {
-    pub way: Way,
+pub struct IdleSlot {
+    pub way: NextUse,
     /// From the end of one item's last phase to the start of the next one's first.
     pub millis: f64,
-    /// The part of it from the word that the one has ended to the word that the other starts: what
-    /// is left is the system's time to wake threads, and that of writing outputs.
-    pub told_millis: f64,
-    /// The items that ended and started, for people.
+    /// The part of it between the reported end of the one item and the reported start of the other.
+    /// The rest is for waking threads and writing outputs.
+    pub reported_millis: f64,
+    /// The items that ended and started, for messages.
     pub after: String,
     pub before: String,
 }
 
 /// Where a slot was used next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
-    /// Its worker kept it.
+pub enum NextUse {
+    /// In the same worker.
     Kept,
-    /// It went to another worker, through the account.
+    /// In another worker.
     Moved,
-    /// It went to a worker that had run nothing before, so the time has the start of a process in
-    /// it.
+    /// In a worker that had run nothing before, so the time includes the start of a process.
     Started,
 }
 
@@ -110,29 +110,35 @@ struct Args {
     n: u32,
 }
 
+/// Reads how well the slots were used.
+///
 /// # Errors
 /// The file cannot be read, is no trace, or no unit was built.
 pub fn usage(file: &Path, jobs: u32) -> Result<Usage, Box<dyn Error>> {
     read(file, |text| usage_of(text, jobs))
 }
 
+/// Reads the pieces of a unit.
+///
 /// # Errors
 /// The file cannot be read, is no trace, or `unit` was not built.
 pub fn pieces(file: &Path, unit: &str) -> Result<Pieces, Box<dyn Error>> {
     read(file, |text| pieces_of(text, unit))
 }
 
+/// Reads the number of modules in memory.
+///
 /// # Errors
 /// The file cannot be read, is no trace, or no worker counted its modules.
 pub fn live(file: &Path) -> Result<Live, Box<dyn Error>> {
     read(file, live_of)
 }
 
-/// Of a build in which every unit is whole and is ready from the start.
+/// Reads the idle slots of a build in which every unit is whole and ready from the start.
 ///
 /// # Errors
 /// The file cannot be read or is no trace.
-pub fn idle(file: &Path) -> Result<Vec<Idle>, Box<dyn Error>> {
+pub fn idle(file: &Path) -> Result<Vec<IdleSlot>, Box<dyn Error>> {
     read(file, idle_of)
 }
 
@@ -175,7 +181,7 @@ fn live_of(text: &str) -> Result<Live, Box<dyn Error>> {
     let counts = all.iter().filter(|event| event.ph == "C" && event.name == "live_modules");
     let most = counts.max_by_key(|event| event.args.n).ok_or("no worker counted its modules")?;
     let phases = all.iter().filter(|event| event.ph == "X" && event.pid == most.pid);
-    // Ends come before starts at the same time: one follows the other on a slot.
+    // At the same time, ends come before starts, because one follows the other on a slot.
     let mut changes: Vec<(f64, i32)> =
         phases.flat_map(|event| [(event.ts, 1), (event.ts + event.dur, -1)]).collect();
     changes.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
@@ -187,7 +193,7 @@ fn live_of(text: &str) -> Result<Live, Box<dyn Error>> {
     Ok(Live { most: most.args.n, running: running.unsigned_abs() })
 }
 
-fn idle_of(text: &str) -> Result<Vec<Idle>, Box<dyn Error>> {
+fn idle_of(text: &str) -> Result<Vec<IdleSlot>, Box<dyn Error>> {
     struct Job<'a> {
         event: &'a Event,
         start: f64,
@@ -202,11 +208,11 @@ fn idle_of(text: &str) -> Result<Vec<Idle>, Box<dyn Error>> {
         job.start = job.start.min(start);
         job.end = job.end.max(end);
     }
-    // When the start and the end of each were told.
+    // The reported start and end of each item.
     let spans = || all.iter().filter(|event| event.cat == "unit");
     let ends: BTreeMap<u32, f64> =
         spans().filter(|event| event.ph == "e").map(|event| (event.id, event.ts)).collect();
-    let told: BTreeMap<(&str, &str), (f64, f64)> = spans()
+    let reported: BTreeMap<(&str, &str), (f64, f64)> = spans()
         .filter(|event| event.ph == "b")
         .filter_map(|event| Some((event.item(), (event.ts, *ends.get(&event.id)?))))
         .collect();
@@ -222,10 +228,10 @@ fn idle_of(text: &str) -> Result<Vec<Idle>, Box<dyn Error>> {
         let mut change = |at: f64, what| {
             changes.push(Change { at_ns: (at * 1e3) as u64, what, row, job: number });
         };
-        change(job.start, What::Takes);
-        change(job.end, What::Returns);
-        // When an archive became ready is not known here.
-        change(if job.event.cat == "unit" { 0.0 } else { job.start }, What::Waits);
+        change(job.start, JobEvent::Takes);
+        change(job.end, JobEvent::Returns);
+        // The trace does not record when an archive became ready.
+        change(if job.event.cat == "unit" { 0.0 } else { job.start }, JobEvent::Waits);
         let start = first.entry(job.event.pid).or_insert(job.start);
         *start = start.min(job.start);
     }
@@ -236,18 +242,18 @@ fn idle_of(text: &str) -> Result<Vec<Idle>, Box<dyn Error>> {
     let gaps = gaps::find(changes).into_iter().map(|gap| {
         let (after, before) = (&jobs[gap.after], &jobs[gap.before]);
         let way = if after.event.pid == before.event.pid {
-            Way::Kept
+            NextUse::Kept
         } else if before.start <= first[&before.event.pid] {
-            Way::Started
+            NextUse::Started
         } else {
-            Way::Moved
+            NextUse::Moved
         };
-        let end = told.get(&after.event.item()).map_or(after.end, |(_, end)| *end);
-        let start = told.get(&before.event.item()).map_or(before.start, |(start, _)| *start);
-        Idle {
+        let end = reported.get(&after.event.item()).map_or(after.end, |(_, end)| *end);
+        let start = reported.get(&before.event.item()).map_or(before.start, |(start, _)| *start);
+        IdleSlot {
             way,
             millis: gap.millis(),
-            told_millis: (start - end).max(0.0) / 1e3,
+            reported_millis: (start - end).max(0.0) / 1e3,
             after: describe(after.event),
             before: describe(before.event),
         }
@@ -266,8 +272,7 @@ fn usage_of(text: &str, jobs: u32) -> Result<Usage, Box<dyn Error>> {
         return Err("no unit was built".into());
     }
 
-    // A unit's phases follow each other on one thread, but a phase may hold others: so spans, not
-    // sums.
+    // Phases of a unit may be nested, so spans are used, not sums.
     let mut spans: BTreeMap<(&str, &str), (f64, f64)> = BTreeMap::new();
     for event in units() {
         let span =
@@ -292,7 +297,7 @@ fn usage_of(text: &str, jobs: u32) -> Result<Usage, Box<dyn Error>> {
     })
 }
 
-/// Length of the union of intervals.
+/// The length of the union of intervals.
 fn covered(mut intervals: Vec<(f64, f64)>) -> f64 {
     intervals.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut total = 0.0;
@@ -309,13 +314,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn idle_slots() {
+    fn trace_finds_idle_slots() {
         let event = |name: &str, cat: &str, unit: &str, pid: u32, tid: u32, ts: u32, dur: u32| {
             format!(
                 r#"{{"name":"{name}","cat":"{cat}","ph":"X","ts":{ts},"dur":{dur},"pid":{pid},"tid":{tid},"args":{{"crate":"c","unit":"{unit}","cgu":0}}}}"#
             )
         };
-        let told = |ph: &str, id: u32, unit: &str, ts: u32| {
+        let unit_event = |ph: &str, id: u32, unit: &str, ts: u32| {
             format!(
                 r#"{{"name":"{unit}","cat":"unit","ph":"{ph}","ts":{ts},"id":{id},"pid":1,"tid":0,"args":{{"crate":"c","unit":"{unit}"}}}}"#
             )
@@ -324,31 +329,31 @@ mod tests {
             // Phases of one unit leave no gap between them.
             event("translate", "unit", "a.c", 1, 0, 1000, 500),
             event("emit", "unit", "a.c", 1, 0, 1600, 400),
-            // Kept for 0.1 ms, then moved within 2 ms to a worker that is new, and back within 1
-            // ms.
+            // The slot is idle for 0.1 ms, then moves within 2 ms to a new worker, and back within
+            // 1 ms.
             event("translate", "unit", "b.c", 1, 0, 2100, 900),
             event("translate", "unit", "c.c", 2, 0, 5000, 1000),
             event("translate", "unit", "d.c", 1, 1, 7000, 1000),
-            // Nothing is left to compile: an archive may wait for anything.
+            // No unit is left; an archive may wait for other reasons.
             event("archive", "link", "libc.a", 1, 0, 9000, 100),
-            told("b", 1, "b.c", 2090),
-            told("e", 1, "", 3500),
-            told("b", 2, "c.c", 4500),
-            told("e", 2, "", 6000),
+            unit_event("b", 1, "b.c", 2090),
+            unit_event("e", 1, "", 3500),
+            unit_event("b", 2, "c.c", 4500),
+            unit_event("e", 2, "", 6000),
         ];
         let idle = idle_of(&format!("[{}]", events.join(","))).unwrap();
         let ways: Vec<_> =
-            idle.iter().map(|idle| (idle.way, idle.millis, idle.told_millis)).collect();
+            idle.iter().map(|idle| (idle.way, idle.millis, idle.reported_millis)).collect();
         assert_eq!(
             ways,
-            [(Way::Kept, 0.1, 0.09), (Way::Started, 2.0, 1.0), (Way::Moved, 1.0, 1.0)]
+            [(NextUse::Kept, 0.1, 0.09), (NextUse::Started, 2.0, 1.0), (NextUse::Moved, 1.0, 1.0)]
         );
         assert_eq!(idle[2].after, "c.c of c (row 2, slot 0)");
         assert!(idle_of("[").is_err());
     }
 
     #[test]
-    fn pieces_of_a_unit() {
+    fn trace_finds_pieces_of_a_unit() {
         let event = |name: &str, unit: &str, cgu: u32, dur: u32| {
             format!(
                 r#"{{"name":"{name}","cat":"unit","ph":"X","ts":1,"dur":{dur},"pid":1,"tid":0,"args":{{"crate":"c","unit":"{unit}","cgu":{cgu}}}}}"#
@@ -370,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn live_modules_of_the_fullest_worker() {
+    fn trace_finds_live_modules_of_the_fullest_worker() {
         let phase = |pid: u32, ts: u32, dur: u32| {
             format!(
                 r#"{{"name":"emit","cat":"unit","ph":"X","ts":{ts},"dur":{dur},"pid":{pid},"tid":0,"args":{{}}}}"#
@@ -382,7 +387,7 @@ mod tests {
             )
         };
         let events = [
-            // Touching stretches do not overlap.
+            // Adjacent intervals do not overlap.
             phase(1, 0, 10),
             phase(1, 10, 10),
             phase(1, 5, 10),
@@ -399,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn busy_share_and_longest_unit() {
+    fn trace_finds_busy_share_and_longest_unit() {
         let event = |cat: &str, unit: &str, tid: u32, ts: u32, dur: u32| {
             format!(
                 r#"{{"name":"x","cat":"{cat}","ph":"X","ts":{ts},"dur":{dur},"pid":1,"tid":{tid},"args":{{"crate":"c","unit":"{unit}"}}}}"#

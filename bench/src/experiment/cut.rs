@@ -1,5 +1,5 @@
-//! One large file cut into codegen units, against clang, which compiles it whole: how long it
-//! takes, how even the pieces are, and what the program built with it is worth.
+//! One large file cut into codegen units, compared with clang, which compiles it whole: build time,
+//! balance of the pieces, and speed of the resulting program.
 
 use super::{Settings, Units};
 use crate::contest::{self, Tools};
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 const SOURCE: &str = "sqlite3.c";
 const ARCHIVE: &str = "libsqlite.a";
-/// Some seconds of queries on a database in memory; prints a checksum of all that they return.
+/// Queries on a database in memory for some seconds; prints a checksum of the results.
 const WORKLOAD: &str = include_str!("../../../backend-worker/tests/cut/sql_workload.c");
 const ALL_UNITS: [Units; 6] = [
     Units::Default,
@@ -27,7 +27,7 @@ const ALL_UNITS: [Units; 6] = [
     Units::AtMost(16),
 ];
 
-/// One way for `tender` to build the archive.
+/// One setting with which `tender` builds the archive.
 struct Cell {
     units: Units,
     jobs: u32,
@@ -35,9 +35,11 @@ struct Cell {
     pieces: Vec<Pieces>,
 }
 
+/// Runs the experiment.
+///
 /// # Errors
-/// The sources were not fetched, a build fails, or an archive differs from round to round or with
-/// the number of jobs.
+/// The sources were not fetched, a build fails, or an archive differs between rounds or numbers of
+/// jobs.
 pub fn run(
     tools: &Tools,
     examples: &Path,
@@ -58,7 +60,7 @@ pub fn run(
         })
         .collect();
 
-    // Unmeasured: fills the page cache and gives the flags for clang.
+    // Not measured: fills the page cache and writes the flags for clang.
     progress::show("cut: preparing");
     measure::run(tools.build(&bench.subject, 2), &bench.log())?;
     let flags = bench.flags()?;
@@ -94,7 +96,7 @@ pub fn run(
         bench.program(&name)?;
         let text =
             program::text_bytes(&tools.llvm_bin, &bench.built(&name))? as f64 / theirs as f64;
-        // Every number of units would take too long, unless it is asked for.
+        // All numbers of units would take too long, unless they are selected.
         let mut row = vec![name.clone(), format!("{text:.3}")];
         if units == Units::Default || !settings.units.is_empty() {
             progress::show(&format!(
@@ -185,17 +187,17 @@ impl Bench<'_> {
         self.scratch.join("log")
     }
 
-    /// Where the archive that is called so is kept.
+    /// The path of the stored archive of this name.
     fn kept(&self, name: &str) -> PathBuf {
         self.scratch.join(format!("{name}.a"))
     }
 
-    /// The program with that archive.
+    /// The path of the program with that archive.
     fn built(&self, name: &str) -> PathBuf {
         self.scratch.join(format!("program-{name}"))
     }
 
-    /// The compiler and the flags that `tender` uses.
+    /// The compiler and flags that `tender` uses.
     fn flags(&self) -> Result<Vec<String>, Box<dyn Error>> {
         let commands =
             ninja::read_commands(&self.subject.root.join("target/compile_commands.json"))?;
@@ -208,7 +210,7 @@ impl Bench<'_> {
         Ok(words)
     }
 
-    /// Builds from nothing and keeps the archive.
+    /// Builds from nothing and stores the archive.
     fn cut(&self, cell: &mut Cell) -> Result<(), Box<dyn Error>> {
         self.subject.set_profile(&cell.units.line())?;
         contest::remove(&self.subject.root.join("target"))?;
@@ -230,7 +232,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Compiles and archives with nothing else around, not even ninja.
+    /// Compiles and archives with clang and llvm-ar alone, without ninja.
     fn clang(&self, flags: &[String]) -> Result<Taken, Box<dyn Error>> {
         let (object, archive) = (self.scratch.join("clang.o"), self.kept("clang"));
         let mut compile = measure::command(Path::new(&flags[0]), &self.subject.root);
@@ -247,7 +249,7 @@ impl Bench<'_> {
         })
     }
 
-    /// Links the workload with a kept archive.
+    /// Links the workload with a stored archive.
     fn program(&self, name: &str) -> Result<(), Box<dyn Error>> {
         let workload = self.scratch.join("workload.c");
         std::fs::write(&workload, WORKLOAD)?;

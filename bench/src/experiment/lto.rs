@@ -1,4 +1,4 @@
-//! Link-time optimisation of a whole workspace, against ninja with clang and lld that do the same.
+//! Link-time optimisation of a whole workspace, compared with ninja, clang and lld.
 
 use super::Settings;
 use crate::contest::{Contest, Contestant, Tools};
@@ -11,7 +11,7 @@ use clap::ValueEnum;
 use std::error::Error;
 use std::path::Path;
 
-/// As the profile has it.
+/// A mode of link-time optimisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Mode {
     Off,
@@ -30,7 +30,7 @@ impl Mode {
         }
     }
 
-    /// What the mode is measured against.
+    /// What the mode is compared with.
     fn other(self) -> &'static str {
         match self {
             Self::Off | Self::ThinLocal => "-O2",
@@ -39,8 +39,8 @@ impl Mode {
         }
     }
 
-    /// clang has nothing like `thin-local`: that is measured against no link-time optimisation at
-    /// all.
+    /// clang has nothing like `thin-local`, which is compared with a build without link-time
+    /// optimisation.
     fn extra(self, jobs: u32) -> Extra {
         match self {
             Self::Off | Self::ThinLocal => Extra::default(),
@@ -55,8 +55,10 @@ impl Mode {
 
 const ALL: [Mode; 3] = [Mode::ThinLocal, Mode::Thin, Mode::Fat];
 
+/// Runs the experiment.
+///
 /// # Errors
-/// The sources were not fetched, a build fails, or the programs say different things.
+/// The sources were not fetched, a build fails, or the outputs of the programs differ.
 pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let modes = if settings.lto.is_empty() { ALL.to_vec() } else { settings.lto.clone() };
     let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;

@@ -1,5 +1,5 @@
-//! What is measured beside whole builds against ninja: each measures one thing and hands back
-//! tables of figures.
+//! Experiments in addition to builds against ninja. Each measures one thing and returns tables of
+//! figures.
 
 pub mod cut;
 pub mod lto;
@@ -9,11 +9,10 @@ pub mod tokens;
 use std::fmt;
 use std::str::FromStr;
 
-/// Pairs of runs of two programs of which a difference of a few percent matters: fewer make no
-/// useful interval.
+/// Pairs of runs for programs that differ by a few percent. Fewer pairs give no useful interval.
 pub const PROGRAM_PAIRS: u32 = 21;
 
-/// What a profile says of `codegen-units`.
+/// A profile's `codegen-units`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Units {
     Default,
@@ -21,7 +20,7 @@ pub enum Units {
 }
 
 impl Units {
-    /// The line of a profile; empty where it says nothing.
+    /// The line of a profile; empty for the default.
     pub fn line(self) -> String {
         match self {
             Self::Default => String::new(),
@@ -51,16 +50,16 @@ impl FromStr for Units {
     }
 }
 
-/// Numbers of rounds, jobs and the like that are used where no option says otherwise.
+/// The settings of all experiments.
 #[derive(Clone, Debug)]
 pub struct Settings {
     pub pairs: u32,
-    /// Empty: each experiment's own.
+    /// Empty: the default of each experiment.
     pub jobs: Vec<u32>,
     pub units: Vec<Units>,
     pub lto: Vec<lto::Mode>,
     pub program_pairs: u32,
-    pub memory: memory::Options,
+    pub memory: memory::MemoryOptions,
 }
 
 impl Settings {
@@ -74,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_are_written_as_they_are_read() {
+    fn units_round_trip() {
         let check = |text: &str, expect: Units| {
             assert_eq!(text.parse(), Ok(expect));
             assert_eq!(expect.to_string(), text);

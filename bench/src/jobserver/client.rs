@@ -1,9 +1,9 @@
-//! A jobserver's client, as a program: `tender-bench client`. It waits for tokens in read(2), as
-//! GNU make's pipes are meant to be used, and notes when.
+//! A jobserver client as a program: `tender-bench client`. It waits for tokens in read(2), as GNU
+//! make's protocol intends, and notes the times.
 
-use super::note::{self, Cycled, Kind, Note};
+use super::note::{self, Cycled, Note, NoteKind};
 use super::now_ns;
-use crate::gaps::What;
+use crate::gaps::JobEvent;
 use crate::processes;
 use clap::{Args, Subcommand};
 use std::error::Error;
@@ -12,17 +12,17 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The client gives up cycling after this time, so that a slow pool makes no endless measurement.
+/// The client stops cycling after this time, so that a slow pool does not prolong the measurement.
 const LONGEST: Duration = Duration::from_secs(10);
-/// Rare, so that clients which are idle disturb nobody.
+/// Idle clients read rarely, so that they do not disturb the measurement.
 const BETWEEN_READS: Duration = Duration::from_millis(200);
-/// How long a token is left to others, at most.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// How often the clock is looked at for that; a cycle takes some microseconds.
+/// How long a client waits at most for another client to take the token.
+const SWAP_TIMEOUT: Duration = Duration::from_millis(500);
+/// How many cycles pass between two readings of the clock; a cycle takes some microseconds.
 const CYCLES_BETWEEN_LOOKS: u64 = 64;
 
 #[derive(Args)]
-pub struct Options {
+pub struct ClientOptions {
     /// File that notes are appended to
     #[arg(long)]
     notes: PathBuf,
@@ -43,22 +43,27 @@ enum Does {
     Idle { notes: usize },
 }
 
-pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+/// Runs the client.
+///
+/// # Errors
+/// MAKEFLAGS names no jobserver, or a file cannot be read or written.
+pub fn run(options: &ClientOptions) -> Result<(), Box<dyn Error>> {
     let makeflags = std::env::var_os("MAKEFLAGS").unwrap_or_default();
     let mut pool = Connection::open(makeflags.to_str().unwrap_or_default())?;
     let note = |kind| Note { pid: std::process::id(), kind };
     match options.does {
         Does::Swap { rounds, micros } => {
-            let token_note = |what| note(Kind::Token { what, at_ns: now_ns() });
+            let token_note = |what| note(NoteKind::Token { what, at_ns: now_ns() });
             let mut notes = Vec::new();
             for round in 0..u64::from(rounds) {
-                notes.push(token_note(What::Waits));
+                notes.push(token_note(JobEvent::Waits));
                 let token = pool.take()?;
-                // Others wait for this one, and for no other before all is over.
-                note::append(&options.notes, &[token_note(What::Takes)])?;
+                // Written at once, because the other client waits for this note; the other notes
+                // are written at the end.
+                note::append(&options.notes, &[token_note(JobEvent::Takes)])?;
                 std::thread::sleep(Duration::from_micros(micros + spread(round, micros)));
                 let noted = noted(&options.notes)?;
-                notes.push(token_note(What::Returns));
+                notes.push(token_note(JobEvent::Returns));
                 pool.give_back(token)?;
                 wait_for_another(&options.notes, noted)?;
             }
@@ -68,14 +73,14 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
             for _ in 0..tokens {
                 pool.take()?;
             }
-            note::append(&options.notes, &[note(Kind::Holds)])?;
+            note::append(&options.notes, &[note(NoteKind::Holds)])?;
             loop {
                 std::thread::park();
             }
         }
         Does::Cycle { cycles } => {
             let cycled = cycle(&mut pool, cycles)?;
-            note::append(&options.notes, &[note(Kind::Cycled(cycled))])?;
+            note::append(&options.notes, &[note(NoteKind::Cycled(cycled))])?;
         }
         Does::Idle { notes } => {
             while note::read(&options.notes)?.len() < notes {
@@ -86,22 +91,21 @@ pub fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Bytes of notes so far.
+/// The size of the notes so far, bytes.
 fn noted(notes: &Path) -> io::Result<u64> {
     Ok(std::fs::metadata(notes)?.len())
 }
 
-/// Waits until somebody has noted something since there were `before` bytes of notes. The last one
-/// waits in vain.
+/// Waits until the notes are longer than `before` bytes. The last client runs into the timeout.
 fn wait_for_another(notes: &Path, before: u64) -> io::Result<()> {
-    let deadline_ns = now_ns() + PATIENCE.as_nanos() as u64;
+    let deadline_ns = now_ns() + SWAP_TIMEOUT.as_nanos() as u64;
     while noted(notes)? == before && now_ns() < deadline_ns {
         std::thread::sleep(Duration::from_millis(1));
     }
     Ok(())
 }
 
-/// A number below `most` that is the same in every run, and follows no period of a host's.
+/// A number below `most` that is the same in every run and has no period that a host could match.
 fn spread(round: u64, most: u64) -> u64 {
     // Knuth's multiplicative hash: the high bits of a product with 2^32 / golden ratio.
     ((round.wrapping_mul(2_654_435_769) & 0xffff_ffff) * most) >> 32
@@ -111,7 +115,7 @@ fn cycle(pool: &mut Connection, cycles: u64) -> io::Result<Cycled> {
     let host = host();
     let host_cpu = || host.map_or(0, processes::cpu_ns);
     let own_cpu = || processes::cpu_ns(std::process::id());
-    // The first token may have to be asked for.
+    // The first token may have to be requested.
     let token = pool.take()?;
     pool.give_back(token)?;
     let (start, client_before, host_before) = (now_ns(), own_cpu(), host_cpu());
@@ -132,7 +136,7 @@ fn cycle(pool: &mut Connection, cycles: u64) -> io::Result<Cycled> {
     })
 }
 
-/// The nearest process above this one that is called `tender`.
+/// The nearest ancestor process with the name `tender`.
 fn host() -> Option<u32> {
     let mut pid = std::process::id();
     while let Some(parent) = processes::parent(pid) {
@@ -170,12 +174,13 @@ impl Connection {
         }
         let (read, write) =
             auth.split_once(',').ok_or_else(|| format!("`{auth}` is no jobserver"))?;
-        // Opened once more, and so blocking, whatever others did to the ends that were handed down.
+        // Opened again, so that reads block even if another process has set O_NONBLOCK on the
+        // inherited ends.
         let own = |number: &str| PathBuf::from(format!("/proc/self/fd/{number}"));
         Ok(Self { read: open(&own(read), false)?, write: open(&own(write), true)? })
     }
 
-    /// Blocks until there is one.
+    /// Blocks until a token is available.
     fn take(&mut self) -> io::Result<u8> {
         let mut token = [0];
         self.read.read_exact(&mut token)?;
@@ -192,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tokens_come_from_the_last_jobserver_that_is_named() {
+    fn client_uses_the_last_jobserver_in_makeflags() {
         let dir = tempfile::tempdir().unwrap();
         let pool =
             super::super::pool::Pool::new(super::super::pool::Form::Fifo, 2, dir.path()).unwrap();
@@ -213,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_scatter() {
+    fn client_pauses_vary() {
         let spreads: std::collections::BTreeSet<u64> =
             (0..100).map(|round| spread(round, 5000)).collect();
         assert!(spreads.len() == 100 && spreads.iter().all(|&spread| spread < 5000), "{spreads:?}");

@@ -1,6 +1,6 @@
-//! What clients note of their tokens, a line each in a file that they share: `PID KIND FIGURES...`.
+//! Notes of clients about their tokens, one per line in a shared file: `PID KIND FIGURES...`.
 
-use crate::gaps::{Change, What};
+use crate::gaps::{Change, JobEvent};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,34 +8,34 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Note {
     pub pid: u32,
-    pub kind: Kind,
+    pub kind: NoteKind,
 }
 
 /// Times are CLOCK_MONOTONIC in nanoseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Kind {
-    /// It begins to read, has read a token, or is about to return it.
+pub enum NoteKind {
+    /// The client starts to read, has read a token, or is about to return it.
     Token {
-        what: What,
+        what: JobEvent,
         at_ns: u64,
     },
-    /// It holds all the tokens that it was to take.
+    /// The client holds all the tokens that it had to take.
     Holds,
     Cycled(Cycled),
 }
 
-/// Tokens that were taken and returned at once, one after the other.
+/// The figures of tokens that were taken and returned one after the other.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Cycled {
     pub cycles: u64,
     pub wall_ns: u64,
-    /// Of the client itself.
+    /// Processor time of the client.
     pub client_cpu_ns: u64,
-    /// Of the `tender` above it, if there is one.
+    /// Processor time of the `tender` above it, if there is one.
     pub host_cpu_ns: u64,
 }
 
-/// Appends notes in one call each, so that those of others are never in their midst.
+/// Appends notes with one write(2) each, so that notes of several clients are not interleaved.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -44,7 +44,10 @@ pub fn append(file: &Path, notes: &[Note]) -> io::Result<()> {
     notes.iter().try_for_each(|note| out.write_all(line(note).as_bytes()))
 }
 
-/// All whole notes so far; none if there is no file.
+/// All complete notes so far; none if there is no file.
+///
+/// # Errors
+/// The file cannot be read.
 pub fn read(file: &Path) -> io::Result<Vec<Note>> {
     match std::fs::read_to_string(file) {
         Ok(text) => Ok(text.lines().filter_map(parse).collect()),
@@ -53,10 +56,10 @@ pub fn read(file: &Path) -> io::Result<Vec<Note>> {
     }
 }
 
-/// What became of tokens, the clients' numbers being rows and jobs.
+/// The events of tokens. The client's process id is both row and job.
 pub fn changes(notes: &[Note]) -> Vec<Change> {
     let change = |note: &Note| match note.kind {
-        Kind::Token { what, at_ns } => {
+        NoteKind::Token { what, at_ns } => {
             Some(Change { at_ns, what, row: note.pid, job: note.pid as usize })
         }
         _ => None,
@@ -66,11 +69,11 @@ pub fn changes(notes: &[Note]) -> Vec<Change> {
 
 fn line(Note { pid, kind }: &Note) -> String {
     match kind {
-        Kind::Token { what: What::Waits, at_ns } => format!("{pid} waits {at_ns}\n"),
-        Kind::Token { what: What::Takes, at_ns } => format!("{pid} takes {at_ns}\n"),
-        Kind::Token { what: What::Returns, at_ns } => format!("{pid} returns {at_ns}\n"),
-        Kind::Holds => format!("{pid} holds\n"),
-        Kind::Cycled(Cycled { cycles, wall_ns, client_cpu_ns, host_cpu_ns }) => {
+        NoteKind::Token { what: JobEvent::Waits, at_ns } => format!("{pid} waits {at_ns}\n"),
+        NoteKind::Token { what: JobEvent::Takes, at_ns } => format!("{pid} takes {at_ns}\n"),
+        NoteKind::Token { what: JobEvent::Returns, at_ns } => format!("{pid} returns {at_ns}\n"),
+        NoteKind::Holds => format!("{pid} holds\n"),
+        NoteKind::Cycled(Cycled { cycles, wall_ns, client_cpu_ns, host_cpu_ns }) => {
             format!("{pid} cycled {cycles} {wall_ns} {client_cpu_ns} {host_cpu_ns}\n")
         }
     }
@@ -81,12 +84,12 @@ fn parse(line: &str) -> Option<Note> {
     let [pid, kind, figures @ ..] = &words[..] else { return None };
     let figures: Vec<u64> = figures.iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
     let kind = match (*kind, &figures[..]) {
-        ("waits", &[at_ns]) => Kind::Token { what: What::Waits, at_ns },
-        ("takes", &[at_ns]) => Kind::Token { what: What::Takes, at_ns },
-        ("returns", &[at_ns]) => Kind::Token { what: What::Returns, at_ns },
-        ("holds", []) => Kind::Holds,
+        ("waits", &[at_ns]) => NoteKind::Token { what: JobEvent::Waits, at_ns },
+        ("takes", &[at_ns]) => NoteKind::Token { what: JobEvent::Takes, at_ns },
+        ("returns", &[at_ns]) => NoteKind::Token { what: JobEvent::Returns, at_ns },
+        ("holds", []) => NoteKind::Holds,
         ("cycled", &[cycles, wall_ns, client_cpu_ns, host_cpu_ns]) => {
-            Kind::Cycled(Cycled { cycles, wall_ns, client_cpu_ns, host_cpu_ns })
+            NoteKind::Cycled(Cycled { cycles, wall_ns, client_cpu_ns, host_cpu_ns })
         }
         _ => return None,
     };
@@ -98,15 +101,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn notes_are_read_as_they_are_written() {
-        let token = |what| Kind::Token { what, at_ns: 17 };
+    fn note_round_trip() {
+        let token = |what| NoteKind::Token { what, at_ns: 17 };
         let cycled = Cycled { cycles: 1, wall_ns: 2, client_cpu_ns: 3, host_cpu_ns: 4 };
         let kinds = [
-            token(What::Waits),
-            token(What::Takes),
-            token(What::Returns),
-            Kind::Holds,
-            Kind::Cycled(cycled),
+            token(JobEvent::Waits),
+            token(JobEvent::Takes),
+            token(JobEvent::Returns),
+            NoteKind::Holds,
+            NoteKind::Cycled(cycled),
         ];
         let notes = kinds.map(|kind| Note { pid: 7, kind });
         let dir = tempfile::tempdir().unwrap();
@@ -116,7 +119,10 @@ mod tests {
         append(&file, &notes[2..]).unwrap();
         assert_eq!(read(&file).unwrap(), notes);
         let change = |what| Change { at_ns: 17, what, row: 7, job: 7 };
-        assert_eq!(changes(&notes), [What::Waits, What::Takes, What::Returns].map(change));
+        assert_eq!(
+            changes(&notes),
+            [JobEvent::Waits, JobEvent::Takes, JobEvent::Returns].map(change)
+        );
         for bad in ["", "7", "7 waits", "7 waits x", "x holds", "7 holds 1", "7 sleeps 1"] {
             assert_eq!(parse(bad), None, "{bad}");
         }

@@ -1,5 +1,5 @@
-//! A pool that the benchmark owns, as GNU make would make it, so that it sees when all tokens are
-//! back.
+//! A pool of the benchmark itself, as GNU make would create it, so that the benchmark sees when all
+//! tokens are back.
 
 use super::now_ns;
 use crate::measure;
@@ -14,9 +14,9 @@ use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As make before 4.4.
+    /// As in make before 4.4.
     Pipe,
-    /// As make since 4.4.
+    /// As in make since 4.4.
     Fifo,
 }
 
@@ -24,14 +24,17 @@ pub enum Form {
 pub struct Pool {
     read: OwnedFd,
     write: OwnedFd,
-    /// None of a pipe.
+    /// `None` for a pipe.
     path: Option<PathBuf>,
     tokens: u32,
 }
 
 impl Pool {
-    /// Of `tokens` tokens, so of one slot more. A FIFO is made in `dir`, whose path must have no
-    /// blanks.
+    /// A pool of `tokens` tokens, which is one slot more. A FIFO is created in `dir`, whose path
+    /// must not contain blanks.
+    ///
+    /// # Errors
+    /// The pipe or FIFO cannot be created.
     pub fn new(form: Form, tokens: u32, dir: &Path) -> io::Result<Self> {
         let (read, write, path) = match form {
             Form::Pipe => {
@@ -44,7 +47,7 @@ impl Pool {
                     std::fs::remove_file(&path)?;
                 }
                 mkfifoat(CWD, &path, Mode::RUSR | Mode::WUSR)?;
-                // Both ends, so that neither call waits for somebody to open the other.
+                // Opened for both, so that neither call waits for the other end.
                 let end = || open(&path, OFlags::RDWR | OFlags::CLOEXEC, Mode::empty());
                 (end()?, end()?, Some(path))
             }
@@ -53,14 +56,14 @@ impl Pool {
         Ok(Self { read, write, path, tokens })
     }
 
-    /// A command with these words as a client of the pool.
+    /// A command that is a client of the pool.
     pub fn command(&self, words: &[&OsStr], dir: &Path) -> Command {
         let auth =
             self.path.as_ref().map_or("3,4".to_owned(), |path| format!("fifo:{}", path.display()));
         let mut command = match self.path {
             Some(_) => measure::command(Path::new(words[0]), dir),
             None => {
-                // The shell opens the two ends, blocking, for what it then becomes.
+                // The shell opens the two ends, blocking, and then becomes the command.
                 let ours = format!("/proc/{}/fd", std::process::id());
                 let (read, write) = (self.read.as_raw_fd(), self.write.as_raw_fd());
                 let mut command = measure::command(Path::new("sh"), dir);
@@ -78,13 +81,18 @@ impl Pool {
         command
     }
 
-    /// How many tokens nobody has taken.
+    /// How many tokens are in the pool.
+    ///
+    /// # Errors
+    /// The pool cannot be queried.
     pub fn left(&self) -> io::Result<u32> {
         Ok(rustix::io::ioctl_fionread(&self.read)? as u32)
     }
 
-    /// Waits until `left` tokens are there, and returns when that was seen; nothing if it was not
-    /// within `patience`.
+    /// Waits until `left` tokens are in the pool, and returns the time; `None` after `patience`.
+    ///
+    /// # Errors
+    /// The pool cannot be queried.
     pub fn wait_for(&self, left: u32, patience: Duration) -> io::Result<Option<u64>> {
         let deadline_ns = now_ns() + patience.as_nanos() as u64;
         loop {
@@ -95,8 +103,8 @@ impl Pool {
             if now > deadline_ns {
                 return Ok(None);
             }
-            // Short beside the times that are measured, and long enough to leave the core to those
-            // who return tokens.
+            // Short compared with the measured times, and long enough to leave the core to the
+            // processes that return tokens.
             std::thread::sleep(Duration::from_micros(50));
         }
     }
@@ -107,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_find_the_pool() {
+    fn pool_is_found_by_clients() {
         let dir = tempfile::tempdir().unwrap();
         for form in [Form::Pipe, Form::Fifo] {
             let pool = Pool::new(form, 3, dir.path()).unwrap();

@@ -1,4 +1,4 @@
-//! Runs a command in a memory cgroup of its own, and says how it ended. Knows no build.
+//! Runs a command in its own memory cgroup. Knows nothing about builds.
 
 use crate::measure::{self, Taken, Watch};
 use rustix::process::{Pid, Signal, kill_process};
@@ -9,19 +9,18 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 use tender_tests::Cgroup;
 
-/// How soon it is seen that somebody was killed.
+/// The interval between checks for kills.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// What a command may have.
+/// The limits of a command.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Bytes.
     pub memory: u64,
-    /// Near the limit the kernel may be busy with reading the same pages of programs again and
-    /// again.
+    /// Near the limit the kernel may read the same pages of programs again and again without
+    /// progress.
     pub time: Duration,
-    /// The command cannot succeed once one of its processes was killed, so there is nothing to wait
-    /// for.
+    /// Whether the command is ended at the first kill, after which it cannot succeed.
     pub until_kill: bool,
 }
 
@@ -29,25 +28,31 @@ pub struct Limits {
 #[serde(rename_all = "kebab-case")]
 pub enum End {
     Success,
-    /// With a code or by a signal, or ended by us after the first kill.
+    /// By exit code or signal, or ended by us after the first kill.
     Failure,
     TooLong,
 }
 
 #[derive(Clone, Copy, Debug)]
-pub struct Outcome {
+pub struct ConfinedOutcome {
     pub end: End,
     pub taken: Taken,
-    /// The most that the group used, bytes, with cached pages of files. 0 where the kernel does not
-    /// say.
+    /// The group's peak memory with cached pages of files, bytes. 0 if the kernel does not report
+    /// it.
     pub peak: u64,
     /// Processes that the kernel killed in the group.
     pub kills: u64,
 }
 
+/// Runs a command within `limits`.
+///
 /// # Errors
-/// No group can be made, or the command cannot be started.
-pub fn run(mut command: Command, limits: Limits, log: &Path) -> Result<Outcome, Box<dyn Error>> {
+/// No group can be created, or the command cannot be started.
+pub fn run(
+    mut command: Command,
+    limits: Limits,
+    log: &Path,
+) -> Result<ConfinedOutcome, Box<dyn Error>> {
     let group = Cgroup::new(limits.memory).ok_or("no memory cgroup can be made; run as root")?;
     group.confine(&mut command);
     let start = Instant::now();
@@ -66,13 +71,13 @@ pub fn run(mut command: Command, limits: Limits, log: &Path) -> Result<Outcome, 
         (false, true) => End::Success,
         (false, false) => End::Failure,
     };
-    Ok(Outcome { end, taken, peak: group.peak().unwrap_or(0), kills: group.oom_kills() })
+    Ok(ConfinedOutcome { end, taken, peak: group.peak().unwrap_or(0), kills: group.oom_kills() })
 }
 
 fn end_all(group: &Cgroup) {
     for process in group.processes() {
         if let Some(pid) = Pid::from_raw(process as i32) {
-            // One that has just ended is no trouble.
+            // An error is ignored: the process has ended.
             let _ = kill_process(pid, Signal::KILL);
         }
     }
@@ -84,8 +89,8 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// None where no group can be made; the test is skipped then.
-    fn sh(script: &str, memory: u64, time: Duration, until_kill: bool) -> Option<Outcome> {
+    /// `None` if no group can be created; the test is skipped then.
+    fn sh(script: &str, memory: u64, time: Duration, until_kill: bool) -> Option<ConfinedOutcome> {
         drop(Cgroup::new(64 * MIB)?);
         let dir = tempfile::tempdir().unwrap();
         let mut command = measure::command(Path::new("sh"), dir.path());
@@ -94,12 +99,12 @@ mod tests {
     }
 
     const LONG: Duration = Duration::from_secs(60);
-    /// `tail` keeps a line without an end.
+    /// `tail` keeps a line without an end in memory.
     const FILL: &str = "head -c 200000000 /dev/zero | tail >/dev/null";
 
     #[test]
-    fn a_kill_is_counted_and_ends_what_cannot_succeed() {
-        // Left alone, it would succeed.
+    fn confined_command_ends_at_a_kill() {
+        // It would succeed otherwise.
         let Some(outcome) = sh(&format!("{FILL}; sleep 50; true"), 64 * MIB, LONG, true) else {
             return;
         };
@@ -107,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_survives_kills_may_succeed() {
+    fn confined_command_may_survive_kills() {
         let Some(outcome) = sh(&format!("{FILL}; exit 0"), 64 * MIB, LONG, false) else { return };
         assert!(outcome.end == End::Success && outcome.kills > 0, "{outcome:?}");
         let Some(outcome) = sh(FILL, 1024 * MIB, LONG, true) else { return };
@@ -118,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn too_long_is_no_failure() {
+    fn confined_command_that_takes_too_long() {
         let Some(outcome) = sh("sleep 50", 64 * MIB, Duration::from_millis(100), false) else {
             return;
         };

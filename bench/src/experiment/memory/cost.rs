@@ -1,4 +1,4 @@
-//! What the budget costs where there is plenty of memory, and what half of the peak costs.
+//! The cost of the budget with plenty of memory, and of a limit of half the peak.
 
 use super::each_of;
 use super::runs::{Run, Runs};
@@ -14,12 +14,12 @@ use std::error::Error;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// Two that differ: many small units, and some large ones. Both take seconds.
+/// Two different workloads: many small units, and some large ones. Both take seconds.
 const QUICK: [Workload; 2] = [Workload::Lua, Workload::Zstd];
-/// clap's code for words that it does not know, which `tender` keeps to.
+/// The exit code for unknown arguments.
 const USAGE: i32 = 2;
 
-/// The budget on against `--memory off`.
+/// Compares the budget with `--memory off`.
 ///
 /// # Errors
 /// The sources were not fetched, or a build fails.
@@ -74,10 +74,10 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
     })
 }
 
-/// A cgroup of half the peak against one without a limit.
+/// Compares a cgroup of half the peak with one without a limit.
 ///
 /// # Errors
-/// The sources were not fetched, no cgroup can be made, or a build fails.
+/// The sources were not fetched, no cgroup can be created, or a build fails.
 pub fn half(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let options = &settings.memory;
     let pairs = settings.pairs;
@@ -104,7 +104,7 @@ pub fn half(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table
     })
 }
 
-/// Pairs of builds in `half_mib` and without a limit, up to the first one that fails.
+/// Pairs of builds in `half_mib` and without a limit, until one fails.
 fn against_half(
     runs: &mut Runs,
     site: &mut Site,
@@ -157,7 +157,7 @@ fn half_row(
     ]
 }
 
-/// Who goes first changes from round to round.
+/// The order changes from round to round.
 fn order(round: u32) -> [usize; 2] {
     if round.is_multiple_of(2) { [0, 1] } else { [1, 0] }
 }
@@ -169,7 +169,7 @@ fn build(site: &Site, words: &[&OsStr]) -> Result<Taken, Box<dyn Error>> {
     measure::run(command, &site.log())
 }
 
-/// Whether the budget can be switched off; building once without it also fills the page cache.
+/// Whether `--memory off` is supported. The build without a budget also fills the page cache.
 fn knows_off(site: &Site) -> Result<bool, Box<dyn Error>> {
     site.clear(Builder::Tender)?;
     let mut command = site.command(Builder::Tender);

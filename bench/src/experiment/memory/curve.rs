@@ -1,4 +1,4 @@
-//! How long builds take by the limit of their memory, and a plot of it.
+//! Build time by memory limit, with a plot.
 
 use super::confined::End;
 use super::each;
@@ -12,16 +12,18 @@ use crate::table::Table;
 use std::error::Error;
 use std::path::Path;
 
-/// From what the hungriest needs without a limit down to nothing.
+/// Limits from the largest peak without a limit downwards.
 const STEPS: u64 = 8;
 /// MiB.
 const ROUND: u64 = 16;
 
 const ALL: [Builder; 4] = [Builder::Tender, Builder::History, Builder::Ninja, Builder::Make];
 
+/// Runs the experiment.
+///
 /// # Errors
-/// The sources were not fetched, no cgroup can be made, a build fails where there is no limit, or a
-/// plot cannot be written.
+/// The sources were not fetched, no cgroup can be created, a build without a limit fails, or a plot
+/// cannot be written.
 pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let options = &settings.memory;
     let mut runs = Runs::open(options.keep.as_deref(), tools)?;
@@ -117,7 +119,7 @@ fn series(name: &str, runs: &[&Run]) -> Series {
     let least = points.iter().map(|point| point.0).fold(f64::INFINITY, f64::min);
     let failed: Vec<f64> =
         runs.iter().filter(|run| !run.succeeded()).filter_map(|run| limit(run)).collect();
-    // Below the least limit that was enough one is enough to see.
+    // Only one failure below the smallest sufficient limit is shown.
     let nearest = failed.iter().copied().filter(|&at| at < least).fold(f64::NEG_INFINITY, f64::max);
     let above = failed.iter().copied().filter(|&at| at > least);
     Series {
@@ -134,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_nearest_failure_below_is_shown() {
+    fn curve_shows_only_the_nearest_failure() {
         let run = |limit_mib: Option<u64>, end: End| Run {
             workload: Workload::Lua,
             by: Builder::Ninja,

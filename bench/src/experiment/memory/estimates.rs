@@ -1,4 +1,4 @@
-//! How far what was set aside for items is from what they took.
+//! Compares leases of items with their measured peaks.
 
 use super::each;
 use super::messages::Item;
@@ -13,14 +13,17 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::path::Path;
 
-/// Those that take less do not matter for any budget: they are also shown apart, bytes.
+/// Items with a smaller peak do not matter for a budget, so the larger ones are also shown
+/// separately. Bytes.
 const LARGE: u64 = 32 << 20;
 
-/// An estimate and the peak that followed, bytes.
+/// An estimate and the measured peak, bytes.
 type Estimated = (u64, u64);
 
+/// Runs the experiment.
+///
 /// # Errors
-/// The sources were not fetched, no cgroup can be made, or a build fails.
+/// The sources were not fetched, no cgroup can be created, or a build fails.
 pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let options = &settings.memory;
     let mut runs = Runs::open(options.keep.as_deref(), tools)?;
@@ -79,7 +82,7 @@ fn row(workload: &str, history: &str, of: &str, estimated: &[Estimated]) -> Vec<
     ]
 }
 
-/// What items were granted and took, for beginnings and pieces; nothing where that is not told.
+/// Leases and peaks of beginnings and pieces; empty if `tender` does not report leases.
 fn leases(items: &[Item]) -> Vec<Estimated> {
     let both = |item: &Item| {
         [(item.lease_bytes, item.begin_peak_bytes), (item.piece_lease_bytes, item.piece_peak_bytes)]
@@ -87,7 +90,7 @@ fn leases(items: &[Item]) -> Vec<Estimated> {
     items.iter().flat_map(both).filter(|(lease, peak)| *lease > 0 && *peak > 0).collect()
 }
 
-/// What the peak of a build before lets one expect, and what it was.
+/// Estimates from the peaks of the build before, and the measured peaks.
 fn by_peaks(before: &[Item], now: &[Item]) -> Vec<Estimated> {
     let key = |item: &Item| (item.manifest_path.clone(), item.unit.clone());
     let peaks: HashMap<_, u64> = before.iter().map(|item| (key(item), item.peak_bytes)).collect();
@@ -103,13 +106,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_relative_to_the_peak() {
+    fn estimates_errors_are_relative_to_the_peak() {
         let row = row("w", "one build", "all", &[(150, 100), (100, 100), (50, 100)]);
         assert_eq!(row[3..], ["3", "50 (25 to 50)", "0 (-25 to 25)", "33"]);
     }
 
     #[test]
-    fn beginnings_and_pieces_are_two() {
+    fn estimates_separate_beginnings_and_pieces() {
         let item = |unit: &str,
                     peak_bytes,
                     [lease_bytes, begin_peak_bytes, piece_lease_bytes, piece_peak_bytes]: [u64;

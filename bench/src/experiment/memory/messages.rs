@@ -1,4 +1,4 @@
-//! What `tender`'s JSON messages say of the memory of items, as docs/json.md tells.
+//! Reads the memory of items from `tender`'s JSON messages; see docs/json.md.
 
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -6,24 +6,24 @@ use std::path::Path;
 /// An item that was built.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
-    /// A source file relative to the workspace, or what else it is.
+    /// A source file relative to the workspace, or another name of the item.
     pub unit: String,
     pub manifest_path: String,
-    /// The most that it took, bytes; 0: not known.
+    /// Its peak memory, bytes; 0: unknown.
     pub peak_bytes: u64,
-    /// What was set aside for its beginning, bytes, and the most that this took.
+    /// The lease and the peak of its beginning, bytes.
     #[serde(default)]
     pub lease_bytes: u64,
     #[serde(default)]
     pub begin_peak_bytes: u64,
-    /// The same for each of its pieces.
+    /// The same for its pieces.
     #[serde(default)]
     pub piece_lease_bytes: u64,
     #[serde(default)]
     pub piece_peak_bytes: u64,
 }
 
-/// All in a log, which may hold lines of others.
+/// Reads all items in a log, which may contain other lines.
 ///
 /// # Errors
 /// It cannot be read.
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_items_that_were_built_count() {
+    fn messages_list_only_built_items() {
         let text = r#"warning: something
 {"reason":"build-started","jobs":2}
 {"reason":"unit-finished","outcome":"ok","unit":"a.c","manifest_path":"/w/a/Tender.toml","peak_bytes":7,"start_us":1}

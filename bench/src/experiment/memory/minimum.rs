@@ -13,7 +13,7 @@ use crate::table::Table;
 use std::error::Error;
 use std::path::Path;
 
-/// What bisection is content with, MiB.
+/// The resolution of the bisection, MiB.
 const STEP: u64 = 32;
 const FINE_STEP: u64 = 16;
 
@@ -24,8 +24,10 @@ struct Found {
     smallest: Run,
 }
 
+/// Runs the experiment.
+///
 /// # Errors
-/// The sources were not fetched, no cgroup can be made, or a build fails where there is no limit.
+/// The sources were not fetched, no cgroup can be created, or a build without a limit fails.
 pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let options = &settings.memory;
     let mut runs = Runs::open(options.keep.as_deref(), tools)?;

@@ -1,4 +1,4 @@
-//! How little memory builds can do with, what that costs, and how well need is known beforehand.
+//! Experiments about memory: how little is enough, what a limit costs, and how good estimates are.
 
 mod confined;
 pub mod cost;
@@ -20,10 +20,10 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use workload::{Builder, USUAL, Workload};
 
-/// Words of the memory topics.
+/// Options of the experiments about memory.
 #[derive(Clone, Debug, Default, clap::Args)]
 #[command(next_help_heading = "Options of memory-min, -time, -cost, -half and -estimates")]
-pub struct Options {
+pub struct MemoryOptions {
     /// Build these instead of rocksdb, real-world and real-world-thin; cost and half: instead of
     /// short ones
     #[arg(long = "workload", value_name = "WORKLOAD", value_enum, value_delimiter = ',')]
@@ -42,12 +42,12 @@ pub struct Options {
     plots: Option<PathBuf>,
 }
 
-impl Options {
+impl MemoryOptions {
     fn workloads_or(&self, usual: &[Workload]) -> Vec<Workload> {
         if self.workloads.is_empty() { usual.to_vec() } else { self.workloads.clone() }
     }
 
-    /// Those that are wanted and can build the workload.
+    /// The selected builders that can build the workload.
     fn builders(&self, workload: Workload) -> Vec<Builder> {
         let all = [Builder::Tender, Builder::History, Builder::Ninja, Builder::Make];
         let wanted = |by: &Builder| self.by.is_empty() || self.by.contains(by);
@@ -55,7 +55,7 @@ impl Options {
     }
 }
 
-/// Does something with each workload, at each number of jobs.
+/// Calls a function for each workload and number of jobs.
 fn each(
     tools: &Tools,
     examples: &Path,

@@ -1,4 +1,4 @@
-//! How much memory the largest unit needs to be built alone: no build can do with less.
+//! How much memory the largest unit needs if it is built alone: the lower bound for every build.
 
 use super::runs::Runs;
 use super::site::Site;
@@ -8,7 +8,7 @@ use crate::contest::Tools;
 use std::error::Error;
 use std::path::Path;
 
-/// MiB, as the need of an item is defined.
+/// The resolution of the bisection, MiB.
 const STEP: u64 = 16;
 
 #[derive(Clone, Debug)]
@@ -16,12 +16,14 @@ pub struct Need {
     pub unit: String,
     /// The smallest cgroup in which `tender -j1` builds it, MiB.
     pub mib: u64,
-    /// The most that its items allocated at once, MiB.
+    /// The peak of live allocations of its items, MiB.
     pub peak_mib: u64,
 }
 
+/// Measures the largest unit of a workload.
+///
 /// # Errors
-/// A build fails where there is no limit, or the unit is in no library.
+/// A build without a limit fails, or the unit is in no library.
 pub fn of_largest(
     runs: &mut Runs,
     tools: &Tools,
@@ -30,7 +32,7 @@ pub fn of_largest(
     jobs: u32,
 ) -> Result<Need, Box<dyn Error>> {
     let items = runs.items(site, Builder::Tender, jobs)?;
-    let largest = site.largest(&items).ok_or("tender tells of no unit that it built")?;
+    let largest = site.largest(&items).ok_or("the timings of tender name no unit")?;
     let alone = Site::of_unit(tools, examples, site.workload, largest)?;
     let ample = runs.unit(&alone, &largest.unit, None)?;
     let mib = smallest(0, ample.peak_mib, STEP, |mib| {

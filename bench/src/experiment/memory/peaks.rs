@@ -1,5 +1,5 @@
-//! Peak memory of whole builds, by form of translation and against ninja with clang; live LLVM
-//! modules against their limit.
+//! Peak memory of whole builds, by form of translation and compared with ninja and clang; LLVM
+//! modules in memory and their limit.
 
 use crate::contest::{Contest, Contestant, Tools};
 use crate::experiment::Settings;
@@ -15,12 +15,12 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
-/// Peaks are short.
+/// Short, because peaks are short.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 const FORMS: [&str; 2] = ["parallel", "serial"];
 
-/// What builds of one kind took.
+/// Figures of one kind of build.
 #[derive(Default)]
 struct Seen {
     peaks: Vec<f64>,
@@ -28,6 +28,8 @@ struct Seen {
     live: Vec<Live>,
 }
 
+/// Runs the experiment.
+///
 /// # Errors
 /// The sources were not fetched, or a build fails.
 pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
@@ -84,7 +86,7 @@ fn of_subject(
     }
     let median = |values: &[f64]| Summary::of(values.iter().copied()).median;
     let row = |by: &str, seen: &Seen| {
-        // The tightest of the rounds: the one with the least room under its limit.
+        // The round that came closest to its limit.
         let live =
             seen.live.iter().min_by_key(|live| i64::from(live.limit()) - i64::from(live.most));
         let figures = live.map_or_else(

@@ -1,5 +1,4 @@
-//! Builds under limits, each once: what was measured is kept and not measured again. Knows no words
-//! but where it is.
+//! Runs each build under a limit once and stores the result.
 
 use super::confined::{self, End, Limits};
 use super::messages::Item;
@@ -16,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const MIB: u64 = 1 << 20;
-/// More than any workload takes without a limit.
+/// A limit above the peak of every workload.
 const LONGEST: Duration = Duration::from_secs(30 * 60);
-/// So many times the time without a limit count as no end.
+/// A build is ended after this multiple of the time without a limit.
 const PATIENCE: f64 = 6.0;
 
 /// One build, as a line of JSON.
@@ -26,18 +25,18 @@ const PATIENCE: f64 = 6.0;
 pub struct Run {
     pub workload: Workload,
     pub by: Builder,
-    /// The one unit that was built, where it was not all.
+    /// The unit, if only one was built.
     pub unit: Option<String>,
     pub jobs: u32,
-    /// None: as much as the machine has.
+    /// `None`: no limit.
     pub limit_mib: Option<u64>,
     pub end: End,
     pub seconds: f64,
     pub cpu_seconds: f64,
-    /// Of the cgroup, with cached pages of files.
+    /// The cgroup's peak, with cached pages of files.
     pub peak_mib: u64,
     pub kills: u64,
-    /// Which programs built it: their sizes and times of change.
+    /// Identifies the programs that built it, by size and modification time.
     pub programs: String,
 }
 
@@ -47,7 +46,7 @@ impl Run {
     }
 }
 
-/// All that was measured, in a directory that later runs of the benchmark may use again.
+/// All results, in a directory that later runs of the benchmark can reuse.
 #[derive(Debug)]
 pub struct Runs {
     directory: PathBuf,
@@ -58,7 +57,7 @@ pub struct Runs {
 
 impl Runs {
     /// # Errors
-    /// The directory cannot be made, or holds a file of runs that is none.
+    /// The directory cannot be created, or its file of runs is damaged.
     pub fn open(directory: Option<&Path>, tools: &Tools) -> Result<Self, Box<dyn Error>> {
         let (directory, scratch) = match directory {
             Some(directory) => (directory.to_owned(), None),
@@ -75,8 +74,7 @@ impl Runs {
         Ok(Self { directory, known, tools: tools.clone(), _scratch: scratch })
     }
 
-    /// What is known of a workload, by whom it is said of, at this number of jobs and by the
-    /// programs of today.
+    /// The stored runs of a workload, builder and number of jobs, by the current programs.
     pub fn of(&self, workload: Workload, by: Builder, jobs: u32) -> impl Iterator<Item = &Run> {
         let programs = programs(&self.tools, by);
         self.known.iter().filter(move |run| {
@@ -85,11 +83,11 @@ impl Runs {
         })
     }
 
-    /// Builds everything from nothing, unless that was done under this limit. A first build of
-    /// `tender` without a limit is what later builds have their history from.
+    /// Builds everything from nothing, unless there is a result for this limit. The first build of
+    /// `tender` without a limit gives the history for later builds.
     ///
     /// # Errors
-    /// Without a limit the build fails.
+    /// A build without a limit fails.
     pub fn whole(
         &mut self,
         site: &mut Site,
@@ -104,10 +102,10 @@ impl Runs {
         self.again(site, by, limit_mib, jobs)
     }
 
-    /// As `whole`, whether it was done or not.
+    /// As `whole`, but always builds.
     ///
     /// # Errors
-    /// Without a limit the build fails.
+    /// A build without a limit fails.
     pub fn again(
         &mut self,
         site: &mut Site,
@@ -125,10 +123,10 @@ impl Runs {
         self.take(site, by, limit_mib, jobs, None)
     }
 
-    /// As `whole`, of a site that has one unit only.
+    /// As `whole`, for a site with only one unit.
     ///
     /// # Errors
-    /// Without a limit the build fails.
+    /// A build without a limit fails.
     pub fn unit(
         &mut self,
         site: &Site,
@@ -146,7 +144,7 @@ impl Runs {
         }
     }
 
-    /// Items of a build of `tender`'s without a limit, which is done if it was not.
+    /// The items of a build of `tender` without a limit, which is run if needed.
     ///
     /// # Errors
     /// The build fails.
@@ -232,7 +230,7 @@ impl Runs {
         Ok(run)
     }
 
-    /// At once: measuring takes long, and may be interrupted.
+    /// Written at once, because the benchmark takes long and may be interrupted.
     fn note(&mut self, run: &Run) -> Result<(), Box<dyn Error>> {
         let mut file =
             fs::File::options().create(true).append(true).open(self.directory.join(FILE))?;
@@ -252,7 +250,7 @@ impl Runs {
 
 const FILE: &str = "runs.jsonl";
 
-/// Sizes and times of change of the programs that a builder runs; those that are missing have none.
+/// Sizes and modification times of the programs that a builder runs; `-` for missing ones.
 fn programs(tools: &Tools, by: Builder) -> String {
     let files: Vec<PathBuf> = match by {
         Builder::Tender | Builder::History => {
@@ -268,17 +266,17 @@ fn programs(tools: &Tools, by: Builder) -> String {
     files.iter().map(state).collect::<Vec<_>>().join(" ")
 }
 
-/// Seconds, without digits that mean nothing.
+/// Seconds, rounded to milliseconds.
 fn to_millis(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e3).round() / 1e3
 }
 
-/// All memory of the machine, bytes.
+/// The memory of the machine, bytes.
 fn machine() -> u64 {
     let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-    // No limit that could matter.
+    // Unknown: no effective limit.
     kib.map_or(1 << 50, |kib| kib << 10)
 }
 
@@ -287,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn runs_are_kept() {
+    fn runs_are_stored() {
         let dir = tempfile::tempdir().unwrap();
         let tools =
             Tools { tender: "/none/t".into(), ninja: "/none/n".into(), llvm_bin: "/none".into() };

@@ -1,4 +1,4 @@
-//! A workload in a scratch directory, set up for everybody who builds it. Knows no limits.
+//! A workload in a scratch directory, set up for all builders. Knows no limits.
 
 use super::messages::{self, Item};
 use super::workload::{Builder, Workload};
@@ -19,9 +19,10 @@ pub struct Site {
     tools: Tools,
     jobs: u32,
     subject: Subject,
-    /// Other builds of this user do not see those of the benchmark here, nor these them.
+    /// A directory of its own for notes about running builds, so that other builds of this user are
+    /// not affected.
     runtime_dir: PathBuf,
-    /// What an earlier build measured.
+    /// The measurements of an earlier build.
     history: Option<PathBuf>,
     _scratch: tempfile::TempDir,
 }
@@ -55,10 +56,10 @@ impl Site {
         Ok(site)
     }
 
-    /// The same with nothing but one unit in its package, for `tender` alone, one job at a time.
+    /// The same with one unit only, for `tender` with one job.
     ///
     /// # Errors
-    /// As for `new`; or the package is not a library that lists its sources.
+    /// As for `new`, or the package is not a library that lists its sources.
     pub fn of_unit(
         tools: &Tools,
         examples: &Path,
@@ -101,14 +102,14 @@ impl Site {
         })
     }
 
-    /// The compile commands. `tender` writes them before it compiles anything, so it is stopped as
-    /// soon as they are there.
+    /// The compile commands. `tender` writes them before it compiles, so it is killed as soon as
+    /// they exist.
     fn commands(&self) -> Result<Vec<ninja::Entry>, Box<dyn Error>> {
         let file = self.subject.root.join("target/compile_commands.json");
         let mut look = |pids: &[u32]| {
             for pid in pids.iter().filter_map(|&pid| Pid::from_raw(pid as i32)) {
                 if file.exists() {
-                    // It may just have ended by itself.
+                    // An error is ignored: the process has ended.
                     let _ = kill_process(pid, Signal::INT);
                 }
             }
@@ -125,7 +126,7 @@ impl Site {
         ninja::read_commands(&file)
     }
 
-    /// What builds the workload.
+    /// The command that builds the workload.
     pub fn command(&self, by: Builder) -> Command {
         let Subject { root, scratch, .. } = &self.subject;
         let jobs = format!("-j{}", self.jobs);
@@ -150,7 +151,7 @@ impl Site {
         }
     }
 
-    /// Where a builder's output goes.
+    /// The log of a builder.
     pub fn log(&self) -> PathBuf {
         self.subject.scratch.join("log")
     }
@@ -164,11 +165,10 @@ impl Site {
         }
     }
 
-    /// Takes away all that was built, and leaves a history where the builder is to have one.
+    /// Removes all output, and restores the history if the builder has one.
     ///
     /// # Errors
-    /// A file cannot be removed or written; or a history is wanted and there was no build to have
-    /// it from.
+    /// A file cannot be removed or written, or there is no history to restore.
     pub fn clear(&self, by: Builder) -> Result<(), Box<dyn Error>> {
         contest::remove(&self.subject.root.join("target"))?;
         contest::remove(&self.out(by))?;
@@ -189,40 +189,39 @@ impl Site {
         self.out(Builder::History).join(".tender/memory")
     }
 
-    /// Keeps what the build that has just ended has measured, in `file`.
+    /// Stores the measurements of the last build in `file`.
     ///
     /// # Errors
-    /// It measured nothing, or the file cannot be written.
+    /// There are no measurements, or the file cannot be written.
     pub fn keep_history(&self, file: &Path) -> Result<(), Box<dyn Error>> {
         let from = self.history_file();
         fs::copy(&from, file).map_err(|error| format!("{}: {error}", from.display()))?;
         Ok(())
     }
 
-    /// From now on builds with a history have this one.
+    /// Sets the history for later builds.
     pub fn use_history(&mut self, file: &Path) {
         self.history = Some(file.to_owned());
     }
 
-    /// Whether all that is to be built is there.
+    /// Whether all artifacts exist.
     pub fn is_built(&self, by: Builder) -> bool {
         let targets = self.subject.targets.iter();
         let mut wanted =
             targets.filter(|target| by != Builder::Make || matches!(target.kind, Kind::Archive));
-        // With link-time optimisation over the whole program `tender` makes no archives.
+        // With link-time optimisation over the whole program `tender` writes no archives.
         let is_made = |target: &&crate::subject::Target| {
             self.workload != Workload::RealWorldThin || !matches!(target.kind, Kind::Archive)
         };
         wanted.all(|target| !is_made(&target) || self.out(by).join(target.file_name()).exists())
     }
 
-    /// What `tender` says of the items that it has just built, their manifests relative to the
-    /// workspace.
+    /// The items of the last build of `tender`, with manifests relative to the workspace.
     ///
     /// # Errors
     /// The log cannot be read.
     pub fn items(&self) -> std::io::Result<Vec<Item>> {
-        // The workspace may lie behind a link.
+        // The path of the workspace may contain symbolic links.
         let root = self.subject.root.canonicalize()?;
         let mut items = messages::read(&self.log())?;
         for item in &mut items {
@@ -233,14 +232,14 @@ impl Site {
         Ok(items)
     }
 
-    /// The unit that took most.
+    /// The unit with the largest peak.
     pub fn largest<'a>(&self, items: &'a [Item]) -> Option<&'a Item> {
         let is_unit = |item: &&Item| self.subject.root.join(&item.unit).is_file();
         items.iter().filter(is_unit).max_by_key(|item| item.peak_bytes)
     }
 }
 
-/// A manifest whose library has this source and no other; and the package's name.
+/// Changes a manifest so that the library has only this source. Returns it with the package's name.
 fn with_source(manifest: &str, source: &Path) -> Result<(String, String), Box<dyn Error>> {
     let mut table: toml::Table = manifest.parse()?;
     let name = table.get("package").and_then(|package| package.get("name")?.as_str());
@@ -257,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manifest_with_one_source() {
+    fn site_manifest_with_one_source() {
         let manifest = "[package]\nname = \"p\"\n\n[lib]\nsources = [\"*.c\"]\nheaders = [\"h\"]\n";
         let (text, package) = with_source(manifest, Path::new("/w/a.c")).unwrap();
         let table: toml::Table = text.parse().unwrap();

@@ -1,20 +1,20 @@
-//! The smallest number that is enough, by bisection. Pure.
+//! Finds the smallest sufficient number by bisection. Pure.
 
 use std::error::Error;
 
-/// The smallest multiple of `step` that `enough` says yes to. At most `fails` it is known to say
-/// no, at `hint` it probably says yes; where it does not, larger ones are tried. Each number is
-/// asked at most once.
+/// The smallest multiple of `step` for which `enough` is true. It is known to be false up to
+/// `fails` and is probably true at `hint`; if not, larger numbers are tried. Each number is tried
+/// at most once.
 ///
 /// # Errors
-/// Those of `enough`; and none up to four times `hint` is enough.
+/// Those of `enough`, or no number up to four times `hint` is sufficient.
 pub fn smallest(
     fails: u64,
     hint: u64,
     step: u64,
     mut enough: impl FnMut(u64) -> Result<bool, Box<dyn Error>>,
 ) -> Result<u64, Box<dyn Error>> {
-    // In steps from here on.
+    // From here on in steps.
     let mut low = fails / step;
     let mut high = hint.div_ceil(step).max(low + 1);
     let most = high * 4;
@@ -28,7 +28,7 @@ pub fn smallest(
                 low = middle;
             }
         }
-        // The hint was never tried.
+        // The hint was not tried.
         if is_sure || enough(high * step)? {
             return Ok(high * step);
         }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_first_step_that_is_enough() {
+    fn smallest_finds_the_first_sufficient_step() {
         let check = |fails, hint, needed: u64, expect: u64, most_asked: usize| {
             let mut asked = Vec::new();
             let found = smallest(fails, hint, 32, |at| {
@@ -61,14 +61,14 @@ mod tests {
         check(0, 1200, 450, 480, 6);
         check(340, 1200, 450, 480, 5);
         check(0, 1200, 1, 32, 6);
-        // Only the hint itself is enough, or not even that.
+        // Only the hint is sufficient, or not even the hint.
         check(0, 1200, 1200, 1216, 7);
         check(0, 1200, 1250, 1280, 10);
         check(64, 0, 90, 96, 1);
     }
 
     #[test]
-    fn gives_up() {
+    fn smallest_gives_up() {
         assert!(smallest(0, 100, 10, |_| Ok(false)).is_err());
         assert!(smallest(0, 100, 10, |_| Err("broken".into())).is_err());
     }

@@ -1,4 +1,4 @@
-//! What is built to measure memory, and by whom. Knows no limits.
+//! The workloads of the memory experiments, and their builders. Knows no limits.
 
 use crate::ninja::Extra;
 use crate::subject::{Name, Profile};
@@ -14,7 +14,7 @@ pub enum Workload {
     RealWorld,
     /// The same without optimisation
     RealWorldDev,
-    /// The same with ThinLTO, against clang's with lld
+    /// The same with ThinLTO, compared with clang and lld
     RealWorldThin,
     Lua,
     Zstd,
@@ -24,7 +24,7 @@ pub enum Workload {
 pub const USUAL: [Workload; 3] = [Workload::Rocksdb, Workload::RealWorld, Workload::RealWorldThin];
 
 impl Workload {
-    /// As options have it.
+    /// The name in options.
     pub fn word(self) -> &'static str {
         match self {
             Self::Rocksdb => "rocksdb",
@@ -60,7 +60,7 @@ impl Workload {
         if self == Self::RealWorldDev { Profile::Dev } else { Profile::Release }
     }
 
-    /// Lines of the release profile, and what says the same to clang.
+    /// Lines of the release profile, and the equivalent arguments of clang.
     pub fn lto(self, jobs: u32) -> Option<(&'static str, Extra)> {
         (self == Self::RealWorldThin).then(|| ("lto = \"thin\"", Extra::thin(jobs)))
     }
@@ -69,11 +69,11 @@ impl Workload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Builder {
-    /// tender that has never built it
+    /// tender without a history
     Tender,
-    /// tender that knows the peaks of a build before
+    /// tender with the peaks of a build before
     History,
-    /// ninja with clang, and lld where there is LTO
+    /// ninja with clang, and lld for LTO
     Ninja,
     /// GNU make with gcc, archives only
     Make,

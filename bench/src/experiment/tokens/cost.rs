@@ -1,10 +1,9 @@
-//! What a client pays for a token below `tender`, and what `tender` does for it, beside make's own
-//! pools.
+//! The cost of a token for a client below `tender` and for `tender`, compared with make's pools.
 
 use super::hosted;
 use crate::contest::Tools;
 use crate::experiment::Settings;
-use crate::jobserver::note::{self, Cycled, Kind};
+use crate::jobserver::note::{self, Cycled, NoteKind};
 use crate::jobserver::pool::{Form, Pool};
 use crate::statistics::Summary;
 use crate::table::{self, Table};
@@ -19,7 +18,7 @@ enum Below {
     Make(Form),
     Exec,
     Build,
-    /// `tender exec` that is itself below make's FIFO.
+    /// `tender exec` that runs below make's FIFO.
     ExecBelowMake,
 }
 
@@ -31,13 +30,17 @@ const HOSTS: [(Below, &str); 5] = [
     (Below::ExecBelowMake, "tender exec on make's FIFO"),
 ];
 
-/// Enough that the client never waits for another.
+/// Enough tokens that the client never waits.
 const TOKENS: u32 = 3;
 
+/// Runs the experiment.
+///
+/// # Errors
+/// A client fails.
 pub fn run(tools: &Tools, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let mut taken: [Vec<Cycled>; HOSTS.len()] = Default::default();
     for round in 0..settings.pairs as usize {
-        // Who comes first changes from round to round.
+        // The order changes from round to round.
         for turn in 0..HOSTS.len() {
             let number = (turn + round) % HOSTS.len();
             let (below, title) = HOSTS[number];
@@ -107,7 +110,7 @@ fn cycle(tools: &Tools, below: Below) -> Result<Cycled, Box<dyn Error>> {
     };
     measure::run(command, &dir.join("log"))?;
     let cycled = note::read(&notes)?.into_iter().find_map(|note| match note.kind {
-        Kind::Cycled(cycled) => Some(cycled),
+        NoteKind::Cycled(cycled) => Some(cycled),
         _ => None,
     });
     cycled.ok_or_else(|| "a client noted nothing".into())

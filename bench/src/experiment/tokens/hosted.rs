@@ -1,5 +1,4 @@
-//! How clients of the benchmark are run below `tender` and without it: their words, and workspaces
-//! whose commands they are.
+//! Commands and workspaces that run the benchmark's clients below `tender` and without it.
 
 use crate::contest::Tools;
 use crate::measure;
@@ -8,10 +7,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{fs, io};
 
-/// Runs its words twice at once, and fails if one of the two does.
+/// Runs its arguments twice at the same time, and fails if one of the two fails.
 pub const TWICE: &str = "\"$@\" & other=$!; \"$@\" && wait $other";
 
-/// Words of a client that notes into `notes`; `does` says what it does.
+/// The arguments of a client that writes to `notes`; `does` is its subcommand.
+///
+/// # Errors
+/// The path of this program is unknown, or a path is not UTF-8.
 pub fn client(notes: &Path, does: &[String]) -> io::Result<Vec<String>> {
     let text = |path: PathBuf| {
         path.into_os_string().into_string().map_err(|_| io::Error::other("a path is not UTF-8"))
@@ -35,15 +37,17 @@ pub fn exec(tools: &Tools, words: &[&OsStr], dir: &Path) -> Command {
     command
 }
 
-/// A workspace in `root` whose build runs these commands, all of them as soon as there are slots
-/// for them.
+/// Writes a workspace whose build runs these commands as soon as there are slots.
+///
+/// # Errors
+/// A file cannot be written.
 pub fn write_workspace(root: &Path, commands: &[Vec<String>]) -> io::Result<()> {
     let mut manifest = "[package]\nname = \"clients\"\nversion = \"0.1.0\"\n".to_owned();
     for (number, words) in commands.iter().enumerate() {
         let output = format!("$OUT_DIR/{number}.h");
         let script = format!("\"$@\" && : >\"{output}\"");
         let run: Vec<&str> = script_words(&script, words);
-        // A string of JSON is one of TOML as well.
+        // A JSON array of strings is also valid TOML.
         let run = serde_json::to_string(&run)?;
         manifest += &format!("\n[[generate]]\nrun = {run}\noutputs = [\"{output}\"]\n");
     }
@@ -61,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn commands_are_quoted() {
+    fn hosted_commands_are_quoted() {
         let dir = tempfile::tempdir().unwrap();
         write_workspace(dir.path(), &[vec!["a\"b".into(), "c d".into()]]).unwrap();
         let text = fs::read_to_string(dir.path().join("Tender.toml")).unwrap();
@@ -74,7 +78,7 @@ outputs = ["$OUT_DIR/0.h"]
     }
 
     #[test]
-    fn a_failure_of_either_is_one() {
+    fn hosted_twice_fails_if_either_fails() {
         let status = |first: &str| {
             let words =
                 ["sh".to_owned(), "-c".to_owned(), format!("mkdir dir 2>/dev/null || {first}")];

@@ -1,8 +1,8 @@
-//! What job tokens cost: how long they are idle, how soon they are back when somebody dies, what
-//! taking one takes.
+//! Experiments about job tokens: how long they are idle, how soon they are back after a process was
+//! killed, and the cost of taking one.
 
 mod cost;
-mod foreign;
+mod external;
 mod hosted;
 mod own;
 mod recovery;
@@ -16,6 +16,8 @@ use crate::table::Table;
 use std::error::Error;
 use std::path::Path;
 
+/// Runs the experiments.
+///
 /// # Errors
 /// A build or a client fails.
 pub fn run(
@@ -24,7 +26,7 @@ pub fn run(
     settings: &Settings,
 ) -> Result<Vec<Table>, Box<dyn Error>> {
     let mut latency = own::run(tools, examples, settings)?;
-    latency.extend(foreign::run(tools, settings)?);
+    latency.extend(external::run(tools, settings)?);
     let tables = vec![
         latency.table(),
         recovery::run(tools, examples, settings)?,
@@ -34,7 +36,7 @@ pub fn run(
     Ok(tables)
 }
 
-/// Rows of a table of times, and what there is to say of them.
+/// Rows of a table of times, with notes.
 #[derive(Default)]
 struct Latency {
     rows: Vec<Vec<String>>,
@@ -71,7 +73,7 @@ impl Latency {
     }
 }
 
-/// A row of times in milliseconds, and how many of them are above a promise.
+/// A row of times in milliseconds, with the number of times above a promised limit.
 fn row(title: String, millis: &[f64], promise: Option<f64>) -> Vec<String> {
     let mut row = vec![title, millis.len().to_string()];
     match Tail::of(millis.iter().copied()) {
@@ -92,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_count_what_is_late() {
+    fn tokens_rows_count_late_times() {
         let row = |millis: &[f64], promise| row("a".into(), millis, promise).join(" ");
         assert_eq!(row(&[1.0, 5.0, 6.0], Some(5.0)), "a 3 5.00 5.90 6.00 5 1");
         assert_eq!(row(&[1.0], None), "a 1 1.00 1.00 1.00 - -");

@@ -1,10 +1,10 @@
-//! How soon a pool is whole again when somebody who holds its tokens is killed: the benchmark's own
-//! pool, which lends `tender` all it has.
+//! How soon a pool is complete again after a process that holds its tokens was killed. The pool is
+//! the benchmark's own, and `tender` has borrowed all its tokens.
 
 use super::{hosted, reuse, row};
 use crate::contest::{self, Tools};
 use crate::experiment::Settings;
-use crate::jobserver::note::{self, Kind};
+use crate::jobserver::note::{self, NoteKind};
 use crate::jobserver::now_ns;
 use crate::jobserver::pool::{Form, Pool};
 use crate::progress;
@@ -24,16 +24,16 @@ use std::time::Duration;
 const PROMISE: f64 = 100.0;
 const ROUNDS_PER_PAIR: u32 = 3;
 const TOKENS: u32 = 8;
-/// What is not there by then is lost.
+/// Tokens that are not back by then are lost.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Only something that does not work at all needs so long.
+/// Exceeded only if something does not work at all.
 const START: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Case {
+enum KilledHolder {
     /// The command of `tender exec` is killed.
     Client,
-    /// One of two commands of a build is killed; the other goes on.
+    /// One of two commands of a build is killed; the other one continues.
     Command,
     /// `tender exec` is killed, with the command that holds tokens.
     Exec,
@@ -43,14 +43,18 @@ enum Case {
     Workers,
 }
 
-const CASES: [(Case, &str); 5] = [
-    (Case::Client, "tender exec: its command is killed"),
-    (Case::Command, "tender build: one of two [[generate]] commands is killed"),
-    (Case::Exec, "tender exec is killed; its command held them"),
-    (Case::Build, "tender build is killed; a [[generate]] command held them"),
-    (Case::Workers, "tender build is killed; its workers held them"),
+const CASES: [(KilledHolder, &str); 5] = [
+    (KilledHolder::Client, "tender exec: its command is killed"),
+    (KilledHolder::Command, "tender build: one of two [[generate]] commands is killed"),
+    (KilledHolder::Exec, "tender exec is killed; its command held them"),
+    (KilledHolder::Build, "tender build is killed; a [[generate]] command held them"),
+    (KilledHolder::Workers, "tender build is killed; its workers held them"),
 ];
 
+/// Runs the experiment.
+///
+/// # Errors
+/// A build or a client fails.
 pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table, Box<dyn Error>> {
     let rounds = settings.pairs * ROUNDS_PER_PAIR;
     let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
@@ -64,7 +68,7 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
             contest::remove(&dir)?;
             std::fs::create_dir_all(&dir)?;
             let stage = Stage::set(tools, case, &subject, &dir)?;
-            // Where in a compilation it hits must not be the same each time.
+            // A varying pause, so that the kill hits different points of a compilation.
             std::thread::sleep(Duration::from_millis(30 + u64::from(round) * 17 % 100));
             match stage.kill()? {
                 Ok(taken_ns) => millis.push(taken_ns as f64 / 1e6),
@@ -91,49 +95,49 @@ pub fn run(tools: &Tools, examples: &Path, settings: &Settings) -> Result<Table,
     })
 }
 
-/// A `tender` below a pool of ours, to which every token has been lent.
+/// A `tender` below the benchmark's pool that has borrowed every token.
 struct Stage {
     pool: Pool,
     tender: Child,
-    /// The client that holds tokens, if there is one.
+    /// The client that holds tokens, if any.
     client: Option<OwnedFd>,
-    case: Case,
-    /// A file that ends a command that holds no tokens.
+    case: KilledHolder,
+    /// A file whose creation ends the command that holds no tokens.
     done: PathBuf,
 }
 
 impl Stage {
     fn set(
         tools: &Tools,
-        case: Case,
+        case: KilledHolder,
         subject: &Subject,
         dir: &Path,
     ) -> Result<Self, Box<dyn Error>> {
         let (notes, done, log) = (dir.join("notes"), dir.join("done"), dir.join("log"));
         let pool = Pool::new(Form::Fifo, TOKENS, dir)?;
         let workspace = dir.join("workspace");
-        // A second command is charged one slot, the one that came with tender being the first's.
-        let tokens = if case == Case::Command { TOKENS - 1 } else { TOKENS };
+        // The first command uses tender's implicit slot; a second command is charged one more slot.
+        let tokens = if case == KilledHolder::Command { TOKENS - 1 } else { TOKENS };
         let client = hosted::client(&notes, &["hold".into(), tokens.to_string()])?;
         let tender = tools.tender.as_os_str();
         let build = [tender, OsStr::new("build")];
         let mut command = match case {
-            Case::Client | Case::Exec => {
+            KilledHolder::Client | KilledHolder::Exec => {
                 let words = [tender, OsStr::new("exec"), OsStr::new("--")].into_iter();
                 pool.command(&words.chain(client.iter().map(OsStr::new)).collect::<Vec<_>>(), dir)
             }
-            Case::Command => {
+            KilledHolder::Command => {
                 let done = done.to_str().ok_or("the scratch directory's path is not UTF-8")?;
                 let script = "until [ -e \"$1\" ]; do sleep 0.05; done";
                 let wait = ["sh", "-c", script, "sh", done].map(str::to_owned).to_vec();
                 hosted::write_workspace(&workspace, &[client, wait])?;
                 pool.command(&build, &workspace)
             }
-            Case::Build => {
+            KilledHolder::Build => {
                 hosted::write_workspace(&workspace, &[client])?;
                 pool.command(&build, &workspace)
             }
-            Case::Workers => {
+            KilledHolder::Workers => {
                 contest::remove(&subject.root.join("target"))?;
                 pool.command(&build, &subject.root)
             }
@@ -141,20 +145,20 @@ impl Stage {
         let tender = start(&mut command, &log)?;
         let mut stage = Self { pool, tender, client: None, case, done };
         if let Err(error) = stage.wait_until_lent(&notes) {
-            // It may have ended by itself, and may have said why.
+            // An error is ignored: the process has ended.
             let _ = stage.tender.kill();
             stage.tender.wait()?;
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
-            return Err(format!("{case:?}: {error}\n{said}").into());
+            let output = std::fs::read_to_string(&log).unwrap_or_default();
+            return Err(format!("{case:?}: {error}\n{output}").into());
         }
         Ok(stage)
     }
 
     fn wait_until_lent(&mut self, notes: &Path) -> Result<(), Box<dyn Error>> {
         let deadline_ns = now_ns() + START.as_nanos() as u64;
-        while self.case != Case::Workers && self.client.is_none() {
+        while self.case != KilledHolder::Workers && self.client.is_none() {
             let all = note::read(notes)?;
-            if let Some(note) = all.iter().find(|note| note.kind == Kind::Holds) {
+            if let Some(note) = all.iter().find(|note| note.kind == NoteKind::Holds) {
                 self.client = Some(pidfd(note.pid)?);
             } else if now_ns() > deadline_ns {
                 return Err(format!(
@@ -169,12 +173,12 @@ impl Stage {
         Ok(())
     }
 
-    /// Kills, and returns how long it took until the pool was whole, in nanoseconds, or how many
-    /// tokens were not back in time.
+    /// Kills the process. Returns the nanoseconds until the pool was complete, or how many tokens
+    /// were not back in time.
     fn kill(mut self) -> Result<Result<u64, u32>, Box<dyn Error>> {
         let tender = pidfd(self.tender.id())?;
         let from = match (self.case, &self.client) {
-            (Case::Client | Case::Command, Some(client)) => {
+            (KilledHolder::Client | KilledHolder::Command, Some(client)) => {
                 pidfd_send_signal(client, Signal::KILL)?;
                 poll(&mut [PollFd::new(client, PollFlags::IN)], None)?;
                 now_ns()
@@ -189,7 +193,7 @@ impl Stage {
         let missing = TOKENS.saturating_sub(self.pool.left()?);
         File::create(&self.done)?;
         if let Some(client) = &self.client {
-            // It is there only if something is wrong.
+            // It exists only if something is wrong.
             let _ = pidfd_send_signal(client, Signal::KILL);
         }
         self.tender.wait()?;

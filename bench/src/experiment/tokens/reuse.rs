@@ -1,11 +1,10 @@
-//! How soon the slots of somebody who is killed are used again by the same build, in a pool of
-//! `tender`'s own: by the other command, which waits for all of them, or by the worker that comes
-//! after.
+//! How soon the slots of a killed process are used again by the same build, in a pool of `tender`'s
+//! own: by another command, which waits for all of them, or by the next worker.
 
 use super::{hosted, row};
 use crate::contest::{self, Tools};
 use crate::experiment::Settings;
-use crate::jobserver::note::{self, Kind};
+use crate::jobserver::note::{self, NoteKind};
 use crate::jobserver::now_ns;
 use crate::measure;
 use crate::processes;
@@ -24,32 +23,35 @@ use std::time::Duration;
 const PROMISE: f64 = 100.0;
 const ROUNDS_PER_PAIR: u32 = 3;
 const TOKENS: u32 = 8;
-/// Only something that does not work at all needs so long.
+/// Exceeded only if something does not work at all.
 const START: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_micros(50);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Case {
-    /// The client itself, a process below the command's shell.
+enum KilledUser {
+    /// The client itself, a child of the command's shell.
     Client,
-    /// The command, with the client three processes below it.
+    /// The command, with the client three levels below it.
     Deep,
     Worker,
 }
 
-const CASES: [(Case, &str); 3] = [
+const CASES: [(KilledUser, &str); 3] = [
     (
-        Case::Client,
+        KilledUser::Client,
         "tender build -j10: a command's client is killed; the other command has its 8 tokens",
     ),
     (
-        Case::Deep,
+        KilledUser::Deep,
         "tender build -j10: a command is killed three processes above its client; the same",
     ),
-    (Case::Worker, "tender build -j10: its worker is killed; the next worker runs"),
+    (KilledUser::Worker, "tender build -j10: its worker is killed; the next worker runs"),
 ];
 
-/// Rows of the table of `recovery`, where nothing can be lost: who waits in vain makes this fail.
+/// Rows for the table of `recovery`. No token can be lost here, so a timeout is an error.
+///
+/// # Errors
+/// A build or a client fails, or slots are not used again in time.
 pub fn rows(
     tools: &Tools,
     examples: &Path,
@@ -66,12 +68,12 @@ pub fn rows(
             let dir = scratch.path().join("round");
             contest::remove(&dir)?;
             std::fs::create_dir_all(&dir)?;
-            // Where in a turn of offers, or in a compilation, it hits must not be the same each
-            // time.
+            // A varying pause, so that the kill hits different points of an offer or of a
+            // compilation.
             let pause = Duration::from_millis(30 + u64::from(round) * 17 % 100);
             let taken_ns = match case {
-                Case::Worker => worker(tools, &subject, &dir, pause),
-                Case::Client | Case::Deep => command(tools, case, &dir, pause),
+                KilledUser::Worker => worker(tools, &subject, &dir, pause),
+                KilledUser::Client | KilledUser::Deep => command(tools, case, &dir, pause),
             };
             millis.push(taken_ns.map_err(|error| format!("{title}: {error}"))? as f64 / 1e6);
         }
@@ -82,11 +84,16 @@ pub fn rows(
     Ok(rows)
 }
 
-fn command(tools: &Tools, case: Case, dir: &Path, pause: Duration) -> Result<u64, Box<dyn Error>> {
+fn command(
+    tools: &Tools,
+    case: KilledUser,
+    dir: &Path,
+    pause: Duration,
+) -> Result<u64, Box<dyn Error>> {
     let (victim, other, go) = (dir.join("victim"), dir.join("other"), dir.join("go"));
     let does = ["hold".to_owned(), TOKENS.to_string()];
     let mut first = hosted::client(&victim, &does)?;
-    if case == Case::Deep {
+    if case == KilledUser::Deep {
         let shell = ["sh", "-c", "sh -c '\"$@\"; true' sh \"$@\"; true", "sh"].map(str::to_owned);
         first = shell.into_iter().chain(first).collect();
     }
@@ -96,15 +103,15 @@ fn command(tools: &Tools, case: Case, dir: &Path, pause: Duration) -> Result<u64
     second.extend(hosted::client(&other, &does)?);
     let workspace = dir.join("workspace");
     hosted::write_workspace(&workspace, &[first, second])?;
-    // A slot for each command.
+    // One slot for each command.
     let mut tender = start(tools, &["--keep-going"], &workspace, dir)?;
     let holder = wait_for(&mut tender, || Ok(holder(&victim)?))?;
     File::create(&go)?;
     std::thread::sleep(pause);
     let client = pidfd(holder)?;
     let mut root = holder;
-    while case == Case::Deep && processes::parent(root) != Some(tender.id()) {
-        root = processes::parent(root).ok_or("the client is below nobody")?;
+    while case == KilledUser::Deep && processes::parent(root) != Some(tender.id()) {
+        root = processes::parent(root).ok_or("the client has no parent process")?;
     }
     pidfd_send_signal(pidfd(root)?, Signal::KILL)?;
     poll(&mut [PollFd::new(&client, PollFlags::IN)], None)?;
@@ -133,7 +140,7 @@ fn worker(
         let children = processes::tree(&[id]).into_iter().filter(|pid| Some(*pid) != than);
         children.filter(is_worker).max_by_key(|pid| processes::runnable(*pid))
     };
-    // It compiles with several tokens.
+    // A worker that compiles with several tokens.
     let first = wait_for(&mut tender, || {
         Ok(another(None).filter(|pid| processes::threads(*pid).count() > 4))
     })?;
@@ -164,10 +171,10 @@ fn start(
 
 fn holder(notes: &Path) -> std::io::Result<Option<u32>> {
     let notes = note::read(notes)?;
-    Ok(notes.iter().find(|note| note.kind == Kind::Holds).map(|note| note.pid))
+    Ok(notes.iter().find(|note| note.kind == NoteKind::Holds).map(|note| note.pid))
 }
 
-/// Nothing of the build is left if it waits in vain.
+/// Kills the build after a timeout.
 fn wait_for<T>(
     tender: &mut Child,
     mut seen: impl FnMut() -> Result<Option<T>, Box<dyn Error>>,
@@ -180,7 +187,7 @@ fn wait_for<T>(
         if now_ns() > deadline_ns || tender.try_wait()?.is_some() {
             let _ = tender.kill();
             tender.wait()?;
-            return Err("waited in vain".into());
+            return Err("tender ended or timed out before the expected state".into());
         }
         std::thread::sleep(LOOK_EVERY);
     }

@@ -1,5 +1,5 @@
-//! How long a token is idle that foreign clients swap, each of which waits for it in read(2) while
-//! the other holds it.
+//! How long a token is idle that two external clients swap. Each waits for it in read(2) while the
+//! other one holds it.
 
 use super::hosted::{self, TWICE};
 use super::{Latency, row};
@@ -17,16 +17,16 @@ use std::process::Command;
 
 /// Milliseconds.
 const PROMISE: f64 = 50.0;
-/// How long a token is held at least. It is held for less than twice that.
+/// The shortest time for which a token is held; the longest is twice that.
 const HELD_US: u64 = 6_000;
 const ROUNDS_PER_PAIR: u32 = 15;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Case {
+enum ClientPair {
     Make(Form),
     /// Two clients below one command.
     Exec,
-    /// Two commands, and others that want no token.
+    /// Two commands, and further ones that take no token.
     Commands {
         others: u32,
     },
@@ -34,17 +34,17 @@ enum Case {
     Execs,
 }
 
-const CASES: [Case; 7] = [
-    Case::Make(Form::Pipe),
-    Case::Make(Form::Fifo),
-    Case::Exec,
-    Case::Commands { others: 0 },
-    Case::Commands { others: 6 },
-    Case::Commands { others: 30 },
-    Case::Execs,
+const CASES: [ClientPair; 7] = [
+    ClientPair::Make(Form::Pipe),
+    ClientPair::Make(Form::Fifo),
+    ClientPair::Exec,
+    ClientPair::Commands { others: 0 },
+    ClientPair::Commands { others: 6 },
+    ClientPair::Commands { others: 30 },
+    ClientPair::Execs,
 ];
 
-impl Case {
+impl ClientPair {
     fn title(self) -> String {
         match self {
             Self::Make(Form::Pipe) => "make's pipe: two clients".into(),
@@ -59,13 +59,17 @@ impl Case {
     }
 }
 
+/// Runs the experiment.
+///
+/// # Errors
+/// A client fails.
 pub fn run(tools: &Tools, settings: &Settings) -> Result<Latency, Box<dyn Error>> {
     let mut latency = Latency::default();
     for case in CASES {
         progress::show(&format!("tokens: {}", case.title()));
         let scratch = tempfile::Builder::new().prefix("tender-bench-").tempdir()?;
         let millis = swap(tools, case, settings.pairs * ROUNDS_PER_PAIR, scratch.path())?;
-        let promise = (!matches!(case, Case::Make(_))).then_some(PROMISE);
+        let promise = (!matches!(case, ClientPair::Make(_))).then_some(PROMISE);
         latency.rows.push(row(case.title(), &millis, promise));
     }
     latency.notes.push(format!(
@@ -76,24 +80,29 @@ pub fn run(tools: &Tools, settings: &Settings) -> Result<Latency, Box<dyn Error>
     Ok(latency)
 }
 
-fn swap(tools: &Tools, case: Case, rounds: u32, dir: &Path) -> Result<Vec<f64>, Box<dyn Error>> {
+fn swap(
+    tools: &Tools,
+    case: ClientPair,
+    rounds: u32,
+    dir: &Path,
+) -> Result<Vec<f64>, Box<dyn Error>> {
     let notes = dir.join("notes");
     let client = hosted::client(&notes, &["swap".into(), rounds.to_string(), HELD_US.to_string()])?;
     let twice = hosted::script(TWICE, &client);
-    // Lives until all have run, or the tokens would go round among fewer.
+    // Kept until all have ended.
     let pool;
     let commands: Vec<Command> = match case {
-        Case::Make(form) => {
+        ClientPair::Make(form) => {
             pool = Pool::new(form, 1, dir)?;
             vec![pool.command(&twice, dir)]
         }
-        Case::Exec => {
+        ClientPair::Exec => {
             let words: Vec<&OsStr> =
                 ["-j2", "--"].map(OsStr::new).into_iter().chain(twice).collect();
             vec![hosted::exec(tools, &words, dir)]
         }
-        Case::Commands { others } => {
-            // They last until both clients have noted what they saw.
+        ClientPair::Commands { others } => {
+            // They run until both clients have written their notes.
             let all = rounds * 3 * 2;
             let idle = hosted::client(&notes, &["idle".into(), all.to_string()])?;
             let commands = [client.clone(), client].into_iter();
@@ -103,7 +112,7 @@ fn swap(tools: &Tools, case: Case, rounds: u32, dir: &Path) -> Result<Vec<f64>, 
             command.args(["build", &format!("-j{}", commands.len() + 1)]);
             vec![command]
         }
-        Case::Execs => {
+        ClientPair::Execs => {
             pool = Pool::new(Form::Fifo, 1, dir)?;
             let tender = tools.tender.as_os_str();
             let words: Vec<&OsStr> = [tender, OsStr::new("exec"), OsStr::new("--")]
