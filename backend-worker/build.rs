@@ -1,5 +1,5 @@
-//! Compiles the shim, and finds LLVM and clang and how to link them, or says in one line which
-//! package is missing.
+//! Compiles the shim and links LLVM and clang. If they are missing, fails with one line that names
+//! the package.
 
 #[path = "build/link.rs"]
 mod link;
@@ -17,7 +17,7 @@ const SOURCES: [&str; 17] = [
     "cut_graph",
     "cut_join",
     "cut_pieces",
-    "cut_places",
+    "source_locations",
     "diagnostics",
     "driver",
     "lto",
@@ -43,8 +43,7 @@ fn main() {
 
     let clangxx = prefix.join("bin/clang++");
     let mut build = cc::Build::new();
-    // Either compiler will do; clang is not a build requirement of the shim, but where it is it is
-    // quicker.
+    // Any C++ compiler works. clang is faster, if it is there.
     if std::env::var_os("CXX").is_none() && clangxx.exists() {
         build.compiler(clangxx);
     }
@@ -54,7 +53,7 @@ fn main() {
         .include(&include)
         .flag_if_supported("-fno-exceptions")
         .flag_if_supported("-fvisibility=hidden")
-        // The headers are LLVM's, and so are their warnings.
+        // Most warnings would be about LLVM's headers.
         .warnings(false)
         .opt_level(2)
         .debug(false)
@@ -64,8 +63,7 @@ fn main() {
     for source in SOURCES {
         build.file(format!("llvm-shim/{source}.cpp"));
     }
-    // Sanitizers for the shim alone, such as `address,undefined`; `tools/sanitize.sh` says what
-    // else that takes.
+    // Sanitizers for the shim alone, such as `address,undefined`; see `tools/sanitize.sh`.
     let sanitizers = std::env::var("TENDER_SHIM_SANITIZE").unwrap_or_default();
     if !sanitizers.is_empty() {
         let flag = format!("-fsanitize={sanitizers}");
@@ -78,7 +76,7 @@ fn main() {
     }
     build.compile("tender-llvm-shim");
 
-    // By it `tender` knows the program without reading all of it.
+    // `tender` identifies the program by its build id, without reading all of it.
     println!("cargo:rustc-link-arg=-Wl,--build-id=sha1");
     for argument in
         link::arguments(&prefix).unwrap_or_else(|missing| fail(&missing.what, missing.package))
@@ -88,7 +86,7 @@ fn main() {
     println!("cargo:rustc-env=TENDER_LLVM_PREFIX={}", prefix.display());
 }
 
-/// One plain line, with the way out, in place of pages of compiler errors.
+/// Fails with one line that says what to do.
 #[expect(clippy::disallowed_methods, reason = "a build script fails by its exit status")]
 fn fail(what: &str, package: &str) -> ! {
     println!(

@@ -1,14 +1,16 @@
-//! Whether a directory holds the LLVM and clang that we need, and which package is missing if not.
+//! Checks whether a directory contains the needed LLVM and clang, and which package is missing if
+//! not.
 //!
-//! Part of the build script; a test includes it too. Knows nothing of cargo.
+//! Part of the build script; a test includes it too. Does not depend on cargo.
 
 use std::path::Path;
 
+/// A missing package.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// One line without an end.
+    /// What is missing: one line, without a newline.
     pub what: String,
-    /// As Debian and Ubuntu call it.
+    /// The package's name in Debian and Ubuntu.
     pub package: &'static str,
 }
 

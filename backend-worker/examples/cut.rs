@@ -1,9 +1,9 @@
-//! A developer's tool: cuts one source file as the worker would, and says what it took.
+//! A developer's tool: cuts one source file as the worker does, and prints times.
 //!
 //!     cut FILE [-k PIECES] [-t THREADS] [--piece COST] [--copy N] [--table BYTES] [-o OBJECT] -- FLAGS
 //!
-//! Times are milliseconds of the thread's processor time; `backend`, `join` and `all` are walls.
-//! `-k` forces that many pieces.
+//! Times are milliseconds of the thread's processor time; `backend`, `join` and `all` are wall
+//! times. `-k` forces that number of pieces.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a tool for the terminal")]
 
 use std::process::ExitCode;
@@ -11,12 +11,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 use tender_protocol::{Diagnostic, FileStamp, Lto};
-use tender_worker::llvm::{self, Clang, Context, Cutting, Join, Listen, Request};
+use tender_worker::llvm::{self, Clang, ClangRequest, Context, Cutting, Join, Listener};
 use tender_worker::partition::{self, Limits};
 
 struct Show;
 
-impl Listen for Show {
+impl Listener for Show {
     fn diagnostic(&self, diagnostic: Diagnostic) {
         eprint!("{}", diagnostic.rendered);
     }
@@ -82,7 +82,7 @@ fn ms(since: Instant) -> f64 {
     since.elapsed().as_secs_f64() * 1000.0
 }
 
-/// Processor time of this thread so far.
+/// The processor time of this thread so far.
 fn cpu_ms() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 * 1000.0 + time.tv_nsec as f64 / 1e6
@@ -97,7 +97,7 @@ fn run(options: &Options) -> Result<(), String> {
     };
     let args: Vec<String> =
         options.flags.iter().cloned().chain(["-c", "-x", language].map(str::to_owned)).collect();
-    let request = Request { args: &args, input: &options.file, output: &options.output };
+    let request = ClangRequest { args: &args, input: &options.file, output: &options.output };
     let start = Instant::now();
     let context = Context::create();
     let mut clang = Clang::open(request, Lto::Off, &Show).map_err(failed)?;
@@ -192,7 +192,7 @@ fn run(options: &Options) -> Result<(), String> {
 }
 
 fn compile(
-    request: Request<'_>,
+    request: ClangRequest<'_>,
     cut: &llvm::CutModule,
     piece: usize,
 ) -> Result<(Vec<u8>, [f64; 3]), String> {

@@ -1,4 +1,5 @@
-// Static archives: deterministic, GNU format, with a symbol table; nested archives are opened.
+// Static archives: deterministic, in GNU format, with a symbol table. The members of nested
+// archives are added.
 #include "llvm/Object/Archive.h"
 #include "llvm/BinaryFormat/Magic.h"
 #include "llvm/Object/ArchiveWriter.h"
@@ -35,7 +36,7 @@ Error addArchive(MemoryBufferRef buffer, std::vector<NewArchiveMember> &members,
 extern "C" bool tender_archive(const TenderMember *members, size_t count, TenderBuffer *out,
                                TenderBuffer *error) {
   std::vector<NewArchiveMember> list;
-  // Member names refer into the archives they come from.
+  // Member names refer to memory of their archives.
   std::vector<std::unique_ptr<object::Archive>> owners;
   for (size_t i = 0; i < count; ++i) {
     MemoryBufferRef buffer(StringRef(members[i].data, members[i].len), ref(members[i].name));

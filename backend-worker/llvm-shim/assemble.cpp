@@ -1,6 +1,6 @@
-// The integrated assembler for .s and preprocessed .S files. clang keeps it in its driver program
-// (cc1as), not in a library, so its set-up is ours: the driver's cc1as arguments decide, and one
-// that is not known is refused by name.
+// The integrated assembler for .s and preprocessed .S files. clang has it in its driver program
+// (cc1as), not in a library, so this file sets it up from the driver's cc1as arguments. Unknown
+// arguments are refused by name.
 #include "clang/Basic/Diagnostic.h"
 #include "clang/Basic/DiagnosticDriver.h"
 #include "clang/Options/Options.h"
@@ -47,7 +47,7 @@ struct Settings {
   bool genDwarf = false, dwarf64 = false, noExecStack = false, noInitialText = false;
 };
 
-// False after reporting an argument that is not known.
+// False after reporting an unknown argument.
 bool parse(const std::vector<std::string> &args, const DriverRequest &request, Settings &out,
            DiagnosticsEngine &diags) {
   std::vector<const char *> words;
@@ -74,7 +74,7 @@ bool parse(const std::vector<std::string> &args, const DriverRequest &request, S
     case opts::OPT_tune_cpu:
     // For other object formats.
     case opts::OPT_object_file_name_EQ:
-    // clang writes a .dwo for assembly too, without anything in it.
+    // For assembly clang writes an empty .dwo.
     case opts::OPT_split_dwarf_output:
     case opts::OPT_debugger_tuning_EQ:
       break;
@@ -180,19 +180,18 @@ bool parse(const std::vector<std::string> &args, const DriverRequest &request, S
   return ok;
 }
 
-struct Sink {
+struct DiagnosticSink {
   const TenderEvents &events;
   bool failed = false;
 };
 
-// The assembler's messages do not go through clang's engine, because they have locations of LLVM's
-// own kind.
+// The assembler's messages do not go through clang's engine, because their locations are LLVM's.
 void report(const llvm::SMDiagnostic &message, void *context) {
-  Sink &sink = *static_cast<Sink *>(context);
+  DiagnosticSink &diagnosticSink = *static_cast<DiagnosticSink *>(context);
   TenderLevel level = TENDER_ERROR;
   switch (message.getKind()) {
   case llvm::SourceMgr::DK_Error:
-    sink.failed = true;
+    diagnosticSink.failed = true;
     break;
   case llvm::SourceMgr::DK_Warning:
     level = TENDER_WARNING;
@@ -210,7 +209,7 @@ void report(const llvm::SMDiagnostic &message, void *context) {
   message.print(nullptr, stream, /*ShowColors=*/true);
   unsigned line = message.getLineNo() > 0 ? message.getLineNo() : 0;
   unsigned column = message.getColumnNo() >= 0 ? message.getColumnNo() + 1 : 0;
-  sink.events.diagnostic(sink.events.context, level, str(message.getMessage()),
+  diagnosticSink.events.diagnostic(diagnosticSink.events.context, level, str(message.getMessage()),
                          str(message.getFilename()), line, column, str(text));
 }
 
@@ -223,9 +222,9 @@ bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name,
     diags.Report(diag::err_target_unknown_triple) << settings.triple;
     return false;
   }
-  Sink sink{events};
+  DiagnosticSink diagnosticSink{events};
   llvm::SourceMgr sources;
-  sources.setDiagHandler(report, &sink);
+  sources.setDiagHandler(report, &diagnosticSink);
   sources.setIncludeDirs(settings.includes);
   unsigned main =
       sources.AddNewSourceBuffer(llvm::MemoryBuffer::getMemBufferCopy(text, name), llvm::SMLoc());
@@ -282,9 +281,9 @@ bool assemble(Settings &settings, llvm::StringRef text, llvm::StringRef name,
     context.setSymbolValue(*streamer, pair.first, value);
   }
   parser->setTargetParser(*targetParser);
-  if (parser->Run(settings.noInitialText) || sink.failed)
+  if (parser->Run(settings.noInitialText) || diagnosticSink.failed)
     return false;
-  // The writer flushes when the streamer goes.
+  // The writer flushes when the streamer is destroyed.
   targetParser.reset();
   parser.reset();
   streamer.reset();

@@ -1,12 +1,11 @@
 // See assembler_files.h.
 //
-// LLVM parses assembly in four places: for us (assemble.cpp), in the code generator for each inline
-// assembly and for that outside of functions (AsmPrinter), and for the symbol table of bitcode
-// (ModuleSymbolTable). Each has an llvm::SourceMgr of its own, which searches and reads files, and
-// all but ours keep it to themselves. But each asks the target for its half of the parser
-// (Target::createMCAsmParser) between the making of the source manager and the first line, so there
-// the source manager is given a file system that records. No text is scanned: what LLVM reads is
-// what is told.
+// LLVM parses assembly in four places: in assemble.cpp, in the code generator for inline assembly
+// and for assembly outside of functions (AsmPrinter), and for the symbol table of bitcode
+// (ModuleSymbolTable). Each has its own llvm::SourceMgr, which finds and reads files, and only ours
+// is accessible. But each calls Target::createMCAsmParser after it has created the source manager
+// and before it parses. So our version of that function sets a recording file system there. It
+// reports exactly what LLVM reads.
 #include "assembler_files.h"
 
 #include <map>
@@ -25,7 +24,7 @@ namespace {
 
 thread_local IntrusiveRefCntPtr<vfs::FileSystem> recording;
 
-// The targets as they were, by what stands for them in the registry.
+// Copies of the original targets, by their address in the registry.
 std::map<const Target *, Target> &originals() {
   static std::map<const Target *, Target> all;
   return all;
@@ -52,8 +51,8 @@ void recordAssemblerFiles() {
   for (const Target &target : TargetRegistry::targets()) {
     if (!target.hasMCAsmParser() || !originals().emplace(&target, target).second)
       continue;
-    // The registry has them as constants, and takes changes as its own targets make them at start:
-    // of what is not constant.
+    // The registry returns constant references, but the targets themselves are not constant: they
+    // register their functions in the same way.
     TargetRegistry::RegisterMCAsmParser(const_cast<Target &>(target), create);
   }
 }

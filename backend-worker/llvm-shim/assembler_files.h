@@ -1,4 +1,5 @@
-// Tells which files assembly reads (`.include`, `.incbin`), and which it looks for in vain.
+// Reports which files assembly reads (`.include`, `.incbin`), and which it looks up without
+// success.
 #pragma once
 
 #include "llvm/ADT/IntrusiveRefCntPtr.h"
@@ -8,7 +9,8 @@
 
 namespace tender {
 
-// While this lives, what assembly that is parsed on this thread reads is told to `events`.
+// While this object exists, files that assembly parsed on this thread reads are reported to
+// `events`.
 class AssemblerFiles {
 public:
   explicit AssemblerFiles(const TenderEvents &events);
@@ -20,7 +22,7 @@ private:
   llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem> outer;
 };
 
-// Once, after the targets' parsers of assembly are registered.
+// Call it once, after the targets' assembly parsers are registered.
 void recordAssemblerFiles();
 
 } // namespace tender

@@ -20,8 +20,8 @@ SmallString<0> tender::plainBitcode(const Module &module, bool keepUseLists) {
 }
 
 SmallString<0> tender::thinBitcode(Module &module) {
-  // clang sets the flag when it writes (BackendUtil.cpp); a link refuses to mix modules with and
-  // without.
+  // clang sets the flag when it writes bitcode (BackendUtil.cpp). A link refuses to mix modules
+  // with and without it.
   if (!module.getModuleFlag("EnableSplitLTOUnit"))
     module.addModuleFlag(Module::Error, "EnableSplitLTOUnit", uint32_t(0));
   SmallString<0> bytes;

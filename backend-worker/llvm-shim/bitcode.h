@@ -1,4 +1,4 @@
-// Modules as bitcode, for the three purposes that there are.
+// Writes modules as bitcode.
 #pragma once
 
 #include "llvm/ADT/SmallString.h"
@@ -6,10 +6,9 @@
 
 namespace tender {
 
-// With the order of use lists, the module that is read back gives the same machine code.
+// With `keepUseLists`, the module that is read back gives the same machine code.
 llvm::SmallString<0> plainBitcode(const llvm::Module &module, bool keepUseLists);
-// With the summary that a ThinLTO link needs (ThinLTOBitcodeWriterPass), as `clang -flto=thin`
-// writes it.
+// With the summary for a ThinLTO link (ThinLTOBitcodeWriterPass), as `clang -flto=thin` writes it.
 llvm::SmallString<0> thinBitcode(llvm::Module &module);
 
 } // namespace tender

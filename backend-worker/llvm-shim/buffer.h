@@ -1,4 +1,4 @@
-// Buffers and strings that cross the C interface.
+// Buffers and strings of the C interface.
 #pragma once
 
 #include <cstdlib>
@@ -13,7 +13,7 @@ namespace tender {
 inline llvm::StringRef ref(TenderStr s) { return llvm::StringRef(s.data, s.len); }
 inline TenderStr str(llvm::StringRef s) { return TenderStr{s.data(), s.size()}; }
 
-// The copy is malloc'd, so that Rust and C++ agree on who frees it: tender_buffer_free.
+// The copy is allocated with malloc and freed with tender_buffer_free.
 inline TenderBuffer copy(llvm::StringRef bytes) {
   char *data = static_cast<char *>(std::malloc(bytes.size() ? bytes.size() : 1));
   if (!data)

@@ -1,8 +1,7 @@
-// clang in process: one source file, one CompilerInstance, one LLVMContext.
+// Runs clang in this process: one source file, one CompilerInstance, one LLVMContext.
 //
-// The pass pipeline and the code generator are clang's own (emitBackendOutput), run on the module
-// in two steps, so every flag has the effect that it has in `clang -c`, by construction. The AST is
-// freed in between.
+// The pass pipeline and the code generator are clang's own (emitBackendOutput). They run on the
+// module in two steps, so every flag has the same effect as in `clang -c`. The AST is freed before.
 #include <mutex>
 
 #include "clang/Basic/DiagnosticDriver.h"
@@ -40,8 +39,8 @@ using namespace tender;
 
 namespace {
 
-// The driver gives it along with -fprofile-sample-use. Nothing but the pass that reads such a
-// profile looks at it, so it can be set for the whole process when a unit first asks for it.
+// The driver adds this option to -fprofile-sample-use. Only the pass that reads sample profiles
+// uses it, so it can be set for the whole process when the first unit needs it.
 constexpr const char *PROFI = "sample-profile-use-profi";
 
 bool setProfi() {
@@ -53,8 +52,8 @@ bool setProfi() {
   return known;
 }
 
-// What sets this option of LLVM's, in the user's words if they are known: the driver makes such
-// options of flags of its own.
+// Describes what sets this option of LLVM: the user's flag if it is known, because the driver
+// derives such options from its flags.
 std::string settingOfLlvm(const DriverRequest &request, const std::string &option) {
   std::string flags = optionsBehind(request, {"-mllvm", option});
   if (flags.empty())
@@ -62,8 +61,8 @@ std::string settingOfLlvm(const DriverRequest &request, const std::string &optio
   return flags + ", which sets the option " + option + " of LLVM itself for the whole process";
 }
 
-// What the options ask for although it is global to the process, or makes LLVM write files of its
-// own. Empty if nothing. Judged on the parsed options, so that no spelling slips through.
+// The reason to refuse the options, because they would affect the whole process or make LLVM write
+// files. Empty if none. The parsed options are checked, so that every spelling is found.
 std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind action,
                     const DriverRequest &request) {
   const FrontendOptions &front = invocation.getFrontendOpts();
@@ -77,13 +76,13 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
   if (!profi && !codegen.SampleProfileFile.empty())
     return "-fno-sample-profile-use-profi (how profiles are read is one setting for the whole "
            "process)";
-  // What a link does not see may hold more types: docs/manifest.md, `lto`.
+  // Code outside of the link may have further types: docs/manifest.md, `lto`.
   if (codegen.WholeProgramVTables || codegen.VirtualFunctionElimination ||
       invocation.getLangOpts().Sanitize.hasOneOf(SanitizerKind::CFI))
     return "-fwhole-program-vtables, -fvirtual-function-elimination or -fsanitize=cfi: no mode of "
            "`lto` promises to see "
            "all types of a program";
-  // clang sets options of LLVM's by these two (BackendUtil.cpp).
+  // clang sets LLVM options for these two (BackendUtil.cpp).
   if (!codegen.DebugPass.empty())
     return "-mdebug-pass, which sets an option of LLVM itself for the whole process";
   if (!codegen.LimitFloatPrecision.empty())
@@ -116,9 +115,9 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
   return std::string();
 }
 
-// Clang and LLVM open some of the files that options name without asking the file system that they
-// were given.
-void noteFilesBesideTheFileSystem(const CompilerInvocation &invocation,
+// clang and LLVM open some files that options name without using the instance's file system. Looks
+// them up there, so that they are recorded.
+void recordFilesOfOptions(const CompilerInvocation &invocation,
                                   llvm::ArrayRef<const char *> words,
                                   llvm::vfs::FileSystem &files) {
   const CodeGenOptions &codegen = invocation.getCodeGenOpts();
@@ -142,8 +141,8 @@ void noteFilesBesideTheFileSystem(const CompilerInvocation &invocation,
       (void)files.status(path);
 }
 
-// What LLVM says while it optimises and emits, in clang's words and, where it can be found, at
-// clang's place.
+// Converts LLVM's diagnostics of optimising and emitting to clang's, with clang's text and, if it
+// is known, clang's location.
 class BackendDiagnostics final : public llvm::DiagnosticHandler {
 public:
   explicit BackendDiagnostics(TenderClang &unit) : unit(unit) {
@@ -164,19 +163,19 @@ public:
       // Inline assembly. The cookie is clang's own location of the statement.
       const auto &source = llvm::cast<llvm::DiagnosticInfoSrcMgr>(info);
       if (source.isInlineAsmDiag())
-        location = unit.locate(source.getLocCookie());
+        location = unit.sourceLocation(source.getLocCookie());
       words = source.getSMDiag().getMessage().str();
       break;
     }
     case llvm::DK_InlineAsm: {
       const auto &source = llvm::cast<llvm::DiagnosticInfoInlineAsm>(info);
-      location = unit.locate(source.getLocCookie());
+      location = unit.sourceLocation(source.getLocCookie());
       words = source.getMsgStr().str();
       break;
     }
     case llvm::DK_DontCall: {
       const auto &source = llvm::cast<llvm::DiagnosticInfoDontCall>(info);
-      location = unit.locate(source.getLocCookie());
+      location = unit.sourceLocation(source.getLocCookie());
       info.print(printer);
       break;
     }
@@ -270,21 +269,21 @@ private:
     llvm::StringRef path;
     unsigned line = 0, column = 0;
     info.getLocation(path, line, column);
-    return unit.locate(path, line, column);
+    return unit.sourceLocation(path, line, column);
   }
 
   TenderClang &unit;
   CodeGenOptions::OptRemark passed, missed, analysis;
 };
 
-// Text between BeginSourceFile and EndSourceFile may refer to source lines; the backend runs after
-// clang ended its own.
-class Speaking {
+// Diagnostics may show source lines only between BeginSourceFile and EndSourceFile. The backend
+// runs after clang has called EndSourceFile.
+class SourceFileScope {
 public:
-  explicit Speaking(TenderClang &unit) : unit(unit) {
+  explicit SourceFileScope(TenderClang &unit) : unit(unit) {
     unit.consumer.BeginSourceFile(unit.instance->getLangOpts(), nullptr);
   }
-  ~Speaking() { unit.consumer.EndSourceFile(); }
+  ~SourceFileScope() { unit.consumer.EndSourceFile(); }
 
 private:
   TenderClang &unit;
@@ -311,7 +310,7 @@ bool runBackend(TenderClang &unit, llvm::Module &module, BackendAction action, b
                 std::unique_ptr<llvm::raw_pwrite_stream> out) {
   CompilerInstance &instance = *unit.instance;
   CodeGenOptions &codegen = instance.getCodeGenOpts();
-  Speaking speaking(unit);
+  SourceFileScope sourceFile(unit);
   AssemblerFiles files(unit.events);
   llvm::LLVMContext &context = module.getContext();
   auto previous = context.getDiagnosticHandler();
@@ -339,8 +338,7 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
   std::optional<DriverJob> job;
   std::vector<const char *> words;
   {
-    // The driver has an engine of its own: that of the instance depends on what the driver finds
-    // out.
+    // The driver has its own engine, because the instance's engine depends on the driver's result.
     auto diags = llvm::makeIntrusiveRefCnt<DiagnosticsEngine>(
         DiagnosticIDs::create(), unit->options, &unit->consumer, /*ShouldOwnClient=*/false);
     const DriverRequest request(clang, args, count, input, output);
@@ -366,13 +364,12 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
 
     FrontendOptions &front = invocation->getFrontendOpts();
     CodeGenOptions &codegen = invocation->getCodeGenOpts();
-    // The driver asks for both because its process ends at once; this one goes on.
+    // The driver sets these because its process ends after the compile. This process continues.
     front.DisableFree = false;
     codegen.DisableFree = false;
     codegen.ClearASTBeforeBackend = false;
     front.OutputFile.clear();
-    // What `-flto` on the command line of clang sets: the pipeline then stops where a linker goes
-    // on.
+    // clang's `-flto` sets these: then only the passes before the link run.
     unit->lto = lto;
     codegen.PrepareForLTO = lto != TENDER_LTO_OFF;
     codegen.PrepareForThinLTO = lto == TENDER_LTO_THIN;
@@ -386,16 +383,16 @@ TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t co
   }
   CompilerInstance &instance = *unit->instance;
   instance.createVirtualFileSystem(recordingFileSystem(*events, &unit->times), &unit->consumer);
-  noteFilesBesideTheFileSystem(instance.getInvocation(), words, instance.getVirtualFileSystem());
+  recordFilesOfOptions(instance.getInvocation(), words, instance.getVirtualFileSystem());
   instance.createDiagnostics(&unit->consumer, /*ShouldOwnClient=*/false);
-  // LLVM reads these after translation, when nobody notes inputs any more.
+  // LLVM reads these after translation, when inputs are not recorded any more.
   const CodeGenOptions &codegen = instance.getCodeGenOpts();
   for (const std::string &profile : {codegen.SampleProfileFile, codegen.ProfileInstrumentUsePath,
                                      codegen.ProfileRemappingFile, codegen.MemoryProfileUsePath})
     if (!profile.empty())
       (void)instance.getVirtualFileSystem().getBufferForFile(profile);
   instance.addDependencyCollector(timeMacros(*events));
-  // "2 errors generated" is for the end of a clang process; the counts of a build are shown once.
+  // Suppresses "2 errors generated".
   instance.setVerboseOutputStream(std::make_unique<llvm::raw_null_ostream>());
   return unit.release();
 }
@@ -418,7 +415,7 @@ LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context) 
   CompilerInstance &instance = *unit->instance;
   CodeGenOptions &codegen = instance.getCodeGenOpts();
   bool disabled = codegen.DisableLLVMPasses;
-  // Optimisation waits until the AST is gone.
+  // Optimisation runs later, after the AST is freed.
   codegen.DisableLLVMPasses = true;
   EmitLLVMOnlyAction action(llvm::unwrap(context));
   bool ok = instance.ExecuteAction(action);
@@ -442,13 +439,12 @@ bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef moduleRef) {
   instance.createSourceManager();
   if (!instance.createTarget())
     return false;
-  // As for modules that clang translates; names cost time, and would be in bitcode that is made of
-  // the module.
+  // As for modules that clang translates. Value names cost time, and would be written to bitcode.
   module.getContext().setDiscardValueNames(instance.getCodeGenOpts().DiscardValueNames);
-  Speaking speaking(*unit);
+  SourceFileScope sourceFile(*unit);
   const std::string &wanted = instance.getTargetOpts().Triple;
-  // clang does the same with -x ir: the command line decides, and a module for another target is
-  // news.
+  // clang does the same with -x ir: the command line decides, and it warns about a module for
+  // another target.
   if (module.getTargetTriple().str() != wanted) {
     if (!module.getTargetTriple().empty())
       instance.getDiagnostics().Report(SourceLocation(), diag::warn_fe_override_module) << wanted;
@@ -468,7 +464,7 @@ bool tender_clang_check(TenderClang *unit) {
 
 bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out) {
   CompilerInstance &instance = *unit->instance;
-  // A reproducer must not crash while it is made:
+  // Preprocessing for a reproducer must not crash:
   // https://clang.llvm.org/docs/LanguageExtensions.html, __debug.
   instance.getPreprocessorOpts().DisablePragmaDebugCrash = true;
   instance.getPreprocessorOutputOpts().ShowCPP = true;
@@ -498,13 +494,14 @@ bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *ob
   if (codegen.SplitDwarfOutput.empty()) {
     ok = emit();
   } else {
-    // clang opens the .dwo itself and installs LLVM's signal handlers to remove it. It gets a
-    // temporary file, and the handlers are taken out again; one at a time, because they are global.
+    // clang opens the .dwo itself and installs LLVM's signal handlers to remove it. So it gets a
+    // temporary file, and the handlers are removed afterwards. Under a lock, because the handlers
+    // are global.
     static std::mutex lock;
     std::lock_guard<std::mutex> guard(lock);
     llvm::SmallString<128> path;
     if (auto error = llvm::sys::fs::createTemporaryFile("tender", "dwo", path)) {
-      Speaking speaking(*unit);
+      SourceFileScope sourceFile(*unit);
       unit->instance->getDiagnostics().Report(diag::err_fe_unable_to_open_output)
           << path << error.message();
       return false;
@@ -526,7 +523,7 @@ bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *ob
 
 void tender_clang_serialise(TenderClang *unit, LLVMModuleRef moduleRef, TenderBuffer *bitcode) {
   llvm::Module &module = *llvm::unwrap(moduleRef);
-  // The symbol table has what assembly outside of functions defines.
+  // The symbol table includes symbols of assembly outside of functions.
   AssemblerFiles files(unit->events);
   *bitcode = copy(unit->lto == TENDER_LTO_THIN ? thinBitcode(module) : plainBitcode(module, false));
 }

@@ -1,4 +1,4 @@
-// What a TenderClang is, for the files that look into one.
+// The definition of TenderClang.
 #pragma once
 
 #include <memory>
@@ -17,14 +17,14 @@ struct TenderClang {
     consumer.flush();
   }
 
-  // A location cookie of a module; invalid where nothing here knows what it means (cut_places.cpp).
-  clang::SourceLocation locate(uint64_t cookie) const;
-  // Columns count from 1, and 0 stands for the first as well.
-  clang::SourceLocation locate(llvm::StringRef file, unsigned line, unsigned column) const;
+  // Decodes a location cookie of a module; invalid if that is not possible (source_locations.cpp).
+  clang::SourceLocation sourceLocation(uint64_t cookie) const;
+  // Columns count from 1; 0 also means the first one.
+  clang::SourceLocation sourceLocation(llvm::StringRef file, unsigned line, unsigned column) const;
 
   const TenderEvents &events;
-  // Options and consumer come first, because the instance's engine refers to them until it is
-  // destroyed.
+  // Options and consumer are declared first, because the instance's engine refers to them until it
+  // is destroyed.
   clang::DiagnosticOptions options;
   tender::FileTimes times;
   tender::Diagnostics consumer;
@@ -33,9 +33,8 @@ struct TenderClang {
   std::unique_ptr<clang::CompilerInstance> instance;
   std::string dwoPath;
   TenderLto lto = TENDER_LTO_OFF;
-  // The modules of this unit were made by its own instance, so that its source manager knows their
-  // cookies.
+  // Whether this unit translated its modules, so that its source manager can decode their cookies.
   bool translated = false;
-  // Where the cookies of a module that another unit translated are.
-  const TenderPlaces *places = nullptr;
+  // The locations of the cookies of a module that another unit translated.
+  const TenderSourceLocations *locations = nullptr;
 };

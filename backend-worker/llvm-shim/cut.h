@@ -1,4 +1,4 @@
-// Shared by the files that cut a module.
+// Functions that the files for cutting a module share.
 #pragma once
 
 #include <string>
@@ -16,11 +16,11 @@ namespace tender {
 // The module's global values in the order that their numbers follow (see shim.h).
 std::vector<llvm::GlobalValue *> numbered(llvm::Module &module);
 
-// The name that the assembler sees of `value`, as LLVM's Mangler makes it for ELF.
+// The name of `value` as the assembler sees it: that of LLVM's Mangler for ELF.
 std::string nameInAssembly(const llvm::GlobalValue &value);
 
-// Lists of symbols that are made anew for each piece, or, as annotations, mean nothing to the
-// backend.
+// Whether a variable is a list of symbols that is rebuilt for each piece, or, as annotations are,
+// ignored by the backend.
 inline bool isSpecial(llvm::StringRef name) {
   return name == "llvm.used" || name == "llvm.compiler.used" || name == "llvm.global.annotations";
 }

@@ -1,7 +1,8 @@
-// What the cut of a module is decided from: its symbols, who refers to whom, and what must stay
+// Builds the graph of a module: its symbols, their references, and which symbols must stay
 // together.
 //
-// Facts only. Which piece a symbol goes to is decided in Rust (`partition`), which knows no LLVM.
+// It collects facts. Rust code (`partition`), which knows no LLVM, decides which piece owns a
+// symbol.
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/SmallPtrSet.h"
@@ -29,12 +30,12 @@ struct TenderGraph {
   std::vector<TenderAssembly> assembly;
   std::vector<uint32_t> operands;
   std::vector<std::string> names;
-  std::string whole;
+  std::string uncuttableReason;
 };
 
 namespace {
 
-// GlobalOpt's question, asked early: does anything but a load use the address?
+// Whether the address is used only by loads. GlobalOpt asks the same later.
 bool onlyRead(const Value &pointer, SmallPtrSetImpl<const Value *> &seen) {
   for (const User *user : pointer.users()) {
     if (auto *load = dyn_cast<LoadInst>(user)) {
@@ -64,7 +65,7 @@ void markConstants(Module &module) {
   }
 }
 
-// As GlobalOpt would do later. A piece that has only declarations takes two names for two things.
+// As GlobalOpt would do later. In a piece with declarations only, two names would be two symbols.
 void replaceAliases(Module &module) {
   SmallVector<GlobalValue *, 8> list;
   collectUsedGlobalVariables(module, list, /*CompilerUsed=*/false);
@@ -108,7 +109,7 @@ public:
   }
 
 private:
-  // What makes a body one that must not be copied, and inline assembly.
+  // Finds instructions that forbid copies of the function, and inline assembly.
   void look(Function &function, Instruction &instruction) {
     if (isa<IndirectBrInst>(instruction) || isa<CallBrInst>(instruction))
       unique.insert(&function);
@@ -118,18 +119,18 @@ private:
     if (call->hasFnAttr(Attribute::ReturnsTwice) || call->isMustTailCall())
       unique.insert(&function);
     if (auto *assembly = dyn_cast<InlineAsm>(call->getCalledOperand()))
-      noteAssembly(function, *call, *assembly);
+      recordAssembly(function, *call, *assembly);
   }
 
-  // What its text means is read in Rust.
-  void noteAssembly(Function &function, const CallBase &call, const InlineAsm &assembly) {
-    TenderAssembly noted = {numbers[&function], 0, 0, str(assembly.getAsmString())};
-    noted.firstOperand = graph.operands.size();
+  // Rust code parses the text.
+  void recordAssembly(Function &function, const CallBase &call, const InlineAsm &assembly) {
+    TenderAssembly record = {numbers[&function], 0, 0, str(assembly.getAsmString())};
+    record.firstOperand = graph.operands.size();
     for (const Use &operand : call.args())
       if (auto *value = dyn_cast<GlobalValue>(operand->stripInBoundsConstantOffsets()))
         graph.operands.push_back(numbers[value]);
-    noted.operands = graph.operands.size() - noted.firstOperand;
-    graph.assembly.push_back(noted);
+    record.operands = graph.operands.size() - record.firstOperand;
+    graph.assembly.push_back(record);
   }
 
   TenderNode describe(const GlobalValue &value) {
@@ -137,9 +138,9 @@ private:
     auto set = [&](uint32_t flag, bool on) { node.flags |= on ? flag : 0; };
     set(TENDER_NODE_DEFINED, !value.isDeclaration());
     set(TENDER_NODE_LOCAL, value.hasLocalLinkage());
-    // The address of an ifunc depends on whether the code that asks knows that it is one. Of an
-    // alias that may be replaced only its own module knows what it may be equal to, which matters
-    // where comparisons are folded.
+    // The address of an ifunc depends on whether the referring code knows that it is one. For an
+    // alias, only its own module knows which symbols it may equal, which matters when comparisons
+    // are folded.
     set(TENDER_NODE_PINNED, isa<GlobalIFunc>(value) || (optimised && isa<GlobalAlias>(value)));
     set(TENDER_NODE_LINKONCE, value.hasLinkOnceLinkage());
     set(TENDER_NODE_OPTIONAL, value.hasAvailableExternallyLinkage());
@@ -180,29 +181,28 @@ private:
       node.flags |= TENDER_NODE_REPLICABLE;
   }
 
-  // No variable is ever defined twice, whatever its attributes, because every address may be
-  // compared, and what a program compares equal in clang's object has to be equal in ours:
+  // No variable is defined twice, with any attributes, because every address may be compared, and
+  // addresses that are equal in clang's object must be equal in ours:
   //
   // - `unnamed_addr` promises only that a constant may be *merged* with an equal one
   //   (https://llvm.org/docs/LangRef.html#global-variables), not that one constant may have two
   //   addresses. clang itself compares such addresses: dynamic_cast to a final class compares the
   //   object's pointer with the vtable, which in an anonymous namespace is `internal unnamed_addr
   //   constant`. `local_unnamed_addr` promises less still.
-  // - Typeinfo and its names are compared by address where they are local (libstdc++'s
+  // - Local typeinfo and its names are compared by address (libstdc++'s
   //   std::type_info::operator==).
-  // - A literal is one object wherever the optimiser's copies of the expression that names it are
-  //   evaluated, and programs compare pointers to it (`name != default_name`). That linkers merge
-  //   equal strings does not help: they merge no constant with an embedded NUL, none in .rodata
-  //   proper, none at -O0, and none across modules that link-time optimisation emits into different
-  //   objects at -O0.
-  // - Tables for switches and initialisers of local arrays are only read; but that they are is not
-  //   known before optimisation has shown it.
+  // - A literal is one object in all copies of its expression that the optimiser makes, and
+  //   programs compare pointers to it (`name != default_name`). Linkers merge equal strings, but
+  //   not constants with an embedded NUL, not in plain .rodata, not at -O0, and not across objects
+  //   that link-time optimisation emits at -O0.
+  // - Tables for switches and initialisers of local arrays are only read, but that is known only
+  //   after optimisation.
   //
-  // This is what LLVM does where it takes modules apart itself: ThinLTO's import promotes a local
-  // that both sides refer to, and imports its initialiser as available_externally
-  // (FunctionImportUtils); SplitModule promotes all. So other pieces get constants as
-  // available_externally: loads fold, and the address is that of the one definition. The only
-  // freedom that `unnamed_addr` gives here is its place.
+  // LLVM does the same when it splits modules: ThinLTO's import promotes a local that both modules
+  // refer to, and imports its initialiser as available_externally (FunctionImportUtils);
+  // SplitModule promotes all locals. So other pieces get constants as available_externally: loads
+  // are folded, and the address is that of the one definition. `unnamed_addr` only allows it to be
+  // in any piece.
   void describe(const GlobalVariable &variable, TenderNode &node) {
     if (isSpecial(variable.getName())) {
       node.flags |= TENDER_NODE_SPECIAL;
@@ -222,10 +222,10 @@ private:
     if (!variable.hasAvailableExternallyLinkage() && !variable.hasLinkOnceLinkage())
       node.flags |= TENDER_NODE_COPYABLE;
     if (variable.hasLocalLinkage() && variable.hasGlobalUnnamedAddr())
-      node.flags |= TENDER_NODE_FOLLOWS;
+      node.flags |= TENDER_NODE_FOLLOWS_USERS;
   }
 
-  // Edges and ties that start at one symbol.
+  // Adds the edges and ties of one symbol.
   void connect(uint32_t from) {
     GlobalValue &value = *values[from];
     targets.clear();
@@ -252,8 +252,8 @@ private:
           if (auto *constant = dyn_cast_or_null<ConstantAsMetadata>(operand.get()))
             if (auto *other = dyn_cast<GlobalObject>(constant->getValue()->stripPointerCasts()))
               tie(from, numbers[other]);
-      // The order of constructors is that of one array, and an entry with a comdat key goes where
-      // the key goes.
+      // One array gives the order of constructors, and an entry with a comdat key must be in the
+      // piece of its key.
       if (variable->getName() == "llvm.global_ctors" || variable->getName() == "llvm.global_dtors")
         for (const auto &[to, calls] : targets)
           tie(from, to);
@@ -298,7 +298,7 @@ private:
       }
   }
 
-  // A section that the source names is often a table whose entries stand in the order of the
+  // A section that the source names is often a table, whose entries must be in the order of the
   // source.
   void tieSections() {
     StringMap<uint32_t> first;
@@ -314,9 +314,8 @@ private:
     }
   }
 
-  // The sections that the source wants `object` in: one of them, where `#pragma clang section`
-  // names one for each kind of variable. The arrays of constructors are what the linker makes of
-  // them.
+  // The sections that the source names for `object`. It will be in one of them; `#pragma clang
+  // section` names one for each kind of variable. Constructors are in the linker's arrays.
   static SmallVector<StringRef, 4> sectionsOf(const GlobalObject &object) {
     SmallVector<StringRef, 4> sections;
     if (object.getName() == "llvm.global_ctors")
@@ -352,12 +351,12 @@ private:
   std::vector<GlobalValue *> values;
   DenseMap<const Value *, uint32_t> numbers;
   SmallPtrSet<const GlobalValue *, 8> used, unique;
-  // Of the symbol at hand: what it refers to, with the number of direct calls.
+  // The targets of the current symbol's references, with the number of direct calls.
   MapVector<uint32_t, uint32_t> targets;
   SmallPtrSet<const Constant *, 16> visited;
 };
 
-std::string reasonToKeepWhole(const Module &module) {
+std::string uncuttableReasonOf(const Module &module) {
   if (!module.getModuleInlineAsm().empty())
     return "it has assembly outside of functions";
   if (!module.getTargetTriple().isOSBinFormatELF())
@@ -381,7 +380,7 @@ namespace tender {
 
 std::string nameInAssembly(const GlobalValue &value) {
   StringRef name = value.getName();
-  // A name that the source gives to the assembler is taken as it is.
+  // A name with this prefix is used by the assembler unchanged.
   if (name.consume_front("\1"))
     return name.str();
   return ((value.hasPrivateLinkage() ? ".L" : "") + name).str();
@@ -426,8 +425,8 @@ TenderModuleSize tender_module_size(LLVMModuleRef moduleRef) {
 TenderGraph *tender_graph(LLVMModuleRef moduleRef, bool optimised) {
   Module &module = *unwrap(moduleRef);
   auto graph = std::make_unique<TenderGraph>();
-  graph->whole = reasonToKeepWhole(module);
-  if (graph->whole.empty()) {
+  graph->uncuttableReason = uncuttableReasonOf(module);
+  if (graph->uncuttableReason.empty()) {
     if (optimised) {
       markConstants(module);
       replaceAliases(module);
@@ -468,6 +467,6 @@ TenderStr tender_graph_name(const TenderGraph *graph, uint32_t node) {
   return node < graph->names.size() ? str(graph->names[node]) : TenderStr{nullptr, 0};
 }
 
-TenderStr tender_graph_whole(const TenderGraph *graph) { return str(graph->whole); }
+TenderStr tender_graph_uncuttable_reason(const TenderGraph *graph) { return str(graph->uncuttableReason); }
 
 } // extern "C"

@@ -1,10 +1,10 @@
-// The last steps of a cut that ends in an object: what `ld.lld -r` is told when it joins the
-// pieces, and what makes the joined object look like one that was never cut.
+// Joins the objects of the pieces: makes the linker script for `ld.lld -r`, and restores the joined
+// object so that it looks like the object of an uncut compile.
 //
-// A promoted function is in a section of its own, and is dropped with it where nobody refers to it
-// any more: the optimiser could not know that, because users were in other pieces. Then the symbol
-// table and what depends on it are set right. Renaming and removing is LLVM's objcopy, in memory;
-// what it has no option for is changed in place.
+// A promoted function has its own section. If nothing refers to it, the section is dropped; the
+// optimiser could not do that, because it did not see the other pieces. Then the symbol table and
+// the tables that depend on it are updated: with LLVM's objcopy, in memory, and in place where
+// objcopy has no option.
 //
 // Debuggers, profilers and `--icf=safe` then see what they see in an uncut object, with two
 // differences: functions that clang inlines into every caller, and we do not, are still there (65
@@ -40,9 +40,10 @@ struct TenderJoin {
   std::vector<TenderRename> renames;
   std::string suffix;
   std::string script;
-  // Promoted symbols that nobody refers to, by their names before.
+  // The names of promoted symbols that nothing refers to, before promotion.
   StringSet<> dead;
-  // Symbols whose address counts, by their names in the source. Absent where no piece says which.
+  // The names in the source of symbols whose address is significant. Absent if no piece has such a
+  // table.
   std::optional<StringSet<>> significant;
 };
 
@@ -50,7 +51,7 @@ namespace {
 
 using ELFT = object::ELF64LE;
 
-// An object's parts that are looked at.
+// The parts of an object that are used here.
 struct View {
   static Expected<View> of(StringRef bytes) {
     Expected<object::ELFFile<ELFT>> file = object::ELFFile<ELFT>::create(bytes);
@@ -86,7 +87,7 @@ struct View {
     return view;
   }
 
-  // 0 where it is in no section.
+  // 0 if it is in no section.
   uint32_t sectionOf(uint32_t symbol) const {
     uint32_t index = symbols[symbol].st_shndx;
     if (index == ELF::SHN_XINDEX && symbol < indexes.size())
@@ -108,7 +109,7 @@ struct View {
   uint32_t symtab;
 };
 
-// Which sections of promoted functions nobody needs.
+// Finds the sections of promoted functions that nothing refers to.
 class Liveness {
 public:
   Liveness(ArrayRef<View> pieces, const TenderJoin &join) : pieces(pieces), ids(pieces.size()) {
@@ -159,8 +160,7 @@ private:
     }
   }
 
-  // Aliases are further names of the same code, and other objects may use those that were never
-  // local.
+  // Aliases are further names of the same code. Other objects may use those that were not local.
   void findOtherNames(size_t piece, const StringMap<const TenderRename *> &promoted) {
     const View &view = pieces[piece];
     for (uint32_t i = 0; i < view.symbols.size(); ++i) {
@@ -185,7 +185,7 @@ private:
         need(idOf(section.sh_link));
       if (section.sh_type != ELF::SHT_RELA || section.sh_info >= view.sections.size())
         continue;
-      // Neither unwinding nor debugging needs code that is not there.
+      // References from unwind tables and debug information do not keep code.
       const ELFT::Shdr &target = view.sections[section.sh_info];
       if (!(target.sh_flags & ELF::SHF_ALLOC) || view.sectionNames[section.sh_info] == ".eh_frame")
         continue;
@@ -220,16 +220,15 @@ private:
   }
 
   ArrayRef<View> pieces;
-  // By section, for each piece.
+  // For each piece, by section.
   std::vector<DenseMap<uint32_t, uint32_t>> ids;
   StringMap<uint32_t> byName;
   std::deque<std::vector<uint32_t>> references;
   std::vector<uint32_t> work;
 };
 
-// Names in .llvm_addrsig, the table of symbols whose address counts, from which linkers know what
-// they may fold.
-// https://llvm.org/docs/Extensions.html#sht-llvm-addrsig-section-address-significance-table
+// Reads .llvm_addrsig, the table of symbols whose address is significant. Linkers may fold the
+// others. https://llvm.org/docs/Extensions.html#sht-llvm-addrsig-section-address-significance-table
 Error readSignificant(const View &view, TenderJoin &join, const StringMap<StringRef> &before) {
   for (const ELFT::Shdr &section : view.sections) {
     if (section.sh_type != ELF::SHT_LLVM_ADDRSIG)
@@ -275,7 +274,7 @@ Error prepare(TenderJoin &join, ArrayRef<TenderStr> objects) {
       script << "  /DISCARD/ : { *(\"" << candidate.section << "\") }\n";
       join.dead.insert(ref(candidate.rename->before));
     }
-  // Those that stay go where they were without a section of their own.
+  // The other functions go to the section that they would be in without cutting.
   for (const char *section : {".text", ".text.hot.", ".text.unlikely."})
     script << "  " << section << " : { *(" << section << ' ' << section << (section[5] ? "" : ".")
            << "tender." << join.suffix << ".*) }\n";
@@ -296,7 +295,7 @@ bool refersByPlace(const ELFT::Rela &relocation) {
   }
 }
 
-// Changes in place what objcopy has no option for.
+// Makes the changes that objcopy has no option for.
 Error adjust(MutableArrayRef<char> bytes, const StringSet<> &nameless) {
   Expected<View> view = View::of(StringRef(bytes.data(), bytes.size()));
   if (!view)
@@ -311,12 +310,12 @@ Error adjust(MutableArrayRef<char> bytes, const StringSet<> &nameless) {
     const ELFT::Shdr &target = view->sections[section.sh_info];
     StringRef name = view->sectionNames[section.sh_info];
     bool debug = name.starts_with(".debug_") && !(target.sh_flags & ELF::SHF_COMPRESSED);
-    // Lists end with a zero, and -1 begins a base: https://reviews.llvm.org/D81784
+    // In these lists 0 is the end and -1 starts a base address: https://reviews.llvm.org/D81784
     uint64_t nowhere = name == ".debug_ranges" || name == ".debug_loc" ? 1 : ~uint64_t(0);
     auto relocations = view->file.relas(section);
     if (!relocations)
       return relocations.takeError();
-    // The bytes are ours.
+    // We own the bytes.
     MutableArrayRef<ELFT::Rela> list(const_cast<ELFT::Rela *>(relocations->data()),
                                      relocations->size());
     size_t kept = 0;
@@ -324,7 +323,7 @@ Error adjust(MutableArrayRef<char> bytes, const StringSet<> &nameless) {
       ELFT::Rela &relocation = list[at];
       uint32_t symbol = relocation.getSymbol(false);
       if (symbol == 0 && debug && relocation.r_offset + 8 <= target.sh_size) {
-        // It referred to code that is not there. lld writes the same in a last link.
+        // It referred to dropped code. lld writes the same value in a last link.
         support::endian::write64le(bytes.data() + target.sh_offset + relocation.r_offset, nowhere);
         continue;
       }
@@ -338,7 +337,7 @@ Error adjust(MutableArrayRef<char> bytes, const StringSet<> &nameless) {
         continue;
       uint32_t at = view->sectionOf(symbol);
       auto found = sectionSymbols.find(at);
-      // An addend into a section that is merged is no place in it, for linkers.
+      // For linkers, an addend into a mergeable section is not an offset.
       if (!at || found == sectionSymbols.end() ||
           ((view->sections[at].sh_flags & ELF::SHF_MERGE) && relocation.r_addend != 0))
         continue;
@@ -377,14 +376,14 @@ Error restore(const TenderJoin &join, StringRef bytes, raw_ostream &out) {
   }
   elfConfig.SymbolsToSetVisibility.emplace_back(std::move(promoted),
                                                 static_cast<uint8_t>(ELF::STV_DEFAULT));
-  // The names of further files; see tender_cut_prepare.
+  // The file symbols of the other pieces; see tender_cut_prepare.
   if (Error error = add(config.SymbolsToRemove, join.suffix))
     return error;
-  // It is a list of symbol numbers, which are others now; a linker would warn of it.
+  // It lists symbol numbers, which have changed; a linker would warn.
   if (!join.significant)
     if (Error error = add(config.ToRemove, ".llvm_addrsig"))
       return error;
-  // -ffunction-sections and -fdata-sections name sections after symbols.
+  // With -ffunction-sections and -fdata-sections, section names contain symbol names.
   std::deque<std::string> names;
   for (const object::ELFSectionRef section : elf.sections()) {
     Expected<StringRef> name = section.getName();
@@ -405,7 +404,7 @@ Error restore(const TenderJoin &join, StringRef bytes, raw_ostream &out) {
   return objcopy::elf::executeObjcopyOnBinary(config, elfConfig, elf, out);
 }
 
-// Writes the table anew behind everything else, because it may have grown.
+// Writes the table at the end of the file, because it may have grown.
 Error writeSignificant(SmallVectorImpl<char> &bytes, const StringSet<> &significant) {
   std::string table;
   raw_string_ostream stream(table);
@@ -456,7 +455,7 @@ bool tell(Error failed, TenderBuffer *error) {
     code = info.convertToErrorCode();
     text = info.message();
   });
-  // As where any other allocation fails: it is no fault of the unit.
+  // Handled as any failed allocation, because it is no error of the unit.
   if (code == std::errc::not_enough_memory)
     report_bad_alloc_error(text.c_str());
   *error = copy(text);
@@ -471,10 +470,11 @@ void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef moduleRef, Tender
                         bool first) {
   Module &module = *unwrap(moduleRef);
   StringRef suffix = ref(suffixRef);
-  // An object names one source file. objcopy knows symbols by names alone.
+  // The joined object must name one source file. objcopy finds symbols only by name, so the others
+  // get the suffix as name.
   if (!first)
     module.setSourceFileName(suffix);
-  // Sections that options ask for are functions' own already, or divide functions.
+  // With these options, functions have their own sections already, or are split into several.
   const clang::CodeGenOptions &codegen = unit->instance->getCodeGenOpts();
   if (codegen.FunctionSections || (!codegen.BBSections.empty() && codegen.BBSections != "none"))
     return;
@@ -489,7 +489,7 @@ void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef moduleRef, Tender
         function.hasSection() || function.hasComdat() ||
         function.hasFnAttribute("implicit-section-name") || used.contains(&function))
       continue;
-    // Where CodeGenPrepare would put it.
+    // The section that CodeGenPrepare would choose.
     bool divided = codegen.OptimizationLevel > 0 && !function.hasOptNone();
     StringRef kind = divided && function.hasFnAttribute(Attribute::Hot)    ? "hot."
                      : divided && function.hasFnAttribute(Attribute::Cold) ? "unlikely."

@@ -1,8 +1,8 @@
-// Carries out a cut: promotes what several pieces must see, writes the module once, and reads
-// pieces out of it.
+// Carries out a cut: promotes symbols that several pieces refer to, writes the module once, and
+// reads the pieces from it.
 //
-// Bitcode keeps function bodies apart from each other, so each piece reads its own and skips the
-// rest; only this file's tender_cut_write is serial.
+// Function bodies are separate in bitcode, so each piece reads its own and skips the others. Only
+// tender_cut_write is serial.
 #include "llvm/ADT/SmallPtrSet.h"
 #include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/Bitcode/BitcodeReader.h"
@@ -28,15 +28,15 @@ void promote(GlobalValue &value, StringRef suffix) {
   value.setDSOLocal(true);
 }
 
-// What refers to a list of symbols by its nature is made anew of those that are at home here.
-void filterUsed(Module &module, const SmallPtrSetImpl<GlobalValue *> &home) {
+// Rebuilds llvm.used and the like from the symbols that this piece owns.
+void filterUsed(Module &module, const SmallPtrSetImpl<GlobalValue *> &owned) {
   for (bool compiler : {false, true}) {
     SmallVector<GlobalValue *, 8> list;
     GlobalVariable *variable = collectUsedGlobalVariables(module, list, compiler);
     if (!variable)
       continue;
     variable->eraseFromParent();
-    llvm::erase_if(list, [&](GlobalValue *value) { return !home.contains(value); });
+    llvm::erase_if(list, [&](GlobalValue *value) { return !owned.contains(value); });
     if (compiler)
       appendToCompilerUsed(module, list);
     else
@@ -46,20 +46,20 @@ void filterUsed(Module &module, const SmallPtrSetImpl<GlobalValue *> &home) {
     annotations->eraseFromParent();
 }
 
-// Variables that are described in another piece, and what a compile unit describes although no code
-// needs it, would be in every piece's DWARF.
-void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here, bool first) {
+// Removes debug information that would otherwise be in the DWARF of every piece: of variables in
+// other pieces, and of entities that no code refers to.
+void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &defined, bool first) {
   SmallPtrSet<Metadata *, 32> elsewhere;
   for (GlobalVariable &variable : module.globals()) {
     SmallVector<DIGlobalVariableExpression *, 1> described;
     variable.getDebugInfo(described);
-    if (!here.contains(&variable))
+    if (!defined.contains(&variable))
       elsewhere.insert(described.begin(), described.end());
   }
   for (DICompileUnit *unit : module.debug_compile_units()) {
     SmallVector<Metadata *, 32> kept;
     for (DIGlobalVariableExpression *described : unit->getGlobalVariables()) {
-      // One that belongs to no symbol has its value in its expression.
+      // A variable without a symbol has its value in the expression.
       bool constant =
           described->getExpression() && described->getExpression()->isConstant().has_value();
       if (!elsewhere.contains(described) && (first || !constant))
@@ -68,7 +68,7 @@ void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here,
     unit->replaceGlobalVariables(kept.empty() ? nullptr : MDTuple::get(module.getContext(), kept));
     if (first)
       continue;
-    // Absent, not empty: an empty list of macros would be pointed to, and not written.
+    // Null, not empty: an empty list of macros would be referred to, but not written.
     unit->replaceEnumTypes(nullptr);
     unit->replaceRetainedTypes(nullptr);
     unit->replaceMacros(nullptr);
@@ -76,8 +76,8 @@ void filterDebugInfo(Module &module, const SmallPtrSetImpl<GlobalValue *> &here,
 }
 
 void undefine(Function &function) {
-  // A table elsewhere may hold addresses of its blocks, which bitcode cannot resolve without the
-  // body.
+  // A table in another piece may hold addresses of its blocks. Bitcode cannot resolve them without
+  // the body.
   if (any_of(function.users(), [](const User *user) { return isa<BlockAddress>(user); }))
     cantFail(function.materialize());
   function.deleteBody();
@@ -91,7 +91,8 @@ void undefine(GlobalVariable &variable) {
   variable.clearMetadata();
 }
 
-// An alias or ifunc cannot be declared, so a declaration of what it stands for takes its name.
+// An alias or ifunc cannot be a declaration, so it is replaced by a declaration of its target's
+// type.
 void undefine(GlobalValue &value, Module &module) {
   GlobalObject *declaration;
   if (auto *type = dyn_cast<FunctionType>(value.getValueType()))
@@ -114,16 +115,16 @@ void becomeCopy(GlobalObject &value) {
 }
 
 void becomeReplica(GlobalObject &value) {
-  // A promoted one is external for the sake of other pieces; linkonce and locals stay what they
-  // are.
+  // A promoted local is external for other pieces; defined it becomes internal again. linkonce and
+  // locals stay unchanged.
   if (value.hasExternalLinkage()) {
     value.setVisibility(GlobalValue::DefaultVisibility);
     value.setLinkage(GlobalValue::InternalLinkage);
   }
 }
 
-void assume(GlobalValue &value, TenderRole role, Module &module) {
-  if (value.isDeclaration() || role == TENDER_ROLE_HOME)
+void applyRole(GlobalValue &value, TenderRole role, Module &module) {
+  if (value.isDeclaration() || role == TENDER_ROLE_DEFINITION)
     return;
   if (auto *object = dyn_cast<GlobalObject>(&value); object && !isa<GlobalIFunc>(object)) {
     if (role == TENDER_ROLE_COPY)
@@ -134,7 +135,7 @@ void assume(GlobalValue &value, TenderRole role, Module &module) {
   if (auto *function = dyn_cast<Function>(&value))
     undefine(*function);
   else if (auto *variable = dyn_cast<GlobalVariable>(&value)) {
-    // An array such as llvm.global_ctors is whole or not there.
+    // An array such as llvm.global_ctors is complete or absent.
     if (variable->hasAppendingLinkage())
       variable->eraseFromParent();
     else
@@ -169,24 +170,24 @@ Expected<std::unique_ptr<Module>> readPiece(LLVMContext &context, StringRef bitc
     return createStringError("the module has %zu symbols, and %zu have roles", values.size(),
                              roles.size());
 
-  SmallPtrSet<GlobalValue *, 32> home, here;
+  SmallPtrSet<GlobalValue *, 32> owned, defined;
   for (size_t i = 0; i < values.size(); ++i) {
-    if (roles[i] == TENDER_ROLE_HOME)
-      home.insert(values[i]);
-    if (roles[i] == TENDER_ROLE_HOME || roles[i] == TENDER_ROLE_REPLICA)
-      here.insert(values[i]);
+    if (roles[i] == TENDER_ROLE_DEFINITION)
+      owned.insert(values[i]);
+    if (roles[i] == TENDER_ROLE_DEFINITION || roles[i] == TENDER_ROLE_REPLICA)
+      defined.insert(values[i]);
   }
-  filterDebugInfo(module, here, first);
+  filterDebugInfo(module, defined, first);
   if (!first)
     for (const char *name :
          {"llvm.ident", "llvm.commandline", "llvm.dependent-libraries", "llvm.linker.options"})
       if (NamedMDNode *node = module.getNamedMetadata(name))
         node->eraseFromParent();
-  // Aliases go before what they stand for, because an alias of a declaration is not valid.
+  // Aliases are handled before their targets, because an alias of a declaration is invalid.
   for (size_t i = values.size(); i-- > 0;)
     if (!isSpecial(values[i]->getName()))
-      assume(*values[i], static_cast<TenderRole>(roles[i]), module);
-  filterUsed(module, home);
+      applyRole(*values[i], static_cast<TenderRole>(roles[i]), module);
+  filterUsed(module, owned);
   if (Error error = module.materializeAll())
     return std::move(error);
   eraseUnused(module);

@@ -13,7 +13,7 @@ namespace tender {
 Diagnostics::Diagnostics(DiagnosticOptions &options, const TenderEvents &events)
     : events(events), stream(text),
       printer(std::make_unique<TextDiagnosticPrinter>(stream, options)) {
-  // Colours are always written; whoever shows the text to a place without them takes them out.
+  // The text always has colours. The reader removes them if it does not show colours.
   options.ShowColors = true;
   stream.enable_colors(true);
 }

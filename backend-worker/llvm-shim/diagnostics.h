@@ -1,4 +1,4 @@
-// clang's diagnostics, rendered by clang and handed on one whole message at a time.
+// Passes clang's diagnostics on, rendered by clang, one whole message at a time.
 #pragma once
 
 #include <memory>
@@ -13,11 +13,10 @@
 
 namespace tender {
 
-// A message and the notes that follow it belong together: they are collected, and sent when the
-// next one starts.
+// A message and its notes are collected, and sent when the next message starts.
 class Diagnostics final : public clang::DiagnosticConsumer {
 public:
-  // `options` must outlive this: clang's printer keeps a reference.
+  // `options` must outlive this object, because clang's printer keeps a reference.
   Diagnostics(clang::DiagnosticOptions &options, const TenderEvents &events);
   ~Diagnostics() override;
 
@@ -26,7 +25,7 @@ public:
   void HandleDiagnostic(clang::DiagnosticsEngine::Level level,
                         const clang::Diagnostic &info) override;
 
-  // Sends what is collected.
+  // Sends the collected message.
   void flush();
 
 private:

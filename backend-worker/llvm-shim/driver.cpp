@@ -1,13 +1,13 @@
 // See driver.h.
 //
-// `clang::createInvocation` is not used: it forces -fsyntax-only on the driver, so options that
-// depend on the output (split DWARF, coverage notes) come out differently from those of `clang -c`.
+// `clang::createInvocation` is not used: it adds -fsyntax-only, so options that depend on the
+// output (split DWARF, coverage notes) differ from those of `clang -c`.
 //
-// A run of the driver looks for GCC installations and headers with over a hundred system calls, and
-// all units of a crate give it the same arguments but for two names. So its answer is kept, with
-// the names to be filled in, where they stand only in places that are understood, and with what it
-// read: each unit depends on that as if it had run the driver itself. What was read is looked at
-// again, because a command of the build may write a configuration file.
+// A driver run searches GCC installations and headers with over a hundred system calls, and all
+// units of a crate have the same arguments except for input and output. So its result is cached as
+// a template, if input and output occur only at known positions. The files that the run read are
+// recorded, because each unit depends on them. They are checked again before each use, because a
+// command of the build may write a configuration file.
 #include "driver.h"
 
 #include <algorithm>
@@ -42,8 +42,8 @@ DriverRequest::DriverRequest(TenderStr clang, const TenderStr *args, size_t coun
 
 namespace {
 
-// Keeps what a file system tells, to tell it again.
-class Reads {
+// Records the events of a file system and replays them.
+class RecordedReads {
 public:
   TenderEvents events() {
     return TenderEvents{
@@ -53,16 +53,16 @@ public:
           File file{ref(path).str(), *stamp, {}};
           if (data)
             file.content.emplace(data, size);
-          static_cast<Reads *>(reads)->files.push_back(std::move(file));
+          static_cast<RecordedReads *>(reads)->files.push_back(std::move(file));
         },
         [](void *reads, TenderStr path) {
-          static_cast<Reads *>(reads)->missing.push_back(ref(path).str());
+          static_cast<RecordedReads *>(reads)->missing.push_back(ref(path).str());
         },
         nullptr,
         nullptr};
   }
 
-  void tell(const TenderEvents &events) const {
+  void replay(const TenderEvents &events) const {
     for (const File &file : files)
       events.read(events.context, str(file.path), &file.stamp,
                   file.content ? file.content->data() : nullptr,
@@ -71,8 +71,8 @@ public:
       events.missing(events.context, str(path));
   }
 
-  // Whether the files that were read are as they were.
-  bool hold() const {
+  // Whether the files that were read are unchanged.
+  bool areUnchanged() const {
     return llvm::all_of(
         files, [](const File &file) { return !file.content || isAsItWas(file.path, file.stamp); });
   }
@@ -88,26 +88,26 @@ private:
 };
 
 std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngine &diags,
-                                   Reads &reads) {
+                                   RecordedReads &reads) {
   llvm::SmallVector<const char *, 64> argv{request.clang.c_str()};
   for (const std::string &arg : request.args)
     argv.push_back(arg.c_str());
-  // The last `-o` counts, and after `--` an input may begin with a dash.
+  // The last `-o` counts, and after `--` an input may start with a dash.
   for (const char *arg : {"-o", request.output.c_str(), "--", request.input.c_str()})
     argv.push_back(arg);
 
   const TenderEvents events = reads.events();
   driver::Driver theDriver(request.clang, llvm::sys::getDefaultTargetTriple(), diags,
                            "clang LLVM compiler",
-                           recordingFileSystem(events, nullptr, Directories::Told));
+                           recordingFileSystem(events, nullptr, Directories::Reported));
   theDriver.setCheckInputsExist(false);
   theDriver.setProbePrecompiled(false);
   std::unique_ptr<driver::Compilation> compilation(theDriver.BuildCompilation(argv));
   if (!compilation || compilation->containsError() || diags.hasErrorOccurred())
     return std::nullopt;
 
-  // A word of the command is refused before the driver writes its file; one of a configuration file
-  // only here.
+  // These are refused on the command line before the driver runs, but they may also come from a
+  // configuration file.
   for (const llvm::opt::Arg *arg :
        compilation->getArgs().filtered(options::OPT_MJ, options::OPT_gen_cdb_fragment_path)) {
     diags.Report(
@@ -138,10 +138,10 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
   return result;
 }
 
-// A job for any input and output: at these places stands a name.
+// A job for any input and output, with the positions of their names.
 struct Template {
   DriverJob job;
-  Reads reads;
+  RecordedReads reads;
   std::optional<size_t> input, output, mainFile;
 
   DriverJob fill(const DriverRequest &request) const {
@@ -156,22 +156,21 @@ struct Template {
   }
 };
 
-const char MARK[] = "tender-placeholder";
+const char PLACEHOLDER[] = "tender-placeholder";
 
-// Nothing if a name has reached a place that is not known here; such arguments are given to the
-// driver for each unit.
-std::optional<Template> makeTemplate(DriverJob job, const Reads &reads) {
+// Nothing if a name occurs at an unknown position. The driver is then run for each unit.
+std::optional<Template> makeTemplate(DriverJob job, const RecordedReads &reads) {
   Template result{std::move(job), reads, {}, {}, {}};
   const std::vector<std::string> &args = result.job.args;
   for (size_t i = 0; i < args.size(); ++i) {
-    if (args[i].find(MARK) == std::string::npos)
+    if (args[i].find(PLACEHOLDER) == std::string::npos)
       continue;
     llvm::StringRef before = i ? llvm::StringRef(args[i - 1]) : llvm::StringRef();
-    if (args[i] == std::string("in/") + MARK && i + 1 == args.size())
+    if (args[i] == std::string("in/") + PLACEHOLDER && i + 1 == args.size())
       result.input = i;
-    else if (args[i] == std::string("out/") + MARK && before == "-o")
+    else if (args[i] == std::string("out/") + PLACEHOLDER && before == "-o")
       result.output = i;
-    else if (args[i] == MARK && before == "-main-file-name")
+    else if (args[i] == PLACEHOLDER && before == "-main-file-name")
       result.mainFile = i;
     else
       return std::nullopt;
@@ -182,8 +181,8 @@ std::optional<Template> makeTemplate(DriverJob job, const Reads &reads) {
 }
 
 std::mutex lock;
-// By the program and the arguments; an empty template says that these cannot be shared.
-std::map<std::string, std::optional<Template>> &kept() {
+// By program and arguments. An empty template means that the result cannot be shared.
+std::map<std::string, std::optional<Template>> &templates() {
   static std::map<std::string, std::optional<Template>> all;
   return all;
 }
@@ -196,33 +195,33 @@ std::optional<DriverJob> runDriver(const DriverRequest &request, DiagnosticsEngi
   bool unshared = false;
   {
     std::lock_guard<std::mutex> guard(lock);
-    auto found = kept().find(key);
-    unshared = found != kept().end() && !found->second;
-    if (found != kept().end() && found->second && found->second->reads.hold()) {
-      found->second->reads.tell(events);
+    auto found = templates().find(key);
+    unshared = found != templates().end() && !found->second;
+    if (found != templates().end() && found->second && found->second->reads.areUnchanged()) {
+      found->second->reads.replay(events);
       return found->second->fill(request);
     }
   }
   unsigned before = diags.getClient()->getNumWarnings();
-  Reads reads;
+  RecordedReads reads;
   std::optional<DriverJob> job = runAfresh(request, diags, reads);
-  reads.tell(events);
-  // What the driver warns of is said for every unit, so such arguments are never kept.
+  reads.replay(events);
+  // The driver's warnings must appear for every unit, so results with warnings are not cached.
   if (unshared || !job || diags.getClient()->getNumWarnings() != before)
     return job;
 
   DriverRequest general = request;
-  general.input = std::string("in/") + MARK;
-  general.output = std::string("out/") + MARK;
+  general.input = std::string("in/") + PLACEHOLDER;
+  general.output = std::string("out/") + PLACEHOLDER;
   std::optional<Template> made;
-  Reads unused;
+  RecordedReads unused;
   if (std::optional<DriverJob> shared = runAfresh(general, diags, unused))
     made = makeTemplate(std::move(*shared), reads);
-  // The proof that the template is right is that it gives what the driver gave for this unit.
+  // The template must reproduce the driver's result for this unit.
   if (made && made->fill(request).args != job->args)
     made.reset();
   std::lock_guard<std::mutex> guard(lock);
-  kept().insert_or_assign(std::move(key), std::move(made));
+  templates().insert_or_assign(std::move(key), std::move(made));
   return job;
 }
 
@@ -234,8 +233,7 @@ std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::stri
   const llvm::opt::InputArgList parsed = getDriverOptTable().ParseArgs(
       argv, missingIndex, missingCount, llvm::opt::Visibility(options::ClangOption));
 
-  // By its first word, the words of an option up to the next one, and what it is under all its
-  // names.
+  // By the index of its first argument: the arguments of an option, and its id without aliases.
   struct Option {
     llvm::ArrayRef<std::string> words;
     unsigned id;
@@ -255,9 +253,9 @@ std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::stri
       if (!leftOut(option))
         llvm::append_range(less.args, option.words);
     DiagnosticOptions silence;
-    IgnoringDiagConsumer nobody;
-    DiagnosticsEngine diags(DiagnosticIDs::create(), silence, &nobody, /*ShouldOwnClient=*/false);
-    Reads unused;
+    IgnoringDiagConsumer ignored;
+    DiagnosticsEngine diags(DiagnosticIDs::create(), silence, &ignored, /*ShouldOwnClient=*/false);
+    RecordedReads unused;
     std::optional<DriverJob> job = runAfresh(less, diags, unused);
     return job && std::search(job->args.begin(), job->args.end(), words.begin(), words.end()) ==
                       job->args.end();
@@ -272,7 +270,7 @@ std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::stri
   std::string one = named([&](const Option &option) {
     return gone([&](const Option &other) { return &other == &option; });
   });
-  // An option that is given twice is there without any one of the two.
+  // An option that is given twice must be removed twice.
   return !one.empty() ? one : named([&](const Option &option) {
     return gone([&](const Option &other) { return other.id == option.id; });
   });

@@ -1,4 +1,4 @@
-// clang's driver: from the arguments that people write to those of `clang -cc1` or `clang -cc1as`.
+// clang's driver: from driver arguments to the arguments of `clang -cc1` or `clang -cc1as`.
 #pragma once
 
 #include <optional>
@@ -18,8 +18,7 @@ struct DriverJob {
   std::vector<std::string> args;
 };
 
-// Driver arguments without the input and the output, which are given apart so that units can share
-// a run.
+// Driver arguments. Input and output are separate, so that units can share a driver run.
 struct DriverRequest {
   std::string clang;
   std::vector<std::string> args;
@@ -30,14 +29,14 @@ struct DriverRequest {
                 TenderStr output);
 };
 
-// Nothing after reporting why through `diags`. `events` is told which files the driver read and
-// looked for: configuration files, GCC installations.
+// Returns nothing after reporting an error to `diags`. `events` gets the files that the driver read
+// and looked up: configuration files, GCC installations.
 std::optional<DriverJob> runDriver(const DriverRequest &request, clang::DiagnosticsEngine &diags,
                                    const TenderEvents &events);
 
-// The options of the request, with blanks between them, without any one of which the driver would
-// not put these words, one behind the other, into the job. Empty if none is found. It takes a run
-// of the driver for each option: for texts of errors.
+// The options of the request that make the driver put these consecutive arguments into the job,
+// joined by blanks: those that the job lacks them without. Empty if there is none. It runs the
+// driver once for each option, so it is only for error messages.
 std::string optionsBehind(const DriverRequest &request, llvm::ArrayRef<std::string> words);
 
 } // namespace tender

@@ -1,6 +1,5 @@
-// Link-time optimisation in two steps: LLVM's own lto::LTO makes all decisions over the whole
-// program, and the backends, one for each module, are run later by whoever has threads and tokens
-// for them.
+// Link-time optimisation in two steps: LLVM's lto::LTO runs the thin link over the whole program,
+// and the caller runs the backends, one for each module, later on its own threads.
 #include <memory>
 #include <vector>
 
@@ -22,22 +21,22 @@ using namespace llvm;
 
 namespace {
 
-// Who hears what LLVM says on this thread. lto::Config has one handler for all threads.
-struct Hearing {
-  explicit Hearing(const TenderEvents *events) : events(events), outer(current), files(*events) {
+// The receiver of LLVM's diagnostics on this thread. lto::Config has one handler for all threads.
+struct DiagnosticScope {
+  explicit DiagnosticScope(const TenderEvents *events) : events(events), outer(current), files(*events) {
     current = this;
   }
-  ~Hearing() { current = outer; }
-  Hearing(const Hearing &) = delete;
-  Hearing &operator=(const Hearing &) = delete;
+  ~DiagnosticScope() { current = outer; }
+  DiagnosticScope(const DiagnosticScope &) = delete;
+  DiagnosticScope &operator=(const DiagnosticScope &) = delete;
 
   const TenderEvents *events;
-  Hearing *outer;
+  DiagnosticScope *outer;
   tender::AssemblerFiles files;
   bool failed = false;
-  static thread_local Hearing *current;
+  static thread_local DiagnosticScope *current;
 };
-thread_local Hearing *Hearing::current = nullptr;
+thread_local DiagnosticScope *DiagnosticScope::current = nullptr;
 
 TenderLevel levelOf(DiagnosticSeverity severity) {
   switch (severity) {
@@ -53,33 +52,33 @@ TenderLevel levelOf(DiagnosticSeverity severity) {
   return TENDER_ERROR;
 }
 
-void hear(const DiagnosticInfo &info) {
-  Hearing *hearing = Hearing::current;
-  if (!hearing)
+void handleDiagnostic(const DiagnosticInfo &info) {
+  DiagnosticScope *scope = DiagnosticScope::current;
+  if (!scope)
     return;
-  hearing->failed |= info.getSeverity() == DS_Error;
+  scope->failed |= info.getSeverity() == DS_Error;
   std::string text;
   raw_string_ostream stream(text);
   DiagnosticPrinterRawOStream printer(stream);
   info.print(printer);
-  const TenderEvents &events = *hearing->events;
+  const TenderEvents &events = *scope->events;
   events.diagnostic(events.context, levelOf(info.getSeverity()), tender::str(text),
                     TenderStr{nullptr, 0}, 0, 0, TenderStr{nullptr, 0});
 }
 
-// The settings of ld.lld, which is what our output is compared with (lld/ELF/LTO.cpp).
+// The settings of ld.lld (lld/ELF/LTO.cpp), so that the output is the same.
 lto::Config configOf(const TenderLtoConfig &wanted) {
   lto::Config config;
-  // The defaults of lld's command line differ from those of the type.
+  // lld's defaults differ from those of lto::Config.
   config.Options.UseInitArray = true;
   config.Options.EmitAddrsig = true;
   config.Options.FunctionSections = true;
   config.Options.DataSections = true;
   config.RelocModel = wanted.position_independent ? Reloc::PIC_ : Reloc::Static;
   config.DisableVerify = true;
-  config.DiagHandler = hear;
+  config.DiagHandler = handleDiagnostic;
   config.OptLevel = wanted.opt_level;
-  // Code generation below -O2 is for debugging, and a link that optimises is not.
+  // Code generation below -O2 is for debugging, which link-time optimisation is not for.
   config.CGOptLevel =
       wanted.opt_level >= 3 ? CodeGenOptLevel::Aggressive : CodeGenOptLevel::Default;
   config.PTO.LoopVectorization = wanted.opt_level > 1;
@@ -87,8 +86,8 @@ lto::Config configOf(const TenderLtoConfig &wanted) {
   return config;
 }
 
-// A stream into memory. LLVM's own ends the process if it was not committed, which happens on the
-// way out of an error.
+// A stream into memory. LLVM's base class aborts if the stream was not committed, which happens
+// after an error.
 class MemoryStream final : public CachedFileStream {
 public:
   explicit MemoryStream(SmallVectorImpl<char> &out)
@@ -102,7 +101,7 @@ AddStreamFn into(SmallVectorImpl<char> &out) {
   };
 }
 
-// What the thin link decided for one module. Copies of what lives only as long as LTO::run.
+// The thin link's decisions for one module, copied because LLVM's data exists only during LTO::run.
 struct Backend {
   Backend(unsigned task, BitcodeModule module, const FunctionImporter::ImportMapTy &given,
           GVSummaryMapTy defined)
@@ -124,13 +123,12 @@ struct Backend {
 struct TenderLtoLink {
   explicit TenderLtoLink(const TenderLtoConfig &config);
 
-  // These are the link's own, and live as long as it: the first backend that LLVM starts tells
-  // where they are.
+  // Data of `lto`, set when LLVM starts the first backend.
   const lto::Config *config = nullptr;
   const ModuleSummaryIndex *index = nullptr;
   MapVector<StringRef, BitcodeModule> *modules = nullptr;
   std::vector<std::unique_ptr<Backend>> backends;
-  // The linkage that weak definitions have in their source, where copies are kept.
+  // The original linkage of weak definitions, with `keep_copies`.
   std::vector<std::pair<const GlobalValueSummary *, GlobalValue::LinkageTypes>> weak;
   SmallString<0> merged;
   lto::LTO lto;
@@ -138,18 +136,19 @@ struct TenderLtoLink {
 
 namespace {
 
-// Notes the backends in place of running them.
+// Records the backends instead of running them.
 class Recorder final : public lto::ThinBackendProc {
 public:
   Recorder(TenderLtoLink &link, const lto::Config &config, ModuleSummaryIndex &index,
            const DenseMap<StringRef, GVSummaryMapTy> &defined)
-      // The pool of the base class makes its threads when it is first used, which is never.
+      // The thread pool of the base class starts no threads, because it is never used.
       : ThinBackendProc(config, index, defined, nullptr, false,
                         heavyweight_hardware_concurrency(1)),
         link(link) {
     link.config = &config;
     link.index = &index;
-    // The thin link leaves one copy of each, and makes the others available_externally.
+    // The thin link keeps one copy of each weak definition and makes the others
+    // available_externally. This restores them.
     DenseMap<const GlobalValueSummary *, GlobalValue::LinkageTypes> before(link.weak.begin(),
                                                                            link.weak.end());
     for (auto &entry : index)
@@ -177,17 +176,17 @@ private:
   TenderLtoLink &link;
 };
 
-// True if neither an error came back nor one was told on the way.
-bool done(Error result, const Hearing &hearing, TenderBuffer *error) {
+// True if no error was returned or reported.
+bool done(Error result, const DiagnosticScope &scope, TenderBuffer *error) {
   if (result) {
     *error = tender::take(std::move(result));
     return false;
   }
-  return !hearing.failed;
+  return !scope.failed;
 }
 
-// The hook is called before the thin link changes anything.
-lto::Config noting(TenderLtoLink &link, const TenderLtoConfig &wanted) {
+// The hook is called before the thin link changes linkages.
+lto::Config recordingConfig(TenderLtoLink &link, const TenderLtoConfig &wanted) {
   lto::Config config = configOf(wanted);
   if (wanted.keep_copies)
     config.CombinedIndexHook = [&link](const ModuleSummaryIndex &index,
@@ -204,7 +203,7 @@ lto::Config noting(TenderLtoLink &link, const TenderLtoConfig &wanted) {
 } // namespace
 
 TenderLtoLink::TenderLtoLink(const TenderLtoConfig &config)
-    : lto(noting(*this, config),
+    : lto(recordingConfig(*this, config),
           lto::ThinBackend(
               [this](const lto::Config &config, ModuleSummaryIndex &index,
                      const DenseMap<StringRef, GVSummaryMapTy> &defined, AddStreamFn, FileCache) {
@@ -220,7 +219,7 @@ void tender_lto_free(TenderLtoLink *lto) { delete lto; }
 
 bool tender_lto_add(TenderLtoLink *lto, TenderLtoInput *input, const uint8_t *resolutions,
                     size_t count, const TenderEvents *events, TenderBuffer *error) {
-  Hearing hearing(events);
+  DiagnosticScope scope(events);
   std::unique_ptr<TenderLtoInput> owned(input);
   std::vector<lto::SymbolResolution> list(count);
   for (size_t i = 0; i != count; ++i) {
@@ -230,13 +229,13 @@ bool tender_lto_add(TenderLtoLink *lto, TenderLtoInput *input, const uint8_t *re
     list[i].ExportDynamic = (resolutions[i] & TENDER_LTO_EXPORT_DYNAMIC) != 0;
     list[i].LinkerRedefined = (resolutions[i] & TENDER_LTO_LINKER_REDEFINED) != 0;
   }
-  return done(lto->lto.add(std::move(owned->file), list), hearing, error);
+  return done(lto->lto.add(std::move(owned->file), list), scope, error);
 }
 
 bool tender_lto_run(TenderLtoLink *lto, const TenderEvents *events, TenderBuffer *error) {
-  Hearing hearing(events);
-  // Task 0 is that of the merged module.
-  return done(lto->lto.run(into(lto->merged)), hearing, error);
+  DiagnosticScope scope(events);
+  // Task 0 is the merged module.
+  return done(lto->lto.run(into(lto->merged)), scope, error);
 }
 
 TenderBuffer tender_lto_merged(TenderLtoLink *lto) {
@@ -255,10 +254,10 @@ TenderStr tender_lto_backend_id(const TenderLtoLink *lto, size_t index) {
 
 bool tender_lto_backend(const TenderLtoLink *lto, size_t index, const TenderEvents *events,
                         TenderBuffer *object, TenderBuffer *error) {
-  Hearing hearing(events);
+  DiagnosticScope scope(events);
   const Backend &backend = *lto->backends[index];
   SmallString<0> code;
-  // As LLVM's in-process backend does it, which runs several at once over the same index and
+  // As LLVM's in-process backend does, which also runs several at once with the same index and
   // modules.
   auto run = [&]() -> Error {
     lto::LTOLLVMContext context(*lto->config);
@@ -269,7 +268,7 @@ bool tender_lto_backend(const TenderLtoLink *lto, size_t index, const TenderEven
     return lto::thinBackend(*lto->config, backend.task, into(code), **module, *lto->index,
                             backend.imports, backend.defined, lto->modules, /*CodeGenOnly=*/false);
   };
-  bool ok = done(run(), hearing, error);
+  bool ok = done(run(), scope, error);
   if (ok && !code.empty())
     *object = tender::copy(code);
   return ok;

@@ -1,5 +1,4 @@
-// Symbol tables of bitcode, for symbol resolution. No IR is loaded where the module brings its
-// table along.
+// Symbol tables of bitcode. IR is loaded only if the file has no symbol table.
 #include "llvm/Object/IRSymtab.h"
 #include "llvm/Support/Error.h"
 #include "llvm/Support/MemoryBufferRef.h"
@@ -58,7 +57,7 @@ TenderLtoSymbol tender_lto_input_symbol(const TenderLtoInput *input, size_t inde
   StringRef comdat;
   if (int at = symbol.getComdatIndex(); at >= 0) {
     auto [name, kind] = input->file->getComdatTable()[at];
-    // Such a group is there to be collected together, not to be kept once.
+    // Such a group is for garbage collection, not for deduplication.
     if (kind != Comdat::NoDeduplicate)
       comdat = name;
   }

@@ -1,4 +1,4 @@
-// A bitcode module that takes part in a link.
+// A bitcode module of a link.
 #pragma once
 
 #include <memory>

@@ -24,7 +24,7 @@ public:
   bool needsSystemInputFileVisitation() override { return true; }
   bool visitInputFileAsRequested(llvm::StringRef, llvm::StringRef path, bool, bool isOverridden,
                                  time_t mtime, bool) override {
-    // Others are no files, but texts of the compiler's own.
+    // Overridden inputs are no files.
     if (!isOverridden)
       inputs.push_back({path.str(), mtime});
     return true;
@@ -53,7 +53,7 @@ std::vector<PrecompiledFile> precompiledFiles(const CompilerInstance &instance) 
   std::set<std::string> seen;
   if (open.empty())
     return files;
-  // Not the unit's own: it would remember times.
+  // Not the unit's file manager, because it would cache file states.
   FileManager manager(FileSystemOptions(), llvm::vfs::getRealFileSystem());
   while (!open.empty()) {
     PrecompiledFile file{std::move(open.back()), {}};

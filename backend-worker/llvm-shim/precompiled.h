@@ -1,4 +1,4 @@
-// Which files precompiled headers and modules were made from, and when these had changed last.
+// The sources of precompiled headers and modules, with their modification times.
 #pragma once
 
 #include <ctime>
@@ -11,7 +11,7 @@ namespace tender {
 
 struct PrecompiledInput {
   std::string path;
-  // When it was read, seconds since the epoch; 0 where the file does not say.
+  // Modification time when it was read, seconds since the epoch; 0 if the file does not record it.
   time_t mtime;
 };
 
@@ -20,8 +20,8 @@ struct PrecompiledFile {
   std::vector<PrecompiledInput> inputs;
 };
 
-// All that the options of `instance` name, and those that these refer to. What cannot be read is
-// left out: clang says so.
+// All that the options of `instance` name, and those that these import. Unreadable files are left
+// out, because clang reports them.
 std::vector<PrecompiledFile> precompiledFiles(const clang::CompilerInstance &instance);
 
 } // namespace tender

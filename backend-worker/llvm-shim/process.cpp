@@ -1,4 +1,4 @@
-// What is set up once for the whole process.
+// Initialisation of the whole process.
 #include <cstdlib>
 
 #include "llvm/Config/llvm-config.h"
@@ -18,16 +18,15 @@ void tender_initialise(void (*fatal)(TenderStr message)) {
   llvm::InitializeNativeTargetAsmPrinter();
   llvm::InitializeNativeTargetAsmParser();
   tender::recordAssemblerFiles();
-  // LLVM cannot go on after a fatal error, so the handler ends the process; it only has to say why
-  // first.
+  // LLVM cannot continue after a fatal error. The handler reports the text and aborts.
   llvm::install_fatal_error_handler(
       [](void *fatal, const char *message, bool) {
         reinterpret_cast<void (*)(TenderStr)>(fatal)(tender::str(message));
         std::abort();
       },
       reinterpret_cast<void *>(fatal));
-  // LLVM is built without exceptions: an exception would meet frames that cannot be unwound, and
-  // look like a crash.
+  // LLVM is built without exceptions, so a bad_alloc could not be unwound and would look like a
+  // crash.
   llvm::install_out_of_memory_new_handler();
 }
 

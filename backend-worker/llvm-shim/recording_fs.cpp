@@ -1,12 +1,12 @@
-// See recording_fs.h. The real file system answers; the answers are noted, and the content of small
-// files is kept: the headers of a crate are read by all its units, and a unit that finds one here
-// saves opening, reading and closing it. Every use asks the system for the file's state first.
+// See recording_fs.h. It forwards to the real file system and reports each access. The contents of
+// small files are cached, because all units of a crate read the same headers: a cached file need
+// not be opened, read and closed. Every use first asks the system for the file's state.
 //
-// Files are read, not mapped: a mapping that is given up interrupts all cores of the process, and
-// one whose file is truncated by an editor kills it.
+// Files are read, not mapped: unmapping interrupts all cores of the process, and a mapped file that
+// an editor truncates kills the process.
 //
-// The state is asked for before a file is opened. A file that is replaced in between has a state
-// that is older than its content, so whoever compares states later reads it again.
+// The state is read before the file is opened. If the file is replaced in between, the recorded
+// state is older than the content, so a later comparison fails and the file is read again.
 #include "recording_fs.h"
 
 #include <chrono>
@@ -34,7 +34,7 @@ bool operator==(const TenderStamp &a, const TenderStamp &b) {
          a.inode == b.inode;
 }
 
-// What `vfs::Status` has, and the time of the last change of the inode, which it lacks.
+// `vfs::Status` and the stamp, which has the time of the inode's last change in addition.
 struct State {
   vfs::Status status;
   TenderStamp stamp;
@@ -75,7 +75,7 @@ ErrorOr<State> stateOf(StringRef path) {
 
 using Content = std::shared_ptr<const MemoryBuffer>;
 
-// Null-terminated, as clang's lexer needs it.
+// Null-terminated, as clang's lexer requires.
 class SharedBuffer final : public MemoryBuffer {
 public:
   SharedBuffer(Content content, StringRef name) : content(std::move(content)), name(name) {
@@ -90,14 +90,14 @@ private:
   std::string name;
 };
 
-// Larger ones are seldom headers.
+// Larger files are seldom headers.
 constexpr uint64_t largestKept = 1 << 20;
 
-// All that is kept; what comes later is read anew for each unit. The headers of a large C++ unit
-// are some 10 MiB.
+// The size of the whole cache; further files are not cached. The headers of a large C++ unit are
+// some 10 MiB.
 constexpr uint64_t allKept = 64 << 20;
 
-// A file that changed less than this ago may change again without a new time; nanoseconds.
+// Nanoseconds. A file that changed more recently may change again without a new time stamp.
 constexpr int64_t settled = 2000000000;
 
 bool isSettled(const TenderStamp &stamp) {
@@ -129,7 +129,7 @@ public:
     entry = {state.stamp, state.status.getUniqueID().getDevice(), std::move(content)};
   }
 
-  // What is in use lives on until it is not.
+  // Contents in use are freed when their last user drops them.
   void forget() {
     std::lock_guard<std::mutex> guard(lock);
     entries.clear();
@@ -154,7 +154,7 @@ Contents &contents() {
 
 class RecordingFile final : public vfs::File {
 public:
-  // Without `inner` the content is known already.
+  // Without `inner` the content comes from the cache.
   RecordingFile(State known, std::unique_ptr<vfs::File> inner, Content content,
                 const TenderEvents &events)
       : known(std::move(known)), inner(std::move(inner)), content(std::move(content)),
@@ -195,19 +195,19 @@ public:
   ErrorOr<vfs::Status> status(const Twine &path) override {
     SmallString<256> storage;
     StringRef name = path.toStringRef(storage);
-    ErrorOr<State> state = look(name);
+    ErrorOr<State> state = lookUp(name);
     if (!state)
       return state.getError();
-    return seen(name, state->status);
+    return withAssumedTime(name, state->status);
   }
 
   ErrorOr<std::unique_ptr<vfs::File>> openFileForRead(const Twine &path) override {
     SmallString<256> storage;
     StringRef name = path.toStringRef(storage);
-    ErrorOr<State> state = look(name);
+    ErrorOr<State> state = lookUp(name);
     if (!state)
       return state.getError();
-    // In the place of a file it is passed over, and matters as much as one that is not there.
+    // clang skips a directory at the path of a file, so it matters as much as a missing file.
     if (state->status.isDirectory())
       events.read(events.context, str(name), &state->stamp, nullptr, 0);
     Content content = contents().find(name, *state);
@@ -216,7 +216,7 @@ public:
       auto file = ProxyFileSystem::openFileForRead(name);
       if (!file)
         return file;
-      // What was opened counts, if the file was replaced in between.
+      // If the file was replaced in between, the opened one counts.
       ErrorOr<vfs::Status> opened = (*file)->status();
       if (!opened)
         return opened.getError();
@@ -232,16 +232,16 @@ public:
   vfs::directory_iterator dir_begin(const Twine &path, std::error_code &error) override {
     SmallString<256> storage;
     StringRef name = path.toStringRef(storage);
-    ErrorOr<State> state = look(name);
+    ErrorOr<State> state = lookUp(name);
     if (state && state->status.isDirectory()) {
       if (!name.ends_with("/"))
         storage = (name + "/").str();
-      told(storage, *state);
+      reportExistence(storage, *state);
     }
     return ProxyFileSystem::dir_begin(path, error);
   }
 
-  // That of the real file system is the process's own, which all units share.
+  // The working directory of the real file system is that of the process, which all units share.
   std::error_code setCurrentWorkingDirectory(const Twine &) override {
     return make_error_code(errc::operation_not_permitted);
   }
@@ -251,20 +251,20 @@ private:
     return error == errc::no_such_file_or_directory || error == errc::not_a_directory;
   }
 
-  // What exists matters as much as what is read: `__has_include` only asks.
-  ErrorOr<State> look(StringRef name) {
+  // A lookUp-up matters as much as a read: `__has_include` only looks up.
+  ErrorOr<State> lookUp(StringRef name) {
     ErrorOr<State> state = stateOf(name);
     if (!state) {
       if (absent(state.getError()))
         events.missing(events.context, str(name));
     } else if (state->status.isRegularFile() ||
-               (directories == Directories::Told && state->status.isDirectory())) {
-      told(name, *state);
+               (directories == Directories::Reported && state->status.isDirectory())) {
+      reportExistence(name, *state);
     }
     return state;
   }
 
-  vfs::Status seen(StringRef name, const vfs::Status &status) const {
+  vfs::Status withAssumedTime(StringRef name, const vfs::Status &status) const {
     if (!times || times->find(name) == times->end())
       return status;
     return vfs::Status(status.getName(), status.getUniqueID(), times->lookup(name),
@@ -272,8 +272,8 @@ private:
                        status.getPermissions());
   }
 
-  // That it is there.
-  void told(StringRef path, const State &state) {
+  // Reports that it exists.
+  void reportExistence(StringRef path, const State &state) {
     events.read(events.context, str(path), &state.stamp, nullptr, 0);
   }
 

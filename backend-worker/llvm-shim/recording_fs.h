@@ -1,4 +1,4 @@
-// A file system that tells which files a compile read and which it looked for in vain.
+// A file system that reports which files a compile read and which it looked up without success.
 #pragma once
 
 #include "llvm/ADT/IntrusiveRefCntPtr.h"
@@ -12,15 +12,15 @@ namespace tender {
 
 bool isAsItWas(llvm::StringRef path, const TenderStamp &stamp);
 
-// By path: a time of change that the compile is to see in place of the true one.
+// By path: the modification time that the compile sees instead of the real one.
 using FileTimes = llvm::StringMap<llvm::sys::TimePoint<>>;
 
-// Whether it also tells of directories that are only found to exist. Clang looks into each
-// directory that it finds, and what it looks for there is told; its driver concludes from the
-// directory itself.
-enum class Directories { Ignored, Told };
+// Whether directories that are only looked up are reported too. clang looks up files in each
+// directory that it finds, and those are reported; its driver draws conclusions from the directory
+// itself.
+enum class Directories { Ignored, Reported };
 
-// `times` must outlive it.
+// `times` must outlive the result.
 llvm::IntrusiveRefCntPtr<llvm::vfs::FileSystem>
 recordingFileSystem(const TenderEvents &events, const FileTimes *times = nullptr,
                     Directories directories = Directories::Ignored);

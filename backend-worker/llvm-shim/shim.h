@@ -1,7 +1,9 @@
-// The C interface of the shim: what LLVM's C API and inkwell lack. One .cpp file a topic.
+// The C interface of the shim: functions that LLVM's C API and inkwell lack. One .cpp file per
+// topic.
 //
-// Nothing here owns threads, knows tokens or writes files: outputs come back as buffers. Strings go
-// in and out as pointer and length, in UTF-8, and are not null-terminated unless said so.
+// The shim starts no threads, knows no tokens and writes no files: outputs are returned as buffers.
+// Strings are passed as pointer and length, in UTF-8, and are not null-terminated unless
+// documented.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +18,7 @@ struct TenderStr {
   size_t len;
 };
 
-// Bytes that the caller gives back with tender_buffer_free.
+// Bytes that the caller frees with tender_buffer_free.
 struct TenderBuffer {
   char *data;
   size_t len;
@@ -30,7 +32,7 @@ enum TenderLevel : int32_t {
   TENDER_ERROR = 3,
 };
 
-// A file's state, as `FileStamp` of the protocol has it.
+// A file's state; see `FileStamp` of the protocol.
 struct TenderStamp {
   uint64_t size;
   int64_t mtime_ns;
@@ -38,80 +40,78 @@ struct TenderStamp {
   uint64_t inode;
 };
 
-// What a compile tells while it runs. All are called on the thread that made the call into the
-// shim.
+// Callbacks for the events of a compile. They are called on the thread that called the shim.
 struct TenderEvents {
   void *context;
   // `rendered` is clang's own text with its notes, in colour.
   void (*diagnostic)(void *context, TenderLevel level, TenderStr message, TenderStr file,
                      uint32_t line, uint32_t column, TenderStr rendered);
-  // A file was read (data, its whole content of `size` bytes) or only found to exist (data is
-  // null). Data is null too for a directory that was found to exist, and for one whose entries were
-  // listed: its path ends in a slash.
+  // A file was read (`data` is its whole content of `size` bytes) or only looked up (`data` is
+  // null). `data` is also null for a directory that was looked up, and for a directory whose
+  // entries were listed; the path of the latter ends in a slash.
   void (*read)(void *context, TenderStr path, const TenderStamp *stamp, const char *data,
                uint64_t size);
-  // A path was looked for in vain.
+  // A path was looked up and not found.
   void (*missing)(void *context, TenderStr path);
-  // The time of change of a file, seconds since the epoch, went into the result.
+  // The modification time of a file, seconds since the epoch, is part of the result.
   void (*dated)(void *context, TenderStr path, int64_t mtime_s);
   // The result depends on the value of this environment variable.
   void (*variable)(void *context, TenderStr name);
 };
 
-// One source file on its way to an object: clang's invocation and, once it runs, its compiler
-// instance.
+// The compile of one source file: clang's invocation and its compiler instance.
 struct TenderClang;
 
-// Link-time optimisation, for which `optimise` stops early and `serialise` takes the place of
-// `emit`.
+// Link-time optimisation. With it, `optimise` runs only the passes before the link, and `serialise`
+// replaces `emit`.
 enum TenderLto : int32_t {
   TENDER_LTO_OFF = 0,
   TENDER_LTO_THIN = 1,
   TENDER_LTO_FULL = 2,
 };
 
-// `clang` is LLVM's own driver program by full path, `args` driver arguments with the action (`-c`,
-// or `-E` where `preprocess`), without input and output. Returns null after reporting why. `events`
-// must outlive the result.
+// `clang` is the full path of LLVM's own driver. `args` are driver arguments with the action (`-c`,
+// or `-E` with `preprocess`), without input and output. Returns null after reporting an error.
+// `events` must outlive the result.
 TenderClang *tender_clang_open(TenderStr clang, const TenderStr *args, size_t count,
                                TenderStr input, TenderStr output, bool preprocess, TenderLto lto,
                                const TenderEvents *events);
 void tender_clang_free(TenderClang *unit);
 
-// Source to IR in `context`, not optimised; the AST is freed before this returns. Null after
-// reporting errors.
+// Translates the source to IR in `context`, without optimising it. The AST is freed before this
+// returns. Null after reporting errors.
 LLVMModuleRef tender_clang_translate(TenderClang *unit, LLVMContextRef context);
-// For a module that came from elsewhere (.ll, .bc): sets up the target that the driver arguments
-// ask for.
+// For a module that the unit did not translate (.ll, .bc, a piece): sets up the target of the
+// driver arguments.
 bool tender_clang_adopt(TenderClang *unit, LLVMModuleRef module);
-// What the precompiled headers and modules that the options name were made from: told by file and
-// input, with the input's time of change then, seconds since the epoch, 0 where that is not known.
+// Calls `input` for each source of the precompiled headers and modules that the options name, with
+// the modification time that the source had then, seconds since the epoch, 0 if unknown.
 void tender_clang_precompiled(const TenderClang *unit, void *context,
                               void (*input)(void *context, TenderStr file, TenderStr input,
                                             int64_t mtime_s));
-// The unit takes `path` to have changed last at that time. Before it runs.
+// Makes the unit see this modification time for `path`. Call it before the unit runs.
 void tender_clang_assume_time(TenderClang *unit, TenderStr path, int64_t mtime_s);
-// Front end only. False after reporting errors.
+// Runs only the front end. False after reporting errors.
 bool tender_clang_check(TenderClang *unit);
-// The preprocessed source. False after reporting errors.
+// Preprocesses the source. False after reporting errors.
 bool tender_clang_preprocess(TenderClang *unit, TenderBuffer *out);
-// clang's own pass pipeline for the options of this unit, on any module. False after reporting
+// Runs clang's pass pipeline for the options of this unit on a module. False after reporting
 // errors.
 bool tender_clang_optimise(TenderClang *unit, LLVMModuleRef module);
-// Machine code. `dwo` is filled where the options split DWARF. False after reporting errors.
+// Emits machine code. `dwo` is filled if the options split DWARF. False after reporting errors.
 bool tender_clang_emit(TenderClang *unit, LLVMModuleRef module, TenderBuffer *object,
                        TenderBuffer *dwo);
-// Bitcode for link-time optimisation: for ThinLTO with a summary, otherwise without, so that a
-// linker merges each module as it comes and need not keep it.
+// Writes bitcode for link-time optimisation: with a summary for ThinLTO, otherwise without, so that
+// a linker merges each module at once and need not keep it.
 void tender_clang_serialise(TenderClang *unit, LLVMModuleRef module, TenderBuffer *bitcode);
-// Where the driver wants the .dwo, empty unless DWARF is split; lives as long as the unit.
+// The driver's path for the .dwo; empty unless DWARF is split. It lives as long as the unit.
 TenderStr tender_clang_dwo_path(const TenderClang *unit);
 
-// A module as bitcode from which the same machine code is made: the order of use lists is kept.
+// Writes bitcode that gives the same machine code: it keeps the order of use lists.
 void tender_bitcode_write(LLVMModuleRef module, TenderBuffer *bitcode);
 
-// Assembles `text`, which needs no preprocessing any more and came from `input`. `args` as for
-// tender_clang_open. False after reporting.
+// Assembles `text`, the preprocessed content of `input`. `args` as for tender_clang_open. False
+// after reporting errors.
 bool tender_assemble(TenderStr clang, const TenderStr *args, size_t count, TenderStr input,
                      TenderStr output, TenderStr text, const TenderEvents *events,
                      TenderBuffer *object);
@@ -121,70 +121,70 @@ struct TenderMember {
   const char *data;
   size_t len;
 };
-// A deterministic GNU archive with its symbol table. Members that are archives are opened.
-// On failure false, and `error` holds the reason.
+// Writes a deterministic GNU archive with its symbol table. If a member is an archive, its members
+// are added instead. On failure it returns false, and `error` is the reason.
 bool tender_archive(const TenderMember *members, size_t count, TenderBuffer *out,
                     TenderBuffer *error);
 
-// Once, before anything else. `fatal` is told the text of an LLVM fatal error and must not return.
+// Call it once, before anything else. `fatal` is called with the text of a fatal error of LLVM,
+// before the process aborts.
 void tender_initialise(void (*fatal)(TenderStr message));
-// e.g. 22.1.8, null-terminated.
+// For example 22.1.8, null-terminated.
 const char *tender_llvm_version(void);
 
-// Drops the contents of files that are kept for later units.
+// Drops file contents that are cached for later units.
 void tender_forget_files(void);
 
 // ---- Cutting one module into codegen units (cut_*.cpp) ----
 //
-// A module's global values are numbered: functions, variables, aliases, ifuncs, each in the
-// module's own order, which bitcode keeps. All numbers below are of this kind.
+// The global values of a module are numbered: functions, variables, aliases, ifuncs, each in the
+// module's order, which bitcode keeps. All node numbers below are of this kind.
 
 enum TenderNodeFlag : uint32_t {
   TENDER_NODE_FUNCTION = 1 << 0,
   TENDER_NODE_DEFINED = 1 << 1,
-  // Internal or private: other pieces can see it only after promotion.
+  // Internal or private: other pieces can refer to it only after promotion.
   TENDER_NODE_LOCAL = 1 << 2,
-  // A constant that may be anywhere, and is placed where its users are.
-  TENDER_NODE_FOLLOWS = 1 << 3,
-  // The body or initialiser may be given to other pieces as available_externally.
+  // A constant that may be in any piece, and is placed with its users.
+  TENDER_NODE_FOLLOWS_USERS = 1 << 3,
+  // Other pieces may have the body or initialiser as available_externally.
   TENDER_NODE_COPYABLE = 1 << 4,
-  // A function that may be defined in several pieces: a local whose address nobody takes, or
-  // linkonce_odr.
+  // A function that several pieces may define: a local whose address is not taken, or linkonce_odr.
   TENDER_NODE_REPLICABLE = 1 << 5,
   TENDER_NODE_ALWAYS_INLINE = 1 << 6,
-  // linkonce: vanishes from its home where that does not use it, unless it is made weak.
+  // linkonce: its owner does not emit it if it does not use it, unless it is made weak.
   TENDER_NODE_LINKONCE = 1 << 7,
-  // available_externally already: no piece has to have it.
+  // available_externally already: no piece needs to define it.
   TENDER_NODE_OPTIONAL = 1 << 8,
-  // llvm.used and the like: made anew for each piece, never placed.
+  // llvm.used and the like: rebuilt for each piece, never placed.
   TENDER_NODE_SPECIAL = 1 << 9,
-  // Its users have to be where it is.
+  // Its users must be in its piece.
   TENDER_NODE_PINNED = 1 << 10,
 };
 struct TenderNode {
   uint32_t flags;
-  uint32_t instructions; // of a function, without those for debugging
+  uint32_t instructions; // of a function, without debug instructions
   uint32_t blocks;
   uint32_t reserved;
   uint64_t bytes; // of a variable
 };
 struct TenderEdge {
   uint32_t from, to;
-  uint32_t calls; // direct calls; 0 where it is only mentioned
+  uint32_t calls; // direct calls; 0 if there are only other references
 };
-// The two must have the same home.
+// The two must have the same owner.
 struct TenderTie {
   uint32_t a, b;
 };
 
-// Inline assembly in a function, as the IR spells it. It lives as long as the module.
+// Inline assembly in a function, as in the IR. It lives as long as the module.
 struct TenderAssembly {
   uint32_t function;
-  uint32_t firstOperand, operands; // those that are symbols, of the graph's list
+  uint32_t firstOperand, operands; // operands that are symbols: a range of the graph's list
   TenderStr text;
 };
 
-// What a module has at most, found without a look at what refers to what.
+// Upper bounds for the size of a module, found without looking at references.
 struct TenderModuleSize {
   uint64_t functions, blocks, instructions, bytes;
   uint64_t alwaysInline; // of the functions
@@ -192,8 +192,8 @@ struct TenderModuleSize {
 TenderModuleSize tender_module_size(LLVMModuleRef module);
 
 struct TenderGraph;
-// With `optimised`, variables that nobody writes are marked constant first, as GlobalOpt would do
-// later if it still saw the whole module.
+// With `optimised`, variables that are never written are first marked constant, as GlobalOpt would
+// do later if it saw the whole module.
 TenderGraph *tender_graph(LLVMModuleRef module, bool optimised);
 void tender_graph_free(TenderGraph *graph);
 const TenderNode *tender_graph_nodes(const TenderGraph *graph, size_t *count);
@@ -201,25 +201,25 @@ const TenderEdge *tender_graph_edges(const TenderGraph *graph, size_t *count);
 const TenderTie *tender_graph_ties(const TenderGraph *graph, size_t *count);
 const TenderAssembly *tender_graph_assembly(const TenderGraph *graph, size_t *count);
 const uint32_t *tender_graph_operands(const TenderGraph *graph, size_t *count);
-// The name that the assembler sees of a node, empty where it sees none. Known only if there is
-// inline assembly.
+// The name of a node as the assembler sees it; empty if it sees none. Set only if there is inline
+// assembly.
 TenderStr tender_graph_name(const TenderGraph *graph, uint32_t node);
-// Why the module must not be cut, empty if it may be.
-TenderStr tender_graph_whole(const TenderGraph *graph);
-// The same, by the options of the unit that translated it.
-TenderStr tender_clang_whole(const TenderClang *unit);
+// The reason why the module must not be cut; empty if it may be.
+TenderStr tender_graph_uncuttable_reason(const TenderGraph *graph);
+// The same, for the options of the unit that translated the module.
+TenderStr tender_clang_uncuttable_reason(const TenderClang *unit);
 // Whether the options ask for more than -O0.
 bool tender_clang_optimised(const TenderClang *unit);
 
 enum TenderChange : uint8_t {
   TENDER_CHANGE_NONE = 0,
-  // A local becomes external, hidden and dso_local, and gets the suffix.
+  // A local becomes external, hidden and dso_local, and the suffix is appended to its name.
   TENDER_CHANGE_PROMOTE = 1,
   // linkonce becomes weak.
   TENDER_CHANGE_KEEP = 2,
 };
-// Applies one change for each node, and writes the module as bitcode. `renamed(context, before,
-// now)` is called for each promoted symbol, with the names that an assembler sees; `used` as in
+// Applies one change per node, and writes the module as bitcode. `renamed(context, before, now)` is
+// called for each promoted symbol, with its names as the assembler sees them; `used` as in
 // TenderRename.
 void tender_cut_write(LLVMModuleRef module, const uint8_t *changes, size_t count, TenderStr suffix,
                       void *context,
@@ -228,56 +228,57 @@ void tender_cut_write(LLVMModuleRef module, const uint8_t *changes, size_t count
 
 enum TenderRole : uint8_t {
   TENDER_ROLE_NONE = 0,    // at most declared
-  TENDER_ROLE_HOME = 1,    // the definition
+  TENDER_ROLE_DEFINITION = 1, // the definition: this piece is the owner
   TENDER_ROLE_COPY = 2,    // available_externally
-  TENDER_ROLE_REPLICA = 3, // a definition of this piece's own
+  TENDER_ROLE_REPLICA = 3, // a further definition, for this piece alone
 };
-// One piece, in a context of its own: only what `roles` wants is read. `first` is true for the one
-// that has what an object needs once. Null and LLVM's words in `error` if the bitcode is not what
-// tender_cut_write made.
+// Reads one piece into its own context. Only the bodies that `roles` needs are read. `first` is
+// true for the piece that gets what an object has only once. Null, and LLVM's text in `error`, if
+// the bitcode is not from tender_cut_write.
 LLVMModuleRef tender_cut_piece(LLVMContextRef context, TenderStr bitcode, const uint8_t *roles,
                                size_t count, bool first, TenderBuffer *error);
 
-// Where clang's location cookies in a module (inline assembly, dontcall) are in the source. A
-// cookie means something only to the SourceManager that made it, so this is asked of the unit that
-// translated the module.
-struct TenderPlaces;
-TenderPlaces *tender_places(const TenderClang *unit, LLVMModuleRef module);
-void tender_places_free(TenderPlaces *places);
-// The unit's backend reports at these places from now on; `places` must outlive it.
-void tender_clang_set_places(TenderClang *unit, const TenderPlaces *places);
+// The source locations of clang's location cookies in a module (inline assembly, dontcall). Only
+// the SourceManager that made a cookie can decode it, so this needs the unit that translated the
+// module.
+struct TenderSourceLocations;
+TenderSourceLocations *tender_source_locations(const TenderClang *unit, LLVMModuleRef module);
+void tender_source_locations_free(TenderSourceLocations *locations);
+// Makes the unit's backend report at these locations. `locations` must outlive the unit.
+void tender_clang_set_source_locations(TenderClang *unit, const TenderSourceLocations *locations);
 
-// Before a piece is emitted into an object: promoted functions get sections of their own, and only
+// Prepares a piece for emission to an object: promoted functions get their own sections, and only
 // the first piece names the source file.
 void tender_cut_prepare(const TenderClang *unit, LLVMModuleRef module, TenderStr suffix,
                         bool first);
 
 struct TenderRename {
   TenderStr now, before;
-  // It has to stay although nobody refers to it.
+  // It must be kept even if nothing refers to it.
   bool used;
 };
-// How the pieces' objects become one. Objects and renames have to outlive it. Null, and the reason
-// in `error`, where an object cannot be read.
+// Joins the objects of the pieces. Objects and renames must outlive it. Null, and the reason in
+// `error`, if an object cannot be read.
 struct TenderJoin;
 TenderJoin *tender_join_new(const TenderStr *pieces, size_t count, const TenderRename *renames,
                             size_t renameCount, TenderStr suffix, TenderBuffer *error);
 void tender_join_free(TenderJoin *join);
-// A linker script for `ld.lld -r`.
+// The linker script for `ld.lld -r`.
 TenderStr tender_join_script(const TenderJoin *join);
-// Of what that made: promoted symbols become local again under the names that the source gives
-// them, and tables that name symbols follow. On failure false, and `error` holds the reason.
+// In the joined object, makes promoted symbols local again under their names in the source, and
+// updates tables that name symbols. On failure it returns false, and `error` is the reason.
 bool tender_join_finish(const TenderJoin *join, TenderStr object, TenderBuffer *out,
                         TenderBuffer *error);
 
 // ---- Link-time optimisation (lto*.cpp) ----
 //
-// Errors come back as text in `error`; nothing here ends the process by choice.
+// Errors are returned as text in `error`.
 
-// One bitcode module and its symbol table. `data` and `id` must outlive it and the link that it is
+// A bitcode module and its symbol table. `data` and `id` must outlive it and the link that it is
 // added to.
 struct TenderLtoInput;
-// `id` names the module: unique in the link, and the same in every directory. Null on failure.
+// `id` names the module. It must be unique in the link and independent of the directory. Null on
+// failure.
 TenderLtoInput *tender_lto_input_open(const char *data, size_t len, TenderStr id,
                                       TenderBuffer *error);
 void tender_lto_input_free(TenderLtoInput *input);
@@ -287,15 +288,15 @@ enum TenderLtoFlag : uint32_t {
   TENDER_LTO_WEAK = 2,
   TENDER_LTO_COMMON = 4,
   TENDER_LTO_USED = 8,
-  // Linkonce and address-insignificant: need not be exported by a shared library.
+  // Linkonce and address-insignificant: a shared library need not export it.
   TENDER_LTO_OMITTABLE = 16,
 };
 
 struct TenderLtoSymbol {
   TenderStr name;
-  // Empty if not given in the source.
+  // Empty if the source gives none.
   TenderStr section;
-  // The key of the group of which one is kept in a link; empty if in none.
+  // The key of its comdat group, of which a link keeps one; empty if none.
   TenderStr comdat;
   uint64_t common_size;
   uint32_t flags;
@@ -305,11 +306,11 @@ struct TenderLtoSymbol {
 size_t tender_lto_input_symbols(const TenderLtoInput *input);
 // The strings live as long as the input.
 TenderLtoSymbol tender_lto_input_symbol(const TenderLtoInput *input, size_t index);
-// The path of the source as it was compiled.
+// The path of the source, as it was given to clang.
 TenderStr tender_lto_input_source(const TenderLtoInput *input);
 TenderStr tender_lto_input_triple(const TenderLtoInput *input);
 
-// Functions that the code generator may call for `triple`, told one by one.
+// Calls `name` for each function that the code generator may call for `triple`.
 void tender_lto_libcalls(TenderStr triple, void *context,
                          void (*name)(void *context, TenderStr name));
 
@@ -318,8 +319,8 @@ struct TenderLtoConfig {
   // 0 to 3.
   uint32_t opt_level;
   bool position_independent;
-  // Every module keeps its own copy of what several define weakly, because each may be linked
-  // without the others.
+  // Every module keeps its own copy of weak definitions, because each may be linked without the
+  // others.
   bool keep_copies;
 };
 TenderLtoLink *tender_lto_new(const TenderLtoConfig *config);
@@ -332,22 +333,21 @@ enum TenderLtoResolution : uint8_t {
   TENDER_LTO_EXPORT_DYNAMIC = 8,
   TENDER_LTO_LINKER_REDEFINED = 16,
 };
-// Takes the input in every case. One resolution for each symbol, in order. A module without a
-// summary is merged at once.
+// Takes ownership of the input in every case. One resolution per symbol, in order. A module without
+// a summary is merged at once.
 bool tender_lto_add(TenderLtoLink *lto, TenderLtoInput *input, const uint8_t *resolutions,
                     size_t count, const TenderEvents *events, TenderBuffer *error);
-// Optimises and emits what was merged, and links the summaries of the others; their backends are
-// left for tender_lto_backend. Once.
+// Optimises and emits the merged module, and runs the thin link over the summaries of the others.
+// tender_lto_backend runs their backends later. Call it once.
 bool tender_lto_run(TenderLtoLink *lto, const TenderEvents *events, TenderBuffer *error);
-// Machine code of the merged modules; null if there were none. Once, after the run.
+// Machine code of the merged modules; null if there were none. Call it once, after the run.
 TenderBuffer tender_lto_merged(TenderLtoLink *lto);
-// Backends in the order in which modules were added.
+// The number of backends. They are in the order in which modules were added.
 size_t tender_lto_backends(const TenderLtoLink *lto);
-// Of a backend: the module's id.
+// The id of a backend's module.
 TenderStr tender_lto_backend_id(const TenderLtoLink *lto, size_t index);
-// Of a backend: optimises the module with what it imports, and emits machine code. On any thread,
-// at any time after the run, several at once. `object` stays empty if the module has nothing left
-// in it.
+// Runs a backend: optimises the module and its imports, and emits machine code. Call it on any
+// thread after the run, also several at once. `object` stays empty if the module became empty.
 bool tender_lto_backend(const TenderLtoLink *lto, size_t index, const TenderEvents *events,
                         TenderBuffer *object, TenderBuffer *error);
 } // extern "C"

@@ -20,10 +20,10 @@ class Expansions final : public PPCallbacks {
 public:
   Expansions(Preprocessor &pp, const TenderEvents &events) : pp(pp), events(events) {}
 
-  // Called at each expansion: nearly all end at the first question.
+  // Called at each expansion. Nearly all return at the first check.
   void MacroExpands(const Token &name, const MacroDefinition &definition, SourceRange,
                     const MacroArgs *) override {
-    // What the sources define under such a name is no time.
+    // A macro of this name that the source defines is not about time.
     const MacroInfo *macro = definition.getMacroInfo();
     if (!macro || !macro->isBuiltinMacro())
       return;
@@ -37,12 +37,12 @@ public:
   }
 
 private:
-  // The time of a file, as the clock on the wall has it.
+  // The modification time of a file in local time.
   void fileTime() {
     events.variable(events.context, str("TZ"));
     (void)pp.getFileManager().getVirtualFileSystem().status("/etc/localtime");
-    // As clang chooses the file (ExpandBuiltinMacro): the one whose text is being read, macros left
-    // out.
+    // clang chooses the file in the same way (ExpandBuiltinMacro): the one that is being lexed,
+    // without macro expansions.
     const PreprocessorLexer *lexer = pp.getCurrentFileLexer();
     if (!lexer)
       return;
@@ -61,7 +61,7 @@ public:
   void attachToPreprocessor(Preprocessor &pp) override {
     pp.addPPCallbacks(std::make_unique<Expansions>(pp, events));
   }
-  // It collects no files: the recording file system does.
+  // The recording file system collects the files.
   void attachToASTReader(ASTReader &) override {}
 
 private:

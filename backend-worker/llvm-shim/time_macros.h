@@ -1,6 +1,5 @@
-// Tells what of the clock and of files' times went into what is compiled (`__DATE__`, `__TIME__`,
-// `__TIMESTAMP__`): the environment variables that decide it, and the source files whose times of
-// change did.
+// Reports uses of `__DATE__`, `__TIME__` and `__TIMESTAMP__`: the environment variables that decide
+// their values, and the source files whose modification times are used.
 #pragma once
 
 #include <memory>
@@ -11,8 +10,7 @@
 
 namespace tender {
 
-// For CompilerInstance::addDependencyCollector, which gives it to the preprocessor when that is
-// made.
+// For CompilerInstance::addDependencyCollector, which attaches it to the preprocessor.
 std::shared_ptr<clang::DependencyCollector> timeMacros(const TenderEvents &events);
 
 } // namespace tender

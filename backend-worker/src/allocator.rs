@@ -1,4 +1,4 @@
-//! jemalloc for the whole process, LLVM and clang included, and how it is set.
+//! jemalloc for the whole process, LLVM and clang included, and its settings.
 #![expect(unsafe_code, reason = "jemalloc finds its settings under a C name")]
 
 use std::ffi::c_char;
@@ -6,16 +6,16 @@ use std::ffi::c_char;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// One arena per core: an item runs on a thread of its own, and with jemalloc's default each of
-/// these would begin with cold memory. See jemalloc(3), `malloc_conf`.
+/// One arena per core: with jemalloc's default each thread of a part would start with memory that
+/// is not in the caches. See jemalloc(3), `malloc_conf`.
 ///
-/// No `thp:always`: a huge page of which some was given back is no use of ours any more, and in the
-/// kernel's account of the memory cgroup all the same, until something presses. In 768 MiB that hid
-/// 400 from what is free, and the RocksDB files took 33 s instead of 23. On Lua at `-j 2` it is
-/// worth nothing, on all of real-world it costs 2 % of the processor time.
+/// No `thp:always`: if a part of a huge page is returned, the kernel still counts the whole page
+/// for the memory cgroup until there is memory pressure. In a cgroup of 768 MiB, 400 MiB were
+/// counted in this way, and the RocksDB files took 33 s instead of 23 s. For Lua at `-j 2` huge
+/// pages gain nothing, and for all of real-world they cost 2 % more processor time.
 ///
-// SAFETY: the name is jemalloc's own for this purpose, and nothing else of this program has it.
+// SAFETY: jemalloc reads this symbol for this purpose, and nothing else in this program defines it.
 #[unsafe(export_name = "malloc_conf")]
 pub static SETTINGS: Option<&'static c_char> =
-    // SAFETY: a literal that is null-terminated and lives for ever.
+    // SAFETY: a null-terminated literal with static lifetime.
     Some(unsafe { &*c"percpu_arena:percpu,metadata_thp:auto".as_ptr() });

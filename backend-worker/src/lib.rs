@@ -1,7 +1,8 @@
-//! `tender-worker`: takes crates from source to artifact. Knows no manifest and no workspace.
+//! The library of `tender-worker`: compiles and links crates with clang and LLVM in one process.
+//! Knows no manifest and no workspace.
 //!
-//! coordinator -> (execute) -> frontend, lto, emit -> llvm. The coordinator knows no LLVM; the rest
-//! knows no tokens; `partition` knows neither.
+//! Layers: `coordinator` -> `execute` -> `frontend`, `lto`, `emit` -> `llvm`. The coordinator knows
+//! no LLVM, the others know no tokens, and `partition` knows neither.
 
 pub mod channel;
 pub mod coordinator;

@@ -1,4 +1,5 @@
-//! The program: a worker of `tender` on its standard input and output, or one plan by hand.
+//! The program `tender-worker`: serves an orchestrator on standard input and output, or runs one
+//! plan by hand.
 
 #[cfg(feature = "jemalloc")]
 mod allocator;
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::{FromWorker, Level, PROTOCOL, Plan};
-use tender_worker::coordinator::{self, ServeError, Told};
+use tender_worker::coordinator::{self, Notice, ServeError};
 use tender_worker::{emit, execute::Executor, llvm};
 
 /// Runs the plans that an orchestrator sends over standard input and output, or one plan by hand.
@@ -35,7 +36,7 @@ struct Options {
     version: bool,
 }
 
-/// As in `tender`: a usage error, and a plan that failed.
+/// Exit codes, as in `tender`.
 const USAGE_ERROR: u8 = 2;
 const FAILED: u8 = 101;
 
@@ -43,30 +44,30 @@ fn main() -> ExitCode {
     let options = Options::parse();
     if options.version {
         let version = env!("CARGO_PKG_VERSION");
-        return data(&format!("tender-worker {version} (LLVM {})\n", llvm::llvm_version()));
+        return print_output(&format!("tender-worker {version} (LLVM {})\n", llvm::llvm_version()));
     }
     let code = match &options.plan {
         Some(file) => run_plan(file, options.jobs.map(NonZeroU32::get), options.memory),
         None => {
-            prefer_to_be_killed();
+            raise_oom_score();
             serve()
         }
     };
-    // Not a return from main: destructors of LLVM's globals would run beside threads whose work is
-    // dropped.
+    // Does not return from main: destructors of LLVM's globals would race with threads that still
+    // run.
     tender_worker::channel::exit_now(code)
 }
 
-/// Where memory runs out all the same, the kernel kills the process with the highest score: rather
-/// a worker or its linker, whose items are tried again, than the orchestrator, which may be the
-/// largest for a moment. Anybody may raise their own score (proc_pid_oom_score_adj(5)). One that is
-/// higher already stays.
-fn prefer_to_be_killed() {
+/// Raises this process's OOM score. If memory runs out, the kernel kills the process with the
+/// highest score. That should be a worker or its linker, whose items are retried, and not the
+/// orchestrator, which may be larger for a moment. A process may raise its own score
+/// (proc_pid_oom_score_adj(5)). A higher score is kept.
+fn raise_oom_score() {
     const FILE: &str = "/proc/self/oom_score_adj";
     const SCORE: i32 = 500;
     let now = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<i32>().ok());
     if now.is_some_and(|now| now < SCORE) {
-        // Where it cannot be written nothing is lost but a preference.
+        // An error is ignored, because this is only a preference.
         let _ = std::fs::write(FILE, SCORE.to_string());
     }
 }
@@ -92,8 +93,8 @@ fn serve() -> u8 {
     };
     let input = BufReader::new(channel.input);
     let exec = Arc::new(Executor::default());
-    // At once, on the coordinator's thread: the main thread may be in the middle of a long
-    // translation.
+    // Exits at once, on the coordinator's thread, because the main thread may be in the middle of a
+    // long translation.
     let ended = |ended: &Result<_, coordinator::ServeError>| {
         tender_worker::channel::exit_now(exit_code(ended))
     };
@@ -110,7 +111,7 @@ fn exit_code(ended: &Result<coordinator::Ended, coordinator::ServeError>) -> u8 
 
 fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     if tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {
-        say("tender-worker: note: `make -n` runs this, so nothing is done\n");
+        print_error("tender-worker: note: `make -n` runs this, so nothing is done\n");
         return 0;
     }
     let name = file.display().to_string();
@@ -120,32 +121,32 @@ fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     {
         Ok(plan) => plan,
         Err(why) => {
-            say(&format!("tender-worker: {name}: {why}\n"));
+            print_error(&format!("tender-worker: {name}: {why}\n"));
             return USAGE_ERROR;
         }
     };
-    // Before there are tokens to be lost.
-    let interruptions = match interrupts::take_over() {
+    // Before any token is acquired.
+    let interruptions = match interrupts::install() {
         Ok(interruptions) => interruptions,
-        Err(why) => return fail(&format!("cannot take over signals: {why}")),
+        Err(why) => return fail(&format!("cannot install signal handlers: {why}")),
     };
-    // Without it what a killed driver leaves runs on for a moment, in nobody's way.
-    let _ = emit::keep_orphans();
+    // An error is ignored: then processes of a killed driver run a little longer.
+    let _ = emit::adopt_orphans();
     let pool = match pool(jobs, plan.jobs) {
         Ok(pool) => pool,
         Err(why) => return fail(&format!("no job slots: {why}")),
     };
     llvm::initialise(fatal);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let tell = |told| match told {
-        Told::Message(FromWorker::Diagnostic { diagnostic, .. })
+    let notify = |notice| match notice {
+        Notice::Message(FromWorker::Diagnostic { diagnostic, .. })
             if diagnostic.level >= Level::Note =>
         {
             let plain = || anstream::adapter::strip_str(&diagnostic.rendered).to_string();
-            say(&if colour { diagnostic.rendered.clone() } else { plain() });
+            print_error(&if colour { diagnostic.rendered.clone() } else { plain() });
         }
-        Told::Message(_) => {}
-        Told::PoolLost(why) => warn(&format!(
+        Notice::Message(_) => {}
+        Notice::PoolLost(why) => warn(&format!(
             "the jobserver of the parent is gone ({why}); going on with the slots at hand"
         )),
     };
@@ -154,18 +155,18 @@ fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
         Ok(false) => FAILED,
         Err(ServeError::Interrupted(signal)) => interrupts::die_by(*signal),
         Err(why) => {
-            say(&format!("tender-worker: {name}: {why}\n"));
+            print_error(&format!("tender-worker: {name}: {why}\n"));
             USAGE_ERROR
         }
     };
-    // At once, on the coordinator's thread, as in `serve`.
+    // Exits at once, on the coordinator's thread, as in `serve`.
     let ended = |ran: &Result<bool, ServeError>| tender_worker::channel::exit_now(code(ran));
     let exec = Arc::new(Executor::default());
-    code(&coordinator::run_plan(plan, pool, memory, exec, interruptions, tell, ended))
+    code(&coordinator::run_plan(plan, pool, memory, exec, interruptions, notify, ended))
 }
 
-/// The pool of the environment, else a private one of `option`, else of `jobs`, else of the cores
-/// that this process may use.
+/// The pool that the environment names. Else a private pool with the slots of `option`, else of
+/// `jobs`, else one slot per core that this process may use.
 fn pool(option: Option<u32>, jobs: Option<u32>) -> std::io::Result<Pool> {
     match Pool::from_env(&|name| std::env::var_os(name)) {
         FromEnv::Inherited(pool) => {
@@ -189,25 +190,25 @@ fn pool(option: Option<u32>, jobs: Option<u32>) -> std::io::Result<Pool> {
 
 fn fatal(message: &str) {
     let thread = std::thread::current();
-    say(&format!("LLVM ERROR: {message} (in {})\n", thread.name().unwrap_or("a thread")));
+    print_error(&format!("LLVM ERROR: {message} (in {})\n", thread.name().unwrap_or("a thread")));
     interrupts::abort();
 }
 
 fn warn(text: &str) {
-    say(&format!("tender-worker: warning: {text}\n"));
+    print_error(&format!("tender-worker: warning: {text}\n"));
 }
 
 fn fail(why: &str) -> u8 {
-    say(&format!("tender-worker: {why}\n"));
+    print_error(&format!("tender-worker: {why}\n"));
     FAILED
 }
 
-/// For people. A standard error that is closed is no reason to fail.
-fn say(text: &str) {
+/// Writes to standard error. An error is ignored.
+fn print_error(text: &str) {
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
-fn data(text: &str) -> ExitCode {
+fn print_output(text: &str) -> ExitCode {
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,

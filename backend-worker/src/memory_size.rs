@@ -1,12 +1,12 @@
-//! The small language of `--memory`.
+//! Parses the value of `--memory`.
 
-/// Bytes with an optional unit, as in a manifest: K M G T (powers of 1000), Ki Mi Gi Ti (powers of
-/// 1024), each with an optional B. `None` if it is not that, or less than one byte.
+/// Parses bytes with an optional unit, as in a manifest: K M G T (powers of 1000), Ki Mi Gi Ti
+/// (powers of 1024), each with an optional B. `None` for other text and for less than one byte.
 pub fn parse(text: &str) -> Option<u64> {
     let text = text.trim();
     let (number, unit) =
         text.split_at(text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len()));
-    // Digits and a point only, so neither `inf` nor an exponent comes through.
+    // Only digits and points, so neither `inf` nor an exponent is accepted.
     let number: f64 = number.parse().ok()?;
     let unit = unit.trim_start().to_ascii_lowercase();
     let scale: u64 = match unit.strip_suffix('b').unwrap_or(&unit) {
@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes() {
+    fn memory_size_accepts_units_and_refuses_other_text() {
         let check = |text, expect: Option<u64>| assert_eq!(parse(text), expect, "{text:?}");
         check("4096", Some(4096));
         check("4096B", Some(4096));

@@ -1,10 +1,10 @@
-//! Every driver flag has the effect that it has in clang: the objects are the same, byte for byte,
-//! in both forms of translation; and so is the bitcode for link-time optimisation.
+//! Every driver flag has the same effect as in clang: the objects and the bitcode for link-time
+//! optimisation are the same, byte for byte, in both forms of translation.
 //!
-//! (-frecord-command-line is not in the table: it records the command, and ours names the
+//! (-frecord-command-line is not in the table, because it records the command, and ours names the
 //! language.)
 //!
-//! Each row compiles one source with the flag by `clang -c` and by a plan, to the same object name.
+//! Each row compiles one source with a flag by `clang -c` and by a plan, to the same object name.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -52,7 +52,7 @@ const ASSEMBLY: &str = "\
     \t.text\n\t.globl f\n\t.type f,@function\nf:\n\t.cfi_startproc\n\tjmp g@PLT\n\tret\n\t.cfi_endproc\n\t.size f, .-f\n\
     \t.section .note.GNU-stack,\"\",@progbits\n";
 
-/// A profile of samples: https://clang.llvm.org/docs/UsersManual.html#sample-profile-text-format
+/// A sample profile: https://clang.llvm.org/docs/UsersManual.html#sample-profile-text-format
 const SAMPLES: &str = "work:90000:100\n 0: 100\n 0: 5000 kernel:5000\nkernel:500000:5000\n 0: 5000\n 2: 100000\n\
     copy:10:0\n_Z7numbersi:80000:900\n 0: 900\n 1: 7000\n";
 
@@ -68,7 +68,7 @@ const ASSEMBLY_ROWS: &[&[&str]] = &[
     &["-fcf-protection=full", "-fsanitize=address", "-ffunction-sections"],
 ];
 
-/// Flags, and whether they are for C++ only.
+/// Flags, and whether they are only for C++.
 const ROWS: &[(&[&str], bool)] = &[
     (&[], false),
     (&["-O0"], false),
@@ -132,18 +132,18 @@ const ROWS: &[(&[&str], bool)] = &[
     (&["-O2", "-Wa,--noexecstack"], false),
 ];
 
-struct Bench {
+struct TestDir {
     dir: tempfile::TempDir,
 }
 
-impl Bench {
-    fn new() -> Bench {
+impl TestDir {
+    fn new() -> TestDir {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("unit.c"), C).unwrap();
         std::fs::write(dir.path().join("unit.cc"), CXX).unwrap();
         std::fs::write(dir.path().join("unit.s"), ASSEMBLY).unwrap();
         std::fs::write(dir.path().join("unit.prof"), SAMPLES).unwrap();
-        Bench { dir }
+        TestDir { dir }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -173,8 +173,8 @@ impl Bench {
             serde_json::json!({"id": id, "unit": source, "after": after, "work": {"kind": "compile",
                 "source": source, "language": language, "args": args, "object": object, "lto": lto}})
         };
-        // The unit is the second one with its flags, so that what the worker keeps from the first
-        // is put to use.
+        // The unit is the second one with its flags, so that what the worker caches from the first
+        // one is used.
         let plan = serde_json::json!({
             "id": 1, "crate": "flags", "translate": translate,
             "items": [compile(0, &warm, "warm/warm.o", &[]), compile(1, source, "out/unit.o", &[0])],
@@ -185,9 +185,9 @@ impl Bench {
     }
 }
 
-impl Bench {
-    /// A module's text, its hash apart: bitcode lists all kinds of metadata that were ever thought
-    /// of, used or not.
+impl TestDir {
+    /// A module's text without its hash. The text is compared because bitcode also lists unused
+    /// kinds of metadata.
     fn disassembled(&self, bitcode: &[u8]) -> String {
         std::fs::write(self.path("module.bc"), bitcode).unwrap();
         let run =
@@ -200,7 +200,7 @@ impl Bench {
             .collect()
     }
 
-    /// As `disassembled`, of an archive of one module.
+    /// As `disassembled`, for an archive of one module.
     fn only_member(&self, archive: &[u8]) -> String {
         std::fs::write(self.path("archive.a"), archive).unwrap();
         let ar = |words: &[&str]| {
@@ -226,8 +226,8 @@ fn worker(plan: &Path, dir: &Path) -> Output {
         .unwrap()
 }
 
-fn outputs(bench: &Bench) -> Vec<(String, Vec<u8>)> {
-    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(bench.path("out"))
+fn outputs(test: &TestDir) -> Vec<(String, Vec<u8>)> {
+    let mut files: Vec<(String, Vec<u8>)> = std::fs::read_dir(test.path("out"))
         .unwrap()
         .map(|entry| {
             let entry = entry.unwrap();
@@ -239,30 +239,30 @@ fn outputs(bench: &Bench) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn objects_are_those_of_clang() {
-    let bench = Bench::new();
+fn flags_give_the_objects_of_clang() {
+    let test = TestDir::new();
     let mut different = Vec::new();
     let rows = ROWS.iter().map(|(flags, cxx)| (flags, if *cxx { "unit.cc" } else { "unit.c" }));
     #[cfg(target_arch = "x86_64")]
     let rows = rows.chain(ASSEMBLY_ROWS.iter().map(|flags| (flags, "unit.s")));
     for (flags, source) in rows {
         let run = |tool: &dyn Fn(&[&str], &str) -> Output| {
-            let _ = std::fs::remove_dir_all(bench.path("out"));
-            std::fs::create_dir(bench.path("out")).unwrap();
+            let _ = std::fs::remove_dir_all(test.path("out"));
+            std::fs::create_dir(test.path("out")).unwrap();
             let output = tool(flags, source);
             (
                 output.status.success(),
                 String::from_utf8_lossy(&output.stderr).into_owned(),
-                outputs(&bench),
+                outputs(&test),
             )
         };
-        let (clang_ok, clang_text, expected) = run(&|flags, source| bench.clang(flags, source));
+        let (clang_ok, clang_text, expected) = run(&|flags, source| test.clang(flags, source));
         assert!(clang_ok, "clang itself refuses {flags:?}: {clang_text}");
         let names = |files: &[(String, Vec<u8>)]| -> Vec<String> {
             files.iter().map(|(name, bytes)| format!("{name} ({} bytes)", bytes.len())).collect()
         };
         for form in ["parallel", "serial"] {
-            let (ok, text, actual) = run(&|flags, source| bench.worker(flags, source, form, "off"));
+            let (ok, text, actual) = run(&|flags, source| test.worker(flags, source, form, "off"));
             if !ok {
                 different.push(format!("{source} {flags:?} {form}: refused: {text}"));
             } else if actual != expected {
@@ -276,10 +276,10 @@ fn objects_are_those_of_clang() {
 }
 
 #[test]
-fn bitcode_for_thin_lto_is_that_of_clang() {
-    let bench = Bench::new();
-    // Debug information and sanitizers number their nodes and names in an order that ours has from
-    // being read again.
+fn flags_give_the_thin_lto_bitcode_of_clang() {
+    let test = TestDir::new();
+    // With debug information and sanitizers, nodes and names are numbered in another order, because
+    // our module is read from bitcode once more.
     for (flags, source, as_clang) in [
         (&["-O2"][..], "unit.c", true),
         (&["-O0", "-g"], "unit.c", false),
@@ -289,14 +289,14 @@ fn bitcode_for_thin_lto_is_that_of_clang() {
     ] {
         let made = |ok: Output| {
             assert!(ok.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&ok.stderr));
-            std::fs::read(bench.path("out/unit.o")).unwrap()
+            std::fs::read(test.path("out/unit.o")).unwrap()
         };
-        std::fs::create_dir_all(bench.path("out")).unwrap();
-        let clangs = made(bench.clang(&[flags, &["-flto=thin"]].concat(), source));
+        std::fs::create_dir_all(test.path("out")).unwrap();
+        let clangs = made(test.clang(&[flags, &["-flto=thin"]].concat(), source));
         let ours =
-            ["parallel", "serial"].map(|form| made(bench.worker(flags, source, form, "thin")));
+            ["parallel", "serial"].map(|form| made(test.worker(flags, source, form, "thin")));
         assert!(ours[0] == ours[1], "{source} {flags:?}: the forms of translation differ");
-        let (clangs, ours) = (bench.disassembled(&clangs), bench.only_member(&ours[0]));
+        let (clangs, ours) = (test.disassembled(&clangs), test.only_member(&ours[0]));
         if as_clang {
             assert!(clangs == ours, "{source} {flags:?}: not what clang makes");
         }
@@ -304,9 +304,9 @@ fn bitcode_for_thin_lto_is_that_of_clang() {
 }
 
 #[test]
-fn what_cannot_take_effect_is_refused_by_name() {
-    let bench = Bench::new();
-    std::fs::write(bench.path("json.cfg"), "-MJ x.json\n").unwrap();
+fn flags_without_effect_are_refused_by_name() {
+    let test = TestDir::new();
+    std::fs::write(test.path("json.cfg"), "-MJ x.json\n").unwrap();
     for (flags, word) in [
         (&["-mllvm", "-inline-threshold=3"][..], "-mllvm"),
         (&["-fplugin=nothing.so"], "-fplugin"),
@@ -333,17 +333,17 @@ fn what_cannot_take_effect_is_refused_by_name() {
             "-fno-sample-profile-use-profi",
         ),
     ] {
-        let output = bench.worker(flags, "unit.c", "parallel", "off");
+        let output = test.worker(flags, "unit.c", "parallel", "off");
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(101), "{flags:?}: {text}");
         assert!(text.contains("error:") && text.contains(word), "{flags:?}: {text}");
-        assert!(!bench.path("out/unit.o").exists(), "{flags:?} left an object");
-        assert!(!bench.path("elsewhere.o").exists());
+        assert!(!test.path("out/unit.o").exists(), "{flags:?} left an object");
+        assert!(!test.path("elsewhere.o").exists());
     }
 }
 
-/// The driver makes options of LLVM of these, which are global to the process. They are refused by
-/// the words that were written, of which all those are named that it takes.
+/// The driver derives LLVM options from these, which are global to the process. The error names all
+/// flags that cause the option, as the user wrote them.
 const FLAGS_FOR_LLVM: &[(&[&str], &str)] = &[
     (&["-masm=intel"], "-masm=intel"),
     (&["-O2", "-masm=intel", "-g", "-masm=intel"], "-masm=intel -masm=intel"),
@@ -378,20 +378,20 @@ const FLAGS_FOR_LLVM: &[(&[&str], &str)] = &[
 ];
 
 #[test]
-fn flags_that_set_options_of_llvm_are_refused_as_they_were_written() {
-    let bench = Bench::new();
-    std::fs::write(bench.path("llvm.cfg"), "-fglobal-isel\n").unwrap();
+fn flags_that_set_options_of_llvm_are_refused_as_written() {
+    let test = TestDir::new();
+    std::fs::write(test.path("llvm.cfg"), "-fglobal-isel\n").unwrap();
     for (flags, words) in FLAGS_FOR_LLVM {
-        let output = bench.worker(flags, "unit.c", "parallel", "off");
+        let output = test.worker(flags, "unit.c", "parallel", "off");
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(101), "{flags:?}: {text}");
-        let said = format!("tender does not support {words}, which sets the option -");
-        assert!(text.contains(&said), "{flags:?}: {text}");
-        assert!(!bench.path("out/unit.o").exists(), "{flags:?} left an object");
+        let expect = format!("tender does not support {words}, which sets the option -");
+        assert!(text.contains(&expect), "{flags:?}: {text}");
+        assert!(!test.path("out/unit.o").exists(), "{flags:?} left an object");
     }
-    // The front end sets two by itself.
+    // The front end itself sets two.
     for flag in ["-mdebug-pass", "-mlimit-float-precision"] {
-        let output = bench.worker(&["-Xclang", flag, "-Xclang", "10"], "unit.c", "parallel", "off");
+        let output = test.worker(&["-Xclang", flag, "-Xclang", "10"], "unit.c", "parallel", "off");
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(text.contains(&format!("tender does not support {flag}, which sets")), "{text}");
     }
@@ -399,27 +399,27 @@ fn flags_that_set_options_of_llvm_are_refused_as_they_were_written() {
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn flags_that_the_assembler_does_not_know_are_refused_as_they_were_written() {
-    let bench = Bench::new();
+fn flags_unknown_to_the_assembler_are_refused_as_written() {
+    let test = TestDir::new();
     for (flags, words) in [
         (&["-masm=intel"][..], "-masm=intel"),
         (&["-mbranches-within-32B-boundaries"], "-mbranches-within-32B-boundaries"),
         (&["-malign-branch-boundary=32", "-g"], "-malign-branch-boundary=32"),
     ] {
-        let output = bench.worker(flags, "unit.s", "parallel", "off");
+        let output = test.worker(flags, "unit.s", "parallel", "off");
         let text = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(101), "{flags:?}: {text}");
-        let said = format!("tender's assembler does not support {words}\n");
-        assert!(text.contains(&said) && !text.contains("-mllvm"), "{flags:?}: {text}");
+        let expect = format!("tender's assembler does not support {words}\n");
+        assert!(text.contains(&expect) && !text.contains("-mllvm"), "{flags:?}: {text}");
     }
 }
 
-/// An option of a newer clang whose expansion sets an option of LLVM makes this fail.
+/// Fails for an option of a newer clang whose expansion sets an LLVM option.
 #[test]
-fn flags_of_clang_that_set_options_of_llvm_are_in_the_table() {
-    let bench = Bench::new();
+fn flags_that_set_options_of_llvm_are_in_the_table() {
+    let test = TestDir::new();
     let run = |args: &[&str]| {
-        let output = Command::new(CLANG).current_dir(bench.dir.path()).args(args).output().unwrap();
+        let output = Command::new(CLANG).current_dir(test.dir.path()).args(args).output().unwrap();
         [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
     };
     let [help, _] = run(&["--help-hidden"]);
@@ -429,14 +429,14 @@ fn flags_of_clang_that_set_options_of_llvm_are_in_the_table() {
     });
     let mut found = Vec::new();
     for name in names {
-        // The values that some want are of no concern to the others.
+        // A value is harmless for options that take none.
         let word = if name.ends_with('=') { format!("{name}32") } else { name.clone() };
         if run(&["-###", "-c", "-g", &word, "unit.c"])[1].contains("\"-mllvm\"") {
             found.push(name);
         }
     }
     assert!(found.len() >= 15, "{found:?}");
-    // For other processors; by another name; taken (`setProfi`); the option itself.
+    // Exceptions: for other processors; an alias; accepted (`setProfi`); the option itself.
     const OTHERS: [&str; 5] =
         ["-mno-restrict-it", "-mrestrict-it", "--hipstdpar", "-fprofile-sample-use=", "-mllvm="];
     found.retain(|name| {
@@ -449,11 +449,11 @@ fn flags_of_clang_that_set_options_of_llvm_are_in_the_table() {
 }
 
 #[test]
-fn flags_for_which_all_types_of_a_program_must_be_seen_are_refused_in_every_mode() {
-    let bench = Bench::new();
+fn flags_that_need_the_whole_program_are_refused_in_every_lto_mode() {
+    let test = TestDir::new();
     let why = "it needs link-time optimisation that sees all types of a program, which no mode of `lto` promises: \
                leave it out";
-    for (flags, said) in [
+    for (flags, expect) in [
         (
             &["-fwhole-program-vtables"][..],
             format!("the flag `-fwhole-program-vtables` is not supported: {why}"),
@@ -476,10 +476,10 @@ fn flags_for_which_all_types_of_a_program_must_be_seen_are_refused_in_every_mode
         ),
     ] {
         for lto in ["off", "thin", "fat"] {
-            let output = bench.worker(flags, "unit.cc", "parallel", lto);
+            let output = test.worker(flags, "unit.cc", "parallel", lto);
             let text = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(101), "{flags:?} {lto}: {text}");
-            assert!(text.contains(&said), "{flags:?} {lto}: {text}");
+            assert!(text.contains(&expect), "{flags:?} {lto}: {text}");
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Units of one worker never see each other's options, environment or working directory: each
-//! object is that of the unit alone, whatever the same process compiled before it. What would
-//! change the whole process is refused.
+//! Units of one worker do not see each other's options, environment or working directory: each
+//! object is the same as if the unit were compiled alone. Options that would change the whole
+//! process are refused.
 
 use serde_json::{Value, json};
 use std::process::{Command, Output};
@@ -14,7 +14,7 @@ const SOURCE: &str = "#include <string.h>\n\
     int h(int k) { switch (k) { case 1: return 3; case 2: return 8; case 3: return 1; case 4: return 77; default: return 0; } }\n\
     void t(int k) { table[k & 15] = k; asm volatile(\"nop\"); }\n";
 
-/// Options that set something in clang, in LLVM's code generator, or in the driver.
+/// Options that change state in clang, in LLVM's code generator or in the driver.
 const OPTIONS: &[&[&str]] = &[
     &["-ffast-math"],
     &["-frounding-math", "-ffp-exception-behavior=strict"],
@@ -55,15 +55,15 @@ const OPTIONS: &[&[&str]] = &[
     &["-fcf-protection=full", "-mretpoline"],
 ];
 
-struct Bench {
+struct TestDir {
     dir: tempfile::TempDir,
 }
 
-impl Bench {
-    fn new() -> Bench {
-        let bench = Bench { dir: tempfile::tempdir().unwrap() };
-        std::fs::write(bench.dir.path().join("unit.c"), SOURCE).unwrap();
-        bench
+impl TestDir {
+    fn new() -> TestDir {
+        let test = TestDir { dir: tempfile::tempdir().unwrap() };
+        std::fs::write(test.dir.path().join("unit.c"), SOURCE).unwrap();
+        test
     }
 
     /// Runs these compiles one after the other in one worker.
@@ -74,8 +74,8 @@ impl Bench {
             .map(|(id, (name, options))| {
                 let args: Vec<&str> = [&["-O2", "-ffile-compilation-dir=."], *options].concat();
                 let after: Vec<usize> = id.checked_sub(1).into_iter().collect();
-                // Each lies in a directory of its own, under one name: the driver makes names of
-                // the object's.
+                // Each object has the same name in its own directory, because the driver derives
+                // names from it.
                 json!({"id": id, "unit": name, "after": after, "work": {"kind": "compile", "source": "unit.c",
                        "language": "c", "args": args, "object": format!("{name}/unit.o")}})
             })
@@ -116,14 +116,14 @@ impl Bench {
 }
 
 #[test]
-fn units_do_not_see_options_of_those_before_them() {
-    let bench = Bench::new();
-    bench.compile(&[("plain", &[])]);
-    let plain = bench.object("plain");
+fn isolation_of_options_between_units() {
+    let test = TestDir::new();
+    test.compile(&[("plain", &[])]);
+    let plain = test.object("plain");
     let mut all: Vec<(String, &[&str])> = Vec::new();
     for (number, options) in OPTIONS.iter().enumerate() {
         let alone = format!("alone{number}");
-        bench.compile(&[(&alone, options)]);
+        test.compile(&[(&alone, options)]);
         all.push((alone, options));
     }
     // In one worker: plain units between all others, in both directions.
@@ -139,25 +139,25 @@ fn units_do_not_see_options_of_those_before_them() {
         if reverse {
             compiles.reverse();
         }
-        bench.compile(&compiles);
+        test.compile(&compiles);
         for (((mixed, plain_name), (alone, options)), number) in names.iter().zip(&all).zip(0..) {
             assert!(
-                bench.object(mixed) == bench.object(alone),
+                test.object(mixed) == test.object(alone),
                 "{options:?} after others (reverse: {reverse})"
             );
             assert!(
-                bench.object(plain_name) == plain,
+                test.object(plain_name) == plain,
                 "after {options:?}, number {number} (reverse: {reverse})"
             );
         }
     }
-    assert!(!bench.path("stat.csv").exists(), "nobody writes files of their own");
+    assert!(!test.path("stat.csv").exists(), "no compile writes a file for its statistics");
 }
 
 #[test]
-fn a_unit_that_fails_leaves_nothing_to_others() {
-    let bench = Bench::new();
-    bench.compile(&[("plain", &[])]);
+fn isolation_after_a_failed_unit() {
+    let test = TestDir::new();
+    test.compile(&[("plain", &[])]);
     for options in [
         &["-std=nonsense"][..],
         &["-include", "absent.h"],
@@ -167,25 +167,25 @@ fn a_unit_that_fails_leaves_nothing_to_others() {
         &["-march=nonsense"],
     ] {
         let args = [&["-O2", "-ffile-compilation-dir=."], options].concat();
-        // The second does not come after the first, which fails.
+        // The second does not depend on the first, which fails.
         let items = json!([
             {"id": 0, "unit": "bad", "cost": 9, "work": {"kind": "compile", "source": "unit.c", "language": "c",
              "args": args, "object": "bad/unit.o"}},
             {"id": 1, "unit": "good", "cost": 1, "work": {"kind": "compile", "source": "unit.c", "language": "c",
              "args": ["-O2", "-ffile-compilation-dir=."], "object": "good/unit.o"}},
         ]);
-        let output = bench.run_items(&items);
+        let output = test.run_items(&items);
         assert_eq!(output.status.code(), Some(101), "{options:?}");
-        assert!(bench.object("good") == bench.object("plain"), "{options:?}");
-        std::fs::remove_dir_all(bench.path("good")).unwrap();
+        assert!(test.object("good") == test.object("plain"), "{options:?}");
+        std::fs::remove_dir_all(test.path("good")).unwrap();
     }
 }
 
-/// In whatever way they come: as words, for clang's front end, or from a configuration file.
+/// In every form: as driver flags, for clang's front end, or from a configuration file.
 #[test]
-fn what_would_change_the_whole_process_is_refused() {
-    let bench = Bench::new();
-    for (words, said) in [
+fn isolation_refuses_options_for_the_whole_process() {
+    let test = TestDir::new();
+    for (words, expect) in [
         ("-mllvm -inline-threshold=3", "-mllvm"),
         ("-Xclang -mllvm -Xclang -inline-threshold=3", "-mllvm"),
         ("-fplugin=absent.so", "plugin"),
@@ -200,37 +200,37 @@ fn what_would_change_the_whole_process_is_refused() {
         ("-ftime-trace", "-ftime-trace"),
         ("-save-temps", "-save-temps"),
     ] {
-        std::fs::write(bench.path("all.cfg"), words).unwrap();
+        std::fs::write(test.path("all.cfg"), words).unwrap();
         let plain: Vec<&str> = words.split(' ').collect();
         for options in [&plain[..], &["--config=./all.cfg"]] {
-            let output = bench.run(&[("bad", options)]);
+            let output = test.run(&[("bad", options)]);
             let text = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(101), "{options:?}: {text}");
-            let said = [
-                said,
+            let refused = [
+                expect,
                 "working directory",
                 "supported",
                 "of LLVM itself",
                 "steps where one compile is expected",
             ]
             .iter()
-            .any(|said| text.contains(said));
-            assert!(said, "{options:?}: {text}");
+            .any(|expect| text.contains(expect));
+            assert!(refused, "{options:?}: {text}");
         }
-        // And it did nothing to the process.
-        let before = bench.run(&[("plain", &[])]);
+        // And the process is unchanged.
+        let before = test.run(&[("plain", &[])]);
         assert!(before.status.success());
-        assert!(!bench.path("x.stats").exists());
+        assert!(!test.path("x.stats").exists());
     }
 }
 
 #[test]
-fn the_environment_and_the_working_directory_stay_as_they_are() {
-    let bench = Bench::new();
-    std::fs::create_dir(bench.path("sub")).unwrap();
-    std::fs::write(bench.path("sub/a.h"), "#error the wrong directory\n").unwrap();
-    std::fs::write(bench.path("a.h"), "").unwrap();
-    std::fs::write(bench.path("cd.cfg"), "-working-directory=sub\n").unwrap();
+fn isolation_of_environment_and_working_directory() {
+    let test = TestDir::new();
+    std::fs::create_dir(test.path("sub")).unwrap();
+    std::fs::write(test.path("sub/a.h"), "#error the wrong directory\n").unwrap();
+    std::fs::write(test.path("a.h"), "").unwrap();
+    std::fs::write(test.path("cd.cfg"), "-working-directory=sub\n").unwrap();
     let compile = |id: u32, cost: u32, options: &[&str], object: &str| {
         json!({"id": id, "unit": object, "cost": cost, "work": {"kind": "compile", "source": "unit.c", "language": "c",
                "args": options, "object": format!("{object}/unit.o")}})
@@ -239,9 +239,9 @@ fn the_environment_and_the_working_directory_stay_as_they_are() {
         compile(0, 9, &["--config=./cd.cfg"], "bad"),
         compile(1, 1, &["-include", "a.h"], "good"),
     ]);
-    let output = bench.run_items(&items);
+    let output = test.run_items(&items);
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(text.contains("unable to set working directory: sub"), "{text}");
     assert!(!text.contains("the wrong directory"), "{text}");
-    assert!(bench.path("good/unit.o").exists(), "{text}");
+    assert!(test.path("good/unit.o").exists(), "{text}");
 }

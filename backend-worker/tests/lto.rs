@@ -1,5 +1,5 @@
-//! Link-time optimisation against clang and lld, which are the oracle: the same inputs must give
-//! the same behaviour, about the same size, and the same dynamic symbols.
+//! Link-time optimisation compared with clang and lld: the same inputs must give the same
+//! behaviour, about the same size, and the same dynamic symbols.
 
 #[path = "lto/space.rs"]
 mod space;
@@ -12,13 +12,13 @@ use tender_worker::lto::LinkJob;
 const PRINT: &str = "int printf(const char *, ...);\n";
 
 #[test]
-fn a_link_may_be_used_by_many_threads() {
+fn lto_link_job_is_send_and_sync() {
     fn check<T: Send + Sync>() {}
     check::<LinkJob>();
 }
 
 #[test]
-fn functions_are_inlined_across_crates() {
+fn lto_inlines_across_crates() {
     for mut space in [Space::new(), Space::fat()] {
         let main = space.bitcode(
             "main.c",
@@ -42,7 +42,7 @@ fn functions_are_inlined_across_crates() {
 }
 
 #[test]
-fn what_only_assembly_uses_stays() {
+fn lto_keeps_symbols_that_only_assembly_uses() {
     for mut space in [Space::new(), Space::fat()] {
         let main = space.bitcode(
             "main.c",
@@ -58,7 +58,7 @@ fn what_only_assembly_uses_stays() {
 }
 
 #[test]
-fn what_only_a_shared_library_uses_stays_and_is_exported() {
+fn lto_exports_symbols_that_a_shared_library_uses() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -76,7 +76,7 @@ fn what_only_a_shared_library_uses_stays_and_is_exported() {
 }
 
 #[test]
-fn a_crate_may_define_what_the_code_generator_calls() {
+fn lto_crate_may_define_runtime_functions() {
     for mut space in [Space::new(), Space::fat()] {
         let main = space.bitcode(
             "main.c",
@@ -106,7 +106,7 @@ fn a_crate_may_define_what_the_code_generator_calls() {
 }
 
 #[test]
-fn a_native_member_that_only_generated_code_calls_is_found() {
+fn lto_finds_native_members_for_generated_calls() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -121,8 +121,7 @@ fn a_native_member_that_only_generated_code_calls_is_found() {
         ".globl memcpy\nmemcpy: mov %rdi, %rax\nmov %rdx, %rcx\nrep movsb\nret\n",
     );
     space.word(main).library("copy", &[copy]);
-    // Here lld would take the function of the C library, although it takes the crate's without
-    // optimisation.
+    // lld takes the function of the C library here, but without optimisation it takes the crate's.
     let program = space.link("ours");
     assert_eq!(space.output_of(&program), "5\n");
     assert!(
@@ -132,7 +131,7 @@ fn a_native_member_that_only_generated_code_calls_is_found() {
 }
 
 #[test]
-fn members_that_nobody_wants_stay_out() {
+fn lto_leaves_unneeded_members_out() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -153,7 +152,7 @@ fn members_that_nobody_wants_stay_out() {
 }
 
 #[test]
-fn constructors_run_in_the_order_of_a_link_without_optimisation() {
+fn lto_keeps_the_order_of_constructors() {
     for library_first in [true, false] {
         let mut space = Space::new();
         let text = |name: &str, calls: &str| {
@@ -190,7 +189,7 @@ fn constructors_run_in_the_order_of_a_link_without_optimisation() {
 }
 
 #[test]
-fn a_strong_definition_overrides_a_weak_one_both_ways() {
+fn lto_strong_definition_overrides_weak() {
     for first in ["weak", "strong"] {
         let mut space = Space::new();
         let main = space.bitcode(
@@ -208,7 +207,7 @@ fn a_strong_definition_overrides_a_weak_one_both_ways() {
 }
 
 #[test]
-fn common_symbols_are_one_of_the_largest_size() {
+fn lto_common_symbols_have_the_largest_size() {
     for mut space in [Space::new(), Space::fat()] {
         space.flags = vec!["-fcommon"];
         let main = space.bitcode(
@@ -225,7 +224,7 @@ fn common_symbols_are_one_of_the_largest_size() {
 }
 
 #[test]
-fn templates_statics_exceptions_and_virtual_calls_cross_crates() {
+fn lto_cxx_features_across_crates() {
     let mut space = Space::cxx();
     let header = "#include <cstdio>\n#include <stdexcept>\n#include <string>\n#include <vector>\n\
         template <class T> T &once() { static T value{}; return value; }\n\
@@ -254,7 +253,7 @@ fn templates_statics_exceptions_and_virtual_calls_cross_crates() {
 }
 
 #[test]
-fn wrapped_functions_are_not_inlined_past_their_wrapper() {
+fn lto_does_not_inline_wrapped_functions() {
     for mut space in [Space::new(), Space::fat()] {
         let main = space.bitcode(
             "main.c",
@@ -271,7 +270,7 @@ fn wrapped_functions_are_not_inlined_past_their_wrapper() {
 }
 
 #[test]
-fn a_shared_library_exports_its_list_and_loses_the_rest() {
+fn lto_shared_library_exports_only_its_version_script() {
     let mut space = Space::new();
     let api = space.bitcode(
         "api.c",
@@ -289,7 +288,7 @@ fn a_shared_library_exports_its_list_and_loses_the_rest() {
 }
 
 #[test]
-fn excluded_libraries_export_nothing() {
+fn lto_excluded_libraries_export_nothing() {
     let mut space = Space::new();
     let api = space.bitcode("api.c", "int inner(int);\nint api(int a) { return inner(a) + 1; }\n");
     let inner = space
@@ -301,7 +300,7 @@ fn excluded_libraries_export_nothing() {
 }
 
 #[test]
-fn a_program_exports_what_it_is_told_to() {
+fn lto_program_exports_on_request() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -313,7 +312,7 @@ fn a_program_exports_what_it_is_told_to() {
 }
 
 #[test]
-fn sections_whose_bounds_are_used_are_kept() {
+fn lto_keeps_sections_with_used_bounds() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -332,7 +331,7 @@ fn sections_whose_bounds_are_used_are_kept() {
 }
 
 #[test]
-fn thread_locals_and_computed_gotos_work() {
+fn lto_thread_locals_and_computed_gotos() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -354,7 +353,7 @@ fn thread_locals_and_computed_gotos_work() {
 }
 
 #[test]
-fn archives_of_machine_code_and_options_of_the_linker_work() {
+fn lto_with_native_archives_and_linker_options() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -376,7 +375,7 @@ fn archives_of_machine_code_and_options_of_the_linker_work() {
 }
 
 #[test]
-fn two_strong_definitions_are_an_error_that_names_both_crates() {
+fn lto_duplicate_definition_error_names_both_crates() {
     let mut space = Space::new();
     let main = space.bitcode(
         "main.c",
@@ -385,8 +384,8 @@ fn two_strong_definitions_are_an_error_that_names_both_crates() {
     let other =
         space.bitcode("other.c", "int f(void) { return 2; }\nint g(void) { return f(); }\n");
     space.word(main).library("other", &[other]);
-    let told = space.open("ours").err().expect("the link fails");
-    let [only] = &told[..] else { panic!("{told:?}") };
+    let errors = space.open("ours").err().expect("the link fails");
+    let [only] = &errors[..] else { panic!("{errors:?}") };
     assert_eq!(
         only.message,
         "duplicate symbol `f`: defined in crate `app` (main.c) and in crate `other` (other.c)"
@@ -394,13 +393,13 @@ fn two_strong_definitions_are_an_error_that_names_both_crates() {
 }
 
 #[test]
-fn an_undefined_symbol_is_the_linkers_to_report_and_its_object_tells_the_unit() {
+fn lto_undefined_symbol_is_reported_by_the_linker() {
     let mut space = Space::new();
     let main = space.bitcode("main.c", "int g(void);\nint main(void) { return g(); }\n");
     let other = space.bitcode("other.c", "int missing(void);\nint g(void) { return missing(); }\n");
     space.flags = vec!["-g"];
     space.word(main).library("other", &[other]);
-    let job = space.open("ours").unwrap_or_else(|told| panic!("{told:?}"));
+    let job = space.open("ours").unwrap_or_else(|errors| panic!("{errors:?}"));
     let linked = space.complete(&job);
     assert!(linked.error.is_some());
     assert!(
@@ -417,25 +416,25 @@ fn an_undefined_symbol_is_the_linkers_to_report_and_its_object_tells_the_unit() 
 }
 
 #[test]
-fn damaged_bitcode_is_an_error_that_names_crate_and_unit() {
+fn lto_damaged_bitcode_error_names_crate_and_unit() {
     let damage = |change: &dyn Fn(Vec<u8>) -> Vec<u8>, expect: &str| {
         let mut space = Space::new();
         let main = space.bitcode("main.c", "int g(void);\nint main(void) { return g(); }\n");
         space.bitcode("other.c", "int g(void) { return 0; }\n");
         let whole = std::fs::read(space.path("other.c.bc")).unwrap();
         let content = change(whole);
-        let container = llvm::archive(&[llvm::Member { name: "0.bc", content: &content }]).unwrap();
+        let container =
+            llvm::archive(&[llvm::ArchiveMember { name: "0.bc", content: &content }]).unwrap();
         let other = space.write("other.c.o", &*container);
         space.word(main).library("other", &[other]);
-        let told = space.open("ours").err().expect("the link fails");
-        assert_eq!(told.len(), 1);
-        let message = &told[0].message;
+        let errors = space.open("ours").err().expect("the link fails");
+        assert_eq!(errors.len(), 1);
+        let message = &errors[0].message;
         assert!(message.contains("crate `other`") && message.contains("other.c"), "{message}");
         assert!(message.contains(expect), "{message}");
     };
     damage(&|whole| whole[..whole.len() / 2 / 4 * 4].to_vec(), "cannot be read");
-    // The identification block is followed by the epoch's record; another producer leaves another
-    // epoch there.
+    // The identification block contains the epoch; another producer may have another epoch.
     let epoch = |mut whole: Vec<u8>| {
         let at = whole.windows(4).position(|word| word == b"LLVM").map_or(0, |_| epoch_at(&whole));
         whole[at] ^= 0x20;
@@ -444,23 +443,23 @@ fn damaged_bitcode_is_an_error_that_names_crate_and_unit() {
     damage(&epoch, "cannot be read");
 }
 
-/// The identification block (LLVM, BitCodes.h) is the first: 4 bytes of magic, its header, the
-/// producer's string, and the epoch. Finds the byte of which a change makes LLVM complain of the
-/// epoch.
+/// Finds the byte of the epoch in the identification block (LLVM, BitCodes.h), which is the first
+/// one: 4 bytes of magic, its header, the producer's string, and the epoch.
 fn epoch_at(whole: &[u8]) -> usize {
     (4..64.min(whole.len()))
         .find(|at| {
             let mut changed = whole.to_vec();
             changed[*at] ^= 0x20;
             let range = 0..changed.len();
-            let opened = llvm::Bitcode::open(llvm::Slice { content: changed.into(), range }, "x");
+            let opened =
+                llvm::Bitcode::open(llvm::SharedSlice { content: changed.into(), range }, "x");
             opened.err().is_some_and(|why| why.contains("epoch"))
         })
         .expect("one of the first bytes is the epoch")
 }
 
 #[test]
-fn a_debugger_sees_lines_and_inlined_frames() {
+fn lto_debugger_sees_lines_and_inlined_frames() {
     let mut space = Space::new();
     space.flags = vec!["-g"];
     let main = space.bitcode(
@@ -477,20 +476,20 @@ fn a_debugger_sees_lines_and_inlined_frames() {
     );
     space.word(main).library("middle", &[middle]).library("stop", &[stop]);
     let program = space.link("ours");
-    let said = space.run(
+    let text = space.run(
         Command::new("gdb")
             .args(["-nx", "-batch", "-ex", "break stop", "-ex", "run", "-ex", "backtrace"])
             .arg(&program),
     );
     for frame in ["stop", "middle.c:3", "main.c:3"] {
-        assert!(said.contains(frame), "{frame} in\n{said}");
+        assert!(text.contains(frame), "{frame} in\n{text}");
     }
     let code = space.disassembly(&program, "main");
     assert!(!code.contains("<middle>"), "middle is inlined:\n{code}");
 }
 
 #[test]
-fn outputs_depend_on_neither_threads_nor_directory() {
+fn lto_output_is_independent_of_threads_and_directory() {
     let build = |threads: usize, mode| -> Vec<Vec<u8>> {
         let mut space = Space::new();
         (space.threads, space.mode) = (threads, mode);
@@ -526,7 +525,7 @@ fn outputs_depend_on_neither_threads_nor_directory() {
 }
 
 #[test]
-fn an_archive_is_optimised_among_its_members_and_each_stands_alone() {
+fn lto_archive_members_are_optimised_together_and_stand_alone() {
     let space = Space::cxx();
     let header = "template <class T> __attribute__((noinline)) int shared_copy(T a) { static int n; return n += a; }\n";
     space.write("shared.h", header);
@@ -548,13 +547,13 @@ fn an_archive_is_optimised_among_its_members_and_each_stands_alone() {
         &format!("{PRINT}int front(int);\nint overridden(void) {{ return 2; }}\n\
                   int main(int argc, char **argv) {{ printf(\"%d %d\\n\", front(argc), overridden()); return 0; }}\n"),
     );
-    // The member that is not needed stays out, although it has a copy of what `front` uses.
+    // The unneeded member is not linked, although it has a copy of a function that `front` uses.
     space.run(tool("clang++").args(["-fuse-ld=lld", &main, &archive, "-o", "program"]));
     assert_eq!(space.output_of(&space.path("program")), "6 2\n");
 }
 
 #[test]
-fn members_of_an_archive_may_be_alternatives() {
+fn lto_archive_members_may_be_alternatives() {
     let space = Space::new();
     let members = [
         space
@@ -573,7 +572,7 @@ fn members_of_an_archive_may_be_alternatives() {
 }
 
 #[test]
-fn a_unit_in_pieces_is_one_member() {
+fn lto_archive_has_one_member_per_unit() {
     const FIRST: &str = "__attribute__((visibility(\"hidden\"))) int part(int);\nint whole(int a) { return part(a) + 1; }\n";
     const SECOND: &str = "volatile int seen;\n\
         __attribute__((visibility(\"hidden\"), noinline)) int part(int a) { seen = a; return a * 7; }\n";
@@ -600,7 +599,7 @@ fn a_unit_in_pieces_is_one_member() {
 }
 
 #[test]
-fn merging_keeps_two_modules_alive_however_many_there_are() {
+fn lto_fat_merge_keeps_two_modules_in_memory() {
     let mut space = Space::fat();
     let members: Vec<String> = (0..6)
         .map(|n| space.bitcode(&format!("f{n}.c"), &format!("int f{n}(void) {{ return {n}; }}\n")))
@@ -614,9 +613,9 @@ fn merging_keeps_two_modules_alive_however_many_there_are() {
     );
     space.word(main).library("f", &members);
     let notes = Notes::default();
-    let job = space.open_watched("ours", &notes).unwrap_or_else(|told| panic!("{told:?}"));
+    let job = space.open_watched("ours", &notes).unwrap_or_else(|errors| panic!("{errors:?}"));
     assert_eq!(notes.most_live.get(), 2);
-    assert!(notes.told.borrow().is_empty());
+    assert!(notes.diagnostics.borrow().is_empty());
     assert!(space.complete(&job).error.is_none());
     space.output_of(&space.path("ours"));
 }

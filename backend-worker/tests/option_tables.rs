@@ -1,15 +1,15 @@
-//! Compares the table of options that name files, `docs/inputs.md`, with the options that clang and
-//! lld list themselves: an option of a newer LLVM that is not in it makes this fail.
+//! Compares the table of options that name files, in `docs/inputs.md`, with the options that clang
+//! and lld list. Fails for an option of a newer LLVM that is missing.
 
 use std::collections::BTreeSet;
 use std::process::Command;
 
 const LLVM: &str = concat!(env!("TENDER_LLVM_PREFIX"), "/bin");
 
-/// Words in a help text by which an option may have a file or a directory as its value.
+/// Words in a help text that suggest that the value is a file or directory.
 const SIGNS: [&str; 5] = ["file", "dir", "path", "profile", "script"];
 
-/// What looks like it and is none: numbers, kinds and names.
+/// Options that match and take no file: numbers, kinds and names.
 const NO_FILES: [&str; 7] = [
     "finput-charset",
     "mindirect-jump",
@@ -26,7 +26,7 @@ fn help(program: &str, option: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// Options with a value whose name or value sounds like a file.
+/// Options whose help text suggests a file as value.
 fn naming_files(help: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     for line in help.lines() {
@@ -45,7 +45,7 @@ fn naming_files(help: &str) -> BTreeSet<String> {
     found
 }
 
-/// What the document names, without dashes and values.
+/// The options in the document, without dashes and values.
 fn documented() -> BTreeSet<String> {
     let document =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/inputs.md")).unwrap();
@@ -55,7 +55,7 @@ fn documented() -> BTreeSet<String> {
 }
 
 #[test]
-fn options_of_clang_and_lld_that_name_files_are_in_the_document() {
+fn option_tables_of_clang_and_lld_are_documented() {
     let documented = documented();
     for (program, option, least) in [("clang", "--help-hidden", 80), ("ld.lld", "--help", 20)] {
         let found = naming_files(&help(program, option));
@@ -65,6 +65,6 @@ fn options_of_clang_and_lld_that_name_files_are_in_the_document() {
                 || name.split_once('=').is_some_and(|(name, _)| documented.contains(name))
         };
         let missing: Vec<&String> = found.iter().filter(|name| !known(name)).collect();
-        assert!(missing.is_empty(), "{program}: docs/inputs.md says nothing of {missing:?}");
+        assert!(missing.is_empty(), "{program}: docs/inputs.md does not mention {missing:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Plans run by hand: every language, archives and links, what is told about bad input.
+//! Plans run by hand: every language, archives, links, and messages about bad input.
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -6,17 +6,17 @@ use std::process::{Command, Output};
 
 const LLVM: &str = concat!(env!("TENDER_LLVM_PREFIX"), "/bin");
 
-struct Bench {
+struct TestDir {
     dir: tempfile::TempDir,
 }
 
-impl Bench {
-    fn new(files: &[(&str, &str)]) -> Bench {
-        let bench = Bench { dir: tempfile::tempdir().unwrap() };
+impl TestDir {
+    fn new(files: &[(&str, &str)]) -> TestDir {
+        let test = TestDir { dir: tempfile::tempdir().unwrap() };
         for (name, text) in files {
-            std::fs::write(bench.dir.path().join(name), text).unwrap();
+            std::fs::write(test.dir.path().join(name), text).unwrap();
         }
-        bench
+        test
     }
 
     fn dir(&self) -> &Path {
@@ -66,8 +66,8 @@ fn text(output: &Output) -> String {
 }
 
 #[test]
-fn every_language_goes_into_one_program() {
-    let bench = Bench::new(&[
+fn plan_links_every_language_into_one_program() {
+    let test = TestDir::new(&[
         (
             "main.c",
             "int c(void), ll(int), bc(int), s(int), S(int), cxx(int);\n\
@@ -88,8 +88,8 @@ fn every_language_goes_into_one_program() {
              \t.section .note.GNU-stack,\"\",@progbits\n",
         ),
     ]);
-    bench.tool(&format!("{LLVM}/llvm-as"), &["bc.in", "-o", "bc.bc"]);
-    bench.tool(&format!("{LLVM}/clang"), &["-O2", "-S", "s.c", "-o", "s.s"]);
+    test.tool(&format!("{LLVM}/llvm-as"), &["bc.in", "-o", "bc.bc"]);
+    test.tool(&format!("{LLVM}/clang"), &["-O2", "-S", "s.c", "-o", "s.s"]);
     let mut items = vec![
         compile(0, "main.c", "c"),
         compile(1, "cxx.cc", "cxx"),
@@ -107,19 +107,19 @@ fn every_language_goes_into_one_program() {
     items.push(json!({"id": 7, "unit": "app", "after": [0, 6], "work": {"kind": "link",
         "driver": ["c++", format!("-B{LLVM}"), "-fuse-ld=lld"], "args": ["out/main.c.o", "out/libx.a"],
         "output": "out/app"}}));
-    let output = bench.run(&json!(items));
+    let output = test.run(&json!(items));
     assert!(output.status.success(), "{}", text(&output));
-    let status = Command::new(bench.dir().join("out/app")).status().unwrap();
+    let status = Command::new(test.dir().join("out/app")).status().unwrap();
     assert_eq!(status.code(), Some(42));
     assert_eq!(
-        bench.tool(&format!("{LLVM}/llvm-ar"), &["t", "out/libx.a"]),
+        test.tool(&format!("{LLVM}/llvm-ar"), &["t", "out/libx.a"]),
         "cxx.cc.o\nll.ll.o\nbc.bc.o\ns.s.o\nS.S.o\n"
     );
 }
 
 #[test]
-fn an_archive_among_members_is_opened_and_nothing_depends_on_jobs() {
-    let bench = Bench::new(&[
+fn plan_archive_adds_members_of_archives_at_any_job_count() {
+    let test = TestDir::new(&[
         ("a.c", "int a(void) { return 1; }\n"),
         ("b.c", "int b(void) { return 2; }\n"),
     ]);
@@ -132,22 +132,22 @@ fn an_archive_among_members_is_opened_and_nothing_depends_on_jobs() {
             "members": [{"name": "inner.a", "path": "out/inner.a"}, {"name": "b.o", "path": "out/b.c.o"}]}},
     ]);
     let bytes = |jobs| {
-        let output = bench.run_jobs(&items, jobs);
+        let output = test.run_jobs(&items, jobs);
         assert!(output.status.success(), "{}", text(&output));
-        std::fs::read(bench.dir().join("out/outer.a")).unwrap()
+        std::fs::read(test.dir().join("out/outer.a")).unwrap()
     };
     assert!(bytes("1") == bytes("4"), "the archive depends on the number of jobs");
-    assert_eq!(bench.tool(&format!("{LLVM}/llvm-ar"), &["t", "out/outer.a"]), "a.o\nb.o\n");
+    assert_eq!(test.tool(&format!("{LLVM}/llvm-ar"), &["t", "out/outer.a"]), "a.o\nb.o\n");
 }
 
 #[test]
-fn what_does_not_compile_is_shown_in_clangs_look_and_the_rest_goes_on() {
-    let bench = Bench::new(&[
+fn plan_shows_compile_errors_as_clang_does() {
+    let test = TestDir::new(&[
         ("bad.c", "#include \"nowhere.h\"\nint f(void) { return 1 }\n"),
         ("type.c", "int f(void) { return undeclared; }\n"),
         ("good.c", "int g(void) { return 1; }\n"),
     ]);
-    let output = bench.run(&json!([
+    let output = test.run(&json!([
         compile(0, "bad.c", "c"),
         compile(1, "type.c", "c"),
         compile(2, "good.c", "c"),
@@ -158,20 +158,20 @@ fn what_does_not_compile_is_shown_in_clangs_look_and_the_rest_goes_on() {
     assert_eq!(output.status.code(), Some(101));
     assert!(text.contains("bad.c:1:10: fatal error: 'nowhere.h' file not found\n"), "{text}");
     assert!(text.contains("    1 | int f(void) { return undeclared; }\n"), "{text}");
-    assert!(bench.dir().join("out/good.c.o").exists());
-    assert!(!bench.dir().join("out/bad.c.o").exists());
-    assert!(!bench.dir().join("out/x.a").exists());
+    assert!(test.dir().join("out/good.c.o").exists());
+    assert!(!test.dir().join("out/bad.c.o").exists());
+    assert!(!test.dir().join("out/x.a").exists());
 }
 
 #[test]
-fn the_backends_own_errors_have_a_place_and_do_not_end_the_worker() {
-    let bench = Bench::new(&[
+fn plan_shows_backend_errors_with_a_location() {
+    let test = TestDir::new(&[
         ("asm.c", "int ok;\nvoid f(void) {\n  __asm__(\"no_such_instruction\");\n}\n"),
         ("ir.ll", "define i32 @f( {\n"),
         ("s.s", "\tno_such_instruction\n"),
         ("good.c", "int g(void) { return 1; }\n"),
     ]);
-    let output = bench.run(&json!([
+    let output = test.run(&json!([
         compile(0, "asm.c", "c"),
         compile(1, "ir.ll", "llvm-ir"),
         compile(2, "s.s", "assembly"),
@@ -184,14 +184,14 @@ fn the_backends_own_errors_have_a_place_and_do_not_end_the_worker() {
     assert!(text.contains("ir.ll:2:1: error: expected type\n"), "{text}");
     assert!(text.contains("s.s:1:2: error: invalid instruction mnemonic"), "{text}");
     assert!(text.contains("absent.c"), "{text}");
-    assert!(bench.dir().join("out/good.c.o").exists());
+    assert!(test.dir().join("out/good.c.o").exists());
 }
 
 #[test]
-fn a_missing_symbol_is_named_and_no_program_is_left() {
-    let bench =
-        Bench::new(&[("main.c", "int nowhere(void);\nint main(void) { return nowhere(); }\n")]);
-    let output = bench.run(&json!([
+fn plan_names_a_missing_symbol_and_leaves_no_program() {
+    let test =
+        TestDir::new(&[("main.c", "int nowhere(void);\nint main(void) { return nowhere(); }\n")]);
+    let output = test.run(&json!([
         compile(0, "main.c", "c"),
         {"id": 1, "unit": "app", "after": [0], "work": {"kind": "link",
             "driver": ["cc", format!("-B{LLVM}"), "-fuse-ld=lld"], "args": ["out/main.c.o"], "output": "out/app"}},
@@ -199,7 +199,7 @@ fn a_missing_symbol_is_named_and_no_program_is_left() {
     let text = text(&output);
     assert_eq!(output.status.code(), Some(101));
     assert!(text.contains("undefined symbol: nowhere"), "{text}");
-    let left: Vec<_> = std::fs::read_dir(bench.dir().join("out"))
+    let left: Vec<_> = std::fs::read_dir(test.dir().join("out"))
         .unwrap()
         .map(|e| e.unwrap().file_name())
         .collect();
@@ -207,10 +207,10 @@ fn a_missing_symbol_is_named_and_no_program_is_left() {
 }
 
 #[test]
-fn a_plan_that_is_none_is_refused() {
-    let bench = Bench::new(&[("plan.json", "{\"id\": 1}")]);
+fn plan_that_is_invalid_is_refused() {
+    let test = TestDir::new(&[("plan.json", "{\"id\": 1}")]);
     let output = Command::new(env!("CARGO_BIN_EXE_tender-worker"))
-        .current_dir(bench.dir())
+        .current_dir(test.dir())
         .args(["--plan", "plan.json"])
         .output()
         .unwrap();
@@ -219,15 +219,15 @@ fn a_plan_that_is_none_is_refused() {
 }
 
 #[test]
-fn split_dwarf_leaves_no_signal_handler_behind() {
-    // LLVM's TempFile would replace the handlers of the process; SigCgt has a bit for each signal
-    // that is caught.
-    let bench = Bench::new(&[("a.c", "int a(void) { return 1; }\n")]);
+fn plan_split_dwarf_leaves_no_signal_handler() {
+    // LLVM's TempFile would replace the handlers of the process. SigCgt has a bit for each caught
+    // signal.
+    let test = TestDir::new(&[("a.c", "int a(void) { return 1; }\n")]);
     let caught = |args: &[&str]| -> u64 {
         let plan = json!({"type": "plan", "id": 1, "crate": "test", "items": [{"id": 0, "unit": "a.c", "work":
             {"kind": "compile", "source": "a.c", "language": "c", "args": args, "object": "a.o"}}]});
         let mut child = Command::new(env!("CARGO_BIN_EXE_tender-worker"))
-            .current_dir(bench.dir())
+            .current_dir(test.dir())
             .env_remove("MAKEFLAGS")
             .env_remove("CARGO_MAKEFLAGS")
             .stdin(std::process::Stdio::piped())
@@ -257,22 +257,22 @@ fn split_dwarf_leaves_no_signal_handler_behind() {
     assert_eq!(plain & (int | term | hup), 0, "LLVM's handlers are installed: {plain:x}");
 }
 
-/// Parses, but a value is used where it may not have been computed.
+/// It parses, but a use is not dominated by its definition.
 const INVALID_IR: &str = "define i32 @f(i1 %c) {\nentry:\n  br i1 %c, label %a, label %b\na:\n  %x = add i32 1, 2\n  \
                           br label %b\nb:\n  ret i32 %x\n}\n";
 
 #[test]
-fn each_bad_unit_among_many_says_why_once_and_the_rest_goes_on() {
-    let bench = Bench::new(&[
+fn plan_reports_each_of_many_bad_units_once() {
+    let test = TestDir::new(&[
         ("invalid.ll", INVALID_IR),
         ("valid.ll", "define i32 @g() {\n  ret i32 1\n}\n"),
         ("wrong.c", "int wrong(void) { return nowhere; }\n"),
         ("asm.c", "void bad(void) { __asm__(\"no_such_instruction\"); }\n"),
     ]);
-    bench.tool(&format!("{LLVM}/llvm-as"), &["valid.ll", "-o", "valid.bc"]);
-    let whole = std::fs::read(bench.dir().join("valid.bc")).unwrap();
-    std::fs::write(bench.dir().join("short.bc"), &whole[..whole.len() / 2]).unwrap();
-    std::fs::write(bench.dir().join("other.bc"), of_another_version(&bench, &whole)).unwrap();
+    test.tool(&format!("{LLVM}/llvm-as"), &["valid.ll", "-o", "valid.bc"]);
+    let whole = std::fs::read(test.dir().join("valid.bc")).unwrap();
+    std::fs::write(test.dir().join("short.bc"), &whole[..whole.len() / 2]).unwrap();
+    std::fs::write(test.dir().join("other.bc"), of_another_version(&test, &whole)).unwrap();
     let mut items = vec![
         compile(0, "invalid.ll", "llvm-ir"),
         compile(1, "wrong.c", "c"),
@@ -283,17 +283,17 @@ fn each_bad_unit_among_many_says_why_once_and_the_rest_goes_on() {
     for number in 5..40 {
         let name = format!("good{number}.c");
         std::fs::write(
-            bench.dir().join(&name),
+            test.dir().join(&name),
             format!("int good{number}(void) {{ return {number}; }}\n"),
         )
         .unwrap();
         items.push(compile(number, &name, "c"));
     }
     for (form, jobs) in [("parallel", "1"), ("parallel", "4"), ("serial", "1"), ("serial", "4")] {
-        let _ = std::fs::remove_dir_all(bench.dir().join("out"));
-        let output = bench.run_as(&json!(items), jobs, form);
+        let _ = std::fs::remove_dir_all(test.dir().join("out"));
+        let output = test.run_as(&json!(items), jobs, form);
         assert_eq!(output.status.code(), Some(101));
-        let said = text(&output);
+        let stderr = text(&output);
         for once in [
             "invalid.ll: error: the module is not valid IR: Instruction does not dominate all uses!",
             "wrong.c:1:26: error: use of undeclared identifier 'nowhere'",
@@ -301,21 +301,20 @@ fn each_bad_unit_among_many_says_why_once_and_the_rest_goes_on() {
             "short.bc: error:",
             "other.bc: error:",
         ] {
-            assert_eq!(said.matches(once).count(), 1, "{form} -j{jobs}: {once} in {said}");
+            assert_eq!(stderr.matches(once).count(), 1, "{form} -j{jobs}: {once} in {stderr}");
         }
-        assert_eq!(said.matches("error:").count(), 5, "{form} -j{jobs}: {said}");
-        let made = std::fs::read_dir(bench.dir().join("out")).unwrap().count();
+        assert_eq!(stderr.matches("error:").count(), 5, "{form} -j{jobs}: {stderr}");
+        let made = std::fs::read_dir(test.dir().join("out")).unwrap().count();
         assert_eq!(made, 35, "{form} -j{jobs}");
     }
 }
 
-/// `bitcode` as another version of LLVM would have marked it: the record of the epoch is changed.
-fn of_another_version(bench: &Bench, bitcode: &[u8]) -> Vec<u8> {
+/// `bitcode` with the epoch of another version of LLVM.
+fn of_another_version(test: &TestDir, bitcode: &[u8]) -> Vec<u8> {
     let complains = |content: &[u8]| {
-        std::fs::write(bench.dir().join("try.bc"), content).unwrap();
+        std::fs::write(test.dir().join("try.bc"), content).unwrap();
         let mut run = Command::new(format!("{LLVM}/llvm-dis"));
-        let run =
-            run.args(["try.bc", "-o", "/dev/null"]).current_dir(bench.dir()).output().unwrap();
+        let run = run.args(["try.bc", "-o", "/dev/null"]).current_dir(test.dir()).output().unwrap();
         String::from_utf8_lossy(&run.stderr).contains("epoch")
     };
     let changed = |at: usize| {

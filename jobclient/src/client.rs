@@ -1,21 +1,21 @@
-//! Asks a pool for tokens from a helper thread, and gives them back.
+//! Acquires tokens from a pool on a helper thread, and releases them.
 //!
-//! The `jobserver` crate cannot cancel a request: a thread that waits for a token waits on. So at
-//! most one request is outstanding in the crate, further wishes are a count of ours, and a token
-//! that arrives when nobody wishes for one any more goes straight back on the helper thread.
-//! Waiting costs nobody a token.
+//! The `jobserver` crate cannot cancel a request: its thread keeps waiting for a token. So at most
+//! one request is outstanding in the crate, and further requests are a count in `State`. If a token
+//! arrives when none is requested any more, the helper thread releases it at once. A waiting client
+//! holds no token.
 
 use std::fmt;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// One slot of the pool, given back when it is dropped.
+/// One token of the pool. It is released when it is dropped.
 #[derive(Debug)]
 pub struct Token {
     _acquired: jobserver::Acquired,
 }
 
-/// The wishes of this process. Dropping it withdraws them and ends the helper thread.
+/// This process's requests for tokens. Dropping it withdraws them and ends the helper thread.
 pub struct Client {
     shared: Arc<Shared>,
 }
@@ -25,11 +25,11 @@ struct Shared {
 }
 
 struct State {
-    /// Tokens that are wished for and have not arrived.
-    wished: u32,
-    /// Whether the crate's thread waits for a token, for a wish or for one withdrawn since.
-    asking: bool,
-    /// Set once the thread is running; taken when the client is dropped.
+    /// Tokens that are requested and have not arrived.
+    requested: u32,
+    /// Whether the crate's thread waits for a token, even if none is requested any more.
+    waiting: bool,
+    /// Set when the thread runs; taken when the client is dropped.
     helper: Option<jobserver::HelperThread>,
 }
 
@@ -38,12 +38,12 @@ impl Client {
         pool: jobserver::Client,
         mut deliver: impl FnMut(io::Result<Token>) + Send + 'static,
     ) -> io::Result<Client> {
-        let state = State { wished: 0, asking: false, helper: None };
+        let state = State { requested: 0, waiting: false, helper: None };
         let shared = Arc::new(Shared { state: Mutex::new(state) });
-        let of_thread = Arc::clone(&shared);
+        let thread_shared = Arc::clone(&shared);
         let helper = pool.into_helper_thread(move |acquired| {
-            // The lock is not held while `deliver` runs, which may well call `wish`.
-            if let Some(arrival) = of_thread.arrived(acquired) {
+            // The lock is not held here, because `deliver` may call `request`.
+            if let Some(arrival) = thread_shared.arrived(acquired) {
                 deliver(arrival);
             }
         })?;
@@ -51,31 +51,33 @@ impl Client {
         Ok(Client { shared })
     }
 
-    /// Sets how many tokens are wished for beyond those that have arrived; 0 withdraws every wish.
-    pub fn wish(&self, tokens: u32) {
+    /// Sets how many tokens are requested in addition to those that have arrived. 0 withdraws every
+    /// request.
+    pub fn request(&self, tokens: u32) {
         let mut state = self.shared.lock();
-        state.wished = tokens;
-        state.ask();
+        state.requested = tokens;
+        state.start_waiting();
     }
 }
 
 impl Shared {
-    /// Turns what the crate's thread got into something to deliver, if anyone still wishes for it.
+    /// Handles what the crate's thread acquired. Returns what is to be delivered, if a token is
+    /// still requested.
     fn arrived(&self, acquired: io::Result<jobserver::Acquired>) -> Option<io::Result<Token>> {
         let mut state = self.lock();
-        state.asking = false;
+        state.waiting = false;
         match acquired {
-            // The surplus token is dropped, and so written back, after the lock.
-            Ok(_) if state.wished == 0 => None,
+            // The token is dropped, and so released, after the lock.
+            Ok(_) if state.requested == 0 => None,
             Ok(acquired) => {
-                state.wished -= 1;
-                state.ask();
+                state.requested -= 1;
+                state.start_waiting();
                 Some(Ok(Token { _acquired: acquired }))
             }
-            // The pool is gone, for instance because its last writer ended; asking again would only
-            // spin.
+            // The pool is lost, for instance because its last writer ended. A further request would
+            // fail in the same way.
             Err(error) => {
-                state.wished = 0;
+                state.requested = 0;
                 Some(Err(error))
             }
         }
@@ -87,10 +89,10 @@ impl Shared {
 }
 
 impl State {
-    fn ask(&mut self) {
-        if let (Some(helper), false, true) = (&self.helper, self.asking, self.wished > 0) {
+    fn start_waiting(&mut self) {
+        if let (Some(helper), false, true) = (&self.helper, self.waiting, self.requested > 0) {
             helper.request_token();
-            self.asking = true;
+            self.waiting = true;
         }
     }
 }
@@ -99,10 +101,10 @@ impl Drop for Client {
     fn drop(&mut self) {
         let helper = {
             let mut state = self.shared.lock();
-            state.wished = 0;
+            state.requested = 0;
             state.helper.take()
         };
-        // Ending the thread waits for it, and it may be about to take the lock.
+        // Dropping the helper joins its thread, which may be about to take the lock.
         drop(helper);
     }
 }
@@ -111,8 +113,8 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.shared.lock();
         f.debug_struct("Client")
-            .field("wished", &state.wished)
-            .field("asking", &state.asking)
+            .field("requested", &state.requested)
+            .field("waiting", &state.waiting)
             .finish()
     }
 }
@@ -123,7 +125,7 @@ mod tests {
     use std::sync::mpsc::{self, Receiver};
     use std::thread;
 
-    /// A pool of `tokens`, seen from outside by the second value.
+    /// A client of a pool of `tokens`. The second value is the pool itself.
     fn start(tokens: usize) -> (Client, jobserver::Client, Receiver<io::Result<Token>>) {
         let pool = jobserver::Client::new(tokens).unwrap();
         let (arrivals, arrived) = mpsc::channel();
@@ -131,61 +133,61 @@ mod tests {
         (client, pool, arrived)
     }
 
-    /// Waits for what the helper thread does by itself.
+    /// Waits until the helper thread has made the condition true.
     fn until(condition: impl Fn() -> bool) {
         while !condition() {
             thread::yield_now();
         }
     }
 
-    fn is_asking(client: &Client) -> bool {
-        client.shared.lock().asking
+    fn is_waiting(client: &Client) -> bool {
+        client.shared.lock().waiting
     }
 
     #[test]
-    fn as_many_tokens_arrive_as_are_wished_for() {
+    fn client_gets_as_many_tokens_as_it_requests() {
         let (client, pool, arrived) = start(5);
-        client.wish(3);
+        client.request(3);
         let tokens: Vec<Token> = arrived.iter().take(3).map(Result::unwrap).collect();
-        until(|| !is_asking(&client));
+        until(|| !is_waiting(&client));
         assert_eq!(pool.available().unwrap(), 2);
         drop(tokens);
         assert_eq!(pool.available().unwrap(), 5);
     }
 
     #[test]
-    fn wishes_are_absolute_and_one_request_is_outstanding() {
+    fn client_requests_an_absolute_number_of_tokens() {
         let (client, pool, arrived) = start(0);
-        client.wish(4);
-        client.wish(2);
-        client.wish(2);
+        client.request(4);
+        client.request(2);
+        client.request(2);
         for _ in 0..5 {
             pool.release_raw().unwrap();
         }
         let tokens: Vec<Token> = arrived.iter().take(2).map(Result::unwrap).collect();
-        until(|| !is_asking(&client));
+        until(|| !is_waiting(&client));
         assert_eq!((tokens.len(), pool.available().unwrap()), (2, 3));
         assert!(arrived.try_recv().is_err());
     }
 
     #[test]
-    fn a_token_for_a_withdrawn_wish_goes_straight_back() {
+    fn client_releases_a_token_that_is_not_requested_any_more() {
         let (client, pool, arrived) = start(0);
-        client.wish(1);
-        client.wish(0);
-        assert!(is_asking(&client), "the crate cannot cancel a request");
+        client.request(1);
+        client.request(0);
+        assert!(is_waiting(&client), "the crate cannot cancel a request");
         pool.release_raw().unwrap();
-        until(|| !is_asking(&client) && pool.available().unwrap() == 1);
+        until(|| !is_waiting(&client) && pool.available().unwrap() == 1);
         assert!(arrived.try_recv().is_err());
-        // The thread is as useful as before.
-        client.wish(1);
+        // The thread serves further requests.
+        client.request(1);
         arrived.recv().unwrap().unwrap();
     }
 
     #[test]
-    fn the_thread_ends_while_it_waits() {
+    fn client_ends_its_thread_while_that_waits() {
         let (client, pool, arrived) = start(0);
-        client.wish(7);
+        client.request(7);
         drop(client);
         assert!(arrived.recv().is_err(), "the callback is gone with its thread");
         pool.release_raw().unwrap();
@@ -193,9 +195,9 @@ mod tests {
     }
 
     #[test]
-    fn tokens_outlive_the_client_and_may_be_dropped_anywhere() {
+    fn token_outlives_the_client_and_may_be_dropped_on_any_thread() {
         let (client, pool, arrived) = start(1);
-        client.wish(1);
+        client.request(1);
         let token = arrived.recv().unwrap().unwrap();
         drop(client);
         thread::spawn(move || drop(token)).join().unwrap();
@@ -203,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn many_takers_lose_nothing() {
+    fn client_loses_no_token_over_many_requests() {
         let (client, pool, arrived) = start(4);
-        for turn in 0..500u32 {
-            client.wish(turn % 7);
+        for round in 0..500u32 {
+            client.request(round % 7);
             if let Ok(token) = arrived.try_recv() {
                 drop(token.unwrap());
             }
         }
-        client.wish(0);
+        client.request(0);
         drop(client);
         while let Ok(token) = arrived.recv() {
             drop(token.unwrap());

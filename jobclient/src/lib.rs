@@ -1,11 +1,12 @@
 //! Joins a GNU make jobserver pool, over the `jobserver` crate.
 //!
-//! `makeflags` reads how a pool is announced, `pool` opens it, `client` asks it for tokens, `slot`
-//! is the one job that every process may run without asking. Knows no plans and no compilers.
+//! `makeflags` parses MAKEFLAGS, `pool` opens the pool that it names, `client` acquires tokens, and
+//! `slot` is the implicit slot, on which every process may run one job without a token. Knows no
+//! plans and no compilers.
 //!
-//! The crate's helper thread installs a process-wide handler for SIGUSR1 that does nothing, once
-//! and for ever, and signals itself to end. A program that links this package leaves SIGUSR1 alone
-//! and expects EINTR from blocking calls.
+//! The crate's helper thread installs a process-wide handler for SIGUSR1 that does nothing and is
+//! never removed. The thread is ended by that signal. So a program that uses this package must not
+//! use SIGUSR1, and must expect EINTR from blocking calls.
 
 mod client;
 mod makeflags;

@@ -1,10 +1,10 @@
-//! Reads MAKEFLAGS: which pool it names, and whether make only pretends to run. Opens nothing.
+//! Parses MAKEFLAGS: which pool it names, and whether make runs with `-n`. Opens nothing.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Where a pool is, as one variable of the environment says.
+/// Where a pool is, as one environment variable gives it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Auth {
     /// `fifo:PATH`, of GNU make 4.4 and newer.
@@ -17,11 +17,11 @@ pub(crate) enum Auth {
     Unknown(OsString),
 }
 
-/// Finds the pool that the text of MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS names.
+/// Finds the pool that the value of MAKEFLAGS, MFLAGS or CARGO_MAKEFLAGS names.
 ///
-/// Only the last `--jobserver-auth=` counts, so that make can append `-2,-2`. `--jobserver-fds=`,
-/// the name before make 4.2, counts where there is no other, because some programs write both and
-/// put a fifo in the new one alone. What follows the word `--` are variables of make's command
+/// Only the last `--jobserver-auth=` counts, because make appends `-2,-2`. `--jobserver-fds=`, the
+/// name before make 4.2, counts only if there is no `--jobserver-auth=`: some programs write both
+/// and give a FIFO in the new one alone. After the word `--` follow variables of make's command
 /// line, whose values may contain anything.
 pub(crate) fn find_auth(flags: &OsStr) -> Option<Auth> {
     let options = || words(flags).take_while(|word| *word != b"--");
@@ -29,7 +29,7 @@ pub(crate) fn find_auth(flags: &OsStr) -> Option<Auth> {
     last_of(b"--jobserver-auth=").or_else(|| last_of(b"--jobserver-fds=")).map(parse_auth)
 }
 
-/// All pairs `R,W` that the text names, also those that do not count because others come later.
+/// All pairs `R,W` in the text, also those that do not count because another one follows.
 pub(crate) fn find_descriptors(flags: &OsStr) -> Vec<(i32, i32)> {
     let names: [&[u8]; 2] = [b"--jobserver-auth=", b"--jobserver-fds="];
     let value = |word| names.iter().find_map(|name| <[u8]>::strip_prefix(word, *name));
@@ -41,25 +41,23 @@ pub(crate) fn find_descriptors(flags: &OsStr) -> Vec<(i32, i32)> {
     options.filter_map(value).filter_map(pair).collect()
 }
 
-/// The N of the last `-jN`: how many slots the pool is said to have. It may be absent, and it may
-/// be wrong.
-pub(crate) fn find_hint(flags: &OsStr) -> Option<u32> {
+/// The N of the last `-jN`: how many slots the pool has. It may be absent or wrong.
+pub(crate) fn find_job_count(flags: &OsStr) -> Option<u32> {
     let options = words(flags).take_while(|word| *word != b"--");
     let number =
         |word: &[u8]| std::str::from_utf8(word.strip_prefix(b"-j")?).ok()?.parse::<u32>().ok();
     options.filter_map(number).last().filter(|n| *n > 0)
 }
 
-/// Whether make was asked only to say what it would do (`-n`), so that a client should do nothing
-/// either.
+/// Whether make runs with `-n` and only prints its commands. A client should do nothing then.
 ///
-/// make puts the letters of its flags in the first word without a dash; the word is empty, and so
-/// the text starts with a blank, if there are none.
+/// make writes its single-letter flags as the first word, without a dash. If there are none, the
+/// word is empty and the text starts with a blank.
 pub fn is_dry_run(env: &dyn Fn(&str) -> Option<OsString>) -> bool {
-    env("MAKEFLAGS").is_some_and(|flags| says_dry_run(&flags))
+    env("MAKEFLAGS").is_some_and(|flags| has_dry_run_flag(&flags))
 }
 
-fn says_dry_run(flags: &OsStr) -> bool {
+fn has_dry_run_flag(flags: &OsStr) -> bool {
     let flags = flags.as_bytes();
     let end = flags.iter().position(|byte| is_blank(*byte)).unwrap_or(flags.len());
     let letters = &flags[..end];
@@ -111,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_make() {
+    fn makeflags_auth_in_each_form_of_make() {
         check("", None);
         check(" -j", None);
         check(" -j1", None);
@@ -123,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_auth_wins_and_fds_count_only_without_it() {
+    fn makeflags_last_auth_wins_and_fds_count_only_without_it() {
         check(" --jobserver-auth=3,4 --jobserver-auth=fifo:/p", fifo("/p"));
         check(" --jobserver-auth=fifo:/p --jobserver-auth=3,4", descriptors(3, 4));
         check(" --jobserver-auth=fifo:/p --jobserver-fds=3,4", fifo("/p"));
@@ -131,14 +129,14 @@ mod tests {
     }
 
     #[test]
-    fn a_negative_number_means_disabled() {
+    fn makeflags_negative_descriptor_means_disabled() {
         check(" -j4 --jobserver-auth=3,4 --jobserver-auth=-2,-2", Some(Auth::Disabled));
         check(" --jobserver-auth=3,-1", Some(Auth::Disabled));
         check(" --jobserver-auth=-1,4", Some(Auth::Disabled));
     }
 
     #[test]
-    fn what_is_no_form_is_kept_to_be_named() {
+    fn makeflags_unknown_form_is_kept_for_messages() {
         check(" --jobserver-auth=", unknown(""));
         check(" --jobserver-auth=3", unknown("3"));
         check(" --jobserver-auth=3,4,5", unknown("3,4,5"));
@@ -148,14 +146,14 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_the_command_line_are_no_options() {
+    fn makeflags_variables_after_dashes_are_no_options() {
         check(" -j2 -- CFLAGS=--jobserver-auth=3,4", None);
         check(r" -j2 --jobserver-auth=3,4 -- X=a\ --jobserver-auth=5,6", descriptors(3, 4));
         check(" --no-jobserver-auth=3,4", None);
     }
 
     #[test]
-    fn pairs_that_do_not_count_are_known_too() {
+    fn makeflags_descriptors_include_overridden_pairs() {
         let check = |flags: &str, expect: &[(i32, i32)]| {
             assert_eq!(find_descriptors(OsStr::new(flags)), expect, "{flags:?}");
         };
@@ -168,9 +166,9 @@ mod tests {
     }
 
     #[test]
-    fn the_number_of_slots_is_a_hint() {
+    fn makeflags_job_count_is_the_last_j() {
         let check = |flags: &str, expect: Option<u32>| {
-            assert_eq!(find_hint(OsStr::new(flags)), expect, "{flags:?}")
+            assert_eq!(find_job_count(OsStr::new(flags)), expect, "{flags:?}")
         };
         check(" -j4 --jobserver-auth=3,4", Some(4));
         check("k -j4 -j8 --jobserver-auth=3,4", Some(8));
@@ -181,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn dry_run_is_a_letter_of_the_first_word() {
+    fn makeflags_dry_run_is_a_letter_of_the_first_word() {
         for (flags, expect) in [
             ("n", true),
             ("kn -j4", true),
@@ -193,7 +191,7 @@ mod tests {
             ("--no-print-directory", false),
             ("NAME=n", false),
         ] {
-            assert_eq!(says_dry_run(OsStr::new(flags)), expect, "{flags:?}");
+            assert_eq!(has_dry_run_flag(OsStr::new(flags)), expect, "{flags:?}");
         }
     }
 
@@ -205,19 +203,19 @@ mod tests {
             if let Some(Auth::Descriptors { read, write }) = find_auth(flags) {
                 assert!(read >= 0 && write >= 0 && pairs.contains(&(read, write)));
             }
-            find_hint(flags);
-            says_dry_run(flags);
+            find_job_count(flags);
+            has_dry_run_flag(flags);
         });
     }
 
     proptest! {
         #[test]
-        fn any_value_is_read_without_a_panic(value in "(fifo:)?[-0-9,/: \\-]{0,16}( --jobserver-auth=[-0-9,]{0,8})?") {
+        fn makeflags_any_auth_parses_without_a_panic(value in "(fifo:)?[-0-9,/: \\-]{0,16}( --jobserver-auth=[-0-9,]{0,8})?") {
             find_auth(OsStr::new(&format!("k --jobserver-auth={value}")));
         }
 
         #[test]
-        fn what_make_writes_comes_back(read in 0i32.., write in 0i32.., n in 1u32..) {
+        fn makeflags_descriptors_parse_as_make_writes_them(read in 0i32.., write in 0i32.., n in 1u32..) {
             let flags = format!(" -j{n} --jobserver-auth={read},{write}");
             prop_assert_eq!(find_auth(OsStr::new(&flags)), descriptors(read, write));
         }

@@ -1,11 +1,11 @@
-//! Opens the pool that the environment names, or makes a private one.
+//! Opens the pool that the environment names, or creates a private one.
 //!
-//! A pool that is named but cannot be used is not an error of ours: the process then runs one job
-//! at a time and says why once. The checks are stricter than those of the `jobserver` crate,
-//! because a number in a stale MAKEFLAGS may by now be any open file, which must never be read from
-//! or written to.
+//! A pool that cannot be joined is not an error: the process then runs one job at a time and shows
+//! the reason once. The checks are stricter than those of the `jobserver` crate: a descriptor
+//! number in a stale MAKEFLAGS may belong to any open file by now, and that must be neither read
+//! nor written.
 
-use crate::makeflags::{Auth, find_auth, find_descriptors, find_hint};
+use crate::makeflags::{Auth, find_auth, find_descriptors, find_job_count};
 use crate::{Client, ImplicitSlot, Token};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fcntl_getfl, fstat, major};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
@@ -16,13 +16,13 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// A pool of tokens, with this process's own slot still in it.
+/// A pool of tokens and this process's implicit slot, before its helper thread is started.
 #[derive(Debug)]
 pub struct Pool {
     tokens: jobserver::Client,
     slot: ImplicitSlot,
-    hint: Option<u32>,
-    /// None for a private one.
+    job_count: Option<u32>,
+    /// None for a private pool.
     auth: Option<Auth>,
 }
 
@@ -33,19 +33,19 @@ pub struct Ends {
     pub write: OwnedFd,
 }
 
-/// What the environment says about a pool.
+/// What the environment names.
 #[derive(Debug)]
 pub enum FromEnv {
-    /// A parent shares its slots.
+    /// A parent's pool, which this process has joined.
     Inherited(Pool),
     /// No variable names a pool.
     None,
-    /// A parent has a pool, but this process cannot join it. Run one job at a time and show the
-    /// reason once.
+    /// A parent's pool that this process cannot join. The caller runs one job at a time and shows
+    /// the reason once.
     Unusable(Unusable),
 }
 
-/// Why a pool that the environment names cannot be used, in words for the user, with the cure.
+/// Why the process cannot join a pool, as a message for the user that says what to do.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot join the jobserver that {variable} names ({auth}): {problem}")]
 pub struct Unusable {
@@ -79,34 +79,34 @@ enum Problem {
 }
 
 impl Pool {
-    /// Looks for a pool in the environment that `env` reads, which is that of the process outside
-    /// tests.
+    /// Opens the pool that the environment names. `env` reads a variable; outside tests it is the
+    /// process's environment.
     ///
-    /// CARGO_MAKEFLAGS comes first where its pool can be opened, as in the `jobserver` crate, but a
-    /// broken one does not hide a good MAKEFLAGS. MFLAGS, which make writes beside MAKEFLAGS, is
-    /// read only if that names no pool.
+    /// CARGO_MAKEFLAGS is tried first, as in the `jobserver` crate, but if its pool cannot be
+    /// opened, MAKEFLAGS is tried next. MFLAGS, which make sets together with MAKEFLAGS, is read
+    /// only if MAKEFLAGS names no pool.
     ///
-    /// The crate opens a pool only by the name it finds in the *process's* environment, so
-    /// CARGO_MAKEFLAGS is set to the chosen name for the moment of the call and restored after it.
-    /// Call this before the process has other threads: C code that reads the environment at that
-    /// moment in another thread would race with the change.
+    /// The crate takes the name of a pool only from the *process's* environment. So CARGO_MAKEFLAGS
+    /// is set to the chosen name during the call and restored after it. Call this before the
+    /// process has other threads: C code that reads the environment in another thread would race
+    /// with the change.
     ///
-    /// O_NONBLOCK is never set on an inherited pipe, because every process that shares the pipe
-    /// would get it. Inherited descriptors of any pool become close-on-exec, so that no child keeps
-    /// one open by accident.
+    /// O_NONBLOCK is never set on an inherited pipe, because it would hold for every process that
+    /// shares the pipe. Inherited descriptors of all named pools become close-on-exec, so that no
+    /// child keeps one open by accident.
     pub fn from_env(env: &dyn Fn(&str) -> Option<OsString>) -> FromEnv {
-        keep_from_children(env);
+        close_on_exec(env);
         let find = |variable: &'static str| {
             let flags = env(variable)?;
-            Some((variable, find_auth(&flags)?, find_hint(&flags)))
+            Some((variable, find_auth(&flags)?, find_job_count(&flags)))
         };
         let candidates = [find("CARGO_MAKEFLAGS"), find("MAKEFLAGS").or_else(|| find("MFLAGS"))];
         let mut first_refusal = None;
-        for (variable, auth, hint) in candidates.into_iter().flatten() {
+        for (variable, auth, job_count) in candidates.into_iter().flatten() {
             match open(variable, &auth) {
                 Ok(tokens) => {
                     let (slot, auth) = (ImplicitSlot::new(), Some(auth));
-                    return FromEnv::Inherited(Pool { tokens, slot, hint, auth });
+                    return FromEnv::Inherited(Pool { tokens, slot, job_count, auth });
                 }
                 Err(problem) => {
                     let auth = describe(&auth);
@@ -117,23 +117,26 @@ impl Pool {
         first_refusal.map_or(FromEnv::None, FromEnv::Unusable)
     }
 
-    /// Makes a pool for this process alone, of `jobs` slots with its own among them.
+    /// Creates a pool of `jobs` slots for this process alone. Its implicit slot is one of them.
     ///
-    /// Errors where no pipe can be made. More slots than a pipe holds bytes by default (65 536) are
-    /// of no use to threads of one process, so there are never more.
-    pub fn private(jobs: u32) -> io::Result<Pool> {
-        let beyond_our_own = jobs.saturating_sub(1).min(65_536);
-        let tokens = jobserver::Client::new(beyond_our_own as usize)?;
-        Ok(Pool { tokens, slot: ImplicitSlot::new(), hint: Some(jobs), auth: None })
-    }
-
-    /// The two ends of the pool's pipe, for whoever takes and returns tokens in another way than
-    /// through a [`Client`]. None where the pool is no pipe, or private to this process.
-    ///
-    /// The descriptions may be shared with other processes: no flag of them may be changed.
+    /// A pipe holds 65 536 bytes by default, so there are never more tokens than that. One process
+    /// has no use for more.
     ///
     /// # Errors
-    /// The pool is gone.
+    /// No pipe can be created.
+    pub fn private(jobs: u32) -> io::Result<Pool> {
+        let tokens = jobserver::Client::new(jobs.saturating_sub(1).min(65_536) as usize)?;
+        Ok(Pool { tokens, slot: ImplicitSlot::new(), job_count: Some(jobs), auth: None })
+    }
+
+    /// The two ends of the pool's pipe, for a caller that does not use a [`Client`]. None if the
+    /// pool is no pipe, or is private to this process.
+    ///
+    /// Other processes may share the open file descriptions, so the caller must not change their
+    /// flags.
+    ///
+    /// # Errors
+    /// The pool does not exist any more.
     pub fn open_ends(&self) -> io::Result<Option<Ends>> {
         let ends = match &self.auth {
             Some(Auth::Fifo(path)) => {
@@ -141,7 +144,7 @@ impl Pool {
                     return Ok(None);
                 }
                 let open = |access| rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty());
-                // For reading alone it would wait for a writer.
+                // open(2) for reading alone would wait for a writer.
                 let read = open(OFlags::RDWR)?;
                 Ends { read, write: open(OFlags::WRONLY)? }
             }
@@ -157,21 +160,23 @@ impl Pool {
         Ok(Some(ends))
     }
 
-    /// The slot that came with this process, for whoever takes tokens from the ends.
+    /// The implicit slot, for a caller that uses the ends.
     pub fn into_slot(self) -> ImplicitSlot {
         self.slot
     }
 
-    /// How many slots the pool is said to have, this process's own among them. `None` where nobody
-    /// says; and nobody says by how many other processes they are used.
-    pub fn hint(&self) -> Option<u32> {
-        self.hint
+    /// How many slots the pool has, as MAKEFLAGS gives it. The implicit slot counts. `None` if
+    /// MAKEFLAGS does not say. How many of them other processes use is unknown.
+    pub fn job_count(&self) -> Option<u32> {
+        self.job_count
     }
 
-    /// Starts the helper thread. Each token that was wished for is passed to `deliver`, on that
-    /// thread.
+    /// Starts the helper thread, which passes each requested token to `deliver`.
     ///
-    /// The slot comes out here, and only here, because the pool is used up.
+    /// The implicit slot is returned here, once, because this consumes the pool.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
     pub fn start(
         self,
         deliver: impl FnMut(io::Result<Token>) + Send + 'static,
@@ -206,8 +211,7 @@ fn open_fifo(variable: &'static str, path: &Path) -> Result<jobserver::Client, P
 fn open_descriptors(read: i32, write: i32) -> Result<jobserver::Client, Problem> {
     let stat_of_read = check_end(read, OFlags::RDONLY)?;
     let stat_of_write = check_end(write, OFlags::WRONLY)?;
-    // Both ends of a pipe have its inode, so two unrelated pipes under the old numbers are found
-    // out.
+    // Both ends of a pipe have the same inode. Two unrelated pipes under the old numbers have not.
     if (stat_of_read.st_dev, stat_of_read.st_ino) != (stat_of_write.st_dev, stat_of_write.st_ino) {
         return Err(Problem::Reused(write));
     }
@@ -215,17 +219,18 @@ fn open_descriptors(read: i32, write: i32) -> Result<jobserver::Client, Problem>
         .map_err(|error| Problem::Open(format!("file descriptors {read} and {write}"), error))
 }
 
-/// Makes what the variables name close-on-exec, be it chosen or not: make waits at its end for
-/// whoever has its pipe open, such as a server that a command has left running, and that command
-/// knows of no pool but ours.
-fn keep_from_children(env: &dyn Fn(&str) -> Option<OsString>) {
+/// Makes the descriptors of all named pools close-on-exec, whether their pool is chosen or not. At
+/// its end make waits for every process that has its pipe open, such as a server that a command
+/// left running.
+fn close_on_exec(env: &dyn Fn(&str) -> Option<OsString>) {
     for flags in ["CARGO_MAKEFLAGS", "MAKEFLAGS", "MFLAGS"].into_iter().filter_map(env) {
         for (read, write) in find_descriptors(&flags) {
             for (number, access) in [(read, OFlags::RDONLY), (write, OFlags::WRONLY)] {
-                // Anything else that has the number by now may well be meant for the child.
+                // If the number belongs to another file by now, that file may be meant for the
+                // child.
                 if check_end(number, access).is_ok() {
-                    // A failure only means that a child might inherit it, as it would have without
-                    // us.
+                    // An error is ignored: then a child inherits the descriptor, as it would
+                    // without us.
                     let _ = fcntl_setfd(borrow(number), FdFlags::CLOEXEC);
                 }
             }
@@ -233,11 +238,11 @@ fn keep_from_children(env: &dyn Fn(&str) -> Option<OsString>) {
     }
 }
 
-/// The highest number of a standard stream. No host puts its pool there, whatever the stream is.
+/// The highest number of a standard stream. No jobserver has its pool on a standard stream.
 const STDERR: i32 = 2;
 
-/// Refuses a number that is not an open end of a pipe, or of a device that acts as one, for reading
-/// or writing as `access`.
+/// Checks that a number is an open descriptor of a pipe, or of a device that acts as one, which can
+/// be read or written as `access` says.
 fn check_end(number: i32, access: OFlags) -> Result<Stat, Problem> {
     if number < 0 {
         return Err(Problem::Disabled);
@@ -253,16 +258,14 @@ fn check_end(number: i32, access: OFlags) -> Result<Stat, Problem> {
     }
 }
 
-/// Whether there may be tokens in it: in a FIFO, or behind a character device of a daemon (CUSE)
-/// that acts as one.
+/// Whether it may hold tokens: a FIFO, or a character device of a daemon (CUSE) that acts as one.
 fn may_be_pool(stat: &Stat) -> bool {
     let is_device = FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice;
     is_fifo(stat) || (is_device && !NO_POOLS.contains(&major(stat.st_rdev)))
 }
 
-/// Devices that are no daemon's, by major number: /dev/null, /dev/zero, /dev/full and the like, of
-/// which some have bytes for everybody, then terminals and their pseudo ends, which wait for
-/// somebody to type. They are what a stale number is most often.
+/// Major numbers of devices that are never a pool: memory devices such as /dev/null and /dev/zero,
+/// then terminals and pseudo-terminals. A stale number belongs to one of these most often.
 const NO_POOLS: [u32; 11] = [1, 4, 5, 136, 137, 138, 139, 140, 141, 142, 143];
 
 fn is_fifo(stat: &Stat) -> bool {
@@ -276,12 +279,12 @@ fn borrow(number: i32) -> BorrowedFd<'static> {
     unsafe { BorrowedFd::borrow_raw(number) }
 }
 
-/// Opens a pool through the crate, which takes names from the process's environment only.
+/// Opens a pool with the crate, which takes the name only from the process's environment.
 fn open_by_name(auth: &str) -> io::Result<jobserver::Client> {
     open_while_locked(auth, &ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Held while CARGO_MAKEFLAGS is not what it was.
+/// Held while CARGO_MAKEFLAGS is changed.
 static ENVIRONMENT: Mutex<()> = Mutex::new(());
 
 #[expect(
@@ -390,25 +393,25 @@ mod tests {
         format!(" -j4 --jobserver-auth={auth}")
     }
 
-    /// Takes every token of the pool and counts them; then it is as before.
+    /// Acquires every token of the pool, counts them, and releases them.
     fn count(found: FromEnv) -> usize {
         let FromEnv::Inherited(pool) = found else { panic!("{found:?}") };
         let (arrivals, arrived) = mpsc::channel();
         let tokens = pool.tokens.available().unwrap();
         let (client, _slot) = pool.start(move |token| drop(arrivals.send(token.unwrap()))).unwrap();
-        client.wish(tokens as u32);
+        client.request(tokens as u32);
         let held: Vec<Token> = arrived.iter().take(tokens).collect();
         held.len()
     }
 
     #[test]
-    fn no_variable_names_no_pool() {
+    fn pool_is_none_without_a_variable() {
         assert!(matches!(from_env(&[]), FromEnv::None));
         assert!(matches!(from_env(&[("MAKEFLAGS", "k -j1"), ("MFLAGS", "-k")]), FromEnv::None));
     }
 
     #[test]
-    fn both_forms_are_joined_and_left_as_they_were() {
+    fn pool_joins_pipe_and_fifo_and_leaves_them_unchanged() {
         let (pipe, mut fifo) = (Pipe::new(3), Fifo::new(2));
         assert_eq!(count(from_env(&[("MAKEFLAGS", &flags(&pipe.auth()))])), 3);
         assert_eq!(pipe.unread(), 3);
@@ -417,7 +420,7 @@ mod tests {
     }
 
     #[test]
-    fn an_inherited_pipe_stays_blocking_and_is_not_passed_on() {
+    fn pool_keeps_an_inherited_pipe_blocking_and_close_on_exec() {
         let pipe = Pipe::new(1);
         assert_eq!(count(from_env(&[("MAKEFLAGS", &flags(&pipe.auth()))])), 1);
         for end in [&pipe.read, &pipe.write] {
@@ -427,7 +430,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_that_another_client_made_nonblocking_is_no_matter() {
+    fn pool_joins_a_nonblocking_pipe() {
         let pipe = Pipe::new(2);
         rustix::fs::fcntl_setfl(&pipe.read, OFlags::NONBLOCK).unwrap();
         assert_eq!(count(from_env(&[("MAKEFLAGS", &flags(&pipe.auth()))])), 2);
@@ -435,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn cargo_makeflags_comes_first_unless_it_is_broken() {
+    fn pool_prefers_cargo_makeflags_unless_it_is_broken() {
         let (ours, makes) = (Pipe::new(3), Pipe::new(1));
         let makeflags = flags(&makes.auth());
         let both = |auth: &str| {
@@ -449,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disabled_makeflags_is_not_outdone_by_mflags() {
+    fn pool_ignores_mflags_if_makeflags_is_disabled() {
         let pipe = Pipe::new(1);
         let disabled = format!("{} --jobserver-auth=-2,-2", flags(&pipe.auth()));
         let why = refusal(&[("MAKEFLAGS", &disabled), ("MFLAGS", &flags(&pipe.auth()))]);
@@ -461,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_joined_is_named_with_its_cure() {
+    fn pool_error_names_the_problem_and_the_cure() {
         let file = tempfile::tempfile().unwrap();
         let regular = file.as_raw_fd();
         let (one, two) = (Pipe::new(1), Pipe::new(1));
@@ -496,9 +499,9 @@ mod tests {
         assert_eq!((one.unread(), two.unread()), (1, 1));
     }
 
-    /// Numbers that are anything by now. A read would change them, or wait.
+    /// A read of one of these would change its state, or wait.
     #[test]
-    fn what_is_no_pool_is_not_touched() {
+    fn pool_does_not_touch_files_that_are_no_pool() {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"++++").unwrap();
         file.seek(SeekFrom::Start(1)).unwrap();
@@ -510,7 +513,7 @@ mod tests {
         let name = rustix::pty::ptsname(&terminal, Vec::new()).unwrap().into_string().unwrap();
         let flags_of_user = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let of_user = rustix::fs::open(&name, flags_of_user, Mode::empty()).unwrap();
-        // A line that somebody has typed.
+        // A line of input that is waiting.
         rustix::io::write(&terminal, b"+++\n").unwrap();
         let device = |path: &str| File::options().read(true).write(true).open(path).unwrap();
         let (null, full) = (device("/dev/null"), device("/dev/full"));
@@ -545,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_is_not_chosen_is_not_passed_on_either() {
+    fn pool_that_is_not_chosen_becomes_close_on_exec_too() {
         let chosen = Pipe::new(0);
         let is_kept = |fd: &OwnedFd| rustix::io::fcntl_getfd(fd).unwrap() == FdFlags::CLOEXEC;
         let check = |variables: &dyn Fn(&str) -> Vec<(&'static str, String)>| {
@@ -569,7 +572,7 @@ mod tests {
         assert!(refusal(&[("MAKEFLAGS", &flags(&format!("900001,{write}")))]).contains("900001"));
         assert!(is_kept(&of_make.write));
 
-        // What is no pool may be meant for a child.
+        // A file that is no pool may be meant for a child.
         let file = tempfile::tempfile().unwrap();
         rustix::io::fcntl_setfd(&file, FdFlags::empty()).unwrap();
         let number = file.as_raw_fd();
@@ -577,12 +580,12 @@ mod tests {
         assert_eq!(rustix::io::fcntl_getfd(&file).unwrap(), FdFlags::empty());
     }
 
-    /// A device may do either at any time; these do at once.
+    /// A device may end or fail at any time. These do at once.
     #[test]
-    fn a_pool_that_ends_or_fails_says_so_once() {
+    fn pool_reports_its_end_or_failure_once() {
         for (device, expect) in [
             ("/dev/null", io::ErrorKind::UnexpectedEof),
-            // There is nothing at its beginning (EIO).
+            // A read at offset 0 fails with EIO.
             (
                 "/proc/self/mem",
                 io::Error::from_raw_os_error(rustix::io::Errno::IO.raw_os_error()).kind(),
@@ -591,34 +594,33 @@ mod tests {
             let tokens = open_by_name(&format!("fifo:{device}")).unwrap();
             let (arrivals, arrived) = mpsc::channel();
             let client = Client::start(tokens, move |token| drop(arrivals.send(token))).unwrap();
-            client.wish(2);
+            client.request(2);
             assert_eq!(arrived.recv().unwrap().unwrap_err().kind(), expect, "{device}");
             drop(client);
-            assert!(arrived.recv().is_err(), "the second wish ended with the pool");
+            assert!(arrived.recv().is_err(), "the second request ended with the pool");
         }
     }
 
     #[test]
-    fn only_a_pipe_has_ends() {
+    fn pool_has_ends_only_if_it_is_a_pipe() {
         let (pipe, fifo) = (Pipe::new(0), Fifo::new(0));
         let ends = |auth: Option<Auth>| {
             let tokens = jobserver::Client::new(0).unwrap();
-            Pool { tokens, slot: ImplicitSlot::new(), hint: None, auth }.open_ends().unwrap()
+            Pool { tokens, slot: ImplicitSlot::new(), job_count: None, auth }.open_ends().unwrap()
         };
         let descriptors = |fd: &dyn AsRawFd| {
             Some(Auth::Descriptors { read: fd.as_raw_fd(), write: fd.as_raw_fd() })
         };
         assert!(ends(descriptors(&pipe.read)).is_some());
         assert!(ends(Some(Auth::Fifo(fifo.path.clone()))).is_some());
-        // Bytes of a device cannot be moved into a pipe without reading them: splice(2) may wait,
-        // or fail.
+        // splice(2) from a device may wait or fail.
         assert!(ends(descriptors(&File::open("/dev/null").unwrap())).is_none());
         assert!(ends(Some(Auth::Fifo("/dev/null".into()))).is_none());
         assert!(ends(None).is_none());
     }
 
     #[test]
-    fn the_environment_is_as_before() {
+    fn pool_restores_the_environment() {
         let pipe = Pipe::new(1);
         let guard = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::env::var_os("CARGO_MAKEFLAGS");
@@ -627,7 +629,7 @@ mod tests {
     }
 
     #[test]
-    fn a_private_pool_has_one_slot_less_than_jobs_in_its_pipe() {
+    fn pool_private_holds_one_token_less_than_jobs() {
         for (jobs, tokens) in [(0, 0), (1, 0), (4, 3), (u32::MAX, 65_536)] {
             assert_eq!(Pool::private(jobs).unwrap().tokens.available().unwrap(), tokens);
         }
@@ -635,7 +637,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_environment_makes_it_panic(
+        fn pool_from_any_environment_does_not_panic(
             makeflags in "[kn]{0,2}( -j[0-9]{0,3})?( --jobserver-(auth|fds)=(fifo:)?[-/,a-z0-9]{0,12}){0,3}( --.{0,9})?",
             cargo in proptest::option::of("--jobserver-auth=.{0,12}"),
         ) {

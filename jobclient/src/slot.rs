@@ -1,11 +1,11 @@
-//! The job that a process may run without asking.
+//! The implicit slot: the job that a process may run without a token.
 
-/// The right to run one job that came with the process, because whoever started it holds a slot for
-/// it.
+/// The permission to run one job that a process has from its start, because its parent holds a slot
+/// for it.
 ///
-/// A value like a token, so that it cannot be used twice, but one that is never written to the
-/// pool: a launcher takes the slot back when the process ends. [`Pool::start`](crate::Pool::start)
-/// hands out the only one.
+/// It is a value, so that it cannot be used twice. It is never written to the pool: the parent
+/// takes the slot back when the process ends. [`Pool::start`](crate::Pool::start) returns the only
+/// one.
 #[derive(Debug)]
 pub struct ImplicitSlot(());
 

@@ -1,4 +1,4 @@
-//! What the state machine takes in, and what it wants done. Data alone.
+//! The events and actions of the state machine. Data only.
 
 use super::leases::Held;
 use super::outline::Outline;
@@ -7,73 +7,74 @@ use tender_protocol::{FromWorker, ItemId, Outcome, PlanId};
 /// What happened.
 #[derive(Clone, Debug)]
 pub(super) enum Event {
-    /// Work came. Its id is not that of a live plan.
+    /// A plan arrived. Its id is not that of a running plan.
     Plan(Outline),
-    /// Memory for one part of an item, bytes. The item may be unknown, or over.
+    /// Memory was granted for one part of an item, bytes. The item may be unknown or finished.
     Lease { plan: PlanId, item: ItemId, bytes: u64 },
-    /// The starting slot, parked before, is ours again.
+    /// The parked implicit slot was given back to this worker.
     Slot,
-    /// A token came from the pool.
+    /// A token arrived from the pool.
     Token,
-    /// The pool is gone: no token will come any more.
+    /// The pool is lost: no further token will arrive.
     PoolLost,
-    /// The beginning of an item ended with pieces to run; their costs, in any unit. There is at
-    /// least one.
+    /// The beginning of an item ended and left pieces. `costs` are theirs, in any unit; there is at
+    /// least one piece.
     InPieces { plan: PlanId, item: ItemId, costs: Vec<u64> },
-    /// The beginning of an item, which runs, needs no more than `bytes` from now on.
+    /// The running beginning of an item needs at most `bytes` from now on.
     Shrunk { plan: PlanId, item: ItemId, bytes: u64 },
-    /// A started piece ended.
+    /// A running piece ended.
     PieceEnded { plan: PlanId, item: ItemId, piece: u32, ok: bool },
-    /// A started item ended: its beginning without pieces, or its join.
+    /// An item ended: its beginning without pieces, or its join.
     Finished { plan: PlanId, item: ItemId, outcome: Outcome },
-    /// Nothing more of this plan, or of any, is to be started.
+    /// No further part of this plan, or of any plan, may start.
     Cancel(Option<PlanId>),
-    /// Nothing more has happened for the moment.
+    /// No further event is waiting.
     Quiet,
 }
 
-/// What of an item runs.
+/// A part of an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Part {
     Begin,
-    /// On the main thread.
+    /// The beginning, on the main thread.
     Translate,
-    /// From 0.
+    /// Number from 0.
     Piece(u32),
-    /// What follows the last piece.
+    /// Runs after the last piece.
     Join,
 }
 
-/// What to do, in this order.
+/// What the shell has to do, in the order of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Action {
-    /// Run the part on a thread. `slot` is the row of the trace: 0 the starting slot, else a
-    /// token's place.
+    /// Run the part on a thread. `slot` is the row in the trace: 0 is the implicit slot, a higher
+    /// number stands for a token.
     Start { plan: PlanId, item: ItemId, part: Part, slot: u32 },
-    /// Report an item that will never run.
+    /// Report an item that never started as skipped.
     Skip { plan: PlanId, item: ItemId },
-    /// Report an item that began and will not be joined.
+    /// Report an item that started and will not be joined.
     Abandon { plan: PlanId, item: ItemId, outcome: Outcome },
-    /// Ask for memory for a part of the item, any piece standing for all.
+    /// Ask for memory for a part of the item. For pieces, `part` is any of them.
     AskLease { plan: PlanId, item: ItemId, part: Part },
-    /// A part of the item ended, and others are left; or one needs less from now on. The item holds
-    /// `held.bytes` by its grants, beside what its waiting pieces keep.
+    /// Report that the item holds `held.bytes` by its grants from now on, in addition to what its
+    /// waiting pieces keep. A part ended and others are left, or a running part needs less.
     Resize { plan: PlanId, item: ItemId, held: Held },
-    /// Wish for this many tokens beyond those that have arrived.
-    SetWish(u32),
-    /// Give one token back.
+    /// Request this many tokens in addition to those that have arrived.
+    RequestTokens(u32),
+    /// Release one token.
     ReleaseToken,
-    /// Tell the orchestrator.
+    /// Send a message to the orchestrator.
     Send(FromWorker),
-    /// Every plan is done and there is nobody who could send another.
+    /// Exit: the plan run by hand is done.
     Exit,
 }
 
 /// Who sends plans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// An orchestrator, which lends the starting slot to others while it is parked.
+    /// An orchestrator. It lends the implicit slot to other processes while it is parked.
     Served,
-    /// A person, with one plan: no messages about slots, and the end of the plan is the end.
+    /// A person runs one plan by hand. There are no messages about slots, and the worker exits
+    /// after the plan.
     ByHand,
 }

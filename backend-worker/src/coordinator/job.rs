@@ -1,4 +1,4 @@
-//! What the threads of an item see: the work, and where to report.
+//! The interface between the coordinator and the code that does the work of items.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use tender_protocol::{
@@ -6,87 +6,91 @@ use tender_protocol::{
     PlanId, Precompiled,
 };
 
-/// Does the work of items. Called on several threads at once. A panic is caught and reported as an
-/// internal error.
+/// Does the work of items. Its methods are called on several threads at once. A panic is caught and
+/// reported as an internal error.
 pub trait Execute: Send + Sync + 'static {
-    /// Runs an item from its beginning. Errors of the user's input are diagnostics of `job` and
+    /// Runs the beginning of an item. Errors in the user's input become diagnostics of `job` and
     /// [`Outcome::Failed`].
-    fn begin(&self, job: &Job<'_>, goal: Goal) -> Step;
-    /// Returns free memory to the system. Called on the coordinator's thread, so it should be
-    /// quick.
+    fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress;
+    /// Returns free memory to the system. Called on the coordinator's thread, so it must be quick.
     fn purge(&self) {}
-    /// Ends what was started for items and removes what is half-written. What runs on our threads
-    /// may wait from then on for the process to end. Called on the coordinator's thread, last of
-    /// all.
+    /// Kills child processes of items and removes half-written files. Threads of parts may block
+    /// forever afterwards. Called on the coordinator's thread, as the last call before the process
+    /// ends.
     fn abandon(&self) {}
-    /// Starts measuring the peak of live allocations of the calling thread.
+    /// Starts to measure the peak of live allocations of the calling thread.
     fn reset_peak(&self) {}
-    /// That peak, bytes; 0 where it is not known.
+    /// That peak, bytes; 0 if unknown.
     fn peak(&self) -> u64 {
         0
     }
 }
 
-/// How far `begin` should go.
+/// How far `begin` runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goal {
-    /// To the end, or to where others can help.
+    /// To the end, or until other threads can run pieces.
     Finish,
-    /// Translation alone, since it has the only thread that may translate: the rest is left as
-    /// pieces, or as one.
+    /// Translation only, because it runs on the only thread that may translate. The rest becomes
+    /// one piece or several.
     Translate,
 }
 
-/// Where the beginning of an item led.
-pub enum Step {
+/// How the beginning of an item ended.
+pub enum Progress {
     Finished(Finished),
     InPieces(Box<dyn Pieces>),
 }
 
-/// What is left of an item that began: pieces for any threads, in any order, and then the join.
+/// The rest of an item that has begun: pieces, which run on any threads in any order, and then the
+/// join.
 pub trait Pieces: Send + Sync {
-    /// Expected costs of the pieces relative to each other. There is at least one piece.
+    /// Expected costs of the pieces, relative to each other. There is at least one piece.
     fn costs(&self) -> Vec<u64>;
-    /// Bytes that are kept for the pieces that are left and for the join.
+    /// How much memory is kept for later pieces and for the join, bytes.
     fn held_bytes(&self) -> u64 {
         0
     }
-    /// Runs one piece. What went wrong is a diagnostic of `job`.
+    /// Runs one piece.
+    ///
+    /// # Errors
+    /// The piece failed, or the job was cancelled. Diagnostics of `job` give the reason.
     fn run(&self, job: &Job<'_>, piece: u32) -> Result<(), PieceFailed>;
-    /// After all pieces succeeded.
+    /// Runs the join, after all pieces have succeeded.
     fn join(&self, job: &Job<'_>) -> Finished;
-    /// In place of `join`, if a piece failed or the item was cancelled: what the item read, with
-    /// `outcome`. Called on the coordinator's thread.
+    /// Called instead of `join` if a piece failed or the item was cancelled. Returns `outcome` and
+    /// what the item read. Called on the coordinator's thread.
     fn abandon(&self, outcome: Outcome) -> Finished;
 }
 
-/// A piece failed, and has said why.
+/// A piece failed and has reported the reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PieceFailed;
 
-/// An item, or a part of one, while it runs.
+/// A running part of an item.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
     plan: PlanId,
     pub krate: &'a str,
     pub item: &'a Item,
-    /// The row of the trace that this part is drawn on: 0 the starting slot, else a token's place.
+    /// The row of this part in the trace: 0 is the implicit slot, a higher number stands for a
+    /// token.
     pub slot: u32,
     cancelled: &'a AtomicBool,
     sink: &'a dyn Fn(FromWorker),
     shrink: &'a dyn Fn(u64),
 }
 
-/// The code that a phase was spent on, where that is not the whole unit of the item.
+/// The code that a phase worked on, if it is not the whole unit of the item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Of {
-    /// From 0.
+pub struct CodeOrigin {
+    /// Number of the codegen unit, from 0.
     pub cgu: Option<u32>,
-    /// Where it is not the item's own.
+    /// Set if it is not the item's own unit.
     pub unit: Option<String>,
 }
 
-/// What came of an item. The coordinator adds who and when.
+/// The result of an item. The coordinator adds ids and times.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
     pub outcome: Outcome,
@@ -94,19 +98,25 @@ pub struct Finished {
     pub missing: Vec<String>,
     pub dated: Vec<FileTime>,
     pub precompiled: Vec<Precompiled>,
-    /// Names of environment variables.
+    /// Names of environment variables that the result depends on.
     pub variables: Vec<String>,
-    /// Programs that it ran, by path.
+    /// Paths of the programs that it ran.
     pub programs: Vec<String>,
     pub outputs: Vec<OutputFile>,
 }
 
 impl Finished {
-    /// An item that failed and has said why in diagnostics.
+    /// A failed item. Diagnostics give the reason.
     pub fn failed() -> Finished {
         Finished::without_files(Outcome::Failed)
     }
 
+    /// An item that succeeded and wrote these files.
+    pub fn with_outputs(outputs: Vec<OutputFile>) -> Finished {
+        Finished { outputs, ..Finished::without_files(Outcome::Ok) }
+    }
+
+    /// An item without inputs and outputs.
     pub fn without_files(outcome: Outcome) -> Finished {
         Finished {
             outcome,
@@ -122,8 +132,8 @@ impl Finished {
 }
 
 impl<'a> Job<'a> {
-    /// A job whose messages go to `sink`, and who needs less memory is said to `shrink`. Public so
-    /// that an [`Execute`] can be tested by itself.
+    /// Creates a job. Its messages go to `sink`, and `shrink` is called with the bytes that it
+    /// still needs. Public so that an [`Execute`] can be tested without the coordinator.
     pub fn new(
         plan: PlanId,
         krate: &'a str,
@@ -136,10 +146,10 @@ impl<'a> Job<'a> {
         Job { plan, krate, item, slot, cancelled, sink, shrink }
     }
 
-    /// Reports a finished stretch of this item's time. `start_us` is a reading of [`now_us`].
-    pub fn phase(&self, phase: PhaseName, of: Of, start_us: u64, dur_us: u64) {
+    /// Reports a finished interval of this item's work. `start_us` is a reading of [`now_us`].
+    pub fn phase(&self, phase: PhaseName, code: CodeOrigin, start_us: u64, dur_us: u64) {
         let (plan, item, slot) = (self.plan, self.item.id, self.slot);
-        let Of { cgu, unit: of } = of;
+        let CodeOrigin { cgu, unit: of } = code;
         (self.sink)(FromWorker::Phase(Phase {
             plan,
             item,
@@ -151,31 +161,24 @@ impl<'a> Job<'a> {
             dur_us,
         }));
     }
+
+    /// Reports a diagnostic.
     pub fn diagnostic(&self, diagnostic: Diagnostic) {
         (self.sink)(FromWorker::Diagnostic { plan: self.plan, item: self.item.id, diagnostic });
     }
 
-    /// Reports that an output reached its final name.
-    pub fn artifact(&self, path: impl Into<String>) {
-        (self.sink)(FromWorker::Artifact {
-            plan: self.plan,
-            item: self.item.id,
-            path: path.into(),
-        });
-    }
-
-    /// Reports how many LLVM modules live in this process now.
+    /// Reports how many LLVM modules are in this process's memory now.
     pub fn live_modules(&self, n: u32) {
         (self.sink)(FromWorker::LiveModules { n, at_us: now_us() });
     }
 
-    /// Says, in the beginning of an item, that the rest of it needs no more than `bytes`. It costs
-    /// as much as the news of an end.
+    /// Reports, during the beginning of an item, that the rest of it needs at most `bytes`. This
+    /// wakes the coordinator, so it costs as much as the end of a part.
     pub fn shrink(&self, bytes: u64) {
         (self.shrink)(bytes);
     }
 
-    /// Whether the result is no longer wanted. Long work looks here between steps and may end early
+    /// Whether the plan was cancelled. Long work checks this between steps and may then end early
     /// with [`Outcome::Skipped`].
     pub fn cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)

@@ -1,28 +1,28 @@
-//! Which parts of items wait for memory, were asked for, and have it. Pure; knows no slots, and
-//! nobody who grants.
+//! Tracks which parts of items wait for memory, which were asked for, and which have a grant. Pure.
+//! Knows no slots and does not know who grants.
 //!
 //! ```text
 //!                      granted before
 //!     beginning ----------------------------+
 //!         |                                 v
-//!      Waiting --asked--> Waiting, asked --grant--> Granted --ended, or its item over--> gone
+//!      Waiting --asked--> Waiting, asked --grant--> Granted --part ended or item finished--> forgotten
 //!         ^     (never twice)
 //!      pieces
 //! ```
 //!
-//! A grant is for an item, not for one part of it: its best waiting part gets it. One that no part
-//! waits for is kept.
+//! A grant is for an item, not for a certain part. The best waiting part of the item gets it. If no
+//! part waits, the grant is kept.
 
 use super::events::Part;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-/// An item: the age of its plan, and its position there.
-pub(super) type Place = (u64, usize);
+/// Identifies an item: the number of its plan in order of arrival, and its position in the plan.
+pub(super) type ItemKey = (u64, usize);
 
-/// A part that nothing holds back but memory and a slot. Sorts by the cost of its item, largest
-/// first, because a large one started last leaves the other slots idle at the end; then by age;
-/// then by the cost of the piece.
+/// A part that needs only memory and a slot to start. Sorts by the cost of its item, largest first,
+/// because a large item that starts last leaves the other slots idle at the end; then by the age of
+/// its plan; then by the cost of the piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Candidate {
     pub cost: Reverse<u64>,
@@ -33,30 +33,31 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
-    fn place(&self) -> Place {
+    fn key(&self) -> ItemKey {
         (self.age, self.position)
     }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Leases {
-    accounts: HashMap<Place, Account>,
-    /// Beginnings that wait and were not asked for: on any thread, and on the main thread.
+    accounts: HashMap<ItemKey, Account>,
+    /// Waiting beginnings that were not asked for: those for any thread, and those for the main
+    /// thread.
     unasked: BTreeSet<Candidate>,
     unasked_main: BTreeSet<Candidate>,
-    /// How many beginnings were asked for and wait, and how many of them are for the main thread.
+    /// How many waiting beginnings were asked for, and how many of them are for the main thread.
     asked: u32,
     asked_main: u32,
 }
 
-/// One item's.
+/// The grants and waiting parts of one item.
 #[derive(Debug, Default)]
 struct Account {
     grants: u32,
     waiting: Waiting,
-    /// Parts that may run or do, and their leases in bytes.
+    /// Parts that run or may run, each with its lease in bytes.
     granted: Vec<(Part, u64)>,
-    /// Grants that no part has used yet, the first that came first.
+    /// Grants that no part has used yet, oldest first.
     spare: Vec<u64>,
 }
 
@@ -69,9 +70,9 @@ enum Waiting {
         asked: bool,
     },
     Pieces {
-        /// The best is the last.
+        /// Sorted; the best is the last.
         candidates: Vec<Candidate>,
-        /// How many grants are asked for and have not come.
+        /// How many grants were asked for and have not arrived.
         asked: u32,
     },
 }
@@ -80,16 +81,17 @@ enum Waiting {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held {
     pub bytes: u64,
-    /// How many grants have come.
+    /// How many grants have arrived.
     pub grants: u32,
-    /// How many parts have one and are not over.
+    /// How many parts have a grant and have not ended.
     pub parts: u32,
 }
 
 impl Leases {
-    /// A beginning waits from now on, unless it is granted already: then it is returned.
+    /// Adds a waiting beginning. If the item already has a spare grant, the beginning gets it and
+    /// is returned.
     pub fn add_beginning(&mut self, candidate: Candidate) -> Option<Candidate> {
-        let account = self.accounts.entry(candidate.place()).or_default();
+        let account = self.accounts.entry(candidate.key()).or_default();
         if !account.spare.is_empty() {
             account.granted.push((candidate.part, account.spare.remove(0)));
             return Some(candidate);
@@ -99,11 +101,11 @@ impl Leases {
         None
     }
 
-    /// All pieces of an item, or what joins them, wait from now on, but for those that are granted
-    /// already, which are returned.
-    pub fn add_pieces(&mut self, place: Place, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
+    /// Adds all pieces of an item, or its join, as waiting. Those that get a spare grant of the
+    /// item are returned.
+    pub fn add_pieces(&mut self, key: ItemKey, mut candidates: Vec<Candidate>) -> Vec<Candidate> {
         candidates.sort_unstable_by(|a, b| b.cmp(a));
-        let account = self.accounts.entry(place).or_default();
+        let account = self.accounts.entry(key).or_default();
         let granted = candidates.split_off(candidates.len().saturating_sub(account.spare.len()));
         let parts = granted.iter().rev().map(|candidate| candidate.part);
         account.granted.extend(parts.zip(account.spare.drain(..granted.len())));
@@ -115,14 +117,14 @@ impl Leases {
         granted
     }
 
-    /// A grant of `bytes` for an item that is not over. Returns the part that may run for it; there
-    /// is none if no part waits yet.
-    pub fn grant(&mut self, place: Place, bytes: u64) -> Option<Candidate> {
-        let account = self.accounts.entry(place).or_default();
+    /// Handles a grant of `bytes` for an unfinished item. Returns the part that may run with it, or
+    /// `None` if no part waits.
+    pub fn grant(&mut self, key: ItemKey, bytes: u64) -> Option<Candidate> {
+        let account = self.accounts.entry(key).or_default();
         account.grants += 1;
         let candidate = match &mut account.waiting {
             Waiting::Nothing => None,
-            Waiting::Beginning { .. } => self.take_beginning(place),
+            Waiting::Beginning { .. } => self.take_beginning(key),
             Waiting::Pieces { candidates, asked } => {
                 *asked = asked.saturating_sub(1);
                 let best = candidates.pop();
@@ -132,7 +134,7 @@ impl Leases {
                 best
             }
         };
-        let account = self.accounts.entry(place).or_default();
+        let account = self.accounts.entry(key).or_default();
         match candidate {
             Some(candidate) => account.granted.push((candidate.part, bytes)),
             None => account.spare.push(bytes),
@@ -140,10 +142,10 @@ impl Leases {
         candidate
     }
 
-    /// How many pieces of the item are to be asked for now, so that `most` are.
-    pub fn ask_for_pieces(&mut self, place: Place, most: u32) -> u32 {
+    /// How many pieces of the item to ask for now, so that at most `most` requests are outstanding.
+    pub fn ask_for_pieces(&mut self, key: ItemKey, most: u32) -> u32 {
         let Some(Account { waiting: Waiting::Pieces { candidates, asked }, .. }) =
-            self.accounts.get_mut(&place)
+            self.accounts.get_mut(&key)
         else {
             return 0;
         };
@@ -152,10 +154,10 @@ impl Leases {
         more
     }
 
-    /// The best beginnings that are to be asked for now, so that `most` are. Of those for the main
-    /// thread one is enough, and none if the main thread is not free.
-    pub fn ask_for_beginnings(&mut self, most: u32, main_is_free: bool) -> Vec<Place> {
-        let mut places = Vec::new();
+    /// The best beginnings to ask for now, so that at most `most` requests are outstanding. At most
+    /// one of them is for the main thread, and none if the main thread is not free.
+    pub fn ask_for_beginnings(&mut self, most: u32, main_is_free: bool) -> Vec<ItemKey> {
+        let mut keys = Vec::new();
         while self.asked < most {
             let main = self.unasked_main.first().filter(|_| main_is_free && self.asked_main == 0);
             let Some(best) = main.into_iter().chain(self.unasked.first()).min().copied() else {
@@ -164,16 +166,16 @@ impl Leases {
             self.unasked_of(best.part).remove(&best);
             self.asked += 1;
             self.asked_main += u32::from(best.part == Part::Translate);
-            let account = self.accounts.get_mut(&best.place()).expect("what waits has an account");
+            let account = self.accounts.get_mut(&best.key()).expect("what waits has an account");
             account.waiting = Waiting::Beginning { candidate: best, asked: true };
-            places.push(best.place());
+            keys.push(best.key());
         }
-        places
+        keys
     }
 
-    /// A part that was granted has ended, or will not run.
-    pub fn ended(&mut self, place: Place, part: Part) {
-        let account = self.accounts.get_mut(&place).expect("only what was granted ends");
+    /// A part with a grant has ended or will not run.
+    pub fn ended(&mut self, key: ItemKey, part: Part) {
+        let account = self.accounts.get_mut(&key).expect("only what was granted ends");
         let at = account
             .granted
             .iter()
@@ -182,11 +184,11 @@ impl Leases {
         account.granted.swap_remove(at);
     }
 
-    /// The item's beginning, which runs, needs at most `bytes` from now on. Returns whether that is
-    /// less than it was granted.
-    pub fn shrink_beginning(&mut self, place: Place, bytes: u64) -> bool {
+    /// Lowers the lease of the item's running beginning to `bytes`. Returns whether that is less
+    /// than it was.
+    pub fn shrink_beginning(&mut self, key: ItemKey, bytes: u64) -> bool {
         let granted =
-            self.accounts.get_mut(&place).into_iter().flat_map(|account| &mut account.granted);
+            self.accounts.get_mut(&key).into_iter().flat_map(|account| &mut account.granted);
         let mut beginning =
             granted.filter(|(part, _)| matches!(part, Part::Begin | Part::Translate));
         match beginning.next() {
@@ -198,25 +200,25 @@ impl Leases {
         }
     }
 
-    /// The parts of the item that wait are of no use any more.
-    pub fn drop_waiting(&mut self, place: Place) {
-        if self.take_beginning(place).is_none()
-            && let Some(account) = self.accounts.get_mut(&place)
+    /// Drops the waiting parts of the item.
+    pub fn drop_waiting(&mut self, key: ItemKey) {
+        if self.take_beginning(key).is_none()
+            && let Some(account) = self.accounts.get_mut(&key)
         {
             account.waiting = Waiting::Nothing;
         }
     }
 
-    /// The item is over.
-    pub fn forget(&mut self, place: Place) {
-        self.drop_waiting(place);
-        self.accounts.remove(&place);
+    /// Forgets an item that is finished.
+    pub fn forget(&mut self, key: ItemKey) {
+        self.drop_waiting(key);
+        self.accounts.remove(&key);
     }
 
-    pub fn held(&self, place: Place) -> Held {
-        let Some(account) = self.accounts.get(&place) else { return Held::default() };
+    pub fn held(&self, key: ItemKey) -> Held {
+        let Some(account) = self.accounts.get(&key) else { return Held::default() };
         let granted = account.granted.iter().map(|(_, bytes)| bytes);
-        // A worker asks for what is there; a plan by hand may hold any numbers.
+        // A plan written by hand may contain any numbers, so the sum saturates.
         let bytes =
             granted.chain(&account.spare).fold(0, |sum: u64, bytes| sum.saturating_add(*bytes));
         Held { bytes, grants: account.grants, parts: account.granted.len() as u32 }
@@ -226,9 +228,9 @@ impl Leases {
         if part == Part::Translate { &mut self.unasked_main } else { &mut self.unasked }
     }
 
-    /// The item's beginning, if it waits: not any more.
-    fn take_beginning(&mut self, place: Place) -> Option<Candidate> {
-        let account = self.accounts.get_mut(&place)?;
+    /// Removes the item's beginning from the waiting parts and returns it, if it waits.
+    fn take_beginning(&mut self, key: ItemKey) -> Option<Candidate> {
+        let account = self.accounts.get_mut(&key)?;
         let Waiting::Beginning { candidate, asked } = account.waiting else { return None };
         account.waiting = Waiting::Nothing;
         if asked {
@@ -253,7 +255,7 @@ mod tests {
         Candidate { piece_cost: Reverse(cost), ..candidate(0, 0, Part::Piece(piece)) }
     }
 
-    /// Items by position, of these costs; their beginnings wait.
+    /// The waiting beginnings of items with these costs; the position is the index.
     fn waiting(costs: &[u64], part: Part) -> Leases {
         let mut leases = Leases::default();
         for (position, cost) in costs.iter().enumerate() {
@@ -267,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_beginnings_are_asked_for_once() {
+    fn leases_ask_once_for_the_largest_beginnings() {
         let mut leases = waiting(&[1, 5, 3], Part::Begin);
         assert!(leases.ask_for_beginnings(0, true).is_empty());
         assert_eq!(leases.ask_for_beginnings(2, true), [(0, 1), (0, 2)]);
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn one_beginning_for_the_main_thread_is_asked_for() {
+    fn leases_ask_for_one_beginning_on_the_main_thread() {
         let mut leases = waiting(&[7, 8], Part::Translate);
         assert_eq!(leases.add_beginning(candidate(2, 1, Part::Begin)), None);
         assert_eq!(leases.ask_for_beginnings(1, false), [(0, 2)]);
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_that_comes_too_soon_is_kept() {
+    fn leases_keep_a_grant_that_no_part_waits_for() {
         let mut leases = Leases::default();
         for bytes in [4, 5, 6] {
             assert_eq!(leases.grant((0, 0), bytes), None);
@@ -302,7 +304,7 @@ mod tests {
         assert!(leases.add_beginning(candidate(0, 0, Part::Begin)).is_some());
         leases.ended((0, 0), Part::Begin);
         assert_eq!(leases.held((0, 0)), Held { bytes: 11, grants: 3, parts: 0 });
-        // The two largest pieces get what is left, the larger one what came first.
+        // The two largest pieces get the spare grants, the larger piece the older grant.
         let granted = leases.add_pieces((0, 0), vec![piece(0, 1), piece(1, 3), piece(2, 2)]);
         assert_eq!(parts(&granted), [Part::Piece(2), Part::Piece(1)]);
         leases.ended((0, 0), Part::Piece(1));
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_asked_for_by_and_by_and_the_largest_is_granted_first() {
+    fn leases_ask_for_pieces_gradually_and_grant_the_largest_first() {
         let mut leases = Leases::default();
         assert!(
             leases.add_pieces((0, 0), (0..4).map(|n| piece(n, u64::from(n))).collect()).is_empty()
@@ -323,7 +325,7 @@ mod tests {
         assert_eq!(leases.grant((0, 0), 8), Some(piece(3, 3)));
         assert_eq!(leases.ask_for_pieces((0, 0), 3), 1);
         assert_eq!(leases.grant((0, 0), 8), Some(piece(2, 2)));
-        assert_eq!(leases.ask_for_pieces((0, 0), 3), 0, "no other waits");
+        assert_eq!(leases.ask_for_pieces((0, 0), 3), 0, "no other piece waits");
         assert_eq!(leases.grant((0, 0), 8), Some(piece(1, 1)));
         assert_eq!(leases.grant((0, 0), 8), Some(piece(0, 0)));
         assert_eq!(leases.grant((0, 0), 8), None);
@@ -332,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_of_no_use_get_nothing() {
+    fn leases_grant_nothing_to_dropped_pieces() {
         let mut leases = Leases::default();
         assert!(leases.add_pieces((0, 0), vec![piece(0, 0), piece(1, 0)]).is_empty());
         leases.drop_waiting((0, 0));

@@ -1,5 +1,5 @@
-//! Which part of which item runs when, and what this process asks of the pool: events in, actions
-//! out. No threads, clocks or LLVM.
+//! Decides which part of which item runs when, and how many tokens to request from the pool. Events
+//! in, actions out. No threads, clocks or LLVM.
 //!
 //! # The states of an item
 //!
@@ -11,48 +11,47 @@
 //!                                                                                      +-one failed, cancelled-+
 //! ```
 //!
-//! `Begin` runs on any thread, to the item's end or until it comes in pieces. `Translate` is the
-//! beginning of a unit in a plan that is translated serially: it runs on the main thread, one at a
-//! time, and always ends in pieces unless it fails.
+//! `Begin` runs on any thread, to the item's end or until it leaves pieces. `Translate` is the
+//! beginning of a unit in a plan that is translated serially. It runs on the main thread, one at a
+//! time, and leaves pieces unless it fails.
 //!
 //! # Leases come before slots
 //!
-//! A part waits in `leases` until memory is granted for it, and only then among the parts that wait
-//! for slots. Until that it is as if it were not there: no token is wished for or kept for its
-//! sake, nor the starting slot. Pieces are asked for as they come; beginnings when there is nothing
-//! else to do on a slot, because an orchestrator grants them unasked. A join needs one only where
-//! it is known to take much more than what it works on, which is there.
+//! A part first waits in `leases` for memory, and then in `ready` for a slot. While it waits for
+//! memory, no token is requested or kept for it, and the implicit slot is not kept either. The
+//! worker asks for pieces as soon as they exist. It asks for beginnings only if a slot has nothing
+//! else to run, because an orchestrator grants them without a request. A join needs a lease only if
+//! it is known to need much more memory than the pieces that it joins.
 //!
 //! # Bursts
 //!
-//! A plan comes with grants behind it, and parts often end together. So all that is said or given
-//! back follows from `Quiet`, which is fed when nothing else has happened: the coordinator is about
-//! to wait.
+//! Grants follow a plan closely, and parts often end together. So all messages are sent and all
+//! tokens are released at `Quiet`, which the coordinator sends when no event is left and it is
+//! about to wait.
 //!
 //! # The main thread
 //!
 //! ```text
-//!                  a slot is free, and too little waits for the workers
+//!                  a slot is free, and too few parts wait for the other threads
 //!     idle (its slot lent) ------------------------------------------> translating
 //!                          <------------------------------------------
 //!                                  InPieces, or Finished
 //! ```
 //!
-//! The rule is rustc's (`queue_full_enough`): enough waits if there is a piece with a lease for
-//! every fourth worker, rounded up, counting the workers that the slots at hand allow. So threads
-//! do not starve, and few modules are made before they are needed.
+//! The rule is rustc's (`queue_full_enough`). Enough parts wait if there is a piece with a lease
+//! for every fourth thread, rounded up, counting the threads that the available slots allow. So
+//! threads always have work, and few modules are translated before they are needed.
 //!
 //! # Slots are accounting
 //!
-//! A process has its starting slot, unless parked, and the tokens it holds. With `running` parts at
-//! once it occupies the starting slot first and `running - 1` tokens beyond it, whichever part came
-//! with which slot: when the part that began on the starting slot ends while others run on tokens,
-//! one of those counts as running on the starting slot from then on, and its token is free for the
-//! next part or goes back. So no slot idles while a token is held, the main thread's slot is lent
-//! by not using it, and nothing about threads has to change. The number in [`Action::Start`] only
-//! names a row in the trace.
+//! A process has its implicit slot, unless parked, and the tokens that it holds. With `running`
+//! parts it uses the implicit slot and `running - 1` tokens. It does not matter which part started
+//! on which slot: if the part on the implicit slot ends while others run on tokens, one of the
+//! others counts as running on the implicit slot from then on, and its token is used for the next
+//! part or released. So no slot is idle while a token is held, and threads need not know their
+//! slots. The number in [`Action::Start`] only names a row in the trace.
 //!
-//! # The starting slot
+//! # The implicit slot
 //!
 //! ```text
 //!              nothing runs or could: SlotParked
@@ -61,17 +60,17 @@
 //!                        Event::Slot
 //! ```
 //!
-//! `Slot` comes before the lease that it is for or after it. One that comes before must not be
-//! parked again at once, although nothing could run, and one that comes when its work is already
-//! over must be: `expects_work` tells the two apart. While the slot is lent out, any lease, the end
-//! of a plan and a cancel end the expectation, for then the slot on its way may be too late; a plan
-//! alone does not, since its leases follow. While we have the slot, a plan ends it as well: should
-//! there be no memory for it now, others can use the slot.
+//! `Slot` may come before or after the lease that it is meant for. If it comes before, the worker
+//! must not park it at once, although nothing can run yet. If it comes after its work is done, the
+//! worker must park it. `expects_work` tells the two cases apart. While the slot is lent, any
+//! lease, the end of a plan and a cancel clear `expects_work`, because the slot may then be too
+//! late. A plan alone does not clear it, since its leases follow. While the worker has the slot, a
+//! plan clears it too: if there is no memory for the plan now, other processes can use the slot.
 
 use super::events::{Action, Event, Mode, Part};
 use super::leases::{Candidate, Leases};
 use super::outline::Outline;
-use super::plan_state::{End, ItemState, PlanState};
+use super::plan_state::{ItemState, Next, PlanState};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tender_protocol::{FromWorker, ItemId, Outcome, PlanId};
@@ -83,29 +82,31 @@ pub(super) struct Machine {
     ages: HashMap<PlanId, u64>,
     plans_seen: u64,
     leases: Leases,
-    /// Parts that have their lease and lack but a slot.
+    /// Parts that have their lease and wait for a slot.
     ready: BTreeSet<Candidate>,
-    /// As `ready`, of units that only the main thread may begin.
+    /// Parts with a lease that only the main thread may run.
     to_translate: BTreeSet<Candidate>,
     translating: bool,
-    /// Rows of the trace that are in use.
+    /// Rows in the trace that running parts use.
     slots_in_use: BTreeSet<u32>,
     parked: bool,
-    /// What the starting slot is for, or will be when it is lent again, has not come yet.
+    /// Whether the work that the implicit slot is meant for has not arrived yet. While the slot is
+    /// parked, this is about the next time that it is given back.
     expects_work: bool,
     tokens: u32,
     pool_lost: bool,
-    /// What the pool was last asked for; `None` once a token has arrived, which used up part of it.
-    wish: Option<u32>,
-    /// What the orchestrator was last told.
+    /// How many tokens were last requested from the pool; `None` after a token has arrived, which
+    /// fulfilled a part of the request.
+    requested: Option<u32>,
+    /// The `want` that was last sent to the orchestrator.
     want: u32,
     actions: Vec<Action>,
 }
 
-/// Whether `waiting` parts are enough to keep `workers` threads busy while the main thread does
-/// something else. From `queue_full_enough` of rustc's backend.
-fn enough_waits(waiting: u32, workers: u32) -> bool {
-    waiting > 0 && waiting >= workers.div_ceil(4)
+/// Whether `waiting` parts are enough to keep `threads` threads busy while the main thread does not
+/// translate. From `queue_full_enough` of rustc's backend.
+fn queue_is_full_enough(waiting: u32, threads: u32) -> bool {
+    waiting > 0 && waiting >= threads.div_ceil(4)
 }
 
 impl Machine {
@@ -124,19 +125,19 @@ impl Machine {
             expects_work: true,
             tokens: 0,
             pool_lost: false,
-            wish: Some(0),
+            requested: Some(0),
             want: 0,
             actions: Vec::new(),
         }
     }
 
-    /// Takes in one event and returns what follows from it.
+    /// Handles one event and returns the resulting actions.
     pub fn handle(&mut self, event: Event) -> Vec<Action> {
         match event {
             Event::Quiet => {
                 self.ask_for_beginnings();
-                self.return_surplus_tokens();
-                self.state_demand();
+                self.release_surplus_tokens();
+                self.publish_demand();
                 self.report_done_plans();
                 self.park();
             }
@@ -147,7 +148,7 @@ impl Machine {
             }
             Event::Token => {
                 self.tokens += 1;
-                self.wish = None;
+                self.requested = None;
             }
             Event::PoolLost => self.pool_lost = true,
             Event::InPieces { plan, item, costs } => self.in_pieces(plan, item, &costs),
@@ -160,13 +161,12 @@ impl Machine {
         std::mem::take(&mut self.actions)
     }
 
-    /// Whether a plan with this id is live, so that another of the same id would be confused with
-    /// it.
+    /// Whether a plan with this id is running. Its id must not be used for another plan meanwhile.
     pub fn knows(&self, plan: PlanId) -> bool {
         self.ages.contains_key(&plan)
     }
 
-    /// Parts that run now, and so slots that are in use.
+    /// How many parts run now. Each uses one slot.
     pub fn running(&self) -> u32 {
         self.slots_in_use.len() as u32
     }
@@ -208,7 +208,7 @@ impl Machine {
         }
     }
 
-    /// Takes in a part that has its lease, or needs none.
+    /// Adds a part that has its lease or needs none.
     fn add_ready(&mut self, part: Candidate) {
         let set =
             if part.part == Part::Translate { &mut self.to_translate } else { &mut self.ready };
@@ -219,16 +219,16 @@ impl Machine {
         let outline = &self.plans[&age].outline;
         let (plan, item) = (outline.id, outline.items[position].id);
         let state = &self.plans[&age].items[position];
-        let is_whole = matches!(state, ItemState::InPieces(pieces) if pieces.end() == End::Join);
-        let part = if is_whole { Part::Join } else { Part::Piece(0) };
+        let is_join = matches!(state, ItemState::InPieces(pieces) if pieces.next() == Next::Join);
+        let part = if is_join { Part::Join } else { Part::Piece(0) };
         for _ in 0..self.leases.ask_for_pieces((age, position), outline.asks) {
             self.actions.push(Action::AskLease { plan, item, part });
         }
     }
 
-    /// Asks for as many beginnings as there are slots for, and for one if nothing runs: its slot
-    /// may be lent out. By hand one is asked for in any case, because nobody grants them unasked
-    /// and a token is wished for only after the lease.
+    /// Asks for as many beginnings as there are free slots, and for one if nothing runs, because
+    /// the implicit slot may be lent. For a plan run by hand one is asked for in any case: nothing
+    /// is granted without a request there, and tokens are requested only for parts with a lease.
     fn ask_for_beginnings(&mut self) {
         if self.startable() > 0 {
             return;
@@ -263,7 +263,7 @@ impl Machine {
         self.ask_for_pieces(age, position);
     }
 
-    /// What its front end needed others can have while the rest of it runs.
+    /// Other parts can use the memory that the front end needed while the rest of the item runs.
     fn shrunk(&mut self, plan: PlanId, item: ItemId, bytes: u64) {
         let place = self.find(plan, item);
         if self.leases.shrink_beginning(place, bytes) {
@@ -281,32 +281,32 @@ impl Machine {
         self.part_ended(age, position);
     }
 
-    /// What follows for the item, and what it holds if it is not over.
+    /// Decides what follows for the item, and reports what it holds if it is not finished.
     fn part_ended(&mut self, age: u64, position: usize) {
-        self.drop_pieces_of_no_use(age, position);
+        self.continue_after_piece(age, position);
         let state = &self.plans[&age];
         if let ItemState::InPieces(pieces) = &state.items[position] {
-            let pieces_end = pieces.end();
+            let next = pieces.next();
             let (plan, item) = (state.outline.id, state.outline.items[position].id);
             let mut held = self.leases.held((age, position));
-            // A join without a lease.
+            // A join without a lease counts as a part that could run.
             held.parts +=
-                u32::from(pieces_end == End::Join && !state.outline.items[position].leased_join);
+                u32::from(next == Next::Join && !state.outline.items[position].leased_join);
             self.actions.push(Action::Resize { plan, item, held });
-            if pieces_end == End::Join {
+            if next == Next::Join {
                 self.ask_for_pieces(age, position);
             }
         }
     }
 
-    /// After a piece ended or was cancelled: the join is next, or the item is over once nothing of
-    /// it runs.
-    fn drop_pieces_of_no_use(&mut self, age: u64, position: usize) {
+    /// After a piece ended or was cancelled: starts the join if all pieces succeeded, or drops the
+    /// unstarted pieces and reports the item when no piece runs any more.
+    fn continue_after_piece(&mut self, age: u64, position: usize) {
         let state = self.plans.get_mut(&age).expect("live");
         let pieces = state.pieces(position);
-        match pieces.end() {
-            End::NotYet => {}
-            End::Join => {
+        match pieces.next() {
+            Next::Pieces => {}
+            Next::Join => {
                 let item = &state.outline.items[position];
                 let (cost, piece_cost) = (Reverse(item.cost), Reverse(0));
                 let join = Candidate { cost, age, position, piece_cost, part: Part::Join };
@@ -316,19 +316,19 @@ impl Machine {
                     self.ready.insert(join);
                 }
             }
-            End::Drop => {
+            Next::Drop => {
                 if pieces.drop_unstarted() > 0 {
                     self.leases.drop_waiting((age, position));
                     self.ready.retain(|part| {
-                        let is_of_it = (part.age, part.position) == (age, position);
-                        if is_of_it {
+                        let is_of_item = (part.age, part.position) == (age, position);
+                        if is_of_item {
                             self.leases.ended((age, position), part.part);
                         }
-                        !is_of_it
+                        !is_of_item
                     });
                 }
                 let state = self.plans.get_mut(&age).expect("live");
-                if let Some(outcome) = state.pieces(position).abandoned() {
+                if let Some(outcome) = state.pieces(position).outcome_if_ended() {
                     let (plan, item) = (state.outline.id, state.outline.items[position].id);
                     self.actions.push(Action::Abandon { plan, item, outcome });
                     self.reported(age, position, outcome);
@@ -372,7 +372,7 @@ impl Machine {
                 }
             }
             for position in in_pieces {
-                self.drop_pieces_of_no_use(age, position);
+                self.continue_after_piece(age, position);
             }
         }
     }
@@ -394,38 +394,39 @@ impl Machine {
         if !self.translating && !self.to_translate.is_empty() {
             let waiting = self.ready.len() as u32;
             let other_slots = self.capacity() - self.running() - 1;
-            let workers = self.running() + other_slots.min(waiting) + 1;
-            if !enough_waits(waiting, workers) {
+            let threads = self.running() + other_slots.min(waiting) + 1;
+            if !queue_is_full_enough(waiting, threads) {
                 return self.to_translate.pop_first();
             }
         }
         self.ready.pop_first()
     }
 
-    /// Parts that could start if there were slots for them: they have their leases.
+    /// How many parts have their leases and wait only for slots.
     pub fn startable(&self) -> u32 {
         let main_could = !self.translating && !self.to_translate.is_empty();
         self.ready.len() as u32 + u32::from(main_could)
     }
 
-    /// A token that no part needs goes back before anything else is waited for.
-    fn return_surplus_tokens(&mut self) {
-        let needed = self.running().saturating_sub(self.starting_slots());
+    /// Releases tokens that no part needs, before the coordinator waits.
+    fn release_surplus_tokens(&mut self) {
+        let needed = self.running().saturating_sub(self.implicit_slots());
         while self.tokens > needed {
             self.tokens -= 1;
             self.actions.push(Action::ReleaseToken);
         }
     }
 
-    fn state_demand(&mut self) {
-        // Each part that lacks a slot needs one token.
+    /// Requests tokens from the pool, and sends `want` if it has changed.
+    fn publish_demand(&mut self) {
+        // Each part without a slot needs one token.
         let startable = self.startable();
-        let wish = if self.pool_lost { 0 } else { startable };
-        if self.wish != Some(wish) {
-            self.wish = Some(wish);
-            self.actions.push(Action::SetWish(wish));
+        let request = if self.pool_lost { 0 } else { startable };
+        if self.requested != Some(request) {
+            self.requested = Some(request);
+            self.actions.push(Action::RequestTokens(request));
         }
-        let want = (self.running() + startable).saturating_sub(self.starting_slots());
+        let want = (self.running() + startable).saturating_sub(self.implicit_slots());
         if self.want != want {
             self.want = want;
             if self.mode == Mode::Served {
@@ -438,7 +439,7 @@ impl Machine {
         let plans_before = self.plans.len();
         self.plans.retain(|age, state| {
             if state.is_done() {
-                // What was granted before it was skipped.
+                // Skipped items may still hold grants.
                 (0..state.items.len()).for_each(|position| self.leases.forget((*age, position)));
                 self.expects_work = false;
                 self.ages.remove(&state.outline.id);
@@ -461,17 +462,17 @@ impl Machine {
         }
     }
 
-    fn starting_slots(&self) -> u32 {
+    fn implicit_slots(&self) -> u32 {
         u32::from(!self.parked)
     }
 
     fn capacity(&self) -> u32 {
-        self.starting_slots() + self.tokens
+        self.implicit_slots() + self.tokens
     }
 
     fn free_row(&self) -> u32 {
         let first = u32::from(self.parked);
-        (first..).find(|row| !self.slots_in_use.contains(row)).expect("fewer parts than numbers")
+        (first..).find(|row| !self.slots_in_use.contains(row)).expect("a part has a number")
     }
 
     fn find(&self, plan: PlanId, item: ItemId) -> (u64, usize) {

@@ -1,11 +1,11 @@
 //! Runs the items of plans on threads, never more at once than this process has job slots.
 //!
-//! `machine` decides and is pure: `events` in, actions out, with `plan_state` for the items of one
-//! plan and `leases` for who has memory. `shell` does what it says and owns the pool and the
-//! channel; `serve` has the threads that live as long as the worker, `threads` those of parts, and
-//! `part` is what runs there; `outline` checks a plan; `by_hand` grants memory where there is no
-//! orchestrator; `job` is what an item's threads see. Knows no LLVM: the work itself is behind
-//! [`Execute`].
+//! `machine` makes all decisions and is pure: events in, actions out (`events`). It uses
+//! `plan_state` for the items of one plan and `leases` for granted memory. `shell` carries out the
+//! actions and owns the pool and the channel. `serve` starts the threads that live as long as the
+//! worker, `threads` keeps those of parts, and `part` runs on them. `outline` checks a plan.
+//! `by_hand` grants memory if there is no orchestrator. `job` is the interface for the code that
+//! does the work. Knows no LLVM: the work is behind [`Execute`].
 
 mod by_hand;
 mod events;
@@ -19,6 +19,6 @@ mod serve;
 mod shell;
 mod threads;
 
-pub use job::{Execute, Finished, Goal, Job, Of, PieceFailed, Pieces, Step, now_us};
+pub use job::{CodeOrigin, Execute, Finished, Goal, Job, PieceFailed, Pieces, Progress, now_us};
 pub use outline::PlanError;
-pub use serve::{Ended, ServeError, Told, run_plan, serve};
+pub use serve::{Ended, Notice, ServeError, run_plan, serve};

@@ -1,9 +1,9 @@
-//! A plan as the state machine sees it: checked, with positions in place of ids.
+//! A checked plan for the state machine, with positions instead of ids.
 
 use std::collections::HashMap;
 use tender_protocol::{ItemId, Plan, PlanId, Translate, Work};
 
-/// Why a plan cannot be run. Only a plan written by hand gets here.
+/// Why a plan cannot be run. Only plans written by hand have these errors.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
     #[error("plan {}: two items have the id {}", plan.0, item.0)]
@@ -21,7 +21,7 @@ pub enum PlanError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outline {
     pub id: PlanId,
-    /// How many pieces of an item may wait for a lease that was asked for.
+    /// How many leases of pieces of one item may be asked for at a time.
     pub asks: u32,
     pub items: Vec<OutlineItem>,
     positions: HashMap<ItemId, usize>,
@@ -31,13 +31,13 @@ pub(super) struct Outline {
 pub(super) struct OutlineItem {
     pub id: ItemId,
     pub cost: u64,
-    /// Only the main thread may begin it.
+    /// Only the main thread may run its beginning.
     pub serial: bool,
-    /// What joins its pieces needs a lease.
+    /// The join of its pieces needs a lease.
     pub leased_join: bool,
-    /// How many items of the plan come first.
+    /// How many items of the plan must succeed before it.
     pub waits_for: u32,
-    /// Positions of the items that come after this one.
+    /// Positions of the items that wait for this one.
     pub dependents: Vec<usize>,
 }
 
@@ -49,6 +49,8 @@ impl Outline {
         Outline { id, asks: u32::MAX, items, positions }
     }
 
+    /// # Errors
+    /// The plan is inconsistent.
     pub fn new(plan: &Plan) -> Result<Outline, PlanError> {
         let id = plan.id;
         let mut positions = HashMap::new();
@@ -84,12 +86,12 @@ impl Outline {
         }
     }
 
-    /// Where in `items` an item is.
+    /// The position of an item in `items`.
     pub fn position(&self, item: ItemId) -> Option<usize> {
         self.positions.get(&item).copied()
     }
 
-    /// An item that can never start, if there is one.
+    /// An item on a cycle, if there is one.
     fn find_cycle(&self) -> Option<ItemId> {
         let mut waits: Vec<u32> = self.items.iter().map(|item| item.waits_for).collect();
         let mut free: Vec<usize> =
@@ -102,8 +104,8 @@ impl Outline {
                 }
             }
         }
-        // What waits on is on a cycle or behind one. Walking backwards from there leads onto the
-        // cycle.
+        // The remaining items are on a cycle or wait for one. Walking backwards from any of them
+        // leads onto the cycle.
         let stuck = waits.iter().position(|waits| *waits > 0)?;
         let mut seen = vec![false; waits.len()];
         let mut position = stuck;
@@ -113,7 +115,7 @@ impl Outline {
                 .find(|first| {
                     waits[*first] > 0 && self.items[*first].dependents.contains(&position)
                 })
-                .expect("what waits, waits for something that waits too");
+                .expect("a waiting item waits for another waiting item");
         }
         Some(self.items[position].id)
     }
@@ -149,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn good_plans() {
+    fn outline_accepts_plans_without_cycles() {
         check(&[], None);
         check(&[(5, &[])], None);
         check(&[(3, &[1, 2]), (1, &[]), (2, &[1])], None);
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_plans_are_named() {
+    fn outline_refuses_duplicates_unknown_items_and_cycles() {
         check(&[(1, &[]), (1, &[])], Some("plan 7: two items have the id 1"));
         check(&[(1, &[4])], Some("plan 7: item 1 comes after item 4, which is not in the plan"));
         check(&[(1, &[1])], Some("plan 7: item 1 comes after itself, perhaps through others"));

@@ -1,10 +1,10 @@
-//! One part of an item on its thread: runs it, catches its panics, and gathers what it says.
+//! Runs one part of an item on its thread, catches its panics and collects its messages.
 //!
-//! A diagnostic is sent to the coordinator at once. All else that a part reports is sent with its
-//! end: for a small unit, waking the coordinator costs more than reading what it is woken for.
+//! A diagnostic is sent to the coordinator at once. The other messages are sent with the end of the
+//! part: for a small unit, waking the coordinator costs more than handling the message.
 
 use super::events::Part;
-use super::job::{Execute, Finished, Goal, Job, Pieces, Step, now_us};
+use super::job::{Execute, Finished, Goal, Job, Pieces, Progress, now_us};
 use super::shell::{LivePlan, Message};
 use std::any::Any;
 use std::cell::RefCell;
@@ -18,7 +18,7 @@ pub(super) enum PartResult {
     Finished(Finished),
 }
 
-/// What a part of an item took.
+/// The time and memory that a part used.
 #[derive(Clone, Copy)]
 pub(super) struct Spent {
     pub busy_us: u64,
@@ -26,55 +26,55 @@ pub(super) struct Spent {
     pub peak: u64,
 }
 
-/// One part on its thread.
+/// A part on its thread.
 pub(super) struct RunningPart<'a> {
     pub live: &'a LivePlan,
     pub position: usize,
-    /// The row of the trace.
+    /// The row in the trace.
     pub slot: u32,
     pub exec: &'a dyn Execute,
-    pub said: &'a Said<'a>,
+    pub outbox: &'a PartOutbox<'a>,
 }
 
-/// What a part says. Its messages wait for each other, because each that is handed over wakes the
-/// coordinator, which for a small unit takes longer than to deal with it. Nobody waits for them but
-/// people, for diagnostics.
-pub(super) struct Said<'a> {
+/// The messages of a part. They are collected and sent together, because each send wakes the
+/// coordinator, which for a small unit takes longer than to handle the message. Only diagnostics
+/// are sent at once, because users wait for them.
+pub(super) struct PartOutbox<'a> {
     inbox: &'a Sender<Message>,
-    waiting: RefCell<Vec<FromWorker>>,
+    unsent: RefCell<Vec<FromWorker>>,
 }
 
-impl<'a> Said<'a> {
-    pub fn new(inbox: &'a Sender<Message>) -> Said<'a> {
-        Said { inbox, waiting: RefCell::default() }
+impl<'a> PartOutbox<'a> {
+    pub fn new(inbox: &'a Sender<Message>) -> PartOutbox<'a> {
+        PartOutbox { inbox, unsent: RefCell::default() }
     }
 
-    /// What was said and not handed over.
-    pub fn into_rest(self) -> Vec<FromWorker> {
-        self.waiting.into_inner()
+    /// The messages that were not sent.
+    pub fn into_unsent(self) -> Vec<FromWorker> {
+        self.unsent.into_inner()
     }
 
-    /// Not kept back: others may be waiting for that memory.
+    /// Sent at once, because other parts may wait for that memory.
     fn shrink(&self, plan: PlanId, item: ItemId, bytes: u64) {
         drop(self.inbox.send(Message::Shrunk { plan, item, bytes }));
     }
 
     fn add(&self, message: FromWorker) {
-        let is_read_at_once = matches!(message, FromWorker::Diagnostic { .. });
-        let mut waiting = self.waiting.borrow_mut();
-        waiting.push(message);
-        if is_read_at_once {
-            drop(self.inbox.send(Message::FromItem(std::mem::take(&mut *waiting))));
+        let is_urgent = matches!(message, FromWorker::Diagnostic { .. });
+        let mut unsent = self.unsent.borrow_mut();
+        unsent.push(message);
+        if is_urgent {
+            drop(self.inbox.send(Message::FromItem(std::mem::take(&mut *unsent))));
         }
     }
 }
 
 impl RunningPart<'_> {
     pub fn run(&self, part: Part, pieces: Option<&dyn Pieces>) -> (Spent, PartResult) {
-        let sink = |message| self.said.add(message);
+        let sink = |message| self.outbox.add(message);
         let item = &self.live.plan.items[self.position];
         let live = self.live;
-        let shrink = |bytes| self.said.shrink(live.plan.id, item.id, bytes);
+        let shrink = |bytes| self.outbox.shrink(live.plan.id, item.id, bytes);
         let job = Job::new(
             live.plan.id,
             &live.plan.krate,
@@ -86,37 +86,43 @@ impl RunningPart<'_> {
         );
         let started_us = now_us();
         self.exec.reset_peak();
-        let pieces = || pieces.expect("the item is in pieces");
+        let pieces = || pieces.expect("the item has pieces");
         let result = match part {
-            Part::Begin => caught(&job, || self.exec.begin(&job, Goal::Finish)).map(began),
-            Part::Translate => caught(&job, || self.exec.begin(&job, Goal::Translate)).map(began),
+            Part::Begin => {
+                let begin = || self.exec.begin(&job, Goal::Finish);
+                catch_panic(&job, begin).map(result_of_beginning)
+            }
+            Part::Translate => {
+                let begin = || self.exec.begin(&job, Goal::Translate);
+                catch_panic(&job, begin).map(result_of_beginning)
+            }
             Part::Piece(piece) => {
-                let ok = caught(&job, || pieces().run(&job, piece)).is_some_and(|ran| ran.is_ok());
+                let ok =
+                    catch_panic(&job, || pieces().run(&job, piece)).is_some_and(|ran| ran.is_ok());
                 Some(PartResult::Piece { piece, ok })
             }
-            Part::Join => caught(&job, || pieces().join(&job)).map(PartResult::Finished),
+            Part::Join => catch_panic(&job, || pieces().join(&job)).map(PartResult::Finished),
         };
         let spent = Spent { busy_us: now_us().saturating_sub(started_us), peak: self.exec.peak() };
         (spent, result.unwrap_or_else(|| PartResult::Finished(Finished::failed())))
     }
 }
 
-fn began(step: Step) -> PartResult {
-    match step {
-        Step::Finished(finished) => PartResult::Finished(finished),
-        Step::InPieces(pieces) => PartResult::InPieces(pieces),
+fn result_of_beginning(progress: Progress) -> PartResult {
+    match progress {
+        Progress::Finished(finished) => PartResult::Finished(finished),
+        Progress::InPieces(pieces) => PartResult::InPieces(pieces),
     }
 }
 
-/// Runs `work`; a panic becomes a diagnostic of the job. What the part was working on is dropped
-/// with the unwinding, and pieces share nothing that changes but under locks, so nothing
-/// half-changed is seen again.
-fn caught<T>(job: &Job<'_>, work: impl FnOnce() -> T) -> Option<T> {
+/// Runs `work`. A panic becomes a diagnostic of the job. Unwinding drops the data of the part, and
+/// pieces share mutable data only under locks, so no half-changed data is used afterwards.
+fn catch_panic<T>(job: &Job<'_>, work: impl FnOnce() -> T) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(value) => Some(value),
         Err(panic) => {
             let message =
-                format!("internal error in tender-worker: {}", panic_words(panic.as_ref()));
+                format!("internal error in tender-worker: {}", panic_message(panic.as_ref()));
             let rendered = format!("error: {message}\n");
             let diagnostic = Diagnostic {
                 level: Level::Error,
@@ -132,15 +138,15 @@ fn caught<T>(job: &Job<'_>, work: impl FnOnce() -> T) -> Option<T> {
     }
 }
 
-pub(super) fn panic_words(panic: &(dyn Any + Send)) -> String {
+pub(super) fn panic_message(panic: &(dyn Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
-        .map(|words| (*words).to_owned())
+        .map(|message| (*message).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without words".to_owned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
-/// The end of the unit's path, and the piece, as debuggers and `top -H` show them: Linux keeps 15
+/// The thread's name for debuggers and `top -H`: the unit's file name and the piece. Linux keeps 15
 /// bytes.
 pub(super) fn thread_name(unit: &str, part: Part) -> String {
     let ending = match part {
@@ -164,7 +170,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thread_names_fit_the_kernel() {
+    fn thread_name_fits_into_15_bytes() {
         for (unit, part, expect) in [
             ("src/a.c", Part::Begin, "a.c"),
             ("src/a_rather_long_name.cpp", Part::Begin, "a_rather_long_n"),

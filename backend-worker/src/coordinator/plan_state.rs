@@ -1,5 +1,4 @@
-//! How far each item of a plan is. Knows no slots' owners and no order between plans: that is
-//! `machine`.
+//! The state of each item of a plan. Knows neither tokens nor other plans: that is `machine`.
 
 use super::events::{Action, Part};
 use super::outline::Outline;
@@ -10,60 +9,61 @@ pub(super) enum ItemState {
     /// Waits for this many items of its plan.
     Waiting(u32),
     Ready,
-    /// One thread has it, for its beginning or its join; `main` if that is the main thread.
+    /// Its beginning or its join runs; `main` if on the main thread.
     Running {
         slot: u32,
         main: bool,
     },
-    InPieces(Pieces),
+    InPieces(PiecesState),
     Reported(Outcome),
 }
 
-/// The pieces of an item that began and is not joined yet.
+/// The pieces of an item that has begun and is not joined yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pieces {
+pub(super) struct PiecesState {
     unstarted: u32,
-    /// Piece and slot.
+    /// Each with its slot.
     running: Vec<(u32, u32)>,
     failed: bool,
     cancelled: bool,
 }
 
-/// What pieces come to.
+/// What follows for an item in pieces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
-    NotYet,
-    /// All are done.
+pub(super) enum Next {
+    /// Pieces run or wait.
+    Pieces,
+    /// All pieces succeeded.
     Join,
-    /// The item's result is not wanted any more, or cannot be had.
+    /// A piece failed or the item was cancelled.
     Drop,
 }
 
-impl Pieces {
-    /// Returns the slot that the piece ran on.
+impl PiecesState {
+    /// Handles the end of a piece and returns its slot.
     pub fn ended(&mut self, piece: u32, ok: bool) -> u32 {
         let at = self.running.iter().position(|(running, _)| *running == piece).expect("it ran");
         self.failed |= !ok;
         self.running.swap_remove(at).1
     }
 
-    pub fn end(&self) -> End {
+    pub fn next(&self) -> Next {
         if self.failed || self.cancelled {
-            End::Drop
+            Next::Drop
         } else if self.unstarted == 0 && self.running.is_empty() {
-            End::Join
+            Next::Join
         } else {
-            End::NotYet
+            Next::Pieces
         }
     }
 
-    /// Returns how many pieces will now not be started.
+    /// Returns how many pieces will not be started.
     pub fn drop_unstarted(&mut self) -> u32 {
         std::mem::take(&mut self.unstarted)
     }
 
-    /// What to report of an item whose pieces are dropped, once none of them runs.
-    pub fn abandoned(&self) -> Option<Outcome> {
+    /// The outcome of an item whose pieces are dropped, if none of them runs any more.
+    pub fn outcome_if_ended(&self) -> Option<Outcome> {
         let outcome = if self.failed { Outcome::Failed } else { Outcome::Skipped };
         self.running.is_empty().then_some(outcome)
     }
@@ -75,7 +75,7 @@ pub(super) struct PlanState {
     pub items: Vec<ItemState>,
     unreported: usize,
     cancelled: bool,
-    /// Whether every item reported so far succeeded.
+    /// Whether all items that were reported so far succeeded.
     pub ok: bool,
 }
 
@@ -89,7 +89,7 @@ impl PlanState {
         PlanState { outline, unreported: items.len(), items, cancelled: false, ok: true }
     }
 
-    /// Positions of the items that nothing holds back.
+    /// Positions of the items that can start.
     pub fn ready(&self) -> impl Iterator<Item = usize> + '_ {
         self.items
             .iter()
@@ -115,27 +115,28 @@ impl PlanState {
         }
     }
 
-    /// The beginning of an item ended in pieces. Returns its slot, and whether it had the main
-    /// thread.
+    /// The beginning of an item ended and left pieces. Returns its slot, and whether it ran on the
+    /// main thread.
     pub fn split(&mut self, position: usize, count: u32) -> (u32, bool) {
         let ItemState::Running { slot, main } = self.items[position] else {
-            unreachable!("only what runs comes in pieces");
+            unreachable!("only a running item leaves pieces");
         };
         let cancelled = self.cancelled;
-        let pieces = Pieces { unstarted: count, running: Vec::new(), failed: false, cancelled };
+        let pieces =
+            PiecesState { unstarted: count, running: Vec::new(), failed: false, cancelled };
         self.items[position] = ItemState::InPieces(pieces);
         (slot, main)
     }
 
-    pub fn pieces(&mut self, position: usize) -> &mut Pieces {
+    pub fn pieces(&mut self, position: usize) -> &mut PiecesState {
         let ItemState::InPieces(pieces) = &mut self.items[position] else {
-            unreachable!("the item is in pieces");
+            unreachable!("the item has pieces");
         };
         pieces
     }
 
-    /// Takes in that an item is over, reports those that can never run after it, and returns those
-    /// that can now.
+    /// Records that an item has ended. Skips items that can never run because of it, and returns
+    /// the positions of those that can start now.
     pub fn report(
         &mut self,
         position: usize,
@@ -161,7 +162,7 @@ impl PlanState {
         ready
     }
 
-    /// Skips what has not begun, and returns the items whose pieces are now of no use.
+    /// Skips the items that have not started, and returns the positions of those that have pieces.
     pub fn cancel(&mut self, actions: &mut Vec<Action>) -> Vec<usize> {
         self.cancelled = true;
         let mut in_pieces = Vec::new();
@@ -190,11 +191,11 @@ impl PlanState {
     }
 
     fn skip_dependents(&mut self, position: usize, actions: &mut Vec<Action>) {
-        let mut behind = self.outline.items[position].dependents.clone();
-        while let Some(position) = behind.pop() {
+        let mut dependents = self.outline.items[position].dependents.clone();
+        while let Some(position) = dependents.pop() {
             if matches!(self.items[position], ItemState::Waiting(_)) {
                 self.skip(position, actions);
-                behind.extend(&self.outline.items[position].dependents);
+                dependents.extend(&self.outline.items[position].dependents);
             }
         }
     }

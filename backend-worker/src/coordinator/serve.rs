@@ -1,13 +1,13 @@
-//! The threads of a worker that live as long as it does, and what each is for.
+//! The threads that live as long as the worker.
 //!
-//! The *main thread* called [`serve`] or [`run_plan`]; it translates where units are to be
-//! translated one after the other, and does nothing else. The *coordinator* is `shell`. The
-//! *reader* turns lines into messages. The pool's helper thread is the job client's.
+//! The *main thread* called [`serve`] or [`run_plan`]. It translates units if the plan is
+//! translated serially, and does nothing else. The *coordinator* runs `shell`. The *reader* decodes
+//! lines to messages. The pool's helper thread belongs to the job client.
 
-use super::by_hand::Ledger;
+use super::by_hand::ByHandLedger;
 use super::job::Execute;
 use super::outline::PlanError;
-use super::part::panic_words;
+use super::part::panic_message;
 use super::shell::{Message, Shell};
 use std::io::{self, BufRead, BufWriter, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -20,25 +20,26 @@ use tender_protocol::{
     FromWorker, LLVM_MAJOR, Outcome, PROTOCOL, Plan, ToWorker, WireError, decode, encode,
 };
 
-/// LLVM and clang recurse deeply; this is what the main thread of a process usually has.
+/// LLVM and clang recurse deeply. This is the usual stack size of a process's main thread.
 pub(super) const STACK_BYTES: usize = 8 << 20;
 
-/// How long a message waits for others that nobody waits for. Less than anybody sees.
-const PATIENCE: Duration = Duration::from_millis(5);
+/// How long messages that are not urgent may wait to be sent together. Users do not notice it.
+const MOST_DELAY: Duration = Duration::from_millis(5);
 
-/// What a pipe holds; a message beyond it would wait for the orchestrator in any case.
+/// The capacity of a pipe. Messages beyond it wait for the orchestrator to read in any case.
 const PIPE_BYTES: usize = 64 << 10;
 
-/// Why [`serve`] ended without an error. Items may still run: the process should exit at once,
-/// which drops their work, and nothing of it is under a final name.
+/// Why [`serve`] ended without an error. Items may still run. The process should exit at once:
+/// their results are lost, but no half-written file has a final name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
     /// The orchestrator closed the channel.
     EndOfInput,
-    /// The orchestrator no longer reads.
+    /// The orchestrator does not read any more.
     BrokenPipe,
 }
 
+/// Why a worker or a plan ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error("the first message from the orchestrator is not `hello`")]
@@ -64,12 +65,16 @@ pub enum ServeError {
     Interrupted(i32),
 }
 
-/// Runs the plans that an orchestrator sends, until it closes the channel. Says `hello` first and
-/// expects it first.
+/// Runs the plans that an orchestrator sends, until it closes the channel. The first message in
+/// each direction is `hello`.
 ///
-/// Blocks the calling thread, which becomes the main thread of the worker. `ended` is told the end
-/// on another thread at once; this function returns when the main thread, too, has nothing more to
-/// do.
+/// Blocks the calling thread, which becomes the main thread of the worker. At the end, `ended` is
+/// called at once on the coordinator's thread. This function returns later, when the main thread
+/// has no more work.
+///
+/// # Errors
+/// The orchestrator has another version or sends a bad message, the channel or a thread fails, or
+/// the coordinator panics.
 pub fn serve(
     input: impl BufRead + Send + 'static,
     output: impl Write + Send,
@@ -78,16 +83,16 @@ pub fn serve(
     hello: FromWorker,
     ended: impl FnOnce(&Result<Ended, ServeError>) + Send,
 ) -> Result<Ended, ServeError> {
-    with_main_thread(move |main_thread| {
+    run_coordinator(move |main_thread| {
         let (inbox, messages) = mpsc::channel();
-        let mut outbox = ToPeer::new(output);
+        let mut outbox = ChannelOutbox::new(output);
         let greeted = outbox.send(hello).and_then(|()| outbox.flush());
         let result = greeted.and_then(|()| {
             let to_inbox = inbox.clone();
             spawn("reader", move || read_messages(input, &to_inbox))?;
             match messages.recv() {
-                Ok(Message::FromPeer(ToWorker::Hello { protocol, llvm })) => {
-                    check_peer(protocol, llvm)?
+                Ok(Message::FromOrchestrator(ToWorker::Hello { protocol, llvm })) => {
+                    check_version(protocol, llvm)?
                 }
                 Ok(Message::EndOfInput) => return Ok(Ended::EndOfInput),
                 Ok(Message::BadInput(error)) => return Err(error),
@@ -101,66 +106,68 @@ pub fn serve(
             }
             result => result,
         };
-        // After an error there may still be messages to let go of, and `ended` may end the process.
+        // After an error there may be unsent messages, and `ended` may end the process.
         let _ = outbox.flush();
         ended(&result);
         result
     })
 }
 
-/// What is told while a plan runs without an orchestrator.
+/// What `run_plan` reports while a plan runs.
 #[derive(Debug)]
-pub enum Told {
+pub enum Notice {
     Message(FromWorker),
-    /// The parent's pool is gone; what is left runs on the slots at hand.
+    /// The parent's pool is lost. The rest of the plan runs on the slots that this process has.
     PoolLost(io::Error),
 }
 
-/// Runs one plan without an orchestrator and returns whether every item of it succeeded. What runs
-/// at once is to need no more than `memory` bytes, as far as that can be told before it runs; but
-/// one job runs in any case.
+/// Runs one plan without an orchestrator. Returns whether all its items succeeded. Parts that run
+/// at the same time are estimated to need at most `memory` bytes together, but one part always
+/// runs.
 ///
-/// The first of `interruptions`, numbers of signals, ends it with [`ServeError::Interrupted`]. With
-/// this as with any other error, and so with a panic of the coordinator, what was started is
-/// abandoned and the tokens are with the pool again when `ended` is told of it, at once, on the
-/// coordinator's thread: others may be in the middle of a long translation, so the process should
-/// exit.
+/// The first signal number from `interruptions` ends it with [`ServeError::Interrupted`]. After
+/// this and any other error, a panic of the coordinator included, child processes are killed and
+/// all tokens are released before `ended` is called on the coordinator's thread. The process should
+/// exit then: other threads may be in the middle of a long translation.
 ///
-/// Blocks the calling thread, which becomes the main thread of the worker; `tell` is called on the
-/// coordinator's.
+/// Blocks the calling thread, which becomes the main thread of the worker. `notify` is called on
+/// the coordinator's thread.
+///
+/// # Errors
+/// The plan is inconsistent, a signal ended it, a thread fails, or the coordinator panics.
 pub fn run_plan(
     plan: Plan,
     pool: Pool,
     memory: Option<u64>,
     exec: Arc<dyn Execute>,
     interruptions: impl Iterator<Item = i32> + Send + 'static,
-    tell: impl FnMut(Told) + Send,
+    notify: impl FnMut(Notice) + Send,
     ended: impl FnOnce(&Result<bool, ServeError>) + Send,
 ) -> Result<bool, ServeError> {
-    with_main_thread(move |main_thread| {
+    run_coordinator(move |main_thread| {
         let (inbox, messages) = mpsc::channel();
         let to_inbox = inbox.clone();
         spawn("signals", move || {
             for signal in interruptions {
-                // Where nobody listens, the process is about to end anyway.
+                // An error means that the process is about to end.
                 drop(to_inbox.send(Message::Interrupted(signal)));
             }
         })?;
-        let mut outbox = ToCaller { tell, all_ok: true };
-        let ledger = Some(Ledger::new(memory));
+        let mut outbox = CallerOutbox { notify, all_ok: true };
+        let ledger = Some(ByHandLedger::new(memory));
         let mut shell =
             Shell::start(ledger, inbox, pool, Arc::clone(&exec), main_thread, &mut outbox)?;
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            shell.take_plan(plan)?;
+            shell.add_plan(plan)?;
             shell.run(&messages)
         }));
-        let ran = ran.unwrap_or_else(|panic| Err(ServeError::Panic(panic_words(panic.as_ref()))));
+        let ran = ran.unwrap_or_else(|panic| Err(ServeError::Panic(panic_message(panic.as_ref()))));
         if ran.is_err() {
-            // First, since what still runs has a token.
+            // Before tokens are released, since what still runs holds one.
             exec.abandon();
         }
         drop(shell);
-        // There may be tokens among them.
+        // Messages may hold tokens.
         drop(messages);
         let result = ran.map(|_| outbox.all_ok);
         ended(&result);
@@ -168,32 +175,35 @@ pub fn run_plan(
     })
 }
 
-/// Where the coordinator's messages go.
+/// Receives the coordinator's messages.
 pub(super) trait Outbox {
     fn send(&mut self, message: FromWorker) -> Result<(), ServeError>;
-    /// Lets go of all that was sent.
+    /// Writes all messages that were passed to `send`.
     fn flush(&mut self) -> Result<(), ServeError>;
-    /// For how long what was sent may be kept; `None` if somebody waits for it, or it goes out at
-    /// once anyway.
-    fn may_wait(&self) -> Option<Duration>;
-    /// The pool is gone.
+    /// How long unwritten messages may wait; `None` if one is urgent, or there is none.
+    fn may_delay(&self) -> Option<Duration>;
+    /// Reports that the pool is lost.
     fn pool_lost(&mut self, why: io::Error) -> Result<(), ServeError>;
 }
 
-struct ToPeer<W: Write> {
+struct ChannelOutbox<W: Write> {
     pipe: BufWriter<W>,
-    /// When the first message was sent that is not let go of.
+    /// When the first unwritten message was sent.
     since: Option<Instant>,
     urgent: bool,
 }
 
-impl<W: Write> ToPeer<W> {
-    fn new(output: W) -> ToPeer<W> {
-        ToPeer { pipe: BufWriter::with_capacity(PIPE_BYTES, output), since: None, urgent: false }
+impl<W: Write> ChannelOutbox<W> {
+    fn new(output: W) -> ChannelOutbox<W> {
+        ChannelOutbox {
+            pipe: BufWriter::with_capacity(PIPE_BYTES, output),
+            since: None,
+            urgent: false,
+        }
     }
 }
 
-impl<W: Write> Outbox for ToPeer<W> {
+impl<W: Write> Outbox for ChannelOutbox<W> {
     fn send(&mut self, message: FromWorker) -> Result<(), ServeError> {
         self.urgent |= is_urgent(&message);
         self.since.get_or_insert_with(Instant::now);
@@ -205,20 +215,21 @@ impl<W: Write> Outbox for ToPeer<W> {
         self.pipe.flush().map_err(ServeError::Write)
     }
 
-    fn may_wait(&self) -> Option<Duration> {
+    fn may_delay(&self) -> Option<Duration> {
         let since = self.since.filter(|_| !self.urgent)?;
-        PATIENCE.checked_sub(since.elapsed())
+        MOST_DELAY.checked_sub(since.elapsed())
     }
 
-    /// It is the orchestrator's own.
+    /// The orchestrator owns the pool and notices this itself.
     fn pool_lost(&mut self, _: io::Error) -> Result<(), ServeError> {
         Ok(())
     }
 }
 
-/// People read diagnostics, and the orchestrator acts on the others. What is left is what a unit
-/// says that went well: it is only counted and recorded. While there is work with a lease, memory
-/// that it gives back may wait as well.
+/// Whether a message must be written at once. Users wait for diagnostics, and the orchestrator
+/// reacts to most other messages. The messages of an item that succeeds are only counted and
+/// recorded. While the worker has parts with a lease to run, released memory may be reported later
+/// as well.
 fn is_urgent(message: &FromWorker) -> bool {
     match message {
         FromWorker::ItemFinished(report) => report.outcome != Outcome::Ok,
@@ -231,22 +242,22 @@ fn is_urgent(message: &FromWorker) -> bool {
     }
 }
 
-struct ToCaller<F> {
-    tell: F,
+struct CallerOutbox<F> {
+    notify: F,
     all_ok: bool,
 }
 
-impl<F: FnMut(Told)> Outbox for ToCaller<F> {
+impl<F: FnMut(Notice)> Outbox for CallerOutbox<F> {
     fn send(&mut self, message: FromWorker) -> Result<(), ServeError> {
         if let FromWorker::Done { ok, .. } = message {
             self.all_ok = ok;
         }
-        (self.tell)(Told::Message(message));
+        (self.notify)(Notice::Message(message));
         Ok(())
     }
 
     fn pool_lost(&mut self, why: io::Error) -> Result<(), ServeError> {
-        (self.tell)(Told::PoolLost(why));
+        (self.notify)(Notice::PoolLost(why));
         Ok(())
     }
 
@@ -254,41 +265,44 @@ impl<F: FnMut(Told)> Outbox for ToCaller<F> {
         Ok(())
     }
 
-    fn may_wait(&self) -> Option<Duration> {
+    fn may_delay(&self) -> Option<Duration> {
         None
     }
 }
 
-/// Hands work to the main thread, which does it in order.
-pub(super) struct MainThread(Sender<Box<dyn FnOnce() + Send>>);
+/// Passes work to the main thread, which runs it in order.
+pub(super) struct MainThreadQueue(Sender<Box<dyn FnOnce() + Send>>);
 
-impl MainThread {
+impl MainThreadQueue {
+    /// # Errors
+    /// The main thread has ended, which is an internal error.
     pub fn run(&self, work: Box<dyn FnOnce() + Send>) -> Result<(), ServeError> {
-        // It listens for as long as there is a sender.
+        // The main thread receives as long as a sender exists.
         self.0.send(work).map_err(|_| ServeError::Panic("the main thread is gone".to_owned()))
     }
 }
 
-/// Runs `coordinate` on a thread of its own, while the calling thread does what it is handed.
-fn with_main_thread<T: Send>(
-    coordinate: impl FnOnce(MainThread) -> Result<T, ServeError> + Send,
+/// Runs `coordinate` on its own thread, while the calling thread runs the work that is passed to
+/// it.
+fn run_coordinator<T: Send>(
+    coordinate: impl FnOnce(MainThreadQueue) -> Result<T, ServeError> + Send,
 ) -> Result<T, ServeError> {
     let (to_main, work) = mpsc::channel::<Box<dyn FnOnce() + Send>>();
     thread::scope(|scope| {
         let coordinator = thread::Builder::new()
             .name("coordinator".to_owned())
-            .spawn_scoped(scope, || coordinate(MainThread(to_main)))
+            .spawn_scoped(scope, || coordinate(MainThreadQueue(to_main)))
             .map_err(ServeError::Thread)?;
         for work in work {
             work();
         }
         let panicked =
-            |panic: Box<dyn std::any::Any + Send>| ServeError::Panic(panic_words(panic.as_ref()));
+            |panic: Box<dyn std::any::Any + Send>| ServeError::Panic(panic_message(panic.as_ref()));
         coordinator.join().map_err(panicked)?
     })
 }
 
-fn check_peer(protocol: u32, llvm: String) -> Result<(), ServeError> {
+fn check_version(protocol: u32, llvm: String) -> Result<(), ServeError> {
     let major = llvm.split('.').next().and_then(|major| major.parse::<u32>().ok());
     if protocol == PROTOCOL && major == Some(LLVM_MAJOR) {
         Ok(())
@@ -305,7 +319,7 @@ fn read_messages(mut input: impl BufRead, inbox: &Sender<Message>) {
             Ok(0) => Message::EndOfInput,
             Ok(_) if line.trim().is_empty() => continue,
             Ok(_) => match decode(&line) {
-                Ok(message) => Message::FromPeer(message),
+                Ok(message) => Message::FromOrchestrator(message),
                 Err(error) => Message::BadInput(error.into()),
             },
             Err(error) => Message::BadInput(ServeError::Read(error)),
@@ -355,15 +369,15 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_counted_and_recorded_may_wait() {
-        let check = |message: FromWorker, may_wait: bool| {
-            let mut outbox = ToPeer::new(Vec::new());
-            assert_eq!(outbox.may_wait(), None, "there is nothing");
+    fn outbox_delays_only_messages_that_are_not_urgent() {
+        let check = |message: FromWorker, may_delay: bool| {
+            let mut outbox = ChannelOutbox::new(Vec::new());
+            assert_eq!(outbox.may_delay(), None, "there is no message");
             outbox.send(FromWorker::LiveModules { n: 1, at_us: 0 }).unwrap();
             outbox.send(message.clone()).unwrap();
-            assert_eq!(outbox.may_wait().is_some(), may_wait, "{message:?}");
+            assert_eq!(outbox.may_delay().is_some(), may_delay, "{message:?}");
             outbox.flush().unwrap();
-            assert_eq!(outbox.may_wait(), None);
+            assert_eq!(outbox.may_delay(), None);
         };
         check(FromWorker::ItemStarted { plan: PLAN, item: ITEM, slot: 0, at_us: 0 }, true);
         check(finished(Outcome::Ok), true);
@@ -387,10 +401,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_waits_for_long() {
-        let mut outbox = ToPeer::new(Vec::new());
+    fn outbox_delays_no_message_for_long() {
+        let mut outbox = ChannelOutbox::new(Vec::new());
         outbox.send(finished(Outcome::Ok)).unwrap();
-        outbox.since = outbox.since.and_then(|since| since.checked_sub(PATIENCE * 2));
-        assert_eq!(outbox.may_wait(), None);
+        outbox.since = outbox.since.and_then(|since| since.checked_sub(MOST_DELAY * 2));
+        assert_eq!(outbox.may_delay(), None);
     }
 }

@@ -1,22 +1,23 @@
-//! The coordinator: feeds the state machine, does what it says, and alone writes messages.
+//! The coordinator: passes events to the state machine and carries out its actions. It alone writes
+//! messages.
 //!
-//! The reader of messages, the pool's helper thread, the main thread and the threads of parts all
-//! send to one channel, which the coordinator's thread empties: so messages are never interleaved
-//! and an item's diagnostics always precede its end. The channel is unbounded: a bounded one would
-//! let a slow reader of our output stop parts that hold tokens.
+//! The reader, the pool's helper thread, the main thread and the threads of parts send to one
+//! channel, which the coordinator's thread reads. So messages are never interleaved, and an item's
+//! diagnostics always precede its end. The channel is unbounded: with a bounded one, an
+//! orchestrator that reads slowly would block parts that hold tokens.
 //!
-//! Every part has a thread to itself while it runs, from `threads`, but for those that only the
-//! main thread may run.
+//! Every part runs on its own thread from `threads`, except those that only the main thread may
+//! run.
 
-use super::by_hand::{Lease, Ledger, guess};
+use super::by_hand::{ByHandLedger, Lease, estimate};
 use super::events::{Action, Event, Mode, Part};
 use super::job::{Execute, Finished, Pieces, now_us};
 use super::leases::Held;
 use super::machine::Machine;
 use super::outline::{Outline, PlanError};
-use super::part::{PartResult, RunningPart, Said, Spent, thread_name};
-use super::serve::{Ended, MainThread, Outbox, ServeError};
-use super::threads::{Idle, Threads};
+use super::part::{PartOutbox, PartResult, RunningPart, Spent, thread_name};
+use super::serve::{Ended, MainThreadQueue, Outbox, ServeError};
+use super::threads::{PartThread, Threads};
 use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
@@ -25,18 +26,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome, Plan, PlanId, ToWorker};
 
-/// Everything that the coordinator's thread waits for.
+/// What the coordinator's thread receives.
 pub(super) enum Message {
-    FromPeer(ToWorker),
-    /// What came was no message, or could not be read.
+    FromOrchestrator(ToWorker),
+    /// The input was no message or could not be read.
     BadInput(ServeError),
     EndOfInput,
     Token(io::Result<Token>),
-    /// The process is to end by this signal.
+    /// The process has received this signal and has to end.
     Interrupted(i32),
-    /// To be passed on as they are.
+    /// Messages of a part, to be passed on unchanged.
     FromItem(Vec<FromWorker>),
-    /// A beginning that runs needs no more than this from now on.
+    /// A running beginning needs at most `bytes` from now on.
     Shrunk {
         plan: PlanId,
         item: ItemId,
@@ -45,22 +46,22 @@ pub(super) enum Message {
     PartEnded {
         plan: PlanId,
         item: ItemId,
-        /// What is left to be passed on first.
-        said: Vec<FromWorker>,
+        /// Messages to be passed on first.
+        unsent: Vec<FromWorker>,
         spent: Spent,
         result: PartResult,
-        /// The thread that it ran on, unless that was the main thread.
-        thread: Option<Idle>,
+        /// The thread that it ran on, unless it was the main thread.
+        thread: Option<PartThread>,
     },
 }
 
-/// What all parts of an item took.
+/// The time and memory that all parts of an item used.
 #[derive(Clone, Copy, Default)]
 struct SpentByItem {
     busy_us: u64,
-    /// Bytes; of its beginning.
+    /// Of its beginning and its join, bytes.
     peak: u64,
-    /// Bytes; of the piece that needed most.
+    /// Of the piece with the highest peak, bytes.
     piece_peak: u64,
 }
 
@@ -69,7 +70,7 @@ impl SpentByItem {
         self.busy_us += spent.busy_us;
         match result {
             PartResult::Piece { .. } => self.piece_peak = self.piece_peak.max(spent.peak),
-            // A join, too, works for the whole item.
+            // A join works for the whole item, as a beginning does.
             PartResult::InPieces(_) | PartResult::Finished(_) => {
                 self.peak = self.peak.max(spent.peak)
             }
@@ -83,25 +84,25 @@ enum Flow {
     Exit,
 }
 
-/// How much may happen at a stretch before the orchestrator and the pool are told what follows.
-const MOST_NEWS: u32 = 64;
+/// How many events are handled before messages are sent and tokens are released.
+const MOST_UNSETTLED_EVENTS: u32 = 64;
 
 pub(super) struct Shell<'a> {
     machine: Machine,
-    /// Events that the machine has not yet had a quiet moment after.
-    news: u32,
-    /// Grants leases where there is no orchestrator.
-    by_hand: Option<Ledger>,
+    /// How many events the machine has handled since the last `Event::Quiet`.
+    unsettled_events: u32,
+    /// Grants leases if there is no orchestrator.
+    by_hand: Option<ByHandLedger>,
     plans: HashMap<PlanId, Arc<LivePlan>>,
-    begun: HashMap<(PlanId, ItemId), Begun>,
+    begun: HashMap<(PlanId, ItemId), BegunItem>,
     inbox: Sender<Message>,
     exec: Arc<dyn Execute>,
     outbox: &'a mut dyn Outbox,
-    main_thread: MainThread,
+    main_thread: MainThreadQueue,
     threads: Threads,
     pool: Client,
-    /// The machine says when it is lent; it is never written to the pool.
-    _starting_slot: ImplicitSlot,
+    /// The machine keeps account of it. It is never written to the pool.
+    _implicit_slot: ImplicitSlot,
     tokens: Vec<Token>,
 }
 
@@ -111,31 +112,34 @@ pub(super) struct LivePlan {
     pub cancelled: AtomicBool,
 }
 
-/// An item that began and is not reported.
-struct Begun {
+/// An item that has begun and is not reported yet.
+struct BegunItem {
     at_us: u64,
     spent: SpentByItem,
     pieces: Option<Arc<dyn Pieces>>,
 }
 
 impl<'a> Shell<'a> {
-    /// `by_hand` grants leases where there is no orchestrator.
+    /// Starts the pool's client. `by_hand` grants leases if there is no orchestrator.
+    ///
+    /// # Errors
+    /// The pool's helper thread cannot be started.
     pub fn start(
-        by_hand: Option<Ledger>,
+        by_hand: Option<ByHandLedger>,
         inbox: Sender<Message>,
         pool: Pool,
         exec: Arc<dyn Execute>,
-        main_thread: MainThread,
+        main_thread: MainThreadQueue,
         outbox: &'a mut dyn Outbox,
     ) -> Result<Shell<'a>, ServeError> {
         let to_inbox = inbox.clone();
-        // Where the coordinator is gone, the token comes back with the error and is given back as
-        // it is dropped.
+        // If the coordinator has ended, `send` returns the token with the error, and dropping it
+        // releases it.
         let deliver = move |token| drop(to_inbox.send(Message::Token(token)));
-        let (pool, starting_slot) = pool.start(deliver).map_err(ServeError::Thread)?;
+        let (pool, implicit_slot) = pool.start(deliver).map_err(ServeError::Thread)?;
         Ok(Shell {
             machine: Machine::new(if by_hand.is_some() { Mode::ByHand } else { Mode::Served }),
-            news: 0,
+            unsettled_events: 0,
             by_hand,
             plans: HashMap::new(),
             begun: HashMap::new(),
@@ -145,14 +149,23 @@ impl<'a> Shell<'a> {
             main_thread,
             threads: Threads::default(),
             pool,
-            _starting_slot: starting_slot,
+            _implicit_slot: implicit_slot,
             tokens: Vec::new(),
         })
     }
 
+    /// Handles messages until the end of input, or until the plan run by hand is done.
+    ///
+    /// # Errors
+    /// A message is bad, a message cannot be written, a thread cannot be started, or a signal
+    /// arrived.
     pub fn run(&mut self, messages: &Receiver<Message>) -> Result<Ended, ServeError> {
         loop {
-            let waiting = if self.news < MOST_NEWS { messages.try_recv().ok() } else { None };
+            let waiting = if self.unsettled_events < MOST_UNSETTLED_EVENTS {
+                messages.try_recv().ok()
+            } else {
+                None
+            };
             let message = match waiting {
                 Some(message) => message,
                 None if self.settle()? == Flow::Exit => break,
@@ -162,26 +175,26 @@ impl<'a> Shell<'a> {
                 },
             };
             match message {
-                Message::FromPeer(message) => self.obey(message)?,
+                Message::FromOrchestrator(message) => self.handle_order(message)?,
                 Message::BadInput(error) => return Err(error),
                 Message::EndOfInput => break,
                 Message::Token(Ok(token)) => {
                     self.tokens.push(token);
                     self.feed(Event::Token)?
                 }
-                // The rest of the work goes on, on the starting slot and the tokens at hand.
+                // The rest runs on the implicit slot and the tokens that this process holds.
                 Message::Token(Err(why)) => {
                     self.outbox.pool_lost(why)?;
                     self.feed(Event::PoolLost)?
                 }
                 Message::Interrupted(signal) => return Err(ServeError::Interrupted(signal)),
-                Message::FromItem(said) => self.pass_on(said)?,
+                Message::FromItem(messages) => self.pass_on(messages)?,
                 Message::Shrunk { plan, item, bytes } => {
                     self.feed(Event::Shrunk { plan, item, bytes })?
                 }
-                Message::PartEnded { plan, item, said, spent, result, thread } => {
+                Message::PartEnded { plan, item, unsent, spent, result, thread } => {
                     thread.into_iter().for_each(|thread| self.threads.returned(thread));
-                    self.pass_on(said)?;
+                    self.pass_on(unsent)?;
                     self.part_ended(plan, item, spent, result)?
                 }
             }
@@ -190,12 +203,13 @@ impl<'a> Shell<'a> {
         Ok(Ended::EndOfInput)
     }
 
-    /// What is said goes out when there is a moment. While other parts wait for slots alone, nobody
-    /// waits for the news that one has ended: then it may wait for others, because each time that
-    /// the orchestrator is woken takes as long as a tenth of a tiny unit.
+    /// Waits for a message, after writing the unwritten ones. While other parts wait only for
+    /// slots, the orchestrator need not know at once that a part has ended. Then messages may be
+    /// delayed and written together: waking the orchestrator takes as long as a tenth of a tiny
+    /// unit.
     fn wait(&mut self, messages: &Receiver<Message>) -> Result<Option<Message>, ServeError> {
         if self.machine.startable() > 0
-            && let Some(left) = self.outbox.may_wait()
+            && let Some(left) = self.outbox.may_delay()
         {
             match messages.recv_timeout(left) {
                 Ok(message) => return Ok(Some(message)),
@@ -207,7 +221,11 @@ impl<'a> Shell<'a> {
         Ok(messages.recv().ok())
     }
 
-    pub fn take_plan(&mut self, plan: Plan) -> Result<(), ServeError> {
+    /// Adds a plan.
+    ///
+    /// # Errors
+    /// The plan is inconsistent, or a message cannot be written.
+    pub fn add_plan(&mut self, plan: Plan) -> Result<(), ServeError> {
         if self.machine.knows(plan.id) {
             return Err(PlanError::DuplicatePlan { plan: plan.id }.into());
         }
@@ -227,9 +245,9 @@ impl<'a> Shell<'a> {
         Ok(())
     }
 
-    fn obey(&mut self, message: ToWorker) -> Result<(), ServeError> {
+    fn handle_order(&mut self, message: ToWorker) -> Result<(), ServeError> {
         match message {
-            ToWorker::Plan(plan) => self.take_plan(plan),
+            ToWorker::Plan(plan) => self.add_plan(plan),
             ToWorker::Slot => self.feed(Event::Slot),
             ToWorker::Cancel { plan } => {
                 for live in self.plans.values() {
@@ -244,13 +262,13 @@ impl<'a> Shell<'a> {
                 Ok(())
             }
             ToWorker::Lease { plan, item, bytes } => self.feed(Event::Lease { plan, item, bytes }),
-            // A second one says nothing new.
+            // A second `hello` is ignored.
             ToWorker::Hello { .. } => Ok(()),
         }
     }
 
-    fn pass_on(&mut self, said: Vec<FromWorker>) -> Result<(), ServeError> {
-        said.into_iter().try_for_each(|message| self.outbox.send(message))
+    fn pass_on(&mut self, messages: Vec<FromWorker>) -> Result<(), ServeError> {
+        messages.into_iter().try_for_each(|message| self.outbox.send(message))
     }
 
     fn part_ended(
@@ -260,7 +278,8 @@ impl<'a> Shell<'a> {
         spent: Spent,
         result: PartResult,
     ) -> Result<(), ServeError> {
-        let begun = self.begun.get_mut(&(plan, item)).expect("its parts are of an item that began");
+        let begun =
+            self.begun.get_mut(&(plan, item)).expect("a part belongs to an item that has begun");
         begun.spent.add(spent, &result);
         match result {
             PartResult::InPieces(pieces) => {
@@ -280,17 +299,17 @@ impl<'a> Shell<'a> {
         }
     }
 
-    /// Takes in something that happened, and what a ledger of ours grants after it.
+    /// Handles an event, and then the grants of the ledger of a plan run by hand.
     fn feed(&mut self, event: Event) -> Result<(), ServeError> {
-        self.news += 1;
+        self.unsettled_events += 1;
         self.handle(event)?;
         self.grant_by_hand()
     }
 
-    /// Says and gives back what follows from all that happened.
+    /// Sends messages and releases tokens after all events so far.
     fn settle(&mut self) -> Result<Flow, ServeError> {
-        while self.news > 0 {
-            self.news = 0;
+        while self.unsettled_events > 0 {
+            self.unsettled_events = 0;
             if self.handle(Event::Quiet)? == Flow::Exit {
                 return Ok(Flow::Exit);
             }
@@ -303,7 +322,7 @@ impl<'a> Shell<'a> {
         while let Some(ledger) = &mut self.by_hand {
             let nothing_runs = self.machine.running() == 0 && self.machine.startable() == 0;
             let Some(Lease { plan, item, bytes }) = ledger.grant(nothing_runs) else { break };
-            self.news += 1;
+            self.unsettled_events += 1;
             self.handle(Event::Lease { plan, item, bytes })?;
         }
         Ok(())
@@ -322,12 +341,12 @@ impl<'a> Shell<'a> {
                     let pieces =
                         self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.clone());
                     let finished =
-                        pieces.expect("only what is in pieces is abandoned").abandon(outcome);
+                        pieces.expect("only an item in pieces is abandoned").abandon(outcome);
                     self.report(plan, item, Finished { outcome, ..finished })?;
                 }
                 Action::AskLease { plan, item, part } => self.ask_for_lease(plan, item, part)?,
                 Action::Resize { plan, item, held } => self.resize(plan, item, held)?,
-                Action::SetWish(tokens) => self.pool.wish(tokens),
+                Action::RequestTokens(tokens) => self.pool.request(tokens),
                 Action::ReleaseToken => drop(self.tokens.pop()),
                 Action::Send(message) => {
                     if let FromWorker::Done { plan, .. } = message {
@@ -343,17 +362,17 @@ impl<'a> Shell<'a> {
 
     fn ask_for_lease(&mut self, plan: PlanId, item: ItemId, part: Part) -> Result<(), ServeError> {
         let live = &self.plans[&plan];
-        let what = &live.plan.items[live.positions[&item]];
+        let item_work = &live.plan.items[live.positions[&item]];
         let bytes = match part {
-            Part::Begin | Part::Translate => what.memory.begin,
-            Part::Piece(_) => what.memory.piece,
-            Part::Join => what.memory.join,
+            Part::Begin | Part::Translate => item_work.memory.begin,
+            Part::Piece(_) => item_work.memory.piece,
+            Part::Join => item_work.memory.join,
         };
         let Some(ledger) = &mut self.by_hand else {
             return self.outbox.send(FromWorker::LeaseWanted { plan, item, bytes });
         };
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.as_deref());
-        let bytes = if bytes == 0 { guess(what, pieces) } else { bytes };
+        let bytes = if bytes == 0 { estimate(item_work, pieces) } else { bytes };
         ledger.ask(Lease { plan, item, bytes });
         Ok(())
     }
@@ -414,24 +433,26 @@ impl<'a> Shell<'a> {
         let at_us = now_us();
         if matches!(part, Part::Begin | Part::Translate) {
             self.outbox.send(FromWorker::ItemStarted { plan, item, slot, at_us })?;
-            self.begun
-                .insert((plan, item), Begun { at_us, spent: SpentByItem::default(), pieces: None });
+            self.begun.insert(
+                (plan, item),
+                BegunItem { at_us, spent: SpentByItem::default(), pieces: None },
+            );
         }
         let pieces = self.begun.get(&(plan, item)).and_then(|begun| begun.pieces.clone());
         let exec = Arc::clone(&self.exec);
         let inbox = self.inbox.clone();
         let name = thread_name(&live.plan.items[position].unit, part);
         let run = move |thread| {
-            let said = Said::new(&inbox);
+            let outbox = PartOutbox::new(&inbox);
             let running =
-                RunningPart { live: &live, position, slot, exec: exec.as_ref(), said: &said };
+                RunningPart { live: &live, position, slot, exec: exec.as_ref(), outbox: &outbox };
             let (spent, result) = running.run(part, pieces.as_deref());
-            let said = said.into_rest();
-            // A join's result owns nothing of the pieces; the last thread frees them, not the
-            // coordinator's.
+            let unsent = outbox.into_unsent();
+            // A result does not refer to the pieces. They are dropped here, on the thread of the
+            // last part, and not on the coordinator's thread.
             drop(pieces);
-            // The coordinator is gone only when the process is about to exit.
-            drop(inbox.send(Message::PartEnded { plan, item, said, spent, result, thread }));
+            // An error means that the process is about to exit.
+            drop(inbox.send(Message::PartEnded { plan, item, unsent, spent, result, thread }));
         };
         match part {
             Part::Translate => self.main_thread.run(Box::new(|| run(None))),
@@ -443,9 +464,9 @@ impl<'a> Shell<'a> {
 }
 
 impl Drop for Shell<'_> {
-    /// Parts that still run go on until the process exits, so the tokens they run on must not be
-    /// given to others before that. The orchestrator puts them back into the pool when the process
-    /// is gone. Without one nobody does; then the process exits at once.
+    /// Parts that still run hold their tokens until the process exits, so these tokens must not be
+    /// released here. The orchestrator returns them to the pool when the process has ended. For a
+    /// plan run by hand they are released: the process exits at once.
     fn drop(&mut self) {
         if self.by_hand.is_none() && self.machine.running() > 0 {
             self.tokens.drain(..).for_each(std::mem::forget);

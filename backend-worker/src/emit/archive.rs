@@ -1,4 +1,4 @@
-//! A static archive from its members' files.
+//! Writes static archives.
 
 use super::file::write;
 use super::thin;
@@ -7,16 +7,19 @@ use crate::llvm;
 use std::path::Path;
 use tender_protocol::{InputFile, Member, OutputFile};
 
-/// What has become of an archive.
+/// A written archive.
 pub struct Archived {
     pub file: OutputFile,
-    /// What it is made of without being named: the members of thin archives.
+    /// Files that it was made from and that the item does not name: members of thin archives.
     pub inputs: Vec<InputFile>,
 }
 
-/// Writes `output` from `members`. Those that are archives are opened, and thin ones are followed
-/// to their members' files, so that what is written holds all of it. The error is a sentence
-/// fragment for people.
+/// Writes the archive `output` from `members`. If a member is an archive, its members are added
+/// instead. Members of thin archives are read from their files, so that the output contains
+/// everything.
+///
+/// # Errors
+/// A file cannot be read, or the archive cannot be written: a sentence fragment.
 pub fn archive(output: &str, members: &[Member]) -> Result<Archived, String> {
     let mut list: Vec<(String, Vec<u8>)> = Vec::with_capacity(members.len());
     let mut inputs = Vec::new();
@@ -28,14 +31,14 @@ pub fn archive(output: &str, members: &[Member]) -> Result<Archived, String> {
             list.push((member.name.clone(), content));
         }
     }
-    let list: Vec<llvm::Member<'_>> =
-        list.iter().map(|(name, content)| llvm::Member { name, content }).collect();
+    let list: Vec<llvm::ArchiveMember<'_>> =
+        list.iter().map(|(name, content)| llvm::ArchiveMember { name, content }).collect();
     let bytes = llvm::archive(&list)?;
     let file = write(output, &bytes).map_err(|why| why.to_string())?;
     Ok(Archived { file, inputs })
 }
 
-/// The files of the thin archive at `path`, under their names without directories.
+/// Adds the files of the thin archive at `path`, under their names without directories.
 fn add_thin(
     path: &str,
     content: &[u8],

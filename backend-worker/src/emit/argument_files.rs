@@ -1,15 +1,15 @@
-//! The files that the words of a link name, for the driver or for the linker. What the linker
-//! itself tells of what it read is more, and less: it does not tell of response files, of
-//! configuration files and specs of the driver, and GNU ld may tell nothing. Of the file system
-//! this asks only which program is meant; nothing here links.
+//! Finds the files that the arguments of a link name, for the driver or for the linker. The
+//! linker's own list of what it read lacks response files and the driver's configuration files and
+//! specs, and GNU ld may give no list. This module looks at the file system only to find the
+//! driver.
 //!
-//! `docs/inputs.md` has the options of clang's and lld's tables; `tests/option_tables.rs` compares
-//! it with the programs.
+//! `docs/inputs.md` lists the options of clang and lld that name files. `tests/option_tables.rs`
+//! compares it with the programs.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// How an option has its value.
+/// How an option takes its value.
 #[derive(Clone, Copy)]
 enum Value {
     /// `--name=VALUE`, or the next word.
@@ -22,7 +22,7 @@ enum Value {
 
 use Value::{Equals, Joined, Separate};
 
-/// Options of drivers whose value is a file to be read.
+/// Options of drivers whose value is an input file.
 const OF_DRIVERS: [(&str, Value); 9] = [
     ("T", Joined),
     ("config", Separate),
@@ -35,7 +35,7 @@ const OF_DRIVERS: [(&str, Value); 9] = [
     ("fmemory-profile-use", Equals),
 ];
 
-/// The same of ld.lld and GNU ld.
+/// Options of ld.lld and GNU ld whose value is an input file.
 const OF_LINKERS: [(&str, Value); 23] = [
     ("T", Joined),
     ("R", Joined),
@@ -62,9 +62,9 @@ const OF_LINKERS: [(&str, Value); 23] = [
     ("load-pass-plugin", Equals),
 ];
 
-/// Paths as the words have them, each once and in order. That of a file which is not there was
-/// looked for in vain. Both lists of words have those of response files in the places of these; a
-/// response file that could not be read is still a word.
+/// The paths that the arguments name, sorted, each once. A file that does not exist was looked up
+/// without success. In both lists response files are already expanded; a response file that could
+/// not be read is left as `@FILE`.
 pub fn argument_files(program: &str, for_driver: &[String], for_linker: &[String]) -> Vec<String> {
     let mut files = BTreeSet::new();
     of_driver(program, for_driver, &mut files);
@@ -102,7 +102,7 @@ fn of_driver(program: &str, words: &[String], files: &mut BTreeSet<String>) {
         {
             files.insert(linker.to_owned());
         } else if let Some((name, value)) = option(&OF_DRIVERS, word, || left.next().cloned()) {
-            // A name without a directory is looked for beside the program.
+            // A name without a directory is looked up in the configuration directories.
             match name == "config" && !value.contains('/') {
                 true => named.push(value),
                 false => drop(files.insert(value)),
@@ -126,7 +126,7 @@ fn value_of<'a>(word: &'a str, name: &str) -> Option<&'a str> {
     word.strip_prefix("--")?.strip_prefix(name)?.strip_prefix('=')
 }
 
-/// The option that `word` is, and its value.
+/// The option that `word` starts with, and its value.
 fn option(
     table: &[(&'static str, Value)],
     word: &str,
@@ -134,7 +134,7 @@ fn option(
 ) -> Option<(&'static str, String)> {
     let text = word.strip_prefix('-')?;
     let text = text.strip_prefix('-').unwrap_or(text);
-    // The longest name that fits: `-Tfile` is one thing and `--script=file` another.
+    // The longest matching name wins.
     let fits = |(name, value): &&(&'static str, Value)| {
         text.strip_prefix(name).is_some_and(|rest| match value {
             Separate => rest.is_empty() || rest.starts_with('='),
@@ -151,10 +151,10 @@ fn option(
     given.or_else(next).map(|given| (*name, given))
 }
 
-/// Words that begin like `-T` or `-R` and name no file.
+/// Options that start like `-T` or `-R` and name no file.
 const SECTION_STARTS: [&str; 5] = ["Ttext", "Tdata", "Tbss", "Ttext-segment", "Relocatable"];
 
-/// Where clang looks for configuration files that no word names, and what they are called.
+/// The directory and the names of configuration files that clang reads by default.
 /// <https://clang.llvm.org/docs/UsersManual.html#configuration-files>
 fn default_configuration(program: &str, target: Option<String>) -> (Option<String>, Vec<String>) {
     let path = find_program(program).and_then(|path| path.canonicalize().ok());
@@ -202,21 +202,21 @@ fn expand_home(dir: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::emit::Answer;
+    use crate::emit::DriverAnswer;
 
     fn owned(words: &str) -> Vec<String> {
         words.split(' ').map(str::to_owned).collect()
     }
 
-    /// As if the driver said nothing of its own to the linker.
+    /// The files, if the driver adds no arguments of its own for the linker.
     fn files(args: &str) -> Vec<String> {
         let args = owned(args);
-        let answer = Answer::of_words(&[], &args);
+        let answer = DriverAnswer::of_words(&[], &args);
         argument_files("/absent/cc", &args, &answer.words)
     }
 
     #[test]
-    fn options_that_name_files_in_every_form() {
+    fn argument_files_of_options_in_every_form() {
         let check = |args: &str, expect: &[&str]| assert_eq!(files(args), expect, "{args}");
         check("-Tx.ld -Wl,-T,y.ld -Wl,--script=z.ld", &["x.ld", "y.ld", "z.ld"]);
         check("-T x.ld -Ttext=0x100 -Wl,-Ttext,0x100", &["x.ld"]);
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn configuration_is_looked_for_where_clang_looks() {
+    fn argument_files_include_clangs_configuration_files() {
         let dir = tempfile::tempdir().unwrap();
         let dir = dir.path().canonicalize().unwrap();
         let clang = dir.join("clang++");
@@ -250,12 +250,12 @@ mod tests {
                 "{name}: {found:?}"
             );
         }
-        // GCC has none.
+        // GCC has no configuration files.
         assert_eq!(argument_files("/absent/gcc", &[], &[]), [""; 0]);
     }
 
     #[test]
-    fn response_files_that_are_not_there_were_looked_for() {
+    fn argument_files_include_missing_response_files() {
         let found = argument_files("/absent/cc", &owned("-la @a.rsp @"), &owned("@b.rsp -T c.ld"));
         assert_eq!(found, ["@", "a.rsp", "b.rsp", "c.ld"]);
     }

@@ -1,5 +1,5 @@
-//! What holds of each program that the worker starts: it dies with the worker, and inherits what it
-//! is told to. Knows no links.
+//! Prepares each child process of the worker: it is killed when the worker ends, and it inherits the
+//! descriptors that it needs. Knows no links.
 #![expect(unsafe_code, reason = "only pre_exec runs in the child before its program")]
 
 use rustix::io::FdFlags;
@@ -9,8 +9,8 @@ use std::os::fd::{BorrowedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-/// Has the child killed when the thread that starts it ends, which has to wait for it, and lets it
-/// inherit descriptors, which have to stay open until it has been started.
+/// Lets the kernel kill the child when the thread that starts it ends, so that thread must wait for
+/// the child. The child inherits the descriptors, which must stay open until it has been started.
 pub(super) fn bind(command: &mut Command, inherited: Vec<RawFd>) {
     bind_to(command, getpid(), inherited);
 }
@@ -18,8 +18,8 @@ pub(super) fn bind(command: &mut Command, inherited: Vec<RawFd>) {
 fn bind_to(command: &mut Command, parent: Pid, inherited: Vec<RawFd>) {
     let prepare = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // The signal is sent when the parent ends (PR_SET_PDEATHSIG(2const)). If that was between
-        // fork and the line above, nobody sends it any more.
+        // The kernel sends the signal when the parent ends (PR_SET_PDEATHSIG(2const)). If the
+        // parent ended between fork and the line above, the signal never comes.
         if getppid() != Some(parent) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
@@ -44,7 +44,7 @@ mod tests {
         bind(&mut command, Vec::new());
         assert!(command.status().unwrap().success());
 
-        // As it is to a child whose parent has ended before it could ask to be told.
+        // The child's parent ended before the child asked for the signal.
         let mut command = Command::new("true");
         bind_to(&mut command, Pid::INIT, Vec::new());
         assert_eq!(command.status().unwrap_err().raw_os_error(), Some(libc::ESRCH));

@@ -1,51 +1,51 @@
-//! What a link driver says of its links: the linker's words (`-###`), and where it looks for files
-//! of its own (`-print-search-dirs`). gcc and clang both do.
+//! Asks a link driver, gcc or clang, how it links: the linker's arguments (`-###`) and its search
+//! directories (`-print-search-dirs`).
 //!
-//! Each question takes a process, so answers are kept, and inputs of a link, by which most links
-//! differ, are left out of it.
+//! Each question runs a process, so answers are cached. Inputs are left out of the question,
+//! because most links differ only in their inputs.
 
-use super::{child, response, said};
+use super::{child, child_output, response};
 use std::collections::HashMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// All that drivers have said to this worker.
+/// The cached answers of drivers.
 #[derive(Default)]
 pub struct Drivers {
-    /// By the driver's words and the question's.
-    answers: Mutex<HashMap<Vec<String>, Arc<Answer>>>,
+    /// By the arguments of the driver and of the question.
+    answers: Mutex<HashMap<Vec<String>, Arc<DriverAnswer>>>,
 }
 
 /// How a driver links.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The linker's words, its own name not among them.
+pub struct DriverAnswer {
+    /// The linker's arguments, without its name.
     pub words: Vec<String>,
-    /// The programs that run: the driver, and what it starts. Paths.
+    /// Paths of the programs that run: the driver and the programs that it starts.
     pub programs: Vec<String>,
-    /// Directories in which the driver looks for files of its own, such as `crt1.o`, the first one
-    /// first. Some do not exist.
+    /// The directories in which the driver looks for its own files, such as `crt1.o`, in order.
+    /// Some may not exist.
     pub directories: Vec<String>,
-    /// Where the driver would rather have found a program.
+    /// Paths at which the driver looked for a program before it found it.
     pub missing: Vec<String>,
 }
 
-/// Stands for the inputs of a link that a question leaves out.
+/// Replaces the inputs of a link in a question.
 const INPUTS: &str = "-Wl,--tender-inputs";
 
 impl Drivers {
-    /// The answer for these words. Files among them that are inputs for certain do not matter to
-    /// it.
+    /// The answer for these arguments. Arguments that are certainly inputs are left out of the
+    /// question.
     ///
     /// # Errors
-    /// The driver cannot be started, or tells nothing: a sentence fragment.
+    /// The driver cannot be started or shows no link command: a sentence fragment.
     pub fn ask_without_inputs(
         &self,
         driver: &[String],
         args: &[String],
-    ) -> Result<Arc<Answer>, String> {
+    ) -> Result<Arc<DriverAnswer>, String> {
         let mut question: Vec<String> = Vec::new();
         let mut before = None;
         for word in args {
@@ -61,11 +61,11 @@ impl Drivers {
         self.ask(driver, &question)
     }
 
-    /// The answer for exactly these words.
+    /// The answer for exactly these arguments.
     ///
     /// # Errors
     /// As `ask_without_inputs`.
-    pub fn ask(&self, driver: &[String], question: &[String]) -> Result<Arc<Answer>, String> {
+    pub fn ask(&self, driver: &[String], question: &[String]) -> Result<Arc<DriverAnswer>, String> {
         let key = [driver, question].concat();
         if let Some(known) = self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return Ok(Arc::clone(known));
@@ -79,16 +79,16 @@ impl Drivers {
     }
 }
 
-impl Answer {
-    /// What can be told of a link whose driver tells nothing: the words that say it themselves.
-    pub fn of_words(driver: &[String], args: &[String]) -> Answer {
+impl DriverAnswer {
+    /// The answer for a driver that is not asked: only what its arguments say themselves.
+    pub fn of_words(driver: &[String], args: &[String]) -> DriverAnswer {
         let programs = driver.first().and_then(|program| found(program)).into_iter().collect();
-        Answer { words: for_linker(args), programs, ..Answer::default() }
+        DriverAnswer { words: for_linker(args), programs, ..DriverAnswer::default() }
     }
 }
 
-/// Whether `word`, behind `before`, is the name of an input, whatever driver reads it. It is not
-/// where the word before may want it for a value.
+/// Whether `word`, after `before`, is certainly an input for every driver. It is not if `before`
+/// may take it as its value.
 pub fn is_input(before: Option<&str>, word: &str) -> bool {
     let complete = |before: &str| {
         let joined = ["-Wl,", "-L", "-l", "-f"]
@@ -103,11 +103,11 @@ pub fn is_input(before: Option<&str>, word: &str) -> bool {
     !word.is_empty() && !word.starts_with(['-', '@']) && before.is_none_or(complete)
 }
 
-fn ask(driver: &[String], question: &[String]) -> Result<Answer, String> {
+fn ask(driver: &[String], question: &[String]) -> Result<DriverAnswer, String> {
     let (program, _) = driver.split_first().ok_or("the link has no driver")?;
     let question = short_words(question);
-    let (told, text) = run(driver, &question, &["-###", "-o", "output"])?;
-    let Some((linker, words)) = told.then(|| linker_command(&text)).flatten() else {
+    let (succeeded, text) = run(driver, &question, &["-###", "-o", "output"])?;
+    let Some((linker, words)) = succeeded.then(|| linker_command(&text)).flatten() else {
         return Err(format!(
             "the link driver `{program}` does not tell how it links:\n{}",
             shown(&text)
@@ -120,7 +120,7 @@ fn ask(driver: &[String], question: &[String]) -> Result<Answer, String> {
         directories.unwrap_or_default().split(':').filter(|dir| !dir.is_empty()).map(str::to_owned);
 
     let line = |start: &str| text.lines().find_map(|line| line.strip_prefix(start));
-    // Behind a wrapper: gcc tells its own name, clang its directory.
+    // If the driver is a wrapper: gcc prints its own name, clang its directory.
     let inner = line("COLLECT_GCC=").map(str::to_owned);
     let inner = inner.or_else(|| line("InstalledDir: ").map(|dir| format!("{dir}/clang")));
     let mut programs: Vec<String> = [Some(program.clone()), inner, Some(linker.clone())]
@@ -133,36 +133,38 @@ fn ask(driver: &[String], question: &[String]) -> Result<Answer, String> {
     if let Some(path) = line("COMPILER_PATH=") {
         let dirs: Vec<&str> = path.split(':').filter(|dir| !dir.is_empty()).collect();
         for name in [file_name(&linker).to_owned(), linker_name(&words)] {
-            let places: Vec<String> = dirs
+            let source_locations: Vec<String> = dirs
                 .iter()
                 .map(|dir| Path::new(dir).join(&name).to_string_lossy().into_owned())
                 .collect();
-            let at = places.iter().position(|place| is_program(Path::new(place)));
-            missing.extend(places[..at.unwrap_or(places.len())].iter().cloned());
-            // Behind the first one, which may be a wrapper, stands the one that it starts.
-            programs.extend(places.into_iter().filter(|place| is_program(Path::new(place))));
+            let at = source_locations.iter().position(|place| is_program(Path::new(place)));
+            missing
+                .extend(source_locations[..at.unwrap_or(source_locations.len())].iter().cloned());
+            // The first one may be a wrapper that starts one of the others.
+            programs
+                .extend(source_locations.into_iter().filter(|place| is_program(Path::new(place))));
             programs.extend(found(&name));
         }
     }
     programs.extend(programs.iter().flat_map(|program| own_libraries(program)).collect::<Vec<_>>());
     programs.sort();
     programs.dedup();
-    Ok(Answer { words, programs, directories: directories.collect(), missing })
+    Ok(DriverAnswer { words, programs, directories: directories.collect(), missing })
 }
 
-/// The linker that collect2 starts: the last `-fuse-ld` decides.
+/// The linker that collect2 starts. The last `-fuse-ld` counts.
 fn linker_name(words: &[String]) -> String {
     let chosen = words.iter().rev().find_map(|word| word.strip_prefix("-fuse-ld="));
     chosen.map_or_else(|| "ld".to_owned(), |name| format!("ld.{name}"))
 }
 
-/// Bytes of each stream. What is asked for has the words of a whole link in it.
+/// The longest answer, in bytes of each stream. An answer contains the arguments of a whole link.
 const LONGEST_ANSWER: usize = 64 << 20;
 
-/// Characters of an answer that people are shown.
+/// How many characters of an answer an error message shows.
 const MOST_SHOWN: usize = 64 << 10;
 
-/// Whether the driver was content, and what it said on both streams.
+/// Runs the driver. Returns whether it succeeded, and its output on both streams.
 fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, String), String> {
     let (program, words) = driver.split_first().ok_or("the link has no driver")?;
     let mut command = Command::new(program);
@@ -180,24 +182,25 @@ fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, S
     child::bind(&mut command, Vec::new());
     let done = command
         .spawn()
-        .and_then(|driver| said::until_end(driver, LONGEST_ANSWER))
+        .and_then(|driver| child_output::wait_with_output(driver, LONGEST_ANSWER))
         .map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
     if done.cut {
         return Err(format!(
-            "the link driver `{program}` says more than {} MiB to {more:?}",
+            "the link driver `{program}` writes more than {} MiB in answer to {more:?}",
             LONGEST_ANSWER >> 20
         ));
     }
     Ok((done.status.success(), done.text))
 }
 
-/// The start of what a driver said.
+/// The start of a driver's output.
 fn shown(text: &str) -> &str {
     text.char_indices().nth(MOST_SHOWN).map_or(text, |(end, _)| &text[..end]).trim_end()
 }
 
-/// A kernel takes no word of more than 128 KiB, but words for the linker may be taken apart. A
-/// response file is no way here: gcc then shows the name of one of its own, which it removes.
+/// Splits long `-Wl,` arguments, because the kernel accepts no argument of more than 128 KiB. A
+/// response file does not help: gcc then shows the name of a response file of its own, which it
+/// removes.
 fn short_words(question: &[String]) -> Vec<String> {
     let mut short = Vec::with_capacity(question.len());
     for word in question {
@@ -211,7 +214,7 @@ fn short_words(question: &[String]) -> Vec<String> {
     short
 }
 
-/// The linker and its words. Commands are the lines that start with a blank, and the link is the
+/// The linker and its arguments. Commands are the lines that start with a blank; the link is the
 /// last one.
 fn linker_command(text: &str) -> Option<(String, Vec<String>)> {
     let line = text.lines().rfind(|line| line.starts_with(' '))?;
@@ -219,7 +222,8 @@ fn linker_command(text: &str) -> Option<(String, Vec<String>)> {
     Some((words.next()?, words.collect()))
 }
 
-/// gcc and clang quote with double quotes, and a backslash takes the next character as it is.
+/// Splits a command as gcc and clang print it: quoted with double quotes, and a backslash escapes
+/// the next character.
 fn split(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
@@ -240,7 +244,7 @@ fn split(line: &str) -> Vec<String> {
     words
 }
 
-/// What a driver's words say to the linker, without the driver's own.
+/// The arguments of a driver that are for the linker.
 fn for_linker(args: &[String]) -> Vec<String> {
     let mut out = Vec::new();
     let mut args = args.iter();
@@ -265,14 +269,16 @@ fn for_linker(args: &[String]) -> Vec<String> {
     out
 }
 
-/// The file that starting `program` runs, as execvp(3) finds it.
+/// The file that execvp(3) runs for `program`.
 fn found(program: &str) -> Option<String> {
     if program.contains('/') {
         return is_program(Path::new(program)).then(|| program.to_owned());
     }
     let path = std::env::var_os("PATH")?;
-    let mut places = std::env::split_paths(&path).map(|dir| dir.join(program));
-    places.find(|place| is_program(place)).map(|place| place.to_string_lossy().into_owned())
+    let mut source_locations = std::env::split_paths(&path).map(|dir| dir.join(program));
+    source_locations
+        .find(|place| is_program(place))
+        .map(|place| place.to_string_lossy().into_owned())
 }
 
 fn is_program(path: &Path) -> bool {
@@ -280,8 +286,8 @@ fn is_program(path: &Path) -> bool {
         .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }
 
-/// The libraries that came with a program: `libLLVM.so` in `../lib`. Those of the system are no
-/// part of it.
+/// The libraries that belong to a program, such as `libLLVM.so` in `../lib`. System libraries are
+/// left out.
 fn own_libraries(program: &str) -> Vec<String> {
     let needed = || -> Option<Vec<String>> {
         let real = std::fs::canonicalize(program).ok()?;
@@ -322,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn the_link_is_the_last_command_that_the_driver_shows() {
+    fn driver_link_is_the_last_command_shown() {
         let text = "Using built-in specs.\nCOLLECT_GCC=cc\nTarget: x86_64-linux-gnu\n /usr/lib/cc1 x.c\n \
                     /usr/lib/collect2 -o \"a b\" \"-fuse-ld=lld\" x\\\"y.o \"c\\\\d\"\nCOLLECT_GCC_OPTIONS='-o'\n";
         let (linker, words) = linker_command(text).unwrap();
@@ -340,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn inputs_are_told_from_values_of_options() {
+    fn driver_inputs_are_distinguished_from_option_values() {
         let check = |before: Option<&str>, word: &str, expect: bool| {
             assert_eq!(is_input(before, word), expect, "{before:?} {word}");
         };
@@ -359,14 +365,14 @@ mod tests {
     }
 
     #[test]
-    fn words_for_the_linker_are_found_without_a_driver() {
+    fn driver_arguments_for_the_linker_are_found_without_asking() {
         let words =
             for_linker(&owned("-pie a.o -Wl,-Lx,-ly -Xlinker -Lz -L w -lm -o out -O2 -Ldir b.a"));
         assert_eq!(words, ["a.o", "-Lx", "-ly", "-Lz", "-L", "w", "-lm", "-Ldir", "b.a"]);
     }
 
     #[test]
-    fn the_drivers_of_this_machine_tell_what_they_run() {
+    fn driver_answers_for_the_drivers_of_this_machine() {
         let llvm = option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22");
         for program in ["cc".to_owned(), format!("{llvm}/bin/clang")] {
             let drivers = Drivers::default();
@@ -379,7 +385,7 @@ mod tests {
             assert!(answer.programs.contains(&format!("{llvm}/bin/ld.lld")), "{answer:?}");
             assert!(answer.programs.contains(&found(&program).unwrap()), "{answer:?}");
             assert!(!answer.directories.is_empty(), "{answer:?}");
-            // Links that differ in their inputs have one answer.
+            // Links that differ only in their inputs share an answer.
             let same = drivers
                 .ask_without_inputs(&driver, &owned("-pie other.o -Lsomewhere -lm"))
                 .unwrap();

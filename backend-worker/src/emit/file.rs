@@ -1,5 +1,5 @@
-//! Output files: written under another name beside the final one and renamed, so none is ever seen
-//! half-written.
+//! Writes output files under a temporary name beside the final one and renames them, so that no
+//! half-written file has a final name.
 
 use super::unfinished::Unfinished;
 use crate::frontend::{hash_of, stamp};
@@ -7,6 +7,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use tender_protocol::OutputFile;
 
+/// A file that could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {path}: {source}")]
 pub struct WriteError {
@@ -14,14 +15,17 @@ pub struct WriteError {
     pub source: std::io::Error,
 }
 
-/// The name that a file has while it is written. It is always the same, so that what an interrupted
-/// build left is overwritten by the next one; two builds of one target directory are kept apart by
-/// its lock.
+/// The temporary name of a file while it is written. It is always the same, so that the next build
+/// overwrites what an interrupted build left. The lock of the target directory excludes a second
+/// build at the same time.
 pub fn partial(path: &str) -> PathBuf {
     PathBuf::from(format!("{path}.part"))
 }
 
-/// Writes `content` to `path`, which appears whole or not at all.
+/// Writes `content` to `path`. The file appears complete or not at all.
+///
+/// # Errors
+/// The file or its directory cannot be written.
 pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
     let fail = |source| WriteError { path: path.to_owned(), source };
     let partial = partial(path);
@@ -29,7 +33,7 @@ pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
         Unfinished::begin(&[&partial], || create(&partial)).map_err(fail)?;
     let written = file.write_all(content).and_then(|()| std::fs::rename(&partial, path));
     if let Err(why) = written {
-        // What there is of it is in nobody's way, but on a full disk the room is.
+        // The half-written file does no harm, but on a full disk it takes space.
         let _ = std::fs::remove_file(&partial);
         return Err(fail(why));
     }
@@ -42,6 +46,9 @@ pub fn write(path: &str, content: &[u8]) -> Result<OutputFile, WriteError> {
 }
 
 /// Gives a file that another program wrote as `partial(path)` its final name.
+///
+/// # Errors
+/// The file cannot be read or renamed.
 pub fn publish(path: &str) -> Result<OutputFile, WriteError> {
     let fail = |source| WriteError { path: path.to_owned(), source };
     let partial = partial(path);
@@ -51,8 +58,7 @@ pub fn publish(path: &str) -> Result<OutputFile, WriteError> {
     Ok(OutputFile { path: path.to_owned(), stamp, hash: hash.to_hex().to_string() })
 }
 
-/// The directory of an output is made when it is not there, which is rare enough to try without
-/// first.
+/// Creates a file. Its directory rarely has to be created, so it is tried without first.
 fn create(path: &Path) -> std::io::Result<std::fs::File> {
     std::fs::File::create(path).or_else(|error| match (error.kind(), path.parent()) {
         (std::io::ErrorKind::NotFound, Some(parent)) => {
@@ -63,7 +69,10 @@ fn create(path: &Path) -> std::io::Result<std::fs::File> {
     })
 }
 
-/// Makes the directory that `path` goes to.
+/// Creates the directory of `path`.
+///
+/// # Errors
+/// The directory cannot be created.
 pub fn make_parent(path: &str) -> Result<(), WriteError> {
     match Path::new(path).parent() {
         Some(parent) => std::fs::create_dir_all(parent)
@@ -78,7 +87,7 @@ mod tests {
     use crate::llvm::{reset_thread_peak, thread_peak};
 
     #[test]
-    fn a_file_appears_whole_in_a_directory_that_was_not_there() {
+    fn file_appears_complete_in_a_new_directory() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b c/x.o").to_str().unwrap().to_owned();
         let out = write(&path, b"abc").unwrap();
@@ -87,13 +96,13 @@ mod tests {
         assert!(!partial(&path).exists());
     }
 
-    /// A program of a gigabyte is linked in less memory than that.
+    /// A large output takes no more memory than a buffer.
     #[test]
-    fn publish_holds_no_more_of_a_file_than_a_buffer() {
+    fn publish_reads_the_file_through_a_buffer() {
         const SIZE: u64 = 256 << 20;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x").to_str().unwrap().to_owned();
-        // A file of nothing but a hole.
+        // A sparse file without data.
         std::fs::File::create(partial(&path)).unwrap().set_len(SIZE).unwrap();
         reset_thread_peak();
         let out = publish(&path).unwrap();
@@ -103,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_in_the_way_is_an_error_that_names_the_file() {
+    fn file_write_error_names_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("x").to_str().unwrap().to_owned();
         std::fs::create_dir(&path).unwrap();

@@ -1,5 +1,5 @@
-//! Joins the objects of a unit's pieces into one, so that to every linker they are what an uncut
-//! compile would give: one archive member, one file in the order of constructors.
+//! Joins the objects of a unit's pieces into one, so that for every linker it is the same as the
+//! object of an uncut compile: one archive member, one file in the order of constructors.
 
 use super::child;
 use crate::llvm::LLVM_PREFIX;
@@ -9,11 +9,13 @@ use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::process::{Command, Stdio};
 
-/// Links `objects` in their order with `ld.lld -r`, by a linker script if there is one. The error
-/// is a sentence fragment for people.
+/// Links `objects` in their order with `ld.lld -r`, with a linker script if there is one.
 ///
-/// The objects are handed over in memory, and the result comes back through a pipe, so that nothing
-/// is left on the disk whenever this is interrupted.
+/// The objects are passed in memory and the result is read from a pipe, so that an interruption
+/// leaves no file behind.
+///
+/// # Errors
+/// The linker cannot be started or fails: a sentence fragment.
 pub fn join(objects: &[&[u8]], script: Option<&str>) -> Result<Vec<u8>, String> {
     let failed = |why: std::io::Error| format!("cannot join the pieces of the unit: {why}");
     let inputs = script.map(str::as_bytes).into_iter().chain(objects.iter().copied());
@@ -30,11 +32,11 @@ pub fn join(objects: &[&[u8]], script: Option<&str>) -> Result<Vec<u8>, String> 
     if done.status.success() {
         return Ok(done.stdout);
     }
-    let said = String::from_utf8_lossy(&done.stderr);
+    let text = String::from_utf8_lossy(&done.stderr);
     Err(format!(
         "cannot join the pieces of the unit: {program} failed ({}): {}",
         done.status,
-        said.trim()
+        text.trim()
     ))
 }
 

@@ -1,19 +1,20 @@
-//! A link: the driver runs as a child process, with no more threads than the link has tokens.
+//! Runs a link: the driver runs as a child process, with no more threads than the link has tokens.
 //!
-//! The driver is the program that `CC` or `CXX` names. It gets lld to link with, and lld tells in
-//! its dependency file what it has read; members of thin archives are added to that (`thin`). Where
-//! lld and the driver have looked in vain follows from what was found and from the linker's words
-//! (`lookups`), for which the driver is asked by `-###`: once for all links of a worker that differ
-//! only in their objects (`driver`). Long command lines become response files (`response`).
+//! The driver is the program that `CC` or `CXX` names. It is told to link with lld, and lld lists
+//! the files that it has read in its dependency file; the members of thin archives are added to
+//! these (`thin`). The paths that lld and the driver have tried and not found follow from the files
+//! that were found and from the arguments of the linker (`lookups`), for which the driver is asked
+//! by `-###`: once for all links of a worker that differ only in their objects (`driver`). Long
+//! command lines become response files (`response`).
 
 use super::argument_files::argument_files;
-use super::driver::{Answer, Drivers};
+use super::driver::{DriverAnswer, Drivers};
 use super::file::{make_parent, partial, publish};
-use super::lookups::{self, Search};
-use super::scan::{Names, scan};
-use super::unfinished::{Unfinished, remove_left};
-use super::{child, response, said, thin};
-use crate::frontend::{StampCache, stamp};
+use super::lookups::{self, LibrarySearch};
+use super::scan::{NamedFiles, scan};
+use super::unfinished::{Unfinished, remove_unfinished};
+use super::{child, child_output, response, thin};
+use crate::frontend::{HashCache, stamp};
 use object::ReadCache;
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeSet, HashSet};
@@ -25,87 +26,89 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use tender_protocol::{InputFile, OutputFile};
 
+/// The result of a link.
 #[derive(Default)]
 pub struct Linked {
-    /// What the driver and the linker said, in colour.
+    /// The output of the driver and the linker, in colour.
     pub text: String,
-    /// Absent if the link failed; `error` then says how, in one line.
+    /// `None` if the link failed. Then `error` is the reason, in one line.
     pub output: Option<OutputFile>,
     pub error: Option<String>,
-    /// Files the linker read, libraries of the system among them, where the linker tells.
+    /// Files that the linker read, system libraries included, if the linker reports them.
     pub inputs: Vec<InputFile>,
-    /// Where it and its driver have looked for them before.
+    /// Paths at which the linker and the driver looked before they found these files.
     pub missing: Vec<String>,
     /// The programs that ran.
     pub programs: Vec<String>,
 }
 
-/// A link to be made.
+/// A link to run.
 #[derive(Clone, Copy)]
 pub struct Link<'a> {
     pub driver: &'a [String],
     pub args: &'a [String],
-    /// Response files that were read before, whose words stand in `args`.
+    /// Response files that are already expanded in `args`.
     pub response_files: &'a [String],
     pub output: &'a str,
-    /// How many the linker may use.
+    /// How many threads the linker may use.
     pub threads: u32,
-    /// Whatever changes after this was not seen.
-    pub begun: Moment,
-    /// How the driver links, where that is known already.
-    pub answer: Option<&'a Arc<Answer>>,
+    /// When the link began. Files that changed later count as not read.
+    pub began: ChangeTime,
+    /// How the driver links, if it was asked before.
+    pub answer: Option<&'a Arc<DriverAnswer>>,
 }
 
-/// What links of one worker share.
+/// Caches that all items of one worker share.
 #[derive(Default)]
-pub struct Links {
+pub struct LinkCaches {
     pub drivers: Drivers,
-    pub stamps: StampCache,
+    pub stamps: HashCache,
 }
 
-/// Nanoseconds since the epoch, by the clock that file systems stamp with.
+/// Nanoseconds since the epoch, by the clock of file time stamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(i64);
+pub struct ChangeTime(i64);
 
-impl Moment {
-    pub fn now() -> Moment {
+impl ChangeTime {
+    pub fn now() -> ChangeTime {
         let now = clock_gettime(ClockId::Realtime);
-        Moment(now.tv_sec * 1_000_000_000 + now.tv_nsec)
+        ChangeTime(now.tv_sec * 1_000_000_000 + now.tv_nsec)
     }
 
-    /// When a file last changed, be it its content, its name or its place.
-    fn of_change(metadata: &std::fs::Metadata) -> Moment {
-        Moment(metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec())
+    /// When the content, name or inode of a file last changed.
+    fn of_change(metadata: &std::fs::Metadata) -> ChangeTime {
+        ChangeTime(metadata.ctime() * 1_000_000_000 + metadata.ctime_nsec())
     }
 }
 
-/// The hash of what nobody has read: no content has it, so that the next build links again.
+/// The hash of a file whose content was not read. It matches no content, so the next build links
+/// again.
 const UNKNOWN_CONTENT: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// Bytes of each stream of the linker that are kept for people.
-const MOST_SAID: usize = 1 << 20;
+/// How many bytes of each of the linker's streams are kept.
+const MOST_OUTPUT: usize = 1 << 20;
 
-/// Makes a link, so that its output appears whole or not at all.
-pub fn link(link: &Link<'_>, links: &Links) -> Linked {
-    match run(link, links) {
+/// Runs a link. Its output appears complete or not at all.
+pub fn link(link: &Link<'_>, caches: &LinkCaches) -> Linked {
+    match run(link, caches) {
         Ok(linked) => linked,
         Err(error) => {
-            remove_left(&partial(link.output));
+            remove_unfinished(&partial(link.output));
             Linked { error: Some(error), ..Linked::default() }
         }
     }
 }
 
-fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
+fn run(link: &Link<'_>, caches: &LinkCaches) -> Result<Linked, String> {
     let Link { driver, args, output, threads, .. } = *link;
     let (program, words) = driver.split_first().ok_or("the link has no driver")?;
     make_parent(output).map_err(|why| why.to_string())?;
     let temporary = partial(output);
-    // Of a linker that was killed together with its worker.
-    remove_left(&temporary);
+    // Left by a linker that was killed together with its worker.
+    remove_unfinished(&temporary);
     let depfile = PathBuf::from(format!("{output}.link.d"));
     let words_file = PathBuf::from(format!("{output}.link.rsp"));
-    let lld = tells_what_it_reads(driver);
+    let lld = uses_lld(driver);
 
     let mut own = vec!["-o".to_owned(), temporary.display().to_string()];
     if lld {
@@ -140,21 +143,21 @@ fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
     let failed = |why| format!("cannot start the link driver `{program}`: {why}");
     let (_unfinished, driver) =
         Unfinished::begin(&[&temporary, &depfile, &words_file], start).map_err(failed)?;
-    let done = said::until_end(driver, MOST_SAID).map_err(failed)?;
+    let done = child_output::wait_with_output(driver, MOST_OUTPUT).map_err(failed)?;
     let _ = std::fs::remove_file(&words_file);
     let mut linked = Linked { text: done.text, ..Linked::default() };
     if done.cut {
         linked.text += "\n(the rest of what it wrote is left out)\n";
     }
     if done.status.success() {
-        let told =
+        let reported =
             std::fs::read_to_string(&depfile).map(|text| prerequisites(&text)).unwrap_or_default();
-        note_read(&mut linked, link, links, told);
+        record_inputs(&mut linked, link, caches, reported);
         linked.output = Some(publish(output).map_err(|why| why.to_string())?);
     } else {
-        // Before what the linker left is removed, which makes room again.
+        // Checked before the linker's files are removed, which frees space.
         let full = full_disk(&temporary);
-        remove_left(&temporary);
+        remove_unfinished(&temporary);
         let error = match (done.status.code(), done.status.signal()) {
             (Some(code), _) => {
                 format!("the link driver `{program}` failed with exit status {code}")
@@ -166,7 +169,7 @@ fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
         };
         linked.error = Some(match full {
             Some(place) => {
-                // What the linker says then is a stack dump of its own.
+                // The linker's output is only its stack dump then.
                 linked.text.clear();
                 format!("{error}: the disk is full at {place}")
             }
@@ -177,28 +180,24 @@ fn run(link: &Link<'_>, links: &Links) -> Result<Linked, String> {
     Ok(linked)
 }
 
-/// Whether the driver starts lld.
-fn tells_what_it_reads(driver: &[String]) -> bool {
+/// Whether the driver runs lld.
+fn uses_lld(driver: &[String]) -> bool {
     driver.iter().any(|word| word == "-fuse-ld=lld")
 }
 
-/// Notes what the link has read and run, and where it has looked. `told`: the files that the linker
-/// tells of.
-fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<String>) {
+/// Records what the link has read and run, and where it has looked. `reported`: the files in the
+/// linker's dependency file.
+fn record_inputs(linked: &mut Linked, link: &Link<'_>, caches: &LinkCaches, reported: Vec<String>) {
     let (program, leading) =
         link.driver.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-    // Each response file is read once: what is asked of the words is asked of those that are
-    // expanded here.
+    // Each response file is read once, here; everything below uses the expanded arguments.
     let (leading, of_leading) = response::expanded(leading);
     let (args, of_args) = response::expanded(link.args);
-    // Other linkers than lld do not tell what they read, so that where they have looked is worth no
-    // question.
-    let ask = || links.drivers.ask_without_inputs(link.driver, &args).ok();
-    let answer = link
-        .answer
-        .cloned()
-        .or_else(|| if tells_what_it_reads(link.driver) { ask() } else { None });
-    let answer = answer.unwrap_or_else(|| Arc::new(Answer::of_words(link.driver, &args)));
+    // Linkers other than lld do not report what they read, so asking where they looked gives
+    // nothing.
+    let ask = || caches.drivers.ask_without_inputs(link.driver, &args).ok();
+    let answer = link.answer.cloned().or_else(|| if uses_lld(link.driver) { ask() } else { None });
+    let answer = answer.unwrap_or_else(|| Arc::new(DriverAnswer::of_words(link.driver, &args)));
     let (mut words, of_linker) = response::expanded(&answer.words);
     let named = argument_files(program, &[&leading[..], &args].concat(), &words);
     let (named, absent): (Vec<String>, Vec<String>) =
@@ -206,9 +205,9 @@ fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<Stri
     let mut files = [link.response_files, &of_leading, &of_args, &of_linker].concat();
     files.extend(named.into_iter().filter(|path| Path::new(path).is_file()));
     words.extend(args.into_iter().filter(|word| !word.starts_with('-')));
-    let search = Search::of(&words);
+    let search = LibrarySearch::of(&words);
 
-    let mut read = search.opened(&words, &told);
+    let mut read = search.opened(&words, &reported);
     let mut scripts = Vec::new();
     let mut known: HashSet<String> = HashSet::new();
     let mut waiting: Vec<String> = files.into_iter().chain(read.iter().cloned()).rev().collect();
@@ -216,13 +215,13 @@ fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<Stri
         if !known.insert(path.clone()) {
             continue;
         }
-        let Some((input, names)) = input(&path, link.begun, &links.stamps) else { continue };
+        let Some((input, named)) = input(&path, link.began, &caches.stamps) else { continue };
         linked.inputs.push(input);
-        match names {
-            // lld has every member in its hands, wanted or not, but tells of the archive alone.
-            Names::ThinArchive => waiting.extend(members(&path).into_iter().rev()),
-            Names::Script(text) => scripts.push((path, text)),
-            Names::None | Names::Unknown => {}
+        match named {
+            // lld opens every member, but reports only the archive.
+            NamedFiles::ThinArchive => waiting.extend(members(&path).into_iter().rev()),
+            NamedFiles::Script(text) => scripts.push((path, text)),
+            NamedFiles::None | NamedFiles::Unknown => {}
         }
     }
     read.retain(|path| known.contains(path));
@@ -230,19 +229,19 @@ fn note_read(linked: &mut Linked, link: &Link<'_>, links: &Links, told: Vec<Stri
     looked.extend(lookups::of_driver(&answer.directories, &words, |dir| Path::new(dir).is_dir()));
     looked.extend(answer.missing.iter().cloned());
     looked.extend(absent);
-    linked.missing = in_vain(looked, &known, link.begun);
+    linked.missing = not_found(looked, &known, link.began);
     linked.programs = answer.programs.clone();
 }
 
-/// A file that was read, and what it names. One that has changed since the link began may have been
-/// read as it was before.
-fn input(path: &str, begun: Moment, stamps: &StampCache) -> Option<(InputFile, Names)> {
+/// A file that was read, and the files that it names. If it has changed since the link began, the
+/// linker may have read the old content.
+fn input(path: &str, began: ChangeTime, hashes: &HashCache) -> Option<(InputFile, NamedFiles)> {
     let file = File::open(path).ok()?;
     let metadata = file.metadata().ok()?;
     let stamp = stamp(&metadata);
-    let cached = stamps.entry(path, stamp);
+    let cached = hashes.entry(path, stamp);
     let found = scan(file, cached.hash()).ok()?;
-    let is_known = Moment::of_change(&metadata) <= begun && found.names != Names::Unknown;
+    let is_known = ChangeTime::of_change(&metadata) <= began && found.named != NamedFiles::Unknown;
     let hash = match is_known {
         true => found.hash.to_hex().to_string(),
         false => UNKNOWN_CONTENT.to_owned(),
@@ -250,40 +249,40 @@ fn input(path: &str, begun: Moment, stamps: &StampCache) -> Option<(InputFile, N
     if is_known {
         cached.keep(found.hash);
     }
-    Some((InputFile { path: path.to_owned(), stamp, hash }, found.names))
+    Some((InputFile { path: path.to_owned(), stamp, hash }, found.named))
 }
 
-/// The members of a thin archive, as far as it can be read.
+/// The members of a thin archive; none if it cannot be read.
 fn members(path: &str) -> Vec<String> {
     let Ok(file) = File::open(path) else { return Vec::new() };
     thin::members(Path::new(path), &ReadCache::new(file)).unwrap_or_default()
 }
 
-/// Those of `looked` that were not there. What has come since the link began was not there for it.
-fn in_vain(looked: BTreeSet<String>, read: &HashSet<String>, begun: Moment) -> Vec<String> {
+/// The paths of `looked` at which no file existed when the link began.
+fn not_found(looked: BTreeSet<String>, read: &HashSet<String>, began: ChangeTime) -> Vec<String> {
     let was_there = |path: &String| {
-        std::fs::symlink_metadata(path).is_ok_and(|found| Moment::of_change(&found) <= begun)
+        std::fs::symlink_metadata(path).is_ok_and(|found| ChangeTime::of_change(&found) <= began)
             && Path::new(path).exists()
     };
     looked.into_iter().filter(|path| !read.contains(path) && !was_there(path)).collect()
 }
 
-/// lld maps its output, and where the disk is full it dies by SIGBUS without a word. Less room than
-/// this tells why.
-const HARDLY_ANY_ROOM: u64 = 1 << 20;
+/// lld maps its output, and on a full disk it dies by SIGBUS without a message. If less space than
+/// this is free, in bytes, the disk counts as full.
+const FULL_DISK: u64 = 1 << 20;
 
-/// The directory of `path`, if its file system has no room left.
+/// The directory of `path`, if its file system is full.
 fn full_disk(path: &Path) -> Option<String> {
     let dir = path.parent()?;
     let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
     let room = rustix::fs::statvfs(dir).ok()?;
-    (room.f_bavail * room.f_frsize < HARDLY_ANY_ROOM).then(|| dir.display().to_string())
+    (room.f_bavail * room.f_frsize < FULL_DISK).then(|| dir.display().to_string())
 }
 
-/// The prerequisites of the first rule of a make-style file, as lld writes it.
+/// Parses the prerequisites of the first rule of a dependency file, as lld writes it.
 ///
-/// lld escapes blanks and `#` with a backslash and `$` by doubling it; a backslash before a newline
-/// goes on.
+/// lld escapes blanks and `#` with a backslash, and doubles `$`. A backslash before a newline
+/// continues the line.
 fn prerequisites(text: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut chars = text.chars().peekable();
@@ -296,7 +295,7 @@ fn prerequisites(text: &str) -> Vec<String> {
             }
             '\\' if matches!(chars.peek(), Some(' ' | '#')) => word.extend(chars.next()),
             '$' if chars.peek() == Some(&'$') => word.extend(chars.next()),
-            // The first rule ends here; the empty rules that follow are for make.
+            // The first rule ends here. The empty rules that follow are for make.
             '\n' => break,
             c if c.is_whitespace() => words.push(String::new()),
             c => word.push(c),
@@ -314,27 +313,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dependency_file_is_read_as_make_would() {
+    fn link_dependency_file_is_parsed_as_make_does() {
         let text = "app.part: \\\n  /lib/crt1.o \\\n  a\\ b.o \\\n  c$$d.a\n\n/lib/crt1.o:\n";
         assert_eq!(prerequisites(text), ["/lib/crt1.o", "a b.o", "c$d.a"]);
         assert!(prerequisites("").is_empty());
     }
 
-    /// An archive of a gigabyte is linked in less memory than that.
+    /// A large input takes no more memory than a buffer.
     #[test]
-    fn input_of_a_link_is_never_held_as_a_whole() {
+    fn link_input_is_read_through_a_buffer() {
         use crate::llvm::{reset_thread_peak, thread_peak};
         const SIZE: u64 = 256 << 20;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("big.a").to_str().unwrap().to_owned();
         std::fs::write(&path, "!<arch>\n").unwrap();
         File::options().write(true).open(&path).unwrap().set_len(SIZE).unwrap();
-        let begun = Moment(Moment::now().0 + 1_000_000_000);
+        let began = ChangeTime(ChangeTime::now().0 + 1_000_000_000);
         reset_thread_peak();
-        let (input, names) = input(&path, begun, &StampCache::default()).unwrap();
+        let (input, named) = input(&path, began, &HashCache::default()).unwrap();
         let most = thread_peak();
         assert!(most < 1 << 20, "{most} bytes for one of {SIZE}");
-        assert_eq!((input.stamp.size, names), (SIZE, Names::None));
+        assert_eq!((input.stamp.size, named), (SIZE, NamedFiles::None));
         assert_ne!(input.hash, UNKNOWN_CONTENT);
     }
 

@@ -1,37 +1,37 @@
-//! Where a linker and its driver have looked in vain: a library that appears there is taken instead
-//! of the one that was found. Pure.
+//! Computes where a linker and its driver looked before they found a file. A file that appears at
+//! such a path later is used instead. Pure.
 //!
-//! lld tells which files it has read, and says nothing of look-ups. Each file that it found in its
-//! search path it has looked for in the directories before that one: `libX.so` and then `libX.a`
-//! for `-lX`, the bare name for `-l:NAME`, `-T`, version scripts, and what scripts name
-//! (`Driver.cpp`, `DriverUtils.cpp` and `ScriptParser.cpp` in lld/ELF). Where it is not known how a
-//! file was asked for, it is taken to have been every way: a path too many costs a link when a file
-//! appears there, one too few leaves an old program.
+//! lld reports which files it has read, but no look-ups. It looked for each file of its search path
+//! in the earlier directories too: for `libX.so` and then `libX.a` for `-lX`, and for the bare name
+//! for `-l:NAME`, `-T`, version scripts and names in scripts (`Driver.cpp`, `DriverUtils.cpp` and
+//! `ScriptParser.cpp` in lld/ELF). If it is unknown how a file was named, all ways are assumed: a
+//! path too many costs one link when a file appears there, a path too few leaves an outdated
+//! program.
 
-use super::script::{self, Named};
+use super::script::{self, ScriptInput};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// Where the linker looks.
+/// The linker's search path, and what its arguments name.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Search {
-    /// `-L`, the first one first, as the linker opens them.
+pub struct LibrarySearch {
+    /// `-L`, in order, as the linker opens them.
     pub directories: Vec<String>,
     pub sysroot: String,
-    /// Words that are no options, and so paths: these are looked for nowhere else.
+    /// Arguments that are paths. They are looked up nowhere else.
     paths: HashSet<String>,
     /// `-l`
     libraries: HashSet<String>,
 }
 
-impl Search {
-    /// Reads the linker's words.
-    pub fn of(words: &[String]) -> Search {
-        let mut search = Search::default();
+impl LibrarySearch {
+    /// Parses the linker's arguments.
+    pub fn of(words: &[String]) -> LibrarySearch {
+        let mut search = LibrarySearch::default();
         let mut directories = Vec::new();
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let Some(option) = word.strip_prefix('-') else {
-                search.paths.insert(simple(word));
+                search.paths.insert(normalised(word));
                 continue;
             };
             let (name, joined) = match option.strip_prefix('-').unwrap_or(option).split_once('=') {
@@ -63,17 +63,20 @@ impl Search {
         search
     }
 
-    /// The paths that the linker opened, for those that it tells of: it takes `..` out of names,
-    /// which changes their meaning behind a symbolic link.
-    pub fn opened(&self, words: &[String], told: &[String]) -> Vec<String> {
+    /// The paths that the linker opened, for the paths that it reports. It removes `..` from the
+    /// reported paths, which changes their meaning after a symbolic link.
+    pub fn opened(&self, words: &[String], reported: &[String]) -> Vec<String> {
         let dots = |path: &str| path.split('/').any(|part| part == "..");
         let values = words
             .iter()
             .flat_map(|word| [Some(word.as_str()), word.split_once('=').map(|(_, value)| value)]);
-        let named: HashMap<String, &str> =
-            values.flatten().filter(|word| dots(word)).map(|word| (simple(word), word)).collect();
+        let named: HashMap<String, &str> = values
+            .flatten()
+            .filter(|word| dots(word))
+            .map(|word| (normalised(word), word))
+            .collect();
         let directories: HashMap<String, &str> =
-            self.directories.iter().rev().map(|dir| (simple(dir), dir.as_str())).collect();
+            self.directories.iter().rev().map(|dir| (normalised(dir), dir.as_str())).collect();
         let open = |path: &String| {
             let (parent, name) = parts(path);
             match (named.get(path), directories.get(parent)) {
@@ -82,26 +85,26 @@ impl Search {
                 _ => path.clone(),
             }
         };
-        told.iter().map(open).collect()
+        reported.iter().map(open).collect()
     }
 
-    /// Where the linker has looked, or may have, before it found the files that it has read.
-    /// `scripts`: those of them that are linker scripts, with their texts.
+    /// The paths at which the linker looked, or may have looked, before it found the files that it
+    /// has read. `scripts`: those files that are linker scripts, with their texts.
     pub fn before(&self, read: &[String], scripts: &[(String, String)]) -> BTreeSet<String> {
-        let directories: Vec<String> = self.directories.iter().map(|dir| simple(dir)).collect();
+        let directories: Vec<String> = self.directories.iter().map(|dir| normalised(dir)).collect();
         let mut named: HashSet<String> = HashSet::new();
         let mut libraries = self.libraries.clone();
         for (_, text) in scripts {
             for name in script::inputs(text) {
                 match name {
-                    Named::Library(name) => drop(libraries.insert(name)),
-                    Named::File(path) | Named::Script(path) => drop(named.insert(path)),
+                    ScriptInput::Library(name) => drop(libraries.insert(name)),
+                    ScriptInput::File(path) | ScriptInput::Script(path) => drop(named.insert(path)),
                 }
             }
         }
         let mut looked = BTreeSet::new();
         for path in read {
-            let plain = simple(path);
+            let plain = normalised(path);
             if self.paths.contains(&plain) || named.contains(&plain) && plain.starts_with('/') {
                 if !self.sysroot.is_empty() && path.starts_with('/') {
                     looked.insert(format!("{}{path}", self.sysroot.trim_end_matches('/')));
@@ -128,8 +131,7 @@ impl Search {
                 }
                 if !is_library && !is_last {
                     looked.insert(join(directory, name));
-                    // A library that an object asks for (`#pragma comment(lib, "X")`) is first
-                    // tried as a file.
+                    // lld first tries a library of `#pragma comment(lib, "X")` as a file.
                     looked.extend(stem.map(|(stem, _)| join(directory, stem)));
                 }
             }
@@ -142,9 +144,8 @@ impl Search {
     }
 }
 
-/// Where a driver that looks in `directories` has looked before it found those files of its own,
-/// such as `crt1.o`, that are among the linker's words. Directories that are not there are looked
-/// for themselves.
+/// The paths at which a driver that searches `directories` looked before it found its own files
+/// among the linker's arguments, such as `crt1.o`. Missing directories count as paths too.
 pub fn of_driver(
     directories: &[String],
     words: &[String],
@@ -162,7 +163,7 @@ pub fn of_driver(
     looked
 }
 
-/// A directory and a name in it.
+/// Splits a path into directory and name.
 fn parts(path: &str) -> (&str, &str) {
     path.rsplit_once('/').map_or(("", path), |(parent, name)| (parent, name))
 }
@@ -174,8 +175,8 @@ fn join(directory: &str, name: &str) -> String {
     }
 }
 
-/// `path` without `.` and `..`, as lld writes it to its dependency file.
-fn simple(path: &str) -> String {
+/// Removes `.` and `..` from a path, as lld does in its dependency file.
+fn normalised(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {
@@ -198,7 +199,7 @@ mod tests {
 
     #[track_caller]
     fn check(words: &[&str], read: &[&str], scripts: &[(&str, &str)], expect: &[&str]) {
-        let search = Search::of(&owned(words));
+        let search = LibrarySearch::of(&owned(words));
         let scripts: Vec<(String, String)> =
             scripts.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect();
         let found: Vec<String> = search.before(&owned(read), &scripts).into_iter().collect();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_is_looked_for_in_every_directory_and_both_forms() {
+    fn lookups_of_a_library_in_every_directory_and_form() {
         let words =
             ["-Lone", "-L", "two", "--library-path=three", "-la", "--library=b", "-l", "c", "x.o"];
         check(&words, &["x.o", "one/liba.so"], &[], &[]);
@@ -221,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_name_is_looked_for_as_it_is() {
+    fn lookups_of_a_bare_name() {
         check(&["-Lone", "-Ltwo", "-l:q.so.1"], &["two/q.so.1"], &[], &["one/q.so.1", "q.so.1"]);
         check(&["-Lone", "-Ltwo", "-T", "x.ld"], &["two/x.ld"], &[], &["one/x.ld", "x.ld"]);
     }
 
     #[test]
-    fn what_scripts_name_is_looked_for_beside_them() {
+    fn lookups_of_names_in_scripts_beside_the_script() {
         let script = [("two/libs.so", "GROUP(q.o -lz /abs/r.o)")];
         check(
             &["-Lone", "-Ltwo", "-L/abs", "-ls"],
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_object_asks_for_is_looked_for_in_every_way() {
+    fn lookups_of_a_library_that_an_object_names() {
         check(
             &["-Lone", "-Ltwo"],
             &["two/libz.so"],
@@ -251,8 +252,8 @@ mod tests {
     }
 
     #[test]
-    fn a_system_root_stands_before_directories_and_absolute_names() {
-        let search = Search::of(&owned(&["--sysroot=/root", "-L=/lib", "-Lplain"]));
+    fn lookups_prefix_the_system_root() {
+        let search = LibrarySearch::of(&owned(&["--sysroot=/root", "-L=/lib", "-Lplain"]));
         assert_eq!(search.directories, ["/root/lib", "plain"]);
         let script = [("/root/lib/libc.so", "GROUP(/lib/libc.so.6)")];
         check(
@@ -264,16 +265,16 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_opened_by_the_names_that_were_given() {
+    fn lookups_restore_the_names_that_were_given() {
         let words =
             owned(&["-Llink/../lib", "-Lplain", "other/../a.o", "--version-script=x/../v.map"]);
-        let told = owned(&["lib/libz.a", "plain/libq.a", "a.o", "/usr/lib/crt1.o"]);
+        let reported = owned(&["lib/libz.a", "plain/libq.a", "a.o", "/usr/lib/crt1.o"]);
         let expect = ["link/../lib/libz.a", "plain/libq.a", "other/../a.o", "/usr/lib/crt1.o"];
-        assert_eq!(Search::of(&words).opened(&words, &told), expect);
+        assert_eq!(LibrarySearch::of(&words).opened(&words, &reported), expect);
     }
 
     #[test]
-    fn files_of_the_driver_are_looked_for_in_its_directories() {
+    fn lookups_of_the_drivers_own_files() {
         let directories = owned(&["/b/", "/absent/sub/", "/c/../lib/", "/late/"]);
         let words = owned(&["/c/../lib/crt1.o", "/elsewhere/x.o", "a.o"]);
         let found = of_driver(&directories, &words, |dir| dir != "/absent/sub");
@@ -281,8 +282,8 @@ mod tests {
     }
 
     #[test]
-    fn names_are_simplified_as_lld_does() {
-        let check = |path: &str, expect: &str| assert_eq!(simple(path), expect);
+    fn lookups_normalise_names_as_lld_does() {
+        let check = |path: &str, expect: &str| assert_eq!(normalised(path), expect);
         check("/usr/lib/gcc/../x.o", "/usr/lib/x.o");
         check("./a//b/./c", "a/b/c");
         check("../a/../b", "../b");

@@ -1,35 +1,35 @@
-//! Response files: the words of a command line in a file, `@FILE`. A kernel takes some 2 MiB of
-//! words and 128 KiB in one (execve(2)), which the objects of a large program exceed.
+//! Response files: arguments in a file, given as `@FILE`. The kernel accepts some 2 MiB of
+//! arguments and 128 KiB in one of them (execve(2)), which the objects of a large program exceed.
 //!
-//! gcc, clang and lld read one syntax: words are apart by white space, quotes of both kinds group,
-//! and a backslash takes the next character as it is, within quotes as well
+//! gcc, clang and lld use one syntax: white space separates arguments, both kinds of quotes group,
+//! and a backslash escapes the next character, within quotes too
 //! (<https://gcc.gnu.org/onlinedocs/gcc/Overall-Options.html>, `TokenizeGNUCommandLine` in LLVM).
-//! Each passes words on to the program that it starts by a response file of its own where it was
-//! started with one, or where they would not fit.
+//! Each passes arguments on in a response file of its own if it was started with one, or if they
+//! are too long.
 
 use std::path::Path;
 
-/// From so many bytes on words go into a file. Far below what any kernel takes, because what a
-/// driver adds has to fit as well.
+/// Arguments of more bytes than this go into a file. It is far below the kernel's limit, because
+/// the driver adds arguments.
 const LONG: usize = 64 << 10;
 
-/// Bytes of a file that is read.
+/// The largest response file that is read, in bytes.
 const LARGEST: u64 = 64 << 20;
 
-/// How many files one command line may name, and bytes that they may have in all: files that name
-/// one another may say more than any memory holds. gcc's own limit is 2000 files.
+/// How many files one command line may name, and their bytes together. Files that name each other
+/// may expand to more than fits into memory. gcc's limit is 2000 files.
 const MOST_FILES: usize = 10_000;
 const MOST_BYTES: u64 = 1 << 30;
 
-/// Files in one another: each takes stack.
+/// The deepest nesting of files. Each level uses stack.
 const DEEPEST: usize = 200;
 
-/// Whether a command line of these words might be refused.
+/// Whether the kernel might refuse a command line of these arguments.
 pub fn is_long(words: &[String]) -> bool {
     words.iter().map(|word| word.len() + 1).sum::<usize>() > LONG
 }
 
-/// The content of a response file, a word a line.
+/// The content of a response file, one argument per line.
 pub fn content(words: &[String]) -> String {
     let mut text = String::with_capacity(words.iter().map(|word| word.len() + 1).sum());
     for word in words {
@@ -47,8 +47,9 @@ pub fn content(words: &[String]) -> String {
     text
 }
 
-/// Words with those of the files in place of each `@FILE`, and which files these were. What is no
-/// file is a word, as it is to the programs; so is what is beyond the limits above.
+/// Replaces each `@FILE` by the arguments in the file. Returns the arguments and the files. An
+/// `@FILE` that is no file, or is beyond the limits above, stays unchanged; the programs do the
+/// same.
 pub fn expanded(words: &[String]) -> (Vec<String>, Vec<String>) {
     let (mut out, mut files) = (Vec::with_capacity(words.len()), Vec::new());
     let mut left = MOST_BYTES;
@@ -58,14 +59,15 @@ pub fn expanded(words: &[String]) -> (Vec<String>, Vec<String>) {
     (out, files)
 }
 
-/// None if it is no regular file, or is too large.
+/// `None` if it is no regular file or is too large.
 fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
-    // To open a pipe would wait for its writer.
+    // Opening a pipe would wait for its writer.
     let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= most);
     is_file.then(|| std::fs::read(path).ok()).flatten()
 }
 
-/// `open`: the files that `word` is from, the outermost first. `left`: bytes that may be read yet.
+/// `open`: the files that `word` is nested in, outermost first. `left`: how many bytes may still be
+/// read.
 fn expand(
     word: &str,
     open: &mut Vec<String>,
@@ -122,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_split_as_the_programs_split_them() {
+    fn response_file_is_split_as_the_programs_do() {
         let check = |text: &str, expect: &[&str]| assert_eq!(split(text), expect, "{text:?}");
         check("a  b\n\tc", &["a", "b", "c"]);
         check(r#""a b" 'c "d' e" "f"#, &["a b", "c \"d", "e f"]);
@@ -136,14 +138,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn words_come_back(words in proptest::collection::vec("[ -~\\n\\t\u{e4}]{0,12}", 0..8)) {
+        fn response_file_round_trip(words in proptest::collection::vec("[ -~\\n\\t\u{e4}]{0,12}", 0..8)) {
             prop_assert_eq!(split(&content(&words)), words);
         }
     }
 
-    /// What the driver's linker would be given says how the driver has read the file.
+    /// The linker's arguments show how the driver has parsed the file.
     #[test]
-    fn drivers_read_what_is_written() {
+    fn response_file_is_read_by_clang() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("words");
         let words = owned(&["-Wl,a b", "-Wl,c\\d", "-Wl,e\"f", "-Wl,g'h", "-Wl,$i", "-Wl,\tj"]);
@@ -152,16 +154,16 @@ mod tests {
             "{}/bin/clang",
             option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22")
         );
-        let said =
+        let child_output =
             Command::new(clang).arg(format!("@{}", file.display())).arg("-###").output().unwrap();
-        let said = String::from_utf8_lossy(&said.stderr).into_owned();
+        let child_output = String::from_utf8_lossy(&child_output.stderr).into_owned();
         for word in ["\"a b\"", "\"c\\\\d\"", "\"e\\\"f\"", "\"g'h\"", "\"\\$i\"", "\"\tj\""] {
-            assert!(said.contains(word), "no {word} in {said}");
+            assert!(child_output.contains(word), "no {word} in {child_output}");
         }
     }
 
     #[test]
-    fn files_may_name_files_and_even_themselves() {
+    fn response_files_may_be_nested_and_recursive() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
         std::fs::write(path("one"), format!("-la @{} -lc", path("two"))).unwrap();
@@ -173,9 +175,9 @@ mod tests {
         assert_eq!(files, [path("one"), path("two")]);
     }
 
-    /// Each names the next one twice, so that a few say more than any memory holds.
+    /// Each file names the next one twice, so that a few expand to more than fits into memory.
     #[test]
-    fn files_that_multiply_and_what_is_no_file_have_limits() {
+    fn response_files_have_limits_of_size_and_depth() {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: u32| dir.path().join(name.to_string()).to_str().unwrap().to_owned();
         for name in 0..40 {
@@ -197,7 +199,7 @@ mod tests {
         assert_eq!(expanded(&device), (device, Vec::new()));
     }
 
-    /// What is split and quoted is split as before, and words are made of the text alone.
+    /// Splitting, quoting and splitting again gives the same arguments.
     #[test]
     fn fuzz_response() {
         tender_fuzz::check_text("response", 3_000, |text| {

@@ -1,9 +1,9 @@
-//! Linker scripts that stand for libraries, such as glibc's `libc.so`: the files that they name.
-//! Pure.
+//! Parses linker scripts that stand for libraries, such as glibc's `libc.so`, for the files that
+//! they name. Pure.
 
-/// A file that a script asks for.
+/// A file that a script names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Named {
+pub enum ScriptInput {
     File(String),
     /// `-lNAME`
     Library(String),
@@ -11,20 +11,20 @@ pub enum Named {
     Script(String),
 }
 
-/// Whether a file that starts so is an object or an archive.
+/// Whether a file with these first bytes is an object or an archive.
 pub fn is_binary(start: &[u8]) -> bool {
     start.starts_with(b"\x7fELF") || start.starts_with(b"!<arch>\n") || start.contains(&0)
 }
 
-/// The text of a file that names others, or may. Objects and archives are none.
+/// The text of a file, if it may be a linker script that names files. Objects and archives are not.
 pub fn text(content: &[u8]) -> Option<&str> {
     let text = if is_binary(content) { None } else { std::str::from_utf8(content).ok() };
     text.filter(|text| ["INPUT", "GROUP", "INCLUDE"].iter().any(|word| text.contains(word)))
 }
 
-/// The words in INPUT and GROUP, those in AS_NEEDED among them, and those behind INCLUDE.
-/// Everything else in a script places sections.
-pub fn inputs(text: &str) -> Vec<Named> {
+/// The files in INPUT and GROUP, AS_NEEDED included, and after INCLUDE. Everything else in a script
+/// is about sections.
+pub fn inputs(text: &str) -> Vec<ScriptInput> {
     let mut found = Vec::new();
     // The depth of parentheses inside INPUT or GROUP; 0 outside.
     let mut depth = 0u32;
@@ -32,7 +32,7 @@ pub fn inputs(text: &str) -> Vec<Named> {
     let mut included = false;
     for word in words(text) {
         if std::mem::take(&mut included) {
-            found.push(Named::Script(word.trim_matches('"').to_owned()));
+            found.push(ScriptInput::Script(word.trim_matches('"').to_owned()));
             continue;
         }
         match word {
@@ -47,8 +47,8 @@ pub fn inputs(text: &str) -> Vec<Named> {
             name if depth > 0 => {
                 let name = name.trim_matches('"');
                 found.push(match name.strip_prefix("-l") {
-                    Some(library) => Named::Library(library.to_owned()),
-                    None => Named::File(name.to_owned()),
+                    Some(library) => ScriptInput::Library(library.to_owned()),
+                    None => ScriptInput::File(name.to_owned()),
                 });
             }
             _ => armed = false,
@@ -89,16 +89,16 @@ mod tests {
         let shown: Vec<String> = inputs(text)
             .into_iter()
             .map(|named| match named {
-                Named::File(path) => path,
-                Named::Library(name) => format!("-l{name}"),
-                Named::Script(path) => format!("INCLUDE {path}"),
+                ScriptInput::File(path) => path,
+                ScriptInput::Library(name) => format!("-l{name}"),
+                ScriptInput::Script(path) => format!("INCLUDE {path}"),
             })
             .collect();
         assert_eq!(shown, expect);
     }
 
     #[test]
-    fn the_scripts_that_distributions_install() {
+    fn script_inputs_of_common_scripts() {
         check(
             "/* GNU ld script\n */\nOUTPUT_FORMAT(elf64-x86-64)\n\
              GROUP ( /lib/libc.so.6 /usr/lib/libc_nonshared.a  AS_NEEDED ( /lib64/ld-linux-x86-64.so.2 ) )\n",

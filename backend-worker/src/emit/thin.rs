@@ -1,19 +1,19 @@
-//! Thin archives: their members are files of their own, which are named and not contained.
+//! Thin archives, which name the files of their members and do not contain them.
 
 use object::read::ReadRef;
 use object::read::archive::ArchiveFile;
 use std::path::Path;
 
-/// Whether this is the start of one (ar(5), "thin").
+/// Whether this is the start of a thin archive (ar(5), "thin").
 pub fn is_thin(content: &[u8]) -> bool {
     content.starts_with(b"!<thin>\n")
 }
 
-/// The files of a thin archive at `path`, whose `content` is in memory or read where it is needed.
+/// The files of a thin archive at `path`, whose `content` may be in memory or read from the file on demand.
 /// Relative names are relative to the archive's directory.
 ///
 /// # Errors
-/// It is damaged: a sentence fragment.
+/// The archive is damaged: a sentence fragment.
 pub fn members<'data>(path: &Path, content: impl ReadRef<'data>) -> Result<Vec<String>, String> {
     let archive = ArchiveFile::parse(content).map_err(|why| why.to_string())?;
     let directory = path.parent().unwrap_or(Path::new(""));

@@ -1,32 +1,35 @@
-//! What is being made right now, by us and by linkers, so that nothing of it is left where the
-//! process is told to end.
+//! Tracks the files that we and our linkers are writing, so that they can be removed when the
+//! process has to end.
 //!
-//! Of the process as a whole, as its signals and its children are.
+//! It is global, because signals and child processes concern the whole process.
 
-use super::children;
+use super::descendants;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Names that files have while they are written.
+/// The temporary names of files that are being written.
 static UNFINISHED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 fn lock() -> MutexGuard<'static, BTreeSet<PathBuf>> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As long as this is, these files are removed if the process is told to end.
+/// While this value exists, `abandon` removes these files.
 pub(super) struct Unfinished(Vec<PathBuf>);
 
 impl Unfinished {
-    /// `start` makes the files, or starts the program that does, and must be short.
+    /// Calls `start`, which creates the files or starts the program that writes them. It must be
+    /// quick.
+    ///
+    /// # Errors
+    /// Those of `start`.
     pub fn begin<T>(
         files: &[&Path],
         start: impl FnOnce() -> io::Result<T>,
     ) -> io::Result<(Unfinished, T)> {
-        // Started while it is locked, so that nothing comes into being behind the back of
-        // `abandon`.
+        // `start` runs under the lock, so that `abandon` misses no file or process.
         let mut unfinished = lock();
         let started = start()?;
         let files: Vec<PathBuf> = files.iter().map(|file| (*file).to_owned()).collect();
@@ -44,19 +47,18 @@ impl Drop for Unfinished {
     }
 }
 
-/// Ends all programs that this process has started, and removes what they and we have half-written.
-/// Nothing is begun or finished after it: whoever tries waits for the end of the process, which has
-/// to follow.
+/// Kills all programs that this process has started, and removes half-written files. Afterwards
+/// every thread that begins or finishes a file blocks: the caller has to end the process.
 pub fn abandon() {
     let unfinished = lock();
-    children::end();
-    unfinished.iter().for_each(|file| remove_left(file));
+    descendants::kill_all();
+    unfinished.iter().for_each(|file| remove_unfinished(file));
     std::mem::forget(unfinished);
 }
 
-/// Removes a file that is not finished. A linker that is killed leaves its own temporary file
-/// beside it, which has a random end to the name.
-pub(super) fn remove_left(temporary: &Path) {
+/// Removes an unfinished file. A killed linker leaves a temporary file beside it, whose name has a
+/// random suffix.
+pub(super) fn remove_unfinished(temporary: &Path) {
     let _ = std::fs::remove_file(temporary);
     let (Some(dir), Some(name)) = (temporary.parent(), temporary.file_name()) else { return };
     let start = [name.as_encoded_bytes(), b".tmp"].concat();
@@ -72,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_are_known_while_they_are_written() {
+    fn unfinished_files_are_known_while_they_are_written() {
         let file = Path::new("/nowhere/unfinished.part");
         let (unfinished, value) = Unfinished::begin(&[file], || Ok(7)).unwrap();
         assert!(value == 7 && lock().contains(file));

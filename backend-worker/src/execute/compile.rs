@@ -1,64 +1,68 @@
-//! A unit as an item: begun on one thread, finished there or in pieces on others.
+//! Compiles a unit: begins on one thread and finishes there, or in pieces on other threads.
 
-use super::course::Course;
-use super::{Executor, Shared, having_read};
-use crate::coordinator::{Finished, Goal, Job, Of, PieceFailed, Pieces, Step};
+use super::reporter::Reporter;
+use super::{Executor, Shared, with_dependencies};
+use crate::coordinator::{CodeOrigin, Finished, Goal, Job, PieceFailed, Pieces, Progress};
 use crate::emit;
-use crate::frontend::{Begun, Code, Left, Modules, Plan, Reads, Unit, Watch};
-use crate::llvm::{CutModule, Emitted, Join, Member, Reported, archive};
+use crate::frontend::{
+    BeginOptions, BegunUnit, Code, Dependencies, Modules, Observer, Unit, UnitResult,
+};
+use crate::llvm::{ArchiveMember, CutModule, Emitted, Join, Reported, archive};
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tender_protocol::{Cut, Diagnostic, Language, Lto, Outcome, OutputFile, PhaseName, Work};
 
 impl Executor {
-    /// Runs a `Work::Compile` from its beginning.
+    /// Runs the beginning of a `Work::Compile`.
     pub(super) fn compile(
         &self,
         job: &Job<'_>,
         goal: Goal,
         unit: &Unit<'_>,
         cut: Option<&Cut>,
-    ) -> Step {
-        let course = Course::new(job, &self.shared.live);
-        // LLVM itself writes notes for coverage beside the object, and into no directory that is
-        // not there.
+    ) -> Progress {
+        let reporter = Reporter::new(job, &self.shared.live);
+        // LLVM itself writes notes for coverage beside the object, and does not create the
+        // directory.
         let has_notes =
             unit.args.iter().any(|arg| ["--coverage", "-ftest-coverage"].contains(&arg.as_str()));
         if has_notes && let Err(why) = emit::make_parent(unit.object) {
-            return Step::Finished(course.fail(Some(unit.source), why.to_string()));
+            return Progress::Finished(reporter.fail(Some(unit.source), why.to_string()));
         }
-        let plan = Plan { cut, translate_only: goal == Goal::Translate };
-        let Left { result, reads } = unit.begin(plan, &self.shared.links.stamps, &course);
+        let plan = BeginOptions { cut, translate_only: goal == Goal::Translate };
+        let UnitResult { result, dependencies } =
+            unit.begin(plan, &self.shared.caches.stamps, &reporter);
         let finished = match result {
-            Ok(Begun::Modules(modules)) => {
+            Ok(BegunUnit::Modules(modules)) => {
                 let pieces = UnitPieces {
                     shared: Arc::clone(&self.shared),
                     language: unit.language,
                     lto: unit.lto,
                     codes: Mutex::new(modules.costs().iter().map(|_| None).collect()),
                     modules,
-                    reads: Mutex::new(reads),
-                    said: Mutex::default(),
+                    dependencies: Mutex::new(dependencies),
+                    reported: Mutex::default(),
                 };
-                return Step::InPieces(Box::new(pieces));
+                return Progress::InPieces(Box::new(pieces));
             }
-            Ok(Begun::Code(code)) => course.written(write(unit.object, vec![code], None)),
+            Ok(BegunUnit::Code(code)) => reporter.written(write(unit.object, vec![code], None)),
             Err(Reported) => Finished::failed(),
         };
-        Step::Finished(having_read(finished, reads))
+        Progress::Finished(with_dependencies(finished, dependencies))
     }
 }
 
-/// A translated unit, while its modules wait, run and come back.
+/// A translated unit: its modules, and the code that was made of them so far.
 struct UnitPieces {
     shared: Arc<Shared>,
     language: Language,
     lto: Lto,
     modules: Modules,
-    reads: Mutex<Reads>,
+    dependencies: Mutex<Dependencies>,
     codes: Mutex<Vec<Option<Code>>>,
-    /// What pieces said: a function that is in several must not be complained about twice.
-    said: Mutex<HashSet<String>>,
+    /// Diagnostics that pieces have reported. A function that is in several pieces must not be
+    /// reported twice.
+    reported: Mutex<HashSet<String>>,
 }
 
 impl Pieces for UnitPieces {
@@ -66,7 +70,8 @@ impl Pieces for UnitPieces {
         self.modules.costs()
     }
 
-    /// The modules stay until the join is over: any piece may be the last to read them.
+    /// The modules stay in memory until the join has ended, because any piece may be the last to
+    /// read them.
     fn held_bytes(&self) -> u64 {
         self.modules.held_bytes() + lock(&self.codes).iter().flatten().map(Code::size).sum::<u64>()
     }
@@ -76,34 +81,34 @@ impl Pieces for UnitPieces {
             return Err(PieceFailed);
         }
         let cgu = (self.modules.costs().len() > 1).then_some(piece);
-        let course = Course::of(job, &self.shared.live, Of { cgu, unit: None });
-        let watch = Once { course: &course, said: &self.said };
-        let Left { result, reads } =
-            self.unit(job).piece(&self.modules, piece, &self.shared.links.stamps, &watch);
-        lock(&self.reads).add(reads);
+        let reporter = Reporter::of(job, &self.shared.live, CodeOrigin { cgu, unit: None });
+        let observer = ReportOnce { reporter: &reporter, reported: &self.reported };
+        let UnitResult { result, dependencies } =
+            self.unit(job).piece(&self.modules, piece, &self.shared.caches.stamps, &observer);
+        lock(&self.dependencies).add(dependencies);
         lock(&self.codes)[piece as usize] = Some(result.map_err(|Reported| PieceFailed)?);
         Ok(())
     }
 
     fn join(&self, job: &Job<'_>) -> Finished {
         let codes: Vec<Code> = lock(&self.codes).iter_mut().filter_map(Option::take).collect();
-        let course = Course::new(job, &self.shared.live);
+        let reporter = Reporter::new(job, &self.shared.live);
         if codes.len() > 1 {
-            course.enter(PhaseName::Join);
+            reporter.enter(PhaseName::Join);
         }
-        let finished = course.written(write(self.unit(job).object, codes, self.modules.cut()));
-        having_read(finished, lock(&self.reads).clone())
+        let finished = reporter.written(write(self.unit(job).object, codes, self.modules.cut()));
+        with_dependencies(finished, lock(&self.dependencies).clone())
     }
 
     fn abandon(&self, outcome: Outcome) -> Finished {
-        having_read(Finished::without_files(outcome), lock(&self.reads).clone())
+        with_dependencies(Finished::without_files(outcome), lock(&self.dependencies).clone())
     }
 }
 
 impl UnitPieces {
     fn unit<'a>(&self, job: &Job<'a>) -> Unit<'a> {
         let Work::Compile { source, args, object, .. } = &job.item.work else {
-            unreachable!("these are the pieces of a compile");
+            unreachable!("these pieces belong to a compile");
         };
         Unit {
             source,
@@ -120,29 +125,29 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Passes on what a piece says, unless another piece of the unit said the same.
-struct Once<'a> {
-    course: &'a Course<'a>,
-    said: &'a Mutex<HashSet<String>>,
+/// Passes a piece's diagnostics on, unless another piece of the unit has reported the same.
+struct ReportOnce<'a> {
+    reporter: &'a Reporter<'a>,
+    reported: &'a Mutex<HashSet<String>>,
 }
 
-impl Watch for Once<'_> {
+impl Observer for ReportOnce<'_> {
     fn diagnostic(&self, diagnostic: Diagnostic) {
-        if lock(self.said).insert(diagnostic.rendered.clone()) {
-            self.course.diagnostic(diagnostic);
+        if lock(self.reported).insert(diagnostic.rendered.clone()) {
+            self.reporter.diagnostic(diagnostic);
         }
     }
 
     fn enter(&self, phase: PhaseName) {
-        self.course.enter(phase);
+        self.reporter.enter(phase);
     }
 
     fn live_modules(&self, change: i32) {
-        self.course.live_modules(change);
+        self.reporter.live_modules(change);
     }
 }
 
-/// Makes the unit's files from the code of all its pieces, in their order.
+/// Writes the unit's files from the code of all its pieces, in their order.
 fn write(
     object: &str,
     codes: Vec<Code>,
@@ -161,8 +166,11 @@ fn write(
     };
     if !bitcode.is_empty() {
         let names: Vec<String> = (0..bitcode.len()).map(|number| format!("{number}.bc")).collect();
-        let members: Vec<Member<'_>> =
-            names.iter().zip(&bitcode).map(|(name, content)| Member { name, content }).collect();
+        let members: Vec<ArchiveMember<'_>> = names
+            .iter()
+            .zip(&bitcode)
+            .map(|(name, content)| ArchiveMember { name, content })
+            .collect();
         write(object, &archive(&members)?)?;
         return Ok(files);
     }
@@ -172,7 +180,7 @@ fn write(
         write(object, &join.finish(&emit::join(&pieces, Some(&join.script()))?)?)?;
     } else {
         for Emitted { object: code, dwo } in &objects {
-            // The object names its .dwo, so that is there first.
+            // The object names its .dwo, so the .dwo is written first.
             if let Some((path, bytes)) = dwo {
                 write(path, bytes)?;
             }

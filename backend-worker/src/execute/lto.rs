@@ -1,17 +1,17 @@
-//! A link or an archive with link-time optimisation as an item: the thin link, then a backend for
-//! each module on any thread, then the link itself.
+//! Runs links and archives with link-time optimisation: the thin link, then a backend for each
+//! module on any thread, then the link itself.
 
-use super::course::Course;
-use super::{Executor, Shared, having_read};
-use crate::coordinator::{Finished, Job, Of, PieceFailed, Pieces, Step};
-use crate::frontend::{Inputs, Reads, StampCache, Watch};
-use crate::lto::{ArchiveJob, BackendJob, LinkJob, Request};
+use super::reporter::Reporter;
+use super::{Executor, Shared, with_dependencies};
+use crate::coordinator::{CodeOrigin, Finished, Job, PieceFailed, Pieces, Progress};
+use crate::frontend::{Dependencies, DependencyCollector, HashCache, Observer};
+use crate::lto::{ArchiveJob, BackendJob, LinkJob, LtoRequest};
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tender_protocol::{Diagnostic, FileStamp, LtoArchive, LtoLink, Member, Outcome, PhaseName};
 
 impl Executor {
-    /// Runs a `Work::Link` with `lto` from its beginning.
+    /// Runs the beginning of a `Work::Link` with `lto`.
     pub(super) fn lto_link(
         &self,
         job: &Job<'_>,
@@ -19,57 +19,64 @@ impl Executor {
         args: &[String],
         output: &str,
         lto: &LtoLink,
-    ) -> Step {
-        let course = Course::new(job, &self.shared.live);
-        let reading = Reading::new(&course, &self.shared.links.stamps);
+    ) -> Progress {
+        let reporter = Reporter::new(job, &self.shared.live);
+        let recorder = RecordingReporter::new(&reporter, &self.shared.caches.stamps);
         let opened = LinkJob::open(
-            Request { krate: job.krate, driver, args, output, lto },
-            &self.shared.links,
-            &reading,
+            LtoRequest { krate: job.krate, driver, args, output, lto },
+            &self.shared.caches,
+            &recorder,
         );
-        let reads = reading.finish();
-        self.opened(course, opened.map(|link| Stage::Link(link, lto.work_dir.clone())), reads)
+        let dependencies = recorder.finish();
+        self.opened(
+            reporter,
+            opened.map(|link| Stage::Link(link, lto.work_dir.clone())),
+            dependencies,
+        )
     }
 
-    /// Runs a `Work::Archive` with `lto` from its beginning.
+    /// Runs the beginning of a `Work::Archive` with `lto`.
     pub(super) fn lto_archive(
         &self,
         job: &Job<'_>,
         output: &str,
         members: &[Member],
         lto: &LtoArchive,
-    ) -> Step {
-        let course = Course::new(job, &self.shared.live);
-        let reading = Reading::new(&course, &self.shared.links.stamps);
-        let opened = ArchiveJob::open(job.krate, output, members, lto, &reading);
-        let reads = reading.finish();
-        self.opened(course, opened.map(Stage::Archive), reads)
+    ) -> Progress {
+        let reporter = Reporter::new(job, &self.shared.live);
+        let recorder = RecordingReporter::new(&reporter, &self.shared.caches.stamps);
+        let opened = ArchiveJob::open(job.krate, output, members, lto, &recorder);
+        let dependencies = recorder.finish();
+        self.opened(reporter, opened.map(Stage::Archive), dependencies)
     }
 
     fn opened(
         &self,
-        course: Course<'_>,
+        reporter: Reporter<'_>,
         opened: Result<Stage, Vec<Diagnostic>>,
-        reads: Reads,
-    ) -> Step {
+        dependencies: Dependencies,
+    ) -> Progress {
         match opened {
             Ok(stage) => {
-                let pieces =
-                    LtoPieces { shared: Arc::clone(&self.shared), stage, reads: Mutex::new(reads) };
+                let pieces = LtoPieces {
+                    shared: Arc::clone(&self.shared),
+                    stage,
+                    dependencies: Mutex::new(dependencies),
+                };
                 if pieces.jobs().is_empty() {
-                    return Step::Finished(pieces.finish(&course));
+                    return Progress::Finished(pieces.finish(&reporter));
                 }
-                Step::InPieces(Box::new(pieces))
+                Progress::InPieces(Box::new(pieces))
             }
             Err(diagnostics) => {
-                diagnostics.into_iter().for_each(|diagnostic| course.diagnostic(diagnostic));
-                Step::Finished(Finished::failed())
+                diagnostics.into_iter().for_each(|diagnostic| reporter.diagnostic(diagnostic));
+                Progress::Finished(Finished::failed())
             }
         }
     }
 }
 
-/// What the thin link decided.
+/// A link or archive after its thin link.
 enum Stage {
     /// With the directory of its objects.
     Link(LinkJob, String),
@@ -79,38 +86,38 @@ enum Stage {
 struct LtoPieces {
     shared: Arc<Shared>,
     stage: Stage,
-    /// Of assembly in the modules.
-    reads: Mutex<Reads>,
+    /// What assembly in the modules reads.
+    dependencies: Mutex<Dependencies>,
 }
 
-/// A course that notes what is read on it.
-struct Reading<'a> {
-    course: &'a Course<'a>,
-    cache: &'a StampCache,
-    inputs: RefCell<Inputs>,
+/// Reports a part and records what it reads.
+struct RecordingReporter<'a> {
+    reporter: &'a Reporter<'a>,
+    cache: &'a HashCache,
+    inputs: RefCell<DependencyCollector>,
 }
 
-impl<'a> Reading<'a> {
-    fn new(course: &'a Course<'a>, cache: &'a StampCache) -> Reading<'a> {
-        Reading { course, cache, inputs: RefCell::default() }
+impl<'a> RecordingReporter<'a> {
+    fn new(reporter: &'a Reporter<'a>, cache: &'a HashCache) -> RecordingReporter<'a> {
+        RecordingReporter { reporter, cache, inputs: RefCell::default() }
     }
 
-    fn finish(self) -> Reads {
+    fn finish(self) -> Dependencies {
         self.inputs.into_inner().finish(self.cache)
     }
 }
 
-impl Watch for Reading<'_> {
+impl Observer for RecordingReporter<'_> {
     fn diagnostic(&self, diagnostic: Diagnostic) {
-        self.course.diagnostic(diagnostic);
+        self.reporter.diagnostic(diagnostic);
     }
 
     fn enter(&self, phase: PhaseName) {
-        self.course.enter(phase);
+        self.reporter.enter(phase);
     }
 
     fn live_modules(&self, change: i32) {
-        self.course.live_modules(change);
+        self.reporter.live_modules(change);
     }
 
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
@@ -130,26 +137,27 @@ impl LtoPieces {
         }
     }
 
-    fn finish(&self, course: &Course<'_>) -> Finished {
+    fn finish(&self, reporter: &Reporter<'_>) -> Finished {
         let finished = match &self.stage {
             Stage::Link(link, work_dir) => {
-                course.enter(PhaseName::Link);
-                let linked = link.finish(super::LINK_THREADS, &self.shared.links);
-                let mut finished = super::linked(course, linked);
-                // What the backends made follows from the bitcode, which is an input of the item.
+                reporter.enter(PhaseName::Link);
+                let linked = link.finish(super::LINK_THREADS, &self.shared.caches);
+                let mut finished = super::linked(reporter, linked);
+                // The objects of the backends follow from the bitcode, which is an input of the
+                // item.
                 finished.inputs.retain(|input| !input.path.starts_with(work_dir.as_str()));
                 finished
             }
             Stage::Archive(archive) => {
-                course.enter(PhaseName::Archive);
-                course.archived(archive.finish())
+                reporter.enter(PhaseName::Archive);
+                reporter.archived(archive.finish())
             }
         };
-        having_read(finished, self.reads().clone())
+        with_dependencies(finished, self.dependencies().clone())
     }
 
-    fn reads(&self) -> MutexGuard<'_, Reads> {
-        self.reads.lock().unwrap_or_else(PoisonError::into_inner)
+    fn dependencies(&self) -> MutexGuard<'_, Dependencies> {
+        self.dependencies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -158,7 +166,8 @@ impl Pieces for LtoPieces {
         self.jobs().iter().map(|job| job.cost).collect()
     }
 
-    /// LLVM keeps the bitcode of all modules: a backend imports functions from others.
+    /// LLVM keeps the bitcode of all modules, because a backend imports functions from other
+    /// modules.
     fn held_bytes(&self) -> u64 {
         self.jobs().iter().map(|job| job.cost).sum()
     }
@@ -168,28 +177,28 @@ impl Pieces for LtoPieces {
             return Err(PieceFailed);
         }
         let backend = &self.jobs()[piece as usize];
-        let of = Of { cgu: Some(backend.cgu), unit: Some(backend.unit.clone()) };
-        let course = Course::of(job, &self.shared.live, of);
-        let reading = Reading::new(&course, &self.shared.links.stamps);
+        let code = CodeOrigin { cgu: Some(backend.cgu), unit: Some(backend.unit.clone()) };
+        let reporter = Reporter::of(job, &self.shared.live, code);
+        let recorder = RecordingReporter::new(&reporter, &self.shared.caches.stamps);
         let ran = match &self.stage {
-            Stage::Link(link, _) => link.backend(piece as usize, &reading),
-            Stage::Archive(archive) => archive.backend(piece as usize, &reading),
+            Stage::Link(link, _) => link.backend(piece as usize, &recorder),
+            Stage::Archive(archive) => archive.backend(piece as usize, &recorder),
         };
-        self.reads().add(reading.finish());
+        self.dependencies().add(recorder.finish());
         match ran {
             Ok(_) => Ok(()),
             Err(why) => {
-                course.fail(None, why);
+                reporter.fail(None, why);
                 Err(PieceFailed)
             }
         }
     }
 
     fn join(&self, job: &Job<'_>) -> Finished {
-        self.finish(&Course::new(job, &self.shared.live))
+        self.finish(&Reporter::new(job, &self.shared.live))
     }
 
     fn abandon(&self, outcome: Outcome) -> Finished {
-        having_read(Finished::without_files(outcome), self.reads().clone())
+        with_dependencies(Finished::without_files(outcome), self.dependencies().clone())
     }
 }

@@ -1,33 +1,35 @@
-//! Joins the coordinator's items to the front end and the emitters: what each kind of work means.
+//! Runs the work of items: calls the front end, link-time optimisation and the emitters for each
+//! kind of work.
 
 mod compile;
-mod course;
 mod lto;
+mod reporter;
 
-use crate::coordinator::{Execute, Finished, Goal, Job, Step};
-use crate::emit::{self, Link, Linked, Links, Moment};
-use crate::frontend::{Left, Reads, Unit, Watch, plain_error};
+use crate::coordinator::{Execute, Finished, Goal, Job, Progress};
+use crate::emit::{self, ChangeTime, Link, LinkCaches, Linked};
+use crate::frontend::{Dependencies, Observer, Unit, UnitResult, plain_error};
 use crate::llvm;
-use course::Course;
+use reporter::Reporter;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use tender_protocol::{Diagnostic, Level, Lto, PhaseName, Work};
 
+/// Does the work of items; see [`Execute`].
 #[derive(Default)]
 pub struct Executor {
     shared: Arc<Shared>,
 }
 
-/// All that items of one worker share.
+/// Data that all items of one worker share.
 #[derive(Default)]
 struct Shared {
-    links: Links,
-    /// LLVM modules in memory.
+    caches: LinkCaches,
+    /// The number of LLVM modules in memory.
     live: AtomicU32,
 }
 
 impl Execute for Executor {
-    fn begin(&self, job: &Job<'_>, goal: Goal) -> Step {
+    fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress {
         if let Work::Compile { source, language, args, object, cut, lto, dwo: _ } = &job.item.work {
             let settled = &job.item.settled;
             let unit = Unit { source, language: *language, args, object, lto: *lto, settled };
@@ -42,16 +44,17 @@ impl Execute for Executor {
             }
             _ => {}
         }
-        let course = Course::new(job, &self.shared.live);
-        Step::Finished(match &job.item.work {
+        let reporter = Reporter::new(job, &self.shared.live);
+        Progress::Finished(match &job.item.work {
             Work::Check { source, language, args } => {
                 let (object, settled) = (NO_OBJECT, job.item.settled.as_slice());
                 let unit =
                     Unit { source, language: *language, args, object, lto: Lto::Off, settled };
-                let Left { result, reads } = unit.check(&self.shared.links.stamps, &course);
-                let finished =
-                    result.map_or_else(|_| Finished::failed(), |()| course.done(Vec::new()));
-                having_read(finished, reads)
+                let UnitResult { result, dependencies } =
+                    unit.check(&self.shared.caches.stamps, &reporter);
+                let finished = result
+                    .map_or_else(|_| Finished::failed(), |()| Finished::with_outputs(Vec::new()));
+                with_dependencies(finished, dependencies)
             }
             Work::Preprocess { source, language, args, output } => {
                 let settled = job.item.settled.as_slice();
@@ -63,26 +66,27 @@ impl Execute for Executor {
                     lto: Lto::Off,
                     settled,
                 };
-                let Left { result, reads } = unit.preprocess(&self.shared.links.stamps, &course);
+                let UnitResult { result, dependencies } =
+                    unit.preprocess(&self.shared.caches.stamps, &reporter);
                 let write = |text: llvm::Buffer| {
                     emit::write(output, &text).map(|file| vec![file]).map_err(|why| why.to_string())
                 };
-                let finished =
-                    result.map_or_else(|_| Finished::failed(), |text| course.written(write(text)));
-                having_read(finished, reads)
+                let finished = result
+                    .map_or_else(|_| Finished::failed(), |text| reporter.written(write(text)));
+                with_dependencies(finished, dependencies)
             }
             Work::Archive { output, members, .. } => {
-                course.enter(PhaseName::Archive);
-                course.archived(emit::archive(output, members))
+                reporter.enter(PhaseName::Archive);
+                reporter.archived(emit::archive(output, members))
             }
             Work::Link { driver, args, output, .. } => {
-                course.enter(PhaseName::Link);
-                let begun = Moment::now();
+                reporter.enter(PhaseName::Link);
+                let began = ChangeTime::now();
                 let response_files = &[];
                 let threads = LINK_THREADS;
                 let link =
-                    Link { driver, args, response_files, output, threads, begun, answer: None };
-                linked(&course, emit::link(&link, &self.shared.links))
+                    Link { driver, args, response_files, output, threads, began, answer: None };
+                linked(&reporter, emit::link(&link, &self.shared.caches))
             }
             Work::Compile { .. } => unreachable!("compiled above"),
         })
@@ -105,21 +109,21 @@ impl Execute for Executor {
     }
 }
 
-/// What came of a link.
-fn linked(course: &Course<'_>, linked: Linked) -> Finished {
+/// Reports the result of a link.
+fn linked(reporter: &Reporter<'_>, linked: Linked) -> Finished {
     let text = linked.text;
     let mut finished = match (linked.output, linked.error) {
         (Some(file), _) => {
             if !text.trim().is_empty() {
                 let message = first_line(&text);
-                course.diagnostic(said(Level::Warning, message, text));
+                reporter.diagnostic(diagnostic(Level::Warning, message, text));
             }
-            course.done(vec![file])
+            Finished::with_outputs(vec![file])
         }
         (None, error) => {
             let message = error.unwrap_or_else(|| "the link failed".to_owned());
             let rendered = format!("{}{text}", plain_error(None, message.clone()).rendered);
-            course.diagnostic(said(Level::Error, message, rendered));
+            reporter.diagnostic(diagnostic(Level::Error, message, rendered));
             Finished::failed()
         }
     };
@@ -129,23 +133,23 @@ fn linked(course: &Course<'_>, linked: Linked) -> Finished {
     finished
 }
 
-/// A link is one job.
+/// A link is one job, so the linker gets one thread.
 const LINK_THREADS: u32 = 1;
 
-/// The driver wants the name of an object even when none is made.
+/// clang's driver needs the name of an object even if none is written.
 const NO_OBJECT: &str = "unit.o";
 
-/// `finished`, to which `reads` counts as well.
-fn having_read(mut finished: Finished, reads: Reads) -> Finished {
-    finished.inputs.extend(reads.inputs);
-    finished.missing.extend(reads.missing);
-    finished.dated.extend(reads.dated);
-    finished.precompiled.extend(reads.precompiled);
-    finished.variables.extend(reads.variables);
+/// Adds what the item read to its result.
+fn with_dependencies(mut finished: Finished, dependencies: Dependencies) -> Finished {
+    finished.inputs.extend(dependencies.inputs);
+    finished.missing.extend(dependencies.missing);
+    finished.dated.extend(dependencies.dated);
+    finished.precompiled.extend(dependencies.precompiled);
+    finished.variables.extend(dependencies.variables);
     finished
 }
 
-fn said(level: Level, message: String, rendered: String) -> Diagnostic {
+fn diagnostic(level: Level, message: String, rendered: String) -> Diagnostic {
     Diagnostic { level, message, file: None, line: 0, column: 0, rendered }
 }
 

@@ -1,24 +1,24 @@
-//! Driver flags that cannot take effect here, refused by name before clang is asked. Those that
-//! show only in the parsed options (plugins, `-mllvm`, `-flto`, dependency files, other actions)
-//! are refused by the shim.
+//! Refuses driver flags that a worker cannot support, by name, before clang parses them. The shim
+//! refuses those that can be recognised only in the parsed options: plugins, `-mllvm`, `-flto`,
+//! dependency files, other actions.
 
-/// How a word of the table is compared with an argument.
+/// How an entry of the table is compared with an argument.
 enum Match {
     Exact,
     Prefix,
-    /// One of the values, which commas part, begins like this.
+    /// One of the comma-separated values starts like this.
     Value,
 }
 
 use Match::{Exact, Prefix, Value};
 
-/// What the plan itself decides.
+/// The plan decides these.
 const PLAN: &str = "the build decides inputs and outputs";
-/// What would change or end the whole process.
+/// These would change or end the whole process.
 const PROCESS: &str = "it concerns the whole compiler process, which is shared by many units";
-/// What asks for something other than a compile.
+/// These ask for something other than a compile.
 const ACTION: &str = "it asks for something other than compiling";
-/// What is right only if nothing of the program is left out.
+/// These are correct only if all of the program is optimised together.
 const WHOLE_PROGRAM: &str = "it needs link-time optimisation that sees all types of a program, which no mode of `lto` promises: leave it out";
 const NO_FILES: &str = "units never write files of their own";
 const LINK: &str = "it is a flag of the link: put it in `link-args`";
@@ -42,7 +42,7 @@ const REFUSED: [(&str, Match, &str); 32] = [
     ("--analyze", Exact, ACTION),
     ("-save-temps", Prefix, NO_FILES),
     ("--save-temps", Prefix, NO_FILES),
-    // The driver itself would write these.
+    // The driver itself would write these files.
     ("-MJ", Prefix, NO_FILES),
     ("-gen-cdb-fragment-path", Prefix, NO_FILES),
     ("-mllvm", Exact, PROCESS),
@@ -59,11 +59,11 @@ const REFUSED: [(&str, Match, &str); 32] = [
     ("@", Prefix, "response files hide what the unit depends on"),
 ];
 
-/// The first argument that is refused, and why.
+/// The first argument that is refused, and the reason.
 pub fn refused(args: &[String]) -> Option<(&str, &'static str)> {
     let mut words = args.iter();
     while let Some(arg) = words.next() {
-        // The next word is an operand, whatever it looks like.
+        // The next argument is an operand, even if it looks like a flag.
         if TAKES_OPERAND.contains(&arg.as_str()) {
             words.next();
             continue;
@@ -71,7 +71,7 @@ pub fn refused(args: &[String]) -> Option<(&str, &'static str)> {
         for (name, how, reason) in &REFUSED {
             let hit = match how {
                 Exact => arg == name,
-                Prefix => arg.starts_with(name) && !KEPT.contains(&arg.as_str()),
+                Prefix => arg.starts_with(name) && !ACCEPTED.contains(&arg.as_str()),
                 Value => has_value(arg, name),
             };
             if hit {
@@ -106,8 +106,8 @@ const TAKES_OPERAND: [&str; 11] = [
     "-Xclang",
 ];
 
-/// Arguments that begin like a refused one and are something else.
-const KEPT: [&str; 2] = ["-objcmt-migrate-literals", "-objcmt-migrate-subscripting"];
+/// Other arguments that start like a refused one.
+const ACCEPTED: [&str; 2] = ["-objcmt-migrate-literals", "-objcmt-migrate-subscripting"];
 
 #[cfg(test)]
 mod tests {
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_take_effect_is_named() {
+    fn flags_without_effect_are_refused_by_name() {
         for (name, ..) in &REFUSED {
             check(&["-O2", name], Some(name));
         }
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn operands_and_ordinary_flags_pass() {
+    fn flags_and_operands_that_are_supported_pass() {
         check(&["-O2", "-Wall", "-fPIC", "-march=native", "-std=c17"], None);
         check(&["-include", "-odd.h", "-D", "-x=1"], None);
         check(&["-fsanitize=address", "-Wextra", "-Ofast", "-Os"], None);

@@ -1,5 +1,5 @@
-//! What a unit depends on, found while it compiles: files that it read, or looked for in vain, and
-//! environment variables.
+//! Collects what a unit depends on while it compiles: files that it read or looked up without
+//! success, and environment variables.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
@@ -9,50 +9,52 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tender_protocol::{FileStamp, FileTime, InputFile, Precompiled};
 
-/// Hashes of files that many units read, so that a header is hashed once per worker.
+/// Caches hashes of files, so that a header that many units read is hashed once per worker.
 #[derive(Default)]
-pub struct StampCache {
+pub struct HashCache {
     known: Mutex<HashMap<String, (FileStamp, blake3::Hash)>>,
 }
 
-/// A file younger than this may change again without a new time, so its hash is not kept.
-const SETTLED: Duration = Duration::from_secs(2);
+/// A file that changed more recently than this may change again without a new time stamp, so its
+/// hash is not cached.
+const LEAST_AGE: Duration = Duration::from_secs(2);
 
-impl StampCache {
+impl HashCache {
+    /// The hash of `content`, from the cache if the file at `path` is unchanged.
     pub fn hash(&self, path: &str, stamp: FileStamp, content: &[u8]) -> blake3::Hash {
         let entry = self.entry(path, stamp);
         entry.hash().unwrap_or_else(|| entry.keep(blake3::hash(content)))
     }
 
-    /// What is known of a file that has this stamp, before it is read.
+    /// The cache's entry for a file with this stamp. Must be called before the file is read.
     pub fn entry<'a>(&'a self, path: &'a str, stamp: FileStamp) -> CacheEntry<'a> {
-        let is_settled = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .is_ok_and(|now| now.as_nanos() as i64 - stamp.latest_ns() > SETTLED.as_nanos() as i64);
-        CacheEntry { cache: self, path, stamp, is_settled }
+        let is_cacheable = SystemTime::now().duration_since(UNIX_EPOCH).is_ok_and(|now| {
+            now.as_nanos() as i64 - stamp.latest_ns() > LEAST_AGE.as_nanos() as i64
+        });
+        CacheEntry { cache: self, path, stamp, is_cacheable }
     }
 }
 
-/// One file in a [`StampCache`].
+/// One file in a [`HashCache`].
 pub struct CacheEntry<'a> {
-    cache: &'a StampCache,
+    cache: &'a HashCache,
     path: &'a str,
     stamp: FileStamp,
-    /// Whether it was settled before it was read; that it is afterwards proves nothing.
-    is_settled: bool,
+    /// Whether the file was old enough before it was read. Its age afterwards proves nothing.
+    is_cacheable: bool,
 }
 
 impl CacheEntry<'_> {
     /// The hash that the file had when it had the same stamp.
     pub fn hash(&self) -> Option<blake3::Hash> {
         let known = self.cache.known.lock().expect("no panic while locked");
-        let (stamp, hash) = known.get(self.path).filter(|_| self.is_settled)?;
+        let (stamp, hash) = known.get(self.path).filter(|_| self.is_cacheable)?;
         (*stamp == self.stamp).then_some(*hash)
     }
 
-    /// Keeps the hash where it can be relied on, and returns it.
+    /// Caches the hash if the file was old enough, and returns it.
     pub fn keep(&self, hash: blake3::Hash) -> blake3::Hash {
-        if self.is_settled {
+        if self.is_cacheable {
             let mut known = self.cache.known.lock().expect("no panic while locked");
             known.insert(self.path.to_owned(), (self.stamp, hash));
         }
@@ -60,11 +62,11 @@ impl CacheEntry<'_> {
     }
 }
 
-/// What was read, and what was looked for in vain.
+/// What an item depends on.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Reads {
-    /// A file that changed while several read it is in here once for each content, and so is never
-    /// found unchanged.
+pub struct Dependencies {
+    /// A file that changed while several parts read it is listed once for each content, and so
+    /// never counts as unchanged.
     pub inputs: Vec<InputFile>,
     pub missing: Vec<String>,
     pub dated: Vec<FileTime>,
@@ -73,8 +75,9 @@ pub struct Reads {
     pub variables: Vec<String>,
 }
 
-impl Reads {
-    pub fn add(&mut self, other: Reads) {
+impl Dependencies {
+    /// Adds those of another part of the item.
+    pub fn add(&mut self, other: Dependencies) {
         for input in other.inputs {
             if !self.inputs.contains(&input) {
                 self.inputs.push(input);
@@ -99,12 +102,12 @@ impl Reads {
     }
 }
 
-/// Stands for the content of a directory in the place of a file. `tender` takes the same.
+/// Hashed in place of a directory's content. `tender` uses the same text.
 const DIRECTORY: &[u8] = b"directory";
 
-/// Collects one unit's inputs.
+/// Collects the dependencies of one unit.
 #[derive(Default)]
-pub struct Inputs {
+pub struct DependencyCollector {
     found: BTreeMap<String, (FileStamp, Option<blake3::Hash>)>,
     missing: BTreeSet<String>,
     dated: BTreeSet<FileTime>,
@@ -112,10 +115,10 @@ pub struct Inputs {
     variables: BTreeSet<String>,
 }
 
-impl Inputs {
+impl DependencyCollector {
     pub fn read(
         &mut self,
-        cache: &StampCache,
+        cache: &HashCache,
         path: &str,
         stamp: FileStamp,
         content: Option<&[u8]>,
@@ -151,9 +154,9 @@ impl Inputs {
         self.variables.insert(name.to_owned());
     }
 
-    /// In the order of their paths. A file that was only asked for is read now, because its content
-    /// may come to matter.
-    pub fn finish(self, cache: &StampCache) -> Reads {
+    /// The dependencies in the order of their paths. A file that was only looked up is read now,
+    /// because a later build may read its content.
+    pub fn finish(self, cache: &HashCache) -> Dependencies {
         let mut files = Vec::with_capacity(self.found.len());
         let mut missing = self.missing;
         for (path, (stamp, hash)) in self.found {
@@ -163,7 +166,7 @@ impl Inputs {
                     Ok(hash) => hash,
                     Err(why) if why.kind() == ErrorKind::IsADirectory => blake3::hash(DIRECTORY),
                     Err(_) => {
-                        // It was there and is gone: the next build has to look.
+                        // The file was removed meanwhile: the next build has to look it up again.
                         missing.insert(path);
                         continue;
                     }
@@ -171,7 +174,7 @@ impl Inputs {
             };
             files.push(InputFile { path, stamp, hash: hash.to_hex().to_string() });
         }
-        Reads {
+        Dependencies {
             inputs: files,
             missing: missing.into_iter().collect(),
             dated: self.dated.into_iter().collect(),
@@ -181,12 +184,12 @@ impl Inputs {
     }
 }
 
-fn cached_hash(cache: &StampCache, path: &str, stamp: FileStamp) -> io::Result<blake3::Hash> {
+fn cached_hash(cache: &HashCache, path: &str, stamp: FileStamp) -> io::Result<blake3::Hash> {
     let entry = cache.entry(path, stamp);
     entry.hash().map_or_else(|| hash_of_listed(path).map(|hash| entry.keep(hash)), Ok)
 }
 
-/// The hash of what counts of a path, as `tender_protocol::InputFile` has it.
+/// The hash of a path's content; see `tender_protocol::InputFile`.
 fn hash_of_listed(path: &str) -> io::Result<blake3::Hash> {
     if path.ends_with('/') {
         let names =
@@ -199,10 +202,10 @@ fn hash_of_listed(path: &str) -> io::Result<blake3::Hash> {
     hash_of(Path::new(path))
 }
 
-/// The hash of a file, of which no more than a buffer is in memory at once.
+/// The hash of a file, which is read through a buffer.
 ///
 /// # Errors
-/// It cannot be read.
+/// The file cannot be read.
 pub fn hash_of(path: &Path) -> io::Result<blake3::Hash> {
     Ok(blake3::Hasher::new().update_reader(File::open(path)?)?.finalize())
 }
@@ -214,36 +217,39 @@ mod tests {
     const STAMP: FileStamp = FileStamp { size: 3, mtime_ns: 1_000, ctime_ns: 1_000, inode: 1 };
 
     #[test]
-    fn a_file_that_was_first_only_seen_gets_its_hash_when_it_is_read() {
-        let cache = StampCache::default();
-        let mut inputs = Inputs::default();
+    fn inputs_hash_a_file_that_was_first_only_looked_up() {
+        let cache = HashCache::default();
+        let mut inputs = DependencyCollector::default();
         inputs.read(&cache, "a.h", STAMP, None);
         inputs.read(&cache, "a.h", STAMP, Some(b"abc"));
         inputs.missing("b.h");
-        let Reads { inputs, missing, .. } = inputs.finish(&cache);
+        let Dependencies { inputs, missing, .. } = inputs.finish(&cache);
         assert_eq!(inputs.len(), 1);
         assert_eq!(inputs[0].hash, blake3::hash(b"abc").to_hex().to_string());
         assert_eq!(missing, ["b.h"]);
     }
 
     #[test]
-    fn reads_of_pieces_are_one_list_with_each_content_of_a_file() {
-        let reads = |content: &[u8], missing: &str| {
-            let mut inputs = Inputs::default();
-            inputs.read(&StampCache::default(), "a.h", STAMP, Some(content));
+    fn inputs_of_pieces_are_merged_with_each_content() {
+        let dependencies = |content: &[u8], missing: &str| {
+            let mut inputs = DependencyCollector::default();
+            inputs.read(&HashCache::default(), "a.h", STAMP, Some(content));
             inputs.missing(missing);
-            inputs.finish(&StampCache::default())
+            inputs.finish(&HashCache::default())
         };
-        let mut all = reads(b"abc", "b.h");
-        all.add(reads(b"abc", "b.h"));
-        assert_eq!(all, reads(b"abc", "b.h"));
-        all.add(reads(b"xyz", "c.h"));
-        assert_eq!(all.inputs, [reads(b"abc", "").inputs, reads(b"xyz", "").inputs].concat());
+        let mut all = dependencies(b"abc", "b.h");
+        all.add(dependencies(b"abc", "b.h"));
+        assert_eq!(all, dependencies(b"abc", "b.h"));
+        all.add(dependencies(b"xyz", "c.h"));
+        assert_eq!(
+            all.inputs,
+            [dependencies(b"abc", "").inputs, dependencies(b"xyz", "").inputs].concat()
+        );
         assert_eq!(all.missing, ["b.h", "c.h"]);
     }
 
     #[test]
-    fn a_directory_counts_by_being_there_or_by_its_names() {
+    fn inputs_hash_a_directory_by_existence_or_names() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().to_str().unwrap().to_owned();
         std::fs::write(dir.path().join("b"), "1").unwrap();
@@ -254,11 +260,11 @@ mod tests {
     }
 
     #[test]
-    fn a_young_file_is_hashed_anew() {
+    fn inputs_do_not_cache_the_hash_of_a_recent_file() {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as i64;
-        // Its modification time may have been set back.
+        // A program may have set the modification time back.
         for young in [FileStamp { mtime_ns: now, ..STAMP }, FileStamp { ctime_ns: now, ..STAMP }] {
-            let cache = StampCache::default();
+            let cache = HashCache::default();
             assert_eq!(cache.hash("a.h", young, b"abc"), blake3::hash(b"abc"));
             assert_eq!(cache.hash("a.h", young, b"xyz"), blake3::hash(b"xyz"));
         }

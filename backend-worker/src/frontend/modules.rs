@@ -1,18 +1,19 @@
-//! The modules that the translation of a unit left for others, as bitcode: the whole one, or the
-//! pieces it was cut into.
+//! The modules of a translated unit, kept as bitcode for other threads: the whole module or its
+//! pieces.
 //!
-//! A module that waits is never kept as IR, which takes about ten times the memory. So a
-//! worker that runs n parts has at most n modules as IR.
+//! A waiting module is never kept as IR, which takes about ten times the memory. So a worker that
+//! runs n parts has at most n modules as IR.
 
 use crate::llvm::{Clang, Context, CutModule, Module, Reported, WaitingModule};
 
+/// The modules of a translated unit.
 pub enum Modules {
     Whole(WaitingModule),
     Cut(CutModule),
 }
 
 impl Modules {
-    /// Expected costs of the pieces relative to each other; one if the module is whole.
+    /// Expected costs of the pieces, relative to each other; one element if the module is whole.
     pub fn costs(&self) -> Vec<u64> {
         match self {
             Modules::Whole(module) => vec![module.size() as u64],
@@ -20,7 +21,7 @@ impl Modules {
         }
     }
 
-    /// Bytes that wait as bitcode.
+    /// The size of the bitcode in bytes.
     pub fn held_bytes(&self) -> u64 {
         match self {
             Modules::Whole(module) => module.size() as u64,
@@ -28,7 +29,7 @@ impl Modules {
         }
     }
 
-    /// How the module was cut, if it was.
+    /// The pieces, if the module was cut.
     pub fn cut(&self) -> Option<&CutModule> {
         match self {
             Modules::Whole(_) => None,
@@ -36,7 +37,10 @@ impl Modules {
         }
     }
 
-    /// Reads one piece, named as clang names the module of `source`. The error is LLVM's text.
+    /// Reads one piece. A whole module gets the name `source`, as clang names it.
+    ///
+    /// # Errors
+    /// LLVM's text, if it cannot read the bitcode.
     pub fn read<'c>(
         &self,
         context: &'c Context,
@@ -50,6 +54,9 @@ impl Modules {
     }
 
     /// Sets `clang` up for a piece that was read.
+    ///
+    /// # Errors
+    /// clang has no such target.
     pub fn adopted_by<'a>(
         &'a self,
         clang: &mut Clang<'a>,

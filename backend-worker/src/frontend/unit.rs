@@ -1,12 +1,11 @@
-//! One source file, from translation to machine code or bitcode, whatever its language: whole, or
-//! in pieces.
+//! Compiles one source file of any language to machine code or bitcode: whole or in pieces.
 
 use super::flags::refused;
-use super::inputs::{Inputs, Reads, StampCache};
+use super::inputs::{Dependencies, DependencyCollector, HashCache};
 use super::modules::Modules;
 use crate::llvm::{
-    self, Buffer, Clang, Context, CutModule, Cutting, Emitted, Listen, MadeFrom, Module, Reported,
-    Request, WaitingModule, assemble, parse,
+    self, Buffer, Clang, ClangRequest, Context, CutModule, Cutting, Emitted, Listener, Module,
+    PrecompiledFile, Reported, WaitingModule, assemble, parse,
 };
 use std::cell::RefCell;
 use std::io::Read;
@@ -15,50 +14,53 @@ use tender_protocol::{
     Cut, Diagnostic, FileStamp, FileTime, Language, Level, Lto, PhaseName, Precompiled,
 };
 
-/// Is told of a unit's course, on the unit's thread. Times are the caller's business.
-pub trait Watch {
+/// Receives what happens while a unit is compiled, on the unit's thread. Implementations measure
+/// times.
+pub trait Observer {
+    /// clang or LLVM reported a diagnostic.
     fn diagnostic(&self, diagnostic: Diagnostic);
-    /// `phase` begins now; the one before it has ended.
+    /// `phase` begins now; the phase before it has ended.
     fn enter(&self, phase: PhaseName);
-    /// LLVM modules in memory: one more, or one less.
+    /// The number of LLVM modules in memory has changed by `change`, 1 or -1.
     fn live_modules(&self, change: i32);
-    /// The front end is over, and what it needed is free. The back end follows on this thread.
+    /// The front end has ended and freed its memory. The back end follows on this thread.
     fn translated(&self) {}
-    /// Link-time optimisation read a file, which only assembly in a module makes it do. A unit says
-    /// of itself what it reads.
+    /// Link-time optimisation read a file, as assembly in a module makes it do. Not called for
+    /// units, whose result has their dependencies.
     fn read(&self, _path: &str, _stamp: FileStamp, _content: Option<&[u8]>) {}
-    /// As `read`: a path was looked for in vain.
+    /// As `read`: a path was looked up and not found.
     fn missing(&self, _path: &str) {}
 }
 
+/// A source file and how to compile it.
 pub struct Unit<'a> {
     pub source: &'a str,
     pub language: Language,
-    /// Driver arguments without program, input, `-c`, `-o`.
+    /// Driver arguments without program, input, `-c` and `-o`.
     pub args: &'a [String],
-    /// Where the object goes: the driver derives other names from it.
+    /// The path of the object. The driver derives other names from it.
     pub object: &'a str,
     pub lto: Lto,
-    /// Precompiled files that are what they would be if they were made now.
+    /// Precompiled files that are known to be up to date.
     pub settled: &'a [String],
 }
 
-/// What is wanted of a unit's beginning.
+/// How `Unit::begin` runs.
 #[derive(Clone, Copy)]
-pub struct Plan<'a> {
-    /// How it may be cut.
+pub struct BeginOptions<'a> {
+    /// How the module may be cut, if at all.
     pub cut: Option<&'a Cut>,
     /// Stop after translation in every case.
     pub translate_only: bool,
 }
 
-/// What a unit's beginning gave.
-pub enum Begun {
+/// The result of `Unit::begin`.
+pub enum BegunUnit {
     Code(Code),
     Modules(Modules),
 }
 
-/// What a module became.
+/// Code that was made of a module.
 pub enum Code {
     Object(Emitted),
     /// For link-time optimisation.
@@ -66,7 +68,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// Bytes.
+    /// The size in bytes.
     pub fn size(&self) -> u64 {
         let size = match self {
             Code::Object(emitted) => {
@@ -78,194 +80,215 @@ impl Code {
     }
 }
 
-/// What a unit left: its result, and in every case what it depends on.
-pub struct Left<T> {
+/// A result, and what the unit depends on, which is known after a failure too.
+pub struct UnitResult<T> {
     pub result: Result<T, Reported>,
-    pub reads: Reads,
+    pub dependencies: Dependencies,
 }
 
 impl Unit<'_> {
-    pub fn begin(&self, plan: Plan<'_>, cache: &StampCache, watch: &dyn Watch) -> Left<Begun> {
-        self.listened(cache, watch, |ear| match self.language {
-            Language::C | Language::Cxx => self.begin_c(plan, ear),
-            Language::LlvmIr | Language::Bitcode => self.begin_ir(plan, ear),
+    /// Translates the unit. Compiles it to the end, or leaves modules for other threads.
+    pub fn begin(
+        &self,
+        plan: BeginOptions<'_>,
+        cache: &HashCache,
+        observer: &dyn Observer,
+    ) -> UnitResult<BegunUnit> {
+        self.listened(cache, observer, |listener| match self.language {
+            Language::C | Language::Cxx => self.begin_c(plan, listener),
+            Language::LlvmIr | Language::Bitcode => self.begin_ir(plan, listener),
             Language::Assembly | Language::AssemblyWithCpp => {
-                self.assemble(ear).map(|object| Begun::Code(Code::Object(object)))
+                self.assemble(listener).map(|object| BegunUnit::Code(Code::Object(object)))
             }
         })
     }
 
-    /// Makes code of one of the modules that the beginning left. May run on any thread, beside
-    /// others.
+    /// Compiles one of the modules that `begin` left. May run on several threads at once.
     pub fn piece(
         &self,
         modules: &Modules,
         index: u32,
-        cache: &StampCache,
-        watch: &dyn Watch,
-    ) -> Left<Code> {
-        self.listened(cache, watch, |ear| self.finish_piece(modules, index, ear))
+        cache: &HashCache,
+        observer: &dyn Observer,
+    ) -> UnitResult<Code> {
+        self.listened(cache, observer, |listener| self.finish_piece(modules, index, listener))
     }
 
-    fn finish_piece(&self, modules: &Modules, index: u32, ear: &Ear<'_>) -> Result<Code, Reported> {
-        ear.watch.enter(PhaseName::Optimise);
+    fn finish_piece(
+        &self,
+        modules: &Modules,
+        index: u32,
+        listener: &UnitListener<'_>,
+    ) -> Result<Code, Reported> {
+        listener.observer.enter(PhaseName::Optimise);
         let context = Context::create();
         let mut clang =
-            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
+            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, listener)?;
         let module = modules.read(&context, index, self.source);
-        let module = module.map_err(|why| ear.error(self.source, why))?;
-        let _live = Live::new(ear.watch);
+        let module = module.map_err(|why| listener.error(self.source, why))?;
+        let _live = LiveModule::new(listener.observer);
         modules.adopted_by(&mut clang, &module)?;
-        self.backend(&mut clang, &module, modules.cut().map(|cut| (cut, index)), ear)
+        self.backend(&mut clang, &module, modules.cut().map(|cut| (cut, index)), listener)
     }
 
-    /// The front end alone.
-    pub fn check(&self, cache: &StampCache, watch: &dyn Watch) -> Left<()> {
-        self.listened(cache, watch, |ear| match self.language {
+    /// Runs only the front end.
+    pub fn check(&self, cache: &HashCache, observer: &dyn Observer) -> UnitResult<()> {
+        self.listened(cache, observer, |listener| match self.language {
             Language::C | Language::Cxx => {
-                ear.watch.enter(PhaseName::Translate);
+                listener.observer.enter(PhaseName::Translate);
                 let mut clang = Clang::open(
                     self.request(&self.driver_args(self.language, "-c")),
                     Lto::Off,
-                    ear,
+                    listener,
                 )?;
-                self.precompiled(&mut clang, ear);
+                self.precompiled(&mut clang, listener);
                 clang.check()
             }
             Language::LlvmIr | Language::Bitcode => {
-                ear.watch.enter(PhaseName::Translate);
-                let content = self.read_source(ear)?;
-                self.parse_ir(&Context::create(), &content, ear).map(drop)
+                listener.observer.enter(PhaseName::Translate);
+                let content = self.read_source(listener)?;
+                self.parse_ir(&Context::create(), &content, listener).map(drop)
             }
-            Language::Assembly | Language::AssemblyWithCpp => self.assemble(ear).map(drop),
+            Language::Assembly | Language::AssemblyWithCpp => self.assemble(listener).map(drop),
         })
     }
 
-    pub fn preprocess(&self, cache: &StampCache, watch: &dyn Watch) -> Left<Buffer> {
-        self.listened(cache, watch, |ear| {
-            ear.watch.enter(PhaseName::Translate);
-            self.preprocessed(ear)
+    /// Preprocesses the source.
+    pub fn preprocess(&self, cache: &HashCache, observer: &dyn Observer) -> UnitResult<Buffer> {
+        self.listened(cache, observer, |listener| {
+            listener.observer.enter(PhaseName::Translate);
+            self.preprocessed(listener)
         })
     }
 
     fn listened<T>(
         &self,
-        cache: &StampCache,
-        watch: &dyn Watch,
-        work: impl FnOnce(&Ear<'_>) -> Result<T, Reported>,
-    ) -> Left<T> {
-        let ear = Ear { watch, cache, inputs: RefCell::default() };
+        cache: &HashCache,
+        observer: &dyn Observer,
+        work: impl FnOnce(&UnitListener<'_>) -> Result<T, Reported>,
+    ) -> UnitResult<T> {
+        let listener = UnitListener { observer, cache, inputs: RefCell::default() };
         let result = match refused(self.args) {
-            Some((flag, reason)) => {
-                Err(ear.error(self.source, format!("the flag `{flag}` is not supported: {reason}")))
-            }
-            None => work(&ear),
+            Some((flag, reason)) => Err(listener
+                .error(self.source, format!("the flag `{flag}` is not supported: {reason}"))),
+            None => work(&listener),
         };
-        Left { result, reads: ear.inputs.into_inner().finish(cache) }
+        UnitResult { result, dependencies: listener.inputs.into_inner().finish(cache) }
     }
 
-    fn begin_c(&self, plan: Plan<'_>, ear: &Ear<'_>) -> Result<Begun, Reported> {
-        ear.watch.enter(PhaseName::Translate);
+    fn begin_c(
+        &self,
+        plan: BeginOptions<'_>,
+        listener: &UnitListener<'_>,
+    ) -> Result<BegunUnit, Reported> {
+        listener.observer.enter(PhaseName::Translate);
         let context = Context::create();
         let mut clang =
-            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
-        self.precompiled(&mut clang, ear);
+            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, listener)?;
+        self.precompiled(&mut clang, listener);
         let module = clang.translate(&context)?;
-        let live = Live::new(ear.watch);
-        self.translated(clang, module, live, plan, ear)
+        let live = LiveModule::new(listener.observer);
+        self.translated(clang, module, live, plan, listener)
     }
 
-    fn begin_ir(&self, plan: Plan<'_>, ear: &Ear<'_>) -> Result<Begun, Reported> {
-        ear.watch.enter(PhaseName::Translate);
-        let content = self.read_source(ear)?;
+    fn begin_ir(
+        &self,
+        plan: BeginOptions<'_>,
+        listener: &UnitListener<'_>,
+    ) -> Result<BegunUnit, Reported> {
+        listener.observer.enter(PhaseName::Translate);
+        let content = self.read_source(listener)?;
         let context = Context::create();
         let mut clang =
-            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, ear)?;
-        let module = self.parse_ir(&context, &content, ear)?;
-        let live = Live::new(ear.watch);
+            Clang::open(self.request(&self.driver_args(self.language, "-c")), self.lto, listener)?;
+        let module = self.parse_ir(&context, &content, listener)?;
+        let live = LiveModule::new(listener.observer);
         clang.adopt(&module)?;
-        self.translated(clang, module, live, plan, ear)
+        self.translated(clang, module, live, plan, listener)
     }
 
-    /// Goes on with a translated module, or keeps it as bitcode for others to go on with.
+    /// Compiles a translated module to the end, or keeps it as bitcode for other threads.
     fn translated(
         &self,
         mut clang: Clang<'_>,
         mut module: Module<'_>,
-        live: Live<'_>,
-        plan: Plan<'_>,
-        ear: &Ear<'_>,
-    ) -> Result<Begun, Reported> {
+        live: LiveModule<'_>,
+        plan: BeginOptions<'_>,
+        listener: &UnitListener<'_>,
+    ) -> Result<BegunUnit, Reported> {
         if let Some(cut) = plan.cut
             && llvm::may_be_cut(&clang, &module, cut)
         {
-            ear.watch.enter(PhaseName::Cut);
+            listener.observer.enter(PhaseName::Cut);
             match llvm::cut(&clang, module, cut) {
-                Cutting::Cut(pieces) => return Ok(Begun::Modules(Modules::Cut(pieces))),
+                Cutting::Cut(pieces) => return Ok(BegunUnit::Modules(Modules::Cut(pieces))),
                 Cutting::Whole(whole, _) => module = whole,
             }
         }
         if plan.translate_only {
-            return Ok(Begun::Modules(Modules::Whole(WaitingModule::of(&clang, &module))));
+            return Ok(BegunUnit::Modules(Modules::Whole(WaitingModule::of(&clang, &module))));
         }
-        ear.watch.translated();
+        listener.observer.translated();
         if !self.lto.is_off() {
-            // Bitcode tells whether its module has been through bitcode before (in the order of
-            // metadata, for one), and its hash becomes part of symbols. So it has been in every
-            // form of translation.
+            // Bitcode differs, for instance in the order of metadata, if its module was read from
+            // bitcode before, and its hash becomes part of symbols. So in both forms of translation
+            // the module is read from bitcode once.
             let modules = Modules::Whole(WaitingModule::of(&clang, &module));
             drop((module, live, clang));
-            return self.finish_piece(&modules, 0, ear).map(Begun::Code);
+            return self.finish_piece(&modules, 0, listener).map(BegunUnit::Code);
         }
-        self.backend(&mut clang, &module, None, ear).map(Begun::Code)
+        self.backend(&mut clang, &module, None, listener).map(BegunUnit::Code)
     }
 
-    /// The two steps after translation. `piece` is which one of a cut the module is.
+    /// Optimises and emits a module. `piece`: its number, if it is a piece of a cut module.
     fn backend(
         &self,
         clang: &mut Clang<'_>,
         module: &Module<'_>,
         piece: Option<(&CutModule, u32)>,
-        ear: &Ear<'_>,
+        listener: &UnitListener<'_>,
     ) -> Result<Code, Reported> {
-        ear.watch.enter(PhaseName::Optimise);
+        listener.observer.enter(PhaseName::Optimise);
         clang.optimise(module)?;
         if self.lto.is_off() {
             if let Some((cut, index)) = piece {
                 clang.prepare_piece(cut, index as usize, module);
             }
-            ear.watch.enter(PhaseName::Emit);
+            listener.observer.enter(PhaseName::Emit);
             clang.emit(module).map(Code::Object)
         } else {
-            ear.watch.enter(PhaseName::Serialise);
+            listener.observer.enter(PhaseName::Serialise);
             Ok(Code::Bitcode(clang.serialise(module)))
         }
     }
 
-    fn assemble(&self, ear: &Ear<'_>) -> Result<Emitted, Reported> {
-        ear.watch.enter(PhaseName::Translate);
+    fn assemble(&self, listener: &UnitListener<'_>) -> Result<Emitted, Reported> {
+        listener.observer.enter(PhaseName::Translate);
         let text = match self.language {
-            Language::AssemblyWithCpp => self.preprocessed(ear)?.to_vec(),
-            _ => self.read_source(ear)?,
+            Language::AssemblyWithCpp => self.preprocessed(listener)?.to_vec(),
+            _ => self.read_source(listener)?,
         };
-        ear.watch.enter(PhaseName::Emit);
-        let text = String::from_utf8(text)
-            .map_err(|_| ear.error(self.source, "the assembly file is not UTF-8".to_owned()))?;
+        listener.observer.enter(PhaseName::Emit);
+        let text = String::from_utf8(text).map_err(|_| {
+            listener.error(self.source, "the assembly file is not UTF-8".to_owned())
+        })?;
         let object =
-            assemble(self.request(&self.driver_args(Language::Assembly, "-c")), &text, ear)?;
+            assemble(self.request(&self.driver_args(Language::Assembly, "-c")), &text, listener)?;
         Ok(Emitted { object, dwo: None })
     }
 
-    fn preprocessed(&self, ear: &Ear<'_>) -> Result<Buffer, Reported> {
-        let mut clang =
-            Clang::open_to_preprocess(self.request(&self.driver_args(self.language, "-E")), ear)?;
-        self.precompiled(&mut clang, ear);
+    fn preprocessed(&self, listener: &UnitListener<'_>) -> Result<Buffer, Reported> {
+        let mut clang = Clang::open_to_preprocess(
+            self.request(&self.driver_args(self.language, "-E")),
+            listener,
+        )?;
+        self.precompiled(&mut clang, listener);
         clang.preprocess()
     }
 
-    /// What precompiled files were made from counts as read. clang compares times, so it is told
-    /// the old ones where the contents are known to be the same.
-    fn precompiled(&self, clang: &mut Clang<'_>, ear: &Ear<'_>) {
+    /// Records the sources of precompiled files as inputs. clang compares their time stamps, so it
+    /// gets the old ones if the contents are known to be the same.
+    fn precompiled(&self, clang: &mut Clang<'_>, listener: &UnitListener<'_>) {
         for made in clang.precompiled() {
             let settled = self.settled.iter().any(|path| is_same_file(path, &made.file));
             if settled {
@@ -274,12 +297,12 @@ impl Unit<'_> {
             let current = settled || is_current(&made);
             for (path, _) in &made.inputs {
                 match std::fs::metadata(path) {
-                    Ok(metadata) => ear.read(path, stamp(&metadata), None),
-                    Err(_) => ear.missing(path),
+                    Ok(metadata) => listener.read(path, stamp(&metadata), None),
+                    Err(_) => listener.missing(path),
                 }
             }
             let made_from = made.inputs.into_iter().map(|(path, _)| path).collect();
-            ear.inputs.borrow_mut().precompiled(Precompiled {
+            listener.inputs.borrow_mut().precompiled(Precompiled {
                 path: made.file,
                 made_from,
                 current,
@@ -291,22 +314,22 @@ impl Unit<'_> {
         &self,
         context: &'c Context,
         content: &[u8],
-        ear: &Ear<'_>,
+        listener: &UnitListener<'_>,
     ) -> Result<Module<'c>, Reported> {
         let module = parse(context, content, self.source).map_err(|text| {
-            ear.watch.diagnostic(ir_error(self.source, &text));
+            listener.observer.diagnostic(ir_error(self.source, &text));
             Reported
         })?;
-        // What is well-formed may still mean nothing, on which the passes would crash. clang's own
-        // output needs no check.
+        // Well-formed IR may still be invalid, and the passes would crash on it. clang's own output
+        // needs no check.
         module.verify().map_err(|text| {
             let text = text.to_string();
-            ear.error(self.source, format!("the module is not valid IR: {}", text.trim_end()))
+            listener.error(self.source, format!("the module is not valid IR: {}", text.trim_end()))
         })?;
         Ok(module)
     }
 
-    fn read_source(&self, ear: &Ear<'_>) -> Result<Vec<u8>, Reported> {
+    fn read_source(&self, listener: &UnitListener<'_>) -> Result<Vec<u8>, Reported> {
         let read = || -> std::io::Result<(Vec<u8>, FileStamp)> {
             let mut file = std::fs::File::open(self.source)?;
             let stamp = stamp(&file.metadata()?);
@@ -316,18 +339,18 @@ impl Unit<'_> {
         };
         match read() {
             Ok((content, stamp)) => {
-                ear.read(self.source, stamp, Some(&content));
+                listener.read(self.source, stamp, Some(&content));
                 Ok(content)
             }
-            Err(why) => Err(ear.error(self.source, format!("cannot read the file: {why}"))),
+            Err(why) => Err(listener.error(self.source, format!("cannot read the file: {why}"))),
         }
     }
 
-    fn request<'r>(&'r self, args: &'r [String]) -> Request<'r> {
-        Request { args, input: self.source, output: self.object }
+    fn request<'r>(&'r self, args: &'r [String]) -> ClangRequest<'r> {
+        ClangRequest { args, input: self.source, output: self.object }
     }
 
-    /// The plan's arguments with what the worker decides.
+    /// The plan's arguments and those that the worker adds.
     fn driver_args(&self, language: Language, action: &str) -> Vec<String> {
         let mut args = self.args.to_vec();
         let (name, unused) = match language {
@@ -338,8 +361,8 @@ impl Unit<'_> {
             Language::AssemblyWithCpp => ("assembler-with-cpp", true),
         };
         if unused {
-            // A crate has one list of flags for all its units; what means nothing to this language
-            // is no news.
+            // A crate has one list of flags for all its units, so no warning is given for flags of
+            // other languages.
             args.push("-Qunused-arguments".to_owned());
         }
         args.extend([action, "-x", name].map(str::to_owned));
@@ -352,9 +375,9 @@ fn is_same_file(a: &str, b: &str) -> bool {
     a == b || matches!((id(a), id(b)), (Ok(a), Ok(b)) if a == b)
 }
 
-/// Whether what a precompiled file was made from is as it was then. Its times are whole seconds, so
-/// nothing of it may have changed since the file was written either.
-fn is_current(made: &MadeFrom) -> bool {
+/// Whether the sources of a precompiled file are unchanged. Its time stamps are whole seconds, so
+/// the sources must also be older than the file itself.
+fn is_current(made: &PrecompiledFile) -> bool {
     let Ok(written) = std::fs::metadata(&made.file) else { return false };
     made.inputs.iter().all(|(path, mtime_s)| {
         std::fs::metadata(path).is_ok_and(|now| {
@@ -365,7 +388,7 @@ fn is_current(made: &MadeFrom) -> bool {
     })
 }
 
-/// A file's state as the protocol has it.
+/// A file's state in the form of the protocol.
 pub fn stamp(metadata: &std::fs::Metadata) -> FileStamp {
     let nanoseconds =
         |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
@@ -377,8 +400,8 @@ pub fn stamp(metadata: &std::fs::Metadata) -> FileStamp {
     }
 }
 
-/// LLVM's text on a module that it cannot parse: for textual IR `FILE:LINE:COLUMN: error: MESSAGE`
-/// and the line.
+/// Parses LLVM's message about IR that it cannot parse: for textual IR `FILE:LINE:COLUMN: error:
+/// MESSAGE` and the source line.
 fn ir_error(file: &str, text: &str) -> Diagnostic {
     let text = text.trim_end();
     let parsed = text.strip_prefix(file).and_then(|rest| {
@@ -399,7 +422,7 @@ fn ir_error(file: &str, text: &str) -> Diagnostic {
             let (file, rendered) = (Some(file.to_owned()), format!("{first}{shown}\n"));
             Diagnostic { level: Level::Error, message, file, line, column, rendered }
         }
-        // Of bitcode it says `FILE: error: MESSAGE`.
+        // For bitcode it is `FILE: error: MESSAGE`.
         None => {
             let text = text
                 .strip_prefix(file)
@@ -409,21 +432,21 @@ fn ir_error(file: &str, text: &str) -> Diagnostic {
     }
 }
 
-/// Passes clang's events on, and collects what was read.
-struct Ear<'a> {
-    watch: &'a dyn Watch,
-    cache: &'a StampCache,
-    inputs: RefCell<Inputs>,
+/// Passes clang's diagnostics on and collects dependencies.
+struct UnitListener<'a> {
+    observer: &'a dyn Observer,
+    cache: &'a HashCache,
+    inputs: RefCell<DependencyCollector>,
 }
 
-impl Ear<'_> {
+impl UnitListener<'_> {
     fn error(&self, file: &str, message: String) -> Reported {
-        self.watch.diagnostic(plain_error(Some(file), message));
+        self.observer.diagnostic(plain_error(Some(file), message));
         Reported
     }
 }
 
-/// An error of ours in the look of clang's.
+/// An error of the worker itself, formatted as clang does.
 pub fn plain_error(file: Option<&str>, message: String) -> Diagnostic {
     let place = file.map(|file| format!("\x1b[1m{file}: \x1b[0m")).unwrap_or_default();
     let rendered = format!("{place}\x1b[0;1;31merror: \x1b[0m\x1b[1m{message}\x1b[0m\n");
@@ -437,9 +460,9 @@ pub fn plain_error(file: Option<&str>, message: String) -> Diagnostic {
     }
 }
 
-impl Listen for Ear<'_> {
+impl Listener for UnitListener<'_> {
     fn diagnostic(&self, diagnostic: Diagnostic) {
-        self.watch.diagnostic(diagnostic);
+        self.observer.diagnostic(diagnostic);
     }
 
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>) {
@@ -459,17 +482,19 @@ impl Listen for Ear<'_> {
     }
 }
 
-/// Counts a module as live until it is dropped; declared after the module, it goes first.
-struct Live<'a>(&'a dyn Watch);
+/// Counts a module in memory until it is dropped. Declare it after the module, so that it is
+/// dropped first.
+pub struct LiveModule<'a>(&'a dyn Observer);
 
-impl<'a> Live<'a> {
-    fn new(watch: &'a dyn Watch) -> Live<'a> {
-        watch.live_modules(1);
-        Live(watch)
+impl<'a> LiveModule<'a> {
+    /// Reports one more module to `observer`.
+    pub fn new(observer: &'a dyn Observer) -> LiveModule<'a> {
+        observer.live_modules(1);
+        LiveModule(observer)
     }
 }
 
-impl Drop for Live<'_> {
+impl Drop for LiveModule<'_> {
     fn drop(&mut self) {
         self.0.live_modules(-1);
     }

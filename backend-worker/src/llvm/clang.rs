@@ -1,83 +1,90 @@
-//! clang in process: from driver arguments to a module, and from a module to machine code.
+//! Runs clang in this process: driver arguments to a module, and a module to machine code.
 
 use super::buffer::Buffer;
-use super::listener::{Lent, Listen};
+use super::listener::{Listener, ListenerHandle};
 use super::{LLVM_PREFIX, ffi};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
 use std::ffi::c_void;
 use tender_protocol::Lto;
 
-/// Something went wrong, and the listener has been told what.
+/// An error that was reported to the listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reported;
 
-/// What the driver is asked: its arguments with the action (`-c` or `-E`), and apart from them the
-/// two names.
+/// The driver's arguments with the action (`-c` or `-E`), and, apart from them, input and output.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
+pub struct ClangRequest<'a> {
     pub args: &'a [String],
     pub input: &'a str,
     pub output: &'a str,
 }
 
-/// One source file's compile. Used on one thread, from `open` to drop.
+/// The compile of one source file. Used on one thread, from `open` to drop.
 pub struct Clang<'a> {
-    pub(super) unit: *mut ffi::Clang,
-    // The shim refers to the events until the unit is freed.
-    _events: Box<Lent<'a>>,
+    pub(super) unit: *mut ffi::TenderClang,
+    // The shim uses the events until the unit is freed.
+    _events: Box<ListenerHandle<'a>>,
 }
 
-/// A precompiled header or module.
-pub struct MadeFrom {
+/// A precompiled header or module and its sources.
+pub struct PrecompiledFile {
     pub file: String,
-    /// Each with its time of change when it was read, seconds since the epoch; 0 where that is not
-    /// known.
+    /// The sources, each with its modification time when it was read, seconds since the epoch; 0 if
+    /// unknown.
     pub inputs: Vec<(String, i64)>,
 }
 
+/// Machine code of a module.
 pub struct Emitted {
     pub object: Buffer,
-    /// The `.dwo` and the path that the driver gives it.
+    /// The `.dwo` and its path, if debug information is split.
     pub dwo: Option<(String, Buffer)>,
 }
 
 impl<'a> Clang<'a> {
-    /// Parses driver arguments with `-c`. With `lto`, `optimise` stops where a linker goes on, and
-    /// `serialise` takes the place of `emit`.
+    /// Parses driver arguments with `-c`. With `lto`, `optimise` runs only the passes before the
+    /// link, and `serialise` replaces `emit`.
+    ///
+    /// # Errors
+    /// The arguments are wrong or not supported.
     pub fn open(
-        request: Request<'_>,
+        request: ClangRequest<'_>,
         lto: Lto,
-        listener: &'a dyn Listen,
+        listener: &'a dyn Listener,
     ) -> Result<Clang<'a>, Reported> {
         Self::open_for(request, false, lto, listener)
     }
 
-    /// Parses driver arguments with `-E` in place of `-c`, for `preprocess` alone.
+    /// Parses driver arguments with `-E`, only for `preprocess`.
+    ///
+    /// # Errors
+    /// The arguments are wrong or not supported.
     pub fn open_to_preprocess(
-        request: Request<'_>,
-        listener: &'a dyn Listen,
+        request: ClangRequest<'_>,
+        listener: &'a dyn Listener,
     ) -> Result<Clang<'a>, Reported> {
         Self::open_for(request, true, Lto::Off, listener)
     }
 
     fn open_for(
-        request: Request<'_>,
+        request: ClangRequest<'_>,
         preprocess: bool,
         lto: Lto,
-        listener: &'a dyn Listen,
+        listener: &'a dyn Listener,
     ) -> Result<Clang<'a>, Reported> {
-        let events = Lent::new(listener);
+        let events = ListenerHandle::new(listener);
         let program = clang_program();
-        let words: Vec<ffi::Str> = request.args.iter().map(|arg| ffi::Str::new(arg)).collect();
+        let words: Vec<ffi::TenderStr> =
+            request.args.iter().map(|arg| ffi::TenderStr::new(arg)).collect();
         // SAFETY: all strings outlive the call, and the events outlive the unit.
         let unit = unsafe {
             ffi::tender_clang_open(
-                ffi::Str::new(&program),
+                ffi::TenderStr::new(&program),
                 words.as_ptr(),
                 words.len(),
-                ffi::Str::new(request.input),
-                ffi::Str::new(request.output),
+                ffi::TenderStr::new(request.input),
+                ffi::TenderStr::new(request.output),
                 preprocess,
                 match lto {
                     Lto::Off => 0,
@@ -90,32 +97,40 @@ impl<'a> Clang<'a> {
         if unit.is_null() { Err(Reported) } else { Ok(Clang { unit, _events: events }) }
     }
 
-    /// What the precompiled headers and modules that the arguments name were made from.
-    pub fn precompiled(&self) -> Vec<MadeFrom> {
-        extern "C" fn take(context: *mut c_void, file: ffi::Str, input: ffi::Str, mtime_s: i64) {
+    /// The precompiled headers and modules that the arguments name.
+    pub fn precompiled(&self) -> Vec<PrecompiledFile> {
+        extern "C" fn take(
+            context: *mut c_void,
+            file: ffi::TenderStr,
+            input: ffi::TenderStr,
+            mtime_s: i64,
+        ) {
             // SAFETY: `context` is the vector below, and the strings are valid during the call.
             let (files, file, input) = unsafe {
-                (&mut *context.cast::<Vec<MadeFrom>>(), file.to_string(), input.to_string())
+                (&mut *context.cast::<Vec<PrecompiledFile>>(), file.to_string(), input.to_string())
             };
             match files.last_mut() {
                 Some(last) if last.file == file => last.inputs.push((input, mtime_s)),
-                _ => files.push(MadeFrom { file, inputs: vec![(input, mtime_s)] }),
+                _ => files.push(PrecompiledFile { file, inputs: vec![(input, mtime_s)] }),
             }
         }
-        let mut files: Vec<MadeFrom> = Vec::new();
+        let mut files: Vec<PrecompiledFile> = Vec::new();
         // SAFETY: the unit is alive, and `take` is called only during this call.
         unsafe { ffi::tender_clang_precompiled(self.unit, (&raw mut files).cast(), take) };
         files
     }
 
-    /// The unit takes `path` to have changed last at that time, seconds since the epoch. Before it
-    /// runs.
+    /// Makes clang see this modification time for `path`, seconds since the epoch. Call it before
+    /// the unit runs.
     pub fn assume_time(&mut self, path: &str, mtime_s: i64) {
         // SAFETY: the unit is alive, and the path is read during the call.
-        unsafe { ffi::tender_clang_assume_time(self.unit, ffi::Str::new(path), mtime_s) }
+        unsafe { ffi::tender_clang_assume_time(self.unit, ffi::TenderStr::new(path), mtime_s) }
     }
 
-    /// Source to IR that is not optimised yet. The AST is gone when this returns.
+    /// Translates the source to IR without optimising it. The AST is freed when this returns.
+    ///
+    /// # Errors
+    /// The source has errors.
     pub fn translate<'c>(&mut self, context: &'c Context) -> Result<Module<'c>, Reported> {
         // SAFETY: unit and context are alive.
         let module = unsafe { ffi::tender_clang_translate(self.unit, context.as_ctx_ref()) };
@@ -126,20 +141,30 @@ impl<'a> Clang<'a> {
         Ok(unsafe { Module::new(module) })
     }
 
-    /// Makes a module that clang did not translate fit the target that the arguments ask for.
+    /// Sets a module that clang did not translate up for the target of the arguments.
+    ///
+    /// # Errors
+    /// clang has no such target.
     pub fn adopt(&mut self, module: &Module<'_>) -> Result<(), Reported> {
         // SAFETY: unit and module are alive.
         reported(unsafe { ffi::tender_clang_adopt(self.unit, module.as_mut_ptr()) })
     }
 
-    /// Front end only.
+    /// Runs only the front end.
+    ///
+    /// # Errors
+    /// The source has errors.
     pub fn check(&mut self) -> Result<(), Reported> {
         // SAFETY: the unit is alive.
         reported(unsafe { ffi::tender_clang_check(self.unit) })
     }
 
+    /// Preprocesses the source.
+    ///
+    /// # Errors
+    /// The source has errors.
     pub fn preprocess(&mut self) -> Result<Buffer, Reported> {
-        let mut out = ffi::Buffer::EMPTY;
+        let mut out = ffi::TenderBuffer::EMPTY;
         // SAFETY: the unit is alive; `out` is written before it is read.
         let ok = unsafe { ffi::tender_clang_preprocess(self.unit, &raw mut out) };
         let out = Buffer::adopt(out).ok_or(Reported)?;
@@ -147,14 +172,20 @@ impl<'a> Clang<'a> {
     }
 
     /// Runs clang's pass pipeline for this unit's options (`clang::emitBackendOutput`).
+    ///
+    /// # Errors
+    /// A pass reported an error.
     pub fn optimise(&mut self, module: &Module<'_>) -> Result<(), Reported> {
-        // SAFETY: unit and module are alive, and nobody else uses the module's context.
+        // SAFETY: unit and module are alive, and no other thread uses the module's context.
         reported(unsafe { ffi::tender_clang_optimise(self.unit, module.as_mut_ptr()) })
     }
 
-    /// Machine code for an optimised module (`clang::emitBackendOutput` without passes).
+    /// Emits machine code for an optimised module (`clang::emitBackendOutput` without passes).
+    ///
+    /// # Errors
+    /// The code generator reported an error.
     pub fn emit(&mut self, module: &Module<'_>) -> Result<Emitted, Reported> {
-        let (mut object, mut dwo) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
+        let (mut object, mut dwo) = (ffi::TenderBuffer::EMPTY, ffi::TenderBuffer::EMPTY);
         // SAFETY: as in `optimise`; the buffers are written before they are read.
         let ok = unsafe {
             ffi::tender_clang_emit(self.unit, module.as_mut_ptr(), &raw mut object, &raw mut dwo)
@@ -171,7 +202,7 @@ impl Clang<'_> {
     /// Bitcode of an optimised module for link-time optimisation, with a summary for ThinLTO
     /// (`llvm::ThinLTOBitcodeWriterPass`).
     pub fn serialise(&mut self, module: &Module<'_>) -> Buffer {
-        let mut bitcode = ffi::Buffer::EMPTY;
+        let mut bitcode = ffi::TenderBuffer::EMPTY;
         // SAFETY: unit and module are alive; the buffer is written before it is read.
         unsafe { ffi::tender_clang_serialise(self.unit, module.as_mut_ptr(), &raw mut bitcode) };
         Buffer::adopt(bitcode).expect("bitcode is never empty")
@@ -185,26 +216,29 @@ impl Drop for Clang<'_> {
     }
 }
 
-/// Assembles `text`, the input's content after preprocessing where it needed any. The arguments
-/// have `-c`.
+/// Assembles `text`, the input's content, preprocessed if needed. The arguments have `-c`.
+///
+/// # Errors
+/// The arguments are not supported, or the text has errors.
 pub fn assemble(
-    request: Request<'_>,
+    request: ClangRequest<'_>,
     text: &str,
-    listener: &dyn Listen,
+    listener: &dyn Listener,
 ) -> Result<Buffer, Reported> {
-    let events = Lent::new(listener);
+    let events = ListenerHandle::new(listener);
     let program = clang_program();
-    let words: Vec<ffi::Str> = request.args.iter().map(|arg| ffi::Str::new(arg)).collect();
-    let mut object = ffi::Buffer::EMPTY;
+    let words: Vec<ffi::TenderStr> =
+        request.args.iter().map(|arg| ffi::TenderStr::new(arg)).collect();
+    let mut object = ffi::TenderBuffer::EMPTY;
     // SAFETY: all strings and the events outlive the call; `object` is written before it is read.
     let ok = unsafe {
         ffi::tender_assemble(
-            ffi::Str::new(&program),
+            ffi::TenderStr::new(&program),
             words.as_ptr(),
             words.len(),
-            ffi::Str::new(request.input),
-            ffi::Str::new(request.output),
-            ffi::Str::new(text),
+            ffi::TenderStr::new(request.input),
+            ffi::TenderStr::new(request.output),
+            ffi::TenderStr::new(text),
             &raw const events.events,
             &raw mut object,
         )
@@ -214,8 +248,8 @@ pub fn assemble(
     object.ok_or(Reported)
 }
 
-/// LLVM's own driver by full path: a bare name gives a relative resource directory and wrong GCC
-/// search paths.
+/// The full path of LLVM's own driver. With a bare name, clang would use a relative resource
+/// directory and wrong GCC search paths.
 pub fn clang_program() -> String {
     format!("{LLVM_PREFIX}/bin/clang")
 }

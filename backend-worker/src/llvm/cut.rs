@@ -1,13 +1,13 @@
-//! Cuts a translated module into pieces that are optimised and emitted apart, and makes their
-//! joined object whole.
+//! Cuts a translated module into pieces that are compiled separately, and restores the joined
+//! object.
 //!
-//! How to cut is decided by `partition`; here its decision is carried out. Knows no threads: a
-//! `CutModule` may be shared by as many as like.
+//! `partition` decides how to cut; this module carries it out. Knows no threads: any number of
+//! threads may share a `CutModule`.
 
 use super::buffer::Buffer;
 use super::clang::{Clang, Reported};
 use super::ffi;
-use super::places::Places;
+use super::source_locations::SourceLocations;
 use crate::partition::{Assembly, Edge, Graph, Limits, Node, Piece, Role, partition};
 use inkwell::context::{AsContextRef, Context};
 use inkwell::module::Module;
@@ -15,43 +15,46 @@ use std::ffi::c_void;
 use std::ptr::NonNull;
 use tender_protocol::Cut;
 
+/// The result of `cut`.
 pub enum Cutting<'c> {
-    /// The module as it was, and why: for traces, in the form "it has …".
+    /// The unchanged module and the reason, in the form "it has …".
     Whole(Module<'c>, String),
     Cut(CutModule),
 }
 
-/// A module as bitcode, and what each piece takes of it. Its LLVM context is no longer needed.
+/// A module as bitcode, and the roles of its symbols in each piece. It does not need its LLVM
+/// context any more.
 pub struct CutModule {
     bitcode: Buffer,
     pieces: Vec<Piece>,
     promoted: Vec<Promoted>,
     suffix: String,
-    places: Places,
+    source_locations: SourceLocations,
 }
 
-/// A symbol that was local before the cut. Names are those that an assembler sees.
+/// A symbol that was local before the cut. The names are those that the assembler sees.
 struct Promoted {
     now: String,
     before: String,
-    /// It has to stay although nobody refers to it.
+    /// It must be kept even if nothing refers to it.
     used: bool,
 }
 
-/// Whether `cut` might cut the module: quick, and sometimes wrong when it says yes.
+/// Whether `cut` might cut the module. Quick; a positive answer may be wrong.
 ///
-/// What must be inlined may multiply what there is, as in zstd's compressors, and only a look at
-/// the calls tells by how much.
+/// Forced inlining may multiply the code, as in zstd's compressors; by how much, only the calls
+/// show.
 pub fn may_be_cut(clang: &Clang<'_>, module: &Module<'_>, wanted: &Cut) -> bool {
     // SAFETY: the module is alive.
     let size = unsafe { ffi::tender_module_size(module.as_mut_ptr()) };
     let cost = Node::most_cost(size.functions, size.blocks, size.instructions, size.bytes);
-    let most_grown = if size.always_inline > 0 { cost.saturating_mul(GROWTH) } else { cost };
+    let most_grown =
+        if size.always_inline > 0 { cost.saturating_mul(MOST_INLINE_GROWTH) } else { cost };
     limits(clang, wanted).allow_cut(most_grown)
 }
 
-/// How often a module may hold its code when all is inlined that must be; more is not looked for.
-const GROWTH: u64 = 16;
+/// The assumed growth of a module by forced inlining. Larger growth is not recognised.
+const MOST_INLINE_GROWTH: u64 = 16;
 
 fn limits(clang: &Clang<'_>, wanted: &Cut) -> Limits {
     // SAFETY: the unit is alive.
@@ -61,13 +64,13 @@ fn limits(clang: &Clang<'_>, wanted: &Cut) -> Limits {
     if wanted.forced { limits.forced() } else { limits }
 }
 
-/// Cuts the module that `clang` translated, or that it adopted, if that pays or is forced.
+/// Cuts the module that `clang` translated or adopted, if that is worthwhile or forced.
 pub fn cut<'c>(clang: &Clang<'_>, module: Module<'c>, wanted: &Cut) -> Cutting<'c> {
     cut_with(clang, module, &limits(clang, wanted), &wanted.suffix)
 }
 
-/// `cut` with limits of the caller's own. `suffix` ends the names of promoted symbols: unique among
-/// all that may be linked together, and without a dot.
+/// As `cut`, with the caller's limits. `suffix` is appended to the names of promoted symbols. It
+/// must be unique in every link and contain no dot.
 pub fn cut_with<'c>(
     clang: &Clang<'_>,
     module: Module<'c>,
@@ -81,17 +84,17 @@ pub fn cut_with<'c>(
     let Some(assignment) = partition(&graph, limits) else {
         return Cutting::Whole(module, "it is small".to_owned());
     };
-    let places = Places::of(clang, &module);
+    let source_locations = SourceLocations::of(clang, &module);
     let changes: Vec<u8> = assignment.changes.iter().map(|change| *change as u8).collect();
     let mut promoted: Vec<Promoted> = Vec::new();
-    let mut bitcode = ffi::Buffer::EMPTY;
+    let mut bitcode = ffi::TenderBuffer::EMPTY;
     // SAFETY: all arguments outlive the call; `renamed` gets the list that it expects.
     unsafe {
         ffi::tender_cut_write(
             module.as_mut_ptr(),
             changes.as_ptr(),
             changes.len(),
-            ffi::Str::new(suffix),
+            ffi::TenderStr::new(suffix),
             (&raw mut promoted).cast(),
             renamed,
             &raw mut bitcode,
@@ -104,15 +107,21 @@ pub fn cut_with<'c>(
         pieces: assignment.pieces,
         promoted,
         suffix: suffix.to_owned(),
-        places,
+        source_locations,
     })
 }
 
-/// The graph that `cut` is decided from, or why the module must stay whole. For tools.
+/// The graph of the module's symbols, from which `cut` decides.
+///
+/// # Errors
+/// The reason why the module must stay whole.
 pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
     // SAFETY: the unit is alive, and so is the text that it gives.
     let (reason, optimised) = unsafe {
-        (ffi::tender_clang_whole(clang.unit).to_string(), ffi::tender_clang_optimised(clang.unit))
+        (
+            ffi::tender_clang_uncuttable_reason(clang.unit).to_string(),
+            ffi::tender_clang_optimised(clang.unit),
+        )
     };
     if !reason.is_empty() {
         return Err(reason);
@@ -120,7 +129,7 @@ pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
     // SAFETY: the module is alive; the graph is freed below, after everything of it was copied.
     unsafe {
         let raw = ffi::tender_graph(module.as_mut_ptr(), optimised);
-        let reason = ffi::tender_graph_whole(raw).to_string();
+        let reason = ffi::tender_graph_uncuttable_reason(raw).to_string();
         let mut graph = Graph {
             nodes: list(raw, ffi::tender_graph_nodes).iter().map(node).collect(),
             edges: list(raw, ffi::tender_graph_edges)
@@ -151,10 +160,11 @@ pub fn graph(clang: &Clang<'_>, module: &Module<'_>) -> Result<Graph, String> {
 }
 
 /// # Safety
-/// `graph` must be alive for `'g`, and `get` one of the shim's functions that give a list of it.
+/// `graph` must be alive for `'g`, and `get` must be one of the shim's functions that return a list
+/// of it.
 unsafe fn list<'g, T>(
-    graph: *const ffi::Graph,
-    get: unsafe extern "C" fn(*const ffi::Graph, *mut usize) -> *const T,
+    graph: *const ffi::TenderGraph,
+    get: unsafe extern "C" fn(*const ffi::TenderGraph, *mut usize) -> *const T,
 ) -> &'g [T] {
     let mut count = 0;
     // SAFETY: promised by the caller.
@@ -166,27 +176,32 @@ unsafe fn list<'g, T>(
     unsafe { std::slice::from_raw_parts(first, count) }
 }
 
-fn node(raw: &ffi::Node) -> Node {
+fn node(raw: &ffi::TenderNode) -> Node {
     let has = |flag: u32| raw.flags & flag != 0;
     Node {
-        function: has(ffi::Node::FUNCTION),
-        defined: has(ffi::Node::DEFINED),
-        local: has(ffi::Node::LOCAL),
-        pinned: has(ffi::Node::PINNED),
-        follows: has(ffi::Node::FOLLOWS),
-        copyable: has(ffi::Node::COPYABLE),
-        replicable: has(ffi::Node::REPLICABLE),
-        always_inline: has(ffi::Node::ALWAYS_INLINE),
-        linkonce: has(ffi::Node::LINKONCE),
-        optional: has(ffi::Node::OPTIONAL),
-        special: has(ffi::Node::SPECIAL),
+        function: has(ffi::TenderNode::FUNCTION),
+        defined: has(ffi::TenderNode::DEFINED),
+        local: has(ffi::TenderNode::LOCAL),
+        pinned: has(ffi::TenderNode::PINNED),
+        follows_users: has(ffi::TenderNode::FOLLOWS_USERS),
+        copyable: has(ffi::TenderNode::COPYABLE),
+        replicable: has(ffi::TenderNode::REPLICABLE),
+        always_inline: has(ffi::TenderNode::ALWAYS_INLINE),
+        linkonce: has(ffi::TenderNode::LINKONCE),
+        optional: has(ffi::TenderNode::OPTIONAL),
+        special: has(ffi::TenderNode::SPECIAL),
         instructions: raw.instructions,
         blocks: raw.blocks,
         bytes: raw.bytes,
     }
 }
 
-extern "C" fn renamed(context: *mut c_void, before: ffi::Str, now: ffi::Str, used: bool) {
+extern "C" fn renamed(
+    context: *mut c_void,
+    before: ffi::TenderStr,
+    now: ffi::TenderStr,
+    used: bool,
+) {
     // SAFETY: `context` is the list that `cut_with` lends for the call, and the strings are valid
     // during this one.
     unsafe {
@@ -196,34 +211,37 @@ extern "C" fn renamed(context: *mut c_void, before: ffi::Str, now: ffi::Str, use
 }
 
 impl CutModule {
-    /// Expected cost of each piece, in no unit but the same for all modules. Pieces are joined in
-    /// this order.
+    /// The expected cost of each piece, in a unit that is the same for all modules. Pieces are
+    /// joined in this order.
     pub fn costs(&self) -> impl ExactSizeIterator<Item = u64> + '_ {
         self.pieces.iter().map(|piece| piece.cost)
     }
 
-    /// How many symbols are not local any more.
+    /// How many local symbols were promoted.
     pub fn promoted(&self) -> usize {
         self.promoted.len()
     }
 
+    /// The size of the module's bitcode in bytes.
     pub fn bitcode_len(&self) -> usize {
         self.bitcode.len()
     }
 
-    /// Reads one piece into a context of its own, by `getLazyBitcodeModule`. Before it is optimised
-    /// it has to be given to `Clang::adopt_piece`. The error is LLVM's text, and means a defect of
-    /// ours.
+    /// Reads one piece into its own context, with `getLazyBitcodeModule`. Before it is optimised it
+    /// must be passed to `Clang::adopt_piece`.
+    ///
+    /// # Errors
+    /// LLVM's text. It means a bug of ours.
     pub fn piece<'c>(&self, context: &'c Context, index: usize) -> Result<Module<'c>, String> {
         let roles: Vec<u8> =
             self.pieces[index].roles.iter().map(|role: &Role| *role as u8).collect();
-        let mut error = ffi::Buffer::EMPTY;
+        let mut error = ffi::TenderBuffer::EMPTY;
         // SAFETY: context, bitcode and roles outlive the call: the shim reads all that it wants at
         // once.
         let module = unsafe {
             ffi::tender_cut_piece(
                 context.as_ctx_ref(),
-                ffi::Str::bytes(&self.bitcode),
+                ffi::TenderStr::bytes(&self.bitcode),
                 roles.as_ptr(),
                 roles.len(),
                 index == 0,
@@ -239,48 +257,54 @@ impl CutModule {
 }
 
 impl<'a> Clang<'a> {
-    /// Sets this unit up for a piece of `cut`, as `adopt` does, and lets it report at the places in
-    /// the source that the piece came from.
+    /// Sets this unit up for a piece of `cut`, as `adopt` does. Diagnostics get the source
+    /// locations of the original module.
+    ///
+    /// # Errors
+    /// clang has no such target.
     pub fn adopt_piece(&mut self, cut: &'a CutModule, module: &Module<'_>) -> Result<(), Reported> {
-        cut.places.lend(self);
+        cut.source_locations.lend(self);
         self.adopt(module)
     }
 
-    /// Makes an optimised piece ready to be emitted, for `Join`.
+    /// Prepares an optimised piece for `emit`, as `Join` needs it.
     pub fn prepare_piece(&self, cut: &CutModule, index: usize, module: &Module<'_>) {
         // SAFETY: the unit, the module and the text are alive.
         unsafe {
             ffi::tender_cut_prepare(
                 self.unit,
                 module.as_mut_ptr(),
-                ffi::Str::new(&cut.suffix),
+                ffi::TenderStr::new(&cut.suffix),
                 index == 0,
             );
         }
     }
 }
 
-/// How the objects of all pieces become one that looks as if it had never been cut: `script` tells
-/// `ld.lld -r` what to drop, and `finish` restores names.
+/// Joins the objects of all pieces to one that looks like the object of the uncut module: `script`
+/// names the sections that `ld.lld -r` has to drop, and `finish` restores names.
 pub struct Join<'a> {
-    raw: NonNull<ffi::Join>,
-    /// What the shim refers to.
+    raw: NonNull<ffi::TenderJoin>,
+    /// The shim refers to it.
     _cut: &'a CutModule,
 }
 
 impl<'a> Join<'a> {
-    /// `pieces` are the objects of `cut`, each emitted after `prepare_piece`, in their order. The
-    /// error is LLVM's text.
+    /// `pieces` are the objects of `cut` in their order, each emitted after `prepare_piece`.
+    ///
+    /// # Errors
+    /// LLVM's text, if an object cannot be read.
     pub fn of(cut: &'a CutModule, pieces: &'a [&'a [u8]]) -> Result<Join<'a>, String> {
-        let objects: Vec<ffi::Str> = pieces.iter().map(|piece| ffi::Str::bytes(piece)).collect();
-        let renames: Vec<ffi::Rename> = (cut.promoted.iter())
-            .map(|Promoted { now, before, used }| ffi::Rename {
-                now: ffi::Str::new(now),
-                before: ffi::Str::new(before),
+        let objects: Vec<ffi::TenderStr> =
+            pieces.iter().map(|piece| ffi::TenderStr::bytes(piece)).collect();
+        let renames: Vec<ffi::TenderRename> = (cut.promoted.iter())
+            .map(|Promoted { now, before, used }| ffi::TenderRename {
+                now: ffi::TenderStr::new(now),
+                before: ffi::TenderStr::new(before),
                 used: *used,
             })
             .collect();
-        let mut error = ffi::Buffer::EMPTY;
+        let mut error = ffi::TenderBuffer::EMPTY;
         // SAFETY: the lists outlive the call, which copies them; what they refer to outlives the
         // result.
         let raw = unsafe {
@@ -289,7 +313,7 @@ impl<'a> Join<'a> {
                 objects.len(),
                 renames.as_ptr(),
                 renames.len(),
-                ffi::Str::new(&cut.suffix),
+                ffi::TenderStr::new(&cut.suffix),
                 &raw mut error,
             )
         };
@@ -302,20 +326,23 @@ impl<'a> Join<'a> {
         }
     }
 
-    /// A linker script for `ld.lld -r`.
+    /// The linker script for `ld.lld -r`.
     pub fn script(&self) -> String {
         // SAFETY: both are alive.
         unsafe { ffi::tender_join_script(self.raw.as_ptr()).to_string() }
     }
 
-    /// The object that the unit has, of what `ld.lld -r` made. The error is LLVM's text.
+    /// Restores names in the object that `ld.lld -r` has written.
+    ///
+    /// # Errors
+    /// LLVM's text, if the object cannot be read or written.
     pub fn finish(&self, joined: &[u8]) -> Result<Buffer, String> {
-        let (mut out, mut error) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
+        let (mut out, mut error) = (ffi::TenderBuffer::EMPTY, ffi::TenderBuffer::EMPTY);
         // SAFETY: all outlive the call; the buffers are written before they are read.
         unsafe {
             ffi::tender_join_finish(
                 self.raw.as_ptr(),
-                ffi::Str::bytes(joined),
+                ffi::TenderStr::bytes(joined),
                 &raw mut out,
                 &raw mut error,
             )
@@ -330,7 +357,7 @@ impl<'a> Join<'a> {
 
 impl Drop for Join<'_> {
     fn drop(&mut self) {
-        // SAFETY: nobody else has it.
+        // SAFETY: no one else has the pointer.
         unsafe { ffi::tender_join_free(self.raw.as_ptr()) }
     }
 }

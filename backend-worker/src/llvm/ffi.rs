@@ -1,4 +1,5 @@
-//! The shim's C interface, as declared in `llvm-shim/shim.h`. Private to `llvm`.
+//! The shim's C interface. Types and functions have the names of `llvm-shim/shim.h`, which
+//! documents them. Private to `llvm`.
 
 use inkwell::llvm_sys::prelude::{LLVMContextRef, LLVMModuleRef};
 use std::ffi::{c_char, c_void};
@@ -6,26 +7,26 @@ use std::ffi::{c_char, c_void};
 /// UTF-8 text that is not null-terminated.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Str {
+pub struct TenderStr {
     pub data: *const c_char,
     pub len: usize,
 }
 
 #[repr(C)]
-pub struct Buffer {
+pub struct TenderBuffer {
     pub data: *mut c_char,
     pub len: usize,
 }
 
 #[repr(C)]
-pub struct Member {
-    pub name: Str,
+pub struct TenderMember {
+    pub name: TenderStr,
     pub data: *const c_char,
     pub len: usize,
 }
 
 #[repr(C)]
-pub struct Stamp {
+pub struct TenderStamp {
     pub size: u64,
     pub mtime_ns: i64,
     pub ctime_ns: i64,
@@ -33,17 +34,17 @@ pub struct Stamp {
 }
 
 #[repr(C)]
-pub struct Events {
+pub struct TenderEvents {
     pub context: *mut c_void,
-    pub diagnostic: extern "C" fn(*mut c_void, i32, Str, Str, u32, u32, Str),
-    pub read: extern "C" fn(*mut c_void, Str, *const Stamp, *const c_char, u64),
-    pub missing: extern "C" fn(*mut c_void, Str),
-    pub dated: extern "C" fn(*mut c_void, Str, i64),
-    pub variable: extern "C" fn(*mut c_void, Str),
+    pub diagnostic: extern "C" fn(*mut c_void, i32, TenderStr, TenderStr, u32, u32, TenderStr),
+    pub read: extern "C" fn(*mut c_void, TenderStr, *const TenderStamp, *const c_char, u64),
+    pub missing: extern "C" fn(*mut c_void, TenderStr),
+    pub dated: extern "C" fn(*mut c_void, TenderStr, i64),
+    pub variable: extern "C" fn(*mut c_void, TenderStr),
 }
 
 #[repr(C)]
-pub struct ModuleSize {
+pub struct TenderModuleSize {
     pub functions: u64,
     pub blocks: u64,
     pub instructions: u64,
@@ -53,67 +54,72 @@ pub struct ModuleSize {
 
 /// Opaque.
 #[repr(C)]
-pub struct Clang {
+pub struct TenderClang {
     _private: [u8; 0],
 }
 
 unsafe extern "C" {
-    pub fn tender_buffer_free(buffer: Buffer);
+    pub fn tender_buffer_free(buffer: TenderBuffer);
     pub fn tender_clang_open(
-        clang: Str,
-        args: *const Str,
+        clang: TenderStr,
+        args: *const TenderStr,
         count: usize,
-        input: Str,
-        output: Str,
+        input: TenderStr,
+        output: TenderStr,
         preprocess: bool,
         lto: i32,
-        events: *const Events,
-    ) -> *mut Clang;
-    pub fn tender_clang_free(unit: *mut Clang);
-    pub fn tender_clang_translate(unit: *mut Clang, context: LLVMContextRef) -> LLVMModuleRef;
-    pub fn tender_clang_adopt(unit: *mut Clang, module: LLVMModuleRef) -> bool;
+        events: *const TenderEvents,
+    ) -> *mut TenderClang;
+    pub fn tender_clang_free(unit: *mut TenderClang);
+    pub fn tender_clang_translate(unit: *mut TenderClang, context: LLVMContextRef)
+    -> LLVMModuleRef;
+    pub fn tender_clang_adopt(unit: *mut TenderClang, module: LLVMModuleRef) -> bool;
     pub fn tender_clang_precompiled(
-        unit: *const Clang,
+        unit: *const TenderClang,
         context: *mut c_void,
-        input: extern "C" fn(*mut c_void, Str, Str, i64),
+        input: extern "C" fn(*mut c_void, TenderStr, TenderStr, i64),
     );
-    pub fn tender_clang_assume_time(unit: *mut Clang, path: Str, mtime_s: i64);
-    pub fn tender_clang_check(unit: *mut Clang) -> bool;
-    pub fn tender_clang_preprocess(unit: *mut Clang, out: *mut Buffer) -> bool;
-    pub fn tender_clang_optimise(unit: *mut Clang, module: LLVMModuleRef) -> bool;
+    pub fn tender_clang_assume_time(unit: *mut TenderClang, path: TenderStr, mtime_s: i64);
+    pub fn tender_clang_check(unit: *mut TenderClang) -> bool;
+    pub fn tender_clang_preprocess(unit: *mut TenderClang, out: *mut TenderBuffer) -> bool;
+    pub fn tender_clang_optimise(unit: *mut TenderClang, module: LLVMModuleRef) -> bool;
     pub fn tender_clang_emit(
-        unit: *mut Clang,
+        unit: *mut TenderClang,
         module: LLVMModuleRef,
-        object: *mut Buffer,
-        dwo: *mut Buffer,
+        object: *mut TenderBuffer,
+        dwo: *mut TenderBuffer,
     ) -> bool;
-    pub fn tender_clang_serialise(unit: *mut Clang, module: LLVMModuleRef, bitcode: *mut Buffer);
-    pub fn tender_bitcode_write(module: LLVMModuleRef, bitcode: *mut Buffer);
-    pub fn tender_clang_dwo_path(unit: *const Clang) -> Str;
+    pub fn tender_clang_serialise(
+        unit: *mut TenderClang,
+        module: LLVMModuleRef,
+        bitcode: *mut TenderBuffer,
+    );
+    pub fn tender_bitcode_write(module: LLVMModuleRef, bitcode: *mut TenderBuffer);
+    pub fn tender_clang_dwo_path(unit: *const TenderClang) -> TenderStr;
     pub fn tender_assemble(
-        clang: Str,
-        args: *const Str,
+        clang: TenderStr,
+        args: *const TenderStr,
         count: usize,
-        input: Str,
-        output: Str,
-        text: Str,
-        events: *const Events,
-        object: *mut Buffer,
+        input: TenderStr,
+        output: TenderStr,
+        text: TenderStr,
+        events: *const TenderEvents,
+        object: *mut TenderBuffer,
     ) -> bool;
     pub fn tender_archive(
-        members: *const Member,
+        members: *const TenderMember,
         count: usize,
-        out: *mut Buffer,
-        error: *mut Buffer,
+        out: *mut TenderBuffer,
+        error: *mut TenderBuffer,
     ) -> bool;
-    pub fn tender_initialise(fatal: extern "C" fn(Str));
+    pub fn tender_initialise(fatal: extern "C" fn(TenderStr));
     pub fn tender_llvm_version() -> *const c_char;
     pub fn tender_forget_files();
 }
 
-impl Str {
-    pub fn new(text: &str) -> Str {
-        Str { data: text.as_ptr().cast(), len: text.len() }
+impl TenderStr {
+    pub fn new(text: &str) -> TenderStr {
+        TenderStr { data: text.as_ptr().cast(), len: text.len() }
     }
 
     /// # Safety
@@ -128,12 +134,12 @@ impl Str {
     }
 }
 
-impl Buffer {
-    pub const EMPTY: Buffer = Buffer { data: std::ptr::null_mut(), len: 0 };
+impl TenderBuffer {
+    pub const EMPTY: TenderBuffer = TenderBuffer { data: std::ptr::null_mut(), len: 0 };
 }
 
 #[repr(C)]
-pub struct Node {
+pub struct TenderNode {
     pub flags: u32,
     pub instructions: u32,
     pub blocks: u32,
@@ -141,11 +147,11 @@ pub struct Node {
     pub bytes: u64,
 }
 
-impl Node {
+impl TenderNode {
     pub const FUNCTION: u32 = 1 << 0;
     pub const DEFINED: u32 = 1 << 1;
     pub const LOCAL: u32 = 1 << 2;
-    pub const FOLLOWS: u32 = 1 << 3;
+    pub const FOLLOWS_USERS: u32 = 1 << 3;
     pub const COPYABLE: u32 = 1 << 4;
     pub const REPLICABLE: u32 = 1 << 5;
     pub const ALWAYS_INLINE: u32 = 1 << 6;
@@ -156,128 +162,142 @@ impl Node {
 }
 
 #[repr(C)]
-pub struct Edge {
+pub struct TenderEdge {
     pub from: u32,
     pub to: u32,
     pub calls: u32,
 }
 
 #[repr(C)]
-pub struct Tie {
+pub struct TenderTie {
     pub a: u32,
     pub b: u32,
 }
 
 #[repr(C)]
-pub struct Assembly {
+pub struct TenderAssembly {
     pub function: u32,
     pub first_operand: u32,
     pub operands: u32,
-    pub text: Str,
+    pub text: TenderStr,
 }
 
 #[repr(C)]
-pub struct Rename {
-    pub now: Str,
-    pub before: Str,
+pub struct TenderRename {
+    pub now: TenderStr,
+    pub before: TenderStr,
     pub used: bool,
 }
 
 /// Opaque.
 #[repr(C)]
-pub struct Join {
+pub struct TenderJoin {
     _private: [u8; 0],
 }
 
 /// Opaque.
 #[repr(C)]
-pub struct Graph {
+pub struct TenderGraph {
     _private: [u8; 0],
 }
 
 /// Opaque.
 #[repr(C)]
-pub struct Places {
+pub struct TenderSourceLocations {
     _private: [u8; 0],
 }
 
 unsafe extern "C" {
-    pub fn tender_module_size(module: LLVMModuleRef) -> ModuleSize;
-    pub fn tender_graph(module: LLVMModuleRef, optimised: bool) -> *mut Graph;
-    pub fn tender_graph_free(graph: *mut Graph);
-    pub fn tender_graph_nodes(graph: *const Graph, count: *mut usize) -> *const Node;
-    pub fn tender_graph_edges(graph: *const Graph, count: *mut usize) -> *const Edge;
-    pub fn tender_graph_ties(graph: *const Graph, count: *mut usize) -> *const Tie;
-    pub fn tender_graph_assembly(graph: *const Graph, count: *mut usize) -> *const Assembly;
-    pub fn tender_graph_operands(graph: *const Graph, count: *mut usize) -> *const u32;
-    pub fn tender_graph_name(graph: *const Graph, node: u32) -> Str;
-    pub fn tender_graph_whole(graph: *const Graph) -> Str;
-    pub fn tender_clang_whole(unit: *const Clang) -> Str;
-    pub fn tender_clang_optimised(unit: *const Clang) -> bool;
+    pub fn tender_module_size(module: LLVMModuleRef) -> TenderModuleSize;
+    pub fn tender_graph(module: LLVMModuleRef, optimised: bool) -> *mut TenderGraph;
+    pub fn tender_graph_free(graph: *mut TenderGraph);
+    pub fn tender_graph_nodes(graph: *const TenderGraph, count: *mut usize) -> *const TenderNode;
+    pub fn tender_graph_edges(graph: *const TenderGraph, count: *mut usize) -> *const TenderEdge;
+    pub fn tender_graph_ties(graph: *const TenderGraph, count: *mut usize) -> *const TenderTie;
+    pub fn tender_graph_assembly(
+        graph: *const TenderGraph,
+        count: *mut usize,
+    ) -> *const TenderAssembly;
+    pub fn tender_graph_operands(graph: *const TenderGraph, count: *mut usize) -> *const u32;
+    pub fn tender_graph_name(graph: *const TenderGraph, node: u32) -> TenderStr;
+    pub fn tender_graph_uncuttable_reason(graph: *const TenderGraph) -> TenderStr;
+    pub fn tender_clang_uncuttable_reason(unit: *const TenderClang) -> TenderStr;
+    pub fn tender_clang_optimised(unit: *const TenderClang) -> bool;
     pub fn tender_cut_write(
         module: LLVMModuleRef,
         changes: *const u8,
         count: usize,
-        suffix: Str,
+        suffix: TenderStr,
         context: *mut c_void,
-        renamed: extern "C" fn(*mut c_void, Str, Str, bool),
-        bitcode: *mut Buffer,
+        renamed: extern "C" fn(*mut c_void, TenderStr, TenderStr, bool),
+        bitcode: *mut TenderBuffer,
     );
     pub fn tender_cut_piece(
         context: LLVMContextRef,
-        bitcode: Str,
+        bitcode: TenderStr,
         roles: *const u8,
         count: usize,
         first: bool,
-        error: *mut Buffer,
+        error: *mut TenderBuffer,
     ) -> LLVMModuleRef;
-    pub fn tender_places(unit: *const Clang, module: LLVMModuleRef) -> *mut Places;
-    pub fn tender_places_free(places: *mut Places);
-    pub fn tender_clang_set_places(unit: *mut Clang, places: *const Places);
-    pub fn tender_cut_prepare(unit: *const Clang, module: LLVMModuleRef, suffix: Str, first: bool);
+    pub fn tender_source_locations(
+        unit: *const TenderClang,
+        module: LLVMModuleRef,
+    ) -> *mut TenderSourceLocations;
+    pub fn tender_source_locations_free(source_locations: *mut TenderSourceLocations);
+    pub fn tender_clang_set_source_locations(
+        unit: *mut TenderClang,
+        source_locations: *const TenderSourceLocations,
+    );
+    pub fn tender_cut_prepare(
+        unit: *const TenderClang,
+        module: LLVMModuleRef,
+        suffix: TenderStr,
+        first: bool,
+    );
     pub fn tender_join_new(
-        pieces: *const Str,
+        pieces: *const TenderStr,
         count: usize,
-        renames: *const Rename,
+        renames: *const TenderRename,
         rename_count: usize,
-        suffix: Str,
-        error: *mut Buffer,
-    ) -> *mut Join;
-    pub fn tender_join_free(join: *mut Join);
-    pub fn tender_join_script(join: *const Join) -> Str;
+        suffix: TenderStr,
+        error: *mut TenderBuffer,
+    ) -> *mut TenderJoin;
+    pub fn tender_join_free(join: *mut TenderJoin);
+    pub fn tender_join_script(join: *const TenderJoin) -> TenderStr;
     pub fn tender_join_finish(
-        join: *const Join,
-        object: Str,
-        out: *mut Buffer,
-        error: *mut Buffer,
+        join: *const TenderJoin,
+        object: TenderStr,
+        out: *mut TenderBuffer,
+        error: *mut TenderBuffer,
     ) -> bool;
 }
 
-impl Str {
+impl TenderStr {
     /// Bytes that need not be text.
-    pub fn bytes(bytes: &[u8]) -> Str {
-        Str { data: bytes.as_ptr().cast(), len: bytes.len() }
+    pub fn bytes(bytes: &[u8]) -> TenderStr {
+        TenderStr { data: bytes.as_ptr().cast(), len: bytes.len() }
     }
 }
 
 /// Opaque.
 #[repr(C)]
-pub struct LtoInput {
+pub struct TenderLtoInput {
     _private: [u8; 0],
 }
 
 #[repr(C)]
-pub struct LtoSymbol {
-    pub name: Str,
-    pub section: Str,
-    pub comdat: Str,
+pub struct TenderLtoSymbol {
+    pub name: TenderStr,
+    pub section: TenderStr,
+    pub comdat: TenderStr,
     pub common_size: u64,
     pub flags: u32,
     pub visibility: u32,
 }
 
 #[repr(C)]
-pub struct LtoConfig {
+pub struct TenderLtoConfig {
     pub opt_level: u32,
     pub position_independent: bool,
     pub keep_copies: bool,
@@ -285,7 +305,7 @@ pub struct LtoConfig {
 
 /// Opaque.
 #[repr(C)]
-pub struct Lto {
+pub struct TenderLtoLink {
     _private: [u8; 0],
 }
 
@@ -293,38 +313,42 @@ unsafe extern "C" {
     pub fn tender_lto_input_open(
         data: *const c_char,
         len: usize,
-        id: Str,
-        error: *mut Buffer,
-    ) -> *mut LtoInput;
-    pub fn tender_lto_input_free(input: *mut LtoInput);
-    pub fn tender_lto_input_symbols(input: *const LtoInput) -> usize;
-    pub fn tender_lto_input_symbol(input: *const LtoInput, index: usize) -> LtoSymbol;
-    pub fn tender_lto_input_source(input: *const LtoInput) -> Str;
-    pub fn tender_lto_input_triple(input: *const LtoInput) -> Str;
+        id: TenderStr,
+        error: *mut TenderBuffer,
+    ) -> *mut TenderLtoInput;
+    pub fn tender_lto_input_free(input: *mut TenderLtoInput);
+    pub fn tender_lto_input_symbols(input: *const TenderLtoInput) -> usize;
+    pub fn tender_lto_input_symbol(input: *const TenderLtoInput, index: usize) -> TenderLtoSymbol;
+    pub fn tender_lto_input_source(input: *const TenderLtoInput) -> TenderStr;
+    pub fn tender_lto_input_triple(input: *const TenderLtoInput) -> TenderStr;
     pub fn tender_lto_libcalls(
-        triple: Str,
+        triple: TenderStr,
         context: *mut c_void,
-        name: extern "C" fn(*mut c_void, Str),
+        name: extern "C" fn(*mut c_void, TenderStr),
     );
-    pub fn tender_lto_new(config: *const LtoConfig) -> *mut Lto;
-    pub fn tender_lto_free(lto: *mut Lto);
+    pub fn tender_lto_new(config: *const TenderLtoConfig) -> *mut TenderLtoLink;
+    pub fn tender_lto_free(lto: *mut TenderLtoLink);
     pub fn tender_lto_add(
-        lto: *mut Lto,
-        input: *mut LtoInput,
+        lto: *mut TenderLtoLink,
+        input: *mut TenderLtoInput,
         resolutions: *const u8,
         count: usize,
-        events: *const Events,
-        error: *mut Buffer,
+        events: *const TenderEvents,
+        error: *mut TenderBuffer,
     ) -> bool;
-    pub fn tender_lto_run(lto: *mut Lto, events: *const Events, error: *mut Buffer) -> bool;
-    pub fn tender_lto_merged(lto: *mut Lto) -> Buffer;
-    pub fn tender_lto_backends(lto: *const Lto) -> usize;
-    pub fn tender_lto_backend_id(lto: *const Lto, index: usize) -> Str;
+    pub fn tender_lto_run(
+        lto: *mut TenderLtoLink,
+        events: *const TenderEvents,
+        error: *mut TenderBuffer,
+    ) -> bool;
+    pub fn tender_lto_merged(lto: *mut TenderLtoLink) -> TenderBuffer;
+    pub fn tender_lto_backends(lto: *const TenderLtoLink) -> usize;
+    pub fn tender_lto_backend_id(lto: *const TenderLtoLink, index: usize) -> TenderStr;
     pub fn tender_lto_backend(
-        lto: *const Lto,
+        lto: *const TenderLtoLink,
         index: usize,
-        events: *const Events,
-        object: *mut Buffer,
-        error: *mut Buffer,
+        events: *const TenderEvents,
+        object: *mut TenderBuffer,
+        error: *mut TenderBuffer,
     ) -> bool;
 }

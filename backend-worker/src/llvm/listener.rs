@@ -1,34 +1,34 @@
-//! What the shim tells while it works: diagnostics, files read, look-ups that failed, environment
-//! variables that matter.
+//! Receives the shim's events: diagnostics, files read, failed look-ups, environment variables
+//! used.
 
 use super::ffi;
 use std::ffi::{c_char, c_void};
 use tender_protocol::{Diagnostic, FileStamp, FileTime, Level};
 
-/// Receives one unit's events, on the thread that runs it.
-pub trait Listen {
+/// Receives the events of one unit, on the thread that runs it.
+pub trait Listener {
     fn diagnostic(&self, diagnostic: Diagnostic);
-    /// `content` is absent for a file that was only found to exist, and for directories. The path
-    /// of one whose entries were listed ends in `/`.
+    /// A file was read or looked up. `content` is absent if it was only looked up, and for
+    /// directories. The path of a directory whose entries were listed ends in `/`.
     fn read(&self, path: &str, stamp: FileStamp, content: Option<&[u8]>);
     fn missing(&self, path: &str);
-    /// The time of change of a file went into the result.
+    /// The modification time of a file is part of the result.
     fn dated(&self, _file: FileTime) {}
     /// The result depends on this environment variable.
     fn variable(&self, _name: &str) {}
 }
 
-/// Lends a listener to the shim. The address of this value is what C++ keeps, so it must not move
-/// while lent.
-pub(super) struct Lent<'a> {
-    pub events: ffi::Events,
-    listener: &'a dyn Listen,
+/// Passes a listener to the shim. C++ keeps the address of this value, so it must not move
+/// meanwhile.
+pub(super) struct ListenerHandle<'a> {
+    pub events: ffi::TenderEvents,
+    listener: &'a dyn Listener,
 }
 
-impl<'a> Lent<'a> {
-    pub fn new(listener: &'a dyn Listen) -> Box<Lent<'a>> {
-        let mut lent = Box::new(Lent {
-            events: ffi::Events {
+impl<'a> ListenerHandle<'a> {
+    pub fn new(listener: &'a dyn Listener) -> Box<ListenerHandle<'a>> {
+        let mut handle = Box::new(ListenerHandle {
+            events: ffi::TenderEvents {
                 context: std::ptr::null_mut(),
                 diagnostic,
                 read,
@@ -38,26 +38,26 @@ impl<'a> Lent<'a> {
             },
             listener,
         });
-        lent.events.context = std::ptr::from_mut(&mut *lent).cast();
-        lent
+        handle.events.context = std::ptr::from_mut(&mut *handle).cast();
+        handle
     }
 }
 
-fn with(context: *mut c_void, tell: impl FnOnce(&dyn Listen)) {
-    // SAFETY: `context` is the boxed `Lent` that `new` stored, alive while the shim holds its
-    // events; the shim calls on the thread that called it.
-    let lent = unsafe { &*context.cast::<Lent<'_>>() };
-    tell(lent.listener);
+fn with(context: *mut c_void, tell: impl FnOnce(&dyn Listener)) {
+    // SAFETY: `context` is the boxed `ListenerHandle` that `new` stored, alive while the shim holds
+    // its events; the shim calls on the thread that called it.
+    let handle = unsafe { &*context.cast::<ListenerHandle<'_>>() };
+    tell(handle.listener);
 }
 
 extern "C" fn diagnostic(
     context: *mut c_void,
     level: i32,
-    message: ffi::Str,
-    file: ffi::Str,
+    message: ffi::TenderStr,
+    file: ffi::TenderStr,
     line: u32,
     column: u32,
-    rendered: ffi::Str,
+    rendered: ffi::TenderStr,
 ) {
     let level = match level {
         0 => Level::Remark,
@@ -74,14 +74,14 @@ extern "C" fn diagnostic(
 
 extern "C" fn read(
     context: *mut c_void,
-    path: ffi::Str,
-    stamp: *const ffi::Stamp,
+    path: ffi::TenderStr,
+    stamp: *const ffi::TenderStamp,
     data: *const c_char,
     size: u64,
 ) {
     // SAFETY: the shim's strings and its stamp are valid during the call.
     let (path, stamp) = unsafe { (path.to_string(), &*stamp) };
-    let &ffi::Stamp { size: on_disk, mtime_ns, ctime_ns, inode } = stamp;
+    let &ffi::TenderStamp { size: on_disk, mtime_ns, ctime_ns, inode } = stamp;
     let stamp = FileStamp { size: on_disk, mtime_ns, ctime_ns, inode };
     let content = (!data.is_null())
         // SAFETY: the shim passes a buffer of `size` bytes, valid during the call.
@@ -89,19 +89,19 @@ extern "C" fn read(
     with(context, |l| l.read(&path, stamp, content));
 }
 
-extern "C" fn missing(context: *mut c_void, path: ffi::Str) {
+extern "C" fn missing(context: *mut c_void, path: ffi::TenderStr) {
     // SAFETY: the shim's strings are valid during the call.
     let path = unsafe { path.to_string() };
     with(context, |l| l.missing(&path));
 }
 
-extern "C" fn variable(context: *mut c_void, name: ffi::Str) {
+extern "C" fn variable(context: *mut c_void, name: ffi::TenderStr) {
     // SAFETY: the shim's strings are valid during the call.
     let name = unsafe { name.to_string() };
     with(context, |l| l.variable(&name));
 }
 
-extern "C" fn dated(context: *mut c_void, path: ffi::Str, mtime_s: i64) {
+extern "C" fn dated(context: *mut c_void, path: ffi::TenderStr, mtime_s: i64) {
     // SAFETY: the shim's strings are valid during the call.
     let path = unsafe { path.to_string() };
     with(context, |l| l.dated(FileTime { path, mtime_s }));

@@ -1,24 +1,23 @@
-//! Link-time optimisation by LLVM's `lto::LTO`: symbol tables of bitcode, the thin link, and the
-//! backends that it leaves.
+//! Link-time optimisation with LLVM's `lto::LTO`: symbol tables of bitcode, the thin link, and its
+//! backends.
 //!
-//! Decides nothing: whose definition counts and who sees it is told to it (see
-//! `crate::lto::resolve`).
+//! The caller passes the resolution of symbols (see `crate::lto::resolve`).
 
 use super::buffer::Buffer;
 use super::ffi;
-use super::listener::{Lent, Listen};
+use super::listener::{Listener, ListenerHandle};
 use std::ffi::c_void;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// A part of a file's content that many hold.
+/// A range of a file's content, which is shared.
 #[derive(Clone)]
-pub struct Slice {
+pub struct SharedSlice {
     pub content: Arc<[u8]>,
     pub range: Range<usize>,
 }
 
-impl std::ops::Deref for Slice {
+impl std::ops::Deref for SharedSlice {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -26,31 +25,31 @@ impl std::ops::Deref for Slice {
     }
 }
 
-/// One module that waits to be linked.
+/// A bitcode module before it is added to a link.
 pub struct Bitcode {
-    raw: *mut ffi::LtoInput,
+    raw: *mut ffi::TenderLtoInput,
     // The shim refers to both.
-    content: Slice,
+    content: SharedSlice,
     id: Arc<str>,
 }
 
 // SAFETY: the input is plain data with one owner; LLVM ties it to no thread.
 unsafe impl Send for Bitcode {}
 
-/// A row of a module's symbol table, as `llvm::lto::InputFile::Symbol` has it.
+/// An entry of a module's symbol table, as in `llvm::lto::InputFile::Symbol`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LtoSymbol {
     pub name: String,
-    /// Empty if the source names none.
+    /// The section that the source names; empty if none.
     pub section: String,
-    /// The group of which a link keeps one; empty if it is in none.
+    /// The comdat group, of which a link keeps one; empty if none.
     pub comdat: String,
     /// Bytes.
     pub common_size: u64,
     pub undefined: bool,
     pub weak: bool,
     pub common: bool,
-    /// Something that the optimiser cannot see uses it.
+    /// It is used by code that the optimiser does not see.
     pub used: bool,
     pub omittable: bool,
     /// As in ELF: 0 default, 2 hidden, 3 protected.
@@ -58,18 +57,20 @@ pub struct LtoSymbol {
 }
 
 impl Bitcode {
-    /// `id` names the module: unique in its link, and without a trace of the directory. The error
-    /// is LLVM's text.
-    pub fn open(content: Slice, id: &str) -> Result<Bitcode, String> {
+    /// `id` names the module. It must be unique in the link and independent of the directory.
+    ///
+    /// # Errors
+    /// LLVM's text, if it is no valid bitcode.
+    pub fn open(content: SharedSlice, id: &str) -> Result<Bitcode, String> {
         let id: Arc<str> = id.into();
-        let mut error = ffi::Buffer::EMPTY;
+        let mut error = ffi::TenderBuffer::EMPTY;
         // SAFETY: content and id live as long as the result, and longer where it is added to a
         // link.
         let raw = unsafe {
             ffi::tender_lto_input_open(
                 content.as_ptr().cast(),
                 content.len(),
-                ffi::Str::new(&id),
+                ffi::TenderStr::new(&id),
                 &raw mut error,
             )
         };
@@ -104,7 +105,7 @@ impl Bitcode {
         }
     }
 
-    /// Path of the source, as it was compiled.
+    /// The path of the source, as it was given to clang.
     pub fn source(&self) -> String {
         // SAFETY: the input is alive.
         unsafe { ffi::tender_lto_input_source(self.raw).to_string() }
@@ -128,34 +129,35 @@ impl Drop for Bitcode {
     }
 }
 
-/// Functions that the code generator may call although no module does
+/// Functions that the code generator may call even if no module does
 /// (`LTO::getRuntimeLibcallSymbols`).
 pub fn libcalls(triple: &str) -> Vec<String> {
-    extern "C" fn take(context: *mut c_void, name: ffi::Str) {
+    extern "C" fn take(context: *mut c_void, name: ffi::TenderStr) {
         // SAFETY: `context` is the vector below, and the string is valid during the call.
         unsafe { (*context.cast::<Vec<String>>()).push(name.to_string()) }
     }
     let mut names: Vec<String> = Vec::new();
     // SAFETY: `take` is called only during this call.
-    unsafe { ffi::tender_lto_libcalls(ffi::Str::new(triple), (&raw mut names).cast(), take) };
+    unsafe { ffi::tender_lto_libcalls(ffi::TenderStr::new(triple), (&raw mut names).cast(), take) };
     names
 }
 
+/// The options of a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LtoConfig {
     /// 0 to 3.
     pub opt_level: u8,
     pub position_independent: bool,
-    /// Every module keeps its own copy of what several define weakly, because each may be linked
-    /// without the others.
+    /// Every module keeps its own copy of weak definitions, because each may be linked without the
+    /// others.
     pub keep_copies: bool,
 }
 
-/// A link: `add` all, `run`, then each `backend` once, on whatever thread.
+/// A link: `add` all modules, `run`, then each `backend` once, on any thread.
 pub struct Lto {
-    raw: *mut ffi::Lto,
-    // What the link refers to, and so freed after it.
-    kept: Vec<(Slice, Arc<str>)>,
+    raw: *mut ffi::TenderLtoLink,
+    // The link refers to these, so they are freed after it.
+    kept: Vec<(SharedSlice, Arc<str>)>,
 }
 
 // SAFETY: LLVM runs backends of one link on many threads at once and ties the link to none; `add`
@@ -166,7 +168,7 @@ unsafe impl Sync for Lto {}
 
 impl Lto {
     pub fn new(config: LtoConfig) -> Lto {
-        let config = ffi::LtoConfig {
+        let config = ffi::TenderLtoConfig {
             opt_level: config.opt_level.into(),
             position_independent: config.position_independent,
             keep_copies: config.keep_copies,
@@ -175,21 +177,24 @@ impl Lto {
         Lto { raw: unsafe { ffi::tender_lto_new(&raw const config) }, kept: Vec::new() }
     }
 
-    /// `resolutions` has one byte of flags for each of the module's symbols, as
-    /// `TenderLtoResolution` in the shim. The error is LLVM's text.
+    /// Adds a module. `resolutions` has one byte of flags for each of its symbols, as
+    /// `TenderLtoResolution` in the shim.
+    ///
+    /// # Errors
+    /// LLVM's text.
     pub fn add(
         &mut self,
         mut module: Bitcode,
         resolutions: &[u8],
-        listener: &dyn Listen,
+        listener: &dyn Listener,
     ) -> Result<(), String> {
         // SAFETY: the module is alive.
         let symbols = unsafe { ffi::tender_lto_input_symbols(module.raw) };
         assert_eq!(symbols, resolutions.len(), "a resolution for each symbol of {}", module.id);
-        let events = Lent::new(listener);
+        let events = ListenerHandle::new(listener);
         let raw = std::mem::replace(&mut module.raw, std::ptr::null_mut());
         self.kept.push((module.content.clone(), module.id.clone()));
-        let mut error = ffi::Buffer::EMPTY;
+        let mut error = ffi::TenderBuffer::EMPTY;
         // SAFETY: the link takes the input; what that refers to is kept; the rest outlives the
         // call.
         let ok = unsafe {
@@ -205,11 +210,14 @@ impl Lto {
         outcome(ok, Buffer::adopt(error))
     }
 
-    /// All decisions over the whole program. Gives the machine code of the modules without a
-    /// summary, which are merged and optimised as one.
-    pub fn run(&mut self, listener: &dyn Listen) -> Result<Option<Buffer>, String> {
-        let events = Lent::new(listener);
-        let mut error = ffi::Buffer::EMPTY;
+    /// Runs the thin link. Returns the machine code of the modules without a summary, which are
+    /// merged and optimised as one.
+    ///
+    /// # Errors
+    /// LLVM's text.
+    pub fn run(&mut self, listener: &dyn Listener) -> Result<Option<Buffer>, String> {
+        let events = ListenerHandle::new(listener);
+        let mut error = ffi::TenderBuffer::EMPTY;
         // SAFETY: the link is alive and nobody else has it.
         let ok = unsafe { ffi::tender_lto_run(self.raw, &raw const events.events, &raw mut error) };
         outcome(ok, Buffer::adopt(error))?;
@@ -217,7 +225,7 @@ impl Lto {
         Ok(Buffer::adopt(unsafe { ffi::tender_lto_merged(self.raw) }))
     }
 
-    /// The ids of the modules that have a summary, in the order in which they were added.
+    /// The ids of the modules with a summary, in the order in which they were added.
     pub fn backends(&self) -> Vec<String> {
         // SAFETY: the link is alive, the index in range, and the ids are kept.
         unsafe {
@@ -227,16 +235,18 @@ impl Lto {
         }
     }
 
-    /// Optimises one module with what it imports from others. Nothing comes back if nothing is left
-    /// of it.
-    pub fn backend(&self, index: usize, listener: &dyn Listen) -> Result<Option<Buffer>, String> {
+    /// Optimises one module and its imports. Returns `None` if the module becomes empty.
+    ///
+    /// # Errors
+    /// LLVM's text.
+    pub fn backend(&self, index: usize, listener: &dyn Listener) -> Result<Option<Buffer>, String> {
         // SAFETY: the link is alive.
         assert!(
             index < unsafe { ffi::tender_lto_backends(self.raw) },
             "backend {index} is not there"
         );
-        let events = Lent::new(listener);
-        let (mut object, mut error) = (ffi::Buffer::EMPTY, ffi::Buffer::EMPTY);
+        let events = ListenerHandle::new(listener);
+        let (mut object, mut error) = (ffi::TenderBuffer::EMPTY, ffi::TenderBuffer::EMPTY);
         // SAFETY: as LLVM's own backends, this reads the link and works in a context of its own.
         let ok = unsafe {
             ffi::tender_lto_backend(
@@ -260,7 +270,11 @@ impl Drop for Lto {
 }
 
 fn outcome(ok: bool, error: Option<Buffer>) -> Result<(), String> {
-    if ok { Ok(()) } else { Err(text(error).unwrap_or_else(|| "LLVM gave up".to_owned())) }
+    if ok {
+        Ok(())
+    } else {
+        Err(text(error).unwrap_or_else(|| "LLVM reported no reason".to_owned()))
+    }
 }
 
 fn text(error: Option<Buffer>) -> Option<String> {

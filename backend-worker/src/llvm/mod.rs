@@ -1,4 +1,4 @@
-//! Safe types over inkwell and the shim. The only code that touches LLVM's pointers.
+//! Safe types over inkwell and the C++ shim. The only code that uses LLVM's pointers.
 #![expect(unsafe_code, reason = "LLVM's interface is C; every use says why it is sound")]
 
 mod archive;
@@ -9,22 +9,22 @@ mod ffi;
 mod listener;
 mod lto;
 mod module;
-mod places;
 mod process;
+mod source_locations;
 
-pub use archive::{Member, archive};
+pub use archive::{ArchiveMember, archive};
 pub use buffer::Buffer;
-pub use clang::{Clang, Emitted, MadeFrom, Reported, Request, assemble, clang_program};
+pub use clang::{Clang, ClangRequest, Emitted, PrecompiledFile, Reported, assemble, clang_program};
 pub use cut::{CutModule, Cutting, Join, cut, cut_with, graph, may_be_cut};
 pub use inkwell::context::Context;
 pub use inkwell::module::Module;
-pub use listener::Listen;
-pub use lto::{Bitcode, Lto, LtoConfig, LtoSymbol, Slice, libcalls};
+pub use listener::Listener;
+pub use lto::{Bitcode, Lto, LtoConfig, LtoSymbol, SharedSlice, libcalls};
 pub use module::parse;
-pub use places::WaitingModule;
 pub use process::{
     initialise, libraries, llvm_version, purge, reset_thread_peak, thread_live, thread_peak,
 };
+pub use source_locations::WaitingModule;
 
-/// Where LLVM was installed when this program was built.
+/// The directory in which LLVM was installed when this program was built.
 pub const LLVM_PREFIX: &str = env!("TENDER_LLVM_PREFIX");

@@ -1,4 +1,4 @@
-//! LLVM IR and bitcode that come as files, through inkwell.
+//! Parses LLVM IR and bitcode, and writes bitcode.
 
 use super::buffer::Buffer;
 use super::ffi;
@@ -10,13 +10,15 @@ use inkwell::module::Module;
 use std::ffi::CStr;
 use std::ptr;
 
-/// Parses textual IR or bitcode, whichever it is. The error is LLVM's text, with line and column
-/// for textual IR.
+/// Parses textual IR or bitcode.
 ///
-/// Not by inkwell 0.11's `create_module_from_ir`: it forgets the buffer, which
+/// inkwell 0.11's `create_module_from_ir` is not used: it leaks the buffer, which
 /// `LLVMParseIRInContext2` does not consume.
+///
+/// # Errors
+/// LLVM's text, with line and column for textual IR.
 pub fn parse<'c>(context: &'c Context, content: &[u8], name: &str) -> Result<Module<'c>, String> {
-    // Textual IR has to end in a null.
+    // Textual IR must end in a NUL.
     let buffer = MemoryBuffer::create_from_memory_range_copy(content, name);
     let (mut module, mut error) = (ptr::null_mut(), ptr::null_mut());
     // SAFETY: context and buffer are alive. One of the two is set, and is ours (llvm-c/IRReader.h).
@@ -33,16 +35,16 @@ pub fn parse<'c>(context: &'c Context, content: &[u8], name: &str) -> Result<Mod
     }
 }
 
-/// Bitcode from which the same machine code is made as from `module`: it keeps the order of use
-/// lists, on which optimisations depend (`llvm::WriteBitcodeToFile`).
+/// Bitcode that gives the same machine code as `module`: it keeps the order of use lists, on which
+/// optimisations depend (`llvm::WriteBitcodeToFile`).
 pub(super) fn serialise(module: &Module<'_>) -> Buffer {
-    let mut bitcode = ffi::Buffer::EMPTY;
+    let mut bitcode = ffi::TenderBuffer::EMPTY;
     // SAFETY: the module is alive; the buffer is written before it is read.
     unsafe { ffi::tender_bitcode_write(module.as_mut_ptr(), &raw mut bitcode) };
     Buffer::adopt(bitcode).expect("bitcode is never empty")
 }
 
-// Other allocators do not count what a thread has.
+// Only jemalloc counts the allocations of a thread.
 #[cfg(all(test, feature = "jemalloc"))]
 mod tests {
     use super::super::{reset_thread_peak, thread_live, thread_peak};
@@ -51,7 +53,7 @@ mod tests {
     const FUNCTIONS: usize = 2000;
 
     #[test]
-    fn what_is_parsed_is_freed() {
+    fn module_parse_frees_its_memory() {
         let text: String = (0..FUNCTIONS)
             .map(|number| format!("define i32 @f{number}() {{ ret i32 {number} }}\n"))
             .collect();
@@ -65,7 +67,7 @@ mod tests {
             };
             let refused =
                 || assert!(parse(&Context::create(), &content[..content.len() - 2], "a").is_err());
-            // What LLVM sets up once is no loss.
+            // LLVM allocates some data once and keeps it.
             parsed();
             reset_thread_peak();
             let before = thread_live();
@@ -73,7 +75,7 @@ mod tests {
                 parsed();
                 refused();
             }
-            assert!(thread_peak() > content.len() as u64, "the allocator tells");
+            assert!(thread_peak() > content.len() as u64, "jemalloc counts");
             let left = thread_live() - before;
             assert!(
                 left < content.len() as i64,

@@ -1,60 +1,63 @@
-//! A static library whose modules are optimised among themselves: `open`, `backend` and `finish`,
-//! as for a link.
+//! A static library whose modules are optimised together: `open`, `backend` and `finish`, as for a
+//! link.
 //!
-//! Every member stays what it is without: it defines all that its source does, so that a later link
-//! which takes it for one symbol needs no other member that it would not have needed.
+//! Every member still defines all symbols of its source. So a later link that takes it for one
+//! symbol needs no further member because of this optimisation.
 
-use super::inputs::{Inputs, Source};
-use super::link::{BackendJob, Linking, run};
-use super::resolve::{self, Options, Resolution};
+use super::inputs::{LinkInputs, Source};
+use super::link::{BackendJob, ThinLinked, run};
+use super::resolve::{self, Resolution, ResolveOptions};
 use crate::emit::{self, Archived};
-use crate::frontend::{Watch, plain_error};
+use crate::frontend::{Observer, plain_error};
 use crate::llvm::{self, LtoConfig};
 use std::collections::HashSet;
 use tender_protocol::{Diagnostic, Lto, LtoArchive, Member, OutputFile, PhaseName};
 
-/// An archive whose decisions are made.
+/// An archive after its thin link.
 pub struct ArchiveJob {
     output: String,
-    links: Vec<Linking>,
+    links: Vec<ThinLinked>,
     jobs: Vec<BackendJob>,
-    /// Of each job: the link, and its number there.
-    place_of: Vec<(usize, usize)>,
-    members: Vec<(Member, From)>,
+    /// For each job: its link, and its number there.
+    job_in_link: Vec<(usize, usize)>,
+    members: Vec<(Member, MemberContent)>,
 }
 
-/// Where a member's content comes from.
-enum From {
+/// Where the content of a member comes from.
+enum MemberContent {
     File,
-    /// The object of its modules.
+    /// The object of its merged modules.
     Merged(String),
-    /// The jobs of its modules.
+    /// The objects of these jobs.
     Jobs(Vec<usize>),
 }
 
 impl ArchiveJob {
-    /// Reads the members and runs the thin link over those that are bitcode.
+    /// Reads the members and runs the thin link over the bitcode members.
+    ///
+    /// # Errors
+    /// A member cannot be read, or LLVM reports an error.
     pub fn open(
         krate: &str,
         output: &str,
         members: &[Member],
         lto: &LtoArchive,
-        watch: &dyn Watch,
+        observer: &dyn Observer,
     ) -> Result<ArchiveJob, Vec<Diagnostic>> {
-        watch.enter(PhaseName::Thinlink);
-        let mut inputs = Inputs::default();
+        observer.enter(PhaseName::Thinlink);
+        let mut inputs = LinkInputs::default();
         for (member, entry) in members.iter().enumerate() {
-            let source = Source::Member { mark: 0, member };
+            let source = Source::Member { placeholder: 0, member };
             inputs
                 .member(entry, krate, false, source)
                 .map_err(|why| vec![plain_error(None, why.to_string())])?;
         }
-        // A library is position independent, and who links it is not known.
+        // The library may be linked into anything, so its code is position independent.
         let config =
             LtoConfig { opt_level: lto.opt_level, position_independent: true, keep_copies: true };
         let mut links = Vec::new();
         for (number, resolution) in resolutions(&inputs, lto.mode).into_iter().enumerate() {
-            // Names the merged object of a member.
+            // The name of the merged object of a member.
             let name = format!("{krate}.{number}");
             links.push(run(
                 &mut inputs,
@@ -63,19 +66,20 @@ impl ArchiveJob {
                 &lto.work_dir,
                 &name,
                 lto.mode,
-                watch,
+                observer,
             )?);
         }
 
         let mut jobs = Vec::new();
-        let mut place_of = Vec::new();
+        let mut job_in_link = Vec::new();
         let mut list = Vec::with_capacity(members.len());
         for (number, member) in members.iter().enumerate() {
-            let is_it = |source: &Source| *source == Source::Member { mark: 0, member: number };
+            let is_it =
+                |source: &Source| *source == Source::Member { placeholder: 0, member: number };
             let input =
                 inputs.sources.iter().position(is_it).filter(|at| !inputs.modules[*at].is_empty());
             let from = match input {
-                None => From::File,
+                None => MemberContent::File,
                 Some(input) => {
                     let mut own = Vec::new();
                     let mut merged = None;
@@ -87,49 +91,59 @@ impl ArchiveJob {
                             };
                             own.push(jobs.len());
                             jobs.push(link.backends.jobs[job].clone());
-                            place_of.push((at, job));
+                            job_in_link.push((at, job));
                         }
                     }
-                    merged.map_or(From::Jobs(own), From::Merged)
+                    merged.map_or(MemberContent::Jobs(own), MemberContent::Merged)
                 }
             };
             list.push((member.clone(), from));
         }
-        Ok(ArchiveJob { output: output.to_owned(), links, jobs, place_of, members: list })
+        Ok(ArchiveJob { output: output.to_owned(), links, jobs, job_in_link, members: list })
     }
 
-    /// In the order of members.
+    /// The backends, in the order of members.
     pub fn jobs(&self) -> &[BackendJob] {
         &self.jobs
     }
 
     /// As `LinkJob::backend`.
-    pub fn backend(&self, index: usize, watch: &dyn Watch) -> Result<Option<OutputFile>, String> {
-        let (link, job) = self.place_of[index];
-        self.links[link].backends.run(job, watch)
+    ///
+    /// # Errors
+    /// As `LinkJob::backend`.
+    pub fn backend(
+        &self,
+        index: usize,
+        observer: &dyn Observer,
+    ) -> Result<Option<OutputFile>, String> {
+        let (link, job) = self.job_in_link[index];
+        self.links[link].backends.run(job, observer)
     }
 
-    /// Writes the archive, after all backends. A unit of several modules is joined into one member
-    /// again.
+    /// Writes the archive, after all backends. The objects of a unit with several modules are
+    /// joined into one member.
+    ///
+    /// # Errors
+    /// A file cannot be read or written: a sentence fragment.
     ///
     /// # Panics
-    /// If a backend has not been run.
+    /// If a backend has not run.
     pub fn finish(&self) -> Result<Archived, String> {
         let mut members = Vec::with_capacity(self.members.len());
         for (member, from) in &self.members {
             let jobs = match from {
-                From::File => {
+                MemberContent::File => {
                     members.push(member.clone());
                     continue;
                 }
-                From::Merged(path) => {
+                MemberContent::Merged(path) => {
                     members.push(Member { name: member.name.clone(), path: path.clone() });
                     continue;
                 }
-                From::Jobs(jobs) => jobs,
+                MemberContent::Jobs(jobs) => jobs,
             };
             let made = jobs.iter().filter_map(|job| {
-                let (link, job) = self.place_of[*job];
+                let (link, job) = self.job_in_link[*job];
                 self.links[link].backends.object(job)
             });
             let made: Vec<&str> = made.collect();
@@ -154,24 +168,24 @@ impl ArchiveJob {
     }
 }
 
-/// One link of all members. But members may be alternatives that define the same, and no module may
-/// take one for the other: then each is optimised on its own. So it is where a link gives one
-/// object, because members must stay apart.
-fn resolutions(inputs: &Inputs, mode: Lto) -> Vec<Resolution> {
+/// Resolves all members in one link. If two members define the same symbol, they are alternatives,
+/// and no module may use one for the other: then each member is optimised alone. With fat LTO each
+/// is optimised alone too, because members must not be merged.
+fn resolutions(inputs: &LinkInputs, mode: Lto) -> Vec<Resolution> {
     let triple =
         inputs.modules.iter().flatten().find_map(|module| Some(module.bitcode.as_ref()?.triple()));
-    let options = Options {
+    let options = ResolveOptions {
         everything_visible: true,
         libcalls: triple.map(|triple| llvm::libcalls(&triple)).unwrap_or_default(),
-        ..Options::default()
+        ..ResolveOptions::default()
     };
     let whole = resolve::resolve(&inputs.list, &options);
-    let rivals: HashSet<usize> = whole
+    let alternatives: HashSet<usize> = whole
         .duplicates
         .iter()
         .flat_map(|duplicate| [duplicate.first.0, duplicate.second.0])
         .collect();
-    if rivals.is_empty() && mode != Lto::Fat {
+    if alternatives.is_empty() && mode != Lto::Fat {
         return vec![whole];
     }
     (0..inputs.list.len())

@@ -1,56 +1,58 @@
-//! The command line of the linker, and what of it bears on symbol resolution. Pure.
+//! Parses the linker's command line, as far as it matters for symbol resolution. Pure.
 
-use super::resolve::Options;
-use super::scope::Glob;
+use super::resolve::ResolveOptions;
+use super::version_script::Glob;
 use std::ops::Range;
 
-/// What the linker is given, in order.
+/// An input on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    pub what: What,
+pub struct CommandInput {
+    pub name: InputName,
     /// `--whole-archive`
     pub whole: bool,
     /// Between `--start-lib` and `--end-lib`.
     pub lazy: bool,
-    /// `-Bstatic`: libraries are looked for as archives only.
+    /// `-Bstatic`: libraries are looked up only as archives.
     pub archives_only: bool,
 }
 
+/// What names an input.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum InputName {
     File(String),
     /// `-lNAME`, without the `-l`.
     Library(String),
-    /// The numbers of marks.
-    Marks(Range<usize>),
+    /// Inputs that a placeholder stands for, by number.
+    Placeholder(Range<usize>),
 }
 
-/// A parsed command line. Files that options name are still to be read.
+/// A parsed command line. Files that options name are not read yet.
 #[derive(Clone, Debug, Default)]
-pub struct Line {
-    pub entries: Vec<Entry>,
-    /// `-L`, in order; `=` stands for the system root.
+pub struct LinkerCommand {
+    pub entries: Vec<CommandInput>,
+    /// `-L`, in order; a leading `=` stands for the system root.
     pub search: Vec<String>,
     pub sysroot: String,
     pub position_independent: bool,
-    pub options: Options,
+    pub options: ResolveOptions,
     pub version_scripts: Vec<String>,
     pub dynamic_lists: Vec<String>,
-    /// Archives whose symbols are not exported; `ALL` is all.
+    /// Archives whose symbols are not exported; `ALL` means all.
     pub exclude_libs: Vec<String>,
     /// `-r`
     pub relocatable: bool,
 }
 
-/// Stands in the driver's words for inputs, so that they can be found in the linker's. One word for
-/// all that follow each other: a command line does not take the objects of a large program.
-pub fn mark(numbers: &Range<usize>) -> String {
-    format!("-Wl,{MARK}{}+{}", numbers.start, numbers.len())
+/// An argument for the driver that stands for inputs, so that their position can be found in the
+/// linker's arguments. One placeholder stands for consecutive inputs, because the objects of a
+/// large program do not fit on a command line.
+pub fn placeholder(numbers: &Range<usize>) -> String {
+    format!("-Wl,{PLACEHOLDER}{}+{}", numbers.start, numbers.len())
 }
 
-const MARK: &str = "--tender-input=";
+const PLACEHOLDER: &str = "--tender-input=";
 
-/// Options of ld.lld and GNU ld whose value may be the next word, and that mean nothing here.
+/// Options of ld.lld and GNU ld that may take the next argument as value and do not matter here.
 const WITH_VALUE: [&str; 35] = [
     "Map",
     "R",
@@ -90,37 +92,37 @@ const WITH_VALUE: [&str; 35] = [
 ];
 
 #[derive(Clone, Copy, Default)]
-struct State {
+struct PositionalState {
     whole: bool,
     lazy: bool,
     archives_only: bool,
 }
 
-/// Reads the linker's words, its own name not among them.
-pub fn parse(words: &[String]) -> Line {
-    let mut line = Line {
-        options: Options { entry: Some("_start".to_owned()), ..Options::default() },
-        ..Line::default()
+/// Parses the linker's arguments, without its name.
+pub fn parse(words: &[String]) -> LinkerCommand {
+    let mut line = LinkerCommand {
+        options: ResolveOptions { entry: Some("_start".to_owned()), ..ResolveOptions::default() },
+        ..LinkerCommand::default()
     };
-    let (mut state, mut saved) = (State::default(), Vec::new());
+    let (mut state, mut saved) = (PositionalState::default(), Vec::new());
     let mut words = words.iter();
     while let Some(word) = words.next() {
-        let add = |what| Entry {
-            what,
+        let add = |name| CommandInput {
+            name,
             whole: state.whole,
             lazy: state.lazy,
             archives_only: state.archives_only,
         };
-        if let Some(numbers) = word.strip_prefix(MARK) {
+        if let Some(numbers) = word.strip_prefix(PLACEHOLDER) {
             let numbers = numbers.split_once('+').and_then(|(start, count)| {
                 let start: usize = start.parse().ok()?;
                 Some(start..start.checked_add(count.parse().ok()?)?)
             });
-            line.entries.extend(numbers.map(|numbers| add(What::Marks(numbers))));
+            line.entries.extend(numbers.map(|numbers| add(InputName::Placeholder(numbers))));
             continue;
         }
         let Some(option) = word.strip_prefix('-').filter(|rest| !rest.is_empty()) else {
-            line.entries.push(add(What::File(word.clone())));
+            line.entries.push(add(InputName::File(word.clone())));
             continue;
         };
         let option = option.strip_prefix('-').unwrap_or(option);
@@ -167,11 +169,11 @@ pub fn parse(words: &[String]) -> Line {
             }
             "sysroot" => line.sysroot = value(),
             "library-path" | "L" => line.search.push(value()),
-            "library" | "l" => line.entries.push(add(What::Library(value()))),
+            "library" | "l" => line.entries.push(add(InputName::Library(value()))),
             "z" => drop(value()),
             _ if WITH_VALUE.contains(&name) => drop(value()),
             _ => match option.split_at_checked(1) {
-                Some(("l", rest)) => line.entries.push(add(What::Library(rest.to_owned()))),
+                Some(("l", rest)) => line.entries.push(add(InputName::Library(rest.to_owned()))),
                 Some(("L", rest)) => line.search.push(rest.to_owned()),
                 Some(("u", rest)) if word.starts_with("-u") => {
                     line.options.undefined.push(rest.to_owned())
@@ -179,18 +181,18 @@ pub fn parse(words: &[String]) -> Line {
                 Some(("e", rest)) if word.starts_with("-e") && is_symbol(rest) => {
                     line.options.entry = Some(rest.to_owned());
                 }
-                // What is not known has no bearing on symbols.
+                // Unknown options do not matter for symbols.
                 _ => {}
             },
         }
     }
     line.position_independent |= line.options.shared;
-    // The defaults of every ELF linker.
+    // The defaults of all ELF linkers.
     line.options.retained.extend(["_init".to_owned(), "_fini".to_owned()]);
     line
 }
 
-/// `-emain`; but `-eh-frame-hdr` is an option with one dash.
+/// Whether `-e` is followed by a symbol, as in `-emain`. `-eh-frame-hdr` is another option.
 fn is_symbol(text: &str) -> bool {
     !text.is_empty()
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$'))
@@ -207,28 +209,28 @@ fn names_in(expression: &str) -> impl Iterator<Item = String> + '_ {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
+    fn line(text: &str) -> LinkerCommand {
         parse(&text.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
     }
 
     #[test]
-    fn inputs_keep_their_order_and_the_state_that_holds_for_them() {
+    fn command_inputs_keep_their_order_and_state() {
         let line = line(
             "-pie a.o --push-state -Bstatic -lz --pop-state --whole-archive w.a --no-whole-archive \
              --start-lib l.o --end-lib --tender-input=3+2 -l:libq.so.1 --library=m",
         );
         assert!(line.position_independent);
-        let entry = |what| Entry { what, whole: false, lazy: false, archives_only: false };
-        let file = |name: &str| What::File(name.to_owned());
-        let library = |name: &str| What::Library(name.to_owned());
+        let entry = |name| CommandInput { name, whole: false, lazy: false, archives_only: false };
+        let file = |name: &str| InputName::File(name.to_owned());
+        let library = |name: &str| InputName::Library(name.to_owned());
         assert_eq!(
             line.entries,
             [
                 entry(file("a.o")),
-                Entry { archives_only: true, ..entry(library("z")) },
-                Entry { whole: true, ..entry(file("w.a")) },
-                Entry { lazy: true, ..entry(file("l.o")) },
-                entry(What::Marks(3..5)),
+                CommandInput { archives_only: true, ..entry(library("z")) },
+                CommandInput { whole: true, ..entry(file("w.a")) },
+                CommandInput { lazy: true, ..entry(file("l.o")) },
+                entry(InputName::Placeholder(3..5)),
                 entry(library(":libq.so.1")),
                 entry(library("m")),
             ]
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn options_that_name_symbols_are_found_in_every_form() {
+    fn command_options_with_symbols_in_every_form() {
         let line = line(
             "--eh-frame-hdr -m elf_x86_64 -z now -o out -u one -utwo --undefined=three -e go -soname x \
              --wrap malloc --wrap=free --defsym=a=b+4 --defsym c=0x10 --version-script=v.map -E \
@@ -257,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn long_options_with_one_dash_are_not_short_ones() {
+    fn command_long_options_with_one_dash() {
         let line = line("-export-dynamic -eh-frame-hdr -dynamic-linker /lib/ld.so -shared -emain");
         assert_eq!(line.options.entry.as_deref(), Some("main"));
         assert!(

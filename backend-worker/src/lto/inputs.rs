@@ -1,11 +1,10 @@
-//! The files of a link: finds and reads them, and lists them for symbol resolution. Decides nothing
-//! about symbols.
+//! Finds and reads the files of a link, and lists them for symbol resolution.
 
-use super::command::{Entry, Line, What};
-use super::resolve::{Input, Kind, Part};
+use super::command::{CommandInput, InputName, LinkerCommand};
+use super::resolve::{InputPart, LinkInput, PartKind};
 use super::symbols::{self, Magic, magic};
-use crate::emit::{self, Named};
-use crate::llvm::{Bitcode, Slice};
+use crate::emit::{self, ScriptInput};
+use crate::llvm::{Bitcode, SharedSlice};
 use object::read::archive::ArchiveFile;
 use std::collections::HashSet;
 use std::fs::File;
@@ -18,62 +17,62 @@ use tender_protocol::{LtoLibrary, Member};
 /// Where an input of a link comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The system's, or native: the last link finds it without us.
-    Foreign,
-    /// The object with this number among the marks.
+    /// A file that the last link finds itself: a system library, or native code.
+    External,
+    /// The object with this placeholder number.
     Object(usize),
-    /// A member of the library with this number among the marks.
-    Member { mark: usize, member: usize },
+    /// A member of the library with this placeholder number.
+    Member { placeholder: usize, member: usize },
 }
 
-/// Inputs with what resolution does not need to know of them, in parallel lists.
+/// The inputs of a link, in parallel lists.
 #[derive(Default)]
-pub struct Inputs {
-    pub list: Vec<Input>,
+pub struct LinkInputs {
+    pub list: Vec<LinkInput>,
     pub sources: Vec<Source>,
-    /// The modules of each part that is bitcode of ours, by input.
-    pub modules: Vec<Vec<Module>>,
-    /// Paths for people.
+    /// By input: the modules of its parts that are our bitcode.
+    pub modules: Vec<Vec<LtoModule>>,
+    /// By input: the path for messages.
     pub labels: Vec<String>,
-    /// Members of libraries, by mark and number, that are archives themselves: the last link opens
-    /// them again.
+    /// Members of libraries that are archives themselves, by placeholder and member number. The
+    /// last link opens them again.
     pub nested: Vec<(usize, usize)>,
     shared: Vec<PathBuf>,
-    /// That are being read, each named by the one before.
+    /// The linker scripts that are being read, each named by the one before.
     scripts: Vec<PathBuf>,
 }
 
-/// One module of ours.
-pub struct Module {
+/// A module of our bitcode.
+pub struct LtoModule {
     pub krate: String,
-    /// What people see: the source's path, where it could be read.
+    /// The path of the source, for messages.
     pub unit: String,
-    /// Unique in the link and fit for a file name.
+    /// Unique in the link and valid as a file name.
     pub name: String,
     pub cgu: u32,
     pub bitcode: Option<Bitcode>,
 }
 
-/// What stands at a mark.
-pub enum Marked<'a> {
+/// The input that a placeholder stands for.
+pub enum Placeholder<'a> {
     Object(&'a str),
     Library(&'a LtoLibrary),
-    /// Not ours.
-    Foreign(&'a str),
+    /// Neither our bitcode nor a library of the workspace.
+    External(&'a str),
 }
 
-/// What went wrong, where a file is to blame: a sentence fragment that names it.
+/// An input that cannot be read: a sentence fragment that names the file.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct InputError(pub String);
+pub struct LinkInputError(pub String);
 
-/// Whether a file is bitcode, plain or a container of it: an archive whose first member is `0.bc`.
-pub fn is_ours(path: &str) -> bool {
+/// Whether a file is our bitcode: plain, or an archive whose first member is `0.bc`.
+pub fn is_bitcode(path: &str) -> bool {
     let Ok(file) = File::open(path) else { return false };
     holds_bitcode(|bytes, at| file.read_at(bytes, at).unwrap_or(0))
 }
 
-/// The same of what is `read` from an offset into a buffer, as `pread` does.
+/// The same for content that `read` copies from an offset into a buffer, as pread(2) does.
 fn holds_bitcode(read: impl Fn(&mut [u8], u64) -> usize) -> bool {
     let mut start = [0; MEMBER_HEADER + 8];
     let length = read(&mut start, 0);
@@ -84,7 +83,7 @@ fn holds_bitcode(read: impl Fn(&mut [u8], u64) -> usize) -> bool {
             if !first.starts_with(b"/ ") {
                 return first.starts_with(b"0.bc/");
             }
-            // Behind the table of symbols, whose size stands in its header (ar(5)).
+            // The first member follows the symbol table, whose header has its size (ar(5)).
             let size = std::str::from_utf8(&first[48..58])
                 .ok()
                 .and_then(|text| text.trim_end().parse().ok());
@@ -99,16 +98,16 @@ fn holds_bitcode(read: impl Fn(&mut [u8], u64) -> usize) -> bool {
 
 const MEMBER_HEADER: usize = 60;
 
-/// The bitcode of each codegen unit in a file that `is_ours`.
-fn codegen_units(path: &str) -> Result<Vec<Slice>, InputError> {
+/// The bitcode of each codegen unit in a file that `is_bitcode`.
+fn codegen_units(path: &str) -> Result<Vec<SharedSlice>, LinkInputError> {
     let content: Arc<[u8]> = read(Path::new(path))?.into();
     slices(&content).map_err(|why| unreadable(Path::new(path), &why))
 }
 
-/// The error is a sentence fragment.
-fn slices(content: &Arc<[u8]>) -> Result<Vec<Slice>, String> {
+/// The bitcode of each codegen unit in this content. The error is a sentence fragment.
+fn slices(content: &Arc<[u8]>) -> Result<Vec<SharedSlice>, String> {
     if magic(content) == Magic::Bitcode {
-        return Ok(vec![Slice { content: content.clone(), range: 0..content.len() }]);
+        return Ok(vec![SharedSlice { content: content.clone(), range: 0..content.len() }]);
     }
     let archive = ArchiveFile::parse(&**content).map_err(|why| why.to_string())?;
     let ranges = archive.members().map(|member| {
@@ -117,10 +116,10 @@ fn slices(content: &Arc<[u8]>) -> Result<Vec<Slice>, String> {
             usize::try_from(offset).ok().zip(usize::try_from(offset.saturating_add(size)).ok());
         let range =
             bounds.map(|(start, end)| start..end).filter(|range| range.end <= content.len());
-        range.ok_or_else(|| "it is cut short".to_owned())
+        range.ok_or_else(|| "it is truncated".to_owned())
     });
     let ranges = ranges.collect::<Result<Vec<_>, String>>()?;
-    Ok(ranges.into_iter().map(|range| Slice { content: content.clone(), range }).collect())
+    Ok(ranges.into_iter().map(|range| SharedSlice { content: content.clone(), range }).collect())
 }
 
 fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
@@ -134,22 +133,29 @@ fn fill(file: &mut File, buffer: &mut [u8]) -> std::io::Result<usize> {
     Ok(at)
 }
 
-impl Inputs {
-    /// Loads all that `line` names, in its order. `krate` is whose link it is.
-    pub fn load(line: &Line, marks: &[Marked<'_>], krate: &str) -> Result<Inputs, InputError> {
-        let mut inputs = Inputs::default();
+impl LinkInputs {
+    /// Loads all inputs that `line` names, in order. `krate` is the crate that is linked.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn load(
+        line: &LinkerCommand,
+        placeholders: &[Placeholder<'_>],
+        krate: &str,
+    ) -> Result<LinkInputs, LinkInputError> {
+        let mut inputs = LinkInputs::default();
         let mut loaded = HashSet::new();
         for entry in &line.entries {
-            match &entry.what {
-                What::Marks(numbers) => {
-                    let numbers = numbers.start..numbers.end.min(marks.len());
+            match &entry.name {
+                InputName::Placeholder(numbers) => {
+                    let numbers = numbers.start..numbers.end.min(placeholders.len());
                     for number in numbers.filter(|number| loaded.insert(*number)) {
-                        inputs.marked(number, marks, line, entry, krate)?;
+                        inputs.load_placeholder(number, placeholders, line, entry, krate)?;
                     }
                 }
-                What::File(path) => inputs.file(Path::new(path), line, entry)?,
-                What::Library(name) => {
-                    // What is not found is lld's to complain about.
+                InputName::File(path) => inputs.file(Path::new(path), line, entry)?,
+                InputName::Library(name) => {
+                    // lld reports a library that is not found.
                     if let Some(path) = find_library(name, line, entry.archives_only) {
                         inputs.file(&path, line, entry)?;
                     }
@@ -159,24 +165,28 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// What stands at a mark.
-    fn marked(
+    /// Loads the input that a placeholder stands for.
+    fn load_placeholder(
         &mut self,
         number: usize,
-        marks: &[Marked<'_>],
-        line: &Line,
-        entry: &Entry,
+        placeholders: &[Placeholder<'_>],
+        line: &LinkerCommand,
+        entry: &CommandInput,
         krate: &str,
-    ) -> Result<(), InputError> {
-        match marks.get(number) {
-            Some(Marked::Object(path)) => {
-                self.ours(path, krate, file_name(path), entry.lazy, Source::Object(number))
-            }
-            Some(Marked::Library(library)) => {
+    ) -> Result<(), LinkInputError> {
+        match placeholders.get(number) {
+            Some(Placeholder::Object(path)) => self.bitcode_or_native(
+                path,
+                krate,
+                file_name(path),
+                entry.lazy,
+                Source::Object(number),
+            ),
+            Some(Placeholder::Library(library)) => {
                 let hidden = excluded(line, Path::new(&library.word));
                 for (at, member) in library.members.iter().enumerate() {
                     let from = self.list.len();
-                    let source = Source::Member { mark: number, member: at };
+                    let source = Source::Member { placeholder: number, member: at };
                     self.member(member, &library.krate, !entry.whole, source)?;
                     for input in &mut self.list[from..] {
                         input.hidden = hidden;
@@ -184,31 +194,34 @@ impl Inputs {
                 }
                 Ok(())
             }
-            Some(Marked::Foreign(path)) => self.file(Path::new(path), line, entry),
+            Some(Placeholder::External(path)) => self.file(Path::new(path), line, entry),
             None => Ok(()),
         }
     }
 
-    /// One member of a library of ours.
+    /// Loads a member of a library of the workspace.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn member(
         &mut self,
         member: &Member,
         krate: &str,
         lazy: bool,
         source: Source,
-    ) -> Result<(), InputError> {
-        self.ours(&member.path, krate, &member.name, lazy, source)
+    ) -> Result<(), LinkInputError> {
+        self.bitcode_or_native(&member.path, krate, &member.name, lazy, source)
     }
 
-    fn ours(
+    fn bitcode_or_native(
         &mut self,
         path: &str,
         krate: &str,
         name: &str,
         lazy: bool,
         source: Source,
-    ) -> Result<(), InputError> {
-        if !is_ours(path) {
+    ) -> Result<(), LinkInputError> {
+        if !is_bitcode(path) {
             return self.native(Path::new(path), lazy, source);
         }
         let slices = codegen_units(path)?;
@@ -217,13 +230,13 @@ impl Inputs {
         let mut modules = Vec::with_capacity(slices.len());
         for (cgu, slice) in (0..).zip(slices) {
             let bitcode = Bitcode::open(slice, &format!("{name}#{cgu}")).map_err(|why| {
-                InputError(format!(
+                LinkInputError(format!(
                     "the bitcode of crate `{krate}`, unit {name}, codegen unit {cgu} cannot be read: {why} ({path})"
                 ))
             })?;
-            parts.push(symbols::bitcode(bitcode.symbols(), Kind::Bitcode));
+            parts.push(symbols::bitcode(bitcode.symbols(), PartKind::Bitcode));
             let unit = bitcode.source();
-            modules.push(Module {
+            modules.push(LtoModule {
                 krate: krate.to_owned(),
                 unit,
                 name: name.clone(),
@@ -231,14 +244,14 @@ impl Inputs {
                 bitcode: Some(bitcode),
             });
         }
-        self.list.push(Input { lazy, hidden: false, parts });
+        self.list.push(LinkInput { lazy, hidden: false, parts });
         self.sources.push(source);
         self.modules.push(modules);
         self.labels.push(path.to_owned());
         Ok(())
     }
 
-    /// A crate may have two units of the same file name.
+    /// Makes the name of a module unique. A crate may have two units with the same file name.
     fn unique(&self, name: &str) -> String {
         let taken = |name: &str| self.modules.iter().flatten().any(|module| module.name == name);
         let mut number = 1;
@@ -250,19 +263,19 @@ impl Inputs {
         unique
     }
 
-    fn push(&mut self, part: Part, lazy: bool, hidden: bool, source: Source, label: &Path) {
-        self.list.push(Input { lazy, hidden, parts: vec![part] });
+    fn push(&mut self, part: InputPart, lazy: bool, hidden: bool, source: Source, label: &Path) {
+        self.list.push(LinkInput { lazy, hidden, parts: vec![part] });
         self.sources.push(source);
         self.modules.push(Vec::new());
         self.labels.push(label.display().to_string());
     }
 
-    /// A native object or archive of the workspace.
-    fn native(&mut self, path: &Path, lazy: bool, source: Source) -> Result<(), InputError> {
+    /// Loads a native object or archive of the workspace.
+    fn native(&mut self, path: &Path, lazy: bool, source: Source) -> Result<(), LinkInputError> {
         let content = read(path)?;
         if magic(&content) == Magic::Archive {
-            if let Source::Member { mark, member } = source {
-                self.nested.push((mark, member));
+            if let Source::Member { placeholder, member } = source {
+                self.nested.push((placeholder, member));
             }
             return self.archive(path, &content, lazy, false);
         }
@@ -271,7 +284,12 @@ impl Inputs {
         Ok(())
     }
 
-    fn file(&mut self, path: &Path, line: &Line, entry: &Entry) -> Result<(), InputError> {
+    fn file(
+        &mut self,
+        path: &Path,
+        line: &LinkerCommand,
+        entry: &CommandInput,
+    ) -> Result<(), LinkInputError> {
         let mut start = [0; 20];
         // A file that is not there is lld's to complain about.
         let Ok(mut file) = File::open(path) else { return Ok(()) };
@@ -284,7 +302,7 @@ impl Inputs {
                 self.shared.push(path.to_owned());
                 let cache = object::ReadCache::new(file);
                 let part = symbols::shared(&cache).map_err(|why| unreadable(path, &why))?;
-                self.push(part, false, false, Source::Foreign, path);
+                self.push(part, false, false, Source::External, path);
             }
             Magic::Archive => {
                 let hidden = excluded(line, path);
@@ -292,18 +310,20 @@ impl Inputs {
             }
             Magic::Object | Magic::Bitcode => {
                 let part = native_part(&read(path)?).map_err(|why| unreadable(path, &why))?;
-                self.push(part, entry.lazy, false, Source::Foreign, path);
+                self.push(part, entry.lazy, false, Source::External, path);
             }
             Magic::Text => {
                 let text = String::from_utf8_lossy(&read(path)?).into_owned();
                 self.scripts.push(path.to_owned());
                 for named in emit::script_inputs(&text) {
                     let found = match named {
-                        Named::Library(name) => find_library(&name, line, entry.archives_only),
-                        Named::File(name) => Some(find_file(&name, path, line)),
-                        Named::Script(name) => find_script(&name, line),
+                        ScriptInput::Library(name) => {
+                            find_library(&name, line, entry.archives_only)
+                        }
+                        ScriptInput::File(name) => Some(find_file(&name, path, line)),
+                        ScriptInput::Script(name) => find_script(&name, line),
                     };
-                    // One that names itself is lld's to complain about.
+                    // lld reports a script that names itself.
                     if let Some(found) = found.filter(|found| !self.scripts.contains(found)) {
                         self.file(&found, line, entry)?;
                     }
@@ -320,11 +340,11 @@ impl Inputs {
         content: &[u8],
         lazy: bool,
         hidden: bool,
-    ) -> Result<(), InputError> {
-        // What is no object, such as a table of contents in text, takes no part.
+    ) -> Result<(), LinkInputError> {
+        // A member that is no object, such as a text file, is ignored.
         let mut add = |data: &[u8]| {
             if let Ok(part) = native_part(data) {
-                self.push(part, lazy, hidden, Source::Foreign, path);
+                self.push(part, lazy, hidden, Source::External, path);
             }
         };
         if emit::is_thin(content) {
@@ -343,38 +363,38 @@ impl Inputs {
     }
 }
 
-/// Of machine code, or of bitcode that is not ours: lld optimises that on its own, so that to us it
-/// is native.
-fn native_part(content: &[u8]) -> Result<Part, String> {
+/// The symbols of machine code, or of bitcode that is not ours: lld optimises that itself, so it
+/// counts as native here.
+fn native_part(content: &[u8]) -> Result<InputPart, String> {
     match magic(content) {
         Magic::Bitcode => {
             let content: Arc<[u8]> = content.into();
             let range = 0..content.len();
-            let module = Bitcode::open(Slice { content, range }, "native")?;
-            Ok(symbols::bitcode(module.symbols(), Kind::Object))
+            let module = Bitcode::open(SharedSlice { content, range }, "native")?;
+            Ok(symbols::bitcode(module.symbols(), PartKind::Object))
         }
         _ => symbols::object(content).map_err(|why| why.to_string()),
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, InputError> {
+fn read(path: &Path) -> Result<Vec<u8>, LinkInputError> {
     std::fs::read(path).map_err(|why| unreadable(path, &why))
 }
 
-fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> InputError {
-    InputError(format!("cannot read {}: {why}", path.display()))
+fn unreadable(path: &Path, why: &dyn std::fmt::Display) -> LinkInputError {
+    LinkInputError(format!("cannot read {}: {why}", path.display()))
 }
 
 pub fn file_name(path: &str) -> &str {
     Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)
 }
 
-fn excluded(line: &Line, path: &Path) -> bool {
+fn excluded(line: &LinkerCommand, path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     line.exclude_libs.iter().any(|excluded| excluded == "ALL" || excluded == name)
 }
 
-fn directories(line: &Line) -> impl Iterator<Item = PathBuf> + '_ {
+fn directories(line: &LinkerCommand) -> impl Iterator<Item = PathBuf> + '_ {
     line.search.iter().map(|dir| {
         match dir.strip_prefix('=').or_else(|| dir.strip_prefix("$SYSROOT")) {
             Some(below) => PathBuf::from(format!("{}{below}", line.sysroot)),
@@ -383,7 +403,7 @@ fn directories(line: &Line) -> impl Iterator<Item = PathBuf> + '_ {
     })
 }
 
-fn find_library(name: &str, line: &Line, archives_only: bool) -> Option<PathBuf> {
+fn find_library(name: &str, line: &LinkerCommand, archives_only: bool) -> Option<PathBuf> {
     if let Some(file) = name.strip_prefix(':') {
         return directories(line).map(|dir| dir.join(file)).find(|path| path.exists());
     }
@@ -396,9 +416,9 @@ fn find_library(name: &str, line: &Line, archives_only: bool) -> Option<PathBuf>
     })
 }
 
-/// A name in INPUT or GROUP: below the system root, beside the script, as it is, or in the search
-/// path, as lld looks for it.
-fn find_file(name: &str, script: &Path, line: &Line) -> PathBuf {
+/// Finds a name in INPUT or GROUP as lld does: below the system root, beside the script, as a path,
+/// or in the search path.
+fn find_file(name: &str, script: &Path, line: &LinkerCommand) -> PathBuf {
     if name.starts_with('/') && !line.sysroot.is_empty() {
         let below = PathBuf::from(format!("{}{name}", line.sysroot));
         if below.exists() && script.starts_with(&line.sysroot) {
@@ -419,8 +439,8 @@ fn find_file(name: &str, script: &Path, line: &Line) -> PathBuf {
     beside.or_else(|| find_script(name, line)).unwrap_or_else(|| path.to_owned())
 }
 
-/// A script by name: as it is, or in the search path.
-pub(super) fn find_script(name: &str, line: &Line) -> Option<PathBuf> {
+/// Finds a script: as a path, or in the search path.
+pub(super) fn find_script(name: &str, line: &LinkerCommand) -> Option<PathBuf> {
     let found = |path: &PathBuf| path.exists();
     Some(PathBuf::from(name))
         .filter(found)
@@ -431,9 +451,8 @@ pub(super) fn find_script(name: &str, line: &Line) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// Containers of bitcode, and archives of others. What is in the members is LLVM's to read,
-    /// whose reader is none for damaged bitcode (it may crash, and the worker with it): here it is
-    /// bytes.
+    /// Archives of bitcode and other archives. The members are not parsed here, because LLVM's
+    /// reader may crash on damaged bitcode.
     #[test]
     fn fuzz_container() {
         tender_fuzz::check("container", 2_000, |bytes| {
@@ -444,9 +463,9 @@ mod tests {
                 buffer[..length].copy_from_slice(&rest[..length]);
                 length
             };
-            let is_ours = holds_bitcode(read);
+            let is_bitcode = holds_bitcode(read);
             let content: Arc<[u8]> = bytes.into();
-            if is_ours && let Ok(slices) = slices(&content) {
+            if is_bitcode && let Ok(slices) = slices(&content) {
                 assert!(
                     !slices.is_empty() && slices.iter().all(|slice| slice.len() <= bytes.len())
                 );

@@ -1,25 +1,25 @@
-//! A link with link-time optimisation: `open` decides everything, `backend` makes one object,
-//! `finish` links them.
+//! A link with link-time optimisation: `open` runs the thin link, `backend` makes one object,
+//! `finish` links the objects.
 //!
-//! `open` and `finish` are one job each, and each `backend` is one of its own, on any thread. What
-//! is optimised is what the driver's linker would take; it then runs as for any other link, with
-//! objects where the bitcode was.
+//! `open`, `finish` and each `backend` are one job each, on any thread. The modules are those that
+//! the driver's linker would link. In the end the driver runs as for any other link, with native
+//! objects instead of the bitcode.
 
-use super::command::{self, Line};
-use super::inputs::{Inputs, Marked, Source, file_name, find_script, is_ours};
-use super::resolve::{self, Place, Resolution};
-use super::scope::{self, VersionScript};
-use crate::emit::{self, Answer, Link, Linked, Links, Moment};
-use crate::frontend::{Watch, plain_error};
-use crate::llvm::{self, Listen, Lto, LtoConfig};
+use super::command::{self, LinkerCommand};
+use super::inputs::{LinkInputs, Placeholder, Source, file_name, find_script, is_bitcode};
+use super::resolve::{self, PartId, Resolution};
+use super::version_script::{self, VersionScript};
+use crate::emit::{self, ChangeTime, DriverAnswer, Link, LinkCaches, Linked};
+use crate::frontend::{LiveModule, Observer, plain_error};
+use crate::llvm::{self, Listener, Lto, LtoConfig};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use tender_protocol::{Diagnostic, FileStamp, Lto as Mode, LtoLink, Member, OutputFile, PhaseName};
 
-/// What is asked for.
+/// A link to optimise.
 #[derive(Clone, Copy)]
-pub struct Request<'a> {
-    /// Whose link it is: objects among `args` are of this crate.
+pub struct LtoRequest<'a> {
+    /// The crate that is linked. Objects among `args` belong to it.
     pub krate: &'a str,
     pub driver: &'a [String],
     pub args: &'a [String],
@@ -34,139 +34,150 @@ pub struct BackendJob {
     /// The source's path.
     pub unit: String,
     pub cgu: u32,
-    /// Bytes of bitcode.
+    /// The size of the bitcode in bytes.
     pub cost: u64,
-    /// Where the object goes.
+    /// The path of the object.
     pub object: String,
 }
 
-/// A link whose decisions are made.
+/// A link after its thin link.
 pub struct LinkJob {
     driver: Vec<String>,
     output: String,
-    words: Vec<Word>,
+    words: Vec<LinkArg>,
     backends: Backends,
     response_files: Vec<String>,
-    begun: Moment,
-    answer: Arc<Answer>,
+    began: ChangeTime,
+    answer: Arc<DriverAnswer>,
 }
 
-/// A word of the last link.
-enum Word {
+/// An argument of the last link.
+enum LinkArg {
     Plain(String),
-    /// The object of a backend.
+    /// The object of this backend.
     Object(usize),
-    /// Members whose symbols are not exported, which a linker only believes of an archive.
+    /// Members whose symbols are not exported. `--exclude-libs` works only for archives, so they
+    /// are put into one.
     Hidden {
         archive: String,
-        members: Vec<Word>,
+        members: Vec<LinkArg>,
     },
 }
 
-/// The modules of a thin link, each to be made into an object.
+/// The modules of a thin link, each of which becomes an object.
 pub(super) struct Backends {
-    /// None once all have run: it holds the bitcode of every module, and what was merged.
+    /// `None` after all backends, because it holds the bitcode of every module.
     lto: RwLock<Option<Lto>>,
     pub jobs: Vec<BackendJob>,
-    /// Whether the backend left an object; unset until it has run.
+    /// Whether the backend has written an object; unset until it has run.
     made: Vec<OnceLock<bool>>,
 }
 
-/// What comes of the modules of all inputs.
-pub(super) struct Linking {
+/// The result of a thin link.
+pub(super) struct ThinLinked {
     pub backends: Backends,
-    /// Where modules without a summary went, all of them together.
+    /// The object of all modules without a summary.
     pub merged: Option<String>,
-    /// By input and part: the backend, or none where the module was merged. Empty for what takes no
-    /// part.
+    /// By input and part: the backend, or `None` if the module was merged. Empty for inputs that
+    /// are not linked.
     pub job_of: Vec<Vec<Option<usize>>>,
 }
 
 impl LinkJob {
-    /// Reads all that is linked, resolves symbols, and runs the thin link, or the whole of a fat
-    /// one.
+    /// Reads the inputs, resolves symbols and runs the thin link, or the merged link of fat LTO.
+    ///
+    /// # Errors
+    /// The driver shows no link command, an input cannot be read, symbols are defined twice, or
+    /// LLVM reports an error.
     pub fn open(
-        request: Request<'_>,
-        links: &Links,
-        watch: &dyn Watch,
+        request: LtoRequest<'_>,
+        caches: &LinkCaches,
+        observer: &dyn Observer,
     ) -> Result<LinkJob, Vec<Diagnostic>> {
-        watch.enter(PhaseName::Thinlink);
-        let begun = Moment::now();
+        observer.enter(PhaseName::Thinlink);
+        let began = ChangeTime::now();
         let fail = |why: String| vec![plain_error(None, why)];
         let (args, response_files) = emit::expanded(request.args);
-        let request = Request { args: &args, ..request };
-        let (marks, places) = marks(request);
-        let question = question(request, &places);
-        let answer = links.drivers.ask(request.driver, &question).map_err(fail)?;
-        let line = read_line(&answer).map_err(fail)?;
-        let mut inputs =
-            Inputs::load(&line, &marks, request.krate).map_err(|why| fail(why.to_string()))?;
+        let request = LtoRequest { args: &args, ..request };
+        let (placeholders, numbers) = find_inputs(request);
+        let question = question(request, &numbers);
+        let answer = caches.drivers.ask(request.driver, &question).map_err(fail)?;
+        let line = read_command(&answer).map_err(fail)?;
+        let mut inputs = LinkInputs::load(&line, &placeholders, request.krate)
+            .map_err(|why| fail(why.to_string()))?;
         let config = LtoConfig {
             opt_level: request.lto.opt_level,
             position_independent: line.position_independent,
             keep_copies: false,
         };
-        let resolution = settle(&inputs, &line.options)?;
-        let linking = run(
+        let resolution = resolve_symbols(&inputs, &line.options)?;
+        let thin_linked = run(
             &mut inputs,
             &resolution,
             config,
             &request.lto.work_dir,
             request.krate,
             request.lto.mode,
-            watch,
+            observer,
         )?;
-        let words = Placing::new(request, &inputs, &resolution, &linking).words(&marks, &places);
+        let words = ArgBuilder::new(request, &inputs, &resolution, &thin_linked)
+            .words(&placeholders, &numbers);
         Ok(LinkJob {
             driver: request.driver.to_vec(),
             output: request.output.to_owned(),
             words,
-            backends: linking.backends,
+            backends: thin_linked.backends,
             response_files,
-            begun,
+            began,
             answer,
         })
     }
 
-    /// In the order of the link.
+    /// The backends, in the order of the link.
     pub fn jobs(&self) -> &[BackendJob] {
         &self.backends.jobs
     }
 
-    /// Makes the object of one job. Each is to be run once, in any order, on any thread, several at
-    /// once. No file comes of a module of which nothing is left. The error is for people, and names
-    /// crate, unit and codegen unit.
-    pub fn backend(&self, index: usize, watch: &dyn Watch) -> Result<Option<OutputFile>, String> {
-        self.backends.run(index, watch)
+    /// Makes the object of one job. Run each once, in any order, on any threads. Returns `None` if
+    /// the module became empty.
+    ///
+    /// # Errors
+    /// A message that names crate, unit and codegen unit.
+    pub fn backend(
+        &self,
+        index: usize,
+        observer: &dyn Observer,
+    ) -> Result<Option<OutputFile>, String> {
+        self.backends.run(index, observer)
     }
 
-    /// The link itself, after all backends. `threads` is how many it may use.
+    /// Runs the last link, after all backends. `threads` is how many threads it may use.
     ///
     /// # Panics
-    /// If a backend has not been run.
-    pub fn finish(&self, threads: u32, links: &Links) -> Linked {
+    /// If a backend has not run.
+    pub fn finish(&self, threads: u32, caches: &LinkCaches) -> Linked {
         self.backends.close();
-        let LinkJob { driver, output, response_files, begun, answer, .. } = self;
+        let LinkJob { driver, output, response_files, began, answer, .. } = self;
         match self.args(&self.words) {
             Ok(args) => {
                 let (args, answer) = (&args, Some(answer));
-                let begun = *begun;
+                let began = *began;
                 emit::link(
-                    &Link { driver, args, response_files, output, threads, begun, answer },
-                    links,
+                    &Link { driver, args, response_files, output, threads, began, answer },
+                    caches,
                 )
             }
             Err(error) => Linked { error: Some(error), ..Linked::default() },
         }
     }
 
-    fn args(&self, words: &[Word]) -> Result<Vec<String>, String> {
+    fn args(&self, words: &[LinkArg]) -> Result<Vec<String>, String> {
         let mut args = Vec::with_capacity(words.len());
         for word in words {
             match word {
-                Word::Plain(word) => args.push(word.clone()),
-                Word::Object(job) => args.extend(self.backends.object(*job).map(str::to_owned)),
-                Word::Hidden { archive, members } => {
+                LinkArg::Plain(word) => args.push(word.clone()),
+                LinkArg::Object(job) => args.extend(self.backends.object(*job).map(str::to_owned)),
+                LinkArg::Hidden { archive, members } => {
                     let paths = self.args(members)?;
                     let members = paths
                         .into_iter()
@@ -185,57 +196,58 @@ impl LinkJob {
     }
 }
 
-/// The inputs among the words that are ours, and for each word the number of its mark.
-fn marks(request: Request<'_>) -> (Vec<Marked<'_>>, Vec<Option<usize>>) {
-    let mut marks = Vec::new();
-    let mut places = Vec::with_capacity(request.args.len());
+/// The inputs among the arguments, and for each argument the number of its input.
+fn find_inputs(request: LtoRequest<'_>) -> (Vec<Placeholder<'_>>, Vec<Option<usize>>) {
+    let mut inputs = Vec::new();
+    let mut numbers = Vec::with_capacity(request.args.len());
     let mut before = None;
     for word in request.args {
         let libraries = request.lto.libraries.iter();
         if let Some(library) = libraries.into_iter().find(|library| library.word == *word) {
-            // A library named again is the same one.
-            let known =
-                marks.iter().position(|mark| matches!(mark, Marked::Library(l) if l.word == *word));
-            places.push(Some(known.unwrap_or(marks.len())));
+            // A library may be named more than once.
+            let known = inputs
+                .iter()
+                .position(|input| matches!(input, Placeholder::Library(l) if l.word == *word));
+            numbers.push(Some(known.unwrap_or(inputs.len())));
             if known.is_none() {
-                marks.push(Marked::Library(library));
+                inputs.push(Placeholder::Library(library));
             }
-        } else if !word.starts_with('-') && is_ours(word) {
-            places.push(Some(marks.len()));
-            marks.push(Marked::Object(word));
+        } else if !word.starts_with('-') && is_bitcode(word) {
+            numbers.push(Some(inputs.len()));
+            inputs.push(Placeholder::Object(word));
         } else if emit::is_input(before, word) {
-            places.push(Some(marks.len()));
-            marks.push(Marked::Foreign(word));
+            numbers.push(Some(inputs.len()));
+            inputs.push(Placeholder::External(word));
         } else {
-            places.push(None);
+            numbers.push(None);
         }
         before = Some(word.as_str());
     }
-    (marks, places)
+    (inputs, numbers)
 }
 
-/// The words that the driver is asked about: with marks for inputs.
-fn question(request: Request<'_>, places: &[Option<usize>]) -> Vec<String> {
+/// The question for the driver: the arguments, with placeholders for the inputs.
+fn question(request: LtoRequest<'_>, numbers: &[Option<usize>]) -> Vec<String> {
     let mut words = Vec::new();
     let mut run: Option<Range<usize>> = None;
-    for (word, place) in request.args.iter().zip(places) {
-        match (*place, &mut run) {
+    for (word, number) in request.args.iter().zip(numbers) {
+        match (*number, &mut run) {
             (Some(number), Some(run)) if number == run.end => run.end += 1,
             (Some(number), run) => {
-                words.extend(run.replace(number..number + 1).as_ref().map(command::mark))
+                words.extend(run.replace(number..number + 1).as_ref().map(command::placeholder))
             }
             (None, run) => {
-                words.extend(run.take().as_ref().map(command::mark));
+                words.extend(run.take().as_ref().map(command::placeholder));
                 words.push(word.clone());
             }
         }
     }
-    words.extend(run.as_ref().map(command::mark));
+    words.extend(run.as_ref().map(command::placeholder));
     words
 }
 
-/// What the driver will have linked, and the files that its options name.
-fn read_line(answer: &Answer) -> Result<Line, String> {
+/// Parses the linker's command line and reads the files that its options name.
+fn read_command(answer: &DriverAnswer) -> Result<LinkerCommand, String> {
     let (words, _) = emit::expanded(&answer.words);
     let mut line = command::parse(&words);
     let read = |path: &String| {
@@ -247,14 +259,17 @@ fn read_line(answer: &Answer) -> Result<Line, String> {
         line.options.versions.get_or_insert_with(VersionScript::default).add(&text);
     }
     for path in &line.dynamic_lists {
-        line.options.dynamic_list.extend(scope::dynamic_list(&read(path)?));
+        line.options.dynamic_list.extend(version_script::dynamic_list(&read(path)?));
     }
     line.options.everything_visible = line.relocatable;
     Ok(line)
 }
 
-/// Resolves symbols; two strong definitions are an error for each symbol.
-fn settle(inputs: &Inputs, options: &resolve::Options) -> Result<Resolution, Vec<Diagnostic>> {
+/// Resolves symbols. Two strong definitions of a symbol are an error.
+fn resolve_symbols(
+    inputs: &LinkInputs,
+    options: &resolve::ResolveOptions,
+) -> Result<Resolution, Vec<Diagnostic>> {
     let mut options = options.clone();
     let triple =
         inputs.modules.iter().flatten().find_map(|module| Some(module.bitcode.as_ref()?.triple()));
@@ -263,36 +278,37 @@ fn settle(inputs: &Inputs, options: &resolve::Options) -> Result<Resolution, Vec
     if resolution.duplicates.is_empty() {
         return Ok(resolution);
     }
-    let told = resolution.duplicates.iter().map(|duplicate| {
+    let diagnostics = resolution.duplicates.iter().map(|duplicate| {
         let (first, second) = (owner(inputs, duplicate.first), owner(inputs, duplicate.second));
         plain_error(
             None,
             format!("duplicate symbol `{}`: defined in {first} and in {second}", duplicate.symbol),
         )
     });
-    Err(told.collect())
+    Err(diagnostics.collect())
 }
 
-fn owner(inputs: &Inputs, (input, part): Place) -> String {
+fn owner(inputs: &LinkInputs, (input, part): PartId) -> String {
     match inputs.modules[input].get(part) {
         Some(module) => format!("crate `{}` ({})", module.krate, module.unit),
         None => inputs.labels[input].clone(),
     }
 }
 
-/// Gives all modules that take part to LLVM, in the order of the link.
+/// Passes all linked modules to LLVM, in the order of the link, and runs the thin link.
 pub(super) fn run(
-    inputs: &mut Inputs,
+    inputs: &mut LinkInputs,
     resolution: &Resolution,
     config: LtoConfig,
     work_dir: &str,
     krate: &str,
     mode: Mode,
-    watch: &dyn Watch,
-) -> Result<Linking, Vec<Diagnostic>> {
-    // The merged module, and while it is added each other one; a summary is no module.
+    observer: &dyn Observer,
+) -> Result<ThinLinked, Vec<Diagnostic>> {
+    // Fat LTO keeps the merged module in memory, and each module while it is added. ThinLTO keeps
+    // summaries only.
     let fat = mode == Mode::Fat;
-    let whole = fat.then(|| Live::new(watch));
+    let whole = fat.then(|| LiveModule::new(observer));
     let mut lto = Lto::new(config);
     let mut jobs = Vec::new();
     let mut ids = Vec::new();
@@ -307,15 +323,16 @@ pub(super) fn run(
                 cost: bitcode.size(),
                 object: format!("{work_dir}/{}.{}.o", module.name, module.cgu),
             };
-            let _live = fat.then(|| Live::new(watch));
-            lto.add(bitcode, flags, &Told(watch)).map_err(|why| vec![blame(&job, &why)])?;
+            let _live = fat.then(|| LiveModule::new(observer));
+            lto.add(bitcode, flags, &ForwardingListener(observer))
+                .map_err(|why| vec![blame(&job, &why)])?;
             ids.push((format!("{}#{}", module.name, module.cgu), index, job_of[index].len()));
             job_of[index].push(None);
             jobs.push(job);
         }
     }
     let merged = lto
-        .run(&Told(watch))
+        .run(&ForwardingListener(observer))
         .map_err(|why| vec![plain_error(None, format!("link-time optimisation: {why}"))])?;
     drop(whole);
     let merged = match merged {
@@ -326,8 +343,8 @@ pub(super) fn run(
         }
         None => None,
     };
-    // LLVM keeps the modules with a summary in the order in which they were added; the others are
-    // in the merged one.
+    // LLVM lists the modules with a summary in the order in which they were added. The others were
+    // merged.
     let mut thin = lto.backends().into_iter().peekable();
     let mut kept = Vec::new();
     for (job, (id, input, part)) in jobs.into_iter().zip(ids) {
@@ -337,7 +354,7 @@ pub(super) fn run(
         }
     }
     let made = kept.iter().map(|_| OnceLock::new()).collect();
-    Ok(Linking {
+    Ok(ThinLinked {
         backends: Backends { lto: RwLock::new(Some(lto)), jobs: kept, made },
         merged,
         job_of,
@@ -352,15 +369,15 @@ fn blame(job: &BackendJob, why: &str) -> Diagnostic {
 }
 
 impl Backends {
-    pub fn run(&self, index: usize, watch: &dyn Watch) -> Result<Option<OutputFile>, String> {
-        watch.enter(PhaseName::Backend);
+    pub fn run(&self, index: usize, observer: &dyn Observer) -> Result<Option<OutputFile>, String> {
+        observer.enter(PhaseName::Backend);
         let job = &self.jobs[index];
-        let _live = Live::new(watch);
+        let _live = LiveModule::new(observer);
         let lto = self.lto.read().unwrap_or_else(PoisonError::into_inner);
         let object = lto
             .as_ref()
             .expect("backends come before the link")
-            .backend(index, &Told(watch))
+            .backend(index, &ForwardingListener(observer))
             .map_err(|why| {
                 format!("crate `{}`, {}, codegen unit {}: {why}", job.krate, job.unit, job.cgu)
             })?;
@@ -368,18 +385,18 @@ impl Backends {
             Some(bytes) => Some(emit::write(&job.object, &bytes).map_err(|why| why.to_string())?),
             None => None,
         };
-        // A backend that is run again makes the same.
+        // A second run would give the same.
         let _ = self.made[index].set(file.is_some());
         Ok(file)
     }
 
-    /// After all have run: the linker needs memory of its own.
+    /// Frees the modules after all backends, because the linker needs memory.
     fn close(&self) {
         drop(self.lto.write().unwrap_or_else(PoisonError::into_inner).take());
         llvm::purge();
     }
 
-    /// The object of a job that has run, if it left one.
+    /// The object of a job that has run, if it has written one.
     pub fn object(&self, index: usize) -> Option<&str> {
         let job = &self.jobs[index];
         let made = self.made[index]
@@ -389,95 +406,99 @@ impl Backends {
     }
 }
 
-/// Puts objects where the bitcode was.
-struct Placing<'a> {
-    request: Request<'a>,
-    inputs: &'a Inputs,
+/// Builds the arguments of the last link, with native objects instead of bitcode.
+struct ArgBuilder<'a> {
+    request: LtoRequest<'a>,
+    inputs: &'a LinkInputs,
     resolution: &'a Resolution,
-    linking: &'a Linking,
-    /// What each input brought in, and so stands behind it; of inputs and members that are ours.
-    brought: Vec<Vec<usize>>,
-    follows: Vec<bool>,
+    thin_linked: &'a ThinLinked,
+    /// By input: the inputs that its references caused to be linked. They are placed after it.
+    caused: Vec<Vec<usize>>,
+    has_cause: Vec<bool>,
     placed: Vec<bool>,
     merged_placed: bool,
-    words: Vec<Word>,
+    words: Vec<LinkArg>,
 }
 
-impl<'a> Placing<'a> {
+impl<'a> ArgBuilder<'a> {
     fn new(
-        request: Request<'a>,
-        inputs: &'a Inputs,
+        request: LtoRequest<'a>,
+        inputs: &'a LinkInputs,
         resolution: &'a Resolution,
-        linking: &'a Linking,
+        thin_linked: &'a ThinLinked,
     ) -> Self {
         let count = inputs.list.len();
-        let (mut brought, mut follows) = (vec![Vec::new(); count], vec![false; count]);
-        // Hidden ones stay together, where their library is named.
+        let (mut caused, mut has_cause) = (vec![Vec::new(); count], vec![false; count]);
+        // Hidden members stay together at the position of their library.
         let stays =
-            |index: usize| inputs.sources[index] == Source::Foreign || inputs.list[index].hidden;
+            |index: usize| inputs.sources[index] == Source::External || inputs.list[index].hidden;
         for &(index, by) in &resolution.order {
             if let Some(by) = by.filter(|by| !stays(*by) && !stays(index)) {
-                brought[by].push(index);
-                follows[index] = true;
+                caused[by].push(index);
+                has_cause[index] = true;
             }
         }
         let placed = vec![false; count];
-        Placing {
+        ArgBuilder {
             request,
             inputs,
             resolution,
-            linking,
-            brought,
-            follows,
+            thin_linked,
+            caused,
+            has_cause,
             placed,
             merged_placed: false,
             words: Vec::new(),
         }
     }
 
-    fn words(mut self, marks: &[Marked<'_>], places: &[Option<usize>]) -> Vec<Word> {
-        for (word, place) in self.request.args.iter().zip(places) {
-            match place.map(|number| (number, &marks[number])) {
-                None => self.words.push(Word::Plain(word.clone())),
-                Some((_, Marked::Foreign(path))) => {
-                    self.words.push(Word::Plain((*path).to_owned()))
+    fn words(
+        mut self,
+        placeholders: &[Placeholder<'_>],
+        numbers: &[Option<usize>],
+    ) -> Vec<LinkArg> {
+        for (word, number) in self.request.args.iter().zip(numbers) {
+            match number.map(|number| (number, &placeholders[number])) {
+                None => self.words.push(LinkArg::Plain(word.clone())),
+                Some((_, Placeholder::External(path))) => {
+                    self.words.push(LinkArg::Plain((*path).to_owned()))
                 }
-                Some((number, Marked::Object(_))) => {
-                    self.taken(|source| *source == Source::Object(number))
+                Some((number, Placeholder::Object(_))) => {
+                    self.add_linked(|source| *source == Source::Object(number))
                 }
-                Some((number, Marked::Library(library))) => {
+                Some((number, Placeholder::Library(library))) => {
                     let before = self.words.len();
-                    self.taken(
-                        |source| matches!(source, Source::Member { mark, .. } if *mark == number),
+                    self.add_linked(
+                        |source| matches!(source, Source::Member { placeholder, .. } if *placeholder == number),
                     );
                     if self.hides(number) && self.words.len() > before {
                         let members = self.words.split_off(before);
                         let archive =
                             format!("{}/{}", self.request.lto.work_dir, file_name(&library.word));
-                        self.words.push(Word::Hidden { archive, members });
+                        self.words.push(LinkArg::Hidden { archive, members });
                     }
                     let members: Vec<&str> =
                         library.members.iter().map(|member| member.path.as_str()).collect();
-                    self.left(number, &members);
+                    self.add_unlinked(number, &members);
                 }
             }
         }
         self.words
     }
 
-    /// Inputs from one word that take part, in the order in which they came in; but what another
-    /// one brought in stands behind that.
-    fn taken(&mut self, from: impl Fn(&Source) -> bool) {
+    /// Adds the linked inputs from one argument in their order, except those that are placed after
+    /// the input that caused them.
+    fn add_linked(&mut self, from: impl Fn(&Source) -> bool) {
         let resolution = self.resolution;
         for &(index, _) in &resolution.order {
-            if from(&self.inputs.sources[index]) && !self.follows[index] {
+            if from(&self.inputs.sources[index]) && !self.has_cause[index] {
                 self.place(index);
             }
         }
     }
 
-    /// An input, and behind it what it brought in, as lld orders them: constructors run in this
-    /// order.
+    /// Adds an input and, after it, the inputs that it caused. This is lld's order, in which
+    /// constructors run.
     fn place(&mut self, index: usize) {
         let mut open = vec![index];
         while let Some(index) = open.pop() {
@@ -485,77 +506,64 @@ impl<'a> Placing<'a> {
                 continue;
             }
             match &self.inputs.sources[index] {
-                Source::Member { .. } if self.linking.job_of[index].is_empty() => {
-                    self.words.push(Word::Plain(self.inputs.labels[index].clone()));
+                Source::Member { .. } if self.thin_linked.job_of[index].is_empty() => {
+                    self.words.push(LinkArg::Plain(self.inputs.labels[index].clone()));
                 }
                 _ => {
-                    for job in &self.linking.job_of[index] {
+                    for job in &self.thin_linked.job_of[index] {
                         match job {
-                            Some(job) => self.words.push(Word::Object(*job)),
+                            Some(job) => self.words.push(LinkArg::Object(*job)),
                             None if !self.merged_placed => {
                                 self.merged_placed = true;
-                                self.words.extend(self.linking.merged.clone().map(Word::Plain));
+                                self.words
+                                    .extend(self.thin_linked.merged.clone().map(LinkArg::Plain));
                             }
                             None => {}
                         }
                     }
                 }
             }
-            open.extend(self.brought[index].iter().rev());
+            open.extend(self.caused[index].iter().rev());
         }
     }
 
     fn hides(&self, number: usize) -> bool {
         let mut inputs = self.inputs.sources.iter().zip(&self.inputs.list);
         inputs.any(|(source, input)| {
-            input.hidden && matches!(source, Source::Member { mark, .. } if *mark == number)
+            input.hidden
+                && matches!(source, Source::Member { placeholder, .. } if *placeholder == number)
         })
     }
 
-    /// Native members that nothing wants yet: the code generator may still call them.
-    fn left(&mut self, mark: usize, members: &[&str]) {
+    /// Adds native members that are not linked so far, because the code generator may still call
+    /// them.
+    fn add_unlinked(&mut self, placeholder: usize, members: &[&str]) {
         let lld = self.request.driver.iter().any(|word| word == "-fuse-ld=lld");
-        let waiting: Vec<Word> = (0..self.inputs.list.len())
+        let waiting: Vec<LinkArg> = (0..self.inputs.list.len())
             .filter(|index| {
-                let ours = matches!(self.inputs.sources[*index], Source::Member { mark: m, .. } if m == mark);
-                let taken = !self.resolution.flags[*index].is_empty();
-                ours && !taken && self.inputs.modules[*index].is_empty()
+                let ours = matches!(self.inputs.sources[*index], Source::Member { placeholder: of, .. } if of == placeholder);
+                let is_linked = !self.resolution.flags[*index].is_empty();
+                ours && !is_linked && self.inputs.modules[*index].is_empty()
             })
-            .map(|index| Word::Plain(self.inputs.labels[index].clone()))
+            .map(|index| LinkArg::Plain(self.inputs.labels[index].clone()))
             .collect();
         if lld && !waiting.is_empty() {
-            self.words.push(Word::Plain("-Wl,--start-lib".to_owned()));
+            self.words.push(LinkArg::Plain("-Wl,--start-lib".to_owned()));
             self.words.extend(waiting);
-            self.words.push(Word::Plain("-Wl,--end-lib".to_owned()));
+            self.words.push(LinkArg::Plain("-Wl,--end-lib".to_owned()));
         }
-        let nested = self.inputs.nested.iter().filter(|(m, _)| *m == mark);
-        self.words.extend(nested.map(|(_, member)| Word::Plain(members[*member].to_owned())));
+        let nested = self.inputs.nested.iter().filter(|(of, _)| *of == placeholder);
+        self.words.extend(nested.map(|(_, member)| LinkArg::Plain(members[*member].to_owned())));
     }
 }
 
-/// A module in memory, as long as this is.
-struct Live<'a>(&'a dyn Watch);
+/// Passes LLVM's diagnostics and the files that it reads on.
+struct ForwardingListener<'a>(&'a dyn Observer);
 
-impl<'a> Live<'a> {
-    fn new(watch: &'a dyn Watch) -> Live<'a> {
-        watch.live_modules(1);
-        Live(watch)
-    }
-}
-
-impl Drop for Live<'_> {
-    fn drop(&mut self) {
-        self.0.live_modules(-1);
-    }
-}
-
-/// Gives on what LLVM says and reads.
-struct Told<'a>(&'a dyn Watch);
-
-impl Listen for Told<'_> {
+impl Listener for ForwardingListener<'_> {
     fn diagnostic(&self, diagnostic: Diagnostic) {
         let rendered = match diagnostic.rendered.is_empty() {
-            true => said(&diagnostic),
+            true => render(&diagnostic),
             false => diagnostic.rendered.clone(),
         };
         self.0.diagnostic(Diagnostic { rendered, ..diagnostic });
@@ -570,7 +578,7 @@ impl Listen for Told<'_> {
     }
 }
 
-fn said(diagnostic: &Diagnostic) -> String {
+fn render(diagnostic: &Diagnostic) -> String {
     use tender_protocol::Level;
     let level = match diagnostic.level {
         Level::Error => return plain_error(None, diagnostic.message.clone()).rendered,

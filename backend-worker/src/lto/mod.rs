@@ -1,5 +1,5 @@
-//! Link-time optimisation: what a link consists of, whose definitions count, and the native objects
-//! that come out. Knows no tokens: the caller runs the backends on threads of its own.
+//! Link-time optimisation: reads the inputs of a link, resolves symbols and makes native objects.
+//! Knows no tokens: the caller runs the backends on its threads.
 //!
 //! A link has three steps:
 //!
@@ -23,8 +23,8 @@ mod command;
 mod inputs;
 pub mod link;
 pub mod resolve;
-pub mod scope;
 mod symbols;
+pub mod version_script;
 
 pub use archive::ArchiveJob;
-pub use link::{BackendJob, LinkJob, Request};
+pub use link::{BackendJob, LinkJob, LtoRequest};

@@ -1,46 +1,51 @@
-//! Symbol resolution: which inputs a link takes, and whose definition of each symbol counts. Pure.
+//! Symbol resolution: which inputs a link takes, and which definition of each symbol prevails.
+//! Pure.
 //!
-//! Follows ld.lld, which does the same again on the native objects in the end; the two must agree,
-//! or a definition that the last link needs has been optimised away. Where lld's answer depends on
-//! what is not modelled here, a symbol is taken to be visible to native code, which costs size and
-//! never correctness.
+//! It follows ld.lld, which resolves the native objects again in the last link. Both must agree, or
+//! a definition that the last link needs may be optimised away. If lld's result depends on
+//! something that is not modelled here, a symbol counts as visible to native code. That costs code
+//! size but not correctness.
 
-use super::scope::{Glob, VersionScript};
+use super::version_script::{Glob, VersionScript};
 use std::collections::{HashMap, HashSet};
 
-/// What stands or falls as one: an object, a shared library, or the modules that came from one
-/// source file.
+/// An input that is linked as a whole: an object, a shared library, or the modules of one source
+/// file.
 #[derive(Clone, Debug, Default)]
-pub struct Input {
-    /// Taken only when it defines what is wanted, as a member of an archive is.
+pub struct LinkInput {
+    /// Taken only if it defines a symbol that is needed, as a member of an archive.
     pub lazy: bool,
-    /// `--exclude-libs` holds for it.
+    /// `--exclude-libs` applies to it.
     pub hidden: bool,
-    pub parts: Vec<Part>,
+    pub parts: Vec<InputPart>,
 }
 
+/// The symbols of one object, module or shared library.
 #[derive(Clone, Debug)]
-pub struct Part {
-    pub kind: Kind,
+pub struct InputPart {
+    pub kind: PartKind,
     pub symbols: Vec<Symbol>,
 }
 
+/// What a part is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum PartKind {
     Object,
     Bitcode,
     Shared,
 }
 
+/// Whether a part defines a symbol.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum State {
+pub enum SymbolState {
     #[default]
     Undefined,
     Defined,
-    /// Size in bytes.
+    /// A common symbol with its size in bytes.
     Common(u64),
 }
 
+/// ELF visibility.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Visibility {
     #[default]
@@ -53,29 +58,29 @@ pub enum Visibility {
 #[derive(Clone, Debug, Default)]
 pub struct Symbol {
     pub name: String,
-    pub state: State,
+    pub state: SymbolState,
     pub weak: bool,
     pub visibility: Visibility,
-    /// The group of which the first one is kept.
+    /// The comdat group; a link keeps the first one of each group.
     pub comdat: Option<String>,
-    /// A section whose bounds a linker gives names to (`__start_NAME`).
+    /// The section, if the linker defines symbols for its bounds (`__start_NAME`).
     pub section: String,
-    /// Need not be exported by a shared library.
+    /// A shared library need not export it.
     pub omittable: bool,
-    /// A number and no place; never reached relative to the code.
+    /// An absolute value, which is not addressed relative to the code.
     pub absolute: bool,
 }
 
-/// What the linker is asked that bears on symbols.
+/// The linker's options that matter for symbols.
 #[derive(Clone, Debug, Default)]
-pub struct Options {
+pub struct ResolveOptions {
     pub shared: bool,
     pub export_dynamic: bool,
     /// `-e`, for a program.
     pub entry: Option<String>,
     /// `-u`
     pub undefined: Vec<String>,
-    /// `-init`, `-fini`: kept if they are there.
+    /// `-init`, `-fini`: kept if defined.
     pub retained: Vec<String>,
     pub wrap: Vec<String>,
     /// `--defsym`: the names defined, and the names that their expressions use.
@@ -84,46 +89,46 @@ pub struct Options {
     /// `--dynamic-list`, `--export-dynamic-symbol`
     pub dynamic_list: Vec<Glob>,
     pub versions: Option<VersionScript>,
-    /// What the code generator may call.
+    /// Functions that the code generator may call.
     pub libcalls: Vec<String>,
-    /// All definitions are for native code: an archive that is optimised on its own.
+    /// All definitions are visible to native code, as in an archive or with `-r`.
     pub everything_visible: bool,
 }
 
-/// Flags of one symbol of a module, as `TenderLtoResolution` in the shim.
+/// Flags of a module's symbol, as `TenderLtoResolution` in the shim.
 pub const PREVAILING: u8 = 1;
 pub const FINAL_DEFINITION: u8 = 2;
 pub const VISIBLE_TO_REGULAR: u8 = 4;
 pub const EXPORT_DYNAMIC: u8 = 8;
 pub const LINKER_REDEFINED: u8 = 16;
 
-/// Input and part.
-pub type Place = (usize, usize);
+/// Identifies a part: the index of its input, and its index there.
+pub type PartId = (usize, usize);
 
+/// The result of symbol resolution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resolution {
-    /// The inputs that take part, in the order in which lld takes them, each with the input that
-    /// wanted it.
+    /// The inputs that are linked, in lld's order, each with the input whose reference caused it.
     pub order: Vec<(usize, Option<usize>)>,
-    /// By input, part and symbol; empty for parts that are no bitcode and for inputs that do not
-    /// take part.
+    /// By input, part and symbol. Empty for native parts and for inputs that are not linked.
     pub flags: Vec<Vec<Vec<u8>>>,
     pub duplicates: Vec<Duplicate>,
 }
 
-/// Two strong definitions of which at least one is bitcode. lld itself sees those among native
+/// Two strong definitions, at least one of them in bitcode. lld itself reports those among native
 /// objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Duplicate {
     pub symbol: String,
-    pub first: Place,
-    pub second: Place,
+    pub first: PartId,
+    pub second: PartId,
 }
 
-pub fn resolve(inputs: &[Input], options: &Options) -> Resolution {
+/// Resolves the symbols of `inputs`.
+pub fn resolve(inputs: &[LinkInput], options: &ResolveOptions) -> Resolution {
     let mut table = Table::new(inputs);
     for name in &options.undefined {
-        table.want(name);
+        table.require(name);
     }
     for (index, input) in inputs.iter().enumerate() {
         if input.lazy {
@@ -133,7 +138,7 @@ pub fn resolve(inputs: &[Input], options: &Options) -> Resolution {
         }
     }
     for name in options.entry.iter().filter(|_| !options.shared) {
-        table.want_if_known(name);
+        table.require_if_known(name);
     }
     for name in &options.retained {
         if let Some(row) = table.find(name) {
@@ -141,36 +146,36 @@ pub fn resolve(inputs: &[Input], options: &Options) -> Resolution {
         }
     }
     for name in &options.used_by_linker {
-        table.want(name);
+        table.require(name);
     }
     for name in &options.defined_by_linker {
         table.define_by_linker(name);
     }
     for name in &options.libcalls {
-        table.want_libcall(name);
+        table.require_libcall(name);
     }
     table.wrap(&options.wrap);
-    table.answer(options)
+    table.finish(options)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    Nobody,
+enum Definition {
+    None,
     Lazy(usize),
     Shared,
-    Common { place: Place, size: u64 },
-    Defined(Place),
+    Common { place: PartId, size: u64 },
+    Defined(PartId),
     Linker,
 }
 
-/// What is known of one name. The rules on it are those of `Symbol::resolve` in lld.
+/// The state of one name. It changes by the rules of `Symbol::resolve` in lld.
 #[derive(Clone, Debug)]
-struct Row {
-    holder: Holder,
+struct TableEntry {
+    definition: Definition,
     weak: bool,
     visibility: Visibility,
     used_natively: bool,
-    /// Somebody outside refers to it, or has a definition that this one may come before.
+    /// A shared library refers to it, or has a definition that it may override.
     exported: bool,
     omittable: bool,
     absolute: bool,
@@ -181,12 +186,12 @@ struct Row {
 }
 
 struct Table<'a> {
-    inputs: &'a [Input],
+    inputs: &'a [LinkInput],
     names: HashMap<&'a str, usize>,
-    /// Names that no input brought, of the linker's own words.
+    /// Names that occur only in the linker's options.
     own_names: HashMap<String, usize>,
-    rows: Vec<Row>,
-    groups: HashMap<&'a str, Place>,
+    rows: Vec<TableEntry>,
+    groups: HashMap<&'a str, PartId>,
     taken: Vec<bool>,
     order: Vec<(usize, Option<usize>)>,
     duplicates: Vec<Duplicate>,
@@ -194,7 +199,7 @@ struct Table<'a> {
 }
 
 impl<'a> Table<'a> {
-    fn new(inputs: &'a [Input]) -> Self {
+    fn new(inputs: &'a [LinkInput]) -> Self {
         Table {
             inputs,
             names: HashMap::new(),
@@ -232,9 +237,9 @@ impl<'a> Table<'a> {
         for bound in ["__start_", "__stop_"] {
             self.section_bounds.extend(name.strip_prefix(bound).map(str::to_owned));
         }
-        self.rows.push(Row {
-            holder: Holder::Nobody,
-            // A name that nobody has mentioned: the first reference decides.
+        self.rows.push(TableEntry {
+            definition: Definition::None,
+            // Until the first reference, which decides.
             weak: true,
             visibility: Visibility::Default,
             used_natively: false,
@@ -249,26 +254,26 @@ impl<'a> Table<'a> {
         self.rows.len() - 1
     }
 
-    /// `-u NAME` and the like: a native reference.
-    fn want(&mut self, name: &str) {
+    /// Adds a native reference, as `-u NAME` does.
+    fn require(&mut self, name: &str) {
         let row = self.row_of_own(name);
         self.rows[row].used_natively = true;
         let wanted = self.reference(row, false, Visibility::Default, false);
         self.take_all(wanted, None);
     }
 
-    fn want_if_known(&mut self, name: &str) {
+    fn require_if_known(&mut self, name: &str) {
         if self.find(name).is_some() {
-            self.want(name);
+            self.require(name);
         }
     }
 
-    fn want_libcall(&mut self, name: &str) {
+    fn require_libcall(&mut self, name: &str) {
         let Some(row) = self.find(name) else { return };
         self.rows[row].used_natively = true;
-        // The last link finds native members itself, when the call is really there.
-        if let Holder::Lazy(input) = self.rows[row].holder
-            && self.inputs[input].parts.iter().any(|part| part.kind == Kind::Bitcode)
+        // The last link finds native members itself, if the call exists.
+        if let Definition::Lazy(input) = self.rows[row].definition
+            && self.inputs[input].parts.iter().any(|part| part.kind == PartKind::Bitcode)
         {
             self.take(input, None);
         }
@@ -277,13 +282,13 @@ impl<'a> Table<'a> {
     fn define_by_linker(&mut self, name: &str) {
         let row = self.row_of_own(name);
         let row = &mut self.rows[row];
-        row.holder = Holder::Linker;
+        row.definition = Definition::Linker;
         row.used_natively = true;
         row.redefined = true;
     }
 
-    /// `--wrap=f`: references to f go to __wrap_f, and those to __real_f go to f. Only the last
-    /// link rewrites them, so nothing may be concluded from what either name means before.
+    /// Handles `--wrap=f`: references to f go to __wrap_f, and references to __real_f go to f. Only
+    /// the last link rewrites them, so the optimiser must assume nothing about both names.
     fn wrap(&mut self, names: &[String]) {
         for name in names {
             let Some(symbol) = self.find(name) else { continue };
@@ -296,7 +301,9 @@ impl<'a> Table<'a> {
                 let wanted = self.reference(symbol, false, Visibility::Default, false);
                 self.take_all(wanted, None);
             }
-            let seen = |row: &Row| row.referenced || matches!(row.holder, Holder::Defined(_));
+            let seen = |row: &TableEntry| {
+                row.referenced || matches!(row.definition, Definition::Defined(_))
+            };
             if real.is_some_and(|real| seen(&self.rows[real])) {
                 self.rows[symbol].referenced_after_wrap = true;
             }
@@ -310,27 +317,27 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// An archive's member is there to be had.
+    /// Offers the definitions of a lazy input.
     fn offer(&mut self, index: usize) {
         if self.taken[index] {
             return;
         }
         let inputs = self.inputs;
         for symbol in inputs[index].parts.iter().flat_map(|part| &part.symbols) {
-            if symbol.state == State::Undefined {
+            if symbol.state == SymbolState::Undefined {
                 continue;
             }
             let row = self.row(&symbol.name);
             let row = &mut self.rows[row];
-            let wanted = match row.holder {
-                // An undefined weak symbol takes nothing out of archives.
-                Holder::Nobody if row.weak => {
-                    row.holder = Holder::Lazy(index);
+            let wanted = match row.definition {
+                // A weak undefined symbol takes no member of an archive.
+                Definition::None if row.weak => {
+                    row.definition = Definition::Lazy(index);
                     false
                 }
-                Holder::Nobody => true,
-                // A real definition is preferred to what is only room.
-                Holder::Common { .. } => symbol.state == State::Defined,
+                Definition::None => true,
+                // A definition replaces a common symbol.
+                Definition::Common { .. } => symbol.state == SymbolState::Defined,
                 _ => false,
             };
             if wanted {
@@ -346,7 +353,8 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Takes an input in, and what it wants, depth first as lld does, on a stack of our own.
+    /// Links an input and the inputs that it needs, depth first as lld does. It uses an explicit
+    /// stack, because chains may be long.
     fn take(&mut self, index: usize, by: Option<usize>) {
         if self.taken[index] {
             return;
@@ -362,11 +370,11 @@ impl<'a> Table<'a> {
             let part = &inputs[input].parts[part];
             let symbol = &part.symbols[at];
             let row = self.row(&symbol.name);
-            let shared = part.kind == Kind::Shared;
+            let shared = part.kind == PartKind::Shared;
             if shared {
                 self.rows[row].exported = true;
             } else {
-                self.rows[row].used_natively |= part.kind == Kind::Object;
+                self.rows[row].used_natively |= part.kind == PartKind::Object;
             }
             let wanted = self.reference(row, symbol.weak, symbol.visibility, shared);
             if let Some(wanted) = wanted.filter(|wanted| !self.taken[*wanted]) {
@@ -376,7 +384,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Definitions first, all of them; gives the references, last one first.
+    /// Adds all definitions of an input. Returns its references in reverse order.
     fn enter(&mut self, index: usize, by: Option<usize>) -> (usize, Vec<(usize, usize)>) {
         self.taken[index] = true;
         self.order.push((index, by));
@@ -385,16 +393,16 @@ impl<'a> Table<'a> {
         for (p, part) in inputs[index].parts.iter().enumerate() {
             let place = (index, p);
             for (at, symbol) in part.symbols.iter().enumerate() {
-                if symbol.state == State::Undefined {
+                if symbol.state == SymbolState::Undefined {
                     wants.push((p, at));
                     continue;
                 }
                 let row = self.row(&symbol.name);
-                if part.kind == Kind::Shared {
+                if part.kind == PartKind::Shared {
                     self.define_shared(row);
                     continue;
                 }
-                self.rows[row].used_natively |= part.kind == Kind::Object;
+                self.rows[row].used_natively |= part.kind == PartKind::Object;
                 if self.loses_group(place, symbol) {
                     wants.push((p, at));
                 } else {
@@ -406,35 +414,35 @@ impl<'a> Table<'a> {
         (index, wants)
     }
 
-    fn loses_group(&mut self, place: Place, symbol: &'a Symbol) -> bool {
+    fn loses_group(&mut self, place: PartId, symbol: &'a Symbol) -> bool {
         let Some(group) = &symbol.comdat else { return false };
         *self.groups.entry(group).or_insert(place) != place
     }
 
-    /// A definition in a shared library.
+    /// Adds a definition of a shared library.
     fn define_shared(&mut self, row: usize) {
         let row = &mut self.rows[row];
         row.exported = true;
-        let open = matches!(row.holder, Holder::Nobody | Holder::Lazy(_));
+        let open = matches!(row.definition, Definition::None | Definition::Lazy(_));
         if open && row.visibility == Visibility::Default {
-            row.holder = Holder::Shared;
+            row.definition = Definition::Shared;
         }
     }
 
-    fn define(&mut self, at: usize, place: Place, symbol: &Symbol) {
+    fn define(&mut self, at: usize, place: PartId, symbol: &Symbol) {
         let hidden = self.inputs[place.0].hidden;
-        let bitcode = |(i, p): Place| self.inputs[i].parts[p].kind == Kind::Bitcode;
+        let bitcode = |(i, p): PartId| self.inputs[i].parts[p].kind == PartKind::Bitcode;
         let row = &mut self.rows[at];
         row.visibility = stricter(row.visibility, symbol.visibility);
         row.omittable &= symbol.omittable;
-        let wins = match (symbol.state, row.holder) {
-            (State::Undefined, _) | (_, Holder::Linker) => false,
-            (State::Common(size), Holder::Common { size: old, .. }) => size > old,
-            (State::Common(_), Holder::Defined(_)) => row.weak,
-            (State::Common(_), _) => true,
-            (State::Defined, Holder::Common { .. }) => !symbol.weak,
-            (State::Defined, Holder::Defined(first)) => {
-                // Module-level assembly may show a symbol of the module twice.
+        let wins = match (symbol.state, row.definition) {
+            (SymbolState::Undefined, _) | (_, Definition::Linker) => false,
+            (SymbolState::Common(size), Definition::Common { size: old, .. }) => size > old,
+            (SymbolState::Common(_), Definition::Defined(_)) => row.weak,
+            (SymbolState::Common(_), _) => true,
+            (SymbolState::Defined, Definition::Common { .. }) => !symbol.weak,
+            (SymbolState::Defined, Definition::Defined(first)) => {
+                // Module-level assembly may list a symbol of the module twice.
                 if !row.weak && !symbol.weak && first != place && (bitcode(first) || bitcode(place))
                 {
                     let symbol = symbol.name.clone();
@@ -442,12 +450,12 @@ impl<'a> Table<'a> {
                 }
                 row.weak && !symbol.weak
             }
-            (State::Defined, _) => true,
+            (SymbolState::Defined, _) => true,
         };
         if wins {
-            row.holder = match symbol.state {
-                State::Common(size) => Holder::Common { place, size },
-                _ => Holder::Defined(place),
+            row.definition = match symbol.state {
+                SymbolState::Common(size) => Definition::Common { place, size },
+                _ => Definition::Defined(place),
             };
             row.weak = symbol.weak;
             row.absolute = symbol.absolute;
@@ -455,7 +463,7 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A reference. Gives the lazy input that it asks for.
+    /// Adds a reference. Returns the lazy input that defines the symbol, if it has to be linked.
     fn reference(
         &mut self,
         row: usize,
@@ -468,30 +476,31 @@ impl<'a> Table<'a> {
             row.visibility = stricter(row.visibility, visibility);
             row.referenced = true;
         }
-        match row.holder {
-            // It must be defined in this very link.
-            Holder::Shared if visibility != Visibility::Default && !from_shared => {
-                row.holder = Holder::Nobody;
+        match row.definition {
+            // A reference with non-default visibility must be defined in this link.
+            Definition::Shared if visibility != Visibility::Default && !from_shared => {
+                row.definition = Definition::None;
                 row.weak &= weak;
                 None
             }
-            Holder::Nobody => {
+            Definition::None => {
                 row.weak &= weak;
                 None
             }
-            Holder::Lazy(input) => {
+            Definition::Lazy(input) => {
                 if weak {
                     return None;
                 }
                 row.weak = false;
-                row.holder = Holder::Nobody;
+                row.definition = Definition::None;
                 Some(input)
             }
             _ => None,
         }
     }
 
-    fn answer(mut self, options: &Options) -> Resolution {
+    /// The result, after all inputs.
+    fn finish(mut self, options: &ResolveOptions) -> Resolution {
         let names: Vec<(&str, usize)> = self
             .names
             .iter()
@@ -503,7 +512,8 @@ impl<'a> Table<'a> {
             let row = &mut self.rows[at];
             let unlisted = options.versions.as_ref().is_some_and(|script| script.makes_local(name));
             local[at] = row.visibility == Visibility::Hidden || row.hidden || unlisted;
-            let defined = matches!(row.holder, Holder::Defined(_) | Holder::Common { .. });
+            let defined =
+                matches!(row.definition, Definition::Defined(_) | Definition::Common { .. });
             if local[at] {
                 row.exported = false;
             } else if defined {
@@ -517,26 +527,32 @@ impl<'a> Table<'a> {
             let parts = self.inputs[index].parts.iter().enumerate();
             flags[index] = parts
                 .map(|(p, part)| match part.kind {
-                    Kind::Bitcode => {
+                    PartKind::Bitcode => {
                         let of = |symbol| self.flags(symbol, (index, p), &local, options);
                         part.symbols.iter().map(of).collect()
                     }
-                    Kind::Object | Kind::Shared => Vec::new(),
+                    PartKind::Object | PartKind::Shared => Vec::new(),
                 })
                 .collect();
         }
         Resolution { order: self.order, flags, duplicates: self.duplicates }
     }
 
-    fn flags(&self, symbol: &Symbol, place: Place, local: &[bool], options: &Options) -> u8 {
+    fn flags(
+        &self,
+        symbol: &Symbol,
+        place: PartId,
+        local: &[bool],
+        options: &ResolveOptions,
+    ) -> u8 {
         let at = self.find(&symbol.name).expect("each input's names have a row");
         let row = &self.rows[at];
-        let (owner, placed) = match row.holder {
-            Holder::Defined(owner) => (Some(owner), !self.absolute_object(row, owner)),
-            Holder::Common { place, .. } => (Some(place), false),
+        let (owner, placed) = match row.definition {
+            Definition::Defined(owner) => (Some(owner), !self.absolute_object(row, owner)),
+            Definition::Common { place, .. } => (Some(place), false),
             _ => (None, false),
         };
-        let prevailing = symbol.state != State::Undefined && owner == Some(place);
+        let prevailing = symbol.state != SymbolState::Undefined && owner == Some(place);
         let visible = row.used_natively
             || row.referenced_after_wrap
             || options.everything_visible
@@ -554,12 +570,12 @@ impl<'a> Table<'a> {
             | set(LINKER_REDEFINED, row.redefined)
     }
 
-    fn absolute_object(&self, row: &Row, (input, part): Place) -> bool {
-        row.absolute && self.inputs[input].parts[part].kind == Kind::Object
+    fn absolute_object(&self, row: &TableEntry, (input, part): PartId) -> bool {
+        row.absolute && self.inputs[input].parts[part].kind == PartKind::Object
     }
 }
 
-/// The gABI: of several visibilities the most constraining one holds.
+/// The most constraining visibility holds, as the gABI requires.
 fn stricter(a: Visibility, b: Visibility) -> Visibility {
     use Visibility::{Default, Hidden, Protected};
     match (a, b) {

@@ -1,7 +1,6 @@
-//! Symbol tables of native objects, shared libraries and bitcode, as `resolve` wants them. No
-//! decisions.
+//! Reads the symbol tables of native objects, shared libraries and bitcode for `resolve`.
 
-use super::resolve::{Kind, Part, State, Symbol, Visibility};
+use super::resolve::{InputPart, PartKind, Symbol, SymbolState, Visibility};
 use crate::llvm::LtoSymbol;
 use object::read::elf::{ElfFile64, Sym};
 use object::{LittleEndian, Object, ObjectComdat, ObjectSymbol, ReadRef, SectionIndex, elf};
@@ -10,7 +9,10 @@ use std::collections::HashMap;
 type File<'data, R> = ElfFile64<'data, LittleEndian, R>;
 
 /// The global symbols of a relocatable object.
-pub fn object(data: &[u8]) -> Result<Part, object::Error> {
+///
+/// # Errors
+/// It is no valid ELF object.
+pub fn object(data: &[u8]) -> Result<InputPart, object::Error> {
     let file: File<'_, &[u8]> = File::parse(data)?;
     let mut groups: HashMap<SectionIndex, String> = HashMap::new();
     for group in file.comdats() {
@@ -24,9 +26,9 @@ pub fn object(data: &[u8]) -> Result<Part, object::Error> {
             continue;
         }
         let state = match raw.st_shndx(LittleEndian) {
-            elf::SHN_UNDEF => State::Undefined,
-            elf::SHN_COMMON => State::Common(symbol.size()),
-            _ => State::Defined,
+            elf::SHN_UNDEF => SymbolState::Undefined,
+            elf::SHN_COMMON => SymbolState::Common(symbol.size()),
+            _ => SymbolState::Defined,
         };
         symbols.push(Symbol {
             name: symbol.name()?.to_owned(),
@@ -38,11 +40,14 @@ pub fn object(data: &[u8]) -> Result<Part, object::Error> {
             ..Symbol::default()
         });
     }
-    Ok(Part { kind: Kind::Object, symbols })
+    Ok(InputPart { kind: PartKind::Object, symbols })
 }
 
-/// The dynamic symbols of a shared library that a new link may refer to, or that it refers to.
-pub fn shared<'data, R: ReadRef<'data>>(data: R) -> Result<Part, object::Error> {
+/// The dynamic symbols of a shared library: those that a new link may refer to, and undefined ones.
+///
+/// # Errors
+/// It is no valid ELF file.
+pub fn shared<'data, R: ReadRef<'data>>(data: R) -> Result<InputPart, object::Error> {
     let file: File<'data, R> = File::parse(data)?;
     let versions = file.elf_section_table().versions(LittleEndian, data)?;
     let mut symbols = Vec::new();
@@ -54,28 +59,29 @@ pub fn shared<'data, R: ReadRef<'data>>(data: R) -> Result<Part, object::Error> 
         let undefined = raw.st_shndx(LittleEndian) == elf::SHN_UNDEF;
         if !undefined && let Some(versions) = &versions {
             let version = versions.version_index(LittleEndian, symbol.index());
-            // An old version, which only programs that were linked before may use.
+            // An old symbol version, which new links do not use.
             if version.is_hidden() || version.is_local() {
                 continue;
             }
         }
         symbols.push(Symbol {
             name: symbol.name()?.to_owned(),
-            state: if undefined { State::Undefined } else { State::Defined },
+            state: if undefined { SymbolState::Undefined } else { SymbolState::Defined },
             weak: raw.st_bind() != elf::STB_GLOBAL,
             ..Symbol::default()
         });
     }
-    Ok(Part { kind: Kind::Shared, symbols })
+    Ok(InputPart { kind: PartKind::Shared, symbols })
 }
 
-pub fn bitcode(rows: Vec<LtoSymbol>, kind: Kind) -> Part {
+/// The symbols of a bitcode module.
+pub fn bitcode(rows: Vec<LtoSymbol>, kind: PartKind) -> InputPart {
     let symbols = rows.into_iter().map(|row| Symbol {
         name: row.name,
         state: match (row.undefined, row.common) {
-            (true, _) => State::Undefined,
-            (false, true) => State::Common(row.common_size),
-            (false, false) => State::Defined,
+            (true, _) => SymbolState::Undefined,
+            (false, true) => SymbolState::Common(row.common_size),
+            (false, false) => SymbolState::Defined,
         },
         weak: row.weak,
         visibility: visibility(row.visibility),
@@ -84,7 +90,7 @@ pub fn bitcode(rows: Vec<LtoSymbol>, kind: Kind) -> Part {
         omittable: row.omittable,
         absolute: false,
     });
-    Part { kind, symbols: symbols.collect() }
+    InputPart { kind, symbols: symbols.collect() }
 }
 
 fn visibility(st_other: u8) -> Visibility {
@@ -95,18 +101,18 @@ fn visibility(st_other: u8) -> Visibility {
     }
 }
 
-/// What a file is, by how it starts.
+/// The type of a file, by its first bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Magic {
     Object,
     Shared,
     Archive,
     Bitcode,
-    /// A linker script, if it can be linked at all.
+    /// Everything else; if it can be linked, it is a linker script.
     Text,
 }
 
-/// Of the first 20 bytes or more.
+/// The type of a file, from its first 20 bytes or more.
 pub fn magic(start: &[u8]) -> Magic {
     const SHARED: u8 = 3;
     match start {
@@ -122,7 +128,7 @@ pub fn magic(start: &[u8]) -> Magic {
 mod tests {
     use super::*;
 
-    /// A shared library is read from its file piece by piece, so that way too.
+    /// Shared libraries are read through a cache, so both ways are compared.
     #[test]
     fn fuzz_object() {
         tender_fuzz::check("object", 2_000, |content| {

@@ -1,9 +1,10 @@
-//! What inline assembly binds together. A name in it is resolved by the assembler of its own
-//! object, which sees neither promoted names nor what another piece's assembly defines.
+//! Finds the symbols that inline assembly names, and keeps them in its piece. The assembler
+//! resolves a name within its object. It knows neither promoted names nor definitions in the
+//! assembly of another piece.
 //!
-//! Reads text and knows no instruction set: where in doubt a word is a name, and a name is one of
-//! the module's. That costs the cut some freedom and never correctness. What could name anything
-//! (macros, other files, other sections) is an error, with which the module stays whole. Escapes
+//! This parses text and knows no instruction set. In doubt a word counts as a name, and a name as
+//! one of the module's. That restricts the cut but keeps it correct. Directives that could name
+//! anything (macros, other files, other sections) are an error, and the module stays whole. Escapes
 //! are those of LLVM's IR: https://llvm.org/docs/LangRef.html#asm-template-argument-modifiers
 
 use super::graph::Graph;
@@ -12,20 +13,19 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 /// The text of one inline assembly statement, as the IR spells it.
 #[derive(Clone, Debug, Default)]
 pub struct Assembly {
-    /// The function that it stands in.
+    /// The function that contains it.
     pub function: u32,
     pub text: String,
     /// Its operands that are symbols.
     pub operands: Vec<u32>,
 }
 
-/// Stands in a word for text that is not known here, such as an operand.
+/// Stands for unknown text in a word, such as an operand.
 const HOLE: char = '\0';
-/// For a number that no other statement gets: `%=`.
+/// Stands for `%=`, a number that is unique to the statement.
 const UNIQUE: char = '\u{1}';
 
-/// Directives that define no name and name none in a form of their own. In those that are
-/// conditions or loops a name is an ordinary word.
+/// Directives that define no name. Names in their operands are found as ordinary words.
 const HARMLESS: &[&str] = &[
     "2byte",
     "4byte",
@@ -71,7 +71,7 @@ const HARMLESS: &[&str] = &[
     "zero",
 ];
 
-/// Directives that say more of the names behind them than to use them.
+/// Directives that define the names after them or change their properties.
 const DEFINING: &[&str] = &[
     "comm",
     "equ",
@@ -92,20 +92,20 @@ const DEFINING: &[&str] = &[
 
 const SEGMENTS: &[&str] = &["cs", "ds", "es", "fs", "gs", "ss"];
 
-/// What one statement names.
+/// The names in one statement.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Names {
     mentioned: BTreeSet<String>,
     defined: BTreeSet<String>,
-    /// An operand is part of a longer word.
+    /// Whether an operand is part of a longer word.
     joins_operands: bool,
 }
 
-/// What the assembler sees of a module.
+/// The names of a module's symbols, as the assembler sees them.
 struct Symbols<'a> {
     names: HashSet<&'a str>,
-    /// Those that are no words of assembly, and can stand in quotes.
-    odd: Vec<&'a str>,
+    /// Names that must be quoted in assembly.
+    quoted: Vec<&'a str>,
 }
 
 impl<'a> Symbols<'a> {
@@ -113,19 +113,21 @@ impl<'a> Symbols<'a> {
         let names = || names.iter().map(String::as_str).filter(|name| !name.is_empty());
         Symbols {
             names: names().collect(),
-            odd: names().filter(|name| !name.chars().all(is_plain)).collect(),
+            quoted: names().filter(|name| !name.chars().all(is_plain)).collect(),
         }
     }
 }
 
-/// How many alternatives `{a|b|...}` are looked at. LLVM takes the one of the dialect that it
-/// writes, and no target of its has more than two (`MCAsmInfo::getAssemblerDialect`).
+/// The largest supported number of alternatives `{a|b|...}`. LLVM selects one by dialect, and its
+/// targets have at most two (`MCAsmInfo::getAssemblerDialect`).
 const MOST_DIALECTS: usize = 4;
 
 impl Graph {
-    /// Ties what the assembly in functions binds. `names` are what the assembler sees of the nodes,
-    /// empty where it sees nothing. The error says why the module has to stay whole, in the form
-    /// "it has …".
+    /// Ties functions to the symbols that their assembly names. `names` are the nodes' names as the
+    /// assembler sees them; empty if it does not see them.
+    ///
+    /// # Errors
+    /// The reason why the module must stay whole, in the form "it has …".
     pub fn bind(&mut self, assembly: &[Assembly], names: &[String]) -> Result<(), String> {
         if assembly.is_empty() {
             return Ok(());
@@ -144,8 +146,8 @@ impl Graph {
                     self.pin(statement.function, node);
                 }
             }
-            // What assembly says of a symbol that other objects see, such as `.weak`, holds for its
-            // own object.
+            // Directives about a symbol that other objects see, such as `.weak`, apply only to
+            // their own object.
             for node in found.defined.iter().flat_map(|word| symbols.like(word)) {
                 self.pin(statement.function, node);
             }
@@ -153,7 +155,7 @@ impl Graph {
                 statement.operands.iter().for_each(|&node| self.pin(statement.function, node));
             }
             if found.defined.iter().any(|word| !is_number(word)) {
-                self.nodes[statement.function as usize].be_one();
+                self.nodes[statement.function as usize].keep_in_one_piece();
             }
         }
 
@@ -162,13 +164,13 @@ impl Graph {
         });
         let defined = Words::of(defined);
         for (statement, found) in assembly.iter().zip(&read) {
-            // A number is the nearest label of that name.
+            // A numeric label means the nearest one.
             let elsewhere = |word: &&String| !is_number(word) || !found.defined.contains(*word);
             for definer in
                 found.mentioned.iter().filter(elsewhere).flat_map(|word| defined.like(word))
             {
                 if definer != statement.function {
-                    self.nodes[statement.function as usize].be_one();
+                    self.nodes[statement.function as usize].keep_in_one_piece();
                     self.ties.push((statement.function, definer));
                 }
             }
@@ -179,14 +181,14 @@ impl Graph {
     fn pin(&mut self, function: u32, symbol: u32) {
         if function != symbol {
             self.nodes[symbol as usize].pinned = true;
-            self.nodes[symbol as usize].be_one();
+            self.nodes[symbol as usize].keep_in_one_piece();
             self.ties.push((function, symbol));
         }
-        self.nodes[function as usize].be_one();
+        self.nodes[function as usize].keep_in_one_piece();
     }
 }
 
-/// Words, each with the nodes that it belongs to.
+/// Words with the nodes that they belong to.
 struct Words<'a> {
     exact: HashMap<&'a str, BTreeSet<u32>>,
     with_holes: Vec<(&'a str, u32)>,
@@ -205,7 +207,7 @@ impl<'a> Words<'a> {
         all
     }
 
-    /// The nodes of all words that `word` may be.
+    /// The nodes of all words that may equal `word`.
     fn like(&self, word: &str) -> BTreeSet<u32> {
         let mut nodes: BTreeSet<u32> = if word.contains(HOLE) {
             self.exact
@@ -225,7 +227,7 @@ impl<'a> Words<'a> {
 
 fn read(text: &str, symbols: &Symbols<'_>) -> Result<Names, String> {
     let mut found = Names::default();
-    // Which dialect is meant depends on options, so a name counts in each.
+    // Options select the dialect, so the names of all dialects count.
     for dialect in 0..MOST_DIALECTS {
         let (text, more) = expand(text, dialect);
         read_dialect(&text, symbols, &mut found)?;
@@ -237,13 +239,13 @@ fn read(text: &str, symbols: &Symbols<'_>) -> Result<Names, String> {
 }
 
 fn read_dialect(text: &str, symbols: &Symbols<'_>, found: &mut Names) -> Result<(), String> {
-    for name in symbols.odd.iter().filter(|name| text.contains(**name)) {
+    for name in symbols.quoted.iter().filter(|name| text.contains(**name)) {
         found.mentioned.insert((*name).to_owned());
         found.defined.insert((*name).to_owned());
     }
 
     let mut rest = text;
-    // Words define names until the statement ends.
+    // Whether names are defined up to the end of the statement.
     let mut defining = false;
     let mut before = ' ';
     while let Some(first) = rest.chars().next() {
@@ -254,7 +256,7 @@ fn read_dialect(text: &str, symbols: &Symbols<'_>, found: &mut Names) -> Result<
             continue;
         }
         let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-        // In AT&T's syntax a dollar marks a number, and it may be part of a name.
+        // In AT&T syntax a dollar marks an immediate value, and it may also be part of a name.
         let (word, after) = (rest[..end].trim_start_matches('$'), &rest[end..]);
         rest = after;
         let is_register = std::mem::replace(&mut before, ' ') == '%';
@@ -286,7 +288,7 @@ fn read_dialect(text: &str, symbols: &Symbols<'_>, found: &mut Names) -> Result<
             found.defined.insert(word.to_owned());
         }
         if word.starts_with(|c: char| c.is_ascii_digit()) {
-            // `1b` and `1f` are the nearest label `1:`; other numbers are no names.
+            // `1b` and `1f` refer to the nearest label `1:`. Other numbers are no names.
             if let Some(label) = word.strip_suffix(['b', 'f']).filter(|label| is_number(label)) {
                 found.mentioned.insert(label.to_owned());
             }
@@ -301,7 +303,7 @@ fn is_part(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '$' | '?' | HOLE | UNIQUE) || !c.is_ascii()
 }
 
-/// Part of a name as the assembler reads it without quotes.
+/// Whether a character may be part of an unquoted name.
 fn is_plain(c: char) -> bool {
     is_part(c) && c != HOLE && c != UNIQUE
 }
@@ -310,12 +312,11 @@ fn is_number(word: &str) -> bool {
     !word.is_empty() && word.bytes().all(|c| c.is_ascii_digit())
 }
 
-/// The text as an assembler of that dialect might see it, with holes; and whether it says something
-/// else for the next one.
+/// The text for one dialect, with holes for unknown text; and whether there is another dialect.
 fn expand(text: &str, dialect: usize) -> (String, bool) {
     let mut out = String::with_capacity(text.len());
     let mut more = false;
-    // Of `{a|b}` one part counts.
+    // The number of the current alternative in `{a|b}`.
     let mut alternative = None;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -344,7 +345,7 @@ fn expand(text: &str, dialect: usize) -> (String, bool) {
                 while chars.next_if(char::is_ascii_digit).is_some() {}
                 HOLE
             }
-            // An argument of a macro, or an escape in a quoted name.
+            // A macro argument, or an escape in a quoted name.
             ('\\', _) => {
                 while chars.next_if(|&c| c.is_ascii_alphanumeric() || c == '_').is_some() {}
                 HOLE
@@ -358,14 +359,14 @@ fn expand(text: &str, dialect: usize) -> (String, bool) {
     (out, more)
 }
 
-/// Whether a word can be `name`.
+/// Whether a word with holes may equal `name`.
 fn matches(word: &str, name: &str) -> bool {
     let mut parts = word.split(HOLE);
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = name.strip_prefix(first) else { return false };
     let mut last = None;
     for part in parts {
-        // Parts in between are found as early as possible, and the last one has to end the name.
+        // Inner parts are matched as early as possible. The last part must end the name.
         if let Some(middle) = last.replace(part) {
             match rest.find(middle) {
                 Some(at) => rest = &rest[at + middle.len()..],
@@ -376,7 +377,7 @@ fn matches(word: &str, name: &str) -> bool {
     last.map_or(rest.is_empty(), |end: &str| rest.ends_with(end))
 }
 
-/// Whether two words can be the same name; yes where both have holes and their ends agree.
+/// Whether two words may be the same name. If both have holes, it is enough that their ends agree.
 fn may_be_equal(a: &str, b: &str) -> bool {
     match (a.contains(HOLE), b.contains(HOLE)) {
         (_, false) => matches(a, b),
@@ -399,7 +400,7 @@ mod tests {
     use super::super::graph::Node;
     use super::*;
 
-    /// The first functions hold a statement each; all nodes have names.
+    /// A graph after `bind`. Each of the first functions contains one statement.
     struct Bound {
         graph: Graph,
         whole: Option<String>,
@@ -435,7 +436,7 @@ mod tests {
         defined: false,
         local: false,
         pinned: false,
-        follows: false,
+        follows_users: false,
         copyable: true,
         replicable: false,
         always_inline: false,
@@ -448,7 +449,7 @@ mod tests {
     };
 
     #[track_caller]
-    fn named(text: &str, name: &str, expect: bool) {
+    fn check_named(text: &str, name: &str, expect: bool) {
         let bound = bind(&[text], &[(name, LOCAL)]);
         assert_eq!(bound.whole, None, "{text}");
         assert_eq!(bound.graph.nodes[1].pinned, expect, "{name} in {text:?}");
@@ -459,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn assembly_names_locals_in_every_spelling() {
+    fn assembly_finds_local_names_in_every_spelling() {
         for text in [
             "movq $$table, $0",
             "movl table(%rip), $0",
@@ -491,18 +492,18 @@ mod tests {
             "jmp table",
             "table: nop",
         ] {
-            named(text, "table", true);
+            check_named(text, "table", true);
         }
-        named("movq $$dollar$$name, $0", "dollar$name", true);
-        named("movq dollar$$name(%rip), $0", "dollar$name", true);
-        named("call \"two words\"", "two words", true);
-        named("call .L.str.5", ".L.str.5", true);
-        named("call .odd.name", ".odd.name", true);
-        named("call größe", "größe", true);
+        check_named("movq $$dollar$$name, $0", "dollar$name", true);
+        check_named("movq dollar$$name(%rip), $0", "dollar$name", true);
+        check_named("call \"two words\"", "two words", true);
+        check_named("call .L.str.5", ".L.str.5", true);
+        check_named("call .quoted.name", ".quoted.name", true);
+        check_named("call größe", "größe", true);
     }
 
     #[test]
-    fn assembly_without_a_name_binds_nothing() {
+    fn assembly_without_names_ties_nothing() {
         for text in [
             "movq $$tables, $0",
             "call my_table",
@@ -517,12 +518,12 @@ mod tests {
             "vaddps {$0}, %zmm1 {%k1}",
             "",
         ] {
-            named(text, "table", false);
+            check_named(text, "table", false);
         }
     }
 
     #[test]
-    fn assembly_that_could_name_anything_keeps_a_module_whole() {
+    fn assembly_with_unknown_directives_keeps_a_module_whole() {
         for (text, directive) in [
             (".macro twice x\n call \\x\n.endm", "macro"),
             (".irp n, a, b\n call f_\\n\n.endr", "irp"),
@@ -543,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn assembly_that_defines_is_with_assembly_that_uses() {
+    fn assembly_definition_is_tied_to_its_users() {
         for (definer, user) in [
             ("shared: ret", "call shared"),
             ("shared : ret", "jmp shared"),
@@ -555,7 +556,7 @@ mod tests {
             ("shared${0:c}: nop", "jmp shared3"),
             ("shared3: nop", "jmp shared${0:c}"),
             ("shared${0:c}: nop", "jmp shared${0:c}"),
-            ("\"odd name\": nop", "nop"),
+            ("\"quoted name\": nop", "nop"),
             ("7: nop", "jmp 7b"),
             (".Lmine: nop", "jmp .Lmine"),
         ] {
@@ -570,7 +571,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_of_a_statement_alone_bind_nothing() {
+    fn assembly_local_labels_tie_nothing() {
         for text in [
             "1: jmp 1b",
             ".Lx${:uid}: jmp .Lx${:uid}",
@@ -584,7 +585,7 @@ mod tests {
     }
 
     #[test]
-    fn what_assembly_says_of_a_symbol_holds_for_its_own_object() {
+    fn assembly_directives_pin_their_symbol() {
         let declared = Node { local: false, defined: false, ..EMPTY };
         let visible = Node { local: false, defined: true, ..EMPTY };
         let inline = Node { linkonce: true, ..visible };
@@ -604,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn an_operand_inside_of_a_word_keeps_its_name() {
+    fn assembly_operand_within_a_word_is_pinned() {
         for (text, expect) in [
             ("call ${0:c}_slow", true),
             ("call ${0:P}", false),
@@ -621,16 +622,16 @@ mod tests {
     }
 
     #[test]
-    fn alternatives_of_dialects_have_a_limit() {
-        named("call $(a$|b$|c$|table$)", "table", true);
+    fn assembly_dialects_have_a_limit() {
+        check_named("call $(a$|b$|c$|table$)", "table", true);
         let bound = bind(&["call $(a$|b$|c$|d$|e$)"], &[]);
         assert_eq!(bound.whole.as_deref(), Some("it has assembly with more than 4 alternatives"));
-        // Definitions of the one dialect are none of the other's words.
+        // A definition in one dialect does not count in another one.
         let bound = bind(&["$(.set other, 1$|call shared$)", "jmp other", "call shared"], &[]);
         assert_eq!(bound.graph.ties, [(1, 0)]);
     }
 
-    /// The first line has the names of a module's symbols, the others are a statement.
+    /// The first line of the input has the names of symbols, the other lines are a statement.
     #[test]
     fn fuzz_assembly() {
         tender_fuzz::check_text("assembly", 2_000, |input| {
@@ -643,8 +644,8 @@ mod tests {
             let Ok(found) = read(text, &Symbols::of(&owned)) else { return };
 
             for word in found.mentioned.iter().chain(&found.defined) {
-                // What is in no alternative or escape stands between the letters of a word, so that
-                // it is no part of the text.
+                // A word consists of characters of the text, in order: an alternative or an escape
+                // may be removed between them.
                 let mut rest = text.chars();
                 assert!(
                     word.chars().all(|c| c == HOLE || rest.any(|other| other == c)),
@@ -657,7 +658,7 @@ mod tests {
                     let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
                     assert!(
                         !(is_name && words.contains(name)) || node.pinned,
-                        "{name:?} is not seen"
+                        "{name:?} is not found"
                     );
                 }
             }

@@ -1,55 +1,58 @@
-//! A module as the partition sees it: symbols, references, and what must stay together.
+//! The graph of a module: symbols, references, and which symbols must stay in one piece.
 
-/// One symbol. Which way round the facts imply each other is the business of whoever makes the
-/// graph.
+/// A symbol. The creator of the graph ensures that the fields are consistent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Node {
     pub function: bool,
     pub defined: bool,
-    /// Other pieces can see it only after promotion.
+    /// Other pieces can refer to it only after promotion.
     pub local: bool,
-    /// Must not be renamed, and its users must be where it is.
+    /// Must not be renamed, so its users must be in its piece.
     pub pinned: bool,
-    /// A constant whose place decides nothing: it has its home where its users are, and joins
-    /// nobody to anybody.
-    pub follows: bool,
-    /// Other pieces may have it as `available_externally`.
+    /// A constant that may be in any piece. It is placed with its users and does not keep symbols
+    /// together.
+    pub follows_users: bool,
+    /// Other pieces may have a copy of it as `available_externally`.
     pub copyable: bool,
-    /// A function that several pieces may define. No variable is: its address would be several.
+    /// A function that several pieces may define. Never a variable, because it would have several
+    /// addresses.
     pub replicable: bool,
     pub always_inline: bool,
-    /// Not emitted where its home does not use it, unless it is kept on purpose.
+    /// Its owner does not emit it if it does not use it, unless `Change::Keep` is applied.
     pub linkonce: bool,
-    /// Needs no home: another object defines it.
+    /// Needs no owner: another object defines it.
     pub optional: bool,
-    /// Neither placed nor given a role.
+    /// Has neither an owner nor a role.
     pub special: bool,
     /// IR instructions of a function.
     pub instructions: u32,
     pub blocks: u32,
-    /// Size of a variable.
+    /// The size of a variable.
     pub bytes: u64,
 }
 
+/// A reference from one symbol to another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
     pub from: u32,
     pub to: u32,
-    /// Direct calls; 0 where `to` is only mentioned.
+    /// The number of direct calls; 0 if there are only other references.
     pub calls: u32,
 }
 
+/// The symbols of a module and their relations.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     pub nodes: Vec<Node>,
     pub edges: Vec<Edge>,
+    /// Pairs of symbols that must have the same owner.
     pub ties: Vec<(u32, u32)>,
 }
 
 impl Node {
-    /// What optimising and emitting takes by itself, in units of one instruction; 60,000 to 90,000
-    /// are a second or so at -O2. Blocks count, because control flow is what the expensive passes
-    /// walk.
+    /// The cost of optimising and emitting the symbol alone, in units of one instruction. 60,000 to
+    /// 90,000 take about a second at -O2. Blocks count, because the expensive passes work on
+    /// control flow.
     fn own_cost(&self) -> u64 {
         if !self.defined || self.special {
             0
@@ -60,26 +63,26 @@ impl Node {
         }
     }
 
-    /// What all nodes of a module that has as much of everything cost together, or a little more.
+    /// An upper bound for the cost of all nodes of a module with these totals.
     pub fn most_cost(functions: u64, blocks: u64, instructions: u64, bytes: u64) -> u64 {
         instructions + 4 * blocks + 8 * functions + bytes / 512
     }
 
-    /// Whether exactly one piece must have it.
-    pub fn has_home(&self) -> bool {
+    /// Whether exactly one piece must define it.
+    pub fn needs_owner(&self) -> bool {
         self.defined && !self.special && !self.optional
     }
 
-    /// Whether it takes part in deciding who is where.
+    /// Whether it is assigned to a piece before its users are known.
     pub(super) fn is_placed(&self) -> bool {
-        self.has_home() && !self.follows
+        self.needs_owner() && !self.follows_users
     }
 }
 
 impl Graph {
-    /// In one order, with one edge for each pair, and with what follows from edges written into the
-    /// nodes.
-    pub(super) fn normal(&self) -> Graph {
+    /// The graph in canonical order, with one edge for each pair of symbols. Consequences of the
+    /// edges are written into the nodes.
+    pub(super) fn normalised(&self) -> Graph {
         let mut edges = self.edges.clone();
         edges.retain(|edge| edge.from != edge.to);
         edges.sort_unstable();
@@ -96,13 +99,14 @@ impl Graph {
         }
         for edge in &edges {
             if self.nodes[edge.to as usize].pinned {
-                // A copy elsewhere could not refer to it.
-                nodes[edge.from as usize].be_one();
+                // A copy in another piece could not refer to it.
+                nodes[edge.from as usize].keep_in_one_piece();
                 ties.push((edge.from, edge.to));
             }
         }
-        // What has to be inlined and must not be copied is where it is called, because some of it
-        // is no valid function of its own; and then its callers must not be copied either.
+        // A function that must be inlined and must not be copied has to be in the piece of its
+        // callers, because it may not be valid as a separate function. Then its callers must not be
+        // copied either.
         let mut bound: Vec<u32> = (0..nodes.len() as u32).collect();
         bound.retain(|&node| {
             let node = &nodes[node as usize];
@@ -122,68 +126,68 @@ impl Graph {
                 if node.copyable && node.always_inline {
                     bound.push(caller);
                 }
-                node.be_one();
+                node.keep_in_one_piece();
             }
         }
         for node in &mut nodes {
             node.always_inline &= node.copyable;
         }
         for &(a, b) in &ties {
-            nodes[a as usize].follows = false;
-            nodes[b as usize].follows = false;
+            nodes[a as usize].follows_users = false;
+            nodes[b as usize].follows_users = false;
         }
         Graph { nodes, edges, ties }
     }
 }
 
 impl Node {
-    /// It is in one piece only.
-    pub(super) fn be_one(&mut self) {
+    /// Allows neither copies nor replicas.
+    pub(super) fn keep_in_one_piece(&mut self) {
         (self.copyable, self.replicable) = (false, false);
     }
 }
 
-/// Edges by their ends, and what follows from them.
-pub(super) struct Links {
+/// The edges by their ends, and the costs that follow from them.
+pub(super) struct References {
     out: Vec<Vec<(u32, u32)>>,
     into: Vec<Vec<(u32, u32)>>,
     cost: Vec<u64>,
 }
 
-impl Links {
-    /// Of a graph in normal form.
-    pub fn new(graph: &Graph) -> Links {
+impl References {
+    /// `graph` must be normalised.
+    pub fn new(graph: &Graph) -> References {
         let count = graph.nodes.len();
         let (out, into) = (vec![Vec::new(); count], vec![Vec::new(); count]);
-        let mut links = Links { out, into, cost: Vec::new() };
+        let mut references = References { out, into, cost: Vec::new() };
         for edge in &graph.edges {
-            links.out[edge.from as usize].push((edge.to, edge.calls));
-            links.into[edge.to as usize].push((edge.from, edge.calls));
+            references.out[edge.from as usize].push((edge.to, edge.calls));
+            references.into[edge.to as usize].push((edge.from, edge.calls));
         }
         let mut expanded = vec![None; count];
         for node in 0..count as u32 {
-            links.expand(graph, node, &mut expanded);
+            references.expand(graph, node, &mut expanded);
         }
-        links.cost = expanded.into_iter().map(Option::unwrap_or_default).collect();
-        for (cost, node) in links.cost.iter_mut().zip(&graph.nodes) {
+        references.cost = expanded.into_iter().map(Option::unwrap_or_default).collect();
+        for (cost, node) in references.cost.iter_mut().zip(&graph.nodes) {
             if node.always_inline && node.local {
                 *cost = 0;
             }
         }
-        links
+        references
     }
 
-    /// A function's cost with all that must be inlined into it. Some files are hardly anything
-    /// else, and take many times what their instructions suggest.
+    /// The cost of a function with everything that must be inlined into it. Some files consist
+    /// mostly of such functions and cost many times what their instructions suggest.
     fn expand(&self, graph: &Graph, node: u32, expanded: &mut [Option<u64>]) -> u64 {
         if let Some(cost) = expanded[node as usize] {
             return cost;
         }
         let own = graph.nodes[node as usize].own_cost();
-        // Holds while this one is worked on, so that a cycle ends.
+        // A preliminary value, so that the recursion ends at a cycle.
         expanded[node as usize] = Some(own);
         let inlined =
-            self.out(node).iter().filter(|(to, _)| graph.nodes[*to as usize].always_inline);
+            self.targets(node).iter().filter(|(to, _)| graph.nodes[*to as usize].always_inline);
         let cost = inlined.fold(own, |sum, &(to, calls)| {
             sum.saturating_add(self.expand(graph, to, expanded).saturating_mul(u64::from(calls)))
         });
@@ -192,22 +196,22 @@ impl Links {
         cost
     }
 
-    /// One function is never taken for more than this.
+    /// The largest cost of one function.
     const MOST: u64 = 1 << 32;
 
-    /// Expected cost of compiling `node` at its home. What is inlined and vanishes costs where it
-    /// goes.
+    /// The expected cost of compiling `node` in its owner. A local function that is always inlined
+    /// costs only in its callers.
     pub fn cost(&self, node: u32) -> u64 {
         self.cost[node as usize]
     }
 
-    /// What `node` refers to, with the number of calls.
-    pub fn out(&self, node: u32) -> &[(u32, u32)] {
+    /// The symbols that `node` refers to, with the number of calls.
+    pub fn targets(&self, node: u32) -> &[(u32, u32)] {
         &self.out[node as usize]
     }
 
-    /// Who refers to `node`.
-    pub fn into(&self, node: u32) -> &[(u32, u32)] {
+    /// The symbols that refer to `node`, with the number of calls.
+    pub fn users(&self, node: u32) -> &[(u32, u32)] {
         &self.into[node as usize]
     }
 }

@@ -1,57 +1,58 @@
-//! The numbers that a cut obeys, with the measurements they come from.
+//! The limits of a cut, with the measurements behind them.
 
+/// The limits of a cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// At most this many pieces.
+    /// The largest number of pieces.
     pub units: u32,
-    /// At least this many, or as many as there are groups, however small the module. For tests.
+    /// The least number of pieces, if there are as many groups, even in a small module. For tests.
     pub least: u32,
-    /// A module is cut into pieces of about this cost, and one under twice this stays whole. At -O2
-    /// that is a fifth of a second or so of optimising and emitting; starting over for a piece
-    /// costs some tens of milliseconds. Not swept: it decides only where small files begin to be
-    /// cut.
+    /// The target cost of a piece. A module of less than twice this cost stays whole. At -O2 this
+    /// is about a fifth of a second of optimising and emitting; the fixed cost of a piece is some
+    /// tens of milliseconds. Other values were not measured: it only decides from which size on
+    /// files are cut.
     pub piece: u64,
-    /// Instructions up to which a function is copied to the pieces that call it.
+    /// Functions up to this number of instructions are copied to the pieces that call them.
     pub copy: u32,
-    /// How many calls deep copies go.
+    /// How many calls deep functions are copied.
     pub depth: u32,
-    /// Bytes up to which a constant is copied to the pieces that read it.
+    /// Constants up to this number of bytes are copied to the pieces that read them.
     pub table: u64,
-    /// What all pieces may cost together, in percent of the whole module. One of which the pieces
-    /// cost more is cut into fewer, or not.
+    /// How much all pieces together may cost, in percent of the whole module. If they cost more,
+    /// the module is cut into fewer pieces or stays whole.
     pub price: u64,
 }
 
 impl Limits {
-    /// With optimisation. Measured on sqlite3.c at -O2 (`make bench BENCH="--only cut"`), against
-    /// clang's processor time for it uncut: 0.94 to 1.00 with 4 pieces, 0.89 to 1.09 with 8, 1.01
-    /// to 1.12 with 16; the text grows by 3 to 4 % with each, and an SQL workload takes the same
-    /// time as far as 21 pairs can tell (1.04 with 8, 95 %: 0.98 to 1.10). Without any copies the
-    /// cut takes a quarter less and the text shrinks by a fifth, but the workload takes 1.025 of
-    /// the time.
+    /// Limits with optimisation. Measured on sqlite3.c at -O2 (`make bench BENCH="--only cut"`),
+    /// relative to clang's processor time without cutting: 0.94 to 1.00 with 4 pieces, 0.89 to 1.09
+    /// with 8, 1.01 to 1.12 with 16. In all cases .text grows by 3 to 4 %, and an SQL workload
+    /// takes the same time within the accuracy of 21 pairs (1.04 with 8 pieces, 95 %: 0.98 to
+    /// 1.10). Without copies cutting takes a quarter less time and .text shrinks by a fifth, but
+    /// the workload takes 1.025 times as long.
     ///
-    /// `price`: of sqlite3.c 8 pieces cost 118, of the large files of zstd 102, and so they gain
-    /// what they should. Of each of 13 C++ files of RocksDB two pieces cost 138 to 167, most of it
-    /// in one of them: when these were cut into up to 8, the build of them took 1.18 of the
-    /// processor time of one without cuts.
+    /// `price`: 8 pieces cost 118 for sqlite3.c and 102 for the large files of zstd, so cutting
+    /// pays. For each of 13 C++ files of RocksDB two pieces cost 138 to 167, most of it in one
+    /// piece: cut into up to 8 pieces, their build took 1.18 times the processor time.
     ///
-    /// The other limits were set once and not swept one by one.
+    /// The other limits were not varied one by one.
     pub fn optimised(units: u32) -> Limits {
         Limits { units, least: 1, piece: 12_000, copy: 100, depth: 4, table: 4096, price: 125 }
     }
 
-    /// Without: an instruction costs a tenth, and nothing is inlined but what must be, so a cut
-    /// costs next to nothing (the same files at `-j2` and `-j8`: no difference to be seen).
+    /// Limits without optimisation. An instruction costs a tenth, and only forced inlining happens,
+    /// so cutting costs almost nothing (no measurable difference for the same files at `-j2` and
+    /// `-j8`).
     pub fn unoptimised(units: u32) -> Limits {
         Limits { units, least: 1, piece: 120_000, copy: 0, depth: 0, table: 0, price: 125 }
     }
 
-    /// As many pieces as are allowed, whatever they cost.
+    /// The largest allowed number of pieces, at any cost.
     pub fn forced(self) -> Limits {
         Limits { least: self.units, ..self }
     }
 
-    /// Whether a module of this cost is worth more than one piece.
+    /// Whether a module of this cost is cut.
     pub fn allow_cut(&self, cost: u64) -> bool {
         self.pieces(cost) > 1
     }
@@ -61,7 +62,7 @@ impl Limits {
         wanted.min(self.units).max(self.least)
     }
 
-    /// Whether `count` pieces that cost `sum` are worth what they cost more than the whole does.
+    /// Whether `count` pieces that cost `sum` together are worth the extra cost.
     pub(super) fn allow_price(&self, count: u32, sum: u64, whole: u64) -> bool {
         count <= self.least || sum.saturating_mul(100) <= whole.saturating_mul(self.price)
     }

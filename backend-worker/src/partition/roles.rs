@@ -1,59 +1,69 @@
-//! From homes to what each piece has: definitions, copies, replicas; and what must change for
-//! others to see it.
+//! Computes from the owners what each piece contains: definitions, copies and replicas; and how
+//! symbols must change so that other pieces can refer to them.
 
-use super::graph::{Graph, Links, Node};
+use super::graph::{Graph, Node, References};
 use super::limits::Limits;
-use super::place::Homes;
+use super::placement::Owners;
 use std::collections::VecDeque;
 
-/// What a symbol is in one piece.
+/// The role of a symbol in one piece.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Role {
     /// At most declared.
     None = 0,
-    Home = 1,
-    /// `available_externally`: for inlining and folding, never emitted.
+    /// The definition: this piece is the owner.
+    Definition = 1,
+    /// `available_externally`: used for inlining and constant folding, never emitted.
     Copy = 2,
-    /// A definition of the piece's own.
+    /// A further definition, for this piece alone.
     Replica = 3,
 }
 
-/// What happens to a symbol before the cut.
+/// How a symbol changes before the cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Change {
     None = 0,
-    /// A local becomes visible to other pieces.
+    /// A local symbol becomes visible to other pieces.
     Promote = 1,
-    /// A `linkonce` must not vanish from its home.
+    /// A `linkonce` symbol becomes weak, so that its owner emits it.
     Keep = 2,
 }
 
+/// A piece of a module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
+    /// By node.
     pub roles: Vec<Role>,
-    /// In the unit of `Limits::piece`, copies included.
+    /// The expected cost in the unit of `Limits::piece`, copies included.
     pub cost: u64,
 }
 
+/// How a module is cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
     pub pieces: Vec<Piece>,
+    /// By node.
     pub changes: Vec<Change>,
 }
 
-pub(super) fn assign(graph: &Graph, links: &Links, homes: &Homes, limits: &Limits) -> Assignment {
-    let count = homes.iter().flatten().max().map_or(0, |last| last + 1);
+pub(super) fn assign(
+    graph: &Graph,
+    references: &References,
+    owners: &Owners,
+    limits: &Limits,
+) -> Assignment {
+    let count = owners.iter().flatten().max().map_or(0, |last| last + 1);
     let mut pieces: Vec<Piece> =
-        (0..count).map(|piece| fill(graph, links, homes, piece, limits)).collect();
-    pieces.retain(|piece| piece.roles.contains(&Role::Home));
+        (0..count).map(|piece| build_piece(graph, references, owners, piece, limits)).collect();
+    pieces.retain(|piece| piece.roles.contains(&Role::Definition));
 
     let mut changes = vec![Change::None; graph.nodes.len()];
     for piece in &pieces {
         for (at, role) in piece.roles.iter().enumerate() {
             if !matches!(role, Role::None) {
-                for &(to, _) in links.out(at as u32) {
+                for &(to, _) in references.targets(at as u32) {
                     let node = &graph.nodes[to as usize];
                     let elsewhere = matches!(piece.roles[to as usize], Role::None | Role::Copy);
                     if node.defined && elsewhere {
@@ -76,48 +86,54 @@ fn change(node: &Node) -> Change {
     }
 }
 
-/// The cost of one piece with its copies.
+/// The cost of one piece, copies included.
 pub(super) fn cost(
     graph: &Graph,
-    links: &Links,
-    homes: &Homes,
+    references: &References,
+    owners: &Owners,
     piece: u32,
     limits: &Limits,
 ) -> u64 {
-    fill(graph, links, homes, piece, limits).cost
+    build_piece(graph, references, owners, piece, limits).cost
 }
 
-/// Everything that one piece has.
-fn fill(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits) -> Piece {
+/// Builds one piece: its definitions, copies and replicas.
+fn build_piece(
+    graph: &Graph,
+    references: &References,
+    owners: &Owners,
+    piece: u32,
+    limits: &Limits,
+) -> Piece {
     let mut roles = vec![Role::None; graph.nodes.len()];
     let mut cost = 0;
-    // Breadth first: a node is met first on its shortest way, so depth does not depend on the order
-    // of edges.
+    // Breadth first: a node is reached on a shortest path, so its depth does not depend on the
+    // order of edges.
     let mut queue: VecDeque<(u32, u32)> = VecDeque::new();
-    for (at, home) in homes.iter().enumerate() {
-        if *home == Some(piece) {
-            roles[at] = Role::Home;
-            cost += links.cost(at as u32);
+    for (at, owner) in owners.iter().enumerate() {
+        if *owner == Some(piece) {
+            roles[at] = Role::Definition;
+            cost += references.cost(at as u32);
             queue.push_back((at as u32, 0));
         }
     }
     while let Some((from, depth)) = queue.pop_front() {
-        for &(to, _) in links.out(from) {
+        for &(to, _) in references.targets(from) {
             if roles[to as usize] != Role::None {
                 continue;
             }
-            let role = borrowed(graph, links, to, depth, limits);
+            let role = role_outside_owner(graph, references, to, depth, limits);
             if role == Role::None {
                 continue;
             }
             roles[to as usize] = role;
             let node = &graph.nodes[to as usize];
             cost += match role {
-                // Its callers have it in their costs.
+                // Its cost is included in its callers.
                 _ if node.always_inline => 0,
-                // A copy is optimised with the rest, but no code is made of it.
-                Role::Copy => links.cost(to) / 2,
-                _ => links.cost(to),
+                // A copy is optimised but not emitted.
+                Role::Copy => references.cost(to) / 2,
+                _ => references.cost(to),
             };
             queue.push_back((to, depth + 1));
         }
@@ -125,31 +141,37 @@ fn fill(graph: &Graph, links: &Links, homes: &Homes, piece: u32, limits: &Limits
     Piece { roles, cost }
 }
 
-/// What a piece that refers to `to` has of it when its home is elsewhere.
-fn borrowed(graph: &Graph, links: &Links, to: u32, depth: u32, limits: &Limits) -> Role {
+/// The role of `to` in a piece that refers to it and is not its owner.
+fn role_outside_owner(
+    graph: &Graph,
+    references: &References,
+    to: u32,
+    depth: u32,
+    limits: &Limits,
+) -> Role {
     let node = &graph.nodes[to as usize];
     if !node.defined || node.special {
         return Role::None;
     }
     if !node.function {
-        // What a copy mentions has to be promoted, and loses more than the copy gains; a literal
-        // loses nothing.
+        // Local symbols that a copied constant refers to must be promoted, which costs more than
+        // the copy gains. Literals are an exception.
         let alone = || {
-            links.out(to).iter().all(|&(other, _)| {
+            references.targets(to).iter().all(|&(other, _)| {
                 let other = &graph.nodes[other as usize];
-                !other.local || other.follows
+                !other.local || other.follows_users
             })
         };
         let small = node.copyable && node.bytes <= limits.table;
-        return if small && (node.follows || alone()) { Role::Copy } else { Role::None };
+        return if small && (node.follows_users || alone()) { Role::Copy } else { Role::None };
     }
     if !node.copyable {
         return Role::None;
     }
-    // What headers define inline mostly vanishes into its callers. A copy would keep it alive in
-    // its home for nothing: on C++ that is twice the code, and half as much time again. The linker
-    // drops all but one of those that are emitted. Nobody drops a second definition of a local, so
-    // a local is defined twice only if it has to vanish.
+    // Inline functions of headers are mostly inlined into their callers. A copy would force the
+    // owner to emit them: for C++ that doubles the code and takes half as much time again. The
+    // linker keeps one of the emitted replicas. It does not remove replicas of a local function, so
+    // a local has replicas only if it must be inlined.
     let inline = node.linkonce && node.instructions <= limits.copy;
     if node.replicable && (inline || node.always_inline) {
         return Role::Replica;

@@ -1,4 +1,4 @@
-//! What holds of every assignment, on graphs made at random.
+//! Properties of every assignment, on random graphs.
 
 use super::{Assignment, Change, Edge, Graph, Limits, Node, Role, partition, ties};
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn node() -> impl Strategy<Value = Node> {
             defined,
             local: flags[0] && defined,
             pinned: flags[1] && flags[2] && flags[3],
-            follows: flags[0] && flags[5] && defined && !function,
+            follows_users: flags[0] && flags[5] && defined && !function,
             copyable: flags[4] && defined,
             replicable: flags[5] && (flags[0] || flags[1]) && defined,
             always_inline: flags[6] && flags[7] && function && defined,
@@ -36,28 +36,28 @@ fn graph() -> impl Strategy<Value = Graph> {
         let edges = proptest::collection::vec(edge, 0..150);
         let ties = proptest::collection::vec((0..count, 0..count), 0..6);
         (edges, ties).prop_map(move |(mut edges, ties)| {
-            // What is not defined refers to nothing.
+            // An undefined symbol refers to nothing.
             edges.retain(|edge| nodes[edge.from as usize].defined);
             Graph { nodes: nodes.clone(), edges, ties }
         })
     })
 }
 
-/// Exactly `pieces` are wanted, whatever the graph costs.
+/// Forces exactly `pieces`, at any cost.
 fn limits(pieces: u32) -> Limits {
     Limits::optimised(pieces).forced()
 }
 
-fn home(assignment: &Assignment, node: u32) -> Option<usize> {
-    assignment.pieces.iter().position(|piece| piece.roles[node as usize] == Role::Home)
+fn owner(assignment: &Assignment, node: u32) -> Option<usize> {
+    assignment.pieces.iter().position(|piece| piece.roles[node as usize] == Role::Definition)
 }
 
 fn check(graph: &Graph, assignment: &Assignment) {
-    let graph = &graph.normal();
+    let graph = &graph.normalised();
     for (at, node) in graph.nodes.iter().enumerate() {
         let roles: Vec<Role> = assignment.pieces.iter().map(|piece| piece.roles[at]).collect();
-        let homes = roles.iter().filter(|role| **role == Role::Home).count();
-        assert_eq!(homes, usize::from(node.has_home()), "{at} has {homes} homes");
+        let owners = roles.iter().filter(|role| **role == Role::Definition).count();
+        assert_eq!(owners, usize::from(node.needs_owner()), "{at} has {owners} owners");
         if !node.defined {
             assert!(roles.iter().all(|role| *role == Role::None), "{at} is only declared");
         }
@@ -75,11 +75,11 @@ fn check(graph: &Graph, assignment: &Assignment) {
         }
     }
     for &(a, b) in &graph.ties {
-        let (a_home, b_home) = (home(assignment, a), home(assignment, b));
+        let (a_home, b_home) = (owner(assignment, a), owner(assignment, b));
         assert!(a_home.is_none() || b_home.is_none() || a_home == b_home, "{a} and {b} are tied");
     }
     for piece in &assignment.pieces {
-        assert!(piece.roles.contains(&Role::Home), "a piece has something of its own");
+        assert!(piece.roles.contains(&Role::Definition), "a piece owns a symbol");
         for edge in &graph.edges {
             let (from, to) = (piece.roles[edge.from as usize], piece.roles[edge.to as usize]);
             let node = &graph.nodes[edge.to as usize];
@@ -87,7 +87,7 @@ fn check(graph: &Graph, assignment: &Assignment) {
                 continue;
             }
             let change = assignment.changes[edge.to as usize];
-            let seen = matches!(to, Role::Home | Role::Replica)
+            let seen = matches!(to, Role::Definition | Role::Replica)
                 || !node.local
                 || change == Change::Promote;
             assert!(seen, "{} refers to {}, which it cannot see", edge.from, edge.to);
@@ -100,7 +100,7 @@ fn check(graph: &Graph, assignment: &Assignment) {
 
 proptest! {
     #[test]
-    fn every_assignment_is_right(graph in graph(), pieces in 2u32..9) {
+    fn partition_assignment_is_consistent(graph in graph(), pieces in 2u32..9) {
         if let Some(assignment) = partition(&graph, &limits(pieces)) {
             prop_assert!(assignment.pieces.len() as u32 <= pieces);
             check(&graph, &assignment);
@@ -108,8 +108,8 @@ proptest! {
     }
 
     #[test]
-    fn forced_pieces_are_as_many_as_there_are_groups(graph in graph(), pieces in 2u32..10, optimised in any::<bool>()) {
-        let normal = graph.normal();
+    fn partition_forced_pieces_are_as_many_as_groups(graph in graph(), pieces in 2u32..10, optimised in any::<bool>()) {
+        let normal = graph.normalised();
         let placed = normal.nodes.iter().zip(ties::groups(&normal)).filter(|(node, _)| node.is_placed());
         let groups = placed.map(|(_, group)| group).collect::<BTreeSet<_>>().len();
         let limits = if optimised { Limits::optimised(pieces) } else { Limits::unoptimised(pieces) };
@@ -118,7 +118,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_edges_and_ties_does_not_matter(graph in graph(), pieces in 2u32..9, seed in any::<u64>()) {
+    fn partition_is_independent_of_the_order_of_edges_and_ties(graph in graph(), pieces in 2u32..9, seed in any::<u64>()) {
         let mut other = graph.clone();
         let mut state = seed;
         let mut shuffle = |length: usize| {
@@ -135,7 +135,7 @@ proptest! {
     }
 
     #[test]
-    fn free_functions_are_spread_evenly(sizes in proptest::collection::vec(1u32..200, 64..200), pieces in 2u32..9) {
+    fn partition_spreads_independent_functions_evenly(sizes in proptest::collection::vec(1u32..200, 64..200), pieces in 2u32..9) {
         let nodes: Vec<Node> = sizes
             .iter()
             .map(|&instructions| Node { function: true, defined: true, instructions, blocks: 1, ..Node::default() })
@@ -160,25 +160,25 @@ fn function(instructions: u32) -> Node {
 }
 
 #[test]
-fn a_small_module_is_not_cut() {
+fn partition_keeps_a_small_module_whole() {
     let graph = Graph { nodes: vec![function(100); 20], ..Graph::default() };
     assert_eq!(partition(&graph, &Limits::optimised(16)), None);
 }
 
 #[test]
-fn a_local_with_one_caller_stays_with_it() {
+fn partition_keeps_a_local_with_its_only_caller() {
     let local = Node { local: true, ..function(300) };
     let mut nodes = vec![function(300); 9];
     nodes.push(local);
     let graph = Graph { nodes, edges: vec![Edge { from: 3, to: 9, calls: 1 }], ties: vec![] };
-    // Of two pieces each cluster may be an eighth of the whole, and such a pair twice that.
+    // With two pieces a cluster may cost an eighth of the whole, and such a pair twice that.
     let assignment = partition(&graph, &limits(2)).unwrap();
-    assert_eq!(home(&assignment, 9), home(&assignment, 3));
+    assert_eq!(owner(&assignment, 9), owner(&assignment, 3));
     assert_eq!(assignment.changes[9], Change::None);
 }
 
 #[test]
-fn what_must_be_inlined_is_at_hand_however_deep() {
+fn partition_copies_always_inline_functions_at_any_depth() {
     let inlined = Node { always_inline: true, ..function(1000) };
     let mut nodes = vec![inlined; 9];
     nodes.extend(vec![function(3000); 4]);
@@ -187,7 +187,7 @@ fn what_must_be_inlined_is_at_hand_however_deep() {
     let graph = Graph { nodes, edges, ties: vec![] };
     let assignment = partition(&graph, &limits(4)).unwrap();
     for piece in &assignment.pieces {
-        let uses = (9..13).any(|at| piece.roles[at] == Role::Home);
+        let uses = (9..13).any(|at| piece.roles[at] == Role::Definition);
         assert!(
             !uses || piece.roles[..9].iter().all(|role| *role != Role::None),
             "{:?}",
@@ -197,7 +197,7 @@ fn what_must_be_inlined_is_at_hand_however_deep() {
 }
 
 #[test]
-fn small_inline_functions_are_in_each_piece_and_kept_by_none() {
+fn partition_replicates_small_inline_functions() {
     let inline = |instructions| Node { linkonce: true, replicable: true, ..function(instructions) };
     let mut nodes = vec![function(3000); 4];
     nodes.extend([inline(100), inline(101)]);
@@ -205,16 +205,16 @@ fn small_inline_functions_are_in_each_piece_and_kept_by_none() {
     let graph = Graph { nodes, edges: uses(4).chain(uses(5)).collect(), ties: vec![] };
     let assignment = partition(&graph, &limits(4)).unwrap();
     let roles = |at: usize| assignment.pieces.iter().map(move |piece| piece.roles[at]);
-    assert!(roles(4).all(|role| matches!(role, Role::Home | Role::Replica)));
+    assert!(roles(4).all(|role| matches!(role, Role::Definition | Role::Replica)));
     assert_eq!(assignment.changes[4], Change::None);
     // A larger one is emitted once.
-    assert!(roles(5).all(|role| matches!(role, Role::Home | Role::None)));
+    assert!(roles(5).all(|role| matches!(role, Role::Definition | Role::None)));
     assert_eq!(assignment.changes[5], Change::Keep);
 }
 
-/// Each function that calls all of `shared` is dear to have apart from the others.
+/// All functions call all `shared` functions, so cutting them apart is expensive.
 #[test]
-fn what_costs_too_much_in_pieces_is_cut_into_fewer_or_not() {
+fn partition_limits_the_price_of_pieces() {
     let cut = |callers: u32, of_their_own: u32, shared: u32| {
         let mut nodes = vec![function(of_their_own); callers as usize];
         let inline = Node { linkonce: true, replicable: true, ..function(100) };
@@ -223,7 +223,7 @@ fn what_costs_too_much_in_pieces_is_cut_into_fewer_or_not() {
         let graph = Graph { nodes, edges: (0..callers).flat_map(uses).collect(), ties: vec![] };
         partition(&graph, &Limits::optimised(8)).map(|assignment| assignment.pieces.len())
     };
-    // From a hundredth of the code to half of it is shared.
+    // From 1 % to half of the code is shared.
     assert_eq!(cut(8, 12_000, 5), Some(8));
     assert_eq!(cut(8, 12_000, 30), Some(8));
     assert_eq!(cut(8, 12_000, 60), Some(4));
@@ -231,12 +231,12 @@ fn what_costs_too_much_in_pieces_is_cut_into_fewer_or_not() {
 }
 
 #[test]
-fn users_of_a_name_that_must_stay_are_with_it() {
+fn partition_keeps_users_with_a_pinned_symbol() {
     let pinned = Node { local: true, pinned: true, ..function(10) };
     let mut nodes = vec![function(500); 8];
     nodes.push(Node { copyable: false, ..pinned });
     let edges = vec![Edge { from: 0, to: 8, calls: 1 }, Edge { from: 7, to: 8, calls: 0 }];
     let assignment = partition(&Graph { nodes, edges, ties: vec![] }, &limits(4)).unwrap();
-    assert_eq!(home(&assignment, 0), home(&assignment, 8));
-    assert_eq!(home(&assignment, 7), home(&assignment, 8));
+    assert_eq!(owner(&assignment, 0), owner(&assignment, 8));
+    assert_eq!(owner(&assignment, 7), owner(&assignment, 8));
 }

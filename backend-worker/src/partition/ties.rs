@@ -1,14 +1,14 @@
-//! What must have the same home, as numbered groups.
+//! Groups of symbols that must have the same owner.
 
 use super::graph::Graph;
 
-/// Disjoint sets. The smallest member stands for a set, so the result does not depend on the order
-/// of joining.
-pub(super) struct Sets(Vec<u32>);
+/// Disjoint sets. The smallest member represents a set, so the result does not depend on the order
+/// of joins.
+pub(super) struct DisjointSets(Vec<u32>);
 
-impl Sets {
-    pub fn new(count: usize) -> Sets {
-        Sets((0..count as u32).collect())
+impl DisjointSets {
+    pub fn new(count: usize) -> DisjointSets {
+        DisjointSets((0..count as u32).collect())
     }
 
     pub fn find(&mut self, node: u32) -> u32 {
@@ -16,8 +16,8 @@ impl Sets {
         while self.0[root as usize] != root {
             root = self.0[root as usize];
         }
-        // Each step on the way is shortened. No recursion: ties in an unlucky order make a chain as
-        // long as there are nodes.
+        // Path compression. Without recursion, because the chain may be as long as the number of
+        // nodes.
         let mut at = node;
         while at != root {
             at = std::mem::replace(&mut self.0[at as usize], root);
@@ -31,9 +31,9 @@ impl Sets {
     }
 }
 
-/// For each node the smallest node of its group.
+/// The smallest node in the group of each node.
 pub(super) fn groups(graph: &Graph) -> Vec<u32> {
-    let mut sets = Sets::new(graph.nodes.len());
+    let mut sets = DisjointSets::new(graph.nodes.len());
     for &(a, b) in &graph.ties {
         sets.join(a, b);
     }
@@ -45,9 +45,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chain_of_ties_takes_no_stack() {
+    fn ties_chain_needs_no_stack() {
         const COUNT: usize = 1_000_000;
-        let mut sets = Sets::new(COUNT);
+        let mut sets = DisjointSets::new(COUNT);
         (1..COUNT as u32).rev().for_each(|node| sets.join(node, node - 1));
         assert_eq!(sets.find(COUNT as u32 - 1), 0);
     }

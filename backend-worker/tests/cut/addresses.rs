@@ -1,13 +1,12 @@
-//! An address that a program or clang itself may compare stays one address, whatever piece asks for
-//! it.
+//! An address that a program or clang itself may compare is the same in all pieces.
 
 use super::program::{bulk, bulks, program, same};
 use std::fmt::Write;
 
-/// clang compares the vtable's address where the class is final, although an anonymous namespace
-/// makes the vtable `internal unnamed_addr`.
+/// clang compares the vtable's address if the class is final, even if an anonymous namespace makes
+/// the vtable `internal unnamed_addr`.
 #[test]
-fn a_local_vtable_has_one_address() {
+fn cut_local_vtable_has_one_address() {
     let text = "#include <cstdio>\n\
         namespace { struct B { virtual ~B() {} virtual int f() { return 1; } };\n\
           struct D final : B { int x = 5; int f() override { return x; } }; }\n\
@@ -25,10 +24,10 @@ fn a_local_vtable_has_one_address() {
     }
 }
 
-/// Each constant that `unnamed_addr` or a linker's merging might double is asked for in four
-/// functions of different pieces, and all have to give the same address.
+/// Four functions in different pieces return the address of each constant that `unnamed_addr` or
+/// merging by the linker might duplicate. All must return the same address.
 #[test]
-fn a_constant_has_one_address() {
+fn cut_constant_has_one_address() {
     let kinds = [
         ("literal", "\"literal\""),
         ("embedded", "\"a\\0b\""),
@@ -109,12 +108,12 @@ fn a_constant_has_one_address() {
     }
 }
 
-/// Types of an anonymous namespace are compared by the address of their names or descriptions.
+/// Types of an anonymous namespace are compared by the address of their names or typeinfo.
 #[test]
-fn a_local_type_has_one_identity() {
+fn cut_local_type_has_one_identity() {
     let mut text = "#include <cstdio>\n#include <typeinfo>\n#include <exception>\n\
-        namespace { struct Base { virtual ~Base() {} }; struct Left : virtual Base { int l = 1; }; struct Right : virtual Base { int r = 2; };\n\
-          struct Both final : Left, Right { int b = 3; }; enum Colour { red, green }; template <class T> struct Of { T t; }; }\n"
+        namespace { struct Base { virtual ~Base() {} }; struct UnitResult : virtual Base { int l = 1; }; struct Right : virtual Base { int r = 2; };\n\
+          struct Both final : UnitResult, Right { int b = 3; }; enum Colour { red, green }; template <class T> struct Of { T t; }; }\n"
         .to_owned();
     for piece in ["a", "b", "c", "d"] {
         text.push_str(&bulk(&format!("bulk_{piece}")));
@@ -122,7 +121,7 @@ fn a_local_type_has_one_identity() {
             text,
             "__attribute__((noinline)) const std::type_info &type_{piece}(int k) {{ switch (k) {{ case 0: return typeid(Both);\n\
              case 1: return typeid(Colour); case 2: return typeid(Of<Both *>); default: return typeid(Both **); }} }}\n\
-             __attribute__((noinline)) Base *make_{piece}(int k) {{ return k ? (Base *)new Both : (Base *)new Left; }}\n\
+             __attribute__((noinline)) Base *make_{piece}(int k) {{ return k ? (Base *)new Both : (Base *)new UnitResult; }}\n\
              __attribute__((noinline)) int ask_{piece}(Base *base) {{ auto both = dynamic_cast<Both *>(base); auto right = dynamic_cast<Right *>(base);\n\
                return (both ? both->b : -1) + (right ? right->r * 10 : -20) + (typeid(*base) == type_{piece}(0)) * 100; }}\n\
              __attribute__((noinline)) void throw_{piece}(int k) {{ if (k) throw Both(); throw Of<Colour>{{green}}; }}"
@@ -144,7 +143,7 @@ fn a_local_type_has_one_identity() {
 }
 
 #[test]
-fn aliases_and_ifuncs() {
+fn cut_aliases_and_ifuncs() {
     let text = format!(
         "#include <stdio.h>\n{}\
          static int target(int x) {{ return x + 40 + bulk_a(1) * 0; }}\n\
@@ -164,9 +163,9 @@ fn aliases_and_ifuncs() {
     same("-O0", &[("a.c", &text)]);
 }
 
-/// An alias is a second name of one address, and an ifunc has one address too.
+/// An alias is a second name of one address, and an ifunc has one address.
 #[test]
-fn aliases_and_ifuncs_have_one_address() {
+fn cut_aliases_and_ifuncs_have_one_address() {
     let text = format!(
         "#include <stdio.h>\n#define N __attribute__((noinline))\n{}\
          static int impl(int x) {{ return x + 1; }}\n\

@@ -1,13 +1,13 @@
-//! Inline assembly: the names in it are found, and what is not understood keeps a file whole.
+//! Inline assembly: the names in it are found, and unknown directives keep a file whole.
 
-use super::program::{Heard, SUFFIXES, bulks, program, same};
+use super::program::{CollectedDiagnostics, SUFFIXES, bulks, program, same};
 use std::cell::RefCell;
 use tender_protocol::Lto;
 use tender_worker::llvm::{Clang, Context};
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn assembly_names_objects_in_every_spelling() {
+fn cut_assembly_names_objects_in_every_spelling() {
     let text = format!(
         "#include <stdio.h>\n{}\
          static int table[4] __attribute__((used)) = {{10, 20, 30, 40}};\n\
@@ -42,7 +42,7 @@ fn assembly_names_objects_in_every_spelling() {
 }
 
 #[test]
-fn assembly_that_is_not_understood_keeps_a_file_whole() {
+fn cut_unknown_assembly_keeps_a_file_whole() {
     for (assembly, reason) in [
         (".macro twice\\nnop\\nnop\\n.endm", "it has assembly with the directive .macro"),
         (
@@ -55,24 +55,24 @@ fn assembly_that_is_not_understood_keeps_a_file_whole() {
             bulks(&["a", "b", "c", "d"])
         );
         let program = program("-O2", &[("a.c", &text)]);
-        let heard = Heard(RefCell::default());
-        program.cut("a.c", SUFFIXES[0], &heard, |cut, _| assert_eq!(cut.err(), Some(reason)));
+        let diagnostics = CollectedDiagnostics(RefCell::default());
+        program.cut("a.c", SUFFIXES[0], &diagnostics, |cut, _| assert_eq!(cut.err(), Some(reason)));
     }
 }
 
 #[test]
-fn assembly_outside_of_functions_keeps_a_file_whole() {
+fn cut_assembly_outside_of_functions_keeps_a_file_whole() {
     let text = format!("{}asm(\".globl here\\nhere: ret\\n\");\n", bulks(&["a", "b", "c", "d"]));
     let program = program("-O2", &[("a.c", &text)]);
-    let heard = Heard(RefCell::default());
-    program.cut("a.c", SUFFIXES[0], &heard, |cut, _| {
+    let diagnostics = CollectedDiagnostics(RefCell::default());
+    program.cut("a.c", SUFFIXES[0], &diagnostics, |cut, _| {
         assert_eq!(cut.err(), Some("it has assembly outside of functions"));
     });
 }
 
 #[cfg(target_arch = "x86_64")]
 #[test]
-fn assembly_in_functions_that_names_locals() {
+fn cut_assembly_that_names_locals() {
     let text = format!(
         "#include <stdio.h>\n{}\
          static int hidden_value __attribute__((used)) = 7;\n\
@@ -90,27 +90,27 @@ fn assembly_in_functions_that_names_locals() {
 }
 
 #[test]
-fn assembly_errors_are_told_once_and_at_their_place() {
+fn cut_assembly_errors_are_reported_once_with_their_location() {
     let text = format!(
         "{}\nint broken(int x) {{\n\tasm volatile(\"nop\\n\\tnosuch %0\" : : \"r\"(x));\n\treturn x;\n}}\n",
         bulks(&["a", "b", "c"])
     );
     let program = program("-O2", &[("a.c", &text)]);
-    let heard = Heard(RefCell::default());
-    program.cut("a.c", SUFFIXES[0], &heard, |cut, request| {
+    let diagnostics = CollectedDiagnostics(RefCell::default());
+    program.cut("a.c", SUFFIXES[0], &diagnostics, |cut, request| {
         let cut = cut.unwrap();
         for index in 0..cut.costs().len() {
             let context = Context::create();
-            let mut clang =
-                Clang::open(request, Lto::Off, &heard).unwrap_or_else(|_| panic!("as before"));
+            let mut clang = Clang::open(request, Lto::Off, &diagnostics)
+                .unwrap_or_else(|_| panic!("as before"));
             let module = cut.piece(&context, index).unwrap();
             clang.adopt_piece(cut, &module).unwrap();
             clang.optimise(&module).unwrap();
             let _ = clang.emit(&module);
         }
     });
-    let heard = heard.0.into_inner();
-    let [error] = &heard[..] else { panic!("one error is expected: {heard:?}") };
+    let diagnostics = diagnostics.0.into_inner();
+    let [error] = &diagnostics[..] else { panic!("one error is expected: {diagnostics:?}") };
     assert!(error.file.as_ref().is_some_and(|file| file.ends_with("a.c")), "{error:?}");
     assert_eq!(error.line, 6, "{error:?}");
     assert!(error.message.contains("nosuch"), "{error:?}");

@@ -1,5 +1,5 @@
-//! Real small programs, cut into pieces by force, joined, linked and run: they must do what clang's
-//! own objects do.
+//! Small programs, cut into pieces by force, joined, linked and run: they must behave as with
+//! clang's own objects.
 
 mod addresses;
 mod assembly;

@@ -1,15 +1,15 @@
-//! What a user sees of a cut object is what an uncut one shows: names, folding, debug information,
-//! and the same bytes each time.
+//! A cut object looks like an uncut one: names, folding and debug information; and it is
+//! reproducible.
 
 use super::program::{SUFFIXES, bulks, concat_bin, program, same};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-/// What is inlined everywhere is not in the object, as it is not in clang's.
+/// A function that is inlined everywhere is absent, as in clang's object.
 #[test]
-fn inline_functions_leave_nothing_behind() {
+fn cut_drops_inlined_functions() {
     let mut text = "#include <stdio.h>\nstruct Sum {\n    int all = 0;\n".to_owned();
-    // Too large for a replica by the other rule.
+    // Too large for a replica.
     text.push_str("    void add(int x) { ");
     for factor in 2..12 {
         let _ = write!(text, "x = x * {factor} + (x >> {factor}); ");
@@ -29,7 +29,7 @@ fn inline_functions_leave_nothing_behind() {
     assert!(!defined("a.cpp.cut.o").contains("Sum::add"), "{}", defined("a.cpp.cut.o"));
 }
 
-/// Functions and constants that vanish in clang's object although several pieces use them.
+/// Functions and constants that are absent in clang's object, although several pieces use them.
 fn vanishing() -> String {
     let mut text = format!(
         "#include <stdio.h>\n{}\
@@ -59,7 +59,7 @@ fn vanishing() -> String {
 }
 
 #[test]
-fn a_cut_object_has_the_names_of_an_uncut_one() {
+fn cut_object_has_the_names_of_an_uncut_one() {
     for args in [
         "-O2",
         "-O1 -fPIC",
@@ -84,7 +84,7 @@ fn a_cut_object_has_the_names_of_an_uncut_one() {
                 .lines()
                 .filter_map(|line| line.split_once("] ")?.1.split(' ').next().map(str::to_owned))
                 .collect();
-            // clang has the names of sections with those of symbols.
+            // Section names contain symbol names.
             names.retain(|name| name != ".shstrtab");
             names.sort_unstable();
             names
@@ -109,10 +109,9 @@ fn a_cut_object_has_the_names_of_an_uncut_one() {
     }
 }
 
-/// Linkers fold functions of the same code if their addresses are not significant, and say nothing
-/// of the object.
+/// Linkers fold identical functions if their addresses are not significant.
 #[test]
-fn identical_functions_of_pieces_are_folded_safely() {
+fn cut_identical_functions_are_folded_safely() {
     let program = program("-O2 -ffunction-sections", &[("a.c", &vanishing())]);
     let (whole, (cut, _)) = (program.whole("a.c"), program.joined("a.c", SUFFIXES[0]));
     let fold = |name: &str, object: &String| {
@@ -140,9 +139,9 @@ fn identical_functions_of_pieces_are_folded_safely() {
     program.runs_the_same(&whole, &cut);
 }
 
-/// What the optimiser left nothing of is described as such, and what is there can be stopped at.
+/// Debug information marks dropped functions as such, and a debugger can stop at the others.
 #[test]
-fn debug_information_of_functions_that_vanish() {
+fn cut_debug_information_of_dropped_functions() {
     for args in ["-O2 -g", "-O2 -g -gdwarf-4", "-O2 -g -ffunction-sections", "-O1 -g3 -gz"] {
         let program = same(args, &[("a.c", &vanishing())]);
         let built = program.path("cut");
@@ -193,7 +192,7 @@ const DEBUGGED: &str = "static int total;\n\
     \treturn outer(argc) + total;\n}\n";
 
 #[test]
-fn debug_information_gives_right_lines_once() {
+fn cut_debug_information_has_each_line_once() {
     for args in ["-O1 -g", "-O0 -g", "-O2 -gline-tables-only"] {
         let program = program(args, &[("a.c", DEBUGGED)]);
         let (object, pieces) = program.joined("a.c", SUFFIXES[0]);
@@ -225,7 +224,7 @@ fn debug_information_gives_right_lines_once() {
 }
 
 #[test]
-fn the_same_cut_every_time() {
+fn cut_is_reproducible() {
     let text = bulks(&["a", "b", "c", "d", "e"]);
     let program = program("-O2 -g", &[("a.c", &text)]);
     let read = |(object, _): (String, usize)| std::fs::read(object).unwrap();

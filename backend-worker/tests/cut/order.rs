@@ -1,10 +1,10 @@
-//! What runs or lies in an order keeps it: constructors, and objects of named sections.
+//! Order is kept: of constructors, and of objects in named sections.
 
 use super::program::{SUFFIXES, bulks, program, same};
 use std::path::Path;
 
 #[test]
-fn static_initialisers_of_cxx_run_in_order() {
+fn cut_static_initialisers_run_in_order() {
     same(
         "-O2",
         &[(
@@ -26,7 +26,7 @@ fn static_initialisers_of_cxx_run_in_order() {
 }
 
 #[test]
-fn a_constructor_comes_with_the_function_that_a_library_is_linked_for() {
+fn cut_constructor_is_linked_with_its_function() {
     let text = format!(
         "static int ready;\n{}__attribute__((constructor)) static void prepare(void) {{ ready = bulk_a(3) != 0; }}\n\
          __attribute__((noinline)) int is_ready(void) {{ return bulk_b(2) * 0 + ready; }}\n",
@@ -46,7 +46,7 @@ fn a_constructor_comes_with_the_function_that_a_library_is_linked_for() {
 }
 
 #[test]
-fn registries_in_sections_are_whole_and_in_order() {
+fn cut_registries_in_sections_keep_their_order() {
     let text = format!(
         "#include <stdio.h>\nstruct entry {{ const char *name; int (*run)(int); }};\n{}\
          #define REGISTER(f) static const struct entry entry_##f \
@@ -63,9 +63,9 @@ fn registries_in_sections_are_whole_and_in_order() {
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 5);
 }
 
-/// The sections of a table are one section, whoever asks for it.
+/// A section that functions and pragmas name is one section.
 #[test]
-fn sections_that_are_named_by_functions_and_pragmas_are_in_order() {
+fn cut_sections_of_functions_and_pragmas_keep_their_order() {
     let text = format!(
         "#include <stdio.h>\n{}\
          typedef int (*function)(int);\n\
@@ -105,9 +105,9 @@ fn sections_that_are_named_by_functions_and_pragmas_are_in_order() {
     }
 }
 
-/// A table of the linker's that the source adds to by hand, beside constructors.
+/// The source adds entries to the linker's arrays of constructors by hand.
 #[test]
-fn constructors_in_arrays_by_hand_keep_their_order() {
+fn cut_constructors_in_arrays_keep_their_order() {
     let text = format!(
         "#include <stdio.h>\n{}\
          static void by_hand_one(void) {{ printf(\"by hand one %d\\n\", one(3)); }}\n\

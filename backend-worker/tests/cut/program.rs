@@ -1,5 +1,4 @@
-//! A small program, compiled whole by clang and in pieces by the worker, to be linked, run and
-//! looked into.
+//! A small program, compiled whole by clang and in pieces by the worker.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -7,15 +6,15 @@ use std::process::{Command, Output};
 use std::sync::Once;
 use tender_protocol::{Diagnostic, FileStamp, Lto};
 use tender_worker::emit;
-use tender_worker::llvm::{self, Clang, Context, CutModule, Cutting, Join, Listen, Request};
+use tender_worker::llvm::{self, Clang, ClangRequest, Context, CutModule, Cutting, Join, Listener};
 use tender_worker::partition::Limits;
 
-/// What the pieces of one file are joined under; each file has its own.
+/// The suffixes of promoted symbols, one for each file.
 pub const SUFFIXES: [&str; 3] = ["00c0ffee00c0ffee", "11c0ffee11c0ffee", "22c0ffee22c0ffee"];
 
-pub struct Heard(pub RefCell<Vec<Diagnostic>>);
+pub struct CollectedDiagnostics(pub RefCell<Vec<Diagnostic>>);
 
-impl Listen for Heard {
+impl Listener for CollectedDiagnostics {
     fn diagnostic(&self, diagnostic: Diagnostic) {
         self.0.borrow_mut().push(diagnostic);
     }
@@ -23,7 +22,7 @@ impl Listen for Heard {
     fn missing(&self, _: &str) {}
 }
 
-/// Some files and how they are compiled.
+/// Source files and how they are compiled.
 pub struct Program {
     pub dir: tempfile::TempDir,
     pub files: Vec<String>,
@@ -54,7 +53,7 @@ impl Program {
         self.dir.path().join(name).to_str().unwrap().to_owned()
     }
 
-    /// Runs a tool in the program's directory; it must succeed.
+    /// Runs a tool in the program's directory. It must succeed.
     pub fn tool(&self, tool: &str, args: &[&str]) -> String {
         let output = self.run(&llvm_tool(tool), args);
         assert!(
@@ -69,19 +68,19 @@ impl Program {
         Command::new(program).current_dir(self.dir.path()).args(args).output().unwrap()
     }
 
-    /// The pieces of one file, or the reason why it stays whole, or what was heard when it failed.
+    /// The pieces of one file, or the reason why it stays whole, or its diagnostics.
     pub fn cut<T>(
         &self,
         file: &str,
         suffix: &str,
-        heard: &Heard,
-        then: impl FnOnce(Result<&CutModule, &str>, Request<'_>) -> T,
+        heard: &CollectedDiagnostics,
+        then: impl FnOnce(Result<&CutModule, &str>, ClangRequest<'_>) -> T,
     ) -> T {
         let language = if file.ends_with(".c") { "c" } else { "c++" };
         let mut args = self.args.clone();
         args.extend(["-c", "-x", language].map(str::to_owned));
         let (input, output) = (self.path(file), self.path("unused.o"));
-        let request = Request { args: &args, input: &input, output: &output };
+        let request = ClangRequest { args: &args, input: &input, output: &output };
         let context = Context::create();
         let mut clang =
             Clang::open(request, Lto::Off, heard).expect("the arguments are understood");
@@ -95,9 +94,9 @@ impl Program {
         }
     }
 
-    /// One joined object, with the names of the source; and into how many pieces it was cut.
+    /// The joined object of a file, and its number of pieces.
     pub fn joined(&self, file: &str, suffix: &str) -> (String, usize) {
-        let heard = Heard(RefCell::default());
+        let heard = CollectedDiagnostics(RefCell::default());
         let object = self.path(&format!("{file}.cut.o"));
         let pieces = self.cut(file, suffix, &heard, |cut, request| {
             let cut = cut.unwrap_or_else(|reason| panic!("{file} was not cut: {reason}"));
@@ -150,8 +149,8 @@ impl Program {
         PathBuf::from(output)
     }
 
-    /// Cuts every file and runs the program; its output, its end and the names in its objects must
-    /// be those of clang's own.
+    /// Cuts every file and runs the program. Its output, its exit status and the names in its
+    /// objects must be the same as with clang's objects.
     pub fn same(&self) -> Both {
         let whole: Vec<String> = self.files.iter().map(|file| self.whole(file)).collect();
         let cut: Vec<String> = self
@@ -166,7 +165,7 @@ impl Program {
         };
         whole.iter().zip(&cut).for_each(|(whole, cut)| self.looks_uncut(whole, cut));
         self.runs_the_same(&both.whole, &both.cut);
-        // Where the linker merges no strings, too.
+        // Also if the linker merges no strings.
         let unmerged = ["-lm", "-pthread", "-Wl,-O0"];
         self.runs_the_same(
             &self.link("whole-unmerged", &whole, &unmerged),
@@ -180,7 +179,7 @@ impl Program {
         assert!(!names.contains("c0ffee"), "promoted names are taken back: {names}");
         assert_eq!(self.file_symbols(cut), self.file_symbols(whole));
         let mut names = self.defined(cut);
-        // What clang numbers, and numbers anew in each piece.
+        // Names that clang numbers within a module.
         names.retain(|name| !name.starts_with(".L") && !name.starts_with("GCC_except_table"));
         let all = names.len();
         names.dedup();
@@ -201,7 +200,7 @@ impl Program {
         names
     }
 
-    /// Source files that an object names in its symbol table.
+    /// The source files in an object's symbol table.
     pub fn file_symbols(&self, object: &str) -> Vec<String> {
         let symbols = self.tool("llvm-readelf", &["--symbols", "--wide", object]);
         let files = symbols.lines().filter(|line| line.contains(" FILE "));
@@ -238,7 +237,7 @@ impl Program {
         })
     }
 
-    /// A test of what pieces share is none if one piece has all of its users.
+    /// Checks that these symbols are in different pieces, without which a test would check nothing.
     pub fn assert_apart(&self, file: &str, symbols: &[&str]) {
         let pieces: Vec<Option<usize>> =
             symbols.iter().map(|symbol| self.piece_of(file, symbol)).collect();
@@ -247,7 +246,7 @@ impl Program {
     }
 }
 
-/// The program as clang makes it, and made of pieces.
+/// The program by clang, and the program made of pieces.
 pub struct Both {
     pub whole: PathBuf,
     pub cut: PathBuf,
@@ -267,7 +266,7 @@ pub fn same(args: &str, files: &[(&str, &str)]) -> Program {
     program
 }
 
-/// A function that is large enough to be a piece's worth beside the others of a small file.
+/// A function that is large enough for its own piece.
 pub fn bulk(name: &str) -> String {
     format!(
         "__attribute__((noinline)) int {name}(int n) {{ int s = n; for (int i = 0; i < n; ++i) {{ s += i * n; \

@@ -1,10 +1,10 @@
-//! Features of the languages through pieces: the program does what the uncut one does.
+//! Language features in cut programs: the program behaves as the uncut one.
 
 use super::program::{SUFFIXES, bulks, program, same};
 use std::path::Path;
 
 #[test]
-fn two_files_with_the_same_statics() {
+fn cut_two_files_with_the_same_statics() {
     let text = |name: &str| {
         format!(
             "#include <stdio.h>\nstatic int counter;\n\
@@ -27,7 +27,7 @@ fn two_files_with_the_same_statics() {
 }
 
 #[test]
-fn string_constants_tables_and_recursion() {
+fn cut_string_constants_tables_and_recursion() {
     same(
         "-O2",
         &[(
@@ -47,7 +47,7 @@ fn string_constants_tables_and_recursion() {
 }
 
 #[test]
-fn comdats_inline_functions_and_templates_of_two_files() {
+fn cut_comdats_inline_functions_and_templates() {
     let header = "#pragma once\n#include <string>\n#include <vector>\n\
         struct Shape { virtual ~Shape() {} virtual int area() const { return 1; } virtual const char *name() const = 0; };\n\
         inline int next() { static int count = 100; return ++count; }\n\
@@ -79,7 +79,7 @@ fn comdats_inline_functions_and_templates_of_two_files() {
 }
 
 #[test]
-fn computed_goto_setjmp_and_varargs() {
+fn cut_computed_goto_setjmp_and_varargs() {
     let text = format!(
         "#include <setjmp.h>\n#include <stdarg.h>\n#include <stdio.h>\n{}\
          __attribute__((noinline)) int interpret(const unsigned char *code) {{\n\
@@ -102,7 +102,7 @@ fn computed_goto_setjmp_and_varargs() {
 }
 
 #[test]
-fn thread_locals_stay_one_for_each_thread() {
+fn cut_thread_locals_are_one_per_thread() {
     let text = format!(
         "#include <cstdio>\n#include <thread>\n#include <string>\n{}\
          static thread_local int plain = 5;\nthread_local std::string text = \"new\";\n\
@@ -116,7 +116,7 @@ fn thread_locals_stay_one_for_each_thread() {
 }
 
 #[test]
-fn weak_and_common_symbols_and_visibility() {
+fn cut_weak_and_common_symbols_and_visibility() {
     let a = format!(
         "#include <stdio.h>\n{}\
          int common_value;\n__attribute__((weak)) int feeble(void) {{ return 1; }}\n\
@@ -137,7 +137,7 @@ fn weak_and_common_symbols_and_visibility() {
 }
 
 #[test]
-fn exceptions_cross_pieces() {
+fn cut_exceptions_across_pieces() {
     let text = format!(
         "#include <cstdio>\n#include <stdexcept>\n#include <string>\n{}\
          namespace {{ struct Mine : std::runtime_error {{ using std::runtime_error::runtime_error; int code = 4; }}; \n\
@@ -154,7 +154,7 @@ fn exceptions_cross_pieces() {
 }
 
 #[test]
-fn sanitizers_see_the_whole_program() {
+fn cut_sanitizers_see_the_whole_program() {
     let text = format!(
         "#include <limits.h>\n#include <pthread.h>\n#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n{}\
          static int shared, numbers[4] = {{1, 2, 3, 4}};\n\
@@ -178,7 +178,7 @@ fn sanitizers_see_the_whole_program() {
         let program = program(&format!("-O1 -g -fPIC -fsanitize={kind}"), &[("a.c", &text)]);
         let (object, pieces) = program.joined("a.c", SUFFIXES[0]);
         assert!(pieces > 1);
-        // The runtime of either compiler will do, and GCC's is where a C++ compiler is.
+        // The runtime of either compiler works, and GCC's is present with a C++ compiler.
         let built = program.path("san");
         let words = [&object, "-o", &built, &format!("-fsanitize={kind}"), "-pthread"];
         let linked = program.run(Path::new("g++"), &words);

@@ -1,4 +1,4 @@
-//! A directory with crates in it: compiled to bitcode by clang, linked by us and, as the oracle, by
+//! A directory with crates: compiled to bitcode by clang, linked by us and, for comparison, by
 //! clang and lld.
 
 use std::cell::{Cell, RefCell};
@@ -7,27 +7,27 @@ use std::process::{Command, Output};
 use std::sync::Once;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tender_protocol::{Diagnostic, Lto, LtoArchive, LtoLibrary, LtoLink, Member, PhaseName};
-use tender_worker::emit::{Linked, Links};
-use tender_worker::frontend::Watch;
+use tender_worker::emit::{LinkCaches, Linked};
+use tender_worker::frontend::Observer;
 use tender_worker::llvm;
-use tender_worker::lto::{ArchiveJob, LinkJob, Request};
+use tender_worker::lto::{ArchiveJob, LinkJob, LtoRequest};
 
 pub fn tool(name: &str) -> Command {
     Command::new(format!("{}/bin/{name}", llvm::LLVM_PREFIX))
 }
 
-/// Collects what is told, from one thread.
+/// Collects diagnostics and the number of modules, from one thread.
 #[derive(Default)]
 pub struct Notes {
-    pub told: RefCell<Vec<Diagnostic>>,
+    pub diagnostics: RefCell<Vec<Diagnostic>>,
     live: Cell<i32>,
-    /// The most modules at a time.
+    /// The largest number of modules in memory.
     pub most_live: Cell<i32>,
 }
 
-impl Watch for Notes {
+impl Observer for Notes {
     fn diagnostic(&self, diagnostic: Diagnostic) {
-        self.told.borrow_mut().push(diagnostic);
+        self.diagnostics.borrow_mut().push(diagnostic);
     }
 
     fn enter(&self, _: PhaseName) {}
@@ -44,11 +44,11 @@ pub struct Space {
     pub driver: Vec<String>,
     /// Compiler flags besides `-O2 -fPIC`.
     pub flags: Vec<&'static str>,
-    /// Words of the link, ours and the oracle's.
+    /// Arguments of the link, for both linkers.
     words: Vec<String>,
     libraries: Vec<LtoLibrary>,
     pub threads: usize,
-    links: Links,
+    links: LinkCaches,
 }
 
 impl Space {
@@ -68,11 +68,11 @@ impl Space {
             words: Vec::new(),
             libraries: Vec::new(),
             threads: 2,
-            links: Links::default(),
+            links: LinkCaches::default(),
         }
     }
 
-    /// Links by the C++ driver.
+    /// Links with the C++ driver.
     pub fn cxx() -> Space {
         let mut space = Space::new();
         space.driver[0] = "c++".to_owned();
@@ -97,7 +97,7 @@ impl Space {
         self.text(name)
     }
 
-    /// Runs a tool in the directory, which must succeed; its standard output.
+    /// Runs a tool in the directory. It must succeed. Returns its standard output.
     pub fn run(&self, command: &mut Command) -> String {
         let done = self.output(command);
         assert!(done.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&done.stderr));
@@ -118,7 +118,7 @@ impl Space {
         );
     }
 
-    /// Compiles `text` to the container of bitcode that stands for an object.
+    /// Compiles `text` to an archive of bitcode, as a unit's object is with link-time optimisation.
     pub fn bitcode(&self, name: &str, text: &str) -> String {
         self.write(name, text);
         let object = format!("{name}.o");
@@ -132,11 +132,12 @@ impl Space {
             _ => self.clang(name, &raw, &["-flto=thin"]),
         }
         let content = std::fs::read(self.path(&raw)).unwrap();
-        let container = llvm::archive(&[llvm::Member { name: "0.bc", content: &content }]).unwrap();
+        let container =
+            llvm::archive(&[llvm::ArchiveMember { name: "0.bc", content: &content }]).unwrap();
         self.write(&object, &*container)
     }
 
-    /// One unit of two modules, as cutting leaves it.
+    /// One unit of two modules, as after cutting.
     pub fn cut(&self, name: &str, first: &str, second: &str) -> String {
         let modules = [(format!("{name}.0.c"), first), (format!("{name}.1.c"), second)].map(
             |(name, text)| {
@@ -145,8 +146,8 @@ impl Space {
             },
         );
         let container = llvm::archive(&[
-            llvm::Member { name: "0.bc", content: &modules[0] },
-            llvm::Member { name: "1.bc", content: &modules[1] },
+            llvm::ArchiveMember { name: "0.bc", content: &modules[0] },
+            llvm::ArchiveMember { name: "1.bc", content: &modules[1] },
         ]);
         self.write(&format!("{name}.o"), &*container.unwrap())
     }
@@ -164,13 +165,13 @@ impl Space {
         self.text(name)
     }
 
-    /// Adds words to the link.
+    /// Adds an argument to the link.
     pub fn word(&mut self, word: impl Into<String>) -> &mut Space {
         self.words.push(word.into());
         self
     }
 
-    /// Adds a library that exists only as its members, each a path.
+    /// Adds a library of which only the members exist, given as paths.
     pub fn library(&mut self, krate: &str, members: &[String]) -> &mut Space {
         let word = self.text(&format!("lib{krate}.a"));
         let members = members_of(members);
@@ -178,7 +179,7 @@ impl Space {
         self.word(word)
     }
 
-    /// Makes all decisions of a link to `output`, whose objects go to `output.lto`.
+    /// Runs the thin link of a link to `output`, whose objects go to `output.lto`.
     pub fn open(&self, output: &str) -> Result<LinkJob, Vec<Diagnostic>> {
         self.open_watched(output, &Notes::default())
     }
@@ -192,7 +193,7 @@ impl Space {
         };
         let output = self.text(output);
         LinkJob::open(
-            Request {
+            LtoRequest {
                 krate: "app",
                 driver: &self.driver,
                 args: &self.words,
@@ -204,7 +205,7 @@ impl Space {
         )
     }
 
-    /// Runs the backends of an open link on threads, then links.
+    /// Runs the backends on threads, then links.
     pub fn complete(&self, job: &LinkJob) -> Linked {
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
@@ -223,9 +224,9 @@ impl Space {
         job.finish(2, &self.links)
     }
 
-    /// Links, which must succeed.
+    /// Links. It must succeed.
     pub fn link(&self, output: &str) -> PathBuf {
-        let job = self.open(output).unwrap_or_else(|told| panic!("{told:?}"));
+        let job = self.open(output).unwrap_or_else(|errors| panic!("{errors:?}"));
         let linked = self.complete(&job);
         assert!(linked.error.is_none(), "{:?}\n{}", linked.error, linked.text);
         self.path(output)
@@ -256,31 +257,31 @@ impl Space {
         self.path(output)
     }
 
-    /// Makes an archive of `members` that are optimised among themselves.
+    /// Writes an archive of `members` that are optimised together.
     pub fn archive(&self, output: &str, members: &[String]) -> String {
         let lto = LtoArchive {
             mode: self.mode,
             opt_level: 2,
             work_dir: self.text(&format!("{output}.lto")),
         };
-        let told = Notes::default();
-        let job = ArchiveJob::open("lib", &self.text(output), &members_of(members), &lto, &told)
-            .unwrap_or_else(|told| panic!("{told:?}"));
-        // Any order will do.
+        let notes = Notes::default();
+        let job = ArchiveJob::open("lib", &self.text(output), &members_of(members), &lto, &notes)
+            .unwrap_or_else(|errors| panic!("{errors:?}"));
+        // Backends run in any order.
         for index in (0..job.jobs().len()).rev() {
-            job.backend(index, &told).unwrap();
+            job.backend(index, &notes).unwrap();
         }
         job.finish().unwrap();
         self.text(output)
     }
 
-    /// What a program says, which must succeed.
+    /// The output of a program, which must succeed.
     pub fn output_of(&self, program: &Path) -> String {
         self.run(Command::new(program).env("LD_LIBRARY_PATH", self.dir.path()))
     }
 
-    /// Links with us and with the oracle; both programs must say `expect`. Sizes of .text may
-    /// differ by a tenth and a page, and the dynamic symbols must be the same.
+    /// Links with both. Both programs must print `expect`. The sizes of .text may differ by a tenth
+    /// and a page, and the dynamic symbols must be the same.
     pub fn same(&self, expect: &str) -> PathBuf {
         let ours = self.link("ours");
         assert_eq!(self.output_of(&ours), expect);
@@ -309,7 +310,7 @@ impl Space {
         names
     }
 
-    /// All symbols, defined or not.
+    /// All symbols, defined and undefined.
     pub fn symbols(&self, file: &Path) -> String {
         self.run(tool("llvm-nm").arg("-j").arg(file))
     }

@@ -32,7 +32,7 @@ pub fn slots(
                 let why = "because the jobserver in the environment says how many jobs there are";
                 warn(format!("`-j` is ignored, {why}"));
             }
-            let hint = pool.hint().unwrap_or_else(|| jobs::cores().max(UNSAID));
+            let hint = pool.job_count().unwrap_or_else(|| jobs::cores().max(UNSAID));
             Ok(Slots::Parent { pool, hint })
         }
         FromEnv::Unusable(why) => {

@@ -372,14 +372,14 @@ mod tests {
         let (arrivals, arrived) = mpsc::channel();
         let (client, _slot) = pool.start(move |token| drop(arrivals.send(token.unwrap()))).unwrap();
 
-        client.wish(3);
+        client.request(3);
         settle(&mut broker, &[(child, 2)]);
         let tokens = [arrived.recv().unwrap(), arrived.recv().unwrap()];
         assert_eq!((broker.held(child).unwrap(), broker.free()), (2, 1));
 
         // The third wish is withdrawn, and a token that reaches it nevertheless comes back by
         // itself.
-        client.wish(0);
+        client.request(0);
         settle(&mut broker, &[(child, 3)]);
         assert_eq!(broker.free(), 0);
         drop(tokens);

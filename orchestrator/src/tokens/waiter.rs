@@ -50,7 +50,7 @@ impl Waiter {
 
 impl Lender for Waiter {
     fn wish(&mut self, tokens: u32) {
-        self.client.wish(if self.lost { 0 } else { tokens });
+        self.client.request(if self.lost { 0 } else { tokens });
     }
 
     fn arrived(&mut self) -> Arrived {

@@ -1,16 +1,16 @@
-//! The machine's tests: tables, and random histories of a whole worker.
+//! Tests of the machine: tables, and random histories of a whole worker.
 
 use super::super::leases::Held;
 use super::super::outline::OutlineItem;
 use super::*;
 use proptest::prelude::*;
 
-/// A plan of items (cost, positions that come first).
+/// A plan of items, each with its cost and the positions of the items before it.
 fn outline(id: u32, items: &[(u64, &[usize])]) -> Outline {
     outline_of(id, items, false)
 }
 
-/// As `outline`, for the main thread.
+/// As `outline`, for serial translation.
 fn serial(id: u32, items: &[(u64, &[usize])]) -> Outline {
     outline_of(id, items, true)
 }
@@ -50,7 +50,7 @@ fn ok(plan: u32, item: u32) -> Event {
 }
 
 /// Actions in short: `start PLAN.ITEM @SLOT`, `piece PLAN.ITEM.PIECE @SLOT`, `want 2` and the like.
-fn words(actions: &[Action]) -> String {
+fn summary(actions: &[Action]) -> String {
     let word = |action: &Action| match action {
         Action::Start { plan, item, part, slot } => {
             let (plan, item) = (plan.0, item.0);
@@ -73,7 +73,7 @@ fn words(actions: &[Action]) -> String {
             format!("abandon {}.{} {outcome:?}", plan.0, item.0)
         }
         Action::Skip { plan, item } => format!("skip {}.{}", plan.0, item.0),
-        Action::SetWish(tokens) => format!("wish {tokens}"),
+        Action::RequestTokens(tokens) => format!("request {tokens}"),
         Action::ReleaseToken => "release".to_owned(),
         Action::Send(FromWorker::Want { tokens }) => format!("want {tokens}"),
         Action::Send(FromWorker::SlotParked) => "park".to_owned(),
@@ -88,7 +88,7 @@ fn lease(plan: u32, item: u32, bytes: u64) -> Event {
     Event::Lease { plan: PlanId(plan), item: ItemId(item), bytes }
 }
 
-/// Everything has memory before it waits for it, and what is said about memory is left out.
+/// Grants memory for every part before the part exists, and ignores actions about memory.
 fn check(mode: Mode, steps: Vec<(Event, &str)>) {
     let mut machine = Machine::new(mode);
     for (number, (event, expect)) in steps.into_iter().enumerate() {
@@ -112,23 +112,23 @@ fn check(mode: Mode, steps: Vec<(Event, &str)>) {
         let mut actions: Vec<Action> =
             burst.into_iter().flat_map(|event| machine.handle(event)).collect();
         actions.retain(|action| !matches!(action, Action::AskLease { .. } | Action::Resize { .. }));
-        assert_eq!(words(&actions), expect, "{what}");
+        assert_eq!(summary(&actions), expect, "{what}");
     }
 }
 
-/// Events that come in bursts, each with what follows; no lease but those among the events.
+/// Bursts of events, each with the expected actions. Leases are only those among the events.
 fn check_leases(mode: Mode, steps: Vec<(Vec<Event>, &str)>) {
     let mut machine = Machine::new(mode);
     for (number, (events, expect)) in steps.into_iter().enumerate() {
         let what = format!("step {number}, {events:?}");
         let burst = events.into_iter().chain([Event::Quiet]);
         let actions: Vec<Action> = burst.flat_map(|event| machine.handle(event)).collect();
-        assert_eq!(words(&actions), expect, "{what}");
+        assert_eq!(summary(&actions), expect, "{what}");
     }
 }
 
 #[test]
-fn one_item_runs_on_the_starting_slot() {
+fn machine_runs_one_item_on_the_implicit_slot() {
     check(
         Mode::Served,
         vec![
@@ -139,17 +139,17 @@ fn one_item_runs_on_the_starting_slot() {
 }
 
 #[test]
-fn tokens_are_wished_for_and_go_back_when_nothing_needs_them() {
+fn machine_requests_tokens_and_releases_unneeded_ones() {
     check(
         Mode::Served,
         vec![
             (
                 Event::Plan(outline(1, &[(1, &[]), (3, &[]), (2, &[])])),
-                "start 1.1 @0, wish 2, want 2",
+                "start 1.1 @0, request 2, want 2",
             ),
-            (Event::Token, "start 1.2 @1, wish 1"),
-            (Event::Token, "start 1.0 @2, wish 0"),
-            // The item that began on the starting slot ends; one on a token is counted there from
+            (Event::Token, "start 1.2 @1, request 1"),
+            (Event::Token, "start 1.0 @2, request 0"),
+            // The item on the implicit slot ends. An item on a token counts as running there from
             // now on.
             (ok(1, 1), "release, want 1"),
             (ok(1, 0), "release, want 0"),
@@ -159,18 +159,18 @@ fn tokens_are_wished_for_and_go_back_when_nothing_needs_them() {
 }
 
 #[test]
-fn a_token_goes_to_the_next_item_before_it_goes_back() {
+fn machine_uses_a_token_for_the_next_item() {
     check(
         Mode::Served,
         vec![
             (
                 Event::Plan(outline(1, &[(1, &[]), (1, &[]), (1, &[])])),
-                "start 1.0 @0, wish 2, want 2",
+                "start 1.0 @0, request 2, want 2",
             ),
-            (Event::Token, "start 1.1 @1, wish 1"),
-            (ok(1, 0), "start 1.2 @0, wish 0, want 1"),
-            // It was on its way when the wish was withdrawn.
-            (Event::Token, "release, wish 0"),
+            (Event::Token, "start 1.1 @1, request 1"),
+            (ok(1, 0), "start 1.2 @0, request 0, want 1"),
+            // The token was in flight when the request was withdrawn.
+            (Event::Token, "release, request 0"),
             (ok(1, 2), "release, want 0"),
             (ok(1, 1), "done 1 true, park"),
         ],
@@ -178,7 +178,7 @@ fn a_token_goes_to_the_next_item_before_it_goes_back() {
 }
 
 #[test]
-fn the_slot_comes_before_its_plan_or_after_it() {
+fn machine_gets_the_slot_before_or_after_its_plan() {
     let plan = |id| Event::Plan(outline(id, &[(1, &[])]));
     check(
         Mode::Served,
@@ -188,12 +188,12 @@ fn the_slot_comes_before_its_plan_or_after_it() {
             (Event::Slot, ""),
             (plan(2), "start 2.0 @0"),
             (ok(2, 0), "done 2 true, park"),
-            (plan(3), "wish 1, want 1"),
-            (Event::Slot, "start 3.0 @0, wish 0, want 0"),
+            (plan(3), "request 1, want 1"),
+            (Event::Slot, "start 3.0 @0, request 0, want 0"),
             (ok(3, 0), "done 3 true, park"),
-            // The plan is over, on a token, when its slot comes.
-            (plan(4), "wish 1, want 1"),
-            (Event::Token, "start 4.0 @1, wish 0"),
+            // The plan was done on a token when the slot arrives.
+            (plan(4), "request 1, want 1"),
+            (Event::Token, "start 4.0 @1, request 0"),
             (ok(4, 0), "release, want 0, done 4 true"),
             (Event::Slot, "park"),
         ],
@@ -201,44 +201,44 @@ fn the_slot_comes_before_its_plan_or_after_it() {
 }
 
 #[test]
-fn an_item_moves_from_its_token_to_the_slot_that_comes_back() {
+fn machine_moves_an_item_from_a_token_to_the_returned_slot() {
     check(
         Mode::Served,
         vec![
             (Event::Plan(outline(1, &[])), "done 1 true, park"),
-            (Event::Plan(outline(2, &[(1, &[])])), "wish 1, want 1"),
-            (Event::Token, "start 2.0 @1, wish 0"),
+            (Event::Plan(outline(2, &[(1, &[])])), "request 1, want 1"),
+            (Event::Token, "start 2.0 @1, request 0"),
             (Event::Slot, "release, want 0"),
-            (Event::Plan(outline(3, &[(1, &[])])), "wish 1, want 1"),
-            (Event::Token, "start 3.0 @0, wish 0"),
+            (Event::Plan(outline(3, &[(1, &[])])), "request 1, want 1"),
+            (Event::Token, "start 3.0 @0, request 0"),
         ],
     );
 }
 
 #[test]
-fn several_plans_share_the_slots_and_the_largest_item_is_next() {
+fn machine_shares_slots_among_plans_largest_item_first() {
     check(
         Mode::Served,
         vec![
-            (Event::Plan(outline(1, &[(4, &[]), (2, &[])])), "start 1.0 @0, wish 1, want 1"),
-            (Event::Plan(outline(2, &[(3, &[]), (2, &[])])), "wish 3, want 3"),
-            (ok(1, 0), "start 2.0 @0, wish 2, want 2"),
-            (ok(2, 0), "start 1.1 @0, wish 1, want 1"),
-            (ok(1, 1), "start 2.1 @0, wish 0, want 0, done 1 true"),
+            (Event::Plan(outline(1, &[(4, &[]), (2, &[])])), "start 1.0 @0, request 1, want 1"),
+            (Event::Plan(outline(2, &[(3, &[]), (2, &[])])), "request 3, want 3"),
+            (ok(1, 0), "start 2.0 @0, request 2, want 2"),
+            (ok(2, 0), "start 1.1 @0, request 1, want 1"),
+            (ok(1, 1), "start 2.1 @0, request 0, want 0, done 1 true"),
             (ok(2, 1), "done 2 true, park"),
         ],
     );
 }
 
 #[test]
-fn items_start_in_order_and_a_failure_skips_what_follows() {
+fn machine_starts_items_in_order_and_skips_after_a_failure() {
     let diamond = || Event::Plan(outline(1, &[(1, &[]), (1, &[0]), (2, &[0]), (1, &[1, 2])]));
     check(
         Mode::ByHand,
         vec![
             (diamond(), "start 1.0 @0"),
-            (ok(1, 0), "start 1.2 @0, wish 1"),
-            (ok(1, 2), "start 1.1 @0, wish 0"),
+            (ok(1, 0), "start 1.2 @0, request 1"),
+            (ok(1, 2), "start 1.1 @0, request 0"),
             (ok(1, 1), "start 1.3 @0"),
             (ok(1, 3), "done 1 true, exit"),
         ],
@@ -247,34 +247,34 @@ fn items_start_in_order_and_a_failure_skips_what_follows() {
         Mode::ByHand,
         vec![
             (diamond(), "start 1.0 @0"),
-            (ok(1, 0), "start 1.2 @0, wish 1"),
-            (finished(1, 2, Outcome::Failed), "skip 1.3, start 1.1 @0, wish 0"),
+            (ok(1, 0), "start 1.2 @0, request 1"),
+            (finished(1, 2, Outcome::Failed), "skip 1.3, start 1.1 @0, request 0"),
             (ok(1, 1), "done 1 false, exit"),
         ],
     );
 }
 
 #[test]
-fn cancel_skips_what_has_not_started() {
+fn machine_cancel_skips_items_that_have_not_started() {
     check(
         Mode::Served,
         vec![
             (Event::Plan(outline(1, &[(9, &[]), (1, &[0])])), "start 1.0 @0"),
-            (Event::Plan(outline(2, &[(1, &[])])), "wish 1, want 1"),
+            (Event::Plan(outline(2, &[(1, &[])])), "request 1, want 1"),
             (Event::Cancel(Some(PlanId(1))), "skip 1.1"),
-            (Event::Cancel(None), "skip 2.0, wish 0, want 0, done 2 false"),
+            (Event::Cancel(None), "skip 2.0, request 0, want 0, done 2 false"),
             (ok(1, 0), "done 1 false, park"),
         ],
     );
 }
 
 #[test]
-fn without_a_pool_the_starting_slot_is_left() {
+fn machine_uses_the_implicit_slot_after_the_pool_is_lost() {
     check(
         Mode::ByHand,
         vec![
-            (Event::Plan(outline(1, &[(1, &[]), (1, &[])])), "start 1.0 @0, wish 1"),
-            (Event::PoolLost, "wish 0"),
+            (Event::Plan(outline(1, &[(1, &[]), (1, &[])])), "start 1.0 @0, request 1"),
+            (Event::PoolLost, "request 0"),
             (ok(1, 0), "start 1.1 @0"),
             (ok(1, 1), "done 1 true, exit"),
         ],
@@ -282,15 +282,15 @@ fn without_a_pool_the_starting_slot_is_left() {
 }
 
 #[test]
-fn pieces_run_on_any_slot_and_are_joined() {
+fn machine_runs_pieces_on_any_slot_and_joins_them() {
     check(
         Mode::Served,
         vec![
             (Event::Plan(outline(1, &[(5, &[]), (9, &[0])])), "start 1.0 @0"),
-            // The largest piece first.
-            (in_pieces(1, 0, &[3, 7, 4]), "piece 1.0.1 @0, wish 2, want 2"),
-            (Event::Token, "piece 1.0.2 @1, wish 1"),
-            (piece(1, 0, 1, true), "piece 1.0.0 @0, wish 0, want 1"),
+            // The largest piece starts first.
+            (in_pieces(1, 0, &[3, 7, 4]), "piece 1.0.1 @0, request 2, want 2"),
+            (Event::Token, "piece 1.0.2 @1, request 1"),
+            (piece(1, 0, 1, true), "piece 1.0.0 @0, request 0, want 1"),
             (piece(1, 0, 0, true), "release, want 0"),
             (piece(1, 0, 2, true), "join 1.0 @0"),
             (ok(1, 0), "start 1.1 @0"),
@@ -300,21 +300,21 @@ fn pieces_run_on_any_slot_and_are_joined() {
 }
 
 #[test]
-fn a_piece_that_fails_ends_its_item_when_none_runs() {
+fn machine_abandons_an_item_after_a_failed_piece() {
     check(
         Mode::Served,
         vec![
             (Event::Plan(outline(1, &[(5, &[]), (9, &[0])])), "start 1.0 @0"),
-            (in_pieces(1, 0, &[1, 1, 1]), "piece 1.0.0 @0, wish 2, want 2"),
-            (Event::Token, "piece 1.0.1 @1, wish 1"),
-            (piece(1, 0, 0, false), "release, wish 0, want 0"),
+            (in_pieces(1, 0, &[1, 1, 1]), "piece 1.0.0 @0, request 2, want 2"),
+            (Event::Token, "piece 1.0.1 @1, request 1"),
+            (piece(1, 0, 0, false), "release, request 0, want 0"),
             (piece(1, 0, 1, true), "abandon 1.0 Failed, skip 1.1, done 1 false, park"),
         ],
     );
 }
 
 #[test]
-fn cancel_drops_pieces_in_every_state() {
+fn machine_cancel_drops_pieces_in_every_state() {
     let begun = || (Event::Plan(outline(1, &[(5, &[])])), "start 1.0 @0");
     let cancel = || Event::Cancel(None);
     check(
@@ -329,19 +329,22 @@ fn cancel_drops_pieces_in_every_state() {
         Mode::Served,
         vec![
             begun(),
-            (in_pieces(1, 0, &[1, 1]), "piece 1.0.0 @0, wish 1, want 1"),
-            (cancel(), "wish 0, want 0"),
+            (in_pieces(1, 0, &[1, 1]), "piece 1.0.0 @0, request 1, want 1"),
+            (cancel(), "request 0, want 0"),
             (piece(1, 0, 0, true), "abandon 1.0 Skipped, done 1 false, park"),
         ],
     );
-    // Nothing of the first plan runs while its pieces wait behind the second one.
+    // No part of the first plan runs while its pieces wait behind the second plan.
     check(
         Mode::Served,
         vec![
             begun(),
-            (Event::Plan(outline(2, &[(6, &[])])), "wish 1, want 1"),
+            (Event::Plan(outline(2, &[(6, &[])])), "request 1, want 1"),
             (in_pieces(1, 0, &[1]), "start 2.0 @0"),
-            (Event::Cancel(Some(PlanId(1))), "abandon 1.0 Skipped, wish 0, want 0, done 1 false"),
+            (
+                Event::Cancel(Some(PlanId(1))),
+                "abandon 1.0 Skipped, request 0, want 0, done 1 false",
+            ),
             (ok(2, 0), "done 2 true, park"),
         ],
     );
@@ -358,18 +361,18 @@ fn cancel_drops_pieces_in_every_state() {
 }
 
 #[test]
-fn the_main_thread_translates_until_enough_waits() {
+fn machine_translates_until_the_queue_is_full_enough() {
     check(
         Mode::Served,
         vec![
             (Event::Plan(serial(1, &[(3, &[]), (2, &[]), (1, &[])])), "translate 1.0 @0"),
-            // One waits, which is enough for one worker: the main thread lends it its slot.
-            (in_pieces(1, 0, &[1]), "piece 1.0.0 @0, wish 1, want 1"),
-            // A token comes while nothing waits: the main thread makes one more module.
-            (Event::Token, "translate 1.1 @1, wish 0"),
-            (in_pieces(1, 1, &[1]), "piece 1.1.0 @1, wish 1, want 2"),
+            // One piece waits, which is enough for one thread: the main thread stops translating.
+            (in_pieces(1, 0, &[1]), "piece 1.0.0 @0, request 1, want 1"),
+            // A token arrives while no piece waits: the main thread translates one more module.
+            (Event::Token, "translate 1.1 @1, request 0"),
+            (in_pieces(1, 1, &[1]), "piece 1.1.0 @1, request 1, want 2"),
             (piece(1, 0, 0, true), "join 1.0 @0"),
-            (ok(1, 0), "translate 1.2 @0, wish 0, want 1"),
+            (ok(1, 0), "translate 1.2 @0, request 0, want 1"),
             (in_pieces(1, 2, &[1]), "piece 1.2.0 @0"),
             (piece(1, 1, 0, true), "join 1.1 @1"),
             (piece(1, 2, 0, true), "join 1.2 @0"),
@@ -380,27 +383,28 @@ fn the_main_thread_translates_until_enough_waits() {
 }
 
 #[test]
-fn enough_waits_for_a_quarter_of_the_workers() {
-    for (workers, needed) in [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3), (16, 4)] {
-        assert!(!enough_waits(0, workers), "{workers}");
-        assert!(!enough_waits(needed - 1, workers), "{workers}");
-        assert!(enough_waits(needed, workers), "{workers}");
+fn machine_queue_is_full_enough_for_a_quarter_of_the_threads() {
+    for (threads, needed) in [(1, 1), (4, 1), (5, 2), (8, 2), (9, 3), (16, 4)] {
+        assert!(!queue_is_full_enough(0, threads), "{threads}");
+        assert!(!queue_is_full_enough(needed - 1, threads), "{threads}");
+        assert!(queue_is_full_enough(needed, threads), "{threads}");
     }
 }
 
 #[test]
-fn a_part_waits_for_its_lease_and_then_for_its_slot() {
+fn machine_part_waits_for_its_lease_then_for_a_slot() {
     check_leases(
         Mode::Served,
         vec![
-            // It has a slot for one and asks for the largest; nothing waits for memory on the slot.
+            // There is one slot, so it asks for the largest item. The slot is parked while the part
+            // waits for memory.
             (vec![Event::Plan(outline(1, &[(2, &[]), (5, &[]), (4, &[])]))], "ask 1.1, park"),
-            (vec![lease(1, 1, 7)], "wish 1, want 1"),
-            (vec![Event::Slot], "start 1.1 @0, wish 0, want 0"),
-            // Unasked, and not the one that would have been asked for.
-            (vec![lease(1, 0, 7)], "wish 1, want 1"),
-            (vec![Event::Token], "start 1.0 @1, wish 0"),
-            // Nobody can run on the token, so it goes back; its part is asked for.
+            (vec![lease(1, 1, 7)], "request 1, want 1"),
+            (vec![Event::Slot], "start 1.1 @0, request 0, want 0"),
+            // A grant without a request, for another item than the next one.
+            (vec![lease(1, 0, 7)], "request 1, want 1"),
+            (vec![Event::Token], "start 1.0 @1, request 0"),
+            // No part can run on the token, so it is released. The next part is asked for.
             (vec![ok(1, 0)], "ask 1.2, release, want 0"),
             (vec![ok(1, 1)], "park"),
             (vec![lease(1, 2, 7), Event::Slot], "start 1.2 @0"),
@@ -410,7 +414,7 @@ fn a_part_waits_for_its_lease_and_then_for_its_slot() {
 }
 
 #[test]
-fn a_plan_with_its_leases_behind_it_asks_for_nothing() {
+fn machine_asks_for_nothing_if_leases_follow_the_plan() {
     check_leases(
         Mode::Served,
         vec![
@@ -420,17 +424,17 @@ fn a_plan_with_its_leases_behind_it_asks_for_nothing() {
                     lease(1, 0, 7),
                     lease(1, 1, 7),
                 ],
-                "start 1.0 @0, wish 1, want 1",
+                "start 1.0 @0, request 1, want 1",
             ),
-            // One part for the next without a word in between.
-            (vec![ok(1, 0)], "start 1.1 @0, wish 0, want 0"),
+            // The next part starts without a message in between.
+            (vec![ok(1, 0)], "start 1.1 @0, request 0, want 0"),
             (vec![ok(1, 1)], "done 1 true, park"),
         ],
     );
 }
 
 #[test]
-fn the_slot_comes_before_its_lease_or_after_it() {
+fn machine_gets_the_slot_before_or_after_its_lease() {
     let plan = |id| Event::Plan(outline(id, &[(1, &[])]));
     check_leases(
         Mode::Served,
@@ -439,21 +443,21 @@ fn the_slot_comes_before_its_lease_or_after_it() {
             (vec![Event::Slot], ""),
             (vec![lease(1, 0, 1)], "start 1.0 @0"),
             (vec![ok(1, 0)], "done 1 true, park"),
-            // The plan between the two does not end the expectation.
+            // A plan between the two does not clear `expects_work`.
             (vec![plan(2)], "ask 2.0"),
             (vec![Event::Slot], ""),
             (vec![lease(2, 0, 1)], "start 2.0 @0"),
             (vec![ok(2, 0)], "done 2 true, park"),
-            // What it is for cannot run.
+            // The part that the slot is meant for cannot run.
             (vec![Event::Slot], ""),
             (vec![lease(2, 0, 1)], "park"),
             (vec![plan(3)], "ask 3.0"),
             (vec![Event::Slot], ""),
             (vec![Event::Cancel(None)], "skip 3.0, done 3 false, park"),
             (vec![lease(3, 0, 1)], ""),
-            // The part ran on a token, and is over when the slot comes.
-            (vec![plan(4), lease(4, 0, 1)], "wish 1, want 1"),
-            (vec![Event::Token], "start 4.0 @1, wish 0"),
+            // The part has run on a token and has ended when the slot arrives.
+            (vec![plan(4), lease(4, 0, 1)], "request 1, want 1"),
+            (vec![Event::Token], "start 4.0 @1, request 0"),
             (vec![ok(4, 0)], "release, want 0, done 4 true"),
             (vec![Event::Slot], "park"),
         ],
@@ -461,41 +465,48 @@ fn the_slot_comes_before_its_lease_or_after_it() {
 }
 
 #[test]
-fn pieces_wait_for_leases_of_their_own_and_the_item_holds_what_its_parts_do() {
+fn machine_pieces_wait_for_their_leases_and_the_item_holds_their_sum() {
     let mut limited = outline(1, &[(5, &[]), (1, &[])]);
     limited.asks = 2;
     check_leases(
         Mode::Served,
         vec![
             (vec![Event::Plan(limited), lease(1, 0, 100)], "start 1.0 @0"),
-            // Two are asked for at a time; the slot is for the other item meanwhile.
+            // Two leases are asked for at a time. Meanwhile the slot is for the other item.
             (
                 vec![in_pieces(1, 0, &[3, 9, 4])],
                 "hold 1.0 0 of 1 for 0, ask 1.0 piece, ask 1.0 piece, ask 1.1, park",
             ),
-            (vec![lease(1, 0, 30)], "ask 1.0 piece, wish 1, want 1"),
+            (vec![lease(1, 0, 30)], "ask 1.0 piece, request 1, want 1"),
             (vec![lease(1, 0, 40), Event::Slot], "piece 1.0.1 @0"),
-            (vec![piece(1, 0, 1, true)], "hold 1.0 40 of 3 for 1, piece 1.0.2 @0, wish 0, want 0"),
-            (vec![lease(1, 0, 50)], "wish 1, want 1"),
-            // Its lease is not lost when nothing waits.
+            (
+                vec![piece(1, 0, 1, true)],
+                "hold 1.0 40 of 3 for 1, piece 1.0.2 @0, request 0, want 0",
+            ),
+            (vec![lease(1, 0, 50)], "request 1, want 1"),
+            // A grant is kept if no part waits.
             (vec![lease(1, 0, 7)], ""),
-            (vec![piece(1, 0, 2, true)], "hold 1.0 57 of 5 for 1, piece 1.0.0 @0, wish 0, want 0"),
+            (
+                vec![piece(1, 0, 2, true)],
+                "hold 1.0 57 of 5 for 1, piece 1.0.0 @0, request 0, want 0",
+            ),
             (vec![piece(1, 0, 0, true)], "hold 1.0 7 of 5 for 1, join 1.0 @0"),
             (vec![ok(1, 0)], "park"),
             (vec![lease(1, 0, 9)], ""),
-            (vec![lease(1, 1, 9)], "wish 1, want 1"),
-            (vec![Event::Slot], "start 1.1 @0, wish 0, want 0"),
+            (vec![lease(1, 1, 9)], "request 1, want 1"),
+            (vec![Event::Slot], "start 1.1 @0, request 0, want 0"),
             (vec![ok(1, 1)], "done 1 true, park"),
         ],
     );
 }
 
 #[test]
-fn a_lease_is_kept_for_the_part_that_comes() {
+fn machine_keeps_a_lease_for_a_later_part() {
     check_leases(
         Mode::Served,
         vec![
-            // The second waits for the first, and a piece is granted while the beginning runs.
+            // The second item waits for the first, and a piece gets a grant while the beginning
+            // runs.
             (
                 vec![
                     Event::Plan(outline(1, &[(5, &[]), (1, &[0])])),
@@ -509,7 +520,7 @@ fn a_lease_is_kept_for_the_part_that_comes() {
             (vec![piece(1, 0, 0, true)], "hold 1.0 0 of 2 for 1, join 1.0 @0"),
             (vec![ok(1, 0)], "start 1.1 @0"),
             (vec![ok(1, 1)], "done 1 true, park"),
-            // Neither an unknown plan nor an unknown item.
+            // Grants for an unknown plan and an unknown item are ignored.
             (vec![lease(9, 0, 1)], ""),
             (vec![Event::Plan(outline(2, &[(5, &[])])), lease(2, 9, 1)], "ask 2.0"),
         ],
@@ -517,7 +528,7 @@ fn a_lease_is_kept_for_the_part_that_comes() {
 }
 
 #[test]
-fn a_join_that_takes_much_waits_for_its_lease() {
+fn machine_large_join_waits_for_its_lease() {
     let leased = || {
         let mut leased = outline(1, &[(5, &[])]);
         leased.items[0].leased_join = true;
@@ -532,8 +543,8 @@ fn a_join_that_takes_much_waits_for_its_lease() {
         ]
     };
     let mut granted = until_join();
-    granted.push((vec![lease(1, 0, 9)], "wish 1, want 1"));
-    granted.push((vec![Event::Slot], "join 1.0 @0, wish 0, want 0"));
+    granted.push((vec![lease(1, 0, 9)], "request 1, want 1"));
+    granted.push((vec![Event::Slot], "join 1.0 @0, request 0, want 0"));
     granted.push((vec![ok(1, 0)], "done 1 true, park"));
     check_leases(Mode::Served, granted);
     let mut cancelled = until_join();
@@ -542,7 +553,7 @@ fn a_join_that_takes_much_waits_for_its_lease() {
 }
 
 #[test]
-fn a_failed_piece_frees_what_the_others_were_granted() {
+fn machine_failed_piece_returns_the_grants_of_the_others() {
     check_leases(
         Mode::Served,
         vec![
@@ -554,18 +565,18 @@ fn a_failed_piece_frees_what_the_others_were_granted() {
                     lease(1, 0, 30),
                     in_pieces(1, 0, &[1, 1, 1, 1]),
                 ],
-                "hold 1.0 60 of 4 for 3, ask 1.0 piece, piece 1.0.0 @0, wish 2, want 2",
+                "hold 1.0 60 of 4 for 3, ask 1.0 piece, piece 1.0.0 @0, request 2, want 2",
             ),
-            (vec![Event::Token], "piece 1.0.1 @1, wish 1"),
-            (vec![piece(1, 0, 0, false)], "hold 1.0 20 of 4 for 1, release, wish 0, want 0"),
+            (vec![Event::Token], "piece 1.0.1 @1, request 1"),
+            (vec![piece(1, 0, 0, false)], "hold 1.0 20 of 4 for 1, release, request 0, want 0"),
             (vec![piece(1, 0, 1, true)], "abandon 1.0 Failed, done 1 false, park"),
         ],
     );
 }
 
-/// What its front end needed others can have at once.
+/// Other parts can use the memory of the front end at once.
 #[test]
-fn a_beginning_that_needs_less_says_so_while_it_runs() {
+fn machine_reports_a_beginning_that_needs_less_memory() {
     let shrunk = |bytes| Event::Shrunk { plan: PlanId(1), item: ItemId(0), bytes };
     for (outline, start) in [(outline as fn(_, _) -> _, "start"), (serial, "translate")] {
         check_leases(
@@ -576,7 +587,7 @@ fn a_beginning_that_needs_less_says_so_while_it_runs() {
                     &format!("{start} 1.0 @0"),
                 ),
                 (vec![shrunk(40)], "hold 1.0 40 of 1 for 1"),
-                // More than it has left is no news.
+                // More than it holds is ignored.
                 (vec![shrunk(50)], ""),
                 (vec![ok(1, 0)], "done 1 true, park"),
             ],
@@ -585,33 +596,34 @@ fn a_beginning_that_needs_less_says_so_while_it_runs() {
 }
 
 #[test]
-fn a_translation_waits_for_its_lease() {
+fn machine_translation_waits_for_its_lease() {
     check_leases(
         Mode::Served,
         vec![
             (vec![Event::Plan(serial(1, &[(3, &[]), (2, &[])]))], "ask 1.0, park"),
             (vec![lease(1, 0, 1), Event::Slot], "translate 1.0 @0"),
-            // The main thread has one to do, and another for which there is no token to wish for.
+            // The main thread translates one unit and has a second one, for which no token is
+            // requested.
             (vec![lease(1, 1, 1)], ""),
             (vec![in_pieces(1, 0, &[1])], "hold 1.0 0 of 1 for 0, ask 1.0 piece, translate 1.1 @0"),
-            (vec![lease(1, 0, 1)], "wish 1, want 1"),
+            (vec![lease(1, 0, 1)], "request 1, want 1"),
             (
                 vec![in_pieces(1, 1, &[1])],
-                "hold 1.1 0 of 1 for 0, ask 1.1 piece, piece 1.0.0 @0, wish 0, want 0",
+                "hold 1.1 0 of 1 for 0, ask 1.1 piece, piece 1.0.0 @0, request 0, want 0",
             ),
         ],
     );
 }
 
 #[test]
-fn by_hand_one_lease_is_asked_for_ahead() {
+fn machine_by_hand_asks_for_one_lease_ahead() {
     check_leases(
         Mode::ByHand,
         vec![
             (vec![Event::Plan(outline(1, &[(3, &[]), (2, &[]), (1, &[])]))], "ask 1.0"),
             (vec![lease(1, 0, 1)], "start 1.0 @0, ask 1.1"),
-            (vec![lease(1, 1, 1)], "wish 1"),
-            (vec![Event::Token], "start 1.1 @1, ask 1.2, wish 0"),
+            (vec![lease(1, 1, 1)], "request 1"),
+            (vec![Event::Token], "start 1.1 @1, ask 1.2, request 0"),
             (vec![ok(1, 0)], "release"),
             (vec![lease(1, 2, 1), ok(1, 1)], "start 1.2 @0"),
             (vec![ok(1, 2)], "done 1 true, exit"),
@@ -619,7 +631,7 @@ fn by_hand_one_lease_is_asked_for_ahead() {
     );
 }
 
-/// What a random plan holds.
+/// A random plan.
 #[derive(Clone, Debug)]
 struct RandomPlan {
     serial: bool,
@@ -629,9 +641,9 @@ struct RandomPlan {
 #[derive(Clone, Debug)]
 struct RandomItem {
     cost: u64,
-    /// Whether it comes after each of the items before it.
+    /// For each earlier item, whether this one waits for it.
     after: Vec<bool>,
-    /// How its beginning ends; empty: finished at once.
+    /// The costs of the pieces that its beginning leaves; empty: the beginning is the whole item.
     pieces: Vec<u64>,
 }
 
@@ -657,21 +669,20 @@ struct Running {
     slot: u32,
 }
 
-/// How far an item is, as the world saw it.
+/// The state of an item in the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Seen {
     Fresh,
-    Begun,
+    BegunUnit,
     InPieces { unstarted: Vec<u32>, running: usize, failed: bool },
     Joining,
     Reported(Outcome),
 }
 
-struct WorldPlan {
+struct ModelPlan {
     plan: RandomPlan,
     seen: Vec<Seen>,
-    /// Of each item, while it is not over: grants that came, those that no part has been started
-    /// for, and asks.
+    /// For each unfinished item: grants, grants that no part was started with, and requests.
     grants: Vec<u32>,
     unused: Vec<u32>,
     asks: Vec<u32>,
@@ -679,36 +690,35 @@ struct WorldPlan {
     done: bool,
 }
 
-/// A history around one machine. Plays the orchestrator, the pool and the parts, and checks the
-/// rules at every step.
-struct World {
+/// A model around one machine. Plays the orchestrator, the pool and the parts, and checks the rules
+/// after each step.
+struct Model {
     machine: Machine,
     mode: Mode,
     parked: bool,
-    /// What the starting slot is for has not come.
+    /// The work that the implicit slot is meant for has not arrived.
     expects_work: bool,
-    /// Asks that were not granted, of a beginning or a piece.
+    /// Outstanding requests for leases: plan and item.
     asks: Vec<(usize, usize)>,
-    /// Tokens that were wished for, which the pool may deliver; and those it read before a wish was
-    /// withdrawn.
-    wished: u32,
+    /// Requested tokens, which the pool may deliver.
+    requested: u32,
     tokens: u32,
     running: Vec<Running>,
-    plans: Vec<WorldPlan>,
+    plans: Vec<ModelPlan>,
     want: u32,
     exited: bool,
     in_burst: bool,
 }
 
-impl World {
-    fn new(mode: Mode) -> World {
-        World {
+impl Model {
+    fn new(mode: Mode) -> Model {
+        Model {
             machine: Machine::new(mode),
             mode,
             parked: false,
             expects_work: true,
             asks: Vec::new(),
-            wished: 0,
+            requested: 0,
             tokens: 0,
             running: Vec::new(),
             plans: Vec::new(),
@@ -721,7 +731,7 @@ impl World {
     fn plan(&mut self, plan: &RandomPlan) {
         let id = self.plans.len() as u32;
         let after: Vec<Vec<usize>> =
-            (0..plan.items.len()).map(|at| plan.befores(at).collect()).collect();
+            (0..plan.items.len()).map(|at| plan.predecessors(at).collect()).collect();
         let short: Vec<(u64, &[usize])> = plan
             .items
             .iter()
@@ -730,7 +740,7 @@ impl World {
             .collect();
         let outline = outline_of(id, &short, plan.serial);
         let count = plan.items.len();
-        self.plans.push(WorldPlan {
+        self.plans.push(ModelPlan {
             plan: plan.clone(),
             seen: vec![Seen::Fresh; count],
             grants: vec![0; count],
@@ -747,7 +757,7 @@ impl World {
         &mut self.plans[plan.0 as usize].seen[item.0 as usize]
     }
 
-    /// In a burst nothing is checked but what starts.
+    /// Within a burst only starting parts are checked.
     fn step(&mut self, event: Event) {
         self.handle(event);
         if !self.in_burst {
@@ -758,7 +768,7 @@ impl World {
 
     fn handle(&mut self, event: Event) {
         for action in self.machine.handle(event) {
-            assert!(!self.exited, "{action:?} after the end");
+            assert!(!self.exited, "{action:?} after the exit");
             match action {
                 Action::Start { plan, item, part, slot } => {
                     self.started(Running { plan, item, part, slot })
@@ -773,7 +783,7 @@ impl World {
                         panic!()
                     };
                     assert_eq!(*running, 0, "abandoned while a piece runs");
-                    assert!(*failed || cancelled, "abandoned for nothing");
+                    assert!(*failed || cancelled, "abandoned without a reason");
                     assert_eq!(outcome == Outcome::Failed, *failed);
                     *self.seen(plan, item) = Seen::Reported(outcome);
                 }
@@ -787,22 +797,21 @@ impl World {
                         panic!()
                     };
                     let held = u64::from(state.unused[at]) + *running as u64;
-                    // Every grant is of one byte. Those of pieces that were dropped are given back.
+                    // Every grant is one byte. Grants of dropped pieces are returned.
                     let dropped = *failed || state.cancelled;
                     assert!(leased == held || dropped && leased < held, "{leased} of {held}");
                     assert_eq!(grants, state.grants[at]);
                     if !dropped {
-                        // A join needs no lease here, and a grant that no part has use for is
-                        // none's.
+                        // A join needs no lease here, and a spare grant belongs to no part.
                         let left = *running + unstarted.len();
                         let granted = *running + unstarted.len().min(state.unused[at] as usize);
                         assert_eq!(parts as usize, if left == 0 { 1 } else { granted });
                     }
                 }
-                Action::SetWish(tokens) => self.wished = tokens,
+                Action::RequestTokens(tokens) => self.requested = tokens,
                 Action::ReleaseToken => self.tokens -= 1,
                 Action::Send(FromWorker::Want { tokens }) => {
-                    assert_ne!(tokens, self.want, "said twice");
+                    assert_ne!(tokens, self.want, "sent twice");
                     self.want = tokens;
                 }
                 Action::Send(FromWorker::SlotParked) => {
@@ -834,11 +843,11 @@ impl World {
                 assert_eq!(
                     (state.asks[item], state.grants[item]),
                     (1, 0),
-                    "asked twice, or for nothing"
+                    "asked twice, or without need"
                 );
                 assert!(
                     self.mode == Mode::ByHand || running < slots || running == 0,
-                    "there is no slot"
+                    "asked without a free slot"
                 );
             }
             Seen::InPieces { unstarted, failed: false, .. } if piece => {
@@ -851,7 +860,7 @@ impl World {
         self.asks.push((plan, item));
     }
 
-    /// A grant of one byte, asked for or not, for an item that may be over or not exist.
+    /// Grants one byte, requested or not, for an item that may be finished or unknown.
     fn grant(&mut self, plan: usize, item: usize) {
         if let Some(at) = self.asks.iter().position(|ask| *ask == (plan, item)) {
             self.asks.swap_remove(at);
@@ -867,7 +876,7 @@ impl World {
         self.step(lease(plan as u32, item as u32, 1));
     }
 
-    /// Grants one of the asks. An orchestrator forgets those of items that are over.
+    /// Grants one of the requests. Requests of finished items are dropped, as an orchestrator does.
     fn grant_asked(&mut self, number: usize) -> bool {
         let plans = &self.plans;
         self.asks.retain(|(plan, item)| !matches!(plans[*plan].seen[*item], Seen::Reported(_)));
@@ -883,7 +892,7 @@ impl World {
         );
         let state = &self.plans[new.plan.0 as usize];
         assert!(!state.cancelled, "{new:?} of a cancelled plan");
-        for before in state.plan.befores(new.item.0 as usize) {
+        for before in state.plan.predecessors(new.item.0 as usize) {
             assert_eq!(state.seen[before], Seen::Reported(Outcome::Ok));
         }
         let serial = state.plan.serial;
@@ -894,13 +903,13 @@ impl World {
         if new.part == Part::Translate {
             assert!(
                 self.running.iter().all(|part| part.part != Part::Translate),
-                "one main thread"
+                "there is one main thread"
             );
         }
         let seen = self.seen(new.plan, new.item);
         match (new.part, &mut *seen) {
-            (Part::Begin, Seen::Fresh) if !serial => *seen = Seen::Begun,
-            (Part::Translate, Seen::Fresh) if serial => *seen = Seen::Begun,
+            (Part::Begin, Seen::Fresh) if !serial => *seen = Seen::BegunUnit,
+            (Part::Translate, Seen::Fresh) if serial => *seen = Seen::BegunUnit,
             (Part::Piece(piece), Seen::InPieces { unstarted, running, failed: false }) => {
                 let at = unstarted.iter().position(|of| *of == piece).expect("a piece starts once");
                 unstarted.remove(at);
@@ -922,19 +931,19 @@ impl World {
         assert!(running <= starting + self.tokens, "{running} run on {} tokens", self.tokens);
         assert!(
             ready == 0 || running == starting + self.tokens,
-            "a slot idles while a part is ready"
+            "a slot is idle while a part is ready"
         );
-        assert_eq!(self.tokens, running.saturating_sub(starting), "a token idles");
-        assert_eq!(self.wished, ready);
+        assert_eq!(self.tokens, running.saturating_sub(starting), "a token is idle");
+        assert_eq!(self.requested, ready);
         if self.mode == Mode::Served {
             assert_eq!(self.want, (running + ready).saturating_sub(starting));
             let idle = running == 0 && ready == 0;
-            assert!(!idle || self.parked || self.expects_work, "the slot is kept for nothing");
+            assert!(!idle || self.parked || self.expects_work, "the slot is kept without need");
         }
     }
 
-    /// Parts that could run, counted afresh from the plans and the grants that came. The main
-    /// thread is one, whatever it has before it.
+    /// How many parts could run, counted from the plans and grants. The main thread counts once,
+    /// for any number of units that it may translate.
     fn ready(&self) -> u32 {
         let (mut ready, mut to_translate) = (0, false);
         for state in self.plans.iter().filter(|state| !state.cancelled) {
@@ -942,7 +951,7 @@ impl World {
                 let free = || {
                     state
                         .plan
-                        .befores(at)
+                        .predecessors(at)
                         .all(|first| state.seen[first] == Seen::Reported(Outcome::Ok))
                 };
                 let unused = state.unused[at];
@@ -999,10 +1008,11 @@ impl World {
         self.step(Event::Cancel(plan.map(|plan| PlanId(plan as u32))));
     }
 
-    /// `unwished` stands for a token that the helper thread had read before the wish was withdrawn.
-    fn token(&mut self, unwished: bool) {
-        if self.wished > 0 || unwished {
-            self.wished = self.wished.saturating_sub(1);
+    /// `unrequested` stands for a token that the helper thread had read before the request was
+    /// withdrawn.
+    fn token(&mut self, unrequested: bool) {
+        if self.requested > 0 || unrequested {
+            self.requested = self.requested.saturating_sub(1);
             self.tokens += 1;
             self.step(Event::Token);
         }
@@ -1017,67 +1027,67 @@ impl World {
 }
 
 impl RandomPlan {
-    /// Positions of the items that come before the one at `position`.
-    fn befores(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
+    /// Positions of the items that the one at `position` waits for.
+    fn predecessors(&self, position: usize) -> impl Iterator<Item = usize> + '_ {
         (0..position).filter(move |first| self.items[position].after[*first])
     }
 }
 
 proptest! {
     #[test]
-    fn no_slot_idles_and_nothing_is_left(
+    fn machine_keeps_no_slot_idle_and_finishes_all_plans(
         plans in plans(),
         steps in proptest::collection::vec((0..30u8, any::<usize>(), any::<bool>()), 0..160),
     ) {
-        let mut world = World::new(Mode::Served);
+        let mut model = Model::new(Mode::Served);
         let mut plans = plans.into_iter();
         for (kind, number, in_burst) in steps {
-            world.in_burst = in_burst;
+            model.in_burst = in_burst;
             match kind {
-                0..3 => if let Some(plan) = plans.next() { world.plan(&plan) },
-                3..11 => world.finish(number, true),
-                11 => world.finish(number, false),
-                12..16 => world.token(false),
-                16 => world.token(true),
-                17..19 => world.lend_slot(),
-                19 => world.cancel((number % 3 > 0).then_some(number % 8)),
-                20..24 => drop(world.grant_asked(number)),
-                _ => world.grant(number % 5, number / 5 % 9),
+                0..3 => if let Some(plan) = plans.next() { model.plan(&plan) },
+                3..11 => model.finish(number, true),
+                11 => model.finish(number, false),
+                12..16 => model.token(false),
+                16 => model.token(true),
+                17..19 => model.lend_slot(),
+                19 => model.cancel((number % 3 > 0).then_some(number % 8)),
+                20..24 => drop(model.grant_asked(number)),
+                _ => model.grant(number % 5, number / 5 % 9),
             }
         }
-        world.in_burst = false;
+        model.in_burst = false;
         for plan in plans {
-            world.plan(&plan);
+            model.plan(&plan);
         }
-        world.step(Event::Quiet);
-        // With nothing but the starting slot, and what is asked for, everything comes to its end.
-        world.lend_slot();
+        model.step(Event::Quiet);
+        // With the implicit slot alone, and with all requested leases, all plans finish.
+        model.lend_slot();
         loop {
-            if !world.running.is_empty() {
-                world.finish(0, true);
-            } else if world.want > 0 {
-                prop_assert!(world.parked);
-                world.lend_slot();
-            } else if !world.grant_asked(0) {
+            if !model.running.is_empty() {
+                model.finish(0, true);
+            } else if model.want > 0 {
+                prop_assert!(model.parked);
+                model.lend_slot();
+            } else if !model.grant_asked(0) {
                 break;
             }
         }
-        prop_assert!(world.plans.iter().all(|plan| plan.done));
-        prop_assert_eq!((world.want, world.wished, world.tokens), (0, 0, 0));
+        prop_assert!(model.plans.iter().all(|plan| plan.done));
+        prop_assert_eq!((model.want, model.requested, model.tokens), (0, 0, 0));
     }
 
     #[test]
-    fn a_plan_by_hand_ends_with_the_process(plans in plans(), tokens in 0..4u32) {
-        let mut world = World::new(Mode::ByHand);
-        world.plan(&plans[0]);
+    fn machine_exits_after_a_plan_by_hand(plans in plans(), tokens in 0..4u32) {
+        let mut model = Model::new(Mode::ByHand);
+        model.plan(&plans[0]);
         for _ in 0..tokens {
-            while world.grant_asked(0) {}
-            world.token(false);
+            while model.grant_asked(0) {}
+            model.token(false);
         }
-        while world.grant_asked(0) || !world.running.is_empty() {
-            prop_assert!(!world.exited);
-            world.finish(0, true);
+        while model.grant_asked(0) || !model.running.is_empty() {
+            prop_assert!(!model.exited);
+            model.finish(0, true);
         }
-        prop_assert!(world.exited && !world.parked);
+        prop_assert!(model.exited && !model.parked);
     }
 }

@@ -1,7 +1,7 @@
-//! The shell's tests: tables, and real threads around work that does what its name says.
+//! Tests of the shell: tables, and real threads that run scripted work.
 
-use super::super::job::{Goal, Job, Of, PieceFailed, Step};
-use super::super::serve::{self, Told, serve};
+use super::super::job::{CodeOrigin, Goal, Job, PieceFailed, Progress};
+use super::super::serve::{self, Notice, serve};
 use super::*;
 use std::io::{BufRead, Write};
 use std::os::unix::net::UnixStream;
@@ -12,32 +12,32 @@ use tender_protocol::{
     Diagnostic, Item, ItemMemory, Language, Level, PROTOCOL, Translate, Work, decode, encode,
 };
 
-/// Does what the unit's name says: words for the beginning, then for each piece, then for the join;
-/// `/` between them.
-struct Fake;
+/// Runs the script in the unit's name: one word for the beginning, one for each piece and one for
+/// the join, separated by `/`.
+struct ScriptedWork;
 
-impl Execute for Fake {
-    fn begin(&self, job: &Job<'_>, goal: Goal) -> Step {
-        job.phase(tender_protocol::PhaseName::Archive, Of::default(), now_us(), 0);
+impl Execute for ScriptedWork {
+    fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress {
+        job.phase(tender_protocol::PhaseName::Archive, CodeOrigin::default(), now_us(), 0);
         let mut words = job.item.unit.split('/').map(str::to_owned);
         let first = words.next().unwrap_or_default();
         let rest: Vec<String> = words.collect();
         match act(job, &first) {
             Ok(()) if rest.is_empty() && goal == Goal::Finish => done(),
-            Ok(()) => Step::InPieces(Box::new(FakePieces(rest))),
-            Err(PieceFailed) => Step::Finished(Finished::failed()),
+            Ok(()) => Progress::InPieces(Box::new(ScriptedPieces(rest))),
+            Err(PieceFailed) => Progress::Finished(Finished::failed()),
         }
     }
 
     fn purge(&self) {
-        panic!("the coordinator trips");
+        panic!("purge fails");
     }
 }
 
-/// The last is the join.
-struct FakePieces(Vec<String>);
+/// The last word is the join.
+struct ScriptedPieces(Vec<String>);
 
-impl Pieces for FakePieces {
+impl Pieces for ScriptedPieces {
     fn costs(&self) -> Vec<u64> {
         vec![1; self.0.len().saturating_sub(1).max(1)]
     }
@@ -62,7 +62,7 @@ fn act(job: &Job<'_>, word: &str) -> Result<(), PieceFailed> {
             job.diagnostic(error("it fails"));
             Err(PieceFailed)
         }
-        "panics" => panic!("a hole in the floor"),
+        "panics" => panic!("the script panics"),
         "shrinks" => {
             job.shrink(7);
             Ok(())
@@ -79,15 +79,15 @@ fn act(job: &Job<'_>, word: &str) -> Result<(), PieceFailed> {
     }
 }
 
-fn done() -> Step {
-    Step::Finished(Finished::without_files(Outcome::Ok))
+fn done() -> Progress {
+    Progress::Finished(Finished::without_files(Outcome::Ok))
 }
 
-/// Every item waits for all others.
-struct Meeting(Barrier);
+/// Every item waits until all others run.
+struct WaitForAll(Barrier);
 
-impl Execute for Meeting {
-    fn begin(&self, _: &Job<'_>, _: Goal) -> Step {
+impl Execute for WaitForAll {
+    fn begin(&self, _: &Job<'_>, _: Goal) -> Progress {
         self.0.wait();
         done()
     }
@@ -124,8 +124,8 @@ fn plan(id: u32, items: &[(u32, &str, &[u32])]) -> Plan {
     }
 }
 
-/// One word per message that tells something about an item or a plan.
-fn words(messages: &[FromWorker]) -> Vec<String> {
+/// A short text for each message about an item or a plan.
+fn summaries(messages: &[FromWorker]) -> Vec<String> {
     let word = |message: &FromWorker| match message {
         FromWorker::Diagnostic { item, diagnostic, .. } => {
             Some(format!("{}: {}", item.0, diagnostic.message))
@@ -138,7 +138,7 @@ fn words(messages: &[FromWorker]) -> Vec<String> {
     messages.iter().filter_map(word).collect()
 }
 
-/// Runs a plan by hand that nobody interrupts.
+/// Runs a plan by hand without a signal.
 fn run_plan(
     plan: Plan,
     pool: Pool,
@@ -146,28 +146,29 @@ fn run_plan(
     exec: Arc<dyn Execute>,
     mut on_message: impl FnMut(FromWorker) + Send,
 ) -> Result<bool, ServeError> {
-    let tell = |told| match told {
-        Told::Message(message) => on_message(message),
-        Told::PoolLost(why) => panic!("{why}"),
+    let notify = |notice| match notice {
+        Notice::Message(message) => on_message(message),
+        Notice::PoolLost(why) => panic!("{why}"),
     };
-    serve::run_plan(plan, pool, memory, exec, std::iter::empty(), tell, |_| {})
+    serve::run_plan(plan, pool, memory, exec, std::iter::empty(), notify, |_| {})
 }
 
 fn check_plan(items: &[(u32, &str, &[u32])], expect: &[&str]) {
     let mut messages = Vec::new();
     let pool = Pool::private(1).unwrap();
-    run_plan(plan(1, items), pool, None, Arc::new(Fake), |message| messages.push(message)).unwrap();
-    assert_eq!(words(&messages), expect);
+    run_plan(plan(1, items), pool, None, Arc::new(ScriptedWork), |message| messages.push(message))
+        .unwrap();
+    assert_eq!(summaries(&messages), expect);
 }
 
 #[test]
-fn a_plan_by_hand_runs_in_order() {
+fn shell_runs_a_plan_by_hand_in_order() {
     check_plan(&[(0, "x", &[1]), (1, "y", &[])], &["1 Ok", "0 Ok", "done 1 true"]);
     check_plan(&[], &["done 1 true"]);
 }
 
 #[test]
-fn what_follows_a_failure_is_skipped_and_the_rest_runs() {
+fn shell_skips_dependents_of_a_failed_item() {
     check_plan(
         &[(0, "fails", &[]), (1, "x", &[0]), (2, "y", &[])],
         &["0: it fails", "0 Failed", "1 Skipped", "2 Ok", "done 1 false"],
@@ -175,28 +176,27 @@ fn what_follows_a_failure_is_skipped_and_the_rest_runs() {
 }
 
 #[test]
-fn a_panic_is_a_diagnostic() {
+fn shell_reports_a_panic_as_a_diagnostic() {
     check_plan(
         &[(0, "panics", &[])],
-        &["0: internal error in tender-worker: a hole in the floor", "0 Failed", "done 1 false"],
+        &["0: internal error in tender-worker: the script panics", "0 Failed", "done 1 false"],
     );
 }
 
 #[test]
-fn an_item_in_pieces_is_one_item() {
+fn shell_reports_an_item_in_pieces_once() {
     check_plan(&[(0, "x/a/b/c/join", &[]), (1, "y", &[0])], &["0 Ok", "1 Ok", "done 1 true"]);
     check_plan(
         &[(0, "x/a/fails/c/join", &[]), (1, "y", &[0])],
         &["0: it fails", "0 Failed", "1 Skipped", "done 1 false"],
     );
     check_plan(&[(0, "x/a/fails", &[])], &["0: it fails", "0 Failed", "done 1 false"]);
-    let panic = "0: internal error in tender-worker: a hole in the floor";
+    let panic = "0: internal error in tender-worker: the script panics";
     check_plan(&[(0, "x/panics/b/join", &[])], &[panic, "0 Failed", "done 1 false"]);
     check_plan(&[(0, "x/a/b/panics", &[])], &[panic, "0 Failed", "done 1 false"]);
 }
 
-/// A plan whose units only the main thread may translate. All of it says once what it has to say,
-/// whatever the order.
+/// Runs a plan that is translated serially. The messages are compared without their order.
 fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
     let items: Vec<(u32, &str, &[u32])> =
         (0..).zip(units).map(|(id, unit)| (id, *unit, &[] as &[u32])).collect();
@@ -215,14 +215,14 @@ fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
     }
     let mut messages = Vec::new();
     let pool = Pool::private(jobs).unwrap();
-    run_plan(plan, pool, None, Arc::new(Fake), |message| messages.push(message)).unwrap();
-    let mut words = words(&messages);
-    words.sort();
-    assert_eq!(words, expect);
+    run_plan(plan, pool, None, Arc::new(ScriptedWork), |message| messages.push(message)).unwrap();
+    let mut seen = summaries(&messages);
+    seen.sort();
+    assert_eq!(seen, expect);
 }
 
 #[test]
-fn the_main_thread_translates_and_others_do_the_rest() {
+fn shell_translates_serially_on_the_main_thread() {
     for jobs in [1, 2, 7] {
         check_serial(&["main", "main/a/b/join"], jobs, &["0 Ok", "1 Ok", "done 1 true"]);
         check_serial(
@@ -231,9 +231,9 @@ fn the_main_thread_translates_and_others_do_the_rest() {
             &[
                 "0 Ok",
                 "1 Failed",
-                "1: internal error in tender-worker: a hole in the floor",
+                "1: internal error in tender-worker: the script panics",
                 "2 Failed",
-                "2: internal error in tender-worker: a hole in the floor",
+                "2: internal error in tender-worker: the script panics",
                 "3 Failed",
                 "3: it fails",
                 "4 Ok",
@@ -244,7 +244,7 @@ fn the_main_thread_translates_and_others_do_the_rest() {
 }
 
 #[test]
-fn under_load_every_item_is_reported_once_with_what_it_said() {
+fn shell_reports_each_of_many_items_once_with_its_diagnostics() {
     let kinds =
         ["x", "x/a/b/c/join", "fails", "x/a/fails/c/join", "panics", "x/a/b/panics", "x/a/join"];
     let bad = |unit: &str| unit.contains("fails") || unit.contains("panics");
@@ -253,7 +253,7 @@ fn under_load_every_item_is_reported_once_with_what_it_said() {
         let mut expect: Vec<String> = Vec::new();
         for (id, unit) in units.iter().enumerate() {
             let word = if unit.contains("panics") {
-                "internal error in tender-worker: a hole in the floor"
+                "internal error in tender-worker: the script panics"
             } else {
                 "it fails"
             };
@@ -268,21 +268,21 @@ fn under_load_every_item_is_reported_once_with_what_it_said() {
 }
 
 #[test]
-fn a_panic_of_the_coordinator_ends_the_worker() {
-    let mut peer = Peer::greet(1, Fake);
-    peer.say(ToWorker::Purge);
-    let words = peer.worker.join().unwrap().unwrap_err().to_string();
-    assert_eq!(words, "internal error in the coordinator: the coordinator trips");
+fn shell_panic_ends_the_worker() {
+    let mut peer = Peer::start_with_hello(1, ScriptedWork);
+    peer.send(ToWorker::Purge);
+    let error = peer.worker.join().unwrap().unwrap_err().to_string();
+    assert_eq!(error, "internal error in the coordinator: purge fails");
 }
 
 #[test]
-fn what_an_abandoned_item_read_is_reported() {
+fn shell_reports_what_an_abandoned_item_read() {
     let mut missing = Vec::new();
     run_plan(
         plan(1, &[(0, "x/fails/b/join", &[])]),
         Pool::private(1).unwrap(),
         None,
-        Arc::new(Fake),
+        Arc::new(ScriptedWork),
         |message| {
             if let FromWorker::ItemFinished(report) = message {
                 missing = report.missing;
@@ -294,10 +294,10 @@ fn what_an_abandoned_item_read_is_reported() {
 }
 
 #[test]
-fn more_jobs_run_side_by_side() {
+fn shell_runs_items_on_all_slots() {
     let mut slots = Vec::new();
     let items: Vec<(u32, &str, &[u32])> = (0..4).map(|id| (id, "x", &[] as &[u32])).collect();
-    let exec = Arc::new(Meeting(Barrier::new(4)));
+    let exec = Arc::new(WaitForAll(Barrier::new(4)));
     let ok = run_plan(plan(1, &items), Pool::private(4).unwrap(), None, exec, |message| {
         if let FromWorker::ItemStarted { slot, .. } = message {
             slots.push(slot);
@@ -308,12 +308,12 @@ fn more_jobs_run_side_by_side() {
     assert_eq!(slots, [0, 1, 2, 3]);
 }
 
-/// The orchestrator's side of a served worker.
+/// Plays the orchestrator for a worker.
 struct Peer {
     to_worker: UnixStream,
     from_worker: io::Lines<io::BufReader<UnixStream>>,
     worker: thread::JoinHandle<Result<Ended, ServeError>>,
-    /// Its starting slot is lent to others.
+    /// The worker has parked its implicit slot.
     parked: bool,
 }
 
@@ -335,19 +335,19 @@ impl Peer {
         peer
     }
 
-    /// A worker that has been greeted.
-    fn greet(jobs: u32, exec: impl Execute) -> Peer {
+    /// Starts a worker and sends `hello`.
+    fn start_with_hello(jobs: u32, exec: impl Execute) -> Peer {
         let mut peer = Peer::start(jobs, exec);
-        peer.say(hello(PROTOCOL, "22"));
+        peer.send(hello(PROTOCOL, "22"));
         peer
     }
 
-    fn say(&mut self, message: ToWorker) {
+    fn send(&mut self, message: ToWorker) {
         self.to_worker.write_all(&encode(&message)).unwrap();
     }
 
-    /// A plan, all of which has memory.
-    fn give(&mut self, plan: Plan) {
+    /// Sends a plan and a lease for each item.
+    fn send_plan(&mut self, plan: Plan) {
         let leases = plan.items.iter().map(|item| ToWorker::Lease {
             plan: plan.id,
             item: item.id,
@@ -358,20 +358,20 @@ impl Peer {
         self.to_worker.write_all(&lines).unwrap();
     }
 
-    /// What the worker says next. It gets its slot when it has use for it.
+    /// The next message of the worker. Gives its slot back when it needs a token.
     fn next(&mut self) -> Option<FromWorker> {
         let message = self.from_worker.next().map(|line| decode(&line.unwrap()).unwrap());
         match &message {
             Some(FromWorker::SlotParked) => self.parked = true,
             Some(FromWorker::Want { tokens: 1.. }) if std::mem::take(&mut self.parked) => {
-                self.say(ToWorker::Slot);
+                self.send(ToWorker::Slot);
             }
             _ => {}
         }
         message
     }
 
-    /// The messages up to the end of a plan, after which the worker parks its slot.
+    /// The messages up to the end of a plan. Waits until the worker has parked its slot.
     fn until_done(&mut self) -> Vec<FromWorker> {
         let mut messages = self.until(|message| matches!(message, FromWorker::Done { .. }));
         self.until(parked);
@@ -379,11 +379,11 @@ impl Peer {
         messages
     }
 
-    /// The messages up to the one that `last` knows, which comes for certain.
+    /// The messages up to the first one that `last` accepts.
     fn until(&mut self, last: impl Fn(&FromWorker) -> bool) -> Vec<FromWorker> {
         let mut messages = Vec::new();
         while !messages.last().is_some_and(&last) {
-            messages.push(self.next().expect("the worker is there"));
+            messages.push(self.next().expect("the worker runs"));
         }
         messages
     }
@@ -403,20 +403,20 @@ fn parked(message: &FromWorker) -> bool {
 }
 
 #[test]
-fn plans_are_served_until_the_end_of_input() {
-    let mut peer = Peer::greet(1, Fake);
-    peer.give(plan(4, &[(0, "x", &[])]));
-    assert_eq!(words(&peer.until_done()), ["0 Ok", "done 4 true"]);
-    peer.give(plan(5, &[(0, "fails", &[])]));
-    assert_eq!(words(&peer.until_done()), ["0: it fails", "0 Failed", "done 5 false"]);
+fn shell_serves_plans_until_the_end_of_input() {
+    let mut peer = Peer::start_with_hello(1, ScriptedWork);
+    peer.send_plan(plan(4, &[(0, "x", &[])]));
+    assert_eq!(summaries(&peer.until_done()), ["0 Ok", "done 4 true"]);
+    peer.send_plan(plan(5, &[(0, "fails", &[])]));
+    assert_eq!(summaries(&peer.until_done()), ["0: it fails", "0 Failed", "done 5 false"]);
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
 }
 
 #[test]
-fn tokens_are_asked_for_on_the_channel_and_in_the_pool() {
-    let exec = Meeting(Barrier::new(3));
-    let mut peer = Peer::greet(3, exec);
-    peer.give(plan(1, &[(0, "x", &[]), (1, "y", &[]), (2, "z", &[])]));
+fn shell_requests_tokens_on_the_channel_and_in_the_pool() {
+    let exec = WaitForAll(Barrier::new(3));
+    let mut peer = Peer::start_with_hello(3, exec);
+    peer.send_plan(plan(1, &[(0, "x", &[]), (1, "y", &[]), (2, "z", &[])]));
     let messages = peer.until_done();
     let wants: Vec<u32> = messages
         .iter()
@@ -425,74 +425,74 @@ fn tokens_are_asked_for_on_the_channel_and_in_the_pool() {
             _ => None,
         })
         .collect();
-    // How many leases are there when it first says something is chance.
+    // How many leases have arrived at the first message depends on timing.
     assert!(wants.iter().any(|tokens| *tokens > 0) && wants.ends_with(&[0]), "{wants:?}");
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
 }
 
 #[test]
-fn a_cancelled_plan_ends_and_its_running_item_is_told() {
+fn shell_cancels_a_plan_and_its_running_item() {
     /// Runs until it is cancelled.
-    struct Patient;
-    impl Execute for Patient {
-        fn begin(&self, job: &Job<'_>, _: Goal) -> Step {
+    struct UntilCancelled;
+    impl Execute for UntilCancelled {
+        fn begin(&self, job: &Job<'_>, _: Goal) -> Progress {
             while !job.cancelled() {
                 thread::yield_now();
             }
-            Step::Finished(Finished::without_files(Outcome::Skipped))
+            Progress::Finished(Finished::without_files(Outcome::Skipped))
         }
     }
-    let mut peer = Peer::greet(1, Patient);
-    peer.give(plan(1, &[(0, "x", &[]), (1, "y", &[])]));
+    let mut peer = Peer::start_with_hello(1, UntilCancelled);
+    peer.send_plan(plan(1, &[(0, "x", &[]), (1, "y", &[])]));
     peer.until(|message| matches!(message, FromWorker::ItemStarted { .. }));
-    peer.say(ToWorker::Cancel { plan: Some(PlanId(1)) });
-    assert_eq!(words(&peer.until_done()), ["1 Skipped", "0 Skipped", "done 1 false"]);
+    peer.send(ToWorker::Cancel { plan: Some(PlanId(1)) });
+    assert_eq!(summaries(&peer.until_done()), ["1 Skipped", "0 Skipped", "done 1 false"]);
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
 }
 
 #[test]
-fn memory_is_asked_for_and_what_an_item_holds_is_said() {
-    let mut peer = Peer::greet(1, Fake);
+fn shell_asks_for_memory_and_reports_what_an_item_holds() {
+    let mut peer = Peer::start_with_hello(1, ScriptedWork);
     let mut plan = plan(1, &[(0, "shrinks/a/b/join", &[])]);
     plan.items[0].memory = ItemMemory { begin: 10, piece: 4, join: 0 };
-    peer.say(ToWorker::Plan(plan));
-    let (mut said, mut asks, mut ended) = (Vec::new(), 0, false);
+    peer.send(ToWorker::Plan(plan));
+    let (mut log, mut asks, mut ended) = (Vec::new(), 0, false);
     while !ended {
-        match peer.next().expect("the worker is there") {
-            FromWorker::ItemStarted { .. } => said.push("started".to_owned()),
+        match peer.next().expect("the worker runs") {
+            FromWorker::ItemStarted { .. } => log.push("started".to_owned()),
             FromWorker::LeaseWanted { plan, item, bytes } => {
-                said.push(format!("wants {bytes}"));
+                log.push(format!("wants {bytes}"));
                 asks += 1;
                 // The second piece is granted together with the first.
                 for _ in 0..if asks == 2 { 0 } else { asks.min(2) } {
-                    peer.say(ToWorker::Lease { plan, item, bytes });
+                    peer.send(ToWorker::Lease { plan, item, bytes });
                 }
             }
             FromWorker::LeaseResized { bytes, grants, .. } => {
-                said.push(format!("holds {bytes} of {grants}"))
+                log.push(format!("holds {bytes} of {grants}"))
             }
-            FromWorker::ItemFinished(report) => said.push(format!("{:?}", report.outcome)),
+            FromWorker::ItemFinished(report) => log.push(format!("{:?}", report.outcome)),
             FromWorker::Done { .. } => ended = true,
             _ => {}
         }
     }
-    // Three bytes are kept for the pieces and the join, by each of them.
+    // `ScriptedPieces` keeps three bytes for each piece and for the join.
     let first = ["wants 10", "started", "holds 7 of 1", "holds 9 of 1", "wants 4", "wants 4"];
-    assert_eq!(said[..6], first);
-    assert!(["holds 13 of 3", "holds 9 of 2"].contains(&said[6].as_str()), "{said:?}");
-    assert_eq!(said[7..], ["holds 9 of 3", "Ok"]);
+    assert_eq!(log[..6], first);
+    assert!(["holds 13 of 3", "holds 9 of 2"].contains(&log[6].as_str()), "{log:?}");
+    assert_eq!(log[7..], ["holds 9 of 3", "Ok"]);
     assert!(matches!(peer.end(), Ok(Ended::EndOfInput)));
 }
 
-/// Measures how many items run at once.
+/// Counts how many items run at the same time.
 #[derive(Default)]
-struct Crowd {
+struct CountRunning {
     now: AtomicU32,
     most: AtomicU32,
 }
 
-impl Execute for Crowd {
-    fn begin(&self, _: &Job<'_>, _: Goal) -> Step {
+impl Execute for CountRunning {
+    fn begin(&self, _: &Job<'_>, _: Goal) -> Progress {
         let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
         self.most.fetch_max(now, Ordering::SeqCst);
         thread::sleep(std::time::Duration::from_millis(1));
@@ -502,14 +502,14 @@ impl Execute for Crowd {
 }
 
 #[test]
-fn memory_limits_what_runs_by_hand() {
+fn shell_limits_memory_of_a_plan_by_hand() {
     for (memory, most) in [(Some(1), 1), (Some(119), 1), (Some(120), 2), (Some(200), 3)] {
         let items: Vec<(u32, &str, &[u32])> = (0..40).map(|id| (id, "x", &[] as &[u32])).collect();
         let mut plan = plan(1, &items);
         for item in &mut plan.items {
             item.memory.begin = 60;
         }
-        let exec = Arc::new(Crowd::default());
+        let exec = Arc::new(CountRunning::default());
         let pool = Pool::private(8).unwrap();
         assert!(
             run_plan(plan, pool, memory, Arc::clone(&exec) as Arc<dyn Execute>, |_| {}).unwrap()
@@ -520,21 +520,21 @@ fn memory_limits_what_runs_by_hand() {
 }
 
 #[test]
-fn another_version_is_refused() {
+fn shell_refuses_another_version() {
     for (first, expect) in [
         (hello(PROTOCOL + 1, "22"), "the orchestrator speaks protocol"),
         (hello(PROTOCOL, "21.1.0"), "the orchestrator speaks protocol"),
         (ToWorker::Slot, "the first message from the orchestrator is not `hello`"),
     ] {
-        let mut peer = Peer::start(1, Fake);
-        peer.say(first);
-        let words = peer.worker.join().unwrap().unwrap_err().to_string();
-        assert!(words.starts_with(expect), "{words}");
+        let mut peer = Peer::start(1, ScriptedWork);
+        peer.send(first);
+        let error = peer.worker.join().unwrap().unwrap_err().to_string();
+        assert!(error.starts_with(expect), "{error}");
     }
 }
 
 #[test]
-fn what_is_no_message_or_no_plan_ends_the_worker() {
+fn shell_ends_at_a_bad_message_or_plan() {
     let twice =
         [encode(&hello(PROTOCOL, "22")), encode(&ToWorker::Plan(plan(1, &[(0, "x", &[0])])))];
     for (lines, expect) in [
@@ -545,17 +545,17 @@ fn what_is_no_message_or_no_plan_ends_the_worker() {
         ),
         (twice.concat(), "plan 1: item 0 comes after itself, perhaps through others"),
     ] {
-        let mut peer = Peer::start(1, Fake);
+        let mut peer = Peer::start(1, ScriptedWork);
         peer.to_worker.write_all(&lines).unwrap();
-        let words = peer.worker.join().unwrap().unwrap_err().to_string();
-        assert!(words.starts_with(expect), "{words}");
+        let error = peer.worker.join().unwrap().unwrap_err().to_string();
+        assert!(error.starts_with(expect), "{error}");
     }
 }
 
 #[test]
-fn an_orchestrator_that_is_gone_ends_the_worker() {
-    struct Gone;
-    impl Write for Gone {
+fn shell_ends_when_the_orchestrator_does_not_read() {
+    struct Closed;
+    impl Write for Closed {
         fn write(&mut self, _: &[u8]) -> io::Result<usize> {
             Err(io::ErrorKind::BrokenPipe.into())
         }
@@ -564,22 +564,23 @@ fn an_orchestrator_that_is_gone_ends_the_worker() {
         }
     }
     let pool = Pool::private(1).unwrap();
-    let ended = serve(io::empty(), Gone, pool, Arc::new(Fake), FromWorker::SlotParked, |_| {});
+    let ended =
+        serve(io::empty(), Closed, pool, Arc::new(ScriptedWork), FromWorker::SlotParked, |_| {});
     assert!(matches!(ended, Ok(Ended::BrokenPipe)), "{ended:?}");
 }
 
-/// Items that run until the test is over; it counts them, and the bytes that are in the pool when
-/// it is told to abandon them.
-struct Stuck {
+/// Items that run until the end of the test. Counts them, and reads how many tokens are in the pool
+/// when `abandon` is called.
+struct NeverEnding {
     running: AtomicU32,
     pool: rustix::fd::OwnedFd,
-    /// Nobody knows yet: `u64::MAX`.
+    /// `u64::MAX` before `abandon`.
     left: std::sync::atomic::AtomicU64,
     over: std::sync::Mutex<Receiver<()>>,
 }
 
-impl Execute for Stuck {
-    fn begin(&self, _: &Job<'_>, _: Goal) -> Step {
+impl Execute for NeverEnding {
+    fn begin(&self, _: &Job<'_>, _: Goal) -> Progress {
         self.running.fetch_add(1, Ordering::SeqCst);
         let _ = self.over.lock().unwrap().recv();
         done()
@@ -590,10 +591,11 @@ impl Execute for Stuck {
     }
 }
 
-/// Five items in a pool of three slots; what ends them, and the words of that end.
+/// Runs five items in a pool of three slots. `interruptions` or `on_message` ends the plan with the
+/// error `expect`.
 #[track_caller]
 fn check_abandoned(
-    interruptions: impl FnOnce(Arc<Stuck>) -> Box<dyn Iterator<Item = i32> + Send>,
+    interruptions: impl FnOnce(Arc<NeverEnding>) -> Box<dyn Iterator<Item = i32> + Send>,
     mut on_message: impl FnMut(u32) + Send,
     expect: &str,
 ) {
@@ -604,7 +606,7 @@ fn check_abandoned(
     let found = Pool::from_env(&|name| (name == "MAKEFLAGS").then(|| flags.clone().into()));
     let tender_jobclient::FromEnv::Inherited(inherited) = found else { panic!("no pool") };
     let (ends, over) = std::sync::mpsc::channel();
-    let exec = Arc::new(Stuck {
+    let exec = Arc::new(NeverEnding {
         running: AtomicU32::new(0),
         pool: rustix::io::dup(&pool).unwrap(),
         left: u64::MAX.into(),
@@ -613,8 +615,8 @@ fn check_abandoned(
     let items: Vec<(u32, &str, &[u32])> = (0..5).map(|id| (id, "x", &[] as &[u32])).collect();
     let unread = || rustix::io::ioctl_fionread(&pool).unwrap();
     let (mut started, mut at_end) = (0, None);
-    let tell = |told| {
-        if let Told::Message(FromWorker::ItemStarted { .. }) = told {
+    let notify = |notice| {
+        if let Notice::Message(FromWorker::ItemStarted { .. }) = notice {
             started += 1;
             on_message(started);
         }
@@ -622,22 +624,22 @@ fn check_abandoned(
     let interruptions = interruptions(Arc::clone(&exec));
     let of_plan = Arc::clone(&exec) as Arc<dyn Execute>;
     let ran =
-        serve::run_plan(plan(1, &items), inherited, None, of_plan, interruptions, tell, |ran| {
+        serve::run_plan(plan(1, &items), inherited, None, of_plan, interruptions, notify, |ran| {
             at_end = Some((ran.as_ref().unwrap_err().to_string(), unread()));
         });
-    assert_eq!(at_end, Some((expect.to_owned(), 2)), "all are back");
+    assert_eq!(at_end, Some((expect.to_owned(), 2)), "all tokens are in the pool");
     assert!(ran.is_err());
     assert_eq!(
         exec.left.load(Ordering::SeqCst),
         0,
-        "what had tokens was ended before they went back"
+        "`abandon` is called before tokens are released"
     );
     drop(ends);
 }
 
 #[test]
-fn an_interruption_gives_all_tokens_back() {
-    let when_all_run = |exec: Arc<Stuck>| -> Box<dyn Iterator<Item = i32> + Send> {
+fn shell_releases_all_tokens_after_a_signal() {
+    let when_all_run = |exec: Arc<NeverEnding>| -> Box<dyn Iterator<Item = i32> + Send> {
         Box::new(std::iter::once_with(move || {
             while exec.running.load(Ordering::SeqCst) == 0
                 || rustix::io::ioctl_fionread(&exec.pool).unwrap() > 0
@@ -651,11 +653,11 @@ fn an_interruption_gives_all_tokens_back() {
 }
 
 #[test]
-fn a_panic_of_the_coordinator_gives_all_tokens_back() {
-    let trip = |started| assert!(started < 3, "it trips");
+fn shell_releases_all_tokens_after_a_panic() {
+    let fail = |started| assert!(started < 3, "the third item fails");
     check_abandoned(
         |_| Box::new(std::iter::empty()),
-        trip,
-        "internal error in the coordinator: it trips",
+        fail,
+        "internal error in the coordinator: the third item fails",
     );
 }

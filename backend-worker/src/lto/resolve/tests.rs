@@ -1,19 +1,19 @@
-//! Links in a small language, one input a line, against what lld does with them.
+//! Links in a small language, one input per line, with the result that lld gives.
 //!
-//! `a bc: f g? @h c%4 k{K} !u ~w`: an input named a, of one bitcode module, that defines f, g
-//! weakly, h hidden, c as a common symbol of 4 bytes and k in group K, and refers to u strongly and
-//! to w weakly. `o` is an object, `so` a shared library. A name with a star may be had: `a* bc: f`.
+//! `a bc: f g? @h c%4 k{K} !u ~w` is an input named a with one bitcode module. It defines f, weak
+//! g, hidden h, the common symbol c of 4 bytes, and k in the group K, and it refers to u and weakly
+//! to w. `o` is an object, `so` a shared library. A star marks a lazy input: `a* bc: f`.
 
 use super::*;
 use proptest::prelude::*;
 
 fn symbol(word: &str) -> Symbol {
-    let mut symbol = Symbol { state: State::Defined, ..Symbol::default() };
+    let mut symbol = Symbol { state: SymbolState::Defined, ..Symbol::default() };
     let mut rest = word;
     if let Some(name) = rest.strip_prefix('!') {
-        (symbol.state, rest) = (State::Undefined, name);
+        (symbol.state, rest) = (SymbolState::Undefined, name);
     } else if let Some(name) = rest.strip_prefix('~') {
-        (symbol.state, symbol.weak, rest) = (State::Undefined, true, name);
+        (symbol.state, symbol.weak, rest) = (SymbolState::Undefined, true, name);
     }
     if let Some(name) = rest.strip_prefix('@') {
         (symbol.visibility, rest) = (Visibility::Hidden, name);
@@ -25,7 +25,7 @@ fn symbol(word: &str) -> Symbol {
         rest = name;
     }
     if let Some((name, size)) = rest.split_once('%') {
-        (symbol.state, rest) = (State::Common(size.parse().unwrap()), name);
+        (symbol.state, rest) = (SymbolState::Common(size.parse().unwrap()), name);
     }
     if let Some(name) = rest.strip_suffix('?') {
         (symbol.weak, rest) = (true, name);
@@ -38,23 +38,24 @@ fn symbol(word: &str) -> Symbol {
     symbol
 }
 
-fn link(text: &str) -> (Vec<String>, Vec<Input>) {
+fn link(text: &str) -> (Vec<String>, Vec<LinkInput>) {
     let mut names = Vec::new();
     let mut inputs = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (head, tables) = line.split_once(':').unwrap();
         let (name, kind) = head.split_once(' ').unwrap();
         let kind = match kind {
-            "bc" => Kind::Bitcode,
-            "o" => Kind::Object,
-            "so" => Kind::Shared,
+            "bc" => PartKind::Bitcode,
+            "o" => PartKind::Object,
+            "so" => PartKind::Shared,
             other => panic!("{other}"),
         };
-        // The modules of one unit are divided by bars.
-        let parts = tables
-            .split('|')
-            .map(|table| Part { kind, symbols: table.split_whitespace().map(symbol).collect() });
-        inputs.push(Input { lazy: name.ends_with('*'), hidden: false, parts: parts.collect() });
+        // Bars separate the modules of one unit.
+        let parts = tables.split('|').map(|table| InputPart {
+            kind,
+            symbols: table.split_whitespace().map(symbol).collect(),
+        });
+        inputs.push(LinkInput { lazy: name.ends_with('*'), hidden: false, parts: parts.collect() });
         names.push(name.trim_end_matches('*').to_owned());
     }
     (names, inputs)
@@ -74,9 +75,9 @@ fn shown(flags: u8) -> String {
     .collect()
 }
 
-/// `expect`: the inputs taken in order, then for each module `name: symbol=flags...`.
+/// `order`: the linked inputs in order. `expect`: for each module `name: symbol=flags...`.
 #[track_caller]
-fn check(options: &Options, text: &str, order: &str, expect: &[&str]) {
+fn check(options: &ResolveOptions, text: &str, order: &str, expect: &[&str]) {
     let (names, inputs) = link(text);
     let resolution = resolve(&inputs, options);
     assert_eq!(resolution.duplicates, [], "duplicates");
@@ -86,7 +87,7 @@ fn check(options: &Options, text: &str, order: &str, expect: &[&str]) {
     let mut lines = Vec::new();
     for (index, input) in inputs.iter().enumerate() {
         for (part, flags) in input.parts.iter().zip(&resolution.flags[index]) {
-            if part.kind == Kind::Bitcode {
+            if part.kind == PartKind::Bitcode {
                 let words: Vec<String> = part
                     .symbols
                     .iter()
@@ -100,16 +101,16 @@ fn check(options: &Options, text: &str, order: &str, expect: &[&str]) {
     assert_eq!(lines, expect);
 }
 
-fn program() -> Options {
-    Options { entry: Some("_start".to_owned()), ..Options::default() }
+fn program() -> ResolveOptions {
+    ResolveOptions { entry: Some("_start".to_owned()), ..ResolveOptions::default() }
 }
 
-fn library() -> Options {
-    Options { shared: true, ..Options::default() }
+fn library() -> ResolveOptions {
+    ResolveOptions { shared: true, ..ResolveOptions::default() }
 }
 
 #[test]
-fn what_only_modules_use_is_theirs() {
+fn resolve_symbols_that_only_modules_use() {
     check(
         &program(),
         "crt o: _start !main\n a bc: main !f\n b bc: f g",
@@ -119,28 +120,27 @@ fn what_only_modules_use_is_theirs() {
 }
 
 #[test]
-fn what_native_code_uses_stays() {
+fn resolve_symbols_that_native_code_uses() {
     check(&program(), "a bc: f g\n n o: n !f", "a n", &["a: f=plx g=pl"]);
-    // A shared library's reference exports it from a program, and so does a definition that it
-    // comes before.
+    // A program exports a symbol that a shared library refers to or defines too.
     check(&program(), "a bc: f g h\n s so: !f g", "a s", &["a: f=plxe g=plxe h=pl"]);
 }
 
 #[test]
-fn members_come_when_they_are_wanted_wherever_the_archive_stands() {
+fn resolve_takes_members_for_references_in_any_order() {
     check(
         &program(),
         "x* bc: f !h\n y* bc: g\n a bc: main !f\n z* bc: h",
         "a x z",
         &["x: f=pl h=l", "a: main=pl f=l", "z: h=pl"],
     );
-    // Of two that define it the first one counts.
+    // Of two definitions the first one prevails.
     check(&program(), "a bc: !f\n x* bc: f\n y* bc: f", "a x", &["a: f=l", "x: f=pl"]);
     check(&program(), "x* bc: f\n y* bc: f\n a bc: !f", "a x", &["x: f=pl", "a: f=l"]);
 }
 
 #[test]
-fn the_modules_of_a_unit_come_together_and_see_each_other() {
+fn resolve_links_all_modules_of_a_unit() {
     check(
         &program(),
         "a bc: !f\n x* bc: f !g | g !f\n y* bc: g",
@@ -150,21 +150,21 @@ fn the_modules_of_a_unit_come_together_and_see_each_other() {
 }
 
 #[test]
-fn a_weak_reference_takes_nothing_from_archives() {
+fn resolve_weak_reference_takes_no_member() {
     check(&program(), "a bc: ~f\n x* bc: f", "a", &["a: f="]);
     check(&program(), "x* bc: f\n a bc: ~f", "a", &["a: f="]);
     check(&program(), "a bc: ~f\n x* bc: f\n b bc: !f", "a b x", &["a: f=l", "x: f=pl", "b: f=l"]);
 }
 
 #[test]
-fn a_shared_library_before_an_archive_keeps_its_members_out() {
+fn resolve_shared_library_before_an_archive() {
     check(&program(), "a bc: !f\n s so: f\n x* bc: f", "a s", &["a: f=e"]);
-    // Even a member seen earlier, that nobody wanted yet.
+    // It also replaces an earlier member that is not linked yet.
     check(&program(), "x* bc: f\n s so: f\n a bc: !f", "s a", &["a: f=e"]);
 }
 
 #[test]
-fn a_strong_definition_overrides_a_weak_one_both_ways() {
+fn resolve_strong_definition_overrides_weak() {
     check(&program(), "a bc: f?\n b bc: f", "a b", &["a: f=l", "b: f=pl"]);
     check(&program(), "a bc: f\n b bc: f?", "a b", &["a: f=pl", "b: f=l"]);
     check(&program(), "a bc: f?\n b bc: f?", "a b", &["a: f=pl", "b: f=l"]);
@@ -172,41 +172,46 @@ fn a_strong_definition_overrides_a_weak_one_both_ways() {
 }
 
 #[test]
-fn the_largest_common_symbol_counts_and_any_definition_before_it() {
+fn resolve_largest_common_symbol_unless_defined() {
     check(&program(), "a bc: c%4\n b bc: c%8", "a b", &["a: c=", "b: c=p"]);
     check(&program(), "a bc: c%8\n b bc: c", "a b", &["a: c=l", "b: c=pl"]);
     check(&program(), "a bc: c\n b bc: c%8", "a b", &["a: c=pl", "b: c=l"]);
     check(&program(), "a bc: c?\n b bc: c%8", "a b", &["a: c=", "b: c=p"]);
-    // A member with a real definition is preferred; one with room alone is not.
+    // A member with a definition is linked; one with a common symbol is not.
     check(&program(), "a bc: c%8\n x* bc: c", "a x", &["a: c=l", "x: c=pl"]);
     check(&program(), "a bc: c%8\n x* bc: c%16", "a", &["a: c=p"]);
 }
 
 #[test]
-fn the_first_of_a_group_is_kept() {
+fn resolve_keeps_the_first_of_a_comdat_group() {
     check(&program(), "a bc: f{f}\n b bc: f{f}", "a b", &["a: f=pl", "b: f=l"]);
     check(&program(), "n o: f{f}\n b bc: f{f}", "n b", &["b: f=lx"]);
     check(&program(), "b bc: f{f}\n n o: f{f}", "b n", &["b: f=plx"]);
-    // A group that lost is only a reference, whatever its definition looks like.
+    // A definition in a dropped group counts as a reference.
     check(&program(), "a bc: f?{g}\n b bc: f{g}", "a b", &["a: f=pl", "b: f=l"]);
 }
 
 #[test]
-fn a_shared_library_exports_what_is_visible() {
+fn resolve_shared_library_exports_visible_symbols() {
     check(&library(), "a bc: f @g h{h}", "a", &["a: f=pxe g=pl h=pe"]);
     let versions = Some(VersionScript::parse("{ global: f; local: *; };"));
-    check(&Options { versions, ..library() }, "a bc: f g", "a", &["a: f=pxe g=p"]);
+    check(&ResolveOptions { versions, ..library() }, "a bc: f g", "a", &["a: f=pxe g=p"]);
 }
 
 #[test]
-fn a_program_exports_on_request() {
-    check(&Options { export_dynamic: true, ..program() }, "a bc: f @g", "a", &["a: f=plxe g=pl"]);
+fn resolve_program_exports_on_request() {
+    check(
+        &ResolveOptions { export_dynamic: true, ..program() },
+        "a bc: f @g",
+        "a",
+        &["a: f=plxe g=pl"],
+    );
     let dynamic_list = vec![Glob::new("f*")];
-    check(&Options { dynamic_list, ..program() }, "a bc: f1 g", "a", &["a: f1=plxe g=pl"]);
+    check(&ResolveOptions { dynamic_list, ..program() }, "a bc: f1 g", "a", &["a: f1=plxe g=pl"]);
 }
 
 #[test]
-fn excluded_libraries_export_nothing() {
+fn resolve_excluded_libraries_export_nothing() {
     let (_, mut inputs) = link("a bc: f\n b bc: g");
     inputs[1].hidden = true;
     let flags = resolve(&inputs, &library()).flags;
@@ -214,16 +219,21 @@ fn excluded_libraries_export_nothing() {
 }
 
 #[test]
-fn options_name_symbols() {
+fn resolve_symbols_in_options() {
     let undefined = vec!["f".to_owned()];
-    check(&Options { undefined, ..program() }, "x* bc: f\n y* bc: g", "x", &["x: f=plx"]);
+    check(&ResolveOptions { undefined, ..program() }, "x* bc: f\n y* bc: g", "x", &["x: f=plx"]);
     let entry = Some("go".to_owned());
-    check(&Options { entry, ..program() }, "x* bc: go", "x", &["x: go=plx"]);
+    check(&ResolveOptions { entry, ..program() }, "x* bc: go", "x", &["x: go=plx"]);
     let retained = vec!["_init".to_owned()];
-    check(&Options { retained, ..program() }, "a bc: _init\n x* bc: _fini", "a", &["a: _init=plx"]);
+    check(
+        &ResolveOptions { retained, ..program() },
+        "a bc: _init\n x* bc: _fini",
+        "a",
+        &["a: _init=plx"],
+    );
     let (defined_by_linker, used_by_linker) = (vec!["alias".to_owned()], vec!["f".to_owned()]);
     check(
-        &Options { defined_by_linker, used_by_linker, ..program() },
+        &ResolveOptions { defined_by_linker, used_by_linker, ..program() },
         "a bc: !alias f",
         "a",
         &["a: alias=xr f=plx"],
@@ -231,16 +241,17 @@ fn options_name_symbols() {
 }
 
 #[test]
-fn calls_that_the_code_generator_makes_are_provided_for() {
-    let options = Options { libcalls: vec!["memcpy".to_owned(), "memset".to_owned()], ..program() };
+fn resolve_calls_of_the_code_generator() {
+    let options =
+        ResolveOptions { libcalls: vec!["memcpy".to_owned(), "memset".to_owned()], ..program() };
     check(&options, "a bc: main\n x* bc: memcpy", "a x", &["a: main=pl", "x: memcpy=plx"]);
-    // Native members come in the last link, if at all.
+    // The last link takes native members if needed.
     check(&options, "a bc: main\n x* o: memcpy", "a", &["a: main=pl"]);
 }
 
 #[test]
-fn wrapped_symbols_are_left_alone() {
-    let options = Options { wrap: vec!["f".to_owned()], ..program() };
+fn resolve_wrapped_symbols() {
+    let options = ResolveOptions { wrap: vec!["f".to_owned()], ..program() };
     check(
         &options,
         "a bc: main !f\n b bc: f\n w* bc: __wrap_f !__real_f",
@@ -250,14 +261,14 @@ fn wrapped_symbols_are_left_alone() {
 }
 
 #[test]
-fn sections_whose_bounds_are_used_stay() {
+fn resolve_sections_with_used_bounds() {
     check(&program(), "a bc: e#list f#other !__start_list", "a", &["a: e=plx f=pl __start_list="]);
 }
 
 #[test]
-fn an_archive_of_its_own_keeps_everything() {
+fn resolve_everything_visible() {
     check(
-        &Options { everything_visible: true, ..Options::default() },
+        &ResolveOptions { everything_visible: true, ..ResolveOptions::default() },
         "a bc: f !g\n b bc: g",
         "a b",
         &["a: f=px g=x", "b: g=px"],
@@ -265,32 +276,32 @@ fn an_archive_of_its_own_keeps_everything() {
 }
 
 #[test]
-fn two_strong_definitions_are_told() {
-    let told = |text: &str| -> Vec<(String, Place, Place)> {
+fn resolve_reports_duplicate_definitions() {
+    let duplicates = |text: &str| -> Vec<(String, PartId, PartId)> {
         let duplicates = resolve(&link(text).1, &program()).duplicates;
         duplicates.into_iter().map(|d| (d.symbol, d.first, d.second)).collect()
     };
-    assert_eq!(told("a bc: f\n b bc: f"), [("f".to_owned(), (0, 0), (1, 0))]);
-    assert_eq!(told("a bc: f\n n o: f"), [("f".to_owned(), (0, 0), (1, 0))]);
-    assert_eq!(told("m o: f\n n o: f"), []);
-    assert_eq!(told("a bc: f\n b bc: f?\n c bc: c%4\n d bc: c"), []);
+    assert_eq!(duplicates("a bc: f\n b bc: f"), [("f".to_owned(), (0, 0), (1, 0))]);
+    assert_eq!(duplicates("a bc: f\n n o: f"), [("f".to_owned(), (0, 0), (1, 0))]);
+    assert_eq!(duplicates("m o: f\n n o: f"), []);
+    assert_eq!(duplicates("a bc: f\n b bc: f?\n c bc: c%4\n d bc: c"), []);
 }
 
 #[test]
-fn a_long_chain_of_members_needs_no_stack() {
+fn resolve_long_chain_of_members_needs_no_stack() {
     let chain: String = (0..20_000).map(|n| format!("x{n}* bc: f{n} !f{}\n", n + 1)).collect();
     let (_, inputs) = link(&format!("a bc: !f0\n{chain}"));
     assert_eq!(resolve(&inputs, &program()).order.len(), 20_001);
 }
 
-fn any_link() -> impl Strategy<Value = Vec<Input>> {
+fn any_link() -> impl Strategy<Value = Vec<LinkInput>> {
     let symbol = (0..6u8, 0..4u8, any::<bool>(), 0..3u8, any::<bool>()).prop_map(
         |(name, state, weak, visibility, grouped)| Symbol {
             name: format!("s{name}"),
             state: match state {
-                0 | 1 => State::Undefined,
-                2 => State::Defined,
-                _ => State::Common(u64::from(name) + 1),
+                0 | 1 => SymbolState::Undefined,
+                2 => SymbolState::Defined,
+                _ => SymbolState::Common(u64::from(name) + 1),
             },
             weak,
             visibility: [Visibility::Default, Visibility::Hidden, Visibility::Protected]
@@ -299,19 +310,19 @@ fn any_link() -> impl Strategy<Value = Vec<Input>> {
             ..Symbol::default()
         },
     );
-    let kind = prop_oneof![Just(Kind::Bitcode), Just(Kind::Object), Just(Kind::Shared)];
+    let kind = prop_oneof![Just(PartKind::Bitcode), Just(PartKind::Object), Just(PartKind::Shared)];
     let part = (kind, prop::collection::vec(symbol, 0..5));
     let input = (any::<bool>(), prop::collection::vec(part, 1..3)).prop_map(|(lazy, parts)| {
-        let parts: Vec<Part> = parts
+        let parts: Vec<InputPart> = parts
             .into_iter()
             .map(|(kind, mut symbols)| {
                 symbols.sort_by(|a, b| a.name.cmp(&b.name));
                 symbols.dedup_by(|a, b| a.name == b.name);
-                Part { kind, symbols }
+                InputPart { kind, symbols }
             })
             .collect();
-        Input {
-            lazy: lazy && parts.iter().all(|part| part.kind != Kind::Shared),
+        LinkInput {
+            lazy: lazy && parts.iter().all(|part| part.kind != PartKind::Shared),
             hidden: false,
             parts,
         }
@@ -321,8 +332,8 @@ fn any_link() -> impl Strategy<Value = Vec<Input>> {
 
 proptest! {
     #[test]
-    fn every_name_has_at_most_one_definition_and_it_is_taken(inputs in any_link(), shared in any::<bool>()) {
-        let resolution = resolve(&inputs, &Options { shared, ..program() });
+    fn resolve_gives_each_name_at_most_one_linked_definition(inputs in any_link(), shared in any::<bool>()) {
+        let resolution = resolve(&inputs, &ResolveOptions { shared, ..program() });
         let mut prevailing = HashMap::new();
         let taken: HashSet<usize> = resolution.order.iter().map(|(index, _)| *index).collect();
         prop_assert_eq!(taken.len(), resolution.order.len());
@@ -331,20 +342,20 @@ proptest! {
             prop_assert_eq!(resolution.flags[index].is_empty(), !taken.contains(&index));
             for (p, flags) in resolution.flags[index].iter().enumerate() {
                 let part = &input.parts[p];
-                if part.kind != Kind::Bitcode {
+                if part.kind != PartKind::Bitcode {
                     continue;
                 }
                 for (symbol, flags) in part.symbols.iter().zip(flags) {
                     if flags & PREVAILING != 0 {
-                        prop_assert!(symbol.state != State::Undefined);
+                        prop_assert!(symbol.state != SymbolState::Undefined);
                         prop_assert_eq!(prevailing.insert(symbol.name.clone(), (index, p)), None);
                     }
                 }
             }
         }
-        // A native reference to what a module defines is seen.
+        // A definition in a module with a native reference is visible to native code.
         for &(index, _) in &resolution.order {
-            for part in inputs[index].parts.iter().filter(|part| part.kind == Kind::Object) {
+            for part in inputs[index].parts.iter().filter(|part| part.kind == PartKind::Object) {
                 for symbol in &part.symbols {
                     if let Some(&(i, p)) = prevailing.get(&symbol.name) {
                         let at = inputs[i].parts[p].symbols.iter().position(|s| s.name == symbol.name).unwrap();
@@ -356,7 +367,7 @@ proptest! {
     }
 
     #[test]
-    fn a_strong_reference_leaves_no_member_behind(inputs in any_link()) {
+    fn resolve_strong_reference_takes_every_needed_member(inputs in any_link()) {
         let resolution = resolve(&inputs, &program());
         let taken: HashSet<usize> = resolution.order.iter().map(|(index, _)| *index).collect();
         let parts = |index: &usize| inputs[*index].parts.iter();
@@ -364,14 +375,14 @@ proptest! {
             .iter()
             .flat_map(parts)
             .flat_map(|part| &part.symbols)
-            .filter(|symbol| symbol.state != State::Undefined)
+            .filter(|symbol| symbol.state != SymbolState::Undefined)
             .map(|symbol| symbol.name.as_str())
             .collect();
         for symbol in taken.iter().flat_map(parts).flat_map(|part| &part.symbols) {
-            let wanted = symbol.state == State::Undefined && !symbol.weak && !defined.contains(symbol.name.as_str());
+            let wanted = symbol.state == SymbolState::Undefined && !symbol.weak && !defined.contains(symbol.name.as_str());
             let offered = (0..inputs.len()).filter(|index| !taken.contains(index)).any(|index| {
                 inputs[index].parts.iter().flat_map(|part| &part.symbols).any(|offer| {
-                    offer.name == symbol.name && offer.state != State::Undefined
+                    offer.name == symbol.name && offer.state != SymbolState::Undefined
                 })
             });
             prop_assert!(!(wanted && offered), "{}", symbol.name);

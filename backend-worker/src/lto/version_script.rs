@@ -1,13 +1,14 @@
-//! Version scripts and dynamic lists: which names a link exports. Pure; no I/O.
+//! Parses version scripts and dynamic lists: which names a link exports. Pure.
 //!
-//! Only what bears on link-time optimisation is read. Where a pattern is in a language that is not
-//! understood here, the names that it could mean count as exported.
+//! Only what matters for link-time optimisation is parsed. If a pattern is for demangled names, all
+//! names that it might match count as exported.
 
-/// A shell pattern as linkers know it: `*`, `?`, `[a-z]`, `[!x]`.
+/// A shell pattern as linkers support it: `*`, `?`, `[a-z]`, `[!x]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Glob(String);
 
 impl Glob {
+    /// Takes the pattern's text.
     pub fn new(pattern: &str) -> Glob {
         Glob(pattern.to_owned())
     }
@@ -16,6 +17,7 @@ impl Glob {
         !self.0.contains(['*', '?', '['])
     }
 
+    /// Whether the whole name matches.
     pub fn matches(&self, name: &str) -> bool {
         matches(self.0.as_bytes(), name.as_bytes())
     }
@@ -23,7 +25,7 @@ impl Glob {
 
 fn matches(pattern: &[u8], name: &[u8]) -> bool {
     let (mut p, mut n) = (0, 0);
-    // Where the last star was, and how far it reaches so far.
+    // The position after the last star, and how much of the name it matches so far.
     let mut star: Option<(usize, usize)> = None;
     while n < name.len() {
         let step = match pattern.get(p) {
@@ -49,7 +51,7 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     pattern[p..].iter().all(|c| *c == b'*')
 }
 
-/// The place after `[...]` if that has `c` in it.
+/// The position after `[...]`, if `c` matches it.
 fn one_of(pattern: &[u8], open: usize, c: u8) -> Option<usize> {
     let close = open + 2 + pattern.get(open + 2..)?.iter().position(|c| *c == b']')?;
     let negated = matches!(pattern[open + 1], b'!' | b'^');
@@ -68,7 +70,7 @@ fn one_of(pattern: &[u8], open: usize, c: u8) -> Option<usize> {
     (found != negated).then_some(close + 1)
 }
 
-/// What a version script says of the names in it.
+/// The names that version scripts make global or local.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VersionScript {
     global: Vec<Glob>,
@@ -78,18 +80,19 @@ pub struct VersionScript {
 }
 
 impl VersionScript {
+    /// Parses a script. Any text is accepted.
     pub fn parse(text: &str) -> VersionScript {
         let mut script = VersionScript::default();
         script.add(text);
         script
     }
 
-    /// A further script of the same link.
+    /// Adds a further script of the same link.
     pub fn add(&mut self, text: &str) {
         let mut global = true;
         let mut depth = 0u32;
-        // The brace depth inside which patterns are in another language.
-        let mut foreign = None;
+        // The depth of braces inside which patterns are for demangled names.
+        let mut demangled = None;
         let words = words(text);
         let mut at = 0;
         while at < words.len() {
@@ -99,12 +102,12 @@ impl VersionScript {
                 "{" if !word.quoted => depth += 1,
                 "}" if !word.quoted => {
                     depth = depth.saturating_sub(1);
-                    if foreign.is_some_and(|inside| depth < inside) {
-                        foreign = None;
+                    if demangled.is_some_and(|inside| depth < inside) {
+                        demangled = None;
                     }
                     if depth == 0 {
                         global = true;
-                        // The version that this one follows: `} V1;`
+                        // Skips the version that this one inherits from: `} V1;`
                         while words
                             .get(at + 1)
                             .is_some_and(|word| word.text != ";" && word.text != "{")
@@ -117,12 +120,12 @@ impl VersionScript {
                 "global" if next == ":" => global = true,
                 "local" if next == ":" => global = false,
                 "extern" if depth > 0 => {
-                    foreign = (next != "C").then_some(depth + 1);
+                    demangled = (next != "C").then_some(depth + 1);
                     at += 1;
                 }
                 // The name of a version.
                 _ if depth == 0 => {}
-                _ if foreign.is_some() => self.global_cxx |= global,
+                _ if demangled.is_some() => self.global_cxx |= global,
                 name => {
                     let list = if global { &mut self.global } else { &mut self.local };
                     list.push(Glob::new(name));
@@ -132,7 +135,7 @@ impl VersionScript {
         }
     }
 
-    /// Exact names come before patterns, and `*` is for what nothing else names.
+    /// Whether a name is local. Exact names have precedence over patterns, and `*` has the lowest.
     pub fn makes_local(&self, name: &str) -> bool {
         let exact = |list: &[Glob]| list.iter().any(|glob| glob.0 == name);
         let pattern = |list: &[Glob]| {
@@ -161,13 +164,13 @@ pub fn dynamic_list(text: &str) -> Vec<Glob> {
     script.global
 }
 
-struct Word {
+struct Token {
     text: String,
     quoted: bool,
 }
 
-fn words(text: &str) -> Vec<Word> {
-    let mut words: Vec<Word> = Vec::new();
+fn words(text: &str) -> Vec<Token> {
+    let mut words: Vec<Token> = Vec::new();
     let mut rest = text;
     loop {
         rest = rest.trim_start();
@@ -195,7 +198,7 @@ fn words(text: &str) -> Vec<Word> {
                 None => (word, false, &rest[end..]),
             }
         };
-        words.push(Word { text: word.to_owned(), quoted });
+        words.push(Token { text: word.to_owned(), quoted });
         rest = after;
     }
 }
@@ -205,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patterns_match_as_in_a_shell() {
+    fn version_script_patterns_match_as_in_a_shell() {
         let check = |pattern: &str, name: &str, expect: bool| {
             assert_eq!(Glob::new(pattern).matches(name), expect, "{pattern} {name}");
         };
@@ -234,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_version_script_divides_names() {
+    fn version_script_makes_names_global_or_local() {
         check("{ global: f; g_*; local: *; };", &["f", "g_1"], &["h"]);
         check("{ f; };", &["f", "anything"], &[]);
         check(
@@ -248,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_in_another_language_keep_every_mangled_name() {
+    fn version_script_cxx_patterns_keep_every_mangled_name() {
         check(
             "{ global: extern \"C++\" { zip::*; \"f(int)\" }; g; local: *; };",
             &["_ZN3zip1fEv", "g"],
@@ -262,11 +265,11 @@ mod tests {
     }
 
     #[test]
-    fn a_dynamic_list_is_all_global() {
+    fn version_script_dynamic_list_is_global() {
         assert_eq!(dynamic_list("{ f; g*; };"), [Glob::new("f"), Glob::new("g*")]);
     }
 
-    /// A script, an empty line, and names.
+    /// The input is a script, an empty line, and names.
     #[test]
     fn fuzz_version_script() {
         tender_fuzz::check_text("version_script", 2_000, |text| {

@@ -1,48 +1,49 @@
-//! Ends what this process has started: link drivers, and the linkers below them.
+//! Kills the processes that this process has started: link drivers and the linkers below them.
 
 use rustix::process::{Pid, Signal, getpgrp, getpid, kill_process};
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::Duration;
 
-/// How often it is looked whether they have ended.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// The interval between two scans of /proc.
+const SCAN_INTERVAL: Duration = Duration::from_millis(1);
 
-/// How often at most: a process that waits for a disk or a dead file server cannot be killed for as
-/// long.
-const MOST_LOOKS: u32 = 5_000;
+/// The largest number of scans. A process that waits for a disk or a dead file server cannot be
+/// killed meanwhile.
+const MOST_SCANS: u32 = 5_000;
 
-/// Has what a driver leaves behind come to us and not to init, so that [`end`] finds it.
+/// Makes this process the parent of processes whose own parent ends, so that [`kill_all`] finds
+/// them.
 ///
 /// # Errors
-/// The system does not know that.
-pub fn keep_orphans() -> std::io::Result<()> {
+/// The kernel does not support it.
+pub fn adopt_orphans() -> std::io::Result<()> {
     Ok(rustix::process::set_child_subreaper(Some(getpid()))?)
 }
 
-/// Kills all that run below this process, and waits until they have ended. What has left our
-/// process group is on its own, such as a server.
-pub(super) fn end() {
-    for _ in 0..MOST_LOOKS {
+/// Kills all descendants of this process and waits until they have ended. Processes that have left
+/// our process group, such as servers, are not killed.
+pub(super) fn kill_all() {
+    for _ in 0..MOST_SCANS {
         let left = running();
         if left.is_empty() {
             return;
         }
         for pid in left {
-            // It may have ended meanwhile.
+            // An error is ignored: the process has ended since the scan.
             let _ = kill_process(pid, Signal::KILL);
         }
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(SCAN_INTERVAL);
     }
 }
 
 struct Process {
     parent: i32,
     group: i32,
-    is_over: bool,
+    has_ended: bool,
 }
 
-/// Those below us, in our group, that have not ended.
+/// The running descendants of this process in its process group.
 fn running() -> Vec<Pid> {
     let (us, group) = (getpid().as_raw_nonzero().get(), getpgrp().as_raw_nonzero().get());
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -52,23 +53,23 @@ fn running() -> Vec<Pid> {
     let is_below = |pid: i32| {
         let parents =
             std::iter::successors(Some(pid), |pid| all.get(pid).map(|process| process.parent));
-        // A chain is as long as there are processes, whatever has changed while it was read.
+        // /proc may change during the scan and give a cycle of parents, so the length is bounded.
         parents.skip(1).take(all.len()).any(|parent| parent == us)
     };
-    let runs = |process: &Process| !process.is_over && process.group == group;
+    let runs = |process: &Process| !process.has_ended && process.group == group;
     let found = all.iter().filter(|(pid, process)| runs(process) && is_below(**pid));
     found.filter_map(|(pid, _)| Pid::from_raw(*pid)).collect()
 }
 
-/// `state`, `ppid` and `pgrp` of proc_pid_stat(5), fields 3 to 5. The name before them may itself
-/// hold blanks and brackets.
+/// `state`, `ppid` and `pgrp` of proc_pid_stat(5), fields 3 to 5. The name before them may contain
+/// blanks and brackets.
 fn parse(stat: &str) -> Option<Process> {
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let is_over = matches!(fields.next()?, "Z" | "X");
+    let has_ended = matches!(fields.next()?, "Z" | "X");
     Some(Process {
         parent: fields.next()?.parse().ok()?,
         group: fields.next()?.parse().ok()?,
-        is_over,
+        has_ended,
     })
 }
 
@@ -78,10 +79,10 @@ mod tests {
     use std::process::{Command, Stdio};
 
     #[test]
-    fn a_line_of_the_kernel() {
+    fn descendants_parse_a_stat_line() {
         let check = |state: &str, expect: bool| {
             let process = parse(&format!("7 (a) (b) {state} 3 5 7 0 -1")).unwrap();
-            assert_eq!((process.parent, process.group, process.is_over), (3, 5, expect));
+            assert_eq!((process.parent, process.group, process.has_ended), (3, 5, expect));
         };
         check("S", false);
         check("Z", true);
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_child_starts_is_found_as_well() {
+    fn descendants_include_grandchildren_in_the_group() {
         let mut shell = Command::new("sh");
         shell.args(["-c", "sleep 1000 & setsid sleep 1000 & echo $!; wait"]).stdin(Stdio::null());
         let mut shell = shell.stdout(Stdio::piped()).spawn().unwrap();
@@ -97,7 +98,7 @@ mod tests {
         let stdout = shell.stdout.take().unwrap();
         std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).unwrap();
         let own_session = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-        // Other tests have children as well.
+        // Other tests of this process have children too.
         let below = || {
             running()
                 .into_iter()

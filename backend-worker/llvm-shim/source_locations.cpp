@@ -1,5 +1,4 @@
-// What of clang a piece of a cut module still needs: places in the source, and options that forbid
-// the cut.
+// Source locations for modules that another unit translated, and options that forbid cutting.
 #include <unordered_map>
 
 #include "clang/Basic/FileManager.h"
@@ -17,17 +16,17 @@
 using namespace clang;
 using namespace tender;
 
-struct TenderPlaces {
-  struct Place {
+struct TenderSourceLocations {
+  struct Location {
     std::string file;
     unsigned line, column;
   };
-  std::unordered_map<uint64_t, Place> places;
+  std::unordered_map<uint64_t, Location> locations;
 };
 
 namespace {
 
-void note(const SourceManager &sources, uint64_t cookie, TenderPlaces &table) {
+void record(const SourceManager &sources, uint64_t cookie, TenderSourceLocations &table) {
   SourceLocation location =
       SourceLocation::getFromRawEncoding(static_cast<SourceLocation::UIntTy>(cookie));
   if (location.isInvalid())
@@ -36,26 +35,26 @@ void note(const SourceManager &sources, uint64_t cookie, TenderPlaces &table) {
   OptionalFileEntryRef file = sources.getFileEntryRefForID(sources.getFileID(location));
   if (!file)
     return;
-  table.places.insert({cookie,
+  table.locations.insert({cookie,
                        {file->getName().str(), sources.getSpellingLineNumber(location),
                         sources.getSpellingColumnNumber(location)}});
 }
 
 } // namespace
 
-SourceLocation TenderClang::locate(uint64_t cookie) const {
-  if (places) {
-    auto found = places->places.find(cookie);
-    if (found == places->places.end())
+SourceLocation TenderClang::sourceLocation(uint64_t cookie) const {
+  if (locations) {
+    auto found = locations->locations.find(cookie);
+    if (found == locations->locations.end())
       return SourceLocation();
-    return locate(found->second.file, found->second.line, found->second.column);
+    return sourceLocation(found->second.file, found->second.line, found->second.column);
   }
   if (!translated)
     return SourceLocation();
   return SourceLocation::getFromRawEncoding(static_cast<SourceLocation::UIntTy>(cookie));
 }
 
-SourceLocation TenderClang::locate(llvm::StringRef path, unsigned line, unsigned column) const {
+SourceLocation TenderClang::sourceLocation(llvm::StringRef path, unsigned line, unsigned column) const {
   if (!instance->hasSourceManager() || line == 0)
     return SourceLocation();
   auto file = instance->getFileManager().getOptionalFileRef(path);
@@ -69,8 +68,8 @@ SourceLocation TenderClang::locate(llvm::StringRef path, unsigned line, unsigned
 
 extern "C" {
 
-TenderPlaces *tender_places(const TenderClang *unit, LLVMModuleRef moduleRef) {
-  auto table = std::make_unique<TenderPlaces>();
+TenderSourceLocations *tender_source_locations(const TenderClang *unit, LLVMModuleRef moduleRef) {
+  auto table = std::make_unique<TenderSourceLocations>();
   if (!unit->translated || !unit->instance->hasSourceManager())
     return table.release();
   const SourceManager &sources = unit->instance->getSourceManager();
@@ -79,21 +78,21 @@ TenderPlaces *tender_places(const TenderClang *unit, LLVMModuleRef moduleRef) {
       if (const llvm::MDNode *node = instruction.getMetadata("srcloc"))
         for (const llvm::MDOperand &operand : node->operands())
           if (auto *cookie = llvm::mdconst::dyn_extract_or_null<llvm::ConstantInt>(operand))
-            note(sources, cookie->getZExtValue(), *table);
+            record(sources, cookie->getZExtValue(), *table);
   return table.release();
 }
 
-void tender_places_free(TenderPlaces *places) { delete places; }
+void tender_source_locations_free(TenderSourceLocations *locations) { delete locations; }
 
-void tender_clang_set_places(TenderClang *unit, const TenderPlaces *places) {
-  unit->places = places;
+void tender_clang_set_source_locations(TenderClang *unit, const TenderSourceLocations *locations) {
+  unit->locations = locations;
 }
 
 bool tender_clang_optimised(const TenderClang *unit) {
   return unit->instance->getCodeGenOpts().OptimizationLevel > 0;
 }
 
-TenderStr tender_clang_whole(const TenderClang *unit) {
+TenderStr tender_clang_uncuttable_reason(const TenderClang *unit) {
   const CodeGenOptions &codegen = unit->instance->getCodeGenOpts();
   const LangOptions &lang = unit->instance->getLangOpts();
   auto reason = [&]() -> const char * {
@@ -107,7 +106,7 @@ TenderStr tender_clang_whole(const TenderClang *unit) {
         codegen.CoverageMapping || !codegen.CoverageNotesFile.empty() ||
         !codegen.CoverageDataFile.empty())
       return "it is instrumented for a profile or for coverage";
-    // A profile knows functions by their names, and promoted ones have others.
+    // A profile identifies functions by name, and promotion changes names.
     if (codegen.getProfileUse() != llvm::driver::ProfileInstrKind::ProfileNone ||
         !codegen.SampleProfileFile.empty())
       return "a profile is used";
