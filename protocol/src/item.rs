@@ -127,9 +127,6 @@ pub enum Work {
         language: Language,
         args: Vec<String>,
         object: String,
-        /// Where the `.dwo` goes when `args` ask for split DWARF.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        dwo: Option<String>,
         /// How a large module is cut into codegen units. Absent: the module stays whole.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<Cut>,

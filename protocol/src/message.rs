@@ -101,12 +101,6 @@ pub enum FromWorker {
         item: ItemId,
         diagnostic: Diagnostic,
     },
-    /// An output reached its final name.
-    Artifact {
-        plan: PlanId,
-        item: ItemId,
-        path: String,
-    },
     ItemFinished(Box<ItemReport>),
     /// The number of LLVM modules in this worker's memory. Sent at each change.
     LiveModules {

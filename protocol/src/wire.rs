@@ -64,7 +64,6 @@ mod tests {
                     language: Language::C,
                     args: vec!["-O2".into()],
                     object: "x.o".into(),
-                    dwo: None,
                     cut: None,
                     lto: Default::default(),
                 },

@@ -236,8 +236,7 @@ fn is_urgent(message: &FromWorker) -> bool {
         FromWorker::ItemStarted { .. }
         | FromWorker::Phase(_)
         | FromWorker::LiveModules { .. }
-        | FromWorker::LeaseResized { .. }
-        | FromWorker::Artifact { .. } => false,
+        | FromWorker::LeaseResized { .. } => false,
         _ => true,
     }
 }

@@ -30,7 +30,7 @@ struct Shared {
 
 impl Execute for Executor {
     fn begin(&self, job: &Job<'_>, goal: Goal) -> Progress {
-        if let Work::Compile { source, language, args, object, cut, lto, dwo: _ } = &job.item.work {
+        if let Work::Compile { source, language, args, object, cut, lto } = &job.item.work {
             let settled = &job.item.settled;
             let unit = Unit { source, language: *language, args, object, lto: *lto, settled };
             return self.compile(job, goal, &unit, cut.as_ref());

@@ -38,9 +38,7 @@ impl Dispatch<'_, '_> {
         self.slots.heard(ix);
         self.scheduler.handle(schedule::Event::WorkerHeard { worker: ix });
         match message {
-            FromWorker::Hello { .. } | FromWorker::Done { .. } | FromWorker::Artifact { .. } => {
-                return None;
-            }
+            FromWorker::Hello { .. } | FromWorker::Done { .. } => return None,
             FromWorker::LiveModules { n, at_us } => {
                 self.progress.tell(Event::LiveModules { worker: ix, n, at_us });
                 return None;
@@ -303,7 +301,6 @@ fn item_named(message: &FromWorker) -> Option<ItemId> {
         FromWorker::ItemFinished(report) => Some(report.item),
         FromWorker::Hello { .. }
         | FromWorker::Done { .. }
-        | FromWorker::Artifact { .. }
         | FromWorker::LiveModules { .. }
         | FromWorker::Want { .. }
         | FromWorker::SlotParked => None,

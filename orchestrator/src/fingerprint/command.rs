@@ -18,12 +18,11 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
         buffer.extend_from_slice(word.as_bytes());
     };
     match &item.run {
-        Run::Worker(Work::Compile { source, language, args, object, dwo, cut, lto }) => {
+        Run::Worker(Work::Compile { source, language, args, object, cut, lto }) => {
             add("compile");
             add(source);
             add(language_name(*language));
             add(object);
-            add(dwo.as_deref().unwrap_or_default());
             if let Some(Cut { units, suffix, forced }) = cut {
                 let how = if *forced { "cut forced" } else { "cut" };
                 add(&format!("{how} {units} {suffix}"));

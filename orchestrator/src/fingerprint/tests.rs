@@ -61,7 +61,6 @@ fn space() -> Space {
         language: Language::C,
         args: vec![],
         object: "a.o".into(),
-        dwo: None,
         cut: None,
         lto: Default::default(),
     };

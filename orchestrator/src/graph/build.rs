@@ -360,13 +360,12 @@ impl Builder<'_> {
                     ingredients.own.extend(forced.map(codegen::forced_word));
                     ingredients.profile.extend(codegen::unit_words(profile, language));
                     let mut outputs = vec![object.clone()];
-                    outputs.extend(dwo.clone());
+                    outputs.extend(dwo);
                     let work = Work::Compile {
                         source: seen.to_string(),
                         language,
                         args,
                         object: object.to_string(),
-                        dwo: dwo.map(Utf8PathBuf::into_string),
                         cut,
                         lto,
                     };

@@ -101,7 +101,6 @@ fn compile(krate: u32, key: &str, source: &str, object: &str) -> Item {
         language: Language::C,
         args: vec!["-O2".into(), "-DNAME=\"a b\"".into()],
         object: object.into(),
-        dwo: None,
         cut: None,
         lto: Default::default(),
     };

@@ -120,7 +120,6 @@ mod tests {
             language,
             args: vec![],
             object,
-            dwo: None,
             cut: None,
             lto: Lto::Off,
         };

@@ -68,7 +68,6 @@ impl Space {
                 language: Language::C,
                 args: vec!["-DWHAT=a b".into()],
                 object: object.clone(),
-                dwo: None,
                 cut: None,
                 lto: Default::default(),
             };

@@ -208,7 +208,6 @@ fn check_serial(units: &[&str], jobs: u32, expect: &[&str]) {
             language: Language::C,
             args: Vec::new(),
             object: String::new(),
-            dwo: None,
             cut: None,
             lto: Default::default(),
         };

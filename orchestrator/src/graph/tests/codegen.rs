@@ -271,9 +271,10 @@ fn unit_with_split_debug_information_stays_whole() {
     let mut zip = lib(krate("zip"), &["a.c"]);
     zip.lib.as_mut().unwrap().settings.flags = vec!["-gsplit-dwarf".into()];
     let workspace = workspace(vec![(zip, &[])]);
-    let dwo = |graph: &Graph| match &item(graph, "zip lib a.c").run {
-        Run::Worker(Work::Compile { dwo, cut, .. }) => (dwo.clone(), cut.is_some()),
-        other => panic!("{other:?}"),
+    let dwo = |graph: &Graph| {
+        let item = item(graph, "zip lib a.c");
+        let Run::Worker(Work::Compile { cut, .. }) = &item.run else { panic!("{:?}", item.run) };
+        (item.outputs.get(1).map(ToString::to_string), cut.is_some())
     };
     let object = "target/release/.tender/zip/obj/lib/a.c";
     assert_eq!(
