@@ -128,9 +128,8 @@ impl Search {
         let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::NONBLOCK).ok()?;
         let is_named = match environment(pid) {
             Environment::Is(environment) => names(&environment, self.fifo.as_bytes()),
-            Environment::Never => false,
             // It is being replaced by another program, and did name it.
-            Environment::Empty | Environment::NotYet => true,
+            Environment::Never | Environment::Empty | Environment::NotYet => true,
         };
         // While it has not ended, what was read was its own.
         (is_named && !group::has_ended(&pidfd)).then_some(pidfd)
@@ -277,7 +276,7 @@ mod tests {
         // As if there were many, all of them ourselves.
         let me = std::process::id() as i32;
         search.next = vec![me; 10 * IN_A_STEP];
-        for left in (0..10).rev() {
+        for left in (1..10).rev() {
             assert!(search.step(0).is_none());
             assert!(search.next.len() >= left * IN_A_STEP);
         }
