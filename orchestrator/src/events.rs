@@ -4,7 +4,7 @@
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
 use crate::keys::{ItemIx, WorkerId};
-use crate::memory::{Chosen, Killer, Summary};
+use crate::memory::{Chosen, Killer, MemorySummary};
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Outcome, PhaseName};
 
@@ -190,7 +190,7 @@ pub enum Event {
     },
     /// What memory cost the build. Told once, before its end, if anything ran.
     MemorySummary {
-        summary: Summary,
+        summary: MemorySummary,
         at_us: u64,
     },
     /// The orchestrator's own words. Errors here make the build fail.

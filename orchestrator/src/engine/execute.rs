@@ -137,7 +137,7 @@ impl CommandStart<'_, '_> {
         slots.set_priority(id, scheduler.priority(ix));
         // What is free is offered before it starts: ninja looks once then, and not again until a
         // job of its ends.
-        let reserve = scheduler.wanted(slots.most_more());
+        let reserve = scheduler.wanted(slots.max_additional());
         slots.offer_ahead(reserve, now_us())?;
         record.begin(ix);
         let port = slots.port(id);

@@ -177,7 +177,7 @@ impl<'a> Engine<'a> {
         let wall_us = |key: &str| record.wall_us(key);
         let tasks = schedule::tasks(graph, wall_us, |key, expected| record.need(key, expected));
         let places = Fifos::usual_places(graph.state_dir.clone().into());
-        Fifos::remove_left(graph.state_dir.as_std_path());
+        Fifos::remove_stale(graph.state_dir.as_std_path());
         let fifos = Fifos::new(places).map_err(|source| EngineError::Jobserver { source })?;
         let (pool, guard) = slots.into_pool(fifos)?;
         let (jobs, slots) = (pool.hint(), JobSlots::new(pool));
@@ -339,7 +339,7 @@ impl<'a> Engine<'a> {
             return Ok(());
         }
         self.start_ready_commands()?;
-        let wanted = self.scheduler.wanted(self.slots.most_more());
+        let wanted = self.scheduler.wanted(self.slots.max_additional());
         if let Some(error) = self.slots.begin_round(wanted, now_us())? {
             self.progress.warn(host::parent_is_gone(&error));
         }
@@ -360,10 +360,10 @@ impl<'a> Engine<'a> {
             }
             self.execute_actions()?;
         }
-        self.scheduler.end_round(self.slots.free(), self.slots.most_more());
+        self.scheduler.end_round(self.slots.free(), self.slots.max_additional());
         self.execute_actions()?;
         self.watch_external();
-        let wanted_after = self.scheduler.wanted(self.slots.most_more());
+        let wanted_after = self.scheduler.wanted(self.slots.max_additional());
         self.slots.end_round(wanted_after, now_us())?;
         let leases_us = now_us();
         if !may_grant {

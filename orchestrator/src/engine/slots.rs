@@ -47,8 +47,8 @@ impl JobSlots {
     }
 
     /// How many more the parent might lend.
-    pub(super) fn most_more(&self) -> u32 {
-        self.pool.most_more()
+    pub(super) fn max_additional(&self) -> u32 {
+        self.pool.max_additional()
     }
 
     /// Charges a slot to a child that is about to start.
@@ -133,7 +133,7 @@ impl JobSlots {
 
     /// The command of a higher priority is offered more, and earlier.
     pub(super) fn set_priority(&mut self, id: ChildId, priority: u64) {
-        self.pool.broker.priority(id, priority);
+        self.pool.broker.set_priority(id, priority);
     }
 
     /// Whether the child has tokens that it has not returned.

@@ -284,7 +284,7 @@ fn borrow_ahead(pool: &mut Pool<Fifos, Parent>) -> io::Result<Option<io::Error>>
     loop {
         let now_us = now_us();
         let lost = pool.begin_round(0, now_us)?;
-        let wanted = pool.most_more();
+        let wanted = pool.max_additional();
         if lost.is_some() || now_us >= deadline_us || pool.broker.free() >= wanted {
             return Ok(lost);
         }

@@ -5,7 +5,7 @@ use super::guest::Tell;
 use crate::events::Severity;
 use crate::host::external::ExternalTrees;
 use crate::host::sampler::{Readout, Sampler};
-use crate::memory::{Budget, Chosen, Defence, Measure, Origin, Overuse, Use};
+use crate::memory::{Budget, Chosen, CommandUse, Defence, Measure, Origin, Overuse};
 use crate::report::words;
 use std::collections::BTreeSet;
 
@@ -73,7 +73,7 @@ impl GuestMemory {
     fn tell_overuse(&mut self, name: &str, tell: Tell<'_>, now_us: u64) {
         let Some(chosen) = &self.chosen else { return };
         let Some(budget) = chosen.bytes else { return };
-        let seen = Use { all: self.external.used, running: self.external.running() };
+        let seen = CommandUse { all: self.external.used, running: self.external.running() };
         if self.overuse.step(seen, budget, now_us) {
             let largest = self.external.largest.as_ref();
             tell(

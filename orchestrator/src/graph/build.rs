@@ -3,7 +3,7 @@
 
 use super::GraphError;
 use super::args::{CompileWords, defines};
-use super::codegen::{self, Origin};
+use super::codegen::{self, UnitOrigin};
 use super::generate::Generated;
 use super::link::{LinkInput, LinkWords};
 use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Program, Run};
@@ -351,8 +351,11 @@ impl Builder<'_> {
                     // With link-time optimisation, debug information stays in the modules.
                     let dwo = (splits_debug && lto.is_off()).then(|| object.with_extension("dwo"));
                     let source_name = portable_name(&name, &mut outside);
-                    let origin =
-                        Origin { krate: &krate.name, target: &target.name, source: &source_name };
+                    let origin = UnitOrigin {
+                        krate: &krate.name,
+                        target: &target.name,
+                        source: &source_name,
+                    };
                     // One object names one `.dwo`.
                     let may_cut = codegen::has_module(language) && dwo.is_none();
                     let forced = self.request.force_pieces.filter(|_| may_cut);

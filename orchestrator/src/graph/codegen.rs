@@ -58,7 +58,7 @@ pub(super) fn has_module(language: Language) -> bool {
 }
 
 /// What a source is called where its name ends up in symbols.
-pub(super) struct Origin<'a> {
+pub(super) struct UnitOrigin<'a> {
     pub krate: &'a str,
     /// `lib`, `bin zip`
     pub target: &'a str,
@@ -68,7 +68,7 @@ pub(super) struct Origin<'a> {
 
 /// How the module of `origin` is cut; None where the profile wants one piece and no number is
 /// forced.
-pub(super) fn cut(profile: &Profile, forced: Option<u32>, origin: &Origin<'_>) -> Option<Cut> {
+pub(super) fn cut(profile: &Profile, forced: Option<u32>, origin: &UnitOrigin<'_>) -> Option<Cut> {
     let units = forced.or(profile.codegen_units).unwrap_or(DEFAULT_CODEGEN_UNITS);
     (units > 1).then(|| Cut {
         units,
@@ -83,7 +83,7 @@ pub(super) fn forced_word(pieces: u32) -> String {
 }
 
 /// Names alone go in. With content, N or time in it, outputs would differ where nothing else does.
-fn suffix(profile: &str, origin: &Origin<'_>) -> String {
+fn suffix(profile: &str, origin: &UnitOrigin<'_>) -> String {
     // No name holds a NUL.
     let names = [origin.krate, origin.target, origin.source, profile].join("\0");
     blake3::hash(names.as_bytes()).to_hex()[..SUFFIX_DIGITS].to_owned()
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn suffix_depends_on_each_name() {
         let of =
-            |krate, target, source, profile| suffix(profile, &Origin { krate, target, source });
+            |krate, target, source, profile| suffix(profile, &UnitOrigin { krate, target, source });
         let all = [
             of("zip", "lib", "src/a.c", "release"),
             of("zap", "lib", "src/a.c", "release"),

@@ -91,13 +91,13 @@ impl Sampler {
     /// Takes the lock that builds of one user hold while they grant memory, without waiting for it.
     /// Returns whether this build may grant.
     pub(crate) fn lock_peers(&mut self, now_us: u64) -> bool {
-        self.shares().is_none_or(|shares| shares.begin_turn(now_us))
+        self.shares().is_none_or(|shares| shares.try_lock(now_us))
     }
 
     /// Does nothing where the lock is not held.
     pub(crate) fn unlock_peers(&mut self) {
         if let Some(Some(shares)) = &mut self.peers.shares {
-            shares.end_turn();
+            shares.unlock();
         }
     }
 

@@ -410,7 +410,7 @@ mod tests {
     use super::*;
     use crate::events::{Shortage, WaitReason};
     use crate::fingerprint::RebuildReason;
-    use crate::memory::{Chosen, Origin, Summary};
+    use crate::memory::{Chosen, MemorySummary, Origin};
     use crate::report::bar::Place;
     use crate::report::fixture::{self, APP_LINK, APP_MAIN, Shared, ZIP_A, ZIP_ARCHIVE, ZIP_B};
     use indicatif::{InMemoryTerm, ProgressDrawTarget};
@@ -601,7 +601,8 @@ mod tests {
         };
         let short =
             Shortage { need: 96 << 20, free: Some(0), budget: chosen.bytes, kept_for: None };
-        let summary = Summary { peak: 58 << 20, budget: chosen.bytes, ..Summary::default() };
+        let summary =
+            MemorySummary { peak: 58 << 20, budget: chosen.bytes, ..MemorySummary::default() };
         let events = [
             Event::Budget { chosen, at_us: 0 },
             Event::Wait { item: ZIP_A, reason: WaitReason::Memory(short), at_us: 1 },

@@ -314,7 +314,7 @@ impl Sink for Json {
 mod tests {
     use super::*;
     use crate::keys::WorkerId;
-    use crate::memory::{Bound, Chosen, Killer, Origin, Summary};
+    use crate::memory::{Bound, Chosen, Killer, MemorySummary, Origin};
     use crate::report::fixture::{self, Shared};
     use std::time::Duration;
     use tender_protocol::{Outcome, PhaseName};
@@ -446,7 +446,7 @@ mod tests {
         };
         let of = Some(Bound::Cgroup { path: "/g".into() });
         let chosen = Chosen { bytes: budget, by: Origin::Option, of, clamped: None, off: false };
-        let summary = Summary { peak: 8, budget, waits: 2, ..Summary::default() };
+        let summary = MemorySummary { peak: 8, budget, waits: 2, ..MemorySummary::default() };
         let killed = |who, by| Event::Killed { who, by, peak: 8, at_us: 6 };
         let about_wait = |larger: Value| {
             let wait = json!({"unit": "zip/src/a.c", "wait": "memory", "need": 7, "free": 3, "budget": 9, "at_us": 1});

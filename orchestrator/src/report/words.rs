@@ -3,7 +3,7 @@
 use crate::events::{Shortage, WaitReason};
 use crate::graph::{Graph, Item, ItemKind};
 use crate::manifest::{DebugInfo, OptLevel, Profile};
-use crate::memory::Summary;
+use crate::memory::MemorySummary;
 use crate::report::crates::CrateTarget;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -172,7 +172,7 @@ pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
 }
 
 /// What memory cost a build, in one line.
-pub fn memory(sum: &Summary) -> String {
+pub fn memory(sum: &MemorySummary) -> String {
     let time = |us: u64| elapsed(Duration::from_micros(us));
     let mut text = format!("peak {}", bytes(sum.peak));
     if let Some(budget) = sum.budget {
@@ -314,26 +314,27 @@ mod tests {
     #[test]
     fn memory_summary_is_one_line() {
         #[track_caller]
-        fn check(sum: Summary, expect: &str) {
+        fn check(sum: MemorySummary, expect: &str) {
             assert_eq!(memory(&sum), expect);
         }
-        let calm = Summary {
+        let calm = MemorySummary {
             peak: 58 << 20,
             budget: Some(60 << 20),
             stalled_us: Some(40_000),
-            ..Summary::default()
+            ..MemorySummary::default()
         };
         check(calm, "peak 58.0 MiB, budget 60.0 MiB; nothing waited for it");
-        check(Summary { budget: None, ..calm }, "peak 58.0 MiB; nothing waited for it");
-        let waited = Summary { waits: 7, waited_us: 12_340_000, short_us: 2_100_000, ..calm };
+        check(MemorySummary { budget: None, ..calm }, "peak 58.0 MiB; nothing waited for it");
+        let waited = MemorySummary { waits: 7, waited_us: 12_340_000, short_us: 2_100_000, ..calm };
         let text = "peak 58.0 MiB, budget 60.0 MiB; 7 waits for it, slots idle for 2.10s";
         check(waited, text);
-        let braked = Summary { stopped_us: 1_500_000, ..waited };
+        let braked = MemorySummary { stopped_us: 1_500_000, ..waited };
         check(braked, &format!("{text}; commands stopped for 1.50s"));
-        let hard = Summary { stalled_us: Some(410_000), killed_by_kernel: 2, retries: 1, ..waited };
+        let hard =
+            MemorySummary { stalled_us: Some(410_000), killed_by_kernel: 2, retries: 1, ..waited };
         let kills = "; stalled for 0.41s; killed for it: 2 by the kernel; tried again: 1 unit";
         check(hard, &format!("{text}{kills}"));
-        let both = Summary { killed_by_tender: 1, retries: 3, stalled_us: None, ..hard };
+        let both = MemorySummary { killed_by_tender: 1, retries: 3, stalled_us: None, ..hard };
         let kills = "; killed for it: 1 by tender, 2 by the kernel; tried again: 3 units";
         check(both, &format!("{text}{kills}"));
     }

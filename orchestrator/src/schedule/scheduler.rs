@@ -300,10 +300,10 @@ impl Scheduler {
                 for (process, bytes) in used {
                     self.ledger.measured(process, bytes);
                 }
-                self.ledger.reading(headroom);
+                self.ledger.set_headroom(headroom);
                 self.ledger.set_ceiling(ceiling);
             }
-            Event::Headroom { bytes } => self.ledger.reading(bytes),
+            Event::Headroom { bytes } => self.ledger.set_headroom(bytes),
             Event::UsesAtLeast { worker, bytes } => {
                 self.ledger.measured_at_least(ChildId::Worker(worker), bytes);
             }

@@ -13,24 +13,24 @@
 //! slots reach it as bytes in its own port. Bytes that it returns lie unread in the port until
 //! `collect` takes them back. What a child holds is never counted by what it reports: it is what was
 //! put in, less what was taken back, less what is unread. So when its process tree is gone, what it
-//! held is known, and is free at once.
+//! held is known, and becomes free at once.
 //!
 //! # Two kinds of children
 //!
 //! *Workers* publish how many tokens they can use, and the caller puts them into their ports.
 //!
-//! *External commands* (make, ninja, cargo, gcc) cannot do that, and a client that waits for a byte
-//! cannot be seen. So slots that no worker or item needs are *offered*: shared out evenly, they lie
-//! in the commands' ports. (All of them, and not one byte for each command, because ninja looks into
-//! its port only when a job of its ends.) When a command takes some, more follow if there are more.
-//! Where there are fewer slots than commands, an offer stays with a command for at most 5 ms and
-//! then moves to one that has none: to the most urgent, but to each at least once a round. A worker
-//! that needs a slot draws an offer back at once.
+//! *External commands* (make, ninja, cargo, gcc) cannot do that, and the kernel does not report that
+//! a client waits for a byte. So slots that no worker or item needs are *offered*: they are put into
+//! the commands' ports, in equal shares. (All of them, and not one byte for each command, because
+//! ninja reads its port only when one of its jobs ends.) When a command takes some, more follow if
+//! there are more. If there are fewer slots than commands, an offer stays with a command for at most
+//! 5 ms and then moves to a command without one: to the most urgent, but to each at least once a
+//! round. An offer is withdrawn at once if a worker needs the slot.
 //!
-//! # A pool that varies
+//! # A pool of varying size
 //!
-//! Under a parent's jobserver `grow` adds what was acquired, and `shrink` takes out free slots to
-//! be returned.
+//! Under a parent's jobserver `grow` adds borrowed slots, and `shrink` removes free slots, to be
+//! returned.
 
 use super::dialect::Dialect;
 use super::port::{Pair, Port, Ports};
@@ -40,23 +40,23 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsRawFd;
 
-/// How long an offer stands before it moves on to another child, at most; microseconds.
-/// `docs/jobserver.md` promises that a token that becomes free is used within 50 ms by a command.
-const TURN_US: u64 = 5_000;
+/// The longest time that an offer stands before it moves to another child, microseconds.
+/// `docs/jobserver.md` promises that a command can use a free token within 50 ms.
+const OFFER_TIME_US: u64 = 5_000;
 
-/// No child is offered more at a time; when it has taken some, more follow. A FIFO holds many times
-/// that.
+/// The most tokens in one offer. When the child has taken some, more follow. A FIFO has room for
+/// many times as many.
 const MOST_OFFERED: u32 = 512;
 
-/// Within this time every foreign child has been offered a token that became free, microseconds.
+/// Within this time a free token has been offered to every external command, microseconds.
 const ROUND_US: u64 = 40_000;
 
-/// Whose program a child is.
+/// How a child gets its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Says what it wants.
+    /// A worker: it publishes how many tokens it can use.
     Own,
-    /// Is offered what is free.
+    /// An external command: free tokens are offered to it.
     External(Dialect),
 }
 
@@ -74,7 +74,7 @@ impl Admission {
         [("MAKEFLAGS", makeflags), ("CARGO_MAKEFLAGS", cargo_makeflags)]
     }
 
-    /// Descriptors that the child, and nobody else, inherits under their present numbers.
+    /// Descriptors that only this child inherits, under the same numbers.
     pub fn pair(&self) -> Option<&Pair> {
         self.pair.as_ref()
     }
@@ -95,45 +95,45 @@ pub struct Surplus {
     pub tokens: u32,
 }
 
-/// What a child left behind.
+/// What the account of a removed child showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Settled {
-    /// Tokens that it had read and not returned. They are free again; a client that ends in order
+    /// Tokens that it had read and not returned. They are free again. A client that ends normally
     /// leaves none.
     pub held_lost: u32,
-    /// Tokens that it had returned beyond those it took.
+    /// Tokens that it returned in excess of those it took.
     pub surplus: u32,
 }
 
-/// What becomes of an offer that nobody took in its turn.
+/// What happens to an offer that the child did not take in its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Terms {
-    /// It moves on if another child has none, and stands otherwise.
+    /// It moves to a child that has none. If each has one, it stays.
     Standing,
-    /// The tokens are wanted elsewhere: they move on to a child that had no offer since `start_us`,
-    /// and are drawn back otherwise. No child is offered more than `most`.
+    /// The tokens are borrowed: it moves to a child that had no offer since `start_us`. If there is
+    /// none, it is withdrawn. No child is offered more than `most`.
     Trial { start_us: u64, most: u32 },
 }
 
-/// How the offers stand.
+/// The state of the offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Offers {
     /// Offers were taken since the last call.
     pub taken: bool,
-    /// Offers were drawn back, because nobody took them.
+    /// Offers were withdrawn, because no command took them.
     pub refused: bool,
     /// External commands that have no offer.
     pub without: u32,
-    /// When to call again, whatever happens until then.
+    /// When to call again at the latest, microseconds.
     pub deadline_us: Option<u64>,
 }
 
-/// The ledger, and through `P` the bytes.
+/// The account. `P` moves the bytes.
 #[derive(Debug)]
 pub struct Broker<P: Ports> {
     n: u32,
     free: u32,
-    /// All offers together may be as many.
+    /// The most tokens that all offers may have together.
     most_offered: u32,
     ports: P,
     children: BTreeMap<ChildId, Child<P::Port>>,
@@ -141,34 +141,34 @@ pub struct Broker<P: Ports> {
 
 #[derive(Debug)]
 struct Child<Port> {
-    /// Whether its starting slot is charged to it, that is not parked.
+    /// Its implicit slot is charged to it, which means that it is not parked.
     charged: bool,
-    /// None for a command that is no client.
+    /// `None` for a command that is no jobserver client.
     tokens: Option<Tokens<Port>>,
 }
 
 #[derive(Debug)]
 struct Tokens<Port> {
     port: Port,
-    /// Put in and not taken back: held or unread.
+    /// Tokens put and not taken back: held or unread.
     out: u32,
-    /// Of foreign ones only.
+    /// `Some` for external commands only.
     offer: Option<Offer>,
     priority: u64,
 }
 
-/// Unread bytes beyond what the child has a use for, as far as is known.
+/// Tokens in the port of an external command that it has not taken, as far as is known.
 #[derive(Clone, Copy, Debug, Default)]
 struct Offer {
     count: u32,
-    /// When it was made, or, if there is none, when the last one ended.
+    /// When it was made, or, if `count` is 0, when the last one ended; microseconds.
     since_us: u64,
     taken: bool,
 }
 
-/// How long an offer stands before it moves on, where there are so many foreign children.
-fn turn_us(children: usize) -> u64 {
-    (ROUND_US / children.max(1) as u64).min(TURN_US)
+/// How long an offer stands before it moves, with this many external commands.
+fn offer_time_us(children: usize) -> u64 {
+    (ROUND_US / children.max(1) as u64).min(OFFER_TIME_US)
 }
 
 impl<P: Ports> Broker<P> {
@@ -181,19 +181,19 @@ impl<P: Ports> Broker<P> {
         self.n
     }
 
-    /// Slots that nobody was given.
+    /// Slots that no child has.
     pub fn free(&self) -> u32 {
         self.free
     }
 
-    /// Slots that are charged or out, offers apart; a byte that one of ours wants and has not read
-    /// yet counts.
+    /// Slots that are charged or out, without offers. A token that a worker asked for and has not
+    /// read yet counts.
     pub fn used(&self) -> u32 {
         self.n - self.free - self.standing().map(|(_, offer)| offer.count).sum::<u32>()
     }
 
-    /// Tokens that the child has read and not returned, its starting slot not counted. 0 for a
-    /// child that is not known.
+    /// Tokens that the child has read and not returned, without its implicit slot. 0 for an unknown
+    /// child.
     ///
     /// # Errors
     /// The child's port cannot be read.
@@ -204,7 +204,7 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// Tokens that lie in the child's port and were not read. 0 for a child that is not known.
+    /// Unread tokens in the child's port. 0 for an unknown child.
     ///
     /// # Errors
     /// The child's port cannot be read.
@@ -212,19 +212,19 @@ impl<P: Ports> Broker<P> {
         self.tokens(child).map_or(Ok(0), |tokens| tokens.port.unread())
     }
 
-    /// The child's port, to be watched for the bytes it takes and returns. None for a child that is
-    /// not known or no client.
+    /// The child's port, to be watched for bytes that it returns. `None` for a child that is unknown
+    /// or no client.
     pub fn port(&self, child: ChildId) -> Option<&P::Port> {
         self.tokens(child).map(|tokens| &tokens.port)
     }
 
-    /// Charges a starting slot to a child that is about to start, and makes its port. `hint` is the
-    /// number of jobs that it is told of, which clients show and do not count on.
+    /// Charges the implicit slot of a child that is about to start, and creates its port. `hint` is
+    /// the number of jobs in its MAKEFLAGS, which clients show and do not rely on.
     ///
-    /// Panics if the id is in use, which would mix up two accounts.
+    /// Panics if the id is in use.
     ///
     /// # Errors
-    /// No slot is free, or no port can be made; then nothing is charged.
+    /// No slot is free, or no port can be created. Nothing is charged then.
     pub fn admit(
         &mut self,
         child: ChildId,
@@ -247,8 +247,8 @@ impl<P: Ports> Broker<P> {
         Ok(Admission { makeflags, pair })
     }
 
-    /// Charges a slot to a command that is no client. `remove` gives it back. Panics if the id is
-    /// in use.
+    /// Charges the implicit slot of a command that is no jobserver client. `remove` frees it. Panics
+    /// if the id is in use.
     ///
     /// # Errors
     /// [`AdmitError::NoFreeSlot`].
@@ -259,15 +259,13 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// Tokens that are out to the child: it has read them, or they lie unread in its port. 0 for a
-    /// child that is not known.
+    /// Tokens that are out to the child: read by it, or unread in its port. 0 for an unknown child.
     pub fn out(&self, child: ChildId) -> u32 {
         self.tokens(child).map_or(0, |tokens| tokens.out)
     }
 
-    /// Puts one free token into the port of a child of ours. Returns whether it did: not if none is
-    /// free, the port is full, or the child is not known, whose last words may be read after it is
-    /// gone.
+    /// Puts one free token into the port of a worker. Returns false if none is free, the port is
+    /// full, or the child is unknown. (A worker's last messages may be read after it has ended.)
     ///
     /// # Errors
     /// Its port cannot be written.
@@ -283,14 +281,14 @@ impl<P: Ports> Broker<P> {
     }
 
     /// External commands of a higher priority are offered more, and earlier.
-    pub fn priority(&mut self, child: ChildId, priority: u64) {
+    pub fn set_priority(&mut self, child: ChildId, priority: u64) {
         if let Some(of_child) = self.tokens_mut(child) {
             of_child.priority = priority;
         }
     }
 
-    /// Takes the starting slot from a child that has nothing to run on it. Does nothing if it is
-    /// parked already.
+    /// Frees the implicit slot of a child that has nothing to run on it. Does nothing if it is parked
+    /// already.
     pub fn park(&mut self, child: ChildId) {
         if let Some(child) = self.children.get_mut(&child)
             && child.charged
@@ -300,8 +298,8 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// Charges a parked starting slot to its child again. Returns whether it did: not if nothing is
-    /// free or parked.
+    /// Charges a parked implicit slot to its child again. Returns false if no slot is free, or it is
+    /// not parked.
     pub fn lend_slot(&mut self, child: ChildId) -> bool {
         match self.children.get_mut(&child) {
             Some(child) if !child.charged && self.free > 0 => {
@@ -313,33 +311,31 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// The child's own process is gone, and others of its tree live on: what it holds stays
-    /// charged, and so does its starting slot until `park`. What is unread comes back, and it is
-    /// given and offered nothing more, because nobody waits for what it does. From now on it is
-    /// `to`, so that its id may be used again.
+    /// The child's process has ended and left survivors: its tokens stay charged, and so does its
+    /// implicit slot until `park`. Unread tokens are taken back, and no more are granted or offered,
+    /// because the build does not wait for survivors. Its id becomes `to`, so that the old one can
+    /// be used again.
     ///
     /// Panics if `to` is in use.
     pub fn retire(&mut self, child: ChildId, to: ChildId) {
         let Some(mut retired) = self.children.remove(&child) else { return };
         if let Some(tokens) = &mut retired.tokens {
-            // As one of ours that is to have nothing.
+            // Without an offer `collect` takes back all that is unread.
             tokens.offer = None;
         }
         let before = self.children.insert(to, retired);
         assert!(before.is_none(), "{to:?} is admitted already");
     }
 
-    /// Settles with a child of which no process is left: what it held is free at once.
+    /// Removes a child of which no process is left. All its slots become free.
     ///
-    /// While one of its processes lives, that process may still run a job on a token, so call this
-    /// no sooner.
+    /// Must not be called before: each of its processes may run a job on one of its tokens.
     pub fn remove(&mut self, child: ChildId) -> Settled {
         let Some(child) = self.children.remove(&child) else { return Settled::default() };
         self.free += u32::from(child.charged);
         let Some(tokens) = child.tokens else { return Settled::default() };
         self.free += tokens.out;
-        // Nobody else could have read the bytes, so a port that fails to answer changes only what
-        // is said here.
+        // All tokens are free in any case. If the port cannot be read, only the report is wrong.
         let unread = tokens.port.unread().unwrap_or(tokens.out);
         Settled {
             held_lost: tokens.out.saturating_sub(unread),
@@ -347,13 +343,13 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// Adds slots that were acquired elsewhere.
+    /// Adds slots that were borrowed.
     pub fn grow(&mut self, slots: u32) {
         self.n += slots;
         self.free += slots;
     }
 
-    /// Takes up to `slots` free ones out of the account, and returns how many.
+    /// Removes up to `slots` free slots from the account, and returns how many.
     pub fn shrink(&mut self, slots: u32) -> u32 {
         let gone = slots.min(self.free);
         self.free -= gone;
@@ -361,12 +357,13 @@ impl<P: Ports> Broker<P> {
         gone
     }
 
-    /// Takes back what children returned, and of ours what lies unread beyond what `granted` says that
-    /// they are to have, those they hold included. Call it after every event: a child's port became
-    /// readable, or its wish changed. Returns who has returned more than it took.
+    /// Takes back tokens that children returned, and unread tokens of workers in excess of `granted`.
+    /// `granted` gives how many tokens a worker may have, those that it holds included. To be called
+    /// when a port becomes readable or a grant changes. Returns the children that have returned more
+    /// than they took.
     ///
     /// # Errors
-    /// Those of the system on our own FIFOs; the account is right in spite of them.
+    /// Those of the system on our own FIFOs. The account stays correct.
     pub fn collect(&mut self, granted: impl Fn(ChildId) -> u32) -> io::Result<Vec<Surplus>> {
         let mut surpluses = Vec::new();
         let mut taken_by_external = 0;
@@ -401,13 +398,13 @@ impl<P: Ports> Broker<P> {
         Ok(surpluses)
     }
 
-    /// Takes offers back until `slots` are free, or there are no more.
+    /// Withdraws offers until `slots` are free or no offer is left.
     ///
     /// # Errors
-    /// A port cannot be read; the account is right in spite of that.
-    pub fn draw_back(&mut self, slots: u32) -> io::Result<()> {
+    /// A port cannot be read. The account stays correct.
+    pub fn withdraw_offers(&mut self, slots: u32) -> io::Result<()> {
         while self.free < slots
-            // The latest of the largest first: it is the least likely to be taken this instant.
+            // Of the largest offers the latest first: it is the least likely to be taken just now.
             && let Some((id, offer)) = self.standing().max_by_key(|(id, offer)| (offer.count, offer.since_us, *id))
         {
             self.take_back_offer(id, offer.count.min(slots - self.free))?;
@@ -415,25 +412,25 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// From now on no more than `most` further tokens are given to foreign children (but one that
-    /// has an offer keeps a token of it for its turn, if there is room for any): there is no room
-    /// for more jobs than that. Call it again when there is.
+    /// Limits the tokens that external commands can take from now on to `most`, because memory has
+    /// room for no more jobs. Exception: unless `most` is 0, a command that has an offer keeps one
+    /// token of it until its time is over. To be called again when the limit changes.
     pub fn limit_offers(&mut self, most: u32) {
         self.most_offered = most;
     }
 
-    /// Offers free slots to foreign children, except the last `reserve`, and moves on what nobody
-    /// took.
+    /// Offers free slots, except the last `reserve`, to external commands, and moves offers that were
+    /// not taken in their time.
     ///
     /// # Errors
-    /// A port cannot be read or written; the account is right in spite of that.
+    /// A port cannot be read or written. The account stays correct.
     pub fn offer(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<Offers> {
         let mut offers = Offers::default();
         self.share_out(reserve, terms, now_us)?;
         let mut waiting = self.without_offer(now_us);
         let mut standing: Vec<(u64, ChildId)> =
             self.standing().map(|(id, offer)| (offer.since_us, id)).collect();
-        let turn_us = turn_us(waiting.len() + standing.len());
+        let offer_time_us = offer_time_us(waiting.len() + standing.len());
         standing.sort_unstable();
         for (since_us, id) in standing {
             let next = waiting.iter().rposition(|id| match terms {
@@ -443,15 +440,15 @@ impl<P: Ports> Broker<P> {
             if next.is_none() && terms == Terms::Standing {
                 break;
             }
-            if now_us < since_us + turn_us {
-                offers.deadline_us = Some(since_us + turn_us);
+            if now_us < since_us + offer_time_us {
+                offers.deadline_us = Some(since_us + offer_time_us);
                 break;
             }
-            // One that is larger than others gives up what is too much, and stands.
-            let too_much = if next.is_some() { 1 } else { u32::MAX };
-            let taken_back = self.take_back_offer(id, too_much)?;
+            // Of a larger offer one token moves, and the rest stands.
+            let count = if next.is_some() { 1 } else { u32::MAX };
+            let taken_back = self.take_back_offer(id, count)?;
             if self.offer_of(id).count == 0 {
-                self.end_turn(id, now_us);
+                self.note_offer_end(id, now_us);
             }
             if taken_back == 0 {
                 continue;
@@ -459,7 +456,7 @@ impl<P: Ports> Broker<P> {
             match next {
                 Some(next) => {
                     self.make_offer(waiting.remove(next), 1, now_us)?;
-                    offers.deadline_us = Some(now_us + turn_us);
+                    offers.deadline_us = Some(now_us + offer_time_us);
                 }
                 None => offers.refused = true,
             }
@@ -473,7 +470,7 @@ impl<P: Ports> Broker<P> {
         Ok(offers)
     }
 
-    /// Makes offers of what is free, so that those of any two children differ by one at most.
+    /// Makes offers of free slots, so that those of any two commands differ by one at most.
     fn share_out(&mut self, reserve: u32, terms: Terms, now_us: u64) -> io::Result<()> {
         let most = match terms {
             Terms::Standing => MOST_OFFERED,
@@ -482,7 +479,7 @@ impl<P: Ports> Broker<P> {
         let mut order = self.without_offer(now_us);
         order.reverse();
         order.extend(self.standing().map(|(id, _)| id));
-        // What is left over after each has the same goes to the most urgent.
+        // The remainder of the division goes to the most urgent.
         order.sort_by_key(|id| Reverse(self.tokens(*id).map_or(0, |tokens| tokens.priority)));
         if order.is_empty() {
             return Ok(());
@@ -496,7 +493,7 @@ impl<P: Ports> Broker<P> {
             .collect();
         for (id, goal) in &goals {
             let count = self.offer_of(*id).count;
-            // An offer that is all there is moves on with its turn and not before.
+            // The last token of an offer stays until the offer's time is over.
             let stays = if self.most_offered == 0 { 0 } else { (*goal).max(1) };
             self.take_back_offer(*id, count.saturating_sub(stays))?;
         }
@@ -507,16 +504,15 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// External commands without an offer; the next one last. That is the most urgent one, but one
-    /// that had none for a whole round comes before it: nobody knows who would take what others
-    /// leave lying.
+    /// External commands without an offer, the next one last. That is the most urgent one, unless
+    /// another had no offer for a whole round: urgent commands may have no use for tokens.
     fn without_offer(&self, now_us: u64) -> Vec<ChildId> {
         let offers =
             self.children.iter().filter_map(|(id, child)| Some((*id, child.tokens.as_ref()?)));
-        let foreign: Vec<(ChildId, u64, Offer)> =
+        let external: Vec<(ChildId, u64, Offer)> =
             offers.filter_map(|(id, tokens)| Some((id, tokens.priority, tokens.offer?))).collect();
-        let round_us = turn_us(foreign.len()) * foreign.len() as u64;
-        let waiting = foreign.into_iter().filter(|(_, _, offer)| offer.count == 0);
+        let round_us = offer_time_us(external.len()) * external.len() as u64;
+        let waiting = external.into_iter().filter(|(_, _, offer)| offer.count == 0);
         let mut waiting: Vec<_> = waiting
             .map(|(id, priority, Offer { since_us, .. })| {
                 let overdue_since = (now_us >= since_us + round_us).then_some(Reverse(since_us));
@@ -527,7 +523,7 @@ impl<P: Ports> Broker<P> {
         waiting.into_iter().map(|(_, _, _, Reverse(id))| id).collect()
     }
 
-    /// The offers that stand.
+    /// The offers that commands have.
     fn standing(&self) -> impl Iterator<Item = (ChildId, Offer)> + '_ {
         self.children.iter().filter_map(|(id, child)| {
             let offer = child.tokens.as_ref()?.offer.filter(|offer| offer.count > 0)?;
@@ -555,8 +551,8 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// Returns how many came back: fewer than `count` if there were not as many, or the child was
-    /// quicker.
+    /// Takes back up to `count` tokens of the child's offer. Returns how many: fewer if the offer is
+    /// smaller, or the child has read some.
     fn take_back_offer(&mut self, child: ChildId, count: u32) -> io::Result<u32> {
         let tokens = self.tokens_mut(child).expect("it is a client");
         let offer = tokens.offer.get_or_insert_default();
@@ -567,14 +563,14 @@ impl<P: Ports> Broker<P> {
         let taken_back = tokens.port.take_back(wanted)?;
         tokens.out -= taken_back;
         let rest = offer.count - taken_back;
-        // What did not come back is taken, and so is what lay behind it.
+        // The port had fewer tokens than the offer: the child has read all others.
         offer.taken |= taken_back < wanted;
         offer.count = if taken_back < wanted { 0 } else { rest };
         self.free += taken_back;
         Ok(taken_back)
     }
 
-    fn end_turn(&mut self, child: ChildId, now_us: u64) {
+    fn note_offer_end(&mut self, child: ChildId, now_us: u64) {
         if let Some(offer) = self.tokens_mut(child).and_then(|tokens| tokens.offer.as_mut()) {
             offer.since_us = now_us;
         }

@@ -1,29 +1,32 @@
-//! How a pool is announced to a child, which depends on what the child is. Knows no processes.
+//! How a port is announced in MAKEFLAGS; the form depends on the child. Knows no processes.
 //!
-//! There are two forms, the descriptors of a pipe and the name of a FIFO, and no tool knows which
-//! one another understands. GNU make before 4.4 ends with an error where it finds `fifo:` among its
-//! options. Upstream's ninja warns about descriptors, and runs at full width. Most other clients
-//! look for `--jobserver-auth=` in the words of MAKEFLAGS and take the last, gcc the first.
+//! There are two forms: the descriptors of a pipe, and the path of a FIFO. Tools differ in which one
+//! they read:
 //!
-//! So old make is told both in one text: the descriptors as an option, and the FIFO after `--`.
-//! There GNU make expects variables of its command line: it takes the word for a variable of an odd
-//! name, and hands it on to what it starts behind its own options, as it does with all of them
-//! ("Communicating Options to a Sub-make", GNU make manual). Users of the `jobserver` crate, cargo
-//! and rustc above all, have CARGO_MAKEFLAGS besides, which they prefer and nobody else reads.
+//! - GNU make before 4.4 ends with an error if it finds `fifo:` among its options.
+//! - ninja warns about descriptors, ignores them, and runs as many jobs as there are processors.
+//! - Most other clients search MAKEFLAGS for `--jobserver-auth=` and take the last; gcc takes the
+//!   first.
+//!
+//! So for an old make MAKEFLAGS has both: the descriptors as an option, and the FIFO after `--`.
+//! After `--` GNU make expects variables of its command line. It takes the FIFO for a variable with
+//! an odd name, and passes it to its children after its own options, as it does with all variables
+//! ("Communicating Options to a Sub-make", GNU make manual). Programs that use the `jobserver`
+//! crate, as cargo and rustc, prefer CARGO_MAKEFLAGS, which no other program reads.
 
 use std::os::fd::RawFd;
 
 /// Which forms of `--jobserver-auth` a child gets, and in which order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// The FIFO alone. For our own workers.
+    /// Only the FIFO. For our own workers.
     Fifo,
-    /// Descriptors for GNU make of any version, the FIFO for whoever takes the last word for the
-    /// right one.
+    /// Descriptors for GNU make of any version, and the FIFO for clients that take the last
+    /// `--jobserver-auth=`.
     AnyMake,
-    /// For children that may start anything where GNU make reads the FIFO, or is absent. It is the
-    /// better one for them: it is there too where a program between has closed the descriptors,
-    /// which are for clients that take the first word.
+    /// For children that may start any program, if GNU make is 4.4 or newer, or absent. The FIFO is
+    /// better for them: it still works if a program in between has closed the descriptors. The
+    /// descriptors are for clients that take the first `--jobserver-auth=`.
     NewMake,
 }
 
@@ -35,8 +38,8 @@ impl Dialect {
 
     /// Values of MAKEFLAGS and CARGO_MAKEFLAGS in a pool of `n`.
     ///
-    /// They start with a blank because the first word of MAKEFLAGS, make's single-letter flags, is
-    /// empty. CARGO_MAKEFLAGS is set in every case, so that an inherited one does not survive.
+    /// They begin with a blank, because the first word of MAKEFLAGS is reserved for make's
+    /// single-letter flags. CARGO_MAKEFLAGS is always set, so that an inherited value has no effect.
     pub(super) fn announce(self, n: u32, path: &str, pair: Option<(RawFd, RawFd)>) -> [String; 2] {
         let jobs = format!(" -j{n}");
         let fifo = format!(" --jobserver-auth=fifo:{path}");
@@ -56,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_child_reads_what_it_understands() {
+    fn dialect_announces_the_forms_that_the_child_reads() {
         let check = |dialect: Dialect, makeflags: &str| {
             let announced = dialect.announce(8, "/d/1", Some((5, 6)));
             assert_eq!(announced, [makeflags, " -j8 --jobserver-auth=fifo:/d/1"], "{dialect:?}");

@@ -1,4 +1,4 @@
-//! Ports without descriptors and a parent without a jobserver, for tests of the account.
+//! Fake ports and a fake parent, for tests of the broker, the pool and the scheduler.
 
 use super::broker::{Broker, Surplus};
 use super::pool::{Arrived, Lender};
@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
 
-/// A port of which the test plays the client.
+/// A port; the test acts as its client.
 #[derive(Clone, Debug)]
 pub struct FakePort {
     pub unread: Rc<RefCell<u32>>,
@@ -58,7 +58,7 @@ impl Ports for FakePorts {
     }
 }
 
-/// A parent with `left` tokens in its pool, of which the test plays the other children.
+/// A parent with `left` tokens in its pool; the test acts as the parent's other children.
 #[derive(Clone, Debug, Default)]
 pub struct FakeLender(pub Rc<RefCell<Lending>>);
 
@@ -66,7 +66,7 @@ pub struct FakeLender(pub Rc<RefCell<Lending>>);
 pub struct Lending {
     pub left: u32,
     pub wished: u32,
-    /// Out of the pool, and not yet noticed by us.
+    /// Taken from the pool, and not reported by `arrived` yet.
     pub arriving: u32,
     pub lent: u32,
     pub lost: bool,
@@ -77,7 +77,7 @@ impl FakeLender {
         FakeLender(Rc::new(RefCell::new(Lending { left, ..Lending::default() })))
     }
 
-    /// Grants what is wished for, as far as there is something. Returns how much that was.
+    /// Grants as many of the requested tokens as the pool has. Returns how many.
     pub fn grant(&self) -> u32 {
         let mut lending = self.0.borrow_mut();
         let granted = lending.wished.min(lending.left);
@@ -109,8 +109,8 @@ impl Lender for FakeLender {
     }
 }
 
-/// Takes back what is returned or too much, and gives each child what it is to have in all, one after
-/// the other, as far as there is something.
+/// Collects returned and unwanted tokens. Then puts tokens into the port of each child in order, up
+/// to its number in `granted`, as long as slots are free.
 pub fn settle<P: Ports>(broker: &mut Broker<P>, granted: &[(ChildId, u32)]) -> Vec<Surplus> {
     let of = |child: ChildId| {
         granted.iter().find(|(other, _)| *other == child).map_or(0, |(_, tokens)| *tokens)

@@ -1,14 +1,14 @@
 //! The FIFO that one child reads its tokens from.
 //!
-//! A FIFO per child, and not one for all, because a byte has no owner: what was put into this FIFO
-//! and is neither in it nor taken back is held by this child or lost with it.
+//! Each child has its own FIFO, because a byte carries no owner: a byte that was put into this FIFO,
+//! and is neither in it nor taken back, is held by this child or lost with it.
 //!
-//! The FIFO is two pages long. That is enough, and a thousand children do not use up the user's
-//! share of pipe memory. One page would be a trap, though it would tell when its last byte is
-//! taken: the kernel fills a page from front to back and starts again only when it was empty, so
-//! that after 4096 bytes written in all a child that returns a token would wait for ever, although
-//! a single byte of an offer is unread. Two pages are emptied in turn. Where the system gives us
-//! only one, `put` at least empties it first.
+//! The FIFO has a capacity of two pages. That is enough, and a thousand children do not exhaust the
+//! user's limit of pipe memory (pipe-user-pages-soft in pipe(7)). One page is not enough: the kernel
+//! fills a page from front to back and reuses it only when it is empty. While one byte of an offer is
+//! unread, a child that returns a token would block for ever once 4096 bytes were written in all.
+//! With two pages, one is emptied while the other fills. If the system grants only one page, `put`
+//! empties it before it writes, so at least our own writes succeed.
 
 use super::port::{Pair, Port, Ports};
 use crate::sys::directories;
@@ -22,18 +22,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// What a token looks like. Clients may return another byte (GNU make writes `+` whatever it read),
-/// so it means nothing.
+/// The byte that stands for a token. Its value has no meaning: GNU make returns `+` whatever it read.
 const TOKEN: u8 = b'+';
 
-/// How the names of private directories begin.
+/// The prefix of the names of private directories.
 const PREFIX: &str = "tender-jobs-";
 
-/// Bytes. Kernels with larger pages round up, and then have one page, which holds as many times
-/// more.
+/// Bytes. Kernels with larger pages round up to one page, which then holds that many more bytes.
 const PIPE_SIZE: usize = 2 * 4096;
 
-/// The private directory that the FIFOs lie in; it goes when this is dropped.
+/// The private directory of the FIFOs; removed when this is dropped.
 #[derive(Debug)]
 pub struct Fifos {
     directory: TempDir,
@@ -43,8 +41,8 @@ pub struct Fifos {
 impl Fifos {
     /// Makes the directory in the first of `places` that can hold one, for the caller's user alone.
     ///
-    /// A place is passed over if its path has a blank or is not UTF-8, because every client splits
-    /// MAKEFLAGS at blanks, or if its file system has no FIFOs.
+    /// A place is skipped if its path has a blank or is not UTF-8, because every client splits
+    /// MAKEFLAGS at blanks, and if its file system does not support FIFOs.
     ///
     /// # Errors
     /// No place can hold it; the error is that of the last place.
@@ -63,14 +61,14 @@ impl Fifos {
 
     /// `state_dir`, else the runtime directory of the user, else the system's temporary directory.
     ///
-    /// `state_dir` comes first because only one build uses it at a time, so that what a killed
-    /// build left there is known to be nobody's: see [`Fifos::remove_left`].
+    /// `state_dir` comes first because only one build uses it at a time. So directories in it are
+    /// known to be left by killed builds: see [`Fifos::remove_stale`].
     pub fn usual_places(state_dir: PathBuf) -> impl Iterator<Item = PathBuf> {
         std::iter::once(state_dir).chain(Fifos::places_of_user())
     }
 
-    /// The runtime directory of the user, else where any program may have files. The user chooses
-    /// the first of those too, perhaps badly.
+    /// The runtime directory of the user, else directories that all programs may use. TMPDIR is
+    /// among them and may be unusable, so others follow it.
     pub fn places_of_user() -> impl Iterator<Item = PathBuf> {
         let for_all = [directories::temporary(), "/tmp".into(), "/dev/shm".into()];
         directories::runtime().into_iter().chain(for_all)
@@ -78,10 +76,10 @@ impl Fifos {
 
     /// Removes the directories of builds that were killed. The caller holds the lock of
     /// `state_dir`.
-    pub fn remove_left(state_dir: &Path) {
+    pub fn remove_stale(state_dir: &Path) {
         for entry in std::fs::read_dir(state_dir).into_iter().flatten().flatten() {
             if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
-                // What cannot be removed is in nobody's way.
+                // Our own directory gets a new name, so a stale one does no harm.
                 let _ = std::fs::remove_dir_all(entry.path());
             }
         }
@@ -111,29 +109,30 @@ impl Ports for Fifos {
     }
 }
 
-/// One FIFO, removed when it is dropped. As a descriptor it is edge-triggered for input whenever
-/// the child returns a byte, and also when we put some. That it takes one cannot be seen but by
-/// counting.
+/// One FIFO, removed when it is dropped. An edge-triggered epoll reports its descriptor readable
+/// when the child returns a byte, and when we put some. That the child takes a byte causes no event;
+/// it is only found by counting.
 #[derive(Debug)]
 pub struct Fifo {
-    /// UTF-8: the directory's is, see [`Fifos::new`].
+    /// UTF-8, because the directory's path is: see [`Fifos::new`].
     path: String,
     ends: OwnedFd,
     /// Bytes.
     capacity: u32,
-    /// Bytes that were read to empty the page and did not fit again. Never seen unless the child
-    /// writes at that moment.
+    /// Bytes that were read to empty the page and did not fit again, because the child wrote at that
+    /// moment. Otherwise 0.
     set_aside: u32,
 }
 
 impl Fifo {
     fn create(path: String) -> io::Result<Fifo> {
         mkfifoat(CWD, path.as_str(), Mode::RUSR | Mode::WUSR)?;
-        // Both ends, so that opening does not wait for the child and no reader ever sees the end of
-        // file. O_NONBLOCK belongs to this description alone: the child opens its own.
+        // Opened for both directions, so that opening does not wait for the child and no reader ever
+        // reads the end of file. O_NONBLOCK affects this open file description only: the child
+        // opens its own.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let ends = open(path.as_str(), flags, Mode::empty()).inspect_err(|_| remove(&path))?;
-        // A FIFO of the usual size works as well; it only costs more memory.
+        // A FIFO of the default size works as well, with more memory.
         let capacity = fcntl_setpipe_size(&ends, PIPE_SIZE).or_else(|_| fcntl_getpipe_size(&ends));
         Ok(Fifo { path, ends, capacity: capacity.unwrap_or(PIPE_SIZE) as u32, set_aside: 0 })
     }
@@ -142,7 +141,7 @@ impl Fifo {
         Ok(ioctl_fionread(&self.ends)? as u32)
     }
 
-    /// Writes until nothing is left or the page is full.
+    /// Writes until all bytes are written or the page is full. Returns how many were written.
     fn write(&self, tokens: u32) -> io::Result<u32> {
         let bytes = [TOKEN; PIPE_SIZE];
         let mut written = 0;
@@ -152,7 +151,7 @@ impl Fifo {
             match write(&self.ends, &bytes[..chunk]) {
                 Ok(n) => written += n as u32,
                 Err(Errno::INTR) => {}
-                // A chunk of this size is written whole or not at all, so less of it may still fit.
+                // Writes of up to PIPE_BUF bytes are atomic, so a smaller one may still fit.
                 Err(Errno::AGAIN) if chunk > 1 => chunk /= 2,
                 Err(Errno::AGAIN) => break,
                 Err(error) => return Err(error.into()),
@@ -183,7 +182,7 @@ impl Port for Fifo {
     }
 
     fn open_pair(&self) -> io::Result<Pair> {
-        // Neither waits for the other end, because we hold both.
+        // Neither open(2) waits for the other end, because we hold both.
         let read = open(self.path.as_str(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let write = open(self.path.as_str(), OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
         Ok(Pair { read, write })
@@ -197,8 +196,7 @@ impl Port for Fifo {
         let mut goal = self.set_aside + tokens;
         let mut written = self.write(goal)?;
         if written < goal && self.in_pipe()? < self.capacity {
-            // The page is used up but not full. What is taken out for this instant is written again
-            // at once.
+            // The page is used up but not full: it is emptied, and the bytes are written again.
             goal += self.read(u32::MAX)?;
             written += self.write(goal - written)?;
         }
@@ -227,7 +225,7 @@ impl Drop for Fifo {
     }
 }
 
-/// The directory goes at the end anyway, so that a failure leaves nothing behind that matters.
+/// Failure is ignored: the directory with all FIFOs is removed at the end.
 fn remove(path: &str) {
     let _ = std::fs::remove_file(path);
 }
@@ -245,13 +243,13 @@ mod tests {
         Fifos::new([directories::temporary()]).unwrap()
     }
 
-    /// A client's own description of the FIFO.
+    /// A client's own open file description of the FIFO.
     fn client(fifo: &Fifo) -> OwnedFd {
         open(fifo.path.as_str(), OFlags::RDWR | OFlags::NONBLOCK, Mode::empty()).unwrap()
     }
 
     #[test]
-    fn the_fifo_is_private_and_goes_with_its_owner() {
+    fn fifo_is_private_and_removed_when_dropped() {
         let mut fifos = fifos();
         let fifo = fifos.make().unwrap();
         let (path, directory) = (fifo.path.clone(), fifos.directory.path().to_owned());
@@ -268,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_no_client_could_name_is_passed_over() {
+    fn fifos_skip_places_whose_path_no_client_can_parse() {
         let parent = tempfile::tempdir().unwrap();
         let with_blank = parent.path().join("with blank");
         std::fs::create_dir(&with_blank).unwrap();
@@ -282,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_in_can_be_counted_and_taken_back() {
+    fn fifo_counts_and_takes_back_what_was_put() {
         let mut fifos = fifos();
         let mut fifo = fifos.make().unwrap();
         assert_eq!((fifo.put(5).unwrap(), fifo.unread().unwrap()), (5, 5));
@@ -291,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_a_pipe_holds_is_put_in_part() {
+    fn fifo_put_stops_when_the_pipe_is_full() {
         let mut fifos = fifos();
         let mut fifo = fifos.make().unwrap();
         let capacity = fifo.capacity;
@@ -303,9 +301,9 @@ mod tests {
         assert_eq!(fifo.take_back(70_000).unwrap(), capacity);
     }
 
-    /// A client that takes and returns while an offer stands, and one that only takes what is put.
+    /// One client takes and returns tokens while an offer stands, the other takes only.
     #[test]
-    fn a_fifo_that_is_never_empty_does_not_fill_up() {
+    fn fifo_that_is_never_empty_does_not_fill_up() {
         let mut fifos = fifos();
         let mut fifo = fifos.make().unwrap();
         let client = client(&fifo);
@@ -323,15 +321,15 @@ mod tests {
         }
     }
 
-    /// Where the system gives only one page, at least our own writes go on.
+    /// If the system grants only one page, at least our own writes succeed.
     #[test]
-    fn a_single_page_is_emptied_before_it_refuses() {
+    fn fifo_of_a_single_page_is_emptied_before_put_refuses() {
         let mut fifos = fifos();
         let mut fifo = fifos.make().unwrap();
         fifo.capacity = fcntl_setpipe_size(&fifo.ends, 4096).unwrap() as u32;
         let client = client(&fifo);
         fifo.put(1).unwrap();
-        // The trap is real: one unread byte blocks the page after a page of writes.
+        // One unread byte blocks the page after a page of writes.
         let turns_of_the_kernel = (0..10_000).take_while(|_| {
             let written = fifo.write(1).unwrap();
             written == 1 && read(&client, &mut [0]).unwrap() == 1
@@ -345,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn a_returned_byte_wakes_the_host() {
+    fn fifo_becomes_readable_when_a_byte_is_returned() {
         let mut fifos = fifos();
         let mut fifo = fifos.make().unwrap();
         let client = client(&fifo);
@@ -356,9 +354,9 @@ mod tests {
         assert_eq!(fifo.take_back(1).unwrap(), 1);
     }
 
-    /// The broker, a real FIFO and the `jobserver` crate: tokens go out, work, and come back.
+    /// The broker, a real FIFO and the `jobserver` crate: tokens are granted, used and returned.
     #[test]
-    fn a_client_of_the_jobserver_crate_is_served() {
+    fn fifo_serves_a_client_of_the_jobserver_crate() {
         use crate::tokens::fake::settle;
         use crate::tokens::{Broker, Kind, Settled};
         let child = ChildId::Worker(WorkerId(0));
@@ -377,8 +375,8 @@ mod tests {
         let tokens = [arrived.recv().unwrap(), arrived.recv().unwrap()];
         assert_eq!((broker.held(child).unwrap(), broker.free()), (2, 1));
 
-        // The third wish is withdrawn, and a token that reaches it nevertheless comes back by
-        // itself.
+        // The third request is cancelled. A token that reaches it nevertheless is returned by the
+        // client.
         client.request(0);
         settle(&mut broker, &[(child, 3)]);
         assert_eq!(broker.free(), 0);
@@ -394,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn more_tokens_than_a_fifo_holds_are_fed_in_turns() {
+    fn fifo_is_refilled_when_more_tokens_are_wanted_than_it_holds() {
         use crate::tokens::fake::settle;
         use crate::tokens::{Broker, Kind};
         let (n, child) = (70_000, ChildId::Worker(WorkerId(0)));

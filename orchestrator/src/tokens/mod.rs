@@ -1,10 +1,12 @@
-//! The jobserver: who may run how many jobs. Knows no compilers and no processes. Its decisions get
-//! the time as an argument; only `purse` reads a clock, to give up on a pool that has no room.
+//! The jobserver: which child may run how many jobs. Knows no compilers and no processes. Its
+//! decisions get the time as an argument; only `purse` reads a clock, to give up on a pool that has
+//! no room.
 //!
-//! `broker` is the account, pure over `port`; `fifo` is the port that real children read; `dialect`
-//! is how it is announced; `pool` is the account together with what is borrowed of a parent's
-//! jobserver, which `parent` reaches: what it lends lies in a `purse`, or, where it is no pipe,
-//! comes from a `waiter`.
+//! - `broker`: the account of slots, pure over `port`. `fifo`: the port that real children read.
+//! - `dialect`: the form in which a port is announced in MAKEFLAGS.
+//! - `pool`: the account, and the tokens borrowed from a parent's jobserver.
+//! - `parent`: connects to that jobserver. If it is a pipe, its tokens are moved into the escrow
+//!   pipes of `purse`; if not, `waiter` receives them.
 
 mod broker;
 mod dialect;

@@ -1,5 +1,5 @@
-//! The parent's jobserver as a lender: tokens are moved into a purse of ours, and a descriptor
-//! tells when there are some to be had.
+//! The parent's jobserver as a lender: tokens are moved into our escrow pipes, and a descriptor
+//! becomes readable when the parent's pool has tokens.
 
 use super::pool::{Arrived, Lender};
 use super::purse::{PATIENCE, Purse, Taken, give_back};
@@ -9,19 +9,22 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
 use tender_jobclient::{Ends, ImplicitSlot, Pool};
 
-/// What is borrowed goes back when this is dropped.
+/// Borrowed tokens are returned when this is dropped.
 pub struct Parent(Way);
 
 enum Way {
     Purse(Borrowing),
-    /// A pool that is no pipe, or a system that cannot move bytes between pipes.
+    /// For a pool that is no pipe, or a system without splice(2).
     Waiter(Waiter),
 }
 
-/// Who gives back what lies in the purse: another process, which does it as well if we are killed.
+/// The process that returns tokens from the escrow pipes to the parent: the watchdog, which also does
+/// it if we are killed.
 pub trait Returner {
+    /// Tells it to return this many tokens.
+    ///
     /// # Errors
-    /// It is gone, and nobody gives back anything.
+    /// The process has ended and returns nothing.
     fn give_back(&self, tokens: u32) -> io::Result<()>;
 }
 
@@ -29,15 +32,15 @@ struct Borrowing {
     ends: Ends,
     purse: Purse,
     returner: Box<dyn Returner>,
-    /// Ready while what is awaited is there.
+    /// An epoll descriptor, readable while what `awaits` names is available.
     ready: OwnedFd,
     awaits: Awaited,
-    /// All that was given back is not out of the purse yet, and nothing more goes in.
+    /// The escrow pipes have no room, because the watchdog has not emptied them yet.
     is_full: bool,
     wished: u32,
     held: u32,
     lost: bool,
-    /// The account holds it as its first slot.
+    /// Counted in the account as its first slot.
     _slot: ImplicitSlot,
 }
 
@@ -46,15 +49,15 @@ enum Awaited {
     Nothing,
     /// A token in the pool.
     Token,
-    /// Room in the purse.
+    /// Room in the escrow pipes.
     Room,
 }
 
 impl Parent {
-    /// Borrows through a purse. `returner` has its other end.
+    /// Borrows through escrow pipes. `returner` has their read ends.
     ///
     /// # Errors
-    /// The system has no descriptor for us.
+    /// No descriptor can be created.
     pub fn with_purse(
         pool: Pool,
         ends: Ends,
@@ -77,16 +80,16 @@ impl Parent {
         })))
     }
 
-    /// Borrows through the job client, whose tokens are lost if we are killed.
+    /// Borrows through the job client. Its tokens are lost if we are killed.
     ///
     /// # Errors
-    /// The system has no thread or descriptor for us.
+    /// No thread or descriptor can be created.
     pub fn with_waiter(pool: Pool) -> io::Result<Parent> {
         Ok(Parent(Way::Waiter(Waiter::join(pool)?)))
     }
 
-    /// How many tokens could not be given back. To be called when the returner has ended: what it
-    /// has left is tried once more.
+    /// How many tokens could not be returned. To be called when the returner has ended. Tries once
+    /// more to return those that it has left.
     pub fn unreturned(&self) -> u32 {
         let Way::Purse(Borrowing { purse, ends, .. }) = &self.0 else { return 0 };
         if purse.left() > 0 {
@@ -96,7 +99,7 @@ impl Parent {
         purse.left()
     }
 
-    /// Becomes readable when a token has arrived, or could be had.
+    /// Becomes readable when a token has arrived, or can be taken.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
             Way::Purse(borrowing) => borrowing.ready.as_fd(),
@@ -132,15 +135,15 @@ impl Borrowing {
     fn wish(&mut self, tokens: u32) {
         let room = if self.lost { 0 } else { self.purse.room().saturating_sub(self.held) };
         self.wished = tokens.min(room);
-        // Who wishes for nothing is not woken by what others do with the pool.
+        // Without a request we do not watch the pool: its other clients would wake us.
         let awaits = match self.wished {
             0 => Awaited::Nothing,
             _ if self.is_full => Awaited::Room,
             _ => Awaited::Token,
         };
         if awaits != self.awaits {
-            // A pipe can always be watched, but for want of memory in the kernel; then tokens
-            // arrive late, with the next event.
+            // Watching a pipe fails only if the kernel lacks memory. Then tokens are noticed late,
+            // with the next event.
             let _ = self.stop_watching(self.awaits).and_then(|()| self.watch(awaits));
             self.awaits = awaits;
         }
@@ -192,7 +195,7 @@ impl Borrowing {
         let tokens = tokens.min(self.held);
         self.held -= tokens;
         if tokens > 0 && self.returner.give_back(tokens).is_err() {
-            // It was killed.
+            // The watchdog was killed.
             let readers: Vec<BorrowedFd<'_>> = self.purse.readers().collect();
             give_back(&readers, self.ends.write.as_fd(), tokens, PATIENCE);
         }
@@ -232,7 +235,7 @@ mod tests {
         }
     }
 
-    /// A parent with `tokens` in its pipe, of which the test has both ends.
+    /// A parent with `tokens` in its pipe. The test has both ends of the pipe.
     fn parent(tokens: usize, returner: Box<dyn Returner>) -> (Parent, Ends) {
         parent_with(tokens, returner, Purse::new(8).unwrap())
     }
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_wished_for_is_taken_and_told_of() {
+    fn parent_takes_only_requested_tokens() {
         let (mut parent, pool) = parent(3, Box::new(Counting(Rc::default())));
         assert!(!is_ready(&parent), "nothing is wished for");
         assert_eq!((parent.arrived().tokens, unread(&pool)), (0, 3));
@@ -278,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_goes_back_at_the_end() {
+    fn parent_returns_borrowed_tokens_when_dropped() {
         let returned = Rc::new(Cell::new(0));
         let (mut parent, _pool) = parent(5, Box::new(Counting(Rc::clone(&returned))));
         parent.wish(4);
@@ -290,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_returner_we_do_it() {
+    fn parent_returns_tokens_itself_if_the_returner_is_gone() {
         let (mut parent, pool) = parent(3, Box::new(Gone));
         parent.wish(3);
         parent.arrived();
@@ -301,10 +304,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_that_is_gone_is_told_once() {
+    fn parent_reports_a_lost_pool_once() {
         let (mut parent, pool) = parent(0, Box::new(Gone));
         let Way::Purse(borrowing) = &mut parent.0 else { panic!("it is a purse") };
-        // As if nobody but others had had it.
+        // As if all writers had closed it.
         borrowing.ends.write = rustix::io::fcntl_dupfd_cloexec(&pool.read, 3).unwrap();
         drop(pool);
         parent.wish(1);
@@ -315,12 +318,12 @@ mod tests {
         assert!(!is_ready(&parent));
     }
 
-    /// What was given back may still be on its way when the next wish comes.
+    /// Tokens that are being returned may still be in the pipes when the next request comes.
     #[test]
-    fn room_in_a_full_purse_is_waited_for() {
+    fn parent_waits_for_room_in_full_escrow_pipes() {
         let purse = Purse::with_pipes_of(4096, 1).unwrap();
         let all = purse.room();
-        // The returner does nothing by itself.
+        // This returner only counts.
         let (mut parent, pool) =
             parent_with(all as usize + 1, Box::new(Counting(Rc::default())), purse);
         parent.wish(all);
@@ -343,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_returner_has_left_is_given_back_at_the_end() {
+    fn parent_returns_what_the_returner_has_left() {
         let (mut parent, pool) = parent(2, Box::new(Counting(Rc::default())));
         parent.wish(2);
         parent.arrived();

@@ -1,40 +1,40 @@
-//! The pool of a build: the account, and where there is a parent's jobserver, what is borrowed from
-//! it. Events and the time in, bytes moved out. Knows no processes and no clocks.
+//! The pool of a build: the account, and the tokens borrowed from a parent's jobserver if there is
+//! one. Events and the time in, bytes moved out. Knows no processes and no clocks.
 //!
-//! Under a parent the account holds the slot that came with this process, and beyond that only what
-//! was acquired: `N = 1 + borrowed`. A token is asked for when there is work that waits for it, and
-//! goes back as soon as there is not.
+//! Under a parent the account has the implicit slot of this process, and the borrowed tokens:
+//! `N = 1 + borrowed`. A token is requested when an item or a worker can use it, and returned as soon
+//! as none can.
 //!
-//! A foreign child's wish cannot be seen, so under a parent a token is borrowed for it on trial:
-//! each foreign child is offered it for a turn, and if none takes it, it goes back, and the next
-//! trial comes after twice the time. After one that was taken the next is at once, and for twice as
-//! many.
+//! It cannot be observed whether an external command waits for a token. So under a parent a token is
+//! borrowed on *trial*: it is offered to each external command for a short time. If none takes it,
+//! it is returned, and the pause before the next trial doubles. If one takes it, the next trial
+//! follows at once, with twice as many tokens.
 
 use super::broker::{Broker, Terms};
 use super::port::Ports;
 use std::io;
 
-/// The first trial comes this long after the one that failed, microseconds, and each further one
-/// after twice the time.
+/// The pause after the first trial that failed, and the longest one; microseconds. It doubles with
+/// each failure.
 const SHORTEST_PAUSE_US: u64 = 5_000;
 const LONGEST_PAUSE_US: u64 = 40_000;
 
 /// A parent's jobserver, as this process sees it.
 pub trait Lender {
-    /// How many tokens are wished for beyond those that have arrived; 0 withdraws every wish.
+    /// Requests this many tokens besides those that have arrived. 0 cancels all requests.
     fn wish(&mut self, tokens: u32);
 
     /// Tokens that have arrived since the last call.
     fn arrived(&mut self) -> Arrived;
 
-    /// Returns tokens, of those that have arrived.
+    /// Returns this many of the tokens that have arrived.
     fn give_back(&mut self, tokens: u32);
 }
 
 #[derive(Debug, Default)]
 pub struct Arrived {
     pub tokens: u32,
-    /// Nothing more will come.
+    /// The parent's pool cannot be read any more, and why.
     pub lost: Option<io::Error>,
 }
 
@@ -42,7 +42,7 @@ pub struct Arrived {
 pub struct Pool<P: Ports, L> {
     pub broker: Broker<P>,
     lender: Option<Lent<L>>,
-    /// What children are told that N is.
+    /// The N that children read in MAKEFLAGS.
     hint: u32,
 }
 
@@ -53,15 +53,16 @@ struct Lent<L> {
     trial: Trial,
 }
 
-/// Borrowing for children whose wishes cannot be seen.
+/// The state of borrowing for external commands.
 struct Trial {
-    /// When the token came that is on offer.
+    /// When the offered token arrived, microseconds.
     since_us: u64,
-    /// Until then, or until one is taken, offers stand: a child is about to start.
+    /// Until then, or until a token is taken, offers stand, because a command is about to start;
+    /// microseconds.
     stands_until_us: u64,
     size: u32,
-    /// How many of the present one have not arrived.
-    lacks: u32,
+    /// How many tokens of this trial have not arrived.
+    missing: u32,
     pause_us: u64,
     next_us: u64,
 }
@@ -72,14 +73,14 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Pool { broker: Broker::new(n, ports), lender: None, hint: n }
     }
 
-    /// The slot that came with this process, and what `lender` lends. `hint` is how many slots the
-    /// parent is said to have.
+    /// A pool with the implicit slot of this process, and what `lender` lends. `hint` is how many
+    /// slots the parent's MAKEFLAGS announce.
     pub fn under(lender: L, hint: u32, ports: P) -> Pool<P, L> {
         let trial = Trial {
             since_us: 0,
             stands_until_us: 0,
             size: 1,
-            lacks: 0,
+            missing: 0,
             pause_us: SHORTEST_PAUSE_US,
             next_us: 0,
         };
@@ -91,23 +92,23 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         self.lender.as_ref().map(|lent| &lent.lender)
     }
 
-    /// The most slots that there can be, as far as is known.
+    /// The most slots that the pool can have, as far as is known.
     pub fn hint(&self) -> u32 {
         self.hint
     }
 
-    /// How many more slots than are free could be had at best.
-    pub fn most_more(&self) -> u32 {
+    /// How many more slots could be in use at most, borrowed ones included.
+    pub fn max_additional(&self) -> u32 {
         self.hint.saturating_sub(self.broker.used())
     }
 
-    /// Begins a round: takes in what arrived and was returned, and draws back offers as far as our
-    /// own children and items, which could use `wanted` slots, need them.
+    /// Begins a round: accounts for tokens that arrived from the parent, and withdraws offers until
+    /// `wanted` slots are free, which workers and items can use.
     ///
-    /// Returns why the parent's pool is lost, once, when it is.
+    /// Returns why the parent's pool is lost, once.
     ///
     /// # Errors
-    /// A child's port cannot be read. A parent's pool that fails is no error: see above.
+    /// A child's port cannot be read. The loss of the parent's pool is no error: see above.
     pub fn begin_round(&mut self, wanted: u32, now_us: u64) -> io::Result<Option<io::Error>> {
         let mut lost = None;
         if let Some(lent) = &mut self.lender {
@@ -115,7 +116,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
             if arrived.tokens > 0 {
                 lent.borrowed += arrived.tokens;
                 lent.wished = lent.wished.saturating_sub(arrived.tokens);
-                lent.trial.lacks = lent.trial.lacks.saturating_sub(arrived.tokens);
+                lent.trial.missing = lent.trial.missing.saturating_sub(arrived.tokens);
                 lent.trial.since_us = now_us;
                 self.broker.grow(arrived.tokens);
             }
@@ -124,18 +125,18 @@ impl<P: Ports, L: Lender> Pool<P, L> {
                 lost = arrived.lost;
             }
         }
-        self.broker.draw_back(wanted)?;
+        self.broker.withdraw_offers(wanted)?;
         Ok(lost)
     }
 
-    /// Offers what is free, but for `reserve`, to a foreign child that is about to start. What a
-    /// parent has lent for it is offered until `until_us`, or until some of it is taken.
+    /// Offers free slots, except `reserve`, to an external command that is about to start. Borrowed
+    /// tokens are offered until `until_us`, or until one is taken.
     ///
     /// # Errors
     /// A child's port cannot be read or written.
     pub fn offer_ahead(&mut self, reserve: u32, until_us: u64, now_us: u64) -> io::Result<()> {
         if let Some(lent) = &mut self.lender {
-            // Nothing of the parent's is free that is not planned for.
+            // All borrowed tokens have a use.
             if until_us <= now_us {
                 return Ok(());
             }
@@ -145,11 +146,11 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Ok(())
     }
 
-    /// Ends a round, when everything that could be given out is. Slots that our own still have a
-    /// use for are kept, `wanted` many, and asked for if they are not there; the others are offered
-    /// to external commands, or go back to the parent.
+    /// Ends a round, when no more slots can be granted. `wanted` slots, which workers and items can
+    /// use, are kept free, and requested from the parent if they are missing. The others are offered
+    /// to external commands, or returned to the parent.
     ///
-    /// Returns when to begin the next round, whatever happens until then.
+    /// Returns when to begin the next round at the latest, microseconds.
     ///
     /// # Errors
     /// A child's port cannot be read or written.
@@ -166,13 +167,13 @@ impl<P: Ports, L: Lender> Pool<P, L> {
             trial.stands_until_us = 0;
             trial.pause_us = SHORTEST_PAUSE_US;
             trial.size = (trial.size * 2).min(self.hint);
-            trial.lacks = 0;
+            trial.missing = 0;
             trial.next_us = trial.next_us.min(now_us);
         } else if stands {
             offers.deadline_us = Some(trial.stands_until_us);
         } else if offers.refused {
             trial.size = 1;
-            trial.lacks = 0;
+            trial.missing = 0;
             trial.next_us = trial.next_us.max(now_us.saturating_add(trial.pause_us));
             trial.pause_us = (trial.pause_us * 2).min(LONGEST_PAUSE_US);
         }
@@ -184,10 +185,10 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         }
         let lacking = wanted.saturating_sub(self.broker.free());
         if offers.deadline_us.is_none() {
-            trial.lacks =
+            trial.missing =
                 if offers.without > 0 && trial.next_us <= now_us { trial.size } else { 0 };
         }
-        let wish = (lacking + trial.lacks).min(self.hint.max(2).saturating_sub(self.broker.n()));
+        let wish = (lacking + trial.missing).min(self.hint.max(2).saturating_sub(self.broker.n()));
         if wish != lent.wished {
             lent.wished = wish;
             lent.lender.wish(wish);
@@ -196,8 +197,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
         Ok(offers.deadline_us.or_else(|| waits.then_some(trial.next_us)))
     }
 
-    /// Returns everything that was borrowed, whoever still holds it: at the end, when nobody does
-    /// who counts.
+    /// Returns everything that was borrowed. To be called at the end, when no child of the build runs.
     pub fn return_all(&mut self) {
         if let Some(lent) = &mut self.lender {
             lent.lender.wish(0);

@@ -1,6 +1,6 @@
 //! A parent's jobserver that is no pipe, as a lender: tokens arrive on the job client's thread, and
-//! a descriptor tells of them. Such a pool, a device of a daemon, notices by itself that a client
-//! was killed.
+//! an eventfd becomes readable. Such a pool is the device of a daemon, which detects by itself that
+//! a client was killed.
 
 use super::pool::{Arrived, Lender};
 use rustix::event::{EventfdFlags, eventfd};
@@ -11,16 +11,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 
-/// Tokens that are dropped go back; so everything is returned with this, on every way out but
-/// SIGKILL.
+/// Dropping a token returns it. So dropping this returns all tokens; only SIGKILL loses them.
 pub struct Waiter {
     client: Client,
     arrivals: Receiver<io::Result<Token>>,
-    told: Arc<OwnedFd>,
+    notify: Arc<OwnedFd>,
     tokens: Vec<Token>,
-    /// It failed once, so it is not asked again: each time it would fail, and be told of.
+    /// The client has failed once. It is not asked again: it would fail and be reported each time.
     lost: bool,
-    /// The account holds it as its first slot.
+    /// Counted in the account as its first slot.
     _slot: ImplicitSlot,
 }
 
@@ -28,23 +27,23 @@ impl Waiter {
     /// Starts the client's thread.
     ///
     /// # Errors
-    /// The system has no thread or descriptor for us.
+    /// No thread or descriptor can be created.
     pub fn join(pool: Pool) -> io::Result<Waiter> {
-        let told = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        let notify = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (sender, arrivals) = channel();
-        let of_thread = Arc::clone(&told);
+        let notify_in_thread = Arc::clone(&notify);
         let (client, slot) = pool.start(move |token| {
-            // Where nobody listens any more, the token is dropped, and so returned.
+            // If the receiver is gone, the token is dropped, which returns it.
             drop(sender.send(token));
-            // Full only if it was not read 2^64 times.
-            let _ = write(&of_thread, &1u64.to_ne_bytes());
+            // Fails only if the counter is at 2^64 - 1.
+            let _ = write(&notify_in_thread, &1u64.to_ne_bytes());
         })?;
-        Ok(Waiter { client, arrivals, told, tokens: Vec::new(), lost: false, _slot: slot })
+        Ok(Waiter { client, arrivals, notify, tokens: Vec::new(), lost: false, _slot: slot })
     }
 
     /// Becomes readable when a token has arrived.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.told.as_fd()
+        self.notify.as_fd()
     }
 }
 
@@ -54,8 +53,8 @@ impl Lender for Waiter {
     }
 
     fn arrived(&mut self) -> Arrived {
-        // Nothing to read is no error, and an eventfd has no others.
-        let _ = read(&self.told, &mut [0; 8]);
+        // EAGAIN means that nothing arrived; an eventfd has no other errors.
+        let _ = read(&self.notify, &mut [0; 8]);
         let mut arrived = Arrived::default();
         while let Ok(token) = self.arrivals.try_recv() {
             match token {

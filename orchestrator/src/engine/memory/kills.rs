@@ -4,7 +4,7 @@
 use super::{MemoryController, View, mib};
 use crate::host::sampler::Sampler;
 use crate::keys::{ChildId, ItemIx, WorkerId};
-use crate::memory::{Defence, Evidence, Ledger, Level, Measure, NEWS_US, Steps, Thrash, Work};
+use crate::memory::{Defence, Evidence, Ledger, Level, Measure, NEWS_US, Steps, Thrash, WorkDone};
 use crate::sys::clock;
 use crate::sys::usage::Groups;
 use std::collections::BTreeMap;
@@ -160,7 +160,12 @@ impl MemoryController {
 
 /// What workers have done where `binding` leaves nothing. None if none of them runs anything, or it
 /// cannot be known.
-fn work_done(binding: &Level, view: &View<'_>, ledger: &Ledger, sampler: &Sampler) -> Option<Work> {
+fn work_done(
+    binding: &Level,
+    view: &View<'_>,
+    ledger: &Ledger,
+    sampler: &Sampler,
+) -> Option<WorkDone> {
     let runs = |worker: WorkerId| ledger.parts_in(ChildId::Worker(worker)) > 0;
     let running: Vec<_> = view.workers.iter().filter(|worker| runs(worker.worker)).collect();
     let refaults = sampler.refaults(&binding.bound).filter(|_| !running.is_empty())?;
@@ -169,7 +174,7 @@ fn work_done(binding: &Level, view: &View<'_>, ledger: &Ledger, sampler: &Sample
         Some(groups) => groups.get(worker.pid).map(|all| all.user_us),
         None => worker.gauge?.user_us(),
     });
-    Some(Work { user_us: user_us.sum::<Option<u64>>()?, refaults, ended: view.done })
+    Some(WorkDone { user_us: user_us.sum::<Option<u64>>()?, refaults, ended: view.done })
 }
 
 /// The worker that uses the most of those that run something, and not the oldest item. Of equals

@@ -1,12 +1,12 @@
-//! What the user allows a build to use, made bytes. Pure: limits are arguments, because they may
-//! change while it runs.
+//! The user's memory budget, converted to bytes. Pure: limits are arguments, because they may change
+//! while the build runs.
 
 use crate::manifest::MemorySetting;
 use crate::memory::readings::{Bound, Reading};
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
-/// Who chose the budget.
+/// Where the budget was set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Origin {
@@ -16,11 +16,11 @@ pub enum Origin {
     Environment,
     /// `[build] memory`.
     Manifest,
-    /// Nobody: it is what there is.
+    /// Nowhere: it is the available memory except a reserve.
     Found,
 }
 
-/// A wish that no build can keep to.
+/// A setting that no build can satisfy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
     #[error("a build cannot do with no memory at all")]
@@ -29,23 +29,23 @@ pub enum BudgetError {
     Share,
 }
 
-/// What was wished for.
+/// The setting, and where it was made.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Budget {
     wish: Option<(MemorySetting, Origin)>,
 }
 
-/// What the leases of a build may come to, and why.
+/// The limit of the sum of a build's leases, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Chosen {
-    /// `None` where nothing is wished for, or only a share, and no limit can be read.
+    /// `None` if no limit can be read, and the setting is no number of bytes.
     pub bytes: Option<u64>,
     pub by: Origin,
-    /// The smallest limit, of which this is a part.
+    /// The limit that it is a part of: the smallest one.
     pub of: Option<Bound>,
-    /// More was wished for than there is: something to warn of.
+    /// The setting exceeds the limit. The user is warned.
     pub clamped: Option<Clamp>,
-    /// None is wished for: nothing is read, measured or waited for.
+    /// Switched off: memory is not read, nothing is measured, and no item waits.
     pub off: bool,
 }
 
@@ -69,7 +69,7 @@ impl Display for Chosen {
     }
 }
 
-/// For people.
+/// Text for users.
 fn size(bytes: u64) -> String {
     if bytes < 10 << 20 { format!("{} KiB", bytes >> 10) } else { format!("{} MiB", bytes >> 20) }
 }
@@ -78,11 +78,11 @@ fn size(bytes: u64) -> String {
 pub struct Clamp {
     /// Bytes.
     pub asked: u64,
-    /// What there is, bytes.
+    /// The limit, bytes.
     pub limit: u64,
 }
 
-/// For people: a warning.
+/// The text of the warning.
 impl Display for Clamp {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (asked, limit) = (size(self.asked), size(self.limit));
@@ -94,7 +94,7 @@ impl Budget {
     /// The first of `option`, `environment` and `manifest` that is set.
     ///
     /// # Errors
-    /// That one allows nothing, or is no share.
+    /// It is 0, or no share.
     pub fn new(
         option: Option<MemorySetting>,
         environment: Option<MemorySetting>,
@@ -108,7 +108,7 @@ impl Budget {
         let wish = wishes.into_iter().find_map(|(setting, by)| Some((setting?, by)));
         match wish {
             Some((MemorySetting::Bytes(0), _)) => Err(BudgetError::Zero),
-            // Not a number is none either.
+            // False for NaN.
             Some((MemorySetting::Percent(share), _)) if !(share > 0.0 && share <= 100.0) => {
                 Err(BudgetError::Share)
             }
@@ -116,13 +116,13 @@ impl Budget {
         }
     }
 
-    /// Whether none is wished for.
+    /// Whether it is switched off.
     pub fn is_off(&self) -> bool {
         matches!(self.wish, Some((MemorySetting::Off, _)))
     }
 
-    /// The budget under these limits. A wish can only lower what there is; the headroom is kept
-    /// besides.
+    /// The budget under these limits. A setting can only lower the limit. Leases have to fit into the
+    /// headroom as well.
     pub fn ceiling(&self, limits: Option<&Reading>) -> Chosen {
         let smallest = limits.map(Reading::smallest);
         let (by, bytes) = match self.wish {
@@ -132,7 +132,7 @@ impl Budget {
             }
             Some((MemorySetting::Bytes(bytes), by)) => (by, Some(bytes)),
             Some((MemorySetting::Percent(share), by)) => {
-                // Rounded down, and no more than a byte off in the limits of real machines.
+                // Rounded down. f64 is exact enough: at most a byte off for real limits.
                 (by, smallest.map(|level| (level.limit as f64 * (share / 100.0)) as u64))
             }
         };
@@ -152,7 +152,7 @@ impl Budget {
 mod tests {
     use super::*;
     use crate::memory::readings::Limited;
-    use crate::memory::readings::Machine;
+    use crate::memory::readings::MachineMemory;
     use MemorySetting::{Bytes, Percent};
     use proptest::prelude::*;
 
@@ -160,13 +160,13 @@ mod tests {
 
     /// A machine of 10 GB, and a group in it with a limit in MiB.
     fn limits(group: Option<u64>) -> Option<Reading> {
-        let machine = Machine { total: 10_000 * MIB, available: 1 };
+        let machine = MachineMemory { total: 10_000 * MIB, available: 1 };
         let group = group.map(|limit| Limited { path: "/g".into(), limit: limit * MIB, used: 0 });
         Reading::new(Some(machine), group.into_iter().collect())
     }
 
     #[test]
-    fn a_wish_becomes_bytes() {
+    fn budget_converts_settings_to_bytes() {
         let check = |wish: Option<MemorySetting>, group, expect: u64, clamped: bool| {
             let chosen = Budget::new(wish, None, None).unwrap().ceiling(limits(group).as_ref());
             assert_eq!(
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_wish_counts() {
+    fn budget_prefers_option_then_environment_then_manifest() {
         let check = |option, environment, manifest, bytes: u64, by: Origin| {
             let chosen =
                 Budget::new(option, environment, manifest).unwrap().ceiling(limits(None).as_ref());
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_allows_nothing_is_refused() {
+    fn budget_refuses_settings_of_nothing() {
         let check =
             |wish, expect| assert_eq!(Budget::new(Some(wish), None, None).err(), Some(expect));
         check(Bytes(0), BudgetError::Zero);
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn without_limits_only_bytes_mean_something() {
+    fn budget_without_limits_is_known_for_bytes_only() {
         let check = |wish, expect| {
             let chosen = Budget::new(wish, None, None).unwrap().ceiling(None);
             assert_eq!((chosen.bytes, chosen.of, chosen.clamped), (expect, None, None));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn it_can_be_switched_off() {
+    fn budget_can_be_switched_off() {
         let budget = Budget::new(Some(MemorySetting::Off), Some(Bytes(1)), None).unwrap();
         let chosen = budget.ceiling(limits(Some(800)).as_ref());
         assert_eq!((chosen.bytes, chosen.by, chosen.off), (None, Origin::Option, true));
@@ -233,14 +233,14 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_lowered_during_the_build_lowers_the_budget() {
+    fn budget_follows_a_limit_that_changes() {
         let budget = Budget::new(Some(Percent(50.0)), None, None).unwrap();
         let at = |group| budget.ceiling(limits(Some(group)).as_ref()).bytes.unwrap() / MIB;
         assert_eq!([at(800), at(400), at(2), at(800)], [400, 200, 1, 400]);
     }
 
     #[test]
-    fn why_is_a_value_in_messages() {
+    fn budget_has_its_documented_json() {
         let budget = Budget::new(None, None, Some(Bytes(900 * MIB))).unwrap();
         let json = serde_json::to_value(budget.ceiling(limits(Some(800)).as_ref())).unwrap();
         let expect = serde_json::json!({
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_the_smallest_limit(bytes in 1u64.., share in 0.001f64..=100.0, group in 0u64..20_000) {
+        fn budget_never_exceeds_the_smallest_limit(bytes in 1u64.., share in 0.001f64..=100.0, group in 0u64..20_000) {
             let limits = limits(Some(group)).unwrap();
             for wish in [Bytes(bytes), Percent(share)] {
                 let chosen = Budget::new(Some(wish), None, None).unwrap().ceiling(Some(&limits));

@@ -1,43 +1,43 @@
-//! The account of memory: who may use how much, and who has to wait for it. Requests and readings
-//! in, answers out. Pure: knows no processes, no clocks and no files.
+//! The account of memory: which process may use how much, and which item waits for it. Requests and
+//! readings in, answers out. Pure: knows no processes, no clocks and no files.
 //!
 //! # The account
 //!
-//! Each process has a *baseline*, what it uses with nothing to do, and *leases*, one for each item
-//! that it runs. What it really uses is *measured* from time to time. Until its leases are used up
-//! it may grow:
+//! Each process has a *baseline*, which is what it uses when it is idle, and *leases*, one for each
+//! item that it runs. What it uses is *measured* from time to time. It may grow until its leases are
+//! used up:
 //!
 //! ```text
 //! growth of a process = max(0, baseline + its leases - measured)
-//! a lease is granted if   it + the growth of all    <= headroom     what was free at the last reading
-//!                    and  it + what all may use     <= ceiling      where the user sets one
+//! a lease is granted if   it + the growth of all          <= headroom     free at the last reading
+//!                    and  it + what all may use in total  <= ceiling      if the user set a budget
 //! ```
 //!
-//! What is in use already is missing from the headroom, so only growth is set aside, and nothing is
-//! counted twice. A process that uses more than its leases say counts with what it uses, and is
-//! expected to go on growing for a while.
+//! Memory in use is not part of the headroom, so only growth is set aside, and nothing is counted
+//! twice. A process that uses more than its leases counts with what it uses, and is expected to grow
+//! further.
 //!
 //! # Rules
 //!
-//! - One job may always run, however large: where no part of any item runs or could, one is
-//!   granted. (An item that has come in pieces, of which none has memory, holds bytes, and nothing
-//!   of it runs.)
-//! - A large one is not starved: after it was passed over [`MOST_PASSES`] times nobody else begins
-//!   until it does. What has begun goes on: it gives its bytes back only at its end.
+//! - One job may always run, however large: if no lease lets a part of an item run, the next request
+//!   is granted. (An item in pieces may hold bytes although none of its pieces has memory to run.)
+//! - A large item is not starved: after [`MOST_PASSES`] other items were granted before it, no other
+//!   item begins until it does. Items that have begun still get leases, because they release their
+//!   memory only when they end.
 
 use crate::keys::{ChildId, ItemIx};
 use std::collections::BTreeMap;
 
-/// How many smaller ones may be granted while a more urgent one waits.
+/// How many smaller items may be granted while a more urgent one waits.
 pub const MOST_PASSES: u32 = 16;
 
-/// Why a lease is not granted now. Bytes.
+/// Why a lease is not granted now; bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denied {
     pub need: u64,
-    /// What could be granted.
+    /// The most that could be granted.
     pub free: u64,
-    /// It may have been enough, but is kept for one that was passed over too often.
+    /// The free memory is kept for this item, which has waited for too many others.
     pub kept_for: Option<ItemIx>,
 }
 
@@ -52,48 +52,50 @@ pub struct Account {
 
 #[derive(Clone, Debug, Default)]
 pub struct Ledger {
-    /// Free at the last reading, bytes, the reserve and what others have set aside subtracted.
-    /// None: there is no limit.
+    /// Free at the last reading, bytes, without the reserve and the growth of other builds. `None`:
+    /// no limit.
     headroom: Option<u64>,
     ceiling: Option<u64>,
-    processes: BTreeMap<ChildId, Process>,
+    processes: BTreeMap<ChildId, ProcessAccount>,
     waits: Option<Waiting>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Process {
+struct ProcessAccount {
     baseline: u64,
     measured: u64,
     leases: BTreeMap<ItemIx, Lease>,
 }
 
-/// What an item holds.
+/// The lease of an item.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lease {
     bytes: u64,
-    /// Parts of the item that run under it, or could.
+    /// How many parts of the item it lets run.
     parts: u32,
 }
 
-/// What a lease is asked for.
+/// What a lease is requested for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
+    /// For an item that has not begun.
     Beginning,
-    /// A piece of what has begun, or what joins them.
+    /// For a piece of an item that has begun, or the join of its pieces.
     Continuation,
 }
 
-/// The most urgent one that was denied.
+/// The most urgent item that was denied a lease.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     id: ItemIx,
+    /// How many others were granted a lease before it.
     passes: u32,
-    /// Asked for in this round.
+    /// Its lease was requested in this round.
     asked: bool,
 }
 
-impl Process {
-    /// That run in it, or could.
+impl ProcessAccount {
+    /// How many parts its leases let run.
     fn parts(&self) -> u32 {
         self.leases.values().map(|lease| lease.parts).sum()
     }
@@ -107,8 +109,8 @@ impl Process {
         if self.measured <= expected {
             return expected - self.measured;
         }
-        // Its leases turned out too small; how much too small is seen only later. What an allocator
-        // keeps of what has ended looks the same, so this is bounded.
+        // Its leases were too small; by how much is known only later. Memory that the allocator keeps
+        // of ended items looks the same, so the expected growth is bounded.
         ((self.measured - expected) / 2).min(self.leased() / 2)
     }
 
@@ -123,8 +125,8 @@ impl Ledger {
         Ledger { ceiling, ..Ledger::default() }
     }
 
-    /// What is free now, bytes. None where it cannot be known: then only the ceiling counts.
-    pub fn reading(&mut self, headroom: Option<u64>) {
+    /// Sets what is free now, bytes. `None` if that is unknown: then only the ceiling applies.
+    pub fn set_headroom(&mut self, headroom: Option<u64>) {
         self.headroom = headroom;
     }
 
@@ -136,28 +138,28 @@ impl Ledger {
         self.ceiling
     }
 
-    /// What a process uses now, bytes. Does nothing if it is not known.
+    /// Sets what a process uses now, bytes. Does nothing if the process is unknown.
     pub fn measured(&mut self, process: ChildId, bytes: u64) {
         if let Some(process) = self.processes.get_mut(&process) {
             process.measured = bytes;
         }
     }
 
-    /// A process uses no less than this now, bytes.
+    /// Raises what a process uses to at least this, bytes.
     pub fn measured_at_least(&mut self, process: ChildId, bytes: u64) {
         if let Some(process) = self.processes.get_mut(&process) {
             process.measured = process.measured.max(bytes);
         }
     }
 
-    /// What a process uses beyond its baseline and its leases, but for the last one of `granted`
-    /// bytes: what its allocator keeps of items that have ended. Bytes.
+    /// What the allocator of a process keeps of items that have ended, bytes: what it uses in excess
+    /// of its baseline and its leases, without the last lease of `granted` bytes.
     pub fn kept(&self, process: ChildId, granted: u64) -> u64 {
         let Some(process) = self.processes.get(&process) else { return 0 };
         process.measured.saturating_sub(process.baseline + process.leased().saturating_sub(granted))
     }
 
-    /// It gives that back.
+    /// The process returns what its allocator keeps.
     pub fn purged(&mut self, process: ChildId, granted: u64) {
         let kept = self.kept(process, granted);
         if let Some(process) = self.processes.get_mut(&process) {
@@ -165,31 +167,31 @@ impl Ledger {
         }
     }
 
-    /// A process that is about to start, and will use `baseline` bytes with nothing to do.
+    /// Adds a process that is about to start, and will use `baseline` bytes when idle.
     pub fn add_process(&mut self, process: ChildId, baseline: u64) {
         self.processes.entry(process).or_default().baseline = baseline;
     }
 
-    /// It is gone, and so are its leases.
+    /// Removes a process that has ended, with its leases.
     pub fn remove_process(&mut self, process: ChildId) {
         self.processes.remove(&process);
     }
 
-    /// Begins to ask for leases, the most urgent first.
+    /// Begins a round of requests, the most urgent first.
     pub fn begin_round(&mut self) {
         match &mut self.waits {
-            // It is not wanted any more.
+            // It was not requested in the last round.
             Some(waiting) if !waiting.asked => self.waits = None,
             Some(waiting) => waiting.asked = false,
             None => {}
         }
     }
 
-    /// Asks for `bytes` for a part of an item, added to what it has. `baseline` is that of a
-    /// process that is started for it, else 0.
+    /// Requests `bytes` for a part of an item, added to its lease. `baseline` is that of a process
+    /// that is started for it, else 0.
     ///
     /// # Errors
-    /// It has to wait, and why.
+    /// The item has to wait; why.
     pub fn lease(
         &mut self,
         process: ChildId,
@@ -211,13 +213,12 @@ impl Ledger {
             self.force(process, id, bytes);
             return Ok(());
         }
-        // The first that is denied is the most urgent one.
+        // The first denied request of a round is the most urgent one.
         self.waits.get_or_insert(Waiting { id, passes: 0, asked: true }).asked |= is_waiting;
         Err(denied)
     }
 
-    /// The item that was passed over so often that all that is free is kept for it, if that is not
-    /// the one that asks.
+    /// The item that all free memory is kept for, unless it is `id` itself.
     fn kept_for(&self, id: ItemIx, purpose: Purpose) -> Option<ItemIx> {
         let kept = self.waits.filter(|waiting| {
             purpose == Purpose::Beginning && waiting.passes >= MOST_PASSES && waiting.id != id
@@ -230,21 +231,21 @@ impl Ledger {
         self.is_idle() || (need <= self.free() && self.kept_for(id, purpose).is_none())
     }
 
-    /// Whether one more, which could not run at once, does no harm to others.
+    /// Whether an item may be leased this much before it can run.
     pub fn has_room_ahead(&self, bytes: u64) -> bool {
-        let nobody_waits = self.waits.is_none();
-        nobody_waits && bytes.saturating_mul(4) <= self.free()
+        let none_waits = self.waits.is_none();
+        none_waits && bytes.saturating_mul(4) <= self.free()
     }
 
-    /// A part of an item runs, asked or not.
+    /// Adds to the lease of an item without a request, because a part of it runs already.
     pub fn force(&mut self, process: ChildId, id: ItemIx, bytes: u64) {
         let lease = self.processes.entry(process).or_default().leases.entry(id).or_default();
         lease.bytes = lease.bytes.saturating_add(bytes);
         lease.parts += 1;
     }
 
-    /// What the item holds from now on, and how many of its parts run or could. Does nothing if it
-    /// holds nothing.
+    /// Sets the bytes of an item's lease, and how many parts it lets run. Does nothing if the item has
+    /// no lease.
     pub fn resize(&mut self, process: ChildId, id: ItemIx, bytes: u64, parts: u32) {
         let lease =
             self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
@@ -257,24 +258,24 @@ impl Ledger {
         }
     }
 
-    /// Whether nobody holds a lease: nothing has begun, or is about to.
+    /// Whether no item has a lease: none has begun, or is about to.
     pub fn is_empty(&self) -> bool {
         self.processes.values().all(|process| process.leases.is_empty())
     }
 
-    /// Whether no part of anything runs, or could.
+    /// Whether no lease lets any part run.
     pub fn is_idle(&self) -> bool {
         self.parts() == 0
     }
 
-    /// Parts that run, or could.
+    /// How many parts all leases let run.
     pub fn parts(&self) -> u32 {
-        self.processes.values().map(Process::parts).sum()
+        self.processes.values().map(ProcessAccount::parts).sum()
     }
 
-    /// Parts of items that run in a process, or could.
+    /// How many parts the leases of a process let run.
     pub fn parts_in(&self, process: ChildId) -> u32 {
-        self.processes.get(&process).map_or(0, Process::parts)
+        self.processes.get(&process).map_or(0, ProcessAccount::parts)
     }
 
     /// What a process used when it was last measured, bytes.
@@ -282,17 +283,16 @@ impl Ledger {
         self.processes.get(&process).map_or(0, |process| process.measured)
     }
 
-    /// The most that could be leased now, bytes.
+    /// The most that can be leased now, bytes.
     pub fn free(&self) -> u64 {
-        let committed = self.processes.values().map(Process::committed).sum();
+        let committed = self.processes.values().map(ProcessAccount::committed).sum();
         let by_ceiling = self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(committed));
-        self.free_by_reading().min(by_ceiling)
+        self.free_by_headroom().min(by_ceiling)
     }
 
-    /// The same without regard to the ceiling: of what goes beyond this, bytes, somebody may be
-    /// killed.
-    pub fn free_by_reading(&self) -> u64 {
-        let growth = self.processes.values().map(Process::growth).sum();
+    /// The same without the ceiling, bytes. If more than this is used, the kernel may kill a process.
+    pub fn free_by_headroom(&self) -> u64 {
+        let growth = self.processes.values().map(ProcessAccount::growth).sum();
         self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth))
     }
 
@@ -303,7 +303,7 @@ impl Ledger {
         for (id, process) in &self.processes {
             let kept = kept(id);
             all_kept += kept;
-            // Without it a process is within its leases, and they are used up.
+            // After a purge the process uses exactly its leases.
             growth += if kept > 0 { 0 } else { process.growth() };
             committed += process.committed() - kept;
         }
@@ -312,20 +312,22 @@ impl Ledger {
         by_reading.min(self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(committed)))
     }
 
-    /// What others than `processes` may use beyond the `used` bytes that they use now, in bytes:
-    /// what is free, less what the processes may grow. None: there is no limit.
+    /// What processes other than `processes`, which use `used` bytes now, may use in addition, bytes:
+    /// what is free, without the growth of `processes`. `None`: no limit.
     pub fn free_beside(
         &self,
         processes: &[ChildId],
         headroom: Option<u64>,
         used: u64,
     ) -> Option<u64> {
-        let of = |sum: fn(&Process) -> u64| -> u64 {
+        let of = |sum: fn(&ProcessAccount) -> u64| -> u64 {
             processes.iter().filter_map(|process| self.processes.get(process)).map(sum).sum()
         };
-        let by_reading = headroom.map(|headroom| headroom.saturating_sub(of(Process::growth)));
-        let by_ceiling =
-            self.ceiling.map(|ceiling| ceiling.saturating_sub(of(Process::committed) + used));
+        let by_reading =
+            headroom.map(|headroom| headroom.saturating_sub(of(ProcessAccount::growth)));
+        let by_ceiling = self
+            .ceiling
+            .map(|ceiling| ceiling.saturating_sub(of(ProcessAccount::committed) + used));
         by_reading.into_iter().chain(by_ceiling).min()
     }
 
@@ -358,20 +360,20 @@ mod tests {
 
     fn with_headroom(bytes: u64) -> Ledger {
         let mut ledger = Ledger::default();
-        ledger.reading(Some(bytes));
+        ledger.set_headroom(Some(bytes));
         ledger.add_process(P, 0);
         ledger.add_process(Q, 0);
         ledger
     }
 
     #[test]
-    fn what_is_used_already_is_not_counted_twice() {
+    fn ledger_does_not_count_used_memory_twice() {
         let mut ledger = with_headroom(100);
         ledger.lease(P, ItemIx(0), 60, 0, Beginning).unwrap();
         assert_eq!(ledger.free(), 40);
         // It has used 50, which the next reading shows.
         ledger.measured(P, 50);
-        ledger.reading(Some(50));
+        ledger.set_headroom(Some(50));
         assert_eq!(ledger.free(), 40);
         assert_eq!(ledger.lease(Q, ItemIx(1), 41, 0, Beginning).unwrap_err().free, 40);
         ledger.lease(Q, ItemIx(1), 40, 0, Beginning).unwrap();
@@ -382,19 +384,19 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_overruns_is_expected_to_go_on() {
+    fn ledger_expects_growth_of_a_process_beyond_its_leases() {
         let mut ledger = with_headroom(1000);
         ledger.lease(P, ItemIx(0), 100, 0, Beginning).unwrap();
         ledger.measured(P, 140);
         assert_eq!(ledger.totals().growth, 20);
         ledger.measured(P, 900);
-        assert_eq!(ledger.totals().growth, 50, "as much as half of its lease");
+        assert_eq!(ledger.totals().growth, 50, "at most half of its lease");
         ledger.release(P, ItemIx(0));
-        assert_eq!(ledger.totals().growth, 0, "what runs nothing does not grow");
+        assert_eq!(ledger.totals().growth, 0, "an idle process does not grow");
     }
 
     #[test]
-    fn one_job_may_always_run() {
+    fn ledger_always_lets_one_job_run() {
         let mut ledger = with_headroom(10);
         ledger.lease(P, ItemIx(0), 1000, 50, Beginning).unwrap();
         assert_eq!(
@@ -406,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ceiling_counts_baselines_and_what_is_used() {
+    fn ledger_ceiling_includes_baselines_and_used_memory() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
         ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
@@ -422,13 +424,13 @@ mod tests {
     }
 
     #[test]
-    fn what_an_allocator_keeps_is_known_and_given_back() {
+    fn ledger_knows_what_allocators_keep_until_a_purge() {
         let mut ledger = with_headroom(1000);
         ledger.add_process(P, 10);
         ledger.lease(P, ItemIx(0), 60, 0, Beginning).unwrap();
         ledger.measured(P, 65);
         ledger.lease(P, ItemIx(1), 50, 0, Beginning).unwrap();
-        assert_eq!(ledger.kept(P, 50), 0, "it is less than what runs may use");
+        assert_eq!(ledger.kept(P, 50), 0, "less than the leases of what runs");
         ledger.release(P, ItemIx(0));
         assert_eq!(ledger.kept(P, 50), 55);
         ledger.measured_at_least(P, 40);
@@ -443,26 +445,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_all_that_somebody_waits_for() {
+    fn ledger_predicts_free_memory_after_a_purge() {
         let mut ledger = with_headroom(30);
         ledger.add_process(P, 10);
         ledger.lease(P, ItemIx(0), 20, 0, Beginning).unwrap();
         ledger.measured(P, 70);
-        ledger.reading(Some(15));
+        ledger.set_headroom(Some(15));
         // 40 are beyond its lease; a half of that, and no more than a half of the lease, counts as
         // growth.
         assert_eq!((ledger.free(), ledger.free_if_purged(&[P])), (5, 55));
         assert_eq!(ledger.free_if_purged(&[Q]), 5, "it keeps nothing");
         ledger.set_ceiling(Some(80));
         assert_eq!((ledger.free(), ledger.free_if_purged(&[P, Q])), (5, 50));
-        ledger.reading(None);
+        ledger.set_headroom(None);
         assert_eq!((ledger.free(), ledger.free_if_purged(&[P, Q])), (10, 50));
         ledger.measured(P, 25);
         assert_eq!((ledger.free(), ledger.free_if_purged(&[P, Q])), (50, 50));
     }
 
     #[test]
-    fn what_is_left_beside_some_processes() {
+    fn ledger_computes_what_is_free_beside_processes() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
         ledger.lease(P, ItemIx(0), 20, 0, Beginning).unwrap();
@@ -479,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn a_large_one_is_passed_over_so_often_and_no_more() {
+    fn ledger_does_not_starve_a_large_item() {
         let mut ledger = with_headroom(100);
         ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
         let large = ItemIx(1);
@@ -495,7 +497,7 @@ mod tests {
             passes += 1;
         };
         assert_eq!((passes, kept_for), (MOST_PASSES, Some(large)));
-        // What ended was all that it waited for.
+        // The first item ends, and the large one fits.
         ledger.release(P, ItemIx(0));
         ledger.begin_round();
         ledger.lease(Q, large, 60, 0, Beginning).unwrap();
@@ -503,10 +505,10 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_may_always_run_where_nothing_does() {
+    fn ledger_always_lets_one_piece_run() {
         let mut ledger = with_headroom(10);
         ledger.lease(P, ItemIx(0), 1000, 0, Beginning).unwrap();
-        // It has come in pieces, and keeps what they are made of.
+        // The item is in pieces, and holds the module that they are parts of.
         ledger.resize(P, ItemIx(0), 50, 0);
         assert!(ledger.is_idle() && !ledger.is_empty());
         ledger.lease(P, ItemIx(0), 500, 0, Continuation).unwrap();
@@ -517,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_begun_goes_on_whoever_was_passed_over() {
+    fn ledger_grants_continuations_while_a_large_item_waits() {
         let mut ledger = with_headroom(100);
         ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
         ledger.begin_round();
@@ -531,7 +533,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_asked_for_any_more_holds_up_nobody() {
+    fn ledger_forgets_a_request_that_is_not_repeated() {
         let mut ledger = with_headroom(100);
         ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
         ledger.begin_round();
@@ -544,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn without_any_limit_nobody_waits() {
+    fn ledger_without_limits_grants_everything() {
         let mut ledger = Ledger::default();
         for id in 0..100 {
             ledger.lease(P, ItemIx(id), 1 << 50, 1 << 50, Beginning).unwrap();
@@ -583,10 +585,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn leases_stay_within_what_is_free_but_for_one(ceiling in proptest::option::of(0..500u64), steps in steps()) {
+        fn ledger_grants_no_more_than_is_free_except_for_one_job(ceiling in proptest::option::of(0..500u64), steps in steps()) {
             let mut ledger = Ledger::with_ceiling(ceiling);
-            ledger.reading(Some(300));
-            // Parts that run, by item.
+            ledger.set_headroom(Some(300));
+            // How many parts run, by process and item.
             let mut held: BTreeMap<(u32, u32), u32> = BTreeMap::new();
             for step in steps {
                 match step {
@@ -615,7 +617,7 @@ mod tests {
                         held.retain(|(of, _), _| *of != process);
                     }
                     Step::Measured(process, bytes) => ledger.measured(ChildId::Worker(WorkerId(process)), bytes),
-                    Step::Reading(bytes) => ledger.reading(Some(bytes)),
+                    Step::Reading(bytes) => ledger.set_headroom(Some(bytes)),
                     Step::Round => ledger.begin_round(),
                 }
                 prop_assert_eq!(ledger.is_empty(), held.is_empty());

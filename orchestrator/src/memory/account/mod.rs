@@ -1,8 +1,8 @@
-//! Who may use how much memory. Knows readings, and no policy.
+//! Which process may use how much memory. Knows readings, and no policy.
 //!
 //! - `budget`: what the user allows. `ledger`: the account of leases.
-//! - `shares`: what builds of one user have reserved, each told to the others.
-//! - `tally`: what memory has cost this build, for the summary.
+//! - `shares`: the growth that each build of one user publishes to the others.
+//! - `tally`: waits, kills and stalls of this build, for the summary.
 
 mod budget;
 mod ledger;
@@ -12,4 +12,4 @@ mod tally;
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
 pub use ledger::{Account, Denied, Ledger, Purpose};
 pub use shares::{Others, ShareError, Shares};
-pub use tally::{Killer, Summary, Tally};
+pub use tally::{Killer, MemorySummary, Tally};

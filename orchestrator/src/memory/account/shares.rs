@@ -1,13 +1,14 @@
-//! Builds of one user that run together, and what each is still going to take. Knows no items, only
-//! a sum.
+//! Builds of one user that run at the same time, and the growth of each. Knows no items, only sums.
 //!
-//! Each build has a file, locked for as long as it lives, with the part of its leases that is not
-//! used yet. What is used is seen by everybody in the machine's memory; what is promised is not, so
-//! that two builds would both start on the same free gigabyte. The kernel drops the lock when its
-//! holder dies, however that is; whoever finds such a file removes it.
+//! Each build has a file in a common directory. It publishes its growth in it: the part of its leases
+//! that is not used yet. Each build can read how much memory is in use, but not how much others have
+//! leased: without the files, two builds would grant the same free memory.
 //!
-//! Builds grant in turn: who has the turn, a lock on the directory, reads what the others say,
-//! grants, and says what it has granted. Else two that read at the same time would grant the same
+//! A build holds a lock on its file while it runs. The kernel drops the lock when the process ends,
+//! in whatever way. A build that finds an unlocked file removes it.
+//!
+//! A build holds a lock on the directory while it reads the files of other builds, grants leases and
+//! publishes its new growth. Otherwise two builds that read at the same time would grant the same
 //! memory.
 
 use crate::sys::directories;
@@ -25,67 +26,67 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Why builds do not see each other. They then go by the free memory alone.
+/// Why this build cannot share files with others. It then considers only how much memory is free.
 #[derive(Debug, thiserror::Error)]
 pub enum ShareError {
     #[error("cannot make {path}: {source}")]
     Make { path: Utf8PathBuf, source: io::Error },
     #[error("{path} is not a directory of this user alone")]
-    Foreign { path: Utf8PathBuf },
+    NotPrivate { path: Utf8PathBuf },
     #[error("file locks do not work in {path}")]
     NoLocks { path: Utf8PathBuf },
 }
 
-/// What other live builds of this user say.
+/// What the other running builds of this user have published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Others {
     pub builds: u32,
-    /// The sum of what they were granted and do not use yet, bytes.
+    /// The sum of their growth, bytes.
     pub growth: u64,
 }
 
-/// Our file, removed when this is dropped.
+/// This build's file, removed when this is dropped.
 #[derive(Debug)]
 pub struct Shares {
     directory: Utf8PathBuf,
-    /// The same, open: to open it each time would take memory from where there may be none, as
-    /// `files` says.
+    /// The open directory. It stays open, because opening it may fail when memory is short: see
+    /// `readings/files.rs`. Carries the lock on granting.
     listing: File,
     name: String,
     file: File,
-    /// What the file says, bytes.
+    /// The growth in the file, bytes.
     growth: u64,
-    /// Files of builds that started this one, or that it started, and of others: as is known of
-    /// those seen so far.
+    /// For each file seen so far, whether its build started this one or was started by it.
     kin: RefCell<BTreeMap<String, bool>>,
-    turn: Turn,
+    lock: GrantLock,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Turn {
-    /// We have not asked for it.
-    Idle,
-    Ours,
-    /// Another build has it, microseconds.
-    Awaited {
+enum GrantLock {
+    Unlocked,
+    /// This build holds the lock.
+    Locked,
+    /// Another build holds it; microseconds.
+    Waiting {
         since_us: u64,
     },
-    /// Another build has had it for too long, as one that was stopped while it had it.
+    /// Another build has held it for too long, for example because it was stopped. This build grants
+    /// without it.
     Ignored,
 }
 
-/// A turn takes a few milliseconds. Who has it for so long, microseconds, is not waited for.
+/// The lock is normally held for a few milliseconds. After this time, microseconds, it is ignored.
 const PATIENCE_US: u64 = 500_000;
 
-/// So many files are looked at: more builds at once have other troubles.
+/// The most files that are read, so that a full directory costs a bounded time.
 const MOST: usize = 1024;
 
-/// A line of fixed length is replaced by one write, so that readers never see half of it.
+/// The line has a fixed length, and one write replaces it, so that no reader gets half of it.
 fn line(growth: u64) -> String {
     format!("tender 1 growth {growth:020}\n")
 }
 
-/// `None` for what a version to come may write.
+/// `None` for the format of another version.
 fn parse(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text)
         .ok()?
@@ -97,20 +98,21 @@ fn parse(text: &[u8]) -> Option<u64> {
 
 impl Shares {
     /// Joins the builds of this user: in `tender-memory` below the user's runtime directory if
-    /// there is one, else in `tender-memory-UID` below `fallback`, which is for all users.
+    /// there is one, else in `tender-memory-UID` below `fallback`, which all users share.
     ///
     /// # Errors
-    /// The directory cannot be made or used, or belongs to somebody else.
+    /// The directory cannot be created or used, or belongs to another user.
     pub fn join(runtime_dir: Option<&Utf8Path>, fallback: &Utf8Path) -> Result<Shares, ShareError> {
         let own = runtime_dir.map(|dir| Shares::join_in(dir.join("tender-memory")));
-        // A runtime directory may be named and not be there, as after `su`.
+        // XDG_RUNTIME_DIR may name a directory that does not exist, for example after `su`.
         match own {
             Some(Ok(shares)) => Ok(shares),
             _ => Shares::join_in(fallback.join(format!("tender-memory-{}", geteuid().as_raw()))),
         }
     }
 
-    /// `join` by this process's environment.
+    /// `join` with the directories of this process's environment.
+    ///
     /// # Errors
     /// As `join`.
     pub fn of_this_user() -> Result<Shares, ShareError> {
@@ -128,11 +130,11 @@ impl Shares {
             }
             _ => {}
         }
-        // The link itself and not what it points to: where all users may make files, somebody may
-        // have been there first. What is ours and closed to others stays so.
+        // Symbolic links are not followed: where all users may create files, another user may have
+        // created the path first. A private directory of this user cannot be replaced by others.
         let found = directory.symlink_metadata().map_err(failed)?;
         if !found.is_dir() || found.uid() != geteuid().as_raw() || found.mode() & 0o077 != 0 {
-            return Err(ShareError::Foreign { path: directory });
+            return Err(ShareError::NotPrivate { path: directory });
         }
         loop {
             let (name, file) = match make(&directory) {
@@ -140,8 +142,8 @@ impl Shares {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(failed(error)),
             };
-            // Between making and locking it, another build may have taken the file for a dead
-            // one's.
+            // Between the creation and the lock, another build may find the file unlocked and remove
+            // it.
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
@@ -165,43 +167,42 @@ impl Shares {
                 file,
                 growth: 0,
                 kin: RefCell::default(),
-                turn: Turn::Idle,
+                lock: GrantLock::Unlocked,
             });
         }
     }
 
-    /// Asks for the turn, without waiting. Returns whether this build may grant; else it is to ask
-    /// again soon. `now_us` is of the monotonic clock.
-    pub fn begin_turn(&mut self, now_us: u64) -> bool {
-        self.turn =
-            match (flock(&self.listing, FlockOperation::NonBlockingLockExclusive), self.turn) {
-                (Ok(()), _) => Turn::Ours,
-                (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Idle | Turn::Ours) => {
-                    Turn::Awaited { since_us: now_us }
+    /// Tries to take the lock on granting, without blocking. Returns whether this build may grant; if
+    /// not, it has to try again soon. `now_us` is a time of the monotonic clock.
+    pub fn try_lock(&mut self, now_us: u64) -> bool {
+        self.lock =
+            match (flock(&self.listing, FlockOperation::NonBlockingLockExclusive), self.lock) {
+                (Ok(()), _) => GrantLock::Locked,
+                (Err(Errno::WOULDBLOCK | Errno::INTR), GrantLock::Unlocked | GrantLock::Locked) => {
+                    GrantLock::Waiting { since_us: now_us }
                 }
-                (Err(Errno::WOULDBLOCK | Errno::INTR), Turn::Awaited { since_us })
+                (Err(Errno::WOULDBLOCK | Errno::INTR), GrantLock::Waiting { since_us })
                     if now_us < since_us.saturating_add(PATIENCE_US) =>
                 {
-                    self.turn
+                    self.lock
                 }
-                _ => Turn::Ignored,
+                _ => GrantLock::Ignored,
             };
-        !matches!(self.turn, Turn::Awaited { .. })
+        !matches!(self.lock, GrantLock::Waiting { .. })
     }
 
-    /// Gives the turn to the others, if we have it; what was granted in it is published before.
-    pub fn end_turn(&mut self) {
-        if self.turn == Turn::Ours {
+    /// Releases the lock on granting if this build holds it. New growth has to be published before.
+    pub fn unlock(&mut self) {
+        if self.lock == GrantLock::Locked {
             let _ = flock(&self.listing, FlockOperation::Unlock);
-            self.turn = Turn::Idle;
+            self.lock = GrantLock::Unlocked;
         }
     }
 
-    /// Tells the others what of our leases is not used yet, bytes. Does nothing while that is the
-    /// same.
+    /// Publishes this build's growth, bytes. Does nothing if it has not changed.
     ///
     /// # Errors
-    /// The file cannot be written; the others go by what it said.
+    /// The file cannot be written. Other builds read the previous value.
     pub fn publish(&mut self, growth: u64) -> io::Result<()> {
         if growth != self.growth {
             self.file.write_all_at(line(growth).as_bytes(), 0)?;
@@ -210,23 +211,25 @@ impl Shares {
         Ok(())
     }
 
-    /// What the others say now. A build that has started this one, as by `tender exec`, sets aside
-    /// for it already what it is expected to take, and this one does so for those that it has
-    /// started: neither is another. Removes the files of builds that are dead. A live one whose
-    /// file makes no sense counts as one build without growth.
+    /// Reads what other builds have published, and removes the files of builds that have ended. A
+    /// file that cannot be parsed counts as one build without growth.
+    ///
+    /// Ancestors and descendants of this process do not count, for example with `tender exec`: a
+    /// build already sets memory aside for the commands that it has started, whatever they are.
+    ///
     /// # Errors
     /// The directory cannot be read.
     pub fn others(&self) -> io::Result<Others> {
         let mut others = Others::default();
         for name in self.names()?.into_iter().filter(|name| *name != self.name) {
-            // It may have gone since the directory was read.
-            // To open a pipe, which somebody may have put there, would wait for its writer.
+            // O_NONBLOCK: without it, opening a FIFO of this name would wait for a writer. Opening
+            // fails if the file was removed after the directory was read.
             let options = OFlags::NONBLOCK.bits().cast_signed();
             let file =
                 File::options().read(true).custom_flags(options).open(self.directory.join(&name));
             let Ok(file) = file else { continue };
-            // Shared, so that two builds that look at the same time do not take each other for its
-            // owner.
+            // A shared lock, so that two builds that read at the same time do not take each other
+            // for the owner of the file.
             match flock(&file, FlockOperation::NonBlockingLockShared) {
                 Ok(()) => remove(&self.directory, &name),
                 Err(Errno::WOULDBLOCK) if self.is_kin(&name) => {}
@@ -253,7 +256,7 @@ impl Shares {
         while names.len() < MOST
             && let Some(entry) = entries.next()
         {
-            // Names that we give are text, and do not begin with a dot.
+            // Names of our files are UTF-8 and do not begin with a dot.
             names.extend(
                 entry?
                     .file_name()
@@ -272,7 +275,7 @@ impl Shares {
         }
         let pid = name.split('-').next().and_then(|pid| pid.parse().ok());
         let me = getpid().as_raw_nonzero().get().unsigned_abs();
-        // Several of one process are others to each other; only tests have them.
+        // Only tests have several `Shares` in one process; they count as different builds.
         let is_kin = pid.is_some_and(|pid| pid != me && (descends(me, pid) || descends(pid, me)));
         let mut kin = self.kin.borrow_mut();
         if kin.len() < MOST {
@@ -282,7 +285,7 @@ impl Shares {
     }
 }
 
-/// Whether `ancestor` has started `pid`, or has started who did. No, where that is not known.
+/// Whether `ancestor` is an ancestor of the process `pid`. False if that is not known.
 fn descends(mut pid: u32, ancestor: u32) -> bool {
     for _ in 0..MOST {
         let stat = std::fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -302,7 +305,7 @@ impl Drop for Shares {
     }
 }
 
-/// A file of a new name, not yet locked.
+/// Creates a file with a new name. It is not locked yet.
 fn make(directory: &Utf8Path) -> io::Result<(String, File)> {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let name = format!("{}-{}", getpid().as_raw_nonzero(), MADE.fetch_add(1, Ordering::Relaxed));
@@ -311,7 +314,7 @@ fn make(directory: &Utf8Path) -> io::Result<(String, File)> {
     options.map(|file| (name, file))
 }
 
-/// A file that stays costs the next build one look.
+/// Failure is ignored: the next build tries again.
 fn remove(directory: &Utf8Path, name: &str) {
     let _ = std::fs::remove_file(directory.join(name));
 }
@@ -344,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn each_build_sees_the_others() {
+    fn shares_read_the_growth_of_other_builds() {
         let (_dir, runtime) = runtime();
         let (mut a, mut b, c) = (join(&runtime), join(&runtime), join(&runtime));
         assert_eq!(a.others().unwrap(), Others { builds: 2, growth: 0 });
@@ -359,41 +362,41 @@ mod tests {
     }
 
     #[test]
-    fn turns_are_one_build_s_at_a_time() {
+    fn shares_grant_lock_is_held_by_one_build() {
         let (_dir, runtime) = runtime();
         let (mut a, mut b) = (join(&runtime), join(&runtime));
-        assert!(a.begin_turn(0));
-        assert!(a.begin_turn(1), "it has it already");
-        assert!(!b.begin_turn(2));
-        b.end_turn();
-        assert!(!b.begin_turn(3), "it was not b's to end");
-        a.end_turn();
-        assert!(b.begin_turn(4));
-        // The kernel ends the turn of one that dies.
-        assert!(!a.begin_turn(5));
+        assert!(a.try_lock(0));
+        assert!(a.try_lock(1), "it holds the lock already");
+        assert!(!b.try_lock(2));
+        b.unlock();
+        assert!(!b.try_lock(3), "b does not hold the lock");
+        a.unlock();
+        assert!(b.try_lock(4));
+        // The kernel releases the lock of a process that ends.
+        assert!(!a.try_lock(5));
         drop(b);
-        assert!(a.begin_turn(6));
+        assert!(a.try_lock(6));
     }
 
     #[test]
-    fn a_turn_that_does_not_end_is_ignored() {
+    fn shares_ignore_a_lock_that_is_held_too_long() {
         let (_dir, runtime) = runtime();
         let (mut stopped, mut b) = (join(&runtime), join(&runtime));
-        assert!(stopped.begin_turn(0));
-        assert!(!b.begin_turn(1000));
-        assert!(!b.begin_turn(1000 + PATIENCE_US - 1));
-        assert!(b.begin_turn(1000 + PATIENCE_US));
-        b.end_turn();
-        assert!(b.begin_turn(1001 + PATIENCE_US), "not once more for as long");
-        stopped.end_turn();
-        assert!(b.begin_turn(1002 + PATIENCE_US));
-        b.end_turn();
-        assert!(stopped.begin_turn(0));
-        assert!(!b.begin_turn(1003 + PATIENCE_US), "it was in time again, and is waited for");
+        assert!(stopped.try_lock(0));
+        assert!(!b.try_lock(1000));
+        assert!(!b.try_lock(1000 + PATIENCE_US - 1));
+        assert!(b.try_lock(1000 + PATIENCE_US));
+        b.unlock();
+        assert!(b.try_lock(1001 + PATIENCE_US), "it does not wait again");
+        stopped.unlock();
+        assert!(b.try_lock(1002 + PATIENCE_US));
+        b.unlock();
+        assert!(stopped.try_lock(0));
+        assert!(!b.try_lock(1003 + PATIENCE_US), "the lock is respected again");
     }
 
     #[test]
-    fn those_who_started_this_build_are_no_others() {
+    fn shares_skip_ancestors_and_descendants() {
         let (_dir, runtime) = runtime();
         let ours = join(&runtime);
         let lock = |name: String| {
@@ -407,7 +410,7 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
         let _kin = [lock(format!("{parent}-0")), lock(format!("{}-0", child.id()))];
         assert_eq!(ours.others().unwrap(), Others::default());
-        // Nobody's number.
+        // No process has this number.
         let _other = lock(format!("{}-0", u32::MAX));
         assert_eq!(ours.others().unwrap(), Others { builds: 1, growth: 7 });
         child.kill().unwrap();
@@ -415,7 +418,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_goes_with_its_build_and_is_for_its_user_alone() {
+    fn shares_file_is_private_and_removed_when_dropped() {
         let (_dir, runtime) = runtime();
         let shares = join(&runtime);
         let directory = runtime.join("tender-memory");
@@ -426,24 +429,24 @@ mod tests {
     }
 
     #[test]
-    fn what_the_dead_left_is_removed() {
+    fn shares_remove_files_of_ended_builds() {
         let (_dir, runtime) = runtime();
         let ours = join(&runtime);
         let left = runtime.join("tender-memory/1-0");
         std::fs::write(&left, line(1 << 40)).unwrap();
         assert_eq!(ours.others().unwrap(), Others::default());
         assert!(!left.exists());
-        // Whatever it is.
+        // Also if it is no regular file.
         rustix::fs::mknodat(rustix::fs::CWD, left.as_std_path(), FileType::Fifo, Mode::RUSR, 0)
             .unwrap();
         assert_eq!(ours.others().unwrap(), Others::default());
         assert!(!left.exists());
-        // Ours is still there, and not taken for a dead one's by the next.
+        // Our own file is not removed by the next build.
         assert_eq!(join(&runtime).others().unwrap().builds, 1);
     }
 
     #[test]
-    fn a_live_file_of_another_version_is_a_build() {
+    fn shares_count_a_file_of_another_version_as_a_build() {
         let (_dir, runtime) = runtime();
         let ours = join(&runtime);
         let path = runtime.join("tender-memory/other");
@@ -460,12 +463,12 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_others_could_use_is_refused() {
+    fn shares_refuse_a_directory_that_is_not_private() {
         let refused = |runtime: &Utf8Path| {
             let directory = runtime.join("tender-memory");
             assert!(matches!(
                 Shares::join_in(directory.clone()),
-                Err(ShareError::Foreign { path }) if path == directory
+                Err(ShareError::NotPrivate { path }) if path == directory
             ));
         };
         let (_dir, open) = runtime();
@@ -485,7 +488,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_runtime_directory_it_is_one_by_user() {
+    fn shares_use_a_directory_of_the_user_without_a_runtime_directory() {
         let (_dir, fallback) = runtime();
         let absent = fallback.join("absent");
         let a = Shares::join(None, &fallback).unwrap();
@@ -496,9 +499,9 @@ mod tests {
         assert!(matches!(nowhere, Err(ShareError::Make { path, .. }) if path.starts_with(&absent)));
     }
 
-    /// Builds that start and end while others look: none is removed while it lives, and none stays.
+    /// Builds start and end while others read: no file of a running build is removed, and none stays.
     #[test]
-    fn many_come_and_go() {
+    fn shares_keep_files_of_running_builds_while_others_start_and_end() {
         let (_dir, runtime) = runtime();
         let stays = join(&runtime);
         std::thread::scope(|scope| {
@@ -507,7 +510,10 @@ mod tests {
                     for round in 0..200 {
                         let mut shares = join(&runtime);
                         shares.publish(round).unwrap();
-                        assert!(shares.others().unwrap().builds >= 1, "the one that stays is seen");
+                        assert!(
+                            shares.others().unwrap().builds >= 1,
+                            "the build that stays is counted"
+                        );
                         assert!(runtime.join("tender-memory").join(&shares.name).exists());
                     }
                 });

@@ -1,11 +1,11 @@
-//! What memory cost a build, summed up: how much was used, who waited for it, what was killed.
+//! The figures of a build's memory: how much was used, which items waited, what was killed.
 //! Pure: readings and times are arguments.
 
 use crate::memory::readings::Totals;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Who ended a process because memory was short.
+/// What ended a process because memory was short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Killer {
@@ -16,47 +16,45 @@ pub enum Killer {
     Allocation,
 }
 
-/// The sum of a whole build.
+/// The figures of a whole build.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Summary {
-    /// The most that all its processes were seen to use together, bytes. Read from time to time;
-    /// what lasts shorter is missed, but for the peak of a single item.
+pub struct MemorySummary {
+    /// The most that all its processes were measured to use together, bytes. Measured from time to
+    /// time, so shorter peaks are missed, except those of single items.
     pub peak: u64,
-    /// The most that the leases were allowed to come to, bytes; the last value where it changed.
-    /// None: nothing set a limit.
+    /// The limit of the sum of all leases, bytes; the last value if it changed. `None`: no limit.
     pub budget: Option<u64>,
-    /// Leases that were not granted at once, and the time until they were, all together,
-    /// microseconds.
+    /// Leases that were not granted at once, and the sum of the times until they were, microseconds.
     pub waits: u32,
     pub waited_us: u64,
-    /// How long there was a free slot and something to run on it, but no memory, microseconds.
+    /// How long a slot was free and an item was ready, but no memory, microseconds.
     pub short_us: u64,
-    /// How long some process of a foreign command was stopped for want of memory, microseconds.
+    /// How long some process of an external command was stopped for memory, microseconds.
     pub stopped_us: u64,
-    /// How long at least one task waited for memory as the kernel sees it, microseconds. None where
-    /// it does not tell.
+    /// How long at least one task stalled for memory, as the kernel counts it, microseconds. `None`
+    /// if the kernel does not report it.
     pub stalled_us: Option<u64>,
-    /// Processes that were killed, by whom.
+    /// Processes that were killed, by cause.
     pub killed_by_tender: u32,
     pub killed_by_kernel: u32,
-    /// Processes that gave up because an allocation failed.
+    /// Processes that ended because an allocation failed.
     pub failed_allocations: u32,
-    /// Items of such processes that were begun once more.
+    /// Items of such processes that were retried.
     pub retries: u32,
 }
 
-impl Summary {
+impl MemorySummary {
     /// Processes that ended because memory was short.
     pub fn killed(&self) -> u32 {
         self.killed_by_tender + self.killed_by_kernel + self.failed_allocations
     }
 }
 
-/// A state that comes and goes, microseconds.
+/// How long a condition held, microseconds.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lasting {
     since_us: Option<u64>,
-    /// Before.
+    /// Of earlier times.
     sum_us: u64,
 }
 
@@ -74,32 +72,32 @@ impl Lasting {
     }
 }
 
-/// An item is a number of the caller's.
+/// Collects the figures. An item is a number that the caller chooses.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
-    sum: Summary,
-    /// Since when, microseconds.
+    sum: MemorySummary,
+    /// Items that wait for a lease, and since when, microseconds.
     waiting: BTreeMap<u32, u64>,
     short: Lasting,
     stopped: Lasting,
-    /// Of the first reading.
+    /// The kernel's count at the first reading.
     stalls: Option<Totals>,
-    /// In flight when their process was killed.
+    /// Items whose process was killed while they ran.
     lost: BTreeSet<u32>,
 }
 
 impl Tally {
-    /// Whether it waits for a lease.
+    /// Whether the item waits for a lease.
     pub fn is_waiting(&self, item: u32) -> bool {
         self.waiting.contains_key(&item)
     }
 
-    /// All that wait.
+    /// All items that wait for a lease.
     pub fn waiting(&self) -> impl Iterator<Item = u32> + '_ {
         self.waiting.keys().copied()
     }
 
-    /// A lease was denied. Returns whether that is news.
+    /// The item was denied a lease. Returns whether it begins to wait by that.
     pub fn waits(&mut self, item: u32, now_us: u64) -> bool {
         let is_new = !self.is_waiting(item);
         if is_new {
@@ -109,24 +107,25 @@ impl Tally {
         is_new
     }
 
-    /// It was granted, or nobody asks for it any more. Returns whether it was waited for.
+    /// The lease was granted, or is not requested any more. Returns whether the item waited for it.
     pub fn waits_no_more(&mut self, item: u32, now_us: u64) -> bool {
         let since_us = self.waiting.remove(&item);
         self.sum.waited_us += since_us.map_or(0, |since_us| now_us.saturating_sub(since_us));
         since_us.is_some()
     }
 
-    /// Whether memory is what keeps a slot from being used.
+    /// Sets whether a slot is unused because memory is short.
     pub fn short(&mut self, is_short: bool, now_us: u64) {
         self.short.set(is_short, now_us);
     }
 
-    /// Whether some process of a foreign command is stopped for want of memory.
+    /// Sets whether some process of an external command is stopped for memory.
     pub fn stopped(&mut self, is_any: bool, now_us: u64) {
         self.stopped.set(is_any, now_us);
     }
 
-    /// What was read: what all processes use, bytes, and the kernel's count of stalls.
+    /// Adds a reading: what all processes use, bytes, the budget, bytes, and the kernel's count of
+    /// stalls.
     pub fn read(&mut self, used: u64, budget: Option<u64>, stalls: Option<Totals>) {
         self.used(used);
         self.sum.budget = budget;
@@ -136,12 +135,12 @@ impl Tally {
         }
     }
 
-    /// So many bytes were used at once.
+    /// This many bytes were in use at some moment.
     pub fn used(&mut self, bytes: u64) {
         self.sum.peak = self.sum.peak.max(bytes);
     }
 
-    /// A process with these items in flight was killed.
+    /// A process was killed while these items ran in it.
     pub fn killed(&mut self, by: Killer, in_flight: impl IntoIterator<Item = u32>) {
         match by {
             Killer::Tender => self.sum.killed_by_tender += 1,
@@ -151,13 +150,13 @@ impl Tally {
         self.lost.extend(in_flight);
     }
 
-    /// The item is tried again, for whatever reason.
+    /// The item is retried, for any reason.
     pub fn retried(&mut self, item: u32) {
         self.sum.retries += u32::from(self.lost.remove(&item));
     }
 
-    /// Up to now. What still waits counts as having waited until now.
-    pub fn summary(&self, now_us: u64) -> Summary {
+    /// The figures up to now. Waits that have not ended count until now.
+    pub fn summary(&self, now_us: u64) -> MemorySummary {
         let mut sum = self.sum;
         let until_now = |since_us: u64| now_us.saturating_sub(since_us);
         sum.waited_us += self.waiting.values().copied().map(until_now).sum::<u64>();
@@ -172,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_are_counted_from_the_first_denial_to_the_grant() {
+    fn tally_counts_a_wait_from_the_first_denial_to_the_grant() {
         let mut tally = Tally::default();
         assert!(tally.waits(1, 100));
         assert!(!tally.waits(1, 150), "it is known to wait");
@@ -189,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn time_in_which_memory_was_the_limit() {
+    fn tally_measures_how_long_memory_was_short() {
         let mut tally = Tally::default();
         for (now_us, is_short) in
             [(10, false), (20, true), (30, true), (50, false), (60, false), (70, true)]
@@ -202,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn readings_give_the_peak_and_what_was_lost_to_stalls() {
+    fn tally_takes_peak_and_stalls_from_readings() {
         let mut tally = Tally::default();
         assert_eq!(tally.summary(0).stalled_us, None);
         let totals = |some_us| Some(Totals { some_us, full_us: 0 });
@@ -214,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_was_lost_to_memory_is_a_retry_for_it() {
+    fn tally_counts_retries_of_killed_items_only() {
         let mut tally = Tally::default();
         tally.killed(Killer::Tender, [1, 2]);
         tally.killed(Killer::Kernel, [3]);
@@ -230,8 +229,8 @@ mod tests {
     }
 
     #[test]
-    fn it_is_a_value_in_messages() {
-        let sum = Summary { peak: 1, waits: 2, ..Summary::default() };
+    fn tally_summary_has_its_documented_json() {
+        let sum = MemorySummary { peak: 1, waits: 2, ..MemorySummary::default() };
         let json = serde_json::to_value(sum).unwrap();
         assert_eq!(
             (&json["peak"], &json["waits"], &json["budget"]),

@@ -1,49 +1,49 @@
-//! What to do when memory gets short in spite of all leases, and when. Pure: measurements and the
-//! time are arguments.
+//! What to do when memory gets short in spite of leases. Pure: measurements and the time are
+//! arguments.
 //!
 //! ```text
 //! available:  plenty ... 2 reserves ......... 1 reserve ........ 1/3 reserve ... 0
 //!                        purge, once a second                    kill, at most one in half a second
 //! ```
 //!
-//! Leases keep the reserve free; what eats into it was estimated too small, or is not ours. What an
-//! allocator keeps goes first. To kill comes last, and before the kernel does it: it would choose
-//! the largest process, which may be the one that is nearest its end. After a kill it takes a while
-//! until the memory is back, and what was killed was perhaps enough.
+//! Leases keep the reserve free. It shrinks if estimates were too small, or other programs use memory.
+//! Allocators return first what they keep. Killing is the last resort, but happens before the kernel
+//! kills: it would choose the largest process, which may be close to its end. After a kill it takes
+//! some time until the memory is free, and one kill may be enough.
 //!
-//! Besides, a system that spends its time on finding memory is slow long before there is none.
-//! While all that could run has stalled for a tenth of the time nothing new is started, until it is
-//! less than a twentieth, over a longer time: so that it does not begin anew at once. The lack of
-//! such stalls means nothing, since without swap there are few.
+//! A system that spends its time reclaiming memory is slow long before memory is exhausted. If all
+//! tasks stalled for memory in more than 10 % of the time, the build holds: it starts nothing new. It
+//! resumes below 5 % over a longer window, so that the state does not flap. The absence of stalls
+//! proves nothing, since without swap there are few.
 
 use std::time::Duration;
 
-/// What was read.
+/// A measurement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Measure {
-    /// Bytes that may still be used before the kernel acts.
+    /// Bytes that can be used before the kernel reclaims or kills.
     pub available: u64,
-    /// Bytes of that which ought to stay free.
+    /// How much of that is to stay free, bytes.
     pub reserve: u64,
-    /// The share of [`STALL_BEGINS`] in which everything waited for memory, 0 to 1. None where the
-    /// kernel does not tell.
+    /// The share of the window [`STALL_BEGINS`] in which all tasks stalled for memory, 0 to 1. `None`
+    /// if the kernel does not report it.
     pub stalled: Option<f64>,
-    /// The same of [`STALL_ENDS`].
+    /// The same for the window [`STALL_ENDS`].
     pub stalled_long: Option<f64>,
 }
 
-/// What is to be done now.
+/// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Steps {
-    /// Workers return what their allocators keep.
+    /// Purge all workers.
     pub purge: bool,
-    /// One process of ours is killed, if there is one that may be.
+    /// Kill one worker, if one may be killed.
     pub kill: bool,
-    /// Nothing new is started, but for one job where none runs.
+    /// Start nothing new, except one job if none runs.
     pub hold: bool,
 }
 
-/// The times over which stalls are looked at.
+/// The windows in which stalls are measured.
 pub const STALL_BEGINS: Duration = Duration::from_secs(5);
 pub const STALL_ENDS: Duration = Duration::from_secs(10);
 
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_done_depends_on_how_short_it_is() {
+    fn defence_steps_depend_on_what_is_available() {
         let check = |available: u64, expect: Steps| {
             assert_eq!(Defence::default().step(with(available), 0), expect, "{available}");
         };
@@ -109,10 +109,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_done_twice_before_it_can_have_helped() {
+    fn defence_pauses_between_purges_and_between_kills() {
         let mut defence = Defence::default();
         let mut done = (0, 0);
-        // Ten seconds at the brink, looked at each 20 ms.
+        // Ten seconds with almost nothing available, a step each 20 ms.
         for now_us in (0..10_000_000).step_by(20_000) {
             let steps = defence.step(with(5), now_us);
             done = (done.0 + u32::from(steps.purge), done.1 + u32::from(steps.kill));
@@ -120,8 +120,8 @@ mod tests {
         assert_eq!(done, (10, 20));
     }
 
-    /// Reads a pressure of `percent(second)` ten times a second. Returns the seconds at which
-    /// holding began or ended.
+    /// Steps ten times a second with a pressure of `percent(second)`. Returns the seconds at which the
+    /// hold began or ended.
     fn changes(seconds: u64, percent: impl Fn(u64) -> u64) -> Vec<u64> {
         let mut stall = Stall::new(STALL_ENDS);
         let mut defence = Defence::default();
@@ -141,21 +141,21 @@ mod tests {
     }
 
     #[test]
-    fn while_everything_stalls_nothing_new_is_started() {
+    fn defence_holds_while_all_tasks_stall() {
         assert_eq!(changes(60, |_| 0), [0; 0]);
-        assert_eq!(changes(60, |_| 9), [0; 0], "it is slow, and not that slow");
-        // What a second of full stalls does is over when it has left the longer window.
+        assert_eq!(changes(60, |_| 9), [0; 0], "below the threshold");
+        // One second of full stalls has an effect until it has left the longer window.
         assert_eq!(changes(60, |second| if second == 20 { 100 } else { 0 }), [20, 30]);
         assert_eq!(changes(60, |second| if (20..40).contains(&second) { 30 } else { 0 }), [21, 48]);
     }
 
     #[test]
-    fn it_does_not_begin_and_end_all_the_time() {
-        // Around the threshold, up and down each second: it begins once and goes on.
+    fn defence_hold_does_not_flap() {
+        // Around the threshold, up and down each second: one hold that lasts.
         let jitters = |second: u64| if second.is_multiple_of(2) { 14 } else { 7 };
         assert_eq!(changes(120, jitters).len(), 1);
-        // Pressure that its own holding takes away, and that comes back with new jobs: no more than
-        // once in the longer window.
+        // Pressure that the hold itself removes, and that returns with new jobs: at most one hold in
+        // the longer window.
         let mut stall = Stall::new(STALL_ENDS);
         let mut defence = Defence::default();
         let (mut full_us, mut holds, mut begins) = (0, false, 0);
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_kernel_tells_nothing_nothing_holds() {
+    fn defence_does_not_hold_without_pressure_readings() {
         let mut defence = Defence { holds: true, ..Defence::default() };
         assert_eq!(defence.step(with(1000), 0), NOTHING);
     }

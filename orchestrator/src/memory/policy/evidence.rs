@@ -1,33 +1,33 @@
-//! Whose death was the kernel's doing. Pure: what it has counted and the time are arguments.
+//! Which process the kernel has killed for memory. Pure: its counters and the time are arguments.
 //!
-//! Its counters are of whole cgroups and name nobody. So a kill is evidence for one death, and only
-//! for a while: the other processes of a group are killed as well.
+//! The counters are those of whole cgroups, and do not name the process. So each counted kill is
+//! attributed to at most one process of ours that died by SIGKILL, and only for a short time: the
+//! cgroup may contain processes that are not ours.
 
-/// The end of what was killed is heard of at once. A kill that nothing of ours died of for so long,
-/// microseconds, was another's.
+/// We notice at once when a process of ours ends. So a kill that could not be attributed for this
+/// time, microseconds, was of another process.
 pub const NEWS_US: u64 = 1_000_000;
 
-/// Processes that the kernel has killed for memory, by its counters: of each it is to be found out
-/// what it ran.
+/// Kills that the kernel has counted, and how many of them are attributed.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// What its counters said last. They fall where a group below ours is removed.
+    /// The last reading of the counters. It falls when a cgroup below ours is removed.
     last: Option<u64>,
-    /// Kills since the beginning; so many are accounted for, or are old.
+    /// Kills since the build began.
     counted: u64,
+    /// How many of them are attributed or too old.
     known: u64,
-    /// When more were first counted, microseconds.
+    /// When the last kills were counted, microseconds.
     since_us: u64,
 }
 
 impl Evidence {
-    /// `reading` is what the counters say at the beginning, whoever was killed; None: they cannot
-    /// be read.
+    /// `reading` is the value of the counters at the beginning. `None`: they cannot be read.
     pub fn new(reading: Option<u64>) -> Evidence {
         Evidence { last: reading, ..Evidence::default() }
     }
 
-    /// Takes in what they say now.
+    /// Adds the value that the counters have now.
     pub fn count(&mut self, reading: Option<u64>, now_us: u64) {
         if self.counted > self.known && now_us >= self.since_us + NEWS_US {
             self.known = self.counted;
@@ -40,11 +40,11 @@ impl Evidence {
         }
     }
 
-    /// Whether there was a kill that nothing accounts for yet; now something does.
+    /// Attributes a kill to a process that died. Returns false if all kills are attributed or old.
     pub fn take(&mut self) -> bool {
-        let is_news = self.counted > self.known;
-        self.known += u64::from(is_news);
-        is_news
+        let is_new = self.counted > self.known;
+        self.known += u64::from(is_new);
+        is_new
     }
 }
 
@@ -53,16 +53,16 @@ mod tests {
     use super::*;
 
     enum Seen {
-        /// So many were counted, then, microseconds.
+        /// The counters had this value at this time, microseconds.
         Counted(u64, u64),
         Unreadable,
-        /// Something of ours has died, and whether that is to be the kernel's doing.
+        /// A process of ours died. Whether a kill is expected to be attributed to it.
         Died(bool),
     }
     use Seen::{Counted, Died, Unreadable};
 
     #[test]
-    fn a_kill_accounts_for_one_death_and_not_for_ever() {
+    fn evidence_attributes_each_kill_once_and_only_for_a_while() {
         let check = |what: &str, before: u64, seen: &[Seen]| {
             let mut evidence = Evidence::new(Some(before));
             for (position, seen) in seen.iter().enumerate() {
@@ -86,23 +86,23 @@ mod tests {
             0,
             &[Counted(1, 0), Died(true), Counted(2, 10), Died(true), Died(false)],
         );
-        check("heard of late", 0, &[Counted(1, 5), Counted(1, NEWS_US + 4), Died(true)]);
+        check("still recent", 0, &[Counted(1, 5), Counted(1, NEWS_US + 4), Died(true)]);
         check("old", 0, &[Counted(1, 5), Counted(1, NEWS_US + 5), Died(false)]);
         check("one is old", 0, &[Counted(1, 5), Counted(2, NEWS_US + 5), Died(true), Died(false)]);
         check(
-            "none is yet",
+            "none is old yet",
             0,
             &[Counted(1, 5), Counted(2, NEWS_US + 4), Died(true), Died(true), Died(false)],
         );
         check(
-            "accounted for is not old",
+            "an attributed kill is not old",
             0,
             &[Counted(1, 5), Died(true), Counted(2, NEWS_US + 5), Died(true)],
         );
         check("a group is gone", 7, &[Counted(3, 0), Died(false), Counted(3, 10), Died(false)]);
-        check("it was not to be read", 7, &[Unreadable, Died(false), Counted(7, 10), Died(false)]);
+        check("unreadable", 7, &[Unreadable, Died(false), Counted(7, 10), Died(false)]);
         check(
-            "nor while one was killed",
+            "unreadable during a kill",
             7,
             &[Unreadable, Counted(8, 10), Died(true), Died(false)],
         );
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_counted_before_the_first_reading_is_old() {
+    fn evidence_ignores_kills_before_the_first_reading() {
         let mut evidence = Evidence::new(None);
         evidence.count(Some(7), 0);
         assert!(!evidence.take());

@@ -1,8 +1,8 @@
 //! What is done when memory gets short in spite of leases. Pure: counts and the time are arguments.
 //!
 //! - `defence`: when to purge, to hold, and to kill a worker. `thrash`: when to kill one because the
-//!   build makes no progress. `evidence`: whose death was the kernel's doing.
-//! - `reclaim`: which workers give back what their allocators keep.
+//!   build makes no progress. `evidence`: which process the kernel has killed for memory.
+//! - `reclaim`: which workers are purged.
 //! - `brake`: which jobs of external commands are stopped; `overuse`: when to warn that this is not
 //!   enough.
 
@@ -16,6 +16,6 @@ mod thrash;
 pub use brake::{Brake, Orders};
 pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
 pub use evidence::{Evidence, NEWS_US};
-pub use overuse::{Overuse, Use};
+pub use overuse::{CommandUse, Overuse};
 pub use reclaim::{Keeps, Reclaim};
-pub use thrash::{Thrash, Work};
+pub use thrash::{Thrash, WorkDone};

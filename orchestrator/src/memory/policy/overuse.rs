@@ -1,37 +1,37 @@
-//! When to say that a command needs more than its budget, though all of it that can be stopped is
-//! stopped. Pure: what is used and the time are arguments.
+//! When to warn that a command needs more than its budget, although every process of it that can be
+//! stopped is stopped. Pure: what is used and the time are arguments.
 //!
-//! Jobs that take memory at once go a little over their budget until the next look, and come back
-//! when the first of them ends. That is nothing to be told of, unless it lasts.
+//! Jobs that allocate quickly exceed the budget a little until they are looked at again, and stay
+//! above it until one of them ends. That is reported only if it lasts.
 
-/// How long it lasts where the jobs that run would fit by themselves, microseconds.
+/// How long it may last without a warning if the jobs that run fit by themselves, microseconds.
 const LASTS_US: u64 = 1_000_000;
 
-/// What a command with all that it started uses, bytes.
+/// What a command and its descendants use, bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Use {
+pub struct CommandUse {
     pub all: u64,
-    /// Of those that are not stopped.
+    /// Used by those that are not stopped.
     pub running: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Overuse {
     since_us: Option<u64>,
-    told: bool,
+    is_reported: bool,
 }
 
 impl Overuse {
-    /// Takes what was seen after all was stopped that can be. Whether to say it now: once, however
-    /// often it happens.
-    pub fn step(&mut self, seen: Use, budget: u64, now_us: u64) -> bool {
+    /// `seen` was measured after every process that can be stopped was stopped. Returns whether to
+    /// warn now, which is once.
+    pub fn step(&mut self, seen: CommandUse, budget: u64, now_us: u64) -> bool {
         if seen.all <= budget {
             self.since_us = None;
             return false;
         }
         let since_us = *self.since_us.get_or_insert(now_us);
         let is_due = seen.running > budget || now_us.saturating_sub(since_us) >= LASTS_US;
-        is_due && !std::mem::replace(&mut self.told, true)
+        is_due && !std::mem::replace(&mut self.is_reported, true)
     }
 }
 
@@ -39,10 +39,12 @@ impl Overuse {
 mod tests {
     use super::*;
 
-    /// Looks of `(all, running, milliseconds)` with a budget of 100; the times at which it is said.
-    fn said(looks: &[(u64, u64, u64)]) -> Vec<u64> {
+    /// Measurements `(all, running, milliseconds)` with a budget of 100. Returns the times of
+    /// warnings.
+    fn warnings(looks: &[(u64, u64, u64)]) -> Vec<u64> {
         let mut overuse = Overuse::default();
-        let mut step = |all, running, ms: u64| overuse.step(Use { all, running }, 100, ms * 1000);
+        let mut step =
+            |all, running, ms: u64| overuse.step(CommandUse { all, running }, 100, ms * 1000);
         looks
             .iter()
             .filter(|(all, running, ms)| step(*all, *running, *ms))
@@ -51,16 +53,22 @@ mod tests {
     }
 
     #[test]
-    fn one_job_that_needs_more_is_told_of_at_once_and_once() {
-        assert_eq!(said(&[(90, 90, 0), (101, 101, 20), (300, 300, 40)]), [20]);
-        assert_eq!(said(&[(150, 150, 0), (10, 10, 20), (150, 150, 40)]), [0]);
-        assert_eq!(said(&[(100, 100, 0), (100, 100, 5000)]), [0; 0]);
+    fn overuse_of_running_jobs_is_reported_at_once_and_once() {
+        assert_eq!(warnings(&[(90, 90, 0), (101, 101, 20), (300, 300, 40)]), [20]);
+        assert_eq!(warnings(&[(150, 150, 0), (10, 10, 20), (150, 150, 40)]), [0]);
+        assert_eq!(warnings(&[(100, 100, 0), (100, 100, 5000)]), [0; 0]);
     }
 
     #[test]
-    fn jobs_that_are_stopped_are_told_of_if_it_lasts() {
-        assert_eq!(said(&[(120, 60, 0), (120, 60, 980), (90, 60, 990), (120, 60, 1500)]), [0; 0]);
-        assert_eq!(said(&[(120, 60, 0), (120, 60, 500), (120, 60, 1000), (120, 60, 2000)]), [1000]);
-        assert_eq!(said(&[(120, 60, 0), (190, 130, 20)]), [20]);
+    fn overuse_with_stopped_jobs_is_reported_if_it_lasts() {
+        assert_eq!(
+            warnings(&[(120, 60, 0), (120, 60, 980), (90, 60, 990), (120, 60, 1500)]),
+            [0; 0]
+        );
+        assert_eq!(
+            warnings(&[(120, 60, 0), (120, 60, 500), (120, 60, 1000), (120, 60, 2000)]),
+            [1000]
+        );
+        assert_eq!(warnings(&[(120, 60, 0), (190, 130, 20)]), [20]);
     }
 }

@@ -1,30 +1,30 @@
-//! Which workers give back what their allocators keep, because somebody waits for it, and when.
-//! Pure: measurements and the time come in.
+//! Which workers are purged, and when, because an item waits for memory that their allocators keep.
+//! Pure: measurements and the time are arguments.
 //!
-//! What a process uses beyond its leases is kept by its allocator, or it is what an item takes that
-//! was expected to take less: from outside both look the same. To ask is cheap and not free
-//! (headers are read again, pages are cleared again), so who was asked in vain is left alone for a
-//! while, twice as long each time.
+//! Memory that a process uses in excess of its leases is kept by its allocator, or used by an item
+//! with too small an estimate: both look the same from outside. A purge has a cost (headers are read
+//! again, pages are cleared again). So after a purge without effect the worker is not purged for a
+//! while, each time twice as long.
 //!
-//! To have every worker give back everything after each item costs a quarter more processor time.
+//! A purge of each worker after each item would cost a quarter more processor time.
 
 use crate::keys::ChildId;
 use std::collections::BTreeMap;
 
-/// At least so long between two times, and at most, microseconds.
+/// The shortest and the longest pause between two purges of a worker, microseconds.
 const SHORTEST_US: u64 = 20_000;
 const LONGEST_US: u64 = 1_000_000;
 
-/// Less is not asked for, bytes.
+/// A worker that keeps less is not purged, bytes.
 const LITTLE: u64 = 1 << 20;
 
-/// What was measured of a process.
+/// The measurement of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keeps {
     pub process: ChildId,
-    /// All that it uses, bytes.
+    /// What it uses in total, bytes.
     pub used: u64,
-    /// What of that may be kept for nobody, bytes.
+    /// What of that its allocator may keep, bytes.
     pub kept: u64,
 }
 
@@ -36,7 +36,7 @@ struct Asked {
     before: Keeps,
     at_us: u64,
     pause_us: u64,
-    /// What came of it is known.
+    /// It was determined whether the purge had an effect.
     judged: bool,
 }
 
@@ -45,16 +45,16 @@ impl Asked {
         if std::mem::replace(&mut self.judged, true) {
             return;
         }
-        // What is given back is soon taken again in part.
+        // Half is enough: part of the returned memory is soon used again.
         let helped = self.before.used.saturating_sub(used) >= self.before.kept / 2;
         self.pause_us = if helped { SHORTEST_US } else { LONGEST_US.min(self.pause_us * 2) };
     }
 }
 
 impl Reclaim {
-    /// `all` are the workers, each measured since the last time. `is_lacked`: somebody waits who
-    /// would not if all gave back what they keep. Returns who is to give it back now.
-    pub fn step(&mut self, all: &[Keeps], is_lacked: bool, now_us: u64) -> Vec<ChildId> {
+    /// `all` are the workers, measured since the last call. `is_needed`: an item waits that would fit
+    /// after a purge. Returns the workers to purge now.
+    pub fn step(&mut self, all: &[Keeps], is_needed: bool, now_us: u64) -> Vec<ChildId> {
         self.0.retain(|process, _| all.iter().any(|keeps| keeps.process == *process));
         let mut now = Vec::new();
         for keeps in all {
@@ -63,7 +63,7 @@ impl Reclaim {
                 asked.judge(keeps.used);
                 if now_us >= asked.at_us + asked.pause_us { asked.pause_us } else { u64::MAX }
             });
-            if is_lacked && keeps.kept >= LITTLE && pause_us != u64::MAX {
+            if is_needed && keeps.kept >= LITTLE && pause_us != u64::MAX {
                 let asked = Asked { before: *keeps, at_us: now_us, pause_us, judged: false };
                 self.0.insert(keeps.process, asked);
                 now.push(keeps.process);
@@ -86,9 +86,9 @@ mod tests {
         Keeps { process, used: used * MIB, kept: kept * MIB }
     }
 
-    /// Readings each 20 ms for a second. `gives` says how much of the 10 MiB that it keeps a
-    /// process gives back. The next reading sees that, and nobody waits then; at the one after it
-    /// has taken it again. Returns how often it was asked.
+    /// A reading each 20 ms for a second. `gives` is how much of the 10 MiB that it keeps a process
+    /// returns when it is purged. At the next reading no item waits; at the one after it uses the
+    /// memory again. Returns how often it was purged.
     fn times_asked(gives: impl Fn(u64) -> u64) -> usize {
         let mut reclaim = Reclaim::default();
         let mut asked = 0;
@@ -105,28 +105,28 @@ mod tests {
     }
 
     #[test]
-    fn who_was_asked_in_vain_is_left_alone_for_longer_each_time() {
+    fn reclaim_doubles_the_pause_after_a_purge_without_effect() {
         // 0, 40, 120, 280 and 600 ms.
         assert_eq!(times_asked(|_| 0), 5);
         assert_eq!(times_asked(|_| 4), 5);
         assert_eq!(times_asked(|_| 5), 25);
         assert_eq!(times_asked(|_| 9), 25);
-        // It begins to help after 200 ms: asked at 0, 40 and 120 ms, and from 280 ms on each time.
+        // Purges have an effect after 200 ms: at 0, 40 and 120 ms, and from 280 ms on each time.
         assert_eq!(times_asked(|now_us| if now_us < 200_000 { 0 } else { 8 }), 3 + 18);
     }
 
     #[test]
-    fn it_is_asked_for_only_where_it_is_lacked_and_there_is_some() {
+    fn reclaim_purges_only_if_needed_and_only_workers_that_keep_memory() {
         let mut reclaim = Reclaim::default();
         assert_eq!(reclaim.step(&[keeps(P, 40, 10)], false, 0), []);
         assert_eq!(reclaim.step(&[keeps(P, 40, 0), keeps(Q, 40, 1)], true, 20_000), [Q]);
         assert_eq!(reclaim.step(&[keeps(P, 40, 30), keeps(Q, 40, 1)], true, 40_000), [P]);
-        // It is as long ago, and was in vain.
+        // P was purged without effect, and its pause is not over.
         assert_eq!(reclaim.step(&[keeps(P, 40, 30), keeps(Q, 40, 1)], true, 60_000), [Q]);
     }
 
     #[test]
-    fn of_a_process_that_is_gone_nothing_is_remembered() {
+    fn reclaim_forgets_processes_that_have_ended() {
         let mut reclaim = Reclaim::default();
         assert_eq!(reclaim.step(&[keeps(P, 40, 10)], true, 0), [P]);
         assert_eq!(reclaim.step(&[], true, 10_000), []);

@@ -1,10 +1,10 @@
-//! The kernel's text files, read below a root that tests replace. Knows their syntax, not what they
-//! mean.
+//! The kernel's text files, read below a root directory that tests replace. Knows their syntax, not
+//! their meaning.
 //!
-//! Those that are read again and again stay open. It is cheaper, and where memory is at its limit
-//! it matters: to open a file the kernel takes memory that counts as ours, and if there is none it
-//! kills. While a worker that it has killed is no task any more, and its memory is not given back
-//! yet, that can only be us. To read an open one again it takes none.
+//! KernelFiles that are read often stay open. That is cheaper, and necessary when memory is at its limit:
+//! opening a file takes kernel memory that is charged to us, and if there is none the kernel kills a
+//! process. If it has just killed a worker whose memory is not free yet, it can only kill us. Reading
+//! an open file again takes no memory.
 
 use super::note::{Note, Notes};
 use crate::sys::kernel_file::read_again;
@@ -14,32 +14,32 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
-/// Reads files by their absolute names.
+/// Reads files by their absolute paths.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct KernelFiles {
     root: Utf8PathBuf,
-    kept: RefCell<Kept>,
+    kept: RefCell<OpenFiles>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct OpenFiles {
     open: BTreeMap<Utf8PathBuf, File>,
     buffer: Vec<u8>,
 }
 
-impl Files {
-    /// `root` is `/` but for tests.
+impl KernelFiles {
+    /// `root` is `/` except in tests.
     pub fn new(root: &Utf8Path) -> Self {
         Self { root: root.to_owned(), kept: RefCell::default() }
     }
 
-    /// Where the absolute `path` lies.
+    /// The real path of the absolute `path`.
     pub fn real(&self, path: &Utf8Path) -> Utf8PathBuf {
         self.root.join(path.as_str().trim_start_matches('/'))
     }
 
-    /// Bytes that are not UTF-8, as in a cgroup's name, are replaced: then that one is not found
-    /// later, which is noted.
+    /// Reads a file once. Bytes that are not UTF-8 are replaced. (If a cgroup's name has such bytes,
+    /// its files are not found later, which is noted.)
     ///
     /// # Errors
     /// The file is absent or cannot be read.
@@ -48,17 +48,17 @@ impl Files {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 
-    /// As `read`, of a file that is read again; it stays open.
+    /// As `read`, for a file that is read often; it stays open.
     ///
     /// # Errors
     /// The file is absent or cannot be read.
     pub fn read_often(&self, path: &Utf8Path) -> io::Result<String> {
-        let Kept { open, buffer } = &mut *self.kept.borrow_mut();
+        let OpenFiles { open, buffer } = &mut *self.kept.borrow_mut();
         if let Some(file) = open.get(path) {
             if let Ok(bytes) = read_again(file, buffer) {
                 return Ok(String::from_utf8_lossy(bytes).into_owned());
             }
-            // It was taken away, and perhaps there is a new one.
+            // It was removed, and perhaps created again.
             open.remove(path);
         }
         let file = File::open(self.real(path))?;
@@ -67,8 +67,7 @@ impl Files {
         Ok(text)
     }
 
-    /// As `read_often`. `None` where the file is absent, which needs no note, and where it cannot
-    /// be read, which gets one.
+    /// As `read_often`. `None` if the file is absent, without a note, or cannot be read, with a note.
     pub fn read_if_there(&self, path: &Utf8Path, notes: &mut Notes) -> Option<String> {
         match self.read_often(path) {
             Ok(text) => Some(text),
@@ -80,7 +79,7 @@ impl Files {
         }
     }
 
-    /// What `parse` makes of the file, which stays open, with a note wherever that is nothing.
+    /// Reads a file as `read_often` and parses it. Adds a note if one of the two fails.
     pub fn parse<T>(
         &self,
         path: &Utf8Path,
@@ -103,8 +102,7 @@ impl Files {
     }
 }
 
-/// The value of `key` in lines of `KEY VALUE`. Their order is not fixed, and unknown keys come with
-/// new kernels.
+/// The value of `key` in lines of `KEY VALUE`, in any order. Newer kernels add keys.
 pub(super) fn keyed(text: &str, key: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok())
 }
@@ -116,16 +114,16 @@ pub(super) mod fixture {
 
     /// A directory that holds `files`, by absolute name and content. A name that ends in `/` is a
     /// directory.
-    pub fn tree(files: &[(&str, &str)]) -> (TempDir, Files) {
+    pub fn tree(files: &[(&str, &str)]) -> (TempDir, KernelFiles) {
         let dir = tempfile::tempdir().unwrap();
-        let reader = Files::new(Utf8Path::from_path(dir.path()).unwrap());
+        let reader = KernelFiles::new(Utf8Path::from_path(dir.path()).unwrap());
         for (path, content) in files {
             write(&reader, path, content);
         }
         (dir, reader)
     }
 
-    pub fn write(files: &Files, path: &str, content: &str) {
+    pub fn write(files: &KernelFiles, path: &str, content: &str) {
         let real = files.real(Utf8Path::new(path));
         std::fs::create_dir_all(real.parent().unwrap()).unwrap();
         if path.ends_with('/') {
@@ -141,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_by_key() {
+    fn keyed_finds_values_by_key() {
         let check = |text, expect| assert_eq!(keyed(text, "inactive_file"), expect, "{text}");
         check("anon 1\ninactive_file 42\nfile 3\n", Some(42));
         check("total_inactive_file 7\n", None);
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_stays_open_is_read_from_its_start() {
+    fn files_that_stay_open_are_read_from_their_start() {
         let (_dir, files) = fixture::tree(&[("/a", "1")]);
         let check = |text: &str| {
             fixture::write(&files, "/a", text);
@@ -171,9 +169,9 @@ mod tests {
     /// What the kernel has of a process cannot be read when it is gone, also through a file that is
     /// open.
     #[test]
-    fn what_is_gone_is_not_remembered() {
+    fn files_that_were_removed_are_opened_again() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
-        let files = Files::new("/".into());
+        let files = KernelFiles::new("/".into());
         let path = Utf8PathBuf::from(format!("/proc/{}/status", child.id()));
         let before = files.read_often(&path);
         child.kill().unwrap();
@@ -184,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_is_not_worth_a_note_and_what_is_unreadable_is() {
+    fn files_that_are_absent_get_no_note_and_unreadable_ones_do() {
         let (_dir, files) = fixture::tree(&[("/a/", ""), ("/b", "x")]);
         let mut notes = Notes::default();
         assert_eq!(files.read_if_there("/none".into(), &mut notes), None);

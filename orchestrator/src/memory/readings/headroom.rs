@@ -1,13 +1,13 @@
-//! How much more may be used, and what it is that binds. Pure but for what `system` has read.
+//! How much more may be used, and which limit binds. Pure.
 
 use super::cgroup::Limited;
-use super::meminfo::Machine;
+use super::meminfo::MachineMemory;
 use camino::Utf8PathBuf;
 use serde::Serialize;
 use std::fmt::{self, Display, Formatter};
 
-/// What sets a limit. Reads as "the machine" or "the cgroup PATH"; in JSON and the trace it has a
-/// `kind`.
+/// What sets a limit. Displayed as "the machine" or "the cgroup PATH"; in JSON and the trace it has
+/// a `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Bound {
@@ -27,36 +27,37 @@ impl Display for Bound {
     }
 }
 
-/// One of the limits that all have to be kept.
+/// One limit. A build has to respect all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Level {
     pub bound: Bound,
     /// Bytes.
     pub limit: u64,
-    /// What is left of it, bytes.
+    /// What of it is not used, bytes.
     pub available: u64,
 }
 
-/// What stays free where the limit is neither small nor large, bytes.
+/// The reserve for limits of middle size, bytes.
 const RESERVE: u64 = 64 << 20;
 
 impl Level {
-    /// What of the limit is left alone, for what the system, and what nobody asks us for (page
-    /// tables, pipes, the orchestrator), may need between two readings: 64 MiB; 3 % of the limit
-    /// where that is more; a sixth of it where that is less, since what little fits there grows by
-    /// little. With 64 MiB in a group of 48 nothing was left for a second item, and at `-j8` the
-    /// library of zstd, whose files take 3 to 14 MiB each, took 1.85 times as long as without a
-    /// limit. Bytes.
+    /// How much of the limit is kept free, bytes. It is for memory that has no lease (the system, page
+    /// tables, pipes, the orchestrator) and may be needed between two readings.
+    ///
+    /// 64 MiB; 3 % of the limit if that is more; a sixth of the limit if that is less, since the few
+    /// items that fit into a small limit grow by little. (Measured with a reserve of 64 MiB in a group
+    /// of 48 MiB: no second item fitted, and zstd's library, whose files need 3 to 14 MiB each, took
+    /// 1.85 times as long at `-j8` as without a limit.)
     pub fn reserve(&self) -> u64 {
         RESERVE.min(self.limit / 6).max(self.limit / 100 * 3)
     }
 
-    /// What is available less the reserve, bytes.
+    /// What is available, without the reserve, bytes.
     pub fn headroom(&self) -> u64 {
         self.available.saturating_sub(self.reserve())
     }
 
-    /// What a build that is alone may use, bytes.
+    /// What a build may use if nothing else uses memory, bytes.
     pub fn usable(&self) -> u64 {
         self.limit.saturating_sub(self.reserve())
     }
@@ -70,14 +71,14 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// `None` if there is no limit at all to go by.
-    pub fn new(machine: Option<Machine>, groups: Vec<Limited>) -> Option<Reading> {
+    /// `None` if there is no limit.
+    pub fn new(machine: Option<MachineMemory>, groups: Vec<Limited>) -> Option<Reading> {
         let groups = groups.into_iter().map(|group| Level {
             bound: Bound::Cgroup { path: group.path },
             limit: group.limit,
             available: group.limit.saturating_sub(group.used),
         });
-        let machine = machine.map(|Machine { total, available }| Level {
+        let machine = machine.map(|MachineMemory { total, available }| Level {
             bound: Bound::Machine,
             limit: total,
             available: available.min(total),
@@ -86,9 +87,8 @@ impl Reading {
         (!levels.is_empty()).then_some(Reading { levels })
     }
 
-    /// The level that leaves least. Each is compared with its own reserve taken off: with the
-    /// reserve of whichever has least available, headroom would jump by the difference of two
-    /// reserves whenever two levels change places.
+    /// The level with the least headroom. It is not the one with the least available memory: the
+    /// headroom would jump by the difference of two reserves when another level has the least.
     pub fn binding(&self) -> &Level {
         self.levels
             .iter()
@@ -96,12 +96,12 @@ impl Reading {
             .expect("there is a level")
     }
 
-    /// The level with the smallest limit, whatever is used of it.
+    /// The level with the smallest limit, however much of it is used.
     pub fn smallest(&self) -> &Level {
         self.levels.iter().min_by_key(|level| level.limit).expect("there is a level")
     }
 
-    /// How much more all that runs may use together, bytes.
+    /// How much more all processes may use together, bytes.
     pub fn headroom(&self) -> u64 {
         self.binding().headroom()
     }
@@ -119,7 +119,7 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     fn reading(machine: Option<(u64, u64)>, groups: &[(u64, u64)]) -> Option<Reading> {
-        let machine = machine.map(|(total, available)| Machine { total, available });
+        let machine = machine.map(|(total, available)| MachineMemory { total, available });
         let groups = (0..).zip(groups).map(|(n, (limit, used))| Limited {
             path: format!("/{n}").into(),
             limit: *limit,
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_level_that_leaves_least_binds() {
+    fn headroom_is_that_of_the_level_with_the_least() {
         let check = |machine: (u64, u64), groups: &[(u64, u64)], bound: &str, headroom: u64| {
             let groups: Vec<_> =
                 groups.iter().map(|(limit, used)| (limit * MIB, used * MIB)).collect();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reserve_grows_with_the_limit_and_is_never_most_of_it() {
+    fn reserve_grows_with_the_limit_and_is_never_most_of_it() {
         let reserve = |limit: u64| {
             Level { bound: Bound::Machine, limit: limit * MIB, available: 0 }.reserve() / MIB
         };
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_limit_there_is_no_reading() {
+    fn reading_needs_a_limit() {
         assert_eq!(reading(None, &[]), None);
         assert_eq!(
             reading(None, &[(1 << 30, 0)]).unwrap().binding().bound.to_string(),
@@ -170,14 +170,14 @@ mod tests {
     }
 
     #[test]
-    fn the_smallest_limit_need_not_be_the_one_that_binds() {
+    fn headroom_may_be_bound_by_another_than_the_smallest_limit() {
         let reading = reading(Some((1 << 34, 1 << 27)), &[(1 << 32, 0)]).unwrap();
         assert_eq!(reading.smallest().bound.to_string(), "the cgroup /0");
         assert_eq!(reading.binding().bound, Bound::Machine);
     }
 
     #[test]
-    fn what_binds_is_a_value_in_messages() {
+    fn bound_has_its_documented_json() {
         let json = |bound: Bound| serde_json::to_string(&bound).unwrap();
         assert_eq!(json(Bound::Machine), r#"{"kind":"machine"}"#);
         assert_eq!(json(Bound::Cgroup { path: "/a".into() }), r#"{"kind":"cgroup","path":"/a"}"#);
@@ -186,7 +186,7 @@ mod tests {
     proptest! {
         /// Headroom is kept by every level, and more use never gives more of it.
         #[test]
-        fn headroom_is_within_all(
+        fn headroom_is_within_all_levels(
             machine in (1u64 << 20..1 << 40, 0u64..1 << 40),
             groups in proptest::collection::vec((0u64..1 << 40, 0u64..1 << 40), 0..4),
             more in 0u64..1 << 40,

@@ -1,31 +1,31 @@
 //! The machine's memory, from /proc/meminfo. Knows no cgroups.
 
-use super::files::Files;
+use super::files::KernelFiles;
 use super::note::Notes;
 use camino::Utf8Path;
 
-/// Swap is left out on purpose: what is swapped out by one compiler is swapped in by the next, and
-/// a build that needs it is slower than one that waits for its turn.
+/// The memory of the machine. Swap is left out on purpose: a build that swaps is slower than one that
+/// runs fewer jobs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub struct MachineMemory {
     /// MemTotal, bytes.
     pub total: u64,
-    /// MemAvailable: the kernel's guess of what can be allocated without swapping, bytes.
+    /// MemAvailable: the kernel's estimate of what can be allocated without swapping, bytes.
     pub available: u64,
 }
 
-impl Machine {
-    pub(super) fn read(files: &Files, notes: &mut Notes) -> Option<Machine> {
+impl MachineMemory {
+    pub(super) fn read(files: &KernelFiles, notes: &mut Notes) -> Option<MachineMemory> {
         files.parse(Utf8Path::new("/proc/meminfo"), notes, parse)
     }
 }
 
-fn parse(text: &str) -> Option<Machine> {
+fn parse(text: &str) -> Option<MachineMemory> {
     let bytes = |name: &str| -> Option<u64> {
         let line = text.lines().find_map(|line| line.strip_prefix(name))?;
         line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
     };
-    Some(Machine { total: bytes("MemTotal:")?, available: bytes("MemAvailable:")? })
+    Some(MachineMemory { total: bytes("MemTotal:")?, available: bytes("MemAvailable:")? })
 }
 
 #[cfg(test)]
@@ -33,11 +33,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kibibytes_become_bytes() {
+    fn meminfo_is_converted_to_bytes() {
         let check = |text, expect: Option<(u64, u64)>| {
             assert_eq!(
                 parse(text),
-                expect.map(|(total, available)| Machine { total, available }),
+                expect.map(|(total, available)| MachineMemory { total, available }),
                 "{text}"
             );
         };
@@ -51,9 +51,10 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_memory() {
+    fn meminfo_of_this_machine_is_parsed() {
         let machine =
-            Machine::read(&Files::new(Utf8Path::new("/")), &mut Notes::default()).unwrap();
+            MachineMemory::read(&KernelFiles::new(Utf8Path::new("/")), &mut Notes::default())
+                .unwrap();
         assert!(machine.available > 0 && machine.available <= machine.total);
     }
 

@@ -1,14 +1,14 @@
 //! What the system reports of memory: limits, what is free, stalls, kills. Decides nothing, and knows
 //! no leases.
 //!
-//! What is read fails soft: a file that is absent or makes no sense is remembered as a [`Note`],
-//! reported once, and the build goes by what is left. With nothing left it goes by `-j` and by its
-//! own history.
+//! Errors are not fatal: a file that is absent or cannot be parsed becomes a [`Note`], is reported
+//! once, and the build uses the other readings. Without any it is limited by `-j` and a budget in
+//! bytes only.
 //!
-//! - `files` reads below a root and keeps files open; `note` is what could not be read.
-//! - `cgroup` finds the groups that limit this process, `meminfo` the machine; `headroom` says what
-//!   is free and which limit binds.
-//! - `pressure` measures stalls. `system` is all that is read on each tick.
+//! - `files`: reads below a root and keeps files open. `note`: what could not be read.
+//! - `cgroup`: the cgroups that limit this process. `meminfo`: the machine. `headroom`: what is free,
+//!   and which limit binds.
+//! - `pressure`: stalls. `system`: all readings of one tick.
 
 mod cgroup;
 mod files;
@@ -20,7 +20,7 @@ mod system;
 
 pub use cgroup::Limited;
 pub use headroom::{Bound, Level, Reading};
-pub use meminfo::Machine;
+pub use meminfo::MachineMemory;
 pub use note::{Note, Notes};
 pub use pressure::{Stall, Totals};
 pub use system::{Sample, System};

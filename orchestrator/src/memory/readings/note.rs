@@ -1,9 +1,9 @@
-//! What could not be read, remembered so that it is said once. Prints nothing.
+//! What could not be read; each note is reported once. Prints nothing.
 
 use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
 
-/// Something that the build does without. Reads as a sentence without a full stop.
+/// A reading that the build has to do without. Displayed as a sentence without a full stop.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub enum Note {
     #[error("cannot read {path}, so it does not count for the memory budget: {why}")]
@@ -20,22 +20,22 @@ pub enum Note {
 #[derive(Clone, Debug, Default)]
 pub struct Notes {
     known: BTreeSet<Note>,
-    unsaid: Vec<Note>,
+    unreported: Vec<Note>,
 }
 
-/// A reading that fails differently on every tick must not fill the memory it is about.
+/// The most notes: an error that differs on every tick must not use up memory.
 const MOST: usize = 64;
 
 impl Notes {
     pub fn add(&mut self, note: Note) {
         if self.known.len() < MOST && self.known.insert(note.clone()) {
-            self.unsaid.push(note);
+            self.unreported.push(note);
         }
     }
 
-    /// Those that were not taken before.
+    /// Takes the notes that were not taken before.
     pub fn take(&mut self) -> Vec<Note> {
-        std::mem::take(&mut self.unsaid)
+        std::mem::take(&mut self.unreported)
     }
 }
 
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_is_said_once() {
+    fn notes_are_taken_once() {
         let mut notes = Notes::default();
         notes.add(Note::Blind);
         notes.add(Note::Blind);
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_an_end_to_them() {
+    fn notes_are_limited() {
         let mut notes = Notes::default();
         (0..1000).for_each(|n| notes.add(Note::Alone { why: n.to_string() }));
         assert_eq!(notes.take().len(), MOST);

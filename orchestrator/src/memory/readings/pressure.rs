@@ -1,28 +1,27 @@
-//! Memory pressure: the kernel's count of stalled time, and the share of it in windows of our own.
+//! Memory pressure (PSI): the kernel's counters of stalled time, and the stalled share of a window.
 //! Decides nothing.
 //!
-//! The averages that the kernel gives are brought up to date every two seconds only; its totals are
-//! exact at each reading.
+//! The kernel updates its own averages every two seconds only. Its totals are exact at each reading.
 
-use super::files::Files;
+use super::files::KernelFiles;
 use camino::Utf8Path;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Time that was lost waiting for memory (reclaim, refaults, swap) since the system or the group
-/// began, microseconds.
+/// Time in which tasks stalled for memory (reclaim, refaults, swap) since the system or the group was
+/// started, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
-    /// While at least one task waited.
+    /// At least one task stalled.
     pub some_us: u64,
-    /// While all that could run waited.
+    /// All tasks that could run stalled.
     pub full_us: u64,
 }
 
 impl Totals {
-    /// `None` is no error: kernels may be built without pressure information, or started with it
-    /// switched off, and then the file is absent or reading it fails with EOPNOTSUPP.
-    pub(super) fn read(files: &Files, path: &Utf8Path) -> Option<Totals> {
+    /// `None` is no error: the kernel may be built without PSI, or started with PSI off. Then the file
+    /// is absent, or reading it fails with EOPNOTSUPP.
+    pub(super) fn read(files: &KernelFiles, path: &Utf8Path) -> Option<Totals> {
         parse(&files.read_often(path).ok()?)
     }
 }
@@ -35,12 +34,12 @@ fn parse(text: &str) -> Option<Totals> {
     Some(Totals { some_us: total("some")?, full_us: total("full")? })
 }
 
-/// Shares of stalled time over the last seconds. Pure: the clock is the caller's.
+/// The stalled share of the last seconds. Pure: the time is an argument.
 #[derive(Clone, Debug)]
 pub struct Stall {
-    /// The longest window that is asked for.
+    /// The longest window that can be asked for.
     keep: Duration,
-    /// Oldest first; times and totals never fall.
+    /// Readings, the oldest first. Times and totals never decrease.
     seen: VecDeque<(Duration, Totals)>,
 }
 
@@ -49,8 +48,8 @@ impl Stall {
         Self { keep: longest_window, seen: VecDeque::new() }
     }
 
-    /// Takes note of a reading at `now`, a time since any fixed moment. `None` forgets all there
-    /// was. So does a total that fell: it is another group's.
+    /// Adds a reading at `now`, a time since any fixed moment. `None` discards all readings. So does a
+    /// total that is smaller than the last: it is that of another group.
     pub fn add(&mut self, now: Duration, totals: Option<Totals>) {
         let Some(totals) = totals else { return self.seen.clear() };
         if let Some((last, before)) = self.seen.back() {
@@ -62,20 +61,20 @@ impl Stall {
         }
         self.seen.push_back((now, totals));
         let start = now.saturating_sub(self.keep);
-        // One at or before the start stays, because the start of the window lies between two
+        // One reading at or before the start stays, because the window may start between two
         // readings.
         while self.seen.get(1).is_some_and(|(at, _)| *at <= start) {
             self.seen.pop_front();
         }
     }
 
-    /// The share of the last `window` in which at least one task waited for memory, 0 to 1. What
-    /// was before the first reading counts as no stall. `None` before the second reading.
+    /// The share of the last `window` in which at least one task stalled for memory, 0 to 1. The time
+    /// before the first reading counts as without stalls. `None` before the second reading.
     pub fn some(&self, window: Duration) -> Option<f64> {
         self.share(window, |totals| totals.some_us)
     }
 
-    /// As `some`, of the time in which all waited.
+    /// As `some`, for the time in which all tasks stalled.
     pub fn full(&self, window: Duration) -> Option<f64> {
         self.share(window, |totals| totals.full_us)
     }
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_read() {
+    fn pressure_totals_are_parsed() {
         let check = |text: &str, expect: Option<(u64, u64)>| {
             let expect = expect.map(|(some_us, full_us)| Totals { some_us, full_us });
             assert_eq!(parse(text), expect, "{text}");
@@ -127,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_of_windows() {
+    fn pressure_shares_of_windows() {
         // Half of the time is stalled from the 10th second to the 14th, read every second.
         let mut stall = Stall::new(30 * SECOND);
         let mut full = 0;
@@ -149,11 +148,11 @@ mod tests {
         check(17, (0.2, 2.0 / 30.0));
         check(19, (0.0, 2.0 / 30.0));
         check(60, (0.0, 0.0));
-        assert!(stall.seen.len() <= 32, "what is older than the longest window is forgotten");
+        assert!(stall.seen.len() <= 32, "readings older than the longest window are discarded");
     }
 
     #[test]
-    fn a_window_may_begin_between_two_readings() {
+    fn pressure_window_may_start_between_two_readings() {
         let mut stall = Stall::new(30 * SECOND);
         stall.add(Duration::ZERO, totals(0));
         stall.add(10 * SECOND, totals(5_000_000));
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_known_without_two_readings_of_one_group() {
+    fn pressure_is_unknown_without_two_readings_of_one_group() {
         let mut stall = Stall::new(30 * SECOND);
         assert_eq!(stall.full(SECOND), None);
         stall.add(SECOND, totals(4));
@@ -173,7 +172,7 @@ mod tests {
         assert_eq!(stall.full(SECOND), None);
         stall.add(4 * SECOND, totals(9));
         stall.add(5 * SECOND, totals(1));
-        assert_eq!(stall.full(SECOND), None, "a total that fell is another group's");
+        assert_eq!(stall.full(SECOND), None, "a smaller total is that of another group");
         stall.add(5 * SECOND, totals(2));
         assert_eq!(stall.full(SECOND), None, "a clock that stands still");
     }
@@ -181,7 +180,7 @@ mod tests {
     proptest! {
         /// Any readings give shares from 0 to 1, `full` at most `some`.
         #[test]
-        fn shares_are_shares(steps in proptest::collection::vec((0u64..5000, 0u64..3_000_000), 0..200)) {
+        fn pressure_shares_are_between_0_and_1(steps in proptest::collection::vec((0u64..5000, 0u64..3_000_000), 0..200)) {
             let mut stall = Stall::new(30 * SECOND);
             let (mut now, mut full) = (0, 0);
             for (ms, stalled) in steps {

@@ -1,18 +1,18 @@
-//! All that is read of the system on each tick, in one place. Decides nothing.
+//! All readings of one tick, in one place. Decides nothing.
 
 use super::cgroup::{self, Cgroups};
-use super::files::Files;
+use super::files::KernelFiles;
 use super::headroom::{Bound, Reading};
-use super::meminfo::Machine;
+use super::meminfo::MachineMemory;
 use super::note::{Note, Notes};
 use super::pressure::Totals;
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Where this process gets its memory from. About ten files are read each time: together some
-/// tenths of a millisecond, so ten readings in a second cost well below 1 % of a core.
+/// The source of readings. About ten files are read each time, which takes some tenths of a
+/// millisecond: ten readings a second cost well below 1 % of a core.
 #[derive(Debug)]
 pub struct System {
-    files: Files,
+    files: KernelFiles,
     cgroups: Cgroups,
     pressure: Utf8PathBuf,
     notes: Notes,
@@ -23,14 +23,14 @@ pub struct System {
 pub struct Sample {
     /// `None` if no limit and no amount of memory can be read.
     pub limits: Option<Reading>,
-    /// `None` where the kernel tells no pressure.
+    /// `None` if the kernel reports no pressure.
     pub pressure: Option<Totals>,
 }
 
 impl System {
-    /// Finds what binds this process. `root` is `/`, or a tree of files in its likeness.
+    /// Finds the limits of this process. `root` is `/`, or a directory with the same files in tests.
     pub fn find(root: &Utf8Path) -> System {
-        let files = Files::new(root);
+        let files = KernelFiles::new(root);
         let mut notes = Notes::default();
         let cgroups = Cgroups::find(&files, &mut notes);
         let pressure = cgroups.pressure_file(&files);
@@ -38,12 +38,12 @@ impl System {
     }
 
     pub fn sample(&mut self) -> Sample {
-        let machine = Machine::read(&self.files, &mut self.notes);
+        let machine = MachineMemory::read(&self.files, &mut self.notes);
         let total = machine.map_or(u64::MAX, |machine| machine.total);
-        // Version 1 spells "no limit" as a number near the largest; without the machine's size it
-        // is known by being absurd.
-        let absurd = total.min(1 << 60);
-        let groups = self.cgroups.limited(&self.files, absurd, &mut self.notes);
+        // Version 1 writes "no limit" as a number close to the largest. Without the machine's size
+        // any limit above 1 EiB counts as none.
+        let no_limit = total.min(1 << 60);
+        let groups = self.cgroups.limited(&self.files, no_limit, &mut self.notes);
         let limits = Reading::new(machine, groups);
         if limits.is_none() {
             self.notes.add(Note::Blind);
@@ -51,9 +51,8 @@ impl System {
         Sample { limits, pressure: Totals::read(&self.files, &self.pressure) }
     }
 
-    /// Processes of ours that were killed because memory ran out, since some moment in the past: to
-    /// compare with what it was. Looks at all groups below ours too, so it is for when a process
-    /// was killed and not for every tick.
+    /// The kernel's count of processes in our cgroups that it killed for memory. Only differences mean
+    /// something. Reads all groups below ours too, so it is too slow for every tick.
     pub fn oom_kills(&self) -> Option<u64> {
         self.cgroups.oom_kills(&self.files)
     }
@@ -69,7 +68,7 @@ impl System {
         }
     }
 
-    /// What could not be read, each said once.
+    /// Takes what could not be read; each note once.
     pub fn notes(&mut self) -> Vec<Note> {
         self.notes.take()
     }
@@ -96,7 +95,7 @@ mod tests {
     ];
 
     #[test]
-    fn each_sample_reads_anew() {
+    fn system_samples_are_read_again_each_time() {
         let (dir, files) = tree(PROC);
         let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
         let mut check = |headroom: u64, bound: Bound| {
@@ -131,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn without_proc_and_sys_there_is_no_reading_and_one_note_of_it() {
+    fn system_without_proc_and_sys_has_no_reading_and_one_note() {
         let (dir, _) = tree(&[]);
         let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
         let nothing = Sample { limits: None, pressure: None };
@@ -144,14 +143,14 @@ mod tests {
     }
 
     #[test]
-    fn without_the_machine_the_group_still_binds() {
+    fn system_without_meminfo_is_bound_by_the_group() {
         let (dir, _) = tree(&PROC[1..]);
         let mut system = System::find(Utf8Path::from_path(dir.path()).unwrap());
         assert_eq!(system.sample().limits.unwrap().headroom() / MIB, 636);
     }
 
     #[test]
-    fn this_system_is_read() {
+    fn system_of_this_machine_is_read() {
         let sample = System::find(Utf8Path::new("/")).sample();
         assert!(sample.limits.is_some());
     }

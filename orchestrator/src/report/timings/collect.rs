@@ -7,7 +7,7 @@ use crate::events::{Event, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
 use crate::keys::{ItemIx, WorkerId};
-use crate::memory::Summary;
+use crate::memory::MemorySummary;
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
 
@@ -50,7 +50,7 @@ pub(super) struct Collector {
     pressure_full: Vec<Point>,
     kills: Vec<Kill>,
     chosen: String,
-    memory: Option<Summary>,
+    memory: Option<MemorySummary>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -629,7 +629,7 @@ mod tests {
         let chosen =
             Chosen { bytes: Some(60), by: Origin::Option, of: None, clamped: None, off: false };
         let who = Victim::Worker(WorkerId(3));
-        let summary = Summary { peak: 30, ..Summary::default() };
+        let summary = MemorySummary { peak: 30, ..MemorySummary::default() };
         let model = model(&[
             read(0, Some(100), 101),
             Event::Leases { bytes: 20, baselines: 4, budget: Some(60), at_us: 102 },

@@ -4,7 +4,7 @@ use crate::events::WaitReason;
 use crate::fingerprint::RebuildReason;
 use crate::graph::ItemKind;
 use crate::keys::ItemIx;
-use crate::memory::{Killer, Summary};
+use crate::memory::{Killer, MemorySummary};
 use tender_protocol::{Outcome, PhaseName};
 
 /// What the build itself does not know about it.
@@ -41,7 +41,7 @@ pub(super) struct Model {
     /// The budget of memory as people read it; empty if it was not reported.
     pub budget: String,
     /// `None` where nothing ran.
-    pub memory: Option<Summary>,
+    pub memory: Option<MemorySummary>,
     /// In order of time.
     pub critical: Vec<Step>,
 }

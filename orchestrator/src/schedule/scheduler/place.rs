@@ -64,7 +64,7 @@ impl Scheduler {
     pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
-        is_large && need > self.ledger.free_by_reading()
+        is_large && need > self.ledger.free_by_headroom()
     }
 
     /// Gives a ready item, with what goes along, to somebody, if memory suffices for it. Returns

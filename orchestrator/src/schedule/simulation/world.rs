@@ -330,7 +330,7 @@ impl World {
             let tokens = self.pool.broker.out(ChildId::Worker(worker));
             self.scheduler.handle(Event::TokensOut { worker, tokens });
         }
-        let wanted = self.scheduler.wanted(self.pool.most_more());
+        let wanted = self.scheduler.wanted(self.pool.max_additional());
         assert!(self.pool.begin_round(wanted, self.now_us).unwrap().is_none());
         self.scheduler.begin_round(true);
         self.perform();
@@ -346,10 +346,10 @@ impl World {
             self.perform();
             assert_eq!(self.pool.broker.free(), free - 1, "a claim takes one slot: {claim:?}");
         }
-        self.scheduler.end_round(self.pool.broker.free(), self.pool.most_more());
+        self.scheduler.end_round(self.pool.broker.free(), self.pool.max_additional());
         self.perform();
         let before = wanted;
-        let wanted = self.scheduler.wanted(self.pool.most_more());
+        let wanted = self.scheduler.wanted(self.pool.max_additional());
         self.deadline_us = self.pool.end_round(wanted, self.now_us).unwrap();
         assert!(self.deadline_us.is_none_or(|at_us| at_us > self.now_us));
         assert!(self.pool.broker.n() as usize <= self.slots);
@@ -641,7 +641,7 @@ impl World {
         let child = ChildId::Command(item);
         let before_us = self.now_us;
         while self.unread(child) == 0 {
-            let wanted = self.scheduler.wanted(self.pool.most_more());
+            let wanted = self.scheduler.wanted(self.pool.max_additional());
             let rest = (self.pool.broker.free() + self.left_at_parent()).saturating_sub(wanted);
             let is_offered = |other: &ItemIx| self.unread(ChildId::Command(*other)) > 0;
             let has_others = self.commands.keys().any(is_offered);

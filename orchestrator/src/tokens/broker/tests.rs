@@ -1,4 +1,4 @@
-//! The account, with ports of which the tests play the clients.
+//! Tests of the account on fake ports; the tests act as the clients.
 
 use super::*;
 use crate::keys::{ChildId, WorkerId};
@@ -26,14 +26,14 @@ fn unread(broker: &Broker<FakePorts>, child: ChildId) -> u32 {
 }
 
 #[test]
-fn a_child_is_told_where_its_tokens_are() {
+fn broker_admission_names_the_port() {
     let admission = broker(8).admit(A, Kind::Own, 8).unwrap();
     let flags = " -j8 --jobserver-auth=fifo:/fake";
     assert_eq!(admission.environment(), [("MAKEFLAGS", flags), ("CARGO_MAKEFLAGS", flags)]);
 }
 
 #[test]
-fn a_starting_slot_is_charged_parked_and_lent_again() {
+fn broker_charges_parks_and_lends_the_implicit_slot() {
     let mut broker = broker(2);
     broker.admit(A, Kind::Own, 8).unwrap();
     broker.charge(B).unwrap();
@@ -55,13 +55,13 @@ fn a_starting_slot_is_charged_parked_and_lent_again() {
 }
 
 #[test]
-fn a_token_is_put_only_where_one_is_free_and_fits() {
+fn broker_puts_a_token_only_if_one_is_free_and_the_port_has_room() {
     let mut broker = Broker::new(4, FakePorts { capacity: 2 });
     broker.admit(A, Kind::Own, 8).unwrap();
     assert!(broker.put(A).unwrap() && broker.put(A).unwrap());
     assert!(!broker.put(A).unwrap(), "its port is full");
     assert_eq!((broker.out(A), broker.free()), (2, 1));
-    assert!(!broker.put(B).unwrap(), "it is not known");
+    assert!(!broker.put(B).unwrap(), "the child is unknown");
     broker.charge(B).unwrap();
     read(&broker, A, 2);
     assert!(!broker.put(A).unwrap(), "none is free");
@@ -69,7 +69,7 @@ fn a_token_is_put_only_where_one_is_free_and_fits() {
 }
 
 #[test]
-fn bytes_that_are_no_longer_wanted_come_back() {
+fn broker_takes_back_unread_tokens_beyond_the_grant() {
     let mut broker = broker(5);
     broker.admit(A, Kind::Own, 8).unwrap();
     settle(&mut broker, &[(A, 4)]);
@@ -83,7 +83,7 @@ fn bytes_that_are_no_longer_wanted_come_back() {
 }
 
 #[test]
-fn a_returned_token_goes_to_who_wants_it() {
+fn broker_grants_a_returned_token_to_another_worker() {
     let mut broker = broker(3);
     broker.admit(A, Kind::Own, 8).unwrap();
     broker.admit(B, Kind::Own, 8).unwrap();
@@ -97,7 +97,7 @@ fn a_returned_token_goes_to_who_wants_it() {
 }
 
 #[test]
-fn the_dead_leave_what_they_held() {
+fn broker_frees_the_tokens_of_a_removed_child() {
     let mut broker = broker(6);
     broker.admit(A, Kind::Own, 8).unwrap();
     settle(&mut broker, &[(A, 4)]);
@@ -111,7 +111,7 @@ fn the_dead_leave_what_they_held() {
 }
 
 #[test]
-fn who_returns_too_much_is_named() {
+fn broker_reports_and_discards_surplus_tokens() {
     let mut broker = broker(3);
     broker.admit(A, Kind::Own, 8).unwrap();
     settle(&mut broker, &[(A, 1)]);
@@ -125,7 +125,7 @@ fn who_returns_too_much_is_named() {
 
 const EXTERNAL: Kind = Kind::External(Dialect::Fifo);
 
-/// A broker of `n` with external children 0, 1, ..., whose starting slots come on top.
+/// A broker with external commands 0, 1, ..., and `n` slots besides their implicit ones.
 fn with_external(n: u32, children: u32) -> Broker<FakePorts> {
     let mut broker = broker(n + children);
     (0..children)
@@ -138,12 +138,12 @@ fn all_unread(broker: &Broker<FakePorts>, children: u32) -> Vec<u32> {
 }
 
 #[test]
-fn what_is_free_is_offered() {
+fn broker_offers_free_slots() {
     let mut broker = with_external(3, 1);
     let offers = broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(offers, Offers::default());
     assert_eq!((unread(&broker, A), broker.free(), broker.used()), (3, 0, 1));
-    // Nobody took it: nothing changes, however long it stands.
+    // It is not taken: with one command the offer stands.
     settle(&mut broker, &[]);
     assert_eq!(broker.offer(0, Terms::Standing, 1_000_000).unwrap(), Offers::default());
     read(&broker, A, 2);
@@ -153,7 +153,7 @@ fn what_is_free_is_offered() {
     read(&broker, A, 1);
     settle(&mut broker, &[]);
     assert_eq!((unread(&broker, A), broker.free(), broker.used()), (0, 0, 4));
-    // What it returns is free, and so is offered to it again.
+    // Returned tokens are free, and are offered again.
     give_back(&broker, A, 3);
     settle(&mut broker, &[]);
     assert_eq!(broker.free(), 3);
@@ -162,46 +162,46 @@ fn what_is_free_is_offered() {
 }
 
 #[test]
-fn offers_are_shared_evenly_and_again_when_children_come() {
+fn broker_shares_offers_evenly_and_again_when_commands_start() {
     let mut broker = with_external(5, 1);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(all_unread(&broker, 1), [5]);
-    // Its starting slot has to be free first.
-    broker.draw_back(1).unwrap();
+    // Its implicit slot has to be free first.
+    broker.withdraw_offers(1).unwrap();
     drop(broker.admit(B, EXTERNAL, 5).unwrap());
     broker.offer(0, Terms::Standing, 1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![2, 2], 0));
-    // No more than a few at a time, however many there are.
+    // An offer has a maximum.
     let mut broker = with_external(5000, 2);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!(all_unread(&broker, 2), [MOST_OFFERED, MOST_OFFERED]);
-    // Under a parent one at a time.
+    // A trial offers one token to each.
     let mut broker = with_external(10, 2);
     broker.offer(0, Terms::Trial { start_us: 1, most: 1 }, 1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 1], 8));
 }
 
 #[test]
-fn an_offer_moves_on_after_its_turn() {
+fn broker_moves_an_offer_when_its_time_is_over() {
     let mut broker = with_external(1, 3);
     let mut now_us = 0;
     let mut had = vec![];
     for _ in 0..7 {
         let offers = broker.offer(0, Terms::Standing, now_us).unwrap();
         had.push(all_unread(&broker, 3).iter().position(|unread| *unread == 1).unwrap());
-        assert_eq!((offers.without, offers.deadline_us), (2, Some(now_us + TURN_US)));
-        broker.offer(0, Terms::Standing, now_us + TURN_US - 1).unwrap();
+        assert_eq!((offers.without, offers.deadline_us), (2, Some(now_us + OFFER_TIME_US)));
+        broker.offer(0, Terms::Standing, now_us + OFFER_TIME_US - 1).unwrap();
         assert_eq!(
             all_unread(&broker, 3).iter().position(|unread| *unread == 1),
             had.last().copied()
         );
-        now_us += TURN_US;
+        now_us += OFFER_TIME_US;
     }
     assert_eq!(had, [0, 1, 2, 0, 1, 2, 0]);
 }
 
 #[test]
-fn many_children_have_shorter_turns() {
+fn broker_moves_offers_faster_among_many_commands() {
     let mut broker = with_external(1, 40);
     let mut now_us = 0;
     let mut had = BTreeSet::new();
@@ -213,23 +213,23 @@ fn many_children_have_shorter_turns() {
 }
 
 #[test]
-fn an_urgent_child_is_offered_more_often() {
+fn broker_offers_an_urgent_command_more_often() {
     let mut broker = with_external(1, 3);
-    broker.priority(B, 9);
-    let had = (0..6).map(|turn| {
-        broker.offer(0, Terms::Standing, turn * TURN_US).unwrap();
+    broker.set_priority(B, 9);
+    let had = (0..6).map(|step| {
+        broker.offer(0, Terms::Standing, step * OFFER_TIME_US).unwrap();
         all_unread(&broker, 3).iter().position(|unread| *unread == 1).unwrap()
     });
     assert_eq!(had.collect::<Vec<_>>(), [1, 0, 1, 2, 1, 0]);
 }
 
-/// They may leave it lying, and the least urgent one may be the one that waits for it.
+/// Urgent commands may have no use for a token while the least urgent one waits for it.
 #[test]
-fn no_child_is_passed_over_for_more_urgent_ones() {
+fn broker_offers_to_each_command_within_a_round() {
     for children in [3, 8, 20] {
         let mut broker = with_external(1, children);
         (0..children).for_each(|id| {
-            broker.priority(ChildId::Worker(WorkerId(id)), u64::from(children - id))
+            broker.set_priority(ChildId::Worker(WorkerId(id)), u64::from(children - id))
         });
         let mut last_us = BTreeMap::new();
         let mut now_us = 1_000_000;
@@ -242,7 +242,7 @@ fn no_child_is_passed_over_for_more_urgent_ones() {
                 .map(|id| now_us - last_us.get(&id).unwrap_or(&1_000_000))
                 .max();
             assert!(
-                longest.unwrap() <= ROUND_US + 2 * TURN_US,
+                longest.unwrap() <= ROUND_US + 2 * OFFER_TIME_US,
                 "{children}: {last_us:?} at {now_us}"
             );
         }
@@ -251,20 +251,20 @@ fn no_child_is_passed_over_for_more_urgent_ones() {
 }
 
 #[test]
-fn an_urgent_child_is_offered_more() {
+fn broker_offers_an_urgent_command_more_tokens() {
     let mut broker = with_external(3, 2);
-    broker.priority(B, 9);
+    broker.set_priority(B, 9);
     for at in [1, 2, 3_000] {
         broker.offer(0, Terms::Standing, at).unwrap();
         assert_eq!(all_unread(&broker, 2), [1, 2]);
     }
-    broker.priority(A, 10);
+    broker.set_priority(A, 10);
     broker.offer(0, Terms::Standing, 3_001).unwrap();
     assert_eq!(all_unread(&broker, 2), [2, 1]);
 }
 
 #[test]
-fn what_outlives_its_child_keeps_what_it_holds_and_is_offered_nothing() {
+fn broker_keeps_tokens_of_survivors_charged_and_offers_them_nothing() {
     let left = ChildId::Worker(WorkerId(7));
     let mut broker = with_external(4, 2);
     broker.offer(0, Terms::Standing, 1).unwrap();
@@ -276,14 +276,14 @@ fn what_outlives_its_child_keeps_what_it_holds_and_is_offered_nothing() {
     settle(&mut broker, &[]);
     assert_eq!((broker.held(left).unwrap(), unread(&broker, left)), (2, 0));
     broker.offer(0, Terms::Standing, 3).unwrap();
-    assert_eq!((unread(&broker, left), unread(&broker, B)), (0, 3), "all but what is held");
+    assert_eq!((unread(&broker, left), unread(&broker, B)), (0, 3), "all but the held tokens");
     // The command runs again.
-    broker.draw_back(1).unwrap();
+    broker.withdraw_offers(1).unwrap();
     broker.admit(A, Kind::External(Dialect::Fifo), 8).unwrap();
     give_back(&broker, left, 1);
     settle(&mut broker, &[]);
     assert_eq!((broker.held(left).unwrap(), unread(&broker, left), broker.free()), (1, 0, 1));
-    // Nothing is borrowed for it either.
+    // Survivors do not count as commands without an offer.
     broker.remove(A);
     broker.remove(B);
     let offers = broker.offer(0, Terms::Standing, 4).unwrap();
@@ -293,25 +293,24 @@ fn what_outlives_its_child_keeps_what_it_holds_and_is_offered_nothing() {
 }
 
 #[test]
-fn offers_are_drawn_back_for_our_own() {
+fn broker_withdraws_offers_for_workers() {
     let mut broker = with_external(2, 2);
     broker.offer(0, Terms::Standing, 0).unwrap();
     assert_eq!((broker.free(), broker.used()), (0, 2));
-    broker.draw_back(1).unwrap();
+    broker.withdraw_offers(1).unwrap();
     assert_eq!((all_unread(&broker, 2), broker.free()), (vec![1, 0], 1));
-    // One of them is quicker than we are.
+    // One command reads its token first.
     read(&broker, A, 1);
-    broker.draw_back(2).unwrap();
+    broker.withdraw_offers(2).unwrap();
     assert_eq!((broker.held(A).unwrap(), broker.free()), (1, 1));
-    // What our own need is not offered again.
+    // The reserve is not offered.
     assert_eq!(broker.offer(1, Terms::Standing, 0).unwrap().without, 2);
     assert_eq!(all_unread(&broker, 2), [0, 0]);
 }
 
-/// Where there is no room for more jobs, external children are offered no more than there is room
-/// for; what they hold they keep, and our own are given what they want.
+/// A limit applies to tokens that commands can take, not to those that they hold, nor to workers.
 #[test]
-fn offers_are_limited_by_what_there_is_room_for() {
+fn broker_limits_offers() {
     let mut broker = with_external(5, 1);
     broker.limit_offers(2);
     broker.offer(0, Terms::Standing, 0).unwrap();
@@ -328,20 +327,20 @@ fn offers_are_limited_by_what_there_is_room_for() {
     settle(&mut broker, &[(B, 3)]);
     assert_eq!((unread(&broker, B), broker.free()), (3, 0));
     settle(&mut broker, &[]);
-    // There is room again.
+    // The limit is lifted.
     broker.limit_offers(u32::MAX);
     broker.offer(0, Terms::Standing, 2).unwrap();
     assert_eq!((unread(&broker, A), broker.held(A).unwrap(), broker.free()), (3, 1, 0));
 }
 
 #[test]
-fn a_limit_of_offers_is_one_for_all_children() {
+fn broker_limits_the_sum_of_all_offers() {
     let check = |most: u32, expect: &[u32]| {
         let mut broker = with_external(8, 3);
         broker.limit_offers(most);
         broker.offer(0, Terms::Standing, 0).unwrap();
         assert_eq!(all_unread(&broker, 3), expect, "{most}");
-        // Also of what stands already.
+        // Also of offers that stand already.
         broker.limit_offers(u32::MAX);
         broker.offer(0, Terms::Standing, 1).unwrap();
         broker.limit_offers(most);
@@ -359,20 +358,23 @@ fn a_limit_of_offers_is_one_for_all_children() {
 }
 
 #[test]
-fn a_borrowed_offer_goes_round_once() {
+fn broker_withdraws_a_trial_after_one_round() {
     let mut broker = with_external(1, 2);
     let terms = Terms::Trial { start_us: 100, most: 1 };
     let first = broker.offer(0, terms, 100).unwrap();
-    assert_eq!((all_unread(&broker, 2), first.deadline_us), (vec![1, 0], Some(100 + TURN_US)));
-    let second = broker.offer(0, terms, 100 + TURN_US).unwrap();
+    assert_eq!(
+        (all_unread(&broker, 2), first.deadline_us),
+        (vec![1, 0], Some(100 + OFFER_TIME_US))
+    );
+    let second = broker.offer(0, terms, 100 + OFFER_TIME_US).unwrap();
     assert_eq!((all_unread(&broker, 2), second.refused), (vec![0, 1], false));
-    let third = broker.offer(1, terms, 100 + 2 * TURN_US).unwrap();
+    let third = broker.offer(1, terms, 100 + 2 * OFFER_TIME_US).unwrap();
     assert_eq!((all_unread(&broker, 2), third.refused, broker.free()), (vec![0, 0], true, 1));
     assert_eq!(broker.shrink(5), 1);
     assert_eq!((broker.n(), broker.free()), (2, 0));
 }
 
-/// One step of a random history. Children are taken by number modulo those that are there.
+/// One step of a random history. A number selects a child modulo how many there are.
 #[derive(Clone, Debug)]
 enum Step {
     Admit,
@@ -416,7 +418,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     proptest::collection::vec(step, 1..120)
 }
 
-/// What the test knows for certain about a child, because it plays it.
+/// The true state of a child, which the test acts for.
 #[derive(Clone, Copy, Debug, Default)]
 struct Truth {
     client: bool,
@@ -426,13 +428,13 @@ struct Truth {
     priority: u64,
     /// Tokens that it has read and not returned.
     held: u32,
-    /// Bytes that it returned without having them, and that were not found yet.
+    /// Bytes that it returned in excess and that the broker has not discarded yet.
     extra: u32,
 }
 
 proptest! {
     #[test]
-    fn every_slot_is_in_one_place(n in 1..12u32, capacity in 1..6u32, steps in steps()) {
+    fn broker_has_every_slot_in_one_place(n in 1..12u32, capacity in 1..6u32, steps in steps()) {
         let mut broker = Broker::new(n, FakePorts { capacity });
         let mut truth: BTreeMap<ChildId, Truth> = BTreeMap::new();
         let mut next = 0;
@@ -457,7 +459,7 @@ proptest! {
                     truth.get_mut(&child).unwrap().want = want;
                 },
                 Step::Priority(number, priority) => if let Some(child) = pick(number) {
-                    broker.priority(child, priority);
+                    broker.set_priority(child, priority);
                     truth.get_mut(&child).unwrap().priority = priority;
                 },
                 Step::Park(number) => if let Some(child) = pick(number) {
@@ -496,7 +498,7 @@ proptest! {
                 Step::Remove(number) => if let Some(child) = pick(number) {
                     let Truth { held, extra, .. } = truth.remove(&child).unwrap();
                     let settled = broker.remove(child);
-                    // A byte too many stands for a token held: only the difference can be known.
+                    // A surplus byte is counted as a returned token: the account knows only the sum.
                     prop_assert_eq!(i64::from(settled.held_lost) - i64::from(settled.surplus),
                         i64::from(held) - i64::from(extra));
                 },
@@ -504,26 +506,26 @@ proptest! {
                     now_us += later_us;
                     let terms = if borrowed { Terms::Trial { start_us: now_us / 2, most: 1 } } else { Terms::Standing };
                     let offers = broker.offer(reserve, terms, now_us).unwrap();
-                    prop_assert!(offers.deadline_us.is_none_or(|at| now_us < at && at <= now_us + TURN_US));
-                    // Nothing that may be offered idles while a external child has no offer.
-                    // On trial it idles once all have had it, and goes back where it came from.
+                    prop_assert!(offers.deadline_us.is_none_or(|at| now_us < at && at <= now_us + OFFER_TIME_US));
+                    // No slot that may be offered is free while an external command has no offer.
+                    // Exception: on trial, when all have had an offer, the token is returned.
                     let refused = offers.refused || terms != Terms::Standing;
-                    // One whose port is full of what it returned too much cannot be offered
-                    // anything until that is found.
+                    // A port that is full of surplus bytes has no room for an offer until they are
+                    // discarded.
                     let full = truth.keys().any(|child| unread(&broker, *child) >= capacity);
                     prop_assert!(offers.without == 0 || broker.free() <= reserve || refused || full);
-                    // On trial each has it once, before it goes back.
+                    // On trial each has an offer once before the token is returned.
                     if let Terms::Trial { start_us, .. } = terms {
                         let has_waited = |child: &ChildId| {
                             let offer = broker.offer_of(*child);
                             offer.count == 0 && offer.since_us < start_us
                         };
                         let waits = truth.iter().any(|(child, of)| of.external && has_waited(child));
-                        prop_assert!(!waits || broker.free() <= reserve || full, "one was passed over");
+                        prop_assert!(!waits || broker.free() <= reserve || full, "a command has no offer");
                     }
                 }
                 Step::DrawBack(slots) => {
-                    broker.draw_back(slots).unwrap();
+                    broker.withdraw_offers(slots).unwrap();
                     let none_stands = broker.standing().next().is_none();
                     prop_assert!(broker.free() >= slots || none_stands);
                 }
@@ -544,7 +546,7 @@ proptest! {
                     let surpluses = settle(&mut broker, &granted);
                     for Surplus { child, tokens } in surpluses {
                         let of_child = truth.get_mut(&child).unwrap();
-                        prop_assert!(of_child.extra >= tokens, "{child:?} is accused of {tokens}");
+                        prop_assert!(of_child.extra >= tokens, "{child:?} is reported with {tokens}");
                         of_child.extra -= tokens;
                     }
                     for (child, Truth { want, priority, external, .. }) in &truth {
@@ -553,13 +555,12 @@ proptest! {
                             prop_assert_eq!(tokens.port.unread().unwrap(), broker.offer_of(*child).count);
                             continue;
                         }
-                        // Nothing lies unread that is not wanted, and nothing was put beyond the
-                        // wish.
+                        // No unread token is unwanted, and no token was put beyond the request.
                         let unread = tokens.port.unread().unwrap();
                         prop_assert!(unread == 0 || tokens.out <= *want);
-                        // Nothing idles that is wanted, unless the port is full.
+                        // No slot is free that a worker can use, unless its port is full.
                         if broker.free() > 0 {
-                            prop_assert!(tokens.out >= *want || unread >= capacity, "{child:?} starves");
+                            prop_assert!(tokens.out >= *want || unread >= capacity, "{child:?} lacks tokens");
                         }
                         prop_assert_eq!(tokens.priority, *priority);
                     }

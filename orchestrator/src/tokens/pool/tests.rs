@@ -1,4 +1,4 @@
-//! What is borrowed and returned, with a lender and ports of which the tests play the other side.
+//! Tests of borrowing and returning, with a fake lender and fake ports.
 
 use super::*;
 use crate::keys::{ChildId, WorkerId};
@@ -17,7 +17,7 @@ fn under(left: u32, hint: u32) -> (Pool<FakePorts, FakeLender>, FakeLender) {
     (Pool::under(lender.clone(), hint, FakePorts { capacity: 1000 }), lender)
 }
 
-/// Children are to have what `granted` says. `wanted` slots could be used besides.
+/// One round, in which children may have the tokens in `granted`, and `wanted` more slots have a use.
 fn round_with(
     pool: &mut Pool<FakePorts, FakeLender>,
     granted: &[(ChildId, u32)],
@@ -43,16 +43,16 @@ fn read(pool: &Pool<FakePorts, FakeLender>, child: ChildId, tokens: u32) {
 }
 
 #[test]
-fn the_slot_that_came_with_us_is_used_first() {
+fn pool_uses_the_implicit_slot_first() {
     let (mut pool, lender) = under(9, 10);
     assert_eq!(pool.broker.free(), 1);
     pool.broker.admit(OWN, Kind::Own, 10).unwrap();
     round(&mut pool, 0, 0);
-    assert_eq!(lender.0.borrow().wished, 0, "nothing waits");
+    assert_eq!(lender.0.borrow().wished, 0, "nothing else has a use for a slot");
 }
 
 #[test]
-fn tokens_are_borrowed_for_work_and_returned_at_once() {
+fn pool_borrows_tokens_for_work_and_returns_them_at_once() {
     let (mut pool, lender) = under(9, 10);
     drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
     pool.end_round(3, 0).unwrap();
@@ -72,14 +72,14 @@ fn tokens_are_borrowed_for_work_and_returned_at_once() {
 }
 
 #[test]
-fn no_more_is_wished_for_than_there_can_be() {
+fn pool_requests_no_more_tokens_than_the_hint() {
     let (mut pool, lender) = under(9, 4);
     pool.end_round(100, 0).unwrap();
     assert_eq!(lender.0.borrow().wished, 3);
 }
 
 #[test]
-fn a_token_that_comes_too_late_goes_back() {
+fn pool_returns_a_token_that_arrives_too_late() {
     let (mut pool, lender) = under(9, 10);
     drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
     pool.end_round(2, 0).unwrap();
@@ -89,7 +89,7 @@ fn a_token_that_comes_too_late_goes_back() {
 }
 
 #[test]
-fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
+fn pool_doubles_the_pause_between_failed_trials() {
     let (mut pool, lender) = under(1, 4);
     drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
     let mut pauses = vec![];
@@ -98,9 +98,9 @@ fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
         assert_eq!(round(&mut pool, 0, now_us), None, "it waits for a token");
         assert_eq!(lender.0.borrow().wished, 1);
         lender.grant();
-        let turn = round(&mut pool, 0, now_us).unwrap();
-        assert_eq!((turn, unread(&pool, EXTERNAL)), (now_us + 5_000, 1));
-        now_us = turn;
+        let offer_ends_us = round(&mut pool, 0, now_us).unwrap();
+        assert_eq!((offer_ends_us, unread(&pool, EXTERNAL)), (now_us + 5_000, 1));
+        now_us = offer_ends_us;
         let next = round(&mut pool, 0, now_us).unwrap();
         assert_eq!(
             (unread(&pool, EXTERNAL), lender.0.borrow().lent, lender.0.borrow().wished),
@@ -110,7 +110,7 @@ fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
         now_us = next;
     }
     assert_eq!(pauses, [5_000, 10_000, 20_000, 40_000, 40_000, 40_000]);
-    // It takes one: the next trial is at once, for two, and the pauses begin anew.
+    // It takes one: the next trial follows at once, with two tokens, and the pauses start again.
     round(&mut pool, 0, now_us);
     lender.grant();
     round(&mut pool, 0, now_us);
@@ -120,7 +120,7 @@ fn a_foreign_child_is_tried_with_longer_and_longer_pauses() {
 }
 
 #[test]
-fn trials_grow_while_they_are_taken() {
+fn pool_doubles_the_size_of_trials_that_are_taken() {
     let (mut pool, lender) = under(20, 21);
     drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 21).unwrap());
     let mut offered = vec![];
@@ -140,7 +140,7 @@ fn trials_grow_while_they_are_taken() {
 }
 
 #[test]
-fn what_is_offered_ahead_stands_until_some_is_taken() {
+fn pool_keeps_an_offer_ahead_until_a_token_is_taken() {
     let (mut pool, lender) = under(3, 4);
     drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
     pool.end_round(3, 0).unwrap();
@@ -155,8 +155,8 @@ fn what_is_offered_ahead_stands_until_some_is_taken() {
     while lender.0.borrow().lent > 0 {
         not_taken = round(&mut pool, 0, not_taken).unwrap();
     }
-    assert!(not_taken <= 60_000, "all is back after a turn: {not_taken}");
-    // The next one is quicker, and what it leaves goes back after a turn.
+    assert!(not_taken <= 60_000, "all is returned when the offer's time is over: {not_taken}");
+    // The next command takes two; the third token is returned when the offer's time is over.
     lender.grant();
     pool.begin_round(0, 100_000).unwrap();
     pool.end_round(3, 100_000).unwrap();
@@ -171,7 +171,7 @@ fn what_is_offered_ahead_stands_until_some_is_taken() {
 }
 
 #[test]
-fn what_a_foreign_child_returns_goes_back_after_a_turn() {
+fn pool_returns_a_token_that_an_external_command_has_returned() {
     let (mut pool, lender) = under(1, 4);
     drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
     round(&mut pool, 0, 0);
@@ -188,7 +188,7 @@ fn what_a_foreign_child_returns_goes_back_after_a_turn() {
 }
 
 #[test]
-fn a_lost_pool_is_told_once() {
+fn pool_reports_a_lost_parent_once() {
     let (mut pool, lender) = under(1, 4);
     lender.0.borrow_mut().lost = true;
     assert!(pool.begin_round(0, 0).unwrap().is_some());
@@ -223,7 +223,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 
 proptest! {
     #[test]
-    fn all_that_is_borrowed_is_in_the_account(left in 0..8u32, steps in steps()) {
+    fn pool_has_all_borrowed_tokens_in_the_account(left in 0..8u32, steps in steps()) {
         let (mut pool, lender) = under(left, 6);
         let mut children: Vec<(ChildId, u32)> = Vec::new();
         let mut granted: BTreeMap<ChildId, u32> = BTreeMap::new();
@@ -275,7 +275,7 @@ proptest! {
             prop_assert_eq!(pool.broker.n() + lending.arriving, 1 + lending.lent);
             prop_assert_eq!(lending.left + lending.lent, left);
         }
-        // When all are gone, the next round returns everything.
+        // When all children are gone, the next round returns everything.
         for (child, _) in children {
             pool.broker.remove(child);
         }

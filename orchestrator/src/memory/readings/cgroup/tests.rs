@@ -42,7 +42,7 @@ fn check(
 }
 
 #[test]
-fn version_2_binds_at_every_level() {
+fn cgroup_v2_limits_apply_at_every_level() {
     let files = [
         ("/sys/fs/cgroup/cgroup.controllers", "cpu io memory pids\n"),
         ("/sys/fs/cgroup/a/memory.max", "1000000\n"),
@@ -66,7 +66,7 @@ fn version_2_binds_at_every_level() {
 }
 
 #[test]
-fn a_limit_of_the_whole_machine_or_more_is_none() {
+fn cgroup_limit_of_the_whole_machine_or_more_is_none() {
     let check = |limit: u64, bound: bool| {
         let limit = limit.to_string();
         let files = [
@@ -84,7 +84,7 @@ fn a_limit_of_the_whole_machine_or_more_is_none() {
 }
 
 #[test]
-fn version_2_without_the_memory_controller_says_nothing() {
+fn cgroup_v2_without_the_memory_controller_has_no_limit() {
     let group = [("/sys/fs/cgroup/a/memory.max", "1000"), ("/sys/fs/cgroup/a/memory.current", "1")];
     let with =
         |controllers| [&[("/sys/fs/cgroup/cgroup.controllers", controllers)], &group[..]].concat();
@@ -104,7 +104,7 @@ const V1_FILES: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn version_1_binds_at_every_level() {
+fn cgroup_v1_limits_apply_at_every_level() {
     let own = "5:cpu,cpuacct:/x\n4:memory:/a/b\n1:name=systemd:/s\n";
     check(own, V1, V1_FILES, &[("/sys/fs/cgroup/memory/a", 1_000_000, 500_000)], &[]);
     check(
@@ -117,14 +117,14 @@ fn version_1_binds_at_every_level() {
 }
 
 #[test]
-fn an_old_group_that_takes_no_account_of_those_below() {
+fn cgroup_v1_without_hierarchy() {
     let flat = [V1_FILES, &[("/sys/fs/cgroup/memory/a/memory.use_hierarchy", "0\n")]].concat();
     check("4:memory:/a/b\n", V1, &flat, &[], &[]);
     check("4:memory:/a\n", V1, &flat, &[("/sys/fs/cgroup/memory/a", 1_000_000, 500_000)], &[]);
 }
 
 #[test]
-fn both_versions_together() {
+fn cgroup_versions_in_the_hybrid_layout() {
     // As systemd mounts them: version 2 beside the others, without memory.
     let mounts = format!("{V1}41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
     let unified = [("/sys/fs/cgroup/unified/cgroup.controllers", "hugetlb\n")];
@@ -152,7 +152,7 @@ fn both_versions_together() {
 }
 
 #[test]
-fn a_container_sees_a_part() {
+fn cgroup_of_a_container_is_partly_visible() {
     // Without a namespace of its own: the path is the machine's, and the mount shows only what is
     // below the container.
     let mounts = "35 31 0:32 /docker/c0 /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
@@ -188,7 +188,7 @@ fn a_container_sees_a_part() {
 }
 
 #[test]
-fn of_several_mounts_the_one_that_shows_most() {
+fn cgroup_mount_that_shows_most_is_chosen() {
     let mounts = "\
 29 23 0:26 /a /mnt/part rw - cgroup2 cgroup2 rw
 30 23 0:26 / /mnt/with\\040blank rw - cgroup2 cgroup2 rw
@@ -204,7 +204,7 @@ fn of_several_mounts_the_one_that_shows_most() {
 }
 
 #[test]
-fn what_cannot_be_read_is_noted_and_left_out() {
+fn cgroup_files_that_cannot_be_read_are_noted() {
     let base = ("/sys/fs/cgroup/cgroup.controllers", "memory\n");
     let max = ("/sys/fs/cgroup/a/memory.max", "4096\n");
     let current = ("/sys/fs/cgroup/a/memory.current", "9\n");
@@ -235,7 +235,7 @@ fn what_cannot_be_read_is_noted_and_left_out() {
 }
 
 #[test]
-fn kills_are_counted() {
+fn cgroup_kills_are_counted() {
     let kills = |own: &str, mounts: &str, files: &[(&str, &str)]| {
         let (_dir, tree) = tree(
             &[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat(),
@@ -265,7 +265,7 @@ fn kills_are_counted() {
 }
 
 #[test]
-fn pressure_is_that_of_the_group_where_it_has_any() {
+fn cgroup_pressure_is_preferred_to_that_of_the_machine() {
     let file = |own: &str, mounts: &str, files: &[(&str, &str)]| {
         let (_dir, tree) = tree(
             &[&[("/proc/self/cgroup", own), ("/proc/self/mountinfo", mounts)], files].concat(),
@@ -280,8 +280,8 @@ fn pressure_is_that_of_the_group_where_it_has_any() {
 }
 
 #[test]
-fn this_machine_is_read() {
-    let files = Files::new(Utf8Path::new("/"));
+fn cgroup_of_this_machine_is_read() {
+    let files = KernelFiles::new(Utf8Path::new("/"));
     let mut notes = Notes::default();
     let groups = Cgroups::find(&files, &mut notes);
     for group in groups.limited(&files, u64::MAX, &mut notes) {
@@ -292,7 +292,7 @@ fn this_machine_is_read() {
 proptest! {
     /// Whatever stands in the two files, nothing is read outside of a mount and nothing panics.
     #[test]
-    fn any_text_is_survived(own in "(0::|4:memory:)?[/.a\n:]{0,20}", mounts in "[-/ a.0-9\\\\cgroup2,memory\n]{0,200}") {
+    fn cgroup_parser_accepts_any_text(own in "(0::|4:memory:)?[/.a\n:]{0,20}", mounts in "[-/ a.0-9\\\\cgroup2,memory\n]{0,200}") {
         let texts = [("/proc/self/cgroup", own.as_str()), ("/proc/self/mountinfo", mounts.as_str())];
         let (_dir, tree) = tree(&texts);
         let mut notes = Notes::default();
@@ -300,7 +300,7 @@ proptest! {
     }
 
     #[test]
-    fn a_group_lies_below_its_mount_or_not_at_all(root in "/[a./]{0,6}", own in "/[a./]{0,8}") {
+    fn cgroup_path_is_below_its_mount_or_none(root in "/[a./]{0,6}", own in "/[a./]{0,8}") {
         if let Some(below) = strip(&root, &own) {
             prop_assert!(below.is_relative());
             prop_assert!(below.components().all(|part| part.as_str() != ".."));
@@ -308,7 +308,7 @@ proptest! {
     }
 
     #[test]
-    fn escapes_are_undone(text in "[ \t\n\\\\a-c]{0,12}") {
+    fn cgroup_mount_escapes_are_decoded(text in "[ \t\n\\\\a-c]{0,12}") {
         let escaped: String = text
             .chars()
             .map(|c| if c.is_ascii_lowercase() { c.to_string() } else { format!("\\{:03o}", c as u32) })
@@ -321,10 +321,10 @@ proptest! {
 #[test]
 fn fuzz_cgroup() {
     tender_fuzz::check_text("cgroup", 3_000, |text| {
-        for version in [Version::V1, Version::V2] {
+        for version in [CgroupVersion::V1, CgroupVersion::V2] {
             let own = own_path(text, version);
-            if let Some(place) = place(text, version, own.unwrap_or("/a")) {
-                assert!(place.below.is_relative());
+            if let Some(mount) = find_mount(text, version, own.unwrap_or("/a")) {
+                assert!(mount.below.is_relative());
             }
         }
         refaults(text, "");
