@@ -36,7 +36,7 @@ impl Dispatch<'_, '_> {
     /// Returns what the worker did that none of ours does, if it did.
     pub(super) fn message(&mut self, ix: WorkerId, message: FromWorker) -> Option<String> {
         self.slots.heard(ix);
-        self.scheduler.handle(schedule::Event::WorkerHeard { worker: ix });
+        self.scheduler.handle(schedule::Event::WorkerResponded { worker: ix });
         match message {
             FromWorker::Hello { .. } | FromWorker::Done { .. } => return None,
             FromWorker::LiveModules { n, at_us } => {
@@ -200,7 +200,7 @@ impl Dispatch<'_, '_> {
                 self.crashes.died(item, Death { who: "tender-worker", how, tail, in_pieces });
             }
         }
-        self.scheduler.handle(schedule::Event::WorkerGone { worker: ix, death });
+        self.scheduler.handle(schedule::Event::WorkerEnded { worker: ix, death });
         Ok(())
     }
 

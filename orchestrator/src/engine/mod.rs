@@ -287,7 +287,7 @@ impl<'a> Engine<'a> {
                 self.record.tool_said(&greeting.llvm, &greeting.libraries);
             }
             ChildEvent::Heard(worker) => {
-                self.scheduler.handle(schedule::Event::WorkerHeard { worker });
+                self.scheduler.handle(schedule::Event::WorkerResponded { worker });
             }
             ChildEvent::Said { worker, message } => {
                 if let Some(fault) = self.dispatcher().message(worker, message) {
@@ -664,7 +664,7 @@ impl<'a> Engine<'a> {
         }
         // What nobody else has a use for may as well lie there.
         if self.slots.free() > 0 {
-            self.scheduler.handle(schedule::Event::SlotsSpare);
+            self.scheduler.handle(schedule::Event::SlotsUnused);
         }
         self.progress.tick();
     }

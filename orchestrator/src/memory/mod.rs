@@ -13,8 +13,8 @@ mod policy;
 mod readings;
 
 pub use account::{
-    Account, Budget, BudgetError, Chosen, Clamp, Denied, Killer, Ledger, MemorySummary, Origin, Others,
-    Purpose, ShareError, Shares, Tally,
+    Account, Budget, BudgetError, Chosen, Clamp, Denied, Killer, Ledger, MemorySummary, Origin,
+    Others, Purpose, ShareError, Shares, Tally,
 };
 pub use policy::{
     Brake, CommandUse, Defence, Evidence, Keeps, Measure, NEWS_US, Orders, Overuse, Reclaim,

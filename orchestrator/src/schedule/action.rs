@@ -1,4 +1,4 @@
-//! The words between the scheduler and the engine that carries its decisions out.
+//! The events that the engine reports to the scheduler, and the actions that it executes for it.
 
 use super::need::Need;
 use crate::keys::{ChildId, ItemIx, WorkerId};
@@ -9,56 +9,55 @@ use tender_protocol::Outcome;
 pub enum Event {
     /// Answer to `Scheduler::next_to_judge`.
     Judged { item: ItemIx, fresh: bool },
-    /// The worker said something after its greeting, so it has read its first plan.
-    WorkerHeard { worker: WorkerId },
-    /// The worker gave its implicit slot back.
+    /// The worker sent a message after its greeting, so it has read its first plan.
+    WorkerResponded { worker: WorkerId },
+    /// The worker has parked its implicit slot.
     WorkerParked { worker: WorkerId },
-    /// How many tokens the worker could use, those it holds included.
+    /// How many tokens the worker can use, those it holds included.
     WorkerWants { worker: WorkerId, tokens: u32 },
-    /// A token that the worker asked for has lain unread for too long.
+    /// A token that the worker asked for was not read for too long.
     TokenIgnored { worker: WorkerId },
-    /// There are slots that nobody wants: workers that left tokens unread may have them.
-    SlotsSpare,
-    /// How many tokens are out to the worker: it has read them, or they lie unread in its port.
+    /// Slots are free that no item can use: workers that left tokens unread may have them again.
+    SlotsUnused,
+    /// How many tokens are out to the worker: read by it, or unread in its port.
     TokensOut { worker: WorkerId, tokens: u32 },
     /// A token that was claimed for the worker does not fit into its port.
     PortFull { worker: WorkerId },
-    /// The process is gone and reaped.
-    WorkerGone { worker: WorkerId, death: Death },
+    /// The process has ended and was reaped.
+    WorkerEnded { worker: WorkerId, death: Death },
     /// A worker started an item of one of its plans.
     Started { worker: WorkerId, item: ItemIx },
-    /// A worker asks for memory for one more part of an item, bytes; 0 where it does not know how
-    /// much.
+    /// A worker requests memory for one more part of an item, bytes; 0 if it has no estimate.
     LeaseWanted { worker: WorkerId, item: ItemIx, bytes: u64 },
-    /// What an item holds from now on, bytes, because a part of it has ended. Of the leases that it
-    /// was granted the worker has heard of so many; those after them come on top.
+    /// A part of an item has ended: the item holds `bytes` from now on, and `parts` run or can run.
+    /// The worker had received `grants` of its leases then; the others are added.
     LeaseResized { worker: WorkerId, item: ItemIx, bytes: u64, grants: u32, parts: u32 },
-    /// What processes use now and what is free, bytes, as was just read. None: there is no limit.
+    /// A new reading: what processes use, and what is free, bytes. `None`: no limit.
     MemoryRead { used: Vec<(ChildId, u64)>, headroom: Option<u64>, ceiling: Option<u64> },
-    /// What is free, bytes, has changed since: other builds have reserved some. None: no limit.
+    /// What is free, bytes, has changed since the reading, by leases of other builds. `None`: no
+    /// limit.
     Headroom { bytes: Option<u64> },
-    /// The worker uses no less than this now, bytes.
+    /// The worker uses at least this now, bytes.
     UsesAtLeast { worker: WorkerId, bytes: u64 },
-    /// The worker was told to give back what its allocator keeps, after it was granted so many
-    /// bytes that it does not use yet.
+    /// A purge was sent to the worker. `granted` is its last lease, which it does not use yet; bytes.
     Purged { worker: WorkerId, granted: u64 },
-    /// What ran the item, a command or a linker that a worker has started, was killed for memory,
-    /// and the item may run again.
+    /// The program that ran the item, a command or a linker, was killed for memory, and the item may
+    /// be retried.
     OutOfMemory { item: ItemIx },
-    /// A worker or a command is done with an item.
+    /// An item has ended in its worker, or its command has ended.
     Finished { item: ItemIx, outcome: Outcome },
 }
 
 /// How a worker ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Death {
-    /// It was told to close, or we killed it for no fault of its items.
+    /// It was closed, or we killed it for a reason unrelated to its items.
     Closed,
-    /// It crashed, or left without finishing what it was given.
+    /// It crashed, or exited before it had finished its items.
     Crashed,
-    /// Somebody else sent SIGKILL: perhaps the kernel for memory, perhaps a person.
+    /// Another process sent SIGKILL, or the kernel, for an unknown reason.
     Killed,
-    /// For memory, by the kernel or by us.
+    /// It was killed for memory, by the kernel or by us, or an allocation failed.
     OutOfMemory,
 }
 
@@ -67,59 +66,58 @@ pub enum Death {
 pub enum Claim {
     /// A token for the worker.
     Token(WorkerId),
-    /// One of the actions that are now decided.
+    /// For one of the actions that were just decided.
     Action,
 }
 
-/// What is to be done. `StartWorker`, `LendSlot` and `RunCommand` use one free slot each.
+/// What the engine has to do. `StartWorker`, `LendSlot` and `RunCommand` use one free slot each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Start a process. Its first plan follows at once.
     StartWorker(WorkerId),
-    /// Give the worker the implicit slot again that it parked.
+    /// Give the worker its parked implicit slot again.
     LendSlot(WorkerId),
     /// The worker runs these items as one plan, higher priority first.
     SendPlan { worker: WorkerId, items: Vec<PlannedItem> },
-    /// The worker may use so many bytes for one part of the item. Comes after the plan that the
-    /// item is in.
+    /// The worker may use this many bytes for one part of the item. Follows the plan with the item.
     Lease { worker: WorkerId, item: ItemIx, bytes: u64 },
-    /// Start nothing more of what the worker was given; it reports the rest as skipped.
+    /// The worker starts no more of its items, and reports them as skipped.
     CancelPlans(WorkerId),
-    /// The worker returns what its allocator keeps.
+    /// The worker returns the memory that its allocator keeps.
     Purge(WorkerId),
-    /// End of input for a worker that has nothing left to do.
+    /// Close the input of an idle worker, which then exits.
     CloseWorker(WorkerId),
-    /// Run the item outside workers. Answered by `Event::Finished`.
+    /// Run the item as a command. Answered by `Event::Finished`.
     RunCommand(ItemIx),
-    /// The item was never run: something it comes after failed, or the build stops.
+    /// The item does not run: a prerequisite failed, or the build stops.
     Skip(ItemIx),
-    /// The item took its worker down, and counts as failed.
+    /// The item has failed, because its worker or its program died.
     Blame { item: ItemIx, verdict: Verdict },
-    /// What ran the item died, and it runs again, alone.
+    /// The item is retried, alone, because its worker or its program died.
     Retry(ItemIx),
-    /// Every item is in its final state. Sent once, last.
+    /// Every item is in its final state. This is the last action.
     Finish { success: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedItem {
     pub item: ItemIx,
-    /// Items of the same plan that must succeed first.
+    /// Its prerequisites in the same plan.
     pub after: Vec<ItemIx>,
     /// Longest expected path from the start of this item to the end of the build, microseconds.
     pub priority: u64,
     pub memory: Need,
 }
 
-/// Why an item is given up without having reported failure itself.
+/// Why an item has failed without a report of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It was the only item in flight when its worker crashed.
+    /// It was the only running item when its worker crashed.
     Crashed,
-    /// Its worker was killed again when it ran alone.
+    /// Its worker was killed again while it ran alone.
     KilledAgain,
-    /// It was killed for memory when nothing else ran.
+    /// It was killed for memory while nothing else ran.
     OutOfMemory,
-    /// Workers that were given it end before they run anything.
+    /// Workers that were given it ended before they started any item.
     NeverStarted,
 }

@@ -1,45 +1,44 @@
-//! What one worker was given, and how far each item is: the one place where that changes. Knows no
-//! policy, and no worker.
+//! The items that one worker was given, and the state of each. Knows no policy, and no worker.
 
 use super::items::Rank;
 use crate::keys::ItemIx;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// How far an item is that a worker was given.
+/// The state of an item that a worker was given.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum LeaseState {
-    /// Something of the same plan comes first.
+    /// A prerequisite in the same plan is not up to date yet.
     Blocked,
-    /// It could begin, and waits for memory.
+    /// It can begin, and waits for memory.
     Waiting,
-    /// As `Waiting`; the worker asked for it, so it has a slot for it, whatever else it was leased.
+    /// As `Waiting`, and the worker has requested the lease: it has a slot for the item.
     Asked,
-    /// It holds a lease, and has not begun. Only such items can use a slot.
+    /// It has a lease, and has not begun. Only such items can use a slot.
     Leased,
-    /// It has begun. Parts of it that wait for memory, bytes each.
+    /// It has begun. `parts` are those that wait for memory, bytes each.
     Running { parts: Vec<u64> },
 }
 
 #[derive(Debug)]
-struct Entry {
+struct GivenItem {
     rank: Rank,
     state: LeaseState,
-    /// All leases that it was granted, in this order, bytes.
+    /// All its leases, in the order in which they were granted, bytes.
     granted: Vec<u64>,
-    /// More than the blink of an archive.
+    /// It is no archive. Archives take almost no time.
     is_heavy: bool,
 }
 
-/// The items that a worker was given and is not done with. The sets are those of the states.
+/// The items that a worker was given and has not finished. The sets follow from the states.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    entries: BTreeMap<ItemIx, Entry>,
+    entries: BTreeMap<ItemIx, GivenItem>,
     /// `Waiting` and `Asked`.
     waiting: BTreeSet<Rank>,
     asked: BTreeSet<Rank>,
     leased: BTreeSet<Rank>,
     running: BTreeSet<Rank>,
-    /// `Running` with parts that wait.
+    /// `Running`, with parts that wait for memory.
     with_parts: BTreeSet<Rank>,
     heavy_unstarted: usize,
 }
@@ -47,14 +46,14 @@ pub(super) struct Given {
 impl Given {
     pub(super) fn add(&mut self, rank: Rank, is_heavy: bool, is_unblocked: bool) {
         let (state, granted) = (LeaseState::Blocked, Vec::new());
-        self.entries.insert(rank.1, Entry { rank, state, granted, is_heavy });
+        self.entries.insert(rank.1, GivenItem { rank, state, granted, is_heavy });
         self.heavy_unstarted += usize::from(is_heavy);
         if is_unblocked {
             self.set(rank.1, LeaseState::Waiting);
         }
     }
 
-    /// The worker no longer has the item.
+    /// Removes an item from the worker.
     pub(super) fn remove(&mut self, item: ItemIx) {
         self.set(item, LeaseState::Blocked);
         if let Some(entry) = self.entries.remove(&item) {
@@ -62,21 +61,21 @@ impl Given {
         }
     }
 
-    /// Nothing comes before it any more.
+    /// All prerequisites of the item are up to date.
     pub(super) fn unblock(&mut self, item: ItemIx) {
         if self.state(item) == Some(&LeaseState::Blocked) {
             self.set(item, LeaseState::Waiting);
         }
     }
 
-    /// The worker asks for memory for it to begin. Does nothing if it does not wait for that.
+    /// The worker requests memory for the item to begin. Does nothing if it does not wait for that.
     pub(super) fn ask_to_begin(&mut self, item: ItemIx) {
         if self.state(item) == Some(&LeaseState::Waiting) {
             self.set(item, LeaseState::Asked);
         }
     }
 
-    /// The worker asks for memory, bytes, for one more part of what runs.
+    /// The worker requests memory, bytes, for one more part of a running item.
     pub(super) fn ask_for_part(&mut self, item: ItemIx, bytes: u64) {
         if let Some(LeaseState::Running { parts }) = self.state(item) {
             let parts = parts.iter().copied().chain([bytes]).collect();
@@ -91,7 +90,7 @@ impl Given {
         }
     }
 
-    /// Memory is granted, bytes: for a part that was asked for, or for the item to begin.
+    /// A lease was granted, bytes: for a part of the item that waits, or for the item to begin.
     pub(super) fn grant(&mut self, item: ItemIx, bytes: u64) {
         let Some(entry) = self.entries.get_mut(&item) else { return };
         entry.granted.push(bytes);
@@ -111,7 +110,7 @@ impl Given {
         had_lease
     }
 
-    /// The one place where a state changes.
+    /// Changes the state of an item. No other function does.
     fn set(&mut self, item: ItemIx, to: LeaseState) {
         let Some(entry) = self.entries.get_mut(&item) else { return };
         let rank = entry.rank;
@@ -187,17 +186,17 @@ impl Given {
         &self.running
     }
 
-    /// Those that could begin and wait for memory, most urgent first.
+    /// Those that can begin and wait for memory, most urgent first.
     pub(super) fn waiting(&self) -> &BTreeSet<Rank> {
         &self.waiting
     }
 
-    /// Those of the waiting ones that the worker asked for.
+    /// Those of the waiting ones whose lease the worker has requested.
     pub(super) fn asked(&self) -> &BTreeSet<Rank> {
         &self.asked
     }
 
-    /// Those that hold a lease and have not begun, most urgent first.
+    /// Those that have a lease and have not begun, most urgent first.
     pub(super) fn leased(&self) -> &BTreeSet<Rank> {
         &self.leased
     }
@@ -215,12 +214,12 @@ impl Given {
         }
     }
 
-    /// All leases that the item was granted, in this order, bytes.
+    /// All leases of the item, in the order in which they were granted, bytes.
     pub(super) fn granted(&self, item: ItemIx) -> &[u64] {
         self.entries.get(&item).map_or(&[], |entry| &entry.granted)
     }
 
-    /// How many have not begun and are more than the blink of an archive.
+    /// How many have not begun and are no archives.
     pub(super) fn heavy_unstarted(&self) -> usize {
         self.heavy_unstarted
     }
@@ -236,11 +235,11 @@ mod tests {
     }
 
     #[test]
-    fn given_item_goes_from_blocked_to_running() {
+    fn given_item_changes_from_blocked_to_running() {
         let (mut given, item) = (Given::default(), ItemIx(3));
         given.add(rank(3), true, false);
         given.ask_to_begin(item);
-        assert!(given.waiting().is_empty(), "something comes first");
+        assert!(given.waiting().is_empty(), "a prerequisite is not up to date");
         given.unblock(item);
         given.ask_to_begin(item);
         assert_eq!((given.waiting().len(), given.asked().len()), (1, 1));
@@ -262,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn given_item_that_begins_without_a_lease_is_told() {
+    fn given_item_that_begins_without_a_lease_is_reported() {
         let mut given = Given::default();
         given.add(rank(1), false, true);
         assert!(!given.start(ItemIx(1)));

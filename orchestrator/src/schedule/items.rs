@@ -1,10 +1,10 @@
-//! The life of an item:
+//! The states of an item:
 //!
 //! ```text
 //!   Blocked -> Judging -> Fresh
 //!                      -> Ready -> Given -> Running -> Built | Failed
-//!   Blocked ------------------------^ (an archive that goes along with its units)
-//!   Given, Running -> Ready | Judging      when the worker dies
+//!   Blocked ------------------------^ (an archive in the plan of its units)
+//!   Given, Running -> Ready | Judging      if the worker dies
 //!   anything but Running -> Skipped
 //! ```
 //!
@@ -19,15 +19,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// Something it comes after is not up to date yet.
+    /// A prerequisite is not up to date yet.
     Blocked,
-    /// Asked whether it is fresh.
+    /// It is being checked whether it is up to date.
     Judging,
-    /// Dirty, and all it comes after is up to date; belongs to nobody.
+    /// Dirty, with all prerequisites up to date; given to no worker.
     Ready,
     /// Part of a plan that the worker has.
     Given(WorkerId),
-    /// On a slot; of no worker if it is a command.
+    /// On a slot; in no worker if it is a command.
     Running(Option<WorkerId>),
     /// Final, as are all that follow.
     Fresh,
@@ -45,12 +45,12 @@ impl State {
         matches!(self, State::Fresh | State::Built)
     }
 
-    fn is_nobodys(self) -> bool {
+    fn is_unassigned(self) -> bool {
         matches!(self, State::Blocked | State::Judging | State::Ready)
     }
 }
 
-/// Sorts the most urgent first; ties go to the item that stands first in the graph.
+/// Sorts the most urgent first; of equals the first in the graph.
 pub(super) type Rank = (Reverse<u64>, ItemIx);
 
 pub(super) struct Items {
@@ -59,18 +59,19 @@ pub(super) struct Items {
     /// Longest expected path from an item's start to the end of the build, microseconds.
     priority: Vec<u64>,
     state: Vec<State>,
-    /// How many of the items it comes after are not up to date.
+    /// How many prerequisites of an item are not up to date.
     waiting: Vec<u32>,
     /// The items in state `Ready`.
     ready: BTreeSet<Rank>,
     of_crate: BTreeMap<CrateId, Vec<ItemIx>>,
-    /// Items not in a final state, and those that no worker and no slot has.
-    open: usize,
-    nobodys: usize,
+    /// How many items are not in a final state.
+    unfinished: usize,
+    /// How many items are in no worker and on no slot.
+    unassigned: usize,
 }
 
 impl Items {
-    /// `tasks` stand in topological order.
+    /// `tasks` are in topological order.
     pub(super) fn new(tasks: Vec<Task>) -> Items {
         let mut dependents = vec![Vec::new(); tasks.len()];
         let mut of_crate: BTreeMap<CrateId, Vec<ItemIx>> = BTreeMap::new();
@@ -78,7 +79,7 @@ impl Items {
             let ix = ItemIx(number as u32);
             of_crate.entry(task.krate).or_default().push(ix);
             for before in &task.after {
-                assert!(before.0 < ix.0, "items stand in topological order");
+                assert!(before.0 < ix.0, "items are in topological order");
                 dependents[before.0 as usize].push(ix);
             }
         }
@@ -95,8 +96,8 @@ impl Items {
             waiting: tasks.iter().map(|task| task.after.len() as u32).collect(),
             ready: BTreeSet::new(),
             of_crate,
-            open: tasks.len(),
-            nobodys: tasks.len(),
+            unfinished: tasks.len(),
+            unassigned: tasks.len(),
             tasks,
         }
     }
@@ -125,7 +126,7 @@ impl Items {
         self.tasks[ix.0 as usize].cost_us
     }
 
-    /// It turned out to need more than was expected.
+    /// Doubles the estimate of an item that was killed for memory.
     pub(super) fn double_need(&mut self, ix: ItemIx) {
         let memory = &mut self.tasks[ix.0 as usize].memory;
         *memory = memory.doubled();
@@ -143,7 +144,7 @@ impl Items {
         (Reverse(self.priority[ix.0 as usize]), ix)
     }
 
-    /// All that it comes after is up to date.
+    /// Whether all prerequisites are up to date.
     pub(super) fn is_unblocked(&self, ix: ItemIx) -> bool {
         self.waiting[ix.0 as usize] == 0
     }
@@ -152,15 +153,15 @@ impl Items {
         self.ready.iter().copied()
     }
 
-    pub(super) fn open(&self) -> usize {
-        self.open
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished
     }
 
-    pub(super) fn nobodys(&self) -> usize {
-        self.nobodys
+    pub(super) fn unassigned(&self) -> usize {
+        self.unassigned
     }
 
-    /// The one place where a state changes.
+    /// Changes the state of an item. No other function does.
     pub(super) fn set(&mut self, ix: ItemIx, to: State) {
         let from = std::mem::replace(&mut self.state[ix.0 as usize], to);
         assert!(!from.is_final(), "item {} is {from:?} and cannot become {to:?}", ix.0);
@@ -170,9 +171,9 @@ impl Items {
         if to == State::Ready {
             self.ready.insert(self.rank(ix));
         }
-        self.nobodys -= usize::from(from.is_nobodys());
-        self.nobodys += usize::from(to.is_nobodys());
-        self.open -= usize::from(to.is_final());
+        self.unassigned -= usize::from(from.is_unassigned());
+        self.unassigned += usize::from(to.is_unassigned());
+        self.unfinished -= usize::from(to.is_final());
         if to.is_up_to_date() {
             for dependent in &self.dependents[ix.0 as usize] {
                 self.waiting[dependent.0 as usize] -= 1;
@@ -180,9 +181,9 @@ impl Items {
         }
     }
 
-    /// What makes one plan with `first`, which is ready: for a unit all ready units of its crate,
-    /// and the crate's archives that wait for nothing outside the plan; anything else goes alone.
-    /// In order of urgency.
+    /// The plan with `first`, which is ready. For a unit: all ready units of its crate, and archives
+    /// of the crate whose prerequisites are in the plan or up to date. Any other item is a plan of its
+    /// own. Most urgent first.
     pub(super) fn plan_with(&self, first: ItemIx) -> Vec<ItemIx> {
         if self.class(first) != Class::Unit {
             return vec![first];

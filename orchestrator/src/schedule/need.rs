@@ -1,20 +1,18 @@
-//! The estimate: how much memory an item probably needs, by its kind and size, and by what earlier
-//! builds have measured. Pure figures.
+//! The estimate: how much memory an item probably needs, by its kind and size, and by measurements of
+//! earlier builds. Pure.
 
 use crate::graph::{Item, ItemKind, Run};
 use crate::measurements::Stage;
 use tender_protocol::{ItemMemory, Language, Work};
 
-/// How much memory an item is expected to need at most, bytes, what its process has anyway not
-/// counted.
+/// The estimate of an item: how much memory it needs at most, bytes, without its process's baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
-    /// From its beginning to its end, or until it comes in pieces.
+    /// From its beginning to its end, or until it is cut into pieces.
     pub begin: u64,
     /// Each of its pieces.
     pub piece: u64,
-    /// What joins the pieces, where that takes much: the linker behind link-time optimisation. Else
-    /// 0.
+    /// The join of the pieces, if that needs much: the linker after link-time optimisation. Else 0.
     pub join: u64,
 }
 
@@ -46,7 +44,8 @@ impl From<Need> for ItemMemory {
 
 const MIB: u64 = 1 << 20;
 
-/// From the kind of the item and the bytes of its source, which say little of what it includes.
+/// Estimates from the kind of the item and the size of its source. The headers that it includes are
+/// unknown.
 ///
 /// Fitted with clang 22 at -O2 to live allocations, as jemalloc counts them by thread: 18 C++ files
 /// of RocksDB of 1 to 184 kB took 139 to 243 MiB, two nearly empty ones 20 and less; 79 C files of
@@ -74,7 +73,7 @@ pub fn expected_need(item: &Item) -> Need {
         (Run::Worker(Work::Link { lto: Some(_), .. }), _) => {
             Need { begin: 64 * MIB, piece: 64 * MIB, join: 64 * MIB }
         }
-        // The members are read whole.
+        // The members are read into memory.
         (_, ItemKind::Archive) => {
             let members = item.after.len() as u64;
             Need {
@@ -153,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_by_kind_and_size() {
+    fn need_depends_on_kind_and_size() {
         const KIB: u64 = 1 << 10;
         let expect_kib = |what: &str, item: Item, expect: [u64; 3]| {
             let Need { begin, piece, join } = expected_need(&item);
@@ -182,7 +181,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_larger_never_needs_less(size in 0..400_000u64, more in 0..400_000u64) {
+        fn need_never_decreases_with_size(size in 0..400_000u64, more in 0..400_000u64) {
             let compile_c = |size| compile(Language::C, size);
             let compile_cxx = |size| compile(Language::Cxx, size);
             let pairs = [

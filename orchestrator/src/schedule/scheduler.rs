@@ -1,38 +1,36 @@
-//! The policy: who gets a free slot.
+//! The policy: which item gets a free slot.
 //!
 //! The *priority* of an item is the length of the longest path from it to the end of the build, by
 //! the times of earlier builds, or else by the sizes of sources. A *plan* is the items of one crate
-//! that are ready together, with the archive that follows them; a link is a plan by itself.
+//! that are ready together, with the archive that follows them; a link is a plan of its own.
 //!
 //! A free slot goes to the most urgent item that can start, wherever it is:
 //!
-//! - in a running worker that has its implicit slot: that worker is given a token, if it wishes for
-//!   one;
-//! - in a worker that parked its implicit slot: the slot is lent to it again;
-//! - with nobody: its plan goes to the worker that has other items of its crate, else to a parked
-//!   worker, else to a new process, of which there are never more than slots; where memory is
-//!   short, to a worker that runs rather than to a new process. A `[[generate]]` command just
-//!   starts.
+//! - If it is in a worker that has its implicit slot, that worker is granted a token, if it has asked
+//!   for one.
+//! - If it is in a worker that parked its implicit slot, the slot is lent to it again.
+//! - If it is in no worker, its plan goes to the worker that has other items of its crate, else to a
+//!   parked worker, else to a new process. There are never more workers than slots. If memory is
+//!   short, it goes to a running worker rather than to a new process. A `[[generate]]` command is
+//!   started.
 //!
-//! So the engine asks [`Scheduler::next_claim`] until no slot is free or nobody has a use for one.
-//! No slot stays free while an item can start, with one exception: a slot is kept in this round for
-//! a worker that is starting and was given more urgent items than any other, or that has just been
-//! granted the lease for one, and is about to wish for a token.
+//! The engine calls [`Scheduler::next_claim`] until no slot is free or none has a use. No slot stays
+//! free while an item can start, with one exception: a slot is reserved in this round for a worker
+//! that is starting and has the most urgent item, or that was just granted the lease for one, and is
+//! about to ask for a token.
 //!
-//! **Memory.** Nothing starts without a lease from the ledger, and a lease comes before a slot: an
-//! item that waits for memory waits outside of any process, or inside a worker where it is no
-//! reason for a token. With nothing else to do a worker is leased one or two items ahead, so that
-//! it need not wait for a round trip, but only where memory is plenty. A large item that does not
-//! fit beside anything waits outside of the workers that run, until nothing does, and gets a new
-//! process.
+//! **Memory.** Nothing starts without a lease from the ledger, and a lease is granted before a slot.
+//! An item that waits for memory waits outside of any process, or inside a worker, which is granted
+//! no token for it. A worker whose items all run is leased a few more ahead, so that it does not
+//! wait for a round trip, but only if memory is plenty. A large item that does not fit beside others
+//! is given to no running worker: it waits until nothing runs, and gets a new process.
 //!
-//! **Plans ahead.** A worker that runs the last of its items is given its next plan before it asks,
-//! if all slots are in use; it starts on it without a round trip. Nothing is lost if another slot
-//! gets free first: what waits inside a worker is known as a wish for tokens. This is what makes
-//! many small crates fast.
+//! **Plans ahead.** If all slots are in use, a worker that runs the last of its items is sent its
+//! next plan, so that it starts on it without a round trip. If another slot becomes free first, the
+//! worker asks for a token for the waiting item. This makes builds of many small crates fast.
 //!
-//! Here are the state, the questions and the rounds; `leases` asks for memory, `place` finds items
-//! a process, `ends` knows what follows when something has ended.
+//! This file has the state, the queries and the rounds. `leases` requests memory, `place` finds a
+//! process for an item, `ends` handles the ends of items and workers.
 
 mod ends;
 mod leases;
@@ -49,36 +47,35 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mode {
+enum SchedulerMode {
     Building,
-    /// Starts nothing more and waits for what runs.
+    /// Starts nothing more, and waits until nothing runs.
     Draining,
     Finished,
 }
 
-/// What a worker process uses with nothing to do, bytes: LLVM's tables, and what is left of items
-/// once the allocator has given back what it can. (Measured between items: 11 to 13 MiB at first,
-/// 14 to 17 after thirty.)
+/// What an idle worker process uses, bytes: LLVM's tables, and what its allocator cannot return.
+/// (Measured between items: 11 to 13 MiB at first, 14 to 17 after thirty.)
 pub const WORKER_BASELINE: u64 = 16 << 20;
 
-/// How many items are asked for that memory does not suffice for, before a round gives up: those
-/// that wait are many.
+/// How many denied items end the search in a round, because many may wait.
 const MOST_DENIALS: usize = 8;
 
-/// Items are leased ahead until those that a worker has not begun are expected to take so long,
-/// microseconds: news of an item's end may be on the way for 5 ms.
+/// Items are leased ahead until those that a worker has not begun are expected to take this long,
+/// microseconds: the report of an item's end may take 5 ms.
 const AHEAD_US: u64 = 15_000;
 const MOST_AHEAD: usize = 16;
 
-/// What became of workers that had an item, when it was not the item's proven fault.
+/// Deaths of workers that had the item, of which it may be the cause.
 #[derive(Clone, Copy, Default)]
 struct Suspicion {
-    /// Runs alone in a fresh worker.
+    /// It runs alone in a fresh worker.
     alone: bool,
-    /// And nothing else runs at all.
+    /// Nothing else runs in the whole build.
     exclusive: bool,
+    /// Workers that were killed while it ran in them.
     kills: u32,
-    /// Workers that were given it and ended before they ran anything.
+    /// Workers that were given it and ended before they started any item.
     unstarted: u32,
 }
 
@@ -87,7 +84,7 @@ pub struct Scheduler {
     workers: Workers,
     slots: u32,
     keep_going: bool,
-    mode: Mode,
+    mode: SchedulerMode,
     suspicions: BTreeMap<ItemIx, Suspicion>,
     to_judge: VecDeque<ItemIx>,
     actions: VecDeque<Action>,
@@ -96,47 +93,49 @@ pub struct Scheduler {
     ledger: Ledger,
     /// Items that were denied a lease in the last round, most urgent first.
     denied: Vec<(ItemIx, Denied)>,
-    /// An item waits until idle workers are gone.
-    makes_room: bool,
-    /// In this round leases may be granted.
+    /// An item waits until idle workers have exited.
+    waits_for_idle_exit: bool,
+    /// Leases may be granted in this round.
     may_grant: bool,
-    /// Slots that are kept in this round for workers that are about to ask for them.
-    kept: u32,
+    /// Slots reserved in this round for workers that are about to ask for tokens.
+    reserved: u32,
 }
 
-/// Where the next free slot goes.
+/// What the next free slot is used for.
 enum Claimant {
-    /// A token for the worker, which wishes for it.
+    /// A token for the worker, which has asked for it.
     Token(WorkerId),
-    /// A slot is kept for the worker, which is about to wish for a token.
-    Kept(WorkerId),
+    /// Reserved for the worker, which is about to ask for a token.
+    Reserved(WorkerId),
+    /// The implicit slot of the worker, which has parked it.
     ParkedSlot(WorkerId),
-    Nobodys(ItemIx),
-    /// Memory first.
+    /// An item that no worker has.
+    Unassigned(ItemIx),
+    /// The item in the worker needs a lease first.
     Lease(WorkerId, Rank),
 }
 
-/// Less urgent than any item.
+/// The rank below that of any item.
 const LEAST: Rank = (Reverse(0), ItemIx(u32::MAX));
 
 impl Scheduler {
-    /// `tasks` stand in topological order, `ItemIx` is their index; `slots` is at least 1.
+    /// `tasks` are in topological order, and an `ItemIx` is an index of them. `slots` is at least 1.
     pub fn new(tasks: Vec<Task>, slots: u32, keep_going: bool) -> Scheduler {
         let mut scheduler = Scheduler {
             items: Items::new(tasks),
             workers: Workers::default(),
             slots: slots.max(1),
             keep_going,
-            mode: Mode::Building,
+            mode: SchedulerMode::Building,
             suspicions: BTreeMap::new(),
             to_judge: VecDeque::new(),
             actions: VecDeque::new(),
             failed: false,
             ledger: Ledger::default(),
             denied: Vec::new(),
-            makes_room: false,
+            waits_for_idle_exit: false,
             may_grant: true,
-            kept: 0,
+            reserved: 0,
         };
         for ix in scheduler.items.all() {
             scheduler.judge_if_unblocked(ix);
@@ -145,14 +144,14 @@ impl Scheduler {
         scheduler
     }
 
-    /// The next item of which to find out whether it is up to date; all that it comes after is.
-    /// Answered by `Event::Judged`. Apart from the actions, because judging reads files: whoever
-    /// does it may let actions overtake.
+    /// The next item to judge, which means to check whether it is up to date. Its prerequisites are.
+    /// Answered by `Event::Judged`. Not an action, because judging reads files, and actions need not
+    /// wait for it.
     pub fn next_to_judge(&mut self) -> Option<ItemIx> {
         self.to_judge.pop_front()
     }
 
-    /// Who uses how much memory, as far as events have told.
+    /// The account of memory, as of the last events.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -167,7 +166,7 @@ impl Scheduler {
         self.items.rank(item).0.0
     }
 
-    /// Whether the item runs and has come in pieces, of which one at least was granted.
+    /// Whether the item runs, and at least one of its pieces was granted a lease.
     pub fn is_in_pieces(&self, item: ItemIx) -> bool {
         let State::Running(Some(worker)) = self.items.state(item) else { return false };
         self.workers[worker].given.granted(item).len() > 1
@@ -177,19 +176,19 @@ impl Scheduler {
         self.items.need(item)
     }
 
-    /// Items that could start but for memory, as far as was asked; most urgent first.
+    /// Items that were denied a lease in this round, most urgent first.
     pub fn denied(&self) -> &[(ItemIx, Denied)] {
         &self.denied
     }
 
-    /// How many of `unused` slots are so only because memory is short, where leases for these items
-    /// were denied and not granted since. (Not every round asks again.)
+    /// How many of `unused` slots are unused only because memory is short. `waiting` are the items
+    /// whose leases were denied and not granted since. (Not every round asks for them again.)
     pub fn short_of_memory(&self, unused: u32, waiting: &[ItemIx]) -> u32 {
         if self.exclusive().is_some() {
             return self.items.ready().take(unused as usize).count() as u32;
         }
         if waiting.len() >= MOST_DENIALS {
-            // There are more that nobody asked for.
+            // More may wait for which no lease was requested.
             return unused;
         }
         let parts = |item: &ItemIx| match self.items.state(*item) {
@@ -204,12 +203,12 @@ impl Scheduler {
         self.actions.pop_front()
     }
 
-    /// Whether `worker` may report on `item`: it was given it, and is not done with it.
+    /// Whether `worker` may report on `item`: it was given it, and has not finished it.
     pub fn is_given(&self, worker: WorkerId, item: ItemIx) -> bool {
         self.workers[worker].given.contains(item)
     }
 
-    /// All that the worker was given and is not done with.
+    /// The items that the worker was given and has not finished.
     pub fn given_to(&self, worker: WorkerId) -> Vec<ItemIx> {
         self.workers[worker].given.items().collect()
     }
@@ -218,33 +217,33 @@ impl Scheduler {
         !self.to_judge.is_empty()
     }
 
-    /// Items that could start if there were a slot, and were given to no worker; most urgent first.
+    /// Items that wait for a slot, and were given to no worker; most urgent first.
     pub fn waiting(&self) -> impl Iterator<Item = ItemIx> + '_ {
         self.items.ready().map(|(_, ix)| ix)
     }
 
-    /// How many tokens the worker is to have, those it holds included.
+    /// How many tokens the worker may have, those it holds included.
     pub fn granted_tokens(&self, worker: WorkerId) -> u32 {
-        self.workers[worker].wish.granted()
+        self.workers[worker].demand.granted()
     }
 
-    /// How many more slots than are in use could be put to work at once, as far as is known whether
-    /// memory suffices; counted up to `most`.
+    /// How many more slots could be used at once, at most `most`. Items that were denied a lease do not
+    /// count; for others it is assumed that memory suffices.
     pub fn wanted(&self, most: u32) -> u32 {
         let most = most as usize;
         let in_worker = |worker: &Worker| match self.mode {
-            Mode::Building => worker.slots_wanted() + self.leases_wanted(worker, most),
-            // Parts of what has begun run to their end.
-            Mode::Draining | Mode::Finished => {
-                worker.wish.unmet() as usize + self.leases_wanted(worker, most)
+            SchedulerMode::Building => worker.slots_wanted() + self.leases_wanted(worker, most),
+            // Items that have begun still run all their parts.
+            SchedulerMode::Draining | SchedulerMode::Finished => {
+                worker.demand.unmet() as usize + self.leases_wanted(worker, most)
             }
         };
         let in_workers: usize = self.workers.iter().map(|(_, worker)| in_worker(worker)).sum();
-        let nobodys = self.items.ready().filter(|(_, item)| self.is_wanted(*item));
-        (in_workers + nobodys.take(most.saturating_sub(in_workers)).count()).min(most) as u32
+        let unassigned = self.items.ready().filter(|(_, item)| self.is_wanted(*item));
+        (in_workers + unassigned.take(most.saturating_sub(in_workers)).count()).min(most) as u32
     }
 
-    /// How many items and parts in the worker may ask for a lease and were not denied one; up to
+    /// How many items and parts in the worker may request a lease and were not denied one; at most
     /// `most` of each.
     fn leases_wanted(&self, worker: &Worker, most: usize) -> usize {
         let begins = worker.given.waiting().iter().filter(|rank| self.may_ask(rank.1)).take(most);
@@ -252,12 +251,12 @@ impl Scheduler {
         begins.count() + parts.flat_map(|(_, parts)| parts).take(most).count()
     }
 
-    /// An item that nobody has could start if there were a slot, as far as is known.
+    /// Whether an item that no worker has could start on a free slot, as far as is known.
     fn is_wanted(&self, item: ItemIx) -> bool {
         self.may_ask(item) && self.can_be_placed(item)
     }
 
-    /// Starts nothing more; what runs is waited for, the rest is skipped. The build has failed.
+    /// Stops the build, which has failed: running items end, all others are skipped.
     pub fn cancel(&mut self) {
         self.failed = true;
         self.drain();
@@ -267,26 +266,26 @@ impl Scheduler {
     pub fn handle(&mut self, event: Event) {
         match event {
             Event::Judged { item, fresh } => self.judged(item, fresh),
-            Event::WorkerHeard { worker } => {
+            Event::WorkerResponded { worker } => {
                 let worker = &mut self.workers[worker];
-                worker.wish.is_ignored = false;
+                worker.demand.is_ignored = false;
                 if worker.phase == Phase::Starting {
                     worker.phase = Phase::Up;
                 }
             }
-            Event::WorkerWants { worker, tokens } => self.workers[worker].wish.tokens = tokens,
-            Event::TokenIgnored { worker } => self.workers[worker].wish.is_ignored = true,
-            Event::SlotsSpare => {
-                self.workers.iter_mut().for_each(|worker| worker.wish.is_ignored = false);
+            Event::WorkerWants { worker, tokens } => self.workers[worker].demand.tokens = tokens,
+            Event::TokenIgnored { worker } => self.workers[worker].demand.is_ignored = true,
+            Event::SlotsUnused => {
+                self.workers.iter_mut().for_each(|worker| worker.demand.is_ignored = false);
             }
-            Event::TokensOut { worker, tokens } => self.workers[worker].wish.out = tokens,
+            Event::TokensOut { worker, tokens } => self.workers[worker].demand.out = tokens,
             Event::PortFull { worker } => {
-                let wish = &mut self.workers[worker].wish;
-                (wish.given, wish.out) = (wish.given - 1, wish.out - 1);
-                wish.is_full = true;
+                let demand = &mut self.workers[worker].demand;
+                (demand.given, demand.out) = (demand.given - 1, demand.out - 1);
+                demand.is_full = true;
             }
             Event::WorkerParked { worker } => self.workers[worker].parked = true,
-            Event::WorkerGone { worker, death } => self.worker_gone(worker, death),
+            Event::WorkerEnded { worker, death } => self.worker_ended(worker, death),
             Event::Started { worker, item } => self.started(worker, item),
             Event::LeaseWanted { worker, item, bytes } => self.lease_wanted(worker, item, bytes),
             Event::LeaseResized { worker, item, bytes, grants, parts } => {
@@ -316,44 +315,43 @@ impl Scheduler {
         self.finish_if_done();
     }
 
-    /// Begins to give out slots. Whether leases may be granted now is `may_grant`; without them
-    /// slots go to what has a lease already.
+    /// Begins a round, in which slots are granted. Without `may_grant` no leases are granted, and slots
+    /// go only to items that have one.
     pub fn begin_round(&mut self, may_grant: bool) {
-        self.workers.iter_mut().for_each(|worker| worker.wish.begin_round());
-        (self.kept, self.may_grant) = (0, may_grant);
+        self.workers.iter_mut().for_each(|worker| worker.demand.begin_round());
+        (self.reserved, self.may_grant) = (0, may_grant);
         if may_grant {
             self.ledger.begin_round();
             self.denied.clear();
-            self.makes_room &= self.is_closing_workers();
+            self.waits_for_idle_exit &= self.is_closing_workers();
             self.lease_for_what_has_begun();
             self.lease_for_idle_slots();
         }
     }
 
-    /// Decides what one of `free` slots is used for: that of the most urgent item that can start.
-    /// None where there is no use for any of them, or those that are left are kept for workers that
-    /// are about to ask for them.
+    /// Decides what one of `free` slots is used for: the most urgent item that can start. `None` if no
+    /// item can use a slot, or all free ones are reserved.
     pub fn next_claim(&mut self, free: u32) -> Option<Claim> {
-        while self.mode != Mode::Finished && free > self.kept {
+        while self.mode != SchedulerMode::Finished && free > self.reserved {
             match self.most_urgent()? {
                 Claimant::Token(worker) => {
-                    let wish = &mut self.workers[worker].wish;
-                    (wish.given, wish.out) = (wish.given + 1, wish.out + 1);
+                    let demand = &mut self.workers[worker].demand;
+                    (demand.given, demand.out) = (demand.given + 1, demand.out + 1);
                     return Some(Claim::Token(worker));
                 }
-                Claimant::Kept(worker) => self.keep_slot(worker),
+                Claimant::Reserved(worker) => self.reserve_slot(worker),
                 Claimant::ParkedSlot(worker) => {
                     self.lend_slot(worker);
                     return Some(Claim::Action);
                 }
-                Claimant::Nobodys(item) => {
+                Claimant::Unassigned(item) => {
                     if self.place(item) {
                         return Some(Claim::Action);
                     }
                 }
                 Claimant::Lease(worker, rank) => {
                     if self.lease_in_worker(worker, rank) && self.takes_token(worker) {
-                        self.keep_slot(worker);
+                        self.reserve_slot(worker);
                     }
                 }
             }
@@ -361,26 +359,26 @@ impl Scheduler {
         None
     }
 
-    /// Ends the round with `free` slots left: hands leases and plans ahead where all slots are in
-    /// use, and closes workers that nothing is left for. `more` slots could be had besides those in
-    /// use, if there were a use for them.
-    pub fn end_round(&mut self, free: u32, more: u32) {
-        if !self.may_grant || self.mode == Mode::Finished {
+    /// Ends the round with `free` slots unused. If all slots are in use, grants leases and sends plans
+    /// ahead. Closes workers that are not needed any more. `additional` is how many more slots could
+    /// be in use at most.
+    pub fn end_round(&mut self, free: u32, additional: u32) {
+        if !self.may_grant || self.mode == SchedulerMode::Finished {
             return;
         }
-        if free <= self.kept {
+        if free <= self.reserved {
             self.lease_ahead();
-            self.hand_plans_ahead();
+            self.send_plans_ahead();
         }
-        if more > 0 {
+        if additional > 0 {
             self.note_denials();
         }
         self.close_idle_workers();
     }
 
-    fn keep_slot(&mut self, worker: WorkerId) {
-        self.workers[worker].wish.kept += 1;
-        self.kept += 1;
+    fn reserve_slot(&mut self, worker: WorkerId) {
+        self.workers[worker].demand.reserved += 1;
+        self.reserved += 1;
     }
 
     fn most_urgent(&self) -> Option<Claimant> {
@@ -390,16 +388,16 @@ impl Scheduler {
                 best = Some((rank, claimant));
             }
         };
-        let grants = self.mode == Mode::Building && self.may_grant;
+        let grants = self.mode == SchedulerMode::Building && self.may_grant;
         for (ix, worker) in self.workers.iter() {
             match worker.given.leased().first().filter(|_| worker.parked) {
                 Some(rank) if grants => consider(*rank, Claimant::ParkedSlot(ix)),
-                // It has not said yet what it wants; what it was given counts all the same.
+                // It has not asked for tokens yet, but has items that need them.
                 _ if worker.phase == Phase::Starting && grants => {
                     let rank = worker.next_on_token();
-                    rank.into_iter().for_each(|rank| consider(rank, Claimant::Kept(ix)));
+                    rank.into_iter().for_each(|rank| consider(rank, Claimant::Reserved(ix)));
                 }
-                _ if worker.wish.unmet() > 0 && !worker.wish.is_full => {
+                _ if worker.demand.unmet() > 0 && !worker.demand.is_full => {
                     consider(worker.next_on_token().unwrap_or(LEAST), Claimant::Token(ix));
                 }
                 _ => {}
@@ -413,13 +411,13 @@ impl Scheduler {
         if self.may_grant
             && let Some(rank) = self.items.ready().find(|(_, item)| self.is_wanted(*item))
         {
-            consider(rank, Claimant::Nobodys(rank.1));
+            consider(rank, Claimant::Unassigned(rank.1));
         }
         best.map(|(_, claimant)| claimant)
     }
 
     fn judge_if_unblocked(&mut self, item: ItemIx) {
-        if self.mode == Mode::Building
+        if self.mode == SchedulerMode::Building
             && self.items.state(item) == State::Blocked
             && self.items.is_unblocked(item)
         {
@@ -449,16 +447,16 @@ impl Scheduler {
         if worker.phase == Phase::Starting {
             worker.phase = Phase::Up;
         }
-        worker.was_of_use = true;
-        // A worker that does not wait for leases is taken as it is.
+        worker.has_started_any = true;
+        // A worker that started the item without a lease is charged for it.
         if !worker.given.start(item) {
             self.ledger.force(ChildId::Worker(ix), item, self.items.need(item).begin);
         }
     }
 
     fn finish_if_done(&mut self) {
-        if self.items.open() == 0 && self.mode != Mode::Finished {
-            self.mode = Mode::Finished;
+        if self.items.unfinished() == 0 && self.mode != SchedulerMode::Finished {
+            self.mode = SchedulerMode::Finished;
             self.actions.push_back(Action::Finish { success: !self.failed });
         }
     }

@@ -1,5 +1,5 @@
-//! Property tests: random graphs, workers that behave like the real ones in a random order of
-//! events, failures, deaths.
+//! Property tests: random graphs, and fake workers that follow the protocol, with events in random
+//! order, failures and deaths.
 
 mod worker;
 mod world;
@@ -12,8 +12,7 @@ use std::collections::BTreeSet;
 use tender_protocol::Outcome;
 use world::{Fate, World};
 
-/// Crates of a few units, an archive each, some with a command first and some with a program
-/// behind.
+/// Crates with a few units and an archive each, some with a command before and a program after them.
 fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
     let fate = prop_oneof![
         3 => Just(Fate::Fresh),
@@ -65,7 +64,7 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
     )
 }
 
-/// Cases are quick. `PROPTEST_CASES` may ask for more.
+/// Cases are quick, so there are at least 1024; `PROPTEST_CASES` can set more.
 fn cases() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig { cases: default.cases.max(1024), ..default }
@@ -75,7 +74,7 @@ proptest! {
     #![proptest_config(cases())]
 
     #[test]
-    fn every_build_ends_well_or_badly_but_ends(
+    fn scheduler_ends_every_build(
         (tasks, fates) in graph(),
         slots in 1..6usize,
         keep_going: bool,
@@ -86,9 +85,9 @@ proptest! {
         World::new(tasks, fates, slots, keep_going).run(&picks, &kills, interrupt_at);
     }
 
-    /// Under a parent's jobserver, with other children of it that take and return tokens.
+    /// Under a parent's jobserver, whose other children take and return tokens.
     #[test]
-    fn builds_with_borrowed_tokens_end_too(
+    fn scheduler_ends_builds_with_borrowed_tokens(
         (tasks, fates) in graph(),
         slots in 1..6usize,
         keep_going: bool,
@@ -100,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn little_memory_makes_builds_slow_but_ends_none(
+    fn scheduler_ends_builds_with_little_memory(
         (tasks, fates) in graph(),
         slots in 1..6usize,
         keep_going: bool,
@@ -115,19 +114,19 @@ proptest! {
         let mut world = World::new(tasks, fates, slots, keep_going);
         world.ceiling = Some(ceiling);
         world.out_of_memory = out_of_memory;
-        // What is measured stays 0, so it counts as if all were still to grow.
+        // Measured memory stays 0, so all leases count as growth.
         world.scheduler.handle(limit(ceiling, by_reading));
         world.run(&picks, &kills, interrupt_at);
     }
 }
 
-/// So many bytes are all that there is: by a reading, or by a budget.
+/// Limits memory to this many bytes: by a reading, or by a budget.
 fn limit(bytes: u64, by_reading: bool) -> Event {
     let (headroom, ceiling) = if by_reading { (Some(bytes), None) } else { (None, Some(bytes)) };
     Event::MemoryRead { used: Vec::new(), headroom, ceiling }
 }
 
-/// The costlier, the larger. Some come in pieces, and some are larger than what a worker keeps.
+/// Grows with the cost. Some items have pieces, and some are larger than a worker's baseline.
 fn need(cost_us: u64) -> Need {
     let begin = cost_us + if cost_us.is_multiple_of(7) { WORKER_BASELINE } else { 0 };
     Need { begin, piece: if cost_us.is_multiple_of(3) { cost_us / 2 + 1 } else { 0 }, join: 0 }
@@ -159,7 +158,7 @@ fn one_file_crates(n: u32) -> Vec<Task> {
 }
 
 #[test]
-fn two_workers_build_a_thousand_crates_of_one_file_without_parking() {
+fn scheduler_builds_a_thousand_small_crates_in_two_workers_without_parking() {
     let tasks = one_file_crates(1000);
     let fates = vec![Fate::Builds; tasks.len()];
     let mut world = World::new(tasks, fates, 2, false);
@@ -179,11 +178,11 @@ fn two_workers_build_a_thousand_crates_of_one_file_without_parking() {
     }
     assert_eq!(world.finish, Some(true));
     assert_eq!(world.most_live, 2);
-    assert_eq!(parked_with_work_left, 0, "the next plan is there before the last item ends");
+    assert_eq!(parked_with_work_left, 0, "the next plan arrives before the last item ends");
 }
 
 #[test]
-fn one_crate_is_one_worker_and_its_files_take_tokens() {
+fn scheduler_builds_one_crate_in_one_worker_with_tokens() {
     let tasks: Vec<Task> = (0..8).map(|_| unit(0, 10)).collect();
     let mut world = World::new(tasks, vec![Fate::Builds; 8], 4, false);
     world.run(&[0], &BTreeSet::new(), None);
@@ -191,7 +190,7 @@ fn one_crate_is_one_worker_and_its_files_take_tokens() {
 }
 
 #[test]
-fn the_longest_path_starts_first() {
+fn scheduler_starts_the_longest_path_first() {
     let task = |krate, after: &[u32], cost_us| Task {
         krate: CrateId(krate),
         class: Class::Link,
@@ -213,7 +212,7 @@ fn the_longest_path_starts_first() {
     assert_eq!([0, 1, 2, 3].map(|ix| scheduler.priority(ItemIx(ix))), [20, 51, 30, 50]);
 }
 
-/// Gives out so many slots, and returns what they were used for.
+/// One round with this many free slots. Returns what they were used for.
 fn give_out(scheduler: &mut Scheduler, free: u32) -> (Vec<Claim>, Vec<Action>) {
     scheduler.begin_round(true);
     let mut claims = Vec::new();
@@ -226,7 +225,7 @@ fn give_out(scheduler: &mut Scheduler, free: u32) -> (Vec<Claim>, Vec<Action>) {
 }
 
 #[test]
-fn pieces_of_an_urgent_item_come_before_new_processes() {
+fn scheduler_grants_tokens_for_urgent_pieces_before_it_starts_workers() {
     let started = |tokens: u32, free: u32| {
         let mut scheduler = Scheduler::new(vec![unit(0, 50), unit(1, 20), unit(2, 10)], 4, false);
         while let Some(item) = scheduler.next_to_judge() {
@@ -247,7 +246,7 @@ fn pieces_of_an_urgent_item_come_before_new_processes() {
 }
 
 #[test]
-fn a_worker_that_ignores_its_tokens_gets_none_until_it_is_heard_of() {
+fn scheduler_grants_no_tokens_to_a_worker_that_ignores_them() {
     let mut scheduler = Scheduler::new(vec![unit(0, 50)], 4, false);
     while let Some(item) = scheduler.next_to_judge() {
         scheduler.handle(Event::Judged { item, fresh: false });
@@ -261,15 +260,15 @@ fn a_worker_that_ignores_its_tokens_gets_none_until_it_is_heard_of() {
         scheduler.handle(event);
         (give_out(&mut scheduler, 3).0.len(), scheduler.granted_tokens(worker))
     };
-    assert_eq!(tokens_after(Event::WorkerHeard { worker }), (2, 2));
+    assert_eq!(tokens_after(Event::WorkerResponded { worker }), (2, 2));
     assert_eq!(tokens_after(Event::TokenIgnored { worker }), (0, 0));
-    assert_eq!(tokens_after(Event::WorkerHeard { worker }), (2, 2));
+    assert_eq!(tokens_after(Event::WorkerResponded { worker }), (2, 2));
     assert_eq!(tokens_after(Event::TokenIgnored { worker }), (0, 0));
-    assert_eq!(tokens_after(Event::SlotsSpare), (2, 2));
+    assert_eq!(tokens_after(Event::SlotsUnused), (2, 2));
 }
 
-/// A worker has run the most urgent of three units. The next takes `large` bytes, and `free` are
-/// free beside the worker: by the last reading, or by a budget.
+/// A worker has run the most urgent of three units. The next one needs `large` bytes, and `free` bytes
+/// are free beside the worker: by the last reading, or by a budget.
 fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
     let task = |krate, cost_us, begin| Task {
         memory: Need { begin, piece: 0, join: 0 },
@@ -296,23 +295,23 @@ fn done(scheduler: &mut Scheduler) -> Vec<Action> {
 }
 
 #[test]
-fn what_does_not_fit_beside_what_a_worker_keeps_gets_a_fresh_one() {
+fn scheduler_gives_a_large_item_a_fresh_worker_if_memory_is_short() {
     let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - 1, true);
     let worker = WorkerId(0);
     scheduler.handle(Event::WorkerParked { worker });
     assert!(
         matches!(done(&mut scheduler)[..], [Action::CloseWorker(WorkerId(0))]),
-        "nobody begins meanwhile"
+        "nothing begins until the worker has exited"
     );
     assert!(done(&mut scheduler).is_empty());
-    scheduler.handle(Event::WorkerGone { worker, death: Death::Closed });
+    scheduler.handle(Event::WorkerEnded { worker, death: Death::Closed });
     let actions = done(&mut scheduler);
     assert!(matches!(actions[0], Action::StartWorker(WorkerId(1))), "{actions:?}");
     assert!(matches!(actions[2], Action::Lease { item: ItemIx(1), .. }), "{actions:?}");
 }
 
 #[test]
-fn what_fits_or_is_small_or_only_beyond_the_budget_stays_with_the_worker_that_runs() {
+fn scheduler_gives_other_items_to_the_running_worker() {
     let cases = [
         (WORKER_BASELINE, WORKER_BASELINE + 10, true),
         (WORKER_BASELINE - 1, 0, true),

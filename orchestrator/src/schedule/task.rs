@@ -1,5 +1,4 @@
-//! What the scheduler knows of an item: its crate, what it comes after, and what it is expected to
-//! cost.
+//! What the scheduler knows of an item: its crate, its prerequisites, its expected time and memory.
 
 use super::need::{Need, expected_need};
 use crate::graph::{Graph, ItemKind, Run};
@@ -8,13 +7,13 @@ use crate::manifest::CrateId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// A source of a crate: all that can run together are one plan.
+    /// A source of a crate. All ready units of a crate are one plan.
     Unit,
-    /// Goes along with the units of its crate when it waits for nothing else.
+    /// Is in the plan of the units of its crate if they are its only open prerequisites.
     Archive,
     /// A program or a shared library: a plan of its own.
     Link,
-    /// Runs outside workers.
+    /// An external command.
     Command,
 }
 
@@ -53,12 +52,12 @@ pub fn tasks(
     graph.items.iter().map(task).collect()
 }
 
-/// What an item without history probably costs, microseconds; `size` is that of its source in
-/// bytes.
+/// The expected wall time of an item that was never measured, microseconds. `size` is that of its
+/// source in bytes.
 ///
-/// The figures are those of C at -O2 on a machine of 2024: some 20 ms of headers, then 4 µs a byte.
-/// That they are off by a factor does no harm, as long as a long file counts for more than a short
-/// one, and a link for more than an archive.
+/// The figures are those of C at -O2 on a machine of 2024: some 20 ms for headers, and 4 µs a byte. A
+/// constant factor does no harm: only the order matters, a long file before a short one, and a link
+/// before an archive.
 pub fn expected_cost(kind: ItemKind, size: u64) -> u64 {
     match kind {
         ItemKind::Compile => 20_000 + size.saturating_mul(4),

@@ -1,15 +1,15 @@
-//! How items end, and what follows: dependents that may begin or never will, workers that are gone,
-//! items that run again.
+//! Handles the ends of items and workers: dependents are unblocked or skipped, and items of a worker
+//! that died are retried or fail.
 //!
 //! Results that a worker reported before it died are kept. An item that was running when its worker
-//! was killed for memory is *exclusive* from then on: it runs again in a fresh worker, with twice
-//! its estimate and nothing else beside it. If that is killed as well, the item has failed.
+//! was killed for memory is *exclusive* from then on: it is retried in a fresh worker, with twice its
+//! estimate, while nothing else runs. If that worker is killed as well, the item fails.
 
 use super::super::action::{Action, Death, Verdict};
 use super::super::items::State;
 use super::super::task::Class;
 use super::super::workers::Worker;
-use super::{Mode, Scheduler};
+use super::{Scheduler, SchedulerMode};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use tender_protocol::Outcome;
 
@@ -18,7 +18,7 @@ impl Scheduler {
         if self.items.state(item).is_final() {
             return;
         }
-        self.runs_no_more(item);
+        self.remove_from_process(item);
         match outcome {
             Outcome::Ok => {
                 self.items.set(item, State::Built);
@@ -32,12 +32,12 @@ impl Scheduler {
         }
     }
 
-    /// Whoever ran it lives, or was no worker.
+    /// The program that ran the item was killed for memory; its worker, if it has one, still runs.
     pub(super) fn out_of_memory(&mut self, item: ItemIx) {
         if self.items.state(item).is_final() {
             return;
         }
-        self.runs_no_more(item);
+        self.remove_from_process(item);
         if self.is_exclusive(item) {
             self.blame(item, Verdict::OutOfMemory)
         } else {
@@ -45,21 +45,21 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn runs_no_more(&mut self, item: ItemIx) {
+    pub(super) fn remove_from_process(&mut self, item: ItemIx) {
         let state = self.items.state(item);
         if state == State::Running(None) {
             self.ledger.remove_process(ChildId::Command(item));
         }
         if let State::Given(worker) | State::Running(Some(worker)) = state {
-            self.take_back(worker, item);
+            self.remove_from_worker(worker, item);
             if self.workers[worker].alone && self.workers[worker].is_idle() {
                 self.close(worker);
             }
         }
     }
 
-    /// The worker no longer has the item.
-    pub(super) fn take_back(&mut self, ix: WorkerId, item: ItemIx) {
+    /// Removes the item from the worker, with its lease.
+    pub(super) fn remove_from_worker(&mut self, ix: WorkerId, item: ItemIx) {
         let krate = self.items.krate(item);
         let worker = &mut self.workers[ix];
         self.ledger.release(ChildId::Worker(ix), item);
@@ -92,8 +92,7 @@ impl Scheduler {
         }
     }
 
-    /// Skips all that come after `item` and that no worker has; a worker skips what it has by
-    /// itself.
+    /// Skips all dependents of `item` that no worker has. A worker skips its own.
     pub(super) fn skip_dependents(&mut self, item: ItemIx) {
         let mut doomed = self.items.dependents(item).to_vec();
         while let Some(next) = doomed.pop() {
@@ -110,10 +109,10 @@ impl Scheduler {
     }
 
     pub(super) fn drain(&mut self) {
-        if self.mode != Mode::Building {
+        if self.mode != SchedulerMode::Building {
             return;
         }
-        self.mode = Mode::Draining;
+        self.mode = SchedulerMode::Draining;
         self.to_judge.clear();
         for item in self.items.all() {
             if matches!(self.items.state(item), State::Blocked | State::Judging | State::Ready) {
@@ -128,30 +127,30 @@ impl Scheduler {
             .map(|(ix, _)| ix)
             .collect();
         for ix in to_cancel {
-            // It drops the pieces that it has not started, too.
+            // The worker also discards pieces that it has not started.
             self.workers[ix].cancelled = true;
             self.workers[ix].given.drop_parts();
             self.actions.push_back(Action::CancelPlans(ix));
         }
     }
 
-    /// Whose fault was it? With one item in flight a crash is that item's. With several, each runs
-    /// again alone, so that the guilty one convicts itself. A kill may be anyone's: each in flight
-    /// gets one more chance, alone.
-    pub(super) fn worker_gone(&mut self, ix: WorkerId, death: Death) {
+    /// Decides which items of a worker that has ended fail, and which run again. If one item was
+    /// running, it caused the crash. Of several, each is retried alone, so that the faulty one crashes
+    /// again. A kill may have any cause: each running item is retried once, alone.
+    pub(super) fn worker_ended(&mut self, ix: WorkerId, death: Death) {
         let in_flight: Vec<ItemIx> = self.workers[ix].given.in_flight().collect();
         let unstarted: Vec<ItemIx> = self.workers[ix].given.unstarted().collect();
-        let was_of_use = self.workers[ix].was_of_use;
+        let has_started_any = self.workers[ix].has_started_any;
         for item in in_flight.iter().chain(&unstarted) {
-            self.take_back(ix, *item);
+            self.remove_from_worker(ix, *item);
         }
-        self.workers.gone(ix);
+        self.workers.end(ix);
         self.ledger.remove_process(ChildId::Worker(ix));
         for item in unstarted {
             let suspicion = self.suspicions.entry(item).or_default();
-            suspicion.unstarted += u32::from(!was_of_use && death != Death::Closed);
-            let often = suspicion.unstarted > 1;
-            if often && !self.a_prerequisite_failed(item) {
+            suspicion.unstarted += u32::from(!has_started_any && death != Death::Closed);
+            let is_repeated = suspicion.unstarted > 1;
+            if is_repeated && !self.a_prerequisite_failed(item) {
                 self.blame(item, Verdict::NeverStarted);
             } else {
                 self.requeue(item);
@@ -173,8 +172,8 @@ impl Scheduler {
         }
     }
 
-    /// The item runs again, in a fresh worker; for memory with twice its estimate, and with nothing
-    /// else running.
+    /// Retries the item in a fresh worker. If it was killed for memory, with twice its estimate, and
+    /// while nothing else runs.
     pub(super) fn try_alone(&mut self, item: ItemIx, for_memory: bool) {
         let suspicion = self.suspicions.entry(item).or_default();
         suspicion.alone = true;
@@ -182,18 +181,19 @@ impl Scheduler {
             suspicion.exclusive = true;
             self.items.double_need(item);
         }
-        if self.mode == Mode::Building {
+        if self.mode == SchedulerMode::Building {
             self.actions.push_back(Action::Retry(item));
         }
         self.requeue(item);
     }
 
     pub(super) fn requeue(&mut self, item: ItemIx) {
-        if self.mode != Mode::Building || self.a_prerequisite_failed(item) {
+        if self.mode != SchedulerMode::Building || self.a_prerequisite_failed(item) {
             self.skip(item);
             self.skip_dependents(item);
         } else if self.items.class(item) == Class::Archive {
-            // It was never judged by itself, and what it waits for may now be made elsewhere.
+            // It was not judged, because its plan followed from its units. Other workers may make the
+            // units now.
             self.items.set(item, State::Blocked);
             self.judge_if_unblocked(item);
         } else {

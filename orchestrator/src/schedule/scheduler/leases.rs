@@ -1,16 +1,16 @@
-//! Memory: which item, or part of one, is asked for next, and what follows where it is granted or
-//! denied. The account itself is the ledger's.
+//! Memory: for which item or part a lease is requested next, and what follows when it is granted or
+//! denied. The ledger has the account.
 
 use super::super::action::Action;
 use super::super::items::{Rank, State};
 use super::super::workers::Worker;
-use super::{AHEAD_US, MOST_AHEAD, MOST_DENIALS, Mode, Scheduler};
+use super::{AHEAD_US, MOST_AHEAD, MOST_DENIALS, Scheduler, SchedulerMode};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::Purpose;
 
 impl Scheduler {
-    /// Where nothing runs, one part may, whatever it takes: of what has begun, because that holds
-    /// memory until it is over.
+    /// If nothing runs, one part may run, however large it is. It is a part of an item that has begun,
+    /// because that holds memory until it ends.
     pub(super) fn lease_for_what_has_begun(&mut self) {
         if !self.ledger.is_idle() {
             return;
@@ -21,7 +21,8 @@ impl Scheduler {
         }
     }
 
-    /// A worker that has its starting slot and nothing to run on it needs no other.
+    /// Grants leases to workers that have nothing to run on their implicit slot: they need no other
+    /// slot.
     pub(super) fn lease_for_idle_slots(&mut self) {
         let is_idle = |worker: &Worker| {
             let given = &worker.given;
@@ -39,23 +40,22 @@ impl Scheduler {
         }
     }
 
-    /// Whether a lease for the item may be asked for in this round.
+    /// Whether a lease for the item may be requested in this round.
     pub(super) fn may_ask(&self, item: ItemIx) -> bool {
         let is_in_pieces = matches!(self.items.state(item), State::Running(_));
         let others_wait = || {
             self.exclusive().is_some_and(|(exclusive, may_start)| exclusive != item || !may_start)
         };
         !self.denied.iter().any(|(denied, _)| *denied == item)
-            // What runs has to end, whoever waits, and however many.
+            // Items that run have to end, however many others wait.
             && (is_in_pieces
                 || (self.denied.len() < MOST_DENIALS
-                    && self.mode == Mode::Building
-                    && !self.makes_room
+                    && self.mode == SchedulerMode::Building
+                    && !self.waits_for_idle_exit
                     && !others_wait()))
     }
 
-    /// The item that runs while nothing else does, if there is one now, and whether everything else
-    /// has ended.
+    /// The exclusive item that runs or is next, if there is one, and whether everything else has ended.
     pub(in crate::schedule) fn exclusive(&self) -> Option<(ItemIx, bool)> {
         let open = self
             .suspicions
@@ -63,7 +63,7 @@ impl Scheduler {
             .filter(|(_, suspicion)| suspicion.exclusive)
             .map(|(item, _)| *item);
         let mut open = open.filter(|item| !self.items.state(*item).is_final());
-        // One that runs comes before those that wait for their turn.
+        // One that runs comes before those that wait.
         let runs =
             |item: &ItemIx| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
         let item = open
@@ -73,15 +73,15 @@ impl Scheduler {
         Some((item, runs(&item) || self.ledger.is_empty()))
     }
 
-    /// Whether what was just leased in the worker takes a slot beyond its starting one.
+    /// Whether what was just leased in the worker needs a slot in addition to its implicit one.
     pub(super) fn takes_token(&self, worker: WorkerId) -> bool {
         let Worker { parked, given, .. } = &self.workers[worker];
         let is_implicit_slot_unused = given.running().is_empty() && given.leased().len() <= 1;
         !parked && !is_implicit_slot_unused
     }
 
-    /// Asks the ledger for an item that the worker has, or for a piece of one that it runs. Returns
-    /// whether there was enough.
+    /// Requests a lease for an item that the worker has, or for a piece of one that it runs. Returns
+    /// whether it was granted.
     pub(super) fn lease_in_worker(&mut self, ix: WorkerId, rank: Rank) -> bool {
         let item = rank.1;
         let asked = self.workers[ix].given.parts_of(item).last().copied();
@@ -94,7 +94,7 @@ impl Scheduler {
         true
     }
 
-    /// The ledger has granted it.
+    /// Passes on a lease that the ledger has granted.
     pub(super) fn grant(&mut self, worker: WorkerId, item: ItemIx, bytes: u64) {
         self.workers[worker].given.grant(item, bytes);
         self.actions.push_back(Action::Lease { worker, item, bytes });
@@ -117,8 +117,8 @@ impl Scheduler {
         }
     }
 
-    /// Finds the most urgent items and parts that have to wait for memory, although no slot was free
-    /// for which they were asked about. No slot is drawn back or borrowed for them.
+    /// Finds the most urgent items and parts that would be denied a lease, although no slot was free
+    /// for them. So no offer is withdrawn and no token is borrowed for them.
     pub(super) fn note_denials(&mut self) {
         let mut waiting: Vec<(Rank, ChildId, u64, Purpose)> = Vec::new();
         for (ix, worker) in self.workers.iter() {
@@ -135,8 +135,8 @@ impl Scheduler {
                 Some((rank, child, *parts.last()?, Purpose::Continuation))
             }));
         }
-        let nobodys = self.items.ready().filter(|(_, item)| self.is_wanted(*item));
-        for rank in nobodys.take(MOST_DENIALS) {
+        let unassigned = self.items.ready().filter(|(_, item)| self.is_wanted(*item));
+        for rank in unassigned.take(MOST_DENIALS) {
             let (child, bytes) = self.lease_to_begin(rank.1);
             waiting.push((rank, child, bytes, Purpose::Beginning));
         }
@@ -148,9 +148,9 @@ impl Scheduler {
         }
     }
 
-    /// So that a worker goes on without a round trip.
+    /// Grants leases to busy workers before they have a slot, to save a round trip.
     pub(super) fn lease_ahead(&mut self) {
-        if self.mode != Mode::Building || self.exclusive().is_some() {
+        if self.mode != SchedulerMode::Building || self.exclusive().is_some() {
             return;
         }
         let busy: Vec<WorkerId> = self

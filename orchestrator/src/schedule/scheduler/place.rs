@@ -1,11 +1,11 @@
-//! Where an item goes that nobody has: to a worker that runs, to one that is idle, or to a process
-//! of its own; and which idle ones leave.
+//! Finds a process for an item that no worker has: a running worker, an idle one, or a new process.
+//! Also decides which idle workers are closed.
 
 use super::super::action::{Action, PlannedItem};
 use super::super::items::{Items, State};
 use super::super::task::Class;
 use super::super::workers::{Phase, Worker};
-use super::{Mode, Scheduler, WORKER_BASELINE};
+use super::{Scheduler, SchedulerMode, WORKER_BASELINE};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Denied, Purpose};
 use std::collections::BTreeSet;
@@ -33,9 +33,9 @@ impl Scheduler {
         open.min_by_key(|(_, worker)| worker.given.len()).map(|(ix, _)| ix)
     }
 
-    /// An idle worker can leave for a fresh one. One at a time: the one that leaves now counts
-    /// until it is gone.
-    pub(super) fn can_make_room(&self) -> bool {
+    /// Whether an idle worker can be closed to start a fresh one. One at a time: a closing worker counts
+    /// until it has ended.
+    pub(super) fn can_replace_idle_worker(&self) -> bool {
         self.idle_worker().is_some() && !self.is_closing_workers()
     }
 
@@ -52,31 +52,32 @@ impl Scheduler {
             return true;
         }
         if let Some(suspicion) = self.suspicions.get(&item).filter(|suspicion| suspicion.alone) {
-            return suspicion.exclusive || self.can_make_room();
+            return suspicion.exclusive || self.can_replace_idle_worker();
         }
         self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
     }
 
-    /// A worker that has run others does not give back all of what they took. A large item is worth
-    /// the start of a process, and may have no other way to fit into what there is: with 1.04 times
-    /// what it needs, a fat link succeeded in 1 of 6 builds in a worker that had run the units, and
-    /// in 4 of 6 in a fresh one. Beyond a budget alone nobody is killed.
+    /// Whether an item needs a fresh worker to fit into the free memory. A worker that has run other
+    /// items does not return all their memory, and a large item justifies the start of a process. (With
+    /// 1.04 times the memory that it needs, a fat link succeeded in 1 of 6 builds in a worker that had
+    /// run the units, and in 4 of 6 in a fresh one.) The budget does not matter here, because the
+    /// kernel does not enforce it.
     pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
         is_large && need > self.ledger.free_by_headroom()
     }
 
-    /// Gives a ready item, with what goes along, to somebody, if memory suffices for it. Returns
-    /// whether that took a free slot.
+    /// Gives a ready item, with the rest of its plan, to a process, if memory suffices. Returns whether
+    /// that used a free slot.
     pub(super) fn place(&mut self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
-            // Where it runs only because nothing else does, what idle workers keep may be what it
-            // lacks.
+            // If it may run only because nothing else does, it may lack the memory that idle workers
+            // keep.
             let lacks_room = self.ledger.is_idle() && need > self.ledger.free();
             if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
-                return self.wait_for_room(item);
+                return self.wait_for_idle_exit(item);
             }
             if !self.lease(ChildId::Command(item), item, need, 0, Purpose::Beginning) {
                 return false;
@@ -90,7 +91,7 @@ impl Scheduler {
         }
         if self.wants_fresh_worker(item) {
             if !self.ledger.is_idle() {
-                // It waits outside of the workers that run: they are not fresh.
+                // It waits outside of the running workers, which are not fresh.
                 return self.lease(
                     ChildId::Worker(self.workers.next()),
                     item,
@@ -100,12 +101,11 @@ impl Scheduler {
                 );
             }
             if !self.close_idle() {
-                return self.wait_for_room(item);
+                return self.wait_for_idle_exit(item);
             }
         }
         if let Some(worker) = self.worker_of_crate(item) {
-            // Takes no slot by itself: the item now waits inside the worker, and competes from
-            // there.
+            // Uses no slot: the item now waits inside the worker, which asks for a token for it.
             self.send_plan(worker, item);
             return false;
         }
@@ -115,11 +115,10 @@ impl Scheduler {
             }
             self.lend_slot(worker);
             self.send_plan(worker, item);
-            self.tell_lease(worker, item);
+            self.grant_to_begin(worker, item);
             return true;
         }
-        // A process of its own would take memory that others wait for, or that itself could use.
-        // Threads do as well.
+        // If memory is short, another thread in a running worker saves the baseline of a process.
         let is_short =
             !self.denied.is_empty() || need.saturating_add(WORKER_BASELINE) > self.ledger.free();
         if is_short && let Some(worker) = self.least_given_worker() {
@@ -129,7 +128,7 @@ impl Scheduler {
         self.start_worker_for(item, false)
     }
 
-    /// What `place` would ask the ledger for: for which child, and how many bytes.
+    /// The lease that `place` would request: for which child, and how many bytes.
     pub(super) fn lease_to_begin(&self, item: ItemIx) -> (ChildId, u64) {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
@@ -146,7 +145,7 @@ impl Scheduler {
     pub(super) fn place_alone(&mut self, item: ItemIx) -> bool {
         if self.is_exclusive(item) {
             if !self.close_idle() {
-                return self.wait_for_room(item);
+                return self.wait_for_idle_exit(item);
             }
         } else if !self.may_start_worker() {
             let idle = self.idle_worker().expect("can_be_placed found one");
@@ -160,8 +159,8 @@ impl Scheduler {
         self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive)
     }
 
-    /// What idle workers keep of what has ended is memory too. Those that were given something live
-    /// on, and give back what they can. Returns whether the others are gone.
+    /// Frees the memory that idle workers keep: closes those without items, and purges those that have
+    /// items and run none. Returns whether all closed workers have ended.
     pub(super) fn close_idle(&mut self) -> bool {
         let waits = |worker: &Worker| {
             worker.is_open() && worker.given.running().is_empty() && !worker.is_idle()
@@ -175,10 +174,10 @@ impl Scheduler {
         !self.is_closing_workers()
     }
 
-    /// Idle workers were told to close. Until they are gone nobody else begins, who would keep as
-    /// much again. Returns whether that took a slot, as `place` does.
-    pub(super) fn wait_for_room(&mut self, item: ItemIx) -> bool {
-        self.makes_room = true;
+    /// Makes the item wait until closed workers have ended. No other item begins until then, because
+    /// it would use the memory again. Returns whether that used a slot, as `place` does: no.
+    pub(super) fn wait_for_idle_exit(&mut self, item: ItemIx) -> bool {
+        self.waits_for_idle_exit = true;
         let need = self.items.need(item).begin;
         self.denied.push((item, Denied { need, free: self.ledger.free(), kept_for: None }));
         false
@@ -199,12 +198,12 @@ impl Scheduler {
         } else {
             self.send_plan(worker, item);
         }
-        self.tell_lease(worker, item);
+        self.grant_to_begin(worker, item);
         true
     }
 
-    /// The ledger has granted it.
-    pub(super) fn tell_lease(&mut self, worker: WorkerId, item: ItemIx) {
+    /// Passes on the lease to begin the item, which the ledger has granted.
+    pub(super) fn grant_to_begin(&mut self, worker: WorkerId, item: ItemIx) {
         self.grant(worker, item, self.items.need(item).begin);
     }
 
@@ -223,7 +222,7 @@ impl Scheduler {
         plan.retain(|item| {
             *item == first || !(self.is_suspect(*item) || self.wants_fresh_worker(*item))
         });
-        // Without those of its units that run elsewhere, an archive cannot go along.
+        // An archive is left out if some of its units run elsewhere.
         let in_plan = |items: &Items, ix: &ItemIx, plan: &[ItemIx]| {
             items.after(*ix).iter().all(|a| plan.contains(a) || items.state(*a).is_up_to_date())
         };
@@ -252,8 +251,8 @@ impl Scheduler {
         self.actions.push_back(Action::SendPlan { worker, items });
     }
 
-    pub(super) fn hand_plans_ahead(&mut self) {
-        if self.mode != Mode::Building {
+    pub(super) fn send_plans_ahead(&mut self) {
+        if self.mode != SchedulerMode::Building {
             return;
         }
         let needs_more = |worker: &Worker| {
@@ -265,7 +264,7 @@ impl Scheduler {
             .filter(|(_, worker)| needs_more(worker))
             .map(|(ix, _)| ix)
             .collect();
-        // Those that have run out already come first.
+        // Idle ones come first.
         about_to_idle.sort_by_key(|ix| !self.workers[*ix].is_idle());
         for worker in about_to_idle {
             let movable = |item: &ItemIx| {
@@ -279,10 +278,11 @@ impl Scheduler {
         }
     }
 
-    /// Once everything that is left is in workers or on slots, idle processes only hold memory. So
-    /// they do where others wait for memory, and one that works can be given what comes.
+    /// Closes idle workers if every unfinished item is in a worker or runs, since no plan can follow
+    /// for them. Also if an item waits for memory and another worker, which can be given all plans,
+    /// is busy.
     pub(super) fn close_idle_workers(&mut self) {
-        if self.mode == Mode::Finished {
+        if self.mode == SchedulerMode::Finished {
             return;
         }
         let idle = |worker: &Worker| {
@@ -290,7 +290,7 @@ impl Scheduler {
         };
         let works = |worker: &Worker| worker.is_open() && !worker.is_idle();
         let is_short = !self.denied.is_empty() && self.workers.find(works).is_some();
-        if self.items.nobodys() > 0 && !is_short {
+        if self.items.unassigned() > 0 && !is_short {
             return;
         }
         while let Some(worker) = self.workers.find(idle) {

@@ -1,5 +1,5 @@
-//! A worker as the protocol describes it: starts what it has slots for, wants tokens for the rest,
-//! parks when idle. Knows no scheduler.
+//! A fake worker that follows the protocol: it starts items on its slots, asks for tokens for the
+//! others, and parks when idle. Knows no scheduler.
 
 use super::super::*;
 use crate::keys::{ItemIx, WorkerId};
@@ -7,22 +7,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
 pub(super) struct FakeWorker {
-    pub(super) heard: bool,
+    pub(super) has_responded: bool,
     pub(super) parked: bool,
-    /// Read and not returned.
+    /// Tokens that it has read and not returned.
     pub(super) tokens: usize,
-    /// Unstarted items with those they wait for.
+    /// Items that it has not started, with the prerequisites that they wait for.
     pub(super) given: Vec<(ItemIx, Vec<ItemIx>)>,
     pub(super) leased: BTreeSet<ItemIx>,
-    /// Once for each part that runs.
+    /// An entry for each running part.
     pub(super) running: Vec<ItemIx>,
     pub(super) in_pieces: BTreeMap<ItemIx, FakePieces>,
-    pub(super) told_want: usize,
+    pub(super) sent_want: usize,
     pub(super) closing: bool,
     pub(super) cancelled: bool,
 }
 
-/// An item that has begun and come in pieces.
+/// An item that has begun and was cut into pieces.
 pub(super) struct FakePieces {
     pub(super) need: Need,
     pub(super) waiting: usize,
@@ -32,7 +32,7 @@ pub(super) struct FakePieces {
 }
 
 impl FakePieces {
-    /// As after the end of a part.
+    /// The event after the end of a part.
     pub(super) fn resized(&self, worker: WorkerId, item: ItemIx) -> Event {
         let parts = self.granted + self.running;
         let bytes = self.need.begin / 4 + parts as u64 * self.need.piece;
@@ -42,7 +42,7 @@ impl FakePieces {
 
 /// What a fake worker may start.
 pub(super) enum Startable {
-    /// The position of what it was given.
+    /// A position in `given`.
     Item(usize),
     Piece(ItemIx),
 }
@@ -62,7 +62,7 @@ impl FakeWorker {
         piece.map(|(item, _)| Startable::Piece(*item)).or_else(|| begins().map(Startable::Item))
     }
 
-    /// What has begun and not ended.
+    /// Items that have begun and not ended.
     pub(super) fn in_flight(&self) -> BTreeSet<ItemIx> {
         self.running.iter().chain(self.in_pieces.keys()).copied().collect()
     }

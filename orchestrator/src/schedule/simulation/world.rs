@@ -1,5 +1,5 @@
-//! A scheduler and the account of slots with workers and commands around them, in which one thing
-//! happens after the other, and what has to hold after each.
+//! A scheduler and a pool with fake workers and commands. One event happens after the other, and the
+//! invariants are checked after each.
 
 use super::super::*;
 use super::worker::{FakePieces, FakeWorker, Startable};
@@ -14,9 +14,9 @@ pub(super) enum Fate {
     Fresh,
     Builds,
     Fails,
-    /// Takes its worker down, always.
+    /// Crashes its worker each time.
     Crashes,
-    /// Is killed for memory, always.
+    /// Is killed for memory each time.
     IsTooLarge,
 }
 
@@ -39,23 +39,23 @@ pub(super) struct World {
     interrupted: bool,
     pub(super) most_live: usize,
     pub(super) ceiling: Option<u64>,
-    /// Kills are told as such.
+    /// Random kills are reported as kills for memory.
     pub(super) out_of_memory: bool,
 }
 
-/// An external command: a client that takes tokens where it finds some.
+/// An external command: a client that takes tokens that it is offered.
 #[derive(Debug)]
 struct FakeCommand {
-    /// The most tokens that it has a use for.
+    /// The most tokens that it can use.
     jobs: u32,
     held: u32,
 }
 
-/// A port holds so many tokens, so that some are full.
+/// The capacity of a port, small enough that some get full.
 const CAPACITY: u32 = 3;
 
-/// An external command that wants a token has been offered one within this time, microseconds,
-/// however seldom those who are offered one take it.
+/// Within this time, microseconds, a command that can use a token is offered one, even if no other
+/// command takes its offers.
 const LONGEST_WITHOUT_OFFER_US: u64 = 200_000;
 
 impl World {
@@ -64,7 +64,7 @@ impl World {
         World::with_pool(tasks, fates, slots, keep_going, pool)
     }
 
-    /// One slot comes with the build; all others are a parent's.
+    /// A build with its implicit slot; all others are borrowed from a parent.
     pub(super) fn under_parent(
         tasks: Vec<Task>,
         fates: Vec<Fate>,
@@ -121,15 +121,14 @@ impl World {
         self.ran_out.contains_key(&item)
     }
 
-    /// What an item of this world may use: its estimate, or twice that when it was killed for
-    /// memory.
+    /// What an item may use: its estimate, or twice that after it was killed for memory.
     fn expected_need(&self, item: ItemIx) -> Need {
         let Need { begin, piece, join } = self.tasks[item.0 as usize].memory;
         let times = 1 << self.ran_out.get(&item).copied().unwrap_or(0);
         Need { begin: times * begin, piece: times * piece, join: times * join }
     }
 
-    /// What was killed for memory, and could run again now.
+    /// The item that was killed for memory and can be retried now.
     fn wait_to_run_alone(&self) -> impl Iterator<Item = ItemIx> + '_ {
         let is_up_to_date =
             |before: &ItemIx| matches!(self.ends.get(before), Some(&"fresh" | &"built"));
@@ -149,7 +148,7 @@ impl World {
         );
     }
 
-    fn check_what_runs_alone(&mut self) {
+    fn check_exclusive(&mut self) {
         let mut in_flight: BTreeSet<ItemIx> =
             self.workers.values().flat_map(FakeWorker::in_flight).collect();
         in_flight.extend(self.commands.keys());
@@ -178,7 +177,7 @@ impl World {
         self.workers.values().map(FakeWorker::slots).sum::<usize>() + commands.sum::<usize>()
     }
 
-    /// Tokens that the parent could still lend.
+    /// Tokens that the parent can still lend.
     fn left_at_parent(&self) -> u32 {
         self.pool.lender().map_or(0, |lender| lender.0.borrow().left)
     }
@@ -235,7 +234,7 @@ impl World {
                         assert_eq!(planned.memory, expected, "twice what it was, and no more");
                         let worker = self.workers.get_mut(&ix).unwrap();
                         assert!(!worker.closing);
-                        let is_fresh = !worker.heard && worker.given.is_empty();
+                        let is_fresh = !worker.has_responded && worker.given.is_empty();
                         assert!(
                             !alone || (is_fresh && ids.len() == 1),
                             "item {} runs alone",
@@ -254,7 +253,7 @@ impl World {
                 }
                 Action::Lease { worker: ix, item, bytes } => {
                     let expected = self.expected_need(item);
-                    // It may have died in the meantime.
+                    // The worker may have died in the meantime.
                     let Some(worker) = self.workers.get_mut(&ix) else { continue };
                     if let Some(pieces) = worker.in_pieces.get_mut(&item) {
                         pieces.grants += 1;
@@ -274,7 +273,7 @@ impl World {
                     }
                 }
                 Action::CancelPlans(ix) => {
-                    // It may have died in the meantime.
+                    // The worker may have died in the meantime.
                     if let Some(worker) = self.workers.get_mut(&ix) {
                         worker.cancelled = true;
                     }
@@ -298,7 +297,7 @@ impl World {
                     self.end(item, "failed");
                 }
                 Action::Retry(item) => {
-                    // An archive is judged before it runs again, and may be whole.
+                    // An archive is judged before it is retried, and may be up to date.
                     assert!(matches!(self.ends.get(&item), None | Some(&"fresh")));
                     assert!(
                         self.ran_out.get(&item).is_none_or(|times| *times == 1),
@@ -317,7 +316,7 @@ impl World {
         }
     }
 
-    /// What the engine does after each event. Returns whether another round is to follow at once.
+    /// What the engine does after each event. Returns whether another round follows at once.
     pub(super) fn settle(&mut self) -> bool {
         self.perform();
         let scheduler = &self.scheduler;
@@ -357,12 +356,12 @@ impl World {
         has_lent || wanted > before
     }
 
-    /// Everything that workers do at once and of themselves.
+    /// What workers do at once without an event.
     pub(super) fn react(&mut self) -> bool {
         let ixs: Vec<WorkerId> = self.workers.keys().copied().collect();
         for ix in ixs {
             let worker = self.workers.get_mut(&ix).unwrap();
-            if !worker.heard {
+            if !worker.has_responded {
                 continue;
             }
             if worker.cancelled && !worker.given.is_empty() {
@@ -386,7 +385,7 @@ impl World {
                 }
             }
             let wants = worker.wants();
-            if std::mem::replace(&mut worker.told_want, wants) != wants {
+            if std::mem::replace(&mut worker.sent_want, wants) != wants {
                 let tokens = wants as u32;
                 self.scheduler.handle(Event::WorkerWants { worker: ix, tokens });
                 return true;
@@ -434,11 +433,11 @@ impl World {
         false
     }
 
-    /// One thing that takes time happens; `pick` chooses which. False if nothing can.
+    /// One event happens that takes time; `pick` chooses which. False if none can.
     pub(super) fn step(&mut self, pick: usize, killed: bool) -> bool {
         let mut choices: Vec<(Option<WorkerId>, Option<ItemIx>)> = Vec::new();
         for (ix, worker) in &self.workers {
-            if !worker.heard || worker.closing {
+            if !worker.has_responded || worker.closing {
                 choices.push((Some(*ix), None));
             }
             choices.extend(worker.running.iter().map(|item| (Some(*ix), Some(*item))));
@@ -454,8 +453,8 @@ impl World {
             (Some(ix), _) if killed => self.die(ix, Death::Killed),
             (Some(ix), None) if self.workers[&ix].closing => self.die(ix, Death::Closed),
             (Some(ix), None) => {
-                self.workers.get_mut(&ix).unwrap().heard = true;
-                self.scheduler.handle(Event::WorkerHeard { worker: ix });
+                self.workers.get_mut(&ix).unwrap().has_responded = true;
+                self.scheduler.handle(Event::WorkerResponded { worker: ix });
             }
             (Some(ix), Some(item)) if self.fates[item.0 as usize] == Fate::Crashes => {
                 self.die(ix, Death::Crashed);
@@ -464,7 +463,7 @@ impl World {
                 self.die(ix, Death::OutOfMemory);
             }
             (Some(ix), Some(item)) if !self.part_ends(ix, item) => {}
-            // Its linker was killed, and the worker lives.
+            // Its linker is killed, and the worker survives.
             (Some(_), Some(item)) if self.is_too_large(item) => self.run_out(item),
             (Some(ix), Some(item)) => {
                 let outcome = self.outcome(item);
@@ -499,7 +498,7 @@ impl World {
         true
     }
 
-    /// Commands take what lies in their ports, and return what they have no use for any more.
+    /// Commands take tokens from their ports, and return those that they cannot use any more.
     fn use_tokens(&mut self, pick: usize) {
         for (item, command) in &mut self.commands {
             let child = ChildId::Command(*item);
@@ -515,7 +514,7 @@ impl World {
         }
     }
 
-    /// One part of the item ends. Returns whether that was all of it.
+    /// One part of the item ends. Returns whether it was the last.
     fn part_ends(&mut self, ix: WorkerId, item: ItemIx) -> bool {
         let need = self.expected_need(item);
         let worker = self.workers.get_mut(&ix).unwrap();
@@ -570,7 +569,7 @@ impl World {
                 *self.ran_out.entry(item).or_default() += 1;
             }
         }
-        self.scheduler.handle(Event::WorkerGone { worker: ix, death });
+        self.scheduler.handle(Event::WorkerEnded { worker: ix, death });
     }
 
     fn is_too_large(&self, item: ItemIx) -> bool {
@@ -581,13 +580,13 @@ impl World {
         self.tasks[item.0 as usize].class == Class::Link
     }
 
-    /// What ran the item was killed for memory, and was no worker.
+    /// The command or linker that ran the item was killed for memory.
     fn run_out(&mut self, item: ItemIx) {
         *self.ran_out.entry(item).or_default() += 1;
         self.scheduler.handle(Event::OutOfMemory { item });
     }
 
-    /// What an interruption does: our workers are killed, commands end.
+    /// An interruption: workers are killed, commands end.
     fn interrupt(&mut self) {
         self.keep_going = false;
         self.interrupted = true;
@@ -607,7 +606,7 @@ impl World {
         loop {
             loop {
                 let is_again = self.settle();
-                self.check_what_runs_alone();
+                self.check_exclusive();
                 if !self.react() && !is_again {
                     break;
                 }
@@ -631,11 +630,11 @@ impl World {
         self.check_ends();
     }
 
-    /// Slots that are free, or could be had, go to commands that could use one. On trial it takes a
-    /// while until each was asked.
+    /// Checks that free slots, and those that can be borrowed, are offered to a command that can use
+    /// one. On trial it takes some time until each command had an offer.
     fn check_offers(&mut self) {
-        let is_hungry = |(_, command): &(&ItemIx, &FakeCommand)| command.held < command.jobs;
-        let Some(item) = self.commands.iter().find(is_hungry).map(|(item, _)| *item) else {
+        let can_use_one = |(_, command): &(&ItemIx, &FakeCommand)| command.held < command.jobs;
+        let Some(item) = self.commands.iter().find(can_use_one).map(|(item, _)| *item) else {
             return;
         };
         let child = ChildId::Command(item);
@@ -648,7 +647,7 @@ impl World {
             if rest == 0 && !has_others {
                 return;
             }
-            let deadline_us = self.deadline_us.expect("somebody waits for an offer");
+            let deadline_us = self.deadline_us.expect("a command waits for an offer");
             self.now_us = deadline_us;
             while self.settle() {}
             assert!(
@@ -661,7 +660,8 @@ impl World {
 
     fn check_work_conservation(&mut self) {
         let free = self.slots - self.used();
-        let comes_soon = self.workers.values().any(|worker| !worker.heard || worker.closing);
+        let comes_soon =
+            self.workers.values().any(|worker| !worker.has_responded || worker.closing);
         if free == 0 || comes_soon || self.finish.is_some() {
             return;
         }
@@ -687,7 +687,7 @@ impl World {
 
     fn check_ends(&self) {
         assert_eq!(self.ends.len(), self.tasks.len(), "every item has an end");
-        // One that runs while nothing else does may come on top of those that wait.
+        // An exclusive item may get a worker in addition to those that wait.
         let most = self.slots + usize::from(!self.ran_out.is_empty());
         assert!(self.most_live <= most, "{} workers on {} slots", self.most_live, self.slots);
         for (item, times) in &self.ran_out {
@@ -715,7 +715,7 @@ impl World {
     }
 }
 
-/// How many pieces an item comes in; 0: it does not.
+/// How many pieces an item has; 0: it is not cut.
 fn pieces_of(task: &Task) -> usize {
     match task.class {
         Class::Unit | Class::Link if task.memory.piece > 0 => (task.cost_us % 5) as usize,
