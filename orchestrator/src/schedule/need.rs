@@ -114,14 +114,8 @@ mod tests {
 
     fn compile(language: Language, size: u64) -> Item {
         let (source, object) = (String::new(), String::new());
-        let work = Work::Compile {
-            source,
-            language,
-            args: vec![],
-            object,
-            cut: None,
-            lto: Lto::Off,
-        };
+        let work =
+            Work::Compile { source, language, args: vec![], object, cut: None, lto: Lto::Off };
         item(ItemKind::Compile, Run::Worker(work), size, 0)
     }
 
