@@ -35,7 +35,7 @@ const RULES: &[Rule] = &[
     },
     Rule {
         of: &["orchestrator/src/tokens"],
-        but: &["orchestrator/src/tokens/purse.rs"],
+        but: &["orchestrator/src/tokens/escrow.rs"],
         words: &["std::process", "Instant", "SystemTime"],
         instead: "tokens know no processes and no clocks: take the time as an argument",
     },

@@ -1,10 +1,10 @@
-//! The processes that a build has started: workers, commands, and what those left running. Starts,
-//! hears, signals and ends them. What they say and how they end comes out of `poll` as data: knows
-//! no scheduler, no account of memory, and nobody who is told.
+//! The processes of a build: workers, commands, and their survivors. Starts, reads, signals and
+//! ends them. `poll` returns their messages and ends as data: knows no scheduler, no account of
+//! memory and no sink.
 
 use super::command::CommandProcess;
 use super::ends::{CommandEnd, WorkerEnd};
-use super::worker::{Greeting, Heard, WorkerProcess};
+use super::worker::{Greeting, WorkerMessages, WorkerProcess};
 use crate::graph::{Command, Graph, Item};
 use crate::host::error::system;
 use crate::host::probe::{Answer, Probe};
@@ -26,28 +26,28 @@ use tender_protocol::{FromWorker, Plan, ToWorker};
 /// What has happened.
 #[derive(Debug)]
 pub(super) enum ChildEvent {
-    /// Signals have reached this process.
+    /// This process has received signals.
     Signals,
-    /// A worker has said which LLVM and which libraries it has.
+    /// A worker has sent its greeting.
     Greeted(Greeting),
-    /// A worker has said something after its greeting for the first time.
-    Heard(WorkerId),
-    Said {
+    /// A worker has sent its first message after the greeting.
+    FirstMessage(WorkerId),
+    Message {
         worker: WorkerId,
         message: FromWorker,
     },
-    /// A worker wrote this to standard error. Told between items, never inside a diagnostic.
-    Complained(String),
-    /// It is no child any more. All that it said was told before.
-    WorkerEnded(Gone, WorkerEnd),
-    /// It is no child any more.
-    CommandEnded(Gone, CommandEnd),
-    /// What a program has answered that was asked for its version.
+    /// A worker wrote this to standard error. Reported between items, never inside a diagnostic.
+    StandardError(String),
+    /// The process was reaped. All its messages were returned before.
+    WorkerEnded(EndedChild, WorkerEnd),
+    /// The process was reaped.
+    CommandEnded(EndedChild, CommandEnd),
+    /// A program that was asked for its version has answered.
     Answered {
         probe: u32,
         answer: Answer,
     },
-    /// A process that this child has left running has ended, or it is known now what it has left.
+    /// A survivor of this child has ended, or the search for its survivors is done.
     SurvivorsChanged(ChildId),
 }
 
@@ -63,60 +63,60 @@ enum Source {
     CommandEnd(ItemIx),
     Probe(u32),
     SurvivorEnd(ChildId),
-    /// Tokens were taken, returned, or have arrived: whoever owns the pool finds out.
+    /// Tokens were returned, or have arrived; the pool counts them.
     Pool,
 }
 
-/// Watched for as long as it is there.
-struct Running<T> {
+/// A process, and its watched descriptors.
+struct WatchedChild<T> {
     child: T,
     watched: Vec<Watched>,
 }
 
-/// A child whose own process is gone.
+/// A child whose own process has ended.
 #[derive(Debug)]
-pub(super) struct Gone {
+pub(super) struct EndedChild {
     pub(super) id: ChildId,
-    /// Processes of its group that were killed with it and had not ended then.
+    /// Processes of its group that were killed with it and have not ended.
     pub(super) killed: Vec<OwnedFd>,
-    /// A command, and when it started, as `family::started` says. What a worker starts stays in its
-    /// group.
+    /// For a command, when it started, as `family::started` returns. Processes that a worker starts
+    /// stay in its group.
     command: Option<u64>,
-    /// How people know it.
+    /// Its name in messages.
     pub(super) name: String,
-    /// Tokens that it has not returned are a fault of its: nobody killed it or told it to stop.
-    pub(super) in_order: bool,
+    /// It ended by itself. Only then tokens that it has not returned are reported as its fault.
+    pub(super) ended_by_itself: bool,
 }
 
-impl Gone {
-    /// What a worker starts stays in its group.
+impl EndedChild {
+    /// Only commands can have survivors outside their process group.
     pub(super) fn is_command(&self) -> bool {
         self.command.is_some()
     }
 }
 
-/// What a child that is gone has left running.
+/// What is known of the survivors of a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Left {
+pub(super) enum SurvivorState {
     /// Processes that were killed, and are about to end.
     Killed,
-    /// It is being found out whether there are daemons.
+    /// The search for daemons is not done.
     Unknown,
-    /// Processes that have left the child's group.
+    /// Processes that have left the child's process group.
     Daemons,
     Nothing,
 }
 
 struct Survivors {
-    of: Gone,
+    of: EndedChild,
     daemons: Vec<OwnedFd>,
     search: Option<Search>,
-    /// What the search has found, until they take the place of those before.
+    /// What the last search has found, until it is moved to `daemons`.
     found: Option<Vec<OwnedFd>>,
-    /// The daemons are all that there were, and none of them has ended since.
+    /// `daemons` is the result of a search, and none of them has ended since.
     is_searched: bool,
     port: Option<Watched>,
-    /// What it has left running. Those descriptors are closed after they are not watched any more.
+    /// The watches of `of.killed` and `daemons`. To be removed before those are closed.
     processes: Vec<Watched>,
 }
 
@@ -124,25 +124,25 @@ pub(super) struct Children<'a> {
     graph: &'a Graph,
     /// The `tender-worker` to start.
     program: &'a Utf8Path,
-    workers: BTreeMap<WorkerId, Running<WorkerProcess>>,
-    commands: BTreeMap<ItemIx, Running<CommandProcess>>,
+    workers: BTreeMap<WorkerId, WatchedChild<WorkerProcess>>,
+    commands: BTreeMap<ItemIx, WatchedChild<CommandProcess>>,
     survivors: BTreeMap<ChildId, Survivors>,
-    /// Programs that are asked for their version, by a number that is not used twice.
-    probes: BTreeMap<u32, Running<Probe>>,
+    /// Programs that are asked for their version, by a number that is not reused.
+    probes: BTreeMap<u32, WatchedChild<Probe>>,
     next_probe: u32,
-    /// How many children have left something running, each of which got an id of its own for it.
+    /// How many ids of survivors were used.
     retired: u32,
     guard: Guard,
     watch: Watch<Source>,
-    /// What was not read to its end, and is to be heard again after everything else.
-    again: Vec<Source>,
+    /// Sources that may have more to read. They are read again after all others.
+    partly_read: Vec<Source>,
 }
 
 impl<'a> Children<'a> {
-    /// `signals` and `lender` wake `poll` when there is something to read.
+    /// `poll` returns when `signals` or `lender` become readable.
     ///
     /// # Errors
-    /// The system does not let us watch descriptors.
+    /// Descriptors cannot be watched.
     pub(super) fn new(
         graph: &'a Graph,
         program: &'a Utf8Path,
@@ -169,34 +169,38 @@ impl<'a> Children<'a> {
             retired: 0,
             guard,
             watch,
-            again: Vec::new(),
+            partly_read: Vec::new(),
         })
     }
 
-    /// Sleeps until something happens, at most `timeout` and not at all where more was there than was
-    /// read last time, and reads what there is to read.
+    /// Waits for events, at most `timeout`, and reads what is available. Does not wait if the last
+    /// call left something unread.
     ///
     /// # Errors
-    /// A worker is not one of ours, or the system fails.
+    /// The program is no `tender-worker` of our version, or the system fails.
     pub(super) fn poll(&mut self, timeout: Duration) -> Result<Vec<ChildEvent>, EngineError> {
-        let timeout = if self.again.is_empty() { timeout } else { Duration::ZERO };
+        let timeout = if self.partly_read.is_empty() { timeout } else { Duration::ZERO };
         let deadlines = self.probes.values().filter_map(|probe| probe.child.deadline_us());
         let searches = self.survivors.values().filter_map(|one| one.search.as_ref());
         let next_us = deadlines.chain(searches.map(Search::next_us)).min();
         let until_next = |at_us: u64| Duration::from_micros(at_us.saturating_sub(now_us()));
         let timeout = next_us.map_or(timeout, |at_us| until_next(at_us).min(timeout));
         let mut sources = self.watch.wait(timeout).map_err(system("wait for events"))?;
-        sources.append(&mut self.again);
+        sources.append(&mut self.partly_read);
         let mut events = Vec::new();
         for source in sources {
-            self.hear(source, &mut events)?;
+            self.handle_source(source, &mut events)?;
         }
         self.step_probes(&mut events);
         self.search(&mut events);
         Ok(events)
     }
 
-    fn hear(&mut self, source: Source, events: &mut Vec<ChildEvent>) -> Result<(), EngineError> {
+    fn handle_source(
+        &mut self,
+        source: Source,
+        events: &mut Vec<ChildEvent>,
+    ) -> Result<(), EngineError> {
         let mut has_more = false;
         match source {
             Source::Signals => events.push(ChildEvent::Signals),
@@ -217,11 +221,11 @@ impl<'a> Children<'a> {
             }
             Source::CommandEnd(item) => self.reap_command(item, events)?,
             Source::SurvivorEnd(child) => events.push(ChildEvent::SurvivorsChanged(child)),
-            // All of them are looked at after this.
+            // `poll` checks all probes, and the pool its tokens.
             Source::Probe(_) | Source::Pool => {}
         }
         if has_more {
-            self.again.push(source);
+            self.partly_read.push(source);
         }
         Ok(())
     }
@@ -232,20 +236,20 @@ impl<'a> Children<'a> {
         ix: WorkerId,
         events: &mut Vec<ChildEvent>,
     ) -> Result<bool, EngineError> {
-        let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(false) };
-        let Heard { greeting, is_first, messages, has_more } = child.read(self.program)?;
+        let Some(WatchedChild { child, .. }) = self.workers.get_mut(&ix) else { return Ok(false) };
+        let WorkerMessages { greeting, is_first, messages, has_more } = child.read(self.program)?;
         events.extend(greeting.map(ChildEvent::Greeted));
         if is_first {
-            events.push(ChildEvent::Heard(ix));
+            events.push(ChildEvent::FirstMessage(ix));
         }
         for message in messages {
-            // Code in LLVM or a linker may print where it likes.
-            let complaint = match message {
-                FromWorker::ItemFinished(_) | FromWorker::SlotParked => child.take_complaint(),
+            // LLVM and linkers may write to standard error.
+            let text = match message {
+                FromWorker::ItemFinished(_) | FromWorker::SlotParked => child.take_unshown_errors(),
                 _ => None,
             };
-            events.extend(complaint.map(ChildEvent::Complained));
-            events.push(ChildEvent::Said { worker: ix, message });
+            events.extend(text.map(ChildEvent::StandardError));
+            events.push(ChildEvent::Message { worker: ix, message });
         }
         Ok(has_more)
     }
@@ -255,21 +259,23 @@ impl<'a> Children<'a> {
         ix: WorkerId,
         events: &mut Vec<ChildEvent>,
     ) -> Result<(), EngineError> {
-        let Some(Running { child, .. }) = self.workers.get_mut(&ix) else { return Ok(()) };
+        let Some(WatchedChild { child, .. }) = self.workers.get_mut(&ix) else { return Ok(()) };
         let Some(exit) = child.try_reap().map_err(system("wait for a worker"))? else {
             return Ok(());
         };
-        // Its last words may still lie in the pipes.
+        // Its last messages may still be in the pipes.
         self.read_worker(ix, events)?;
-        let Some(Running { mut child, watched }) = self.workers.remove(&ix) else { return Ok(()) };
+        let Some(WatchedChild { mut child, watched }) = self.workers.remove(&ix) else {
+            return Ok(());
+        };
         self.forget(watched);
         child.read_errors();
-        let gone = Gone {
+        let gone = EndedChild {
             id: ChildId::Worker(ix),
             killed: child.process.take_killed(),
             command: None,
             name: child.name(),
-            in_order: matches!(exit, Exit::Code(_)),
+            ended_by_itself: matches!(exit, Exit::Code(_)),
         };
         let (cause, how, tail) = child.end(self.program, exit);
         events.push(ChildEvent::WorkerEnded(gone, WorkerEnd { worker: ix, cause, how, tail }));
@@ -281,22 +287,22 @@ impl<'a> Children<'a> {
         ix: ItemIx,
         events: &mut Vec<ChildEvent>,
     ) -> Result<(), EngineError> {
-        let Some(Running { child, .. }) = self.commands.get_mut(&ix) else { return Ok(()) };
+        let Some(WatchedChild { child, .. }) = self.commands.get_mut(&ix) else { return Ok(()) };
         let reaped = child.process.try_reap(Leftovers::Kill);
         let Some(exit) = reaped.map_err(system("wait for a command"))? else { return Ok(()) };
         let id = ChildId::Command(ix);
         let name = self.name_of(id);
-        let Some(Running { mut child, watched }) = self.commands.remove(&ix) else {
+        let Some(WatchedChild { mut child, watched }) = self.commands.remove(&ix) else {
             return Ok(());
         };
         self.forget(watched);
         child.read();
-        let gone = Gone {
+        let gone = EndedChild {
             id,
             killed: child.process.take_killed(),
             command: Some(child.started),
             name,
-            in_order: !child.interrupted,
+            ended_by_itself: !child.interrupted,
         };
         let end = CommandEnd {
             item: ix,
@@ -310,7 +316,7 @@ impl<'a> Children<'a> {
         Ok(())
     }
 
-    /// Starts a worker with `jobs`; `port` wakes `poll` when tokens move. Returns its pid.
+    /// Starts a worker with `jobs`. `poll` returns when `port` becomes readable. Returns its pid.
     ///
     /// # Errors
     /// It cannot be started.
@@ -334,7 +340,7 @@ impl<'a> Children<'a> {
         let watched =
             watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a worker"))?;
         let pid = child.process.pid();
-        self.workers.insert(ix, Running { child, watched });
+        self.workers.insert(ix, WatchedChild { child, watched });
         Ok(pid)
     }
 
@@ -365,12 +371,12 @@ impl<'a> Children<'a> {
         let watched =
             watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a command"))?;
         let started_us = child.started_us;
-        self.commands.insert(ix, Running { child, watched });
+        self.commands.insert(ix, WatchedChild { child, watched });
         Ok(Ok(started_us))
     }
 
-    /// Asks a program for its version, in the directory of the command that it is asked for. Returns
-    /// the number of the probe, or why the program cannot be started.
+    /// Asks a program for its version, in the directory of the command that it is asked for.
+    /// Returns the number of the probe, or why the program cannot be started.
     ///
     /// # Errors
     /// The system fails.
@@ -391,41 +397,41 @@ impl<'a> Children<'a> {
         let watched = watched.map(|fd| watch.add(fd, Interest::READABLE, Source::Probe(number)));
         let watched =
             watched.into_iter().collect::<io::Result<_>>().map_err(system("watch a program"))?;
-        self.probes.insert(number, Running { child, watched });
+        self.probes.insert(number, WatchedChild { child, watched });
         Ok(Ok(number))
     }
 
     fn step_probes(&mut self, events: &mut Vec<ChildEvent>) {
         let now_us = now_us();
         let mut over = Vec::new();
-        for (number, Running { child, .. }) in &mut self.probes {
+        for (number, WatchedChild { child, .. }) in &mut self.probes {
             if let Some(answer) = child.step(now_us) {
                 events.push(ChildEvent::Answered { probe: *number, answer });
             }
             over.extend(child.is_over().then_some(*number));
         }
         for number in over {
-            if let Some(Running { child, watched }) = self.probes.remove(&number) {
+            if let Some(WatchedChild { child, watched }) = self.probes.remove(&number) {
                 self.forget(watched);
                 drop(child);
             }
         }
     }
 
-    /// The answers are not wanted any more.
+    /// Ends all probes. Their answers are not needed any more.
     pub(super) fn end_probes(&mut self) {
         self.probes.values_mut().for_each(|probe| probe.child.end());
     }
 
-    /// An id for what a child has left running.
+    /// A new id for the survivors of a child.
     pub(super) fn survivor_id(&mut self) -> ChildId {
         let id = ChildId::Survivors(self.retired);
         self.retired += 1;
         id
     }
 
-    /// Keeps what `of` may have left running, under its new id, until it is taken.
-    pub(super) fn keep(&mut self, of: Gone, port: Option<impl AsFd>) {
+    /// Watches the survivors that `of` may have, under its new id, until they are taken.
+    pub(super) fn keep(&mut self, of: EndedChild, port: Option<impl AsFd>) {
         let watch = &mut self.watch;
         let port = port.and_then(|port| watch.add(port, Interest::READABLE, Source::Pool).ok());
         let id = of.id;
@@ -442,22 +448,22 @@ impl<'a> Children<'a> {
         self.watch_survivors(id);
     }
 
-    /// Takes out what was kept.
-    pub(super) fn take_survivors(&mut self, id: ChildId) -> Option<Gone> {
+    /// Stops watching survivors, and returns their child.
+    pub(super) fn take_survivors(&mut self, id: ChildId) -> Option<EndedChild> {
         let Survivors { of, port, processes, .. } = self.survivors.remove(&id)?;
         self.forget(port.into_iter().chain(processes));
         Some(of)
     }
 
-    /// What still runs of what was kept. `fifo` is its port by name if tokens of it are missing: one
-    /// that has left the child's group may hold them. If none are missing it does not matter whether
-    /// there is such a process, since it is given none either.
-    pub(super) fn left_by(&mut self, id: ChildId, fifo: Option<&str>) -> Left {
+    /// The current state of survivors. `fifo` is the path of their port if tokens are missing,
+    /// which a daemon may hold. If none are missing, daemons do not matter, because they are
+    /// granted none.
+    pub(super) fn survivor_state(&mut self, id: ChildId, fifo: Option<&str>) -> SurvivorState {
         let ours = self.pids();
-        let Some(survivors) = self.survivors.get_mut(&id) else { return Left::Nothing };
+        let Some(survivors) = self.survivors.get_mut(&id) else { return SurvivorState::Nothing };
         let processes = std::mem::take(&mut survivors.processes);
         self.forget(processes);
-        let Some(survivors) = self.survivors.get_mut(&id) else { return Left::Nothing };
+        let Some(survivors) = self.survivors.get_mut(&id) else { return SurvivorState::Nothing };
         if let Some(found) = survivors.found.take() {
             survivors.daemons = found;
             survivors.is_searched = true;
@@ -465,23 +471,23 @@ impl<'a> Children<'a> {
         let daemons = survivors.daemons.len();
         survivors.of.killed.retain(|process| !group::has_ended(process));
         survivors.daemons.retain(|process| !group::has_ended(process));
-        // It may have started others.
+        // A daemon that has ended may have started others.
         survivors.is_searched &= survivors.daemons.len() == daemons;
         let left = match (survivors.of.command, fifo) {
-            _ if !survivors.of.killed.is_empty() => Left::Killed,
+            _ if !survivors.of.killed.is_empty() => SurvivorState::Killed,
             (Some(since), Some(fifo)) if !survivors.is_searched => {
                 let search = || Search::new(fifo.to_owned(), ours, since);
                 survivors.search.get_or_insert_with(search);
-                Left::Unknown
+                SurvivorState::Unknown
             }
-            (Some(_), Some(_)) if !survivors.daemons.is_empty() => Left::Daemons,
-            _ => Left::Nothing,
+            (Some(_), Some(_)) if !survivors.daemons.is_empty() => SurvivorState::Daemons,
+            _ => SurvivorState::Nothing,
         };
         self.watch_survivors(id);
         left
     }
 
-    /// One that ends just now is readable at once.
+    /// Watches the ends of survivors. One that has ended already is readable at once.
     fn watch_survivors(&mut self, id: ChildId) {
         let Some(survivors) = self.survivors.get_mut(&id) else { return };
         let running = survivors.of.killed.iter().chain(&survivors.daemons);
@@ -491,7 +497,7 @@ impl<'a> Children<'a> {
             running.filter_map(|fd| watch.add(fd, Interest::READABLE, source).ok()).collect();
     }
 
-    /// Does a part of each search. It reads much of /proc, and children have to be heard meanwhile.
+    /// Does a part of each search. A search reads much of /proc, and events must not wait for it.
     fn search(&mut self, events: &mut Vec<ChildEvent>) {
         for (id, survivors) in &mut self.survivors {
             if let Some(search) = &mut survivors.search
@@ -504,10 +510,10 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Nothing of ours outlives the build. Outputs are at their final names before an item is
-    /// reported, so there is nothing to lose. All are waited for, some milliseconds, so that their
-    /// processor time is counted as ours, and nothing of ours is in use when we have ended: no file,
-    /// no disk. Returns all that are gone, and which of them were workers.
+    /// Kills all children. No output is lost: an output has its final name before its item is
+    /// reported. Waits for their ends, some milliseconds, so that their processor time is added to
+    /// ours, and no file is in use when we have ended. Returns all children, and which of them were
+    /// workers.
     pub(super) fn kill_all(&mut self) -> Vec<(ChildId, Option<WorkerId>)> {
         for running in self.workers.values() {
             running.child.process.signal_group(Signal::KILL);
@@ -524,13 +530,12 @@ impl<'a> Children<'a> {
             self.forget(running.watched);
             gone.push((ChildId::Command(item), None));
         }
-        // Dropped ones are waited for.
-        while let Some((_, Running { child, watched })) = self.probes.pop_first() {
+        // Dropping a probe waits for its end.
+        while let Some((_, WatchedChild { child, watched })) = self.probes.pop_first() {
             self.forget(watched);
             drop(child);
         }
-        // Those that were killed are waited for. A daemon has left its group, and nobody waits for
-        // that.
+        // Killed survivors are waited for. Daemons keep running.
         while let Some((id, survivors)) = self.survivors.pop_first() {
             let Survivors { of, port, processes, .. } = survivors;
             self.forget(port.into_iter().chain(processes));
@@ -554,7 +559,7 @@ impl<'a> Children<'a> {
         &self.guard
     }
 
-    /// For the group of a process that is about to start and is none of these children.
+    /// The watchdog's entry for the group of a process that is started elsewhere.
     ///
     /// # Errors
     /// The watchdog cannot be started.
@@ -605,14 +610,15 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// The worker did what none of ours does: it is killed. `what` is said of it.
-    pub(super) fn accuse(&mut self, worker: WorkerId, what: String) {
+    /// Kills a worker that violated the protocol. `what` it did is reported as the cause of its
+    /// end.
+    pub(super) fn kill_as_faulty(&mut self, worker: WorkerId, what: String) {
         if let Some(child) = self.worker_mut(worker) {
-            child.accuse(what);
+            child.kill_as_faulty(what);
         }
     }
 
-    /// The worker gets no more to do, and ends when it has done what it has.
+    /// Closes the worker's input. It ends when it has finished its items.
     pub(super) fn close_worker(&mut self, ix: WorkerId) {
         self.watch.remove_source(Source::WorkerInput(ix));
         if let Some(child) = self.worker_mut(ix) {
@@ -620,15 +626,15 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Kills a worker with the linker that it has started. Its end is told like any other.
+    /// Kills a worker with its linker. Its end is returned by `poll` as any other.
     pub(super) fn kill_worker(&self, ix: WorkerId) {
         if let Some(child) = self.worker(ix) {
             child.process.signal_group(Signal::KILL);
         }
     }
 
-    /// The build is interrupted: kills workers, which leave nothing half-written, and passes the
-    /// signal on to commands.
+    /// The build is interrupted: kills workers, whose outputs are written atomically, and passes
+    /// the signal on to commands.
     pub(super) fn interrupt(&mut self, signal: Signal) {
         for running in self.workers.values_mut() {
             running.child.dismiss();
@@ -636,12 +642,12 @@ impl<'a> Children<'a> {
         for running in self.commands.values_mut() {
             running.child.interrupted = true;
             running.child.process.signal_group(signal);
-            // One that is stopped would never get to see it.
+            // A stopped process handles the signal only when it is continued.
             running.child.process.signal_group(Signal::CONT);
         }
     }
 
-    /// To all processes of all workers, and of all commands.
+    /// Sends signals to the process groups of all workers and all commands.
     pub(super) fn signal_all(&self, to_workers: Signal, to_commands: Signal) {
         for (_, child) in self.workers() {
             child.process.signal_group(to_workers);
@@ -651,27 +657,27 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Of workers, commands, probes and the watchdog.
+    /// The pids of workers, commands, probes and the watchdog.
     fn pids(&self) -> BTreeSet<u32> {
         let mut pids = self.own_pids();
         pids.extend(self.commands().map(|(_, child)| child.process.pid()));
         pids
     }
 
-    /// Of workers, probes and the watchdog: what is no command's.
+    /// The pids of workers, probes and the watchdog.
     pub(super) fn own_pids(&self) -> BTreeSet<u32> {
         let workers = self.workers().map(|(_, child)| child.process.pid());
         let probes = self.probes.values().map(|probe| probe.child.pid());
         workers.chain(probes).chain(self.guard.pid()).collect()
     }
 
-    /// Waits for processes that others have left to us and that have ended.
+    /// Reaps orphans that became children of this process and have ended.
     pub(super) fn reap_orphans(&self) {
         let ours = self.pids();
         reap_orphans(|pid| ours.contains(&pid));
     }
 
-    /// How people know the child.
+    /// The name of the child in messages.
     pub(super) fn name_of(&self, child: ChildId) -> String {
         match child {
             ChildId::Worker(worker) => {
@@ -688,7 +694,7 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// The processor time that each worker has used, microseconds, where that can be read.
+    /// The processor time of each worker, microseconds, if it can be read.
     pub(super) fn used_us(&self) -> Vec<(WorkerId, u64)> {
         let used = |(ix, child): (WorkerId, &WorkerProcess)| {
             Some((ix, child.gauge.as_ref().and_then(usage::Gauge::used_us)?))
@@ -698,7 +704,7 @@ impl<'a> Children<'a> {
 }
 
 impl Drop for Children<'_> {
-    /// When we panic, too.
+    /// Also after a panic.
     fn drop(&mut self) {
         self.kill_all();
     }

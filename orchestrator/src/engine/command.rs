@@ -1,5 +1,4 @@
-//! A `[[generate]]` command: somebody else's program, run as one job, its output kept until it
-//! ends.
+//! A `[[generate]]` command: an external command, run as one job. Its output is kept until it ends.
 
 use crate::graph::{Command, Graph, Item};
 use crate::sys::clock::now_us;
@@ -11,18 +10,18 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::process::Stdio;
 
-/// Bytes of its output. A command that writes without end must not fill our memory; what it writes
-/// beyond is read and dropped, so that it is not held up.
+/// How much of its output is kept, bytes. The rest is read and dropped, so that the command does
+/// not block, and an endless output does not fill our memory.
 const MOST_KEPT: usize = 1 << 20;
 
 pub(super) struct CommandProcess {
     pub(super) process: Process,
     pub(super) output: OwnedFd,
     text: Vec<u8>,
-    /// It wrote more than is kept.
+    /// A part of its output was dropped.
     cut: bool,
     pub(super) started_us: u64,
-    /// As `family::started` says.
+    /// As `family::started` returns.
     pub(super) started: u64,
     /// A signal that stops the build was passed on to it.
     pub(super) interrupted: bool,
@@ -43,8 +42,8 @@ impl CommandProcess {
     ) -> io::Result<CommandProcess> {
         let (program, arguments) =
             command.words.split_first().expect("the manifest has at least one word");
-        // OUT_DIR also where nothing is written to it: units look into it, and would see it appear
-        // when their objects are put beside it.
+        // OUT_DIR is created even if no output is in it: units search it for headers, and their
+        // fingerprints would change when it is created later for other files.
         let out_dir = command
             .env
             .iter()
@@ -60,7 +59,7 @@ impl CommandProcess {
         child.stdin(Stdio::null()).stdout(theirs.try_clone()?).stderr(theirs);
         let process = Process::start(&mut child, Owner::Others, jobs, entry)?;
         let started_us = now_us();
-        // One that has ended already may have left something, which is as old as that or younger.
+        // 0 if it has ended already: then any process may be a survivor of it.
         let started = family::started(process.pid()).unwrap_or(0);
         let (text, cut, interrupted) = (Vec::new(), false, false);
         Ok(CommandProcess { process, output, text, cut, started_us, started, interrupted })
@@ -76,7 +75,7 @@ impl CommandProcess {
         more.unwrap_or(false)
     }
 
-    /// Both its streams, in the order in which it wrote them.
+    /// Both its streams, interleaved as it wrote them.
     pub(super) fn text(&self) -> String {
         let mut text = String::from_utf8_lossy(&self.text).into_owned();
         if self.cut {

@@ -1,5 +1,5 @@
-//! How workers died with items in flight, and what is said when an item is given up for it. Knows no
-//! processes; the scheduler decides who is to blame.
+//! How workers died while items ran in them, and the message when an item fails for it. Knows no
+//! processes. The scheduler decides which item failed.
 
 use super::reproducer;
 use crate::graph::{Graph, Item, ItemKind};
@@ -7,35 +7,35 @@ use crate::keys::ItemIx;
 use crate::schedule::Verdict;
 use std::collections::BTreeMap;
 
-/// What is known of the end of a worker.
+/// What is known of the death of a worker or a program.
 #[derive(Clone, Debug)]
-pub(super) struct Death {
-    /// What died, for people.
+pub(super) struct CrashDetails {
+    /// What died, for messages.
     pub(super) who: &'static str,
-    /// `signal 11, SIGSEGV`, or what it did that no worker does.
+    /// `signal 11, SIGSEGV`, or how it violated the protocol.
     pub(super) how: String,
     /// The last lines on its standard error, each after a newline.
     pub(super) tail: String,
-    /// The item had come in pieces.
+    /// The item was in pieces.
     pub(super) in_pieces: bool,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Crashes {
-    /// Of the worker that had the item last.
-    deaths: BTreeMap<ItemIx, Death>,
-    /// Items of which a reproducer is to be saved.
+    /// The death of the worker or program that ran the item last.
+    deaths: BTreeMap<ItemIx, CrashDetails>,
+    /// Items for which a reproducer is to be saved.
     crashed: Vec<ItemIx>,
 }
 
 impl Crashes {
-    pub(super) fn died(&mut self, item: ItemIx, death: Death) {
+    pub(super) fn died(&mut self, item: ItemIx, death: CrashDetails) {
         self.deaths.insert(item, death);
     }
 
-    /// What is said when the item is tried again. None if nothing died with it.
+    /// The message when the item is retried. `None` if no death of it is known.
     pub(super) fn retry_text(&self, graph: &Graph, ix: ItemIx) -> Option<String> {
-        let Death { who, how, .. } = self.deaths.get(&ix)?;
+        let CrashDetails { who, how, .. } = self.deaths.get(&ix)?;
         let item = &graph[ix];
         Some(format!(
             "{who} died ({how}) with `{}` of crate `{}` in flight; it is tried again alone",
@@ -43,7 +43,7 @@ impl Crashes {
         ))
     }
 
-    /// The item is given up. Returns what is said of it.
+    /// The item has failed. Returns the message.
     pub(super) fn blame(&mut self, graph: &Graph, ix: ItemIx, verdict: Verdict) -> String {
         let item = &graph[ix];
         if verdict == Verdict::Crashed && reproducer::can_be_reproduced(item) {
@@ -52,14 +52,14 @@ impl Crashes {
         text(item, self.deaths.get(&ix), verdict)
     }
 
-    /// Items of which a reproducer is to be saved; to be asked once.
+    /// Takes the items for which a reproducer is to be saved.
     pub(super) fn take_crashed(&mut self) -> Vec<ItemIx> {
         std::mem::take(&mut self.crashed)
     }
 }
 
-/// What is said of an item that is given up.
-fn text(item: &Item, death: Option<&Death>, verdict: Verdict) -> String {
+/// The message about an item that failed.
+fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
     let in_pieces = death.is_some_and(|death| death.in_pieces);
     let what = match item.kind {
         ItemKind::Compile if in_pieces => "optimising a piece of",
@@ -94,7 +94,7 @@ fn text(item: &Item, death: Option<&Death>, verdict: Verdict) -> String {
     }
 }
 
-/// What makes an item need less, for people.
+/// Advice on how to make an item need less memory.
 fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
     match kind {
         ItemKind::Compile | ItemKind::Check if !in_pieces => {

@@ -1,8 +1,7 @@
-//! Translates what children say, and how they ended, into events of the scheduler, into what is
-//! recorded and into what is told. Does no input or output, and reads no clock: the time of the
-//! event is an argument.
+//! Translates messages and ends of children into events of the scheduler, records and reports. Does
+//! no input or output, and reads no clock: the time of the event is an argument.
 
-use super::crash::{Crashes, Death};
+use super::crash::{CrashDetails, Crashes};
 use super::ends::{CommandEnd, EndCause, WorkerEnd};
 use super::memory::MemoryController;
 use super::progress::Progress;
@@ -33,14 +32,14 @@ pub(super) struct Dispatch<'e, 'a> {
 }
 
 impl Dispatch<'_, '_> {
-    /// Returns what the worker did that none of ours does, if it did.
+    /// Returns how the worker violated the protocol, if it did.
     pub(super) fn message(&mut self, ix: WorkerId, message: FromWorker) -> Option<String> {
-        self.slots.heard(ix);
+        self.slots.worker_responded(ix);
         self.scheduler.handle(schedule::Event::WorkerResponded { worker: ix });
         match message {
             FromWorker::Hello { .. } | FromWorker::Done { .. } => return None,
             FromWorker::LiveModules { n, at_us } => {
-                self.progress.tell(Event::LiveModules { worker: ix, n, at_us });
+                self.progress.report(Event::LiveModules { worker: ix, n, at_us });
                 return None;
             }
             FromWorker::Want { tokens } => {
@@ -81,7 +80,7 @@ impl Dispatch<'_, '_> {
             FromWorker::Phase(phase) => {
                 let tender_protocol::Phase { phase, slot, cgu, of, start_us, dur_us, .. } = phase;
                 let worker = Some(worker);
-                self.progress.tell(Event::Phase {
+                self.progress.report(Event::Phase {
                     item,
                     worker,
                     slot,
@@ -95,7 +94,7 @@ impl Dispatch<'_, '_> {
             FromWorker::Diagnostic { diagnostic, .. } => {
                 self.record.add_diagnostic(item, diagnostic.clone());
                 if !self.graph[item].is_link() {
-                    self.progress.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+                    self.progress.report(Event::Diagnostic { item, diagnostic, replayed: false });
                 }
             }
             FromWorker::ItemFinished(report) => self.item_finished(item, &report),
@@ -109,11 +108,11 @@ impl Dispatch<'_, '_> {
             && !self.is_interrupted
             && self.memory.take_unattributed_oom_kill(self.now_us)
         {
-            // What the linker's driver said of it reads like a fault of the code.
+            // The linker's diagnostics would look like an error in the code.
             self.record.forget_diagnostics(item);
             return self.program_out_of_memory(item, "the linker");
         }
-        self.tell_kept_diagnostics(item);
+        self.report_kept_diagnostics(item);
         self.progress.wait_ended(item);
         if report.outcome == Outcome::Skipped {
             self.record.forget_diagnostics(item);
@@ -124,21 +123,21 @@ impl Dispatch<'_, '_> {
             for (stage, bytes) in self.memory.peaks_of_item(item, report) {
                 self.record.measured(item, stage, bytes);
             }
-            self.tell_needed(item, report.peak_bytes, report.piece_peak_bytes);
+            self.report_needed(item, report.peak_bytes, report.piece_peak_bytes);
             let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
             self.progress.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
         }
         self.scheduler.handle(schedule::Event::Finished { item, outcome: report.outcome });
     }
 
-    /// What ran the item was killed for memory, and it may run again.
+    /// The program that ran the item was killed for memory, and the item may be retried.
     fn program_out_of_memory(&mut self, item: ItemIx, who: &'static str) {
         self.progress.no_longer_runs(item);
-        self.tell_killed_program(item);
-        self.progress.tell(Event::ItemLost { item, at_us: self.now_us });
+        self.report_killed_program(item);
+        self.progress.report(Event::ItemLost { item, at_us: self.now_us });
         let how = format!("killed for memory: {}", self.memory.peak_text(item));
         let in_pieces = self.scheduler.is_in_pieces(item);
-        self.crashes.died(item, Death { who, how, tail: String::new(), in_pieces });
+        self.crashes.died(item, CrashDetails { who, how, tail: String::new(), in_pieces });
         self.learn_of_kill(item);
         self.scheduler.handle(schedule::Event::OutOfMemory { item });
     }
@@ -149,23 +148,23 @@ impl Dispatch<'_, '_> {
         self.record.killed(item, stage, bytes);
     }
 
-    /// Those of a link are kept until it is known that they are about the link.
-    fn tell_kept_diagnostics(&mut self, item: ItemIx) {
+    /// Diagnostics of a link are kept until it is known that its linker was not killed.
+    fn report_kept_diagnostics(&mut self, item: ItemIx) {
         if self.graph[item].is_link() {
             for diagnostic in self.record.diagnostics(item).to_vec() {
-                self.progress.tell(Event::Diagnostic { item, diagnostic, replayed: false });
+                self.progress.report(Event::Diagnostic { item, diagnostic, replayed: false });
             }
         }
     }
 
-    /// What it had is settled.
+    /// A worker has ended. Its slots were settled before.
     ///
     /// # Errors
-    /// It was none of our workers.
+    /// The program is unusable as a worker.
     pub(super) fn worker_ended(&mut self, end: WorkerEnd) -> Result<(), EngineError> {
         let WorkerEnd { worker: ix, cause, how, tail, .. } = end;
         self.memory.worker_ended(ix);
-        self.progress.tell(Event::WorkerEnded { worker: ix, at_us: self.now_us });
+        self.progress.report(Event::WorkerEnded { worker: ix, at_us: self.now_us });
         let is_victim = self.memory.is_victim(ix);
         let (death, killer) = match cause {
             EndCause::Unusable(error) => return Err(*error),
@@ -184,31 +183,32 @@ impl Dispatch<'_, '_> {
                 None => how,
             };
             if let Some(by) = killer {
-                self.tell_killed_worker(ix, by);
+                self.report_killed_worker(ix, by);
                 for item in self.scheduler.running_in(ix) {
                     self.learn_of_kill(item);
                 }
             }
             for item in self.scheduler.given_to(ix) {
                 if killer.is_none() {
-                    self.tell_kept_diagnostics(item);
+                    self.report_kept_diagnostics(item);
                 }
                 self.record.forget_diagnostics(item);
                 self.progress.no_longer_runs(item);
                 let (how, tail) = (how.clone(), tail.clone());
                 let in_pieces = self.scheduler.is_in_pieces(item);
-                self.crashes.died(item, Death { who: "tender-worker", how, tail, in_pieces });
+                self.crashes
+                    .died(item, CrashDetails { who: "tender-worker", how, tail, in_pieces });
             }
         }
         self.scheduler.handle(schedule::Event::WorkerEnded { worker: ix, death });
         Ok(())
     }
 
-    /// What it had is settled.
+    /// A command has ended. Its slots were settled before.
     pub(super) fn command_ended(&mut self, end: CommandEnd) {
         let CommandEnd { item: ix, success, how, was_interrupted, text, wall_us, .. } = end;
         if !text.is_empty() {
-            self.progress.tell(Event::CommandOutput { item: ix, text });
+            self.progress.report(Event::CommandOutput { item: ix, text });
         }
         let item = &self.graph[ix];
         let Run::Command(words) = &item.run else { unreachable!("it was run as a command") };
@@ -222,7 +222,7 @@ impl Dispatch<'_, '_> {
             }
             let why = if for_memory {
                 self.learn_of_kill(ix);
-                self.tell_killed_program(ix);
+                self.report_killed_program(ix);
                 let budget = self.memory.budget_text();
                 format!(
                     "{how}), and the kernel killed a process for memory meanwhile ({budget}); if it may run again, say `retry = true`"
@@ -252,45 +252,46 @@ impl Dispatch<'_, '_> {
         {
             self.record.measured(ix, Stage::FrontEnd, bytes);
         }
-        self.tell_needed(ix, peak_bytes, 0);
+        self.report_needed(ix, peak_bytes, 0);
         self.progress.ended(ix, outcome, self.now_us, wall_us, peak_bytes);
         self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
     }
 
     /// A worker wrote to standard error.
-    pub(super) fn complaint(&mut self, text: String) {
+    pub(super) fn standard_error(&mut self, text: String) {
         self.progress.message(Severity::Note, text);
     }
 
-    /// Without a record the next build would not know what this one did: nothing more may start.
+    /// Stops the build if its record cannot be written: the next build would not know what this one
+    /// has done.
     fn stop_without_record(&mut self) {
         if self.record.has_failed() {
             self.scheduler.cancel();
         }
     }
 
-    fn tell_needed(&mut self, item: ItemIx, begin_peak: u64, piece_peak: u64) {
+    fn report_needed(&mut self, item: ItemIx, begin_peak: u64, piece_peak: u64) {
         let need = self.scheduler.need(item);
         let begin = Needed { lease: need.begin, peak: begin_peak };
         let piece = Needed { lease: if piece_peak > 0 { need.piece } else { 0 }, peak: piece_peak };
         self.progress.needed(item, begin, piece);
     }
 
-    /// The kernel killed a program that ran the item.
-    fn tell_killed_program(&mut self, item: ItemIx) {
+    /// Reports that the kernel killed the program that ran the item.
+    fn report_killed_program(&mut self, item: ItemIx) {
         let peak = self.memory.peak_of(ChildId::Command(item));
         self.progress.killed(Victim::Program(item), &[item], Killer::Kernel, peak);
     }
 
-    /// A worker ended for want of memory.
-    fn tell_killed_worker(&mut self, ix: WorkerId, by: Killer) {
+    /// Reports that a worker was killed for memory.
+    fn report_killed_worker(&mut self, ix: WorkerId, by: Killer) {
         let peak = self.memory.peak_of(ChildId::Worker(ix));
         let in_flight = self.scheduler.running_in(ix);
         self.progress.killed(Victim::Worker(ix), &in_flight, by, peak);
     }
 }
 
-/// The item that a message is about, as the worker names it.
+/// The item that a message is about.
 fn item_named(message: &FromWorker) -> Option<ItemId> {
     match message {
         FromWorker::LeaseWanted { item, .. }

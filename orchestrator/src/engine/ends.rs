@@ -1,4 +1,4 @@
-//! How workers and commands ended, as facts: what is to follow is decided elsewhere.
+//! How workers and commands ended. The consequences are decided elsewhere.
 
 use crate::host::EngineError;
 use crate::keys::{ItemIx, WorkerId};
@@ -8,7 +8,7 @@ use crate::sys::process::Exit;
 pub(super) struct WorkerEnd {
     pub(super) worker: WorkerId,
     pub(super) cause: EndCause,
-    /// `signal 11, SIGSEGV`, or what it did that no worker does.
+    /// `signal 11, SIGSEGV`, or how it violated the protocol.
     pub(super) how: String,
     /// The last lines on its standard error, each after a newline.
     pub(super) tail: String,
@@ -16,11 +16,11 @@ pub(super) struct WorkerEnd {
 
 #[derive(Debug)]
 pub(super) enum EndCause {
-    /// It was told to close, or we killed it for no fault of its items.
+    /// Its input was closed, or we killed it for a reason unrelated to its items.
     Dismissed,
-    /// It ended before its greeting, and nobody killed it.
+    /// It ended before its greeting, and was not killed.
     Unusable(Box<EngineError>),
-    /// SIGKILL, which the worker did nothing to deserve: from the kernel, from us, or from a person.
+    /// SIGKILL, from the kernel, from us, or from another process.
     Killed,
     /// An allocation failed.
     AllocationFailed,
@@ -41,18 +41,17 @@ pub(super) struct CommandEnd {
     pub(super) wall_us: u64,
 }
 
-/// Whether a worker ended because an allocation failed, as where the system has no memory to
-/// promise or a limit on address space is met (`ulimit -v`). Neither LLVM nor Rust can go on then:
-/// they say so, and abort. A thread that has no room for its stack is reported as one too many
-/// (pthread_create(3)); if it is the number of threads that is limited, running alone is the cure
-/// as well.
+/// Whether a worker ended because an allocation failed: without overcommit, or at a limit of
+/// address space (`ulimit -v`). LLVM and Rust write a message then, and abort. If there is no
+/// memory for a thread's stack, pthread_create(3) reports EAGAIN, as for too many threads; in both
+/// cases a retry alone helps.
 pub(super) fn allocation_failed(exit: Exit, tail: &str) -> bool {
-    let said = |words: &[&str]| words.iter().any(|words| tail.contains(words));
+    let contains = |words: &[&str]| words.iter().any(|words| tail.contains(words));
     match exit {
         Exit::Signal(libc::SIGABRT) => {
-            said(&["LLVM ERROR: out of memory", "memory allocation of ", "std::bad_alloc"])
+            contains(&["LLVM ERROR: out of memory", "memory allocation of ", "std::bad_alloc"])
         }
-        Exit::Code(_) => said(&["cannot start a thread: "]),
+        Exit::Code(_) => contains(&["cannot start a thread: "]),
         Exit::Signal(_) => false,
     }
 }
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn allocation_failure_is_told_from_a_crash() {
+    fn allocation_failure_is_distinguished_from_a_crash() {
         let check = |exit: Exit, tail: &str, expect: bool| {
             assert_eq!(allocation_failed(exit, tail), expect, "{tail}")
         };

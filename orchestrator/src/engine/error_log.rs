@@ -1,5 +1,5 @@
-//! What a worker writes to standard error: its last lines, for the report of its death, and those
-//! that were not shown yet. LLVM and linkers may write what they like, so both are bounded.
+//! The standard error of a worker: its last lines, for the report of a crash, and the lines that
+//! were not shown yet. LLVM and linkers may write any amount, so both are bounded.
 
 use crate::sys::lines::{LineBuffer, LineTooLong};
 use crate::sys::pipe;
@@ -9,16 +9,16 @@ use std::os::fd::AsFd;
 /// How many of the last lines are kept.
 const TAIL: usize = 40;
 
-/// Bytes of a line; the rest of it is left out.
+/// The longest line, bytes. The rest of a longer line is dropped.
 const LONGEST_LINE: usize = 16 << 10;
 
-/// Bytes of the lines that wait to be shown.
+/// The most bytes of lines that wait to be shown.
 const MOST_UNSEEN: usize = 1 << 20;
 
 pub(super) struct ErrorLog {
     lines: LineBuffer,
     unseen: Vec<String>,
-    /// Bytes of these lines.
+    /// The size of these lines, bytes.
     unseen_bytes: usize,
     tail: VecDeque<String>,
 }
@@ -33,8 +33,8 @@ impl ErrorLog {
         }
     }
 
-    /// Reads what there is in `pipe`. Returns whether there may be more. An error of the pipe is its
-    /// end: the process will be seen to end too.
+    /// Reads what is available in `pipe`. Returns whether there may be more. An error of the pipe
+    /// is treated as its end. The end of the process is reported by its pidfd.
     pub(super) fn read(&mut self, pipe: impl AsFd) -> bool {
         let more = pipe::read_available(pipe, |bytes| self.lines.push(bytes));
         for line in self.lines.take_lines() {
@@ -63,7 +63,7 @@ impl ErrorLog {
         });
     }
 
-    /// The lines that were not taken before.
+    /// Takes the lines that were not taken before.
     pub(super) fn take_unseen(&mut self) -> Vec<String> {
         self.unseen_bytes = 0;
         std::mem::take(&mut self.unseen)

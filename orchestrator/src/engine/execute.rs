@@ -1,5 +1,4 @@
-//! Carries out what the scheduler decides, each action with the owners that it needs. Decides
-//! nothing.
+//! Executes the scheduler's actions, each with the owners that it needs. Decides nothing.
 
 use super::children::Children;
 use super::progress::Progress;
@@ -32,12 +31,12 @@ pub(super) fn start_worker(
     let admission = slots.admit(id, Kind::Own)?;
     let port = slots.port(id);
     let pid = children.start_worker(ix, &jobs_of(&admission), port)?;
-    progress.tell(Event::WorkerStarted { worker: ix, pid, at_us: now_us() });
+    progress.report(Event::WorkerStarted { worker: ix, pid, at_us: now_us() });
     Ok(())
 }
 
-/// The plan of these items, complete, with their records begun. `jobs` is how many there are in the
-/// whole build.
+/// Completes the plan of these items, and begins their records. `jobs` is the number of slots of
+/// the build.
 ///
 /// # Errors
 /// No program to link with is found.
@@ -52,8 +51,7 @@ pub(super) fn plan(
     let mut planned_items = Vec::new();
     for planned in items {
         let item = &graph[planned.item];
-        // The units were judged. An archive that goes along with them was not: it follows from
-        // them.
+        // Units were judged. An archive in their plan was not: it is dirty because they are.
         if !planned.after.is_empty() {
             let reason = match record.check(planned.item) {
                 Freshness::Dirty(reason) => reason,
@@ -73,14 +71,13 @@ pub(super) fn plan(
             && let Some(words) = toolchain.driver(driver).map_err(EngineError::from)?
         {
             *driver = words.to_vec();
-            progress.tell(Event::Driver { item: planned.item, words: words.to_vec() });
+            progress.report(Event::Driver { item: planned.item, words: words.to_vec() });
         }
         record.begin(planned.item);
         planned_items.push(tender_protocol::Item {
             id: ItemId(planned.item.0),
             unit: item.label.clone(),
-            // The order inside the worker is that of the whole build, so its cost is the path
-            // behind it too.
+            // The worker orders items by this, so it is the priority in the whole build.
             cost: planned.priority,
             after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
             memory: planned.memory.into(),
@@ -111,8 +108,8 @@ pub(super) struct CommandStart<'e, 'a> {
 }
 
 impl CommandStart<'_, '_> {
-    /// Starts the command of an item on a free slot. `tools` knows what it needs. Returns whether it runs; why it does not is
-    /// told.
+    /// Starts the command of an item on a free slot. `tools` has the versions that it needs.
+    /// Returns whether it runs. If not, reports why.
     ///
     /// # Errors
     /// The system fails.
@@ -135,8 +132,8 @@ impl CommandStart<'_, '_> {
         let kind = Kind::External(tools.dialect(program, &words.dir));
         let admission = slots.admit(id, kind)?;
         slots.set_priority(id, scheduler.priority(ix));
-        // What is free is offered before it starts: ninja looks once then, and not again until a
-        // job of its ends.
+        // Free slots are offered before it starts: ninja reads its port when it starts, and then
+        // only when one of its jobs ends.
         let reserve = scheduler.wanted(slots.max_additional());
         slots.offer_ahead(reserve, now_us())?;
         record.begin(ix);

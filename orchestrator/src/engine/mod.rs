@@ -1,44 +1,44 @@
-//! A build: one thread that sleeps until something happens, tells the scheduler, and carries out
-//! what it decides.
+//! A build: one thread that waits for events, passes them to the scheduler, and executes the
+//! actions that it decides.
 //!
 //! # Who owns what
 //!
-//! - [`Scheduler`]: which item runs next, and which lease it gets. Pure; takes events, gives actions.
+//! - [`Scheduler`]: which item runs next, and which lease it gets. Pure; takes events, gives
+//!   actions.
 //! - [`Children`]: processes. [`Children::poll`] returns what happened to them as data.
 //! - [`JobSlots`]: the pool of job slots, and what each child has of it.
 //! - [`MemoryController`]: what is free, what processes use, and what to do when memory gets short.
-//! - [`Record`]: what earlier builds left, and what is noted of this one.
-//! - [`Progress`]: what is told, and what was told already.
+//! - [`Record`]: what earlier builds recorded, and the record of this one.
+//! - [`Progress`]: reports events to the sink, and knows what was reported already.
 //! - [`Crashes`]: how workers died.
 //!
-//! `dispatch` translates what children report into events of the scheduler; `execute` carries out
-//! its actions.
+//! `dispatch` translates messages and ends of children into events of the scheduler; `execute`
+//! executes its actions.
 //!
 //! # The life of an item
 //!
-//! [`Engine::judge`] asks the record whether it is up to date. If not, the scheduler gives it a lease
-//! and a slot as soon as everything before it is done: it goes to a worker with a plan, or is started
-//! as a command. Messages of the worker say when it starts, which leases it wants, what it has to
-//! report, and how it ended; the record keeps that, and the scheduler unblocks what waited for it. If
-//! its worker dies, the scheduler decides which item is to blame, and runs the item again, alone, or
-//! fails it.
+//! [`Engine::judge`] asks the record whether it is up to date. If not, the scheduler gives it a
+//! lease and a slot as soon as its prerequisites are: it is sent to a worker in a plan, or started
+//! as a command. The worker reports when it starts, which leases it needs, its diagnostics, and how
+//! it ended. The record keeps the result, and the scheduler unblocks its dependents. If its worker
+//! dies, the scheduler decides which item caused that, and retries each item, alone, or fails it.
 //!
 //! # The life of a token
 //!
-//! A child is charged its implicit slot before it starts. Tokens reach it as bytes in its own port:
-//! workers get those that they want, and external commands are offered those that no worker or item
-//! needs. What a child holds is counted by what lies in its port, never by what it reports. When its
-//! process is gone, what it held is free, unless survivors may still use it. Each round of
-//! [`Engine::give_out_slots`] has this order: returned tokens are collected; as long as a slot is
-//! free, the scheduler is asked for the next claim, which is a token for a worker or an action; the
-//! rest is offered, or returned to a parent.
+//! A child is charged its implicit slot before it starts. It gets tokens as bytes in its own port:
+//! workers are granted those that they ask for, and external commands are offered those that no
+//! worker or item needs. What a child holds is computed from the bytes in its port, never from its
+//! reports. When its process has ended, what it held is free, unless survivors may still use it. A
+//! round of [`Engine::grant_slots`] has this order: returned tokens are collected; while a slot is
+//! free, the scheduler is asked for the next claim, which is a token for a worker or an action;
+//! other slots are offered, or returned to a parent.
 //!
 //! # The life of a lease
 //!
-//! Nothing starts without a lease from the ledger. Memory is read every 20 to 100 ms; what other
-//! builds of the user have set aside is read before each grant, and what was granted is published to
-//! them, under one lock. A lease shrinks as its worker reports that parts have ended, and ends with
-//! the item. The most that the item used is the estimate for the next build.
+//! Nothing starts without a lease from the ledger. Memory is read every 20 to 100 ms. The growth of
+//! the user's other builds is read before each grant, and our own is published after it, under one
+//! lock. A lease shrinks when its worker reports the end of a part, and ends with the item. The
+//! most that the item used is the estimate for the next build.
 
 mod children;
 mod command;
@@ -72,7 +72,7 @@ use crate::sys::usage;
 use crate::tokens::Fifos;
 use crate::toolchain::Toolchain;
 use camino::Utf8Path;
-use children::{ChildEvent, Children, Gone, Left};
+use children::{ChildEvent, Children, EndedChild, SurvivorState};
 use crash::Crashes;
 use dispatch::Dispatch;
 use execute::CommandStart;
@@ -87,14 +87,13 @@ use slots::JobSlots;
 use std::time::{Duration, Instant};
 use tender_protocol::{Outcome, ToWorker};
 
-/// How often the sink may draw and the orphans are reaped.
+/// How often the sink may draw, and orphans are reaped.
 const TICK: Duration = Duration::from_millis(100);
 
-/// How long items are judged before free slots are looked at again, so that the first worker starts
-/// early.
+/// How long items are judged before slots are granted, so that the first worker starts early.
 const JUDGING_SLICE: Duration = Duration::from_millis(10);
 
-/// When the lock on granting memory is asked for again, which another build holds; microseconds.
+/// The pause before the lock on granting memory is tried again, microseconds.
 const LOCK_PAUSE_US: u64 = 2_000;
 
 /// What to build, and how.
@@ -106,9 +105,9 @@ pub struct Request<'a> {
     pub keep_going: bool,
     /// The `tender-worker` to start.
     pub worker: &'a Utf8Path,
-    /// Measure memory and processor time at each tick, and tell `Event::Rss` and `Event::Cpu`.
+    /// Measure memory and processor time at each tick, and report `Event::Rss` and `Event::Cpu`.
     pub sample: bool,
-    /// What the user allows.
+    /// The user's memory budget.
     pub budget: Budget,
     pub sink: &'a mut dyn Sink,
 }
@@ -117,35 +116,36 @@ pub struct Request<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Summary {
     pub success: bool,
-    /// The signal that ended it. The caller puts everything right and then calls `die_by` with it.
+    /// The signal that ended it. The caller cleans up and then calls `die_by` with it.
     pub interrupted: Option<i32>,
     /// Items that ran to their end, and those of them that failed.
     pub ran: u32,
     pub failed: u32,
 }
 
-/// Builds all items of the graph that are not up to date. From the main thread only, see `process`.
+/// Builds all items of the graph that are not up to date. To be called from the main thread only,
+/// see `sys::process`.
 ///
-/// Tells `BuildStarted` first and `BuildFinished` last. A failed item is no error here: errors are
-/// those of the machine or the installation, and leave no child behind.
+/// Reports `BuildStarted` first and `BuildFinished` last. A failed item is no error of this
+/// function. After an error no child is left running.
 ///
 /// # Errors
 /// The system, the installation, the jobserver or the state on disk fails; see [`EngineError`].
 pub fn build(request: Request<'_>) -> Result<Summary, EngineError> {
     let mut engine = Engine::new(request)?;
     let started = Instant::now();
-    engine.progress.tell(Event::BuildStarted { jobs: engine.slots.n(), at_us: now_us() });
+    engine.progress.report(Event::BuildStarted { jobs: engine.slots.n(), at_us: now_us() });
     let result = engine.run();
     engine.end_children();
-    engine.tell_all_used();
+    engine.report_total_cpu();
     engine.progress.memory_summary();
     let ended = engine.summary();
-    // Even when the engine failed: what was built stays built.
+    // Also if the engine failed: the record of finished items is kept.
     let Engine { record, mut progress, .. } = engine;
     let summary = result.and(record.close(ended.success).map_err(EngineError::from));
     let summary = summary.map(|()| ended);
     let success = summary.as_ref().is_ok_and(|summary| summary.success);
-    progress.tell(Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() });
+    progress.report(Event::BuildFinished { success, elapsed: started.elapsed(), at_us: now_us() });
     summary
 }
 
@@ -155,15 +155,15 @@ struct Engine<'a> {
     toolchain: Toolchain,
     progress: Progress<'a>,
     scheduler: Scheduler,
-    /// Comes before the pool because fields are dropped in their order: when we panic, children have
-    /// ended before what they hold goes back to a parent.
+    /// Before `slots`, because fields are dropped in order: after a panic, children have ended
+    /// before their tokens are returned to a parent.
     children: Children<'a>,
     slots: JobSlots,
     memory: MemoryController,
     probes: Probes,
     signals: Signals,
     crashes: Crashes,
-    /// `None` while it builds.
+    /// Whether the build succeeded; `None` until it has ended.
     finished: Option<bool>,
     interrupted: Option<i32>,
 }
@@ -224,7 +224,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// How long to sleep at most.
+    /// How long to wait for events at most.
     fn timeout(&self, until_tick: Duration) -> Duration {
         let now_us = now_us();
         let until = |at_us: u64| Duration::from_micros(at_us.saturating_sub(now_us));
@@ -238,14 +238,13 @@ impl<'a> Engine<'a> {
         until_tick.min(until_round).min(until(memory_us))
     }
 
-    /// Carries out decisions until there are none. Returns whether there is still something to
-    /// judge.
+    /// Executes actions until there are none. Returns whether items are left to be judged.
     fn advance(&mut self) -> Result<bool, EngineError> {
         let deadline = Instant::now() + JUDGING_SLICE;
         loop {
             if self.memory.awaits_victim_until(now_us()).is_some() {
-                // Nothing is read and nothing starts before its memory is back. Actions that start
-                // something are decided in `give_out_slots` alone.
+                // Memory is not read and nothing starts until the memory of the victim is free.
+                // Only `grant_slots` decides actions that start something.
                 self.execute_actions()?;
                 self.collect()?;
                 return Ok(self.finished.is_some());
@@ -255,7 +254,7 @@ impl<'a> Engine<'a> {
                 self.judge(item);
                 late = Instant::now() >= deadline;
             }
-            self.give_out_slots()?;
+            self.grant_slots()?;
             if late || self.finished.is_some() {
                 return Ok(true);
             }
@@ -286,25 +285,25 @@ impl<'a> Engine<'a> {
             ChildEvent::Greeted(greeting) => {
                 self.record.tool_said(&greeting.llvm, &greeting.libraries);
             }
-            ChildEvent::Heard(worker) => {
+            ChildEvent::FirstMessage(worker) => {
                 self.scheduler.handle(schedule::Event::WorkerResponded { worker });
             }
-            ChildEvent::Said { worker, message } => {
+            ChildEvent::Message { worker, message } => {
                 if let Some(fault) = self.dispatcher().message(worker, message) {
-                    self.children.accuse(worker, fault);
+                    self.children.kill_as_faulty(worker, fault);
                 }
             }
-            ChildEvent::Complained(text) => self.dispatcher().complaint(text),
+            ChildEvent::StandardError(text) => self.dispatcher().standard_error(text),
             ChildEvent::WorkerEnded(gone, end) => {
-                self.settle_with(gone)?;
+                self.settle_ended_child(gone)?;
                 self.dispatcher().worker_ended(end)?;
             }
             ChildEvent::CommandEnded(gone, end) => {
-                self.settle_with(gone)?;
+                self.settle_ended_child(gone)?;
                 self.dispatcher().command_ended(end);
             }
             ChildEvent::Answered { probe, answer } => self.probes.answered(probe, answer),
-            ChildEvent::SurvivorsChanged(child) => self.settle_with_survivors(child),
+            ChildEvent::SurvivorsChanged(child) => self.settle_survivors(child),
         }
         Ok(())
     }
@@ -323,14 +322,14 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn give_out_slots(&mut self) -> Result<(), EngineError> {
-        let given = self.give_out_slots_under_lock();
+    fn grant_slots(&mut self) -> Result<(), EngineError> {
+        let given = self.grant_slots_under_lock();
         self.memory.end_round();
         given
     }
 
-    fn give_out_slots_under_lock(&mut self) -> Result<(), EngineError> {
-        // A build that has nothing to do does not care how much memory there is.
+    fn grant_slots_under_lock(&mut self) -> Result<(), EngineError> {
+        // A build without dirty items needs no memory.
         let needs_memory = self.progress.counts().dirty > 0;
         let was_read = needs_memory && self.read_memory();
         self.execute_actions()?;
@@ -369,22 +368,22 @@ impl<'a> Engine<'a> {
         if !may_grant {
             self.slots.round_at(leases_us + LOCK_PAUSE_US);
         } else if wanted_after > wanted {
-            // Offers were not drawn back for these yet.
+            // More slots have a use now, and offers were not withdrawn for them yet.
             self.slots.round_at(leases_us);
         }
         if needs_memory {
             self.memory.publish(self.scheduler.ledger().totals().growth);
         }
         self.memory.end_round();
-        self.tell_memory_round(leases_us);
+        self.report_memory_round(leases_us);
         if self.slots.free() == 0 && self.progress.take_newly_ready() {
             self.progress.wait_for_slots(self.scheduler.waiting());
         }
-        self.progress.tell_counts(self.slots.used());
+        self.progress.report_counts(self.slots.used());
         Ok(())
     }
 
-    /// Takes back what was returned. Nobody gets anything yet.
+    /// Collects tokens that were returned. Grants none.
     fn collect(&mut self) -> Result<(), EngineError> {
         let scheduler = &self.scheduler;
         for (child, tokens) in self.slots.collect(|worker| scheduler.granted_tokens(worker))? {
@@ -398,11 +397,11 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// If no process of a child runs any more, what it had is free. Survivors keep what they may use.
-    fn settle_with(&mut self, mut gone: Gone) -> Result<(), EngineError> {
+    /// Frees the slots of a child that has ended. If it may have survivors, they keep its tokens.
+    fn settle_ended_child(&mut self, mut gone: EndedChild) -> Result<(), EngineError> {
         let id = gone.id;
         if gone.killed.is_empty() && !gone.is_command() {
-            if let Some(text) = self.slots.settle_child(id, &gone.name, gone.in_order) {
+            if let Some(text) = self.slots.settle_child(id, &gone.name, gone.ended_by_itself) {
                 self.progress.warn(text);
             }
             return Ok(());
@@ -411,29 +410,28 @@ impl<'a> Engine<'a> {
         gone.id = kept;
         self.slots.retire(id, kept, gone.killed.is_empty());
         self.children.keep(gone, self.slots.port(kept));
-        // After this nothing is left in its port that a survivor could take, so it is known whether
-        // they have any.
+        // Takes back the unread tokens in its port. The others are held by survivors.
         self.collect()?;
-        self.settle_with_survivors(kept);
+        self.settle_survivors(kept);
         Ok(())
     }
 
-    fn settle_with_survivors(&mut self, id: ChildId) {
+    fn settle_survivors(&mut self, id: ChildId) {
         let fifo = self.slots.fifo(id).filter(|_| self.slots.holds(id));
-        match self.children.left_by(id, fifo) {
-            Left::Killed => {}
-            // A daemon is no job, though it may have jobs.
-            Left::Unknown | Left::Daemons => self.slots.park(id),
-            Left::Nothing => {
+        match self.children.survivor_state(id, fifo) {
+            SurvivorState::Killed => {}
+            // A daemon needs no implicit slot. It may run jobs on tokens.
+            SurvivorState::Unknown | SurvivorState::Daemons => self.slots.park(id),
+            SurvivorState::Nothing => {
                 let Some(gone) = self.children.take_survivors(id) else { return };
-                if let Some(text) = self.slots.settle_child(id, &gone.name, gone.in_order) {
+                if let Some(text) = self.slots.settle_child(id, &gone.name, gone.ended_by_itself) {
                     self.progress.warn(text);
                 }
             }
         }
     }
 
-    /// What the scheduler has decided.
+    /// Executes all actions that the scheduler has decided.
     fn execute_actions(&mut self) -> Result<(), EngineError> {
         while let Some(action) = self.scheduler.next_action() {
             self.execute(action)?;
@@ -495,7 +493,7 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Starts the command, now or as soon as all is known that it needs.
+    /// Starts the command, now or when the versions of its tools are known.
     fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
         let Run::Command(command) = &self.graph[ix].run else {
             unreachable!("only commands run outside workers")
@@ -507,17 +505,17 @@ impl<'a> Engine<'a> {
         self.start_command(ix)
     }
 
-    /// Starts the commands that waited for what is known now.
+    /// Starts the commands whose tools' versions are known now.
     fn start_ready_commands(&mut self) -> Result<(), EngineError> {
         for ix in self.probes.take_ready() {
-            // It gets the slot again at once, together with a port.
+            // Frees the slot, which is charged again at once, with a port.
             self.slots.remove(ChildId::Command(ix));
             self.start_command(ix)?;
         }
         Ok(())
     }
 
-    /// The build ends: what waits is not started any more.
+    /// The build ends: commands that wait for versions are skipped.
     fn give_up_waiting_commands(&mut self) {
         self.children.end_probes();
         for ix in self.probes.cancel() {
@@ -546,17 +544,18 @@ impl<'a> Engine<'a> {
         Ok(())
     }
 
-    /// Without a record the next build would not know what this one did: nothing more may start.
+    /// Stops the build if its record cannot be written: the next build would not know what this one
+    /// has done.
     fn stop_without_record(&mut self) {
         if self.record.has_failed() {
             self.scheduler.cancel();
         }
     }
 
-    /// Reads memory if it is time to, and does what follows. Returns whether it was read.
+    /// Reads memory if it is due, and purges and kills as decided. Returns whether it was read.
     fn read_memory(&mut self) -> bool {
         if self.memory.is_off() {
-            self.tell_budget(self.memory.budget_unread());
+            self.report_budget(self.memory.budget_unread());
             return true;
         }
         let now_us = now_us();
@@ -578,11 +577,11 @@ impl<'a> Engine<'a> {
                 MemoryOrder::Kill(worker) => self.children.kill_worker(worker),
             }
         }
-        self.tell_budget(read.budget.clone());
+        self.report_budget(read.budget.clone());
         if self.progress.samples() {
             for (ix, bytes) in &read.workers {
                 let (worker, bytes) = (*ix, *bytes);
-                self.progress.tell(Event::Rss { worker, bytes, at_us: now_us });
+                self.progress.report(Event::Rss { worker, bytes, at_us: now_us });
             }
         }
         let used = self.scheduler.ledger().totals().measured;
@@ -592,14 +591,13 @@ impl<'a> Engine<'a> {
         true
     }
 
-    /// Where there is not plenty, a worker gives back what its allocator keeps before it begins what
-    /// it was granted.
+    /// If memory is tight, purges a worker before it begins what it was granted a lease for.
     fn purge_before(&mut self, worker: WorkerId, granted: u64) {
-        if !self.memory.is_tense() {
+        if !self.memory.is_tight() {
             return;
         }
-        // What has just ended has mostly done so after the last reading. One that would tell of
-        // less may leave out a linker.
+        // The item that has just ended did so after the last reading, so what the worker uses now
+        // is measured. It does not include a linker, so it is a lower bound.
         let child = self.children.worker(worker);
         let now = child.and_then(|child| child.gauge.as_ref()?.resident_bytes());
         let bytes = now.unwrap_or(0);
@@ -610,7 +608,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Keeps external commands within what workers leave of the memory.
+    /// Keeps external commands within the memory that workers leave free.
     fn watch_external(&mut self) {
         let has_any = self.children.has_commands() || self.children.has_survivors();
         let children = &self.children;
@@ -625,17 +623,16 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Says once, with `-v`, and again when it changes, what may be used and why.
-    fn tell_budget(&mut self, budget: Chosen) {
+    /// Reports the budget, once and when it changes. Shown with `-v`.
+    fn report_budget(&mut self, budget: Chosen) {
         for note in self.memory.take_notes() {
             self.progress.message(Severity::Verbose, note.to_string());
         }
         self.progress.budget(budget);
     }
 
-    /// After each round in which slots were given out. `leases_us` is when its last lease was
-    /// granted.
-    fn tell_memory_round(&mut self, leases_us: u64) {
+    /// Reports leases and waits after a round. `leases_us` is when its last lease was granted.
+    fn report_memory_round(&mut self, leases_us: u64) {
         let ledger = self.scheduler.ledger();
         let (account, budget) = (ledger.totals(), ledger.ceiling());
         self.progress.leases(account.leases, account.baselines, budget, leases_us);
@@ -645,7 +642,7 @@ impl<'a> Engine<'a> {
             let (need, kept_for) = (*need, *kept_for);
             self.progress.wait_for_memory(*item, Shortage { need, free, budget, kept_for }, at_us);
         }
-        // What is offered to external commands and not taken is not used either.
+        // Offers that were not taken count as unused.
         let unused = self.slots.n().saturating_sub(self.slots.used());
         let waiting = self.progress.waiting_for_memory();
         self.progress.short_of_memory(self.scheduler.short_of_memory(unused, &waiting), at_us);
@@ -654,7 +651,7 @@ impl<'a> Engine<'a> {
 
     fn tick(&mut self) {
         if self.progress.samples() {
-            self.tell_samples();
+            self.report_samples();
         }
         self.children.reap_orphans();
         self.record.tick(now_us());
@@ -662,41 +659,42 @@ impl<'a> Engine<'a> {
         for worker in self.slots.ignored_since_last(workers) {
             self.scheduler.handle(schedule::Event::TokenIgnored { worker });
         }
-        // What nobody else has a use for may as well lie there.
+        // If slots are free, workers that ignore tokens may have them.
         if self.slots.free() > 0 {
             self.scheduler.handle(schedule::Event::SlotsUnused);
         }
         self.progress.tick();
     }
 
-    /// All samples of a tick have one time, so that their sum is a value of that time.
-    fn tell_samples(&mut self) {
+    /// All samples of a tick have the same time, so that they can be added.
+    fn report_samples(&mut self) {
         let at_us = now_us();
         for (ix, used_us) in self.children.used_us() {
-            self.progress.tell(Event::Cpu { worker: Some(ix), used_us, at_us });
+            self.progress.report(Event::Cpu { worker: Some(ix), used_us, at_us });
         }
     }
 
-    /// When all children are gone and waited for, our own processor time has theirs in it.
-    fn tell_all_used(&mut self) {
+    /// Reports the processor time of the whole build. To be called when all children were reaped,
+    /// since then our own processor time includes theirs.
+    fn report_total_cpu(&mut self) {
         if self.progress.samples()
             && let Some(used_us) = usage::used_us(std::process::id())
         {
-            self.progress.tell(Event::Cpu { worker: None, used_us, at_us: now_us() });
+            self.progress.report(Event::Cpu { worker: None, used_us, at_us: now_us() });
         }
     }
 
-    /// The first SIGINT, SIGTERM or SIGHUP ends the build: nothing new starts, our workers are
-    /// killed (nothing is half-written), commands get the signal and are waited for. The second one
-    /// kills those too. Then the caller dies by the first signal. SIGTSTP stops the children and us,
-    /// SIGCONT continues them: they are in groups of their own, so the terminal's signals reach us
-    /// alone.
+    /// The first SIGINT, SIGTERM or SIGHUP ends the build: nothing new starts, workers are killed
+    /// (their outputs are written atomically), and the signal is passed on to commands, which may
+    /// end. The second one kills the commands. Then the caller dies by the first signal. SIGTSTP
+    /// stops the children and this process, SIGCONT continues the children: they have process
+    /// groups of their own, so the terminal's signals reach only this process.
     fn handle_signals(&mut self) {
         for signal in self.signals.pending() {
             match signal {
                 SIGTSTP => {
                     self.progress.suspend();
-                    // A worker has no use for a signal that it could catch.
+                    // Workers do not catch SIGTSTP, so they get SIGSTOP.
                     self.children.signal_all(Signal::STOP, Signal::TSTP);
                     signals::stop_this_process();
                     self.children.signal_all(Signal::CONT, Signal::CONT);
@@ -704,7 +702,7 @@ impl<'a> Engine<'a> {
                 SIGCONT => self.children.signal_all(Signal::CONT, Signal::CONT),
                 _ if self.interrupted.is_none() => {
                     self.interrupted = Some(signal);
-                    self.progress.tell(Event::Interrupted { signal });
+                    self.progress.report(Event::Interrupted { signal });
                     self.memory.release();
                     self.children.interrupt(signals::named(signal));
                     self.scheduler.cancel();
@@ -721,7 +719,7 @@ impl<'a> Engine<'a> {
             if self.interrupted.is_some() {
                 return;
             }
-            // Without a watchdog it ends with us all the same, and it starts nothing.
+            // Without a watchdog the worker still ends with us, and it starts no processes.
             let entry = self.children.group_entry().unwrap_or_default();
             let saved = reproducers.save(item, entry, || {
                 self.handle_signals();
@@ -745,13 +743,13 @@ impl<'a> Engine<'a> {
         for (id, worker) in self.children.kill_all() {
             self.slots.remove(id);
             if let Some(ix) = worker {
-                self.progress.tell(Event::WorkerEnded { worker: ix, at_us: now_us() });
+                self.progress.report(Event::WorkerEnded { worker: ix, at_us: now_us() });
             }
         }
         if let Some(text) = self.slots.end(self.children.guard()) {
             self.progress.warn(text);
         }
-        self.progress.tell_counts(self.slots.used());
+        self.progress.report_counts(self.slots.used());
     }
 
     fn summary(&self) -> Summary {
@@ -761,7 +759,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// What runs, as memory sees it.
+/// The running processes, for the memory controller.
 fn view<'e>(
     children: &'e Children<'_>,
     scheduler: &Scheduler,

@@ -1,6 +1,5 @@
-//! Commands that wait until it is known which make and which ninja they would start, because that
-//! decides what they are told of the jobserver. A command has its slot and its lease already, and
-//! on that slot the programs are asked.
+//! Commands that wait for the versions of make and ninja, which decide the dialect of MAKEFLAGS. A
+//! command has its slot and its lease already; the programs are asked on that slot.
 
 use super::children::Children;
 use crate::graph::Command;
@@ -22,7 +21,7 @@ pub(super) struct Probes {
 }
 
 impl Probes {
-    /// Asks what has to be known before the command starts. Returns whether it has to wait for that.
+    /// Starts the probes that the command needs. Returns whether it has to wait for answers.
     ///
     /// # Errors
     /// The system fails.
@@ -64,7 +63,7 @@ impl Probes {
         self.tools.learn(stamp, answer);
     }
 
-    /// Takes out the commands that need not wait any more.
+    /// Takes the commands that wait for no answer any more.
     pub(super) fn take_ready(&mut self) -> Vec<ItemIx> {
         let waiting = self.waiting.iter().filter(|(_, awaited)| awaited.is_empty());
         let ready: Vec<ItemIx> = waiting.map(|(ix, _)| *ix).collect();
@@ -72,7 +71,7 @@ impl Probes {
         ready
     }
 
-    /// Takes out all commands that wait. Answers that come after this are no longer wanted.
+    /// Takes all commands that wait. Later answers are ignored.
     pub(super) fn cancel(&mut self) -> Vec<ItemIx> {
         self.asked.clear();
         std::mem::take(&mut self.waiting).into_keys().collect()

@@ -1,8 +1,8 @@
-//! Saves reproducers of crashes, when everything else has ended, so that they take no slot from
-//! anybody. A fresh worker preprocesses the unit; source and script go to `.tender/crash/` in the
-//! profile's directory. Knows one worker of its own, and nobody who is told.
+//! Saves reproducers of crashes, after all items have ended, so that they use no slot that an item
+//! needs. A fresh worker preprocesses the unit; source and script go to `.tender/crash/` in the
+//! profile's directory. Knows one worker of its own, and no sink.
 
-use crate::engine::reproducer::{self, Unit};
+use crate::engine::reproducer::{self, CrashedUnit};
 use crate::engine::worker::WorkerProcess;
 use crate::graph::Graph;
 use crate::keys::ItemIx;
@@ -15,8 +15,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use tender_protocol::{FromWorker, ItemId, Outcome, Plan, PlanId, ToWorker, Work};
 
-/// A worker that does not preprocess a file in this time, microseconds, is stuck in the bug that
-/// crashed the other one.
+/// If a worker needs longer than this to preprocess a file, microseconds, it hangs, perhaps by the
+/// bug that caused the crash.
 const PATIENCE_US: u64 = 60_000_000;
 
 /// Preprocesses units with a fresh worker each, started from `program`.
@@ -26,8 +26,8 @@ pub(super) struct Reproducers<'a> {
 }
 
 impl Reproducers<'_> {
-    /// Saves a reproducer of an item that crashed. Returns the path of its script. `entry` is for the
-    /// worker that it starts. While it waits, it asks `is_interrupted` whether to stop.
+    /// Saves a reproducer of an item that crashed. Returns the path of its script. `entry` is for
+    /// the worker that it starts. While it waits, it asks `is_interrupted` whether to stop.
     ///
     /// # Errors
     /// A file cannot be written.
@@ -47,8 +47,8 @@ impl Reproducers<'_> {
         let input = if preprocess {
             match self.preprocess(&unit, &kept, entry, is_interrupted) {
                 Ok(()) => kept,
-                // The crash is in the preprocessor itself, or the worker is unusable. The source
-                // then has to do.
+                // The preprocessor itself crashes, or the worker is unusable: the script uses the
+                // original source.
                 Err(()) => original,
             }
         } else {
@@ -67,7 +67,7 @@ impl Reproducers<'_> {
     /// Has a fresh worker preprocess the unit.
     fn preprocess(
         &self,
-        unit: &Unit<'_>,
+        unit: &CrashedUnit<'_>,
         output: &Utf8Path,
         entry: Option<GroupEntry>,
         mut is_interrupted: impl FnMut() -> bool,
@@ -87,7 +87,7 @@ impl Reproducers<'_> {
             settled: Vec::new(),
             work,
         };
-        // Nothing else runs: without a jobserver the worker runs its one job.
+        // Without a jobserver the worker runs one job.
         let (root, jobs) = (&self.graph.root, Jobs::default());
         let mut worker = WorkerProcess::start(self.program, root, &jobs, entry).map_err(|_| ())?;
         let plan = Plan {
@@ -114,7 +114,7 @@ impl Reproducers<'_> {
                     _ => {}
                 }
             }
-            // Its words are of no interest, but must not fill the pipe.
+            // Its standard error is discarded, so that the pipe does not fill.
             let _ = pipe::read_available(&worker.errors, |_| {});
             worker.outgoing.flush();
             if ended || worker.try_reap().is_ok_and(|exit| exit.is_some()) {

@@ -1,4 +1,4 @@
-//! What a reproducer of a crash consists of: the preprocessed source, and a script that runs LLVM's
+//! The contents of a reproducer of a crash: the preprocessed source, and a script that runs LLVM's
 //! own clang on it.
 
 use crate::graph::{Item, Run};
@@ -6,22 +6,22 @@ use crate::sys::shell::{quoted, quoted_words};
 use camino::Utf8Path;
 use tender_protocol::{Language, Work};
 
-/// Crashes on units have a source to keep. Those of links and archives have only their message.
+/// Whether a crash of the item can have a reproducer. Links and archives have none.
 pub(super) fn can_be_reproduced(item: &Item) -> bool {
     unit_of(item).is_some()
 }
 
-pub(super) struct Unit<'a> {
+pub(super) struct CrashedUnit<'a> {
     pub(super) source: &'a str,
     pub(super) language: Language,
     pub(super) args: &'a [String],
 }
 
-pub(super) fn unit_of(item: &Item) -> Option<Unit<'_>> {
+pub(super) fn unit_of(item: &Item) -> Option<CrashedUnit<'_>> {
     match &item.run {
         Run::Worker(
             Work::Compile { source, language, args, .. } | Work::Check { source, language, args },
-        ) => Some(Unit { source, language: *language, args }),
+        ) => Some(CrashedUnit { source, language: *language, args }),
         _ => None,
     }
 }
@@ -37,7 +37,7 @@ pub(super) fn slug(key: &str) -> String {
     format!("{start}-{}", &hash[..8])
 }
 
-/// Whether there is something to preprocess, and how clang knows the result.
+/// Whether the language is preprocessed, and the extension of the result.
 pub(super) fn extension(language: Language) -> (bool, &'static str) {
     match language {
         Language::C => (true, "i"),
@@ -50,7 +50,7 @@ pub(super) fn extension(language: Language) -> (bool, &'static str) {
 }
 
 /// A POSIX shell script that compiles `input`, an absolute path, as the unit was compiled; `root`
-/// is where relative paths among the arguments start from. Arguments of the script are added to
+/// is the directory of relative paths among the arguments. Arguments of the script are added to
 /// clang's.
 pub(super) fn script(
     item: &Item,
@@ -73,7 +73,7 @@ pub(super) fn script(
     )
 }
 
-/// The clang of the LLVM that we were built for, else whichever the shell finds.
+/// The clang of the LLVM that we were built for, else the one in the PATH.
 pub(super) fn clang() -> String {
     let clang = crate::toolchain::llvm_bin().join("clang");
     if clang.is_file() {
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_are_names_of_directories() {
+    fn slug_is_a_directory_name() {
         assert!(slug("zstd lib src/a.c").starts_with("zstd-lib-src-a.c-"));
         assert_ne!(slug("a b"), slug("a-b"));
         assert!(!slug("../../etc").contains('/'));

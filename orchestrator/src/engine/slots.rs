@@ -1,6 +1,5 @@
-//! The job slots of a build: the pool, what each child has of it, and what is said of a child that
-//! does not keep to its rules. Knows children by their ids; who gets the next slot is decided
-//! elsewhere.
+//! The job slots of a build: the pool, what each child has of it, and the texts about children that
+//! violate its rules. Knows children by their ids. The scheduler decides which child gets a slot.
 
 use crate::host::error::jobserver_error;
 use crate::host::{self, EngineError, Guard};
@@ -14,11 +13,11 @@ use std::time::Duration;
 
 pub(super) struct JobSlots {
     pool: Pool<Fifos, Parent>,
-    /// Children that returned more than they took, which is told once.
-    over_returned: BTreeSet<ChildId>,
-    /// Workers in whose port a token lay unread at the last look.
-    lay_unread: BTreeSet<WorkerId>,
-    /// When free slots are looked at again, whatever happens until then; microseconds.
+    /// Children that returned more tokens than they took; each is reported once.
+    with_surplus: BTreeSet<ChildId>,
+    /// Workers that had an unread token at the last check.
+    had_unread: BTreeSet<WorkerId>,
+    /// When slots are granted again at the latest, microseconds.
     next_round_us: Option<u64>,
 }
 
@@ -26,18 +25,18 @@ impl JobSlots {
     pub(super) fn new(pool: Pool<Fifos, Parent>) -> JobSlots {
         JobSlots {
             pool,
-            over_returned: BTreeSet::new(),
-            lay_unread: BTreeSet::new(),
+            with_surplus: BTreeSet::new(),
+            had_unread: BTreeSet::new(),
             next_round_us: None,
         }
     }
 
-    /// How many there are; under a parent, how many there are said to be.
+    /// How many slots there are; under a parent, how many its MAKEFLAGS announce.
     pub(super) fn n(&self) -> u32 {
         self.pool.hint()
     }
 
-    /// Those that nobody was given.
+    /// Slots that no child has.
     pub(super) fn free(&self) -> u32 {
         self.pool.broker.free()
     }
@@ -46,7 +45,7 @@ impl JobSlots {
         self.pool.broker.used()
     }
 
-    /// How many more the parent might lend.
+    /// How many more slots could be in use at most.
     pub(super) fn max_additional(&self) -> u32 {
         self.pool.max_additional()
     }
@@ -71,7 +70,7 @@ impl JobSlots {
         self.pool.broker.charge(id).expect("the scheduler starts children on free slots");
     }
 
-    /// What tells of tokens that the child takes and returns.
+    /// The child's port.
     pub(super) fn port(&self, id: ChildId) -> Option<&Fifo> {
         self.pool.broker.port(id)
     }
@@ -86,18 +85,18 @@ impl JobSlots {
         self.pool.lender().map(Parent::as_fd)
     }
 
-    /// Lends a worker the starting slot again that it had parked.
+    /// Lends a worker its parked implicit slot again.
     pub(super) fn lend_slot(&mut self, id: ChildId) {
         let lent = self.pool.broker.lend_slot(id);
         assert!(lent, "the scheduler lends slots that are free");
     }
 
-    /// The child does not use its starting slot.
+    /// The child does not use its implicit slot.
     pub(super) fn park(&mut self, id: ChildId) {
         self.pool.broker.park(id);
     }
 
-    /// Tokens that are out to the child: it has read them, or they lie unread.
+    /// Tokens that are out to the child: read or unread.
     pub(super) fn out(&self, id: ChildId) -> u32 {
         self.pool.broker.out(id)
     }
@@ -110,13 +109,12 @@ impl JobSlots {
         self.pool.broker.put(ChildId::Worker(worker)).map_err(jobserver_error)
     }
 
-    /// The worker was heard of.
-    pub(super) fn heard(&mut self, worker: WorkerId) {
-        self.lay_unread.remove(&worker);
+    /// The worker has sent a message.
+    pub(super) fn worker_responded(&mut self, worker: WorkerId) {
+        self.had_unread.remove(&worker);
     }
 
-    /// Of these workers those in whose FIFO a token has lain unread since the last call. A token that
-    /// nobody takes is worth nothing.
+    /// Of these workers, those that had an unread token at the last call and have one now.
     pub(super) fn ignored_since_last(
         &mut self,
         workers: impl Iterator<Item = WorkerId>,
@@ -127,11 +125,11 @@ impl JobSlots {
             broker.unread(ChildId::Worker(*worker)).is_ok_and(|unread| unread > 0)
         };
         let unread: BTreeSet<WorkerId> = workers.filter(is_unread).collect();
-        let before = std::mem::replace(&mut self.lay_unread, unread);
-        self.lay_unread.intersection(&before).copied().collect()
+        let before = std::mem::replace(&mut self.had_unread, unread);
+        self.had_unread.intersection(&before).copied().collect()
     }
 
-    /// The command of a higher priority is offered more, and earlier.
+    /// Commands of a higher priority are offered more tokens, and earlier.
     pub(super) fn set_priority(&mut self, id: ChildId, priority: u64) {
         self.pool.broker.set_priority(id, priority);
     }
@@ -141,12 +139,12 @@ impl JobSlots {
         self.pool.broker.held(id).is_ok_and(|held| held > 0)
     }
 
-    /// No more than this is offered to external children.
+    /// Limits the tokens that are offered to external commands.
     pub(super) fn limit_offers(&mut self, most: u32) {
         self.pool.broker.limit_offers(most);
     }
 
-    /// Offers what is free, but for `reserve`, to an external child that is about to start.
+    /// Offers free slots, except `reserve`, to an external command that is about to start.
     ///
     /// # Errors
     /// A FIFO cannot be written.
@@ -154,41 +152,41 @@ impl JobSlots {
         self.pool.offer_ahead(reserve, 0, now_us).map_err(jobserver_error)
     }
 
-    /// The child is gone, or was not started after all: what it had is free.
+    /// The child has ended, or was not started: its slots are free.
     pub(super) fn remove(&mut self, id: ChildId) -> Settled {
-        self.over_returned.remove(&id);
+        self.with_surplus.remove(&id);
         self.pool.broker.remove(id)
     }
 
-    /// The child is gone, with nothing of it left. Returns what is said if its account is not even
-    /// and it had no reason for that. `name` is how people know it.
+    /// The child has ended without survivors. Returns the warning if it did not return its tokens
+    /// although it ended by itself. `name` is its name in messages.
     pub(super) fn settle_child(
         &mut self,
         id: ChildId,
         name: &str,
-        in_order: bool,
+        ended_by_itself: bool,
     ) -> Option<String> {
-        let is_told = self.over_returned.contains(&id);
+        let is_reported = self.with_surplus.contains(&id);
         let settled = self.remove(id);
-        let is_news = in_order && !(is_told && settled.surplus > 0);
-        if is_news { host::unsettled(name, settled) } else { None }
+        let is_new = ended_by_itself && !(is_reported && settled.surplus > 0);
+        if is_new { host::unsettled(name, settled) } else { None }
     }
 
-    /// The child is gone, and what it has left running keeps what it had, under the id `to`.
-    /// `parks` tells that nothing of it runs as a job.
+    /// The child has ended, and its survivors keep its tokens, under the id `to`. With `parks` its
+    /// implicit slot becomes free.
     pub(super) fn retire(&mut self, id: ChildId, to: ChildId, parks: bool) {
         self.pool.broker.retire(id, to);
-        if self.over_returned.remove(&id) {
-            self.over_returned.insert(to);
+        if self.with_surplus.remove(&id) {
+            self.with_surplus.insert(to);
         }
         if parks {
             self.park(to);
         }
     }
 
-    /// Takes back what was returned, and what lies unread in the FIFOs of workers beyond what `granted`
-    /// says that they are to have. Returns the children that have returned more than they took, each
-    /// once, and how much more.
+    /// Takes back tokens that were returned, and unread tokens of workers in excess of `granted`.
+    /// Returns the children that have returned more tokens than they took, each once, and how many
+    /// more.
     ///
     /// # Errors
     /// A FIFO cannot be read.
@@ -201,14 +199,14 @@ impl JobSlots {
             ChildId::Command(_) | ChildId::Survivors(_) => 0,
         };
         let surplus = self.pool.broker.collect(of_child).map_err(jobserver_error)?;
-        let told = &mut self.over_returned;
-        // One that fills its FIFO is told of once, however often it is emptied.
-        let is_new = |Surplus { child, tokens }| told.insert(child).then_some((child, tokens));
+        let reported = &mut self.with_surplus;
+        // A child that returns surplus tokens repeatedly is reported once.
+        let is_new = |Surplus { child, tokens }| reported.insert(child).then_some((child, tokens));
         Ok(surplus.into_iter().filter_map(is_new).collect())
     }
 
-    /// Before slots are given out: takes what has arrived from the parent, and draws back what is
-    /// wanted. Returns why the parent is gone, if it is.
+    /// To be called before slots are granted. Accounts for tokens from the parent, and withdraws
+    /// offers until `wanted` slots are free. Returns why the parent's pool is lost, once.
     ///
     /// # Errors
     /// A FIFO cannot be read.
@@ -220,7 +218,8 @@ impl JobSlots {
         self.pool.begin_round(wanted, now_us).map_err(jobserver_error)
     }
 
-    /// After slots were given out: offers what nobody wants, and asks the parent for what is wanted.
+    /// To be called after slots were granted. Requests `wanted` slots from the parent, and offers
+    /// other free slots.
     ///
     /// # Errors
     /// A FIFO cannot be read or written.
@@ -229,17 +228,17 @@ impl JobSlots {
         Ok(())
     }
 
-    /// Slots are given out again at `at_us` at the latest.
+    /// Slots are granted again at `at_us` at the latest.
     pub(super) fn round_at(&mut self, at_us: u64) {
         self.next_round_us = Some(self.next_round_us.map_or(at_us, |next_us| next_us.min(at_us)));
     }
 
-    /// How long until slots are given out again, whatever happens. None: until something happens.
+    /// How long until slots are granted again at the latest. `None`: at the next event.
     pub(super) fn until_round(&self, now_us: u64) -> Option<Duration> {
         self.next_round_us.map(|at_us| Duration::from_micros(at_us.saturating_sub(now_us)))
     }
 
-    /// Gives back all that is borrowed. Returns what is to be said if that cannot be done.
+    /// Returns all borrowed tokens. Returns the warning if that fails.
     pub(super) fn end(&mut self, guard: &Guard) -> Option<String> {
         host::end(&mut self.pool, guard)
     }

@@ -1,5 +1,4 @@
-//! One `tender-worker` process: what is sent to it and what it says. Knows the protocol, and no
-//! policy.
+//! One `tender-worker` process: the messages to it and from it. Knows the protocol, and no policy.
 
 use super::ends::{EndCause, allocation_failed};
 use super::error_log::ErrorLog;
@@ -20,13 +19,13 @@ use tender_protocol::{
     FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, decode, encode,
 };
 
-/// Bytes of a message. The longest there are report the end of a link, with some 300 bytes for each
-/// file that it has read: a quarter of a million of them fit.
+/// The longest message, bytes. The end of a link is reported with some 300 bytes for each file that
+/// it has read: a quarter of a million fit.
 const LONGEST_MESSAGE: usize = 64 << 20;
 
 pub(super) struct WorkerProcess {
     pub(super) process: Process,
-    /// None where /proc cannot be read.
+    /// `None` if /proc cannot be read.
     pub(super) gauge: Option<Gauge>,
     pub(super) outgoing: Outgoing,
     pub(super) output: ChildStdout,
@@ -34,41 +33,42 @@ pub(super) struct WorkerProcess {
     pub(super) error_log: ErrorLog,
     lines: LineBuffer,
     plans: u32,
-    /// The plan that an item was sent with last.
+    /// The plan in which an item was sent last.
     plan_of: HashMap<ItemIx, PlanId>,
-    /// Names of the crates it was given something of.
+    /// The crates of its items.
     crates: BTreeSet<String>,
     greeting: Option<Greeting>,
-    /// Has said something after its greeting.
-    heard: bool,
-    standing: Standing,
+    /// It has sent a message after its greeting.
+    has_responded: bool,
+    status: WorkerStatus,
 }
 
-/// What a worker says of itself.
+/// A worker's greeting.
 #[derive(Clone, Debug)]
 pub(super) struct Greeting {
+    /// The version of LLVM.
     pub(super) llvm: String,
-    /// Of LLVM and clang.
+    /// The libraries of LLVM and clang.
     pub(super) libraries: Vec<String>,
 }
 
 #[derive(Debug)]
-enum Standing {
+enum WorkerStatus {
     Open,
-    /// It was told to close.
+    /// Its input was closed.
     Closing,
-    /// We killed it for no fault of its items, and do not listen any more.
+    /// We killed it for a reason unrelated to its items, and ignore its messages.
     Dismissed,
-    /// What it did that no worker does. It was killed for it.
-    Misbehaved(String),
+    /// It violated the protocol in this way, and was killed.
+    Faulty(String),
 }
 
 /// What was read from a worker.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
-    /// Its greeting, if that was in it.
+pub(super) struct WorkerMessages {
+    /// Its greeting, if it was read now.
     pub(super) greeting: Option<Greeting>,
-    /// It has said nothing after its greeting before.
+    /// These are its first messages after the greeting.
     pub(super) is_first: bool,
     pub(super) messages: Vec<FromWorker>,
     /// There may be more to read.
@@ -89,8 +89,8 @@ impl WorkerProcess {
         for name in environment::removed() {
             command.env_remove(name);
         }
-        // LLVM believes `PWD` where it names the working directory, so a path through a symbolic
-        // link would get into outputs.
+        // LLVM uses `PWD` if it names the working directory, so a path with a symbolic link would
+        // get into outputs.
         command.env("PWD", root);
         command
             .current_dir(root)
@@ -115,8 +115,8 @@ impl WorkerProcess {
             plan_of: HashMap::new(),
             crates: BTreeSet::new(),
             greeting: None,
-            heard: false,
-            standing: Standing::Open,
+            has_responded: false,
+            status: WorkerStatus::Open,
         };
         worker.send(&ToWorker::Hello { protocol: PROTOCOL, llvm: LLVM_MAJOR.to_string() });
         Ok(worker)
@@ -126,7 +126,7 @@ impl WorkerProcess {
         self.outgoing.send(&encode(message));
     }
 
-    /// Sends a plan; its number is replaced by the next one of this worker.
+    /// Sends a plan, under the next number of this worker.
     pub(super) fn send_plan(&mut self, plan: Plan) {
         let plan = Plan { id: PlanId(self.plans), ..plan };
         self.plans += 1;
@@ -135,23 +135,24 @@ impl WorkerProcess {
         self.send(&ToWorker::Plan(plan));
     }
 
-    /// Grants memory for one part of an item of a plan that it was sent, bytes.
+    /// Sends a lease for one part of an item of a plan that was sent before, bytes.
     pub(super) fn lease(&mut self, item: ItemIx, bytes: u64) {
         if let Some(plan) = self.plan_of.get(&item).copied() {
             self.send(&ToWorker::Lease { plan, item: ItemId(item.0), bytes });
         }
     }
 
-    /// What it said since the last time. The first message is its greeting, checked here. One that
-    /// sends no message of the protocol is killed.
+    /// Reads the messages that have arrived. The first one is the greeting, which is checked. A
+    /// worker that sends a malformed message later is killed.
     ///
     /// # Errors
-    /// It is none of our workers.
-    pub(super) fn read(&mut self, program: &Utf8Path) -> Result<Heard, EngineError> {
-        let mut heard = Heard::default();
-        let is_heard = matches!(self.standing, Standing::Open | Standing::Closing);
-        // An error of a pipe is its end: the process will be seen to end too.
-        heard.has_more =
+    /// The program is no `tender-worker` of our version.
+    pub(super) fn read(&mut self, program: &Utf8Path) -> Result<WorkerMessages, EngineError> {
+        let mut read = WorkerMessages::default();
+        let is_listening = matches!(self.status, WorkerStatus::Open | WorkerStatus::Closing);
+        // An error of the pipe is treated as its end. The end of the process is reported by its
+        // pidfd.
+        read.has_more =
             pipe::read_available(&self.output, |bytes| self.lines.push(bytes)).unwrap_or(false);
         for line in self.lines.take_lines() {
             let message = match &line {
@@ -163,11 +164,11 @@ impl WorkerProcess {
                     check_greeting(program, protocol, &llvm)?;
                     let greeting = Greeting { llvm, libraries };
                     self.greeting = Some(greeting.clone());
-                    heard.greeting = Some(greeting);
+                    read.greeting = Some(greeting);
                 }
-                Ok(message) if self.greeting.is_some() => heard.messages.push(message),
+                Ok(message) if self.greeting.is_some() => read.messages.push(message),
                 Err(error) if self.greeting.is_some() => {
-                    self.accuse(error);
+                    self.kill_as_faulty(error);
                     break;
                 }
                 Ok(_) | Err(_) => {
@@ -177,11 +178,12 @@ impl WorkerProcess {
                 }
             }
         }
-        if !is_heard {
-            heard.messages.clear();
+        if !is_listening {
+            read.messages.clear();
         }
-        heard.is_first = !heard.messages.is_empty() && !std::mem::replace(&mut self.heard, true);
-        Ok(heard)
+        read.is_first =
+            !read.messages.is_empty() && !std::mem::replace(&mut self.has_responded, true);
+        Ok(read)
     }
 
     /// Returns whether there may be more to read.
@@ -189,14 +191,14 @@ impl WorkerProcess {
         self.error_log.read(&self.errors)
     }
 
-    /// What it wrote to standard error and nobody has shown yet, with its name.
-    pub(super) fn take_complaint(&mut self) -> Option<String> {
+    /// The lines on its standard error that were not shown yet, with its name.
+    pub(super) fn take_unshown_errors(&mut self) -> Option<String> {
         self.read_errors();
         let lines = self.error_log.take_unseen();
         (!lines.is_empty()).then(|| format!("{}: {}", self.name(), lines.join("\n")))
     }
 
-    /// How people know it, by what it works for.
+    /// Its name in messages.
     pub(super) fn name(&self) -> String {
         let mut crates = self.crates.iter();
         match (crates.next(), crates.next()) {
@@ -205,47 +207,50 @@ impl WorkerProcess {
         }
     }
 
-    /// The end of its input: it ends when it has done what it has.
+    /// Closes its input. It ends when it has finished its items.
     pub(super) fn close(&mut self) {
-        self.standing = Standing::Closing;
+        self.status = WorkerStatus::Closing;
         self.outgoing.close();
     }
 
-    /// Kills it. What it had is nobody's fault.
+    /// Kills it for a reason unrelated to its items, which are not suspected.
     pub(super) fn dismiss(&mut self) {
-        self.standing = Standing::Dismissed;
+        self.status = WorkerStatus::Dismissed;
         self.process.signal_group(Signal::KILL);
     }
 
-    /// It did `what`, which no worker does: it is killed.
-    pub(super) fn accuse(&mut self, what: String) {
-        if matches!(self.standing, Standing::Open) {
-            self.standing = Standing::Misbehaved(what);
+    /// Kills it because it violated the protocol; `what` it did becomes the cause of its end.
+    pub(super) fn kill_as_faulty(&mut self, what: String) {
+        if matches!(self.status, WorkerStatus::Open) {
+            self.status = WorkerStatus::Faulty(what);
         }
         self.process.signal_group(Signal::KILL);
     }
 
     /// # Errors
-    /// It cannot be waited for.
+    /// waitpid(2) fails.
     pub(super) fn try_reap(&mut self) -> io::Result<Option<Exit>> {
         self.process.try_reap(Leftovers::Kill)
     }
 
-    /// Why it ended, how for people, and its last lines on standard error.
+    /// The cause of its end, its description for messages, and the last lines on its standard
+    /// error.
     pub(super) fn end(&mut self, program: &Utf8Path, exit: Exit) -> (EndCause, String, String) {
         let tail = self.error_log.tail();
         let was_killed = exit == Exit::Signal(libc::SIGKILL);
-        let (cause, how) = match &self.standing {
-            Standing::Closing | Standing::Dismissed => (EndCause::Dismissed, exit.to_string()),
-            Standing::Open if was_killed => (EndCause::Killed, exit.to_string()),
+        let (cause, how) = match &self.status {
+            WorkerStatus::Closing | WorkerStatus::Dismissed => {
+                (EndCause::Dismissed, exit.to_string())
+            }
+            WorkerStatus::Open if was_killed => (EndCause::Killed, exit.to_string()),
             _ if self.greeting.is_none() => {
                 let (program, stderr) = (program.to_owned(), tail.clone());
                 let error = EngineError::WorkerUnusable { program, exit, stderr };
                 (EndCause::Unusable(Box::new(error)), exit.to_string())
             }
             _ if allocation_failed(exit, &tail) => (EndCause::AllocationFailed, exit.to_string()),
-            Standing::Open => (EndCause::Crashed, exit.to_string()),
-            Standing::Misbehaved(what) => (EndCause::Crashed, what.clone()),
+            WorkerStatus::Open => (EndCause::Crashed, exit.to_string()),
+            WorkerStatus::Faulty(what) => (EndCause::Crashed, what.clone()),
         };
         (cause, how, tail)
     }
@@ -262,7 +267,7 @@ fn check_greeting(program: &Utf8Path, protocol: u32, llvm: &str) -> Result<(), E
     Ok(())
 }
 
-/// The item that a message is about, as the number that we gave it.
+/// Our number of the item in a message.
 pub(super) fn item_of(id: ItemId) -> ItemIx {
     ItemIx(id.0)
 }
@@ -283,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mismatch_names_both_versions() {
+    fn greeting_mismatch_names_both_versions() {
         check(PROTOCOL, "22", Ok(()));
         check(PROTOCOL, "22.1.8", Ok(()));
         check(PROTOCOL, "21.1.0", Err("LLVM 21.1.0 and tender is built for LLVM 22"));

@@ -4,7 +4,7 @@
 use super::error::{EngineError, jobserver_error, system};
 use super::watchdog::Watchdog;
 use crate::sys::process::{GroupEntry, Jobs};
-use crate::tokens::{Admission, Fifos, Parent, Pool, Purse, Returner, Settled, never_blocking};
+use crate::tokens::{Admission, Escrow, Fifos, Parent, Pool, Returner, Settled, never_blocking};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
@@ -21,8 +21,8 @@ pub enum Slots {
 }
 
 impl Slots {
-    /// Under a parent the watchdog comes first: before anything is borrowed, and before the thread of
-    /// the job client is started, so that what forks has no threads.
+    /// Under a parent the watchdog comes first: before anything is borrowed, and before the thread
+    /// of the job client is started, so that what forks has no threads.
     ///
     /// # Errors
     /// The parent's pool cannot be opened anew, or the watchdog cannot be started.
@@ -35,17 +35,17 @@ impl Slots {
             Slots::Parent { pool, hint } => {
                 let hint = hint.max(1);
                 let ends = pool.open_ends().map_err(jobserver_error)?;
-                let Some((ends, purse)) = ends.zip(Purse::new(hint - 1).ok()) else {
+                let Some((ends, escrow)) = ends.zip(Escrow::new(hint - 1).ok()) else {
                     let guard = Guard(Some(start(None)?));
                     let parent = Parent::with_waiter(pool).map_err(jobserver_error)?;
                     return Ok((Pool::under(parent, hint, fifos), guard));
                 };
                 let ends = Ends { write: never_blocking(ends.write), ..ends };
-                let readers: Vec<_> = purse.readers().collect();
+                let readers: Vec<_> = escrow.readers().collect();
                 let watchdog = start(Some((ends.write.as_fd(), &readers)))?;
                 let returner = Box::new(Rc::clone(&watchdog));
                 let parent =
-                    Parent::with_purse(pool, ends, purse, returner).map_err(jobserver_error)?;
+                    Parent::with_escrow(pool, ends, escrow, returner).map_err(jobserver_error)?;
                 Ok((Pool::under(parent, hint, fifos), Guard(Some(watchdog))))
             }
         }

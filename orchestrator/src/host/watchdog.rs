@@ -1,16 +1,16 @@
 //! The watchdog: a small process that puts right what this process cannot if it is killed by
 //! SIGKILL.
 //!
-//! Then what our children have started runs on, and the tokens that we have borrowed from a parent's
-//! jobserver are lost to all its clients. So before the first child starts, the watchdog is forked.
-//! It sleeps on a pipe that we alone write to. When we end in order, we tell it, and it ends first.
-//! When the pipe ends before that, it kills the groups of our children, waits until none of their
-//! processes runs, and returns to the parent all that is in the escrow pipes.
+//! Then what our children have started runs on, and the tokens that we have borrowed from a
+//! parent's jobserver are lost to all its clients. So before the first child starts, the watchdog
+//! is forked. It sleeps on a pipe that we alone write to. When we end in order, we tell it, and it
+//! ends first. When the pipe ends before that, it kills the groups of our children, waits until
+//! none of their processes runs, and returns to the parent all that is in the escrow pipes.
 //!
 //! The groups are in a list in memory that both processes share, and so do our children until they
 //! call exec: each child writes its group into the list before its program runs. Until then it
-//! holds the pipe open. So when the watchdog sees the end of the pipe, every child has done that, or
-//! has ended. No one has to read the list meanwhile: a watchdog that is stopped blocks nothing.
+//! holds the pipe open. So when the watchdog sees the end of the pipe, every child has done that,
+//! or has ended. No one has to read the list meanwhile: a watchdog that is stopped blocks nothing.
 //!
 //! It returns tokens while we live, too, so that there is no moment in which a token is neither in
 //! an escrow pipe nor in the parent's pool, but in the memory of a process that may be killed. How
@@ -96,8 +96,8 @@ impl Shared {
 }
 
 impl Watchdog {
-    /// Under a parent, `pool` is where tokens are written to, with the ends of the escrow pipes that they
-    /// are read from: at most [`MOST_PIPES`].
+    /// Under a parent, `pool` is where tokens are written to, with the ends of the escrow pipes
+    /// that they are read from: at most [`MOST_PIPES`].
     ///
     /// # Errors
     /// The system has no process, memory or pipe for us.
@@ -286,7 +286,7 @@ fn end_groups(entries: &[AtomicU64; MOST_GROUPS], ticks_per_second: u64) {
 mod tests {
     use super::*;
     use crate::sys::process::{Jobs, Owner, Process};
-    use crate::tokens::{Purse, Taken};
+    use crate::tokens::{Escrow, Taken};
     use std::io::Read;
     use std::process::{Command, Stdio};
 
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn watchdog_kills_groups_and_gives_tokens_back() {
         let (their_pool, of_parent) = pool();
-        let escrow = Purse::new(4).unwrap();
+        let escrow = Escrow::new(4).unwrap();
         let readers: Vec<_> = escrow.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut children = [group(&watchdog), group(&watchdog)];
@@ -374,7 +374,7 @@ mod tests {
     #[test]
     fn watchdog_that_is_told_to_end_kills_no_group() {
         let (their_pool, of_parent) = pool();
-        let escrow = Purse::new(4).unwrap();
+        let escrow = Escrow::new(4).unwrap();
         let readers: Vec<_> = escrow.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         let mut child = group(&watchdog);
@@ -402,7 +402,7 @@ mod tests {
     #[test]
     fn watchdog_that_is_stopped_does_not_block() {
         let (their_pool, of_parent) = pool();
-        let escrow = Purse::new(4).unwrap();
+        let escrow = Escrow::new(4).unwrap();
         let readers: Vec<_> = escrow.readers().collect();
         let watchdog = Watchdog::start(Some((of_parent.as_fd(), &readers))).unwrap();
         write(&of_parent, b"ab").unwrap();
@@ -425,7 +425,7 @@ mod tests {
     #[test]
     fn tokens_that_find_no_room_are_given_back_when_there_is_some() {
         let (their_pool, of_parent) = pool();
-        let escrow = Purse::new(4).unwrap();
+        let escrow = Escrow::new(4).unwrap();
         let readers: Vec<_> = escrow.readers().collect();
         write(&of_parent, b"+").unwrap();
         assert_eq!(escrow.take(their_pool.as_fd()).unwrap(), Taken::Token);

@@ -1,12 +1,12 @@
-//! How much memory there is, how it is used, and how much of it a build may take. Knows no compilers
-//! and no tokens; workers and items are keys.
+//! How much memory there is, how it is used, and how much of it a build may take. Knows no
+//! compilers and no tokens; workers and items are keys.
 //!
 //! Three layers, each of which knows those above it in this list:
 //!
 //! - `readings`: what the system reports. Decides nothing.
 //! - `account`: which process may use how much: budget, leases, the growth of other builds.
-//! - `policy`: what to do when memory gets short in spite of leases: purge, hold, stop or kill. Pure:
-//!   counts and the time are arguments.
+//! - `policy`: what to do when memory gets short in spite of leases: purge, hold, stop or kill.
+//!   Pure: counts and the time are arguments.
 
 mod account;
 mod policy;

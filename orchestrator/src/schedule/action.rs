@@ -39,10 +39,11 @@ pub enum Event {
     Headroom { bytes: Option<u64> },
     /// The worker uses at least this now, bytes.
     UsesAtLeast { worker: WorkerId, bytes: u64 },
-    /// A purge was sent to the worker. `granted` is its last lease, which it does not use yet; bytes.
+    /// A purge was sent to the worker. `granted` is its last lease, which it does not use yet;
+    /// bytes.
     Purged { worker: WorkerId, granted: u64 },
-    /// The program that ran the item, a command or a linker, was killed for memory, and the item may
-    /// be retried.
+    /// The program that ran the item, a command or a linker, was killed for memory, and the item
+    /// may be retried.
     OutOfMemory { item: ItemIx },
     /// An item has ended in its worker, or its command has ended.
     Finished { item: ItemIx, outcome: Outcome },

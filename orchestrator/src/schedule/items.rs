@@ -181,9 +181,9 @@ impl Items {
         }
     }
 
-    /// The plan with `first`, which is ready. For a unit: all ready units of its crate, and archives
-    /// of the crate whose prerequisites are in the plan or up to date. Any other item is a plan of its
-    /// own. Most urgent first.
+    /// The plan with `first`, which is ready. For a unit: all ready units of its crate, and
+    /// archives of the crate whose prerequisites are in the plan or up to date. Any other item is a
+    /// plan of its own. Most urgent first.
     pub(super) fn plan_with(&self, first: ItemIx) -> Vec<ItemIx> {
         if self.class(first) != Class::Unit {
             return vec![first];

@@ -1,11 +1,12 @@
-//! The estimate: how much memory an item probably needs, by its kind and size, and by measurements of
-//! earlier builds. Pure.
+//! The estimate: how much memory an item probably needs, by its kind and size, and by measurements
+//! of earlier builds. Pure.
 
 use crate::graph::{Item, ItemKind, Run};
 use crate::measurements::Stage;
 use tender_protocol::{ItemMemory, Language, Work};
 
-/// The estimate of an item: how much memory it needs at most, bytes, without its process's baseline.
+/// The estimate of an item: how much memory it needs at most, bytes, without its process's
+/// baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Need {
     /// From its beginning to its end, or until it is cut into pieces.

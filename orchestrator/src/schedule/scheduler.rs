@@ -6,24 +6,25 @@
 //!
 //! A free slot goes to the most urgent item that can start, wherever it is:
 //!
-//! - If it is in a worker that has its implicit slot, that worker is granted a token, if it has asked
-//!   for one.
+//! - If it is in a worker that has its implicit slot, that worker is granted a token, if it has
+//!   asked for one.
 //! - If it is in a worker that parked its implicit slot, the slot is lent to it again.
-//! - If it is in no worker, its plan goes to the worker that has other items of its crate, else to a
-//!   parked worker, else to a new process. There are never more workers than slots. If memory is
+//! - If it is in no worker, its plan goes to the worker that has other items of its crate, else to
+//!   a parked worker, else to a new process. There are never more workers than slots. If memory is
 //!   short, it goes to a running worker rather than to a new process. A `[[generate]]` command is
 //!   started.
 //!
-//! The engine calls [`Scheduler::next_claim`] until no slot is free or none has a use. No slot stays
-//! free while an item can start, with one exception: a slot is reserved in this round for a worker
-//! that is starting and has the most urgent item, or that was just granted the lease for one, and is
-//! about to ask for a token.
+//! The engine calls [`Scheduler::next_claim`] until no slot is free or none has a use. No slot
+//! stays free while an item can start, with one exception: a slot is reserved in this round for a
+//! worker that is starting and has the most urgent item, or that was just granted the lease for
+//! one, and is about to ask for a token.
 //!
-//! **Memory.** Nothing starts without a lease from the ledger, and a lease is granted before a slot.
-//! An item that waits for memory waits outside of any process, or inside a worker, which is granted
-//! no token for it. A worker whose items all run is leased a few more ahead, so that it does not
-//! wait for a round trip, but only if memory is plenty. A large item that does not fit beside others
-//! is given to no running worker: it waits until nothing runs, and gets a new process.
+//! **Memory.** Nothing starts without a lease from the ledger, and a lease is granted before a
+//! slot. An item that waits for memory waits outside of any process, or inside a worker, which is
+//! granted no token for it. A worker whose items all run is leased a few more ahead, so that it
+//! does not wait for a round trip, but only if memory is plenty. A large item that does not fit
+//! beside others is given to no running worker: it waits until nothing runs, and gets a new
+//! process.
 //!
 //! **Plans ahead.** If all slots are in use, a worker that runs the last of its items is sent its
 //! next plan, so that it starts on it without a round trip. If another slot becomes free first, the
@@ -119,7 +120,8 @@ enum Claimant {
 const LEAST: Rank = (Reverse(0), ItemIx(u32::MAX));
 
 impl Scheduler {
-    /// `tasks` are in topological order, and an `ItemIx` is an index of them. `slots` is at least 1.
+    /// `tasks` are in topological order, and an `ItemIx` is an index of them. `slots` is at least
+    /// 1.
     pub fn new(tasks: Vec<Task>, slots: u32, keep_going: bool) -> Scheduler {
         let mut scheduler = Scheduler {
             items: Items::new(tasks),
@@ -144,9 +146,9 @@ impl Scheduler {
         scheduler
     }
 
-    /// The next item to judge, which means to check whether it is up to date. Its prerequisites are.
-    /// Answered by `Event::Judged`. Not an action, because judging reads files, and actions need not
-    /// wait for it.
+    /// The next item to judge, which means to check whether it is up to date. Its prerequisites
+    /// are. Answered by `Event::Judged`. Not an action, because judging reads files, and actions
+    /// need not wait for it.
     pub fn next_to_judge(&mut self) -> Option<ItemIx> {
         self.to_judge.pop_front()
     }
@@ -227,8 +229,8 @@ impl Scheduler {
         self.workers[worker].demand.granted()
     }
 
-    /// How many more slots could be used at once, at most `most`. Items that were denied a lease do not
-    /// count; for others it is assumed that memory suffices.
+    /// How many more slots could be used at once, at most `most`. Items that were denied a lease do
+    /// not count; for others it is assumed that memory suffices.
     pub fn wanted(&self, most: u32) -> u32 {
         let most = most as usize;
         let in_worker = |worker: &Worker| match self.mode {
@@ -315,8 +317,8 @@ impl Scheduler {
         self.finish_if_done();
     }
 
-    /// Begins a round, in which slots are granted. Without `may_grant` no leases are granted, and slots
-    /// go only to items that have one.
+    /// Begins a round, in which slots are granted. Without `may_grant` no leases are granted, and
+    /// slots go only to items that have one.
     pub fn begin_round(&mut self, may_grant: bool) {
         self.workers.iter_mut().for_each(|worker| worker.demand.begin_round());
         (self.reserved, self.may_grant) = (0, may_grant);
@@ -329,8 +331,8 @@ impl Scheduler {
         }
     }
 
-    /// Decides what one of `free` slots is used for: the most urgent item that can start. `None` if no
-    /// item can use a slot, or all free ones are reserved.
+    /// Decides what one of `free` slots is used for: the most urgent item that can start. `None` if
+    /// no item can use a slot, or all free ones are reserved.
     pub fn next_claim(&mut self, free: u32) -> Option<Claim> {
         while self.mode != SchedulerMode::Finished && free > self.reserved {
             match self.most_urgent()? {
@@ -359,9 +361,9 @@ impl Scheduler {
         None
     }
 
-    /// Ends the round with `free` slots unused. If all slots are in use, grants leases and sends plans
-    /// ahead. Closes workers that are not needed any more. `additional` is how many more slots could
-    /// be in use at most.
+    /// Ends the round with `free` slots unused. If all slots are in use, grants leases and sends
+    /// plans ahead. Closes workers that are not needed any more. `additional` is how many more
+    /// slots could be in use at most.
     pub fn end_round(&mut self, free: u32, additional: u32) {
         if !self.may_grant || self.mode == SchedulerMode::Finished {
             return;

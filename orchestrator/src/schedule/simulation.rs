@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 use tender_protocol::Outcome;
 use world::{Fate, World};
 
-/// Crates with a few units and an archive each, some with a command before and a program after them.
+/// Crates with a few units and an archive each, some with a command before and a program after
+/// them.
 fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
     let fate = prop_oneof![
         3 => Just(Fate::Fresh),
@@ -267,8 +268,8 @@ fn scheduler_grants_no_tokens_to_a_worker_that_ignores_them() {
     assert_eq!(tokens_after(Event::SlotsUnused), (2, 2));
 }
 
-/// A worker has run the most urgent of three units. The next one needs `large` bytes, and `free` bytes
-/// are free beside the worker: by the last reading, or by a budget.
+/// A worker has run the most urgent of three units. The next one needs `large` bytes, and `free`
+/// bytes are free beside the worker: by the last reading, or by a budget.
 fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
     let task = |krate, cost_us, begin| Task {
         memory: Need { begin, piece: 0, join: 0 },

@@ -55,9 +55,9 @@ pub fn tasks(
 /// The expected wall time of an item that was never measured, microseconds. `size` is that of its
 /// source in bytes.
 ///
-/// The figures are those of C at -O2 on a machine of 2024: some 20 ms for headers, and 4 µs a byte. A
-/// constant factor does no harm: only the order matters, a long file before a short one, and a link
-/// before an archive.
+/// The figures are those of C at -O2 on a machine of 2024: some 20 ms for headers, and 4 µs a byte.
+/// A constant factor does no harm: only the order matters, a long file before a short one, and a
+/// link before an archive.
 pub fn expected_cost(kind: ItemKind, size: u64) -> u64 {
     match kind {
         ItemKind::Compile => 20_000 + size.saturating_mul(4),

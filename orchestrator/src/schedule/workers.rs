@@ -1,7 +1,7 @@
 //! What each worker was given and is doing. Knows no policy.
 //!
-//! A worker is charged its implicit slot unless it has parked it. All its other slots are tokens; the
-//! broker's account has how many are out to it.
+//! A worker is charged its implicit slot unless it has parked it. All its other slots are tokens;
+//! the broker's account has how many are out to it.
 
 use super::given::Given;
 use super::items::Rank;
@@ -36,9 +36,9 @@ pub(super) struct Worker {
     pub(super) crates: BTreeMap<CrateId, usize>,
 }
 
-/// How many tokens a worker has asked for, and how many it has. A worker that is stopped, or gets no
-/// processor time, does not read its tokens. Then it is granted none until it sends a message again;
-/// it keeps those that it holds.
+/// How many tokens a worker has asked for, and how many it has. A worker that is stopped, or gets
+/// no processor time, does not read its tokens. Then it is granted none until it sends a message
+/// again; it keeps those that it holds.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct TokenDemand {
     /// Tokens that it can use, those it holds included.
@@ -94,21 +94,21 @@ impl Worker {
         begin.into_iter().chain(part).min()
     }
 
-    /// The rank of what it would run on one more token, in addition to those granted and reserved in
-    /// this round.
+    /// The rank of what it would run on one more token, in addition to those granted and reserved
+    /// in this round.
     pub(super) fn next_on_token(&self) -> Option<Rank> {
         let before = (self.demand.given + self.demand.reserved) as usize;
         self.wanting_tokens().get(before).copied()
     }
 
-    /// The ranks of what needs a slot in addition to the implicit one, most urgent first: items, and
-    /// pieces of running items. Includes those for which tokens were granted in this round.
+    /// The ranks of what needs a slot in addition to the implicit one, most urgent first: items,
+    /// and pieces of running items. Includes those for which tokens were granted in this round.
     fn wanting_tokens(&self) -> Vec<Rank> {
         let is_implicit_slot_unused = !self.parked && self.given.running().is_empty();
         let items = self.given.leased().iter().copied().skip(usize::from(is_implicit_slot_unused));
         let items: Vec<Rank> = items.collect();
-        // Tokens in excess of its items are for pieces. It is unknown of which item; they get the rank
-        // of the most urgent running one.
+        // Tokens in excess of its items are for pieces. It is unknown of which item; they get the
+        // rank of the most urgent running one.
         let requested = (self.demand.unmet() + self.demand.given) as usize;
         let pieces = requested.saturating_sub(items.len());
         let mut wanting = Vec::new();
@@ -161,7 +161,8 @@ impl Workers {
 
     /// The workers that have not ended, the oldest first.
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = (WorkerId, &Worker)> {
-        // Ids are not reused, so ended workers stay in the list. They are few, unless thousands crash.
+        // Ids are not reused, so ended workers stay in the list. They are few, unless thousands
+        // crash.
         let live = self.list.iter().enumerate().filter(|(_, worker)| worker.phase != Phase::Ended);
         live.map(|(number, worker)| (WorkerId(number as u32), worker))
     }

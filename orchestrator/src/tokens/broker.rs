@@ -11,21 +11,21 @@
 //!
 //! A child is charged its implicit slot from before it starts until it parks it or is gone. More
 //! slots reach it as bytes in its own port. Bytes that it returns lie unread in the port until
-//! `collect` takes them back. What a child holds is never counted by what it reports: it is what was
-//! put in, less what was taken back, less what is unread. So when its process tree is gone, what it
-//! held is known, and becomes free at once.
+//! `collect` takes them back. What a child holds is never counted by what it reports: it is what
+//! was put in, less what was taken back, less what is unread. So when its process tree is gone,
+//! what it held is known, and becomes free at once.
 //!
 //! # Two kinds of children
 //!
 //! *Workers* publish how many tokens they can use, and the caller puts them into their ports.
 //!
-//! *External commands* (make, ninja, cargo, gcc) cannot do that, and the kernel does not report that
-//! a client waits for a byte. So slots that no worker or item needs are *offered*: they are put into
-//! the commands' ports, in equal shares. (All of them, and not one byte for each command, because
-//! ninja reads its port only when one of its jobs ends.) When a command takes some, more follow if
-//! there are more. If there are fewer slots than commands, an offer stays with a command for at most
-//! 5 ms and then moves to a command without one: to the most urgent, but to each at least once a
-//! round. An offer is withdrawn at once if a worker needs the slot.
+//! *External commands* (make, ninja, cargo, gcc) cannot do that, and the kernel does not report
+//! that a client waits for a byte. So slots that no worker or item needs are *offered*: they are
+//! put into the commands' ports, in equal shares. (All of them, and not one byte for each command,
+//! because ninja reads its port only when one of its jobs ends.) When a command takes some, more
+//! follow if there are more. If there are fewer slots than commands, an offer stays with a command
+//! for at most 5 ms and then moves to a command without one: to the most urgent, but to each at
+//! least once a round. An offer is withdrawn at once if a worker needs the slot.
 //!
 //! # A pool of varying size
 //!
@@ -212,8 +212,8 @@ impl<P: Ports> Broker<P> {
         self.tokens(child).map_or(Ok(0), |tokens| tokens.port.unread())
     }
 
-    /// The child's port, to be watched for bytes that it returns. `None` for a child that is unknown
-    /// or no client.
+    /// The child's port, to be watched for bytes that it returns. `None` for a child that is
+    /// unknown or no client.
     pub fn port(&self, child: ChildId) -> Option<&P::Port> {
         self.tokens(child).map(|tokens| &tokens.port)
     }
@@ -247,8 +247,8 @@ impl<P: Ports> Broker<P> {
         Ok(Admission { makeflags, pair })
     }
 
-    /// Charges the implicit slot of a command that is no jobserver client. `remove` frees it. Panics
-    /// if the id is in use.
+    /// Charges the implicit slot of a command that is no jobserver client. `remove` frees it.
+    /// Panics if the id is in use.
     ///
     /// # Errors
     /// [`AdmitError::NoFreeSlot`].
@@ -287,8 +287,8 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// Frees the implicit slot of a child that has nothing to run on it. Does nothing if it is parked
-    /// already.
+    /// Frees the implicit slot of a child that has nothing to run on it. Does nothing if it is
+    /// parked already.
     pub fn park(&mut self, child: ChildId) {
         if let Some(child) = self.children.get_mut(&child)
             && child.charged
@@ -298,8 +298,8 @@ impl<P: Ports> Broker<P> {
         }
     }
 
-    /// Charges a parked implicit slot to its child again. Returns false if no slot is free, or it is
-    /// not parked.
+    /// Charges a parked implicit slot to its child again. Returns false if no slot is free, or it
+    /// is not parked.
     pub fn lend_slot(&mut self, child: ChildId) -> bool {
         match self.children.get_mut(&child) {
             Some(child) if !child.charged && self.free > 0 => {
@@ -312,9 +312,9 @@ impl<P: Ports> Broker<P> {
     }
 
     /// The child's process has ended and left survivors: its tokens stay charged, and so does its
-    /// implicit slot until `park`. Unread tokens are taken back, and no more are granted or offered,
-    /// because the build does not wait for survivors. Its id becomes `to`, so that the old one can
-    /// be used again.
+    /// implicit slot until `park`. Unread tokens are taken back, and no more are granted or
+    /// offered, because the build does not wait for survivors. Its id becomes `to`, so that the old
+    /// one can be used again.
     ///
     /// Panics if `to` is in use.
     pub fn retire(&mut self, child: ChildId, to: ChildId) {
@@ -357,10 +357,10 @@ impl<P: Ports> Broker<P> {
         gone
     }
 
-    /// Takes back tokens that children returned, and unread tokens of workers in excess of `granted`.
-    /// `granted` gives how many tokens a worker may have, those that it holds included. To be called
-    /// when a port becomes readable or a grant changes. Returns the children that have returned more
-    /// than they took.
+    /// Takes back tokens that children returned, and unread tokens of workers in excess of
+    /// `granted`. `granted` gives how many tokens a worker may have, those that it holds included.
+    /// To be called when a port becomes readable or a grant changes. Returns the children that have
+    /// returned more than they took.
     ///
     /// # Errors
     /// Those of the system on our own FIFOs. The account stays correct.
@@ -419,8 +419,8 @@ impl<P: Ports> Broker<P> {
         self.most_offered = most;
     }
 
-    /// Offers free slots, except the last `reserve`, to external commands, and moves offers that were
-    /// not taken in their time.
+    /// Offers free slots, except the last `reserve`, to external commands, and moves offers that
+    /// were not taken in their time.
     ///
     /// # Errors
     /// A port cannot be read or written. The account stays correct.
@@ -551,8 +551,8 @@ impl<P: Ports> Broker<P> {
         Ok(())
     }
 
-    /// Takes back up to `count` tokens of the child's offer. Returns how many: fewer if the offer is
-    /// smaller, or the child has read some.
+    /// Takes back up to `count` tokens of the child's offer. Returns how many: fewer if the offer
+    /// is smaller, or the child has read some.
     fn take_back_offer(&mut self, child: ChildId, count: u32) -> io::Result<u32> {
         let tokens = self.tokens_mut(child).expect("it is a client");
         let offer = tokens.offer.get_or_insert_default();

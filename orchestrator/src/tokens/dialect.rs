@@ -1,7 +1,7 @@
 //! How a port is announced in MAKEFLAGS; the form depends on the child. Knows no processes.
 //!
-//! There are two forms: the descriptors of a pipe, and the path of a FIFO. Tools differ in which one
-//! they read:
+//! There are two forms: the descriptors of a pipe, and the path of a FIFO. Tools differ in which
+//! one they read:
 //!
 //! - GNU make before 4.4 ends with an error if it finds `fifo:` among its options.
 //! - ninja warns about descriptors, ignores them, and runs as many jobs as there are processors.
@@ -39,7 +39,8 @@ impl Dialect {
     /// Values of MAKEFLAGS and CARGO_MAKEFLAGS in a pool of `n`.
     ///
     /// They begin with a blank, because the first word of MAKEFLAGS is reserved for make's
-    /// single-letter flags. CARGO_MAKEFLAGS is always set, so that an inherited value has no effect.
+    /// single-letter flags. CARGO_MAKEFLAGS is always set, so that an inherited value has no
+    /// effect.
     pub(super) fn announce(self, n: u32, path: &str, pair: Option<(RawFd, RawFd)>) -> [String; 2] {
         let jobs = format!(" -j{n}");
         let fifo = format!(" --jobserver-auth=fifo:{path}");

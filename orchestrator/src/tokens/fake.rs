@@ -65,7 +65,7 @@ pub struct FakeLender(pub Rc<RefCell<Lending>>);
 #[derive(Debug, Default)]
 pub struct Lending {
     pub left: u32,
-    pub wished: u32,
+    pub requested: u32,
     /// Taken from the pool, and not reported by `arrived` yet.
     pub arriving: u32,
     pub lent: u32,
@@ -80,8 +80,8 @@ impl FakeLender {
     /// Grants as many of the requested tokens as the pool has. Returns how many.
     pub fn grant(&self) -> u32 {
         let mut lending = self.0.borrow_mut();
-        let granted = lending.wished.min(lending.left);
-        lending.wished -= granted;
+        let granted = lending.requested.min(lending.left);
+        lending.requested -= granted;
         lending.left -= granted;
         lending.arriving += granted;
         lending.lent += granted;
@@ -90,8 +90,8 @@ impl FakeLender {
 }
 
 impl Lender for FakeLender {
-    fn wish(&mut self, tokens: u32) {
-        self.0.borrow_mut().wished = tokens;
+    fn request(&mut self, tokens: u32) {
+        self.0.borrow_mut().requested = tokens;
     }
 
     fn arrived(&mut self) -> Arrived {

@@ -1,14 +1,14 @@
 //! The FIFO that one child reads its tokens from.
 //!
-//! Each child has its own FIFO, because a byte carries no owner: a byte that was put into this FIFO,
-//! and is neither in it nor taken back, is held by this child or lost with it.
+//! Each child has its own FIFO, because a byte carries no owner: a byte that was put into this
+//! FIFO, and is neither in it nor taken back, is held by this child or lost with it.
 //!
 //! The FIFO has a capacity of two pages. That is enough, and a thousand children do not exhaust the
-//! user's limit of pipe memory (pipe-user-pages-soft in pipe(7)). One page is not enough: the kernel
-//! fills a page from front to back and reuses it only when it is empty. While one byte of an offer is
-//! unread, a child that returns a token would block for ever once 4096 bytes were written in all.
-//! With two pages, one is emptied while the other fills. If the system grants only one page, `put`
-//! empties it before it writes, so at least our own writes succeed.
+//! user's limit of pipe memory (pipe-user-pages-soft in pipe(7)). One page is not enough: the
+//! kernel fills a page from front to back and reuses it only when it is empty. While one byte of an
+//! offer is unread, a child that returns a token would block for ever once 4096 bytes were written
+//! in all. With two pages, one is emptied while the other fills. If the system grants only one
+//! page, `put` empties it before it writes, so at least our own writes succeed.
 
 use super::port::{Pair, Port, Ports};
 use crate::sys::directories;
@@ -22,7 +22,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
-/// The byte that stands for a token. Its value has no meaning: GNU make returns `+` whatever it read.
+/// The byte that stands for a token. Its value has no meaning: GNU make returns `+` whatever it
+/// read.
 const TOKEN: u8 = b'+';
 
 /// The prefix of the names of private directories.
@@ -110,8 +111,8 @@ impl Ports for Fifos {
 }
 
 /// One FIFO, removed when it is dropped. An edge-triggered epoll reports its descriptor readable
-/// when the child returns a byte, and when we put some. That the child takes a byte causes no event;
-/// it is only found by counting.
+/// when the child returns a byte, and when we put some. That the child takes a byte causes no
+/// event; it is only found by counting.
 #[derive(Debug)]
 pub struct Fifo {
     /// UTF-8, because the directory's path is: see [`Fifos::new`].
@@ -119,16 +120,16 @@ pub struct Fifo {
     ends: OwnedFd,
     /// Bytes.
     capacity: u32,
-    /// Bytes that were read to empty the page and did not fit again, because the child wrote at that
-    /// moment. Otherwise 0.
+    /// Bytes that were read to empty the page and did not fit again, because the child wrote at
+    /// that moment. Otherwise 0.
     set_aside: u32,
 }
 
 impl Fifo {
     fn create(path: String) -> io::Result<Fifo> {
         mkfifoat(CWD, path.as_str(), Mode::RUSR | Mode::WUSR)?;
-        // Opened for both directions, so that opening does not wait for the child and no reader ever
-        // reads the end of file. O_NONBLOCK affects this open file description only: the child
+        // Opened for both directions, so that opening does not wait for the child and no reader
+        // ever reads the end of file. O_NONBLOCK affects this open file description only: the child
         // opens its own.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let ends = open(path.as_str(), flags, Mode::empty()).inspect_err(|_| remove(&path))?;

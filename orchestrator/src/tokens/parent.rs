@@ -1,8 +1,8 @@
 //! The parent's jobserver as a lender: tokens are moved into our escrow pipes, and a descriptor
 //! becomes readable when the parent's pool has tokens.
 
+use super::escrow::{Escrow, PATIENCE, Taken, give_back};
 use super::pool::{Arrived, Lender};
-use super::purse::{PATIENCE, Purse, Taken, give_back};
 use super::waiter::Waiter;
 use rustix::event::epoll;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,13 +13,13 @@ use tender_jobclient::{Ends, ImplicitSlot, Pool};
 pub struct Parent(Way);
 
 enum Way {
-    Purse(Borrowing),
+    Escrow(Borrowing),
     /// For a pool that is no pipe, or a system without splice(2).
     Waiter(Waiter),
 }
 
-/// The process that returns tokens from the escrow pipes to the parent: the watchdog, which also does
-/// it if we are killed.
+/// The process that returns tokens from the escrow pipes to the parent: the watchdog, which also
+/// does it if we are killed.
 pub trait Returner {
     /// Tells it to return this many tokens.
     ///
@@ -30,14 +30,14 @@ pub trait Returner {
 
 struct Borrowing {
     ends: Ends,
-    purse: Purse,
+    escrow: Escrow,
     returner: Box<dyn Returner>,
     /// An epoll descriptor, readable while what `awaits` names is available.
     ready: OwnedFd,
     awaits: Awaited,
     /// The escrow pipes have no room, because the watchdog has not emptied them yet.
     is_full: bool,
-    wished: u32,
+    requested: u32,
     held: u32,
     lost: bool,
     /// Counted in the account as its first slot.
@@ -58,22 +58,22 @@ impl Parent {
     ///
     /// # Errors
     /// No descriptor can be created.
-    pub fn with_purse(
+    pub fn with_escrow(
         pool: Pool,
         ends: Ends,
-        purse: Purse,
+        escrow: Escrow,
         returner: Box<dyn Returner>,
     ) -> io::Result<Parent> {
         let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let slot = pool.into_slot();
-        Ok(Parent(Way::Purse(Borrowing {
+        Ok(Parent(Way::Escrow(Borrowing {
             ends,
-            purse,
+            escrow,
             returner,
             ready,
             awaits: Awaited::Nothing,
             is_full: false,
-            wished: 0,
+            requested: 0,
             held: 0,
             lost: false,
             _slot: slot,
@@ -91,52 +91,52 @@ impl Parent {
     /// How many tokens could not be returned. To be called when the returner has ended. Tries once
     /// more to return those that it has left.
     pub fn unreturned(&self) -> u32 {
-        let Way::Purse(Borrowing { purse, ends, .. }) = &self.0 else { return 0 };
-        if purse.left() > 0 {
-            let readers: Vec<BorrowedFd<'_>> = purse.readers().collect();
+        let Way::Escrow(Borrowing { escrow, ends, .. }) = &self.0 else { return 0 };
+        if escrow.left() > 0 {
+            let readers: Vec<BorrowedFd<'_>> = escrow.readers().collect();
             give_back(&readers, ends.write.as_fd(), u32::MAX, PATIENCE);
         }
-        purse.left()
+        escrow.left()
     }
 
     /// Becomes readable when a token has arrived, or can be taken.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Way::Purse(borrowing) => borrowing.ready.as_fd(),
+            Way::Escrow(borrowing) => borrowing.ready.as_fd(),
             Way::Waiter(waiter) => waiter.as_fd(),
         }
     }
 }
 
 impl Lender for Parent {
-    fn wish(&mut self, tokens: u32) {
+    fn request(&mut self, tokens: u32) {
         match &mut self.0 {
-            Way::Purse(borrowing) => borrowing.wish(tokens),
-            Way::Waiter(waiter) => waiter.wish(tokens),
+            Way::Escrow(borrowing) => borrowing.request(tokens),
+            Way::Waiter(waiter) => waiter.request(tokens),
         }
     }
 
     fn arrived(&mut self) -> Arrived {
         match &mut self.0 {
-            Way::Purse(borrowing) => borrowing.take(),
+            Way::Escrow(borrowing) => borrowing.take(),
             Way::Waiter(waiter) => waiter.arrived(),
         }
     }
 
     fn give_back(&mut self, tokens: u32) {
         match &mut self.0 {
-            Way::Purse(borrowing) => borrowing.give_back(tokens),
+            Way::Escrow(borrowing) => borrowing.give_back(tokens),
             Way::Waiter(waiter) => waiter.give_back(tokens),
         }
     }
 }
 
 impl Borrowing {
-    fn wish(&mut self, tokens: u32) {
-        let room = if self.lost { 0 } else { self.purse.room().saturating_sub(self.held) };
-        self.wished = tokens.min(room);
+    fn request(&mut self, tokens: u32) {
+        let room = if self.lost { 0 } else { self.escrow.room().saturating_sub(self.held) };
+        self.requested = tokens.min(room);
         // Without a request we do not watch the pool: its other clients would wake us.
-        let awaits = match self.wished {
+        let awaits = match self.requested {
             0 => Awaited::Nothing,
             _ if self.is_full => Awaited::Room,
             _ => Awaited::Token,
@@ -155,7 +155,7 @@ impl Borrowing {
             Awaited::Nothing => Ok(()),
             Awaited::Token => epoll::add(&self.ready, &self.ends.read, data, epoll::EventFlags::IN),
             Awaited::Room => {
-                epoll::add(&self.ready, self.purse.first_writer(), data, epoll::EventFlags::OUT)
+                epoll::add(&self.ready, self.escrow.first_writer(), data, epoll::EventFlags::OUT)
             }
         }
     }
@@ -164,14 +164,14 @@ impl Borrowing {
         match awaited {
             Awaited::Nothing => Ok(()),
             Awaited::Token => epoll::delete(&self.ready, &self.ends.read),
-            Awaited::Room => epoll::delete(&self.ready, self.purse.first_writer()),
+            Awaited::Room => epoll::delete(&self.ready, self.escrow.first_writer()),
         }
     }
 
     fn take(&mut self) -> Arrived {
         let mut arrived = Arrived::default();
-        while self.wished > arrived.tokens {
-            match self.purse.take(self.ends.read.as_fd()) {
+        while self.requested > arrived.tokens {
+            match self.escrow.take(self.ends.read.as_fd()) {
                 Ok(Taken::Token) => arrived.tokens += 1,
                 Ok(Taken::Nothing) => break,
                 Ok(Taken::Closed) => {
@@ -186,8 +186,8 @@ impl Borrowing {
         }
         self.held += arrived.tokens;
         self.lost |= arrived.lost.is_some();
-        self.is_full = self.wished > arrived.tokens && self.purse.is_full();
-        self.wish(self.wished - arrived.tokens);
+        self.is_full = self.requested > arrived.tokens && self.escrow.is_full();
+        self.request(self.requested - arrived.tokens);
         arrived
     }
 
@@ -196,7 +196,7 @@ impl Borrowing {
         self.held -= tokens;
         if tokens > 0 && self.returner.give_back(tokens).is_err() {
             // The watchdog was killed.
-            let readers: Vec<BorrowedFd<'_>> = self.purse.readers().collect();
+            let readers: Vec<BorrowedFd<'_>> = self.escrow.readers().collect();
             give_back(&readers, self.ends.write.as_fd(), tokens, PATIENCE);
         }
     }
@@ -237,17 +237,17 @@ mod tests {
 
     /// A parent with `tokens` in its pipe. The test has both ends of the pipe.
     fn parent(tokens: usize, returner: Box<dyn Returner>) -> (Parent, Ends) {
-        parent_with(tokens, returner, Purse::new(8).unwrap())
+        parent_with(tokens, returner, Escrow::new(8).unwrap())
     }
 
-    fn parent_with(tokens: usize, returner: Box<dyn Returner>, purse: Purse) -> (Parent, Ends) {
+    fn parent_with(tokens: usize, returner: Box<dyn Returner>, escrow: Escrow) -> (Parent, Ends) {
         let (read, write) = pipe_with(PipeFlags::empty()).unwrap();
         rustix::io::write(&write, &vec![b'+'; tokens]).unwrap();
         let flags = format!(" -j9 --jobserver-auth={},{}", read.as_raw_fd(), write.as_raw_fd());
         let env = |name: &str| (name == "MAKEFLAGS").then(|| flags.clone().into());
         let FromEnv::Inherited(pool) = Pool::from_env(&env) else { panic!("no pool") };
         let ends = pool.open_ends().unwrap().expect("it is a pipe");
-        let parent = Parent::with_purse(pool, ends, purse, returner).unwrap();
+        let parent = Parent::with_escrow(pool, ends, escrow, returner).unwrap();
         (parent, Ends { read, write })
     }
 
@@ -264,19 +264,19 @@ mod tests {
     #[test]
     fn parent_takes_only_requested_tokens() {
         let (mut parent, pool) = parent(3, Box::new(Counting(Rc::default())));
-        assert!(!is_ready(&parent), "nothing is wished for");
+        assert!(!is_ready(&parent), "nothing is requested for");
         assert_eq!((parent.arrived().tokens, unread(&pool)), (0, 3));
-        parent.wish(2);
+        parent.request(2);
         assert!(is_ready(&parent));
         assert_eq!((parent.arrived().tokens, unread(&pool)), (2, 1));
         assert!(!is_ready(&parent), "all wishes are met");
-        parent.wish(2);
+        parent.request(2);
         assert_eq!((parent.arrived().tokens, unread(&pool)), (1, 0));
         assert!(!is_ready(&parent), "the pool is empty");
         rustix::io::write(&pool.write, b"+").unwrap();
         assert!(is_ready(&parent));
-        parent.wish(0);
-        assert!(!is_ready(&parent), "a wish is withdrawn at once");
+        parent.request(0);
+        assert!(!is_ready(&parent), "a request is withdrawn at once");
         assert_eq!((parent.arrived().tokens, unread(&pool)), (0, 1));
     }
 
@@ -284,7 +284,7 @@ mod tests {
     fn parent_returns_borrowed_tokens_when_dropped() {
         let returned = Rc::new(Cell::new(0));
         let (mut parent, _pool) = parent(5, Box::new(Counting(Rc::clone(&returned))));
-        parent.wish(4);
+        parent.request(4);
         assert_eq!(parent.arrived().tokens, 4);
         parent.give_back(1);
         assert_eq!(returned.get(), 1);
@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn parent_returns_tokens_itself_if_the_returner_is_gone() {
         let (mut parent, pool) = parent(3, Box::new(Gone));
-        parent.wish(3);
+        parent.request(3);
         parent.arrived();
         parent.give_back(1);
         assert_eq!(unread(&pool), 1);
@@ -306,14 +306,14 @@ mod tests {
     #[test]
     fn parent_reports_a_lost_pool_once() {
         let (mut parent, pool) = parent(0, Box::new(Gone));
-        let Way::Purse(borrowing) = &mut parent.0 else { panic!("it is a purse") };
+        let Way::Escrow(borrowing) = &mut parent.0 else { panic!("it is a escrow") };
         // As if all writers had closed it.
         borrowing.ends.write = rustix::io::fcntl_dupfd_cloexec(&pool.read, 3).unwrap();
         drop(pool);
-        parent.wish(1);
+        parent.request(1);
         assert!(is_ready(&parent));
         assert!(parent.arrived().lost.is_some());
-        parent.wish(1);
+        parent.request(1);
         assert!(parent.arrived().lost.is_none());
         assert!(!is_ready(&parent));
     }
@@ -321,34 +321,36 @@ mod tests {
     /// Tokens that are being returned may still be in the pipes when the next request comes.
     #[test]
     fn parent_waits_for_room_in_full_escrow_pipes() {
-        let purse = Purse::with_pipes_of(4096, 1).unwrap();
-        let all = purse.room();
+        let escrow = Escrow::with_pipes_of(4096, 1).unwrap();
+        let all = escrow.room();
         // This returner only counts.
         let (mut parent, pool) =
-            parent_with(all as usize + 1, Box::new(Counting(Rc::default())), purse);
-        parent.wish(all);
+            parent_with(all as usize + 1, Box::new(Counting(Rc::default())), escrow);
+        parent.request(all);
         assert_eq!(parent.arrived().tokens, all);
         parent.give_back(1);
-        parent.wish(1);
+        parent.request(1);
         assert_eq!(parent.arrived().tokens, 0, "it is full");
         assert!(!is_ready(&parent), "there is nothing to be done until it has room");
-        let Way::Purse(Borrowing { purse, ends, .. }) = &parent.0 else { panic!("it is a purse") };
-        let readers: Vec<_> = purse.readers().collect();
+        let Way::Escrow(Borrowing { escrow, ends, .. }) = &parent.0 else {
+            panic!("it is a escrow")
+        };
+        let readers: Vec<_> = escrow.readers().collect();
         assert_eq!(give_back(&readers, ends.write.as_fd(), 1, PATIENCE), 1);
         assert!(is_ready(&parent));
         assert_eq!((parent.arrived().tokens, unread(&pool)), (1, 1));
         assert!(!is_ready(&parent));
-        parent.wish(1);
+        parent.request(1);
         assert_eq!(parent.arrived().tokens, 0);
         parent.give_back(1);
-        parent.wish(0);
+        parent.request(0);
         assert!(!is_ready(&parent));
     }
 
     #[test]
     fn parent_returns_what_the_returner_has_left() {
         let (mut parent, pool) = parent(2, Box::new(Counting(Rc::default())));
-        parent.wish(2);
+        parent.request(2);
         parent.arrived();
         parent.give_back(2);
         assert_eq!(unread(&pool), 0);

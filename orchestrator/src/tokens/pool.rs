@@ -1,13 +1,13 @@
 //! The pool of a build: the account, and the tokens borrowed from a parent's jobserver if there is
 //! one. Events and the time in, bytes moved out. Knows no processes and no clocks.
 //!
-//! Under a parent the account has the implicit slot of this process, and the borrowed tokens:
-//! `N = 1 + borrowed`. A token is requested when an item or a worker can use it, and returned as soon
-//! as none can.
+//! Under a parent the account has the implicit slot of this process, and the borrowed tokens: `N =
+//! 1 + borrowed`. A token is requested when an item or a worker can use it, and returned as soon as
+//! none can.
 //!
-//! It cannot be observed whether an external command waits for a token. So under a parent a token is
-//! borrowed on *trial*: it is offered to each external command for a short time. If none takes it,
-//! it is returned, and the pause before the next trial doubles. If one takes it, the next trial
+//! It cannot be observed whether an external command waits for a token. So under a parent a token
+//! is borrowed on *trial*: it is offered to each external command for a short time. If none takes
+//! it, it is returned, and the pause before the next trial doubles. If one takes it, the next trial
 //! follows at once, with twice as many tokens.
 
 use super::broker::{Broker, Terms};
@@ -22,7 +22,7 @@ const LONGEST_PAUSE_US: u64 = 40_000;
 /// A parent's jobserver, as this process sees it.
 pub trait Lender {
     /// Requests this many tokens besides those that have arrived. 0 cancels all requests.
-    fn wish(&mut self, tokens: u32);
+    fn request(&mut self, tokens: u32);
 
     /// Tokens that have arrived since the last call.
     fn arrived(&mut self) -> Arrived;
@@ -49,7 +49,7 @@ pub struct Pool<P: Ports, L> {
 struct Lent<L> {
     lender: L,
     borrowed: u32,
-    wished: u32,
+    requested: u32,
     trial: Trial,
 }
 
@@ -84,7 +84,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
             pause_us: SHORTEST_PAUSE_US,
             next_us: 0,
         };
-        let lender = Some(Lent { lender, borrowed: 0, wished: 0, trial });
+        let lender = Some(Lent { lender, borrowed: 0, requested: 0, trial });
         Pool { broker: Broker::new(1, ports), lender, hint }
     }
 
@@ -115,7 +115,7 @@ impl<P: Ports, L: Lender> Pool<P, L> {
             let arrived = lent.lender.arrived();
             if arrived.tokens > 0 {
                 lent.borrowed += arrived.tokens;
-                lent.wished = lent.wished.saturating_sub(arrived.tokens);
+                lent.requested = lent.requested.saturating_sub(arrived.tokens);
                 lent.trial.missing = lent.trial.missing.saturating_sub(arrived.tokens);
                 lent.trial.since_us = now_us;
                 self.broker.grow(arrived.tokens);
@@ -147,8 +147,8 @@ impl<P: Ports, L: Lender> Pool<P, L> {
     }
 
     /// Ends a round, when no more slots can be granted. `wanted` slots, which workers and items can
-    /// use, are kept free, and requested from the parent if they are missing. The others are offered
-    /// to external commands, or returned to the parent.
+    /// use, are kept free, and requested from the parent if they are missing. The others are
+    /// offered to external commands, or returned to the parent.
     ///
     /// Returns when to begin the next round at the latest, microseconds.
     ///
@@ -188,19 +188,21 @@ impl<P: Ports, L: Lender> Pool<P, L> {
             trial.missing =
                 if offers.without > 0 && trial.next_us <= now_us { trial.size } else { 0 };
         }
-        let wish = (lacking + trial.missing).min(self.hint.max(2).saturating_sub(self.broker.n()));
-        if wish != lent.wished {
-            lent.wished = wish;
-            lent.lender.wish(wish);
+        let request =
+            (lacking + trial.missing).min(self.hint.max(2).saturating_sub(self.broker.n()));
+        if request != lent.requested {
+            lent.requested = request;
+            lent.lender.request(request);
         }
         let waits = offers.without > 0 && trial.next_us > now_us && trial.next_us != u64::MAX;
         Ok(offers.deadline_us.or_else(|| waits.then_some(trial.next_us)))
     }
 
-    /// Returns everything that was borrowed. To be called at the end, when no child of the build runs.
+    /// Returns everything that was borrowed. To be called at the end, when no child of the build
+    /// runs.
     pub fn return_all(&mut self) {
         if let Some(lent) = &mut self.lender {
-            lent.lender.wish(0);
+            lent.lender.request(0);
             lent.lender.give_back(std::mem::take(&mut lent.borrowed));
         }
     }

@@ -48,7 +48,7 @@ impl Waiter {
 }
 
 impl Lender for Waiter {
-    fn wish(&mut self, tokens: u32) {
+    fn request(&mut self, tokens: u32) {
         self.client.request(if self.lost { 0 } else { tokens });
     }
 

@@ -1,5 +1,5 @@
-//! Processes that are killed for memory: which one we kill before the kernel does, or where the
-//! build makes no progress, and how it is known whose death was the kernel's doing.
+//! Processes that are killed for memory: which worker we kill before the kernel does, or because
+//! the build makes no progress; and which deaths are attributed to the kernel.
 
 use super::{MemoryController, View, mib};
 use crate::host::sampler::Sampler;
@@ -9,44 +9,44 @@ use crate::sys::clock;
 use crate::sys::usage::Groups;
 use std::collections::BTreeMap;
 
-/// How long the memory of what we have killed is waited for, microseconds. It takes some
-/// milliseconds for each 100 MiB.
+/// How long to wait for the end of a victim, microseconds. The kernel needs some milliseconds to
+/// free 100 MiB.
 const GONE_WITHIN_US: u64 = 200_000;
 
-/// How often it is looked whether the build makes progress, microseconds: with a linker all
-/// processes below us are read for it.
+/// How often to check whether the build makes progress, microseconds. While a linker runs, that
+/// reads all processes below us.
 const LOOK_EVERY_US: u64 = 1_000_000;
 
-/// Where more than this and the reserve are available, bytes, nobody needs to be looked at. Pages
-/// of files that are read again and again count as available, so some always are.
+/// Progress is not checked if more than this and more than the reserve are available, bytes. File
+/// pages that are read again and again count as available, so there are always some.
 const SHORT: u64 = 22 << 20;
 
 #[derive(Debug)]
 pub(super) struct Kills {
     defence: Defence,
     thrash: Thrash,
-    /// When to look again whether the build makes progress, microseconds.
+    /// When to check progress again, microseconds.
     next_look_us: u64,
     evidence: Evidence,
-    /// When to look again whom the kernel has killed, microseconds.
+    /// When to read the kernel's counters of kills again, microseconds.
     next_count_us: u64,
     /// Workers that we killed for memory, and why.
     victims: BTreeMap<WorkerId, Cause>,
-    /// The last victim while it has not ended, and until when its end is waited for, microseconds.
+    /// The last victim until it has ended, and until when to wait for that, microseconds.
     awaited: Option<(WorkerId, u64)>,
 }
 
 /// Why we killed a worker for memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// There was too little left.
+    /// Too little memory was available.
     Shortage,
     /// The build made no progress.
     Thrashing,
 }
 
 impl Kills {
-    /// `counted` are those that the kernel has killed so far, whoever they were.
+    /// `counted` is the kernel's count of kills at the beginning.
     pub(super) fn new(counted: Option<u64>) -> Kills {
         Kills {
             defence: Defence::default(),
@@ -59,9 +59,9 @@ impl Kills {
         }
     }
 
-    /// From time to time, so that old kills are known as old. With many groups below ours it takes
-    /// a while.
-    pub(super) fn count(&mut self, now_us: u64, sampler: &Sampler) {
+    /// Reads the kernel's counters from time to time, so that old kills are recognised as old. With
+    /// many groups below ours that is slow, so it is done less often then.
+    pub(super) fn count_oom_kills(&mut self, now_us: u64, sampler: &Sampler) {
         if now_us < self.next_count_us {
             return;
         }
@@ -70,13 +70,13 @@ impl Kills {
         self.next_count_us = now_us + (1000 * took_us).max(NEWS_US / 2);
     }
 
-    /// What is to be done before the kernel does it.
+    /// What to do when memory is short, before the kernel kills.
     pub(super) fn defend(&mut self, measure: Measure, now_us: u64) -> Steps {
         self.defence.step(measure, now_us)
     }
 
-    /// The largest worker, with its linker, that does not run the item that has run longest. None
-    /// if that is the only one.
+    /// The largest worker, with its linker, that does not run the item that has run longest. `None`
+    /// if there is no other worker.
     pub(super) fn choose_victim(
         &mut self,
         view: &View<'_>,
@@ -88,8 +88,8 @@ impl Kills {
         Some(victim)
     }
 
-    /// Where the build makes no progress, the worker that is to be killed for it, even if it runs the
-    /// oldest item: [`Kills::choose_victim`] spares that so that the build advances.
+    /// The worker to kill because the build makes no progress. It may run the oldest item, which
+    /// [`Kills::choose_victim`] spares so that the build makes progress.
     pub(super) fn kill_if_thrashing(
         &mut self,
         binding: &Level,
@@ -115,19 +115,19 @@ impl Kills {
 
     fn note_victim(&mut self, victim: WorkerId, cause: Cause, now_us: u64) {
         self.victims.insert(victim, cause);
-        // Until its memory is back the kernel, if it finds none for us, has nobody to kill but us.
-        // It is back when it has ended.
+        // Until the victim's memory is free, the kernel can only kill us if it needs memory for us.
+        // The memory is free when the process has ended.
         self.awaited = Some((victim, now_us + GONE_WITHIN_US));
     }
 
-    /// Until when the end of a victim is waited for, microseconds.
+    /// Until when to wait for the end of a victim, microseconds.
     pub(super) fn awaits_until(&self, now_us: u64) -> Option<u64> {
         self.awaited.map(|(_, until_us)| until_us).filter(|until_us| now_us < *until_us)
     }
 }
 
 impl MemoryController {
-    /// A worker has ended. Its memory is back.
+    /// A worker has ended, so its memory is free.
     pub(in crate::engine) fn worker_ended(&mut self, worker: WorkerId) {
         self.kills.awaited = self.kills.awaited.filter(|(victim, _)| *victim != worker);
     }
@@ -137,15 +137,15 @@ impl MemoryController {
         self.kills.victims.contains_key(&worker)
     }
 
-    /// Whether the kernel has just killed a process for memory, and no death was attributed to that
-    /// kill yet: the one that is asked about is now.
+    /// Attributes a recent kill by the kernel to the process that the caller asks about. Returns
+    /// false if there is none that was not attributed before.
     pub(in crate::engine) fn take_unattributed_oom_kill(&mut self, now_us: u64) -> bool {
         self.kills.evidence.count(self.sampler.oom_kills(), now_us);
         self.kills.evidence.take()
     }
 
-    /// For people, after "killed for memory": why if it is not plain, what the process had used at
-    /// most, and what there was.
+    /// The text after "killed for memory": the reason if the build made no progress, the peak of
+    /// the process, and the budget.
     pub(in crate::engine) fn kill_text(&self, worker: WorkerId) -> String {
         let why = match self.kills.victims.get(&worker) {
             Some(Cause::Thrashing) => {
@@ -158,8 +158,8 @@ impl MemoryController {
     }
 }
 
-/// What workers have done where `binding` leaves nothing. None if none of them runs anything, or it
-/// cannot be known.
+/// The counters of the work done by workers. `None` if none of them runs anything, or they cannot
+/// be read.
 fn work_done(
     binding: &Level,
     view: &View<'_>,
@@ -177,7 +177,7 @@ fn work_done(
     Some(WorkDone { user_us: user_us.sum::<Option<u64>>()?, refaults, ended: view.done })
 }
 
-/// The worker that uses the most of those that run something, and not the oldest item. Of equals
+/// The worker that uses the most memory, of those that run items other than the oldest. Of equals
 /// the youngest.
 fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerId> {
     let workers: Vec<_> = view
@@ -188,18 +188,18 @@ fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerId> {
             (worker.worker, used, worker.running.as_slice())
         })
         .collect();
-    largest_that_may_go(view.oldest, &workers)
+    choose_largest(view.oldest, &workers)
 }
 
-/// Workers with the bytes that they use, and what they run.
-fn largest_that_may_go(
+/// As `largest_without`, from workers with the bytes that they use and the items that they run.
+fn choose_largest(
     oldest: Option<ItemIx>,
     workers: &[(WorkerId, u64, &[ItemIx])],
 ) -> Option<WorkerId> {
-    let may_go =
+    let may_be_killed =
         |runs: &[ItemIx]| !runs.is_empty() && !oldest.is_some_and(|item| runs.contains(&item));
-    let may_go = workers.iter().filter(|(_, _, runs)| may_go(runs));
-    may_go.max_by_key(|(ix, used, _)| (*used, *ix)).map(|(ix, _, _)| *ix)
+    let may_be_killed = workers.iter().filter(|(_, _, runs)| may_be_killed(runs));
+    may_be_killed.max_by_key(|(ix, used, _)| (*used, *ix)).map(|(ix, _, _)| *ix)
 }
 
 #[cfg(test)]
@@ -218,7 +218,7 @@ mod tests {
                 .zip(&runs)
                 .map(|((ix, used, _), runs)| (WorkerId(*ix), *used, runs.as_slice()))
                 .collect();
-            let victim = largest_that_may_go(oldest.map(ItemIx), &views);
+            let victim = choose_largest(oldest.map(ItemIx), &views);
             assert_eq!(victim, expect.map(WorkerId), "{oldest:?} {workers:?}");
         };
         check(None, &[], None);
@@ -226,11 +226,11 @@ mod tests {
         check(Some(1), &[(0, 100, &[1]), (1, 10, &[2]), (2, 20, &[3])], Some(2));
         check(Some(2), &[(0, 100, &[1]), (1, 10, &[2]), (2, 20, &[3])], Some(0));
         check(Some(2), &[(0, 100, &[1, 2]), (1, 10, &[3])], Some(1));
-        // Nothing is lost with what runs nothing, and little is won.
+        // Idle workers are not killed: they use little.
         check(Some(1), &[(0, 100, &[1]), (1, 200, &[]), (2, 5, &[2])], Some(2));
         check(Some(1), &[(0, 100, &[1]), (1, 200, &[])], None);
         check(Some(9), &[(3, 50, &[1]), (4, 50, &[2]), (2, 50, &[3])], Some(4));
-        // A command is the oldest, or what runs began just now.
+        // The oldest item runs in no worker, or is unknown.
         check(Some(9), &[(0, 100, &[1])], Some(0));
         check(None, &[(0, 100, &[1])], Some(0));
     }

@@ -1,9 +1,9 @@
-//! Memory while a build runs: when it is read and measured, and what is done where it gets short.
-//! Takes what runs as a [`View`], and returns what is to be done as [`MemoryOrder`]s. Knows neither
-//! the scheduler nor the children, and nobody who is told.
+//! Memory while a build runs: when it is read and measured, and what to do when it gets short.
+//! Takes the running processes as a [`View`], and returns [`MemoryOrder`]s. Knows neither the
+//! scheduler nor the children nor the sink.
 //!
-//! - `kills.rs`: which worker is killed, and whose death was the kernel's doing.
-//! - `purge.rs`: when allocators give back what they keep.
+//! - `kills.rs`: which worker is killed, and which deaths are attributed to the kernel.
+//! - `purge.rs`: which workers are purged.
 //! - `usage.rs`: what processes were measured to use, and what later builds learn of it.
 
 mod kills;
@@ -20,19 +20,20 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 use usage::Usage;
 
-/// How often memory is read while there is plenty, and while there is not; microseconds.
+/// How often memory is read while it is plenty, and while it is tight; microseconds.
 const CALM_US: u64 = 100_000;
-const TENSE_US: u64 = 20_000;
+const TIGHT_US: u64 = 20_000;
 
-/// Less than this is not plenty, bytes: several jobs take so much in the time between two readings.
-const TENSE: u64 = 256 << 20;
+/// Memory is tight if less than this is free, bytes: several jobs can use it up between two
+/// readings.
+const TIGHT: u64 = 256 << 20;
 
-/// Where less is available, bytes, nothing is read that the kernel needs memory for: with a
-/// directory of /proc opened while the memory of a worker that it has killed was not back yet, it
-/// was seen to kill us.
-const BRINK: u64 = 4 << 20;
+/// If less is available, bytes, no file is opened, because the kernel needs memory for that. (When
+/// we opened a directory of /proc while the memory of a killed worker was not free yet, the kernel
+/// killed us.)
+const CRITICAL: u64 = 4 << 20;
 
-/// What other builds are told is rounded up to so many bytes: it changes with each small unit.
+/// The published growth is rounded up to a multiple of this, bytes, so that it changes less often.
 const SHARE_STEP: u64 = 8 << 20;
 
 pub(super) struct MemoryController {
@@ -41,33 +42,33 @@ pub(super) struct MemoryController {
     kills: Kills,
     reclaim: Reclaim,
     usage: Usage,
-    /// What may be used, bytes, by the last reading. None where that is not known.
+    /// The budget at the last reading, bytes. `None` if unknown.
     budget_bytes: Option<u64>,
-    /// What can still be used, by the last reading; None where that cannot be known.
+    /// The headroom at the last reading, bytes; `None` if unknown.
     headroom: Option<u64>,
-    /// There is not plenty.
-    is_tense: bool,
-    /// Nothing new starts, because the whole system stalls.
+    /// Memory is tight.
+    is_tight: bool,
+    /// The hold: nothing new starts, because all tasks stall for memory.
     holds: bool,
-    /// Another build holds the lock that is needed to grant.
+    /// Another build holds the lock on granting.
     awaits_lock: bool,
     next_us: u64,
 }
 
-/// What runs.
+/// The running processes.
 pub(super) struct View<'e> {
     pub(super) workers: Vec<WorkerView<'e>>,
     pub(super) commands: Vec<CommandView>,
     /// Of the items that workers run, the one that has run longest.
     pub(super) oldest: Option<ItemIx>,
-    /// Items that have ended.
+    /// How many items have ended.
     pub(super) done: u32,
 }
 
 pub(super) struct WorkerView<'e> {
     pub(super) worker: WorkerId,
     pub(super) pid: u32,
-    /// None where it cannot be read.
+    /// `None` if it cannot be read.
     pub(super) gauge: Option<&'e Gauge>,
     pub(super) running: Vec<ItemIx>,
     /// Those of them that run a linker.
@@ -79,34 +80,34 @@ pub(super) struct CommandView {
     pub(super) pid: u32,
 }
 
-/// What belongs to no external command.
+/// Our own processes, which belong to no external command.
 pub(super) struct Ours {
     pub(super) pids: BTreeSet<u32>,
     pub(super) processes: Vec<ChildId>,
 }
 
-/// What is to be done.
+/// What to do with a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MemoryOrder {
-    /// The worker gives back what its allocator keeps.
+    /// Purge the worker.
     Purge(WorkerId),
-    /// The worker is killed, with the linker that it has started.
+    /// Kill the worker, with its linker.
     Kill(WorkerId),
 }
 
-/// What was read, for the ledger and for those who follow the build.
+/// A reading, for the ledger and for reports.
 pub(super) struct MemoryRead {
-    /// What each worker uses, bytes, as far as it was measured.
+    /// What each measured worker uses, bytes.
     pub(super) workers: Vec<(WorkerId, u64)>,
     pub(super) commands: Vec<(ItemIx, u64)>,
-    /// What may be leased, bytes: 0 while nothing is to start. None where there is no limit.
+    /// What may be leased, bytes: 0 during a hold. `None`: no limit.
     pub(super) headroom: Option<u64>,
     pub(super) budget: Chosen,
-    /// What is free, bytes, what peers have reserved subtracted.
+    /// What is free without the growth of other builds, bytes.
     pub(super) free: Option<u64>,
     pub(super) pressure: Option<Totals>,
     limits: Option<Reading>,
-    /// It was time to measure all processes, and possible.
+    /// All processes were measured.
     was_measured: bool,
 }
 
@@ -121,14 +122,14 @@ impl MemoryController {
             usage: Usage::default(),
             budget_bytes: None,
             headroom: None,
-            is_tense: false,
+            is_tight: false,
             holds: false,
             awaits_lock: false,
             next_us: 0,
         }
     }
 
-    /// The user wants no memory budget: nothing is read, and nothing is limited.
+    /// Whether the memory budget is off: nothing is read, and nothing is limited.
     pub(super) fn is_off(&self) -> bool {
         self.sampler.is_off()
     }
@@ -138,21 +139,22 @@ impl MemoryController {
         self.sampler.budget_unread()
     }
 
-    /// When memory is to be read again, microseconds.
+    /// When to read memory again, microseconds.
     pub(super) fn next_us(&self) -> u64 {
         if self.is_off() { u64::MAX } else { self.next_us }
     }
 
-    /// Reads what is free and measures what is used, if it is time to. Before anything is started,
-    /// it is.
+    /// Reads what is free and measures what is used, if that is due. It is due before the first
+    /// item starts.
     pub(super) fn read(&mut self, view: &View<'_>, now_us: u64) -> Option<MemoryRead> {
         if self.is_off() || now_us < self.next_us {
             return None;
         }
         let Readout { limits, pressure, budget } = self.sampler.read(now_us);
-        let at_brink = limits.as_ref().is_some_and(|limits| limits.binding().available < BRINK);
-        let measured = self.usage.measure(view, at_brink, now_us);
-        self.kills.count(now_us, &self.sampler);
+        let is_critical =
+            limits.as_ref().is_some_and(|limits| limits.binding().available < CRITICAL);
+        let measured = self.usage.measure(view, is_critical, now_us);
+        self.kills.count_oom_kills(now_us, &self.sampler);
         self.budget_bytes = budget.bytes;
         let was_measured = measured.is_some();
         let (workers, commands) = measured.unwrap_or_default();
@@ -168,7 +170,7 @@ impl MemoryController {
         })
     }
 
-    /// After [`MemoryController::read`], with a ledger that knows what was read: what is to be done.
+    /// Decides what to do after [`MemoryController::read`]. `ledger` has the values of the reading.
     pub(super) fn decide(
         &mut self,
         read: &MemoryRead,
@@ -177,9 +179,9 @@ impl MemoryController {
         view: &View<'_>,
         now_us: u64,
     ) -> Vec<MemoryOrder> {
-        self.is_tense = ledger.free() < TENSE;
-        let is_calm = !self.is_tense && !self.sampler.has_peers();
-        self.next_us = now_us + if is_calm { CALM_US } else { TENSE_US };
+        self.is_tight = ledger.free() < TIGHT;
+        let is_plenty = !self.is_tight && !self.sampler.has_peers();
+        self.next_us = now_us + if is_plenty { CALM_US } else { TIGHT_US };
         let mut orders = Vec::new();
         if let Some(limits) = &read.limits {
             let binding = limits.binding();
@@ -207,47 +209,48 @@ impl MemoryController {
         orders
     }
 
-    /// What other builds have reserved may have changed since the last reading, and is read before
-    /// anything is granted. What is granted is published before the lock is given back, so that no
-    /// build overlooks it. Returns the headroom for the ledger; the outer None: it need not change.
+    /// Reads the growth of other builds again, which may have changed since the last reading,
+    /// before leases are granted. Takes the lock on granting, which is held until our new growth is
+    /// published. Returns the headroom for the ledger; the outer `None`: it does not change.
     pub(super) fn refresh_peer_reservations(&mut self, now_us: u64) -> Option<Option<u64>> {
         (!self.is_off() && !self.holds).then(|| self.lock_and_refresh(now_us))
     }
 
-    /// What peers have reserved is not there for us. While nothing new is to start, nothing is.
+    /// Returns what may be leased, bytes: the headroom without the growth of other builds; 0 during
+    /// a hold.
     fn lock_and_refresh(&mut self, now_us: u64) -> Option<u64> {
         self.awaits_lock = !self.sampler.lock_peers(now_us);
         self.headroom = self.sampler.headroom();
         self.headroom.map(|headroom| if self.holds { 0 } else { headroom })
     }
 
-    /// Whether leases may be granted now. That another build is granting is not as if there were no
-    /// memory, for which the scheduler would make room.
+    /// Whether leases may be granted now: not while another build holds the lock. That is no
+    /// shortage, for which the scheduler would close workers.
     pub(super) fn may_grant(&self) -> bool {
         !self.awaits_lock
     }
 
-    /// Publishes what was granted and is not used yet, bytes.
+    /// Publishes our growth, bytes.
     pub(super) fn publish(&mut self, growth: u64) {
         if !self.is_off() {
             self.sampler.publish(growth.next_multiple_of(SHARE_STEP));
         }
     }
 
-    /// To be called in any case at the end of a round: gives back the lock on granting.
+    /// Releases the lock on granting. To be called at the end of each round, also after errors.
     pub(super) fn end_round(&mut self) {
         self.awaits_lock = false;
         self.sampler.unlock_peers();
     }
 
-    /// Until when nothing may be started or read, microseconds, because a process that was killed
-    /// for memory has not ended yet.
+    /// Until when nothing may be started or read, microseconds, because a victim has not ended yet.
     pub(super) fn awaits_victim_until(&self, now_us: u64) -> Option<u64> {
         self.kills.awaits_until(now_us)
     }
 
-    /// Keeps commands, and what they start, within what workers leave of the memory. Returns how many further jobs there is room for; the
-    /// inner None: as many as there are tokens. The outer None: as at the last call.
+    /// Keeps commands and their descendants within the memory that workers leave free. Returns how
+    /// many more jobs have room; the inner `None`: not limited; the outer `None`: as at the last
+    /// call.
     pub(super) fn watch_external(
         &mut self,
         has_any: bool,
@@ -266,11 +269,11 @@ impl MemoryController {
         let headroom = self.headroom;
         let free = |used: u64| ledger.free_beside(&processes, headroom, used);
         let more = self.external.watch(&pids, free, slots, now_us);
-        // While everything stalls no job begins; those that run go on.
+        // During a hold no job begins.
         Some(if self.holds { Some(0) } else { more })
     }
 
-    /// When to look at commands again, microseconds. None if there are none.
+    /// When to check commands again, microseconds. `None` if there are none.
     pub(super) fn next_external_us(&self, has_commands: bool) -> Option<u64> {
         let has_any = has_commands || self.external.stopped() > 0;
         (has_any && !self.is_off()).then(|| self.external.next_us())
@@ -281,22 +284,22 @@ impl MemoryController {
         self.sampler.stalls(window)
     }
 
-    /// How many processes of commands are stopped until there is memory for them again.
+    /// How many processes of commands are stopped for memory.
     pub(super) fn stopped(&self) -> u32 {
         self.external.stopped() as u32
     }
 
-    /// Commands are told to end. What of them was stopped continues, to be able to.
+    /// Continues all stopped processes, so that they can handle the signal that ends the build.
     pub(super) fn release(&mut self) {
         self.external.release();
     }
 
-    /// What could not be read, each once.
+    /// Takes what could not be read; each note once.
     pub(super) fn take_notes(&mut self) -> Vec<Note> {
         self.sampler.take_notes()
     }
 
-    /// For people: how much there was in all.
+    /// The budget, for messages.
     pub(super) fn budget_text(&self) -> String {
         format!("budget {}", mib(self.budget_bytes))
     }

@@ -1,19 +1,17 @@
-//! When the allocators of workers give back what they keep of items that have ended. Knows no item's
-//! need but that of those that wait.
+//! When workers are purged. Knows no estimates, except of items that wait.
 
 use super::{MemoryController, View};
 use crate::keys::{ChildId, WorkerId};
 use crate::memory::{Denied, Keeps, Ledger, Reclaim};
 use std::collections::BTreeMap;
 
-/// What a worker may keep of what has ended, bytes.
+/// How much a worker's allocator may keep without a purge, bytes.
 const LITTLE: u64 = 8 << 20;
 
 impl MemoryController {
-    /// Whether a worker uses less than it may keep of items that have ended, before it begins what
-    /// it was `granted` bytes for. Where there is not plenty, a worker begins nothing on top of what
-    /// its allocator keeps: what one thread has freed another may not find again. `ledger` knows
-    /// what the worker uses now.
+    /// Whether to purge a worker before it begins what it was `granted` bytes for. While memory is
+    /// tight, an item should not begin in addition to what the allocator keeps: memory that one
+    /// thread has freed may not be reused by another. `ledger` knows what the worker uses now.
     pub(in crate::engine) fn wants_purge(
         &self,
         ledger: &Ledger,
@@ -21,22 +19,22 @@ impl MemoryController {
         granted: u64,
     ) -> bool {
         let process = ChildId::Worker(worker);
-        // With a budget of nearly nothing, nothing is little.
+        // With a very small budget, even little memory matters.
         let little = ledger.ceiling().map_or(LITTLE, |ceiling| LITTLE.min(ceiling / 16));
-        // Where nothing is free this runs because one job always may, and whatever can be spared
-        // decides whether it comes to its end.
+        // If nothing is free, the item runs only because one job always may. Each byte that is
+        // returned may decide whether it succeeds.
         let is_last_resort = self.headroom == Some(0) && ledger.used_by(process) > little;
         is_last_resort || ledger.kept(process, granted) > little
     }
 
-    /// There is not plenty of memory.
-    pub(in crate::engine) fn is_tense(&self) -> bool {
-        self.is_tense
+    /// Whether memory is tight.
+    pub(in crate::engine) fn is_tight(&self) -> bool {
+        self.is_tight
     }
 }
 
-/// The workers that give back what they keep now, because it is all that somebody waits for. By
-/// themselves they would within some seconds. The workers have just been measured.
+/// The workers to purge now, because an item waits that would fit after that. (Without a purge,
+/// allocators return memory after some seconds.) The workers were just measured.
 pub(super) fn for_waiting<'d>(
     reclaim: &mut Reclaim,
     view: &View<'_>,
@@ -54,7 +52,7 @@ pub(super) fn for_waiting<'d>(
     };
     let all: Vec<Keeps> = processes.iter().map(keeps).collect();
     let (free, if_purged) = (ledger.free(), ledger.free_if_purged(&processes));
-    let is_lacked = waiting.any(|denied| free < denied.need && denied.need <= if_purged);
-    let asked = reclaim.step(&all, is_lacked, now_us);
+    let is_needed = waiting.any(|denied| free < denied.need && denied.need <= if_purged);
+    let asked = reclaim.step(&all, is_needed, now_us);
     asked.into_iter().map(|process| workers[&process]).collect()
 }

@@ -1,6 +1,5 @@
-//! What is told of memory: who waits for it and for how much, what it is used for, pressure, kills,
-//! and the sum at the end. Decides nothing. Where memory is plenty it costs a look at an empty list
-//! a round.
+//! Reports about memory: which items wait and for how much, what is used, pressure, kills, and the
+//! summary. Decides nothing. While memory is plenty, a round costs almost nothing.
 
 use super::Progress;
 use crate::events::{Event, Needed, Shortage, Victim, WaitReason};
@@ -9,15 +8,15 @@ use crate::memory::{Chosen, Killer, Tally, Totals};
 use crate::sys::now_us;
 use std::time::Duration;
 
-/// What was told last.
+/// What was last reported.
 #[derive(Debug, Default)]
-pub(super) struct MemoryTold {
+pub(super) struct ReportedMemory {
     tally: Tally,
-    /// The reading before, microseconds.
+    /// When memory was last read, microseconds.
     read_us: Option<u64>,
-    /// Some and full, percents.
+    /// Some and full, percent.
     pressure: Option<(u32, u32)>,
-    /// Slots that nobody uses for want of memory.
+    /// Slots that are unused because memory is short.
     short: u32,
     /// Processes of commands that are stopped.
     stopped: u32,
@@ -27,7 +26,7 @@ pub(super) struct MemoryTold {
 }
 
 impl Progress<'_> {
-    /// Says once, with `-v`, and again when it changes, what may be used and why.
+    /// Reports the budget, once and when it changes.
     pub(in crate::engine) fn budget(&mut self, chosen: Chosen) {
         if self.memory.budget.as_ref() == Some(&chosen) {
             return;
@@ -37,11 +36,12 @@ impl Progress<'_> {
         {
             self.warn(clamp.to_string());
         }
-        self.tell(Event::Budget { chosen: chosen.clone(), at_us: now_us() });
+        self.report(Event::Budget { chosen: chosen.clone(), at_us: now_us() });
         self.memory.budget = Some(chosen);
     }
 
-    /// All bytes; `at_us` is when the last lease was granted, and nobody else was told of any.
+    /// Reports the sums of leases and baselines, bytes, if they have changed. `at_us` is when the
+    /// last lease was granted.
     pub(in crate::engine) fn leases(
         &mut self,
         bytes: u64,
@@ -52,15 +52,15 @@ impl Progress<'_> {
         let now = (bytes, baselines, budget);
         if self.samples && self.memory.leases != now {
             self.memory.leases = now;
-            self.tell(Event::Leases { bytes, baselines, budget, at_us });
+            self.report(Event::Leases { bytes, baselines, budget, at_us });
         }
     }
 
-    /// An item was refused a lease. Said once, until it has one.
+    /// An item was denied a lease. Reported once, until it has one.
     pub(in crate::engine) fn wait_for_memory(&mut self, item: ItemIx, short: Shortage, at_us: u64) {
         if self.memory.tally.waits(item.0, at_us) {
             self.waits.insert(item);
-            self.tell(Event::Wait { item, reason: WaitReason::Memory(short), at_us });
+            self.report(Event::Wait { item, reason: WaitReason::Memory(short), at_us });
         }
     }
 
@@ -69,12 +69,12 @@ impl Progress<'_> {
         self.memory.tally.waiting().map(ItemIx).collect()
     }
 
-    /// What was decided about the item ends its wait for memory, if it waits.
+    /// The item does not wait for memory any more, if it did.
     pub(in crate::engine) fn wait_ended(&mut self, item: ItemIx) {
         if self.memory.tally.is_waiting(item.0) {
             let at_us = now_us();
             self.memory.tally.waits_no_more(item.0, at_us);
-            self.tell(Event::WaitEnded { item, at_us });
+            self.report(Event::WaitEnded { item, at_us });
         }
     }
 
@@ -83,33 +83,33 @@ impl Progress<'_> {
         self.memory.tally.retried(item.0);
     }
 
-    /// So many slots are not used because memory is short.
+    /// This many slots are unused because memory is short.
     pub(in crate::engine) fn short_of_memory(&mut self, slots: u32, at_us: u64) {
         if slots != self.memory.short {
             self.memory.short = slots;
             self.memory.tally.short(slots > 0, at_us);
-            self.tell(Event::ShortOfMemory { slots, at_us });
+            self.report(Event::ShortOfMemory { slots, at_us });
         }
     }
 
-    /// So many processes of commands are stopped.
+    /// This many processes of commands are stopped.
     pub(in crate::engine) fn stopped(&mut self, jobs: u32, at_us: u64) {
         if jobs != self.memory.stopped {
             self.memory.stopped = jobs;
             self.memory.tally.stopped(jobs > 0, at_us);
-            self.tell(Event::Stopped { jobs, at_us });
+            self.report(Event::Stopped { jobs, at_us });
         }
     }
 
-    /// What the beginning of an item and the largest of its pieces were granted and used.
+    /// The leases and peaks of the beginning of an item and of its largest piece.
     pub(in crate::engine) fn needed(&mut self, item: ItemIx, begin: Needed, piece: Needed) {
         self.memory.tally.used(begin.peak.max(piece.peak));
-        self.tell(Event::Needed { item, begin, piece });
+        self.report(Event::Needed { item, begin, piece });
     }
 
-    /// After each reading. `free` is what was found, less what others were promised, and `budget`
-    /// what may be used, bytes; `stalls` since the machine has started, and `shares` of the time
-    /// that they took in the last window.
+    /// To be called after each reading. `free` is without the growth of other builds, and `budget`
+    /// is the limit of leases, bytes. `stalls` are since the machine was started; `shares` gives
+    /// the stalled shares of a window.
     pub(in crate::engine) fn memory_read(
         &mut self,
         used: u64,
@@ -123,17 +123,17 @@ impl Progress<'_> {
         if !self.samples {
             return;
         }
-        self.tell(Event::Memory { used, free, at_us });
+        self.report(Event::Memory { used, free, at_us });
         let since = self.memory.read_us.replace(at_us);
         let window = since.map(|since_us| Duration::from_micros(at_us - since_us));
         let pressure = window.and_then(shares).map(|(some, full)| (percent(some), percent(full)));
         if let Some((some, full)) = pressure.filter(|_| pressure != self.memory.pressure) {
             self.memory.pressure = pressure;
-            self.tell(Event::Pressure { some, full, at_us });
+            self.report(Event::Pressure { some, full, at_us });
         }
     }
 
-    /// A process ended for want of memory, with these items in flight; `peak` in bytes.
+    /// A process was killed for memory while these items ran in it; `peak` in bytes.
     pub(in crate::engine) fn killed(
         &mut self,
         who: Victim,
@@ -142,22 +142,22 @@ impl Progress<'_> {
         peak: u64,
     ) {
         self.memory.tally.killed(by, in_flight.iter().map(|item| item.0));
-        self.tell(Event::Killed { who, by, peak, at_us: now_us() });
+        self.report(Event::Killed { who, by, peak, at_us: now_us() });
     }
 
-    /// Nothing runs any more.
+    /// Reports the summary. To be called when nothing runs any more.
     pub(in crate::engine) fn memory_summary(&mut self) {
         let at_us = now_us();
         if self.memory.short > 0 {
-            self.tell(Event::ShortOfMemory { slots: 0, at_us });
+            self.report(Event::ShortOfMemory { slots: 0, at_us });
         }
         if self.counts.ran > 0 {
-            self.tell(Event::MemorySummary { summary: self.memory.tally.summary(at_us), at_us });
+            self.report(Event::MemorySummary { summary: self.memory.tally.summary(at_us), at_us });
         }
     }
 }
 
-/// Whole percents, rounded up but for what the arithmetic adds.
+/// Whole percent, rounded up, except for errors of the arithmetic.
 fn percent(share: f64) -> u32 {
     (share * 100.0 - 1e-6).ceil() as u32
 }
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stall_is_never_rounded_away() {
+    fn percent_of_a_stall_is_rounded_up() {
         let check = |share: f64, expect: u32| assert_eq!(percent(share), expect);
         check(0.0, 0);
         check(0.0001, 1);

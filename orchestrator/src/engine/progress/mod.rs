@@ -1,6 +1,6 @@
-//! What a build tells while it runs: events to the sink, what was counted, and what has been said
+//! Reports of a running build: sends events to the sink, counts items, and knows what was reported
 //! already. Decides nothing, and knows neither the scheduler nor the children nor the account of
-//! memory: who calls says what there is to tell.
+//! memory: the caller passes the facts.
 
 mod memory;
 
@@ -9,7 +9,7 @@ use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
 use crate::keys::{ItemIx, WorkerId};
 use crate::sys::now_us;
-use memory::MemoryTold;
+use memory::ReportedMemory;
 use std::collections::{BTreeMap, BTreeSet};
 use tender_protocol::{Diagnostic, Outcome};
 
@@ -18,26 +18,26 @@ pub(super) struct Progress<'a> {
     sink: &'a mut dyn Sink,
     /// Slots of the whole build.
     jobs: u32,
-    /// What only a trace shows is told too.
+    /// Events that only a trace shows are reported too.
     samples: bool,
     counts: Counts,
     /// Items that run, and since when, microseconds.
     running_since: BTreeMap<ItemIx, u64>,
     artifacts: BTreeSet<ItemIx>,
-    /// Items of which it was told that they wait for something.
+    /// Items that were reported to wait.
     waits: BTreeSet<ItemIx>,
-    /// An item may wait of which that was not told yet.
+    /// An item may wait that was not reported to wait yet.
     newly_ready: bool,
-    /// Tokens in use, and items that are done of those that are dirty, as told last.
-    told: (u32, (u32, u32)),
-    memory: MemoryTold,
+    /// Slots in use, and done and dirty items, as last reported.
+    reported: (u32, (u32, u32)),
+    memory: ReportedMemory,
 }
 
 /// Numbers of items.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counts {
     pub(super) dirty: u32,
-    /// Of the dirty ones those that ended, or were passed over.
+    /// Dirty items that ended or were skipped after they had begun.
     pub(super) done: u32,
     pub(super) ran: u32,
     pub(super) failed: u32,
@@ -60,17 +60,17 @@ impl<'a> Progress<'a> {
             artifacts: graph.artifacts.iter().map(|artifact| artifact.item).collect(),
             waits: BTreeSet::new(),
             newly_ready: false,
-            told: Default::default(),
-            memory: MemoryTold::default(),
+            reported: Default::default(),
+            memory: ReportedMemory::default(),
         }
     }
 
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn report(&mut self, event: Event) {
         self.sink.event(self.graph, &event);
     }
 
     pub(super) fn message(&mut self, severity: Severity, text: String) {
-        self.tell(Event::Message { severity, text });
+        self.report(Event::Message { severity, text });
     }
 
     pub(super) fn warn(&mut self, text: String) {
@@ -81,7 +81,7 @@ impl<'a> Progress<'a> {
         self.message(Severity::Error, text);
     }
 
-    /// Whether what only a trace shows is to be told.
+    /// Whether events that only a trace shows are to be reported.
     pub(super) fn samples(&self) -> bool {
         self.samples
     }
@@ -102,20 +102,20 @@ impl<'a> Progress<'a> {
 
     /// `diagnostics` are those of the item's last success.
     pub(super) fn fresh(&mut self, item: ItemIx, diagnostics: Vec<Diagnostic>) {
-        self.tell(Event::Fresh { item });
+        self.report(Event::Fresh { item });
         for diagnostic in diagnostics {
-            self.tell(Event::Diagnostic { item, diagnostic, replayed: true });
+            self.report(Event::Diagnostic { item, diagnostic, replayed: true });
         }
         self.artifact(item, true);
     }
 
-    /// `expected_us` is how long the item took before, where that is known.
+    /// `expected_us` is how long the item took in an earlier build, if known.
     pub(super) fn dirty(&mut self, item: ItemIx, reason: RebuildReason, expected_us: Option<u64>) {
         self.counts.dirty += 1;
         self.newly_ready = true;
-        self.tell(Event::Dirty { item, reason });
+        self.report(Event::Dirty { item, reason });
         if let Some(wall_us) = expected_us {
-            self.tell(Event::Expected { item, wall_us });
+            self.report(Event::Expected { item, wall_us });
         }
     }
 
@@ -129,10 +129,10 @@ impl<'a> Progress<'a> {
         if worker.is_some() {
             self.running_since.insert(item, at_us);
         }
-        self.tell(Event::ItemStarted { item, worker, slot, at_us });
+        self.report(Event::ItemStarted { item, worker, slot, at_us });
     }
 
-    /// What ran the item is gone, and it may run again.
+    /// The worker or program that ran the item has ended, and the item may be retried.
     pub(super) fn no_longer_runs(&mut self, item: ItemIx) {
         self.running_since.remove(&item);
     }
@@ -142,8 +142,8 @@ impl<'a> Progress<'a> {
         oldest(&self.running_since)
     }
 
-    /// The item ran. `at_us` is when it ended, not when we hear of it: by then the next one may run
-    /// on its slot.
+    /// The item ran. `at_us` is when it ended, not when that was reported: by then the next item
+    /// may run on its slot.
     pub(super) fn ended(
         &mut self,
         item: ItemIx,
@@ -156,31 +156,31 @@ impl<'a> Progress<'a> {
         self.counts.done += 1;
         self.counts.ran += 1;
         self.counts.failed += u32::from(outcome == Outcome::Failed);
-        self.tell(Event::ItemFinished { item, outcome, at_us, wall_us, peak_bytes });
+        self.report(Event::ItemFinished { item, outcome, at_us, wall_us, peak_bytes });
         if outcome == Outcome::Ok {
             self.artifact(item, false);
         }
     }
 
-    /// The item was begun, and given up without a result.
+    /// The item had begun, and ended without a result.
     pub(super) fn given_up(&mut self, item: ItemIx, at_us: u64) {
         self.counts.done += 1;
         self.skipped(item, at_us);
     }
 
-    /// The item does not run, because something before it failed or the build ends.
+    /// The item does not run, because a prerequisite failed or the build ends.
     pub(super) fn skipped(&mut self, item: ItemIx, at_us: u64) {
         let outcome = Outcome::Skipped;
-        self.tell(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes: 0 });
+        self.report(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes: 0 });
     }
 
     fn artifact(&mut self, item: ItemIx, fresh: bool) {
         if self.artifacts.contains(&item) {
-            self.tell(Event::Artifact { item, fresh });
+            self.report(Event::Artifact { item, fresh });
         }
     }
 
-    /// Whether items have become ready since this was asked last.
+    /// Whether items have become dirty since the last call.
     pub(super) fn take_newly_ready(&mut self) -> bool {
         std::mem::take(&mut self.newly_ready)
     }
@@ -189,25 +189,27 @@ impl<'a> Progress<'a> {
     pub(super) fn wait_for_slots(&mut self, items: impl Iterator<Item = ItemIx>) {
         for item in items {
             if self.waits.insert(item) {
-                self.tell(Event::Wait { item, reason: WaitReason::Token, at_us: now_us() });
+                self.report(Event::Wait { item, reason: WaitReason::Token, at_us: now_us() });
             }
         }
     }
 
-    /// `used` are the slots in use. Says what has changed.
-    pub(super) fn tell_counts(&mut self, used: u32) {
+    /// Reports the numbers that have changed. `used` are the slots in use.
+    pub(super) fn report_counts(&mut self, used: u32) {
         let progress = (self.counts.done, self.counts.dirty);
-        let (told_used, told_progress) = std::mem::replace(&mut self.told, (used, progress));
-        if used != told_used {
-            self.tell(Event::Tokens { used, n: self.jobs, at_us: now_us() });
+        let (reported_used, reported_progress) =
+            std::mem::replace(&mut self.reported, (used, progress));
+        if used != reported_used {
+            self.report(Event::Tokens { used, n: self.jobs, at_us: now_us() });
         }
-        if progress != told_progress {
-            self.tell(Event::Progress { done: progress.0, total: progress.1 });
+        if progress != reported_progress {
+            self.report(Event::Progress { done: progress.0, total: progress.1 });
         }
     }
 }
 
-/// The item that has run longest, of those that run and since when, microseconds.
+/// The item that has run longest. `since_us` are the running items, and when they started,
+/// microseconds.
 fn oldest(since_us: &BTreeMap<ItemIx, u64>) -> Option<ItemIx> {
     since_us.iter().min_by_key(|(item, since_us)| (**since_us, **item)).map(|(item, _)| *item)
 }
@@ -217,7 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_item_is_that_which_began_first() {
+    fn progress_oldest_item_is_the_one_that_began_first() {
         let check = |since_us: &[(u32, u64)], expect: Option<u32>| {
             let since_us =
                 since_us.iter().map(|(item, since_us)| (ItemIx(*item), *since_us)).collect();

@@ -1,5 +1,5 @@
-//! The user's memory budget, converted to bytes. Pure: limits are arguments, because they may change
-//! while the build runs.
+//! The user's memory budget, converted to bytes. Pure: limits are arguments, because they may
+//! change while the build runs.
 
 use crate::manifest::MemorySetting;
 use crate::memory::readings::{Bound, Reading};
@@ -121,8 +121,8 @@ impl Budget {
         matches!(self.wish, Some((MemorySetting::Off, _)))
     }
 
-    /// The budget under these limits. A setting can only lower the limit. Leases have to fit into the
-    /// headroom as well.
+    /// The budget under these limits. A setting can only lower the limit. Leases have to fit into
+    /// the headroom as well.
     pub fn ceiling(&self, limits: Option<&Reading>) -> Chosen {
         let smallest = limits.map(Reading::smallest);
         let (by, bytes) = match self.wish {

@@ -4,8 +4,8 @@
 //! # The account
 //!
 //! Each process has a *baseline*, which is what it uses when it is idle, and *leases*, one for each
-//! item that it runs. What it uses is *measured* from time to time. It may grow until its leases are
-//! used up:
+//! item that it runs. What it uses is *measured* from time to time. It may grow until its leases
+//! are used up:
 //!
 //! ```text
 //! growth of a process = max(0, baseline + its leases - measured)
@@ -14,16 +14,17 @@
 //! ```
 //!
 //! Memory in use is not part of the headroom, so only growth is set aside, and nothing is counted
-//! twice. A process that uses more than its leases counts with what it uses, and is expected to grow
-//! further.
+//! twice. A process that uses more than its leases counts with what it uses, and is expected to
+//! grow further.
 //!
 //! # Rules
 //!
-//! - One job may always run, however large: if no lease lets a part of an item run, the next request
-//!   is granted. (An item in pieces may hold bytes although none of its pieces has memory to run.)
-//! - A large item is not starved: after [`MOST_PASSES`] other items were granted before it, no other
-//!   item begins until it does. Items that have begun still get leases, because they release their
-//!   memory only when they end.
+//! - One job may always run, however large: if no lease lets a part of an item run, the next
+//!   request is granted. (An item in pieces may hold bytes although none of its pieces has memory
+//!   to run.)
+//! - A large item is not starved: after [`MOST_PASSES`] other items were granted before it, no
+//!   other item begins until it does. Items that have begun still get leases, because they release
+//!   their memory only when they end.
 
 use crate::keys::{ChildId, ItemIx};
 use std::collections::BTreeMap;
@@ -109,8 +110,8 @@ impl ProcessAccount {
         if self.measured <= expected {
             return expected - self.measured;
         }
-        // Its leases were too small; by how much is known only later. Memory that the allocator keeps
-        // of ended items looks the same, so the expected growth is bounded.
+        // Its leases were too small; by how much is known only later. Memory that the allocator
+        // keeps of ended items looks the same, so the expected growth is bounded.
         ((self.measured - expected) / 2).min(self.leased() / 2)
     }
 
@@ -152,8 +153,8 @@ impl Ledger {
         }
     }
 
-    /// What the allocator of a process keeps of items that have ended, bytes: what it uses in excess
-    /// of its baseline and its leases, without the last lease of `granted` bytes.
+    /// What the allocator of a process keeps of items that have ended, bytes: what it uses in
+    /// excess of its baseline and its leases, without the last lease of `granted` bytes.
     pub fn kept(&self, process: ChildId, granted: u64) -> u64 {
         let Some(process) = self.processes.get(&process) else { return 0 };
         process.measured.saturating_sub(process.baseline + process.leased().saturating_sub(granted))
@@ -244,8 +245,8 @@ impl Ledger {
         lease.parts += 1;
     }
 
-    /// Sets the bytes of an item's lease, and how many parts it lets run. Does nothing if the item has
-    /// no lease.
+    /// Sets the bytes of an item's lease, and how many parts it lets run. Does nothing if the item
+    /// has no lease.
     pub fn resize(&mut self, process: ChildId, id: ItemIx, bytes: u64, parts: u32) {
         let lease =
             self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
@@ -290,7 +291,8 @@ impl Ledger {
         self.free_by_headroom().min(by_ceiling)
     }
 
-    /// The same without the ceiling, bytes. If more than this is used, the kernel may kill a process.
+    /// The same without the ceiling, bytes. If more than this is used, the kernel may kill a
+    /// process.
     pub fn free_by_headroom(&self) -> u64 {
         let growth = self.processes.values().map(ProcessAccount::growth).sum();
         self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth))
@@ -312,8 +314,8 @@ impl Ledger {
         by_reading.min(self.ceiling.map_or(u64::MAX, |ceiling| ceiling.saturating_sub(committed)))
     }
 
-    /// What processes other than `processes`, which use `used` bytes now, may use in addition, bytes:
-    /// what is free, without the growth of `processes`. `None`: no limit.
+    /// What processes other than `processes`, which use `used` bytes now, may use in addition,
+    /// bytes: what is free, without the growth of `processes`. `None`: no limit.
     pub fn free_beside(
         &self,
         processes: &[ChildId],

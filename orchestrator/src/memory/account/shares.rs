@@ -1,15 +1,15 @@
 //! Builds of one user that run at the same time, and the growth of each. Knows no items, only sums.
 //!
-//! Each build has a file in a common directory. It publishes its growth in it: the part of its leases
-//! that is not used yet. Each build can read how much memory is in use, but not how much others have
-//! leased: without the files, two builds would grant the same free memory.
+//! Each build has a file in a common directory. It publishes its growth in it: the part of its
+//! leases that is not used yet. Each build can read how much memory is in use, but not how much
+//! others have leased: without the files, two builds would grant the same free memory.
 //!
 //! A build holds a lock on its file while it runs. The kernel drops the lock when the process ends,
 //! in whatever way. A build that finds an unlocked file removes it.
 //!
-//! A build holds a lock on the directory while it reads the files of other builds, grants leases and
-//! publishes its new growth. Otherwise two builds that read at the same time would grant the same
-//! memory.
+//! A build holds a lock on the directory while it reads the files of other builds, grants leases
+//! and publishes its new growth. Otherwise two builds that read at the same time would grant the
+//! same memory.
 
 use crate::sys::directories;
 use crate::sys::stat::{PARENT, Stat};
@@ -70,8 +70,8 @@ enum GrantLock {
     Waiting {
         since_us: u64,
     },
-    /// Another build has held it for too long, for example because it was stopped. This build grants
-    /// without it.
+    /// Another build has held it for too long, for example because it was stopped. This build
+    /// grants without it.
     Ignored,
 }
 
@@ -142,8 +142,8 @@ impl Shares {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => continue,
                 Err(error) => return Err(failed(error)),
             };
-            // Between the creation and the lock, another build may find the file unlocked and remove
-            // it.
+            // Between the creation and the lock, another build may find the file unlocked and
+            // remove it.
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {}
                 Err(Errno::WOULDBLOCK | Errno::INTR) => {
@@ -172,8 +172,8 @@ impl Shares {
         }
     }
 
-    /// Tries to take the lock on granting, without blocking. Returns whether this build may grant; if
-    /// not, it has to try again soon. `now_us` is a time of the monotonic clock.
+    /// Tries to take the lock on granting, without blocking. Returns whether this build may grant;
+    /// if not, it has to try again soon. `now_us` is a time of the monotonic clock.
     pub fn try_lock(&mut self, now_us: u64) -> bool {
         self.lock =
             match (flock(&self.listing, FlockOperation::NonBlockingLockExclusive), self.lock) {
@@ -499,7 +499,8 @@ mod tests {
         assert!(matches!(nowhere, Err(ShareError::Make { path, .. }) if path.starts_with(&absent)));
     }
 
-    /// Builds start and end while others read: no file of a running build is removed, and none stays.
+    /// Builds start and end while others read: no file of a running build is removed, and none
+    /// stays.
     #[test]
     fn shares_keep_files_of_running_builds_while_others_start_and_end() {
         let (_dir, runtime) = runtime();

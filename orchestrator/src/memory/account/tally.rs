@@ -24,7 +24,8 @@ pub struct MemorySummary {
     pub peak: u64,
     /// The limit of the sum of all leases, bytes; the last value if it changed. `None`: no limit.
     pub budget: Option<u64>,
-    /// Leases that were not granted at once, and the sum of the times until they were, microseconds.
+    /// Leases that were not granted at once, and the sum of the times until they were,
+    /// microseconds.
     pub waits: u32,
     pub waited_us: u64,
     /// How long a slot was free and an item was ready, but no memory, microseconds.

@@ -1,10 +1,10 @@
-//! Which processes of foreign trees may run while memory is short. Pure: what is there, what is
-//! free and the time come in, orders go out.
+//! Which processes of external commands are stopped while memory is short. Pure: the processes,
+//! what is free and the time are arguments; orders are returned.
 //!
-//! A foreign tree (make, ninja, cargo, and all that they start) cannot be asked for leases. What
-//! can be done is to give it no more job tokens, and to stop some of its processes for a while. So
-//! its processes are gathered into *jobs*: a job is what a *spawner* (make, ninja, a command that
-//! has several children) has started, with all below it.
+//! External commands (make, ninja, cargo, and their descendants) do not request leases. We can
+//! offer them no more tokens, and stop some of their processes for a while. For that, processes are
+//! grouped into *jobs*: a job is a child of a *spawner* (make, ninja, a command with several
+//! children), with its descendants.
 //!
 //! ```text
 //! make ─┬─ sh ── g++ ── cc1plus     a job
@@ -13,89 +13,87 @@
 //!                └─ clang++         a job
 //! ```
 //!
-//! From the oldest job to the youngest each is counted with what it is expected to grow yet, and
-//! what finds no room is stopped: so the youngest are stopped first. The oldest always runs, so the
-//! tree always advances. Stopped are only processes without children, the ones that compile; what
-//! waits for them notices nothing. A job that was stopped keeps its memory, so the expected size
-//! counts from the start, when the job is still small.
+//! From the oldest job to the youngest, the expected growth of each is subtracted from what is
+//! free. A job that does not fit is stopped, so the youngest are stopped first. The oldest always
+//! runs, so the command makes progress. Only processes without children are stopped, which are the
+//! compilers; their parents just wait for them. A stopped job keeps its memory, so a job is judged
+//! by its expected size from its start, while it is small.
 //!
-//! A stopped job may be one that a running one waits for (they share a pipe, or a lock). If nothing
-//! that may run uses any processor time, the oldest of the stopped goes on, and is not stopped
-//! again.
+//! A running job may wait for a stopped one, if they share a pipe or a lock. So if no running
+//! process uses processor time, the oldest stopped job is continued, and is not stopped again.
 //!
-//! A stopped job keeps its job slot. Nobody can take the token of a process that is stopped, and
-//! when the job is continued it must not be one too many.
+//! A stopped job keeps its job slot: its token cannot be taken from it, and when it is continued,
+//! the slot must not be in use by another job.
 
 use crate::sys::family::{Identity, Member};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// What is to be done with a foreign tree now.
+/// What to do with the processes now.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Orders {
     /// Processes to stop.
     pub stop: Vec<Identity>,
-    /// Processes that we had stopped and that may go on.
+    /// Processes that we had stopped, to be continued.
     pub resume: Vec<Identity>,
-    /// How many further jobs there is room for. None: as many as there are tokens.
+    /// How many more jobs have room. `None`: not limited.
     pub more: Option<u32>,
 }
 
-/// A job is expected to need as much as this, bytes, while few of its kind have ended: a C++ file
-/// of middling size.
+/// The expected size of a job, bytes, while few of its kind have ended: that of a C++ file of
+/// middle size.
 const UNKNOWN: u64 = 192 << 20;
 
-/// So many are few: the first ones are often probes, which say nothing.
+/// Fewer ended jobs than this do not count: the first ones are often small probes of the compiler.
 const FEW: usize = 4;
 
 /// How many ended jobs of a kind are remembered.
 const REMEMBERED: usize = 16;
 
-/// Without any progress for so long, microseconds, a job that was stopped goes on.
+/// After this time without progress, microseconds, a stopped job is continued.
 const STANDSTILL_US: u64 = 1_000_000;
 
-/// A job that was stopped stays so at least as long, microseconds: what is free jitters.
+/// The shortest time that a job stays stopped, microseconds, because free memory fluctuates.
 const PAUSE_US: u64 = 100_000;
 
-/// These start jobs even where only one is seen at a time, and are none themselves: while they have
-/// no children they read their files, or, as a `tender` below a `tender`, watch over what others
-/// have started.
+/// Programs that are spawners even with a single child, and never jobs: without children they read
+/// their files, or they are the watchdog of a `tender` below this one.
 const SPAWNERS: [&str; 8] =
     ["make", "gmake", "ninja", "ninja-build", "samu", "cargo", "tender", "cmake"];
 
 #[derive(Debug, Default)]
 pub struct Brake {
-    /// Processes that were seen with several children at once.
+    /// Processes that have had several children at once.
     spawners: BTreeSet<Identity>,
-    /// Jobs that were there at the last look.
-    jobs: BTreeMap<Identity, Seen>,
+    /// The jobs of the last step.
+    jobs: BTreeMap<Identity, KnownJob>,
     /// Peaks of jobs that have ended, by the program that used the most; bytes.
     ended: BTreeMap<String, VecDeque<u64>>,
-    progress: Progress,
-    /// What the jobs that run are expected to grow yet, bytes, at the last look.
+    progress: CpuProgress,
+    /// The expected growth of running jobs at the last step, bytes.
     growth: u64,
-    /// What those use that are stopped, bytes, since the last look.
+    /// What stopped jobs used at the last step, bytes.
     stopped_bytes: u64,
 }
 
-/// A job, as it is remembered from look to look.
+/// What is known of a job from earlier steps.
 #[derive(Debug, Default)]
-struct Seen {
+struct KnownJob {
     name: String,
     peak: u64,
-    /// Processes of it that we stopped, and when the first of them was.
+    /// Its processes that we stopped, and when we stopped the first of them.
     stopped: BTreeSet<Identity>,
     stopped_us: u64,
-    /// It was let go because nothing else went on.
+    /// It was continued because nothing else made progress.
     forced: bool,
 }
 
 #[derive(Debug, Default)]
-struct Progress {
+struct CpuProgress {
     used: u64,
     since_us: u64,
 }
 
-/// A job, as it is now.
+/// A job in this step.
 struct Job<'a> {
     root: &'a Member,
     members: Vec<&'a Member>,
@@ -103,8 +101,8 @@ struct Job<'a> {
 }
 
 impl Brake {
-    /// `roots` are the processes that we have started ourselves. `free` is what the whole tree may
-    /// use beyond what it uses now; None: there is no limit.
+    /// `roots` are the processes that we have started ourselves. `free` is what all processes
+    /// together may use in addition, bytes; `None`: no limit.
     pub fn step(
         &mut self,
         members: &[Member],
@@ -122,28 +120,28 @@ impl Brake {
             orders.resume = self.release();
             return orders;
         };
-        let stands_still = self.stands_still(members, now_us);
-        let mut left = free;
+        let is_stalled = self.is_stalled(members, now_us);
+        let mut unclaimed = free;
         self.growth = 0;
         let mut any_stopped = false;
-        let mut let_go = false;
+        let mut has_continued = false;
         for (at, job) in jobs.iter().enumerate() {
             let growth = self.growth(job);
             let seen = self.jobs.get_mut(&job.root.identity()).expect("it was noted");
             let is_stopped = !seen.stopped.is_empty();
-            // A little too much is left running, and a stopped job goes on when there is really
-            // room.
+            // With hysteresis: a running job may exceed what is free a little, and a stopped one is
+            // continued only if it fits.
             let fits = if is_stopped {
-                growth <= left && now_us >= seen.stopped_us + PAUSE_US
+                growth <= unclaimed && now_us >= seen.stopped_us + PAUSE_US
             } else {
-                growth - growth / 4 <= left
+                growth - growth / 4 <= unclaimed
             };
-            if stands_still && is_stopped && !let_go {
-                let_go = true;
+            if is_stalled && is_stopped && !has_continued {
+                has_continued = true;
                 seen.forced = true;
             }
             if at == 0 || seen.forced || fits {
-                left = left.saturating_sub(growth);
+                unclaimed = unclaimed.saturating_sub(growth);
                 self.growth = self.growth.saturating_add(growth);
                 orders.resume.extend(std::mem::take(&mut seen.stopped));
                 continue;
@@ -153,8 +151,7 @@ impl Brake {
             if !is_stopped {
                 seen.stopped_us = now_us;
             }
-            // Those that were stopped before are stopped again, in case someone else has continued
-            // them.
+            // Stopped processes are stopped again, in case another program has continued them.
             for leaf in job.members.iter().filter(|member| tree.is_leaf(member)) {
                 seen.stopped.insert(leaf.identity());
                 orders.stop.push(leaf.identity());
@@ -162,25 +159,28 @@ impl Brake {
         }
         let one_more = self.one_more();
         if jobs.is_empty() {
-            // The first needs no token.
-            left = left.saturating_sub(one_more);
+            // The first job needs no token.
+            unclaimed = unclaimed.saturating_sub(one_more);
         }
-        orders.more =
-            Some(if any_stopped { 0 } else { (left / one_more).try_into().unwrap_or(u32::MAX) });
+        orders.more = Some(if any_stopped {
+            0
+        } else {
+            (unclaimed / one_more).try_into().unwrap_or(u32::MAX)
+        });
         orders
     }
 
-    /// Everything that was stopped goes on. Returns the processes to be continued.
+    /// Continues all stopped jobs. Returns their processes.
     pub fn release(&mut self) -> Vec<Identity> {
         self.jobs.values_mut().flat_map(|job| std::mem::take(&mut job.stopped)).collect()
     }
 
-    /// What the jobs that run are expected to grow yet, bytes, at the last look.
+    /// The expected growth of running jobs at the last step, bytes.
     pub fn growth_of_all(&self) -> u64 {
         self.growth
     }
 
-    /// What those jobs use that the last look has stopped or left so, bytes.
+    /// What stopped jobs used at the last step, bytes.
     pub fn stopped_bytes(&self) -> u64 {
         self.stopped_bytes
     }
@@ -221,7 +221,7 @@ impl Brake {
             let mut members = vec![member];
             let mut at = 0;
             while let Some(next) = members.get(at).copied() {
-                // A spawner below begins jobs of its own.
+                // The children of a spawner below are jobs of their own.
                 let (inner, own): (Vec<_>, Vec<_>) =
                     tree.children_of(next).partition(|child| spawns(child));
                 beyond.extend(inner);
@@ -240,7 +240,7 @@ impl Brake {
         let gone: Vec<Identity> =
             self.jobs.keys().filter(|job| !now.contains(job)).copied().collect();
         for job in gone {
-            let Some(Seen { name, peak, .. }) = self.jobs.remove(&job) else { continue };
+            let Some(KnownJob { name, peak, .. }) = self.jobs.remove(&job) else { continue };
             let peaks = self.ended.entry(name).or_default();
             peaks.push_back(peak);
             if peaks.len() > REMEMBERED {
@@ -262,10 +262,10 @@ impl Brake {
         }
     }
 
-    /// What a job is expected to need beyond what it uses now, bytes.
+    /// What a job is expected to use in addition, bytes.
     fn growth(&self, job: &Job<'_>) -> u64 {
         let name = self.jobs.get(&job.root.identity()).map_or("", |seen| &seen.name);
-        // However large it is, the end is not in sight.
+        // A job that is as large as expected may still grow.
         self.expected(name).saturating_sub(job.bytes).max(job.bytes / 8)
     }
 
@@ -276,25 +276,25 @@ impl Brake {
         running.chain(ended.into_iter().flatten().copied()).fold(at_least, u64::max)
     }
 
-    /// What the next job is expected to need: as much as the largest kind, as its kind is not
-    /// known.
+    /// The expected size of the next job, bytes: that of the largest kind, since its kind is
+    /// unknown.
     fn one_more(&self) -> u64 {
         let names: BTreeSet<&String> =
             self.ended.keys().chain(self.jobs.values().map(|job| &job.name)).collect();
         names.into_iter().map(|name| self.expected(name)).max().unwrap_or(UNKNOWN).max(1)
     }
 
-    fn stands_still(&mut self, members: &[Member], now_us: u64) -> bool {
-        // A process that ends takes its time with it, so any change will do.
+    fn is_stalled(&mut self, members: &[Member], now_us: u64) -> bool {
+        // The time of a process that ends is missing from the sum, so any change is progress.
         let used = members.iter().map(|member| member.used).sum();
         if used != self.progress.used || self.stopped() == 0 {
-            self.progress = Progress { used, since_us: now_us };
+            self.progress = CpuProgress { used, since_us: now_us };
         }
-        let stands_still = now_us >= self.progress.since_us + STANDSTILL_US;
-        if stands_still {
+        let is_stalled = now_us >= self.progress.since_us + STANDSTILL_US;
+        if is_stalled {
             self.progress.since_us = now_us;
         }
-        stands_still
+        is_stalled
     }
 }
 

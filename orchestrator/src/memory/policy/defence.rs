@@ -6,15 +6,15 @@
 //!                        purge, once a second                    kill, at most one in half a second
 //! ```
 //!
-//! Leases keep the reserve free. It shrinks if estimates were too small, or other programs use memory.
-//! Allocators return first what they keep. Killing is the last resort, but happens before the kernel
-//! kills: it would choose the largest process, which may be close to its end. After a kill it takes
-//! some time until the memory is free, and one kill may be enough.
+//! Leases keep the reserve free. It shrinks if estimates were too small, or other programs use
+//! memory. Allocators return first what they keep. Killing is the last resort, but happens before
+//! the kernel kills: it would choose the largest process, which may be close to its end. After a
+//! kill it takes some time until the memory is free, and one kill may be enough.
 //!
 //! A system that spends its time reclaiming memory is slow long before memory is exhausted. If all
-//! tasks stalled for memory in more than 10 % of the time, the build holds: it starts nothing new. It
-//! resumes below 5 % over a longer window, so that the state does not flap. The absence of stalls
-//! proves nothing, since without swap there are few.
+//! tasks stalled for memory in more than 10 % of the time, the build holds: it starts nothing new.
+//! It resumes below 5 % over a longer window, so that the state does not flap. The absence of
+//! stalls proves nothing, since without swap there are few.
 
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ pub struct Measure {
     pub available: u64,
     /// How much of that is to stay free, bytes.
     pub reserve: u64,
-    /// The share of the window [`STALL_BEGINS`] in which all tasks stalled for memory, 0 to 1. `None`
-    /// if the kernel does not report it.
+    /// The share of the window [`STALL_BEGINS`] in which all tasks stalled for memory, 0 to 1.
+    /// `None` if the kernel does not report it.
     pub stalled: Option<f64>,
     /// The same for the window [`STALL_ENDS`].
     pub stalled_long: Option<f64>,
@@ -120,8 +120,8 @@ mod tests {
         assert_eq!(done, (10, 20));
     }
 
-    /// Steps ten times a second with a pressure of `percent(second)`. Returns the seconds at which the
-    /// hold began or ended.
+    /// Steps ten times a second with a pressure of `percent(second)`. Returns the seconds at which
+    /// the hold began or ended.
     fn changes(seconds: u64, percent: impl Fn(u64) -> u64) -> Vec<u64> {
         let mut stall = Stall::new(STALL_ENDS);
         let mut defence = Defence::default();
@@ -154,8 +154,8 @@ mod tests {
         // Around the threshold, up and down each second: one hold that lasts.
         let jitters = |second: u64| if second.is_multiple_of(2) { 14 } else { 7 };
         assert_eq!(changes(120, jitters).len(), 1);
-        // Pressure that the hold itself removes, and that returns with new jobs: at most one hold in
-        // the longer window.
+        // Pressure that the hold itself removes, and that returns with new jobs: at most one hold
+        // in the longer window.
         let mut stall = Stall::new(STALL_ENDS);
         let mut defence = Defence::default();
         let (mut full_us, mut holds, mut begins) = (0, false, 0);

@@ -1,7 +1,7 @@
 //! What is done when memory gets short in spite of leases. Pure: counts and the time are arguments.
 //!
-//! - `defence`: when to purge, to hold, and to kill a worker. `thrash`: when to kill one because the
-//!   build makes no progress. `evidence`: which process the kernel has killed for memory.
+//! - `defence`: when to purge, to hold, and to kill a worker. `thrash`: when to kill one because
+//!   the build makes no progress. `evidence`: which process the kernel has killed for memory.
 //! - `reclaim`: which workers are purged.
 //! - `brake`: which jobs of external commands are stopped; `overuse`: when to warn that this is not
 //!   enough.

@@ -2,9 +2,9 @@
 //! Pure: measurements and the time are arguments.
 //!
 //! Memory that a process uses in excess of its leases is kept by its allocator, or used by an item
-//! with too small an estimate: both look the same from outside. A purge has a cost (headers are read
-//! again, pages are cleared again). So after a purge without effect the worker is not purged for a
-//! while, each time twice as long.
+//! with too small an estimate: both look the same from outside. A purge has a cost (headers are
+//! read again, pages are cleared again). So after a purge without effect the worker is not purged
+//! for a while, each time twice as long.
 //!
 //! A purge of each worker after each item would cost a quarter more processor time.
 
@@ -52,8 +52,8 @@ impl Asked {
 }
 
 impl Reclaim {
-    /// `all` are the workers, measured since the last call. `is_needed`: an item waits that would fit
-    /// after a purge. Returns the workers to purge now.
+    /// `all` are the workers, measured since the last call. `is_needed`: an item waits that would
+    /// fit after a purge. Returns the workers to purge now.
     pub fn step(&mut self, all: &[Keeps], is_needed: bool, now_us: u64) -> Vec<ChildId> {
         self.0.retain(|process, _| all.iter().any(|keeps| keeps.process == *process));
         let mut now = Vec::new();

@@ -1,12 +1,12 @@
 //! Whether the build makes progress while memory is exhausted. Pure: counts and the time are
 //! arguments.
 //!
-//! The kernel kills a process only when it cannot reclaim memory. As long as there are file pages it
-//! can: it drops code pages of running programs, which read them again at once. So a build can
-//! *thrash* in a cgroup that is a little too small for one item: it makes no progress, and the kernel
-//! does not end it. (A build was observed without progress for ten minutes.) Two facts together show
-//! it: many pages are read again after they were dropped, and the workers spend almost no processor
-//! time on their own code.
+//! The kernel kills a process only when it cannot reclaim memory. As long as there are file pages
+//! it can: it drops code pages of running programs, which read them again at once. So a build can
+//! *thrash* in a cgroup that is a little too small for one item: it makes no progress, and the
+//! kernel does not end it. (A build was observed without progress for ten minutes.) Two facts
+//! together show it: many pages are read again after they were dropped, and the workers spend
+//! almost no processor time on their own code.
 
 /// How long it has to last, microseconds. A hundred times as long as reading a compiler from a slow
 /// disk.
@@ -35,8 +35,8 @@ pub struct Thrash {
 }
 
 impl Thrash {
-    /// `work` is `None` if there is free memory, nothing runs, or the counters cannot be read. Returns
-    /// whether to kill a process now; then the measurement starts again.
+    /// `work` is `None` if there is free memory, nothing runs, or the counters cannot be read.
+    /// Returns whether to kill a process now; then the measurement starts again.
     pub fn step(&mut self, work: Option<WorkDone>, now_us: u64) -> bool {
         let Some(now) = work else {
             self.since = None;
@@ -66,9 +66,9 @@ mod tests {
 
     const SECOND: u64 = 1_000_000;
 
-    /// The seconds at which a process is killed, of a minute with five steps a second. `at` gives for
-    /// each second the percentage of time spent on work, refaults a second, and how many items have
-    /// ended.
+    /// The seconds at which a process is killed, of a minute with five steps a second. `at` gives
+    /// for each second the percentage of time spent on work, refaults a second, and how many items
+    /// have ended.
     fn kills(at: impl Fn(u64) -> Option<(u64, u64, u32)>) -> Vec<u64> {
         let (mut thrash, mut user_us, mut refaults) = (Thrash::default(), 0, 0);
         let mut times = Vec::new();

@@ -1,8 +1,8 @@
 //! The memory cgroups of this process: their limits, use and kills. Knows no budget.
 //!
 //! Limits apply at every level, so all groups from ours up to the top of the mount are read. In a
-//! container the levels above are not visible; version 1 still reports their smallest limit, version
-//! 2 does not.
+//! container the levels above are not visible; version 1 still reports their smallest limit,
+//! version 2 does not.
 
 use super::files::{KernelFiles, keyed};
 use super::note::{Note, Notes};
@@ -16,8 +16,8 @@ enum CgroupVersion {
     V2,
 }
 
-/// The groups of this process, determined once: if a running build is moved to another group, that is
-/// not noticed.
+/// The groups of this process, determined once: if a running build is moved to another group, that
+/// is not noticed.
 #[derive(Clone, Debug)]
 pub(super) struct Cgroups {
     /// From the group that we are in to the top.
@@ -53,8 +53,8 @@ impl Cgroups {
         };
         let mounts = Utf8Path::new("/proc/self/mountinfo");
         let Some(mounts) = files.read_if_there(mounts, notes) else { return none };
-        // A controller is in one hierarchy at a time. In the hybrid layout there is a line of version
-        // 2 that does not have the memory controller, so version 1 is tried first.
+        // A controller is in one hierarchy at a time. In the hybrid layout there is a line of
+        // version 2 that does not have the memory controller, so version 1 is tried first.
         let by_version = [CgroupVersion::V1, CgroupVersion::V2].into_iter().find_map(|version| {
             let path = own_path(&own, version)?;
             let mount = find_mount(&mounts, version, path)?;
@@ -68,9 +68,9 @@ impl Cgroups {
         self.groups.iter().filter_map(|group| group.read(files, total, notes)).collect()
     }
 
-    /// How many processes of our group and of groups below it the kernel has killed for memory, at any
-    /// level. It decreases only when a group is removed. Without any group, the count of the machine.
-    /// `None` if neither can be read.
+    /// How many processes of our group and of groups below it the kernel has killed for memory, at
+    /// any level. It decreases only when a group is removed. Without any group, the count of the
+    /// machine. `None` if neither can be read.
     pub fn oom_kills(&self, files: &KernelFiles) -> Option<u64> {
         match self.groups.first() {
             Some(group) => group.oom_kills(files),
@@ -78,8 +78,8 @@ impl Cgroups {
         }
     }
 
-    /// Refaults of the group at `path`: file pages and swapped pages that were dropped although they
-    /// were in use, and read again. It only grows. `None` if the kernel does not report them.
+    /// Refaults of the group at `path`: file pages and swapped pages that were dropped although
+    /// they were in use, and read again. It only grows. `None` if the kernel does not report them.
     pub fn refaults(&self, files: &KernelFiles, path: &Utf8Path) -> Option<u64> {
         let group = self.groups.iter().find(|group| group.directory == path)?;
         let prefix = match group.version {
@@ -106,8 +106,8 @@ impl Cgroup {
             CgroupVersion::V1 => ("memory.usage_in_bytes", "total_inactive_file"),
             CgroupVersion::V2 => ("memory.current", "inactive_file"),
         };
-        // Without the use the limit cannot be respected. Without `inactive_file` all use counts, which
-        // errs on the safe side.
+        // Without the use the limit cannot be respected. Without `inactive_file` all use counts,
+        // which errs on the safe side.
         let used = files.parse(&self.directory.join(current), notes, bytes)?;
         let stat = self.directory.join("memory.stat");
         let inactive = files.parse(&stat, notes, |text| keyed(text, inactive)).unwrap_or(0);
@@ -160,8 +160,8 @@ impl Cgroup {
     }
 }
 
-/// Refaults in the format of /proc/vmstat and memory.stat. Before Linux 5.9 there was one counter for
-/// all kinds of pages.
+/// Refaults in the format of /proc/vmstat and memory.stat. Before Linux 5.9 there was one counter
+/// for all kinds of pages.
 pub(super) fn refaults(text: &str, prefix: &str) -> Option<u64> {
     let one = |key: &str| keyed(text, &format!("{prefix}{key}"));
     let file = one("workingset_refault_file").or_else(|| one("workingset_refault"))?;
@@ -174,8 +174,8 @@ fn below(files: &KernelFiles, directory: &Utf8Path) -> Vec<Utf8PathBuf> {
     let mut found = Vec::new();
     let mut left = vec![directory.to_owned()];
     while let Some(group) = left.pop() {
-        // Each subdirectory is a link to its parent, so 2 links mean that there is none. Listing the
-        // directory would take memory: see `files.rs`.
+        // Each subdirectory is a link to its parent, so 2 links mean that there is none. Listing
+        // the directory would take memory: see `files.rs`.
         if files.real(&group).metadata().is_ok_and(|group| group.nlink() == 2) {
             continue;
         }
@@ -273,8 +273,8 @@ fn unescaped(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Whether this version controls memory. CgroupVersion 2 does only if the top of the hierarchy has the
-/// controller: groups below cannot have more.
+/// Whether this version controls memory. CgroupVersion 2 does only if the top of the hierarchy has
+/// the controller: groups below cannot have more.
 fn has_memory(
     files: &KernelFiles,
     version: CgroupVersion,

@@ -1,10 +1,10 @@
 //! The kernel's text files, read below a root directory that tests replace. Knows their syntax, not
 //! their meaning.
 //!
-//! KernelFiles that are read often stay open. That is cheaper, and necessary when memory is at its limit:
-//! opening a file takes kernel memory that is charged to us, and if there is none the kernel kills a
-//! process. If it has just killed a worker whose memory is not free yet, it can only kill us. Reading
-//! an open file again takes no memory.
+//! KernelFiles that are read often stay open. That is cheaper, and necessary when memory is at its
+//! limit: opening a file takes kernel memory that is charged to us, and if there is none the kernel
+//! kills a process. If it has just killed a worker whose memory is not free yet, it can only kill
+//! us. Reading an open file again takes no memory.
 
 use super::note::{Note, Notes};
 use crate::sys::kernel_file::read_again;
@@ -38,8 +38,8 @@ impl KernelFiles {
         self.root.join(path.as_str().trim_start_matches('/'))
     }
 
-    /// Reads a file once. Bytes that are not UTF-8 are replaced. (If a cgroup's name has such bytes,
-    /// its files are not found later, which is noted.)
+    /// Reads a file once. Bytes that are not UTF-8 are replaced. (If a cgroup's name has such
+    /// bytes, its files are not found later, which is noted.)
     ///
     /// # Errors
     /// The file is absent or cannot be read.
@@ -67,7 +67,8 @@ impl KernelFiles {
         Ok(text)
     }
 
-    /// As `read_often`. `None` if the file is absent, without a note, or cannot be read, with a note.
+    /// As `read_often`. `None` if the file is absent, without a note, or cannot be read, with a
+    /// note.
     pub fn read_if_there(&self, path: &Utf8Path, notes: &mut Notes) -> Option<String> {
         match self.read_often(path) {
             Ok(text) => Some(text),

@@ -41,13 +41,13 @@ pub struct Level {
 const RESERVE: u64 = 64 << 20;
 
 impl Level {
-    /// How much of the limit is kept free, bytes. It is for memory that has no lease (the system, page
-    /// tables, pipes, the orchestrator) and may be needed between two readings.
+    /// How much of the limit is kept free, bytes. It is for memory that has no lease (the system,
+    /// page tables, pipes, the orchestrator) and may be needed between two readings.
     ///
-    /// 64 MiB; 3 % of the limit if that is more; a sixth of the limit if that is less, since the few
-    /// items that fit into a small limit grow by little. (Measured with a reserve of 64 MiB in a group
-    /// of 48 MiB: no second item fitted, and zstd's library, whose files need 3 to 14 MiB each, took
-    /// 1.85 times as long at `-j8` as without a limit.)
+    /// 64 MiB; 3 % of the limit if that is more; a sixth of the limit if that is less, since the
+    /// few items that fit into a small limit grow by little. (Measured with a reserve of 64 MiB in
+    /// a group of 48 MiB: no second item fitted, and zstd's library, whose files need 3 to 14 MiB
+    /// each, took 1.85 times as long at `-j8` as without a limit.)
     pub fn reserve(&self) -> u64 {
         RESERVE.min(self.limit / 6).max(self.limit / 100 * 3)
     }

@@ -4,8 +4,8 @@ use super::files::KernelFiles;
 use super::note::Notes;
 use camino::Utf8Path;
 
-/// The memory of the machine. Swap is left out on purpose: a build that swaps is slower than one that
-/// runs fewer jobs at a time.
+/// The memory of the machine. Swap is left out on purpose: a build that swaps is slower than one
+/// that runs fewer jobs at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MachineMemory {
     /// MemTotal, bytes.

@@ -1,15 +1,16 @@
 //! Memory pressure (PSI): the kernel's counters of stalled time, and the stalled share of a window.
 //! Decides nothing.
 //!
-//! The kernel updates its own averages every two seconds only. Its totals are exact at each reading.
+//! The kernel updates its own averages every two seconds only. Its totals are exact at each
+//! reading.
 
 use super::files::KernelFiles;
 use camino::Utf8Path;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Time in which tasks stalled for memory (reclaim, refaults, swap) since the system or the group was
-/// started, microseconds.
+/// Time in which tasks stalled for memory (reclaim, refaults, swap) since the system or the group
+/// was started, microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     /// At least one task stalled.
@@ -19,8 +20,8 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// `None` is no error: the kernel may be built without PSI, or started with PSI off. Then the file
-    /// is absent, or reading it fails with EOPNOTSUPP.
+    /// `None` is no error: the kernel may be built without PSI, or started with PSI off. Then the
+    /// file is absent, or reading it fails with EOPNOTSUPP.
     pub(super) fn read(files: &KernelFiles, path: &Utf8Path) -> Option<Totals> {
         parse(&files.read_often(path).ok()?)
     }
@@ -48,8 +49,8 @@ impl Stall {
         Self { keep: longest_window, seen: VecDeque::new() }
     }
 
-    /// Adds a reading at `now`, a time since any fixed moment. `None` discards all readings. So does a
-    /// total that is smaller than the last: it is that of another group.
+    /// Adds a reading at `now`, a time since any fixed moment. `None` discards all readings. So
+    /// does a total that is smaller than the last: it is that of another group.
     pub fn add(&mut self, now: Duration, totals: Option<Totals>) {
         let Some(totals) = totals else { return self.seen.clear() };
         if let Some((last, before)) = self.seen.back() {
@@ -68,8 +69,8 @@ impl Stall {
         }
     }
 
-    /// The share of the last `window` in which at least one task stalled for memory, 0 to 1. The time
-    /// before the first reading counts as without stalls. `None` before the second reading.
+    /// The share of the last `window` in which at least one task stalled for memory, 0 to 1. The
+    /// time before the first reading counts as without stalls. `None` before the second reading.
     pub fn some(&self, window: Duration) -> Option<f64> {
         self.share(window, |totals| totals.some_us)
     }

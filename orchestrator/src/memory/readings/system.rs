@@ -28,7 +28,8 @@ pub struct Sample {
 }
 
 impl System {
-    /// Finds the limits of this process. `root` is `/`, or a directory with the same files in tests.
+    /// Finds the limits of this process. `root` is `/`, or a directory with the same files in
+    /// tests.
     pub fn find(root: &Utf8Path) -> System {
         let files = KernelFiles::new(root);
         let mut notes = Notes::default();
@@ -51,8 +52,8 @@ impl System {
         Sample { limits, pressure: Totals::read(&self.files, &self.pressure) }
     }
 
-    /// The kernel's count of processes in our cgroups that it killed for memory. Only differences mean
-    /// something. Reads all groups below ours too, so it is too slow for every tick.
+    /// The kernel's count of processes in our cgroups that it killed for memory. Only differences
+    /// mean something. Reads all groups below ours too, so it is too slow for every tick.
     pub fn oom_kills(&self) -> Option<u64> {
         self.cgroups.oom_kills(&self.files)
     }

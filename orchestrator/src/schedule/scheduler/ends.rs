@@ -1,9 +1,9 @@
-//! Handles the ends of items and workers: dependents are unblocked or skipped, and items of a worker
-//! that died are retried or fail.
+//! Handles the ends of items and workers: dependents are unblocked or skipped, and items of a
+//! worker that died are retried or fail.
 //!
 //! Results that a worker reported before it died are kept. An item that was running when its worker
-//! was killed for memory is *exclusive* from then on: it is retried in a fresh worker, with twice its
-//! estimate, while nothing else runs. If that worker is killed as well, the item fails.
+//! was killed for memory is *exclusive* from then on: it is retried in a fresh worker, with twice
+//! its estimate, while nothing else runs. If that worker is killed as well, the item fails.
 
 use super::super::action::{Action, Death, Verdict};
 use super::super::items::State;
@@ -135,8 +135,8 @@ impl Scheduler {
     }
 
     /// Decides which items of a worker that has ended fail, and which run again. If one item was
-    /// running, it caused the crash. Of several, each is retried alone, so that the faulty one crashes
-    /// again. A kill may have any cause: each running item is retried once, alone.
+    /// running, it caused the crash. Of several, each is retried alone, so that the faulty one
+    /// crashes again. A kill may have any cause: each running item is retried once, alone.
     pub(super) fn worker_ended(&mut self, ix: WorkerId, death: Death) {
         let in_flight: Vec<ItemIx> = self.workers[ix].given.in_flight().collect();
         let unstarted: Vec<ItemIx> = self.workers[ix].given.unstarted().collect();
@@ -172,8 +172,8 @@ impl Scheduler {
         }
     }
 
-    /// Retries the item in a fresh worker. If it was killed for memory, with twice its estimate, and
-    /// while nothing else runs.
+    /// Retries the item in a fresh worker. If it was killed for memory, with twice its estimate,
+    /// and while nothing else runs.
     pub(super) fn try_alone(&mut self, item: ItemIx, for_memory: bool) {
         let suspicion = self.suspicions.entry(item).or_default();
         suspicion.alone = true;
@@ -192,8 +192,8 @@ impl Scheduler {
             self.skip(item);
             self.skip_dependents(item);
         } else if self.items.class(item) == Class::Archive {
-            // It was not judged, because its plan followed from its units. Other workers may make the
-            // units now.
+            // It was not judged, because its plan followed from its units. Other workers may make
+            // the units now.
             self.items.set(item, State::Blocked);
             self.judge_if_unblocked(item);
         } else {

@@ -9,8 +9,8 @@ use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::Purpose;
 
 impl Scheduler {
-    /// If nothing runs, one part may run, however large it is. It is a part of an item that has begun,
-    /// because that holds memory until it ends.
+    /// If nothing runs, one part may run, however large it is. It is a part of an item that has
+    /// begun, because that holds memory until it ends.
     pub(super) fn lease_for_what_has_begun(&mut self) {
         if !self.ledger.is_idle() {
             return;
@@ -55,7 +55,8 @@ impl Scheduler {
                     && !others_wait()))
     }
 
-    /// The exclusive item that runs or is next, if there is one, and whether everything else has ended.
+    /// The exclusive item that runs or is next, if there is one, and whether everything else has
+    /// ended.
     pub(in crate::schedule) fn exclusive(&self) -> Option<(ItemIx, bool)> {
         let open = self
             .suspicions
@@ -80,8 +81,8 @@ impl Scheduler {
         !parked && !is_implicit_slot_unused
     }
 
-    /// Requests a lease for an item that the worker has, or for a piece of one that it runs. Returns
-    /// whether it was granted.
+    /// Requests a lease for an item that the worker has, or for a piece of one that it runs.
+    /// Returns whether it was granted.
     pub(super) fn lease_in_worker(&mut self, ix: WorkerId, rank: Rank) -> bool {
         let item = rank.1;
         let asked = self.workers[ix].given.parts_of(item).last().copied();
@@ -117,8 +118,8 @@ impl Scheduler {
         }
     }
 
-    /// Finds the most urgent items and parts that would be denied a lease, although no slot was free
-    /// for them. So no offer is withdrawn and no token is borrowed for them.
+    /// Finds the most urgent items and parts that would be denied a lease, although no slot was
+    /// free for them. So no offer is withdrawn and no token is borrowed for them.
     pub(super) fn note_denials(&mut self) {
         let mut waiting: Vec<(Rank, ChildId, u64, Purpose)> = Vec::new();
         for (ix, worker) in self.workers.iter() {

@@ -33,8 +33,8 @@ impl Scheduler {
         open.min_by_key(|(_, worker)| worker.given.len()).map(|(ix, _)| ix)
     }
 
-    /// Whether an idle worker can be closed to start a fresh one. One at a time: a closing worker counts
-    /// until it has ended.
+    /// Whether an idle worker can be closed to start a fresh one. One at a time: a closing worker
+    /// counts until it has ended.
     pub(super) fn can_replace_idle_worker(&self) -> bool {
         self.idle_worker().is_some() && !self.is_closing_workers()
     }
@@ -57,24 +57,24 @@ impl Scheduler {
         self.worker_of_crate(item).is_some() || self.parked_worker().is_some()
     }
 
-    /// Whether an item needs a fresh worker to fit into the free memory. A worker that has run other
-    /// items does not return all their memory, and a large item justifies the start of a process. (With
-    /// 1.04 times the memory that it needs, a fat link succeeded in 1 of 6 builds in a worker that had
-    /// run the units, and in 4 of 6 in a fresh one.) The budget does not matter here, because the
-    /// kernel does not enforce it.
+    /// Whether an item needs a fresh worker to fit into the free memory. A worker that has run
+    /// other items does not return all their memory, and a large item justifies the start of a
+    /// process. (With 1.04 times the memory that it needs, a fat link succeeded in 1 of 6 builds in
+    /// a worker that had run the units, and in 4 of 6 in a fresh one.) The budget does not matter
+    /// here, because the kernel does not enforce it.
     pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
         is_large && need > self.ledger.free_by_headroom()
     }
 
-    /// Gives a ready item, with the rest of its plan, to a process, if memory suffices. Returns whether
-    /// that used a free slot.
+    /// Gives a ready item, with the rest of its plan, to a process, if memory suffices. Returns
+    /// whether that used a free slot.
     pub(super) fn place(&mut self, item: ItemIx) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
-            // If it may run only because nothing else does, it may lack the memory that idle workers
-            // keep.
+            // If it may run only because nothing else does, it may lack the memory that idle
+            // workers keep.
             let lacks_room = self.ledger.is_idle() && need > self.ledger.free();
             if (lacks_room || self.is_exclusive(item)) && !self.close_idle() {
                 return self.wait_for_idle_exit(item);
@@ -159,8 +159,8 @@ impl Scheduler {
         self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive)
     }
 
-    /// Frees the memory that idle workers keep: closes those without items, and purges those that have
-    /// items and run none. Returns whether all closed workers have ended.
+    /// Frees the memory that idle workers keep: closes those without items, and purges those that
+    /// have items and run none. Returns whether all closed workers have ended.
     pub(super) fn close_idle(&mut self) -> bool {
         let waits = |worker: &Worker| {
             worker.is_open() && worker.given.running().is_empty() && !worker.is_idle()
@@ -174,8 +174,9 @@ impl Scheduler {
         !self.is_closing_workers()
     }
 
-    /// Makes the item wait until closed workers have ended. No other item begins until then, because
-    /// it would use the memory again. Returns whether that used a slot, as `place` does: no.
+    /// Makes the item wait until closed workers have ended. No other item begins until then,
+    /// because it would use the memory again. Returns whether that used a slot, as `place` does:
+    /// no.
     pub(super) fn wait_for_idle_exit(&mut self, item: ItemIx) -> bool {
         self.waits_for_idle_exit = true;
         let need = self.items.need(item).begin;
@@ -278,9 +279,9 @@ impl Scheduler {
         }
     }
 
-    /// Closes idle workers if every unfinished item is in a worker or runs, since no plan can follow
-    /// for them. Also if an item waits for memory and another worker, which can be given all plans,
-    /// is busy.
+    /// Closes idle workers if every unfinished item is in a worker or runs, since no plan can
+    /// follow for them. Also if an item waits for memory and another worker, which can be given all
+    /// plans, is busy.
     pub(super) fn close_idle_workers(&mut self) {
         if self.mode == SchedulerMode::Finished {
             return;

@@ -1,5 +1,5 @@
-//! A scheduler and a pool with fake workers and commands. One event happens after the other, and the
-//! invariants are checked after each.
+//! A scheduler and a pool with fake workers and commands. One event happens after the other, and
+//! the invariants are checked after each.
 
 use super::super::*;
 use super::worker::{FakePieces, FakeWorker, Startable};
@@ -630,8 +630,8 @@ impl World {
         self.check_ends();
     }
 
-    /// Checks that free slots, and those that can be borrowed, are offered to a command that can use
-    /// one. On trial it takes some time until each command had an offer.
+    /// Checks that free slots, and those that can be borrowed, are offered to a command that can
+    /// use one. On trial it takes some time until each command had an offer.
     fn check_offers(&mut self) {
         let can_use_one = |(_, command): &(&ItemIx, &FakeCommand)| command.held < command.jobs;
         let Some(item) = self.commands.iter().find(can_use_one).map(|(item, _)| *item) else {

@@ -498,7 +498,8 @@ proptest! {
                 Step::Remove(number) => if let Some(child) = pick(number) {
                     let Truth { held, extra, .. } = truth.remove(&child).unwrap();
                     let settled = broker.remove(child);
-                    // A surplus byte is counted as a returned token: the account knows only the sum.
+                    // A surplus byte is counted as a returned token: the account knows only the
+                    // sum.
                     prop_assert_eq!(i64::from(settled.held_lost) - i64::from(settled.surplus),
                         i64::from(held) - i64::from(extra));
                 },

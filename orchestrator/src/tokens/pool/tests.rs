@@ -17,7 +17,8 @@ fn under(left: u32, hint: u32) -> (Pool<FakePorts, FakeLender>, FakeLender) {
     (Pool::under(lender.clone(), hint, FakePorts { capacity: 1000 }), lender)
 }
 
-/// One round, in which children may have the tokens in `granted`, and `wanted` more slots have a use.
+/// One round, in which children may have the tokens in `granted`, and `wanted` more slots have a
+/// use.
 fn round_with(
     pool: &mut Pool<FakePorts, FakeLender>,
     granted: &[(ChildId, u32)],
@@ -48,7 +49,7 @@ fn pool_uses_the_implicit_slot_first() {
     assert_eq!(pool.broker.free(), 1);
     pool.broker.admit(OWN, Kind::Own, 10).unwrap();
     round(&mut pool, 0, 0);
-    assert_eq!(lender.0.borrow().wished, 0, "nothing else has a use for a slot");
+    assert_eq!(lender.0.borrow().requested, 0, "nothing else has a use for a slot");
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn pool_borrows_tokens_for_work_and_returns_them_at_once() {
     let (mut pool, lender) = under(9, 10);
     drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
     pool.end_round(3, 0).unwrap();
-    assert_eq!(lender.0.borrow().wished, 3);
+    assert_eq!(lender.0.borrow().requested, 3);
     lender.grant();
     pool.begin_round(3, 1).unwrap();
     settle(&mut pool.broker, &[(OWN, 3)]);
@@ -75,7 +76,7 @@ fn pool_borrows_tokens_for_work_and_returns_them_at_once() {
 fn pool_requests_no_more_tokens_than_the_hint() {
     let (mut pool, lender) = under(9, 4);
     pool.end_round(100, 0).unwrap();
-    assert_eq!(lender.0.borrow().wished, 3);
+    assert_eq!(lender.0.borrow().requested, 3);
 }
 
 #[test]
@@ -96,14 +97,14 @@ fn pool_doubles_the_pause_between_failed_trials() {
     let mut now_us = 0;
     for _ in 0..6 {
         assert_eq!(round(&mut pool, 0, now_us), None, "it waits for a token");
-        assert_eq!(lender.0.borrow().wished, 1);
+        assert_eq!(lender.0.borrow().requested, 1);
         lender.grant();
         let offer_ends_us = round(&mut pool, 0, now_us).unwrap();
         assert_eq!((offer_ends_us, unread(&pool, EXTERNAL)), (now_us + 5_000, 1));
         now_us = offer_ends_us;
         let next = round(&mut pool, 0, now_us).unwrap();
         assert_eq!(
-            (unread(&pool, EXTERNAL), lender.0.borrow().lent, lender.0.borrow().wished),
+            (unread(&pool, EXTERNAL), lender.0.borrow().lent, lender.0.borrow().requested),
             (0, 0, 0)
         );
         pauses.push(next - now_us);
@@ -116,7 +117,7 @@ fn pool_doubles_the_pause_between_failed_trials() {
     round(&mut pool, 0, now_us);
     read(&pool, EXTERNAL, 1);
     round(&mut pool, 0, now_us);
-    assert_eq!((lender.0.borrow().wished, lender.0.borrow().lent), (2, 1));
+    assert_eq!((lender.0.borrow().requested, lender.0.borrow().lent), (2, 1));
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn pool_doubles_the_size_of_trials_that_are_taken() {
     for now_us in 0..5 {
         round(&mut pool, 0, now_us);
         // One by one, as they arrive from a real pool.
-        while lender.0.borrow().wished > 0 {
+        while lender.0.borrow().requested > 0 {
             let left = std::mem::replace(&mut lender.0.borrow_mut().left, 1);
             lender.grant();
             lender.0.borrow_mut().left = left - 1;

@@ -1,4 +1,4 @@
-//! Tests of the brake, with trees written down and with a simulated make.
+//! Tests of the brake with given processes and with a simulated make.
 
 use super::*;
 use proptest::prelude::*;
@@ -29,7 +29,7 @@ fn step(brake: &mut Brake, members: &[Member], free_mib: u64, now_us: u64) -> Or
 }
 
 #[test]
-fn with_plenty_nothing_is_stopped() {
+fn brake_stops_nothing_while_memory_is_plenty() {
     let mut brake = Brake::default();
     let orders = step(&mut brake, &three([100, 100, 100]), 10_000, 0);
     assert_eq!(
@@ -41,7 +41,7 @@ fn with_plenty_nothing_is_stopped() {
 }
 
 #[test]
-fn the_youngest_are_stopped_first_and_the_oldest_never() {
+fn brake_stops_the_youngest_first_and_never_the_oldest() {
     let check = |free_mib: u64, stop: &[u32]| {
         let mut brake = Brake::default();
         let orders = step(&mut brake, &three([92, 92, 92]), free_mib, 0);
@@ -59,11 +59,11 @@ fn the_youngest_are_stopped_first_and_the_oldest_never() {
 }
 
 #[test]
-fn what_was_stopped_goes_on_when_there_is_room_and_some_time_has_passed() {
+fn brake_continues_a_job_after_a_pause_when_it_fits() {
     let mut brake = Brake::default();
     assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, 0).stop), [40]);
     assert_eq!(brake.stopped(), 1);
-    // Somebody else has continued it.
+    // Another program has continued it.
     assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 250, 20_000).stop), [40]);
     assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 1000, 40_000).stop), [40]);
     let orders = step(&mut brake, &three([92, 92, 92]), 1000, PAUSE_US);
@@ -72,7 +72,7 @@ fn what_was_stopped_goes_on_when_there_is_room_and_some_time_has_passed() {
 }
 
 #[test]
-fn the_next_one_is_the_oldest_when_the_oldest_has_ended() {
+fn brake_lets_the_next_oldest_run_when_the_oldest_has_ended() {
     let mut brake = Brake::default();
     assert_eq!(pids(&step(&mut brake, &three([92, 92, 92]), 0, 0).stop), [30, 40]);
     let mut members = three([92, 92, 92]);
@@ -82,35 +82,35 @@ fn the_next_one_is_the_oldest_when_the_oldest_has_ended() {
 }
 
 #[test]
-fn only_what_has_no_children_is_stopped() {
+fn brake_stops_processes_without_children_only() {
     let mut brake = Brake::default();
     let mut members = three([92, 92, 92]);
     members.extend([member(41, 40, "cc1plus", 90), member(42, 40, "as", 1)]);
-    // The driver has two children at once, so it counts as one that starts jobs.
+    // The driver has two children at once, so it is a spawner.
     assert_eq!(pids(&step(&mut brake, &members, 0, 0).stop), [30, 41, 42]);
 }
 
 #[test]
-fn a_make_below_a_make_is_no_job() {
+fn brake_takes_a_make_below_a_make_for_a_spawner() {
     let mut brake = Brake::default();
     let mut members = three([92, 92, 92]);
     members.extend([member(50, 10, "make", 1), member(51, 50, "cc", 92)]);
     let orders = step(&mut brake, &members, 0, 0);
     assert_eq!(pids(&orders.stop), [30, 40, 51]);
-    // While it reads its files it is left alone.
+    // It is not stopped while it reads its files.
     members.pop();
     assert_eq!(pids(&step(&mut brake, &members, 0, 0).stop), [30, 40]);
 }
 
 #[test]
-fn a_program_without_children_is_a_job_itself() {
+fn brake_takes_a_program_without_children_for_a_job() {
     let mut brake = Brake::default();
     let orders = brake.step(&[member(10, 1, "cc", 50)], &[10], Some(0), 0);
     assert_eq!(orders, Orders { more: Some(0), ..Orders::default() });
 }
 
 #[test]
-fn what_others_of_its_kind_needed_is_expected() {
+fn brake_expects_the_size_of_ended_jobs_of_the_same_kind() {
     let mut brake = Brake::default();
     let mut pid = 20;
     let mut run = |brake: &mut Brake, mib: u64| {
@@ -121,7 +121,7 @@ fn what_others_of_its_kind_needed_is_expected() {
     for mib in [10, 20, 30] {
         run(&mut brake, mib);
     }
-    assert_eq!(brake.expected("cc"), UNKNOWN, "a few say nothing");
+    assert_eq!(brake.expected("cc"), UNKNOWN, "a few do not count");
     run(&mut brake, 40);
     assert_eq!(brake.expected("cc"), 40 * MIB);
     run(&mut brake, 400);
@@ -134,7 +134,7 @@ fn what_others_of_its_kind_needed_is_expected() {
 }
 
 #[test]
-fn where_nothing_goes_on_a_stopped_job_is_let_go() {
+fn brake_continues_a_stopped_job_if_nothing_makes_progress() {
     let mut brake = Brake::default();
     let members = three([92, 92, 92]);
     let mut resumed = Vec::new();
@@ -145,7 +145,7 @@ fn where_nothing_goes_on_a_stopped_job_is_let_go() {
 }
 
 #[test]
-fn while_something_goes_on_nothing_is_let_go() {
+fn brake_continues_no_job_while_another_makes_progress() {
     let mut brake = Brake::default();
     let mut members = three([92, 92, 92]);
     for now_us in (0..3 * STANDSTILL_US).step_by(100_000) {
@@ -155,15 +155,15 @@ fn while_something_goes_on_nothing_is_let_go() {
 }
 
 #[test]
-fn all_go_on_in_the_end() {
+fn brake_release_continues_all_jobs() {
     let mut brake = Brake::default();
     step(&mut brake, &three([92, 92, 92]), 0, 0);
     assert_eq!(pids(&brake.release()), [30, 40]);
     assert_eq!(brake.stopped(), 0);
 }
 
-/// A make that runs up to `width` jobs, each of which grows to its peak and ends. Looked at every
-/// 20 ms.
+/// A make that runs up to `width` jobs, each of which grows to its peak and ends. A step every 20
+/// ms.
 struct World {
     /// MiB.
     limit: u64,
@@ -179,14 +179,14 @@ struct World {
 struct Report {
     looks: u64,
     stops: u64,
-    /// The least that was free, MiB; below 0 where the limit did not hold.
+    /// The least that was free, MiB; below 0 if the limit was exceeded.
     least_free: i64,
-    /// How many jobs ran at once at most.
+    /// The most jobs that ran at once.
     most: usize,
 }
 
 impl World {
-    /// MiB that a job grows between two looks.
+    /// How much a job grows in a step, MiB.
     const STEP: u64 = 4;
 
     fn run(mut self) -> Report {
@@ -235,7 +235,7 @@ impl World {
 }
 
 #[test]
-fn eight_large_jobs_within_little_memory() {
+fn brake_keeps_eight_large_jobs_within_little_memory() {
     // The sizes of real C++ files: eight at once would need 2 GB.
     let peaks =
         [150, 180, 200, 220, 240, 260, 300, 341, 330, 250, 160, 170, 190, 210, 230, 280, 290, 200];
@@ -250,7 +250,7 @@ fn eight_large_jobs_within_little_memory() {
 
 proptest! {
     #[test]
-    fn jobs_end_and_each_is_stopped_a_few_times(
+    fn brake_lets_all_jobs_end_and_stops_each_a_few_times(
         limit in 50u64..2000,
         width in 1usize..12,
         peaks in proptest::collection::vec(5u64..400, 1..30),

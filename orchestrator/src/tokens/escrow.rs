@@ -1,14 +1,13 @@
-//! Where tokens of a parent's pool lie while they are lent to us: in a pipe of our own. Knows no
-//! account and no processes.
+//! The escrow pipes: pipes of ours that hold the tokens borrowed from a parent. Knows no account
+//! and no processes.
 //!
-//! A byte that is read is lost if its reader is killed before it has told anybody. So none is read:
-//! splice(2) moves it from the parent's pipe into the purse, in one step that is done or not done.
-//! Whoever holds the other end of the purse, which is the watchdog, can give back all that is in
-//! it, whatever becomes of us.
+//! If we read a token and are then killed, it is lost to the parent. So tokens are not read:
+//! splice(2) moves each from the parent's pipe into an escrow pipe, in one atomic step. The
+//! watchdog has the read ends of the escrow pipes, and returns all tokens in them if we are killed.
 //!
-//! The way back is a read and a write, by the watchdog, because a byte that is moved takes a whole
-//! slot of a pipe, of which most have 16, and a client that wants to return a token of its own must
-//! not find the parent's pipe full.
+//! The watchdog returns tokens by read(2) and write(2), not by splice(2). A byte that is spliced
+//! occupies a whole buffer of the pipe, of which a pipe has 16 by default. With spliced bytes the
+//! parent's pipe would be full soon, and its other clients would block when they return tokens.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -20,22 +19,22 @@ use rustix::pipe::{
 use std::io;
 use std::time::{Duration, Instant};
 
-/// What a user may have without privileges (pipe-max-size), bytes; a slot for each page.
+/// The largest pipe without privileges (pipe-max-size), bytes. It has a buffer for each page.
 const PIPE_SIZE: usize = 1 << 20;
 const PAGE: usize = 4096;
 
-/// Pipes of a purse, at most: room for 4096 tokens.
+/// The most escrow pipes: room for 4096 tokens.
 pub const MOST_PIPES: usize = 16;
 
-/// Tokens that are given back at a time: fewer than PIPE_BUF, so that they are written all or none.
+/// How many tokens are returned at a time: less than PIPE_BUF, so that a write is atomic.
 const CHUNK: usize = 256;
 
-/// How long room in the parent's pipe is waited for. There always is some, unless somebody has
-/// filled it with what is not theirs.
+/// How long to wait for room in the parent's pipe. There is room, unless a client has written bytes
+/// that it did not take.
 pub const PATIENCE: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
-pub struct Purse {
+pub struct Escrow {
     pipes: Vec<Pipe>,
     room: u32,
 }
@@ -46,30 +45,30 @@ struct Pipe {
     write: OwnedFd,
 }
 
-/// What a pool had to give.
+/// The result of an attempt to take a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Taken {
     Token,
-    /// None now, or the purse is full.
+    /// The pool has no token now, or the escrow pipes are full.
     Nothing,
-    /// Nobody can put one in any more.
+    /// All write ends of the pool are closed.
     Closed,
 }
 
-impl Purse {
-    /// A purse for about `tokens`.
+impl Escrow {
+    /// Creates escrow pipes for about `tokens`.
     ///
     /// # Errors
-    /// The system has no pipe for us, or cannot move bytes between two.
-    pub fn new(tokens: u32) -> io::Result<Purse> {
-        Purse::with_pipes_of(PIPE_SIZE, tokens)
+    /// No pipe can be created, or splice(2) does not work.
+    pub fn new(tokens: u32) -> io::Result<Escrow> {
+        Escrow::with_pipes_of(PIPE_SIZE, tokens)
     }
 
     /// As `new`, with pipes of `bytes` each.
     ///
     /// # Errors
     /// As `new`.
-    pub(super) fn with_pipes_of(bytes: usize, tokens: u32) -> io::Result<Purse> {
+    pub(super) fn with_pipes_of(bytes: usize, tokens: u32) -> io::Result<Escrow> {
         let mut pipes = vec![Pipe::new(bytes)?];
         // Other pipes are as large as the first.
         let slots = fcntl_getpipe_size(&pipes[0].read)? / PAGE;
@@ -78,12 +77,12 @@ impl Purse {
             pipes.push(Pipe::new(bytes)?);
         }
         let room = (slots * pipes.len()) as u32;
-        let purse = Purse { pipes, room };
-        purse.probe()?;
-        Ok(purse)
+        let escrow = Escrow { pipes, room };
+        escrow.probe()?;
+        Ok(escrow)
     }
 
-    /// Some sandboxes have no splice(2).
+    /// Checks that splice(2) works: some sandboxes forbid it.
     fn probe(&self) -> io::Result<()> {
         let (from, to_from) = pipe_with(PipeFlags::CLOEXEC)?;
         write(&to_from, b"+")?;
@@ -96,8 +95,8 @@ impl Purse {
         }
     }
 
-    /// Moves one token from the pool to here, if it has one. The pool's description may be
-    /// anybody's: no flag of it is used or changed.
+    /// Moves one token from the pool into an escrow pipe, if the pool has one. The pool's open file
+    /// description may be shared with other processes: its flags are neither used nor changed.
     ///
     /// # Errors
     /// Those of splice(2).
@@ -108,7 +107,7 @@ impl Purse {
                     Ok(0) => return Ok(Taken::Closed),
                     Ok(_) => return Ok(Taken::Token),
                     Err(Errno::INTR) => {}
-                    // Either end may be the reason.
+                    // The pool is empty, or this pipe is full.
                     Err(Errno::AGAIN) => break,
                     Err(error) => return Err(error.into()),
                 }
@@ -117,30 +116,30 @@ impl Purse {
         Ok(Taken::Nothing)
     }
 
-    /// How many tokens it holds at most.
+    /// How many tokens fit at most.
     pub fn room(&self) -> u32 {
         self.room
     }
 
-    /// How many lie in it now: held, or not yet given back.
+    /// How many tokens are in the pipes now: borrowed, or not yet returned.
     pub fn left(&self) -> u32 {
-        // It cannot fail on a pipe.
+        // FIONREAD does not fail on a pipe.
         let unread = |pipe: &Pipe| ioctl_fionread(&pipe.read).map_or(0, |bytes| bytes as u32);
         self.pipes.iter().map(unread).sum()
     }
 
-    /// Whether no more can be taken. Each takes a slot of a pipe to itself.
+    /// Whether the pipes have no room. Each token occupies a buffer of a pipe.
     pub fn is_full(&self) -> bool {
         self.left() >= self.room
     }
 
-    /// Becomes writable when one of a full purse is given back, which is done from its first pipe
-    /// on.
+    /// Becomes writable when tokens of full escrow pipes are returned, since the first pipe is
+    /// emptied first.
     pub fn first_writer(&self) -> BorrowedFd<'_> {
         self.pipes[0].write.as_fd()
     }
 
-    /// The ends that tokens are given back from.
+    /// The read ends, for the process that returns tokens.
     pub fn readers(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         self.pipes.iter().map(|pipe| pipe.read.as_fd())
     }
@@ -149,25 +148,25 @@ impl Purse {
 impl Pipe {
     fn new(bytes: usize) -> io::Result<Pipe> {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-        // A smaller one has less room, and works as well.
+        // Failure is ignored: a smaller pipe has less room, and works as well.
         let _ = fcntl_setpipe_size(&write, bytes);
         Ok(Pipe { read, write })
     }
 }
 
-/// The write end of a pipe on a description of our own that does not block, where the system lets
-/// us open one; else as it is. What others share is left as it is.
+/// Reopens the write end of a pipe with O_NONBLOCK, so that the shared open file description is not
+/// changed. Returns `write` itself if it cannot be reopened.
 pub fn never_blocking(write: OwnedFd) -> OwnedFd {
     let path = format!("/proc/self/fd/{}", write.as_raw_fd());
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     open(path.as_str(), flags, Mode::empty()).unwrap_or(write)
 }
 
-/// Gives back up to `tokens` of what lies in a purse, and returns how many: fewer if the pool has
-/// no room for so long, or is gone. What finds no room stays in the purse. Allocates nothing: for a
-/// process that was forked off one with threads.
+/// Returns up to `tokens` from the escrow pipes to the pool. Returns how many: fewer if the pool
+/// has no room within `patience`, or is closed. The others stay in the escrow pipes. Does not
+/// allocate, since the watchdog may be forked from a process with threads.
 pub fn give_back(
-    purse: &[BorrowedFd<'_>],
+    escrow: &[BorrowedFd<'_>],
     pool: BorrowedFd<'_>,
     tokens: u32,
     patience: Duration,
@@ -175,7 +174,7 @@ pub fn give_back(
     let start = Instant::now();
     let mut bytes = [0; CHUNK];
     let mut given = 0;
-    for pipe in purse {
+    for pipe in escrow {
         while given < tokens
             && has_any(pipe)
             && has_room(pool, patience.saturating_sub(start.elapsed()))
@@ -192,8 +191,8 @@ pub fn give_back(
     given
 }
 
-/// Returns how many were written: fewer only if the pool is gone, or somebody has used up its room
-/// just now, and nobody makes any.
+/// Returns how many bytes were written: fewer only if the pool is closed, or another client has
+/// filled it meanwhile.
 fn put(pool: BorrowedFd<'_>, bytes: &[u8], start: Instant, patience: Duration) -> u32 {
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -211,7 +210,8 @@ fn has_any(pipe: &BorrowedFd<'_>) -> bool {
     ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0)
 }
 
-/// Waits so long until the pipe takes a chunk. One that is gone takes anything, and says so.
+/// Waits until the pipe has room for a chunk, at most `patience`. Also true if all readers are
+/// closed: then the write fails.
 fn has_room(pool: BorrowedFd<'_>, patience: Duration) -> bool {
     let patience = Timespec::try_from(patience).unwrap_or_default();
     loop {
@@ -237,15 +237,15 @@ mod tests {
     }
 
     #[test]
-    fn tokens_are_moved_and_given_back_as_they_were() {
-        let purse = Purse::new(4).unwrap();
+    fn escrow_takes_and_returns_tokens_unchanged() {
+        let escrow = Escrow::new(4).unwrap();
         let (pool, to_pool) = pool(b"abc");
         for left in [2, 1, 0] {
-            assert_eq!((purse.take(pool.as_fd()).unwrap(), unread(&pool)), (Taken::Token, left));
+            assert_eq!((escrow.take(pool.as_fd()).unwrap(), unread(&pool)), (Taken::Token, left));
         }
-        // The description has no O_NONBLOCK, and nothing waits.
-        assert_eq!(purse.take(pool.as_fd()).unwrap(), Taken::Nothing);
-        let readers: Vec<_> = purse.readers().collect();
+        // The pool has no O_NONBLOCK, and splice does not block.
+        assert_eq!(escrow.take(pool.as_fd()).unwrap(), Taken::Nothing);
+        let readers: Vec<_> = escrow.readers().collect();
         assert_eq!(give_back(&readers, to_pool.as_fd(), 2, PATIENCE), 2);
         assert_eq!(give_back(&readers, to_pool.as_fd(), 2, PATIENCE), 1);
         assert_eq!(give_back(&readers, to_pool.as_fd(), 2, PATIENCE), 0);
@@ -254,24 +254,24 @@ mod tests {
     }
 
     #[test]
-    fn a_pool_without_writers_is_closed() {
-        let purse = Purse::new(4).unwrap();
+    fn escrow_reports_a_pool_without_writers_as_closed() {
+        let escrow = Escrow::new(4).unwrap();
         let (pool, to_pool) = pool(b"");
         drop(to_pool);
-        assert_eq!(purse.take(pool.as_fd()).unwrap(), Taken::Closed);
+        assert_eq!(escrow.take(pool.as_fd()).unwrap(), Taken::Closed);
     }
 
     #[test]
-    fn many_tokens_have_room() {
+    fn escrow_has_room_for_many_tokens() {
         let tokens = 1000;
-        let purse = Purse::new(tokens).unwrap();
+        let escrow = Escrow::new(tokens).unwrap();
         let (pool, to_pool) = pool(&[b'+'; 1000]);
         let mut taken = 0;
-        while purse.take(pool.as_fd()).unwrap() == Taken::Token {
+        while escrow.take(pool.as_fd()).unwrap() == Taken::Token {
             taken += 1;
         }
         assert_eq!(taken, tokens);
-        let readers: Vec<_> = purse.readers().collect();
+        let readers: Vec<_> = escrow.readers().collect();
         assert_eq!(
             (give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)),
             (tokens, 1000)
@@ -279,53 +279,52 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many_and_the_rest_stays_in_the_pool() {
-        let purse = Purse::new(100_000).unwrap();
+    fn escrow_that_is_full_leaves_tokens_in_the_pool() {
+        let escrow = Escrow::new(100_000).unwrap();
         let (pool, to_pool) = pool(&[b'+'; 5000]);
         let mut taken = 0;
-        while purse.take(pool.as_fd()).unwrap() == Taken::Token {
+        while escrow.take(pool.as_fd()).unwrap() == Taken::Token {
             taken += 1;
         }
-        assert!(taken == purse.room() && taken <= 4096, "{taken}");
+        assert!(taken == escrow.room() && taken <= 4096, "{taken}");
         assert_eq!(unread(&pool), 5000 - u64::from(taken));
-        let readers: Vec<_> = purse.readers().collect();
+        let readers: Vec<_> = escrow.readers().collect();
         assert_eq!(
             (give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)),
             (taken, 5000)
         );
     }
 
-    /// GNU make's pipe has 16 slots, and a client that returns a token to it may not be made to
-    /// wait.
+    /// GNU make's pipe has 16 buffers, and its clients must not block when they return tokens.
     #[test]
-    fn what_is_given_back_takes_no_more_room_than_before() {
-        let purse = Purse::new(40).unwrap();
+    fn escrow_returns_tokens_without_filling_the_pool() {
+        let escrow = Escrow::new(40).unwrap();
         let (pool, to_pool) = pool(&[b'+'; 40]);
-        let readers: Vec<_> = purse.readers().collect();
+        let readers: Vec<_> = escrow.readers().collect();
         for _ in 0..10_000 {
-            assert_eq!(purse.take(pool.as_fd()).unwrap(), Taken::Token);
+            assert_eq!(escrow.take(pool.as_fd()).unwrap(), Taken::Token);
             assert_eq!(give_back(&readers, to_pool.as_fd(), 1, PATIENCE), 1);
         }
         assert_eq!(unread(&pool), 40);
     }
 
-    /// As when a client has put in what is not its own.
+    /// As if a client had filled the pool with bytes that it did not take.
     #[test]
-    fn a_pool_without_room_is_not_waited_for_without_end() {
+    fn escrow_waits_for_room_in_the_pool_for_a_limited_time() {
         for is_ours in [false, true] {
-            let purse = Purse::new(4).unwrap();
+            let escrow = Escrow::new(4).unwrap();
             let (pool, to_pool) = pool(b"a");
-            assert_eq!(purse.take(pool.as_fd()).unwrap(), Taken::Token);
+            assert_eq!(escrow.take(pool.as_fd()).unwrap(), Taken::Token);
             fcntl_setpipe_size(&to_pool, PAGE).unwrap();
             write(&to_pool, &[b'+'; PAGE]).unwrap();
-            // The description that others share blocks.
+            // The shared open file description blocks.
             let to_pool = if is_ours { never_blocking(to_pool) } else { to_pool };
-            let readers: Vec<_> = purse.readers().collect();
+            let readers: Vec<_> = escrow.readers().collect();
             assert_eq!(give_back(&readers, to_pool.as_fd(), 1, Duration::ZERO), 0);
-            assert_eq!((purse.left(), unread(&pool)), (1, PAGE as u64));
+            assert_eq!((escrow.left(), unread(&pool)), (1, PAGE as u64));
             read(&pool, &mut [0; PAGE]).unwrap();
             assert_eq!(give_back(&readers, to_pool.as_fd(), 1, PATIENCE), 1);
-            assert_eq!((purse.left(), unread(&pool)), (0, 1));
+            assert_eq!((escrow.left(), unread(&pool)), (0, 1));
         }
     }
 }
