@@ -4,9 +4,9 @@
 //! process, or sets up what only work needs.
 
 use super::clean::lock;
-use super::env::{self, Environment};
+use super::env::{self, CliEnvironment};
 use super::error::CliError;
-use super::exit::Exit;
+use super::exit::CliExit;
 use super::options::{BuildOptions, MessageFormat, RunOptions, TargetSelection, TargetsOptions};
 use super::project::{Project, budget};
 use super::slots::slots;
@@ -38,9 +38,9 @@ use tender_protocol::Level;
 pub fn build(
     TargetsOptions { build: options, targets }: &TargetsOptions,
     mode: Mode,
-    environment: &Environment,
+    environment: &CliEnvironment,
     terminal: Terminal,
-) -> Result<Exit, CliError> {
+) -> Result<CliExit, CliError> {
     let project = Project::open(&options.place, environment, terminal)?;
     let roots = project.select(&options.selection)?;
     let (roots, targets) = choose_targets(&project, roots, targets)?;
@@ -55,16 +55,16 @@ pub fn build(
 /// As `build`; or no program was meant, several were, or the program cannot be started.
 pub fn run(
     options: &RunOptions,
-    environment: &Environment,
+    environment: &CliEnvironment,
     terminal: Terminal,
-) -> Result<Exit, CliError> {
+) -> Result<CliExit, CliError> {
     let project = Project::open(&options.build.place, environment, terminal)?;
     let candidates = project.select(&options.build.selection)?;
     let (krate, name) = choose_program(&project, &candidates, options.bin.as_deref())?;
     let what =
         What { roots: vec![krate], named: Vec::new(), targets: Targets::ALL, mode: Mode::Build };
     let (graph, exit) = run_build(&project, what, &options.build, environment, terminal)?;
-    if exit != Exit::Success {
+    if exit != CliExit::Success {
         return Ok(exit);
     }
     let program = graph
@@ -76,7 +76,11 @@ pub fn run(
     execute(&program, options, terminal)
 }
 
-fn execute(program: &Utf8Path, options: &RunOptions, terminal: Terminal) -> Result<Exit, CliError> {
+fn execute(
+    program: &Utf8Path,
+    options: &RunOptions,
+    terminal: Terminal,
+) -> Result<CliExit, CliError> {
     let shown = shown_path(program);
     let words = options.args.iter().map(|arg| arg.to_string_lossy());
     let line = quoted_words(std::iter::once(shown.as_str().into()).chain(words));
@@ -87,7 +91,7 @@ fn execute(program: &Utf8Path, options: &RunOptions, terminal: Terminal) -> Resu
         .map_err(RunError::from)
         .and_then(|signals| run_foreground(command, signals, None))
         .map_err(|error| CliError::build(format!("cannot run `{program}`: {error}")))?;
-    Ok(Exit::of_child(exit))
+    Ok(CliExit::of_child(exit))
 }
 
 /// Relative where it lies below the current directory, as people type it.
@@ -189,9 +193,9 @@ fn run_build(
     project: &Project,
     What { roots, named, targets, mode }: What,
     options: &BuildOptions,
-    environment: &Environment,
+    environment: &CliEnvironment,
     terminal: Terminal,
-) -> Result<(Graph, Exit), CliError> {
+) -> Result<(Graph, CliExit), CliError> {
     let workspace = &project.workspace;
     let profile = project.profile()?;
     let slots = slots(options.jobs, environment, workspace.build.jobs, terminal)?;
@@ -250,9 +254,9 @@ fn run_build(
     drop(sinks);
     drop(lock);
     let exit = match (summary.interrupted, summary.success) {
-        (Some(signal), _) => Exit::Interrupted(signal),
-        (None, true) => Exit::Success,
-        (None, false) => Exit::BuildFailed,
+        (Some(signal), _) => CliExit::Interrupted(signal),
+        (None, true) => CliExit::Success,
+        (None, false) => CliExit::BuildFailed,
     };
     Ok((graph, exit))
 }

@@ -1,8 +1,8 @@
 //! `tender clean`: removes what builds made, and nothing else.
 
-use super::env::Environment;
+use super::env::CliEnvironment;
 use super::error::CliError;
-use super::exit::Exit;
+use super::exit::CliExit;
 use super::options::CleanOptions;
 use super::project::Project;
 use super::target_dir;
@@ -21,9 +21,9 @@ use std::io;
 /// The manifest or the choice is wrong, the directory is not ours, or a file cannot be removed.
 pub fn clean(
     options: &CleanOptions,
-    environment: &Environment,
+    environment: &CliEnvironment,
     terminal: Terminal,
-) -> Result<Exit, CliError> {
+) -> Result<CliExit, CliError> {
     let project = Project::open(&options.place, environment, terminal)?;
     let crates = project.named(&options.package)?;
     let chosen = options.place.release || options.place.profile.is_some();
@@ -58,7 +58,7 @@ pub fn clean(
             .map_err(|error| CliError::build(format!("cannot remove all of `{dir}`: {error}")))?;
     }
     terminal.say(&style::status("Removed", removed.text(dir)));
-    Ok(Exit::Success)
+    Ok(CliExit::Success)
 }
 
 fn state_dir(target_dir: &Utf8Path, profile: &Profile) -> Utf8PathBuf {

@@ -50,7 +50,7 @@ pub const ALL: [&str; 10] =
 const PIECES: RangeInclusive<u32> = 2..=9;
 
 #[derive(Clone, Debug, Default)]
-pub struct Environment {
+pub struct CliEnvironment {
     pub jobs: Option<String>,
     pub memory: Option<String>,
     pub profile: Option<String>,
@@ -65,7 +65,7 @@ pub struct Environment {
     pub logical_dir: Option<Utf8PathBuf>,
 }
 
-impl Environment {
+impl CliEnvironment {
     /// # Errors
     /// A value that is no UTF-8.
     pub fn read() -> Result<Self, CliError> {

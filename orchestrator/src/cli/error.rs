@@ -1,7 +1,7 @@
 //! Every error of every part becomes words, a hint and an exit code here, and nowhere else.
 
 use super::env;
-use super::exit::Exit;
+use super::exit::CliExit;
 use crate::fingerprint::StateError;
 use crate::graph::GraphError;
 use crate::host::EngineError;
@@ -51,12 +51,12 @@ impl CliError {
         Self::Usage { message: format!("{where_from}: {}", error.message), help: error.help }
     }
 
-    pub fn exit(&self) -> Exit {
+    pub fn exit(&self) -> CliExit {
         match self {
             Self::Usage { .. } | Self::Manifest(_) | Self::Graph(_) | Self::Scaffold(_) => {
-                Exit::Usage
+                CliExit::Usage
             }
-            Self::Build { .. } | Self::Engine(_) => Exit::BuildFailed,
+            Self::Build { .. } | Self::Engine(_) => CliExit::BuildFailed,
         }
     }
 
@@ -148,10 +148,10 @@ mod tests {
 
     #[test]
     fn error_kinds_have_their_exit_codes() {
-        let check = |error: CliError, exit: Exit| assert_eq!(error.exit(), exit, "{error:?}");
-        check(CliError::usage("x"), Exit::Usage);
-        check(CliError::build("x"), Exit::BuildFailed);
-        check(ManifestErrors { problems: vec![Problem::error("x")] }.into(), Exit::Usage);
+        let check = |error: CliError, exit: CliExit| assert_eq!(error.exit(), exit, "{error:?}");
+        check(CliError::usage("x"), CliExit::Usage);
+        check(CliError::build("x"), CliExit::BuildFailed);
+        check(ManifestErrors { problems: vec![Problem::error("x")] }.into(), CliExit::Usage);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `tender exec`: any command as a child of the pool.
 
-use super::env::Environment;
+use super::env::CliEnvironment;
 use super::error::CliError;
-use super::exit::Exit;
+use super::exit::CliExit;
 use super::options::ExecOptions;
 use super::project::budget;
 use super::slots::slots;
@@ -27,9 +27,9 @@ const PLACEHOLDER: &[u8] = b"{jobs}";
 /// no error: its exit code is 126 or 127.
 pub fn exec(
     options: &ExecOptions,
-    environment: &Environment,
+    environment: &CliEnvironment,
     terminal: Terminal,
-) -> Result<Exit, CliError> {
+) -> Result<CliExit, CliError> {
     let budget = budget(options.memory, environment, None)?;
     let slots = slots(options.jobs, environment, None, terminal)?;
     let tell = |severity: Severity, text: String| {
@@ -50,7 +50,7 @@ pub fn exec(
             Ok(guest) => guest,
             // As if the command had been there.
             Err(RunError::Interrupted(signal)) => {
-                return Ok(Exit::of_child(ChildExit::Signal(signal)));
+                return Ok(CliExit::of_child(ChildExit::Signal(signal)));
             }
             Err(error) => return Err(failed(error)),
         },
@@ -60,12 +60,12 @@ pub fn exec(
     let result = run_foreground(command, signals, Some(&mut guest));
     guest.ended(matches!(result, Ok(ChildExit::Code(_))));
     match result {
-        Ok(exit) => Ok(Exit::of_child(exit)),
+        Ok(exit) => Ok(CliExit::of_child(exit)),
         // As of shells, env(1) and nice(1).
         Err(RunError::Start(error)) => {
             let text = format!("cannot run `{}`: {error}", words::visible(&program));
             terminal.console().print(&style::message(Level::Error, text));
-            Ok(Exit::Child(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }))
+            Ok(CliExit::Child(if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 }))
         }
         Err(error) => Err(failed(error)),
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 /// The exit codes; they are documented in `docs/cli.md` and do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
+pub enum CliExit {
     /// All that was asked for is done. Code 0.
     Success,
     /// Wrong options, a wrong manifest, or a command that does not exist yet; nothing was built.
@@ -22,29 +22,31 @@ pub enum Exit {
     Interrupted(i32),
 }
 
-impl Exit {
-    pub fn of_child(exit: sys::Exit) -> Exit {
+impl CliExit {
+    pub fn of_child(exit: sys::Exit) -> CliExit {
         match exit {
-            sys::Exit::Code(code) => Exit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
-            sys::Exit::Signal(signal) => Exit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX)),
+            sys::Exit::Code(code) => CliExit::Child(u8::try_from(code).unwrap_or(u8::MAX)),
+            sys::Exit::Signal(signal) => {
+                CliExit::ChildSignal(u8::try_from(signal).unwrap_or(u8::MAX))
+            }
         }
     }
 
     /// The code, where the end is not by a signal.
     pub fn code(self) -> Option<u8> {
         match self {
-            Exit::Success => Some(0),
-            Exit::Usage => Some(2),
-            Exit::BuildFailed => Some(101),
-            Exit::Child(code) => Some(code),
-            Exit::ChildSignal(signal) => Some(signal.saturating_add(128)),
-            Exit::Interrupted(_) => None,
+            CliExit::Success => Some(0),
+            CliExit::Usage => Some(2),
+            CliExit::BuildFailed => Some(101),
+            CliExit::Child(code) => Some(code),
+            CliExit::ChildSignal(signal) => Some(signal.saturating_add(128)),
+            CliExit::Interrupted(_) => None,
         }
     }
 
     pub fn finish(self) -> ExitCode {
         match self {
-            Exit::Interrupted(signal) => sys::die_by(signal),
+            CliExit::Interrupted(signal) => sys::die_by(signal),
             _ => ExitCode::from(self.code().expect("only an interrupt has no code")),
         }
     }
@@ -56,12 +58,12 @@ mod tests {
 
     #[test]
     fn exit_codes_are_those_of_the_documents() {
-        let check = |exit: Exit, expect: Option<u8>| assert_eq!(exit.code(), expect);
-        check(Exit::Success, Some(0));
-        check(Exit::Usage, Some(2));
-        check(Exit::BuildFailed, Some(101));
-        check(Exit::Child(7), Some(7));
-        check(Exit::ChildSignal(11), Some(139));
-        check(Exit::Interrupted(2), None);
+        let check = |exit: CliExit, expect: Option<u8>| assert_eq!(exit.code(), expect);
+        check(CliExit::Success, Some(0));
+        check(CliExit::Usage, Some(2));
+        check(CliExit::BuildFailed, Some(101));
+        check(CliExit::Child(7), Some(7));
+        check(CliExit::ChildSignal(11), Some(139));
+        check(CliExit::Interrupted(2), None);
     }
 }

@@ -20,14 +20,14 @@ mod target_dir;
 mod terminal;
 mod worker;
 
-pub use exit::Exit;
+pub use exit::CliExit;
 
 use crate::graph::Mode;
 use crate::report::style;
 use clap::Parser;
-use env::Environment;
+use env::CliEnvironment;
 use error::CliError;
-use options::{Command, Options};
+use options::{CliCommand, Options};
 use std::process::ExitCode;
 use tender_protocol::Level;
 use terminal::{Stderr, Terminal};
@@ -46,8 +46,8 @@ pub fn main() -> ExitCode {
 }
 
 /// `terminal` is set as soon as it is known, so that errors are shown in its manner.
-fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError> {
-    let mut environment = Environment::read()?;
+fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliError> {
+    let mut environment = CliEnvironment::read()?;
     *terminal = Terminal::new(&options.common, &environment, Stderr::now())?;
     if let Some(dir) = &options.common.directory {
         environment.enter(dir).map_err(|error| {
@@ -57,23 +57,23 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<Exit, CliError
     let terminal = *terminal;
     if options.command.does_work() && tender_jobclient::is_dry_run(&env::variable) {
         terminal.say(&style::message(Level::Note, "`make -n` runs this, so nothing is done"));
-        return Ok(Exit::Success);
+        return Ok(CliExit::Success);
     }
     match &options.command {
-        Command::Build(options) => build::build(options, Mode::Build, &environment, terminal),
-        Command::Check(options) => build::build(options, Mode::Check, &environment, terminal),
-        Command::Run(options) => build::run(options, &environment, terminal),
-        Command::Clean(options) => clean::clean(options, &environment, terminal),
-        Command::New(options) => scaffold::new(options, terminal),
-        Command::Init(options) => scaffold::init(options, terminal),
-        Command::Exec(options) => exec::exec(options, &environment, terminal),
-        Command::Test(_) => not_yet("test"),
-        Command::Tree(_) => not_yet("tree"),
-        Command::Metadata(_) => not_yet("metadata"),
-        Command::Install(_) => not_yet("install"),
+        CliCommand::Build(options) => build::build(options, Mode::Build, &environment, terminal),
+        CliCommand::Check(options) => build::build(options, Mode::Check, &environment, terminal),
+        CliCommand::Run(options) => build::run(options, &environment, terminal),
+        CliCommand::Clean(options) => clean::clean(options, &environment, terminal),
+        CliCommand::New(options) => scaffold::new(options, terminal),
+        CliCommand::Init(options) => scaffold::init(options, terminal),
+        CliCommand::Exec(options) => exec::exec(options, &environment, terminal),
+        CliCommand::Test(_) => not_yet("test"),
+        CliCommand::Tree(_) => not_yet("tree"),
+        CliCommand::Metadata(_) => not_yet("metadata"),
+        CliCommand::Install(_) => not_yet("install"),
     }
 }
 
-fn not_yet(command: &str) -> Result<Exit, CliError> {
+fn not_yet(command: &str) -> Result<CliExit, CliError> {
     Err(CliError::usage(format!("`tender {command}` is not there yet; a later version has it")))
 }

@@ -20,7 +20,7 @@ pub struct Options {
     #[command(flatten)]
     pub common: Common,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// Of every command.
@@ -49,7 +49,7 @@ pub enum Color {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub enum CliCommand {
     /// Compile and link
     #[command(visible_alias = "b")]
     Build(TargetsOptions),
@@ -81,7 +81,7 @@ pub enum Command {
     Install(Later),
 }
 
-impl Command {
+impl CliCommand {
     /// Whether `make -n` should only pretend to run it.
     pub fn does_work(&self) -> bool {
         matches!(
@@ -285,7 +285,7 @@ mod tests {
     #[track_caller]
     fn build(line: &str) -> BuildOptions {
         match parse(line).unwrap().command {
-            Command::Build(options) => options.build,
+            CliCommand::Build(options) => options.build,
             other => panic!("{other:?}"),
         }
     }
@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn target_options_are_parsed_as_in_cargo() {
-        let Command::Check(options) = parse("tender check --lib --bin a --bin b").unwrap().command
+        let CliCommand::Check(options) =
+            parse("tender check --lib --bin a --bin b").unwrap().command
         else {
             panic!("not check")
         };
@@ -337,7 +338,8 @@ mod tests {
 
     #[test]
     fn options_after_the_program_are_its_own() {
-        let Command::Run(options) = parse("tender run --bin a -- -v --release x").unwrap().command
+        let CliCommand::Run(options) =
+            parse("tender run --bin a -- -v --release x").unwrap().command
         else {
             panic!("not run")
         };
@@ -345,7 +347,7 @@ mod tests {
         assert_eq!(options.args, ["-v", "--release", "x"]);
         assert!(!options.build.place.release);
         assert_eq!(parse("tender run -- -v").unwrap().common.verbose, 0);
-        let Command::Run(options) = parse("tender run -r -j2 word -r -- -x").unwrap().command
+        let CliCommand::Run(options) = parse("tender run -r -j2 word -r -- -x").unwrap().command
         else {
             panic!("not run")
         };

@@ -1,7 +1,7 @@
 //! The workspace that a command is about, and the choices made from options, environment and
 //! manifest.
 
-use super::env::{self, Environment};
+use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
 use super::options::{PlaceOptions, Selection};
 use super::terminal::Terminal;
@@ -25,7 +25,7 @@ impl Project {
     /// There is none, or it has mistakes.
     pub fn open(
         place: &PlaceOptions,
-        environment: &Environment,
+        environment: &CliEnvironment,
         terminal: Terminal,
     ) -> Result<Self, CliError> {
         let here = current_dir()?;
@@ -122,7 +122,7 @@ impl Project {
 /// One of them is no amount of memory, or none to build with.
 pub fn budget(
     option: Option<MemorySetting>,
-    environment: &Environment,
+    environment: &CliEnvironment,
     manifest: Option<MemorySetting>,
 ) -> Result<Budget, CliError> {
     let parse = |text: &String| {

@@ -1,7 +1,7 @@
 //! `tender new` and `tender init`.
 
 use super::error::CliError;
-use super::exit::Exit;
+use super::exit::CliExit;
 use super::options::{CrateOptions, InitOptions, NewOptions};
 use super::project::current_dir;
 use super::terminal::Terminal;
@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 ///
 /// # Errors
 /// The directory has no usable name, or as `manifest::new_crate`.
-pub fn new(options: &NewOptions, terminal: Terminal) -> Result<Exit, CliError> {
+pub fn new(options: &NewOptions, terminal: Terminal) -> Result<CliExit, CliError> {
     let (name, kind, language) = choices(&options.path, &options.kind)?;
     let files = new_crate(&options.path, &name, kind, language)?;
     Ok(created(&name, kind, &files, terminal))
@@ -23,7 +23,7 @@ pub fn new(options: &NewOptions, terminal: Terminal) -> Result<Exit, CliError> {
 ///
 /// # Errors
 /// The directory has no usable name, or as `manifest::init_crate`.
-pub fn init(options: &InitOptions, terminal: Terminal) -> Result<Exit, CliError> {
+pub fn init(options: &InitOptions, terminal: Terminal) -> Result<CliExit, CliError> {
     let (name, kind, language) = choices(&options.path, &options.kind)?;
     let files = init_crate(&options.path, &name, kind, language)?;
     Ok(created(&name, kind, &files, terminal))
@@ -51,7 +51,7 @@ fn directory_name(dir: &Utf8Path) -> Result<String, CliError> {
     })
 }
 
-fn created(name: &str, kind: CrateKind, files: &[Utf8PathBuf], terminal: Terminal) -> Exit {
+fn created(name: &str, kind: CrateKind, files: &[Utf8PathBuf], terminal: Terminal) -> CliExit {
     let kind = match kind {
         CrateKind::Bin => "program",
         CrateKind::Lib => "library",
@@ -59,5 +59,5 @@ fn created(name: &str, kind: CrateKind, files: &[Utf8PathBuf], terminal: Termina
     let files: Vec<&str> =
         files.iter().map(|file| file.strip_prefix(".").unwrap_or(file).as_str()).collect();
     terminal.say(&style::status("Created", format!("{kind} `{name}` ({})", files.join(", "))));
-    Exit::Success
+    CliExit::Success
 }

@@ -1,6 +1,6 @@
 //! Where job slots come from: the parent's jobserver if there is one, else as many as are chosen.
 
-use super::env::{self, Environment};
+use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::jobs::{self, JobCount};
 use super::terminal::Terminal;
@@ -19,7 +19,7 @@ const UNSAID: u32 = 64;
 /// The environment's value is no number of jobs.
 pub fn slots(
     option: Option<JobCount>,
-    environment: &Environment,
+    environment: &CliEnvironment,
     manifest: Option<u32>,
     terminal: Terminal,
 ) -> Result<Slots, CliError> {

@@ -1,6 +1,6 @@
 //! What the terminal allows and what the user wants of it: colours, the bar, how much is said.
 
-use super::env::{self, Environment};
+use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use super::options::{Color, Common};
 use crate::report::{Console, Verbosity};
@@ -33,7 +33,7 @@ impl Terminal {
     /// `TENDER_COLOR` is no choice of colours; both `-v` and `-q` are given.
     pub fn new(
         common: &Common,
-        environment: &Environment,
+        environment: &CliEnvironment,
         stderr: Stderr,
     ) -> Result<Self, CliError> {
         if common.quiet && common.verbose > 0 {
@@ -96,8 +96,11 @@ mod tests {
         is_terminal: bool,
         expect: bool,
     ) {
-        let environment =
-            Environment { color: variable.map(str::to_owned), no_color, ..Environment::default() };
+        let environment = CliEnvironment {
+            color: variable.map(str::to_owned),
+            no_color,
+            ..CliEnvironment::default()
+        };
         let terminal =
             Terminal::new(&common(option), &environment, Stderr { is_terminal }).unwrap();
         assert_eq!(terminal.colour, expect);
@@ -117,7 +120,7 @@ mod tests {
     fn bar_needs_a_capable_terminal() {
         let bar = |quiet, dumb_terminal, is_terminal| {
             let common = Common { quiet, ..common(None) };
-            let environment = Environment { dumb_terminal, ..Environment::default() };
+            let environment = CliEnvironment { dumb_terminal, ..CliEnvironment::default() };
             Terminal::new(&common, &environment, Stderr { is_terminal }).unwrap().bar
         };
         assert!(bar(false, false, true));
@@ -130,9 +133,10 @@ mod tests {
     fn verbose_and_quiet_together_are_an_error() {
         let both = Common { verbose: 1, quiet: true, ..common(None) };
         assert!(
-            Terminal::new(&both, &Environment::default(), Stderr { is_terminal: true }).is_err()
+            Terminal::new(&both, &CliEnvironment::default(), Stderr { is_terminal: true }).is_err()
         );
-        let environment = Environment { color: Some("pink".into()), ..Environment::default() };
+        let environment =
+            CliEnvironment { color: Some("pink".into()), ..CliEnvironment::default() };
         assert!(Terminal::new(&common(None), &environment, Stderr { is_terminal: true }).is_err());
     }
 }

@@ -1,6 +1,6 @@
 //! Where `tender-worker` is: beside `tender` itself, or where `TENDER_WORKER` says.
 
-use super::env::{self, Environment};
+use super::env::{self, CliEnvironment};
 use super::error::CliError;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -8,7 +8,7 @@ const NAME: &str = "tender-worker";
 
 /// # Errors
 /// It is not there, so nothing can be compiled.
-pub fn find(environment: &Environment) -> Result<Utf8PathBuf, CliError> {
+pub fn find(environment: &CliEnvironment) -> Result<Utf8PathBuf, CliError> {
     if let Some(path) = &environment.worker {
         // Workers are started in the workspace root, so a relative path would mean something else
         // there.

@@ -14,7 +14,7 @@ use crate::host::EngineError;
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::measurements::Stage;
 use crate::memory::Killer;
-use crate::schedule::{self, Scheduler};
+use crate::schedule::{self, Scheduler, SchedulerEvent};
 use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
 
 /// What an event may change.
@@ -35,7 +35,7 @@ impl Dispatch<'_, '_> {
     /// Returns how the worker violated the protocol, if it did.
     pub(super) fn message(&mut self, ix: WorkerId, message: FromWorker) -> Option<String> {
         self.slots.worker_responded(ix);
-        self.scheduler.handle(schedule::Event::WorkerResponded { worker: ix });
+        self.scheduler.handle(SchedulerEvent::WorkerResponded { worker: ix });
         match message {
             FromWorker::Hello { .. } | FromWorker::Done { .. } => return None,
             FromWorker::LiveModules { n, at_us } => {
@@ -43,12 +43,12 @@ impl Dispatch<'_, '_> {
                 return None;
             }
             FromWorker::Want { tokens } => {
-                self.scheduler.handle(schedule::Event::WorkerWants { worker: ix, tokens });
+                self.scheduler.handle(SchedulerEvent::WorkerWants { worker: ix, tokens });
                 return None;
             }
             FromWorker::SlotParked => {
                 self.slots.park(ChildId::Worker(ix));
-                self.scheduler.handle(schedule::Event::WorkerParked { worker: ix });
+                self.scheduler.handle(SchedulerEvent::WorkerParked { worker: ix });
                 return None;
             }
             _ => {}
@@ -66,15 +66,15 @@ impl Dispatch<'_, '_> {
         let worker = ix;
         match message {
             FromWorker::LeaseWanted { bytes, .. } => {
-                self.scheduler.handle(schedule::Event::LeaseWanted { worker: ix, item, bytes });
+                self.scheduler.handle(SchedulerEvent::LeaseWanted { worker: ix, item, bytes });
             }
             FromWorker::LeaseResized { bytes, grants, parts, .. } => {
                 let worker = ix;
-                let event = schedule::Event::LeaseResized { worker, item, bytes, grants, parts };
+                let event = SchedulerEvent::LeaseResized { worker, item, bytes, grants, parts };
                 self.scheduler.handle(event);
             }
             FromWorker::ItemStarted { slot, at_us, .. } => {
-                self.scheduler.handle(schedule::Event::Started { worker: ix, item });
+                self.scheduler.handle(SchedulerEvent::Started { worker: ix, item });
                 self.progress.started(item, Some(worker), slot, at_us);
             }
             FromWorker::Phase(phase) => {
@@ -127,7 +127,7 @@ impl Dispatch<'_, '_> {
             let peak_bytes = report.peak_bytes.max(report.piece_peak_bytes);
             self.progress.ended(item, report.outcome, report.at_us, report.wall_us, peak_bytes);
         }
-        self.scheduler.handle(schedule::Event::Finished { item, outcome: report.outcome });
+        self.scheduler.handle(SchedulerEvent::Finished { item, outcome: report.outcome });
     }
 
     /// The program that ran the item was killed for memory, and the item may be retried.
@@ -139,7 +139,7 @@ impl Dispatch<'_, '_> {
         let in_pieces = self.scheduler.is_in_pieces(item);
         self.crashes.died(item, CrashDetails { who, how, tail: String::new(), in_pieces });
         self.learn_of_kill(item);
-        self.scheduler.handle(schedule::Event::OutOfMemory { item });
+        self.scheduler.handle(SchedulerEvent::OutOfMemory { item });
     }
 
     fn learn_of_kill(&mut self, item: ItemIx) {
@@ -200,7 +200,7 @@ impl Dispatch<'_, '_> {
                     .died(item, CrashDetails { who: "tender-worker", how, tail, in_pieces });
             }
         }
-        self.scheduler.handle(schedule::Event::WorkerEnded { worker: ix, death });
+        self.scheduler.handle(SchedulerEvent::WorkerEnded { worker: ix, death });
         Ok(())
     }
 
@@ -254,7 +254,7 @@ impl Dispatch<'_, '_> {
         }
         self.report_needed(ix, peak_bytes, 0);
         self.progress.ended(ix, outcome, self.now_us, wall_us, peak_bytes);
-        self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
+        self.scheduler.handle(SchedulerEvent::Finished { item: ix, outcome });
     }
 
     /// A worker wrote to standard error.

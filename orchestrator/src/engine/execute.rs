@@ -13,7 +13,7 @@ use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::manifest;
 use crate::schedule::{PlannedItem, Scheduler};
 use crate::sys::now_us;
-use crate::tokens::Kind;
+use crate::tokens::ChildKind;
 use crate::toolchain::Toolchain;
 use tender_protocol::{ItemId, Plan, PlanId, Translate, Work};
 
@@ -28,7 +28,7 @@ pub(super) fn start_worker(
     ix: WorkerId,
 ) -> Result<(), EngineError> {
     let id = ChildId::Worker(ix);
-    let admission = slots.admit(id, Kind::Own)?;
+    let admission = slots.admit(id, ChildKind::Own)?;
     let port = slots.port(id);
     let pid = children.start_worker(ix, &jobs_of(&admission), port)?;
     progress.report(Event::WorkerStarted { worker: ix, pid, at_us: now_us() });
@@ -129,7 +129,7 @@ impl CommandStart<'_, '_> {
         if let Some(outside) = outside::of(program, arguments, &words.dir, tools) {
             progress.warn(format!("in a command of crate `{}`: {outside}", item.krate_name));
         }
-        let kind = Kind::External(tools.dialect(program, &words.dir));
+        let kind = ChildKind::External(tools.dialect(program, &words.dir));
         let admission = slots.admit(id, kind)?;
         slots.set_priority(id, scheduler.priority(ix));
         // Free slots are offered before it starts: ninja reads its port when it starts, and then

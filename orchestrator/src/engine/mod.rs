@@ -64,7 +64,7 @@ use crate::host::error::system;
 use crate::host::{self, Slots};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::memory::{Budget, Chosen, Denied};
-use crate::schedule::{self, Action, Claim, PlannedItem, Scheduler};
+use crate::schedule::{self, Action, Claim, PlannedItem, Scheduler, SchedulerEvent};
 use crate::sys::clock::now_us;
 use crate::sys::process;
 use crate::sys::signals::{self, Signals};
@@ -276,7 +276,7 @@ impl<'a> Engine<'a> {
                 false
             }
         };
-        self.scheduler.handle(schedule::Event::Judged { item, fresh });
+        self.scheduler.handle(SchedulerEvent::Judged { item, fresh });
     }
 
     fn dispatch(&mut self, event: ChildEvent) -> Result<(), EngineError> {
@@ -286,7 +286,7 @@ impl<'a> Engine<'a> {
                 self.record.tool_said(&greeting.llvm, &greeting.libraries);
             }
             ChildEvent::FirstMessage(worker) => {
-                self.scheduler.handle(schedule::Event::WorkerResponded { worker });
+                self.scheduler.handle(SchedulerEvent::WorkerResponded { worker });
             }
             ChildEvent::Message { worker, message } => {
                 if let Some(fault) = self.dispatcher().message(worker, message) {
@@ -346,7 +346,7 @@ impl<'a> Engine<'a> {
             && !was_read
             && let Some(bytes) = self.memory.refresh_peer_reservations(now_us())
         {
-            self.scheduler.handle(schedule::Event::Headroom { bytes });
+            self.scheduler.handle(SchedulerEvent::Headroom { bytes });
         }
         let may_grant = self.memory.may_grant();
         self.scheduler.begin_round(may_grant);
@@ -355,7 +355,7 @@ impl<'a> Engine<'a> {
             if let Claim::Token(worker) = claim
                 && !self.slots.put(worker)?
             {
-                self.scheduler.handle(schedule::Event::PortFull { worker });
+                self.scheduler.handle(SchedulerEvent::PortFull { worker });
             }
             self.execute_actions()?;
         }
@@ -392,7 +392,7 @@ impl<'a> Engine<'a> {
         }
         for (worker, _) in self.children.workers() {
             let tokens = self.slots.out(ChildId::Worker(worker));
-            self.scheduler.handle(schedule::Event::TokensOut { worker, tokens });
+            self.scheduler.handle(SchedulerEvent::TokensOut { worker, tokens });
         }
         Ok(())
     }
@@ -522,7 +522,7 @@ impl<'a> Engine<'a> {
             self.slots.remove(ChildId::Command(ix));
             self.progress.given_up(ix, now_us());
             let outcome = Outcome::Skipped;
-            self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
+            self.scheduler.handle(SchedulerEvent::Finished { item: ix, outcome });
         }
     }
 
@@ -539,7 +539,7 @@ impl<'a> Engine<'a> {
         if !runs {
             let outcome = Outcome::Failed;
             self.progress.ended(ix, outcome, now_us(), 0, 0);
-            self.scheduler.handle(schedule::Event::Finished { item: ix, outcome });
+            self.scheduler.handle(SchedulerEvent::Finished { item: ix, outcome });
         }
         Ok(())
     }
@@ -564,7 +564,7 @@ impl<'a> Engine<'a> {
         }
         let view = view(&self.children, &self.scheduler, self.graph, &self.progress);
         let Some(read) = self.memory.read(&view, now_us) else { return false };
-        self.scheduler.handle(schedule::Event::MemoryRead {
+        self.scheduler.handle(SchedulerEvent::MemoryRead {
             used: read.used(),
             headroom: read.headroom,
             ceiling: read.budget.bytes,
@@ -601,9 +601,9 @@ impl<'a> Engine<'a> {
         let child = self.children.worker(worker);
         let now = child.and_then(|child| child.gauge.as_ref()?.resident_bytes());
         let bytes = now.unwrap_or(0);
-        self.scheduler.handle(schedule::Event::UsesAtLeast { worker, bytes });
+        self.scheduler.handle(SchedulerEvent::UsesAtLeast { worker, bytes });
         if self.memory.wants_purge(self.scheduler.ledger(), worker, granted) {
-            self.scheduler.handle(schedule::Event::Purged { worker, granted });
+            self.scheduler.handle(SchedulerEvent::Purged { worker, granted });
             self.children.send(worker, &ToWorker::Purge);
         }
     }
@@ -657,11 +657,11 @@ impl<'a> Engine<'a> {
         self.record.tick(now_us());
         let workers = self.children.workers().map(|(worker, _)| worker);
         for worker in self.slots.ignored_since_last(workers) {
-            self.scheduler.handle(schedule::Event::TokenIgnored { worker });
+            self.scheduler.handle(SchedulerEvent::TokenIgnored { worker });
         }
         // If slots are free, workers that ignore tokens may have them.
         if self.slots.free() > 0 {
-            self.scheduler.handle(schedule::Event::SlotsUnused);
+            self.scheduler.handle(SchedulerEvent::SlotsUnused);
         }
         self.progress.tick();
     }

@@ -4,7 +4,7 @@
 use crate::host::error::jobserver_error;
 use crate::host::{self, EngineError, Guard};
 use crate::keys::{ChildId, WorkerId};
-use crate::tokens::{Admission, AdmitError, Fifo, Fifos, Kind, Parent, Pool};
+use crate::tokens::{Admission, AdmitError, ChildKind, Fifo, Fifos, Parent, Pool};
 use crate::tokens::{Port as _, Settled, Surplus};
 use std::collections::BTreeSet;
 use std::io;
@@ -55,7 +55,7 @@ impl JobSlots {
     /// # Errors
     /// Its FIFO cannot be made. Panics if no slot is free: the scheduler starts children on free
     /// slots.
-    pub(super) fn admit(&mut self, id: ChildId, kind: Kind) -> Result<Admission, EngineError> {
+    pub(super) fn admit(&mut self, id: ChildId, kind: ChildKind) -> Result<Admission, EngineError> {
         let hint = self.pool.hint();
         self.pool.broker.admit(id, kind, hint).map_err(|error| match error {
             AdmitError::NoFreeSlot => unreachable!("the scheduler starts children on free slots"),

@@ -63,7 +63,7 @@ pub fn run_foreground(
     mut signals: Signals,
     mut guest: Option<&mut Guest<'_>>,
 ) -> Result<Exit, RunError> {
-    let terminal = Terminal::controlling();
+    let terminal = ControllingTerminal::controlling();
     let entry = guest.as_mut().map(|guest| guest.group_entry()).transpose()?.flatten();
     let jobs = guest.as_ref().map_or_else(Jobs::default, |guest| guest.jobs());
     let mut process =
@@ -73,7 +73,7 @@ pub fn run_foreground(
         guest.started();
     }
     let group = Pid::from_child(&process.child);
-    let had_foreground = terminal.as_ref().is_some_and(Terminal::is_ours);
+    let had_foreground = terminal.as_ref().is_some_and(ControllingTerminal::is_ours);
     if had_foreground {
         give(&terminal, group);
         // If it read from the terminal before it had the foreground, it is stopped.
@@ -121,7 +121,7 @@ pub fn run_foreground(
             }
             stop_this_process();
             // `fg` gave us the terminal; `bg` did not, and then the child runs without it too.
-            if terminal.as_ref().is_some_and(Terminal::is_ours) {
+            if terminal.as_ref().is_some_and(ControllingTerminal::is_ours) {
                 give(&terminal, group);
             }
             process.signal_group(Signal::CONT);
@@ -144,16 +144,16 @@ fn has_stopped(pid: Pid) -> io::Result<bool> {
     }
 }
 
-struct Terminal(File);
+struct ControllingTerminal(File);
 
-impl Terminal {
+impl ControllingTerminal {
     /// The terminal that controls this process, if standard input, output or error is on one.
-    fn controlling() -> Option<Terminal> {
+    fn controlling() -> Option<ControllingTerminal> {
         let on_terminal = isatty(io::stdin()) || isatty(io::stdout()) || isatty(io::stderr());
         if !on_terminal {
             return None;
         }
-        File::options().read(true).write(true).open("/dev/tty").ok().map(Terminal)
+        File::options().read(true).write(true).open("/dev/tty").ok().map(ControllingTerminal)
     }
 
     fn is_ours(&self) -> bool {
@@ -163,8 +163,8 @@ impl Terminal {
 
 /// Makes `group` the foreground. A failure leaves the terminal as it is: the program then runs in
 /// the background.
-fn give(terminal: &Option<Terminal>, group: Pid) {
-    let Some(Terminal(file)) = terminal else { return };
+fn give(terminal: &Option<ControllingTerminal>, group: Pid) {
+    let Some(ControllingTerminal(file)) = terminal else { return };
     // A process in the background that changes the foreground is sent SIGTTOU, which would stop us,
     // unless it is blocked.
     with_sigttou_blocked(|| {

@@ -17,7 +17,7 @@ use crate::sys::clock::now_us;
 use crate::sys::process::{GroupEntry, Jobs};
 use crate::sys::signals::{Signals, stop_this_process};
 use crate::sys::watch::Watch;
-use crate::tokens::{Admission, AdmitError, Fifos, Kind, Parent, Pool, Port as _};
+use crate::tokens::{Admission, AdmitError, ChildKind, Fifos, Parent, Pool, Port as _};
 use camino::Utf8Path;
 use mio::Interest;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -87,7 +87,7 @@ impl<'a> Guest<'a> {
         if let Some(outside) = outside::of(program, arguments, here, &tools) {
             tell(Severity::Warning, outside.to_string());
         }
-        let kind = Kind::External(tools.dialect(&name, here));
+        let kind = ChildKind::External(tools.dialect(&name, here));
         let hint = pool.hint();
         let admission = pool.broker.admit(GUEST, kind, hint).map_err(|error| match error {
             AdmitError::NoFreeSlot => {

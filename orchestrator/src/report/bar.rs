@@ -31,7 +31,7 @@ pub struct Bar {
     place: Place,
     drawn: Option<ProgressBar>,
     last_draw_us: Option<u64>,
-    progress: Progress,
+    progress: BarState,
 }
 
 /// Where the bar is drawn.
@@ -58,7 +58,7 @@ impl Place {
 
 impl Bar {
     pub fn new(place: Place) -> Self {
-        Self { place, drawn: None, last_draw_us: None, progress: Progress::default() }
+        Self { place, drawn: None, last_draw_us: None, progress: BarState::default() }
     }
 
     pub fn event(&mut self, graph: &Graph, event: &Event) {
@@ -140,14 +140,14 @@ const SHORTAGE_SHOWS_US: u64 = 300_000;
 
 /// Slots are free and memory for what could run on them is not.
 #[derive(Clone, Copy, Debug)]
-struct Shortage {
+struct UnusedSlots {
     slots: u32,
     since_us: u64,
     /// Where it is over.
     until_us: Option<u64>,
 }
 
-impl Shortage {
+impl UnusedSlots {
     fn is_over(&self, now_us: u64) -> bool {
         self.until_us.is_some_and(|until_us| now_us >= until_us + SHORTAGE_SHOWS_US)
     }
@@ -160,13 +160,13 @@ impl Shortage {
 
 /// An item that runs.
 #[derive(Debug)]
-struct Running {
+struct RunningItem {
     since_us: u64,
     /// The codegen units that are machine code: which of which unit. Empty where the unit is whole.
     pieces: BTreeSet<(Option<String>, u32)>,
 }
 
-impl Running {
+impl RunningItem {
     /// A phase of a piece has ended. No event has the number of pieces.
     fn piece(&mut self, phase: PhaseName, of: Option<&String>, cgu: u32) {
         if matches!(phase, PhaseName::Emit | PhaseName::Backend | PhaseName::Serialise) {
@@ -177,24 +177,24 @@ impl Running {
 
 /// What the bar knows of the build.
 #[derive(Debug)]
-struct Progress {
+struct BarState {
     verb: &'static str,
     start_us: Option<u64>,
     jobs: u32,
     done: u32,
     total: u32,
-    running: BTreeMap<ItemIx, Running>,
+    running: BTreeMap<ItemIx, RunningItem>,
     /// Dirty items that have not finished, the running ones included.
     unfinished: BTreeSet<ItemIx>,
     /// From history, microseconds.
     expected: HashMap<ItemIx, u64>,
     /// Of the items that finished, by kind.
-    measured: HashMap<ItemKind, Measured>,
+    measured: HashMap<ItemKind, KindTimes>,
     /// The last one.
-    shortage: Option<Shortage>,
+    shortage: Option<UnusedSlots>,
 }
 
-impl Default for Progress {
+impl Default for BarState {
     fn default() -> Self {
         Self {
             verb: "Building",
@@ -211,7 +211,7 @@ impl Default for Progress {
     }
 }
 
-impl Progress {
+impl BarState {
     fn event(&mut self, graph: &Graph, event: &Event) {
         match *event {
             Event::BuildStarted { jobs, at_us } => {
@@ -229,7 +229,7 @@ impl Progress {
                 self.expected.insert(item, wall_us);
             }
             Event::ItemStarted { item, at_us, .. } => {
-                self.running.insert(item, Running { since_us: at_us, pieces: BTreeSet::new() });
+                self.running.insert(item, RunningItem { since_us: at_us, pieces: BTreeSet::new() });
             }
             Event::Phase { item, phase, cgu: Some(cgu), ref of, .. } => {
                 if let Some(running) = self.running.get_mut(&item) {
@@ -256,9 +256,9 @@ impl Progress {
 
     fn short_of_memory(&mut self, slots: u32, at_us: u64) {
         self.shortage = match self.shortage.filter(|shortage| !shortage.is_over(at_us)) {
-            Some(shortage) if slots == 0 => Some(Shortage { until_us: Some(at_us), ..shortage }),
-            Some(shortage) => Some(Shortage { slots, until_us: None, ..shortage }),
-            None => (slots > 0).then_some(Shortage { slots, since_us: at_us, until_us: None }),
+            Some(shortage) if slots == 0 => Some(UnusedSlots { until_us: Some(at_us), ..shortage }),
+            Some(shortage) => Some(UnusedSlots { slots, until_us: None, ..shortage }),
+            None => (slots > 0).then_some(UnusedSlots { slots, since_us: at_us, until_us: None }),
         };
     }
 
@@ -272,7 +272,7 @@ impl Progress {
         if let Some(left) = self.left(graph, now_us) {
             line.push(&format!(", about {} left", words::rough(left)));
         }
-        if let Some(Shortage { slots, .. }) =
+        if let Some(UnusedSlots { slots, .. }) =
             self.shortage.filter(|shortage| shortage.is_shown(now_us))
         {
             let verb = if slots == 1 { "waits" } else { "wait" };
@@ -290,7 +290,7 @@ impl Progress {
 
     /// The unit that has run longest, with its time, then the crates of the others.
     fn names(&self, graph: &Graph, now_us: u64) -> Vec<String> {
-        let mut running: Vec<(&ItemIx, &Running)> = self.running.iter().collect();
+        let mut running: Vec<(&ItemIx, &RunningItem)> = self.running.iter().collect();
         running.sort_by_key(|(item, running)| (running.since_us, **item));
         let mut names = Vec::new();
         for (n, (item, running)) in running.into_iter().enumerate() {
@@ -339,13 +339,13 @@ impl Progress {
 
 /// What items of one kind took, microseconds, and the bytes of their sources.
 #[derive(Clone, Copy, Debug, Default)]
-struct Measured {
+struct KindTimes {
     items: u64,
     bytes: u64,
     us: u64,
 }
 
-impl Measured {
+impl KindTimes {
     fn add(&mut self, bytes: u64, us: u64) {
         self.items += 1;
         self.bytes += bytes;

@@ -92,7 +92,7 @@ struct Told {
 }
 
 #[derive(Default)]
-struct Counts {
+struct DiagnosticCounts {
     errors: usize,
     warnings: usize,
 }
@@ -241,7 +241,7 @@ impl Human {
         self.print(&style::status("Built", text));
     }
 
-    fn item_failed(&mut self, item: &Item, counts: Counts) {
+    fn item_failed(&mut self, item: &Item, counts: DiagnosticCounts) {
         self.told(item).failed = true;
         let crates = Rc::clone(&self.crates);
         let text = words::could_not(item, crates.target(item), counts.errors, counts.warnings);
@@ -254,10 +254,10 @@ impl Human {
     }
 
     /// Shows diagnostics in the order in which they came.
-    fn show(&mut self, graph: &Graph, item: &Item, diagnostics: &[Diagnostic]) -> Counts {
+    fn show(&mut self, graph: &Graph, item: &Item, diagnostics: &[Diagnostic]) -> DiagnosticCounts {
         let crates = Rc::clone(&self.crates);
         let whole = self.at_least(Verbosity::Verbose);
-        let mut counts = Counts::default();
+        let mut counts = DiagnosticCounts::default();
         let mut text = String::new();
         for one in diagnostics.iter().flat_map(|d| shown(graph, &crates, item, d, whole)) {
             match one.level {

@@ -60,7 +60,7 @@ pub struct LinkErrors {
 /// ```
 pub fn parse(text: &str) -> LinkErrors {
     let mut found = LinkErrors::default();
-    let mut notes = Notes::Others;
+    let mut notes = NoteKind::Others;
     // GNU ld names the object once for all complaints about a function.
     let mut object = None;
     // By symbol: GNU ld repeats a symbol for each user, and stops at no number of them.
@@ -69,27 +69,27 @@ pub fn parse(text: &str) -> LinkErrors {
         let line = line.trim_end();
         if let Some(note) = line.strip_prefix(">>>") {
             match notes {
-                Notes::Others => {}
-                Notes::Undefined => {
+                NoteKind::Others => {}
+                NoteKind::Undefined => {
                     found.undefined.last_mut().into_iter().for_each(|of| of.read(note))
                 }
-                Notes::Duplicate => {
+                NoteKind::Duplicate => {
                     found.duplicates.last_mut().into_iter().for_each(|of| of.read(note))
                 }
             }
             continue;
         }
-        notes = Notes::Others;
+        notes = NoteKind::Others;
         if let Some(symbol) = lld_symbol(line) {
             found.undefined.push(Undefined {
                 symbol: symbol.to_owned(),
                 users: vec![],
                 suggestion: None,
             });
-            notes = Notes::Undefined;
+            notes = NoteKind::Undefined;
         } else if let Some((_, symbol)) = line.split_once("error: duplicate symbol: ") {
             found.duplicates.push(Duplicate { symbol: symbol.to_owned(), definitions: vec![] });
-            notes = Notes::Duplicate;
+            notes = NoteKind::Duplicate;
         } else if let Some((user, symbol)) = gnu_symbol(line) {
             let user = gnu_place(user, object);
             let at = *of_symbol.entry(symbol).or_insert_with(|| {
@@ -122,7 +122,7 @@ fn lld_symbol(line: &str) -> Option<&str> {
 
 /// What the lines that begin with `>>>` belong to.
 #[derive(Clone, Copy)]
-enum Notes {
+enum NoteKind {
     Undefined,
     Duplicate,
     Others,

@@ -36,13 +36,13 @@ pub struct Trace<W: Write> {
     broken: bool,
     last_flush_us: u64,
     /// Items that run: the rows on which they started, and when. Phases say where they went on.
-    running: HashMap<ItemIx, Running>,
+    running: HashMap<ItemIx, ItemRow>,
     waiting: HashMap<ItemIx, &'static str>,
     /// Rows of commands: which are in use. The orchestrator has no slots of its own.
     command_rows: Vec<bool>,
 }
 
-struct Running {
+struct ItemRow {
     pid: u32,
     tid: u32,
     start_us: u64,
@@ -51,7 +51,7 @@ struct Running {
 
 /// One event of the file.
 #[derive(Serialize)]
-struct Entry<'a> {
+struct TraceEntry<'a> {
     name: &'a str,
     cat: &'a str,
     ph: &'a str,
@@ -101,7 +101,7 @@ impl<W: Write> Trace<W> {
         }
     }
 
-    fn write(&mut self, entry: &Entry<'_>) {
+    fn write(&mut self, entry: &TraceEntry<'_>) {
         let line = serde_json::to_vec(entry).expect("entries have string keys only");
         if !self.empty {
             self.raw(b",\n");
@@ -117,7 +117,7 @@ impl<W: Write> Trace<W> {
     }
 
     fn name_process(&mut self, pid: u32, name: &str) {
-        let entry = |of, args| Entry {
+        let entry = |of, args| TraceEntry {
             name: of,
             cat: "__metadata",
             ph: "M",
@@ -134,7 +134,7 @@ impl<W: Write> Trace<W> {
     }
 
     fn counter(&mut self, name: &str, cat: &str, pid: u32, ts: u64, args: Value) {
-        self.write(&Entry {
+        self.write(&TraceEntry {
             name,
             cat,
             ph: "C",
@@ -150,7 +150,7 @@ impl<W: Write> Trace<W> {
 
     fn instant(&mut self, (cat, name): (&str, &str), pid: u32, ts: u64, args: Value) {
         let scope = if pid == ORCHESTRATOR { "g" } else { "p" };
-        self.write(&Entry {
+        self.write(&TraceEntry {
             name,
             cat,
             ph: "i",
@@ -174,7 +174,7 @@ impl<W: Write> Trace<W> {
         ts: u64,
         args: Value,
     ) {
-        self.write(&Entry {
+        self.write(&TraceEntry {
             name,
             cat,
             ph,
@@ -206,7 +206,7 @@ impl<W: Write> Trace<W> {
         // A unit that is not cut is one piece, number 0.
         let args = json!({ "crate": of.krate_name, "unit": from.unwrap_or(&of.label), "cgu": cgu.unwrap_or(0) });
         let name = words::phase(phase);
-        self.write(&Entry {
+        self.write(&TraceEntry {
             name,
             cat,
             ph: "X",
@@ -261,7 +261,7 @@ impl<W: Write> Trace<W> {
         let of = &graph[item];
         let args = json!({ "crate": of.krate_name, "unit": of.label, "slot": tid });
         self.span("b", ("unit", &of.label), item, pid, at_us, args);
-        self.running.insert(item, Running { pid, tid, start_us: at_us, phases: 0 });
+        self.running.insert(item, ItemRow { pid, tid, start_us: at_us, phases: 0 });
     }
 
     fn item_finished(&mut self, graph: &Graph, item: ItemIx, outcome: Value, at_us: u64) {
@@ -300,7 +300,7 @@ impl<W: Write> Trace<W> {
     /// Ends the items that run on `pid`, or all, so that every begin has its end. A worker that
     /// died leaves some.
     fn close_items(&mut self, graph: &Graph, pid: Option<u32>, at_us: u64) {
-        let on_row = |running: &Running| pid.is_none_or(|pid| pid == running.pid);
+        let on_row = |running: &ItemRow| pid.is_none_or(|pid| pid == running.pid);
         let mut open: Vec<ItemIx> = self
             .running
             .iter()

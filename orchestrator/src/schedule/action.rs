@@ -6,7 +6,7 @@ use tender_protocol::Outcome;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub enum SchedulerEvent {
     /// Answer to `Scheduler::next_to_judge`.
     Judged { item: ItemIx, fresh: bool },
     /// The worker sent a message after its greeting, so it has read its first plan.
@@ -88,7 +88,7 @@ pub enum Action {
     Purge(WorkerId),
     /// Close the input of an idle worker, which then exits.
     CloseWorker(WorkerId),
-    /// Run the item as a command. Answered by `Event::Finished`.
+    /// Run the item as a command. Answered by `SchedulerEvent::Finished`.
     RunCommand(ItemIx),
     /// The item does not run: a prerequisite failed, or the build stops.
     Skip(ItemIx),

@@ -21,7 +21,7 @@ mod workers;
 #[cfg(test)]
 mod simulation;
 
-pub use action::{Action, Claim, Death, Event, PlannedItem, Verdict};
+pub use action::{Action, Claim, Death, PlannedItem, SchedulerEvent, Verdict};
 pub use need::{Need, expected_need};
 pub use scheduler::{Scheduler, WORKER_BASELINE};
 pub use task::{Class, Task, expected_cost, tasks};

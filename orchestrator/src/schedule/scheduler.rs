@@ -37,7 +37,7 @@ mod ends;
 mod leases;
 mod place;
 
-use super::action::{Action, Claim, Event};
+use super::action::{Action, Claim, SchedulerEvent};
 use super::items::{Items, Rank, State};
 use super::need::Need;
 use super::task::Task;
@@ -147,7 +147,7 @@ impl Scheduler {
     }
 
     /// The next item to judge, which means to check whether it is up to date. Its prerequisites
-    /// are. Answered by `Event::Judged`. Not an action, because judging reads files, and actions
+    /// are. Answered by `SchedulerEvent::Judged`. Not an action, because judging reads files, and actions
     /// need not wait for it.
     pub fn next_to_judge(&mut self) -> Option<ItemIx> {
         self.to_judge.pop_front()
@@ -265,54 +265,62 @@ impl Scheduler {
         self.finish_if_done();
     }
 
-    pub fn handle(&mut self, event: Event) {
+    pub fn handle(&mut self, event: SchedulerEvent) {
         match event {
-            Event::Judged { item, fresh } => self.judged(item, fresh),
-            Event::WorkerResponded { worker } => {
+            SchedulerEvent::Judged { item, fresh } => self.judged(item, fresh),
+            SchedulerEvent::WorkerResponded { worker } => {
                 let worker = &mut self.workers[worker];
                 worker.demand.is_ignored = false;
                 if worker.phase == Phase::Starting {
                     worker.phase = Phase::Up;
                 }
             }
-            Event::WorkerWants { worker, tokens } => self.workers[worker].demand.tokens = tokens,
-            Event::TokenIgnored { worker } => self.workers[worker].demand.is_ignored = true,
-            Event::SlotsUnused => {
+            SchedulerEvent::WorkerWants { worker, tokens } => {
+                self.workers[worker].demand.tokens = tokens
+            }
+            SchedulerEvent::TokenIgnored { worker } => {
+                self.workers[worker].demand.is_ignored = true
+            }
+            SchedulerEvent::SlotsUnused => {
                 self.workers.iter_mut().for_each(|worker| worker.demand.is_ignored = false);
             }
-            Event::TokensOut { worker, tokens } => self.workers[worker].demand.out = tokens,
-            Event::PortFull { worker } => {
+            SchedulerEvent::TokensOut { worker, tokens } => {
+                self.workers[worker].demand.out = tokens
+            }
+            SchedulerEvent::PortFull { worker } => {
                 let demand = &mut self.workers[worker].demand;
                 (demand.given, demand.out) = (demand.given - 1, demand.out - 1);
                 demand.is_full = true;
             }
-            Event::WorkerParked { worker } => self.workers[worker].parked = true,
-            Event::WorkerEnded { worker, death } => self.worker_ended(worker, death),
-            Event::Started { worker, item } => self.started(worker, item),
-            Event::LeaseWanted { worker, item, bytes } => self.lease_wanted(worker, item, bytes),
-            Event::LeaseResized { worker, item, bytes, grants, parts } => {
+            SchedulerEvent::WorkerParked { worker } => self.workers[worker].parked = true,
+            SchedulerEvent::WorkerEnded { worker, death } => self.worker_ended(worker, death),
+            SchedulerEvent::Started { worker, item } => self.started(worker, item),
+            SchedulerEvent::LeaseWanted { worker, item, bytes } => {
+                self.lease_wanted(worker, item, bytes)
+            }
+            SchedulerEvent::LeaseResized { worker, item, bytes, grants, parts } => {
                 let granted = self.workers[worker].given.granted(item);
                 let on_the_way = || granted.iter().skip(grants as usize);
                 let bytes = on_the_way().fold(bytes, |sum, bytes| sum.saturating_add(*bytes));
                 let parts = parts.saturating_add(on_the_way().count() as u32);
                 self.ledger.resize(ChildId::Worker(worker), item, bytes, parts);
             }
-            Event::MemoryRead { used, headroom, ceiling } => {
+            SchedulerEvent::MemoryRead { used, headroom, ceiling } => {
                 for (process, bytes) in used {
                     self.ledger.measured(process, bytes);
                 }
                 self.ledger.set_headroom(headroom);
                 self.ledger.set_ceiling(ceiling);
             }
-            Event::Headroom { bytes } => self.ledger.set_headroom(bytes),
-            Event::UsesAtLeast { worker, bytes } => {
+            SchedulerEvent::Headroom { bytes } => self.ledger.set_headroom(bytes),
+            SchedulerEvent::UsesAtLeast { worker, bytes } => {
                 self.ledger.measured_at_least(ChildId::Worker(worker), bytes);
             }
-            Event::Purged { worker, granted } => {
+            SchedulerEvent::Purged { worker, granted } => {
                 self.ledger.purged(ChildId::Worker(worker), granted);
             }
-            Event::OutOfMemory { item } => self.out_of_memory(item),
-            Event::Finished { item, outcome } => self.finished(item, outcome),
+            SchedulerEvent::OutOfMemory { item } => self.out_of_memory(item),
+            SchedulerEvent::Finished { item, outcome } => self.finished(item, outcome),
         }
         self.finish_if_done();
     }

@@ -122,9 +122,9 @@ proptest! {
 }
 
 /// Limits memory to this many bytes: by a reading, or by a budget.
-fn limit(bytes: u64, by_reading: bool) -> Event {
+fn limit(bytes: u64, by_reading: bool) -> SchedulerEvent {
     let (headroom, ceiling) = if by_reading { (Some(bytes), None) } else { (None, Some(bytes)) };
-    Event::MemoryRead { used: Vec::new(), headroom, ceiling }
+    SchedulerEvent::MemoryRead { used: Vec::new(), headroom, ceiling }
 }
 
 /// Grows with the cost. Some items have pieces, and some are larger than a worker's baseline.
@@ -206,7 +206,7 @@ fn scheduler_starts_the_longest_path_first() {
         false,
     );
     while let Some(item) = scheduler.next_to_judge() {
-        scheduler.handle(Event::Judged { item, fresh: false });
+        scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
     }
     let waiting: Vec<u32> = scheduler.waiting().map(|item| item.0).collect();
     assert_eq!(waiting, [1, 2, 0]);
@@ -230,12 +230,12 @@ fn scheduler_grants_tokens_for_urgent_pieces_before_it_starts_workers() {
     let started = |tokens: u32, free: u32| {
         let mut scheduler = Scheduler::new(vec![unit(0, 50), unit(1, 20), unit(2, 10)], 4, false);
         while let Some(item) = scheduler.next_to_judge() {
-            scheduler.handle(Event::Judged { item, fresh: false });
+            scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
         }
         give_out(&mut scheduler, 1);
         let worker = WorkerId(0);
-        scheduler.handle(Event::Started { worker, item: ItemIx(0) });
-        scheduler.handle(Event::WorkerWants { worker, tokens });
+        scheduler.handle(SchedulerEvent::Started { worker, item: ItemIx(0) });
+        scheduler.handle(SchedulerEvent::WorkerWants { worker, tokens });
         let (claims, actions) = give_out(&mut scheduler, free);
         let started = actions.iter().filter(|action| matches!(action, Action::StartWorker(_)));
         let tokens = claims.iter().filter(|claim| **claim == Claim::Token(worker));
@@ -250,22 +250,22 @@ fn scheduler_grants_tokens_for_urgent_pieces_before_it_starts_workers() {
 fn scheduler_grants_no_tokens_to_a_worker_that_ignores_them() {
     let mut scheduler = Scheduler::new(vec![unit(0, 50)], 4, false);
     while let Some(item) = scheduler.next_to_judge() {
-        scheduler.handle(Event::Judged { item, fresh: false });
+        scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
     }
     give_out(&mut scheduler, 1);
     let worker = WorkerId(0);
-    scheduler.handle(Event::Started { worker, item: ItemIx(0) });
-    scheduler.handle(Event::WorkerWants { worker, tokens: 2 });
-    let mut tokens_after = |event: Event| {
-        scheduler.handle(Event::TokensOut { worker, tokens: 0 });
+    scheduler.handle(SchedulerEvent::Started { worker, item: ItemIx(0) });
+    scheduler.handle(SchedulerEvent::WorkerWants { worker, tokens: 2 });
+    let mut tokens_after = |event: SchedulerEvent| {
+        scheduler.handle(SchedulerEvent::TokensOut { worker, tokens: 0 });
         scheduler.handle(event);
         (give_out(&mut scheduler, 3).0.len(), scheduler.granted_tokens(worker))
     };
-    assert_eq!(tokens_after(Event::WorkerResponded { worker }), (2, 2));
-    assert_eq!(tokens_after(Event::TokenIgnored { worker }), (0, 0));
-    assert_eq!(tokens_after(Event::WorkerResponded { worker }), (2, 2));
-    assert_eq!(tokens_after(Event::TokenIgnored { worker }), (0, 0));
-    assert_eq!(tokens_after(Event::SlotsUnused), (2, 2));
+    assert_eq!(tokens_after(SchedulerEvent::WorkerResponded { worker }), (2, 2));
+    assert_eq!(tokens_after(SchedulerEvent::TokenIgnored { worker }), (0, 0));
+    assert_eq!(tokens_after(SchedulerEvent::WorkerResponded { worker }), (2, 2));
+    assert_eq!(tokens_after(SchedulerEvent::TokenIgnored { worker }), (0, 0));
+    assert_eq!(tokens_after(SchedulerEvent::SlotsUnused), (2, 2));
 }
 
 /// A worker has run the most urgent of three units. The next one needs `large` bytes, and `free`
@@ -279,14 +279,14 @@ fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
     let mut scheduler = Scheduler::new(tasks, 1, false);
     scheduler.handle(limit(WORKER_BASELINE + free, by_reading));
     while let Some(item) = scheduler.next_to_judge() {
-        scheduler.handle(Event::Judged { item, fresh: false });
+        scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
     }
     let (worker, item) = (WorkerId(0), ItemIx(0));
     scheduler.begin_round(true);
     scheduler.next_claim(1);
-    scheduler.handle(Event::Started { worker, item });
+    scheduler.handle(SchedulerEvent::Started { worker, item });
     scheduler.end_round(0, 0);
-    scheduler.handle(Event::Finished { item, outcome: Outcome::Ok });
+    scheduler.handle(SchedulerEvent::Finished { item, outcome: Outcome::Ok });
     while scheduler.next_action().is_some() {}
     scheduler
 }
@@ -299,13 +299,13 @@ fn done(scheduler: &mut Scheduler) -> Vec<Action> {
 fn scheduler_gives_a_large_item_a_fresh_worker_if_memory_is_short() {
     let mut scheduler = after_a_small_one(WORKER_BASELINE, WORKER_BASELINE - 1, true);
     let worker = WorkerId(0);
-    scheduler.handle(Event::WorkerParked { worker });
+    scheduler.handle(SchedulerEvent::WorkerParked { worker });
     assert!(
         matches!(done(&mut scheduler)[..], [Action::CloseWorker(WorkerId(0))]),
         "nothing begins until the worker has exited"
     );
     assert!(done(&mut scheduler).is_empty());
-    scheduler.handle(Event::WorkerEnded { worker, death: Death::Closed });
+    scheduler.handle(SchedulerEvent::WorkerEnded { worker, death: Death::Closed });
     let actions = done(&mut scheduler);
     assert!(matches!(actions[0], Action::StartWorker(WorkerId(1))), "{actions:?}");
     assert!(matches!(actions[2], Action::Lease { item: ItemIx(1), .. }), "{actions:?}");

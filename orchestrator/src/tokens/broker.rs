@@ -53,7 +53,7 @@ const ROUND_US: u64 = 40_000;
 
 /// How a child gets its tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ChildKind {
     /// A worker: it publishes how many tokens it can use.
     Own,
     /// An external command: free tokens are offered to it.
@@ -228,15 +228,15 @@ impl<P: Ports> Broker<P> {
     pub fn admit(
         &mut self,
         child: ChildId,
-        kind: Kind,
+        kind: ChildKind,
         hint: u32,
     ) -> Result<Admission, AdmitError> {
         assert!(!self.children.contains_key(&child), "{child:?} is admitted already");
         let after = self.free.checked_sub(1).ok_or(AdmitError::NoFreeSlot)?;
         let port = self.ports.make()?;
         let (dialect, offer) = match kind {
-            Kind::Own => (Dialect::Fifo, None),
-            Kind::External(dialect) => (dialect, Some(Offer::default())),
+            ChildKind::Own => (Dialect::Fifo, None),
+            ChildKind::External(dialect) => (dialect, Some(Offer::default())),
         };
         let pair = dialect.has_pair().then(|| port.open_pair()).transpose()?;
         let numbers = pair.as_ref().map(|pair| (pair.read.as_raw_fd(), pair.write.as_raw_fd()));

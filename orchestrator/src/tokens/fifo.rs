@@ -359,10 +359,10 @@ mod tests {
     #[test]
     fn fifo_serves_a_client_of_the_jobserver_crate() {
         use crate::tokens::fake::settle;
-        use crate::tokens::{Broker, Kind, Settled};
+        use crate::tokens::{Broker, ChildKind, Settled};
         let child = ChildId::Worker(WorkerId(0));
         let mut broker = Broker::new(4, fifos());
-        let admission = broker.admit(child, Kind::Own, 4).unwrap();
+        let admission = broker.admit(child, ChildKind::Own, 4).unwrap();
         let makeflags = |name: &str| {
             let mut variables = admission.environment().into_iter();
             variables.find(|(variable, _)| *variable == name).map(|(_, value)| value.into())
@@ -395,10 +395,10 @@ mod tests {
     #[test]
     fn fifo_is_refilled_when_more_tokens_are_wanted_than_it_holds() {
         use crate::tokens::fake::settle;
-        use crate::tokens::{Broker, Kind};
+        use crate::tokens::{Broker, ChildKind};
         let (n, child) = (70_000, ChildId::Worker(WorkerId(0)));
         let mut broker = Broker::new(n, fifos());
-        broker.admit(child, Kind::Own, 4).unwrap();
+        broker.admit(child, ChildKind::Own, 4).unwrap();
         let client = client(broker.port(child).unwrap());
         let mut held = 0;
         while broker.free() > 0 {

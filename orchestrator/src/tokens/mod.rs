@@ -19,7 +19,7 @@ mod pool;
 mod port;
 mod waiter;
 
-pub use broker::{Admission, AdmitError, Broker, Kind, Offers, Settled, Surplus, Terms};
+pub use broker::{Admission, AdmitError, Broker, ChildKind, Offers, Settled, Surplus, Terms};
 pub use dialect::Dialect;
 pub use escrow::{Escrow, MOST_PIPES, PATIENCE, Taken, give_back, never_blocking};
 pub use fifo::{Fifo, Fifos};

@@ -39,11 +39,11 @@ const LONGEST_ANSWER: u64 = 1 << 20;
 #[derive(Debug)]
 pub(super) struct Cache {
     file: Utf8PathBuf,
-    kept: OnceCell<RefCell<BTreeMap<String, Answer>>>,
+    kept: OnceCell<RefCell<BTreeMap<String, CachedPackage>>>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Answer {
+struct CachedPackage {
     environment: BTreeMap<String, String>,
     stamps: Vec<Stamp>,
     found: PkgConfig,
@@ -74,8 +74,10 @@ impl Cache {
         let program = variable("PKG_CONFIG").unwrap_or("pkg-config");
         let (found, stamps) =
             ask(program, variable("PKG_CONFIG_PATH"), variable("PKG_CONFIG_LIBDIR"), package)?;
-        kept.borrow_mut()
-            .insert(package.to_owned(), Answer { environment, stamps, found: found.clone() });
+        kept.borrow_mut().insert(
+            package.to_owned(),
+            CachedPackage { environment, stamps, found: found.clone() },
+        );
         save(&self.file, &*kept.borrow());
         Ok(found)
     }
@@ -260,7 +262,7 @@ mod tests {
     fn fuzz_pkg_config() {
         tender_fuzz::check_text("pkg_config", 3_000, |text| {
             assert!(words(text).iter().map(String::len).sum::<usize>() <= text.len());
-            let _ = serde_json::from_str::<BTreeMap<String, Answer>>(text);
+            let _ = serde_json::from_str::<BTreeMap<String, CachedPackage>>(text);
         });
     }
 }

@@ -1,7 +1,9 @@
 //! Events of a build -> what the page shows. Knows no file, no page and no clock.
 
 use super::critical::critical_path;
-use super::model::{About, Ending, Kill, Lanes, Model, Row, Stage, Stretch, Unit, Wait, Worker};
+use super::model::{
+    About, Ending, Kill, Lanes, Model, Row, Stretch, StretchKind, TimedUnit, Wait, WorkerLife,
+};
 use super::series::{self, Change, Point};
 use crate::events::{Event, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
@@ -25,16 +27,16 @@ pub(super) struct Collector {
     failed: bool,
     signal: Option<i32>,
     cpu_us: u64,
-    units: Vec<Unit>,
+    units: Vec<TimedUnit>,
     unit_of: HashMap<ItemIx, u32>,
-    workers: BTreeMap<u32, Worker>,
+    workers: BTreeMap<u32, WorkerLife>,
     /// The unit, the phase and where it ran; `Stretch::row` is set when all rows are known.
     stretches: Vec<(Row, Stretch)>,
     /// When the last stretch of each row ended.
     row_ends: BTreeMap<Row, u64>,
     sources: Vec<String>,
     source_of: HashMap<String, u32>,
-    running: BTreeMap<ItemIx, Running>,
+    running: BTreeMap<ItemIx, OpenStretch>,
     tokens: Vec<Point>,
     live_modules: Vec<Change>,
     cpu: Vec<Change>,
@@ -54,7 +56,7 @@ pub(super) struct Collector {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Running {
+struct OpenStretch {
     /// Where it started, or where its last phase was.
     row: Row,
     since_us: u64,
@@ -73,7 +75,7 @@ impl Collector {
             Event::Dirty { item, ref reason } => self.dirty(graph, item, reason),
             Event::WorkerStarted { worker, pid, at_us } => {
                 let start_us = self.time(at_us);
-                self.workers.insert(worker.0, Worker { pid, start_us, end_us: start_us });
+                self.workers.insert(worker.0, WorkerLife { pid, start_us, end_us: start_us });
             }
             Event::WorkerEnded { worker, at_us } => self.worker_ended(worker, at_us),
             Event::ItemStarted { item, worker, slot, at_us } => {
@@ -83,7 +85,7 @@ impl Collector {
                 let start_us = self.time(start_us);
                 let source = of.as_deref().map(|of| self.source(of));
                 let row = worker.map(|worker| Row { worker: Some(worker.0), slot });
-                self.phase(item, row, Stage::Phase(phase), (cgu, source), (start_us, dur_us));
+                self.phase(item, row, StretchKind::Phase(phase), (cgu, source), (start_us, dur_us));
             }
             Event::ItemFinished { item, outcome, at_us, peak_bytes, .. } => {
                 let at_us = self.time(at_us);
@@ -170,14 +172,14 @@ impl Collector {
         Change { at_us: self.time(at_us), worker: worker.0, value }
     }
 
-    fn unit(&mut self, item: ItemIx) -> Option<&mut Unit> {
+    fn unit(&mut self, item: ItemIx) -> Option<&mut TimedUnit> {
         self.unit_of.get(&item).map(|unit| &mut self.units[*unit as usize])
     }
 
     fn dirty(&mut self, graph: &Graph, item: ItemIx, reason: &RebuildReason) {
         let of = &graph[item];
         self.unit_of.insert(item, self.units.len() as u32);
-        self.units.push(Unit {
+        self.units.push(TimedUnit {
             item,
             krate: of.krate_name.clone(),
             label: of.label.clone(),
@@ -231,7 +233,7 @@ impl Collector {
             (unit.end_us, unit.outcome) = (None, None);
             unit.runs += 1;
         }
-        self.running.insert(item, Running { row, since_us, phases: 0 });
+        self.running.insert(item, OpenStretch { row, since_us, phases: 0 });
     }
 
     /// The lowest that no running command has.
@@ -250,7 +252,7 @@ impl Collector {
         &mut self,
         item: ItemIx,
         row: Option<Row>,
-        stage: Stage,
+        stage: StretchKind,
         (cgu, source): (Option<u32>, Option<u32>),
         (start_us, dur_us): (u64, u64),
     ) {
@@ -261,7 +263,7 @@ impl Collector {
         let row = row.unwrap_or(running.row);
         let end_us = start_us + dur_us;
         *running =
-            Running { row, since_us: running.since_us.max(end_us), phases: running.phases + 1 };
+            OpenStretch { row, since_us: running.since_us.max(end_us), phases: running.phases + 1 };
         let row_end = self.row_ends.entry(row).or_default();
         *row_end = end_us.max(*row_end);
         self.stretches
@@ -269,11 +271,11 @@ impl Collector {
     }
 
     fn finished(&mut self, item: ItemIx, outcome: Option<Outcome>, at_us: u64, peak_bytes: u64) {
-        if let Some(Running { row, since_us, phases }) = self.running.get(&item).copied() {
+        if let Some(OpenStretch { row, since_us, phases }) = self.running.get(&item).copied() {
             let stage = match row.worker {
                 // No phases of a command are reported: it is one phase.
-                None if outcome.is_some() => Stage::Phase(PhaseName::Generate),
-                _ => Stage::CutOff,
+                None if outcome.is_some() => StretchKind::Phase(PhaseName::Generate),
+                _ => StretchKind::CutOff,
             };
             // Of an item that was cut off, the phase that it was in was not reported. Where the
             // rest of its row is taken, its pieces were elsewhere.
@@ -319,7 +321,7 @@ impl Collector {
         let placed = |(row, stretch): &(Row, Stretch)| Stretch { row: number[row], ..*stretch };
         let mut stretches: Vec<Stretch> = self.stretches.iter().map(placed).collect();
         stretches.sort_by_key(|stretch| (stretch.row, stretch.start_us, stretch.end_us()));
-        let needs = |unit: &Unit| {
+        let needs = |unit: &TimedUnit| {
             graph[unit.item]
                 .after
                 .iter()
@@ -434,7 +436,7 @@ mod tests {
     }
 
     /// The worker and its slot, the item, the stage, and from when until when.
-    type Bar = (Option<u32>, u32, ItemIx, Stage, u64, u64);
+    type Bar = (Option<u32>, u32, ItemIx, StretchKind, u64, u64);
 
     #[track_caller]
     fn check(events: &[Event], expect: &[Bar]) {
@@ -457,9 +459,9 @@ mod tests {
         }
     }
 
-    const TRANSLATE: Stage = Stage::Phase(PhaseName::Translate);
-    const OPTIMISE: Stage = Stage::Phase(PhaseName::Optimise);
-    const GENERATE: Stage = Stage::Phase(PhaseName::Generate);
+    const TRANSLATE: StretchKind = StretchKind::Phase(PhaseName::Translate);
+    const OPTIMISE: StretchKind = StretchKind::Phase(PhaseName::Optimise);
+    const GENERATE: StretchKind = StretchKind::Phase(PhaseName::Generate);
 
     #[test]
     fn pieces_run_on_any_slot() {
@@ -478,7 +480,7 @@ mod tests {
                 (Some(0), 0, ZIP_A, TRANSLATE, 0, 10),
                 (Some(0), 0, ZIP_A, OPTIMISE, 11, 19),
                 (Some(0), 1, ZIP_A, OPTIMISE, 10, 20),
-                (Some(0), 1, ZIP_A, Stage::Phase(PhaseName::Join), 20, 25),
+                (Some(0), 1, ZIP_A, StretchKind::Phase(PhaseName::Join), 20, 25),
             ],
         );
     }
@@ -510,7 +512,7 @@ mod tests {
                 finished(ZIP_A, 109),
                 ended(true, 110),
             ],
-            &[(None, 0, ZIP_A, Stage::CutOff, 1, 5), (None, 0, ZIP_A, GENERATE, 8, 9)],
+            &[(None, 0, ZIP_A, StretchKind::CutOff, 1, 5), (None, 0, ZIP_A, GENERATE, 8, 9)],
         );
     }
 
@@ -532,9 +534,9 @@ mod tests {
             ],
             &[
                 (Some(0), 0, ZIP_A, TRANSLATE, 0, 10),
-                (Some(0), 0, ZIP_A, Stage::CutOff, 10, 15),
-                (Some(0), 1, ZIP_B, Stage::CutOff, 1, 15),
-                (Some(1), 0, ZIP_B, Stage::CutOff, 16, 20),
+                (Some(0), 0, ZIP_A, StretchKind::CutOff, 10, 15),
+                (Some(0), 1, ZIP_B, StretchKind::CutOff, 1, 15),
+                (Some(1), 0, ZIP_B, StretchKind::CutOff, 16, 20),
             ],
         );
     }

@@ -125,7 +125,7 @@ impl<'a> PathWalk<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::timings::model::Stage;
+    use crate::report::timings::model::StretchKind;
     use tender_protocol::PhaseName::{self, Cut, Emit, Join, Link, Optimise, Translate};
 
     /// A row, a unit, a phase, the piece, and from when until when.
@@ -138,7 +138,7 @@ mod tests {
             .map(|&(row, unit, phase, cgu, start_us, end_us)| Stretch {
                 row,
                 unit,
-                stage: Stage::Phase(phase),
+                stage: StretchKind::Phase(phase),
                 cgu,
                 source: None,
                 start_us,

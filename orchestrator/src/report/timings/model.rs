@@ -27,8 +27,8 @@ pub(super) struct Model {
     /// All processes together, microseconds; 0 where it is not known.
     pub cpu_us: u64,
     /// Items that were not, in the order in which they were judged.
-    pub units: Vec<Unit>,
-    pub workers: Vec<Worker>,
+    pub units: Vec<TimedUnit>,
+    pub workers: Vec<WorkerLife>,
     /// Sorted by worker and slot; those of commands come first.
     pub rows: Vec<Row>,
     /// Sorted by row and start. On one row they do not overlap.
@@ -56,7 +56,7 @@ pub(super) enum Ending {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Unit {
+pub(super) struct TimedUnit {
     pub item: ItemIx,
     pub krate: String,
     pub label: String,
@@ -97,7 +97,7 @@ pub(super) struct Kill {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Worker {
+pub(super) struct WorkerLife {
     /// The system's process id.
     pub pid: u32,
     pub start_us: u64,
@@ -114,7 +114,7 @@ pub(super) struct Row {
 
 /// What a stretch of time on a slot was used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(super) enum StretchKind {
     Phase(PhaseName),
     /// Not known: the worker died or was stopped before the phase ended.
     CutOff,
@@ -127,7 +127,7 @@ pub(super) struct Stretch {
     pub row: u32,
     /// Index into `Model::units`.
     pub unit: u32,
-    pub stage: Stage,
+    pub stage: StretchKind,
     /// The codegen unit, from 0.
     pub cgu: Option<u32>,
     /// Index into `Model::sources`.

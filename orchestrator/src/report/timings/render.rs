@@ -8,7 +8,7 @@
 //! Each bar is six small numbers, its start as the distance from the start of the one before: some
 //! 25 bytes.
 
-use super::model::{After, Ending, Kill, Model, Stage, Unit, Wait};
+use super::model::{After, Ending, Kill, Model, StretchKind, TimedUnit, Wait};
 use super::series::{Point, highest};
 use crate::events::WaitReason;
 use crate::graph::{Graph, ItemKind};
@@ -175,7 +175,7 @@ fn about(profile: &Profile, model: &Model) -> Value {
 }
 
 /// Crate, name, kind, start, end, outcome, reason, peak of memory, lease, waits, runs. -1: none.
-fn unit(graph: &Graph, unit: &Unit, crates: &mut Names, reasons: &mut Names) -> Value {
+fn unit(graph: &Graph, unit: &TimedUnit, crates: &mut Names, reasons: &mut Names) -> Value {
     let time = |at_us: Option<u64>| at_us.map_or(-1, |at_us| at_us as i64);
     let kind = match unit.kind {
         ItemKind::Generate => "generate",
@@ -242,10 +242,10 @@ fn bars(model: &Model) -> Vec<Vec<u64>> {
     for stretch in &model.stretches {
         let row = stretch.row as usize;
         let phase = match stretch.stage {
-            Stage::Phase(name) => {
+            StretchKind::Phase(name) => {
                 PHASES.iter().position(|phase| *phase == name).expect("all are listed")
             }
-            Stage::CutOff => PHASES.len(),
+            StretchKind::CutOff => PHASES.len(),
         };
         let from_1 = |n: Option<u32>| n.map_or(0, |n| u64::from(n) + 1);
         rows[row].extend([

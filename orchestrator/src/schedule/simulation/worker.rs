@@ -33,10 +33,16 @@ pub(super) struct FakePieces {
 
 impl FakePieces {
     /// The event after the end of a part.
-    pub(super) fn resized(&self, worker: WorkerId, item: ItemIx) -> Event {
+    pub(super) fn resized(&self, worker: WorkerId, item: ItemIx) -> SchedulerEvent {
         let parts = self.granted + self.running;
         let bytes = self.need.begin / 4 + parts as u64 * self.need.piece;
-        Event::LeaseResized { worker, item, bytes, grants: self.grants, parts: parts as u32 }
+        SchedulerEvent::LeaseResized {
+            worker,
+            item,
+            bytes,
+            grants: self.grants,
+            parts: parts as u32,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::super::*;
 use super::worker::{FakePieces, FakeWorker, Startable};
 use crate::keys::{ChildId, ItemIx, WorkerId};
 use crate::tokens::fake::{FakeLender, FakePorts};
-use crate::tokens::{Dialect, Kind, Pool};
+use crate::tokens::{ChildKind, Dialect, Pool};
 use std::collections::{BTreeMap, BTreeSet};
 use tender_protocol::Outcome;
 
@@ -209,7 +209,7 @@ impl World {
             if fresh {
                 self.end(item, "fresh");
             }
-            self.scheduler.handle(Event::Judged { item, fresh });
+            self.scheduler.handle(SchedulerEvent::Judged { item, fresh });
         }
         while let Some(action) = self.scheduler.next_action() {
             assert!(self.finish.is_none(), "{action:?} after the end");
@@ -217,7 +217,7 @@ impl World {
                 Action::StartWorker(ix) => {
                     assert!(self.workers.insert(ix, FakeWorker::default()).is_none());
                     let child = ChildId::Worker(ix);
-                    drop(self.pool.broker.admit(child, Kind::Own, 1).expect("a slot is free"));
+                    drop(self.pool.broker.admit(child, ChildKind::Own, 1).expect("a slot is free"));
                     self.most_live = self.most_live.max(self.workers.len());
                 }
                 Action::LendSlot(ix) => {
@@ -285,7 +285,7 @@ impl World {
                 }
                 Action::RunCommand(item) => {
                     let child = ChildId::Command(item);
-                    let kind = Kind::External(Dialect::Fifo);
+                    let kind = ChildKind::External(Dialect::Fifo);
                     drop(self.pool.broker.admit(child, kind, 1).expect("a slot is free"));
                     self.commands.insert(item, FakeCommand { jobs: item.0 % 4, held: 0 });
                     self.check_begins(item);
@@ -327,7 +327,7 @@ impl World {
         assert_eq!(self.pool.broker.collect(granted).unwrap(), [], "nobody returns too much");
         for worker in self.workers.keys().copied() {
             let tokens = self.pool.broker.out(ChildId::Worker(worker));
-            self.scheduler.handle(Event::TokensOut { worker, tokens });
+            self.scheduler.handle(SchedulerEvent::TokensOut { worker, tokens });
         }
         let wanted = self.scheduler.wanted(self.pool.max_additional());
         assert!(self.pool.begin_round(wanted, self.now_us).unwrap().is_none());
@@ -339,7 +339,7 @@ impl World {
                 && !self.pool.broker.put(ChildId::Worker(worker)).unwrap()
             {
                 assert!(self.unread(ChildId::Worker(worker)) >= CAPACITY, "its port is full");
-                self.scheduler.handle(Event::PortFull { worker });
+                self.scheduler.handle(SchedulerEvent::PortFull { worker });
                 continue;
             }
             self.perform();
@@ -367,7 +367,7 @@ impl World {
             if worker.cancelled && !worker.given.is_empty() {
                 let (item, _) = worker.given.remove(0);
                 self.end(item, "skipped");
-                self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                self.scheduler.handle(SchedulerEvent::Finished { item, outcome: Outcome::Skipped });
                 return true;
             }
             if worker.cancelled {
@@ -380,14 +380,15 @@ impl World {
                     let item = *item;
                     worker.in_pieces.remove(&item);
                     self.end(item, "skipped");
-                    self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                    self.scheduler
+                        .handle(SchedulerEvent::Finished { item, outcome: Outcome::Skipped });
                     return true;
                 }
             }
             let wants = worker.wants();
             if std::mem::replace(&mut worker.sent_want, wants) != wants {
                 let tokens = wants as u32;
-                self.scheduler.handle(Event::WorkerWants { worker: ix, tokens });
+                self.scheduler.handle(SchedulerEvent::WorkerWants { worker: ix, tokens });
                 return true;
             }
             let child = ChildId::Worker(ix);
@@ -405,7 +406,7 @@ impl World {
                     Some(Startable::Item(position)) => {
                         let (item, _) = worker.given.remove(position);
                         worker.running.push(item);
-                        self.scheduler.handle(Event::Started { worker: ix, item });
+                        self.scheduler.handle(SchedulerEvent::Started { worker: ix, item });
                         return true;
                     }
                     Some(Startable::Piece(item)) => {
@@ -425,7 +426,7 @@ impl World {
                 if !worker.parked && worker.running.is_empty() {
                     worker.parked = true;
                     self.pool.broker.park(child);
-                    self.scheduler.handle(Event::WorkerParked { worker: ix });
+                    self.scheduler.handle(SchedulerEvent::WorkerParked { worker: ix });
                     return true;
                 }
             }
@@ -454,7 +455,7 @@ impl World {
             (Some(ix), None) if self.workers[&ix].closing => self.die(ix, Death::Closed),
             (Some(ix), None) => {
                 self.workers.get_mut(&ix).unwrap().has_responded = true;
-                self.scheduler.handle(Event::WorkerResponded { worker: ix });
+                self.scheduler.handle(SchedulerEvent::WorkerResponded { worker: ix });
             }
             (Some(ix), Some(item)) if self.fates[item.0 as usize] == Fate::Crashes => {
                 self.die(ix, Death::Crashed);
@@ -476,10 +477,11 @@ impl World {
                     after.retain(|before| *before != item);
                 }
                 worker.given.retain(|(other, _)| !skipped.contains(other));
-                self.scheduler.handle(Event::Finished { item, outcome });
+                self.scheduler.handle(SchedulerEvent::Finished { item, outcome });
                 for item in skipped {
                     self.end(item, "skipped");
-                    self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+                    self.scheduler
+                        .handle(SchedulerEvent::Finished { item, outcome: Outcome::Skipped });
                 }
             }
             (None, Some(item)) => {
@@ -491,7 +493,7 @@ impl World {
                     return true;
                 }
                 let outcome = self.outcome(item);
-                self.scheduler.handle(Event::Finished { item, outcome });
+                self.scheduler.handle(SchedulerEvent::Finished { item, outcome });
             }
             (None, None) => unreachable!(),
         }
@@ -531,7 +533,7 @@ impl World {
             worker.in_pieces.insert(item, pieces);
             self.scheduler.handle(resized);
             for _ in 0..count {
-                self.scheduler.handle(Event::LeaseWanted { worker: ix, item, bytes });
+                self.scheduler.handle(SchedulerEvent::LeaseWanted { worker: ix, item, bytes });
             }
             return false;
         };
@@ -544,7 +546,7 @@ impl World {
         worker.in_pieces.remove(&item);
         if worker.cancelled {
             self.end(item, "skipped");
-            self.scheduler.handle(Event::Finished { item, outcome: Outcome::Skipped });
+            self.scheduler.handle(SchedulerEvent::Finished { item, outcome: Outcome::Skipped });
             return false;
         }
         true
@@ -569,7 +571,7 @@ impl World {
                 *self.ran_out.entry(item).or_default() += 1;
             }
         }
-        self.scheduler.handle(Event::WorkerEnded { worker: ix, death });
+        self.scheduler.handle(SchedulerEvent::WorkerEnded { worker: ix, death });
     }
 
     fn is_too_large(&self, item: ItemIx) -> bool {
@@ -583,7 +585,7 @@ impl World {
     /// The command or linker that ran the item was killed for memory.
     fn run_out(&mut self, item: ItemIx) {
         *self.ran_out.entry(item).or_default() += 1;
-        self.scheduler.handle(Event::OutOfMemory { item });
+        self.scheduler.handle(SchedulerEvent::OutOfMemory { item });
     }
 
     /// An interruption: workers are killed, commands end.

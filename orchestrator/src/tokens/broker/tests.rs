@@ -27,7 +27,7 @@ fn unread(broker: &Broker<FakePorts>, child: ChildId) -> u32 {
 
 #[test]
 fn broker_admission_names_the_port() {
-    let admission = broker(8).admit(A, Kind::Own, 8).unwrap();
+    let admission = broker(8).admit(A, ChildKind::Own, 8).unwrap();
     let flags = " -j8 --jobserver-auth=fifo:/fake";
     assert_eq!(admission.environment(), [("MAKEFLAGS", flags), ("CARGO_MAKEFLAGS", flags)]);
 }
@@ -35,11 +35,11 @@ fn broker_admission_names_the_port() {
 #[test]
 fn broker_charges_parks_and_lends_the_implicit_slot() {
     let mut broker = broker(2);
-    broker.admit(A, Kind::Own, 8).unwrap();
+    broker.admit(A, ChildKind::Own, 8).unwrap();
     broker.charge(B).unwrap();
     assert_eq!((broker.free(), broker.used()), (0, 2));
     assert!(matches!(
-        broker.admit(ChildId::Worker(WorkerId(2)), Kind::Own, 8),
+        broker.admit(ChildId::Worker(WorkerId(2)), ChildKind::Own, 8),
         Err(AdmitError::NoFreeSlot)
     ));
     assert!(matches!(broker.charge(ChildId::Worker(WorkerId(2))), Err(AdmitError::NoFreeSlot)));
@@ -57,7 +57,7 @@ fn broker_charges_parks_and_lends_the_implicit_slot() {
 #[test]
 fn broker_puts_a_token_only_if_one_is_free_and_the_port_has_room() {
     let mut broker = Broker::new(4, FakePorts { capacity: 2 });
-    broker.admit(A, Kind::Own, 8).unwrap();
+    broker.admit(A, ChildKind::Own, 8).unwrap();
     assert!(broker.put(A).unwrap() && broker.put(A).unwrap());
     assert!(!broker.put(A).unwrap(), "its port is full");
     assert_eq!((broker.out(A), broker.free()), (2, 1));
@@ -71,7 +71,7 @@ fn broker_puts_a_token_only_if_one_is_free_and_the_port_has_room() {
 #[test]
 fn broker_takes_back_unread_tokens_beyond_the_grant() {
     let mut broker = broker(5);
-    broker.admit(A, Kind::Own, 8).unwrap();
+    broker.admit(A, ChildKind::Own, 8).unwrap();
     settle(&mut broker, &[(A, 4)]);
     read(&broker, A, 3);
     assert_eq!((broker.held(A).unwrap(), broker.free()), (3, 0));
@@ -85,8 +85,8 @@ fn broker_takes_back_unread_tokens_beyond_the_grant() {
 #[test]
 fn broker_grants_a_returned_token_to_another_worker() {
     let mut broker = broker(3);
-    broker.admit(A, Kind::Own, 8).unwrap();
-    broker.admit(B, Kind::Own, 8).unwrap();
+    broker.admit(A, ChildKind::Own, 8).unwrap();
+    broker.admit(B, ChildKind::Own, 8).unwrap();
     settle(&mut broker, &[(A, 1)]);
     read(&broker, A, 1);
     settle(&mut broker, &[(A, 0), (B, 1)]);
@@ -99,7 +99,7 @@ fn broker_grants_a_returned_token_to_another_worker() {
 #[test]
 fn broker_frees_the_tokens_of_a_removed_child() {
     let mut broker = broker(6);
-    broker.admit(A, Kind::Own, 8).unwrap();
+    broker.admit(A, ChildKind::Own, 8).unwrap();
     settle(&mut broker, &[(A, 4)]);
     read(&broker, A, 3);
     assert_eq!(broker.remove(A), Settled { held_lost: 3, surplus: 0 });
@@ -113,7 +113,7 @@ fn broker_frees_the_tokens_of_a_removed_child() {
 #[test]
 fn broker_reports_and_discards_surplus_tokens() {
     let mut broker = broker(3);
-    broker.admit(A, Kind::Own, 8).unwrap();
+    broker.admit(A, ChildKind::Own, 8).unwrap();
     settle(&mut broker, &[(A, 1)]);
     give_back(&broker, A, 2);
     assert_eq!(settle(&mut broker, &[(A, 1)]), [Surplus { child: A, tokens: 2 }]);
@@ -123,7 +123,7 @@ fn broker_reports_and_discards_surplus_tokens() {
     assert_eq!(broker.free(), 3);
 }
 
-const EXTERNAL: Kind = Kind::External(Dialect::Fifo);
+const EXTERNAL: ChildKind = ChildKind::External(Dialect::Fifo);
 
 /// A broker with external commands 0, 1, ..., and `n` slots besides their implicit ones.
 fn with_external(n: u32, children: u32) -> Broker<FakePorts> {
@@ -279,7 +279,7 @@ fn broker_keeps_tokens_of_survivors_charged_and_offers_them_nothing() {
     assert_eq!((unread(&broker, left), unread(&broker, B)), (0, 3), "all but the held tokens");
     // The command runs again.
     broker.withdraw_offers(1).unwrap();
-    broker.admit(A, Kind::External(Dialect::Fifo), 8).unwrap();
+    broker.admit(A, ChildKind::External(Dialect::Fifo), 8).unwrap();
     give_back(&broker, left, 1);
     settle(&mut broker, &[]);
     assert_eq!((broker.held(left).unwrap(), unread(&broker, left), broker.free()), (1, 0, 1));
@@ -323,7 +323,7 @@ fn broker_limits_offers() {
         Offers { taken: true, ..Offers::default() }
     );
     assert_eq!((all_unread(&broker, 1), broker.held(A).unwrap(), broker.free()), (vec![0], 1, 4));
-    broker.admit(B, Kind::Own, 8).unwrap();
+    broker.admit(B, ChildKind::Own, 8).unwrap();
     settle(&mut broker, &[(B, 3)]);
     assert_eq!((unread(&broker, B), broker.free()), (3, 0));
     settle(&mut broker, &[]);
@@ -447,7 +447,7 @@ proptest! {
                     next += 1;
                     let client = !matches!(step, Step::Charge);
                     let external = matches!(step, Step::AdmitExternal);
-                    let kind = if external { EXTERNAL } else { Kind::Own };
+                    let kind = if external { EXTERNAL } else { ChildKind::Own };
                     let free = broker.free();
                     let admitted = if client { broker.admit(child, kind, n).is_ok() } else { broker.charge(child).is_ok() };
                     prop_assert_eq!(admitted, free > 0);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::keys::{ChildId, WorkerId};
-use crate::tokens::broker::Kind;
+use crate::tokens::broker::ChildKind;
 use crate::tokens::dialect::Dialect;
 use crate::tokens::fake::{FakeLender, FakePorts, settle};
 use crate::tokens::port::Port;
@@ -47,7 +47,7 @@ fn read(pool: &Pool<FakePorts, FakeLender>, child: ChildId, tokens: u32) {
 fn pool_uses_the_implicit_slot_first() {
     let (mut pool, lender) = under(9, 10);
     assert_eq!(pool.broker.free(), 1);
-    pool.broker.admit(OWN, Kind::Own, 10).unwrap();
+    pool.broker.admit(OWN, ChildKind::Own, 10).unwrap();
     round(&mut pool, 0, 0);
     assert_eq!(lender.0.borrow().requested, 0, "nothing else has a use for a slot");
 }
@@ -55,7 +55,7 @@ fn pool_uses_the_implicit_slot_first() {
 #[test]
 fn pool_borrows_tokens_for_work_and_returns_them_at_once() {
     let (mut pool, lender) = under(9, 10);
-    drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
+    drop(pool.broker.admit(OWN, ChildKind::Own, 10).unwrap());
     pool.end_round(3, 0).unwrap();
     assert_eq!(lender.0.borrow().requested, 3);
     lender.grant();
@@ -82,7 +82,7 @@ fn pool_requests_no_more_tokens_than_the_hint() {
 #[test]
 fn pool_returns_a_token_that_arrives_too_late() {
     let (mut pool, lender) = under(9, 10);
-    drop(pool.broker.admit(OWN, Kind::Own, 10).unwrap());
+    drop(pool.broker.admit(OWN, ChildKind::Own, 10).unwrap());
     pool.end_round(2, 0).unwrap();
     lender.grant();
     round(&mut pool, 0, 1);
@@ -92,7 +92,7 @@ fn pool_returns_a_token_that_arrives_too_late() {
 #[test]
 fn pool_doubles_the_pause_between_failed_trials() {
     let (mut pool, lender) = under(1, 4);
-    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
+    drop(pool.broker.admit(EXTERNAL, ChildKind::External(Dialect::Fifo), 4).unwrap());
     let mut pauses = vec![];
     let mut now_us = 0;
     for _ in 0..6 {
@@ -123,7 +123,7 @@ fn pool_doubles_the_pause_between_failed_trials() {
 #[test]
 fn pool_doubles_the_size_of_trials_that_are_taken() {
     let (mut pool, lender) = under(20, 21);
-    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 21).unwrap());
+    drop(pool.broker.admit(EXTERNAL, ChildKind::External(Dialect::Fifo), 21).unwrap());
     let mut offered = vec![];
     for now_us in 0..5 {
         round(&mut pool, 0, now_us);
@@ -143,7 +143,7 @@ fn pool_doubles_the_size_of_trials_that_are_taken() {
 #[test]
 fn pool_keeps_an_offer_ahead_until_a_token_is_taken() {
     let (mut pool, lender) = under(3, 4);
-    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
+    drop(pool.broker.admit(EXTERNAL, ChildKind::External(Dialect::Fifo), 4).unwrap());
     pool.end_round(3, 0).unwrap();
     lender.grant();
     pool.begin_round(0, 1).unwrap();
@@ -174,7 +174,7 @@ fn pool_keeps_an_offer_ahead_until_a_token_is_taken() {
 #[test]
 fn pool_returns_a_token_that_an_external_command_has_returned() {
     let (mut pool, lender) = under(1, 4);
-    drop(pool.broker.admit(EXTERNAL, Kind::External(Dialect::Fifo), 4).unwrap());
+    drop(pool.broker.admit(EXTERNAL, ChildKind::External(Dialect::Fifo), 4).unwrap());
     round(&mut pool, 0, 0);
     lender.grant();
     round(&mut pool, 0, 0);
@@ -234,7 +234,7 @@ proptest! {
             match step {
                 Step::AdmitOwn | Step::AdmitExternal => {
                     let own = matches!(step, Step::AdmitOwn);
-                    let kind = if own { Kind::Own } else { Kind::External(Dialect::Fifo) };
+                    let kind = if own { ChildKind::Own } else { ChildKind::External(Dialect::Fifo) };
                     let child = ChildId::Worker(WorkerId(next));
                     next += 1;
                     if pool.broker.admit(child, kind, 6).is_ok() {
