@@ -17,7 +17,7 @@ use tender_protocol::{FromWorker, ItemId, Outcome, Plan, PlanId, ToWorker, Work}
 
 /// If a worker needs longer than this to preprocess a file, microseconds, it hangs, perhaps by the
 /// bug that caused the crash.
-const PATIENCE_US: u64 = 60_000_000;
+const PREPROCESS_TIMEOUT_US: u64 = 60_000_000;
 
 /// Preprocesses units with a fresh worker each, started from `program`.
 pub(super) struct Reproducers<'a> {
@@ -98,7 +98,7 @@ impl Reproducers<'_> {
             items: vec![item],
         };
         worker.send_plan(plan);
-        let deadline = now_us() + PATIENCE_US;
+        let deadline = now_us() + PREPROCESS_TIMEOUT_US;
         while now_us() < deadline && !is_interrupted() {
             let mut ended = false;
             for message in worker.read(self.program).map_err(|_| ())?.messages {

@@ -63,7 +63,7 @@ impl JobSlots {
         })
     }
 
-    /// Charges a slot to a child that is not told of the pool yet; [`JobSlots::remove`] frees it.
+    /// Charges a slot to a child that has no port yet. [`JobSlots::remove`] frees it.
     ///
     /// Panics if no slot is free, as `admit`.
     pub(super) fn charge(&mut self, id: ChildId) {

@@ -3,8 +3,8 @@
 //! yet. Decides nothing. Knows no items and no slots.
 
 use crate::memory::{
-    Bound, Budget, Chosen, Note, Others, Reading, STALL_BEGINS, STALL_ENDS, Sample, Shares, Stall,
-    System, Totals,
+    Bound, Budget, Chosen, Note, OtherBuilds, Reading, STALL_BEGINS, STALL_ENDS, Sample, Shares,
+    Stall, System, Totals,
 };
 use camino::Utf8Path;
 use std::time::Duration;
@@ -77,7 +77,7 @@ impl Sampler {
     /// What is free for this build, bytes: by the last reading, less what peers have reserved now.
     /// None where it cannot be known.
     pub(crate) fn headroom(&mut self) -> Option<u64> {
-        let Others { builds, growth } = self.read_peers();
+        let OtherBuilds { builds, growth } = self.read_peers();
         self.peers.builds = builds;
         let reserved = growth.max(self.peers.growth_before);
         self.free.map(|free| free.saturating_sub(reserved))
@@ -148,7 +148,7 @@ impl Sampler {
         joined.as_mut()
     }
 
-    fn read_peers(&mut self) -> Others {
+    fn read_peers(&mut self) -> OtherBuilds {
         self.shares().and_then(|shares| shares.others().ok()).unwrap_or_default()
     }
 }

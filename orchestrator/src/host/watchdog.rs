@@ -29,7 +29,7 @@
 use crate::sys::group::{may_be_led, runs_in_any};
 use crate::sys::process::GroupEntry;
 use crate::sys::stat::now_ticks;
-use crate::tokens::{MOST_PIPES, PATIENCE, give_back};
+use crate::tokens::{MOST_PIPES, RETURN_TIMEOUT, give_back};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::{Errno, read, write};
@@ -147,15 +147,15 @@ impl Watchdog {
         self.end_within(ENDS_WITHIN);
     }
 
-    fn end_within(&self, patience: Duration) {
+    fn end_within(&self, timeout: Duration) {
         if self.has_ended.replace(true) {
             return;
         }
         self.shared.ends.store(true, Ordering::Release);
         let _ = self.wake();
-        let patience = Timespec::try_from(patience).unwrap_or_default();
+        let timeout = Timespec::try_from(timeout).unwrap_or_default();
         if let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty())
-            && poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&patience)) != Ok(1)
+            && poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) != Ok(1)
         {
             // It is not reaped yet, so its number is no other process's.
             let _ = rustix::process::kill_process(self.pid, Signal::KILL);
@@ -216,7 +216,7 @@ fn watch(
         }
     }
     // What the parent's pool had no room for is owed. It is not waited for again each time.
-    let (mut given, mut patience) = (0u32, PATIENCE);
+    let (mut given, mut timeout) = (0u32, RETURN_TIMEOUT);
     let was_killed = loop {
         let is_over = match read(woken, &mut [0u8; 64]) {
             Ok(0) => true,
@@ -230,18 +230,18 @@ fn watch(
             break true;
         }
         let owed = shared.returned.load(Ordering::Acquire).wrapping_sub(given);
-        let given_now = give_tokens(pool, owed, patience);
+        let given_now = give_tokens(pool, owed, timeout);
         given = given.wrapping_add(given_now);
         if given_now < owed {
-            patience = Duration::ZERO;
+            timeout = Duration::ZERO;
         }
     };
     if was_killed {
         end_groups(&shared.groups, ticks_per_second);
-        give_tokens(pool, u32::MAX, PATIENCE);
+        give_tokens(pool, u32::MAX, RETURN_TIMEOUT);
     } else {
         let owed = shared.returned.load(Ordering::Acquire).wrapping_sub(given);
-        give_tokens(pool, owed, PATIENCE);
+        give_tokens(pool, owed, RETURN_TIMEOUT);
     }
     // SAFETY: ends this process without running anything of the one that it was forked from.
     unsafe { libc::_exit(0) }
@@ -251,9 +251,9 @@ fn watch(
 fn give_tokens(
     pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>,
     tokens: u32,
-    patience: Duration,
+    timeout: Duration,
 ) -> u32 {
-    pool.map_or(0, |(pool, escrow)| give_back(escrow, pool, tokens, patience))
+    pool.map_or(0, |(pool, escrow)| give_back(escrow, pool, tokens, timeout))
 }
 
 fn end_groups(entries: &[AtomicU64; MOST_GROUPS], ticks_per_second: u64) {
@@ -419,7 +419,7 @@ mod tests {
         assert_eq!((read(&their_pool, &mut bytes), bytes[0]), (Ok(1), b'a'));
         drop(child);
         drop(watchdog);
-        assert_eq!(escrow.left(), 1);
+        assert_eq!(escrow.count(), 1);
     }
 
     #[test]
@@ -437,6 +437,6 @@ mod tests {
         assert_eq!(read(&their_pool, &mut bytes), Ok(4096));
         drop(watchdog);
         assert_eq!((read(&their_pool, &mut bytes), bytes[0]), (Ok(1), b'+'));
-        assert_eq!(escrow.left(), 0);
+        assert_eq!(escrow.count(), 0);
     }
 }

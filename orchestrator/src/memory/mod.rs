@@ -14,10 +14,10 @@ mod readings;
 
 pub use account::{
     Account, Budget, BudgetError, Chosen, Clamp, Denied, Killer, Ledger, MemorySummary, Origin,
-    Others, Purpose, ShareError, Shares, Tally,
+    OtherBuilds, Purpose, ShareError, Shares, Tally,
 };
 pub use policy::{
-    Brake, CommandUse, Defence, Evidence, Keeps, Measure, NEWS_US, Orders, Overuse, Reclaim,
+    Brake, CommandUse, Defence, Evidence, KeptMemory, Measure, NEWS_US, Orders, Overuse, Reclaim,
     STALL_BEGINS, STALL_ENDS, Steps, Thrash, WorkDone,
 };
 pub use readings::{

@@ -147,8 +147,8 @@ impl Scheduler {
     }
 
     /// The next item to judge, which means to check whether it is up to date. Its prerequisites
-    /// are. Answered by `SchedulerEvent::Judged`. Not an action, because judging reads files, and actions
-    /// need not wait for it.
+    /// are. Answered by `SchedulerEvent::Judged`. Not an action, because judging reads files, and
+    /// actions need not wait for it.
     pub fn next_to_judge(&mut self) -> Option<ItemIx> {
         self.to_judge.pop_front()
     }

@@ -9,10 +9,10 @@
 //! N = free + implicit slots charged + tokens out;     tokens out = unread in the child's port + held by the child
 //! ```
 //!
-//! A child is charged its implicit slot from before it starts until it parks it or is gone. More
+//! A child is charged its implicit slot from before it starts until it parks it or has ended. More
 //! slots reach it as bytes in its own port. Bytes that it returns lie unread in the port until
 //! `collect` takes them back. What a child holds is never counted by what it reports: it is what
-//! was put in, less what was taken back, less what is unread. So when its process tree is gone,
+//! was put in, less what was taken back, less what is unread. So when no process of it is left,
 //! what it held is known, and becomes free at once.
 //!
 //! # Two kinds of children

@@ -31,7 +31,7 @@ const CHUNK: usize = 256;
 
 /// How long to wait for room in the parent's pipe. There is room, unless a client has written bytes
 /// that it did not take.
-pub const PATIENCE: Duration = Duration::from_secs(1);
+pub const RETURN_TIMEOUT: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub struct Escrow {
@@ -87,7 +87,8 @@ impl Escrow {
         let (from, to_from) = pipe_with(PipeFlags::CLOEXEC)?;
         write(&to_from, b"+")?;
         let taken = self.take(from.as_fd())?;
-        let back = give_back(&self.readers().collect::<Vec<_>>(), to_from.as_fd(), 1, PATIENCE);
+        let back =
+            give_back(&self.readers().collect::<Vec<_>>(), to_from.as_fd(), 1, RETURN_TIMEOUT);
         if (taken, back) == (Taken::Token, 1) {
             Ok(())
         } else {
@@ -122,7 +123,7 @@ impl Escrow {
     }
 
     /// How many tokens are in the pipes now: borrowed, or not yet returned.
-    pub fn left(&self) -> u32 {
+    pub fn count(&self) -> u32 {
         // FIONREAD does not fail on a pipe.
         let unread = |pipe: &Pipe| ioctl_fionread(&pipe.read).map_or(0, |bytes| bytes as u32);
         self.pipes.iter().map(unread).sum()
@@ -130,7 +131,7 @@ impl Escrow {
 
     /// Whether the pipes have no room. Each token occupies a buffer of a pipe.
     pub fn is_full(&self) -> bool {
-        self.left() >= self.room
+        self.count() >= self.room
     }
 
     /// Becomes writable when tokens of full escrow pipes are returned, since the first pipe is
@@ -163,13 +164,13 @@ pub fn never_blocking(write: OwnedFd) -> OwnedFd {
 }
 
 /// Returns up to `tokens` from the escrow pipes to the pool. Returns how many: fewer if the pool
-/// has no room within `patience`, or is closed. The others stay in the escrow pipes. Does not
+/// has no room within `timeout`, or is closed. The others stay in the escrow pipes. Does not
 /// allocate, since the watchdog may be forked from a process with threads.
 pub fn give_back(
     escrow: &[BorrowedFd<'_>],
     pool: BorrowedFd<'_>,
     tokens: u32,
-    patience: Duration,
+    timeout: Duration,
 ) -> u32 {
     let start = Instant::now();
     let mut bytes = [0; CHUNK];
@@ -177,12 +178,12 @@ pub fn give_back(
     for pipe in escrow {
         while given < tokens
             && has_any(pipe)
-            && has_room(pool, patience.saturating_sub(start.elapsed()))
+            && has_room(pool, timeout.saturating_sub(start.elapsed()))
         {
             let most = CHUNK.min((tokens - given) as usize);
             match read(pipe, &mut bytes[..most]) {
                 Ok(0) | Err(Errno::AGAIN) => break,
-                Ok(count) => given += put(pool, &bytes[..count], start, patience),
+                Ok(count) => given += put(pool, &bytes[..count], start, timeout),
                 Err(Errno::INTR) => {}
                 Err(_) => break,
             }
@@ -193,13 +194,13 @@ pub fn give_back(
 
 /// Returns how many bytes were written: fewer only if the pool is closed, or another client has
 /// filled it meanwhile.
-fn put(pool: BorrowedFd<'_>, bytes: &[u8], start: Instant, patience: Duration) -> u32 {
+fn put(pool: BorrowedFd<'_>, bytes: &[u8], start: Instant, timeout: Duration) -> u32 {
     let mut rest = bytes;
     while !rest.is_empty() {
         match write(pool, rest) {
             Ok(count) => rest = &rest[count..],
             Err(Errno::INTR) => {}
-            Err(Errno::AGAIN) if has_room(pool, patience.saturating_sub(start.elapsed())) => {}
+            Err(Errno::AGAIN) if has_room(pool, timeout.saturating_sub(start.elapsed())) => {}
             Err(_) => break,
         }
     }
@@ -210,12 +211,12 @@ fn has_any(pipe: &BorrowedFd<'_>) -> bool {
     ioctl_fionread(pipe).is_ok_and(|bytes| bytes > 0)
 }
 
-/// Waits until the pipe has room for a chunk, at most `patience`. Also true if all readers are
+/// Waits until the pipe has room for a chunk, at most `timeout`. Also true if all readers are
 /// closed: then the write fails.
-fn has_room(pool: BorrowedFd<'_>, patience: Duration) -> bool {
-    let patience = Timespec::try_from(patience).unwrap_or_default();
+fn has_room(pool: BorrowedFd<'_>, timeout: Duration) -> bool {
+    let timeout = Timespec::try_from(timeout).unwrap_or_default();
     loop {
-        match poll(&mut [PollFd::from_borrowed_fd(pool, PollFlags::OUT)], Some(&patience)) {
+        match poll(&mut [PollFd::from_borrowed_fd(pool, PollFlags::OUT)], Some(&timeout)) {
             Err(Errno::INTR) => {}
             other => return other.is_ok_and(|ready| ready > 0),
         }
@@ -246,9 +247,9 @@ mod tests {
         // The pool has no O_NONBLOCK, and splice does not block.
         assert_eq!(escrow.take(pool.as_fd()).unwrap(), Taken::Nothing);
         let readers: Vec<_> = escrow.readers().collect();
-        assert_eq!(give_back(&readers, to_pool.as_fd(), 2, PATIENCE), 2);
-        assert_eq!(give_back(&readers, to_pool.as_fd(), 2, PATIENCE), 1);
-        assert_eq!(give_back(&readers, to_pool.as_fd(), 2, PATIENCE), 0);
+        assert_eq!(give_back(&readers, to_pool.as_fd(), 2, RETURN_TIMEOUT), 2);
+        assert_eq!(give_back(&readers, to_pool.as_fd(), 2, RETURN_TIMEOUT), 1);
+        assert_eq!(give_back(&readers, to_pool.as_fd(), 2, RETURN_TIMEOUT), 0);
         let mut bytes = [0; 4];
         assert_eq!((read(&pool, &mut bytes).unwrap(), &bytes[..3]), (3, &b"abc"[..]));
     }
@@ -273,7 +274,7 @@ mod tests {
         assert_eq!(taken, tokens);
         let readers: Vec<_> = escrow.readers().collect();
         assert_eq!(
-            (give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)),
+            (give_back(&readers, to_pool.as_fd(), u32::MAX, RETURN_TIMEOUT), unread(&pool)),
             (tokens, 1000)
         );
     }
@@ -290,7 +291,7 @@ mod tests {
         assert_eq!(unread(&pool), 5000 - u64::from(taken));
         let readers: Vec<_> = escrow.readers().collect();
         assert_eq!(
-            (give_back(&readers, to_pool.as_fd(), u32::MAX, PATIENCE), unread(&pool)),
+            (give_back(&readers, to_pool.as_fd(), u32::MAX, RETURN_TIMEOUT), unread(&pool)),
             (taken, 5000)
         );
     }
@@ -303,7 +304,7 @@ mod tests {
         let readers: Vec<_> = escrow.readers().collect();
         for _ in 0..10_000 {
             assert_eq!(escrow.take(pool.as_fd()).unwrap(), Taken::Token);
-            assert_eq!(give_back(&readers, to_pool.as_fd(), 1, PATIENCE), 1);
+            assert_eq!(give_back(&readers, to_pool.as_fd(), 1, RETURN_TIMEOUT), 1);
         }
         assert_eq!(unread(&pool), 40);
     }
@@ -321,10 +322,10 @@ mod tests {
             let to_pool = if is_ours { never_blocking(to_pool) } else { to_pool };
             let readers: Vec<_> = escrow.readers().collect();
             assert_eq!(give_back(&readers, to_pool.as_fd(), 1, Duration::ZERO), 0);
-            assert_eq!((escrow.left(), unread(&pool)), (1, PAGE as u64));
+            assert_eq!((escrow.count(), unread(&pool)), (1, PAGE as u64));
             read(&pool, &mut [0; PAGE]).unwrap();
-            assert_eq!(give_back(&readers, to_pool.as_fd(), 1, PATIENCE), 1);
-            assert_eq!((escrow.left(), unread(&pool)), (0, 1));
+            assert_eq!(give_back(&readers, to_pool.as_fd(), 1, RETURN_TIMEOUT), 1);
+            assert_eq!((escrow.count(), unread(&pool)), (0, 1));
         }
     }
 }

@@ -21,7 +21,7 @@ mod waiter;
 
 pub use broker::{Admission, AdmitError, Broker, ChildKind, Offers, Settled, Surplus, Terms};
 pub use dialect::Dialect;
-pub use escrow::{Escrow, MOST_PIPES, PATIENCE, Taken, give_back, never_blocking};
+pub use escrow::{Escrow, MOST_PIPES, RETURN_TIMEOUT, Taken, give_back, never_blocking};
 pub use fifo::{Fifo, Fifos};
 pub use parent::{Parent, Returner};
 pub use pool::{Arrived, Lender, Pool};

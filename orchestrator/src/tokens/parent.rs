@@ -1,7 +1,7 @@
 //! The parent's jobserver as a lender: tokens are moved into our escrow pipes, and a descriptor
 //! becomes readable when the parent's pool has tokens.
 
-use super::escrow::{Escrow, PATIENCE, Taken, give_back};
+use super::escrow::{Escrow, RETURN_TIMEOUT, Taken, give_back};
 use super::pool::{Arrived, Lender};
 use super::waiter::Waiter;
 use rustix::event::epoll;
@@ -10,10 +10,10 @@ use std::io;
 use tender_jobclient::{Ends, ImplicitSlot, Pool};
 
 /// Borrowed tokens are returned when this is dropped.
-pub struct Parent(Way);
+pub struct Parent(Connection);
 
-enum Way {
-    Escrow(Borrowing),
+enum Connection {
+    Escrow(EscrowBorrower),
     /// For a pool that is no pipe, or a system without splice(2).
     Waiter(Waiter),
 }
@@ -28,7 +28,7 @@ pub trait Returner {
     fn give_back(&self, tokens: u32) -> io::Result<()>;
 }
 
-struct Borrowing {
+struct EscrowBorrower {
     ends: Ends,
     escrow: Escrow,
     returner: Box<dyn Returner>,
@@ -66,7 +66,7 @@ impl Parent {
     ) -> io::Result<Parent> {
         let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let slot = pool.into_slot();
-        Ok(Parent(Way::Escrow(Borrowing {
+        Ok(Parent(Connection::Escrow(EscrowBorrower {
             ends,
             escrow,
             returner,
@@ -85,25 +85,25 @@ impl Parent {
     /// # Errors
     /// No thread or descriptor can be created.
     pub fn with_waiter(pool: Pool) -> io::Result<Parent> {
-        Ok(Parent(Way::Waiter(Waiter::join(pool)?)))
+        Ok(Parent(Connection::Waiter(Waiter::join(pool)?)))
     }
 
     /// How many tokens could not be returned. To be called when the returner has ended. Tries once
     /// more to return those that it has left.
     pub fn unreturned(&self) -> u32 {
-        let Way::Escrow(Borrowing { escrow, ends, .. }) = &self.0 else { return 0 };
-        if escrow.left() > 0 {
+        let Connection::Escrow(EscrowBorrower { escrow, ends, .. }) = &self.0 else { return 0 };
+        if escrow.count() > 0 {
             let readers: Vec<BorrowedFd<'_>> = escrow.readers().collect();
-            give_back(&readers, ends.write.as_fd(), u32::MAX, PATIENCE);
+            give_back(&readers, ends.write.as_fd(), u32::MAX, RETURN_TIMEOUT);
         }
-        escrow.left()
+        escrow.count()
     }
 
     /// Becomes readable when a token has arrived, or can be taken.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
-            Way::Escrow(borrowing) => borrowing.ready.as_fd(),
-            Way::Waiter(waiter) => waiter.as_fd(),
+            Connection::Escrow(borrower) => borrower.ready.as_fd(),
+            Connection::Waiter(waiter) => waiter.as_fd(),
         }
     }
 }
@@ -111,27 +111,27 @@ impl Parent {
 impl Lender for Parent {
     fn request(&mut self, tokens: u32) {
         match &mut self.0 {
-            Way::Escrow(borrowing) => borrowing.request(tokens),
-            Way::Waiter(waiter) => waiter.request(tokens),
+            Connection::Escrow(borrower) => borrower.request(tokens),
+            Connection::Waiter(waiter) => waiter.request(tokens),
         }
     }
 
     fn arrived(&mut self) -> Arrived {
         match &mut self.0 {
-            Way::Escrow(borrowing) => borrowing.take(),
-            Way::Waiter(waiter) => waiter.arrived(),
+            Connection::Escrow(borrower) => borrower.take(),
+            Connection::Waiter(waiter) => waiter.arrived(),
         }
     }
 
     fn give_back(&mut self, tokens: u32) {
         match &mut self.0 {
-            Way::Escrow(borrowing) => borrowing.give_back(tokens),
-            Way::Waiter(waiter) => waiter.give_back(tokens),
+            Connection::Escrow(borrower) => borrower.give_back(tokens),
+            Connection::Waiter(waiter) => waiter.give_back(tokens),
         }
     }
 }
 
-impl Borrowing {
+impl EscrowBorrower {
     fn request(&mut self, tokens: u32) {
         let room = if self.lost { 0 } else { self.escrow.room().saturating_sub(self.held) };
         self.requested = tokens.min(room);
@@ -197,12 +197,12 @@ impl Borrowing {
         if tokens > 0 && self.returner.give_back(tokens).is_err() {
             // The watchdog was killed.
             let readers: Vec<BorrowedFd<'_>> = self.escrow.readers().collect();
-            give_back(&readers, self.ends.write.as_fd(), tokens, PATIENCE);
+            give_back(&readers, self.ends.write.as_fd(), tokens, RETURN_TIMEOUT);
         }
     }
 }
 
-impl Drop for Borrowing {
+impl Drop for EscrowBorrower {
     fn drop(&mut self) {
         self.give_back(self.held);
     }
@@ -306,9 +306,9 @@ mod tests {
     #[test]
     fn parent_reports_a_lost_pool_once() {
         let (mut parent, pool) = parent(0, Box::new(Gone));
-        let Way::Escrow(borrowing) = &mut parent.0 else { panic!("it is a escrow") };
+        let Connection::Escrow(borrower) = &mut parent.0 else { panic!("it is a escrow") };
         // As if all writers had closed it.
-        borrowing.ends.write = rustix::io::fcntl_dupfd_cloexec(&pool.read, 3).unwrap();
+        borrower.ends.write = rustix::io::fcntl_dupfd_cloexec(&pool.read, 3).unwrap();
         drop(pool);
         parent.request(1);
         assert!(is_ready(&parent));
@@ -332,11 +332,11 @@ mod tests {
         parent.request(1);
         assert_eq!(parent.arrived().tokens, 0, "it is full");
         assert!(!is_ready(&parent), "there is nothing to be done until it has room");
-        let Way::Escrow(Borrowing { escrow, ends, .. }) = &parent.0 else {
+        let Connection::Escrow(EscrowBorrower { escrow, ends, .. }) = &parent.0 else {
             panic!("it is a escrow")
         };
         let readers: Vec<_> = escrow.readers().collect();
-        assert_eq!(give_back(&readers, ends.write.as_fd(), 1, PATIENCE), 1);
+        assert_eq!(give_back(&readers, ends.write.as_fd(), 1, RETURN_TIMEOUT), 1);
         assert!(is_ready(&parent));
         assert_eq!((parent.arrived().tokens, unread(&pool)), (1, 1));
         assert!(!is_ready(&parent));

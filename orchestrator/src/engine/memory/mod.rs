@@ -304,8 +304,7 @@ impl MemoryController {
         format!("budget {}", mib(self.budget_bytes))
     }
 
-    /// For people: what the linker or the command of an item had used at most, as far as that was
-    /// seen, and what there was.
+    /// The measured peak of the linker or the command of an item, and the budget, for messages.
     pub(super) fn peak_text(&self, item: ItemIx) -> String {
         format!("peak {}, {}", mib(self.usage.peak_of_program(item)), self.budget_text())
     }

@@ -2,7 +2,7 @@
 
 use super::{MemoryController, View};
 use crate::keys::{ChildId, WorkerId};
-use crate::memory::{Denied, Keeps, Ledger, Reclaim};
+use crate::memory::{Denied, KeptMemory, Ledger, Reclaim};
 use std::collections::BTreeMap;
 
 /// How much a worker's allocator may keep without a purge, bytes.
@@ -45,12 +45,12 @@ pub(super) fn for_waiting<'d>(
     let workers: BTreeMap<ChildId, WorkerId> =
         view.workers.iter().map(|worker| (ChildId::Worker(worker.worker), worker.worker)).collect();
     let processes: Vec<ChildId> = workers.keys().copied().collect();
-    let keeps = |process: &ChildId| Keeps {
+    let keeps = |process: &ChildId| KeptMemory {
         process: *process,
         used: ledger.used_by(*process),
         kept: ledger.kept(*process, 0),
     };
-    let all: Vec<Keeps> = processes.iter().map(keeps).collect();
+    let all: Vec<KeptMemory> = processes.iter().map(keeps).collect();
     let (free, if_purged) = (ledger.free(), ledger.free_if_purged(&processes));
     let is_needed = waiting.any(|denied| free < denied.need && denied.need <= if_purged);
     let asked = reclaim.step(&all, is_needed, now_us);

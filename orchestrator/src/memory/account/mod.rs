@@ -11,5 +11,5 @@ mod tally;
 
 pub use budget::{Budget, BudgetError, Chosen, Clamp, Origin};
 pub use ledger::{Account, Denied, Ledger, Purpose};
-pub use shares::{Others, ShareError, Shares};
+pub use shares::{OtherBuilds, ShareError, Shares};
 pub use tally::{Killer, MemorySummary, Tally};

@@ -39,7 +39,7 @@ pub enum ShareError {
 
 /// What the other running builds of this user have published.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Others {
+pub struct OtherBuilds {
     pub builds: u32,
     /// The sum of their growth, bytes.
     pub growth: u64,
@@ -57,7 +57,7 @@ pub struct Shares {
     /// The growth in the file, bytes.
     growth: u64,
     /// For each file seen so far, whether its build started this one or was started by it.
-    kin: RefCell<BTreeMap<String, bool>>,
+    related: RefCell<BTreeMap<String, bool>>,
     lock: GrantLock,
 }
 
@@ -76,7 +76,7 @@ enum GrantLock {
 }
 
 /// The lock is normally held for a few milliseconds. After this time, microseconds, it is ignored.
-const PATIENCE_US: u64 = 500_000;
+const LOCK_TIMEOUT_US: u64 = 500_000;
 
 /// The most files that are read, so that a full directory costs a bounded time.
 const MOST: usize = 1024;
@@ -166,7 +166,7 @@ impl Shares {
                 name,
                 file,
                 growth: 0,
-                kin: RefCell::default(),
+                related: RefCell::default(),
                 lock: GrantLock::Unlocked,
             });
         }
@@ -182,7 +182,7 @@ impl Shares {
                     GrantLock::Waiting { since_us: now_us }
                 }
                 (Err(Errno::WOULDBLOCK | Errno::INTR), GrantLock::Waiting { since_us })
-                    if now_us < since_us.saturating_add(PATIENCE_US) =>
+                    if now_us < since_us.saturating_add(LOCK_TIMEOUT_US) =>
                 {
                     self.lock
                 }
@@ -219,8 +219,8 @@ impl Shares {
     ///
     /// # Errors
     /// The directory cannot be read.
-    pub fn others(&self) -> io::Result<Others> {
-        let mut others = Others::default();
+    pub fn others(&self) -> io::Result<OtherBuilds> {
+        let mut others = OtherBuilds::default();
         for name in self.names()?.into_iter().filter(|name| *name != self.name) {
             // O_NONBLOCK: without it, opening a FIFO of this name would wait for a writer. Opening
             // fails if the file was removed after the directory was read.
@@ -232,7 +232,7 @@ impl Shares {
             // for the owner of the file.
             match flock(&file, FlockOperation::NonBlockingLockShared) {
                 Ok(()) => remove(&self.directory, &name),
-                Err(Errno::WOULDBLOCK) if self.is_kin(&name) => {}
+                Err(Errno::WOULDBLOCK) if self.is_related(&name) => {}
                 Err(Errno::WOULDBLOCK) => {
                     let mut text = [0; 64];
                     let read = file.read_at(&mut text, 0).unwrap_or(0);
@@ -269,19 +269,20 @@ impl Shares {
         Ok(names)
     }
 
-    fn is_kin(&self, name: &str) -> bool {
-        if let Some(known) = self.kin.borrow().get(name) {
+    fn is_related(&self, name: &str) -> bool {
+        if let Some(known) = self.related.borrow().get(name) {
             return *known;
         }
         let pid = name.split('-').next().and_then(|pid| pid.parse().ok());
         let me = getpid().as_raw_nonzero().get().unsigned_abs();
         // Only tests have several `Shares` in one process; they count as different builds.
-        let is_kin = pid.is_some_and(|pid| pid != me && (descends(me, pid) || descends(pid, me)));
-        let mut kin = self.kin.borrow_mut();
-        if kin.len() < MOST {
-            kin.insert(name.to_owned(), is_kin);
+        let is_related =
+            pid.is_some_and(|pid| pid != me && (descends(me, pid) || descends(pid, me)));
+        let mut related = self.related.borrow_mut();
+        if related.len() < MOST {
+            related.insert(name.to_owned(), is_related);
         }
-        is_kin
+        is_related
     }
 }
 
@@ -350,15 +351,15 @@ mod tests {
     fn shares_read_the_growth_of_other_builds() {
         let (_dir, runtime) = runtime();
         let (mut a, mut b, c) = (join(&runtime), join(&runtime), join(&runtime));
-        assert_eq!(a.others().unwrap(), Others { builds: 2, growth: 0 });
+        assert_eq!(a.others().unwrap(), OtherBuilds { builds: 2, growth: 0 });
         a.publish(100).unwrap();
         b.publish(u64::MAX).unwrap();
         b.publish(20).unwrap();
-        assert_eq!(a.others().unwrap(), Others { builds: 2, growth: 20 });
-        assert_eq!(b.others().unwrap(), Others { builds: 2, growth: 100 });
-        assert_eq!(c.others().unwrap(), Others { builds: 2, growth: 120 });
+        assert_eq!(a.others().unwrap(), OtherBuilds { builds: 2, growth: 20 });
+        assert_eq!(b.others().unwrap(), OtherBuilds { builds: 2, growth: 100 });
+        assert_eq!(c.others().unwrap(), OtherBuilds { builds: 2, growth: 120 });
         drop((b, c));
-        assert_eq!(a.others().unwrap(), Others::default());
+        assert_eq!(a.others().unwrap(), OtherBuilds::default());
     }
 
     #[test]
@@ -384,15 +385,15 @@ mod tests {
         let (mut stopped, mut b) = (join(&runtime), join(&runtime));
         assert!(stopped.try_lock(0));
         assert!(!b.try_lock(1000));
-        assert!(!b.try_lock(1000 + PATIENCE_US - 1));
-        assert!(b.try_lock(1000 + PATIENCE_US));
+        assert!(!b.try_lock(1000 + LOCK_TIMEOUT_US - 1));
+        assert!(b.try_lock(1000 + LOCK_TIMEOUT_US));
         b.unlock();
-        assert!(b.try_lock(1001 + PATIENCE_US), "it does not wait again");
+        assert!(b.try_lock(1001 + LOCK_TIMEOUT_US), "it does not wait again");
         stopped.unlock();
-        assert!(b.try_lock(1002 + PATIENCE_US));
+        assert!(b.try_lock(1002 + LOCK_TIMEOUT_US));
         b.unlock();
         assert!(stopped.try_lock(0));
-        assert!(!b.try_lock(1003 + PATIENCE_US), "the lock is respected again");
+        assert!(!b.try_lock(1003 + LOCK_TIMEOUT_US), "the lock is respected again");
     }
 
     #[test]
@@ -408,11 +409,11 @@ mod tests {
         };
         let parent = std::os::unix::process::parent_id();
         let mut child = std::process::Command::new("sleep").arg("100").spawn().unwrap();
-        let _kin = [lock(format!("{parent}-0")), lock(format!("{}-0", child.id()))];
-        assert_eq!(ours.others().unwrap(), Others::default());
+        let _related = [lock(format!("{parent}-0")), lock(format!("{}-0", child.id()))];
+        assert_eq!(ours.others().unwrap(), OtherBuilds::default());
         // No process has this number.
         let _other = lock(format!("{}-0", u32::MAX));
-        assert_eq!(ours.others().unwrap(), Others { builds: 1, growth: 7 });
+        assert_eq!(ours.others().unwrap(), OtherBuilds { builds: 1, growth: 7 });
         child.kill().unwrap();
         child.wait().unwrap();
     }
@@ -434,12 +435,12 @@ mod tests {
         let ours = join(&runtime);
         let left = runtime.join("tender-memory/1-0");
         std::fs::write(&left, line(1 << 40)).unwrap();
-        assert_eq!(ours.others().unwrap(), Others::default());
+        assert_eq!(ours.others().unwrap(), OtherBuilds::default());
         assert!(!left.exists());
         // Also if it is no regular file.
         rustix::fs::mknodat(rustix::fs::CWD, left.as_std_path(), FileType::Fifo, Mode::RUSR, 0)
             .unwrap();
-        assert_eq!(ours.others().unwrap(), Others::default());
+        assert_eq!(ours.others().unwrap(), OtherBuilds::default());
         assert!(!left.exists());
         // Our own file is not removed by the next build.
         assert_eq!(join(&runtime).others().unwrap().builds, 1);
@@ -454,7 +455,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             let other = File::open(&path).unwrap();
             flock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
-            assert_eq!(ours.others().unwrap(), Others { builds: 1, growth: 0 });
+            assert_eq!(ours.others().unwrap(), OtherBuilds { builds: 1, growth: 0 });
         };
         check(b"");
         check(b"tender 2 all\n");
@@ -520,6 +521,6 @@ mod tests {
                 });
             }
         });
-        assert_eq!(stays.others().unwrap(), Others::default());
+        assert_eq!(stays.others().unwrap(), OtherBuilds::default());
     }
 }

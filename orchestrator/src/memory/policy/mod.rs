@@ -17,5 +17,5 @@ pub use brake::{Brake, Orders};
 pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
 pub use evidence::{Evidence, NEWS_US};
 pub use overuse::{CommandUse, Overuse};
-pub use reclaim::{Keeps, Reclaim};
+pub use reclaim::{KeptMemory, Reclaim};
 pub use thrash::{Thrash, WorkDone};

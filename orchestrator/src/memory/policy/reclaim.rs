@@ -20,7 +20,7 @@ const LITTLE: u64 = 1 << 20;
 
 /// The measurement of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keeps {
+pub struct KeptMemory {
     pub process: ChildId,
     /// What it uses in total, bytes.
     pub used: u64,
@@ -33,7 +33,7 @@ pub struct Reclaim(BTreeMap<ChildId, Asked>);
 
 #[derive(Clone, Copy, Debug)]
 struct Asked {
-    before: Keeps,
+    before: KeptMemory,
     at_us: u64,
     pause_us: u64,
     /// It was determined whether the purge had an effect.
@@ -54,7 +54,7 @@ impl Asked {
 impl Reclaim {
     /// `all` are the workers, measured since the last call. `is_needed`: an item waits that would
     /// fit after a purge. Returns the workers to purge now.
-    pub fn step(&mut self, all: &[Keeps], is_needed: bool, now_us: u64) -> Vec<ChildId> {
+    pub fn step(&mut self, all: &[KeptMemory], is_needed: bool, now_us: u64) -> Vec<ChildId> {
         self.0.retain(|process, _| all.iter().any(|keeps| keeps.process == *process));
         let mut now = Vec::new();
         for keeps in all {
@@ -82,8 +82,8 @@ mod tests {
     const Q: ChildId = ChildId::Worker(WorkerId(2));
     const MIB: u64 = 1 << 20;
 
-    fn keeps(process: ChildId, used: u64, kept: u64) -> Keeps {
-        Keeps { process, used: used * MIB, kept: kept * MIB }
+    fn keeps(process: ChildId, used: u64, kept: u64) -> KeptMemory {
+        KeptMemory { process, used: used * MIB, kept: kept * MIB }
     }
 
     /// A reading each 20 ms for a second. `gives` is how much of the 10 MiB that it keeps a process

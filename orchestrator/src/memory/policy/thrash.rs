@@ -12,7 +12,7 @@
 /// disk.
 const LASTS_US: u64 = 15_000_000;
 
-/// Less than one part in so many of the time counts as no work.
+/// Less than 1/50 of the time counts as no work.
 const LEAST_WORK: u64 = 50;
 
 /// Refaults a second: a megabyte or more, with read-ahead. A build that thrashes has thousands.

@@ -298,8 +298,8 @@ fn walk(files: &KernelFiles, version: CgroupVersion, mount: &CgroupMount) -> Vec
         if !files.real(&directory).is_dir() {
             continue;
         }
-        // On old kernels a group of version 1 may take no account of those below it; then neither
-        // do those above.
+        // On old kernels a group of version 1 may not count the memory of groups below it
+        // (`memory.use_hierarchy` is 0). Then the groups above it do not count ours either.
         let counts_below = version == CgroupVersion::V2
             || groups.is_empty()
             || files

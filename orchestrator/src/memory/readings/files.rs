@@ -167,8 +167,7 @@ mod tests {
         assert_eq!(files.read_often("/none".into()).unwrap(), "here");
     }
 
-    /// What the kernel has of a process cannot be read when it is gone, also through a file that is
-    /// open.
+    /// When a process has ended, reading an open file of its directory in /proc fails.
     #[test]
     fn files_that_were_removed_are_opened_again() {
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();

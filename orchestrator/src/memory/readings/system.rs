@@ -58,8 +58,8 @@ impl System {
         self.cgroups.oom_kills(&self.files)
     }
 
-    /// Pages that were read again, since some moment in the past, because they had been dropped
-    /// while they were needed; of whatever sets this limit. `None` where the kernel does not tell.
+    /// The count of refaults at this limit: pages that were dropped although they were in use, and
+    /// read again. Only differences mean something. `None` if the kernel does not report them.
     pub fn refaults(&self, bound: &Bound) -> Option<u64> {
         match bound {
             Bound::Machine => {

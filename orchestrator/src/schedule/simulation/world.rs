@@ -178,7 +178,7 @@ impl World {
     }
 
     /// Tokens that the parent can still lend.
-    fn left_at_parent(&self) -> u32 {
+    fn available_at_parent(&self) -> u32 {
         self.pool.lender().map_or(0, |lender| lender.0.borrow().left)
     }
 
@@ -324,7 +324,11 @@ impl World {
             ChildId::Worker(worker) => scheduler.granted_tokens(worker),
             ChildId::Command(_) | ChildId::Survivors(_) => 0,
         };
-        assert_eq!(self.pool.broker.collect(granted).unwrap(), [], "nobody returns too much");
+        assert_eq!(
+            self.pool.broker.collect(granted).unwrap(),
+            [],
+            "no child returns surplus tokens"
+        );
         for worker in self.workers.keys().copied() {
             let tokens = self.pool.broker.out(ChildId::Worker(worker));
             self.scheduler.handle(SchedulerEvent::TokensOut { worker, tokens });
@@ -643,7 +647,8 @@ impl World {
         let before_us = self.now_us;
         while self.unread(child) == 0 {
             let wanted = self.scheduler.wanted(self.pool.max_additional());
-            let rest = (self.pool.broker.free() + self.left_at_parent()).saturating_sub(wanted);
+            let rest =
+                (self.pool.broker.free() + self.available_at_parent()).saturating_sub(wanted);
             let is_offered = |other: &ItemIx| self.unread(ChildId::Command(*other)) > 0;
             let has_others = self.commands.keys().any(is_offered);
             if rest == 0 && !has_others {

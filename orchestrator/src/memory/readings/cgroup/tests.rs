@@ -1,5 +1,4 @@
-//! Trees of files as the two versions, and both together, lay them out; and the machine that this
-//! runs on.
+//! Tests with the file trees of version 1, version 2 and both, and with this machine.
 
 use super::super::files::fixture::tree;
 use super::*;
