@@ -1,6 +1,7 @@
 //! Keeps the layers apart and the tree clean: reads all sources as text, and says of each breach
 //! what to do instead.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -500,6 +501,48 @@ fn structs_of_the_engine_have_few_fields() {
             "{file}: `{name}` has {fields} fields, more than {MOST_FIELDS}: split it into owners"
         );
     }
+}
+
+/// Names of types that `orchestrator/src` has twice.
+const SAME_NAMES: &[&str] = &["Item", "Record"];
+
+/// The types that a file declares outside of its tests.
+fn types(text: &str) -> Vec<String> {
+    let declared = |(_, line): &(usize, String)| {
+        let words: Vec<&str> = line
+            .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .filter(|word| !["", "pub", "super", "crate", "in"].contains(word))
+            .collect();
+        match words[..] {
+            ["struct" | "enum" | "trait" | "type", name, ..] if !line.starts_with(' ') => {
+                Some(name.to_owned())
+            }
+            _ => None,
+        }
+    };
+    code(text).iter().filter_map(declared).collect()
+}
+
+#[test]
+fn types_of_the_orchestrator_have_unique_names() {
+    let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (file, text) in sources() {
+        let is_test = file.ends_with("tests.rs")
+            || ["/tests/", "/simulation", "/fixture.rs", "/fake.rs"]
+                .iter()
+                .any(|part| file.contains(part));
+        if is_below(&file, &["orchestrator/src"]) && !is_test {
+            for name in types(&text) {
+                files.entry(name).or_default().push(file.clone());
+            }
+        }
+    }
+    assert!(files.len() > 100, "the types are found");
+    let twice: Vec<_> = files
+        .iter()
+        .filter(|(name, files)| files.len() > 1 && !SAME_NAMES.contains(&name.as_str()))
+        .collect();
+    assert!(twice.is_empty(), "one name for two types, so rename one: {twice:#?}");
 }
 
 /// `FILE:LINE: what stands there` for each line that breaks a promise of the file's head.

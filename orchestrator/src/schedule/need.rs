@@ -22,9 +22,9 @@ impl Need {
     /// place of what is expected by kind and size. Bytes.
     pub fn with_measured(self, measured: impl Fn(Stage) -> Option<u64>) -> Need {
         let begin = measured(Stage::FrontEnd);
-        // One that has not come in pieces yet does not take more when it does.
+        // An item that was measured without pieces does not need more when it has some.
         let piece = measured(Stage::BackEnd).or(begin).unwrap_or(self.piece);
-        // What is too little to be asked for stays so.
+        // A need of 0 means that no lease is requested, and stays 0.
         let join = measured(Stage::Join).filter(|_| self.join > 0);
         Need { begin: begin.unwrap_or(self.begin), piece, join: join.unwrap_or(self.join) }
     }

@@ -27,8 +27,8 @@ pub struct Task {
     pub memory: Need,
 }
 
-/// Turns a graph into tasks. `history` gives the wall time, in microseconds, that an item took when
-/// it last ran, `need` what it was measured to need, where it was, in place of what is expected.
+/// Turns a graph into tasks. `history` gives the wall time of an item in an earlier build,
+/// microseconds. `need` replaces the expected need by a measured one, if there is one.
 pub fn tasks(
     graph: &Graph,
     mut history: impl FnMut(&str) -> Option<u64>,

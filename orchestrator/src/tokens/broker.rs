@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A child is charged its implicit slot from before it starts until it parks it or has ended. More
-//! slots reach it as bytes in its own port. Bytes that it returns lie unread in the port until
+//! slots reach it as bytes in its own port. Bytes that it returns stay unread in the port until
 //! `collect` takes them back. What a child holds is never counted by what it reports: it is what
 //! was put in, less what was taken back, less what is unread. So when no process of it is left,
 //! what it held is known, and becomes free at once.

@@ -134,7 +134,7 @@ impl MemoryController {
         self.sampler.is_off()
     }
 
-    /// The budget where memory is never read.
+    /// The budget if memory is never read.
     pub(super) fn budget_unread(&self) -> Chosen {
         self.sampler.budget_unread()
     }

@@ -298,7 +298,7 @@ impl Ledger {
         self.headroom.map_or(u64::MAX, |headroom| headroom.saturating_sub(growth))
     }
 
-    /// What [`Ledger::free`] would be if `processes` gave back what their allocators keep, bytes.
+    /// What [`Ledger::free`] would be if `processes` were purged, bytes.
     pub fn free_if_purged(&self, processes: &[ChildId]) -> u64 {
         let kept = |id| if processes.contains(id) { self.kept(*id, 0) } else { 0 };
         let (mut all_kept, mut growth, mut committed) = (0, 0, 0);

@@ -55,7 +55,7 @@ fn cgroup_v2_limits_apply_at_every_level() {
         ("/sys/fs/cgroup/a/b/c/memory.max", "900000\n"),
         ("/sys/fs/cgroup/a/b/c/memory.high", "800000\n"),
         ("/sys/fs/cgroup/a/b/c/memory.current", "10\n"),
-        // The cache may be counted a little later than the use.
+        // `memory.stat` may be updated later than `memory.current`.
         ("/sys/fs/cgroup/a/b/c/memory.stat", "inactive_file 20\n"),
     ];
     let expect = [("/sys/fs/cgroup/a/b/c", 800_000, 0), ("/sys/fs/cgroup/a", 1_000_000, 400_000)];
@@ -130,7 +130,7 @@ fn cgroup_versions_in_the_hybrid_layout() {
     let files = [V1_FILES, &unified].concat();
     let expect = [("/sys/fs/cgroup/memory/a", 1_000_000, 500_000)];
     check("4:memory:/a/b\n0::/\n", &mounts, &files, &expect, &[]);
-    // The other way round: memory is in version 2, and version 1 has only what systemd wants.
+    // The opposite: version 2 has memory, and version 1 has only systemd's own hierarchy.
     let mounts = "\
 36 31 0:33 / /sys/fs/cgroup/systemd rw - cgroup cgroup rw,name=systemd
 41 31 0:38 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw
@@ -171,10 +171,10 @@ fn cgroup_of_a_container_is_partly_visible() {
     let job = ("/sys/fs/cgroup/memory/job", 500, 5);
     check("4:memory:/docker/c0\n", mounts, &files, &[top], &[]);
     check("4:memory:/docker/c0/job\n", mounts, &files, &[job, top], &[]);
-    // A group that is not there, and one that is no part of what is mounted.
+    // A group that does not exist, and one outside of the mount.
     check("4:memory:/docker/c0/gone/deep\n", mounts, &files, &[top], &[]);
     check("4:memory:/docker/c01\n", mounts, &files, &[top], &[]);
-    // With a namespace, of which another process may have been left outside.
+    // With a namespace, and a process outside of its root.
     let mounts = "30 23 0:26 /../.. /sys/fs/cgroup ro - cgroup2 cgroup rw\n";
     let files = [
         ("/sys/fs/cgroup/cgroup.controllers", "memory\n"),
@@ -208,7 +208,7 @@ fn cgroup_files_that_cannot_be_read_are_noted() {
     let max = ("/sys/fs/cgroup/a/memory.max", "4096\n");
     let current = ("/sys/fs/cgroup/a/memory.current", "9\n");
     let stat = "/sys/fs/cgroup/a/memory.stat";
-    // No use, no limit that could be kept; no cache, and all of the use counts.
+    // Without the use, the limit is ignored. Without `memory.stat`, all of the use counts.
     check(
         "0::/a",
         V2,
@@ -228,7 +228,7 @@ fn cgroup_files_that_cannot_be_read_are_noted() {
     check("0::/a", V2, &[base, wrong, current], &[], &["/sys/fs/cgroup/a/memory.max"]);
     let directory = ("/sys/fs/cgroup/a/memory.max/", "");
     check("0::/a", V2, &[base, directory, current], &[], &["/sys/fs/cgroup/a/memory.max"]);
-    // Nothing at all, as without /proc: no note, the machine's memory is looked at anyway.
+    // No files, as without /proc: no note, because reading the machine's memory adds one.
     check("", "", &[], &[], &[]);
     check("0::a\nnonsense\n::\n", "no mounts - here\n - \n", &[], &[], &[]);
 }
@@ -289,7 +289,7 @@ fn cgroup_of_this_machine_is_read() {
 }
 
 proptest! {
-    /// Whatever stands in the two files, nothing is read outside of a mount and nothing panics.
+    /// With any text in the two files, nothing is read outside of a mount, and nothing panics.
     #[test]
     fn cgroup_parser_accepts_any_text(own in "(0::|4:memory:)?[/.a\n:]{0,20}", mounts in "[-/ a.0-9\\\\cgroup2,memory\n]{0,200}") {
         let texts = [("/proc/self/cgroup", own.as_str()), ("/proc/self/mountinfo", mounts.as_str())];
@@ -316,7 +316,7 @@ proptest! {
     }
 }
 
-/// All that is read of the kernel about groups: paths, mounts, statistics, limits.
+/// All parsers of cgroup files: paths, mounts, statistics, limits.
 #[test]
 fn fuzz_cgroup() {
     tender_fuzz::check_text("cgroup", 3_000, |text| {
