@@ -1,5 +1,5 @@
-//! What is told of a build while it runs: one stream of events, which the lines on the terminal,
-//! the bar, JSON, the trace and tests read. Knows none of its readers.
+//! The events of a running build: one stream, which the terminal's lines, the bar, JSON, the trace
+//! and tests read. Knows none of its readers.
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
@@ -15,16 +15,16 @@ pub enum Event {
         jobs: u32,
         at_us: u64,
     },
-    /// Judged up to date.
+    /// The item is up to date.
     Fresh {
         item: ItemIx,
     },
-    /// Will run, and why.
+    /// The item will run, and why.
     Dirty {
         item: ItemIx,
         reason: RebuildReason,
     },
-    /// How long an item that will run took before, microseconds, where that is known. Follows its
+    /// How long an item that will run took in an earlier build, microseconds, if known. Follows its
     /// `Dirty`.
     Expected {
         item: ItemIx,
@@ -39,8 +39,8 @@ pub enum Event {
         worker: WorkerId,
         at_us: u64,
     },
-    /// The program that a link runs, with its leading words: found when the link is handed out,
-    /// told before it starts.
+    /// The program that a link runs, with its first arguments. Determined when the link is sent to
+    /// a worker, and reported before it starts.
     Driver {
         item: ItemIx,
         words: Vec<String>,
@@ -59,26 +59,25 @@ pub enum Event {
         worker: Option<WorkerId>,
         slot: u32,
         phase: PhaseName,
-        /// The codegen unit, from 0, where the unit was cut.
+        /// The codegen unit, from 0, if the unit was cut.
         cgu: Option<u32>,
-        /// The unit that the code is from, where it is not the item's own: a backend of link-time
-        /// optimisation.
+        /// The unit that the code is from, if that is not the item itself: for a backend of
+        /// link-time optimisation.
         of: Option<String>,
         start_us: u64,
         dur_us: u64,
     },
-    /// What ran the item is gone, and the item may run again. (Those of a worker that ends are lost
-    /// without a word.)
+    /// The program that ran the item was killed, and the item may be retried. (Not reported for
+    /// items of a worker that ends: they are all lost.)
     ItemLost {
         item: ItemIx,
         at_us: u64,
     },
-    /// What the item was expected to need, and did need, where it ran to its end. Comes before
-    /// `ItemFinished`.
+    /// The leases and measured peaks of an item that ran to its end. Comes before `ItemFinished`.
     Needed {
         item: ItemIx,
         begin: Needed,
-        /// Of the largest of its pieces.
+        /// For the largest of its pieces.
         piece: Needed,
     },
     ItemFinished {
@@ -103,8 +102,8 @@ pub enum Event {
         item: ItemIx,
         fresh: bool,
     },
-    /// Why ready work waits from now on: an item that has not started, or a piece of one that has.
-    /// Told again where the reason changes.
+    /// An item that has not started, or a piece of one that has, waits from now on, and why.
+    /// Reported again when the reason changes.
     Wait {
         item: ItemIx,
         reason: WaitReason,
@@ -116,8 +115,7 @@ pub enum Event {
         item: ItemIx,
         at_us: u64,
     },
-    /// So many slots are free from now on only because there is too little memory for what could
-    /// run on them.
+    /// This many slots are free from now on only because memory is short.
     ShortOfMemory {
         slots: u32,
         at_us: u64,
@@ -132,50 +130,49 @@ pub enum Event {
         n: u32,
         at_us: u64,
     },
-    /// Memory of a worker that no file backs. Sampled if the request asks for it; so is `Cpu`.
+    /// Anonymous memory of a worker. Sampled if the request asks for it; so is `Cpu`.
     Rss {
         worker: WorkerId,
         bytes: u64,
         at_us: u64,
     },
     /// Processor time that a worker has used since it started, the children that it waited for
-    /// included. Without a worker: all that the build used; told once, when all its processes have
-    /// ended.
+    /// included. Without a worker: that of the whole build, reported once, when all its processes
+    /// have ended.
     Cpu {
         worker: Option<WorkerId>,
         used_us: u64,
         at_us: u64,
     },
-    /// What all items that run were granted, what their processes need besides, and the most that
-    /// both may come to; bytes. This and what follows is told where `Rss` is.
+    /// The sum of all leases, the sum of all baselines, and the limit of both together; bytes.
+    /// Reported, as the next ones, if `Rss` is.
     Leases {
         bytes: u64,
         baselines: u64,
         budget: Option<u64>,
         at_us: u64,
     },
-    /// What all processes of the build use together, commands with all that they started included,
-    /// and how much more there is, a reserve subtracted; bytes. Sampled.
+    /// What all processes of the build use together, including commands with their descendants, and
+    /// how much is free, without a reserve; bytes. Sampled.
     Memory {
         used: u64,
         free: Option<u64>,
         at_us: u64,
     },
-    /// The share of the time since the reading before in which some task waited for memory, and in
-    /// which all did: whole percents, rounded up, so that 0 means never. Of the whole machine, or
-    /// of our control group where it has a count.
+    /// The share of the time since the last reading in which some task stalled for memory, and in
+    /// which all did: whole percent, rounded up, so that 0 means never. Of our control group if it
+    /// has the counters, else of the whole machine.
     Pressure {
         some: u32,
         full: u32,
         at_us: u64,
     },
-    /// So many processes of external commands are stopped from now on, until there is memory for
-    /// them again.
+    /// This many processes of external commands are stopped from now on for memory.
     Stopped {
         jobs: u32,
         at_us: u64,
     },
-    /// How much memory the build may use, and why. Told first and where it changes.
+    /// How much memory the build may use, and why. Reported first, and when it changes.
     Budget {
         chosen: Chosen,
         at_us: u64,
@@ -184,21 +181,21 @@ pub enum Event {
     Killed {
         who: Victim,
         by: Killer,
-        /// The most that it was seen to use, bytes; 0 where it was not seen.
+        /// The most that it was measured to use, bytes; 0 if it was not measured.
         peak: u64,
         at_us: u64,
     },
-    /// What memory cost the build. Told once, before its end, if anything ran.
+    /// The figures of the build's memory. Reported once, before its end, if anything ran.
     MemorySummary {
         summary: MemorySummary,
         at_us: u64,
     },
-    /// The orchestrator's own words. Errors here make the build fail.
+    /// A message of the orchestrator. The build fails after an error.
     Message {
         severity: Severity,
         text: String,
     },
-    /// How far the build is: items known to need running.
+    /// The progress of the build. `total` counts the items that are known to be dirty.
     Progress {
         done: u32,
         total: u32,
@@ -215,14 +212,14 @@ pub enum Event {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// With `-v`.
+    /// Shown with `-v`.
     Verbose,
     Note,
     Warning,
     Error,
 }
 
-/// Why an item that could run does not.
+/// Why an item that is ready does not run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     /// Every token is in use.
@@ -231,23 +228,23 @@ pub enum WaitReason {
     Memory(Shortage),
 }
 
-/// What kept a lease from being granted, bytes.
+/// Why a lease was denied; bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shortage {
     pub need: u64,
-    /// What could be granted. None: without limit, but see `kept_for`.
+    /// The most that could be granted. `None`: no limit, but see `kept_for`.
     pub free: Option<u64>,
     pub budget: Option<u64>,
-    /// It may have been enough, but is kept for this larger item, which was passed over too often.
+    /// The free memory is kept for this larger item, which has waited for too many others.
     pub kept_for: Option<ItemIx>,
 }
 
 /// Memory of a part of an item, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Needed {
-    /// What it was granted.
+    /// Its lease.
     pub lease: u64,
-    /// What was measured; 0 where it was not, or there is no such part.
+    /// Its measured peak; 0 if it was not measured, or there is no such part.
     pub peak: u64,
 }
 
@@ -255,17 +252,17 @@ pub struct Needed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
     Worker(WorkerId),
-    /// A program that ran the item: a linker that a worker had started, or a command with all that
-    /// it started.
+    /// A program that ran the item: a linker that a worker had started, or a command with its
+    /// descendants.
     Program(ItemIx),
 }
 
-/// Something that is told all that happens, in order, by one thread.
+/// A receiver of all events, in order, from one thread.
 pub trait Sink {
     fn event(&mut self, graph: &Graph, event: &Event);
     /// Called about ten times a second while the build waits (to draw).
     fn tick(&mut self, _graph: &Graph) {}
-    /// Before the process stops itself (Ctrl-Z) or gives the terminal away: take the bar off the
-    /// screen.
+    /// Called before the process stops itself (Ctrl-Z) or gives the terminal to another program:
+    /// removes the bar from the screen.
     fn suspend(&mut self) {}
 }

@@ -22,10 +22,10 @@ use std::os::fd::AsFd;
 use std::process::Command;
 use std::time::Duration;
 
-/// A child that stops wakes no descriptor, so it is looked for ten times a second.
+/// How often to check whether the child has stopped: a stop makes no descriptor readable.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Why a program did not run to its end under our eyes.
+/// Why a program could not be run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("{0}")]
@@ -36,8 +36,8 @@ pub enum RunError {
     Interrupted(i32),
 }
 
-/// Prepares this process for a program that stands in its place. From here on signals wait until
-/// they are asked for.
+/// Prepares this process for a program that runs in its place. From here on signals are queued
+/// until they are read.
 ///
 /// # Errors
 /// The system does not let us.
@@ -46,14 +46,14 @@ pub fn prepare() -> Result<Signals, EngineError> {
     Signals::take_over().map_err(system("take over signals"))
 }
 
-/// Runs the program and waits for its end. From the main thread only, see `process`. Standard
-/// streams are passed on.
+/// Runs the program and waits for its end. To be called from the main thread only, see
+/// `sys::process`. The program inherits the standard streams.
 ///
 /// On a terminal its group gets the foreground, and we take it back. SIGINT, SIGTERM and SIGHUP
 /// that reach us are passed on; if it stops (Ctrl-Z) we stop too, and continue it when we are
 /// continued.
 ///
-/// A `guest` has its slots already. What its tokens do is told to it as long as the program runs.
+/// A `guest` has its slots already. It handles its tokens while the program runs.
 ///
 /// # Errors
 /// [`RunError::Start`]: the program cannot be started. [`RunError::Host`]: the system or the
@@ -95,7 +95,7 @@ pub fn run_foreground(
             timeout = timeout.min(Duration::from_micros(deadline_us.saturating_sub(now_us())));
         }
         watch.wait(timeout).map_err(system("wait for a program"))?;
-        // What a program under `exec` leaves running is its own business, as under a shell.
+        // Survivors of a program under `exec` keep running, as under a shell.
         let leftovers = if guest.is_some() { Leftovers::Leave } else { Leftovers::Kill };
         if let Some(exit) = process.try_reap(leftovers).map_err(system("wait for a program"))? {
             break exit;
@@ -133,12 +133,12 @@ pub fn run_foreground(
     Ok(exit)
 }
 
-/// Whether the child has stopped since we last asked.
+/// Whether the child has stopped since the last call.
 fn has_stopped(pid: Pid) -> io::Result<bool> {
     let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
     match waitid(WaitId::Pid(pid), options) {
         Ok(status) => Ok(status.is_some_and(|status| status.stopped())),
-        // It has just ended: asked only for those that have stopped, waitid(2) knows no such child.
+        // ECHILD: it has just ended, and waitid(2) without WEXITED does not find it.
         Err(Errno::CHILD) => Ok(false),
         Err(error) => Err(error.into()),
     }

@@ -1,4 +1,4 @@
-//! The one child of `tender exec`, and its slots: a client of the pool, or a program that is none
+//! The child of `tender exec`, and its slots: a client of the pool, or a program that is no client
 //! and holds several slots.
 
 use super::foreground::RunError;
@@ -29,51 +29,51 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-/// The client, or the first slot of a program that is none; further slots have the ids after it.
+/// The client, or the first slot of a program that is no client; its other slots have the next ids.
 const GUEST: ChildId = slot(0);
 
 const fn slot(number: u32) -> ChildId {
     ChildId::Command(ItemIx(number))
 }
 
-/// How long slots are gathered that a parent has to lend. None is kept idle for longer, because two
-/// programs that each wait for the rest of theirs would wait for each other.
+/// How long to wait for all slots from a parent. They are not kept idle for longer: two programs
+/// that each wait for the rest of their slots would wait for each other.
 const GATHER_US: u64 = 50_000;
 
-/// How long a program that looks for tokens only when it starts is kept waiting for those that a
-/// parent has to spare.
+/// How long the start of a program is delayed to borrow tokens for it, because it reads its port
+/// only when it starts.
 const GATHER_AHEAD_US: u64 = 5_000;
 
-/// How long they are kept for it, if it does not take any: it reads its build file first.
+/// How long they are offered to it if it takes none: it reads its build file first.
 const AHEAD_US: u64 = 50_000;
 
-/// Takes what is to be said.
-pub type Tell<'a> = &'a dyn Fn(Severity, String);
+/// Reports a message.
+pub type Report<'a> = &'a dyn Fn(Severity, String);
 
 pub struct Guest<'a> {
     pool: Pool<Fifos, Parent>,
     guard: Guard,
-    /// None for a program that is no client, and when it has started.
+    /// `None` for a program that is no client, and after the start.
     admission: Option<Admission>,
-    /// How people know it.
+    /// Its name in messages.
     name: String,
-    tell: Tell<'a>,
+    report: Report<'a>,
     told_of_surplus: bool,
     memory: GuestMemory,
 }
 
 impl<'a> Guest<'a> {
-    /// A client of the pool. Its first word is the program. What decides about what it is told, make
-    /// and ninja, is asked first; `signals` are served meanwhile.
+    /// A client of the pool. The first word of the command line is the program. The versions of
+    /// make and ninja, which decide its dialect, are asked first; `signals` are handled meanwhile.
     ///
     /// # Errors
-    /// No FIFO can be made, the parent's pool cannot be joined, or a signal came meanwhile.
+    /// No FIFO can be created, the parent's pool cannot be joined, or a signal arrived.
     pub fn client(
         slots: Slots,
         budget: Budget,
         words: &[OsString],
         signals: &mut Signals,
-        tell: Tell<'a>,
+        report: Report<'a>,
     ) -> Result<Guest<'a>, RunError> {
         let (program, arguments) = words.split_first().expect("a command has a program");
         let (mut pool, mut guard) = slots.into_pool(fifos()?)?;
@@ -85,7 +85,7 @@ impl<'a> Guest<'a> {
             tools.learn(stamp, answer);
         }
         if let Some(outside) = outside::of(program, arguments, here, &tools) {
-            tell(Severity::Warning, outside.to_string());
+            report(Severity::Warning, outside.to_string());
         }
         let kind = ChildKind::External(tools.dialect(&name, here));
         let hint = pool.hint();
@@ -95,11 +95,12 @@ impl<'a> Guest<'a> {
             }
             AdmitError::Port(source) => jobserver_error(source),
         })?;
-        // Offered before it starts: ninja looks once then, and not again until a job of its ends.
+        // Offered before it starts: ninja reads its port when it starts, and then only when one of
+        // its jobs ends.
         if is_ninja(program)
             && let Some(error) = borrow_ahead(&mut pool).map_err(jobserver_error)?
         {
-            tell(Severity::Warning, parent_is_gone(&error));
+            report(Severity::Warning, parent_is_gone(&error));
         }
         let name = format!("`{name}`");
         let memory = GuestMemory::new(budget);
@@ -108,7 +109,7 @@ impl<'a> Guest<'a> {
             guard,
             admission: Some(admission),
             name,
-            tell,
+            report,
             told_of_surplus: false,
             memory,
         };
@@ -119,7 +120,7 @@ impl<'a> Guest<'a> {
     }
 
     /// A program that is no client and may run as many jobs as it has slots: `slots` of the pool,
-    /// or fewer where there are not that many. Returns how many there are.
+    /// or fewer if there are not as many. Returns how many it has.
     ///
     /// # Errors
     /// As `client`.
@@ -128,7 +129,7 @@ impl<'a> Guest<'a> {
         budget: Budget,
         wanted: u32,
         program: &str,
-        tell: Tell<'a>,
+        report: Report<'a>,
     ) -> Result<(Guest<'a>, u32), EngineError> {
         let (mut pool, guard) = slots.into_pool(fifos()?)?;
         let deadline_us = now_us() + GATHER_US;
@@ -143,8 +144,7 @@ impl<'a> Guest<'a> {
             if lacks == 0 || pool.lender().is_none() {
                 break;
             }
-            // Nothing of what a parent has lent is kept while it is not used, but for this short
-            // time.
+            // Borrowed tokens are kept without a use for this short time only.
             pool.lender()
                 .map_or(Ok(()), |parent| wait_for(parent, deadline_us))
                 .map_err(jobserver_error)?;
@@ -152,7 +152,7 @@ impl<'a> Guest<'a> {
         let name = format!("`{program}`");
         let memory = GuestMemory::new(budget);
         Ok((
-            Guest { pool, guard, admission: None, name, tell, told_of_surplus: false, memory },
+            Guest { pool, guard, admission: None, name, report, told_of_surplus: false, memory },
             taken,
         ))
     }
@@ -161,7 +161,7 @@ impl<'a> Guest<'a> {
         self.admission.as_ref().map_or_else(Jobs::default, jobs_of)
     }
 
-    /// For the group of the child that is about to start.
+    /// The watchdog's entry for the group of the child that is about to start.
     ///
     /// # Errors
     /// The watchdog cannot be started.
@@ -169,23 +169,23 @@ impl<'a> Guest<'a> {
         self.guard.entry()
     }
 
-    /// The child has its descriptors; ours would keep the FIFO open for nothing.
+    /// The child has inherited its descriptors; closes ours.
     pub(super) fn started(&mut self) {
         self.admission = None;
     }
 
-    /// A child of ours that nobody waits for but us.
+    /// The pid of the watchdog, which is a child of this process.
     pub(super) fn watchdog(&self) -> Option<u32> {
         self.guard.pid()
     }
 
-    /// What becomes readable when there is a reason for another round.
+    /// The descriptors that become readable when another round is needed.
     pub(super) fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let port = self.pool.broker.port(GUEST).map(AsFd::as_fd);
         port.into_iter().chain(self.pool.lender().map(Parent::as_fd))
     }
 
-    /// Returns when to call again, whatever happens until then.
+    /// Returns when to call again at the latest.
     ///
     /// # Errors
     /// Those of the system on our FIFO.
@@ -207,31 +207,31 @@ impl<'a> Guest<'a> {
     }
 
     fn warn(&self, text: String) {
-        (self.tell)(Severity::Warning, text);
+        (self.report)(Severity::Warning, text);
     }
 
     fn watch_memory(&mut self, now_us: u64) {
         let ours = self.guard.pid().into_iter().collect();
-        let more = self.memory.watch(&self.name, &ours, self.pool.hint(), self.tell, now_us);
+        let more = self.memory.watch(&self.name, &ours, self.pool.hint(), self.report, now_us);
         self.pool.broker.limit_offers(more.unwrap_or(u32::MAX));
     }
 
-    /// It is told to end. What of it was stopped for memory goes on, to be able to.
+    /// Continues all stopped processes, so that they can handle the signal that ends the program.
     pub(super) fn interrupted(&mut self) {
         self.memory.release();
     }
 
-    /// The program is gone. `in_order`: by itself, so that tokens it has not returned are a fault
-    /// of its, unless something that it left running still uses them.
+    /// The program has ended. `in_order`: by itself. Then tokens that it has not returned are
+    /// reported as its fault, unless survivors use them.
     pub fn ended(mut self, in_order: bool) {
         let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
-        // What it left running is looked for only if there is a reason to.
+        // Survivors are searched only if tokens are missing.
         let left_running = || {
             let search = |fifo| Search::new(fifo, BTreeSet::new(), u64::MAX).run();
             fifo.is_some_and(|fifo| !search(fifo).is_empty())
         };
         let settled = self.pool.broker.remove(GUEST);
-        self.memory.sum_up(&self.name, self.tell);
+        self.memory.sum_up(&self.name, self.report);
         let is_told = settled.surplus > 0 && self.told_of_surplus;
         if in_order
             && !is_told
@@ -246,8 +246,8 @@ impl<'a> Guest<'a> {
     }
 }
 
-/// Asks a program for its version. A signal that ends us ends the program too, and is returned as an
-/// error.
+/// Asks a program for its version. A signal that ends this process ends the program too, and is
+/// returned as an error.
 fn ask(
     program: &Utf8Path,
     dir: &Utf8Path,
@@ -278,7 +278,7 @@ fn ask(
     }
 }
 
-/// Borrows what the parent can spare now. Returns why its pool is lost, if it is.
+/// Borrows the tokens that the parent's pool has now. Returns why the pool is lost, if it is.
 fn borrow_ahead(pool: &mut Pool<Fifos, Parent>) -> io::Result<Option<io::Error>> {
     let deadline_us = now_us() + GATHER_AHEAD_US;
     loop {

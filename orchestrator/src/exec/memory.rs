@@ -1,7 +1,7 @@
-//! Keeps the program of `tender exec`, and all that it starts, within the memory budget, and
-//! reports what that took. Knows no slots.
+//! Keeps the program of `tender exec`, with its descendants, within the memory budget, and reports
+//! what it used. Knows no slots.
 
-use super::guest::Tell;
+use super::guest::Report;
 use crate::events::Severity;
 use crate::host::external::ExternalTrees;
 use crate::host::sampler::{Readout, Sampler};
@@ -15,7 +15,7 @@ pub(super) struct GuestMemory {
     external: ExternalTrees,
     defence: Defence,
     overuse: Overuse,
-    /// Processes that the kernel had killed before the program started.
+    /// The kernel's count of kills when the program started.
     oom_kills: u64,
 }
 
@@ -32,97 +32,99 @@ impl GuestMemory {
         }
     }
 
-    /// When to look again, microseconds.
+    /// When to call `watch` again, microseconds.
     pub(super) fn next_us(&self) -> u64 {
         self.external.next_us()
     }
 
-    /// The program is told to end. What of it was stopped continues, to be able to.
+    /// Continues all stopped processes, so that they can handle the signal that ends the program.
     pub(super) fn release(&mut self) {
         self.external.release();
     }
 
-    /// Returns how many further jobs there is room for. `name` is what people know the program by.
+    /// Stops and continues processes as memory allows. Returns how many more jobs have room;
+    /// `None`: not limited. `name` is the name of the program in messages.
     pub(super) fn watch(
         &mut self,
         name: &str,
         ours: &BTreeSet<u32>,
         jobs: u32,
-        tell: Tell<'_>,
+        report: Report<'_>,
         now_us: u64,
     ) -> Option<u32> {
         if self.sampler.is_off() {
-            self.tell_budget(self.sampler.budget_unread(), tell);
+            self.report_budget(self.sampler.budget_unread(), report);
             self.external.leave_alone();
             return None;
         }
         let Readout { budget, .. } = self.sampler.read(now_us);
         let headroom = self.sampler.headroom();
         let ceiling = budget.bytes;
-        self.tell_budget(budget, tell);
+        self.report_budget(budget, report);
         let free = |used: u64| {
             headroom.into_iter().chain(ceiling.map(|most| most.saturating_sub(used))).min()
         };
         let more = self.external.watch(ours, free, jobs, now_us);
-        self.tell_overuse(name, tell, now_us);
+        self.report_overuse(name, report, now_us);
         self.sampler.publish(self.external.growth());
-        if self.everything_stalls(now_us) { Some(0) } else { more }
+        if self.holds(now_us) { Some(0) } else { more }
     }
 
-    /// When it happens, and not at the end: whoever sees it may want to end the program.
-    fn tell_overuse(&mut self, name: &str, tell: Tell<'_>, now_us: u64) {
+    /// Warns when it happens, and not at the end, so that the user can end the program.
+    fn report_overuse(&mut self, name: &str, report: Report<'_>, now_us: u64) {
         let Some(chosen) = &self.chosen else { return };
         let Some(budget) = chosen.bytes else { return };
         let seen = CommandUse { all: self.external.used, running: self.external.running() };
         if self.overuse.step(seen, budget, now_us) {
             let largest = self.external.largest.as_ref();
-            tell(
+            report(
                 Severity::Warning,
                 overuse_text(name, seen.all, largest, self.external.stopped(), chosen),
             );
         }
     }
 
-    /// Then nobody begins anything; what runs goes on.
-    fn everything_stalls(&mut self, now_us: u64) -> bool {
+    /// Whether to hold: no new job begins.
+    fn holds(&mut self, now_us: u64) -> bool {
         let (stalled, stalled_long) = self.sampler.stalled();
-        // Nothing of a command is killed, and nothing of it can be purged.
+        // Processes of a command are neither purged nor killed, so only stalls matter.
         self.defence
             .step(Measure { available: u64::MAX, reserve: 0, stalled, stalled_long }, now_us)
             .hold
     }
 
-    /// Once, and again when it changes.
-    fn tell_budget(&mut self, chosen: Chosen, tell: Tell<'_>) {
+    /// Reports the budget, once and when it changes.
+    fn report_budget(&mut self, chosen: Chosen, report: Report<'_>) {
         for note in self.sampler.take_notes() {
-            tell(Severity::Verbose, note.to_string());
+            report(Severity::Verbose, note.to_string());
         }
         if self.chosen.as_ref() == Some(&chosen) {
             return;
         }
         if let Some(clamp) = chosen.clamped.as_ref().filter(|_| self.chosen.is_none()) {
-            tell(Severity::Warning, clamp.to_string());
+            report(Severity::Warning, clamp.to_string());
         }
-        tell(Severity::Verbose, chosen.to_string());
+        report(Severity::Verbose, chosen.to_string());
         self.chosen = Some(chosen);
     }
 
-    /// At the end: what the program used, and whether the kernel has killed processes for memory.
-    pub(super) fn sum_up(&self, name: &str, tell: Tell<'_>) {
+    /// Reports, at the end, what the program used, and whether the kernel has killed processes for
+    /// memory.
+    pub(super) fn sum_up(&self, name: &str, report: Report<'_>) {
         let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
         let budget =
             self.chosen.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
         let most = format!("most in use {}, budget {budget}", mib(self.external.peak));
         match self.sampler.oom_kills().unwrap_or(0).saturating_sub(self.oom_kills) {
             0 if self.sampler.is_off() => {}
-            0 => tell(Severity::Verbose, format!("memory of {name}: {most}")),
+            0 => report(Severity::Verbose, format!("memory of {name}: {most}")),
             kills => {
                 let (processes, were) =
                     if kills == 1 { ("process", "was") } else { ("processes", "were") };
                 let text = format!(
                     "{kills} {processes} of {name} {were} killed by the kernel for memory; {most}"
                 );
-                tell(Severity::Warning, text);
+                report(Severity::Warning, text);
             }
         }
     }
@@ -136,7 +138,7 @@ fn overuse_text(
     stopped: usize,
     chosen: &Chosen,
 ) -> String {
-    // What is more by a byte shall not read as the same.
+    // Rounded up, so that a use above the budget is not displayed as equal to it.
     let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(1 << 20));
     let (by, wish) = match chosen.by {
         Origin::Option => (" by --memory", Some("raise --memory")),
