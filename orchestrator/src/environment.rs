@@ -1,8 +1,9 @@
 //! The environment variables that compilers, assemblers, linkers and their drivers read: on which
-//! results each bears, and which of them workers are not given. Reads none itself, and knows no items.
+//! results each bears, and which of them workers are not given. Reads none itself, and knows no
+//! items.
 //!
-//! `docs/environment.md` says why, and why all others do no harm; `tests/tests/environment.rs` asks
-//! the programs themselves what they read.
+//! `docs/environment.md` explains why, and why all others do no harm; `tests/tests/environment.rs`
+//! observes which variables the programs read.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -81,7 +82,7 @@ const COUNTED: &[(&str, &[Kind])] = {
     ]
 };
 
-/// Wrappers of compilers and linkers are told by such variables what to add (Nix, Guix, Spack).
+/// Wrappers of compilers and linkers add what such variables name (Nix, Guix, Spack).
 const COUNTED_PREFIXES: [(&str, Kind); 3] =
     [("NIX_", Kind::Link), ("GUIX_", Kind::Link), ("SPACK_", Kind::Link)];
 
@@ -92,8 +93,8 @@ const UNCOUNTED_PREFIXES: [&str; 3] = ["NIX_BUILD_", "NIX_LOG_FD", "SPACK_DEBUG"
 /// Clang's driver looks for `~` in this option and in no other.
 pub const USER_CONFIG_IN_HOME: &str = "--config-user-dir=~";
 
-/// What workers are not given: it puts another program, other words or another file in the place of
-/// what the command says.
+/// Variables that are removed for workers: they replace a program, arguments or a file of the
+/// command by others.
 const REMOVED: [&str; 7] = [
     "CCC_OVERRIDE_OPTIONS",
     "COMPILER_PATH",
@@ -118,7 +119,7 @@ impl Variables {
         Self(all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
-    /// All of an environment. A value that is not UTF-8 is told by its bytes.
+    /// All of an environment. A value that is not UTF-8 is represented by its bytes.
     pub fn of(all: impl Iterator<Item = (OsString, OsString)>) -> Self {
         let text = |value: OsString| {
             value

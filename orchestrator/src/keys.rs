@@ -14,6 +14,6 @@ pub enum ChildId {
     Worker(WorkerId),
     /// The external command of an item; one at a time.
     Command(ItemIx),
-    /// What a child that is gone has left running: numbers from 0, none used twice.
+    /// The survivors of a child: numbers from 0, none used twice.
     Survivors(u32),
 }

@@ -94,7 +94,7 @@ fn execute(
     Ok(CliExit::of_child(exit))
 }
 
-/// Relative where it lies below the current directory, as people type it.
+/// Relative if it is below the current directory.
 fn shown_path(path: &Utf8Path) -> String {
     let here = super::project::current_dir().ok();
     let below = here.and_then(|here| path.strip_prefix(&here).ok().map(Utf8Path::to_string));
@@ -224,8 +224,8 @@ fn run_build(
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
     let lock = lock(&state_dir, terminal)?;
-    // For editors, so it holds the whole workspace, whatever is built. Mistakes elsewhere are no
-    // reason not to build this.
+    // For editors, so it has the whole workspace, not only what is built. Errors in other crates do
+    // not prevent the build.
     if whole {
         write_commands(&graph, &project.target_dir, terminal);
     } else if let Ok(all) = graph::build(
@@ -249,8 +249,8 @@ fn run_build(
         sink: &mut sinks,
     };
     let summary = engine::build(request)?;
-    // The trace is finished and the bar gone before anything else happens, death by a signal above
-    // all.
+    // The trace is finished and the bar removed before anything else, for example death by a
+    // signal.
     drop(sinks);
     drop(lock);
     let exit = match (summary.interrupted, summary.success) {

@@ -123,8 +123,7 @@ fn parts(
         let graph = graph::build(&project.workspace, &request)?;
         for item in graph.items.iter().filter(|item| crates.contains(&item.krate)) {
             for output in &item.outputs {
-                // Never a file that the user keeps: a generated one may lie in the crate's own
-                // directory.
+                // Never a file of the user: a generated one may be in the crate's own directory.
                 let output = graph.root.join(output);
                 if output.starts_with(&graph.out_dir)
                     && let Err(error) = removed.file(&output)

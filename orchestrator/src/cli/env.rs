@@ -1,7 +1,7 @@
 //! Every environment variable that `tender` itself reads, by name, and their values read once.
 //!
-//! Besides, `toolchain` reads those that choose the programs of the machine, as the `cc` crate below
-//! it does, and `sys::directories` those that say where files may lie.
+//! Besides, `toolchain` reads those that choose the programs of the machine, as the `cc` crate
+//! below it does, and `sys::directories` those that name directories.
 //!
 //! The command line beats the environment, and the environment beats the manifest. An empty value
 //! counts as absent.
@@ -30,7 +30,7 @@ pub const TARGET_DIR: &str = "TENDER_TARGET_DIR";
 pub const COLOR: &str = "TENDER_COLOR";
 /// Path of the `tender-worker` to start, in place of the one beside `tender`.
 pub const WORKER: &str = "TENDER_WORKER";
-/// A switch for tests of cutting: how many pieces each unit is cut into, whatever that costs.
+/// A switch for tests of cutting: into how many pieces each unit is cut, even if that is slower.
 pub const FORCE_PIECES: &str = "TENDER_FORCE_PIECES";
 /// Set to anything: no colours, unless `--color` or `TENDER_COLOR` asks for them
 /// (https://no-color.org).
@@ -115,7 +115,7 @@ fn logical_dir() -> Option<Utf8PathBuf> {
     (path.is_absolute() && path.components().all(plain) && is_current_dir(&path)).then_some(path)
 }
 
-/// The current directory without symbolic links, where it can be told.
+/// The current directory without symbolic links, if it is known.
 pub fn physical_dir() -> Option<Utf8PathBuf> {
     Utf8PathBuf::from_path_buf(current_dir().ok()?).ok()
 }

@@ -26,7 +26,7 @@ pub enum CliError {
         message: String,
         help: Option<String>,
     },
-    /// The engine ended early, and has said so if it could.
+    /// The engine ended early, and has reported that if it could.
     Engine(EngineError),
 }
 

@@ -18,7 +18,8 @@ pub enum CliExit {
     Child(u8),
     /// `run`, `exec`: the program died by this signal. Code 128 + n, as a shell's.
     ChildSignal(u8),
-    /// We were told to stop: we die by the same signal, so that make and shells see it.
+    /// A signal ended the command: this process dies by the same signal, so that make and shells
+    /// see it.
     Interrupted(i32),
 }
 

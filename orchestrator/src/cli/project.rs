@@ -62,7 +62,7 @@ impl Project {
     /// # Errors
     /// There is no such profile.
     pub fn profile(&self) -> Result<&Profile, CliError> {
-        // The directory of `dev` is `debug`, and so people call it.
+        // The directory of `dev` is `debug`, and users may use that name.
         let name = if self.profile == "debug" { "dev" } else { &self.profile };
         self.workspace.profiles.get(name).ok_or_else(|| {
             let known = self.workspace.profiles.keys().map(String::as_str);
@@ -73,8 +73,8 @@ impl Project {
         })
     }
 
-    /// What `-p` and `--workspace` choose; else the crate that we are in; else what the workspace
-    /// says.
+    /// What `-p` and `--workspace` choose; else the crate that we are in; else the default of the
+    /// workspace.
     ///
     /// # Errors
     /// There is no such crate.

@@ -9,8 +9,8 @@ use crate::report::style;
 use tender_jobclient::{FromEnv, Pool};
 use tender_protocol::Level;
 
-/// How many slots a parent is taken to have that does not say. (cargo writes `-j` without a
-/// number.) Its pool is the bound; this one only keeps wishes within reason.
+/// The assumed number of slots of a parent that does not announce it. (cargo writes `-j` without a
+/// number.) Its pool is the real limit; this one only limits requests.
 const UNSAID: u32 = 64;
 
 /// Says, once, where the parent's jobserver cannot be joined, and where `-j` has no effect.

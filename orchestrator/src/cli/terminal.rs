@@ -1,4 +1,4 @@
-//! What the terminal allows and what the user wants of it: colours, the bar, how much is said.
+//! What the terminal supports and what the user wants: colours, the bar, the verbosity.
 
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
@@ -7,7 +7,7 @@ use crate::report::{Console, Verbosity};
 use clap::ValueEnum;
 use std::io::IsTerminal;
 
-/// Standard error, for everything that is said to people.
+/// Standard error, for all messages to the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminal {
     pub colour: bool,

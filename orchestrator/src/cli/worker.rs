@@ -1,4 +1,4 @@
-//! Where `tender-worker` is: beside `tender` itself, or where `TENDER_WORKER` says.
+//! Finds `tender-worker`: beside `tender` itself, or at the path in `TENDER_WORKER`.
 
 use super::env::{self, CliEnvironment};
 use super::error::CliError;

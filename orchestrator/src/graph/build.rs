@@ -59,7 +59,7 @@ pub struct GraphRequest<'a> {
     /// needs them.
     pub named: Vec<CrateId>,
     pub targets: Targets,
-    /// Cut each unit into so many pieces, whatever they cost.
+    /// Cut each unit into this many pieces, even if that is slower.
     pub force_pieces: Option<u32>,
     /// Absolute, without the profile.
     pub target_dir: Utf8PathBuf,
@@ -68,16 +68,16 @@ pub struct GraphRequest<'a> {
 
 /// What the graph has to ask of the machine. Tests answer from a table.
 pub trait Surroundings {
-    /// What `pkg-config` says of a package such as `openssl >= 3`.
+    /// The output of `pkg-config` for a package such as `openssl >= 3`.
     ///
     /// # Errors
-    /// Text for people: the package or the program is missing.
+    /// Text for users: the package or the program is missing.
     fn pkg_config(&self, package: &str) -> Result<PkgConfig, String>;
-    /// Bytes; 0 where the file cannot be read (its compile says so).
+    /// Bytes; 0 if the file cannot be read (its compile reports that).
     fn file_size(&self, path: &Utf8Path) -> u64;
     /// The value of `CC` (of `CXX` if `cxx`), which chooses the link driver.
     fn chosen_driver(&self, cxx: bool) -> Option<String>;
-    /// The link driver for C or C++, as far as that can be told without starting a process.
+    /// The link driver for C or C++, if it is known without starting a process.
     fn driver(&self, cxx: bool) -> Program;
     /// The file that starting `name` in `dir` runs; None where there is none.
     fn program(&self, name: &str, dir: &Utf8Path) -> Option<Utf8PathBuf>;

@@ -1,9 +1,9 @@
-//! What a profile asks of code generation, as items say it: cutting into codegen units, link-time
-//! optimisation. Knows no items and does no I/O.
+//! A profile's settings of code generation, as items have them: cutting into codegen units,
+//! link-time optimisation. Knows no items and does no I/O.
 //!
-//! A unit is told how many pieces it may be cut into, and a suffix for the symbols that its pieces
-//! share. The suffix is a hash of crate, target, source and profile: it does not depend on where
-//! the workspace lies, nor on what the source contains.
+//! A unit has the number of pieces that it may be cut into, and a suffix for the symbols that its
+//! pieces share. The suffix is a hash of crate, target, source and profile: it does not depend on
+//! the directory of the workspace, nor on the contents of the source.
 //!
 //! With `lto` a unit's object is bitcode. `thin-local` optimises in the archive or the link of the
 //! unit's own target. Under `thin` and `fat` a library is no item: a link comes directly after the
@@ -16,7 +16,7 @@
 use crate::manifest::{self, OptLevel, Profile};
 use tender_protocol::{Cut, Language, Lto};
 
-/// Pieces per source file where the profile does not say.
+/// Pieces per source file if the profile does not set them.
 pub const DEFAULT_CODEGEN_UNITS: u32 = 8;
 
 /// Hexadecimal digits, 64 bits: two of a million sources share a suffix in one workspace of 40
@@ -62,7 +62,7 @@ pub(super) struct UnitOrigin<'a> {
     pub krate: &'a str,
     /// `lib`, `bin zip`
     pub target: &'a str,
-    /// The same wherever the workspace lies.
+    /// It does not depend on the directory of the workspace.
     pub source: &'a str,
 }
 

@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 pub(super) struct Generated {
     pub items: Vec<ItemIx>,
     pub header_items: Vec<ItemIx>,
-    /// Headers lie in OUT_DIR, so dependents need it as an include directory.
+    /// Headers are in OUT_DIR, so dependents need it as an include directory.
     pub headers_in_out_dir: bool,
     pub lib_sources: Vec<Utf8PathBuf>,
     pub bin_sources: Vec<Vec<Utf8PathBuf>>,

@@ -11,7 +11,7 @@ pub(super) struct LinkInput {
     /// The word that stands for it in links.
     pub path: Utf8PathBuf,
     pub form: LibraryForm,
-    /// It holds C++ code, so that who links it as an archive needs the C++ runtime.
+    /// It has C++ code, so a program that links it as an archive needs the C++ runtime.
     pub cxx: bool,
 }
 
@@ -47,7 +47,7 @@ impl LinkInput {
 pub(super) struct LinkWords {
     /// In order, nothing dropped: their words may belong together (`-Xlinker --foo`).
     args: Vec<String>,
-    /// Libraries, `-l` words from the manifest and what pkg-config says.
+    /// Libraries, `-l` arguments from the manifest and those of pkg-config.
     libraries: Vec<String>,
 }
 

@@ -18,7 +18,7 @@ pub struct Graph {
     pub state_dir: Utf8PathBuf,
     /// Every item comes after those it depends on.
     pub items: Vec<Item>,
-    /// What a successful build leaves for people, in order of crate and name.
+    /// The artifacts of a successful build, in order of crate and name.
     pub artifacts: Vec<Artifact>,
     /// Archives that this build does not make. One that an earlier build has made, in another mode
     /// of link-time optimisation or because it was asked for, may be out of date.
@@ -43,7 +43,7 @@ pub struct Item {
     /// Stable over builds and unique: `zstd lib src/a.c`, `zstd archive`, `app bin app`, `app bin
     /// app src/main.c`.
     pub key: String,
-    /// What people see: the source's path relative to the workspace root, or the artifact's file
+    /// The text for users: the source's path relative to the workspace root, or the artifact's file
     /// name.
     pub label: String,
     /// Must be up to date before this one is judged or run.
@@ -134,7 +134,7 @@ impl Item {
 }
 
 impl Command {
-    /// As a shell reads it, for people.
+    /// As a shell reads it, for messages.
     pub fn quoted(&self) -> String {
         quoted_words(&self.words)
     }

@@ -15,7 +15,7 @@ pub fn profile_dir(profile: &Profile) -> &str {
     }
 }
 
-/// `path` as a worker in `root` is told it: relative where it lies below, else absolute. A name
+/// `path` for a worker in `root`: relative if it is below, else absolute. A name
 /// that a driver or linker would take for an option or a response file gets a leading `./`.
 pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
     match path.strip_prefix(root) {
@@ -27,7 +27,7 @@ pub fn seen_from(root: &Utf8Path, path: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// How a source is named within its crate: relative to the crate's directory, `$OUT_DIR/...` if
-/// generated there, with `..` where it lies elsewhere in the workspace, else absolute. Stable when
+/// generated there, with `..` if it is elsewhere in the workspace, else absolute. Stable when
 /// the workspace moves.
 pub(super) fn name_in_crate(
     root: &Utf8Path,
@@ -55,8 +55,8 @@ pub(super) fn name_in_crate(
     name.into_string()
 }
 
-/// A source's name in its crate, or for one that lies outside the workspace its file name with a
-/// number, so that the result is the same wherever the workspace lies. `outside` has how often each
+/// A source's name in its crate, or for one outside the workspace its file name with a number, so
+/// that the result does not depend on the directory of the workspace. `outside` has how often each
 /// such file name came before, in one target.
 pub(super) fn portable_name(name_in_crate: &str, outside: &mut HashMap<String, u32>) -> String {
     let path = Utf8Path::new(name_in_crate);

@@ -1,7 +1,8 @@
 //! Standard error as reports use it: whole texts, each in one write, with or without colours.
 //!
 //! One write a text, so that what other processes print to the same terminal never cuts a line of
-//! ours. A reader that is gone is no reason to fail a build, so errors of writing are ignored.
+//! ours. Errors of writing are ignored: a build does not fail because its reader has closed the
+//! stream.
 
 use crate::report::diagnostic::plain;
 use std::io::Write;

@@ -1,8 +1,7 @@
-//! What reports say about a crate: its names, its places, its targets. Taken from the workspace
+//! What reports contain about a crate: its names, its paths, its targets. Taken from the workspace
 //! once.
 //!
-//! Events name items, and the graph names crates by id; everything people read about a crate comes
-//! from here.
+//! Events name items, and the graph names crates by id; all text about a crate comes from here.
 
 use crate::graph::{Item, ItemKind};
 use crate::manifest::{Crate, CrateId, Workspace};
@@ -130,7 +129,7 @@ impl CrateInfo {
         self.lib.is_some()
     }
 
-    /// `zstd v0.1.0 (/path/to/zstd)`, on one line whatever the directory is called.
+    /// `zstd v0.1.0 (/path/to/zstd)`, on one line, with any name of the directory.
     pub fn describe(&self) -> String {
         format!("{} v{} ({})", self.name, self.version, words::visible(self.dir.as_str()))
     }

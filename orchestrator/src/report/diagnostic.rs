@@ -19,7 +19,8 @@ pub struct Shown<'a> {
 }
 
 /// What to show for one diagnostic of `item`. A link that lacks symbols or has them twice becomes
-/// one error per symbol; the linker's own text follows if it says more, or if `whole` asks for it.
+/// one error per symbol; the linker's own text follows if it has more information, or if `whole`
+/// asks for it.
 pub fn shown<'a>(
     graph: &Graph,
     crates: &Crates,
@@ -92,7 +93,7 @@ fn as_it_is(diagnostic: &Diagnostic) -> Shown<'_> {
     Shown { level: diagnostic.level, message: Cow::from(&diagnostic.message), rendered }
 }
 
-/// The unit's path where an object of ours is meant, e.g. `zip/src/a.c`; with the line where that
+/// The unit's path for an object of this build, e.g. `zip/src/a.c`; with the line where that
 /// is known, and the crate where it is not that of `link`.
 fn place_text(graph: &Graph, link: &Item, place: &SymbolPlace) -> String {
     let object = place.object.as_deref().or(place.source.as_deref());
@@ -151,7 +152,7 @@ fn writes(graph: &Graph, item: &Item, path: &str) -> bool {
     item.outputs.iter().any(|output| output == path || graph.root.join(output) == path)
 }
 
-/// One object of all modules of `link`: nothing in it tells the unit.
+/// One object of all modules of `link`: its unit is unknown.
 fn is_merged(link: &Item, object: &str) -> bool {
     let Run::Worker(Work::Link { lto: Some(lto), .. }) = &link.run else { return false };
     object.strip_prefix(lto.work_dir.as_str()) == Some(&format!("/{}.lto.o", link.krate_name))

@@ -32,7 +32,7 @@ pub enum Verbosity {
 }
 
 impl Severity {
-    /// How it is shown; `None` where so much is not to be said.
+    /// How it is shown; `None` if the verbosity is too low.
     pub fn level(self, verbosity: Verbosity) -> Option<Level> {
         match self {
             Severity::Verbose => (verbosity >= Verbosity::Verbose).then_some(Level::Note),
@@ -50,7 +50,7 @@ pub struct Human {
     verbosity: Verbosity,
     /// False where diagnostics go elsewhere (JSON messages): they are counted, not shown.
     diagnostics: bool,
-    /// What items that still run have to say.
+    /// Diagnostics of items that still run.
     kept: HashMap<ItemIx, Kept>,
     /// The programs that links run, until they start.
     drivers: HashMap<ItemIx, Vec<String>>,
@@ -80,7 +80,7 @@ impl Kept {
     }
 }
 
-/// What was said about a crate.
+/// What was reported about a crate.
 #[derive(Default)]
 struct Told {
     generating: bool,
@@ -275,7 +275,7 @@ impl Human {
     }
 
     fn build_finished(&mut self, graph: &Graph, success: bool, elapsed: Duration) {
-        // An item that was cut off by an interrupt never ended; what it had to say is said now.
+        // Diagnostics of items that an interrupt ended are shown now.
         let mut left: Vec<ItemIx> = self.kept.keys().copied().collect();
         left.sort_unstable();
         for ix in left {

@@ -172,7 +172,7 @@ fn profile(profile: &Profile) -> Value {
     })
 }
 
-/// What a message about a wait says of it.
+/// The fields of a message about a wait.
 fn wait(graph: &Graph, item: ItemIx, reason: WaitReason, at_us: u64) -> Value {
     let unit = &graph[item].label;
     match reason {
@@ -538,7 +538,7 @@ mod tests {
         check(
             &[
                 Event::Artifact { item: fixture::ZIP_ARCHIVE, fresh: true },
-                // An object is no artifact that people asked for.
+                // An object is no artifact that the user asked for.
                 Event::Artifact { item: fixture::ZIP_A, fresh: true },
             ],
             &[zip("compiler-artifact", archive)],

@@ -161,7 +161,7 @@ impl SymbolPlace {
         if text.contains(":(") || text.ends_with(".o") || text.ends_with(".so") {
             place.set_object(text);
         } else {
-            // The path in parentheses says more than the name.
+            // The path in parentheses is more specific than the name.
             let long =
                 text.strip_suffix(')').and_then(|text| text.split_once(" (")).map(|(_, long)| long);
             place.source = Some(long.unwrap_or(text).to_owned());

@@ -1,4 +1,4 @@
-//! What people and programs see of a build. With `cli` the only code that prints.
+//! Shows a build to users and programs. Only this and `cli` print.
 //!
 //! One stream of events feeds every sink: `human` (with its `bar`), `json`, `trace`, `timings`.
 //! Sentences live in `words`.

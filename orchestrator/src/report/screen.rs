@@ -20,7 +20,7 @@ pub struct Screen {
 
 /// Columns that may be drawn in now.
 pub fn columns() -> u16 {
-    // A terminal that was never told its size says 0.
+    // The size of a terminal is 0 until it is set.
     let columns =
         rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(0, |size| size.ws_col);
     let columns = if columns == 0 { 80 } else { columns };

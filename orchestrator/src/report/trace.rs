@@ -32,10 +32,10 @@ const BETWEEN_FLUSHES_US: u64 = 1_000_000;
 pub struct Trace<W: Write> {
     out: BufWriter<W>,
     empty: bool,
-    /// A write failed (disk full, reader gone). The build continues without a trace.
+    /// A write failed (disk full, reader closed). The build continues without a trace.
     broken: bool,
     last_flush_us: u64,
-    /// Items that run: the rows on which they started, and when. Phases say where they went on.
+    /// Items that run: the rows on which they started, and when. Their phases may be on other rows.
     running: HashMap<ItemIx, ItemRow>,
     waiting: HashMap<ItemIx, &'static str>,
     /// Rows of commands: which are in use. The orchestrator has no slots of its own.

@@ -1,4 +1,4 @@
-//! The sentences that people read, in one place: counts, plurals, times. No terminal, no colours.
+//! The sentences that users read, in one place: counts, plurals, times. No terminal, no colours.
 
 use crate::events::{Shortage, WaitReason};
 use crate::graph::{Graph, Item, ItemKind};
@@ -208,7 +208,7 @@ pub fn memory(sum: &MemorySummary) -> String {
 /// A shorter time of stalls is no news: reading a file for the first time is one.
 const LEAST_STALL_US: u64 = 50_000;
 
-/// `1.5 MiB`: for people, so at most one digit after the point.
+/// `1.5 MiB`: for users, so at most one digit after the point.
 pub fn bytes(n: u64) -> String {
     const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
     if n < 1024 {

@@ -20,8 +20,8 @@ pub fn llvm_bin() -> Utf8PathBuf {
     Utf8Path::new(option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22")).join("bin")
 }
 
-/// Those of `CFLAGS` and `CXXFLAGS` that are set. They are ignored, of which the user should be
-/// told: flags stand in manifests, so that a build's result does not depend on who started it.
+/// Those of `CFLAGS` and `CXXFLAGS` that are set. They are ignored, with a warning: flags belong
+/// into manifests, so that a build's result does not depend on the user's environment.
 #[expect(clippy::disallowed_methods, reason = "these variables are the business of this module")]
 pub fn ignored_variables() -> Vec<&'static str> {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());

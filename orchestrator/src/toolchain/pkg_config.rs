@@ -1,4 +1,4 @@
-//! What pkg-config says of a package, kept as long as nothing that it reads has changed.
+//! The output of pkg-config for a package, cached as long as no file that it reads has changed.
 //!
 //! Stamped are the program, the `.pc` files of the package and of all that it requires, and the
 //! directories that are searched, in which another file of the same name may appear.
@@ -23,7 +23,7 @@ use std::process::{Command, Stdio};
 
 /// Variables that change pkg-config's answers, besides those that begin with `PKG_CONFIG`:
 /// directories that compilers search anyway are left out of them (pkgconf(1),
-/// `PKG_CONFIG_SYSTEM_INCLUDE_PATH` and what is said there of compilers).
+/// `PKG_CONFIG_SYSTEM_INCLUDE_PATH` and its section on compilers).
 const VARIABLES: [&str; 6] = [
     "CPATH",
     "C_INCLUDE_PATH",
@@ -33,7 +33,7 @@ const VARIABLES: [&str; 6] = [
     "DESTDIR",
 ];
 
-/// Bytes of what pkg-config says, and of a `.pc` file.
+/// The largest output of pkg-config, and the largest `.pc` file, bytes.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
 #[derive(Debug)]
@@ -55,7 +55,7 @@ impl Cache {
     }
 
     /// # Errors
-    /// Text for people: what pkg-config says, or that there is none.
+    /// Text for users: the error of pkg-config, or that there is none.
     pub fn find(&self, package: &str) -> Result<PkgConfig, String> {
         let kept = self.kept.get_or_init(|| {
             let bytes = read_saved(&self.file).unwrap_or_default();

@@ -13,8 +13,8 @@ use crate::memory::MemorySummary;
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
 
-/// A lane keeps about four points for each of so many stretches of time: more than a wide screen
-/// has pixels.
+/// Into how many stretches of time a lane is divided, with about four points each: more than a wide
+/// screen has pixels.
 const LANE_BUCKETS: usize = 4_000;
 
 #[derive(Debug, Default)]

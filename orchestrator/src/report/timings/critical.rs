@@ -66,7 +66,7 @@ impl<'a> PathWalk<'a> {
         let candidates =
             [(own, After::Unit), (needed, After::Dependency), (self.slot(at), After::Slot)];
         let found = candidates.into_iter().filter_map(|(stretch, why)| Some((stretch?, why)));
-        // Of equal ends the first counts, so they stand in the order of what says more.
+        // Of equal ends the first counts, so they are ordered by how much they explain.
         // `max_by_key` takes the last.
         found.rev().max_by_key(|(stretch, _)| self.stretches[*stretch].end_us())
     }
@@ -110,7 +110,7 @@ impl<'a> PathWalk<'a> {
             let end_us = self.stretches[*n].end_us();
             *n != at && end_us > 0 && self.at_once(end_us - 1) >= self.jobs
         });
-        // Where both ended together, the one on the same slot says more.
+        // If both ended together, the one on the same slot explains more.
         [anywhere, on_row].into_iter().flatten().max_by_key(|n| self.stretches[*n].end_us())
     }
 

@@ -2,8 +2,8 @@
 //!
 //! - `collect.rs`: events -> `model.rs`, with `series.rs` for the values over time and
 //!   `critical.rs` for the critical path. Pure.
-//! - `render.rs`: the model as JSON inside the page whose parts lie in `page/`. Pure.
-//! - here: when it is written, where, and what is said about it.
+//! - `render.rs`: the model as JSON inside the page whose parts are in `page/`. Pure.
+//! - here: when and where it is written, and the message about it.
 //!
 //! The page is one file that fetches nothing, so it can be sent and kept.
 
@@ -31,13 +31,13 @@ pub struct Timings {
     collector: Collector,
     /// Absent with `-q`.
     console: Option<Console>,
-    /// For a failure to write the page, which is said in any case.
+    /// For a failure to write the page, which is always reported.
     errors: Console,
 }
 
 impl Timings {
-    /// `path` is replaced when the build ends. Is told events after the sink that draws the bar, so
-    /// that what it prints stands below the last line.
+    /// `path` is replaced when the build ends. Receives events after the sink that draws the bar,
+    /// so that it prints below the last line.
     pub fn new(path: Utf8PathBuf, about: About, console: Option<Console>, errors: Console) -> Self {
         Self { path, collector: Collector::new(about), console, errors }
     }

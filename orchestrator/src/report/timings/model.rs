@@ -38,7 +38,7 @@ pub(super) struct Model {
     pub lanes: Lanes,
     /// In order of time.
     pub kills: Vec<Kill>,
-    /// The budget of memory as people read it; empty if it was not reported.
+    /// The memory budget as text; empty if it was not reported.
     pub budget: String,
     /// `None` where nothing ran.
     pub memory: Option<MemorySummary>,
@@ -164,7 +164,7 @@ pub(super) struct Lanes {
     /// what was free, where that is less. Empty where there was no limit.
     pub budget: Vec<(u64, u64)>,
     /// Percent of the time in which some task, and in which all tasks, waited for memory. Empty
-    /// where the kernel does not say.
+    /// if the kernel does not report it.
     pub pressure_some: Vec<(u64, u64)>,
     pub pressure_full: Vec<(u64, u64)>,
     /// Processor time per time, thousandths of a core.

@@ -13,7 +13,8 @@ pub(super) struct Change {
     pub value: u64,
 }
 
-/// The sum over all workers. Changes come in any order: workers are heard one after the other.
+/// The sum over all workers. Changes come in any order: workers' messages are read one worker after
+/// the other.
 pub(super) fn sum(mut changes: Vec<Change>) -> Vec<Point> {
     changes.sort_by_key(|change| change.at_us);
     let mut now: BTreeMap<u32, u64> = BTreeMap::new();
