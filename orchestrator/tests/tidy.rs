@@ -32,7 +32,7 @@ const RULES: &[Rule] = &[
             "crate::host",
             "crate::sys",
         ],
-        instead: "the scheduler is pure: make it an event that `engine` tells or an action that it carries out",
+        instead: "the scheduler is pure: make it an event that `engine` reports or an action that it executes",
     },
     Rule {
         of: &["orchestrator/src/tokens"],
@@ -100,13 +100,13 @@ const RULES: &[Rule] = &[
             "crate::schedule",
             "crate::tokens",
         ],
-        instead: "memory knows no compilers, workers, tokens or clocks: let `engine` tell it",
+        instead: "memory knows no compilers, workers, tokens or clocks: let `engine` pass the facts",
     },
     Rule {
         of: &["orchestrator/src/memory/readings"],
         but: &[],
         words: &["crate::memory::account", "crate::memory::policy", "crate::keys"],
-        instead: "readings are read and not judged: move it to `account` or `policy`",
+        instead: "readings decide nothing: move it to `account` or `policy`",
     },
     Rule {
         of: &["orchestrator/src/memory/account"],
@@ -136,7 +136,7 @@ const RULES: &[Rule] = &[
         of: &["orchestrator/src/graph", "orchestrator/src/fingerprint"],
         but: &[],
         words: &["crate::memory"],
-        instead: "what a build needs is not what it is: let `schedule` ask the ledger",
+        instead: "`graph` and `fingerprint` know no memory: let `schedule` ask the ledger",
     },
     Rule {
         of: &[
@@ -147,19 +147,19 @@ const RULES: &[Rule] = &[
         ],
         but: &[],
         words: &["crate::cli"],
-        instead: "`cli` is on top: give what is needed as an argument",
+        instead: "`cli` is the top layer: pass what is needed as an argument",
     },
     Rule {
         of: &["orchestrator/src/engine", "orchestrator/src/exec", "orchestrator/src/host"],
         but: &["orchestrator/src/exec/memory.rs"],
         words: &["crate::report"],
-        instead: "`report` is one reader of what happens: tell an `events::Event`",
+        instead: "`report` is only a reader of events: report an `events::Event`",
     },
     Rule {
         of: &["orchestrator/src/engine/children.rs"],
         but: &[],
         words: &["Scheduler", "Progress", "Record", "crate::memory", "crate::events"],
-        instead: "children are processes: return what happens to them, and let `dispatch` tell others",
+        instead: "children are processes: return events, and let `dispatch` translate them",
     },
     Rule {
         of: &["orchestrator/src/engine"],
@@ -177,7 +177,7 @@ const RULES: &[Rule] = &[
         of: &["orchestrator/src/engine/memory"],
         but: &[],
         words: &["Scheduler", "Children", "Record", "crate::events", "super::progress"],
-        instead: "memory takes a view and gives orders: let `mod.rs` carry them out and tell",
+        instead: "memory takes a view and returns orders: let `mod.rs` execute and report them",
     },
     Rule {
         of: &["orchestrator/src/engine/worker.rs", "orchestrator/src/engine/command.rs"],
@@ -190,19 +190,19 @@ const RULES: &[Rule] = &[
             "Record",
             "crate::events",
         ],
-        instead: "a process knows what is sent and read: let `execute` complete what is sent",
+        instead: "a process knows the protocol only: let `execute` complete what is sent",
     },
     Rule {
         of: &["orchestrator/src/engine/progress"],
         but: &[],
         words: &["Scheduler", "crate::schedule", "Children", "Record", "Ledger"],
-        instead: "progress tells what it is given: let the caller ask the scheduler",
+        instead: "progress reports what it is given: let the caller ask the scheduler",
     },
     Rule {
         of: &["orchestrator/src/engine/record.rs", "orchestrator/src/engine/crash.rs"],
         but: &[],
         words: &["Scheduler", "Children", "Progress", "crate::events"],
-        instead: "these keep what they are told: let `dispatch` decide",
+        instead: "these only keep facts: let `dispatch` decide",
     },
     Rule {
         of: &["orchestrator/src/host"],
@@ -246,7 +246,7 @@ const RULES: &[Rule] = &[
         of: &["orchestrator/src"],
         but: &["orchestrator/src/cli", "orchestrator/src/report"],
         words: &["anstream", "stdout().", "stderr().", "println!", "print!"],
-        instead: "only `cli` and `report` print: tell the `Sink` an `Event`",
+        instead: "only `cli` and `report` print: send an `Event` to the `Sink`",
     },
     Rule {
         of: &["orchestrator/src"],
@@ -478,7 +478,7 @@ fn fields(text: &str) -> Vec<(String, usize)> {
     found
 }
 
-/// One who owns more than that owns what others could.
+/// A struct with more fields owns what others could own.
 const MOST_FIELDS: usize = 14;
 
 #[test]
