@@ -3,7 +3,7 @@
 
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::memory::{Chosen, Killer, MemorySummary};
 use std::time::Duration;
 use tender_protocol::{Diagnostic, Outcome, PhaseName};
@@ -17,17 +17,17 @@ pub enum Event {
     },
     /// The item is up to date.
     Fresh {
-        item: ItemIx,
+        item: ItemId,
     },
     /// The item will run, and why.
     Dirty {
-        item: ItemIx,
+        item: ItemId,
         reason: RebuildReason,
     },
     /// How long an item that will run took in an earlier build, microseconds, if known. Follows its
     /// `Dirty`.
     Expected {
-        item: ItemIx,
+        item: ItemId,
         wall_us: u64,
     },
     WorkerStarted {
@@ -42,20 +42,20 @@ pub enum Event {
     /// The program that a link runs, with its first arguments. Determined when the link is sent to
     /// a worker, and reported before it starts.
     Driver {
-        item: ItemIx,
+        item: ItemId,
         words: Vec<String>,
     },
     /// `worker` is absent for commands that run outside workers; `slot` 0 is the process's implicit
     /// slot. A unit that is cut starts on one slot; its pieces run on any, several at once or none.
     /// The slots of its phases say where.
     ItemStarted {
-        item: ItemIx,
+        item: ItemId,
         worker: Option<WorkerId>,
         slot: u32,
         at_us: u64,
     },
     Phase {
-        item: ItemIx,
+        item: ItemId,
         worker: Option<WorkerId>,
         slot: u32,
         phase: PhaseName,
@@ -70,18 +70,18 @@ pub enum Event {
     /// The program that ran the item was killed, and the item may be retried. (Not reported for
     /// items of a worker that ends: they are all lost.)
     ItemLost {
-        item: ItemIx,
+        item: ItemId,
         at_us: u64,
     },
     /// The leases and measured peaks of an item that ran to its end. Comes before `ItemFinished`.
     Needed {
-        item: ItemIx,
+        item: ItemId,
         begin: Needed,
         /// For the largest of its pieces.
         piece: Needed,
     },
     ItemFinished {
-        item: ItemIx,
+        item: ItemId,
         outcome: Outcome,
         at_us: u64,
         wall_us: u64,
@@ -89,30 +89,30 @@ pub enum Event {
     },
     /// `replayed`: kept from an earlier build of a fresh unit.
     Diagnostic {
-        item: ItemIx,
+        item: ItemId,
         diagnostic: Diagnostic,
         replayed: bool,
     },
     /// Standard output and error of a `[[generate]]` command, shown at once when it ends.
     CommandOutput {
-        item: ItemIx,
+        item: ItemId,
         text: String,
     },
     Artifact {
-        item: ItemIx,
+        item: ItemId,
         fresh: bool,
     },
     /// An item that has not started, or a piece of one that has, waits from now on, and why.
     /// Reported again when the reason changes.
     Wait {
-        item: ItemIx,
+        item: ItemId,
         reason: WaitReason,
         at_us: u64,
     },
     /// The item has the memory that it waited for. It may still wait for a slot; a wait for that
     /// ends when it starts.
     WaitEnded {
-        item: ItemIx,
+        item: ItemId,
         at_us: u64,
     },
     /// This many slots are free from now on only because memory is short.
@@ -236,7 +236,7 @@ pub struct Shortage {
     pub free: Option<u64>,
     pub budget: Option<u64>,
     /// The free memory is kept for this larger item, which has waited for too many others.
-    pub kept_for: Option<ItemIx>,
+    pub kept_for: Option<ItemId>,
 }
 
 /// Memory of a part of an item, bytes.
@@ -254,7 +254,7 @@ pub enum Victim {
     Worker(WorkerId),
     /// A program that ran the item: a linker that a worker had started, or a command with its
     /// descendants.
-    Program(ItemIx),
+    Program(ItemId),
 }
 
 /// A receiver of all events, in order, from one thread.

@@ -1,8 +1,7 @@
 //! What names items, workers and children, in all parts of the orchestrator. Knows none of them.
 
-/// Index of an item in `Graph::items`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ItemIx(pub u32);
+/// Index of an item in `Graph::items`. It names the item in messages to workers too.
+pub use tender_protocol::ItemId;
 
 /// A worker process of this build: numbers from 0, none used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,7 +12,7 @@ pub struct WorkerId(pub u32);
 pub enum ChildId {
     Worker(WorkerId),
     /// The external command of an item; one at a time.
-    Command(ItemIx),
+    Command(ItemId),
     /// The survivors of a child: numbers from 0, none used twice.
     Survivors(u32),
 }

@@ -51,7 +51,7 @@ struct Peaks {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Item {
+struct ItemMeasurements {
     /// How long its last success took, microseconds.
     wall_us: Option<u64>,
     front_end: Peaks,
@@ -64,7 +64,7 @@ struct Item {
 pub struct Measurements {
     path: Utf8PathBuf,
     /// Sorted, so that the same measurements are the same bytes.
-    items: BTreeMap<String, Item>,
+    items: BTreeMap<String, ItemMeasurements>,
     changed: bool,
 }
 
@@ -147,7 +147,7 @@ impl Measurements {
         if surplus == 0 {
             return;
         }
-        let largest = |item: &Item| {
+        let largest = |item: &ItemMeasurements| {
             item.front_end.estimate().max(item.back_end.estimate()).max(item.join.estimate())
         };
         let mut by_size: Vec<_> =
@@ -158,7 +158,7 @@ impl Measurements {
         }
     }
 
-    fn item(&mut self, item: &str) -> &mut Item {
+    fn item(&mut self, item: &str) -> &mut ItemMeasurements {
         self.changed = true;
         self.items.entry(item.to_owned()).or_default()
     }
@@ -173,7 +173,7 @@ impl Measurements {
     }
 }
 
-impl Item {
+impl ItemMeasurements {
     fn of(&self, stage: Stage) -> &Peaks {
         match stage {
             Stage::FrontEnd => &self.front_end,
@@ -199,11 +199,11 @@ fn damaged(why: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-fn load(path: &Utf8Path) -> io::Result<BTreeMap<String, Item>> {
+fn load(path: &Utf8Path) -> io::Result<BTreeMap<String, ItemMeasurements>> {
     decode(&whole_file::read(path.as_std_path(), LARGEST_FILE)?)
 }
 
-fn decode(bytes: &[u8]) -> io::Result<BTreeMap<String, Item>> {
+fn decode(bytes: &[u8]) -> io::Result<BTreeMap<String, ItemMeasurements>> {
     let rest =
         bytes.strip_prefix(HEADER).ok_or_else(|| damaged("of another version or damaged"))?;
     let (checksum, payload) =
@@ -211,7 +211,7 @@ fn decode(bytes: &[u8]) -> io::Result<BTreeMap<String, Item>> {
     if blake3::hash(payload).as_bytes() != checksum {
         return Err(damaged("damaged"));
     }
-    let mut items: BTreeMap<String, Item> =
+    let mut items: BTreeMap<String, ItemMeasurements> =
         postcard::from_bytes(payload).map_err(|_| damaged("damaged"))?;
     for peaks in items
         .values_mut()

@@ -503,9 +503,6 @@ fn structs_of_the_engine_have_few_fields() {
     }
 }
 
-/// Names of types that `orchestrator/src` has twice.
-const SAME_NAMES: &[&str] = &["Item", "Record"];
-
 /// The types that a file declares outside of its tests.
 fn types(text: &str) -> Vec<String> {
     let declared = |(_, line): &(usize, String)| {
@@ -538,10 +535,7 @@ fn types_of_the_orchestrator_have_unique_names() {
         }
     }
     assert!(files.len() > 100, "the types are found");
-    let twice: Vec<_> = files
-        .iter()
-        .filter(|(name, files)| files.len() > 1 && !SAME_NAMES.contains(&name.as_str()))
-        .collect();
+    let twice: Vec<_> = files.iter().filter(|(_, files)| files.len() > 1).collect();
     assert!(twice.is_empty(), "one name for two types, so rename one: {twice:#?}");
 }
 

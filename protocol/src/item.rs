@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct PlanId(pub u32);
 
-/// Identifies an item within its plan. Ids need not be dense.
+/// Identifies an item. The orchestrator chooses it; ids need not be dense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ItemId(pub u32);

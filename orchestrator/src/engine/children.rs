@@ -10,7 +10,7 @@ use crate::host::error::system;
 use crate::host::probe::{Answer, Probe};
 use crate::host::survivors::Search;
 use crate::host::{EngineError, Guard};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::sys::process::{Exit, GroupEntry, Jobs, KILLED_WITHIN, Leftovers, reap_orphans};
 use crate::sys::watch::{Watch, Watched};
 use crate::sys::{group, now_us, usage};
@@ -59,8 +59,8 @@ enum Source {
     WorkerOutput(WorkerId),
     WorkerErrors(WorkerId),
     WorkerEnd(WorkerId),
-    CommandOutput(ItemIx),
-    CommandEnd(ItemIx),
+    CommandOutput(ItemId),
+    CommandEnd(ItemId),
     Probe(u32),
     SurvivorEnd(ChildId),
     /// Tokens were returned, or have arrived; the pool counts them.
@@ -125,7 +125,7 @@ pub(super) struct Children<'a> {
     /// The `tender-worker` to start.
     program: &'a Utf8Path,
     workers: BTreeMap<WorkerId, WatchedChild<WorkerProcess>>,
-    commands: BTreeMap<ItemIx, WatchedChild<CommandProcess>>,
+    commands: BTreeMap<ItemId, WatchedChild<CommandProcess>>,
     survivors: BTreeMap<ChildId, Survivors>,
     /// Programs that are asked for their version, by a number that is not reused.
     probes: BTreeMap<u32, WatchedChild<Probe>>,
@@ -284,7 +284,7 @@ impl<'a> Children<'a> {
 
     fn reap_command(
         &mut self,
-        ix: ItemIx,
+        ix: ItemId,
         events: &mut Vec<ChildEvent>,
     ) -> Result<(), EngineError> {
         let Some(WatchedChild { child, .. }) = self.commands.get_mut(&ix) else { return Ok(()) };
@@ -351,7 +351,7 @@ impl<'a> Children<'a> {
     /// The system fails.
     pub(super) fn start_command(
         &mut self,
-        ix: ItemIx,
+        ix: ItemId,
         item: &Item,
         command: &Command,
         jobs: &Jobs<'_>,
@@ -579,7 +579,7 @@ impl<'a> Children<'a> {
         self.workers.iter().map(|(ix, running)| (*ix, &running.child))
     }
 
-    pub(super) fn commands(&self) -> impl Iterator<Item = (ItemIx, &CommandProcess)> {
+    pub(super) fn commands(&self) -> impl Iterator<Item = (ItemId, &CommandProcess)> {
         self.commands.iter().map(|(item, running)| (*item, &running.child))
     }
 
@@ -604,7 +604,7 @@ impl<'a> Children<'a> {
     }
 
     /// Grants memory for one part of an item, bytes.
-    pub(super) fn lease(&mut self, worker: WorkerId, item: ItemIx, bytes: u64) {
+    pub(super) fn lease(&mut self, worker: WorkerId, item: ItemId, bytes: u64) {
         if let Some(child) = self.worker_mut(worker) {
             child.lease(item, bytes);
         }

@@ -3,7 +3,7 @@
 
 use super::reproducer;
 use crate::graph::{Graph, Item, ItemKind};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::schedule::Verdict;
 use std::collections::BTreeMap;
 
@@ -23,18 +23,18 @@ pub(super) struct CrashDetails {
 #[derive(Debug, Default)]
 pub(super) struct Crashes {
     /// The death of the worker or program that ran the item last.
-    deaths: BTreeMap<ItemIx, CrashDetails>,
+    deaths: BTreeMap<ItemId, CrashDetails>,
     /// Items for which a reproducer is to be saved.
-    crashed: Vec<ItemIx>,
+    crashed: Vec<ItemId>,
 }
 
 impl Crashes {
-    pub(super) fn died(&mut self, item: ItemIx, death: CrashDetails) {
+    pub(super) fn died(&mut self, item: ItemId, death: CrashDetails) {
         self.deaths.insert(item, death);
     }
 
     /// The message when the item is retried. `None` if no death of it is known.
-    pub(super) fn retry_text(&self, graph: &Graph, ix: ItemIx) -> Option<String> {
+    pub(super) fn retry_text(&self, graph: &Graph, ix: ItemId) -> Option<String> {
         let CrashDetails { who, how, .. } = self.deaths.get(&ix)?;
         let item = &graph[ix];
         Some(format!(
@@ -44,7 +44,7 @@ impl Crashes {
     }
 
     /// The item has failed. Returns the message.
-    pub(super) fn blame(&mut self, graph: &Graph, ix: ItemIx, verdict: Verdict) -> String {
+    pub(super) fn blame(&mut self, graph: &Graph, ix: ItemId, verdict: Verdict) -> String {
         let item = &graph[ix];
         if verdict == Verdict::Crashed && reproducer::can_be_reproduced(item) {
             self.crashed.push(ix);
@@ -53,7 +53,7 @@ impl Crashes {
     }
 
     /// Takes the items for which a reproducer is to be saved.
-    pub(super) fn take_crashed(&mut self) -> Vec<ItemIx> {
+    pub(super) fn take_crashed(&mut self) -> Vec<ItemId> {
         std::mem::take(&mut self.crashed)
     }
 }

@@ -7,15 +7,14 @@ use super::memory::MemoryController;
 use super::progress::Progress;
 use super::record::{CommandResult, Record};
 use super::slots::JobSlots;
-use super::worker::item_of;
 use crate::events::{Event, Needed, Severity, Victim};
 use crate::graph::{Graph, Run};
 use crate::host::EngineError;
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::measurements::Stage;
 use crate::memory::Killer;
 use crate::schedule::{self, Scheduler, SchedulerEvent};
-use tender_protocol::{FromWorker, ItemId, ItemReport, Outcome};
+use tender_protocol::{FromWorker, ItemReport, Outcome};
 
 /// What an event may change.
 pub(super) struct Dispatch<'e, 'a> {
@@ -53,16 +52,15 @@ impl Dispatch<'_, '_> {
             }
             _ => {}
         }
-        let id = item_named(&message)?;
-        let item = item_of(id);
+        let item = item_named(&message)?;
         if !self.scheduler.is_given(ix, item) {
-            return Some(format!("it reports on item {}, which it was not given", id.0));
+            return Some(format!("it reports on item {}, which it was not given", item.0));
         }
         self.message_about(ix, item, message);
         None
     }
 
-    fn message_about(&mut self, ix: WorkerId, item: ItemIx, message: FromWorker) {
+    fn message_about(&mut self, ix: WorkerId, item: ItemId, message: FromWorker) {
         let worker = ix;
         match message {
             FromWorker::LeaseWanted { bytes, .. } => {
@@ -102,7 +100,7 @@ impl Dispatch<'_, '_> {
         }
     }
 
-    fn item_finished(&mut self, item: ItemIx, report: &ItemReport) {
+    fn item_finished(&mut self, item: ItemId, report: &ItemReport) {
         let is_failed_link = report.outcome == Outcome::Failed && self.graph[item].is_link();
         if is_failed_link
             && !self.is_interrupted
@@ -131,7 +129,7 @@ impl Dispatch<'_, '_> {
     }
 
     /// The program that ran the item was killed for memory, and the item may be retried.
-    fn program_out_of_memory(&mut self, item: ItemIx, who: &'static str) {
+    fn program_out_of_memory(&mut self, item: ItemId, who: &'static str) {
         self.progress.no_longer_runs(item);
         self.report_killed_program(item);
         self.progress.report(Event::ItemLost { item, at_us: self.now_us });
@@ -142,14 +140,14 @@ impl Dispatch<'_, '_> {
         self.scheduler.handle(SchedulerEvent::OutOfMemory { item });
     }
 
-    fn learn_of_kill(&mut self, item: ItemIx) {
+    fn learn_of_kill(&mut self, item: ItemId) {
         let (need, in_pieces) = (self.scheduler.need(item), self.scheduler.is_in_pieces(item));
         let (stage, bytes) = self.memory.stage_killed(item, need, in_pieces);
         self.record.killed(item, stage, bytes);
     }
 
     /// Diagnostics of a link are kept until it is known that its linker was not killed.
-    fn report_kept_diagnostics(&mut self, item: ItemIx) {
+    fn report_kept_diagnostics(&mut self, item: ItemId) {
         if self.graph[item].is_link() {
             for diagnostic in self.record.diagnostics(item).to_vec() {
                 self.progress.report(Event::Diagnostic { item, diagnostic, replayed: false });
@@ -270,7 +268,7 @@ impl Dispatch<'_, '_> {
         }
     }
 
-    fn report_needed(&mut self, item: ItemIx, begin_peak: u64, piece_peak: u64) {
+    fn report_needed(&mut self, item: ItemId, begin_peak: u64, piece_peak: u64) {
         let need = self.scheduler.need(item);
         let begin = Needed { lease: need.begin, peak: begin_peak };
         let piece = Needed { lease: if piece_peak > 0 { need.piece } else { 0 }, peak: piece_peak };
@@ -278,7 +276,7 @@ impl Dispatch<'_, '_> {
     }
 
     /// Reports that the kernel killed the program that ran the item.
-    fn report_killed_program(&mut self, item: ItemIx) {
+    fn report_killed_program(&mut self, item: ItemId) {
         let peak = self.memory.peak_of(ChildId::Command(item));
         self.progress.killed(Victim::Program(item), &[item], Killer::Kernel, peak);
     }

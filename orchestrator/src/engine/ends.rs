@@ -1,7 +1,7 @@
 //! How workers and commands ended. The consequences are decided elsewhere.
 
 use crate::host::EngineError;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::sys::process::Exit;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(super) enum EndCause {
 
 #[derive(Debug)]
 pub(super) struct CommandEnd {
-    pub(super) item: ItemIx,
+    pub(super) item: ItemId,
     pub(super) success: bool,
     /// `exit status 1`.
     pub(super) how: String,

@@ -9,13 +9,13 @@ use crate::fingerprint::{Freshness, RebuildReason};
 use crate::graph::{Graph, Item, Run};
 use crate::host::tools::Tools;
 use crate::host::{EngineError, jobs_of, outside};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::manifest;
 use crate::schedule::{PlannedItem, Scheduler};
 use crate::sys::now_us;
 use crate::tokens::ChildKind;
 use crate::toolchain::Toolchain;
-use tender_protocol::{ItemId, Plan, PlanId, Translate, Work};
+use tender_protocol::{Plan, PlanId, Translate, Work};
 
 /// Starts a worker on a free slot.
 ///
@@ -75,11 +75,11 @@ pub(super) fn plan(
         }
         record.begin(planned.item);
         planned_items.push(tender_protocol::Item {
-            id: ItemId(planned.item.0),
+            id: planned.item,
             unit: item.label.clone(),
             // The worker orders items by this, so it is the priority in the whole build.
             cost: planned.priority,
-            after: planned.after.iter().map(|before| ItemId(before.0)).collect(),
+            after: planned.after.clone(),
             memory: planned.memory.into(),
             settled: record.settled(planned.item),
             work,
@@ -115,7 +115,7 @@ impl CommandStart<'_, '_> {
     /// The system fails.
     pub(super) fn run(
         self,
-        ix: ItemIx,
+        ix: ItemId,
         item: &Item,
         scheduler: &Scheduler,
     ) -> Result<bool, EngineError> {

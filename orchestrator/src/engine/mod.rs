@@ -62,7 +62,7 @@ use crate::graph::{Graph, Run};
 use crate::host::EngineError;
 use crate::host::error::system;
 use crate::host::{self, Slots};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Budget, Chosen, Denied};
 use crate::schedule::{self, Action, Claim, PlannedItem, Scheduler, SchedulerEvent};
 use crate::sys::clock::now_us;
@@ -264,7 +264,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn judge(&mut self, item: ItemIx) {
+    fn judge(&mut self, item: ItemId) {
         let fresh = match self.record.check(item) {
             Freshness::Fresh => {
                 let diagnostics = self.record.last_diagnostics(item);
@@ -494,7 +494,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Starts the command, now or when the versions of its tools are known.
-    fn run_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
+    fn run_command(&mut self, ix: ItemId) -> Result<(), EngineError> {
         let Run::Command(command) = &self.graph[ix].run else {
             unreachable!("only commands run outside workers")
         };
@@ -526,7 +526,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn start_command(&mut self, ix: ItemIx) -> Result<(), EngineError> {
+    fn start_command(&mut self, ix: ItemId) -> Result<(), EngineError> {
         let start = CommandStart {
             children: &mut self.children,
             slots: &mut self.slots,

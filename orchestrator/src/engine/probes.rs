@@ -6,7 +6,7 @@ use crate::graph::Command;
 use crate::host::EngineError;
 use crate::host::probe::Answer;
 use crate::host::tools::Tools;
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::toolchain::Stamp;
 use camino::Utf8PathBuf;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ pub(super) struct Probes {
     /// Programs that are being asked, by the number of the probe.
     asked: BTreeMap<u32, Stamp>,
     /// Commands, and the programs whose answers they wait for.
-    waiting: BTreeMap<ItemIx, BTreeSet<Utf8PathBuf>>,
+    waiting: BTreeMap<ItemId, BTreeSet<Utf8PathBuf>>,
 }
 
 impl Probes {
@@ -27,7 +27,7 @@ impl Probes {
     /// The system fails.
     pub(super) fn ask_for(
         &mut self,
-        ix: ItemIx,
+        ix: ItemId,
         command: &Command,
         children: &mut Children<'_>,
     ) -> Result<bool, EngineError> {
@@ -64,15 +64,15 @@ impl Probes {
     }
 
     /// Takes the commands that wait for no answer any more.
-    pub(super) fn take_ready(&mut self) -> Vec<ItemIx> {
+    pub(super) fn take_ready(&mut self) -> Vec<ItemId> {
         let waiting = self.waiting.iter().filter(|(_, awaited)| awaited.is_empty());
-        let ready: Vec<ItemIx> = waiting.map(|(ix, _)| *ix).collect();
+        let ready: Vec<ItemId> = waiting.map(|(ix, _)| *ix).collect();
         self.waiting.retain(|_, awaited| !awaited.is_empty());
         ready
     }
 
     /// Takes all commands that wait. Later answers are ignored.
-    pub(super) fn cancel(&mut self) -> Vec<ItemIx> {
+    pub(super) fn cancel(&mut self) -> Vec<ItemId> {
         self.asked.clear();
         std::mem::take(&mut self.waiting).into_keys().collect()
     }

@@ -4,7 +4,7 @@
 
 use crate::fingerprint::{Fingerprints, Freshness, StateError};
 use crate::graph::Graph;
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::measurements::{Measurements, Stage, Unreadable};
 use crate::schedule::Need;
 use crate::sys::now_us;
@@ -15,7 +15,7 @@ pub(super) struct Record<'a> {
     graph: &'a Graph,
     fingerprints: Fingerprints,
     /// Of items that are not finished.
-    diagnostics: BTreeMap<ItemIx, Vec<Diagnostic>>,
+    diagnostics: BTreeMap<ItemId, Vec<Diagnostic>>,
     /// Why the record could not be kept, the first time.
     failure: Option<StateError>,
     measurements: Measurements,
@@ -58,12 +58,12 @@ impl<'a> Record<'a> {
     }
 
     /// A stage of the item came to its end and peaked at `bytes`.
-    pub(super) fn measured(&mut self, item: ItemIx, stage: Stage, bytes: u64) {
+    pub(super) fn measured(&mut self, item: ItemId, stage: Stage, bytes: u64) {
         self.measurements.measured(&self.graph[item].key, stage, bytes);
     }
 
     /// What ran a stage of the item was killed for memory while it held `bytes`.
-    pub(super) fn killed(&mut self, item: ItemIx, stage: Stage, bytes: u64) {
+    pub(super) fn killed(&mut self, item: ItemId, stage: Stage, bytes: u64) {
         self.measurements.killed(&self.graph[item].key, stage, bytes);
     }
 
@@ -82,17 +82,17 @@ impl<'a> Record<'a> {
     }
 
     /// Everything that the item comes after is up to date.
-    pub(super) fn check(&mut self, item: ItemIx) -> Freshness {
+    pub(super) fn check(&mut self, item: ItemId) -> Freshness {
         self.fingerprints.check(self.graph, item)
     }
 
     /// What the last success of the item had to say.
-    pub(super) fn last_diagnostics(&self, item: ItemIx) -> Vec<Diagnostic> {
+    pub(super) fn last_diagnostics(&self, item: ItemId) -> Vec<Diagnostic> {
         self.fingerprints.diagnostics(self.graph, item)
     }
 
     /// How long the last success of the item took, microseconds.
-    pub(super) fn last_wall_us(&self, item: ItemIx) -> Option<u64> {
+    pub(super) fn last_wall_us(&self, item: ItemId) -> Option<u64> {
         self.wall_us(&self.graph[item].key)
     }
 
@@ -102,32 +102,32 @@ impl<'a> Record<'a> {
     }
 
     /// The precompiled files before the item that need not be made again.
-    pub(super) fn settled(&mut self, item: ItemIx) -> Vec<String> {
+    pub(super) fn settled(&mut self, item: ItemId) -> Vec<String> {
         self.fingerprints.settled(self.graph, item)
     }
 
     /// Until the item is finished, the record says that it is not.
-    pub(super) fn begin(&mut self, item: ItemIx) {
+    pub(super) fn begin(&mut self, item: ItemId) {
         let written = self.fingerprints.begin(self.graph, item);
         self.note(written);
     }
 
-    pub(super) fn add_diagnostic(&mut self, item: ItemIx, diagnostic: Diagnostic) {
+    pub(super) fn add_diagnostic(&mut self, item: ItemId, diagnostic: Diagnostic) {
         self.diagnostics.entry(item).or_default().push(diagnostic);
     }
 
     /// Those of an item that is not finished.
-    pub(super) fn diagnostics(&self, item: ItemIx) -> &[Diagnostic] {
+    pub(super) fn diagnostics(&self, item: ItemId) -> &[Diagnostic] {
         self.diagnostics.get(&item).map_or(&[], Vec::as_slice)
     }
 
     /// The item is not finished, and may be begun again.
-    pub(super) fn forget_diagnostics(&mut self, item: ItemIx) {
+    pub(super) fn forget_diagnostics(&mut self, item: ItemId) {
         self.diagnostics.remove(&item);
     }
 
     /// A worker has finished the item.
-    pub(super) fn finished(&mut self, item: ItemIx, report: &ItemReport) {
+    pub(super) fn finished(&mut self, item: ItemId, report: &ItemReport) {
         let diagnostics = self.diagnostics.remove(&item).unwrap_or_default();
         let written = self.fingerprints.record(self.graph, item, report, &diagnostics);
         self.note(written);
@@ -138,7 +138,7 @@ impl<'a> Record<'a> {
 
     /// A command has succeeded, in so many microseconds. Returns whether it counts as a success, or
     /// the output that it has not made.
-    pub(super) fn command_finished(&mut self, item: ItemIx, wall_us: u64) -> CommandResult {
+    pub(super) fn command_finished(&mut self, item: ItemId, wall_us: u64) -> CommandResult {
         let report =
             self.fingerprints.command_report(self.graph, item, Outcome::Ok, now_us(), wall_us);
         match report {

@@ -5,7 +5,7 @@
 use crate::engine::reproducer::{self, CrashedUnit};
 use crate::engine::worker::WorkerProcess;
 use crate::graph::Graph;
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::sys::clock::now_us;
 use crate::sys::pipe;
 use crate::sys::process::{GroupEntry, Jobs};
@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
-use tender_protocol::{FromWorker, ItemId, Outcome, Plan, PlanId, ToWorker, Work};
+use tender_protocol::{FromWorker, Outcome, Plan, PlanId, ToWorker, Work};
 
 /// If a worker needs longer than this to preprocess a file, microseconds, it hangs, perhaps by the
 /// bug that caused the crash.
@@ -33,7 +33,7 @@ impl Reproducers<'_> {
     /// A file cannot be written.
     pub(super) fn save(
         &self,
-        ix: ItemIx,
+        ix: ItemId,
         entry: Option<GroupEntry>,
         is_interrupted: impl FnMut() -> bool,
     ) -> io::Result<Utf8PathBuf> {

@@ -4,7 +4,7 @@ use super::ends::{EndCause, allocation_failed};
 use super::error_log::ErrorLog;
 use crate::environment;
 use crate::host::EngineError;
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::sys::lines::LineBuffer;
 use crate::sys::pipe::{self, Outgoing};
 use crate::sys::process::{Exit, GroupEntry, Jobs, Leftovers, Owner, Process};
@@ -15,9 +15,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::process::{ChildStderr, ChildStdout, Command, Stdio};
-use tender_protocol::{
-    FromWorker, ItemId, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, decode, encode,
-};
+use tender_protocol::{FromWorker, LLVM_MAJOR, PROTOCOL, Plan, PlanId, ToWorker, decode, encode};
 
 /// The longest message, bytes. The end of a link is reported with some 300 bytes for each file that
 /// it has read: a quarter of a million fit.
@@ -34,7 +32,7 @@ pub(super) struct WorkerProcess {
     lines: LineBuffer,
     plans: u32,
     /// The plan in which an item was sent last.
-    plan_of: HashMap<ItemIx, PlanId>,
+    plan_of: HashMap<ItemId, PlanId>,
     /// The crates of its items.
     crates: BTreeSet<String>,
     greeting: Option<Greeting>,
@@ -130,15 +128,15 @@ impl WorkerProcess {
     pub(super) fn send_plan(&mut self, plan: Plan) {
         let plan = Plan { id: PlanId(self.plans), ..plan };
         self.plans += 1;
-        self.plan_of.extend(plan.items.iter().map(|item| (item_of(item.id), plan.id)));
+        self.plan_of.extend(plan.items.iter().map(|item| (item.id, plan.id)));
         self.crates.insert(plan.krate.clone());
         self.send(&ToWorker::Plan(plan));
     }
 
     /// Sends a lease for one part of an item of a plan that was sent before, bytes.
-    pub(super) fn lease(&mut self, item: ItemIx, bytes: u64) {
+    pub(super) fn lease(&mut self, item: ItemId, bytes: u64) {
         if let Some(plan) = self.plan_of.get(&item).copied() {
-            self.send(&ToWorker::Lease { plan, item: ItemId(item.0), bytes });
+            self.send(&ToWorker::Lease { plan, item, bytes });
         }
     }
 
@@ -265,11 +263,6 @@ fn check_greeting(program: &Utf8Path, protocol: u32, llvm: &str) -> Result<(), E
         return Err(EngineError::Llvm { program, theirs: llvm.to_owned(), ours: LLVM_MAJOR });
     }
     Ok(())
-}
-
-/// Our number of the item in a message.
-pub(super) fn item_of(id: ItemId) -> ItemIx {
-    ItemIx(id.0)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use crate::host::probe::{Answer, Probe};
 use crate::host::survivors::Search;
 use crate::host::tools::{Tools, is_ninja};
 use crate::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
-use crate::keys::{ChildId, ItemIx};
+use crate::keys::{ChildId, ItemId};
 use crate::memory::Budget;
 use crate::sys::clock::now_us;
 use crate::sys::process::{GroupEntry, Jobs};
@@ -33,7 +33,7 @@ use std::time::Duration;
 const GUEST: ChildId = slot(0);
 
 const fn slot(number: u32) -> ChildId {
-    ChildId::Command(ItemIx(number))
+    ChildId::Command(ItemId(number))
 }
 
 /// How long to wait for all slots from a parent. They are not kept idle for longer: two programs

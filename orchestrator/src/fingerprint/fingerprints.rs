@@ -8,12 +8,12 @@ use super::tool::CurrentTool;
 use super::variables;
 use crate::environment::Variables;
 use crate::graph::{Graph, Item, ItemKind, Program, Run};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::sys;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{HashMap, HashSet};
 use std::io;
-use tender_protocol::{Diagnostic, ItemId, ItemReport, Outcome, OutputFile, PlanId};
+use tender_protocol::{Diagnostic, ItemReport, Outcome, OutputFile, PlanId};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Freshness {
@@ -43,7 +43,7 @@ pub struct Fingerprints {
     variables: Variables,
     /// Inputs as they were when an item began, of those items whose worker does not say what it
     /// read.
-    begun: HashMap<ItemIx, Vec<VersionId>>,
+    begun: HashMap<ItemId, Vec<VersionId>>,
     buffer: Vec<u8>,
 }
 
@@ -74,7 +74,7 @@ impl Fingerprints {
     }
 
     /// Judges an item; everything that it comes after is up to date.
-    pub fn check(&mut self, graph: &Graph, ix: ItemIx) -> Freshness {
+    pub fn check(&mut self, graph: &Graph, ix: ItemId) -> Freshness {
         match self.judge(&graph[ix]) {
             None => Freshness::Fresh,
             Some(reason) => Freshness::Dirty(reason),
@@ -162,7 +162,7 @@ impl Fingerprints {
 
     /// The precompiled files that commands before an item made, and would make again as they are:
     /// contents say so, whatever the times of files are.
-    pub fn settled(&mut self, graph: &Graph, ix: ItemIx) -> Vec<String> {
+    pub fn settled(&mut self, graph: &Graph, ix: ItemId) -> Vec<String> {
         let mut settled = Vec::new();
         for before in &graph[ix].after {
             let item = &graph[*before];
@@ -235,7 +235,7 @@ impl Fingerprints {
     ///
     /// # Errors
     /// The state cannot be written, e.g. because the disk is full.
-    pub fn begin(&mut self, graph: &Graph, ix: ItemIx) -> Result<(), StateError> {
+    pub fn begin(&mut self, graph: &Graph, ix: ItemId) -> Result<(), StateError> {
         let item = &graph[ix];
         // A unit's worker reports what it read, but not the `inputs` that the manifest names.
         if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || item.inputs.len() > 1 {
@@ -273,7 +273,7 @@ impl Fingerprints {
     pub fn record(
         &mut self,
         graph: &Graph,
-        ix: ItemIx,
+        ix: ItemId,
         report: &ItemReport,
         diagnostics: &[Diagnostic],
     ) -> Result<(), StateError> {
@@ -393,7 +393,7 @@ impl Fingerprints {
     pub fn command_report(
         &self,
         graph: &Graph,
-        ix: ItemIx,
+        ix: ItemId,
         outcome: Outcome,
         at_us: u64,
         wall_us: u64,
@@ -412,7 +412,7 @@ impl Fingerprints {
         }
         Ok(ItemReport {
             plan: PlanId(0),
-            item: ItemId(ix.0),
+            item: ix,
             outcome,
             at_us,
             wall_us,
@@ -430,7 +430,7 @@ impl Fingerprints {
     }
 
     /// What the item's last success had to say, to be shown again while the item is fresh.
-    pub fn diagnostics(&self, graph: &Graph, ix: ItemIx) -> Vec<Diagnostic> {
+    pub fn diagnostics(&self, graph: &Graph, ix: ItemId) -> Vec<Diagnostic> {
         let entry = self.store.find(&graph[ix].key).map(|entry| &self.store.entries[entry]);
         let bytes =
             entry.and_then(|entry| entry.unit.as_ref()).map_or(&[][..], |unit| &unit.diagnostics);

@@ -56,7 +56,7 @@ pub(super) struct Entry {
 }
 
 #[derive(Serialize, Deserialize)]
-enum Record<'a> {
+enum StateRecord<'a> {
     Text(&'a str),
     Version {
         path: TextId,
@@ -146,7 +146,7 @@ impl Tables {
         }
         let id = self.push_text(text);
         self.text_ids.insert(text.into(), id);
-        encode(&mut self.unwritten, &Record::Text(text));
+        encode(&mut self.unwritten, &StateRecord::Text(text));
         id
     }
 
@@ -160,7 +160,7 @@ impl Tables {
         let id = self.versions.len() as VersionId;
         self.versions.push((path, hash));
         self.version_ids.insert((path, hash), id);
-        encode(&mut self.unwritten, &Record::Version { path, hash });
+        encode(&mut self.unwritten, &StateRecord::Version { path, hash });
         id
     }
 
@@ -176,8 +176,11 @@ impl Tables {
             return;
         }
         self.set_observed(seen);
-        let record =
-            Record::Observed { version: seen.version, stamp: seen.stamp, trusted: seen.trusted };
+        let record = StateRecord::Observed {
+            version: seen.version,
+            stamp: seen.stamp,
+            trusted: seen.trusted,
+        };
         encode(&mut self.unwritten, &record);
     }
 
@@ -189,14 +192,17 @@ impl Tables {
         if self.made_from(version) == Some(&inputs) {
             return;
         }
-        encode(&mut self.unwritten, &Record::MadeFrom { version, inputs: Cow::Borrowed(&inputs) });
+        encode(
+            &mut self.unwritten,
+            &StateRecord::MadeFrom { version, inputs: Cow::Borrowed(&inputs) },
+        );
         self.made_from.insert(version, inputs);
     }
 
     pub fn add_tool(&mut self, tool: Tool) -> ToolId {
-        let record = Record::Tool(tool);
+        let record = StateRecord::Tool(tool);
         encode(&mut self.unwritten, &record);
-        let Record::Tool(tool) = record else { unreachable!("made above") };
+        let StateRecord::Tool(tool) = record else { unreachable!("made above") };
         self.tools.push(tool);
         (self.tools.len() - 1) as ToolId
     }
@@ -247,7 +253,7 @@ impl Store {
     pub fn start(&mut self, key: &str) -> io::Result<()> {
         let ix = self.entry(key);
         let key = self.entries[ix].key;
-        self.write(&Record::Started { key })?;
+        self.write(&StateRecord::Started { key })?;
         self.entries[ix].started = true;
         self.garbage += 1;
         Ok(())
@@ -259,7 +265,7 @@ impl Store {
     /// The journal cannot be written; see [`Journal::append`].
     pub fn finish(&mut self, key: &str, unit: Unit) -> io::Result<()> {
         let ix = self.entry(key);
-        let bytes = self.write(&Record::Finished(record(self.entries[ix].key, &unit)))?;
+        let bytes = self.write(&StateRecord::Finished(record(self.entries[ix].key, &unit)))?;
         let entry = &mut self.entries[ix];
         self.garbage += std::mem::replace(&mut entry.bytes, bytes);
         entry.started = false;
@@ -299,10 +305,10 @@ impl Store {
             let key = tables.intern(self.tables.text(entry.key));
             if let Some(unit) = &entry.unit {
                 let moved = self.moved(unit, &mut tables);
-                encode(&mut tables.unwritten, &Record::Finished(record(key, &moved)));
+                encode(&mut tables.unwritten, &StateRecord::Finished(record(key, &moved)));
             }
             if entry.started {
-                encode(&mut tables.unwritten, &Record::Started { key });
+                encode(&mut tables.unwritten, &StateRecord::Started { key });
             }
             frames.push(std::mem::take(&mut tables.unwritten));
         }
@@ -360,7 +366,7 @@ impl Store {
 
     /// Appends `record` after all that is unwritten. If that fails, the latter stays unwritten:
     /// numbers count from it.
-    fn write(&mut self, record: &Record<'_>) -> io::Result<u64> {
+    fn write(&mut self, record: &StateRecord<'_>) -> io::Result<u64> {
         let before = self.tables.unwritten.len();
         encode(&mut self.tables.unwritten, record);
         let bytes = (self.tables.unwritten.len() - before) as u64;
@@ -388,7 +394,7 @@ fn record(key: TextId, unit: &Unit) -> UnitRecord<'_> {
     }
 }
 
-fn encode(bytes: &mut Vec<u8>, record: &Record<'_>) {
+fn encode(bytes: &mut Vec<u8>, record: &StateRecord<'_>) {
     let taken = std::mem::take(bytes);
     *bytes = postcard::to_extend(record, taken).expect("records have sizes that postcard knows");
 }
@@ -416,7 +422,7 @@ impl LoadedStore {
     /// Answers `false` for a frame that makes no sense, which is then as if torn.
     fn frame(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
-            let Ok((record, rest)) = postcard::take_from_bytes::<Record<'_>>(bytes) else {
+            let Ok((record, rest)) = postcard::take_from_bytes::<StateRecord<'_>>(bytes) else {
                 return false;
             };
             if !self.apply(record, (bytes.len() - rest.len()) as u64) {
@@ -427,31 +433,31 @@ impl LoadedStore {
         true
     }
 
-    fn apply(&mut self, record: Record<'_>, bytes: u64) -> bool {
+    fn apply(&mut self, record: StateRecord<'_>, bytes: u64) -> bool {
         let texts = self.tables.ends.len() as u32;
         let versions = self.tables.versions.len() as u32;
         let tools = self.tables.tools.len() as u32;
         match record {
-            Record::Text(text) => {
+            StateRecord::Text(text) => {
                 self.tables.push_text(text);
             }
-            Record::Version { path, hash } if path < texts => {
+            StateRecord::Version { path, hash } if path < texts => {
                 self.tables.versions.push((path, hash))
             }
-            Record::Observed { version, stamp, trusted } if version < versions => {
+            StateRecord::Observed { version, stamp, trusted } if version < versions => {
                 self.tables.set_observed(Observed { stamp, version, trusted });
             }
-            Record::MadeFrom { version, inputs }
+            StateRecord::MadeFrom { version, inputs }
                 if version < versions && inputs.iter().all(|id| *id < versions) =>
             {
                 self.tables.made_from.insert(version, inputs.into_owned());
             }
-            Record::Tool(tool) => self.tables.tools.push(tool),
-            Record::Started { key } if key < texts => {
+            StateRecord::Tool(tool) => self.tables.tools.push(tool),
+            StateRecord::Started { key } if key < texts => {
                 self.entry(key).started = true;
                 self.garbage += bytes;
             }
-            Record::Finished(found)
+            StateRecord::Finished(found)
                 if found.key < texts
                     && found.tool.is_none_or(|tool| tool < tools)
                     && found.inputs.iter().chain(found.outputs.iter()).all(|id| *id < versions)

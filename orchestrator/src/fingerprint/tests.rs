@@ -7,19 +7,19 @@ use super::store::Store;
 use super::*;
 use crate::environment::Variables;
 use crate::graph::{Command, Graph, Ingredients, Item, ItemKind, Program, Run};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
 use tender_protocol::{
-    Diagnostic, FileTime, InputFile, ItemId, ItemReport, Language, Level, Member, Outcome,
-    OutputFile, PlanId, Work,
+    Diagnostic, FileTime, InputFile, ItemReport, Language, Level, Member, Outcome, OutputFile,
+    PlanId, Work,
 };
 
-const UNIT: ItemIx = ItemIx(0);
-const ARCHIVE: ItemIx = ItemIx(1);
-const GENERATE: ItemIx = ItemIx(2);
+const UNIT: ItemId = ItemId(0);
+const ARCHIVE: ItemId = ItemId(1);
+const GENERATE: ItemId = ItemId(2);
 
 struct Space {
     _dir: tempfile::TempDir,
@@ -42,7 +42,7 @@ fn space() -> Space {
         translate: Translate::Parallel,
         defines: vec![],
     };
-    let item = |key: &str, kind, run, inputs: &[&str], outputs: &[&str], after: &[ItemIx]| Item {
+    let item = |key: &str, kind, run, inputs: &[&str], outputs: &[&str], after: &[ItemId]| Item {
         krate: CrateId(0),
         krate_name: "one".into(),
         kind,
@@ -142,20 +142,20 @@ impl Space {
     }
 
     /// Without a word from a worker, as in a build that does nothing.
-    fn check(&self, ix: ItemIx) -> Freshness {
+    fn check(&self, ix: ItemId) -> Freshness {
         let mut state = self.open_with("worker", &[]);
         let freshness = state.check(&self.graph, ix);
         state.close().unwrap();
         freshness
     }
 
-    fn run(&self, state: &mut Fingerprints, ix: ItemIx) {
+    fn run(&self, state: &mut Fingerprints, ix: ItemId) {
         state.begin(&self.graph, ix).unwrap();
         self.record(state, ix);
     }
 
     /// What is left to do of an item that has begun.
-    fn record(&self, state: &mut Fingerprints, ix: ItemIx) {
+    fn record(&self, state: &mut Fingerprints, ix: ItemId) {
         let (inputs, missing, output) = match ix {
             UNIT if self.root.join("first/a.h").exists() => {
                 (vec!["a.c", "first/a.h"], vec![], "a.o")
@@ -171,7 +171,7 @@ impl Space {
     fn record_reads(
         &self,
         state: &mut Fingerprints,
-        ix: ItemIx,
+        ix: ItemId,
         inputs: Vec<&str>,
         missing: Vec<&str>,
         output: &str,
@@ -222,7 +222,7 @@ impl Space {
     }
 
     /// Builds what is dirty and says what that was.
-    fn build(&self) -> Vec<(ItemIx, &'static str)> {
+    fn build(&self) -> Vec<(ItemId, &'static str)> {
         let mut state = self.open();
         let mut ran = Vec::new();
         for ix in [UNIT, ARCHIVE, GENERATE] {
@@ -235,7 +235,7 @@ impl Space {
         ran
     }
 
-    fn ingredients(&mut self, ix: ItemIx) -> &mut Ingredients {
+    fn ingredients(&mut self, ix: ItemId) -> &mut Ingredients {
         // What the words are taken from changes with them.
         if let Run::Worker(Work::Compile { args, .. }) = &mut self.graph.items[ix.0 as usize].run {
             args.push("-changed".into());
@@ -250,7 +250,7 @@ fn dirty(reason: RebuildReason) -> Freshness {
 
 #[test]
 fn reason_of_each_change() {
-    let check = |change: fn(&mut Space), ix: ItemIx, expect: RebuildReason| {
+    let check = |change: fn(&mut Space), ix: ItemId, expect: RebuildReason| {
         let mut space = space();
         assert_eq!(space.build(), [(UNIT, "new"), (ARCHIVE, "new"), (GENERATE, "new")]);
         for ix in [UNIT, ARCHIVE, GENERATE] {
@@ -635,7 +635,7 @@ fn variables_that_bear_on_an_item_count_and_no_others() {
     [UNIT, ARCHIVE, GENERATE].iter().for_each(|ix| space.run(&mut state, *ix));
     state.close().unwrap();
 
-    let check = |now: &[(&str, &str)], ix: ItemIx, expect: Option<&str>| {
+    let check = |now: &[(&str, &str)], ix: ItemId, expect: Option<&str>| {
         let found = space.open_with("worker", now).check(&space.graph, ix);
         let expect = expect.map_or(Freshness::Fresh, |variable| {
             dirty(RebuildReason::EnvironmentChanged { variable: variable.into() })

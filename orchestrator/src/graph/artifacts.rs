@@ -7,7 +7,7 @@ use super::link::{LibraryForm, LinkInput, LinkWords};
 use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemKind, Run};
 use super::order::link_order;
 use super::paths::member_names;
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::{Bin, Crate, CrateId, Lib, TargetSettings};
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{LtoArchive, LtoLibrary, LtoLink, Member, Work};
@@ -114,7 +114,7 @@ impl Builder<'_> {
         }
     }
 
-    fn add_archive(&mut self, item: Item) -> Result<ItemIx, GraphError> {
+    fn add_archive(&mut self, item: Item) -> Result<ItemId, GraphError> {
         let (id, name) = (item.krate, item.krate_name.clone());
         let ix = self.add(item)?;
         self.artifact(ix, id, ArtifactKind::Staticlib, &name);
@@ -164,14 +164,14 @@ impl Builder<'_> {
         objects: &[Object],
         own_lib: Option<(&Lib, &Planned)>,
         settings: &TargetSettings,
-    ) -> Result<ItemIx, GraphError> {
+    ) -> Result<ItemId, GraphError> {
         let workspace = self.workspace;
         let mut pkg_libs = Vec::new();
         for package in &settings.pkg_config {
             pkg_libs.extend(self.pkg_config(what.krate, package)?.libs);
         }
         // A version script may be generated.
-        let mut after: Vec<ItemIx> =
+        let mut after: Vec<ItemId> =
             inputs.iter().filter_map(|path| self.writers.get(path).copied()).collect();
         after.extend(objects.iter().filter_map(|object| object.item));
         let mut cxx = objects.iter().any(|object| object.cxx);

@@ -9,7 +9,7 @@ use super::link::{LinkInput, LinkWords};
 use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Program, Run};
 use super::order::{dependencies_first, include_order, linked_crates};
 use super::paths::{name_in_crate, object_path, portable_name, profile_dir, seen_from};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::{
     Crate, CrateId, OUT_DIR, Profile, SourceKind, Sources, TargetSettings, Workspace, resolve,
     source_kind,
@@ -129,7 +129,7 @@ pub(super) struct Builder<'a> {
     pub graph: Graph,
     /// By `CrateId`; those of dependencies are there before their dependents are planned.
     planned: Vec<Option<Planned>>,
-    pub writers: HashMap<Utf8PathBuf, ItemIx>,
+    pub writers: HashMap<Utf8PathBuf, ItemId>,
     /// By `CrateId`: its library goes into a program or shared library of this build.
     pub linked: Vec<bool>,
     pkg_config: HashMap<String, PkgConfig>,
@@ -143,7 +143,7 @@ pub(super) struct Planned {
     /// What it adds to links, its archive apart.
     pub link_words: LinkWords,
     /// Items that write headers which dependents see.
-    header_items: Vec<ItemIx>,
+    header_items: Vec<ItemId>,
     /// Its archive, or its shared library if it has no archive; absent if it has no objects.
     pub library: Option<LinkInput>,
 }
@@ -154,7 +154,7 @@ pub(super) struct Object {
     pub name: String,
     pub path: Utf8PathBuf,
     /// Absent where nothing of this build makes it.
-    pub item: Option<ItemIx>,
+    pub item: Option<ItemId>,
     /// It was there before, or a command makes it: what it holds is not known.
     pub prebuilt: bool,
     /// Modules for link-time optimisation, not machine code.
@@ -262,7 +262,7 @@ impl Builder<'_> {
         target: &Target<'_>,
         generated: &Generated,
         interfaces: &[(String, Vec<String>)],
-        after: &[ItemIx],
+        after: &[ItemId],
     ) -> Result<Vec<Object>, GraphError> {
         let profile = self.request.profile;
         let mut directories: Vec<String> =
@@ -413,8 +413,8 @@ impl Builder<'_> {
     ///
     /// # Errors
     /// [`GraphError::SameOutput`]: another item writes one of its outputs.
-    pub(super) fn add(&mut self, item: Item) -> Result<ItemIx, GraphError> {
-        let ix = ItemIx(u32::try_from(self.graph.items.len()).expect("fewer than 2^32 items"));
+    pub(super) fn add(&mut self, item: Item) -> Result<ItemId, GraphError> {
+        let ix = ItemId(u32::try_from(self.graph.items.len()).expect("fewer than 2^32 items"));
         for output in &item.outputs {
             if let Some(first) = self.writers.insert(output.clone(), ix) {
                 let name = |item: &Item| format!("{} ({})", item.key, item.label);
@@ -431,7 +431,7 @@ impl Builder<'_> {
 
     pub(super) fn artifact(
         &mut self,
-        item: ItemIx,
+        item: ItemId,
         krate: CrateId,
         kind: ArtifactKind,
         name: &str,

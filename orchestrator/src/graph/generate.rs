@@ -3,15 +3,15 @@
 use super::GraphError;
 use super::build::Builder;
 use super::model::{Command, Ingredients, Item, ItemKind, Program, Run};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::{Crate, CrateId, Generate, Mention, OUT_DIR, Sources, mention, source_kind};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// The items that write a crate's generated files, and where those files go.
 #[derive(Default)]
 pub(super) struct Generated {
-    pub items: Vec<ItemIx>,
-    pub header_items: Vec<ItemIx>,
+    pub items: Vec<ItemId>,
+    pub header_items: Vec<ItemId>,
     /// Headers are in OUT_DIR, so dependents need it as an include directory.
     pub headers_in_out_dir: bool,
     pub lib_sources: Vec<Utf8PathBuf>,

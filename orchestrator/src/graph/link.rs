@@ -1,6 +1,6 @@
 //! What a library brings into the links of its dependents. Knows no items' work and does no I/O.
 
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::TargetSettings;
 use camino::Utf8PathBuf;
 use tender_protocol::Member;
@@ -17,14 +17,14 @@ pub(super) struct LinkInput {
 
 #[derive(Clone, Debug)]
 pub(super) enum LibraryForm {
-    Archive(ItemIx),
-    Shared(ItemIx),
+    Archive(ItemId),
+    Shared(ItemId),
     /// Under link-time optimisation over crates: the members of an archive that dependents do
     /// without.
     Members {
         members: Vec<Member>,
         /// Those that make the members.
-        items: Vec<ItemIx>,
+        items: Vec<ItemId>,
     },
 }
 
@@ -34,7 +34,7 @@ impl LinkInput {
     }
 
     /// What a link comes after.
-    pub fn items(&self) -> &[ItemIx] {
+    pub fn items(&self) -> &[ItemId] {
         match &self.form {
             LibraryForm::Archive(item) | LibraryForm::Shared(item) => std::slice::from_ref(item),
             LibraryForm::Members { items, .. } => items,

@@ -1,6 +1,6 @@
 //! The graph of one build: items in topological order.
 
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::{CrateId, Profile};
 use crate::sys::shell::quoted_words;
 use camino::Utf8PathBuf;
@@ -47,7 +47,7 @@ pub struct Item {
     /// name.
     pub label: String,
     /// Must be up to date before this one is judged or run.
-    pub after: Vec<ItemIx>,
+    pub after: Vec<ItemId>,
     pub run: Run,
     /// The program that it runs outside workers, or that its worker runs: a command's, a link's
     /// driver.
@@ -110,7 +110,7 @@ pub struct Ingredients {
 
 #[derive(Clone, Debug)]
 pub struct Artifact {
-    pub item: ItemIx,
+    pub item: ItemId,
     pub krate: CrateId,
     pub kind: ArtifactKind,
     /// Name of the target: the program's or the crate's.
@@ -140,17 +140,17 @@ impl Command {
     }
 }
 
-impl std::ops::Index<ItemIx> for Graph {
+impl std::ops::Index<ItemId> for Graph {
     type Output = Item;
 
-    fn index(&self, ix: ItemIx) -> &Item {
+    fn index(&self, ix: ItemId) -> &Item {
         &self.items[ix.0 as usize]
     }
 }
 
 impl Graph {
     /// For every item, in the order of `items`, those that come directly after it.
-    pub fn dependents(&self) -> Vec<Vec<ItemIx>> {
+    pub fn dependents(&self) -> Vec<Vec<ItemId>> {
         let mut dependents = vec![Vec::new(); self.items.len()];
         for (ix, item) in self.indexed() {
             for before in &item.after {
@@ -161,7 +161,7 @@ impl Graph {
     }
 
     /// Items with their indices, those that others come after first.
-    pub fn indexed(&self) -> impl Iterator<Item = (ItemIx, &Item)> {
-        (0u32..).map(ItemIx).zip(&self.items)
+    pub fn indexed(&self) -> impl Iterator<Item = (ItemId, &Item)> {
+        (0u32..).map(ItemId).zip(&self.items)
     }
 }

@@ -6,7 +6,7 @@
 
 use crate::events::Event;
 use crate::graph::{Graph, ItemKind};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::report::screen::{self, Screen};
 use crate::report::{style, words};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -183,11 +183,11 @@ struct BarState {
     jobs: u32,
     done: u32,
     total: u32,
-    running: BTreeMap<ItemIx, RunningItem>,
+    running: BTreeMap<ItemId, RunningItem>,
     /// Dirty items that have not finished, the running ones included.
-    unfinished: BTreeSet<ItemIx>,
+    unfinished: BTreeSet<ItemId>,
     /// From history, microseconds.
-    expected: HashMap<ItemIx, u64>,
+    expected: HashMap<ItemId, u64>,
     /// Of the items that finished, by kind.
     measured: HashMap<ItemKind, KindTimes>,
     /// The last one.
@@ -290,7 +290,7 @@ impl BarState {
 
     /// The unit that has run longest, with its time, then the crates of the others.
     fn names(&self, graph: &Graph, now_us: u64) -> Vec<String> {
-        let mut running: Vec<(&ItemIx, &RunningItem)> = self.running.iter().collect();
+        let mut running: Vec<(&ItemId, &RunningItem)> = self.running.iter().collect();
         running.sort_by_key(|(item, running)| (running.since_us, **item));
         let mut names = Vec::new();
         for (n, (item, running)) in running.into_iter().enumerate() {
@@ -414,7 +414,7 @@ mod tests {
         })
     }
 
-    fn started(item: ItemIx, at_us: u64) -> Event {
+    fn started(item: ItemId, at_us: u64) -> Event {
         Event::ItemStarted { item, worker: None, slot: 0, at_us }
     }
 

@@ -93,11 +93,11 @@ fn join<'a>(before: &[&'a str], args: &'a [String], after: &[&'a str]) -> Vec<&'
 mod tests {
     use super::*;
     use crate::graph::Graph;
-    use crate::keys::ItemIx;
+    use crate::keys::ItemId;
     use crate::report::fixture;
 
     #[track_caller]
-    fn check(graph: &Graph, item: ItemIx, expect: &str) {
+    fn check(graph: &Graph, item: ItemId, expect: &str) {
         assert_eq!(command_line(&graph[item], None), expect);
     }
 

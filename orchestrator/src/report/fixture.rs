@@ -2,18 +2,18 @@
 //! `app` that uses it.
 
 use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Run};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::{
     Bin, BuildSettings, Crate, CrateId, DebugInfo, Lib, Lto, OptLevel, Profile, Sources,
     TargetSettings, Translate, Workspace,
 };
 use tender_protocol::{Diagnostic, Language, Level, Member, Work};
 
-pub const ZIP_A: ItemIx = ItemIx(0);
-pub const ZIP_B: ItemIx = ItemIx(1);
-pub const ZIP_ARCHIVE: ItemIx = ItemIx(2);
-pub const APP_MAIN: ItemIx = ItemIx(3);
-pub const APP_LINK: ItemIx = ItemIx(4);
+pub const ZIP_A: ItemId = ItemId(0);
+pub const ZIP_B: ItemId = ItemId(1);
+pub const ZIP_ARCHIVE: ItemId = ItemId(2);
+pub const APP_MAIN: ItemId = ItemId(3);
+pub const APP_LINK: ItemId = ItemId(4);
 
 fn sources(files: &[&str]) -> Sources {
     Sources { files: files.iter().map(|f| (*f).into()).collect(), patterns: vec![] }

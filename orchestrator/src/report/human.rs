@@ -6,7 +6,7 @@
 
 use crate::events::{Event, Severity, Sink};
 use crate::graph::{Graph, Item, ItemKind};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::CrateId;
 use crate::report::bar::Bar;
 use crate::report::command::command_line;
@@ -51,13 +51,13 @@ pub struct Human {
     /// False where diagnostics go elsewhere (JSON messages): they are counted, not shown.
     diagnostics: bool,
     /// Diagnostics of items that still run.
-    kept: HashMap<ItemIx, Kept>,
+    kept: HashMap<ItemId, Kept>,
     /// The programs that links run, until they start.
-    drivers: HashMap<ItemIx, Vec<String>>,
+    drivers: HashMap<ItemId, Vec<String>>,
     told: BTreeMap<CrateId, Told>,
     /// How many items each crate has; counted when first asked for.
     items_of: HashMap<CrateId, usize>,
-    running: HashSet<ItemIx>,
+    running: HashSet<ItemId>,
     failed: bool,
 }
 
@@ -177,7 +177,7 @@ impl Human {
         }
     }
 
-    fn started(&mut self, ix: ItemIx, item: &Item) {
+    fn started(&mut self, ix: ItemId, item: &Item) {
         self.running.insert(ix);
         self.announce(item);
         let driver = self.drivers.remove(&ix);
@@ -190,7 +190,7 @@ impl Human {
     fn finished(
         &mut self,
         graph: &Graph,
-        ix: ItemIx,
+        ix: ItemId,
         outcome: Outcome,
         wall_us: u64,
         peak_bytes: u64,
@@ -276,7 +276,7 @@ impl Human {
 
     fn build_finished(&mut self, graph: &Graph, success: bool, elapsed: Duration) {
         // Diagnostics of items that an interrupt ended are shown now.
-        let mut left: Vec<ItemIx> = self.kept.keys().copied().collect();
+        let mut left: Vec<ItemId> = self.kept.keys().copied().collect();
         left.sort_unstable();
         for ix in left {
             let kept = self.kept.remove(&ix).unwrap_or_default();
@@ -428,15 +428,15 @@ mod tests {
         assert_eq!(String::from_utf8(out.0.take()).unwrap(), expect);
     }
 
-    fn started(item: ItemIx) -> Event {
+    fn started(item: ItemId) -> Event {
         Event::ItemStarted { item, worker: None, slot: 0, at_us: 0 }
     }
 
-    fn ended(item: ItemIx, outcome: Outcome) -> Event {
+    fn ended(item: ItemId, outcome: Outcome) -> Event {
         Event::ItemFinished { item, outcome, at_us: 0, wall_us: 340_000, peak_bytes: 1 << 20 }
     }
 
-    fn said(item: ItemIx, level: Level, message: &str) -> Event {
+    fn said(item: ItemId, level: Level, message: &str) -> Event {
         Event::Diagnostic { item, diagnostic: fixture::diagnostic(level, message), replayed: false }
     }
 

@@ -7,7 +7,7 @@
 use crate::events::{Event, Needed, Shortage, Sink, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
 use crate::graph::{ArtifactKind, Graph, Item};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::{DebugInfo, OptLevel, Profile};
 use crate::report::crates::Crates;
 use crate::report::diagnostic::{plain, shown};
@@ -23,10 +23,10 @@ pub struct Json {
     crates: Rc<Crates>,
     /// The reader has closed the stream: write nothing more, and let the build end.
     broken: bool,
-    reasons: HashMap<ItemIx, RebuildReason>,
+    reasons: HashMap<ItemId, RebuildReason>,
     /// Of items that are about to end: at the beginning, and of pieces.
-    needed: HashMap<ItemIx, (Needed, Needed)>,
-    started: HashMap<ItemIx, u64>,
+    needed: HashMap<ItemId, (Needed, Needed)>,
+    started: HashMap<ItemId, u64>,
 }
 
 impl Json {
@@ -79,7 +79,7 @@ impl Json {
         message
     }
 
-    fn diagnostic(&mut self, graph: &Graph, item: ItemIx, diagnostic: &Diagnostic) {
+    fn diagnostic(&mut self, graph: &Graph, item: ItemId, diagnostic: &Diagnostic) {
         let item = &graph[item];
         let crates = Rc::clone(&self.crates);
         for one in shown(graph, &crates, item, diagnostic, false) {
@@ -106,7 +106,7 @@ impl Json {
         }
     }
 
-    fn artifact(&mut self, graph: &Graph, item: ItemIx, fresh: bool) {
+    fn artifact(&mut self, graph: &Graph, item: ItemId, fresh: bool) {
         let files: Vec<_> =
             graph.artifacts.iter().filter(|artifact| artifact.item == item).collect();
         if files.is_empty() {
@@ -173,7 +173,7 @@ fn profile(profile: &Profile) -> Value {
 }
 
 /// The fields of a message about a wait.
-fn wait(graph: &Graph, item: ItemIx, reason: WaitReason, at_us: u64) -> Value {
+fn wait(graph: &Graph, item: ItemId, reason: WaitReason, at_us: u64) -> Value {
     let unit = &graph[item].label;
     match reason {
         WaitReason::Token => json!({ "unit": unit, "wait": "token", "at_us": at_us }),

@@ -15,7 +15,7 @@
 
 use crate::events::{Event, Shortage, Sink, Victim, WaitReason};
 use crate::graph::{Graph, ItemKind};
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::report::words;
 use crate::sys::now_us;
 use serde::Serialize;
@@ -36,8 +36,8 @@ pub struct Trace<W: Write> {
     broken: bool,
     last_flush_us: u64,
     /// Items that run: the rows on which they started, and when. Their phases may be on other rows.
-    running: HashMap<ItemIx, ItemRow>,
-    waiting: HashMap<ItemIx, &'static str>,
+    running: HashMap<ItemId, ItemRow>,
+    waiting: HashMap<ItemId, &'static str>,
     /// Rows of commands: which are in use. The orchestrator has no slots of its own.
     command_rows: Vec<bool>,
 }
@@ -169,7 +169,7 @@ impl<W: Write> Trace<W> {
         &mut self,
         ph: &str,
         (cat, name): (&str, &str),
-        item: ItemIx,
+        item: ItemId,
         pid: u32,
         ts: u64,
         args: Value,
@@ -191,7 +191,7 @@ impl<W: Write> Trace<W> {
     fn phase(
         &mut self,
         graph: &Graph,
-        item: ItemIx,
+        item: ItemId,
         row: (u32, u32),
         (phase, cgu, from): (PhaseName, Option<u32>, Option<&str>),
         ts: u64,
@@ -221,7 +221,7 @@ impl<W: Write> Trace<W> {
     }
 
     /// One that waits for something else now has ended its wait for what it was.
-    fn waits(&mut self, graph: &Graph, item: ItemIx, reason: WaitReason, at_us: u64) {
+    fn waits(&mut self, graph: &Graph, item: ItemId, reason: WaitReason, at_us: u64) {
         let name = words::wait(reason);
         if self.waiting.get(&item) == Some(&name) {
             return;
@@ -239,7 +239,7 @@ impl<W: Write> Trace<W> {
         self.span("b", ("wait", name), item, ORCHESTRATOR, at_us, args);
     }
 
-    fn waits_no_more(&mut self, item: ItemIx, at_us: u64) {
+    fn waits_no_more(&mut self, item: ItemId, at_us: u64) {
         if let Some(reason) = self.waiting.remove(&item) {
             self.span("e", ("wait", reason), item, ORCHESTRATOR, at_us, json!({}));
         }
@@ -248,7 +248,7 @@ impl<W: Write> Trace<W> {
     fn item_started(
         &mut self,
         graph: &Graph,
-        item: ItemIx,
+        item: ItemId,
         worker: Option<WorkerId>,
         slot: u32,
         at_us: u64,
@@ -264,7 +264,7 @@ impl<W: Write> Trace<W> {
         self.running.insert(item, ItemRow { pid, tid, start_us: at_us, phases: 0 });
     }
 
-    fn item_finished(&mut self, graph: &Graph, item: ItemIx, outcome: Value, at_us: u64) {
+    fn item_finished(&mut self, graph: &Graph, item: ItemId, outcome: Value, at_us: u64) {
         self.waits_no_more(item, at_us);
         let Some(running) = self.running.remove(&item) else { return };
         if running.pid == ORCHESTRATOR {
@@ -301,7 +301,7 @@ impl<W: Write> Trace<W> {
     /// died leaves some.
     fn close_items(&mut self, graph: &Graph, pid: Option<u32>, at_us: u64) {
         let on_row = |running: &ItemRow| pid.is_none_or(|pid| pid == running.pid);
-        let mut open: Vec<ItemIx> = self
+        let mut open: Vec<ItemId> = self
             .running
             .iter()
             .filter(|(_, running)| on_row(running))
@@ -315,7 +315,7 @@ impl<W: Write> Trace<W> {
 
     fn close_all(&mut self, graph: &Graph, at_us: u64) {
         self.close_items(graph, None, at_us);
-        let mut waiting: Vec<(ItemIx, &str)> = self.waiting.drain().collect();
+        let mut waiting: Vec<(ItemId, &str)> = self.waiting.drain().collect();
         waiting.sort_unstable();
         for (item, reason) in waiting {
             self.span("e", ("wait", reason), item, ORCHESTRATOR, at_us, json!({}));
@@ -470,11 +470,11 @@ mod tests {
         entries.iter().filter(|entry| entry["ph"] == ph).collect()
     }
 
-    fn started(item: ItemIx, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
+    fn started(item: ItemId, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
         Event::ItemStarted { item, worker: worker.map(WorkerId), slot, at_us }
     }
 
-    fn phase(item: ItemIx, slot: u32, phase: PhaseName, start_us: u64, dur_us: u64) -> Event {
+    fn phase(item: ItemId, slot: u32, phase: PhaseName, start_us: u64, dur_us: u64) -> Event {
         Event::Phase {
             item,
             worker: Some(WorkerId(0)),
@@ -487,7 +487,7 @@ mod tests {
         }
     }
 
-    fn finished(item: ItemIx, at_us: u64) -> Event {
+    fn finished(item: ItemId, at_us: u64) -> Event {
         Event::ItemFinished { item, outcome: Outcome::Ok, at_us, wall_us: 0, peak_bytes: 0 }
     }
 

@@ -1,14 +1,14 @@
 //! The events that the engine reports to the scheduler, and the actions that it executes for it.
 
 use super::need::Need;
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use tender_protocol::Outcome;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SchedulerEvent {
     /// Answer to `Scheduler::next_to_judge`.
-    Judged { item: ItemIx, fresh: bool },
+    Judged { item: ItemId, fresh: bool },
     /// The worker sent a message after its greeting, so it has read its first plan.
     WorkerResponded { worker: WorkerId },
     /// The worker has parked its implicit slot.
@@ -26,12 +26,12 @@ pub enum SchedulerEvent {
     /// The process has ended and was reaped.
     WorkerEnded { worker: WorkerId, death: Death },
     /// A worker started an item of one of its plans.
-    Started { worker: WorkerId, item: ItemIx },
+    Started { worker: WorkerId, item: ItemId },
     /// A worker requests memory for one more part of an item, bytes; 0 if it has no estimate.
-    LeaseWanted { worker: WorkerId, item: ItemIx, bytes: u64 },
+    LeaseWanted { worker: WorkerId, item: ItemId, bytes: u64 },
     /// A part of an item has ended: the item holds `bytes` from now on, and `parts` run or can run.
     /// The worker had received `grants` of its leases then; the others are added.
-    LeaseResized { worker: WorkerId, item: ItemIx, bytes: u64, grants: u32, parts: u32 },
+    LeaseResized { worker: WorkerId, item: ItemId, bytes: u64, grants: u32, parts: u32 },
     /// A new reading: what processes use, and what is free, bytes. `None`: no limit.
     MemoryRead { used: Vec<(ChildId, u64)>, headroom: Option<u64>, ceiling: Option<u64> },
     /// What is free, bytes, has changed since the reading, by leases of other builds. `None`: no
@@ -44,9 +44,9 @@ pub enum SchedulerEvent {
     Purged { worker: WorkerId, granted: u64 },
     /// The program that ran the item, a command or a linker, was killed for memory, and the item
     /// may be retried.
-    OutOfMemory { item: ItemIx },
+    OutOfMemory { item: ItemId },
     /// An item has ended in its worker, or its command has ended.
-    Finished { item: ItemIx, outcome: Outcome },
+    Finished { item: ItemId, outcome: Outcome },
 }
 
 /// How a worker ended.
@@ -81,7 +81,7 @@ pub enum Action {
     /// The worker runs these items as one plan, higher priority first.
     SendPlan { worker: WorkerId, items: Vec<PlannedItem> },
     /// The worker may use this many bytes for one part of the item. Follows the plan with the item.
-    Lease { worker: WorkerId, item: ItemIx, bytes: u64 },
+    Lease { worker: WorkerId, item: ItemId, bytes: u64 },
     /// The worker starts no more of its items, and reports them as skipped.
     CancelPlans(WorkerId),
     /// The worker returns the memory that its allocator keeps.
@@ -89,22 +89,22 @@ pub enum Action {
     /// Close the input of an idle worker, which then exits.
     CloseWorker(WorkerId),
     /// Run the item as a command. Answered by `SchedulerEvent::Finished`.
-    RunCommand(ItemIx),
+    RunCommand(ItemId),
     /// The item does not run: a prerequisite failed, or the build stops.
-    Skip(ItemIx),
+    Skip(ItemId),
     /// The item has failed, because its worker or its program died.
-    Blame { item: ItemIx, verdict: Verdict },
+    Blame { item: ItemId, verdict: Verdict },
     /// The item is retried, alone, because its worker or its program died.
-    Retry(ItemIx),
+    Retry(ItemId),
     /// Every item is in its final state. This is the last action.
     Finish { success: bool },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedItem {
-    pub item: ItemIx,
+    pub item: ItemId,
     /// Its prerequisites in the same plan.
-    pub after: Vec<ItemIx>,
+    pub after: Vec<ItemId>,
     /// Longest expected path from the start of this item to the end of the build, microseconds.
     pub priority: u64,
     pub memory: Need,

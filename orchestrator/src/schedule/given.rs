@@ -1,7 +1,7 @@
 //! The items that one worker was given, and the state of each. Knows no policy, and no worker.
 
 use super::items::Rank;
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The state of an item that a worker was given.
@@ -32,7 +32,7 @@ struct GivenItem {
 /// The items that a worker was given and has not finished. The sets follow from the states.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    entries: BTreeMap<ItemIx, GivenItem>,
+    entries: BTreeMap<ItemId, GivenItem>,
     /// `Waiting` and `Asked`.
     waiting: BTreeSet<Rank>,
     asked: BTreeSet<Rank>,
@@ -54,7 +54,7 @@ impl Given {
     }
 
     /// Removes an item from the worker.
-    pub(super) fn remove(&mut self, item: ItemIx) {
+    pub(super) fn remove(&mut self, item: ItemId) {
         self.set(item, LeaseState::Blocked);
         if let Some(entry) = self.entries.remove(&item) {
             self.heavy_unstarted -= usize::from(entry.is_heavy);
@@ -62,21 +62,21 @@ impl Given {
     }
 
     /// All prerequisites of the item are up to date.
-    pub(super) fn unblock(&mut self, item: ItemIx) {
+    pub(super) fn unblock(&mut self, item: ItemId) {
         if self.state(item) == Some(&LeaseState::Blocked) {
             self.set(item, LeaseState::Waiting);
         }
     }
 
     /// The worker requests memory for the item to begin. Does nothing if it does not wait for that.
-    pub(super) fn ask_to_begin(&mut self, item: ItemIx) {
+    pub(super) fn ask_to_begin(&mut self, item: ItemId) {
         if self.state(item) == Some(&LeaseState::Waiting) {
             self.set(item, LeaseState::Asked);
         }
     }
 
     /// The worker requests memory, bytes, for one more part of a running item.
-    pub(super) fn ask_for_part(&mut self, item: ItemIx, bytes: u64) {
+    pub(super) fn ask_for_part(&mut self, item: ItemId, bytes: u64) {
         if let Some(LeaseState::Running { parts }) = self.state(item) {
             let parts = parts.iter().copied().chain([bytes]).collect();
             self.set(item, LeaseState::Running { parts });
@@ -91,7 +91,7 @@ impl Given {
     }
 
     /// A lease was granted, bytes: for a part of the item that waits, or for the item to begin.
-    pub(super) fn grant(&mut self, item: ItemIx, bytes: u64) {
+    pub(super) fn grant(&mut self, item: ItemId, bytes: u64) {
         let Some(entry) = self.entries.get_mut(&item) else { return };
         entry.granted.push(bytes);
         let next = match &entry.state {
@@ -104,14 +104,14 @@ impl Given {
     }
 
     /// The item begins. Returns whether it held a lease.
-    pub(super) fn start(&mut self, item: ItemIx) -> bool {
+    pub(super) fn start(&mut self, item: ItemId) -> bool {
         let had_lease = self.state(item) == Some(&LeaseState::Leased);
         self.set(item, LeaseState::Running { parts: Vec::new() });
         had_lease
     }
 
     /// Changes the state of an item. No other function does.
-    fn set(&mut self, item: ItemIx, to: LeaseState) {
+    fn set(&mut self, item: ItemId, to: LeaseState) {
         let Some(entry) = self.entries.get_mut(&item) else { return };
         let rank = entry.rank;
         match std::mem::replace(&mut entry.state, to) {
@@ -146,11 +146,11 @@ impl Given {
         }
     }
 
-    fn state(&self, item: ItemIx) -> Option<&LeaseState> {
+    fn state(&self, item: ItemId) -> Option<&LeaseState> {
         self.entries.get(&item).map(|entry| &entry.state)
     }
 
-    pub(super) fn contains(&self, item: ItemIx) -> bool {
+    pub(super) fn contains(&self, item: ItemId) -> bool {
         self.entries.contains_key(&item)
     }
 
@@ -163,21 +163,21 @@ impl Given {
     }
 
     /// In order of the graph.
-    pub(super) fn items(&self) -> impl Iterator<Item = ItemIx> + '_ {
+    pub(super) fn items(&self) -> impl Iterator<Item = ItemId> + '_ {
         self.entries.keys().copied()
     }
 
     /// Those that have begun, in order of the graph.
-    pub(super) fn in_flight(&self) -> impl Iterator<Item = ItemIx> + '_ {
+    pub(super) fn in_flight(&self) -> impl Iterator<Item = ItemId> + '_ {
         self.with_state(|state| matches!(state, LeaseState::Running { .. }))
     }
 
     /// Those that have not begun, in order of the graph.
-    pub(super) fn unstarted(&self) -> impl Iterator<Item = ItemIx> + '_ {
+    pub(super) fn unstarted(&self) -> impl Iterator<Item = ItemId> + '_ {
         self.with_state(|state| !matches!(state, LeaseState::Running { .. }))
     }
 
-    fn with_state(&self, is: fn(&LeaseState) -> bool) -> impl Iterator<Item = ItemIx> + '_ {
+    fn with_state(&self, is: fn(&LeaseState) -> bool) -> impl Iterator<Item = ItemId> + '_ {
         self.entries.iter().filter(move |(_, entry)| is(&entry.state)).map(|(item, _)| *item)
     }
 
@@ -207,7 +207,7 @@ impl Given {
     }
 
     /// The parts of the item that wait for memory, bytes.
-    pub(super) fn parts_of(&self, item: ItemIx) -> &[u64] {
+    pub(super) fn parts_of(&self, item: ItemId) -> &[u64] {
         match self.state(item) {
             Some(LeaseState::Running { parts }) => parts,
             _ => &[],
@@ -215,7 +215,7 @@ impl Given {
     }
 
     /// All leases of the item, in the order in which they were granted, bytes.
-    pub(super) fn granted(&self, item: ItemIx) -> &[u64] {
+    pub(super) fn granted(&self, item: ItemId) -> &[u64] {
         self.entries.get(&item).map_or(&[], |entry| &entry.granted)
     }
 
@@ -231,12 +231,12 @@ mod tests {
     use std::cmp::Reverse;
 
     fn rank(item: u32) -> Rank {
-        (Reverse(100 - u64::from(item)), ItemIx(item))
+        (Reverse(100 - u64::from(item)), ItemId(item))
     }
 
     #[test]
     fn given_item_changes_from_blocked_to_running() {
-        let (mut given, item) = (Given::default(), ItemIx(3));
+        let (mut given, item) = (Given::default(), ItemId(3));
         given.add(rank(3), true, false);
         given.ask_to_begin(item);
         assert!(given.waiting().is_empty(), "a prerequisite is not up to date");
@@ -264,9 +264,9 @@ mod tests {
     fn given_item_that_begins_without_a_lease_is_reported() {
         let mut given = Given::default();
         given.add(rank(1), false, true);
-        assert!(!given.start(ItemIx(1)));
+        assert!(!given.start(ItemId(1)));
         assert!(given.waiting().is_empty());
-        assert_eq!(given.in_flight().collect::<Vec<_>>(), [ItemIx(1)]);
+        assert_eq!(given.in_flight().collect::<Vec<_>>(), [ItemId(1)]);
         assert_eq!(given.unstarted().count(), 0);
     }
 }

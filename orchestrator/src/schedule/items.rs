@@ -12,7 +12,7 @@
 
 use super::need::Need;
 use super::task::{Class, Task};
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::manifest::CrateId;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,11 +51,11 @@ impl State {
 }
 
 /// Sorts the most urgent first; of equals the first in the graph.
-pub(super) type Rank = (Reverse<u64>, ItemIx);
+pub(super) type Rank = (Reverse<u64>, ItemId);
 
 pub(super) struct Items {
     tasks: Vec<Task>,
-    dependents: Vec<Vec<ItemIx>>,
+    dependents: Vec<Vec<ItemId>>,
     /// Longest expected path from an item's start to the end of the build, microseconds.
     priority: Vec<u64>,
     state: Vec<State>,
@@ -63,7 +63,7 @@ pub(super) struct Items {
     waiting: Vec<u32>,
     /// The items in state `Ready`.
     ready: BTreeSet<Rank>,
-    of_crate: BTreeMap<CrateId, Vec<ItemIx>>,
+    of_crate: BTreeMap<CrateId, Vec<ItemId>>,
     /// How many items are not in a final state.
     unfinished: usize,
     /// How many items are in no worker and on no slot.
@@ -74,9 +74,9 @@ impl Items {
     /// `tasks` are in topological order.
     pub(super) fn new(tasks: Vec<Task>) -> Items {
         let mut dependents = vec![Vec::new(); tasks.len()];
-        let mut of_crate: BTreeMap<CrateId, Vec<ItemIx>> = BTreeMap::new();
+        let mut of_crate: BTreeMap<CrateId, Vec<ItemId>> = BTreeMap::new();
         for (number, task) in tasks.iter().enumerate() {
-            let ix = ItemIx(number as u32);
+            let ix = ItemId(number as u32);
             of_crate.entry(task.krate).or_default().push(ix);
             for before in &task.after {
                 assert!(before.0 < ix.0, "items are in topological order");
@@ -102,50 +102,50 @@ impl Items {
         }
     }
 
-    pub(super) fn all(&self) -> impl Iterator<Item = ItemIx> + use<> {
-        (0..self.tasks.len() as u32).map(ItemIx)
+    pub(super) fn all(&self) -> impl Iterator<Item = ItemId> + use<> {
+        (0..self.tasks.len() as u32).map(ItemId)
     }
 
-    pub(super) fn state(&self, ix: ItemIx) -> State {
+    pub(super) fn state(&self, ix: ItemId) -> State {
         self.state[ix.0 as usize]
     }
 
-    pub(super) fn class(&self, ix: ItemIx) -> Class {
+    pub(super) fn class(&self, ix: ItemId) -> Class {
         self.tasks[ix.0 as usize].class
     }
 
-    pub(super) fn krate(&self, ix: ItemIx) -> CrateId {
+    pub(super) fn krate(&self, ix: ItemId) -> CrateId {
         self.tasks[ix.0 as usize].krate
     }
 
-    pub(super) fn need(&self, ix: ItemIx) -> Need {
+    pub(super) fn need(&self, ix: ItemId) -> Need {
         self.tasks[ix.0 as usize].memory
     }
 
-    pub(super) fn cost_us(&self, ix: ItemIx) -> u64 {
+    pub(super) fn cost_us(&self, ix: ItemId) -> u64 {
         self.tasks[ix.0 as usize].cost_us
     }
 
     /// Doubles the estimate of an item that was killed for memory.
-    pub(super) fn double_need(&mut self, ix: ItemIx) {
+    pub(super) fn double_need(&mut self, ix: ItemId) {
         let memory = &mut self.tasks[ix.0 as usize].memory;
         *memory = memory.doubled();
     }
 
-    pub(super) fn after(&self, ix: ItemIx) -> &[ItemIx] {
+    pub(super) fn after(&self, ix: ItemId) -> &[ItemId] {
         &self.tasks[ix.0 as usize].after
     }
 
-    pub(super) fn dependents(&self, ix: ItemIx) -> &[ItemIx] {
+    pub(super) fn dependents(&self, ix: ItemId) -> &[ItemId] {
         &self.dependents[ix.0 as usize]
     }
 
-    pub(super) fn rank(&self, ix: ItemIx) -> Rank {
+    pub(super) fn rank(&self, ix: ItemId) -> Rank {
         (Reverse(self.priority[ix.0 as usize]), ix)
     }
 
     /// Whether all prerequisites are up to date.
-    pub(super) fn is_unblocked(&self, ix: ItemIx) -> bool {
+    pub(super) fn is_unblocked(&self, ix: ItemId) -> bool {
         self.waiting[ix.0 as usize] == 0
     }
 
@@ -162,7 +162,7 @@ impl Items {
     }
 
     /// Changes the state of an item. No other function does.
-    pub(super) fn set(&mut self, ix: ItemIx, to: State) {
+    pub(super) fn set(&mut self, ix: ItemId, to: State) {
         let from = std::mem::replace(&mut self.state[ix.0 as usize], to);
         assert!(!from.is_final(), "item {} is {from:?} and cannot become {to:?}", ix.0);
         if from == State::Ready {
@@ -184,18 +184,18 @@ impl Items {
     /// The plan with `first`, which is ready. For a unit: all ready units of its crate, and
     /// archives of the crate whose prerequisites are in the plan or up to date. Any other item is a
     /// plan of its own. Most urgent first.
-    pub(super) fn plan_with(&self, first: ItemIx) -> Vec<ItemIx> {
+    pub(super) fn plan_with(&self, first: ItemId) -> Vec<ItemId> {
         if self.class(first) != Class::Unit {
             return vec![first];
         }
         let of_crate = &self.of_crate[&self.krate(first)];
-        let mut plan: Vec<ItemIx> = of_crate
+        let mut plan: Vec<ItemId> = of_crate
             .iter()
             .copied()
             .filter(|ix| self.state(*ix) == State::Ready && self.class(*ix) == Class::Unit)
             .collect();
-        let units: BTreeSet<ItemIx> = plan.iter().copied().collect();
-        let follows = |ix: &ItemIx| {
+        let units: BTreeSet<ItemId> = plan.iter().copied().collect();
+        let follows = |ix: &ItemId| {
             self.class(*ix) == Class::Archive
                 && self.state(*ix) == State::Blocked
                 && self

@@ -91,7 +91,7 @@ pub fn expected_need(item: &Item) -> Need {
 mod tests {
     use super::*;
     use crate::graph::{Command, Ingredients};
-    use crate::keys::ItemIx;
+    use crate::keys::ItemId;
     use crate::manifest::CrateId;
     use proptest::prelude::*;
     use tender_protocol::{Lto, LtoLink};
@@ -103,7 +103,7 @@ mod tests {
             kind,
             key: String::new(),
             label: String::new(),
-            after: (0..after).map(ItemIx).collect(),
+            after: (0..after).map(ItemId).collect(),
             run,
             program: None,
             inputs: vec![],

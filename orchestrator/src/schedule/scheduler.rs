@@ -42,7 +42,7 @@ use super::items::{Items, Rank, State};
 use super::need::Need;
 use super::task::Task;
 use super::workers::{Phase, Worker, Workers};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Denied, Ledger};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -86,14 +86,14 @@ pub struct Scheduler {
     slots: u32,
     keep_going: bool,
     mode: SchedulerMode,
-    suspicions: BTreeMap<ItemIx, Suspicion>,
-    to_judge: VecDeque<ItemIx>,
+    suspicions: BTreeMap<ItemId, Suspicion>,
+    to_judge: VecDeque<ItemId>,
     actions: VecDeque<Action>,
     /// An item failed, or the build was cancelled.
     failed: bool,
     ledger: Ledger,
     /// Items that were denied a lease in the last round, most urgent first.
-    denied: Vec<(ItemIx, Denied)>,
+    denied: Vec<(ItemId, Denied)>,
     /// An item waits until idle workers have exited.
     waits_for_idle_exit: bool,
     /// Leases may be granted in this round.
@@ -111,16 +111,16 @@ enum Claimant {
     /// The implicit slot of the worker, which has parked it.
     ParkedSlot(WorkerId),
     /// An item that no worker has.
-    Unassigned(ItemIx),
+    Unassigned(ItemId),
     /// The item in the worker needs a lease first.
     Lease(WorkerId, Rank),
 }
 
 /// The rank below that of any item.
-const LEAST: Rank = (Reverse(0), ItemIx(u32::MAX));
+const LEAST: Rank = (Reverse(0), ItemId(u32::MAX));
 
 impl Scheduler {
-    /// `tasks` are in topological order, and an `ItemIx` is an index of them. `slots` is at least
+    /// `tasks` are in topological order, and an `ItemId` is an index of them. `slots` is at least
     /// 1.
     pub fn new(tasks: Vec<Task>, slots: u32, keep_going: bool) -> Scheduler {
         let mut scheduler = Scheduler {
@@ -149,7 +149,7 @@ impl Scheduler {
     /// The next item to judge, which means to check whether it is up to date. Its prerequisites
     /// are. Answered by `SchedulerEvent::Judged`. Not an action, because judging reads files, and
     /// actions need not wait for it.
-    pub fn next_to_judge(&mut self) -> Option<ItemIx> {
+    pub fn next_to_judge(&mut self) -> Option<ItemId> {
         self.to_judge.pop_front()
     }
 
@@ -159,33 +159,33 @@ impl Scheduler {
     }
 
     /// Items that the worker has begun and not ended.
-    pub fn running_in(&self, worker: WorkerId) -> Vec<ItemIx> {
+    pub fn running_in(&self, worker: WorkerId) -> Vec<ItemId> {
         self.workers[worker].given.in_flight().collect()
     }
 
     /// The longest expected path from the item's start to the end of the build, microseconds.
-    pub fn priority(&self, item: ItemIx) -> u64 {
+    pub fn priority(&self, item: ItemId) -> u64 {
         self.items.rank(item).0.0
     }
 
     /// Whether the item runs, and at least one of its pieces was granted a lease.
-    pub fn is_in_pieces(&self, item: ItemIx) -> bool {
+    pub fn is_in_pieces(&self, item: ItemId) -> bool {
         let State::Running(Some(worker)) = self.items.state(item) else { return false };
         self.workers[worker].given.granted(item).len() > 1
     }
 
-    pub fn need(&self, item: ItemIx) -> Need {
+    pub fn need(&self, item: ItemId) -> Need {
         self.items.need(item)
     }
 
     /// Items that were denied a lease in this round, most urgent first.
-    pub fn denied(&self) -> &[(ItemIx, Denied)] {
+    pub fn denied(&self) -> &[(ItemId, Denied)] {
         &self.denied
     }
 
     /// How many of `unused` slots are unused only because memory is short. `waiting` are the items
     /// whose leases were denied and not granted since. (Not every round asks for them again.)
-    pub fn short_of_memory(&self, unused: u32, waiting: &[ItemIx]) -> u32 {
+    pub fn short_of_memory(&self, unused: u32, waiting: &[ItemId]) -> u32 {
         if self.exclusive().is_some() {
             return self.items.ready().take(unused as usize).count() as u32;
         }
@@ -193,7 +193,7 @@ impl Scheduler {
             // More may wait for which no lease was requested.
             return unused;
         }
-        let parts = |item: &ItemIx| match self.items.state(*item) {
+        let parts = |item: &ItemId| match self.items.state(*item) {
             State::Running(Some(worker)) => self.workers[worker].given.parts_of(*item).len().max(1),
             _ => 1,
         };
@@ -206,12 +206,12 @@ impl Scheduler {
     }
 
     /// Whether `worker` may report on `item`: it was given it, and has not finished it.
-    pub fn is_given(&self, worker: WorkerId, item: ItemIx) -> bool {
+    pub fn is_given(&self, worker: WorkerId, item: ItemId) -> bool {
         self.workers[worker].given.contains(item)
     }
 
     /// The items that the worker was given and has not finished.
-    pub fn given_to(&self, worker: WorkerId) -> Vec<ItemIx> {
+    pub fn given_to(&self, worker: WorkerId) -> Vec<ItemId> {
         self.workers[worker].given.items().collect()
     }
 
@@ -220,7 +220,7 @@ impl Scheduler {
     }
 
     /// Items that wait for a slot, and were given to no worker; most urgent first.
-    pub fn waiting(&self) -> impl Iterator<Item = ItemIx> + '_ {
+    pub fn waiting(&self) -> impl Iterator<Item = ItemId> + '_ {
         self.items.ready().map(|(_, ix)| ix)
     }
 
@@ -254,7 +254,7 @@ impl Scheduler {
     }
 
     /// Whether an item that no worker has could start on a free slot, as far as is known.
-    fn is_wanted(&self, item: ItemIx) -> bool {
+    fn is_wanted(&self, item: ItemId) -> bool {
         self.may_ask(item) && self.can_be_placed(item)
     }
 
@@ -426,7 +426,7 @@ impl Scheduler {
         best.map(|(_, claimant)| claimant)
     }
 
-    fn judge_if_unblocked(&mut self, item: ItemIx) {
+    fn judge_if_unblocked(&mut self, item: ItemId) {
         if self.mode == SchedulerMode::Building
             && self.items.state(item) == State::Blocked
             && self.items.is_unblocked(item)
@@ -436,7 +436,7 @@ impl Scheduler {
         }
     }
 
-    fn judged(&mut self, item: ItemIx, fresh: bool) {
+    fn judged(&mut self, item: ItemId, fresh: bool) {
         if self.items.state(item) != State::Judging {
             return;
         }
@@ -448,7 +448,7 @@ impl Scheduler {
         }
     }
 
-    fn started(&mut self, ix: WorkerId, item: ItemIx) {
+    fn started(&mut self, ix: WorkerId, item: ItemId) {
         if self.items.state(item) != State::Given(ix) {
             return;
         }

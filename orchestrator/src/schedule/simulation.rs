@@ -5,7 +5,7 @@ mod worker;
 mod world;
 
 use super::*;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::manifest::CrateId;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -31,10 +31,10 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
     (prop::collection::vec(krate, 1..8), prop::collection::vec((fate, 1..1000u64), 80)).prop_map(
         |(crates, variety)| {
             let mut tasks: Vec<Task> = Vec::new();
-            let mut archives: Vec<ItemIx> = Vec::new();
+            let mut archives: Vec<ItemId> = Vec::new();
             for (number, (units, command, program, dependencies)) in crates.into_iter().enumerate()
             {
-                let mut add = |class: Class, after: Vec<ItemIx>| {
+                let mut add = |class: Class, after: Vec<ItemId>| {
                     let cost_us = variety[tasks.len() % variety.len()].1;
                     tasks.push(Task {
                         krate: CrateId(number as u32),
@@ -43,14 +43,14 @@ fn graph() -> impl Strategy<Value = (Vec<Task>, Vec<Fate>)> {
                         cost_us,
                         memory: need(cost_us),
                     });
-                    ItemIx(tasks.len() as u32 - 1)
+                    ItemId(tasks.len() as u32 - 1)
                 };
-                let first: Vec<ItemIx> =
+                let first: Vec<ItemId> =
                     command.then(|| add(Class::Command, vec![])).into_iter().collect();
-                let objects: Vec<ItemIx> =
+                let objects: Vec<ItemId> =
                     (0..units).map(|_| add(Class::Unit, first.clone())).collect();
                 let archive = add(Class::Archive, objects);
-                let mut linked: BTreeSet<ItemIx> = [archive].into();
+                let mut linked: BTreeSet<ItemId> = [archive].into();
                 if !archives.is_empty() {
                     linked.extend(dependencies.iter().map(|index| *index.get(&archives)));
                 }
@@ -153,7 +153,7 @@ fn one_file_crates(n: u32) -> Vec<Task> {
                 cost_us: 10,
                 memory: need(10),
             };
-            [task(Class::Unit, vec![]), task(Class::Archive, vec![ItemIx(2 * krate)])]
+            [task(Class::Unit, vec![]), task(Class::Archive, vec![ItemId(2 * krate)])]
         })
         .collect()
 }
@@ -195,7 +195,7 @@ fn scheduler_starts_the_longest_path_first() {
     let task = |krate, after: &[u32], cost_us| Task {
         krate: CrateId(krate),
         class: Class::Link,
-        after: after.iter().copied().map(ItemIx).collect(),
+        after: after.iter().copied().map(ItemId).collect(),
         cost_us,
         memory: need(cost_us),
     };
@@ -210,7 +210,7 @@ fn scheduler_starts_the_longest_path_first() {
     }
     let waiting: Vec<u32> = scheduler.waiting().map(|item| item.0).collect();
     assert_eq!(waiting, [1, 2, 0]);
-    assert_eq!([0, 1, 2, 3].map(|ix| scheduler.priority(ItemIx(ix))), [20, 51, 30, 50]);
+    assert_eq!([0, 1, 2, 3].map(|ix| scheduler.priority(ItemId(ix))), [20, 51, 30, 50]);
 }
 
 /// One round with this many free slots. Returns what they were used for.
@@ -234,7 +234,7 @@ fn scheduler_grants_tokens_for_urgent_pieces_before_it_starts_workers() {
         }
         give_out(&mut scheduler, 1);
         let worker = WorkerId(0);
-        scheduler.handle(SchedulerEvent::Started { worker, item: ItemIx(0) });
+        scheduler.handle(SchedulerEvent::Started { worker, item: ItemId(0) });
         scheduler.handle(SchedulerEvent::WorkerWants { worker, tokens });
         let (claims, actions) = give_out(&mut scheduler, free);
         let started = actions.iter().filter(|action| matches!(action, Action::StartWorker(_)));
@@ -254,7 +254,7 @@ fn scheduler_grants_no_tokens_to_a_worker_that_ignores_them() {
     }
     give_out(&mut scheduler, 1);
     let worker = WorkerId(0);
-    scheduler.handle(SchedulerEvent::Started { worker, item: ItemIx(0) });
+    scheduler.handle(SchedulerEvent::Started { worker, item: ItemId(0) });
     scheduler.handle(SchedulerEvent::WorkerWants { worker, tokens: 2 });
     let mut tokens_after = |event: SchedulerEvent| {
         scheduler.handle(SchedulerEvent::TokensOut { worker, tokens: 0 });
@@ -281,7 +281,7 @@ fn after_a_small_one(large: u64, free: u64, by_reading: bool) -> Scheduler {
     while let Some(item) = scheduler.next_to_judge() {
         scheduler.handle(SchedulerEvent::Judged { item, fresh: false });
     }
-    let (worker, item) = (WorkerId(0), ItemIx(0));
+    let (worker, item) = (WorkerId(0), ItemId(0));
     scheduler.begin_round(true);
     scheduler.next_claim(1);
     scheduler.handle(SchedulerEvent::Started { worker, item });
@@ -308,7 +308,7 @@ fn scheduler_gives_a_large_item_a_fresh_worker_if_memory_is_short() {
     scheduler.handle(SchedulerEvent::WorkerEnded { worker, death: Death::Closed });
     let actions = done(&mut scheduler);
     assert!(matches!(actions[0], Action::StartWorker(WorkerId(1))), "{actions:?}");
-    assert!(matches!(actions[2], Action::Lease { item: ItemIx(1), .. }), "{actions:?}");
+    assert!(matches!(actions[2], Action::Lease { item: ItemId(1), .. }), "{actions:?}");
 }
 
 #[test]
@@ -321,7 +321,7 @@ fn scheduler_gives_other_items_to_the_running_worker() {
     for (large, free, by_reading) in cases {
         let mut scheduler = after_a_small_one(large, free, by_reading);
         let actions = done(&mut scheduler);
-        let Some(Action::Lease { worker: WorkerId(0), item: ItemIx(1), .. }) = actions.last()
+        let Some(Action::Lease { worker: WorkerId(0), item: ItemId(1), .. }) = actions.last()
         else {
             panic!("{actions:?}");
         };

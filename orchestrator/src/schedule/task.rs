@@ -2,7 +2,7 @@
 
 use super::need::{Need, expected_need};
 use crate::graph::{Graph, ItemKind, Run};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::manifest::CrateId;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub enum Class {
 pub struct Task {
     pub krate: CrateId,
     pub class: Class,
-    pub after: Vec<ItemIx>,
+    pub after: Vec<ItemId>,
     /// Expected wall time on one slot, microseconds. Only sums and order matter.
     pub cost_us: u64,
     pub memory: Need,

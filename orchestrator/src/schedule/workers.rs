@@ -5,7 +5,7 @@
 
 use super::given::Given;
 use super::items::Rank;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::manifest::CrateId;
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ impl Worker {
     }
 
     /// The most urgent item that waits for memory, of those for which `may` is true.
-    pub(super) fn unleased(&self, may: impl Fn(ItemIx) -> bool) -> Option<Rank> {
+    pub(super) fn unleased(&self, may: impl Fn(ItemId) -> bool) -> Option<Rank> {
         let begin = self.given.waiting().iter().copied().find(|rank| may(rank.1));
         let part = self.given.parts().map(|(rank, _)| rank).find(|rank| may(rank.1));
         begin.into_iter().chain(part).min()

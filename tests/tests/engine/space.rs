@@ -8,7 +8,7 @@ use tender::events::{Event, Severity, Sink};
 use tender::fingerprint::Fingerprints;
 use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemKind, Run};
 use tender::host::{EngineError, Slots};
-use tender::keys::ItemIx;
+use tender::keys::ItemId;
 use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
 use tender::memory::Budget;
 use tender_protocol::{Language, Member, Outcome, Work};
@@ -51,11 +51,11 @@ impl Space {
     }
 
     /// A crate with a source for each of `behaviours` and an archive. Returns the archive.
-    pub fn library(&mut self, name: &str, behaviours: &[&str]) -> ItemIx {
+    pub fn library(&mut self, name: &str, behaviours: &[&str]) -> ItemId {
         self.library_after(name, behaviours, &[])
     }
 
-    pub fn library_after(&mut self, name: &str, behaviours: &[&str], after: &[ItemIx]) -> ItemIx {
+    pub fn library_after(&mut self, name: &str, behaviours: &[&str], after: &[ItemId]) -> ItemId {
         let krate =
             CrateId(self.graph.items.iter().map(|item| item.krate.0 + 1).max().unwrap_or(0));
         let mut objects = Vec::new();
@@ -78,17 +78,17 @@ impl Space {
         }
         let output = format!("target/debug/lib{name}.a");
         let member =
-            |(_, path): &(ItemIx, String)| Member { name: path.clone(), path: path.clone() };
+            |(_, path): &(ItemId, String)| Member { name: path.clone(), path: path.clone() };
         let work = Work::Archive {
             output: output.clone(),
             members: objects.iter().map(member).collect(),
             lto: None,
         };
-        let inputs: Vec<ItemIx> = objects.iter().map(|(ix, _)| *ix).collect();
+        let inputs: Vec<ItemId> = objects.iter().map(|(ix, _)| *ix).collect();
         self.add(krate, name, ItemKind::Archive, &format!("lib{name}.a"), &inputs, work, &output)
     }
 
-    pub fn program(&mut self, name: &str, archives: &[ItemIx]) -> ItemIx {
+    pub fn program(&mut self, name: &str, archives: &[ItemId]) -> ItemId {
         let krate = CrateId(1000);
         let output = format!("target/debug/{name}");
         let args = archives.iter().map(|ix| self.graph[*ix].outputs[0].to_string()).collect();
@@ -101,7 +101,7 @@ impl Space {
         item
     }
 
-    pub fn generate(&mut self, words: &[&str], output: &str) -> ItemIx {
+    pub fn generate(&mut self, words: &[&str], output: &str) -> ItemId {
         let command = Command {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             dir: self.graph.root.clone(),
@@ -121,10 +121,10 @@ impl Space {
         name: &str,
         kind: ItemKind,
         label: &str,
-        after: &[ItemIx],
+        after: &[ItemId],
         work: Work,
         output: &str,
-    ) -> ItemIx {
+    ) -> ItemId {
         self.graph.items.push(Item {
             krate,
             krate_name: name.into(),
@@ -139,7 +139,7 @@ impl Space {
             ingredients: Ingredients { own: vec![], profile: vec![], interfaces: vec![] },
             size: 1,
         });
-        ItemIx(self.graph.items.len() as u32 - 1)
+        ItemId(self.graph.items.len() as u32 - 1)
     }
 
     pub fn build(&self, jobs: u32, keep_going: bool) -> (Result<Summary, EngineError>, Told) {

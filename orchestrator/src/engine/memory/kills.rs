@@ -3,7 +3,7 @@
 
 use super::{MemoryController, View, mib};
 use crate::host::sampler::Sampler;
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Defence, Evidence, Ledger, Level, Measure, NEWS_US, Steps, Thrash, WorkDone};
 use crate::sys::clock;
 use crate::sys::usage::Groups;
@@ -193,11 +193,11 @@ fn largest_without(view: &View<'_>, ledger: &Ledger) -> Option<WorkerId> {
 
 /// As `largest_without`, from workers with the bytes that they use and the items that they run.
 fn choose_largest(
-    oldest: Option<ItemIx>,
-    workers: &[(WorkerId, u64, &[ItemIx])],
+    oldest: Option<ItemId>,
+    workers: &[(WorkerId, u64, &[ItemId])],
 ) -> Option<WorkerId> {
     let may_be_killed =
-        |runs: &[ItemIx]| !runs.is_empty() && !oldest.is_some_and(|item| runs.contains(&item));
+        |runs: &[ItemId]| !runs.is_empty() && !oldest.is_some_and(|item| runs.contains(&item));
     let may_be_killed = workers.iter().filter(|(_, _, runs)| may_be_killed(runs));
     may_be_killed.max_by_key(|(ix, used, _)| (*used, *ix)).map(|(ix, _, _)| *ix)
 }
@@ -209,16 +209,16 @@ mod tests {
     #[test]
     fn victim_is_the_largest_worker_without_the_oldest_item() {
         let check = |oldest: Option<u32>, workers: &[(u32, u64, &[u32])], expect: Option<u32>| {
-            let runs: Vec<Vec<ItemIx>> = workers
+            let runs: Vec<Vec<ItemId>> = workers
                 .iter()
-                .map(|(_, _, runs)| runs.iter().copied().map(ItemIx).collect())
+                .map(|(_, _, runs)| runs.iter().copied().map(ItemId).collect())
                 .collect();
             let views: Vec<_> = workers
                 .iter()
                 .zip(&runs)
                 .map(|((ix, used, _), runs)| (WorkerId(*ix), *used, runs.as_slice()))
                 .collect();
-            let victim = choose_largest(oldest.map(ItemIx), &views);
+            let victim = choose_largest(oldest.map(ItemId), &views);
             assert_eq!(victim, expect.map(WorkerId), "{oldest:?} {workers:?}");
         };
         check(None, &[], None);

@@ -12,7 +12,7 @@ mod usage;
 
 use crate::host::external::ExternalTrees;
 use crate::host::sampler::{Readout, Sampler};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Budget, Chosen, Denied, Ledger, Measure, Note, Reading, Reclaim, Totals};
 use crate::sys::usage::Gauge;
 use kills::Kills;
@@ -60,7 +60,7 @@ pub(super) struct View<'e> {
     pub(super) workers: Vec<WorkerView<'e>>,
     pub(super) commands: Vec<CommandView>,
     /// Of the items that workers run, the one that has run longest.
-    pub(super) oldest: Option<ItemIx>,
+    pub(super) oldest: Option<ItemId>,
     /// How many items have ended.
     pub(super) done: u32,
 }
@@ -70,13 +70,13 @@ pub(super) struct WorkerView<'e> {
     pub(super) pid: u32,
     /// `None` if it cannot be read.
     pub(super) gauge: Option<&'e Gauge>,
-    pub(super) running: Vec<ItemIx>,
+    pub(super) running: Vec<ItemId>,
     /// Those of them that run a linker.
-    pub(super) links: Vec<ItemIx>,
+    pub(super) links: Vec<ItemId>,
 }
 
 pub(super) struct CommandView {
-    pub(super) item: ItemIx,
+    pub(super) item: ItemId,
     pub(super) pid: u32,
 }
 
@@ -99,7 +99,7 @@ pub(super) enum MemoryOrder {
 pub(super) struct MemoryRead {
     /// What each measured worker uses, bytes.
     pub(super) workers: Vec<(WorkerId, u64)>,
-    pub(super) commands: Vec<(ItemIx, u64)>,
+    pub(super) commands: Vec<(ItemId, u64)>,
     /// What may be leased, bytes: 0 during a hold. `None`: no limit.
     pub(super) headroom: Option<u64>,
     pub(super) budget: Chosen,
@@ -175,7 +175,7 @@ impl MemoryController {
         &mut self,
         read: &MemoryRead,
         ledger: &Ledger,
-        denied: &[(ItemIx, Denied)],
+        denied: &[(ItemId, Denied)],
         view: &View<'_>,
         now_us: u64,
     ) -> Vec<MemoryOrder> {
@@ -305,13 +305,13 @@ impl MemoryController {
     }
 
     /// The measured peak of the linker or the command of an item, and the budget, for messages.
-    pub(super) fn peak_text(&self, item: ItemIx) -> String {
+    pub(super) fn peak_text(&self, item: ItemId) -> String {
         format!("peak {}, {}", mib(self.usage.peak_of_program(item)), self.budget_text())
     }
 }
 
 impl View<'_> {
-    fn worker_that_runs(&self, item: ItemIx) -> Option<WorkerId> {
+    fn worker_that_runs(&self, item: ItemId) -> Option<WorkerId> {
         let mut workers = self.workers.iter();
         workers.find(|worker| worker.running.contains(&item)).map(|worker| worker.worker)
     }

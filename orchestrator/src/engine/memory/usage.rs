@@ -1,7 +1,7 @@
 //! What processes were measured to use, the most of it, and what later builds can learn from that.
 
 use super::{CALM_US, MemoryController, View};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::measurements::Stage;
 use crate::schedule::Need;
 use crate::sys::usage::{Gauge, Groups};
@@ -15,11 +15,11 @@ pub(super) struct Usage {
     /// The most that each worker and command was seen to use, bytes.
     peaks: BTreeMap<ChildId, u64>,
     /// The most that the linker of each link was seen to use, bytes.
-    linkers: BTreeMap<ItemIx, u64>,
+    linkers: BTreeMap<ItemId, u64>,
 }
 
 /// What workers and commands use, bytes.
-type Measured = (Vec<(WorkerId, u64)>, Vec<(ItemIx, u64)>);
+type Measured = (Vec<(WorkerId, u64)>, Vec<(ItemId, u64)>);
 
 impl Usage {
     /// None if it is not time to measure yet, or whole process trees are to be read at the brink.
@@ -72,7 +72,7 @@ impl Usage {
     }
 
     /// The most that the command or the linker of an item used, bytes.
-    pub(super) fn peak_of_program(&self, item: ItemIx) -> Option<u64> {
+    pub(super) fn peak_of_program(&self, item: ItemId) -> Option<u64> {
         let command = self.peaks.get(&ChildId::Command(item));
         command.or_else(|| self.linkers.get(&item)).copied()
     }
@@ -88,7 +88,7 @@ impl MemoryController {
     /// it may have used less than it would have.
     pub(in crate::engine) fn peaks_of_item(
         &mut self,
-        item: ItemIx,
+        item: ItemId,
         report: &ItemReport,
     ) -> Vec<(Stage, u64)> {
         // What the worker knows of is its own part of a link.
@@ -111,7 +111,7 @@ impl MemoryController {
     }
 
     /// A command ended: what it peaked at, bytes, as far as that was measured.
-    pub(in crate::engine) fn take_peak_of_command(&mut self, item: ItemIx) -> Option<u64> {
+    pub(in crate::engine) fn take_peak_of_command(&mut self, item: ItemId) -> Option<u64> {
         self.usage.peaks.remove(&ChildId::Command(item))
     }
 
@@ -119,7 +119,7 @@ impl MemoryController {
     /// bytes.
     pub(in crate::engine) fn stage_killed(
         &self,
-        item: ItemIx,
+        item: ItemId,
         need: Need,
         is_in_pieces: bool,
     ) -> (Stage, u64) {

@@ -3,7 +3,7 @@
 
 use super::Progress;
 use crate::events::{Event, Needed, Shortage, Victim, WaitReason};
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::memory::{Chosen, Killer, Tally, Totals};
 use crate::sys::now_us;
 use std::time::Duration;
@@ -57,7 +57,7 @@ impl Progress<'_> {
     }
 
     /// An item was denied a lease. Reported once, until it has one.
-    pub(in crate::engine) fn wait_for_memory(&mut self, item: ItemIx, short: Shortage, at_us: u64) {
+    pub(in crate::engine) fn wait_for_memory(&mut self, item: ItemId, short: Shortage, at_us: u64) {
         if self.memory.tally.waits(item.0, at_us) {
             self.waits.insert(item);
             self.report(Event::Wait { item, reason: WaitReason::Memory(short), at_us });
@@ -65,12 +65,12 @@ impl Progress<'_> {
     }
 
     /// The items that wait for a lease.
-    pub(in crate::engine) fn waiting_for_memory(&self) -> Vec<ItemIx> {
-        self.memory.tally.waiting().map(ItemIx).collect()
+    pub(in crate::engine) fn waiting_for_memory(&self) -> Vec<ItemId> {
+        self.memory.tally.waiting().map(ItemId).collect()
     }
 
     /// The item does not wait for memory any more, if it did.
-    pub(in crate::engine) fn wait_ended(&mut self, item: ItemIx) {
+    pub(in crate::engine) fn wait_ended(&mut self, item: ItemId) {
         if self.memory.tally.is_waiting(item.0) {
             let at_us = now_us();
             self.memory.tally.waits_no_more(item.0, at_us);
@@ -79,7 +79,7 @@ impl Progress<'_> {
     }
 
     /// The item runs again after its worker was killed.
-    pub(in crate::engine) fn retried(&mut self, item: ItemIx) {
+    pub(in crate::engine) fn retried(&mut self, item: ItemId) {
         self.memory.tally.retried(item.0);
     }
 
@@ -102,7 +102,7 @@ impl Progress<'_> {
     }
 
     /// The leases and peaks of the beginning of an item and of its largest piece.
-    pub(in crate::engine) fn needed(&mut self, item: ItemIx, begin: Needed, piece: Needed) {
+    pub(in crate::engine) fn needed(&mut self, item: ItemId, begin: Needed, piece: Needed) {
         self.memory.tally.used(begin.peak.max(piece.peak));
         self.report(Event::Needed { item, begin, piece });
     }
@@ -137,7 +137,7 @@ impl Progress<'_> {
     pub(in crate::engine) fn killed(
         &mut self,
         who: Victim,
-        in_flight: &[ItemIx],
+        in_flight: &[ItemId],
         by: Killer,
         peak: u64,
     ) {

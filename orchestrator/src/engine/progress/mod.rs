@@ -7,7 +7,7 @@ mod memory;
 use crate::events::{Event, Severity, Sink, WaitReason};
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::sys::now_us;
 use memory::ReportedMemory;
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +22,10 @@ pub(super) struct Progress<'a> {
     samples: bool,
     counts: Counts,
     /// Items that run, and since when, microseconds.
-    running_since: BTreeMap<ItemIx, u64>,
-    artifacts: BTreeSet<ItemIx>,
+    running_since: BTreeMap<ItemId, u64>,
+    artifacts: BTreeSet<ItemId>,
     /// Items that were reported to wait.
-    waits: BTreeSet<ItemIx>,
+    waits: BTreeSet<ItemId>,
     /// An item may wait that was not reported to wait yet.
     newly_ready: bool,
     /// Slots in use, and done and dirty items, as last reported.
@@ -101,7 +101,7 @@ impl<'a> Progress<'a> {
     }
 
     /// `diagnostics` are those of the item's last success.
-    pub(super) fn fresh(&mut self, item: ItemIx, diagnostics: Vec<Diagnostic>) {
+    pub(super) fn fresh(&mut self, item: ItemId, diagnostics: Vec<Diagnostic>) {
         self.report(Event::Fresh { item });
         for diagnostic in diagnostics {
             self.report(Event::Diagnostic { item, diagnostic, replayed: true });
@@ -110,7 +110,7 @@ impl<'a> Progress<'a> {
     }
 
     /// `expected_us` is how long the item took in an earlier build, if known.
-    pub(super) fn dirty(&mut self, item: ItemIx, reason: RebuildReason, expected_us: Option<u64>) {
+    pub(super) fn dirty(&mut self, item: ItemId, reason: RebuildReason, expected_us: Option<u64>) {
         self.counts.dirty += 1;
         self.newly_ready = true;
         self.report(Event::Dirty { item, reason });
@@ -121,7 +121,7 @@ impl<'a> Progress<'a> {
 
     pub(super) fn started(
         &mut self,
-        item: ItemIx,
+        item: ItemId,
         worker: Option<WorkerId>,
         slot: u32,
         at_us: u64,
@@ -133,12 +133,12 @@ impl<'a> Progress<'a> {
     }
 
     /// The worker or program that ran the item has ended, and the item may be retried.
-    pub(super) fn no_longer_runs(&mut self, item: ItemIx) {
+    pub(super) fn no_longer_runs(&mut self, item: ItemId) {
         self.running_since.remove(&item);
     }
 
     /// Of the items that workers run, the one that has run longest.
-    pub(super) fn oldest(&self) -> Option<ItemIx> {
+    pub(super) fn oldest(&self) -> Option<ItemId> {
         oldest(&self.running_since)
     }
 
@@ -146,7 +146,7 @@ impl<'a> Progress<'a> {
     /// may run on its slot.
     pub(super) fn ended(
         &mut self,
-        item: ItemIx,
+        item: ItemId,
         outcome: Outcome,
         at_us: u64,
         wall_us: u64,
@@ -163,18 +163,18 @@ impl<'a> Progress<'a> {
     }
 
     /// The item had begun, and ended without a result.
-    pub(super) fn given_up(&mut self, item: ItemIx, at_us: u64) {
+    pub(super) fn given_up(&mut self, item: ItemId, at_us: u64) {
         self.counts.done += 1;
         self.skipped(item, at_us);
     }
 
     /// The item does not run, because a prerequisite failed or the build ends.
-    pub(super) fn skipped(&mut self, item: ItemIx, at_us: u64) {
+    pub(super) fn skipped(&mut self, item: ItemId, at_us: u64) {
         let outcome = Outcome::Skipped;
         self.report(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes: 0 });
     }
 
-    fn artifact(&mut self, item: ItemIx, fresh: bool) {
+    fn artifact(&mut self, item: ItemId, fresh: bool) {
         if self.artifacts.contains(&item) {
             self.report(Event::Artifact { item, fresh });
         }
@@ -186,7 +186,7 @@ impl<'a> Progress<'a> {
     }
 
     /// These items wait for a slot.
-    pub(super) fn wait_for_slots(&mut self, items: impl Iterator<Item = ItemIx>) {
+    pub(super) fn wait_for_slots(&mut self, items: impl Iterator<Item = ItemId>) {
         for item in items {
             if self.waits.insert(item) {
                 self.report(Event::Wait { item, reason: WaitReason::Token, at_us: now_us() });
@@ -210,7 +210,7 @@ impl<'a> Progress<'a> {
 
 /// The item that has run longest. `since_us` are the running items, and when they started,
 /// microseconds.
-fn oldest(since_us: &BTreeMap<ItemIx, u64>) -> Option<ItemIx> {
+fn oldest(since_us: &BTreeMap<ItemId, u64>) -> Option<ItemId> {
     since_us.iter().min_by_key(|(item, since_us)| (**since_us, **item)).map(|(item, _)| *item)
 }
 
@@ -222,8 +222,8 @@ mod tests {
     fn progress_oldest_item_is_the_one_that_began_first() {
         let check = |since_us: &[(u32, u64)], expect: Option<u32>| {
             let since_us =
-                since_us.iter().map(|(item, since_us)| (ItemIx(*item), *since_us)).collect();
-            assert_eq!(oldest(&since_us), expect.map(ItemIx), "{since_us:?}");
+                since_us.iter().map(|(item, since_us)| (ItemId(*item), *since_us)).collect();
+            assert_eq!(oldest(&since_us), expect.map(ItemId), "{since_us:?}");
         };
         check(&[], None);
         check(&[(3, 500)], Some(3));

@@ -26,7 +26,7 @@
 //!   other item begins until it does. Items that have begun still get leases, because they release
 //!   their memory only when they end.
 
-use crate::keys::{ChildId, ItemIx};
+use crate::keys::{ChildId, ItemId};
 use std::collections::BTreeMap;
 
 /// How many smaller items may be granted while a more urgent one waits.
@@ -39,7 +39,7 @@ pub struct Denied {
     /// The most that could be granted.
     pub free: u64,
     /// The free memory is kept for this item, which has waited for too many others.
-    pub kept_for: Option<ItemIx>,
+    pub kept_for: Option<ItemId>,
 }
 
 /// Sums over all processes, bytes.
@@ -65,7 +65,7 @@ pub struct Ledger {
 struct ProcessAccount {
     baseline: u64,
     measured: u64,
-    leases: BTreeMap<ItemIx, Lease>,
+    leases: BTreeMap<ItemId, Lease>,
 }
 
 /// The lease of an item.
@@ -88,7 +88,7 @@ pub enum Purpose {
 /// The most urgent item that was denied a lease.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
-    id: ItemIx,
+    id: ItemId,
     /// How many others were granted a lease before it.
     passes: u32,
     /// Its lease was requested in this round.
@@ -196,7 +196,7 @@ impl Ledger {
     pub fn lease(
         &mut self,
         process: ChildId,
-        id: ItemIx,
+        id: ItemId,
         bytes: u64,
         baseline: u64,
         purpose: Purpose,
@@ -220,7 +220,7 @@ impl Ledger {
     }
 
     /// The item that all free memory is kept for, unless it is `id` itself.
-    fn kept_for(&self, id: ItemIx, purpose: Purpose) -> Option<ItemIx> {
+    fn kept_for(&self, id: ItemId, purpose: Purpose) -> Option<ItemId> {
         let kept = self.waits.filter(|waiting| {
             purpose == Purpose::Beginning && waiting.passes >= MOST_PASSES && waiting.id != id
         });
@@ -228,7 +228,7 @@ impl Ledger {
     }
 
     /// Whether [`Ledger::lease`] would grant `need` bytes, a baseline included.
-    pub fn would_grant(&self, id: ItemIx, need: u64, purpose: Purpose) -> bool {
+    pub fn would_grant(&self, id: ItemId, need: u64, purpose: Purpose) -> bool {
         self.is_idle() || (need <= self.free() && self.kept_for(id, purpose).is_none())
     }
 
@@ -239,7 +239,7 @@ impl Ledger {
     }
 
     /// Adds to the lease of an item without a request, because a part of it runs already.
-    pub fn force(&mut self, process: ChildId, id: ItemIx, bytes: u64) {
+    pub fn force(&mut self, process: ChildId, id: ItemId, bytes: u64) {
         let lease = self.processes.entry(process).or_default().leases.entry(id).or_default();
         lease.bytes = lease.bytes.saturating_add(bytes);
         lease.parts += 1;
@@ -247,13 +247,13 @@ impl Ledger {
 
     /// Sets the bytes of an item's lease, and how many parts it lets run. Does nothing if the item
     /// has no lease.
-    pub fn resize(&mut self, process: ChildId, id: ItemIx, bytes: u64, parts: u32) {
+    pub fn resize(&mut self, process: ChildId, id: ItemId, bytes: u64, parts: u32) {
         let lease =
             self.processes.get_mut(&process).and_then(|process| process.leases.get_mut(&id));
         lease.into_iter().for_each(|lease| *lease = Lease { bytes, parts });
     }
 
-    pub fn release(&mut self, process: ChildId, id: ItemIx) {
+    pub fn release(&mut self, process: ChildId, id: ItemId) {
         if let Some(process) = self.processes.get_mut(&process) {
             process.leases.remove(&id);
         }
@@ -371,14 +371,14 @@ mod tests {
     #[test]
     fn ledger_does_not_count_used_memory_twice() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, ItemIx(0), 60, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 60, 0, Beginning).unwrap();
         assert_eq!(ledger.free(), 40);
         // It has used 50, which the next reading shows.
         ledger.measured(P, 50);
         ledger.set_headroom(Some(50));
         assert_eq!(ledger.free(), 40);
-        assert_eq!(ledger.lease(Q, ItemIx(1), 41, 0, Beginning).unwrap_err().free, 40);
-        ledger.lease(Q, ItemIx(1), 40, 0, Beginning).unwrap();
+        assert_eq!(ledger.lease(Q, ItemId(1), 41, 0, Beginning).unwrap_err().free, 40);
+        ledger.lease(Q, ItemId(1), 40, 0, Beginning).unwrap();
         assert_eq!(
             ledger.totals(),
             Account { leases: 100, baselines: 0, measured: 50, growth: 50 }
@@ -388,38 +388,38 @@ mod tests {
     #[test]
     fn ledger_expects_growth_of_a_process_beyond_its_leases() {
         let mut ledger = with_headroom(1000);
-        ledger.lease(P, ItemIx(0), 100, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 100, 0, Beginning).unwrap();
         ledger.measured(P, 140);
         assert_eq!(ledger.totals().growth, 20);
         ledger.measured(P, 900);
         assert_eq!(ledger.totals().growth, 50, "at most half of its lease");
-        ledger.release(P, ItemIx(0));
+        ledger.release(P, ItemId(0));
         assert_eq!(ledger.totals().growth, 0, "an idle process does not grow");
     }
 
     #[test]
     fn ledger_always_lets_one_job_run() {
         let mut ledger = with_headroom(10);
-        ledger.lease(P, ItemIx(0), 1000, 50, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 1000, 50, Beginning).unwrap();
         assert_eq!(
-            ledger.lease(Q, ItemIx(1), 1, 0, Beginning),
+            ledger.lease(Q, ItemId(1), 1, 0, Beginning),
             Err(Denied { need: 1, free: 0, kept_for: None })
         );
         ledger.remove_process(P);
-        ledger.lease(Q, ItemIx(1), 1000, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemId(1), 1000, 0, Beginning).unwrap();
     }
 
     #[test]
     fn ledger_ceiling_includes_baselines_and_used_memory() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
-        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 50, 0, Beginning).unwrap();
         assert_eq!(ledger.free(), 40);
-        ledger.lease(Q, ItemIx(1), 31, 10, Beginning).unwrap_err();
-        ledger.lease(Q, ItemIx(1), 30, 10, Beginning).unwrap();
+        ledger.lease(Q, ItemId(1), 31, 10, Beginning).unwrap_err();
+        ledger.lease(Q, ItemId(1), 30, 10, Beginning).unwrap();
         ledger.add_process(Q, 10);
         assert_eq!(ledger.free(), 0);
-        ledger.resize(P, ItemIx(0), 20, 1);
+        ledger.resize(P, ItemId(0), 20, 1);
         assert_eq!(ledger.free(), 30);
         ledger.measured(P, 45);
         assert_eq!(ledger.free(), 15);
@@ -429,11 +429,11 @@ mod tests {
     fn ledger_knows_what_allocators_keep_until_a_purge() {
         let mut ledger = with_headroom(1000);
         ledger.add_process(P, 10);
-        ledger.lease(P, ItemIx(0), 60, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 60, 0, Beginning).unwrap();
         ledger.measured(P, 65);
-        ledger.lease(P, ItemIx(1), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(1), 50, 0, Beginning).unwrap();
         assert_eq!(ledger.kept(P, 50), 0, "less than the leases of what runs");
-        ledger.release(P, ItemIx(0));
+        ledger.release(P, ItemId(0));
         assert_eq!(ledger.kept(P, 50), 55);
         ledger.measured_at_least(P, 40);
         assert_eq!(ledger.kept(P, 50), 55);
@@ -450,7 +450,7 @@ mod tests {
     fn ledger_predicts_free_memory_after_a_purge() {
         let mut ledger = with_headroom(30);
         ledger.add_process(P, 10);
-        ledger.lease(P, ItemIx(0), 20, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 20, 0, Beginning).unwrap();
         ledger.measured(P, 70);
         ledger.set_headroom(Some(15));
         // 40 are beyond its lease; a half of that, and no more than a half of the lease, counts as
@@ -469,8 +469,8 @@ mod tests {
     fn ledger_computes_what_is_free_beside_processes() {
         let mut ledger = Ledger::with_ceiling(Some(100));
         ledger.add_process(P, 10);
-        ledger.lease(P, ItemIx(0), 20, 0, Beginning).unwrap();
-        ledger.lease(Q, ItemIx(1), 40, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 20, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemId(1), 40, 0, Beginning).unwrap();
         ledger.measured(P, 25);
         let check = |headroom, used, expect| {
             assert_eq!(ledger.free_beside(&[P], headroom, used), expect, "{headroom:?} {used}");
@@ -485,13 +485,13 @@ mod tests {
     #[test]
     fn ledger_does_not_starve_a_large_item() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
-        let large = ItemIx(1);
+        ledger.lease(P, ItemId(0), 50, 0, Beginning).unwrap();
+        let large = ItemId(1);
         let mut passes = 0;
         let kept_for = loop {
             ledger.begin_round();
             ledger.lease(Q, large, 60, 0, Beginning).unwrap_err();
-            let small = ItemIx(100 + passes);
+            let small = ItemId(100 + passes);
             match ledger.lease(Q, small, 1, 0, Beginning) {
                 Ok(()) => ledger.release(Q, small),
                 Err(denied) => break denied.kept_for,
@@ -500,58 +500,58 @@ mod tests {
         };
         assert_eq!((passes, kept_for), (MOST_PASSES, Some(large)));
         // The first item ends, and the large one fits.
-        ledger.release(P, ItemIx(0));
+        ledger.release(P, ItemId(0));
         ledger.begin_round();
         ledger.lease(Q, large, 60, 0, Beginning).unwrap();
-        ledger.lease(Q, ItemIx(3), 1, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemId(3), 1, 0, Beginning).unwrap();
     }
 
     #[test]
     fn ledger_always_lets_one_piece_run() {
         let mut ledger = with_headroom(10);
-        ledger.lease(P, ItemIx(0), 1000, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 1000, 0, Beginning).unwrap();
         // The item is in pieces, and holds the module that they are parts of.
-        ledger.resize(P, ItemIx(0), 50, 0);
+        ledger.resize(P, ItemId(0), 50, 0);
         assert!(ledger.is_idle() && !ledger.is_empty());
-        ledger.lease(P, ItemIx(0), 500, 0, Continuation).unwrap();
+        ledger.lease(P, ItemId(0), 500, 0, Continuation).unwrap();
         assert!(!ledger.is_idle());
-        ledger.lease(P, ItemIx(0), 500, 0, Continuation).unwrap_err();
-        ledger.resize(P, ItemIx(0), 50, 0);
-        ledger.lease(P, ItemIx(0), 500, 0, Continuation).unwrap();
+        ledger.lease(P, ItemId(0), 500, 0, Continuation).unwrap_err();
+        ledger.resize(P, ItemId(0), 50, 0);
+        ledger.lease(P, ItemId(0), 500, 0, Continuation).unwrap();
     }
 
     #[test]
     fn ledger_grants_continuations_while_a_large_item_waits() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 50, 0, Beginning).unwrap();
         ledger.begin_round();
-        ledger.lease(Q, ItemIx(1), 60, 0, Beginning).unwrap_err();
+        ledger.lease(Q, ItemId(1), 60, 0, Beginning).unwrap_err();
         ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
         assert_eq!(
-            ledger.lease(Q, ItemIx(2), 1, 0, Beginning).unwrap_err().kept_for,
-            Some(ItemIx(1))
+            ledger.lease(Q, ItemId(2), 1, 0, Beginning).unwrap_err().kept_for,
+            Some(ItemId(1))
         );
-        ledger.lease(P, ItemIx(0), 40, 0, Continuation).unwrap();
+        ledger.lease(P, ItemId(0), 40, 0, Continuation).unwrap();
     }
 
     #[test]
     fn ledger_forgets_a_request_that_is_not_repeated() {
         let mut ledger = with_headroom(100);
-        ledger.lease(P, ItemIx(0), 50, 0, Beginning).unwrap();
+        ledger.lease(P, ItemId(0), 50, 0, Beginning).unwrap();
         ledger.begin_round();
-        ledger.lease(Q, ItemIx(1), 60, 0, Beginning).unwrap_err();
+        ledger.lease(Q, ItemId(1), 60, 0, Beginning).unwrap_err();
         ledger.waits.as_mut().unwrap().passes = MOST_PASSES;
         ledger.begin_round();
-        ledger.lease(Q, ItemIx(2), 1, 0, Beginning).unwrap_err();
+        ledger.lease(Q, ItemId(2), 1, 0, Beginning).unwrap_err();
         ledger.begin_round();
-        ledger.lease(Q, ItemIx(2), 1, 0, Beginning).unwrap();
+        ledger.lease(Q, ItemId(2), 1, 0, Beginning).unwrap();
     }
 
     #[test]
     fn ledger_without_limits_grants_everything() {
         let mut ledger = Ledger::default();
         for id in 0..100 {
-            ledger.lease(P, ItemIx(id), 1 << 50, 1 << 50, Beginning).unwrap();
+            ledger.lease(P, ItemId(id), 1 << 50, 1 << 50, Beginning).unwrap();
         }
         assert!(ledger.has_room_ahead(1 << 60));
     }
@@ -596,7 +596,7 @@ mod tests {
                 match step {
                     Step::Ask { process, id, bytes, purpose } => {
                         let (free, idle) = (ledger.free(), ledger.is_idle());
-                        let answer = ledger.lease(ChildId::Worker(WorkerId(process)), ItemIx(id), bytes, 0, purpose);
+                        let answer = ledger.lease(ChildId::Worker(WorkerId(process)), ItemId(id), bytes, 0, purpose);
                         prop_assert!(answer.is_ok() || !idle, "one job may always run");
                         if answer.is_ok() {
                             prop_assert!(idle || bytes <= free);
@@ -607,11 +607,11 @@ mod tests {
                         }
                     }
                     Step::Release { process, id } => {
-                        ledger.release(ChildId::Worker(WorkerId(process)), ItemIx(id));
+                        ledger.release(ChildId::Worker(WorkerId(process)), ItemId(id));
                         held.remove(&(process, id));
                     }
                     Step::Resize { process, id, bytes, parts } => {
-                        ledger.resize(ChildId::Worker(WorkerId(process)), ItemIx(id), bytes, parts);
+                        ledger.resize(ChildId::Worker(WorkerId(process)), ItemId(id), bytes, parts);
                         held.entry((process, id)).and_modify(|running| *running = parts);
                     }
                     Step::Gone(process) => {
@@ -626,7 +626,7 @@ mod tests {
                 prop_assert_eq!(ledger.is_idle(), held.values().all(|parts| *parts == 0));
             }
             for (process, id) in held.into_keys() {
-                ledger.release(ChildId::Worker(WorkerId(process)), ItemIx(id));
+                ledger.release(ChildId::Worker(WorkerId(process)), ItemId(id));
             }
             prop_assert_eq!(ledger.totals().leases, 0);
         }

@@ -8,7 +8,7 @@ use super::series::{self, Change, Point};
 use crate::events::{Event, Victim, WaitReason};
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::memory::MemorySummary;
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
@@ -28,7 +28,7 @@ pub(super) struct Collector {
     signal: Option<i32>,
     cpu_us: u64,
     units: Vec<TimedUnit>,
-    unit_of: HashMap<ItemIx, u32>,
+    unit_of: HashMap<ItemId, u32>,
     workers: BTreeMap<u32, WorkerLife>,
     /// The unit, the phase and where it ran; `Stretch::row` is set when all rows are known.
     stretches: Vec<(Row, Stretch)>,
@@ -36,12 +36,12 @@ pub(super) struct Collector {
     row_ends: BTreeMap<Row, u64>,
     sources: Vec<String>,
     source_of: HashMap<String, u32>,
-    running: BTreeMap<ItemIx, OpenStretch>,
+    running: BTreeMap<ItemId, OpenStretch>,
     tokens: Vec<Point>,
     live_modules: Vec<Change>,
     cpu: Vec<Change>,
     /// Waits that have not ended: why, and since when.
-    waiting: BTreeMap<ItemIx, (WaitReason, u64)>,
+    waiting: BTreeMap<ItemId, (WaitReason, u64)>,
     short: Vec<Point>,
     stopped: Vec<Point>,
     used: Vec<Point>,
@@ -149,7 +149,7 @@ impl Collector {
                 self.failed = !success;
                 self.end_us = self.time(at_us);
                 self.cut_off(|_| true, self.end_us);
-                let open: Vec<ItemIx> = self.waiting.keys().copied().collect();
+                let open: Vec<ItemId> = self.waiting.keys().copied().collect();
                 open.into_iter().for_each(|item| self.wait_ended(item, self.end_us));
             }
             Event::Expected { .. }
@@ -172,11 +172,11 @@ impl Collector {
         Change { at_us: self.time(at_us), worker: worker.0, value }
     }
 
-    fn unit(&mut self, item: ItemIx) -> Option<&mut TimedUnit> {
+    fn unit(&mut self, item: ItemId) -> Option<&mut TimedUnit> {
         self.unit_of.get(&item).map(|unit| &mut self.units[*unit as usize])
     }
 
-    fn dirty(&mut self, graph: &Graph, item: ItemIx, reason: &RebuildReason) {
+    fn dirty(&mut self, graph: &Graph, item: ItemId, reason: &RebuildReason) {
         let of = &graph[item];
         self.unit_of.insert(item, self.units.len() as u32);
         self.units.push(TimedUnit {
@@ -195,7 +195,7 @@ impl Collector {
         });
     }
 
-    fn wait_ended(&mut self, item: ItemIx, until_us: u64) {
+    fn wait_ended(&mut self, item: ItemId, until_us: u64) {
         let Some((reason, from_us)) = self.waiting.remove(&item) else { return };
         if let Some(unit) = self.unit(item) {
             unit.waits.push(Wait { reason, from_us, until_us: until_us.max(from_us) });
@@ -221,7 +221,7 @@ impl Collector {
         new
     }
 
-    fn started(&mut self, item: ItemIx, worker: Option<WorkerId>, slot: u32, at_us: u64) {
+    fn started(&mut self, item: ItemId, worker: Option<WorkerId>, slot: u32, at_us: u64) {
         let since_us = self.time(at_us);
         self.wait_ended(item, since_us);
         let row = match worker {
@@ -250,7 +250,7 @@ impl Collector {
 
     fn phase(
         &mut self,
-        item: ItemIx,
+        item: ItemId,
         row: Option<Row>,
         stage: StretchKind,
         (cgu, source): (Option<u32>, Option<u32>),
@@ -270,7 +270,7 @@ impl Collector {
             .push((row, Stretch { row: 0, unit: *unit, stage, cgu, source, start_us, dur_us }));
     }
 
-    fn finished(&mut self, item: ItemIx, outcome: Option<Outcome>, at_us: u64, peak_bytes: u64) {
+    fn finished(&mut self, item: ItemId, outcome: Option<Outcome>, at_us: u64, peak_bytes: u64) {
         if let Some(OpenStretch { row, since_us, phases }) = self.running.get(&item).copied() {
             let stage = match row.worker {
                 // No phases of a command are reported: it is one phase.
@@ -293,7 +293,7 @@ impl Collector {
     }
 
     fn cut_off(&mut self, is: impl Fn(Row) -> bool, at_us: u64) {
-        let open: Vec<ItemIx> = self
+        let open: Vec<ItemId> = self
             .running
             .iter()
             .filter(|(_, running)| is(running.row))
@@ -399,16 +399,16 @@ mod tests {
         collector.model(&graph)
     }
 
-    fn dirty(item: ItemIx) -> Event {
+    fn dirty(item: ItemId) -> Event {
         Event::Dirty { item, reason: RebuildReason::New }
     }
 
-    fn started(item: ItemIx, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
+    fn started(item: ItemId, worker: Option<u32>, slot: u32, at_us: u64) -> Event {
         Event::ItemStarted { item, worker: worker.map(WorkerId), slot, at_us }
     }
 
     fn phase(
-        item: ItemIx,
+        item: ItemId,
         slot: u32,
         (phase, cgu): (PhaseName, Option<u32>),
         from: u64,
@@ -427,7 +427,7 @@ mod tests {
         }
     }
 
-    fn finished(item: ItemIx, at_us: u64) -> Event {
+    fn finished(item: ItemId, at_us: u64) -> Event {
         Event::ItemFinished { item, outcome: Outcome::Ok, at_us, wall_us: 0, peak_bytes: 7 }
     }
 
@@ -436,7 +436,7 @@ mod tests {
     }
 
     /// The worker and its slot, the item, the stage, and from when until when.
-    type Bar = (Option<u32>, u32, ItemIx, StretchKind, u64, u64);
+    type Bar = (Option<u32>, u32, ItemId, StretchKind, u64, u64);
 
     #[track_caller]
     fn check(events: &[Event], expect: &[Bar]) {

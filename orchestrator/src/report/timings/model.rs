@@ -3,7 +3,7 @@
 use crate::events::WaitReason;
 use crate::fingerprint::RebuildReason;
 use crate::graph::ItemKind;
-use crate::keys::ItemIx;
+use crate::keys::ItemId;
 use crate::memory::{Killer, MemorySummary};
 use tender_protocol::{Outcome, PhaseName};
 
@@ -57,7 +57,7 @@ pub(super) enum Ending {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TimedUnit {
-    pub item: ItemIx,
+    pub item: ItemId,
     pub krate: String,
     pub label: String,
     pub kind: ItemKind,

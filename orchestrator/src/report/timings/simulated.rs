@@ -6,7 +6,7 @@ use crate::events::Event;
 use crate::events::WaitReason;
 use crate::fingerprint::RebuildReason;
 use crate::graph::Graph;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use crate::report::fixture;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -88,7 +88,7 @@ impl Simulation {
         for worker in (0..shape.jobs.div_ceil(SLOTS)).map(WorkerId) {
             events.push(Event::WorkerStarted { worker, pid: 1000 + worker.0, at_us: 10 });
         }
-        for item in (0..shape.units).map(ItemIx) {
+        for item in (0..shape.units).map(ItemId) {
             events.push(Event::Dirty { item, reason: RebuildReason::New });
         }
         Self {
@@ -140,7 +140,7 @@ impl Simulation {
             return true;
         }
         let Some(unit) = self.left.next() else { return false };
-        let item = ItemIx(unit);
+        let item = ItemId(unit);
         if now_us > 1_000 {
             self.events.push(Event::Wait { item, reason: WaitReason::Token, at_us: 1_000 });
         }
@@ -175,7 +175,7 @@ impl Simulation {
         for (phase, mean) in phases {
             let dur_us = self.length(*mean);
             self.events.push(Event::Phase {
-                item: ItemIx(unit),
+                item: ItemId(unit),
                 worker: Some(worker),
                 slot: slot_of_worker,
                 phase: *phase,
@@ -192,7 +192,7 @@ impl Simulation {
 
     fn finished(&mut self, unit: u32, at_us: u64) {
         let peak_bytes = 20 << 20 | u64::from(unit) << 12;
-        let (item, outcome) = (ItemIx(unit), Outcome::Ok);
+        let (item, outcome) = (ItemId(unit), Outcome::Ok);
         self.events.push(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes });
     }
 

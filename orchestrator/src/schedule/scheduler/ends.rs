@@ -10,11 +10,11 @@ use super::super::items::State;
 use super::super::task::Class;
 use super::super::workers::Worker;
 use super::{Scheduler, SchedulerMode};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use tender_protocol::Outcome;
 
 impl Scheduler {
-    pub(super) fn finished(&mut self, item: ItemIx, outcome: Outcome) {
+    pub(super) fn finished(&mut self, item: ItemId, outcome: Outcome) {
         if self.items.state(item).is_final() {
             return;
         }
@@ -33,7 +33,7 @@ impl Scheduler {
     }
 
     /// The program that ran the item was killed for memory; its worker, if it has one, still runs.
-    pub(super) fn out_of_memory(&mut self, item: ItemIx) {
+    pub(super) fn out_of_memory(&mut self, item: ItemId) {
         if self.items.state(item).is_final() {
             return;
         }
@@ -45,7 +45,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn remove_from_process(&mut self, item: ItemIx) {
+    pub(super) fn remove_from_process(&mut self, item: ItemId) {
         let state = self.items.state(item);
         if state == State::Running(None) {
             self.ledger.remove_process(ChildId::Command(item));
@@ -59,7 +59,7 @@ impl Scheduler {
     }
 
     /// Removes the item from the worker, with its lease.
-    pub(super) fn remove_from_worker(&mut self, ix: WorkerId, item: ItemIx) {
+    pub(super) fn remove_from_worker(&mut self, ix: WorkerId, item: ItemId) {
         let krate = self.items.krate(item);
         let worker = &mut self.workers[ix];
         self.ledger.release(ChildId::Worker(ix), item);
@@ -71,7 +71,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn unblock_dependents(&mut self, item: ItemIx) {
+    pub(super) fn unblock_dependents(&mut self, item: ItemId) {
         for dependent in self.items.dependents(item).to_vec() {
             if !self.items.is_unblocked(dependent) {
                 continue;
@@ -83,7 +83,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn fail(&mut self, item: ItemIx) {
+    pub(super) fn fail(&mut self, item: ItemId) {
         self.items.set(item, State::Failed);
         self.failed = true;
         self.skip_dependents(item);
@@ -93,7 +93,7 @@ impl Scheduler {
     }
 
     /// Skips all dependents of `item` that no worker has. A worker skips its own.
-    pub(super) fn skip_dependents(&mut self, item: ItemIx) {
+    pub(super) fn skip_dependents(&mut self, item: ItemId) {
         let mut doomed = self.items.dependents(item).to_vec();
         while let Some(next) = doomed.pop() {
             if matches!(self.items.state(next), State::Blocked | State::Judging | State::Ready) {
@@ -103,7 +103,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn skip(&mut self, item: ItemIx) {
+    pub(super) fn skip(&mut self, item: ItemId) {
         self.items.set(item, State::Skipped);
         self.actions.push_back(Action::Skip(item));
     }
@@ -138,8 +138,8 @@ impl Scheduler {
     /// running, it caused the crash. Of several, each is retried alone, so that the faulty one
     /// crashes again. A kill may have any cause: each running item is retried once, alone.
     pub(super) fn worker_ended(&mut self, ix: WorkerId, death: Death) {
-        let in_flight: Vec<ItemIx> = self.workers[ix].given.in_flight().collect();
-        let unstarted: Vec<ItemIx> = self.workers[ix].given.unstarted().collect();
+        let in_flight: Vec<ItemId> = self.workers[ix].given.in_flight().collect();
+        let unstarted: Vec<ItemId> = self.workers[ix].given.unstarted().collect();
         let has_started_any = self.workers[ix].has_started_any;
         for item in in_flight.iter().chain(&unstarted) {
             self.remove_from_worker(ix, *item);
@@ -174,7 +174,7 @@ impl Scheduler {
 
     /// Retries the item in a fresh worker. If it was killed for memory, with twice its estimate,
     /// and while nothing else runs.
-    pub(super) fn try_alone(&mut self, item: ItemIx, for_memory: bool) {
+    pub(super) fn try_alone(&mut self, item: ItemId, for_memory: bool) {
         let suspicion = self.suspicions.entry(item).or_default();
         suspicion.alone = true;
         if for_memory {
@@ -187,7 +187,7 @@ impl Scheduler {
         self.requeue(item);
     }
 
-    pub(super) fn requeue(&mut self, item: ItemIx) {
+    pub(super) fn requeue(&mut self, item: ItemId) {
         if self.mode != SchedulerMode::Building || self.a_prerequisite_failed(item) {
             self.skip(item);
             self.skip_dependents(item);
@@ -201,14 +201,14 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn a_prerequisite_failed(&self, item: ItemIx) -> bool {
+    pub(super) fn a_prerequisite_failed(&self, item: ItemId) -> bool {
         let after = self.items.after(item);
         after
             .iter()
             .any(|before| matches!(self.items.state(*before), State::Failed | State::Skipped))
     }
 
-    pub(super) fn blame(&mut self, item: ItemIx, verdict: Verdict) {
+    pub(super) fn blame(&mut self, item: ItemId, verdict: Verdict) {
         self.actions.push_back(Action::Blame { item, verdict });
         self.fail(item);
     }

@@ -5,7 +5,7 @@ use super::super::action::Action;
 use super::super::items::{Rank, State};
 use super::super::workers::Worker;
 use super::{AHEAD_US, MOST_AHEAD, MOST_DENIALS, Scheduler, SchedulerMode};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::Purpose;
 
 impl Scheduler {
@@ -41,7 +41,7 @@ impl Scheduler {
     }
 
     /// Whether a lease for the item may be requested in this round.
-    pub(super) fn may_ask(&self, item: ItemIx) -> bool {
+    pub(super) fn may_ask(&self, item: ItemId) -> bool {
         let is_in_pieces = matches!(self.items.state(item), State::Running(_));
         let others_wait = || {
             self.exclusive().is_some_and(|(exclusive, may_start)| exclusive != item || !may_start)
@@ -57,7 +57,7 @@ impl Scheduler {
 
     /// The exclusive item that runs or is next, if there is one, and whether everything else has
     /// ended.
-    pub(in crate::schedule) fn exclusive(&self) -> Option<(ItemIx, bool)> {
+    pub(in crate::schedule) fn exclusive(&self) -> Option<(ItemId, bool)> {
         let open = self
             .suspicions
             .iter()
@@ -66,7 +66,7 @@ impl Scheduler {
         let mut open = open.filter(|item| !self.items.state(*item).is_final());
         // One that runs comes before those that wait.
         let runs =
-            |item: &ItemIx| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
+            |item: &ItemId| matches!(self.items.state(*item), State::Given(_) | State::Running(_));
         let item = open
             .clone()
             .find(runs)
@@ -96,7 +96,7 @@ impl Scheduler {
     }
 
     /// Passes on a lease that the ledger has granted.
-    pub(super) fn grant(&mut self, worker: WorkerId, item: ItemIx, bytes: u64) {
+    pub(super) fn grant(&mut self, worker: WorkerId, item: ItemId, bytes: u64) {
         self.workers[worker].given.grant(item, bytes);
         self.actions.push_back(Action::Lease { worker, item, bytes });
     }
@@ -104,7 +104,7 @@ impl Scheduler {
     pub(super) fn lease(
         &mut self,
         process: ChildId,
-        item: ItemIx,
+        item: ItemId,
         bytes: u64,
         baseline: u64,
         purpose: Purpose,
@@ -176,7 +176,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn lease_wanted(&mut self, ix: WorkerId, item: ItemIx, bytes: u64) {
+    pub(super) fn lease_wanted(&mut self, ix: WorkerId, item: ItemId, bytes: u64) {
         let worker = &mut self.workers[ix];
         if self.items.state(item) != State::Running(Some(ix)) {
             worker.given.ask_to_begin(item);

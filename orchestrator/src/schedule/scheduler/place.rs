@@ -6,12 +6,12 @@ use super::super::items::{Items, State};
 use super::super::task::Class;
 use super::super::workers::{Phase, Worker};
 use super::{Scheduler, SchedulerMode, WORKER_BASELINE};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::memory::{Denied, Purpose};
 use std::collections::BTreeSet;
 
 impl Scheduler {
-    pub(super) fn is_suspect(&self, item: ItemIx) -> bool {
+    pub(super) fn is_suspect(&self, item: ItemId) -> bool {
         self.suspicions.get(&item).is_some_and(|suspicion| suspicion.alone)
     }
 
@@ -19,7 +19,7 @@ impl Scheduler {
         self.workers.live() < self.slots
     }
 
-    pub(super) fn worker_of_crate(&self, item: ItemIx) -> Option<WorkerId> {
+    pub(super) fn worker_of_crate(&self, item: ItemId) -> Option<WorkerId> {
         let krate = self.items.krate(item);
         self.workers.find(|worker| worker.is_open() && worker.crates.contains_key(&krate))
     }
@@ -47,7 +47,7 @@ impl Scheduler {
         self.workers.find(|worker| worker.is_open() && worker.parked && worker.is_idle())
     }
 
-    pub(super) fn can_be_placed(&self, item: ItemIx) -> bool {
+    pub(super) fn can_be_placed(&self, item: ItemId) -> bool {
         if self.items.class(item) == Class::Command || self.may_start_worker() {
             return true;
         }
@@ -62,7 +62,7 @@ impl Scheduler {
     /// process. (With 1.04 times the memory that it needs, a fat link succeeded in 1 of 6 builds in
     /// a worker that had run the units, and in 4 of 6 in a fresh one.) The budget does not matter
     /// here, because the kernel does not enforce it.
-    pub(super) fn wants_fresh_worker(&self, item: ItemIx) -> bool {
+    pub(super) fn wants_fresh_worker(&self, item: ItemId) -> bool {
         let need = self.items.need(item).begin;
         let is_large = need >= WORKER_BASELINE && self.items.class(item) != Class::Command;
         is_large && need > self.ledger.free_by_headroom()
@@ -70,7 +70,7 @@ impl Scheduler {
 
     /// Gives a ready item, with the rest of its plan, to a process, if memory suffices. Returns
     /// whether that used a free slot.
-    pub(super) fn place(&mut self, item: ItemIx) -> bool {
+    pub(super) fn place(&mut self, item: ItemId) -> bool {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
             // If it may run only because nothing else does, it may lack the memory that idle
@@ -129,7 +129,7 @@ impl Scheduler {
     }
 
     /// The lease that `place` would request: for which child, and how many bytes.
-    pub(super) fn lease_to_begin(&self, item: ItemIx) -> (ChildId, u64) {
+    pub(super) fn lease_to_begin(&self, item: ItemId) -> (ChildId, u64) {
         let need = self.items.need(item).begin;
         if self.items.class(item) == Class::Command {
             return (ChildId::Command(item), need);
@@ -142,7 +142,7 @@ impl Scheduler {
         }
     }
 
-    pub(super) fn place_alone(&mut self, item: ItemIx) -> bool {
+    pub(super) fn place_alone(&mut self, item: ItemId) -> bool {
         if self.is_exclusive(item) {
             if !self.close_idle() {
                 return self.wait_for_idle_exit(item);
@@ -155,7 +155,7 @@ impl Scheduler {
         self.start_worker_for(item, true)
     }
 
-    pub(super) fn is_exclusive(&self, item: ItemIx) -> bool {
+    pub(super) fn is_exclusive(&self, item: ItemId) -> bool {
         self.suspicions.get(&item).is_some_and(|suspicion| suspicion.exclusive)
     }
 
@@ -177,14 +177,14 @@ impl Scheduler {
     /// Makes the item wait until closed workers have ended. No other item begins until then,
     /// because it would use the memory again. Returns whether that used a slot, as `place` does:
     /// no.
-    pub(super) fn wait_for_idle_exit(&mut self, item: ItemIx) -> bool {
+    pub(super) fn wait_for_idle_exit(&mut self, item: ItemId) -> bool {
         self.waits_for_idle_exit = true;
         let need = self.items.need(item).begin;
         self.denied.push((item, Denied { need, free: self.ledger.free(), kept_for: None }));
         false
     }
 
-    pub(super) fn start_worker_for(&mut self, item: ItemIx, alone: bool) -> bool {
+    pub(super) fn start_worker_for(&mut self, item: ItemId, alone: bool) -> bool {
         let worker = self.workers.next();
         let process = ChildId::Worker(worker);
         let need = self.items.need(item).begin;
@@ -204,7 +204,7 @@ impl Scheduler {
     }
 
     /// Passes on the lease to begin the item, which the ledger has granted.
-    pub(super) fn grant_to_begin(&mut self, worker: WorkerId, item: ItemIx) {
+    pub(super) fn grant_to_begin(&mut self, worker: WorkerId, item: ItemId) {
         self.grant(worker, item, self.items.need(item).begin);
     }
 
@@ -218,22 +218,22 @@ impl Scheduler {
         self.actions.push_back(Action::CloseWorker(worker));
     }
 
-    pub(super) fn send_plan(&mut self, worker: WorkerId, first: ItemIx) {
+    pub(super) fn send_plan(&mut self, worker: WorkerId, first: ItemId) {
         let mut plan = self.items.plan_with(first);
         plan.retain(|item| {
             *item == first || !(self.is_suspect(*item) || self.wants_fresh_worker(*item))
         });
         // An archive is left out if some of its units run elsewhere.
-        let in_plan = |items: &Items, ix: &ItemIx, plan: &[ItemIx]| {
+        let in_plan = |items: &Items, ix: &ItemId, plan: &[ItemId]| {
             items.after(*ix).iter().all(|a| plan.contains(a) || items.state(*a).is_up_to_date())
         };
-        let complete: Vec<ItemIx> =
+        let complete: Vec<ItemId> =
             plan.iter().copied().filter(|ix| in_plan(&self.items, ix, &plan)).collect();
         self.give(worker, &complete);
     }
 
-    pub(super) fn give(&mut self, worker: WorkerId, plan: &[ItemIx]) {
-        let in_plan: BTreeSet<ItemIx> = plan.iter().copied().collect();
+    pub(super) fn give(&mut self, worker: WorkerId, plan: &[ItemId]) {
+        let in_plan: BTreeSet<ItemId> = plan.iter().copied().collect();
         let mut items = Vec::with_capacity(plan.len());
         for item in plan {
             let rank = self.items.rank(*item);
@@ -268,7 +268,7 @@ impl Scheduler {
         // Idle ones come first.
         about_to_idle.sort_by_key(|ix| !self.workers[*ix].is_idle());
         for worker in about_to_idle {
-            let movable = |item: &ItemIx| {
+            let movable = |item: &ItemId| {
                 self.items.class(*item) != Class::Command && !self.is_suspect(*item)
             };
             let Some(item) = self.waiting().find(movable) else { return };

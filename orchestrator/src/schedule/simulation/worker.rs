@@ -2,7 +2,7 @@
 //! others, and parks when idle. Knows no scheduler.
 
 use super::super::*;
-use crate::keys::{ItemIx, WorkerId};
+use crate::keys::{ItemId, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Default)]
@@ -12,11 +12,11 @@ pub(super) struct FakeWorker {
     /// Tokens that it has read and not returned.
     pub(super) tokens: usize,
     /// Items that it has not started, with the prerequisites that they wait for.
-    pub(super) given: Vec<(ItemIx, Vec<ItemIx>)>,
-    pub(super) leased: BTreeSet<ItemIx>,
+    pub(super) given: Vec<(ItemId, Vec<ItemId>)>,
+    pub(super) leased: BTreeSet<ItemId>,
     /// An entry for each running part.
-    pub(super) running: Vec<ItemIx>,
-    pub(super) in_pieces: BTreeMap<ItemIx, FakePieces>,
+    pub(super) running: Vec<ItemId>,
+    pub(super) in_pieces: BTreeMap<ItemId, FakePieces>,
     pub(super) sent_want: usize,
     pub(super) closing: bool,
     pub(super) cancelled: bool,
@@ -33,7 +33,7 @@ pub(super) struct FakePieces {
 
 impl FakePieces {
     /// The event after the end of a part.
-    pub(super) fn resized(&self, worker: WorkerId, item: ItemIx) -> SchedulerEvent {
+    pub(super) fn resized(&self, worker: WorkerId, item: ItemId) -> SchedulerEvent {
         let parts = self.granted + self.running;
         let bytes = self.need.begin / 4 + parts as u64 * self.need.piece;
         SchedulerEvent::LeaseResized {
@@ -50,7 +50,7 @@ impl FakePieces {
 pub(super) enum Startable {
     /// A position in `given`.
     Item(usize),
-    Piece(ItemIx),
+    Piece(ItemId),
 }
 
 impl FakeWorker {
@@ -69,7 +69,7 @@ impl FakeWorker {
     }
 
     /// Items that have begun and not ended.
-    pub(super) fn in_flight(&self) -> BTreeSet<ItemIx> {
+    pub(super) fn in_flight(&self) -> BTreeSet<ItemId> {
         self.running.iter().chain(self.in_pieces.keys()).copied().collect()
     }
 
@@ -80,7 +80,7 @@ impl FakeWorker {
 
     pub(super) fn wants(&self) -> usize {
         let is_startable =
-            |(item, after): &&(ItemIx, Vec<ItemIx>)| after.is_empty() && self.leased.contains(item);
+            |(item, after): &&(ItemId, Vec<ItemId>)| after.is_empty() && self.leased.contains(item);
         let pieces: usize = self.in_pieces.values().map(|pieces| pieces.granted).sum();
         let startable = self.given.iter().filter(is_startable).count() + pieces;
         (self.running.len() + startable).saturating_sub(usize::from(!self.parked))

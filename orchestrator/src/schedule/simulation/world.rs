@@ -3,7 +3,7 @@
 
 use super::super::*;
 use super::worker::{FakePieces, FakeWorker, Startable};
-use crate::keys::{ChildId, ItemIx, WorkerId};
+use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::tokens::fake::{FakeLender, FakePorts};
 use crate::tokens::{ChildKind, Dialect, Pool};
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,10 +31,10 @@ pub(super) struct World {
     /// When the pool wants its next round, microseconds.
     deadline_us: Option<u64>,
     pub(super) workers: BTreeMap<WorkerId, FakeWorker>,
-    commands: BTreeMap<ItemIx, FakeCommand>,
-    ends: BTreeMap<ItemIx, &'static str>,
+    commands: BTreeMap<ItemId, FakeCommand>,
+    ends: BTreeMap<ItemId, &'static str>,
     /// How often items were killed for memory.
-    ran_out: BTreeMap<ItemIx, u32>,
+    ran_out: BTreeMap<ItemId, u32>,
     pub(super) finish: Option<bool>,
     interrupted: bool,
     pub(super) most_live: usize,
@@ -117,29 +117,29 @@ impl World {
         );
     }
 
-    fn runs_alone(&self, item: ItemIx) -> bool {
+    fn runs_alone(&self, item: ItemId) -> bool {
         self.ran_out.contains_key(&item)
     }
 
     /// What an item may use: its estimate, or twice that after it was killed for memory.
-    fn expected_need(&self, item: ItemIx) -> Need {
+    fn expected_need(&self, item: ItemId) -> Need {
         let Need { begin, piece, join } = self.tasks[item.0 as usize].memory;
         let times = 1 << self.ran_out.get(&item).copied().unwrap_or(0);
         Need { begin: times * begin, piece: times * piece, join: times * join }
     }
 
     /// The item that was killed for memory and can be retried now.
-    fn wait_to_run_alone(&self) -> impl Iterator<Item = ItemIx> + '_ {
+    fn wait_to_run_alone(&self) -> impl Iterator<Item = ItemId> + '_ {
         let is_up_to_date =
-            |before: &ItemIx| matches!(self.ends.get(before), Some(&"fresh" | &"built"));
-        let could_run = move |item: &ItemIx| {
+            |before: &ItemId| matches!(self.ends.get(before), Some(&"fresh" | &"built"));
+        let could_run = move |item: &ItemId| {
             !self.ends.contains_key(item)
                 && self.tasks[item.0 as usize].after.iter().all(is_up_to_date)
         };
         self.ran_out.keys().copied().filter(could_run)
     }
 
-    fn check_begins(&self, item: ItemIx) {
+    fn check_begins(&self, item: ItemId) {
         let waits = self.wait_to_run_alone().next();
         assert!(
             self.runs_alone(item) || waits.is_none(),
@@ -149,15 +149,15 @@ impl World {
     }
 
     fn check_exclusive(&mut self) {
-        let mut in_flight: BTreeSet<ItemIx> =
+        let mut in_flight: BTreeSet<ItemId> =
             self.workers.values().flat_map(FakeWorker::in_flight).collect();
         in_flight.extend(self.commands.keys());
         let Some(alone) = in_flight.iter().copied().find(|item| self.runs_alone(*item)) else {
             return;
         };
         assert_eq!(in_flight.len(), 1, "item {} runs alone, not with {in_flight:?}", alone.0);
-        let leased = |worker: &FakeWorker| worker.leased.iter().copied().collect::<Vec<ItemIx>>();
-        let leased: Vec<ItemIx> = self.workers.values().flat_map(leased).collect();
+        let leased = |worker: &FakeWorker| worker.leased.iter().copied().collect::<Vec<ItemId>>();
+        let leased: Vec<ItemId> = self.workers.values().flat_map(leased).collect();
         assert!(
             leased.iter().all(|item| *item == alone),
             "{leased:?} could begin beside item {}",
@@ -194,7 +194,7 @@ impl World {
         *self.pool.broker.port(child).unwrap().unread.borrow_mut() += 1;
     }
 
-    fn end(&mut self, item: ItemIx, end: &'static str) {
+    fn end(&mut self, item: ItemId, end: &'static str) {
         if let Some(before) = self.ends.insert(item, end) {
             panic!("item {} ends as {before}, then as {end}", item.0);
         }
@@ -227,7 +227,7 @@ impl World {
                     assert!(self.pool.broker.lend_slot(ChildId::Worker(ix)), "a slot is free");
                 }
                 Action::SendPlan { worker: ix, items } => {
-                    let ids: BTreeSet<ItemIx> = items.iter().map(|planned| planned.item).collect();
+                    let ids: BTreeSet<ItemId> = items.iter().map(|planned| planned.item).collect();
                     for planned in items {
                         let (expected, alone) =
                             (self.expected_need(planned.item), self.runs_alone(planned.item));
@@ -440,7 +440,7 @@ impl World {
 
     /// One event happens that takes time; `pick` chooses which. False if none can.
     pub(super) fn step(&mut self, pick: usize, killed: bool) -> bool {
-        let mut choices: Vec<(Option<WorkerId>, Option<ItemIx>)> = Vec::new();
+        let mut choices: Vec<(Option<WorkerId>, Option<ItemId>)> = Vec::new();
         for (ix, worker) in &self.workers {
             if !worker.has_responded || worker.closing {
                 choices.push((Some(*ix), None));
@@ -521,7 +521,7 @@ impl World {
     }
 
     /// One part of the item ends. Returns whether it was the last.
-    fn part_ends(&mut self, ix: WorkerId, item: ItemIx) -> bool {
+    fn part_ends(&mut self, ix: WorkerId, item: ItemId) -> bool {
         let need = self.expected_need(item);
         let worker = self.workers.get_mut(&ix).unwrap();
         let at = worker.running.iter().position(|other| *other == item).unwrap();
@@ -556,7 +556,7 @@ impl World {
         true
     }
 
-    fn outcome(&mut self, item: ItemIx) -> Outcome {
+    fn outcome(&mut self, item: ItemId) -> Outcome {
         if matches!(self.fates[item.0 as usize], Fate::Fails | Fate::Crashes) {
             self.end(item, "failed");
             Outcome::Failed
@@ -578,16 +578,16 @@ impl World {
         self.scheduler.handle(SchedulerEvent::WorkerEnded { worker: ix, death });
     }
 
-    fn is_too_large(&self, item: ItemIx) -> bool {
+    fn is_too_large(&self, item: ItemId) -> bool {
         self.fates[item.0 as usize] == Fate::IsTooLarge
     }
 
-    fn is_link(&self, item: ItemIx) -> bool {
+    fn is_link(&self, item: ItemId) -> bool {
         self.tasks[item.0 as usize].class == Class::Link
     }
 
     /// The command or linker that ran the item was killed for memory.
-    fn run_out(&mut self, item: ItemIx) {
+    fn run_out(&mut self, item: ItemId) {
         *self.ran_out.entry(item).or_default() += 1;
         self.scheduler.handle(SchedulerEvent::OutOfMemory { item });
     }
@@ -639,7 +639,7 @@ impl World {
     /// Checks that free slots, and those that can be borrowed, are offered to a command that can
     /// use one. On trial it takes some time until each command had an offer.
     fn check_offers(&mut self) {
-        let can_use_one = |(_, command): &(&ItemIx, &FakeCommand)| command.held < command.jobs;
+        let can_use_one = |(_, command): &(&ItemId, &FakeCommand)| command.held < command.jobs;
         let Some(item) = self.commands.iter().find(can_use_one).map(|(item, _)| *item) else {
             return;
         };
@@ -649,7 +649,7 @@ impl World {
             let wanted = self.scheduler.wanted(self.pool.max_additional());
             let rest =
                 (self.pool.broker.free() + self.available_at_parent()).saturating_sub(wanted);
-            let is_offered = |other: &ItemIx| self.unread(ChildId::Command(*other)) > 0;
+            let is_offered = |other: &ItemId| self.unread(ChildId::Command(*other)) > 0;
             let has_others = self.commands.keys().any(is_offered);
             if rest == 0 && !has_others {
                 return;
@@ -705,9 +705,9 @@ impl World {
                 item.0
             );
         }
-        let is = |item: ItemIx, ends: &[&str]| ends.contains(&self.ends[&item]);
+        let is = |item: ItemId, ends: &[&str]| ends.contains(&self.ends[&item]);
         for (number, task) in self.tasks.iter().enumerate() {
-            let item = ItemIx(number as u32);
+            let item = ItemId(number as u32);
             assert!(self.fates[number] != Fate::IsTooLarge || !is(item, &["built"]));
             let prerequisites_hold =
                 task.after.iter().all(|before| is(*before, &["fresh", "built"]));
