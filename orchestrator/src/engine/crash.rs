@@ -1,5 +1,5 @@
 //! How workers died while items ran in them, and the message when an item fails for it. Knows no
-//! processes. The scheduler decides which item failed.
+//! processes. The scheduler decides which item failed; `Engine::execute` reports the message.
 
 use super::reproducer;
 use crate::graph::{Graph, Item, ItemKind};

@@ -5,10 +5,9 @@ use super::progress::Progress;
 use super::record::Record;
 use super::slots::JobSlots;
 use crate::events::Event;
-use crate::fingerprint::{Freshness, RebuildReason};
 use crate::graph::{Graph, Item, Run};
 use crate::host::tools::Tools;
-use crate::host::{EngineError, jobs_of, outside};
+use crate::host::{EngineError, jobs_of, unshared};
 use crate::keys::{ChildId, ItemId, WorkerId};
 use crate::manifest;
 use crate::schedule::{PlannedItem, Scheduler};
@@ -53,14 +52,7 @@ pub(super) fn plan(
         let item = &graph[planned.item];
         // Units were judged. An archive in their plan was not: it is dirty because they are.
         if !planned.after.is_empty() {
-            let reason = match record.check(planned.item) {
-                Freshness::Dirty(reason) => reason,
-                Freshness::Fresh => {
-                    let made_anew = &graph[planned.after[0]].outputs;
-                    let path = made_anew.first().map(ToString::to_string).unwrap_or_default();
-                    RebuildReason::InputRebuilt { path }
-                }
-            };
+            let reason = record.reason_behind(planned.item, planned.after[0]);
             progress.dirty(planned.item, reason, record.last_wall_us(planned.item));
         }
         let Run::Worker(work) = &item.run else {
@@ -126,8 +118,8 @@ impl CommandStart<'_, '_> {
         let id = ChildId::Command(ix);
         let (program, arguments) =
             words.words.split_first().map_or(("", &[][..]), |(first, rest)| (first, rest));
-        if let Some(outside) = outside::of(program, arguments, &words.dir, tools) {
-            progress.warn(format!("in a command of crate `{}`: {outside}", item.krate_name));
+        if let Some(unshared) = unshared::why(program, arguments, &words.dir, tools) {
+            progress.warn(format!("in a command of crate `{}`: {unshared}", item.krate_name));
         }
         let kind = ChildKind::External(tools.dialect(program, &words.dir));
         let admission = slots.admit(id, kind)?;

@@ -2,7 +2,7 @@
 //! those that are not finished. Knows no processes, and decides nothing but whether an item is up to
 //! date, which `fingerprint` does.
 
-use crate::fingerprint::{Fingerprints, Freshness, StateError};
+use crate::fingerprint::{Fingerprints, Freshness, RebuildReason, StateError};
 use crate::graph::Graph;
 use crate::keys::ItemId;
 use crate::measurements::{Measurements, Stage, Unreadable};
@@ -84,6 +84,18 @@ impl<'a> Record<'a> {
     /// Everything that the item comes after is up to date.
     pub(super) fn check(&mut self, item: ItemId) -> Freshness {
         self.fingerprints.check(self.graph, item)
+    }
+
+    /// Why an item runs that was not judged, because it follows `first` in one plan.
+    pub(super) fn reason_behind(&mut self, item: ItemId, first: ItemId) -> RebuildReason {
+        match self.check(item) {
+            Freshness::Dirty(reason) => reason,
+            Freshness::Fresh => {
+                let made_anew = &self.graph[first].outputs;
+                let path = made_anew.first().map(ToString::to_string).unwrap_or_default();
+                RebuildReason::InputRebuilt { path }
+            }
+        }
     }
 
     /// What the last success of the item had to say.

@@ -6,10 +6,10 @@ use super::memory::GuestMemory;
 use crate::events::Severity;
 use crate::host::EngineError;
 use crate::host::error::{jobserver_error, system};
-use crate::host::outside;
 use crate::host::probe::{Answer, Probe};
 use crate::host::survivors::Search;
 use crate::host::tools::{Tools, is_ninja};
+use crate::host::unshared;
 use crate::host::{self, Guard, Slots, jobs_of, parent_is_gone, too_many, unsettled};
 use crate::keys::{ChildId, ItemId};
 use crate::memory::Budget;
@@ -44,8 +44,9 @@ const GATHER_US: u64 = 50_000;
 /// only when it starts.
 const GATHER_AHEAD_US: u64 = 5_000;
 
-/// How long they are offered to it if it takes none: it reads its build file first.
-const AHEAD_US: u64 = 50_000;
+/// How long borrowed tokens stay offered to a program that has just started and takes none yet: it
+/// reads its build file first.
+const INITIAL_OFFER_US: u64 = 50_000;
 
 /// Reports a message.
 pub type Report<'a> = &'a dyn Fn(Severity, String);
@@ -84,8 +85,8 @@ impl<'a> Guest<'a> {
             let answer = ask(&stamp.path, here, &mut guard, signals)?;
             tools.learn(stamp, answer);
         }
-        if let Some(outside) = outside::of(program, arguments, here, &tools) {
-            report(Severity::Warning, outside.to_string());
+        if let Some(unshared) = unshared::why(program, arguments, here, &tools) {
+            report(Severity::Warning, unshared.to_string());
         }
         let kind = ChildKind::External(tools.dialect(&name, here));
         let hint = pool.hint();
@@ -115,7 +116,7 @@ impl<'a> Guest<'a> {
         };
         let now_us = now_us();
         guest.watch_memory(now_us);
-        guest.pool.offer_ahead(0, now_us + AHEAD_US, now_us).map_err(jobserver_error)?;
+        guest.pool.offer_ahead(0, now_us + INITIAL_OFFER_US, now_us).map_err(jobserver_error)?;
         Ok(guest)
     }
 
@@ -221,9 +222,9 @@ impl<'a> Guest<'a> {
         self.memory.release();
     }
 
-    /// The program has ended. `in_order`: by itself. Then tokens that it has not returned are
+    /// The program has ended. `by_itself`: nobody ended it. Then tokens that it has not returned are
     /// reported as its fault, unless survivors use them.
-    pub fn ended(mut self, in_order: bool) {
+    pub fn ended(mut self, by_itself: bool) {
         let fifo = self.pool.broker.port(GUEST).map(|port| port.path().to_owned());
         // Survivors are searched only if tokens are missing.
         let left_running = || {
@@ -233,7 +234,7 @@ impl<'a> Guest<'a> {
         let settled = self.pool.broker.remove(GUEST);
         self.memory.sum_up(&self.name, self.report);
         let is_told = settled.surplus > 0 && self.told_of_surplus;
-        if in_order
+        if by_itself
             && !is_told
             && let Some(text) = unsettled(&self.name, settled)
             && !left_running()

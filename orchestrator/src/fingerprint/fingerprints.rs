@@ -362,7 +362,7 @@ impl Fingerprints {
     /// # Errors
     /// A file cannot be removed, or the state not be written.
     pub fn remove_outdated(&mut self, graph: &Graph) -> Result<(), StateError> {
-        for item in &graph.unmade {
+        for item in &graph.unbuilt_archives {
             let Some(entry) = self.store.find(&item.key) else { continue };
             if self.judge(item).is_none() {
                 continue;

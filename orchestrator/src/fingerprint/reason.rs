@@ -1,4 +1,5 @@
-//! Why an item runs again: one value that feeds text, JSON and trace.
+//! Why an item runs again: one value that feeds text, JSON and trace. `Fingerprints::judge` decides
+//! which.
 
 use serde::Serialize;
 

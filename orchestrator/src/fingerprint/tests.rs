@@ -96,7 +96,7 @@ fn space() -> Space {
             ),
         ],
         artifacts: vec![],
-        unmade: vec![],
+        unbuilt_archives: vec![],
     };
     let space = Space { _dir: dir, root, graph };
     for (path, text) in

@@ -23,8 +23,8 @@ struct Linked<'a> {
 }
 
 impl Builder<'_> {
-    /// The archive and the shared library, as far as they are `wanted` for their own sake: a
-    /// dependency is built in one form only.
+    /// The archive and the shared library. `wanted`: the user asked for them, so each form is built; a
+    /// mere dependency is built in one form only.
     ///
     /// # Errors
     /// [`GraphError::SameOutput`], or [`GraphError::PkgConfig`] for the link of a shared library.
@@ -48,7 +48,7 @@ impl Builder<'_> {
                 if wanted && alone {
                     self.add_archive(item)?;
                 } else {
-                    self.graph.unmade.push(item);
+                    self.graph.unbuilt_archives.push(item);
                 }
                 form
             } else {
@@ -58,11 +58,11 @@ impl Builder<'_> {
         }
         if lib.cdylib && (wanted || library.is_none()) {
             let file = format!("lib{}.so", krate.name);
-            let path = self.seen(&self.graph.out_dir).join(&file);
+            let path = self.path_for_commands(&self.graph.out_dir).join(&file);
             let mut own = vec!["-shared".to_owned(), format!("-Wl,-soname,{file}")];
             let mut inputs = Vec::new();
             if let Some(exports) = &lib.exports {
-                let exports = self.seen(&self.expanded(krate, exports));
+                let exports = self.path_for_commands(&self.expanded(krate, exports));
                 own.push(format!("-Wl,--version-script={exports}"));
                 inputs.push(exports);
             }
@@ -89,7 +89,7 @@ impl Builder<'_> {
     /// An archive of native code, in every mode.
     fn archive(&self, id: CrateId, krate: &Crate, objects: &[Object]) -> Item {
         let profile = self.request.profile;
-        let path = self.seen(&self.graph.out_dir).join(format!("lib{}.a", krate.name));
+        let path = self.path_for_commands(&self.graph.out_dir).join(format!("lib{}.a", krate.name));
         let members = members(objects);
         let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
         let lto = objects.iter().any(|object| object.bitcode).then(|| LtoArchive {
@@ -123,7 +123,11 @@ impl Builder<'_> {
 
     /// Where link-time optimisation puts objects: a directory for one item.
     fn lto_dir(&self, krate: &Crate, of: &str) -> String {
-        self.seen(&self.graph.state_dir).join(&krate.name).join("lto").join(of).into_string()
+        self.path_for_commands(&self.graph.state_dir)
+            .join(&krate.name)
+            .join("lto")
+            .join(of)
+            .into_string()
     }
 
     /// Adds the link of a program.
@@ -138,7 +142,7 @@ impl Builder<'_> {
         objects: &[Object],
         of_crate: &Planned,
     ) -> Result<(), GraphError> {
-        let path = self.seen(&self.graph.out_dir).join(&bin.name);
+        let path = self.path_for_commands(&self.graph.out_dir).join(&bin.name);
         let key = format!("{} bin {}", krate.name, bin.name);
         let directory = format!("bin-{}", bin.name);
         let item = self.plan_link(

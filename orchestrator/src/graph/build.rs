@@ -107,7 +107,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
             state_dir,
             items: Vec::new(),
             artifacts: Vec::new(),
-            unmade: Vec::new(),
+            unbuilt_archives: Vec::new(),
         },
         linked: linked_crates(workspace, &request.roots, &request.targets),
         planned: vec![None; workspace.crates.len()],
@@ -292,7 +292,7 @@ impl Builder<'_> {
             .settings
             .inputs
             .iter()
-            .map(|path| self.seen(&self.expanded(krate, path)))
+            .map(|path| self.path_for_commands(&self.expanded(krate, path)))
             .collect();
         let mut after = after.to_vec();
         for writer in declared.iter().filter_map(|path| self.writers.get(path)) {
@@ -311,7 +311,7 @@ impl Builder<'_> {
         let mut outside = HashMap::new();
         for source in found.chain(&late) {
             let name = name_in_crate(&self.workspace.root, krate, &crate_out, source);
-            let seen = self.seen(source);
+            let seen = self.path_for_commands(source);
             let language = match source_kind(source) {
                 None => continue,
                 Some(SourceKind::Prebuilt) => {
@@ -332,7 +332,7 @@ impl Builder<'_> {
             let (args, mut ingredients) =
                 by_language.entry(language as u8).or_insert_with(|| words.of(language)).clone();
             let object = self
-                .seen(&self.graph.state_dir)
+                .path_for_commands(&self.graph.state_dir)
                 .join(&krate.name)
                 .join("obj")
                 .join(&target.directory)
@@ -472,12 +472,13 @@ impl Builder<'_> {
         self.graph.state_dir.join(&krate.name).join("out")
     }
 
-    pub(super) fn seen(&self, path: &Utf8Path) -> Utf8PathBuf {
+    /// The path as commands name it: relative to the root if it is below it.
+    pub(super) fn path_for_commands(&self, path: &Utf8Path) -> Utf8PathBuf {
         seen_from(&self.workspace.root, path)
     }
 
     pub(super) fn include(&self, krate: &Crate, dir: &Utf8Path) -> String {
-        format!("-I{}", self.seen(&self.expanded(krate, dir)))
+        format!("-I{}", self.path_for_commands(&self.expanded(krate, dir)))
     }
 
     /// A path of the manifest that may begin with `$OUT_DIR`.

@@ -9,7 +9,7 @@
 //! unit's own target. Under `thin` and `fat` a library is no item: a link comes directly after the
 //! units of all its libraries, and gets their members where the archive would stand. The archive is
 //! an item only if it was asked for. One that an earlier build left is removed if this build would
-//! make it differently (`Graph::unmade`).
+//! make it differently (`Graph::unbuilt_archives`).
 //!
 //! `translate` is not part of an item: both values make the same bytes.
 

@@ -49,7 +49,7 @@ impl Builder<'_> {
                         dir: krate.dir.clone(),
                     });
                 }
-                outputs.push(self.seen(&path));
+                outputs.push(self.path_for_commands(&path));
                 generated.all.push(path.clone());
                 if source_kind(&path).is_none() {
                     writes_headers = true;
@@ -71,8 +71,11 @@ impl Builder<'_> {
                     }
                 }
             }
-            let inputs: Vec<_> =
-                generate.inputs.iter().map(|path| self.seen(&self.expanded(krate, path))).collect();
+            let inputs: Vec<_> = generate
+                .inputs
+                .iter()
+                .map(|path| self.path_for_commands(&self.expanded(krate, path)))
+                .collect();
             let program = self.command_program(krate, generate);
             // A command may read what another one, of this crate or of a dependency, writes, and
             // run it.
@@ -112,7 +115,7 @@ impl Builder<'_> {
     fn command_program(&self, krate: &Crate, generate: &Generate) -> Program {
         let name = generate.run.first().cloned().unwrap_or_default();
         let path = match name.contains('/') {
-            true => Some(self.seen(&crate::manifest::resolve(&krate.dir, &name))),
+            true => Some(self.path_for_commands(&crate::manifest::resolve(&krate.dir, &name))),
             false => self.request.surroundings.program(&name, &krate.dir),
         };
         Program { name, path }

@@ -22,7 +22,7 @@ pub struct Graph {
     pub artifacts: Vec<Artifact>,
     /// Archives that this build does not make. One that an earlier build has made, in another mode
     /// of link-time optimisation or because it was asked for, may be out of date.
-    pub unmade: Vec<Item>,
+    pub unbuilt_archives: Vec<Item>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@
 //! - `slots.rs`: which slots there are, what a child gets of them, and what is said of one that does
 //!   not keep to the rules; `watchdog.rs`: what is put right if this process is killed.
 //! - `tools.rs`: which form of jobserver programs understand; `probe.rs`: asks one for its version;
-//!   `outside.rs`: which will not share it.
+//!   `unshared.rs`: which will not share it.
 //! - `survivors.rs`: what a child leaves running; `external.rs`: keeps such processes within the
 //!   memory that there is.
 //! - `sampler.rs`: how much memory there is, for whoever watches it.
@@ -12,12 +12,12 @@
 
 pub(crate) mod error;
 pub(crate) mod external;
-pub(crate) mod outside;
 pub(crate) mod probe;
 pub(crate) mod sampler;
 mod slots;
 pub(crate) mod survivors;
 pub(crate) mod tools;
+pub(crate) mod unshared;
 pub(crate) mod watchdog;
 
 pub use error::EngineError;

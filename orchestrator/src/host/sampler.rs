@@ -3,8 +3,8 @@
 //! yet. Decides nothing. Knows no items and no slots.
 
 use crate::memory::{
-    Bound, Budget, Chosen, Note, OtherBuilds, Reading, STALL_BEGINS, STALL_ENDS, Sample, Shares,
-    Stall, System, Totals,
+    Bound, Budget, Chosen, LONG_STALL_WINDOW, Note, OtherBuilds, Reading, SHORT_STALL_WINDOW,
+    Sample, Shares, Stall, System, Totals,
 };
 use camino::Utf8Path;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl Sampler {
         Sampler {
             system: System::find(Utf8Path::new("/")),
             budget,
-            stall: Stall::new(STALL_ENDS),
+            stall: Stall::new(LONG_STALL_WINDOW),
             peers: Peers::default(),
             notes: Vec::new(),
             free: None,
@@ -118,7 +118,7 @@ impl Sampler {
     /// The shares in which all tasks stalled, over the two windows that [`crate::memory::Defence`]
     /// looks at.
     pub(crate) fn stalled(&self) -> (Option<f64>, Option<f64>) {
-        (self.stall.full(STALL_BEGINS), self.stall.full(STALL_ENDS))
+        (self.stall.full(SHORT_STALL_WINDOW), self.stall.full(LONG_STALL_WINDOW))
     }
 
     /// Processes that the kernel has killed for memory here, since some moment in the past.

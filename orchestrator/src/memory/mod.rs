@@ -17,9 +17,9 @@ pub use account::{
     OtherBuilds, Purpose, ShareError, Shares, Tally,
 };
 pub use policy::{
-    Brake, CommandUse, Defence, Evidence, KeptMemory, Measure, NEWS_US, Orders, Overuse, Reclaim,
-    STALL_BEGINS, STALL_ENDS, Steps, Thrash, WorkDone,
+    Brake, CommandUse, Defence, Evidence, KeptMemory, LONG_STALL_WINDOW, Measure, NEWS_US, Orders,
+    Overuse, Reclaim, SHORT_STALL_WINDOW, Steps, Thrash, WorkDone,
 };
 pub use readings::{
-    Bound, Level, Limited, MachineMemory, Note, Notes, Reading, Sample, Stall, System, Totals,
+    Bound, Limited, MachineMemory, MemoryLimit, Note, Notes, Reading, Sample, Stall, System, Totals,
 };

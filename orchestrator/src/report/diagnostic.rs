@@ -138,7 +138,7 @@ fn unit_of<'a>(graph: &'a Graph, place: &SymbolPlace, object: &str) -> Option<&'
         None => object,
         Some(archive) => {
             // Also one that is only taken apart by links.
-            let items = graph.items.iter().chain(&graph.unmade);
+            let items = graph.items.iter().chain(&graph.unbuilt_archives);
             let item = items.into_iter().find(|item| writes(graph, item, archive))?;
             let Run::Worker(Work::Archive { members, .. }) = &item.run else { return None };
             &members.iter().find(|member| member.name == object)?.path

@@ -150,7 +150,7 @@ pub fn graph() -> Graph {
                 "target/release/app",
             ),
         ],
-        unmade: vec![],
+        unbuilt_archives: vec![],
         artifacts: vec![
             Artifact {
                 item: APP_LINK,

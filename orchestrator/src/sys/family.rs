@@ -65,8 +65,8 @@ pub(crate) fn pids_below(root: u32, except: &BTreeSet<u32>) -> Vec<u32> {
     below
 }
 
-/// Those of all its threads: each thread has the children that it started itself. None if there is
-/// no such list.
+/// The children of all threads of the process: the kernel lists them by thread. None if there is no
+/// such list.
 fn children(pid: u32) -> Option<Vec<u32>> {
     let mut children = Vec::new();
     // If the process is gone, so are its children.
@@ -117,7 +117,8 @@ fn parse(pid: u32, stat: &[u8], bytes: u64) -> Option<Member> {
     })
 }
 
-/// `resident` less `shared` of proc_pid_statm(5), pages: what no file and no other process has too.
+/// The private memory of a process, pages, neither file-backed nor shared: `resident` less `shared`
+/// of proc_pid_statm(5).
 fn parse_private(statm: &str) -> Option<u64> {
     let mut fields = statm.split_whitespace().skip(1).map(str::parse::<u64>);
     let (resident, shared) = (fields.next()?.ok()?, fields.next()?.ok()?);

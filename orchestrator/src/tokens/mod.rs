@@ -6,9 +6,10 @@
 //! - `dialect`: the form in which a port is announced in MAKEFLAGS.
 //! - `pool`: the account, and the tokens borrowed from a parent's jobserver.
 //! - `parent`: connects to that jobserver. If it is a pipe, its tokens are moved into the pipes of
-//!   `escrow`; if not, `waiter` receives them.
+//!   `escrow`; if not, `device` receives them.
 
 mod broker;
+mod device;
 mod dialect;
 mod escrow;
 #[cfg(test)]
@@ -17,7 +18,6 @@ mod fifo;
 mod parent;
 mod pool;
 mod port;
-mod waiter;
 
 pub use broker::{Admission, AdmitError, Broker, ChildKind, Offers, Settled, Surplus, Terms};
 pub use dialect::Dialect;

@@ -1,9 +1,9 @@
 //! The parent's jobserver as a lender: tokens are moved into our escrow pipes, and a descriptor
 //! becomes readable when the parent's pool has tokens.
 
+use super::device::DeviceLender;
 use super::escrow::{Escrow, RETURN_TIMEOUT, Taken, give_back};
 use super::pool::{Arrived, Lender};
-use super::waiter::Waiter;
 use rustix::event::epoll;
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::io;
@@ -15,7 +15,7 @@ pub struct Parent(Connection);
 enum Connection {
     Escrow(EscrowBorrower),
     /// For a pool that is no pipe, or a system without splice(2).
-    Waiter(Waiter),
+    Device(DeviceLender),
 }
 
 /// The process that returns tokens from the escrow pipes to the parent: the watchdog, which also
@@ -85,7 +85,7 @@ impl Parent {
     /// # Errors
     /// No thread or descriptor can be created.
     pub fn with_waiter(pool: Pool) -> io::Result<Parent> {
-        Ok(Parent(Connection::Waiter(Waiter::join(pool)?)))
+        Ok(Parent(Connection::Device(DeviceLender::join(pool)?)))
     }
 
     /// How many tokens could not be returned. To be called when the returner has ended. Tries once
@@ -103,7 +103,7 @@ impl Parent {
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         match &self.0 {
             Connection::Escrow(borrower) => borrower.ready.as_fd(),
-            Connection::Waiter(waiter) => waiter.as_fd(),
+            Connection::Device(device) => device.as_fd(),
         }
     }
 }
@@ -112,21 +112,21 @@ impl Lender for Parent {
     fn request(&mut self, tokens: u32) {
         match &mut self.0 {
             Connection::Escrow(borrower) => borrower.request(tokens),
-            Connection::Waiter(waiter) => waiter.request(tokens),
+            Connection::Device(device) => device.request(tokens),
         }
     }
 
     fn arrived(&mut self) -> Arrived {
         match &mut self.0 {
             Connection::Escrow(borrower) => borrower.take(),
-            Connection::Waiter(waiter) => waiter.arrived(),
+            Connection::Device(device) => device.arrived(),
         }
     }
 
     fn give_back(&mut self, tokens: u32) {
         match &mut self.0 {
             Connection::Escrow(borrower) => borrower.give_back(tokens),
-            Connection::Waiter(waiter) => waiter.give_back(tokens),
+            Connection::Device(device) => device.give_back(tokens),
         }
     }
 }

@@ -35,8 +35,8 @@ impl Space {
         let out_dir = root.join("target/debug");
         let state_dir = out_dir.join(".tender");
         std::fs::create_dir_all(&state_dir).unwrap();
-        let (items, artifacts, unmade) = (vec![], vec![], vec![]);
-        let graph = Graph { root, profile, out_dir, state_dir, items, artifacts, unmade };
+        let (items, artifacts, unbuilt_archives) = (vec![], vec![], vec![]);
+        let graph = Graph { root, profile, out_dir, state_dir, items, artifacts, unbuilt_archives };
         Space { dir, graph, worker: fake_worker() }
     }
 

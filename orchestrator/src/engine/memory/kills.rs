@@ -4,7 +4,9 @@
 use super::{MemoryController, View, mib};
 use crate::host::sampler::Sampler;
 use crate::keys::{ChildId, ItemId, WorkerId};
-use crate::memory::{Defence, Evidence, Ledger, Level, Measure, NEWS_US, Steps, Thrash, WorkDone};
+use crate::memory::{
+    Defence, Evidence, Ledger, Measure, MemoryLimit, NEWS_US, Steps, Thrash, WorkDone,
+};
 use crate::sys::clock;
 use crate::sys::usage::Groups;
 use std::collections::BTreeMap;
@@ -92,7 +94,7 @@ impl Kills {
     /// [`Kills::choose_victim`] spares so that the build makes progress.
     pub(super) fn kill_if_thrashing(
         &mut self,
-        binding: &Level,
+        binding: &MemoryLimit,
         view: &View<'_>,
         ledger: &Ledger,
         sampler: &Sampler,
@@ -161,7 +163,7 @@ impl MemoryController {
 /// The counters of the work done by workers. `None` if none of them runs anything, or they cannot
 /// be read.
 fn work_done(
-    binding: &Level,
+    binding: &MemoryLimit,
     view: &View<'_>,
     ledger: &Ledger,
     sampler: &Sampler,

@@ -155,7 +155,7 @@ fn lto_members_of_a_link_are_a_reason() {
 
 /// The archive is one that builds do without.
 fn without_archive(space: &mut Space) {
-    space.graph.unmade = vec![space.graph[ARCHIVE].clone()];
+    space.graph.unbuilt_archives = vec![space.graph[ARCHIVE].clone()];
 }
 
 fn build_without_archive(space: &Space) {
@@ -196,7 +196,7 @@ fn unmade_archive_of_another_mode_is_removed_once() {
     let mut space = space();
     space.build();
     without_archive(&mut space);
-    match &mut space.graph.unmade[0].run {
+    match &mut space.graph.unbuilt_archives[0].run {
         Run::Worker(Work::Archive { lto, .. }) => {
             *lto = Some(LtoArchive { mode: UnitLto::Thin, opt_level: 2, work_dir: "lto".into() });
         }
@@ -223,7 +223,7 @@ fn unmade_archive_that_cannot_be_removed_is_an_error() {
     let mut space = space();
     space.build();
     without_archive(&mut space);
-    space.graph.unmade[0].outputs = vec!["inc".into()];
+    space.graph.unbuilt_archives[0].outputs = vec!["inc".into()];
     space.write("a.c", "another source");
     let mut state = space.open();
     space.run(&mut state, UNIT);

@@ -58,7 +58,7 @@ fn lto_off_leaves_no_trace_in_items() {
     assert_eq!(units(&graph), [UnitLto::Off; 4]);
     assert_eq!(link_lto(&graph, "app bin app"), "");
     assert_eq!(archive_lto(&graph, "base archive"), "");
-    assert!(graph.unmade.is_empty());
+    assert!(graph.unbuilt_archives.is_empty());
 }
 
 #[test]
@@ -119,8 +119,9 @@ fn lto_thin_and_fat_link_members_in_place_of_archives() {
             .map(|path| Utf8Path::new("target/release/.tender").join(path))
         );
         assert_eq!(link.ingredients.profile[1], "opt-level=2");
-        let unmade: Vec<&str> = graph.unmade.iter().map(|item| item.key.as_str()).collect();
-        assert_eq!(unmade, ["base archive", "left archive", "right archive"]);
+        let unbuilt_archives: Vec<&str> =
+            graph.unbuilt_archives.iter().map(|item| item.key.as_str()).collect();
+        assert_eq!(unbuilt_archives, ["base archive", "left archive", "right archive"]);
     }
 }
 

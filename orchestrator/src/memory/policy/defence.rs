@@ -12,7 +12,7 @@
 //! kill it takes some time until the memory is free, and one kill may be enough.
 //!
 //! A system that spends its time reclaiming memory is slow long before memory is exhausted. If all
-//! tasks stalled for memory in more than 10 % of the time, the build holds: it starts nothing new.
+//! tasks stalled for memory in more than 10 % of the time, the build is_held: it starts nothing new.
 //! It resumes below 5 % over a longer window, so that the state does not flap. The absence of
 //! stalls proves nothing, since without swap there are few.
 
@@ -25,10 +25,10 @@ pub struct Measure {
     pub available: u64,
     /// How much of that is to stay free, bytes.
     pub reserve: u64,
-    /// The share of the window [`STALL_BEGINS`] in which all tasks stalled for memory, 0 to 1.
+    /// The share of the window [`SHORT_STALL_WINDOW`] in which all tasks stalled for memory, 0 to 1.
     /// `None` if the kernel does not report it.
     pub stalled: Option<f64>,
-    /// The same for the window [`STALL_ENDS`].
+    /// The same for the window [`LONG_STALL_WINDOW`].
     pub stalled_long: Option<f64>,
 }
 
@@ -43,9 +43,10 @@ pub struct Steps {
     pub hold: bool,
 }
 
-/// The windows in which stalls are measured.
-pub const STALL_BEGINS: Duration = Duration::from_secs(5);
-pub const STALL_ENDS: Duration = Duration::from_secs(10);
+/// The windows over which stalls are averaged: the short one decides when nothing new starts any
+/// more, the long one when it may start again.
+pub const SHORT_STALL_WINDOW: Duration = Duration::from_secs(5);
+pub const LONG_STALL_WINDOW: Duration = Duration::from_secs(10);
 
 const MUCH_STALLED: f64 = 0.10;
 const LITTLE_STALLED: f64 = 0.05;
@@ -57,7 +58,7 @@ const BETWEEN_KILLS_US: u64 = 500_000;
 pub struct Defence {
     purged_us: Option<u64>,
     killed_us: Option<u64>,
-    holds: bool,
+    is_held: bool,
 }
 
 impl Defence {
@@ -75,11 +76,11 @@ impl Defence {
         if kill {
             self.killed_us = Some(now_us);
         }
-        self.holds = match self.holds {
+        self.is_held = match self.is_held {
             false => stalled.is_some_and(|share| share > MUCH_STALLED),
             true => stalled_long.is_some_and(|share| share > LITTLE_STALLED),
         };
-        Steps { purge, kill, hold: self.holds }
+        Steps { purge, kill, hold: self.is_held }
     }
 }
 
@@ -123,17 +124,18 @@ mod tests {
     /// Steps ten times a second with a pressure of `percent(second)`. Returns the seconds at which
     /// the hold began or ended.
     fn changes(seconds: u64, percent: impl Fn(u64) -> u64) -> Vec<u64> {
-        let mut stall = Stall::new(STALL_ENDS);
+        let mut stall = Stall::new(LONG_STALL_WINDOW);
         let mut defence = Defence::default();
-        let (mut full_us, mut holds, mut changes) = (0, false, Vec::new());
+        let (mut full_us, mut is_held, mut changes) = (0, false, Vec::new());
         for tick in 0..seconds * 10 {
             full_us += percent(tick / 10) * 1000;
             stall
                 .add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
-            let (stalled, stalled_long) = (stall.full(STALL_BEGINS), stall.full(STALL_ENDS));
+            let (stalled, stalled_long) =
+                (stall.full(SHORT_STALL_WINDOW), stall.full(LONG_STALL_WINDOW));
             let steps =
                 defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000);
-            if std::mem::replace(&mut holds, steps.hold) != steps.hold {
+            if std::mem::replace(&mut is_held, steps.hold) != steps.hold {
                 changes.push(tick / 10);
             }
         }
@@ -156,25 +158,26 @@ mod tests {
         assert_eq!(changes(120, jitters).len(), 1);
         // Pressure that the hold itself removes, and that returns with new jobs: at most one hold
         // in the longer window.
-        let mut stall = Stall::new(STALL_ENDS);
+        let mut stall = Stall::new(LONG_STALL_WINDOW);
         let mut defence = Defence::default();
-        let (mut full_us, mut holds, mut begins) = (0, false, 0);
+        let (mut full_us, mut is_held, mut begins) = (0, false, 0);
         for tick in 0..1200u64 {
-            full_us += if holds { 0 } else { 50_000 };
+            full_us += if is_held { 0 } else { 50_000 };
             stall
                 .add(Duration::from_millis(tick * 100), Some(Totals { some_us: full_us, full_us }));
-            let (stalled, stalled_long) = (stall.full(STALL_BEGINS), stall.full(STALL_ENDS));
+            let (stalled, stalled_long) =
+                (stall.full(SHORT_STALL_WINDOW), stall.full(LONG_STALL_WINDOW));
             let now =
                 defence.step(Measure { stalled, stalled_long, ..with(1000) }, tick * 100_000).hold;
-            begins += u32::from(now && !holds);
-            holds = now;
+            begins += u32::from(now && !is_held);
+            is_held = now;
         }
         assert!((2..=24).contains(&begins), "{begins} times in two minutes");
     }
 
     #[test]
     fn defence_does_not_hold_without_pressure_readings() {
-        let mut defence = Defence { holds: true, ..Defence::default() };
+        let mut defence = Defence { is_held: true, ..Defence::default() };
         assert_eq!(defence.step(with(1000), 0), NOTHING);
     }
 }

@@ -14,7 +14,7 @@ mod reclaim;
 mod thrash;
 
 pub use brake::{Brake, Orders};
-pub use defence::{Defence, Measure, STALL_BEGINS, STALL_ENDS, Steps};
+pub use defence::{Defence, LONG_STALL_WINDOW, Measure, SHORT_STALL_WINDOW, Steps};
 pub use evidence::{Evidence, NEWS_US};
 pub use overuse::{CommandUse, Overuse};
 pub use reclaim::{KeptMemory, Reclaim};

@@ -27,20 +27,20 @@ impl Display for Bound {
     }
 }
 
-/// One limit. A build has to respect all of them.
+/// One limit on memory, and where it comes from. A build has to respect all of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Level {
+pub struct MemoryLimit {
     pub bound: Bound,
     /// Bytes.
     pub limit: u64,
-    /// What of it is not used, bytes.
+    /// The unused part of it, bytes.
     pub available: u64,
 }
 
 /// The reserve for limits of middle size, bytes.
 const RESERVE: u64 = 64 << 20;
 
-impl Level {
+impl MemoryLimit {
     /// How much of the limit is kept free, bytes. It is for memory that has no lease (the system,
     /// page tables, pipes, the orchestrator) and may be needed between two readings.
     ///
@@ -67,18 +67,18 @@ impl Level {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reading {
     /// Our group's first, the machine last; never empty.
-    levels: Vec<Level>,
+    levels: Vec<MemoryLimit>,
 }
 
 impl Reading {
     /// `None` if there is no limit.
     pub fn new(machine: Option<MachineMemory>, groups: Vec<Limited>) -> Option<Reading> {
-        let groups = groups.into_iter().map(|group| Level {
+        let groups = groups.into_iter().map(|group| MemoryLimit {
             bound: Bound::Cgroup { path: group.path },
             limit: group.limit,
             available: group.limit.saturating_sub(group.used),
         });
-        let machine = machine.map(|MachineMemory { total, available }| Level {
+        let machine = machine.map(|MachineMemory { total, available }| MemoryLimit {
             bound: Bound::Machine,
             limit: total,
             available: available.min(total),
@@ -89,7 +89,7 @@ impl Reading {
 
     /// The level with the least headroom. It is not the one with the least available memory: the
     /// headroom would jump by the difference of two reserves when another level has the least.
-    pub fn binding(&self) -> &Level {
+    pub fn binding(&self) -> &MemoryLimit {
         self.levels
             .iter()
             .min_by_key(|level| (level.headroom(), level.available))
@@ -97,7 +97,7 @@ impl Reading {
     }
 
     /// The level with the smallest limit, however much of it is used.
-    pub fn smallest(&self) -> &Level {
+    pub fn smallest(&self) -> &MemoryLimit {
         self.levels.iter().min_by_key(|level| level.limit).expect("there is a level")
     }
 
@@ -106,7 +106,7 @@ impl Reading {
         self.binding().headroom()
     }
 
-    pub fn levels(&self) -> &[Level] {
+    pub fn levels(&self) -> &[MemoryLimit] {
         &self.levels
     }
 }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn reserve_grows_with_the_limit_and_is_never_most_of_it() {
         let reserve = |limit: u64| {
-            Level { bound: Bound::Machine, limit: limit * MIB, available: 0 }.reserve() / MIB
+            MemoryLimit { bound: Bound::Machine, limit: limit * MIB, available: 0 }.reserve() / MIB
         };
         let limits = [0, 6, 48, 120, 384, 385, 1000, 2133, 10_000];
         assert_eq!(limits.map(reserve), [0, 1, 8, 20, 64, 64, 64, 64, 300]);

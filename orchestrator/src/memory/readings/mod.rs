@@ -19,7 +19,7 @@ mod pressure;
 mod system;
 
 pub use cgroup::Limited;
-pub use headroom::{Bound, Level, Reading};
+pub use headroom::{Bound, MemoryLimit, Reading};
 pub use meminfo::MachineMemory;
 pub use note::{Note, Notes};
 pub use pressure::{Stall, Totals};

@@ -1,6 +1,6 @@
-//! A parent's jobserver that is no pipe, as a lender: tokens arrive on the job client's thread, and
-//! an eventfd becomes readable. Such a pool is the device of a daemon, which detects by itself that
-//! a client was killed.
+//! Borrows tokens from a parent's jobserver that is no pipe but a character device, served by a
+//! daemon: tokens arrive on the job client's thread, and an eventfd becomes readable. The daemon
+//! detects by itself that a client was killed.
 
 use super::pool::{Arrived, Lender};
 use rustix::event::{EventfdFlags, eventfd};
@@ -12,7 +12,7 @@ use std::sync::mpsc::{Receiver, channel};
 use tender_jobclient::{Client, ImplicitSlot, Pool, Token};
 
 /// Dropping a token returns it. So dropping this returns all tokens; only SIGKILL loses them.
-pub struct Waiter {
+pub struct DeviceLender {
     client: Client,
     arrivals: Receiver<io::Result<Token>>,
     notify: Arc<OwnedFd>,
@@ -23,12 +23,12 @@ pub struct Waiter {
     _slot: ImplicitSlot,
 }
 
-impl Waiter {
+impl DeviceLender {
     /// Starts the client's thread.
     ///
     /// # Errors
     /// No thread or descriptor can be created.
-    pub fn join(pool: Pool) -> io::Result<Waiter> {
+    pub fn join(pool: Pool) -> io::Result<DeviceLender> {
         let notify = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         let (sender, arrivals) = channel();
         let notify_in_thread = Arc::clone(&notify);
@@ -38,7 +38,7 @@ impl Waiter {
             // Fails only if the counter is at 2^64 - 1.
             let _ = write(&notify_in_thread, &1u64.to_ne_bytes());
         })?;
-        Ok(Waiter { client, arrivals, notify, tokens: Vec::new(), lost: false, _slot: slot })
+        Ok(DeviceLender { client, arrivals, notify, tokens: Vec::new(), lost: false, _slot: slot })
     }
 
     /// Becomes readable when a token has arrived.
@@ -47,7 +47,7 @@ impl Waiter {
     }
 }
 
-impl Lender for Waiter {
+impl Lender for DeviceLender {
     fn request(&mut self, tokens: u32) {
         self.client.request(if self.lost { 0 } else { tokens });
     }

@@ -7,9 +7,9 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
-/// Why a command runs as many jobs as it would without us.
+/// Why a command does not share the job slots, and runs as many jobs as it would without us.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outside {
+pub(crate) enum Unshared {
     /// It is given an option that makes it a pool of its own.
     OwnJobs { program: String, option: String },
     /// It is ninja, of a version that is no jobserver client.
@@ -17,14 +17,14 @@ pub(crate) enum Outside {
 }
 
 /// For people; the cure is in it.
-impl fmt::Display for Outside {
+impl fmt::Display for Unshared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Outside::OwnJobs { program, option } => write!(
+            Unshared::OwnJobs { program, option } => write!(
                 f,
                 "`{program}` is given its own `{option}`, so it does not share the job slots; leave the option away"
             ),
-            Outside::OldNinja { program, version } => write!(
+            Unshared::OldNinja { program, version } => write!(
                 f,
                 "`{program}` {version} cannot share job slots, as ninja can since 1.13, and runs as many jobs as it would alone; \
                  `tender exec --take N -- {program} -j{{jobs}}` holds slots for them"
@@ -34,25 +34,25 @@ impl fmt::Display for Outside {
 }
 
 /// `tools` knows the version of a ninja that starts as `program` in `dir`.
-pub(crate) fn of(
+pub(crate) fn why(
     program: impl AsRef<OsStr>,
     arguments: &[impl AsRef<OsStr>],
     dir: &Utf8Path,
     tools: &Tools,
-) -> Option<Outside> {
+) -> Option<Unshared> {
     let program = program.as_ref();
     let name = Path::new(program).file_name().and_then(OsStr::to_str).unwrap_or_default();
     let shown = || program.to_string_lossy().into_owned();
     if matches!(name, "make" | "gmake" | "ninja" | "ninja-build")
         && let Some(option) = own_jobs(arguments)
     {
-        return Some(Outside::OwnJobs { program: shown(), option });
+        return Some(Unshared::OwnJobs { program: shown(), option });
     }
     if !is_ninja(program) {
         return None;
     }
     let version = tools.ninja_version(program.to_str()?, dir)?;
-    let old = || Outside::OldNinja { program: shown(), version: version.to_owned() };
+    let old = || Unshared::OldNinja { program: shown(), version: version.to_owned() };
     (!shares(version)).then(old)
 }
 
@@ -69,8 +69,8 @@ fn own_jobs(arguments: &[impl AsRef<OsStr>]) -> Option<String> {
     options.next().map(str::to_owned)
 }
 
-/// Upstream's ninja is a client since 1.13, Kitware's names the feature in its version. What cannot
-/// be read is taken for new.
+/// Upstream's ninja is a client since 1.13, Kitware's names the feature in its version. A version
+/// that cannot be parsed counts as new enough.
 fn shares(version: &str) -> bool {
     let mut numbers = version.split('.').map(|number| number.parse::<u32>());
     let (Some(Ok(major)), Some(Ok(minor))) = (numbers.next(), numbers.next()) else { return true };
@@ -85,13 +85,12 @@ mod tests {
     fn clients_that_are_given_their_own_jobs_are_named() {
         let check = |line: &str, expect: Option<&str>| {
             let words: Vec<&str> = line.split(' ').collect();
-            let option =
-                of(words[0], &words[1..], "/".into(), &Tools::default()).map(
-                    |outside| match outside {
-                        Outside::OwnJobs { option, .. } => option,
-                        Outside::OldNinja { .. } => panic!("{line}"),
-                    },
-                );
+            let option = why(words[0], &words[1..], "/".into(), &Tools::default()).map(|outside| {
+                match outside {
+                    Unshared::OwnJobs { option, .. } => option,
+                    Unshared::OldNinja { .. } => panic!("{line}"),
+                }
+            });
             assert_eq!(option.as_deref(), expect, "{line}");
         };
         check("make -j8", Some("-j8"));
