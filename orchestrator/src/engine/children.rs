@@ -30,8 +30,6 @@ pub(super) enum ChildEvent {
     Signals,
     /// A worker has sent its greeting.
     Greeted(Greeting),
-    /// A worker has sent its first message after the greeting.
-    FirstMessage(WorkerId),
     Message {
         worker: WorkerId,
         message: FromWorker,
@@ -237,11 +235,8 @@ impl<'a> Children<'a> {
         events: &mut Vec<ChildEvent>,
     ) -> Result<bool, EngineError> {
         let Some(WatchedChild { child, .. }) = self.workers.get_mut(&ix) else { return Ok(false) };
-        let WorkerMessages { greeting, is_first, messages, has_more } = child.read(self.program)?;
+        let WorkerMessages { greeting, messages, has_more } = child.read(self.program)?;
         events.extend(greeting.map(ChildEvent::Greeted));
-        if is_first {
-            events.push(ChildEvent::FirstMessage(ix));
-        }
         for message in messages {
             // LLVM and linkers may write to standard error.
             let text = match message {

@@ -262,7 +262,7 @@ impl Dispatch<'_, '_> {
 
     /// Stops the build if its record cannot be written: the next build would not know what this one
     /// has done.
-    fn stop_without_record(&mut self) {
+    pub(super) fn stop_without_record(&mut self) {
         if self.record.has_failed() {
             self.scheduler.cancel();
         }

@@ -285,9 +285,6 @@ impl<'a> Engine<'a> {
             ChildEvent::Greeted(greeting) => {
                 self.record.tool_said(&greeting.llvm, &greeting.libraries);
             }
-            ChildEvent::FirstMessage(worker) => {
-                self.scheduler.handle(SchedulerEvent::WorkerResponded { worker });
-            }
             ChildEvent::Message { worker, message } => {
                 if let Some(fault) = self.dispatcher().message(worker, message) {
                     self.children.kill_as_faulty(worker, fault);
@@ -488,7 +485,7 @@ impl<'a> Engine<'a> {
         let (record, progress) = (&mut self.record, &mut self.progress);
         let toolchain = &mut self.toolchain;
         let plan = execute::plan(self.graph, items, self.slots.n(), record, progress, toolchain)?;
-        self.stop_without_record();
+        self.dispatcher().stop_without_record();
         self.children.send_plan(worker, plan);
         Ok(())
     }
@@ -535,21 +532,13 @@ impl<'a> Engine<'a> {
             tools: &self.probes.tools,
         };
         let runs = start.run(ix, &self.graph[ix], &self.scheduler)?;
-        self.stop_without_record();
+        self.dispatcher().stop_without_record();
         if !runs {
             let outcome = Outcome::Failed;
             self.progress.ended(ix, outcome, now_us(), 0, 0);
             self.scheduler.handle(SchedulerEvent::Finished { item: ix, outcome });
         }
         Ok(())
-    }
-
-    /// Stops the build if its record cannot be written: the next build would not know what this one
-    /// has done.
-    fn stop_without_record(&mut self) {
-        if self.record.has_failed() {
-            self.scheduler.cancel();
-        }
     }
 
     /// Reads memory if it is due, and purges and kills as decided. Returns whether it was read.
@@ -563,7 +552,7 @@ impl<'a> Engine<'a> {
             return false;
         }
         let view = view(&self.children, &self.scheduler, self.graph, &self.progress);
-        let Some(read) = self.memory.read(&view, now_us) else { return false };
+        let read = self.memory.read(&view, now_us);
         self.scheduler.handle(SchedulerEvent::MemoryRead {
             used: read.used(),
             headroom: read.headroom,

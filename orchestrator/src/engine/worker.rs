@@ -36,8 +36,6 @@ pub(super) struct WorkerProcess {
     /// The crates of its items.
     crates: BTreeSet<String>,
     greeting: Option<Greeting>,
-    /// It has sent a message after its greeting.
-    has_responded: bool,
     status: WorkerStatus,
 }
 
@@ -66,8 +64,6 @@ enum WorkerStatus {
 pub(super) struct WorkerMessages {
     /// Its greeting, if it was read now.
     pub(super) greeting: Option<Greeting>,
-    /// These are its first messages after the greeting.
-    pub(super) is_first: bool,
     pub(super) messages: Vec<FromWorker>,
     /// There may be more to read.
     pub(super) has_more: bool,
@@ -113,7 +109,6 @@ impl WorkerProcess {
             plan_of: HashMap::new(),
             crates: BTreeSet::new(),
             greeting: None,
-            has_responded: false,
             status: WorkerStatus::Open,
         };
         worker.send(&ToWorker::Hello { protocol: PROTOCOL, llvm: LLVM_MAJOR.to_string() });
@@ -179,8 +174,6 @@ impl WorkerProcess {
         if !is_listening {
             read.messages.clear();
         }
-        read.is_first =
-            !read.messages.is_empty() && !std::mem::replace(&mut self.has_responded, true);
         Ok(read)
     }
 

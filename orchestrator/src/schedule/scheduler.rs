@@ -233,12 +233,13 @@ impl Scheduler {
     /// not count; for others it is assumed that memory suffices.
     pub fn wanted(&self, most: u32) -> u32 {
         let most = most as usize;
-        let in_worker = |worker: &Worker| match self.mode {
-            SchedulerMode::Building => worker.slots_wanted() + self.leases_wanted(worker, most),
-            // Items that have begun still run all their parts.
-            SchedulerMode::Draining | SchedulerMode::Finished => {
-                worker.demand.unmet() as usize + self.leases_wanted(worker, most)
-            }
+        let in_worker = |worker: &Worker| {
+            let leased = match self.mode {
+                SchedulerMode::Building => worker.slots_wanted(),
+                // Items that have begun still run all their parts.
+                SchedulerMode::Draining | SchedulerMode::Finished => worker.demand.unmet() as usize,
+            };
+            leased + self.leases_wanted(worker, most)
         };
         let in_workers: usize = self.workers.iter().map(|(_, worker)| in_worker(worker)).sum();
         let unassigned = self.items.ready().filter(|(_, item)| self.is_wanted(*item));

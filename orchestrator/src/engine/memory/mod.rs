@@ -144,12 +144,9 @@ impl MemoryController {
         if self.is_off() { u64::MAX } else { self.next_us }
     }
 
-    /// Reads what is free and measures what is used, if that is due. It is due before the first
-    /// item starts.
-    pub(super) fn read(&mut self, view: &View<'_>, now_us: u64) -> Option<MemoryRead> {
-        if self.is_off() || now_us < self.next_us {
-            return None;
-        }
+    /// Reads what is free and measures what is used. To be called when that is due, as
+    /// [`MemoryController::next_us`] says; it is due before the first item starts.
+    pub(super) fn read(&mut self, view: &View<'_>, now_us: u64) -> MemoryRead {
         let Readout { limits, pressure, budget } = self.sampler.read(now_us);
         let is_critical =
             limits.as_ref().is_some_and(|limits| limits.binding().available < CRITICAL);
@@ -158,7 +155,7 @@ impl MemoryController {
         self.budget_bytes = budget.bytes;
         let was_measured = measured.is_some();
         let (workers, commands) = measured.unwrap_or_default();
-        Some(MemoryRead {
+        MemoryRead {
             workers,
             commands,
             headroom: self.lock_and_refresh(now_us),
@@ -167,7 +164,7 @@ impl MemoryController {
             pressure,
             limits,
             was_measured,
-        })
+        }
     }
 
     /// Decides what to do after [`MemoryController::read`]. `ledger` has the values of the reading.
