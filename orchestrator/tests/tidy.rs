@@ -613,33 +613,3 @@ fn rules_can_be_broken() {
     check("orchestrator/src/engine/mod.rs", "use std::time::Instant;", 0);
     check("orchestrator/src/scheduled.rs", "use std::time::Instant;", 0);
 }
-
-/// `docs/manifest.md` names every key that the reader of manifests asks for.
-#[test]
-fn manifest_keys_are_documented() {
-    let document = std::fs::read_to_string(root().join("docs/manifest.md")).unwrap();
-    let reader = std::fs::read_to_string(root().join("orchestrator/src/manifest/raw.rs")).unwrap();
-    let is_key = |word: &&str| {
-        !word.is_empty()
-            && word.chars().all(|c| c.is_ascii_lowercase() || c == '-')
-            && !word.starts_with('-')
-    };
-    // The methods of `Section` take the key as their last argument, or as their only one.
-    let calls = reader.split("section.").chain(reader.split("file.")).skip(1);
-    let keys: Vec<&str> = calls
-        .filter_map(|call| {
-            let arguments = call.split_once('(')?.1.split_once(')')?.0;
-            arguments.rsplit(',').next()?.trim().strip_prefix('"')?.strip_suffix('"')
-        })
-        .filter(is_key)
-        .collect();
-    assert!(keys.len() > 20, "the keys are found: {keys:?}");
-    for key in keys {
-        let named =
-            [format!("`{key}`"), format!("`[{key}]`"), format!("[{key}."), format!("[[{key}]]")];
-        assert!(
-            named.iter().any(|name| document.contains(name)),
-            "docs/manifest.md does not name the key `{key}`"
-        );
-    }
-}

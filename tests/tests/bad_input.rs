@@ -106,14 +106,29 @@ fn manifest_that_is_not_utf_8_is_reported() {
 }
 
 #[test]
-fn unknown_keys_are_warnings_with_a_suggestion() {
+fn unknown_keys_are_errors_with_a_suggestion() {
     let space = program("[[bin]]\nname = \"x\"\nsorces = [\"src/main.c\"]\n");
-    let run = space.tender(&["build"]);
-    run.expect_stderr(&[
-        "warning: unknown key `sorces` in `[[bin]]` is ignored\n --> Tender.toml:5:1\n",
-        "5 | sorces = [\"src/main.c\"]\n  | ^^^^^^",
-        "did you mean `sources`?",
-    ]);
+    refused(
+        &space,
+        &[
+            "error: unknown key `sorces` in `[[bin]]`\n --> Tender.toml:5:1\n",
+            "5 | sorces = [\"src/main.c\"]\n  | ^^^^^^",
+            "did you mean `sources`?",
+        ],
+    );
+}
+
+#[test]
+fn metadata_of_other_programs_is_not_read() {
+    let space = program("[package.metadata.deb]\nsection = 1\n[workspace.metadata]\nx = [2]\n");
+    space.tender(&["build"]).expect_ok();
+}
+
+#[test]
+fn schema_is_printed_as_json() {
+    let run = TestSpace::new().tender(&["schema"]).expect_ok();
+    let schema: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert_eq!(schema["properties"]["package"]["additionalProperties"], false);
 }
 
 #[test]

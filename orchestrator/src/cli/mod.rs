@@ -28,6 +28,7 @@ use clap::Parser;
 use env::CliEnvironment;
 use error::CliError;
 use options::{CliCommand, Options};
+use std::io::Write;
 use std::process::ExitCode;
 use tender_protocol::Level;
 use terminal::{Stderr, Terminal};
@@ -67,6 +68,13 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
         CliCommand::New(options) => scaffold::new(options, terminal),
         CliCommand::Init(options) => scaffold::init(options, terminal),
         CliCommand::Exec(options) => exec::exec(options, &environment, terminal),
+        CliCommand::Schema => {
+            let text = format!("{:#}\n", crate::manifest::json_schema());
+            std::io::stdout()
+                .write_all(text.as_bytes())
+                .map_err(|error| CliError::usage(format!("cannot write the schema: {error}")))?;
+            Ok(CliExit::Success)
+        }
         CliCommand::Test(_) => not_yet("test"),
         CliCommand::Tree(_) => not_yet("tree"),
         CliCommand::Metadata(_) => not_yet("metadata"),

@@ -67,6 +67,8 @@ pub enum CliCommand {
     Init(InitOptions),
     /// Run a command, such as make, ninja or cargo, whose jobs share one pool
     Exec(ExecOptions),
+    /// Print the JSON schema of `Tender.toml`, for editors
+    Schema,
     /// Run tests (not yet)
     #[command(hide = true)]
     Test(Later),

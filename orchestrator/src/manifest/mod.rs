@@ -1,13 +1,14 @@
 //! Tender.toml -> Workspace. The only code that knows TOML. Prints nothing, starts nothing, knows
 //! no compilers.
 //!
-//! `locate` finds the root manifest; `raw` reads one manifest through `reader` and `value`, without
-//! I/O; `load` follows members and path dependencies; `targets` applies defaults and expands lists
+//! `locate` finds the root manifest; `format` has the keys, `reader` checks a document by them, `raw`
+//! reads one manifest, without I/O; `load` follows members and path dependencies; `targets` applies defaults and expands lists
 //! through `sources`, `pattern` and `walk`; `profile` resolves profiles; `check` compares crates;
-//! `scaffold` writes new ones. All problems are collected as values (`problem`) and shown by
+//! `scaffold` writes new ones; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
 mod check;
+mod format;
 mod load;
 mod locate;
 mod model;
@@ -18,6 +19,7 @@ mod raw;
 mod reader;
 mod render;
 mod scaffold;
+mod schema;
 mod sources;
 mod targets;
 #[cfg(test)]
@@ -32,6 +34,7 @@ pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, sou
 pub use problem::{Location, ManifestErrors, ManifestText, Problem, ProblemSeverity, suggestion};
 pub use render::render;
 pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, init_crate, new_crate};
+pub use schema::json_schema;
 pub use value::{ValueError, check_name, parse_memory};
 
 pub const MANIFEST_NAME: &str = "Tender.toml";

@@ -1,10 +1,13 @@
-//! Reads typed values out of TOML tables. Every refusal has a caret, and keys that nobody asked for
-//! are named at the end.
+//! Checks a TOML document against the tables of `format`, and reads what is right in it. Every
+//! refusal has a caret.
 //!
 //! By hand over `DeTable` rather than by serde: serde stops at the first error and loses the place
-//! of unknown keys. Knows no key of the format (see `raw`).
+//! of unknown keys. Knows no key of the format by name (see `raw`).
 
+use super::format::{Check, Choice, Key, Literal, Table, ValueKind};
 use super::problem::{Location, ManifestText, Problem, suggestion};
+use super::value::{self, ValueError};
+use std::collections::HashSet;
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -21,32 +24,62 @@ pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 
 /// What is read, and what was wrong with it.
 pub(super) struct Context<'p> {
-    pub source: ManifestText,
-    pub problems: &'p mut Vec<Problem>,
+    source: ManifestText,
+    problems: &'p mut Vec<Problem>,
+    /// Places of values that are wrong: they read as absent.
+    refused: HashSet<(usize, usize)>,
 }
 
-impl Context<'_> {
+impl<'p> Context<'p> {
+    pub fn new(source: &ManifestText, problems: &'p mut Vec<Problem>) -> Context<'p> {
+        Context { source: source.clone(), problems, refused: HashSet::new() }
+    }
+
     pub fn at(&self, span: Range<usize>) -> Location {
         self.source.at(span)
     }
 
     pub fn error(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
         let location = self.at(span);
-        self.problems.push(Problem::error(message).at(location));
-        self.problems.last_mut().expect("it has just been added")
+        self.add(Problem::error(message).at(location))
     }
 
     pub fn warning(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
         let location = self.at(span);
-        self.problems.push(Problem::warning(message).at(location));
+        self.add(Problem::warning(message).at(location))
+    }
+
+    fn add(&mut self, problem: Problem) -> &mut Problem {
+        self.problems.push(problem);
         self.problems.last_mut().expect("it has just been added")
     }
 
-    pub fn wrong_type(&mut self, key: &str, expected: &str, value: &Value<'_>) -> &mut Problem {
+    pub fn last(&self) -> Option<&Problem> {
+        self.problems.last()
+    }
+
+    /// An error of a value, which reads as absent from now on.
+    fn refuse(&mut self, value: &Value<'_>, message: impl Into<String>) -> &mut Problem {
+        let span = value.span();
+        self.refused.insert((span.start, span.end));
+        self.error(span, message)
+    }
+
+    fn is_refused(&self, value: &Value<'_>) -> bool {
+        let span = value.span();
+        self.refused.contains(&(span.start, span.end))
+    }
+
+    fn wrong_type(&mut self, key: &str, expected: &str, value: &Value<'_>) -> &mut Problem {
         let found = found(value.get_ref());
-        let problem = self.error(value.span(), format!("`{key}` must be {expected}, not {found}"));
+        let message = format!("`{}` must be {expected}, not {found}", key.escape_debug());
+        let problem = self.refuse(value, message);
         problem.label = Some(format!("expected {expected}, found {found}"));
         problem
+    }
+
+    fn wrong_value(&mut self, value: &Value<'_>, error: ValueError) {
+        self.refuse(value, error.message).help = error.help;
     }
 }
 
@@ -62,27 +95,33 @@ fn found(value: &DeValue<'_>) -> &'static str {
     }
 }
 
-/// One table, and the keys that were asked for.
+/// One table and where it stands.
 pub(super) struct Section<'t, 'i> {
     /// As people write it: `[package]`; empty for the whole file.
-    pub name: String,
+    name: String,
     pub span: Range<usize>,
     table: &'t DeTable<'i>,
-    known: Vec<&'static str>,
+    format: &'static Table,
 }
 
 impl<'t, 'i> Section<'t, 'i> {
-    pub fn new(
-        name: impl Into<String>,
-        span: Range<usize>,
+    /// The whole document, checked: what is wrong with it is in `cx`.
+    pub fn document(
+        cx: &mut Context<'_>,
         table: &'t DeTable<'i>,
+        format: &'static Table,
     ) -> Section<'t, 'i> {
-        Section { name: name.into(), span, table, known: Vec::new() }
+        let section = Section { name: String::new(), span: 0..0, table, format };
+        section.check(cx);
+        section
     }
 
-    pub fn get(&mut self, key: &'static str) -> Option<&'t Value<'i>> {
-        self.known.push(key);
-        self.table.get(key)
+    /// The value of a key, unless it is absent, wrong, or inherited.
+    fn get(&self, cx: &Context<'_>, key: &str) -> Option<&'t Value<'i>> {
+        let (_, inherits) = self.format.key(key).expect("the format has each key that is read");
+        let value = self.table.get(key)?;
+        let inherited = inherits && value.get_ref().is_table();
+        (!inherited && !cx.is_refused(value)).then_some(value)
     }
 
     /// Where the key itself stands.
@@ -90,137 +129,312 @@ impl<'t, 'i> Section<'t, 'i> {
         self.table.get_key_value(key).map(|(key, _)| key.span())
     }
 
-    /// All entries in order of declaration, for tables whose keys are names.
-    pub fn entries(&self) -> Vec<(Range<usize>, &'t str, &'t Value<'i>)> {
-        let mut entries: Vec<_> = self
-            .table
-            .iter()
-            .map(|(key, value)| (key.span(), key.get_ref().as_ref(), value))
-            .collect();
-        entries.sort_by_key(|(span, ..)| span.start);
-        entries
-    }
-
-    pub fn string(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<Text> {
-        self.get(key).and_then(|value| string(cx, key, value))
-    }
-
-    pub fn strings(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<Vec<Text>> {
-        self.get(key).and_then(|value| strings(cx, key, value))
-    }
-
-    pub fn boolean(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<bool> {
-        let value = self.get(key)?;
-        let DeValue::Boolean(yes) = value.get_ref() else {
-            cx.wrong_type(key, "`true` or `false`", value);
-            return None;
+    /// The keys that take the value of the workspace, and where they stand.
+    pub fn inherited(&self, cx: &Context<'_>) -> Vec<(&'static str, Location)> {
+        let written = |(key, inherits): (&'static Key, bool)| {
+            let (written, value) = self.table.get_key_value(key.name)?;
+            let flag = value.get_ref().as_table().and_then(|table| table.get("workspace"));
+            let inherited = flag.is_some_and(|flag| flag.get_ref().as_bool() == Some(true));
+            (inherits && inherited).then(|| (key.name, cx.at(written.span())))
         };
-        Some(*yes)
+        self.format.keys().filter_map(written).collect()
     }
 
-    pub fn table(&mut self, cx: &mut Context<'_>, key: &'static str) -> Option<Section<'t, 'i>> {
-        let name = match self.name.trim_matches(['[', ']']) {
-            "" => format!("[{key}]"),
-            outer => format!("[{outer}.{key}]"),
-        };
-        let value = self.get(key)?;
-        match value.get_ref() {
-            DeValue::Table(table) => Some(Section::new(name, value.span(), table)),
-            _ => {
-                cx.wrong_type(key, &format!("a table, `{name}`"), value);
-                None
-            }
-        }
+    pub fn string(&self, cx: &Context<'_>, key: &str) -> Option<Text> {
+        self.get(cx, key).and_then(|value| text(cx, value))
     }
 
-    /// The elements of an array of tables.
-    pub fn tables(&mut self, cx: &mut Context<'_>, key: &'static str) -> Vec<Section<'t, 'i>> {
-        let name = format!("[[{key}]]");
-        let expected = format!("an array of tables, `{name}`");
-        let Some(value) = self.get(key) else { return Vec::new() };
-        let Some(array) = value.get_ref().as_array() else {
-            let problem = cx.wrong_type(key, &expected, value);
-            if value.get_ref().is_table() {
-                problem.help = Some(format!("write `{name}` with two brackets"));
-            }
+    pub fn strings(&self, cx: &Context<'_>, key: &str) -> Option<Vec<Text>> {
+        let array = self.get(cx, key)?.get_ref().as_array()?;
+        Some(array.iter().filter_map(|element| text(cx, element)).collect())
+    }
+
+    /// `strings` without their places.
+    pub fn words(&self, cx: &Context<'_>, key: &str) -> Option<Vec<String>> {
+        self.strings(cx, key).map(|texts| texts.into_iter().map(|text| text.value).collect())
+    }
+
+    pub fn switch(&self, cx: &Context<'_>, key: &str) -> Option<bool> {
+        self.get(cx, key)?.get_ref().as_bool()
+    }
+
+    pub fn count(&self, cx: &Context<'_>, key: &str) -> Option<u32> {
+        self.get(cx, key).and_then(integer)
+    }
+
+    /// The text of one of the values that the format names: `2`, `true`, `thin`.
+    pub fn literal(&self, cx: &Context<'_>, key: &str) -> Option<String> {
+        self.get(cx, key).and_then(|value| plain(value.get_ref()))
+    }
+
+    /// The elements of an array of tables, or the one table.
+    pub fn tables(&self, cx: &Context<'_>, key: &str) -> Vec<Section<'t, 'i>> {
+        let Some(value) = self.get(cx, key) else { return Vec::new() };
+        let (key, _) = self.format.key(key).expect("the format has each key that is read");
+        self.sections(cx, key, value).into_iter().collect()
+    }
+
+    pub fn table(&self, cx: &Context<'_>, key: &str) -> Option<Section<'t, 'i>> {
+        self.tables(cx, key).pop()
+    }
+
+    /// The tables of a key whose entries have names of the user's, in order of declaration.
+    pub fn named(&self, cx: &Context<'_>, key: &str) -> Vec<(Text, Section<'t, 'i>)> {
+        let (Some(value), Some((key, _))) = (self.get(cx, key), self.format.key(key)) else {
             return Vec::new();
         };
-        let mut sections = Vec::new();
-        for element in array.iter() {
-            match element.get_ref() {
-                DeValue::Table(table) => {
-                    sections.push(Section::new(name.clone(), element.span(), table))
-                }
-                _ => drop(cx.wrong_type(key, &expected, element)),
-            }
+        let (ValueKind::Named { each, .. }, DeValue::Table(table)) = (&key.kind, value.get_ref())
+        else {
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        for (span, name, value) in entries(table) {
+            let Some(table) = value.get_ref().as_table().filter(|_| !cx.is_refused(value)) else {
+                continue;
+            };
+            let title = format!("[{}.{name}]", key.name);
+            let section = Section { name: title, span: value.span(), table, format: each };
+            named.push((Text { value: name.to_owned(), at: cx.at(span) }, section));
         }
-        sections
+        named
     }
 
-    /// Warns of every key that was not asked for. `elsewhere` names keys that people put into the
-    /// wrong table, and the right one.
-    pub fn finish(self, cx: &mut Context<'_>, elsewhere: &[(&str, &str)]) {
-        for (span, key, _) in self.entries() {
-            if self.known.contains(&key) {
-                continue;
+    fn sections(&self, cx: &Context<'_>, key: &Key, value: &'t Value<'i>) -> Vec<Section<'t, 'i>> {
+        let section = |value: &'t Value<'i>, format, name| {
+            let table = value.get_ref().as_table().filter(|_| !cx.is_refused(value))?;
+            Some(Section { name, span: value.span(), table, format })
+        };
+        match (&key.kind, value.get_ref()) {
+            (ValueKind::Table(format), _) => {
+                section(value, format, self.inner_name(key)).into_iter().collect()
             }
-            let place =
-                if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
-            let problem =
-                cx.warning(span, format!("unknown key `{}`{place} is ignored", key.escape_debug()));
-            problem.help = match elsewhere.iter().find(|(name, _)| *name == key) {
-                Some((_, right)) => Some(format!("`{key}` belongs to {right}")),
-                None => suggestion(key, self.known.iter().copied())
-                    .map(|name| format!("did you mean `{name}`?")),
+            (ValueKind::Tables(format), DeValue::Array(array)) => array
+                .iter()
+                .filter_map(|element| section(element, format, self.inner_name(key)))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// How people write the table of a key: `[workspace.package]`, `[[bin]]`.
+    fn inner_name(&self, key: &Key) -> String {
+        let outer = match self.name.trim_matches(['[', ']']) {
+            "" => String::new(),
+            outer => format!("{outer}."),
+        };
+        match key.kind {
+            ValueKind::Tables(_) => format!("[[{outer}{}]]", key.name),
+            _ => format!("[{outer}{}]", key.name),
+        }
+    }
+
+    fn check(&self, cx: &mut Context<'_>) {
+        for (span, name, value) in entries(self.table) {
+            match self.format.key(name) {
+                None => self.unknown(cx, span, name),
+                Some((key, true)) if value.get_ref().is_table() => {
+                    check_inherited(cx, key, span, value)
+                }
+                Some((key, _)) => self.check_value(cx, key, value),
+            }
+        }
+        for (key, help) in self.format.required {
+            let value = self.table.get(*key);
+            let is_empty = |value: &Value<'_>| {
+                value.get_ref().as_array().is_some_and(|array| array.iter().next().is_none())
             };
+            if value.is_none_or(is_empty) {
+                let span = self.key_span(key).unwrap_or_else(|| self.span.clone());
+                cx.error(span, format!("`{}` has no `{key}`", self.name)).help =
+                    Some((*help).to_owned());
+            }
+        }
+    }
+
+    /// `elsewhere` of the format has keys that people put into the wrong table.
+    fn unknown(&self, cx: &mut Context<'_>, span: Range<usize>, key: &str) {
+        let place =
+            if self.name.is_empty() { String::new() } else { format!(" in `{}`", self.name) };
+        let problem = cx.error(span, format!("unknown key `{}`{place}", key.escape_debug()));
+        problem.help = match self.format.elsewhere.iter().find(|(name, _)| *name == key) {
+            Some((_, right)) => Some(format!("`{key}` belongs to {right}")),
+            None => suggestion(key, self.format.keys().map(|(key, _)| key.name))
+                .map(|name| format!("did you mean `{name}`?")),
+        };
+    }
+
+    fn check_value(&self, cx: &mut Context<'_>, key: &'static Key, value: &'t Value<'i>) {
+        let name = key.name;
+        match (&key.kind, value.get_ref()) {
+            (ValueKind::Free, _) => {}
+            (ValueKind::Text(check), _) => check_text(cx, name, *check, value),
+            (ValueKind::Texts(check), DeValue::Array(array)) => {
+                array.iter().for_each(|element| check_text(cx, name, *check, element));
+            }
+            (ValueKind::Texts(_) | ValueKind::ManyOf(_), other) if !other.is_array() => {
+                let one = cx.source.text.get(value.span()).unwrap_or_default().to_owned();
+                let problem = cx.wrong_type(name, "an array of strings", value);
+                problem.help = other.is_str().then(|| format!("write `{name} = [{one}]`"));
+            }
+            (ValueKind::Switch, DeValue::Boolean(_)) => {}
+            (ValueKind::Switch, _) => drop(cx.wrong_type(name, "`true` or `false`", value)),
+            (ValueKind::Count(max), DeValue::Integer(_)) => {
+                if !integer(value).is_some_and(|number| (1..=*max).contains(&number)) {
+                    let message = format!("`{name}` must be at least 1 and at most {max}");
+                    cx.refuse(value, message).label = Some("out of range".to_owned());
+                }
+            }
+            (ValueKind::Count(_), _) => drop(cx.wrong_type(name, "an integer", value)),
+            (ValueKind::OneOf(choice), _) => check_choice(cx, name, choice, value),
+            (ValueKind::ManyOf(choice), DeValue::Array(array)) => {
+                array.iter().for_each(|element| check_choice(cx, name, choice, element));
+            }
+            (ValueKind::Memory, DeValue::Integer(_) | DeValue::String(_)) => {
+                let text = plain(value.get_ref()).unwrap_or_default();
+                if let Err(error) = value::parse_memory(&text) {
+                    cx.wrong_value(value, error);
+                }
+            }
+            (ValueKind::Memory, _) => {
+                cx.wrong_type(name, "a string or a number of bytes", value);
+            }
+            (ValueKind::Table(_), DeValue::Table(_))
+            | (ValueKind::Tables(_), DeValue::Array(_)) => {
+                if let (ValueKind::Tables(_), Some(array)) = (&key.kind, value.get_ref().as_array())
+                {
+                    let expected = format!("an array of tables, `{}`", self.inner_name(key));
+                    for element in array.iter().filter(|element| !element.get_ref().is_table()) {
+                        cx.wrong_type(name, &expected, element);
+                    }
+                }
+                self.sections(cx, key, value).iter().for_each(|section| section.check(cx));
+            }
+            (ValueKind::Table(_), _) => {
+                cx.wrong_type(name, &format!("a table, `{}`", self.inner_name(key)), value);
+            }
+            (ValueKind::Tables(_), other) => {
+                let title = self.inner_name(key);
+                let problem = cx.wrong_type(name, &format!("an array of tables, `{title}`"), value);
+                problem.help =
+                    other.is_table().then(|| format!("write `{title}` with two brackets"));
+            }
+            (ValueKind::Named { check, help, .. }, DeValue::Table(table)) => {
+                for (span, entry, value) in entries(table) {
+                    let help = || Some(help.replace("{}", &entry.escape_debug().to_string()));
+                    if let Err(error) = check(entry) {
+                        cx.refuse(value, error.message).help = error.help;
+                        cx.move_last(span);
+                    } else if !value.get_ref().is_table() {
+                        cx.wrong_type(entry, "a table", value).help = help();
+                    }
+                }
+                self.named(cx, name).iter().for_each(|(_, section)| section.check(cx));
+            }
+            (ValueKind::Named { .. }, _) => {
+                cx.wrong_type(name, &format!("a table, `{}`", self.inner_name(key)), value);
+            }
+            (ValueKind::Texts(_) | ValueKind::ManyOf(_), _) => {
+                unreachable!("an array is checked above")
+            }
         }
     }
 }
 
-pub(super) fn string(cx: &mut Context<'_>, key: &str, value: &Value<'_>) -> Option<Text> {
+impl Context<'_> {
+    /// Puts the caret of the last problem elsewhere.
+    fn move_last(&mut self, span: Range<usize>) {
+        let location = self.at(span);
+        if let Some(problem) = self.problems.last_mut() {
+            problem.location = Some(location);
+        }
+    }
+}
+
+/// All entries in order of declaration.
+fn entries<'t, 'i>(table: &'t DeTable<'i>) -> Vec<(Range<usize>, &'t str, &'t Value<'i>)> {
+    let mut entries: Vec<_> =
+        table.iter().map(|(key, value)| (key.span(), key.get_ref().as_ref(), value)).collect();
+    entries.sort_by_key(|(span, ..)| span.start);
+    entries
+}
+
+fn check_text(cx: &mut Context<'_>, key: &str, check: Check, value: &Value<'_>) {
     let Some(text) = value.get_ref().as_str() else {
         cx.wrong_type(key, "a string", value);
-        return None;
+        return;
     };
     // These strings end up as file names and words of commands, where a NUL would cut them short.
     if text.contains('\0') {
-        cx.error(value.span(), format!("`{key}` contains a NUL character"));
-        return None;
+        cx.refuse(value, format!("`{key}` contains a NUL character"));
+    } else if let Err(error) = check(text) {
+        cx.wrong_value(value, error);
     }
+}
+
+fn check_choice(cx: &mut Context<'_>, key: &str, choice: &Choice, value: &Value<'_>) {
+    let is = |literal: &Literal| match (literal, value.get_ref()) {
+        (Literal::Text(known), DeValue::String(text)) => known == text,
+        // As cargo, which takes `opt-level = "2"` too.
+        (Literal::Integer(known), DeValue::String(text)) => known.to_string() == *text,
+        (Literal::Integer(known), DeValue::Integer(_)) => integer(value) == Some((*known).into()),
+        (Literal::Switch(known), DeValue::Boolean(on)) => known == on,
+        _ => false,
+    };
+    if choice.values.iter().any(is) {
+        return;
+    }
+    let names: Vec<String> = choice.values.iter().map(Literal::to_string).collect();
+    let problem = cx.refuse(value, format!("`{key}` must be one of {}", names.join(", ")));
+    let texts = choice.values.iter().filter_map(|literal| match literal {
+        Literal::Text(text) => Some(*text),
+        _ => None,
+    });
+    let Some(written) = plain(value.get_ref()) else { return };
+    problem.help = match choice.instead.iter().find(|(wrong, _)| *wrong == written) {
+        Some((_, help)) => Some((*help).to_owned()),
+        None => suggestion(&written, texts).map(|name| format!("did you mean `{name}`?")),
+    };
+}
+
+/// A table in place of a value: `{ workspace = true }`.
+fn check_inherited(cx: &mut Context<'_>, key: &Key, span: Range<usize>, value: &Value<'_>) {
+    let name = key.name;
+    let table = value.get_ref().as_table().expect("the caller has looked");
+    match table.get("workspace").map(|flag| (flag, flag.get_ref().as_bool())) {
+        Some((_, Some(true))) => {}
+        Some((flag, Some(false))) => {
+            let problem = cx.refuse(flag, format!("`{name}.workspace` can only be true"));
+            problem.help = Some(format!("write `{name} = ...` for a value of its own"));
+        }
+        Some((flag, None)) => drop(cx.wrong_type(&format!("{name}.workspace"), "true", flag)),
+        None => {
+            let problem = cx.refuse(value, format!("`{name}` must not be a table"));
+            problem.help = Some(format!("to inherit it write `{name}.workspace = true`"));
+            cx.move_last(span);
+            return;
+        }
+    }
+    for (span, other, _) in entries(table).into_iter().filter(|(_, key, _)| *key != "workspace") {
+        cx.error(span, format!("unknown key `{}` in `[package.{name}]`", other.escape_debug()));
+    }
+}
+
+fn text(cx: &Context<'_>, value: &Value<'_>) -> Option<Text> {
+    let text = value.get_ref().as_str().filter(|_| !cx.is_refused(value))?;
     Some(Text { value: text.to_owned(), at: cx.at(value.span()) })
 }
 
-pub(super) fn strings(cx: &mut Context<'_>, key: &str, value: &Value<'_>) -> Option<Vec<Text>> {
-    let Some(array) = value.get_ref().as_array() else {
-        let one = value
-            .get_ref()
-            .is_str()
-            .then(|| cx.source.text.get(value.span()).unwrap_or_default().to_owned());
-        let problem = cx.wrong_type(key, "an array of strings", value);
-        problem.help = one.map(|text| format!("write `{key} = [{text}]`"));
-        return None;
-    };
-    Some(array.iter().filter_map(|element| string(cx, key, element)).collect())
+fn integer(value: &Value<'_>) -> Option<u32> {
+    let integer = value.get_ref().as_integer()?;
+    u32::from_str_radix(integer.as_str(), integer.radix()).ok()
 }
 
-/// A whole number of at least 1 and at most `max`.
-pub(super) fn positive(
-    cx: &mut Context<'_>,
-    key: &str,
-    value: &Value<'_>,
-    max: u32,
-) -> Option<u32> {
-    let Some(integer) = value.get_ref().as_integer() else {
-        cx.wrong_type(key, "an integer", value);
-        return None;
-    };
-    match u32::from_str_radix(integer.as_str(), integer.radix()) {
-        Ok(number) if (1..=max).contains(&number) => Some(number),
-        _ => {
-            let problem =
-                cx.error(value.span(), format!("`{key}` must be at least 1 and at most {max}"));
-            problem.label = Some("out of range".to_owned());
-            None
-        }
+/// A value that is no array and no table, as text.
+fn plain(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(integer) => Some(integer.to_string()),
+        DeValue::Boolean(on) => Some(on.to_string()),
+        _ => None,
     }
 }

@@ -92,6 +92,42 @@ pub fn check_name(what: &str, name: &str) -> Result<(), ValueError> {
     }
 }
 
+/// The name of a profile.
+///
+/// # Errors
+/// As `check_name`; and `debug`, because `dev` builds into `target/debug`.
+pub(super) fn check_profile_name(name: &str) -> Result<(), ValueError> {
+    match name {
+        "debug" => Err(ValueError::new(
+            "a profile cannot be named `debug`".to_owned(),
+            "the name of the default profile is `dev`",
+        )),
+        name => check_name("profile name", name),
+    }
+}
+
+/// # Errors
+/// `text` is blank.
+pub(super) fn check_version(text: &str) -> Result<(), ValueError> {
+    match text.trim().is_empty() {
+        true => {
+            Err(ValueError::new("`version` is empty".to_owned(), "write `version = \"0.1.0\"`"))
+        }
+        false => Ok(()),
+    }
+}
+
+/// A word of a command.
+///
+/// # Errors
+/// `word` is blank.
+pub(super) fn check_word(word: &str) -> Result<(), ValueError> {
+    match word.trim().is_empty() {
+        true => Err(ValueError::new("an empty word".to_owned(), "leave it out")),
+        false => Ok(()),
+    }
+}
+
 pub(super) fn parse_opt_level(text: &str) -> Option<OptLevel> {
     Some(match text {
         "0" => OptLevel::O0,

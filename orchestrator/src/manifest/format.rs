@@ -1,0 +1,386 @@
+//! The keys of `Tender.toml`: their names, the kinds of their values, and a line of text about each.
+//! The reader checks manifests against these tables, and `schema` makes the JSON schema of them.
+//! Knows nothing of TOML and of what a value is used for.
+
+use super::value::{
+    ValueError, check_c_std, check_cxx_std, check_define, check_link, check_name,
+    check_profile_name, check_version, check_word,
+};
+
+/// The keys that a table may have.
+pub(super) struct Table {
+    pub groups: &'static [Group],
+    /// Keys that a table must have, and how to write them. A list must have an element.
+    pub required: &'static [(&'static str, &'static str)],
+    /// Keys that people write into this table by mistake, and where they belong.
+    pub elsewhere: &'static [(&'static str, &'static str)],
+}
+
+pub(super) struct Group {
+    pub keys: &'static [Key],
+    /// `key.workspace = true` takes the value of `[workspace.package]`.
+    pub inherits: bool,
+}
+
+pub(super) struct Key {
+    pub name: &'static str,
+    pub kind: ValueKind,
+    pub about: &'static str,
+}
+
+/// What is wrong with a text apart from its type.
+pub(super) type Check = fn(&str) -> Result<(), ValueError>;
+
+pub(super) enum ValueKind {
+    Text(Check),
+    Texts(Check),
+    Switch,
+    /// A whole number from 1 to this.
+    Count(u32),
+    OneOf(Choice),
+    ManyOf(Choice),
+    /// A share of memory, or an amount: text, or a number of bytes.
+    Memory,
+    Table(&'static Table),
+    Tables(&'static Table),
+    /// A table of tables, by names that the user chooses.
+    Named {
+        each: &'static Table,
+        check: Check,
+        /// How to write an entry; `{}` is its name.
+        help: &'static str,
+    },
+    /// Whatever the user likes.
+    Free,
+}
+
+pub(super) struct Choice {
+    pub values: &'static [Literal],
+    /// Values that people write by mistake, and what to write instead.
+    pub instead: &'static [(&'static str, &'static str)],
+}
+
+pub(super) enum Literal {
+    Text(&'static str),
+    Integer(u8),
+    Switch(bool),
+}
+
+impl Table {
+    pub fn keys(&self) -> impl Iterator<Item = (&'static Key, bool)> + use<> {
+        self.groups.iter().flat_map(|group| group.keys.iter().map(|key| (key, group.inherits)))
+    }
+
+    pub fn key(&self, name: &str) -> Option<(&'static Key, bool)> {
+        self.keys().find(|(key, _)| key.name == name)
+    }
+}
+
+impl std::fmt::Display for Literal {
+    /// As it is written in a manifest.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Literal::Text(text) => write!(f, "\"{text}\""),
+            Literal::Integer(number) => write!(f, "{number}"),
+            Literal::Switch(on) => write!(f, "{on}"),
+        }
+    }
+}
+
+fn any(_: &str) -> Result<(), ValueError> {
+    Ok(())
+}
+
+const fn key(name: &'static str, kind: ValueKind, about: &'static str) -> Key {
+    Key { name, kind, about }
+}
+
+const fn own(keys: &'static [Key]) -> Group {
+    Group { keys, inherits: false }
+}
+
+const fn one_of(values: &'static [Literal]) -> ValueKind {
+    ValueKind::OneOf(Choice { values, instead: &[] })
+}
+
+pub(super) static MANIFEST: Table = Table {
+    groups: &[own(&[
+        key("workspace", ValueKind::Table(&WORKSPACE), "A set of crates that are built together."),
+        key("build", ValueKind::Table(&BUILD), "Limits of a build; in the root manifest only."),
+        key(
+            "profile",
+            ValueKind::Named {
+                each: &PROFILE,
+                check: check_profile_name,
+                help: "write `[profile.{}]`",
+            },
+            "How to compile; in the root manifest only.",
+        ),
+        key("package", ValueKind::Table(&PACKAGE), "A crate."),
+        key("lib", ValueKind::Table(&LIB), "The library of the crate."),
+        key("bin", ValueKind::Tables(&BIN), "A program of the crate."),
+        key(
+            "dependencies",
+            ValueKind::Named {
+                each: &DEPENDENCY,
+                check: any,
+                help: "write `{} = { path = \"../{}\" }`",
+            },
+            "Crates that this one uses.",
+        ),
+        key(
+            "generate",
+            ValueKind::Tables(&GENERATE),
+            "A command that writes files before compiling.",
+        ),
+    ])],
+    required: &[],
+    elsewhere: &[
+        ("name", "`[package]`"),
+        ("members", "`[workspace]`"),
+        ("sources", "`[lib]` or `[[bin]]`"),
+    ],
+};
+
+static WORKSPACE: Table = Table {
+    groups: &[own(&[
+        key("members", ValueKind::Texts(any), "Directories of crates, and globs of directories."),
+        key("exclude", ValueKind::Texts(any), "Directories and globs that are no members."),
+        key("package", ValueKind::Table(&SHARED), "Values for crates to inherit."),
+        key("metadata", ValueKind::Free, "For other programs; not read."),
+    ])],
+    required: &[],
+    elsewhere: &[],
+};
+
+static SHARED: Table = Table {
+    groups: &[own(&VERSION), own(&SETTINGS)],
+    required: &[],
+    elsewhere: &[("name", "the `[package]` of each crate")],
+};
+
+static BUILD: Table = Table {
+    groups: &[own(&[
+        key("jobs", ValueKind::Count(u32::MAX), "How many jobs run at once."),
+        key("memory", ValueKind::Memory, "`\"75%\"`, `\"8G\"`, `\"8Gi\"`, or `\"off\"`."),
+    ])],
+    required: &[],
+    elsewhere: &[],
+};
+
+/// More pieces than this are each too small to be worth a module's overhead.
+const MAX_CODEGEN_UNITS: u32 = 256;
+
+use Literal::{Integer, Switch, Text};
+
+static PROFILE: Table = Table {
+    groups: &[own(&[
+        key(
+            "inherits",
+            ValueKind::Text(any),
+            "Another profile, whose values count where none stands here.",
+        ),
+        key(
+            "opt-level",
+            one_of(&[Integer(0), Integer(1), Integer(2), Integer(3), Text("s"), Text("z")]),
+            "The level of optimisation.",
+        ),
+        key(
+            "debug",
+            one_of(&[Switch(false), Text("line-tables-only"), Switch(true)]),
+            "Debug information.",
+        ),
+        key("defines", ValueKind::Texts(check_define), "Macros for every crate."),
+        key(
+            "lto",
+            ValueKind::OneOf(Choice {
+                values: &[Text("off"), Text("thin-local"), Text("thin"), Text("fat")],
+                instead: &[
+                    ("true", "cargo's `true` is `\"fat\"`"),
+                    ("false", "write `\"off\"`; cargo's `false` is `\"thin-local\"`"),
+                ],
+            }),
+            "Link-time optimisation.",
+        ),
+        key(
+            "codegen-units",
+            ValueKind::Count(MAX_CODEGEN_UNITS),
+            "At most this many pieces per source file.",
+        ),
+        key(
+            "translate",
+            one_of(&[Text("parallel"), Text("serial")]),
+            "Whether units are translated on all threads of a worker.",
+        ),
+    ])],
+    required: &[],
+    elsewhere: &[("flags", "`[package]`, `[lib]` or `[[bin]]`")],
+};
+
+static PACKAGE: Table = Table {
+    groups: &[
+        own(&[
+            key("name", ValueKind::Text(check_package_name), "The name of the crate."),
+            key("metadata", ValueKind::Free, "For other programs; not read."),
+        ]),
+        Group { keys: &VERSION, inherits: true },
+        Group { keys: &SETTINGS, inherits: true },
+    ],
+    required: &[("name", "write `name = \"...\"`")],
+    elsewhere: &[
+        ("sources", "`[lib]` or `[[bin]]`"),
+        ("headers", "`[lib]`"),
+        ("public-defines", "`[lib]`"),
+        ("crate-type", "`[lib]`"),
+        ("exports", "`[lib]`"),
+    ],
+};
+
+static VERSION: [Key; 1] =
+    [key("version", ValueKind::Text(check_version), "The version of the crate.")];
+
+static SETTINGS: [Key; 9] = [
+    key("include", ValueKind::Texts(any), "Private include directories."),
+    key("defines", ValueKind::Texts(check_define), "Macros: `\"NAME\"`, `\"NAME=value\"`."),
+    key("flags", ValueKind::Texts(check_word), "Flags for clang."),
+    key("c-std", ValueKind::Text(check_c_std), "The standard of C sources, such as `\"c17\"`."),
+    key(
+        "cxx-std",
+        ValueKind::Text(check_cxx_std),
+        "The standard of C++ sources, such as `\"c++20\"`.",
+    ),
+    key("link", ValueKind::Texts(check_link), "System libraries, as after `-l`."),
+    key("link-args", ValueKind::Texts(check_word), "Words for the link."),
+    key("pkg-config", ValueKind::Texts(check_word), "Packages, such as `\"openssl >= 3\"`."),
+    key(
+        "inputs",
+        ValueKind::Texts(any),
+        "Files and globs that units read and that no compiler reports.",
+    ),
+];
+
+const SHARED_LIBRARY: &str = "a shared library is `cdylib`";
+const STATIC_LIBRARY: &str = "a static library is `staticlib`";
+
+static LIB: Table = Table {
+    groups: &[
+        own(&[
+            key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+            key("headers", ValueKind::Texts(any), "Public include directories."),
+            key(
+                "public-defines",
+                ValueKind::Texts(check_define),
+                "Macros for this crate and all that depend on it.",
+            ),
+            key(
+                "crate-type",
+                ValueKind::ManyOf(Choice {
+                    values: &[Text("staticlib"), Text("cdylib")],
+                    instead: &[
+                        ("bin", "programs are `[[bin]]`"),
+                        ("dylib", SHARED_LIBRARY),
+                        ("shared", SHARED_LIBRARY),
+                        ("so", SHARED_LIBRARY),
+                        ("lib", STATIC_LIBRARY),
+                        ("rlib", STATIC_LIBRARY),
+                        ("static", STATIC_LIBRARY),
+                    ],
+                }),
+                "The forms of the library.",
+            ),
+            key("exports", ValueKind::Text(any), "A version script for the shared library."),
+        ]),
+        own(&SETTINGS),
+    ],
+    required: &[],
+    elsewhere: &[("name", "`[package]`: the library is named after the package")],
+};
+
+static BIN: Table = Table {
+    groups: &[
+        own(&[
+            key("name", ValueKind::Text(check_program_name), "The name of the program."),
+            key("sources", ValueKind::Texts(any), "Files and globs; `!` excludes."),
+        ]),
+        own(&SETTINGS),
+    ],
+    required: &[("name", "write `name = \"...\"`")],
+    elsewhere: &[
+        ("headers", "`[lib]`; a program's own directories are `include`"),
+        ("public-defines", "`[lib]`"),
+    ],
+};
+
+static DEPENDENCY: Table = Table {
+    groups: &[own(&[key("path", ValueKind::Text(any), "The directory of the other crate.")])],
+    required: &[("path", "name the directory of the crate: `path = \"../...\"`")],
+    elsewhere: &[],
+};
+
+static GENERATE: Table = Table {
+    groups: &[own(&[
+        key("run", ValueKind::Texts(any), "The program and its words."),
+        key("inputs", ValueKind::Texts(any), "Files and globs that it reads."),
+        key("outputs", ValueKind::Texts(any), "Files that it writes."),
+        key("retry", ValueKind::Switch, "It may run again if it was killed for memory."),
+    ])],
+    required: &[
+        ("run", "name the command: `run = [\"sh\", \"gen.sh\"]`"),
+        ("outputs", "name what it writes: `outputs = [\"$OUT_DIR/config.h\"]`"),
+    ],
+    elsewhere: &[],
+};
+
+fn check_package_name(text: &str) -> Result<(), ValueError> {
+    check_name("package name", text)
+}
+
+fn check_program_name(text: &str) -> Result<(), ValueError> {
+    check_name("program name", text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(table: &'static Table, names: &mut Vec<&'static str>) {
+        for (key, _) in table.keys() {
+            names.push(key.name);
+            match &key.kind {
+                ValueKind::Table(inner)
+                | ValueKind::Tables(inner)
+                | ValueKind::Named { each: inner, .. } => {
+                    keys(inner, names);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn format_keys_are_all_documented() {
+        let document = include_str!("../../../docs/manifest.md");
+        let mut names = Vec::new();
+        keys(&MANIFEST, &mut names);
+        names.retain(|key| {
+            let shown = [
+                format!("`{key}`"),
+                format!("`[{key}]`"),
+                format!("[{key}."),
+                format!("[[{key}]]"),
+            ];
+            !shown.iter().any(|shown| document.contains(shown))
+        });
+        assert_eq!(names, [""; 0], "docs/manifest.md does not say what these are");
+    }
+
+    #[test]
+    fn format_texts_say_something() {
+        let mut names = Vec::new();
+        keys(&MANIFEST, &mut names);
+        assert!(names.len() > 40, "{names:?}");
+        for (key, _) in MANIFEST.keys().chain(PROFILE.keys()).chain(LIB.keys()) {
+            assert!(key.about.ends_with('.') && key.about.len() < 100, "{}", key.name);
+        }
+    }
+}
