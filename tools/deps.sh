@@ -30,6 +30,7 @@ check_build() {
     need llvm-22-dev "LLVM 22 with its headers, in $llvm" test -e "$llvm/include/llvm-c/Core.h" -a -e "$llvm/bin/llvm-config"
     need libclang-22-dev "the headers of clang 22's libraries, in $llvm" test -e "$llvm/include/clang/Frontend/CompilerInstance.h"
     need clang-22 "clang 22 and its own headers, in $llvm" test -x "$llvm/bin/clang" -a -e "$llvm/lib/clang/22/include/stddef.h"
+    need libclang-rt-22-dev "clang 22's run-time library, for sanitizers and coverage, in $llvm" test -e "$llvm/lib/clang/22/lib"
     need lld-22 "the linker lld 22, in $llvm" test -x "$llvm/bin/ld.lld"
     need g++ "a C++ compiler with its standard library, to link C++ programs" cxx
     need libpolly-22-dev "Polly, which LLVM's archives need, in $llvm" polly
@@ -42,8 +43,6 @@ check_build() {
 check_test() {
     need ninja-build ninja program ninja
     need gdb gdb program gdb
-    # For `make torture`: some of the programs ask for sanitizers and coverage.
-    need libclang-rt-22-dev "clang 22's run-time library, in $llvm" test -e "$llvm/lib/clang/22/lib"
     need csmith "csmith, which makes up C programs" program csmith
     need libcsmith-dev "the headers of csmith's programs" test -e /usr/include/csmith/csmith.h
     # For tools/interop.sh and tools/torture.sh.

@@ -119,6 +119,9 @@ pub struct PlaceOptions {
     /// Use this profile (else `dev`)
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
+    /// Change the manifest for this build: `profile.dev.opt-level=1`, or a file (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub config: Vec<String>,
     /// Directory of all outputs (else `target` beside the root manifest)
     #[arg(long, value_name = "DIR")]
     pub target_dir: Option<Utf8PathBuf>,

@@ -5,7 +5,7 @@ use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
 use super::options::{PlaceOptions, Selection};
 use super::terminal::Terminal;
-use crate::manifest::{self, CrateId, MemorySetting, Profile, Workspace};
+use crate::manifest::{self, CrateId, ManifestText, MemorySetting, Profile, Workspace};
 use crate::memory::Budget;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -36,7 +36,9 @@ impl Project {
                 (found.root, found.nearest)
             }
         };
-        let loaded = manifest::load(&root)?;
+        let config = place.config.iter().map(|text| config_text(text, &here));
+        let config = config.collect::<Result<Vec<_>, CliError>>()?;
+        let loaded = manifest::load_with(&root, &config)?;
         if !loaded.warnings.is_empty() {
             terminal.console().print(&problems_text(&loaded.warnings));
         }
@@ -114,6 +116,19 @@ impl Project {
             }
         }
     }
+}
+
+/// A value of `--config`: TOML if it has a `=`, else a file of it.
+fn config_text(text: &str, here: &Utf8Path) -> Result<ManifestText, CliError> {
+    if text.contains('=') {
+        return Ok(ManifestText::new(here.join("--config"), text));
+    }
+    let path = here.join(text);
+    if !path.exists() {
+        return Err(CliError::usage(format!("the file `{text}` of `--config` does not exist"))
+            .with_help("`--config` takes KEY=VALUE, or the path of a file"));
+    }
+    Ok(manifest::read(&path)?)
 }
 
 /// The memory budget: the option, `TENDER_MEMORY`, the manifest, else what is found.

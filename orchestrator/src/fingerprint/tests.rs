@@ -8,7 +8,7 @@ use super::*;
 use crate::environment::Variables;
 use crate::graph::{Command, Graph, Ingredients, Item, ItemKind, Program, Run};
 use crate::keys::ItemId;
-use crate::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
+use crate::manifest::{CrateId, DebugInfo, Profile, Translate};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::fs::{self, File};
 use std::time::{Duration, SystemTime};
@@ -33,15 +33,7 @@ fn space() -> Space {
     let dir = tempfile::tempdir().unwrap();
     let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
     let state_dir = root.join("target/debug/.tender");
-    let profile = Profile {
-        name: "dev".into(),
-        opt_level: OptLevel::O0,
-        debug: DebugInfo::None,
-        lto: Lto::Off,
-        codegen_units: None,
-        translate: Translate::Parallel,
-        defines: vec![],
-    };
+    let profile = Profile { debug: DebugInfo::None, ..Profile::dev() };
     let item = |key: &str, kind, run, inputs: &[&str], outputs: &[&str], after: &[ItemId]| Item {
         krate: CrateId(0),
         krate_name: "one".into(),

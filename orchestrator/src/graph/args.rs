@@ -4,8 +4,9 @@
 //! has the header):
 //!
 //! 1. `-std=`, if the manifest names one for the language
-//! 2. profile: `-O`, `-g` or `-gline-tables-only`
-//! 3. `-fPIC` for libraries, `-fPIE` for programs; `-ffile-compilation-dir=.`
+//! 2. profile: `-O`, `-g` or `-gline-tables-only`, `-gsplit-dwarf`, `-march`, sanitizers, coverage,
+//!    profiles of runs
+//! 3. `-fPIC` for libraries, `-fPIE` for programs; `-ffile-compilation-dir=`
 //! 4. profile: its defines
 //! 5. the target's defines
 //! 6. the target's private include directories, then the crate's public ones with its public
@@ -14,17 +15,20 @@
 //! 8. for every dependency, direct and transitive, in declaration order, each once: public include
 //!    directories, OUT_DIR if headers are generated there, public defines, pkg-config's cflags
 //! 9. the target's pkg-config cflags (system directories, so after those of the workspace)
-//! 10. the target's `flags`
+//! 10. the target's `flags`, then those of the unit's language
+//! 11. profile: the same. Who builds has the last word
 
 use super::model::Ingredients;
-use crate::manifest::{DebugInfo, OptLevel, Profile, TargetSettings};
+use super::runtime;
+use crate::manifest::{DebugInfo, OptLevel, Profile, SplitDebugInfo, TargetSettings};
 use tender_protocol::Language;
 
 /// All that compile commands of one target are made of, each part already as words.
 pub(super) struct CompileWords<'a> {
     pub profile: &'a Profile,
     pub settings: &'a TargetSettings,
-    pub program: bool,
+    /// Part 3's first word.
+    pub position: &'static str,
     /// Parts 6 and 7.
     pub directories: Vec<String>,
     /// Part 8, by dependency.
@@ -56,8 +60,8 @@ impl CompileWords<'_> {
             &mut profile,
             optimisation(self.profile).into_iter().filter(takes).collect(),
         );
-        let place = if self.program { "-fPIE" } else { "-fPIC" };
-        add(&mut args, &mut own, vec![place.to_owned(), "-ffile-compilation-dir=.".to_owned()]);
+        let dir = format!("-ffile-compilation-dir={}", self.profile.compilation_dir);
+        add(&mut args, &mut own, vec![self.position.to_owned(), dir]);
         add(&mut args, &mut profile, defines(&self.profile.defines).filter(takes).collect());
         add(&mut args, &mut own, defines(&self.settings.defines).filter(takes).collect());
         add(
@@ -78,9 +82,22 @@ impl CompileWords<'_> {
             &mut own,
             self.pkg_config.iter().filter(|word| takes(word)).cloned().collect(),
         );
-        add(&mut args, &mut own, self.settings.flags.clone());
+        let TargetSettings { flags, c_flags, cxx_flags, .. } = self.settings;
+        add(&mut args, &mut own, of_language(language, [flags, c_flags, cxx_flags]));
+        let Profile { flags, c_flags, cxx_flags, .. } = self.profile;
+        add(&mut args, &mut profile, of_language(language, [flags, c_flags, cxx_flags]));
         (args, Ingredients { own, profile, interfaces })
     }
+}
+
+/// The flags for all languages, then those for this one.
+fn of_language(language: Language, [all, c, cxx]: [&Vec<String>; 3]) -> Vec<String> {
+    let own = match language {
+        Language::C => &c[..],
+        Language::Cxx => &cxx[..],
+        _ => &[],
+    };
+    [all, own].concat()
 }
 
 pub(super) fn defines(defines: &[String]) -> impl Iterator<Item = String> + '_ {
@@ -101,7 +118,14 @@ fn optimisation(profile: &Profile) -> Vec<String> {
         DebugInfo::LineTablesOnly => Some("-gline-tables-only"),
         DebugInfo::Full => Some("-g"),
     };
-    [Some(level), debug].into_iter().flatten().map(str::to_owned).collect()
+    let split = (profile.split_debuginfo == SplitDebugInfo::Unpacked
+        && profile.debug != DebugInfo::None)
+        .then_some("-gsplit-dwarf");
+    let mut words: Vec<String> =
+        [Some(level), debug, split].into_iter().flatten().map(str::to_owned).collect();
+    words.extend(profile.march.as_ref().map(|cpu| format!("-march={cpu}")));
+    words.extend(runtime::compile_words(profile));
+    words
 }
 
 /// Clang warns of words that have no effect on its input. Those that we add by ourselves must not
@@ -109,29 +133,33 @@ fn optimisation(profile: &Profile) -> Vec<String> {
 fn accepts(language: Language, word: &str) -> bool {
     match language {
         Language::C | Language::Cxx | Language::AssemblyWithCpp => true,
-        Language::Assembly => !word.starts_with("-D") && !word.starts_with("-O"),
-        Language::LlvmIr | Language::Bitcode => !word.starts_with("-D") && !word.starts_with("-I"),
+        Language::Assembly => !["-D", "-O", "-fprofile", "-fcoverage", "-fsanitize", "-fno-omit"]
+            .iter()
+            .any(|start| word.starts_with(start)),
+        Language::LlvmIr | Language::Bitcode => {
+            !["-D", "-I", "-fcoverage", "-fno-omit"].iter().any(|start| word.starts_with(start))
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::{Lto, Translate};
 
     fn words(language: Language) -> String {
         let profile = Profile {
-            name: "release".into(),
-            opt_level: OptLevel::O2,
             debug: DebugInfo::LineTablesOnly,
-            lto: Lto::Off,
-            codegen_units: None,
-            translate: Translate::Parallel,
-            defines: vec!["NDEBUG".into()],
+            march: Some("x86-64-v3".into()),
+            flags: vec!["-fall".into()],
+            c_flags: vec!["-fc".into()],
+            cxx_flags: vec!["-fcxx".into()],
+            ..Profile::release()
         };
         let settings = TargetSettings {
             defines: vec!["A=1 2".into()],
             flags: vec!["-Wall".into()],
+            c_flags: vec!["-Wc".into()],
+            cxx_flags: vec!["-Wcxx".into()],
             c_std: Some("c17".into()),
             cxx_std: Some("c++20".into()),
             ..TargetSettings::default()
@@ -139,7 +167,7 @@ mod tests {
         let words = CompileWords {
             profile: &profile,
             settings: &settings,
-            program: false,
+            position: "-fPIC",
             directories: vec!["-Iown".into()],
             interfaces: vec![("dep".into(), vec!["-Idep".into(), "-DDEP".into()])],
             pkg_config: vec!["-Isys".into()],
@@ -152,16 +180,19 @@ mod tests {
         let check = |language, expect: &str| assert_eq!(words(language), expect);
         check(
             Language::C,
-            "-std=c17|-O2|-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall",
+            "-std=c17|-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall|-Wc|-fall|-fc",
         );
         check(
             Language::Cxx,
-            "-std=c++20|-O2|-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall",
+            "-std=c++20|-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall|-Wcxx|-fall|-fcxx",
         );
         check(
             Language::Assembly,
-            "-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-Iown|-Idep|-Isys|-Wall",
+            "-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-Iown|-Idep|-Isys|-Wall|-fall",
         );
-        check(Language::LlvmIr, "-O2|-gline-tables-only|-fPIC|-ffile-compilation-dir=.|-Wall");
+        check(
+            Language::LlvmIr,
+            "-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-Wall|-fall",
+        );
     }
 }

@@ -4,11 +4,12 @@ use super::GraphError;
 use super::build::{Builder, Object, Planned};
 use super::codegen;
 use super::link::{LibraryForm, LinkInput, LinkWords};
-use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemKind, Run};
+use super::model::{ArtifactKind, DRIVER_C, DRIVER_CXX, Ingredients, Item, ItemKind, Program, Run};
 use super::order::link_order;
 use super::paths::member_names;
+use super::runtime;
 use crate::keys::ItemId;
-use crate::manifest::{Bin, Crate, CrateId, Lib, TargetSettings};
+use crate::manifest::{Bin, Crate, CrateId, Lib, Profile, Strip, TargetSettings};
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{LtoArchive, LtoLibrary, LtoLink, Member, Work};
 
@@ -88,16 +89,16 @@ impl Builder<'_> {
 
     /// An archive of native code, in every mode.
     fn archive(&self, id: CrateId, krate: &Crate, objects: &[Object]) -> Item {
-        let profile = self.request.profile;
+        let profile = self.profile(id);
         let path = self.path_for_commands(&self.graph.out_dir).join(format!("lib{}.a", krate.name));
         let members = members(objects);
         let own = members.iter().map(|member| format!("{}={}", member.name, member.path)).collect();
         let lto = objects.iter().any(|object| object.bitcode).then(|| LtoArchive {
-            mode: codegen::lto(profile),
-            opt_level: codegen::lto_level(profile),
+            mode: codegen::lto(&profile),
+            opt_level: codegen::lto_level(&profile),
             work_dir: self.lto_dir(krate, "archive"),
         });
-        let words = if lto.is_some() { codegen::lto_words(profile) } else { Vec::new() };
+        let words = if lto.is_some() { codegen::lto_words(&profile) } else { Vec::new() };
         Item {
             krate: id,
             krate_name: krate.name.clone(),
@@ -148,7 +149,7 @@ impl Builder<'_> {
         let item = self.plan_link(
             Linked { id, krate, kind: ItemKind::Program, key, directory },
             &path,
-            (vec!["-pie".to_owned()], Vec::new()),
+            (vec![if self.profile(id).pie { "-pie" } else { "-no-pie" }.to_owned()], Vec::new()),
             objects,
             krate.lib.as_ref().map(|lib| (lib, of_crate)),
             &bin.settings,
@@ -187,7 +188,9 @@ impl Builder<'_> {
         let mut requirements = LinkWords::of(settings, pkg_libs);
         let own_requirements = requirements.clone();
         let mut libraries: Vec<(&str, &LinkInput)> = Vec::new();
+        let mut runtime_words = runtime::words_of_flags(&self.profile(what.id), settings);
         if let Some((lib, planned)) = own_lib {
+            runtime_words.extend_from_slice(&planned.runtime_words);
             libraries.extend(
                 planned.library.as_ref().map(|library| (what.krate.name.as_str(), library)),
             );
@@ -198,6 +201,7 @@ impl Builder<'_> {
             let known = self.planned(dependency);
             libraries.extend(known.library.as_ref().map(|library| (name, library)));
             requirements.append(known.link_words.clone());
+            runtime_words.extend_from_slice(&known.runtime_words);
             let mut words: Vec<String> =
                 known.library.iter().map(|library| library.path.to_string()).collect();
             words.extend(known.link_words.all());
@@ -236,20 +240,43 @@ impl Builder<'_> {
         args.extend(requirements.all());
         own.extend(own_requirements.all());
 
-        let driver = if cxx { DRIVER_CXX } else { DRIVER_C };
-        own.push(match self.request.surroundings.chosen_driver(cxx) {
-            Some(chosen) => format!("{}={chosen}", if cxx { "CXX" } else { "CC" }),
-            None => driver.to_owned(),
-        });
-        let profile = self.request.profile;
+        let profile = self.profile(what.id);
+        let mut words = strip_words(&profile);
+        words.extend(runtime::link_words(&profile));
+        runtime_words.retain(|word| !words.contains(word));
+        own.extend(runtime_words.iter().cloned());
+        let surroundings = self.request.surroundings;
+        let (driver, program) = if profile.needs_runtime() || !runtime_words.is_empty() {
+            args.extend(runtime_words);
+            let driver = surroundings.clang(cxx).map_err(|message| GraphError::NoRuntime {
+                krate: what.krate.name.clone(),
+                target: path.file_name().unwrap_or(path.as_str()).to_owned(),
+                message,
+            })?;
+            own.extend(driver.iter().cloned());
+            let name = driver[0].clone();
+            let path = Some(Utf8PathBuf::from(&name));
+            (driver, Program { name, path })
+        } else {
+            let driver = if cxx { DRIVER_CXX } else { DRIVER_C };
+            own.push(match surroundings.chosen_driver(cxx) {
+                Some(chosen) => format!("{}={chosen}", if cxx { "CXX" } else { "CC" }),
+                None => driver.to_owned(),
+            });
+            (vec![driver.to_owned()], surroundings.driver(cxx))
+        };
+        words.extend(profile.link_args.iter().cloned());
+        args.extend(words.iter().cloned());
         let bitcode = objects.iter().any(|object| object.bitcode);
         let lto = (bitcode || !as_members.is_empty()).then(|| LtoLink {
-            mode: codegen::lto(profile),
-            opt_level: codegen::lto_level(profile),
+            mode: codegen::lto(&profile),
+            opt_level: codegen::lto_level(&profile),
             work_dir: self.lto_dir(what.krate, &what.directory),
             libraries: as_members,
         });
-        let words = if lto.is_some() { codegen::lto_words(profile) } else { Vec::new() };
+        if lto.is_some() {
+            words.extend(codegen::lto_words(&profile));
+        }
         let output = path.to_string();
         self.add(Item {
             krate: what.id,
@@ -258,14 +285,24 @@ impl Builder<'_> {
             key: what.key,
             label: path.file_name().unwrap_or(path.as_str()).to_owned(),
             after,
-            run: Run::Worker(Work::Link { driver: vec![driver.to_owned()], args, output, lto }),
-            program: Some(self.request.surroundings.driver(cxx)),
+            run: Run::Worker(Work::Link { driver, args, output, lto }),
+            program: Some(program),
             inputs,
             outputs: vec![path.to_owned()],
             ingredients: Ingredients { own, profile: words, interfaces },
             size: objects.iter().map(|object| object.size).sum(),
         })
     }
+}
+
+/// What a profile takes out of the outputs of links.
+fn strip_words(profile: &Profile) -> Vec<String> {
+    let word = match profile.strip {
+        Strip::Nothing => return Vec::new(),
+        Strip::DebugInfo => "-Wl,--strip-debug",
+        Strip::Symbols => "-Wl,--strip-all",
+    };
+    vec![word.to_owned()]
 }
 
 /// The members of a crate's archive, in the order of its sources.

@@ -9,12 +9,14 @@ use super::link::{LinkInput, LinkWords};
 use super::model::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Program, Run};
 use super::order::{dependencies_first, include_order, linked_crates};
 use super::paths::{name_in_crate, object_path, portable_name, profile_dir, seen_from};
+use super::runtime;
 use crate::keys::ItemId;
 use crate::manifest::{
     Crate, CrateId, OUT_DIR, Profile, SourceKind, Sources, TargetSettings, Workspace, resolve,
     source_kind,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Language, Lto, Work};
 
@@ -79,6 +81,13 @@ pub trait Surroundings {
     fn chosen_driver(&self, cxx: bool) -> Option<String>;
     /// The link driver for C or C++, if it is known without starting a process.
     fn driver(&self, cxx: bool) -> Program;
+    /// clang as a link driver, for C or for C++: the program and its words.
+    ///
+    /// # Errors
+    /// Text for users: its run-time library is missing.
+    fn clang(&self, cxx: bool) -> Result<Vec<String>, String>;
+    /// What compilers are told by `-march=native`: the model and the features of the processor.
+    fn processor(&self) -> String;
     /// The file that starting `name` in `dir` runs; None where there is none.
     fn program(&self, name: &str, dir: &Utf8Path) -> Option<Utf8PathBuf>;
 }
@@ -113,6 +122,7 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
         planned: vec![None; workspace.crates.len()],
         writers: HashMap::new(),
         pkg_config: HashMap::new(),
+        profiles: crate_profiles(workspace, request.profile),
     };
     for id in dependencies_first(workspace, &request.roots) {
         let planned = builder.plan_crate(id, request.roots.contains(&id))?;
@@ -121,6 +131,11 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
     let mut graph = builder.graph;
     graph.artifacts.sort_by(|a, b| (a.krate, &a.name, &a.path).cmp(&(b.krate, &b.name, &b.path)));
     Ok(graph)
+}
+
+/// Whether a word asks for the processor of the machine that compiles.
+fn is_native(word: &str) -> bool {
+    ["-march=native", "-mcpu=native", "-mtune=native"].contains(&word)
 }
 
 pub(super) struct Builder<'a> {
@@ -133,6 +148,15 @@ pub(super) struct Builder<'a> {
     /// By `CrateId`: its library goes into a program or shared library of this build.
     pub linked: Vec<bool>,
     pkg_config: HashMap<String, PkgConfig>,
+    /// By `CrateId`.
+    profiles: Vec<Cow<'a, Profile>>,
+}
+
+fn crate_profiles<'a>(workspace: &Workspace, profile: &'a Profile) -> Vec<Cow<'a, Profile>> {
+    let mut is_member = vec![false; workspace.crates.len()];
+    workspace.members.iter().for_each(|id| is_member[id.0 as usize] = true);
+    let crates = workspace.crates.iter().zip(is_member);
+    crates.map(|(krate, member)| profile.of_crate(&krate.name, member)).collect()
 }
 
 /// What other crates need to know of a crate.
@@ -146,6 +170,8 @@ pub(super) struct Planned {
     header_items: Vec<ItemId>,
     /// Its archive, or its shared library if it has no archive; absent if it has no objects.
     pub library: Option<LinkInput>,
+    /// Flags of its library's units that need clang's run-time library at the link.
+    pub runtime_words: Vec<String>,
 }
 
 /// A unit or prebuilt object of a target, ready to be archived or linked.
@@ -169,17 +195,24 @@ struct Target<'a> {
     directory: String,
     sources: &'a Sources,
     settings: &'a TargetSettings,
-    program: bool,
+    /// `-fPIC` and the like.
+    position: &'static str,
     generated: Vec<Utf8PathBuf>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
+    pub(super) fn profile(&self, id: CrateId) -> Cow<'a, Profile> {
+        self.profiles[id.0 as usize].clone()
+    }
+
     fn plan_crate(&mut self, id: CrateId, root: bool) -> Result<Planned, GraphError> {
         let workspace = self.workspace;
         let krate = &workspace.crates[id.0 as usize];
         let generated = self.plan_generate(id, krate)?;
         let closure = include_order(workspace, id);
         let mut planned = self.public_interface(krate, &generated)?;
+        let profile = self.profile(id);
+        let in_program = if profile.pie { "-fPIE" } else { "-fno-pie" };
 
         let mut after = generated.items.clone();
         let mut interfaces = Vec::new();
@@ -193,12 +226,13 @@ impl Builder<'_> {
         }
 
         if let Some(lib) = &krate.lib {
+            planned.runtime_words = runtime::words_of_flags(&profile, &lib.settings);
             let target = Target {
                 name: "lib".into(),
                 directory: "lib".into(),
                 sources: &lib.sources,
                 settings: &lib.settings,
-                program: false,
+                position: if profile.pic || lib.cdylib { "-fPIC" } else { in_program },
                 generated: generated.lib_sources.clone(),
             };
             let objects = self.plan_units(id, krate, &target, &generated, &interfaces, &after)?;
@@ -217,7 +251,7 @@ impl Builder<'_> {
                     directory: format!("bin-{}", bin.name),
                     sources: &bin.sources,
                     settings: &bin.settings,
-                    program: true,
+                    position: in_program,
                     generated: generated.bin_sources[number].clone(),
                 };
                 let objects =
@@ -264,7 +298,7 @@ impl Builder<'_> {
         interfaces: &[(String, Vec<String>)],
         after: &[ItemId],
     ) -> Result<Vec<Object>, GraphError> {
-        let profile = self.request.profile;
+        let profile = &*self.profile(id);
         let mut directories: Vec<String> =
             target.settings.include.iter().map(|dir| self.include(krate, dir)).collect();
         if let Some(lib) = &krate.lib {
@@ -282,7 +316,7 @@ impl Builder<'_> {
         let words = CompileWords {
             profile,
             settings: target.settings,
-            program: target.program,
+            position: target.position,
             directories,
             interfaces: interfaces.to_vec(),
             pkg_config,
@@ -293,6 +327,7 @@ impl Builder<'_> {
             .inputs
             .iter()
             .map(|path| self.path_for_commands(&self.expanded(krate, path)))
+            .chain(profile.pgo_use.iter().map(|path| self.path_for_commands(path)))
             .collect();
         let mut after = after.to_vec();
         for writer in declared.iter().filter_map(|path| self.writers.get(path)) {
@@ -329,8 +364,18 @@ impl Builder<'_> {
                 }
                 Some(SourceKind::Unit(language)) => language,
             };
-            let (args, mut ingredients) =
-                by_language.entry(language as u8).or_insert_with(|| words.of(language)).clone();
+            let (args, mut ingredients) = by_language
+                .entry(language as u8)
+                .or_insert_with(|| {
+                    let (args, mut ingredients) = words.of(language);
+                    // What `native` means differs between machines that share a directory.
+                    if args.iter().any(|word| is_native(word)) {
+                        let processor = self.request.surroundings.processor();
+                        ingredients.own.push(format!("processor={processor}"));
+                    }
+                    (args, ingredients)
+                })
+                .clone();
             let object = self
                 .path_for_commands(&self.graph.state_dir)
                 .join(&krate.name)
@@ -357,7 +402,9 @@ impl Builder<'_> {
                         source: &source_name,
                     };
                     // One object names one `.dwo`.
-                    let may_cut = codegen::has_module(language) && dwo.is_none();
+                    let may_cut = codegen::has_module(language)
+                        && dwo.is_none()
+                        && !profile.keeps_units_whole();
                     let forced = self.request.force_pieces.filter(|_| may_cut);
                     let cut = may_cut.then(|| codegen::cut(profile, forced, &origin)).flatten();
                     ingredients.own.extend(forced.map(codegen::forced_word));

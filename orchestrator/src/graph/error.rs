@@ -14,6 +14,9 @@ pub enum GraphError {
     )]
     PkgConfig { krate: String, manifest: Utf8PathBuf, package: String, message: String },
 
+    #[error("`{target}` of crate `{krate}` needs clang's run-time library: {message}")]
+    NoRuntime { krate: String, target: String, message: String },
+
     #[error(
         "crate `{krate}` generates `{output}`, which lies neither in $OUT_DIR nor in the crate's directory ({dir})"
     )]

@@ -1,7 +1,7 @@
 //! Crates -> units -> items, with dense typed ids. No I/O here beyond what `build` is given.
 //!
 //! - `model`: the types; `paths`: names of outputs; `args`, `link`: words of commands; `codegen`:
-//!   what the profile asks of code generation
+//!   what the profile asks of code generation; `runtime`: which code needs clang's run-time library
 //! - `build`: workspace and request -> graph; `generate`, `artifacts`: its parts for commands, and
 //!   for archives and links; `order`: of dependencies
 //! - `compile_commands`: the graph's units as clangd wants them (this one writes files)
@@ -31,6 +31,7 @@ mod link;
 mod model;
 mod order;
 mod paths;
+mod runtime;
 #[cfg(test)]
 mod tests;
 

@@ -5,22 +5,14 @@ mod codegen;
 use super::*;
 use crate::manifest::{
     Bin, BuildSettings, Crate, CrateId, DebugInfo, Generate, Lib, Lto, OptLevel, Profile, Sources,
-    TargetSettings, Translate, Workspace,
+    TargetSettings, Workspace,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use tender_protocol::Work;
 
 fn profile(name: &str) -> Profile {
-    Profile {
-        name: name.into(),
-        opt_level: OptLevel::O0,
-        debug: DebugInfo::None,
-        lto: Lto::Off,
-        codegen_units: None,
-        translate: Translate::Parallel,
-        defines: vec![],
-    }
+    Profile { name: name.into(), debug: DebugInfo::None, ..Profile::dev() }
 }
 
 fn krate(name: &str) -> Crate {
@@ -103,6 +95,14 @@ impl Surroundings for Table {
 
     fn chosen_driver(&self, cxx: bool) -> Option<String> {
         (!cxx).then(|| "gcc-9".to_owned())
+    }
+
+    fn clang(&self, cxx: bool) -> Result<Vec<String>, String> {
+        Ok(vec![format!("/llvm/clang{}", if cxx { "++" } else { "" })])
+    }
+
+    fn processor(&self) -> String {
+        "x".to_owned()
     }
 
     fn driver(&self, cxx: bool) -> Program {

@@ -34,6 +34,10 @@ pub(super) type Check = fn(&str) -> Result<(), ValueError>;
 pub(super) enum ValueKind {
     Text(Check),
     Texts(Check),
+    /// Words for clang. `cxx`: only C++ units get them.
+    Flags {
+        cxx: bool,
+    },
     Switch,
     /// A whole number from 1 to this.
     Count(u32),
@@ -76,6 +80,13 @@ impl Table {
     }
 }
 
+impl ValueKind {
+    /// An array of strings.
+    pub fn is_list(&self) -> bool {
+        matches!(self, ValueKind::Texts(_) | ValueKind::Flags { .. } | ValueKind::ManyOf(_))
+    }
+}
+
 impl std::fmt::Display for Literal {
     /// As it is written in a manifest.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,16 +117,8 @@ const fn one_of(values: &'static [Literal]) -> ValueKind {
 pub(super) static MANIFEST: Table = Table {
     groups: &[own(&[
         key("workspace", ValueKind::Table(&WORKSPACE), "A set of crates that are built together."),
-        key("build", ValueKind::Table(&BUILD), "Limits of a build; in the root manifest only."),
-        key(
-            "profile",
-            ValueKind::Named {
-                each: &PROFILE,
-                check: check_profile_name,
-                help: "write `[profile.{}]`",
-            },
-            "How to compile; in the root manifest only.",
-        ),
+        BUILD_KEY,
+        PROFILE_KEY,
         key("package", ValueKind::Table(&PACKAGE), "A crate."),
         key("lib", ValueKind::Table(&LIB), "The library of the crate."),
         key("bin", ValueKind::Tables(&BIN), "A program of the crate."),
@@ -141,6 +144,19 @@ pub(super) static MANIFEST: Table = Table {
         ("sources", "`[lib]` or `[[bin]]`"),
     ],
 };
+
+/// What one build may change on its command line.
+pub(super) static CONFIG: Table =
+    Table { groups: &[own(&[BUILD_KEY, PROFILE_KEY])], required: &[], elsewhere: &[] };
+
+const BUILD_KEY: Key =
+    key("build", ValueKind::Table(&BUILD), "Limits of a build; in the root manifest only.");
+
+const PROFILE_KEY: Key = key(
+    "profile",
+    ValueKind::Named { each: &PROFILE, check: check_profile_name, help: "write `[profile.{}]`" },
+    "How to compile; in the root manifest only.",
+);
 
 static WORKSPACE: Table = Table {
     groups: &[own(&[
@@ -174,48 +190,132 @@ const MAX_CODEGEN_UNITS: u32 = 256;
 use Literal::{Integer, Switch, Text};
 
 static PROFILE: Table = Table {
-    groups: &[own(&[
-        key(
-            "inherits",
-            ValueKind::Text(any),
-            "Another profile, whose values count where none stands here.",
-        ),
-        key(
-            "opt-level",
-            one_of(&[Integer(0), Integer(1), Integer(2), Integer(3), Text("s"), Text("z")]),
-            "The level of optimisation.",
-        ),
-        key(
-            "debug",
-            one_of(&[Switch(false), Text("line-tables-only"), Switch(true)]),
-            "Debug information.",
-        ),
-        key("defines", ValueKind::Texts(check_define), "Macros for every crate."),
-        key(
-            "lto",
-            ValueKind::OneOf(Choice {
-                values: &[Text("off"), Text("thin-local"), Text("thin"), Text("fat")],
-                instead: &[
-                    ("true", "cargo's `true` is `\"fat\"`"),
-                    ("false", "write `\"off\"`; cargo's `false` is `\"thin-local\"`"),
-                ],
-            }),
-            "Link-time optimisation.",
-        ),
-        key(
-            "codegen-units",
-            ValueKind::Count(MAX_CODEGEN_UNITS),
-            "At most this many pieces per source file.",
-        ),
-        key(
-            "translate",
-            one_of(&[Text("parallel"), Text("serial")]),
-            "Whether units are translated on all threads of a worker.",
-        ),
-    ])],
+    groups: &[
+        own(&[
+            key(
+                "inherits",
+                ValueKind::Text(any),
+                "Another profile, whose values count where none stands here.",
+            ),
+            key(
+                "lto",
+                ValueKind::OneOf(Choice {
+                    values: &[Text("off"), Text("thin-local"), Text("thin"), Text("fat")],
+                    instead: &[
+                        ("true", "cargo's `true` is `\"fat\"`"),
+                        ("false", "write `\"off\"`; cargo's `false` is `\"thin-local\"`"),
+                    ],
+                }),
+                "Link-time optimisation.",
+            ),
+            key(
+                "translate",
+                one_of(&[Text("parallel"), Text("serial")]),
+                "Whether units are translated on all threads of a worker.",
+            ),
+            key("link-args", ValueKind::Texts(check_word), "Words for every link."),
+            key(
+                "sanitize",
+                ValueKind::ManyOf(Choice {
+                    values: &[
+                        Text("address"),
+                        Text("undefined"),
+                        Text("thread"),
+                        Text("memory"),
+                        Text("leak"),
+                    ],
+                    instead: &[
+                        ("asan", "AddressSanitizer is `\"address\"`"),
+                        ("ubsan", "UndefinedBehaviorSanitizer is `\"undefined\"`"),
+                        ("tsan", "ThreadSanitizer is `\"thread\"`"),
+                        ("msan", "MemorySanitizer is `\"memory\"`"),
+                    ],
+                }),
+                "Faults that the program finds by itself when it runs.",
+            ),
+            key("coverage", ValueKind::Switch, "Programs count which lines run."),
+            key("pgo-generate", ValueKind::Switch, "Programs write a profile of what runs often."),
+            key(
+                "pgo-use",
+                ValueKind::Text(any),
+                "A profile to optimise by, as llvm-profdata merges it.",
+            ),
+            key(
+                "strip",
+                one_of(&[
+                    Switch(false),
+                    Text("none"),
+                    Text("debuginfo"),
+                    Text("symbols"),
+                    Switch(true),
+                ]),
+                "What a link leaves out of programs and shared libraries.",
+            ),
+            key(
+                "split-debuginfo",
+                ValueKind::OneOf(Choice {
+                    values: &[Text("off"), Text("unpacked")],
+                    instead: &[("packed", "write `\"unpacked\"`, and pack the files by llvm-dwp")],
+                }),
+                "Debug information in a file beside each object.",
+            ),
+            key("pic", ValueKind::Switch, "Static libraries can become part of shared ones."),
+            key("pie", ValueKind::Switch, "Programs can be loaded at any address."),
+            key(
+                "compilation-dir",
+                ValueKind::Text(check_word),
+                "The directory that debug information names as the one where clang ran.",
+            ),
+            key(
+                "package",
+                ValueKind::Named {
+                    each: &PROFILE_PACKAGE,
+                    check: any,
+                    help: "write `[profile.NAME.package.{}]`",
+                },
+                "Values for single crates.",
+            ),
+        ]),
+        own(&COMPILE),
+    ],
     required: &[],
-    elsewhere: &[("flags", "`[package]`, `[lib]` or `[[bin]]`")],
+    elsewhere: &[],
 };
+
+static PROFILE_PACKAGE: Table = Table {
+    groups: &[own(&COMPILE)],
+    required: &[],
+    elsewhere: &[("lto", WHOLE_PROFILE), ("sanitize", WHOLE_PROFILE)],
+};
+
+const WHOLE_PROFILE: &str = "the profile: it concerns all crates of a program";
+
+static COMPILE: [Key; 8] = [
+    key(
+        "opt-level",
+        one_of(&[Integer(0), Integer(1), Integer(2), Integer(3), Text("s"), Text("z")]),
+        "The level of optimisation.",
+    ),
+    key(
+        "debug",
+        one_of(&[Switch(false), Text("line-tables-only"), Switch(true)]),
+        "Debug information.",
+    ),
+    key("defines", ValueKind::Texts(check_define), "Macros."),
+    key("flags", ValueKind::Flags { cxx: false }, "Flags for clang, for units of every language."),
+    key("c-flags", ValueKind::Flags { cxx: false }, "Flags for clang, for C sources."),
+    key("cxx-flags", ValueKind::Flags { cxx: true }, "Flags for clang, for C++ sources."),
+    key(
+        "codegen-units",
+        ValueKind::Count(MAX_CODEGEN_UNITS),
+        "At most this many pieces per source file.",
+    ),
+    key(
+        "march",
+        ValueKind::Text(check_word),
+        "The processor to compile for, such as `\"native\"`.",
+    ),
+];
 
 static PACKAGE: Table = Table {
     groups: &[
@@ -239,10 +339,12 @@ static PACKAGE: Table = Table {
 static VERSION: [Key; 1] =
     [key("version", ValueKind::Text(check_version), "The version of the crate.")];
 
-static SETTINGS: [Key; 9] = [
+static SETTINGS: [Key; 11] = [
     key("include", ValueKind::Texts(any), "Private include directories."),
     key("defines", ValueKind::Texts(check_define), "Macros: `\"NAME\"`, `\"NAME=value\"`."),
-    key("flags", ValueKind::Texts(check_word), "Flags for clang."),
+    key("flags", ValueKind::Flags { cxx: false }, "Flags for clang, for units of every language."),
+    key("c-flags", ValueKind::Flags { cxx: false }, "Flags for clang, for C sources."),
+    key("cxx-flags", ValueKind::Flags { cxx: true }, "Flags for clang, for C++ sources."),
     key("c-std", ValueKind::Text(check_c_std), "The standard of C sources, such as `\"c17\"`."),
     key(
         "cxx-std",

@@ -8,7 +8,7 @@ use super::model::{CrateId, Workspace};
 use super::pattern::{Pattern, PatternKind, resolve};
 use super::problem::{ManifestErrors, ManifestText, Problem, quoted, sort};
 use super::profile::resolve_profiles;
-use super::raw::{self, Inheritable, Manifest, Package, WorkspaceTable};
+use super::raw::{self, Config, Inheritable, Manifest, Package, WorkspaceTable};
 use super::targets::{resolve_crate, visible_outputs};
 use super::walk::{Dirs, FileKind, identity};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -27,6 +27,17 @@ pub struct Loaded {
 /// # Errors
 /// All that is wrong with any manifest of the workspace, at once.
 pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
+    load_with(manifest_path, &[])
+}
+
+/// As `load`, with changes for one build: TOML as in the root manifest, of which the last counts.
+///
+/// # Errors
+/// As `load`, and what is wrong with the changes.
+pub fn load_with(
+    manifest_path: &Utf8Path,
+    config: &[ManifestText],
+) -> Result<Loaded, ManifestErrors> {
     let path = absolute(manifest_path)?;
     let source = read(&path)?;
     let mut problems = Vec::new();
@@ -41,7 +52,7 @@ pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
             Above::None => source,
         },
     };
-    load_root(&root, problems)
+    load_root(&root, config, problems)
 }
 
 /// `problems` are those that are known already.
@@ -50,10 +61,11 @@ pub fn load(manifest_path: &Utf8Path) -> Result<Loaded, ManifestErrors> {
 /// All that is wrong with any manifest of the workspace, `problems` included.
 pub(super) fn load_root(
     root: &ManifestText,
+    config: &[ManifestText],
     problems: Vec<Problem>,
 ) -> Result<Loaded, ManifestErrors> {
     let mut loader = Loader { problems, ..Loader::default() };
-    let workspace = loader.workspace(root);
+    let workspace = loader.workspace(root, config);
     let mut problems = loader.problems;
     sort(&mut problems);
     // What is inherited is looked at once for each heir.
@@ -113,11 +125,19 @@ struct Loader {
 struct Missing;
 
 impl Loader {
-    fn workspace(&mut self, root: &ManifestText) -> Option<Workspace> {
+    fn workspace(&mut self, root: &ManifestText, config: &[ManifestText]) -> Option<Workspace> {
         let mut manifest = raw::parse(root, &mut self.problems)?;
         let dir = root.path.parent()?.to_owned();
-        let profiles = resolve_profiles(&manifest.profiles, &mut self.problems);
-        let build = manifest.build.take().map(|(settings, _)| settings).unwrap_or_default();
+        let mut build = manifest.build.take().map(|(settings, _)| settings).unwrap_or_default();
+        let mut profiles = manifest.profiles.clone();
+        for source in config {
+            let Config { build: limits, profiles: changes } =
+                raw::parse_config(source, &mut self.problems)?;
+            build.jobs = limits.jobs.or(build.jobs);
+            build.memory = limits.memory.or(build.memory);
+            profiles.extend(changes);
+        }
+        let profiles = resolve_profiles(&profiles, &mut self.problems);
         let table = manifest.workspace.take();
         let root_package = manifest.package.is_some().then(|| self.insert(manifest, true));
         if let Some(table) = &table {
@@ -321,7 +341,7 @@ impl Loader {
         root: Utf8PathBuf,
         source: &ManifestText,
         build: super::model::BuildSettings,
-        profiles: std::collections::BTreeMap<String, super::model::Profile>,
+        profiles: std::collections::BTreeMap<String, super::profile::Profile>,
         root_package: Option<usize>,
     ) -> Workspace {
         let mut order: Vec<usize> =
@@ -384,6 +404,8 @@ fn take_over(package: &mut Package, shared: Option<&Inheritable>, problems: &mut
                 "include" => copy(&mut to.include, &from.include),
                 "defines" => copy(&mut to.defines, &from.defines),
                 "flags" => copy(&mut to.flags, &from.flags),
+                "c-flags" => copy(&mut to.c_flags, &from.c_flags),
+                "cxx-flags" => copy(&mut to.cxx_flags, &from.cxx_flags),
                 "c-std" => copy(&mut to.c_std, &from.c_std),
                 "cxx-std" => copy(&mut to.cxx_std, &from.cxx_std),
                 "link" => copy(&mut to.link, &from.link),

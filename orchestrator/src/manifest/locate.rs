@@ -106,7 +106,7 @@ const LARGEST: u64 = 64 << 20;
 ///
 /// # Errors
 /// The file is absent, no regular file, too large, unreadable, or not UTF-8.
-pub(super) fn read(path: &Utf8Path) -> Result<ManifestText, ManifestErrors> {
+pub fn read(path: &Utf8Path) -> Result<ManifestText, ManifestErrors> {
     let problem = match whole_file::read(path.as_std_path(), LARGEST) {
         Ok(bytes) => return decode(path, bytes),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

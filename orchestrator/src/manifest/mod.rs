@@ -27,14 +27,15 @@ mod tests;
 mod value;
 mod walk;
 
-pub use load::{Loaded, load};
-pub use locate::{FoundManifest, find};
+pub use load::{Loaded, load, load_with};
+pub use locate::{FoundManifest, find, read};
 pub use model::*;
 pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, source_kind};
 pub use problem::{Location, ManifestErrors, ManifestText, Problem, ProblemSeverity, suggestion};
+pub use profile::Profile;
 pub use render::render;
 pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, init_crate, new_crate};
 pub use schema::json_schema;
-pub use value::{ValueError, check_name, parse_memory};
+pub use value::{ValueError, check_name, flags_without_operands, parse_memory};
 
 pub const MANIFEST_NAME: &str = "Tender.toml";

@@ -1,6 +1,7 @@
 //! The workspace as the manifests describe it: inheritance applied, globs expanded, paths absolute
 //! and normalised.
 
+use super::profile::Profile;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
@@ -38,18 +39,6 @@ pub enum MemorySetting {
     Off,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct Profile {
-    pub name: String,
-    pub opt_level: OptLevel,
-    pub debug: DebugInfo,
-    pub lto: Lto,
-    /// At most this many pieces per source file; absent: the measured default.
-    pub codegen_units: Option<u32>,
-    pub translate: Translate,
-    pub defines: Vec<String>,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OptLevel {
     O0,
@@ -81,6 +70,31 @@ pub enum Translate {
     Serial,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sanitizer {
+    Address,
+    Undefined,
+    Thread,
+    Memory,
+    Leak,
+}
+
+/// What a link leaves out of its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strip {
+    Nothing,
+    DebugInfo,
+    Symbols,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitDebugInfo {
+    /// Debug information is in the objects, and is linked.
+    Off,
+    /// It is in a `.dwo` file beside each object.
+    Unpacked,
+}
+
 #[derive(Clone, Debug)]
 pub struct Crate {
     pub name: String,
@@ -102,7 +116,10 @@ pub struct TargetSettings {
     /// Absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub include: Vec<Utf8PathBuf>,
     pub defines: Vec<String>,
+    /// For units of every language, then for those of C, then for those of C++.
     pub flags: Vec<String>,
+    pub c_flags: Vec<String>,
+    pub cxx_flags: Vec<String>,
     pub c_std: Option<String>,
     pub cxx_std: Option<String>,
     /// System libraries, without `-l`.

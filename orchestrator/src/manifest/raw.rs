@@ -2,8 +2,10 @@
 //! `reader`; here are the rules that concern several keys. No I/O: paths stay text.
 
 use super::format;
-use super::model::{BuildSettings, DebugInfo, Lto, OptLevel, Translate};
+use super::model::{BuildSettings, DebugInfo, Lto, Sanitizer, SplitDebugInfo, Strip, Translate};
+use super::pattern::resolve;
 use super::problem::{Location, ManifestText, Problem};
+use super::profile::ProfileValues;
 use super::reader::{Context, Section, Text};
 use super::value::{parse_memory, parse_opt_level};
 use toml::de::DeTable;
@@ -21,6 +23,12 @@ pub(super) struct Manifest {
     /// In order of declaration.
     pub dependencies: Vec<Dependency>,
     pub generate: Vec<GenerateTable>,
+}
+
+/// What one build changes.
+pub(super) struct Config {
+    pub build: BuildSettings,
+    pub profiles: Vec<ProfileTable>,
 }
 
 #[derive(Debug)]
@@ -54,6 +62,8 @@ pub(super) struct Settings {
     pub include: Option<Vec<Text>>,
     pub defines: Option<Vec<String>>,
     pub flags: Option<Vec<String>>,
+    pub c_flags: Option<Vec<String>>,
+    pub cxx_flags: Option<Vec<String>>,
     pub c_std: Option<String>,
     pub cxx_std: Option<String>,
     pub link: Option<Vec<String>>,
@@ -62,16 +72,14 @@ pub(super) struct Settings {
     pub inputs: Option<Vec<Text>>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct ProfileTable {
     pub name: Text,
     pub inherits: Option<Text>,
-    pub opt_level: Option<OptLevel>,
-    pub debug: Option<DebugInfo>,
-    pub lto: Option<Lto>,
-    pub codegen_units: Option<u32>,
-    pub translate: Option<Translate>,
-    pub defines: Option<Vec<String>>,
+    pub values: ProfileValues,
+    pub sanitize_at: Option<Location>,
+    /// What stands for single crates.
+    pub packages: Vec<(Text, ProfileValues)>,
 }
 
 #[derive(Debug)]
@@ -118,29 +126,7 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let mut cx = Context::new(source, problems);
     if !errors.is_empty() {
-        // Each looks at the text behind it, and of a file that is no TOML at all every character
-        // may be one.
-        for error in errors.into_iter().take(MOST_ERRORS) {
-            // A parser that has lost its way reports the same place more than once.
-            let span = error.span().unwrap_or(0..0);
-            let last = cx.last().and_then(|problem| problem.location.as_ref());
-            if last.is_some_and(|at| {
-                at.source.path == source.path && at.span.end >= span.start && span.start > 0
-            }) {
-                continue;
-            }
-            let rest = source.text.get(span.start..).unwrap_or_default();
-            // The parser takes whatever stands for a value as an attempt at a string, even nothing.
-            let missing =
-                span.is_empty() && rest.lines().next().is_none_or(|line| line.trim().is_empty());
-            let message = match error.message() {
-                text if missing && text.starts_with("string values must be quoted") => {
-                    "the value is missing".to_owned()
-                }
-                text => text.trim_end().replace('\n', ", "),
-            };
-            cx.error(span, message);
-        }
+        syntax_errors(&mut cx, errors);
         return None;
     }
     let file = Section::document(&mut cx, document.get_ref(), &format::MANIFEST);
@@ -177,6 +163,46 @@ pub(super) fn parse(source: &ManifestText, problems: &mut Vec<Problem>) -> Optio
             .filter_map(|section| generate_table(&mut cx, section))
             .collect(),
     })
+}
+
+fn syntax_errors(cx: &mut Context<'_>, errors: Vec<toml::de::Error>) {
+    // Each looks at the text behind it, and of a file that is no TOML at all every character
+    // may be one.
+    for error in errors.into_iter().take(MOST_ERRORS) {
+        // A parser that has lost its way reports the same place more than once.
+        let span = error.span().unwrap_or(0..0);
+        let last = cx.last().and_then(|problem| problem.location.as_ref());
+        if last.is_some_and(|at| {
+            at.source.path == cx.path() && at.span.end >= span.start && span.start > 0
+        }) {
+            continue;
+        }
+        let text = cx.text();
+        let rest = text.get(span.start..).unwrap_or_default();
+        // The parser takes whatever stands for a value as an attempt at a string, even nothing.
+        let missing =
+            span.is_empty() && rest.lines().next().is_none_or(|line| line.trim().is_empty());
+        let message = match error.message() {
+            text if missing && text.starts_with("string values must be quoted") => {
+                "the value is missing".to_owned()
+            }
+            text => text.trim_end().replace('\n', ", "),
+        };
+        cx.error(span, message);
+    }
+}
+
+/// What `--config` says: profiles, and limits of the build. None if it is no TOML.
+pub(super) fn parse_config(source: &ManifestText, problems: &mut Vec<Problem>) -> Option<Config> {
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    let mut cx = Context::new(source, problems);
+    if !errors.is_empty() {
+        syntax_errors(&mut cx, errors);
+        return None;
+    }
+    let file = Section::document(&mut cx, document.get_ref(), &format::CONFIG);
+    let build = file.table(&cx, "build").map(|section| build_table(&cx, &section).0);
+    Some(Config { build: build.unwrap_or_default(), profiles: profile_tables(&cx, &file) })
 }
 
 const PACKAGE_HELP: &str = "begin with `[package]` and `name = \"...\"`";
@@ -221,26 +247,79 @@ fn profile_tables(cx: &Context<'_>, file: &Section<'_, '_>) -> Vec<ProfileTable>
     let profile = |(name, section): (Text, Section<'_, '_>)| ProfileTable {
         name,
         inherits: section.string(cx, "inherits"),
+        values: profile_values(cx, &section),
+        sanitize_at: section.key_span("sanitize").map(|span| cx.at(span)),
+        packages: section
+            .named(cx, "package")
+            .into_iter()
+            .map(|(name, section)| (name, package_values(cx, &section)))
+            .collect(),
+    };
+    file.named(cx, "profile").into_iter().map(profile).collect()
+}
+
+fn profile_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues {
+    let literal = |key| section.literal(cx, key);
+    ProfileValues {
+        lto: literal("lto").map(|text| match text.as_str() {
+            "off" => Lto::Off,
+            "thin-local" => Lto::ThinLocal,
+            "thin" => Lto::Thin,
+            _ => Lto::Fat,
+        }),
+        translate: literal("translate").map(|text| match text.as_str() {
+            "serial" => Translate::Serial,
+            _ => Translate::Parallel,
+        }),
+        link_args: section.words(cx, "link-args"),
+        sanitize: section.words(cx, "sanitize").map(|names| {
+            names
+                .iter()
+                .map(|name| match name.as_str() {
+                    "address" => Sanitizer::Address,
+                    "undefined" => Sanitizer::Undefined,
+                    "thread" => Sanitizer::Thread,
+                    "memory" => Sanitizer::Memory,
+                    _ => Sanitizer::Leak,
+                })
+                .collect()
+        }),
+        coverage: section.switch(cx, "coverage"),
+        pgo_generate: section.switch(cx, "pgo-generate"),
+        pgo_use: section.string(cx, "pgo-use").map(|text| resolve(cx.dir(), &text.value)),
+        strip: literal("strip").map(|text| match text.as_str() {
+            "false" | "none" => Strip::Nothing,
+            "debuginfo" => Strip::DebugInfo,
+            _ => Strip::Symbols,
+        }),
+        split_debuginfo: literal("split-debuginfo").map(|text| match text.as_str() {
+            "unpacked" => SplitDebugInfo::Unpacked,
+            _ => SplitDebugInfo::Off,
+        }),
+        pic: section.switch(cx, "pic"),
+        pie: section.switch(cx, "pie"),
+        compilation_dir: section.string(cx, "compilation-dir").map(|text| text.value),
+        ..package_values(cx, section)
+    }
+}
+
+/// The keys that a profile may have for one crate too.
+fn package_values(cx: &Context<'_>, section: &Section<'_, '_>) -> ProfileValues {
+    ProfileValues {
         opt_level: section.literal(cx, "opt-level").and_then(|text| parse_opt_level(&text)),
         debug: section.literal(cx, "debug").map(|text| match text.as_str() {
             "false" => DebugInfo::None,
             "true" => DebugInfo::Full,
             _ => DebugInfo::LineTablesOnly,
         }),
-        lto: section.literal(cx, "lto").map(|text| match text.as_str() {
-            "off" => Lto::Off,
-            "thin-local" => Lto::ThinLocal,
-            "thin" => Lto::Thin,
-            _ => Lto::Fat,
-        }),
         codegen_units: section.count(cx, "codegen-units"),
-        translate: section.literal(cx, "translate").map(|text| match text.as_str() {
-            "serial" => Translate::Serial,
-            _ => Translate::Parallel,
-        }),
         defines: section.words(cx, "defines"),
-    };
-    file.named(cx, "profile").into_iter().map(profile).collect()
+        flags: section.words(cx, "flags"),
+        c_flags: section.words(cx, "c-flags"),
+        cxx_flags: section.words(cx, "cxx-flags"),
+        march: section.string(cx, "march").map(|text| text.value),
+        ..ProfileValues::default()
+    }
 }
 
 fn package_table(cx: &Context<'_>, section: &Section<'_, '_>) -> Package {
@@ -258,6 +337,8 @@ fn settings(cx: &Context<'_>, section: &Section<'_, '_>) -> Settings {
         include: section.strings(cx, "include"),
         defines: section.words(cx, "defines"),
         flags: section.words(cx, "flags"),
+        c_flags: section.words(cx, "c-flags"),
+        cxx_flags: section.words(cx, "cxx-flags"),
         c_std: text("c-std"),
         cxx_std: text("cxx-std"),
         link: section.words(cx, "link"),

@@ -6,9 +6,11 @@
 
 use super::format::{Check, Choice, Key, Literal, Table, ValueKind};
 use super::problem::{Location, ManifestText, Problem, suggestion};
-use super::value::{self, ValueError};
+use super::value::{self, ValueError, check_word};
+use camino::Utf8Path;
 use std::collections::HashSet;
 use std::ops::Range;
+use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -37,6 +39,19 @@ impl<'p> Context<'p> {
 
     pub fn at(&self, span: Range<usize>) -> Location {
         self.source.at(span)
+    }
+
+    pub fn path(&self) -> Arc<Utf8Path> {
+        self.source.path.clone()
+    }
+
+    pub fn text(&self) -> Arc<str> {
+        self.source.text.clone()
+    }
+
+    /// What relative paths of the manifest start from.
+    pub fn dir(&self) -> &Utf8Path {
+        self.source.path.parent().unwrap_or(Utf8Path::new("/"))
     }
 
     pub fn error(&mut self, span: Range<usize>, message: impl Into<String>) -> &mut Problem {
@@ -192,7 +207,7 @@ impl<'t, 'i> Section<'t, 'i> {
             let Some(table) = value.get_ref().as_table().filter(|_| !cx.is_refused(value)) else {
                 continue;
             };
-            let title = format!("[{}.{name}]", key.name);
+            let title = self.inner_name(key).replace("]", &format!(".{name}]"));
             let section = Section { name: title, span: value.span(), table, format: each };
             named.push((Text { value: name.to_owned(), at: cx.at(span) }, section));
         }
@@ -271,7 +286,17 @@ impl<'t, 'i> Section<'t, 'i> {
             (ValueKind::Texts(check), DeValue::Array(array)) => {
                 array.iter().for_each(|element| check_text(cx, name, *check, element));
             }
-            (ValueKind::Texts(_) | ValueKind::ManyOf(_), other) if !other.is_array() => {
+            (ValueKind::Flags { cxx }, DeValue::Array(array)) => {
+                array.iter().for_each(|element| check_text(cx, name, check_word, element));
+                let good = |element: &&Value<'_>| !cx.is_refused(element);
+                let elements: Vec<&Value<'_>> = array.iter().filter(good).collect();
+                let words: Vec<&str> =
+                    elements.iter().filter_map(|element| element.get_ref().as_str()).collect();
+                for (at, error) in value::check_flags(name, &words, *cxx) {
+                    cx.wrong_value(elements[at], error);
+                }
+            }
+            (kind, other) if kind.is_list() && !other.is_array() => {
                 let one = cx.source.text.get(value.span()).unwrap_or_default().to_owned();
                 let problem = cx.wrong_type(name, "an array of strings", value);
                 problem.help = other.is_str().then(|| format!("write `{name} = [{one}]`"));
@@ -333,7 +358,7 @@ impl<'t, 'i> Section<'t, 'i> {
             (ValueKind::Named { .. }, _) => {
                 cx.wrong_type(name, &format!("a table, `{}`", self.inner_name(key)), value);
             }
-            (ValueKind::Texts(_) | ValueKind::ManyOf(_), _) => {
+            (ValueKind::Texts(_) | ValueKind::Flags { .. } | ValueKind::ManyOf(_), _) => {
                 unreachable!("an array is checked above")
             }
         }

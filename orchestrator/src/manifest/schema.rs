@@ -49,7 +49,9 @@ fn value(key: &Key, inherits: bool) -> Value {
 fn kind(kind: &ValueKind) -> Value {
     match kind {
         ValueKind::Text(_) => json!({ "type": "string" }),
-        ValueKind::Texts(_) => json!({ "type": "array", "items": { "type": "string" } }),
+        ValueKind::Texts(_) | ValueKind::Flags { .. } => {
+            json!({ "type": "array", "items": { "type": "string" } })
+        }
         ValueKind::Switch => json!({ "type": "boolean" }),
         ValueKind::Count(max) => json!({ "type": "integer", "minimum": 1, "maximum": max }),
         ValueKind::OneOf(choice) => one_of(choice),

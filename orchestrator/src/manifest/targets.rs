@@ -343,6 +343,8 @@ impl Resolver<'_> {
             include: self.lists.directories(&texts(&package.include, &target.include)),
             defines: join(&package.defines, &target.defines),
             flags: join(&package.flags, &target.flags),
+            c_flags: join(&package.c_flags, &target.c_flags),
+            cxx_flags: join(&package.cxx_flags, &target.cxx_flags),
             c_std: target.c_std.clone().or_else(|| package.c_std.clone()),
             cxx_std: target.cxx_std.clone().or_else(|| package.cxx_std.clone()),
             link: join(&package.link, &target.link),

@@ -123,7 +123,8 @@ fn manifest_of_one_crate_gets_all_defaults() {
         ("tool", vec!["src/bin/tool.cpp".into()]),
     ];
     assert_eq!(bins, expect);
-    assert_eq!(workspace.profiles.keys().collect::<Vec<_>>(), ["dev", "release"]);
+    let profiles: Vec<_> = workspace.profiles.keys().collect();
+    assert_eq!(profiles, ["asan", "coverage", "dev", "release", "tsan", "ubsan"]);
 }
 
 #[test]
@@ -177,6 +178,38 @@ fn workspace_is_loaded_whole() {
     // Any manifest of the workspace leads to the same root.
     assert_eq!(find(&tree.path("crates/z/src"), None).unwrap().root, tree.path("Tender.toml"));
     assert_eq!(tree.load("crates/z/Tender.toml").unwrap().workspace.root, workspace.root);
+}
+
+#[test]
+fn config_of_one_build_counts_before_the_manifest() {
+    let tree = Tree::new(&[
+        (
+            "Tender.toml",
+            "[package]\nname = \"zip\"\n[build]\njobs = 3\n[profile.dev]\nopt-level = 1\ndebug = false\n",
+        ),
+        ("src/zip.c", ""),
+    ]);
+    let load = |config: &[&str]| {
+        let config = config.iter().map(|text| ManifestText::new(tree.path("--config"), text));
+        load_with(&tree.path("Tender.toml"), &config.collect::<Vec<_>>())
+    };
+    let workspace = load(&[
+        "profile.dev.opt-level = 3",
+        "build.memory = \"off\"",
+        "profile.dev.sanitize = [\"leak\"]",
+        "profile.dev.opt-level = \"s\"",
+    ])
+    .unwrap()
+    .workspace;
+    let dev = &workspace.profiles["dev"];
+    assert_eq!((dev.opt_level, dev.debug), (OptLevel::Os, DebugInfo::None));
+    assert_eq!(dev.sanitize, [Sanitizer::Leak]);
+    assert_eq!(workspace.build.jobs, Some(3));
+    assert_eq!(workspace.build.memory, Some(MemorySetting::Off));
+    let error = |text: &str| load(&[text]).unwrap_err().to_string();
+    assert!(error("profile.dev.opt = 1").contains("--config:1: unknown key `opt`"));
+    assert!(error("package.name = \"x\"").contains("unknown key `package`"));
+    assert!(error("profile.dev.lto = thin").contains("--config:1: "));
 }
 
 #[test]

@@ -128,6 +128,74 @@ pub(super) fn check_word(word: &str) -> Result<(), ValueError> {
     }
 }
 
+/// Words for clang, as in `flags`: which of them belong elsewhere, by their places in `words`.
+/// Which flags a unit cannot have at all, the worker knows. `cxx`: only C++ units get them.
+pub(super) fn check_flags(key: &str, words: &[&str], cxx: bool) -> Vec<(usize, ValueError)> {
+    let mut wrong = Vec::new();
+    let mut places = 0..words.len();
+    while let Some(at) = places.next() {
+        let word = words[at];
+        if TAKES_OPERAND.contains(&word) {
+            // The next word is an operand, even if it looks like a flag.
+            if places.next().is_none() {
+                let help = format!("write `{key} = [\"{word}\", \"...\"]`: two words");
+                wrong.push((at, ValueError::new(format!("`{word}` needs an operand"), help)));
+            }
+        } else if let Some(help) = belongs_elsewhere(word, cxx) {
+            wrong.push((at, ValueError::new(format!("`{word}` does not belong here"), help)));
+        }
+    }
+    wrong
+}
+
+/// Options whose operand is the next word.
+const TAKES_OPERAND: [&str; 12] = [
+    "-D",
+    "-U",
+    "-I",
+    "-include",
+    "-isystem",
+    "-iquote",
+    "-idirafter",
+    "-imacros",
+    "-isysroot",
+    "-target",
+    "-Xclang",
+    "-mllvm",
+];
+
+/// Flags without those that are the operand of another.
+pub fn flags_without_operands(flags: &[String]) -> impl Iterator<Item = &String> {
+    let mut is_operand = false;
+    flags.iter().filter(move |flag| {
+        let keep = !is_operand;
+        is_operand = keep && TAKES_OPERAND.contains(&flag.as_str());
+        keep
+    })
+}
+
+/// Where a word belongs that concerns the link.
+fn belongs_elsewhere(word: &str, cxx: bool) -> Option<String> {
+    if let Some(library) = word.strip_prefix("-l")
+        && !library.is_empty()
+    {
+        return Some(format!("put the library in `link`: `link = [\"{library}\"]`"));
+    }
+    if let Some(name) = word.strip_prefix("-stdlib=")
+        && !cxx
+    {
+        let library = name.strip_prefix("lib").unwrap_or(name);
+        return Some(format!(
+            "it chooses the headers of C++: put it in `cxx-flags`, and the library in `link`: `link = [\"{library}\"]`"
+        ));
+    }
+    let whole =
+        ["-static", "-static-pie", "-shared", "-rdynamic", "-pie", "-no-pie", "-s", "-nostdlib"];
+    let starts = ["-L", "-Wl,", "-fuse-ld=", "-static-lib", "-T"];
+    let is_link = whole.contains(&word) || starts.iter().any(|prefix| word.starts_with(prefix));
+    is_link.then(|| "it is a flag of the link: put it in `link-args`".to_owned())
+}
+
 pub(super) fn parse_opt_level(text: &str) -> Option<OptLevel> {
     Some(match text {
         "0" => OptLevel::O0,
@@ -233,6 +301,28 @@ pub(super) fn check_link(text: &str) -> Result<(), ValueError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_of_the_link_are_sent_where_they_belong() {
+        let check = |words: &[&str], expect: &[(usize, &str)]| {
+            let found = check_flags("flags", words, false);
+            let found: Vec<(usize, &str)> = found
+                .iter()
+                .map(|(at, error)| (*at, error.help.as_deref().unwrap_or_default()))
+                .collect();
+            assert_eq!(found.len(), expect.len(), "{words:?}: {found:?}");
+            for ((at, help), (expect_at, text)) in found.iter().zip(expect) {
+                assert!(at == expect_at && help.contains(text), "{words:?}: {found:?}");
+            }
+        };
+        check(&["-O3", "-include", "-lm", "-DX", "-I", "-L", "-nostdlibinc"], &[]);
+        check(&["-Wall", "-include"], &[(1, "`flags = [\"-include\", \"...\"]`")]);
+        check(&["-lm", "-L/opt/lib"], &[(0, "`link = [\"m\"]`"), (1, "`link-args`")]);
+        check(&["-stdlib=libc++"], &[(0, "`link = [\"c++\"]`")]);
+        check(&["-fuse-ld=lld"], &[(0, "`link-args`")]);
+        check(&["-Wl,-z,now", "-static"], &[(0, "`link-args`"), (1, "`link-args`")]);
+        assert_eq!(check_flags("cxx-flags", &["-stdlib=libc++"], true), []);
+    }
 
     #[test]
     fn memory_amounts_are_parsed() {

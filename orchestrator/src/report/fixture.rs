@@ -4,8 +4,7 @@
 use crate::graph::{Artifact, ArtifactKind, Graph, Ingredients, Item, ItemKind, Run};
 use crate::keys::ItemId;
 use crate::manifest::{
-    Bin, BuildSettings, Crate, CrateId, DebugInfo, Lib, Lto, OptLevel, Profile, Sources,
-    TargetSettings, Translate, Workspace,
+    Bin, BuildSettings, Crate, CrateId, Lib, Profile, Sources, TargetSettings, Workspace,
 };
 use tender_protocol::{Diagnostic, Language, Level, Member, Work};
 
@@ -33,15 +32,7 @@ fn krate(name: &str) -> Crate {
 }
 
 pub fn profile() -> Profile {
-    Profile {
-        name: "release".into(),
-        opt_level: OptLevel::O2,
-        debug: DebugInfo::None,
-        lto: Lto::Off,
-        codegen_units: None,
-        translate: Translate::Parallel,
-        defines: vec!["NDEBUG".into()],
-    }
+    Profile::release()
 }
 
 pub fn workspace() -> Workspace {

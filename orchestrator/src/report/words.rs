@@ -245,12 +245,7 @@ mod tests {
     #[test]
     fn finished_line_is_like_cargos() {
         let release = fixture::profile();
-        let dev = Profile {
-            name: "dev".into(),
-            opt_level: OptLevel::O0,
-            debug: DebugInfo::Full,
-            ..release.clone()
-        };
+        let dev = Profile::dev();
         let time = Duration::from_millis(10);
         assert_eq!(finished(&release, time), "`release` profile [optimized] target(s) in 0.01s");
         assert_eq!(

@@ -6,6 +6,7 @@
 
 mod driver;
 mod pkg_config;
+mod processor;
 mod stamp;
 
 pub(crate) use driver::resolve;
@@ -26,6 +27,23 @@ pub fn llvm_bin() -> Utf8PathBuf {
 pub fn ignored_variables() -> Vec<&'static str> {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     ["CFLAGS", "CXXFLAGS"].into_iter().filter(set).collect()
+}
+
+/// clang as a link driver, and its run-time library beside it.
+fn clang_driver(llvm_bin: &Utf8Path, cxx: bool) -> Result<Vec<String>, String> {
+    let clang = llvm_bin.join(if cxx { "clang++" } else { "clang" });
+    let major = tender_protocol::LLVM_MAJOR;
+    let runtime = llvm_bin.with_file_name(format!("lib/clang/{major}/lib"));
+    let missing = |path: &Utf8Path, package: &str| {
+        format!("{path} is missing\n  help: on Debian and Ubuntu: apt-get install {package}")
+    };
+    if !clang.exists() {
+        return Err(missing(&clang, &format!("clang-{major}")));
+    }
+    if !runtime.exists() {
+        return Err(missing(&runtime, &format!("libclang-rt-{major}-dev")));
+    }
+    Ok(vec![clang.into_string(), "-fuse-ld=lld".to_owned()])
 }
 
 /// Link drivers, each found at most once.
@@ -93,7 +111,36 @@ impl Surroundings for Machine {
         Program { name, path }
     }
 
+    fn clang(&self, cxx: bool) -> Result<Vec<String>, String> {
+        clang_driver(&llvm_bin(), cxx)
+    }
+
+    fn processor(&self) -> String {
+        processor::description()
+    }
+
     fn program(&self, name: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
         driver::resolve(name, dir)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clang_driver_names_the_package_that_is_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let bin = Utf8Path::from_path(dir.path()).unwrap().join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let check = |expect: &str| {
+            let error = clang_driver(&bin, true).unwrap_err();
+            assert!(error.ends_with(expect), "{error}");
+        };
+        check("apt-get install clang-22");
+        std::fs::write(bin.join("clang++"), "").unwrap();
+        check("apt-get install libclang-rt-22-dev");
+        std::fs::create_dir_all(dir.path().join("lib/clang/22/lib")).unwrap();
+        assert_eq!(clang_driver(&bin, true).unwrap()[0], bin.join("clang++").as_str());
     }
 }

@@ -9,7 +9,7 @@ use tender::fingerprint::Fingerprints;
 use tender::graph::{Artifact, ArtifactKind, Command, Graph, Ingredients, Item, ItemKind, Run};
 use tender::host::{EngineError, Slots};
 use tender::keys::ItemId;
-use tender::manifest::{CrateId, DebugInfo, Lto, OptLevel, Profile, Translate};
+use tender::manifest::{CrateId, Profile};
 use tender::memory::Budget;
 use tender_protocol::{Language, Member, Outcome, Work};
 
@@ -23,15 +23,7 @@ impl Space {
     pub fn new() -> Space {
         let dir = tempfile::tempdir().unwrap();
         let root = Utf8PathBuf::from_path_buf(dir.path().canonicalize().unwrap()).unwrap();
-        let profile = Profile {
-            name: "dev".into(),
-            opt_level: OptLevel::O0,
-            debug: DebugInfo::Full,
-            lto: Lto::Off,
-            codegen_units: None,
-            translate: Translate::Parallel,
-            defines: vec![],
-        };
+        let profile = Profile::dev();
         let out_dir = root.join("target/debug");
         let state_dir = out_dir.join(".tender");
         std::fs::create_dir_all(&state_dir).unwrap();
