@@ -130,6 +130,18 @@ fn new_names_the_crate_after_its_directory() {
 }
 
 #[test]
+fn new_joins_the_workspace_above() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("Tender.toml"), "[workspace] # mine\n").unwrap();
+    check(dir.path(), &["new", "app"], &[], 0, "Joined the workspace in ");
+    let root = std::fs::read_to_string(dir.path().join("Tender.toml")).unwrap();
+    assert_eq!(root, "[workspace] # mine\nmembers = [\"app\"]\n");
+    std::fs::write(dir.path().join("Tender.toml"), "[workspace]\nmembers = 1\n").unwrap();
+    check(dir.path(), &["new", "lib"], &[], 2, "`members` is no list");
+    assert!(!dir.path().join("lib").exists());
+}
+
+#[test]
 fn version_names_llvm() {
     let output = tender(Path::new("/"), &["--version"], &[]);
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "tender 0.1.0 (LLVM 22)\n");

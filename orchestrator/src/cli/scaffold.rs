@@ -5,9 +5,9 @@ use super::exit::CliExit;
 use super::options::{CrateOptions, InitOptions, NewOptions};
 use super::project::current_dir;
 use super::terminal::Terminal;
-use crate::manifest::{CrateKind, CrateLanguage, init_crate, new_crate};
+use crate::manifest::{CrateKind, CrateLanguage, Scaffolded, init_crate, new_crate};
 use crate::report::style;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 /// `tender new`: makes a crate in a new directory.
 ///
@@ -15,8 +15,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// The directory has no usable name, or as `manifest::new_crate`.
 pub fn new(options: &NewOptions, terminal: Terminal) -> Result<CliExit, CliError> {
     let (name, kind, language) = choices(&options.path, &options.kind)?;
-    let files = new_crate(&options.path, &name, kind, language)?;
-    Ok(created(&name, kind, &files, terminal))
+    let done = new_crate(&options.path, &name, kind, language)?;
+    Ok(created(&name, kind, &done, terminal))
 }
 
 /// `tender init`: makes a crate of an existing directory.
@@ -25,8 +25,8 @@ pub fn new(options: &NewOptions, terminal: Terminal) -> Result<CliExit, CliError
 /// The directory has no usable name, or as `manifest::init_crate`.
 pub fn init(options: &InitOptions, terminal: Terminal) -> Result<CliExit, CliError> {
     let (name, kind, language) = choices(&options.path, &options.kind)?;
-    let files = init_crate(&options.path, &name, kind, language)?;
-    Ok(created(&name, kind, &files, terminal))
+    let done = init_crate(&options.path, &name, kind, language)?;
+    Ok(created(&name, kind, &done, terminal))
 }
 
 fn choices(
@@ -51,13 +51,16 @@ fn directory_name(dir: &Utf8Path) -> Result<String, CliError> {
     })
 }
 
-fn created(name: &str, kind: CrateKind, files: &[Utf8PathBuf], terminal: Terminal) -> CliExit {
+fn created(name: &str, kind: CrateKind, done: &Scaffolded, terminal: Terminal) -> CliExit {
     let kind = match kind {
         CrateKind::Bin => "program",
         CrateKind::Lib => "library",
     };
     let files: Vec<&str> =
-        files.iter().map(|file| file.strip_prefix(".").unwrap_or(file).as_str()).collect();
+        done.written.iter().map(|file| file.strip_prefix(".").unwrap_or(file).as_str()).collect();
     terminal.say(&style::status("Created", format!("{kind} `{name}` ({})", files.join(", "))));
+    if let Some(root) = &done.joined {
+        terminal.say(&style::status("Joined", format!("the workspace in {root}")));
+    }
     CliExit::Success
 }

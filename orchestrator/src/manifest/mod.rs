@@ -4,11 +4,12 @@
 //! `locate` finds the root manifest; `format` has the keys, `reader` checks a document by them, `raw`
 //! reads one manifest, without I/O; `load` follows members and path dependencies; `targets` applies defaults and expands lists
 //! through `sources`, `pattern` and `walk`; `profile` resolves profiles; `check` compares crates;
-//! `scaffold` writes new ones; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
+//! `scaffold` writes new ones, and `join` adds them to a workspace; `schema` tells editors the keys. All problems are collected as values (`problem`) and shown by
 //! `render`.
 
 mod check;
 mod format;
+mod join;
 mod load;
 mod locate;
 mod model;
@@ -34,7 +35,7 @@ pub use pattern::{Mention, OUT_DIR, SourceKind, mention, normalise, resolve, sou
 pub use problem::{Location, ManifestErrors, ManifestText, Problem, ProblemSeverity, suggestion};
 pub use profile::Profile;
 pub use render::render;
-pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, init_crate, new_crate};
+pub use scaffold::{CrateKind, CrateLanguage, ScaffoldError, Scaffolded, init_crate, new_crate};
 pub use schema::json_schema;
 pub use value::{ValueError, check_name, flags_without_operands, parse_memory};
 

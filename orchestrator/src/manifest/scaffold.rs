@@ -1,7 +1,8 @@
-//! `tender new` and `tender init`: writes the first files of a crate. Never changes a file that is
-//! there.
+//! `tender new` and `tender init`: writes the first files of a crate. Of the files that are there
+//! only the root manifest of a workspace changes, which the crate joins (`join`).
 
 use super::MANIFEST_NAME;
+use super::join::Joining;
 use super::pattern::{Glob, source_kind};
 use super::value::{ValueError, check_name};
 use super::walk::{Dirs, FileKind};
@@ -31,6 +32,20 @@ pub enum ScaffoldError {
     ManifestExists { path: Utf8PathBuf },
     #[error("cannot write `{path}`: {source}")]
     Write { path: Utf8PathBuf, source: std::io::Error },
+    #[error("cannot tell where `{path}` is")]
+    Place { path: Utf8PathBuf },
+    #[error("the crate cannot join the workspace in `{path}`: {why}")]
+    Root { path: Utf8PathBuf, why: String },
+    #[error("the crate is made, but `{path}` cannot be written: {source}")]
+    Join { path: Utf8PathBuf, source: std::io::Error },
+}
+
+/// What was done.
+#[derive(Debug)]
+pub struct Scaffolded {
+    pub written: Vec<Utf8PathBuf>,
+    /// The root manifest that has got the crate as a member.
+    pub joined: Option<Utf8PathBuf>,
 }
 
 impl ScaffoldError {
@@ -47,29 +62,36 @@ impl ScaffoldError {
             ScaffoldError::ManifestExists { .. } => {
                 Some("this directory is a crate; run `tender build`".to_owned())
             }
-            ScaffoldError::Write { .. } => None,
+            ScaffoldError::Root { .. } => {
+                Some("mend that manifest, or put the directory into its `exclude`".to_owned())
+            }
+            ScaffoldError::Join { .. } => Some("add the crate to its `members` by hand".to_owned()),
+            ScaffoldError::Write { .. } | ScaffoldError::Place { .. } => None,
         }
     }
 }
 
-/// Makes a crate that builds, in a directory that is new or empty. Returns the files written.
+/// Makes a crate that builds, in a directory that is new or empty, and a member of the workspace
+/// above it.
 ///
 /// # Errors
-/// A bad name, a directory with something in it, or a file that cannot be written.
+/// A bad name, a directory with something in it, or a file that cannot be read or written.
 pub fn new_crate(
     dir: &Utf8Path,
     name: &str,
     kind: CrateKind,
     language: CrateLanguage,
-) -> Result<Vec<Utf8PathBuf>, ScaffoldError> {
+) -> Result<Scaffolded, ScaffoldError> {
     check_name("package name", name).map_err(ScaffoldError::Name)?;
     if std::fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(ScaffoldError::NotEmpty { dir: dir.to_owned() });
     }
-    write_all(dir, &manifest(name, language), &sources(name, kind, language))
+    let workspace = Joining::plan(dir)?;
+    let manifest = manifest(name, language, workspace.as_ref());
+    write_all(dir, &manifest, &sources(name, kind, language), workspace.as_ref())
 }
 
-/// Makes a crate of a directory as it is. Sources that are there are adopted; without any it gets
+/// Makes a crate of a directory as it is, and a member of the workspace above it. Sources that are there are adopted; without any it gets
 /// those of `new_crate`.
 ///
 /// # Errors
@@ -79,21 +101,25 @@ pub fn init_crate(
     name: &str,
     kind: CrateKind,
     language: CrateLanguage,
-) -> Result<Vec<Utf8PathBuf>, ScaffoldError> {
+) -> Result<Scaffolded, ScaffoldError> {
     check_name("package name", name).map_err(ScaffoldError::Name)?;
     let path = dir.join(MANIFEST_NAME);
     if path.symlink_metadata().is_ok() {
         return Err(ScaffoldError::ManifestExists { path });
     }
+    let workspace = Joining::plan(dir)?;
     match adopt(dir, name, kind) {
         // The sources that are there were written for the compiler's default standard.
         Some(targets) => {
             let manifest = format!(
                 "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n{targets}\n[dependencies]\n"
             );
-            write_all(dir, &manifest, &[])
+            write_all(dir, &manifest, &[], workspace.as_ref())
         }
-        None => write_all(dir, &manifest(name, language), &sources(name, kind, language)),
+        None => {
+            let manifest = manifest(name, language, workspace.as_ref());
+            write_all(dir, &manifest, &sources(name, kind, language), workspace.as_ref())
+        }
     }
 }
 
@@ -186,17 +212,25 @@ fn top(path: &Utf8Path) -> String {
     }
 }
 
-fn manifest(name: &str, language: CrateLanguage) -> String {
+/// What `[workspace.package]` has is taken from there.
+fn manifest(name: &str, language: CrateLanguage, workspace: Option<&Joining>) -> String {
+    let line = |key: &str, value: &str| match workspace.is_some_and(|joining| joining.shares(key)) {
+        true => format!("{key}.workspace = true"),
+        false => format!("{key} = \"{value}\""),
+    };
+    let version = line("version", "0.1.0");
     // The standards with extensions: the strict ones hide POSIX from the system's headers.
     let standard = match language {
-        CrateLanguage::C => "c-std = \"gnu17\"",
-        CrateLanguage::Cxx => "cxx-std = \"gnu++20\"",
+        CrateLanguage::C => line("c-std", "gnu17"),
+        CrateLanguage::Cxx => line("cxx-std", "gnu++20"),
     };
-    format!("[package]\nname = \"{name}\"\nversion = \"0.1.0\"\n{standard}\n\n[dependencies]\n")
+    format!("[package]\nname = \"{name}\"\n{version}\n{standard}\n\n[dependencies]\n")
 }
 
 fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String, String)> {
     let word = identifier(name);
+    // A suffix, because `time`, `index` and `new` are no names of namespaces.
+    let space = if word.ends_with("_lib") { word.clone() } else { format!("{word}_lib") };
     // `src/main.*` would be a program.
     let stem = if name == "main" { "lib" } else { name };
     // Headers lie in a directory of the library's name, as a library `math` must not hide <math.h>.
@@ -231,12 +265,12 @@ fn sources(name: &str, kind: CrateKind, language: CrateLanguage) -> Vec<(String,
         (CrateKind::Lib, CrateLanguage::Cxx) => vec![
             (
                 format!("include/{name}/{name}.hpp"),
-                format!("#pragma once\n\nnamespace {word}_lib {{\n\nint add(int left, int right);\n\n}}\n"),
+                format!("#pragma once\n\nnamespace {space} {{\n\nint add(int left, int right);\n\n}}\n"),
             ),
             (
                 format!("src/{stem}.cpp"),
                 format!(
-                    "#include <{name}/{name}.hpp>\n\nint {word}_lib::add(int left, int right) {{\n    return left + right;\n}}\n"
+                    "#include <{name}/{name}.hpp>\n\nint {space}::add(int left, int right) {{\n    return left + right;\n}}\n"
                 ),
             ),
         ],
@@ -249,17 +283,19 @@ fn identifier(name: &str) -> String {
     if word.starts_with(|c: char| c.is_ascii_digit()) { format!("lib{word}") } else { word }
 }
 
-/// The manifest is written last: a directory with one is a whole crate.
+/// The manifest is written last, as a directory with one is a whole crate; then the crate joins its
+/// workspace, whose outputs lie beside the root manifest.
 fn write_all(
     dir: &Utf8Path,
     manifest: &str,
     sources: &[(String, String)],
-) -> Result<Vec<Utf8PathBuf>, ScaffoldError> {
-    let ignored = (".gitignore", "/target\n/compile_commands.json\n");
-    let sources = sources.iter().map(|(path, text)| (path.as_str(), text.as_str()));
+    workspace: Option<&Joining>,
+) -> Result<Scaffolded, ScaffoldError> {
+    let root = workspace.and_then(|joining| joining.root.parent()).unwrap_or(dir);
+    let sources = sources.iter().map(|(path, text)| (dir.join(path), text.as_str()));
+    let ignored = (root.join(".gitignore"), "/target\n/compile_commands.json\n");
     let mut written = Vec::new();
     for (path, text) in sources.chain([ignored]) {
-        let path = dir.join(path);
         match create(&path, text) {
             Ok(()) => written.push(path),
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -274,7 +310,11 @@ fn write_all(
         }
         Err(source) => return Err(ScaffoldError::Write { path, source }),
     }
-    Ok(written)
+    let joined = match workspace {
+        Some(joining) if joining.write()? => Some(joining.root.clone()),
+        _ => None,
+    };
+    Ok(Scaffolded { written, joined })
 }
 
 fn create(path: &Utf8Path, text: &str) -> std::io::Result<()> {
@@ -311,7 +351,7 @@ mod tests {
     fn scaffold_makes_crates_that_load() {
         let check = |name: &str, kind, language, expect: &[&str]| {
             let (_guard, dir) = temporary();
-            let written = new_crate(&dir, name, kind, language).unwrap();
+            let written = new_crate(&dir, name, kind, language).unwrap().written;
             assert!(written.contains(&dir.join(".gitignore")), "{written:?}");
             assert_eq!(sources_of(&dir), expect);
         };
@@ -335,6 +375,73 @@ mod tests {
         let bad = new_crate(&dir.join("new"), "a b", CrateKind::Bin, CrateLanguage::C);
         assert!(matches!(bad, Err(ScaffoldError::Name(_))));
         assert!(!dir.join("new").exists());
+    }
+
+    #[test]
+    fn scaffold_joins_the_workspace_above() {
+        let (_guard, root) = temporary();
+        let write = |text: &str| std::fs::write(root.join(MANIFEST_NAME), text).unwrap();
+        let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+        let new = |name: &str| {
+            new_crate(
+                &root.join(name),
+                name.rsplit('/').next().unwrap(),
+                CrateKind::Bin,
+                CrateLanguage::C,
+            )
+        };
+        write("[workspace]\nexclude = [\"out\"]\n");
+        let done = new("app").unwrap();
+        assert_eq!(done.joined, Some(root.join(MANIFEST_NAME)));
+        assert_eq!(read(MANIFEST_NAME), "[workspace]\nexclude = [\"out\"]\nmembers = [\"app\"]\n");
+        assert_eq!(read(".gitignore"), "/target\n/compile_commands.json\n");
+        assert!(!root.join("app/.gitignore").exists());
+        assert_eq!(load(&root.join(MANIFEST_NAME)).unwrap().workspace.crates[0].name, "app");
+
+        assert_eq!(new("out/side").unwrap().joined, None, "it is excluded");
+        write(
+            "[workspace]\nmembers = [\"app\", \"crates/*\"]\n[workspace.package]\nversion = \"2\"\n",
+        );
+        assert_eq!(new("crates/one").unwrap().joined, None, "a glob has it");
+        assert!(read("crates/one/Tender.toml").contains("\nversion.workspace = true\nc-std = "));
+        std::fs::write(root.join("app/.gitignore"), "mine").unwrap();
+        std::fs::create_dir_all(root.join("old")).unwrap();
+        init_crate(&root.join("old"), "old", CrateKind::Bin, CrateLanguage::C).unwrap();
+        assert!(
+            read(MANIFEST_NAME)
+                .starts_with("[workspace]\nmembers = [\"app\", \"crates/*\", \"old\"]\n")
+        );
+        let Loaded { workspace, warnings } = load(&root.join(MANIFEST_NAME)).unwrap();
+        assert_eq!((workspace.crates.len(), warnings.len()), (3, 0));
+    }
+
+    #[test]
+    fn scaffold_makes_nothing_where_the_workspace_cannot_be_joined() {
+        for text in [
+            "[workspace]\nmembers = 1\n",
+            "[workspace]\nmembers = [\n",
+            "workspace = 1\n[workspace]\n",
+        ] {
+            let (_guard, root) = temporary();
+            std::fs::write(root.join(MANIFEST_NAME), text).unwrap();
+            let new = new_crate(&root.join("app"), "app", CrateKind::Bin, CrateLanguage::C);
+            assert!(matches!(new, Err(ScaffoldError::Root { .. })), "{text}: {new:?}");
+            assert!(!root.join("app").exists() && !root.join(".gitignore").exists());
+            assert_eq!(std::fs::read_to_string(root.join(MANIFEST_NAME)).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn scaffold_names_a_namespace_after_the_crate() {
+        let check = |name: &str, expect: &str| {
+            let (_guard, dir) = temporary();
+            new_crate(&dir, name, CrateKind::Lib, CrateLanguage::Cxx).unwrap();
+            let header = std::fs::read_to_string(dir.join(format!("include/{name}/{name}.hpp")));
+            assert!(header.unwrap().contains(&format!("namespace {expect} {{")), "{name}");
+        };
+        check("bar-lib", "bar_lib");
+        check("bar", "bar_lib");
+        check("7z", "lib7z_lib");
     }
 
     #[test]
