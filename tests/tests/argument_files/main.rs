@@ -48,9 +48,11 @@ fn list(words: &[&str]) -> String {
 
 /// A library of one unit with these flags.
 fn library(space: &TestSpace, flags: &[&str]) {
+    // Only C++ units take it.
+    let key = if flags.contains(&"-stdlib=libc++") { "cxx-flags" } else { "flags" };
     space.write(
         "Tender.toml",
-        format!("[package]\nname = \"a\"\n[lib]\nflags = [{}]\n", list(flags)),
+        format!("[package]\nname = \"a\"\n[lib]\n{key} = [{}]\n", list(flags)),
     );
 }
 

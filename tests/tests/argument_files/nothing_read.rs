@@ -54,7 +54,6 @@ pub const FLAGS: &[Words] = &[
     &["-dumpdir", "*"],
     &["-ccc-gcc-name", "*"],
     &["-B*"],
-    &["-L*"],
 ];
 
 pub const REFUSED_FLAGS: &[Words] = &[
