@@ -55,3 +55,42 @@ fn targets_that_do_not_exist_are_refused() {
         .expect_stderr(&["error: there is no library to build"]);
     space.tender(&["build"]).expect_ok();
 }
+
+#[test]
+fn soname_of_a_library_stays_its_own() {
+    let space = TestSpace::new();
+    space.write("Tender.toml", "[workspace]\nmembers = [\"app\", \"lib\"]\n");
+    space.write(
+        "lib/Tender.toml",
+        "[package]\nname = \"s\"\n[lib]\ncrate-type = [\"cdylib\"]\nlink-args = [\"-Wl,-z,now\"]\n\
+         public-link-args = [\"-Wl,--defsym=given=42\"]\n",
+    );
+    space.write("lib/src/s.c", "int s(void) { return 0; }\n");
+    space.write(
+        "app/Tender.toml",
+        "[package]\nname = \"app\"\n[dependencies]\ns = { path = \"../lib\" }\n",
+    );
+    space.write(
+        "app/src/main.c",
+        "extern char given;\nint s(void);\nint main(void) { return s() || (long)&given == 0; }\n",
+    );
+    space.tender(&["build"]).expect_ok();
+    space.built("target/debug/app").expect_ok();
+    space.edit("lib/Tender.toml", "\"cdylib\"", "\"staticlib\"");
+    space.tender(&["build"]).expect_code(2).expect_stderr(&["`public-link-args`"]);
+}
+
+#[test]
+fn headers_outside_the_workspace_give_no_warnings() {
+    let space = TestSpace::new();
+    space.write("out/Tender.toml", "[package]\nname = \"out\"\n[lib]\nsources = []\n");
+    space.write("out/include/out.h", "static int unused(void) { int x; return 1; }\n");
+    space.write(
+        "ws/Tender.toml",
+        "[workspace]\n[package]\nname = \"app\"\nwarnings = [\"all\", \"error\"]\n[dependencies]\nout = { path = \"../out\" }\n",
+    );
+    space.write("ws/src/main.c", "#include <out.h>\nint main(void) { return 0; }\n");
+    space.tender(&["-C", "ws", "build"]).expect_ok();
+    space.write("ws/src/main.c", "#include <out.h>\nint main(void) { int own; return 0; }\n");
+    space.tender(&["-C", "ws", "build"]).expect_code(101).expect_stderr(&["-Wunused-variable"]);
+}

@@ -12,10 +12,11 @@
 //! 6. the target's private include directories, then the crate's public ones with its public
 //!    defines
 //! 7. OUT_DIR, if the crate has `[[generate]]`
-//! 8. for every dependency, direct and transitive, in declaration order, each once: public include
+//! 8. (`-isystem` for directories outside the workspace, so clang looks there after all `-I`, and does
+//!    not warn of what it finds) for every dependency, direct and transitive, in declaration order, each once: public include
 //!    directories, OUT_DIR if headers are generated there, public defines, pkg-config's cflags
 //! 9. the target's pkg-config cflags (system directories, so after those of the workspace)
-//! 10. the target's `flags`, then those of the unit's language
+//! 10. the target's `warnings` and `flags`, then those of the unit's language
 //! 11. profile: the same. Who builds has the last word
 
 use super::model::Ingredients;
@@ -82,12 +83,21 @@ impl CompileWords<'_> {
             &mut own,
             self.pkg_config.iter().filter(|word| takes(word)).cloned().collect(),
         );
+        if has_diagnostics(language) {
+            let warnings = self.settings.warnings.iter().map(|name| format!("-W{name}"));
+            add(&mut args, &mut own, warnings.collect());
+        }
         let TargetSettings { flags, c_flags, cxx_flags, .. } = self.settings;
         add(&mut args, &mut own, of_language(language, [flags, c_flags, cxx_flags]));
         let Profile { flags, c_flags, cxx_flags, .. } = self.profile;
         add(&mut args, &mut profile, of_language(language, [flags, c_flags, cxx_flags]));
         (args, Ingredients { own, profile, interfaces })
     }
+}
+
+/// The compiler warns of what is in its sources.
+fn has_diagnostics(language: Language) -> bool {
+    matches!(language, Language::C | Language::Cxx | Language::AssemblyWithCpp)
 }
 
 /// The flags for all languages, then those for this one.
@@ -137,7 +147,9 @@ fn accepts(language: Language, word: &str) -> bool {
             .iter()
             .any(|start| word.starts_with(start)),
         Language::LlvmIr | Language::Bitcode => {
-            !["-D", "-I", "-fcoverage", "-fno-omit"].iter().any(|start| word.starts_with(start))
+            !["-D", "-I", "-isystem", "-fcoverage", "-fno-omit"]
+                .iter()
+                .any(|start| word.starts_with(start))
         }
     }
 }
@@ -157,7 +169,8 @@ mod tests {
         };
         let settings = TargetSettings {
             defines: vec!["A=1 2".into()],
-            flags: vec!["-Wall".into()],
+            warnings: vec!["all".into()],
+            flags: vec!["-fx".into()],
             c_flags: vec!["-Wc".into()],
             cxx_flags: vec!["-Wcxx".into()],
             c_std: Some("c17".into()),
@@ -180,19 +193,19 @@ mod tests {
         let check = |language, expect: &str| assert_eq!(words(language), expect);
         check(
             Language::C,
-            "-std=c17|-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall|-Wc|-fall|-fc",
+            "-std=c17|-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall|-fx|-Wc|-fall|-fc",
         );
         check(
             Language::Cxx,
-            "-std=c++20|-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall|-Wcxx|-fall|-fcxx",
+            "-std=c++20|-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-DNDEBUG|-DA=1 2|-Iown|-Idep|-DDEP|-Isys|-Wall|-fx|-Wcxx|-fall|-fcxx",
         );
         check(
             Language::Assembly,
-            "-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-Iown|-Idep|-Isys|-Wall|-fall",
+            "-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-Iown|-Idep|-Isys|-fx|-fall",
         );
         check(
             Language::LlvmIr,
-            "-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-Wall|-fall",
+            "-O2|-gline-tables-only|-march=x86-64-v3|-fPIC|-ffile-compilation-dir=.|-fx|-fall",
         );
     }
 }

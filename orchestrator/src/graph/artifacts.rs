@@ -21,6 +21,8 @@ struct Linked<'a> {
     key: String,
     /// In its crate's directory for link-time optimisation.
     directory: String,
+    /// Words of the manifest for this link.
+    link_args: Vec<String>,
 }
 
 impl Builder<'_> {
@@ -74,6 +76,7 @@ impl Builder<'_> {
                     kind: ItemKind::Shared,
                     key: format!("{} shared", krate.name),
                     directory: "shared".to_owned(),
+                    link_args: [&lib.settings.link_args[..], &lib.public_link_args].concat(),
                 },
                 &path,
                 (own, inputs),
@@ -147,11 +150,18 @@ impl Builder<'_> {
         let key = format!("{} bin {}", krate.name, bin.name);
         let directory = format!("bin-{}", bin.name);
         let item = self.plan_link(
-            Linked { id, krate, kind: ItemKind::Program, key, directory },
+            Linked {
+                id,
+                krate,
+                kind: ItemKind::Program,
+                key,
+                directory,
+                link_args: bin.settings.link_args.clone(),
+            },
             &path,
             (vec![if self.profile(id).pie { "-pie" } else { "-no-pie" }.to_owned()], Vec::new()),
             objects,
-            krate.lib.as_ref().map(|lib| (lib, of_crate)),
+            krate.lib.as_ref().map(|_| of_crate),
             &bin.settings,
         )?;
         self.artifact(item, id, ArtifactKind::Program, &bin.name);
@@ -167,7 +177,7 @@ impl Builder<'_> {
         path: &Utf8Path,
         (mut own, mut inputs): (Vec<String>, Vec<Utf8PathBuf>),
         objects: &[Object],
-        own_lib: Option<(&Lib, &Planned)>,
+        own_lib: Option<&Planned>,
         settings: &TargetSettings,
     ) -> Result<ItemId, GraphError> {
         let workspace = self.workspace;
@@ -185,16 +195,16 @@ impl Builder<'_> {
 
         let mut args = own.clone();
         let mut interfaces = Vec::new();
-        let mut requirements = LinkWords::of(settings, pkg_libs);
+        let mut requirements = LinkWords::of(&what.link_args, settings, pkg_libs);
         let own_requirements = requirements.clone();
         let mut libraries: Vec<(&str, &LinkInput)> = Vec::new();
         let mut runtime_words = runtime::words_of_flags(&self.profile(what.id), settings);
-        if let Some((lib, planned)) = own_lib {
+        if let Some(planned) = own_lib {
             runtime_words.extend_from_slice(&planned.runtime_words);
             libraries.extend(
                 planned.library.as_ref().map(|library| (what.krate.name.as_str(), library)),
             );
-            requirements.append(planned.link_words.without_shared_start(&lib.settings, settings));
+            requirements.append(planned.link_words.clone());
         }
         for dependency in link_order(workspace, what.id) {
             let name = workspace.crates[dependency.0 as usize].name.as_str();
@@ -231,7 +241,7 @@ impl Builder<'_> {
                 }
             }
         }
-        if let Some((_, planned)) = own_lib {
+        if let Some(planned) = own_lib {
             own.extend(planned.library.iter().map(|library| library.path.to_string()));
         }
         if runtime_path {

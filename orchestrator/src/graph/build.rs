@@ -133,6 +133,22 @@ pub fn build(workspace: &Workspace, request: &GraphRequest<'_>) -> Result<Graph,
     Ok(graph)
 }
 
+/// pkg-config's flags, with `-isystem` for `-I`: they name directories of the system.
+fn system_cflags(cflags: Vec<String>) -> impl Iterator<Item = String> {
+    cflags.into_iter().filter_map(|word| match word.strip_prefix("-I") {
+        Some(dir) if is_searched_anyway(Utf8Path::new(dir)) => None,
+        Some(dir) if !dir.is_empty() => Some(format!("-isystem{dir}")),
+        _ => Some(word),
+    })
+}
+
+/// Directories that clang searches last by itself. Named as well, they would be searched too early:
+/// `#include_next` in the C++ library would not find the headers of C behind its own.
+fn is_searched_anyway(dir: &Utf8Path) -> bool {
+    let multiarch = format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH);
+    ["/usr/include", "/usr/local/include", &multiarch].iter().any(|known| dir == *known)
+}
+
 /// Whether a word asks for the processor of the machine that compiles.
 fn is_native(word: &str) -> bool {
     ["-march=native", "-mcpu=native", "-mtune=native"].contains(&word)
@@ -273,19 +289,19 @@ impl<'a> Builder<'a> {
             Planned { header_items: generated.header_items.clone(), ..Planned::default() };
         let Some(lib) = &krate.lib else { return Ok(planned) };
         for dir in &lib.headers {
-            planned.compile_words.push(self.include(krate, dir));
+            planned.compile_words.extend(self.public_include(krate, dir));
         }
         if generated.headers_in_out_dir {
-            planned.compile_words.push(self.include(krate, &self.crate_out(krate)));
+            planned.compile_words.extend(self.public_include(krate, &self.crate_out(krate)));
         }
         planned.compile_words.extend(defines(&lib.public_defines));
         let mut pkg_libs = Vec::new();
         for package in &lib.settings.pkg_config {
             let found = self.pkg_config(krate, package)?;
-            planned.compile_words.extend(found.cflags);
+            planned.compile_words.extend(system_cflags(found.cflags));
             pkg_libs.extend(found.libs);
         }
-        planned.link_words = LinkWords::of(&lib.settings, pkg_libs);
+        planned.link_words = LinkWords::of(&lib.public_link_args, &lib.settings, pkg_libs);
         Ok(planned)
     }
 
@@ -311,7 +327,7 @@ impl<'a> Builder<'a> {
         }
         let mut pkg_config = Vec::new();
         for package in &target.settings.pkg_config {
-            pkg_config.extend(self.pkg_config(krate, package)?.cflags);
+            pkg_config.extend(system_cflags(self.pkg_config(krate, package)?.cflags));
         }
         let words = CompileWords {
             profile,
@@ -522,6 +538,16 @@ impl<'a> Builder<'a> {
     /// The path as commands name it: relative to the root if it is below it.
     pub(super) fn path_for_commands(&self, path: &Utf8Path) -> Utf8PathBuf {
         seen_from(&self.workspace.root, path)
+    }
+
+    /// A directory that a crate shows to others. Of what lies outside the workspace its users want
+    /// no warnings.
+    fn public_include(&self, krate: &Crate, dir: &Utf8Path) -> Option<String> {
+        if krate.dir.starts_with(&self.workspace.root) {
+            return Some(self.include(krate, dir));
+        }
+        let path = self.path_for_commands(&self.expanded(krate, dir));
+        (!is_searched_anyway(&path)).then(|| format!("-isystem{path}"))
     }
 
     pub(super) fn include(&self, krate: &Crate, dir: &Utf8Path) -> String {

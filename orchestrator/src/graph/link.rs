@@ -52,8 +52,9 @@ pub(super) struct LinkWords {
 }
 
 impl LinkWords {
-    pub fn of(settings: &TargetSettings, pkg_config: Vec<String>) -> Self {
-        let mut words = Self { args: settings.link_args.clone(), libraries: Vec::new() };
+    /// `args`: words of the manifest; `settings` has the libraries.
+    pub fn of(args: &[String], settings: &TargetSettings, pkg_config: Vec<String>) -> Self {
+        let mut words = Self { args: args.to_vec(), libraries: Vec::new() };
         words.add_libraries(settings.link.iter().map(|name| format!("-l{name}")));
         words.add_libraries(pkg_config);
         words
@@ -62,13 +63,6 @@ impl LinkWords {
     pub fn append(&mut self, other: Self) {
         self.args.extend(other.args);
         self.add_libraries(other.libraries);
-    }
-
-    /// These words without the link-args that both targets of a crate have from its `[package]`,
-    /// which stand first in both.
-    pub fn without_shared_start(&self, lib: &TargetSettings, bin: &TargetSettings) -> Self {
-        let shared = lib.link_args.iter().zip(&bin.link_args).take_while(|(a, b)| a == b).count();
-        Self { args: self.args[shared..].to_vec(), libraries: self.libraries.clone() }
     }
 
     pub fn all(&self) -> impl Iterator<Item = String> + '_ {
@@ -97,8 +91,9 @@ mod tests {
             link: link.iter().map(|s| s.to_string()).collect(),
             ..TargetSettings::default()
         };
-        let mut words = LinkWords::of(&settings(&["m", "z"]), vec![]);
+        let mut words = LinkWords::of(&[], &settings(&["m", "z"]), vec![]);
         words.append(LinkWords::of(
+            &[],
             &settings(&["dl", "m"]),
             vec!["-L/opt/lib".into(), "-lssl".into()],
         ));

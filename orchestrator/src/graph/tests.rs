@@ -41,6 +41,7 @@ fn lib(mut krate: Crate, files: &[&str]) -> Crate {
         sources: sources(&krate, files),
         headers: vec![krate.dir.join("include")],
         public_defines: vec![],
+        public_link_args: vec![],
         staticlib: true,
         cdylib: false,
         exports: None,
@@ -307,7 +308,8 @@ fn dependents_get_interfaces_and_link_requirements() {
     settings.settings.include = vec!["/w/base/private".into()];
     settings.settings.defines = vec!["SECRET".into()];
     settings.settings.link = vec!["m".into()];
-    settings.settings.link_args = vec!["-Wl,--wrap=f".into()];
+    settings.settings.link_args = vec!["-Wl,--own".into()];
+    settings.public_link_args = vec!["-Wl,--wrap=f".into()];
     settings.settings.pkg_config = vec!["ssl".into()];
     let workspace = workspace(vec![
         (bin(krate("app"), "app", &["main.c"]), &["mid"]),
@@ -317,11 +319,11 @@ fn dependents_get_interfaces_and_link_requirements() {
     let graph = graph(&workspace, &["app"]);
     assert_eq!(
         args(&graph, "base lib b.cc"),
-        "-O0 -fPIC -ffile-compilation-dir=. -DSECRET -Ibase/private -Ibase/include -DBASE=1 -I/opt/ssl"
+        "-O0 -fPIC -ffile-compilation-dir=. -DSECRET -Ibase/private -Ibase/include -DBASE=1 -isystem/opt/ssl"
     );
     assert_eq!(
         args(&graph, "app bin app main.c"),
-        "-O0 -fPIE -ffile-compilation-dir=. -Imid/include -Ibase/include -DBASE=1 -I/opt/ssl"
+        "-O0 -fPIE -ffile-compilation-dir=. -Imid/include -Ibase/include -DBASE=1 -isystem/opt/ssl"
     );
     assert!(
         args(&graph, "app bin app")
@@ -333,7 +335,7 @@ fn dependents_get_interfaces_and_link_requirements() {
         item(&graph, "app bin app main.c").ingredients.interfaces[1],
         (
             "base".to_owned(),
-            vec!["-Ibase/include".to_owned(), "-DBASE=1".to_owned(), "-I/opt/ssl".to_owned()]
+            vec!["-Ibase/include".to_owned(), "-DBASE=1".to_owned(), "-isystem/opt/ssl".to_owned()]
         )
     );
 }
@@ -388,9 +390,34 @@ fn library_of_both_forms_is_linked_as_archive() {
 }
 
 #[test]
+fn link_args_of_a_library_are_its_own() {
+    let mut shared = lib(krate("shared"), &["s.c"]);
+    let own = shared.lib.as_mut().unwrap();
+    (own.cdylib, own.staticlib) = (true, false);
+    own.settings.link_args = vec!["-Wl,-soname,s.so.1".into()];
+    own.public_link_args = vec!["-Wl,-z,now".into()];
+    let app = bin(krate("app"), "app", &["main.c"]);
+    let graph = graph(&workspace(vec![(app, &["shared"]), (shared, &[])]), &["app"]);
+    assert!(args(&graph, "shared shared").ends_with("-Wl,-soname,s.so.1 -Wl,-z,now"));
+    let program = args(&graph, "app bin app");
+    assert!(program.ends_with("-Wl,-z,now") && !program.contains("s.so.1"), "{program}");
+}
+
+#[test]
+fn headers_outside_the_workspace_are_those_of_a_system() {
+    let mut out = lib(krate("out"), &["o.c"]);
+    out.dir = "/elsewhere/out".into();
+    out.lib.as_mut().unwrap().headers = vec!["/elsewhere/out/inc".into(), "/usr/include".into()];
+    let app = bin(krate("app"), "app", &["main.c"]);
+    let graph = graph(&workspace(vec![(app, &["out"]), (out, &[])]), &["app"]);
+    let unit = args(&graph, "app bin app main.c");
+    assert!(unit.ends_with("-isystem/elsewhere/out/inc"), "{unit}");
+}
+
+#[test]
 fn program_links_the_library_of_its_crate() {
     let mut app = bin(lib(krate("app"), &["lib.c"]), "app", &["main.c"]);
-    app.lib.as_mut().unwrap().settings.link_args = vec!["-Wl,-z,now".into(), "-Wl,--lib".into()];
+    app.lib.as_mut().unwrap().public_link_args = vec!["-Wl,--lib".into()];
     app.bins[0].settings.link_args = vec!["-Wl,-z,now".into(), "-Wl,--bin".into()];
     let graph = graph(&workspace(vec![(app, &[])]), &["app"]);
     assert_eq!(

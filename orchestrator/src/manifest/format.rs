@@ -4,7 +4,7 @@
 
 use super::value::{
     ValueError, check_c_std, check_cxx_std, check_define, check_link, check_name,
-    check_profile_name, check_version, check_word,
+    check_profile_name, check_version, check_warning, check_word,
 };
 
 /// The keys that a table may have.
@@ -339,7 +339,7 @@ static PACKAGE: Table = Table {
 static VERSION: [Key; 1] =
     [key("version", ValueKind::Text(check_version), "The version of the crate.")];
 
-static SETTINGS: [Key; 11] = [
+static SETTINGS: [Key; 12] = [
     key("include", ValueKind::Texts(any), "Private include directories."),
     key("defines", ValueKind::Texts(check_define), "Macros: `\"NAME\"`, `\"NAME=value\"`."),
     key("flags", ValueKind::Flags { cxx: false }, "Flags for clang, for units of every language."),
@@ -350,6 +350,11 @@ static SETTINGS: [Key; 11] = [
         "cxx-std",
         ValueKind::Text(check_cxx_std),
         "The standard of C++ sources, such as `\"c++20\"`.",
+    ),
+    key(
+        "warnings",
+        ValueKind::Texts(check_warning),
+        "Warnings for the crate's own code, as after `-W`: `[\"all\", \"extra\", \"error\"]`.",
     ),
     key("link", ValueKind::Texts(check_link), "System libraries, as after `-l`."),
     key("link-args", ValueKind::Texts(check_word), "Words for the link."),
@@ -373,6 +378,11 @@ static LIB: Table = Table {
                 "public-defines",
                 ValueKind::Texts(check_define),
                 "Macros for this crate and all that depend on it.",
+            ),
+            key(
+                "public-link-args",
+                ValueKind::Texts(check_word),
+                "Words for the links of this crate and of all that depend on it.",
             ),
             key(
                 "crate-type",

@@ -403,6 +403,7 @@ fn take_over(package: &mut Package, shared: Option<&Inheritable>, problems: &mut
                 "version" => copy(&mut own.version, &shared.version),
                 "include" => copy(&mut to.include, &from.include),
                 "defines" => copy(&mut to.defines, &from.defines),
+                "warnings" => copy(&mut to.warnings, &from.warnings),
                 "flags" => copy(&mut to.flags, &from.flags),
                 "c-flags" => copy(&mut to.c_flags, &from.c_flags),
                 "cxx-flags" => copy(&mut to.cxx_flags, &from.cxx_flags),

@@ -116,6 +116,8 @@ pub struct TargetSettings {
     /// Absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub include: Vec<Utf8PathBuf>,
     pub defines: Vec<String>,
+    /// As after `-W`.
+    pub warnings: Vec<String>,
     /// For units of every language, then for those of C, then for those of C++.
     pub flags: Vec<String>,
     pub c_flags: Vec<String>,
@@ -138,6 +140,8 @@ pub struct Lib {
     /// Public include directories, absolute; or beginning with `$OUT_DIR`, not yet replaced.
     pub headers: Vec<Utf8PathBuf>,
     pub public_defines: Vec<String>,
+    /// Words for its own link and for the links of all that depend on it.
+    pub public_link_args: Vec<String>,
     pub staticlib: bool,
     pub cdylib: bool,
     /// Version script of the shared library, absolute.

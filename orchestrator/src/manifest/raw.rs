@@ -7,6 +7,7 @@ use super::pattern::resolve;
 use super::problem::{Location, ManifestText, Problem};
 use super::profile::ProfileValues;
 use super::reader::{Context, Section, Text};
+use super::targets::nothing_links;
 use super::value::{parse_memory, parse_opt_level};
 use toml::de::DeTable;
 
@@ -52,6 +53,8 @@ pub(super) struct Package {
     /// Absent only after an error.
     pub name: Option<Text>,
     pub shared: Inheritable,
+    /// Where `link-args` stands.
+    pub link_args_at: Option<Location>,
     /// Keys with `.workspace = true`.
     pub inherited: Vec<(&'static str, Location)>,
 }
@@ -61,6 +64,7 @@ pub(super) struct Package {
 pub(super) struct Settings {
     pub include: Option<Vec<Text>>,
     pub defines: Option<Vec<String>>,
+    pub warnings: Option<Vec<String>>,
     pub flags: Option<Vec<String>>,
     pub c_flags: Option<Vec<String>>,
     pub cxx_flags: Option<Vec<String>>,
@@ -88,6 +92,7 @@ pub(super) struct LibTable {
     pub sources: Option<Vec<Text>>,
     pub headers: Option<Vec<Text>>,
     pub public_defines: Vec<String>,
+    pub public_link_args: Vec<String>,
     pub staticlib: bool,
     pub cdylib: bool,
     pub exports: Option<Text>,
@@ -326,6 +331,7 @@ fn package_table(cx: &Context<'_>, section: &Section<'_, '_>) -> Package {
     Package {
         name: section.string(cx, "name"),
         shared: inheritable(cx, section),
+        link_args_at: section.key_span("link-args").map(|span| cx.at(span)),
         inherited: section.inherited(cx),
     }
 }
@@ -336,6 +342,7 @@ fn settings(cx: &Context<'_>, section: &Section<'_, '_>) -> Settings {
     Settings {
         include: section.strings(cx, "include"),
         defines: section.words(cx, "defines"),
+        warnings: section.words(cx, "warnings"),
         flags: section.words(cx, "flags"),
         c_flags: section.words(cx, "c-flags"),
         cxx_flags: section.words(cx, "cxx-flags"),
@@ -357,11 +364,16 @@ fn lib_table(cx: &mut Context<'_>, section: &Section<'_, '_>) -> LibTable {
             cx.warning(exports.at.span.clone(), "`exports` has no effect without a shared library");
         problem.help = Some("add `crate-type = [\"staticlib\", \"cdylib\"]`".to_owned());
     }
+    if let (Some(span), false) = (section.key_span("link-args"), has("cdylib")) {
+        let at = cx.at(span);
+        cx.add(nothing_links(at));
+    }
     LibTable {
         at: cx.at(section.span.clone()),
         sources: section.strings(cx, "sources"),
         headers: section.strings(cx, "headers"),
         public_defines: section.words(cx, "public-defines").unwrap_or_default(),
+        public_link_args: section.words(cx, "public-link-args").unwrap_or_default(),
         staticlib: has("staticlib") || types.is_empty(),
         cdylib: has("cdylib"),
         exports,

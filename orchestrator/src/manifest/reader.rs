@@ -64,7 +64,7 @@ impl<'p> Context<'p> {
         self.add(Problem::warning(message).at(location))
     }
 
-    fn add(&mut self, problem: Problem) -> &mut Problem {
+    pub fn add(&mut self, problem: Problem) -> &mut Problem {
         self.problems.push(problem);
         self.problems.last_mut().expect("it has just been added")
     }

@@ -51,6 +51,10 @@ pub(super) fn resolve_crate(
         };
         resolver.lists.problems.push(problem.help(help));
     }
+    let links = !bins.is_empty() || lib.as_ref().is_some_and(|lib| lib.cdylib);
+    if let (Some(at), false) = (&package.link_args_at, links) {
+        resolver.lists.problems.push(nothing_links(at.clone()));
+    }
     Some(Crate {
         name: name.value.clone(),
         version: package.shared.version.clone().unwrap_or_else(|| "0.0.0".to_owned()),
@@ -61,6 +65,13 @@ pub(super) fn resolve_crate(
         dependencies: Vec::new(),
         generate,
     })
+}
+
+/// `link-args` where neither a program nor a shared library is linked.
+pub(super) fn nothing_links(at: Location) -> Problem {
+    Problem::error("`link-args` has no effect: a static library is not linked")
+        .at(at)
+        .help("words for the links of those who depend on it are `public-link-args` of `[lib]`")
 }
 
 /// What the commands of a manifest write.
@@ -125,6 +136,7 @@ impl Resolver<'_> {
             sources,
             headers,
             public_defines: table.map(|table| table.public_defines.clone()).unwrap_or_default(),
+            public_link_args: table.map(|table| table.public_link_args.clone()).unwrap_or_default(),
             staticlib: table.is_none_or(|table| table.staticlib),
             cdylib: table.is_some_and(|table| table.cdylib),
             exports: table
@@ -342,6 +354,7 @@ impl Resolver<'_> {
         TargetSettings {
             include: self.lists.directories(&texts(&package.include, &target.include)),
             defines: join(&package.defines, &target.defines),
+            warnings: join(&package.warnings, &target.warnings),
             flags: join(&package.flags, &target.flags),
             c_flags: join(&package.c_flags, &target.c_flags),
             cxx_flags: join(&package.cxx_flags, &target.cxx_flags),

@@ -343,6 +343,18 @@ fn manifest_values_are_checked() {
         ],
     );
     check(
+        "[lib]\nlink-args = [\"-Wl,-z,now\"]",
+        &["Tender.toml:4 `link-args`: `link-args` has no effect: a static library is not linked"],
+    );
+    check("link-args = [\"-Wl,-z,now\"]", &[]);
+    check(
+        "warnings = [\"-Wall\", \"-O2\", \"extra\"]",
+        &[
+            "Tender.toml:3 `\"-Wall\"`: `-Wall` is written as a flag",
+            "Tender.toml:3 `\"-O2\"`: `-O2` is no warning",
+        ],
+    );
+    check(
         "[lib]\nexports = \"src/a.h\"",
         &["warning: Tender.toml:4 `\"src/a.h\"`: `exports` has no effect without a shared library"],
     );

@@ -128,6 +128,26 @@ pub(super) fn check_word(word: &str) -> Result<(), ValueError> {
     }
 }
 
+/// What follows `-W`.
+///
+/// # Errors
+/// `text` is blank, or begins with `-`.
+pub(super) fn check_warning(text: &str) -> Result<(), ValueError> {
+    if let Some(rest) = text.strip_prefix("-W") {
+        return Err(ValueError::new(
+            format!("`{text}` is written as a flag"),
+            format!("leave out `-W`: `{rest}`"),
+        ));
+    }
+    match text.starts_with('-') {
+        true => Err(ValueError::new(
+            format!("`{text}` is no warning"),
+            "write names as after `-W`; other flags belong to `flags`",
+        )),
+        false => check_word(text),
+    }
+}
+
 /// Words for clang, as in `flags`: which of them belong elsewhere, by their places in `words`.
 /// Which flags a unit cannot have at all, the worker knows. `cxx`: only C++ units get them.
 pub(super) fn check_flags(key: &str, words: &[&str], cxx: bool) -> Vec<(usize, ValueError)> {

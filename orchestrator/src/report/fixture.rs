@@ -51,6 +51,7 @@ pub fn workspace() -> Workspace {
             sources: sources(&["/ws/zip/src/a.c", "/ws/zip/src/b.c"]),
             headers: vec![],
             public_defines: vec![],
+            public_link_args: vec![],
             staticlib: true,
             cdylib: false,
             exports: None,
