@@ -306,7 +306,7 @@ extern "C" bool tender_assemble(TenderStr clang, const TenderStr *args, size_t c
   if (!job->assembler) {
     diags.Report(diags.getCustomDiagID(
         DiagnosticsEngine::Error,
-        "the integrated assembler is needed, but the arguments ask for another"));
+        "the arguments select another assembler, but tender uses clang's integrated one"));
     return false;
   }
   AssemblerFiles files(*events);

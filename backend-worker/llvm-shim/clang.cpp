@@ -108,9 +108,9 @@ std::string refusal(const CompilerInvocation &invocation, frontend::ActionKind a
       !invocation.getHeaderSearchOpts().ModuleCachePath.empty())
     return "implicit modules (-fmodules)";
   if (!invocation.getDependencyOutputOpts().OutputFile.empty())
-    return "a dependency file (-M...): it tracks what a unit reads itself";
+    return "a dependency file (-M...): tender itself records what a unit reads";
   if (front.ProgramAction != action)
-    return "another action than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled "
+    return "an action other than compiling (-E, -S, -emit-llvm, -fsyntax-only, a precompiled "
            "header)";
   return std::string();
 }

@@ -243,7 +243,7 @@ Error readSignificant(const View &view, TenderJoin &join, const StringMap<String
       const char *wrong = nullptr;
       uint64_t symbol = decodeULEB128(at, &length, bytes->end(), &wrong);
       if (wrong || symbol >= view.symbols.size())
-        return createStringError("the table of significant addresses is wrong");
+        return createStringError("the object's table of significant addresses (.llvm_addrsig) is malformed");
       at += length;
       StringRef name = view.nameOf(static_cast<uint32_t>(symbol));
       auto renamed = before.find(name);

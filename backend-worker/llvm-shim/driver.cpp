@@ -119,7 +119,7 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
   const driver::JobList &jobs = compilation->getJobs();
   if (jobs.size() != 1) {
     diags.Report(diags.getCustomDiagID(
-        DiagnosticsEngine::Error, "these arguments ask for %0 steps where one compile is expected"))
+        DiagnosticsEngine::Error, "these arguments need %0 steps, but a unit is compiled in one"))
         << static_cast<unsigned>(jobs.size());
     return std::nullopt;
   }
@@ -128,7 +128,7 @@ std::optional<DriverJob> runAfresh(const DriverRequest &request, DiagnosticsEngi
   llvm::StringRef first = words.empty() ? llvm::StringRef() : words.front();
   if (first != "-cc1" && first != "-cc1as") {
     diags.Report(diags.getCustomDiagID(
-        DiagnosticsEngine::Error, "these arguments need another program than clang itself: %0"))
+        DiagnosticsEngine::Error, "these arguments make clang start another program: %0"))
         << job.getExecutable();
     return std::nullopt;
   }

@@ -73,17 +73,17 @@ fn raise_oom_score() {
 }
 
 fn size(text: &str) -> Result<u64, String> {
-    memory_size::parse(text).ok_or_else(|| "not a size above 0, such as 800M or 8Gi".to_owned())
+    memory_size::parse(text).ok_or_else(|| "write a size above 0, such as 800M or 8Gi".to_owned())
 }
 
 fn serve() -> u8 {
     let pool = match pool(None, None) {
         Ok(pool) => pool,
-        Err(why) => return fail(&format!("no job slots: {why}")),
+        Err(why) => return fail(&format!("cannot set up the job slots: {why}")),
     };
     let channel = match tender_worker::channel::take() {
         Ok(channel) => channel,
-        Err(why) => return fail(&format!("cannot take the channel: {why}")),
+        Err(why) => return fail(&format!("cannot take over standard input and output: {why}")),
     };
     llvm::initialise(fatal);
     let hello = FromWorker::Hello {
@@ -111,20 +111,22 @@ fn exit_code(ended: &Result<coordinator::Ended, coordinator::ServeError>) -> u8 
 
 fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     if tender_jobclient::is_dry_run(&|name| std::env::var_os(name)) {
-        print_error("tender-worker: note: `make -n` runs this, so nothing is done\n");
+        print_error(
+            "tender-worker: note: `make -n` only prints what it would do, so this command does nothing\n",
+        );
         return 0;
     }
     let name = file.display().to_string();
-    let plan: Plan = match std::fs::read_to_string(file)
-        .map_err(|why| why.to_string())
-        .and_then(|text| serde_json::from_str(&text).map_err(|why| format!("not a plan: {why}")))
-    {
-        Ok(plan) => plan,
-        Err(why) => {
-            print_error(&format!("tender-worker: {name}: {why}\n"));
-            return USAGE_ERROR;
-        }
-    };
+    let plan: Plan =
+        match std::fs::read_to_string(file).map_err(|why| why.to_string()).and_then(|text| {
+            serde_json::from_str(&text).map_err(|why| format!("the file is not a plan: {why}"))
+        }) {
+            Ok(plan) => plan,
+            Err(why) => {
+                print_error(&format!("tender-worker: {name}: {why}\n"));
+                return USAGE_ERROR;
+            }
+        };
     // Before any token is acquired.
     let interruptions = match interrupts::install() {
         Ok(interruptions) => interruptions,
@@ -134,7 +136,7 @@ fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
     let _ = emit::adopt_orphans();
     let pool = match pool(jobs, plan.jobs) {
         Ok(pool) => pool,
-        Err(why) => return fail(&format!("no job slots: {why}")),
+        Err(why) => return fail(&format!("cannot set up the job slots: {why}")),
     };
     llvm::initialise(fatal);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
@@ -147,7 +149,7 @@ fn run_plan(file: &Path, jobs: Option<u32>, memory: Option<u64>) -> u8 {
         }
         Notice::Message(_) => {}
         Notice::PoolLost(why) => warn(&format!(
-            "the jobserver of the parent is gone ({why}); going on with the slots at hand"
+            "the parent's jobserver is gone ({why}); tender-worker continues with the job slots that it has"
         )),
     };
     let code = |ran: &Result<bool, ServeError>| match ran {
@@ -171,14 +173,14 @@ fn pool(option: Option<u32>, jobs: Option<u32>) -> std::io::Result<Pool> {
     match Pool::from_env(&|name| std::env::var_os(name)) {
         FromEnv::Inherited(pool) => {
             if option.is_some() {
-                let why = "because the jobserver in the environment says how many jobs there are";
+                let why = "because the jobserver in the environment sets the number of jobs";
                 warn(&format!("`-j` is ignored, {why}"));
             }
             Ok(pool)
         }
         FromEnv::Unusable(why) => {
-            let but = if option.is_some() { ", whatever `-j` says" } else { "" };
-            warn(&format!("{why}; running one job at a time{but}"));
+            let ignored = if option.is_some() { " and ignoring `-j`" } else { "" };
+            warn(&format!("{why}; running one job at a time{ignored}"));
             Pool::private(1)
         }
         FromEnv::None => {

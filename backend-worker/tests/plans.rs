@@ -215,7 +215,7 @@ fn plan_that_is_invalid_is_refused() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
-    assert!(text(&output).contains("plan.json: not a plan"), "{}", text(&output));
+    assert!(text(&output).contains("plan.json: the file is not a plan"), "{}", text(&output));
 }
 
 #[test]

@@ -72,7 +72,7 @@ enum Problem {
          put `+` before the command in the makefile"
     )]
     Reused(i32),
-    #[error("{0} is no FIFO; let make create it, or unset {1}")]
+    #[error("{0} is not a FIFO; let make create it, or unset {1}")]
     NotAFifo(String, &'static str),
     #[error("cannot open {0} ({1}); is the make that created it still running?")]
     Open(String, io::Error),
@@ -491,7 +491,7 @@ mod tests {
                 "fifo:/nowhere/at/all".to_owned(),
                 "cannot open /nowhere/at/all (No such file".to_owned(),
             ),
-            (format!("fifo:{directory}"), format!("{directory} is no FIFO")),
+            (format!("fifo:{directory}"), format!("{directory} is not a FIFO")),
         ] {
             let why = refusal(&[("MAKEFLAGS", &flags(&auth))]);
             assert!(why.contains(&format!("): {expect}")), "{auth}: {why}");
@@ -536,7 +536,7 @@ mod tests {
         }
         for path in ["/dev/null", "/dev/full", "/dev/ptmx", &name] {
             let why = refusal(&[("MAKEFLAGS", &flags(&format!("fifo:{path}")))]);
-            assert!(why.contains(&format!("{path} is no FIFO")), "{why}");
+            assert!(why.contains(&format!("{path} is not a FIFO")), "{why}");
         }
         assert_eq!(file.stream_position().unwrap(), 1);
         assert_eq!(rustix::io::ioctl_fionread(&socket).unwrap(), 4);

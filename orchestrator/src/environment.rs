@@ -1,14 +1,14 @@
-//! The environment variables that compilers, assemblers, linkers and their drivers read: on which
-//! results each bears, and which of them workers are not given. Reads none itself, and knows no
-//! items.
+//! The environment variables that compilers, assemblers, linkers and their drivers read: which
+//! results depend on each, and which of them are removed for workers. Reads none itself, and knows
+//! no items.
 //!
-//! `docs/environment.md` explains why, and why all others do no harm; `tests/tests/environment.rs`
-//! observes which variables the programs read.
+//! `docs/environment.md` gives the reasons, and why no other variable matters;
+//! `tests/tests/environment` observes which variables the programs read.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-/// Results on which variables bear.
+/// Kinds of results that depend on variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Of every unit.
@@ -18,7 +18,7 @@ pub enum Kind {
     /// Of units in C, and in assembly that is preprocessed.
     C,
     Cxx,
-    /// Of what holds or reads modules for link-time optimisation.
+    /// Of items that write or read modules for link-time optimisation.
     Modules,
     Archive,
     Link,
@@ -26,12 +26,12 @@ pub enum Kind {
     Command,
 }
 
-/// What is counted for every result of these kinds. `SOURCE_DATE_EPOCH` and `TZ` are counted for
-/// those units that use them (`ItemReport::variables`), `HOME` where a word of the command begins
-/// with `USER_CONFIG_IN_HOME`.
+/// The variables that every result of these kinds depends on. `SOURCE_DATE_EPOCH` and `TZ` count
+/// for units that use them (`ItemReport::variables`), `HOME` if a word of the command begins with
+/// `USER_CONFIG_IN_HOME`.
 ///
-/// An empty value is as good as none only for lists of header directories: gcc takes an empty
-/// `LIBRARY_PATH` for `.`.
+/// An empty value counts as absent only for lists of header directories: gcc reads an empty
+/// `LIBRARY_PATH` as `.`.
 const COUNTED: &[(&str, &[Kind])] = {
     use Kind::*;
     &[
@@ -82,19 +82,19 @@ const COUNTED: &[(&str, &[Kind])] = {
     ]
 };
 
-/// Wrappers of compilers and linkers add what such variables name (Nix, Guix, Spack).
+/// Wrappers of compilers and linkers (Nix, Guix, Spack) add flags from such variables.
 const COUNTED_PREFIXES: [(&str, Kind); 3] =
     [("NIX_", Kind::Link), ("GUIX_", Kind::Link), ("SPACK_", Kind::Link)];
 
-/// Of the same families, and no matter for a result: directories of one session, numbers of jobs,
-/// logs.
+/// Variables with these prefixes that do not affect a result: directories of one session, numbers
+/// of jobs, logs.
 const UNCOUNTED_PREFIXES: [&str; 3] = ["NIX_BUILD_", "NIX_LOG_FD", "SPACK_DEBUG"];
 
-/// Clang's driver looks for `~` in this option and in no other.
+/// Clang's driver expands `~` in this option and in no other.
 pub const USER_CONFIG_IN_HOME: &str = "--config-user-dir=~";
 
-/// Variables that are removed for workers: they replace a program, arguments or a file of the
-/// command by others.
+/// Variables that are removed for workers, because they replace a program, arguments or a file of
+/// the command.
 const REMOVED: [&str; 7] = [
     "CCC_OVERRIDE_OPTIONS",
     "COMPILER_PATH",
@@ -137,7 +137,7 @@ impl Variables {
         }
     }
 
-    /// Whether an `entry` of another time still holds.
+    /// Whether an earlier `entry` still holds.
     pub fn holds(&self, entry: &str) -> bool {
         match entry.split_once('=') {
             Some((name, value)) => self.0.get(name).is_some_and(|now| now == value),
@@ -167,14 +167,15 @@ impl Variables {
         from.map(|(name, _)| name.as_str()).take_while(move |name| name.starts_with(prefix))
     }
 
-    /// Those of `removed` that are set.
+    /// The variables of `removed` that are set.
     pub fn kept_from_workers(&self) -> Vec<&'static str> {
         let set = |name: &&str| self.0.get(*name).is_some_and(|value| !value.is_empty());
         removed().filter(set).collect()
     }
 
     /// # Errors
-    /// The value of `SOURCE_DATE_EPOCH`, if it is none: clang refuses every unit then.
+    /// Returns the value of `SOURCE_DATE_EPOCH` if it is not a time, because clang then refuses
+    /// every unit.
     pub fn check_source_date_epoch(&self) -> Result<(), &str> {
         let Some(value) = self.0.get(SOURCE_DATE_EPOCH) else { return Ok(()) };
         let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
@@ -188,7 +189,7 @@ fn is_as_good_as_none(value: &str, of: &[Kind]) -> bool {
         && of.iter().any(|kind| matches!(kind, Kind::Preprocessed | Kind::C | Kind::Cxx))
 }
 
-/// The variables that no worker is given.
+/// The variables that are removed for workers.
 pub fn removed() -> impl Iterator<Item = &'static str> {
     REMOVED.into_iter()
 }

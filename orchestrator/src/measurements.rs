@@ -1,9 +1,9 @@
-//! What items were measured to take in earlier builds: time, and peaks of memory. An item is a name;
-//! what it does is not known.
+//! The time and the peaks of memory that items had in earlier builds. Knows the names of items, and
+//! nothing else of them.
 //!
-//! One file in the profile's state directory: header, checksum, records. It is small and written
-//! whole, so any damage can only mean a file that is not ours any more: then measurements start anew.
-//! Losing it costs time, never correctness. No syncing, as with the records of freshness.
+//! They are in one file in the profile's state directory: header, checksum, records. The file is
+//! small and is replaced as a whole, so a damaged one is not repaired: the build begins with no
+//! measurements. A lost file costs time, never correctness, so it is not synced to the disk.
 
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,17 +11,16 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
-/// The number is the version of the records' format: a file with another one is as good as none.
+/// The number is the version of the records' format. A file of another version is not read.
 const HEADER: &[u8; 23] = b"tender-measurements 01\n";
-/// blake3 of what follows it.
+/// Bytes of the blake3 hash of the records, which follow it.
 const CHECKSUM: usize = 32;
-/// A file that is larger was not written by us, and reading it would cost what it is to save.
-/// Bytes.
+/// A larger file was not written by us, and reading it would cost more time than it saves. Bytes.
 const LARGEST_FILE: u64 = 64 << 20;
-/// Of one item's one stage. With more, a source that has shrunk would be overestimated for too many
-/// builds.
+/// Peaks that are kept for each stage of an item. With more, a source that has shrunk would be
+/// overestimated for too many builds.
 const MOST_PEAKS: usize = 8;
-/// When there are more items, those with the least to say, the small ones, are left out.
+/// If there are more items, those with the smallest peaks are dropped.
 const MOST_ITEMS: usize = 100_000;
 
 /// The file is damaged, or of another version. Reads as a sentence without a full stop.
@@ -32,13 +31,14 @@ pub struct Unreadable {
     why: String,
 }
 
-/// The parts of an item that are estimated apart: a C++ front end peaks at several times what its
-/// module takes, a linker at several times what a backend of link-time optimisation does.
+/// The stages of an item that have estimates of their own. The front end of C++ uses several times
+/// the memory of its module, and a linker several times that of a backend of link-time
+/// optimisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     FrontEnd,
     BackEnd,
-    /// What joins the pieces.
+    /// The program that joins the pieces.
     Join,
 }
 
@@ -46,7 +46,7 @@ pub enum Stage {
 struct Peaks {
     /// Bytes, the newest last.
     measured: Vec<u64>,
-    /// Set by a kill, gone with the next measurement: what the item is then assumed to need, bytes.
+    /// The estimate after a kill, bytes. The next measurement removes it.
     doubled: Option<u64>,
 }
 
@@ -63,14 +63,14 @@ struct ItemMeasurements {
 #[derive(Clone, Debug)]
 pub struct Measurements {
     path: Utf8PathBuf,
-    /// Sorted, so that the same measurements are the same bytes.
+    /// Sorted, so that equal measurements give equal files.
     items: BTreeMap<String, ItemMeasurements>,
     changed: bool,
 }
 
 impl Measurements {
-    /// Reads the file. Where there is none, nothing was measured; where it is damaged or of another
-    /// version that is the same, and the note says so.
+    /// Reads the file. Without one there are no measurements. Nor are there if it is damaged or of
+    /// another version; then the second result says so.
     pub fn read(path: &Utf8Path) -> (Measurements, Option<Unreadable>) {
         let (items, why) = match load(path) {
             Ok(items) => (items, None),
@@ -81,7 +81,7 @@ impl Measurements {
         (Measurements { path: path.to_owned(), items, changed: false }, note)
     }
 
-    /// What the stage is expected to peak at, bytes. `None` if it was neither measured nor killed.
+    /// The expected peak of the stage, bytes. `None` if it was neither measured nor killed.
     pub fn estimate(&self, item: &str, stage: Stage) -> Option<u64> {
         self.items.get(item)?.of(stage).estimate()
     }
@@ -91,12 +91,12 @@ impl Measurements {
         self.items.get(item)?.wall_us
     }
 
-    /// Takes note that the item succeeded, and in which time, microseconds.
+    /// Records that the item succeeded, and how long it took, microseconds.
     pub fn succeeded(&mut self, item: &str, wall_us: u64) {
         self.item(item).wall_us = Some(wall_us);
     }
 
-    /// Takes note that a stage came to its end and peaked at `bytes`.
+    /// Records the peak of a stage that has ended, bytes.
     pub fn measured(&mut self, item: &str, stage: Stage, bytes: u64) {
         let peaks = self.peaks(item, stage);
         if peaks.measured.len() == MOST_PEAKS {
@@ -106,9 +106,8 @@ impl Measurements {
         peaks.doubled = None;
     }
 
-    /// Takes note that the item was killed for memory while it held `bytes`: twice that is expected
-    /// from now on, until it is measured. Answers the new estimate, which is never below twice the
-    /// old one.
+    /// Records that the item was killed for memory while it held `bytes`. Until it is measured, its
+    /// estimate is twice that, or twice the old estimate if that is more. Returns the new estimate.
     pub fn killed(&mut self, item: &str, stage: Stage, bytes: u64) -> u64 {
         let peaks = self.peaks(item, stage);
         let doubled = bytes.max(peaks.estimate().unwrap_or(0)).saturating_mul(2);
@@ -116,11 +115,11 @@ impl Measurements {
         doubled
     }
 
-    /// Writes the file if anything was measured, at once in the place of the old one. Items that
-    /// `keep` denies are dropped: those that the workspace has no more.
+    /// Replaces the file if anything was measured. Drops items for which `keep` is false, because
+    /// the workspace does not have them any more.
     ///
     /// # Errors
-    /// The file cannot be written; then the old one stays.
+    /// The file cannot be written. Then the old one is kept.
     pub fn write(&mut self, keep: impl Fn(&str) -> bool) -> io::Result<()> {
         if !self.changed {
             return Ok(());
@@ -184,9 +183,9 @@ impl ItemMeasurements {
 }
 
 impl Peaks {
-    /// The largest of the recent peaks, where each build that came after one makes it an eighth
-    /// less, and a sixteenth on top: peaks of one source vary by a few percent, and too little
-    /// costs a kill where too much costs a short wait.
+    /// The largest of the recent peaks, of which each later build takes off an eighth, and a
+    /// sixteenth more. The peaks of one source vary by a few percent, and too small an estimate
+    /// costs a kill, while one that is too large costs a short wait.
     fn estimate(&self) -> Option<u64> {
         let decayed = |(age, peak): (usize, &u64)| (0..age).fold(*peak, |peak, _| peak - peak / 8);
         let measured = self.measured.iter().rev().enumerate().map(decayed).max();
@@ -207,7 +206,7 @@ fn decode(bytes: &[u8]) -> io::Result<BTreeMap<String, ItemMeasurements>> {
     let rest =
         bytes.strip_prefix(HEADER).ok_or_else(|| damaged("of another version or damaged"))?;
     let (checksum, payload) =
-        rest.split_at_checked(CHECKSUM).ok_or_else(|| damaged("cut short"))?;
+        rest.split_at_checked(CHECKSUM).ok_or_else(|| damaged("truncated"))?;
     if blake3::hash(payload).as_bytes() != checksum {
         return Err(damaged("damaged"));
     }
@@ -248,10 +247,10 @@ mod tests {
         check(&[1600], Some(1700));
         check(&[1600, 1600], Some(1700));
         check(&[800, 1600], Some(1700));
-        // An eighth less for each build since.
+        // Each later build takes off an eighth.
         check(&[1600, 160], Some(1400 + 1400 / 16));
         check(&[1600, 160, 160], Some(1225 + 1225 / 16));
-        // And forgotten after eight.
+        // Only the last eight peaks are kept.
         check(&[1 << 40, 1, 1, 1, 1, 1, 1, 1, 1], Some(1));
         check(&[u64::MAX], Some(u64::MAX));
     }
@@ -304,7 +303,7 @@ mod tests {
         let state = measurements.path.parent().unwrap();
         assert_eq!(state.read_dir_utf8().unwrap().count(), 1, "no temporary file is left");
         drop(dir);
-        // A build that measured nothing writes nothing.
+        // A build that has measured nothing writes no file.
         let mut again = again;
         again.write(|_| true).unwrap();
         assert!(!again.path.exists());
@@ -352,7 +351,7 @@ mod tests {
         };
         check(b"", "of another version or damaged");
         check(b"tender-measurements 99\nxxx", "of another version or damaged");
-        check(&good[..HEADER.len() + 3], "cut short");
+        check(&good[..HEADER.len() + 3], "truncated");
         check(&good[..good.len() - 1], "damaged");
         check(&[&good[..], b"x"].concat(), "damaged");
         let nonsense = [255; 40];
@@ -372,8 +371,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(16))]
-        /// Cut anywhere, or with a byte damaged anywhere, nothing was measured and a note says so; never
-        /// other numbers.
+        /// A file that is truncated at any place, or has any byte changed, gives no measurements
+        /// and an error, and never other numbers.
         #[test]
         fn any_damage_is_seen(
             items in proptest::collection::vec(("[a-z]{1,8}", any::<bool>(), any::<u64>()), 1..8),
@@ -405,7 +404,7 @@ mod tests {
         }
     }
 
-    /// The input stands for what follows the checksum, which would keep nearly all of it out.
+    /// The input is only what follows the checksum: nearly no input of a fuzzer has a correct one.
     #[test]
     fn fuzz_measurements() {
         tender_fuzz::check("measurements", 3_000, |payload| {

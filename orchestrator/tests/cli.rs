@@ -51,11 +51,11 @@ fn options_that_are_wrong_end_with_2() {
         &["build"],
         &[WORKER, ("TENDER_JOBS", "0")],
         2,
-        "TENDER_JOBS: `0` is no number of jobs",
+        "TENDER_JOBS: `0` is not a number of jobs",
     );
     check(dir, &["build"], &[WORKER, ("TENDER_MEMORY", "lots")], 2, "TENDER_MEMORY: `lots`");
     for wrong in ["0", "1", "10", "-2", "two", "3 "] {
-        let says = format!("TENDER_FORCE_PIECES: `{wrong}` is no number of pieces");
+        let says = format!("TENDER_FORCE_PIECES: `{wrong}` is not a number of pieces");
         check(dir, &["build"], &[WORKER, ("TENDER_FORCE_PIECES", wrong)], 2, &says);
     }
     check(dir, &["build", "-v", "-q"], &[], 2, "cannot be used together");
@@ -63,7 +63,7 @@ fn options_that_are_wrong_end_with_2() {
     check(dir, &["build", "--profile", "relase"], &[WORKER], 2, "did you mean `release`?");
     check(dir, &["build"], &[WORKER, ("TENDER_PROFILE", "fast")], 2, "there is no profile `fast`");
     check(dir, &["run", "--bin", "helo"], &[WORKER], 2, "did you mean `hello`?");
-    check(dir, &["-C", "nowhere", "build"], &[], 2, "cannot go to the directory `nowhere`");
+    check(dir, &["-C", "nowhere", "build"], &[], 2, "cannot change to the directory `nowhere`");
     check(dir, &["build", "--trace", "no/such/file"], &[WORKER], 2, "cannot write the trace file");
     assert!(!dir.join("target").exists(), "nothing is built before the options are right");
 }
@@ -77,7 +77,7 @@ fn commands_of_later_versions_are_refused() {
             &[command, "--any", "words"],
             &[],
             2,
-            &format!("`tender {command}` is not there yet"),
+            &format!("`tender {command}` is not implemented yet"),
         );
     }
 }
@@ -106,7 +106,7 @@ fn ignored_variables_are_named_once() {
     let output =
         tender(dir.path(), &["build"], &[("TENDER_WORKER", "/no/worker"), ("CXXFLAGS", "-O3")]);
     let stderr = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(stderr.matches("CXXFLAGS is set and ignored").count(), 1, "{stderr}");
+    assert_eq!(stderr.matches("CXXFLAGS is set, but tender ignores it").count(), 1, "{stderr}");
 }
 
 #[test]

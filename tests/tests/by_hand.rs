@@ -77,7 +77,7 @@ fn plan_ignores_its_j_under_a_parent() {
         assert_eq!(probes.log().most_at_once(), 3, "{run}");
         expect_one_warning(
             &run,
-            &["`-j` is ignored, because the jobserver in the environment says"],
+            &["`-j` is ignored, because the jobserver in the environment sets the number of jobs"],
         );
     }
 }
@@ -86,7 +86,7 @@ fn plan_ignores_its_j_under_a_parent() {
 #[test]
 fn pool_that_cannot_be_joined_is_reported_once() {
     for (own, text) in
-        [(None, "one job at a time"), (Some("-j3"), "one job at a time, whatever `-j` says")]
+        [(None, "one job at a time"), (Some("-j3"), "one job at a time and ignoring `-j`")]
     {
         let space = TestSpace::new();
         let probes = Probes::new(&space, 1);
@@ -107,7 +107,7 @@ fn pool_that_fails_is_reported_once_and_one_job_runs() {
     let flags = format!("MAKEFLAGS= -j4 --jobserver-auth=fifo:{device}");
     let run = plan(&space, &probes, "a", 3).under(["env", &flags]).run(&space).expect_ok();
     assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
-    expect_one_warning(&run, &["the jobserver of the parent is gone"]);
+    expect_one_warning(&run, &["the parent's jobserver is gone"]);
 }
 
 #[test]
@@ -118,7 +118,9 @@ fn dry_run_does_nothing() {
     let children = [plan(&space, &probes, "a", 2)];
     let run = make.tree(&probes, "outer", 0, &children).arg("-nj2").run(&space).expect_ok();
     assert_eq!(
-        run.stderr.matches("note: `make -n` runs this, so nothing is done").count(),
+        run.stderr
+            .matches("note: `make -n` only prints what it would do, so this command does nothing")
+            .count(),
         1,
         "{run}"
     );

@@ -138,7 +138,7 @@ fn clients_with_a_j_of_their_own_are_warned_about() {
     let run = exec(&space, &["-j2"], &["make", "-s", "-j3"]).expect_ok();
     // make says so too, in its own words.
     let warnings = run.stderr.lines().filter(|line| line.starts_with("warning: "));
-    let expect = "warning: `make` is given its own `-j3`, so it does not share the job slots; leave the option away";
+    let expect = "warning: `make` has its own option `-j3`, so it does not share the job slots; remove the option";
     assert_eq!(warnings.collect::<Vec<_>>(), [expect], "{run}");
     // The words of other programs mean something else.
     expect_quiet(&exec(&space, &["-j2"], &["echo", "-j3"]).expect_ok());
@@ -270,8 +270,7 @@ fn tokens_that_exec_holds_below_a_parent_count() {
 fn tokens_that_are_not_returned_are_reported() {
     let space = TestSpace::new();
     let run = shell(&space, &["-j4"], TAKE_TWO).expect_ok();
-    let expect =
-        "warning: `sh` ended with 2 job tokens that it did not return; they are back in the pool\n";
+    let expect = "warning: `sh` ended and did not return 2 job tokens; they are back in the pool\n";
     assert_eq!(run.stderr, expect, "{run}");
     // One that is killed could not have returned them.
     expect_quiet(&shell(&space, &["-j4"], &format!("{TAKE_TWO} kill -KILL $$")).expect_code(137));

@@ -211,7 +211,7 @@ fn builds_of_one_target_directory_wait_for_each_other() {
     let log = std::fs::File::create(space.path("second.log")).unwrap();
     let mut second = space.command(&["build"]).stderr(log).spawn().unwrap();
     wait_until("the second build says that it waits", || {
-        space.read("second.log").contains("waiting for another build of this target directory")
+        space.read("second.log").contains("waiting for another build in this target directory")
     });
     assert_eq!(second.try_wait().unwrap(), None);
     space.write("go", "");
@@ -248,9 +248,9 @@ fn worker_that_is_none_is_reported() {
         let run = space.run(command).expect_code(101).expect_stderr(says);
         assert!(run.stderr.lines().count() < 4 && !space.exists("target/debug/x"), "{run}");
     };
-    check("/no/worker", &["error: TENDER_WORKER names `/no/worker`, which is no program"]);
-    check("/", &["error: TENDER_WORKER names `/`, which is no program"]);
-    check("/bin/true", &["error: `/bin/true` ends before it is ready (exit status 0)"]);
+    check("/no/worker", &["error: TENDER_WORKER names `/no/worker`, which is not a program"]);
+    check("/", &["error: TENDER_WORKER names `/`, which is not a program"]);
+    check("/bin/true", &["error: `/bin/true` ended before it was ready (exit status 0)"]);
     check("/bin/echo", &["error: `/bin/echo` does not speak the worker protocol"]);
 
     let space = crate_x();

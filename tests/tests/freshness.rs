@@ -475,13 +475,16 @@ fn outputs_that_are_gone_or_changed_are_rebuilt() {
     gone("target/debug/app");
     check(&space, &[], &["app: the output %app is gone"]);
     spoil(object);
-    let object_spoilt =
-        "base/src/base.c: the output @base/obj/lib/src/base.c.o was changed by something else";
+    let object_spoilt = "base/src/base.c: the output @base/obj/lib/src/base.c.o was changed by something other than tender";
     check(&space, &[], &[object_spoilt, "libbase.a: ?"]);
     spoil("target/debug/libbase.a");
-    check(&space, &[], &["libbase.a: the output %libbase.a was changed by something else"]);
+    check(
+        &space,
+        &[],
+        &["libbase.a: the output %libbase.a was changed by something other than tender"],
+    );
     spoil("target/debug/app");
-    check(&space, &[], &["app: the output %app was changed by something else"]);
+    check(&space, &[], &["app: the output %app was changed by something other than tender"]);
     assert!(before == space.outputs("debug"), "not what it was");
 
     // With the state gone as well, or spoilt, all is built again.
@@ -627,7 +630,7 @@ fn generated_files_count_by_content() {
     check(
         &space,
         &[],
-        &["sh make.sh: the output @base/out/number.h was changed by something else"],
+        &["sh make.sh: the output @base/out/number.h was changed by something other than tender"],
     );
     says(&space, "50");
 

@@ -152,7 +152,7 @@ fn build_with_one_job_waits_for_no_memory() {
     let all = run.messages();
     assert_eq!(of(&all, "short-of-memory"), Vec::<&Value>::new());
     assert!(of(&all, "wait").iter().all(|wait| wait["wait"] != "memory"), "{run}");
-    assert!(run.stderr.contains("; nothing waited for it"), "{run}");
+    assert!(run.stderr.contains("; no item waited for memory"), "{run}");
 }
 
 /// Crates whose commands last until there is a file `go`; each has a lease of 64 MiB.
@@ -209,7 +209,7 @@ fn kills_of_the_kernel_are_counted_and_named() {
     ]);
     group.confine(&mut command);
     let run = space.run(command).expect_code(101);
-    assert!(run.stderr.contains("; killed for it: 2 by the kernel; tried again: 1 unit"), "{run}");
+    assert!(run.stderr.contains("; killed for memory: 2 by the kernel; retried: 1 unit"), "{run}");
     let all = run.messages();
     let killed = of(&all, "killed-for-memory");
     assert_eq!(killed.len(), 2, "{run}");

@@ -132,7 +132,7 @@ fn device_that_fails_is_reported_once_and_one_job_runs() {
         let build = tender().tree(&probes, "inner", 3, &[]);
         let run = run_with(&space, build, &flags, seven).expect_ok();
         assert_eq!((probes.log().finished(), probes.log().most_at_once()), (3, 1), "{run}");
-        expect_one_warning(&run, &["the jobserver of the parent is gone"]);
+        expect_one_warning(&run, &["the parent's jobserver is gone"]);
     }
 }
 
@@ -182,9 +182,9 @@ fn pools_that_cannot_be_joined_are_reported_once() {
     check("90,91", &["descriptor 90 is not open", "put `+` before the command"]);
     check("gmake_semaphore_12", &["gmake_semaphore_12", "neither `fifo:PATH` nor `R,W`"]);
     check("fifo:", &["neither `fifo:PATH` nor `R,W`"]);
-    check(&fifo("plain"), &["plain is no FIFO"]);
-    check(&fifo("directory"), &["directory is no FIFO"]);
-    check(&fifo("socket"), &["socket is no FIFO"]);
+    check(&fifo("plain"), &["plain is not a FIFO"]);
+    check(&fifo("directory"), &["directory is not a FIFO"]);
+    check(&fifo("socket"), &["socket is not a FIFO"]);
     check(&fifo("nowhere"), &["nowhere", "is the make that created it still running?"]);
     assert_eq!(space.read("plain"), "++++");
 }

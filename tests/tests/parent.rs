@@ -203,7 +203,7 @@ fn recipe_without_a_plus_runs_one_job_and_the_cure_is_told() {
         assert_eq!((probes.log().finished(), probes.log().most_at_once()), (4, 1), "{run}");
         expect_one_warning(
             &run,
-            &["put `+` before the command", "one job at a time, whatever `-j` says"],
+            &["put `+` before the command", "one job at a time and ignoring `-j`"],
         );
     }
 }
@@ -273,7 +273,9 @@ fn dry_run_does_nothing() {
         .run(&space)
         .expect_ok();
     assert_eq!(
-        run.stderr.matches("note: `make -n` runs this, so nothing is done").count(),
+        run.stderr
+            .matches("note: `make -n` only prints what it would do, so this command does nothing")
+            .count(),
         5,
         "{run}"
     );

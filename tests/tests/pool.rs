@@ -352,7 +352,7 @@ fn commands_that_lose_or_add_tokens_are_reported() {
         }
     };
     check("printf '++' >&8", "2 job tokens more than it took");
-    check("dd bs=1 count=1 status=none <&8 >/dev/null", "1 job token that it did not return");
+    check("dd bs=1 count=1 status=none <&8 >/dev/null", "did not return 1 job token;");
 }
 
 /// Jobs meet only if tokens that come while a client is idle start work; none ends before all have

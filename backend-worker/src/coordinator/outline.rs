@@ -10,9 +10,9 @@ pub enum PlanError {
     DuplicateItem { plan: PlanId, item: ItemId },
     #[error("plan {}: item {} comes after item {}, which is not in the plan", plan.0, item.0, after.0)]
     UnknownItem { plan: PlanId, item: ItemId, after: ItemId },
-    #[error("plan {}: item {} comes after itself, perhaps through others", plan.0, item.0)]
+    #[error("plan {}: item {} depends on itself, directly or through other items", plan.0, item.0)]
     Cycle { plan: PlanId, item: ItemId },
-    #[error("plan {} came twice", plan.0)]
+    #[error("plan {} was sent twice", plan.0)]
     DuplicatePlan { plan: PlanId },
 }
 

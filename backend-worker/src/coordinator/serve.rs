@@ -45,7 +45,7 @@ pub enum ServeError {
     #[error("the first message from the orchestrator is not `hello`")]
     NoHello,
     #[error(
-        "the orchestrator speaks protocol {protocol} with LLVM {llvm}, this worker protocol {PROTOCOL} with LLVM \
+        "the orchestrator has version {protocol} of the worker protocol and LLVM {llvm}, this worker version {PROTOCOL} and LLVM \
          {LLVM_MAJOR}; install both programs from one build"
     )]
     OtherVersion { protocol: u32, llvm: String },

@@ -109,7 +109,7 @@ fn ask(driver: &[String], question: &[String]) -> Result<DriverAnswer, String> {
     let (succeeded, text) = run(driver, &question, &["-###", "-o", "output"])?;
     let Some((linker, words)) = succeeded.then(|| linker_command(&text)).flatten() else {
         return Err(format!(
-            "the link driver `{program}` does not tell how it links:\n{}",
+            "the link driver `{program}` did not print its linker command for `-###`:\n{}",
             shown(&text)
         ));
     };
@@ -186,8 +186,9 @@ fn run(driver: &[String], question: &[String], more: &[&str]) -> Result<(bool, S
         .map_err(|why| format!("cannot start the link driver `{program}`: {why}"))?;
     if done.cut {
         return Err(format!(
-            "the link driver `{program}` writes more than {} MiB in answer to {more:?}",
-            LONGEST_ANSWER >> 20
+            "the link driver `{program}` printed more than {} MiB when called with {}",
+            LONGEST_ANSWER >> 20,
+            more.join(" ")
         ));
     }
     Ok((done.status.success(), done.text))

@@ -147,7 +147,7 @@ fn run(link: &Link<'_>, caches: &LinkCaches) -> Result<Linked, String> {
     let _ = std::fs::remove_file(&words_file);
     let mut linked = Linked { text: done.text, ..Linked::default() };
     if done.cut {
-        linked.text += "\n(the rest of what it wrote is left out)\n";
+        linked.text += "\n(the rest of the output is left out)\n";
     }
     if done.status.success() {
         let reported =

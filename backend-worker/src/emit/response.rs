@@ -59,7 +59,7 @@ pub fn expanded(words: &[String]) -> (Vec<String>, Vec<String>) {
     (out, files)
 }
 
-/// `None` if it is no regular file or is too large.
+/// `None` if it is not a regular file or is too large.
 fn read(path: &Path, most: u64) -> Option<Vec<u8>> {
     // Opening a pipe would wait for its writer.
     let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.len() <= most);

@@ -13,9 +13,9 @@ enum Match {
 use Match::{Exact, Prefix, Value};
 
 /// The plan decides these.
-const PLAN: &str = "the build decides inputs and outputs";
+const PLAN: &str = "tender chooses inputs and outputs";
 /// These would change or end the whole process.
-const PROCESS: &str = "it concerns the whole compiler process, which is shared by many units";
+const PROCESS: &str = "it affects the whole compiler process, which many units share";
 /// These ask for something other than a compile.
 const ACTION: &str = "it asks for something other than compiling";
 /// These are correct only if all of the program is optimised together.
@@ -52,11 +52,15 @@ const REFUSED: [(&str, Match, &str); 32] = [
     ("-fplugin", Prefix, PROCESS),
     ("-fpass-plugin", Prefix, PROCESS),
     ("-ftime-report", Prefix, PROCESS),
-    ("-fno-integrated-as", Exact, "an outside assembler would be a process per unit"),
-    ("-no-integrated-as", Exact, "an outside assembler would be a process per unit"),
+    ("-fno-integrated-as", Exact, "an external assembler would need a process per unit"),
+    ("-no-integrated-as", Exact, "an external assembler would need a process per unit"),
     ("-working-directory", Prefix, "all paths start from the workspace root"),
     ("-Wl,", Prefix, LINK),
-    ("@", Prefix, "response files hide what the unit depends on"),
+    (
+        "@",
+        Prefix,
+        "tender does not read response files of compilers: put their flags into the manifest",
+    ),
 ];
 
 /// The first argument that is refused, and the reason.

@@ -243,7 +243,7 @@ impl Lto {
         // SAFETY: the link is alive.
         assert!(
             index < unsafe { ffi::tender_lto_backends(self.raw) },
-            "backend {index} is not there"
+            "the link has no backend {index}"
         );
         let events = ListenerHandle::new(listener);
         let (mut object, mut error) = (ffi::TenderBuffer::EMPTY, ffi::TenderBuffer::EMPTY);

@@ -1,7 +1,7 @@
 //! `tender build`, `check` and `run`: from options to a request to the engine.
 //!
-//! A build with nothing to do is the most frequent one, so nothing here starts a thread or a
-//! process, or sets up what only work needs.
+//! Most builds have nothing to do, so this code starts no thread and no process, and sets up
+//! nothing that only a build with dirty items needs.
 
 use super::clean::lock;
 use super::env::{self, CliEnvironment};
@@ -52,7 +52,7 @@ pub fn build(
 /// `tender run`: builds one program and runs it in the foreground.
 ///
 /// # Errors
-/// As `build`; or no program was meant, several were, or the program cannot be started.
+/// As `build`; or no program is chosen, several are, or the program cannot be started.
 pub fn run(
     options: &RunOptions,
     environment: &CliEnvironment,
@@ -101,7 +101,7 @@ fn shown_path(path: &Utf8Path) -> String {
     below.unwrap_or_else(|| path.to_string())
 }
 
-/// The crates that have what is chosen, and what that is.
+/// The chosen crates that have the chosen targets, and these targets.
 fn choose_targets(
     project: &Project,
     mut roots: Vec<CrateId>,
@@ -181,7 +181,7 @@ fn choose_program(
     Ok((found.0, found.1.to_owned()))
 }
 
-/// What to build, as `GraphRequest` has it.
+/// What to build, as a `GraphRequest`.
 struct What {
     roots: Vec<CrateId>,
     named: Vec<CrateId>,
@@ -220,12 +220,12 @@ fn run_build(
         surroundings: &machine,
     };
     let graph = graph::build(workspace, &request(mode, roots, named, targets))?;
-    // Before anything is built: a wrong path is an error of usage.
+    // Opened before anything is built, because a wrong path is an error of usage.
     let trace = options.trace.as_deref().map(open_trace).transpose()?;
     target_dir::prepare(&project.target_dir)?;
     let lock = lock(&state_dir, terminal)?;
-    // For editors, so it has the whole workspace, not only what is built. Errors in other crates do
-    // not prevent the build.
+    // For editors, so it has all units of the workspace, not only those that are built. Errors in
+    // other crates do not prevent the build.
     if whole {
         write_commands(&graph, &project.target_dir, terminal);
     } else if let Ok(all) = graph::build(
@@ -261,32 +261,36 @@ fn run_build(
     Ok((graph, exit))
 }
 
-/// Says, once a build, what is asked for and has no effect.
+/// Warns of variables that are set and have no effect.
 fn warn(variables: &Variables, terminal: Terminal) {
     let warning = |text: String| terminal.console().print(&style::message(Level::Warning, text));
     let ignored = toolchain::ignored_variables();
     if !ignored.is_empty() {
-        let verb = if ignored.len() == 1 { "is" } else { "are" };
+        let (verb, object) = is_or_are(&ignored);
         warning(format!(
-            "{} {verb} set and ignored: flags stand in `Tender.toml`, so that everybody builds the same",
+            "{} {verb} set, but tender ignores {object}: it takes flags from `Tender.toml` only, so that everybody builds the same",
             ignored.join(" and ")
         ));
     }
     let removed = variables.kept_from_workers();
     if !removed.is_empty() {
-        let verb = if removed.len() == 1 { "is" } else { "are" };
+        let (verb, object) = is_or_are(&removed);
         warning(format!(
-            "{} {verb} set and ignored: no build may depend on another compiler, or other words, than it records",
+            "{} {verb} set, but tender ignores {object}: variables of this kind replace programs, arguments or files of a compiler, and tender would not record which",
             listed(&removed)
         ));
     }
 }
 
-/// Clang refuses every unit with such a value, also those that need no date.
+fn is_or_are(names: &[&str]) -> (&'static str, &'static str) {
+    if names.len() == 1 { ("is", "it") } else { ("are", "them") }
+}
+
+/// Clang refuses every unit if the value is wrong, also units that need no date.
 fn check_epoch(variables: &Variables) -> Result<(), CliError> {
     variables.check_source_date_epoch().map_err(|value| {
-        CliError::usage(format!("the value of {SOURCE_DATE_EPOCH} is no time: `{value}`"))
-            .with_help("it is a number of seconds since 1970, at most 253402300799, as `date +%s` prints it")
+        CliError::usage(format!("the value of {SOURCE_DATE_EPOCH} is not a time: `{value}`"))
+            .with_help("set it to a number of seconds since 1970, at most 253402300799, as `date +%s` prints it")
     })
 }
 
@@ -325,7 +329,7 @@ fn sinks(
     } else {
         sinks.push(human);
     }
-    // Last, so that where the page is stands below the last line of the build.
+    // Last, so that the path of the page is printed below the last line of the build.
     if let Some(timings) = timings {
         sinks.push(timings);
     }

@@ -18,7 +18,8 @@ use std::io;
 /// `tender clean`: removes the target directory, or the chosen parts of it.
 ///
 /// # Errors
-/// The manifest or the choice is wrong, the directory is not ours, or a file cannot be removed.
+/// The manifest or the selection is wrong, the directory was not made by tender, or a file cannot
+/// be removed.
 pub fn clean(
     options: &CleanOptions,
     environment: &CliEnvironment,
@@ -43,7 +44,7 @@ pub fn clean(
         };
         let profiles = profiles.into_iter().filter(|profile| state_dir(dir, profile).is_dir());
         let profiles: Vec<&Profile> = profiles.collect();
-        // A build that runs would be left with half of its files.
+        // Waits, because a running build needs its files.
         let locks: Vec<DirectoryLock> = profiles
             .iter()
             .map(|profile| lock(&state_dir(dir, profile), terminal))
@@ -74,7 +75,7 @@ pub fn lock(state_dir: &Utf8Path, terminal: Terminal) -> Result<DirectoryLock, C
         if first {
             terminal.say(&style::caution(
                 "Blocking",
-                "waiting for another build of this target directory",
+                "waiting for another build in this target directory",
             ));
         }
         true
@@ -89,7 +90,7 @@ pub fn lock(state_dir: &Utf8Path, terminal: Terminal) -> Result<DirectoryLock, C
 
 fn whole(project: &Project, removed: &mut Removed) -> io::Result<()> {
     let dir = &project.target_dir;
-    // The link in the root, where clangd looks, would lead nowhere.
+    // The symbolic link in the root, which clangd reads, would dangle.
     let link = project.workspace.root.join("compile_commands.json");
     if link
         .read_link_utf8()
@@ -100,7 +101,7 @@ fn whole(project: &Project, removed: &mut Removed) -> io::Result<()> {
     removed.tree(dir)
 }
 
-/// What the items of these crates write, in these profiles.
+/// The files that items of these crates write, in these profiles.
 fn parts(
     project: &Project,
     profiles: &[&Profile],
@@ -123,7 +124,8 @@ fn parts(
         let graph = graph::build(&project.workspace, &request)?;
         for item in graph.items.iter().filter(|item| crates.contains(&item.krate)) {
             for output in &item.outputs {
-                // Never a file of the user: a generated one may be in the crate's own directory.
+                // Only files below the target directory: a generated file may be in the crate's
+                // directory, among the user's files.
                 let output = graph.root.join(output);
                 if output.starts_with(&graph.out_dir)
                     && let Err(error) = removed.file(&output)
@@ -142,7 +144,7 @@ fn parts(
     Ok(Ok(()))
 }
 
-/// Counts what goes.
+/// Counts the removed files.
 #[derive(Debug, Default)]
 struct Removed {
     files: usize,
@@ -177,7 +179,7 @@ impl Removed {
 
     fn text(&self, dir: &Utf8Path) -> String {
         match self.files {
-            0 => format!("nothing: `{dir}` holds none of it"),
+            0 => format!("nothing: no output to remove is in `{dir}`"),
             files => format!(
                 "{}, {}, from `{dir}`",
                 words::count(files, "file"),

@@ -1,10 +1,10 @@
 //! Every environment variable that `tender` itself reads, by name, and their values read once.
 //!
-//! Besides, `toolchain` reads those that choose the programs of the machine, as the `cc` crate
-//! below it does, and `sys::directories` those that name directories.
+//! Others are read by `toolchain` and the `cc` crate (which choose programs of the machine) and by
+//! `sys::directories` (which name directories).
 //!
-//! The command line beats the environment, and the environment beats the manifest. An empty value
-//! counts as absent.
+//! The command line overrides the environment, which overrides the manifest. An empty value counts
+//! as absent.
 
 #![expect(clippy::disallowed_methods, reason = "this is the file that reads the environment")]
 
@@ -30,23 +30,21 @@ pub const TARGET_DIR: &str = "TENDER_TARGET_DIR";
 pub const COLOR: &str = "TENDER_COLOR";
 /// Path of the `tender-worker` to start, in place of the one beside `tender`.
 pub const WORKER: &str = "TENDER_WORKER";
-/// A switch for tests of cutting: into how many pieces each unit is cut, even if that is slower.
+/// For tests of cutting: the number of pieces of each unit, even if that is slower.
 pub const FORCE_PIECES: &str = "TENDER_FORCE_PIECES";
 /// Set to anything: no colours, unless `--color` or `TENDER_COLOR` asks for them
 /// (https://no-color.org).
 pub const NO_COLOR: &str = "NO_COLOR";
 /// `dumb`: a terminal without colours and without a bar.
 pub const TERM: &str = "TERM";
-/// The current directory by the path that the shell's user took, symbolic links included (POSIX,
-/// XBD 8.3).
+/// The logical path of the current directory, with symbolic links (POSIX, XBD 8.3).
 pub const PWD: &str = "PWD";
 
-/// For documentation and its test.
+/// All of them, for the test of the documentation.
 pub const ALL: [&str; 10] =
     [JOBS, MEMORY, PROFILE, TARGET_DIR, COLOR, WORKER, FORCE_PIECES, NO_COLOR, TERM, PWD];
 
-/// The numbers that `FORCE_PIECES` takes: one piece is no cut, and more show nothing that nine do
-/// not.
+/// The values of `FORCE_PIECES`: one piece is no cut, and nine are enough for every test.
 const PIECES: RangeInclusive<u32> = 2..=9;
 
 #[derive(Clone, Debug, Default)]
@@ -60,14 +58,14 @@ pub struct CliEnvironment {
     pub force_pieces: Option<String>,
     pub no_color: bool,
     pub dumb_terminal: bool,
-    /// A path of the current directory that may lead through symbolic links; absent where there is
-    /// none but the physical one.
+    /// The logical path of the current directory, with symbolic links; `None` if only the physical
+    /// path is known.
     pub logical_dir: Option<Utf8PathBuf>,
 }
 
 impl CliEnvironment {
     /// # Errors
-    /// A value that is no UTF-8.
+    /// A value is not UTF-8.
     pub fn read() -> Result<Self, CliError> {
         Ok(Self {
             jobs: value(JOBS)?,
@@ -84,12 +82,12 @@ impl CliEnvironment {
     }
 
     /// # Errors
-    /// The value of `FORCE_PIECES` is none that it takes.
+    /// The value of `FORCE_PIECES` is not one of `PIECES`.
     pub fn force_pieces(&self) -> Result<Option<u32>, CliError> {
         let Some(text) = &self.force_pieces else { return Ok(None) };
         let number = text.parse().ok().filter(|number| PIECES.contains(number));
         number.map(Some).ok_or_else(|| {
-            CliError::usage(format!("{FORCE_PIECES}: `{text}` is no number of pieces"))
+            CliError::usage(format!("{FORCE_PIECES}: `{text}` is not a number of pieces"))
                 .with_help(format!("write a number from {} to {}", PIECES.start(), PIECES.end()))
         })
     }
@@ -107,7 +105,7 @@ impl CliEnvironment {
     }
 }
 
-/// `PWD` is worth nothing where it was set by hand, or inherited over a change of directory.
+/// `PWD` is wrong if it was set by hand, or inherited by a process that changed its directory.
 fn logical_dir() -> Option<Utf8PathBuf> {
     let path = Utf8PathBuf::from(std::env::var_os(PWD)?.into_string().ok()?);
     let plain =
@@ -126,12 +124,12 @@ pub fn current_dir() -> io::Result<PathBuf> {
     std::env::current_dir()
 }
 
-/// All variables, for those that compilers and linkers read.
+/// All variables, for the fingerprints of items.
 pub fn variables() -> Variables {
     Variables::of(std::env::vars_os())
 }
 
-/// One variable, for a parent's jobserver.
+/// One variable. The job client reads a parent's jobserver from it.
 pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }

@@ -1,4 +1,4 @@
-//! Every error of every part becomes words, a hint and an exit code here, and nowhere else.
+//! Every error gets its text, its help and its exit code here, and nowhere else.
 
 use super::env;
 use super::exit::CliExit;
@@ -13,7 +13,7 @@ use tender_protocol::Level;
 /// Why a command failed.
 #[derive(Debug)]
 pub enum CliError {
-    /// What the user wrote is wrong.
+    /// The input of the user is wrong.
     Usage {
         message: String,
         help: Option<String>,
@@ -21,12 +21,12 @@ pub enum CliError {
     Manifest(ManifestErrors),
     Graph(GraphError),
     Scaffold(ScaffoldError),
-    /// The machine or the installation does not let us build.
+    /// The machine or the installation prevents the build.
     Build {
         message: String,
         help: Option<String>,
     },
-    /// The engine ended early, and has reported that if it could.
+    /// The engine ended early, and has reported why if it could.
     Engine(EngineError),
 }
 
@@ -60,7 +60,7 @@ impl CliError {
         }
     }
 
-    /// In colour; the console strips it where it must.
+    /// In colour; the console removes colours if necessary.
     pub fn text(&self) -> String {
         match self {
             Self::Usage { message, help } | Self::Build { message, help } => {
@@ -74,11 +74,11 @@ impl CliError {
     }
 }
 
-/// More are not read, and the time to show one grows with its manifest: a damaged file of a
-/// megabyte may have half a million problems.
+/// Nobody reads more, and the time to render one grows with the size of its manifest: a damaged
+/// file of a megabyte may have half a million problems.
 const MOST_PROBLEMS: usize = 100;
 
-/// Problems of manifests, each with its place. Of very many, errors go first.
+/// Problems of manifests, each with its place. If there are too many, errors are shown first.
 pub fn problems_text(problems: &[Problem]) -> String {
     let (errors, warnings): (Vec<_>, Vec<_>) =
         problems.iter().partition(|problem| problem.is_error());
@@ -137,7 +137,7 @@ impl From<StateError> for CliError {
     }
 }
 
-/// The known name that `wrong` was most likely meant to be, as help.
+/// The help text with the known name that is most similar to `wrong`.
 pub fn suggestion<'a>(wrong: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     manifest::suggestion(wrong, known).map(|name| format!("did you mean `{name}`?"))
 }

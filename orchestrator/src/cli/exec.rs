@@ -1,4 +1,4 @@
-//! `tender exec`: any command as a child of the pool.
+//! `tender exec`: runs any command as a client of a pool.
 
 use super::env::CliEnvironment;
 use super::error::CliError;
@@ -17,7 +17,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::Command;
 use tender_protocol::Level;
 
-/// What stands for the number of slots in the words of a command that is no client.
+/// The placeholder for the number of slots in the arguments of a command that is not a client.
 const PLACEHOLDER: &[u8] = b"{jobs}";
 
 /// `tender exec`: runs a command that shares our job slots and our memory budget.
@@ -48,7 +48,7 @@ pub fn exec(
         }
         None => match Guest::client(slots, budget, &command_line, &mut signals, &tell) {
             Ok(guest) => guest,
-            // As if the command had been there.
+            // Not an error of tender: the command has been run.
             Err(RunError::Interrupted(signal)) => {
                 return Ok(CliExit::of_child(ChildExit::Signal(signal)));
             }
@@ -61,7 +61,7 @@ pub fn exec(
     guest.ended(matches!(result, Ok(ChildExit::Code(_))));
     match result {
         Ok(exit) => Ok(CliExit::of_child(exit)),
-        // As of shells, env(1) and nice(1).
+        // The same codes as those of shells, env(1) and nice(1).
         Err(RunError::Start(error)) => {
             let text = format!("cannot run `{}`: {error}", words::visible(&program));
             terminal.console().print(&style::message(Level::Error, text));

@@ -1,4 +1,4 @@
-//! How `tender` ends.
+//! The exit codes of `tender`.
 
 use crate::sys;
 use std::process::ExitCode;
@@ -6,14 +6,14 @@ use std::process::ExitCode;
 /// The exit codes; they are documented in `docs/cli.md` and do not change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CliExit {
-    /// All that was asked for is done. Code 0.
+    /// The command succeeded. Code 0.
     Success,
     /// Wrong options, a wrong manifest, or a command that does not exist yet; nothing was built.
     /// Code 2.
     Usage,
     /// Something could not be built. Code 101, as cargo's.
     BuildFailed,
-    /// `run`, `exec`: what the program ended with; `exec`: 127 if it does not exist, 126 if it
+    /// `run`, `exec`: the exit code of the program; `exec`: 127 if it does not exist, 126 if it
     /// cannot be run.
     Child(u8),
     /// `run`, `exec`: the program died by this signal. Code 128 + n, as a shell's.
@@ -33,7 +33,7 @@ impl CliExit {
         }
     }
 
-    /// The code, where the end is not by a signal.
+    /// The exit code. `None` if a signal ends this process.
     pub fn code(self) -> Option<u8> {
         match self {
             CliExit::Success => Some(0),

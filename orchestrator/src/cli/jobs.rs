@@ -45,10 +45,10 @@ impl JobCount {
     }
 }
 
-/// The first that is given: option, environment, manifest.
+/// The first that is set: option, environment, manifest, else the cores.
 ///
 /// # Errors
-/// The environment's value is no number of jobs.
+/// The environment's value is not a number of jobs.
 pub fn choose(
     option: Option<JobCount>,
     environment: Option<&str>,
@@ -58,7 +58,7 @@ pub fn choose(
         None => None,
         Some(text) => {
             let wrong = |why| {
-                CliError::usage(format!("{}: `{text}` is no number of jobs", env::JOBS))
+                CliError::usage(format!("{}: `{text}` is not a number of jobs", env::JOBS))
                     .with_help(why)
             };
             Some(text.parse::<JobCount>().map_err(wrong)?)

@@ -1,9 +1,9 @@
 //! Commands, options, environment, exit codes. With `report` the only code that prints, and the
 //! only one that reads `tender`'s own environment variables.
 //!
-//! `options` is the shape of the command line; `env` the environment; `terminal` what may be shown;
-//! `project` the workspace and what was chosen of it; then a file for each group of commands.
-//! `error` has all words for what went wrong.
+//! `options` is the command line; `env` the environment; `terminal` colours and verbosity;
+//! `project` the workspace and the selection; then a file for each group of commands. `error` has
+//! the texts of all errors.
 
 mod build;
 mod clean;
@@ -33,9 +33,9 @@ use std::process::ExitCode;
 use tender_protocol::Level;
 use terminal::{Stderr, Terminal};
 
-/// The whole program.
+/// The main function.
 pub fn main() -> ExitCode {
-    // Prints help, the version and errors of usage itself; the latter end with 2.
+    // clap prints help, the version and errors of usage itself; the latter exit with 2.
     let options = Options::parse();
     let mut terminal = Terminal::plain();
     let result = dispatch(&options, &mut terminal);
@@ -46,18 +46,21 @@ pub fn main() -> ExitCode {
     exit.finish()
 }
 
-/// `terminal` is set as soon as it is known, so that errors are shown in its manner.
+/// Sets `terminal` as soon as it is known, so that errors respect its settings.
 fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliError> {
     let mut environment = CliEnvironment::read()?;
     *terminal = Terminal::new(&options.common, &environment, Stderr::now())?;
     if let Some(dir) = &options.common.directory {
         environment.enter(dir).map_err(|error| {
-            CliError::usage(format!("cannot go to the directory `{dir}`: {error}"))
+            CliError::usage(format!("cannot change to the directory `{dir}`: {error}"))
         })?;
     }
     let terminal = *terminal;
     if options.command.does_work() && tender_jobclient::is_dry_run(&env::variable) {
-        terminal.say(&style::message(Level::Note, "`make -n` runs this, so nothing is done"));
+        terminal.say(&style::message(
+            Level::Note,
+            "`make -n` only prints what it would do, so this command does nothing",
+        ));
         return Ok(CliExit::Success);
     }
     match &options.command {
@@ -83,5 +86,5 @@ fn dispatch(options: &Options, terminal: &mut Terminal) -> Result<CliExit, CliEr
 }
 
 fn not_yet(command: &str) -> Result<CliExit, CliError> {
-    Err(CliError::usage(format!("`tender {command}` is not there yet; a later version has it")))
+    Err(CliError::usage(format!("`tender {command}` is not implemented yet")))
 }

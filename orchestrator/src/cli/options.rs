@@ -23,7 +23,7 @@ pub struct Options {
     pub command: CliCommand,
 }
 
-/// Of every command.
+/// Options of every command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Common options")]
 pub struct Common {
@@ -36,7 +36,7 @@ pub struct Common {
     /// When to use colours
     #[arg(long, global = true, value_name = "WHEN")]
     pub color: Option<Color>,
-    /// Go to this directory first
+    /// Change to this directory first
     #[arg(short = 'C', global = true, value_name = "DIR")]
     pub directory: Option<Utf8PathBuf>,
 }
@@ -53,7 +53,7 @@ pub enum CliCommand {
     /// Compile and link
     #[command(visible_alias = "b")]
     Build(TargetsOptions),
-    /// Find errors, without making objects or programs
+    /// Find errors, without writing objects or programs
     #[command(visible_alias = "c")]
     Check(TargetsOptions),
     /// Build a program and run it
@@ -63,7 +63,7 @@ pub enum CliCommand {
     Clean(CleanOptions),
     /// Make a crate in a new directory
     New(NewOptions),
-    /// Make a crate of an existing directory and the sources in it
+    /// Make a crate of an existing directory and its sources
     Init(InitOptions),
     /// Run a command, such as make, ninja or cargo, whose jobs share one pool
     Exec(ExecOptions),
@@ -84,7 +84,7 @@ pub enum CliCommand {
 }
 
 impl CliCommand {
-    /// Whether `make -n` should only pretend to run it.
+    /// Whether it does nothing below `make -n`.
     pub fn does_work(&self) -> bool {
         matches!(
             self,
@@ -93,8 +93,8 @@ impl CliCommand {
     }
 }
 
-/// A heading holds for what follows it, also behind a flattened group, so those after one name
-/// theirs.
+/// In clap a heading applies to all later options, also after a flattened group, so options after a
+/// group name theirs.
 const HOW: &str = "How to build";
 
 /// Which crates.
@@ -109,7 +109,7 @@ pub struct Selection {
     pub workspace: bool,
 }
 
-/// Which profile, and where things are.
+/// The profile, and paths.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Profile and places")]
 pub struct PlaceOptions {
@@ -167,13 +167,13 @@ pub struct BuildOptions {
     /// they take
     #[arg(long, value_name = "SIZE", value_parser = memory, help_heading = HOW)]
     pub memory: Option<MemorySetting>,
-    /// After an error, build all that does not depend on it
+    /// After an error, build everything that does not depend on it
     #[arg(long, help_heading = HOW)]
     pub keep_going: bool,
     /// `json`: messages for programs, on standard output
     #[arg(long, value_name = "FORMAT", default_value = "human", hide_default_value = true, help_heading = HOW)]
     pub message_format: MessageFormat,
-    /// Write a page that shows where the time went
+    /// Write an HTML page that shows how the time was spent
     #[arg(long, help_heading = HOW)]
     pub timings: bool,
     /// Write a Chrome trace of the build, for ui.perfetto.dev
@@ -207,8 +207,8 @@ pub struct ExecOptions {
     /// Memory budget, such as 75%, 8G or 8Gi; `off`: nothing is stopped for memory
     #[arg(long, value_name = "SIZE", value_parser = memory)]
     pub memory: Option<MemorySetting>,
-    /// The command is no jobserver client: hold K slots for it, and write their number in place of
-    /// `{jobs}`
+    /// For a command that is not a jobserver client: take K slots for it, and replace `{jobs}` by
+    /// their number
     #[arg(long, value_name = "K")]
     pub take: Option<NonZeroU32>,
     /// The command and its arguments, after `--`
@@ -258,7 +258,7 @@ pub struct CrateOptions {
     pub cxx: bool,
 }
 
-/// A command of a later version: its words are taken as they are.
+/// A command of a later version: its arguments are not checked.
 #[derive(Clone, Debug, Args)]
 pub struct Later {
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]

@@ -1,5 +1,4 @@
-//! The workspace that a command is about, and the choices made from options, environment and
-//! manifest.
+//! The workspace of a command, and the settings from options, environment and manifest.
 
 use super::env::{self, CliEnvironment};
 use super::error::{CliError, problems_text, suggestion};
@@ -13,7 +12,7 @@ pub struct Project {
     pub workspace: Workspace,
     /// Absolute.
     pub target_dir: Utf8PathBuf,
-    /// The crate whose directory we are in, or whose manifest was named.
+    /// The crate of the current directory, or whose manifest was named.
     here: Option<CrateId>,
     profile: String,
 }
@@ -22,7 +21,7 @@ impl Project {
     /// Reads the workspace and shows the warnings about it.
     ///
     /// # Errors
-    /// There is none, or it has mistakes.
+    /// There is no manifest, or it has errors.
     pub fn open(
         place: &PlaceOptions,
         environment: &CliEnvironment,
@@ -75,8 +74,8 @@ impl Project {
         })
     }
 
-    /// What `-p` and `--workspace` choose; else the crate that we are in; else the default of the
-    /// workspace.
+    /// The crates that `-p` or `--workspace` select; else the crate of the current directory; else
+    /// the default members.
     ///
     /// # Errors
     /// There is no such crate.
@@ -131,10 +130,11 @@ fn config_text(text: &str, here: &Utf8Path) -> Result<ManifestText, CliError> {
     Ok(manifest::read(&path)?)
 }
 
-/// The memory budget: the option, `TENDER_MEMORY`, the manifest, else what is found.
+/// The memory budget: of the option, else of `TENDER_MEMORY`, else of the manifest, else the
+/// available memory.
 ///
 /// # Errors
-/// One of them is no amount of memory, or none to build with.
+/// One of them is not an amount of memory, or no build can run in it.
 pub fn budget(
     option: Option<MemorySetting>,
     environment: &CliEnvironment,
@@ -145,7 +145,7 @@ pub fn budget(
     };
     let of_environment = environment.memory.as_ref().map(parse).transpose()?;
     Budget::new(option, of_environment, manifest).map_err(|error| {
-        CliError::usage(format!("the memory budget is of no use: {error}"))
+        CliError::usage(format!("the memory budget cannot be used: {error}"))
             .with_help("write an amount, such as `4GiB` or `75%`")
     })
 }
@@ -156,13 +156,13 @@ pub fn budget(
 /// It was removed, cannot be reached, or its path is not UTF-8.
 pub fn current_dir() -> Result<Utf8PathBuf, CliError> {
     let dir = env::current_dir()
-        .map_err(|error| CliError::usage(format!("cannot tell the current directory: {error}")))?;
+        .map_err(|error| CliError::usage(format!("cannot find the current directory: {error}")))?;
     Utf8PathBuf::from_path_buf(dir).map_err(|dir| {
         CliError::usage(format!("the current directory's path is not UTF-8: `{}`", dir.display()))
     })
 }
 
-/// By name first: most paths are equal as they stand.
+/// Compares the texts first: most equal paths have the same text.
 fn same_file(a: &Utf8Path, b: &Utf8Path) -> bool {
     a == b
         || a.file_name() == b.file_name()

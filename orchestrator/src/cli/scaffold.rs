@@ -42,7 +42,7 @@ fn choices(
     Ok((name, kind, language))
 }
 
-/// The crate is named after its directory; `.` and `..` are followed to see what that is.
+/// The crate is named after its directory; `.` and `..` are resolved.
 fn directory_name(dir: &Utf8Path) -> Result<String, CliError> {
     let dir = dir.canonicalize_utf8().unwrap_or_else(|_| dir.components().collect());
     dir.file_name().map(str::to_owned).ok_or_else(|| {

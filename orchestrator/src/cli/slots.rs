@@ -1,4 +1,4 @@
-//! Where job slots come from: the parent's jobserver if there is one, else as many as are chosen.
+//! Where job slots come from: the parent's jobserver if there is one, else a pool of our own.
 
 use super::env::{self, CliEnvironment};
 use super::error::CliError;
@@ -13,10 +13,10 @@ use tender_protocol::Level;
 /// number.) Its pool is the real limit; this one only limits requests.
 const UNSAID: u32 = 64;
 
-/// Says, once, where the parent's jobserver cannot be joined, and where `-j` has no effect.
+/// Chooses the pool. Warns if the parent's jobserver cannot be joined, and if `-j` has no effect.
 ///
 /// # Errors
-/// The environment's value is no number of jobs.
+/// The environment's value is not a number of jobs.
 pub fn slots(
     option: Option<JobCount>,
     environment: &CliEnvironment,
@@ -29,15 +29,15 @@ pub fn slots(
         FromEnv::None => Ok(Slots::Own(chosen)),
         FromEnv::Inherited(pool) => {
             if option.is_some() {
-                let why = "because the jobserver in the environment says how many jobs there are";
+                let why = "because the jobserver in the environment sets the number of jobs";
                 warn(format!("`-j` is ignored, {why}"));
             }
             let hint = pool.job_count().unwrap_or_else(|| jobs::cores().max(UNSAID));
             Ok(Slots::Parent { pool, hint })
         }
         FromEnv::Unusable(why) => {
-            let but = if option.is_some() { ", whatever `-j` says" } else { "" };
-            warn(format!("{why}; running one job at a time{but}"));
+            let ignored = if option.is_some() { " and ignoring `-j`" } else { "" };
+            warn(format!("{why}; running one job at a time{ignored}"));
             Ok(Slots::Own(1))
         }
     }

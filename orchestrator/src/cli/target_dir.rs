@@ -1,18 +1,19 @@
-//! The target directory as a place of our own: marked when we make it, so that `clean` never
-//! removes another's.
+//! The target directory: marked when tender makes it, so that `clean` never removes another
+//! directory.
 
 use super::error::CliError;
 use camino::Utf8Path;
 
-/// The convention of https://bford.info/cachedir: backup programs skip what holds such a file.
+/// The convention of https://bford.info/cachedir: backup programs skip a directory with such a
+/// file.
 const TAG_NAME: &str = "CACHEDIR.TAG";
 const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n\
     # This directory was made by tender. `tender clean` removes it.\n";
 
-/// Makes the directory if need be. One that is new or empty is marked as ours.
+/// Creates the directory if it is absent. Marks it if it is new or empty.
 ///
 /// # Errors
-/// It cannot be made or written.
+/// It cannot be created or written.
 pub fn prepare(dir: &Utf8Path) -> Result<(), CliError> {
     let tag = dir.join(TAG_NAME);
     if tag.exists() {
@@ -29,7 +30,7 @@ pub fn prepare(dir: &Utf8Path) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Did we make it?
+/// Whether tender has made it.
 pub fn is_ours(dir: &Utf8Path) -> bool {
     std::fs::read_to_string(dir.join(TAG_NAME)).is_ok_and(|text| text == TAG)
 }

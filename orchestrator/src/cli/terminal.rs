@@ -11,12 +11,12 @@ use std::io::IsTerminal;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terminal {
     pub colour: bool,
-    /// A line that is redrawn makes sense.
+    /// Whether a line can be redrawn.
     pub bar: bool,
     pub verbosity: Verbosity,
 }
 
-/// What there is, apart from what is wanted.
+/// The properties of standard error.
 #[derive(Clone, Copy, Debug)]
 pub struct Stderr {
     pub is_terminal: bool,
@@ -30,7 +30,7 @@ impl Stderr {
 
 impl Terminal {
     /// # Errors
-    /// `TENDER_COLOR` is no choice of colours; both `-v` and `-q` are given.
+    /// `TENDER_COLOR` is not a choice of colours; both `-v` and `-q` are given.
     pub fn new(
         common: &Common,
         environment: &CliEnvironment,
@@ -48,7 +48,7 @@ impl Terminal {
         let wanted = match (&common.color, &environment.color) {
             (Some(color), _) => Some(*color),
             (None, Some(text)) => Some(Color::from_str(text, false).map_err(|_| {
-                CliError::usage(format!("{}: `{text}` is no choice of colours", env::COLOR))
+                CliError::usage(format!("{}: `{text}` is not a choice of colours", env::COLOR))
                     .with_help("write `auto`, `always` or `never`")
             })?),
             (None, None) => None,
@@ -63,7 +63,7 @@ impl Terminal {
         Ok(Self { colour, bar: clever && verbosity != Verbosity::Quiet, verbosity })
     }
 
-    /// For errors that come before the options are understood.
+    /// For errors before the options are parsed.
     pub fn plain() -> Self {
         Self { colour: false, bar: false, verbosity: Verbosity::Normal }
     }
@@ -72,7 +72,7 @@ impl Terminal {
         Console::stderr(self.colour)
     }
 
-    /// Says `text` unless `-q` is given.
+    /// Prints `text` unless `-q` is given.
     pub fn say(&self, text: &str) {
         if self.verbosity > Verbosity::Quiet {
             self.console().print(text);

@@ -7,7 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 const NAME: &str = "tender-worker";
 
 /// # Errors
-/// It is not there, so nothing can be compiled.
+/// It does not exist, so nothing can be compiled.
 pub fn find(environment: &CliEnvironment) -> Result<Utf8PathBuf, CliError> {
     if let Some(path) = &environment.worker {
         // Workers are started in the workspace root, so a relative path would mean something else
@@ -15,15 +15,17 @@ pub fn find(environment: &CliEnvironment) -> Result<Utf8PathBuf, CliError> {
         let path = camino::absolute_utf8(path).unwrap_or_else(|_| path.into());
         return match is_program(&path) {
             true => Ok(path),
-            false => {
-                Err(CliError::build(format!("{} names `{path}`, which is no program", env::WORKER)))
-            }
+            false => Err(CliError::build(format!(
+                "{} names `{path}`, which is not a program",
+                env::WORKER
+            ))),
         };
     }
     // Through /proc/self/exe, so a symbolic link to `tender` is followed to where both are
     // installed.
-    let own = std::env::current_exe()
-        .map_err(|error| CliError::build(format!("cannot tell where `tender` is: {error}")))?;
+    let own = std::env::current_exe().map_err(|error| {
+        CliError::build(format!("cannot find the path of the running `tender`: {error}"))
+    })?;
     let own = Utf8PathBuf::from_path_buf(own).map_err(|path| {
         CliError::build(format!("the path of `tender` is not UTF-8: `{}`", path.display()))
     })?;

@@ -684,7 +684,9 @@ impl<'a> Children<'a> {
             }
             ChildId::Survivors(_) => {
                 let survivors = self.survivors.get(&child);
-                survivors.map_or("what a child left running".to_owned(), |one| one.of.name.clone())
+                survivors.map_or("a process that a child left running".to_owned(), |one| {
+                    one.of.name.clone()
+                })
             }
         }
     }

@@ -79,7 +79,7 @@ impl CommandProcess {
     pub(super) fn text(&self) -> String {
         let mut text = String::from_utf8_lossy(&self.text).into_owned();
         if self.cut {
-            text += "\n(the rest of what it wrote is left out)\n";
+            text += "\n(the rest of the output is left out)\n";
         }
         text
     }

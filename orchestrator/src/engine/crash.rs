@@ -38,7 +38,7 @@ impl Crashes {
         let CrashDetails { who, how, .. } = self.deaths.get(&ix)?;
         let item = &graph[ix];
         Some(format!(
-            "{who} died ({how}) with `{}` of crate `{}` in flight; it is tried again alone",
+            "{who} died ({how}) while it ran `{}` of crate `{}`; tender retries this with nothing else running",
             item.label, item.krate_name
         ))
     }
@@ -73,7 +73,7 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
     let (label, krate) = (&item.label, &item.krate_name);
     let (how, tail) = match death {
         Some(death) => (death.how.as_str(), death.tail.as_str()),
-        None => ("unknown end", ""),
+        None => ("cause unknown", ""),
     };
     match verdict {
         Verdict::Crashed => {
@@ -82,7 +82,7 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
             )
         }
         Verdict::KilledAgain => format!(
-            "tender-worker was killed again by signal 9, perhaps for memory, while {what} `{label}` of crate `{krate}` alone{tail}"
+            "tender-worker was killed twice by signal 9, perhaps for memory, the second time while {what} `{label}` of crate `{krate}` with nothing else running{tail}"
         ),
         Verdict::OutOfMemory => format!(
             "out of memory while {what} `{label}` of crate `{krate}` with nothing else running ({how}){tail}\nhelp: it needs more memory than there is; {}",
@@ -98,15 +98,15 @@ fn text(item: &Item, death: Option<&CrashDetails>, verdict: Verdict) -> String {
 fn cure(kind: ItemKind, in_pieces: bool) -> &'static str {
     match kind {
         ItemKind::Compile | ItemKind::Check if !in_pieces => {
-            "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile"
+            "split the file, include fewer headers, or set `debug = false` or a lower `opt-level` in its profile"
         }
         ItemKind::Compile | ItemKind::Check => {
-            "more `codegen-units` make smaller pieces, a lower `opt-level` less of each"
+            "set more `codegen-units`, so that each piece is smaller, or a lower `opt-level`"
         }
         ItemKind::Shared | ItemKind::Program => {
-            "`lto = \"off\"` or `\"thin\"`, and `debug = \"line-tables-only\"` or `false`, make links smaller"
+            "to make the link smaller, set `lto` to `\"off\"` or `\"thin\"`, and `debug` to `\"line-tables-only\"` or `false`"
         }
-        ItemKind::Archive => "`lto = \"off\"` makes archives smaller",
-        ItemKind::Generate => "let the command run fewer jobs, or less at once",
+        ItemKind::Archive => "set `lto = \"off\"`, which makes archives smaller",
+        ItemKind::Generate => "let the command run fewer jobs at once",
     }
 }

@@ -223,7 +223,7 @@ impl Dispatch<'_, '_> {
                 self.report_killed_program(ix);
                 let budget = self.memory.budget_text();
                 format!(
-                    "{how}), and the kernel killed a process for memory meanwhile ({budget}); if it may run again, say `retry = true`"
+                    "{how}), and the kernel killed a process for memory meanwhile ({budget}); if tender may run the command again, set `retry = true`"
                 )
             } else {
                 format!("{how})")

@@ -57,7 +57,7 @@ impl ErrorLog {
         self.unseen_bytes += line.len() + size_of::<String>();
         let is_full = self.unseen_bytes >= MOST_UNSEEN;
         self.unseen.push(if is_full {
-            "(the rest of what it wrote is left out)".to_owned()
+            "(the rest of the output is left out)".to_owned()
         } else {
             line
         });

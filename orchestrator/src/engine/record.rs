@@ -1,6 +1,6 @@
-//! What earlier builds left of the items, and what is noted of them now, with the diagnostics of
-//! those that are not finished. Knows no processes, and decides nothing but whether an item is up to
-//! date, which `fingerprint` does.
+//! The records of earlier builds about each item, and those of this build: results, measurements,
+//! and the diagnostics of items that have not finished. Knows no processes. Whether an item is up
+//! to date is decided in `fingerprint`.
 
 use crate::fingerprint::{Fingerprints, Freshness, RebuildReason, StateError};
 use crate::graph::Graph;
@@ -16,7 +16,7 @@ pub(super) struct Record<'a> {
     fingerprints: Fingerprints,
     /// Of items that are not finished.
     diagnostics: BTreeMap<ItemId, Vec<Diagnostic>>,
-    /// Why the record could not be kept, the first time.
+    /// The first error when a record was written.
     failure: Option<StateError>,
     measurements: Measurements,
     unreadable: Option<Unreadable>,
@@ -41,13 +41,13 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What is wrong with the measurements of earlier builds; to be asked once.
+    /// Takes the reason why the measurements of earlier builds cannot be read, if they cannot.
     pub(super) fn take_unreadable(&mut self) -> Option<Unreadable> {
         self.unreadable.take()
     }
 
-    /// What an item was measured to need in earlier builds, or was killed at, in place of what is
-    /// expected. `key` is the item's.
+    /// The estimate of the item with this key: `expected`, replaced by what earlier builds
+    /// measured, or by what follows from a kill.
     pub(super) fn need(&self, key: &str, expected: Need) -> Need {
         expected.with_measured(|stage| self.measurements.estimate(key, stage))
     }
@@ -57,17 +57,18 @@ impl<'a> Record<'a> {
         self.measurements.wall_us(key)
     }
 
-    /// A stage of the item came to its end and peaked at `bytes`.
+    /// Records the peak of a stage that has ended, bytes.
     pub(super) fn measured(&mut self, item: ItemId, stage: Stage, bytes: u64) {
         self.measurements.measured(&self.graph[item].key, stage, bytes);
     }
 
-    /// What ran a stage of the item was killed for memory while it held `bytes`.
+    /// Records that the process of a stage was killed for memory while it held `bytes`.
     pub(super) fn killed(&mut self, item: ItemId, stage: Stage, bytes: u64) {
         self.measurements.killed(&self.graph[item].key, stage, bytes);
     }
 
-    /// From time to time: a build that is killed itself leaves most of what it has measured.
+    /// Writes the measurements from time to time, so that most of them are kept if this process is
+    /// killed.
     pub(super) fn tick(&mut self, now_us: u64) {
         if now_us >= self.next_write_us {
             self.next_write_us = now_us + WRITE_EVERY_US;
@@ -76,17 +77,17 @@ impl<'a> Record<'a> {
     }
 
     fn write_measurements(&mut self) {
-        // What cannot be written is measured again. What this build has nothing to do with may be
-        // part of the next.
+        // An error is ignored: the next build measures again. Items that are not in this build are
+        // kept, because the next build may have them.
         let _ = self.measurements.write(|_| true);
     }
 
-    /// Everything that the item comes after is up to date.
+    /// Returns whether the item is up to date. Its prerequisites are.
     pub(super) fn check(&mut self, item: ItemId) -> Freshness {
         self.fingerprints.check(self.graph, item)
     }
 
-    /// Why an item runs that was not judged, because it follows `first` in one plan.
+    /// Why an item runs that was not judged, because its plan begins with `first`.
     pub(super) fn reason_behind(&mut self, item: ItemId, first: ItemId) -> RebuildReason {
         match self.check(item) {
             Freshness::Dirty(reason) => reason,
@@ -98,7 +99,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// What the last success of the item had to say.
+    /// The diagnostics of the item's last success.
     pub(super) fn last_diagnostics(&self, item: ItemId) -> Vec<Diagnostic> {
         self.fingerprints.diagnostics(self.graph, item)
     }
@@ -108,17 +109,17 @@ impl<'a> Record<'a> {
         self.wall_us(&self.graph[item].key)
     }
 
-    /// A worker has said which LLVM and clang it has.
+    /// A worker's greeting has named its LLVM and clang.
     pub(super) fn tool_said(&mut self, llvm: &str, libraries: &[String]) {
         self.fingerprints.tool_said(llvm, libraries);
     }
 
-    /// The precompiled files before the item that need not be made again.
+    /// The precompiled files among the item's prerequisites that are up to date.
     pub(super) fn settled(&mut self, item: ItemId) -> Vec<String> {
         self.fingerprints.settled(self.graph, item)
     }
 
-    /// Until the item is finished, the record says that it is not.
+    /// Records that the item is not finished, until it is.
     pub(super) fn begin(&mut self, item: ItemId) {
         let written = self.fingerprints.begin(self.graph, item);
         self.note(written);
@@ -128,12 +129,12 @@ impl<'a> Record<'a> {
         self.diagnostics.entry(item).or_default().push(diagnostic);
     }
 
-    /// Those of an item that is not finished.
+    /// The diagnostics so far of an item that is not finished.
     pub(super) fn diagnostics(&self, item: ItemId) -> &[Diagnostic] {
         self.diagnostics.get(&item).map_or(&[], Vec::as_slice)
     }
 
-    /// The item is not finished, and may be begun again.
+    /// The item has ended without a result, and may be retried.
     pub(super) fn forget_diagnostics(&mut self, item: ItemId) {
         self.diagnostics.remove(&item);
     }
@@ -148,8 +149,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// A command has succeeded, in so many microseconds. Returns whether it counts as a success, or
-    /// the output that it has not made.
+    /// A command has ended without an error after `wall_us` microseconds. Returns whether that is a
+    /// success: it is not if one of its outputs is missing.
     pub(super) fn command_finished(&mut self, item: ItemId, wall_us: u64) -> CommandResult {
         let report =
             self.fingerprints.command_report(self.graph, item, Outcome::Ok, now_us(), wall_us);
@@ -170,15 +171,16 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Without a record the next build would not know what this one did: nothing more may start.
+    /// Whether a record could not be written. Then nothing more may start, because the next build
+    /// would not know of it.
     pub(super) fn has_failed(&self) -> bool {
         self.failure.is_some()
     }
 
-    /// The build is over. After a success, outputs that nobody makes any more are removed.
+    /// Ends the record. After a successful build, removes outputs that no item makes any more.
     ///
     /// # Errors
-    /// The record could not be kept, now or before.
+    /// A record could not be written, now or before.
     pub(super) fn close(mut self, success: bool) -> Result<(), StateError> {
         self.write_measurements();
         let kept = self.failure.take().map_or(Ok(()), Err);
@@ -193,10 +195,10 @@ impl<'a> Record<'a> {
     }
 }
 
-/// What came of a command that succeeded.
+/// The result of a command that ended without an error.
 pub(super) enum CommandResult {
     Ok,
-    /// It has not made this output.
+    /// It has not written this output.
     OutputMissing(String),
     /// The state cannot be written.
     NotRecorded,

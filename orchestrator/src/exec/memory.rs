@@ -114,7 +114,7 @@ impl GuestMemory {
         let mib = |bytes: u64| format!("{} MiB", bytes >> 20);
         let budget =
             self.chosen.as_ref().and_then(|chosen| chosen.bytes).map_or("unknown".to_owned(), mib);
-        let most = format!("most in use {}, budget {budget}", mib(self.external.peak));
+        let most = format!("peak {}, budget {budget}", mib(self.external.peak));
         match self.sampler.oom_kills().unwrap_or(0).saturating_sub(self.oom_kills) {
             0 if self.sampler.is_off() => {}
             0 => report(Severity::Verbose, format!("memory of {name}: {most}")),
@@ -146,12 +146,13 @@ fn overuse_text(
         Origin::Manifest => (" by `[build] memory`", Some("raise `[build] memory`")),
         Origin::Found => ("", None),
     };
-    let cure =
-        wish.filter(|_| chosen.clamped.is_none()).unwrap_or("run it where there is more memory");
+    let cure = wish
+        .filter(|_| chosen.clamped.is_none())
+        .unwrap_or("run it where more memory is available");
     let stopped = match stopped {
-        0 => "nothing of it can be stopped".to_owned(),
-        1 => "no more of it can be stopped than the 1 job that is".to_owned(),
-        jobs => format!("no more of it can be stopped than the {jobs} jobs that are"),
+        0 => "tender can stop none of its jobs".to_owned(),
+        1 => "tender can stop no more of its jobs than the 1 that is stopped".to_owned(),
+        jobs => format!("tender can stop no more of its jobs than the {jobs} that are stopped"),
     };
     let largest = largest.map(|(process, bytes)| {
         format!(" (its largest process, `{}`, {})", words::visible(process), mib(*bytes))
@@ -179,12 +180,12 @@ mod tests {
         assert_eq!(
             text(0, Origin::Option),
             "`make` uses 611 MiB (its largest process, `cc1plus`, 600 MiB), more than its memory budget of 500 MiB by \
-             --memory, and nothing of it can be stopped; raise --memory, or make its jobs smaller"
+             --memory, and tender can stop none of its jobs; raise --memory, or make its jobs smaller"
         );
         assert_eq!(
             text(3, Origin::Found),
             "`make` uses 611 MiB (its largest process, `cc1plus`, 600 MiB), more than its memory budget of 500 MiB, and \
-             no more of it can be stopped than the 3 jobs that are; run it where there is more memory, or make its jobs smaller"
+             tender can stop no more of its jobs than the 3 that are stopped; run it where more memory is available, or make its jobs smaller"
         );
     }
 }

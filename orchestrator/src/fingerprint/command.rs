@@ -1,4 +1,4 @@
-//! The command of an item as one hash, and what has changed when it is another one. Does no I/O.
+//! The command of an item as a hash, and the difference between two commands. Does no I/O.
 
 use super::reason::RebuildReason;
 use crate::graph::{Item, Run};
@@ -8,11 +8,12 @@ use tender_protocol::{Cut, Lto, LtoArchive, LtoLink, Work};
 
 pub(super) type Hash = [u8; 32];
 
-/// All that an item's result depends on apart from contents of files. `buffer` is reused from item
-/// to item.
+/// The hash of everything that an item's result depends on except the contents of files. `buffer`
+/// is reused from item to item.
 pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
     buffer.clear();
-    // Lengths keep words apart; counts, lists.
+    // Each word is preceded by its length, and each list by its count, so that different commands
+    // have different bytes.
     let mut add = |word: &str| {
         buffer.extend_from_slice(&(word.len() as u64).to_le_bytes());
         buffer.extend_from_slice(word.as_bytes());
@@ -54,7 +55,7 @@ pub(super) fn command_hash(item: &Item, buffer: &mut Vec<u8>) -> Hash {
                 add(&member.path);
             }
         }
-        // The driver is left out: the item's own words have what chooses it.
+        // Without the driver: the item's own words include what chooses it.
         Run::Worker(Work::Link { driver: _, args, output, lto }) => {
             add("link");
             add(output);
@@ -111,10 +112,10 @@ fn lto_name(lto: Lto) -> &'static str {
     }
 }
 
-/// The words of an earlier command, to tell what has changed.
+/// The words of an earlier command, to explain the difference.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Words<'a> {
-    /// As `places` gives them.
+    /// As `places` returns them.
     pub places: Vec<&'a str>,
     pub own: Vec<&'a str>,
     pub profile: Vec<&'a str>,
@@ -142,7 +143,7 @@ pub(super) fn places(item: &Item) -> [&Utf8Path; 2] {
     [work, item.outputs.first().map_or(Utf8Path::new(""), |output| parent(output.as_str()))]
 }
 
-/// Says why two commands differ, given that their hashes do.
+/// The reason why two commands differ. Their hashes do.
 pub(super) fn explain(was: &Words<'_>, item: &Item) -> RebuildReason {
     let moved = was.places.iter().zip(places(item)).find(|(was, is)| **was != is.as_str());
     if let Some((was, is)) = moved {
@@ -185,7 +186,7 @@ fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
-/// Words added and removed, in their order; nothing where the words are the same in whatever order.
+/// The words that were added and removed, in order; both empty if only the order differs.
 fn difference(was: &[&str], now: &[String]) -> Option<(Vec<String>, Vec<String>)> {
     let mut count: HashMap<&str, i32> = HashMap::new();
     was.iter().for_each(|word| *count.entry(word).or_default() -= 1);

@@ -1,5 +1,5 @@
-//! The files of one build: each path is looked at once, and read only if its stamp proves nothing.
-//! Knows no items.
+//! The files of one build: each path is checked once, and read only if its stamp does not prove
+//! that it is unchanged. Knows no items.
 
 use super::command::Hash;
 use super::listing::Listings;
@@ -12,40 +12,40 @@ use std::os::fd::OwnedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tender_protocol::FileStamp;
 
-/// The name under which a file is known as a program, which is told by its build id and not by all
-/// that is in it. No path has this character.
+/// The prefix of the name of a file that is a program, which is identified by its build id instead
+/// of its content. No path has this character.
 pub(super) fn program_name(path: &str) -> String {
     format!("{PROGRAM}{path}")
 }
 
-/// The path that a name stands for.
+/// The path in a name.
 pub(super) fn path_of(name: &str) -> &str {
     name.strip_prefix(PROGRAM).unwrap_or(name)
 }
 
 const PROGRAM: char = '\0';
 
-/// What a path is in this build.
+/// The state of a path in this build.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Content {
     Absent,
-    /// It is there, but cannot be read.
+    /// It exists, and cannot be read.
     Unreadable,
     Is(VersionId),
 }
 
 #[derive(Debug)]
 pub(super) struct Files {
-    /// What relative paths start from.
+    /// The directory of relative paths.
     root: OwnedFd,
-    /// By path; the outer option says whether it was looked at.
+    /// By path; the outer `None` if the path was not checked yet.
     stamps: Vec<Option<Option<FileStamp>>>,
     contents: Vec<Option<Content>>,
     listings: Listings,
 }
 
 impl Files {
-    /// Nothing is known yet of the files below `root`.
+    /// An empty cache of files. `root` is the directory of relative paths.
     ///
     /// # Errors
     /// `root` is not a directory that can be entered.
@@ -55,21 +55,22 @@ impl Files {
         Ok(Self { root, stamps: Vec::new(), contents: Vec::new(), listings: Listings::default() })
     }
 
-    /// Forgets all that was seen: a command ran, which may have written more than it says.
+    /// Forgets the state of all files: a command has run, which may have written files that it does
+    /// not declare.
     pub fn forget(&mut self) {
         self.stamps.clear();
         self.contents.clear();
         self.listings.clear();
     }
 
-    /// Takes note of what is known to be at a path now, because an item has just put it there.
+    /// Records the state of a file that an item has just written.
     pub fn know(&mut self, tables: &Tables, path: TextId, stamp: FileStamp, content: Content) {
         self.grow(tables);
         self.stamps[path as usize] = Some(Some(stamp));
         self.contents[path as usize] = Some(content);
     }
 
-    /// For paths that are expected not to exist.
+    /// Checks a path that is expected not to exist.
     pub fn exists(&mut self, tables: &Tables, path: TextId) -> bool {
         self.grow(tables);
         if let Some(known) = self.stamps[path as usize] {
@@ -143,7 +144,7 @@ impl Files {
 /// Whether a file with this stamp, read at `read_ns` (nanoseconds since the epoch) or later, would
 /// have another stamp if it had changed after it was read. Clocks of file systems tick every 4 to
 /// 10 ms; a time of whole seconds means one that ticks every second or two. The later of both times
-/// counts: a modification time that was set says nothing of when.
+/// counts: a program may have set the modification time.
 pub(super) fn trusted(stamp: FileStamp, read_ns: i64) -> bool {
     let latest = stamp.latest_ns();
     let margin = if latest % 1_000_000_000 == 0 { 2_000_000_000 } else { 20_000_000 };
@@ -166,7 +167,7 @@ pub(super) fn hash_file(path: &Utf8Path) -> io::Result<(FileStamp, Hash)> {
     hash_open(std::fs::File::open(path)?, path.as_str().ends_with('/'))
 }
 
-/// The stamp is taken first: if the file changes while it is read, the stamp is already wrong. Of a
+/// The stamp is read first: if the file changes while it is read, its stamp is another one. Of a
 /// directory the names count if it is to be listed, as `tender_protocol::InputFile` has it.
 ///
 /// # Errors
@@ -177,7 +178,7 @@ pub(super) fn hash_open(mut file: std::fs::File, listed: bool) -> io::Result<(Fi
     if listed {
         return Ok((stamp, hash_names(&file)?));
     }
-    // A directory among `[[generate]]` inputs counts by being there.
+    // Of a directory among `[[generate]]` inputs only its existence counts.
     if rustix::fs::FileType::from_raw_mode(stat.st_mode).is_dir() {
         return Ok((stamp, *blake3::hash(b"directory").as_bytes()));
     }
@@ -264,7 +265,7 @@ mod tests {
         same(100 * S + 5, 100 * S + 21 * MS, true);
         same(100 * S, 101 * S, false);
         same(100 * S, 103 * S, true);
-        // From the future.
+        // A time in the future.
         same(200 * S + 5, 100 * S, false);
         // The modification time was set: back, to a whole second, to the future.
         check(50 * S + 5, 100 * S + 5, 100 * S + 19 * MS, false);

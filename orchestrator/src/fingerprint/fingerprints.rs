@@ -1,4 +1,4 @@
-//! The judge: is an item as its last success left it, and if not, why.
+//! Whether an item is up to date, and if not, why.
 
 use super::command::{Hash, Words, command_hash, explain, places};
 use super::files::{Content, Files, hash_file, now_ns, path_of, program_name, trusted};
@@ -29,7 +29,7 @@ pub enum StateError {
     Remove { path: Utf8PathBuf, source: io::Error },
     #[error("the workspace directory {path} cannot be opened: {source}")]
     Root { path: Utf8PathBuf, source: io::Error },
-    /// The command succeeded and yet did not do what the manifest says.
+    /// The command ended without an error, and has not written an output that the manifest names.
     #[error("the command `{command}` has not written its output {path}")]
     OutputNotWritten { command: String, path: Utf8PathBuf },
 }
@@ -41,16 +41,16 @@ pub struct Fingerprints {
     files: Files,
     tool: CurrentTool,
     variables: Variables,
-    /// Inputs as they were when an item began, of those items whose worker does not say what it
-    /// read.
+    /// The inputs of running items as they were when these began, for items whose worker does not
+    /// report what it read.
     begun: HashMap<ItemId, Vec<VersionId>>,
     buffer: Vec<u8>,
 }
 
 impl Fingerprints {
-    /// Reads the state in `state_dir`; none, or a damaged one, makes items new and is no error.
-    /// `root` is what relative paths of items start from, `worker` the program that will run them,
-    /// `variables` the environment that it will have. Nothing is written before `begin`.
+    /// Reads the state in `state_dir`. If it is absent or damaged, items count as new. `root` is
+    /// the directory of relative paths, `worker` the program that will run the items, `variables`
+    /// its environment. Nothing is written before `begin`.
     ///
     /// # Errors
     /// `root` is not a directory that can be entered.
@@ -68,12 +68,13 @@ impl Fingerprints {
         Ok(Self { path, store, files, tool, variables, begun: HashMap::new(), buffer: Vec::new() })
     }
 
-    /// Takes what a worker's `hello` says; before the first of its reports is recorded.
+    /// Takes the versions in a worker's `hello`. To be called before one of its reports is
+    /// recorded.
     pub fn tool_said(&mut self, llvm: &str, libraries: &[String]) {
         self.tool.said(llvm, libraries, &mut self.store.tables);
     }
 
-    /// Judges an item; everything that it comes after is up to date.
+    /// Returns whether an item is up to date. All its prerequisites are.
     pub fn check(&mut self, graph: &Graph, ix: ItemId) -> Freshness {
         match self.judge(&graph[ix]) {
             None => Freshness::Fresh,
@@ -101,8 +102,8 @@ impl Fingerprints {
         if let Some(variable) = variables::changed(&self.variables, item, recorded) {
             return Some(RebuildReason::EnvironmentChanged { variable });
         }
-        // Of a unit the first is its source; the others are those that the manifest names, and its
-        // patterns may match more now.
+        // The first input of a unit is its source. The others are those that the manifest names,
+        // whose patterns may match more files now.
         if matches!(item.kind, ItemKind::Compile | ItemKind::Check) && item.inputs.len() > 1 {
             let known: HashSet<&str> =
                 unit.inputs.iter().map(|version| tables.text(tables.path(*version))).collect();
@@ -143,8 +144,8 @@ impl Fingerprints {
                 _ => RebuildReason::OutputChanged { path },
             });
         }
-        // What a command did not name among its inputs, and clang says of the precompiled file that
-        // it made.
+        // Inputs that a command does not declare, but clang reports of the precompiled file that it
+        // made.
         if matches!(item.run, Run::Command(_)) {
             let made_from: Vec<VersionId> = unit
                 .outputs
@@ -160,8 +161,8 @@ impl Fingerprints {
         None
     }
 
-    /// The precompiled files that commands before an item made, and would make again as they are:
-    /// contents say so, whatever the times of files are.
+    /// The precompiled files of an item's prerequisite commands that are up to date by contents,
+    /// whatever the times of files are.
     pub fn settled(&mut self, graph: &Graph, ix: ItemId) -> Vec<String> {
         let mut settled = Vec::new();
         for before in &graph[ix].after {
@@ -185,8 +186,8 @@ impl Fingerprints {
         settled
     }
 
-    /// Takes note of what precompiled files were made from, which a unit says of those that it
-    /// used, whatever became of it.
+    /// Records the inputs of precompiled files. A unit reports them for those that it used, also if
+    /// it failed.
     fn learn_precompiled(
         &mut self,
         graph: &Graph,
@@ -204,10 +205,10 @@ impl Fingerprints {
                 let output = graph[*before].outputs.iter().find(|path| is_it(path))?;
                 Some((*before, output.as_str()))
             });
-            // A file that no item makes is an input like any other.
+            // A precompiled file that no item makes is an input like any other.
             let Some((writer, output)) = made else { continue };
             if !file.current {
-                // It may be out of date, so that it cannot be read what it was made from.
+                // It may be out of date. Then clang does not report its inputs.
                 self.store.start(&graph[writer].key).map_err(|source| self.write_error(source))?;
                 continue;
             }
@@ -230,17 +231,17 @@ impl Fingerprints {
         Ok(())
     }
 
-    /// Notes durably that an attempt begins; to be called before anything can replace the item's
-    /// outputs.
+    /// Writes to the state that an attempt begins. To be called before the item's outputs can be
+    /// replaced.
     ///
     /// # Errors
     /// The state cannot be written, e.g. because the disk is full.
     pub fn begin(&mut self, graph: &Graph, ix: ItemId) -> Result<(), StateError> {
         let item = &graph[ix];
-        // A unit's worker reports what it read, but not the `inputs` that the manifest names.
+        // A worker reports what a unit read, but not the `inputs` that the manifest names.
         if !matches!(item.kind, ItemKind::Compile | ItemKind::Check) || item.inputs.len() > 1 {
-            // What items before this one write may not be there yet; it is known from their records
-            // by the time it matters.
+            // The outputs of prerequisites may not exist yet. Their records have them when this
+            // item is recorded.
             let written: HashSet<&Utf8Path> = item
                 .after
                 .iter()
@@ -265,8 +266,8 @@ impl Fingerprints {
         self.store.start(&item.key).map_err(|source| self.write_error(source))
     }
 
-    /// Notes how an attempt ended. Only a success makes an item fresh; of anything else `begin`'s
-    /// note remains.
+    /// Records how an attempt ended. Only a success makes an item up to date; otherwise the record
+    /// of `begin` remains.
     ///
     /// # Errors
     /// The state cannot be written; the item is then run again by the next build.
@@ -305,7 +306,7 @@ impl Fingerprints {
         for path in &report.programs {
             let path = tables.intern(&program_name(path));
             if let Content::Is(version) = self.files.content(tables, path) {
-                // One that was replaced since may not be the one that ran.
+                // A program that was replaced since may not be the one that ran.
                 let seen = tables.observed(path).filter(|seen| seen.version == version);
                 let is_later = seen.is_none_or(|seen| seen.stamp.ctime_ns > read_from);
                 inputs.push(if is_later { tables.version(path, UNKNOWN) } else { version });
@@ -355,20 +356,20 @@ impl Fingerprints {
         self.store.finish(&item.key, unit).map_err(|source| self.write_error(source))
     }
 
-    /// Removes what earlier builds left of the items that this one does without, unless it is what
-    /// they would make now; else it would pass for new. To be called when all items of the graph
-    /// are up to date.
+    /// Removes outdated outputs of items that earlier builds had and this graph does not have,
+    /// because they would look current. Outputs that such an item would make again unchanged are
+    /// kept. To be called when all items of the graph are up to date.
     ///
     /// # Errors
-    /// A file cannot be removed, or the state not be written.
+    /// A file cannot be removed, or the state cannot be written.
     pub fn remove_outdated(&mut self, graph: &Graph) -> Result<(), StateError> {
         for item in &graph.unbuilt_archives {
             let Some(entry) = self.store.find(&item.key) else { continue };
             if self.judge(item).is_none() {
                 continue;
             }
-            // As before an attempt: if we are interrupted now, the next build does not trust the
-            // record.
+            // As before an attempt: if the build is interrupted now, the next build does not use
+            // the record.
             if !self.store.entries[entry].started {
                 self.store.start(&item.key).map_err(|source| self.write_error(source))?;
             }
@@ -385,11 +386,11 @@ impl Fingerprints {
         Ok(())
     }
 
-    /// The report of a `[[generate]]` command, which no worker makes; its outputs are read here.
+    /// Makes the report of a `[[generate]]` command, which runs in no worker. Reads its outputs.
     /// Times are CLOCK_MONOTONIC and wall time, microseconds.
     ///
     /// # Errors
-    /// It succeeded without writing all that it should.
+    /// It has not written one of its outputs.
     pub fn command_report(
         &self,
         graph: &Graph,
@@ -429,7 +430,7 @@ impl Fingerprints {
         })
     }
 
-    /// What the item's last success had to say, to be shown again while the item is fresh.
+    /// The diagnostics of the item's last success, to be shown again while the item is up to date.
     pub fn diagnostics(&self, graph: &Graph, ix: ItemId) -> Vec<Diagnostic> {
         let entry = self.store.find(&graph[ix].key).map(|entry| &self.store.entries[entry]);
         let bytes =
@@ -441,11 +442,10 @@ impl Fingerprints {
         }
     }
 
-    /// Writes what was learnt by the way, and tidies the file. In a build that did nothing and
-    /// learnt nothing it does nothing.
+    /// Writes new stamps, and compacts the file if necessary. Does nothing if nothing has changed.
     ///
     /// # Errors
-    /// The state cannot be written. What was recorded before is safe.
+    /// The state cannot be written. Earlier records are kept.
     pub fn close(mut self) -> Result<(), StateError> {
         self.store.close().map_err(|source| self.write_error(source))
     }
@@ -455,8 +455,8 @@ impl Fingerprints {
     }
 }
 
-/// When the item began, nanoseconds since the epoch: it read nothing earlier. A report without
-/// times says it read at the epoch, so that no stamp is believed.
+/// When the item began, nanoseconds since the epoch: it read nothing earlier. For a report without
+/// times this is the epoch, so that no stamp is trusted.
 fn start_ns(report: &ItemReport) -> i64 {
     let now_us = sys::now_us().cast_signed();
     let start_us = report.at_us.saturating_sub(report.wall_us);
@@ -467,8 +467,8 @@ fn start_ns(report: &ItemReport) -> i64 {
     now_ns().saturating_sub(ago_us.saturating_mul(1000))
 }
 
-/// Of the files that are not what they were, the first by name, and what it is now. The order of
-/// `versions` is the order in which items ended, and a reason must not depend on that.
+/// The first changed file by name, and its present state. By name, because `versions` are in the
+/// order in which items ended, and a reason must not depend on that.
 fn first_difference(
     files: &mut Files,
     tables: &mut Tables,
@@ -488,23 +488,23 @@ fn first_difference(
     first
 }
 
-/// The first path by name, without those that are directories of another one: a file tells more
-/// than its directory.
+/// The first path by name, without directories of other paths: a file explains more than its
+/// directory.
 fn first_of_deepest<'a>(paths: &[&'a str]) -> Option<&'a str> {
     let holds = |dir: &str, path: &str| Utf8Path::new(path).starts_with(dir) && dir != path;
     paths.iter().copied().filter(|dir| !paths.iter().any(|path| holds(dir, path))).min()
 }
 
-/// No content has this hash.
+/// The hash of no content.
 const UNKNOWN: Hash = [0; 32];
 
-/// Tells whether the name of a program leads to another file than it did: PATH is another one, or a
-/// program appeared there.
+/// The reason, if the name of a program leads to another file than before: PATH has changed, or a
+/// program was added there.
 fn other_program(tables: &Tables, unit: &Unit, program: &Program) -> Option<RebuildReason> {
     let is = program.path.as_ref().map(|path| path.as_str()).unwrap_or_default();
     let texts = unit.inputs.iter().map(|version| tables.text(tables.path(*version)));
     let known: Vec<&str> = texts.filter(|text| path_of(text) != *text).map(path_of).collect();
-    // A record without programs is of a worker that tells of none.
+    // A record without programs is from a worker that reports none.
     if known.is_empty() || known.contains(&is) {
         return None;
     }

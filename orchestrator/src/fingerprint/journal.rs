@@ -1,10 +1,10 @@
-//! A file of records that is only ever appended to: header, then frames of length, checksum,
-//! payload. Knows no records.
+//! An append-only file of records: a header, then frames of length, checksum and payload. Knows no
+//! records.
 //!
-//! A frame is written by one call at the end of the last good frame, so whatever is torn (killed,
-//! full disk, damaged) is a tail, which reading leaves out and the next append cuts off. No
-//! syncing: records guard against interruption of the build, not of the machine; after a power cut
-//! outputs that do not match their records are made again.
+//! One call writes a frame after the last good one. So a frame that is incomplete (by a kill, a
+//! full disk, damage) is at the end: readers ignore it, and the next append overwrites it. The file
+//! is not synced, because records protect against the end of the build, not of the machine: after a
+//! power cut, outputs that do not match their records are made again.
 
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,9 +13,9 @@ use std::io;
 use std::io::Write as _;
 use std::os::unix::fs::FileExt;
 
-/// The number is the version of the records' format: a file with another one is as good as none.
+/// The number is the version of the records' format. A file of another version is not read.
 const HEADER: &[u8; 16] = b"tender-state 04\n";
-/// Bytes. A file that is larger was not written by us, or is not worth what reading it takes.
+/// Bytes. A larger file was not written by us, or takes longer to read than it saves.
 const LARGEST: u64 = 4 << 30;
 /// Length (u32, little endian) and the first eight bytes of the payload's blake3.
 const FRAME: usize = 12;
@@ -23,15 +23,15 @@ const FRAME: usize = 12;
 #[derive(Debug)]
 pub(super) struct Journal {
     path: Utf8PathBuf,
-    /// Opened by the first append: a build that does nothing does not write.
+    /// Opened by the first append, because a build that does nothing does not write.
     file: Option<File>,
-    /// Bytes that are known to be good, header included; 0 where there is no file of ours.
+    /// The length of the header and all good frames, bytes; 0 if there is no file of ours.
     len: u64,
 }
 
 impl Journal {
-    /// Reads the file; `each` gets the payload of every good frame in order, and ends the reading
-    /// by answering `false`. No file, or one that is not ours, is an empty journal.
+    /// Reads the file. `each` gets the payload of every good frame in order, and stops the reading
+    /// by returning `false`. An absent file, or one that is not ours, is an empty journal.
     pub fn read(path: &Utf8Path, mut each: impl FnMut(&[u8]) -> bool) -> Self {
         let bytes = whole_file::read(path.as_std_path(), LARGEST).unwrap_or_default();
         Self { path: path.to_owned(), file: None, len: good(&bytes, &mut each) as u64 }
@@ -42,7 +42,7 @@ impl Journal {
     }
 
     /// # Errors
-    /// The file cannot be written; then what was there before stays good.
+    /// The file cannot be written. Earlier frames stay good.
     pub fn append(&mut self, payload: &[u8]) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(HEADER.len() + FRAME + payload.len());
         if self.len == 0 {
@@ -52,8 +52,8 @@ impl Journal {
         let len = self.len;
         let file = self.open()?;
         if let Err(error) = file.write_all_at(&bytes, len) {
-            // Part of it may be there. It would be left out by readers, so failing to cut it off
-            // does no harm.
+            // A part of the frame may be in the file. Readers ignore it, so an error of truncating
+            // it does no harm.
             let _ = file.set_len(len);
             return Err(error);
         }
@@ -61,10 +61,10 @@ impl Journal {
         Ok(())
     }
 
-    /// Puts a file with these frames in the place of the present one, at once.
+    /// Atomically replaces the file by one with these frames.
     ///
     /// # Errors
-    /// The new file cannot be written; the old one stays.
+    /// The new file cannot be written. The old one is kept.
     pub fn replace(&mut self, payloads: &[Vec<u8>]) -> io::Result<()> {
         let mut bytes = HEADER.to_vec();
         payloads.iter().for_each(|payload| push_frame(&mut bytes, payload));
@@ -72,8 +72,7 @@ impl Journal {
             .path
             .parent()
             .ok_or_else(|| io::Error::other("a state file without a directory"))?;
-        // Only one build of a profile runs at a time. What one that was killed left is written
-        // over.
+        // Only one build of a profile runs at a time. The file of a killed build is overwritten.
         let new = dir.join("state.part");
         let mut file = File::create(&new)?;
         let replaced = file.write_all(&bytes).and_then(|()| std::fs::rename(&new, &self.path));
@@ -99,7 +98,7 @@ impl Journal {
     }
 }
 
-/// How many of the bytes are header and good frames.
+/// The length of the header and all good frames, bytes.
 fn good(bytes: &[u8], each: &mut dyn FnMut(&[u8]) -> bool) -> usize {
     if !bytes.starts_with(HEADER) {
         return 0;
@@ -144,8 +143,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(8))]
-        /// Cut anywhere, or with a byte damaged anywhere: a prefix of what was written is read, and
-        /// appending goes on from it.
+        /// From a file that is truncated at any place, or has any byte changed, a prefix of the
+        /// frames is read, and the next append follows it.
         #[test]
         fn journal_with_any_damage_reads_as_a_prefix(
             payloads in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..6),
@@ -199,7 +198,7 @@ mod tests {
         assert_eq!(read(&path).1, [b"x".to_vec()]);
     }
 
-    /// An input without a header gets one: with another nothing is read.
+    /// An input without a header gets one, because with another header nothing is read.
     #[test]
     fn fuzz_journal() {
         tender_fuzz::check("journal", 3_000, |input| {

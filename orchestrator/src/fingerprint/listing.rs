@@ -1,10 +1,10 @@
-//! Which names are certainly not in a directory. Knows no records.
+//! Finds out cheaply that names are not in a directory. Knows no records.
 //!
-//! A unit that includes a hundred headers has looked for most of them in several directories in
-//! vain, and each of these paths must still not exist. A stat costs about a microsecond, reading a
-//! directory of include files as much as ten of them: so a directory that is asked about more often
-//! than that is read once, and most look-ups cost no system call. Nothing is kept from build to
-//! build, so nothing can be stale.
+//! A unit with a hundred headers has looked for most of them in several directories where they are
+//! not, and must be rebuilt if one appears there. stat(2) takes about a microsecond, and reading a
+//! directory of headers ten times as long. So a directory with more look-ups than that is read
+//! once, and most look-ups need no system call. Nothing is kept from build to build, so nothing can
+//! be stale.
 
 use rustix::fs::{Dir, Mode, OFlags};
 use rustix::io::Errno;
@@ -12,28 +12,28 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::os::fd::OwnedFd;
 
-/// A directory is read when it is asked about once more than this.
+/// After this many look-ups in a directory, the next one reads it.
 const PATIENCE: u32 = 6;
 
-/// Larger directories are not read to the end: looking for single names is cheaper.
+/// Larger directories are not read to the end: single look-ups are cheaper.
 const LARGE: usize = 2000;
 
 #[derive(Debug, Default)]
 pub(super) struct Listings {
     directories: HashMap<Box<str>, Directory>,
-    /// Hashes of directory and name. That two may collide does no harm: a name is only ever ruled
-    /// out by its absence.
+    /// Hashes of directory and name. A collision does no harm: a name whose hash is found is looked
+    /// up.
     names: HashSet<u64>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Directory {
-    /// Asked about so often.
+    /// So many look-ups were made.
     Unread(u32),
     Absent,
     /// All its names are in `names`.
     Read,
-    /// Cannot be read, or is too large.
+    /// It cannot be read, or is too large.
     Opaque,
 }
 
@@ -43,8 +43,8 @@ impl Listings {
         self.names.clear();
     }
 
-    /// Whether `path`, relative to `root` or absolute, certainly does not exist. `false` says
-    /// nothing.
+    /// Whether `path`, relative to `root` or absolute, is known not to exist. `false`: it may
+    /// exist.
     pub fn rule_out(&mut self, root: &OwnedFd, path: &str) -> bool {
         let Some((directory, name)) = path.rsplit_once('/') else { return false };
         if directory.is_empty() || matches!(name, "" | "." | "..") {
@@ -89,7 +89,7 @@ fn read(root: &OwnedFd, directory: &str, names: &mut HashSet<u64>) -> Directory 
     Directory::Read
 }
 
-/// Without regard to case, because a file system may have none: then a name is only not ruled out.
+/// Ignores case, because some file systems do. On others, a name that differs in case is looked up.
 fn hash(directory: &str, name: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     directory.hash(&mut hasher);
@@ -101,7 +101,7 @@ fn hash(directory: &str, name: &[u8]) -> u64 {
 mod tests {
     use super::*;
 
-    /// Asks often enough that directories are read.
+    /// Makes so many look-ups that directories are read.
     fn check(make: impl Fn(&std::path::Path), path: &str, expect: bool) {
         let dir = tempfile::tempdir().unwrap();
         make(dir.path());

@@ -1,5 +1,5 @@
-//! One build at a time in a profile's directory. The kernel drops the lock with its holder, so none
-//! is ever stale.
+//! The lock that allows one build at a time in a profile's directory. The kernel releases it when
+//! its holder ends, so it is never stale.
 
 use camino::Utf8Path;
 use rustix::fs::{FlockOperation, flock};
@@ -15,15 +15,15 @@ pub struct DirectoryLock {
     _file: File,
 }
 
-/// How long a waiter may still sleep after the lock is free, or after its user has interrupted it.
-/// Blocking in the kernel instead would make the wait deaf: handlers restart system calls.
+/// How often the lock is tried: the longest delay after the lock is free, or after the user has
+/// interrupted the wait. Blocking in flock(2) is no alternative: our signal handlers restart system
+/// calls, so a signal would not end the wait.
 const POLL: Duration = Duration::from_millis(20);
 
 impl DirectoryLock {
-    /// Takes the lock of `state_dir`, which is made if it is absent. While another build holds it,
-    /// `waiting` is called about fifty times a second, the first time with `true` (say "Blocking
-    /// waiting for file lock on target directory" then); `None` is returned when it answers
-    /// `false`.
+    /// Takes the lock of `state_dir`, and creates the directory if it is absent. While another
+    /// build holds the lock, `waiting` is called about fifty times a second, the first time with
+    /// `true`, so that it can report the wait. Returns `None` when `waiting` returns `false`.
     ///
     /// # Errors
     /// The directory or the lock file cannot be made.
@@ -50,13 +50,12 @@ impl DirectoryLock {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK | Errno::INTR) => return Ok(None),
-            // Some network file systems have no locks; then nothing better can be done than to
-            // build.
+            // Some network file systems have no locks. Then the build runs without one.
             Err(Errno::NOTSUP | Errno::NOSYS | Errno::NOLCK) => {}
             Err(error) => return Err(error.into()),
         }
-        // `tender clean` may have removed the file that we waited for: then another build may hold
-        // the new one.
+        // `tender clean` may have removed the file that we have locked. Then another build may hold
+        // the lock of a new one.
         let ours = file.metadata()?;
         let there = std::fs::metadata(&path);
         let same = there.is_ok_and(|there| (there.dev(), there.ino()) == (ours.dev(), ours.ino()));

@@ -1,13 +1,11 @@
-//! What makes an item fresh or dirty, and the reason why. Knows nothing of processes and of what is
-//! shown.
+//! Whether an item is fresh or dirty, and the reason. Knows no processes and no reports.
 //!
-//! An item is judged when everything it comes after is up to date. It is fresh if the record of its
-//! last success still holds in every respect; each respect has its own `RebuildReason`. Contents
-//! decide, by blake3; a file's *stamp* is the shortcut by which contents are not read again: size,
-//! modification time, change time, inode. Programs set the modification time (`cp -p`, `tar`,
-//! `rsync -t`), but none can set the change time; and a file that was moved into the place of
-//! another has another inode. So a chmod or a new hard link costs one more reading of the file, and
-//! nothing is rebuilt.
+//! An item is judged when all its prerequisites are up to date. It is fresh if each entry in the
+//! record of its last success still holds; each kind of entry has its own `RebuildReason`. Contents
+//! decide, by blake3. A file with the same *stamp* (size, modification time, change time, inode) is
+//! not read again. Programs set the modification time (`cp -p`, `tar`, `rsync -t`), but none can
+//! set the change time; and a file that was moved into the place of another has another inode. So
+//! after a chmod or a new hard link the file is read once more, and nothing is rebuilt.
 //!
 //! | input                                        | enters the record as           | compared by                           |
 //! |----------------------------------------------|--------------------------------|---------------------------------------|
@@ -39,18 +37,17 @@
 //! | PATH, as far as it leads to these            | `inputs`: the program's path   | where the name leads today            |
 //!
 //! **What does not count.** Files that a `[[generate]]` command reads without declaring them, and
-//! what it leaves in OUT_DIR without declaring it: its accesses are not recorded, and other build
-//! tools keep caches there. An item that reads such a file is still made again when that changes.
-//! Libraries of the system that drivers and linkers load: they decide nothing about a link's
-//! result, and come with other versions of these programs. A second installation of gcc, whose
-//! libraries clang as a link driver would prefer: its own directories are known only once they are
-//! there.
+//! files that it writes into OUT_DIR without declaring them: its accesses are not recorded, and
+//! other build tools keep caches there. An item that reads such a file is still rebuilt when that
+//! changes. Libraries of the system that drivers and linkers load: they do not affect the result of
+//! a link, and change together with these programs. A second installation of gcc, whose libraries
+//! clang as a link driver would prefer: its directories are known only after it was installed.
 //!
 //! **Stamps that cannot be trusted.** A file changed twice within one tick of the clock has one
 //! stamp and two contents. A stamp is believed only if the later of its times was at least 20 ms
 //! old (2 s where the file system keeps whole seconds) when the content was read; otherwise the
-//! next build reads the file once more and then knows. Outputs are exempt: we wrote them ourselves,
-//! and take their stamps after they have their final names, since renaming changes the change time.
+//! next build reads the file once more. Outputs are exempt: we write them ourselves, and read their
+//! stamps after they have their final names, since renaming changes the change time.
 //!
 //! Known gaps: a network file system's server may have a clock that is behind ours, or a client
 //! that shows old attributes for some seconds (nfs(5), `acregmin`); a file that another machine
@@ -58,19 +55,19 @@
 //! own (FAT) shows the modification time in its place.
 //!
 //! **Interruption.** `begin` writes a `Started` record before any output can be replaced, `record`
-//! a `Finished` one after all are in place. A process that dies between the two leaves a `Started`
-//! that says "not finished". Each append is one write at the end of what is known to be good, with
-//! length and checksum; a torn one is cut off by the next build. Losing records is always safe: an
-//! older record is either still true of the files, or does not match them.
+//! a `Finished` one after all are in place. If the process dies between the two, the `Started`
+//! record remains, and the item counts as not finished. Each append is one write after the last
+//! good record, with length and checksum; the next build cuts off an incomplete one. Losing records
+//! is safe: an older record either still holds for the files, or does not match them.
 //!
-//! **Left behind.** What an earlier build has made and this one does without (archives, under
-//! link-time optimisation over crates) stays while its record would make it fresh, and is removed
-//! when it would be made again.
+//! **Outputs without an item.** An output that an earlier build has made and this graph does not
+//! have (archives, under link-time optimisation over crates) is kept while its record would make it
+//! fresh, and removed when it would be made again.
 //!
-//! Parts: `fingerprints` judges; `files` stats and hashes each path once, `listing` spares most
-//! stats of absent ones; `store` holds the records, `journal` their file; `command` compares
-//! commands, `variables` the environment; `tool` is the identity of the worker, `program` that of
-//! its file; `lock` keeps two builds apart.
+//! Parts: `fingerprints` judges items; `files` checks each path once, `listing` avoids most system
+//! calls for absent ones; `store` has the records, `journal` their file; `command` compares
+//! commands, `variables` the environment; `tool` identifies the worker, `program` the file of a
+//! program; `lock` allows one build at a time.
 
 mod command;
 mod files;

@@ -1,6 +1,6 @@
-//! Which program a file holds, told without reading all of it. Knows nothing of workers.
+//! Identifies the program in a file without reading all of it. Knows no workers.
 //!
-//! A linker's build id is a hash of all that a program is made of
+//! The build id that a linker writes is a hash of the whole program
 //! (<https://sourceware.org/binutils/docs/ld/Options.html#index-_002d_002dbuild_002did>). A worker
 //! with LLVM inside has more than 100 MB, so that hashing it would be the longest part of a small
 //! build.
@@ -23,7 +23,7 @@ pub fn identity(path: &Utf8Path) -> io::Result<Hash> {
     identity_of(File::open(path)?).map(|(_, hash)| hash)
 }
 
-/// The same of a file that is open and at its start, with the stamp that it had before it was read.
+/// The same for an open file at its start. Returns also the stamp that it had before it was read.
 ///
 /// # Errors
 /// The file cannot be read.
@@ -73,7 +73,7 @@ mod tests {
         let one = cc("one", "int main() { return 1; }", "sha1");
         assert_eq!(cc("same", "int main() { return 1; }", "sha1"), one);
         assert_ne!(cc("two", "int main() { return 2; }", "sha1"), one);
-        // The id decides, not the bytes.
+        // The build id decides, not the bytes.
         let named = cc("named", "int main() { return 1; }", "0x1234");
         assert_eq!(cc("named2", "int main() { return 2; }", "0x1234"), named);
         // Bytes after the end.
@@ -81,7 +81,7 @@ mod tests {
         bytes.push(0);
         fs::write(root.join("longer"), bytes).unwrap();
         assert_ne!(identity(&root.join("longer")).unwrap(), one);
-        // Without an id, all bytes decide.
+        // Without a build id, all bytes decide.
         let bare = cc("bare", "int main() { return 1; }", "none");
         assert_ne!(cc("bare2", "int main() { return 2; }", "none"), bare);
         fs::write(root.join("script"), "#!/bin/sh\n").unwrap();

@@ -1,5 +1,4 @@
-//! Why an item runs again: one value that feeds text, JSON and trace. `Fingerprints::judge` decides
-//! which.
+//! Why an item runs again: one value for text, JSON and trace. `Fingerprints::check` decides which.
 
 use serde::Serialize;
 
@@ -13,25 +12,25 @@ pub enum RebuildReason {
     InputChanged {
         path: String,
     },
-    /// What it is made of is made again in this build.
+    /// An input is rebuilt in this build.
     InputRebuilt {
         path: String,
     },
     InputMissing {
         path: String,
     },
-    /// Its content is the same, but the time of its change is in the output.
+    /// The content of an input is the same, but the output has its time (`__TIMESTAMP__`).
     InputTimeChanged {
         path: String,
     },
-    /// A look-up that failed before would succeed now, so another file may be meant.
+    /// A look-up that failed before would succeed now, so another file may be read.
     InputAppeared {
         path: String,
     },
     OutputMissing {
         path: String,
     },
-    /// The output was changed by another program.
+    /// The output was changed by something other than tender.
     OutputChanged {
         path: String,
     },
@@ -40,8 +39,7 @@ pub enum RebuildReason {
         added: Vec<String>,
         removed: Vec<String>,
     },
-    /// The directory that the command runs in, or that its source or output lies in, is another
-    /// one.
+    /// The directory of the command, of its source or of its output has changed.
     DirectoryChanged {
         was: String,
         is: String,
@@ -55,17 +53,17 @@ pub enum RebuildReason {
     DependencyInterface {
         dependency: String,
     },
-    /// An environment variable on which the result depends has another value, or is set or gone.
+    /// An environment variable on which the result depends has another value, or was set or unset.
     EnvironmentChanged {
         variable: String,
     },
-    /// The program of the command, or the link driver, is another file; empty where there is none.
+    /// The program of the command, or the link driver, is another file. Empty if there is none.
     ProgramChanged {
         program: String,
         was: String,
         is: String,
     },
-    /// `tender-worker` or LLVM is another one.
+    /// `tender-worker` or LLVM has changed.
     ToolChanged {
         was: String,
         is: String,
@@ -78,9 +76,9 @@ impl RebuildReason {
         match self {
             Self::New => "it has not been built before".to_owned(),
             Self::NotFinished => "the last attempt did not finish".to_owned(),
-            // The names of its entries are meant.
+            // A directory: the names of its entries have changed.
             Self::InputChanged { path } if path.ends_with('/') => {
-                format!("what is in {path} has changed")
+                format!("the list of files in {path} has changed")
             }
             Self::InputChanged { path } => format!("the file {path} has changed"),
             Self::InputRebuilt { path } => format!("{path} is rebuilt"),
@@ -93,7 +91,7 @@ impl RebuildReason {
             Self::InputAppeared { path } => format!("the file {path} has appeared"),
             Self::OutputMissing { path } => format!("the output {path} is gone"),
             Self::OutputChanged { path } => {
-                format!("the output {path} was changed by something else")
+                format!("the output {path} was changed by something other than tender")
             }
             Self::CommandChanged { added, removed } => {
                 words("the command has changed", added, removed)
@@ -146,8 +144,8 @@ impl RebuildReason {
     }
 }
 
-/// At most this many words of a kind are shown, and so many characters of each; all of them are in
-/// the JSON.
+/// At most `SHOWN` added and removed words are shown, and `LONGEST` characters of each; the JSON
+/// has all of them.
 const SHOWN: usize = 4;
 const LONGEST: usize = 200;
 
@@ -168,7 +166,7 @@ fn words(what: &str, added: &[String], removed: &[String]) -> String {
     let parts: Vec<String> =
         [list("added", added), list("removed", removed)].into_iter().flatten().collect();
     if parts.is_empty() {
-        format!("{what}: other order")
+        format!("{what}: only the order")
     } else {
         format!("{what}: {}", parts.join(", "))
     }
@@ -191,7 +189,7 @@ mod tests {
         check(RebuildReason::InputChanged { path: path() }, "the file include/zstd.h has changed");
         check(
             RebuildReason::InputChanged { path: "/usr/lib/gcc/".into() },
-            "what is in /usr/lib/gcc/ has changed",
+            "the list of files in /usr/lib/gcc/ has changed",
         );
         check(RebuildReason::InputRebuilt { path: "a.o".into() }, "a.o is rebuilt");
         check(RebuildReason::InputMissing { path: path() }, "the file include/zstd.h is gone");
@@ -206,7 +204,7 @@ mod tests {
         check(RebuildReason::OutputMissing { path: "a.o".into() }, "the output a.o is gone");
         check(
             RebuildReason::OutputChanged { path: "a.o".into() },
-            "the output a.o was changed by something else",
+            "the output a.o was changed by something other than tender",
         );
         let command = |added: &[&str], removed: &[&str]| RebuildReason::CommandChanged {
             added: added.iter().map(|s| s.to_string()).collect(),
@@ -216,7 +214,7 @@ mod tests {
             command(&["-DA"], &["-DB", "-DC"]),
             "the command has changed: added -DA, removed -DB -DC",
         );
-        check(command(&[], &[]), "the command has changed: other order");
+        check(command(&[], &[]), "the command has changed: only the order");
         check(
             command(&["1", "2", "3", "4", "5", "6"], &[]),
             "the command has changed: added 1 2 3 4 and 2 more",

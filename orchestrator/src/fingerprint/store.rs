@@ -1,9 +1,9 @@
 //! The records of a profile's items, in memory and as bytes. Knows no items, commands or files:
 //! only their names and hashes.
 //!
-//! Texts (paths, keys, words) and versions (a path with one content) are written once and then
-//! meant by number, in the order of writing. So a record is small, and what hundreds of units have
-//! in common is looked at once.
+//! Texts (paths, keys, words) and versions (a path with one content) are written once. Records
+//! refer to them by number, in the order of writing. So a record is small, and a header of a
+//! hundred units is checked once.
 
 use super::command::Hash;
 use super::journal::Journal;
@@ -18,12 +18,12 @@ pub(super) type TextId = u32;
 pub(super) type VersionId = u32;
 pub(super) type ToolId = u32;
 
-/// Last observation of a path: with this stamp it had this content.
+/// The last observation of a path: with this stamp it had this content.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Observed {
     pub stamp: FileStamp,
     pub version: VersionId,
-    /// The stamp was old enough when the content was read; else it proves nothing.
+    /// Whether the stamp was old enough when the content was read; otherwise it proves nothing.
     pub trusted: bool,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Observed {
 pub(super) struct Unit {
     pub tool: Option<ToolId>,
     pub command: Hash,
-    /// The command in words, encoded: needed only to explain.
+    /// The words of the command, encoded. Only explanations need them.
     pub words: Box<[u8]>,
     pub inputs: Vec<VersionId>,
     pub missing: Vec<TextId>,
@@ -41,7 +41,7 @@ pub(super) struct Unit {
     /// `NAME=VALUE` of environment variables, `NAME` of those that were not set.
     pub variables: Vec<TextId>,
     pub outputs: Vec<VersionId>,
-    /// JSON of the diagnostics; empty where there are none.
+    /// The diagnostics as JSON; empty if there are none.
     pub diagnostics: Box<[u8]>,
 }
 
@@ -51,7 +51,7 @@ pub(super) struct Entry {
     /// An attempt began after `unit` was recorded.
     pub started: bool,
     pub unit: Option<Unit>,
-    /// Of the record of `unit`, to know how much of the file is garbage.
+    /// The size of the record of `unit`, to know how much of the file is garbage.
     bytes: u64,
 }
 
@@ -67,7 +67,7 @@ enum StateRecord<'a> {
         stamp: FileStamp,
         trusted: bool,
     },
-    /// What a precompiled file was made from.
+    /// The inputs of a precompiled file.
     MadeFrom {
         version: VersionId,
         inputs: Cow<'a, [VersionId]>,
@@ -98,15 +98,15 @@ struct UnitRecord<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Tables {
     text: String,
-    /// Where each text ends in `text`.
+    /// The end of each text in `text`.
     ends: Vec<usize>,
-    /// Filled when the first text is looked for: a build that does nothing never does.
+    /// Filled when the first text is searched; a build that does nothing searches none.
     text_ids: HashMap<Box<str>, TextId>,
     versions: Vec<(TextId, Hash)>,
     version_ids: HashMap<(TextId, Hash), VersionId>,
     /// By path.
     observed: Vec<Option<Observed>>,
-    /// By a precompiled file what it was made from. Known of its content, whichever item says so.
+    /// The inputs of each precompiled file, by its content. Any item may report them.
     made_from: HashMap<VersionId, Vec<VersionId>>,
     pub tools: Vec<Tool>,
     unwritten: Vec<u8>,
@@ -123,7 +123,7 @@ impl Tables {
         self.ends.len()
     }
 
-    /// The path that a version is one of.
+    /// The path of a version.
     pub fn path(&self, version: VersionId) -> TextId {
         self.versions[version as usize].0
     }
@@ -164,8 +164,8 @@ impl Tables {
         id
     }
 
-    /// Takes note of what a path was seen to be. What was once proved is not forgotten for a lesser
-    /// observation.
+    /// Records an observation of a path. One that proves nothing does not replace one with the same
+    /// content that does.
     pub fn observe(&mut self, seen: Observed) {
         let known = self.observed(self.path(seen.version));
         let nothing_new = |known: Observed| {
@@ -246,7 +246,7 @@ impl Store {
         self.by_key.get(key).copied()
     }
 
-    /// Writes that an attempt begins, with all that is unwritten.
+    /// Writes that an attempt begins, after all that is not written yet.
     ///
     /// # Errors
     /// The journal cannot be written; see [`Journal::append`].
@@ -259,7 +259,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes a success, with all that is unwritten.
+    /// Writes a success, after all that is not written yet.
     ///
     /// # Errors
     /// The journal cannot be written; see [`Journal::append`].
@@ -273,7 +273,7 @@ impl Store {
         Ok(())
     }
 
-    /// Writes what is unwritten, and the whole file anew where more than half of it is garbage.
+    /// Writes all that is not written yet. If more than half of the file is garbage, replaces it.
     ///
     /// # Errors
     /// The journal cannot be written or replaced; its old records stay.
@@ -294,7 +294,7 @@ impl Store {
         Ok(())
     }
 
-    /// Payloads of a file that means the same, without what later records have made useless.
+    /// The payloads of a file with the same meaning, without garbage.
     fn compacted(&self) -> Vec<Vec<u8>> {
         let mut tables = Tables { tools: Vec::new(), ..Tables::default() };
         let mut frames = Vec::new();
@@ -315,7 +315,7 @@ impl Store {
         frames
     }
 
-    /// `unit` with the numbers that `tables` has for what it means.
+    /// `unit` with the numbers of `tables`.
     fn moved(&self, unit: &Unit, tables: &mut Tables) -> Unit {
         let text = |tables: &mut Tables, id: TextId| tables.intern(self.tables.text(id));
         let versions = |tables: &mut Tables, ids: &[VersionId]| -> Vec<VersionId> {
@@ -364,8 +364,8 @@ impl Store {
         ix
     }
 
-    /// Appends `record` after all that is unwritten. If that fails, the latter stays unwritten:
-    /// numbers count from it.
+    /// Appends `record` after all that is not written yet. If that fails, the latter is still to be
+    /// written, because the numbers of later records count from it.
     fn write(&mut self, record: &StateRecord<'_>) -> io::Result<u64> {
         let before = self.tables.unwritten.len();
         encode(&mut self.tables.unwritten, record);
@@ -419,7 +419,7 @@ impl LoadedStore {
         Store { tables, entries, by_key, journal, garbage }
     }
 
-    /// Answers `false` for a frame that makes no sense, which is then as if torn.
+    /// Returns `false` for a frame that cannot be decoded; it and all later ones are ignored.
     fn frame(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             let Ok((record, rest)) = postcard::take_from_bytes::<StateRecord<'_>>(bytes) else {
@@ -494,7 +494,7 @@ impl LoadedStore {
     }
 }
 
-/// A command's words by number.
+/// The words of a command by their numbers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct WordIds {
     pub places: Vec<TextId>,
@@ -508,7 +508,7 @@ impl WordIds {
         postcard::to_allocvec(self).expect("lists of numbers").into()
     }
 
-    /// `None` if it is damaged. A number that no text has is damage too.
+    /// `None` if it is damaged, or has a number without a text.
     pub fn decode(bytes: &[u8], tables: &Tables) -> Option<Self> {
         let words: Self = postcard::from_bytes(bytes).ok()?;
         let lists = [&words.places, &words.own, &words.profile]
@@ -561,7 +561,7 @@ mod tests {
         }
     }
 
-    /// What the store means, without its numbers.
+    /// The meaning of the store, without its numbers.
     fn meaning(store: &Store) -> Vec<String> {
         let tables = &store.tables;
         let version = |id: &u32| {
@@ -728,8 +728,8 @@ mod tests {
         check(|words| words.interfaces[0].1.push(1), false);
     }
 
-    /// A checksum protects against damage, so this is about what another version, or a defect of
-    /// ours, may have written.
+    /// A checksum protects against damage, so this tests files of another version, or of a defect
+    /// of ours.
     #[test]
     fn fuzz_store() {
         let load = |payloads: &[&[u8]]| {

@@ -1,9 +1,9 @@
-//! Which `tender-worker` and which LLVM made an item. Another one may make another result of the
-//! same source.
+//! Which `tender-worker` and which LLVM made an item. Others may make another result of the same
+//! source.
 //!
-//! The worker is known by its program's build id, LLVM, where it is not part of that program, by
-//! its version and the stamps of its libraries (they are too large to be read). Both are told by
-//! stamps alone in a build that starts no worker.
+//! The worker is identified by the build id of its program. An LLVM that is not part of that
+//! program is identified by its version and the stamps of its libraries, which are too large to be
+//! read. A build that starts no worker checks stamps only.
 
 use super::command::Hash;
 use super::files::stamp_of;
@@ -18,7 +18,7 @@ pub(super) struct Tool {
     worker: Utf8PathBuf,
     stamp: FileStamp,
     hash: Hash,
-    /// As the worker says it, e.g. `22.1.8`.
+    /// As the worker reports it, e.g. `22.1.8`.
     llvm: String,
     libraries: Vec<(Utf8PathBuf, FileStamp)>,
 }
@@ -45,14 +45,14 @@ impl Tool {
 #[derive(Debug)]
 pub(super) struct CurrentTool {
     tool: Tool,
-    /// Absent until its worker has said which LLVM it has loaded.
+    /// `None` until a worker has reported which LLVM it has loaded.
     id: Option<ToolId>,
-    /// By `ToolId`: made the same as this one would. Computed when first needed.
+    /// By `ToolId`: whether that tool is equal to this one. Computed when first needed.
     same: Vec<bool>,
 }
 
 impl CurrentTool {
-    /// An earlier build's tool if worker and libraries are still as they were, else one that is not
+    /// The tool of an earlier build if worker and libraries have not changed, else one that is not
     /// known yet.
     pub fn find(worker: &Utf8Path, tables: &mut Tables) -> Self {
         let stamp = stamp_of(worker).unwrap_or_default();
@@ -83,7 +83,7 @@ impl CurrentTool {
         Self { tool, id: Some(id), same: Vec::new() }
     }
 
-    /// Takes what the worker's `hello` says.
+    /// Takes the versions in the worker's `hello`.
     pub fn said(&mut self, llvm: &str, libraries: &[String], tables: &mut Tables) {
         let libraries = libraries.iter().filter_map(|path| {
             let path = Utf8PathBuf::from(path);

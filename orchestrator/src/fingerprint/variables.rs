@@ -1,12 +1,12 @@
-//! Which environment variables an item's result depends on, and whether one of them has another
-//! value now. Does no I/O.
+//! Which environment variables an item's result depends on, and whether one of them has changed.
+//! Does no I/O.
 
 use crate::environment::{Kind, USER_CONFIG_IN_HOME, Variables};
 use crate::graph::{Item, Run};
 use tender_protocol::{Language, Work};
 
 /// The variables on which a result depends, as they are now, in the form of `Variables::entry`.
-/// `told` are those that the worker named.
+/// `told` are those that the worker reported.
 pub(super) fn entries(variables: &Variables, item: &Item, told: &[String]) -> Vec<String> {
     let kinds = kinds(item);
     let names = variables.counted(&kinds).chain(told.iter().map(String::as_str)).chain(home(item));
@@ -16,7 +16,7 @@ pub(super) fn entries(variables: &Variables, item: &Item, told: &[String]) -> Ve
     entries
 }
 
-/// The first variable whose value is not what it was.
+/// The first variable whose value has changed.
 pub(super) fn changed<'a>(
     variables: &Variables,
     item: &Item,
@@ -53,7 +53,7 @@ fn kinds(item: &Item) -> Vec<Kind> {
     kinds
 }
 
-/// `HOME`, if the driver looks for it.
+/// `HOME`, if the driver uses it.
 fn home(item: &Item) -> Option<&'static str> {
     let words = match &item.run {
         Run::Worker(

@@ -1,4 +1,4 @@
-//! Why the engine itself cannot go on. A failed item is data, not an error.
+//! Errors that end a whole build. A failed item is data, not an error.
 
 use crate::sys::process::Exit;
 use camino::Utf8PathBuf;
@@ -9,9 +9,9 @@ pub enum EngineError {
     #[error("failed to start `{program}`: {source}")]
     StartWorker { program: Utf8PathBuf, source: io::Error },
 
-    /// It ended before it said hello; `stderr` is what it said instead, with a leading newline, or
+    /// It ended before its greeting. `stderr` is its standard error, with a leading newline, or
     /// empty.
-    #[error("`{program}` ends before it is ready ({exit}){stderr}")]
+    #[error("`{program}` ended before it was ready ({exit}){stderr}")]
     WorkerUnusable { program: Utf8PathBuf, exit: Exit, stderr: String },
 
     #[error(
@@ -22,7 +22,7 @@ pub enum EngineError {
 
     #[error(
         "`{program}` runs with LLVM {theirs} and tender is built for LLVM {ours}\n\
-         Install LLVM {ours}, or build tender anew with the one that is there."
+         Install LLVM {ours}, or build tender with the LLVM that is installed."
     )]
     Llvm { program: Utf8PathBuf, theirs: String, ours: u32 },
 

@@ -1,5 +1,5 @@
-//! What keeps the processes of external commands within the memory that there is: looked at from
-//! time to time, stopped and continued.
+//! Keeps the processes of external commands within the available memory: measures them from time to
+//! time, and stops and continues them.
 
 use crate::memory::{Brake, Orders};
 use crate::sys::family;
@@ -7,44 +7,44 @@ use crate::sys::family::Identity;
 use rustix::process::{Signal, pidfd_send_signal};
 use std::collections::BTreeSet;
 
-/// At least so long between two looks, and at most; microseconds.
+/// The shortest and the longest time between two measurements, microseconds.
 const SHORTEST_US: u64 = 20_000;
 const LONGEST_US: u64 = 1_000_000;
 
-/// As fast as one job may take memory, bytes a microsecond: a gigabyte a second, about what a core
-/// can clear.
+/// How fast one job may allocate memory, bytes a microsecond: a gigabyte a second, about what a
+/// core can clear.
 const FASTEST: u64 = 1000;
 
-/// External commands with all that they start, and what of them is stopped. All is continued when
-/// this is dropped.
+/// External commands with their descendants, and which processes of them are stopped. Dropping it
+/// continues them all.
 #[derive(Default)]
 pub(crate) struct ExternalTrees {
     brake: Brake,
     next_us: u64,
-    /// All of them together, bytes; at the last look, and the most.
+    /// What all of them use, bytes: at the last measurement, and at most.
     pub used: u64,
     pub peak: u64,
-    /// The name of the largest process at the last look, and what it uses, bytes.
+    /// The name of the largest process at the last measurement, and what it uses, bytes.
     pub largest: Option<(String, u64)>,
     growth: u64,
-    /// Nothing is stopped any more: the trees are to come to an end.
+    /// No process is stopped any more, because all of them are to end.
     released: bool,
 }
 
 impl ExternalTrees {
-    /// When to look again, microseconds.
+    /// When to measure again, microseconds.
     pub fn next_us(&self) -> u64 {
         self.next_us
     }
 
-    /// Nobody looks at them: they may take what they like.
+    /// External commands are not measured, and have no limit.
     pub fn leave_alone(&mut self) {
         self.next_us = u64::MAX;
     }
 
-    /// Looks at all our children but `ours`. `free` says how much all of them may use more, if they
-    /// use so much; None: there is no limit. Returns how many further jobs there is room for; None:
-    /// as many as there are tokens.
+    /// Measures all our children except `ours`, and stops and continues processes. `free` returns
+    /// how much all of them may use in addition to what they use; `None`: no limit. Returns how
+    /// many more jobs have room; `None`: not limited.
     pub fn watch(
         &mut self,
         ours: &BTreeSet<u32>,
@@ -61,7 +61,8 @@ impl ExternalTrees {
         let roots: Vec<u32> =
             members.iter().filter(|member| member.parent == me).map(|member| member.pid).collect();
         let free = free(self.used);
-        // Often enough that no more than a quarter of what is free is gone at the next look.
+        // Often enough that jobs allocate at most a quarter of what is free before the next
+        // measurement.
         let jobs = u64::from(jobs).max(members.len() as u64);
         let until_a_quarter = free.map_or(LONGEST_US, |free| free / 4 / jobs.max(1) / FASTEST);
         self.next_us = now_us + until_a_quarter.clamp(SHORTEST_US, LONGEST_US);
@@ -75,12 +76,12 @@ impl ExternalTrees {
         more
     }
 
-    /// What those that run are expected to use yet, bytes, at the last look.
+    /// The expected growth of running jobs at the last measurement, bytes.
     pub fn growth(&self) -> u64 {
         self.growth
     }
 
-    /// What those use that are not stopped, bytes, at the last look.
+    /// What jobs that are not stopped used at the last measurement, bytes.
     pub fn running(&self) -> u64 {
         self.used.saturating_sub(self.brake.stopped_bytes())
     }
@@ -90,7 +91,8 @@ impl ExternalTrees {
         self.brake.stopped()
     }
 
-    /// All goes on, and nothing is stopped again: whoever is to end has to run for it.
+    /// Continues all processes, and stops none any more: a stopped process cannot handle the signal
+    /// that ends it.
     pub fn release(&mut self) {
         self.released = true;
         send(&self.brake.release(), Signal::CONT);
@@ -103,11 +105,11 @@ impl Drop for ExternalTrees {
     }
 }
 
-/// A process that has ended since it was looked at is passed over, and so is one that has its number
-/// by now.
+/// Skips a process that has ended since it was measured, and another process that has its number
+/// now.
 fn send(processes: &[Identity], signal: Signal) {
     for process in processes.iter().filter_map(|process| family::open(*process)) {
-        // ESRCH: it has just ended.
+        // ESRCH is ignored: the process has just ended.
         let _ = pidfd_send_signal(process, signal);
     }
 }
@@ -126,7 +128,7 @@ mod tests {
         let started = family::started(pid).unwrap();
         let process = family::open((started, pid)).unwrap();
         send(&[(started - 1, pid), (started + 1, pid)], Signal::KILL);
-        // A signal that was sent is there at once; a process that is killed ends when it runs next.
+        // A stop signal takes effect at once; a killed process ends when it runs next.
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
         let pending = status.lines().filter(|line| line.starts_with("S") && line.contains("Pnd"));
         assert!(pending.clone().count() > 0);

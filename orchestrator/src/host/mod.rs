@@ -1,14 +1,14 @@
-//! What engine and `exec` share as hosts of a pool of job slots, and of programs that are not ours.
-//! Knows no items and no plans.
+//! What the engine and `exec` share as hosts of a pool of job slots and of external commands. Knows
+//! no items and no plans.
 //!
-//! - `slots.rs`: which slots there are, what a child gets of them, and what is said of one that does
-//!   not keep to the rules; `watchdog.rs`: what is put right if this process is killed.
-//! - `tools.rs`: which form of jobserver programs understand; `probe.rs`: asks one for its version;
-//!   `unshared.rs`: which will not share it.
-//! - `survivors.rs`: what a child leaves running; `external.rs`: keeps such processes within the
-//!   memory that there is.
-//! - `sampler.rs`: how much memory there is, for whoever watches it.
-//! - `error.rs`: why a host cannot go on.
+//! - `slots.rs`: where slots come from, and messages about children that violate the rules;
+//! `watchdog.rs`: returns tokens and kills groups if this process is killed.
+//! - `tools.rs`: which dialect each make and ninja reads; `probe.rs`: asks a program for its
+//! version; `unshared.rs`: which commands do not share the slots.
+//! - `survivors.rs`: finds survivors; `external.rs`: keeps external commands within the available
+//! memory.
+//! - `sampler.rs`: reads how much memory is available.
+//! - `error.rs`: errors that end a whole build.
 
 pub(crate) mod error;
 pub(crate) mod external;

@@ -1,5 +1,5 @@
-//! A program that is asked for its version: a child like any other, in a group of its own that ends
-//! with us, with a limit on its time and on what it may write. Knows no versions.
+//! A program that is asked for its version: a child in a process group of its own that ends with
+//! us, with a time limit and a limit on its output. Knows no versions.
 
 use crate::sys::pipe;
 use crate::sys::process::{GroupEntry, Jobs, Leftovers, Owner, Process};
@@ -9,21 +9,21 @@ use rustix::process::Signal;
 use std::io;
 use std::process::{Command, Stdio};
 
-/// How long an answer is waited for, microseconds. Programs that we know need milliseconds; a
-/// wrapper may have to look for one.
+/// The time limit, microseconds. Make and ninja need milliseconds; a wrapper may have to search for
+/// the program first.
 const PATIENCE_US: u64 = 2_000_000;
 
-/// Bytes of an answer. One that says more is no program that we know.
+/// The longest answer, bytes. A program that writes more is neither make nor ninja.
 const LONGEST_ANSWER: usize = 64 << 10;
 
-/// What a program answers to `--version`.
+/// The answer of a program to `--version`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
     /// The first line.
     Line(String),
-    /// It cannot be started, or its answer is none.
+    /// It cannot be started, or its answer has no first line.
     Nothing,
-    /// It was killed, because it did not answer in time.
+    /// It was killed, because it did not answer within the time limit.
     Late,
 }
 
@@ -32,14 +32,14 @@ pub(crate) struct Probe {
     process: Process,
     output: OwnedFd,
     text: Vec<u8>,
-    /// None once there is an answer.
+    /// `None` after the answer.
     deadline_us: Option<u64>,
     is_reaped: bool,
 }
 
 impl Probe {
-    /// Asks `program`, in the directory of the command that it is asked for: a wrapper may choose by
-    /// that.
+    /// Starts `program --version`, in the directory of the command that will start it, because a
+    /// wrapper may choose a version by the directory.
     ///
     /// # Errors
     /// It cannot be started.
@@ -63,24 +63,24 @@ impl Probe {
         self.process.pid()
     }
 
-    /// Readable when there is something to be done.
+    /// Becomes readable when [`Probe::step`] has something to do.
     pub(crate) fn descriptors(&self) -> [BorrowedFd<'_>; 2] {
         [self.process.pidfd(), self.output.as_fd()]
     }
 
-    /// When there is something to be done, whatever happens until then; microseconds.
+    /// The end of the time limit, or of a pause; microseconds.
     pub(crate) fn deadline_us(&self) -> Option<u64> {
         self.deadline_us
     }
 
-    /// Does what there is to do. Returns the answer, once.
+    /// Reads output, and ends the program. Returns the answer, once.
     pub(crate) fn step(&mut self, now_us: u64) -> Option<Answer> {
         if !self.is_reaped {
-            // An error means that it is reaped.
+            // An error means that the process is reaped already.
             let reaped = self.process.try_reap(Leftovers::Kill);
             self.is_reaped = reaped.map_or(true, |exit| exit.is_some());
         }
-        // One that has ended has written all that it ever will.
+        // Read after the end was noticed, so that nothing is missed.
         let text = &mut self.text;
         let _ = pipe::read_available(&self.output, |bytes| {
             let room = (LONGEST_ANSWER + 1).saturating_sub(text.len());
@@ -101,7 +101,7 @@ impl Probe {
         Some(answer)
     }
 
-    /// Its answer is not wanted any more.
+    /// Kills the program: its answer is not needed any more.
     pub(crate) fn end(&mut self) {
         self.deadline_us = None;
         self.process.signal_group(Signal::KILL);
@@ -121,7 +121,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::time::Duration;
 
-    /// Asks a script. The clock stands still until it has written `ready`, and then it is `late`.
+    /// Asks a script. The clock stands still until the script has written `ready`, and then shows
+    /// `late`.
     fn ask(script: &str, late: bool) -> (Answer, Probe) {
         let dir = tempfile::tempdir().unwrap();
         let dir = Utf8Path::from_path(dir.path()).unwrap();
@@ -130,7 +131,8 @@ mod tests {
         std::fs::set_permissions(dir.join("program"), executable).unwrap();
         let mut probe = loop {
             match Probe::start(&dir.join("program"), dir, None, 0) {
-                // One that another thread is forking at this moment has the file open for writing.
+                // ETXTBSY: a child that another thread has just forked has the file open for
+                // writing until it calls exec.
                 Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {}
                 other => break other.unwrap(),
             }

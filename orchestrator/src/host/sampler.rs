@@ -1,6 +1,6 @@
-//! Reads how much memory there is for a build, or for the program of `exec`: what the system
-//! reports, what the user allows, and what other builds of this user were granted and do not use
-//! yet. Decides nothing. Knows no items and no slots.
+//! Reads how much memory is available for a build, or for the program of `exec`: the system's
+//! limits, the user's budget, and the growth of this user's other builds. Decides nothing. Knows no
+//! items and no slots.
 
 use crate::memory::{
     Bound, Budget, Chosen, LONG_STALL_WINDOW, Note, OtherBuilds, Reading, SHORT_STALL_WINDOW,
@@ -14,31 +14,31 @@ pub(crate) struct Sampler {
     budget: Budget,
     stall: Stall,
     peers: Peers,
-    /// What this build does without, to be told once.
+    /// Readings that are missing; each is reported once.
     notes: Vec<Note>,
-    /// What was free at the last reading, bytes; what peers have reserved is part of it.
+    /// What was free at the last reading, bytes, including the growth of other builds.
     free: Option<u64>,
 }
 
 /// Other builds of this user.
 #[derive(Default)]
 struct Peers {
-    /// The outer `None` until it is needed first; the inner one where builds cannot see each other.
+    /// The outer `None`: not needed so far. The inner one: builds cannot share files.
     shares: Option<Option<Shares>>,
-    /// Builds, as last read.
+    /// Other builds at the last reading.
     builds: u32,
-    /// What they had reserved before the last reading of the system, bytes. What of it they have
-    /// used since is not in that reading.
+    /// Their growth before the last reading of the system, bytes. What they have used of it since
+    /// is not in that reading.
     growth_before: u64,
 }
 
-/// What one reading found.
+/// One reading.
 pub(crate) struct Readout {
-    /// None where no limit can be read.
+    /// `None` if no limit can be read.
     pub(crate) limits: Option<Reading>,
-    /// Since the machine has started.
+    /// Since the machine was started.
     pub(crate) pressure: Option<Totals>,
-    /// What may be used, and why.
+    /// The budget, and where it comes from.
     pub(crate) budget: Chosen,
 }
 
@@ -54,17 +54,17 @@ impl Sampler {
         }
     }
 
-    /// The user wants no memory budget: nothing is read.
+    /// Whether the memory budget is off: then nothing is read.
     pub(crate) fn is_off(&self) -> bool {
         self.budget.is_off()
     }
 
-    /// The budget where nothing is read.
+    /// The budget if nothing is read.
     pub(crate) fn budget_unread(&self) -> Chosen {
         self.budget.ceiling(None)
     }
 
-    /// Reads the system, and before it what peers have reserved.
+    /// Reads the growth of other builds, then the system.
     pub(crate) fn read(&mut self, now_us: u64) -> Readout {
         self.peers.growth_before = self.read_peers().growth;
         let Sample { limits, pressure } = self.system.sample();
@@ -74,8 +74,8 @@ impl Sampler {
         Readout { limits, pressure, budget }
     }
 
-    /// What is free for this build, bytes: by the last reading, less what peers have reserved now.
-    /// None where it cannot be known.
+    /// What is free for this build, bytes: that of the last reading, less the present growth of
+    /// other builds. `None` if no limit can be read.
     pub(crate) fn headroom(&mut self) -> Option<u64> {
         let OtherBuilds { builds, growth } = self.read_peers();
         self.peers.builds = builds;
@@ -83,55 +83,56 @@ impl Sampler {
         self.free.map(|free| free.saturating_sub(reserved))
     }
 
-    /// Whether other builds of this user run, as last read.
+    /// Whether other builds of this user ran at the last reading.
     pub(crate) fn has_peers(&self) -> bool {
         self.peers.builds > 0
     }
 
-    /// Takes the lock that builds of one user hold while they grant memory, without waiting for it.
+    /// Tries to take the lock that builds of one user hold while they grant memory. Does not wait.
     /// Returns whether this build may grant.
     pub(crate) fn lock_peers(&mut self, now_us: u64) -> bool {
         self.shares().is_none_or(|shares| shares.try_lock(now_us))
     }
 
-    /// Does nothing where the lock is not held.
+    /// Releases that lock if this build holds it.
     pub(crate) fn unlock_peers(&mut self) {
         if let Some(Some(shares)) = &mut self.peers.shares {
             shares.unlock();
         }
     }
 
-    /// Tells peers what this build was granted and does not use yet, bytes.
+    /// Publishes the growth of this build, bytes.
     pub(crate) fn publish(&mut self, growth: u64) {
         if let Some(shares) = self.shares() {
-            // If it fails, peers go by what was written last.
+            // An error is ignored: other builds then read the previous value.
             let _ = shares.publish(growth);
         }
     }
 
     /// The share of the last `window` in which some task stalled for memory, and in which all did;
-    /// 0 to 1. None where the kernel does not tell.
+    /// 0 to 1. `None` if the kernel does not report it.
     pub(crate) fn stalls(&self, window: Duration) -> Option<(f64, f64)> {
         Some((self.stall.some(window)?, self.stall.full(window)?))
     }
 
-    /// The shares in which all tasks stalled, over the two windows that [`crate::memory::Defence`]
-    /// looks at.
+    /// The shares in which all tasks stalled, for the two windows of [`crate::memory::Defence`].
     pub(crate) fn stalled(&self) -> (Option<f64>, Option<f64>) {
         (self.stall.full(SHORT_STALL_WINDOW), self.stall.full(LONG_STALL_WINDOW))
     }
 
-    /// Processes that the kernel has killed for memory here, since some moment in the past.
+    /// The kernel's count of processes that it killed for memory in our cgroups. Only differences
+    /// mean something.
     pub(crate) fn oom_kills(&self) -> Option<u64> {
         self.system.oom_kills()
     }
 
-    /// Pages that were read again where `bound` sets the limit, since some moment in the past.
+    /// The kernel's count of pages that were read again in the cgroup, or the machine, of `bound`.
+    /// Only differences mean something.
     pub(crate) fn refaults(&self, bound: &Bound) -> Option<u64> {
         self.system.refaults(bound)
     }
 
-    /// What could not be read, each once.
+    /// Takes the readings that are missing; each once.
     pub(crate) fn take_notes(&mut self) -> Vec<Note> {
         let mut notes = std::mem::take(&mut self.notes);
         notes.extend(self.system.notes());

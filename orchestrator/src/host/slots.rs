@@ -1,5 +1,5 @@
-//! What all hosts of a pool have in common: which slots there are, what a child gets of them, and
-//! what is said of one that does not keep to the rules.
+//! Where a host's job slots come from, how a child joins them, and the messages about children that
+//! violate the rules. Decides no grants.
 
 use super::error::{EngineError, jobserver_error, system};
 use super::watchdog::Watchdog;
@@ -13,19 +13,20 @@ use tender_jobclient::Ends;
 /// Where the job slots come from.
 #[derive(Debug)]
 pub enum Slots {
-    /// As many as this, at least 1.
+    /// A pool of our own with this many slots, at least 1.
     Own(u32),
-    /// The one that we were started with, and what the parent lends; `hint` is how many it is said
-    /// to have.
+    /// Our implicit slot, and tokens borrowed from the parent's `pool`; `hint` is the number of
+    /// jobs that its MAKEFLAGS announces.
     Parent { pool: tender_jobclient::Pool, hint: u32 },
 }
 
 impl Slots {
-    /// Under a parent the watchdog comes first: before anything is borrowed, and before the thread
-    /// of the job client is started, so that what forks has no threads.
+    /// Opens the pool. Under a parent the watchdog is started first: before a token is borrowed,
+    /// and before the job client's thread is started, so that this process has no threads when it
+    /// forks.
     ///
     /// # Errors
-    /// The parent's pool cannot be opened anew, or the watchdog cannot be started.
+    /// The parent's pool cannot be opened, or the watchdog cannot be started.
     pub(crate) fn into_pool(
         self,
         fifos: Fifos,
@@ -52,19 +53,19 @@ impl Slots {
     }
 }
 
-/// With the pool of a parent and the ends of the escrow pipes, where there are such.
+/// The watchdog of a parent's pool, with the read ends of the escrow pipes.
 fn start(pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>) -> Result<Rc<Watchdog>, EngineError> {
     Ok(Rc::new(Watchdog::start(pool).map_err(system("start a process"))?))
 }
 
-/// The watchdog, if there is one yet: without a parent it is started with the first child, so that
-/// a build with nothing to do has none.
+/// The watchdog, if it was started. Without a parent it is started with the first child, so that a
+/// build with nothing to do has none.
 #[derive(Default)]
 pub(crate) struct Guard(Option<Rc<Watchdog>>);
 
 impl Guard {
-    /// A place for the group of a child that is about to start: if we are killed, so is the group.
-    /// None if there are too many.
+    /// The watchdog's entry for the group of a child that is about to start: if we are killed, it
+    /// kills the group. `None` if it has no free entry.
     ///
     /// # Errors
     /// The watchdog, which the first call starts, cannot be started.
@@ -81,8 +82,8 @@ impl Guard {
     }
 }
 
-/// Gives back all that is borrowed, and lets the watchdog end. Returns what is to be said if that
-/// cannot be done.
+/// Returns all borrowed tokens, and ends the watchdog. Returns a warning if some tokens could not
+/// be returned.
 pub(crate) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<String> {
     pool.return_all();
     if let Some(watchdog) = &guard.0 {
@@ -91,7 +92,7 @@ pub(crate) fn end(pool: &mut Pool<Fifos, Parent>, guard: &Guard) -> Option<Strin
     let left = pool.lender().map_or(0, Parent::unreturned);
     let (token, _) = counted(left);
     (left > 0).then(|| {
-        format!("{token} could not be given back to the parent's jobserver, which has no room")
+        format!("{token} could not be returned to the parent's jobserver, whose pipe is full")
     })
 }
 
@@ -108,10 +109,12 @@ pub(crate) fn jobs_of(admission: &Admission) -> Jobs<'_> {
 }
 
 pub(crate) fn parent_is_gone(why: &io::Error) -> String {
-    format!("the jobserver of the parent is gone ({why}); going on with the slots at hand")
+    format!(
+        "the parent's jobserver is gone ({why}); tender continues with the job slots that it has"
+    )
 }
 
-/// `name` is how people know the child.
+/// The warning about surplus tokens. `name` is the child's name in messages.
 pub(crate) fn too_many(name: &str, tokens: u32) -> String {
     let (token, they_are) = counted(tokens);
     format!("{name} returned {token} more than it took; {they_are} discarded")
@@ -123,9 +126,8 @@ pub(crate) fn unsettled(name: &str, settled: Settled) -> Option<String> {
         return Some(too_many(name, surplus));
     }
     let (token, they_are) = counted(held_lost);
-    (held_lost > 0).then(|| {
-        format!("{name} ended with {token} that it did not return; {they_are} back in the pool")
-    })
+    (held_lost > 0)
+        .then(|| format!("{name} ended and did not return {token}; {they_are} back in the pool"))
 }
 
 fn counted(tokens: u32) -> (String, &'static str) {
@@ -143,7 +145,8 @@ mod tests {
     fn watchdog_is_forked_before_there_is_a_thread() {
         let directory = tempfile::tempdir().unwrap();
         let fifos = Fifos::new([directory.path().to_owned()]).unwrap();
-        // Its tokens come from the job client's thread: it has no ends that we could borrow from.
+        // Its tokens come from the job client's thread, because it has no open ends that we could
+        // borrow through.
         let pool = tender_jobclient::Pool::private(3).unwrap();
         assert!(pool.open_ends().unwrap().is_none());
         let (mut pool, guard) = Slots::Parent { pool, hint: 3 }.into_pool(fifos).unwrap();

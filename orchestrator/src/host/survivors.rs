@@ -1,13 +1,13 @@
-//! Finds the processes that a child has left behind: by the FIFO that their environment names, and
-//! by their being below us.
+//! Finds the survivors of a child: by the FIFO that their environment names, or because they are
+//! descendants of ours.
 //!
-//! A process that started a session of its own is no longer in its starter's group, and its parents
-//! may be gone. But every client of the pool has the path of its child's FIFO in MAKEFLAGS or
-//! CARGO_MAKEFLAGS, and no other child's. One that has cleared its environment is known only by who
-//! its parent is by now: we are, because we are a subreaper.
+//! A process that started a session of its own is no longer in the group of its parent, and its
+//! parents may have ended. But each client of the pool has the path of one child's FIFO in
+//! MAKEFLAGS or CARGO_MAKEFLAGS. A process that has cleared its environment is recognised only by
+//! its parent: that is this process, which is a subreaper (PR_SET_CHILD_SUBREAPER in prctl(2)).
 //!
-//! What is found stays charged until it ends, under an id of its own, because the command that left
-//! it may run again. It is offered nothing.
+//! The tokens of survivors stay charged until they end, under an id of their own, because the
+//! command may run again. They are offered none.
 
 use crate::sys::family::{self, Member};
 use crate::sys::stat::{ENVIRONMENT_END, ENVIRONMENT_START, Stat, VIRTUAL_SIZE};
@@ -19,28 +19,27 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::time::Duration;
 
-/// How often a process is looked at that is being replaced by another program: for some
-/// microseconds between the old environment and the new one it has none, longer where the program
-/// has to be read from a disk.
+/// How often a process is read that is in execve(2): for some microseconds it has no environment,
+/// and longer if the program is read from a disk.
 const LOOKS: u32 = 12;
 const PAUSE_US: u64 = 400;
 
-/// How many processes are looked at in one step, each some ten microseconds.
+/// How many processes are read in one step, each in some ten microseconds.
 const IN_A_STEP: usize = 50;
 
-/// A search for all processes of this user whose environment names a FIFO, but for those that have
-/// ended and are not reaped; and for those below us whose environment names none, since it
-/// cannot be known whose child left them. It reads all of /proc, so it is done in steps, between which its
-/// caller does other things.
+/// A search for all processes of this user whose environment names a FIFO, except zombies, and for
+/// our descendants whose environment names none, since it is unknown which child left those. It
+/// reads all of /proc, so it is done in steps, between which the caller does other work.
 #[derive(Debug)]
 pub(crate) struct Search {
     fifo: String,
-    /// Children of ours, which are not searched for; nor is what is below those.
+    /// Children of ours, which are not searched for, nor are their descendants.
     ours: BTreeSet<u32>,
-    /// Those that name no FIFO started no earlier, as [`family::started`] says.
+    /// Processes that name no FIFO count only if they started no earlier, as [`family::started`]
+    /// returns.
     since: u64,
     seen: BTreeSet<i32>,
-    /// To be looked at now, and those of them that have to be looked at again after a pause.
+    /// Processes to read now, and those to read again after a pause.
     next: Vec<i32>,
     unclear: Vec<i32>,
     look: u32,
@@ -70,7 +69,7 @@ impl Search {
         self.next_us
     }
 
-    /// Does a part of it, if it is time for that. Returns what was found, once, when all is done.
+    /// Does the next step if it is due. Returns what was found, once, at the end.
     pub(crate) fn step(&mut self, now_us: u64) -> Option<Vec<OwnedFd>> {
         if now_us < self.next_us {
             return None;
@@ -87,7 +86,7 @@ impl Search {
             self.next = std::mem::take(&mut self.unclear);
             return None;
         }
-        // One that was seen may have started another and ended before it was looked at.
+        // A process in the list may have started another and ended before it was read.
         self.unclear.clear();
         self.look = 0;
         if self.add_unseen() {
@@ -98,7 +97,7 @@ impl Search {
         Some(found)
     }
 
-    /// All of it at once.
+    /// Does all steps.
     pub(crate) fn run(mut self) -> Vec<OwnedFd> {
         loop {
             if let Some(found) = self.step(now_us()) {
@@ -116,34 +115,35 @@ impl Search {
                 }
             }
             Environment::Never => {}
-            // It may be about to get one.
+            // It is in execve(2), and may get one.
             Environment::Empty if self.look < 2 => self.unclear.push(pid),
             Environment::Empty => {}
             Environment::NotYet => self.unclear.push(pid),
         }
     }
 
-    /// The process that names the FIFO. None if it has ended, and its number may be another's.
+    /// The process that names the FIFO. `None` if it has ended, because its number may be in use by
+    /// another process.
     fn open(&self, pid: i32) -> Option<OwnedFd> {
         let pidfd = pidfd_open(Pid::from_raw(pid)?, PidfdFlags::NONBLOCK).ok()?;
         let is_named = match environment(pid) {
             Environment::Is(environment) => names(&environment, self.fifo.as_bytes()),
-            // It is being replaced by another program, and did name it.
+            // It is in execve(2), and named the FIFO before.
             Environment::Never | Environment::Empty | Environment::NotYet => true,
         };
-        // While it has not ended, what was read was its own.
+        // It has not ended, so the environment that was read was its own.
         (is_named && !group::has_ended(&pidfd)).then_some(pidfd)
     }
 
-    /// Returns whether there are any.
+    /// Whether there are any.
     fn add_unseen(&mut self) -> bool {
         self.next = processes().into_iter().filter(|pid| self.seen.insert(*pid)).collect();
         !self.next.is_empty()
     }
 }
 
-/// The processes below us, but for `ours` and what is below those, that started no earlier than
-/// `since` (as [`family::started`]) and whose environment names no FIFO beside `fifo`.
+/// Our descendants, except `ours` and their descendants, that started no earlier than `since` (as
+/// [`family::started`] returns) and whose environment names no FIFO in the directory of `fifo`.
 fn unnamed(fifo: &str, ours: &BTreeSet<u32>, since: u64) -> Vec<OwnedFd> {
     let directory = fifo.rsplit_once('/').map_or("", |(directory, _)| directory);
     let is_named = |pid: u32| match pid.try_into().map(environment) {
@@ -166,14 +166,14 @@ fn processes() -> Vec<i32> {
 #[derive(Debug, PartialEq, Eq)]
 enum Environment {
     Is(Vec<u8>),
-    /// It is another user's process, or a thread of the kernel, or has ended.
+    /// It belongs to another user or to the kernel, or has ended.
     Never,
     Empty,
-    /// It is in the middle of execve(2).
+    /// It is in execve(2).
     NotYet,
 }
 
-/// Few environments are longer, bytes.
+/// Few environments are longer. Bytes.
 const LENGTH: usize = 64 << 10;
 
 fn environment(pid: i32) -> Environment {
@@ -184,8 +184,8 @@ fn environment(pid: i32) -> Environment {
     }
 }
 
-/// In one go, if possible: what is read of a process after it was replaced is nothing, whatever was
-/// read before.
+/// By one read(2) if possible: when the process has called execve(2) meanwhile, the next read
+/// returns nothing.
 fn read(pid: i32) -> io::Result<Vec<u8>> {
     let mut file = File::open(format!("/proc/{pid}/environ"))?;
     let mut environment = vec![0; LENGTH];
@@ -197,8 +197,8 @@ fn read(pid: i32) -> io::Result<Vec<u8>> {
     Ok(environment)
 }
 
-/// Why a process was seen without an environment: it has no memory, no place for one in it, or has
-/// got one by now.
+/// Why no environment could be read: the process has no memory, no environment in it yet, or has
+/// got one since.
 fn without(stat: &[u8]) -> Environment {
     let Some(stat) = Stat::parse(stat).filter(|stat| !stat.has_ended()) else {
         return Environment::Never;
@@ -211,8 +211,8 @@ fn without(stat: &[u8]) -> Environment {
     }
 }
 
-/// Whether a variable ends in the path or has it before a blank: that of FIFO 12 begins with that
-/// of FIFO 1.
+/// Whether a variable ends with the path or has a blank after it, because the path of FIFO 12
+/// begins with that of FIFO 1.
 fn names(environment: &[u8], fifo: &[u8]) -> bool {
     let ends_there = |after: Option<&u8>| matches!(after, None | Some(0 | b' ' | b'\t' | b'\n'));
     let mut starts =
@@ -241,7 +241,7 @@ mod tests {
         check("", false);
     }
 
-    /// Those that name the FIFO.
+    /// The processes that name the FIFO.
     fn of(fifo: &str) -> Vec<OwnedFd> {
         Search::new(fifo.to_owned(), BTreeSet::new(), u64::MAX).run()
     }
@@ -255,7 +255,7 @@ mod tests {
             .args(["sleep", "1000"])
             .env("MAKEFLAGS", format!(" -j2 --jobserver-auth=fifo:{fifo}"));
         let mut child = command.stdin(Stdio::null()).spawn().unwrap();
-        // Until exec its environment is ours.
+        // Until it calls exec, its environment is ours.
         while of(&fifo).is_empty() {
             std::thread::yield_now();
         }
@@ -269,18 +269,18 @@ mod tests {
         assert!(of(&fifo).is_empty());
     }
 
-    /// Each step is short, however much there is to look at.
+    /// Each step is short, however many processes there are.
     #[test]
     fn search_is_done_in_steps_and_does_not_sleep() {
         let mut search = Search::new("/nowhere/at/all".to_owned(), BTreeSet::new(), u64::MAX);
-        // As if there were many, all of them ourselves.
+        // As if there were many processes: the list has this process many times.
         let me = std::process::id() as i32;
         search.next = vec![me; 10 * IN_A_STEP];
         for left in (1..10).rev() {
             assert!(search.step(0).is_none());
             assert!(search.next.len() >= left * IN_A_STEP);
         }
-        // One that is being replaced is looked at again after a pause, for which the caller waits.
+        // A process in execve(2) is read again after a pause, for which the caller waits.
         (search.next, search.unclear) = (vec![me], vec![me]);
         assert!(search.step(1_000).is_none());
         assert_eq!((search.next_us(), search.look), (1_000 + PAUSE_US, 1));
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(without(b""), Environment::Never);
     }
 
-    /// It is nearly always in the middle of execve(2).
+    /// It is nearly always in execve(2).
     #[test]
     fn process_that_is_replaced_all_the_time_is_found() {
         use std::os::unix::fs::PermissionsExt;
@@ -352,7 +352,7 @@ mod tests {
             let found = unnamed(&fifo, &ours.iter().copied().collect(), since);
             found.into_iter().map(number).collect::<Vec<_>>()
         };
-        // Until exec the environment of both is ours.
+        // Until they call exec, the environment of both is ours.
         while of(&fifo).len() != 1
             || found(&[], 0).contains(&named)
             || !found(&[], 0).contains(&cleared)

@@ -1,5 +1,5 @@
-//! Which form of jobserver the programs of this machine understand, by what they answer to
-//! `--version`. Who asks them is the caller: see [`Probe`](super::probe::Probe).
+//! Which dialect a make or ninja reads, by its answer to `--version`. The caller asks them: see
+//! [`Probe`](super::probe::Probe).
 
 use super::probe::Answer;
 use crate::tokens::Dialect;
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// What programs have answered, each as long as its file is the same.
+/// The answers of programs, each valid as long as its file is the same.
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     answers: BTreeMap<Utf8PathBuf, (Stamp, Answer)>,
@@ -22,7 +22,7 @@ type Version = (u32, u32);
 const MAKE_WITH_FIFO: Version = (4, 4);
 
 impl Tools {
-    /// Programs that have to be asked before a child starts as `program` in `dir`.
+    /// The programs to ask before a child starts as `program` in `dir`.
     pub(crate) fn unknown(&self, program: &str, dir: &Utf8Path) -> Vec<Stamp> {
         let ninja = is_ninja(OsStr::new(program)).then(|| resolve(program, dir)).flatten();
         let asked = make_of(program, dir).into_iter().chain(ninja);
@@ -32,22 +32,22 @@ impl Tools {
             .collect()
     }
 
-    /// `asked` is the program as it was when it was asked.
+    /// Records an answer. `asked` is the program as it was when it was asked.
     pub(crate) fn learn(&mut self, asked: Stamp, answer: Answer) {
         self.answers.insert(asked.path.clone(), (asked, answer));
     }
 
-    /// For a child that starts as `program` in `dir`, and may start anything.
+    /// The dialect for a child that starts as `program` in `dir`, and may start any program.
     pub(crate) fn dialect(&self, program: &str, dir: &Utf8Path) -> Dialect {
         match make_of(program, dir).and_then(|path| self.answers.get(&path)) {
             Some((_, Answer::Line(line))) => of_make(parse_make_version(line)),
-            // It is there, and may be old.
+            // Make exists, and may be old.
             Some((_, Answer::Late)) => Dialect::AnyMake,
             Some((_, Answer::Nothing)) | None => of_make(None),
         }
     }
 
-    /// What `program`, a ninja, has answered.
+    /// The version of `program`, which is a ninja.
     pub(crate) fn ninja_version(&self, program: &str, dir: &Utf8Path) -> Option<&str> {
         match self.answers.get(&resolve(program, dir)?) {
             Some((_, Answer::Line(line))) => Some(line),
@@ -56,13 +56,13 @@ impl Tools {
     }
 }
 
-/// By its name.
+/// By the name of the program.
 pub(crate) fn is_ninja(program: &OsStr) -> bool {
     let name = Path::new(program).file_name();
     name.is_some_and(|name| name == "ninja" || name == "ninja-build")
 }
 
-/// The make that counts for a child: itself, else the one that PATH finds.
+/// The make that decides a child's dialect: the child itself, else the make that PATH finds.
 fn make_of(program: &str, dir: &Utf8Path) -> Option<Utf8PathBuf> {
     match Utf8Path::new(program).file_name() {
         Some("make" | "gmake") => resolve(program, dir),
@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(of_make(None), Dialect::NewMake);
     }
 
-    /// The paths of those that have to be asked.
+    /// The paths of the programs to ask.
     fn unknown(tools: &Tools, program: &str, dir: &Utf8Path) -> Vec<Utf8PathBuf> {
         tools.unknown(program, dir).into_iter().map(|stamp| stamp.path).collect()
     }
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(unknown(&tools, "./make", dir), std::slice::from_ref(&relative));
         learn(&mut tools, "GNU Make 4.4.1");
         assert_eq!(tools.dialect("./make", dir), Dialect::NewMake);
-        // What is not there cannot be asked.
+        // A program that does not exist is not asked.
         assert!(unknown(&tools, "./make", "/".into()).is_empty());
         assert_eq!(tools.dialect("./make", "/".into()), Dialect::NewMake);
     }

@@ -1,4 +1,4 @@
-//! Commands that will not share the job slots, as far as their words and their version tell. Knows
+//! Recognises commands that do not share the job slots, by their arguments and their version. Knows
 //! no pool.
 
 use crate::host::tools::{Tools, is_ninja};
@@ -7,33 +7,34 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::path::Path;
 
-/// Why a command does not share the job slots, and runs as many jobs as it would without us.
+/// Why a command does not share the job slots, and runs as many jobs as without a jobserver.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unshared {
-    /// It is given an option that makes it a pool of its own.
+    /// It has an option by which it makes a pool of its own.
     OwnJobs { program: String, option: String },
-    /// It is ninja, of a version that is no jobserver client.
+    /// It is a ninja of a version that is not a jobserver client.
     OldNinja { program: String, version: String },
 }
 
-/// For people; the cure is in it.
+/// The text of the warning, with advice.
 impl fmt::Display for Unshared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Unshared::OwnJobs { program, option } => write!(
                 f,
-                "`{program}` is given its own `{option}`, so it does not share the job slots; leave the option away"
+                "`{program}` has its own option `{option}`, so it does not share the job slots; remove the option"
             ),
             Unshared::OldNinja { program, version } => write!(
                 f,
-                "`{program}` {version} cannot share job slots, as ninja can since 1.13, and runs as many jobs as it would alone; \
-                 `tender exec --take N -- {program} -j{{jobs}}` holds slots for them"
+                "`{program}` {version} cannot share job slots (ninja can since 1.13) and runs as many jobs as it would alone; \
+                 `tender exec --take N -- {program} -j{{jobs}}` takes N job slots for it"
             ),
         }
     }
 }
 
-/// `tools` knows the version of a ninja that starts as `program` in `dir`.
+/// Returns why the command does not share the slots, if it does not. `tools` has the version of a
+/// ninja that starts as `program` in `dir`.
 pub(crate) fn why(
     program: impl AsRef<OsStr>,
     arguments: &[impl AsRef<OsStr>],
@@ -56,8 +57,7 @@ pub(crate) fn why(
     (!shares(version)).then(old)
 }
 
-/// The option by which a jobserver client is told to make a pool of its own. (cargo ignores it, and
-/// says so.)
+/// The option by which a jobserver client makes a pool of its own. (cargo ignores it, and warns.)
 fn own_jobs(arguments: &[impl AsRef<OsStr>]) -> Option<String> {
     let words = arguments.iter().map(AsRef::as_ref).take_while(|word| *word != "--");
     let options = words.filter_map(OsStr::to_str);

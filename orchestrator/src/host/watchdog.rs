@@ -1,30 +1,29 @@
-//! The watchdog: a small process that puts right what this process cannot if it is killed by
-//! SIGKILL.
+//! The watchdog: a small process that cleans up if this process is killed by SIGKILL.
 //!
-//! Then what our children have started runs on, and the tokens that we have borrowed from a
-//! parent's jobserver are lost to all its clients. So before the first child starts, the watchdog
-//! is forked. It sleeps on a pipe that we alone write to. When we end in order, we tell it, and it
-//! ends first. When the pipe ends before that, it kills the groups of our children, waits until
-//! none of their processes runs, and returns to the parent all that is in the escrow pipes.
+//! Without it, the descendants of our children would keep running, and tokens borrowed from a
+//! parent's jobserver would be lost to all its clients. So the watchdog is forked before the first
+//! child starts. It reads a pipe that only this process writes to. When this process ends normally,
+//! it tells the watchdog, which ends first. If the pipe ends before that, the watchdog kills the
+//! groups of our children, waits until none of their processes runs, and returns all tokens in the
+//! escrow pipes to the parent.
 //!
-//! The groups are in a list in memory that both processes share, and so do our children until they
-//! call exec: each child writes its group into the list before its program runs. Until then it
-//! holds the pipe open. So when the watchdog sees the end of the pipe, every child has done that,
-//! or has ended. No one has to read the list meanwhile: a watchdog that is stopped blocks nothing.
+//! The groups are in a list in shared memory, which our children share too until they call exec:
+//! each child writes its group into the list before its program runs, and holds the pipe open until
+//! then. So when the watchdog reads the end of the pipe, every child has written its group, or has
+//! ended. Nobody waits for the watchdog to read the list, so a stopped watchdog blocks nothing.
 //!
-//! It returns tokens while we live, too, so that there is no moment in which a token is neither in
-//! an escrow pipe nor in the parent's pool, but in the memory of a process that may be killed. How
-//! many it is to return is a number in the shared memory, and a byte in the pipe wakes it. A pipe
-//! that is full of such bytes wakes it as well.
+//! It also returns tokens while this process runs, so that a token is never only in the memory of a
+//! process that may be killed: it is in an escrow pipe or in the parent's pool. The shared memory
+//! has the number of tokens to return, and a byte in the pipe wakes the watchdog. If the pipe is
+//! full of such bytes, it is awake anyway.
 //!
-//! It holds open nothing but that pipe, the escrow pipes and the write end of the parent's pool. It
-//! is in a session of its own, so that neither a terminal's signals nor a kill of our group reach
-//! it.
+//! It keeps only that pipe, the escrow pipes and the write end of the parent's pool open. It has a
+//! session of its own, so that neither a terminal's signals nor a kill of our group reach it.
 //!
-//! It is a fork that never calls exec. If a process with threads forks, POSIX allows the child only
-//! what is safe in a signal handler
-//! (<https://pubs.opengroup.org/onlinepubs/9799919799/functions/fork.html>). The watchdog keeps to
-//! that, although there are no threads when it is forked: see [`Slots::into_pool`](super::Slots).
+//! It is forked and never calls exec. If a process with threads forks, POSIX allows the child only
+//! functions that are safe in a signal handler
+//! (<https://pubs.opengroup.org/onlinepubs/9799919799/functions/fork.html>). The watchdog calls no
+//! others, although there are no threads when it is forked: see [`Slots::into_pool`](super::Slots).
 
 use crate::sys::group::{may_be_led, runs_in_any};
 use crate::sys::process::GroupEntry;
@@ -40,50 +39,48 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Groups that it can remember. A build has as many as it has job slots; beyond that, they die with
-/// us or end by themselves.
+/// Entries of the list. A build has as many groups as job slots. A group without an entry is not
+/// killed: only its leader dies with us.
 const MOST_GROUPS: usize = 4096;
 
-/// How often it looks whether killed groups have ended.
+/// How often it checks whether killed groups have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// How often at most, before it gives tokens back nevertheless: a process that waits for a disk or
-/// a dead file server cannot be killed for as long.
+/// How many checks at most, before it returns the tokens anyway: a process that waits for a disk or
+/// a dead file server ends only after that wait.
 const MOST_LOOKS: u32 = 5_000;
 
-/// How long its end is waited for, longer than it takes to find no room in the parent's pool.
-/// It may be stopped.
+/// How long we wait for its end: longer than it tries to write to a full pool. It may be stopped.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     pid: Pid,
     shared: &'static Shared,
-    /// A byte in it wakes the watchdog; its end means that we were killed.
+    /// A byte in it wakes the watchdog; end of file means that we were killed.
     wakes: OwnedFd,
     has_ended: Cell<bool>,
 }
 
-/// The memory that both processes see. All of it being zero is its beginning.
+/// The shared memory. It begins as zeros.
 #[derive(Debug)]
 struct Shared {
     groups: [AtomicU64; MOST_GROUPS],
-    /// Tokens that were to be given back since the beginning, modulo 2^32.
+    /// How many tokens were to be returned since the start, modulo 2^32.
     returned: AtomicU32,
-    /// We end in order.
+    /// We end normally.
     ends: AtomicBool,
 }
 
 impl Shared {
-    /// It is never unmapped: there is one for a process, and children that are being started have
-    /// it, too.
+    /// It is never unmapped: a process has one, and children share it until they call exec.
     #[expect(unsafe_code, reason = "mmap(2)")]
     fn map() -> io::Result<&'static Shared> {
         let (access, flags) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
-        // SAFETY: new pages are asked for, wherever there is room. They begin at a multiple of the
-        // page size and are all zero, which is a value of every atomic type, and what is in them
-        // is changed through atomic types alone, by all processes that have them.
+        // SAFETY: this maps new pages at an address that the kernel chooses. They are aligned to
+        // the page size and all zero, which is a valid value of every atomic type, and all
+        // processes that share them change them only through atomic types.
         unsafe {
             let null = std::ptr::null_mut();
             let pages = libc::mmap(null, size_of::<Shared>(), access, flags, -1, 0);
@@ -96,11 +93,11 @@ impl Shared {
 }
 
 impl Watchdog {
-    /// Under a parent, `pool` is where tokens are written to, with the ends of the escrow pipes
-    /// that they are read from: at most [`MOST_PIPES`].
+    /// Forks the watchdog. Under a parent, `pool` is the write end of its pool and the read ends of
+    /// the escrow pipes, at most [`MOST_PIPES`].
     ///
     /// # Errors
-    /// The system has no process, memory or pipe for us.
+    /// The system refuses a process, memory or a pipe.
     #[expect(
         unsafe_code,
         reason = "fork(2); the child calls nothing but what may be called after it, and never returns"
@@ -127,7 +124,7 @@ impl Watchdog {
         self.pid.as_raw_nonzero().get() as u32
     }
 
-    /// A place for the group of a child that is about to start. None if there are too many.
+    /// An entry for the group of a child that is about to start. `None` if all are in use.
     pub(crate) fn entry(&self) -> Option<GroupEntry> {
         self.shared.groups.iter().find_map(GroupEntry::reserve)
     }
@@ -135,14 +132,14 @@ impl Watchdog {
     /// Returns tokens in the escrow pipes to the parent.
     ///
     /// # Errors
-    /// It was killed.
+    /// The watchdog was killed.
     pub(crate) fn give_back(&self, tokens: u32) -> io::Result<()> {
         self.shared.returned.fetch_add(tokens, Ordering::AcqRel);
         self.wake()
     }
 
-    /// Lets it do what it was told, and end. One that does not is killed; then what it was to give
-    /// back is still in the escrow pipes.
+    /// Lets it return the tokens that it was told to, and end. If it does not end, kills it; then
+    /// those tokens are still in the escrow pipes.
     pub(crate) fn end(&self) {
         self.end_within(ENDS_WITHIN);
     }
@@ -157,7 +154,7 @@ impl Watchdog {
         if let Ok(pidfd) = pidfd_open(self.pid, PidfdFlags::empty())
             && poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], Some(&timeout)) != Ok(1)
         {
-            // It is not reaped yet, so its number is no other process's.
+            // It is not reaped yet, so no other process has its number.
             let _ = rustix::process::kill_process(self.pid, Signal::KILL);
         }
         while matches!(
@@ -169,7 +166,7 @@ impl Watchdog {
     fn wake(&self) -> io::Result<()> {
         loop {
             match write(&self.wakes, &[0]) {
-                // It has not read all that woke it before.
+                // The pipe is full of bytes that it has not read, so it is awake.
                 Ok(_) | Err(Errno::AGAIN) => return Ok(()),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
@@ -184,7 +181,7 @@ impl Drop for Watchdog {
     }
 }
 
-/// The watchdog's whole life.
+/// The watchdog's main function.
 #[expect(unsafe_code, reason = "close_range(2) on all that this process inherited, and _exit(2)")]
 fn watch(
     woken: BorrowedFd<'_>,
@@ -199,8 +196,8 @@ fn watch(
         kept[2..].iter_mut().zip(escrow).for_each(|(place, pipe)| *place = pipe.as_raw_fd());
     }
     kept.sort_unstable();
-    // SAFETY: all descriptors but the kept ones are closed, standard streams among them, and
-    // nothing uses them any more: a pipe that we held open would never end for its reader.
+    // SAFETY: closes all descriptors except those to keep, standard streams included; nothing in
+    // this process uses them any more. A pipe that stayed open would never end for its reader.
     unsafe {
         let mut first = 0;
         for number in kept.map(|number| number as u32) {
@@ -210,12 +207,13 @@ fn watch(
             first = number + 1;
         }
         libc::close_range(first, u32::MAX, 0);
-        // Handlers of ours would write to a pipe that is closed here.
+        // Our signal handlers would write to a pipe that is closed here.
         for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGTSTP, libc::SIGCONT] {
             libc::signal(signal, libc::SIG_IGN);
         }
     }
-    // What the parent's pool had no room for is owed. It is not waited for again each time.
+    // Tokens that did not fit into the parent's pool are owed. We do not wait for room again each
+    // time.
     let (mut given, mut timeout) = (0u32, RETURN_TIMEOUT);
     let was_killed = loop {
         let is_over = match read(woken, &mut [0u8; 64]) {
@@ -243,11 +241,11 @@ fn watch(
         let owed = shared.returned.load(Ordering::Acquire).wrapping_sub(given);
         give_tokens(pool, owed, RETURN_TIMEOUT);
     }
-    // SAFETY: ends this process without running anything of the one that it was forked from.
+    // SAFETY: ends this process without running exit handlers of its parent.
     unsafe { libc::_exit(0) }
 }
 
-/// Returns how many.
+/// Returns how many groups.
 fn give_tokens(
     pool: Option<(BorrowedFd<'_>, &[BorrowedFd<'_>])>,
     tokens: u32,
@@ -260,7 +258,7 @@ fn end_groups(entries: &[AtomicU64; MOST_GROUPS], ticks_per_second: u64) {
     let mut groups = [0u32; MOST_GROUPS];
     let mut count = 0;
     for (group, made) in entries.iter().filter_map(GroupEntry::read) {
-        // Where the watchdog was stopped, all of the group may have ended long ago.
+        // If the watchdog was stopped, the group may have ended long ago.
         if may_be_led(group, made) {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
             groups[count] = group.as_raw_nonzero().get().unsigned_abs();
@@ -269,8 +267,8 @@ fn end_groups(entries: &[AtomicU64; MOST_GROUPS], ticks_per_second: u64) {
     }
     let killed = &groups[..count];
     let ticks = now_ticks(ticks_per_second);
-    // A group exists for as long as a zombie is in it, which in a container without an init may be
-    // for ever.
+    // A group exists as long as a zombie is in it: for ever in a container whose init reaps
+    // nothing.
     let exists = || {
         let mut leaders = killed.iter().filter_map(|group| Pid::from_raw(*group as i32));
         leaders.any(|leader| rustix::process::test_kill_process_group(leader).is_ok())
@@ -290,7 +288,7 @@ mod tests {
     use std::io::Read;
     use std::process::{Command, Stdio};
 
-    /// Two processes, as soon as this returns: the shell, and one that it waits for.
+    /// When this returns there are two processes: the shell, and one that it waits for.
     fn group(watchdog: &Watchdog) -> Process {
         let mut command = Command::new("sh");
         command.args(["-c", "sleep 1000 & echo; wait"]).stdin(Stdio::null());
@@ -307,14 +305,13 @@ mod tests {
         pipe_with(PipeFlags::CLOEXEC).unwrap()
     }
 
-    /// What the watchdog does when its maker is killed, seen by a test that only lets go of the
-    /// pipe.
+    /// The test closes the pipe, as the kernel does when this process is killed.
     fn killed(watchdog: Watchdog) {
         let pid = watchdog.pid;
         let wakes = watchdog.wakes.as_raw_fd();
         std::mem::forget(watchdog);
         #[expect(unsafe_code, reason = "closes what was forgotten")]
-        // SAFETY: it has no other owner any more.
+        // SAFETY: nothing else owns it any more.
         drop(unsafe { <OwnedFd as rustix::fd::FromRawFd>::from_raw_fd(wakes) });
         rustix::process::waitpid(Some(pid), WaitOptions::empty()).unwrap();
     }
@@ -333,7 +330,7 @@ mod tests {
         assert_eq!((read(&their_pool, &mut byte).unwrap(), &byte), (1, b"a"));
         drop(readers);
         drop((of_parent, escrow));
-        // They are not reaped meanwhile.
+        // They are not reaped in the meantime.
         killed(watchdog);
         for child in &mut children {
             let exit = child.child.try_wait().unwrap();
@@ -355,15 +352,15 @@ mod tests {
         assert_eq!(known(), 0);
     }
 
-    /// The number of a group that has ended long ago may be another's.
+    /// The number of a group that has ended may be in use by another group.
     #[test]
     fn watchdog_kills_no_group_that_started_after_its_entry_was_made() {
         use std::os::unix::process::CommandExt;
         let watchdog = Watchdog::start(None).unwrap();
         let mut command = Command::new("sleep");
         let mut child = command.arg("1000").stdin(Stdio::null()).process_group(0).spawn().unwrap();
-        // An entry holds the time above the number, which takes 22 bits. It is as if it had been
-        // made when the machine started.
+        // An entry has the time above the number, which takes 22 bits. This one is as if it had
+        // been made when the machine started.
         watchdog.shared.groups[7].store(child.id().into(), Ordering::Release);
         killed(watchdog);
         assert!(child.try_wait().unwrap().is_none());
@@ -386,7 +383,7 @@ mod tests {
         assert!(child.child.try_wait().unwrap().is_none());
     }
 
-    /// It must not keep us from our end.
+    /// It must not delay our end.
     #[test]
     fn watchdog_that_is_stopped_is_not_waited_for_without_end() {
         let watchdog = Watchdog::start(None).unwrap();
@@ -398,7 +395,7 @@ mod tests {
         );
     }
 
-    /// More than any pipe holds. What it was told meanwhile it does when it is continued.
+    /// More than any pipe holds. The watchdog returns these tokens when it is continued.
     #[test]
     fn watchdog_that_is_stopped_does_not_block() {
         let (their_pool, of_parent) = pool();

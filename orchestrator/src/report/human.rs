@@ -611,7 +611,7 @@ mod tests {
         ];
         let budget = "note: memory budget: 60 MiB, by --memory\n";
         let waiting = "     Waiting zip/src/a.c: needs 96.0 MiB of memory, and 0 B is free\n";
-        let memory = "      Memory peak 58.0 MiB, budget 60.0 MiB; nothing waited for it\n";
+        let memory = "      Memory peak 58.0 MiB, budget 60.0 MiB; no item waited for memory\n";
         let finished = "    Finished `release` profile [optimized] target(s) in 1.23s\n";
         check(Verbosity::Normal, &events, finished);
         check(Verbosity::Verbose, &events, &[budget, memory, finished].concat());

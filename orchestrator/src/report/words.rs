@@ -179,10 +179,10 @@ pub fn memory(sum: &MemorySummary) -> String {
         text += &format!(", budget {}", bytes(budget));
     }
     match sum.waits {
-        0 => text += "; nothing waited for it",
+        0 => text += "; no item waited for memory",
         waits => {
             let waits = count(waits as usize, "wait");
-            text += &format!("; {waits} for it, slots idle for {}", time(sum.short_us));
+            text += &format!("; {waits} for memory, slots idle for {}", time(sum.short_us));
         }
     }
     if let Some(us) = sum.stalled_us.filter(|us| *us >= LEAST_STALL_US) {
@@ -199,8 +199,8 @@ pub fn memory(sum: &MemorySummary) -> String {
         ];
         let by: Vec<String> =
             by.iter().filter(|(n, _)| *n > 0).map(|(n, who)| format!("{n} by {who}")).collect();
-        text += &format!("; killed for it: {}", by.join(", "));
-        text += &format!("; tried again: {}", count(sum.retries as usize, "unit"));
+        text += &format!("; killed for memory: {}", by.join(", "));
+        text += &format!("; retried: {}", count(sum.retries as usize, "unit"));
     }
     text
 }
@@ -318,19 +318,19 @@ mod tests {
             stalled_us: Some(40_000),
             ..MemorySummary::default()
         };
-        check(calm, "peak 58.0 MiB, budget 60.0 MiB; nothing waited for it");
-        check(MemorySummary { budget: None, ..calm }, "peak 58.0 MiB; nothing waited for it");
+        check(calm, "peak 58.0 MiB, budget 60.0 MiB; no item waited for memory");
+        check(MemorySummary { budget: None, ..calm }, "peak 58.0 MiB; no item waited for memory");
         let waited = MemorySummary { waits: 7, waited_us: 12_340_000, short_us: 2_100_000, ..calm };
-        let text = "peak 58.0 MiB, budget 60.0 MiB; 7 waits for it, slots idle for 2.10s";
+        let text = "peak 58.0 MiB, budget 60.0 MiB; 7 waits for memory, slots idle for 2.10s";
         check(waited, text);
         let braked = MemorySummary { stopped_us: 1_500_000, ..waited };
         check(braked, &format!("{text}; commands stopped for 1.50s"));
         let hard =
             MemorySummary { stalled_us: Some(410_000), killed_by_kernel: 2, retries: 1, ..waited };
-        let kills = "; stalled for 0.41s; killed for it: 2 by the kernel; tried again: 1 unit";
+        let kills = "; stalled for 0.41s; killed for memory: 2 by the kernel; retried: 1 unit";
         check(hard, &format!("{text}{kills}"));
         let both = MemorySummary { killed_by_tender: 1, retries: 3, stalled_us: None, ..hard };
-        let kills = "; killed for it: 1 by tender, 2 by the kernel; tried again: 3 units";
+        let kills = "; killed for memory: 1 by tender, 2 by the kernel; retried: 3 units";
         check(both, &format!("{text}{kills}"));
     }
 }

@@ -1,10 +1,10 @@
-//! Runs programs whose answer ought to be short, such as `pkg-config`. One that writes without end
-//! is ended. Knows no answers.
+//! Runs programs whose output should be short, such as `pkg-config`. One that writes too much is
+//! killed. Does not parse the output.
 
 use std::io::{self, Read};
 use std::process::{Command, Output, Stdio};
 
-/// As `Command::output`, where each of the two streams has at most `most` bytes.
+/// As `Command::output`, with at most `most` bytes for each of the two streams.
 ///
 /// # Errors
 /// The program cannot be started, or wrote more (`FileTooLarge`).
@@ -12,12 +12,13 @@ pub(crate) fn run(command: &mut Command, most: u64) -> io::Result<Output> {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) =
         (child.stdout.take().expect("piped"), child.stderr.take().expect("piped"));
-    // At once: who waits for the end of one holds up the writer of the other.
+    // Both are read at the same time: a program blocks when one pipe is full, and would never end
+    // the other.
     let (stdout, stderr) = std::thread::scope(|scope| {
         let stderr = scope.spawn(|| read(stderr, most));
         let stdout = read(stdout, most);
         if stdout.is_err() {
-            // It may have ended, or ends because nobody reads it.
+            // An error is ignored: the program has ended, or ends because nobody reads its output.
             let _ = child.kill();
         }
         (stdout, stderr.join().expect("reading does not panic"))
@@ -52,7 +53,7 @@ mod tests {
         let output = shell("printf abc; printf de >&2; exit 3", 3).unwrap();
         assert_eq!((output.stdout, output.stderr), (b"abc".to_vec(), b"de".to_vec()));
         assert_eq!(output.status.code(), Some(3));
-        // More than a pipe holds, first on the one and then on the other.
+        // More than a pipe holds, first on one stream and then on the other.
         let zeros = "head -c 300000 /dev/zero";
         let output = shell(&format!("{zeros}; {zeros} >&2; {zeros}"), 1 << 20).unwrap();
         assert_eq!((output.stdout.len(), output.stderr.len()), (600_000, 300_000));

@@ -1,4 +1,4 @@
-//! The processes below a process, read from /proc. Decides nothing.
+//! The descendants of a process, read from /proc. Decides nothing.
 
 use crate::sys::stat::{PARENT, STARTED, Stat, TIMES};
 use rustix::fd::OwnedFd;
@@ -6,7 +6,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// When a process started, and its number: a name that no other process ever has.
+/// The start time of a process and its pid: together they are never used again.
 pub type Identity = (u64, u32);
 
 /// A process.
@@ -14,13 +14,13 @@ pub type Identity = (u64, u32);
 pub struct Member {
     pub pid: u32,
     pub parent: u32,
-    /// When it started, in any unit that grows; with the pid it names the process for ever.
+    /// Its start time, in any unit that grows. Together with the pid it is never used again.
     pub started: u64,
-    /// Of the program.
+    /// The name of its program.
     pub name: String,
     /// What it uses, bytes.
     pub bytes: u64,
-    /// Processor time that it has used, in any unit.
+    /// Its processor time, in any unit.
     pub used: u64,
 }
 
@@ -30,30 +30,30 @@ impl Member {
     }
 }
 
-/// A descriptor of the process. None if it has ended: its number may be another's by now.
+/// A pidfd of the process. `None` if it has ended, because another process may have its pid.
 pub(crate) fn open((started_then, pid): Identity) -> Option<OwnedFd> {
     let pidfd = pidfd_open(Pid::from_raw(pid.try_into().ok()?)?, PidfdFlags::NONBLOCK).ok()?;
-    // The process that is there after the descriptor was opened, and was there before, is the one
-    // that the descriptor means.
+    // If the process has the same start time after the descriptor was opened as before, the
+    // descriptor refers to it.
     (started(pid)? == started_then).then_some(pidfd)
 }
 
-/// All processes below `root`, but for `except` and what is below those, and but for those that
-/// have ended and are not waited for. `root` itself is not among them.
+/// All descendants of `root`, except `except`, their descendants, and zombies. Without `root`
+/// itself.
 ///
-/// Some fifty microseconds a process. One that starts or ends meanwhile may be missed.
+/// Takes some fifty microseconds a process. Processes that start or end meanwhile may be missed.
 pub(crate) fn below(root: u32, except: &BTreeSet<u32>) -> Vec<Member> {
     pids_below(root, except).into_iter().filter_map(read).collect()
 }
 
-/// As [`below`], with those that have ended.
+/// As [`below`], with zombies.
 pub(crate) fn pids_below(root: u32, except: &BTreeSet<u32>) -> Vec<u32> {
     let mut below = Vec::new();
     let mut scanned = None;
     let mut parents = vec![root];
     while let Some(parent) = parents.pop() {
-        // Kernels that are built without it have no list of children; then all processes are asked
-        // for their parents.
+        // A kernel without CONFIG_PROC_CHILDREN has no lists of children; then the parent of each
+        // process is read.
         let children = children(parent).unwrap_or_else(|| {
             scanned.get_or_insert_with(scan).remove(&parent).unwrap_or_default()
         });
@@ -65,11 +65,11 @@ pub(crate) fn pids_below(root: u32, except: &BTreeSet<u32>) -> Vec<u32> {
     below
 }
 
-/// The children of all threads of the process: the kernel lists them by thread. None if there is no
-/// such list.
+/// The children of all threads of the process: the kernel lists them by thread. `None` if there is
+/// no such list.
 fn children(pid: u32) -> Option<Vec<u32>> {
     let mut children = Vec::new();
-    // If the process is gone, so are its children.
+    // A process that has ended has no children.
     for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
         match fs::read_to_string(thread.path().join("children")) {
             Ok(list) => children
@@ -93,7 +93,7 @@ fn scan() -> BTreeMap<u32, Vec<u32>> {
     children
 }
 
-/// When the process started, as [`Member::started`].
+/// The start time of the process, as [`Member::started`].
 pub(crate) fn started(pid: u32) -> Option<u64> {
     read(pid).map(|member| member.started)
 }
@@ -112,7 +112,7 @@ fn parse(pid: u32, stat: &[u8], bytes: u64) -> Option<Member> {
         started: stat.number(STARTED)?,
         name: String::from_utf8_lossy(stat.name).into_owned(),
         bytes,
-        // Without that of children, which were members themselves.
+        // Without the time of its children, which were members themselves.
         used: TIMES.take(2).try_fold(0u64, |sum, field| sum.checked_add(stat.number(field)?))?,
     })
 }

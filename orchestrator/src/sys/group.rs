@@ -1,10 +1,10 @@
-//! Which processes of a group still run. [`runs_in_any`] and [`may_be_led`] are for a process that was
-//! forked and has not called exec: they allocate nothing and take no locks. Knows no children and no
-//! tokens.
+//! Which processes of a process group still run. [`runs_in_any`] and [`may_be_led`] are for a
+//! process that was forked and has not called exec: they neither allocate nor lock. Knows no
+//! children and no tokens.
 //!
-//! The number of a group whose processes have all ended may be another group's by now. So each of
-//! these functions is told a time, in ticks as [`now_ticks`](super::stat::now_ticks) counts them:
-//! what started later belongs to that other group.
+//! When all processes of a group have ended, its number may be used again. So each of these
+//! functions takes a time, in ticks as [`now_ticks`](super::stat::now_ticks) counts them: processes
+//! that started later belong to another group.
 
 use crate::sys::stat::{GROUP, STARTED, Stat};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -18,17 +18,18 @@ use std::time::{Duration, Instant};
 
 const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC);
 
-/// Whether a process that started until then and has not ended is in one of the groups; 0 is none.
-/// A zombie has ended. Where /proc cannot be read, none is found.
+/// Whether one of the groups has a process that started until then and has not ended. Entries of 0
+/// are ignored. A zombie has ended. If /proc cannot be read, returns false.
 pub(crate) fn runs_in_any(groups: &[u32], until: u64) -> bool {
     find(groups, until, |_| true)
 }
 
-/// Whether the group of this number may be the one that existed then: not if its leader is there
-/// and started later. A group whose leader has ended keeps its number while one of it lives.
+/// Whether the group with this number may be the one that existed then: not if it has a leader that
+/// started later. While one process of a group lives, its number is not used again, even if its
+/// leader has ended.
 pub(crate) fn may_be_led(group: Pid, until: u64) -> bool {
     let Ok(proc) = open(c"/proc", FLAGS | OFlags::DIRECTORY, Mode::empty()) else { return true };
-    // The ten digits that a number has at most, and NUL.
+    // A number has at most ten digits; then NUL.
     let mut digits = [0; 11];
     let mut rest = group.as_raw_nonzero().get().unsigned_abs();
     let mut first = digits.len() - 1;
@@ -41,11 +42,12 @@ pub(crate) fn may_be_led(group: Pid, until: u64) -> bool {
     status(&proc, name).is_none_or(|leader| leader.started <= until)
 }
 
-/// The processes of a group that started until then and have not ended, each as the descriptor that
-/// tells its end. The group's leader may be reaped.
+/// The pidfds of the processes of a group that started until then and have not ended. The group's
+/// leader may be reaped.
 pub(crate) fn running_in(group: Pid, until: u64) -> Vec<OwnedFd> {
     let mut running = Vec::new();
-    // Most groups end with their leader, and looking through /proc is dear. A zombie counts here.
+    // Most groups end with their leader, and reading all of /proc takes long. kill(2) also finds
+    // zombies.
     if test_kill_process_group(group) != Err(Errno::SRCH) {
         find(&[group.as_raw_nonzero().get().unsigned_abs()], until, |process| {
             running.extend(open_again(process));
@@ -55,18 +57,18 @@ pub(crate) fn running_in(group: Pid, until: u64) -> Vec<OwnedFd> {
     running
 }
 
-/// None if it has ended, and its number may be another's.
+/// `None` if it has ended, because another process may have its pid.
 fn open_again(process: &Status) -> Option<OwnedFd> {
     let pidfd = pidfd_open(process.pid, PidfdFlags::NONBLOCK).ok()?;
     let line = std::fs::read(format!("/proc/{}/stat", process.pid.as_raw_nonzero())).ok()?;
-    // The process that is there after the descriptor was opened, and was there before, is the one
-    // that the descriptor means.
+    // If the process has the same start time after the descriptor was opened as before, the
+    // descriptor refers to it.
     let stat = Stat::parse(&line).filter(|stat| !stat.has_ended())?;
     (stat.number(STARTED)? == process.started).then_some(pidfd)
 }
 
-/// Waits until these processes, which were killed, have ended, at most so long: one that waits for
-/// a disk or a dead file server cannot be killed for as long.
+/// Waits until these killed processes have ended, at most `most`: a process that waits for a disk
+/// or a dead file server ends only after that wait.
 pub(crate) fn wait_for_end(processes: &[OwnedFd], at_most: Duration) {
     let start = Instant::now();
     for process in processes {
@@ -81,7 +83,7 @@ pub(crate) fn wait_for_end(processes: &[OwnedFd], at_most: Duration) {
     }
 }
 
-/// Whether the process that the descriptor means has ended.
+/// Whether the process of the pidfd has ended.
 pub(crate) fn has_ended(process: &OwnedFd) -> bool {
     let now = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut [PollFd::new(process, PollFlags::IN)], Some(&now)) == Ok(1)
@@ -94,7 +96,7 @@ struct Status {
     started: u64,
 }
 
-/// Calls `is_enough` with each process, until it says so. Returns whether it did.
+/// Calls `is_enough` with each process until it returns true. Returns whether it did.
 fn find(groups: &[u32], until: u64, mut is_enough: impl FnMut(&Status) -> bool) -> bool {
     let Ok(proc) = open(c"/proc", FLAGS | OFlags::DIRECTORY, Mode::empty()) else { return false };
     let mut buffer = [MaybeUninit::uninit(); 8192];
@@ -115,7 +117,7 @@ fn find(groups: &[u32], until: u64, mut is_enough: impl FnMut(&Status) -> bool) 
     false
 }
 
-/// None if it has ended.
+/// `None` if it has ended.
 fn status(proc: &OwnedFd, process: &CStr) -> Option<Status> {
     let directory = openat(proc, process, FLAGS | OFlags::DIRECTORY, Mode::empty()).ok()?;
     let stat = openat(directory.as_fd(), c"stat", FLAGS, Mode::empty()).ok()?;
@@ -159,7 +161,7 @@ mod tests {
         assert!(!runs_in_any(&[0], u64::MAX));
     }
 
-    /// As if the number had been another group's before.
+    /// As if another group had had the number before.
     #[test]
     fn group_of_the_same_number_that_started_later_is_another() {
         let mut child = sleeper();

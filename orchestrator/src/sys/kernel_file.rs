@@ -1,17 +1,17 @@
-//! Files that the kernel makes up, as those of /proc, kept open and read again. Knows none of them.
+//! Files that the kernel generates, such as those in /proc, kept open and read again. Knows no
+//! single one.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// More than most of these files have, bytes.
+/// Most of these files are shorter. Bytes.
 const USUAL: usize = 16 << 10;
 
-/// The whole text of an open file, from its start; what the kernel makes up is made up anew.
-/// `buffer` is used again.
+/// Reads an open file from its start; the kernel generates its text again. `buffer` is reused.
 ///
 /// # Errors
-/// What it was about is gone.
+/// The file cannot be read, for example because its process has ended.
 pub(crate) fn read_again<'a>(file: &File, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
     buffer.resize(buffer.capacity().max(USUAL), 0);
     let mut length = 0;

@@ -1,6 +1,6 @@
-//! Cuts a stream of bytes into lines as they come. Knows nothing of what they mean.
+//! Splits a stream of bytes into lines. Does not know what they mean.
 
-/// A line of more bytes than are kept: its start.
+/// A line was longer than `most` bytes; this is its start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it wrote a line of more than {most} bytes")]
 pub struct LineTooLong {
@@ -8,19 +8,19 @@ pub struct LineTooLong {
     pub start: String,
 }
 
-/// Bytes of a line that has no end yet, at most `most` of them: who writes without end must not
+/// Collects the bytes of a line until its newline, at most `most`, so that an endless line does not
 /// fill our memory.
 #[derive(Debug)]
 pub struct LineBuffer {
     most: usize,
     bytes: Vec<u8>,
-    /// The line was too long, and what is left of it is dropped.
+    /// The line was too long, and the rest of it is dropped.
     dropping: bool,
     lines: Vec<Result<String, LineTooLong>>,
 }
 
 impl LineBuffer {
-    /// For lines of at most `most` bytes, the newline not counted.
+    /// For lines of at most `most` bytes, without the newline.
     pub fn new(most: usize) -> LineBuffer {
         LineBuffer { most, bytes: Vec::new(), dropping: false, lines: Vec::new() }
     }
@@ -37,8 +37,8 @@ impl LineBuffer {
         self.extend(bytes);
     }
 
-    /// Takes the lines that are there, without their newlines. What is not UTF-8 is replaced. One
-    /// that is too long is told once, as soon as that is known.
+    /// Takes the complete lines, without their newlines. Bytes that are not UTF-8 are replaced. A
+    /// line that is too long is returned once, as soon as that is known.
     pub fn take_lines(&mut self) -> Vec<Result<String, LineTooLong>> {
         std::mem::take(&mut self.lines)
     }
@@ -73,7 +73,7 @@ impl LineBuffer {
 mod tests {
     use super::*;
 
-    /// A line that is too long is shown with a `!` behind its start.
+    /// A line that is too long is shown as its start and a `!`.
     fn check_within(most: usize, chunks: &[&[u8]], lines: &[&str], rest: Option<&str>) {
         let mut buffer = LineBuffer::new(most);
         let mut found = Vec::new();
@@ -114,7 +114,7 @@ mod tests {
         check_within(0, &[b"\n", b"a\n"], &["", "!"], None);
     }
 
-    /// However the bytes come, they are the same lines, of bounded length.
+    /// The lines are the same, and bounded, however the bytes are split into reads.
     #[test]
     fn fuzz_lines() {
         tender_fuzz::check("lines", 3_000, |bytes| {

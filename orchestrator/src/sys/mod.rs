@@ -1,15 +1,13 @@
-//! The operating system, each part of it wrapped once. Knows no builds, no tokens and no policy: what
-//! is found out here is decided upon elsewhere.
+//! The operating system, each part of it wrapped once. Knows no builds, no tokens and no policy.
 //!
-//! - `process.rs`: one child in a group of its own, which dies with us; `group.rs`: what of process
-//!   groups still runs; `family.rs`: the processes below a process.
-//! - `stat.rs`: a process as /proc/PID/stat tells of it; `usage.rs`: what processes use now;
-//!   `kernel_file.rs`: files of the kernel that are read again and again.
-//! - `pipe.rs`, `lines.rs`: our ends of pipes, and the lines that come through them; `watch.rs`:
-//!   what this process sleeps on; `signals.rs`: the signals that reach it; `clock.rs`: the clock
-//!   that all events share.
-//! - `bounded_output.rs`, `whole_file.rs`: programs and files that ought to be short; `shell.rs`:
-//!   words quoted for a shell; `directories.rs`: where files may lie for a while.
+//! - `process.rs`: a child with a process group of its own, which dies with us; `group.rs`: which
+//! processes of a group still run; `family.rs`: the descendants of a process.
+//! - `stat.rs`: /proc/PID/stat; `usage.rs`: the memory and processor time of processes;
+//! `kernel_file.rs`: files of the kernel that are read repeatedly.
+//! - `pipe.rs`, `lines.rs`: our ends of pipes, and lines; `watch.rs`: epoll; `signals.rs`: signals
+//! to this process; `clock.rs`: the clock of all events.
+//! - `bounded_output.rs`, `whole_file.rs`: output of programs, and files, up to a limit;
+//! `shell.rs`: quoting for a shell; `directories.rs`: directories for temporary files.
 
 pub(crate) mod bounded_output;
 pub(crate) mod clock;

@@ -1,5 +1,5 @@
-//! Our ends of the pipes to children: never blocking. O_NONBLOCK is set on our own end only, each
-//! end has its own flag.
+//! Our ends of the pipes to children, which never block. Each end has its own O_NONBLOCK, so the
+//! child's end blocks as usual.
 
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
@@ -14,16 +14,16 @@ pub(crate) fn set_nonblocking(fd: impl AsFd) -> io::Result<()> {
     Ok(rustix::io::ioctl_fionbio(fd, true)?)
 }
 
-/// Bytes that are read in one go. More than a pipe holds, so after the end of its writers one go
-/// takes all.
+/// Bytes in one read. More than a pipe holds, so when all writers have closed it, one read takes
+/// everything.
 const ONE_GO: usize = 1 << 20;
 
-/// Hands what can be read now to `sink`. That the pipe has ended is not told: what matters is the
-/// end of the process.
+/// Passes what can be read now to `sink`. Does not report the end of the pipe: the end of the
+/// process is what counts.
 ///
-/// Returns whether there may be more, of which an edge-triggered poll does not tell again: the
-/// caller comes back to it after it has looked at everything else, because a child may write as
-/// fast as we read, and for ever.
+/// Returns whether there may be more, which an edge-triggered poll does not report again. The
+/// caller reads again after all other sources, because a child may write as fast as we read, and
+/// for ever.
 ///
 /// # Errors
 /// Those of read(2), except EAGAIN and EINTR.
@@ -36,8 +36,8 @@ pub(crate) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::
             Ok(0) | Err(Errno::AGAIN) => return Ok(false),
             Ok(n) => {
                 sink(&buffer[..n]);
-                // The pipe is empty now, and what comes later wakes an edge-triggered poll again:
-                // see epoll(7).
+                // The pipe is empty now, so later bytes wake an edge-triggered poll again: see
+                // epoll(7).
                 if n < buffer.len() {
                     return Ok(false);
                 }
@@ -52,7 +52,7 @@ pub(crate) fn read_available(fd: impl AsFd, mut sink: impl FnMut(&[u8])) -> io::
     }
 }
 
-/// Writes what the pipe takes, and keeps the rest for when it takes more.
+/// Writes as much as fits into the pipe, and keeps the rest until there is room.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     fd: Option<OwnedFd>,
@@ -78,8 +78,7 @@ impl Outgoing {
         self.flush();
     }
 
-    /// Writes what can be written. A reader that is gone is no error here: its end is noticed by
-    /// other means.
+    /// Writes what fits now. EPIPE is ignored: the pidfd of the reader reports its end.
     pub(crate) fn flush(&mut self) {
         let Some(fd) = &self.fd else { return };
         while !self.unwritten.is_empty() {
@@ -95,7 +94,7 @@ impl Outgoing {
         }
     }
 
-    /// The other side sees the end of its input.
+    /// Closes the pipe: the reader gets end of file.
     pub(crate) fn close(&mut self) {
         self.fd = None;
     }
@@ -110,7 +109,7 @@ mod tests {
     fn a_writer_without_end_does_not_keep_the_reader() {
         let (reader, mut writer) = std::io::pipe().unwrap();
         set_nonblocking(&reader).unwrap();
-        // Ends when the reader is gone.
+        // Ends when the reader has closed the pipe.
         let endless =
             std::thread::spawn(move || while writer.write_all(&[b'y'; 64 * 1024]).is_ok() {});
         let (mut read, mut more) = (0, false);

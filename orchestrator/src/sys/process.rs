@@ -1,5 +1,5 @@
-//! One child process in its own group: started so that it cannot outlive us, watched through a
-//! pidfd, killed as a group.
+//! A child process in a group of its own: it dies with us, a pidfd reports its end, and it is
+//! killed as a group.
 //!
 //! Knows neither protocol nor tokens. All children must be started by the main thread:
 //! PR_SET_PDEATHSIG fires when the *thread* that forked ends.
@@ -15,77 +15,77 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// How long the end of a killed group is waited for. Only what waits for a disk or a dead file
-/// server needs more than moments.
+/// How long we wait for the end of a killed group. Only a process that waits for a disk or a dead
+/// file server needs more than milliseconds.
 pub(crate) const KILLED_WITHIN: Duration = Duration::from_secs(5);
 
-/// The soft limit on open files that we were started with; what we start for others gets it back.
+/// The soft limit on open files that this process was started with. External commands get it again.
 static ORIGINAL_FILE_LIMIT: OnceLock<Rlimit> = OnceLock::new();
 
-/// Prepares this process for having children. May be called again.
+/// Prepares this process for children. May be called again.
 ///
-/// We become a subreaper, so that what a child leaves behind comes to us and not to init, and may
-/// open as many files as the hard limit allows, because a build of many workers has several
-/// descriptors for each.
+/// Makes it a subreaper, so that orphans of a child become our children and not those of init.
+/// Raises the soft limit on open files to the hard limit, because each worker needs several
+/// descriptors.
 ///
 /// # Errors
-/// The system does not let us be a subreaper.
+/// prctl(2) fails.
 pub fn prepare_this_process() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let limit = *ORIGINAL_FILE_LIMIT.get_or_init(|| rustix::process::getrlimit(Resource::Nofile));
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    // Some systems refuse the value that they report as the maximum. The old limit may do.
+    // Some systems refuse the maximum that they report. The old limit may suffice.
     let _ = rustix::process::setrlimit(Resource::Nofile, raised);
     Ok(())
 }
 
-/// Whose program is started.
+/// Whether the program is ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// Our own worker: keeps our raised limits.
+    /// A worker: keeps the raised limit.
     Us,
-    /// Somebody else's: gets the limits that we were started with. (Programs that use select(2)
-    /// need the low one.)
+    /// An external command: gets the limit that this process was started with. (Programs that use
+    /// select(2) need the low one.)
     Others,
 }
 
-/// What a child gets of a jobserver; by default nothing.
+/// The variables and descriptors of a jobserver that a child gets; none by default.
 #[derive(Clone, Debug, Default)]
 pub struct Jobs<'a> {
     pub variables: Vec<(&'a str, &'a str)>,
-    /// Inherited under their present numbers, which the variables name.
+    /// Inherited under the same numbers, which the variables name.
     pub descriptors: Vec<BorrowedFd<'a>>,
 }
 
-/// What becomes of processes that a child leaves behind in its group.
+/// What is done with processes of a child's group that run when it has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leftovers {
     Kill,
     Leave,
 }
 
-/// A place in memory that is shared with a process that outlives us: it holds the process group that
-/// is to be killed if we are. The child that leads the group writes it before it calls exec, and it
-/// is cleared before the child is reaped. So there is no moment in which the group runs and is not
-/// in the list, nor one in which a number is there that may be another group's.
+/// An entry in memory that is shared with the watchdog: the process group to kill if we are killed.
+/// The child that leads the group writes it before it calls exec, and we clear it before we reap
+/// the child. So a group that runs is always in the list, and the list never has a number that
+/// another group may use.
 #[derive(Debug)]
 pub struct GroupEntry(&'static AtomicU64);
 
-/// What an entry holds: 0 for none.
+/// The content of an entry; 0 for none.
 const RESERVED: u64 = u64::MAX;
 
-/// Numbers of processes have at most so many bits: PID_MAX_LIMIT, see proc_sys_kernel(5).
+/// A pid has at most this many bits: PID_MAX_LIMIT, see proc_sys_kernel(5).
 const PID_BITS: u32 = 22;
 
 impl GroupEntry {
-    /// None if the place is in use.
+    /// `None` if the entry is in use.
     pub fn reserve(place: &'static AtomicU64) -> Option<GroupEntry> {
         let reserved = place.compare_exchange(0, RESERVED, Ordering::AcqRel, Ordering::Acquire);
         reserved.is_ok().then(|| GroupEntry(place))
     }
 
-    /// The group in a place, and when its leader had started, as [`stat::now_ticks`] counts. None if
-    /// there is none.
+    /// The group in an entry, and a time when its leader had started, as [`stat::now_ticks`]
+    /// counts. `None` if it is empty.
     pub(crate) fn read(place: &AtomicU64) -> Option<(Pid, u64)> {
         let value = Some(place.load(Ordering::Acquire)).filter(|value| *value != RESERVED)?;
         let group = Pid::from_raw((value & ((1 << PID_BITS) - 1)) as i32)?;
@@ -139,14 +139,14 @@ impl std::fmt::Display for Exit {
     }
 }
 
-/// A running child, and the leader of its group. Dropped before it is reaped, the whole group is
-/// killed.
+/// A running child, the leader of its group. If it is dropped before it is reaped, the whole group
+/// is killed.
 #[derive(Debug)]
 pub struct Process {
     pub child: Child,
     pid: Pid,
     pidfd: OwnedFd,
-    /// None once it is reaped.
+    /// `None` when it is reaped.
     entry: Option<GroupEntry>,
     reaped: Option<Exit>,
     /// Processes of its group that were killed and had not ended when it was reaped.
@@ -154,12 +154,11 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `command` in a new process group. What it has of a jobserver is exactly `jobs`: what
-    /// we inherited is for us, not for our children. `entry` holds its group from before its program
-    /// runs until it is reaped.
+    /// Starts `command` in a new process group. Its jobserver is exactly `jobs`: children do not
+    /// inherit ours. `entry` has its group from before its program runs until it is reaped.
     ///
     /// # Errors
-    /// The program cannot be started, or there is no descriptor for its pidfd; then it is killed.
+    /// The program cannot be started, or no pidfd can be opened; then it is killed.
     pub fn start(
         command: &mut Command,
         owner: Owner,
@@ -191,22 +190,21 @@ impl Process {
         self.pid.as_raw_nonzero().get() as u32
     }
 
-    /// Readable when the process has ended.
+    /// Becomes readable when the process has ended.
     pub fn pidfd(&self) -> BorrowedFd<'_> {
         self.pidfd.as_fd()
     }
 
-    /// Sends a signal to the process and all that it started in its group. Does nothing once it is
-    /// reaped.
+    /// Sends a signal to all processes of its group. Does nothing when it is reaped.
     pub fn signal_group(&self, signal: Signal) {
         if self.reaped.is_none() {
-            // The group may be gone between its end and our reaping it.
+            // ESRCH is ignored: the group may have ended before the process is reaped.
             let _ = rustix::process::kill_process_group(self.pid, signal);
         }
     }
 
-    /// If the process has ended, reaps it, and before that, as `leftovers` says, kills what is left
-    /// of its group, which takes a while to end: see [`Process::take_killed`].
+    /// If the process has ended, reaps it. Before that, kills the rest of its group if `leftovers`
+    /// says so; those processes end a little later: see [`Process::take_killed`].
     ///
     /// # Errors
     /// Those of waitid(2) and wait(2).
@@ -217,8 +215,7 @@ impl Process {
         Ok(self.reaped)
     }
 
-    /// The process has ended. In this order: until it is reaped, its number cannot be another
-    /// group's.
+    /// Before it is reaped: until then no other group can have its number.
     fn reap(&mut self, leftovers: Leftovers) -> io::Result<()> {
         if leftovers == Leftovers::Kill {
             self.signal_group(Signal::KILL);
@@ -227,26 +224,26 @@ impl Process {
         let ticks = stat::now_ticks(rustix::param::clock_ticks_per_second());
         self.reaped = Some(self.child.wait()?.into());
         if leftovers == Leftovers::Kill {
-            // From here on the group only shrinks: fork(2) of a process that is to be killed fails
-            // (copy_process() in the kernel looks for signals under the lock that kill(2) takes). A
-            // group that has got the number meanwhile started after `ticks`.
+            // From here on the group only shrinks: fork(2) fails in a process with a pending
+            // SIGKILL (copy_process() in the kernel checks for signals under the lock that kill(2)
+            // takes). A new group with the same number started after `ticks`.
             self.killed = group::running_in(self.pid, ticks);
         }
         Ok(())
     }
 
-    /// Processes of its group that were killed with it and had not ended when it was reaped.
+    /// Takes the processes of its group that were killed and had not ended when it was reaped.
     pub fn take_killed(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.killed)
     }
 
-    /// Kills the group and waits for all of it, so that nobody of it runs on a slot that is
-    /// another's by then.
+    /// Kills the group and waits for all of its processes, so that none runs on a slot that is
+    /// granted to another process then.
     pub fn kill(&mut self) {
         if self.reaped.is_none() {
             self.signal_group(Signal::KILL);
             group::wait_for_end(std::slice::from_ref(&self.pidfd), KILLED_WITHIN);
-            // Fails only if it is reaped already, and then there is nothing to wait for.
+            // Fails only if it is reaped already; then there is nothing to wait for.
             let _ = self.try_reap(Leftovers::Kill);
         }
         group::wait_for_end(&self.killed, KILLED_WITHIN);
@@ -266,13 +263,13 @@ fn has_ended(pid: Pid) -> io::Result<bool> {
     Ok(waitid(WaitId::Pid(pid), options)?.is_some())
 }
 
-/// Reaps what our children left behind and we inherited as subreaper. `is_ours` tells the children
-/// that somebody waits for from the others.
+/// Reaps orphans that became our children because we are a subreaper. `is_ours` is true for
+/// children that are reaped elsewhere.
 pub fn reap_orphans(is_ours: impl Fn(u32) -> bool) {
     use rustix::process::{WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
     let peek = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-    // Stops at the first of our own: the one who waits for it comes first, we come back at the next
-    // tick.
+    // Stops at the first such child, which waitid(2) reports again until it is reaped. The rest
+    // follows at the next tick.
     while let Ok(Some(_)) = waitid(WaitId::All, peek) {
         let Some(pid) = first_zombie() else { return };
         if is_ours(pid.as_raw_nonzero().get() as u32) {
@@ -284,7 +281,7 @@ pub fn reap_orphans(is_ours: impl Fn(u32) -> bool) {
     }
 }
 
-/// The child that waitid(2) reports first. (rustix does not tell its number.)
+/// The child that waitid(2) reports first. (rustix does not return its pid.)
 #[expect(
     unsafe_code,
     reason = "waitid(2) with a siginfo_t; si_pid is valid after it reported a child"
@@ -303,7 +300,7 @@ fn first_zombie() -> Option<Pid> {
     Pid::from_raw(pid)
 }
 
-/// Has the child killed when our main thread ends, however it ends, and lets it inherit
+/// Lets the kernel kill the child when our main thread ends, in whatever way, and lets it inherit
 /// descriptors.
 #[expect(unsafe_code, reason = "pre_exec runs between fork and exec")]
 fn prepare_child(
@@ -317,11 +314,11 @@ fn prepare_child(
     let ticks_per_second = rustix::param::clock_ticks_per_second();
     let confine = move || {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        // If we died between fork and the line above, nobody would send the signal any more.
+        // If the parent ended between fork and the line above, the signal is never sent.
         if rustix::process::getppid() != Some(parent) {
             return Err(io::Error::from_raw_os_error(libc::ESRCH));
         }
-        // It leads its group by now: std does that before it calls this.
+        // It leads its group already: std calls setpgid(2) before this.
         if let Some(entry) = entry {
             let ticks = stat::now_ticks(ticks_per_second);
             GroupEntry::write(entry, rustix::process::getpid(), ticks);
@@ -330,14 +327,14 @@ fn prepare_child(
             rustix::process::setrlimit(Resource::Nofile, limit)?;
         }
         for number in &inherited {
-            // SAFETY: whoever starts the child keeps the descriptor open until it is started.
+            // SAFETY: the caller of `start` keeps the descriptor open until the child is started.
             let descriptor = unsafe { BorrowedFd::borrow_raw(*number) };
             rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
         }
         Ok(())
     };
     // SAFETY: only system calls, no allocation, no locks. (std itself empties the signal mask and
-    // resets SIGPIPE; our handlers are gone with exec.)
+    // resets SIGPIPE; exec removes our handlers.)
     unsafe {
         command.pre_exec(confine);
     }
@@ -377,7 +374,7 @@ mod tests {
         assert_eq!(run("test \"$MAKEFLAGS$MFLAGS$CARGO_MAKEFLAGS\" = ' -j3'"), Exit::Code(0));
     }
 
-    /// In memory that a child shares.
+    /// In memory that the child shares.
     fn place() -> &'static AtomicU64 {
         let (access, flags) =
             (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS);
@@ -416,7 +413,7 @@ mod tests {
         assert!(GroupEntry::reserve(place).is_some());
     }
 
-    /// While the entry is read all the time, it never holds a group that is not there.
+    /// The entry is read continuously, and never has a group that does not exist.
     #[test]
     fn group_entry_is_there_before_the_program_and_gone_before_the_process() {
         use std::io::Read;
@@ -452,7 +449,7 @@ mod tests {
         assert_eq!(reader.join().unwrap(), 0);
     }
 
-    /// They are known as they were killed, however long it takes until somebody asks.
+    /// They are recorded when they are killed, however late `take_killed` is called.
     #[test]
     fn what_was_killed_with_a_group_is_told_by_descriptors() {
         use std::io::Read;
@@ -475,7 +472,7 @@ mod tests {
     fn what_a_dropped_child_started_is_killed_too() {
         use std::io::Read;
         let mut command = Command::new("sh");
-        // The grandchild holds the pipe: end of file comes only when it is dead too.
+        // The grandchild holds the pipe open: end of file follows only when it is dead too.
         command
             .args(["-c", "sleep 1000 & echo started; wait"])
             .stdout(Stdio::piped())

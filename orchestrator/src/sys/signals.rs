@@ -1,5 +1,5 @@
-//! The signals that reach us, as a stream that the engine polls. Handlers only write a byte;
-//! everything else is the engine's.
+//! The signals that this process receives, as a stream that its loop polls. The handlers only write
+//! a byte.
 
 use rustix::process::Signal;
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP};
@@ -14,8 +14,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes over SIGINT, SIGTERM, SIGHUP, SIGTSTP and SIGCONT, but none that we were started to
-    /// ignore: `nohup` and shells that start background jobs mean it.
+    /// Handles SIGINT, SIGTERM, SIGHUP, SIGTSTP and SIGCONT, except those that were ignored when
+    /// this process started: `nohup` and shells with background jobs rely on that.
     ///
     /// # Errors
     /// No socket pair can be made, or a handler cannot be installed.
@@ -28,7 +28,7 @@ impl Signals {
         Ok(Signals { delivery: SignalDelivery::with_pipe(read, write, SignalOnly, wanted)? })
     }
 
-    /// Becomes readable when a signal has come.
+    /// Becomes readable when a signal has arrived.
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.delivery.get_read().as_fd()
     }
@@ -58,17 +58,17 @@ pub(crate) fn named(signal: i32) -> Signal {
     }
 }
 
-/// Stops this process as Ctrl-Z does; returns when it is continued.
+/// Stops this process as Ctrl-Z does. Returns when it is continued.
 pub(crate) fn stop_this_process() {
     // Fails only for signals that do not exist.
     let _ = signal_hook::low_level::emulate_default_handler(SIGTSTP);
 }
 
-/// Ends this process by `signal`, so that make and shells see what happened. To be called last,
-/// after all is put right.
+/// Ends this process by `signal`, so that make and shells see the cause. To be called after all
+/// clean-up.
 #[expect(clippy::disallowed_methods, reason = "the last thing that this process does")]
 pub fn die_by(signal: i32) -> ! {
     let _ = signal_hook::low_level::emulate_default_handler(signal);
-    // Only if the signal does not end a process.
+    // Reached only if the signal does not end a process.
     std::process::exit(128 + signal)
 }

@@ -1,6 +1,5 @@
-//! What the kernel says of a process in one line, /proc/PID/stat (proc_pid_stat(5)). It allocates
-//! nothing, because a process that was forked off one with threads reads it too. Knows nothing of
-//! what the figures are for.
+//! Reads /proc/PID/stat (proc_pid_stat(5)). Does not allocate, because the watchdog reads it too,
+//! which was forked and has not called exec.
 
 use std::ops::RangeInclusive;
 
@@ -11,16 +10,16 @@ pub(crate) const PARENT: usize = 4;
 pub(crate) const GROUP: usize = 5;
 /// Ticks after the start of the machine: see [`now_ticks`].
 pub(crate) const STARTED: usize = 22;
-/// Bytes of address space: a thread of the kernel has none.
+/// Bytes of address space; 0 for a thread of the kernel.
 pub(crate) const VIRTUAL_SIZE: usize = 23;
 pub(crate) const ENVIRONMENT_START: usize = 50;
 pub(crate) const ENVIRONMENT_END: usize = 51;
 
-/// In the manual fields are counted from 1, and these come after the name.
+/// The manual counts fields from 1; these come after the name.
 const FIRST_AFTER_NAME: usize = 3;
 
-/// The present as the kernel writes it into [`STARTED`]: a process that exists already started no
-/// later. Makes one system call, so it may be called between fork and exec.
+/// The present time in the unit of [`STARTED`]: a process that exists already started no later.
+/// Makes one system call, so it may be called between fork and exec.
 pub(crate) fn now_ticks(ticks_per_second: u64) -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let of_second = now.tv_nsec as u64 * ticks_per_second / 1_000_000_000;
@@ -28,13 +27,13 @@ pub(crate) fn now_ticks(ticks_per_second: u64) -> u64 {
 }
 
 pub(crate) struct Stat<'a> {
-    /// It may be anything, spaces, brackets and what is no UTF-8 among it.
+    /// The name may contain anything, for example spaces, brackets and bytes that are not UTF-8.
     pub(crate) name: &'a [u8],
     after_name: &'a [u8],
 }
 
 impl<'a> Stat<'a> {
-    /// None if it is no such line: of a process that is gone there is none.
+    /// `None` if the line cannot be parsed: for a process that has ended it is empty.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Stat<'a>> {
         let end = line.iter().rposition(|byte| *byte == b')')?;
         let start = line[..end].iter().position(|byte| *byte == b'(')? + 1;
@@ -42,12 +41,12 @@ impl<'a> Stat<'a> {
         stat.field(FIRST_AFTER_NAME).map(|_| stat)
     }
 
-    /// The field of this number in the manual.
+    /// The field with this number in the manual.
     pub(crate) fn number(&self, field: usize) -> Option<u64> {
         std::str::from_utf8(self.field(field)?).ok()?.parse().ok()
     }
 
-    /// It only waits for its parent to ask how.
+    /// It only waits to be reaped.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.field(FIRST_AFTER_NAME), Some(b"Z" | b"X"))
     }
@@ -101,7 +100,7 @@ mod tests {
         let size = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages: u64 = size.split_whitespace().next().unwrap().parse().unwrap();
         let page = rustix::param::page_size() as u64;
-        // Other tests allocate meanwhile.
+        // Other tests allocate at the same time.
         assert!(stat.number(VIRTUAL_SIZE).unwrap().abs_diff(pages * page) < 1 << 30);
     }
 

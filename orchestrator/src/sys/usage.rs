@@ -1,5 +1,4 @@
-//! What a process uses now: memory and processor time, read from /proc. Knows no workers and no
-//! budget.
+//! The memory and processor time of processes, read from /proc. Knows no workers and no budget.
 
 use super::kernel_file::read_again;
 use crate::sys::family;
@@ -12,18 +11,18 @@ use std::io;
 /// Microseconds in a second.
 const SECOND: u64 = 1_000_000;
 
-/// Memory of a process that cannot be given back to a file: RssAnon + RssShmem, bytes. None if it
-/// is gone.
+/// Memory of a process that is no cache of a file: RssAnon + RssShmem, bytes. `None` if it has
+/// ended.
 ///
-/// `smaps_rollup` would say the same after a walk over all pages; `status` costs some ten
-/// microseconds.
+/// `smaps_rollup` has the same figure, but the kernel reads all pages for it; `status` takes some
+/// ten microseconds.
 pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     parse_resident(&status)
 }
 
-/// What one process uses, read again and again: its files stay open, because to open one takes
-/// memory. They are about this process and no later one of the same number.
+/// Reads repeatedly what one process uses. Its files stay open, because opening one takes memory.
+/// They belong to this process, and never to a later one with the same pid.
 #[derive(Debug)]
 pub(crate) struct Gauge {
     status: File,
@@ -33,7 +32,7 @@ pub(crate) struct Gauge {
 
 impl Gauge {
     /// # Errors
-    /// It is gone, or /proc cannot be read.
+    /// It has ended, or /proc cannot be read.
     pub(crate) fn open(pid: u32) -> io::Result<Gauge> {
         let open = |file: &str| File::open(format!("/proc/{pid}/{file}"));
         Ok(Gauge { status: open("status")?, stat: open("stat")?, buffer: RefCell::default() })
@@ -49,7 +48,7 @@ impl Gauge {
         self.read(&self.stat, parse_used)
     }
 
-    /// As `used_us`, without what the kernel has done for it: what it got on with.
+    /// As `used_us`, without time in the kernel: the time spent on its own code.
     pub(crate) fn user_us(&self) -> Option<u64> {
         self.read(&self.stat, parse_user)
     }
@@ -60,14 +59,13 @@ impl Gauge {
     }
 }
 
-/// Processor time of a process since it started, all its threads and the children that it has
-/// waited for, microseconds. The kernel counts in ticks, usually of 10 ms. None if it is gone.
+/// Processor time of a process since it started, with all its threads and the children that it has
+/// waited for, microseconds. The kernel counts in ticks, usually of 10 ms. `None` if it has ended.
 pub(crate) fn used_us(pid: u32) -> Option<u64> {
     parse_used(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
-/// What all processes of each group use: a worker with the linker that it has started, a command
-/// with all that it has.
+/// What all processes of each group use: a worker with its linker, a command with its descendants.
 pub(crate) struct Groups(BTreeMap<u32, Use>);
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -78,9 +76,8 @@ pub(crate) struct Use {
 }
 
 impl Groups {
-    /// Reads all that is below us, some fifty microseconds a process: for builds that have such
-    /// groups, and no others. A process whose parent is gone is a child of ours, who are a
-    /// subreaper.
+    /// Reads all our descendants, which takes some fifty microseconds a process: only for builds
+    /// that have such groups. An orphan is a child of ours, because we are a subreaper.
     pub(crate) fn read() -> Groups {
         let mut groups: BTreeMap<u32, Use> = BTreeMap::new();
         for pid in family::pids_below(std::process::id(), &BTreeSet::new()) {

@@ -1,4 +1,4 @@
-//! What the engine sleeps on: an epoll set, and for each descriptor in it what it stands for.
+//! An epoll set, and for each of its descriptors what it stands for.
 
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -11,32 +11,32 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
-/// `S` says what a descriptor stands for. All descriptors are watched edge-triggered: whoever is
-/// woken reads until nothing is left.
+/// `S` says what a descriptor stands for. All descriptors are watched edge-triggered: the caller
+/// reads each until it is empty.
 pub(crate) struct Watch<S> {
     poll: Poll,
     events: Events,
     sources: BTreeMap<usize, (RawFd, S)>,
     next: usize,
-    /// For short waits: epoll_wait(2) counts in milliseconds, and mio rounds up.
+    /// A timer for short waits, because epoll_wait(2) counts in milliseconds, and mio rounds up.
     alarm: OwnedFd,
 }
 
-/// Stands for the alarm.
+/// Stands for the timer.
 const ALARM: Token = Token(usize::MAX);
 
 /// Longer waits need not be exact.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// To stop watching. Must happen before the descriptor is closed.
+/// For removal, which must precede the closing of the descriptor.
 #[derive(Debug)]
 pub(crate) struct Watched(usize);
 
 impl<S: Copy + PartialEq> Watch<S> {
-    /// An epoll set with nothing in it.
+    /// An empty epoll set.
     ///
     /// # Errors
-    /// The system has no descriptors for it.
+    /// No descriptor can be created.
     pub(crate) fn new() -> io::Result<Watch<S>> {
         let (poll, events) = (Poll::new()?, Events::with_capacity(256));
         let alarm = timerfd_create(
@@ -67,14 +67,14 @@ impl<S: Copy + PartialEq> Watch<S> {
 
     pub(crate) fn remove(&mut self, watched: Watched) {
         if let Some((fd, _)) = self.sources.remove(&watched.0) {
-            // Fails only if the descriptor is closed, and then it is not watched either.
+            // Fails only if the descriptor is closed; then it is not watched either.
             let _ = self.poll.registry().deregister(&mut SourceFd(&fd));
         }
     }
 
-    /// Stops watching all that stands for `source`. As with `remove`, before its descriptor is
-    /// closed: a number that is closed is soon another descriptor's, and that one must stay
-    /// watched.
+    /// Stops watching all descriptors that stand for `source`. As `remove`, to be called before
+    /// they are closed: the number of a closed descriptor is soon used again, and that one must
+    /// stay watched.
     pub(crate) fn remove_source(&mut self, source: S) {
         let of_source = |(token, (_, stands_for)): (&usize, &(RawFd, S))| {
             (*stands_for == source).then_some(*token)
@@ -85,7 +85,7 @@ impl<S: Copy + PartialEq> Watch<S> {
         }
     }
 
-    /// Sleeps until something happens, at most `timeout`. Returns what the descriptors that woke us
+    /// Waits until a descriptor is ready, at most `timeout`. Returns what the ready descriptors
     /// stand for.
     ///
     /// # Errors
@@ -104,8 +104,8 @@ impl<S: Copy + PartialEq> Watch<S> {
 }
 
 impl<S> Watch<S> {
-    /// One that was set before and has not rung is forgotten; one that rings too late, or is not
-    /// asked for any more, wakes us once for nothing.
+    /// Replaces an earlier setting. A timer that expires late, or after a wait that does not need
+    /// it, causes one empty wake-up.
     fn set_alarm(&self, after: Duration) -> io::Result<()> {
         let it_value = Timespec::try_from(after).unwrap_or_default();
         let once = Itimerspec { it_interval: Timespec::default(), it_value };
@@ -127,7 +127,7 @@ mod tests {
         let watched = watch.add(&old, Interest::READABLE, "old").unwrap();
         watch.remove_source("old");
         drop(old);
-        // The lowest free number from there on: the same one, unless another test has taken it
+        // The lowest free number from there on: the same number, unless another test has taken it
         // meanwhile.
         let (reader, mut writer) = pipe().unwrap();
         let new = rustix::io::fcntl_dupfd_cloexec(&reader, number).unwrap();

@@ -1,5 +1,5 @@
-//! Reads files that ought to be regular and of a bounded size: a pipe would be waited for, and a
-//! device be read for ever. Knows no formats.
+//! Reads regular files of a bounded size. Other files are refused: reading a pipe could wait for
+//! ever, and a device may have no end. Knows no formats.
 
 use rustix::fs::OFlags;
 use std::fs::File;
@@ -10,9 +10,10 @@ use std::path::Path;
 /// The whole content.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, or has more than `most` bytes.
+/// It cannot be read, is not a regular file, or has more than `most` bytes.
 pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
-    // Else opening a pipe waits for its writer. It means nothing for a regular file.
+    // O_NONBLOCK: without it, opening a FIFO waits for its writer. It has no effect on a regular
+    // file.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
@@ -20,16 +21,16 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
         return Err(rustix::io::Errno::ISDIR.into());
     }
     if !metadata.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     let too_large = || {
-        io::Error::new(io::ErrorKind::FileTooLarge, format!("it has more than {} MiB", most >> 20))
+        io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {} MiB", most >> 20))
     };
     if metadata.len() > most {
         return Err(too_large());
     }
     let mut content = Vec::with_capacity(metadata.len() as usize);
-    // It may grow meanwhile.
+    // The file may grow while it is read.
     file.take(most + 1).read_to_end(&mut content)?;
     if content.len() as u64 > most { Err(too_large()) } else { Ok(content) }
 }
@@ -45,7 +46,7 @@ mod tests {
         std::fs::write(path("file"), vec![7; 3 << 20]).unwrap();
         assert_eq!(read(&path("file"), 3 << 20).unwrap().len(), 3 << 20);
         let why = |name: &str, most: u64| read(&path(name), most).unwrap_err();
-        assert_eq!(why("file", 2 << 20).to_string(), "it has more than 2 MiB");
+        assert_eq!(why("file", 2 << 20).to_string(), "it is larger than 2 MiB");
         assert_eq!(why("absent", 9).kind(), io::ErrorKind::NotFound);
         assert_eq!(why("", 9).kind(), io::ErrorKind::IsADirectory);
         rustix::fs::mknodat(
@@ -56,10 +57,10 @@ mod tests {
             0,
         )
         .unwrap();
-        assert_eq!(why("pipe", 9).to_string(), "it is no regular file");
+        assert_eq!(why("pipe", 9).to_string(), "it is not a regular file");
         std::os::unix::fs::symlink("/dev/zero", path("zero")).unwrap();
-        assert_eq!(why("zero", 9).to_string(), "it is no regular file");
-        // A file whose size says nothing, as of /proc.
+        assert_eq!(why("zero", 9).to_string(), "it is not a regular file");
+        // A file whose reported size is 0, as in /proc.
         assert!(!read(Path::new("/proc/self/stat"), 1 << 20).unwrap().is_empty());
     }
 }

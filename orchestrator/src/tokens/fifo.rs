@@ -48,7 +48,10 @@ impl Fifos {
     /// # Errors
     /// No place can hold it; the error is that of the last place.
     pub fn new(places: impl IntoIterator<Item = PathBuf>) -> io::Result<Fifos> {
-        let mut why = io::Error::new(io::ErrorKind::NotFound, "no place for the jobserver's FIFOs");
+        let mut why = io::Error::new(
+            io::ErrorKind::NotFound,
+            "no directory is known for the jobserver's FIFOs",
+        );
         for place in places {
             match Fifos::in_place(&place) {
                 Ok(fifos) => return Ok(fifos),
@@ -89,7 +92,7 @@ impl Fifos {
     fn in_place(place: &Path) -> io::Result<Fifos> {
         let clean = place.to_str().is_some_and(|path| !path.contains(char::is_whitespace));
         if !clean || !place.is_absolute() {
-            let why = "a jobserver's path must be absolute, of UTF-8, and without blanks";
+            let why = "a jobserver's path must be absolute, UTF-8, and without blanks";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let for_us_alone = Permissions::from_mode(0o700);

@@ -1,9 +1,9 @@
 //! The link driver: `CC` or `CXX`, else the platform's own compiler, as the `cc` crate finds it.
 //!
 //! The `cc` crate is made for build scripts. Outside one it needs target, host, optimisation level
-//! and output directory by hand, and must not print. It starts the compiler to learn its family, so
-//! its answer is kept in a file, good as long as the variable has the same value and the name leads
-//! to the same program.
+//! and output directory by hand, and must not print. It starts the compiler to find its family, so
+//! its answer is cached in a file, valid as long as the variable has the same value and the name
+//! leads to the same program.
 
 #![expect(
     clippy::disallowed_methods,
@@ -27,14 +27,14 @@ pub enum ToolchainError {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct FoundDriver {
     chosen: Option<String>,
-    /// As the driver is started: a name to look for in PATH, or a path.
+    /// The word that starts the driver: a name to be found in PATH, or a path.
     program: String,
     stamp: Stamp,
-    /// Words that `CC` or `CXX` has after the program.
+    /// The words after the program in `CC` or `CXX`.
     arguments: Vec<String>,
 }
 
-/// The driver and its leading words, for C or for C++; lld is asked for where LLVM's directory has
+/// The driver and its first arguments, for C or for C++. They select lld if LLVM's directory has
 /// it.
 ///
 /// # Errors
@@ -61,8 +61,8 @@ pub fn link_driver(cache_dir: &Utf8Path, cxx: bool) -> Result<Vec<String>, Toolc
     Ok(words)
 }
 
-/// The driver's program by name, without asking anybody: as an earlier build found it, else as the
-/// variable names it.
+/// The driver's program by name, without starting a process: as an earlier build found it, else as
+/// the variable names it.
 pub fn known_driver(cache_dir: &Utf8Path, cxx: bool) -> String {
     let chosen = chosen_driver(cxx);
     let found = read(&cache_file(cache_dir, cxx)).filter(|found| found.chosen == chosen);
@@ -80,8 +80,8 @@ fn read(cache: &Utf8Path) -> Option<FoundDriver> {
     read_saved(cache).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok())
 }
 
-/// The value that decides about the driver, from the first of the variables that the `cc` crate
-/// looks at. It is part of the fingerprint of links.
+/// The value of the first variable that the `cc` crate reads and that is set. It chooses the
+/// driver, and is part of the fingerprint of links.
 pub fn chosen_driver(cxx: bool) -> Option<String> {
     let name = variable(cxx);
     let target = target();
@@ -121,8 +121,8 @@ fn detect(
     Ok(FoundDriver { chosen, program, stamp: Stamp::of(&path), arguments })
 }
 
-/// The words that the variable has after the program, which the `cc` crate keeps to itself. A
-/// program whose path has blanks takes none.
+/// The words after the program in the variable, which the `cc` crate does not return. None if the
+/// program's path has blanks.
 fn arguments_of_variable(value: &str, program: &str) -> Vec<String> {
     let mut words = value.split_whitespace();
     let _ = words.find(|word| *word == program);
@@ -141,7 +141,7 @@ fn variable(cxx: bool) -> &'static str {
     if cxx { "CXX" } else { "CC" }
 }
 
-/// The platform that `tender` itself runs on: it links for no other.
+/// The platform that `tender` runs on; it links for no other.
 fn target() -> String {
     let libc = if cfg!(target_env = "musl") { "musl" } else { "gnu" };
     format!("{}-unknown-linux-{libc}", std::env::consts::ARCH)
@@ -174,7 +174,7 @@ mod tests {
         let kept: FoundDriver =
             serde_json::from_slice(&std::fs::read(cache.join("link-driver-c")).unwrap()).unwrap();
         assert_eq!(kept.program, words[0]);
-        // What is kept is believed: a word put there by hand comes back.
+        // The cached answer is used: a word that the test adds to it is returned.
         let marked = FoundDriver { arguments: vec!["-marked".into()], ..kept };
         save(&cache.join("link-driver-c"), &marked);
         assert_eq!(link_driver(cache, false).unwrap()[1], "-marked");
@@ -188,7 +188,7 @@ mod tests {
             },
         );
         assert_eq!(link_driver(cache, false).unwrap(), words);
-        // A damaged file is as good as none.
+        // A damaged file is ignored.
         std::fs::write(cache.join("link-driver-c"), "{").unwrap();
         assert_eq!(link_driver(cache, false).unwrap(), words);
     }

@@ -1,8 +1,8 @@
-//! The programs of the machine that a build leans on: LLVM's tools, the link driver, pkg-config.
-//! Knows no items but for the place that a link keeps for its driver.
+//! The programs of the machine that a build needs: LLVM's tools, the link driver, pkg-config. Of
+//! items it knows only where a link's driver stands.
 //!
-//! Finding them costs processes, so everything here is asked for late and kept in the state
-//! directory; a build that does nothing starts none.
+//! Finding them takes processes, so it is done when they are needed, and cached in the state
+//! directory. A build that does nothing starts none.
 
 mod driver;
 mod pkg_config;
@@ -21,8 +21,8 @@ pub fn llvm_bin() -> Utf8PathBuf {
     Utf8Path::new(option_env!("LLVM_SYS_221_PREFIX").unwrap_or("/usr/lib/llvm-22")).join("bin")
 }
 
-/// Those of `CFLAGS` and `CXXFLAGS` that are set. They are ignored, with a warning: flags belong
-/// into manifests, so that a build's result does not depend on the user's environment.
+/// Which of `CFLAGS` and `CXXFLAGS` are set. They are ignored, with a warning: flags are taken from
+/// manifests only, so that the result of a build does not depend on the user's environment.
 #[expect(clippy::disallowed_methods, reason = "these variables are the business of this module")]
 pub fn ignored_variables() -> Vec<&'static str> {
     let set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -59,8 +59,8 @@ impl Toolchain {
         Self { cache_dir: cache_dir.to_owned(), drivers: [None, None] }
     }
 
-    /// The program, with its leading words, for what the graph left in a driver's place; None if
-    /// that is a program already.
+    /// The driver with its first arguments, for a placeholder in the graph. `None` if the word is a
+    /// program already.
     ///
     /// # Errors
     /// No driver is found.

@@ -1,7 +1,7 @@
 //! The output of pkg-config for a package, cached as long as no file that it reads has changed.
 //!
-//! Stamped are the program, the `.pc` files of the package and of all that it requires, and the
-//! directories that are searched, in which another file of the same name may appear.
+//! The cache has stamps of the program, of the `.pc` files of the package and all that it requires,
+//! and of the searched directories, in which another file with the same name may appear.
 
 #![expect(
     clippy::disallowed_methods,
@@ -55,7 +55,7 @@ impl Cache {
     }
 
     /// # Errors
-    /// Text for users: the error of pkg-config, or that there is none.
+    /// The text for users: the error of pkg-config, or that it is not installed.
     pub fn find(&self, package: &str) -> Result<PkgConfig, String> {
         let kept = self.kept.get_or_init(|| {
             let bytes = read_saved(&self.file).unwrap_or_default();
@@ -98,7 +98,7 @@ fn ask(
     };
     let dirs = path.unwrap_or_default().split(':').chain(standard.trim().split(':'));
     let mut dirs: Vec<&Utf8Path> = dirs.filter(|dir| !dir.is_empty()).map(Utf8Path::new).collect();
-    // Where the package itself was found, should that be somewhere else.
+    // Where the package itself was found, if that is another directory.
     let name = package.split_whitespace().next().unwrap_or(package);
     let own = run(program, &["--variable=pcfiledir", name]).unwrap_or_default();
     dirs.extend(Some(own.trim()).filter(|dir| !dir.is_empty()).map(Utf8Path::new));
@@ -118,7 +118,7 @@ fn package_files(name: &str, dirs: &[&Utf8Path]) -> Vec<Utf8PathBuf> {
         if !known.insert(name.clone()) {
             continue;
         }
-        // pkg-config takes the second one where it is there.
+        // pkg-config prefers the second one.
         for file in [format!("{name}.pc"), format!("{name}-uninstalled.pc")] {
             let Some(path) = dirs.iter().map(|dir| dir.join(&file)).find(|path| path.is_file())
             else {
@@ -131,7 +131,7 @@ fn package_files(name: &str, dirs: &[&Utf8Path]) -> Vec<Utf8PathBuf> {
     files
 }
 
-/// What cannot be read is for pkg-config to complain about.
+/// An error is ignored here: pkg-config reports it.
 fn content(path: &Utf8Path) -> String {
     let bytes = whole_file::read(path.as_std_path(), LONGEST_ANSWER).unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
@@ -163,7 +163,7 @@ fn run(program: &str, args: &[&str]) -> Result<String, String> {
         ErrorKind::NotFound => format!(
             "`{program}` is not found (on Debian and Ubuntu: apt-get install pkg-config, or name one in PKG_CONFIG)"
         ),
-        ErrorKind::FileTooLarge => format!("`{program}` is of no use: {error}"),
+        ErrorKind::FileTooLarge => format!("the output of `{program}` cannot be used: {error}"),
         _ => format!("`{program}` cannot be started: {error}"),
     })?;
     if output.status.success() {
@@ -232,7 +232,8 @@ mod tests {
         let script = dir.join("pc");
         let package = dir.join("x.pc");
         std::fs::write(&package, "").unwrap();
-        // Every question is noted; `pcfiledir` leads to the file that the test touches.
+        // The script records each call; `pcfiledir` is the directory of the file that the test
+        // touches.
         std::fs::write(
             &script,
             format!(

@@ -1,18 +1,18 @@
-//! Whether a file is still the one that a cached answer came from.
+//! Whether a file is still the same as when an answer was cached.
 
 use crate::sys::whole_file;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::os::unix::fs::MetadataExt;
 
-/// A file or directory as it was; `seen` is absent where there was none.
+/// The state of a file or directory; `seen` is `None` if it did not exist.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Stamp {
     pub path: Utf8PathBuf,
     seen: Option<SeenFile>,
 }
 
-/// The change time is there because anybody can set the modification time. Times in seconds and
+/// Includes the change time, because programs can set the modification time. Times in seconds and
 /// nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct SeenFile {
@@ -39,10 +39,10 @@ impl Stamp {
     }
 }
 
-/// What `save` has written.
+/// Reads what `save` has written.
 ///
 /// # Errors
-/// The file is absent, no regular file, larger than 16 MiB, or cannot be read.
+/// The file is absent, not a regular file, larger than 16 MiB, or cannot be read.
 pub(super) fn read_saved(path: &Utf8Path) -> std::io::Result<Vec<u8>> {
     whole_file::read(path.as_std_path(), 16 << 20)
 }

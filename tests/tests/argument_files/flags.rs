@@ -253,7 +253,7 @@ fn gcc_that_appears_counts_for_units_that_use_its_headers() {
     let first = space.read_bytes("target/debug/liba.a");
     install(13);
     let reason = rebuilt(&space, "src/a.cpp");
-    assert_eq!(reason, "what is in tools/lib/gcc/x86_64-linux-gnu/ has changed");
+    assert_eq!(reason, "the list of files in tools/lib/gcc/x86_64-linux-gnu/ has changed");
     assert!(space.read_bytes("target/debug/liba.a") != first);
     as_from_nothing(&space, "liba.a");
     space.expect_fresh(&[]);

@@ -179,7 +179,7 @@ fn standard_error_of_a_worker_is_shown_up_to_a_limit() {
         messages.len()
     );
     assert!(
-        messages.contains("yyy\n(the rest of what it wrote is left out)"),
+        messages.contains("yyy\n(the rest of the output is left out)"),
         "{} bytes",
         messages.len()
     );
@@ -203,7 +203,7 @@ fn worker_that_does_not_fit_is_refused() {
     space.worker = "/bin/false".into();
     assert!(
         error(space.build(1, false))
-            .contains("`/bin/false` ends before it is ready (exit status 1)")
+            .contains("`/bin/false` ended before it was ready (exit status 1)")
     );
 }
 

@@ -333,7 +333,7 @@ fn time_stamps_of_files_are_in_the_time_zone_of_the_environment() {
 fn invalid_date_is_refused_before_anything_is_built() {
     let space = workspace();
     for value in ["", "now", "-1", "253402300800"] {
-        let text = format!("the value of SOURCE_DATE_EPOCH is no time: `{value}`");
+        let text = format!("the value of SOURCE_DATE_EPOCH is not a time: `{value}`");
         let run = build_with(&space, &[], &[("SOURCE_DATE_EPOCH", value), LIBRARY]);
         run.expect_code(2).expect_stderr(&[&text, "help: "]);
         assert!(!space.exists("target"));
@@ -365,7 +365,7 @@ fn variables_that_redirect_the_compiler_are_ignored_with_a_warning() {
             ("AS_SECURE_LOG_FILE", "log"),
         ] {
             let variables = [&set[..], &[(name, value)]].concat();
-            let warning = format!("warning: `{name}` is set and ignored");
+            let warning = format!("warning: `{name}` is set, but tender ignores it");
             let run = build_with(&space, &[], &variables).expect_ok().expect_nothing_done();
             assert_eq!(run.stderr.matches(&warning).count(), 1, "{run}");
             as_from_nothing(&space, &[], &variables);

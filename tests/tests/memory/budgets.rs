@@ -51,7 +51,8 @@ fn budget_that_is_invalid_is_refused_wherever_it_is_set() {
 fn budget_above_the_limit_is_reported_and_clamped() {
     let space = units(2);
     let run = space.tender(&["build", "-v", "--memory", "900T"]).expect_ok();
-    let warning = "a memory budget of 858306884 MiB is more than there is; going by ";
+    let warning =
+        "the memory budget of 858306884 MiB is more than the available memory; tender uses ";
     let run = run.expect_stderr(&["warning: ", warning]);
     assert_eq!(run.stderr.matches(warning).count(), 1, "{run}");
 }

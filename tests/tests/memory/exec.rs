@@ -222,14 +222,16 @@ fn exec_says_which_budget_it_keeps_to_and_what_was_used() {
         let words = [&["exec"][..], words, &["--", "true"]].concat();
         space.tender(&words).expect_ok()
     };
-    let says =
-        ["note: memory budget: 100 MiB, by --memory; ", "note: memory of `true`: most in use "];
+    let says = ["note: memory budget: 100 MiB, by --memory; ", "note: memory of `true`: peak "];
     exec(&["-v", "--memory", "100Mi"]).expect_stderr(&says);
     exec(&["-v"]).expect_stderr(&["note: memory budget: ", ", all but a reserve; "]);
     exec(&["-v", "--memory", "off"]).expect_stderr(&["note: memory budget: off, by --memory"]);
     assert_eq!(exec(&["--memory", "100Mi"]).stderr, "");
     let too_much = exec(&["--memory", "900T"]);
-    too_much.expect_stderr(&["warning: a memory budget of ", " is more than there is; going by "]);
+    too_much.expect_stderr(&[
+        "warning: the memory budget of ",
+        " is more than the available memory; tender uses ",
+    ]);
 }
 
 /// With a budget and without one: the reason why a compiler was killed is told in both cases.
@@ -266,7 +268,7 @@ fn exec_says_when_one_job_needs_more_than_the_budget() {
     let said = space.read("err");
     space.write("seen", "");
     assert!(running.wait().expect("it is ours").success());
-    let end = ", more than its memory budget of 64 MiB by --memory, and nothing of it can be stopped; raise --memory, or make \
+    let end = ", more than its memory budget of 64 MiB by --memory, and tender can stop none of its jobs; raise --memory, or make \
                its jobs smaller\n";
     assert!(
         said.starts_with("warning: `") && said.contains(" (its largest process, `probe`, "),

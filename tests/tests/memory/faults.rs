@@ -180,7 +180,7 @@ fn measurements_that_are_damaged_are_written_anew() {
     let other = "of another version or damaged";
     let cases: [(&str, &[u8], &str); 6] = [
         ("empty", b"", other),
-        ("cut short", &good[..30], "cut short"),
+        ("truncated", &good[..30], "truncated"),
         ("damaged", &flipped, "damaged"),
         ("of another version", &other_version, other),
         ("garbage", b"\0\xff\xfe no measurements at all \n\n\n", other),
@@ -310,9 +310,9 @@ fn build_that_thrashes_is_ended() {
     command.env("TENDER_WORKER", env!("CARGO_BIN_EXE_fake-worker"));
     let Confined { run, kills, .. } = run_in(&group, &space, command);
     assert_eq!(kills, 0, "it is the kernel that has ended it\n{run}");
-    let why = "(killed for memory, since all its time went into reading what the kernel drops for it: peak ";
+    let why = "(killed for memory, because it only read again what the kernel had dropped from memory: peak ";
     let says = [
-        "it is tried again alone",
+        "tender retries this with nothing else running",
         "error: out of memory while compiling `src/main.c` of crate `x`",
         why,
     ];

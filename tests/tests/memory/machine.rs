@@ -166,7 +166,7 @@ fn files_that_cannot_be_read_are_named() {
     let limit = ["memory.limit_in_bytes", "memory.max"];
     let used = ["memory.usage_in_bytes", "memory.current"];
     let malformed = |path: &Utf8Path| {
-        format!("{path} is not written as expected, so it does not count for the memory budget")
+        format!("{path} has an unknown format, so it does not count for the memory budget")
     };
     let unreadable = |path: &Utf8Path| {
         let why = "Input/output error (os error 5)";

@@ -10,8 +10,7 @@ const MIB: u64 = 1 << 20;
 const PLENTY: u64 = 1 << 40;
 
 /// The cure for a unit that is not cut.
-const SMALLER_UNIT: &str =
-    "split the file, include less, or take `debug = false` or a lower `opt-level` for its profile";
+const SMALLER_UNIT: &str = "split the file, include fewer headers, or set `debug = false` or a lower `opt-level` in its profile";
 
 /// A build in a group that is too small says `what` and nothing else is wrong, and one with plenty
 /// succeeds after it.
@@ -100,7 +99,7 @@ fn unit_that_is_too_large_for_an_address_space_is_refused() {
     assert!((1..=LIMIT / MIB).contains(&peak), "{run}");
     run.expect_stderr(&[
         "Built src/small.c in ",
-        "; killed for it: 2 by a failed allocation; tried again: 1 unit\n",
+        "; killed for memory: 2 by a failed allocation; retried: 1 unit\n",
     ]);
 
     space.tender(&["build"]).expect_ok();
@@ -122,7 +121,7 @@ fn piece_that_is_too_large_is_refused() {
         &["--release"],
         112 * MIB,
         "optimising a piece of `src/main.c` of crate `x`",
-        "more `codegen-units` make smaller pieces, a lower `opt-level` less of each",
+        "set more `codegen-units`, so that each piece is smaller, or a lower `opt-level`",
     );
 }
 
@@ -148,6 +147,6 @@ fn link_that_is_too_large_is_refused() {
         &[],
         160 * MIB,
         "linking `x` of crate `x`",
-        "`lto = \"off\"` or `\"thin\"`, and `debug = \"line-tables-only\"` or `false`, make links smaller",
+        "to make the link smaller, set `lto` to `\"off\"` or `\"thin\"`, and `debug` to `\"line-tables-only\"` or `false`",
     );
 }

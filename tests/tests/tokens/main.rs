@@ -73,7 +73,8 @@ fn worker_that_does_not_return_tokens_is_reported() {
     let mut gate = Gate { told: Told::default(), file: space.path("gone") };
     let result = space.build_in(Slots::Own(4), false, &mut gate);
     let told = success((result, gate.told));
-    let says = "tender-worker, crate `a` ended with 2 job tokens that it did not return; they are back in the pool";
+    let says =
+        "tender-worker, crate `a` ended and did not return 2 job tokens; they are back in the pool";
     assert_eq!(all_messages(&told), says);
 }
 

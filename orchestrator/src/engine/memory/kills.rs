@@ -151,7 +151,7 @@ impl MemoryController {
     pub(in crate::engine) fn kill_text(&self, worker: WorkerId) -> String {
         let why = match self.kills.victims.get(&worker) {
             Some(Cause::Thrashing) => {
-                ", since all its time went into reading what the kernel drops for it"
+                ", because it only read again what the kernel had dropped from memory"
             }
             Some(Cause::Shortage) | None => "",
         };

@@ -1,4 +1,4 @@
-//! What processes were measured to use, the most of it, and what later builds can learn from that.
+//! What processes use, their peaks, and the measurements for later builds.
 
 use super::{CALM_US, MemoryController, View};
 use crate::keys::{ChildId, ItemId, WorkerId};
@@ -12,9 +12,9 @@ use tender_protocol::{ItemReport, Outcome};
 pub(super) struct Usage {
     /// When whole process trees are measured again, microseconds.
     next_trees_us: u64,
-    /// The most that each worker and command was seen to use, bytes.
+    /// The measured peak of each worker and command, bytes.
     peaks: BTreeMap<ChildId, u64>,
-    /// The most that the linker of each link was seen to use, bytes.
+    /// The measured peak of each link's linker, bytes.
     linkers: BTreeMap<ItemId, u64>,
 }
 
@@ -22,16 +22,17 @@ pub(super) struct Usage {
 type Measured = (Vec<(WorkerId, u64)>, Vec<(ItemId, u64)>);
 
 impl Usage {
-    /// None if it is not time to measure yet, or whole process trees are to be read at the brink.
+    /// Measures what is used. `None` if that is not due yet, or if process trees would have to be
+    /// read while memory is nearly exhausted.
     pub(super) fn measure(
         &mut self,
         view: &View<'_>,
-        at_brink: bool,
+        is_critical: bool,
         at_us: u64,
     ) -> Option<Measured> {
         let has_links = view.workers.iter().any(|worker| !worker.links.is_empty());
         let has_trees = has_links || !view.commands.is_empty();
-        if has_trees && (at_brink || at_us < self.next_trees_us) {
+        if has_trees && (is_critical || at_us < self.next_trees_us) {
             return None;
         }
         let groups = has_trees.then(Groups::read);
@@ -44,7 +45,7 @@ impl Usage {
                 continue;
             };
             workers.push((worker.worker, bytes));
-            // With several links at once it is not known which of the linkers is whose.
+            // If a worker runs several links, it is unknown which linker belongs to which.
             if let [link] = worker.links.as_slice() {
                 let own = alone().unwrap_or(bytes);
                 let peak = self.linkers.entry(*link).or_default();
@@ -66,12 +67,12 @@ impl Usage {
         *peak = bytes.max(*peak);
     }
 
-    /// 0 where it was not measured.
+    /// The measured peak of a process, bytes; 0 if it was not measured.
     pub(super) fn peak_of(&self, process: ChildId) -> u64 {
         self.peaks.get(&process).copied().unwrap_or(0)
     }
 
-    /// The most that the command or the linker of an item used, bytes.
+    /// The measured peak of the item's command or linker, bytes.
     pub(super) fn peak_of_program(&self, item: ItemId) -> Option<u64> {
         let command = self.peaks.get(&ChildId::Command(item));
         command.or_else(|| self.linkers.get(&item)).copied()
@@ -79,19 +80,19 @@ impl Usage {
 }
 
 impl MemoryController {
-    /// The most that a process was measured to use, bytes; 0 where it was not.
+    /// The measured peak of a process, bytes; 0 if it was not measured.
     pub(in crate::engine) fn peak_of(&self, process: ChildId) -> u64 {
         self.usage.peak_of(process)
     }
 
-    /// An item ended whose worker lived on: what its stages peaked at, bytes. Nothing if it failed:
-    /// it may have used less than it would have.
+    /// The peaks of the stages of an item that a worker has reported as ended, bytes. Empty if it
+    /// failed, because a success may need more.
     pub(in crate::engine) fn peaks_of_item(
         &mut self,
         item: ItemId,
         report: &ItemReport,
     ) -> Vec<(Stage, u64)> {
-        // What the worker knows of is its own part of a link.
+        // The worker's report does not include the linker.
         let linker = self.usage.linkers.remove(&item).unwrap_or(0);
         if report.outcome != Outcome::Ok {
             return Vec::new();
@@ -110,13 +111,12 @@ impl MemoryController {
         peaks.into_iter().filter(|(_, bytes)| *bytes > 0).collect()
     }
 
-    /// A command ended: what it peaked at, bytes, as far as that was measured.
+    /// Takes the measured peak of a command that has ended, bytes.
     pub(in crate::engine) fn take_peak_of_command(&mut self, item: ItemId) -> Option<u64> {
         self.usage.peaks.remove(&ChildId::Command(item))
     }
 
-    /// The stage that an item was in when what ran it was killed, and what was estimated for that,
-    /// bytes.
+    /// The stage of an item whose process was killed, and the estimate of that stage, bytes.
     pub(in crate::engine) fn stage_killed(
         &self,
         item: ItemId,

@@ -23,9 +23,9 @@ pub enum Origin {
 /// A setting that no build can satisfy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BudgetError {
-    #[error("a build cannot do with no memory at all")]
+    #[error("no build can run in 0 bytes")]
     Zero,
-    #[error("a share of memory is more than 0 and at most 100 %")]
+    #[error("a percentage must be more than 0 and at most 100")]
     Share,
 }
 
@@ -86,7 +86,10 @@ pub struct Clamp {
 impl Display for Clamp {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (asked, limit) = (size(self.asked), size(self.limit));
-        write!(f, "a memory budget of {asked} is more than there is; going by {limit}")
+        write!(
+            f,
+            "the memory budget of {asked} is more than the available memory; tender uses {limit}"
+        )
     }
 }
 

@@ -31,7 +31,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub enum ShareError {
     #[error("cannot make {path}: {source}")]
     Make { path: Utf8PathBuf, source: io::Error },
-    #[error("{path} is not a directory of this user alone")]
+    #[error("{path} is not a directory that only this user can access")]
     NotPrivate { path: Utf8PathBuf },
     #[error("file locks do not work in {path}")]
     NoLocks { path: Utf8PathBuf },
@@ -437,7 +437,7 @@ mod tests {
         std::fs::write(&left, line(1 << 40)).unwrap();
         assert_eq!(ours.others().unwrap(), OtherBuilds::default());
         assert!(!left.exists());
-        // Also if it is no regular file.
+        // Also if it is not a regular file.
         rustix::fs::mknodat(rustix::fs::CWD, left.as_std_path(), FileType::Fifo, Mode::RUSR, 0)
             .unwrap();
         assert_eq!(ours.others().unwrap(), OtherBuilds::default());

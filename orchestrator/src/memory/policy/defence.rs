@@ -12,9 +12,9 @@
 //! kill it takes some time until the memory is free, and one kill may be enough.
 //!
 //! A system that spends its time reclaiming memory is slow long before memory is exhausted. If all
-//! tasks stalled for memory in more than 10 % of the time, the build is_held: it starts nothing new.
-//! It resumes below 5 % over a longer window, so that the state does not flap. The absence of
-//! stalls proves nothing, since without swap there are few.
+//! tasks stalled for memory in more than 10 % of the time, there is a hold: the build starts
+//! nothing new. It resumes below 5 % over a longer window, so that the state does not flap. The
+//! absence of stalls proves nothing, since without swap there are few.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! When to warn that a command needs more than its budget, although every process of it that can be
 //! stopped is stopped. Pure: what is used and the time are arguments.
 //!
-//! Jobs that allocate quickly exceed the budget a little until they are looked at again, and stay
-//! above it until one of them ends. That is reported only if it lasts.
+//! Jobs that allocate quickly exceed the budget a little until the next measurement, and stay above
+//! it until one of them ends. That is reported only if it lasts.
 
 /// How long it may last without a warning if the jobs that run fit by themselves, microseconds.
 const LASTS_US: u64 = 1_000_000;

@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 pub enum Note {
     #[error("cannot read {path}, so it does not count for the memory budget: {why}")]
     Unreadable { path: Utf8PathBuf, why: String },
-    #[error("{path} is not written as expected, so it does not count for the memory budget")]
+    #[error("{path} has an unknown format, so it does not count for the memory budget")]
     Malformed { path: Utf8PathBuf },
-    #[error("no limit and no amount of memory can be read; the build goes by its number of jobs")]
+    #[error(
+        "tender can read neither a memory limit nor the amount of memory; only the number of jobs limits the build"
+    )]
     Blind,
-    #[error("other builds are not seen, nor do they see this one: {why}")]
+    #[error("this build and others do not know of each other's memory: {why}")]
     Alone { why: String },
 }
 
