@@ -1,8 +1,8 @@
-//! A memory cgroup of a test's own, in which a command runs from its first instruction. Knows both
-//! versions, not what runs.
+//! A memory cgroup for a test, in which a command runs from its first instruction. Knows both
+//! versions of cgroups, and no commands.
 //!
-//! Making one takes root, or a group that was delegated to the user. Where that is not so, tests
-//! that need one are skipped.
+//! To make one, a process needs root, or a group that was delegated to its user. Otherwise tests
+//! that need a cgroup are skipped.
 
 use crate::features::{Feature, skip};
 use crate::space::say;
@@ -19,19 +19,19 @@ enum Version {
     V2,
 }
 
-/// Removed when it is dropped, with all that still runs in it.
+/// Removed when it is dropped; processes in it are killed.
 #[derive(Debug)]
 pub struct Cgroup {
     version: Version,
     directory: Utf8PathBuf,
 }
 
-/// Where processes go that are in the way.
+/// The group for processes that are moved out of the way.
 const LEAF: &str = "tender-tests";
 
 impl Cgroup {
-    /// A group below ours that may use `limit` bytes, without swap. `None` where none can be made;
-    /// the test is skipped then.
+    /// A group below ours that may use `limit` bytes, without swap. `None` if none can be made;
+    /// then the test is skipped.
     pub fn new(limit: u64) -> Option<Cgroup> {
         match Cgroup::find().and_then(|(version, parent)| Cgroup::below(version, &parent, limit)) {
             Ok(group) => Some(group),
@@ -43,7 +43,7 @@ impl Cgroup {
         }
     }
 
-    /// A group inside this one, with a limit of its own. `None` where this one cannot have any.
+    /// A group inside this one, with its own limit. `None` if this one cannot have groups.
     pub fn inner(&self, limit: u64) -> Option<Cgroup> {
         Cgroup::below(self.version, &self.directory, limit).ok()
     }
@@ -52,42 +52,43 @@ impl Cgroup {
         &self.directory
     }
 
-    /// Bytes from now on, without swap. Under version 2 this kills where as much cannot be freed.
+    /// Sets the limit, bytes, without swap. If not enough memory can be freed, version 2 kills
+    /// processes.
     ///
     /// # Errors
-    /// Under version 1: as much cannot be freed, and the limit stays.
+    /// With version 1, not enough memory can be freed; then the limit does not change.
     pub fn set_limit(&self, limit: u64) -> io::Result<()> {
-        // A limit on swap would do for version 1 as well, but where it is met the kernel does not
-        // count that.
+        // Version 1 has a limit for memory and swap together, but the kernel does not count how
+        // often that is met.
         let (limits, swap) = match self.version {
             Version::V1 => ("memory.limit_in_bytes", "memory.swappiness"),
             Version::V2 => ("memory.max", "memory.swap.max"),
         };
-        // It is absent where the kernel has no swap.
+        // The file is absent if the kernel has no swap.
         let _ = write(&self.directory.join(swap), "0");
         write(&self.directory.join(limits), &limit.to_string())
     }
 
-    /// Makes `command` run in the group: it is there before the program is loaded, so all its
-    /// memory counts.
+    /// Makes `command` run in the group. The process enters it before exec, so all its memory
+    /// counts.
     ///
-    /// It does what `Command` does otherwise: arguments, environment, directory and streams stay as
-    /// they are.
+    /// Arguments, environment, directory and streams of the command are not changed.
     pub fn confine(&self, command: &mut Command) {
-        // Opened here, because after the fork of a process with threads nothing may allocate.
+        // Opened here, because nothing may allocate between fork and exec in a process with
+        // threads.
         let procs = self.directory.join("cgroup.procs");
         let procs =
             fs::File::options().write(true).open(&procs).unwrap_or_else(|e| panic!("{procs}: {e}"));
-        // "0" is the process that writes it.
+        // "0" means the process that writes it.
         let enter = move || (&procs).write_all(b"0");
         #[expect(unsafe_code, reason = "one write to an open file is safe after a fork")]
-        // SAFETY: `enter` calls write(2) and nothing else: it neither allocates nor takes a lock.
+        // SAFETY: `enter` only calls write(2): no allocation, no lock.
         unsafe {
             command.pre_exec(enter)
         };
     }
 
-    /// The most that was used at once, bytes. `None` before Linux 5.19 with version 2.
+    /// The peak of what the group used, bytes. `None` with version 2 before Linux 5.19.
     pub fn peak(&self) -> Option<u64> {
         match self.version {
             Version::V1 => self.number("memory.max_usage_in_bytes"),
@@ -95,7 +96,7 @@ impl Cgroup {
         }
     }
 
-    /// How many processes the kernel has killed in this group, bound by its limit or by one above.
+    /// How many processes of this group the kernel has killed, at its limit or at one above.
     pub fn oom_kills(&self) -> u64 {
         let kills = match self.version {
             Version::V1 => self.keyed("memory.oom_control", "oom_kill"),
@@ -104,7 +105,7 @@ impl Cgroup {
         kills.expect("a group that is there has its counters")
     }
 
-    /// How often the limit was met: then memory is reclaimed, or a process is killed.
+    /// How often the limit was reached: then the kernel reclaims memory, or kills a process.
     pub fn hits(&self) -> u64 {
         let hits = match self.version {
             Version::V1 => self.number("memory.failcnt"),
@@ -140,7 +141,8 @@ impl Cgroup {
         ];
         for (version, mount, path) in places {
             let Some(path) = path else { continue };
-            // In a container the path may be one of outside; then what is mounted is ours.
+            // In a container the path may be that of the host; then the mounted directory is our
+            // group.
             let directory =
                 [Utf8Path::new(mount).join(path), mount.into()].into_iter().find(|d| d.is_dir());
             let Some(directory) = directory else { continue };
@@ -150,7 +152,7 @@ impl Cgroup {
                     .is_ok_and(|text| text.split_whitespace().any(|name| name == "memory")),
             };
             if has_memory {
-                // Where `hand_down` has moved us.
+                // The group into which `hand_down` has moved us.
                 let above = directory.parent().filter(|_| directory.file_name() == Some(LEAF));
                 return Ok((version, above.unwrap_or(&directory).to_owned()));
             }
@@ -182,9 +184,9 @@ impl Cgroup {
     }
 }
 
-/// Gives the groups below `parent` the memory controller. Version 2 does so only for a group
-/// without processes of its own, so those are moved to one beside ours. That is done where the
-/// tests are alone in a container; the root group of a machine may have both.
+/// Enables the memory controller for the groups below `parent`. With version 2 `parent` must have
+/// no processes then, so they are moved to a group beside ours. That happens only if the tests are
+/// alone in a container; the root group of a machine may have processes.
 fn hand_down(parent: &Utf8Path) -> Result<(), String> {
     let control = parent.join("cgroup.subtree_control");
     let has = || {
@@ -196,11 +198,11 @@ fn hand_down(parent: &Utf8Path) -> Result<(), String> {
     }
     let leaf = parent.join(LEAF);
     let _ = fs::create_dir(&leaf);
-    // Processes are started meanwhile, perhaps by other tests.
+    // Other tests may start processes meanwhile.
     for _attempt in 0..10 {
         let text = fs::read_to_string(parent.join("cgroup.procs")).unwrap_or_default();
         for process in text.lines() {
-            // One that has ended cannot be moved, and need not be.
+            // An error is ignored: the process has ended.
             let _ = write(&leaf.join("cgroup.procs"), process);
         }
         if has() || write(&control, "+memory").is_ok() {
@@ -211,15 +213,14 @@ fn hand_down(parent: &Utf8Path) -> Result<(), String> {
 }
 
 fn write(path: &Utf8Path, text: &str) -> io::Result<()> {
-    // In one call, which is one request to the kernel.
+    // In one write(2), which is one request to the kernel.
     fs::File::options().write(true).open(path)?.write_all(text.as_bytes())
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
         use rustix::process::{Pid, Signal, kill_process};
-        // Those that are killed leave only when they have ended, and others may have been started
-        // since.
+        // Killed processes leave the group only when they have ended, and may have started others.
         for _attempt in 0..500 {
             for process in self.processes() {
                 if let Some(pid) = Pid::from_raw(process as i32) {

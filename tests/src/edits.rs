@@ -1,13 +1,12 @@
-//! Random edits of generated workspaces. After them a build makes what a clean build of the same
-//! files makes, byte for byte, or fails as that one does.
+//! Random edits of generated workspaces. After each edit, a build has the same result as a clean
+//! build of the same files, byte for byte, or fails with the same errors.
 //!
-//! - `Model` is a workspace and draws what is done to it: steps, each of a [`Kind`]. It is pure, as
-//!   are the values that it is made of: `State` (files and environment), `Manifests`, and `Edit`,
-//!   of which steps are made.
-//! - `Disk` carries edits out, `build` runs `tender` and collects what it made.
-//! - [`Workshop::round`] does that for a seed, and judges. [`Figures`] counts what was done,
-//!   because a test in which nothing changes proves nothing. [`Journal`] keeps the figures of
-//!   rounds, so that many of them can be done in several runs.
+//! - `Model` is a workspace, and draws its steps, each of a [`Kind`]. It is pure, as are its
+//!   values: `State` (files and environment), `Manifests`, and `Edit` (a part of a step).
+//! - `Disk` applies edits, `build` runs `tender` and collects its outputs.
+//! - [`Workshop::round`] does all steps of a seed, and compares. [`Figures`] counts them, because a
+//!   test in which nothing changes proves nothing. [`Journal`] saves the figures of rounds, so that
+//!   many rounds can be split over several runs.
 
 mod build;
 mod disk;

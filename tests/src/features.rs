@@ -1,19 +1,20 @@
-//! What tests need that not every machine has, and what happens where it is missing. Knows no test.
+//! Features of machines that tests need, and skips of tests on machines without them. Knows no
+//! test.
 //!
-//! A test that lacks something is skipped, and never in silence: [`skip`] says so on standard error
-//! and notes it in the file that `TENDER_TEST_SKIPS` names, which `make test` shows at its end.
-//! Where `TENDER_TEST_REQUIRES` names the feature, as `.ci/run` does, the test fails.
+//! A test without its feature is skipped, and never silently: [`skip`] reports it on standard error
+//! and in the file that `TENDER_TEST_SKIPS` names, which `make test` shows at its end. If
+//! `TENDER_TEST_REQUIRES` names the feature, as in `.ci/run`, the test fails.
 
 use crate::rounds::variable;
 use std::fs::File;
 use std::io::Write;
 
-/// Each by the name that `TENDER_TEST_REQUIRES` has for it.
+/// A feature. `TENDER_TEST_REQUIRES` has its name in the same spelling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feature {
-    /// Mounting file systems, and namespaces to mount them in.
+    /// Permission to mount file systems, in a mount namespace.
     Root,
-    /// A memory cgroup of the test's own.
+    /// Permission to make a memory cgroup.
     Cgroup,
     /// GNU make before 4.4.
     Make43,
@@ -28,15 +29,15 @@ pub enum Feature {
     GccOld,
     Gcc13,
     Gxx,
-    /// clang as a program to link with.
+    /// clang as a link driver.
     Clang,
-    /// setpriv(1), which takes capabilities away.
+    /// setpriv(1), which drops capabilities.
     Setpriv,
     /// A character device that can be opened and not read.
     FailingDevice,
-    /// What `make fetch` gets.
+    /// The sources that `make fetch` downloads.
     RealWorld,
-    /// What `make sources` gets.
+    /// The sources that `make sources` downloads.
     Sources,
 }
 
@@ -84,7 +85,8 @@ impl Feature {
     }
 }
 
-/// Tells that the calling test, or a part of it, is skipped for want of a feature. `why` is one line.
+/// Reports that the calling test, or a part of it, is skipped because a feature is missing. `why`
+/// is one line.
 ///
 /// # Panics
 /// The feature is required.
@@ -93,11 +95,12 @@ pub fn skip(feature: Feature, why: &str) {
     let required = variable("TENDER_TEST_REQUIRES").unwrap_or_default();
     assert!(!requires(&required, feature), "this run requires {}: {why}", feature.name());
     let line = entry(feature, why);
-    // Past the harness, which shows nothing of a test that passes. Standard error may be closed.
+    // Not by `eprintln!`, whose output the test harness hides if the test passes. Standard error
+    // may be closed.
     let _ = writeln!(std::io::stderr(), "SKIPPED: {line}");
     if let Some(path) = variable("TENDER_TEST_SKIPS") {
         let file = File::options().append(true).create(true).open(&path);
-        // One write for a line, because other test programs append as well.
+        // One write for each line, because other test programs append too.
         let written = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()));
         written.unwrap_or_else(|error| panic!("TENDER_TEST_SKIPS names {path}: {error}"));
     }
@@ -107,18 +110,19 @@ pub fn skip(feature: Feature, why: &str) {
 fn entry(feature: Feature, why: &str) -> String {
     let own = std::env::current_exe().unwrap_or_default();
     let program = own.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    // cargo puts a hash behind the name.
+    // cargo appends a hash to the name.
     let program = program.rsplit_once('-').map_or(program.as_str(), |(name, _)| name);
-    // The harness gives each test a thread of its name; a test may have more of its own.
+    // The harness runs each test on a thread with the test's name; other threads of a test have
+    // other names.
     let thread = std::thread::current();
     let test = thread.name().map_or_else(String::new, |name| format!(" {name}"));
     format!("{}: {why} ({program}{test})", feature.name())
 }
 
-/// Whether `required`, names of features with blanks between them, has this one.
+/// Whether `required`, names of features separated by blanks, has this one.
 ///
 /// # Panics
-/// It has a name that no feature has.
+/// It has an unknown name.
 fn requires(required: &str, feature: Feature) -> bool {
     let is_known = |name: &str| Feature::ALL.iter().any(|feature| feature.name() == name);
     let unknown = required.split_whitespace().find(|name| !is_known(name));
@@ -144,7 +148,7 @@ mod tests {
         assert_eq!(entry(Feature::Make44, "it is too old"), expect);
     }
 
-    /// Debian 12, on which it runs, has gcc 12 alone.
+    /// It runs on Debian 12, which has only gcc 12.
     #[test]
     fn ci_requires_all_features_but_a_second_gcc() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../.ci/run");

@@ -1,28 +1,24 @@
-//! Other build tools that speak the jobserver protocol, and trees of them whose jobs can be
-//! counted.
+//! Other build tools with the jobserver protocol, and trees of them whose jobs can be counted.
 //!
 //! ```no_run
 //! use tender_tests::TestSpace;
 //! use tender_tests::interop::{Probes, Tool, find};
 //!
-//! let (Some(make), Some(ninja)) = (find(Tool::Make44), find(Tool::Ninja)) else { return };
-//! let space = TestSpace::new();
-//! // Each job lasts until three have run at once, so three are seen if the tools can do it.
-//! let probes = Probes::new(&space, 3);
-//! let inner = ninja.tree(&probes, "inner", 6, &[]);
-//! let outer = make.tree(&probes, "outer", 2, &[inner]);
-//! outer.arg("-j3").run(&space).expect_ok();
-//! assert_eq!(probes.log().most_at_once(), 3);
+//! let (Some(make), Some(ninja)) = (find(Tool::Make44), find(Tool::Ninja)) else { return }; let
+//! space = TestSpace::new(); // Each job lasts until three have run at once, so three are counted
+//! if the tools can do it. let probes = Probes::new(&space, 3); let inner = ninja.tree(&probes,
+//! "inner", 6, &[]); let outer = make.tree(&probes, "outer", 2, &[inner]);
+//! outer.arg("-j3").run(&space).expect_ok(); assert_eq!(probes.log().most_at_once(), 3);
 //! ```
 //!
-//! - [`find`] looks for a tool, and has the test skipped where it is missing. `make interop` gets
-//!   those that a machine lacks.
-//! - [`Found::tree`] writes what makes a tool run K probe jobs, and other trees below it.
-//! - [`Log`] says what ran when; [`expect_whole_pool`] reads GNU make's own audit.
+//! - [`find`] searches a tool, and reports a skip if it is missing. `make interop` installs missing
+//!   tools.
+//! - [`Found::tree`] writes the files by which a tool runs K probe jobs, and other trees below it.
+//! - [`Log`] has the times of jobs; [`expect_whole_pool`] checks GNU make's own count of tokens.
 //! - [`expect_sharing`] checks one pair of tools: whether the inner one shares, runs one job, or is
 //!   outside the pool.
-//! - [`Pool`] is a pool of the test's own, which sees every byte; [`members`] finds the processes
-//!   of a tree, to kill some.
+//! - [`Pool`] is a pool that the test hosts and whose bytes it can count; [`members`] finds the
+//!   processes of a tree, to kill some.
 
 mod log;
 mod members;
@@ -48,10 +44,10 @@ pub enum Tool {
     /// GNU make before 4.4, as Debian 12 has it: a pipe's descriptors, and `fifo:` is a fatal
     /// error.
     Make43,
-    /// GNU make 4.4.1, else a newer one of the machine: both forms; hosts a FIFO unless it is given
+    /// GNU make 4.4.1, else a newer one of the machine: both forms; hosts a FIFO, or a pipe with
     /// `--jobserver-style=pipe`.
     Make44,
-    /// The machine's ninja, if it is older than 1.13: no client.
+    /// The machine's ninja, if it is older than 1.13: not a client.
     NinjaOld,
     /// Upstream's ninja since 1.13: joins a FIFO, and no pipe.
     Ninja,
@@ -76,7 +72,7 @@ impl Tool {
         Tool::Tender,
     ];
 
-    /// None: `tender` is always there.
+    /// `None`: `tender` always exists.
     fn feature(self) -> Option<Feature> {
         Some(match self {
             Tool::Make43 => Feature::Make43,
@@ -90,7 +86,7 @@ impl Tool {
         })
     }
 
-    /// For messages.
+    /// The name in messages.
     pub fn name(self) -> &'static str {
         match self {
             Tool::Make43 => "GNU make before 4.4",
@@ -105,18 +101,18 @@ impl Tool {
     }
 }
 
-/// A tool that is there.
+/// An installed tool.
 #[derive(Clone, Debug)]
 pub struct Found {
     pub tool: Tool,
     /// The program, by an absolute path.
     pub path: Utf8PathBuf,
-    /// The first line of what it answers to `--version`.
+    /// The first line of its output for `--version`.
     pub version: String,
 }
 
-/// Looks for a tool; `None` if it is not there, and the test is skipped. The first look of a machine
-/// gets what is to be got.
+/// Searches a tool. `None` if it is missing; then a skip is reported. The first search on a machine
+/// downloads missing tools.
 pub fn find(tool: Tool) -> Option<Found> {
     let candidates = match tool {
         Tool::Make43 => in_path("make"),
@@ -139,8 +135,8 @@ pub fn find(tool: Tool) -> Option<Found> {
     found
 }
 
-/// A gcc before 13, or of 13 or newer: [`Feature::GccOld`] or [`Feature::Gcc13`]. `None` if there is
-/// none, and the test is skipped.
+/// A gcc before 13, or of 13 or newer: [`Feature::GccOld`] or [`Feature::Gcc13`]. `None` if there
+/// is none; then a skip is reported.
 pub fn find_gcc(feature: Feature) -> Option<Found> {
     let majors = if feature == Feature::GccOld { 1..13 } else { 13..u32::MAX };
     let names =
@@ -168,20 +164,20 @@ fn is(tool: Tool, version: &str) -> bool {
             make.and_then(number).is_some_and(|version| ((4, 2)..(4, 4)).contains(&version))
         }
         Tool::Make44 => make.and_then(number).is_some_and(|version| version >= (4, 4)),
-        // ninja answers nothing but a number.
+        // ninja prints only a number.
         Tool::NinjaOld => number(version).is_some_and(|version| version < (1, 13)),
         Tool::Ninja => {
             number(version).is_some_and(|version| version >= (1, 13))
                 && !version.contains("kitware")
         }
         Tool::NinjaKitware => version.contains("kitware.jobserver"),
-        // Clang may be installed as gcc, and reads no MAKEFLAGS.
+        // The program `gcc` may be clang, which does not read MAKEFLAGS.
         Tool::Gcc => version.starts_with("gcc"),
         Tool::Cargo | Tool::Tender => true,
     }
 }
 
-/// The first line that a program answers to `--version`.
+/// The first line of a program's output for `--version`.
 fn version(path: &Utf8Path) -> Option<String> {
     let mut command = Command::new(path);
     command.arg("--version").stdin(Stdio::null()).stderr(Stdio::null());
@@ -199,13 +195,13 @@ fn in_path(name: &str) -> Vec<Utf8PathBuf> {
     directories.map(|directory| directory.join(name)).filter(|path| path.is_file()).collect()
 }
 
-/// A program that `tools/interop.sh` gets, below the target directory.
+/// A program that `tools/interop.sh` downloads, below the target directory.
 fn got(path: &str) -> Utf8PathBuf {
     static TRIED: Once = Once::new();
     let directory =
         profile_directory().parent().expect("a profile lies in a target directory").join("interop");
     TRIED.call_once(|| {
-        // `make test` has tried already; without a network each test would try again in vain.
+        // `make test` has tried already; without a network each test would try again and fail.
         if !directory.exists() {
             let script = Utf8Path::new(env!("CARGO_MANIFEST_DIR"))
                 .parent()
@@ -219,13 +215,13 @@ fn got(path: &str) -> Utf8PathBuf {
     directory.join(path)
 }
 
-/// Neither `tender` nor make complains of the pool.
+/// Neither `tender` nor make warns about the pool.
 #[track_caller]
 pub fn expect_no_warning(run: &Run) {
     assert!(!run.stderr.contains("warning") && !run.stderr.contains("INTERNAL"), "{run}");
 }
 
-/// One warning, and what it says.
+/// Expects exactly one warning, with these texts.
 #[track_caller]
 pub fn expect_one_warning(run: &Run, texts: &[&str]) {
     let warnings: Vec<&str> = run.stderr.lines().filter(|line| line.contains("warning:")).collect();
@@ -235,15 +231,16 @@ pub fn expect_one_warning(run: &Run, texts: &[&str]) {
     }
 }
 
-/// GNU make with a pipe, and with a FIFO, as far as they are there.
+/// GNU make with a pipe, and with a FIFO, as far as they are installed.
 pub fn makes() -> impl Iterator<Item = Found> {
     [Tool::Make43, Tool::Make44].into_iter().filter_map(find)
 }
 
-/// Long enough to be found running by the test, which ends it.
+/// Long enough for the test to find it running and end it.
 pub const ENDLESS: usize = 1000;
 
-/// No GNU make above missed a token, or got one too many. Its exit status says nothing of it.
+/// No GNU make above counted missing or surplus tokens at its end, which do not change its exit
+/// status.
 #[track_caller]
 pub fn expect_whole_pool(run: &Run) {
     let missed =

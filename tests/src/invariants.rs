@@ -1,14 +1,14 @@
-//! What holds for every build, as its trace shows. Knows no workspace. The names: J for jobs, M for
-//! memory.
+//! Invariants of every build, checked in its trace. Knows no workspace. Names begin with J for jobs
+//! and M for memory.
 //!
-//! Where a trace may have nothing that an invariant is about, it answers how much there was: what
-//! holds of nothing shows nothing.
+//! If a trace may have no case of an invariant, its check returns the number of cases, because a
+//! check of no case proves nothing.
 
 use crate::trace::{Job, Trace};
 use std::collections::BTreeMap;
 use std::iter::Sum;
 
-/// How much the invariants were about that may have nothing to be about; each as its function says.
+/// The numbers of cases of invariants that may have none; each as its function returns.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Judged {
     pub live_modules: usize,
@@ -18,7 +18,7 @@ pub struct Judged {
 }
 
 impl Judged {
-    /// The names of those that were about nothing.
+    /// The names of invariants without a case.
     pub fn vacuous(&self) -> Vec<&'static str> {
         let all = [
             ("M1", self.live_modules),
@@ -41,10 +41,10 @@ impl Sum for Judged {
     }
 }
 
-/// All that holds for a build with so many slots, however it went with its memory.
+/// Checks all invariants of a build with `slots` slots.
 ///
 /// # Errors
-/// What does not hold, and where.
+/// The invariant that is violated, and where.
 pub fn all(trace: &Trace, slots: u64, succeeded: bool) -> Result<Judged, String> {
     jobs(trace, slots, succeeded)?;
     Ok(Judged {
@@ -55,15 +55,15 @@ pub fn all(trace: &Trace, slots: u64, succeeded: bool) -> Result<Judged, String>
     })
 }
 
-/// How long a slot may be held with nothing running on it, though an item waits for memory,
-/// microseconds. Slots are on their way for milliseconds, and a process takes some tens of them to
-/// start; one that waits for memory with its slot has it until another item ends.
+/// How long a slot may be held without a running phase while an item waits for memory,
+/// microseconds. The transfer of a slot takes milliseconds, and the start of a process some tens of
+/// them. A process that wrongly waits for memory with its slot holds it until another item ends.
 const ON_THE_WAY_US: u64 = 500_000;
 
 /// J1: never more jobs than slots, and no slot is in use after a build that has `succeeded`.
 ///
 /// # Errors
-/// It is not so, and where.
+/// It is violated, and where.
 pub fn jobs(trace: &Trace, slots: u64, succeeded: bool) -> Result<(), String> {
     let phases = trace.max_concurrent_phases();
     ensure(phases <= slots, || format!("J1: {phases} phases at once of {slots}"))?;
@@ -79,11 +79,11 @@ pub fn jobs(trace: &Trace, slots: u64, succeeded: bool) -> Result<(), String> {
 }
 
 /// M1: a worker that runs r items holds at most r + ceil(r/4) + 1 modules. A piece counts as an
-/// item. Of a worker that was killed it is not known which pieces ran at its end: as many as
-/// `slots` may have. Answers how often there was a module.
+/// item. Of a killed worker it is unknown which pieces ran at its end: up to `slots`. Returns how
+/// often there was a module.
 ///
 /// # Errors
-/// It is not so, and where.
+/// It is violated, and where.
 pub fn live_modules(trace: &Trace, slots: u64) -> Result<usize, String> {
     let jobs = trace.jobs();
     let phases = phases(trace);
@@ -106,12 +106,12 @@ pub fn live_modules(trace: &Trace, slots: u64) -> Result<usize, String> {
     Ok(judged)
 }
 
-/// M2: where leases, and what their processes need besides, come to more than the budget, one job
-/// runs and no other. What was granted before the budget fell stays granted, and nothing more until
-/// that is within it. Answers how often they came to more than three quarters of it.
+/// M2: if leases and baselines exceed the budget, exactly one job runs. Leases that were granted
+/// before the budget fell stay, and none is granted until the sum is within it. Returns how often
+/// the sum was more than three quarters of the budget.
 ///
 /// # Errors
-/// It is not so, and where.
+/// It is violated, and where.
 pub fn leases(trace: &Trace) -> Result<usize, String> {
     let phases = phases(trace);
     let (mut judged, mut before, mut granted_before) = (0, (0, u64::MAX), 0);
@@ -142,11 +142,11 @@ pub fn leases(trace: &Trace) -> Result<usize, String> {
     Ok(judged)
 }
 
-/// M2 at the end: all leases have come back after a build that has `succeeded`, those of workers
-/// that were killed too. Answers how often some did.
+/// M2 at the end: after a build that has `succeeded`, all leases were returned, also those of
+/// killed workers. Returns how often some were.
 ///
 /// # Errors
-/// It is not so.
+/// It is violated.
 pub fn returned_leases(trace: &Trace, succeeded: bool) -> Result<usize, String> {
     let leases = trace.counter("lease", "bytes");
     let last = leases.last().map_or(0, |(_, _, bytes)| *bytes);
@@ -154,16 +154,16 @@ pub fn returned_leases(trace: &Trace, succeeded: bool) -> Result<usize, String> 
     Ok(if succeeded { leases.windows(2).filter(|pair| pair[1].2 < pair[0].2).count() } else { 0 })
 }
 
-/// J3: no slot is held while its holder waits for memory. While an item waits for memory, there is
-/// a moment in the run of every other item that takes a while in which each slot in use has a phase
-/// running on it. Answers how many such runs there were.
+/// J3: no process holds a slot while it waits for memory. While an item waits for memory, each
+/// longer run of another item has a moment at which every slot in use has a running phase. Returns
+/// how many such runs there were.
 ///
 /// # Errors
-/// It is not so, and where.
+/// It is violated, and where.
 pub fn idle_slots(trace: &Trace) -> Result<usize, String> {
     let waits = trace.spans("wait", "too little memory is free");
     let jobs = trace.jobs();
-    // What ran in a worker that was killed is not known.
+    // It is unknown what ran in a killed worker.
     let unknown: Vec<&Job> = jobs.iter().filter(|job| was_killed(job)).collect();
     let steps = steps(trace);
     let mut judged = 0;
@@ -185,7 +185,7 @@ pub fn idle_slots(trace: &Trace) -> Result<usize, String> {
     Ok(judged)
 }
 
-/// When slots in use less phases that run changes, and by how much; sorted.
+/// The changes of the number of slots in use minus running phases: times and amounts, sorted.
 fn steps(trace: &Trace) -> Vec<(u64, i64)> {
     let mut steps = Vec::new();
     let mut before = 0;
@@ -200,8 +200,8 @@ fn steps(trace: &Trace) -> Vec<(u64, i64)> {
     steps
 }
 
-/// The least of the sum of `steps` from `start` to `end`. Those of one time count together: what
-/// ends there and what begins.
+/// The smallest sum of `steps` from `start` to `end`. Steps at one time count together, ends and
+/// starts.
 fn least_idle(steps: &[(u64, i64)], start: u64, end: u64) -> i64 {
     let mut sum: i64 = steps.iter().filter(|(ts, _)| *ts <= start).map(|(_, step)| step).sum();
     let mut least = sum;
@@ -233,8 +233,7 @@ fn was_killed(job: &Job) -> bool {
     job.outcome == "interrupted"
 }
 
-/// How often each item, by crate and unit, was in a worker that was killed; those that never were
-/// are left out.
+/// How often each item, by crate and unit, was in a killed worker; without items that never were.
 pub fn kills(trace: &Trace) -> BTreeMap<(String, String), u32> {
     let mut kills = BTreeMap::new();
     for job in trace.jobs().into_iter().filter(was_killed) {
@@ -340,7 +339,7 @@ mod tests {
         check(&[(0, 10), (0, 10)], 101, None);
         check(&[(0, 10), (0, 5)], 101, Some(1));
         check(&[(0, 10)], 101, Some(1));
-        // Far from it nothing is shown.
+        // Far from the limit there is no case.
         check(&[(0, 10), (0, 10)], 10, Some(0));
     }
 
@@ -356,7 +355,7 @@ mod tests {
         check(&[(100, 130), (100, 50), (70, 50), (40, 50)], true);
         check(&[(100, 130), (101, 50)], false);
         check(&[(100, 130), (70, 50), (71, 50)], false);
-        // It was within the new one since.
+        // It has been within the new budget since.
         check(&[(100, 130), (100, 50), (40, 50), (60, 50)], false);
     }
 
@@ -389,7 +388,7 @@ mod tests {
             assert_eq!(idle_slots(&trace(events)).ok(), expect);
         };
         check(1, 0, "ok", Some(1));
-        // Held for a moment only.
+        // Held only for a moment.
         check(1, 1000, "ok", Some(1));
         check(2, 0, "ok", None);
         check(2, 0, "interrupted", Some(0));

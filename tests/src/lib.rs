@@ -1,4 +1,4 @@
-//! Harness of the end-to-end tests: the real `tender` in directories of its own.
+//! The harness of the end-to-end tests: runs the real `tender` in temporary directories.
 //!
 //! ```no_run
 //! use tender_tests::TestSpace;
@@ -12,33 +12,32 @@
 //! assert!(run.stderr.contains("src/main.c:1:"), "{run}");
 //! ```
 //!
-//! - [`TestSpace`] is a directory that goes away with the test; `TENDER_TEST_KEEP=1` keeps those of
-//!   tests that fail, [`TestSpace::eject`] keeps one anyway.
-//! - [`Run`] is what a program said and how it ended. Print it in every assertion's message.
-//! - [`TestSpace::start`] gives a [`Started`], for tests that do something to a program while it
-//!   runs.
-//! - `TestSpace::build` builds with `-v` and says what was rebuilt, and why;
-//!   `TestSpace::trace_build` reads the trace.
-//! - [`Trace`] reads a trace file as `docs/trace.md` tells, for tests of "never more than N".
+//! - [`TestSpace`] is a directory that is removed at the end of the test; `TENDER_TEST_KEEP=1`
+//!   keeps those of failed tests, [`TestSpace::eject`] keeps one in any case.
+//! - [`Run`] is the output and the exit of a program. Print it in every assertion's message.
+//! - [`TestSpace::start`] returns a [`Started`], for tests that act on a running program.
+//! - `TestSpace::build` builds with `-v` and returns what was rebuilt, and why;
+//!   `TestSpace::trace_build` returns the trace.
+//! - [`Trace`] parses a trace file (`docs/trace.md`), for tests of "never more than N".
 //! - [`Terminal`] runs a program on a terminal of its own and types keys.
 //! - [`program`] finds the programs under test: in `TENDER_TEST_BIN` if set, else cargo builds
 //!   them, once, in the profile of the tests.
-//! - [`skip`] tells that a test is skipped because the machine lacks a [`Feature`].
-//! - [`invariants`] are what a trace has to show of every build.
-//! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, dies or is noisy on
-//!   demand, for generators and links that behave badly.
-//! - [`Cgroup`] bounds the memory of a command, and counts who was killed for it.
+//! - [`skip`] reports that a test is skipped because the machine lacks a [`Feature`].
+//! - [`invariants`] checks what must hold in the trace of every build.
+//! - [`probe`] is `src/bin/probe.rs`, a program that sleeps, fills memory, prints or dies on
+//!   demand, for commands and links that behave badly.
+//! - [`Cgroup`] limits the memory of a command, and counts kills by the kernel.
 //! - [`interop`] finds other makes and ninjas, and builds trees of them whose jobs are counted.
 //! - [`stress`] generates workspaces that need much memory, and builds them with little.
-//! - [`libraries`] builds real libraries with `tender` and with clang, and compares what their test
-//!   programs say.
-//! - [`edits`] edits generated workspaces at random, and compares what is built with clean builds.
-//! - [`rounds`] runs random rounds, as environment variables choose them.
-//! - [`storm`] kills, stops and interrupts members of a build at random moments.
-//! - [`torture`] builds programs of other projects with cuts forced, and compares what they do.
+//! - [`libraries`] builds real libraries with `tender` and with clang, and compares the output of
+//!   their test programs.
+//! - [`edits`] makes random edits of generated workspaces, and compares builds with clean builds.
+//! - [`rounds`] runs random rounds that environment variables choose.
+//! - [`storm`] kills, stops and interrupts processes of a build at random times.
+//! - [`torture`] builds programs of other projects with forced cuts, and compares their behaviour.
 //!
-//! Tests check the effect that a user sees. None is decided by a clock: those that need something
-//! to be under way wait for it to be seen, with [`wait_until`].
+//! Tests check effects that a user sees. No result depends on a clock: a test that needs an event
+//! waits for it with [`wait_until`].
 
 mod cgroup;
 pub mod edits;
@@ -69,7 +68,7 @@ pub use trace::{Job, Trace};
 
 use std::time::{Duration, Instant};
 
-/// Waits until `seen`; panics after a minute, which only a hang needs.
+/// Waits until `seen` returns true. Panics after a minute, which means a hang.
 pub fn wait_until(what: &str, mut seen: impl FnMut() -> bool) {
     let start = Instant::now();
     while !seen() {

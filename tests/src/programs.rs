@@ -1,4 +1,4 @@
-//! Where the programs under test are. Knows cargo, not what the programs do.
+//! Finds the programs under test. Knows cargo, and not what the programs do.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use std::io::{Read, Seek, Write};
@@ -13,7 +13,7 @@ pub fn program(name: &str) -> Utf8PathBuf {
     path
 }
 
-/// Where the programs of LLVM are that the worker was built with.
+/// The directory of the programs of the LLVM that the worker was built with.
 pub fn llvm_bin() -> Utf8PathBuf {
     tender::toolchain::llvm_bin()
 }
@@ -57,7 +57,7 @@ pub(crate) fn profile_directory() -> Utf8PathBuf {
     }
 }
 
-/// Runs cargo, unless another test of the same `cargo test` has.
+/// Runs cargo, unless another test of the same `cargo test` has run it.
 fn build() {
     let directory = profile_directory();
     let mut stamp = std::fs::File::options()
@@ -89,15 +89,15 @@ fn build() {
     stamp.write_all(now.as_bytes()).unwrap();
 }
 
-/// What the tests of one command line have in common and no other has: their process group, and
-/// when its leader started (field 22 of `proc_pid_stat(5)`, counted after the name in brackets).
+/// Identifies the tests of one command line: their process group, and when its leader started
+/// (field 22 of `proc_pid_stat(5)`, counted after the name in brackets).
 fn this_command() -> String {
     let group = rustix::process::getpgrp().as_raw_nonzero();
     let stat = std::fs::read_to_string(format!("/proc/{group}/stat")).unwrap_or_default();
     let started = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
     match started {
         Some(started) => format!("{group} {started}"),
-        // The leader is gone, so nothing is known to be the same.
+        // The leader has ended, so runs cannot be recognised as the same.
         None => format!("process {}", std::process::id()),
     }
 }

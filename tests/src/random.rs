@@ -1,4 +1,4 @@
-//! Numbers that depend on a seed and on nothing else: SplitMix64.
+//! Random numbers that depend only on a seed: SplitMix64.
 
 pub(crate) struct Random(u64);
 
@@ -14,7 +14,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than `end`. What is not even about it is far below what a storm could show.
+    /// A number below `end`. The bias of the modulo is too small to matter in a test.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         self.next() % end
     }
@@ -35,7 +35,7 @@ mod tests {
     #[test]
     fn seed_gives_the_same_numbers_everywhere() {
         let mut random = Random::new(0);
-        // The first values of the generator's reference implementation.
+        // The first values of the reference implementation.
         assert_eq!((random.next(), random.next()), (0xe220_a839_7b1d_cdaf, 0x6e78_9e6a_a1b9_65f4));
     }
 }

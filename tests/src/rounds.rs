@@ -1,16 +1,16 @@
-//! Rounds of a test that draws at random: chosen by environment variables, and run several at once.
-//! Knows nothing of what a round does.
+//! Rounds of a randomised test: chosen by environment variables, several run at once. Does not know
+//! what a round does.
 
 use std::io::Write;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// An environment variable that chooses what a test does. None if it is empty or not set.
+/// An environment variable that chooses rounds. `None` if it is empty or not set.
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-/// As [`variable`]; panics if it is no number.
+/// As [`variable`]; panics if it is not a number.
 pub fn number(name: &str) -> Option<u64> {
     let text = variable(name)?;
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
@@ -35,7 +35,8 @@ pub fn run_in_lanes(seeds: Range<u64>, lanes: usize, round: impl Fn(u64) + Sync)
     });
 }
 
-/// Past the harness, which shows nothing of a test that passes. Standard error may be closed.
+/// Not by `eprintln!`, whose output the test harness hides if the test passes. Standard error may
+/// be closed.
 pub fn show(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -1,4 +1,4 @@
-//! What a program said and how it ended.
+//! The output and the exit of a program.
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -19,7 +19,7 @@ pub struct Run {
     pub(crate) root: String,
 }
 
-/// A program that is running. Killed if it is dropped.
+/// A running program, which is killed if this is dropped.
 pub struct Started {
     pub(crate) child: Child,
     pub(crate) line: String,
@@ -31,7 +31,7 @@ impl Started {
         self.child.id()
     }
 
-    /// Its children, by process id.
+    /// The pids of its children.
     pub fn children(&self) -> Vec<u32> {
         let pid = self.pid();
         let text =
@@ -44,7 +44,7 @@ impl Started {
     }
 
     pub fn signal(&self, signal: Signal) {
-        // It may have ended by itself.
+        // An error is ignored: it may have ended.
         let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
@@ -108,7 +108,7 @@ impl Run {
         self
     }
 
-    /// Standard error holds every one of `texts`.
+    /// Expects each of `texts` in standard error.
     #[track_caller]
     pub fn expect_stderr(self, texts: &[&str]) -> Run {
         for text in texts {
@@ -117,7 +117,7 @@ impl Run {
         self
     }
 
-    /// Nothing was compiled, linked or generated, as standard error tells it.
+    /// Expects that nothing was compiled, linked or generated, according to standard error.
     #[track_caller]
     pub fn expect_nothing_done(self) -> Run {
         for line in self.stderr.lines() {
@@ -129,7 +129,7 @@ impl Run {
         self
     }
 
-    /// What `-v` says was rebuilt, sorted.
+    /// The items that were rebuilt according to `-v`, sorted.
     pub fn rebuilt(&self) -> Vec<Rebuild> {
         let dirty = self.stderr.lines().filter_map(|line| line.trim_start().strip_prefix("Dirty "));
         let mut all: Vec<Rebuild> = dirty
@@ -143,7 +143,7 @@ impl Run {
         all
     }
 
-    /// Standard output of `--message-format json`, one value a line.
+    /// The values in standard output of `--message-format json`, one on each line.
     #[track_caller]
     pub fn messages(&self) -> Vec<Value> {
         let parse = |line: &str| {

@@ -1,8 +1,8 @@
-//! Signals that the programs under test were started to ignore. Knows no programs.
+//! Resets signals that the tests inherited as ignored. Knows no programs.
 //!
-//! What a process ignores its children ignore as well (signal(7)): `nohup make test &` in a script
-//! hands down SIGHUP, SIGINT and SIGQUIT so. `tender`, its worker and every shell leave a signal
-//! alone that they were started to ignore, so that tests that send it would fail.
+//! Children inherit ignored signals (signal(7)): in a script, `nohup make test &` ignores SIGHUP,
+//! SIGINT and SIGQUIT. `tender`, its worker and shells do not handle a signal that was ignored when
+//! they started, so tests that send it would fail.
 
 #![expect(unsafe_code, reason = "a disposition is set by signal(2)")]
 
@@ -12,7 +12,7 @@ use std::process::Command;
 
 const HANDED_DOWN: [c_int; 3] = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP];
 
-/// Has `command` start with the default dispositions.
+/// Makes `command` start with the default dispositions.
 pub(crate) fn reset_in(command: &mut Command) {
     // SAFETY: signal(2) is async-signal-safe; no allocation, no locks.
     unsafe {
@@ -23,11 +23,11 @@ pub(crate) fn reset_in(command: &mut Command) {
     }
 }
 
-/// Gives this process the default dispositions, for a test that sends signals to itself. To be
-/// called before anything takes signals over.
+/// Restores the default dispositions in this process, for a test that sends signals to itself. To
+/// be called before handlers are installed.
 pub fn reset() {
     for signal in HANDED_DOWN {
-        // SAFETY: the default disposition calls nothing of ours.
+        // SAFETY: the default disposition calls no code.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
     }
 }

@@ -1,4 +1,4 @@
-//! A directory for one test, and `tender` run in it.
+//! A directory for one test, in which `tender` runs.
 
 use crate::features::{Feature, skip};
 use crate::programs::program;
@@ -11,7 +11,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-/// What would change a build if the tests' environment had it; `TENDER_...` goes too.
+/// Variables that change builds, and are removed; so are all `TENDER_...`.
 const CLEARED: &[&str] = &[
     "MAKEFLAGS",
     "MFLAGS",
@@ -37,7 +37,7 @@ const CLEARED: &[&str] = &[
 ];
 
 pub struct TestSpace {
-    /// Absent once the directory is to stay.
+    /// `None` if the directory is to be kept.
     dir: Option<tempfile::TempDir>,
     root: Utf8PathBuf,
 }
@@ -56,8 +56,7 @@ impl TestSpace {
         TestSpace { dir: Some(dir), root }
     }
 
-    /// A copy of `workspace-examples/NAME` without what was built there. `vendor` is linked, not
-    /// copied.
+    /// A copy of `workspace-examples/NAME` without its outputs. `vendor` is a symbolic link.
     pub fn example(name: &str) -> TestSpace {
         let space = TestSpace::new();
         copy(&examples().join(name), &space.root, &["target", "vendor", "compile_commands.json"]);
@@ -95,7 +94,7 @@ impl TestSpace {
         space
     }
 
-    /// A copy of all that is here, targets included, in another directory.
+    /// A copy of the whole directory, outputs included.
     pub fn duplicate(&self) -> TestSpace {
         let space = TestSpace::new();
         copy(&self.root, &space.root, &[]);
@@ -110,14 +109,14 @@ impl TestSpace {
         self.root.join(path)
     }
 
-    /// Writes a file, and the directories above it where they are missing.
+    /// Writes a file, and creates its directories if necessary.
     pub fn write(&self, path: &str, content: impl AsRef<[u8]>) {
         let path = self.path(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, content).unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
-    /// Replaces `from`, which has to be there, by `to`.
+    /// Replaces `from`, which must occur, by `to`.
     #[track_caller]
     pub fn edit(&self, path: &str, from: &str, to: &str) {
         let text = self.read(path);
@@ -139,7 +138,7 @@ impl TestSpace {
         self.path(path).symlink_metadata().is_ok()
     }
 
-    /// Makes a file look as if it was written `ago` before now. Its content stays.
+    /// Sets a file's modification time to `ago` before now.
     pub fn touch(&self, path: &str, ago: Duration) {
         self.set_mtime(path, SystemTime::now() - ago);
     }
@@ -148,13 +147,13 @@ impl TestSpace {
         fs::metadata(self.path(path)).unwrap().modified().unwrap()
     }
 
-    /// Makes a file look as if it was last written at `when`.
+    /// Sets a file's modification time to `when`.
     pub fn set_mtime(&self, path: &str, when: SystemTime) {
-        // Opened for reading, which a program that runs allows.
+        // Opened for reading, because a running program cannot be opened for writing.
         fs::File::open(self.path(path)).unwrap().set_modified(when).unwrap();
     }
 
-    /// Removes a file or a directory with all in it.
+    /// Removes a file, or a directory with its contents.
     #[track_caller]
     pub fn remove(&self, path: &str) {
         let full = self.path(path);
@@ -162,7 +161,7 @@ impl TestSpace {
         result.unwrap_or_else(|error| panic!("{path}: {error}"));
     }
 
-    /// `tender` in this directory, with a clean environment, before it runs.
+    /// The command `tender`, in this directory and with a clean environment.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(program("tender"));
         self.prepare(&mut command);
@@ -170,7 +169,7 @@ impl TestSpace {
         command
     }
 
-    /// Puts `command` in this directory and a clean environment, without colours and input, and
+    /// Sets this directory and a clean environment for `command`, without colours and input, and
     /// with no signal ignored.
     pub fn prepare(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
@@ -183,18 +182,17 @@ impl TestSpace {
         signals::reset_in(command);
     }
 
-    /// Runs `tender ARGS` to its end.
+    /// Runs `tender ARGS` and waits for its end.
     pub fn tender(&self, args: &[&str]) -> Run {
         self.run(self.command(args))
     }
 
-    /// Runs any command to its end, as `command` or `prepare` made it.
+    /// Runs a command that `command` or `prepare` made, and waits for its end.
     pub fn run(&self, command: Command) -> Run {
         self.start(command).finish()
     }
 
-    /// Starts a command and leaves it running. What it says is read when it is finished: no more
-    /// than a pipe holds.
+    /// Starts a command. Its output is read at the end only, so it must fit into a pipe.
     pub fn start(&self, mut command: Command) -> Started {
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let line =
@@ -211,13 +209,13 @@ impl TestSpace {
         self.run(command)
     }
 
-    /// Builds with `-v`, which has to succeed. Answers what was rebuilt and why, sorted.
+    /// Builds with `-v`, and expects success. Returns what was rebuilt and why, sorted.
     #[track_caller]
     pub fn build(&self, args: &[&str]) -> Vec<Rebuild> {
         self.tender(&[&["build", "-v"], args].concat()).expect_ok().rebuilt()
     }
 
-    /// Builds again: nothing is done, and no worker is started.
+    /// Builds, and expects that nothing is done and no worker is started.
     #[track_caller]
     pub fn expect_fresh(&self, args: &[&str]) {
         let file = self.path("trace.json");
@@ -227,7 +225,7 @@ impl TestSpace {
         assert_eq!((trace.workers(), trace.jobs()), (0, vec![]), "{run}");
     }
 
-    /// Builds with a trace, which has to succeed.
+    /// Builds with a trace, and expects success.
     #[track_caller]
     pub fn trace_build(&self, args: &[&str]) -> Trace {
         let file = self.path("trace.json");
@@ -235,7 +233,7 @@ impl TestSpace {
         Trace::read(&file)
     }
 
-    /// All that users find in `target/PROFILE`, by name: programs, archives, shared libraries.
+    /// The contents of all programs, archives and shared libraries in `target/PROFILE`, by name.
     pub fn outputs(&self, profile: &str) -> BTreeMap<String, Vec<u8>> {
         let directory = self.path("target").join(profile);
         let entries =
@@ -247,7 +245,7 @@ impl TestSpace {
             .collect()
     }
 
-    /// Keeps the directory and says where it is.
+    /// Keeps the directory, and prints its path.
     pub fn eject(&mut self) {
         if let Some(dir) = self.dir.take() {
             say(&format!("kept: {}", dir.keep().display()));
@@ -273,8 +271,7 @@ pub fn examples() -> Utf8PathBuf {
     Utf8Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("workspace-examples")
 }
 
-/// Whether the sources of `real-world` are there, fetched if they were not. If not, the test is
-/// skipped.
+/// Whether the sources of `real-world` exist; tries to fetch them. If not, reports a skip.
 pub fn vendored() -> bool {
     let there = fetched();
     if !there {
@@ -286,10 +283,10 @@ pub fn vendored() -> bool {
     there
 }
 
-/// Whether the sources of all examples are there, fetched if they were not.
+/// Whether the sources of all examples exist; tries to fetch them.
 pub(crate) fn fetched() -> bool {
     let script = examples().parent().unwrap().join("tools/fetch.sh");
-    // Of several tests that start together only one fetches.
+    // Only one of several tests at the same time fetches.
     let lock = fs::File::open(&script).unwrap();
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
     Command::new("sh").arg(script).status().is_ok_and(|status| status.success())

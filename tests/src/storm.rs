@@ -1,14 +1,14 @@
-//! Storms: wide builds in which random members of the process tree are killed, stopped and
-//! interrupted, and what must hold after.
+//! Storms: wide builds in which random processes of the tree are killed, stopped and interrupted,
+//! and checks of what must hold afterwards.
 //!
-//! - [`Plan`] says what a seed does: below which host the build runs, and what befalls whom, after
-//!   how long. Who is there at that moment is for the machine to say, so a seed repeats the storm,
-//!   not every gust of it.
-//! - [`Weather`] is what rounds have in common: the tools of this machine, and what an undisturbed
-//!   build makes.
-//! - [`Weather::round`] carries a plan out and checks the build, its pool, its trace, and the build
-//!   that follows.
-//! - [`Figures`] counts what was done, because a storm that reached no process proves nothing.
+//! - [`Plan`] is drawn from a seed: the host of the build, and which signals are sent to which kind
+//!   of process, after what time. Which processes exist at that time depends on the machine, so a
+//!   seed repeats the plan, not every event.
+//! - [`Weather`] is common to all rounds: the tools of this machine, and the outputs of an
+//!   undisturbed build.
+//! - [`Weather::round`] executes a plan, and checks the build, its pool, its trace, and the next
+//!   build.
+//! - [`Figures`] counts the events, because a storm that reached no process proves nothing.
 
 mod figures;
 mod host;

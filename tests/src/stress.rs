@@ -1,11 +1,10 @@
-//! Workspaces that need much memory, generated, and what has to hold when they are built with
-//! little of it.
+//! Generated workspaces that need much memory, and checks of builds with little memory.
 //!
-//! - [`Recipe`] says what a workspace is to be, [`Workspace`] is its files and what its program
-//!   prints.
-//! - [`start_in`] and [`run_in`] run a command in a group and watch it.
-//! - [`Workload`] is a workspace that was built and measured with plenty; [`Case`] is a build of it
-//!   with less, and is judged.
+//! - [`Recipe`] describes a workspace; [`Workspace`] has its files and the expected output of its
+//!   program.
+//! - [`start_in`] and [`run_in`] run a command in a cgroup and measure it.
+//! - [`Workload`] is a workspace that was built and measured with enough memory; [`Case`] is a
+//!   build of it with less, with checks.
 
 mod case;
 mod code;

@@ -1,5 +1,4 @@
-//! A terminal of a test's own, with a program in its foreground. Knows terminals, not what the
-//! programs do.
+//! A pseudo-terminal with a program in its foreground. Does not know what the program does.
 
 use crate::signals;
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
@@ -13,26 +12,26 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 const ROWS: u16 = 24;
 
-/// The test is the terminal and the shell. The program is killed if this is dropped.
+/// The test acts as the terminal and the shell. The program is killed if this is dropped.
 pub struct Terminal {
     keyboard_and_screen: File,
     screen: vt100::Parser,
     shown: Vec<u8>,
-    /// How much of `shown` was waited for.
+    /// The end of the part of `shown` that was waited for.
     seen: usize,
-    /// Rows whose line went on in the next one, whenever that was.
+    /// Rows whose line has ever wrapped to the next row.
     wrapped: BTreeSet<String>,
     child: Child,
 }
 
 impl Terminal {
-    /// Starts `command` as the leader of a session on a terminal of that many columns. Standard
-    /// input, output and error are the terminal.
+    /// Starts `command` as the leader of a session on a terminal with `columns` columns. The
+    /// terminal is its standard input, output and error.
     pub fn start(columns: u16, command: Command) -> Terminal {
         Terminal::start_with_stderr(columns, command, None)
     }
 
-    /// The same with standard error elsewhere.
+    /// The same, with another standard error.
     #[expect(unsafe_code, reason = "the new session is made between fork and exec")]
     pub fn start_with_stderr(
         columns: u16,
@@ -64,7 +63,7 @@ impl Terminal {
             seen: 0,
             wrapped: BTreeSet::new(),
         }
-        // `command` is dropped with our copies of the terminal's end, so that reading ends with the
+        // Dropping `command` closes our copies of the terminal, so that reading ends with the
         // program.
     }
 
@@ -72,7 +71,7 @@ impl Terminal {
         Pid::from_child(&self.child)
     }
 
-    /// The process group that keys like Ctrl-C reach.
+    /// The foreground process group, which gets the signals of keys such as Ctrl-C.
     pub fn foreground(&self) -> Pid {
         tcgetpgrp(&self.keyboard_and_screen).unwrap()
     }
@@ -81,7 +80,7 @@ impl Terminal {
         self.keyboard_and_screen.write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until the terminal has been sent `text` once more.
+    /// Waits until the program has sent `text` once more.
     #[track_caller]
     pub fn shows(&mut self, text: &str) {
         loop {
@@ -95,40 +94,39 @@ impl Terminal {
         }
     }
 
-    /// Waits until the program has been stopped.
+    /// Waits until the program is stopped.
     pub fn stops(&self) {
         let status = waitid(WaitId::Pid(self.pid()), WaitIdOptions::STOPPED).unwrap().unwrap();
         assert!(status.stopped());
     }
 
-    /// Waits for the program's end, and reads what it showed until then.
+    /// Waits for the program's end, and reads its output until then.
     pub fn ends(&mut self) -> ExitStatus {
         while self.read() {}
         self.child.wait().unwrap()
     }
 
-    /// All that was sent to the terminal.
+    /// All output to the terminal.
     pub fn bytes(&self) -> String {
         String::from_utf8_lossy(&self.shown).into_owned()
     }
 
-    /// What is on the screen.
+    /// The text on the screen.
     pub fn screen(&self) -> String {
         self.screen.screen().contents()
     }
 
-    /// Rows that were ever on the screen and whose line was too long for it.
+    /// Rows that ever had a line that was too long for the screen.
     pub fn wrapped(&self) -> &BTreeSet<String> {
         &self.wrapped
     }
 
-    /// False at the end: all programs have closed the terminal.
+    /// Reads output. Returns false when all programs have closed the terminal.
     fn read(&mut self) -> bool {
         let mut bytes = [0; 1024];
         let n = self.keyboard_and_screen.read(&mut bytes).unwrap_or(0);
         self.shown.extend_from_slice(&bytes[..n]);
-        // Looked at before each move of the cursor, because the next line may come in place of this
-        // one.
+        // Checked before each move of the cursor, because the next line may replace this one.
         for piece in bytes[..n].split_inclusive(|byte| b"\r\n".contains(byte)) {
             self.screen.process(piece);
             let screen = self.screen.screen();

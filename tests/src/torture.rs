@@ -1,14 +1,14 @@
-//! Programs of other projects, built with cuts forced, against what clang makes of them by the same
-//! flags.
+//! Programs of other projects, built with forced cuts, and compared with clang's builds with the
+//! same flags.
 //!
-//! - [`find`] finds them: tests of GCC, programs of Csmith, and one of ours. [`directory`] is where
-//!   the first are.
-//! - [`Setting`] is how one is built, drawn by its name. [`sample`] chooses some.
-//! - [`Session`] builds and runs them; [`Outcome`] is what came of one, [`Summary`] of all.
+//! - [`find`] finds them: tests of GCC, programs of Csmith, and one of ours. [`directory`] is the
+//!   directory of GCC's tests.
+//! - [`Setting`] is how a program is built, drawn by its name. [`sample`] chooses programs.
+//! - [`Session`] builds and runs them; [`Outcome`] is the result of one, [`Summary`] of all.
 //!
-//! Of a test of GCC its directives count (`directive`, `target`, `program`). What clang makes of a
-//! program (`reference`) has to end with 0 before the program counts; what `tender` makes of it
-//! (`batch`) has to do the same.
+//! The directives of a GCC test choose its flags (`directive`, `target`, `program`). A program
+//! counts only if clang's build of it exits with 0 (`reference`). Then the build by `tender` must
+//! behave in the same way (`batch`).
 
 mod batch;
 mod corpus;
@@ -31,7 +31,7 @@ pub use outcome::{Outcome, What};
 pub use session::{Session, directory};
 pub use summary::{Counts, Summary};
 
-/// Those of a fixed sample of `permille` of a thousand, by their names.
+/// A fixed sample of `permille` of a thousand programs, by their names.
 pub fn sample(tests: Vec<Test>, permille: u64) -> Vec<Test> {
     tests.into_iter().filter(|test| draw::in_sample(&test.name, permille)).collect()
 }

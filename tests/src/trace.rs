@@ -1,4 +1,4 @@
-//! Reads a trace file as `docs/trace.md` tells. Knows no build.
+//! Parses a trace file (`docs/trace.md`). Knows no build.
 
 use camino::Utf8Path;
 use serde_json::Value;
@@ -10,14 +10,14 @@ pub struct Trace {
     pub events: Vec<Value>,
 }
 
-/// An item from its start to its end.
+/// The run of an item, from its start to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     pub krate: String,
     pub unit: String,
     /// The row: 0 for `[[generate]]` commands, else the worker's number + 1.
     pub pid: u64,
-    /// Where it began.
+    /// The slot on which it began.
     pub slot: u64,
     /// CLOCK_MONOTONIC, microseconds.
     pub start_us: u64,
@@ -28,7 +28,7 @@ pub struct Job {
 
 impl Trace {
     /// # Panics
-    /// The file cannot be read, or is no trace.
+    /// The file cannot be read, or is not a trace.
     #[track_caller]
     pub fn read(path: &Utf8Path) -> Trace {
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -36,8 +36,7 @@ impl Trace {
     }
 
     /// # Errors
-    /// It is no JSON, or no list of events with the fields that every event of its kind has, or
-    /// what begins does not end.
+    /// It is not JSON, not a list of events with the fields of their kinds, or a begin has no end.
     pub fn parse(text: &str) -> Result<Trace, String> {
         let events: Vec<Value> = serde_json::from_str(text).map_err(|error| error.to_string())?;
         match events.iter().find(|event| !is_whole(event)) {
@@ -46,12 +45,12 @@ impl Trace {
         }
     }
 
-    /// Events of this `ph`, such as `X`.
+    /// The events with this `ph`, such as `X`.
     pub fn of_kind<'a>(&'a self, ph: &'a str) -> impl Iterator<Item = &'a Value> {
         self.events.iter().filter(move |event| event["ph"] == ph)
     }
 
-    /// All items that ran, by start.
+    /// The runs of all items, by start.
     ///
     /// # Panics
     /// A begin has no end, or an end no begin.
@@ -100,14 +99,14 @@ impl Trace {
         Ok(jobs)
     }
 
-    /// How many items had begun and not ended at once: the slots in use, where no unit is cut. One
-    /// that is waits for its pieces without a slot.
+    /// The largest number of items that had begun and not ended. If no unit is cut, this is the
+    /// number of slots in use; a cut unit waits for its pieces without a slot.
     pub fn max_concurrent_jobs(&self) -> u64 {
         let spans = self.jobs().into_iter().map(|job| (job.start_us, job.end_us));
         most_at_once(spans)
     }
 
-    /// How many phases ran at once, which is never more than the slots in use.
+    /// The largest number of phases at a time, which is never more than the slots in use.
     pub fn max_concurrent_phases(&self) -> u64 {
         most_at_once(self.of_kind("X").map(|event| {
             let start = number(event, "ts");
@@ -115,8 +114,8 @@ impl Trace {
         }))
     }
 
-    /// How much of `slots` slots' time was in use from the first item's start to the last one's
-    /// end, 0 to 1.
+    /// The share of the time of `slots` slots that was used, from the first start to the last end
+    /// of an item, 0 to 1.
     pub fn busy_share(&self, slots: u64) -> f64 {
         let jobs = self.jobs();
         let start = jobs.iter().map(|job| job.start_us).min().unwrap_or(0);
@@ -130,7 +129,7 @@ impl Trace {
         self.worker_rows().len()
     }
 
-    /// The row's number and the system's process id of each worker.
+    /// The row and the pid of each worker.
     pub fn worker_rows(&self) -> BTreeMap<u64, u32> {
         let rows =
             self.of_kind("M").filter(|event| event["name"] == "process_name" && event["pid"] != 0);
@@ -138,7 +137,7 @@ impl Trace {
             .collect()
     }
 
-    /// The values of a counter in time's order: time, row, and the value called `value`.
+    /// The values of a counter in order of time: time, row, and the value named `value`.
     pub fn counter(&self, name: &str, value: &str) -> Vec<(u64, u64, u64)> {
         let events = self.of_kind("C").filter(|event| event["name"] == name);
         let mut values: Vec<_> = events
@@ -147,13 +146,13 @@ impl Trace {
                 (number(event, "ts"), number(event, "pid"), value)
             })
             .collect();
-        // Stable: of equal times the later line is the later value.
+        // A stable sort: of equal times the later line has the later value.
         values.sort_by_key(|(ts, _, _)| *ts);
         values
     }
 
-    /// What all leases, and what the processes need in any case, came to in time's order: time,
-    /// bytes, and the budget where there is one.
+    /// The sums of leases and baselines in order of time: time, bytes, and the budget if there is
+    /// one.
     pub fn leases(&self) -> Vec<(u64, u64, Option<u64>)> {
         let events = self.of_kind("C").filter(|event| event["name"] == "lease");
         events
@@ -165,7 +164,7 @@ impl Trace {
             .collect()
     }
 
-    /// From begin to end: the pairs of a category that have this name.
+    /// The pairs of begin and end of a category with this name.
     ///
     /// # Panics
     /// A begin has no end.
@@ -190,7 +189,7 @@ impl Trace {
         if open.is_empty() { Ok(spans) } else { Err(format!("begins without an end: {open:?}")) }
     }
 
-    /// Units that were cut into two pieces or more.
+    /// The units that were cut into two pieces or more.
     pub fn cut_units(&self) -> BTreeSet<&str> {
         let pieces = self
             .of_kind("X")
@@ -198,21 +197,22 @@ impl Trace {
         pieces.filter_map(|event| event["args"]["unit"].as_str()).collect()
     }
 
-    /// The names of phases that occur.
+    /// The names of all phases in the trace.
     pub fn phases(&self) -> BTreeSet<&str> {
         self.of_kind("X").filter_map(|event| event["name"].as_str()).collect()
     }
 }
 
-/// A number that `is_whole` has looked for.
+/// A number whose presence `is_whole` has checked.
 fn number(event: &Value, key: &str) -> u64 {
     event[key].as_u64().unwrap_or_else(|| panic!("no {key} in {event}"))
 }
 
-/// Numbers in JSON are exact up to this, and no time or amount of a build comes near it.
+/// Numbers in JSON are exact up to this, and no time or size of a build is nearly as large.
 const LARGEST: u64 = 1 << 53;
 
-/// Has all that `docs/trace.md` says of events of its kind, as far as it is read here.
+/// Whether an event has the fields that `docs/trace.md` describes for its kind, as far as they are
+/// read here.
 fn is_whole(event: &Value) -> bool {
     let is_number = |value: &Value| value.as_u64().is_some_and(|number| number <= LARGEST);
     let args = &event["args"];
@@ -238,13 +238,13 @@ fn is_whole(event: &Value) -> bool {
         }
 }
 
-/// The process id in the name of a worker's row, `worker N (PID)`.
+/// The pid in the name of a worker's row, `worker N (PID)`.
 fn process_of(event: &Value) -> Option<u32> {
     let (_, rest) = event["args"]["name"].as_str()?.rsplit_once('(')?;
     rest.strip_suffix(')')?.parse().ok()
 }
 
-/// One that ends when another starts does not overlap it.
+/// A run that ends when another starts does not overlap it.
 fn most_at_once(spans: impl Iterator<Item = (u64, u64)>) -> u64 {
     // Sorted, an end (-1) comes before a start (+1) of the same time.
     let mut steps: Vec<(u64, i64)> =

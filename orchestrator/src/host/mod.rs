@@ -2,11 +2,11 @@
 //! no items and no plans.
 //!
 //! - `slots.rs`: where slots come from, and messages about children that violate the rules;
-//! `watchdog.rs`: returns tokens and kills groups if this process is killed.
+//!   `watchdog.rs`: returns tokens and kills groups if this process is killed.
 //! - `tools.rs`: which dialect each make and ninja reads; `probe.rs`: asks a program for its
-//! version; `unshared.rs`: which commands do not share the slots.
+//!   version; `unshared.rs`: which commands do not share the slots.
 //! - `survivors.rs`: finds survivors; `external.rs`: keeps external commands within the available
-//! memory.
+//!   memory.
 //! - `sampler.rs`: reads how much memory is available.
 //! - `error.rs`: errors that end a whole build.
 

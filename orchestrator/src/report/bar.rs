@@ -1,8 +1,8 @@
-//! The progress bar: how much is done, what runs now, how long it has taken and may still take.
+//! The progress bar: how much is done, what runs, the elapsed and the expected remaining time.
 //!
-//! The line is computed here, by width; indicatif puts it on the terminal and takes it off. Nothing
-//! of indicatif is set up before the first draw, because most builds end before it. Knows no
-//! diagnostics and prints nothing that stays.
+//! Computes the line for the width of the terminal; indicatif draws and erases it. indicatif is set
+//! up at the first draw, because most builds end before it. Knows no diagnostics, and prints
+//! nothing permanent.
 
 use crate::events::Event;
 use crate::graph::{Graph, ItemKind};
@@ -16,15 +16,15 @@ use std::time::Duration;
 use tender_protocol::{Outcome, PhaseName};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// A build that ends sooner shows no bar: it would only flicker.
+/// A shorter build shows no bar, which would only flicker.
 const FIRST_DRAW_US: u64 = 500_000;
-/// Ten draws a second, as cargo: more cost time and cannot be read.
+/// Ten draws a second, as cargo does: more take time and cannot be read.
 const BETWEEN_DRAWS_US: u64 = 100_000;
 /// Columns between the brackets.
 const BAR_COLUMNS: usize = 26;
-/// Below this width the words matter more than the picture.
+/// Below this width the line has no bar, only text.
 const WIDTH_FOR_PICTURE: usize = 70;
-/// Below this one even the verb leaves no room for the numbers.
+/// Below this width the line has no verb either.
 const WIDTH_FOR_VERB: usize = 24;
 
 pub struct Bar {
@@ -36,9 +36,9 @@ pub struct Bar {
 
 /// Where the bar is drawn.
 pub struct Place {
-    /// Makes a fresh target, because a bar that was taken off the screen does not come back.
+    /// Creates a new target, because indicatif does not draw a bar again that was erased.
     pub target: Box<dyn Fn() -> ProgressDrawTarget>,
-    /// Columns now; terminals are resized.
+    /// The present number of columns; a terminal can be resized.
     pub width: Box<dyn Fn() -> usize>,
     pub colour: bool,
 }
@@ -65,7 +65,7 @@ impl Bar {
         self.progress.event(graph, event);
     }
 
-    /// Draws if it is time to. `now_us` is CLOCK_MONOTONIC.
+    /// Draws if that is due. `now_us` is CLOCK_MONOTONIC.
     pub fn tick(&mut self, graph: &Graph, now_us: u64) {
         let Some(start) = self.progress.start_us else { return };
         let due = match self.last_draw_us {
@@ -79,7 +79,7 @@ impl Bar {
         self.draw(graph, now_us);
     }
 
-    /// Takes the bar off the screen; the next due tick draws it again.
+    /// Erases the bar; the next due tick draws it again.
     pub fn clear(&mut self) {
         if let Some(bar) = self.drawn.take() {
             bar.finish_and_clear();
@@ -106,7 +106,8 @@ impl Bar {
             (false, true) => "{verb} {text}".to_owned(),
             (false, false) => "{text}".to_owned(),
         };
-        // Keys, not messages: setting a message draws at once, and one update is to be one draw.
+        // Keys instead of a message, because setting a message draws at once, and one update should
+        // be one draw.
         let style = ProgressStyle::with_template(&template)
             .expect("the template is ours")
             .progress_chars("=> ")
@@ -134,16 +135,16 @@ impl Drop for Bar {
     }
 }
 
-/// What is shown of a shortage of memory appears when it has lasted so long, and goes when it has
-/// been over so long: between two items of a build that it slows down there are always gaps.
+/// A shortage of memory is shown when it has lasted this long, and until it has been over for this
+/// long, because there are always short gaps between two items.
 const SHORTAGE_SHOWS_US: u64 = 300_000;
 
-/// Slots are free and memory for what could run on them is not.
+/// Slots are free, but no memory for items that could run on them.
 #[derive(Clone, Copy, Debug)]
 struct UnusedSlots {
     slots: u32,
     since_us: u64,
-    /// Where it is over.
+    /// When it ended.
     until_us: Option<u64>,
 }
 
@@ -162,7 +163,7 @@ impl UnusedSlots {
 #[derive(Debug)]
 struct RunningItem {
     since_us: u64,
-    /// The codegen units that are machine code: which of which unit. Empty where the unit is whole.
+    /// The codegen units that are done, each with its unit. Empty if the unit is not cut.
     pieces: BTreeSet<(Option<String>, u32)>,
 }
 
@@ -175,7 +176,7 @@ impl RunningItem {
     }
 }
 
-/// What the bar knows of the build.
+/// The state of the build.
 #[derive(Debug)]
 struct BarState {
     verb: &'static str,
@@ -186,11 +187,11 @@ struct BarState {
     running: BTreeMap<ItemId, RunningItem>,
     /// Dirty items that have not finished, the running ones included.
     unfinished: BTreeSet<ItemId>,
-    /// From history, microseconds.
+    /// The time in an earlier build, microseconds.
     expected: HashMap<ItemId, u64>,
-    /// Of the items that finished, by kind.
+    /// The measured times of finished items, by kind.
     measured: HashMap<ItemKind, KindTimes>,
-    /// The last one.
+    /// The last message of progress.
     shortage: Option<UnusedSlots>,
 }
 
@@ -263,7 +264,7 @@ impl BarState {
     }
 
     /// `12/85, 5s, about 20s left, 3 slots wait for memory: sqlite3.c (4s), zstd`, cut to `columns`
-    /// at the joints.
+    /// between two parts.
     fn line(&self, graph: &Graph, now_us: u64, columns: usize) -> String {
         let mut line = Fitted::new(columns);
         line.push(&format!("{}/{}", self.done, self.total));
@@ -315,8 +316,9 @@ impl BarState {
         names
     }
 
-    /// The time to the end: that of all remaining work, spread over all jobs, and at least that of
-    /// the longest item. `None` until something was measured, in this build or an earlier one.
+    /// The remaining time: that of all remaining items, divided by the number of jobs, and at least
+    /// that of the longest item. `None` until an item was measured, in this build or an earlier
+    /// one.
     fn left(&self, graph: &Graph, now_us: u64) -> Option<Duration> {
         if self.measured.is_empty() && self.expected.is_empty() {
             return None;
@@ -337,7 +339,8 @@ impl BarState {
     }
 }
 
-/// What items of one kind took, microseconds, and the bytes of their sources.
+/// The sum of the times of items of one kind, microseconds, and of the sizes of their sources,
+/// bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct KindTimes {
     items: u64,
@@ -352,8 +355,8 @@ impl KindTimes {
         self.us += us;
     }
 
-    /// Half of a compile goes with the size of the source; the other half, headers above all, is
-    /// the same for all.
+    /// Half of the time of a compile is in proportion to the size of its source; the other half,
+    /// mostly headers, is the same for all.
     fn guess(&self, bytes: u64) -> u64 {
         let items = self.items.max(1) as f64;
         let (mean_us, mean_bytes) = (self.us as f64 / items, self.bytes as f64 / items);
@@ -373,8 +376,8 @@ impl Fitted {
         Self { text: String::new(), columns }
     }
 
-    /// Appends `part` if it fits with room for a `...` after it, else as much as fits when the line
-    /// is empty. Says whether all of it went in.
+    /// Appends `part` if it fits with room for a `...` after it. If the line is empty, appends as
+    /// much as fits. Returns whether all of it was appended.
     fn push(&mut self, part: &str) -> bool {
         let used = self.text.width();
         if used + part.width() <= self.columns.saturating_sub(3)

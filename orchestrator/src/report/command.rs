@@ -1,14 +1,14 @@
-//! The command of an item as a person would type it. Nothing runs it: our own workers compile
-//! without a process.
+//! The command of an item as a user would type it. It is only shown: workers compile without
+//! starting a process.
 
 use crate::graph::{Item, Run};
 use crate::sys::shell::{quoted, quoted_words};
 use std::borrow::Cow;
 use tender_protocol::Work;
 
-/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell; of one that is too
-/// long to be read or pasted, the start and the end. `driver` is what a link runs in place of the
-/// name that stands in the graph.
+/// For example `clang -O2 -c src/a.c -o target/a.o`, quoted for a POSIX shell; only the start and
+/// the end if it is too long to be read or pasted. `driver` is the program that a link runs, which
+/// replaces the placeholder in the graph.
 pub fn command_line(item: &Item, driver: Option<&[String]>) -> String {
     match &item.run {
         Run::Command(command) => {
@@ -21,7 +21,8 @@ pub fn command_line(item: &Item, driver: Option<&[String]>) -> String {
 /// Command lines up to this length are shown as they are, bytes: the objects of some hundred units.
 const READABLE: usize = 32 << 10;
 
-/// Of longer ones, what is shown of the start and of the end, bytes, and of a word, characters.
+/// Of a longer one: how many bytes of its start and of its end are shown, and how many characters
+/// of a word.
 const START: usize = 2 << 10;
 const END: usize = 512;
 const WORD: usize = 256;
@@ -125,7 +126,7 @@ mod tests {
             line.contains(" [... 19842 words ...] ") && line.len() < START + END + 32,
             "{line}"
         );
-        // As long as it can be read it is whole.
+        // A short command is shown in full.
         assert_eq!(readable(&words[..1000]), words[..1000].join(" "));
 
         let long = "x".repeat(100_000);

@@ -1,7 +1,7 @@
-//! Standard error as reports use it: whole texts, each in one write, with or without colours.
+//! Standard error for reports: each text in one write, with or without colours.
 //!
-//! One write a text, so that what other processes print to the same terminal never cuts a line of
-//! ours. Errors of writing are ignored: a build does not fail because its reader has closed the
+//! One write for each text, so that output of other processes on the same terminal never splits a
+//! line. Errors of writing are ignored: a build does not fail because the reader has closed the
 //! stream.
 
 use crate::report::diagnostic::plain;

@@ -1,7 +1,7 @@
-//! What reports contain about a crate: its names, its paths, its targets. Taken from the workspace
+//! The texts about a crate in reports: its names, its paths, its targets. Taken from the workspace
 //! once.
 //!
-//! Events name items, and the graph names crates by id; all text about a crate comes from here.
+//! Events name items, and the graph has ids of crates; this file has all text about a crate.
 
 use crate::graph::{Item, ItemKind};
 use crate::manifest::{Crate, CrateId, Workspace};
@@ -22,10 +22,10 @@ pub struct CrateInfo {
     pub dir: Utf8PathBuf,
     /// Absolute.
     pub manifest: Utf8PathBuf,
-    /// First source of the library, absolute, where there is a library.
+    /// The first source of the library, absolute, if there is one.
     lib: Option<LibInfo>,
     bins: Vec<BinInfo>,
-    /// Directories of its library's public headers, absolute, without those that are generated.
+    /// Directories of its library's public headers, absolute, without generated ones.
     pub headers: Vec<Utf8PathBuf>,
 }
 
@@ -75,8 +75,8 @@ impl Crates {
         self.get(item.krate)
     }
 
-    /// Read from the item's key, e.g. `app bin app src/main.c`. A program's name may hold spaces,
-    /// so the longest name of the crate that fits is meant.
+    /// Read from the item's key, e.g. `app bin app src/main.c`. A program's name may have spaces,
+    /// so the longest matching name of the crate is taken.
     pub fn target<'a>(&'a self, item: &Item) -> CrateTarget<'a> {
         if item.kind == ItemKind::Generate {
             return CrateTarget::Generate;
@@ -129,7 +129,7 @@ impl CrateInfo {
         self.lib.is_some()
     }
 
-    /// `zstd v0.1.0 (/path/to/zstd)`, on one line, with any name of the directory.
+    /// `zstd v0.1.0 (/path/to/zstd)`, on one line, whatever characters the path has.
     pub fn describe(&self) -> String {
         format!("{} v{} ({})", self.name, self.version, words::visible(self.dir.as_str()))
     }
@@ -139,7 +139,7 @@ impl CrateInfo {
         format!("path+file://{}#{}@{}", self.dir, self.name, self.version)
     }
 
-    /// Cargo's `kind` of a target, which for ours is also its `crate_types`.
+    /// Cargo's `kind` of a target; `crate_types` has the same value.
     pub fn target_kinds(&self, target: CrateTarget<'_>) -> Vec<&'static str> {
         match target {
             CrateTarget::Bin(_) => vec!["bin"],
@@ -160,7 +160,7 @@ impl CrateInfo {
         }
     }
 
-    /// The target's first source; the manifest where there is none, as for generated sources.
+    /// The target's first source; the manifest if there is none, as for generated sources.
     pub fn target_source(&self, target: CrateTarget<'_>) -> &Utf8Path {
         let source = match target {
             CrateTarget::Bin(name) => {

@@ -1,5 +1,5 @@
-//! From a worker's diagnostic to what is shown of it: clang's as they are, the linker's by crate
-//! and symbol.
+//! The text that is shown for a worker's diagnostic: clang's text unchanged, the linker's errors by
+//! crate and symbol.
 
 use crate::graph::{Graph, Item, ItemKind, Run};
 use crate::report::crates::Crates;
@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use tender_protocol::{Diagnostic, Level, Member, Work};
 
-/// A diagnostic in its final words. `rendered` ends with a newline and may hold ANSI colours.
+/// A diagnostic as it is shown. `rendered` ends with a newline and may have ANSI colours.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shown<'a> {
     pub level: Level,
@@ -18,9 +18,8 @@ pub struct Shown<'a> {
     pub rendered: Cow<'a, str>,
 }
 
-/// What to show for one diagnostic of `item`. A link that lacks symbols or has them twice becomes
-/// one error per symbol; the linker's own text follows if it has more information, or if `whole`
-/// asks for it.
+/// What to show for one diagnostic of `item`. A link with undefined or duplicate symbols gives one
+/// error for each; the linker's own text follows if it has other errors, or if `whole` is true.
 pub fn shown<'a>(
     graph: &Graph,
     crates: &Crates,
@@ -32,7 +31,7 @@ pub fn shown<'a>(
     if !is_link || diagnostic.level != Level::Error {
         let mut one = as_it_is(diagnostic);
         if let Some(help) = missing_header::help(&graph.root, crates, item, diagnostic) {
-            // Before the blank line with which clang's text may end.
+            // Before the blank line at the end of clang's text, if there is one.
             let text = one.rendered.trim_end_matches('\n');
             let end = &one.rendered[text.len()..];
             one.rendered = format!("{text}\n  {}: {help}{end}", style::bold("help")).into();
@@ -76,7 +75,7 @@ pub fn shown<'a>(
         return vec![as_it_is(diagnostic)];
     }
     if found.others || whole {
-        // The errors are counted by the lines above; the text is there to be read.
+        // A note, because the lines above count the errors already.
         all.push(Shown { level: Level::Note, ..as_it_is(diagnostic) });
     }
     all
@@ -93,16 +92,16 @@ fn as_it_is(diagnostic: &Diagnostic) -> Shown<'_> {
     Shown { level: diagnostic.level, message: Cow::from(&diagnostic.message), rendered }
 }
 
-/// The unit's path for an object of this build, e.g. `zip/src/a.c`; with the line where that
-/// is known, and the crate where it is not that of `link`.
+/// The unit's path for an object of this build, e.g. `zip/src/a.c`, with the line if it is known,
+/// and the crate if it is not that of `link`.
 fn place_text(graph: &Graph, link: &Item, place: &SymbolPlace) -> String {
     let object = place.object.as_deref().or(place.source.as_deref());
     let unit = object.and_then(|object| unit_of(graph, place, object));
-    // The compilation directory is `.`, which linkers keep.
+    // Linkers keep the compilation directory, which is `.`.
     let source = place.source.as_deref().map(|source| source.trim_start_matches("./"));
     let unit = unit.or_else(|| unit_at(graph, source?.rsplit_once(':')?.0));
     let text = match (unit, source) {
-        // `app/src/main.c:3`: debug information names the very line, perhaps of a header.
+        // `app/src/main.c:3`: debug information has the line, perhaps of a header.
         (_, Some(source))
             if source.rsplit_once(':').is_some_and(|(_, line)| line.parse::<u32>().is_ok()) =>
         {
@@ -137,7 +136,7 @@ fn unit_of<'a>(graph: &'a Graph, place: &SymbolPlace, object: &str) -> Option<&'
     let object = match &place.archive {
         None => object,
         Some(archive) => {
-            // Also one that is only taken apart by links.
+            // Also an archive that links read only for its members.
             let items = graph.items.iter().chain(&graph.unbuilt_archives);
             let item = items.into_iter().find(|item| writes(graph, item, archive))?;
             let Run::Worker(Work::Archive { members, .. }) = &item.run else { return None };
@@ -152,15 +151,15 @@ fn writes(graph: &Graph, item: &Item, path: &str) -> bool {
     item.outputs.iter().any(|output| output == path || graph.root.join(output) == path)
 }
 
-/// One object of all modules of `link`: its unit is unknown.
+/// The merged object of all modules of `link`: its unit is unknown.
 fn is_merged(link: &Item, object: &str) -> bool {
     let Run::Worker(Work::Link { lto: Some(lto), .. }) = &link.run else { return false };
     object.strip_prefix(lto.work_dir.as_str()) == Some(&format!("/{}.lto.o", link.krate_name))
 }
 
-/// The file of modules that link-time optimisation has made `object` from. A worker names the
-/// object `CRATE.UNIT.CGU.o`, UNIT being the file's or the member's name without its extension, and
-/// after `~` a number where an input before had that name.
+/// The file with the modules from which link-time optimisation made `object`. A worker names the
+/// object `CRATE.UNIT.CGU.o`. UNIT is the file's or the member's name without its extension, and
+/// has `~` and a number if an earlier input has the same name.
 fn optimised_from<'a>(graph: &'a Graph, object: &str) -> Option<&'a str> {
     let (dir, name) = object.rsplit_once('/')?;
     let (name, _cgu) = name.strip_suffix(".o")?.rsplit_once('.')?;

@@ -1,4 +1,4 @@
-//! One sink that passes everything on to several, in order.
+//! A sink that passes each event to several sinks, in order.
 
 use crate::events::{Event, Sink};
 use crate::graph::Graph;

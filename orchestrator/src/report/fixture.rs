@@ -162,7 +162,7 @@ pub fn graph() -> Graph {
     }
 }
 
-/// A diagnostic as clang's renderer leaves it: in colour, its newline included.
+/// A diagnostic as clang renders it: in colour, with a newline.
 pub fn diagnostic(level: Level, message: &str) -> Diagnostic {
     let word = if level == Level::Error { "error" } else { "warning" };
     Diagnostic {

@@ -1,8 +1,7 @@
-//! What a person reads on standard error: cargo's lines, clang's diagnostics, counts at the end.
+//! The text on standard error: lines as cargo prints them, clang's diagnostics, counts at the end.
 //!
 //! The diagnostics of an item are kept until it ends and then shown together, so that those of two
-//! items are never mixed. Lines go above the bar: it is taken off before a line and comes back with
-//! the next tick.
+//! items are never mixed. The bar is erased before a line, and drawn again at the next tick.
 
 use crate::events::{Event, Severity, Sink};
 use crate::graph::{Graph, Item, ItemKind};
@@ -22,17 +21,17 @@ use tender_protocol::{Diagnostic, Level, Outcome, PhaseName};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verbosity {
-    /// Errors and warnings only.
+    /// Only errors and warnings.
     Quiet,
     Normal,
-    /// Each unit, its command, and why it runs.
+    /// Also each unit, its command, and why it runs.
     Verbose,
-    /// Phases, memory and waits too.
+    /// Also phases, memory and waits.
     VeryVerbose,
 }
 
 impl Severity {
-    /// How it is shown; `None` if the verbosity is too low.
+    /// The level as shown; `None` if the verbosity is too low.
     pub fn level(self, verbosity: Verbosity) -> Option<Level> {
         match self {
             Severity::Verbose => (verbosity >= Verbosity::Verbose).then_some(Level::Note),
@@ -48,26 +47,26 @@ pub struct Human {
     bar: Option<Bar>,
     crates: Rc<Crates>,
     verbosity: Verbosity,
-    /// False where diagnostics go elsewhere (JSON messages): they are counted, not shown.
+    /// False if JSON messages have the diagnostics: then they are only counted here.
     diagnostics: bool,
     /// Diagnostics of items that still run.
     kept: HashMap<ItemId, Kept>,
     /// The programs that links run, until they start.
     drivers: HashMap<ItemId, Vec<String>>,
     told: BTreeMap<CrateId, Told>,
-    /// How many items each crate has; counted when first asked for.
+    /// How many items each crate has; counted when first needed.
     items_of: HashMap<CrateId, usize>,
     running: HashSet<ItemId>,
     failed: bool,
 }
 
-/// Of one item, until it ends.
+/// The phases of one item, until it ends.
 #[derive(Default)]
 struct Kept {
     diagnostics: Vec<Diagnostic>,
     output: Vec<String>,
-    /// In the order in which they first ended: the time of each, all pieces together, and of how
-    /// many stretches it is the sum.
+    /// In the order in which they first ended: the time of each, as the sum over all pieces, and
+    /// how many there were.
     phases: Vec<(PhaseName, u64, usize)>,
 }
 
@@ -86,7 +85,7 @@ struct Told {
     generating: bool,
     building: bool,
     fresh: usize,
-    /// Of items that succeeded; a failed item's line has its own count.
+    /// Counts of items that succeeded; the line of a failed item has its own count.
     warnings: usize,
     failed: bool,
 }
@@ -155,7 +154,7 @@ impl Human {
         }
     }
 
-    /// Says once that a crate is being built, when its first item starts.
+    /// Prints the line of a crate once, when its first item starts.
     fn announce(&mut self, item: &Item) {
         let told = self.told(item);
         let verb = match item.kind {
@@ -275,7 +274,7 @@ impl Human {
     }
 
     fn build_finished(&mut self, graph: &Graph, success: bool, elapsed: Duration) {
-        // Diagnostics of items that an interrupt ended are shown now.
+        // Shows the diagnostics of items that an interrupt ended.
         let mut left: Vec<ItemId> = self.kept.keys().copied().collect();
         left.sort_unstable();
         for ix in left {
@@ -377,8 +376,8 @@ impl Sink for Human {
                 self.print(&style::message(level, text.trim_end()));
             }
             Event::Interrupted { signal } => {
-                // For good: the build only waits for its processes now, and the user's prompt is
-                // next.
+                // Erases the bar for good: the build only waits for its processes, and the shell's
+                // prompt follows.
                 self.bar = None;
                 if self.at_least(Verbosity::Normal) {
                     self.print(&style::caution(

@@ -1,7 +1,7 @@
-//! Messages for programs, one JSON object a line on standard output. See `docs/json.md`.
+//! Messages for programs: one JSON object on each line of standard output. See `docs/json.md`.
 //!
-//! `compiler-message`, `compiler-artifact` and `build-finished` have cargo's shape, so that tools
-//! which read cargo's read ours; the other messages are what cargo's readers miss: starts, ends
+//! `compiler-message`, `compiler-artifact` and `build-finished` have the same fields as cargo's, so
+//! that tools for cargo can read them. The other messages report what cargo does not: starts, ends
 //! with their reasons, waits.
 
 use crate::events::{Event, Needed, Shortage, Sink, Victim, WaitReason};
@@ -21,10 +21,10 @@ use tender_protocol::{Diagnostic, Level};
 pub struct Json {
     out: Box<dyn Write>,
     crates: Rc<Crates>,
-    /// The reader has closed the stream: write nothing more, and let the build end.
+    /// The reader has closed the stream: nothing more is written, and the build continues.
     broken: bool,
     reasons: HashMap<ItemId, RebuildReason>,
-    /// Of items that are about to end: at the beginning, and of pieces.
+    /// Leases and peaks of items that are about to end: of the beginning, and of pieces.
     needed: HashMap<ItemId, (Needed, Needed)>,
     started: HashMap<ItemId, u64>,
 }
@@ -53,7 +53,7 @@ impl Json {
         self.broken = self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()).is_err();
     }
 
-    /// `more` with the fields that every message about an item begins with.
+    /// The fields with which every message about an item begins, and `more`.
     fn about(&self, reason: &str, item: &Item, more: Value) -> Value {
         let krate = self.crates.of(item);
         let target = self.crates.target(item);
@@ -127,7 +127,7 @@ impl Json {
     }
 }
 
-/// Clang gives one place; cargo's readers expect a stretch, so it is one column long.
+/// Clang gives one position; readers of cargo's messages expect a range, so it is one column long.
 fn spans(diagnostic: &Diagnostic) -> Value {
     match &diagnostic.file {
         Some(file) if diagnostic.line > 0 => json!([{
@@ -538,7 +538,7 @@ mod tests {
         check(
             &[
                 Event::Artifact { item: fixture::ZIP_ARCHIVE, fresh: true },
-                // An object is no artifact that the user asked for.
+                // An object is not an artifact that the user asked for.
                 Event::Artifact { item: fixture::ZIP_A, fresh: true },
             ],
             &[zip("compiler-artifact", archive)],

@@ -1,8 +1,7 @@
-//! Reads a linker's errors, so that a symbol that is missing or defined twice is reported by crate
-//! and unit and not by object file.
+//! Parses a linker's errors, so that an undefined or duplicate symbol is reported with crate and
+//! unit instead of an object file.
 //!
-//! Pure text in, values out. ld.lld is what we run; the form of GNU ld is read too, for machines
-//! where the driver uses it.
+//! Text in, values out. Parses the text of ld.lld, and of GNU ld for machines without lld.
 
 use std::collections::HashMap;
 
@@ -11,7 +10,7 @@ use std::collections::HashMap;
 pub struct Undefined {
     pub symbol: String,
     pub users: Vec<SymbolPlace>,
-    /// The linker's guess at another spelling.
+    /// The similar name that the linker suggests.
     pub suggestion: Option<String>,
 }
 
@@ -22,27 +21,27 @@ pub struct Duplicate {
     pub definitions: Vec<SymbolPlace>,
 }
 
-/// Where a symbol is wanted or defined.
+/// Where a symbol is used or defined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SymbolPlace {
-    /// `src/main.c:3`, known with debug information; else the file's name alone, or nothing.
+    /// `src/main.c:3`, known with debug information; else only the file's name, or nothing.
     pub source: Option<String>,
-    /// As given to the linker; the member's name when it is inside `archive`.
+    /// The path of the object as given to the linker; the member's name if it is in `archive`.
     pub object: Option<String>,
     pub archive: Option<String>,
 }
 
-/// What a linker's output consists of.
+/// The contents of a linker's output.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LinkErrors {
-    /// In the order of the text, each symbol once.
+    /// In the order of the text; each symbol once.
     pub undefined: Vec<Undefined>,
     pub duplicates: Vec<Duplicate>,
-    /// There are errors of other kinds, so that the text itself must be shown.
+    /// There are other errors, so the text itself must be shown.
     pub others: bool,
 }
 
-/// Reads the text of `ld.lld` or GNU `ld`, colours already removed.
+/// Parses the text of `ld.lld` or GNU `ld`, without colours.
 ///
 /// ```text
 /// ld.lld: error: undefined symbol: f
@@ -61,9 +60,9 @@ pub struct LinkErrors {
 pub fn parse(text: &str) -> LinkErrors {
     let mut found = LinkErrors::default();
     let mut notes = NoteKind::Others;
-    // GNU ld names the object once for all complaints about a function.
+    // GNU ld names the object once for all errors in a function.
     let mut object = None;
-    // By symbol: GNU ld repeats a symbol for each user, and stops at no number of them.
+    // By symbol, because GNU ld repeats the error for each use, without a limit.
     let mut of_symbol: HashMap<&str, usize> = HashMap::new();
     for line in text.lines() {
         let line = line.trim_end();
@@ -120,7 +119,7 @@ fn lld_symbol(line: &str) -> Option<&str> {
     matches!(kind, "" | "hidden " | "protected " | "internal ").then_some(symbol)
 }
 
-/// What the lines that begin with `>>>` belong to.
+/// The error that lines with `>>>` belong to.
 #[derive(Clone, Copy)]
 enum NoteKind {
     Undefined,
@@ -142,7 +141,7 @@ impl Undefined {
 
 impl Duplicate {
     fn read(&mut self, note: &str) {
-        // `defined in` where only the file is known.
+        // `defined in` if only the file is known.
         let place = note.strip_prefix(" defined at ").or(note.strip_prefix(" defined in "));
         if let Some(place) = place {
             self.definitions.push(SymbolPlace::new(place));
@@ -155,7 +154,7 @@ impl Duplicate {
 }
 
 impl SymbolPlace {
-    /// `main.c:3 (src/main.c:3)`, or where the linker knows no source, what `set_object` takes.
+    /// `main.c:3 (src/main.c:3)`; if the linker knows no source, the text that `set_object` takes.
     fn new(text: &str) -> SymbolPlace {
         let mut place = SymbolPlace::default();
         if text.contains(":(") || text.ends_with(".o") || text.ends_with(".so") {
@@ -186,7 +185,7 @@ fn gnu_symbol(line: &str) -> Option<(&str, &str)> {
     Some((user, rest.trim_matches(['`', '\''])))
 }
 
-/// The driver, and the worker after it, repeat that the linker failed; that is no error of its own.
+/// The driver and the worker repeat that the linker failed, which is not another error.
 fn is_driver_summary(line: &str) -> bool {
     ["linker command failed", "ld returned", "link driver"]
         .iter()

@@ -1,12 +1,12 @@
-//! What to do about a header that clang does not find although the workspace has it. Knows clang's
-//! words for that, and looks whether files exist.
+//! Advice if clang does not find a header that the workspace has. Knows clang's text for that, and
+//! checks which files exist.
 
 use crate::graph::{Item, ItemKind};
 use crate::report::crates::{CrateInfo, Crates};
 use camino::{Utf8Path, Utf8PathBuf};
 use tender_protocol::{Diagnostic, Level};
 
-/// The help for one diagnostic of a unit, if it is of this kind and the header is at hand.
+/// The help for a diagnostic of a unit, if it is about a missing header that the workspace has.
 pub(super) fn help(
     root: &Utf8Path,
     crates: &Crates,
@@ -21,7 +21,7 @@ pub(super) fn help(
     let krate = crates.of(item);
     let manifest = krate.manifest.strip_prefix(root).unwrap_or(&krate.manifest);
     if krate.dir.join("include").join(header).is_file() {
-        // A header that would be found in a directory that is searched would not be missed.
+        // Clang would have found a header in a directory that is searched.
         return Some(if krate.has_library() {
             format!(
                 "`include/{header}` of this crate is not searched: add \"include\" to `headers` of `[lib]` in {manifest}, or to `include`"
@@ -47,7 +47,7 @@ fn wanted(message: &str) -> Option<&str> {
     message.strip_prefix('\'')?.strip_suffix("' file not found")
 }
 
-/// The way from one absolute directory to another.
+/// The relative path from one absolute directory to another.
 fn relative(from: &Utf8Path, to: &Utf8Path) -> Utf8PathBuf {
     let shared = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     let up = from.components().skip(shared).map(|_| "..");

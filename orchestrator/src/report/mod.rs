@@ -1,7 +1,7 @@
 //! Shows a build to users and programs. Only this and `cli` print.
 //!
-//! One stream of events feeds every sink: `human` (with its `bar`), `json`, `trace`, `timings`.
-//! Sentences live in `words`.
+//! Each sink gets the same stream of events: `human` (with its `bar`), `json`, `trace`, `timings`.
+//! `words` has the sentences.
 
 mod bar;
 mod command;

@@ -1,9 +1,8 @@
-//! The terminal on standard error as the bar's library sees it: some columns narrower than it is.
+//! The terminal on standard error, as the library of the bar gets it: with some columns fewer.
 //!
-//! The library fills its line up to the last column. A terminal that echoes `^C` there wraps to
-//! the next line, and the cursor is no longer in the line of the bar that is to be erased. Knows
-//! nothing of what is drawn. Holds the one lock of `tender`, which has one thread: the library asks
-//! for a terminal that threads could share.
+//! The library fills the line to the last column. If a terminal echoes `^C` there, it wraps to the
+//! next line, and the library erases the wrong line. Does not know what is drawn. Has the only lock
+//! of `tender`, although there is one thread, because the library requires `Sync`.
 
 use indicatif::TermLike;
 use std::io::{self, Write};
@@ -12,15 +11,15 @@ use std::sync::{Mutex, PoisonError};
 /// Room for `^C` or `^Z`, and the last column, which some terminals wrap when it is filled.
 const COLUMNS_FOR_ECHO: u16 = 3;
 
-/// What is written is kept until it is flushed, because one draw is to be one write.
+/// Collects output until it is flushed, so that one draw is one write.
 #[derive(Debug, Default)]
 pub struct Screen {
     kept: Mutex<Vec<u8>>,
 }
 
-/// Columns that may be drawn in now.
+/// The number of columns for drawing.
 pub fn columns() -> u16 {
-    // The size of a terminal is 0 until it is set.
+    // A terminal's size is 0 until it is set.
     let columns =
         rustix::termios::tcgetwinsize(rustix::stdio::stderr()).map_or(0, |size| size.ws_col);
     let columns = if columns == 0 { 80 } else { columns };
@@ -33,7 +32,7 @@ impl Screen {
         Ok(())
     }
 
-    /// A movement by `n` cells, `CSI n LETTER`; by none it would be read as by one.
+    /// Moves the cursor by `n` cells, `CSI n LETTER`. Nothing for 0, which terminals read as 1.
     fn moved(&self, n: usize, letter: char) -> io::Result<()> {
         if n == 0 { Ok(()) } else { self.keep(&format!("\x1b[{n}{letter}")) }
     }

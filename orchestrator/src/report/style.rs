@@ -1,5 +1,4 @@
-//! Colours. All text is made with colours; the stream that it is written to removes them where they
-//! must not be shown.
+//! Colours. All text is made with colours; the stream removes them if they are off.
 
 use anstyle::{AnsiColor, Style};
 use std::fmt::Display;

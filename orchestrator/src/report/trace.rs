@@ -26,7 +26,7 @@ use tender_protocol::PhaseName;
 
 /// Row of the orchestrator itself.
 const ORCHESTRATOR: u32 = 0;
-/// Nothing is lost of a killed build but the last second.
+/// If the build is killed, at most the last second is lost.
 const BETWEEN_FLUSHES_US: u64 = 1_000_000;
 
 pub struct Trace<W: Write> {
@@ -38,7 +38,7 @@ pub struct Trace<W: Write> {
     /// Items that run: the rows on which they started, and when. Their phases may be on other rows.
     running: HashMap<ItemId, ItemRow>,
     waiting: HashMap<ItemId, &'static str>,
-    /// Rows of commands: which are in use. The orchestrator has no slots of its own.
+    /// Which rows of commands are in use. The orchestrator has no slots of its own.
     command_rows: Vec<bool>,
 }
 
@@ -70,10 +70,10 @@ struct TraceEntry<'a> {
 }
 
 impl Trace<std::fs::File> {
-    /// Opens the file before anything is built; where that fails, an older file stays as it was.
+    /// Opens the file, before anything is built. If that fails, an older file is not changed.
     ///
     /// # Errors
-    /// The file cannot be made or opened for writing.
+    /// The file cannot be created or opened for writing.
     pub fn create(path: &std::path::Path) -> std::io::Result<Self> {
         Ok(Self::new(std::fs::File::create(path)?))
     }
@@ -164,7 +164,7 @@ impl<W: Write> Trace<W> {
         });
     }
 
-    /// `name` of the begin and the end must agree: with `id` they tie the two together.
+    /// Begin and end need the same `name`: viewers match them by `name` and `id`.
     fn span(
         &mut self,
         ph: &str,
@@ -220,7 +220,7 @@ impl<W: Write> Trace<W> {
         });
     }
 
-    /// One that waits for something else now has ended its wait for what it was.
+    /// A new reason ends the wait for the earlier one.
     fn waits(&mut self, graph: &Graph, item: ItemId, reason: WaitReason, at_us: u64) {
         let name = words::wait(reason);
         if self.waiting.get(&item) == Some(&name) {
@@ -231,7 +231,7 @@ impl<W: Write> Trace<W> {
         let mut args = json!({ "crate": graph[item].krate_name, "unit": graph[item].label });
         if let WaitReason::Memory(Shortage { need, free, budget, kept_for }) = reason {
             args["need"] = json!(need);
-            // Absent, like the budget, where nothing sets a limit: viewers take null for a text.
+            // Absent, like the budget, if there is no limit, because viewers read null as text.
             free.into_iter().for_each(|free| args["free"] = json!(free));
             budget.into_iter().for_each(|budget| args["budget"] = json!(budget));
             kept_for.into_iter().for_each(|larger| args["kept_for"] = json!(graph[larger].label));
@@ -297,8 +297,8 @@ impl<W: Write> Trace<W> {
         free as u32 + 1
     }
 
-    /// Ends the items that run on `pid`, or all, so that every begin has its end. A worker that
-    /// died leaves some.
+    /// Ends the items that run on `pid`, or all, so that every begin has an end also if a worker
+    /// died.
     fn close_items(&mut self, graph: &Graph, pid: Option<u32>, at_us: u64) {
         let on_row = |running: &ItemRow| pid.is_none_or(|pid| pid == running.pid);
         let mut open: Vec<ItemId> = self
@@ -724,7 +724,7 @@ mod tests {
             Event::BuildFinished { success: false, elapsed: Duration::ZERO, at_us: 9 },
         ]);
         assert_eq!(of_kind(&entries, "b").len(), of_kind(&entries, "e").len());
-        // Dropped without an end: still whole.
+        // Dropped without an end: the file is still complete.
         trace(&[started(fixture::ZIP_A, Some(0), 0, 1)]);
     }
 }

@@ -14,7 +14,7 @@ pub fn count(n: usize, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
-/// `0.34s`, `2m 05s`: as cargo writes it.
+/// `0.34s`, `2m 05s`, as cargo prints it.
 pub fn elapsed(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds >= 60 {
@@ -24,7 +24,7 @@ pub fn elapsed(time: Duration) -> String {
     }
 }
 
-/// `5s`, `2m 05s`: for a line that is redrawn, where hundredths only flicker.
+/// `5s`, `2m 05s`: for a line that is redrawn, in which hundredths would flicker.
 pub fn rough(time: Duration) -> String {
     let seconds = time.as_secs();
     if seconds >= 60 {
@@ -34,7 +34,7 @@ pub fn rough(time: Duration) -> String {
     }
 }
 
-/// What follows `Finished`.
+/// The text after `Finished`.
 pub fn finished(profile: &Profile, time: Duration) -> String {
     let optimised = if profile.opt_level == OptLevel::O0 { "unoptimized" } else { "optimized" };
     let debug = if profile.debug == DebugInfo::None { "" } else { " + debuginfo" };
@@ -45,7 +45,7 @@ pub fn generated_warnings(krate: &str, warnings: usize) -> String {
     format!("`{krate}` generated {}", count(warnings, "warning"))
 }
 
-/// Why a crate is not built: which of its items failed.
+/// The error of a crate that failed: which of its items failed.
 pub fn could_not(item: &Item, target: CrateTarget<'_>, errors: usize, warnings: usize) -> String {
     let label = visible(&item.label);
     let (verb, what) = match (item.kind, target) {
@@ -108,8 +108,8 @@ fn of_bin(target: CrateTarget<'_>) -> String {
     }
 }
 
-/// A file name as one line: control characters are escaped, because a name may hold a newline or a
-/// terminal's commands.
+/// A file name on one line: control characters are escaped, because a name may have newlines or
+/// escape sequences.
 pub fn visible(name: &str) -> Cow<'_, str> {
     if !name.contains(char::is_control) {
         return name.into();
@@ -119,7 +119,7 @@ pub fn visible(name: &str) -> Cow<'_, str> {
     name.chars().map(escape).collect()
 }
 
-/// `SIGINT`, or the number where the name is unusual.
+/// `SIGINT`, or the number of an unusual signal.
 pub fn signal(number: i32) -> String {
     match number {
         libc::SIGHUP => "SIGHUP".into(),
@@ -146,7 +146,7 @@ pub fn phase(name: PhaseName) -> &'static str {
     }
 }
 
-/// What a wait is called in the trace and on the timings page.
+/// The name of a wait in the trace and on the timings page.
 pub fn wait(reason: WaitReason) -> &'static str {
     match reason {
         WaitReason::Token => "every token is in use",
@@ -154,7 +154,7 @@ pub fn wait(reason: WaitReason) -> &'static str {
     }
 }
 
-/// The reason with all that is known of it.
+/// The reason of a wait, with its figures.
 pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
     let WaitReason::Memory(Shortage { need, free, kept_for, .. }) = reason else {
         return wait(reason).into();
@@ -171,7 +171,7 @@ pub fn wait_in_full(graph: &Graph, reason: WaitReason) -> String {
     }
 }
 
-/// What memory cost a build, in one line.
+/// The summary of a build's memory, on one line.
 pub fn memory(sum: &MemorySummary) -> String {
     let time = |us: u64| elapsed(Duration::from_micros(us));
     let mut text = format!("peak {}", bytes(sum.peak));
@@ -205,7 +205,7 @@ pub fn memory(sum: &MemorySummary) -> String {
     text
 }
 
-/// A shorter time of stalls is no news: reading a file for the first time is one.
+/// Shorter stalls are not shown: reading a file for the first time causes some.
 const LEAST_STALL_US: u64 = 50_000;
 
 /// `1.5 MiB`: for users, so at most one digit after the point.

@@ -1,13 +1,13 @@
 //! The operating system, each part of it wrapped once. Knows no builds, no tokens and no policy.
 //!
 //! - `process.rs`: a child with a process group of its own, which dies with us; `group.rs`: which
-//! processes of a group still run; `family.rs`: the descendants of a process.
+//!   processes of a group still run; `family.rs`: the descendants of a process.
 //! - `stat.rs`: /proc/PID/stat; `usage.rs`: the memory and processor time of processes;
-//! `kernel_file.rs`: files of the kernel that are read repeatedly.
+//!   `kernel_file.rs`: files of the kernel that are read repeatedly.
 //! - `pipe.rs`, `lines.rs`: our ends of pipes, and lines; `watch.rs`: epoll; `signals.rs`: signals
-//! to this process; `clock.rs`: the clock of all events.
+//!   to this process; `clock.rs`: the clock of all events.
 //! - `bounded_output.rs`, `whole_file.rs`: output of programs, and files, up to a limit;
-//! `shell.rs`: quoting for a shell; `directories.rs`: directories for temporary files.
+//!   `shell.rs`: quoting for a shell; `directories.rs`: directories for temporary files.
 
 pub(crate) mod bounded_output;
 pub(crate) mod clock;

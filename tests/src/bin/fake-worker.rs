@@ -7,9 +7,9 @@
 //! process id in SOURCE.held, and waits to be killed), `heir-once BYTES` (is killed the first time,
 //! and leaves a process that takes a while to end, because it has so much memory; `ok` if that has
 //! ended, else `fail`), `thrash BYTES FILE` (takes BYTES of memory, and reads a file of FILE bytes
-//! again and again, for ever). The name that it is called by changes its manners: `wrong-protocol`,
-//! `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of a plan at once.
-//! It keeps its slot while it waits for memory.
+//! again and again, for ever). The name by which it is started changes its behaviour:
+//! `wrong-protocol`, `wrong-llvm`, `not-a-worker` change its greeting, `greedy` starts all items of
+//! a plan at once. It keeps its slot while it waits for memory.
 
 #![expect(clippy::disallowed_methods, reason = "a probe that ends as its plan says")]
 
@@ -65,7 +65,7 @@ fn main() {
     }
 }
 
-/// What the orchestrator said.
+/// The messages from the orchestrator.
 struct Orders {
     messages: Receiver<ToWorker>,
     plans: VecDeque<Plan>,
@@ -81,14 +81,14 @@ impl Orders {
         Orders { messages, plans, leases, parked: false, cancelled: false }
     }
 
-    /// Takes in all that has come.
+    /// Handles all messages that have arrived.
     fn take(&mut self) {
         while let Ok(message) = self.messages.try_recv() {
             self.obey(message);
         }
     }
 
-    /// Takes in what comes next. The end of input is the end of the process.
+    /// Waits for the next message and handles it. Ends the process at the end of input.
     fn wait(&mut self) {
         match self.messages.recv() {
             Ok(message) => self.obey(message),
@@ -106,7 +106,7 @@ impl Orders {
         }
     }
 
-    /// Waits until the item has memory, or is not wanted any more. Asks for it if need be.
+    /// Waits until the item has a lease, or is cancelled. Requests the lease if necessary.
     fn lease(&mut self, plan: PlanId, item: &Item) {
         let is_granted =
             |orders: &Orders| orders.cancelled || orders.leases.contains(&(plan, item.id));
@@ -252,7 +252,7 @@ fn work(plan: &Plan, item: &Item) -> (Outcome, Vec<InputFile>) {
     (Outcome::Ok, inputs)
 }
 
-/// Says that it wants them, and waits until it has them.
+/// Requests the tokens, and waits until it has them.
 fn take_tokens(tokens: u32) {
     let flags = std::env::var("CARGO_MAKEFLAGS").expect("tender is a host");
     let (_, path) = flags.rsplit_once("fifo:").expect("with a FIFO");
@@ -261,14 +261,14 @@ fn take_tokens(tokens: u32) {
     pool.read_exact(&mut vec![0; tokens as usize]).unwrap();
 }
 
-/// A process that sees the file sees all of it.
+/// Renamed, so that a reader of the file reads all of it.
 fn note_pid(path: &str) {
     let part = format!("{path}.part");
     std::fs::write(&part, std::process::id().to_string()).unwrap();
     std::fs::rename(part, path).unwrap();
 }
 
-/// Waits to be killed, with so much memory that the kernel needs a while to clear it.
+/// Waits to be killed, with so much memory that the kernel takes some time to free it.
 fn inherit(bytes: usize, note: &str) {
     let memory = vec![1_u8; bytes];
     note_pid(note);
@@ -278,7 +278,7 @@ fn inherit(bytes: usize, note: &str) {
     }
 }
 
-/// As a program does whose code the kernel drops to make room for its data.
+/// Reads the file again and again, like a program whose code pages the kernel drops.
 fn thrash(bytes: usize, size: u64, path: &str) -> ! {
     let memory = vec![1_u8; bytes];
     let file = std::fs::File::options()
@@ -360,8 +360,8 @@ fn say_error(text: &str) {
 
 fn die_by(signal: i32) -> ! {
     let signal = rustix::process::Signal::from_named_raw(signal).expect("a signal's number");
-    // More than once: std handles the first SIGSEGV, to look for a stack overflow, and leaves the
-    // second to the system.
+    // More than once, because std's handler takes the first SIGSEGV to check for a stack overflow,
+    // and restores the default.
     loop {
         rustix::process::kill_process(rustix::process::getpid(), signal)
             .expect("we may signal ourselves");

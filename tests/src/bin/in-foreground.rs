@@ -1,5 +1,5 @@
-//! Runs its arguments as `tender run` runs a program, and ends as that ends. For tests on a
-//! terminal of their own.
+//! Runs its arguments as `tender run` runs a program, and ends in the same way. For tests on a
+//! pseudo-terminal.
 
 use std::process::{Command, ExitCode};
 use tender::exec::{prepare, run_foreground};

@@ -1,10 +1,10 @@
-//! A job that leaves a note of when it ran: `probe-job LOG ID MS MEET [COMMAND...]`.
+//! A job that logs when it ran: `probe-job LOG ID MS MEET [COMMAND...]`.
 //!
 //! Appends `start NS PID ID` to LOG, runs COMMAND, if there is one, and sleeps MS milliseconds.
 //! Then it waits until LOG shows that MEET jobs have run at once, appends `end NS PID ID`, and ends
-//! as COMMAND did. NS is CLOCK_MONOTONIC. So a tool that can run MEET jobs at once is seen to do
-//! it, however slow the machine is. One that cannot is waited for no longer than [`PATIENCE`] after
-//! the first job in LOG.
+//! as COMMAND did. NS is CLOCK_MONOTONIC. So a tool that can run MEET jobs at once does so, however
+//! slow the machine is. The wait ends [`PATIENCE`] after the start of the first job in LOG, in case
+//! the tool cannot.
 
 #![expect(clippy::disallowed_methods, reason = "a probe that ends as its command does")]
 
@@ -14,8 +14,7 @@ use std::process::Command;
 use std::time::Duration;
 use tender_tests::interop::Log;
 
-/// Long enough for compilers on a busy machine. It decides how long a test takes that has failed
-/// already.
+/// Long enough for compilers on a busy machine. Only a failing test waits that long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() {
@@ -37,7 +36,7 @@ fn main() {
     std::process::exit(code);
 }
 
-/// One write to a file opened for appending, so that lines of many jobs never mix.
+/// One write to a file opened for appending, so that lines of several jobs never mix.
 fn note(log: &Utf8Path, what: &str, id: &str) {
     let mut file =
         std::fs::File::options().create(true).append(true).open(log).expect("LOG can be written");

@@ -1,5 +1,5 @@
-//! Says as a line of JSON what `tender` reads of the memory of the machine and of the cgroups that
-//! this process is in.
+//! Prints, as a line of JSON, what `tender` reads about the memory of the machine and of the
+//! cgroups of this process.
 
 use camino::Utf8Path;
 use std::io::Write;

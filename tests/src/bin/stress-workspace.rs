@@ -1,5 +1,4 @@
-//! Writes a workspace that needs much memory to build. `workspace-examples/stress/README.md` is
-//! about it.
+//! Writes a workspace that needs much memory to build. See `workspace-examples/stress/README.md`.
 
 #![expect(
     clippy::disallowed_methods,

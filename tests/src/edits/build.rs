@@ -1,4 +1,4 @@
-//! Builds a workspace, and says what came of it. Knows no edits.
+//! Builds a workspace, and collects the result. Knows no edits.
 
 use super::disk::Disk;
 use super::edit::Outputs;
@@ -11,20 +11,20 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::time::Duration;
 
-/// All that a user can see of a build, except how it was done.
+/// Everything that a user can see of a build's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Outcome {
     pub(super) code: Option<i32>,
-    /// Diagnostics as shown, sorted. Of wrong manifests, all that was said.
+    /// The diagnostics as shown, sorted. If manifests are wrong, all of standard error.
     pub(super) messages: Vec<String>,
-    /// The hash of each file below `target` by its path there.
+    /// The hash of each file below `target`, by its path there.
     pub(super) outputs: BTreeMap<String, String>,
 }
 
 #[derive(Debug)]
 pub(super) struct Build {
     pub(super) outcome: Outcome,
-    /// What was begun, by its name.
+    /// The names of items that were begun.
     pub(super) started: Vec<String>,
     pub(super) run: Run,
 }
@@ -51,7 +51,7 @@ impl Profile {
     }
 }
 
-/// What is taken out of the environment of the tests.
+/// Variables that are removed from the environment of the tests.
 const VARIABLES: [&str; 7] = [
     "TZ",
     "PATH",
@@ -62,7 +62,7 @@ const VARIABLES: [&str; 7] = [
     "GCC_EXEC_PREFIX",
 ];
 
-/// What `.tender` holds besides a directory for each crate.
+/// The entries of `.tender` besides a directory for each crate.
 const NOTES: [&str; 2] = ["crash", "compile_commands"];
 
 pub(super) fn command(
@@ -118,7 +118,7 @@ pub(super) fn build(
     for path in
         crates.map(|entry| entry.path().join("src/made_tree.c")).filter(|path| path.exists())
     {
-        // What a command writes beside the sources.
+        // Files that a command writes beside the sources.
         outputs.insert(portable(path.as_str()), hash(&std::fs::read(path).unwrap()));
     }
     if let Ok(text) = std::fs::read_to_string(disk.root.join("target/compile_commands.json")) {
@@ -127,7 +127,7 @@ pub(super) fn build(
     Build { outcome: Outcome { code: run.status.code(), messages, outputs }, started, run }
 }
 
-/// Starts a build, and ends it by a signal after some time, if it has not ended by then.
+/// Starts a build, and sends it a signal after some time, if it has not ended.
 pub(super) fn interrupt(space: &TestSpace, command: Command, signal: Signal, after: Duration) {
     let started = space.start(command);
     std::thread::sleep(after);
@@ -135,7 +135,7 @@ pub(super) fn interrupt(space: &TestSpace, command: Command, signal: Signal, aft
     started.finish();
 }
 
-/// Paths of what the last build has made for a profile.
+/// The paths of the outputs of the last build of a profile.
 pub(super) fn outputs(disk: &Disk, profile: Profile, which: Outputs) -> Vec<Utf8PathBuf> {
     let mut found = BTreeMap::new();
     let directory = disk.root.join("target").join(profile.directory());

@@ -1,4 +1,4 @@
-//! Carries edits out in a real directory. Knows no builds.
+//! Applies edits to a real directory. Knows no builds.
 
 use super::edit::{Edit, Outputs, Spoiling, Time, Writing};
 use super::state::{Entry, State};
@@ -12,19 +12,19 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Debug)]
 pub(super) struct Disk {
     pub(super) root: Utf8PathBuf,
-    /// A directory of the same file system, for files on their way.
+    /// A directory on the same file system, for temporary files.
     staging: Utf8PathBuf,
 }
 
 impl Disk {
-    /// Neither has to be there.
+    /// Neither needs to exist.
     pub(super) fn new(root: Utf8PathBuf, staging: Utf8PathBuf) -> Disk {
         fs::create_dir_all(&staging).unwrap();
         Disk { root, staging }
     }
 
-    /// Makes the directory anew, with the files of `state` and nothing else. Their times are those
-    /// that they have in `like`.
+    /// Creates the directory again, with exactly the files of `state`. Their times are those of the
+    /// same files in `like`.
     pub(super) fn become_copy(&self, state: &State, like: Option<&Disk>) {
         if self.root.exists() {
             fs::remove_dir_all(&self.root).unwrap();
@@ -53,8 +53,8 @@ impl Disk {
         since.as_secs() as i64
     }
 
-    /// For an edit that `State::apply` has taken. Variables are nothing to a disk. `outputs`
-    /// answers the paths of those that the last build has made.
+    /// Applies an edit that `State::apply` has accepted. Ignores variables. `outputs` returns the
+    /// paths of the last build's outputs.
     pub(super) fn apply(&self, edit: &Edit, outputs: impl Fn(Outputs) -> Vec<Utf8PathBuf>) {
         let at = |path: &String| self.root.join(path);
         match edit {
@@ -120,7 +120,7 @@ impl Disk {
         let time = before.as_ref().map_or(UNIX_EPOCH, |before| before.modified().unwrap());
         let mode = before.map_or(0o644, |before| before.permissions().mode());
         let elsewhere = self.staging.join("file");
-        // Of the same time and permissions, where another program or rename(2) will find it.
+        // Writes a file with the same time and permissions, for another program or rename(2).
         let prepare = |path: &Utf8Path, time| {
             fs::write(path, content).unwrap();
             fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
@@ -178,8 +178,8 @@ impl Disk {
             }
         }
         if matches!(how, Writing::InPlace | Writing::Recreated | Writing::InPlaceTimeKept) {
-            // What the tests' umask makes of it is nothing to `State`. Only where it differs,
-            // because chmod(2) is a change too.
+            // Sets the permissions of `State`, whatever the umask is. Only if they differ, because
+            // chmod(2) changes the change time.
             if fs::metadata(path).unwrap().permissions().mode() & 0o777 != mode & 0o777 {
                 fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
             }
@@ -188,14 +188,14 @@ impl Disk {
 
     fn move_over(&self, from: &Utf8Path, to: &Utf8Path) {
         fs::create_dir_all(to.parent().expect("it is below the root")).unwrap();
-        // What a command has written there is none of the state's files.
+        // A file that a command has written there is not in the state.
         if to.is_dir() && !to.is_symlink() {
             fs::remove_dir_all(to).unwrap();
         }
         fs::rename(from, to).unwrap();
     }
 
-    /// Removes directories above that nothing is in, as version control does.
+    /// Removes empty directories above, as version control does.
     fn prune(&self, path: &Utf8Path) {
         let above = path.ancestors().skip(1).take_while(|directory| *directory != self.root);
         for directory in above {

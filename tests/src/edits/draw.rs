@@ -1,4 +1,5 @@
-//! Draws what a step of some kind does. Knows what the files of a workspace are for; does nothing.
+//! Draws the edits of a step of some kind. Knows the purpose of the workspace's files; applies
+//! nothing.
 
 use super::edit::{Edit, Outputs, Spoiling, Time, Writing};
 use super::kind::Kind;
@@ -6,23 +7,21 @@ use super::model::Model;
 use super::sources::{number, renumbered};
 use super::state::shows_its_time;
 
-/// Where a file is found before another one, and that other one. Each is in a crate, or in the
-/// root.
+/// Places where a file hides another one, and that other one. Each is in a crate, or in the root.
 const SHADOWS: [(&str, &str, &str); 15] = [
-    // Directories of headers, the directory of the file that includes, the directories of
-    // dependencies.
+    // Include directories, the directory of the including file, directories of dependencies.
     ("core", "private/first/knob.h", "private/second/knob.h"),
     ("core", "src/knob.h", "private/second/knob.h"),
     ("core", "private/second/directory.h", "alt/one/directory.h"),
-    // Before a generated one.
+    // Hides a generated header.
     ("made", "src/made.h", ""),
-    // Those of `#embed`, and of the assembler, which looks into its working directory first.
+    // Search paths of `#embed`, and of the assembler, which searches its working directory first.
     ("core", "embed/first/table.txt", "embed/second/table.txt"),
     ("low", "inc/first/blob.txt", "inc/second/blob.txt"),
     ("low", "inc/first/more.inc", "inc/second/more.inc"),
     ("", "deeper.inc", "crates/low/inc/second/deeper.inc"),
     ("low", "inc/first/low_abi.h", "inc/second/low_abi.h"),
-    // Those of the linker, and of the environment.
+    // Search paths of the linker, and of the environment.
     ("", "libs/first/libpick.a", "libs/second/libpick.a"),
     ("", "libs/second/libdir.a", "libs/kept/one/libdir.a"),
     ("", "env/one/libenv.a", "env/two/libenv.a"),
@@ -32,7 +31,7 @@ const SHADOWS: [(&str, &str, &str); 15] = [
     ("", "tools/first/made-tool", "tools/second/made-tool"),
 ];
 
-/// Variables and what they may be; none: unset.
+/// Variables and their possible values; `None`: unset.
 const VARIABLES: [(&[&str], &[Option<&str>]); 11] = [
     (&["CPATH"], &[None, Some("env/one"), Some("env/two"), Some("env/one:env/two")]),
     (&["C_INCLUDE_PATH"], &[None, Some("env/one"), Some("env/two:env/one")]),
@@ -57,7 +56,7 @@ const VARIABLES: [(&[&str], &[Option<&str>]); 11] = [
     (&["SOURCE_DATE_EPOCH"], &[]),
 ];
 
-/// Headers and who includes them, in the same crate.
+/// Headers and the files that include them, in the same crate.
 const HEADERS: [(&str, &str, &[&str]); 4] = [
     ("core", "include/deep/deep.h", &["include/core.h"]),
     ("core", "private/second/knob.h", &["src/core.c", "src/part.cpp"]),
@@ -65,7 +64,7 @@ const HEADERS: [(&str, &str, &[&str]); 4] = [
     ("low", "inc/second/deeper.inc", &["inc/second/more.inc"]),
 ];
 
-/// Directories that may stand for each other.
+/// Directories that can replace each other.
 const TWINS: [(&str, &str, &str); 4] = [
     ("core", "private/second", "private/third"),
     ("core", "alt/one", "alt/two"),
@@ -73,7 +72,7 @@ const TWINS: [(&str, &str, &str); 4] = [
     ("", "libs/kept/one", "libs/kept/two"),
 ];
 
-/// Symbolic links and what they may lead to.
+/// Symbolic links and their possible targets.
 const LINKS: [(&str, &str, &[&str]); 4] = [
     ("core", "include/deep/linked.h", &["../../alt/linked-a.h", "../../alt/linked-b.h"]),
     ("core", "private/turned", &["../alt/one", "../alt/two"]),
@@ -81,7 +80,7 @@ const LINKS: [(&str, &str, &[&str]); 4] = [
     ("", "libs/turned", &["kept/one", "kept/two"]),
 ];
 
-/// Flags that change what is compiled, and words for links.
+/// Flags that change the compiled code, and arguments for links.
 const FLAGS: [&str; 5] = [
     "-fno-inline",
     "-ffunction-sections",
@@ -120,7 +119,7 @@ impl Model {
         self.random.below(many) == 0
     }
 
-    /// A file that has a number in it, and is no manifest.
+    /// A file with a number in it that is not a manifest.
     fn any_file(&mut self) -> String {
         let is_manifest = |path: &str| path.ends_with("Tender.toml");
         let files = self.state.files().map(|(path, _)| path);
@@ -141,12 +140,12 @@ impl Model {
         let mut content = self.renumbered(&path)?;
         let is_longer = self.one_in(4) && self.state.text(&path).is_some();
         if is_longer {
-            // All of these languages know what an empty line is.
+            // In all of these languages an empty line has no meaning.
             content.push(b'\n');
         }
         let mut edits = vec![Edit::write(&path, content, self.any_way())];
         if self.one_in(5) {
-            // It stands empty for a moment.
+            // The file is empty for a moment.
             edits.insert(0, Edit::write(&path, "", Writing::InPlace));
         }
         Some(edits)
@@ -175,7 +174,7 @@ impl Model {
             .map(|(path, _)| path.to_owned());
         let shown: Vec<String> = shown.collect();
         if self.one_in(6) {
-            // As a fresh checkout.
+            // As in a fresh checkout.
             let paths: Vec<String> = self.state.files().map(|(path, _)| path.to_owned()).collect();
             return Some(paths.into_iter().map(|path| Edit::SetTime { path, time }).collect());
         }
@@ -189,7 +188,7 @@ impl Model {
     fn rename(&mut self) -> Option<Vec<Edit>> {
         match self.random.below(5) {
             0 | 1 => {
-                // A source that a glob finds under any name.
+                // A source that a glob matches under any name.
                 let krate =
                     self.random.one_of(&["core", "core", "low", "low", "made", "wrap", "pre"]);
                 let sources = self.at(krate, "src");
@@ -207,7 +206,7 @@ impl Model {
                 Some(vec![Edit::Rename { from, to }])
             }
             2 => {
-                // A header, and those that include it follow.
+                // A header, with the files that include it.
                 let (krate, header, users) = self.random.one_of(&HEADERS);
                 let name = header.rsplit('/').next()?;
                 let changed = format!("new-{name}");
@@ -230,7 +229,7 @@ impl Model {
                 Some(edits)
             }
             3 => {
-                // Two that are of one kind: each of them has the other's time now.
+                // Two files of one kind exchange their contents, and their times.
                 let pairs = [
                     self.pair("made", "in/a.txt", "in/b.txt"),
                     self.pair("core", "alt/linked-a.h", "alt/linked-b.h"),
@@ -245,7 +244,7 @@ impl Model {
                 Some(vec![pairs.into_iter().nth(at)?])
             }
             _ => {
-                // What is named by its old name is no more.
+                // The old name does not exist any more.
                 let from = self.any_file();
                 let to = format!("{from}.away");
                 Some(vec![Edit::Rename { from, to }])
@@ -259,7 +258,7 @@ impl Model {
 
     fn delete(&mut self) -> Option<Vec<Edit>> {
         match self.random.below(7) {
-            // Something that may be absent comes or goes.
+            // Creates or removes a file that may be absent.
             0 => {
                 let path = self.at("core", "include/deep/option.h");
                 let text = format!("#define OPTION {}\n", number(&mut self.random));
@@ -326,7 +325,7 @@ impl Model {
             return Some(vec![Edit::write(&path, content, how), programs]);
         }
         if self.one_in(6) {
-            // Another name of a file that is older than the last build.
+            // A hard link to a file that is older than the last build.
             let spare = format!("{donor}.spare");
             let content = self.renumbered(&donor)?;
             let moved = Edit::Rename { from: spare.clone(), to: path };
@@ -381,7 +380,7 @@ impl Model {
             }
             7 => self.manifests.krate("app").link_args.swap(0, 1),
             8 => {
-                // Two headers of one name: the first crate's is found.
+                // Two headers with one name: that of the first crate is found.
                 let first = &mut self.manifests.krate("app").dependencies;
                 first.swap(0, 1);
             }
@@ -437,8 +436,8 @@ impl Model {
                 Some(vec![Edit::write(path, content, self.any_way())])
             }
             5 => {
-                // The output has another name, and so has the header that is included, or else it
-                // is not found.
+                // The output gets another name, and the `#include` too, or else the header is not
+                // found.
                 let (old, new) = ("made.h", "made_new.h");
                 let paths = [("made", "make.sh"), ("made", "src/made.c"), ("app", "src/main.c")];
                 let script = self.state.text(&self.at("made", "make.sh"))?;
@@ -474,7 +473,7 @@ impl Model {
                 is_new.then(|| vec![Edit::Symlink { path, target: target.to_owned() }])
             }
             4 => {
-                // A chain: the link leads to a link.
+                // A chain: the target of the link is a link.
                 let target = self.state.link(&path)?.to_owned();
                 let (directory, name) = path.rsplit_once('/')?;
                 let between = format!("{directory}/.{name}-between");
@@ -485,7 +484,7 @@ impl Model {
                 Some(vec![Edit::Symlink { path: between, target: other }, to_it])
             }
             5 => {
-                // A file in place of a link, or a link in place of a file.
+                // Replaces a link by a file, or a file by a link.
                 let header = self.at("core", "include/deep/linked.h");
                 if self.state.link(&header).is_some() {
                     let content = self.renumbered(&self.at("core", "alt/linked-a.h"))?;
@@ -496,7 +495,7 @@ impl Model {
                 Some(vec![Edit::Symlink { path: header, target }])
             }
             6 => {
-                // Another name of a file, and the file is changed by that name.
+                // Makes a hard link, and changes the file through that name.
                 let of = self.any_file();
                 let other = format!("{of}.other-name");
                 let content = self.renumbered(&of)?;
@@ -535,7 +534,7 @@ impl Model {
                 };
                 self.manifests.krate(name).home.clone_from(&to);
                 let mut edits = vec![Edit::Rename { from: from.clone(), to: to.clone() }];
-                // Manifests that say where it is; its own has moved with it.
+                // The manifests that have its path. Its own has moved with it.
                 for (path, text) in self.manifests.texts() {
                     let in_it = path.strip_prefix(&to).filter(|rest| rest.starts_with('/'));
                     let before = in_it.map_or(path.clone(), |rest| format!("{from}{rest}"));
@@ -547,7 +546,7 @@ impl Model {
                 Some(edits)
             }
             4 => {
-                // It is elsewhere, and a link is in its place; or it comes back.
+                // Moves it, with a link in its place; or moves it back.
                 let (krate, path) = self.random.one_of(&[
                     ("core", "private/second"),
                     ("", "libs/thin"),
@@ -568,7 +567,7 @@ impl Model {
                 ])
             }
             _ => {
-                // Away with it.
+                // Moves it away.
                 let (krate, path) = self.random.one_of(&[
                     ("core", "private/third"),
                     ("core", "private/second"),

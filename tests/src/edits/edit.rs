@@ -1,12 +1,13 @@
-//! One thing that is done to a workspace, to its outputs or to the environment of its builds. Knows
-//! no workspaces.
+//! One change of a workspace, of its outputs, or of the environment of its builds. Knows no
+//! workspaces.
 
 use std::fmt::{self, Display, Formatter};
 
-/// Paths are relative to the root of the workspace, and no directory of them is a symbolic link.
+/// Paths are relative to the root of the workspace, and none of their directories is a symbolic
+/// link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Edit {
-    /// A file gets this content, or is made.
+    /// Writes a file, which may be new.
     Write {
         path: String,
         content: Vec<u8>,
@@ -21,21 +22,21 @@ pub(super) enum Edit {
         path: String,
         mode: u32,
     },
-    /// A file, a symbolic link or a directory; what `to` names is replaced if it is no directory.
+    /// Renames a file, a symbolic link or a directory. Replaces `to` if it is not a directory.
     Rename {
         from: String,
         to: String,
     },
-    /// Two files or two directories change places; each keeps its times.
+    /// Exchanges two files or two directories; each keeps its times.
     Swap {
         a: String,
         b: String,
     },
-    /// A directory goes with all that is in it.
+    /// Removes it; a directory with its contents.
     Remove {
         path: String,
     },
-    /// A second name for a file.
+    /// Makes a hard link to a file.
     HardLink {
         of: String,
         path: String,
@@ -44,14 +45,13 @@ pub(super) enum Edit {
         path: String,
         target: String,
     },
-    /// `@ROOT@` in the value stands for the workspace's directory, `@PATH@` for the `PATH` of the
-    /// tests.
+    /// In the value, `@ROOT@` stands for the workspace's directory, and `@PATH@` for the `PATH` of
+    /// the tests.
     SetVariable {
         name: String,
         value: Option<String>,
     },
-    /// Something befalls an output of the last build: the one at `pick` modulo their number, by
-    /// name.
+    /// Changes an output of the last build: the one at `pick` modulo their number, by name.
     Spoil {
         pick: u64,
         how: Spoiling,
@@ -59,29 +59,29 @@ pub(super) enum Edit {
     },
 }
 
-/// How a file comes by its new content. What the last seven have in common: its modification time
-/// tells nothing of it.
+/// How the new content is written. With the last seven, the modification time does not show the
+/// change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Writing {
-    /// `open(O_TRUNC)`, as most editors and shells.
+    /// `open(O_TRUNC)`, as by most editors and shells.
     InPlace,
     /// Another file is renamed over it.
     Replaced,
-    /// It is removed, and made anew.
+    /// It is removed and created again.
     Recreated,
     /// As `InPlace`, then the time is set back.
     InPlaceTimeKept,
-    /// Bytes are written over others, the file is never truncated; then the time is set back.
+    /// Bytes are overwritten without truncation; then the time is set back.
     OverwrittenTimeKept,
-    /// `cp -p` of a file with the same time.
+    /// By `cp -p` from a file with the same time.
     CopiedTimeKept,
-    /// `mv` of a file with the same time.
+    /// By `mv` of a file with the same time.
     MovedTimeKept,
-    /// `rsync -t`: a file beside it, which gets its time and is renamed over it.
+    /// By `rsync -t`: a temporary file gets its time and is renamed over it.
     SyncedTimeKept,
-    /// Another name of a file elsewhere with the same time is renamed over it.
+    /// A hard link to another file with the same time is renamed over it.
     LinkedTimeKept,
-    /// All files have the first second of 1970 for their time, as in images that can be made again.
+    /// All files get the time of 1 January 1970, as in reproducible images.
     ConstantTime,
 }
 
@@ -98,9 +98,9 @@ impl Writing {
         Writing::ConstantTime,
     ];
 
-    /// Other names of the file see the content too.
+    /// Other names of the file have the new content too.
     pub(super) fn is_in_place(self) -> bool {
-        // cp(1) writes into a file that is there.
+        // cp(1) writes into an existing file.
         matches!(
             self,
             Writing::InPlace
@@ -118,7 +118,7 @@ pub(super) enum Time {
     At(i64),
     /// Seconds from now.
     Ahead(i64),
-    /// It is touched, and gets the time back that it had.
+    /// It is touched, and then its time is set back.
     AndBack,
 }
 
@@ -126,7 +126,7 @@ pub(super) enum Time {
 pub(super) enum Spoiling {
     Removed,
     Written,
-    /// Its first byte is another one; size and time stay.
+    /// Its first byte is changed; size and time stay.
     TimeKept,
     Touched,
 }
@@ -135,7 +135,7 @@ pub(super) enum Spoiling {
 pub(super) enum Outputs {
     /// Programs, libraries, objects.
     Built,
-    /// What `[[generate]]` has written.
+    /// Outputs of `[[generate]]`.
     Generated,
 }
 
@@ -145,7 +145,7 @@ impl Edit {
     }
 }
 
-/// How much of a file is shown, in characters.
+/// How many characters of a file are shown.
 const SHOWN: usize = 300;
 
 impl Display for Edit {

@@ -1,4 +1,4 @@
-//! What was done in rounds, counted.
+//! Counts of what rounds did.
 
 use super::kind::Kind;
 use serde_json::{Value, json};
@@ -9,17 +9,17 @@ use std::fmt::{self, Display, Formatter};
 pub struct Figures {
     pub rounds: u32,
     pub steps: BTreeMap<Kind, u32>,
-    /// Steps after which a clean build made something else than before it.
+    /// Steps that changed the result of a clean build.
     pub changing: u32,
-    /// Builds that were compared with a clean one, and how many of these failed, as the clean one
+    /// Builds that were compared with a clean one, and how many of them failed, as the clean one
     /// did.
     pub compared: u32,
     pub failing: u32,
-    /// Clean builds that were made; the others had been made before, for the same files.
+    /// Clean builds that were run; the results of others were known from the same files.
     pub clean: u32,
-    /// Builds that had nothing to do, and did nothing.
+    /// Builds without changes, which did nothing.
     pub idle: u32,
-    /// Builds that were interrupted, or not compared.
+    /// Builds that were interrupted or not compared.
     pub between: u32,
     /// Outputs that were compared.
     pub outputs: u64,

@@ -1,4 +1,4 @@
-//! Rounds that are done, one a line of a file: a run continues where the last one ended.
+//! The finished rounds, one on each line of a file: a run continues where the last one ended.
 
 use super::figures::Figures;
 use crate::programs::program;
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 
-/// Rounds of other programs than the ones under test do not count.
+/// Rounds with other programs under test do not count.
 #[derive(Debug)]
 pub struct Journal {
     path: Utf8PathBuf,
@@ -18,7 +18,7 @@ pub struct Journal {
 
 impl Journal {
     /// # Panics
-    /// The file is there and cannot be read.
+    /// The file exists and cannot be read.
     pub fn open(path: &Utf8Path) -> Journal {
         let mut hasher = blake3::Hasher::new();
         for name in ["tender", "tender-worker"] {
@@ -30,7 +30,7 @@ impl Journal {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => panic!("{path}: {error}"),
         };
-        // The last line may be torn.
+        // The last line may be incomplete.
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let own = lines.filter(|line| line["programs"] == *programs);
         let rounds = own.filter_map(|line| {
@@ -53,7 +53,7 @@ impl Journal {
         });
         std::fs::create_dir_all(self.path.parent().expect("it is a file")).unwrap();
         let mut file = File::options().create(true).append(true).open(&self.path).unwrap();
-        // With a line's end before it: what stands there may be torn.
+        // With a newline before it, because the line before it may be incomplete.
         file.write_all(format!("\n{line}").as_bytes()).unwrap();
         self.rounds.insert(seed, (figures.clone(), failures.to_vec()));
     }

@@ -1,37 +1,36 @@
-//! The kinds of steps, and in which order a round takes them.
+//! The kinds of steps, and their order in a round.
 
 use crate::random::Random;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// A file has another content.
+    /// The content of a file changes.
     Content,
-    /// The same, and its size and modification time tell nothing of it.
+    /// The same, without a change of size and modification time.
     Disguised,
-    /// A file has another modification time.
+    /// The modification time of a file changes.
     Time,
-    /// A file has another name, or two files change names.
+    /// A file is renamed, or two files exchange their names.
     Rename,
-    /// A file is deleted, or comes back; outputs are, too.
+    /// A file or an output is deleted, or restored.
     Delete,
-    /// A header, library or program comes or goes where it is found before another one.
+    /// A header, library or program that hides another one appears or disappears.
     Shadow,
     /// A variable of the environment is set or unset.
     Environment,
-    /// A manifest says something else.
+    /// A manifest changes.
     Arguments,
-    /// What `[[generate]]` commands read, do and write.
+    /// The inputs, outputs or programs of `[[generate]]` commands.
     Generated,
     /// Symbolic and hard links.
     Links,
     /// Permissions.
     Mode,
-    /// A directory has another name, or is another one.
+    /// A directory is renamed or replaced.
     Directory,
 }
 
-/// How often each comes in a round. No kind is less than a twentieth, also when some steps are
-/// taken back.
+/// How often each occurs in a round: each is at least a twentieth, also when some steps are undone.
 const DECK: [(Kind, usize); 12] = [
     (Kind::Content, 6),
     (Kind::Disguised, 5),
@@ -52,7 +51,7 @@ impl Kind {
         DECK.into_iter().map(|(kind, _)| kind)
     }
 
-    /// The kinds of a round's steps, in random order.
+    /// The kinds of a round's steps in random order.
     pub(super) fn shuffled(random: &mut Random) -> Vec<Kind> {
         let mut deck: Vec<Kind> =
             DECK.iter().flat_map(|(kind, count)| std::iter::repeat_n(*kind, *count)).collect();

@@ -17,22 +17,22 @@ pub(super) struct Crate {
     pub(super) includes: Vec<&'static str>,
     /// `@HOME@` in these and in `link_args` stands for `home`.
     pub(super) flags: Vec<String>,
-    /// The value of a macro that the crate's units read.
+    /// The value of a macro that the crate's units use.
     pub(super) level: u32,
     pub(super) link_args: Vec<String>,
-    /// For `pkg-config`.
+    /// A package of `pkg-config`.
     pub(super) packages: Vec<&'static str>,
-    /// Words of `[lib]`, such as `exports = "wrap.map"`. None: the crate has no library.
+    /// Lines of `[lib]`, such as `exports = "wrap.map"`. `None`: the crate has no library.
     pub(super) library: Option<Vec<String>>,
-    /// The value of a macro that dependents read too.
+    /// The value of a macro that dependents use too.
     pub(super) public_level: Option<u32>,
     pub(super) dependencies: Vec<&'static str>,
     pub(super) commands: Vec<Command>,
-    /// Whole tables, such as those of programs.
+    /// Complete tables, such as those of programs.
     pub(super) tables: Vec<String>,
 }
 
-/// A `[[generate]]`.
+/// A `[[generate]]` table.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Command {
     pub(super) run: Vec<String>,
@@ -61,7 +61,7 @@ impl Manifests {
         &krate.expect("every workspace has it").home
     }
 
-    /// Whether a crate of this name has a static library.
+    /// Whether the crate with this name has a static library.
     pub(super) fn makes_archive(&self, name: &str) -> bool {
         let library = self
             .crates
@@ -71,7 +71,7 @@ impl Manifests {
         library.is_some_and(|lines| !lines.iter().any(|line| line == "crate-type = [\"cdylib\"]"))
     }
 
-    /// The text of each manifest by its path.
+    /// The text of each manifest, by its path.
     pub(super) fn texts(&self) -> BTreeMap<String, String> {
         let mut texts: BTreeMap<String, String> = self
             .crates

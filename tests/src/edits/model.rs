@@ -1,5 +1,5 @@
-//! A workspace that changes step by step: what it is at first, and what each step does to it. The
-//! same for the same seed, as long as the same states can be built. Does no I/O.
+//! A workspace that changes step by step: its first state and its steps. They are the same for the
+//! same seed, as long as the same states can be built. Does no I/O.
 
 use super::edit::{Edit, Writing};
 use super::kind::Kind;
@@ -15,12 +15,12 @@ pub(super) struct Model {
     pub(super) manifests: Manifests,
     pub(super) random: Random,
     deck: Vec<Kind>,
-    /// The last states that could be built, newest last.
+    /// The last states whose builds succeeded, the newest last.
     good: Vec<(State, Manifests)>,
-    /// The kind of the step that made a state that cannot be built.
+    /// The kind of the step after which the build fails.
     broken_by: Option<Kind>,
     last: Kind,
-    /// How the files of this workspace are written where a step does not say.
+    /// How files are written if the step does not say.
     pub(super) habit: Option<Writing>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// It does something to outputs, so that there is something to do though no file has changed.
+    /// It changes outputs, so that the next build has something to do although no file has changed.
     pub(super) fn spoils(&self) -> bool {
         self.edits.iter().any(|edit| matches!(edit, Edit::Spoil { .. }))
     }
@@ -47,7 +47,7 @@ impl Display for Step {
 const MODES: [&str; 4] = ["off", "thin-local", "thin", "fat"];
 
 impl Model {
-    /// Seeds that follow each other differ in the mode of link-time optimisation.
+    /// Successive seeds have different modes of link-time optimisation.
     pub(super) fn new(seed: u64, prebuilt: &Prebuilt) -> Model {
         let mut random = Random::new(seed);
         let mut state = State::default();
@@ -78,7 +78,7 @@ impl Model {
         Model { state, manifests, random, deck, good, broken_by: None, last: Kind::Content, habit }
     }
 
-    /// How many steps are left of the round, those aside that are taken back.
+    /// How many steps the round still has, without those that undo others.
     pub(super) fn left(&self) -> usize {
         self.deck.len()
     }
@@ -88,7 +88,7 @@ impl Model {
             let (state, manifests) = self.good.last().expect("the first state is good").clone();
             return self.go_to(kind, &state, manifests);
         }
-        // Kinds that find nothing to do come again later; others have more to choose from.
+        // A kind without a possible step is tried again later.
         for _ in 0..100 {
             let Some(kind) = self.deck.pop() else { break };
             for _ in 0..20 {
@@ -111,8 +111,7 @@ impl Model {
         self.broken_by.is_some()
     }
 
-    /// Takes note of how the build of this state ended. What cannot be built is taken back by the
-    /// next step.
+    /// Records whether the build of this state succeeded. If not, the next step undoes the change.
     pub(super) fn was_built(&mut self, success: bool) {
         if success {
             self.good.push((self.state.clone(), self.manifests.clone()));
@@ -124,7 +123,7 @@ impl Model {
         }
     }
 
-    /// Back to a state that could be built before the last one, as by a checkout.
+    /// Returns to an earlier state whose build succeeded, as by a checkout.
     pub(super) fn go_back(&mut self) -> Option<Vec<Edit>> {
         let nth = self.random.below(self.good.len() as u64) as usize;
         let (state, manifests) = self.good[nth].clone();
@@ -150,12 +149,12 @@ impl Model {
         self.state.edits_towards(state, || habit.unwrap_or_else(|| random.one_of(&ways)))
     }
 
-    /// A way to write a file that is as good as any other.
+    /// Draws a way to write a file.
     pub(super) fn any_way(&mut self) -> Writing {
         self.habit.unwrap_or_else(|| self.random.one_of(&Writing::PLAIN))
     }
 
-    /// Edits that bring the manifests to the disk.
+    /// The edits that write changed manifests.
     pub(super) fn manifest_edits(&mut self) -> Vec<Edit> {
         let texts = self.manifests.texts();
         let changed = texts.into_iter().filter(|(path, text)| self.state.text(path) != Some(text));
@@ -257,7 +256,7 @@ mod tests {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
 
-    /// All steps of a round whose builds end as `success` says of the number of the step.
+    /// All steps of a round, if `success` returns whether the build after each step succeeds.
     fn steps(seed: u64, success: impl Fn(usize) -> bool) -> Vec<Step> {
         let mut model = Model::new(seed, &Prebuilt::of_numbers_alone());
         let mut steps = Vec::new();
@@ -288,7 +287,7 @@ mod tests {
     #[test]
     fn steps_are_of_every_kind_though_some_are_taken_back() {
         for seed in 0..20 {
-            // A fifth of all states cannot be built.
+            // A fifth of all builds fail.
             let steps = steps(seed, |nth| nth % 5 != 0);
             let mut counts: BTreeMap<Kind, usize> = Kind::all().map(|kind| (kind, 0)).collect();
             steps.iter().for_each(|step| *counts.get_mut(&step.kind).unwrap() += 1);

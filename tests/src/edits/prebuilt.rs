@@ -1,11 +1,11 @@
-//! Objects and libraries that a workspace has from elsewhere, made by the machine's compiler and
-//! `ar`. Knows no workspaces.
+//! Prebuilt objects and libraries of a workspace, made by the machine's compiler and `ar`. Knows no
+//! workspaces.
 
 use crate::TestSpace;
 use std::collections::BTreeMap;
 use std::process::Command;
 
-/// Each defines `NAME_value`, and has `mark=1234` in its data: another number there makes another
+/// Each defines `NAME_value`, and has `mark=1234` in its data: a change of the number changes the
 /// object.
 const OBJECTS: [&str; 12] = [
     "pick",
@@ -22,7 +22,7 @@ const OBJECTS: [&str; 12] = [
     "dir",
 ];
 
-/// The bytes of each by its file name.
+/// The bytes of each, by its file name.
 #[derive(Debug)]
 pub(super) struct Prebuilt(BTreeMap<String, Vec<u8>>);
 
@@ -52,7 +52,7 @@ impl Prebuilt {
         run("ar", &["rcD", "libpre_pair.a", "pre_pair_a.o", "pre_pair_b.o"]);
         run("ar", &["rcDT", "libthin.a", "thin_a.o", "thin_b.o"]);
         run("ar", &["rcDT", "libpre_thin.a", "pre_thin_a.o", "pre_thin_b.o"]);
-        // Names of symbols are whole bytes in bitcode, numbers are not.
+        // In bitcode, names of symbols are whole bytes, and numbers are not.
         space.write(
             "bits.c",
             "int low_bits(int x) { return x; }\nint marked __asm__(\"mark=1234\");\n",
@@ -67,7 +67,7 @@ impl Prebuilt {
         )
     }
 
-    /// Of files that are nothing but their numbers.
+    /// For tests: files with only their numbers.
     #[cfg(test)]
     pub(super) fn of_numbers_alone() -> Prebuilt {
         let names = super::sources::BINARIES.iter().map(|(_, name)| (*name).to_owned());

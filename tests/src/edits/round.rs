@@ -1,5 +1,5 @@
-//! One round: a workspace is made and built, and edited and built again until its steps are done.
-//! Each build is compared with a clean one of the same files.
+//! One round: a workspace is built, and edited and built again until its steps are done. Each build
+//! is compared with a clean one of the same files.
 
 use super::build::{self, Build, Outcome, Profile};
 use super::disk::Disk;
@@ -16,13 +16,13 @@ use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// What all rounds have in common.
+/// The data that all rounds share.
 #[derive(Debug)]
 pub struct Workshop {
     prebuilt: Prebuilt,
 }
 
-/// Differences after which a round ends.
+/// How many differences end a round.
 const MOST_FAILURES: usize = 5;
 
 impl Default for Workshop {
@@ -36,8 +36,8 @@ impl Workshop {
         Workshop { prebuilt: Prebuilt::new() }
     }
 
-    /// Carries out the round of a seed. Answers what was done, and what does not hold, each with
-    /// the steps that led to it.
+    /// Runs the round of a seed. Returns its figures, and the violations, each with the steps
+    /// before it.
     pub fn round(&self, seed: u64) -> (Figures, Vec<String>) {
         let mut failures = Vec::new();
         let mut figures = Figures { rounds: 1, ..Figures::default() };
@@ -60,7 +60,8 @@ fn headline(seed: u64, step: u32) -> String {
     )
 }
 
-/// Then a round ends with the first difference, as it is on the disk: `edited` and `clean`.
+/// If set, a round ends with the first difference, and its directories are kept: `edited` and
+/// `clean`.
 fn keeps() -> bool {
     std::env::var_os("TENDER_TEST_KEEP").is_some()
 }
@@ -69,16 +70,16 @@ struct Round<'a> {
     space: TestSpace,
     /// The workspace that is edited.
     edited: Disk,
-    /// Where the same is built from nothing.
+    /// The directory of clean builds.
     clean: Disk,
     model: Model,
-    /// Chooses what is no step: jobs, interruptions.
+    /// Draws numbers of jobs and interruptions, which are not steps.
     random: Random,
     seed: u64,
     known: HashMap<(Profile, [u8; 32]), Outcome>,
-    /// What the last comparison was of.
+    /// The state of the last comparison.
     last: Option<(Profile, [u8; 32])>,
-    /// The clean outcome of the profile that all steps are built in.
+    /// The result of the clean build, in the profile of all steps.
     before: Option<Outcome>,
     figures: &'a mut Figures,
     failures: &'a mut Vec<String>,
@@ -139,7 +140,8 @@ impl<'a> Round<'a> {
                 self.between();
             }
             if self.random.below(3) == 0 {
-                // Stamps of what was written just now prove nothing yet; now they do.
+                // Waits until the stamps of files that were just written are old enough to prove
+                // something.
                 std::thread::sleep(Duration::from_millis(25));
             }
             self.compare(Profile::Dev, &base, &steps);
@@ -161,7 +163,7 @@ impl<'a> Round<'a> {
         step
     }
 
-    /// A build between two steps that is not compared, and perhaps does not end.
+    /// A build between two steps that is not compared, and may be interrupted.
     fn between(&mut self) {
         self.last = None;
         self.figures.between += 1;
@@ -178,8 +180,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// Builds what is there now, and compares that with a clean build. `base` is what was compared
-    /// last, `steps` what was done since.
+    /// Builds the present state, and compares with a clean build. `base` is the state of the last
+    /// comparison, `steps` are the steps since.
     fn compare(&mut self, profile: Profile, base: &State, steps: &[Step]) {
         let state = self.model.state.clone();
         let hash = state.hash(|path| self.edited.seconds_of(path));
@@ -207,13 +209,13 @@ impl<'a> Round<'a> {
         if keeps() {
             return;
         }
-        // What follows is judged by itself.
+        // Later steps are compared on their own.
         let _ = std::fs::remove_dir_all(self.edited.root.join("target"));
         build::build(&self.space, &self.edited, &state, profile, &[]);
         self.last = None;
     }
 
-    /// Looks whether the last step makes a difference.
+    /// Checks whether the last step changes the result.
     fn count_change(&mut self) {
         let state = self.model.state.clone();
         let hash = state.hash(|path| self.edited.seconds_of(path));
@@ -223,8 +225,8 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// What a clean build of a state makes. The state is that of the edited workspace, whose times
-    /// count.
+    /// The result of a clean build of the state. The times of files are those of the edited
+    /// workspace.
     fn clean(&mut self, profile: Profile, state: &State, hash: [u8; 32]) -> Outcome {
         if let Some(known) = self.known.get(&(profile, hash)) {
             return known.clone();
@@ -241,7 +243,7 @@ impl<'a> Round<'a> {
     /// Builds the edited workspace.
     ///
     /// # Errors
-    /// What does not hold.
+    /// The violation.
     fn judge(
         &mut self,
         profile: Profile,
@@ -253,7 +255,7 @@ impl<'a> Round<'a> {
         let build = |words: &[&str]| build::build(&self.space, &self.edited, state, profile, words);
         let mut made = build(&[jobs]);
         if expect.code == Some(101) && made.outcome.code == Some(101) {
-            // Without it, what else is made when something fails is a matter of luck.
+            // Without it, the outputs of a failing build depend on timing.
             made = build(&[jobs, "--keep-going"]);
         }
         differences(expect, &made)?;
@@ -278,11 +280,11 @@ impl<'a> Round<'a> {
         differences(expect, &again)
     }
 
-    /// Archives that a clean build does not make, because its links take modules, may be there from
-    /// an earlier build. Then they are what would be made now.
+    /// An archive that a clean build does not make, because its links use modules, may exist from
+    /// an earlier build. Then it must be what would be made now.
     ///
     /// # Errors
-    /// One is not.
+    /// An archive is outdated.
     fn expect_right_leftovers(
         &self,
         profile: Profile,
@@ -310,8 +312,7 @@ impl<'a> Round<'a> {
         Ok(())
     }
 
-    /// Tries the last steps alone, on a workspace without a past, and leaves out what is not
-    /// needed.
+    /// Repeats the last steps alone, on a new workspace, and drops unneeded ones.
     fn shrink(&self, profile: Profile, base: &State, steps: &[Step]) -> String {
         let edits: Vec<&Edit> = steps.iter().flat_map(|step| &step.edits).collect();
         if edits.is_empty() || edits.len() > 12 {
@@ -360,7 +361,7 @@ impl<'a> Round<'a> {
 }
 
 /// # Errors
-/// What differs.
+/// The difference.
 fn differences(expect: &Outcome, made: &Build) -> Result<(), String> {
     let Build { outcome, started, run } = made;
     let mut text = String::new();

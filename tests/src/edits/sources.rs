@@ -1,18 +1,18 @@
-//! The files of a generated workspace, manifests apart: what reads what, in all the ways that
-//! compilers, assemblers, linkers and commands read files.
+//! The files of a generated workspace, without manifests. They read each other in all the ways in
+//! which compilers, assemblers, linkers and commands read files.
 //!
-//! Numbers of four digits stand for what is edited: [`renumbered`] changes one.
+//! Numbers of four digits are what edits change: [`renumbered`] changes one.
 
 use super::edit::{Edit, Writing};
 use super::prebuilt::Prebuilt;
 use super::state::State;
 use crate::random::Random;
 
-/// The text of each source by its path; `@C@` stands for the directory of crates, and each `0000`
+/// The text of each source, by its path; `@C@` stands for the directory of crates, and each `0000`
 /// for a number.
 const TEXTS: &[(&str, &str)] = &[
-    // A library in C and C++: headers that read headers, that may be absent, that are links; data
-    // by `#embed`.
+    // A library in C and C++: headers that include headers, may be absent, or are links; data by
+    // `#embed`.
     (
         "@C@/core/include/core.h",
         r#"#pragma once
@@ -47,7 +47,7 @@ static inline int core_inline(int x) { return x * CORE_NUMBER + DEEP + OPTION + 
     ("@C@/core/alt/linked-b.h", "#define LINKED 0000\n"),
     ("@C@/core/alt/one/directory.h", "#define DIRECTORY 0000\n"),
     ("@C@/core/alt/two/directory.h", "#define DIRECTORY 0000\n"),
-    // Include directories have to be there.
+    // Include directories must exist.
     ("@C@/core/private/first/first.h", "#define FIRST 0000\n"),
     ("@C@/core/private/second/knob.h", "#define KNOB 0000\n"),
     ("@C@/core/private/third/knob.h", "#define KNOB 0000\n"),
@@ -213,7 +213,7 @@ printf 'int made_from_list(int x) { return x * %s + %s; }\n' "$total" "$1" > "$O
         "@C@/pre/src/pre.c",
         "const char *pre_one_value(void);\nconst char *pre_all(void) { return pre_one_value() + LEVEL + 0000; }\n",
     ),
-    // Programs, whose links read files in every way.
+    // Programs, whose links read files in all ways.
     (
         "@C@/app/src/main.c",
         r#"#include "core.h"
@@ -244,7 +244,7 @@ int main(void) {
     ("libs/script/insert.ld", "SECTIONS { .tender_mark : { LONG(0000) } } INSERT AFTER .data;\n"),
     ("libs/script/libscript.so", "/* GNU ld script */\nINPUT(libs/script/inner.ld)\n"),
     ("libs/script/inner.ld", "inner_script_mark = 0000;\nINPUT(libs/script/script.o)\n"),
-    // What only the environment leads to.
+    // Files that are found only through environment variables.
     ("env/one/envknob.h", "#define ENVKNOB 0000\n"),
     ("env/two/envknob.h", "#define ENVKNOB 0000\n"),
     (
@@ -266,7 +266,7 @@ const LINKS: &[(&str, &str)] = &[
     ("libs/turned", "kept/one"),
 ];
 
-/// Where the files of [`Prebuilt`] are.
+/// The paths of the files of [`Prebuilt`].
 pub(super) const BINARIES: &[(&str, &str)] = &[
     ("libs/second/libpick.a", "libpick.a"),
     ("libs/third/libpick.a", "libpick.a"),
@@ -319,8 +319,8 @@ pub(super) fn number(random: &mut Random) -> u64 {
     1000 + random.below(9000)
 }
 
-/// The same with another number in it, of the same length: in a text any of four digits, else one
-/// that follows `mark=`. None if there is none.
+/// The content with another number of the same length: in text any number of four digits, else one
+/// after `mark=`. `None` if there is none.
 pub(super) fn renumbered(content: &[u8], random: &mut Random) -> Option<Vec<u8>> {
     let is_text = std::str::from_utf8(content).is_ok();
     let is_there = |at: usize| {

@@ -1,10 +1,10 @@
-//! All that a build depends on: the files of a workspace and the environment, as edits make them.
-//! Does no I/O.
+//! Everything that a build depends on: the files of a workspace, and the environment, as edits
+//! change them. Does no I/O.
 
 use super::edit::{Edit, Writing};
 use std::collections::BTreeMap;
 
-/// A directory is there if something is in it.
+/// A directory exists if something is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) environment: BTreeMap<String, String>,
@@ -15,7 +15,7 @@ pub(super) struct State {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Entry {
-    /// The number of a file: names that are hard links of each other have the same.
+    /// The number of a file; hard links have the same.
     File(u64),
     /// A symbolic link and its target.
     Link(String),
@@ -72,14 +72,14 @@ impl State {
         from.map(|(path, _)| path.as_str()).take_while(move |path| path.starts_with(&start))
     }
 
-    /// Whether something can be made here: nothing above is a file or a link, and it is no
-    /// directory itself.
+    /// Whether a file can be created here: no parent is a file or a link, and the path is not a
+    /// directory.
     fn has_room(&self, path: &str) -> bool {
         let mut above = path.match_indices('/').map(|(at, _)| &path[..at]);
         above.all(|directory| !self.entries.contains_key(directory)) && !self.is_directory(path)
     }
 
-    /// Does it, or does nothing and answers false where it cannot be done.
+    /// Applies an edit. If it is impossible, changes nothing and returns false.
     pub(super) fn apply(&mut self, edit: &Edit) -> bool {
         match edit {
             Edit::Write { path, content, how } => {
@@ -164,7 +164,7 @@ impl State {
         self.entries.insert(path.to_owned(), Entry::File(self.made));
     }
 
-    /// What is at a path, by the rest of its name.
+    /// The entries at and below a path, by the rest of their names.
     fn take(&mut self, path: &str) -> Vec<(String, Entry)> {
         let below: Vec<String> = self.below(path).map(str::to_owned).collect();
         let own = self.entries.remove(path).map(|entry| (String::new(), entry));
@@ -180,8 +180,7 @@ impl State {
             .extend(entries.into_iter().map(|(rest, entry)| (format!("{path}{rest}"), entry)));
     }
 
-    /// Edits that make another state of this one, content by content; hard links become files of
-    /// their own.
+    /// The edits that turn this state into another one. Hard links become separate files.
     pub(super) fn edits_towards(
         &self,
         other: &State,
@@ -221,8 +220,8 @@ impl State {
         edits
     }
 
-    /// Of all that decides about a clean build. `time_of` is asked for files that have their time
-    /// for content, in seconds.
+    /// A hash of everything that a clean build depends on. `time_of` returns the time of a file,
+    /// seconds, for files whose time is in an output.
     pub(super) fn hash(&self, time_of: impl Fn(&str) -> i64) -> [u8; 32] {
         let mut hasher = blake3::Hasher::new();
         let mut add = |bytes: &[u8]| {
@@ -254,7 +253,7 @@ impl State {
     }
 }
 
-/// C's `__TIMESTAMP__` is the modification time of the file that it stands in.
+/// `__TIMESTAMP__` is the modification time of the file that contains it.
 pub(super) fn shows_its_time(content: &[u8]) -> bool {
     let word = b"__TIMESTAMP__";
     content.windows(word.len()).any(|window| window == word)

@@ -1,4 +1,4 @@
-//! What probe jobs noted: which ran when, and how many at once. Knows no tools.
+//! The log of probe jobs: which ran when, and how many at once. Knows no tools.
 
 use camino::Utf8Path;
 
@@ -12,15 +12,15 @@ pub struct ProbeJob {
     pub end: Option<u64>,
 }
 
-/// What `probe-job` wrote: lines `start NS PID ID` and `end NS PID ID`.
+/// The log of `probe-job`: lines `start NS PID ID` and `end NS PID ID`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Log {
-    /// In the order of the lines by which they started.
+    /// In the order of their start lines.
     pub jobs: Vec<ProbeJob>,
 }
 
 impl Log {
-    /// Of a file that is not there yet: no job has started.
+    /// The log is empty if the file does not exist: no job has started.
     #[track_caller]
     pub fn read(path: &Utf8Path) -> Log {
         match std::fs::read_to_string(path) {
@@ -33,7 +33,7 @@ impl Log {
     #[track_caller]
     pub fn parse(text: &str) -> Log {
         let mut jobs: Vec<ProbeJob> = Vec::new();
-        // A line may be on its way into the file.
+        // The last line may be incomplete.
         let whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
         for line in whole {
             let words: Vec<&str> = line.splitn(4, ' ').collect();
@@ -45,7 +45,7 @@ impl Log {
             match what {
                 "start" => jobs.push(ProbeJob { id: id.to_owned(), pid, start: time, end: None }),
                 "end" => {
-                    // The last one: an earlier process of the same id was killed.
+                    // The last job: an earlier process with the same id was killed.
                     let job = jobs.iter_mut().rev().find(|job| job.pid == pid && job.id == id);
                     let job = job.unwrap_or_else(|| panic!("ends without a start: {line:?}"));
                     assert_eq!(job.end, None, "ends twice: {line:?}");
@@ -67,13 +67,13 @@ impl Log {
         self.jobs.iter().filter(|job| job.end.is_some()).count()
     }
 
-    /// A job that has not finished runs still.
+    /// A job that has not finished counts as running.
     pub fn most_at_once(&self) -> usize {
         self.peak(u64::MAX)
     }
 
-    /// A job that has not finished was killed at an unknown time: it counts at its start only.
-    /// Never too high.
+    /// A job that has not finished was killed at an unknown time, so it counts only at its start.
+    /// The result is never too high.
     pub fn most_at_once_if_killed(&self) -> usize {
         self.peak(0)
     }
@@ -81,8 +81,8 @@ impl Log {
     fn peak(&self, unfinished: u64) -> usize {
         let mut events: Vec<(u64, i32)> = Vec::new();
         for job in &self.jobs {
-            // One that starts in the nanosecond in which another ends follows it. Its own end comes
-            // after its start.
+            // A job that starts in the same nanosecond in which another ends follows it. Its own
+            // end comes after its start.
             let end = job.end.unwrap_or(unfinished).max(job.start.saturating_add(1));
             events.extend([(job.start, 1), (end, -1)]);
         }
@@ -112,15 +112,15 @@ mod tests {
             2,
         );
         check("start 1 1 a.0\nend 2 1 a.0\nstart 2 2 a.1\nend 3 2 a.1\n", 1);
-        // Lines come in another order than the times in them.
+        // The order of lines differs from the order of times.
         check("start 4 2 a.1\nstart 1 1 a.0\nend 6 2 a.1\nend 3 1 a.0\n", 1);
-        // The same job again, in another process, and then in a process of the same id.
+        // The same job again, in another process, and then in a process with the same id.
         check(
             "start 1 1 a.0\nstart 2 2 a.0\nend 3 2 a.0\nend 4 1 a.0\nstart 5 1 a.0\nend 6 1 a.0\n",
             2,
         );
         check("start 1 1 a.0\nend 1 1 a.0\n", 1);
-        // Half a line is on its way.
+        // The last line is incomplete.
         check("start 1 1 a.0\nstart 2 2 a.", 1);
     }
 

@@ -1,20 +1,20 @@
-//! The processes of a tree, however far down and whichever process is their parent by now: they
-//! have a mark in their environment.
+//! The processes of a tree, at any depth and with any parent: they are recognised by a variable in
+//! their environment.
 
 use crate::space::TestSpace;
 use rustix::process::Pid;
 
 pub(super) const MARK: &str = "TENDER_TEST_MARK";
 
-/// A process that was started in a space by a [`super::CommandLine`], or by one of those.
+/// A process that a [`super::CommandLine`] started in a space, or a descendant of one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     pub pid: Pid,
-    /// Of the program, as the kernel cuts it: 15 bytes at most.
+    /// The name of the program, which the kernel cuts to 15 bytes.
     pub name: String,
 }
 
-/// Those that run now, by process id. One that has ended and is not waited for is none.
+/// The running processes by pid, without zombies.
 pub fn members(space: &TestSpace) -> Vec<Member> {
     let mark = format!("{MARK}={}", space.root()).into_bytes();
     let entries = std::fs::read_dir("/proc").expect("there is a /proc");

@@ -1,5 +1,5 @@
-//! A pool that a test hosts itself, so that it sees every byte: what a client takes, gives back,
-//! loses or adds.
+//! A pool that a test hosts, so that it can count every byte that a client takes, returns, loses or
+//! adds.
 
 use super::CommandLine;
 use crate::features::{Feature, skip};
@@ -11,7 +11,7 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsRawFd, OwnedFd};
 
-/// A pool of N slots holds N - 1 bytes, of any values.
+/// A pool of N slots has N - 1 bytes, of any values.
 #[derive(Debug)]
 pub struct Pool {
     read: OwnedFd,
@@ -33,8 +33,8 @@ impl Pool {
         Pool::filled(read, write, Form::Pipe, bytes)
     }
 
-    /// Announced as `--jobserver-auth=fifo:PATH`, as GNU make 4.4 does. The FIFO is in the space,
-    /// called `pool`.
+    /// Announced as `--jobserver-auth=fifo:PATH`, as GNU make 4.4 does. The FIFO is `pool` in the
+    /// space.
     pub fn fifo(space: &TestSpace, bytes: &[u8]) -> Pool {
         let path = space.path("pool");
         let mode = Mode::RUSR | Mode::WUSR;
@@ -50,7 +50,7 @@ impl Pool {
         Pool { read, write, form, slots: bytes.len() + 1 }
     }
 
-    /// What a client finds in MAKEFLAGS.
+    /// The value of MAKEFLAGS for clients.
     pub fn makeflags(&self) -> String {
         let auth = match &self.form {
             Form::Pipe => "3,4".to_owned(),
@@ -59,8 +59,8 @@ impl Pool {
         format!(" -j{} --jobserver-auth={auth}", self.slots)
     }
 
-    /// The command as a client of this pool. Descriptors 3 and 4 of a pipe are opened for it and
-    /// its children alone, and block, as those do that a host hands down.
+    /// The command as a client of this pool. The descriptors 3 and 4 of a pipe are opened for it
+    /// and its children only, and are blocking, as those of a real host.
     pub fn around(&self, line: CommandLine) -> CommandLine {
         let flags = format!("MAKEFLAGS={}", self.makeflags());
         let line = line.under(["env", &flags]);
@@ -80,13 +80,13 @@ impl Pool {
         rustix::io::ioctl_fionread(&self.read).expect("it is a pipe") as usize
     }
 
-    /// Puts bytes in, as another client does that returns them.
+    /// Writes bytes, as another client that returns tokens.
     pub fn put(&self, bytes: &[u8]) {
         assert_eq!(rustix::io::write(&self.write, bytes), Ok(bytes.len()));
     }
 
-    /// Of a pipe whose ends the test closes: whether no other process can write to it, as GNU
-    /// make waits for at its end.
+    /// Closes the test's ends of the pipe. Returns whether no other process can write to it, which
+    /// GNU make waits for at its end.
     pub fn is_free(self) -> bool {
         assert!(matches!(self.form, Form::Pipe), "a FIFO's read end can write");
         self.drain();
@@ -94,7 +94,7 @@ impl Pool {
         rustix::io::read(&self.read, &mut [0]) == Ok(0)
     }
 
-    /// Takes all bytes that are in the pool, sorted.
+    /// Takes all bytes of the pool, sorted.
     pub fn drain(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut buffer = [0; 4096];
@@ -110,9 +110,9 @@ impl Pool {
     }
 }
 
-/// A character device that can be opened and not read, as the device of a daemon may be that is
-/// gone: these need a daemon of theirs, or a program that sets them up. `None` where there is no
-/// such device; the test is skipped then.
+/// A character device that can be opened and not read, like a device whose daemon has ended: it
+/// needs a daemon, or a program that configures it. `None` if there is no such device; then a skip
+/// is reported.
 pub fn failing_device() -> Option<&'static str> {
     let fails = |path: &&str| {
         let opened = File::options().read(true).write(true).open(path);

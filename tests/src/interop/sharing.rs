@@ -1,5 +1,5 @@
-//! One cell of the matrix: what becomes of a tool below another. Each answer is seen without a
-//! clock; only one that is not the expected takes long.
+//! One cell of the matrix: how a tool below another one behaves. No result depends on a clock; only
+//! an unexpected one takes long.
 
 use super::{CommandLine, Found, Probes, Tool, expect_whole_pool, find, members};
 use crate::run::Run;
@@ -12,16 +12,15 @@ pub enum Sharing {
     Shared,
     /// The inner tool runs one job at a time.
     OneJob,
-    /// The inner tool runs more than N jobs: it does not see the pool. N has to be less than what
-    /// it starts by itself: for a ninja three jobs on two processors, for a gcc one for each
-    /// processor.
+    /// The inner tool runs more than N jobs: it does not join the pool. N has to be less than its
+    /// own number of jobs: three for ninja on two processors, one for each processor for gcc.
     Outside,
     /// The inner tool fails, and runs nothing.
     Refused,
 }
 
-/// Runs `inner` with probe jobs below what `outer` makes of its command: a command of `n` slots
-/// that runs it, and at most other probe jobs beside it.
+/// Runs `inner` with probe jobs below the command that `outer` returns: a tool with `n` slots that
+/// runs it, perhaps beside other probe jobs.
 #[track_caller]
 pub fn expect_sharing(
     inner: &Found,
@@ -32,8 +31,8 @@ pub fn expect_sharing(
     expect_sharing_and_whole(inner, n, expect, |probes, child, _| outer(probes, child))
 }
 
-/// The same, and `outer` is given one command more, which runs N jobs at once in the same pool:
-/// where it is run after the inner tool it fails unless that has left all slots behind.
+/// The same, and `outer` gets one more command, which runs N jobs at once in the same pool: after
+/// the inner tool it fails unless all slots were returned.
 #[track_caller]
 pub fn expect_sharing_and_whole(
     inner: &Found,
@@ -51,7 +50,7 @@ pub fn expect_sharing_and_whole(
     let probes = Probes::new(&space, meet);
     let child = inner.tree(&probes, "inner", jobs, &[]);
     let after = Probes::new(&space, n).apart("after.log");
-    // Our own joins every pool.
+    // tender joins every pool.
     let tender = find(Tool::Tender).expect("it is the program under test");
     let line = outer(&probes, child, &tender.tree(&after, "after", n + 1, &[]));
     let runs_after = line.words.iter().any(|word| word.contains(space.path("after").as_str()));

@@ -1,5 +1,5 @@
-//! Trees of build tools whose leaves are probe jobs: for each tool the files by which it runs some
-//! jobs, and other trees.
+//! Trees of build tools whose leaves are probe jobs: for each tool, the files by which it runs jobs
+//! and other trees.
 
 use super::members::{MARK, members};
 use super::{Found, Log, Tool};
@@ -14,7 +14,7 @@ use std::process::Command;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
-/// What would change how the tools here run, besides what changes `tender`.
+/// Variables that change how these tools run, besides those that change `tender`.
 const CLEARED: &[&str] = &[
     "GNUMAKEFLAGS",
     "NINJA_STATUS",
@@ -24,10 +24,10 @@ const CLEARED: &[&str] = &[
     "RUSTFLAGS",
 ];
 
-/// Only a hang needs so long. More than jobs wait for those that never come.
+/// Only a hang takes so long: longer than jobs wait for others.
 const HANG: Duration = Duration::from_secs(120);
 
-/// The jobs of the trees in one space, and what they have in common.
+/// The settings of all jobs of the trees in one space.
 pub struct Probes<'a> {
     space: &'a TestSpace,
     log: &'static str,
@@ -38,27 +38,28 @@ pub struct Probes<'a> {
 impl<'a> Probes<'a> {
     /// Jobs that last until `meet` of them have run at once, and for the usual pause.
     pub fn new(space: &'a TestSpace, meet: usize) -> Probes<'a> {
-        // What starts too many does it within moments, while those that have met are there still.
+        // The pause: a tool that starts too many jobs does so within it, while the jobs that have
+        // met still run.
         Probes { space, log: "probes.log", meet, pause_ms: 50 }
     }
 
-    /// With a pause of so many milliseconds.
+    /// With a pause of `ms` milliseconds.
     pub fn lasting(self, pause_ms: u64) -> Probes<'a> {
         Probes { pause_ms, ..self }
     }
 
-    /// With a log of their own, apart from other probes in the same space.
+    /// With a log of their own, separate from other probes in the same space.
     pub fn apart(self, log: &'static str) -> Probes<'a> {
         Probes { log, ..self }
     }
 
-    /// What was noted so far.
+    /// The log so far.
     #[track_caller]
     pub fn log(&self) -> Log {
         Log::read(&self.path())
     }
 
-    /// Forgets what was noted, for another round in the same space.
+    /// Removes the log, for another round in the same space.
     pub fn forget(&self) {
         if self.path().exists() {
             std::fs::remove_file(self.path()).expect("the log is ours");
@@ -69,7 +70,7 @@ impl<'a> Probes<'a> {
         self.space.path(self.log)
     }
 
-    /// One job alone, for commands that no tree has. `COMMAND...` may follow.
+    /// The command of a single job, for commands outside of trees. `COMMAND...` may follow.
     pub fn job(&self, id: &str) -> CommandLine {
         let program = profile_directory().join("probe-job");
         assert!(
@@ -80,9 +81,9 @@ impl<'a> Probes<'a> {
         CommandLine::new([program.as_str(), self.path().as_str(), id, &ms, &meet])
     }
 
-    /// An executable script that runs `program`, if any, with its words; as a probe job of `tree`
-    /// if they include `words`. All of these jobs have the same id: what tells them apart is the
-    /// process.
+    /// An executable script that runs `program`, if any, with its arguments, and as a probe job of
+    /// `tree` if they include `words`. All of these jobs have the same id, and are told apart by
+    /// their pids.
     fn wrapper(&self, path: &str, tree: &str, words: &str, program: &str) -> Utf8PathBuf {
         let job = self.job(&format!("{tree}.wrapped")).shell();
         let text = format!(
@@ -96,7 +97,7 @@ impl<'a> Probes<'a> {
     }
 }
 
-/// The words of a command. All paths in them are absolute, so that it can be run from anywhere.
+/// The words of a command. All paths in them are absolute, so that it runs in any directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandLine {
     pub words: Vec<String>,
@@ -107,14 +108,14 @@ impl CommandLine {
         CommandLine { words: words.into_iter().map(str::to_owned).collect() }
     }
 
-    /// With a word more at the end, such as `-j3`.
+    /// Appends a word, such as `-j3`.
     #[must_use]
     pub fn arg(mut self, word: &str) -> CommandLine {
         self.words.push(word.to_owned());
         self
     }
 
-    /// As the child of a command that runs the words after its own, such as `tender exec --`.
+    /// Makes it the child of a command that runs the words after its own, such as `tender exec --`.
     #[must_use]
     pub fn under<'a>(self, host: impl IntoIterator<Item = &'a str>) -> CommandLine {
         let mut words = CommandLine::new(host).words;
@@ -122,7 +123,7 @@ impl CommandLine {
         CommandLine { words }
     }
 
-    /// In the space, and in its clean environment.
+    /// The command in the space, with a clean environment.
     pub fn command(&self, space: &TestSpace) -> Command {
         let mut command = Command::new(&self.words[0]);
         space.prepare(&mut command);
@@ -133,7 +134,7 @@ impl CommandLine {
         command
     }
 
-    /// Runs it to its end. A tree that hangs is killed, and its processes are in the message.
+    /// Runs it and waits for its end. Kills a tree that hangs; the message lists its processes.
     #[track_caller]
     pub fn run(&self, space: &TestSpace) -> Run {
         let started = space.start(self.command(space));
@@ -144,7 +145,7 @@ impl CommandLine {
                 if end.recv_timeout(HANG) == Err(RecvTimeoutError::Timeout) {
                     hung = members(space);
                     for member in &hung {
-                        // Some end by themselves when others do.
+                        // An error is ignored: some end when others do.
                         let _ = kill_process(member.pid, Signal::KILL);
                     }
                 }
@@ -158,7 +159,7 @@ impl CommandLine {
         run
     }
 
-    /// A command that runs `next` when this one has succeeded.
+    /// A command that runs `next` if this one succeeds.
     #[must_use]
     pub fn then(self, other: &CommandLine) -> CommandLine {
         CommandLine::new(["sh", "-c", &format!("{} && {}", self.shell(), other.shell())])
@@ -176,9 +177,9 @@ impl CommandLine {
 }
 
 impl Found {
-    /// Writes into the directory `name` what makes this tool run `jobs` probe jobs, called `NAME.0`
-    /// and so on, and `children`, all of them as soon as it may. Answers its command, which has no
-    /// `-j`.
+    /// Writes into the directory `name` the files by which this tool runs `jobs` probe jobs with
+    /// the ids `NAME.0` and so on, and `children`, all of them as soon as it can. Returns its
+    /// command, which has no `-j`.
     pub fn tree(
         &self,
         probes: &Probes,
@@ -235,7 +236,7 @@ impl Found {
         let mut text = format!("builddir = {directory}\nrule run\n  command = $words\n");
         let own = (0..jobs).map(|number| probes.job(&format!("{name}.{number}")));
         for (number, job) in children.iter().cloned().chain(own).enumerate() {
-            // The output is never made, so it runs each time.
+            // The output is never written, so it runs each time.
             let _ = write!(text, "build {directory}/{number}: run\n  words = {}\n", job.recipe());
         }
         let file = format!("{name}/build.ninja");
@@ -243,9 +244,9 @@ impl Found {
         CommandLine::new([self.path.as_str(), "-f", probes.space.path(&file).as_str()])
     }
 
-    /// Probe jobs are compilers of crates, through a wrapper. Children are run by build scripts;
-    /// those get no MAKEFLAGS, and pass on CARGO_MAKEFLAGS, as those that run make do. The wrapper
-    /// is for this tree alone, not for a cargo below it.
+    /// Probe jobs replace the compilers of crates, through a wrapper. Build scripts run the
+    /// children; they get no MAKEFLAGS, and pass CARGO_MAKEFLAGS on, as scripts that run make do.
+    /// The wrapper is only for this tree, not for a cargo below it.
     fn cargo_workspace(
         &self,
         probes: &Probes,
@@ -298,8 +299,8 @@ impl Found {
         ])
     }
 
-    /// Probe jobs are the back ends of a link, one of each source file: the program that they and
-    /// the driver's other steps run is found in a directory of ours first.
+    /// Probe jobs are the back ends of a link, one for each source file: gcc finds our wrapper of
+    /// the program for its steps first.
     fn lto_link(
         &self,
         probes: &Probes,
@@ -337,8 +338,8 @@ impl Found {
         line
     }
 
-    /// Probe jobs and children are commands of crates, each of which has one small source file
-    /// besides.
+    /// Probe jobs and children are `[[generate]]` commands of crates, each of which also has one
+    /// small source file.
     fn tender_workspace(
         &self,
         probes: &Probes,

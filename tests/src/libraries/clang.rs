@@ -1,4 +1,4 @@
-//! clang's own build of what `tender` has built: the commands of `compile_commands.json`, and a
+//! Builds with clang what `tender` has built: by the commands of `compile_commands.json`, and a
 //! plain link by the driver.
 
 use crate::space::TestSpace;
@@ -8,15 +8,14 @@ use std::collections::BTreeMap;
 use std::process::Command;
 use std::sync::Mutex;
 
-/// An object that clang made, and that of `tender` from the same command. Both relative to the
-/// space.
+/// An object from clang, and that from `tender` by the same command; paths relative to the space.
 pub struct Pair {
     pub source: String,
     pub clang: Utf8PathBuf,
     pub tender: Utf8PathBuf,
 }
 
-/// Compiles all units of the profile that was built last, below the directory `to`.
+/// Compiles all units of the last built profile, below the directory `to`.
 pub fn compile_with_clang(space: &TestSpace, profile: &str, to: &str) -> Vec<Pair> {
     let commands: Vec<Value> =
         serde_json::from_str(&space.read("target/compile_commands.json")).unwrap();
@@ -56,8 +55,8 @@ pub fn compile_with_clang(space: &TestSpace, profile: &str, to: &str) -> Vec<Pai
     pairs
 }
 
-/// Compiles them and links all programs, with the system libraries of which most need some. Answers
-/// where the programs are.
+/// Compiles them and links all programs, with the system libraries that most of them need. Returns
+/// the directory of the programs.
 pub fn build_with_clang(space: &TestSpace, profile: &str, to: &str) -> Utf8PathBuf {
     let pairs = compile_with_clang(space, profile, to);
     // CRATE/obj/lib/... and CRATE/obj/bin-NAME/...

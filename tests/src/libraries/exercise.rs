@@ -118,7 +118,7 @@ fn lua(mut session: Session, sources: &Sources) -> String {
             session.write(entry.file_name(), std::fs::read(entry.path()).unwrap());
         }
     }
-    // The one assertion about how long something takes.
+    // The only assertion about a duration.
     let mut files = std::fs::read(sources.lua_tests().join("files.lua")).unwrap();
     let timed = b"assert(os.difftime(t1,t) <= 2)";
     let place = files
@@ -130,7 +130,7 @@ fn lua(mut session: Session, sources: &Sources) -> String {
     // Modules that the suite writes; git has kept no empty directories.
     session.make_directory("libs/P1");
     for name in LUA_TESTS {
-        // As the suite's README asks: names of modules are files of this directory too.
+        // According to the suite's README, names of modules are also files in this directory.
         let path = "package.path = './?.lua;?'";
         session.run("lua", &["-e", path, &format!("{name}.lua")], None);
     }
@@ -155,7 +155,7 @@ fn jsoncpp(mut session: Session) -> String {
     said
 }
 
-/// Packs a file, unpacks what came out, and expects the file.
+/// Compresses a file, decompresses the result, and expects the file.
 fn round_trip(session: &mut Session, file: &str, program: &str, pack: &[&str], unpack: &[&str]) {
     let packed = session.run(program, pack, Some(file));
     session.write("packed", packed);
@@ -168,7 +168,7 @@ fn round_trip(session: &mut Session, file: &str, program: &str, pack: &[&str], u
     );
 }
 
-/// A quarter of a megabyte that compresses as text does.
+/// A quarter of a megabyte that compresses like text.
 fn text() -> Vec<u8> {
     let mut text = String::new();
     for n in 0_u32.. {
@@ -186,7 +186,7 @@ fn text() -> Vec<u8> {
     text.into_bytes()
 }
 
-/// What does not compress.
+/// Data that does not compress.
 fn noise() -> Vec<u8> {
     let mut hasher = blake3::Hasher::new();
     hasher.update(b"noise");

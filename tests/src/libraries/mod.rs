@@ -141,8 +141,8 @@ pub fn workspace(sources: &Sources, libraries: &[Library], profiles: &str) -> Te
     space
 }
 
-/// zlib's test of coverage without its one undefined read, before the start of a literal: link-time
-/// optimisation, clang's own too, takes what follows it for unreachable.
+/// zlib's coverage test without its one undefined read before the start of a literal: link-time
+/// optimisation, also that of clang itself, treats the code after it as unreachable.
 fn infcover(sources: &Sources) -> String {
     let path = sources.of(Library::Zlib).join("test/infcover.c");
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));

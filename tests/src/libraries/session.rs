@@ -1,5 +1,4 @@
-//! Programs run one after the other in a directory of their own, and all that they say, for
-//! comparing.
+//! Runs programs one after the other in a directory, and collects their output for comparison.
 
 use crate::space::TestSpace;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,9 +9,10 @@ use std::process::Command;
 
 pub struct Session<'a> {
     space: &'a TestSpace,
-    /// Where the programs are.
+    /// The directory of the programs.
     programs: Utf8PathBuf,
-    /// Where they run. The same name for all that are compared: programs print it.
+    /// The directory in which they run. It has the same name for all compared sessions, because
+    /// programs print it.
     place: Utf8PathBuf,
     said: String,
 }
@@ -36,12 +36,12 @@ impl<'a> Session<'a> {
         std::fs::create_dir_all(self.place.join(name)).unwrap();
     }
 
-    /// Runs a program with a file as its input, notes how it ended and what it said, and answers
-    /// what it wrote to standard output.
+    /// Runs a program with a file as its input, records its exit and its output, and returns its
+    /// standard output.
     pub fn run(&mut self, program: &str, args: &[&str], input: Option<&str>) -> Vec<u8> {
         let mut command = Command::new(self.programs.join(program));
         self.space.prepare(&mut command);
-        // What programs call themselves in messages, and where they look for settings of a user.
+        // The names of programs in messages, and the directory of user settings.
         command.arg0(program).args(args).current_dir(&self.place).env("HOME", &self.place);
         if let Some(input) = input {
             command.stdin(File::open(self.place.join(input)).unwrap());
@@ -52,8 +52,7 @@ impl<'a> Session<'a> {
         for stream in [&output.stdout, &output.stderr] {
             match std::str::from_utf8(stream) {
                 Ok(text) => text.lines().for_each(|line| {
-                    // Progress, which depends on the time, is overwritten by what follows a
-                    // carriage return.
+                    // Drops text before a carriage return: progress, which depends on the time.
                     let line = line.trim_end().rsplit('\r').next().unwrap_or_default();
                     writeln!(self.said, "{line}").unwrap();
                 }),
@@ -63,7 +62,7 @@ impl<'a> Session<'a> {
         output.stdout
     }
 
-    /// Notes the content of a file that a program wrote.
+    /// Records the content of a file that a program wrote.
     pub fn look_at(&mut self, name: &str) {
         writeln!(self.said, "{name}:").unwrap();
         match std::fs::read(self.place.join(name)) {
@@ -76,13 +75,13 @@ impl<'a> Session<'a> {
         writeln!(self.said, "{} bytes, {}", bytes.len(), blake3::hash(bytes)).unwrap();
     }
 
-    /// All that was noted.
+    /// All records.
     pub fn finish(self) -> String {
         self.said
     }
 }
 
-/// Panics with the first line that differs and what stands before it.
+/// Panics with the first different line and the lines before it.
 #[track_caller]
 pub fn expect_same(what: &str, expect: &str, found: &str) {
     if expect == found {

@@ -1,5 +1,4 @@
-//! Finds the sources of real libraries, and gets them where they are missing. Knows not what they
-//! are for.
+//! Finds the sources of real libraries, and downloads missing ones. Does not know their use.
 
 use super::Library;
 use crate::features::{Feature, skip};
@@ -9,12 +8,12 @@ use camino::Utf8PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Where all sources are.
+/// The directory of all sources.
 #[derive(Clone, Debug)]
 pub struct Sources {
-    /// What `make sources` got.
+    /// The sources from `make sources`.
     got: Utf8PathBuf,
-    /// RocksDB's package, which carries whole trees of other libraries.
+    /// RocksDB's package, which contains the sources of other libraries.
     bundle: Utf8PathBuf,
 }
 
@@ -35,8 +34,8 @@ impl Sources {
     }
 }
 
-/// Where the sources of these libraries are. `None` where some are missing; the test is skipped
-/// then. The first call of a process gets what is to be got.
+/// The directories of the sources of these libraries. `None` if some are missing; then a skip is
+/// reported. The first call of a process downloads missing ones.
 pub fn find(libraries: &[Library]) -> Option<Sources> {
     static SOURCES: OnceLock<Sources> = OnceLock::new();
     let sources = SOURCES.get_or_init(get);
@@ -57,7 +56,8 @@ pub fn find(libraries: &[Library]) -> Option<Sources> {
     None
 }
 
-/// Runs the script that does nothing where all is there, and tells itself what cannot be had.
+/// Runs the script, which does nothing if all sources exist, and itself reports what cannot be
+/// downloaded.
 fn get() -> Sources {
     let target =
         profile_directory().parent().expect("a profile lies in a target directory").to_owned();

@@ -1,12 +1,12 @@
 //! Statements for SQLite's shell: written ones, and generated ones from a fixed seed. Knows SQL,
-//! not who builds the shell.
+//! and no builds.
 
 use crate::random::Random;
 use std::fmt::Write;
 
-/// The whole script. It says what it does on both streams, and many of its statements fail.
+/// The whole script. It writes to both streams, and many of its statements fail.
 pub fn script() -> String {
-    // The written part ends with the shell's own commands, so what is generated comes first.
+    // The written part ends with commands of the shell, so the generated statements come first.
     generated(300) + include_str!("script.sql")
 }
 

@@ -1,4 +1,4 @@
-//! What storms did, counted.
+//! Counts of what storms did.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
@@ -7,16 +7,16 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
     pub rounds: u32,
-    /// What befell whom, and how often.
+    /// How often each signal was sent to each kind of process.
     pub strikes: BTreeMap<String, u32>,
-    /// Builds that succeeded all the same.
+    /// Builds that succeeded anyway.
     pub succeeded: u32,
-    /// Tokens of the tests' own pools that were counted after rounds, and were all there.
+    /// Tokens of the tests' own pools that were counted after rounds; none was missing.
     pub tokens: u32,
-    /// Values of the ledger in traces.
+    /// Checked values of the slot counter in traces.
     pub ledger: u32,
-    /// The longest time between the end of a round's command and that of the last member of its
-    /// tree, and who that was.
+    /// The longest time from the end of a round's command to the end of the last process of its
+    /// tree, and which process that was.
     pub longest_rest: (Duration, String),
 }
 

@@ -1,4 +1,4 @@
-//! What the build of a round runs below, and so who hosts its pool.
+//! The command under which the build of a round runs, and so the host of its pool.
 
 use crate::TestSpace;
 use crate::interop::{CommandLine, Found, Pool, Probes, Tool, find};
@@ -24,14 +24,14 @@ pub(super) enum Form {
     Pipe,
 }
 
-/// How a host's command may end.
+/// The allowed exit codes of a host's command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ends {
     /// Besides 0.
     pub(super) codes: &'static [i32],
     /// Also with 128 + n after a signal n.
     pub(super) as_shells: bool,
-    /// 0 says nothing after it was interrupted.
+    /// After an interrupt, 0 does not mean success.
     pub(super) hides_interrupts: bool,
 }
 
@@ -51,7 +51,7 @@ impl Kit {
         self.tools.iter().find(|found| found.tool == tool)
     }
 
-    /// The make that commands of a build can share a pool with, whichever `PATH` finds.
+    /// A make that can share a pool with commands of a build, whichever `PATH` finds.
     pub(super) fn make(&self) -> Option<&Found> {
         self.get(Tool::Make43).or_else(|| self.get(Tool::Make44))
     }
@@ -62,7 +62,7 @@ impl Kit {
 }
 
 impl Host {
-    /// The same, but with tools that are there.
+    /// The same, but only with installed tools.
     pub(super) fn on_this_machine(self, kit: &Kit) -> Host {
         let there = |tool: Tool| {
             kit.get(tool).map(|found| found.tool).or(kit.make().map(|found| found.tool))
@@ -80,8 +80,8 @@ impl Host {
         }
     }
 
-    /// The build below this host, and the pool if it is the test's. Tools have a few jobs of their
-    /// own beside it.
+    /// The build below this host, and the pool if the test hosts it. Tools have a few jobs of their
+    /// own beside the build.
     pub(super) fn around(
         self,
         kit: &Kit,
@@ -97,7 +97,7 @@ impl Host {
             _ => found(tool).tree(probes, "host", 3, &[build]),
         };
         let in_pool = |form, line: CommandLine| {
-            // Bytes that no client makes up.
+            // Bytes that no client writes by itself.
             let bytes = &b"ABCDEFGH"[..slots - 1];
             let pool = match form {
                 Form::Fifo => Pool::fifo(space, bytes),
@@ -128,12 +128,12 @@ impl Host {
             Host::Build | Host::BuildUnder(_) => (&[101], false),
             Host::Make { .. } => (&[2], false),
             Host::Exec(Tool::Tender) | Host::ExecUnder(_, Tool::Tender) => (&[101], true),
-            // Upstream's ends with the code of the job that failed.
+            // Upstream's ninja exits with the code of the failed job.
             Host::Exec(Tool::Ninja | Tool::NinjaKitware)
             | Host::ExecUnder(_, Tool::Ninja | Tool::NinjaKitware) => (&[1, 2, 101], true),
             Host::Exec(_) | Host::ExecUnder(..) => (&[2], true),
         };
-        // Kitware's 1.13.0 ends with 0 after SIGINT, SIGTERM and SIGHUP, whichever tool started it.
+        // Kitware's 1.13.0 exits with 0 after SIGINT, SIGTERM and SIGHUP, under any tool.
         let hides_interrupts = matches!(self, Host::Exec(tool) | Host::ExecUnder(_, tool) if tool == Tool::NinjaKitware);
         Ends { codes, as_shells, hides_interrupts }
     }

@@ -1,18 +1,16 @@
-//! The account of slots, as the trace of a build tells it, whether the build ended in order or was
-//! killed.
+//! Checks the slot counter in the trace of a build, which may have been killed.
 
 use crate::trace::Trace;
 use camino::Utf8Path;
 
-/// Never more slots in use than there are; none when a build has succeeded. Answers how many values
-/// were looked at.
+/// Checks that never more slots than exist are in use, and none at the end of a successful build.
+/// Returns how many values were checked.
 ///
-/// A build that may have been killed may leave no trace, or one that is cut off: what there is of
-/// it is looked at. One that was told to stop may end while a process that left the tree still
-/// holds a slot.
+/// A killed build may leave no trace, or an incomplete one, which is checked as far as it goes. An
+/// interrupted build may end while a survivor still holds a slot.
 ///
 /// # Panics
-/// It is not so.
+/// The check fails.
 pub(super) fn expect_balanced(path: &Utf8Path, slots: u64, may_be_cut: bool, success: bool) -> u32 {
     let Ok(text) = std::fs::read_to_string(path) else {
         assert!(may_be_cut, "there is no trace {path}");
@@ -26,7 +24,7 @@ pub(super) fn expect_balanced(path: &Utf8Path, slots: u64, may_be_cut: bool, suc
     });
     let trace = Trace { events };
     let (used, all) = (trace.counter("tokens", "used"), trace.counter("tokens", "n"));
-    // One whose host is gone when it starts cannot join, and runs one job at a time.
+    // A build whose host has ended when it starts cannot join, and runs one job at a time.
     let is_known = |n: u64| n == slots || (n == 1 && !success);
     assert!(
         all.iter().all(|(_, _, n)| is_known(*n)),

@@ -1,5 +1,5 @@
-//! Members of a round's process tree: who they are, and how they are signalled without hitting
-//! anybody else.
+//! The processes of a round's tree: how they are found, and how signals reach them and no other
+//! process.
 
 use super::plan::Victim;
 use crate::TestSpace;
@@ -18,7 +18,7 @@ pub(super) struct Member {
     words: String,
 }
 
-/// All of the tree that run now, or are stopped.
+/// All processes of the tree that run or are stopped.
 pub(super) fn all(space: &TestSpace) -> Vec<Member> {
     let details = |pid: Pid, name: String| {
         let number = pid.as_raw_nonzero();
@@ -40,8 +40,8 @@ impl Member {
         self.state == 'T'
     }
 
-    /// What can befall it. A watchdog is a fork of its tender, and starts a session; when its
-    /// tender is gone nothing befalls it.
+    /// The kind of a process. A watchdog is a fork of its tender and starts a session; it gets no
+    /// signals when its tender has ended.
     pub(super) fn role(&self, outermost: Pid, all: &[Member]) -> Option<Victim> {
         if self.pid == outermost {
             return Some(Victim::Outermost);
@@ -64,11 +64,11 @@ impl Member {
         }
     }
 
-    /// Returns whether it was there to be hit.
+    /// Returns whether the process existed.
     pub(super) fn signal(&self, space: &TestSpace, signal: Signal) -> bool {
         let Ok(descriptor) = pidfd_open(self.pid, PidfdFlags::empty()) else { return false };
-        // The number may be another's by now; what is seen after the descriptor is open is whom the
-        // descriptor means.
+        // The pid may be in use by another process. What is read after the pidfd was opened is
+        // about the process of the pidfd.
         let environment = std::fs::read(format!("/proc/{}/environ", self.pid.as_raw_nonzero()));
         let root = space.root().as_str().as_bytes();
         let is_member =

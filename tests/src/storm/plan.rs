@@ -1,4 +1,4 @@
-//! What a seed does to a build. Knows no processes.
+//! The plan of a round, drawn from a seed. Knows no processes.
 
 use super::host::{Form, Host};
 use crate::interop::Tool;
@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-/// One round. The same for the same seed, everywhere.
+/// One round; the same for the same seed on every machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     pub seed: u64,
@@ -20,11 +20,11 @@ pub struct Plan {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Strike {
-    /// After the one before it, or after the start.
+    /// Time after the strike before, or after the start.
     pub(super) after: Duration,
     pub(super) victim: Victim,
     pub(super) action: Action,
-    /// Which of those that are there.
+    /// Selects one of the existing processes.
     pub(super) pick: u64,
 }
 
@@ -35,11 +35,10 @@ pub(super) enum Victim {
     Tool,
     /// A tender that a process in the tree started.
     Inner,
-    /// What none of these is: shells, jobs, linkers.
+    /// Any other process: shells, jobs, linkers.
     Leaf,
-    /// The process by which a tender puts right what it cannot when it is killed. That one of the
-    /// two lives is a condition, see `docs/jobserver.md`: it is not killed in a storm in which a
-    /// tender is.
+    /// The watchdog of a tender. Guarantees require that one of the two lives, see
+    /// `docs/jobserver.md`: it is not killed in a storm in which a tender is.
     Watchdog,
     /// The command that the round started.
     Outermost,
@@ -48,14 +47,14 @@ pub(super) enum Victim {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     Signal(Signal),
-    /// To the outermost command and all others of its process group, as a terminal does.
+    /// To the process group of the outermost command, as a terminal does.
     GroupSignal(Signal),
     /// SIGSTOP, and SIGCONT after this time.
     Stop(Duration),
 }
 
-/// Every one of them comes twice in twenty rounds: once in a storm that ends with SIGKILL for the
-/// outermost command.
+/// Each occurs twice in twenty rounds, once in a storm that ends with SIGKILL for the outermost
+/// command.
 const HOSTS: [Host; 10] = [
     Host::Build,
     Host::BuildUnder(Form::Fifo),
@@ -93,7 +92,7 @@ impl Plan {
         let host = HOSTS[(seed % count) as usize];
         let slots = random.one_of(&[2, 3, 4]);
         let keep_going = random.below(2) == 0;
-        // After many strikes no process may be left for the last one.
+        // After many strikes there may be no process for the last one.
         let ends_all = (seed / count) % 2 == 1;
         let strikes = if ends_all { random.below(4) } else { 2 + random.below(6) };
         let mut strikes: Vec<Strike> = (0..strikes).map(|nth| strike(&mut random, nth)).collect();
@@ -124,21 +123,20 @@ fn strike(random: &mut Random, nth: u64) -> Strike {
             kill, kill, kill, abort, fault, stop, stop, interrupt, interrupt, terminate, hang_up,
         ]),
     };
-    // The first may come before anything is started, and a pause may be none.
+    // The first may be sent before anything has started, and a pause may be 0.
     let pause_us = if nth == 0 { random.below(500_000) } else { random.below(150_000) };
     Strike { after: Duration::from_micros(pause_us), victim, action, pick: random.below(1 << 32) }
 }
 
 impl Strike {
-    /// By a signal that cannot be handled: a tender that is ended so leaves everything to its
-    /// watchdog.
+    /// By SIGKILL, after which the watchdog of a tender does everything.
     pub(super) fn kills(&self) -> bool {
         matches!(self.action, Action::Signal(Signal::KILL | Signal::ABORT | Signal::SEGV))
     }
 }
 
 impl Action {
-    /// Without how long.
+    /// Without the durations.
     pub(super) fn name(self) -> &'static str {
         match self {
             Action::Signal(signal) => name(signal),

@@ -1,4 +1,4 @@
-//! One round: the build is started, struck, waited for and judged; then it is built once more,
+//! One round: starts a build, sends signals, waits for its end and checks it; then builds again,
 //! undisturbed.
 
 use super::figures::Figures;
@@ -20,13 +20,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-/// Of a probe job. Long enough that several meet.
+/// The duration of a probe job, long enough for several to run at once.
 const PAUSE_MS: u64 = 25;
 
-/// What all rounds have in common.
+/// The data that all rounds share.
 pub struct Weather {
     kit: Kit,
-    /// What an undisturbed build makes. It is the same in every directory.
+    /// The outputs of an undisturbed build. They are the same in every directory.
     reference: BTreeMap<String, Vec<u8>>,
 }
 
@@ -37,7 +37,7 @@ impl Default for Weather {
 }
 
 impl Weather {
-    /// Looks for the tools, and builds once without a storm.
+    /// Finds the tools, and builds once without a storm.
     pub fn new() -> Weather {
         without_core_files();
         let kit = Kit::new();
@@ -47,10 +47,10 @@ impl Weather {
         Weather { kit, reference: artifacts(&space) }
     }
 
-    /// Carries out a plan. Nothing of its tree is left running, whatever comes of it.
+    /// Executes a plan. No process of its tree is left running in any case.
     ///
     /// # Errors
-    /// What does not hold, with the plan and what was done.
+    /// The violation, with the plan and the story of the round.
     pub fn round(&self, plan: &Plan) -> Result<Figures, String> {
         let mut story = Story::new(plan);
         let result = catch_unwind(AssertUnwindSafe(|| {
@@ -69,12 +69,12 @@ impl Weather {
     }
 }
 
-/// A tree that hangs does not outlive its round.
+/// Kills a tree that hangs.
 struct Cleared(TestSpace);
 
 impl Drop for Cleared {
     fn drop(&mut self) {
-        // What is killed may have started others just now. A round that ends well leaves none.
+        // Killed processes may have just started others. A successful round leaves none.
         for _ in 0..100 {
             let left = member::all(&self.0);
             if left.is_empty() {
@@ -88,7 +88,7 @@ impl Drop for Cleared {
     }
 }
 
-/// A worker that aborts would leave a file of its size in the workspace.
+/// No core files: that of a worker would be as large as its memory.
 fn without_core_files() {
     let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
     rustix::process::setrlimit(rustix::process::Resource::Core, none)
@@ -155,12 +155,11 @@ impl Round<'_> {
         }
     }
 
-    /// Runs the command to the end of all that it started.
+    /// Runs the command until it and all its descendants have ended.
     fn storm(&mut self, line: &CommandLine, pool: Option<&Pool>) -> ExitStatus {
         let mut command = line.command(self.space);
         let file = |name: &str| File::create(self.space.path(name)).expect("the space is ours");
-        // Not pipes, which members that survive would keep open. What is left of FIFOs goes with
-        // the space.
+        // Files, because survivors would keep pipes open.
         command.stdout(file("out")).stderr(file("err")).process_group(0);
         command.env("TMPDIR", self.space.root()).env_remove("XDG_RUNTIME_DIR");
         self.story.begin(line.shell());
@@ -181,12 +180,12 @@ impl Round<'_> {
         status
     }
 
-    /// As documented for what was done.
+    /// The exit code that the documentation gives for these signals.
     fn expect_end(&self, host: Host, status: ExitStatus, said: &str) {
         let Story { delivered, to_outermost, .. } = &*self.story;
         let ends = host.ends();
         let shells = |code: i32| {
-            // A ninja ends so after any of the three.
+            // Ninja exits with this code after any of the three.
             let as_interrupt = code == 130
                 && delivered.iter().any(|s| [Signal::INT, Signal::TERM, Signal::HUP].contains(s));
             as_interrupt || delivered.iter().any(|signal| 128 + signal.as_raw() == code)
@@ -207,8 +206,8 @@ impl Round<'_> {
         }
     }
 
-    /// Never more jobs at once than slots, as the jobs themselves noted it, whatever the build
-    /// says. Those that were killed count when they started alone.
+    /// Never more jobs than slots at once, according to the log of the jobs, which is independent
+    /// of the build. Killed jobs count only at their start.
     fn expect_few_jobs(&self, probes: &Probes) {
         let most = probes.log().most_at_once_if_killed();
         let (slots, unaccounted) = (self.plan.slots, self.story.unaccounted);
@@ -218,7 +217,8 @@ impl Round<'_> {
         );
     }
 
-    /// A pool without a parent is gone with its host, but for a host that was killed.
+    /// The directory of a pool without a parent is removed with its host, unless the host was
+    /// killed.
     fn expect_no_fifos(&self, host: Host, status: ExitStatus) {
         if !matches!(host, Host::Exec(_)) || status.code().is_none() {
             return;
@@ -237,11 +237,11 @@ impl Round<'_> {
         }
     }
 
-    /// Of the build, and of the one that a command of it ran: that one says N as it is told.
+    /// Of the build, and of the one that one of its commands ran, whose N is that of its MAKEFLAGS.
     fn expect_ledgers(&mut self, host: Host, status: ExitStatus, success: bool) {
         for workspace in WORKSPACES {
-            // Below others, who knows whether a build was killed, or asked to end before it could
-            // listen?
+            // Below other hosts it is unknown whether a build was killed, or got a signal before it
+            // installed handlers.
             let is_outermost =
                 workspace == WORKSPACES[0] && matches!(host, Host::Build | Host::BuildUnder(_));
             let ended_in_order = success || (is_outermost && status.code().is_some());

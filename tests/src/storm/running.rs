@@ -1,5 +1,5 @@
-//! A command and its tree while the storm is on: who is struck, who is continued, and when all of
-//! them are gone.
+//! A command and its tree during a storm: sends and continues, and waits until all processes have
+//! ended.
 
 use super::member::{self, Member};
 use super::plan::{Action, Strike, Victim};
@@ -10,10 +10,10 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// Only a hang needs so long.
+/// Only a hang takes so long.
 const HANG: Duration = Duration::from_secs(120);
 
-/// How long a victim of a kind is looked for before another one will do.
+/// How long a process of the kind is searched before another one is taken.
 const SEARCH: Duration = Duration::from_millis(60);
 
 /// The command and its tree.
@@ -22,13 +22,13 @@ pub(super) struct Running<'a> {
     child: Child,
     space: &'a TestSpace,
     pool: Option<(&'a Pool, usize)>,
-    /// Whom we keep stopped, and until when.
+    /// The processes that we have stopped, and until when.
     stopped: Vec<(Pid, Instant)>,
     start: Instant,
 }
 
 impl<'a> Running<'a> {
-    /// `child` leads a process group. `pool` comes with the number of bytes that it has.
+    /// `child` leads a process group. `pool` has the number of its bytes.
     pub(super) fn new(
         child: Child,
         space: &'a TestSpace,
@@ -48,7 +48,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Waits for the end of the command, no longer than this.
+    /// Waits for the end of the command, with a time limit.
     pub(super) fn wait_for(&mut self, time: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + time;
         let mut looked = Instant::now();
@@ -63,8 +63,7 @@ impl<'a> Running<'a> {
             if let Some((pool, all)) = self.pool {
                 assert!(pool.left() <= all, "the pool has more than {all} tokens");
             }
-            // One that waits for a child that is stopped may have stopped itself, as `tender exec`
-            // does.
+            // A process whose child is stopped may have stopped itself, as `tender exec` does.
             let is_due = self.stopped.iter().any(|(_, until)| *until <= now);
             if is_due || now > looked + Duration::from_millis(100) {
                 self.resume();
@@ -74,7 +73,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Continues all that are stopped, but for those whose time has not come.
+    /// Continues all stopped processes, except those whose time is not over.
     fn resume(&mut self) {
         let now = Instant::now();
         self.stopped.retain(|(_, until)| *until > now);
@@ -101,7 +100,7 @@ impl<'a> Running<'a> {
         let (is_hit, signal) = match strike.action {
             Action::Signal(signal) => (member.signal(self.space, signal), Some(signal)),
             Action::GroupSignal(signal) => {
-                // The command is not waited for yet, so its number is not used again.
+                // The command is not reaped yet, so its pid is not used again.
                 (kill_process_group(self.outermost, signal).is_ok(), Some(signal))
             }
             Action::Stop(time) => {
@@ -123,7 +122,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// One of the kind that is meant, else any.
+    /// A process of the kind, else any.
     fn victim(&mut self, strike: &Strike) -> Option<(Member, Victim)> {
         let until = Instant::now() + SEARCH;
         loop {
@@ -148,7 +147,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Waits for the end of all that the command has left. Answers how long that took, and who was
+    /// Waits for the end of all survivors of the command. Returns how long that took, and which was
     /// the last.
     pub(super) fn wait_for_all(&mut self) -> (Duration, String) {
         self.stopped.clear();
@@ -156,7 +155,7 @@ impl<'a> Running<'a> {
         self.start = end;
         let (mut rest, mut last) = (Duration::ZERO, "nobody was left".to_owned());
         let mut seen_gone = 0;
-        // Twice: one that is being replaced by another program has no environment at that moment.
+        // Twice, because a process in execve(2) has no environment for a moment.
         while seen_gone < 2 {
             let left = member::all(self.space);
             if left.is_empty() {

@@ -1,4 +1,4 @@
-//! What has happened in a round so far, to be shown where it fails.
+//! The events of a round so far, shown if it fails.
 
 use super::Figures;
 use super::plan::Plan;
@@ -12,12 +12,12 @@ pub(super) struct Story {
     start: Instant,
     lines: Vec<String>,
     pub(super) figures: Figures,
-    /// All signals that reached a process, but for SIGSTOP and SIGCONT.
+    /// All signals that reached a process, except SIGSTOP and SIGCONT.
     pub(super) delivered: Vec<Signal>,
-    /// Those that hit the outermost command.
+    /// Signals to the outermost command.
     pub(super) to_outermost: Vec<Signal>,
-    /// Signals that may have ended a process whose job continues, while the slot of that process
-    /// is used again: the shell of a job, or a make with a job on its implicit slot.
+    /// Signals that may have ended a process whose job continues, although its slot is used again:
+    /// the shell of a job, or a make with a job on its implicit slot.
     pub(super) unaccounted: usize,
     pub(super) watchdog_is_killed: bool,
     pub(super) tender_is_killed: bool,
@@ -39,7 +39,7 @@ impl Story {
         }
     }
 
-    /// From now on times are counted.
+    /// Times are relative to this moment.
     pub(super) fn begin(&mut self, command: String) {
         self.command = command;
         self.start = Instant::now();

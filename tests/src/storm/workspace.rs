@@ -1,5 +1,4 @@
-//! What is built in a storm: a workspace with members of every kind, in its sources and in its
-//! processes.
+//! The workspace that is built in a storm, with items and processes of every kind.
 
 use super::host::Kit;
 use crate::TestSpace;
@@ -8,22 +7,22 @@ use camino::Utf8Path;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-/// Library crates, source files in each, and functions in each file: small, but not so small that
-/// no worker is ever hit.
+/// The numbers of library crates, source files in each, and functions in each file: small, but
+/// large enough that signals reach workers.
 const CRATES: usize = 4;
 const FILES: usize = 3;
 const FUNCTIONS: usize = 20;
 const PROGRAMS: usize = 2;
 
-/// The workspaces: the one that is built, and the one that a command of it builds.
+/// The workspaces: the one that is built, and the one that one of its commands builds.
 pub(super) const WORKSPACES: [&str; 2] = ["wide", "nested"];
 
-/// Where the build of a workspace of these leaves its trace.
+/// The path of the trace of each workspace.
 pub(super) fn trace_of(workspace: &str) -> String {
     format!("{workspace}.trace.json")
 }
 
-/// Writes the workspaces. Returns the command that builds `wide`, and with it the other workspace.
+/// Writes the workspaces. Returns the command that builds `wide`, which also builds the other one.
 pub(super) fn write(space: &TestSpace, kit: &Kit, probes: &Probes) -> CommandLine {
     let mut members = Vec::new();
     for krate in 0..CRATES {
@@ -60,7 +59,7 @@ fn build_of(workspace: &str, kit: &Kit, space: &TestSpace) -> CommandLine {
 }
 
 fn library(space: &TestSpace, krate: usize) {
-    // A shared library is linked, an archive is not.
+    // A shared library needs a link, an archive does not.
     let kind = if krate == 0 { "\"cdylib\", \"staticlib\"" } else { "\"staticlib\"" };
     let text = format!("[package]\nname = \"c{krate}\"\n[lib]\ncrate-type = [{kind}]\n");
     space.write(&format!("wide/c{krate}/Tender.toml"), text);
@@ -78,8 +77,8 @@ fn library(space: &TestSpace, krate: usize) {
     }
 }
 
-/// The commands of crates that generate a header: trees of other tools, one of them in a session of
-/// its own, and of ourselves.
+/// The commands that generate headers: trees of other tools, one in a session of its own, and of
+/// tender.
 fn commands(space: &TestSpace, kit: &Kit, probes: &Probes) -> Vec<(&'static str, CommandLine)> {
     let mut commands = Vec::new();
     if let Some(make) = kit.make() {
@@ -100,7 +99,7 @@ fn commands(space: &TestSpace, kit: &Kit, probes: &Probes) -> Vec<(&'static str,
     commands
 }
 
-/// The header is half written while the command runs.
+/// The header is incomplete while the command runs.
 fn generated(space: &TestSpace, name: &str, child: &CommandLine) {
     let header = "\"$OUT_DIR/made.h\"";
     let script = format!(
@@ -115,8 +114,7 @@ fn generated(space: &TestSpace, name: &str, child: &CommandLine) {
     space.write(&format!("wide/{name}/src/unit.c"), text);
 }
 
-/// Everything that builds make for users: programs, libraries, objects and generated files of
-/// both workspaces, by path.
+/// The outputs of both workspaces, by path: programs, libraries, objects and generated files.
 pub(super) fn artifacts(space: &TestSpace) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for workspace in WORKSPACES {
@@ -132,7 +130,7 @@ fn collect(
     workspace: &str,
     into: &mut BTreeMap<String, Vec<u8>>,
 ) {
-    // What tender notes for itself, and what it saves of a worker that crashed.
+    // tender's own state, and its reproducers of crashes.
     const NOTES: [&str; 6] =
         ["state", "measurements", "lock", "compile_commands", "link-driver-c", "crash"];
     let entries = directory.read_dir_utf8().unwrap_or_else(|error| panic!("{directory}: {error}"));
@@ -143,7 +141,7 @@ fn collect(
             collect(entry.path(), target, workspace, into);
         } else if !is_note {
             let name = entry.path().strip_prefix(target).unwrap();
-            // A FIFO should not be here, and reading it would block.
+            // There should be no FIFO here, and reading one would block.
             let bytes =
                 if kind.is_file() { std::fs::read(entry.path()).unwrap() } else { Vec::new() };
             into.insert(format!("{workspace}/{name}"), bytes);

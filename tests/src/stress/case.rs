@@ -1,4 +1,4 @@
-//! One build of a workload within some limit, and what has to hold of it.
+//! One build of a workload with a limit, and its checks.
 
 use super::confined::{Confined, run_in};
 use super::workload::{PLENTY, Workload};
@@ -10,19 +10,19 @@ use std::fmt::{self, Display, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-/// How much there is, by what the workload was measured to take.
+/// How much memory the build gets, relative to what was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Limit {
-    /// Half as much again as the build takes.
+    /// One and a half times the peak of the build.
     Ample,
     Half,
-    /// In percent of the neediest item's need.
+    /// Percent of the largest need of an item.
     OfNeed(u32),
     /// As little as can be told from the need.
     JustAbove,
 }
 
-/// In less there is no room for `tender` itself beside a worker. Bytes.
+/// With less there is no room for `tender` beside a worker. Bytes.
 const LEAST: u64 = 32 << 20;
 
 impl Limit {
@@ -32,7 +32,7 @@ impl Limit {
         let limit = match self {
             Limit::Ample => figures.ample / 2 * 3 + (128 << 20),
             Limit::Half => figures.ample / 2,
-            // Up, so that it is not judged as a percent less.
+            // Rounded up, so that it does not count as one percent less.
             Limit::OfNeed(percent) => (figures.need * u64::from(percent)).div_ceil(100),
             Limit::JustAbove => figures.need + (16 << 20),
         };
@@ -52,12 +52,13 @@ impl Display for Limit {
     }
 }
 
-/// What holds a build to its limit.
+/// How the limit is enforced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetBy {
-    /// A memory cgroup: the kernel kills in what goes beyond.
+    /// By a memory cgroup: the kernel kills a process at the limit.
     Group,
-    /// `--memory`, where there is plenty: no process is killed, and one job can always run.
+    /// By `--memory`, on a machine with enough memory: no process is killed, and one job can always
+    /// run.
     Budget,
 }
 
@@ -75,24 +76,24 @@ pub struct Case {
     pub jobs: u32,
     pub limit: Limit,
     pub set_by: SetBy,
-    /// Earlier builds have measured what the items take.
+    /// Earlier builds have measured the items.
     pub with_history: bool,
 }
 
-/// Most kills of one item in a build, by us or by the kernel.
+/// The most kills of one item in a build, by us or by the kernel.
 const MOST_KILLS: u32 = 2;
 
-/// From so many percent of the need a build succeeds, and from so many no process is killed if there is
-/// a history.
+/// The percentages of the need from which a build succeeds, and from which no process is killed if
+/// there are measurements.
 const SUCCEEDS_FROM: u64 = 125;
 const UNHARMED_FROM: u64 = 130;
 
-/// What is used beyond the budget, or beyond the neediest item's need where one job takes more than
-/// that, bytes: a worker with nothing to do is expected to have 16 MiB, and keeps up to 8 of what
-/// has ended. Measured, with a history: 8 MiB at most.
+/// How much may be used above the budget, or above the largest need if that is more, bytes: an idle
+/// worker may have 16 MiB, and its allocator keeps up to 8. Measured, with measurements of an
+/// earlier build: at most 8 MiB.
 const BESIDE: u64 = 24 << 20;
 
-/// What came of it.
+/// The result of a case.
 #[derive(Clone, Debug)]
 pub struct Row {
     pub workload: String,
@@ -101,11 +102,11 @@ pub struct Row {
     pub limit: u64,
     pub succeeded: bool,
     pub kernel_kills: u64,
-    /// Items whose worker was killed, by whomever, and the most of one item.
+    /// Items whose worker was killed, and the most kills of one item.
     pub items_killed: usize,
     pub most_kills: u32,
-    /// The most that was used: by the group as the kernel counts it, with a budget by the processes
-    /// that it is for.
+    /// The peak of what was used: by the cgroup as the kernel counts it, or, with a budget, by all
+    /// processes of the build.
     pub peak: Option<u64>,
     pub took: Duration,
     pub judged: Judged,
@@ -135,15 +136,15 @@ impl Display for Row {
 }
 
 impl Case {
-    /// With a budget of as much, where there is plenty.
+    /// A budget of that size, on a machine with enough memory.
     pub const fn by_budget(self) -> Case {
         Case { set_by: SetBy::Budget, ..self }
     }
 
-    /// Builds, and judges.
+    /// Builds, and checks.
     ///
     /// # Errors
-    /// What does not hold, with what the build said.
+    /// The violation, with the output of the build.
     pub fn run(self, workload: &Workload) -> Result<Row, String> {
         let Case { jobs, limit, set_by, .. } = self;
         let about = format!("{}, -j{jobs}, {limit} by {set_by}, {self:?}", workload.recipe);
@@ -186,7 +187,7 @@ impl Case {
         } else {
             expect_refusal(&run).map_err(say)?;
             workload.expect_no_wrong_one(&space).map_err(say)?;
-            // What it left does no harm to a build that has the memory.
+            // A later build with enough memory succeeds.
             let again = space.tender(&["build"]);
             if !again.status.success() {
                 return Err(say(format!("and with plenty, after it: {again}")));
@@ -233,14 +234,13 @@ impl Case {
     }
 }
 
-/// The most that all processes of the build were seen to use together, bytes.
+/// The peak of the sum over all processes of the build, bytes.
 fn used(trace: &Trace) -> u64 {
     let mut summaries = trace.of_kind("i").filter(|event| event["name"] == "memory summary");
     summaries.next().and_then(|event| event["args"]["peak"].as_u64()).expect("it was measured")
 }
 
-/// It says which item of which crate memory was too little for, and what it used and might have
-/// used.
+/// The message names the item and the crate that ran out of memory, its peak and the budget.
 fn expect_refusal(run: &Run) -> Result<(), String> {
     if run.status.code() != Some(101) {
         return Err("this is no end of a build that has too little memory".into());

@@ -1,7 +1,7 @@
-//! Functions in C and C++ whose results are known without a compiler: each is data here, written
-//! out as source, and computed in Rust. Knows no files and no crates.
+//! Functions in C and C++ whose results are known without a compiler: each is data, which is
+//! written as source and computed in Rust. Knows no files and no crates.
 //!
-//! All numbers are `unsigned`, of 32 bits, so nothing of it depends on the machine and nothing is
+//! All numbers are `unsigned` of 32 bits, so no result depends on the machine, and nothing is
 //! undefined.
 
 use super::lists::List;
@@ -12,8 +12,7 @@ use std::fmt::Write;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FunctionIx(usize);
 
-/// All functions of a workspace. One calls only those that were added before it, so that every call
-/// ends.
+/// All functions of a workspace. A function calls only earlier ones, so that every call ends.
 #[derive(Debug, Default)]
 pub(super) struct Code {
     functions: Vec<Function>,
@@ -35,11 +34,11 @@ enum Step {
         factor: u32,
         shift: u32,
     },
-    /// A table of constants: memory in a front end, and next to no work after it.
+    /// A table of constants: much memory in the front end, and nearly no work after it.
     Look {
         table: Vec<u32>,
     },
-    /// All of a table, one after the other.
+    /// All numbers of a table, one after the other.
     Fold {
         table: Vec<u32>,
     },
@@ -60,10 +59,10 @@ enum Step {
     },
 }
 
-/// For each number of a table that is taken in. What a command writes has it too.
+/// Applied for each number of a table. The output of a command has the same step.
 const FACTOR: u32 = 16_777_619;
 
-/// What a function is made of.
+/// The shape of a function.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     pub steps: u32,
@@ -87,19 +86,19 @@ impl Code {
         self.push(Function { name, start: random.word(), steps: made })
     }
 
-    /// One that passes its number through all `callees`.
+    /// A function that passes its number through all `callees`.
     pub(super) fn add_chain(&mut self, name: String, callees: &[FunctionIx]) -> FunctionIx {
         let steps = callees.iter().map(|callee| Step::Pass { callee: *callee }).collect();
         self.push(Function { name, start: 0, steps })
     }
 
-    /// One in C++ that passes its number through all `lists`.
+    /// A function in C++ that passes its number through all `lists`.
     pub(super) fn add_lists(&mut self, name: String, lists: Vec<List>) -> FunctionIx {
         let steps = lists.into_iter().map(|list| Step::Run { list }).collect();
         self.push(Function { name, start: 0, steps })
     }
 
-    /// One that takes in all numbers of `table`.
+    /// A function that adds all numbers of `table`.
     pub(super) fn add_fold(&mut self, name: String, table: Vec<u32>) -> FunctionIx {
         self.push(Function { name, start: 0, steps: vec![Step::Fold { table }] })
     }
@@ -113,7 +112,7 @@ impl Code {
         &self.functions[ix.0].name
     }
 
-    /// What it returns.
+    /// The result of a call.
     pub(super) fn result(&self, ix: FunctionIx, mut x: u32) -> u32 {
         let function = &self.functions[ix.0];
         let mut y = function.start;

@@ -1,5 +1,4 @@
-//! A command in a memory cgroup, watched: what it said, how it ended, what it used, whom the kernel
-//! killed.
+//! A command in a memory cgroup: its output, its exit, what it used, and kills by the kernel.
 
 use crate::cgroup::Cgroup;
 use crate::run::Run;
@@ -8,7 +7,7 @@ use std::fs::File;
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-/// Only a hang needs so long: the slowest build of a workload takes a tenth of it.
+/// Only a hang takes so long: the slowest build of a workload takes a tenth of it.
 const HANG: Duration = Duration::from_secs(180);
 
 #[derive(Clone, Debug)]
@@ -16,28 +15,27 @@ pub struct Confined {
     pub run: Run,
     /// Processes in the group that the kernel killed for memory.
     pub kills: u64,
-    /// The most that the group used at once, bytes; file pages that could have been dropped are in
-    /// it.
+    /// The peak of the group, bytes, including file pages that could have been dropped.
     pub peak: Option<u64>,
     pub took: Duration,
 }
 
-/// A command that runs in a group. Killed with the group if it is dropped.
+/// A command that runs in a group. Dropping it kills all processes of the group.
 pub struct Confining<'a> {
     child: Child,
     line: String,
     space: &'a TestSpace,
     group: &'a Cgroup,
-    /// Beside each other there may be several.
+    /// Several may exist at the same time.
     name: String,
     kills_before: u64,
     start: Instant,
 }
 
-/// Starts `command`, whose directory is the space. `name` tells it from others of this space.
+/// Starts `command` in the space. `name` distinguishes it from others of this space.
 ///
-/// Builds elsewhere do not count with it, and it not with them: its runtime directory is the
-/// space's own, unless `command` has one.
+/// Other builds on the machine and this one ignore each other's growth: its runtime directory is in
+/// the space, unless `command` has one.
 pub fn start_in<'a>(
     group: &'a Cgroup,
     space: &'a TestSpace,
@@ -68,7 +66,7 @@ pub fn start_in<'a>(
     }
 }
 
-/// Runs `command` to its end.
+/// Runs `command` and waits for its end.
 ///
 /// # Panics
 /// It hangs.
@@ -85,12 +83,13 @@ impl Confining<'_> {
         self.child.try_wait().expect("it is our child").is_some()
     }
 
-    /// What it has said on standard error so far.
+    /// Its standard error so far.
     pub fn said(&self) -> String {
         String::from_utf8_lossy(&self.space.read_bytes(&format!(".{}.err", self.name))).into_owned()
     }
 
-    /// Waits until it has ended, or so long since its start. Answers whether it has ended.
+    /// Waits until it has ended, or until the time since its start is over. Returns whether it has
+    /// ended.
     pub fn ends_within(&mut self, patience: Duration) -> bool {
         while !self.has_ended() {
             if self.start.elapsed() > patience {
@@ -120,7 +119,7 @@ impl Confining<'_> {
         Confined { run, kills, peak: self.group.peak(), took }
     }
 
-    /// The processes of the group, for messages: what each is, and what it does.
+    /// The processes of the group, for messages: names and states.
     fn members(&self) -> String {
         let read = |pid: u32, file: &str| {
             std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default()

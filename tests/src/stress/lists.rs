@@ -1,8 +1,9 @@
-//! Lists of types in C++ that the compiler sorts, one instantiation a step, and whose result is
-//! known without it.
+//! Lists of types in C++ that the compiler sorts, with one instantiation for each step, and whose
+//! result is known without a compiler.
 //!
-//! Each step makes types whose names hold a whole list, so memory grows with the third power of a
-//! list's length: what heavy templates do to a front end, without a header of a standard library.
+//! Each step makes types whose names contain a whole list, so memory grows with the third power of
+//! the list's length. This loads a front end like heavy templates, without headers of a standard
+//! library.
 
 use crate::random::Random;
 use std::fmt::{self, Display, Formatter};
@@ -23,7 +24,7 @@ template <class First, class... Rest> struct Prepend<First, List<Rest...>> {
     using type = List<First, Rest...>;
 };
 
-// A list with an item in front of the first that is larger.
+// A list with an item inserted before the first larger one.
 template <class Item, class Sorted> struct Insert;
 template <bool IsLess, class Item, class Sorted> struct Place;
 template <class Item> struct Insert<Item, List<>> {
@@ -54,10 +55,10 @@ template <class First, class... Rest> struct Chain<List<First, Rest...>> {
 };
 ";
 
-/// Clang instantiates at most 1024 templates within each other; an item of a list takes four.
+/// Clang nests at most 1024 instantiations; an item of a list takes four.
 const LONGEST: u32 = 200;
 
-/// Written as the C++ function that runs it.
+/// The C++ function that evaluates it.
 #[derive(Clone, Debug)]
 pub(super) struct List {
     /// In the order of the source; no two factors are the same.
@@ -72,8 +73,7 @@ struct Op {
 
 impl List {
     pub(super) fn new(random: &mut Random, length: u32) -> List {
-        // The low bits are the place, so that none is there twice, and the order of equal ones is
-        // no question.
+        // The low bits are the position, so that no item occurs twice and the order is unique.
         let factor = |place: u32, random: &mut Random| (random.word() & !0xff) | place;
         let ops = (0..length.min(LONGEST))
             .map(|place| Op { factor: factor(place, random), shift: 1 + random.below(15) as u32 })

@@ -1,25 +1,25 @@
-//! What a workspace is to be: its kind, its seed, how many crates it has and how heavy they are.
+//! The description of a workspace: its kind, its seed, the number of its crates and their weight.
 //! Knows no sources.
 
 use std::fmt::{self, Display, Formatter};
 use std::str::FromStr;
 
-/// What is hard about a workspace.
+/// The kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
-    /// Many crates of a few small units, which depend on each other.
+    /// Many crates of a few small units that depend on each other.
     Many,
     /// A few units that are large, with debug information.
     Huge,
-    /// C++ whose templates take all the memory.
+    /// C++ whose templates take most of the memory.
     Templates,
-    /// One file. It is cut into pieces.
+    /// One file, which is cut into pieces.
     Giant,
-    /// Crates that are optimised together at the link, as pieces of it.
+    /// Crates with thin link-time optimisation.
     Lto,
-    /// Crates that are merged into one module at the link, which is optimised as one.
+    /// Crates with fat link-time optimisation, which merges them into one module.
     Fat,
-    /// Crates with a source that a command makes, which takes memory for it.
+    /// Crates with a source that a command generates, which takes memory.
     Generated,
 }
 
@@ -64,19 +64,19 @@ impl FromStr for Kind {
     }
 }
 
-/// The same recipe is the same workspace, byte for byte, on every machine.
+/// The same recipe gives the same workspace, byte for byte, on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Recipe {
     pub kind: Kind,
     pub seed: u64,
-    /// How many library crates, at least 1. A giant has one whatever is asked for.
+    /// How many library crates, at least 1. A giant always has one.
     pub width: u32,
     /// How large each unit is, at least 1. Twice the weight is about twice the memory.
     pub weight: u32,
 }
 
 impl Recipe {
-    /// Of usual width, and as light as its kind can be.
+    /// With the usual width and the smallest weight.
     pub fn new(kind: Kind, seed: u64) -> Recipe {
         let width = match kind {
             Kind::Many => 8,

@@ -1,13 +1,13 @@
-//! Tables that a command makes, and that are known without it: its script, its input, and the
+//! Tables that a command generates and that are known without it: its script, its input, and the
 //! numbers.
 //!
-//! A script of awk, which every system has. The command keeps a long list to the end and goes about
-//! in it, so it holds what it has taken for longer than it took it, and none of it can be left
-//! away. All numbers are below 2^53, where awk computes exactly.
+//! A script of awk, which every system has. The command keeps a long list until its end and reads
+//! it in many places, so it holds its memory for longer than it took to allocate, and needs all of
+//! it. All numbers are below 2^53, so awk computes exactly.
 
 use crate::random::Random;
 
-/// What the command runs. Lines of the input that it does not know it skips.
+/// The script. It skips lines of the input that it does not know.
 pub(super) const SCRIPT: &str =
     "# Writes a function with a table: each of its numbers is at the end of a walk through a long list.
 $1 == \"function\" { name = $2 }
@@ -33,21 +33,21 @@ END {
 }
 ";
 
-/// What is in the command's input.
+/// The contents of the command's input.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walks {
-    /// How long the list is.
+    /// The length of the list.
     pub count: u32,
-    /// What it begins after.
+    /// The number before the first one.
     pub number: u32,
-    /// How many numbers the table has, and how many steps lead to each.
+    /// The length of the table, and the number of steps to each of its numbers.
     pub walks: u32,
     pub steps: u32,
 }
 
 impl Walks {
     pub(super) fn new(random: &mut Random, count: u32) -> Walks {
-        // Neither 0 nor the divisor, of which nothing else follows.
+        // Neither 0 nor the divisor, after which all numbers would be 0.
         let number = 1 + random.below(0x7fff_fffe) as u32;
         Walks { count: count.max(1), number, walks: 500, steps: 3000 }
     }
@@ -82,7 +82,7 @@ mod tests {
         let space = TestSpace::new();
         let walks = Walks { count: 1000, number: 7, walks: 25, steps: 3 };
         space.write("made.awk", SCRIPT);
-        // With an empty line, as a change that changes nothing.
+        // With an empty line, which changes the input and not the output.
         space.write("f.txt", walks.input("f") + "\n");
         let mut command = Command::new("awk");
         space.prepare(&mut command);
@@ -97,7 +97,7 @@ mod tests {
 
     #[test]
     fn walk_depends_on_what_it_finds() {
-        // The list is 16807, 282475249, 1622650073. The last two lead to themselves.
+        // The list is 16807, 282475249, 1622650073. The last two are their own successors.
         let walks = Walks { count: 3, number: 1, walks: 3, steps: 1 };
         assert_eq!(walks.table(), [282_475_249, 282_475_249, 1_622_650_073]);
     }

@@ -1,5 +1,5 @@
-//! A generated workspace, built once without a limit, and measured: what its builds in little
-//! memory are compared with, and how much is little for it.
+//! A generated workspace that was built and measured without a limit: the reference for its builds
+//! with little memory, and the need of its items.
 
 use super::confined::{Confined, run_in, start_in};
 use super::recipe::Recipe;
@@ -12,45 +12,46 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-/// To which needs are known, bytes.
+/// The precision of needs, bytes.
 const STEP: u64 = 16 << 20;
 
-/// More than any workload takes, and a limit all the same: the group counts, and never binds.
+/// A limit that no workload reaches: the group only counts.
 pub(super) const PLENTY: u64 = 1 << 40;
 
-/// Many times what an item takes. Where it does not suffice the kernel finds memory for a long time
-/// before it kills: it drops what is there of programs, which read it again.
+/// The time limit, many times that of an item. If memory does not suffice, the kernel may reclaim
+/// the code pages of programs for a long time before it kills.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Where a build keeps what it measured.
+/// The file with a build's measurements.
 const HISTORY: &str = "target/debug/.tender/measurements";
 
 pub struct Workload {
     pub recipe: Recipe,
     workspace: Workspace,
-    /// What a build makes for its users, by name.
+    /// The outputs of a build, by name.
     pub reference: BTreeMap<String, Vec<u8>>,
     history: Vec<u8>,
     pub figures: Figures,
 }
 
-/// Measured, bytes.
+/// The measured needs, bytes.
 #[derive(Clone, Debug)]
 pub struct Figures {
-    /// The smallest group, to 16 MiB, in which the neediest item is built alone; and which that is.
+    /// The smallest cgroup, in steps of 16 MiB, in which the item with the largest need can be
+    /// built alone; and that item.
     pub need: u64,
     pub neediest: String,
-    /// What a build with eight jobs and no limit takes at most.
+    /// The peak of a build with eight jobs and no limit.
     pub ample: u64,
-    /// Of the build without a limit, with one job.
+    /// The wall time of the build without a limit, with one job.
     pub took: Duration,
 }
 
 impl Workload {
-    /// Builds and measures. `None` where no cgroup can be made.
+    /// Builds and measures. `None` if no cgroup can be made.
     ///
     /// # Panics
-    /// The build without a limit is wrong.
+    /// The build without a limit fails.
     pub fn measure(recipe: Recipe) -> Option<Workload> {
         let plenty = Cgroup::new(PLENTY)?;
         let workspace = Workspace::new(&recipe);
@@ -75,7 +76,7 @@ impl Workload {
         Some(Workload { recipe, workspace, reference, history, figures })
     }
 
-    /// A fresh copy of it, with what an earlier build has measured or not.
+    /// A new copy of it, with or without the measurements of an earlier build.
     pub fn space(&self, with_history: bool) -> TestSpace {
         let space = TestSpace::new();
         self.workspace.write(space.root()).expect("the space is ours");
@@ -85,11 +86,11 @@ impl Workload {
         space
     }
 
-    /// The program of a build that succeeded prints what it should, and all that was made is as in
-    /// the reference.
+    /// Checks the output of the program of a successful build, and that all outputs are equal to
+    /// those of the reference.
     ///
     /// # Errors
-    /// It is not so.
+    /// The check fails.
     pub fn expect_whole(&self, space: &TestSpace) -> Result<(), String> {
         let names = |of: &BTreeMap<String, Vec<u8>>| of.keys().cloned().collect::<Vec<_>>();
         let made = space.outputs("debug");
@@ -110,10 +111,10 @@ impl Workload {
         }
     }
 
-    /// What a build has made, all of it or a part, is as in the reference.
+    /// Checks that outputs, all or some of them, are equal to those of the reference.
     ///
     /// # Errors
-    /// It is not so.
+    /// The check fails.
     pub fn expect_no_wrong_one(&self, space: &TestSpace) -> Result<(), String> {
         if !space.exists("target/debug") {
             return Ok(());
@@ -144,18 +145,18 @@ impl Display for Workload {
     }
 }
 
-/// What was built, and what it was measured to use.
+/// An item, and its measured peak.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Item {
     /// Bytes.
     peak: u64,
-    /// A unit's source, a command's input, or what is made.
+    /// A unit's source, a command's input, or an output.
     name: String,
     is_command: bool,
 }
 
 impl Item {
-    /// From the message of its end.
+    /// Parses the message of its end.
     fn new(message: &Value, root: &Utf8Path) -> Item {
         let text = |value: &Value| {
             value.as_str().unwrap_or_else(|| panic!("no text in {message}")).to_owned()
@@ -163,7 +164,7 @@ impl Item {
         let unit = text(&message["unit"]);
         let is_command = message["target"]["kind"][0] == "custom-build";
         let name = if is_command {
-            // All commands are called the same, and read what their last word says.
+            // All commands have the same name; their last argument is their input.
             let manifest = Utf8PathBuf::from(text(&message["manifest_path"]));
             let input = manifest.with_file_name(unit.rsplit(' ').next().unwrap_or_default());
             input.strip_prefix(root).expect("it is one of the workspace").to_string()
@@ -174,7 +175,7 @@ impl Item {
     }
 }
 
-/// The neediest first, as far as their peaks tell.
+/// The items by their peaks, the largest first.
 fn items(messages: &[Value], root: &Utf8Path) -> Vec<Item> {
     let ended = messages.iter().filter(|message| message["reason"] == "unit-finished");
     let mut items: Vec<Item> = ended.map(|message| Item::new(message, root)).collect();
@@ -182,10 +183,11 @@ fn items(messages: &[Value], root: &Utf8Path) -> Vec<Item> {
     items
 }
 
-/// The need of the neediest item, and which that is. `space` has been built.
+/// The largest need of an item, and that item. `space` has been built.
 ///
-/// A command's peak is that of a process, a unit's what it takes beside what its worker does in any
-/// case, and what pieces of the link take is not in its peak: so the largest of each are looked at.
+/// The peaks are not comparable: that of a command includes a whole process, that of a unit
+/// excludes the worker's baseline, and that of a link excludes its pieces. So the largest of each
+/// kind is measured.
 fn need(space: &TestSpace, items: &[Item]) -> (u64, String) {
     let largest = |is_command| items.iter().find(|item| item.is_command == is_command);
     let link = items.iter().find(|item| item.name == "app");
@@ -198,8 +200,7 @@ fn need(space: &TestSpace, items: &[Item]) -> (u64, String) {
     needs.max().expect("something was built")
 }
 
-/// Looks between what the item alone is known to take and what a whole build of it took with
-/// plenty.
+/// Searches between the item's peak and the peak of a whole build without a limit.
 fn need_of(space: &TestSpace, item: &str, peak: u64) -> u64 {
     let build = || {
         make_dirty(space, item);
@@ -227,15 +228,15 @@ fn need_of(space: &TestSpace, item: &str, peak: u64) -> u64 {
     enough * STEP
 }
 
-/// So that this item is built again, and next to nothing else.
+/// So that this item is built again, and nearly nothing else.
 fn make_dirty(space: &TestSpace, item: &str) {
     let made = format!("target/debug/{item}");
-    // A program may be called as a crate's directory is.
+    // A program may have the name of a crate's directory.
     if space.path(item).is_file() {
         let text = space.read(item);
         space.write(item, text + "\n");
     } else if space.exists(&made) {
-        // Else the last attempt has failed.
+        // Otherwise the last attempt has failed.
         space.remove(&made);
     }
 }

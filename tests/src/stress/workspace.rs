@@ -1,4 +1,4 @@
-//! The files of a workspace, made from a recipe, and what its program prints.
+//! The files of a workspace, generated from a recipe, and the expected output of its program.
 
 use super::code::{Code, FunctionIx, Shape};
 use super::lists::{HEADER, List};
@@ -14,19 +14,19 @@ use std::io;
 pub struct Workspace {
     /// By path.
     pub files: BTreeMap<String, String>,
-    /// What its program prints: a line for each crate.
+    /// The expected output of its program: a line for each crate.
     pub expected: String,
 }
 
-/// What the units of a kind are made of, at weight 1.
+/// The contents of the units of a kind, at weight 1.
 struct Sizes {
     units: u32,
     functions: u32,
     shape: Shape,
     lists: u32,
-    /// Of each list.
+    /// The length of each list.
     length: u32,
-    /// Numbers that a command keeps, one in each crate. None: there are no commands.
+    /// How many numbers the command of each crate keeps. `None`: there are no commands.
     kept: u32,
     profile: &'static str,
 }
@@ -74,10 +74,10 @@ impl Workspace {
         maker.finish()
     }
 
-    /// Writes all files, and the directories above them.
+    /// Writes all files, and creates their directories.
     ///
     /// # Errors
-    /// One cannot be written.
+    /// A file cannot be written.
     pub fn write(&self, directory: &Utf8Path) -> io::Result<()> {
         for (path, text) in &self.files {
             let path = directory.join(path);
@@ -128,7 +128,7 @@ impl Maker<'_> {
         self.crates.push(Crate { name, step, all });
     }
 
-    /// Up to three of the crates before it.
+    /// Up to three of the earlier crates.
     fn dependencies(&mut self) -> Vec<usize> {
         let before = self.crates.len() as u64;
         let mut chosen: Vec<usize> =
@@ -138,7 +138,7 @@ impl Maker<'_> {
         chosen
     }
 
-    /// Answers the function through which all of the unit is used.
+    /// Returns the function that uses all of the unit.
     fn add_unit(&mut self, krate: &str, unit: u32, used: &[usize]) -> FunctionIx {
         let name = format!("{krate}_u{unit}");
         let mut text = String::new();
@@ -180,7 +180,7 @@ impl Maker<'_> {
         entry
     }
 
-    /// Answers the function that the command writes.
+    /// Returns the function that the command writes.
     fn add_command(&mut self, krate: &str) -> FunctionIx {
         let name = format!("{krate}_made");
         let count = self.amount(self.sizes.kept);
@@ -189,7 +189,7 @@ impl Maker<'_> {
         self.code.add_fold(name, walks.table())
     }
 
-    /// By the weight, and between three quarters and five quarters of that, so that units differ.
+    /// The weight times three quarters to five quarters, so that units differ.
     fn amount(&mut self, at_weight_one: u32) -> u32 {
         let all = u64::from(at_weight_one) * u64::from(self.recipe.weight.max(1));
         let half = (all / 2).max(1);
@@ -229,7 +229,7 @@ impl Maker<'_> {
         self.files.insert(format!("crates/{krate}/{path}"), text);
     }
 
-    /// The program, and the workspace's own manifest.
+    /// The program, and the root manifest.
     fn finish(mut self) -> Workspace {
         let start = self.random.word();
         let (mut included, mut body, mut expected) = (String::new(), String::new(), String::new());

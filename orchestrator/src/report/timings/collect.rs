@@ -1,4 +1,4 @@
-//! Events of a build -> what the page shows. Knows no file, no page and no clock.
+//! Turns the events of a build into the data of the page. Knows no file, no page and no clock.
 
 use super::critical::critical_path;
 use super::model::{
@@ -13,8 +13,8 @@ use crate::memory::MemorySummary;
 use std::collections::{BTreeMap, HashMap};
 use tender_protocol::{Outcome, PhaseName};
 
-/// Into how many stretches of time a lane is divided, with about four points each: more than a wide
-/// screen has pixels.
+/// The number of intervals of a lane, with about four points each: more than a wide screen has
+/// pixels.
 const LANE_BUCKETS: usize = 4_000;
 
 #[derive(Debug, Default)]
@@ -30,9 +30,9 @@ pub(super) struct Collector {
     units: Vec<TimedUnit>,
     unit_of: HashMap<ItemId, u32>,
     workers: BTreeMap<u32, WorkerLife>,
-    /// The unit, the phase and where it ran; `Stretch::row` is set when all rows are known.
+    /// The unit, the phase, and where it ran. `Stretch::row` is set when all rows are known.
     stretches: Vec<(Row, Stretch)>,
-    /// When the last stretch of each row ended.
+    /// The end of the last stretch in each row.
     row_ends: BTreeMap<Row, u64>,
     sources: Vec<String>,
     source_of: HashMap<String, u32>,
@@ -40,7 +40,7 @@ pub(super) struct Collector {
     tokens: Vec<Point>,
     live_modules: Vec<Change>,
     cpu: Vec<Change>,
-    /// Waits that have not ended: why, and since when.
+    /// Waits that have not ended, their reasons and starts.
     waiting: BTreeMap<ItemId, (WaitReason, u64)>,
     short: Vec<Point>,
     stopped: Vec<Point>,
@@ -163,7 +163,7 @@ impl Collector {
         }
     }
 
-    /// Since the start of the build.
+    /// Microseconds since the start of the build.
     fn time(&self, at_us: u64) -> u64 {
         at_us.saturating_sub(self.start_us)
     }
@@ -236,7 +236,7 @@ impl Collector {
         self.running.insert(item, OpenStretch { row, since_us, phases: 0 });
     }
 
-    /// The lowest that no running command has.
+    /// The lowest row that no running command uses.
     fn free_command_row(&self) -> Row {
         let used: Vec<u32> = self
             .running
@@ -277,8 +277,8 @@ impl Collector {
                 None if outcome.is_some() => StretchKind::Phase(PhaseName::Generate),
                 _ => StretchKind::CutOff,
             };
-            // Of an item that was cut off, the phase that it was in was not reported. Where the
-            // rest of its row is taken, its pieces were elsewhere.
+            // The phase in which an item was interrupted is not reported: it becomes a stretch
+            // until the end, unless its row is used by another item meanwhile.
             let from_us = since_us.max(self.row_ends.get(&row).copied().unwrap_or(0));
             if (phases == 0 || outcome.is_none()) && at_us > from_us {
                 self.phase(item, None, stage, (None, None), (from_us, at_us - from_us));
@@ -336,7 +336,7 @@ impl Collector {
         };
         let at_end = |points: &[Point]| {
             let mut points = points.to_vec();
-            // What all processes use when they have ended was not read.
+            // The last reading was before the end of the processes.
             if let Some((last_us, _)) = points.last().copied() {
                 series::push(&mut points, self.end_us.max(last_us), 0);
             }
@@ -527,7 +527,7 @@ mod tests {
                 started(ZIP_B, Some(0), 1, 101),
                 phase(ZIP_A, 0, (PhaseName::Translate, None), 100, 110),
                 Event::WorkerEnded { worker: WorkerId(0), at_us: 115 },
-                // Once more, until the build ends.
+                // Again, until the build ends.
                 started(ZIP_B, Some(1), 0, 116),
                 Event::Interrupted { signal: 2 },
                 ended(false, 120),
@@ -638,7 +638,7 @@ mod tests {
             Event::Budget { chosen, at_us: 103 },
             read(10, Some(90), 105),
             Event::Pressure { some: 7, full: 2, at_us: 105 },
-            // Others took some.
+            // Other items used some.
             read(30, Some(20), 110),
             Event::Killed { who, by: Killer::Tender, peak: 30, at_us: 111 },
             Event::Pressure { some: 0, full: 0, at_us: 112 },

@@ -1,25 +1,24 @@
-//! The critical path of a build that is over: what would have had to be faster for the build to be
-//! faster. Pure.
+//! The critical path of a build: the stretches that had to be shorter for a shorter build. Pure.
 //!
-//! It is walked from the stretch that ended last to the start. Before each stretch comes, of all
-//! that it may have waited for, what ended last:
+//! It is found from the stretch that ended last, backwards. The predecessor of a stretch is the one
+//! that ended last of those for which it may have waited:
 //!
-//! - the unit's own work: a piece follows its own phases, then the cut; what is not of a piece
-//!   follows all pieces;
-//! - the items that it needs, where it is the first of its unit;
-//! - what was on its job slot before, and where all N slots were in use, what ended last on any:
-//!   tokens move between workers.
+//! - stretches of the same unit: a piece follows its earlier phases, or the cut; the join follows
+//!   all pieces;
+//! - the unit's prerequisites, if it is the first stretch of the unit;
+//! - the earlier stretch on its job slot; if all N slots were in use, the last one on any slot,
+//!   because tokens move between workers.
 
 use super::model::{After, Step, Stretch};
 use std::collections::HashSet;
 
-/// `stretches` are sorted by row and start; `after` gives the units that a unit needs. Both count
-/// units alike.
+/// `stretches` are sorted by row and start; `after` gives the prerequisites of a unit, with the
+/// same indices.
 pub(super) fn critical_path(stretches: &[Stretch], after: &[Vec<u32>], jobs: u32) -> Vec<Step> {
     let walk = PathWalk::new(stretches, after, jobs);
     let Some(mut at) = walk.by_end.last().copied() else { return Vec::new() };
     let mut path = Vec::new();
-    // Stretches of no length at one time could lead in a circle.
+    // Stretches of length 0 at the same time could make a cycle.
     let mut seen = HashSet::from([at]);
     loop {
         let before = walk.before(at).filter(|(stretch, _)| seen.insert(*stretch));
@@ -40,8 +39,8 @@ struct PathWalk<'a> {
     of_unit: Vec<Vec<usize>>,
     /// Indices of all stretches.
     by_end: Vec<usize>,
-    /// Start times and end times, each sorted: how many run at a time is the difference of two
-    /// positions.
+    /// Sorted start times and sorted end times: the difference of two positions is the number of
+    /// running stretches.
     starts: Vec<u64>,
     ends: Vec<u64>,
 }
@@ -66,8 +65,8 @@ impl<'a> PathWalk<'a> {
         let candidates =
             [(own, After::Unit), (needed, After::Dependency), (self.slot(at), After::Slot)];
         let found = candidates.into_iter().filter_map(|(stretch, why)| Some((stretch?, why)));
-        // Of equal ends the first counts, so they are ordered by how much they explain.
-        // `max_by_key` takes the last.
+        // Of equal ends the first counts, so the best explanation comes first. `max_by_key` takes
+        // the last.
         found.rev().max_by_key(|(stretch, _)| self.stretches[*stretch].end_us())
     }
 
@@ -110,11 +109,11 @@ impl<'a> PathWalk<'a> {
             let end_us = self.stretches[*n].end_us();
             *n != at && end_us > 0 && self.at_once(end_us - 1) >= self.jobs
         });
-        // If both ended together, the one on the same slot explains more.
+        // If both ended at the same time, the one on the same slot is the better explanation.
         [anywhere, on_row].into_iter().flatten().max_by_key(|n| self.stretches[*n].end_us())
     }
 
-    /// How many run at this time.
+    /// How many stretches run at this time.
     fn at_once(&self, at_us: u64) -> usize {
         let started = self.starts.partition_point(|start| *start <= at_us);
         let ended = self.ends.partition_point(|end| *end <= at_us);
@@ -185,8 +184,8 @@ mod tests {
 
     #[test]
     fn critical_path_follows_a_token_to_another_worker() {
-        // Row 0 ends, and another worker's first stretch begins; with a slot to spare nobody waited
-        // for it.
+        // Row 0 ends, and another worker's first stretch begins. If another slot was free, it did
+        // not wait for row 0.
         let bars = [
             (0, 0, Translate, None, 0, 10),
             (1, 1, Translate, None, 0, 30),

@@ -1,11 +1,11 @@
-//! `--timings`: one HTML page that shows where the time of a build went.
+//! `--timings`: an HTML page that shows how the time of a build was spent.
 //!
 //! - `collect.rs`: events -> `model.rs`, with `series.rs` for the values over time and
 //!   `critical.rs` for the critical path. Pure.
 //! - `render.rs`: the model as JSON inside the page whose parts are in `page/`. Pure.
-//! - here: when and where it is written, and the message about it.
+//! - this file: when and where the page is written, and the message about it.
 //!
-//! The page is one file that fetches nothing, so it can be sent and kept.
+//! The page is one file and loads nothing, so it can be sent and archived.
 
 mod collect;
 mod critical;
@@ -25,13 +25,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 use collect::Collector;
 use tender_protocol::Level;
 
-/// Collects while the build runs, and writes the page when it ends, however it ends.
+/// Collects events while the build runs, and writes the page when it ends, in whatever way.
 pub struct Timings {
     path: Utf8PathBuf,
     collector: Collector,
     /// Absent with `-q`.
     console: Option<Console>,
-    /// For a failure to write the page, which is always reported.
+    /// For the error if the page cannot be written, which is always shown.
     errors: Console,
 }
 
@@ -63,7 +63,7 @@ impl Timings {
 fn replace(path: &Utf8Path, bytes: &[u8]) -> std::io::Result<()> {
     let part = Utf8PathBuf::from(format!("{path}.part"));
     std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path)).inspect_err(|_| {
-        // After a failed write, on a full disk for instance, the rest is useless.
+        // After a failed write, for example on a full disk, the temporary file is useless.
         let _ = std::fs::remove_file(&part);
     })
 }

@@ -1,4 +1,4 @@
-//! What the page shows, as values. Times are microseconds since the build started.
+//! The data of the page. Times are microseconds since the build started.
 
 use crate::events::WaitReason;
 use crate::fingerprint::RebuildReason;
@@ -7,7 +7,7 @@ use crate::keys::ItemId;
 use crate::memory::{Killer, MemorySummary};
 use tender_protocol::{Outcome, PhaseName};
 
-/// What the build itself does not know about it.
+/// Facts that the events do not have.
 #[derive(Clone, Debug, Default)]
 pub struct About {
     /// As it was typed.
@@ -24,7 +24,7 @@ pub(super) struct Model {
     pub jobs: u32,
     /// Items that were up to date.
     pub fresh: u32,
-    /// All processes together, microseconds; 0 where it is not known.
+    /// All processes together, microseconds; 0 if unknown.
     pub cpu_us: u64,
     /// Items that were not, in the order in which they were judged.
     pub units: Vec<TimedUnit>,
@@ -33,14 +33,14 @@ pub(super) struct Model {
     pub rows: Vec<Row>,
     /// Sorted by row and start. On one row they do not overlap.
     pub stretches: Vec<Stretch>,
-    /// The units that code is from which another item makes: backends of link-time optimisation.
+    /// Units whose code another item generates: backends of link-time optimisation.
     pub sources: Vec<String>,
     pub lanes: Lanes,
     /// In order of time.
     pub kills: Vec<Kill>,
     /// The memory budget as text; empty if it was not reported.
     pub budget: String,
-    /// `None` where nothing ran.
+    /// `None` if nothing ran.
     pub memory: Option<MemorySummary>,
     /// In order of time.
     pub critical: Vec<Step>,
@@ -62,19 +62,19 @@ pub(super) struct TimedUnit {
     pub label: String,
     pub kind: ItemKind,
     pub reason: RebuildReason,
-    /// When it was ready, or a piece of it was, and could not start. In order of time, and not
-    /// overlapping.
+    /// When the unit, or a piece of it, was ready and could not start. In order of time, without
+    /// overlap.
     pub waits: Vec<Wait>,
     /// Of its last run; `None` if it never ran.
     pub start_us: Option<u64>,
     pub end_us: Option<u64>,
     /// `None`: cut off by an interrupt, or never run.
     pub outcome: Option<Outcome>,
-    /// 0 where it is not known.
+    /// 0 if unknown.
     pub peak_bytes: u64,
-    /// What its beginning was granted, bytes; 0 where it is not known.
+    /// The lease of its beginning, bytes; 0 if unknown.
     pub lease_bytes: u64,
-    /// More than one when its worker died.
+    /// More than one if its worker died.
     pub runs: u32,
 }
 
@@ -92,7 +92,7 @@ pub(super) struct Kill {
     /// `None`: it was a command.
     pub worker: Option<u32>,
     pub by: Killer,
-    /// Bytes; 0 where it is not known.
+    /// Bytes; 0 if unknown.
     pub peak: u64,
 }
 
@@ -104,15 +104,15 @@ pub(super) struct WorkerLife {
     pub end_us: u64,
 }
 
-/// Where things run, one at a time: a job slot of a worker. Commands have no worker; their slots
-/// are counted from 0.
+/// A row shows stretches that never overlap: those on one job slot of a worker. Commands have no
+/// worker; their slots are counted from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Row {
     pub worker: Option<u32>,
     pub slot: u32,
 }
 
-/// What a stretch of time on a slot was used for.
+/// What a slot was used for during a stretch of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StretchKind {
     Phase(PhaseName),
@@ -120,7 +120,7 @@ pub(super) enum StretchKind {
     CutOff,
 }
 
-/// One coloured bar.
+/// A stretch of time on a slot: one coloured bar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stretch {
     /// Index into `Model::rows`.
@@ -151,17 +151,17 @@ pub(super) struct Lanes {
     pub live_modules: Vec<(u64, u64)>,
     /// Slots that were free only because memory was short.
     pub short: Vec<(u64, u64)>,
-    /// Processes of external commands that were stopped until there was memory for them again.
+    /// Processes of external commands that were stopped for memory.
     pub stopped: Vec<(u64, u64)>,
-    /// Units that were ready, or had a piece that was, and waited: for a slot, and for memory.
+    /// Units that were ready, or had a ready piece, and waited: for a slot, and for memory.
     pub wait_slot: Vec<(u64, u64)>,
     pub wait_memory: Vec<(u64, u64)>,
     /// What all processes of the build used, bytes.
     pub memory: Vec<(u64, u64)>,
-    /// What they were granted, with what they need besides, bytes.
+    /// The sum of leases and baselines, bytes.
     pub leases: Vec<(u64, u64)>,
-    /// The most that they could have come to, bytes: the budget, or what the processes used and
-    /// what was free, where that is less. Empty where there was no limit.
+    /// The limit of that sum, bytes: the budget, or what processes used plus what was free, if that
+    /// is less. Empty if there was no limit.
     pub budget: Vec<(u64, u64)>,
     /// Percent of the time in which some task, and in which all tasks, waited for memory. Empty
     /// if the kernel does not report it.
@@ -171,7 +171,7 @@ pub(super) struct Lanes {
     pub cpu: Vec<(u64, u64)>,
 }
 
-/// One stretch of the critical path, and why it came after the one before.
+/// One stretch of the critical path, and why it followed its predecessor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Step {
     /// Index into `Model::stretches`.
@@ -183,10 +183,10 @@ pub(super) struct Step {
 pub(super) enum After {
     /// Nothing ended before it.
     Start,
-    /// The unit's own earlier work.
+    /// An earlier stretch of the same unit.
     Unit,
-    /// An item that it needs.
+    /// A prerequisite of the unit.
     Dependency,
-    /// What held the job slot.
+    /// The stretch that used the job slot.
     Slot,
 }

@@ -1,12 +1,10 @@
-//! The model as an HTML page: its data as JSON, and the style and scripts that draw it. No file, no
-//! clock.
+//! Renders the model as an HTML page: its data as JSON, and the style and scripts that draw it.
+//! Knows no file and no clock.
 //!
-//! The scripts get numbers and strings only and put them on the page as text, so a name can do no
-//! harm there. But a name could end the element that holds the data: so every `<` is written as an
-//! escape.
+//! The scripts put only numbers and text nodes on the page, so a name cannot inject code there. But
+//! a name could end the element with the data, so every `<` is escaped.
 //!
-//! Each bar is six small numbers, its start as the distance from the start of the one before: some
-//! 25 bytes.
+//! Each bar is six small numbers, with its start relative to that of the bar before: some 25 bytes.
 
 use super::model::{After, Ending, Kill, Model, StretchKind, TimedUnit, Wait};
 use super::series::{Point, highest};
@@ -31,8 +29,8 @@ const SCRIPTS: [&str; 6] = [
     include_str!("page/main.js"),
 ];
 
-/// Every phase, in the order of a unit's life. The numbers of the bars are indices into this list,
-/// from 0; the next one is a bar that was cut off.
+/// Every phase, in the order in which a unit has them. Bars have indices into this list; the index
+/// after the last one is an interrupted phase.
 const PHASES: [PhaseName; 11] = [
     PhaseName::Generate,
     PhaseName::Translate,
@@ -52,7 +50,8 @@ const CUT_OFF: &str = "cut off";
 pub(super) fn page(graph: &Graph, model: &Model) -> String {
     let data = data(graph, model).to_string().replace('<', "\\u003c");
     let mut page = String::with_capacity(PAGE.len() + STYLE.len() + data.len() + 64 * 1024);
-    // Split at the places to fill, so that nothing that is filled in is looked at again.
+    // Split at all placeholders first, so that text that is filled in is never searched for
+    // placeholders.
     for (n, part) in PAGE.split("{{").enumerate() {
         let Some((name, rest)) = part.split_once("}}").filter(|_| n > 0) else {
             page += part;
@@ -165,7 +164,7 @@ fn about(profile: &Profile, model: &Model) -> Value {
         "cpu": model.cpu_us,
         "budget": model.budget,
         "memory": model.memory,
-        // The lanes are thinned, but they keep their highest points.
+        // The lanes are thinned, and keep their highest points.
         "most": {
             "tokens": highest(&model.lanes.tokens),
             "modules": highest(&model.lanes.live_modules),
@@ -275,7 +274,7 @@ fn flat(points: &[Point]) -> Vec<u64> {
     points.iter().flat_map(|(at_us, value)| [*at_us, *value]).collect()
 }
 
-/// Strings that occur often, each written once.
+/// Repeated strings, each written once.
 #[derive(Default)]
 struct Names {
     all: Vec<String>,
@@ -302,7 +301,7 @@ mod tests {
     use crate::report::timings::model::About;
     use crate::report::timings::simulated::{self, Shape, model_of};
 
-    /// What the page's scripts get.
+    /// The data for the page's scripts.
     #[track_caller]
     fn data_of(page: &str) -> Value {
         let (_, rest) = page.split_once("<script type=\"application/json\" id=\"data\">").unwrap();
@@ -328,7 +327,7 @@ mod tests {
             assert_eq!(opened, page.matches(&format!("</{tag}>")).count(), "<{tag}>");
             assert!(opened > 0, "<{tag}>");
         }
-        // Each id once, and all that the scripts ask for are there.
+        // Each id occurs once, and every id in the scripts exists.
         let ids: Vec<&str> =
             PAGE.split(" id=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
         for id in &ids {
@@ -338,7 +337,7 @@ mod tests {
             let asked = asked.split('"').next().unwrap();
             assert!(ids.contains(&asked), "the scripts look for `{asked}`");
         }
-        // A colour for each phase, and for what was cut off.
+        // A colour for each phase, and for interrupted phases.
         for n in 0..=PHASES.len() {
             assert_eq!(
                 STYLE.matches(&format!("--phase-{n}:")).count(),

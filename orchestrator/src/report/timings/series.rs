@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// Time in microseconds, and the value that holds from then on.
+/// Time in microseconds, and the value from then on.
 pub(super) type Point = (u64, u64);
 
 /// A value of one worker that changed.
@@ -13,7 +13,7 @@ pub(super) struct Change {
     pub value: u64,
 }
 
-/// The sum over all workers. Changes come in any order: workers' messages are read one worker after
+/// The sum over all workers. Changes are in any order, because messages are read one worker after
 /// the other.
 pub(super) fn sum(mut changes: Vec<Change>) -> Vec<Point> {
     changes.sort_by_key(|change| change.at_us);
@@ -27,9 +27,8 @@ pub(super) fn sum(mut changes: Vec<Change>) -> Vec<Point> {
     points
 }
 
-/// From totals that only grow to their growth, in thousandths: processor time becomes cores.
-/// Samples of one time belong together; what a worker used between its last sample and its end is
-/// not known.
+/// Turns totals that only grow into rates, in thousandths: processor time into cores. Samples with
+/// the same time belong together. What a worker used after its last sample is unknown.
 pub(super) fn rate(mut totals: Vec<Change>) -> Vec<Point> {
     totals.sort_by_key(|total| total.at_us);
     let mut last: BTreeMap<u32, u64> = BTreeMap::new();
@@ -53,7 +52,7 @@ pub(super) fn rate(mut totals: Vec<Change>) -> Vec<Point> {
     points
 }
 
-/// Of values at one time the last one holds; a value that does not change is no point.
+/// Of several values at one time the last one counts; an unchanged value is dropped.
 pub(super) fn push(points: &mut Vec<Point>, at_us: u64, value: u64) {
     points.pop_if(|last| last.0 == at_us);
     if points.last().is_none_or(|last| last.1 != value) {
@@ -61,12 +60,12 @@ pub(super) fn push(points: &mut Vec<Point>, at_us: u64, value: u64) {
     }
 }
 
-/// How many of these stretches of time there are at once.
+/// How many of these stretches overlap at each time.
 pub(super) fn at_once(stretches: impl IntoIterator<Item = (u64, u64)>) -> Vec<Point> {
     let lasts = |stretch: &(u64, u64)| stretch.0 < stretch.1;
     let ends = |(from, until)| [(from, true), (until, false)];
     let mut steps: Vec<(u64, bool)> = stretches.into_iter().filter(lasts).flat_map(ends).collect();
-    // At equal times an end comes before a start, and no end comes before its own start.
+    // At equal times ends come before starts, but no end before its own start.
     steps.sort_unstable();
     let mut now = 0;
     let mut points = Vec::new();
@@ -119,7 +118,7 @@ mod tests {
         check(&[(1, 0, 5), (3, 0, 2)], &[(1, 5), (3, 2)]);
         // Out of order, two workers, one that ends.
         check(&[(2, 0, 5), (1, 1, 3), (4, 1, 0), (4, 0, 6)], &[(1, 3), (2, 8), (4, 6)]);
-        // Together they change nothing.
+        // The sum does not change.
         check(&[(1, 0, 2), (1, 1, 2), (5, 0, 1), (5, 1, 3)], &[(1, 4)]);
     }
 

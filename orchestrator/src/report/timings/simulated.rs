@@ -1,4 +1,4 @@
-//! Builds that never ran, for tests of the page: units in pieces on the slots of some workers.
+//! Simulated builds for tests of the page: units in pieces on the slots of some workers.
 
 use super::collect::Collector;
 use super::model::{About, Model};
@@ -23,7 +23,7 @@ pub(super) struct Shape {
 /// Slots that one worker has.
 const SLOTS: u32 = 8;
 
-/// What is collected of these events, between a start at 0 and an end.
+/// Collects these events, between a start at 0 and an end.
 pub(super) fn model_of(graph: &Graph, events: &[Event]) -> Model {
     let about =
         About { command: vec!["tender".into(), "build".into()], started_ms: 1_700_000_000_000 };
@@ -41,8 +41,8 @@ pub(super) fn model_of(graph: &Graph, events: &[Event]) -> Model {
     collector.model(graph)
 }
 
-/// A build of that shape, the same at each call: what is urgent goes first to the slot that is free
-/// first, pieces before units.
+/// A build of that shape, the same at each call: the slot that is free first gets the next piece,
+/// or else the next unit.
 pub(super) fn build(shape: Shape) -> (Graph, Model) {
     let graph = graph(shape);
     let mut simulation = Simulation::new(shape);
@@ -102,8 +102,8 @@ impl Simulation {
         }
     }
 
-    /// Around `mean`, most below, some far above. (A linear congruential generator: tests are the
-    /// same each time.)
+    /// A time around `mean`, mostly below, sometimes far above. (From a linear congruential
+    /// generator, so that each run of the test is the same.)
     fn length(&mut self, mean: u64) -> u64 {
         self.random = self
             .random
@@ -113,7 +113,7 @@ impl Simulation {
         mean / 3 + mean * share * share / 500_000
     }
 
-    /// Gives the slot that is free first something to do. Returns whether there was something.
+    /// Starts the next stretch on the slot that is free first. Returns whether there was one.
     fn step(&mut self) -> bool {
         use PhaseName::{Cut, Emit, Join, Optimise, Translate};
         let slot = (0..self.free_at.len()).min_by_key(|slot| self.free_at[*slot]).unwrap_or(0);
@@ -196,7 +196,7 @@ impl Simulation {
         self.events.push(Event::ItemFinished { item, outcome, at_us, wall_us: 0, peak_bytes });
     }
 
-    /// What a sampler would have seen, every 100 ms.
+    /// Samples every 100 ms.
     fn samples(&mut self) {
         let jobs = self.shape.jobs;
         let end_us = self.free_at.iter().copied().max().unwrap_or(0);
